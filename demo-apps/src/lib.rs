@@ -1,0 +1,1 @@
+//! Demo clients and servers, with and without TLS of their own.

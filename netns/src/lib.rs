@@ -1,0 +1,1 @@
+//! Linux hosts on one box: namespaces, veth, routing, NAT, processes and packet capture.

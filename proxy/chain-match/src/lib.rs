@@ -1,0 +1,1 @@
+//! Envoy's listener and filter-chain matching, as a pure function.

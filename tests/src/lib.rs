@@ -1,0 +1,1 @@
+//! Tests that cross crates: in namespaces, golden files, README commands.
