@@ -1,0 +1,244 @@
+//! Types that the other messages share (`envoy.config.core.v3`, `google.protobuf`).
+
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// `envoy.config.core.v3.Address`: a TCP socket address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// The only kind of address that is supported.
+    pub socket_address: SocketAddress,
+}
+
+impl Address {
+    /// A TCP address.
+    pub fn tcp(address: impl Into<String>, port: u16) -> Self {
+        Self { socket_address: SocketAddress { address: address.into(), port_value: port, protocol: None } }
+    }
+
+    /// The address as an IP, if it is one and not a name that has to be resolved.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.socket_address.address.parse().ok()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SocketAddress { address, port_value, .. } = &self.socket_address;
+        if address.contains(':') { write!(f, "[{address}]:{port_value}") } else { write!(f, "{address}:{port_value}") }
+    }
+}
+
+/// `envoy.config.core.v3.SocketAddress`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketAddress {
+    /// An IP address, or (in DNS clusters) a host name.
+    pub address: String,
+    /// The port; 0 in bind addresses means any.
+    #[serde(default)]
+    pub port_value: u16,
+    /// TCP, by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<SocketProtocol>,
+}
+
+/// `envoy.config.core.v3.SocketAddress.Protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SocketProtocol {
+    /// The only one that is supported.
+    Tcp,
+}
+
+/// `envoy.config.core.v3.CidrRange`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CidrRange {
+    /// The network's address.
+    pub address_prefix: IpAddr,
+    /// The length of its prefix in bits (0 when unset).
+    #[serde(default)]
+    pub prefix_len: u8,
+}
+
+/// `envoy.config.core.v3.SocketOption`: a socket option set by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketOption {
+    /// What it is for, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Level, as `setsockopt(2)` takes it.
+    pub level: i32,
+    /// Name, as `setsockopt(2)` takes it.
+    pub name: i32,
+    /// The value.
+    pub int_value: i32,
+    /// When it is set; `STATE_PREBIND` by default.
+    #[serde(default)]
+    pub state: SocketState,
+}
+
+/// `envoy.config.core.v3.SocketOption.SocketState`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SocketState {
+    /// Before `bind(2)`.
+    #[default]
+    StatePrebind,
+    /// After `bind(2)`, before `listen(2)` or `connect(2)`.
+    StateBound,
+    /// After `listen(2)`.
+    StateListening,
+}
+
+/// `envoy.config.core.v3.DataSource`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// A file's path.
+    Filename(PathBuf),
+    /// The text itself (PEM).
+    InlineString(String),
+    /// The bytes, in base64.
+    InlineBytes(String),
+}
+
+impl fmt::Debug for DataSource {
+    /// Inline data may be a private key, so it is not printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filename(path) => write!(f, "Filename({})", path.display()),
+            Self::InlineString(s) => write!(f, "InlineString({} bytes)", s.len()),
+            Self::InlineBytes(s) => write!(f, "InlineBytes({} characters)", s.len()),
+        }
+    }
+}
+
+/// `envoy.config.core.v3.ConfigSource`: a file that holds a [`DiscoveryResponse`](crate::DiscoveryResponse).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigSource {
+    /// The file, and how it is watched.
+    pub path_config_source: PathConfigSource,
+    /// `V3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_api_version: Option<ApiVersion>,
+}
+
+impl ConfigSource {
+    /// A file that is reloaded when a new one is moved into its place.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path_config_source: PathConfigSource { path: path.into(), watched_directory: None },
+            resource_api_version: Some(ApiVersion::V3),
+        }
+    }
+}
+
+/// `envoy.config.core.v3.ApiVersion`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ApiVersion {
+    /// The only one that is supported.
+    V3,
+}
+
+/// `envoy.config.core.v3.PathConfigSource`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathConfigSource {
+    /// The file. It is reloaded when another is moved into its place; a write in place is not noticed, as in Envoy.
+    pub path: PathBuf,
+    /// A directory to watch in place of the file's own, for symbolic links swapped as Kubernetes does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_directory: Option<WatchedDirectory>,
+}
+
+/// `envoy.config.core.v3.WatchedDirectory`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchedDirectory {
+    /// The directory.
+    pub path: PathBuf,
+}
+
+/// `envoy.type.matcher.v3.StringMatcher`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StringMatcher {
+    /// The whole string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
+    /// How it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// How it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
+    /// What it contains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// Whether case is ignored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
+}
+
+impl StringMatcher {
+    /// Matches the whole string.
+    pub fn exact(value: impl Into<String>) -> Self {
+        Self { exact: Some(value.into()), prefix: None, suffix: None, contains: None, ignore_case: false }
+    }
+
+    /// Matches how the string begins.
+    pub fn prefix(value: impl Into<String>) -> Self {
+        Self { exact: None, prefix: Some(value.into()), suffix: None, contains: None, ignore_case: false }
+    }
+}
+
+/// An empty message, in which only presence counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// `google.protobuf.Duration` in its JSON form: seconds with a trailing `s`, such as `"10s"` or `"0.250s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProtoDuration(pub Duration);
+
+impl FromStr for ProtoDuration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.strip_suffix('s')
+            .and_then(|seconds| seconds.parse::<f64>().ok())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a duration: expected seconds with a trailing `s`, such as \"10s\""))
+    }
+}
+
+impl fmt::Display for ProtoDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs_f64())
+    }
+}
+
+impl Serialize for ProtoDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProtoDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl From<Duration> for ProtoDuration {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
