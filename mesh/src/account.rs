@@ -3,7 +3,10 @@
 //! One shape for all four judges: expected by a person, predicted from the manifests, seen with the native proxy, seen
 //! with Envoy. Its JSON is the contract `sidelab.explain/v1` (docs/json.md).
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +102,18 @@ pub struct Leg {
     /// Its TLS layers, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls: Vec<TlsFacts>,
+    /// The interface that it crosses: `lo` inside a pod, `eth0` between pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// The address that the sender's connection comes from (leg 3: 127.0.0.6 in Istio).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// The address that the sender dials; on leg 1, before the redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<SocketAddr>,
+    /// The port that iptables redirects it to, where the redirect is seen on the wire (leg 1: 15001).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected_to: Option<u16>,
 }
 
 /// A layer.
