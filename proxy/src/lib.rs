@@ -1,1 +1,10 @@
 //! The data plane: a sidecar proxy that reads Envoy v3 files.
+
+pub mod address;
+pub mod cluster;
+pub mod drain;
+pub mod outcome;
+pub mod stream;
+pub mod stream_info;
+pub mod tls;
+pub mod worker;

@@ -1,0 +1,257 @@
+//! Counters and gauges, with Envoy's names.
+//!
+//! A statistic is found by name once, when a listener or cluster is built; from then on it is one atomic number behind
+//! a handle, and counting costs one relaxed addition.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// All statistics of a proxy. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Stats(Arc<Mutex<BTreeMap<Key, Statistic>>>);
+
+/// A number that only grows.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+/// A number that goes up and down.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+/// What statistics belong to, which is where Envoy's text names begin and what its Prometheus labels say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The proxy: the name as it is, such as `server.live`.
+    Root,
+    /// A cluster, by name: `cluster.NAME.`
+    Cluster(String),
+    /// HTTP connection managers, by `stat_prefix`: `http.PREFIX.`
+    Http(String),
+    /// TCP proxies, by `stat_prefix`: `tcp.PREFIX.`
+    Tcp(String),
+    /// A listener, by address (`0.0.0.0_15006`) or `stat_prefix`: `listener.ADDRESS.`
+    Listener(String),
+}
+
+/// The statistics of one [`Scope`].
+#[derive(Clone, Debug)]
+pub struct ScopedStats {
+    stats: Stats,
+    scope: Scope,
+}
+
+/// A statistic's two names. Sorted by text name, which is the order of Envoy's `/stats`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    text: String,
+    family: String,
+    labels: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+enum Statistic {
+    Counter(Counter),
+    Gauge(Gauge),
+}
+
+impl Stats {
+    /// The statistics of a scope.
+    pub fn scope(&self, scope: Scope) -> ScopedStats {
+        ScopedStats { stats: self.clone(), scope }
+    }
+
+    /// A counter of a family that is known by labels alone, such as `istio_requests_total`.
+    ///
+    /// Its text name is Istio's: the family with the labels in it.
+    pub fn labelled_counter(&self, family: &str, labels: &[(&str, &str)]) -> Counter {
+        let text = labels.iter().fold(family.to_owned(), |text, (label, value)| format!("{text}.{label}.{value}"));
+        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+        self.counter(Key { text, family: family.to_owned(), labels })
+    }
+
+    /// The value of a statistic by its text name, such as `cluster.NAME.upstream_cx_total`.
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.lock().iter().find(|(key, _)| key.text == name).map(|(_, statistic)| statistic.value())
+    }
+
+    /// All statistics as `NAME: VALUE` lines, as Envoy's `/stats` prints them; those whose name `keep` accepts.
+    pub fn text(&self, keep: impl Fn(&str) -> bool) -> String {
+        self.lock().iter().filter(|(key, _)| keep(&key.text)).fold(String::new(), |mut out, (key, statistic)| {
+            let _ = writeln!(out, "{}: {}", key.text, statistic.value());
+            out
+        })
+    }
+
+    /// All statistics in Prometheus' text format, as Envoy's `/stats/prometheus` prints them.
+    pub fn prometheus(&self) -> String {
+        let statistics = self.lock();
+        let mut families: BTreeMap<&str, Vec<(&Key, &Statistic)>> = BTreeMap::new();
+        for (key, statistic) in statistics.iter() {
+            families.entry(&key.family).or_default().push((key, statistic));
+        }
+        let mut out = String::new();
+        for (family, members) in families {
+            let _ = writeln!(out, "# TYPE {family} {}", members[0].1.kind());
+            for (key, statistic) in members {
+                let labels: Vec<_> = key.labels.iter().map(|(k, v)| format!("{k}=\"{}\"", escape(v))).collect();
+                let _ = writeln!(out, "{family}{{{}}} {}", labels.join(","), statistic.value());
+            }
+        }
+        out
+    }
+
+    fn counter(&self, key: Key) -> Counter {
+        match self.lock().entry(key).or_insert_with(|| Statistic::Counter(Counter::default())) {
+            Statistic::Counter(counter) => counter.clone(),
+            Statistic::Gauge(gauge) => Counter(gauge.0.clone()),
+        }
+    }
+
+    fn gauge(&self, key: Key) -> Gauge {
+        match self.lock().entry(key).or_insert_with(|| Statistic::Gauge(Gauge::default())) {
+            Statistic::Gauge(gauge) => gauge.clone(),
+            Statistic::Counter(counter) => Gauge(counter.0.clone()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Statistic>> {
+        // The map is whole between any two statements, so a panic elsewhere leaves nothing half done in it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ScopedStats {
+    /// The counter of that name in the scope, such as `upstream_cx_total`.
+    pub fn counter(&self, name: &str) -> Counter {
+        self.stats.counter(self.scope.key(name))
+    }
+
+    /// The gauge of that name in the scope, such as `upstream_cx_active`.
+    pub fn gauge(&self, name: &str) -> Gauge {
+        self.stats.gauge(self.scope.key(name))
+    }
+}
+
+impl Counter {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Gauge {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// Takes one away.
+    pub fn dec(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// Sets it.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    /// Adds one until the guard is dropped.
+    pub fn hold(&self) -> Held {
+        self.inc();
+        Held(self.clone())
+    }
+}
+
+/// One that is counted in a [`Gauge`] for as long as this lives.
+#[derive(Debug)]
+pub struct Held(Gauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Statistic {
+    fn value(&self) -> u64 {
+        match self {
+            Self::Counter(counter) => counter.get(),
+            Self::Gauge(gauge) => gauge.get(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Counter(_) => "counter",
+            Self::Gauge(_) => "gauge",
+        }
+    }
+}
+
+impl Scope {
+    fn key(&self, name: &str) -> Key {
+        let (kind, member) = match self {
+            Self::Root => ("", None),
+            Self::Cluster(cluster) => ("cluster", Some((cluster, "envoy_cluster_name"))),
+            Self::Http(prefix) => ("http", Some((prefix, "envoy_http_conn_manager_prefix"))),
+            Self::Tcp(prefix) => ("tcp", Some((prefix, "envoy_tcp_prefix"))),
+            Self::Listener(address) => ("listener", Some((address, "envoy_listener_address"))),
+        };
+        let (rest, mut labels) = response_code_label(name);
+        let Some((member, label)) = member else {
+            return Key { text: name.to_owned(), family: family(&rest), labels };
+        };
+        // Colons would read as the end of a name (`cluster.[fd00::1]_8080.x: 1`): Envoy writes underscores.
+        let member_name = member.replace(':', "_");
+        labels.push((label.to_owned(), member_name.clone()));
+        Key { text: format!("{kind}.{member_name}.{name}"), family: family(&format!("{kind}_{rest}")), labels }
+    }
+}
+
+/// Takes the response code (`upstream_rq_503`) or its class (`upstream_rq_5xx`) out of a name and into a label, as
+/// Envoy's default tags do.
+fn response_code_label(name: &str) -> (String, Vec<(String, String)>) {
+    let Some((stem, last)) = name.rsplit_once("_rq_") else { return (name.to_owned(), Vec::new()) };
+    let is_code = |code: &str| code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
+    if let Some(class) = last.strip_suffix("xx").filter(|class| class.len() == 1) {
+        (format!("{stem}_rq_xx"), vec![("envoy_response_code_class".into(), class.into())])
+    } else if is_code(last) {
+        (format!("{stem}_rq"), vec![("envoy_response_code".into(), last.into())])
+    } else {
+        (name.to_owned(), Vec::new())
+    }
+}
+
+/// A Prometheus family name: Envoy's prefix, and underscores for what may not stand in one.
+fn family(name: &str) -> String {
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    format!("envoy_{name}")
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests;
