@@ -4,6 +4,7 @@ pub mod address;
 pub mod cluster;
 pub mod drain;
 pub mod outcome;
+pub mod stats;
 pub mod stream;
 pub mod stream_info;
 pub mod tls;
