@@ -1,0 +1,123 @@
+//! Reads a sidecar's access log: Istio's default text format, and its JSON encoding
+//! (`pilot/pkg/model/telemetry_logging.go`).
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+#[cfg(test)]
+mod tests;
+
+/// What a line says of one request or connection, as far as verdicts need it. `-` reads as nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Line {
+    /// The request's path, for HTTP.
+    #[serde(default, deserialize_with = "text")]
+    pub path: Option<String>,
+    /// The status; 0 where there was none.
+    #[serde(default)]
+    pub response_code: u16,
+    /// Such as `UF,URX`.
+    #[serde(default, deserialize_with = "text")]
+    pub response_flags: Option<String>,
+    /// Such as `via_upstream`.
+    #[serde(default, deserialize_with = "text")]
+    pub response_code_details: Option<String>,
+    /// Why a connection was ended.
+    #[serde(default, deserialize_with = "text")]
+    pub connection_termination_details: Option<String>,
+    /// Why TLS to the upstream failed.
+    #[serde(default, deserialize_with = "text")]
+    pub upstream_transport_failure_reason: Option<String>,
+    /// The endpoint.
+    #[serde(default, deserialize_with = "address")]
+    pub upstream_host: Option<SocketAddr>,
+    /// The cluster.
+    #[serde(default, deserialize_with = "text")]
+    pub upstream_cluster: Option<String>,
+    /// Where the upstream connection came from.
+    #[serde(default, deserialize_with = "address")]
+    pub upstream_local_address: Option<SocketAddr>,
+    /// The address that the peer dialled.
+    #[serde(default, deserialize_with = "address")]
+    pub downstream_local_address: Option<SocketAddr>,
+    /// The peer.
+    #[serde(default, deserialize_with = "address")]
+    pub downstream_remote_address: Option<SocketAddr>,
+    /// The SNI, where it was read.
+    #[serde(default, deserialize_with = "text")]
+    pub requested_server_name: Option<String>,
+    /// The line itself.
+    #[serde(skip)]
+    pub raw: String,
+}
+
+impl Line {
+    /// Whether a flag is set.
+    pub fn has_flag(&self, flag: &str) -> bool {
+        self.response_flags.as_deref().is_some_and(|flags| flags.split(',').any(|set| set == flag))
+    }
+}
+
+/// Reads a log. A line that is in neither format is left out: the log may hold what its file's other writers put there.
+pub fn read(log: &str) -> Vec<Line> {
+    log.lines().filter_map(line).collect()
+}
+
+fn line(raw: &str) -> Option<Line> {
+    let line = if raw.starts_with('{') { serde_json::from_str(raw).ok()? } else { text_line(raw)? };
+    Some(Line { raw: raw.to_owned(), ..line })
+}
+
+/// A line of the text format. Its fields, split at blanks outside quotes, stand in this order: start time, request,
+/// code, flags, code details, termination details, transport failure, bytes received, bytes sent, duration, service
+/// time, forwarded for, user agent, request ID, authority, upstream host, cluster, upstream local, downstream local,
+/// downstream remote, SNI, route.
+fn text_line(raw: &str) -> Option<Line> {
+    let fields = fields(raw);
+    let field = |i: usize| fields.get(i).copied().and_then(present);
+    let code = fields.get(2)?.parse().ok()?;
+    fields.get(21)?;
+    Some(Line {
+        path: field(1).and_then(|request| present(request.split(' ').nth(1)?)).map(Into::into),
+        response_code: code,
+        response_flags: field(3).map(Into::into),
+        response_code_details: field(4).map(Into::into),
+        connection_termination_details: field(5).map(Into::into),
+        upstream_transport_failure_reason: field(6).map(Into::into),
+        upstream_host: field(15).and_then(|address| address.parse().ok()),
+        upstream_cluster: field(16).map(Into::into),
+        upstream_local_address: field(17).and_then(|address| address.parse().ok()),
+        downstream_local_address: field(18).and_then(|address| address.parse().ok()),
+        downstream_remote_address: field(19).and_then(|address| address.parse().ok()),
+        requested_server_name: field(20).map(Into::into),
+        raw: String::new(),
+    })
+}
+
+/// Splits at blanks, but not inside `"..."`; the quotes are dropped.
+fn fields(raw: &str) -> Vec<&str> {
+    let mut fields = Vec::new();
+    let mut rest = raw.trim();
+    while !rest.is_empty() {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        fields.push(field);
+        rest = after.trim_start();
+    }
+    fields
+}
+
+fn present(field: &str) -> Option<&str> {
+    (field != "-" && !field.is_empty()).then_some(field)
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|value| present(value).is_some()))
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    Ok(text(deserializer)?.and_then(|value| value.parse().ok()))
+}

@@ -1,0 +1,282 @@
+//! What a person expects of a call, and how an account differs from it.
+//!
+//! An expectation names only what it cares about: a field that it leaves out may be anything.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    net::{IpAddr, SocketAddr},
+};
+
+use mesh::account::{Account, LayerKind, Leg, Outcome, Party, Reason, TlsFacts};
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+mod tests;
+
+/// What is expected of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// By leg: 1, 2, 3.
+    #[serde(default)]
+    pub legs: BTreeMap<u8, ExpectedLeg>,
+    /// How it ends.
+    #[serde(default)]
+    pub outcome: ExpectedOutcome,
+}
+
+/// What is expected of a leg.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedLeg {
+    /// Its layers, outermost first; an empty list expects that no byte was sent on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<LayerKind>>,
+    /// The interface that it crosses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// The address that is dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<SocketAddr>,
+    /// The port that iptables redirects it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected_to: Option<u16>,
+    /// Its outermost TLS layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ExpectedTls>,
+}
+
+/// What is expected of a TLS layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedTls {
+    /// Such as `TLSv1.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Such as `TLS_AES_128_GCM_SHA256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher_suite: Option<String>,
+    /// Such as `X25519MLKEM768`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// ALPN as offered, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn_offered: Option<Vec<String>>,
+    /// ALPN as chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<String>,
+    /// The SNI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// The client's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_identity: Option<String>,
+    /// The server's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_identity: Option<String>,
+}
+
+/// What is expected of the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedOutcome {
+    /// Whether the app is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<bool>,
+    /// Who refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Party>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Envoy's response flags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_flags: Option<String>,
+    /// Envoy's response code details.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// The HTTP status that the app gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the app sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_sees: Option<String>,
+}
+
+/// A field in which an account differs from what was expected, or from another account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Which field, such as `leg 2 layers`.
+    pub field: String,
+    /// What was expected.
+    pub expected: String,
+    /// What the account says.
+    pub found: String,
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.field, self.expected, self.found)
+    }
+}
+
+impl Expectation {
+    /// This expectation, with another's fields over it.
+    pub fn merged_with(mut self, over: Self) -> Self {
+        for (number, leg) in over.legs {
+            let merged = self.legs.remove(&number).unwrap_or_default().merged_with(leg);
+            self.legs.insert(number, merged);
+        }
+        Self { legs: self.legs, outcome: self.outcome.merged_with(over.outcome) }
+    }
+
+    /// Whether it expects enough to be worth judging: something of a leg, and whether the call is delivered.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.outcome.delivered.is_none() {
+            return Err("the outcome (`outcome.delivered`)");
+        }
+        if self.legs.values().all(|leg| leg.layers.is_none()) {
+            return Err("any leg (`legs.2.layers`)");
+        }
+        Ok(())
+    }
+
+    /// Where an account differs from what is expected.
+    pub fn differences(&self, account: &Account) -> Vec<Difference> {
+        let mut differences = Differences(Vec::new());
+        for (number, expected) in &self.legs {
+            let found = account.legs.iter().find(|leg| leg.leg == *number);
+            expected.compare(*number, found, &mut differences);
+        }
+        self.outcome.compare(&account.outcome, &mut differences);
+        differences.0
+    }
+}
+
+impl ExpectedLeg {
+    fn merged_with(self, over: Self) -> Self {
+        Self {
+            layers: over.layers.or(self.layers),
+            interface: over.interface.or(self.interface),
+            source: over.source.or(self.source),
+            dials: over.dials.or(self.dials),
+            redirected_to: over.redirected_to.or(self.redirected_to),
+            tls: match (self.tls, over.tls) {
+                (Some(tls), Some(over)) => Some(tls.merged_with(over)),
+                (tls, over) => over.or(tls),
+            },
+        }
+    }
+
+    fn compare(&self, number: u8, found: Option<&Leg>, differences: &mut Differences) {
+        let field = |name: &str| format!("leg {number} {name}");
+        let layers = found.map_or(&[][..], |leg| &leg.layers);
+        differences.check(field("layers"), self.layers.as_deref().map(List), Some(List(layers)));
+        differences.check(field("interface"), self.interface.as_ref(), found.and_then(|leg| leg.interface.as_ref()));
+        differences.check(field("source"), self.source, found.and_then(|leg| leg.source));
+        differences.check(field("dials"), self.dials, found.and_then(|leg| leg.dials));
+        differences.check(field("redirected to"), self.redirected_to, found.and_then(|leg| leg.redirected_to));
+        if let Some(tls) = &self.tls {
+            tls.compare(number, found.and_then(|leg| leg.tls.first()), differences);
+        }
+    }
+}
+
+impl ExpectedTls {
+    fn merged_with(self, over: Self) -> Self {
+        Self {
+            version: over.version.or(self.version),
+            cipher_suite: over.cipher_suite.or(self.cipher_suite),
+            group: over.group.or(self.group),
+            alpn_offered: over.alpn_offered.or(self.alpn_offered),
+            alpn: over.alpn.or(self.alpn),
+            sni: over.sni.or(self.sni),
+            client_identity: over.client_identity.or(self.client_identity),
+            server_identity: over.server_identity.or(self.server_identity),
+        }
+    }
+
+    fn compare(&self, number: u8, found: Option<&TlsFacts>, differences: &mut Differences) {
+        let nothing = TlsFacts::default();
+        let found = found.unwrap_or(&nothing);
+        for (name, expected, found) in [
+            ("TLS version", &self.version, &found.version),
+            ("cipher suite", &self.cipher_suite, &found.cipher_suite),
+            ("group", &self.group, &found.group),
+            ("ALPN", &self.alpn, &found.alpn),
+            ("SNI", &self.sni, &found.sni),
+            ("client identity", &self.client_identity, &found.client_identity),
+            ("server identity", &self.server_identity, &found.server_identity),
+        ] {
+            differences.check(format!("leg {number} {name}"), expected.as_ref(), found.as_ref());
+        }
+        let offered = Some(List(&found.alpn_offered));
+        differences.check(format!("leg {number} ALPN offered"), self.alpn_offered.as_deref().map(List), offered);
+    }
+}
+
+impl ExpectedOutcome {
+    fn merged_with(self, over: Self) -> Self {
+        Self {
+            delivered: over.delivered.or(self.delivered),
+            at: over.at.or(self.at),
+            reason: over.reason.or(self.reason),
+            response_flags: over.response_flags.or(self.response_flags),
+            details: over.details.or(self.details),
+            status: over.status.or(self.status),
+            app_sees: over.app_sees.or(self.app_sees),
+        }
+    }
+
+    fn compare(&self, found: &Outcome, differences: &mut Differences) {
+        differences.check("delivered".into(), self.delivered, Some(found.delivered));
+        differences.check("refused at".into(), self.at, found.at);
+        differences.check("reason".into(), self.reason.map(Name), found.reason.map(Name));
+        differences.check("response flags".into(), self.response_flags.as_ref(), Some(&found.response_flags));
+        differences.check("details".into(), self.details.as_ref(), Some(&found.details));
+        differences.check("status".into(), self.status, found.status);
+        differences.check("app sees".into(), self.app_sees.as_ref(), Some(&found.app_sees));
+    }
+}
+
+/// Collects differences.
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    /// Notes a field that was expected and is not so. What is not expected may be anything.
+    fn check<T: Display + PartialEq>(&mut self, field: String, expected: Option<T>, found: Option<T>) {
+        let Some(expected) = expected else { return };
+        if found.as_ref() != Some(&expected) {
+            let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+            self.0.push(Difference { field, expected: expected.to_string(), found });
+        }
+    }
+}
+
+/// A list, printed with commas.
+#[derive(PartialEq)]
+struct List<'a, T>(&'a [T]);
+
+impl<T: Display> Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "[{}]", items.join(", "))
+    }
+}
+
+/// A reason, by its name in JSON.
+#[derive(PartialEq)]
+struct Name(Reason);
+
+impl Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}

@@ -1,0 +1,243 @@
+//! Scenarios: manifests, the calls to make, and what a person expects of each in each mesh.
+//!
+//! A scenario is a folder with `manifests.yaml`, which `kubectl apply` also accepts, and `scenario.yaml`. Expectations
+//! are written by hand; nothing generates them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use mesh::{account::AppProtocol, model::Flavor};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::expect::Expectation;
+
+#[cfg(test)]
+mod tests;
+
+/// A scenario, as read from its folder.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The folder's name.
+    pub name: String,
+    /// The folder.
+    pub directory: PathBuf,
+    /// One line that says what it is.
+    pub title: String,
+    /// What it shows, in a few sentences.
+    pub shows: String,
+    /// The claims that it puts to the test, such as `C4`.
+    pub claims: Vec<String>,
+    /// The failure signatures that it reproduces, such as `F1`.
+    pub signatures: Vec<String>,
+    /// The calls, made in this order.
+    pub probes: Vec<Probe>,
+}
+
+/// One call, and what is expected of it.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// The calling pod, `POD` or `POD.NAMESPACE`.
+    pub from: String,
+    /// The host as the app dials it: a name that the calling pod resolves, or an address.
+    pub host: String,
+    /// The port that the app dials.
+    pub port: u16,
+    /// The address family, where the host has both; IPv4 by default.
+    pub family: Family,
+    /// What the app sends.
+    pub app: AppProtocol,
+    /// What is expected in the textbook's mesh.
+    pub textbook: Expectation,
+    /// What is expected in Istio's.
+    pub istio: Expectation,
+}
+
+impl Probe {
+    /// What is expected in a mesh.
+    pub fn expected(&self, mesh: Flavor) -> &Expectation {
+        match mesh {
+            Flavor::Textbook => &self.textbook,
+            Flavor::Istio => &self.istio,
+        }
+    }
+
+    /// The call's URL, as the demo client takes it.
+    pub fn url(&self) -> String {
+        let scheme = match self.app {
+            AppProtocol::Http | AppProtocol::H2 => "http",
+            AppProtocol::Https => "https",
+            AppProtocol::Tcp => "tcp",
+        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{scheme}://{host}:{}", self.port)
+    }
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// Why a folder is not a scenario.
+#[derive(Debug, Error)]
+pub enum ScenarioError {
+    /// A file can't be read.
+    #[error("{}: {error}; a scenario is a folder with manifests.yaml and scenario.yaml", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// `scenario.yaml` is not one.
+    #[error("{}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario from its folder.
+    ///
+    /// # Errors
+    /// When `scenario.yaml` is missing, has a field that is unknown or ill-typed, or a probe that expects nothing.
+    pub fn read(directory: &Path) -> Result<Self, ScenarioError> {
+        let path = directory.join("scenario.yaml");
+        let text = fs::read_to_string(&path).map_err(|error| ScenarioError::Read { path: path.clone(), error })?;
+        let manifests = directory.join("manifests.yaml");
+        if let Err(error) = fs::metadata(&manifests) {
+            return Err(ScenarioError::Read { path: manifests, error });
+        }
+        let name = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned();
+        Self::parse(&name, directory, &text).map_err(|message| ScenarioError::Invalid { path, message })
+    }
+
+    /// The file of its manifests.
+    pub fn manifests(&self) -> PathBuf {
+        self.directory.join("manifests.yaml")
+    }
+
+    fn parse(name: &str, directory: &Path, text: &str) -> Result<Self, String> {
+        let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+        let file: File = serde_path_to_error::deserialize(value).map_err(|e| e.to_string())?;
+        if file.probes.is_empty() {
+            return Err("probes: a scenario without probes shows nothing; add at least one".into());
+        }
+        let mut probes = Vec::with_capacity(file.probes.len());
+        for (i, probe) in file.probes.into_iter().enumerate() {
+            let probe_name = probe.name.clone();
+            let probe = probe.settle().map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+            if probes.iter().any(|earlier: &Probe| earlier.name == probe.name) {
+                return Err(format!("probes[{i}].name: {probe_name:?} is the name of an earlier probe"));
+            }
+            probes.push(probe);
+        }
+        Ok(Self {
+            name: name.into(),
+            directory: directory.into(),
+            title: file.title,
+            shows: file.shows,
+            claims: file.claims,
+            signatures: file.signatures,
+            probes,
+        })
+    }
+}
+
+/// Finds scenarios: each path is a scenario's folder, a folder of scenarios, or the name of one in `root`.
+///
+/// # Errors
+/// When a path is none of these, or a scenario in it is not valid.
+pub fn find(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
+    if paths.is_empty() {
+        return read_all(root);
+    }
+    let mut found = Vec::new();
+    for path in paths {
+        let direct = PathBuf::from(path);
+        let directory = if direct.is_dir() { direct } else { root.join(path) };
+        if directory.join("scenario.yaml").exists() || !directory.is_dir() {
+            found.push(Scenario::read(&directory)?);
+        } else {
+            found.extend(read_all(&directory)?);
+        }
+    }
+    Ok(found)
+}
+
+fn read_all(root: &Path) -> Result<Vec<Scenario>, ScenarioError> {
+    let unreadable = |error| ScenarioError::Read { path: root.into(), error };
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(root).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.join("scenario.yaml").exists() {
+            directories.push(path);
+        }
+    }
+    if directories.is_empty() {
+        let error = io::Error::new(io::ErrorKind::NotFound, "no scenario in this folder");
+        return Err(ScenarioError::Read { path: root.into(), error });
+    }
+    directories.sort();
+    directories.iter().map(|directory| Scenario::read(directory)).collect()
+}
+
+/// `scenario.yaml`, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title: String,
+    shows: String,
+    claims: Vec<String>,
+    #[serde(default)]
+    signatures: Vec<String>,
+    probes: Vec<WrittenProbe>,
+}
+
+/// A probe, as written: `expect` holds in both meshes, `textbook` and `istio` add to it or differ.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProbe {
+    name: String,
+    from: String,
+    to: String,
+    #[serde(default)]
+    family: Family,
+    app: AppProtocol,
+    #[serde(default)]
+    expect: Expectation,
+    #[serde(default)]
+    textbook: Expectation,
+    #[serde(default)]
+    istio: Expectation,
+}
+
+impl WrittenProbe {
+    fn settle(self) -> Result<Probe, String> {
+        let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
+        let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let textbook = self.expect.clone().merged_with(self.textbook);
+        let istio = self.expect.merged_with(self.istio);
+        for (mesh, expectation) in [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)] {
+            expectation.check().map_err(|missing| {
+                format!("nothing is expected of {missing} in the {mesh} mesh; say it under `expect`, or under `{mesh}`")
+            })?;
+        }
+        Ok(Probe { name: self.name, from: self.from, host, port, family: self.family, app: self.app, textbook, istio })
+    }
+}

@@ -1,0 +1,68 @@
+use pretty_assertions::assert_eq;
+
+use super::*;
+
+const GOOD: &str = "
+title: t
+shows: s
+claims: [C1]
+probes:
+- name: one
+  from: client
+  to: server:8080
+  app: http
+  expect:
+    legs: {2: {layers: [mtls, http/1.1]}}
+    outcome: {delivered: true}
+  istio:
+    outcome: {status: 503, delivered: false}
+";
+
+fn parse(text: &str) -> Result<Scenario, String> {
+    Scenario::parse("s", Path::new("s"), text)
+}
+
+#[test]
+fn what_one_mesh_says_stands_over_what_both_say() {
+    let scenario = parse(GOOD).unwrap();
+    let probe = &scenario.probes[0];
+    assert_eq!(probe.expected(Flavor::Textbook).outcome.delivered, Some(true));
+    assert_eq!(probe.expected(Flavor::Istio).outcome.delivered, Some(false));
+    assert_eq!(probe.expected(Flavor::Istio).legs[&2].layers.as_ref().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_scenario_that_expects_nothing_is_refused() {
+    let text = GOOD.replace("    outcome: {delivered: true}\n", "");
+    let message = parse(&text).unwrap_err();
+    assert_eq!(
+        message,
+        "probes[0] (one): nothing is expected of the outcome (`outcome.delivered`) in the textbook mesh; \
+         say it under `expect`, or under `textbook`"
+    );
+}
+
+#[test]
+fn an_unknown_field_is_named_with_its_path() {
+    let message = parse(&GOOD.replace("status: 503", "statuss: 503")).unwrap_err();
+    assert!(message.starts_with("probes[0].istio.outcome.statuss: unknown field `statuss`"), "{message}");
+}
+
+#[test]
+fn two_probes_of_one_name_are_refused() {
+    let probe = GOOD.split_once("probes:\n").unwrap().1;
+    let message = parse(&format!("{GOOD}{probe}")).unwrap_err();
+    assert_eq!(message, "probes[1].name: \"one\" is the name of an earlier probe");
+}
+
+#[test]
+fn a_destination_without_a_port_is_refused() {
+    let message = parse(&GOOD.replace("server:8080", "server")).unwrap_err();
+    assert_eq!(message, "probes[0] (one): to: \"server\" is not HOST:PORT");
+}
+
+#[test]
+fn a_scenario_without_probes_is_refused() {
+    let message = parse("title: t\nshows: s\nclaims: []\nprobes: []\n").unwrap_err();
+    assert!(message.contains("shows nothing"), "{message}");
+}
