@@ -1,0 +1,49 @@
+//! Which listener a redirected connection is handed to.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use envoy_api::Listener;
+
+/// The listeners of a proxy by address, for listeners with `use_original_dst`.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerTable {
+    by_address: HashMap<SocketAddr, usize>,
+}
+
+impl ListenerTable {
+    /// The table of a proxy's listeners, bound to a port or not. Of two with one address the first counts (Envoy refuses
+    /// the second).
+    pub fn new<'a>(listeners: impl IntoIterator<Item = &'a Listener>) -> Self {
+        let mut by_address = HashMap::new();
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let addresses =
+                [&listener.address].into_iter().chain(listener.additional_addresses.iter().map(|more| &more.address));
+            for address in addresses {
+                if let Some(ip) = address.ip() {
+                    by_address.entry(SocketAddr::new(ip, address.socket_address.port_value)).or_insert(index);
+                }
+            }
+        }
+        Self { by_address }
+    }
+
+    /// The listener for an original destination: the one at exactly that address, else the one at its port on all
+    /// addresses of its family. `None`: the connection stays where it was accepted
+    /// (`ConnectionHandlerImpl::getBalancedHandlerByAddress`).
+    pub fn find(&self, destination: SocketAddr) -> Option<usize> {
+        let all: IpAddr = match destination {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        // A V6 address is also its flow label and scope to `SocketAddr`'s equality, so the key is made anew.
+        let exact = SocketAddr::new(destination.ip(), destination.port());
+        let wildcard = SocketAddr::new(all, destination.port());
+        self.by_address.get(&exact).or_else(|| self.by_address.get(&wildcard)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;
