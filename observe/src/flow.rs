@@ -1,0 +1,124 @@
+//! What is known of one TCP connection at one interface.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::{Interface, Layer, Layers};
+
+/// One TCP connection, as seen at one interface.
+///
+/// A connection that crosses two captured interfaces (the `eth0` of two pods) is two flows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Flow {
+    /// Where it was seen.
+    pub interface: Interface,
+    /// The side that sent the SYN. When the capture began too late to see one, the side with the higher port.
+    pub initiator: SocketAddr,
+    /// The address that the initiator's packets go to at this interface: after a REDIRECT, the proxy's.
+    pub responder: SocketAddr,
+    /// Set when the two directions did not look like one connection: the kernel had redirected it.
+    pub redirect: Option<Redirect>,
+    /// When the first packet was captured, in nanoseconds since the Unix epoch.
+    pub first_ns: u64,
+    /// When the last packet was captured, in nanoseconds since the Unix epoch.
+    pub last_ns: u64,
+    /// How the connection began.
+    pub opening: Opening,
+    /// What the initiator sent.
+    pub sent: Direction,
+    /// What the responder sent.
+    pub received: Direction,
+    /// What the bytes are, outermost layer first.
+    pub content: Layers,
+}
+
+impl Flow {
+    /// The address that the initiator dialled: the original destination of a redirected connection, else the responder.
+    pub fn dialled(&self) -> SocketAddr {
+        self.redirect.map_or(self.responder, |redirect| redirect.original_destination)
+    }
+
+    /// The names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
+    pub fn layers(&self) -> Vec<&'static str> {
+        self.content.names()
+    }
+
+    /// Whether the opened content holds `marker`: see [`Layer::contains`].
+    pub fn contains(&self, marker: &str) -> bool {
+        self.content.iter().any(|layer| layer.contains(marker))
+    }
+
+    /// The innermost layer that could be opened.
+    pub fn innermost(&self) -> Option<&Layer> {
+        self.content.last()
+    }
+}
+
+/// The two destinations of a redirected connection.
+///
+/// iptables' REDIRECT rewrites the destination of what the initiator sends before the packet reaches `lo`, and gives the
+/// answers their old source address back before they do: the capture shows `pod:p -> 127.0.0.1:15001` one way and
+/// `vip:port -> pod:p` the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Redirect {
+    /// What the initiator dialled, and believes to talk to.
+    pub original_destination: SocketAddr,
+    /// Where the kernel sent it instead.
+    pub redirected_to: SocketAddr,
+}
+
+/// How a TCP connection began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    /// The SYN was answered with SYN and ACK.
+    Established,
+    /// The SYN was answered with RST: nothing listens there, or a rule rejects it.
+    Refused,
+    /// The SYN was not answered while the capture ran.
+    Unanswered,
+    /// The capture holds no SYN: it began later than the connection, or lost it.
+    NotSeen,
+}
+
+/// What one side of a TCP connection sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Direction {
+    /// How it ended.
+    pub end: End,
+    /// Packets captured, retransmissions and bare acknowledgements included.
+    pub packets: u64,
+    /// Bytes of TCP payload, each counted once.
+    pub bytes: u64,
+    /// Bytes of TCP payload that were captured more than once.
+    pub retransmitted_bytes: u64,
+    /// Retransmitted bytes that differ from the first copy, which is the one that is read.
+    pub conflicting_bytes: u64,
+    /// Stretches that the sender sent (or the other side acknowledged) and the capture does not hold. What follows the
+    /// first of them is counted but not read.
+    pub gaps: Vec<Gap>,
+}
+
+/// Bytes that are missing from a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Bytes of payload that the sender had sent before.
+    pub offset: u64,
+    /// How many are missing.
+    pub bytes: u64,
+}
+
+/// How one direction of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Closed in order.
+    Fin,
+    /// Closed in order, then reset: the other side went on sending to a closed socket.
+    FinThenRst,
+    /// Reset by this side.
+    Rst,
+    /// Still open when the capture ended (or reset by the other side).
+    Open,
+}

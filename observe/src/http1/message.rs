@@ -1,0 +1,227 @@
+//! Heads and bodies of HTTP/1 messages, off a stream.
+
+use httparse::Status;
+
+use super::Message;
+use crate::End;
+use crate::stream::Stream;
+use crate::tls;
+
+/// How much of the start of a body is kept.
+const KEPT: usize = 1024;
+/// More header fields than this are not read.
+const MAX_HEADERS: usize = 128;
+
+/// The first line of a message.
+pub(super) enum Head {
+    Request { method: String, target: String, version: String },
+    Response { status: u16, reason: String, version: String },
+}
+
+type Headers = Vec<(String, String)>;
+/// A parsed head, and how many bytes it took; `None` when there is only a part of it.
+type Parsed = Result<Option<(Head, Headers, usize)>, httparse::Error>;
+
+impl Head {
+    pub(super) fn parse_request(bytes: &[u8]) -> Parsed {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut fields);
+        let Status::Complete(len) = request.parse(bytes)? else {
+            return Ok(None);
+        };
+        let head = Self::Request {
+            method: request.method.unwrap_or_default().to_owned(),
+            target: request.path.unwrap_or_default().to_owned(),
+            version: version(request.version),
+        };
+        Ok(Some((head, headers(request.headers), len)))
+    }
+
+    pub(super) fn parse_response(bytes: &[u8]) -> Parsed {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut fields);
+        let Status::Complete(len) = response.parse(bytes)? else {
+            return Ok(None);
+        };
+        let head = Self::Response {
+            status: response.code.unwrap_or_default(),
+            reason: response.reason.unwrap_or_default().to_owned(),
+            version: version(response.version),
+        };
+        Ok(Some((head, headers(response.headers), len)))
+    }
+}
+
+fn version(minor: Option<u8>) -> String {
+    format!("HTTP/1.{}", minor.unwrap_or_default())
+}
+
+fn headers(fields: &[httparse::Header<'_>]) -> Headers {
+    fields
+        .iter()
+        .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned()))
+        .collect()
+}
+
+/// How the end of a body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+impl Body {
+    pub(super) fn of_request(_head: &Head, headers: &Headers) -> Self {
+        Self::framed(headers).unwrap_or(Self::None)
+    }
+
+    pub(super) fn of_response(head: &Head, method: &str, headers: &Headers) -> Self {
+        let Head::Response { status, .. } = head else {
+            return Self::None;
+        };
+        let never = matches!(status, 100..200 | 204 | 304) || method == "HEAD";
+        if never || (method == "CONNECT" && (200..300).contains(status)) {
+            return Self::None;
+        }
+        Self::framed(headers).unwrap_or(Self::UntilClose)
+    }
+
+    fn framed(headers: &Headers) -> Option<Self> {
+        let value = |name| headers.iter().rfind(|(key, _)| key == name).map(|(_, value)| value);
+        if value("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().trim().ends_with("chunked")) {
+            return Some(Self::Chunked);
+        }
+        value("content-length")?.trim().parse().ok().map(Self::Length)
+    }
+}
+
+/// Reads message after message off a stream.
+pub(super) struct Reader<'a> {
+    stream: &'a Stream,
+    at: usize,
+    /// Why reading stopped before the end of the stream.
+    pub(super) error: Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(stream: &'a Stream) -> Self {
+        Self { stream, at: 0, error: None }
+    }
+
+    /// What has not been read.
+    pub(super) fn rest(&self) -> Stream {
+        self.stream.tail(self.at)
+    }
+
+    /// The next message, or `None` when there is no whole head of one; `error` then says why, if bytes are left.
+    pub(super) fn next(
+        &mut self,
+        parse: impl Fn(&[u8]) -> Parsed,
+        framing: impl Fn(&Head, &Headers) -> Body,
+    ) -> Option<(Head, Message)> {
+        let rest = &self.stream.bytes[self.at..];
+        if self.error.is_some() || rest.is_empty() {
+            return None;
+        }
+        let (head, headers, len) = match parse(rest) {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => {
+                let why = self.stream.cut.as_deref().unwrap_or("no more was sent");
+                self.error = Some(format!("{} bytes of a message's head, then {why}", rest.len()));
+                return None;
+            }
+            Err(error) => {
+                let start =
+                    tls::describe(rest).unwrap_or_else(|| format!("\"{}\"", rest[..rest.len().min(16)].escape_ascii()));
+                self.error = Some(format!("not HTTP/1 at byte {}: {error}; it begins {start}", self.at));
+                return None;
+            }
+        };
+        let body = framing(&head, &headers);
+        self.at += len;
+        let at_ns = self.stream.complete_at(self.at);
+        let mut message = Message { headers, body_bytes: 0, body_start: Vec::new(), complete: false, at_ns };
+        self.read_body(body, &mut message);
+        if !message.complete {
+            // What is left of it begins no other message.
+            self.at = self.stream.bytes.len();
+        }
+        Some((head, message))
+    }
+
+    fn read_body(&mut self, body: Body, message: &mut Message) {
+        match body {
+            Body::None => message.complete = true,
+            Body::Length(len) => message.complete = self.take(len, message),
+            Body::UntilClose => {
+                self.take(u64::MAX, message);
+                message.complete = self.stream.end == End::Fin && self.stream.cut.is_none();
+            }
+            Body::Chunked => message.complete = self.read_chunks(message),
+        }
+    }
+
+    /// Moves up to `len` bytes of body; whether all were there.
+    fn take(&mut self, len: u64, message: &mut Message) -> bool {
+        let rest = &self.stream.bytes[self.at..];
+        let taken = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
+        let kept = (KEPT - message.body_start.len()).min(taken);
+        message.body_start.extend_from_slice(&rest[..kept]);
+        message.body_bytes += taken as u64;
+        self.at += taken;
+        taken as u64 == len
+    }
+
+    /// Reads chunks and trailers; whether all were there.
+    fn read_chunks(&mut self, message: &mut Message) -> bool {
+        loop {
+            match httparse::parse_chunk_size(&self.stream.bytes[self.at..]) {
+                Ok(Status::Complete((line, len))) => {
+                    self.at += line;
+                    if len == 0 {
+                        return self.skip_trailers();
+                    }
+                    if !self.take(len, message) || !self.skip_line_end() {
+                        return false;
+                    }
+                }
+                Ok(Status::Partial) => {
+                    self.at = self.stream.bytes.len();
+                    return false;
+                }
+                Err(_) => {
+                    self.error = Some(format!("byte {} should begin a chunk, and does not", self.at));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn skip_line_end(&mut self) -> bool {
+        let rest = &self.stream.bytes[self.at..];
+        let there = rest.starts_with(b"\r\n");
+        if there {
+            self.at += 2;
+        } else if !b"\r\n".starts_with(rest) {
+            self.error = Some(format!("the chunk that ends at byte {} is longer than its size", self.at));
+        }
+        there
+    }
+
+    /// Reads lines up to an empty one.
+    fn skip_trailers(&mut self) -> bool {
+        loop {
+            let rest = &self.stream.bytes[self.at..];
+            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+                self.at = self.stream.bytes.len();
+                return false;
+            };
+            self.at += end + 1;
+            if rest[..end].trim_ascii().is_empty() {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the bytes of a connection are, layer by layer.
+
+use serde::Serialize;
+
+use crate::http1::Http1;
+use crate::opaque::Opaque;
+use crate::stream::Stream;
+use crate::tls::{self, Tls};
+use crate::{KeyLog, h2, http1};
+
+/// TLS inside TLS is opened up to this depth. Two is what double encryption needs; the limit is there for hostile input.
+const MAX_TLS_DEPTH: usize = 4;
+
+/// The layers of a connection's content, outermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// The names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(Layer::name).collect()
+    }
+
+    /// The layers, outermost first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Layer> {
+        self.0.iter()
+    }
+
+    /// The outermost layer.
+    pub fn first(&self) -> Option<&Layer> {
+        self.0.first()
+    }
+
+    /// The innermost layer.
+    pub fn last(&self) -> Option<&Layer> {
+        self.0.last()
+    }
+
+    /// The TLS layers, outermost first.
+    pub fn tls(&self) -> impl Iterator<Item = &Tls> {
+        self.0.iter().filter_map(|layer| match layer {
+            Layer::Tls(tls) => Some(tls.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The HTTP/1.1 layer, if there is one.
+    pub fn http1(&self) -> Option<&Http1> {
+        self.0.iter().find_map(|layer| match layer {
+            Layer::Http1(http1) => Some(http1),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn tls_mut(&mut self) -> impl Iterator<Item = &mut Tls> {
+        self.0.iter_mut().filter_map(|layer| match layer {
+            Layer::Tls(tls) => Some(tls.as_mut()),
+            _ => None,
+        })
+    }
+}
+
+/// One layer of a connection's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "layer")]
+pub enum Layer {
+    /// TLS, mutual or not. What it carries is the next layer, when it could be opened.
+    #[serde(rename = "tls")]
+    Tls(Box<Tls>),
+    /// HTTP/1.1 or HTTP/1.0.
+    #[serde(rename = "http/1.1")]
+    Http1(Http1),
+    /// HTTP/2, recognised by its preface.
+    #[serde(rename = "h2")]
+    H2(Opaque),
+    /// Bytes that are none of the above, or none at all.
+    #[serde(rename = "tcp")]
+    Tcp(Opaque),
+}
+
+impl Layer {
+    /// The layer's name in lists of layers: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tls(tls) if tls.mutual => "mtls",
+            Self::Tls(_) => "tls",
+            Self::Http1(_) => "http/1.1",
+            Self::H2(_) => "h2",
+            Self::Tcp(_) => "tcp",
+        }
+    }
+
+    /// Whether `marker` stands in what this layer carries itself: the target, a header or the kept start of a body of HTTP,
+    /// or the kept start of opaque bytes. A TLS layer carries nothing of its own.
+    pub fn contains(&self, marker: &str) -> bool {
+        match self {
+            Self::Tls(_) => false,
+            Self::Http1(http1) => http1.contains(marker),
+            Self::H2(opaque) | Self::Tcp(opaque) => opaque.contains(marker.as_bytes()),
+        }
+    }
+}
+
+/// Recognises and opens what a client and a server sent each other, layer by layer.
+pub(crate) fn open(client: Stream, server: Stream, keys: &KeyLog) -> Layers {
+    let mut layers = Vec::new();
+    let mut inside = Some((client, server));
+    while let Some((client, server)) = inside.take() {
+        let depth = layers.iter().filter(|layer| matches!(layer, Layer::Tls(_))).count();
+        if depth < MAX_TLS_DEPTH && tls::recognise(&client, &server) {
+            let (tls, payload) = tls::open(&client, &server, keys);
+            layers.push(Layer::Tls(Box::new(tls)));
+            inside = payload;
+        } else if http1::recognise(&client.bytes) {
+            let (http1, upgraded) = http1::open(&client, &server);
+            layers.push(Layer::Http1(http1));
+            inside = upgraded;
+        } else if h2::recognise(&client.bytes) {
+            layers.push(Layer::H2(Opaque::of(&client, &server)));
+        } else {
+            layers.push(Layer::Tcp(Opaque::of(&client, &server)));
+        }
+    }
+    Layers(layers)
+}

@@ -1,0 +1,61 @@
+//! Bytes that no known protocol explains.
+
+use serde::{Serialize, Serializer};
+
+use crate::stream::Stream;
+
+/// How much of the start of each direction is kept.
+const KEPT: usize = 4096;
+
+/// What two sides sent each other, unexplained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opaque {
+    /// What the client sent.
+    pub client: Bytes,
+    /// What the server sent.
+    pub server: Bytes,
+}
+
+/// The start of what one side sent, and how much it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// How many bytes there were.
+    pub bytes: u64,
+    /// The first of them, 4 KiB at most. In JSON as text, with what is not printable ASCII escaped as `\x00`.
+    #[serde(serialize_with = "escaped")]
+    pub first: Vec<u8>,
+    /// Why bytes that the side sent are not among them, when some are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<String>,
+}
+
+impl Opaque {
+    pub(crate) fn of(client: &Stream, server: &Stream) -> Self {
+        Self { client: Bytes::of(client), server: Bytes::of(server) }
+    }
+
+    /// Whether the kept start of either direction holds `marker`.
+    pub fn contains(&self, marker: &[u8]) -> bool {
+        contains(&self.client.first, marker) || contains(&self.server.first, marker)
+    }
+}
+
+impl Bytes {
+    fn of(stream: &Stream) -> Self {
+        Self {
+            bytes: stream.bytes.len() as u64,
+            first: stream.bytes[..stream.bytes.len().min(KEPT)].to_vec(),
+            cut: stream.cut.clone(),
+        }
+    }
+}
+
+/// Whether `haystack` holds `needle`; an empty needle is nowhere.
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Serialises bytes as text, with what is not printable ASCII escaped.
+pub(crate) fn escaped<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&bytes.escape_ascii())
+}

@@ -1,0 +1,52 @@
+//! Bytes that one side sent, in order, with the time at which each became known.
+
+use crate::End;
+
+/// The bytes that one side sent, up to the first that is missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) bytes: Vec<u8>,
+    /// How the side ended. Inside TLS, `Fin` is a close_notify.
+    pub(crate) end: End,
+    /// When it ended, in nanoseconds since the Unix epoch; 0 while it is open.
+    pub(crate) end_ns: u64,
+    /// Why `bytes` stops before what the side sent, when it does.
+    pub(crate) cut: Option<String>,
+    /// Ends of the pieces that arrived together, and when they had.
+    times: Vec<(usize, u64)>,
+}
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new(), end: End::Open, end_ns: 0, cut: None, times: Vec::new() }
+    }
+
+    /// Appends bytes that were complete at `timestamp_ns`.
+    pub(crate) fn push(&mut self, bytes: &[u8], timestamp_ns: u64) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes.extend_from_slice(bytes);
+        // A piece can only be read once all before it has arrived, be it captured earlier.
+        let at = self.times.last().map_or(timestamp_ns, |&(_, before)| before.max(timestamp_ns));
+        self.times.push((self.bytes.len(), at));
+    }
+
+    /// When the first `len` bytes had arrived, in nanoseconds since the Unix epoch. 0 for an empty stream.
+    pub(crate) fn complete_at(&self, len: usize) -> u64 {
+        let piece = self.times.partition_point(|&(end, _)| end < len);
+        self.times.get(piece).or(self.times.last()).map_or(0, |&(_, at)| at)
+    }
+
+    /// What follows the first `offset` bytes.
+    pub(crate) fn tail(&self, offset: usize) -> Self {
+        let offset = offset.min(self.bytes.len());
+        Self {
+            bytes: self.bytes[offset..].to_vec(),
+            end: self.end,
+            end_ns: self.end_ns,
+            cut: self.cut.clone(),
+            times: self.times.iter().filter(|&&(end, _)| end > offset).map(|&(end, at)| (end - offset, at)).collect(),
+        }
+    }
+}
