@@ -1,5 +1,6 @@
 //! The data plane: a sidecar proxy that reads Envoy v3 files.
 
+pub mod access_log;
 pub mod address;
 pub mod cluster;
 pub mod drain;

@@ -1,0 +1,329 @@
+//! The `%COMMAND%`s of a format, and what each stands for.
+
+use std::{
+    borrow::Cow,
+    fmt::Display,
+    net::SocketAddr,
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName};
+use jiff::Timestamp;
+
+use super::{Entry, HttpFacts, RequestHead};
+use crate::{
+    stream_info::{TlsInfo, UpstreamInfo},
+    tls::PeerCertificate,
+};
+
+/// A command with its arguments.
+#[derive(Debug)]
+pub(super) struct Command {
+    source: Source,
+    /// The value is cut after so many bytes (`%REQ(USER-AGENT):10%`).
+    limit: Option<usize>,
+}
+
+/// What a command stands for in one line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// Not there.
+    Missing,
+    Text(Cow<'a, str>),
+    Number(u64),
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The start of the session or request, in a format of `strftime`.
+    StartTime(String),
+    /// A request header, else the other.
+    Request(Field, Option<Field>),
+    /// A response header, else the other.
+    Response(HeaderName, Option<HeaderName>),
+    /// A response trailer, else the other.
+    Trailer(HeaderName, Option<HeaderName>),
+    /// Whatever else has no arguments.
+    Fact(for<'a> fn(&Entry<'a>) -> Value<'a>),
+}
+
+/// A part of a request's head that `REQ` names.
+#[derive(Debug)]
+enum Field {
+    Method,
+    Path,
+    Authority,
+    Scheme,
+    Header(HeaderName),
+}
+
+impl Command {
+    /// Reads what stands between two `%`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (text, limit) = match text.rsplit_once("):") {
+            Some((_, limit)) => {
+                let limit = limit.parse().map_err(|_| format!("%{text}%: {limit:?} is not a length"))?;
+                (&text[..=text.rfind("):").unwrap_or_default()], Some(limit))
+            }
+            None => (text, None),
+        };
+        let (name, argument) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')')),
+            None => (text, None),
+        };
+        let unsupported = || format!("%{text}%: not a command that is supported");
+        let source = match (name, argument) {
+            ("START_TIME", None) => Source::StartTime("%Y-%m-%dT%H:%M:%S%.3fZ".into()),
+            ("START_TIME", Some(format)) => Source::StartTime(checked_time_format(format)?),
+            ("REQ", Some(names)) => pair(names, Field::parse).map(|(a, b)| Source::Request(a, b))?,
+            ("RESP", Some(names)) => pair(names, header_name).map(|(a, b)| Source::Response(a, b))?,
+            ("TRAILER", Some(names)) => pair(names, header_name).map(|(a, b)| Source::Trailer(a, b))?,
+            (name, None) => Source::Fact(fact(name).ok_or_else(unsupported)?),
+            _ => return Err(unsupported()),
+        };
+        Ok(Self { source, limit })
+    }
+
+    /// What it stands for in that line.
+    pub(super) fn value<'a>(&self, entry: &Entry<'a>) -> Value<'a> {
+        match (self.source.value(entry), self.limit) {
+            (Value::Text(text), Some(limit)) => Value::Text(cut(text, limit)),
+            (value, _) => value,
+        }
+    }
+
+    /// The response headers that it reads.
+    pub(super) fn response_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let (first, second) = match &self.source {
+            Source::Response(first, second) => (Some(first), second.as_ref()),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+impl Source {
+    fn value<'a>(&self, entry: &Entry<'a>) -> Value<'a> {
+        match self {
+            Self::StartTime(format) => text(time(entry.stream.start_time, format)),
+            Self::Request(field, other) => {
+                let Some(request) = entry.http.and_then(|http| http.request.as_ref()) else { return Value::Missing };
+                field.value(request).or_else(|| other.as_ref()?.value(request)).into()
+            }
+            Self::Response(name, other) => header_or(entry.http.map(|http| &http.response), name, other.as_ref()),
+            Self::Trailer(name, other) => header_or(entry.http.map(|http| &http.trailers), name, other.as_ref()),
+            Self::Fact(fact) => fact(entry),
+        }
+    }
+}
+
+impl Field {
+    fn parse(name: &str) -> Result<Self, String> {
+        Ok(match name.to_ascii_lowercase().as_str() {
+            ":method" => Self::Method,
+            ":path" => Self::Path,
+            ":authority" | "host" => Self::Authority,
+            ":scheme" => Self::Scheme,
+            name => Self::Header(header_name(name)?),
+        })
+    }
+
+    fn value<'a>(&self, request: &'a RequestHead) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Method => Some(request.method.as_str().into()),
+            Self::Path => request.uri.path_and_query().map(|path| path.as_str().into()),
+            Self::Authority => match request.uri.authority() {
+                Some(authority) => Some(authority.as_str().into()),
+                None => header(&request.headers, &http::header::HOST),
+            },
+            Self::Scheme => request.uri.scheme_str().map(Into::into),
+            Self::Header(name) => header(&request.headers, name),
+        }
+    }
+}
+
+/// The commands without arguments.
+fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
+    Some(match name {
+        "PROTOCOL" => |e| e.http.and_then(|http| http.protocol).map(Cow::from).into(),
+        "RESPONSE_CODE" => |e| Value::Number(e.stream.response_code.unwrap_or(0).into()),
+        "RESPONSE_CODE_DETAILS" => |e| e.stream.details.as_deref().map(|details| Cow::from(words(details))).into(),
+        "RESPONSE_FLAGS" => |e| text(e.stream.flags()),
+        "CONNECTION_TERMINATION_DETAILS" => |e| borrowed(e.stream.termination_details.as_deref()),
+        "UPSTREAM_TRANSPORT_FAILURE_REASON" => |e| borrowed(e.stream.upstream_transport_failure.as_deref()),
+        "DOWNSTREAM_TRANSPORT_FAILURE_REASON" => |e| borrowed(Some(&e.stream.connection.transport_failure)),
+        "BYTES_RECEIVED" => |e| Value::Number(e.stream.bytes_received),
+        "BYTES_SENT" => |e| Value::Number(e.stream.bytes_sent),
+        "DURATION" => |e| milliseconds(e.stream.duration),
+        "REQUEST_DURATION" => |e| milliseconds(e.http.and_then(|http| http.request_duration)),
+        "RESPONSE_DURATION" => |e| milliseconds(e.http.and_then(|http| http.response_duration)),
+        "RESPONSE_TX_DURATION" => |e| milliseconds(e.http.and_then(|http| http.response_tx_duration)),
+        "UPSTREAM_REQUEST_ATTEMPT_COUNT" => |e| Value::Number(e.http.map_or(0, |http| http.attempts.into())),
+        "CONNECTION_ID" => |e| Value::Number(e.stream.connection.id),
+        "HOSTNAME" => |_| borrowed(HOSTNAME.as_deref()),
+        "ROUTE_NAME" => |e| borrowed(e.stream.route.as_deref()),
+        "FILTER_CHAIN_NAME" => |e| borrowed(Some(&e.stream.connection.filter_chain)),
+        "REQUESTED_SERVER_NAME" => |e| borrowed(Some(&e.stream.connection.server_name)),
+        "GRPC_STATUS_NUMBER" => |e| grpc_status(e.http).into(),
+
+        "UPSTREAM_HOST" => |e| upstream(e).map(|upstream| upstream.host.0).into(),
+        "UPSTREAM_CLUSTER" | "UPSTREAM_CLUSTER_RAW" => |e| borrowed(e.stream.cluster.as_deref()),
+        "UPSTREAM_PROTOCOL" => |e| e.http.and_then(|http| http.upstream_protocol).map(Cow::from).into(),
+        "UPSTREAM_LOCAL_ADDRESS" => |e| upstream_local(e).into(),
+        "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => |e| ip(upstream_local(e)),
+        "UPSTREAM_LOCAL_PORT" => |e| port(upstream_local(e)),
+        "UPSTREAM_REMOTE_ADDRESS" => |e| upstream_remote(e).into(),
+        "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => |e| ip(upstream_remote(e)),
+        "UPSTREAM_REMOTE_PORT" => |e| port(upstream_remote(e)),
+        "UPSTREAM_TLS_VERSION" => |e| borrowed(upstream_tls(e).map(|tls| tls.version)),
+        "UPSTREAM_TLS_CIPHER" => |e| borrowed(upstream_tls(e).map(|tls| tls.cipher)),
+        "UPSTREAM_LOCAL_URI_SAN" => |e| list(upstream_tls(e).map(|tls| &*tls.local_uri_sans)),
+        "UPSTREAM_PEER_URI_SAN" => |e| list(peer(upstream_tls(e)).map(|peer| &*peer.uri_sans)),
+        "UPSTREAM_PEER_DNS_SAN" => |e| list(peer(upstream_tls(e)).map(|peer| &*peer.dns_sans)),
+        "UPSTREAM_PEER_SUBJECT" => |e| borrowed(peer(upstream_tls(e)).map(|peer| &*peer.subject)),
+        "UPSTREAM_PEER_ISSUER" => |e| borrowed(peer(upstream_tls(e)).map(|peer| &*peer.issuer)),
+
+        "DOWNSTREAM_LOCAL_ADDRESS" => |e| Some(e.stream.connection.local.0).into(),
+        "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => |e| ip(Some(e.stream.connection.local.0)),
+        "DOWNSTREAM_LOCAL_PORT" => |e| port(Some(e.stream.connection.local.0)),
+        "DOWNSTREAM_REMOTE_ADDRESS" => |e| Some(client(e)).into(),
+        "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => |e| ip(Some(client(e))),
+        "DOWNSTREAM_REMOTE_PORT" => |e| port(Some(client(e))),
+        "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => |e| Some(e.stream.connection.remote.0).into(),
+        "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => |e| ip(Some(e.stream.connection.remote.0)),
+        "DOWNSTREAM_DIRECT_REMOTE_PORT" => |e| port(Some(e.stream.connection.remote.0)),
+        "DOWNSTREAM_TLS_VERSION" => |e| borrowed(downstream_tls(e).map(|tls| tls.version)),
+        "DOWNSTREAM_TLS_CIPHER" => |e| borrowed(downstream_tls(e).map(|tls| tls.cipher)),
+        "DOWNSTREAM_LOCAL_URI_SAN" => |e| list(downstream_tls(e).map(|tls| &*tls.local_uri_sans)),
+        "DOWNSTREAM_PEER_URI_SAN" => |e| list(peer(downstream_tls(e)).map(|peer| &*peer.uri_sans)),
+        "DOWNSTREAM_PEER_DNS_SAN" => |e| list(peer(downstream_tls(e)).map(|peer| &*peer.dns_sans)),
+        "DOWNSTREAM_PEER_SUBJECT" => |e| borrowed(peer(downstream_tls(e)).map(|peer| &*peer.subject)),
+        "DOWNSTREAM_PEER_ISSUER" => |e| borrowed(peer(downstream_tls(e)).map(|peer| &*peer.issuer)),
+        "DOWNSTREAM_PEER_SERIAL" => |e| borrowed(peer(downstream_tls(e)).map(|peer| &*peer.serial)),
+        "DOWNSTREAM_PEER_FINGERPRINT_256" => |e| borrowed(peer(downstream_tls(e)).map(|peer| &*peer.sha256)),
+        _ => return None,
+    })
+}
+
+static HOSTNAME: LazyLock<Option<String>> = LazyLock::new(|| nix::unistd::gethostname().ok()?.into_string().ok());
+
+fn upstream<'a>(entry: &Entry<'a>) -> Option<&'a UpstreamInfo> {
+    entry.stream.upstream.as_ref()
+}
+
+fn upstream_local(entry: &Entry<'_>) -> Option<SocketAddr> {
+    upstream(entry)?.local.map(|local| local.0)
+}
+
+/// The address that is connected to, once it is.
+fn upstream_remote(entry: &Entry<'_>) -> Option<SocketAddr> {
+    upstream_local(entry).and_then(|_| upstream(entry)).map(|upstream| upstream.host.0)
+}
+
+fn upstream_tls<'a>(entry: &Entry<'a>) -> Option<&'a TlsInfo> {
+    upstream(entry)?.tls.as_ref()
+}
+
+fn downstream_tls<'a>(entry: &Entry<'a>) -> Option<&'a TlsInfo> {
+    entry.stream.connection.tls.as_ref()
+}
+
+fn peer(tls: Option<&TlsInfo>) -> Option<&PeerCertificate> {
+    tls?.peer.as_deref()
+}
+
+fn client(entry: &Entry<'_>) -> SocketAddr {
+    entry.http.and_then(|http| http.client).unwrap_or(entry.stream.connection.remote.0)
+}
+
+fn grpc_status(http: Option<&HttpFacts>) -> Option<Cow<'_, str>> {
+    let name = HeaderName::from_static("grpc-status");
+    http.and_then(|http| header(&http.trailers, &name).or_else(|| header(&http.response, &name)))
+}
+
+fn text<'a>(value: impl Display) -> Value<'a> {
+    Value::Text(value.to_string().into())
+}
+
+fn borrowed(value: Option<&str>) -> Value<'_> {
+    value.map(Cow::from).into()
+}
+
+fn list(values: Option<&[String]>) -> Value<'_> {
+    values.map(|values| Cow::from(values.join(","))).into()
+}
+
+fn ip<'a>(address: Option<SocketAddr>) -> Value<'a> {
+    address.map_or(Value::Missing, |address| text(address.ip()))
+}
+
+fn port<'a>(address: Option<SocketAddr>) -> Value<'a> {
+    address.map_or(Value::Missing, |address| Value::Number(address.port().into()))
+}
+
+fn milliseconds<'a>(duration: Option<Duration>) -> Value<'a> {
+    duration.and_then(|d| u64::try_from(d.as_millis()).ok()).map_or(Value::Missing, Value::Number)
+}
+
+impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
+    /// What is empty counts as missing, as in Envoy.
+    fn from(value: Option<Cow<'a, str>>) -> Self {
+        value.filter(|value| !value.is_empty()).map_or(Self::Missing, Self::Text)
+    }
+}
+
+impl From<Option<SocketAddr>> for Value<'_> {
+    fn from(address: Option<SocketAddr>) -> Self {
+        address.map_or(Self::Missing, text)
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+fn header_or<'a>(headers: Option<&'a HeaderMap>, name: &HeaderName, other: Option<&HeaderName>) -> Value<'a> {
+    headers.and_then(|headers| header(headers, name).or_else(|| header(headers, other?))).into()
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
+    name.parse().map_err(|_| format!("{name:?} is not a header's name"))
+}
+
+/// Splits `NAME?OTHER`.
+fn pair<T>(names: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<(T, Option<T>), String> {
+    match names.split_once('?') {
+        Some((name, other)) => Ok((parse(name)?, Some(parse(other)?))),
+        None => Ok((parse(names)?, None)),
+    }
+}
+
+/// Envoy writes blanks in details as underscores, so that a line splits at its blanks.
+fn words(details: &str) -> String {
+    details.replace(' ', "_")
+}
+
+fn checked_time_format(format: &str) -> Result<String, String> {
+    let format = format.replace("%3f", "%3f");
+    jiff::fmt::strtime::format(&format, Timestamp::UNIX_EPOCH)
+        .map_err(|e| format!("%START_TIME({format})%: {e}"))
+        .map(|_| format)
+}
+
+fn time(time: SystemTime, format: &str) -> String {
+    let time = Timestamp::try_from(time).unwrap_or_default();
+    jiff::fmt::strtime::format(format, &time.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
+}
+
+/// Cuts a text after so many bytes, at a character's end.
+fn cut(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
+    match text {
+        text if text.len() <= limit => text,
+        Cow::Borrowed(text) => text[..text.floor_char_boundary(limit)].into(),
+        Cow::Owned(mut text) => {
+            text.truncate(text.floor_char_boundary(limit));
+            text.into()
+        }
+    }
+}
