@@ -157,3 +157,6 @@ fn networks(ranges: &[CidrRange], path: &str) -> Result<Vec<Option<IpNet>>, Buil
     };
     ranges.iter().enumerate().map(network).collect()
 }
+
+#[cfg(test)]
+mod tests;

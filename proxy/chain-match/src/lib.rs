@@ -16,3 +16,6 @@ pub use connection::{Connection, Transport};
 pub use listeners::ListenerTable;
 pub use predicate::disabled;
 pub use table::{ChainTable, Match, Stage};
+
+#[cfg(test)]
+mod testing;
