@@ -1,0 +1,80 @@
+//! A server app on several ports. See `demo-server --help`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use demo_apps::exit;
+use demo_apps::report::Event;
+use demo_apps::server::{Log, Server, ServerArgs, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLES: &str = "\
+HTTP paths:
+  /bytes/N   N bytes           /status/N  that status       /slow/MS   after so many milliseconds
+  /echo      the body back     anything else: JSON that says what the server saw
+
+Examples:
+  demo-server --http 8080 --tcp 9000
+  demo-server --http 127.0.0.1:8080 --https 8443 --self-signed server.default.svc --write-cert ca.pem
+  demo-server --mtls 9443 --cert server.pem --key server.key --client-ca ca.pem
+
+Exit code: 0 told to stop, 1 a port cannot be bound, 2 wrong use. READY=1 goes to $NOTIFY_SOCKET once every port is bound;
+$SSLKEYLOGFILE gets the TLS keys.";
+
+/// Listens on several ports at once and says what it saw: in its answers, and as lines of JSON on stdout.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    args: ServerArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Cli::parse().args;
+    match serve(&args) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            eprintln!("demo-server: {error}");
+            ExitCode::from(match error.downcast_ref() {
+                Some(StartError::Usage(_)) => exit::USAGE,
+                _ => exit::FAILED,
+            })
+        }
+    }
+}
+
+fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
+    let mut builder = match args.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(args.threads.into()).enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::bind(args)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        // Nobody to tell, or nobody who listens: the ports are bound all the same.
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            eprintln!("demo-server: cannot tell that it is ready: {error}");
+        }
+        let log: Log = if args.quiet { None } else { Some(Arc::new(print)) };
+        server.run(stop, log).await;
+        Ok(())
+    })
+}
+
+/// One line, whole, whoever else writes at the same time. A reader that is gone is no reason to stop serving.
+fn print(event: &Event) {
+    if let Ok(mut line) = serde_json::to_vec(event) {
+        line.push(b'\n');
+        let _ = std::io::stdout().lock().write_all(&line);
+    }
+}

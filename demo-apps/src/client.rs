@@ -1,0 +1,156 @@
+//! One call, and how it went.
+
+mod args;
+mod dial;
+mod http;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tokio::time::Instant as Deadline;
+
+pub(crate) use args::seconds;
+pub use args::{CallArgs, ConnectArgs, TlsVersion};
+pub(crate) use dial::{Connection, Dialer, Progress};
+pub(crate) use http::{HttpSession, PROBE_HEADER, Request as HttpRequest, failure_of};
+pub(crate) use stream::filling;
+
+use crate::UsageError;
+use crate::failure::{Cause, Failure, FailureKind, Stage};
+use crate::report::{Body, CLIENT_SCHEMA, ClientReport, StreamFacts, Timings};
+
+/// A connection that is to close in order gets so long for it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Makes the call that `args` describe. A call that fails is a report too.
+///
+/// # Errors
+///
+/// When `args` ask for something that cannot be tried at all: files that are missing or are not PEM, options that
+/// contradict each other.
+pub async fn call(args: &CallArgs) -> Result<ClientReport, UsageError> {
+    let dialer = Dialer::new(&args.target, &args.connect)?;
+    let exchange = if args.target.scheme.is_http() {
+        Exchange::Http(Box::new(http::Request::new(args)?))
+    } else {
+        Exchange::Stream(stream::Exchange::new(args)?)
+    };
+    let mut report = ClientReport {
+        schema: CLIENT_SCHEMA.to_owned(),
+        url: args.target.to_string(),
+        ok: false,
+        error: None,
+        resolved: Vec::new(),
+        local: None,
+        remote: None,
+        timings: Timings::default(),
+        tls: None,
+        http: None,
+        stream: None,
+    };
+    let clock = Clock::start(args.timeout);
+    report.error = make(&dialer, &exchange, &clock, &mut report).await.err();
+    report.ok = report.error.is_none();
+    report.timings.total_us = clock.total();
+    Ok(report)
+}
+
+enum Exchange {
+    Http(Box<http::Request>),
+    Stream(stream::Exchange),
+}
+
+async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut ClientReport) -> Result<(), Failure> {
+    let addresses = dialer.resolve(clock).await?;
+    report.timings.resolve_us = Some(clock.micros());
+    report.resolved = addresses.iter().map(SocketAddr::ip).collect();
+
+    let mut progress = Progress { timings: report.timings.clone(), ..Progress::default() };
+    let connected = dialer.connect(&addresses, clock, &mut progress).await;
+    (report.timings, report.local, report.remote) = (progress.timings, progress.local, progress.remote);
+    if report.timings.connect_us.is_some() {
+        report.tls = dialer.tls_facts(connected.as_ref().ok().and_then(|connection| connection.session.as_ref()));
+    }
+    let connection = connected?;
+
+    let verdict_is_open = dialer.verdict_is_open(connection.session.as_ref());
+    let account = connection.account.clone();
+    let mut data = None;
+    let exchanged = match exchange {
+        Exchange::Http(request) => request.run(connection, clock, &mut report.http).await,
+        Exchange::Stream(exchange) => exchange.run(connection, clock, data.insert(Vec::new())).await,
+    };
+    let flow = account.read();
+    report.timings.first_byte_us = flow.first_byte.map(|at| clock.micros_at(at));
+    report.stream = Some(StreamFacts {
+        sent: flow.sent,
+        received: flow.received,
+        data: data.map(|data| Body::of(&data)),
+        ended: flow.ended,
+    });
+    exchanged.map_err(|failure| {
+        let refused = verdict_is_open && flow.received == 0 && matches!(failure.kind, FailureKind::TlsAlert { .. });
+        if refused { Failure { stage: Stage::Tls, ..failure } } else { failure }
+    })
+}
+
+/// Counts from the beginning of a call, and knows when it has to end.
+pub(crate) struct Clock {
+    start: Instant,
+    end: Option<Deadline>,
+    stopped: OnceLock<Instant>,
+}
+
+impl Clock {
+    pub(crate) fn start(limit: Option<Duration>) -> Self {
+        Self::start_at(Instant::now(), limit)
+    }
+
+    /// A clock that began to run at `start`, which may lie in the past.
+    pub(crate) fn start_at(start: Instant, limit: Option<Duration>) -> Self {
+        Self { start, end: limit.map(|limit| Deadline::now() + limit), stopped: OnceLock::new() }
+    }
+
+    /// Microseconds from the beginning until now.
+    pub(crate) fn micros(&self) -> u64 {
+        self.micros_at(Instant::now())
+    }
+
+    /// Microseconds from the beginning until `at`.
+    pub(crate) fn micros_at(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// The answer is complete, or will not be: what follows is good manners and counts no more.
+    pub(crate) fn stop(&self) {
+        self.stopped.get_or_init(Instant::now);
+    }
+
+    /// Microseconds from the beginning until the clock was stopped, or until now.
+    fn total(&self) -> u64 {
+        self.micros_at(self.stopped.get().copied().unwrap_or_else(Instant::now))
+    }
+
+    /// Runs one stage; it fails with `timeout` when the call's time, or the stage's own `limit`, is over first.
+    pub(crate) async fn run<T>(
+        &self,
+        stage: Stage,
+        limit: Option<Deadline>,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let end = match (self.end, limit) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(end), None) | (None, Some(end)) => end,
+            (None, None) => return work.await,
+        };
+        tokio::time::timeout_at(end, work).await.unwrap_or_else(|_| {
+            let after = Duration::from_micros(self.micros());
+            Err(Cause::new(FailureKind::Timeout, format!("no result after {after:?}")).at(stage))
+        })
+    }
+}

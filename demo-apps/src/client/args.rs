@@ -1,0 +1,133 @@
+//! The client's options, for one call and for load alike.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::Target;
+
+/// One call.
+// clap leaves the group of a struct empty when it has a flattened part; an `Option<CallArgs>` is told by its group.
+#[derive(Clone, Debug, Args)]
+#[group(id = "call", args = ["target"])]
+pub struct CallArgs {
+    /// What to call: http://HOST[:PORT][/PATH], https://..., tcp://HOST:PORT, or tls://HOST:PORT (raw bytes inside TLS)
+    #[arg(value_name = "URL")]
+    pub target: Target,
+
+    /// How to connect.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+
+    /// A header of the request, may be repeated [http, https]
+    #[arg(long = "header", short = 'H', value_name = "NAME:VALUE")]
+    pub headers: Vec<String>,
+
+    /// The method of the request [http, https; default: GET, or POST where there is a body]
+    #[arg(long, short = 'X')]
+    pub method: Option<String>,
+
+    /// What to send: the body of the request, or the raw bytes
+    #[arg(long, short = 'd', conflicts_with = "bytes", value_name = "TEXT")]
+    pub data: Option<String>,
+
+    /// Send so many bytes of filling
+    #[arg(long, value_name = "N")]
+    pub bytes: Option<usize>,
+
+    /// Mark the call: `x-sidelab-probe: ID` as a header, or the line `sidelab-probe ID` ahead of the raw bytes
+    #[arg(long, value_name = "ID")]
+    pub marker: Option<String>,
+
+    /// Wait for the server to speak first, then send [tcp, tls]
+    #[arg(long)]
+    pub server_first: bool,
+
+    /// Send FIN (and close_notify) after sending, then read until the server closes [tcp, tls]
+    #[arg(long)]
+    pub half_close: bool,
+
+    /// Read so many bytes, whatever they are [tcp, tls; default: as many as were sent, which must be the same bytes]
+    #[arg(long, value_name = "N", conflicts_with = "half_close")]
+    pub expect: Option<usize>,
+
+    /// Count an HTTP status of 400 or more as a failure
+    #[arg(long, short = 'f')]
+    pub fail: bool,
+
+    /// Give the whole call so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub timeout: Option<Duration>,
+}
+
+/// How to connect.
+#[derive(Clone, Debug, Args)]
+pub struct ConnectArgs {
+    /// Use IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub ipv4: bool,
+
+    /// Use IPv6 only
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// Trust the authorities in this PEM file [https, tls]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// Accept any certificate; it is reported all the same [https, tls]
+    #[arg(long, short = 'k', conflicts_with = "ca")]
+    pub insecure: bool,
+
+    /// Certificate chain to show when the server asks, PEM [https, tls]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+
+    /// Private key of --cert, PEM [https, tls]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+
+    /// Name to ask for and to verify, instead of the URL's host [https, tls]
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+
+    /// Protocols to offer [https, tls; default: http/1.1 for https, or h2 with --http2; none for tls]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub alpn: Option<Vec<String>>,
+
+    /// TLS versions to offer [https, tls]
+    #[arg(long, value_enum, default_value_t)]
+    pub tls_version: TlsVersion,
+
+    /// Speak HTTP/2: by ALPN for https, with prior knowledge for http. Without it HTTP/2 is spoken only where ALPN chose h2
+    #[arg(long)]
+    pub http2: bool,
+
+    /// Give resolving, connecting and the TLS handshake so many seconds together [default: as --timeout]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub connect_timeout: Option<Duration>,
+}
+
+/// TLS versions to offer or accept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TlsVersion {
+    /// 1.2 only.
+    #[value(name = "1.2")]
+    Tls12,
+    /// 1.3 only.
+    #[value(name = "1.3")]
+    Tls13,
+    /// 1.3 and 1.2.
+    #[default]
+    Both,
+}
+
+/// Seconds with a fraction; zero is refused.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected seconds, such as 2 or 0.5".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("expected more than 0 seconds".to_owned()),
+    }
+}

@@ -1,0 +1,170 @@
+//! From a target to a connection: resolve, connect, TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustls::ProtocolVersion;
+use tokio::net::TcpStream;
+use tokio::time::Instant as Deadline;
+use tokio_rustls::TlsConnector;
+
+use super::{Clock, ConnectArgs};
+use crate::failure::{Cause, Failure, FailureKind, InStage as _, Stage};
+use crate::report::{Timings, TlsFacts};
+use crate::tap::{Account, Io, Tap};
+use crate::tls::{ClientTls, Session};
+use crate::{Target, UsageError};
+
+/// Makes connections to one target.
+pub(crate) struct Dialer {
+    host: String,
+    port: u16,
+    family: Family,
+    tls: Option<ClientTls>,
+    http2: bool,
+    connect_timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Family {
+    Any,
+    V4,
+    V6,
+}
+
+impl Family {
+    fn has(self, address: SocketAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// How far connecting came.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) timings: Timings,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) remote: Option<SocketAddr>,
+}
+
+/// A connection that is ready for the app's bytes.
+pub(crate) struct Connection {
+    pub(crate) io: Tap<Box<dyn Io>>,
+    pub(crate) account: Account,
+    /// Whether HTTP/2 is to be spoken.
+    pub(crate) http2: bool,
+    /// The TLS session, where there is one.
+    pub(crate) session: Option<Session>,
+}
+
+impl Dialer {
+    pub(crate) fn new(target: &Target, args: &ConnectArgs) -> Result<Self, UsageError> {
+        let tls = target.scheme.is_tls().then(|| {
+            let name = args.sni.as_ref().unwrap_or(&target.host);
+            let alpn = match (&args.alpn, target.scheme.is_http(), args.http2) {
+                (Some(alpn), ..) => alpn.clone(),
+                (None, true, true) => vec!["h2".to_owned()],
+                (None, true, false) => vec!["http/1.1".to_owned()],
+                (None, false, _) => Vec::new(),
+            };
+            ClientTls::new(args, name, &alpn)
+        });
+        Ok(Self {
+            host: target.host.clone(),
+            port: target.port,
+            family: match (args.ipv4, args.ipv6) {
+                (true, _) => Family::V4,
+                (_, true) => Family::V6,
+                _ => Family::Any,
+            },
+            tls: tls.transpose()?,
+            http2: args.http2,
+            connect_timeout: args.connect_timeout,
+        })
+    }
+
+    /// Connects to the first of `addresses` that accepts.
+    pub(crate) async fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        clock: &Clock,
+        progress: &mut Progress,
+    ) -> Result<Connection, Failure> {
+        let limit = self.connect_timeout.map(|limit| Deadline::now() + limit);
+        let tcp = clock.run(Stage::Connect, limit, connect_any(addresses, &mut progress.remote)).await?;
+        progress.timings.connect_us = Some(clock.micros());
+        progress.local = tcp.local_addr().ok();
+        // Requests are written whole; waiting for more (Nagle) would only add the peer's delayed ACK to each.
+        tcp.set_nodelay(true).at(Stage::Connect)?;
+
+        let Some(tls) = &self.tls else {
+            let (io, account) = Tap::on_tcp(Box::new(tcp) as Box<dyn Io>);
+            return Ok(Connection { io, account, http2: self.http2, session: None });
+        };
+        let (io, wire) = Tap::on_tcp(tcp);
+        let handshake = async {
+            let connector = TlsConnector::from(tls.config());
+            let result = connector.connect(tls.name(), io).await;
+            result.map_err(|error| Cause::of_io(&error).or_not_tls(&wire.read().head).at(Stage::Tls))
+        };
+        let stream = clock.run(Stage::Tls, limit, handshake).await?;
+        progress.timings.tls_us = Some(clock.micros());
+        let session = Session::of(stream.get_ref().1);
+        let http2 = self.http2 || session.alpn.as_deref() == Some(b"h2");
+        let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>);
+        Ok(Connection { io, account, http2, session: Some(session) })
+    }
+
+    /// What is known of the TLS session that was tried last, whether or not it came about.
+    pub(crate) fn tls_facts(&self, session: Option<&Session>) -> Option<TlsFacts> {
+        self.tls.as_ref().map(|tls| tls.facts(session))
+    }
+
+    /// Whether the server may still refuse the client's certificate. In TLS 1.3 the client is done with the handshake
+    /// before the server has seen that certificate.
+    pub(crate) fn verdict_is_open(&self, session: Option<&Session>) -> bool {
+        let asked = self.tls.as_ref().is_some_and(ClientTls::was_asked_for_certificate);
+        asked && session.is_some_and(|session| session.version == Some(ProtocolVersion::TLSv1_3))
+    }
+
+    /// getaddrinfo: what any app in the pod would use, with the pod's `/etc/hosts` and `/etc/resolv.conf`.
+    pub(crate) async fn resolve(&self, clock: &Clock) -> Result<Vec<SocketAddr>, Failure> {
+        let limit = self.connect_timeout.map(|limit| Deadline::now() + limit);
+        clock.run(Stage::Resolve, limit, self.lookup()).await
+    }
+
+    async fn lookup(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let failed = |why: String| {
+            Cause::new(FailureKind::Resolution, format!("{} does not resolve: {why}", self.host)).at(Stage::Resolve)
+        };
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let mut addresses: Vec<SocketAddr> = found.filter(|address| self.family.has(*address)).collect();
+        addresses.dedup();
+        if addresses.is_empty() {
+            return Err(failed("no address of the family asked for".to_owned()));
+        }
+        Ok(addresses)
+    }
+}
+
+/// Tries the addresses in their order; the failure is that of the last one, as curl's is.
+async fn connect_any(addresses: &[SocketAddr], dialled: &mut Option<SocketAddr>) -> Result<TcpStream, Failure> {
+    let mut failure = None;
+    for address in addresses {
+        *dialled = Some(*address);
+        match TcpStream::connect(address).await {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => {
+                let mut cause = Cause::of_io(&error);
+                cause.message = format!("{address}: {}", cause.message);
+                failure = Some(cause.at(Stage::Connect));
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| Cause::new(FailureKind::Resolution, "no address to dial").at(Stage::Resolve)))
+}

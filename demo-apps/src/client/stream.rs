@@ -1,0 +1,156 @@
+//! One exchange of raw bytes.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::{CallArgs, Clock, Connection, FAREWELL};
+use crate::UsageError;
+use crate::failure::{Cause, Failure, FailureKind, InStage as _, Stage};
+use crate::report::Body;
+
+/// `n` bytes that no compression and no eye mistakes for anything: the alphabet over and over.
+pub(crate) fn filling(n: usize) -> Bytes {
+    (0..n).map(|i| b'a' + (i % 26) as u8).collect()
+}
+
+/// What to send, and what to wait for.
+pub(super) struct Exchange {
+    send: Bytes,
+    server_first: bool,
+    until: Until,
+}
+
+/// When the answer is complete.
+enum Until {
+    /// What was sent has come back.
+    Echo,
+    /// So many bytes have come.
+    Count(usize),
+    /// The server has closed.
+    End,
+}
+
+impl Exchange {
+    pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
+        if !args.headers.is_empty() || args.method.is_some() || args.fail || args.connect.http2 {
+            return Err(UsageError("--header, --method, --fail and --http2 are for http:// and https:// alone".into()));
+        }
+        let mut send = args.marker.as_ref().map_or_else(Vec::new, |id| format!("sidelab-probe {id}\n").into_bytes());
+        match (&args.data, args.bytes) {
+            (Some(text), _) => send.extend_from_slice(text.as_bytes()),
+            (None, Some(n)) => send.extend_from_slice(&filling(n)),
+            (None, None) if send.is_empty() => send.extend_from_slice(b"demo-client\n"),
+            (None, None) => {}
+        }
+        let until = match args.expect {
+            _ if args.half_close => Until::End,
+            Some(n) => Until::Count(n),
+            None => Until::Echo,
+        };
+        Ok(Self { send: send.into(), server_first: args.server_first, until })
+    }
+
+    /// Sends and receives; `kept` gets the first [`Body::LIMIT`] bytes that come back.
+    pub(super) async fn run(&self, connection: Connection, clock: &Clock, kept: &mut Vec<u8>) -> Result<(), Failure> {
+        let Connection { io, account, .. } = connection;
+        let (mut reader, mut writer) = tokio::io::split(io);
+        let greeted = async { if self.server_first { greeting(&mut reader, kept).await } else { Ok(()) } };
+        clock.run(Stage::Receive, None, greeted).await?;
+
+        let all_sent = AtomicBool::new(false);
+        let send = async {
+            self.send(&mut writer).await.at(Stage::Send)?;
+            all_sent.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let both = together(send, self.receive(&mut reader, kept));
+        let mut result = clock.run(Stage::Receive, None, both).await;
+        clock.stop();
+        if let Err(failure) = &mut result {
+            if failure.kind == FailureKind::Timeout && !all_sent.load(Ordering::Relaxed) {
+                failure.stage = Stage::Send;
+            }
+            // The connection's first error is the cause; what came after it may be no more than an end of file.
+            if let Some((stage, cause)) = account.read().failed {
+                *failure = cause.at(stage);
+            }
+        }
+        // Says goodbye in order (`close_notify`, FIN), where there is still somebody to say it to.
+        let _ = tokio::time::timeout(FAREWELL, reader.unsplit(writer).shutdown()).await;
+        result
+    }
+
+    async fn send(&self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        writer.write_all(&self.send).await?;
+        writer.flush().await?;
+        if matches!(self.until, Until::End) { writer.shutdown().await } else { Ok(()) }
+    }
+
+    async fn receive(&self, reader: &mut (impl AsyncRead + Unpin), kept: &mut Vec<u8>) -> Result<(), Failure> {
+        let wanted = match self.until {
+            Until::Echo => self.send.len(),
+            Until::Count(n) => n,
+            Until::End => usize::MAX,
+        };
+        let mut buffer = vec![0; 64 * 1024];
+        let mut received = 0;
+        while received < wanted {
+            let n = reader.read(&mut buffer).await.at(Stage::Receive)?;
+            if n == 0 {
+                if matches!(self.until, Until::End) {
+                    return Ok(());
+                }
+                let text = format!("the server closed after {received} of {wanted} bytes");
+                return Err(Cause::eof(&text).at(Stage::Receive));
+            }
+            let new = &buffer[..n];
+            keep(kept, new);
+            if matches!(self.until, Until::Echo) && self.send.get(received..received + n) != Some(new) {
+                let text = format!("what came back is not what was sent, from byte {received} on or later");
+                return Err(Cause::new(FailureKind::EchoMismatch, text).at(Stage::Receive));
+            }
+            received += n;
+        }
+        Ok(())
+    }
+}
+
+async fn greeting(reader: &mut (impl AsyncRead + Unpin), kept: &mut Vec<u8>) -> Result<(), Failure> {
+    let mut buffer = vec![0; 16 * 1024];
+    let n = reader.read(&mut buffer).await.at(Stage::Receive)?;
+    if n == 0 {
+        return Err(Cause::eof("the server closed without a greeting").at(Stage::Receive));
+    }
+    keep(kept, &buffer[..n]);
+    Ok(())
+}
+
+/// Sends and receives at the same time, so that neither side's buffers can block the other. It is over when all that
+/// was waited for has come.
+async fn together(
+    send: impl Future<Output = Result<(), Failure>>,
+    receive: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    tokio::pin!(receive);
+    let sent = tokio::select! {
+        biased;
+        received = &mut receive => return received,
+        sent = send => sent,
+    };
+    match sent {
+        Ok(()) => receive.await,
+        // Whoever stopped reading may have said why.
+        Err(failure) => match tokio::time::timeout(FAREWELL, receive).await {
+            Ok(Err(told)) => Err(told),
+            _ => Err(failure),
+        },
+    }
+}
+
+fn keep(kept: &mut Vec<u8>, new: &[u8]) {
+    let room = Body::LIMIT.saturating_sub(kept.len()).min(new.len());
+    kept.extend_from_slice(&new[..room]);
+}

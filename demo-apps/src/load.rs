@@ -1,0 +1,226 @@
+//! Many calls, and how fast they were.
+
+mod args;
+mod schedule;
+mod session;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+pub use args::LoadArgs;
+
+use crate::UsageError;
+use crate::client::{Clock, Dialer, Progress};
+use crate::failure::{Failure, Stage};
+use crate::report::{LOAD_SCHEMA, LoadReport};
+use schedule::{Schedule, Slot};
+use session::{Request, Session};
+use tally::{Sample, Tally};
+
+/// A connection that failed is tried again after so long, so that a refusing server is not hammered.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+/// Runs the load that `args` describe, on threads of its own, and waits for its end.
+///
+/// # Errors
+///
+/// When `args` ask for something that cannot be tried at all.
+pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
+    let dialer = Dialer::new(&args.target, &args.connect)?;
+    let request = Request::new(args)?;
+    let resolver = runtime()?;
+    let addresses = match resolver.block_on(dialer.resolve(&Clock::start(Some(args.timeout)))) {
+        Ok(addresses) => addresses,
+        Err(failure) => return Ok(unresolved(args, failure)),
+    };
+    let schedule = Schedule::start(args);
+    let plan = Arc::new(Plan {
+        dialer,
+        request,
+        addresses,
+        schedule,
+        timeout: args.timeout,
+        new_connection_per_request: args.new_connection_per_request,
+    });
+
+    // Runtimes first, so that one that cannot be made leaves no thread behind.
+    let runtimes = (0..args.threads.min(args.connections)).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
+    let threads: Vec<_> = runtimes
+        .into_iter()
+        .zip(shares(args.connections, args.threads.min(args.connections)))
+        .map(|(runtime, connections)| {
+            let plan = Arc::clone(&plan);
+            std::thread::spawn(move || drive(&runtime, &plan, connections))
+        })
+        .collect();
+    let pacer = std::thread::spawn({
+        let plan = Arc::clone(&plan);
+        move || plan.schedule.pace()
+    });
+    let begin = plan.schedule.wait_for_window();
+    let cpu_at_begin = Cpu::now();
+    let mut tally = Tally::default();
+    for thread in threads {
+        // A thread that panicked has lost its part; the others count.
+        if let Ok(part) = thread.join() {
+            tally.add(&part);
+        }
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    let cpu = Cpu::now().since(&cpu_at_begin);
+    drop(pacer.join());
+    Ok(report(args, &tally, plan.schedule.not_started(), seconds, &cpu))
+}
+
+/// What every connection needs.
+struct Plan {
+    dialer: Dialer,
+    request: Request,
+    addresses: Vec<SocketAddr>,
+    schedule: Schedule,
+    timeout: Duration,
+    new_connection_per_request: bool,
+}
+
+fn runtime() -> Result<Runtime, UsageError> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| UsageError(format!("cannot start: {error}")))
+}
+
+/// `connections` dealt out to `threads`.
+fn shares(connections: u32, threads: u32) -> impl Iterator<Item = u32> {
+    (0..threads).map(move |i| connections / threads + u32::from(i < connections % threads))
+}
+
+/// Drives one thread's connections until the schedule is at its end.
+fn drive(runtime: &Runtime, plan: &Arc<Plan>, connections: u32) -> Tally {
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    runtime.block_on(async {
+        let mut workers = JoinSet::new();
+        for _ in 0..connections {
+            workers.spawn(work(Arc::clone(plan), Arc::clone(&tally)));
+        }
+        while workers.join_next().await.is_some() {}
+    });
+    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *tally)
+}
+
+/// One connection after the other, one request after the other.
+async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
+    let mut session: Option<Session> = None;
+    while let Some(slot) = plan.schedule.next().await {
+        let mut sample = Sample::default();
+        let result = one(&plan, &slot, &mut session, &mut sample).await;
+        let failed = result.is_err();
+        if slot.measured {
+            tally.lock().unwrap_or_else(PoisonError::into_inner).record(&sample, result.err());
+        }
+        if (failed || plan.new_connection_per_request)
+            && let Some(session) = session.take()
+        {
+            session.close().await;
+        }
+        if failed {
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        }
+    }
+    if let Some(session) = session {
+        session.close().await;
+    }
+}
+
+/// One request, on the connection there is or on a new one.
+async fn one(plan: &Plan, slot: &Slot, session: &mut Option<Session>, sample: &mut Sample) -> Result<(), Failure> {
+    let clock = Clock::start_at(slot.intended, Some(plan.timeout));
+    let open = match session {
+        Some(open) => open,
+        None => {
+            let mut progress = Progress::default();
+            let connected = plan.dialer.connect(&plan.addresses, &clock, &mut progress).await;
+            sample.connect_us = progress.timings.connect_us;
+            sample.tls_us = progress.timings.tls_us;
+            let opened = clock.run(Stage::Send, None, Session::open(connected?, &plan.request)).await;
+            session.insert(opened?)
+        }
+    };
+    let before = open.moved();
+    let result = clock.run(Stage::Receive, None, open.exchange(&plan.request, &clock, sample)).await;
+    let after = open.moved();
+    sample.sent = after.sent - before.sent;
+    sample.received = after.received - before.received;
+    sample.total_us = clock.micros();
+    result
+}
+
+fn report(args: &LoadArgs, tally: &Tally, not_started: u64, seconds: f64, cpu: &Cpu) -> LoadReport {
+    // Counts are far below 2^53, where f64 begins to round.
+    let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+    LoadReport {
+        schema: LOAD_SCHEMA.to_owned(),
+        url: args.target.to_string(),
+        connections: args.connections,
+        threads: args.threads.min(args.connections),
+        new_connection_per_request: args.new_connection_per_request,
+        target_rate: args.rate,
+        seconds,
+        requests: tally.requests,
+        failures: tally.failures,
+        not_started,
+        connects: tally.connects(),
+        rate: per_second(tally.requests),
+        bytes_sent: tally.sent,
+        bytes_received: tally.received,
+        sent_per_second: per_second(tally.sent),
+        received_per_second: per_second(tally.received),
+        latencies: tally.latencies(),
+        errors: tally.errors(),
+        http_errors: tally.http_errors,
+        cpu_user_us: cpu.user_us,
+        cpu_system_us: cpu.system_us,
+    }
+}
+
+/// The report of a load that found no address to go to.
+fn unresolved(args: &LoadArgs, failure: Failure) -> LoadReport {
+    let mut tally = Tally::default();
+    tally.record(&Sample::default(), Some(failure));
+    report(args, &tally, 0, 0.0, &Cpu::default())
+}
+
+/// CPU time of this process, microseconds.
+#[derive(Clone, Debug, Default)]
+struct Cpu {
+    user_us: u64,
+    system_us: u64,
+}
+
+impl Cpu {
+    fn now() -> Self {
+        // getrusage of oneself cannot fail; if it did, no CPU time is what is known.
+        let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Self::default() };
+        let micros = |time: nix::sys::time::TimeVal| u64::try_from(time.num_microseconds()).unwrap_or(0);
+        Self { user_us: micros(usage.user_time()), system_us: micros(usage.system_time()) }
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            user_us: self.user_us.saturating_sub(earlier.user_us),
+            system_us: self.system_us.saturating_sub(earlier.system_us),
+        }
+    }
+}
+
+/// Waits on this thread, which has nothing else to do.
+fn sleep_until(at: Instant) {
+    std::thread::sleep(at.saturating_duration_since(Instant::now()));
+}

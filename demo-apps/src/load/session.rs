@@ -1,0 +1,180 @@
+//! A connection that is used for one request after the other.
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+
+use super::LoadArgs;
+use super::tally::Sample;
+use crate::UsageError;
+use crate::client::{Clock, Connection, FAREWELL, HttpRequest, HttpSession, failure_of, filling};
+use crate::failure::{Cause, Failure, InStage as _, Stage};
+use crate::tap::{Account, Io, Tap};
+
+/// A raw request that names no size sends so many bytes.
+const RAW_UPLOAD: usize = 64;
+
+/// What each request is.
+pub(super) enum Request {
+    /// HTTP.
+    Http(Box<HttpRequest>),
+    /// Raw bytes, and how many come back for them.
+    Raw { send: Bytes, expect: u64 },
+}
+
+impl Request {
+    pub(super) fn new(args: &LoadArgs) -> Result<Self, UsageError> {
+        if args.target.scheme.is_http() {
+            let mut target = args.target.clone();
+            if let Some(bytes) = args.download {
+                if target.path != "/" {
+                    return Err(UsageError(format!(
+                        "--download asks for /bytes/{bytes}: leave the path out of the URL"
+                    )));
+                }
+                target.path = format!("/bytes/{bytes}");
+            }
+            return Ok(Self::Http(Box::new(HttpRequest::plain(&target, args.upload.unwrap_or(0))?)));
+        }
+        if args.connect.http2 {
+            return Err(UsageError("--http2 is for http:// and https:// alone".into()));
+        }
+        Ok(match args.download {
+            None => {
+                let upload = args.upload.unwrap_or(RAW_UPLOAD);
+                if upload == 0 {
+                    return Err(UsageError("--upload 0: an echo of nothing cannot be waited for".into()));
+                }
+                Self::Raw { send: filling(upload), expect: upload as u64 }
+            }
+            Some(0) => return Err(UsageError("--download 0: an answer of nothing cannot be waited for".into())),
+            Some(expect) => {
+                let upload = args.upload.unwrap_or(0);
+                let send = [format!("{upload} {expect}\n").into_bytes().into(), filling(upload)].concat();
+                Self::Raw { send: send.into(), expect }
+            }
+        })
+    }
+}
+
+/// An open connection.
+pub(super) struct Session {
+    account: Account,
+    speaks: Speaks,
+}
+
+enum Speaks {
+    Http { session: HttpSession, http2: bool },
+    Raw { reader: ReadHalf<Tap<Box<dyn Io>>>, writer: WriteHalf<Tap<Box<dyn Io>>>, buffer: Vec<u8> },
+}
+
+/// Bytes that went over a connection.
+pub(super) struct Moved {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl Session {
+    /// Makes ready to send requests like `request`.
+    pub(super) async fn open(connection: Connection, request: &Request) -> Result<Self, Failure> {
+        let account = connection.account.clone();
+        let speaks = match request {
+            Request::Http(_) => {
+                let http2 = connection.http2;
+                Speaks::Http { session: HttpSession::open(connection).await?, http2 }
+            }
+            Request::Raw { .. } => {
+                let (reader, writer) = tokio::io::split(connection.io);
+                Speaks::Raw { reader, writer, buffer: vec![0; 64 * 1024] }
+            }
+        };
+        Ok(Self { account, speaks })
+    }
+
+    /// What went over the connection so far.
+    pub(super) fn moved(&self) -> Moved {
+        self.account.with(|flow| Moved { sent: flow.sent, received: flow.received })
+    }
+
+    /// Makes one request and reads its answer to the end.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request,
+        clock: &Clock,
+        sample: &mut Sample,
+    ) -> Result<(), Failure> {
+        self.account.expect_answer();
+        let result = match (&mut self.speaks, request) {
+            (Speaks::Http { session, http2 }, Request::Http(request)) => {
+                http(session, *http2, request, &self.account, sample).await
+            }
+            (Speaks::Raw { reader, writer, buffer }, Request::Raw { send, expect }) => {
+                raw(reader, writer, buffer, send, *expect).await
+            }
+            // A session is opened for the request that it is used with.
+            _ => Ok(()),
+        };
+        sample.first_byte_us = self.account.first_byte().map(|at| clock.micros_at(at));
+        // The connection's first error is the cause; what came after it may be no more than an end of file.
+        result.map_err(|failure| match self.account.failed() {
+            Some((stage, cause)) => cause.at(stage),
+            None => failure,
+        })
+    }
+
+    /// Closes in order.
+    pub(super) async fn close(self) {
+        match self.speaks {
+            Speaks::Http { session, .. } => session.close().await,
+            Speaks::Raw { reader, writer, .. } => {
+                let _ = tokio::time::timeout(FAREWELL, reader.unsplit(writer).shutdown()).await;
+            }
+        }
+    }
+}
+
+async fn http(
+    session: &mut HttpSession,
+    http2: bool,
+    request: &HttpRequest,
+    account: &Account,
+    sample: &mut Sample,
+) -> Result<(), Failure> {
+    let response = session.send(request.message(http2)).await?;
+    sample.status = Some(response.status().as_u16());
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| failure_of(&error, account))?;
+    }
+    Ok(())
+}
+
+async fn raw(
+    reader: &mut ReadHalf<Tap<Box<dyn Io>>>,
+    writer: &mut WriteHalf<Tap<Box<dyn Io>>>,
+    buffer: &mut [u8],
+    send: &[u8],
+    expect: u64,
+) -> Result<(), Failure> {
+    let send = async {
+        let sent = async {
+            writer.write_all(send).await?;
+            writer.flush().await
+        };
+        sent.await.at(Stage::Send)
+    };
+    let receive = async {
+        let mut left = expect;
+        while left > 0 {
+            let n = reader.read(buffer).await.at(Stage::Receive)?;
+            if n == 0 {
+                let text = format!("the server closed {left} bytes before the end of its answer");
+                return Err(Cause::eof(&text).at(Stage::Receive));
+            }
+            left = left.saturating_sub(n as u64);
+        }
+        Ok(())
+    };
+    // At the same time, so that neither side's buffers can block the other.
+    tokio::try_join!(send, receive).map(|_| ())
+}

@@ -1,0 +1,33 @@
+//! What the programs print, as types that serialise and deserialise.
+//!
+//! | printed by | type | `schema` |
+//! |---|---|---|
+//! | `demo-client URL` | [`ClientReport`] | [`CLIENT_SCHEMA`] |
+//! | `demo-client load URL` | [`LoadReport`] | [`LOAD_SCHEMA`] |
+//! | `demo-server`, in HTTP answers | [`Seen`] | [`SEEN_SCHEMA`] |
+//! | `demo-server`, on stdout | [`Event`], one a line | |
+
+mod call;
+mod load;
+mod seen;
+
+pub use call::{
+    Body, CLIENT_SCHEMA, CertificateFacts, ClientCertificate, ClientReport, Ended, HttpFacts, StreamFacts, Timings,
+    TlsFacts,
+};
+pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles};
+pub use seen::{Closed, Event, SEEN_SCHEMA, Seen, ServerTls};
+
+/// Header pairs in the order of the wire; a name may come more than once. Names are lower case.
+pub type Headers = Vec<(String, String)>;
+
+/// The first value of the header `name` (given in lower case).
+#[must_use]
+pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// Header pairs of a message. A value that is not UTF-8 has its odd bytes replaced.
+pub(crate) fn headers_of(map: &http::HeaderMap) -> Headers {
+    map.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
+}

@@ -1,0 +1,138 @@
+//! A server on several ports at once.
+
+mod args;
+mod body;
+mod connection;
+mod http;
+mod listener;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use args::{BindAddress, ServerArgs};
+
+use crate::UsageError;
+use crate::report::Event;
+use listener::Listener;
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1, or HTTP/2 with prior knowledge.
+    Http,
+    /// HTTP inside one-way TLS.
+    Https,
+    /// HTTP inside TLS that demands a client certificate.
+    MtlsHttp,
+    /// Every byte comes back.
+    Tcp,
+    /// The server speaks first; then every byte comes back.
+    TcpGreeting,
+    /// The client says how many bytes go up and how many come down.
+    TcpBulk,
+    /// Every byte comes back, inside one-way TLS.
+    Tls,
+    /// As `TcpBulk`, inside one-way TLS.
+    TlsBulk,
+    /// Every byte comes back, inside TLS that demands a client certificate.
+    Mtls,
+}
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The options do not fit together, or name files that cannot be used.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A port cannot be bound.
+    #[error("cannot listen on {address} ({protocol:?}): {source}")]
+    Bind {
+        /// What was to be spoken there.
+        protocol: Protocol,
+        /// Where.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Where the server's log goes; none to keep no log of connections and requests.
+pub type Log = Option<Arc<dyn Fn(&Event) + Send + Sync>>;
+
+/// A server whose ports are bound.
+pub struct Server {
+    name: Arc<str>,
+    listeners: Vec<Listener>,
+    grace: Duration,
+}
+
+/// What every connection needs.
+struct Shared {
+    name: Arc<str>,
+    log: Log,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// Logs an event that is made only where there is a log.
+    fn log(&self, event: impl FnOnce() -> Event) {
+        if let Some(log) = &self.log {
+            log(&event());
+        }
+    }
+
+    /// Is done when the server is told to stop.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        // An error means that the server itself is gone.
+        async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+}
+
+impl Server {
+    /// Binds every port of `args`. Connections are accepted from then on, and served once [`Server::run`] runs.
+    ///
+    /// # Errors
+    ///
+    /// When `args` do not fit together, a file of theirs cannot be read, or a port cannot be bound.
+    pub fn bind(args: &ServerArgs) -> Result<Self, StartError> {
+        let listeners = listener::bind_all(args)?;
+        Ok(Self { name: args.app_name().into(), listeners, grace: args.grace })
+    }
+
+    /// What is spoken where, in the order of [`Protocol`], each in the order given. Port 0 has become a real one.
+    pub fn addresses(&self) -> impl Iterator<Item = (Protocol, SocketAddr)> {
+        self.listeners.iter().map(|listener| (listener.protocol, listener.address))
+    }
+
+    /// Serves until `stop` is done; then lets what is under way finish within the grace period.
+    pub async fn run(self, stop: impl Future<Output = ()>, log: Log) {
+        let (stopper, stopping) = watch::channel(false);
+        let shared = Arc::new(Shared { name: self.name, log, stopping });
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            let (protocol, address) = (listener.protocol, listener.address);
+            shared.log(|| Event::Listening { protocol, address });
+            accepting.spawn(listener.accept_all(Arc::clone(&shared)));
+        }
+        stop.await;
+        shared.log(|| Event::Stopping);
+        let _ = stopper.send(true);
+        let finish = async { while accepting.join_next().await.is_some() {} };
+        // What is left after that is cut off when the set is dropped.
+        let _ = tokio::time::timeout(self.grace, finish).await;
+    }
+}

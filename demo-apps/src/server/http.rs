@@ -1,0 +1,189 @@
+//! What the HTTP ports speak.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+
+use super::Shared;
+use super::body::{AnyBody, filling, whole};
+use super::connection::Ends;
+use crate::client::PROBE_HEADER;
+use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
+use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
+use crate::tap::{Account, Io, Tap};
+
+/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops.
+pub(super) async fn serve(
+    io: Tap<Box<dyn Io>>,
+    account: &Account,
+    ends: Ends,
+    tls: Option<ServerTls>,
+    shared: &Arc<Shared>,
+) -> Result<(), Failure> {
+    let context = Arc::new(Context { ends, tls, shared: Arc::clone(shared) });
+    let service = service_fn(move |request| answer(request, Arc::clone(&context)));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Half-close: a client that has sent its request and FIN still gets its answer.
+    builder.http1().half_close(true);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shared.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    result.map_err(|error| {
+        let flow = account.read();
+        if let Some((stage, cause)) = flow.failed {
+            return cause.at(stage);
+        }
+        let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
+        Cause::new(kind, format!("the request is not HTTP, or is cut short: {error}")).at(Stage::Http)
+    })
+}
+
+/// What the requests of one connection have in common.
+struct Context {
+    ends: Ends,
+    tls: Option<ServerTls>,
+    shared: Arc<Shared>,
+}
+
+async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Response<AnyBody>, Infallible> {
+    let probe = request.headers().get(PROBE_HEADER).cloned();
+    let mut response = route(request, &context).await;
+    if let Some(probe) = probe {
+        response.headers_mut().insert(PROBE_HEADER, probe);
+    }
+    Ok(response)
+}
+
+async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let path = request.uri().path().to_owned();
+    let mut parts = path.splitn(3, '/').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some("echo"), None) => echo(request, context),
+        (Some("bytes"), Some(n)) => match n.parse() {
+            Ok(n) => respond(request, context, StatusCode::OK, |_| (Content::Bytes, filling(n))).await,
+            Err(_) => refuse(request, context, "/bytes/N: N is a number of bytes").await,
+        },
+        (Some("status"), Some(status)) => match status.parse() {
+            Ok(status) => respond(request, context, status, said).await,
+            Err(_) => refuse(request, context, "/status/N: N is a status from 100 to 999").await,
+        },
+        (Some("slow"), Some(millis)) => match millis.parse() {
+            Ok(millis) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                respond(request, context, StatusCode::OK, said).await
+            }
+            Err(_) => refuse(request, context, "/slow/MS: MS is a number of milliseconds").await,
+        },
+        _ => respond(request, context, StatusCode::OK, said).await,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Content {
+    Bytes,
+    Json,
+    Text,
+}
+
+/// The answer that says what was seen.
+fn said(seen: &Seen) -> (Content, AnyBody) {
+    // Strings and numbers always serialise.
+    let mut json = serde_json::to_vec(seen).unwrap_or_default();
+    json.push(b'\n');
+    (Content::Json, whole(json))
+}
+
+async fn refuse(request: Request<Incoming>, context: &Context, why: &'static str) -> Response<AnyBody> {
+    respond(request, context, StatusCode::BAD_REQUEST, |_| (Content::Text, whole(format!("{why}\n")))).await
+}
+
+/// Reads the request to its end, then answers.
+async fn respond(
+    request: Request<Incoming>,
+    context: &Context,
+    status: StatusCode,
+    make: impl FnOnce(&Seen) -> (Content, AnyBody),
+) -> Response<AnyBody> {
+    let (head, mut body) = request.into_parts();
+    let mut body_bytes = 0;
+    // A body that breaks off ends the connection as well; hyper sees to that.
+    while let Some(Ok(frame)) = body.frame().await {
+        body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    let seen = context.seen(&head, body_bytes);
+    let (content, body) = make(&seen);
+    let response = with_type(status, content, body);
+    context.log(status, seen);
+    response
+}
+
+/// Sends the body back as it comes.
+fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let (head, body) = request.into_parts();
+    // The log has the length that was announced; a body that streams has announced none.
+    let seen = context.seen(&head, body.size_hint().exact().unwrap_or(0));
+    context.log(StatusCode::OK, seen);
+    let mut response = with_type(StatusCode::OK, Content::Bytes, body.boxed());
+    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    response
+}
+
+fn with_type(status: StatusCode, content: Content, body: AnyBody) -> Response<AnyBody> {
+    let content = HeaderValue::from_static(match content {
+        Content::Bytes => "application/octet-stream",
+        Content::Json => "application/json",
+        Content::Text => "text/plain; charset=utf-8",
+    });
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content);
+    response
+}
+
+impl Context {
+    fn seen(&self, head: &http::request::Parts, body_bytes: u64) -> Seen {
+        Seen {
+            schema: SEEN_SCHEMA.to_owned(),
+            app: self.shared.name.to_string(),
+            peer: self.ends.peer,
+            local: self.ends.local,
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            version: format!("{:?}", head.version),
+            headers: headers_of(&with_host(head)),
+            body_bytes,
+            tls: self.tls.clone(),
+        }
+    }
+
+    fn log(&self, status: StatusCode, seen: Seen) {
+        self.shared.log(|| Event::Request { status: status.as_u16(), seen: Box::new(seen) });
+    }
+}
+
+/// HTTP/2 has `:authority` where HTTP/1.1 has `Host`.
+fn with_host(head: &http::request::Parts) -> HeaderMap {
+    let mut headers = head.headers.clone();
+    if let (None, Some(authority)) = (headers.get(HOST), head.uri.authority())
+        && let Ok(value) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.insert(HOST, value);
+    }
+    headers
+}

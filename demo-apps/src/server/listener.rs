@@ -1,0 +1,143 @@
+//! Ports: bound first, all of them, then served.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::Connection;
+use super::{BindAddress, Protocol, ServerArgs, Shared, StartError};
+use crate::UsageError;
+use crate::tls::{Identity, ServerTlsSetup};
+
+/// A bound port.
+pub(super) struct Listener {
+    pub(super) protocol: Protocol,
+    pub(super) address: SocketAddr,
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+/// After an error of `accept` (no descriptor left) the next try waits so long, so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// So many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+pub(super) fn bind_all(args: &ServerArgs) -> Result<Vec<Listener>, StartError> {
+    let setup = tls_setup(args)?;
+    let mut listeners = Vec::new();
+    for (protocol, wanted) in args.ports() {
+        let tls = tls_of(protocol, args, setup.as_ref())?;
+        let bound = bind(wanted).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (address, socket) =
+            bound.map_err(|source| StartError::Bind { protocol, address: wanted.to_string(), source })?;
+        listeners.push(Listener { protocol, address, socket, tls });
+    }
+    if listeners.is_empty() {
+        return Err(UsageError("no port to listen on; try --http 8080".into()).into());
+    }
+    Ok(listeners)
+}
+
+fn tls_setup(args: &ServerArgs) -> Result<Option<ServerTlsSetup>, UsageError> {
+    let identity = match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) => Identity::from_files(cert, key)?,
+        _ if args.self_signed.is_empty() => return Ok(None),
+        _ => {
+            let (identity, pem) = Identity::self_signed(&args.self_signed)?;
+            if let Some(file) = &args.write_cert {
+                std::fs::write(file, pem)
+                    .map_err(|error| UsageError(format!("--write-cert {}: {error}", file.display())))?;
+            }
+            identity
+        }
+    };
+    Ok(Some(ServerTlsSetup { identity, versions: args.tls_version }))
+}
+
+fn tls_of(
+    protocol: Protocol,
+    args: &ServerArgs,
+    setup: Option<&ServerTlsSetup>,
+) -> Result<Option<TlsAcceptor>, UsageError> {
+    let (mutual, http) = match protocol {
+        Protocol::Http | Protocol::Tcp | Protocol::TcpGreeting | Protocol::TcpBulk => return Ok(None),
+        Protocol::Https => (false, true),
+        Protocol::MtlsHttp => (true, true),
+        Protocol::Tls | Protocol::TlsBulk => (false, false),
+        Protocol::Mtls => (true, false),
+    };
+    let setup =
+        setup.ok_or_else(|| UsageError("TLS ports need --cert FILE with --key FILE, or --self-signed NAME".into()))?;
+    let client_ca = match (&args.client_ca, mutual) {
+        (Some(file), true) => Some(file.as_path()),
+        (None, true) => return Err(UsageError("--mtls and --mtls-http need --client-ca FILE".into())),
+        (_, false) => None,
+    };
+    let alpn = match &args.alpn {
+        Some(alpn) => alpn.clone(),
+        None if http => vec!["h2".to_owned(), "http/1.1".to_owned()],
+        None => Vec::new(),
+    };
+    Ok(Some(TlsAcceptor::from(setup.config(client_ca, &alpn)?)))
+}
+
+fn bind(wanted: BindAddress) -> io::Result<TcpListener> {
+    let any = |ip: IpAddr| SocketAddr::new(ip, wanted.port);
+    match wanted.ip {
+        Some(ip) => bind_to(SocketAddr::new(ip, wanted.port)),
+        None => match bind_to(any(Ipv6Addr::UNSPECIFIED.into())) {
+            // A host without IPv6.
+            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32) => {
+                bind_to(any(Ipv4Addr::UNSPECIFIED.into()))
+            }
+            result => result,
+        },
+    }
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    if address.is_ipv6() {
+        // `[::]` takes IPv4 as well, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
+    }
+    // A server that was just restarted finds its port in TIME_WAIT otherwise.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Listener {
+    /// Serves connections until the server stops, then waits for those that are open.
+    pub(super) async fn accept_all(self, shared: Arc<Shared>) {
+        let stopped = shared.stopped();
+        tokio::pin!(stopped);
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                accepted = self.socket.accept() => match accepted {
+                    Ok((tcp, peer)) => {
+                        let connection = Connection::new(self.protocol, tcp, peer, Arc::clone(&shared));
+                        open.spawn(connection.serve(self.tls.clone()));
+                    }
+                    Err(error) => {
+                        eprintln!("demo-server: accept on {}: {error}", self.address);
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = open.join_next() => {}
+            }
+        }
+        drop(self.socket);
+        while open.join_next().await.is_some() {}
+    }
+}

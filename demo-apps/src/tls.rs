@@ -1,0 +1,72 @@
+//! TLS of both programs, on rustls with the aws-lc-rs provider.
+
+mod certificate;
+mod client;
+mod files;
+mod server;
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion, SupportedProtocolVersion};
+
+pub(crate) use certificate::facts_of;
+pub(crate) use client::ClientTls;
+pub(crate) use server::{Identity, ServerTlsSetup, facts_of_session};
+
+use crate::client::TlsVersion;
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn versions(which: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {
+    use rustls::version::{TLS12, TLS13};
+    match which {
+        TlsVersion::Tls12 => vec![&TLS12],
+        TlsVersion::Tls13 => vec![&TLS13],
+        TlsVersion::Both => vec![&TLS13, &TLS12],
+    }
+}
+
+/// What was negotiated.
+pub(crate) struct Session {
+    pub(crate) version: Option<ProtocolVersion>,
+    pub(crate) suite: Option<CipherSuite>,
+    pub(crate) group: Option<NamedGroup>,
+    pub(crate) alpn: Option<Vec<u8>>,
+}
+
+impl Session {
+    /// What a finished handshake negotiated.
+    pub(crate) fn of(state: &CommonState) -> Self {
+        Self {
+            version: state.protocol_version(),
+            suite: state.negotiated_cipher_suite().map(|suite| suite.suite()),
+            group: state.negotiated_key_exchange_group().map(SupportedKxGroup::name),
+            alpn: state.alpn_protocol().map(<[u8]>::to_vec),
+        }
+    }
+
+    /// As Envoy and OpenSSL write it: `TLSv1.3`.
+    pub(crate) fn version_name(&self) -> Option<String> {
+        self.version.map(|version| match version {
+            ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+            ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+            other => format!("{other:?}"),
+        })
+    }
+
+    /// The suite's IANA name. rustls' own names differ from it in TLS 1.3 alone.
+    pub(crate) fn suite_name(&self) -> Option<String> {
+        self.suite.map(|suite| format!("{suite:?}").replacen("TLS13_", "TLS_", 1))
+    }
+
+    pub(crate) fn group_name(&self) -> Option<String> {
+        self.group.map(|group| format!("{group:?}"))
+    }
+
+    pub(crate) fn alpn_name(&self) -> Option<String> {
+        self.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn).into_owned())
+    }
+}

@@ -1,0 +1,178 @@
+//! The client's TLS: verifies the server as asked, and remembers whom it met.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, KeyLogFile, SignatureScheme};
+
+use super::{Session, facts_of, files};
+use crate::UsageError;
+use crate::client::ConnectArgs;
+use crate::report::{ClientCertificate, TlsFacts};
+
+/// TLS towards one server name. The facts are those of the handshake made last.
+pub(crate) struct ClientTls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    met: Arc<Met>,
+    asked: Arc<Asked>,
+    insecure: bool,
+}
+
+impl ClientTls {
+    pub(crate) fn new(args: &ConnectArgs, name: &str, alpn: &[String]) -> Result<Self, UsageError> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| UsageError(format!("{name:?} is neither a DNS name nor an IP address")))?;
+        let provider = super::provider();
+        let verifier = match &args.ca {
+            Some(file) => {
+                let roots = Arc::new(files::roots(file)?);
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+                Some(verifier.map_err(|error| UsageError(format!("{}: {error}", file.display())))?)
+            }
+            None if args.insecure => None,
+            None => {
+                let mend = "name the authorities with --ca FILE, or accept any certificate with --insecure";
+                return Err(UsageError(format!("TLS without anybody to trust: {mend}")));
+            }
+        };
+        let met = Arc::new(Met { verifier, provider: Arc::clone(&provider), leaf: Mutex::new(None) });
+        let asked = Arc::new(Asked { own: own_certificate(args, &provider)?, outcome: AtomicU8::new(0) });
+
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&super::versions(args.tls_version))
+            .map_err(|error| UsageError(error.to_string()))?;
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&met) as Arc<dyn ServerCertVerifier>)
+            .with_client_cert_resolver(Arc::clone(&asked) as Arc<dyn ResolvesClientCert>);
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config.resumption = Resumption::disabled();
+        config.key_log = Arc::new(KeyLogFile::new());
+        Ok(Self { config: Arc::new(config), name, met, asked, insecure: args.insecure })
+    }
+
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    pub(crate) fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
+    /// Whether the server asked for a client certificate.
+    pub(crate) fn was_asked_for_certificate(&self) -> bool {
+        self.asked.outcome() != ClientCertificate::NotRequested
+    }
+
+    /// What is known of the last handshake, which had the result `session`, or failed.
+    pub(crate) fn facts(&self, session: Option<&Session>) -> TlsFacts {
+        let leaf = self.met.leaf.lock().unwrap_or_else(PoisonError::into_inner);
+        TlsFacts {
+            version: session.and_then(Session::version_name),
+            suite: session.and_then(Session::suite_name),
+            group: session.and_then(Session::group_name),
+            sni: match &self.name {
+                ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+                _ => None,
+            },
+            alpn_offered: self.config.alpn_protocols.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect(),
+            alpn: session.and_then(Session::alpn_name),
+            verified: session.is_some() && !self.insecure,
+            peer_certificate: leaf.as_ref().map(|der| facts_of(der)),
+            client_certificate: self.asked.outcome(),
+        }
+    }
+}
+
+fn own_certificate(args: &ConnectArgs, provider: &CryptoProvider) -> Result<Option<Arc<CertifiedKey>>, UsageError> {
+    let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
+    let chain = files::certificates(cert)?;
+    let certified = CertifiedKey::from_der(chain, files::key(key)?, provider)
+        .map_err(|error| UsageError(format!("{} and {} do not go together: {error}", cert.display(), key.display())))?;
+    Ok(Some(Arc::new(certified)))
+}
+
+/// Verifies the server's certificate, or accepts any, and keeps the leaf either way.
+#[derive(Debug)]
+struct Met {
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    leaf: Mutex<Option<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Met {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf.clone().into_owned());
+        match &self.verifier {
+            Some(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Gives the client's certificate to a server that asks, and remembers that it asked.
+#[derive(Debug)]
+struct Asked {
+    own: Option<Arc<CertifiedKey>>,
+    outcome: AtomicU8,
+}
+
+impl Asked {
+    const MISSING: u8 = 1;
+    const SENT: u8 = 2;
+
+    fn outcome(&self) -> ClientCertificate {
+        match self.outcome.load(Ordering::Relaxed) {
+            Self::MISSING => ClientCertificate::Missing,
+            Self::SENT => ClientCertificate::Sent,
+            _ => ClientCertificate::NotRequested,
+        }
+    }
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.outcome.store(if self.own.is_some() { Self::SENT } else { Self::MISSING }, Ordering::Relaxed);
+        self.own.clone()
+    }
+
+    // Says no only to servers that ask: `resolve` is not called when this is false.
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
