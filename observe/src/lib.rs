@@ -27,6 +27,8 @@ mod packet;
 mod resumption;
 mod stream;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use capture::ReadError;

@@ -1,0 +1,163 @@
+//! Real TLS, between a client and a server in memory.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion};
+
+use super::pki::Pki;
+use super::{Talk, http_talk};
+use crate::keylog::to_hex;
+use crate::{KeyLog, Side};
+
+/// Secrets as rustls logs them.
+#[derive(Debug, Default)]
+pub(crate) struct SharedLog(Mutex<String>);
+
+impl SharedLog {
+    pub(crate) fn keys(&self) -> KeyLog {
+        KeyLog::parse(&self.0.lock().unwrap())
+    }
+}
+
+impl rustls::KeyLog for SharedLog {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let mut log = self.0.lock().unwrap();
+        writeln!(log, "{label} {} {}", to_hex(client_random), to_hex(secret)).unwrap();
+    }
+}
+
+/// A provider with one suite.
+pub(crate) fn provider(suite: &str) -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.retain(|have| format!("{:?}", have.suite()) == suite);
+    assert!(!provider.cipher_suites.is_empty(), "{suite}");
+    Arc::new(provider)
+}
+
+pub(crate) fn client_config(
+    pki: &Pki,
+    mutual: bool,
+    provider: Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    log: &Arc<SharedLog>,
+) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(pki.roots());
+    let mut config = if mutual {
+        let (chain, key) = pki.leaf("client", Some("spiffe://cluster.local/ns/default/sa/client"));
+        builder.with_client_auth_cert(chain, key).unwrap()
+    } else {
+        builder.with_no_client_auth()
+    };
+    config.key_log = Arc::<SharedLog>::clone(log);
+    config.alpn_protocols = vec![b"istio-peer-exchange".to_vec(), b"istio".to_vec()];
+    config
+}
+
+pub(crate) fn server_config(
+    pki: &Pki,
+    mutual: bool,
+    provider: Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    log: &Arc<SharedLog>,
+) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
+    let builder = if mutual {
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(pki.roots()), provider).build().unwrap();
+        builder.with_client_cert_verifier(verifier)
+    } else {
+        builder.with_no_client_auth()
+    };
+    let (chain, key) = pki.leaf("server", Some("spiffe://cluster.local/ns/default/sa/server"));
+    let mut config = builder.with_single_cert(chain, key).unwrap();
+    config.key_log = Arc::<SharedLog>::clone(log);
+    config.alpn_protocols = vec![b"istio".to_vec()];
+    config
+}
+
+/// What goes over the wire when `client` and `server` shake hands, carry `payload` and say goodbye. Ends early with the alert
+/// when one of them refuses the other.
+pub(crate) fn drive(client: &mut ClientConnection, server: &mut ServerConnection, payload: &Talk) -> Talk {
+    let mut wire = Talk::new();
+    let mut payload = payload.iter();
+    loop {
+        let before = wire.len();
+        let mut refused = false;
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        if !bytes.is_empty() {
+            refused |= read(&bytes, server);
+            wire.push((Side::Client, bytes));
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        if !bytes.is_empty() {
+            refused |= read(&bytes, client);
+            wire.push((Side::Server, bytes));
+        }
+        if wire.len() > before {
+            continue;
+        }
+        if refused {
+            return wire;
+        }
+        match payload.next() {
+            Some((Side::Client, bytes)) => client.writer().write_all(bytes).unwrap(),
+            Some((Side::Server, bytes)) => server.writer().write_all(bytes).unwrap(),
+            None => break,
+        }
+    }
+    client.send_close_notify();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    wire.push((Side::Client, bytes));
+    server.send_close_notify();
+    let mut bytes = Vec::new();
+    server.write_tls(&mut bytes).unwrap();
+    wire.push((Side::Server, bytes));
+    wire
+}
+
+/// Gives bytes to a connection, and throws away what it carries; whether it refuses them.
+fn read<C, D>(mut bytes: &[u8], connection: &mut C) -> bool
+where
+    C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
+    D: rustls::SideData,
+{
+    while !bytes.is_empty() {
+        connection.read_tls(&mut bytes).unwrap();
+        let Ok(state) = connection.process_new_packets() else {
+            return true;
+        };
+        let mut plain = vec![0; state.plaintext_bytes_to_read()];
+        std::io::Read::read_exact(&mut connection.reader(), &mut plain).unwrap();
+    }
+    false
+}
+
+/// A TLS connection with an HTTP exchange in it, and its keys.
+pub(crate) fn tls_talk(mutual: bool, suite: &str, version: &'static SupportedProtocolVersion) -> (Talk, KeyLog) {
+    let pki = Pki::new("root");
+    let log = Arc::new(SharedLog::default());
+    let client = client_config(&pki, mutual, provider(suite), &[version], &log);
+    let server = server_config(&pki, mutual, provider(suite), &[version], &log);
+    let talk = connect(client, server, &http_talk());
+    (talk, log.keys())
+}
+
+/// What goes over the wire between a client and a server of these configurations.
+pub(crate) fn connect(client: ClientConfig, server: ServerConfig, payload: &Talk) -> Talk {
+    let mut client = ClientConnection::new(Arc::new(client), "server".try_into().unwrap()).unwrap();
+    let mut server = ServerConnection::new(Arc::new(server)).unwrap();
+    drive(&mut client, &mut server, payload)
+}
