@@ -1,0 +1,364 @@
+//! Processes in pods: starting them, waiting for them, ending them.
+
+use std::{
+    fs,
+    io::{self, Read, Seek, SeekFrom},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixDatagram,
+    },
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, ChildStdout, ExitStatus, Output, Stdio},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+
+use crate::{
+    Pod, Program, Ready, Sink, Start,
+    error::{Doing, Error, Result},
+    lab::Shared,
+    processes,
+    program::Launch,
+    registry,
+    state::{self, Entry, ProcessRecord},
+    sys,
+};
+
+/// How much of a program's stderr an error quotes, in bytes.
+const TAIL: u64 = 2048;
+
+impl Pod {
+    /// Starts a program that keeps running, and waits until it is ready.
+    ///
+    /// The program sees the pod's `/etc/hosts` and `/etc/resolv.conf`, the pod's network, and otherwise the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProgramNotFound`]; [`Error::Start`] names the step that the kernel refused; [`Error::EndedBeforeReady`] and
+    /// [`Error::NotReady`] quote the end of its stderr. None of them leaves a process behind.
+    pub fn start(&self, program: &Program, how: &Start) -> Result<Process> {
+        let mut launch = Launch::prepare(self, program)?;
+        let stdout = how.stdout.path(self, program, "stdout");
+        let stderr = how.stderr.path(self, program, "stderr");
+        launch
+            .command
+            .stdin(Stdio::null())
+            .stdout(how.stdout.open(stdout.as_deref(), program.user)?)
+            .stderr(how.stderr.open(stderr.as_deref(), program.user)?);
+        let notify = match how.ready {
+            Ready::Immediately => None,
+            Ready::Notify { timeout } => Some((NotifySocket::bind(&self.shared)?, timeout)),
+        };
+        if let Some((socket, _)) = &notify {
+            launch.command.env("NOTIFY_SOCKET", &socket.path);
+        }
+        let mut process = self.spawn(launch, program)?;
+        process.stdout_path = stdout;
+        process.stderr_path = stderr;
+        if let Some((socket, timeout)) = notify {
+            process.wait_until_ready(&socket, timeout)?;
+        }
+        Ok(process)
+    }
+
+    /// Runs a program to its end, and gives back its status and all that it wrote. Its stdin is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and [`Error::TimedOut`], after which it has been killed. A status that is not 0 is no error here.
+    pub fn run_to_end(&self, program: &Program, timeout: Duration) -> Result<Output> {
+        let deadline = Instant::now() + timeout;
+        let pipes = Start { stdout: Sink::Pipe, stderr: Sink::Pipe, ready: Ready::Immediately };
+        let process = self.start(program, &pipes)?;
+        let (stdout, stderr) = (process.take_stdout(), process.take_stderr());
+        thread::scope(|scope| {
+            let stdout = scope.spawn(|| read_all(stdout));
+            let stderr = scope.spawn(|| read_all(stderr));
+            let status = process.wait_by(deadline)?;
+            if status.is_none() {
+                process.kill()?;
+            }
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            let (stdout, stderr) = (join(stdout), join(stderr));
+            match status {
+                Some(status) => Ok(Output { status, stdout, stderr }),
+                None => Err(Error::TimedOut {
+                    program: program.name.clone(),
+                    pod: self.name().to_owned(),
+                    timeout,
+                    stderr: last(&stderr),
+                }),
+            }
+        })
+    }
+
+    /// Becomes the program, in the place of this process: with its terminal, its pid and its parent, who sees the program's status.
+    ///
+    /// Call it last: nothing of this process is left to clean up, so it is for labs that were [opened](crate::Lab::open).
+    /// Comes back only when it failed.
+    pub fn exec(&self, program: &Program) -> Error {
+        match Launch::prepare(self, program) {
+            Ok(launch) => launch.exec(self, program),
+            Err(error) => error,
+        }
+    }
+
+    fn spawn(&self, launch: Launch, program: &Program) -> Result<Process> {
+        let (pod, name) = (self.name().to_owned(), program.name.clone());
+        self.shared.journal.record(&Entry::Program { pod: pod.clone(), name: name.clone() })?;
+        let child = launch.spawn(self, program)?;
+        let pid = child.id();
+        let pidfd = sys::pidfd_open(Pid::from_raw(pid.cast_signed())).doing(|| format!("watch process {pid}"))?;
+        let process = Process {
+            name: name.clone(),
+            pod: pod.clone(),
+            pid,
+            pidfd,
+            child: Mutex::new(child),
+            status: OnceLock::new(),
+            stdout_path: None,
+            stderr_path: None,
+            shared: Arc::clone(&self.shared),
+        };
+        if let Some(start_time) = state::start_time(pid) {
+            self.shared.journal.record(&Entry::Process(ProcessRecord { pod, name, pid, start_time }))?;
+        }
+        Ok(process)
+    }
+}
+
+/// A process in a pod. Dropping it kills it, unless its lab was [left up](crate::Lab::leave_up).
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    pod: String,
+    pid: u32,
+    pidfd: OwnedFd,
+    child: Mutex<Child>,
+    status: OnceLock<ExitStatus>,
+    stdout_path: Option<PathBuf>,
+    stderr_path: Option<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+impl Process {
+    /// Its program's name in the lab.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the pod that it runs in.
+    pub fn pod(&self) -> &str {
+        &self.pod
+    }
+
+    /// Its process id, which is also that of its session and process group.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The file that its standard output goes to, where it goes to one.
+    pub fn stdout_path(&self) -> Option<&Path> {
+        self.stdout_path.as_deref()
+    }
+
+    /// The file that its standard error goes to, where it goes to one.
+    pub fn stderr_path(&self) -> Option<&Path> {
+        self.stderr_path.as_deref()
+    }
+
+    /// The reading end of its standard output, once, where that is a [`Sink::Pipe`].
+    pub fn take_stdout(&self) -> Option<ChildStdout> {
+        self.lock_child().stdout.take()
+    }
+
+    /// The reading end of its standard error, once, where that is a [`Sink::Pipe`].
+    pub fn take_stderr(&self) -> Option<ChildStderr> {
+        self.lock_child().stderr.take()
+    }
+
+    /// Waits for its end. `None` when it still runs after `timeout`. What is left of its session, such as a child in the background,
+    /// ends with it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not let this process wait for it.
+    pub fn wait(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        self.wait_by(Instant::now() + timeout)
+    }
+
+    /// Sends it a signal. One that has ended is left alone.
+    ///
+    /// # Errors
+    ///
+    /// When this process may not send it that signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        match sys::pidfd_send_signal(&self.pidfd, signal) {
+            Err(error) if !processes::has_ended(&error) => {
+                Err(error).doing(|| format!("send {signal} to {}", self.label()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks it to end with SIGTERM, and kills it when it has not done so after `grace`. How it ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal) and [`wait`](Self::wait).
+    pub fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        match self.wait(grace)? {
+            Some(status) => Ok(status),
+            None => self.kill(),
+        }
+    }
+
+    /// Kills it with SIGKILL. How it ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal) and [`wait`](Self::wait).
+    pub fn kill(&self) -> Result<ExitStatus> {
+        self.signal(Signal::SIGKILL)?;
+        self.reap()
+    }
+
+    fn wait_by(&self, deadline: Instant) -> Result<Option<ExitStatus>> {
+        if processes::ended_by(&self.pidfd, deadline) { self.reap().map(Some) } else { Ok(None) }
+    }
+
+    /// Takes the status of the process, which has ended or is about to, and ends what is left of its session.
+    fn reap(&self) -> Result<ExitStatus> {
+        let mut child = self.lock_child();
+        if let Some(status) = self.status.get() {
+            return Ok(*status);
+        }
+        // Until it is reaped no other process group can have its number. ESRCH when nothing of the group is left.
+        let group = Pid::from_raw(self.pid.cast_signed());
+        let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
+        let status = child.wait().doing(|| format!("wait for {}", self.label()))?;
+        Ok(*self.status.get_or_init(|| status))
+    }
+
+    fn wait_until_ready(&self, socket: &NotifySocket, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let watched = [socket.socket.as_fd(), self.pidfd.as_fd()];
+            let readable = processes::readable_by(&watched, deadline);
+            if readable[0] && socket.says_ready()? {
+                return Ok(());
+            }
+            // Both may be readable at once: a word that was sent before the end still counts, and was looked for first.
+            if readable[1] && !readable[0] {
+                let status = self.kill()?;
+                return Err(Error::EndedBeforeReady {
+                    program: self.name.clone(),
+                    pod: self.pod.clone(),
+                    status,
+                    stderr: self.stderr_tail(),
+                });
+            }
+            if !readable.contains(&true) {
+                self.kill()?;
+                return Err(Error::NotReady {
+                    program: self.name.clone(),
+                    pod: self.pod.clone(),
+                    timeout,
+                    stderr: self.stderr_tail(),
+                });
+            }
+        }
+    }
+
+    fn stderr_tail(&self) -> String {
+        let tail = |path: &PathBuf| -> io::Result<Vec<u8>> {
+            let mut file = fs::File::open(path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = self.stderr_path.as_ref().map(tail);
+        last(&bytes.and_then(Result::ok).unwrap_or_default())
+    }
+
+    fn label(&self) -> String {
+        format!("`{}` in {}", self.name, self.pod)
+    }
+
+    fn lock_child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.shared.left_up.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.kill() {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// The socket at which a program says that it is ready. Its file goes with it.
+struct NotifySocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl NotifySocket {
+    fn bind(shared: &Shared) -> Result<Self> {
+        // A socket's path holds 107 bytes at most: too few for the names of pod and program.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        let path = shared.dir.join("notify").join(name);
+        let socket = UnixDatagram::bind(&path).doing_to("bind a socket at", &path)?;
+        let bound = Self { socket, path };
+        bound.socket.set_nonblocking(true).doing_to("set up", &bound.path)?;
+        registry::open_to_all(&bound.path, 0o666)?;
+        Ok(bound)
+    }
+
+    /// Reads one message; whether it has the line that says so.
+    fn says_ready(&self) -> Result<bool> {
+        let mut message = [0; 4096];
+        match self.socket.recv(&mut message) {
+            Ok(length) => Ok(message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1")),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error).doing_to("read from", &self.path),
+        }
+    }
+}
+
+impl Drop for NotifySocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn read_all(stream: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        // What came before an error is still worth having.
+        let _ = stream.read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+fn last(bytes: &[u8]) -> String {
+    let start = bytes.len().saturating_sub(TAIL as usize);
+    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+}

@@ -1,0 +1,119 @@
+//! Loading rules with `iptables-restore` and `ip6tables-restore`.
+
+use std::{
+    env,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::error::{Doing, Error, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// An IP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both, IPv4 first.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The program that loads rules of this family.
+    pub fn restore_tool(self) -> &'static str {
+        match self {
+            Self::V4 => "iptables-restore",
+            Self::V6 => "ip6tables-restore",
+        }
+    }
+}
+
+/// Whether loading keeps what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Adds to the rules that are there.
+    Add,
+    /// Replaces every table that the text names, at once.
+    Replace,
+}
+
+/// Loads `rules`, in the format of `iptables-save`, into the namespace that the calling thread is in, which is `namespace`.
+///
+/// One process, and one transaction a table: either all of the rules are in force afterwards, or an error names the line.
+pub(crate) fn load(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
+    let tool = family.restore_tool();
+    let mut command = Command::new(find_tool(tool)?);
+    // Waits for the lock that another run of the tool may hold.
+    command.arg("-w");
+    if how == Load::Add {
+        command.arg("--noflush");
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .doing(|| format!("run {tool}"))?;
+    let written = match child.stdin.take() {
+        Some(mut stdin) => stdin.write_all(rules.as_bytes()),
+        None => Ok(()),
+    };
+    let output = child.wait_with_output().doing(|| format!("run {tool}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(refused(tool, namespace, rules, &said));
+    }
+    match written {
+        // It need not read what follows the last COMMIT.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+    .doing(|| format!("hand rules to {tool}"))
+}
+
+/// Finds a tool on the search path, or where administrators' tools are, which an ordinary user's path may lack.
+pub(crate) fn find_tool(tool: &'static str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(tool))
+        .find(|file| is_executable(file))
+        .ok_or(Error::ToolMissing { tool, mend: "install it: the package is called `iptables` on most distributions" })
+}
+
+/// Whether `file` is a file that somebody may execute.
+pub(crate) fn is_executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Reads out of what the tool said which line it refused.
+fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Error {
+    let line = line_number(said).unwrap_or(0);
+    let rule = line.checked_sub(1).and_then(|index| rules.lines().nth(index)).unwrap_or("unknown");
+    Error::RuleRefused {
+        tool,
+        namespace: namespace.to_owned(),
+        line,
+        rule: rule.to_owned(),
+        message: said
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("Try `"))
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}
+
+/// The number after the word "line": both flavours of the tool write it, as "line 7 failed", "line 7: ..." or "at line: 7".
+fn line_number(said: &str) -> Option<usize> {
+    let mut words = said.split(|c: char| c.is_whitespace() || c == ':');
+    words.find(|word| *word == "line")?;
+    words.find(|word| !word.is_empty())?.parse().ok()
+}

@@ -1,0 +1,193 @@
+//! Service addresses, translated on the node as kube-proxy's iptables mode does it.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::{Error, Result},
+    rules::Family,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The node's interface to everywhere else. Nothing is beyond it, and the rules say so to whoever asks.
+pub(crate) const UPLINK: &str = "uplink";
+
+/// One port of one service. A service with two ports, or in both IP versions, is several of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// Kubernetes' name of a service port, `NAMESPACE/SERVICE:PORT`; without `:PORT` where the port has no name. The names of the
+    /// chains are derived from it, as kube-proxy does.
+    pub name: String,
+    /// Its own address, which no pod has.
+    pub vip: IpAddr,
+    /// Its TCP port.
+    pub port: u16,
+    /// Addresses and ports of the pods behind it, of the same IP version. With none, connections to it are refused.
+    pub endpoints: Vec<(IpAddr, u16)>,
+}
+
+/// The whole nat and filter tables of the node for one IP version, as `iptables-restore` reads them.
+///
+/// A connection to a service goes to one endpoint at random; one to an address that nobody has is told that there is no way. A pod that reaches itself by its own service is masqueraded, so
+/// that the answers come back through the node.
+///
+/// # Errors
+///
+/// [`Error::BadSpec`] when an endpoint is not of its service's IP version.
+pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
+    let mut nat = Table::default();
+    let mut filter = Table::default();
+    for service in services {
+        service.check()?;
+        if family_of(service.vip) != family {
+            continue;
+        }
+        if service.endpoints.is_empty() {
+            filter.refuse(service);
+        } else {
+            nat.translate(service);
+        }
+    }
+    let Table { chains, rules } = nat;
+    let nat = format!(
+        "*nat\n\
+         :PREROUTING ACCEPT [0:0]\n\
+         :INPUT ACCEPT [0:0]\n\
+         :OUTPUT ACCEPT [0:0]\n\
+         :POSTROUTING ACCEPT [0:0]\n\
+         :KUBE-SERVICES - [0:0]\n\
+         :KUBE-MARK-MASQ - [0:0]\n\
+         :KUBE-POSTROUTING - [0:0]\n\
+         {chains}\
+         -A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
+         -A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
+         -A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING\n\
+         -A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n\
+         -A KUBE-POSTROUTING -j MARK --xor-mark 0x4000\n\
+         -A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully\n\
+         -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000\n\
+         {rules}\
+         COMMIT\n"
+    );
+    let Table { rules, .. } = filter;
+    let unreachable = match family {
+        Family::V4 => "icmp-net-unreachable",
+        Family::V6 => "icmp6-no-route",
+    };
+    let filter = format!(
+        "*filter\n\
+         :INPUT ACCEPT [0:0]\n\
+         :FORWARD ACCEPT [0:0]\n\
+         :OUTPUT ACCEPT [0:0]\n\
+         :KUBE-SERVICES - [0:0]\n\
+         -A FORWARD -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
+         -A OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
+         {rules}\
+         -A FORWARD -o {UPLINK} -j REJECT --reject-with {unreachable}\n\
+         COMMIT\n"
+    );
+    Ok(nat + &filter)
+}
+
+/// Lines of one table, chains and rules apart because all chains come first.
+#[derive(Default)]
+struct Table {
+    chains: String,
+    rules: String,
+}
+
+impl Table {
+    /// Rules that spread a service's connections over its endpoints.
+    fn translate(&mut self, service: &ServiceSpec) {
+        let ServiceSpec { name, endpoints, .. } = service;
+        let service_chain = chain("KUBE-SVC", &[name, "tcp"]);
+        let portal = service.portal();
+        self.chain(&service_chain);
+        self.rule(format_args!(
+            "KUBE-SERVICES {portal} -m comment --comment \"{name} cluster IP\" -m tcp --dport {} -j {service_chain}",
+            service.port
+        ));
+        for (index, (address, port)) in endpoints.iter().enumerate() {
+            let endpoint = match address {
+                IpAddr::V4(_) => format!("{address}:{port}"),
+                IpAddr::V6(_) => format!("[{address}]:{port}"),
+            };
+            let endpoint_chain = chain("KUBE-SEP", &[name, "tcp", &endpoint]);
+            self.chain(&endpoint_chain);
+            // Of those that are left, each takes its share; the last takes what comes to it.
+            let left = endpoints.len() - index;
+            let share = if left > 1 {
+                let probability = 1.0 / left as f64;
+                format!(" -m statistic --mode random --probability {probability:.10}")
+            } else {
+                String::new()
+            };
+            self.rule(format_args!(
+                "{service_chain} -m comment --comment \"{name} -> {endpoint}\"{share} -j {endpoint_chain}"
+            ));
+            self.rule(format_args!("{endpoint_chain} -s {address} -m comment --comment \"{name}\" -j KUBE-MARK-MASQ"));
+            self.rule(format_args!(
+                "{endpoint_chain} -p tcp -m comment --comment \"{name}\" -m tcp -j DNAT --to-destination {endpoint}"
+            ));
+        }
+    }
+
+    /// A rule that refuses connections to a service that nothing is behind.
+    ///
+    /// kube-proxy refuses with ICMP, which is the same error to the caller. Here ICMP would be back before the caller's `connect` has
+    /// let go of its socket; the kernel then only notes it, and the call fails a second later, at its second attempt.
+    fn refuse(&mut self, service: &ServiceSpec) {
+        let portal = service.portal();
+        self.rule(format_args!(
+            "KUBE-SERVICES {portal} -m comment --comment \"{} has no endpoints\" -m tcp --dport {} -j REJECT --reject-with tcp-reset",
+            service.name, service.port
+        ));
+    }
+
+    fn chain(&mut self, name: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.chains, ":{name} - [0:0]");
+    }
+
+    fn rule(&mut self, rule: std::fmt::Arguments<'_>) {
+        let _ = writeln!(self.rules, "-A {rule}");
+    }
+}
+
+impl ServiceSpec {
+    fn portal(&self) -> String {
+        format!("-d {} -p tcp", self.vip)
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |why: String| Err(Error::BadSpec { what: format!("service `{}`", self.name), why });
+        if self.name.contains(['"', '\\', '\n']) {
+            return bad("a service's name has no quotes, backslashes or line ends".to_owned());
+        }
+        let family = family_of(self.vip);
+        match self.endpoints.iter().find(|(address, _)| family_of(*address) != family) {
+            Some((address, _)) => bad(format!("endpoint {address} is not of the IP version of {}", self.vip)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// kube-proxy's name of a chain: a prefix, and the first 16 characters of the base32 form of a SHA-256 over what it is for.
+fn chain(prefix: &str, of: &[&str]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let hash = Sha256::digest(of.concat());
+    // 16 characters of 5 bits are the first 10 bytes.
+    let bits = hash[..10].iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
+    let name: String = (0..16).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect();
+    format!("{prefix}-{name}")
+}
+
+fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}

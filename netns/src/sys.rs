@@ -1,0 +1,197 @@
+//! The crate's only `unsafe` code: what neither std, nix nor socket2 offers safely.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CString,
+    io, mem,
+    os::{
+        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::Command,
+};
+
+use nix::{
+    libc,
+    mount::MsFlags,
+    sched::CloneFlags,
+    sys::{signal::Signal, socket::LinkAddr},
+    unistd::{Gid, Pid, Uid},
+};
+
+/// One thing that a new process does between `fork` and `exec`, prepared beforehand so that doing it allocates nothing.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Joins the network namespace behind this descriptor.
+    JoinNetwork(OwnedFd),
+    /// Gets a mount table of its own. What it mounts later is seen by no one else; what others unmount vanishes here too.
+    OwnMounts,
+    /// Shows `source` at `target`, which must exist.
+    Bind { source: CString, target: CString },
+    /// Leads a session and a process group of its own, so that no terminal's signals reach it.
+    OwnSession,
+    /// Becomes this user, without supplementary groups and with no way to regain privilege.
+    Become { uid: u32, gid: u32 },
+    /// Is killed when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
+    DieWith { parent: Pid },
+}
+
+impl Step {
+    /// Completes the sentence "cannot ...".
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::JoinNetwork(_) => "join the pod's network namespace".to_owned(),
+            Self::OwnMounts => "unshare the mount table".to_owned(),
+            Self::Bind { source, target } => {
+                format!("bind-mount {} at {}", source.to_string_lossy(), target.to_string_lossy())
+            }
+            Self::OwnSession => "start a session".to_owned(),
+            Self::Become { uid, gid } => format!("become uid {uid}, gid {gid}"),
+            Self::DieWith { .. } => "tie its life to the lab's".to_owned(),
+        }
+    }
+
+    /// Does it. Called between `fork` and `exec`: system calls only, no allocation, no locks.
+    fn perform(&self) -> nix::Result<()> {
+        const NONE: Option<&std::ffi::CStr> = None;
+        match self {
+            Self::JoinNetwork(namespace) => nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET),
+            Self::OwnMounts => {
+                nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
+                let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+                nix::mount::mount(NONE, c"/", NONE, flags, NONE)
+            }
+            Self::Bind { source, target } => {
+                nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, MsFlags::MS_BIND, NONE)
+            }
+            Self::OwnSession => nix::unistd::setsid().map(drop),
+            Self::Become { uid, gid } => {
+                nix::unistd::setgroups(&[])?;
+                nix::unistd::setgid(Gid::from_raw(*gid))?;
+                nix::unistd::setuid(Uid::from_raw(*uid))?;
+                // SAFETY: takes integers only.
+                let done = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+                nix::errno::Errno::result(done).map(drop)
+            }
+            Self::DieWith { parent } => {
+                // SAFETY: takes integers only.
+                let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+                nix::errno::Errno::result(done)?;
+                // The parent may have ended before the line above took effect.
+                if nix::unistd::getppid() == *parent { Ok(()) } else { Err(nix::errno::Errno::ECHILD) }
+            }
+        }
+    }
+}
+
+/// Makes `command` perform `steps` in order in the new process. When one fails its index is written to `report` as one byte.
+pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, report: OwnedFd) {
+    let perform_all = move || {
+        for (index, step) in (0u8..).zip(&steps) {
+            if let Err(errno) = step.perform() {
+                // A report that cannot be written leaves the error number, which is passed on in any case.
+                let _ = nix::unistd::write(&report, &[index]);
+                return Err(io::Error::from_raw_os_error(errno as i32));
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls on data prepared above. It neither allocates nor takes a lock: `Step::perform`
+    // has only thin wrappers of system calls, and an `io::Error` of an error number is a plain value.
+    unsafe {
+        command.pre_exec(perform_all);
+    }
+}
+
+/// A descriptor of the process `pid`, which stays that process's even when the pid is given to another.
+pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes integers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends `signal` to the process behind `pidfd`; `ESRCH` when it has ended and was waited for.
+pub(crate) fn pidfd_send_signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
+    // SAFETY: a valid descriptor, integers, and a null pointer that stands for "no further information".
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The link-layer address that binds an AF_PACKET socket to the interface `index`, for every protocol.
+pub(crate) fn every_packet_of(index: u32) -> LinkAddr {
+    // SAFETY: all-zero bytes are a valid `sockaddr_ll`.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index as i32;
+    // SAFETY: points at a whole `sockaddr_ll` of family AF_PACKET, and gives its length.
+    let address = unsafe {
+        nix::sys::socket::SockaddrLike::from_raw(
+            (&raw const address).cast(),
+            Some(size_of_val(&address) as libc::socklen_t),
+        )
+    };
+    address.expect("the family was set to AF_PACKET")
+}
+
+/// Counters of an AF_PACKET socket since they were last asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PacketStatistics {
+    /// Packets that were lost for want of buffer.
+    pub(crate) dropped: u32,
+}
+
+/// Reads and resets the counters of an AF_PACKET socket.
+pub(crate) fn packet_statistics(socket: impl AsFd) -> io::Result<PacketStatistics> {
+    // SAFETY: all-zero bytes are a valid `tpacket_stats`.
+    let mut stats: libc::tpacket_stats = unsafe { mem::zeroed() };
+    let mut length = size_of_val(&stats) as libc::socklen_t;
+    // SAFETY: a valid descriptor, and a buffer with its true length.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut stats).cast(),
+            &raw mut length,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(PacketStatistics { dropped: stats.tp_drops })
+}
+
+/// Makes an AF_PACKET socket see only what arrives at its interface, not what leaves by it.
+pub(crate) fn ignore_outgoing(socket: impl AsFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: a valid descriptor, and a value with its true length.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_IGNORE_OUTGOING,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
