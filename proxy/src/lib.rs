@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod address;
 pub mod cluster;
 pub mod drain;
+pub mod matcher;
 pub mod outcome;
 pub mod stats;
 pub mod stream;

@@ -1,5 +1,43 @@
 //! TLS contexts on rustls: what `DownstreamTlsContext` and `UpstreamTlsContext` ask for, as Envoy would end up with it.
+//!
+//! A context is built once, and again when a secret of it rotates; a handshake takes whichever is current and keeps it.
 
+mod client;
+mod failure;
+mod keylog;
+mod params;
 mod peer;
+mod secrets;
+mod server;
+mod verify;
 
+pub use client::ClientContext;
+pub use failure::reason;
 pub use peer::PeerCertificate;
+pub use server::ServerContext;
+
+use std::sync::Arc;
+
+use rustls::{CommonState, ProtocolVersion};
+
+use crate::stream_info::TlsInfo;
+
+/// What the handshake of a connection agreed on.
+fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {
+    TlsInfo {
+        version: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        },
+        cipher: connection.negotiated_cipher_suite().map_or("", |suite| params::openssl_name(suite.suite())),
+        group: connection.negotiated_key_exchange_group().and_then(|group| params::group_name(group.name())),
+        alpn: connection.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
+        peer: connection
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(|leaf| PeerCertificate::parse(leaf).ok())
+            .map(Arc::new),
+        local_uri_sans: local_uri_sans.clone(),
+        resumed: connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    }
+}

@@ -1,5 +1,20 @@
 //! What a peer's certificate says, parsed once.
 
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+use x509_parser::{
+    extensions::GeneralName,
+    objects::{oid_registry, oid2abbrev},
+    prelude::{FromDer, X509Certificate},
+    x509::X509Name,
+};
+
+use super::keylog::hex;
+
+#[cfg(test)]
+mod tests;
+
 /// The facts of a peer's leaf certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
@@ -19,4 +34,79 @@ pub struct PeerCertificate {
     pub serial: String,
     /// SHA-256 of its DER, lower-case hexadecimal.
     pub sha256: String,
+    /// Valid from, in seconds since 1970.
+    pub not_before: i64,
+    /// Valid until, in seconds since 1970.
+    pub not_after: i64,
+}
+
+impl PeerCertificate {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// When it is not a DER certificate.
+    pub fn parse(der: &[u8]) -> Result<Self, String> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| format!("not a certificate: {e}"))?;
+        let mut facts = Self {
+            subject: rfc2253(certificate.subject()),
+            issuer: rfc2253(certificate.issuer()),
+            serial: hex(certificate.raw_serial().strip_prefix(&[0]).unwrap_or(certificate.raw_serial())),
+            sha256: hex(&Sha256::digest(der)),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+            ..Self::default()
+        };
+        let names = certificate.subject_alternative_name().ok().flatten();
+        for name in names.iter().flat_map(|extension| &extension.value.general_names) {
+            match name {
+                GeneralName::URI(uri) => facts.uri_sans.push((*uri).into()),
+                GeneralName::DNSName(dns) => facts.dns_sans.push((*dns).into()),
+                GeneralName::RFC822Name(email) => facts.email_sans.push((*email).into()),
+                GeneralName::IPAddress(bytes) => facts.ip_sans.extend(ip(bytes)),
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+}
+
+fn ip(bytes: &[u8]) -> Option<String> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+        .map(|ip| ip.to_string())
+}
+
+/// A name as RFC 2253 has it: the last part first, `,` between parts, special characters escaped.
+fn rfc2253(name: &X509Name<'_>) -> String {
+    let mut parts: Vec<String> = name
+        .iter_rdn()
+        .map(|rdn| {
+            let attributes: Vec<String> = rdn
+                .iter()
+                .map(|attribute| {
+                    let oid = attribute.attr_type();
+                    let key = oid2abbrev(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), ToString::to_string);
+                    format!("{key}={}", escape(attribute.as_str().unwrap_or_default()))
+                })
+                .collect();
+            attributes.join("+")
+        })
+        .collect();
+    parts.reverse();
+    parts.join(",")
+}
+
+fn escape(value: &str) -> String {
+    let last = value.chars().count().saturating_sub(1);
+    let mut escaped = String::with_capacity(value.len());
+    for (i, c) in value.chars().enumerate() {
+        let at_edge = (i == 0 && (c == ' ' || c == '#')) || (i == last && c == ' ');
+        if at_edge || matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }

@@ -1,0 +1,136 @@
+//! The client's side of a handshake: `UpstreamTlsContext`.
+
+use std::{io, net::IpAddr, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use envoy_api::{SdsSecretConfig, Secret, UpstreamTlsContext};
+use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{
+    keylog::KeyLogFile,
+    params::{self, Side},
+    secrets::{self, Material, Secrets},
+    verify,
+};
+use crate::stream_info::TlsInfo;
+
+/// A TLS context for connections to endpoints.
+#[derive(Debug)]
+pub struct ClientContext {
+    config: UpstreamTlsContext,
+    auto_san: bool,
+    secrets: Secrets,
+    /// Empty until every secret is there.
+    current: ArcSwapOption<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ClientConfig>,
+    local_uri_sans: Arc<[String]>,
+}
+
+/// What one handshake offers in place of what the context says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offer<'a> {
+    /// The SNI.
+    pub server_name: Option<&'a str>,
+    /// ALPN.
+    pub alpn: Option<&'a [String]>,
+}
+
+impl ClientContext {
+    /// Checks a context, and builds it if no secret has to come first. With `auto_san` the server's certificate must be
+    /// for the name that is sent as SNI.
+    ///
+    /// # Errors
+    /// When something in it is not supported or can't be read; the message names the field.
+    pub fn new(config: &UpstreamTlsContext, auto_san: bool) -> Result<Self, String> {
+        let secrets = Secrets::new(&config.common_tls_context)?;
+        if !config.sni.is_empty() {
+            ServerName::try_from(config.sni.as_str()).map_err(|_| format!("sni: {:?} is not a name", config.sni))?;
+        }
+        let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty() };
+        if let Some(material) = context.secrets.in_place()? {
+            context.build(material)?;
+        }
+        Ok(context)
+    }
+
+    /// The secrets that have to come.
+    pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
+        self.secrets.wanted()
+    }
+
+    /// Takes in a secret that it wants; later handshakes use it.
+    ///
+    /// # Errors
+    /// When the context can't be built with it; the earlier one stays.
+    pub fn take(&self, secret: &Secret) -> Result<(), String> {
+        self.secrets.replace(secret, |material| self.build(material))
+    }
+
+    /// Shakes hands over a connection to an endpoint.
+    ///
+    /// # Errors
+    /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
+    pub async fn connect(
+        &self,
+        socket: TcpStream,
+        peer: IpAddr,
+        offer: Offer<'_>,
+    ) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+        let current = self.current.load_full().ok_or_else(|| io::Error::other("no certificate yet"))?;
+        let sni = offer.server_name.unwrap_or(&self.config.sni);
+        // An IP address is never sent as SNI, so it stands for "no SNI".
+        let name = ServerName::try_from(sni.to_owned()).unwrap_or(ServerName::IpAddress(peer.into()));
+        let connector = TlsConnector::from(current.config.clone());
+        let stream = match offer.alpn {
+            Some(alpn) => {
+                let alpn = alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
+                connector.with_alpn(alpn).connect(name, socket).await?
+            }
+            None => connector.connect(name, socket).await?,
+        };
+        let info = super::info(stream.get_ref().1, &current.local_uri_sans);
+        Ok((stream, info))
+    }
+
+    /// Whether it names protocols for ALPN itself.
+    pub fn names_alpn(&self) -> bool {
+        !self.config.common_tls_context.alpn_protocols.is_empty()
+    }
+
+    fn build(&self, material: Material) -> Result<(), String> {
+        let common = &self.config.common_tls_context;
+        let tls_params = common.tls_params.clone().unwrap_or_default();
+        let provider = params::provider(&tls_params)?;
+        let versions = params::versions(&tls_params, Side::Client)?;
+        let validation = material.validation.unwrap_or_default();
+        let verifier = verify::server_verifier(&validation, self.auto_san, &provider)?;
+        let identity = material.own.map(|own| secrets::identity(&own, &provider)).transpose()?;
+
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions)
+            .map_err(|e| format!("tls_params: {e}"))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let (mut config, local_uri_sans) = match identity {
+            Some((resolver, uri_sans)) => (builder.with_client_cert_resolver(resolver), uri_sans),
+            None => (builder.with_no_client_auth(), Arc::default()),
+        };
+        config.alpn_protocols = common.alpn_protocols.iter().map(|p| p.clone().into_bytes()).collect();
+        if let Some(key_log) = &common.key_log {
+            config.key_log = Arc::new(KeyLogFile::open(&key_log.path)?);
+        }
+        // New with every build: a session that was verified with earlier roots is not resumed.
+        config.resumption = match self.config.max_session_keys {
+            Some(0) => Resumption::disabled(),
+            keys => Resumption::in_memory_sessions(keys.unwrap_or(1) as usize),
+        };
+        self.current.store(Some(Arc::new(Current { config: Arc::new(config), local_uri_sans })));
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a handshake failed, in the words that Envoy's access log has for the same cause.
+//!
+//! Envoy prints BoringSSL's error queue. Its numbers are `0x1000_0000` (library `SSL`) plus a reason of
+//! `include/openssl/ssl.h`; the reason of an alert that the peer sent is 1000 plus the alert's number.
+
+use std::{borrow::Cow, io};
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+use super::verify::SanMismatch;
+
+#[cfg(test)]
+mod tests;
+
+/// The reason in Envoy's words; empty where the peer just went away, as Envoy has no words for that.
+pub fn reason(error: &io::Error) -> Cow<'static, str> {
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return "".into();
+    };
+    let (number, name) = boringssl(error);
+    let detail = match error {
+        Error::InvalidCertificate(invalid) => format!(":{}", verify_detail(invalid)),
+        _ => String::new(),
+    };
+    format!("TLS_error:|{}:SSL routines:OPENSSL_internal:{name}{detail}:TLS_error_end", 0x1000_0000 + number).into()
+}
+
+/// BoringSSL's reason for what rustls calls so.
+fn boringssl(error: &Error) -> (u32, &'static str) {
+    match error {
+        Error::InvalidCertificate(_) => (125, "CERTIFICATE_VERIFY_FAILED"),
+        Error::NoCertificatesPresented => (192, "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
+        Error::AlertReceived(alert) => (1000 + u32::from(u8::from(*alert)), alert_name(*alert)),
+        Error::DecryptError => (130, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
+            (247, "WRONG_VERSION_NUMBER")
+        }
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => (240, "UNSUPPORTED_PROTOCOL"),
+        Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoKxGroupsInCommon) => {
+            (184, "NO_SHARED_CIPHER")
+        }
+        Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
+            (253, "NO_COMMON_SIGNATURE_ALGORITHMS")
+        }
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => (225, "UNEXPECTED_MESSAGE"),
+        Error::InvalidMessage(_) => (137, "DECODE_ERROR"),
+        _ => (153, "HANDSHAKE_FAILURE"),
+    }
+}
+
+/// BoringSSL's name of an alert that the peer sent.
+fn alert_name(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::CloseNotify => "SSLV3_ALERT_CLOSE_NOTIFY",
+        AlertDescription::UnexpectedMessage => "SSLV3_ALERT_UNEXPECTED_MESSAGE",
+        AlertDescription::BadRecordMac => "SSLV3_ALERT_BAD_RECORD_MAC",
+        AlertDescription::HandshakeFailure => "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        AlertDescription::BadCertificate => "SSLV3_ALERT_BAD_CERTIFICATE",
+        AlertDescription::UnsupportedCertificate => "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        AlertDescription::CertificateRevoked => "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        AlertDescription::CertificateExpired => "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        AlertDescription::CertificateUnknown => "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        AlertDescription::IllegalParameter => "SSLV3_ALERT_ILLEGAL_PARAMETER",
+        AlertDescription::UnknownCA => "TLSV1_ALERT_UNKNOWN_CA",
+        AlertDescription::AccessDenied => "TLSV1_ALERT_ACCESS_DENIED",
+        AlertDescription::DecodeError => "TLSV1_ALERT_DECODE_ERROR",
+        AlertDescription::DecryptError => "TLSV1_ALERT_DECRYPT_ERROR",
+        AlertDescription::ProtocolVersion => "TLSV1_ALERT_PROTOCOL_VERSION",
+        AlertDescription::InsufficientSecurity => "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        AlertDescription::InternalError => "TLSV1_ALERT_INTERNAL_ERROR",
+        AlertDescription::UserCanceled => "TLSV1_ALERT_USER_CANCELLED",
+        AlertDescription::UnsupportedExtension => "TLSV1_ALERT_UNSUPPORTED_EXTENSION",
+        AlertDescription::UnrecognisedName => "TLSV1_ALERT_UNRECOGNIZED_NAME",
+        AlertDescription::CertificateRequired => "TLSV1_ALERT_CERTIFICATE_REQUIRED",
+        AlertDescription::NoApplicationProtocol => "TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+        _ => "UNKNOWN_ALERT_TYPE",
+    }
+}
+
+/// What Envoy appends when a certificate was refused.
+fn verify_detail(error: &CertificateError) -> String {
+    let openssl = match error {
+        CertificateError::Other(other) if other.0.is::<SanMismatch>() => {
+            return "verify cert failed: verify SAN list".into();
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate is not yet valid",
+        CertificateError::UnknownIssuer => "unable to get local issuer certificate",
+        CertificateError::BadSignature => "certificate signature failure",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "unsupported certificate purpose"
+        }
+        CertificateError::UnhandledCriticalExtension => "unhandled critical extension",
+        _ => "certificate rejected",
+    };
+    format!("verify cert failed: X509_verify_cert: certificate verification error at depth 0: {openssl}")
+}

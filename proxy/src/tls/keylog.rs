@@ -1,0 +1,42 @@
+//! Session secrets, written to a file so that captured packets can be opened. Only inside a lab.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::Path,
+};
+
+use rustls::KeyLog;
+
+/// A file in NSS key log format. Many contexts may append to one file: each line is one write.
+#[derive(Debug)]
+pub(super) struct KeyLogFile(File);
+
+impl KeyLogFile {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map(Self)
+            .map_err(|e| format!("key_log.path {}: {e}", path.display()))
+    }
+}
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        if let Err(error) = (&self.0).write_all(line.as_bytes()) {
+            tracing::warn!(%error, "session secrets could not be written to the key log");
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes whatever it is given
+        text
+    })
+}

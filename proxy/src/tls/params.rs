@@ -1,0 +1,122 @@
+//! Versions, suites and groups by the names that Envoy has for them.
+
+use std::sync::Arc;
+
+use envoy_api::{TlsParameters, TlsProtocol};
+use rustls::{
+    CipherSuite, NamedGroup, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::{
+        CryptoProvider, SupportedKxGroup,
+        aws_lc_rs::{self, cipher_suite as suite, kx_group},
+    },
+    version::{TLS12, TLS13},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Suites of TLS 1.3 in the order that BoringSSL offers them on a machine with AES instructions. They can't be chosen.
+const TLS13_SUITES: [SupportedCipherSuite; 3] =
+    [suite::TLS13_AES_128_GCM_SHA256, suite::TLS13_AES_256_GCM_SHA384, suite::TLS13_CHACHA20_POLY1305_SHA256];
+
+/// Suites of TLS 1.2, with OpenSSL's names, in the order of Envoy's default.
+const TLS12_SUITES: [(&str, SupportedCipherSuite); 6] = [
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-RSA-AES128-GCM-SHA256", suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-RSA-CHACHA20-POLY1305", suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-RSA-AES256-GCM-SHA384", suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+];
+
+/// Suites that Envoy and Istio name and rustls does not have (no forward secrecy): left out without a word, as a peer
+/// that has nothing else is not to be expected.
+const KNOWN_AND_ABSENT: [&str; 2] = ["AES256-GCM-SHA384", "AES128-GCM-SHA256"];
+
+/// Groups by the names that `ecdh_curves` takes; without P-384 they are Envoy's default, in its order.
+const GROUPS: [(&str, NamedGroup, &dyn SupportedKxGroup); 4] = [
+    ("X25519MLKEM768", NamedGroup::X25519MLKEM768, kx_group::X25519MLKEM768),
+    ("X25519", NamedGroup::X25519, kx_group::X25519),
+    ("P-256", NamedGroup::secp256r1, kx_group::SECP256R1),
+    ("P-384", NamedGroup::secp384r1, kx_group::SECP384R1),
+];
+
+/// Which end of the connection a context is for; their default versions differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// The cryptography that these parameters ask for.
+pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, String> {
+    let mut cipher_suites = TLS13_SUITES.to_vec();
+    if params.cipher_suites.is_empty() {
+        cipher_suites.extend(TLS12_SUITES.iter().map(|(_, suite)| *suite));
+    }
+    for name in &params.cipher_suites {
+        match TLS12_SUITES.iter().find(|(known, _)| known == name) {
+            Some((_, suite)) => cipher_suites.push(*suite),
+            None if KNOWN_AND_ABSENT.contains(&name.as_str()) => {}
+            None => return Err(format!("cipher suite {name:?} is not supported; supported: {}", names(&TLS12_SUITES))),
+        }
+    }
+    let kx_groups = if params.ecdh_curves.is_empty() {
+        GROUPS[..3].iter().map(|(_, _, group)| *group).collect()
+    } else {
+        params.ecdh_curves.iter().map(|name| group(name)).collect::<Result<_, _>>()?
+    };
+    Ok(Arc::new(CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() }))
+}
+
+fn names<T>(known: &[(&str, T)]) -> String {
+    known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
+    GROUPS.iter().find(|(known, ..)| *known == name).map(|(_, _, group)| *group).ok_or_else(|| {
+        let known: Vec<_> = GROUPS.iter().map(|(known, ..)| *known).collect();
+        format!("group {name:?} is not supported; supported: {}", known.join(", "))
+    })
+}
+
+/// The versions that these parameters ask for: by default 1.2 to 1.3 as a server and 1.2 alone as a client, as in Envoy.
+pub(super) fn versions(params: &TlsParameters, side: Side) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+    let number = |protocol, default| match protocol {
+        None | Some(TlsProtocol::Auto) => default,
+        Some(TlsProtocol::V1_2) => 2,
+        Some(TlsProtocol::V1_3) => 3,
+    };
+    let lowest = number(params.tls_minimum_protocol_version, 2);
+    let highest = number(params.tls_maximum_protocol_version, if side == Side::Server { 3 } else { 2 });
+    match (lowest, highest) {
+        (2, 2) => Ok(vec![&TLS12]),
+        (2, 3) => Ok(vec![&TLS13, &TLS12]),
+        (3, 3) => Ok(vec![&TLS13]),
+        _ => Err("the lowest version is above the highest: set tls_maximum_protocol_version to TLSv1_3".into()),
+    }
+}
+
+/// OpenSSL's name of a suite, as Envoy logs it.
+pub(super) fn openssl_name(suite: CipherSuite) -> &'static str {
+    TLS12_SUITES
+        .iter()
+        .find(|(_, known)| known.suite() == suite)
+        .map(|(name, _)| *name)
+        .unwrap_or_else(|| suite.as_str().map_or("", |name| name.strip_prefix("TLS13_").map_or(name, tls13_name)))
+}
+
+/// The IANA name of a suite of TLS 1.3, which rustls spells `TLS13_` where IANA has `TLS_`.
+fn tls13_name(rest: &'static str) -> &'static str {
+    match rest {
+        "AES_128_GCM_SHA256" => "TLS_AES_128_GCM_SHA256",
+        "AES_256_GCM_SHA384" => "TLS_AES_256_GCM_SHA384",
+        "CHACHA20_POLY1305_SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other,
+    }
+}
+
+/// The name of a group, as `ecdh_curves` has it.
+pub(super) fn group_name(group: NamedGroup) -> Option<&'static str> {
+    GROUPS.iter().find(|(_, known, _)| *known == group).map(|(name, ..)| *name)
+}

@@ -1,0 +1,167 @@
+//! Certificates and roots of a context: in place, or from secrets that files replace.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use envoy_api::{CertificateValidationContext, CommonTlsContext, DataSource, SdsSecretConfig, Secret, TlsCertificate};
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+
+use super::PeerCertificate;
+
+#[cfg(test)]
+mod tests;
+
+/// What a context takes from secrets, as far as it is there.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    common: CommonTlsContext,
+    /// By name; a context names two at most.
+    received: Mutex<Vec<Secret>>,
+}
+
+/// All that a context needs of secrets.
+pub(super) struct Material {
+    /// The own certificate.
+    pub(super) own: Option<TlsCertificate>,
+    /// How the peer's is checked.
+    pub(super) validation: Option<CertificateValidationContext>,
+}
+
+impl Secrets {
+    pub(super) fn new(common: &CommonTlsContext) -> Result<Self, String> {
+        let own = common.tls_certificates.len() + common.tls_certificate_sds_secret_configs.len();
+        let validation = usize::from(common.validation_context.is_some())
+            + usize::from(common.validation_context_sds_secret_config.is_some())
+            + usize::from(common.combined_validation_context.is_some());
+        if own > 1 {
+            return Err("tls_certificates: more than one certificate in a context is not supported".into());
+        }
+        if validation > 1 {
+            return Err("validation_context: give one, in place, by secret or combined".into());
+        }
+        Ok(Self { common: common.clone(), received: Mutex::default() })
+    }
+
+    /// The secrets that have to come.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
+        let common = &self.common;
+        let combined = common.combined_validation_context.as_ref().map(|c| &c.validation_context_sds_secret_config);
+        common
+            .tls_certificate_sds_secret_configs
+            .iter()
+            .chain(common.validation_context_sds_secret_config.as_ref())
+            .chain(combined)
+    }
+
+    /// Takes a secret in, in place of an earlier one of its name, if `build` finds all well with it.
+    pub(super) fn replace(
+        &self,
+        secret: &Secret,
+        build: impl FnOnce(Material) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next: Vec<Secret> = received.iter().filter(|s| s.name != secret.name).cloned().collect();
+        next.push(secret.clone());
+        if let Some(material) = self.material(&next)? {
+            build(material)?;
+        }
+        *received = next;
+        Ok(())
+    }
+
+    /// What there is without any secret; `None` where one has to come.
+    pub(super) fn in_place(&self) -> Result<Option<Material>, String> {
+        self.material(&[])
+    }
+
+    fn material(&self, received: &[Secret]) -> Result<Option<Material>, String> {
+        let find = |config: &SdsSecretConfig| received.iter().find(|secret| secret.name == config.name);
+        if self.wanted().any(|config| find(config).is_none()) {
+            return Ok(None);
+        }
+        let common = &self.common;
+        let own = match (common.tls_certificates.first(), common.tls_certificate_sds_secret_configs.first()) {
+            (Some(own), _) => Some(own.clone()),
+            (None, Some(config)) => Some(certificate_of(config, find(config))?),
+            (None, None) => None,
+        };
+        let validation = if let Some(config) = &common.validation_context_sds_secret_config {
+            Some(validation_of(config, find(config))?)
+        } else if let Some(combined) = &common.combined_validation_context {
+            let secret = validation_of(
+                &combined.validation_context_sds_secret_config,
+                find(&combined.validation_context_sds_secret_config),
+            )?;
+            Some(merged(&combined.default_validation_context, secret))
+        } else {
+            common.validation_context.clone()
+        };
+        Ok(Some(Material { own, validation }))
+    }
+}
+
+fn certificate_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<TlsCertificate, String> {
+    secret
+        .and_then(|secret| secret.tls_certificate.clone())
+        .ok_or_else(|| format!("secret {:?} holds no tls_certificate", config.name))
+}
+
+fn validation_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<CertificateValidationContext, String> {
+    secret
+        .and_then(|secret| secret.validation_context.clone())
+        .ok_or_else(|| format!("secret {:?} holds no validation_context", config.name))
+}
+
+/// A secret's validation context merged over the one in place, as protobuf merges messages: what is set replaces, lists are appended to.
+fn merged(
+    default: &CertificateValidationContext,
+    secret: CertificateValidationContext,
+) -> CertificateValidationContext {
+    let mut matchers = default.match_typed_subject_alt_names.clone();
+    matchers.extend(secret.match_typed_subject_alt_names);
+    CertificateValidationContext {
+        trusted_ca: secret.trusted_ca.or_else(|| default.trusted_ca.clone()),
+        system_root_certs: secret.system_root_certs.or(default.system_root_certs),
+        match_typed_subject_alt_names: matchers,
+        trust_chain_verification: secret.trust_chain_verification.or(default.trust_chain_verification),
+    }
+}
+
+/// A certificate ready to sign with, and the URI SANs that it has.
+pub(super) fn identity(
+    certificate: &TlsCertificate,
+    provider: &CryptoProvider,
+) -> Result<(Arc<SingleCertAndKey>, Arc<[String]>), String> {
+    let chain = certificates(&certificate.certificate_chain).map_err(|e| format!("certificate_chain: {e}"))?;
+    let leaf = chain.first().ok_or("certificate_chain: holds no certificate")?;
+    let uri_sans = PeerCertificate::parse(leaf).map_err(|e| format!("certificate_chain: {e}"))?.uri_sans;
+    let pem = read(&certificate.private_key).map_err(|e| format!("private_key: {e}"))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| format!("private_key: {e}"))?;
+    let key = CertifiedKey::from_der(chain, key, provider).map_err(|e| match e {
+        rustls::Error::InconsistentKeys(_) => "private_key: does not belong to the certificate".to_owned(),
+        other => format!("private_key: {other}"),
+    })?;
+    Ok((Arc::new(SingleCertAndKey::from(key)), uri_sans.into()))
+}
+
+/// The certificates of a PEM text.
+pub(super) fn certificates(source: &DataSource) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(&read(source)?)
+        .collect::<Result<_, _>>()
+        .map_err(|e| format!("not PEM certificates: {e}"))
+}
+
+/// The bytes of a data source.
+fn read(source: &DataSource) -> Result<Vec<u8>, String> {
+    match source {
+        DataSource::Filename(path) => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+        DataSource::InlineString(text) => Ok(text.clone().into_bytes()),
+        DataSource::InlineBytes(text) => {
+            base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| format!("inline_bytes: {e}"))
+        }
+    }
+}

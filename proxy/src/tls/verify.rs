@@ -1,0 +1,248 @@
+//! Checking the peer's certificate as a `CertificateValidationContext` asks for it.
+
+use std::{fmt, sync::Arc};
+
+use envoy_api::{CertificateValidationContext, SanType, SubjectAltNameMatcher, TrustChainVerification};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor,
+    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::{
+        ParsedCertificate, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use thiserror::Error as ThisError;
+
+use super::{PeerCertificate, secrets};
+use crate::matcher;
+
+#[cfg(test)]
+mod tests;
+
+/// No SAN of the peer's certificate is one of those that are asked for. Envoy counts it as `ssl.fail_verify_san`.
+#[derive(Debug, ThisError)]
+#[error("verify SAN list")]
+pub(super) struct SanMismatch;
+
+/// The names that a peer must have.
+#[derive(Debug)]
+struct Names {
+    /// One of these must match; all do when empty.
+    matchers: Vec<SubjectAltNameMatcher>,
+    /// Whether the certificate must be for the name that the connection was opened to.
+    auto: bool,
+}
+
+impl Names {
+    fn check(&self, leaf: &CertificateDer<'_>, server_name: Option<&ServerName<'_>>) -> Result<(), Error> {
+        if self.matchers.is_empty() && !self.auto {
+            return Ok(());
+        }
+        let peer = PeerCertificate::parse(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        let listed = self.matchers.is_empty() || self.matchers.iter().any(|matcher| has_name(&peer, matcher));
+        let named = !self.auto || server_name.is_none_or(|name| is_for(&peer, name));
+        if listed && named { Ok(()) } else { Err(CertificateError::Other(OtherError(Arc::new(SanMismatch))).into()) }
+    }
+}
+
+fn has_name(peer: &PeerCertificate, matcher: &SubjectAltNameMatcher) -> bool {
+    let sans = match matcher.san_type {
+        SanType::Email => &peer.email_sans,
+        SanType::Dns => &peer.dns_sans,
+        SanType::Uri => &peer.uri_sans,
+        SanType::IpAddress => &peer.ip_sans,
+    };
+    let wildcard = |san: &String| match (matcher.san_type, &matcher.matcher.exact) {
+        (SanType::Dns, Some(name)) => covers(san, name),
+        _ => false,
+    };
+    sans.iter().any(|san| matcher::matches(&matcher.matcher, san) || wildcard(san))
+}
+
+fn is_for(peer: &PeerCertificate, name: &ServerName<'_>) -> bool {
+    match name {
+        ServerName::DnsName(name) => peer.dns_sans.iter().any(|san| covers(san, name.as_ref())),
+        ServerName::IpAddress(ip) => peer.ip_sans.contains(&std::net::IpAddr::from(*ip).to_string()),
+        _ => false,
+    }
+}
+
+/// Whether a DNS SAN is a name's, or a wildcard that covers its first label.
+fn covers(san: &str, name: &str) -> bool {
+    san.eq_ignore_ascii_case(name)
+        || matches!((san.strip_prefix("*."), name.split_once('.')),
+            (Some(suffix), Some((_, parent))) if suffix.eq_ignore_ascii_case(parent))
+}
+
+/// The roots to verify with; `None` where no chain is checked.
+fn roots(context: &CertificateValidationContext) -> Result<Option<Arc<RootCertStore>>, String> {
+    let mut roots = RootCertStore::empty();
+    if let Some(source) = &context.trusted_ca {
+        for certificate in secrets::certificates(source).map_err(|e| format!("trusted_ca: {e}"))? {
+            roots.add(certificate).map_err(|e| format!("trusted_ca: not a usable root: {e}"))?;
+        }
+    } else if context.system_root_certs.is_some() {
+        let host = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(host.certs);
+    }
+    let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
+    match (asked, roots.is_empty()) {
+        (true, true) => Err("trusted_ca: holds no root".into()),
+        (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
+        (true, false) => Ok(Some(Arc::new(roots))),
+        // Names in a certificate that anybody may have signed say nothing: Envoy refuses this too.
+        (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
+            Err("match_typed_subject_alt_names without trusted_ca: name the roots to trust".into())
+        }
+        (false, _) => Ok(None),
+    }
+}
+
+/// Verifies a server's certificate. The name that was connected to is not looked at, unless `auto_san` asks for it:
+/// Envoy checks what `match_typed_subject_alt_names` lists, and nothing more.
+pub(super) fn server_verifier(
+    context: &CertificateValidationContext,
+    auto_san: bool,
+    provider: &CryptoProvider,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    Ok(Arc::new(OfServers {
+        roots: roots(context)?,
+        names: Names { matchers: context.match_typed_subject_alt_names.clone(), auto: auto_san },
+        algorithms: provider.signature_verification_algorithms,
+    }))
+}
+
+#[derive(Debug)]
+struct OfServers {
+    roots: Option<Arc<RootCertStore>>,
+    names: Names,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for OfServers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(roots) = &self.roots {
+            let leaf = ParsedCertificate::try_from(end_entity)?;
+            verify_server_cert_signed_by_trust_anchor(&leaf, roots, intermediates, now, self.algorithms.all)?;
+            self.names.check(end_entity, Some(server_name))?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Verifies a client's certificate; `None` where none is asked for.
+pub(super) fn client_verifier(
+    context: Option<&CertificateValidationContext>,
+    required: bool,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    let roots = context.map(roots).transpose()?.flatten();
+    let chain = match roots {
+        Some(roots) => Some(
+            WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
+                .build()
+                .map_err(|e| format!("trusted_ca: {e}"))?,
+        ),
+        None if required => None,
+        None => return Ok(None),
+    };
+    let matchers = context.map(|c| c.match_typed_subject_alt_names.clone()).unwrap_or_default();
+    Ok(Some(Arc::new(OfClients {
+        chain,
+        required,
+        names: Names { matchers, auto: false },
+        algorithms: provider.signature_verification_algorithms,
+    })))
+}
+
+struct OfClients {
+    chain: Option<Arc<dyn ClientCertVerifier>>,
+    required: bool,
+    names: Names,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl fmt::Debug for OfClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfClients").field("required", &self.required).field("names", &self.names).finish()
+    }
+}
+
+impl ClientCertVerifier for OfClients {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if let Some(chain) = &self.chain {
+            chain.verify_client_cert(end_entity, intermediates, now)?;
+            self.names.check(end_entity, None)?;
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

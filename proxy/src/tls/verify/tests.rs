@@ -1,0 +1,29 @@
+use super::*;
+
+#[test]
+fn a_wildcard_covers_one_label() {
+    assert!(covers("*.example.com", "a.example.com"));
+    assert!(!covers("*.example.com", "a.b.example.com"));
+    assert!(!covers("*.example.com", "example.com"));
+    assert!(covers("A.example.com", "a.example.com"));
+}
+
+#[test]
+fn names_without_roots_are_refused() {
+    let context = CertificateValidationContext {
+        match_typed_subject_alt_names: vec![SubjectAltNameMatcher {
+            san_type: SanType::Uri,
+            matcher: envoy_api::StringMatcher::prefix("spiffe://"),
+        }],
+        ..CertificateValidationContext::default()
+    };
+    assert!(roots(&context).unwrap_err().contains("trusted_ca"));
+}
+
+#[test]
+fn a_uri_matcher_does_not_look_at_dns_names() {
+    let peer = PeerCertificate { dns_sans: vec!["spiffe://td/x".into()], ..PeerCertificate::default() };
+    let matcher =
+        SubjectAltNameMatcher { san_type: SanType::Uri, matcher: envoy_api::StringMatcher::prefix("spiffe://td/") };
+    assert!(!has_name(&peer, &matcher));
+}
