@@ -29,7 +29,8 @@ pub struct Flow {
     pub sent: Direction,
     /// What the responder sent.
     pub received: Direction,
-    /// What the bytes are, outermost layer first.
+    /// What the bytes are, outermost layer first. In JSON `layers` has their names, and `content` what is known of each.
+    #[serde(flatten)]
     pub content: Layers,
 }
 

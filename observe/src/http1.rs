@@ -176,3 +176,6 @@ fn read_response(responses: &mut message::Reader<'_>, method: &str) -> Option<Re
         Head::Request { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

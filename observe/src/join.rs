@@ -152,3 +152,6 @@ impl Connection<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What the bytes of a connection are, layer by layer.
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::http1::Http1;
 use crate::opaque::Opaque;
@@ -12,9 +13,18 @@ use crate::{KeyLog, h2, http1};
 const MAX_TLS_DEPTH: usize = 4;
 
 /// The layers of a connection's content, outermost first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layers(Vec<Layer>);
+
+impl Serialize for Layers {
+    /// An object with the names as `layers`, and the layers themselves as `content`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Layers", 2)?;
+        object.serialize_field("layers", &self.names())?;
+        object.serialize_field("content", &self.0)?;
+        object.end()
+    }
+}
 
 impl Layers {
     /// The names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
@@ -124,3 +134,6 @@ pub(crate) fn open(client: Stream, server: Stream, keys: &KeyLog) -> Layers {
     }
     Layers(layers)
 }
+
+#[cfg(test)]
+mod tests;

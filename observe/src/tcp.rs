@@ -244,3 +244,6 @@ fn conflicts(read: &[u8], again: &[u8], offset: i64) -> u64 {
     };
     first.iter().zip(again).filter(|(a, b)| a != b).count() as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use pretty_assertions::assert_eq;
+
+use crate::testing::{Wire, client_says, http_talk, server_says};
+use crate::{Flow, KeyLog, Opening, Redirect};
+
+/// The flows of several connections in one capture.
+fn flows(wires: impl IntoIterator<Item = Wire>) -> Vec<Flow> {
+    let mut all = Wire::default();
+    for wire in wires {
+        all.packets.extend(wire.packets);
+    }
+    all.flows(&KeyLog::default())
+}
+
+#[test]
+fn the_two_directions_of_a_redirected_connection_are_one_flow() {
+    for (wire, to) in [(Wire::redirected(), "127.0.0.1:15001"), (Wire::redirected_v6(), "[::1]:15001")] {
+        let (client, server) = (wire.client, wire.server);
+        let flow = wire.whole(&http_talk()).flow(&KeyLog::default());
+        let redirected_to = to.parse().unwrap();
+        assert_eq!(flow.redirect, Some(Redirect { original_destination: server, redirected_to }));
+        assert_eq!((flow.initiator, flow.responder, flow.dialled()), (client, redirected_to, server));
+        assert_eq!(flow.layers(), ["http/1.1"]);
+    }
+}
+
+#[test]
+fn a_connection_that_was_not_redirected_says_so() {
+    let flow = Wire::default().whole(&http_talk()).flow(&KeyLog::default());
+    assert_eq!(flow.redirect, None);
+    assert_eq!(flow.dialled(), flow.responder);
+}
+
+#[test]
+fn a_redirected_connection_is_joined_when_its_beginning_was_not_captured() {
+    let mut wire = Wire::redirected().whole(&http_talk());
+    wire.packets.drain(..3);
+    let flow = wire.flow(&KeyLog::default());
+    assert_eq!(flow.opening, Opening::NotSeen);
+    assert!(flow.redirect.is_some());
+}
+
+#[test]
+fn a_refused_redirect_is_joined() {
+    let mut wire = Wire::redirected();
+    wire.syn();
+    wire.refuse();
+    let flow = wire.flow(&KeyLog::default());
+    assert_eq!(flow.opening, Opening::Refused);
+    assert!(flow.redirect.is_some());
+}
+
+#[test]
+fn redirected_connections_from_one_port_to_two_services_are_told_apart_by_their_numbers() {
+    let first = Wire::redirected();
+    let second = Wire {
+        server: "10.96.0.11:9090".parse().unwrap(),
+        redirected_to: Some("127.0.0.1:15006".parse().unwrap()),
+        client_seq: 77_000_000,
+        server_seq: 88_000_000,
+        ..Wire::redirected()
+    };
+    let dialled = [first.server, second.server];
+    let talks = [vec![client_says("one"), server_says("uno")], vec![client_says("two"), server_says("due")]];
+    let flows = flows([first.whole(&talks[0]), second.whole(&talks[1])]);
+    assert_eq!(flows.len(), 2);
+    for (flow, (dialled, said)) in flows.iter().zip(dialled.into_iter().zip(["uno", "due"])) {
+        assert_eq!(flow.dialled(), dialled);
+        assert!(flow.contains(said), "{flow:#?}");
+    }
+}
+
+#[test]
+fn the_same_addresses_used_again_are_another_connection() {
+    let first = Wire::redirected().whole(&vec![client_says("one"), server_says("uno")]);
+    let second = Wire { client_seq: 5_000_000, server_seq: 7_000_000, now_ns: first.now_ns, ..Wire::redirected() };
+    let second = second.whole(&vec![client_says("two"), server_says("due")]);
+    let flows = flows([first, second]);
+    assert_eq!(flows.len(), 2);
+    for (flow, said) in flows.iter().zip(["one", "two"]) {
+        assert!(flow.contains(said));
+        assert_eq!((flow.sent.packets, flow.opening), (4, Opening::Established));
+    }
+}
+
+#[test]
+fn a_syn_refused_and_sent_again_from_the_same_port_is_two_connections() {
+    let mut first = Wire::redirected();
+    first.syn();
+    first.refuse();
+    let mut second = Wire { client_seq: 5_000_000, now_ns: first.now_ns, ..Wire::redirected() };
+    second.syn();
+    second.refuse();
+    let flows = flows([first, second]);
+    assert_eq!(flows.len(), 2);
+    assert!(flows.iter().all(|flow| flow.opening == Opening::Refused && flow.redirect.is_some()));
+}
+
+#[test]
+fn an_answer_captured_before_its_syn_is_joined() {
+    let mut wire = Wire::redirected().whole(&http_talk());
+    wire.packets.swap(0, 1);
+    wire.restamp();
+    let flow = wire.flow(&KeyLog::default());
+    assert_eq!(flow.opening, Opening::Established);
+    assert_eq!(flow.layers(), ["http/1.1"]);
+}
+
+#[test]
+fn one_connection_at_two_interfaces_is_two_flows() {
+    let mut wire = Wire::default().whole(&http_talk());
+    let mut far = wire.packets.clone();
+    for packet in &mut far {
+        packet.interface = 1;
+        packet.timestamp_ns += 10;
+    }
+    wire.packets.extend(far);
+    let flows = wire.flows(&KeyLog::default());
+    assert_eq!(flows.len(), 2);
+    assert!(flows.iter().all(|flow| flow.layers() == ["http/1.1"]));
+}
