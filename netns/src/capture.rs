@@ -98,7 +98,7 @@ impl Capture {
     /// # Errors
     ///
     /// When a pod is gone, or this process may not open packet sockets in it.
-    pub fn start(pods: &[&Pod]) -> Result<Self> {
+    pub fn start<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Result<Self> {
         let mut interfaces = Vec::new();
         let mut sockets = Vec::new();
         for pod in pods {

@@ -1,4 +1,65 @@
 //! Linux hosts on one box: namespaces, veth, routing, NAT, processes and packet capture.
+//!
+//! A [`Lab`] is a node that routes, and [`Pod`]s on it, each a network namespace with a cable to the node. Programs run in pods as
+//! any user, with the pod's own `/etc/hosts` and `/etc/resolv.conf`. The node translates service addresses as kube-proxy does, and
+//! a [`Capture`] records what went over `lo` and `eth0` of each pod. The crate knows nothing of meshes: rules and files come as text.
+//!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//!
+//! use netns::{Capture, Lab, LabSpec, PodSpec, Program, Ready, ServiceSpec, Start, User};
+//!
+//! # fn main() -> netns::Result<()> {
+//! let lab = Lab::create(LabSpec::default())?;
+//! let pods = lab.add_pods([
+//!     PodSpec::new("client.default", [10, 244, 0, 2].into(), "fd00:244::2".parse().expect("an address")),
+//!     PodSpec {
+//!         iptables: Some("*nat\n-A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 15006\nCOMMIT\n".to_owned()),
+//!         ..PodSpec::new("server.default", [10, 244, 0, 3].into(), "fd00:244::3".parse().expect("an address"))
+//!     },
+//! ])?;
+//! lab.set_services(&[ServiceSpec {
+//!     name: "default/server:http".to_owned(),
+//!     vip: [10, 96, 0, 10].into(),
+//!     port: 80,
+//!     endpoints: vec![([10, 244, 0, 3].into(), 8080)],
+//! }])?;
+//!
+//! let server = Program {
+//!     user: Some(User { uid: 1337, gid: 1337 }),
+//!     ..Program::new("server", "target/debug/demo-server", ["--http", "15006"])
+//! };
+//! let ready = Ready::Notify { timeout: Duration::from_secs(5) };
+//! let server = pods[1].start(&server, &Start { ready, ..Start::default() })?;
+//!
+//! let capture = Capture::start(&pods)?;
+//! let curl = Program::new("curl", "curl", ["http://10.96.0.10/"]);
+//! let output = pods[0].run_to_end(&curl, Duration::from_secs(5))?;
+//! assert!(output.status.success());
+//!
+//! server.terminate(Duration::from_secs(1))?;
+//! netns::write_pcapng(Path::new("call.pcapng"), &capture.stop(), &[])?;
+//! lab.remove()
+//! # }
+//! ```
+//!
+//! # What a lab leaves behind
+//!
+//! Nothing. Everything that a lab consists of hangs on one folder, `/run/sidelab/ID`: its state file, a file for each namespace, and
+//! what its programs write. Dropping the lab removes it. When its creator is killed the kernel kills its programs, and
+//! [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A lock that the creator holds tells a lab in use from a
+//! stale one.
+//!
+//! # How a pod is connected
+//!
+//! As Calico does it: each pod has its address alone (`/32` and `/128`), and a default route to a next hop (169.254.1.1, fe80::1)
+//! that exists only as a fixed neighbour. The node has a route to each pod. No bridge, no ARP, no neighbour discovery, no duplicate
+//! address detection: a pod can be used as soon as it is made, and a capture holds the pods' own traffic alone.
+//!
+//! # Threads and time
+//!
+//! Every call blocks, for milliseconds, or for as long as it says; from asynchronous code call it on a blocking thread. Handles can
+//! be sent to other threads. Nothing sleeps or polls: readiness, ends and packets are waited for by descriptor.
 
 mod capture;
 mod error;

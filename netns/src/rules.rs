@@ -95,7 +95,7 @@ pub(crate) fn is_executable(file: &Path) -> bool {
 
 /// Reads out of what the tool said which line it refused.
 fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Error {
-    let line = line_number(said).unwrap_or(0);
+    let line = refused_line(rules, said).unwrap_or(0);
     let rule = line.checked_sub(1).and_then(|index| rules.lines().nth(index)).unwrap_or("unknown");
     Error::RuleRefused {
         tool,
@@ -105,13 +105,26 @@ fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Erro
         message: said
             .lines()
             .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with("Try `"))
+            .filter(|line| !line.is_empty() && !line.starts_with("Try `") && !line.starts_with("Error occurred at"))
             .collect::<Vec<_>>()
             .join("; "),
     }
 }
 
-/// The number after the word "line": both flavours of the tool write it, as "line 7 failed", "line 7: ..." or "at line: 7".
+/// The line, counted from 1. Some faults come out only at COMMIT: then it is the line with the word that the tool quotes.
+fn refused_line(rules: &str, said: &str) -> Option<usize> {
+    let line = line_number(said)?;
+    let before: Vec<&str> = rules.lines().take(line).collect();
+    if before.last() == Some(&"COMMIT")
+        && let Some(quoted) = said.split(['\'', '`', '"']).nth(1)
+        && let Some(index) = before.iter().rposition(|rule| rule.split(' ').any(|word| word == quoted))
+    {
+        return Some(index + 1);
+    }
+    Some(line)
+}
+
+/// The number after the word "line": both flavours of the tool write it, as "line 7 failed" or "at line: 7".
 fn line_number(said: &str) -> Option<usize> {
     let mut words = said.split(|c: char| c.is_whitespace() || c == ':');
     words.find(|word| *word == "line")?;

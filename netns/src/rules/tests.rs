@@ -2,26 +2,36 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
+const RULES: &str = "*nat\n-A OUTPUT --frob\n-A OUTPUT -j NOWHERE\nCOMMIT\n";
+
 #[test]
 fn the_refused_line_is_read_from_either_flavour() {
-    for said in [
-        "iptables-restore: line 7 failed\n",
-        "iptables-restore v1.8.9 (nf_tables): \nline 7: RULE_APPEND failed (No such file or directory): rule in chain OUTPUT\n",
-        "iptables-restore v1.8.9 (nf_tables): unknown option \"--frob\"\nError occurred at line: 7\nTry `iptables-restore -h' for help.\n",
+    for (said, line) in [
+        ("iptables-restore: line 2 failed\n", 2),
+        ("ip6tables-restore: line 3 failed: No chain/target/match by that name.\n", 3),
+        ("iptables-restore v1.8.9 (nf_tables): unknown option \"--frob\"\nError occurred at line: 2\nTry `...\n", 2),
+        (
+            "iptables-restore v1.8.9 (legacy): Couldn't load target `NOWHERE':No such file\n\nError occurred at line: 3\n",
+            3,
+        ),
     ] {
-        assert_eq!(line_number(said), Some(7), "{said}");
+        assert_eq!(refused_line(RULES, said), Some(line), "{said}");
     }
-    assert_eq!(line_number("no such thing"), None);
+    assert_eq!(refused_line(RULES, "no such thing"), None);
+}
+
+#[test]
+fn a_fault_found_at_commit_is_traced_to_its_rule() {
+    let said = "iptables-restore v1.8.9 (nf_tables): Chain 'NOWHERE' does not exist\nError occurred at line: 4\n";
+    assert_eq!(refused_line(RULES, said), Some(3));
 }
 
 #[test]
 fn a_refusal_names_the_rule() {
-    let rules = "*nat\n-A OUTPUT --frob\nCOMMIT\n";
-    let said =
-        "iptables-restore: unknown option \"--frob\"\nError occurred at line: 2\nTry `iptables-restore -h' for help.\n";
+    let said = "iptables-restore v1.8.9 (legacy): unknown option \"--frob\"\nError occurred at line: 2\nTry `iptables-restore -h' for help.\n";
     assert_eq!(
-        refused("iptables-restore", "client.default", rules, said).to_string(),
+        refused("iptables-restore", "client.default", RULES, said).to_string(),
         "iptables-restore refused line 2 of the rules of client.default: `-A OUTPUT --frob`: \
-         iptables-restore: unknown option \"--frob\"; Error occurred at line: 2"
+         iptables-restore v1.8.9 (legacy): unknown option \"--frob\""
     );
 }

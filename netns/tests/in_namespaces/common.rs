@@ -10,7 +10,6 @@ use std::{
 use netns::{Lab, LabSpec, Pod, PodSpec};
 
 /// Long enough that only a fault reaches it.
-
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A lab; `None`, with a word about it, where this host does not let us make one. In CI that is a failure.
@@ -42,7 +41,6 @@ pub(crate) fn pod(name: &str, n: u8) -> PodSpec {
 }
 
 /// Listens in a pod, answers one connection with where it came from and the pod's name, and gives back the address.
-
 pub(crate) fn serve_once(pod: &Pod, address: IpAddr) -> (SocketAddr, JoinHandle<SocketAddr>) {
     let listener = pod.enter(|| TcpListener::bind((address, 0))).unwrap().unwrap();
     let name = pod.name().to_owned();
@@ -56,7 +54,6 @@ pub(crate) fn serve_once(pod: &Pod, address: IpAddr) -> (SocketAddr, JoinHandle<
 }
 
 /// Connects from a pod, and gives back all that the other end says.
-
 pub(crate) fn call(pod: &Pod, to: SocketAddr) -> std::io::Result<String> {
     let mut stream = pod.enter(|| TcpStream::connect_timeout(&to, PATIENCE)).unwrap()?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,0 +1,158 @@
+//! Labs come and go, side by side, and leave nothing behind.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+use netns::{Error, Lab, LabSpec, LabState, Program, Start, labs, sweep, sweep_stale};
+use pretty_assertions::assert_eq;
+
+use crate::common::{call, lab, lab_of, pod, serve_once, v4, v6};
+
+/// Whatever of a lab a person could still find.
+fn traces(id: &str) -> Vec<String> {
+    let mut traces = Vec::new();
+    if Path::new("/run/sidelab").join(id).exists() {
+        traces.push("its folder".to_owned());
+    }
+    for entry in fs::read_dir("/run/netns").into_iter().flatten() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        traces.extend(name.starts_with(id).then_some(name));
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    traces.extend(mounts.lines().filter(|line| line.contains(id)).map(str::to_owned));
+    traces
+}
+
+fn state_of(id: &str) -> Option<LabState> {
+    labs().unwrap().into_iter().find(|lab| lab.id == id).map(|lab| lab.state)
+}
+
+#[test]
+fn a_lab_that_is_dropped_leaves_nothing() {
+    let Some(lab) = lab() else { return };
+    let id = lab.id().to_owned();
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    // Its child in the background is nobody's: only the namespace that it is in gives it away.
+    let process =
+        pod.start(&Program::new("app", "sh", ["-c", "setsid sleep 1000 & exec sleep 1000"]), &Start::default());
+    let process = process.unwrap();
+    assert!(!traces(&id).is_empty());
+    drop(lab);
+    assert_eq!(traces(&id), Vec::<String>::new());
+    assert!(process.wait(crate::common::PATIENCE).unwrap().is_some());
+    assert!(pod.enter(|| ()).is_err(), "a handle does not bring it back");
+}
+
+#[test]
+fn ten_labs_with_the_same_addresses_do_not_collide() {
+    if lab().is_none() {
+        return;
+    }
+    thread::scope(|scope| {
+        for n in 0..10 {
+            scope.spawn(move || {
+                let lab = lab().unwrap();
+                let server = format!("server-{n}");
+                let pods = lab.add_pods([pod("client", 2), pod(&server, 3)]).unwrap();
+                for address in [v4(3).into(), v6(3).into()] {
+                    let (address, served) = serve_once(&pods[1], address);
+                    assert_eq!(call(&pods[0], address).unwrap(), server);
+                    served.join().unwrap();
+                }
+                let id = lab.id().to_owned();
+                lab.remove().unwrap();
+                assert_eq!(traces(&id), Vec::<String>::new());
+            });
+        }
+    });
+}
+
+#[test]
+fn two_pods_share_neither_a_name_nor_an_address() {
+    let Some(lab) = lab() else { return };
+    lab.add_pod(pod("client", 2)).unwrap();
+    let error = lab.add_pod(pod("client", 3)).unwrap_err();
+    assert_eq!(error.to_string(), "pod `client`: the lab has a pod of that name");
+    let error = lab.add_pod(pod("server", 2)).unwrap_err();
+    assert_eq!(error.to_string(), "pod `server`: pod `client` has the address 10.244.0.2");
+    assert_eq!(lab.pods().len(), 1);
+}
+
+#[test]
+fn a_lab_that_is_left_up_is_opened_by_others() {
+    let Some(lab) = lab_of(LabSpec { stays_up: true, ..LabSpec::default() }) else { return };
+    let id = lab.id().to_owned();
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let process = pod.start(&Program::new("app", "sleep", ["1000"]), &Start::default()).unwrap();
+    lab.leave_up().unwrap();
+    let pid = process.pid();
+    drop(process);
+
+    assert_eq!(state_of(&id), Some(LabState::LeftUp));
+    let opened = Lab::open(&id).unwrap();
+    assert_eq!(opened.pod("client").unwrap().spec(), pod.spec());
+    assert!(matches!(opened.pod("server"), Err(Error::NoPod { .. })));
+    let summary = labs().unwrap().into_iter().find(|lab| lab.id == id).unwrap();
+    assert_eq!(summary.processes.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid]);
+    drop(opened);
+    assert!(!sweep_stale().unwrap().contains(&id));
+    assert_eq!(state_of(&id), Some(LabState::LeftUp));
+
+    sweep(&id).unwrap();
+    assert_eq!(traces(&id), Vec::<String>::new());
+    assert!(matches!(sweep(&id), Err(Error::NoLab { .. })));
+}
+
+#[test]
+fn a_lab_that_was_not_meant_to_stay_is_not_left_up() {
+    let Some(lab) = lab() else { return };
+    let id = lab.id().to_owned();
+    assert!(lab.leave_up().is_err());
+    assert_eq!(traces(&id), Vec::<String>::new());
+}
+
+#[test]
+fn a_lab_whose_creator_was_killed_is_swept() {
+    let Some(own) = lab() else { return };
+    let mut creator = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "lifecycle::makes_a_lab_and_hangs", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(creator.stdout.take().unwrap()).lines();
+    let (id, pid) = said
+        .map(Result::unwrap)
+        .find_map(|line| line.split_once("a lab: ")?.1.split_once(' ').map(|(id, pid)| (id.to_owned(), pid.to_owned())))
+        .unwrap();
+    assert_eq!(state_of(&id), Some(LabState::InUse));
+    creator.kill().unwrap();
+    creator.wait().unwrap();
+
+    assert_eq!(state_of(&id), Some(LabState::Stale));
+    // Other tests sweep too: either may be the one that finds it.
+    sweep_stale().unwrap();
+    assert_eq!(traces(&id), Vec::<String>::new());
+    assert!(!netns_of_any_process(&pid), "its programs are gone");
+    assert_eq!(state_of(own.id()), Some(LabState::InUse), "a lab in use is left alone");
+}
+
+fn netns_of_any_process(pid: &str) -> bool {
+    fs::metadata(format!("/proc/{pid}/ns/net")).is_ok()
+}
+
+#[test]
+#[ignore = "run by a_lab_whose_creator_was_killed_is_swept, which kills it"]
+fn makes_a_lab_and_hangs() {
+    let lab = lab().unwrap();
+    let pods = lab.add_pods([pod("client", 2), pod("server", 3)]).unwrap();
+    let process = pods[0].start(&Program::new("app", "sleep", ["1000"]), &Start::default()).unwrap();
+    println!("\na lab: {} {}", lab.id(), process.pid());
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().lines().next();
+}

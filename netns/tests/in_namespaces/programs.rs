@@ -1,0 +1,167 @@
+//! Programs in pods: as whom, with which files, ready when, and how they end.
+
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+
+use netns::{Bind, Error, Pod, PodSpec, Program, Ready, Start, User};
+use pretty_assertions::assert_eq;
+
+use crate::common::{PATIENCE, lab, pod};
+
+const SIDECAR: User = User { uid: 1337, gid: 1337 };
+
+fn sh(script: &str) -> Program {
+    Program::new("script", "sh", ["-c", script])
+}
+
+fn output(pod: &Pod, program: &Program) -> String {
+    let output = pod.run_to_end(program, PATIENCE).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn notify() -> Start {
+    Start { ready: Ready::Notify { timeout: PATIENCE }, ..Start::default() }
+}
+
+#[test]
+fn a_program_sees_its_pods_files_and_network() {
+    let Some(lab) = lab() else { return };
+    let pod =
+        lab.add_pod(PodSpec { resolv_conf: "nameserver 10.96.0.2\n".to_owned(), ..pod("client.default", 2) }).unwrap();
+    let seen = output(&pod, &sh("cat /etc/hosts /etc/resolv.conf; ls /proc/self/net/../net/dev_snmp6; pwd"));
+    assert_eq!(seen, format!("{}nameserver 10.96.0.2\neth0\nlo\n/\n", pod.spec().hosts));
+    assert_ne!(fs::read_to_string("/etc/hosts").unwrap(), pod.spec().hosts, "the host's own file stays");
+}
+
+#[test]
+fn the_environment_of_the_host_stays_outside() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let program =
+        Program { env: vec![("GREETING".into(), "hello".into())], ..sh("env | cut -d= -f1 | sort | tr '\n' ' '") };
+    assert_eq!(output(&pod, &program), "GREETING PATH PWD ");
+}
+
+#[test]
+fn another_user_runs_a_program_that_only_root_can_reach() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let private = tempfile::tempdir().unwrap();
+    fs::set_permissions(private.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let file = private.path().join("who");
+    fs::copy("/usr/bin/id", &file).unwrap();
+    let who = Program { user: Some(SIDECAR), ..Program::new("who", &file, [""; 0]) };
+    assert_eq!(output(&pod, &who), "uid=1337 gid=1337 groups=1337\n");
+}
+
+#[test]
+fn another_user_cannot_regain_privilege() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let status = Program { user: Some(SIDECAR), ..sh("grep -E 'NoNewPrivs|CapEff' /proc/self/status") };
+    assert_eq!(output(&pod, &status), "CapEff:\t0000000000000000\nNoNewPrivs:\t1\n");
+}
+
+#[test]
+fn binds_show_files_to_one_program_alone() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let file = pod.dir().join("certificate");
+    fs::write(&file, "shown").unwrap();
+    let bind = Bind { source: file, target: "/etc/hostname".into() };
+    let shown = Program { binds: vec![bind], ..sh("cat /etc/hostname") };
+    assert_eq!(output(&pod, &shown), "shown");
+    assert_ne!(output(&pod, &sh("cat /etc/hostname")), "shown");
+}
+
+#[test]
+fn ready_is_when_the_program_says_so() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("server", 2)).unwrap();
+    let flag = pod.dir().join("flag");
+    let script = format!(
+        "echo STATUS=loading | socat - UNIX-SENDTO:$NOTIFY_SOCKET; \
+         echo ready > {flag}; chmod 644 {flag}; \
+         echo READY=1 | socat - UNIX-SENDTO:$NOTIFY_SOCKET; exec sleep 1000",
+        flag = flag.display()
+    );
+    if Program::new("socat", "socat", [""; 0]).file.exists() {
+        pod.start(&sh(&script), &notify()).unwrap();
+        assert!(flag.exists());
+    }
+}
+
+#[test]
+fn a_program_that_ends_before_it_is_ready_is_quoted() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("server", 2)).unwrap();
+    let error = pod.start(&sh("echo port in use >&2; exit 3"), &notify()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`script` in server ended before it was ready (exit status: 3); its stderr ends: port in use"
+    );
+}
+
+#[test]
+fn a_program_that_is_never_ready_is_killed() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("server", 2)).unwrap();
+    let ready = Ready::Notify { timeout: Duration::from_millis(50) };
+    let error = pod.start(&sh("echo $$; exec sleep 1000"), &Start { ready, ..Start::default() }).unwrap_err();
+    assert!(matches!(error, Error::NotReady { .. }), "{error}");
+    let pid = fs::read_to_string(lab.dir().join("logs/server/script.stdout")).unwrap();
+    assert!(!fs::exists(format!("/proc/{}", pid.trim())).unwrap());
+}
+
+#[test]
+fn a_program_that_does_not_end_in_time_is_killed_with_its_children() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let error = pod.run_to_end(&sh("sleep 1000 & echo waiting >&2; wait"), Duration::from_millis(100)).unwrap_err();
+    assert_eq!(error.to_string(), "`script` in client did not end within 100ms; its stderr ends: waiting");
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("server", 2)).unwrap();
+    let polite = pod.start(&sh("exec sleep 1000"), &Start::default()).unwrap();
+    assert_eq!(polite.terminate(PATIENCE).unwrap().to_string(), "signal: 15 (SIGTERM)");
+    let stubborn = pod.start(&sh("trap '' TERM; while :; do sleep 1000; done"), &Start::default()).unwrap();
+    let end = stubborn.terminate(Duration::from_millis(50)).unwrap();
+    assert!(end.to_string().contains("SIG"), "{end}");
+}
+
+#[test]
+fn what_cannot_start_says_which_step_failed() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let missing = Program::new("frob", "frobnicate", [""; 0]);
+    let error = pod.start(&missing, &Start::default()).unwrap_err().to_string();
+    assert!(error.starts_with("program `frobnicate` not found in /"), "{error}");
+    let bind = Bind { source: "/etc/hosts".into(), target: "/no/such/file".into() };
+    let unbindable = Program { binds: vec![bind], ..sh("true") };
+    assert_eq!(
+        pod.start(&unbindable, &Start::default()).unwrap_err().to_string(),
+        "cannot bind-mount /etc/hosts at /no/such/file for `script` in client: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_program_outlives_the_thread_that_started_it() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("server", 2)).unwrap();
+    let process =
+        std::thread::spawn(move || pod.start(&sh("exec sleep 1000"), &Start::default()).unwrap()).join().unwrap();
+    assert_eq!(process.wait(Duration::from_millis(100)).unwrap(), None);
+}
+
+#[test]
+fn a_refused_rule_is_named_and_none_is_in_force() {
+    let Some(lab) = lab() else { return };
+    let rules = "*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\n-A OUTPUT -j NOWHERE\nCOMMIT\n";
+    let error = lab.add_pod(PodSpec { ip6tables: Some(rules.to_owned()), ..pod("client", 2) }).unwrap_err();
+    let Error::RuleRefused { tool, line, rule, .. } = &error else { panic!("{error}") };
+    assert_eq!((*tool, *line, rule.as_str()), ("ip6tables-restore", 3, "-A OUTPUT -j NOWHERE"));
+}
