@@ -1,11 +1,11 @@
 //! Captures read back from pcapng files.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
-use pcap_file::DataLink;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgReader};
+use pcap_file::{DataLink, PcapError};
 
 use crate::{Capture, Interface, Packet};
 
@@ -23,7 +23,7 @@ pub enum ReadError {
         /// How many blocks could be read before.
         block: usize,
         /// What the parser says.
-        source: pcap_file::PcapError,
+        source: PcapError,
     },
     /// An interface with another link type than ethernet; `tcpdump -i any` makes such.
     #[error(
@@ -61,22 +61,26 @@ impl Capture {
         // Ticks in a second, by interface.
         let mut resolutions = Vec::new();
         let mut count = 1;
+        // Where the present section's interfaces begin: each section counts from 0.
+        let mut section = 0;
         while let Some(block) = reader.next_block() {
             let block = match block {
                 Ok(block) => block,
-                Err(pcap_file::PcapError::IncompleteBuffer) => break,
+                Err(PcapError::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => break,
                 Err(source) => return Err(ReadError::Format { block: count, source }),
             };
             match block {
+                Block::SectionHeader(_) => section = capture.interfaces.len(),
                 Block::InterfaceDescription(interface) => {
                     resolutions.push(ticks_per_second(&interface));
                     capture.interfaces.push(describe(&interface)?);
                 }
                 Block::EnhancedPacket(packet) => {
-                    let Some(&resolution) = resolutions.get(packet.interface_id as usize) else {
+                    let interface = section + packet.interface_id as usize;
+                    let Some(&resolution) = resolutions.get(interface) else {
                         return Err(ReadError::UnknownInterface { block: count, interface: packet.interface_id });
                     };
-                    capture.packets.push(read_packet(packet, resolution));
+                    capture.packets.push(read_packet(packet, interface, resolution));
                 }
                 Block::Unknown(block) if block.type_ == DECRYPTION_SECRETS => {
                     capture.secrets.push_str(&key_log(&block.value));
@@ -119,15 +123,11 @@ fn ticks_per_second(interface: &InterfaceDescriptionBlock<'_>) -> u128 {
     }
 }
 
-fn read_packet(packet: EnhancedPacketBlock<'_>, ticks_per_second: u128) -> Packet {
+fn read_packet(packet: EnhancedPacketBlock<'_>, interface: usize, ticks_per_second: u128) -> Packet {
     // The library takes each tick for a nanosecond, whatever the interface's resolution.
     let ticks = packet.timestamp.as_nanos();
     let timestamp_ns = ticks * 1_000_000_000 / ticks_per_second;
-    Packet {
-        interface: packet.interface_id as usize,
-        timestamp_ns: u64::try_from(timestamp_ns).unwrap_or(u64::MAX),
-        data: packet.data.into_owned(),
-    }
+    Packet { interface, timestamp_ns: u64::try_from(timestamp_ns).unwrap_or(u64::MAX), data: packet.data.into_owned() }
 }
 
 /// The key log in a Decryption Secrets Block, in either byte order; empty when it holds other secrets.

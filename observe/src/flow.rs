@@ -13,7 +13,8 @@ use crate::{Interface, Layer, Layers};
 pub struct Flow {
     /// Where it was seen.
     pub interface: Interface,
-    /// The side that sent the SYN. When the capture began too late to see one, the side with the higher port.
+    /// The side that sent the SYN, by its own address. When the capture began too late to see one, the side with the higher
+    /// port.
     pub initiator: SocketAddr,
     /// The address that the initiator's packets go to at this interface: after a REDIRECT, the proxy's.
     pub responder: SocketAddr,

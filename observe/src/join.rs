@@ -1,7 +1,7 @@
 //! Which segments belong to which connection.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::flow::{Flow, Opening, Redirect};
 use crate::packet::Segment;
@@ -13,8 +13,11 @@ use crate::{Interface, KeyLog, layers};
 pub(crate) struct Connections<'a> {
     all: Vec<Connection<'a>>,
     /// Connections at an interface by the initiator's address, oldest first: the one address that a REDIRECT leaves alone in
-    /// both directions.
+    /// both directions, as a rule.
     by_initiator: HashMap<(usize, SocketAddr), Vec<usize>>,
+    /// The newest connection at an interface by the initiator's host and the acknowledgement that its SYN expects: for the
+    /// exception, where conntrack had to change the initiator's port, because another redirected connection has it.
+    by_syn: HashMap<(usize, IpAddr, u32), usize>,
 }
 
 /// A connection, while its segments are collected.
@@ -25,6 +28,8 @@ struct Connection<'a> {
     to: Option<SocketAddr>,
     /// Where the responder's segments come from, once one was seen. A redirected connection's differs from `to`.
     from: Option<SocketAddr>,
+    /// The initiator's address in what the responder sends: its own, where conntrack changed the port on the way.
+    answered_at: SocketAddr,
     sent: Half<'a>,
     received: Half<'a>,
 }
@@ -39,7 +44,7 @@ enum Way {
 impl<'a> Connections<'a> {
     /// Adds a segment to the connection that it belongs to. Segments are to come in the order of their capture.
     pub(crate) fn push(&mut self, segment: &Segment<'a>) {
-        let (id, way) = self.find(segment).unwrap_or_else(|| self.begin(segment));
+        let (id, way) = self.find(segment).or_else(|| self.find_by_syn(segment)).unwrap_or_else(|| self.begin(segment));
         let connection = &mut self.all[id];
         match way {
             Way::Sent => {
@@ -64,6 +69,19 @@ impl<'a> Connections<'a> {
             .map(|(_, id, way)| (id, way))
     }
 
+    /// The connection that the segment, an answer to a SYN, opens or refuses, by the acknowledgement alone.
+    fn find_by_syn(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
+        let ack = segment.ack.filter(|_| segment.syn || segment.rst)?;
+        let id = *self.by_syn.get(&(segment.interface, segment.destination.ip(), ack))?;
+        let connection = &mut self.all[id];
+        if connection.from.is_some() {
+            return None;
+        }
+        connection.answered_at = segment.destination;
+        self.by_initiator.entry((segment.interface, segment.destination)).or_default().push(id);
+        Some((id, Way::Received))
+    }
+
     /// Begins a connection with the first segment that was seen of it.
     fn begin(&mut self, segment: &Segment<'_>) -> (usize, Way) {
         let way = match (segment.syn, segment.ack) {
@@ -82,10 +100,14 @@ impl<'a> Connections<'a> {
             initiator,
             to: None,
             from: None,
+            answered_at: initiator,
             sent: Half::default(),
             received: Half::default(),
         });
         self.by_initiator.entry((segment.interface, initiator)).or_default().push(id);
+        if segment.syn && way == Way::Sent {
+            self.by_syn.insert((segment.interface, initiator.ip(), segment.seq.wrapping_add(1)), id);
+        }
         (id, way)
     }
 
@@ -102,6 +124,10 @@ impl Connection<'_> {
             Way::Sent => (&self.sent, &self.received, segment.destination, self.to, self.from),
             Way::Received => (&self.received, &self.sent, segment.source, self.from, self.to),
         };
+        let near_fits = match way {
+            Way::Sent => segment.source == self.initiator,
+            Way::Received => segment.destination == self.answered_at,
+        };
         let fits = match seen {
             Some(address) => address == far && half.takes(segment),
             // The first segment this way: it must answer what went the other way, and that must have answered it.
@@ -113,7 +139,7 @@ impl Connection<'_> {
                 answers && other.has_answered(segment)
             }
         };
-        fits.then_some(other_seen == Some(far))
+        (near_fits && fits).then_some(other_seen == Some(far))
     }
 
     fn into_flow(self, interfaces: &[Interface], keys: &KeyLog) -> Option<Flow> {
@@ -129,7 +155,7 @@ impl Connection<'_> {
                 .get(self.interface)
                 .cloned()
                 .unwrap_or_else(|| Interface { host: String::new(), name: format!("interface {}", self.interface) }),
-            initiator: self.initiator,
+            initiator: self.answered_at,
             responder: to,
             redirect,
             first_ns: times().filter_map(Half::first_ns).min()?,

@@ -58,3 +58,6 @@ pub fn observe(capture: &Capture, keys: &KeyLog) -> Vec<Flow> {
     resumption::link(&mut flows);
     flows
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use pretty_assertions::assert_eq;
 
 use crate::testing::{Wire, client_says, http_talk, server_says};
@@ -68,6 +70,24 @@ fn redirected_connections_from_one_port_to_two_services_are_told_apart_by_their_
         assert_eq!(flow.dialled(), dialled);
         assert!(flow.contains(said), "{flow:#?}");
     }
+}
+
+#[test]
+fn a_redirect_for_which_conntrack_changed_the_port_is_joined_by_its_numbers() {
+    let mut wire = Wire::redirected();
+    let dialled_from = wire.client;
+    wire.open();
+    wire.talk(&http_talk());
+    // What the initiator sends is written anew with the other port.
+    let mut other = Wire { client: SocketAddr::new(dialled_from.ip(), 2000), ..Wire::redirected() };
+    other.open();
+    other.talk(&http_talk());
+    let mixed = wire.packets.into_iter().zip(other.packets).map(|(own, changed)| {
+        let sent = crate::packet::Segment::parse(&own).unwrap().source == dialled_from;
+        if sent { changed } else { own }
+    });
+    let flow = Wire { packets: mixed.collect(), ..Wire::default() }.flow(&KeyLog::default());
+    assert_eq!((flow.initiator, flow.layers()), (dialled_from, vec!["http/1.1"]));
 }
 
 #[test]

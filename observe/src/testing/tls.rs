@@ -81,14 +81,14 @@ pub(crate) fn server_config(
     config
 }
 
-/// What goes over the wire when `client` and `server` shake hands, carry `payload` and say goodbye. Ends early with the alert
-/// when one of them refuses the other.
+/// What goes over the wire when `client` and `server` shake hands and carry `payload`. Ends early, with the alert, when one of
+/// them refuses the other.
 pub(crate) fn drive(client: &mut ClientConnection, server: &mut ServerConnection, payload: &Talk) -> Talk {
     let mut wire = Talk::new();
     let mut payload = payload.iter();
+    let mut refused = false;
     loop {
         let before = wire.len();
-        let mut refused = false;
         let mut bytes = Vec::new();
         while client.wants_write() {
             client.write_tls(&mut bytes).unwrap();
@@ -108,24 +108,12 @@ pub(crate) fn drive(client: &mut ClientConnection, server: &mut ServerConnection
         if wire.len() > before {
             continue;
         }
-        if refused {
-            return wire;
-        }
-        match payload.next() {
+        match payload.next().filter(|_| !refused) {
             Some((Side::Client, bytes)) => client.writer().write_all(bytes).unwrap(),
             Some((Side::Server, bytes)) => server.writer().write_all(bytes).unwrap(),
-            None => break,
+            None => return wire,
         }
     }
-    client.send_close_notify();
-    let mut bytes = Vec::new();
-    client.write_tls(&mut bytes).unwrap();
-    wire.push((Side::Client, bytes));
-    server.send_close_notify();
-    let mut bytes = Vec::new();
-    server.write_tls(&mut bytes).unwrap();
-    wire.push((Side::Server, bytes));
-    wire
 }
 
 /// Gives bytes to a connection, and throws away what it carries; whether it refuses them.
@@ -155,9 +143,14 @@ pub(crate) fn tls_talk(mutual: bool, suite: &str, version: &'static SupportedPro
     (talk, log.keys())
 }
 
-/// What goes over the wire between a client and a server of these configurations.
+/// What goes over the wire between a client and a server of these configurations, their goodbyes included.
 pub(crate) fn connect(client: ClientConfig, server: ServerConfig, payload: &Talk) -> Talk {
     let mut client = ClientConnection::new(Arc::new(client), "server".try_into().unwrap()).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();
-    drive(&mut client, &mut server, payload)
+    let mut wire = drive(&mut client, &mut server, payload);
+    client.send_close_notify();
+    wire.extend(drive(&mut client, &mut server, &Talk::new()));
+    server.send_close_notify();
+    wire.extend(drive(&mut client, &mut server, &Talk::new()));
+    wire
 }

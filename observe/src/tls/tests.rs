@@ -4,6 +4,9 @@ use rustls::version::{TLS12, TLS13};
 use crate::testing::{Wire, tls_talk};
 use crate::{Flow, Handshake, KeyLog, Keys, Tls};
 
+mod refusals;
+mod sessions;
+
 fn outer(flow: &Flow) -> &Tls {
     flow.content.tls().next().expect("a TLS layer")
 }
@@ -12,7 +15,6 @@ fn outer(flow: &Flow) -> &Tls {
 fn mutual_tls13_is_opened_down_to_the_request() {
     let (talk, keys) = tls_talk(true, "TLS13_AES_256_GCM_SHA384", &TLS13);
     let flow = Wire::redirected().whole(&talk).flow(&keys);
-    println!("{flow:#?}");
     assert_eq!(flow.layers(), ["mtls", "http/1.1"]);
     assert!(flow.contains("marker-1"));
     let tls = outer(&flow);
