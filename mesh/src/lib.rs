@@ -3,7 +3,19 @@
 //! A pure function of the manifests: nothing here opens a socket, needs root, or knows how a pod is built.
 
 pub mod account;
+pub mod ca;
 pub mod compile;
+mod fault;
 pub mod flavor;
+mod load;
+pub mod manifests;
 pub mod model;
+mod names;
+pub mod policy;
 pub mod redirect;
+mod resolve;
+mod validate;
+
+pub use fault::{Fault, Severity};
+pub use load::{Loaded, SourceFile, load};
+pub use resolve::resolve;

@@ -4,6 +4,7 @@
 //! came from a document, a [`Source`] says which, so that an explanation can name it.
 
 use std::{
+    cmp::Ordering,
     collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -145,6 +146,8 @@ pub struct Pod {
     pub ips: PodIps,
     /// Its programs.
     pub containers: Vec<Container>,
+    /// Whether it was given a sidecar, and why.
+    pub injection: Injection,
     /// Its sidecar, if it was injected.
     pub sidecar: Option<Sidecar>,
     /// Which PeerAuthentication modes are in force. Without a sidecar nobody enforces them.
@@ -231,11 +234,20 @@ pub struct ContainerPort {
     pub port: u16,
 }
 
+/// Whether a pod is given a sidecar, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Whether.
+    pub injected: bool,
+    /// Why, as the end of a sentence: `the namespace's label says so`.
+    pub because: String,
+    /// The label or annotation that decided.
+    pub source: Source,
+}
+
 /// A sidecar, as injection made it.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
-    /// Why there is one: the label, annotation or namespace policy that decided.
-    pub injected_by: Source,
     /// What its iptables rules capture.
     pub capture: Capture,
     /// `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
@@ -351,12 +363,26 @@ impl Service {
 }
 
 /// Order of creation: `creationTimestamp` where given, else the order of documents.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Age {
     /// Seconds since 1970, if given. Objects without one are younger than all with one.
     pub created: Option<i64>,
     /// The order of documents over all files.
     pub order: usize,
+}
+
+impl Ord for Age {
+    /// Older is less.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |age: &Self| (age.created.is_none(), age.created, age.order);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A port of a service.

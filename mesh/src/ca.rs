@@ -1,0 +1,184 @@
+//! The mesh's certificate authority, and the workload certificates (SVIDs) that it issues.
+//!
+//! Fields and lifetimes are Istio's (`security/pkg/pki/util/generate_cert.go`).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, RsaKeySize, SanType, SerialNumber, string::Ia5String,
+};
+use thiserror::Error;
+
+/// How long an SVID is valid by default (`SECRET_TTL`).
+pub const SVID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How far an SVID's validity begins in the past, for clocks that differ.
+const CLOCK_SKEW: Duration = Duration::from_secs(120);
+/// How long the root is valid.
+const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A certificate authority: a self-signed root and its key. Two of them never trust each other's leaves.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    key_type: KeyType,
+}
+
+/// What keys are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyType {
+    /// ECDSA on P-256: Istio's `ECC_SIGNATURE_ALGORITHM=ECDSA`.
+    #[default]
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// RSA with 2048 bits: Istio's default.
+    Rsa2048,
+}
+
+/// A workload's certificate and key.
+#[derive(Clone)]
+pub struct Svid {
+    /// The certificate in PEM. The root is not in it: nobody needs it sent.
+    pub chain_pem: String,
+    /// The private key in PEM (PKCS #8).
+    pub key_pem: String,
+}
+
+/// From when to when a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before: Timestamp,
+    /// The last moment.
+    pub not_after: Timestamp,
+}
+
+impl Validity {
+    /// From a little before now, for this long.
+    pub fn from_now(lifetime: Duration) -> Self {
+        let now = Timestamp::now();
+        Self { not_before: now - CLOCK_SKEW, not_after: now + lifetime }
+    }
+}
+
+/// What a leaf certificate says of its holder; an SVID has one URI and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// URIs, such as a SPIFFE id.
+    pub uris: Vec<String>,
+    /// Host names.
+    pub hosts: Vec<String>,
+    /// The subject's common name; without one the subject is empty.
+    pub common_name: Option<String>,
+}
+
+impl Names {
+    /// Those of an SVID.
+    pub fn spiffe(id: &str) -> Self {
+        Self { uris: vec![id.to_owned()], ..Self::default() }
+    }
+}
+
+/// Why a certificate could not be made.
+#[derive(Debug, Error)]
+pub enum CaError {
+    /// A name that cannot stand in a certificate.
+    #[error("{name:?} cannot stand in a certificate: only ASCII can")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The library refused.
+    #[error("the certificate could not be made: {0}")]
+    Make(#[from] rcgen::Error),
+}
+
+impl Authority {
+    /// A new authority with a key of its own: nothing about it can be foretold.
+    ///
+    /// # Errors
+    /// When the library cannot make a key.
+    pub fn new(trust_domain: &str, key_type: KeyType) -> Result<Self, CaError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, trust_domain);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        set_validity(&mut params, Validity::from_now(ROOT_LIFETIME));
+        let issuer = CertifiedIssuer::self_signed(params, key(key_type)?)?;
+        Ok(Self { issuer, key_type })
+    }
+
+    /// The root certificate in PEM: what everybody in the mesh trusts.
+    pub fn root_pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// Issues the certificate of one workload.
+    ///
+    /// # Errors
+    /// When the id is not ASCII, or the library refuses.
+    pub fn issue_svid(&self, spiffe_id: &str, validity: Validity) -> Result<Svid, CaError> {
+        self.issue(&Names::spiffe(spiffe_id), validity)
+    }
+
+    /// Issues a certificate for any names, for what a mesh should refuse: no URI, two URIs, none of the mesh's.
+    ///
+    /// # Errors
+    /// When a name is not ASCII, or the library refuses.
+    pub fn issue(&self, names: &Names, validity: Validity) -> Result<Svid, CaError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        if let Some(common_name) = &names.common_name {
+            params.distinguished_name.push(DnType::CommonName, common_name.as_str());
+        }
+        for uri in &names.uris {
+            params.subject_alt_names.push(SanType::URI(ascii(uri)?));
+        }
+        for host in &names.hosts {
+            params.subject_alt_names.push(SanType::DnsName(ascii(host)?));
+        }
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(SerialNumber::from_slice(&serial()));
+        set_validity(&mut params, validity);
+        let key = key(self.key_type)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Svid { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    }
+}
+
+fn key(key_type: KeyType) -> Result<KeyPair, rcgen::Error> {
+    match key_type {
+        KeyType::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyType::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+        KeyType::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+    }
+}
+
+/// 128 random bits, less the sign.
+fn serial() -> [u8; 16] {
+    let mut serial: [u8; 16] = rand::random();
+    serial[0] &= 0x7f;
+    serial
+}
+
+fn ascii(name: &str) -> Result<Ia5String, CaError> {
+    Ia5String::try_from(name).map_err(|_| CaError::Name { name: name.to_owned() })
+}
+
+/// Certificates count in whole seconds.
+fn set_validity(params: &mut CertificateParams, validity: Validity) {
+    let date = |at: Timestamp| {
+        let since_1970 = u64::try_from(at.as_second()).unwrap_or(0);
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since_1970)
+    };
+    params.not_before = date(validity.not_before);
+    params.not_after = date(validity.not_after);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Reading manifests: YAML text into documents of known kinds, with every fault that a document shows by itself.
+
+mod fields;
+mod names;
+mod typed;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    fault::{At, Fault, Faults},
+    manifests::{Head, Manifests, Object},
+    model::Source,
+    validate,
+};
+
+pub(crate) use self::typed::nearest;
+
+/// A manifest file, or what came in on standard input.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// The name that faults and explanations use.
+    pub name: String,
+    /// YAML (or JSON, which is YAML), one document or several.
+    pub text: String,
+}
+
+/// What files hold.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The documents that could be read.
+    pub manifests: Manifests,
+    /// What is wrong with them, in order of place. With an error among them the manifests should not be used.
+    pub faults: Vec<Fault>,
+}
+
+impl Loaded {
+    /// Whether any fault is an error.
+    pub fn has_errors(&self) -> bool {
+        self.faults.iter().any(Fault::is_error)
+    }
+}
+
+/// Reads manifest files as `kubectl apply` would, and checks each document as the API server and Istio's webhook would.
+///
+/// Unknown fields, ill-typed ones and kinds that are not supported are faults: nothing is skipped.
+pub fn load(files: &[SourceFile]) -> Loaded {
+    let mut reader = Reader::default();
+    for file in files {
+        for document in yaml::documents(&file.text) {
+            let source = Source { file: file.name.clone(), document: document.number, field: String::new() };
+            match document.content {
+                Ok(value) => reader.read(value, source),
+                Err(e) => reader.faults.error(&Unnamed(source), "", e),
+            }
+        }
+    }
+    let Reader { manifests, mut faults, .. } = reader;
+    validate::validate(&manifests, &mut faults);
+    Loaded { manifests, faults: faults.sorted() }
+}
+
+/// The kinds that are supported, for the fault that names one that isn't.
+const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication";
+
+#[derive(Default)]
+struct Reader {
+    manifests: Manifests,
+    faults: Faults,
+    /// How many documents there were.
+    order: usize,
+    /// Where each object stands, to find a second one of the same name.
+    seen: BTreeMap<String, Source>,
+}
+
+impl Reader {
+    fn read(&mut self, value: Value, source: Source) {
+        self.order += 1;
+        let Value::Object(fields) = &value else {
+            return self.faults.error(
+                &Unnamed(source),
+                "",
+                "not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected",
+            );
+        };
+        let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (api_version, kind) = match (text("apiVersion"), text("kind")) {
+            (Some(api_version), Some(kind)) => (api_version, kind),
+            (None, _) => {
+                return self.faults.error(
+                    &Unnamed(source),
+                    "apiVersion",
+                    "is missing; say which API the object is of, such as v1",
+                );
+            }
+            (_, None) => {
+                return self.faults.error(
+                    &Unnamed(source),
+                    "kind",
+                    "is missing; say which kind of object it is, such as Service",
+                );
+            }
+        };
+        match (api_version.as_str(), kind.as_str()) {
+            ("v1", "Namespace") => self.keep("Namespace", value, source, |m| &mut m.namespaces),
+            ("v1", "ServiceAccount") => self.keep("ServiceAccount", value, source, |m| &mut m.service_accounts),
+            ("v1", "Pod") => self.keep("Pod", value, source, |m| &mut m.pods),
+            ("apps/v1", "Deployment") => self.keep("Deployment", value, source, |m| &mut m.deployments),
+            ("v1", "Service") => self.keep("Service", value, source, |m| &mut m.services),
+            ("v1", "Secret") => self.keep("Secret", value, source, |m| &mut m.secrets),
+            ("v1", "ConfigMap") => self.keep("ConfigMap", value, source, |m| &mut m.config_maps),
+            ("security.istio.io/v1" | "security.istio.io/v1beta1", "PeerAuthentication") => {
+                self.keep_spec("PeerAuthentication", value, source, |m| &mut m.peer_authentications);
+            }
+            _ => {
+                let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                let at = Named(source, format!("{kind} {name}"));
+                self.faults.error(&at, "kind", unsupported(&api_version, &kind));
+            }
+        }
+    }
+
+    /// Keeps a whole document.
+    fn keep<T: DeserializeOwned>(
+        &mut self,
+        kind: &'static str,
+        value: Value,
+        source: Source,
+        list: fn(&mut Manifests) -> &mut Vec<Object<T>>,
+    ) {
+        if let Some(head) = self.head(kind, &value, source)
+            && let Some(body) = self.typed(&head, value)
+        {
+            list(&mut self.manifests).push(Object { head, body });
+        }
+    }
+
+    /// Keeps a document's `spec`.
+    fn keep_spec<S: DeserializeOwned + Default>(
+        &mut self,
+        kind: &'static str,
+        value: Value,
+        source: Source,
+        list: fn(&mut Manifests) -> &mut Vec<Object<S>>,
+    ) {
+        if let Some(head) = self.head(kind, &value, source)
+            && let Some(body) = self.typed::<CustomResource<S>>(&head, value)
+        {
+            list(&mut self.manifests).push(Object { head, body: body.spec });
+        }
+    }
+
+    fn typed<T: DeserializeOwned>(&mut self, head: &Head, value: Value) -> Option<T> {
+        match typed::read(value) {
+            Ok((typed, unknown)) => {
+                for field in unknown {
+                    self.faults.error(head, field.path, field.message);
+                }
+                Some(typed)
+            }
+            Err(e) => {
+                self.faults.error(head, e.path, e.message);
+                None
+            }
+        }
+    }
+
+    /// Reads `metadata`, and checks that the object has a name that is right for its kind and its alone.
+    fn head(&mut self, kind: &'static str, value: &Value, source: Source) -> Option<Head> {
+        let meta = value.get("metadata").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let meta: ObjectMeta = match typed::read(meta) {
+            Ok((meta, _)) => meta, // its unknown fields are found with the whole document's
+            Err(e) => {
+                let at = Named(source, kind.to_owned());
+                self.faults.error(&at, format!("metadata.{}", e.path), e.message);
+                return None;
+            }
+        };
+        let namespaced = kind != "Namespace";
+        if !namespaced && meta.namespace.is_some() {
+            let at = Named(source.clone(), kind.to_owned());
+            self.faults.error(&at, "metadata.namespace", "a Namespace is in no namespace; remove the field");
+        }
+        let head = Head::new(kind, namespaced, meta, source, self.order);
+        for (field, message) in names::faults(&head) {
+            self.faults.error(&head, field, message);
+        }
+        if let Some(first) = self.seen.insert(head.full_name(), head.source.clone()) {
+            self.faults.error(
+                &head,
+                "metadata.name",
+                format!("there is another {} at {first}; rename one", head.full_name()),
+            );
+            self.seen.insert(head.full_name(), first);
+            return None;
+        }
+        Some(head)
+    }
+}
+
+/// What surrounds the `spec` of a custom resource.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CustomResource<S> {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    #[serde(rename = "metadata", default)]
+    _metadata: ObjectMeta,
+    #[serde(default)]
+    spec: S,
+    /// Written by the control plane; nobody reads it here.
+    #[serde(rename = "status", default)]
+    _status: Option<Value>,
+}
+
+fn unsupported(api_version: &str, kind: &str) -> String {
+    let kinds: BTreeSet<_> = SUPPORTED.split(", ").collect();
+    if kinds.contains(kind) {
+        return format!(
+            "{api_version} {kind} is not an API that is known; {}",
+            match kind {
+                "Deployment" => "write apps/v1",
+                "PeerAuthentication" => "write security.istio.io/v1",
+                _ => "write v1",
+            }
+        );
+    }
+    match nearest(kind, kinds.iter().copied()) {
+        Some(meant) => format!("{api_version} {kind} is not a kind that is known; did you mean {meant}?"),
+        None => format!("{api_version} {kind} is not supported yet; supported are {SUPPORTED}"),
+    }
+}
+
+/// A document without a kind and a name.
+struct Unnamed(Source);
+
+impl At for Unnamed {
+    fn place(&self) -> (&Source, String) {
+        (&self.0, String::new())
+    }
+}
+
+/// A document of which only this is known.
+struct Named(Source, String);
+
+impl At for Named {
+    fn place(&self) -> (&Source, String) {
+        (&self.0, self.1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Settling what manifests leave open: namespaces, addresses, pods, sidecars, endpoints, modes.
+
+mod addresses;
+mod capture;
+mod containers;
+mod injection;
+mod mesh_config;
+mod peer_authentication;
+mod pods;
+mod protocol;
+mod services;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    fault::{Fault, Faults},
+    manifests::Manifests,
+    model::{Flavor, Mesh, Namespace},
+};
+
+/// Settles what manifests leave open, and gives the warnings that come up on the way.
+///
+/// Addresses are given out in order of names, so that the same manifests always make the same mesh.
+///
+/// # Errors
+/// All faults, if one of them is an error: such as a traffic annotation that does not parse, with which injection fails.
+pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault>), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let config = mesh_config::resolve(manifests, &mut faults);
+    let pods = pods::resolve(manifests, &config, &mut faults);
+    let services = services::resolve(manifests, &pods, &mut faults);
+    peer_authentication::warn(manifests, &config, &pods, &mut faults);
+    let faults = faults.sorted();
+    if faults.iter().any(Fault::is_error) {
+        return Err(faults);
+    }
+    Ok((Mesh { flavor, config, pods, services, namespaces: namespaces(manifests) }, faults))
+}
+
+/// All namespaces that any document names, and `default`.
+fn namespaces(manifests: &Manifests) -> BTreeMap<String, Namespace> {
+    let mut namespaces: BTreeMap<_, _> =
+        manifests.heads().map(|head| (head.name.namespace.clone(), Namespace::default())).collect();
+    namespaces.remove("");
+    namespaces.entry("default".into()).or_default();
+    for namespace in &manifests.namespaces {
+        let labels = namespace.head.labels.clone();
+        namespaces.insert(namespace.head.name.name.clone(), Namespace { labels });
+    }
+    namespaces
+}
+
+/// Whether a selector selects labels: all its entries are among them.
+fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! What a sidecar's redirects capture: the `traffic.sidecar.istio.io/*` annotations with injection's defaults
+//! (`pkg/kube/inject/validate.go`, `pkg/kube/inject/template.go`, `files/injection-template.yaml`).
+
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::pods::Draft;
+use crate::{
+    fault::Faults,
+    load::nearest,
+    model::{Capture, InterceptionMode, PortSet},
+};
+
+const PREFIX: &str = "traffic.sidecar.istio.io/";
+const MODE: &str = "sidecar.istio.io/interceptionMode";
+const STATUS_PORT: &str = "status.sidecar.istio.io/port";
+
+/// Every annotation that says what is captured, without the prefix.
+const TRAFFIC: [&str; 8] = [
+    "includeInboundPorts",
+    "excludeInboundPorts",
+    "includeOutboundPorts",
+    "excludeOutboundPorts",
+    "includeOutboundIPRanges",
+    "excludeOutboundIPRanges",
+    "excludeInterfaces",
+    "kubevirtInterfaces",
+];
+
+/// Ports that injection itself keeps out of the inbound capture: Envoy's Prometheus page and the health check.
+const OWN_PORTS: [u16; 2] = [15090, 15021];
+/// The agent's status port, where no annotation sets another.
+const DEFAULT_STATUS_PORT: u16 = 15020;
+
+/// Reads a pod's annotations. A value that does not parse is an error: injection fails with it, as Istio's does.
+pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> Capture {
+    let mut read = Annotations { pod, faults };
+    read.refuse_unknown();
+    let mode = read.mode();
+    let status_port = read.parsed(STATUS_PORT, one_port).unwrap_or(DEFAULT_STATUS_PORT);
+    let mut exclude_inbound_ports = OWN_PORTS.to_vec();
+    exclude_inbound_ports.extend(read.traffic("excludeInboundPorts", ports).unwrap_or_default());
+    if status_port != 0 && !exclude_inbound_ports[OWN_PORTS.len()..].contains(&status_port) {
+        exclude_inbound_ports.push(status_port);
+    }
+    Capture {
+        mode,
+        include_inbound_ports: read.traffic("includeInboundPorts", port_set).unwrap_or(PortSet::All),
+        exclude_inbound_ports,
+        include_outbound_ports: read.traffic("includeOutboundPorts", ports).unwrap_or_default(),
+        exclude_outbound_ports: read.traffic("excludeOutboundPorts", ports).unwrap_or_default(),
+        include_outbound_ip_ranges: read.traffic("includeOutboundIPRanges", all_or_ranges).unwrap_or(None),
+        exclude_outbound_ip_ranges: read.traffic("excludeOutboundIPRanges", ranges).unwrap_or_default(),
+        exclude_interfaces: read.traffic("excludeInterfaces", interfaces).unwrap_or_default(),
+    }
+}
+
+struct Annotations<'a, 'b> {
+    pod: &'a Draft<'a>,
+    faults: &'b mut Faults,
+}
+
+impl Annotations<'_, '_> {
+    fn traffic<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        self.parsed(&format!("{PREFIX}{name}"), parse)
+    }
+
+    fn parsed<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.pod.annotations.get(name)?;
+        match parse(value) {
+            Ok(parsed) => Some(parsed),
+            Err(e) => {
+                self.error(name, &e);
+                None
+            }
+        }
+    }
+
+    fn mode(&mut self) -> InterceptionMode {
+        match self.pod.annotations.get(MODE).map(String::as_str) {
+            None | Some("REDIRECT") => InterceptionMode::Redirect,
+            Some("NONE") => InterceptionMode::None,
+            Some("TPROXY") => {
+                self.error(MODE, "TPROXY is not supported yet; REDIRECT and NONE are");
+                InterceptionMode::Redirect
+            }
+            Some(other) => {
+                self.error(MODE, &format!("injection fails: {other:?} is no mode; REDIRECT, TPROXY and NONE are"));
+                InterceptionMode::Redirect
+            }
+        }
+    }
+
+    fn refuse_unknown(&mut self) {
+        for (key, _) in self.pod.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+            let name = &key[PREFIX.len()..];
+            if name == "kubevirtInterfaces" {
+                self.error(key, "is not supported yet");
+            } else if !TRAFFIC.contains(&name) {
+                // Istio skips it silently, and so does nobody see the slip.
+                let message = match nearest(name, TRAFFIC.into_iter()) {
+                    Some(meant) => format!("Istio knows no such annotation; did you mean {PREFIX}{meant}?"),
+                    None => format!("Istio knows no such annotation; it knows {}", TRAFFIC.join(", ")),
+                };
+                self.faults.warn(self.pod.head, self.pod.at(&format!("metadata.annotations[{key}]")).field, message);
+            }
+        }
+        for key in ["istio.io/reroute-virtual-interfaces", "proxy.istio.io/config"] {
+            if self.pod.annotations.contains_key(key) {
+                self.error(key, "is not supported yet");
+            }
+        }
+    }
+
+    fn error(&mut self, name: &str, message: &str) {
+        let field = self.pod.at(&format!("metadata.annotations[{name}]")).field;
+        self.faults.error(self.pod.head, field, message);
+    }
+}
+
+fn one_port(text: &str) -> Result<u16, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("injection fails: {text:?} is no port; a number from 0 to 65535 was expected"))
+}
+
+/// A comma list; an empty text is an empty list.
+fn ports(text: &str) -> Result<Vec<u16>, String> {
+    if text.trim().is_empty() { Ok(Vec::new()) } else { text.trim().split(',').map(one_port).collect() }
+}
+
+fn port_set(text: &str) -> Result<PortSet, String> {
+    if text == "*" { Ok(PortSet::All) } else { ports(text).map(PortSet::List) }
+}
+
+fn ranges(text: &str) -> Result<Vec<IpNet>, String> {
+    let range = |cidr: &str| {
+        IpNet::from_str(cidr).map_err(|_| {
+            format!("injection fails: {cidr:?} is no address range; ADDRESS/BITS was expected, such as 10.0.0.0/8")
+        })
+    };
+    if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(range).collect() }
+}
+
+/// Nothing stands for `*`.
+fn all_or_ranges(text: &str) -> Result<Option<Vec<IpNet>>, String> {
+    if text == "*" { Ok(None) } else { ranges(text).map(Some) }
+}
+
+/// A comma list of interface names (Linux allows 15 bytes).
+fn interfaces(text: &str) -> Result<Vec<String>, String> {
+    let interface = |name: &str| {
+        let name = name.trim();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        if !name.is_empty() && name.len() <= 15 && name.chars().all(allowed) {
+            Ok(name.to_owned())
+        } else {
+            Err(format!("injection fails: {name:?} is no name of an interface"))
+        }
+    };
+    if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(interface).collect() }
+}

@@ -1,0 +1,128 @@
+//! Pods: those written out, and those of Deployments, with their sidecars.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+
+use super::{addresses, capture, containers, injection, peer_authentication};
+use crate::{
+    fault::Faults,
+    manifests::{Head, Manifests},
+    model::{MeshConfig, ObjectName, Pod, Sidecar, Source},
+};
+
+/// A pod before injection.
+pub(super) struct Draft<'a> {
+    /// The object that makes it.
+    pub(super) head: &'a Head,
+    pub(super) name: ObjectName,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) spec: &'a PodSpec,
+    /// Where the pod's fields stand in the document: nothing, or `spec.template.` in a Deployment.
+    prefix: &'static str,
+    /// The Deployment's name, or the pod's own.
+    workload: &'a str,
+}
+
+impl Draft<'_> {
+    /// A field of the pod, in the document that makes it.
+    pub(super) fn at(&self, field: &str) -> Source {
+        self.head.source.at(format!("{}{field}", self.prefix))
+    }
+}
+
+/// All pods in order of namespace and name, with sidecars where they are injected.
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut Faults) -> Vec<Pod> {
+    let mut drafts = drafts(manifests);
+    drafts.sort_by(|a, b| a.name.cmp(&b.name));
+    for pair in drafts.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+        let message =
+            format!("there is another pod {}, made by {} at {}", pair[1].name, pair[0].head.kind, pair[0].head.source);
+        faults.error(pair[1].head, "metadata.name", message);
+    }
+    let mut pods = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let Some(ips) = addresses::pod(pods.len()) else {
+            faults.error(draft.head, "", "there is no address left for its pods in 10.244.0.0/16");
+            break;
+        };
+        let injection = injection::decide(&draft, manifests, faults);
+        let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
+        let sidecar = injection.injected.then(|| Sidecar {
+            capture: capture::of(&draft, faults),
+            spiffe_id: format!(
+                "spiffe://{}/ns/{}/sa/{service_account}",
+                config.trust_domain.replace('@', "."),
+                draft.name.namespace
+            ),
+        });
+        let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
+        pods.push(Pod {
+            peer_authentication: peer_authentication::effective(manifests, config, &draft.name.namespace, &labels),
+            containers: containers::of(&draft, manifests, faults),
+            source: draft.at("").clone(),
+            name: draft.name,
+            labels,
+            annotations: draft.annotations,
+            service_account,
+            ips,
+            injection,
+            sidecar,
+        });
+    }
+    pods
+}
+
+fn drafts(manifests: &Manifests) -> Vec<Draft<'_>> {
+    let mut drafts = Vec::new();
+    for pod in &manifests.pods {
+        if let Some(spec) = &pod.body.spec {
+            drafts.push(Draft {
+                head: &pod.head,
+                name: pod.head.name.clone(),
+                labels: pod.head.labels.clone(),
+                annotations: pod.head.annotations.clone(),
+                spec,
+                prefix: "",
+                workload: &pod.head.name.name,
+            });
+        }
+    }
+    for deployment in &manifests.deployments {
+        let head = &deployment.head;
+        let Some(deployment) = &deployment.body.spec else { continue };
+        let Some(spec) = &deployment.template.spec else { continue };
+        let ObjectMeta { labels, annotations, .. } = deployment.template.metadata.clone().unwrap_or_default();
+        for replica in 0..deployment.replicas.unwrap_or(1) {
+            drafts.push(Draft {
+                head,
+                name: ObjectName { name: format!("{}-{replica}", head.name.name), ..head.name.clone() },
+                labels: labels.clone().unwrap_or_default(),
+                annotations: annotations.clone().unwrap_or_default(),
+                spec,
+                prefix: "spec.template.",
+                workload: &head.name.name,
+            });
+        }
+    }
+    drafts
+}
+
+/// A pod's labels after injection (`files/injection-template.yaml`): `security.istio.io/tlsMode` is what automatic mTLS
+/// trusts; the canonical name and revision are what telemetry calls the workload.
+fn injected_labels(pod: &Draft<'_>) -> BTreeMap<String, String> {
+    let first = |keys: [&str; 2], otherwise: &str| {
+        keys.iter().find_map(|key| pod.labels.get(*key)).cloned().unwrap_or_else(|| otherwise.to_owned())
+    };
+    let added = [
+        ("security.istio.io/tlsMode", "istio".to_owned()),
+        ("service.istio.io/canonical-name", first(["app.kubernetes.io/name", "app"], pod.workload)),
+        ("service.istio.io/canonical-revision", first(["app.kubernetes.io/version", "version"], "latest")),
+    ];
+    let mut labels = pod.labels.clone();
+    for (key, value) in added {
+        labels.entry(key.to_owned()).or_insert(value);
+    }
+    labels
+}
