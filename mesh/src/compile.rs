@@ -1,14 +1,34 @@
 //! The compiler: from the resolved mesh to the Envoy files of one pod's sidecar.
+//!
+//! Names of listeners, chains, clusters and routes are Istio's. What the two meshes do differently is asked of
+//! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
-use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
-use serde_json::Value;
+use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 
 use crate::{
-    model::{Mesh, Source},
+    flavor::Decisions,
+    model::{Mesh, Pod, Protocol, Service, ServicePort, Source},
     redirect::ProxyIdentity,
 };
+
+mod access_log;
+mod bootstrap;
+mod chain_table;
+mod clusters;
+mod files;
+mod filters;
+mod inbound;
+mod names;
+mod outbound;
+mod routes;
+mod tls;
+
+pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
+
+#[cfg(test)]
+mod tests;
 
 /// Where a sidecar's files will lie, and how its packets are told from the app's.
 #[derive(Clone, Debug)]
@@ -42,6 +62,13 @@ pub struct PodConfig {
     pub provenance: Vec<Provenance>,
 }
 
+impl PodConfig {
+    /// Why a resource is what it is.
+    pub fn why(&self, resource: &Resource) -> Option<&Provenance> {
+        self.provenance.iter().find(|p| p.resource == *resource)
+    }
+}
+
 /// Why a resource is what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
@@ -58,7 +85,7 @@ pub struct Provenance {
 pub enum Resource {
     /// A listener.
     Listener(String),
-    /// A filter chain of a listener: its index, or `None` for the default chain.
+    /// A filter chain of a listener.
     FilterChain {
         /// The listener.
         listener: String,
@@ -74,19 +101,17 @@ pub enum Resource {
     },
     /// A cluster.
     Cluster(String),
-    /// One of a cluster's transport sockets.
+    /// Whether a cluster's connections are mTLS, plaintext, or as each endpoint takes them.
     TransportSocket {
         /// The cluster.
         cluster: String,
-        /// The name of the match (`tlsMode-istio`, `tlsMode-disabled`); empty for the cluster's only one.
-        name: String,
     },
     /// Whether an endpoint takes mTLS (its metadata `tlsMode`).
     Endpoint {
         /// The cluster.
         cluster: String,
-        /// `IP:PORT`.
-        address: std::net::SocketAddr,
+        /// The pod's address and port.
+        address: SocketAddr,
     },
 }
 
@@ -95,31 +120,70 @@ pub enum Resource {
 /// # Panics
 /// When `pod` is no index of [`Mesh::pods`].
 pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
-    let _ = (&mesh.pods[pod], placement);
-    PodConfig {
-        bootstrap: Bootstrap::default(),
-        listeners: vec![],
-        routes: vec![],
-        clusters: vec![],
-        endpoints: vec![],
-        secret_names: vec![],
+    let mut compiler = Compiler {
+        mesh,
+        pod: &mesh.pods[pod],
+        index: pod,
+        placement,
+        decisions: Decisions::of(mesh.flavor),
         provenance: vec![],
+    };
+    let (clusters, endpoints) = compiler.clusters();
+    let mut listeners = compiler.outbound_listeners();
+    listeners.push(compiler.virtual_inbound());
+    PodConfig {
+        bootstrap: compiler.bootstrap(),
+        routes: compiler.routes(&listeners),
+        listeners,
+        clusters,
+        endpoints,
+        secret_names: vec![names::SVID_SECRET.into(), names::ROOT_SECRET.into()],
+        provenance: compiler.provenance,
     }
 }
 
-impl PodConfig {
-    /// Every file, by its path in [`Placement::config_dir`], as JSON text. Secrets that no resource names are written too.
-    pub fn files(&self, _secrets: &[Secret]) -> Vec<(PathBuf, String)> {
-        vec![]
+/// One compilation. Its methods, in the files beside this one, each make one kind of resource.
+struct Compiler<'a> {
+    mesh: &'a Mesh,
+    pod: &'a Pod,
+    /// The pod's index in the mesh.
+    index: usize,
+    placement: &'a Placement,
+    decisions: Decisions,
+    provenance: Vec<Provenance>,
+}
+
+impl<'a> Compiler<'a> {
+    /// Notes why a resource is what it is.
+    fn because(&mut self, resource: Resource, because: impl Into<String>, source: &Source) {
+        self.provenance.push(Provenance { resource, because: because.into(), source: source.clone() });
     }
 
-    /// Everything as one JSON object: `listeners`, `routes`, `clusters`, `endpoints`, `secrets`; private keys redacted.
-    pub fn to_json(&self, _secrets: &[Secret]) -> Value {
-        Value::Null
+    /// Every TCP port of every service.
+    fn service_ports(&self) -> impl Iterator<Item = (&'a Service, &'a ServicePort)> + use<'a> {
+        let ports = |service: &'a Service| service.ports.iter().map(move |port| (service, port));
+        self.mesh.services.iter().flat_map(ports).filter(|(_, port)| port.protocol != Protocol::Udp)
     }
 
-    /// Why a resource is what it is.
-    pub fn why(&self, resource: &Resource) -> Option<&Provenance> {
-        self.provenance.iter().find(|p| p.resource == *resource)
+    /// How the sidecar treats a protocol.
+    fn class(&self, protocol: Protocol) -> PortClass {
+        match protocol {
+            _ if protocol.is_http() => PortClass::Http,
+            Protocol::Auto if self.decisions.detects_protocols => PortClass::Detected,
+            _ => PortClass::Tcp,
+        }
+    }
+}
+
+/// Why a port has its protocol, in words.
+fn protocol_because(port: &ServicePort) -> String {
+    let ServicePort { name, port: number, protocol, protocol_source, .. } = port;
+    let protocol = serde_json::to_value(protocol).map_or_else(|_| String::new(), |v| v.as_str().unwrap_or("").into());
+    if protocol_source.field.ends_with("appProtocol") {
+        format!("appProtocol of port {number} says {protocol}")
+    } else if *number == 0 || name.is_empty() {
+        format!("port {number} is unnamed: {protocol}")
+    } else {
+        format!("port {number} named {name}: {protocol}")
     }
 }

@@ -1,14 +1,117 @@
-//! What differs between the two meshes.
+//! What differs between the two meshes: everything else in the compiler is the same for both.
+//!
+//! **Textbook** is the mesh as it is commonly told: one ALPN marks all mesh traffic, a port's name says what it speaks,
+//! and the sidecar dials its app on loopback. **Istio** is what a current Istio control plane generates (1.32-dev).
+//! What the telling leaves open (names, retries, redirects, SNI) is Istio's in both.
 
 use crate::model::Flavor;
 
 /// The decisions of the compiler that the two meshes take differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decisions {}
+pub struct Decisions {
+    /// Which ALPN marks mesh traffic on leg 2.
+    ///
+    /// Textbook: `istio-peer-exchange`, whatever it carries. Istio: that and `istio` for TCP only; HTTP offers
+    /// `istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2` (`pilot/pkg/xds/filters/filters.go`).
+    pub mesh_alpn: MeshAlpn,
+    /// Whether a STRICT port takes only TLS that is marked as mesh traffic.
+    ///
+    /// Textbook: yes, so that foreign TLS finds no chain. Istio: no, all TLS is taken, and a peer without a mesh
+    /// certificate fails in the handshake (`pilot/pkg/networking/core/filterchain_options.go`).
+    pub strict_matches_alpn: bool,
+    /// Whether foreign TLS to a PERMISSIVE port that is named for HTTP is passed on to the app.
+    ///
+    /// Textbook: yes, all that is not mesh traffic falls to the passthrough chain. Istio: no chain takes it.
+    pub http_ports_pass_foreign_tls: bool,
+    /// Whether a port with mode DISABLE refuses TLS.
+    ///
+    /// Textbook: yes, the server's sidecar rejects it (there are only `raw_buffer` chains). Istio: it does not look for
+    /// TLS there at all, and its bytes reach the HTTP codec or the app.
+    pub disable_refuses_tls: bool,
+    /// Where the server's sidecar dials its app on a port that a service has.
+    ///
+    /// Textbook: `127.0.0.1:PORT` (`[::1]:PORT`). Istio (since 1.10): where the connection was going, from 127.0.0.6
+    /// (`::6`). Ports that no service has are dialled as in Istio in both.
+    pub app_address: AppAddress,
+    /// What the client's sidecar does with bytes that are not HTTP on a port that is named for HTTP.
+    ///
+    /// Textbook: its HTTP parser gets them, and fails. Istio: they are passed on to where they were going, or into the
+    /// black hole (`outboundTrafficPolicy`).
+    pub http_ports_pass_other_bytes: bool,
+    /// Whether a port that does not say what it speaks is found out for each connection.
+    ///
+    /// Textbook: no, it is opaque TCP. Istio: yes.
+    pub detects_protocols: bool,
+    /// Whether the two sidecars check whose certificate they see, beyond that the mesh root signed it.
+    ///
+    /// Textbook: no. Istio: the client takes only the service accounts behind the service, the server only the mesh's
+    /// trust domain.
+    pub checks_identities: bool,
+    /// Whether the client's sidecar reads the SNI of TLS that leaves the mesh.
+    ///
+    /// Textbook: yes, it is in the access log. Istio: no, unless a ServiceEntry or VirtualService makes a TLS listener.
+    pub reads_egress_sni: bool,
+    /// How the server's sidecar knows HTTP/2 from HTTP/1.1 inside mTLS.
+    ///
+    /// Textbook: by the port's name, since its one ALPN does not say. Istio: by the negotiated ALPN.
+    pub inbound_codec: InboundCodec,
+}
+
+/// See [`Decisions::mesh_alpn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeshAlpn {
+    /// `istio-peer-exchange` for everything.
+    PeerExchange,
+    /// By what the connection carries.
+    ByProtocol,
+}
+
+/// See [`Decisions::app_address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppAddress {
+    /// The loopback address of the connection's family.
+    Loopback,
+    /// The original destination.
+    OriginalDestination,
+}
+
+/// See [`Decisions::inbound_codec`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundCodec {
+    /// What the port is named for.
+    PortName,
+    /// What ALPN settled, else the HTTP/2 preface (Envoy's `AUTO`).
+    Negotiated,
+}
 
 impl Decisions {
     /// A mesh's decisions.
-    pub fn of(_flavor: Flavor) -> Self {
-        Self {}
+    pub fn of(flavor: Flavor) -> Self {
+        match flavor {
+            Flavor::Textbook => Self {
+                mesh_alpn: MeshAlpn::PeerExchange,
+                strict_matches_alpn: true,
+                http_ports_pass_foreign_tls: true,
+                disable_refuses_tls: true,
+                app_address: AppAddress::Loopback,
+                http_ports_pass_other_bytes: false,
+                detects_protocols: false,
+                checks_identities: false,
+                reads_egress_sni: true,
+                inbound_codec: InboundCodec::PortName,
+            },
+            Flavor::Istio => Self {
+                mesh_alpn: MeshAlpn::ByProtocol,
+                strict_matches_alpn: false,
+                http_ports_pass_foreign_tls: false,
+                disable_refuses_tls: false,
+                app_address: AppAddress::OriginalDestination,
+                http_ports_pass_other_bytes: true,
+                detects_protocols: true,
+                checks_identities: true,
+                reads_egress_sni: false,
+                inbound_codec: InboundCodec::Negotiated,
+            },
+        }
     }
 }

@@ -1,0 +1,329 @@
+//! Clusters and endpoints: where connections go, and which of them are mTLS.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use envoy_api::{
+    Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
+    EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
+    HTTP_PROTOCOL_OPTIONS, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, LbEndpoint, LbPolicy,
+    LocalityLbEndpoints, Metadata, SocketAddress, SocketOption, SocketState, TRANSPORT_SOCKET_MATCH, TransportSocket,
+    TransportSocketMatch, UseDownstreamHttpConfig,
+};
+use serde_json::{Map, Value, json};
+
+use super::{Compiler, PortClass, Resource, files, filters::seconds, names, protocol_because};
+use crate::{
+    flavor::AppAddress,
+    model::{self, Family, MtlsMode, Service, ServicePort, Source},
+    redirect::ProxyIdentity,
+};
+
+/// The label that injection sets on a pod, and the key of the endpoint metadata that it becomes.
+const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+const TLS_MODE: &str = "tlsMode";
+/// Its value for a pod with a sidecar.
+const TLS_MODE_ISTIO: &str = "istio";
+
+/// Which connections of a cluster are mTLS.
+enum Mtls {
+    /// None.
+    Never,
+    /// All.
+    Always,
+    /// Those to endpoints whose metadata says so.
+    ByEndpoint,
+}
+
+impl<'a> Compiler<'a> {
+    /// CDS, and EDS for the clusters that have it.
+    pub(super) fn clusters(&mut self) -> (Vec<Cluster>, Vec<ClusterLoadAssignment>) {
+        let (mut clusters, mut endpoints) = (vec![], vec![]);
+        for (service, port) in self.service_ports() {
+            clusters.push(self.outbound_cluster(service, port));
+            if !service.is_headless() {
+                endpoints.push(self.endpoints(service, port));
+            }
+        }
+        clusters.push(cluster(names::BLACK_HOLE_CLUSTER, DiscoveryType::Static, LbPolicy::RoundRobin));
+        clusters.push(self.passthrough(names::PASSTHROUGH_CLUSTER));
+        for (target, (service, port)) in self.inbound_ports() {
+            clusters.extend(self.inbound_clusters(target, service, port));
+        }
+        let mut inbound_passthrough = self.passthrough(names::INBOUND_PASSTHROUGH_CLUSTER);
+        inbound_passthrough.upstream_bind_config = self.bind_to_passthrough_source();
+        clusters.push(inbound_passthrough);
+        (clusters, endpoints)
+    }
+
+    /// The container ports that services send to, each with the service port that decides its protocol: the oldest
+    /// service's, if several do.
+    pub(super) fn inbound_ports(&self) -> BTreeMap<u16, (&'a Service, &'a ServicePort)> {
+        let mut by_age: Vec<_> = self.service_ports().collect();
+        by_age.sort_by_key(|(service, _)| &service.age);
+        let mut ports = BTreeMap::new();
+        for (service, port) in by_age {
+            for endpoint in port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index) {
+                ports.entry(endpoint.port).or_insert((service, port));
+            }
+        }
+        ports
+    }
+
+    fn outbound_cluster(&mut self, service: &Service, port: &ServicePort) -> Cluster {
+        let name = names::outbound_cluster(port.port, &service.host);
+        self.because(
+            Resource::Cluster(name.clone()),
+            format!("port {} of {}", port.port, service.host),
+            &service.source,
+        );
+        let (mtls, because, source) = self.mtls(service, port);
+        self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
+
+        let mut cluster = if service.is_headless() {
+            cluster(&name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
+        } else {
+            let path = self.placement.config_dir.join(files::endpoints(&name));
+            Cluster {
+                eds_cluster_config: Some(EdsClusterConfig {
+                    eds_config: ConfigSource::path(path),
+                    service_name: name.clone(),
+                }),
+                ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
+            }
+        };
+        let tls = |compiler: &Self| {
+            let pods = service.ports.iter().flat_map(|p| &p.endpoints).map(|e| &compiler.mesh.pods[e.pod]);
+            compiler.client_tls(port.protocol, names::mesh_sni(port.port, &service.host), pods)
+        };
+        match mtls {
+            Mtls::Never => {}
+            Mtls::Always => cluster.transport_socket = Some(tls(self)),
+            Mtls::ByEndpoint => {
+                cluster.transport_socket_matches = vec![
+                    TransportSocketMatch {
+                        name: "tlsMode-istio".into(),
+                        matcher: tls_mode_istio(),
+                        transport_socket: tls(self),
+                    },
+                    TransportSocketMatch {
+                        name: "tlsMode-disabled".into(),
+                        matcher: Map::new(),
+                        transport_socket: TransportSocket::raw_buffer(),
+                    },
+                ];
+            }
+        }
+        cluster.upstream_bind_config = self.bind(None, None);
+        cluster.typed_extension_protocol_options = self.speaks(port);
+        cluster.metadata = Some(service_metadata(service));
+        cluster
+    }
+
+    /// Automatic mTLS for a whole cluster: all that it looks at is what the service's namespace and the mesh say
+    /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata,
+    /// whether all of its pods have a sidecar.
+    fn mtls(&self, service: &Service, port: &ServicePort) -> (Mtls, String, Source) {
+        if !self.mesh.config.enable_auto_mtls {
+            let source = self.mesh.config.source.at("enableAutoMtls");
+            return (Mtls::Never, "automatic mTLS is off".into(), source);
+        }
+        let mut pods = port.endpoints.iter().map(|endpoint| &self.mesh.pods[endpoint.pod]);
+        let Some(first) = pods.clone().next() else {
+            return (Mtls::Never, format!("{} has no pods", service.host), service.source.clone());
+        };
+        let level = &first.peer_authentication.namespace_level;
+        if level.mode == MtlsMode::Disable {
+            return (Mtls::Never, format!("{} says DISABLE for the namespace", level.by), level.source.clone());
+        }
+        if !service.is_headless() {
+            let because = "automatic mTLS: to the endpoints that have a sidecar";
+            return (Mtls::ByEndpoint, because.into(), Source::default_of("enableAutoMtls: true"));
+        }
+        match pods.find(|pod| !takes_mtls(pod)) {
+            Some(pod) => {
+                let because = format!("headless, and its pod {} has no sidecar: plaintext for all", pod.name);
+                (Mtls::Never, because, pod.source.clone())
+            }
+            None => {
+                let because = "headless, and all of its pods have a sidecar: mTLS for all";
+                (Mtls::Always, because.into(), Source::default_of("enableAutoMtls: true"))
+            }
+        }
+    }
+
+    /// The pods behind a service port, each at its address in the family of the service's first virtual address, as
+    /// Istio tries a dual-stack pod's addresses in order.
+    fn endpoints(&mut self, service: &Service, port: &ServicePort) -> ClusterLoadAssignment {
+        let name = names::outbound_cluster(port.port, &service.host);
+        let family = service.vips.first().map_or(Family::Ipv4, |vip| Family::of(*vip));
+        let mut lb_endpoints = vec![];
+        for &model::Endpoint { pod, port: target } in &port.endpoints {
+            let pod = &self.mesh.pods[pod];
+            let address = match family {
+                Family::Ipv4 => SocketAddr::from((pod.ips.v4, target)),
+                Family::Ipv6 => SocketAddr::from((pod.ips.v6, target)),
+            };
+            let mode = pod.peer_authentication.on_port(target);
+            let (mtls, because, source) = if !takes_mtls(pod) {
+                (false, format!("{} has no sidecar: plaintext", pod.name), &pod.injection.source)
+            } else if mode.mode == MtlsMode::Disable {
+                (false, format!("{} says DISABLE for port {target} of {}: plaintext", mode.by, pod.name), &mode.source)
+            } else {
+                (true, format!("{} has a sidecar: mTLS", pod.name), &pod.injection.source)
+            };
+            self.because(Resource::Endpoint { cluster: name.clone(), address }, because, source);
+            lb_endpoints.push(LbEndpoint {
+                endpoint: Endpoint { address: Address::tcp(address.ip().to_string(), target) },
+                metadata: mtls.then(|| metadata(TRANSPORT_SOCKET_MATCH, tls_mode_istio())),
+                load_balancing_weight: None,
+            });
+        }
+        ClusterLoadAssignment { cluster_name: name, endpoints: vec![LocalityLbEndpoints { lb_endpoints }] }
+    }
+
+    /// Leg 3 of a container port.
+    fn inbound_clusters(&mut self, target: u16, service: &Service, port: &ServicePort) -> Vec<Cluster> {
+        let mut clusters = match self.decisions.app_address {
+            AppAddress::OriginalDestination => vec![Cluster {
+                upstream_bind_config: self.bind_to_passthrough_source(),
+                ..cluster(&names::inbound_cluster(target), DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
+            }],
+            AppAddress::Loopback => vec![
+                self.loopback_cluster(names::inbound_cluster(target), "127.0.0.1", target),
+                self.loopback_cluster(names::inbound_ipv6_cluster(target), "::1", target),
+            ],
+        };
+        for cluster in &mut clusters {
+            self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
+            cluster.typed_extension_protocol_options = self.speaks(port);
+            cluster.metadata = Some(service_metadata(service));
+        }
+        clusters
+    }
+
+    fn loopback_cluster(&self, name: String, address: &str, port: u16) -> Cluster {
+        let endpoint = Endpoint { address: Address::tcp(address, port) };
+        let lb_endpoints = vec![LbEndpoint { endpoint, metadata: None, load_balancing_weight: None }];
+        Cluster {
+            load_assignment: Some(ClusterLoadAssignment {
+                cluster_name: name.clone(),
+                endpoints: vec![LocalityLbEndpoints { lb_endpoints }],
+            }),
+            upstream_bind_config: self.bind(None, None),
+            ..cluster(&name, DiscoveryType::Static, LbPolicy::RoundRobin)
+        }
+    }
+
+    /// On to where the connection was going.
+    fn passthrough(&self, name: &str) -> Cluster {
+        Cluster {
+            upstream_bind_config: self.bind(None, None),
+            typed_extension_protocol_options: http_options(HttpProtocolOptions {
+                use_downstream_protocol_config: Some(downstream_protocol()),
+                common_http_protocol_options: Some(CommonHttpProtocolOptions {
+                    idle_timeout: Some(seconds(300)),
+                    max_requests_per_connection: None,
+                }),
+                ..HttpProtocolOptions::default()
+            }),
+            ..cluster(name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
+        }
+    }
+
+    /// Which HTTP a port's cluster speaks: HTTP/1.1 unless its name says otherwise, whatever came in.
+    fn speaks(&self, port: &ServicePort) -> BTreeMap<String, ExtensionProtocolOptions> {
+        let explicit = |config| HttpProtocolOptions { explicit_http_config: Some(config), ..Default::default() };
+        http_options(match self.class(port.protocol) {
+            PortClass::Tcp => return BTreeMap::new(),
+            PortClass::Http if port.protocol.is_http2() => {
+                explicit(ExplicitHttpConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()))
+            }
+            PortClass::Http => explicit(ExplicitHttpConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
+            PortClass::Detected => HttpProtocolOptions {
+                use_downstream_protocol_config: Some(downstream_protocol()),
+                ..HttpProtocolOptions::default()
+            },
+        })
+    }
+
+    /// Leg 3 comes from addresses that the redirect rules know, so that it is not captured again.
+    fn bind_to_passthrough_source(&self) -> Option<BindConfig> {
+        self.bind(Some("127.0.0.6"), Some("::6"))
+    }
+
+    /// The source of upstream connections, and the mark that tells them from the app's where no user does.
+    fn bind(&self, source: Option<&str>, ipv6_source: Option<&str>) -> Option<BindConfig> {
+        /// `SOL_SOCKET` and `SO_MARK` of Linux.
+        const SOL_SOCKET: i32 = 1;
+        const SO_MARK: i32 = 36;
+        let any_port = |address: &str| SocketAddress { address: address.into(), port_value: 0, protocol: None };
+        let socket_options = match self.placement.redirect {
+            ProxyIdentity::Owner { .. } => vec![],
+            ProxyIdentity::Mark(mark) => vec![SocketOption {
+                description: "tells the sidecar's connections from the app's".into(),
+                level: SOL_SOCKET,
+                name: SO_MARK,
+                int_value: mark.cast_signed(),
+                state: SocketState::StatePrebind,
+            }],
+        };
+        (source.is_some() || !socket_options.is_empty()).then(|| BindConfig {
+            source_address: source.map(any_port),
+            extra_source_addresses: ipv6_source
+                .map(|address| ExtraSourceAddress { address: any_port(address) })
+                .into_iter()
+                .collect(),
+            socket_options,
+        })
+    }
+}
+
+/// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.
+fn takes_mtls(pod: &model::Pod) -> bool {
+    pod.labels.get(TLS_MODE_LABEL).is_some_and(|mode| mode == TLS_MODE_ISTIO)
+}
+
+fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cluster {
+    Cluster {
+        name: name.into(),
+        discovery_type,
+        eds_cluster_config: None,
+        connect_timeout: Some(seconds(10)),
+        lb_policy,
+        load_assignment: None,
+        transport_socket: None,
+        transport_socket_matches: vec![],
+        upstream_bind_config: None,
+        typed_extension_protocol_options: BTreeMap::new(),
+        dns_lookup_family: None,
+        connection_pool_per_downstream_connection: false,
+        alt_stat_name: String::new(),
+        metadata: None,
+    }
+}
+
+fn tls_mode_istio() -> Map<String, Value> {
+    Map::from_iter([(TLS_MODE.into(), TLS_MODE_ISTIO.into())])
+}
+
+/// What Istio notes on a cluster for its metrics.
+fn service_metadata(service: &Service) -> Metadata {
+    let (name, namespace) = (&service.name.name, &service.name.namespace);
+    let services = json!([{ "host": service.host, "name": name, "namespace": namespace }]);
+    metadata("istio", Map::from_iter([("services".into(), services)]))
+}
+
+fn metadata(filter: &str, fields: Map<String, Value>) -> Metadata {
+    Metadata { filter_metadata: BTreeMap::from([(filter.into(), fields)]) }
+}
+
+fn downstream_protocol() -> UseDownstreamHttpConfig {
+    UseDownstreamHttpConfig {
+        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        http2_protocol_options: Some(Http2ProtocolOptions::default()),
+    }
+}
+
+fn http_options(options: HttpProtocolOptions) -> BTreeMap<String, ExtensionProtocolOptions> {
+    BTreeMap::from([(HTTP_PROTOCOL_OPTIONS.into(), ExtensionProtocolOptions::Http(options))])
+}

@@ -1,0 +1,84 @@
+//! The files of one sidecar, as Envoy reads them by `path_config_source`.
+
+use std::path::PathBuf;
+
+use envoy_api::{DataSource, DiscoveryResponse, Resource, Secret, TlsCertificate};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{PodConfig, names};
+
+/// The file of listeners.
+pub(super) const LISTENERS: &str = "lds.json";
+/// The file of clusters.
+pub(super) const CLUSTERS: &str = "cds.json";
+
+/// The file of a route configuration.
+pub(super) fn routes(name: &str) -> PathBuf {
+    PathBuf::from("rds").join(names::file(name))
+}
+
+/// The file of a cluster's endpoints.
+pub(super) fn endpoints(cluster: &str) -> PathBuf {
+    PathBuf::from("eds").join(names::file(cluster))
+}
+
+/// The file of a secret.
+pub(super) fn secret(name: &str) -> PathBuf {
+    PathBuf::from("sds").join(names::file(name))
+}
+
+/// What Envoy's `config_dump` puts in place of a private key: `[redacted]` in base64.
+const REDACTED: &str = "W3JlZGFjdGVkXQ==";
+
+impl PodConfig {
+    /// Every file, by its path in [`Placement::config_dir`](super::Placement::config_dir), as JSON text.
+    ///
+    /// Files of routes, endpoints and secrets hold one resource each, since Envoy refuses more.
+    pub fn files(&self, secrets: &[Secret]) -> Vec<(PathBuf, String)> {
+        let listeners = self.listeners.iter().cloned().map(Resource::Listener);
+        let clusters = self.clusters.iter().cloned().map(Resource::Cluster);
+        let mut files = vec![
+            (PathBuf::from("bootstrap.json"), pretty(&self.bootstrap)),
+            (PathBuf::from(LISTENERS), response(listeners)),
+            (PathBuf::from(CLUSTERS), response(clusters)),
+        ];
+        files
+            .extend(self.routes.iter().map(|r| (routes(&r.name), response([Resource::RouteConfiguration(r.clone())]))));
+        files.extend(
+            self.endpoints
+                .iter()
+                .map(|e| (endpoints(&e.cluster_name), response([Resource::ClusterLoadAssignment(e.clone())]))),
+        );
+        files.extend(secrets.iter().map(|s| (secret(&s.name), response([Resource::Secret(s.clone())]))));
+        files
+    }
+
+    /// Everything but the bootstrap as one JSON object: `listeners`, `routes`, `clusters`, `endpoints`, `secrets`, with
+    /// private keys redacted.
+    pub fn to_json(&self, secrets: &[Secret]) -> Value {
+        json!({
+            "listeners": self.listeners,
+            "routes": self.routes,
+            "clusters": self.clusters,
+            "endpoints": self.endpoints,
+            "secrets": secrets.iter().map(redact).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn redact(secret: &Secret) -> Secret {
+    let tls_certificate = secret.tls_certificate.as_ref().map(|certificate| TlsCertificate {
+        private_key: DataSource::InlineBytes(REDACTED.into()),
+        ..certificate.clone()
+    });
+    Secret { tls_certificate, ..secret.clone() }
+}
+
+fn response(resources: impl IntoIterator<Item = Resource>) -> String {
+    pretty(&DiscoveryResponse { version_info: String::new(), resources: resources.into_iter().collect() })
+}
+
+fn pretty(message: &impl Serialize) -> String {
+    serde_json::to_string_pretty(message).expect("messages have string keys and no failing parts")
+}

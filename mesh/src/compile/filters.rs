@@ -1,0 +1,108 @@
+//! Network filters: relaying bytes, and speaking HTTP.
+
+use std::time::Duration;
+
+use envoy_api::{
+    APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Filter, FilterStateValue,
+    ForwardClientCertDetails, HttpConnectionManager, NetworkFilter, ProtoDuration, Rds, RouteConfiguration, Router,
+    ServerHeaderTransformation, SetCurrentClientCertDetails, SetFilterState, SharedWithUpstream,
+    SubstitutionFormatString, TcpProxy, UpgradeConfig,
+};
+
+use super::{Compiler, files};
+
+/// Envoy's default, written out: a connection without bytes for this long is closed.
+const IDLE: ProtoDuration = seconds(3600);
+
+pub(super) const fn seconds(seconds: u64) -> ProtoDuration {
+    ProtoDuration(Duration::from_secs(seconds))
+}
+
+impl Compiler<'_> {
+    /// Relays bytes to a cluster.
+    pub(super) fn relay(&self, cluster: &str) -> Filter {
+        Filter {
+            name: "envoy.filters.network.tcp_proxy".into(),
+            typed_config: NetworkFilter::TcpProxy(TcpProxy {
+                stat_prefix: cluster.into(),
+                cluster: cluster.into(),
+                idle_timeout: Some(IDLE),
+                access_log: self.access_log(),
+                max_connect_attempts: Some(1),
+            }),
+        }
+    }
+
+    /// Speaks HTTP with the app, and routes by file.
+    pub(super) fn outbound_http(&self, listener: &str, routes: &str) -> Filter {
+        let path = self.placement.config_dir.join(files::routes(routes));
+        let rds = Rds { config_source: ConfigSource::path(path), route_config_name: routes.into() };
+        http(HttpConnectionManager { rds: Some(rds), ..self.http(format!("outbound_{listener}")) })
+    }
+
+    /// Speaks HTTP with the peer, and tells the app who it is.
+    pub(super) fn inbound_http(&self, stat_prefix: String, codec: CodecType, routes: RouteConfiguration) -> Filter {
+        http(HttpConnectionManager {
+            codec_type: codec,
+            route_config: Some(routes),
+            server_name: "istio-envoy".into(),
+            forward_client_cert_details: ForwardClientCertDetails::AppendForward,
+            set_current_client_cert_details: Some(SetCurrentClientCertDetails {
+                subject: Some(true),
+                uri: true,
+                dns: true,
+            }),
+            ..self.http(stat_prefix)
+        })
+    }
+
+    /// What both directions have.
+    fn http(&self, stat_prefix: String) -> HttpConnectionManager {
+        HttpConnectionManager {
+            codec_type: CodecType::Auto,
+            stat_prefix,
+            rds: None,
+            route_config: None,
+            http_filters: vec![Router::filter()],
+            server_name: String::new(),
+            server_header_transformation: Some(ServerHeaderTransformation::Overwrite),
+            use_remote_address: Some(false),
+            forward_client_cert_details: ForwardClientCertDetails::Sanitize,
+            set_current_client_cert_details: None,
+            access_log: self.access_log(),
+            upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".into() }],
+            http_protocol_options: None,
+            http2_protocol_options: None,
+            common_http_protocol_options: Some(CommonHttpProtocolOptions {
+                idle_timeout: Some(IDLE),
+                max_requests_per_connection: None,
+            }),
+            stream_idle_timeout: Some(seconds(0)),
+            drain_timeout: Some(seconds(5)),
+            normalize_path: Some(true),
+            generate_request_id: Some(true),
+            preserve_external_request_id: false,
+        }
+    }
+}
+
+/// Makes the upstream handshake offer this ALPN: what Istio does with its filter `istio.alpn`.
+pub(super) fn offer(alpn: &[&str]) -> Filter {
+    Filter {
+        name: "envoy.filters.network.set_filter_state".into(),
+        typed_config: NetworkFilter::SetFilterState(SetFilterState {
+            on_new_connection: vec![FilterStateValue {
+                object_key: APPLICATION_PROTOCOLS.into(),
+                format_string: SubstitutionFormatString::text(alpn.join(",")),
+                shared_with_upstream: Some(SharedWithUpstream::Once),
+            }],
+        }),
+    }
+}
+
+fn http(manager: HttpConnectionManager) -> Filter {
+    Filter {
+        name: "envoy.filters.network.http_connection_manager".into(),
+        typed_config: NetworkFilter::HttpConnectionManager(manager),
+    }
+}

@@ -1,0 +1,235 @@
+//! `virtualInbound`: what connections to the pod meet, by the port that they were going to.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use envoy_api::{
+    CidrRange, CodecType, Empty, FilterChain, FilterChainMatch, Listener, ListenerFilter, ListenerFilterConfig,
+    TrafficDirection,
+};
+
+use super::{
+    Compiler, PortClass, Resource, Terminal, Transport,
+    chain_table::{self, Chain, PLAIN_HTTP},
+    names,
+    outbound::{self, WILDCARDS},
+    protocol_because,
+};
+use crate::{
+    flavor::{AppAddress, InboundCodec},
+    model::{Decided, Family, MtlsMode, Service, ServicePort, Source},
+    redirect::INBOUND_PORT,
+};
+
+/// What one set of chains is for.
+struct Target<'a> {
+    /// The container port; `None` for all that have no chains of their own.
+    port: Option<u16>,
+    /// The service port that sends to it.
+    service: Option<(&'a Service, &'a ServicePort)>,
+    /// The PeerAuthentication mode in force.
+    mode: &'a Decided,
+    /// The family of the connections, where it decides which cluster they go to.
+    family: Option<Family>,
+    cluster: String,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn virtual_inbound(&mut self) -> Listener {
+        let mut chains = vec![self.to_itself()];
+        for target in self.targets() {
+            self.add_chains(&target, &mut chains);
+        }
+        let listener_filters = self.inbound_inspectors(&chains);
+        Listener {
+            traffic_direction: Some(TrafficDirection::Inbound),
+            listener_filters,
+            listener_filters_timeout: Some(self.detection_timeout()),
+            continue_on_listener_filters_timeout: true,
+            access_log: self.no_chain_log(),
+            ..outbound::listener(names::VIRTUAL_INBOUND, &WILDCARDS, INBOUND_PORT, chains)
+        }
+    }
+
+    /// What gets chains, in Istio's order: everything else, container ports that only PeerAuthentication names, and
+    /// those that services send to.
+    fn targets(&self) -> Vec<Target<'a>> {
+        let pod = self.pod;
+        let passthrough = |port, mode| Target {
+            port,
+            service: None,
+            mode,
+            family: None,
+            cluster: names::INBOUND_PASSTHROUGH_CLUSTER.into(),
+        };
+        let modes = &pod.peer_authentication;
+        let of_services = self.inbound_ports();
+        let mut targets = vec![passthrough(None, &modes.workload)];
+        let only_named = modes.ports.iter().filter(|(port, _)| !of_services.contains_key(port));
+        targets.extend(only_named.map(|(&port, mode)| passthrough(Some(port), mode)));
+        for (port, service) in of_services {
+            let target = |family, cluster| Target {
+                port: Some(port),
+                service: Some(service),
+                mode: modes.on_port(port),
+                family,
+                cluster,
+            };
+            match self.decisions.app_address {
+                AppAddress::OriginalDestination => targets.push(target(None, names::inbound_cluster(port))),
+                AppAddress::Loopback => targets.extend([
+                    target(Some(Family::Ipv4), names::inbound_cluster(port)),
+                    target(Some(Family::Ipv6), names::inbound_ipv6_cluster(port)),
+                ]),
+            }
+        }
+        targets
+    }
+
+    fn add_chains(&mut self, target: &Target<'_>, chains: &mut Vec<FilterChain>) {
+        let class = match target.service {
+            Some((_, port)) => self.class(port.protocol),
+            None if self.decisions.detects_protocols => PortClass::Detected,
+            None => PortClass::Tcp,
+        };
+        for chain in chain_table::chains(target.mode.mode, class, &self.decisions) {
+            let index = Some(chains.len());
+            let resource = Resource::FilterChain { listener: names::VIRTUAL_INBOUND.into(), chain: index };
+            let because = format!("{}: {}", because(&chain, target.mode), what(target));
+            self.because(resource, because, &target.mode.source);
+            chains.push(self.chain(target, &chain));
+        }
+    }
+
+    fn chain(&self, target: &Target<'_>, chain: &Chain) -> FilterChain {
+        let filter = match chain.terminal {
+            Terminal::Tcp => self.relay(&target.cluster),
+            Terminal::Http => {
+                let stat_prefix = match target.port {
+                    Some(port) if target.service.is_some() => {
+                        format!("inbound_{}", names::listener(WILDCARDS[0], port))
+                    }
+                    _ => target.cluster.clone(),
+                };
+                let routes = self.inbound_routes(&target.cluster, target.service);
+                self.inbound_http(stat_prefix, self.codec(target, chain), routes)
+            }
+        };
+        FilterChain {
+            name: chain_name(target, chain),
+            transport_socket: chain.terminates.then(|| self.server_tls(chain.terminal)),
+            ..outbound::chain(Some(chain_match(target, chain)), vec![filter])
+        }
+    }
+
+    /// Inside mTLS the textbook's one ALPN doesn't tell HTTP/2 from HTTP/1.1, and Envoy would guess wrong.
+    fn codec(&self, target: &Target<'_>, chain: &Chain) -> CodecType {
+        let by_name = self.decisions.inbound_codec == InboundCodec::PortName && chain.terminates;
+        match target.service {
+            Some((_, port)) if by_name && port.protocol.is_http2() => CodecType::Http2,
+            Some(_) if by_name => CodecType::Http1,
+            _ => CodecType::Auto,
+        }
+    }
+
+    /// Connections to the sidecar's own port would go round in circles.
+    fn to_itself(&mut self) -> FilterChain {
+        let listener = names::VIRTUAL_INBOUND.into();
+        let because = "dialled the sidecar itself: iptables sent nothing here from there";
+        let source = Source::default_of("inbound port 15006");
+        self.because(Resource::FilterChain { listener, chain: Some(0) }, because, &source);
+        let to_itself = FilterChainMatch { destination_port: Some(INBOUND_PORT), ..FilterChainMatch::default() };
+        FilterChain {
+            name: "virtualInbound-blackhole".into(),
+            ..outbound::chain(Some(to_itself), vec![self.relay(names::BLACK_HOLE_CLUSTER)])
+        }
+    }
+
+    /// Inspectors look only where a chain asks: a port whose chains don't is left alone, so that TLS looks like any
+    /// other bytes there (which is how a DISABLE port comes to pass it on), and a server that speaks first can.
+    fn inbound_inspectors(&self, chains: &[FilterChain]) -> Vec<ListenerFilter> {
+        let wants_tls = |m: &FilterChainMatch| m.transport_protocol == Transport::Tls.as_str();
+        let wants_http =
+            |m: &FilterChainMatch| m.application_protocols.iter().any(|p| PLAIN_HTTP.contains(&p.as_str()));
+        let mut filters = vec![ListenerFilter {
+            name: "envoy.filters.listener.original_dst".into(),
+            typed_config: ListenerFilterConfig::OriginalDst(Empty {}),
+            filter_disabled: None,
+        }];
+        if self.decisions.disable_refuses_tls {
+            filters.push(outbound::tls_inspector(None));
+        } else if let Some(elsewhere) = where_wanted(chains, wants_tls) {
+            filters.push(outbound::tls_inspector(elsewhere));
+        }
+        if let Some(elsewhere) = where_wanted(chains, wants_http) {
+            filters.push(outbound::http_inspector(elsewhere));
+        }
+        filters
+    }
+}
+
+/// Where an inspector is not wanted, if it is wanted at all.
+#[allow(clippy::option_option)] // the outer says whether the filter is there, the inner is its own field
+fn where_wanted(
+    chains: &[FilterChain],
+    wants: impl Fn(&FilterChainMatch) -> bool,
+) -> Option<Option<envoy_api::ListenerFilterChainMatchPredicate>> {
+    let matches = || chains.iter().filter_map(|chain| chain.filter_chain_match.as_ref());
+    let ports: BTreeSet<Option<u16>> = matches().map(|m| m.destination_port).collect();
+    let wanted: BTreeSet<_> = matches().filter(|m| wants(m)).map(|m| m.destination_port).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    let unwanted = || ports.difference(&wanted).flatten().copied();
+    if wanted.contains(&None) {
+        return Some(outbound::on_ports(unwanted()));
+    }
+    let wanted = outbound::on_ports(wanted.iter().flatten().copied());
+    Some(wanted.map(|wanted| envoy_api::ListenerFilterChainMatchPredicate::NotMatch(Box::new(wanted))))
+}
+
+fn chain_name(target: &Target<'_>, chain: &Chain) -> String {
+    match (target.service, target.port, chain.terminal) {
+        (Some(_), Some(port), _) => {
+            let address = if target.family == Some(Family::Ipv6) { WILDCARDS[1] } else { WILDCARDS[0] };
+            names::listener(address, port)
+        }
+        (_, _, Terminal::Http) => "virtualInbound-catchall-http".into(),
+        (_, _, Terminal::Tcp) => names::VIRTUAL_INBOUND.into(),
+    }
+}
+
+fn chain_match(target: &Target<'_>, chain: &Chain) -> FilterChainMatch {
+    let everything = |address: IpAddr| CidrRange { address_prefix: address, prefix_len: 0 };
+    let prefix_ranges = target.family.map(|family| match family {
+        Family::Ipv4 => everything(WILDCARDS[0]),
+        Family::Ipv6 => everything(WILDCARDS[1]),
+    });
+    FilterChainMatch {
+        destination_port: target.port,
+        prefix_ranges: prefix_ranges.into_iter().collect(),
+        transport_protocol: chain.transport.as_str().into(),
+        application_protocols: chain.alpn.iter().map(|&alpn| alpn.into()).collect(),
+        ..FilterChainMatch::default()
+    }
+}
+
+/// Why a chain is there, in words.
+fn because(chain: &Chain, mode: &Decided) -> String {
+    let Decided { mode, by, .. } = mode;
+    match (mode, chain.transport, chain.terminates) {
+        (MtlsMode::Strict, ..) => format!("{by} says STRICT, only mTLS"),
+        (MtlsMode::Permissive, _, true) => format!("{by} says PERMISSIVE, mTLS is marked by its ALPN"),
+        (MtlsMode::Permissive, Transport::Tls, false) => format!("{by} says PERMISSIVE, TLS of others is passed on"),
+        (MtlsMode::Permissive, Transport::RawBuffer, _) => format!("{by} says PERMISSIVE, plaintext is taken"),
+        (MtlsMode::Disable, ..) => format!("{by} says DISABLE, no TLS is terminated"),
+    }
+}
+
+/// What a set of chains is for, in words.
+fn what(target: &Target<'_>) -> String {
+    match (target.service, target.port) {
+        (Some((_, port)), Some(target)) => format!("container port {target}, {}", protocol_because(port)),
+        (_, Some(port)) => format!("container port {port}, which no service has"),
+        (_, None) => "ports that no service has".into(),
+    }
+}

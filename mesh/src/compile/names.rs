@@ -1,0 +1,60 @@
+//! Istio's names for what it generates.
+
+use std::net::IpAddr;
+
+/// Where what the mesh doesn't know is passed on to.
+pub(super) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
+/// Where nothing comes back from.
+pub(super) const BLACK_HOLE_CLUSTER: &str = "BlackHoleCluster";
+/// Where connections to ports that no service has are passed on to.
+pub(super) const INBOUND_PASSTHROUGH_CLUSTER: &str = "InboundPassthroughCluster";
+/// The listener that iptables sends the app's connections to.
+pub(super) const VIRTUAL_OUTBOUND: &str = "virtualOutbound";
+/// The listener that iptables sends connections to the pod to.
+pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
+/// The secret of the workload's certificate.
+pub(super) const SVID_SECRET: &str = "default";
+/// The secret of the mesh's root.
+pub(super) const ROOT_SECRET: &str = "ROOTCA";
+
+/// A listener's name: `ADDRESS_PORT`.
+pub(super) fn listener(address: IpAddr, port: u16) -> String {
+    format!("{address}_{port}")
+}
+
+/// The cluster of a service port: `outbound|PORT|SUBSET|HOST`.
+pub(super) fn outbound_cluster(port: u16, host: &str) -> String {
+    format!("outbound|{port}||{host}")
+}
+
+/// The cluster of a container port: `inbound|PORT|SUBSET|`.
+pub(super) fn inbound_cluster(port: u16) -> String {
+    format!("inbound|{port}||")
+}
+
+/// The same for connections that came in IPv6, where the app is dialled on loopback: no name of Istio's, which has one
+/// cluster for both families.
+pub(super) fn inbound_ipv6_cluster(port: u16) -> String {
+    format!("inbound|{port}|ipv6|")
+}
+
+/// The SNI of leg 2: `outbound_.PORT_.SUBSET_.HOST`.
+pub(super) fn mesh_sni(port: u16, host: &str) -> String {
+    format!("outbound_.{port}_._.{host}")
+}
+
+/// The route configuration of a port that is found out for each connection, which has a listener of its own.
+pub(super) fn detected_routes(port: u16, host: &str) -> String {
+    format!("{host}:{port}")
+}
+
+/// What an operation is called in traces.
+pub(super) fn operation(host: &str, port: u16) -> String {
+    format!("{host}:{port}/*")
+}
+
+/// A file name for a resource: whatever a file system, a shell or a reader may trip over becomes `_`.
+pub(super) fn file(resource: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
+    resource.chars().map(safe).chain(".json".chars()).collect()
+}

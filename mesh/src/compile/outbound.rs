@@ -1,0 +1,248 @@
+//! Outbound listeners: what the app's connections meet, by the address that they were going to.
+//!
+//! iptables sends them all to `virtualOutbound`, which hands each on to the listener of its original destination
+//! (none of those is bound), or keeps what no listener is for.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use envoy_api::{
+    AdditionalAddress, Address, FilterChain, FilterChainMatch, Int32Range, Listener, ListenerFilter,
+    ListenerFilterChainMatchPredicate, ListenerFilterConfig, MatchSet, TrafficDirection,
+};
+
+use super::{
+    Compiler, PortClass, Resource, Transport,
+    chain_table::PLAIN_HTTP,
+    filters::{self, seconds},
+    names, protocol_because,
+    tls::{OFFER_HTTP1, OFFER_HTTP2},
+};
+use crate::{
+    model::{OutboundTrafficPolicy, Service, ServicePort},
+    redirect::OUTBOUND_PORT,
+};
+
+/// All addresses of a host, IPv4 first.
+pub(super) const WILDCARDS: [IpAddr; 2] =
+    [IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)];
+
+impl Compiler<'_> {
+    /// One listener for each port that HTTP services share, one for each other service port, and `virtualOutbound`.
+    pub(super) fn outbound_listeners(&mut self) -> Vec<Listener> {
+        let mut listeners = vec![];
+        let mut shared = BTreeSet::new();
+        for (service, port) in self.service_ports() {
+            match self.class(port.protocol) {
+                PortClass::Http if shared.insert(port.port) => listeners.push(self.shared_http(port)),
+                PortClass::Http => {}
+                PortClass::Tcp | PortClass::Detected => {
+                    for addresses in self.addresses(service, port) {
+                        listeners.push(self.of_one_service(&addresses, service, port));
+                    }
+                }
+            }
+        }
+        listeners.push(self.virtual_outbound());
+        listeners
+    }
+
+    /// The sets of addresses that a service port has listeners for: its virtual addresses, or those of each of its pods
+    /// when it has none. To itself a pod talks without its sidecar.
+    fn addresses(&self, service: &Service, port: &ServicePort) -> Vec<Vec<IpAddr>> {
+        if !service.is_headless() {
+            return vec![service.vips.clone()];
+        }
+        let others = port.endpoints.iter().filter(|endpoint| endpoint.pod != self.index);
+        others.map(|endpoint| self.mesh.pods[endpoint.pod].ips.both().to_vec()).collect()
+    }
+
+    /// The listener that all HTTP services on a port share: the request's host tells them apart.
+    fn shared_http(&mut self, port: &ServicePort) -> Listener {
+        let listener = names::listener(WILDCARDS[0], port.port);
+        self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
+        let http = vec![self.outbound_http(&listener, &port.port.to_string())];
+        let resource = Resource::FilterChain { listener: listener.clone(), chain: Some(0) };
+        if !self.decisions.http_ports_pass_other_bytes {
+            self.because(resource, protocol_because(port), &port.protocol_source);
+            return unbound(&WILDCARDS, port.port, vec![chain(None, http)]);
+        }
+        self.because(resource, "the bytes are HTTP in plaintext", &port.protocol_source);
+        let resource = Resource::FilterChain { listener, chain: None };
+        let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
+        self.because(resource, "the bytes are not HTTP in plaintext", &source);
+        Listener {
+            default_filter_chain: Some(Box::new(FilterChain {
+                name: "PassthroughFilterChain".into(),
+                ..chain(None, vec![self.relay(self.unknown_destination())])
+            })),
+            ..self.detecting(unbound(&WILDCARDS, port.port, vec![chain(Some(plain_http(PLAIN_HTTP)), http)]))
+        }
+    }
+
+    /// The listener of one service's port, or of one pod's.
+    fn of_one_service(&mut self, addresses: &[IpAddr], service: &Service, port: &ServicePort) -> Listener {
+        let listener = names::listener(addresses[0], port.port);
+        self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
+        let tcp = chain(None, vec![self.relay(&names::outbound_cluster(port.port, &service.host))]);
+        let chain_of = |chain| Resource::FilterChain { listener: listener.clone(), chain };
+        if self.class(port.protocol) == PortClass::Tcp {
+            self.because(chain_of(Some(0)), protocol_because(port), &port.protocol_source);
+            return unbound(addresses, port.port, vec![tcp]);
+        }
+        // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be told
+        // only for a whole connection.
+        let http = self.outbound_http(&listener, &names::detected_routes(port.port, &service.host));
+        let chains = [("http/1.1", OFFER_HTTP1), ("h2c", OFFER_HTTP2)]
+            .map(|(seen, alpn)| chain(Some(plain_http(&[seen])), vec![filters::offer(alpn), http.clone()]));
+        self.because(chain_of(Some(0)), "the bytes are HTTP/1.1 in plaintext", &port.protocol_source);
+        self.because(chain_of(Some(1)), "the bytes are HTTP/2 in plaintext", &port.protocol_source);
+        self.because(chain_of(None), "the bytes are not HTTP in plaintext", &port.protocol_source);
+        Listener {
+            default_filter_chain: Some(Box::new(tcp)),
+            ..self.detecting(unbound(addresses, port.port, chains.into()))
+        }
+    }
+
+    /// With what finds out whether the app speaks HTTP.
+    fn detecting(&self, listener: Listener) -> Listener {
+        Listener {
+            listener_filters: vec![http_inspector(None)],
+            listener_filters_timeout: Some(self.detection_timeout()),
+            continue_on_listener_filters_timeout: true,
+            ..listener
+        }
+    }
+
+    fn virtual_outbound(&mut self) -> Listener {
+        let name = names::VIRTUAL_OUTBOUND;
+        let resource = |chain| Resource::FilterChain { listener: name.into(), chain: Some(chain) };
+        let to_itself = FilterChainMatch { destination_port: Some(OUTBOUND_PORT), ..FilterChainMatch::default() };
+        let because = "dialled the sidecar itself: iptables sent nothing here from there";
+        let source = crate::model::Source::default_of("outbound port 15001");
+        self.because(resource(0), because, &source);
+        let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
+        self.because(resource(1), "no service has the address and port", &source);
+
+        let chains = vec![
+            FilterChain {
+                name: "virtualOutbound-blackhole".into(),
+                ..chain(Some(to_itself), vec![self.relay(names::BLACK_HOLE_CLUSTER)])
+            },
+            FilterChain {
+                name: "virtualOutbound-catchall-tcp".into(),
+                ..chain(None, vec![self.relay(self.unknown_destination())])
+            },
+        ];
+        let mut listener = Listener {
+            bind_to_port: None,
+            use_original_dst: Some(true),
+            access_log: self.no_chain_log(),
+            ..unbound(&WILDCARDS, OUTBOUND_PORT, chains)
+        };
+        listener.name = name.into();
+        if self.decisions.reads_egress_sni {
+            // Connections that are handed on pass these filters too, before their listener's own. It would hold up
+            // services whose server speaks first, so ports of services are left out.
+            let services: BTreeSet<_> = self.service_ports().map(|(_, port)| port.port).collect();
+            listener.listener_filters = vec![tls_inspector(on_ports(services))];
+            listener.listener_filters_timeout = Some(self.detection_timeout());
+            listener.continue_on_listener_filters_timeout = true;
+        }
+        listener
+    }
+
+    /// Where connections go that no service is for.
+    fn unknown_destination(&self) -> &'static str {
+        match self.mesh.config.outbound_traffic_policy {
+            OutboundTrafficPolicy::AllowAny => names::PASSTHROUGH_CLUSTER,
+            OutboundTrafficPolicy::RegistryOnly => names::BLACK_HOLE_CLUSTER,
+        }
+    }
+
+    /// How long the inspectors wait for bytes; 0 is for ever, Istio's default.
+    pub(super) fn detection_timeout(&self) -> envoy_api::ProtoDuration {
+        std::time::Duration::from_millis(self.mesh.config.protocol_detection_timeout_ms).into()
+    }
+}
+
+/// A listener that gets its connections from `virtualOutbound`.
+fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
+    Listener {
+        bind_to_port: Some(false),
+        listener_filters_timeout: Some(seconds(0)),
+        traffic_direction: Some(TrafficDirection::Outbound),
+        ..listener(&names::listener(addresses[0], port), addresses, port, filter_chains)
+    }
+}
+
+/// A listener on addresses of which the first gives it its name.
+pub(super) fn listener(name: &str, addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
+    let mut addresses = addresses.iter().map(|address| Address::tcp(address.to_string(), port));
+    Listener {
+        name: name.into(),
+        address: addresses.next().expect("a listener has an address"),
+        additional_addresses: addresses.map(|address| AdditionalAddress { address }).collect(),
+        traffic_direction: None,
+        use_original_dst: None,
+        bind_to_port: None,
+        enable_reuse_port: None,
+        listener_filters: vec![],
+        listener_filters_timeout: None,
+        continue_on_listener_filters_timeout: false,
+        filter_chains,
+        default_filter_chain: None,
+        access_log: vec![],
+        socket_options: vec![],
+        stat_prefix: String::new(),
+    }
+}
+
+pub(super) fn chain(filter_chain_match: Option<FilterChainMatch>, filters: Vec<envoy_api::Filter>) -> FilterChain {
+    FilterChain {
+        name: String::new(),
+        filter_chain_match,
+        filters,
+        transport_socket: None,
+        transport_socket_connect_timeout: None,
+    }
+}
+
+/// Plaintext in which the HTTP inspector saw one of these.
+fn plain_http(seen: &[&str]) -> FilterChainMatch {
+    FilterChainMatch {
+        transport_protocol: Transport::RawBuffer.as_str().into(),
+        application_protocols: seen.iter().map(|&seen| seen.into()).collect(),
+        ..FilterChainMatch::default()
+    }
+}
+
+/// Tells TLS from other bytes.
+pub(super) fn tls_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
+    ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".into(),
+        typed_config: ListenerFilterConfig::TlsInspector(envoy_api::Empty {}),
+        filter_disabled,
+    }
+}
+
+/// Tells HTTP from other plaintext.
+pub(super) fn http_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
+    ListenerFilter {
+        name: "envoy.filters.listener.http_inspector".into(),
+        typed_config: ListenerFilterConfig::HttpInspector(envoy_api::Empty {}),
+        filter_disabled,
+    }
+}
+
+/// Connections that were going to one of these ports; `None` when there are none.
+pub(super) fn on_ports(ports: impl IntoIterator<Item = u16>) -> Option<ListenerFilterChainMatchPredicate> {
+    let on_port = |port: u16| {
+        let start = i32::from(port);
+        ListenerFilterChainMatchPredicate::DestinationPortRange(Int32Range { start, end: start + 1 })
+    };
+    let mut rules: Vec<_> = ports.into_iter().map(on_port).collect();
+    match rules.len() {
+        0 | 1 => rules.pop(),
+        _ => Some(ListenerFilterChainMatchPredicate::OrMatch(MatchSet { rules })),
+    }
+}

@@ -1,0 +1,200 @@
+//! What Istio's goldens say (`tools/istio-iptables/pkg/capture/testdata`), by the name of the golden where there is one.
+
+use pretty_assertions::assert_eq;
+
+use super::*;
+
+/// The rules that every set has for the sidecar's user and group, in one family.
+fn owner_rules(loopback: &str) -> Vec<String> {
+    ["uid", "gid"]
+        .into_iter()
+        .flat_map(|id| {
+            [
+                format!(
+                    "-A ISTIO_OUTPUT -o lo ! -d {loopback} -p tcp ! --dport 15008 -m owner --{id}-owner 1337 -j ISTIO_IN_REDIRECT"
+                ),
+                format!("-A ISTIO_OUTPUT -o lo -m owner ! --{id}-owner 1337 -j RETURN"),
+                format!("-A ISTIO_OUTPUT -m owner --{id}-owner 1337 -j RETURN"),
+            ]
+        })
+        .collect()
+}
+
+/// Capture of nothing in particular: what Istio's tests start from.
+fn bare() -> Capture {
+    Capture {
+        mode: InterceptionMode::Redirect,
+        include_inbound_ports: PortSet::List(vec![]),
+        exclude_inbound_ports: vec![],
+        include_outbound_ports: vec![],
+        exclude_outbound_ports: vec![],
+        include_outbound_ip_ranges: Some(vec![]),
+        exclude_outbound_ip_ranges: vec![],
+        exclude_interfaces: vec![],
+    }
+}
+
+fn ranges(ranges: &[&str]) -> Vec<IpNet> {
+    ranges.iter().map(|range| range.parse().expect("a range")).collect()
+}
+
+fn rules(capture: &Capture, family: Family) -> Vec<String> {
+    redirect_rules(capture, &ProxyIdentity::ISTIO, family).lines().map(String::from).collect()
+}
+
+/// The rules with what all sets begin with, and the owner rules, taken out: they are checked once, in `empty`.
+fn own_rules(capture: &Capture, family: Family) -> Vec<String> {
+    let common = rules(&bare(), family);
+    rules(capture, family).into_iter().filter(|rule| !common.contains(rule)).collect()
+}
+
+#[test]
+fn empty_captures_nothing_but_has_the_loop_breakers() {
+    let start = [
+        "* nat",
+        "-N ISTIO_INBOUND",
+        "-N ISTIO_REDIRECT",
+        "-N ISTIO_IN_REDIRECT",
+        "-N ISTIO_OUTPUT",
+        "-A ISTIO_INBOUND -p tcp --dport 15008 -j RETURN",
+        "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001",
+        "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006",
+        "-A OUTPUT -j ISTIO_OUTPUT",
+    ];
+    for (family, source, loopback) in
+        [(Family::Ipv4, "127.0.0.6/32", "127.0.0.1/32"), (Family::Ipv6, "::6/128", "::1/128")]
+    {
+        let mut expected: Vec<String> = start.iter().map(ToString::to_string).collect();
+        expected.push(format!("-A ISTIO_OUTPUT -o lo -s {source} -j RETURN"));
+        expected.extend(owner_rules(loopback));
+        expected.push(format!("-A ISTIO_OUTPUT -d {loopback} -j RETURN"));
+        expected.push("COMMIT".into());
+        assert_eq!(rules(&bare(), family), expected);
+    }
+}
+
+#[test]
+fn what_injection_asks_for_captures_all_but_the_sidecars_own_ports() {
+    let injected = Capture {
+        include_inbound_ports: PortSet::All,
+        exclude_inbound_ports: vec![15090, 15021, 15020],
+        include_outbound_ip_ranges: None,
+        ..bare()
+    };
+    for family in Family::BOTH {
+        let rules = rules(&injected, family);
+        let at =
+            |rule: &str| rules.iter().position(|r| r == rule).unwrap_or_else(|| panic!("no rule {rule}: {rules:#?}"));
+        let in_order = [
+            "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006",
+            "-A PREROUTING -p tcp -j ISTIO_INBOUND",
+            "-A ISTIO_INBOUND -p tcp --dport 15090 -j RETURN",
+            "-A ISTIO_INBOUND -p tcp --dport 15021 -j RETURN",
+            "-A ISTIO_INBOUND -p tcp --dport 15020 -j RETURN",
+            "-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT",
+            "-A OUTPUT -j ISTIO_OUTPUT",
+            "-A ISTIO_OUTPUT -j ISTIO_REDIRECT",
+            "COMMIT",
+        ];
+        let order: Vec<_> = in_order.into_iter().map(at).collect();
+        assert!(order.is_sorted(), "{order:?}");
+        assert_eq!(rules[rules.len() - 2], "-A ISTIO_OUTPUT -j ISTIO_REDIRECT", "the capture of the rest is last");
+    }
+}
+
+#[test]
+fn ipv6_inbound_ports_are_redirected_one_by_one_and_exclusions_ignored() {
+    let capture = Capture {
+        include_inbound_ports: PortSet::List(vec![4000, 5000]),
+        exclude_inbound_ports: vec![6000, 7000],
+        ..bare()
+    };
+    for family in Family::BOTH {
+        assert_eq!(
+            own_rules(&capture, family),
+            [
+                "-A PREROUTING -p tcp -j ISTIO_INBOUND",
+                "-A ISTIO_INBOUND -p tcp --dport 4000 -j ISTIO_IN_REDIRECT",
+                "-A ISTIO_INBOUND -p tcp --dport 5000 -j ISTIO_IN_REDIRECT",
+            ]
+        );
+    }
+}
+
+#[test]
+fn ipv6_ipnets_land_only_in_their_family() {
+    let capture = Capture {
+        include_outbound_ip_ranges: Some(ranges(&["10.0.0.0/8", "2001:db8::/32"])),
+        exclude_outbound_ip_ranges: ranges(&["10.96.0.0/16", "2001:db8:1::/48"]),
+        ..bare()
+    };
+    assert_eq!(
+        own_rules(&capture, Family::Ipv4),
+        ["-A ISTIO_OUTPUT -d 10.96.0.0/16 -j RETURN", "-A ISTIO_OUTPUT -d 10.0.0.0/8 -j ISTIO_REDIRECT"]
+    );
+    assert_eq!(
+        own_rules(&capture, Family::Ipv6),
+        ["-A ISTIO_OUTPUT -d 2001:db8:1::/48 -j RETURN", "-A ISTIO_OUTPUT -d 2001:db8::/32 -j ISTIO_REDIRECT"]
+    );
+}
+
+#[test]
+fn outbound_ports_are_excluded_for_tcp_and_udp_before_everything_else() {
+    let rules = rules(&Capture { exclude_outbound_ports: vec![3306], ..bare() }, Family::Ipv4);
+    let at = rules.iter().position(|rule| rule == "-A OUTPUT -j ISTIO_OUTPUT").expect("the jump");
+    assert_eq!(
+        rules[at + 1..at + 4],
+        [
+            "-A ISTIO_OUTPUT -p tcp --dport 3306 -j RETURN",
+            "-A ISTIO_OUTPUT -p udp --dport 3306 -j RETURN",
+            "-A ISTIO_OUTPUT -o lo -s 127.0.0.6/32 -j RETURN",
+        ]
+    );
+}
+
+#[test]
+fn outbound_ports_include_adds_ports_outside_the_ranges() {
+    let capture = Capture { include_outbound_ports: vec![32000, 31000], ..bare() };
+    assert_eq!(
+        own_rules(&capture, Family::Ipv4),
+        [
+            "-A ISTIO_OUTPUT -p tcp --dport 32000 -j ISTIO_REDIRECT",
+            "-A ISTIO_OUTPUT -p tcp --dport 31000 -j ISTIO_REDIRECT",
+        ]
+    );
+}
+
+#[test]
+fn loopback_outbound_iprange_drops_the_return_of_the_apps_own_loopback() {
+    let capture = Capture { include_outbound_ip_ranges: Some(ranges(&["127.1.2.3/32"])), ..bare() };
+    let rules = rules(&capture, Family::Ipv4);
+    assert!(!rules.iter().any(|rule| rule.contains("-o lo -m owner !")), "{rules:#?}");
+    assert!(rules.contains(&"-A ISTIO_OUTPUT -d 127.1.2.3/32 -j ISTIO_REDIRECT".into()), "{rules:#?}");
+}
+
+#[test]
+fn basic_exclude_nic_returns_first_in_both_directions() {
+    let rules = rules(&Capture { exclude_interfaces: vec!["not-istio-nic".into()], ..bare() }, Family::Ipv4);
+    assert_eq!(rules[5..7], ["-A PREROUTING -i not-istio-nic -j RETURN", "-A OUTPUT -o not-istio-nic -j RETURN"]);
+}
+
+#[test]
+fn interception_mode_none_has_no_rules() {
+    let capture = Capture { mode: InterceptionMode::None, ..bare() };
+    assert_eq!(redirect_rules(&capture, &ProxyIdentity::ISTIO, Family::Ipv4), "");
+}
+
+#[test]
+fn a_mark_stands_in_for_user_and_group() {
+    let text = redirect_rules(&bare(), &ProxyIdentity::Mark(1337), Family::Ipv4);
+    assert!(!text.contains("owner"), "{text}");
+    let marks: Vec<_> = text.lines().filter(|rule| rule.contains("mark")).collect();
+    assert_eq!(
+        marks,
+        [
+            "-A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark --mark 0x539 -j ISTIO_IN_REDIRECT",
+            "-A ISTIO_OUTPUT -o lo -m mark ! --mark 0x539 -j RETURN",
+            "-A ISTIO_OUTPUT -m mark --mark 0x539 -j RETURN",
+        ]
+    );
+}
