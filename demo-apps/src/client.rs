@@ -78,7 +78,6 @@ async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut 
     }
     let connection = connected?;
 
-    let verdict_is_open = dialer.verdict_is_open(connection.session.as_ref());
     let account = connection.account.clone();
     let mut data = None;
     let exchanged = match exchange {
@@ -93,15 +92,15 @@ async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut 
         data: data.map(|data| Body::of(&data)),
         ended: flow.ended,
     });
-    exchanged.map_err(|failure| {
-        let refused = verdict_is_open && flow.received == 0 && matches!(failure.kind, FailureKind::TlsAlert { .. });
-        if refused { Failure { stage: Stage::Tls, ..failure } } else { failure }
-    })
+    exchanged
 }
 
 /// Counts from the beginning of a call, and knows when it has to end.
 pub(crate) struct Clock {
+    /// What is counted from.
     start: Instant,
+    /// When the work began; later than `start` where a load's request had to wait for its turn.
+    begun: Deadline,
     end: Option<Deadline>,
     stopped: OnceLock<Instant>,
 }
@@ -113,7 +112,8 @@ impl Clock {
 
     /// A clock that began to run at `start`, which may lie in the past.
     pub(crate) fn start_at(start: Instant, limit: Option<Duration>) -> Self {
-        Self { start, end: limit.map(|limit| Deadline::now() + limit), stopped: OnceLock::new() }
+        let begun = Deadline::now();
+        Self { start, begun, end: limit.map(|limit| begun + limit), stopped: OnceLock::new() }
     }
 
     /// Microseconds from the beginning until now.
@@ -136,14 +136,14 @@ impl Clock {
         self.micros_at(self.stopped.get().copied().unwrap_or_else(Instant::now))
     }
 
-    /// Runs one stage; it fails with `timeout` when the call's time, or the stage's own `limit`, is over first.
+    /// Runs one stage; it fails with `timeout` when the call's time, or that of connecting, `limit` from its beginning, is over first.
     pub(crate) async fn run<T>(
         &self,
         stage: Stage,
-        limit: Option<Deadline>,
+        limit: Option<Duration>,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let end = match (self.end, limit) {
+        let end = match (self.end, limit.map(|limit| self.begun + limit)) {
             (Some(a), Some(b)) => a.min(b),
             (Some(end), None) | (None, Some(end)) => end,
             (None, None) => return work.await,

@@ -16,6 +16,8 @@ pub mod report;
 pub mod server;
 mod tap;
 mod target;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use target::{Scheme, Target};

@@ -67,6 +67,9 @@ pub(crate) struct Tap<S> {
     account: Account,
     /// What an orderly end of the stream means: FIN of TCP, `close_notify` of TLS.
     orderly_end: Ended,
+    /// Whether the peer may yet refuse our certificate. In TLS 1.3 the client is done with the handshake before the
+    /// server has seen that certificate, and learns the verdict with what it reads first.
+    verdict_is_open: bool,
 }
 
 impl<S: Io> Tap<S> {
@@ -76,13 +79,14 @@ impl<S: Io> Tap<S> {
     }
 
     /// A tap on the plaintext side of a TLS session.
-    pub(crate) fn on_tls(inner: S) -> (Self, Account) {
-        Self::new(inner, Ended::CloseNotify)
+    pub(crate) fn on_tls(inner: S, verdict_is_open: bool) -> (Self, Account) {
+        let (tap, account) = Self::new(inner, Ended::CloseNotify);
+        (Self { verdict_is_open, ..tap }, account)
     }
 
     fn new(inner: S, orderly_end: Ended) -> (Self, Account) {
         let account = Account::default();
-        (Self { inner, account: account.clone(), orderly_end }, account)
+        (Self { inner, account: account.clone(), orderly_end, verdict_is_open: false }, account)
     }
 
     /// Notes an error. Whoever refuses a connection has often said why just before, in an alert that is still unread
@@ -104,6 +108,8 @@ impl<S: Io> Tap<S> {
                 io::ErrorKind::UnexpectedEof => flow.ended = Some(Ended::Fin),
                 _ => {}
             }
+            let refused = self.verdict_is_open && flow.received == 0 && is_alert(error);
+            let stage = if refused { Stage::Tls } else { stage };
             flow.failed.get_or_insert_with(|| (stage, Cause::of_io(error)));
         });
     }

@@ -1,5 +1,6 @@
 //! A client app: one call, or load. See `demo-client --help`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,7 +18,8 @@ Examples:
   demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5
   demo-client load tcp://server:9000 --rate 1000 --requests 5000 --new-connection-per-request
 
-Exit code: 0 the call went through, 1 it failed, 2 wrong use.";
+Exit code: 0 the call went through (load: at least one request did), 1 it failed, 2 wrong use.
+$SSLKEYLOGFILE gets the TLS keys.";
 
 /// Makes one call and prints one line of JSON that says how it went.
 #[derive(Parser)]
@@ -44,11 +46,12 @@ fn main() -> ExitCode {
     };
     match result {
         Ok((ok, line)) => {
-            println!("{line}");
+            // A reader that is gone has missed the line; the exit code still tells.
+            let _ = writeln!(std::io::stdout(), "{line}");
             ExitCode::from(if ok { exit::OK } else { exit::FAILED })
         }
         Err(error) => {
-            eprintln!("demo-client: {error}");
+            let _ = writeln!(std::io::stderr(), "demo-client: {error}");
             ExitCode::from(exit::USAGE)
         }
     }

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match serve(&args) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(error) => {
-            eprintln!("demo-server: {error}");
+            let _ = writeln!(std::io::stderr(), "demo-server: {error}");
             ExitCode::from(match error.downcast_ref() {
                 Some(StartError::Usage(_)) => exit::USAGE,
                 _ => exit::FAILED,
@@ -63,7 +63,7 @@ fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
         };
         // Nobody to tell, or nobody who listens: the ports are bound all the same.
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-            eprintln!("demo-server: cannot tell that it is ready: {error}");
+            let _ = writeln!(std::io::stderr(), "demo-server: cannot tell that it is ready: {error}");
         }
         let log: Log = if args.quiet { None } else { Some(Arc::new(print)) };
         server.run(stop, log).await;

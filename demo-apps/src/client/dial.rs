@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
-use tokio::time::Instant as Deadline;
 use tokio_rustls::TlsConnector;
 
 use super::{Clock, ConnectArgs};
@@ -72,6 +71,11 @@ impl Dialer {
             };
             ClientTls::new(args, name, &alpn)
         });
+        if tls.is_none() && (args.cert.is_some() || args.sni.is_some() || args.alpn.is_some()) {
+            return Err(UsageError(format!(
+                "--cert, --sni and --alpn are for https:// and tls:// alone, not for {target}"
+            )));
+        }
         Ok(Self {
             host: target.host.clone(),
             port: target.port,
@@ -93,8 +97,7 @@ impl Dialer {
         clock: &Clock,
         progress: &mut Progress,
     ) -> Result<Connection, Failure> {
-        let limit = self.connect_timeout.map(|limit| Deadline::now() + limit);
-        let tcp = clock.run(Stage::Connect, limit, connect_any(addresses, &mut progress.remote)).await?;
+        let tcp = clock.run(Stage::Connect, self.connect_timeout, connect_any(addresses, &mut progress.remote)).await?;
         progress.timings.connect_us = Some(clock.micros());
         progress.local = tcp.local_addr().ok();
         // Requests are written whole; waiting for more (Nagle) would only add the peer's delayed ACK to each.
@@ -110,11 +113,12 @@ impl Dialer {
             let result = connector.connect(tls.name(), io).await;
             result.map_err(|error| Cause::of_io(&error).or_not_tls(&wire.read().head).at(Stage::Tls))
         };
-        let stream = clock.run(Stage::Tls, limit, handshake).await?;
+        let stream = clock.run(Stage::Tls, self.connect_timeout, handshake).await?;
         progress.timings.tls_us = Some(clock.micros());
         let session = Session::of(stream.get_ref().1);
         let http2 = self.http2 || session.alpn.as_deref() == Some(b"h2");
-        let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>);
+        let verdict_is_open = tls.was_asked_for_certificate() && session.version == Some(ProtocolVersion::TLSv1_3);
+        let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, verdict_is_open);
         Ok(Connection { io, account, http2, session: Some(session) })
     }
 
@@ -123,17 +127,9 @@ impl Dialer {
         self.tls.as_ref().map(|tls| tls.facts(session))
     }
 
-    /// Whether the server may still refuse the client's certificate. In TLS 1.3 the client is done with the handshake
-    /// before the server has seen that certificate.
-    pub(crate) fn verdict_is_open(&self, session: Option<&Session>) -> bool {
-        let asked = self.tls.as_ref().is_some_and(ClientTls::was_asked_for_certificate);
-        asked && session.is_some_and(|session| session.version == Some(ProtocolVersion::TLSv1_3))
-    }
-
     /// getaddrinfo: what any app in the pod would use, with the pod's `/etc/hosts` and `/etc/resolv.conf`.
     pub(crate) async fn resolve(&self, clock: &Clock) -> Result<Vec<SocketAddr>, Failure> {
-        let limit = self.connect_timeout.map(|limit| Deadline::now() + limit);
-        clock.run(Stage::Resolve, limit, self.lookup()).await
+        clock.run(Stage::Resolve, self.connect_timeout, self.lookup()).await
     }
 
     async fn lookup(&self) -> Result<Vec<SocketAddr>, Failure> {

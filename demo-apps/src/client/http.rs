@@ -1,5 +1,7 @@
 //! One HTTP request, over HTTP/1.1 or HTTP/2.
 
+use std::error::Error as _;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -104,7 +106,8 @@ impl Request {
         answer: &mut Option<HttpFacts>,
     ) -> Result<(), Failure> {
         let account = connection.account.clone();
-        let message = self.message(connection.http2);
+        let http2 = connection.http2;
+        let message = self.message(http2);
         let mut session = clock.run(Stage::Send, None, HttpSession::open(connection)).await?;
         let response = clock.run(Stage::Receive, None, session.send(message)).await?;
         let (head, mut incoming) = response.into_parts();
@@ -118,7 +121,7 @@ impl Request {
         let mut kept = Vec::new();
         let read = async {
             while let Some(frame) = incoming.frame().await {
-                let frame = frame.map_err(|error| failure_of(&error, &account))?;
+                let frame = frame.map_err(|error| failure_of(&error, &account, http2))?;
                 let Some(data) = frame.data_ref() else { continue };
                 facts.body_bytes += data.len() as u64;
                 let room = (Body::LIMIT - kept.len()).min(data.len());
@@ -154,7 +157,7 @@ enum Sender {
 impl HttpSession {
     pub(crate) async fn open(connection: Connection) -> Result<Self, Failure> {
         let Connection { io, account, http2, .. } = connection;
-        let failed = |error: hyper::Error| failure_of(&error, &account);
+        let failed = |error: hyper::Error| failure_of(&error, &account, http2);
         // What ends the driver also ends the request in flight, which reports it.
         let (sender, driver) = if http2 {
             let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.map_err(failed)?;
@@ -178,7 +181,7 @@ impl HttpSession {
                 Err(error) => Err(error),
             },
         };
-        result.map_err(|error| failure_of(&error, &self.account))
+        result.map_err(|error| failure_of(&error, &self.account, matches!(self.sender, Sender::Http2(_))))
     }
 
     /// Closes in order: `close_notify`, FIN.
@@ -192,21 +195,32 @@ impl HttpSession {
 }
 
 /// What the connection saw tells more than hyper's error: that says only that the exchange broke.
-pub(crate) fn failure_of(error: &hyper::Error, account: &Account) -> Failure {
+pub(crate) fn failure_of(error: &hyper::Error, account: &Account, http2: bool) -> Failure {
     let flow = account.read();
+    let text = chain(error);
+    if error.is_parse() || (http2 && !begins_as_http2(&flow.head)) {
+        let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
+        let spoken = if http2 { "HTTP/2" } else { "HTTP/1.1" };
+        return Cause::new(kind, format!("the answer is not {spoken}: {text}")).at(Stage::Http);
+    }
+    // What the server took back in so many words stays so when it closes after that.
+    if let Some(reason) = error.source().and_then(|source| source.downcast_ref()).and_then(h2::Error::reason) {
+        return Cause::new(FailureKind::HttpProtocol { reason: reason.description().into() }, text).at(Stage::Http);
+    }
     if let Some((stage, cause)) = flow.failed {
         return cause.at(stage);
-    }
-    let text = chain(error);
-    if error.is_parse() {
-        let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
-        return Cause::new(kind, format!("the answer is not HTTP: {text}")).at(Stage::Http);
     }
     match flow.ended {
         Some(Ended::Fin | Ended::CloseNotify) => Cause::eof(&text).at(Stage::Receive),
         Some(Ended::Reset) => Cause::new(FailureKind::ConnectionReset, text).at(Stage::Receive),
         None => broken(text),
     }
+}
+
+/// A server of HTTP/2 speaks a SETTINGS frame first: three bytes of length, then type 4. Fewer bytes leave it open.
+fn begins_as_http2(head: &[u8]) -> bool {
+    const SETTINGS: u8 = 4;
+    head.get(3).is_none_or(|kind| *kind == SETTINGS)
 }
 
 fn broken(reason: String) -> Failure {

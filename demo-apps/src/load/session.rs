@@ -144,7 +144,7 @@ async fn http(
     sample.status = Some(response.status().as_u16());
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        frame.map_err(|error| failure_of(&error, account))?;
+        frame.map_err(|error| failure_of(&error, account, http2))?;
     }
     Ok(())
 }

@@ -70,6 +70,13 @@ pub enum Event {
         /// The address it is bound to.
         address: SocketAddr,
     },
+    /// A connection could not be accepted: no file descriptor is left.
+    AcceptFailed {
+        /// The address that is listened on.
+        address: SocketAddr,
+        /// The error of the operating system.
+        message: String,
+    },
     /// A TLS handshake failed.
     TlsFailed {
         /// What is spoken on the port.

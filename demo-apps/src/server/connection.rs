@@ -55,7 +55,7 @@ impl Connection {
         match handshake {
             Ok(stream) => {
                 let facts = facts_of_session(stream.get_ref().1);
-                let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>);
+                let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, false);
                 speak(self.protocol, io, account, self.ends, Some(facts), self.shared).await;
             }
             Err(cause) => self.shared.log(|| Event::TlsFailed {

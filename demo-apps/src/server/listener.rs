@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::Connection;
 use super::{BindAddress, Protocol, ServerArgs, Shared, StartError};
 use crate::UsageError;
+use crate::report::Event;
 use crate::tls::{Identity, ServerTlsSetup};
 
 /// A bound port.
@@ -130,7 +131,7 @@ impl Listener {
                         open.spawn(connection.serve(self.tls.clone()));
                     }
                     Err(error) => {
-                        eprintln!("demo-server: accept on {}: {error}", self.address);
+                        shared.log(|| Event::AcceptFailed { address: self.address, message: error.to_string() });
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
