@@ -125,6 +125,12 @@ impl Display for Difference {
 }
 
 impl Expectation {
+    /// All that an account says, as an expectation of another.
+    pub fn of(account: &Account) -> Self {
+        let legs = account.legs.iter().map(|leg| (leg.leg, ExpectedLeg::of(leg))).collect();
+        Self { legs, outcome: ExpectedOutcome::of(&account.outcome) }
+    }
+
     /// This expectation, with another's fields over it.
     pub fn merged_with(mut self, over: Self) -> Self {
         for (number, leg) in over.legs {
@@ -161,6 +167,17 @@ impl Expectation {
 }
 
 impl ExpectedLeg {
+    fn of(leg: &Leg) -> Self {
+        Self {
+            layers: Some(leg.layers.clone()),
+            interface: leg.interface.clone(),
+            source: leg.source,
+            dials: leg.dials,
+            redirected_to: leg.redirected_to,
+            tls: leg.tls.first().map(ExpectedTls::of),
+        }
+    }
+
     fn merged_with(self, over: Self) -> Self {
         Self {
             layers: over.layers.or(self.layers),
@@ -190,6 +207,13 @@ impl ExpectedLeg {
 }
 
 impl ExpectedTls {
+    fn of(tls: &TlsFacts) -> Self {
+        let TlsFacts { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity } =
+            tls.clone();
+        let alpn_offered = Some(alpn_offered);
+        Self { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity }
+    }
+
     fn merged_with(self, over: Self) -> Self {
         Self {
             version: over.version.or(self.version),
@@ -223,6 +247,19 @@ impl ExpectedTls {
 }
 
 impl ExpectedOutcome {
+    fn of(outcome: &Outcome) -> Self {
+        let Outcome { delivered, at, reason, response_flags, details, status, app_sees } = outcome.clone();
+        Self {
+            delivered: Some(delivered),
+            at,
+            reason,
+            response_flags: Some(response_flags),
+            details: Some(details),
+            status,
+            app_sees: Some(app_sees),
+        }
+    }
+
     fn merged_with(self, over: Self) -> Self {
         Self {
             delivered: over.delivered.or(self.delivered),

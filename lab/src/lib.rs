@@ -1,5 +1,23 @@
 //! sidelab: runs scenarios in namespaces, observes each leg on the wire and judges what was seen.
+//!
+//! The program's commands are in [`commands`]; the main job is [`run::run`]: it resolves a scenario's manifests,
+//! [deploys](deploy) them as a lab, makes the calls, and turns [what was captured](observe_call) into accounts that a
+//! [verdict](verdict) compares with what a person [expects](expect).
 
 pub mod access_log;
+pub mod claims;
+pub mod cli;
+pub mod commands;
+pub mod deploy;
 pub mod expect;
+#[cfg(test)]
+mod fixtures;
+pub mod manifests;
+pub mod observe_call;
+pub mod predict;
+pub mod report;
+pub mod run;
 pub mod scenario;
+pub mod sidecar;
+pub mod tools;
+pub mod verdict;

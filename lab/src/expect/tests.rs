@@ -1,47 +1,7 @@
-use mesh::{
-    account::{AppProtocol, Callee, Caller, SCHEMA},
-    model::Flavor,
-};
 use pretty_assertions::assert_eq;
 
 use super::*;
-
-fn account() -> Account {
-    Account {
-        schema: SCHEMA.into(),
-        mesh: Flavor::Istio,
-        from: Caller { pod: "client.default".into(), ips: vec![], sidecar: true },
-        to: Callee {
-            host: "server".into(),
-            address: "10.96.0.10".parse().unwrap(),
-            port: 8080,
-            protocol: None,
-            pod: None,
-            target_port: None,
-        },
-        app_sends: AppProtocol::Http,
-        legs: vec![Leg {
-            leg: 2,
-            path: "sidecar -> sidecar".into(),
-            layers: vec![LayerKind::Mtls, LayerKind::Http1],
-            tls: vec![TlsFacts { sni: Some("a".into()), ..TlsFacts::default() }],
-            interface: Some("eth0".into()),
-            source: None,
-            dials: None,
-            redirected_to: None,
-        }],
-        steps: vec![],
-        outcome: Outcome {
-            delivered: true,
-            at: None,
-            reason: None,
-            response_flags: "-".into(),
-            details: "via_upstream".into(),
-            status: Some(200),
-            app_sees: "200".into(),
-        },
-    }
-}
+use crate::fixtures::account;
 
 fn expectation(yaml: &str) -> Expectation {
     serde_saphyr::from_str(yaml).unwrap()

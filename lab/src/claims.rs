@@ -1,0 +1,42 @@
+//! The claims that scenarios put to the test (`scenarios/claims.yaml`).
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// A claim.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// What is said.
+    pub claim: String,
+    /// What the textbook has.
+    pub textbook: String,
+    /// What Istio does; `same` where it is no different.
+    pub istio: String,
+}
+
+/// Reads the claims, by number.
+///
+/// # Errors
+/// When the file is missing or is not a map of claims.
+pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
+    let path = root.join("claims.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+    let named: BTreeMap<String, Claim> =
+        serde_saphyr::from_str(&text).with_context(|| format!("{} is not a map of claims", path.display()))?;
+    named
+        .into_iter()
+        .map(|(name, claim)| {
+            let number = name.strip_prefix('C').and_then(|digits| digits.parse().ok());
+            let number = number.with_context(|| format!("{}: {name:?} is no claim's number", path.display()))?;
+            Ok((number, claim))
+        })
+        .collect()
+}
+
+/// The number in `C4`.
+pub fn number(name: &str) -> Option<u16> {
+    name.strip_prefix('C')?.parse().ok()
+}

@@ -1,0 +1,460 @@
+//! The command line, after the habits of kubectl and istioctl.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh::{account::AppProtocol, model::Flavor};
+
+use crate::verdict::DataPlane;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidelab run                                   every scenario, in both meshes
+  sidelab run strict --data-plane both          one scenario, with the real Envoy beside
+  sidelab explain -f app.yaml --from client --to server:8080 --app http
+  sidelab config server -f app.yaml --iptables  the redirects of one pod
+  sidelab up -f app.yaml                        a lab to work in by hand
+  sidelab exec client -- curl http://server:8080/
+  sidelab down
+
+Exit codes: 0 all as expected, 1 a verdict failed, 2 wrong use or bad input, 3 this host can't do it.";
+
+/// A sidecar TLS lab on one Linux box: runs pods with sidecars in network namespaces, opens what goes over each leg, and
+/// says what was expected, predicted and seen.
+#[derive(Debug, Parser)]
+#[command(name = "sidelab", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what this host can do, and how to mend what it can't
+    Doctor(OutputArgs),
+    /// Check manifests as the API server and Istio's webhook would
+    Validate(ValidateArgs),
+    /// Predict one call, leg by leg, and name the policy that decides each step
+    Explain(ExplainArgs),
+    /// Show what the compiler makes for one pod
+    Config(ConfigArgs),
+    /// List the scenarios, with what each shows
+    Scenarios(ScenariosArgs),
+    /// List the claims, and the scenarios that put each to the test
+    Claims(ClaimsArgs),
+    /// Run scenarios and judge them: the main job
+    Run(RunArgs),
+    /// Bring manifests up as a lab that stays, to work in by hand
+    Up(UpArgs),
+    /// Show the pods or services of a lab that is up, or the labs of this host
+    Get(GetArgs),
+    /// Run a command in a pod of a lab that is up
+    Exec(ExecArgs),
+    /// Show the logs of a pod of a lab that is up
+    Logs(LogsArgs),
+    /// Remove a lab that is up, or all
+    Down(DownArgs),
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// `-o`.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Manifests.
+#[derive(Debug, Args)]
+pub struct ManifestArgs {
+    /// A file of manifests, a folder of them, or - for standard input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// A mesh, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MeshChoice {
+    /// As it is commonly told and taught.
+    Textbook,
+    /// What a current Istio generates.
+    Istio,
+    /// One after the other.
+    Both,
+}
+
+impl MeshChoice {
+    /// The meshes.
+    pub fn flavors(self) -> Vec<Flavor> {
+        match self {
+            Self::Textbook => vec![Flavor::Textbook],
+            Self::Istio => vec![Flavor::Istio],
+            Self::Both => vec![Flavor::Textbook, Flavor::Istio],
+        }
+    }
+}
+
+/// One mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OneMesh {
+    /// As it is commonly told and taught.
+    Textbook,
+    /// What a current Istio generates.
+    Istio,
+}
+
+impl From<OneMesh> for Flavor {
+    fn from(mesh: OneMesh) -> Self {
+        match mesh {
+            OneMesh::Textbook => Self::Textbook,
+            OneMesh::Istio => Self::Istio,
+        }
+    }
+}
+
+/// Which sidecars run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DataPlaneChoice {
+    /// `sidecar-proxy`, this project's own.
+    Native,
+    /// The real Envoy.
+    Envoy,
+    /// One after the other.
+    Both,
+    /// `sidecar-proxy` beside the callers, Envoy beside the others.
+    NativeToEnvoy,
+    /// Envoy beside the callers, `sidecar-proxy` beside the others.
+    EnvoyToNative,
+}
+
+impl DataPlaneChoice {
+    /// The data planes.
+    pub fn planes(self) -> Vec<DataPlane> {
+        match self {
+            Self::Native => vec![DataPlane::Native],
+            Self::Envoy => vec![DataPlane::Envoy],
+            Self::Both => vec![DataPlane::Native, DataPlane::Envoy],
+            Self::NativeToEnvoy => vec![DataPlane::NativeToEnvoy],
+            Self::EnvoyToNative => vec![DataPlane::EnvoyToNative],
+        }
+    }
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// What to check.
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json"
+)]
+pub struct ExplainArgs {
+    /// The mesh, from its manifests.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
+    pub files: Vec<PathBuf>,
+    /// The mesh, from the config_dump of two real sidecars
+    #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with = "files", value_delimiter = ',', num_args = 1)]
+    pub config_dump: Vec<PathBuf>,
+    /// The calling pod, POD or POD.NAMESPACE
+    #[arg(long, value_name = "POD")]
+    pub from: String,
+    /// What it dials: a name as the pod resolves it, or an address
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: String,
+    /// What the app sends
+    #[arg(long, default_value = "http", value_parser = app_protocol)]
+    pub app: AppProtocol,
+    /// Use IPv6, where the host has both
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+    /// In which mesh
+    #[arg(long, value_enum, default_value = "istio")]
+    pub mesh: MeshChoice,
+    /// The namespace of --from, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The pod, POD or POD.NAMESPACE
+    pub pod: String,
+    /// The mesh.
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// In which mesh
+    #[arg(long, value_enum, default_value = "istio")]
+    pub mesh: OneMesh,
+    /// The namespace of POD, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// Its listeners
+    #[arg(long, group = "part")]
+    pub listeners: bool,
+    /// Its routes
+    #[arg(long, group = "part")]
+    pub routes: bool,
+    /// Its clusters
+    #[arg(long, group = "part")]
+    pub clusters: bool,
+    /// Its endpoints
+    #[arg(long, group = "part")]
+    pub endpoints: bool,
+    /// Its secrets; keys are redacted
+    #[arg(long, group = "part")]
+    pub secrets: bool,
+    /// Its redirects, as iptables-restore and ip6tables-restore read them
+    #[arg(long, group = "part")]
+    pub iptables: bool,
+    /// The PeerAuthentication modes in force
+    #[arg(long, group = "part")]
+    pub policy: bool,
+    /// With --iptables: one family alone
+    #[arg(long, value_enum, requires = "iptables")]
+    pub family: Option<FamilyChoice>,
+    /// With --iptables: the rules as in a user namespace, by mark in place of uid
+    #[arg(long, requires = "iptables")]
+    pub rootless: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FamilyChoice {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// Where scenarios are.
+#[derive(Debug, Args)]
+pub struct RootArgs {
+    /// The folder of scenarios [default: ./scenarios, else that of the checkout that this program was built in]
+    #[arg(long, value_name = "FOLDER", env = "SIDELAB_SCENARIOS")]
+    pub scenarios: Option<PathBuf>,
+}
+
+/// `scenarios`.
+#[derive(Debug, Args)]
+pub struct ScenariosArgs {
+    /// Only those that put this claim to the test, such as C37
+    #[arg(long)]
+    pub claim: Option<String>,
+    /// Only those that reproduce this failure, such as F7
+    #[arg(long)]
+    pub signature: Option<String>,
+    /// Where they are.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `claims`.
+#[derive(Debug, Args)]
+pub struct ClaimsArgs {
+    /// Where scenarios are.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng"
+)]
+pub struct RunArgs {
+    /// Scenarios by name, their folders, or folders of scenarios; all by default
+    #[arg(value_name = "NAME|DIR")]
+    pub names: Vec<String>,
+    /// In which meshes
+    #[arg(long, value_enum, default_value = "both")]
+    pub mesh: MeshChoice,
+    /// On which data planes
+    #[arg(long, value_enum, default_value = "native")]
+    pub data_plane: DataPlaneChoice,
+    /// Write the whole report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the verdicts to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write what was captured, with the keys that open it, to this folder: one pcapng file for each lab
+    #[arg(long, value_name = "FOLDER")]
+    pub pcap: Option<PathBuf>,
+    /// How many labs run side by side
+    #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Where scenarios are.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down"
+)]
+pub struct UpArgs {
+    /// What to bring up.
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// In which mesh
+    #[arg(long, value_enum, default_value = "istio")]
+    pub mesh: OneMesh,
+    /// On which data plane
+    #[arg(long, value_enum, default_value = "native")]
+    pub data_plane: OneDataPlane,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// One data plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OneDataPlane {
+    /// `sidecar-proxy`, this project's own.
+    Native,
+    /// The real Envoy.
+    Envoy,
+}
+
+impl From<OneDataPlane> for DataPlane {
+    fn from(plane: OneDataPlane) -> Self {
+        match plane {
+            OneDataPlane::Native => Self::Native,
+            OneDataPlane::Envoy => Self::Envoy,
+        }
+    }
+}
+
+/// Which lab.
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// The lab's id [default: the only one that is up]
+    #[arg(long, value_name = "ID")]
+    pub lab: Option<String>,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// What to show
+    #[arg(value_enum, default_value = "pods")]
+    pub what: What,
+    /// Of which lab.
+    #[command(flatten)]
+    pub lab: LabArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `get` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// The lab's pods.
+    #[value(alias = "pod", alias = "po")]
+    Pods,
+    /// The lab's services.
+    #[value(alias = "service", alias = "svc")]
+    Services,
+    /// The labs of this host.
+    #[value(alias = "lab")]
+    Labs,
+}
+
+/// `exec`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec client -- bash\n  sidelab exec server -- tcpdump -ni eth0"
+)]
+pub struct ExecArgs {
+    /// The pod, POD or POD.NAMESPACE
+    pub pod: String,
+    /// The namespace of POD, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// Of which lab.
+    #[command(flatten)]
+    pub lab: LabArgs,
+    /// The command: any program of this host
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The pod, POD or POD.NAMESPACE
+    pub pod: String,
+    /// The namespace of POD, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// The container; `istio-proxy` is the sidecar's access log [default: the first]
+    #[arg(short = 'c', long)]
+    pub container: Option<String>,
+    /// Of which lab.
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+/// `down`.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// The lab's id [default: the only one that is up]
+    #[arg(value_name = "ID", conflicts_with = "all")]
+    pub lab: Option<String>,
+    /// Every lab of this host, also those that a killed process left behind
+    #[arg(long)]
+    pub all: bool,
+}
+
+fn app_protocol(text: &str) -> Result<AppProtocol, String> {
+    match text {
+        "http" => Ok(AppProtocol::Http),
+        "h2" => Ok(AppProtocol::H2),
+        "https" => Ok(AppProtocol::Https),
+        "tcp" => Ok(AppProtocol::Tcp),
+        _ => Err("expected http, h2, https or tcp".into()),
+    }
+}
+
+fn default_jobs() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(cores).unwrap_or(2).clamp(1, 8) * 2
+}

@@ -1,0 +1,82 @@
+//! The commands: each reads what it needs, asks the rest of the program, and prints.
+
+mod config;
+mod doctor;
+mod explain;
+mod inspect;
+mod labs;
+mod listing;
+mod run;
+mod up;
+mod validate;
+
+use std::{io, process::ExitCode};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    cli::{Cli, Command},
+    tools::MissingTool,
+};
+
+/// All as expected.
+const OK: u8 = 0;
+/// A verdict failed.
+const FAILED: u8 = 1;
+/// Wrong use, or bad input.
+const USAGE: u8 = 2;
+/// This host can't do it.
+const HOST: u8 = 3;
+/// Ended by Ctrl-C, as shells have it (128 + SIGINT).
+const INTERRUPTED: u8 = 130;
+
+/// Does what the command line asks, and says how it ended.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Validate(args) => validate::validate(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Config(args) => config::config(&args),
+        Command::Scenarios(args) => listing::scenarios(&args),
+        Command::Claims(args) => listing::claims(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Up(args) => up::up(&args),
+        Command::Get(args) => inspect::get(&args),
+        Command::Exec(args) => inspect::exec(&args),
+        Command::Logs(args) => inspect::logs(&args),
+        Command::Down(args) => up::down(&args),
+    };
+    let code = result.unwrap_or_else(|error| {
+        // A reader that has seen enough (`| head`) is no error.
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return OK;
+        }
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {error:#}");
+        code_of(&error)
+    });
+    ExitCode::from(code)
+}
+
+const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<crate::run::Interrupted>() {
+            return INTERRUPTED;
+        }
+        if let Some(error) = cause.downcast_ref::<netns::Error>() {
+            return if labs::is_wrong_use(error) { USAGE } else { HOST };
+        }
+        if cause.is::<MissingTool>() {
+            return HOST;
+        }
+    }
+    USAGE
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    anstream::println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! `sidelab config`.
+
+use anyhow::{Result, bail};
+use mesh::{
+    compile::{Placement, PodConfig, compile},
+    model::{Family, Mesh},
+    policy::Policy,
+    redirect::{ProxyIdentity, redirect_rules},
+};
+use serde_json::Value;
+
+use super::{OK, print_json};
+use crate::{
+    cli::{ConfigArgs, FamilyChoice, Output},
+    manifests,
+};
+
+pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
+    let mesh = manifests::resolve_files(&args.manifests.files, args.mesh.into())?;
+    let index = manifests::find_pod(&mesh, &args.pod, &args.namespace)?;
+    if args.policy {
+        return policy(args, &mesh, index);
+    }
+    let pod = &mesh.pods[index];
+    let Some(sidecar) = &pod.sidecar else {
+        bail!(
+            "{} has no sidecar, so nothing is compiled for it; inject one with the label `sidecar.istio.io/inject: \
+             \"true\"` on the pod, or `istio-injection: enabled` on its namespace",
+            pod.name
+        );
+    };
+    let identity = if args.rootless { ProxyIdentity::Mark(1337) } else { ProxyIdentity::ISTIO };
+    if args.iptables {
+        let families: &[Family] = match args.family {
+            None => &[Family::Ipv4, Family::Ipv6],
+            Some(FamilyChoice::Ipv4) => &[Family::Ipv4],
+            Some(FamilyChoice::Ipv6) => &[Family::Ipv6],
+        };
+        for family in families {
+            if args.family.is_none() {
+                anstream::println!("# {}", if *family == Family::Ipv4 { "iptables" } else { "ip6tables" });
+            }
+            anstream::print!("{}", redirect_rules(&sidecar.capture, &identity, *family));
+        }
+        return Ok(OK);
+    }
+    let placement =
+        Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), key_log: false, redirect: identity };
+    let config = compile(&mesh, index, &placement);
+    let json = part(args, config.to_json(&[]));
+    match args.output.output {
+        Output::Json => print_json(&json)?,
+        Output::Table => table(args, &config)?,
+    }
+    Ok(OK)
+}
+
+/// The part that was asked for; all of it when none was.
+fn part(args: &ConfigArgs, json: Value) -> Value {
+    let part = [
+        (args.listeners, "listeners"),
+        (args.routes, "routes"),
+        (args.clusters, "clusters"),
+        (args.endpoints, "endpoints"),
+        (args.secrets, "secrets"),
+    ]
+    .into_iter()
+    .find_map(|(asked, name)| asked.then_some(name));
+    match part {
+        None => json,
+        Some(name) => serde_json::json!({ name: json.get(name).cloned().unwrap_or_default() }),
+    }
+}
+
+/// The names of what there is, and why each is there.
+fn table(args: &ConfigArgs, config: &PodConfig) -> Result<()> {
+    let parts = [
+        (args.listeners, "LISTENERS", config.listeners.iter().map(|l| l.name.clone()).collect::<Vec<_>>()),
+        (args.routes, "ROUTES", config.routes.iter().map(|r| r.name.clone()).collect()),
+        (args.clusters, "CLUSTERS", config.clusters.iter().map(|c| c.name.clone()).collect()),
+        (args.endpoints, "ENDPOINTS", config.endpoints.iter().map(|e| e.cluster_name.clone()).collect()),
+        (args.secrets, "SECRETS", config.secret_names.clone()),
+    ];
+    let all = !parts.iter().any(|(asked, ..)| *asked);
+    for (asked, title, names) in parts {
+        if asked || all {
+            anstream::println!("{title}");
+            for name in names {
+                anstream::println!("  {name}");
+            }
+        }
+    }
+    anstream::println!("\n-o json prints them as Envoy reads them.");
+    Ok(())
+}
+
+fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
+    let policy = Policy::of(mesh, index);
+    match args.output.output {
+        Output::Json => print_json(&policy)?,
+        Output::Table => {
+            let text = serde_json::to_value(policy.workload.mode)?;
+            let mode = text.as_str().unwrap_or_default();
+            anstream::println!(
+                "{}: {mode}, by {} ({})",
+                policy.pod,
+                policy.workload.decided_by,
+                policy.workload.source
+            );
+            for (port, decided) in &policy.ports {
+                let text = serde_json::to_value(decided.mode)?;
+                let mode = text.as_str().unwrap_or_default();
+                anstream::println!("  port {port}: {mode}, by {} ({})", decided.decided_by, decided.source);
+            }
+            if !policy.sidecar {
+                anstream::println!("  without a sidecar nobody enforces this");
+            }
+        }
+    }
+    Ok(OK)
+}

@@ -1,0 +1,73 @@
+//! Labs that are up: finding one, and what was noted on it when it was brought up.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    SourceFile,
+    model::{Flavor, Mesh},
+};
+use netns::{Lab, LabState, LabSummary};
+use serde::{Deserialize, Serialize};
+
+use crate::{manifests, verdict::DataPlane};
+
+/// What a lab was brought up from, beside its state file: enough to resolve it again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) mesh: Flavor,
+    pub(super) data_plane: DataPlane,
+    pub(super) files: Vec<NotedFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NotedFile {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+impl Note {
+    pub(super) fn new(mesh: Flavor, data_plane: DataPlane, files: &[SourceFile]) -> Self {
+        let noted = |file: &SourceFile| NotedFile { name: file.name.clone(), text: file.text.clone() };
+        Self { mesh, data_plane, files: files.iter().map(noted).collect() }
+    }
+
+    pub(super) fn write(&self, lab: &Path) -> Result<()> {
+        let path = lab.join("manifests.json");
+        fs::write(&path, serde_json::to_string(self)?).with_context(|| format!("can't write {}", path.display()))
+    }
+
+    pub(super) fn read(lab: &Lab) -> Result<Self> {
+        let path = lab.dir().join("manifests.json");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("lab {} was not brought up by `sidelab up`", lab.id()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    pub(super) fn resolve(self) -> Result<Mesh> {
+        let files = self.files.into_iter().map(|NotedFile { name, text }| SourceFile { name, text });
+        Ok(manifests::resolve(&files.collect::<Vec<_>>(), self.mesh)?.0)
+    }
+}
+
+/// The lab that is meant: the one named, else the only one that is up.
+pub(super) fn meant(id: Option<&str>) -> Result<String> {
+    if let Some(id) = id {
+        return Ok(id.to_owned());
+    }
+    let up: Vec<LabSummary> = netns::labs()?.into_iter().filter(|lab| lab.state == LabState::LeftUp).collect();
+    match &up[..] {
+        [lab] => Ok(lab.id.clone()),
+        [] => bail!("no lab is up; bring one up with `sidelab up -f FILE`"),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|lab| lab.id.as_str()).collect();
+            bail!("several labs are up ({}); name one", ids.join(", "))
+        }
+    }
+}
+
+/// Whether an error is the user's, and not the host's.
+pub(super) fn is_wrong_use(error: &netns::Error) -> bool {
+    use netns::Error as E;
+    matches!(error, E::BadSpec { .. } | E::NoLab { .. } | E::NoPod { .. } | E::ProgramNotFound { .. })
+}

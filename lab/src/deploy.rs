@@ -1,0 +1,325 @@
+//! From a resolved mesh to a lab in which it runs: pods, redirects, sidecars, apps, and a capture of it all.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate};
+use mesh::{
+    ca::{Authority, KeyType, SVID_LIFETIME, Validity},
+    compile::{Placement, PodConfig, compile},
+    model::{Container, Family, Mesh, Pod},
+    redirect::{ProxyIdentity, redirect_rules},
+};
+use netns::{Capture, Lab, LabSpec, PodSpec, Process, Program, Ready, ServiceSpec, Start};
+
+use crate::{
+    access_log,
+    observe_call::Observations,
+    sidecar::{self, Folders, Kind},
+    tools::Tools,
+    verdict::DataPlane,
+};
+
+/// How long an app may take until it is ready.
+const APP_READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a program may take to end when it is told to, before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a pod is about to be given; a [`Tamper`] may change it.
+#[derive(Clone, Debug)]
+pub struct PodPlan {
+    /// `POD.NAMESPACE`.
+    pub pod: String,
+    /// Its sidecar's files.
+    pub config: PodConfig,
+    /// Its IPv4 redirects.
+    pub iptables: String,
+    /// Its IPv6 redirects.
+    pub ip6tables: String,
+}
+
+/// Breaks a plan on purpose, to show that the verdicts would notice.
+pub type Tamper = Arc<dyn Fn(&mut PodPlan) + Send + Sync>;
+
+/// How a mesh is deployed.
+#[derive(Clone)]
+pub struct Options {
+    /// Which sidecars.
+    pub data_plane: DataPlane,
+    /// The pods that call, for data planes that differ by side.
+    pub callers: Vec<usize>,
+    /// Where programs are.
+    pub tools: Tools,
+    /// Whether packets are captured.
+    pub capture: bool,
+    /// Whether the lab outlives this process.
+    pub stays_up: bool,
+    /// A name for people.
+    pub name: String,
+    /// Breaks the plans.
+    pub tamper: Option<Tamper>,
+}
+
+/// A mesh that runs.
+pub struct Deployment {
+    /// The lab.
+    pub lab: Lab,
+    /// Its pods, in the order of [`Mesh::pods`].
+    pub pods: Vec<netns::Pod>,
+    /// How long it took until all was ready.
+    pub ready_after: Duration,
+    sidecars: BTreeMap<String, Process>,
+    apps: Vec<Process>,
+    capture: Option<Capture>,
+}
+
+impl Deployment {
+    /// Brings a mesh up, and returns when every sidecar and every app is ready.
+    ///
+    /// # Errors
+    /// When the host can't do it, a program is missing, or a sidecar refuses its files. Nothing is left behind.
+    pub fn new(mesh: &Mesh, options: &Options) -> Result<Self> {
+        let begun = Instant::now();
+        let lab = Lab::create(LabSpec {
+            name: Some(options.name.clone()),
+            stays_up: options.stays_up,
+            ..LabSpec::default()
+        })?;
+        let plans: Vec<Option<PodPlan>> =
+            mesh.pods.iter().enumerate().map(|(i, pod)| plan(mesh, i, pod, &lab, options)).collect();
+        let specs = mesh.pods.iter().enumerate().zip(&plans).map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref()));
+        let pods = lab.add_pods(specs)?;
+        lab.set_services(&services(mesh))?;
+        let capture = options.capture.then(|| Capture::start(&pods)).transpose()?;
+        let authority = Authority::new(&mesh.config.trust_domain, KeyType::P256)?;
+        let started = thread::scope(|scope| {
+            let starting: Vec<_> = mesh
+                .pods
+                .iter()
+                .enumerate()
+                .zip(&pods)
+                .zip(&plans)
+                .map(|(((i, pod), host), plan)| {
+                    let authority = &authority;
+                    scope.spawn(move || start_pod(i, pod, host, plan.as_ref(), authority, options))
+                })
+                .collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            starting.into_iter().map(join).collect::<Result<Vec<StartedPod>>>()
+        })?;
+        let mut sidecars = BTreeMap::new();
+        let mut apps = Vec::new();
+        for (pod, started) in mesh.pods.iter().zip(started) {
+            if let Some(sidecar) = started.sidecar {
+                sidecars.insert(pod.name.to_string(), sidecar);
+            }
+            apps.extend(started.apps);
+        }
+        Ok(Self { lab, pods, ready_after: begun.elapsed(), sidecars, apps, capture })
+    }
+
+    /// Ends the apps and sidecars, so that all logs are written, and gives what was seen. The capture is written to
+    /// `pcapng`, with the keys that open it, if a path is given.
+    ///
+    /// # Errors
+    /// When a log can't be read, or the capture can't be written.
+    pub fn finish(mut self, pcapng: Option<PathBuf>) -> Result<Observations> {
+        thread::scope(|scope| {
+            for process in self.sidecars.values().chain(&self.apps) {
+                scope.spawn(|| process.terminate(GRACE));
+            }
+        });
+        let mut secrets = String::new();
+        let mut logs = BTreeMap::new();
+        for pod in &self.pods {
+            let folders = Folders::of(pod);
+            if !self.sidecars.contains_key(pod.name()) {
+                continue;
+            }
+            secrets.push_str(&read_if_there(&folders.key_log())?);
+            logs.insert(pod.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
+        }
+        let Some(capture) = self.capture.take() else { return Ok(Observations { logs, ..Observations::default() }) };
+        let captured = capture.stop();
+        let keys = observe::KeyLog::parse(&secrets);
+        if let Some(path) = pcapng {
+            netns::write_pcapng(&path, &captured, &[secrets])
+                .with_context(|| format!("can't write {}", path.display()))?;
+        }
+        let dropped = captured.dropped.iter().sum();
+        let flows = observe::observe(&to_observe(captured), &keys);
+        self.lab.remove()?;
+        Ok(Observations { flows, logs, dropped })
+    }
+
+    /// Leaves the lab up, and gives its id.
+    ///
+    /// # Errors
+    /// When its state can't be written.
+    pub fn leave_up(self) -> Result<String> {
+        let id = self.lab.id().to_owned();
+        self.lab.leave_up()?;
+        Ok(id)
+    }
+}
+
+fn read_if_there(path: &std::path::Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        result => result.with_context(|| format!("can't read {}", path.display())),
+    }
+}
+
+fn to_observe(captured: netns::Captured) -> observe::Capture {
+    observe::Capture {
+        interfaces: captured
+            .interfaces
+            .into_iter()
+            .map(|interface| observe::Interface { host: interface.pod, name: interface.name })
+            .collect(),
+        packets: captured
+            .packets
+            .into_iter()
+            .map(|packet| observe::Packet {
+                interface: packet.interface.0,
+                timestamp_ns: packet.timestamp.as_nanos().try_into().unwrap_or(u64::MAX),
+                data: packet.data,
+            })
+            .collect(),
+        secrets: String::new(),
+    }
+}
+
+/// What a pod's sidecar is given; nothing for a pod without one.
+fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Option<PodPlan> {
+    let sidecar = pod.sidecar.as_ref()?;
+    let name = pod.name.to_string();
+    let folder = lab.dir().join("pods").join(&name);
+    let identity = ProxyIdentity::ISTIO;
+    let placement =
+        Placement { config_dir: folder.join("proxy"), log_dir: folder.join("log"), key_log: true, redirect: identity };
+    let mut plan = PodPlan {
+        pod: name,
+        config: compile(mesh, index, &placement),
+        iptables: redirect_rules(&sidecar.capture, &identity, Family::Ipv4),
+        ip6tables: redirect_rules(&sidecar.capture, &identity, Family::Ipv6),
+    };
+    if let Some(tamper) = &options.tamper {
+        tamper(&mut plan);
+    }
+    Some(plan)
+}
+
+fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>) -> PodSpec {
+    let mut spec = PodSpec::new(pod.name.to_string(), pod.ips.v4, pod.ips.v6);
+    spec.hosts = mesh.hosts_file(index);
+    // Envoy binds the source of its inbound connections to it (istio: pilot/pkg/networking/core/cluster_builder.go).
+    spec.loopback = vec![ipnet::IpNet::V6(ipnet::Ipv6Net::from(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)))];
+    spec.iptables = plan.map(|plan| plan.iptables.clone());
+    spec.ip6tables = plan.map(|plan| plan.ip6tables.clone());
+    spec
+}
+
+/// The services' addresses, for the node to translate.
+fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
+    let mut specs = Vec::new();
+    for service in &mesh.services {
+        for vip in &service.vips {
+            for port in &service.ports {
+                let endpoints = port.endpoints.iter().flat_map(|endpoint| {
+                    let ips = mesh.pods[endpoint.pod].ips.both();
+                    ips.into_iter().filter(|ip| ip.is_ipv4() == vip.is_ipv4()).map(|ip| (ip, endpoint.port))
+                });
+                let unnamed = port.name.is_empty();
+                let suffix = if unnamed { String::new() } else { format!(":{}", port.name) };
+                specs.push(ServiceSpec {
+                    name: format!("{}/{}{suffix}", service.name.namespace, service.name.name),
+                    vip: *vip,
+                    port: port.port,
+                    endpoints: endpoints.collect(),
+                });
+            }
+        }
+    }
+    specs
+}
+
+struct StartedPod {
+    sidecar: Option<Process>,
+    apps: Vec<Process>,
+}
+
+fn start_pod(
+    index: usize,
+    pod: &Pod,
+    host: &netns::Pod,
+    plan: Option<&PodPlan>,
+    authority: &Authority,
+    options: &Options,
+) -> Result<StartedPod> {
+    let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
+        let secrets = secrets(authority, &sidecar.spiffe_id)?;
+        Folders::of(host).write(&plan.config, &secrets)?;
+        let kind = kind_of(options.data_plane, options.callers.contains(&index));
+        sidecar::start(host, kind, &options.tools, &plan.config)
+    });
+    let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
+    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, &options.tools));
+    let apps = apps.collect::<Result<Vec<_>>>().with_context(|| format!("an app of {} did not start", pod.name))?;
+    Ok(StartedPod { sidecar, apps })
+}
+
+fn kind_of(data_plane: DataPlane, calls: bool) -> Kind {
+    match (data_plane, calls) {
+        (DataPlane::Native, _) | (DataPlane::NativeToEnvoy, true) | (DataPlane::EnvoyToNative, false) => Kind::Native,
+        (DataPlane::Envoy, _) | (DataPlane::NativeToEnvoy, false) | (DataPlane::EnvoyToNative, true) => Kind::Envoy,
+    }
+}
+
+/// The secrets that a sidecar gets: its SVID, and the mesh's root.
+fn secrets(authority: &Authority, spiffe_id: &str) -> Result<Vec<Secret>> {
+    let svid = authority.issue_svid(spiffe_id, Validity::from_now(SVID_LIFETIME))?;
+    let certificate = TlsCertificate {
+        certificate_chain: DataSource::InlineString(svid.chain_pem),
+        private_key: DataSource::InlineString(svid.key_pem),
+    };
+    let roots = CertificateValidationContext {
+        trusted_ca: Some(DataSource::InlineString(authority.root_pem())),
+        ..CertificateValidationContext::default()
+    };
+    Ok(vec![
+        Secret { name: "default".into(), tls_certificate: Some(certificate), validation_context: None },
+        Secret { name: "ROOTCA".into(), tls_certificate: None, validation_context: Some(roots) },
+    ])
+}
+
+/// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
+fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, tools: &Tools) -> Result<Process> {
+    let own = container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"));
+    let (file, args, ready) = match (container.command.split_first(), own) {
+        (Some((command, arguments)), _) => (PathBuf::from(command), arguments.to_vec(), Ready::Immediately),
+        (None, Some(program)) => (tools.own(program)?, Vec::new(), Ready::Notify { timeout: APP_READY_WITHIN }),
+        (None, None) => anyhow::bail!(
+            "{}: images are not run: image {:?} of container {} needs a `command` that this host has, or is one of \
+             sidelab/demo-server, sidelab/demo-client",
+            container.source,
+            container.image,
+            container.name
+        ),
+    };
+    let args = args.into_iter().chain(container.args.iter().cloned());
+    let mut program = Program::new(container.name.clone(), file, args);
+    program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));
+    program.env.extend(container.env.iter().map(|(name, value)| (name.into(), value.into())));
+    Ok(host.start(&program, &Start { ready, ..Start::default() })?)
+}

@@ -1,0 +1,292 @@
+//! From what was captured and logged to an account of one call.
+//!
+//! What a leg carried is read from packets. The participants' logs are used for two things only: for what no packet says
+//! (Envoy's flags and details), and to tell which of several connections belongs to a call that left no mark on the wire.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+use demo_apps::{failure::FailureKind, report::ClientReport};
+use mesh::{
+    account::{Account, Callee, Caller, LayerKind, Leg, Outcome, SCHEMA, TlsFacts},
+    model::Mesh,
+};
+use observe::{Flow, Layer, Tls};
+use serde::Serialize;
+
+use crate::{access_log::Line, scenario::Probe};
+
+mod refusal;
+
+/// What a lab left behind when all its calls had been made.
+#[derive(Debug, Default)]
+pub struct Observations {
+    /// Every TCP connection, once for each interface that saw it.
+    pub flows: Vec<Flow>,
+    /// The sidecars' access logs, by pod (`POD.NAMESPACE`).
+    pub logs: BTreeMap<String, Vec<Line>>,
+    /// Packets that the capture lost; what was read may then be incomplete.
+    pub dropped: u64,
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub struct MadeCall {
+    /// Index of the calling pod in [`Mesh::pods`].
+    pub from: usize,
+    /// What the client says of it.
+    pub report: ClientReport,
+    /// The mark that the client put into what it sent.
+    pub marker: String,
+    /// When it began, in nanoseconds since 1970.
+    pub began_ns: u64,
+    /// When the client had ended, in nanoseconds since 1970.
+    pub ended_ns: u64,
+}
+
+/// What an account was read from.
+#[derive(Debug, Serialize)]
+pub struct Evidence {
+    /// The client's own report.
+    pub client: ClientReport,
+    /// The line of the client's sidecar.
+    pub client_sidecar_log: Option<String>,
+    /// The line of the server's sidecar.
+    pub server_sidecar_log: Option<String>,
+    /// The connection of each leg, opened.
+    pub flows: BTreeMap<u8, Flow>,
+    /// What could not be read, in words.
+    pub notes: Vec<String>,
+}
+
+/// The connections and log lines of one call.
+struct Found<'a> {
+    leg1: Option<&'a Flow>,
+    /// As the calling pod's `eth0` saw it.
+    leg2: Option<&'a Flow>,
+    leg3: Option<&'a Flow>,
+    /// The pod that leg 2 reached.
+    server: Option<usize>,
+    client_log: Option<&'a Line>,
+    server_log: Option<&'a Line>,
+}
+
+/// The account of a call, and what it was read from.
+pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations) -> (Account, Evidence) {
+    let found = find(mesh, call, seen);
+    let client = &mesh.pods[call.from];
+    let server = found.server.map(|pod| &mesh.pods[pod]);
+    let dialled = call.report.remote.unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), probe.port));
+    let service = mesh.services.iter().find(|service| service.vips.contains(&dialled.ip()));
+    let account = Account {
+        schema: SCHEMA.into(),
+        mesh: mesh.flavor,
+        from: Caller { pod: client.name.to_string(), ips: client.ips.both().into(), sidecar: client.sidecar.is_some() },
+        to: Callee {
+            host: service.map_or_else(|| probe.host.clone(), |service| service.host.clone()),
+            address: dialled.ip(),
+            port: dialled.port(),
+            protocol: service
+                .and_then(|service| service.ports.iter().find(|port| port.port == dialled.port()))
+                .map(|port| port.protocol),
+            pod: server.map(|pod| pod.name.to_string()),
+            target_port: found.leg3.or(found.leg2).map(|flow| flow.dialled().port()),
+        },
+        app_sends: probe.app,
+        legs: legs(mesh, call, &found),
+        steps: Vec::new(),
+        outcome: outcome(mesh, call, &found),
+    };
+    let mut notes: Vec<String> = Vec::new();
+    if seen.dropped > 0 {
+        notes.push(format!("the capture lost {} packets", seen.dropped));
+    }
+    let flows: BTreeMap<u8, Flow> = [(1, found.leg1), (2, found.leg2), (3, found.leg3)]
+        .into_iter()
+        .filter_map(|(number, flow)| Some((number, flow?.clone())))
+        .collect();
+    for (number, flow) in &flows {
+        notes.extend(flow.content.tls().flat_map(|tls| &tls.unopened).map(|why| format!("leg {number}: {why}")));
+    }
+    let evidence = Evidence {
+        client: call.report.clone(),
+        client_sidecar_log: found.client_log.map(|line| line.raw.clone()),
+        server_sidecar_log: found.server_log.map(|line| line.raw.clone()),
+        flows,
+        notes,
+    };
+    (account, evidence)
+}
+
+/// Finds a call's connections and log lines.
+///
+/// A connection that carries the call's mark is the call's, also one that an earlier call opened. A call that was
+/// refused before its mark was sent is told by the sidecar's line, else by time: calls of a lab are made one by one.
+fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
+    let client = &mesh.pods[call.from];
+    let client_name = client.name.to_string();
+    let at = |pod: &str, interface: &str| {
+        let pod = pod.to_owned();
+        let interface = interface.to_owned();
+        seen.flows.iter().filter(move |flow| flow.interface.host == pod && flow.interface.name == interface)
+    };
+    let in_time = |flow: &Flow| (call.began_ns..=call.ended_ns).contains(&flow.first_ns);
+    let local = call.report.local;
+    let from_app = |flow: &&Flow| Some(flow.initiator) == local && in_time(flow);
+
+    let leg1 = at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some());
+    let client_log = log_line(seen, &client_name, call, local);
+    let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
+    let leg2 = match leg1 {
+        None => at(&client_name, "eth0").find(from_app),
+        Some(_) => pick(at(&client_name, "eth0").filter(from_pod), call, client_log, in_time),
+    };
+    let peer = leg2.map(|flow| flow.initiator);
+    let server = leg2.and_then(|leg2| {
+        mesh.pods.iter().position(|pod| {
+            pod.name != client.name
+                && at(&pod.name.to_string(), "eth0").any(|flow| flow.initiator == leg2.initiator && overlap(flow, leg2))
+        })
+    });
+    let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
+    let server_name = server_pod.map(|pod| pod.name.to_string());
+    let server_log = server_name.as_deref().and_then(|name| log_line(seen, name, call, peer));
+    let leg3 = server_name.as_deref().and_then(|name| {
+        let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
+        pick(to_app, call, server_log, in_time)
+    });
+    Found { leg1, leg2, leg3, server, client_log, server_log }
+}
+
+/// The sidecar's own ports: connections to them are no leg of a call.
+fn is_own_port(port: u16) -> bool {
+    matches!(port, 15000 | 15020 | 15021 | 15090)
+}
+
+/// Of a sidecar's upstream connections, the call's.
+fn pick<'a>(
+    flows: impl Iterator<Item = &'a Flow>,
+    call: &MadeCall,
+    log: Option<&Line>,
+    in_time: impl Fn(&Flow) -> bool,
+) -> Option<&'a Flow> {
+    let flows: Vec<&Flow> = flows.collect();
+    let logged = log.and_then(|line| line.upstream_local_address);
+    let marked = flows.iter().rev().find(|flow| flow.contains(&call.marker) && flow.last_ns >= call.began_ns);
+    marked
+        .or_else(|| flows.iter().rev().find(|flow| logged == Some(flow.initiator) && flow.last_ns >= call.began_ns))
+        .or_else(|| flows.iter().rev().find(|flow| in_time(flow)))
+        .copied()
+}
+
+fn overlap(one: &Flow, other: &Flow) -> bool {
+    one.first_ns <= other.last_ns && other.first_ns <= one.last_ns
+}
+
+/// The line that a sidecar wrote of a call: by the mark in its path, else by the address that the call came from.
+fn log_line<'a>(seen: &'a Observations, pod: &str, call: &MadeCall, peer: Option<SocketAddr>) -> Option<&'a Line> {
+    let lines = seen.logs.get(pod)?;
+    let marked = |line: &&Line| line.path.as_deref().is_some_and(|path| path.contains(&call.marker));
+    let from_peer = |line: &&Line| peer.is_some() && line.downstream_remote_address == peer && line.path.is_none();
+    lines.iter().rev().find(marked).or_else(|| lines.iter().rev().find(from_peer))
+}
+
+fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {
+    let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
+    let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
+    let name = |sidecar: bool| if sidecar { "sidecar" } else { "app" };
+    let mut legs = Vec::new();
+    if let Some(flow) = found.leg1 {
+        legs.push(leg(1, "app -> sidecar".into(), flow));
+    }
+    if let Some(flow) = found.leg2 {
+        legs.push(leg(2, format!("{} -> {}", name(client_sidecar), name(server_sidecar)), flow));
+    }
+    if let Some(flow) = found.leg3 {
+        legs.push(leg(3, "sidecar -> app".into(), flow));
+    }
+    legs
+}
+
+fn leg(number: u8, path: String, flow: &Flow) -> Leg {
+    let silent = flow.sent.bytes == 0 && flow.received.bytes == 0;
+    Leg {
+        leg: number,
+        path,
+        layers: if silent { Vec::new() } else { flow.content.iter().map(layer_kind).collect() },
+        tls: flow.content.tls().map(tls_facts).collect(),
+        interface: Some(flow.interface.name.clone()),
+        source: Some(flow.initiator.ip()),
+        dials: Some(flow.dialled()),
+        redirected_to: flow.redirect.map(|redirect| redirect.redirected_to.port()),
+    }
+}
+
+fn layer_kind(layer: &Layer) -> LayerKind {
+    match layer {
+        Layer::Tls(tls) if tls.mutual => LayerKind::Mtls,
+        Layer::Tls(_) => LayerKind::Tls,
+        Layer::Http1(_) => LayerKind::Http1,
+        Layer::H2(_) => LayerKind::H2,
+        Layer::Tcp(_) => LayerKind::Tcp,
+    }
+}
+
+fn tls_facts(tls: &Tls) -> TlsFacts {
+    let identity = |certificate: &Option<observe::Certificate>| {
+        let certificate = certificate.as_ref()?;
+        certificate.uri_sans.first().or(certificate.dns_sans.first()).cloned()
+    };
+    TlsFacts {
+        version: tls.version.clone(),
+        cipher_suite: tls.cipher_suite.clone(),
+        group: tls.group.clone(),
+        alpn_offered: tls.alpn_offered.clone(),
+        alpn: tls.alpn.clone(),
+        sni: tls.sni.clone(),
+        client_identity: identity(&tls.client_certificate),
+        server_identity: identity(&tls.server_certificate),
+    }
+}
+
+fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
+    let reached_app = found.leg3.or(found.leg2).is_some_and(|flow| flow.contains(&call.marker));
+    let status = call.report.status();
+    let delivered = call.report.ok && reached_app && status.is_none_or(|status| status < 400);
+    let refusal = (!delivered).then(|| refusal::of(mesh, call, found)).flatten();
+    let at = refusal.map(|(at, _)| at);
+    let log = match at {
+        Some(mesh::account::Party::ServerSidecar) => found.server_log.or(found.client_log),
+        _ => found.client_log.or(found.server_log),
+    };
+    let dash = || "-".to_owned();
+    Outcome {
+        delivered,
+        at,
+        reason: refusal.map(|(_, reason)| reason),
+        response_flags: log.and_then(|line| line.response_flags.clone()).unwrap_or_else(dash),
+        details: log.and_then(|line| line.response_code_details.clone()).unwrap_or_else(dash),
+        status,
+        app_sees: app_sees(&call.report),
+    }
+}
+
+/// What the calling app sees, in one word.
+pub fn app_sees(report: &ClientReport) -> String {
+    match (&report.error, report.status()) {
+        (_, Some(status)) => status.to_string(),
+        (None, None) => "echo".into(),
+        (Some(failure), None) => match &failure.kind {
+            FailureKind::TlsAlert { alert } => alert.clone(),
+            kind => kind_name(kind),
+        },
+    }
+}
+
+fn kind_name(kind: &FailureKind) -> String {
+    let json = serde_json::to_value(kind).unwrap_or_default();
+    let name = json.get("problem").or(json.get("kind")).and_then(|name| name.as_str());
+    name.unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,54 @@
+//! From a scenario's probe, or a command line's words, to the prediction of a call.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    account::{Account, AppProtocol},
+    model::Mesh,
+};
+
+use crate::{
+    manifests,
+    scenario::{Family, Probe},
+};
+
+/// Predicts a scenario's call.
+///
+/// # Errors
+/// When the calling pod is not there, or the host does not resolve.
+pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
+    let from = manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?;
+    call(mesh, from, &probe.host, probe.port, Some(probe.family), probe.app)
+}
+
+/// Predicts a call.
+///
+/// # Errors
+/// When the host does not resolve.
+pub fn call(
+    mesh: &Mesh,
+    from: usize,
+    host: &str,
+    port: u16,
+    family: Option<Family>,
+    app: AppProtocol,
+) -> Result<Account> {
+    let _ = (mesh, from, host, port, family, app);
+    bail!("not yet")
+}
+
+/// Splits `HOST:PORT`; an IPv6 address stands in brackets.
+///
+/// # Errors
+/// When there is no port, or it is none.
+pub fn destination(text: &str) -> Result<(String, u16)> {
+    let (host, port) = text.rsplit_once(':').with_context(|| format!("{text:?} is not HOST:PORT"))?;
+    let port =
+        port.parse().ok().filter(|port| *port > 0).with_context(|| format!("{port:?} is not a port (1-65535)"))?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if host.is_empty() || (host.contains(':') && host.parse::<IpAddr>().is_err()) {
+        bail!("{host:?} is neither a name nor an address (an IPv6 address stands in brackets)");
+    }
+    Ok((host.to_owned(), port))
+}

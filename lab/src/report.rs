@@ -1,0 +1,5 @@
+//! What a run found, for people and for machines.
+
+pub mod explain;
+pub mod junit;
+pub mod table;

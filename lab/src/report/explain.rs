@@ -1,0 +1,81 @@
+//! One call, explained for people.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use mesh::account::{Account, TlsFacts};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const STRONG: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// The account as text, with colours; whoever prints it takes them out where they don't belong.
+pub fn render(account: &Account) -> String {
+    let mut text = String::new();
+    let Account { from, to, outcome, .. } = account;
+    let sidecar = |has: bool| if has { "" } else { " (no sidecar)" };
+    let _ = writeln!(
+        text,
+        "{STRONG}{} mesh: {}{} sends {} to {}:{}{STRONG:#} ({})",
+        account.mesh,
+        from.pod,
+        sidecar(from.sidecar),
+        account.app_sends,
+        to.host,
+        to.port,
+        to.address
+    );
+    for leg in &account.legs {
+        let layers: Vec<String> = leg.layers.iter().map(ToString::to_string).collect();
+        let layers = if layers.is_empty() { "nothing".into() } else { layers.join(" > ") };
+        let _ = write!(text, "\n  leg {}  {:<20} {STRONG}{layers}{STRONG:#}", leg.leg, leg.path);
+        if let Some(dials) = leg.dials {
+            let _ = write!(text, "  {FAINT}to {dials}");
+            if let Some(port) = leg.redirected_to {
+                let _ = write!(text, ", redirected to {port}");
+            }
+            let _ = write!(text, "{FAINT:#}");
+        }
+        for tls in &leg.tls {
+            for line in tls_lines(tls) {
+                let _ = write!(text, "\n         {line}");
+            }
+        }
+    }
+    let _ = writeln!(text, "\n");
+    for step in &account.steps {
+        let _ = writeln!(text, "  {:<15} {:<17} {STRONG}{}{STRONG:#}", step.at, step.what, step.choice);
+        let source = step.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
+        let _ = writeln!(text, "  {:<15} {:<17} {FAINT}{}{source}{FAINT:#}", "", "", step.because);
+    }
+    let _ = writeln!(text);
+    if outcome.delivered {
+        let _ = write!(text, "  {GOOD}delivered{GOOD:#}");
+    } else {
+        let at = outcome.at.map_or_else(|| "?".into(), |at| at.to_string());
+        let reason = outcome.reason.and_then(|reason| serde_json::to_value(reason).ok());
+        let reason = reason.as_ref().and_then(|reason| reason.as_str()).unwrap_or("?");
+        let _ = write!(text, "  {BAD}refused{BAD:#} at the {at}: {reason}");
+    }
+    let _ = writeln!(
+        text,
+        "; the app sees {STRONG}{}{STRONG:#}; flags {}, details {}",
+        outcome.app_sees, outcome.response_flags, outcome.details
+    );
+    text
+}
+
+fn tls_lines(tls: &TlsFacts) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !tls.alpn_offered.is_empty() {
+        let chosen = tls.alpn.as_ref().map_or_else(String::new, |alpn| format!(", chosen {alpn}"));
+        lines.push(format!("ALPN {}{chosen}", tls.alpn_offered.join(",")));
+    }
+    for (name, value) in [("SNI", &tls.sni), ("client", &tls.client_identity), ("server", &tls.server_identity)] {
+        if let Some(value) = value {
+            lines.push(format!("{name} {value}"));
+        }
+    }
+    lines
+}

@@ -1,0 +1,119 @@
+//! A run as a table of 80 columns.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use mesh::account::Account;
+
+use crate::verdict::{DataPlane, ProbeReport, RunReport};
+
+#[cfg(test)]
+mod tests;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const STRONG: Style = Style::new().bold();
+
+/// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a blank between them, 80.
+const WIDTHS: [u16; 7] = [1, 21, 8, 8, 13, 8, 15];
+
+/// The run, with colours; whoever prints it takes them out where they don't belong.
+pub fn render(report: &RunReport) -> String {
+    let mut text = String::new();
+    let mut scenario = "";
+    for group in report.probes.chunk_by(|one, other| one.scenario == other.scenario) {
+        let Some(first) = group.first() else { continue };
+        if first.scenario != scenario {
+            scenario = &first.scenario;
+            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {} [{}]", first.title, first.claims.join(" "));
+        }
+        let _ = writeln!(text, "{}\n", rows(group));
+    }
+    text.push_str(&summary(report));
+    text
+}
+
+fn rows(probes: &[ProbeReport]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["", "PROBE", "MESH", "LEG 1", "LEG 2", "LEG 3", "APP SEES"]);
+    for (column, width) in table.column_iter_mut().zip(WIDTHS) {
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + 1)));
+        column.set_padding((0, 1));
+    }
+    let mut text = String::new();
+    for probe in probes {
+        let account = shown(probe);
+        let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
+        let sees = account.map_or("?", |account| &account.outcome.app_sees);
+        let cells = [mark(probe), probe.probe.clone(), probe.mesh.to_string(), leg(1), leg(2), leg(3), sees.to_owned()];
+        table.add_row(cells.map(Cell::new));
+    }
+    let lines = table.to_string();
+    for line in lines.lines() {
+        let _ = writeln!(text, "{}", coloured(line.trim_end()));
+    }
+    for probe in probes.iter().filter(|probe| !probe.verdict.agrees) {
+        for disagreement in &probe.verdict.disagreements {
+            let _ = writeln!(text, "{BAD}✗ {} ({}){BAD:#}", probe.probe, probe.mesh);
+            for line in disagreement.to_string().lines() {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// The account that a row shows: what was seen, of the native data plane first; else what is predicted.
+fn shown(probe: &ProbeReport) -> Option<&Account> {
+    let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
+    seen.map(|seen| &seen.account).or(probe.predicted.as_ref())
+}
+
+fn mark(probe: &ProbeReport) -> String {
+    if probe.verdict.agrees { "✓".into() } else { "✗".into() }
+}
+
+/// Colours a row's mark. Done after the layout, so that no colour counts as width.
+fn coloured(line: &str) -> String {
+    match line.chars().next() {
+        Some('✓') => line.replacen('✓', &format!("{GOOD}✓{GOOD:#}"), 1),
+        Some('✗') => line.replacen('✗', &format!("{BAD}✗{BAD:#}"), 1),
+        _ => line.to_owned(),
+    }
+}
+
+fn layers(account: &Account, number: u8) -> String {
+    let Some(leg) = account.legs.iter().find(|leg| leg.leg == number) else { return "-".into() };
+    if leg.layers.is_empty() {
+        return "nothing".into();
+    }
+    leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn summary(report: &RunReport) -> String {
+    let mut text = String::new();
+    let right = report.probes.iter().filter(|probe| probe.verdict.agrees).count();
+    let all = report.probes.len();
+    let planes: Vec<String> = report.planes().iter().map(ToString::to_string).collect();
+    let judges = format!("expected, predicted, {}", planes.join(", "));
+    let style = if report.agrees { GOOD } else { BAD };
+    let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
+    let claims = report.claims();
+    let covered: Vec<String> = claims
+        .iter()
+        .map(|(claim, meshes)| {
+            let mark = if meshes.values().all(|held| *held) { "✓" } else { "✗" };
+            let partial = if meshes.len() == 2 { "" } else { " (one mesh)" };
+            format!("{claim} {mark}{partial}")
+        })
+        .collect();
+    let _ = writeln!(text, "claims: {}", covered.join(", "));
+    for (plane, seconds) in &report.ready_seconds {
+        let slowest = seconds.iter().copied().fold(0.0, f64::max);
+        let _ = writeln!(text, "{plane}: {} labs, each ready within {slowest:.2} s", seconds.len());
+    }
+    let _ = writeln!(text, "{:.1} s", report.seconds);
+    text
+}

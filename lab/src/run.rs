@@ -1,0 +1,251 @@
+//! The main job: runs scenarios, each in a lab of its own, and judges what was seen.
+//!
+//! A lab is one scenario in one mesh on one data plane, so that its addresses and files are those that `sidelab explain`,
+//! `config` and `up` show for the same manifests. Its calls are made one by one; then the sidecars are ended, so that
+//! every log is written; only then is the capture opened. Labs run side by side.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use demo_apps::report::ClientReport;
+use indicatif::ProgressBar;
+use mesh::{
+    account::{Account, AppProtocol},
+    model::{Flavor, Mesh},
+};
+use netns::Program;
+
+use crate::{
+    deploy::{self, Deployment, Tamper},
+    manifests, observe_call,
+    observe_call::{MadeCall, Observations},
+    predict,
+    scenario::{Family, Probe, Scenario},
+    tools::Tools,
+    verdict::{DataPlane, ProbeReport, RunReport, Seen, Verdict},
+};
+
+/// How long a call may take. A call that hangs is a result.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a run is made.
+#[derive(Clone)]
+pub struct Options {
+    /// On which data planes, one after the other.
+    pub data_planes: Vec<DataPlane>,
+    /// In which meshes.
+    pub meshes: Vec<Flavor>,
+    /// Where programs are.
+    pub tools: Tools,
+    /// A folder for the captures, `SCENARIO-MESH-DATAPLANE.pcapng`.
+    pub captures: Option<PathBuf>,
+    /// How many labs run side by side.
+    pub jobs: usize,
+    /// Breaks the plans, to show that verdicts notice.
+    pub tamper: Option<Tamper>,
+    /// Progress, one step a lab.
+    pub progress: ProgressBar,
+    /// Set when the run is to end early.
+    pub interrupted: &'static AtomicBool,
+}
+
+/// One lab's work.
+struct Unit<'a> {
+    scenario: &'a Scenario,
+    mesh: &'a Mesh,
+    data_plane: DataPlane,
+}
+
+/// What one lab found, for each probe in order.
+struct UnitResult {
+    ready_after: Duration,
+    seen: Vec<Seen>,
+}
+
+/// Runs scenarios.
+///
+/// # Errors
+/// When manifests are wrong, or a lab can't be made. A verdict that fails is not an error.
+pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
+    let started = jiff::Timestamp::now();
+    let begun = Instant::now();
+    if let Some(folder) = &options.captures {
+        fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+    }
+    let mut meshes = Vec::new();
+    for scenario in scenarios {
+        for flavor in &options.meshes {
+            meshes.push((scenario, manifests::resolve_files(&[scenario.manifests()], *flavor)?));
+        }
+    }
+    let units: Vec<Unit<'_>> = meshes
+        .iter()
+        .flat_map(|(scenario, mesh)| {
+            options.data_planes.iter().map(|data_plane| Unit { scenario, mesh, data_plane: *data_plane })
+        })
+        .collect();
+    let results = side_by_side(&units, options)?;
+    let mut probes = Vec::new();
+    let mut ready_seconds: BTreeMap<DataPlane, Vec<f64>> = BTreeMap::new();
+    let planes = options.data_planes.len();
+    for ((scenario, mesh), results) in meshes.iter().zip(chunks(results, planes)) {
+        let mut by_probe: Vec<BTreeMap<DataPlane, Seen>> = scenario.probes.iter().map(|_| BTreeMap::new()).collect();
+        for (data_plane, result) in options.data_planes.iter().zip(results) {
+            ready_seconds.entry(*data_plane).or_default().push(result.ready_after.as_secs_f64());
+            for (seen, of_probe) in result.seen.into_iter().zip(&mut by_probe) {
+                of_probe.insert(*data_plane, seen);
+            }
+        }
+        for (probe, seen) in scenario.probes.iter().zip(by_probe) {
+            probes.push(judge(scenario, probe, mesh, seen)?);
+        }
+    }
+    let mut report = RunReport::new(started, begun.elapsed(), probes);
+    report.ready_seconds = ready_seconds;
+    Ok(report)
+}
+
+fn chunks(results: Vec<UnitResult>, size: usize) -> impl Iterator<Item = Vec<UnitResult>> {
+    let mut results = results.into_iter();
+    std::iter::from_fn(move || Some(results.by_ref().take(size).collect::<Vec<_>>()).filter(|chunk| !chunk.is_empty()))
+}
+
+fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPlane, Seen>) -> Result<ProbeReport> {
+    let expected = probe.expected(mesh.flavor).clone();
+    let predicted: Account = predict::probe(mesh, probe)
+        .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
+    let verdict = Verdict::of(&expected, Some(&predicted), &seen);
+    Ok(ProbeReport {
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        probe: probe.name.clone(),
+        mesh: mesh.flavor,
+        claims: scenario.claims.clone(),
+        signatures: scenario.signatures.clone(),
+        url: probe.url(),
+        family: probe.family,
+        expected,
+        predicted: Some(predicted),
+        seen,
+        verdict,
+    })
+}
+
+/// Runs the units on a few threads, and gives their results in order. The first error ends the run.
+fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<UnitResult>> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let results: Mutex<Vec<Option<Result<UnitResult>>>> = Mutex::new(units.iter().map(|_| None).collect());
+    options.progress.set_length(units.len().try_into().unwrap_or(u64::MAX));
+    thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, units.len().max(1)) {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) && !options.interrupted.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(unit) = units.get(index) else { break };
+                    let result = run_unit(unit, options);
+                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
+                    options.progress.inc(1);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if options.interrupted.load(Ordering::Relaxed) {
+        bail!(Interrupted);
+    }
+    let (done, missing): (Vec<_>, Vec<_>) = results.into_iter().flatten().partition(Result::is_ok);
+    match missing.into_iter().next() {
+        Some(error) => Err(error.err().unwrap_or_else(|| Interrupted.into())),
+        None => done.into_iter().collect(),
+    }
+}
+
+/// The run was ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; nothing was left behind")]
+pub struct Interrupted;
+
+fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
+    let Unit { scenario, mesh, data_plane } = unit;
+    let name = format!("{}-{}-{data_plane}", scenario.name, mesh.flavor);
+    options.progress.set_message(name.clone());
+    let callers = scenario.probes.iter().map(|probe| caller(mesh, probe)).collect::<Result<Vec<_>>>()?;
+    let deployment = Deployment::new(
+        mesh,
+        &deploy::Options {
+            data_plane: *data_plane,
+            callers: callers.clone(),
+            tools: options.tools.clone(),
+            capture: true,
+            stays_up: false,
+            name: name.clone(),
+            tamper: options.tamper.clone(),
+        },
+    )
+    .with_context(|| format!("scenario {name}"))?;
+    let ready_after = deployment.ready_after;
+    let mut calls = Vec::new();
+    for (number, (probe, from)) in scenario.probes.iter().zip(callers).enumerate() {
+        if options.interrupted.load(Ordering::Relaxed) {
+            bail!(Interrupted);
+        }
+        calls.push(make_call(&deployment, probe, from, number, &options.tools)?);
+    }
+    let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
+    let seen: Observations = deployment.finish(capture)?;
+    let accounts = scenario.probes.iter().zip(&calls).map(|(probe, call)| {
+        let (account, evidence) = observe_call::account(mesh, probe, call, &seen);
+        Seen { account, evidence }
+    });
+    Ok(UnitResult { ready_after, seen: accounts.collect() })
+}
+
+fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
+    manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)
+        .with_context(|| format!("probe {:?}: `from`", probe.name))
+}
+
+/// Makes a call with the demo client, from inside the calling pod.
+fn make_call(deployment: &Deployment, probe: &Probe, from: usize, number: usize, tools: &Tools) -> Result<MadeCall> {
+    let marker = format!("probe-{number}-{}", deployment.lab.id());
+    let mut url = probe.url();
+    if probe.app != AppProtocol::Tcp {
+        url = format!("{url}/{marker}");
+    }
+    let family = match probe.family {
+        Family::Ipv4 => "-4",
+        Family::Ipv6 => "-6",
+    };
+    let timeout = CALL_TIMEOUT.as_secs().to_string();
+    let mut args = vec![url.as_str(), "--marker", &marker, family, "--timeout", &timeout];
+    if probe.app == AppProtocol::H2 {
+        args.push("--http2");
+    }
+    let program = Program::new(format!("call-{number}"), tools.own("demo-client")?, args);
+    let pod = &deployment.pods[from];
+    let began_ns = now_ns();
+    let output = pod.run_to_end(&program, CALL_TIMEOUT + Duration::from_secs(5))?;
+    let ended_ns = now_ns();
+    let report: ClientReport = serde_json::from_slice(&output.stdout).with_context(|| {
+        let told = String::from_utf8_lossy(&output.stderr);
+        format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name())
+    })?;
+    Ok(MadeCall { from, report, marker, began_ns, ended_ns })
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,199 @@
+//! Starting a sidecar, native or Envoy, and knowing when it is ready.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use envoy_api::Secret;
+use mesh::compile::PodConfig;
+use netns::{Pod, Process, Program, Ready, Start, User};
+
+use crate::tools::Tools;
+
+/// Istio's uid and gid of a sidecar: the redirect rules let its packets pass.
+pub const PROXY: User = User { uid: 1337, gid: 1337 };
+
+/// How long a sidecar may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Envoy's administration interface, in each pod.
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 15000);
+
+/// Which proxy a sidecar is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `sidecar-proxy`.
+    Native,
+    /// The real Envoy.
+    Envoy,
+}
+
+/// Where a sidecar's files lie, below its pod's folder.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Its configuration.
+    pub config: PathBuf,
+    /// Its access log and key log.
+    pub log: PathBuf,
+}
+
+impl Folders {
+    /// Those of a pod.
+    pub fn of(pod: &Pod) -> Self {
+        Self { config: pod.dir().join("proxy"), log: pod.dir().join("log") }
+    }
+
+    /// The access log.
+    pub fn access_log(&self) -> PathBuf {
+        self.log.join("access.log")
+    }
+
+    /// The key log.
+    pub fn key_log(&self) -> PathBuf {
+        self.log.join("keys.log")
+    }
+
+    /// Writes a sidecar's files, so that only it can read them: there are private keys among them.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn write(&self, config: &PodConfig, secrets: &[Secret]) -> Result<()> {
+        make_folder(&self.config)?;
+        make_folder(&self.log)?;
+        for (name, text) in config.files(secrets) {
+            let path = self.config.join(name);
+            if let Some(folder) = path.parent() {
+                make_folder(folder)?;
+            }
+            fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+            own(&path, 0o600)?;
+        }
+        Ok(())
+    }
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).with_context(|| format!("can't make {}", path.display()))?;
+    own(path, 0o700)
+}
+
+fn own(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .and_then(|()| chown(path, Some(PROXY.uid), Some(PROXY.gid)))
+        .with_context(|| format!("can't give {} to the sidecar", path.display()))
+}
+
+/// Starts a pod's sidecar on the files in its folder, and waits until it has accepted every one of them.
+///
+/// # Errors
+/// When it refuses a file, ends, or is not ready in time: what it printed is quoted.
+pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig) -> Result<Process> {
+    let bootstrap = Folders::of(pod).config.join("bootstrap.json");
+    let bootstrap = bootstrap.display().to_string();
+    let (program, ready) = match kind {
+        Kind::Native => {
+            let args = ["-c", &bootstrap, "--concurrency", "1", "-l", "warn", "--drain-time-s", "0"];
+            let program = Program::new("sidecar-proxy", tools.own("sidecar-proxy")?, args);
+            (program, Ready::Notify { timeout: READY_WITHIN })
+        }
+        Kind::Envoy => {
+            #[rustfmt::skip]
+            let args = [
+                "-c", &bootstrap,
+                "--concurrency", "1",
+                "-l", "warning",
+                // Hot restart is for one Envoy on a host: it uses fixed names in shared memory.
+                "--disable-hot-restart",
+                // Logs are read as soon as Envoy has ended; by default they reach their files after up to 10 s.
+                "--file-flush-interval-msec", "50",
+                "--reject-unknown-dynamic-fields",
+                "--drain-time-s", "0",
+            ];
+            (Program::new("envoy", tools.envoy()?, args), Ready::Immediately)
+        }
+    };
+    let program = Program { user: Some(PROXY), ..program };
+    let process = pod.start(&program, &Start { ready, ..Start::default() })?;
+    if kind == Kind::Envoy {
+        wait_for_envoy(pod, &process, config)?;
+    }
+    Ok(process)
+}
+
+/// Envoy does not say when it is ready, and says `LIVE` with every listener refused: its counters have to be asked.
+fn wait_for_envoy(pod: &Pod, process: &Process, config: &PodConfig) -> Result<()> {
+    let deadline = Instant::now() + READY_WITHIN;
+    let listeners = config.listeners.len() + config.bootstrap.static_resources.listeners.len();
+    loop {
+        if let Some(status) = process.wait(Duration::from_millis(5))? {
+            bail!("envoy in {} ended before it was ready ({status}): {}", pod.name(), stderr_of(process));
+        }
+        let state = pod.enter(|| get("/stats?usedonly&filter=update_|total_listeners|^server.state"))?;
+        if let Ok(stats) = &state {
+            let state = EnvoyState::of(stats);
+            if let Some(refused) = state.refused {
+                bail!("envoy in {} refused a file ({refused}): {}", pod.name(), stderr_of(process));
+            }
+            if state.live && state.active_listeners == listeners {
+                return Ok(());
+            }
+        }
+        if Instant::now() > deadline {
+            let seen = state.unwrap_or_else(|error| error.to_string());
+            bail!("envoy in {} was not ready within {READY_WITHIN:?}:\n{seen}\n{}", pod.name(), stderr_of(process));
+        }
+    }
+}
+
+/// The end of what a process printed to its standard error.
+fn stderr_of(process: &Process) -> String {
+    let text = process.stderr_path().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(8).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// What Envoy's counters say of its configuration.
+struct EnvoyState {
+    /// The counter of a refused file.
+    refused: Option<String>,
+    live: bool,
+    active_listeners: usize,
+}
+
+impl EnvoyState {
+    fn of(stats: &str) -> Self {
+        let counters: Vec<(&str, u64)> = stats
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
+            .collect();
+        let value = |name: &str| counters.iter().find(|(counter, _)| *counter == name).map(|(_, value)| *value);
+        let refused = counters.iter().find(|(name, value)| name.ends_with("update_rejected") && *value > 0);
+        Self {
+            refused: refused.map(|(name, _)| (*name).to_owned()),
+            live: value("server.state") == Some(0),
+            active_listeners: value("listener_manager.total_listeners_active")
+                .and_then(|listeners| listeners.try_into().ok())
+                .unwrap_or(0),
+        }
+    }
+}
+
+/// Asks a pod's administration interface. Call it inside the pod.
+pub(crate) fn get(path: &str) -> io::Result<String> {
+    let mut connection = TcpStream::connect_timeout(&ADMIN, Duration::from_secs(1))?;
+    connection.set_read_timeout(Some(Duration::from_secs(2)))?;
+    write!(connection, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+    let mut response = String::new();
+    connection.read_to_string(&mut response)?;
+    Ok(response)
+}

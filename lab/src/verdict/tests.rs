@@ -1,0 +1,51 @@
+use mesh::account::LayerKind;
+use pretty_assertions::assert_eq;
+
+use super::*;
+use crate::fixtures;
+
+fn expectation() -> Expectation {
+    serde_saphyr::from_str("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}").unwrap()
+}
+
+fn seen(accounts: [(DataPlane, Account); 2]) -> BTreeMap<DataPlane, Seen> {
+    accounts.into_iter().map(|(plane, account)| (plane, fixtures::seen(account))).collect()
+}
+
+#[test]
+fn accounts_that_agree_make_a_good_verdict() {
+    let account = fixtures::account();
+    let seen = seen([(DataPlane::Native, account.clone()), (DataPlane::Envoy, account.clone())]);
+    assert_eq!(Verdict::of(&expectation(), Some(&account), &seen), Verdict { agrees: true, disagreements: vec![] });
+}
+
+#[test]
+fn a_data_plane_that_sends_plaintext_on_leg_2_is_told_from_the_expectation() {
+    let account = fixtures::account();
+    let mut broken = account.clone();
+    broken.legs[0].layers = vec![LayerKind::Http1];
+    let seen = seen([(DataPlane::Native, broken), (DataPlane::Envoy, account.clone())]);
+    let verdict = Verdict::of(&expectation(), Some(&account), &seen);
+    assert!(!verdict.agrees);
+    let told: Vec<String> = verdict.disagreements.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["leg 2 layers: expected [mtls, http/1.1], native [http/1.1]"]);
+}
+
+#[test]
+fn what_nobody_expected_is_held_to_the_prediction() {
+    let account = fixtures::account();
+    let mut other = account.clone();
+    other.outcome.details = "something_else".into();
+    let seen = seen([(DataPlane::Native, account.clone()), (DataPlane::Envoy, other)]);
+    let verdict = Verdict::of(&expectation(), Some(&account), &seen);
+    assert!(!verdict.agrees);
+    assert_eq!(verdict.disagreements[0].account, "envoy");
+    assert_eq!(verdict.disagreements[0].against, "predicted");
+    assert_eq!(verdict.disagreements[0].to_string(), "details: predicted via_upstream, envoy something_else");
+}
+
+#[test]
+fn a_call_that_nobody_saw_is_no_good_verdict() {
+    let verdict = Verdict::of(&expectation(), Some(&fixtures::account()), &BTreeMap::new());
+    assert!(!verdict.agrees);
+}
