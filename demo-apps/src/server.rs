@@ -67,20 +67,22 @@ pub enum StartError {
     },
 }
 
-/// Where the server's log goes; none to keep no log of connections and requests.
-pub type Log = Option<Arc<dyn Fn(&Event) + Send + Sync>>;
+/// Where the server's log goes.
+pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// A server whose ports are bound.
 pub struct Server {
     name: Arc<str>,
     listeners: Vec<Listener>,
+    quiet: bool,
     grace: Duration,
 }
 
 /// What every connection needs.
 struct Shared {
     name: Arc<str>,
-    log: Log,
+    /// None where connections and requests are not logged.
+    log: Option<Log>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -110,7 +112,7 @@ impl Server {
     /// When `args` do not fit together, a file of theirs cannot be read, or a port cannot be bound.
     pub fn bind(args: &ServerArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_all(args)?;
-        Ok(Self { name: args.app_name().into(), listeners, grace: args.grace })
+        Ok(Self { name: args.app_name().into(), listeners, quiet: args.quiet, grace: args.grace })
     }
 
     /// What is spoken where, in the order of [`Protocol`], each in the order given. Port 0 has become a real one.
@@ -121,15 +123,15 @@ impl Server {
     /// Serves until `stop` is done; then lets what is under way finish within the grace period.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log) {
         let (stopper, stopping) = watch::channel(false);
-        let shared = Arc::new(Shared { name: self.name, log, stopping });
+        let shared = Arc::new(Shared { name: self.name, log: (!self.quiet).then(|| Arc::clone(&log)), stopping });
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             let (protocol, address) = (listener.protocol, listener.address);
-            shared.log(|| Event::Listening { protocol, address });
+            log(&Event::Listening { protocol, address });
             accepting.spawn(listener.accept_all(Arc::clone(&shared)));
         }
         stop.await;
-        shared.log(|| Event::Stopping);
+        log(&Event::Stopping);
         let _ = stopper.send(true);
         let finish = async { while accepting.join_next().await.is_some() {} };
         // What is left after that is cut off when the set is dropped.

@@ -7,6 +7,9 @@ use http::Uri;
 
 use crate::UsageError;
 
+#[cfg(test)]
+mod tests;
+
 /// What is spoken to the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {

@@ -50,7 +50,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let log = move |event: &Event| log.lock().unwrap().push(event.clone());
-            server.run(async { drop(stopped.await) }, Some(Arc::new(log))).await;
+            server.run(async { drop(stopped.await) }, Arc::new(log)).await;
         });
         Self { addresses, events, stop: Some(stop), task }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use demo_apps::exit;
 use demo_apps::report::Event;
-use demo_apps::server::{Log, Server, ServerArgs, StartError};
+use demo_apps::server::{Server, ServerArgs, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
@@ -65,8 +65,7 @@ fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
             let _ = writeln!(std::io::stderr(), "demo-server: cannot tell that it is ready: {error}");
         }
-        let log: Log = if args.quiet { None } else { Some(Arc::new(print)) };
-        server.run(stop, log).await;
+        server.run(stop, Arc::new(print)).await;
         Ok(())
     })
 }

@@ -1,1 +1,153 @@
+use pretty_assertions::assert_eq;
 
+use super::*;
+use crate::failure::FailureKind;
+use crate::server::Protocol;
+use crate::testing::{Behaviour, Running, deserted_port, parse, peer_that};
+
+/// Runs a load beside the servers of this test.
+async fn load(line: String) -> LoadReport {
+    let args: LoadArgs = parse(&line).unwrap();
+    let report = tokio::task::spawn_blocking(move || run(&args)).await.unwrap().unwrap();
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<LoadReport>(&json).unwrap(), report);
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_requests_are_made_as_were_asked_for() {
+    let server = Running::start("--http 127.0.0.1:0 --tcp 127.0.0.1:0 --tls 127.0.0.1:0 --self-signed a.test");
+    for (target, spoken) in [
+        ("http://127.0.0.1:PORT/", Protocol::Http),
+        ("http://127.0.0.1:PORT/ --http2", Protocol::Http),
+        ("tcp://127.0.0.1:PORT", Protocol::Tcp),
+        ("tls://127.0.0.1:PORT -k", Protocol::Tls),
+    ] {
+        let target = target.replace("PORT", &server.port(spoken).to_string());
+        let report = load(format!("{target} -n 100 -c 3 --threads 2")).await;
+        assert_eq!((report.requests, report.failures, report.connects), (100, 0, 3), "{target}");
+        let latencies = report.latencies;
+        assert_eq!(latencies.total.as_ref().unwrap().count, 100, "{target}");
+        assert_eq!(latencies.connect.unwrap().count, 3, "{target}");
+        assert_eq!(latencies.tls.is_some(), target.starts_with("tls"), "{target}");
+        assert!(latencies.first_byte.unwrap().max_us <= latencies.total.unwrap().max_us, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_for_each_request_is_made_when_asked_for() {
+    let server = Running::start("--tcp 127.0.0.1:0");
+    let port = server.port(Protocol::Tcp);
+    let report = load(format!("tcp://127.0.0.1:{port} -n 20 --new-connection-per-request")).await;
+    assert_eq!((report.requests, report.connects), (20, 20));
+    assert_eq!(report.latencies.connect.unwrap().count, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_are_counted_both_ways() {
+    let server = Running::start("--tcp 127.0.0.1:0 --tcp-bulk 127.0.0.1:0 --http 127.0.0.1:0");
+    let (echo, bulk) = (server.port(Protocol::Tcp), server.port(Protocol::TcpBulk));
+    let report = load(format!("tcp://127.0.0.1:{echo} -n 3 --upload 500000")).await;
+    assert_eq!((report.bytes_sent, report.bytes_received), (1_500_000, 1_500_000));
+    let report = load(format!("tcp://127.0.0.1:{bulk} -n 3 --upload 10 --download 500000")).await;
+    assert_eq!((report.bytes_sent, report.bytes_received), (3 * (10 + "10 500000\n".len() as u64), 1_500_000));
+    let http = server.port(Protocol::Http);
+    let report = load(format!("http://127.0.0.1:{http} -n 3 --download 500000")).await;
+    assert!((1_500_000..1_502_000).contains(&report.bytes_received), "{report:?}");
+}
+
+/// Five requests are due at once in effect, and the only connection takes 40 ms for each: in an open loop the last one has
+/// waited for all before it, while a closed loop would say that each took 40 ms.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_loop_charges_a_stall_to_every_request_it_held_up() {
+    let server = Running::start("--http 127.0.0.1:0");
+    let url = format!("http://127.0.0.1:{}/slow/40", server.port(Protocol::Http));
+    let open = load(format!("{url} -n 5 --rate 1000")).await;
+    assert_eq!((open.requests, open.not_started), (5, 0));
+    assert!(open.latencies.total.unwrap().max_us >= 5 * 40_000 - 4_000);
+    let closed = load(format!("{url} -n 5")).await;
+    assert!(closed.latencies.total.unwrap().p50_us < 2 * 40_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_open_loop_could_not_begin_in_time_is_said() {
+    let server = Running::start("--http 127.0.0.1:0");
+    let url = format!("http://127.0.0.1:{}/slow/60", server.port(Protocol::Http));
+    let report = load(format!("{url} --duration 0.2 --rate 100")).await;
+    assert!(report.requests <= 4, "{report:?}");
+    assert_eq!(report.requests + report.not_started, 20, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_loop_keeps_its_rate_and_its_warm_up_to_itself() {
+    let server = Running::start("--tcp 127.0.0.1:0");
+    let port = server.port(Protocol::Tcp);
+    let report = load(format!("tcp://127.0.0.1:{port} --rate 500 --duration 0.4 --warm-up 0.2 -c 2")).await;
+    assert_eq!(report.requests + report.not_started, 200);
+    assert_eq!(report.failures, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_counted_by_kind() {
+    let refusing = deserted_port().await;
+    let report = load(format!("http://127.0.0.1:{refusing} -n 4 -c 2")).await;
+    assert_eq!((report.requests, report.failures, report.connects), (0, 4, 0));
+    assert_eq!(report.latencies.total, None);
+    assert_eq!(report.errors.len(), 1);
+    assert_eq!((report.errors[0].count, &report.errors[0].failure.kind), (4, &FailureKind::ConnectionRefused));
+
+    let resetting = peer_that(Behaviour::Resets).await;
+    for scheme in ["http", "tcp"] {
+        let report = load(format!("{scheme}://127.0.0.1:{resetting} -n 3")).await;
+        assert_eq!((report.failures, report.connects), (3, 3));
+        assert_eq!(report.errors[0].failure.kind, FailureKind::ConnectionReset);
+    }
+
+    let silent = peer_that(Behaviour::Hangs).await;
+    let report = load(format!("tcp://127.0.0.1:{silent} -n 1 --timeout 0.05")).await;
+    assert_eq!(report.errors[0].failure.kind, FailureKind::Timeout);
+
+    let report = load("http://name.invalid/ -n 1".to_owned()).await;
+    assert_eq!(report.errors[0].failure.kind, FailureKind::Resolution);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn error_statuses_are_complete_answers_and_counted_apart() {
+    let server = Running::start("--http 127.0.0.1:0");
+    let report = load(format!("http://127.0.0.1:{}/status/503 -n 3", server.port(Protocol::Http))).await;
+    assert_eq!((report.requests, report.failures, report.http_errors), (3, 0, 3));
+}
+
+#[test]
+fn load_without_an_end_or_with_nothing_to_wait_for_is_refused() {
+    for line in ["http://x", "http://x -n 0", "http://x -n 1 --rate 0", "http://x -n 1 -c 0", "http://x -d nan"] {
+        assert!(parse::<LoadArgs>(line).is_err(), "{line}");
+    }
+    for (line, told) in [
+        ("http://127.0.0.1/path -n 1 --download 1", "path"),
+        ("tcp://127.0.0.1:1 -n 1 --upload 0", "--upload 0"),
+        ("tcp://127.0.0.1:1 -n 1 --download 0", "--download 0"),
+        ("tls://127.0.0.1:1 -n 1", "--ca"),
+    ] {
+        let error = run(&parse(line).unwrap()).unwrap_err();
+        assert!(error.to_string().contains(told), "{line}: {error}");
+    }
+}
+
+#[test]
+fn connections_are_dealt_out_to_threads_without_rest() {
+    assert_eq!(shares(7, 3).collect::<Vec<_>>(), [3, 2, 2]);
+    assert_eq!(shares(2, 2).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn the_latency_of_the_report_is_that_of_the_calls() {
+    let mut tally = Tally::default();
+    for total_us in 1..=1000 {
+        tally.record(&Sample { total_us, ..Sample::default() }, None);
+    }
+    let mut both = Tally::default();
+    both.add(&tally);
+    let total = both.latencies().total.unwrap();
+    assert_eq!((total.count, total.min_us, total.p50_us, total.p90_us, total.max_us), (1000, 1, 500, 900, 1000));
+}

@@ -39,9 +39,9 @@ pub struct LoadReport {
     /// Payload received, bytes, above TLS and with HTTP's own headers.
     pub bytes_received: u64,
     /// Payload sent, bytes a second.
-    pub sent_per_second: f64,
+    pub sent_per_second: u64,
     /// Payload received, bytes a second.
-    pub received_per_second: f64,
+    pub received_per_second: u64,
     /// Latencies of the requests that went through.
     pub latencies: Latencies,
     /// Failures by kind, the most frequent first.

@@ -70,7 +70,7 @@ async fn a_server_that_takes_nothing_times_out_while_sending() {
     // Accepted by the kernel, read by nobody: its buffers fill up.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let report = call_with(&format!("tcp://127.0.0.1:{port} --bytes 100000000 --timeout 0.2")).await;
+    let report = call_with(&format!("tcp://127.0.0.1:{port} --bytes 20000000 --timeout 0.2")).await;
     assert_eq!(failure(&report), (Stage::Send, FailureKind::Timeout));
 }
 

@@ -1,0 +1,118 @@
+//! The programs themselves: exit codes, readiness, signals, key log.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use demo_apps::failure::FailureKind;
+use demo_apps::report::{ClientReport, Event, LoadReport};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn client(line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_demo-client")).args(line.split_whitespace()).output().unwrap()
+}
+
+/// A server that said it is ready; killed when dropped.
+struct Served {
+    child: Child,
+    port: u16,
+}
+
+impl Served {
+    fn start(line: &str, folder: &Path) -> Self {
+        let socket = folder.join("notify");
+        let ready = UnixDatagram::bind(&socket).unwrap();
+        ready.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_demo-server"))
+            .args(line.split_whitespace())
+            .env("NOTIFY_SOCKET", &socket)
+            .env("SSLKEYLOGFILE", folder.join("keys"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = [0; 64];
+        let n = ready.recv(&mut told).unwrap();
+        assert_eq!(std::str::from_utf8(&told[..n]).unwrap().trim(), "READY=1");
+        let mut first = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+        let Event::Listening { address, .. } = serde_json::from_str(&first).unwrap() else { panic!("{first}") };
+        Self { child, port: address.port() }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_server_says_when_it_is_ready_serves_and_ends_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Served::start("--http 127.0.0.1:0", folder.path());
+    let output = client(&format!("http://127.0.0.1:{}/", server.port));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "one line: {text}");
+    let report: ClientReport = serde_json::from_str(&text).unwrap();
+    assert_eq!(report.status(), Some(200));
+
+    kill(Pid::from_raw(server.child.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(client(&format!("http://127.0.0.1:{}/", server.port)).status.code(), Some(1));
+}
+
+#[test]
+fn keys_of_tls_go_to_the_key_log_where_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Served::start("--tls 127.0.0.1:0 --self-signed a.test", folder.path());
+    let output = client(&format!("tls://127.0.0.1:{} -k", server.port));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let keys = std::fs::read_to_string(folder.path().join("keys")).unwrap();
+    assert!(keys.contains("CLIENT_TRAFFIC_SECRET_0 ") && keys.contains("SERVER_TRAFFIC_SECRET_0 "), "{keys}");
+}
+
+#[test]
+fn a_failed_call_exits_1_with_a_report() {
+    let output = client("http://name.invalid/");
+    assert_eq!(output.status.code(), Some(1));
+    let report: ClientReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.error.unwrap().kind, FailureKind::Resolution);
+}
+
+#[test]
+fn wrong_use_exits_2_with_a_message_and_no_report() {
+    for line in ["", "nonsense", "https://127.0.0.1/", "http://x --no-such-option", "load http://x", "load"] {
+        let output = client(line);
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+        assert!(output.stdout.is_empty(), "{line}");
+        assert!(!output.stderr.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn load_is_a_command_of_the_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Served::start("--tcp 127.0.0.1:0 --quiet", folder.path());
+    let output = client(&format!("load tcp://127.0.0.1:{} -n 10", server.port));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: LoadReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.requests, 10);
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let server =
+        |line: &str| Command::new(env!("CARGO_BIN_EXE_demo-server")).args(line.split_whitespace()).output().unwrap();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = server(&format!("--http {}", holder.local_addr().unwrap()));
+    assert_eq!(taken.status.code(), Some(1), "{taken:?}");
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("in use"), "{taken:?}");
+    assert_eq!(server("--https 0").status.code(), Some(2));
+    assert_eq!(server("").status.code(), Some(2));
+    assert_eq!(server("--http 99999").status.code(), Some(2));
+}
