@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::{Interface, Layer, Layers};
+use crate::{Exchange, Interface, Layer, Layers};
 
 /// One TCP connection, as seen at one interface.
 ///
@@ -49,6 +49,11 @@ impl Flow {
     /// Whether the opened content holds `marker`: see [`Layer::contains`].
     pub fn contains(&self, marker: &str) -> bool {
         self.content.iter().any(|layer| layer.contains(marker))
+    }
+
+    /// The first request and response in which `marker` stands: see [`Exchange::contains`].
+    pub fn find(&self, marker: &str) -> Option<&Exchange> {
+        self.content.exchanges().iter().find(|exchange| exchange.contains(marker))
     }
 
     /// The innermost layer that could be opened.

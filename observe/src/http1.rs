@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::opaque::{contains, escaped};
+use crate::http::{Exchange, Request, Response};
 use crate::stream::Stream;
 
 mod message;
@@ -23,94 +23,6 @@ pub struct Http1 {
     /// Why the server's bytes could not be read to their end, when they could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_error: Option<String>,
-}
-
-/// A request, and what answered it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Exchange {
-    /// What was asked.
-    pub request: Request,
-    /// The statuses of interim responses (1xx other than 101).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub interim: Vec<u16>,
-    /// What was answered; `None` when nothing was.
-    pub response: Option<Response>,
-}
-
-/// A request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Request {
-    /// `GET`.
-    pub method: String,
-    /// The request target as written: `/path?query`, `host:port` or a whole URL.
-    pub target: String,
-    /// `HTTP/1.1` or `HTTP/1.0`.
-    pub version: String,
-    /// What all messages have.
-    #[serde(flatten)]
-    pub message: Message,
-}
-
-/// A response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Response {
-    /// `200`.
-    pub status: u16,
-    /// `OK`; may be empty.
-    pub reason: String,
-    /// `HTTP/1.1` or `HTTP/1.0`.
-    pub version: String,
-    /// What all messages have.
-    #[serde(flatten)]
-    pub message: Message,
-}
-
-/// What requests and responses have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// The header fields in the order they were sent, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// Bytes of the body, without the framing of chunks.
-    pub body_bytes: u64,
-    /// The first of them, 1 KiB at most. In JSON as text, with what is not printable ASCII escaped as `\x00`.
-    #[serde(serialize_with = "escaped", skip_serializing_if = "Vec::is_empty")]
-    pub body_start: Vec<u8>,
-    /// Whether all of the message was captured.
-    pub complete: bool,
-    /// When the head of the message had been captured, in nanoseconds since the Unix epoch.
-    pub at_ns: u64,
-}
-
-impl Message {
-    /// The value of the first header field called `name`, in any case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    fn contains(&self, marker: &str) -> bool {
-        self.headers.iter().any(|(_, value)| value.contains(marker)) || contains(&self.body_start, marker.as_bytes())
-    }
-}
-
-impl Http1 {
-    /// Whether `marker` stands in a target, a header's value or the kept start of a body.
-    pub fn contains(&self, marker: &str) -> bool {
-        self.exchanges.iter().any(|exchange| exchange.contains(marker))
-    }
-
-    /// The first exchange in which `marker` stands: see [`Exchange::contains`].
-    pub fn find(&self, marker: &str) -> Option<&Exchange> {
-        self.exchanges.iter().find(|exchange| exchange.contains(marker))
-    }
-}
-
-impl Exchange {
-    /// Whether `marker` stands in the target, a header's value or the kept start of a body.
-    pub fn contains(&self, marker: &str) -> bool {
-        self.request.target.contains(marker)
-            || self.request.message.contains(marker)
-            || self.response.as_ref().is_some_and(|response| response.message.contains(marker))
-    }
 }
 
 /// Whether a client that sent `bytes` speaks HTTP/1: they begin with a whole request line.
@@ -155,7 +67,7 @@ pub(crate) fn open(client: &Stream, server: &Stream) -> (Http1, Option<(Stream, 
             response.status == 101 || (method == "CONNECT" && (200..300).contains(&response.status))
         });
         let request = Request { method, target, version, message };
-        http1.exchanges.push(Exchange { request, interim, response });
+        http1.exchanges.push(Exchange { request, interim, response, reset: None });
         if switched {
             return (http1, Some((requests.rest(), responses.rest())));
         }

@@ -3,6 +3,8 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use crate::h2::H2;
+use crate::http::Exchange;
 use crate::http1::Http1;
 use crate::opaque::Opaque;
 use crate::stream::Stream;
@@ -55,12 +57,9 @@ impl Layers {
         })
     }
 
-    /// The HTTP/1.1 layer, if there is one.
-    pub fn http1(&self) -> Option<&Http1> {
-        self.0.iter().find_map(|layer| match layer {
-            Layer::Http1(http1) => Some(http1),
-            _ => None,
-        })
+    /// Requests and responses, of whichever version of HTTP there is.
+    pub fn exchanges(&self) -> &[Exchange] {
+        self.0.iter().map(Layer::exchanges).find(|exchanges| !exchanges.is_empty()).unwrap_or_default()
     }
 
     pub(crate) fn tls_mut(&mut self) -> impl Iterator<Item = &mut Tls> {
@@ -83,7 +82,7 @@ pub enum Layer {
     Http1(Http1),
     /// HTTP/2, recognised by its preface.
     #[serde(rename = "h2")]
-    H2(Opaque),
+    H2(H2),
     /// Bytes that are none of the above, or none at all.
     #[serde(rename = "tcp")]
     Tcp(Opaque),
@@ -101,13 +100,22 @@ impl Layer {
         }
     }
 
+    /// Requests and responses, if the layer is HTTP.
+    pub fn exchanges(&self) -> &[Exchange] {
+        match self {
+            Self::Http1(http1) => &http1.exchanges,
+            Self::H2(h2) => &h2.exchanges,
+            Self::Tls(_) | Self::Tcp(_) => &[],
+        }
+    }
+
     /// Whether `marker` stands in what this layer carries itself: the target, a header or the kept start of a body of HTTP,
     /// or the kept start of opaque bytes. A TLS layer carries nothing of its own.
     pub fn contains(&self, marker: &str) -> bool {
         match self {
             Self::Tls(_) => false,
-            Self::Http1(http1) => http1.contains(marker),
-            Self::H2(opaque) | Self::Tcp(opaque) => opaque.contains(marker.as_bytes()),
+            Self::Http1(_) | Self::H2(_) => self.exchanges().iter().any(|exchange| exchange.contains(marker)),
+            Self::Tcp(opaque) => opaque.contains(marker.as_bytes()),
         }
     }
 }
@@ -127,7 +135,7 @@ pub(crate) fn open(client: Stream, server: Stream, keys: &KeyLog) -> Layers {
             layers.push(Layer::Http1(http1));
             inside = upgraded;
         } else if h2::recognise(&client.bytes) {
-            layers.push(Layer::H2(Opaque::of(&client, &server)));
+            layers.push(Layer::H2(h2::open(&client, &server)));
         } else {
             layers.push(Layer::Tcp(Opaque::of(&client, &server)));
         }

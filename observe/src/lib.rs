@@ -18,6 +18,7 @@
 mod capture;
 mod flow;
 mod h2;
+mod http;
 mod http1;
 mod join;
 mod keylog;
@@ -33,7 +34,9 @@ mod tls;
 
 pub use capture::ReadError;
 pub use flow::{Direction, End, Flow, Gap, Opening, Redirect};
-pub use http1::{Exchange, Http1, Message, Request, Response};
+pub use h2::{GoAway, H2};
+pub use http::{Exchange, Message, Request, Reset, Response};
+pub use http1::Http1;
 pub use keylog::KeyLog;
 pub use layers::{Layer, Layers};
 pub use opaque::{Bytes, Opaque};

@@ -2,13 +2,11 @@
 
 use httparse::Status;
 
-use super::Message;
 use crate::End;
+use crate::http::{Fields, Message};
 use crate::stream::Stream;
 use crate::tls;
 
-/// How much of the start of a body is kept.
-const KEPT: usize = 1024;
 /// More header fields than this are not read.
 const MAX_HEADERS: usize = 128;
 
@@ -18,9 +16,8 @@ pub(super) enum Head {
     Response { status: u16, reason: String, version: String },
 }
 
-type Headers = Vec<(String, String)>;
 /// A parsed head, and how many bytes it took; `None` when there is only a part of it.
-type Parsed = Result<Option<(Head, Headers, usize)>, httparse::Error>;
+type Parsed = Result<Option<(Head, Fields, usize)>, httparse::Error>;
 
 impl Head {
     pub(super) fn parse_request(bytes: &[u8]) -> Parsed {
@@ -56,7 +53,7 @@ fn version(minor: Option<u8>) -> String {
     format!("HTTP/1.{}", minor.unwrap_or_default())
 }
 
-fn headers(fields: &[httparse::Header<'_>]) -> Headers {
+fn headers(fields: &[httparse::Header<'_>]) -> Fields {
     fields
         .iter()
         .map(|field| (field.name.to_ascii_lowercase(), String::from_utf8_lossy(field.value).into_owned()))
@@ -73,11 +70,11 @@ pub(super) enum Body {
 }
 
 impl Body {
-    pub(super) fn of_request(_head: &Head, headers: &Headers) -> Self {
+    pub(super) fn of_request(_head: &Head, headers: &Fields) -> Self {
         Self::framed(headers).unwrap_or(Self::None)
     }
 
-    pub(super) fn of_response(head: &Head, method: &str, headers: &Headers) -> Self {
+    pub(super) fn of_response(head: &Head, method: &str, headers: &Fields) -> Self {
         let Head::Response { status, .. } = head else {
             return Self::None;
         };
@@ -88,7 +85,7 @@ impl Body {
         Self::framed(headers).unwrap_or(Self::UntilClose)
     }
 
-    fn framed(headers: &Headers) -> Option<Self> {
+    fn framed(headers: &Fields) -> Option<Self> {
         let value = |name| headers.iter().rfind(|(key, _)| key == name).map(|(_, value)| value);
         if value("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().trim().ends_with("chunked")) {
             return Some(Self::Chunked);
@@ -119,7 +116,7 @@ impl<'a> Reader<'a> {
     pub(super) fn next(
         &mut self,
         parse: impl Fn(&[u8]) -> Parsed,
-        framing: impl Fn(&Head, &Headers) -> Body,
+        framing: impl Fn(&Head, &Fields) -> Body,
     ) -> Option<(Head, Message)> {
         let rest = &self.stream.bytes[self.at..];
         if self.error.is_some() || rest.is_empty() {
@@ -142,7 +139,7 @@ impl<'a> Reader<'a> {
         let body = framing(&head, &headers);
         self.at += len;
         let at_ns = self.stream.complete_at(self.at);
-        let mut message = Message { headers, body_bytes: 0, body_start: Vec::new(), complete: false, at_ns };
+        let mut message = Message::new(headers, at_ns);
         self.read_body(body, &mut message);
         if !message.complete {
             // What is left of it begins no other message.
@@ -167,9 +164,7 @@ impl<'a> Reader<'a> {
     fn take(&mut self, len: u64, message: &mut Message) -> bool {
         let rest = &self.stream.bytes[self.at..];
         let taken = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
-        let kept = (KEPT - message.body_start.len()).min(taken);
-        message.body_start.extend_from_slice(&rest[..kept]);
-        message.body_bytes += taken as u64;
+        message.push_body(&rest[..taken]);
         self.at += taken;
         taken as u64 == len
     }
@@ -181,7 +176,7 @@ impl<'a> Reader<'a> {
                 Ok(Status::Complete((line, len))) => {
                     self.at += line;
                     if len == 0 {
-                        return self.skip_trailers();
+                        return self.read_trailers(message);
                     }
                     if !self.take(len, message) || !self.skip_line_end() {
                         return false;
@@ -210,17 +205,19 @@ impl<'a> Reader<'a> {
         there
     }
 
-    /// Reads lines up to an empty one.
-    fn skip_trailers(&mut self) -> bool {
-        loop {
-            let rest = &self.stream.bytes[self.at..];
-            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-                self.at = self.stream.bytes.len();
-                return false;
-            };
-            self.at += end + 1;
-            if rest[..end].trim_ascii().is_empty() {
-                return true;
+    /// Reads the fields after the last chunk; whether they were whole.
+    fn read_trailers(&mut self, message: &mut Message) -> bool {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        match httparse::parse_headers(&self.stream.bytes[self.at..], &mut fields) {
+            Ok(Status::Complete((len, fields))) => {
+                message.trailers = headers(fields);
+                self.at += len;
+                true
+            }
+            Ok(Status::Partial) => false,
+            Err(error) => {
+                self.error = Some(format!("the trailer at byte {} does not parse: {error}", self.at));
+                false
             }
         }
     }

@@ -5,20 +5,23 @@ use crate::{Http1, KeyLog, Layer};
 
 fn read(talk: &Talk) -> Http1 {
     let flow = Wire::default().whole(talk).flow(&KeyLog::default());
-    flow.content.http1().unwrap_or_else(|| panic!("{flow:#?}")).clone()
+    match flow.content.first() {
+        Some(Layer::Http1(http1)) => http1.clone(),
+        _ => panic!("{flow:#?}"),
+    }
 }
 
 #[test]
 fn a_probe_is_found_by_path_or_header() {
-    let http1 = read(&http_talk());
+    let flow = Wire::default().whole(&http_talk()).flow(&KeyLog::default());
     for marker in ["marker-1", "p-7", "hello"] {
-        let exchange = http1.find(marker).unwrap_or_else(|| panic!("{marker}"));
+        let exchange = flow.find(marker).unwrap_or_else(|| panic!("{marker}"));
         assert_eq!((exchange.request.method.as_str(), exchange.request.target.as_str()), ("GET", "/marker-1?x=1"));
         let response = exchange.response.as_ref().unwrap();
         assert_eq!((response.status, response.reason.as_str(), response.message.body_bytes), (200, "OK", 5));
         assert!(response.message.complete);
     }
-    assert_eq!(http1.find("p-8"), None);
+    assert_eq!(flow.find("p-8"), None);
 }
 
 #[test]
@@ -46,6 +49,7 @@ fn chunks_are_counted_without_their_framing() {
     ]);
     let message = &http1.exchanges[0].response.as_ref().unwrap().message;
     assert_eq!((message.body_bytes, message.body_start.as_slice(), message.complete), (7, b"abcdefg".as_slice(), true));
+    assert_eq!(message.trailers, [("t".to_owned(), "1".to_owned())]);
 }
 
 #[test]

@@ -64,12 +64,6 @@ fn a_connection_that_carries_nothing_is_empty_tcp() {
 }
 
 #[test]
-fn http2_is_recognised_by_its_preface() {
-    let talk = vec![client_says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")];
-    assert_eq!(Wire::default().whole(&talk).flow(&KeyLog::default()).layers(), ["h2"]);
-}
-
-#[test]
 fn a_server_that_speaks_first_is_opaque_and_its_marker_found() {
     let talk = vec![server_says("220 smtp marker-9\r\n"), client_says("EHLO x\r\n")];
     let flow = Wire::default().whole(&talk).flow(&KeyLog::default());

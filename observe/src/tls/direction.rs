@@ -244,7 +244,17 @@ impl Direction {
 
     /// Whether protected records are left that could not be opened.
     pub(super) fn is_sealed(&self) -> bool {
-        self.traffic.unopened_records + self.sealed_handshake > 0
+        self.sealed() > 0
+    }
+
+    fn sealed(&self) -> u64 {
+        self.traffic.unopened_records + self.sealed_handshake
+    }
+
+    /// Says how many records could not be opened although there are keys, if any.
+    pub(super) fn describe_sealed(&self) -> Option<String> {
+        let (sealed, all, side) = (self.sealed(), self.traffic.records, self.side.name());
+        self.is_sealed().then(|| format!("{sealed} of the {side}'s {all} records do not open with the logged secrets"))
     }
 
     /// Whether TLS 1.3 is spoken.

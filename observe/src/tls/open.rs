@@ -11,7 +11,7 @@ use crate::{End, KeyLog};
 /// Opens a layer of TLS. The second value is what it carries, unless that is sealed or never began.
 pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Option<(Stream, Stream)>) {
     let hellos = Hellos::read(client, server);
-    let (protections, missing) = hellos.protections(keys);
+    let (protections, mut missing) = hellos.protections(keys);
     let version = hellos.server.as_ref().map(|hello| hello.version);
     let client = Direction::read(Side::Client, client, version, protections.0);
     let server = Direction::read(Side::Server, server, version, protections.1);
@@ -26,6 +26,9 @@ pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Opt
         (false, false) => Keys::NotNeeded,
     };
     tls.mutual = tls.client_certificate.is_some() && handshake == Handshake::Complete;
+    if sealed && missing.is_empty() {
+        missing.extend([&client, &server].into_iter().filter_map(Direction::describe_sealed));
+    }
     tls.unopened.extend([client.unread, server.unread].concat());
     if sealed {
         tls.unopened.extend(missing);
@@ -112,9 +115,6 @@ impl Hellos {
             let (client, server) = openers.unzip();
             (Protection::Tls12(client), Protection::Tls12(server))
         };
-        if missing.is_empty() {
-            missing.push("the secrets in the key log do not open all records".to_owned());
-        }
         (protections, missing)
     }
 

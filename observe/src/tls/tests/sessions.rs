@@ -137,7 +137,8 @@ fn keys_of_another_connection_open_nothing() {
     let flow = Wire::default().whole(&talk).flow(&KeyLog::parse(&text));
     assert_eq!(flow.layers(), ["tls"]);
     assert_eq!(outer(&flow).keys, Keys::Missing);
-    assert_eq!(outer(&flow).unopened, ["the secrets in the key log do not open all records"]);
+    let unopened = outer(&flow).unopened.join("; ");
+    assert!(unopened.contains("3 of the client's 5 records do not open with the logged secrets"), "{unopened}");
 }
 
 #[test]
@@ -189,5 +190,5 @@ fn a_damaged_record_is_not_opened_and_nothing_after_it_is_carried() {
     // The goodbye that follows has another number than a reader that skips the record expects.
     assert_eq!((tls.client.unopened_records, tls.server.unopened_records), (2, 0));
     assert_eq!((tls.client.payload_bytes, &tls.handshake), (0, &Handshake::Complete));
-    assert_eq!(tls.unopened, ["the secrets in the key log do not open all records"]);
+    assert_eq!(tls.unopened, ["2 of the client's 5 records do not open with the logged secrets"]);
 }
