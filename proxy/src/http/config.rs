@@ -1,0 +1,169 @@
+//! A connection manager as configured.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use envoy_api::{
+    CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig, ProtoDuration,
+    ServerHeaderTransformation, SetCurrentClientCertDetails,
+};
+use http::{HeaderName, HeaderValue};
+
+use super::route::Routes;
+use crate::{
+    access_log::{AccessLogs, LogFiles},
+    stats::{Counter, Gauge, Scope, ScopedStats, Stats},
+};
+
+/// How long a stream may be silent where nothing is configured.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How long a connection may be without requests where nothing is configured.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// An HTTP connection manager, built once for its filter chain.
+#[derive(Debug)]
+pub struct Hcm {
+    pub(super) codec: CodecType,
+    pub(super) routes: Arc<ArcSwap<Routes>>,
+    pub(super) server_name: HeaderValue,
+    pub(super) server_header: ServerHeaderTransformation,
+    pub(super) use_remote_address: bool,
+    pub(super) client_cert: ForwardClientCertDetails,
+    pub(super) client_cert_details: SetCurrentClientCertDetails,
+    pub(super) generate_request_id: bool,
+    pub(super) preserve_external_request_id: bool,
+    pub(super) normalize_path: bool,
+    pub(super) accept_http_10: bool,
+    pub(super) suppress_envoy_headers: bool,
+    /// The protocols that may be upgraded to, in lower case.
+    pub(super) upgrades: Vec<String>,
+    /// `None`: for ever.
+    pub(super) stream_idle_timeout: Option<Duration>,
+    /// `None`: for ever.
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_requests: Option<u32>,
+    pub(super) http2: Http2ProtocolOptions,
+    pub(super) logs: AccessLogs,
+    pub(super) logged_response_headers: Vec<HeaderName>,
+    pub(super) stats: HcmStats,
+}
+
+/// What a connection manager counts.
+#[derive(Debug)]
+pub(super) struct HcmStats {
+    pub(super) connections: Counter,
+    pub(super) connections_active: Gauge,
+    pub(super) connections_http1: Counter,
+    pub(super) connections_http2: Counter,
+    pub(super) connections_tls: Counter,
+    pub(super) connections_destroyed: Counter,
+    pub(super) protocol_errors: Counter,
+    pub(super) drained: Counter,
+    pub(super) idle_timeouts: Counter,
+    pub(super) requests: Counter,
+    pub(super) requests_http1: Counter,
+    pub(super) requests_http2: Counter,
+    pub(super) requests_active: Gauge,
+    pub(super) completed: Counter,
+    pub(super) resets: Counter,
+    pub(super) no_route: Counter,
+    pub(super) no_cluster: Counter,
+    pub(super) direct_responses: Counter,
+    pub(super) upgrades: Counter,
+    /// By the first digit of the status, from 1.
+    classes: [Counter; 5],
+}
+
+impl Hcm {
+    /// Builds a connection manager. `routes` is the table that follows the file which `rds` names; with `route_config`
+    /// in place there is none.
+    ///
+    /// # Errors
+    /// When an access log, the routes or a value can't be what it is; the text begins with the path of the field.
+    pub fn new(
+        config: &HttpConnectionManager,
+        routes: Option<Arc<ArcSwap<Routes>>>,
+        stats: &Stats,
+        files: &LogFiles,
+    ) -> Result<Self, String> {
+        let routes = match (&config.route_config, routes) {
+            (Some(inline), None) => {
+                Arc::new(ArcSwap::from_pointee(Routes::new(inline).map_err(|e| format!("route_config.{e}"))?))
+            }
+            (None, Some(routes)) => routes,
+            _ => return Err("expected one of rds and route_config".into()),
+        };
+        let [HttpFilterConfig::Router(router)] =
+            config.http_filters.iter().map(|f| &f.typed_config).collect::<Vec<_>>()[..]
+        else {
+            return Err("http_filters: expected the router alone".into());
+        };
+        let server_name = if config.server_name.is_empty() { "envoy" } else { &config.server_name };
+        let logs = AccessLogs::new(&config.access_log, files)?;
+        let http1 = config.http_protocol_options.clone().unwrap_or_default();
+        let common = config.common_http_protocol_options.clone().unwrap_or_default();
+        Ok(Self {
+            codec: config.codec_type,
+            routes,
+            server_name: HeaderValue::from_str(server_name)
+                .map_err(|_| format!("server_name: {server_name:?} can't stand in a header"))?,
+            server_header: config.server_header_transformation.unwrap_or(ServerHeaderTransformation::Overwrite),
+            use_remote_address: config.use_remote_address.unwrap_or(false),
+            client_cert: config.forward_client_cert_details,
+            client_cert_details: config.set_current_client_cert_details.clone().unwrap_or_default(),
+            generate_request_id: config.generate_request_id.unwrap_or(true),
+            preserve_external_request_id: config.preserve_external_request_id,
+            normalize_path: config.normalize_path.unwrap_or(false),
+            accept_http_10: http1.accept_http_10,
+            suppress_envoy_headers: router.suppress_envoy_headers,
+            upgrades: config.upgrade_configs.iter().map(|upgrade| upgrade.upgrade_type.to_ascii_lowercase()).collect(),
+            stream_idle_timeout: timeout(config.stream_idle_timeout, STREAM_IDLE_TIMEOUT),
+            idle_timeout: timeout(common.idle_timeout, IDLE_TIMEOUT),
+            max_requests: common.max_requests_per_connection,
+            http2: config.http2_protocol_options.clone().unwrap_or_default(),
+            logged_response_headers: logs.response_headers(),
+            logs,
+            stats: HcmStats::new(&stats.scope(Scope::Http(config.stat_prefix.clone()))),
+        })
+    }
+}
+
+impl HcmStats {
+    fn new(stats: &ScopedStats) -> Self {
+        Self {
+            connections: stats.counter("downstream_cx_total"),
+            connections_active: stats.gauge("downstream_cx_active"),
+            connections_http1: stats.counter("downstream_cx_http1_total"),
+            connections_http2: stats.counter("downstream_cx_http2_total"),
+            connections_tls: stats.counter("downstream_cx_ssl_total"),
+            connections_destroyed: stats.counter("downstream_cx_destroy"),
+            protocol_errors: stats.counter("downstream_cx_protocol_error"),
+            drained: stats.counter("downstream_cx_drain_close"),
+            idle_timeouts: stats.counter("downstream_cx_idle_timeout"),
+            requests: stats.counter("downstream_rq_total"),
+            requests_http1: stats.counter("downstream_rq_http1_total"),
+            requests_http2: stats.counter("downstream_rq_http2_total"),
+            requests_active: stats.gauge("downstream_rq_active"),
+            completed: stats.counter("downstream_rq_completed"),
+            resets: stats.counter("downstream_rq_rx_reset"),
+            no_route: stats.counter("no_route"),
+            no_cluster: stats.counter("no_cluster"),
+            direct_responses: stats.counter("rq_direct_response"),
+            upgrades: stats.counter("downstream_cx_upgrades_total"),
+            classes: [1, 2, 3, 4, 5].map(|class| stats.counter(&format!("downstream_rq_{class}xx"))),
+        }
+    }
+
+    /// Counts a response.
+    pub(super) fn responded(&self, status: u16) {
+        self.completed.inc();
+        if let Some(class) = self.classes.get(usize::from(status / 100).wrapping_sub(1)) {
+            class.inc();
+        }
+    }
+}
+
+/// A configured timeout, where 0 means for ever.
+pub(super) fn timeout(configured: Option<ProtoDuration>, default: Duration) -> Option<Duration> {
+    Some(configured.map_or(default, |ProtoDuration(duration)| duration)).filter(|duration| !duration.is_zero())
+}

@@ -1,0 +1,163 @@
+//! A downstream connection: hyper's codec around it, and Envoy's answers to what is no HTTP.
+
+use std::{convert::Infallible, pin::pin, sync::Arc};
+
+use http::Request;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    config::Hcm,
+    exchange::Exchange,
+    gate::{Gate, GateState},
+    request,
+    sniff::{self, Version},
+};
+use crate::{drain::Drain, outcome::Outcome, stream::Downstream, stream_info::ConnectionInfo, worker::Worker};
+
+/// The most that a request's head may take, in bytes. Envoy's default.
+const MAX_HEAD: usize = 60 * 1024;
+/// Streams at a time on an HTTP/2 connection where nothing is configured. Envoy's default.
+const MAX_STREAMS: u32 = 1024;
+/// The window of an HTTP/2 stream where nothing is configured, in bytes. Envoy's default.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+/// The window of an HTTP/2 connection where nothing is configured, in bytes. Envoy's default.
+const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+
+/// A downstream connection, as its requests see it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) hcm: Arc<Hcm>,
+    pub(super) worker: Arc<Worker>,
+    pub(super) gate: Arc<GateState>,
+    pub(super) version: Version,
+}
+
+/// Serves the requests of a connection until it ends.
+pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>, worker: Arc<Worker>, drain: Drain) {
+    let stats = &hcm.stats;
+    stats.connections.inc();
+    if info.tls.is_some() {
+        stats.connections_tls.inc();
+    }
+    let _active = stats.connections_active.hold();
+    // An error here is a peer that went away before it said anything.
+    if let Ok((version, stream)) = sniff::version(stream, &info, hcm.codec).await {
+        let id = info.id;
+        let connection =
+            Arc::new(Connection { info, hcm: hcm.clone(), worker: worker.clone(), gate: Arc::default(), version });
+        match version {
+            Version::Http1 => {
+                stats.connections_http1.inc();
+                http1(stream, connection, drain).await;
+            }
+            Version::Http2 => {
+                stats.connections_http2.inc();
+                http2(stream, connection, drain).await;
+            }
+        }
+        worker.http.forget(id);
+    }
+    stats.connections_destroyed.inc();
+}
+
+impl Connection {
+    /// Notes that a response is with hyper as a whole, or dropped.
+    pub(super) fn exchange_ended(&self) {
+        self.gate.response_ended();
+    }
+}
+
+async fn http1<S>(stream: S, connection: Arc<Connection>, drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let hcm = connection.hcm.clone();
+    let service = {
+        let connection = connection.clone();
+        service_fn(move |request: Request<Incoming>| {
+            connection.gate.request_begun();
+            let connection = connection.clone();
+            async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
+        })
+    };
+    let gate = Gate::new(stream, connection.gate.clone(), &hcm);
+    let mut serving = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(gate), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        () = drain.asked() => {
+            hcm.stats.drained.inc();
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = serving => ended,
+                () = drain.forced() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        log_unread(&connection, &error);
+    }
+}
+
+/// Writes the line of a request whose head could not be read.
+fn log_unread(connection: &Arc<Connection>, error: &hyper::Error) {
+    let rejected = connection.gate.rejected();
+    if rejected.is_none() && !(error.is_incomplete_message() && connection.gate.is_between_requests()) {
+        return; // an exchange was under way, and has its own line
+    }
+    let mut exchange = Exchange::begin(connection, "HTTP/1.1");
+    if let Some(rejection) = rejected {
+        connection.hcm.stats.protocol_errors.inc();
+        connection.hcm.stats.responded(rejection.status.as_u16());
+        exchange.stream.response_code = Some(rejection.status.as_u16());
+        exchange.stream.bytes_sent = rejection.body.len() as u64;
+        exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
+    }
+}
+
+async fn http2<S>(stream: S, connection: Arc<Connection>, drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let hcm = connection.hcm.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let connection = connection.clone();
+        async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
+    });
+    let options = &hcm.http2;
+    let mut serving = pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(options.max_concurrent_streams.unwrap_or(MAX_STREAMS))
+            .initial_stream_window_size(options.initial_stream_window_size.unwrap_or(STREAM_WINDOW))
+            .initial_connection_window_size(options.initial_connection_window_size.unwrap_or(CONNECTION_WINDOW))
+            .max_header_list_size(MAX_HEAD as u32)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let _ = tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        () = drain.asked() => {
+            hcm.stats.drained.inc();
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = serving => ended,
+                () = drain.forced() => Ok(()),
+            }
+        }
+    };
+}

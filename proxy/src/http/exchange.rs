@@ -1,0 +1,154 @@
+//! One request, from its head to its log line.
+
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::{
+    body::{Progress, ResponseBody},
+    config::Hcm,
+    connection::Connection,
+    headers,
+};
+use crate::{
+    access_log::{Entry, HttpFacts},
+    outcome::Outcome,
+    stats::Held,
+    stream_info::StreamInfo,
+};
+
+/// A request and what became of it. Its log line is written when this is dropped, which is when hyper is done with the
+/// response, or when the downstream went away.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) stream: StreamInfo,
+    pub(super) http: HttpFacts,
+    /// How far the request's body came.
+    pub(super) progress: Arc<Progress>,
+    connection: Arc<Connection>,
+    /// Whether it is known how it ended. What is dropped before that was left by the downstream.
+    settled: bool,
+    _active: Held,
+}
+
+/// What the proxy answers in place of an upstream.
+#[derive(Debug)]
+pub(super) struct LocalReply {
+    pub(super) status: StatusCode,
+    pub(super) body: Cow<'static, str>,
+    pub(super) outcome: Outcome,
+    /// `RESPONSE_CODE_DETAILS`.
+    pub(super) details: Cow<'static, str>,
+    /// Whether the connection is closed after it.
+    pub(super) close: bool,
+}
+
+impl LocalReply {
+    /// A reply after which the connection goes on.
+    pub(super) fn new(
+        status: StatusCode,
+        body: impl Into<Cow<'static, str>>,
+        outcome: Outcome,
+        details: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, body: body.into(), outcome, details: details.into(), close: false }
+    }
+
+    /// The same, with the connection closed after it.
+    pub(super) fn closing(self) -> Self {
+        Self { close: true, ..self }
+    }
+}
+
+impl Exchange {
+    /// A request whose head was just read, in that protocol.
+    pub(super) fn begin(connection: &Arc<Connection>, protocol: &'static str) -> Box<Self> {
+        let stats = &connection.hcm.stats;
+        stats.requests.inc();
+        if protocol == "HTTP/2" { &stats.requests_http2 } else { &stats.requests_http1 }.inc();
+        Box::new(Self {
+            stream: StreamInfo::begin(connection.info.clone()),
+            http: HttpFacts { protocol: Some(protocol), ..HttpFacts::default() },
+            progress: Arc::default(),
+            settled: false,
+            _active: stats.requests_active.hold(),
+            connection: connection.clone(),
+        })
+    }
+
+    pub(super) fn hcm(&self) -> &Hcm {
+        &self.connection.hcm
+    }
+
+    /// Notes how it ended.
+    pub(super) fn settle(&mut self, outcome: Outcome, details: impl Into<Cow<'static, str>>) {
+        self.stream.outcome = outcome;
+        self.stream.details = Some(details.into());
+        self.settled = true;
+    }
+
+    /// Notes that it ended as was noted before.
+    pub(super) fn settle_as_it_is(&mut self) {
+        self.settled = true;
+    }
+
+    /// Answers it.
+    pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
+        let LocalReply { status, body, outcome, details, close } = reply;
+        self.settle(outcome, details);
+        let mut headers = HeaderMap::new();
+        if !body.is_empty() {
+            headers.insert(header::CONTENT_LENGTH, body.len().into());
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        let is_head = self.http.request.as_ref().is_some_and(|request| request.method == http::Method::HEAD);
+        if !is_head {
+            self.stream.bytes_sent = body.len() as u64;
+        }
+        let is_http2 = self.http.protocol == Some("HTTP/2");
+        let mut response =
+            self.respond(status, headers, |exchange| ResponseBody::local(Bytes::from(body.into_owned()), exchange));
+        if close && !is_http2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Makes the response of a status, headers (which get what every response gets) and a body.
+    pub(super) fn respond(
+        mut self: Box<Self>,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: impl FnOnce(Box<Self>) -> ResponseBody,
+    ) -> Response<ResponseBody> {
+        headers::finish_response(&mut headers, self.hcm(), self.http.protocol);
+        self.stream.response_code = Some(status.as_u16());
+        self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());
+        self.http.response = self
+            .hcm()
+            .logged_response_headers
+            .iter()
+            .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())))
+            .collect();
+        self.hcm().stats.responded(status.as_u16());
+        let mut response = Response::new(body(self));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect");
+            self.hcm().stats.resets.inc();
+        }
+        self.stream.bytes_received = self.progress.bytes();
+        self.http.request_duration = self.progress.finished_after(self.stream.started);
+        self.stream.end();
+        self.hcm().logs.log(&Entry { stream: &self.stream, http: Some(&self.http) });
+        self.connection.exchange_ended();
+    }
+}

@@ -1,0 +1,172 @@
+//! What Envoy does to the headers of requests and responses on their way through.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use envoy_api::{ForwardClientCertDetails, ServerHeaderTransformation};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONNECTION, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
+};
+
+use super::config::Hcm;
+use crate::stream_info::{ConnectionInfo, TlsInfo};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
+
+/// What only an internal caller may ask for. Without `internal_address_config`, as of Envoy 1.40 no caller is internal.
+const INTERNAL_ONLY: [HeaderName; 10] = [
+    HeaderName::from_static("x-envoy-internal"),
+    HeaderName::from_static("x-envoy-retry-on"),
+    HeaderName::from_static("x-envoy-retry-grpc-on"),
+    HeaderName::from_static("x-envoy-max-retries"),
+    HeaderName::from_static("x-envoy-upstream-alt-stat-name"),
+    HeaderName::from_static("x-envoy-upstream-rq-timeout-ms"),
+    HeaderName::from_static("x-envoy-upstream-rq-per-try-timeout-ms"),
+    HeaderName::from_static("x-envoy-upstream-rq-timeout-alt-response"),
+    HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
+    HeaderName::from_static("x-envoy-force-trace"),
+];
+
+/// What an edge proxy (one that uses the peer's address as the client's) takes no one's word for.
+const EDGE_ONLY: [HeaderName; 5] = [
+    HeaderName::from_static("x-envoy-decorator-operation"),
+    HeaderName::from_static("x-envoy-downstream-service-cluster"),
+    HeaderName::from_static("x-envoy-downstream-service-node"),
+    HeaderName::from_static("x-envoy-original-path"),
+    HeaderName::from_static("x-envoy-ip-tags"),
+];
+
+/// Prepares a request's headers for routing and for the upstream. Returns the client, where `x-forwarded-for` names
+/// another than the peer.
+pub(super) fn prepare_request(
+    headers: &mut HeaderMap,
+    hcm: &Hcm,
+    connection: &ConnectionInfo,
+    keep_upgrade: bool,
+) -> Option<SocketAddr> {
+    remove_hop_by_hop(headers, keep_upgrade);
+    if headers.get(TE).is_some_and(|te| te != "trailers") {
+        headers.remove(TE);
+    }
+    for name in INTERNAL_ONLY {
+        headers.remove(name);
+    }
+    let client = forwarded_for(headers, hcm, connection);
+    forwarded_proto(headers, hcm, connection);
+    if hcm.use_remote_address {
+        for name in EDGE_ONLY {
+            headers.remove(name);
+        }
+        headers.insert(EXTERNAL_ADDRESS, text(&connection.remote.0.ip().to_string()));
+    }
+    let from_outside = hcm.use_remote_address && !hcm.preserve_external_request_id;
+    if hcm.generate_request_id && (from_outside || !headers.contains_key(X_REQUEST_ID)) {
+        headers.insert(X_REQUEST_ID, text(&uuid::Uuid::new_v4().to_string()));
+    }
+    client_cert(headers, hcm, connection.tls.as_ref());
+    client
+}
+
+/// What every response gets or loses before it goes downstream.
+pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm, protocol: Option<&str>) {
+    match hcm.server_header {
+        ServerHeaderTransformation::Overwrite => {
+            headers.insert(SERVER, hcm.server_name.clone());
+        }
+        ServerHeaderTransformation::AppendIfAbsent => {
+            headers.entry(SERVER).or_insert_with(|| hcm.server_name.clone());
+        }
+        ServerHeaderTransformation::PassThrough => {}
+    }
+    if protocol == Some("HTTP/1.0") && !headers.contains_key(CONNECTION) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Removes what is between two neighbours only.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap, keep_upgrade: bool) {
+    if !keep_upgrade {
+        headers.remove(CONNECTION);
+        headers.remove(UPGRADE);
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(TRANSFER_ENCODING);
+}
+
+fn forwarded_for(headers: &mut HeaderMap, hcm: &Hcm, connection: &ConnectionInfo) -> Option<SocketAddr> {
+    let before: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let before = before.join(",");
+    if hcm.use_remote_address {
+        let peer = connection.remote.0.ip();
+        let all = if before.is_empty() { peer.to_string() } else { format!("{before},{peer}") };
+        headers.insert(X_FORWARDED_FOR, text(&all));
+        return None;
+    }
+    let last = before.rsplit(',').next().unwrap_or_default().trim();
+    last.parse().ok().map(|ip| SocketAddr::new(ip, 0))
+}
+
+fn forwarded_proto(headers: &mut HeaderMap, hcm: &Hcm, connection: &ConnectionInfo) {
+    if hcm.use_remote_address || !headers.contains_key(X_FORWARDED_PROTO) {
+        let scheme = if connection.tls.is_some() { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
+}
+
+/// `x-forwarded-client-cert`, in Envoy's format.
+fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
+    use ForwardClientCertDetails as Forward;
+    let peer = tls.and_then(|tls| Some((tls, tls.peer.as_ref()?)));
+    let (Some((tls, peer)), Forward::AppendForward | Forward::SanitizeSet) = (peer, hcm.client_cert) else {
+        let keep = match hcm.client_cert {
+            Forward::AlwaysForwardOnly => true,
+            Forward::ForwardOnly => peer.is_some(),
+            Forward::Sanitize | Forward::AppendForward | Forward::SanitizeSet => false,
+        };
+        if !keep {
+            headers.remove(X_FORWARDED_CLIENT_CERT);
+        }
+        return;
+    };
+    let mut element = String::new();
+    for (i, san) in tls.local_uri_sans.iter().enumerate() {
+        let _ = write!(element, "{}By={san}", if i == 0 { "" } else { ";" });
+    }
+    let _ = write!(element, "{}Hash={}", if element.is_empty() { "" } else { ";" }, peer.sha256);
+    let wanted = &hcm.client_cert_details;
+    if wanted.subject == Some(true) {
+        let _ = write!(element, ";Subject=\"{}\"", peer.subject);
+    }
+    if wanted.uri {
+        // The key stands there without a value when the certificate has no URI SAN.
+        let uris = if peer.uri_sans.is_empty() { &[String::new()][..] } else { &peer.uri_sans };
+        for uri in uris {
+            let _ = write!(element, ";URI={uri}");
+        }
+    }
+    if wanted.dns {
+        for dns in &peer.dns_sans {
+            let _ = write!(element, ";DNS={dns}");
+        }
+    }
+    if hcm.client_cert == Forward::AppendForward {
+        let before: Vec<_> =
+            headers.get_all(X_FORWARDED_CLIENT_CERT).iter().filter_map(|value| value.to_str().ok()).collect();
+        if !before.is_empty() {
+            element = format!("{},{element}", before.join(","));
+        }
+    }
+    headers.insert(X_FORWARDED_CLIENT_CERT, text(&element));
+}
+
+/// A header's value; what can't stand in one (a subject with line breaks) is left empty.
+pub(super) fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

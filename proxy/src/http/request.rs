@@ -1,0 +1,131 @@
+//! A request as it came: checked, prepared, and sent where its route says.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use hyper::body::Incoming;
+
+use super::{
+    body::{RequestSource, ResponseBody},
+    connection::Connection,
+    exchange::{Exchange, LocalReply},
+    headers,
+    route::Target,
+    router,
+};
+use crate::{access_log::RequestHead, outcome::Outcome};
+
+/// The methods that Envoy's HTTP/1 codec knows.
+const METHODS: &str = "ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE \
+    MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND \
+    UNLINK UNLOCK UNSUBSCRIBE";
+
+/// Answers a request.
+pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let hcm = connection.hcm.clone();
+    let (protocol, is_http1) = match request.version() {
+        Version::HTTP_2 => ("HTTP/2", false),
+        Version::HTTP_10 if hcm.accept_http_10 => ("HTTP/1.0", true),
+        _ => ("HTTP/1.1", true),
+    };
+    let mut exchange = Exchange::begin(&connection, protocol);
+    if request.version() == Version::HTTP_10 && !hcm.accept_http_10 {
+        return exchange.reply(codec_error(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "low_version"));
+    }
+    if is_http1 && !METHODS.split(' ').any(|method| method == request.method()) {
+        return exchange.reply(codec_error(StatusCode::BAD_REQUEST, "Bad Request", "http1.codec_error"));
+    }
+
+    let (parts, incoming) = request.into_parts();
+    let head = normalized(parts, hcm.normalize_path);
+    let refusal = refusal(&head);
+    let head = exchange.http.request.insert(head);
+    if let Some(refusal) = refusal {
+        return exchange.reply(refusal);
+    }
+    let upgrade = upgrade(head);
+    exchange.http.client = headers::prepare_request(&mut head.headers, &hcm, &connection.info, upgrade.is_some());
+
+    let route = {
+        let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        hcm.routes.load().find(authority, path, &head.headers).cloned()
+    };
+    let Some(route) = route.filter(|_| head.method != Method::CONNECT) else {
+        hcm.stats.no_route.inc();
+        return exchange.reply(LocalReply::new(StatusCode::NOT_FOUND, "", Outcome::NoRoute, "route_not_found"));
+    };
+    exchange.stream.route = Some(route.name.clone());
+    match &route.target {
+        Target::Direct { status, body } => {
+            hcm.stats.direct_responses.inc();
+            exchange.reply(LocalReply::new(*status, body.clone(), Outcome::DirectResponse, "direct_response"))
+        }
+        Target::Cluster { name, timeout, retry } => {
+            let body = RequestSource::new(incoming, &exchange.progress, retry.is_some());
+            let plan = router::Plan { cluster: name, timeout: *timeout, retry: retry.as_ref(), route: &route };
+            router::forward(&connection, exchange, body, plan, upgrade).await
+        }
+    }
+}
+
+/// Envoy's answer to what its codec refuses.
+pub(super) fn codec_error(status: StatusCode, body: &'static str, details: &'static str) -> LocalReply {
+    LocalReply::new(status, body, Outcome::DownstreamProtocolError(details.into()), details).closing()
+}
+
+/// The head with its host in `host` and only path and query in its URI, whatever form and version it came in.
+fn normalized(parts: Parts, normalize_path: bool) -> RequestHead {
+    let Parts { method, uri, mut headers, .. } = parts;
+    if let Some(authority) = uri.authority().filter(|_| method != Method::CONNECT) {
+        headers.insert(header::HOST, headers::text(authority.as_str()));
+    }
+    let path = uri.path_and_query().map(|path| match normalize_path {
+        true => without_dots(path),
+        false => path.clone(),
+    });
+    let mut uri = Uri::builder();
+    if let Some(path) = path {
+        uri = uri.path_and_query(path);
+    }
+    RequestHead { method, uri: uri.build().unwrap_or_default(), headers }
+}
+
+/// A path without `.` and `..`.
+fn without_dots(path: &PathAndQuery) -> PathAndQuery {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut ends_in_dots = false;
+    for segment in path.path().split('/').skip(1) {
+        let dots = segment.replace("%2e", ".").replace("%2E", ".");
+        ends_in_dots = matches!(&*dots, "." | "..");
+        match &*dots {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    if ends_in_dots {
+        segments.push("");
+    }
+    let query = path.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("/{}{query}", segments.join("/")).parse().unwrap_or_else(|_| path.clone())
+}
+
+/// What Envoy refuses before it looks for a route.
+fn refusal(head: &RequestHead) -> Option<LocalReply> {
+    let refuse = |status, details: &'static str| LocalReply::new(status, "", Outcome::Denied(details.into()), details);
+    if !head.headers.contains_key(header::HOST) {
+        return Some(refuse(StatusCode::BAD_REQUEST, "missing_host_header").closing());
+    }
+    let path = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    (!path.starts_with('/') && head.method != Method::CONNECT)
+        .then(|| refuse(StatusCode::NOT_FOUND, "absolute_path_rejected"))
+}
+
+/// The protocol that the request asks to upgrade to, in lower case.
+fn upgrade(head: &RequestHead) -> Option<String> {
+    let connection = head.headers.get(header::CONNECTION)?.to_str().ok()?;
+    let asks = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    let protocol = head.headers.get(header::UPGRADE)?.to_str().ok()?;
+    asks.then(|| protocol.to_ascii_lowercase())
+}
