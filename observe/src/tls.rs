@@ -1,5 +1,7 @@
 //! One layer of TLS: what its handshake agreed on, who showed which certificate, and what it cost in bytes.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::End;
@@ -165,6 +167,23 @@ pub enum Handshake {
         /// Why: keys are missing, or the handshake is not in the capture.
         why: String,
     },
+}
+
+impl fmt::Display for Handshake {
+    /// As a clause for a report: `refused by the server: unknown_ca`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete => write!(f, "complete"),
+            Self::Refused { by, alert } => write!(f, "refused by the {}: {alert}", by.name()),
+            Self::NotTls { by, sent } => write!(f, "answered without TLS by the {}: {sent}", by.name()),
+            Self::Closed { by, how, after } => {
+                let how = if matches!(how, End::Rst) { "reset" } else { "closed" };
+                write!(f, "{how} by the {} after {after}", by.name())
+            }
+            Self::Unfinished { after } => write!(f, "unfinished after {after}"),
+            Self::Unknown { why } => write!(f, "unknown: {why}"),
+        }
+    }
 }
 
 /// Whether secrets for a layer were in the key log.

@@ -67,3 +67,19 @@ fn without_keys_it_says_which_secrets_are_missing() {
     assert!(tls.unopened[0].starts_with("the key log has no CLIENT_HANDSHAKE_TRAFFIC_SECRET"), "{:?}", tls.unopened);
     assert_eq!(tls.sni.as_deref(), Some("server"));
 }
+
+#[test]
+fn damaged_messages_parse_to_something() {
+    // No message of TLS 1.3 shows its plaintext on the wire, so that damage there would not get past decryption.
+    for kind in 0..=30 {
+        for fill in [0, 1, 2, 3, 0x30, 0x7f, 0xff] {
+            for len in 0..80 {
+                for version in [None, Some(super::messages::TLS12), Some(super::messages::TLS13)] {
+                    let mut body = vec![fill; len];
+                    body.iter_mut().step_by(3).for_each(|byte| *byte = 0);
+                    super::messages::parse(kind, &body, version).name();
+                }
+            }
+        }
+    }
+}

@@ -97,6 +97,8 @@ fn who_hangs_up_on_a_hello_is_named() {
         let flow = wire.flow(&KeyLog::default());
         let after = "ClientHello".to_owned();
         assert_eq!(outer(&flow).handshake, Handshake::Closed { by: Side::Server, how, after });
+        let sentence = outer(&flow).handshake.to_string();
+        assert!(sentence.ends_with(" by the server after ClientHello"), "{sentence}");
     }
 }
 
