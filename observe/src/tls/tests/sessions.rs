@@ -1,5 +1,6 @@
 //! Handshakes out of the ordinary: retried, resumed, with keys changed on the way.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use pretty_assertions::assert_eq;
@@ -78,6 +79,31 @@ fn a_resumed_session_has_the_certificates_of_its_first_handshake() {
         assert_eq!(flow.layers(), ["tls", "http/1.1"]);
         assert!(outer(&flow).resumed && outer(&flow).client_certificate.is_none());
     }
+}
+
+#[test]
+fn early_data_is_opened_and_comes_first() {
+    let (pki, log) = (Pki::new("root"), Arc::new(SharedLog::default()));
+    let mut client = client_config(&pki, false, provider(SUITE), &[&TLS13], &log);
+    client.enable_early_data = true;
+    let mut server = server_config(&pki, false, provider(SUITE), &[&TLS13], &log);
+    server.max_early_data_size = 1000;
+    let (client, server) = (Arc::new(client), Arc::new(server));
+    let begin = || {
+        let client = ClientConnection::new(Arc::clone(&client), "server".try_into().unwrap()).unwrap();
+        (client, ServerConnection::new(Arc::clone(&server)).unwrap())
+    };
+    let (mut first_client, mut first_server) = begin();
+    drive(&mut first_client, &mut first_server, &http_talk());
+
+    let (mut client, mut server) = begin();
+    client.early_data().unwrap().write_all(b"early, ").unwrap();
+    let talk = drive(&mut client, &mut server, &vec![client_says("late")]);
+    assert!(client.is_early_data_accepted());
+    let flow = Wire::default().whole(&talk).flow(&log.keys());
+    let tls = outer(&flow);
+    assert!(tls.early_data_offered && flow.contains("early, late"), "{flow:#?}");
+    assert_eq!((tls.keys, &tls.handshake), (Keys::Found, &Handshake::Complete));
 }
 
 #[test]
