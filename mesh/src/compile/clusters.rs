@@ -189,8 +189,8 @@ impl<'a> Compiler<'a> {
                 ..cluster(&names::inbound_cluster(target), DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
             }],
             AppAddress::Loopback => vec![
-                self.loopback_cluster(names::inbound_cluster(target), "127.0.0.1", target),
-                self.loopback_cluster(names::inbound_ipv6_cluster(target), "::1", target),
+                self.loopback_cluster(&names::inbound_cluster(target), "127.0.0.1", target),
+                self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
             ],
         };
         for cluster in &mut clusters {
@@ -201,16 +201,16 @@ impl<'a> Compiler<'a> {
         clusters
     }
 
-    fn loopback_cluster(&self, name: String, address: &str, port: u16) -> Cluster {
+    fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
         let endpoint = Endpoint { address: Address::tcp(address, port) };
         let lb_endpoints = vec![LbEndpoint { endpoint, metadata: None, load_balancing_weight: None }];
         Cluster {
             load_assignment: Some(ClusterLoadAssignment {
-                cluster_name: name.clone(),
+                cluster_name: name.into(),
                 endpoints: vec![LocalityLbEndpoints { lb_endpoints }],
             }),
             upstream_bind_config: self.bind(None, None),
-            ..cluster(&name, DiscoveryType::Static, LbPolicy::RoundRobin)
+            ..cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
         }
     }
 

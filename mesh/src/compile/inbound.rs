@@ -35,7 +35,7 @@ struct Target<'a> {
 
 impl<'a> Compiler<'a> {
     pub(super) fn virtual_inbound(&mut self) -> Listener {
-        let mut chains = vec![self.to_itself()];
+        let mut chains = vec![self.black_hole()];
         for target in self.targets() {
             self.add_chains(&target, &mut chains);
         }
@@ -132,7 +132,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Connections to the sidecar's own port would go round in circles.
-    fn to_itself(&mut self) -> FilterChain {
+    fn black_hole(&mut self) -> FilterChain {
         let listener = names::VIRTUAL_INBOUND.into();
         let because = "dialled the sidecar itself: iptables sent nothing here from there";
         let source = Source::default_of("inbound port 15006");

@@ -72,7 +72,6 @@ impl Compiler<'_> {
             common_tls_context: self.common_tls(self.offer(protocol), &[], identities),
             sni,
             max_session_keys: Some(0),
-            ..UpstreamTlsContext::default()
         })
     }
 
