@@ -12,8 +12,11 @@ pub mod manifests;
 pub mod model;
 mod names;
 pub mod policy;
+pub mod predict;
 pub mod redirect;
 mod resolve;
+#[cfg(test)]
+mod testing;
 mod validate;
 
 pub use fault::{Fault, Severity};

@@ -18,7 +18,10 @@ use crate::{
     validate,
 };
 
-pub(crate) use self::typed::nearest;
+pub(crate) use self::{
+    names::{is_dns_label, is_port_name, label_fault},
+    typed::nearest,
+};
 
 /// A manifest file, or what came in on standard input.
 #[derive(Clone, Debug)]

@@ -221,8 +221,21 @@ pub struct Container {
     pub env: Vec<(String, String)>,
     /// Ports that it declares.
     pub ports: Vec<ContainerPort>,
+    /// What it mounts.
+    pub mounts: Vec<Mount>,
+    /// The user that it runs as (`securityContext.runAsUser`). As 1337 it is taken for the sidecar, and never captured.
+    pub run_as_user: Option<u32>,
     /// Where it stands.
     pub source: Source,
+}
+
+/// A folder that a container mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub path: String,
+    /// The files in it, of a Secret or a ConfigMap; none in an `emptyDir`.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// A port of a container.

@@ -12,6 +12,7 @@ mod services;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::addresses::is_service_address;
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,

@@ -1,6 +1,119 @@
 //! What the API server and Istio's webhook would refuse, document by document.
 
-use crate::{fault::Faults, manifests::Manifests};
+mod deployment;
+mod peer_authentication;
+mod pod;
+mod secret;
+mod service;
 
-/// Checks every document.
-pub(crate) fn validate(_manifests: &Manifests, _faults: &mut Faults) {}
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    fault::Faults,
+    load::label_fault,
+    manifests::{Head, Manifests, Object},
+};
+
+/// Checks every document, and what documents say of each other.
+pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
+    for pod in &manifests.pods {
+        match &pod.body.spec {
+            Some(spec) => pod::validate(&mut Checked { head: &pod.head, faults }, "spec", spec, manifests),
+            None => faults.error(pod, "spec", "is missing; a pod needs containers"),
+        }
+    }
+    for deployment in &manifests.deployments {
+        deployment::validate(deployment, manifests, faults);
+    }
+    for service in &manifests.services {
+        service::validate(service, faults);
+    }
+    service::addresses_differ(&manifests.services, faults);
+    for secret in &manifests.secrets {
+        secret::validate(secret, faults);
+    }
+    for config_map in &manifests.config_maps {
+        let data = config_map.body.data.iter().flat_map(BTreeMap::keys).map(|key| ("data", key));
+        let binary = config_map.body.binary_data.iter().flat_map(BTreeMap::keys).map(|key| ("binaryData", key));
+        keys(&mut Checked { head: &config_map.head, faults }, data.chain(binary));
+    }
+    for policy in &manifests.peer_authentications {
+        peer_authentication::validate(policy, faults);
+    }
+    namespaces(manifests, faults);
+}
+
+/// A document that is being checked.
+struct Checked<'a> {
+    head: &'a Head,
+    faults: &'a mut Faults,
+}
+
+impl<'a> Checked<'a> {
+    fn of<T>(object: &'a Object<T>, faults: &'a mut Faults) -> Self {
+        Self { head: &object.head, faults }
+    }
+
+    fn error(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.faults.error(self.head, field, message);
+    }
+
+    fn warn(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.faults.warn(self.head, field, message);
+    }
+
+    /// A port is from 1 to 65535.
+    fn port(&mut self, field: impl Into<String>, port: i32) {
+        if !(1..=65535).contains(&port) {
+            self.error(field, format!("{port} is out of range; a port is a number from 1 to 65535"));
+        }
+    }
+
+    /// Labels, or a selector's.
+    fn labels<'b>(&mut self, field: &str, labels: impl IntoIterator<Item = (&'b String, &'b String)>) {
+        for (key, value) in labels {
+            if let Some(message) = label_fault(key, value) {
+                self.error(format!("{field}[{key}]"), message);
+            }
+        }
+    }
+
+    /// Names that must differ: says so of every later one.
+    fn unique<'b>(&mut self, names: impl IntoIterator<Item = (String, &'b str)>) {
+        let mut seen = BTreeSet::new();
+        for (field, name) in names {
+            if !seen.insert(name) {
+                self.error(field, format!("{name:?} is there twice; names must differ"));
+            }
+        }
+    }
+}
+
+/// Keys of a Secret's or a ConfigMap's data.
+fn keys<'a>(checked: &mut Checked<'_>, keys: impl Iterator<Item = (&'static str, &'a String)>) {
+    for (field, key) in keys {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) || key == "." || key == ".." {
+            checked.error(format!("{field}[{key}]"), "a key is letters, digits, '-', '_' and '.', at most 253");
+        }
+    }
+}
+
+/// Namespaces that no document makes are taken to exist: manifests are often a part of what a cluster holds.
+fn namespaces(manifests: &Manifests, faults: &mut Faults) {
+    // Those that every cluster has, and Istio's own.
+    let mut known: BTreeSet<&str> = ["", "default", "kube-system", "istio-system"].into();
+    known.extend(manifests.namespaces.iter().map(|n| n.head.name.name.as_str()));
+    let mut heads: Vec<_> = manifests.heads().collect();
+    heads.sort_by_key(|head| &head.source);
+    for head in heads {
+        if known.insert(&head.name.namespace) {
+            let message =
+                format!("no document makes namespace {}; it is taken to exist, without labels", head.name.namespace);
+            faults.warn(head, "metadata.namespace", message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,13 +64,18 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 }
 
 /// RFC 1123 subdomain.
-pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_label)
 }
 
 /// RFC 1035 label.
 fn is_service_name(text: &str) -> bool {
     is_dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// IANA service name, as names of containers' ports are.
+pub(crate) fn is_port_name(text: &str) -> bool {
+    is_dns_label(text) && text.len() <= 15 && text.contains(|c: char| c.is_ascii_lowercase()) && !text.contains("--")
 }
 
 fn is_qualified_name(text: &str) -> bool {

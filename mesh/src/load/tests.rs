@@ -1,1 +1,180 @@
+use pretty_assertions::assert_eq;
 
+use super::{load, nearest};
+use crate::testing::{faults, file};
+
+fn service(spec: &str) -> String {
+    format!("{{apiVersion: v1, kind: Service, metadata: {{name: server}}, spec: {spec}}}")
+}
+
+#[test]
+fn documents_are_numbered_without_empty_ones() {
+    let yaml = "# a comment\n---\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\n# nothing\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n";
+    let loaded = load(&[file(yaml)]);
+    assert_eq!(loaded.faults, []);
+    let documents: Vec<_> = loaded.manifests.namespaces.iter().map(|n| n.head.source.document).collect();
+    assert_eq!(documents, [1, 2]);
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let loaded = load(&[file(r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}"#)]);
+    assert_eq!(loaded.faults, []);
+    assert_eq!(loaded.manifests.namespaces.len(), 1);
+}
+
+#[test]
+fn text_that_is_not_yaml_says_where() {
+    assert_eq!(
+        faults("{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\nkind: [\n"),
+        "m.yaml: document 2: not YAML: unclosed bracket '[' at line 3, column 7\n"
+    );
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused() {
+    let text = faults("apiVersion: v1\nkind: Namespace\nkind: Pod\nmetadata: {name: a}\n");
+    assert!(text.starts_with("m.yaml: document 1: not YAML: "), "{text}");
+    assert!(text.contains("kind"), "{text}");
+}
+
+#[test]
+fn what_is_no_object_says_what_was_expected() {
+    assert_eq!(
+        faults("just text\n---\n- a\n---\nkind: Pod\n---\napiVersion: v1\n"),
+        "m.yaml: document 1: not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected
+m.yaml: document 2: not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected
+m.yaml: document 3: apiVersion: is missing; say which API the object is of, such as v1
+m.yaml: document 4: kind: is missing; say which kind of object it is, such as Service
+"
+    );
+}
+
+#[test]
+fn an_unknown_field_names_its_path_and_what_was_meant() {
+    let text = faults(&service("{ports: [{port: 80, targetport: web}], clusterIp: None}"));
+    assert!(
+        text.contains("(Service server): spec.ports[0].targetport: unknown field; did you mean targetPort?"),
+        "{text}"
+    );
+    assert!(text.contains("(Service server): spec.clusterIp: unknown field; did you mean clusterIP?"), "{text}");
+}
+
+#[test]
+fn an_unknown_field_that_is_like_no_other_lists_the_known_ones() {
+    let text = faults(&service("{ports: [{port: 80, xyzzy: 1}]}"));
+    let expected =
+        "spec.ports[0].xyzzy: unknown field; known here are appProtocol, name, nodePort, port, protocol, targetPort";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn unknown_fields_are_found_everywhere() {
+    let yaml = "
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: a, label: {}}
+spec: {selctor: {}, selector: {matchLabel: {}}, mtls: {modee: STRICT}, portLevelMtls: {8080: {mod: STRICT}}}
+speck: {}
+";
+    let text = faults(yaml);
+    for expected in [
+        "metadata.label: unknown field; did you mean labels?",
+        "spec.selctor: unknown field; did you mean selector?",
+        "spec.selector.matchLabel: unknown field; did you mean matchLabels?",
+        "spec.mtls.modee: unknown field; did you mean mode?",
+        "spec.portLevelMtls.8080.mod: unknown field; did you mean mode?",
+        "speck: unknown field; did you mean spec?",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b, ports: [{containerport: 1}]}]}}";
+    assert!(faults(pod).contains("spec.containers[0].ports[0]"), "{}", faults(pod));
+}
+
+#[test]
+fn a_field_of_the_wrong_type_names_its_path() {
+    assert_eq!(
+        faults(&service("{ports: [{port: http}]}")),
+        "m.yaml: document 1 (Service server): spec.ports[0].port: invalid type: string \"http\", expected i32\n"
+    );
+    let annotation = "{apiVersion: v1, kind: Pod, metadata: {name: a, annotations: {traffic.sidecar.istio.io/excludeInboundPorts: 9443}}}";
+    let text = faults(annotation);
+    assert!(text.contains("metadata.annotations") && text.contains("integer `9443`, expected a string"), "{text}");
+}
+
+#[test]
+fn a_status_is_allowed_as_kubectl_get_prints_it() {
+    let yaml = "
+apiVersion: security.istio.io/v1beta1
+kind: PeerAuthentication
+metadata: {name: a, namespace: istio-system, uid: x, resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-02T03:04:05Z'}
+spec: {mtls: {mode: STRICT}}
+status: {conditions: [], anything: 1}
+";
+    let loaded = load(&[file(yaml)]);
+    assert_eq!(loaded.faults, []);
+    assert_eq!(loaded.manifests.peer_authentications[0].head.age.created, Some(1_767_323_045));
+}
+
+#[test]
+fn a_kind_that_is_not_supported_is_named() {
+    let text = faults("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: a}}");
+    assert!(
+        text.starts_with(
+            "m.yaml: document 1 (VirtualService a): kind: networking.istio.io/v1 VirtualService is not supported yet"
+        ),
+        "{text}"
+    );
+    let text = faults("{apiVersion: apps/v1, kind: Deploymnet, metadata: {name: a}}");
+    assert!(text.contains("did you mean Deployment?"), "{text}");
+    let text = faults("{apiVersion: v1, kind: Deployment, metadata: {name: a}}");
+    assert!(text.contains("v1 Deployment is not an API that is known; write apps/v1"), "{text}");
+}
+
+#[test]
+fn two_objects_of_one_name_are_refused() {
+    let one = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: a}}\n---\n";
+    assert_eq!(
+        faults(&format!("{one}{one}{one}")),
+        "m.yaml: document 2 (ServiceAccount a): metadata.name: there is another ServiceAccount default/a at m.yaml#1; rename one
+m.yaml: document 3 (ServiceAccount a): metadata.name: there is another ServiceAccount default/a at m.yaml#1; rename one
+"
+    );
+    let other_kind = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n---\n";
+    let other_namespace = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: kube-system}}\n---\n";
+    assert_eq!(faults(&format!("{one}{other_kind}{other_namespace}")), "");
+}
+
+#[test]
+fn names_must_be_names() {
+    for (kind, name) in
+        [("ServiceAccount", "Upper"), ("ServiceAccount", "a_b"), ("Namespace", "a.b"), ("ServiceAccount", "-a")]
+    {
+        let text = faults(&format!("{{apiVersion: v1, kind: {kind}, metadata: {{name: {name}}}}}"));
+        assert!(text.contains("metadata.name:"), "{kind} {name}: {text}");
+    }
+    assert!(faults("{apiVersion: v1, kind: ServiceAccount, metadata: {}}").contains("metadata.name: is missing"));
+    assert!(faults("{apiVersion: v1, kind: ServiceAccount}").contains("metadata.name: is missing"));
+    assert_eq!(faults("{apiVersion: v1, kind: ServiceAccount, metadata: {name: a.b-c}}"), "");
+}
+
+#[test]
+fn labels_and_annotation_keys_are_checked() {
+    let meta =
+        "{name: a, labels: {'a b': c, ok: 'no/good', example.com/ok: ''}, annotations: {'a b': anything at all}}";
+    let text = faults(&format!("{{apiVersion: v1, kind: ServiceAccount, metadata: {meta}}}"));
+    assert!(text.contains("metadata.labels[a b]: \"a b\" is no label key"), "{text}");
+    assert!(text.contains("metadata.labels[ok]: \"no/good\" is no label value"), "{text}");
+    assert!(text.contains("metadata.annotations[a b]: \"a b\" is no annotation key"), "{text}");
+    assert!(!text.contains("example.com"), "{text}");
+}
+
+#[test]
+fn the_nearest_word_is_near_enough_or_none() {
+    let fields = ["mode", "selector", "portLevelMtls", "mtls"];
+    assert_eq!(nearest("mod", fields.into_iter()), Some("mode"));
+    assert_eq!(nearest("PORTLEVELMTLS", fields.into_iter()), Some("portLevelMtls"));
+    assert_eq!(nearest("slecotr", fields.into_iter()), Some("selector"));
+    assert_eq!(nearest("replicas", fields.into_iter()), None);
+}

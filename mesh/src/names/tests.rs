@@ -1,1 +1,90 @@
+use pretty_assertions::assert_eq;
 
+use crate::{
+    model::Mesh,
+    testing::{mesh, pod},
+};
+
+fn shop() -> Mesh {
+    let service = |metadata: &str, spec: &str| {
+        format!("---\n{{apiVersion: v1, kind: Service, metadata: {{{metadata}}}, spec: {{selector: {{app: server}}, ports: [{{port: 80}}, {{port: 81, name: b}}], {spec}}}}}\n")
+            .replace("{port: 80}", "{port: 80, name: a}")
+    };
+    let deployment = "---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {selector: {matchLabels: {app: web}},
+ template: {metadata: {labels: {app: web}}, spec: {containers: [{name: a, image: b}]}}}}
+";
+    mesh(
+        &(pod("client", "")
+            + &pod("server", "labels: {app: server}")
+            + &pod("server", "namespace: apart, labels: {app: server}")
+            + deployment
+            + &service("name: server", "")
+            + &service("name: server, namespace: apart", "")
+            + &service("name: headless", "clusterIP: None")),
+    )
+}
+
+#[test]
+fn a_pod_is_found_by_its_name_in_a_namespace() {
+    let mesh = shop();
+    let found = |name: &str, namespace: &str| mesh.pod(name, namespace).map(|pod| mesh.pods[pod].name.to_string());
+    assert_eq!(found("server", "default").as_deref(), Some("server.default"));
+    assert_eq!(found("server", "apart").as_deref(), Some("server.apart"));
+    assert_eq!(found("server.apart", "default").as_deref(), Some("server.apart"));
+    assert_eq!(found("client", "apart"), None);
+    assert_eq!(found("web", "default").as_deref(), Some("web-0.default"));
+    assert_eq!(found("web-0.default", "apart").as_deref(), Some("web-0.default"));
+}
+
+#[test]
+fn a_service_is_found_by_every_name_that_a_resolver_completes() {
+    let mesh = shop();
+    let found = |host: &str, namespace: &str| mesh.service(host, namespace).map(|service| service.host.as_str());
+    let (own, apart) = (Some("server.default.svc.cluster.local"), Some("server.apart.svc.cluster.local"));
+    assert_eq!(found("server", "default"), own);
+    assert_eq!(found("server", "apart"), apart);
+    for host in [
+        "server.apart",
+        "server.apart.svc",
+        "server.apart.svc.cluster.local",
+        "server.apart.svc.cluster.local.",
+        "SERVER.apart",
+    ] {
+        assert_eq!(found(host, "default"), apart, "{host}");
+    }
+    assert_eq!(found("server.", "default"), None, "a dot at the end means that nothing is added");
+    assert_eq!(found("server.nowhere", "default"), None);
+}
+
+#[test]
+fn addresses_lead_back_to_pods_and_services() {
+    let mesh = shop();
+    let server = mesh.service("server", "default").unwrap();
+    assert_eq!(mesh.service_at(server.vips[1]).unwrap().host, server.host);
+    let pod = mesh.pod("server", "apart").unwrap();
+    assert_eq!(mesh.pod_at(mesh.pods[pod].ips.v6.into()), Some(pod));
+    assert_eq!(mesh.pod_at("192.0.2.1".parse().unwrap()), None);
+    let headless = mesh.service("headless", "default").unwrap();
+    let server = &mesh.pods[mesh.pod("server", "default").unwrap()];
+    assert_eq!(mesh.addresses(headless), server.ips.both());
+}
+
+#[test]
+fn the_hosts_file_holds_the_pod_and_every_service_by_each_name() {
+    let mesh = shop();
+    assert_eq!(
+        mesh.hosts_file(mesh.pod("client", "default").unwrap()),
+        "127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+10.244.0.3\tclient
+fd00:244::3\tclient
+10.96.0.10\tserver.apart.svc.cluster.local server.apart.svc server.apart
+fd00:96::a\tserver.apart.svc.cluster.local server.apart.svc server.apart
+10.244.0.4\theadless.default.svc.cluster.local headless.default.svc headless.default headless
+fd00:244::4\theadless.default.svc.cluster.local headless.default.svc headless.default headless
+10.96.0.11\tserver.default.svc.cluster.local server.default.svc server.default server
+fd00:96::b\tserver.default.svc.cluster.local server.default.svc server.default server
+"
+    );
+}

@@ -47,7 +47,7 @@ impl Services {
 }
 
 /// Whether a service may ask for this address: it lies in the range of services.
-pub(super) fn is_service_address(ip: IpAddr) -> bool {
+pub(crate) fn is_service_address(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.octets()[..2] == [10, 96],
         IpAddr::V6(v6) => v6.segments()[..7] == [0xfd00, 0x96, 0, 0, 0, 0, 0],

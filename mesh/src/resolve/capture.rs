@@ -161,3 +161,6 @@ fn interfaces(text: &str) -> Result<Vec<String>, String> {
     };
     if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(interface).collect() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,42 +1,192 @@
-//! The programs of a pod.
+//! The programs of a pod, and the files that they mount.
 
-use k8s_openapi::api::core::v1 as k8s;
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1 as k8s};
 
 use super::pods::Draft;
 use crate::{
     fault::Faults,
-    manifests::Manifests,
-    model::{Container, ContainerPort},
+    manifests::{Manifests, Object},
+    model::{Container, ContainerPort, Mount},
 };
 
+/// Ports that every sidecar listens on (`istio-semantics` 1.1).
+const SIDECAR_PORTS: [u16; 7] = [15000, 15001, 15004, 15006, 15020, 15021, 15090];
+/// The sidecar's user.
+const SIDECAR_USER: u32 = 1337;
+
+/// Files of a folder, by name.
+type Files = BTreeMap<String, Vec<u8>>;
+
 /// A pod's containers, in the order of its document.
-pub(super) fn of(pod: &Draft<'_>, _manifests: &Manifests, faults: &mut Faults) -> Vec<Container> {
-    pod.spec.containers.iter().enumerate().map(|(i, container)| one(pod, i, container, faults)).collect()
+pub(super) fn of(pod: &Draft<'_>, injected: bool, manifests: &Manifests, faults: &mut Faults) -> Vec<Container> {
+    let mut reader = Reader { pod, injected, faults };
+    let volumes: BTreeMap<_, _> = pod
+        .spec
+        .volumes
+        .iter()
+        .flatten()
+        .enumerate()
+        .map(|(i, volume)| (volume.name.as_str(), reader.volume(i, volume, manifests)))
+        .collect();
+    pod.spec.containers.iter().enumerate().map(|(i, container)| reader.container(i, container, &volumes)).collect()
 }
 
-fn one(pod: &Draft<'_>, i: usize, container: &k8s::Container, faults: &mut Faults) -> Container {
-    let field = format!("spec.containers[{i}]");
-    let mut env = Vec::new();
-    for (j, variable) in container.env.iter().flatten().enumerate() {
-        if variable.value_from.is_some() {
-            let field = pod.at(&format!("{field}.env[{j}].valueFrom")).field;
-            faults.error(pod.head, field, "is not supported yet; write a value");
+struct Reader<'a, 'b> {
+    pod: &'a Draft<'a>,
+    injected: bool,
+    faults: &'b mut Faults,
+}
+
+impl Reader<'_, '_> {
+    fn error(&mut self, field: &str, message: &str) {
+        self.faults.error(self.pod.head, self.pod.at(field).field, message);
+    }
+
+    fn warn(&mut self, field: &str, message: &str) {
+        self.faults.warn(self.pod.head, self.pod.at(field).field, message);
+    }
+
+    fn container(&mut self, i: usize, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Container {
+        let field = format!("spec.containers[{i}]");
+        let ports = container.ports.iter().flatten().filter_map(|port| {
+            Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()? })
+        });
+        let ports: Vec<_> = ports.collect();
+        for (j, port) in ports.iter().enumerate().filter(|(_, port)| SIDECAR_PORTS.contains(&port.port)) {
+            if self.injected {
+                let message = format!("{} is a port of the sidecar's own: the program cannot listen there", port.port);
+                self.warn(&format!("{field}.ports[{j}].containerPort"), &message);
+            }
         }
-        env.push((variable.name.clone(), variable.value.clone().unwrap_or_default()));
+        Container {
+            name: container.name.clone(),
+            image: container.image.clone().unwrap_or_default(),
+            command: container.command.clone().unwrap_or_default(),
+            args: container.args.clone().unwrap_or_default(),
+            env: self.env(&field, container),
+            ports,
+            mounts: self.mounts(&field, container, volumes),
+            run_as_user: self.user(&field, container),
+            source: self.pod.at(&field),
+        }
     }
-    if container.env_from.as_ref().is_some_and(|from| !from.is_empty()) {
-        faults.error(pod.head, pod.at(&format!("{field}.envFrom")).field, "is not supported yet; write env");
+
+    fn env(&mut self, field: &str, container: &k8s::Container) -> Vec<(String, String)> {
+        if container.env_from.as_ref().is_some_and(|from| !from.is_empty()) {
+            self.error(&format!("{field}.envFrom"), "is not supported yet; write env");
+        }
+        let mut env = Vec::new();
+        for (i, variable) in container.env.iter().flatten().enumerate() {
+            if variable.value_from.is_some() {
+                self.error(&format!("{field}.env[{i}].valueFrom"), "is not supported yet; write a value");
+            }
+            env.push((variable.name.clone(), variable.value.clone().unwrap_or_default()));
+        }
+        env
     }
-    let ports = container.ports.iter().flatten().filter_map(|port| {
-        Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()? })
-    });
-    Container {
-        name: container.name.clone(),
-        image: container.image.clone().unwrap_or_default(),
-        command: container.command.clone().unwrap_or_default(),
-        args: container.args.clone().unwrap_or_default(),
-        env,
-        ports: ports.collect(),
-        source: pod.at(&field),
+
+    fn user(&mut self, field: &str, container: &k8s::Container) -> Option<u32> {
+        let of_container = container.security_context.as_ref().and_then(|context| context.run_as_user);
+        let (user, field) = match of_container {
+            Some(user) => (user, format!("{field}.securityContext.runAsUser")),
+            None => {
+                let user = self.pod.spec.security_context.as_ref()?.run_as_user?;
+                (user, "spec.securityContext.runAsUser".to_owned())
+            }
+        };
+        let Ok(user) = u32::try_from(user) else {
+            self.error(&field, &format!("{user} is no user; a number from 0 was expected"));
+            return None;
+        };
+        if self.injected && user == SIDECAR_USER {
+            self.warn(&field, "1337 is the sidecar's user: what runs as it is never captured, and bypasses the mesh");
+        }
+        Some(user)
+    }
+
+    fn mounts(&mut self, field: &str, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Vec<Mount> {
+        let mut mounts = Vec::new();
+        for (i, mount) in container.volume_mounts.iter().flatten().enumerate() {
+            if mount.sub_path.is_some() || mount.sub_path_expr.is_some() {
+                self.error(
+                    &format!("{field}.volumeMounts[{i}].subPath"),
+                    "is not supported yet; mount the whole volume",
+                );
+            }
+            let files = volumes.get(mount.name.as_str()).cloned().unwrap_or_default();
+            mounts.push(Mount { path: mount.mount_path.clone(), files });
+        }
+        mounts
+    }
+
+    /// The files of a volume.
+    fn volume(&mut self, i: usize, volume: &k8s::Volume, manifests: &Manifests) -> Files {
+        let field = format!("spec.volumes[{i}]");
+        if let Some(source) = &volume.secret {
+            let name = source.secret_name.as_deref().unwrap_or_default();
+            let field = format!("{field}.secret");
+            let found = self.find(&format!("{field}.secretName"), &manifests.secrets, name, source.optional);
+            return self.pick(&field, found.map(secret_files), source.items.as_deref(), source.optional);
+        }
+        if let Some(source) = &volume.config_map {
+            let field = format!("{field}.configMap");
+            let found = self.find(&format!("{field}.name"), &manifests.config_maps, &source.name, source.optional);
+            return self.pick(&field, found.map(config_map_files), source.items.as_deref(), source.optional);
+        }
+        if volume.empty_dir.is_none() {
+            self.error(&field, "is of a kind that is not supported; secret, configMap and emptyDir are");
+        }
+        Files::new()
+    }
+
+    fn find<'m, T>(&mut self, field: &str, list: &'m [Object<T>], name: &str, optional: Option<bool>) -> Option<&'m T> {
+        let namespace = &self.pod.name.namespace;
+        let found = list.iter().find(|o| o.head.name.name == name && o.head.name.namespace == *namespace);
+        if found.is_none() && optional != Some(true) {
+            let message = format!("there is no {name:?} in namespace {namespace}: the pod would wait for it for ever");
+            self.error(field, &message);
+        }
+        found.map(|object| &object.body)
+    }
+
+    /// All files, or those that `items` names, under the names that it gives them.
+    fn pick(
+        &mut self,
+        field: &str,
+        files: Option<Files>,
+        items: Option<&[k8s::KeyToPath]>,
+        optional: Option<bool>,
+    ) -> Files {
+        let (Some(files), Some(items)) = (&files, items) else { return files.unwrap_or_default() };
+        let mut picked = Files::new();
+        for (i, item) in items.iter().enumerate() {
+            match files.get(&item.key) {
+                Some(content) => {
+                    picked.insert(item.path.clone(), content.clone());
+                }
+                None if optional == Some(true) => {}
+                None => {
+                    self.error(&format!("{field}.items[{i}].key"), &format!("there is no key {:?} in it", item.key))
+                }
+            }
+        }
+        picked
     }
 }
+
+fn secret_files(secret: &k8s::Secret) -> Files {
+    let data = secret.data.iter().flatten().map(|(key, ByteString(value))| (key.clone(), value.clone()));
+    let text = secret.string_data.iter().flatten().map(|(key, value)| (key.clone(), value.clone().into_bytes()));
+    data.chain(text).collect()
+}
+
+fn config_map_files(config_map: &k8s::ConfigMap) -> Files {
+    let data = config_map.data.iter().flatten().map(|(key, value)| (key.clone(), value.clone().into_bytes()));
+    let binary = config_map.binary_data.iter().flatten().map(|(key, ByteString(value))| (key.clone(), value.clone()));
+    data.chain(binary).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -123,3 +123,6 @@ fn namespace_source<T>(namespace: Option<&Object<T>>, label: &str) -> Source {
         None => Source::default_of(label),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,3 +208,6 @@ fn milliseconds(value: &Value) -> Result<u64, String> {
         _ => Err(format!("{value} is no duration; seconds with an s were expected, such as 5s or 0.1s")),
     }
 }
+
+#[cfg(test)]
+mod tests;

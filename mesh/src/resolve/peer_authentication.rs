@@ -157,3 +157,6 @@ fn warn_shadowed(policy: &Object<Spec>, manifests: &Manifests, faults: &mut Faul
         faults.warn(policy, "metadata.creationTimestamp", message);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ impl Draft<'_> {
 /// All pods in order of namespace and name, with sidecars where they are injected.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut Faults) -> Vec<Pod> {
     let mut drafts = drafts(manifests);
-    drafts.sort_by(|a, b| a.name.cmp(&b.name));
+    drafts.sort_by(|a, b| (&a.name, a.head.age.order).cmp(&(&b.name, b.head.age.order)));
     for pair in drafts.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let message =
             format!("there is another pod {}, made by {} at {}", pair[1].name, pair[0].head.kind, pair[0].head.source);
@@ -60,7 +60,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {
             peer_authentication: peer_authentication::effective(manifests, config, &draft.name.namespace, &labels),
-            containers: containers::of(&draft, manifests, faults),
+            containers: containers::of(&draft, sidecar.is_some(), manifests, faults),
             source: draft.at("").clone(),
             name: draft.name,
             labels,

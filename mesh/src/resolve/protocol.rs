@@ -58,3 +58,6 @@ fn istio(said: &str) -> Option<Protocol> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

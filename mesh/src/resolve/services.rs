@@ -155,3 +155,6 @@ fn names(indices: &[usize], pods: &[Pod]) -> String {
     let names: Vec<_> = indices.iter().map(|&i| pods[i].name.name.as_str()).collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use pretty_assertions::assert_eq;
+
+use crate::{
+    model::{MeshConfig, OutboundTrafficPolicy, Source},
+    testing::{INJECTED, faults, mesh, pod},
+};
+
+/// ConfigMap `istio` with these lines in key `mesh`.
+fn config_map(lines: &str) -> String {
+    let lines: String = lines.lines().map(|line| format!("    {}\n", line.trim_end())).collect();
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n{lines}"
+    )
+}
+
+fn config(lines: &str) -> MeshConfig {
+    mesh(&config_map(lines)).config
+}
+
+#[test]
+fn without_a_config_map_istios_defaults_hold() {
+    let defaults = MeshConfig {
+        trust_domain: "cluster.local".into(),
+        root_namespace: "istio-system".into(),
+        enable_auto_mtls: true,
+        outbound_traffic_policy: OutboundTrafficPolicy::AllowAny,
+        access_log_file: None,
+        access_log_json: false,
+        protocol_detection_timeout_ms: 0,
+        source: Source::default_of("MeshConfig"),
+    };
+    assert_eq!(mesh("").config, defaults);
+    assert_eq!(MeshConfig { source: Source::default_of("MeshConfig"), ..config("# nothing") }, defaults);
+}
+
+#[test]
+fn every_supported_setting_is_read() {
+    let read = config(
+        "trustDomain: td.example\nrootNamespace: root\nenableAutoMtls: false\noutboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n\
+         accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nprotocolDetectionTimeout: 0.1s\n",
+    );
+    assert_eq!(
+        read,
+        MeshConfig {
+            trust_domain: "td.example".into(),
+            root_namespace: "root".into(),
+            enable_auto_mtls: false,
+            outbound_traffic_policy: OutboundTrafficPolicy::RegistryOnly,
+            access_log_file: Some("/dev/stdout".into()),
+            access_log_json: true,
+            protocol_detection_timeout_ms: 100,
+            source: Source { file: "m.yaml".into(), document: 1, field: "data.mesh".into() },
+        }
+    );
+}
+
+#[test]
+fn the_trust_domain_is_in_every_identity() {
+    let id = |domain: &str| {
+        let yaml = INJECTED.to_owned() + &pod("a", "") + &config_map(&format!("trustDomain: {domain}"));
+        mesh(&yaml).pods.remove(0).sidecar.expect("the namespace injects").spiffe_id
+    };
+    assert_eq!(id("td.example"), "spiffe://td.example/ns/default/sa/default");
+    assert_eq!(id("project@td"), "spiffe://project.td/ns/default/sa/default");
+}
+
+#[test]
+fn a_fault_names_the_setting_and_what_was_expected() {
+    for (line, expected) in [
+        ("trustDomian: a", "data.mesh.trustDomian: unknown field; did you mean trustDomain?"),
+        ("xyzzy: a", "data.mesh.xyzzy: unknown field; supported are trustDomain, rootNamespace"),
+        ("trustDomain: a/b", "data.mesh.trustDomain: \"a/b\" is no trust domain"),
+        ("trustDomain: 1", "data.mesh.trustDomain: a text was expected, not 1"),
+        ("enableAutoMtls: maybe", "data.mesh.enableAutoMtls: true or false was expected"),
+        (
+            "outboundTrafficPolicy: {mode: NONE}",
+            "data.mesh.outboundTrafficPolicy.mode: NONE is not supported; ALLOW_ANY and",
+        ),
+        ("outboundTrafficPolicy: {mod: NONE}", "data.mesh.outboundTrafficPolicy: unknown field mod; known is mode"),
+        ("accessLogEncoding: XML", "data.mesh.accessLogEncoding: \"XML\" is no encoding; TEXT and JSON are"),
+        ("protocolDetectionTimeout: 100ms", "data.mesh.protocolDetectionTimeout: \"100ms\" is no duration"),
+        ("protocolDetectionTimeout: -1s", "data.mesh.protocolDetectionTimeout: \"-1s\" is no duration"),
+        ("trustDomainAliases: [old]", "data.mesh.trustDomainAliases: is not supported yet"),
+        ("meshMTLS: {minProtocolVersion: TLSV1_3}", "data.mesh.meshMTLS: is not supported yet"),
+        ("a: [", "data.mesh: not YAML: "),
+    ] {
+        let text = faults(&config_map(line));
+        let expected = format!("m.yaml: document 1 (ConfigMap istio): {expected}");
+        assert!(text.starts_with(&expected), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn what_decides_nothing_here_is_a_warning() {
+    assert_eq!(
+        faults(&config_map("enableTracing: true")),
+        "m.yaml: document 1 (ConfigMap istio): data.mesh.enableTracing: warning: is not supported yet and has no effect here\n"
+    );
+}
+
+#[test]
+fn a_decisive_setting_may_say_what_holds_anyway() {
+    assert_eq!(
+        faults(&config_map(
+            "inboundTrafficPolicy: {mode: PASSTHROUGH}\nproxyListenPort: 15001\ntrustDomainAliases: []"
+        )),
+        ""
+    );
+}
+
+#[test]
+fn the_key_must_be_there() {
+    let text = faults(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {meshh: ''}}",
+    );
+    assert!(text.contains("data.mesh: is missing"), "{text}");
+    assert_eq!(faults("{apiVersion: v1, kind: ConfigMap, metadata: {name: istio}, data: {other: ''}}"), "");
+}
+
+#[test]
+fn the_lists_of_settings_agree() {
+    for name in super::DECISIVE {
+        assert!(super::decisive(name).is_some(), "{name}");
+    }
+    assert!(super::DECISIVE.is_sorted() && super::WITHOUT_EFFECT.is_sorted());
+}

@@ -1,0 +1,60 @@
+//! What tests of this crate share: manifests in, a mesh or faults out.
+
+use crate::{
+    Fault, SourceFile, load,
+    model::{Flavor, Mesh},
+    resolve,
+};
+
+/// Manifests as file `m.yaml`.
+pub(crate) fn file(yaml: &str) -> SourceFile {
+    SourceFile { name: "m.yaml".into(), text: yaml.into() }
+}
+
+/// The mesh that manifests make, with its warnings. Panics with the faults if they make none.
+pub(crate) fn mesh_with_warnings(yaml: &str, flavor: Flavor) -> (Mesh, Vec<Fault>) {
+    let loaded = load(&[file(yaml)]);
+    assert!(!loaded.has_errors(), "{}", text(&loaded.faults));
+    match resolve(&loaded.manifests, flavor) {
+        Ok((mesh, warnings)) => (mesh, loaded.faults.into_iter().chain(warnings).collect()),
+        Err(faults) => panic!("{}", text(&faults)),
+    }
+}
+
+/// The Istio mesh that manifests make. Panics with the faults if they make none.
+pub(crate) fn mesh(yaml: &str) -> Mesh {
+    mesh_with_warnings(yaml, Flavor::Istio).0
+}
+
+/// All faults of manifests, as they are printed: one a line.
+pub(crate) fn faults(yaml: &str) -> String {
+    let loaded = load(&[file(yaml)]);
+    let resolved = match resolve(&loaded.manifests, Flavor::Istio) {
+        Ok((_, warnings)) => warnings,
+        Err(faults) => faults,
+    };
+    text(&loaded.faults) + &text(&resolved)
+}
+
+fn text(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+/// A pod document: its name, and what stands in its `metadata` beside the name.
+pub(crate) fn pod(name: &str, metadata: &str) -> String {
+    format!(
+        "---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, {metadata}}}
+spec: {{containers: [{{name: app, image: sidelab/demo-server, ports: [{{name: web, containerPort: 8080}}]}}]}}
+"
+    )
+}
+
+/// The default namespace with injection.
+pub(crate) const INJECTED: &str = "---
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {istio-injection: enabled}}
+";

@@ -1,0 +1,48 @@
+//! PeerAuthentication, by the rules of Istio's webhook (`pkg/config/validation/validation.go`).
+
+use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
+
+use super::Checked;
+use crate::{fault::Faults, manifests::Object};
+
+pub(super) fn validate(policy: &Object<PeerAuthenticationSpec>, faults: &mut Faults) {
+    let mut checked = Checked::of(policy, faults);
+    let labels = policy.body.selector.as_ref().map(|selector| selector.match_labels.clone().unwrap_or_default());
+    match &labels {
+        Some(labels) if labels.is_empty() => {
+            checked.warn(
+                "spec.selector",
+                "has no labels: the policy is for the whole namespace (the whole mesh in the root namespace)",
+            );
+        }
+        Some(labels) => {
+            for (key, value) in labels {
+                let field = format!("spec.selector.matchLabels[{key}]");
+                if key.is_empty() {
+                    checked.error(field, "an empty key is not allowed");
+                } else if key.contains('*') || value.contains('*') {
+                    checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
+                }
+            }
+        }
+        None => {}
+    }
+    let Some(ports) = &policy.body.port_level_mtls else { return };
+    if labels.is_none_or(|labels| labels.is_empty()) && !ports.is_empty() {
+        checked.error(
+            "spec.portLevelMtls",
+            "needs a selector: a policy for a mesh or a namespace cannot set ports; add spec.selector.matchLabels with the pods' labels",
+        );
+    }
+    if ports.is_empty() {
+        checked.error("spec.portLevelMtls", "is empty; name a port, or remove the field");
+    }
+    for port in ports.keys() {
+        let field = format!("spec.portLevelMtls[{port}]");
+        match port.parse::<u32>() {
+            Ok(1..=65535) => {}
+            Ok(_) => checked.error(field, format!("{port} is out of range; a port is a number from 1 to 65535")),
+            Err(_) => checked.error(field, format!("{port:?} is no port; the key is a container's port by number")),
+        }
+    }
+}

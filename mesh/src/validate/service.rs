@@ -1,0 +1,151 @@
+//! Services.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use k8s_openapi::{
+    api::core::v1::{Service, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::{Checked, pod::protocol};
+use crate::{
+    fault::Faults,
+    load::{is_dns_label, is_port_name},
+    manifests::Object,
+    resolve::is_service_address,
+};
+
+pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
+    let mut checked = Checked::of(service, faults);
+    let Some(spec) = &service.body.spec else {
+        return checked.error("spec", "is missing; a Service needs ports");
+    };
+    match spec.type_.as_deref() {
+        None | Some("ClusterIP") => {}
+        Some(kind @ ("NodePort" | "LoadBalancer")) => {
+            checked.warn("spec.type", format!("{kind}: only its address inside the cluster is made here"));
+        }
+        Some("ExternalName") => checked.error("spec.type", "ExternalName is not supported yet"),
+        Some(other) => {
+            checked.error("spec.type", format!("{other:?} is no type; ClusterIP, NodePort and LoadBalancer are"));
+        }
+    }
+    checked.labels("spec.selector", spec.selector.iter().flatten());
+    addresses(&mut checked, spec);
+    ports(&mut checked, spec);
+    without_effect(&mut checked, spec);
+    if checked.head.annotations.contains_key("networking.istio.io/exportTo") {
+        checked.error("metadata.annotations[networking.istio.io/exportTo]", "is not supported yet");
+    }
+}
+
+fn ports(checked: &mut Checked<'_>, spec: &ServiceSpec) {
+    let ports = spec.ports.as_deref().unwrap_or_default();
+    if ports.is_empty() && spec.cluster_ip.as_deref() != Some("None") {
+        checked.error("spec.ports", "is empty; a Service needs a port unless it is headless");
+    }
+    for (i, one) in ports.iter().enumerate() {
+        port(checked, &format!("spec.ports[{i}]"), one, ports.len() > 1);
+    }
+    let names = ports.iter().enumerate().filter_map(|(i, port)| Some((i, port.name.as_deref()?)));
+    checked.unique(names.map(|(i, name)| (format!("spec.ports[{i}].name"), name)));
+    let mut seen = BTreeSet::new();
+    for (i, port) in ports.iter().enumerate() {
+        let protocol = port.protocol.as_deref().unwrap_or("TCP");
+        if !seen.insert((protocol, port.port)) {
+            checked.error(format!("spec.ports[{i}].port"), format!("{protocol} port {} is there twice", port.port));
+        }
+    }
+}
+
+fn port(checked: &mut Checked<'_>, field: &str, port: &ServicePort, among_others: bool) {
+    checked.port(format!("{field}.port"), port.port);
+    match port.name.as_deref() {
+        None | Some("") if among_others => {
+            checked.error(format!("{field}.name"), "is missing; with several ports each needs a name");
+        }
+        Some(name) if !name.is_empty() && !is_dns_label(name) => {
+            checked.error(
+                format!("{field}.name"),
+                format!("{name:?} is no port name: lower-case letters, digits and '-'"),
+            );
+        }
+        _ => {}
+    }
+    protocol(checked, &format!("{field}.protocol"), port.protocol.as_deref());
+    match &port.target_port {
+        Some(IntOrString::Int(number)) => checked.port(format!("{field}.targetPort"), *number),
+        Some(IntOrString::String(name)) if !is_port_name(name) => {
+            let message = format!("{name:?} is neither a number nor a name that a container's port can have");
+            checked.error(format!("{field}.targetPort"), message);
+        }
+        _ => {}
+    }
+}
+
+fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
+    let all = spec.cluster_ips.as_deref().unwrap_or_default();
+    if let (Some(one), Some(first)) = (&spec.cluster_ip, all.first())
+        && one != first
+    {
+        checked.error("spec.clusterIPs[0]", format!("{first} is not spec.clusterIP, {one}; they must agree"));
+    }
+    let one = spec.cluster_ip.iter().map(|ip| ("spec.clusterIP".to_owned(), ip));
+    let more = all.iter().enumerate().map(|(i, ip)| (format!("spec.clusterIPs[{i}]"), ip));
+    for (field, text) in one.chain(more).filter(|(_, text)| !matches!(text.as_str(), "" | "None")) {
+        match text.parse::<IpAddr>() {
+            Ok(ip) if is_service_address(ip) => {}
+            Ok(_) => {
+                checked.error(field, format!("{text} is not in the range of services, 10.96.0.0/16 or fd00:96::/112"))
+            }
+            Err(_) => checked.error(field, format!("{text:?} is no address; an IP address or None was expected")),
+        }
+    }
+    let families: Vec<_> = all.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).map(|ip| ip.is_ipv4()).collect();
+    if families.len() > 2 || (families.len() == 2 && families[0] == families[1]) {
+        checked.error("spec.clusterIPs", "holds two addresses of one family; at most one of each is allowed");
+    }
+    if let Some(policy) = spec.ip_family_policy.as_deref()
+        && !matches!(policy, "SingleStack" | "PreferDualStack" | "RequireDualStack")
+    {
+        let message = format!("{policy:?} is no policy; SingleStack, PreferDualStack and RequireDualStack are");
+        checked.error("spec.ipFamilyPolicy", message);
+    }
+    let families = spec.ip_families.as_deref().unwrap_or_default();
+    for (i, family) in families.iter().enumerate().filter(|(_, family)| !matches!(family.as_str(), "IPv4" | "IPv6")) {
+        checked.error(format!("spec.ipFamilies[{i}]"), format!("{family:?} is no family; IPv4 and IPv6 are"));
+    }
+    checked.unique(families.iter().enumerate().map(|(i, family)| (format!("spec.ipFamilies[{i}]"), family.as_str())));
+}
+
+/// Fields that change where connections go in a cluster, and change nothing here.
+fn without_effect(checked: &mut Checked<'_>, spec: &ServiceSpec) {
+    let said = [
+        ("spec.sessionAffinity", spec.session_affinity.as_deref() == Some("ClientIP")),
+        ("spec.externalIPs", spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty())),
+        ("spec.internalTrafficPolicy", spec.internal_traffic_policy.as_deref() == Some("Local")),
+        ("spec.trafficDistribution", spec.traffic_distribution.is_some()),
+    ];
+    for (field, _) in said.into_iter().filter(|(_, said)| *said) {
+        checked.warn(field, "has no effect here");
+    }
+}
+
+/// Two services cannot ask for one address.
+pub(super) fn addresses_differ(services: &[Object<Service>], faults: &mut Faults) {
+    let mut seen: BTreeMap<IpAddr, &Object<Service>> = BTreeMap::new();
+    for service in services {
+        let Some(spec) = &service.body.spec else { continue };
+        let asked: BTreeSet<IpAddr> =
+            spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten()).filter_map(|ip| ip.parse().ok()).collect();
+        for ip in asked {
+            if let Some(first) = seen.insert(ip, service) {
+                let message = format!("{ip} is already {}'s, at {}", first.head.full_name(), first.head.source);
+                faults.error(service, "spec.clusterIP", message);
+            }
+        }
+    }
+}
