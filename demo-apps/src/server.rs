@@ -41,6 +41,8 @@ pub enum Protocol {
     TcpGreeting,
     /// The client says how many bytes go up and how many come down.
     TcpBulk,
+    /// The first bytes are answered with RST.
+    TcpReset,
     /// Every byte comes back, inside one-way TLS.
     Tls,
     /// As `TcpBulk`, inside one-way TLS.

@@ -12,7 +12,7 @@ use crate::Target;
 #[derive(Clone, Debug, Args)]
 #[group(id = "call", args = ["target"])]
 pub struct CallArgs {
-    /// What to call: http://HOST[:PORT][/PATH], https://..., tcp://HOST:PORT, or tls://HOST:PORT (raw bytes inside TLS)
+    /// What to call: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
     #[arg(value_name = "URL")]
     pub target: Target,
 
@@ -45,7 +45,7 @@ pub struct CallArgs {
     pub server_first: bool,
 
     /// Send FIN (and close_notify) after sending, then read until the server closes [tcp, tls]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reset")]
     pub half_close: bool,
 
     /// Read so many bytes, whatever they are [tcp, tls; default: as many as were sent, which must be the same bytes]
@@ -97,12 +97,16 @@ pub struct ConnectArgs {
     pub alpn: Option<Vec<String>>,
 
     /// TLS versions to offer [https, tls]
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 
     /// Speak HTTP/2: by ALPN for https, with prior knowledge for http. Without it HTTP/2 is spoken only where ALPN chose h2
     #[arg(long)]
     pub http2: bool,
+
+    /// Close connections with RST in place of FIN [tcp, tls]
+    #[arg(long)]
+    pub reset: bool,
 
     /// Give resolving, connecting and the TLS handshake so many seconds together [default: as --timeout]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::ProtocolVersion;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +22,7 @@ pub(crate) struct Dialer {
     family: Family,
     tls: Option<ClientTls>,
     http2: bool,
+    reset: bool,
     connect_timeout: Option<Duration>,
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct Connection {
     pub(crate) account: Account,
     /// Whether HTTP/2 is to be spoken.
     pub(crate) http2: bool,
+    /// Whether it is to be closed with RST: by dropping it, without a goodbye.
+    pub(crate) reset: bool,
     /// The TLS session, where there is one.
     pub(crate) session: Option<Session>,
 }
@@ -76,6 +80,9 @@ impl Dialer {
                 "--cert, --sni and --alpn are for https:// and tls:// alone, not for {target}"
             )));
         }
+        if target.scheme.is_http() && args.reset {
+            return Err(UsageError("--reset is for tcp:// and tls:// alone".into()));
+        }
         Ok(Self {
             host: target.host.clone(),
             port: target.port,
@@ -86,6 +93,7 @@ impl Dialer {
             },
             tls: tls.transpose()?,
             http2: args.http2,
+            reset: args.reset,
             connect_timeout: args.connect_timeout,
         })
     }
@@ -102,10 +110,14 @@ impl Dialer {
         progress.local = tcp.local_addr().ok();
         // Requests are written whole; waiting for more (Nagle) would only add the peer's delayed ACK to each.
         tcp.set_nodelay(true).at(Stage::Connect)?;
+        if self.reset {
+            // Closing a socket that must not linger sends RST.
+            SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).at(Stage::Connect)?;
+        }
 
         let Some(tls) = &self.tls else {
             let (io, account) = Tap::on_tcp(Box::new(tcp) as Box<dyn Io>);
-            return Ok(Connection { io, account, http2: self.http2, session: None });
+            return Ok(Connection { io, account, http2: self.http2, reset: self.reset, session: None });
         };
         let (io, wire) = Tap::on_tcp(tcp);
         let handshake = async {
@@ -119,7 +131,7 @@ impl Dialer {
         let http2 = self.http2 || session.alpn.as_deref() == Some(b"h2");
         let verdict_is_open = tls.was_asked_for_certificate() && session.version == Some(ProtocolVersion::TLSv1_3);
         let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, verdict_is_open);
-        Ok(Connection { io, account, http2, session: Some(session) })
+        Ok(Connection { io, account, http2, reset: self.reset, session: Some(session) })
     }
 
     /// What is known of the TLS session that was tried last, whether or not it came about.

@@ -55,7 +55,7 @@ impl Exchange {
 
     /// Sends and receives; `kept` gets the first [`Body::LIMIT`] bytes that come back.
     pub(super) async fn run(&self, connection: Connection, clock: &Clock, kept: &mut Vec<u8>) -> Result<(), Failure> {
-        let Connection { io, account, .. } = connection;
+        let Connection { io, account, reset, .. } = connection;
         let (mut reader, mut writer) = tokio::io::split(io);
         let greeted = async { if self.server_first { greeting(&mut reader, kept).await } else { Ok(()) } };
         clock.run(Stage::Receive, None, greeted).await?;
@@ -79,7 +79,10 @@ impl Exchange {
             }
         }
         // Says goodbye in order (`close_notify`, FIN), where there is still somebody to say it to.
-        let _ = tokio::time::timeout(FAREWELL, reader.unsplit(writer).shutdown()).await;
+        let mut io = reader.unsplit(writer);
+        if !reset {
+            let _ = tokio::time::timeout(FAREWELL, io.shutdown()).await;
+        }
         result
     }
 

@@ -190,6 +190,7 @@ async fn wrong_use_is_told_before_anything_is_tried() {
         ("https://localhost -k --sni a..b", "DNS name"),
         ("http://localhost --sni name", "--sni"),
         ("http://localhost --half-close", "--half-close"),
+        ("http://localhost --reset", "--reset"),
         ("http://localhost -H nonsense", "NAME:VALUE"),
         ("http://localhost -X b@d", "method"),
         ("tcp://localhost:1 -H a:b", "--header"),

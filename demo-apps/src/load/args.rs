@@ -11,7 +11,7 @@ use crate::client::{ConnectArgs, seconds};
 #[derive(Clone, Debug, Args)]
 #[command(group = clap::ArgGroup::new("length").required(true).multiple(true))]
 pub struct LoadArgs {
-    /// What to call: http://HOST[:PORT][/PATH], https://..., tcp://HOST:PORT, or tls://HOST:PORT (raw bytes inside TLS)
+    /// What to call: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
     #[arg(value_name = "URL")]
     pub target: Target,
 

@@ -65,7 +65,7 @@ pub(super) struct Session {
 
 enum Speaks {
     Http { session: HttpSession, http2: bool },
-    Raw { reader: ReadHalf<Tap<Box<dyn Io>>>, writer: WriteHalf<Tap<Box<dyn Io>>>, buffer: Vec<u8> },
+    Raw { reader: ReadHalf<Tap<Box<dyn Io>>>, writer: WriteHalf<Tap<Box<dyn Io>>>, buffer: Vec<u8>, reset: bool },
 }
 
 /// Bytes that went over a connection.
@@ -85,7 +85,7 @@ impl Session {
             }
             Request::Raw { .. } => {
                 let (reader, writer) = tokio::io::split(connection.io);
-                Speaks::Raw { reader, writer, buffer: vec![0; 64 * 1024] }
+                Speaks::Raw { reader, writer, buffer: vec![0; 64 * 1024], reset: connection.reset }
             }
         };
         Ok(Self { account, speaks })
@@ -108,7 +108,7 @@ impl Session {
             (Speaks::Http { session, http2 }, Request::Http(request)) => {
                 http(session, *http2, request, &self.account, sample).await
             }
-            (Speaks::Raw { reader, writer, buffer }, Request::Raw { send, expect }) => {
+            (Speaks::Raw { reader, writer, buffer, .. }, Request::Raw { send, expect }) => {
                 raw(reader, writer, buffer, send, *expect).await
             }
             // A session is opened for the request that it is used with.
@@ -126,6 +126,7 @@ impl Session {
     pub(super) async fn close(self) {
         match self.speaks {
             Speaks::Http { session, .. } => session.close().await,
+            Speaks::Raw { reset: true, .. } => {}
             Speaks::Raw { reader, writer, .. } => {
                 let _ = tokio::time::timeout(FAREWELL, reader.unsplit(writer).shutdown()).await;
             }

@@ -38,6 +38,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tcp_bulk: Vec<BindAddress>,
 
+    /// Raw TCP that answers the first bytes with RST
+    #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
+    pub tcp_reset: Vec<BindAddress>,
+
     /// As --tcp, inside TLS
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tls: Vec<BindAddress>,
@@ -71,7 +75,7 @@ pub struct ServerArgs {
     pub client_ca: Option<PathBuf>,
 
     /// TLS versions to accept
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 
     /// Protocols to choose from; a client that offers others alone is refused [default: h2,http/1.1 on HTTP ports, on raw
@@ -106,6 +110,7 @@ impl ServerArgs {
             (Protocol::Tcp, &self.tcp),
             (Protocol::TcpGreeting, &self.tcp_greeting),
             (Protocol::TcpBulk, &self.tcp_bulk),
+            (Protocol::TcpReset, &self.tcp_reset),
             (Protocol::Tls, &self.tls),
             (Protocol::TlsBulk, &self.tls_bulk),
             (Protocol::Mtls, &self.mtls),

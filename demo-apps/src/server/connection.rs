@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -43,6 +44,10 @@ impl Connection {
     pub(super) async fn serve(self, tls: Option<TlsAcceptor>) {
         // Answers are written whole; without it each waits for the client's delayed ACK.
         let _ = self.tcp.set_nodelay(true);
+        if self.protocol == Protocol::TcpReset {
+            // Closing a socket that must not linger sends RST.
+            let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        }
         let Some(tls) = tls else {
             let (io, account) = Tap::on_tcp(Box::new(self.tcp) as Box<dyn Io>);
             return speak(self.protocol, io, account, self.ends, None, self.shared).await;
@@ -81,6 +86,7 @@ async fn speak(
         }
         Protocol::Tcp | Protocol::Tls | Protocol::Mtls => stream::echo(io).await,
         Protocol::TcpGreeting => stream::greet(io, &shared.name).await,
+        Protocol::TcpReset => stream::once(io).await,
         Protocol::TcpBulk | Protocol::TlsBulk => stream::bulk(io).await,
     };
     let flow = account.read();

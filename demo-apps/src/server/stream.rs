@@ -36,6 +36,11 @@ pub(super) async fn greet(mut io: impl Io, name: &str) -> Result<(), Failure> {
     echo(io).await
 }
 
+/// Reads something, and closes.
+pub(super) async fn once(mut io: impl Io) -> Result<(), Failure> {
+    io.read(&mut [0; BUFFER]).await.at(Stage::Receive).map(|_| ())
+}
+
 /// For each line `UP DOWN` reads UP bytes, then sends DOWN bytes.
 pub(super) async fn bulk(io: impl Io) -> Result<(), Failure> {
     let (reader, mut writer) = split(io);

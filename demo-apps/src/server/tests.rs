@@ -185,6 +185,21 @@ async fn the_log_has_each_request_and_each_connection() {
 }
 
 #[tokio::test]
+async fn resets_are_sent_when_asked_for_and_seen_by_the_other_end() {
+    let server = Running::start("--tcp 127.0.0.1:0 --tcp-reset 127.0.0.1:0");
+    let (echo, resetting) = (server.port(Protocol::Tcp), server.port(Protocol::TcpReset));
+    let reset = call_with(&format!("tcp://127.0.0.1:{resetting}")).await;
+    assert_eq!(reset.error.unwrap().kind, FailureKind::ConnectionReset);
+    assert!(call_with(&format!("tcp://127.0.0.1:{echo} --reset")).await.ok);
+    let log = server.stop().await;
+    let ended = log.iter().find_map(|event| match event {
+        Event::Closed(closed) if closed.protocol == Protocol::Tcp => closed.ended,
+        _ => None,
+    });
+    assert_eq!(ended, Some(Ended::Reset));
+}
+
+#[tokio::test]
 async fn a_request_under_way_is_answered_when_the_server_is_told_to_stop() {
     let server = Running::start("--http 127.0.0.1:0 --grace 5");
     let port = server.port(Protocol::Http);
