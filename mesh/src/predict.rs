@@ -1,0 +1,205 @@
+//! What will become of a call, said beforehand.
+//!
+//! The configurations of both sidecars are compiled and *simulated*: redirect rules, listeners, filter chains
+//! (`chain-match`, which the data plane runs too), routes, clusters, handshakes, as Envoy goes through them. So a
+//! prediction follows from what the data planes are given, and names the policy behind each decision.
+
+use std::net::{IpAddr, SocketAddr};
+
+use chain_match::BuildError;
+use thiserror::Error;
+
+use crate::{
+    account::{Account, AppProtocol, Callee, Caller, Outcome, Party, Reason, SCHEMA},
+    model::{Family, Flavor, Mesh},
+};
+
+mod app;
+mod capture;
+mod http;
+mod inbound;
+mod sidecar;
+mod simulate;
+mod tls;
+mod trace;
+mod upstream;
+mod wire;
+mod world;
+
+pub use app::{ServerApp, Speaks};
+
+use simulate::Simulation;
+use trace::{Log, Trace};
+use wire::{Reply, Sent};
+use world::World;
+
+/// A call to predict.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The calling pod, an index of [`Mesh::pods`].
+    pub from: usize,
+    /// What it calls: a name as it would resolve it, or an address.
+    pub host: String,
+    /// The port that it calls.
+    pub port: u16,
+    /// What it sends.
+    pub app: AppProtocol,
+    /// Which of a name's addresses it takes; IPv4 where there is one if unset.
+    pub family: Option<Family>,
+    /// What the called app is; what its manifest tells ([`ServerApp::of`]) if unset.
+    pub server_app: Option<ServerApp>,
+}
+
+/// Why a call can't be predicted.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The name is no service's.
+    #[error("{host}: no service of this name as pod {pod} resolves it; give the name of a Service, or an address")]
+    UnknownHost {
+        /// The name.
+        host: String,
+        /// The calling pod.
+        pod: String,
+    },
+    /// The name has no address of the family that was asked for.
+    #[error("{host} has no {family} address")]
+    NoAddress {
+        /// The name.
+        host: String,
+        /// The family.
+        family: Family,
+    },
+    /// A compiled listener is one that Envoy refuses.
+    #[error("{pod}: listener {listener}: {error}")]
+    Refused {
+        /// The pod.
+        pod: String,
+        /// The listener.
+        listener: String,
+        /// Why.
+        error: Box<BuildError>,
+    },
+    /// The call came to a sidecar of which nothing is known.
+    #[error("{pod}: its sidecar's configuration is not known")]
+    NoSidecar {
+        /// The pod.
+        pod: String,
+    },
+}
+
+/// Predicts a call.
+///
+/// # Errors
+/// When the host has no address, or a sidecar's configuration is one that Envoy refuses.
+///
+/// # Panics
+/// When `call.from` is no index of [`Mesh::pods`].
+pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
+    let pod = &mesh.pods[call.from];
+    let address = address(mesh, call)?;
+    let sent = app::sends(call.app, &call.host, call.port);
+    let server_app = |host: Option<usize>, port: u16| {
+        let told = || host.map(|host| ServerApp::of(&mesh.pods[host], port));
+        call.server_app.or_else(told).unwrap_or_default()
+    };
+    let world = World::of_mesh(mesh);
+    let mut simulation = Simulation { world: &world, server_app: &server_app, trace: Trace::default() };
+    let reply = simulation.call(call.from, SocketAddr::new(address, call.port), &sent)?;
+    let mut trace = simulation.trace;
+
+    let service = mesh.service_at(address).or_else(|| mesh.service(&call.host, &pod.name.namespace));
+    let service_port = service.and_then(|service| service.ports.iter().find(|port| port.port == call.port));
+    let first = service_port.and_then(|port| port.endpoints.first()).map(|endpoint| (endpoint.pod, endpoint.port));
+    let callee = trace.callee.or(first);
+    let captured = |(pod, port): (usize, u16)| {
+        let sidecar = mesh.pods[pod].sidecar.as_ref();
+        sidecar.is_some_and(|sidecar| capture::inbound(&sidecar.capture, port).redirected_to.is_some())
+    };
+    trace.add_silent_legs(callee.is_some_and(captured));
+    let to = Callee {
+        host: service.map_or_else(|| call.host.clone(), |service| service.host.clone()),
+        address,
+        port: call.port,
+        protocol: service_port.map(|port| port.protocol),
+        pod: callee.map(|(pod, _)| mesh.pods[pod].name.to_string()),
+        target_port: callee.map(|(_, port)| port),
+    };
+    let from = Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() };
+    Ok(account(mesh.flavor, from, to, call.app, &sent, &reply, trace))
+}
+
+/// The address that a call goes to.
+fn address(mesh: &Mesh, call: &Call) -> Result<IpAddr, CallError> {
+    if let Ok(ip) = call.host.parse() {
+        return Ok(ip);
+    }
+    let pod = &mesh.pods[call.from];
+    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: pod.name.to_string() };
+    let service = mesh.service(&call.host, &pod.name.namespace);
+    let addresses = match service {
+        Some(service) => mesh.addresses(service),
+        // A pod knows its own name.
+        None if call.host == pod.name.name => pod.ips.both().into(),
+        None => return Err(unknown()),
+    };
+    let of = |family| addresses.iter().copied().find(|&ip| Family::of(ip) == family);
+    match call.family {
+        Some(family) => of(family).ok_or_else(|| CallError::NoAddress { host: call.host.clone(), family }),
+        None => of(Family::Ipv4).or_else(|| of(Family::Ipv6)).ok_or_else(unknown),
+    }
+}
+
+/// Puts the account of a simulated call together.
+fn account(
+    mesh: Flavor,
+    from: Caller,
+    to: Callee,
+    app_sends: AppProtocol,
+    sent: &[Sent],
+    reply: &Reply,
+    trace: Trace,
+) -> Account {
+    let (status, app_sees) = app::sees(sent, reply);
+    let answered = app_sees == "echo" || status.is_some_and(|status| status < 400);
+    let delivered = answered && trace.reached_app;
+    // A call that failed and that nobody refused was given up by the calling app.
+    let given_up = match reply {
+        Reply::Silence => Reason::Timeout,
+        Reply::Response(..) | Reply::Echo | Reply::Alert | Reply::Broken(..) if matches!(sent, [Sent::Tls(_), ..]) => {
+            Reason::TlsHandshakeFailed
+        }
+        Reply::Response(..) | Reply::Echo | Reply::Alert | Reply::Broken(..) | Reply::Tunnel(..) => {
+            Reason::ProtocolError
+        }
+        Reply::Refused | Reply::Unreachable => Reason::ConnectionRefused,
+        Reply::Reset | Reply::Closed => Reason::ConnectionTerminated,
+    };
+    let refusal = (!delivered).then(|| trace.refusal.unwrap_or((Party::ClientApp, given_up)));
+    let [client_log, server_log] = trace.logs;
+    let log = match refusal {
+        Some((Party::ServerSidecar, _)) => server_log.or(client_log),
+        _ => client_log.or(server_log),
+    };
+    let log = log.unwrap_or_else(Log::plain);
+    Account {
+        schema: SCHEMA.into(),
+        mesh,
+        from,
+        to,
+        app_sends,
+        legs: trace.legs,
+        steps: trace.steps,
+        outcome: Outcome {
+            delivered,
+            at: refusal.map(|(party, _)| party),
+            reason: refusal.map(|(_, reason)| reason),
+            response_flags: log.flags,
+            details: log.details,
+            status,
+            app_sees,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

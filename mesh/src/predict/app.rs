@@ -1,0 +1,209 @@
+//! The apps at both ends: what the calling one sends and sees, and what the called one answers.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use envoy_api::TlsProtocol;
+
+use crate::{
+    account::{AppProtocol, Reason},
+    model::Pod,
+};
+
+use super::{
+    tls::{Acceptor, Check, Hello, Side, Why},
+    wire::{Reply, Request, Sent, Version},
+};
+
+/// What the called app is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerApp {
+    /// What it speaks.
+    pub speaks: Speaks,
+    /// Whether it listens on loopback alone.
+    pub loopback_only: bool,
+}
+
+/// What a called app speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// What it is sent, whatever that is: nothing is known of it.
+    #[default]
+    Anything,
+    /// HTTP/1.1 and HTTP/2 in plaintext.
+    Http,
+    /// The same inside TLS.
+    Https {
+        /// Whether it demands a client certificate.
+        mutual: bool,
+    },
+    /// Raw bytes, which it sends back.
+    Tcp,
+    /// The same inside TLS.
+    Tls {
+        /// Whether it demands a client certificate.
+        mutual: bool,
+    },
+    /// Nothing: nobody listens.
+    Nothing,
+}
+
+impl ServerApp {
+    /// What a pod's manifest tells of the app at a port: the arguments of sidelab's own `demo-server`. Of other programs
+    /// nothing is known.
+    pub fn of(pod: &Pod, port: u16) -> Self {
+        let mut servers = pod.containers.iter().filter(|container| container.image.contains("demo-server")).peekable();
+        if servers.peek().is_none() {
+            return Self::default();
+        }
+        let found = servers.find_map(|container| {
+            let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
+            demo_server(&words, port)
+        });
+        found.unwrap_or(Self { speaks: Speaks::Nothing, loopback_only: false })
+    }
+}
+
+/// What `demo-server` does at a port when it is started with these arguments.
+fn demo_server(words: &[&str], port: u16) -> Option<ServerApp> {
+    let options = words.iter().enumerate().filter_map(|(at, word)| match word.split_once('=') {
+        Some(option) => Some(option),
+        None => Some((*word, *words.get(at + 1)?)),
+    });
+    options.into_iter().find_map(|(option, value)| {
+        let speaks = match option {
+            "--http" => Speaks::Http,
+            "--https" => Speaks::Https { mutual: false },
+            "--mtls-http" => Speaks::Https { mutual: true },
+            "--tcp" | "--tcp-greeting" | "--tcp-bulk" => Speaks::Tcp,
+            "--tls" | "--tls-bulk" => Speaks::Tls { mutual: false },
+            "--mtls" => Speaks::Tls { mutual: true },
+            _ => return None,
+        };
+        let address: Option<SocketAddr> = value.parse().ok();
+        let listens_on = address.map(|address| address.port()).or_else(|| value.parse().ok())?;
+        let loopback_only = address.is_some_and(|address| address.ip().is_loopback());
+        (listens_on == port).then_some(ServerApp { speaks, loopback_only })
+    })
+}
+
+impl fmt::Display for ServerApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.speaks {
+            Speaks::Anything => "taken for an app that speaks what it is sent",
+            Speaks::Http => "speaks HTTP in plaintext",
+            Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
+            Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
+            Speaks::Tcp => "sends back raw bytes",
+            Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
+            Speaks::Tls { mutual: true } => "sends back raw bytes inside TLS, and demands a client certificate",
+            Speaks::Nothing => "nobody listens",
+        })?;
+        f.write_str(if self.loopback_only { ", on loopback alone" } else { "" })
+    }
+}
+
+/// What a called app answers.
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    /// Why it refused, if it did.
+    pub(super) refusal: Option<Reason>,
+    /// Whether it got what the calling app meant to send.
+    pub(super) understood: bool,
+}
+
+/// What an app answers to a connection that comes to it at an address.
+pub(super) fn answer(server: ServerApp, dialled: IpAddr, sent: &[Sent]) -> Answered {
+    let refused = |reply, reason| Answered { reply, refusal: Some(reason), understood: false };
+    if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
+        return refused(Reply::Refused, Reason::ConnectionRefused);
+    }
+    let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
+    let acceptor = match server.speaks {
+        Speaks::Https { mutual } => Some((Acceptor::of_app(&["h2", "http/1.1"], mutual), Speaks::Http)),
+        Speaks::Tls { mutual } => Some((Acceptor::of_app(&[], mutual), Speaks::Tcp)),
+        Speaks::Anything => Some((Acceptor::of_app(&[], false), Speaks::Anything)),
+        Speaks::Http | Speaks::Tcp | Speaks::Nothing => None,
+    };
+    match (layer, acceptor) {
+        (Sent::Tls(hello), Some((acceptor, speaks))) => {
+            let (session, broken) = acceptor.handshake(hello);
+            match broken {
+                Some(broken) => {
+                    let refusal = (broken.by == Side::Server).then_some(Reason::TlsHandshakeFailed);
+                    Answered { reply: Reply::Broken(session, broken), refusal, understood: false }
+                }
+                None => {
+                    let inner = answer(ServerApp { speaks, ..server }, dialled, inside);
+                    Answered { reply: Reply::Tunnel(session, Box::new(inner.reply)), ..inner }
+                }
+            }
+        }
+        // A server that speaks TLS alone ends what is not TLS with an alert.
+        (_, Some(_)) if server.speaks != Speaks::Anything => refused(Reply::Alert, Reason::ProtocolError),
+        // TLS that no TLS server gets is no HTTP, and bytes like any other.
+        (Sent::Tls(_) | Sent::Bytes, _) if server.speaks == Speaks::Http => {
+            let reason = matches!(layer, Sent::Bytes).then_some(Reason::ProtocolError);
+            Answered { reply: Reply::Response(Version::Http1, 400), refusal: reason, understood: false }
+        }
+        (Sent::Http(version, _), _) if server.speaks != Speaks::Tcp => {
+            Answered { reply: Reply::Response(*version, 200), refusal: None, understood: true }
+        }
+        _ => Answered { reply: Reply::Echo, refusal: None, understood: matches!(layer, Sent::Bytes) },
+    }
+}
+
+/// What a calling app sends to a host.
+pub(super) fn sends(app: AppProtocol, host: &str, port: u16) -> Vec<Sent> {
+    let is_ip = host.parse::<IpAddr>().is_ok();
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let request = Request { authority: format!("{bracketed}:{port}"), path: "/".into() };
+    let hello = Hello {
+        server_name: (!is_ip).then(|| host.to_ascii_lowercase()),
+        alpn: vec!["http/1.1".into()],
+        certificate: None,
+        check: Check::of_apps(),
+        latest: TlsProtocol::V1_3,
+    };
+    match app {
+        AppProtocol::Http => vec![Sent::Http(Version::Http1, request)],
+        AppProtocol::H2 => vec![Sent::Http(Version::Http2, request)],
+        AppProtocol::Https => vec![Sent::Tls(hello), Sent::Http(Version::Http1, request)],
+        AppProtocol::Tcp => vec![Sent::Bytes],
+    }
+}
+
+/// What a calling app sees: the status if it gets one, and the word for it, as `demo-client` reports it.
+pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
+    let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
+    let word = |word: &str| (None, word.to_owned());
+    match (layer, reply) {
+        (_, Reply::Refused) => word("connection_refused"),
+        (_, Reply::Unreachable) => word("network_unreachable"),
+        (_, Reply::Silence) => word("timeout"),
+        (_, Reply::Reset) => word("connection_reset"),
+        (_, Reply::Closed) => word("eof"),
+        (Sent::Tls(_), Reply::Tunnel(_, inner)) => sees(inside, inner),
+        (Sent::Tls(_), Reply::Broken(_, broken)) => match (broken.by, &broken.why) {
+            (Side::Client, Why::UnknownIssuer) => word("unknown_issuer"),
+            (Side::Client, _) => word("not_valid_for_name"),
+            (Side::Server, why) => word(why.alert()),
+        },
+        (Sent::Tls(_), Reply::Alert) => word("decode_error"),
+        // Its own ClientHello is TLS, and still no answer to it.
+        (Sent::Tls(_), Reply::Echo) => word("tls_protocol"),
+        (Sent::Tls(_), Reply::Response(..)) => word("not_tls"),
+        (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {
+            (Some(*status), status.to_string())
+        }
+        (Sent::Http(Version::Http1, _), _) => word("http_parse"),
+        (Sent::Http(Version::Http2, _), _) => word("http_protocol"),
+        (Sent::Bytes, Reply::Echo) => word("echo"),
+        (Sent::Bytes, _) => word("echo_mismatch"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What a pod's redirect rules do with a connection: the rules of `redirect`, read instead of written.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::{
+    model::{Capture, Family, InterceptionMode, PortSet},
+    redirect::{INBOUND_PORT, OUTBOUND_PORT},
+};
+
+/// Istio's tunnel port: never captured.
+const TUNNEL_PORT: u16 = 15008;
+
+/// Who opens a connection in a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opener {
+    App,
+    Sidecar,
+}
+
+/// What becomes of a connection, and the rule that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// The port that it is redirected to; `None` lets it pass.
+    pub(super) redirected_to: Option<u16>,
+    /// The rule, in words.
+    pub(super) rule: &'static str,
+    /// The annotation that made the rule, if one did: the last part of `traffic.sidecar.istio.io/...`.
+    pub(super) annotation: Option<&'static str>,
+}
+
+const fn pass(rule: &'static str) -> Verdict {
+    Verdict { redirected_to: None, rule, annotation: None }
+}
+
+const fn redirect(port: u16, rule: &'static str) -> Verdict {
+    Verdict { redirected_to: Some(port), rule, annotation: None }
+}
+
+impl Verdict {
+    const fn by(self, annotation: &'static str) -> Self {
+        Self { annotation: Some(annotation), ..self }
+    }
+}
+
+/// A connection from inside a pod (`OUTPUT`). `source` is the address that it is bound to, if it is; `on_lo` whether it
+/// stays in the pod.
+pub(super) fn outbound(
+    capture: &Capture,
+    opener: Opener,
+    source: Option<IpAddr>,
+    destination: SocketAddr,
+    on_lo: bool,
+) -> Verdict {
+    if capture.mode == InterceptionMode::None {
+        return pass("interceptionMode NONE: no rules");
+    }
+    let (ip, port) = (destination.ip(), destination.port());
+    let family = Family::of(ip);
+    let (passthrough, loopback): (IpAddr, IpAddr) = match family {
+        Family::Ipv4 => (Ipv4Addr::new(127, 0, 0, 6).into(), Ipv4Addr::LOCALHOST.into()),
+        Family::Ipv6 => (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(), Ipv6Addr::LOCALHOST.into()),
+    };
+    let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&ip));
+
+    if capture.exclude_interfaces.iter().any(|name| name == if on_lo { "lo" } else { "eth0" }) {
+        return pass("the interface is excluded").by("excludeInterfaces");
+    }
+    if capture.exclude_outbound_ports.contains(&port) {
+        return pass("the port is excluded").by("excludeOutboundPorts");
+    }
+    if on_lo && source == Some(passthrough) {
+        return pass("from the sidecar to its app");
+    }
+    if on_lo && opener == Opener::Sidecar && ip != loopback && port != TUNNEL_PORT {
+        return redirect(INBOUND_PORT, "the sidecar calls its own pod");
+    }
+    if on_lo && opener == Opener::App && !includes_loopback(capture) {
+        return pass("the app calls its own pod");
+    }
+    if opener == Opener::Sidecar {
+        return pass("the sidecar's own connection");
+    }
+    if ip == loopback {
+        return pass("to loopback");
+    }
+    if holds(&capture.exclude_outbound_ip_ranges) {
+        return pass("the address is excluded").by("excludeOutboundIPRanges");
+    }
+    if capture.include_outbound_ports.contains(&port) {
+        return redirect(OUTBOUND_PORT, "the port is included").by("includeOutboundPorts");
+    }
+    match &capture.include_outbound_ip_ranges {
+        None => redirect(OUTBOUND_PORT, "everything that leaves the pod is captured"),
+        Some(ranges) if holds(ranges) => {
+            redirect(OUTBOUND_PORT, "the address is included").by("includeOutboundIPRanges")
+        }
+        Some(_) => pass("the address is not included").by("includeOutboundIPRanges"),
+    }
+}
+
+/// A connection to the pod from outside (`PREROUTING`).
+pub(super) fn inbound(capture: &Capture, port: u16) -> Verdict {
+    if capture.mode == InterceptionMode::None {
+        return pass("interceptionMode NONE: no rules");
+    }
+    if capture.exclude_interfaces.iter().any(|name| name == "eth0") {
+        return pass("the interface is excluded").by("excludeInterfaces");
+    }
+    if port == TUNNEL_PORT {
+        return pass("the tunnel's port is never captured");
+    }
+    match &capture.include_inbound_ports {
+        PortSet::List(ports) if ports.contains(&port) => {
+            redirect(INBOUND_PORT, "the port is included").by("includeInboundPorts")
+        }
+        PortSet::List(_) => pass("the port is not included").by("includeInboundPorts"),
+        PortSet::All if capture.exclude_inbound_ports.contains(&port) => {
+            pass("the port is excluded").by("excludeInboundPorts")
+        }
+        PortSet::All => redirect(INBOUND_PORT, "everything that comes to the pod is captured"),
+    }
+}
+
+/// Whether the app's connections to loopback are asked for, in either family.
+fn includes_loopback(capture: &Capture) -> bool {
+    capture.include_outbound_ip_ranges.iter().flatten().any(|range| range.addr().is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

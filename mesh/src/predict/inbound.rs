@@ -1,0 +1,215 @@
+//! A connection at a sidecar: its listener, its filter chain, its filters.
+//!
+//! `inbound` as seen from Envoy (downstream), whichever way the traffic goes.
+
+use std::net::SocketAddr;
+
+use chain_match::{Connection, Match, Transport, disabled};
+use envoy_api::{
+    APPLICATION_PROTOCOLS, DownstreamTlsContext, FilterChain, Listener, ListenerFilterConfig, NetworkFilter,
+    SetFilterState, TransportSocketConfig, UPSTREAM_SERVER_NAME,
+};
+
+use crate::{account::Reason, compile::Resource};
+
+use super::{
+    CallError,
+    simulate::{Arrival, Simulation},
+    tls::{Acceptor, Side},
+    trace::{Log, Role},
+    wire::{Reply, Sent},
+};
+
+/// What the filters of a chain tell the connection upstream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    /// The ALPN to offer, in place of the cluster's.
+    pub(super) alpn: Option<Vec<String>>,
+    /// The SNI to send, in place of the cluster's.
+    pub(super) server_name: Option<String>,
+}
+
+/// Where in a sidecar a connection is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) host: usize,
+    pub(super) role: Role,
+    pub(super) arrival: Arrival,
+}
+
+/// What the inspectors saw.
+struct Inspected<'a> {
+    transport: Transport,
+    server_name: &'a str,
+    protocols: Vec<String>,
+}
+
+impl Simulation<'_> {
+    /// A sidecar accepts a connection on one of its bound ports.
+    pub(super) fn enter(
+        &mut self,
+        host: usize,
+        port: u16,
+        role: Role,
+        arrival: Arrival,
+        sent: &[Sent],
+    ) -> Result<Reply, CallError> {
+        let sidecar = self.world.sidecar(host)?;
+        let Some(accepted_by) = sidecar.bound_to(port) else {
+            self.trace.refuse(role.party(), Reason::ConnectionRefused);
+            return Ok(Reply::Refused);
+        };
+        let index = sidecar.handed_to(accepted_by, arrival.destination);
+        let listener = &sidecar.listeners[index];
+        let why = sidecar.why(&Resource::Listener(listener.name.clone()));
+        let otherwise = || match index == accepted_by {
+            true => format!("it listens at port {port}"),
+            false => format!("the connection was going to {}", arrival.destination),
+        };
+        let because = why.map_or_else(otherwise, |why| why.because.clone());
+        self.trace.step(role.party(), "listener", &listener.name, because, why.map(|why| &why.source));
+
+        let inspected = inspect(listener, arrival.destination, sent);
+        let connection = Connection {
+            destination: arrival.destination,
+            source: SocketAddr::new(arrival.source, 0),
+            server_name: inspected.server_name,
+            transport_protocol: inspected.transport,
+            application_protocols: &inspected.protocols,
+        };
+        let (number, chain) = match sidecar.chains(index).find(&connection) {
+            Match::Chain(number) => (Some(number), Some(&listener.filter_chains[number])),
+            Match::Default => (None, listener.default_filter_chain.as_deref()),
+            Match::None(stage) => {
+                // Who decided which chains there are for the port decided this, too.
+                let why = sidecar.why_of_port(listener, arrival.destination.port());
+                let decided = why.map_or_else(String::new, |why| format!("; {}", why.because));
+                let because =
+                    format!("{}: no chain for this {stage}{decided}", inspected.describe(arrival.destination));
+                self.trace.step(role.party(), "filter chain", "none", because, why.map(|why| &why.source));
+                (None, None)
+            }
+        };
+        let Some(chain) = chain else {
+            self.trace.refuse(role.party(), Reason::NoFilterChainMatch);
+            self.trace.log(role, Log::new("NR", "filter_chain_not_found"));
+            // What was peeked at is still unread, so the kernel answers the close with RST.
+            return Ok(Reply::Reset);
+        };
+        let why = sidecar.why(&Resource::FilterChain { listener: listener.name.clone(), chain: number });
+        let seen = inspected.describe(arrival.destination);
+        let because = why.map_or_else(|| seen.clone(), |why| format!("{seen}; {}", why.because));
+        let name = if chain.name.is_empty() { "(unnamed)" } else { &chain.name };
+        self.trace.step(role.party(), "filter chain", name, because, why.map(|why| &why.source));
+        self.take(Place { host, role, arrival }, chain, sent)
+    }
+
+    /// A chain takes a connection: first its transport socket, then its filters.
+    fn take(&mut self, at: Place, chain: &FilterChain, sent: &[Sent]) -> Result<Reply, CallError> {
+        let Some(context) = downstream_tls(chain) else { return self.filters(at, chain, None, sent) };
+        let identity = self.world.sidecar(at.host)?.identity.clone();
+        let [Sent::Tls(hello), inside @ ..] = sent else {
+            self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
+            return Ok(Reply::Closed);
+        };
+        let (session, broken) = Acceptor::of(context, identity.as_deref()).handshake(hello);
+        let Some(broken) = broken else {
+            let alpn = session.facts.alpn.clone();
+            let peer = session.facts.client_identity.clone().unwrap_or_else(|| "a client without a certificate".into());
+            let with = alpn.as_deref().map_or(String::new(), |alpn| format!(", ALPN {alpn}"));
+            self.trace.step(at.role.party(), "tls", "terminated", format!("from {peer}{with}"), None);
+            let inner = self.filters(at, chain, alpn.as_deref(), inside)?;
+            return Ok(Reply::Tunnel(session, Box::new(inner)));
+        };
+        if broken.by == Side::Server {
+            self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
+        }
+        let because = format!("{:?} broke it off: {}", broken.by, broken.why.alert()).to_lowercase();
+        self.trace.step(at.role.party(), "tls", "handshake failed", because, None);
+        // A TCP proxy has its line for a connection whose handshake failed, an HTTP connection manager has requests alone.
+        if chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_))) {
+            self.trace.log(at.role, Log::plain());
+        }
+        Ok(Reply::Broken(session, broken))
+    }
+
+    fn filters(
+        &mut self,
+        at: Place,
+        chain: &FilterChain,
+        alpn: Option<&str>,
+        sent: &[Sent],
+    ) -> Result<Reply, CallError> {
+        let mut shared = Shared::default();
+        for filter in &chain.filters {
+            match &filter.typed_config {
+                NetworkFilter::SetFilterState(state) => shared.set(state),
+                NetworkFilter::TcpProxy(proxy) => return self.relay(at, &proxy.cluster, &shared, sent),
+                NetworkFilter::HttpConnectionManager(manager) => return self.http(at, manager, alpn, &shared, sent),
+            }
+        }
+        // Without a terminal filter there is nobody to read the connection; Envoy refuses such a chain.
+        Ok(Reply::Closed)
+    }
+}
+
+impl Shared {
+    fn set(&mut self, state: &SetFilterState) {
+        for value in &state.on_new_connection {
+            if value.shared_with_upstream.is_none_or(|shared| shared == envoy_api::SharedWithUpstream::None) {
+                continue;
+            }
+            let Some(text) = value.format_string.text_format_source.as_ref() else { continue };
+            match value.object_key.as_str() {
+                APPLICATION_PROTOCOLS => {
+                    self.alpn = Some(text.inline_string.split(',').map(|one| one.trim().to_owned()).collect());
+                }
+                UPSTREAM_SERVER_NAME => self.server_name = Some(text.inline_string.clone()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What the listener's inspectors make of the first bytes.
+fn inspect<'a>(listener: &Listener, destination: SocketAddr, sent: &'a [Sent]) -> Inspected<'a> {
+    let active = |is: fn(&ListenerFilterConfig) -> bool| {
+        listener.listener_filters.iter().any(|filter| {
+            is(&filter.typed_config)
+                && !filter.filter_disabled.as_ref().is_some_and(|predicate| disabled(predicate, destination))
+        })
+    };
+    let mut seen = Inspected { transport: Transport::RawBuffer, server_name: "", protocols: vec![] };
+    match sent.first() {
+        Some(Sent::Tls(hello)) if active(|config| matches!(config, ListenerFilterConfig::TlsInspector(_))) => {
+            seen.transport = Transport::Tls;
+            seen.server_name = hello.server_name.as_deref().unwrap_or_default();
+            seen.protocols.clone_from(&hello.alpn);
+        }
+        Some(Sent::Http(version, _)) if active(|config| matches!(config, ListenerFilterConfig::HttpInspector(_))) => {
+            seen.protocols = vec![version.sniffed().into()];
+        }
+        _ => {}
+    }
+    seen
+}
+
+impl Inspected<'_> {
+    fn describe(&self, destination: SocketAddr) -> String {
+        let mut text = format!("destination {destination}, transport {}", self.transport);
+        if !self.server_name.is_empty() {
+            text += &format!(", SNI {}", self.server_name);
+        }
+        if !self.protocols.is_empty() {
+            text += &format!(", application protocols {}", self.protocols.join(","));
+        }
+        text
+    }
+}
+
+fn downstream_tls(chain: &FilterChain) -> Option<&DownstreamTlsContext> {
+    match &chain.transport_socket.as_ref()?.typed_config {
+        TransportSocketConfig::DownstreamTls(context) => Some(context),
+        TransportSocketConfig::UpstreamTls(_) | TransportSocketConfig::RawBuffer(_) => None,
+    }
+}

@@ -1,0 +1,98 @@
+//! What one sidecar is configured with, as the simulation looks it up.
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use chain_match::{BuildError, ChainTable, ListenerTable};
+use envoy_api::{Cluster, ClusterLoadAssignment, FilterChain, LbEndpoint, Listener, RouteConfiguration};
+
+use crate::compile::{PodConfig, Provenance, Resource};
+
+/// A sidecar's configuration.
+#[derive(Debug)]
+pub(super) struct Sidecar {
+    pub(super) listeners: Vec<Listener>,
+    by_address: ListenerTable,
+    chains: Vec<ChainTable>,
+    routes: HashMap<String, RouteConfiguration>,
+    clusters: HashMap<String, Cluster>,
+    endpoints: HashMap<String, ClusterLoadAssignment>,
+    provenance: Vec<Provenance>,
+    /// The SPIFFE ID in the secret `default`.
+    pub(super) identity: Option<String>,
+}
+
+impl Sidecar {
+    /// # Errors
+    /// When Envoy would refuse a listener.
+    pub(super) fn new(config: PodConfig, identity: Option<String>) -> Result<Self, (String, BuildError)> {
+        let PodConfig { listeners, routes, clusters, endpoints, provenance, bootstrap, .. } = config;
+        let named = |error| move |listener: &Listener| (listener.name.clone(), error);
+        let chains = listeners.iter().map(|l| ChainTable::new(l).map_err(|e| named(e)(l))).collect::<Result<_, _>>()?;
+        let clusters = bootstrap.static_resources.clusters.into_iter().chain(clusters);
+        Ok(Self {
+            by_address: ListenerTable::new(&listeners),
+            chains,
+            routes: routes.into_iter().map(|routes| (routes.name.clone(), routes)).collect(),
+            clusters: clusters.map(|cluster| (cluster.name.clone(), cluster)).collect(),
+            endpoints: endpoints.into_iter().map(|set| (set.cluster_name.clone(), set)).collect(),
+            listeners,
+            provenance,
+            identity,
+        })
+    }
+
+    /// The listener that is bound to a port.
+    pub(super) fn bound_to(&self, port: u16) -> Option<usize> {
+        let bound = |listener: &Listener| {
+            listener.address.socket_address.port_value == port && listener.bind_to_port.unwrap_or(true)
+        };
+        self.listeners.iter().position(bound)
+    }
+
+    /// The listener that takes a connection which a bound one accepted.
+    pub(super) fn handed_to(&self, accepted_by: usize, destination: SocketAddr) -> usize {
+        if !self.listeners[accepted_by].use_original_dst.unwrap_or(false) {
+            return accepted_by;
+        }
+        self.by_address.find(destination).unwrap_or(accepted_by)
+    }
+
+    pub(super) fn chains(&self, listener: usize) -> &ChainTable {
+        &self.chains[listener]
+    }
+
+    pub(super) fn routes(&self, name: &str) -> Option<&RouteConfiguration> {
+        self.routes.get(name)
+    }
+
+    pub(super) fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.clusters.get(name)
+    }
+
+    /// A cluster's endpoints, wherever they stand.
+    pub(super) fn endpoints<'a>(&'a self, cluster: &'a Cluster) -> Vec<&'a LbEndpoint> {
+        let by_eds = |config: &envoy_api::EdsClusterConfig| {
+            let name = if config.service_name.is_empty() { &cluster.name } else { &config.service_name };
+            self.endpoints.get(name)
+        };
+        let in_place = cluster.load_assignment.as_ref();
+        let found = in_place.or_else(|| cluster.eds_cluster_config.as_ref().and_then(by_eds));
+        found.into_iter().flat_map(|set| &set.endpoints).flat_map(|locality| &locality.lb_endpoints).collect()
+    }
+
+    /// Why a resource is what it is, if that is known.
+    pub(super) fn why(&self, resource: &Resource) -> Option<&Provenance> {
+        self.provenance.iter().find(|provenance| provenance.resource == *resource)
+    }
+
+    /// Why a listener has the chains that it has for a destination port.
+    pub(super) fn why_of_port(&self, listener: &Listener, port: u16) -> Option<&Provenance> {
+        let of = |port| {
+            let is_for =
+                |chain: &FilterChain| chain.filter_chain_match.as_ref().and_then(|m| m.destination_port) == port;
+            let chain = listener.filter_chains.iter().position(is_for)?;
+            self.why(&Resource::FilterChain { listener: listener.name.clone(), chain: Some(chain) })
+        };
+        of(Some(port)).or_else(|| of(None))
+    }
+}

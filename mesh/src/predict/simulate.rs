@@ -1,0 +1,215 @@
+//! A call, followed from the calling app to the called one and back.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    account::{Party, Reason},
+    model::{Family, Source},
+    redirect::OUTBOUND_PORT,
+};
+
+use super::{
+    CallError, ServerApp, app,
+    capture::{self, Opener, Verdict},
+    trace::{NewLeg, Role, Trace},
+    wire::{Reply, Sent},
+    world::World,
+};
+
+/// A simulation of one call.
+pub(super) struct Simulation<'a> {
+    pub(super) world: &'a World<'a>,
+    /// What the called app is, by pod (none: outside of the mesh) and port.
+    pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> ServerApp,
+    pub(super) trace: Trace,
+}
+
+/// A connection as a sidecar accepted it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Where it was going before any redirect.
+    pub(super) destination: SocketAddr,
+    pub(super) source: IpAddr,
+}
+
+/// Who opens a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialler {
+    pub(super) host: usize,
+    /// The sidecar, or the app if `None`.
+    pub(super) sidecar: Option<Role>,
+    /// The address that its socket is bound to, if it is.
+    pub(super) bound_to: Option<IpAddr>,
+}
+
+impl Simulation<'_> {
+    /// The app of a pod calls an address.
+    pub(super) fn call(&mut self, from: usize, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
+        let host = &self.world.hosts[from];
+        let on_lo = host.ips.contains(&destination.ip()) || destination.ip().is_loopback();
+        let Some(capture) = &host.capture else {
+            let (because, source) = &host.injection;
+            let because = format!("the pod has no sidecar: {because}");
+            self.trace.step(Party::ClientApp, "redirect", "not captured", because, Some(source));
+            return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
+        };
+        let verdict = capture::outbound(capture, Opener::App, None, destination, on_lo);
+        self.redirected(Party::ClientApp, from, verdict);
+        let Some(port) = verdict.redirected_to else {
+            return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
+        };
+        let Some(source) = self.own_ip(from, destination) else { return Ok(Reply::Unreachable) };
+        debug_assert_eq!(port, OUTBOUND_PORT, "an app's connections go out");
+        let leg = self.trace.begin(NewLeg {
+            number: 1,
+            path: "app -> sidecar",
+            interface: "lo",
+            source,
+            dials: destination,
+            redirected_to: Some(port),
+        });
+        let reply = self.enter(from, port, Role::Client, Arrival { destination, source }, sent)?;
+        self.trace.end(leg, sent, &reply);
+        Ok(reply)
+    }
+
+    /// Somebody in a pod opens a connection that nothing captures any more on its way out.
+    pub(super) fn dial(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
+        let host = &self.world.hosts[who.host];
+        if host.ips.contains(&destination.ip()) || destination.ip().is_loopback() {
+            return self.dial_own_pod(who, destination, sent);
+        }
+        let Some(source) = who.bound_to.or_else(|| self.own_ip(who.host, destination)) else {
+            return Ok(Reply::Unreachable);
+        };
+        let Some(reached) = self.translate(destination) else {
+            self.trace.refuse(Party::Node, Reason::ConnectionRefused);
+            return Ok(Reply::Refused);
+        };
+        let target = self.world.host_at(reached.ip());
+        let captured = target.and_then(|target| Some((target, self.world.hosts[target].capture.as_ref()?)));
+        let verdict = captured.map(|(target, capture)| (target, capture::inbound(capture, reached.port())));
+        if let Some((target, verdict)) = verdict {
+            self.redirected(Party::ServerSidecar, target, verdict);
+        }
+        let inbound = verdict.and_then(|(target, verdict)| Some((target, verdict.redirected_to?)));
+        let leg = self.trace.begin(NewLeg {
+            number: 2,
+            path: path(who.sidecar.is_some(), inbound.is_some()),
+            interface: "eth0",
+            source,
+            dials: destination,
+            redirected_to: None,
+        });
+        let reply = match inbound {
+            Some((target, port)) => {
+                self.trace.callee = Some((target, reached.port()));
+                self.enter(target, port, Role::Server, Arrival { destination: reached, source }, sent)?
+            }
+            None => self.reach_app(target, reached, sent),
+        };
+        self.trace.end(leg, sent, &reply);
+        Ok(reply)
+    }
+
+    /// A connection that stays in the pod: to its own app, or from its sidecar to itself.
+    fn dial_own_pod(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
+        let host = &self.world.hosts[who.host];
+        // The kernel takes the address that is called as the source, where nothing else is asked for.
+        let source = who.bound_to.unwrap_or(destination.ip());
+        let verdict = match (&host.capture, who.sidecar) {
+            (Some(capture), Some(_)) => {
+                capture::outbound(capture, Opener::Sidecar, who.bound_to, destination, true).redirected_to
+            }
+            _ => None,
+        };
+        let to_own_app = who.sidecar == Some(Role::Server);
+        let leg = self.trace.begin(NewLeg {
+            number: if to_own_app { 3 } else { 2 },
+            path: path(who.sidecar.is_some(), verdict.is_some()),
+            interface: "lo",
+            source,
+            dials: destination,
+            redirected_to: verdict,
+        });
+        let reply = match verdict {
+            Some(port) if !to_own_app => {
+                self.trace.callee = Some((who.host, destination.port()));
+                self.enter(who.host, port, Role::Server, Arrival { destination, source }, sent)?
+            }
+            // The last leg would come back for ever.
+            Some(_) => Reply::Silence,
+            None => self.reach_app(Some(who.host), destination, sent),
+        };
+        self.trace.end(leg, sent, &reply);
+        Ok(reply)
+    }
+
+    /// An app gets a connection. `host` is none outside of the mesh.
+    fn reach_app(&mut self, host: Option<usize>, destination: SocketAddr, sent: &[Sent]) -> Reply {
+        if let Some(host) = host {
+            self.trace.callee = Some((host, destination.port()));
+        }
+        let server = (self.server_app)(host, destination.port());
+        let (because, source) = match host {
+            Some(host) => (server.to_string(), Some(self.world.hosts[host].source.clone())),
+            None => ("no manifest has this address: taken for an app that speaks what it is sent".into(), None),
+        };
+        self.trace.step(Party::ServerApp, "app", destination.to_string(), because, source.as_ref());
+        let reply = app::answer(server, destination.ip(), sent);
+        if let Some(reason) = reply.refusal {
+            self.trace.refuse(Party::ServerApp, reason);
+        }
+        self.trace.reached_app |= reply.understood;
+        reply.reply
+    }
+
+    /// What the node makes of a service's virtual address, as kube-proxy does it; `None` refuses.
+    fn translate(&mut self, destination: SocketAddr) -> Option<SocketAddr> {
+        let Some(service) = self.world.service_at(destination.ip()) else { return Some(destination) };
+        let port = service.ports.iter().find(|port| port.port == destination.port());
+        let Some(port) = port else {
+            let because = format!("service {} has no port {}", service.name, destination.port());
+            self.trace.step(Party::Node, "service", "refused", because, Some(&service.source));
+            return None;
+        };
+        let Some(endpoint) = port.endpoints.first() else {
+            let because = format!("service {} has no endpoint", service.name);
+            self.trace.step(Party::Node, "service", "refused", because, Some(&service.source.at("spec.selector")));
+            return None;
+        };
+        let ip = self.world.hosts[endpoint.pod].ip(Family::of(destination.ip()))?;
+        let reached = SocketAddr::new(ip, endpoint.port);
+        let because = match port.endpoints.len() {
+            1 => format!("the only endpoint of service {}", service.name),
+            n => format!("the first of {n} endpoints of service {}; the node takes any", service.name),
+        };
+        self.trace.step(Party::Node, "service", reached.to_string(), because, Some(&service.source));
+        Some(reached)
+    }
+
+    /// Notes what the redirect rules of a pod do.
+    fn redirected(&mut self, at: Party, host: usize, verdict: Verdict) {
+        let choice = verdict.redirected_to.map_or_else(|| "not captured".to_owned(), |port| port.to_string());
+        let source = match verdict.annotation {
+            Some(name) => {
+                self.world.hosts[host].source.at(format!("metadata.annotations[traffic.sidecar.istio.io/{name}]"))
+            }
+            None => Source::default_of("Istio's redirect rules"),
+        };
+        self.trace.step(at, "redirect", choice, verdict.rule, Some(&source));
+    }
+
+    fn own_ip(&self, host: usize, destination: SocketAddr) -> Option<IpAddr> {
+        self.world.hosts[host].ip(Family::of(destination.ip()))
+    }
+}
+
+fn path(from_sidecar: bool, to_sidecar: bool) -> &'static str {
+    match (from_sidecar, to_sidecar) {
+        (true, true) => "sidecar -> sidecar",
+        (true, false) => "sidecar -> app",
+        (false, true) => "app -> sidecar",
+        (false, false) => "app -> app",
+    }
+}

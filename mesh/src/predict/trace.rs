@@ -1,0 +1,174 @@
+//! What is noted while a call is followed: legs, decisions, log lines, and who refused it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    account::{LayerKind, Leg, Party, Reason, Step, TlsFacts},
+    model::Source,
+};
+
+use super::wire::{Reply, Sent};
+
+/// The notes of one call.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub(super) legs: Vec<Leg>,
+    pub(super) steps: Vec<Step>,
+    /// What the client's sidecar logs, and the server's.
+    pub(super) logs: [Option<Log>; 2],
+    /// Who refused the call first, which is who is nearest to the called app.
+    pub(super) refusal: Option<(Party, Reason)>,
+    /// Whether the called app got what the calling app sent.
+    pub(super) reached_app: bool,
+    /// The pod whose app the call came to, or whose sidecar, and the port there.
+    pub(super) callee: Option<(usize, u16)>,
+}
+
+/// What a sidecar logs of a connection or request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Log {
+    pub(super) flags: String,
+    pub(super) details: String,
+}
+
+impl Log {
+    /// A line without flags or details: a TCP connection that ran its course.
+    pub(super) fn plain() -> Self {
+        Self::new("-", "-")
+    }
+
+    pub(super) fn new(flags: impl Into<String>, details: impl Into<String>) -> Self {
+        Self { flags: flags.into(), details: details.into() }
+    }
+}
+
+/// Which sidecar is at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The calling app's.
+    Client,
+    /// The called app's.
+    Server,
+}
+
+impl Role {
+    pub(super) fn party(self) -> Party {
+        match self {
+            Self::Client => Party::ClientSidecar,
+            Self::Server => Party::ServerSidecar,
+        }
+    }
+}
+
+/// A leg that begins.
+pub(super) struct NewLeg {
+    pub(super) number: u8,
+    pub(super) path: &'static str,
+    pub(super) interface: &'static str,
+    pub(super) source: IpAddr,
+    pub(super) dials: SocketAddr,
+    pub(super) redirected_to: Option<u16>,
+}
+
+impl Trace {
+    /// Notes a decision.
+    pub(super) fn step(
+        &mut self,
+        at: Party,
+        what: &str,
+        choice: impl Into<String>,
+        because: impl Into<String>,
+        source: Option<&Source>,
+    ) {
+        self.steps.push(Step {
+            at: at.to_string(),
+            what: what.into(),
+            choice: choice.into(),
+            because: because.into(),
+            source: source.map(ToString::to_string),
+        });
+    }
+
+    /// Notes who refused the call, unless it is known already.
+    pub(super) fn refuse(&mut self, party: Party, reason: Reason) {
+        self.refusal.get_or_insert((party, reason));
+    }
+
+    /// Notes what a sidecar logs. A later line of the same sidecar counts less: it is the same call's.
+    pub(super) fn log(&mut self, role: Role, log: Log) {
+        self.logs[role as usize].get_or_insert(log);
+    }
+
+    /// Begins a leg; what it carries is known when the answer is there.
+    pub(super) fn begin(&mut self, leg: NewLeg) -> usize {
+        let NewLeg { number, path, interface, source, dials, redirected_to } = leg;
+        self.legs.push(Leg {
+            leg: number,
+            path: path.into(),
+            layers: vec![],
+            tls: vec![],
+            interface: Some(interface.into()),
+            source: Some(source),
+            dials: Some(dials),
+            redirected_to,
+        });
+        self.legs.len() - 1
+    }
+
+    /// Adds the legs that there are and on which nothing was sent.
+    pub(super) fn add_silent_legs(&mut self, to_sidecar: bool) {
+        let silent = |leg, path: &str| Leg {
+            leg,
+            path: path.into(),
+            layers: vec![],
+            tls: vec![],
+            interface: None,
+            source: None,
+            dials: None,
+            redirected_to: None,
+        };
+        let has = |legs: &[Leg], number| legs.iter().any(|leg| leg.leg == number);
+        if !has(&self.legs, 2) {
+            self.legs.push(silent(2, if to_sidecar { "sidecar -> sidecar" } else { "sidecar -> app" }));
+        }
+        if !has(&self.legs, 3) && self.legs.iter().any(|leg| leg.leg == 2 && leg.path.ends_with("-> sidecar")) {
+            self.legs.push(silent(3, "sidecar -> app"));
+        }
+    }
+
+    /// Ends a leg on which `sent` was sent, and `reply` came back.
+    pub(super) fn end(&mut self, leg: usize, sent: &[Sent], reply: &Reply) {
+        if matches!(reply, Reply::Refused | Reply::Unreachable) {
+            return;
+        }
+        let (layers, tls) = carried(sent, reply);
+        self.legs[leg].layers = layers;
+        self.legs[leg].tls = tls;
+    }
+}
+
+/// The layers that were sent: what stands inside TLS is sent only when the handshake is done.
+fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) {
+    let (mut layers, mut tls) = (vec![], vec![]);
+    for layer in sent {
+        match (layer, reply) {
+            (Sent::Tls(_), Reply::Tunnel(session, inner)) => {
+                layers.push(if session.mutual { LayerKind::Mtls } else { LayerKind::Tls });
+                tls.push(session.facts.clone());
+                reply = inner;
+            }
+            (Sent::Tls(hello), reply) => {
+                let session = match reply {
+                    Reply::Broken(session, _) => session.clone(),
+                    _ => hello.unanswered(),
+                };
+                layers.push(if session.mutual { LayerKind::Mtls } else { LayerKind::Tls });
+                tls.push(session.facts);
+                break;
+            }
+            (Sent::Http(version, _), _) => layers.push(version.layer()),
+            (Sent::Bytes, _) => layers.push(LayerKind::Tcp),
+        }
+    }
+    (layers, tls)
+}

@@ -1,0 +1,248 @@
+//! A sidecar on its way upstream: cluster, endpoint, transport socket, and what comes back.
+
+use std::net::{IpAddr, SocketAddr};
+
+use envoy_api::{
+    Cluster, DiscoveryType, ExplicitHttpConfig, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, LbEndpoint,
+    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
+};
+
+use crate::{account::Reason, compile::Resource, model::Family};
+
+use super::{
+    CallError,
+    inbound::{Place, Shared},
+    simulate::{Dialler, Simulation},
+    tls::{Broken, Hello, Side, Why},
+    trace::Log,
+    wire::{Reply, Request, Sent, Version},
+};
+
+/// What came of an attempt to reach a cluster.
+pub(super) enum Upstream {
+    /// The connection stood, its handshake too. For HTTP, the version that was spoken.
+    Connected(Option<Version>, Reply),
+    /// It never did.
+    Failed(Failure),
+}
+
+/// Why there was no connection upstream.
+pub(super) enum Failure {
+    NoCluster,
+    NoEndpoint,
+    Timeout,
+    /// Connecting or the handshake failed; Envoy's words for it.
+    Connect(String),
+}
+
+/// The transport socket that was chosen, and the name of the match that chose it.
+struct Chosen<'a> {
+    name: &'a str,
+    context: Option<&'a UpstreamTlsContext>,
+}
+
+impl Simulation<'_> {
+    /// A TCP proxy relays to a cluster.
+    pub(super) fn relay(
+        &mut self,
+        at: Place,
+        cluster: &str,
+        shared: &Shared,
+        sent: &[Sent],
+    ) -> Result<Reply, CallError> {
+        let upstream = self.upstream(at, cluster, shared, None, sent)?;
+        let (flags, reply) = match upstream {
+            Upstream::Connected(_, Reply::Reset) => ("UR", Reply::Reset),
+            Upstream::Connected(_, reply) => ("-", reply),
+            Upstream::Failed(Failure::NoCluster) => ("NC", Reply::Reset),
+            // What the app has sent is still unread when the connection is closed at once.
+            Upstream::Failed(Failure::NoEndpoint) => ("UH", Reply::Reset),
+            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF", Reply::Closed),
+        };
+        self.trace.log(at.role, Log::new(flags, "-"));
+        Ok(reply)
+    }
+
+    /// Something is sent to a cluster. `request` is what an HTTP connection manager read, which is sent in the cluster's
+    /// version of HTTP.
+    pub(super) fn upstream(
+        &mut self,
+        at: Place,
+        name: &str,
+        shared: &Shared,
+        request: Option<(Version, &Request)>,
+        sent: &[Sent],
+    ) -> Result<Upstream, CallError> {
+        let sidecar = self.world.sidecar(at.host)?;
+        let party = at.role.party();
+        let Some(cluster) = sidecar.cluster(name) else {
+            self.trace.step(party, "cluster", name, "there is no such cluster", None);
+            self.trace.refuse(party, Reason::NoHealthyUpstream);
+            return Ok(Upstream::Failed(Failure::NoCluster));
+        };
+        let why = sidecar.why(&Resource::Cluster(name.into()));
+        let because = why.map_or_else(|| "the route or filter names it".to_owned(), |why| why.because.clone());
+        self.trace.step(party, "cluster", name, because, why.map(|why| &why.source));
+
+        let original = cluster.discovery_type == DiscoveryType::OriginalDst;
+        let endpoints = sidecar.endpoints(cluster);
+        let endpoint = endpoints.first().copied();
+        let address = match endpoint {
+            _ if original => Some(at.arrival.destination),
+            Some(endpoint) => address_of(endpoint),
+            None => None,
+        };
+        let Some(address) = address else {
+            self.trace.step(party, "endpoint", "none", "the cluster has no endpoint", None);
+            self.trace.refuse(party, Reason::NoHealthyUpstream);
+            return Ok(Upstream::Failed(Failure::NoEndpoint));
+        };
+        let why = sidecar.why(&Resource::Endpoint { cluster: name.into(), address });
+        let because = match (original, endpoints.len(), why) {
+            (true, ..) => "where the connection was going".to_owned(),
+            (_, n, why) => {
+                let which = if n == 1 { "the only endpoint".into() } else { format!("the first of {n} endpoints") };
+                why.map_or_else(|| which.clone(), |why| format!("{which}; {}", why.because))
+            }
+        };
+        self.trace.step(party, "endpoint", address.to_string(), because, why.map(|why| &why.source));
+
+        let chosen = transport_socket(cluster, endpoint);
+        let why = sidecar.why(&Resource::TransportSocket { cluster: name.into() });
+        let choice = match (chosen.name, &chosen.context) {
+            ("", Some(_)) => "tls",
+            ("", None) => "raw_buffer",
+            (name, _) => name,
+        };
+        let because = why.map_or_else(|| "the cluster's transport socket".to_owned(), |why| why.because.clone());
+        self.trace.step(party, "transport socket", choice, because, why.map(|why| &why.source));
+
+        let version = request.map(|(downstream, _)| http_version(cluster, downstream));
+        let message = match (version, request) {
+            (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
+            _ => sent.to_vec(),
+        };
+        let hello = chosen.context.map(|context| {
+            let mut hello = Hello::of(context, sidecar.identity.as_deref());
+            hello.alpn = shared.alpn.clone().unwrap_or(hello.alpn);
+            hello.server_name = shared.server_name.clone().or(hello.server_name);
+            hello
+        });
+        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, address) };
+        let Some(hello) = hello else {
+            let reply = self.dial(dialler, address, &message)?;
+            return Ok(plain(version, reply));
+        };
+        let layers: Vec<Sent> = [Sent::Tls(hello)].into_iter().chain(message).collect();
+        let reply = self.dial(dialler, address, &layers)?;
+        Ok(self.secured(at, version, reply))
+    }
+
+    /// What a reply to a ClientHello of this sidecar comes to.
+    fn secured(&mut self, at: Place, version: Option<Version>, reply: Reply) -> Upstream {
+        let given_up = |simulation: &mut Self, why: &str| {
+            simulation.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
+            Upstream::Failed(Failure::Connect(tls_error(why)))
+        };
+        match reply {
+            Reply::Tunnel(_, inner) => Upstream::Connected(version, *inner),
+            Reply::Broken(_, Broken { by: Side::Server, why }) => {
+                Upstream::Failed(Failure::Connect(tls_error(alert(&why))))
+            }
+            Reply::Broken(_, Broken { by: Side::Client, why: Why::WrongSan(sans) }) => {
+                let verified = format!("SAN_matcher,_certificate_SANs_are_[{}]", sans.join(","));
+                given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{verified}"))
+            }
+            Reply::Broken(..) => given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{UNKNOWN_ISSUER}")),
+            Reply::Response(..) => given_up(self, "268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER"),
+            Reply::Echo => given_up(self, "268435679:SSL_routines:OPENSSL_internal:UNEXPECTED_MESSAGE"),
+            Reply::Alert => given_up(self, "268436506:SSL_routines:OPENSSL_internal:TLSV1_ALERT_DECODE_ERROR"),
+            Reply::Reset | Reply::Closed => {
+                given_up(self, "33554536:system_library:OPENSSL_internal:Connection_reset_by_peer")
+            }
+            Reply::Silence => Upstream::Failed(Failure::Timeout),
+            Reply::Refused | Reply::Unreachable => plain(version, reply),
+        }
+    }
+}
+
+const VERIFY_FAILED: &str = "268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED";
+const UNKNOWN_ISSUER: &str =
+    "X509_verify_cert:_certificate_verification_error_at_depth_0:_unable_to_get_local_issuer_certificate";
+
+/// BoringSSL's error for an alert that came (`ERR_LIB_SSL`, 1000 and the alert's number).
+fn alert(why: &Why) -> &'static str {
+    match why {
+        Why::UnknownIssuer => "268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA",
+        Why::WrongSan(_) => "268436498:SSL_routines:OPENSSL_internal:SSLV3_ALERT_BAD_CERTIFICATE",
+        Why::NoCertificate => "268436572:SSL_routines:OPENSSL_internal:TLSV1_ALERT_CERTIFICATE_REQUIRED",
+        Why::NoCommonProtocol => "268436576:SSL_routines:OPENSSL_internal:TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+    }
+}
+
+/// An error of BoringSSL as access logs print it.
+fn tls_error(text: &str) -> String {
+    format!("TLS_error:|{text}:TLS_error_end")
+}
+
+/// What a reply on a connection without TLS comes to.
+fn plain(version: Option<Version>, reply: Reply) -> Upstream {
+    match reply {
+        Reply::Refused => Upstream::Failed(Failure::Connect("delayed_connect_error:_Connection_refused".into())),
+        Reply::Unreachable => {
+            Upstream::Failed(Failure::Connect("delayed_connect_error:_Network_is_unreachable".into()))
+        }
+        reply => Upstream::Connected(version, reply),
+    }
+}
+
+fn address_of(endpoint: &LbEndpoint) -> Option<SocketAddr> {
+    let address = &endpoint.endpoint.address;
+    Some(SocketAddr::new(address.ip()?, address.socket_address.port_value))
+}
+
+/// The transport socket for an endpoint: the first match whose keys and values the endpoint's metadata has.
+fn transport_socket<'a>(cluster: &'a Cluster, endpoint: Option<&LbEndpoint>) -> Chosen<'a> {
+    let metadata = endpoint.and_then(|endpoint| endpoint.metadata.as_ref());
+    let metadata = metadata.and_then(|metadata| metadata.filter_metadata.get(TRANSPORT_SOCKET_MATCH));
+    let matching = cluster.transport_socket_matches.iter().find(|candidate| {
+        let has = |(key, value): (&String, _)| metadata.and_then(|metadata| metadata.get(key)) == Some(value);
+        candidate.matcher.iter().all(has)
+    });
+    let (name, socket) = match matching {
+        Some(matching) => (matching.name.as_str(), Some(&matching.transport_socket)),
+        None => ("", cluster.transport_socket.as_ref()),
+    };
+    Chosen { name, context: socket.and_then(upstream_tls) }
+}
+
+fn upstream_tls(socket: &TransportSocket) -> Option<&UpstreamTlsContext> {
+    match &socket.typed_config {
+        TransportSocketConfig::UpstreamTls(context) => Some(context),
+        TransportSocketConfig::DownstreamTls(_) | TransportSocketConfig::RawBuffer(_) => None,
+    }
+}
+
+/// The version of HTTP that a cluster is spoken to in.
+fn http_version(cluster: &Cluster, downstream: Version) -> Version {
+    let options = cluster.typed_extension_protocol_options.get(HTTP_PROTOCOL_OPTIONS);
+    let Some(ExtensionProtocolOptions::Http(options)) = options else { return Version::Http1 };
+    match &options.explicit_http_config {
+        Some(ExplicitHttpConfig::Http2ProtocolOptions(_)) => Version::Http2,
+        None if options.use_downstream_protocol_config.is_some() => downstream,
+        Some(ExplicitHttpConfig::HttpProtocolOptions(_)) | None => Version::Http1,
+    }
+}
+
+/// The address that a cluster's connections are bound to, of the family of where they go.
+fn source(cluster: &Cluster, destination: SocketAddr) -> Option<IpAddr> {
+    let config = cluster.upstream_bind_config.as_ref()?;
+    let main = config.source_address.iter();
+    let addresses = main.chain(config.extra_source_addresses.iter().map(|extra| &extra.address));
+    addresses
+        .filter_map(|address| address.address.parse::<IpAddr>().ok())
+        .find(|&ip| Family::of(ip) == Family::of(destination.ip()) && !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! What is sent on a connection, and what comes back.
+
+use crate::account::LayerKind;
+
+use super::tls::{Broken, Hello, Session};
+
+/// One layer of what a party sends. A slice of them is a whole, the outermost first; the last one is no TLS.
+#[derive(Clone, Debug)]
+pub(super) enum Sent {
+    /// A TLS handshake, and the rest inside.
+    Tls(Hello),
+    /// A request in HTTP/1.1 or HTTP/2.
+    Http(Version, Request),
+    /// Bytes that are neither.
+    Bytes,
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Version {
+    /// The layer that it is on a leg.
+    pub(super) fn layer(self) -> LayerKind {
+        match self {
+            Self::Http1 => LayerKind::Http1,
+            Self::Http2 => LayerKind::H2,
+        }
+    }
+
+    /// What Envoy's HTTP inspector calls it.
+    pub(super) fn sniffed(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2c",
+        }
+    }
+}
+
+/// A request, as far as it decides where it goes.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// `host` or `:authority`.
+    pub(super) authority: String,
+    /// The path.
+    pub(super) path: String,
+}
+
+/// What a party that sent something gets back, seen from its outermost layer.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    /// RST to the SYN.
+    Refused,
+    /// There is no way to the address.
+    Unreachable,
+    /// Nothing, for as long as one waits.
+    Silence,
+    /// The connection is reset before any answer.
+    Reset,
+    /// The connection is closed before any answer.
+    Closed,
+    /// A TLS alert that ends everything, to what was no ClientHello.
+    Alert,
+    /// A handshake that one of the two broke off.
+    Broken(Session, Broken),
+    /// A handshake that was completed, and what came back inside.
+    Tunnel(Session, Box<Reply>),
+    /// An HTTP response, outside of TLS.
+    Response(Version, u16),
+    /// The same bytes.
+    Echo,
+}

@@ -1,0 +1,103 @@
+//! Who is where: the pods, their sidecars, and the addresses that the node translates.
+
+use std::{cell::OnceCell, net::IpAddr, path::PathBuf};
+
+use crate::{
+    compile::{Placement, compile},
+    model::{Capture, Family, Mesh, Service, Source},
+    redirect::ProxyIdentity,
+};
+
+use super::{CallError, sidecar::Sidecar};
+
+/// All that a call may meet.
+pub(super) struct World<'a> {
+    pub(super) hosts: Vec<Host>,
+    /// Services, for the node's translation of their virtual addresses.
+    pub(super) services: &'a [Service],
+    mesh: Option<&'a Mesh>,
+}
+
+/// A pod.
+pub(super) struct Host {
+    /// `POD.NAMESPACE`.
+    pub(super) name: String,
+    pub(super) ips: Vec<IpAddr>,
+    /// What its sidecar's redirects capture; `None` if it has no sidecar.
+    pub(super) capture: Option<Capture>,
+    /// Its document.
+    pub(super) source: Source,
+    /// Why it has a sidecar, or has none.
+    pub(super) injection: (String, Source),
+    sidecar: OnceCell<Sidecar>,
+}
+
+impl Host {
+    /// A pod whose sidecar is known already.
+    pub(super) fn with(name: String, ips: Vec<IpAddr>, capture: Capture, sidecar: Sidecar) -> Self {
+        let source = Source::default_of("a configuration dump has no manifests");
+        let injection = ("its configuration was dumped".into(), source.clone());
+        Self { name, ips, capture: Some(capture), source, injection, sidecar: OnceCell::from(sidecar) }
+    }
+
+    /// Its address of a family, if it has one.
+    pub(super) fn ip(&self, family: Family) -> Option<IpAddr> {
+        self.ips.iter().copied().find(|&ip| Family::of(ip) == family)
+    }
+}
+
+impl<'a> World<'a> {
+    /// The world of a mesh. Sidecars are compiled when a call comes to them.
+    pub(super) fn of_mesh(mesh: &'a Mesh) -> Self {
+        let host = |pod: &crate::model::Pod| Host {
+            name: pod.name.to_string(),
+            ips: pod.ips.both().into(),
+            capture: pod.sidecar.as_ref().map(|sidecar| sidecar.capture.clone()),
+            source: pod.source.clone(),
+            injection: (pod.injection.because.clone(), pod.injection.source.clone()),
+            sidecar: OnceCell::new(),
+        };
+        Self { hosts: mesh.pods.iter().map(host).collect(), services: &mesh.services, mesh: Some(mesh) }
+    }
+
+    /// A world of pods whose sidecars are known.
+    pub(super) fn of_hosts(hosts: Vec<Host>) -> Self {
+        Self { hosts, services: &[], mesh: None }
+    }
+
+    /// A pod's sidecar.
+    ///
+    /// # Errors
+    /// When its configuration is one that Envoy refuses.
+    pub(super) fn sidecar(&self, host: usize) -> Result<&Sidecar, CallError> {
+        let cell = &self.hosts[host].sidecar;
+        match (cell.get(), self.mesh) {
+            (Some(sidecar), _) => Ok(sidecar),
+            (None, None) => Err(CallError::NoSidecar { pod: self.hosts[host].name.clone() }),
+            (None, Some(mesh)) => {
+                let identity = mesh.pods[host].sidecar.as_ref().map(|sidecar| sidecar.spiffe_id.clone());
+                let sidecar =
+                    Sidecar::new(compile(mesh, host, &nowhere()), identity).map_err(|(listener, error)| {
+                        CallError::Refused { pod: self.hosts[host].name.clone(), listener, error: error.into() }
+                    })?;
+                Ok(cell.get_or_init(|| sidecar))
+            }
+        }
+    }
+
+    /// The pod that has an address.
+    pub(super) fn host_at(&self, ip: IpAddr) -> Option<usize> {
+        self.hosts.iter().position(|host| host.ips.contains(&ip))
+    }
+
+    /// The service that has a virtual address.
+    pub(super) fn service_at(&self, ip: IpAddr) -> Option<&'a Service> {
+        self.services.iter().find(|service| service.vips.contains(&ip))
+    }
+}
+
+/// Where files would lie does not matter to what they say.
+fn nowhere() -> Placement {
+    let nowhere = PathBuf::from("/");
+    Placement { config_dir: nowhere.clone(), log_dir: nowhere, key_log: false, redirect: ProxyIdentity::ISTIO }
+}
