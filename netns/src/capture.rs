@@ -185,6 +185,15 @@ fn open(interface: &str) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Closes packet sockets side by side: for each the kernel waits until no processor may still be handing it a packet.
+fn close(sockets: Vec<OwnedFd>) {
+    thread::scope(|scope| {
+        for socket in sockets {
+            scope.spawn(|| drop(socket));
+        }
+    });
+}
+
 /// The thread that reads every socket of a capture.
 struct Reader {
     sockets: Vec<OwnedFd>,
@@ -213,7 +222,7 @@ impl Reader {
                             let _ = give.send(self.seen());
                         }
                         Err(mpsc::TryRecvError::Empty) => break,
-                        Err(mpsc::TryRecvError::Disconnected) => return,
+                        Err(mpsc::TryRecvError::Disconnected) => return close(self.sockets),
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use nix::{
@@ -140,6 +140,11 @@ pub(crate) fn on_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) 
             .name("netns".to_owned())
             .spawn_scoped(scope, work)
             .map_err(|source| Error::Io { doing: "start a thread".to_owned(), source })?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        join(thread)
     })
+}
+
+/// Waits for a thread, and passes on what it gave or its panic.
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -18,11 +18,12 @@ use rtnetlink::{
         link::{InfoData, InfoVeth, LinkAttribute, State},
     },
 };
+use tokio::{runtime::Runtime, time::error::Elapsed};
 
 use crate::error::{Doing, Error, Result};
 
-/// How long an interface may take to come up: usually it takes less than a millisecond.
-const LINK_UP: Duration = Duration::from_secs(5);
+/// How long the kernel may take to do a thing: usually it takes less than a millisecond.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,20 +53,30 @@ pub(crate) struct Netlink<'a> {
     // One for each thing that the kernel says unasked about links.
     events: LocalBoxStream<'static, ()>,
     // rtnetlink is asynchronous only; this drives it on the thread that opened the socket.
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
 }
 
 impl<'a> Netlink<'a> {
     /// Opens a socket in the namespace that the calling thread is in, which is `namespace`.
     pub(crate) fn open(namespace: &'a str) -> Result<Self> {
+        Self::open_with(namespace, &[])
+    }
+
+    /// Opens one that also hears what happens to links, for [`wait_until_up`](Self::wait_until_up).
+    ///
+    /// Not for the node: while many pods are made, more happens there than a socket's buffer holds, and answers get lost.
+    pub(crate) fn open_listening(namespace: &'a str) -> Result<Self> {
+        Self::open_with(namespace, &[MulticastGroup::Link])
+    }
+
+    fn open_with(namespace: &'a str, groups: &[MulticastGroup]) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .doing(|| "start a runtime for netlink".to_owned())?;
         let (connection, handle, events) = {
             let _entered = runtime.enter();
-            rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
-                .doing(|| format!("open a netlink socket in {namespace}"))?
+            rtnetlink::new_multicast_connection(groups).doing(|| format!("open a netlink socket in {namespace}"))?
         };
         runtime.spawn(connection);
         let events = events.map(drop).boxed_local();
@@ -86,7 +97,7 @@ impl<'a> Netlink<'a> {
             .mtu(pair.mtu)
             .up()
             .build();
-        self.wait(
+        self.request(
             || format!("make the veth pair {} - {}", pair.here, pair.there),
             self.handle.link().add(here).execute(),
         )
@@ -95,14 +106,14 @@ impl<'a> Netlink<'a> {
     /// Sets an interface up.
     pub(crate) fn set_up(&self, link: Link) -> Result<()> {
         let up = LinkUnspec::new_with_index(link.0).up().build();
-        self.wait(|| format!("set {link} up"), self.handle.link().set(up).execute())
+        self.request(|| format!("set {link} up"), self.handle.link().set(up).execute())
     }
 
     /// Waits until an interface can send, which it can a moment after both ends of its cable were set up.
     ///
     /// Before that the kernel throws away what it sends, and the first connection waits a second for its second attempt.
     pub(crate) fn wait_until_up(&mut self, link: Link) -> Result<()> {
-        let Self { handle, events, runtime, .. } = self;
+        let Self { handle, events, .. } = self;
         let up = async {
             // Asked anew at each event rather than read from it: newer kernels finish the change when they are asked.
             while !is_up(handle, link).await? {
@@ -112,22 +123,15 @@ impl<'a> Netlink<'a> {
             }
             Ok(())
         };
-        let waited = {
-            let _entered = runtime.enter();
-            runtime.block_on(tokio::time::timeout(LINK_UP, up))
-        };
-        let doing = || format!("wait until {link} is up");
-        match waited {
-            Ok(up) => up.map_err(|error| self.error(doing(), error)),
-            Err(elapsed) => Err(elapsed).doing(|| format!("{} in {}", doing(), self.namespace)),
-        }
+        let done = wait(&self.runtime, up);
+        self.judge(done, || format!("wait until {link} is up"))
     }
 
     /// Gives an interface an address that can be used at once: duplicate address detection would hold IPv6 up for seconds.
     pub(crate) fn add_address(&self, link: Link, address: IpNet) -> Result<()> {
         let mut request = self.handle.address().add(link.0, address.addr(), address.prefix_len());
         request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-        self.wait(|| format!("add address {address} to {link}"), request.execute())
+        self.request(|| format!("add address {address} to {link}"), request.execute())
     }
 
     /// Routes `to` out of an interface, by way of the neighbour `gateway` where given.
@@ -152,26 +156,38 @@ impl<'a> Netlink<'a> {
             message.header.flags |= by_way.header.flags;
             message.attributes.extend(by_way.attributes);
         }
-        self.wait(|| format!("route {to} out of {link}"), request.execute())
+        self.request(|| format!("route {to} out of {link}"), request.execute())
     }
 
     /// Fixes the Ethernet address of a neighbour, so that nobody has to ask for it.
     pub(crate) fn add_neighbour(&self, link: Link, address: IpAddr, mac: Mac) -> Result<()> {
         let request = self.handle.neighbours().add(link.0, address).link_layer_address(&mac.0);
-        self.wait(|| format!("fix neighbour {address} of {link}"), request.execute())
+        self.request(|| format!("fix neighbour {address} of {link}"), request.execute())
     }
 
-    fn wait(
+    fn request(
         &self,
         doing: impl FnOnce() -> String,
         request: impl Future<Output = Result<(), rtnetlink::Error>>,
     ) -> Result<()> {
-        self.runtime.block_on(request).map_err(|source| self.error(doing(), source))
+        self.judge(wait(&self.runtime, request), doing)
     }
 
-    fn error(&self, doing: String, source: rtnetlink::Error) -> Error {
-        Error::Netlink { doing, namespace: self.namespace.to_owned(), source: Box::new(source) }
+    fn judge(&self, done: Result<Result<(), rtnetlink::Error>, Elapsed>, doing: impl FnOnce() -> String) -> Result<()> {
+        match done {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => {
+                Err(Error::Netlink { doing: doing(), namespace: self.namespace.to_owned(), source: Box::new(source) })
+            }
+            Err(elapsed) => Err(elapsed).doing(|| format!("{} in namespace {}", doing(), self.namespace)),
+        }
     }
+}
+
+/// Drives a request until the kernel has answered.
+fn wait<T>(runtime: &Runtime, request: impl Future<Output = T>) -> Result<T, Elapsed> {
+    // The timer belongs to the runtime, so it is made inside it.
+    runtime.block_on(async { tokio::time::timeout(ANSWER, request).await })
 }
 
 async fn is_up(handle: &Handle, link: Link) -> Result<bool, rtnetlink::Error> {

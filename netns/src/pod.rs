@@ -93,6 +93,12 @@ impl PodSpec {
         Ok(())
     }
 
+    fn rules(&self) -> impl Iterator<Item = (Family, &str)> {
+        [(Family::V4, &self.iptables), (Family::V6, &self.ip6tables)]
+            .into_iter()
+            .filter_map(|(family, rules)| Some((family, rules.as_deref()?)))
+    }
+
     /// An Ethernet address that follows from the pod's address, so that a capture reads the same in every run.
     fn mac(&self) -> Mac {
         let [a, b, c, d] = match (self.v4, self.v6) {
@@ -163,7 +169,7 @@ impl Pod {
     ///
     /// [`Error::RuleRefused`] names the line; then none of the rules is in force.
     pub fn add_rules(&self, family: Family, rules: &str) -> Result<()> {
-        self.namespace.run(|| rules::load(self.namespace(), family, rules, Load::Add))?
+        self.namespace.run(|| rules::load(self.namespace(), [(family, rules)], Load::Add))?
     }
 
     pub(crate) fn open_namespace(&self) -> Result<File> {
@@ -188,7 +194,7 @@ impl Pod {
         let node_file = node.open()?;
         self.namespace.create(|| {
             sysctl::set_all(sysctl::EVERY_HOST.iter().copied())?;
-            let mut netlink = Netlink::open(self.namespace())?;
+            let mut netlink = Netlink::open_listening(self.namespace())?;
             netlink.set_up(Link::LOOPBACK)?;
             for address in &self.spec.loopback {
                 netlink.add_address(Link::LOOPBACK, *address)?;
@@ -216,12 +222,7 @@ impl Pod {
             }
             let own = self.spec.sysctls.iter();
             sysctl::set_all(own.map(|(name, value)| (name.as_str(), value.as_str())))?;
-            let rules = [(Family::V4, &self.spec.iptables), (Family::V6, &self.spec.ip6tables)];
-            for (family, rules) in rules {
-                if let Some(rules) = rules {
-                    rules::load(self.namespace(), family, rules, Load::Add)?;
-                }
-            }
+            rules::load(self.namespace(), self.spec.rules(), Load::Add)?;
             // From here on this thread is in the node. The pod's netlink socket stays where it was opened.
             node.join()?;
             self.route_from_node(&Netlink::open(node.name())?, node_link)?;

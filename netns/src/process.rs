@@ -23,6 +23,7 @@ use crate::{
     Pod, Program, Ready, Sink, Start,
     error::{Doing, Error, Result},
     lab::Shared,
+    namespace::join,
     processes,
     program::Launch,
     registry,
@@ -84,9 +85,6 @@ impl Pod {
             if status.is_none() {
                 process.kill()?;
             }
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
             let (stdout, stderr) = (join(stdout), join(stderr));
             match status {
                 Some(status) => Ok(Output { status, stdout, stderr }),

@@ -6,9 +6,13 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
 };
 
-use crate::error::{Doing, Error, Result};
+use crate::{
+    error::{Doing, Error, Result},
+    namespace::join,
+};
 
 #[cfg(test)]
 mod tests;
@@ -44,10 +48,22 @@ pub(crate) enum Load {
     Replace,
 }
 
-/// Loads `rules`, in the format of `iptables-save`, into the namespace that the calling thread is in, which is `namespace`.
+/// Loads rules, in the format of `iptables-save`, into the namespace that the calling thread is in, which is `namespace`.
 ///
-/// One process, and one transaction a table: either all of the rules are in force afterwards, or an error names the line.
-pub(crate) fn load(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
+/// One process for each family, side by side: each spends most of its time waiting for the kernel to close its sockets. Either all of a
+/// family's rules are in force afterwards, or an error names the line.
+pub(crate) fn load<'a>(namespace: &str, rules: impl IntoIterator<Item = (Family, &'a str)>, how: Load) -> Result<()> {
+    thread::scope(|scope| {
+        // These threads start in the namespace of the one that starts them.
+        let loading: Vec<_> = rules
+            .into_iter()
+            .map(|(family, rules)| scope.spawn(move || load_one(namespace, family, rules, how)))
+            .collect();
+        loading.into_iter().try_for_each(join)
+    })
+}
+
+fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
     let tool = family.restore_tool();
     let mut command = Command::new(find_tool(tool)?);
     // Waits for the lock that another run of the tool may hold.

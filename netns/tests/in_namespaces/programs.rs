@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use netns::{Bind, Error, Pod, PodSpec, Program, Ready, Start, User};
 use pretty_assertions::assert_eq;
+use sd_notify::NotifyState;
 
 use crate::common::{PATIENCE, lab, pod};
 
@@ -80,15 +81,27 @@ fn ready_is_when_the_program_says_so() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("server", 2)).unwrap();
     let flag = pod.dir().join("flag");
-    let script = format!(
-        "echo STATUS=loading | socat - UNIX-SENDTO:$NOTIFY_SOCKET; \
-         echo ready > {flag}; chmod 644 {flag}; \
-         echo READY=1 | socat - UNIX-SENDTO:$NOTIFY_SOCKET; exec sleep 1000",
-        flag = flag.display()
-    );
-    if Program::new("socat", "socat", [""; 0]).file.exists() {
-        pod.start(&sh(&script), &notify()).unwrap();
-        assert!(flag.exists());
+    fs::write(&flag, "").unwrap();
+    fs::set_permissions(&flag, fs::Permissions::from_mode(0o666)).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let program = Program {
+        user: Some(SIDECAR),
+        env: vec![("FLAG".into(), flag.clone().into())],
+        ..Program::new("app", this, ["--exact", "programs::raises_a_flag_and_is_ready", "--ignored"])
+    };
+    let process = pod.start(&program, &notify()).unwrap();
+    assert_eq!(fs::read_to_string(flag).unwrap(), "ready");
+    assert_eq!(process.wait(Duration::ZERO).unwrap(), None);
+}
+
+#[test]
+#[ignore = "run in a pod by ready_is_when_the_program_says_so"]
+fn raises_a_flag_and_is_ready() {
+    sd_notify::notify(&[NotifyState::Status("loading")]).unwrap();
+    fs::write(std::env::var("FLAG").unwrap(), "ready").unwrap();
+    sd_notify::notify(&[NotifyState::Ready]).unwrap();
+    loop {
+        std::thread::park();
     }
 }
 

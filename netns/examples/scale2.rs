@@ -1,0 +1,2 @@
+//! scratch
+fn main() { println!("{:?}", netns::sweep_stale()); }
