@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, bail};
 use mesh::{
     account::{Account, AppProtocol},
-    model::Mesh,
+    model::{Family, Mesh},
+    predict::{Call, predict},
 };
 
-use crate::{
-    manifests,
-    scenario::{Family, Probe},
-};
+use crate::{manifests, scenario::Probe};
 
 /// Predicts a scenario's call.
 ///
@@ -34,8 +32,8 @@ pub fn call(
     family: Option<Family>,
     app: AppProtocol,
 ) -> Result<Account> {
-    let _ = (mesh, from, host, port, family, app);
-    bail!("not yet")
+    let call = Call { from, host: host.to_owned(), port, app, family, server_app: None };
+    Ok(predict(mesh, &call)?)
 }
 
 /// Splits `HOST:PORT`; an IPv6 address stands in brackets.

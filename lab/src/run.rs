@@ -21,7 +21,7 @@ use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
     account::{Account, AppProtocol},
-    model::{Flavor, Mesh},
+    model::{Family, Flavor, Mesh},
 };
 use netns::Program;
 
@@ -30,7 +30,7 @@ use crate::{
     manifests, observe_call,
     observe_call::{MadeCall, Observations},
     predict,
-    scenario::{Family, Probe, Scenario},
+    scenario::{Probe, Scenario},
     tools::Tools,
     verdict::{DataPlane, ProbeReport, RunReport, Seen, Verdict},
 };
@@ -106,10 +106,14 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
                 of_probe.insert(*data_plane, seen);
             }
         }
-        for (probe, seen) in scenario.probes.iter().zip(by_probe) {
-            probes.push(judge(scenario, probe, mesh, seen)?);
+        for (number, (probe, seen)) in scenario.probes.iter().zip(by_probe).enumerate() {
+            probes.push((number, judge(scenario, probe, mesh, seen)?));
         }
     }
+    // The two meshes side by side.
+    let position = |name: &str| scenarios.iter().position(|scenario| scenario.name == name);
+    probes.sort_by_key(|(number, report)| (position(&report.scenario), *number, report.mesh));
+    let probes = probes.into_iter().map(|(_, report)| report).collect();
     let mut report = RunReport::new(started, begun.elapsed(), probes);
     report.ready_seconds = ready_seconds;
     Ok(report)

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mesh::{account::AppProtocol, model::Flavor};
+use mesh::{
+    account::AppProtocol,
+    model::{Family, Flavor},
+};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -76,17 +79,6 @@ impl Probe {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{scheme}://{host}:{}", self.port)
     }
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// IPv4.
-    #[default]
-    Ipv4,
-    /// IPv6.
-    Ipv6,
 }
 
 /// Why a folder is not a scenario.
@@ -215,7 +207,7 @@ struct WrittenProbe {
     name: String,
     from: String,
     to: String,
-    #[serde(default)]
+    #[serde(default = "ipv4")]
     family: Family,
     app: AppProtocol,
     #[serde(default)]
@@ -240,4 +232,8 @@ impl WrittenProbe {
         }
         Ok(Probe { name: self.name, from: self.from, host, port, family: self.family, app: self.app, textbook, istio })
     }
+}
+
+fn ipv4() -> Family {
+    Family::Ipv4
 }

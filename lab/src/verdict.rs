@@ -7,13 +7,15 @@ use std::{
 };
 
 use clap::ValueEnum;
-use mesh::{account::Account, model::Flavor};
+use mesh::{
+    account::Account,
+    model::{Family, Flavor},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     expect::{Difference, Expectation},
     observe_call::Evidence,
-    scenario::Family,
 };
 
 #[cfg(test)]
@@ -84,7 +86,6 @@ pub struct ProbeReport {
     /// The call as the app makes it, such as `http://server:8080`.
     pub url: String,
     /// The address family.
-    #[serde(serialize_with = "family")]
     pub family: Family,
     /// What a person expects.
     pub expected: Expectation,
@@ -196,11 +197,4 @@ impl RunReport {
         }
         claims
     }
-}
-
-fn family<S: serde::Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match family {
-        Family::Ipv4 => "ipv4",
-        Family::Ipv6 => "ipv6",
-    })
 }

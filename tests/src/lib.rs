@@ -1,1 +1,115 @@
-//! Tests that cross crates: in namespaces, golden files, README commands.
+//! What the tests that cross crates share: finding the programs, asking for privileges, and running scenarios.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{OnceLock, atomic::AtomicBool},
+};
+
+use lab::{
+    deploy::Tamper,
+    run::{self, Options},
+    scenario::{self, Scenario},
+    tools::Tools,
+    verdict::{DataPlane, RunReport},
+};
+use mesh::model::Flavor;
+
+/// The checkout.
+pub fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout")
+}
+
+/// This project's programs, built, and the real Envoy where it is installed.
+pub fn tools() -> Tools {
+    static BUILT: OnceLock<Tools> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let test = env::current_exe().expect("a program has a path");
+        let own = test.ancestors().nth(2).expect("tests lie in TARGET/PROFILE/deps").to_path_buf();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--bins"]).current_dir(checkout());
+        if own.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the programs don't build");
+        Tools { own, ..Tools::find() }
+    });
+    built.clone()
+}
+
+/// Whether this process may make labs. Where it may not, the test says so and is skipped; with `CI` set it fails.
+pub fn may_make_labs() -> bool {
+    needs(nix::unistd::geteuid().is_root(), "root: network namespaces, redirects and captures")
+}
+
+/// Whether the real Envoy is there.
+pub fn has_envoy() -> bool {
+    needs(tools().envoy.is_some(), "the real Envoy: run scripts/envoy")
+}
+
+/// Whether a program of this host is there.
+pub fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let there = env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    needs(there, &format!("{program}: run scripts/setup test"))
+}
+
+fn needs(there: bool, what: &str) -> bool {
+    assert!(there || env::var_os("CI").is_none(), "skipped tests are failures in CI, and this one needs {what}");
+    if !there {
+        eprintln!("skipped: needs {what}");
+    }
+    there
+}
+
+/// `sidelab` with these arguments, in the checkout.
+pub fn sidelab(args: &[&str]) -> Output {
+    sidelab_command(args).output().expect("sidelab runs")
+}
+
+/// The same, to be changed before it runs.
+pub fn sidelab_command(args: &[&str]) -> Command {
+    let mut command = Command::new(tools().own.join("sidelab"));
+    command.args(args).current_dir(checkout());
+    command
+}
+
+/// One of the project's scenarios.
+pub fn scenario(name: &str) -> Scenario {
+    let found = scenario::find(&checkout().join("scenarios"), &[name.to_owned()]);
+    found.expect("the scenario is there").remove(0)
+}
+
+/// Runs scenarios; `tamper` breaks what the sidecars are given.
+pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamper: Option<Tamper>) -> RunReport {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    let options = Options {
+        data_planes: planes.to_vec(),
+        meshes: meshes.to_vec(),
+        tools: tools(),
+        captures: None,
+        jobs: 4,
+        tamper,
+        progress: indicatif::ProgressBar::hidden(),
+        interrupted: &NEVER,
+    };
+    run::run(scenarios, &options).expect("the run comes to its end")
+}
+
+/// What an output says, both streams.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A folder that is removed when dropped, with these files in it.
+pub fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let paths = files.iter().map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file is written");
+        path
+    });
+    let paths = paths.collect();
+    (folder, paths)
+}

@@ -1,13 +1,13 @@
 //! `sidelab explain`.
 
 use anyhow::{Context, Result};
+use mesh::model::Family;
 
 use super::{OK, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
     manifests, predict,
     report::explain,
-    scenario::Family,
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {

@@ -16,7 +16,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 
 /// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a blank between them, 80.
-const WIDTHS: [u16; 7] = [1, 21, 8, 8, 13, 8, 15];
+const WIDTHS: [u16; 7] = [1, 20, 8, 8, 13, 8, 16];
 
 /// The run, with colours; whoever prints it takes them out where they don't belong.
 pub fn render(report: &RunReport) -> String {
@@ -38,9 +38,11 @@ fn rows(probes: &[ProbeReport]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["", "PROBE", "MESH", "LEG 1", "LEG 2", "LEG 3", "APP SEES"]);
-    for (column, width) in table.column_iter_mut().zip(WIDTHS) {
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + 1)));
-        column.set_padding((0, 1));
+    let last = WIDTHS.len() - 1;
+    for (i, (column, width)) in table.column_iter_mut().zip(WIDTHS).enumerate() {
+        let gap = u16::from(i != last);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
+        column.set_padding((0, gap));
     }
     let mut text = String::new();
     for probe in probes {

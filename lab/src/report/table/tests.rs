@@ -1,10 +1,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use mesh::account::LayerKind;
+use mesh::{account::LayerKind, model::Family};
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::{expect::Expectation, fixtures, scenario::Family, verdict::Verdict};
+use crate::{expect::Expectation, fixtures, verdict::Verdict};
 
 fn report(native: Account) -> RunReport {
     let expected: Expectation =
