@@ -39,11 +39,11 @@ impl Request {
             (None, None) => None,
         };
         let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static("demo-client"));
         for text in &args.headers {
             let (name, value) = header(text)?;
             headers.append(name, value);
         }
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static("demo-client"));
         if let Some(marker) = &args.marker {
             headers.append(PROBE_HEADER, value(marker)?);
         }
