@@ -151,7 +151,9 @@ fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
         "RESPONSE_CODE_DETAILS" => |e| e.stream.details.as_deref().map(|details| Cow::from(words(details))).into(),
         "RESPONSE_FLAGS" => |e| text(e.stream.flags()),
         "CONNECTION_TERMINATION_DETAILS" => |e| borrowed(e.stream.termination_details.as_deref()),
-        "UPSTREAM_TRANSPORT_FAILURE_REASON" => |e| borrowed(e.stream.upstream_transport_failure.as_deref()),
+        "UPSTREAM_TRANSPORT_FAILURE_REASON" => {
+            |e| e.stream.upstream_transport_failure.as_deref().map(|reason| Cow::from(words(reason))).into()
+        }
         "DOWNSTREAM_TRANSPORT_FAILURE_REASON" => |e| borrowed(Some(&e.stream.connection.transport_failure)),
         "BYTES_RECEIVED" => |e| Value::Number(e.stream.bytes_received),
         "BYTES_SENT" => |e| Value::Number(e.stream.bytes_sent),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use envoy_api::{
     CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig, ProtoDuration,
-    ServerHeaderTransformation, SetCurrentClientCertDetails,
+    RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -23,6 +23,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// An HTTP connection manager, built once for its filter chain.
 #[derive(Debug)]
 pub struct Hcm {
+    follows_routes: bool,
     pub(super) codec: CodecType,
     pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) server_name: HeaderValue,
@@ -86,6 +87,7 @@ impl Hcm {
         stats: &Stats,
         files: &LogFiles,
     ) -> Result<Self, String> {
+        let follows_routes = routes.is_some();
         let routes = match (&config.route_config, routes) {
             (Some(inline), None) => {
                 Arc::new(ArcSwap::from_pointee(Routes::new(inline).map_err(|e| format!("route_config.{e}"))?))
@@ -103,6 +105,7 @@ impl Hcm {
         let http1 = config.http_protocol_options.clone().unwrap_or_default();
         let common = config.common_http_protocol_options.clone().unwrap_or_default();
         Ok(Self {
+            follows_routes,
             codec: config.codec_type,
             routes,
             server_name: HeaderValue::from_str(server_name)
@@ -125,6 +128,16 @@ impl Hcm {
             logs,
             stats: HcmStats::new(&stats.scope(Scope::Http(config.stat_prefix.clone()))),
         })
+    }
+
+    /// The routes in use.
+    pub fn route_configuration(&self) -> RouteConfiguration {
+        self.routes.load().configuration().clone()
+    }
+
+    /// Whether the routes come from a file of their own.
+    pub fn follows_routes(&self) -> bool {
+        self.follows_routes
     }
 }
 

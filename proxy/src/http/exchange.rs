@@ -10,6 +10,7 @@ use super::{
     config::Hcm,
     connection::Connection,
     headers,
+    sniff::Version,
 };
 use crate::{
     access_log::{Entry, HttpFacts},
@@ -106,13 +107,18 @@ impl Exchange {
         if !is_head {
             self.stream.bytes_sent = body.len() as u64;
         }
-        let is_http2 = self.http.protocol == Some("HTTP/2");
+        let is_http2 = self.connection.version == Version::Http2;
         let mut response =
             self.respond(status, headers, |exchange| ResponseBody::local(Bytes::from(body.into_owned()), exchange));
         if close && !is_http2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Gives it up: there is no one to answer any more, and hyper only wants something to drop.
+    pub(super) fn abandon(self: Box<Self>) -> Response<ResponseBody> {
+        Response::new(ResponseBody::local(Bytes::new(), self))
     }
 
     /// Makes the response of a status, headers (which get what every response gets) and a body.
@@ -122,7 +128,7 @@ impl Exchange {
         mut headers: HeaderMap,
         body: impl FnOnce(Box<Self>) -> ResponseBody,
     ) -> Response<ResponseBody> {
-        headers::finish_response(&mut headers, self.hcm(), self.http.protocol);
+        headers::finish_response(&mut headers, self.hcm());
         self.stream.response_code = Some(status.as_u16());
         self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());
         self.http.response = self

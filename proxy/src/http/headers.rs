@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr};
 use envoy_api::{ForwardClientCertDetails, ServerHeaderTransformation};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, EXPECT, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 use super::config::Hcm;
@@ -51,6 +51,7 @@ pub(super) fn prepare_request(
     keep_upgrade: bool,
 ) -> Option<SocketAddr> {
     remove_hop_by_hop(headers, keep_upgrade);
+    headers.remove(EXPECT); // answered here, by hyper
     if headers.get(TE).is_some_and(|te| te != "trailers") {
         headers.remove(TE);
     }
@@ -74,7 +75,7 @@ pub(super) fn prepare_request(
 }
 
 /// What every response gets or loses before it goes downstream.
-pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm, protocol: Option<&str>) {
+pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm) {
     match hcm.server_header {
         ServerHeaderTransformation::Overwrite => {
             headers.insert(SERVER, hcm.server_name.clone());
@@ -83,9 +84,6 @@ pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm, protocol: Opti
             headers.entry(SERVER).or_insert_with(|| hcm.server_name.clone());
         }
         ServerHeaderTransformation::PassThrough => {}
-    }
-    if protocol == Some("HTTP/1.0") && !headers.contains_key(CONNECTION) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    uri::PathAndQuery,
+};
 use hyper::body::Incoming;
 
 use super::{
@@ -22,6 +25,16 @@ const METHODS: &str = "ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK 
 
 /// Answers a request.
 pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+    // hyper closes after a request of HTTP/1.0 that does not ask otherwise, but does not say so.
+    let closes = request.version() == Version::HTTP_10 && !asks(request.headers(), "keep-alive");
+    let mut response = answer(connection, request).await;
+    if closes {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
     let hcm = connection.hcm.clone();
     let (protocol, is_http1) = match request.version() {
         Version::HTTP_2 => ("HTTP/2", false),
@@ -53,7 +66,9 @@ pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incomin
     };
     let Some(route) = route.filter(|_| head.method != Method::CONNECT) else {
         hcm.stats.no_route.inc();
-        return exchange.reply(LocalReply::new(StatusCode::NOT_FOUND, "", Outcome::NoRoute, "route_not_found"));
+        let close = head.method == Method::CONNECT; // what follows would be no HTTP
+        let reply = LocalReply::new(StatusCode::NOT_FOUND, "", Outcome::NoRoute, "route_not_found");
+        return exchange.reply(LocalReply { close, ..reply });
     };
     exchange.stream.route = Some(route.name.clone());
     match &route.target {
@@ -77,7 +92,10 @@ pub(super) fn codec_error(status: StatusCode, body: &'static str, details: &'sta
 /// The head with its host in `host` and only path and query in its URI, whatever form and version it came in.
 fn normalized(parts: Parts, normalize_path: bool) -> RequestHead {
     let Parts { method, uri, mut headers, .. } = parts;
-    if let Some(authority) = uri.authority().filter(|_| method != Method::CONNECT) {
+    if method == Method::CONNECT {
+        return RequestHead { method, uri, headers }; // it has no path
+    }
+    if let Some(authority) = uri.authority() {
         headers.insert(header::HOST, headers::text(authority.as_str()));
     }
     let path = uri.path_and_query().map(|path| match normalize_path {
@@ -124,8 +142,12 @@ fn refusal(head: &RequestHead) -> Option<LocalReply> {
 
 /// The protocol that the request asks to upgrade to, in lower case.
 fn upgrade(head: &RequestHead) -> Option<String> {
-    let connection = head.headers.get(header::CONNECTION)?.to_str().ok()?;
-    let asks = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
     let protocol = head.headers.get(header::UPGRADE)?.to_str().ok()?;
-    asks.then(|| protocol.to_ascii_lowercase())
+    asks(&head.headers, "upgrade").then(|| protocol.to_ascii_lowercase())
+}
+
+/// Whether the `connection` header has that option.
+fn asks(headers: &HeaderMap, option: &str) -> bool {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(option))
 }

@@ -12,8 +12,9 @@ use crate::matcher;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A route configuration, ready to look up in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Routes {
+    configuration: RouteConfiguration,
     /// The routes of each virtual host.
     hosts: Vec<Vec<Arc<RouteEntry>>>,
     exact: HashMap<String, usize>,
@@ -50,6 +51,18 @@ pub(super) enum Target {
     },
 }
 
+impl Default for Routes {
+    /// A table in which nothing is found.
+    fn default() -> Self {
+        Self::empty(RouteConfiguration {
+            name: String::new(),
+            virtual_hosts: Vec::new(),
+            validate_clusters: None,
+            ignore_port_in_host_matching: false,
+        })
+    }
+}
+
 #[derive(Debug)]
 enum PathMatch {
     Prefix(String),
@@ -63,13 +76,31 @@ impl Routes {
     /// When a domain stands twice, a route has no target or more than one, or a match none; the text begins with the
     /// path of the field.
     pub fn new(configured: &RouteConfiguration) -> Result<Self, String> {
-        let mut routes = Self { ignore_port: configured.ignore_port_in_host_matching, ..Self::default() };
+        let mut routes = Self::empty(configured.clone());
         for (index, host) in configured.virtual_hosts.iter().enumerate() {
             routes.add(index, host).map_err(|e| format!("virtual_hosts[{index}].{e}"))?;
         }
         routes.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         routes.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         Ok(routes)
+    }
+
+    /// A table in which nothing is found.
+    fn empty(configuration: RouteConfiguration) -> Self {
+        Self {
+            ignore_port: configuration.ignore_port_in_host_matching,
+            configuration,
+            hosts: Vec::new(),
+            exact: HashMap::new(),
+            suffixes: Vec::new(),
+            prefixes: Vec::new(),
+            any: None,
+        }
+    }
+
+    /// What it was read from.
+    pub fn configuration(&self) -> &RouteConfiguration {
+        &self.configuration
     }
 
     fn add(&mut self, index: usize, host: &VirtualHost) -> Result<(), String> {

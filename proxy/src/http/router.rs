@@ -243,8 +243,7 @@ fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Response<Respons
         Outcome::DownstreamProtocolError(_) => {
             return exchange.reply(codec_error(StatusCode::BAD_REQUEST, "Bad Request", "http1.codec_error"));
         }
-        // No one is there to read it.
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "".into(), "downstream_remote_disconnect".into()),
+        _ => return exchange.abandon(),
     };
     exchange.reply(LocalReply { status, body, outcome, details, close: false })
 }

@@ -1,0 +1,57 @@
+//! `/clusters`.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use serde_json::{Value, json};
+
+use super::listeners::socket_address;
+use crate::{cluster::Cluster, config::Shared};
+
+pub(super) fn text(shared: &Shared) -> String {
+    let mut text = String::new();
+    for cluster in sorted(shared) {
+        let name = &cluster.name;
+        let _ = writeln!(text, "{name}::observability_name::{name}");
+        let _ = writeln!(text, "{name}::added_via_api::{}", !is_static(shared, &cluster));
+        for endpoint in cluster.endpoints().iter() {
+            let host = endpoint.host;
+            let _ = writeln!(text, "{name}::{host}::cx_active::{}", endpoint.active());
+            let _ = writeln!(text, "{name}::{host}::health_flags::healthy");
+            let _ = writeln!(text, "{name}::{host}::weight::1");
+        }
+    }
+    text
+}
+
+pub(super) fn json(shared: &Shared) -> Value {
+    let statuses = sorted(shared).into_iter().map(|cluster| {
+        let endpoints = cluster.endpoints();
+        let hosts = endpoints.iter().map(|endpoint| {
+            json!({
+                "address": socket_address(endpoint.host.0),
+                "stats": [{ "name": "cx_active", "type": "GAUGE", "value": endpoint.active().to_string() }],
+                "health_status": { "eds_health_status": "HEALTHY" },
+                "weight": 1,
+            })
+        });
+        json!({
+            "name": &*cluster.name,
+            "added_via_api": !is_static(shared, &cluster),
+            "host_statuses": hosts.collect::<Value>(),
+            "observability_name": &*cluster.name,
+        })
+    });
+    json!({ "cluster_statuses": statuses.collect::<Value>() })
+}
+
+/// The clusters by name.
+pub(super) fn sorted(shared: &Shared) -> Vec<Arc<Cluster>> {
+    let mut clusters: Vec<_> = shared.clusters.load().values().cloned().collect();
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    clusters
+}
+
+/// Whether the bootstrap itself holds the cluster.
+pub(super) fn is_static(shared: &Shared, cluster: &Cluster) -> bool {
+    shared.bootstrap.static_resources.clusters.iter().any(|configured| configured.name == *cluster.name)
+}
