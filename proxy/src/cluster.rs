@@ -1,26 +1,34 @@
 //! Clusters: finding an endpoint and connecting to it.
 
-use std::sync::Arc;
+mod balance;
+mod connect;
+mod endpoint;
+mod source;
 
-use crate::{
-    address::{OriginalDst, UpstreamHost},
-    outcome::{ConnectError, Outcome},
-    stream::Upstream,
-    stream_info::{FilterState, UpstreamInfo},
+pub use connect::{ConnectContext, ConnectFailure, Connected, PoolKey};
+pub use endpoint::{Endpoint, Load, Transport};
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-/// What a connection upstream depends on beside the cluster.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ConnectContext<'a> {
-    /// Where the downstream connection was going, for `ORIGINAL_DST` clusters.
-    pub original_dst: Option<OriginalDst>,
-    /// What the filter state overrides.
-    pub filter_state: Option<&'a FilterState>,
-    /// The request's host, for clusters with `auto_sni` and `auto_san_validation`; without a port.
-    pub http_host: Option<&'a str>,
-    /// The ALPN to offer where neither filter state nor context names any (the HTTP pool's own protocol).
-    pub default_alpn: &'a [&'a str],
-}
+use arc_swap::ArcSwap;
+use envoy_api::{
+    ClusterLoadAssignment, DiscoveryType, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions,
+};
+
+use crate::stats::{Counter, Gauge, Scope, Stats};
+use crate::tls::{ClientContext, TlsStats};
+use balance::Balancer;
+use endpoint::Transports;
+use source::Source;
+
+#[cfg(test)]
+mod tests;
 
 /// A cluster, as built from its configuration.
 #[derive(Debug)]
@@ -29,82 +37,133 @@ pub struct Cluster {
     pub id: u64,
     /// Its name.
     pub name: Arc<str>,
+    config: envoy_api::Cluster,
+    /// Empty for `ORIGINAL_DST`, whose endpoint each connection brings along.
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    balancer: Balancer,
+    transports: Transports,
+    source: Source,
+    connect_timeout: Duration,
+    stats: ClusterStats,
 }
 
-/// One endpoint of a cluster.
+/// What a cluster counts.
 #[derive(Debug)]
-pub struct Endpoint {
-    /// Where it is.
-    pub host: UpstreamHost,
-}
-
-/// A connection upstream.
-#[derive(Debug)]
-pub struct Connected {
-    /// The bytes.
-    pub stream: Upstream,
-    /// The facts.
-    pub info: UpstreamInfo,
-}
-
-/// Why there is no connection upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectFailure {
-    /// The cluster has no endpoint (or, of an `ORIGINAL_DST` cluster, the connection no original destination).
-    NoHealthyUpstream,
-    /// This endpoint could not be reached.
-    Endpoint(UpstreamHost, ConnectError),
-}
-
-impl From<ConnectFailure> for Outcome {
-    fn from(failure: ConnectFailure) -> Self {
-        match failure {
-            ConnectFailure::NoHealthyUpstream => Self::NoHealthyUpstream,
-            ConnectFailure::Endpoint(_, error) => Self::ConnectFailed(error),
-        }
-    }
-}
-
-/// What two connections must agree on for the later to be replaced by the earlier.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PoolKey {
-    cluster: u64,
-    host: UpstreamHost,
-    filter_state: FilterState,
-    http_host: Option<Box<str>>,
-    default_alpn: Vec<String>,
+struct ClusterStats {
+    cx_total: Counter,
+    cx_active: Gauge,
+    cx_connect_fail: Counter,
+    cx_connect_timeout: Counter,
+    cx_none_healthy: Counter,
+    membership_total: Gauge,
+    tls: TlsStats,
 }
 
 impl Cluster {
-    /// Chooses an endpoint.
+    /// Builds a cluster. One of type `EDS` has no endpoints until [`Self::set_endpoints`].
     ///
     /// # Errors
-    /// [`ConnectFailure::NoHealthyUpstream`].
-    pub fn pick(&self, _context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
-        Err(ConnectFailure::NoHealthyUpstream)
-    }
+    /// When something in it is not supported; the message begins with the path of the field.
+    pub fn new(config: &envoy_api::Cluster, stats: &Stats) -> Result<Self, String> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-    /// What a pooled connection to that endpoint has to agree on with a new one.
-    pub fn pool_key(&self, endpoint: &Endpoint, context: &ConnectContext<'_>) -> PoolKey {
-        PoolKey {
-            cluster: self.id,
-            host: endpoint.host,
-            filter_state: context.filter_state.cloned().unwrap_or_default(),
-            http_host: None,
-            default_alpn: context.default_alpn.iter().map(ToString::to_string).collect(),
+        let auto_san = http_options(config).and_then(|http| http.upstream_http_protocol_options.as_ref());
+        let scope = stats.scope(Scope::Cluster(
+            if config.alt_stat_name.is_empty() { &config.name } else { &config.alt_stat_name }.clone(),
+        ));
+        let cluster = Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: config.name.as_str().into(),
+            endpoints: ArcSwap::default(),
+            balancer: Balancer::new(config.lb_policy),
+            transports: Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation))?,
+            source: Source::new(config.upstream_bind_config.as_ref())?,
+            connect_timeout: config.connect_timeout.map_or(Duration::from_secs(5), |timeout| timeout.0),
+            stats: ClusterStats {
+                cx_total: scope.counter("upstream_cx_total"),
+                cx_active: scope.gauge("upstream_cx_active"),
+                cx_connect_fail: scope.counter("upstream_cx_connect_fail"),
+                cx_connect_timeout: scope.counter("upstream_cx_connect_timeout"),
+                cx_none_healthy: scope.counter("upstream_cx_none_healthy"),
+                membership_total: scope.gauge("membership_total"),
+                tls: TlsStats::new(&scope),
+            },
+            config: config.clone(),
+        };
+        check_discovery(config)?;
+        if let (DiscoveryType::Static, Some(assignment)) = (config.discovery_type, &config.load_assignment) {
+            cluster.set_endpoints(assignment).map_err(|e| format!("load_assignment.{e}"))?;
         }
+        Ok(cluster)
     }
 
-    /// Connects to an endpoint, handshake included, within the cluster's connect timeout.
+    /// Its configuration.
+    pub fn config(&self) -> &envoy_api::Cluster {
+        &self.config
+    }
+
+    /// How it speaks HTTP.
+    pub fn http_options(&self) -> Option<&HttpProtocolOptions> {
+        http_options(&self.config)
+    }
+
+    /// The endpoints as they are now.
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// The TLS contexts of its transport sockets.
+    pub fn tls_contexts(&self) -> impl Iterator<Item = &Arc<ClientContext>> {
+        self.transports.all().filter_map(|transport| match transport.as_ref() {
+            Transport::Tls(context) => Some(context),
+            Transport::Plain => None,
+        })
+    }
+
+    /// Replaces the endpoints. Connections to those that are gone go on.
     ///
     /// # Errors
-    /// [`ConnectFailure::Endpoint`].
-    #[allow(clippy::unused_async)]
-    pub async fn connect(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        _context: &ConnectContext<'_>,
-    ) -> Result<Connected, ConnectFailure> {
-        Err(ConnectFailure::Endpoint(endpoint.host, ConnectError::Unresolved))
+    /// When an address is not an IP; the earlier endpoints stay.
+    pub fn set_endpoints(&self, assignment: &ClusterLoadAssignment) -> Result<(), String> {
+        let mut endpoints = Vec::new();
+        for (i, locality) in assignment.endpoints.iter().enumerate() {
+            for (j, configured) in locality.lb_endpoints.iter().enumerate() {
+                let at = || format!("endpoints[{i}].lb_endpoints[{j}].endpoint.address");
+                let ip = envoy_api::require_ip(&configured.endpoint.address).map_err(|e| format!("{}: {e}", at()))?;
+                let address = (ip, configured.endpoint.address.socket_address.port_value).into();
+                endpoints.push(Arc::new(Endpoint::new(address, configured, &self.transports)));
+            }
+        }
+        self.publish(endpoints);
+        Ok(())
     }
+
+    fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
+        self.stats.membership_total.set(endpoints.len() as u64);
+        self.endpoints.store(Arc::new(endpoints));
+    }
+}
+
+/// Whether a cluster has what its type needs, and nothing that its type has no use for.
+fn check_discovery(config: &envoy_api::Cluster) -> Result<(), String> {
+    use DiscoveryType as Type;
+    let fault = match (config.discovery_type, config.load_assignment.is_some(), config.eds_cluster_config.is_some()) {
+        (Type::Eds, _, false) => "eds_cluster_config: missing, with type EDS",
+        (Type::Eds | Type::OriginalDst, true, _) => "load_assignment: a cluster of this type has none",
+        (Type::StrictDns | Type::LogicalDns, false, _) => {
+            "load_assignment: a cluster of this type names its hosts there"
+        }
+        (Type::Static | Type::StrictDns | Type::LogicalDns | Type::OriginalDst, _, true) => {
+            "eds_cluster_config: only for type EDS"
+        }
+        _ => return Ok(()),
+    };
+    Err(fault.into())
+}
+
+fn http_options(config: &envoy_api::Cluster) -> Option<&HttpProtocolOptions> {
+    config
+        .typed_extension_protocol_options
+        .get(HTTP_PROTOCOL_OPTIONS)
+        .map(|ExtensionProtocolOptions::Http(options)| options)
 }

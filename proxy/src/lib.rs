@@ -3,11 +3,18 @@
 pub mod access_log;
 pub mod address;
 pub mod cluster;
+pub mod config;
 pub mod drain;
+pub mod http;
+pub mod listener;
 pub mod matcher;
 pub mod outcome;
+pub mod relay;
+pub mod runtime;
 pub mod stats;
 pub mod stream;
 pub mod stream_info;
+mod sys;
+pub mod tcp_proxy;
 pub mod tls;
 pub mod worker;

@@ -47,8 +47,13 @@ pub enum Outcome {
 /// At which point connecting upstream failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
-    /// `connect(2)`, or binding the source address, failed; the operating system's error number.
-    Refused(Option<i32>),
+    /// There is no TCP connection.
+    Refused {
+        /// Whether the kernel said so at once (binding the source address, no route), not after a while.
+        immediate: bool,
+        /// The operating system's error number.
+        errno: Option<i32>,
+    },
     /// Neither connection nor handshake was there in time.
     Timeout,
     /// The TLS handshake failed; BoringSSL's reason, such as `TLS_error:|268435581:...:CERTIFICATE_VERIFY_FAILED`.
@@ -105,7 +110,7 @@ impl Outcome {
             Self::NoRoute => "no_route",
             Self::NoCluster => "no_cluster",
             Self::NoHealthyUpstream => "no_healthy_upstream",
-            Self::ConnectFailed(ConnectError::Refused(_)) => "upstream_connect_failed",
+            Self::ConnectFailed(ConnectError::Refused { .. }) => "upstream_connect_failed",
             Self::ConnectFailed(ConnectError::Timeout) => "upstream_connect_timeout",
             Self::ConnectFailed(ConnectError::Tls(_)) => "upstream_tls_failed",
             Self::ConnectFailed(ConnectError::Closed) => "upstream_closed_in_handshake",
@@ -129,9 +134,12 @@ impl ConnectError {
     /// What the access log shows as `UPSTREAM_TRANSPORT_FAILURE_REASON`; empty where Envoy has none.
     pub fn transport_failure(&self) -> Cow<'static, str> {
         match self {
-            Self::Refused(Some(errno)) => format!("delayed_connect_error:_{errno}").into(),
+            Self::Refused { immediate, errno: Some(errno) } => {
+                let when = if *immediate { "immediate" } else { "delayed" };
+                format!("{when}_connect_error: {}", nix::errno::Errno::from_raw(*errno).desc()).into()
+            }
             Self::Tls(reason) => reason.clone(),
-            Self::Refused(None) | Self::Timeout | Self::Closed | Self::Unresolved => "".into(),
+            Self::Refused { errno: None, .. } | Self::Timeout | Self::Closed | Self::Unresolved => "".into(),
         }
     }
 }

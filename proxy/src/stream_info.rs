@@ -6,20 +6,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use chain_match::Transport;
+
 use crate::{
     address::{DownstreamLocal, DownstreamRemote, OriginalDst, UpstreamHost, UpstreamLocal},
     outcome::{Flag, Flags, Outcome},
     tls::PeerCertificate,
 };
-
-/// What a connection's first bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Anything but a ClientHello.
-    RawBuffer,
-    /// A ClientHello.
-    Tls,
-}
 
 /// What is known of a downstream connection once its handshake is done (or failed). Shared by all its requests.
 #[derive(Clone, Debug)]

@@ -9,12 +9,14 @@ mod params;
 mod peer;
 mod secrets;
 mod server;
+mod stats;
 mod verify;
 
-pub use client::ClientContext;
+pub use client::{ClientContext, Offer};
 pub use failure::reason;
 pub use peer::PeerCertificate;
 pub use server::ServerContext;
+pub use stats::TlsStats;
 
 use std::sync::Arc;
 

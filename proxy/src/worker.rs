@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, drain::Drain, http::Pools, listener::Listeners};
 
 /// The clusters by name, replaced as a whole when the file of clusters is.
 pub type Clusters = ArcSwap<HashMap<String, Arc<Cluster>>>;
@@ -16,6 +17,14 @@ pub struct Worker {
     pub index: usize,
     /// The clusters.
     pub clusters: Arc<Clusters>,
+    /// The listeners.
+    pub listeners: Arc<ArcSwap<Listeners>>,
+    /// Its connections.
+    pub connections: TaskTracker,
+    /// Goes off when the proxy ends.
+    pub drain: Drain,
+    /// Its HTTP connections upstream.
+    pub http: Pools,
 }
 
 impl Worker {

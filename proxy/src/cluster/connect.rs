@@ -1,0 +1,174 @@
+//! Connecting to an endpoint, handshake included.
+
+use std::{io, sync::Arc};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{Cluster, Endpoint, Load, Transport};
+use crate::{
+    address::{OriginalDst, UpstreamHost, UpstreamLocal},
+    outcome::{ConnectError, Outcome},
+    stats::Held,
+    stream::Upstream,
+    stream_info::{FilterState, UpstreamInfo},
+    tls::{self, Offer},
+};
+
+/// What a connection upstream depends on beside the cluster.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectContext<'a> {
+    /// Where the downstream connection was going, for `ORIGINAL_DST` clusters.
+    pub original_dst: Option<OriginalDst>,
+    /// What the filter state overrides.
+    pub filter_state: Option<&'a FilterState>,
+    /// The request's host without a port, for clusters with `auto_sni`.
+    pub http_host: Option<&'a str>,
+    /// The ALPN to offer where neither filter state nor context names any (the HTTP pool's own protocol).
+    pub default_alpn: &'a [String],
+}
+
+/// A connection upstream.
+#[derive(Debug)]
+pub struct Connected {
+    /// The bytes.
+    pub stream: Upstream,
+    /// The facts.
+    pub info: UpstreamInfo,
+    /// What counts it as open, for as long as this lives.
+    pub guard: ConnectionGuard,
+}
+
+/// Counts a connection as one of its endpoint and cluster.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    _load: Load,
+    _active: Held,
+}
+
+/// Why there is no connection upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The cluster has no endpoint (or, of an `ORIGINAL_DST` cluster, the connection no original destination).
+    NoHealthyUpstream,
+    /// This endpoint could not be reached.
+    Endpoint(UpstreamHost, ConnectError),
+}
+
+impl From<ConnectFailure> for Outcome {
+    fn from(failure: ConnectFailure) -> Self {
+        match failure {
+            ConnectFailure::NoHealthyUpstream => Self::NoHealthyUpstream,
+            ConnectFailure::Endpoint(_, error) => Self::ConnectFailed(error),
+        }
+    }
+}
+
+/// What two connections must agree on for one to serve in place of the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    cluster: u64,
+    host: UpstreamHost,
+    server_name: Option<Box<str>>,
+    alpn: Option<Box<[String]>>,
+}
+
+impl Cluster {
+    /// Chooses an endpoint.
+    ///
+    /// # Errors
+    /// [`ConnectFailure::NoHealthyUpstream`].
+    pub fn pick(&self, context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
+        let chosen = if self.config.discovery_type == envoy_api::DiscoveryType::OriginalDst {
+            context.original_dst.map(|dst| Arc::new(Endpoint::bare(dst.0, &self.transports)))
+        } else {
+            self.balancer.choose(&self.endpoints.load()).cloned()
+        };
+        chosen.ok_or_else(|| {
+            self.stats.cx_none_healthy.inc();
+            ConnectFailure::NoHealthyUpstream
+        })
+    }
+
+    /// What a pooled connection to that endpoint has to agree on with a new one.
+    pub fn pool_key(&self, endpoint: &Endpoint, context: &ConnectContext<'_>) -> PoolKey {
+        let (server_name, alpn) = match endpoint.transport() {
+            Transport::Plain => (None, None),
+            Transport::Tls(tls) => {
+                let offer = self.offer(tls, context);
+                (offer.server_name.map(Into::into), offer.alpn.map(Into::into))
+            }
+        };
+        PoolKey { cluster: self.id, host: endpoint.host, server_name, alpn }
+    }
+
+    /// Connects to an endpoint, handshake included, within the cluster's connect timeout.
+    ///
+    /// # Errors
+    /// [`ConnectFailure::Endpoint`].
+    pub async fn connect(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        context: &ConnectContext<'_>,
+    ) -> Result<Connected, ConnectFailure> {
+        self.stats.cx_total.inc();
+        let guard = ConnectionGuard { _load: endpoint.load(), _active: self.stats.cx_active.hold() };
+        let attempt = self.attempt(endpoint, context);
+        let result = timeout(self.connect_timeout, attempt).await.unwrap_or(Err(ConnectError::Timeout));
+        match result {
+            Ok((stream, info)) => Ok(Connected { stream, info, guard }),
+            Err(error) => {
+                self.stats.cx_connect_fail.inc();
+                if error == ConnectError::Timeout {
+                    self.stats.cx_connect_timeout.inc();
+                }
+                Err(ConnectFailure::Endpoint(endpoint.host, error))
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        context: &ConnectContext<'_>,
+    ) -> Result<(Upstream, UpstreamInfo), ConnectError> {
+        let address = endpoint.host.0;
+        let immediate = |e: io::Error| ConnectError::Refused { immediate: true, errno: e.raw_os_error() };
+        let delayed = |e: io::Error| ConnectError::Refused { immediate: false, errno: e.raw_os_error() };
+        let socket = self.source.socket(address).map_err(immediate)?.connect(address).await.map_err(delayed)?;
+        let mut info = UpstreamInfo { host: endpoint.host, local: local(&socket), tls: None };
+        let stream = match endpoint.transport() {
+            Transport::Plain => Upstream::Plain(socket),
+            Transport::Tls(tls) => {
+                let handshake = tls.connect(socket, address.ip(), self.offer(tls, context)).await;
+                self.stats.tls.count(handshake.as_ref().map(|(_, info)| info));
+                let (stream, facts) = handshake.map_err(|error| match tls::reason(&error) {
+                    reason if reason.is_empty() => ConnectError::Closed,
+                    reason => ConnectError::Tls(reason),
+                })?;
+                info.tls = Some(facts);
+                Upstream::Tls(Box::new(stream))
+            }
+        };
+        Ok((stream, info))
+    }
+
+    /// What the handshake offers in place of what the context says.
+    fn offer<'a>(&self, tls: &tls::ClientContext, context: &ConnectContext<'a>) -> Offer<'a> {
+        let state = context.filter_state;
+        let auto_sni = self
+            .http_options()
+            .and_then(|http| http.upstream_http_protocol_options.as_ref())
+            .is_some_and(|options| options.auto_sni);
+        let default_alpn = (!tls.names_alpn() && !context.default_alpn.is_empty()).then_some(context.default_alpn);
+        Offer {
+            server_name: state
+                .and_then(|state| state.upstream_server_name.as_deref())
+                .or(context.http_host.filter(|_| auto_sni)),
+            alpn: state.and_then(|state| state.application_protocols.as_deref()).or(default_alpn),
+        }
+    }
+}
+
+fn local(socket: &TcpStream) -> Option<UpstreamLocal> {
+    socket.local_addr().ok().map(UpstreamLocal)
+}

@@ -1,0 +1,64 @@
+//! Sockets to endpoints: source address and options.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd as _,
+};
+
+use envoy_api::{BindConfig, SocketAddress, SocketOption, SocketState};
+use tokio::net::TcpSocket;
+
+use crate::sys;
+
+/// Lets the kernel choose the source port when it connects, so that more connections than ports are possible
+/// (`ip(7)`, `IP_BIND_ADDRESS_NO_PORT`).
+const BIND_ADDRESS_NO_PORT: (i32, i32) = (nix::libc::IPPROTO_IP, nix::libc::IP_BIND_ADDRESS_NO_PORT);
+
+/// What upstream sockets are bound to.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    addresses: Vec<SocketAddr>,
+    options: Vec<SocketOption>,
+}
+
+impl Source {
+    pub(super) fn new(config: Option<&BindConfig>) -> Result<Self, String> {
+        let Some(config) = config else { return Ok(Self::default()) };
+        let all = config.source_address.iter().chain(config.extra_source_addresses.iter().map(|extra| &extra.address));
+        let addresses = all.map(|a| address(a).map_err(|e| format!("upstream_bind_config.{e}")));
+        Ok(Self { addresses: addresses.collect::<Result<_, _>>()?, options: config.socket_options.clone() })
+    }
+
+    /// A socket that is ready to connect to that address: bound if there is a source address of its family.
+    pub(super) fn socket(&self, destination: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = if destination.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(true)?;
+        self.set_options(&socket, SocketState::StatePrebind)?;
+        if let Some(source) = self.addresses.iter().find(|source| source.is_ipv4() == destination.is_ipv4()) {
+            if source.port() == 0 {
+                let (level, name) = BIND_ADDRESS_NO_PORT;
+                // Only an optimisation: without it the port is chosen here.
+                let _ = sys::set_socket_option(socket.as_fd(), level, name, 1);
+            }
+            socket.bind(*source)?;
+        }
+        self.set_options(&socket, SocketState::StateBound)?;
+        Ok(socket)
+    }
+
+    fn set_options(&self, socket: &TcpSocket, state: SocketState) -> io::Result<()> {
+        self.options
+            .iter()
+            .filter(|option| option.state == state)
+            .try_for_each(|o| sys::set_socket_option(socket.as_fd(), o.level, o.name, o.int_value))
+    }
+}
+
+fn address(configured: &SocketAddress) -> Result<SocketAddr, String> {
+    let ip: IpAddr = configured
+        .address
+        .parse()
+        .map_err(|_| format!("source_address: {:?} is not an IP address", configured.address))?;
+    Ok((ip, configured.port_value).into())
+}

@@ -1,0 +1,143 @@
+use std::net::SocketAddr;
+
+use envoy_api::{
+    Address, DiscoveryType, Endpoint as ConfiguredEndpoint, LbEndpoint, LbPolicy, LocalityLbEndpoints, Metadata,
+    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketMatch, UpstreamTlsContext,
+};
+use serde_json::{Map, json};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{address::OriginalDst, outcome::ConnectError};
+
+fn config(discovery_type: &str) -> envoy_api::Cluster {
+    envoy_api::read_value(json!({"name": "c", "type": discovery_type})).unwrap()
+}
+
+fn assignment(endpoints: &[(SocketAddr, Option<Metadata>)]) -> ClusterLoadAssignment {
+    let lb_endpoints = endpoints.iter().map(|(address, metadata)| LbEndpoint {
+        endpoint: ConfiguredEndpoint { address: Address::tcp(address.ip().to_string(), address.port()) },
+        metadata: metadata.clone(),
+        load_balancing_weight: None,
+    });
+    ClusterLoadAssignment {
+        cluster_name: "c".into(),
+        endpoints: vec![LocalityLbEndpoints { lb_endpoints: lb_endpoints.collect() }],
+    }
+}
+
+fn of_static(endpoints: &[SocketAddr]) -> Cluster {
+    let endpoints: Vec<_> = endpoints.iter().map(|address| (*address, None)).collect();
+    let config = envoy_api::Cluster { load_assignment: Some(assignment(&endpoints)), ..config("STATIC") };
+    Cluster::new(&config, &Stats::default()).unwrap()
+}
+
+#[test]
+fn a_cluster_without_endpoints_has_no_healthy_upstream() {
+    let failure = of_static(&[]).pick(&ConnectContext::default()).unwrap_err();
+    assert_eq!(failure, ConnectFailure::NoHealthyUpstream);
+}
+
+#[test]
+fn endpoints_take_turns() {
+    let addresses = ["10.0.0.1:1".parse().unwrap(), "10.0.0.2:1".parse().unwrap()];
+    let cluster = of_static(&addresses);
+    let picked: Vec<_> = (0..4).map(|_| cluster.pick(&ConnectContext::default()).unwrap().host.0).collect();
+    assert_eq!(picked, [addresses[0], addresses[1], addresses[0], addresses[1]]);
+}
+
+#[test]
+fn an_original_dst_cluster_goes_where_the_connection_was_going() {
+    let cluster = Cluster::new(&config("ORIGINAL_DST"), &Stats::default()).unwrap();
+    let dst = OriginalDst("[fd00::1]:80".parse().unwrap());
+    let context = ConnectContext { original_dst: Some(dst), ..ConnectContext::default() };
+    assert_eq!(cluster.pick(&context).unwrap().host.0, dst.0);
+    assert!(cluster.pick(&ConnectContext::default()).is_err());
+}
+
+#[test]
+fn metadata_chooses_the_transport_socket() {
+    let tls_mode = |value: &str| Map::from_iter([("tlsMode".to_owned(), json!(value))]);
+    let of_mode =
+        |value: &str| Metadata { filter_metadata: [(TRANSPORT_SOCKET_MATCH.to_owned(), tls_mode(value))].into() };
+    let config = envoy_api::Cluster {
+        transport_socket_matches: vec![
+            TransportSocketMatch {
+                name: "istio".into(),
+                matcher: tls_mode("istio"),
+                transport_socket: TransportSocket::upstream_tls(UpstreamTlsContext::default()),
+            },
+            TransportSocketMatch {
+                name: "raw".into(),
+                matcher: Map::new(),
+                transport_socket: TransportSocket::raw_buffer(),
+            },
+        ],
+        load_assignment: Some(assignment(&[
+            ("10.0.0.1:1".parse().unwrap(), Some(of_mode("istio"))),
+            ("10.0.0.2:1".parse().unwrap(), None),
+            ("10.0.0.3:1".parse().unwrap(), Some(of_mode("disabled"))),
+        ])),
+        ..config("STATIC")
+    };
+    let cluster = Cluster::new(&config, &Stats::default()).unwrap();
+    let tls: Vec<_> = cluster.endpoints().iter().map(|e| matches!(e.transport(), Transport::Tls(_))).collect();
+    assert_eq!(tls, [true, false, false]);
+}
+
+#[test]
+fn what_does_not_fit_the_type_is_refused() {
+    let error = |config: &envoy_api::Cluster| Cluster::new(config, &Stats::default()).unwrap_err();
+    assert!(error(&config("EDS")).starts_with("eds_cluster_config"));
+    assert!(error(&config("STRICT_DNS")).starts_with("load_assignment"));
+    let named = envoy_api::Cluster { load_assignment: Some(assignment(&[])), ..config("ORIGINAL_DST") };
+    assert!(error(&named).starts_with("load_assignment"));
+    assert_eq!(config("EDS").discovery_type, DiscoveryType::Eds);
+    assert_eq!(config("EDS").lb_policy, LbPolicy::RoundRobin);
+}
+
+#[tokio::test]
+async fn a_connection_is_counted_while_it_lives() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let cluster = of_static(&[server.local_addr().unwrap()]);
+    let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
+    let connected = cluster.connect(&endpoint, &ConnectContext::default()).await.unwrap();
+    assert_eq!((endpoint.active(), cluster.stats.cx_active.get()), (1, 1));
+    drop(connected);
+    assert_eq!((endpoint.active(), cluster.stats.cx_active.get()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_closed_port_fails_with_the_systems_number() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // closed again at once
+    let cluster = of_static(&[address]);
+    let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
+    let ConnectFailure::Endpoint(_, error) = cluster.connect(&endpoint, &ConnectContext::default()).await.unwrap_err()
+    else {
+        panic!("there was an endpoint");
+    };
+    let errno = Some(nix::libc::ECONNREFUSED);
+    assert_eq!(error, ConnectError::Refused { immediate: false, errno });
+    assert_eq!(cluster.stats.cx_connect_fail.get(), 1);
+}
+
+#[tokio::test]
+async fn the_source_address_is_of_the_destinations_family() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let config = envoy_api::Cluster {
+        load_assignment: Some(assignment(&[(address, None)])),
+        upstream_bind_config: Some(
+            envoy_api::read_value(json!({
+                "source_address": {"address": "::6"},
+                "extra_source_addresses": [{"address": {"address": "127.0.0.6"}}]
+            }))
+            .unwrap(),
+        ),
+        ..config("STATIC")
+    };
+    let cluster = Cluster::new(&config, &Stats::default()).unwrap();
+    let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
+    let connected = cluster.connect(&endpoint, &ConnectContext::default()).await.unwrap();
+    assert_eq!(connected.info.local.unwrap().0.ip().to_string(), "127.0.0.6");
+}

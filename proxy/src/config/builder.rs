@@ -1,0 +1,76 @@
+//! What building listeners and clusters takes.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use envoy_api::{DownstreamTlsContext, HttpConnectionManager};
+
+use super::files::{Files, User};
+use crate::{
+    access_log::LogFiles,
+    cluster::Cluster,
+    drain::Drain,
+    http::{Hcm, Routes},
+    stats::Stats,
+    tls::ServerContext,
+};
+
+/// Builds what connections use, and ties it to the files that it depends on.
+pub struct Builder<'a> {
+    /// Where it counts.
+    pub stats: &'a Stats,
+    /// Where it logs.
+    pub log_files: &'a LogFiles,
+    /// What tells it to go away.
+    pub drain: &'a Drain,
+    pub(super) files: &'a mut Files,
+}
+
+impl Builder<'_> {
+    /// A TLS context for connections that come in, with its secrets.
+    ///
+    /// # Errors
+    /// When it or a secret can't be used; the message begins with the path of the field, or the file.
+    pub fn server_context(&mut self, config: &DownstreamTlsContext) -> Result<Arc<ServerContext>, String> {
+        let context = Arc::new(ServerContext::new(config)?);
+        self.files.secrets(context.wanted(), || User::server(&context), self.stats)?;
+        Ok(context)
+    }
+
+    /// A connection manager, with its routes.
+    ///
+    /// # Errors
+    /// As [`Self::server_context`].
+    pub fn hcm(&mut self, config: &HttpConnectionManager) -> Result<Arc<Hcm>, String> {
+        let routes = match &config.rds {
+            Some(rds) => {
+                let routes = Arc::new(ArcSwap::from_pointee(Routes::default()));
+                let user = User::Routes(Arc::downgrade(&routes));
+                self.files
+                    .subscribe(&rds.config_source, &rds.route_config_name, user, self.stats)
+                    .map_err(|e| format!("rds: {e}"))?;
+                Some(routes)
+            }
+            None => None,
+        };
+        Hcm::new(config, routes, self.stats, self.log_files).map(Arc::new)
+    }
+
+    /// A cluster, with its secrets and endpoints.
+    ///
+    /// # Errors
+    /// As [`Self::server_context`].
+    pub fn cluster(&mut self, config: &envoy_api::Cluster) -> Result<Arc<Cluster>, String> {
+        let cluster = Arc::new(Cluster::new(config, self.stats)?);
+        for context in cluster.tls_contexts() {
+            self.files.secrets(context.wanted(), || User::client(context), self.stats)?;
+        }
+        if let Some(eds) = &config.eds_cluster_config {
+            let name = if eds.service_name.is_empty() { &config.name } else { &eds.service_name };
+            self.files
+                .subscribe(&eds.eds_config, name, User::Endpoints(Arc::downgrade(&cluster)), self.stats)
+                .map_err(|e| format!("eds_cluster_config: {e}"))?;
+        }
+        Ok(cluster)
+    }
+}

@@ -1,0 +1,232 @@
+//! Files of one resource each (secrets, endpoints, routes), and who uses them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+};
+
+use arc_swap::ArcSwap;
+use envoy_api::{ConfigSource, DiscoveryResponse, Resource, SdsSecretConfig, Secret};
+
+use super::{ConfigError, watch::Moved};
+use crate::{
+    cluster::Cluster,
+    http::Routes,
+    stats::{Scope, Stats},
+    tls::{ClientContext, ServerContext},
+};
+
+/// The files that are in use.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Secrets of the bootstrap, by name.
+    static_secrets: HashMap<String, Secret>,
+    /// By path, so that files are loaded again in the same order each time.
+    users: BTreeMap<PathBuf, Vec<Use>>,
+    /// What makes the file be loaded again: a move into this folder, or (where there is none) of the file itself.
+    folders: HashMap<PathBuf, PathBuf>,
+}
+
+/// A resource of a file, and who it is for.
+struct Use {
+    name: String,
+    user: User,
+}
+
+/// Who a resource is for.
+pub(super) enum User {
+    Server(Weak<ServerContext>),
+    Client(Weak<ClientContext>),
+    Endpoints(Weak<Cluster>),
+    Routes(Weak<ArcSwap<Routes>>),
+}
+
+impl Files {
+    pub(super) fn new(static_secrets: HashMap<String, Secret>) -> Self {
+        Self { static_secrets, ..Self::default() }
+    }
+
+    /// Gives a context the secrets that it wants, now and whenever their files are replaced.
+    pub(super) fn secrets<'a>(
+        &mut self,
+        wanted: impl Iterator<Item = &'a SdsSecretConfig>,
+        user: impl Fn() -> User,
+        stats: &Stats,
+    ) -> Result<(), String> {
+        for config in wanted {
+            match &config.sds_config {
+                Some(source) => self.subscribe(source, &config.name, user(), stats)?,
+                None => {
+                    let secret = self
+                        .static_secrets
+                        .get(&config.name)
+                        .ok_or_else(|| format!("secret {:?} is not among the static secrets", config.name))?;
+                    user()
+                        .take(&Resource::Secret(secret.clone()), &config.name)
+                        .map_err(|e| format!("secret {:?}: {e}", config.name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a user its resource, now and whenever the file is replaced.
+    pub(super) fn subscribe(
+        &mut self,
+        source: &ConfigSource,
+        name: &str,
+        user: User,
+        stats: &Stats,
+    ) -> Result<(), String> {
+        let path = &source.path_config_source.path;
+        let resource = read_one(path).map_err(|e| e.to_string())?;
+        user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
+        user.count(name, true, stats);
+        if let Some(folder) = &source.path_config_source.watched_directory {
+            self.folders.insert(path.clone(), folder.path.clone());
+        }
+        self.users.entry(path.clone()).or_default().push(Use { name: name.into(), user });
+        Ok(())
+    }
+
+    /// The folders that have to be watched.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.users.keys().map(|path| self.folders.get(path).map_or_else(|| parent(path), PathBuf::as_path))
+    }
+
+    /// The files that have to be loaded again after a move.
+    pub(super) fn affected(&self, moved: &Moved) -> Vec<PathBuf> {
+        let affected = |file: &&PathBuf| match self.folders.get(*file) {
+            Some(watched) => *watched == moved.folder,
+            None => **file == moved.path,
+        };
+        self.users.keys().filter(affected).cloned().collect()
+    }
+
+    /// Loads a file again, and gives its resource to all who use it. Who can't use it keeps what it has.
+    pub(super) fn reload(&mut self, path: &Path, stats: &Stats) {
+        let Some(uses) = self.users.get_mut(path) else { return };
+        uses.retain(|u| u.user.is_there());
+        match read_one(path) {
+            Ok(resource) => {
+                for Use { name, user } in uses {
+                    let taken = user.take(&resource, name);
+                    user.count(name, taken.is_ok(), stats);
+                    match taken {
+                        Ok(()) => tracing::info!(file = %path.display(), name, "loaded again"),
+                        Err(error) => tracing::error!(file = %path.display(), name, error, "refused"),
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "refused");
+                uses.iter().for_each(|u| u.user.count(&u.name, false, stats));
+            }
+        }
+    }
+
+    /// Forgets files that nobody uses any more.
+    pub(super) fn forget_unused(&mut self) {
+        self.users.retain(|_, uses| {
+            uses.retain(|u| u.user.is_there());
+            !uses.is_empty()
+        });
+    }
+}
+
+impl User {
+    pub(super) fn server(context: &Arc<ServerContext>) -> Self {
+        Self::Server(Arc::downgrade(context))
+    }
+
+    pub(super) fn client(context: &Arc<ClientContext>) -> Self {
+        Self::Client(Arc::downgrade(context))
+    }
+
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Server(user) => user.strong_count() > 0,
+            Self::Client(user) => user.strong_count() > 0,
+            Self::Endpoints(user) => user.strong_count() > 0,
+            Self::Routes(user) => user.strong_count() > 0,
+        }
+    }
+
+    /// Takes a resource in, if it is of the right kind and name.
+    fn take(&self, resource: &Resource, name: &str) -> Result<(), String> {
+        let called = |found: &str| {
+            if found == name { Ok(()) } else { Err(format!("resources[0]: expected {name:?}, found {found:?}")) }
+        };
+        match (self, resource) {
+            (Self::Server(user), Resource::Secret(secret)) => {
+                called(&secret.name)?;
+                user.upgrade().map_or(Ok(()), |context| context.take(secret))
+            }
+            (Self::Client(user), Resource::Secret(secret)) => {
+                called(&secret.name)?;
+                user.upgrade().map_or(Ok(()), |context| context.take(secret))
+            }
+            (Self::Endpoints(user), Resource::ClusterLoadAssignment(assignment)) => {
+                called(&assignment.cluster_name)?;
+                user.upgrade().map_or(Ok(()), |cluster| cluster.set_endpoints(assignment))
+            }
+            (Self::Routes(user), Resource::RouteConfiguration(routes)) => {
+                called(&routes.name)?;
+                let built = Routes::new(routes)?;
+                if let Some(user) = user.upgrade() {
+                    user.store(Arc::new(built));
+                }
+                Ok(())
+            }
+            (_, other) => Err(format!("resources[0]: a {} was not expected here", kind(other))),
+        }
+    }
+
+    fn count(&self, name: &str, accepted: bool, stats: &Stats) {
+        let how = if accepted { "update_success" } else { "update_rejected" };
+        let (scope, kind) = match self {
+            Self::Server(_) | Self::Client(_) => (Scope::Root, format!("sds.{name}.")),
+            Self::Endpoints(_) => (Scope::Cluster(name.into()), String::new()),
+            Self::Routes(_) => (Scope::Root, format!("rds.{name}.")),
+        };
+        stats.scope(scope).counter(&format!("{kind}{how}")).inc();
+    }
+}
+
+/// Reads a file of resources.
+pub(super) fn read(path: &Path) -> Result<DiscoveryResponse, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { file: path.into(), error })?;
+    envoy_api::read(&text).map_err(|e| ConfigError::invalid(path, e.to_string()))
+}
+
+/// Reads a file that has to hold exactly one resource.
+fn read_one(path: &Path) -> Result<Resource, ConfigError> {
+    let mut resources = read(path)?.resources;
+    match (resources.pop(), resources.len()) {
+        (Some(resource), 0) => Ok(resource),
+        (_, more) => {
+            let found = if more == 0 { 0 } else { more + 1 };
+            Err(ConfigError::invalid(path, format!("resources: expected one, found {found}")))
+        }
+    }
+}
+
+/// What a resource is called.
+pub(super) fn kind(resource: &Resource) -> &'static str {
+    match resource {
+        Resource::Listener(_) => "Listener",
+        Resource::RouteConfiguration(_) => "RouteConfiguration",
+        Resource::Cluster(_) => "Cluster",
+        Resource::ClusterLoadAssignment(_) => "ClusterLoadAssignment",
+        Resource::Secret(_) => "Secret",
+    }
+}
+
+/// The folder of a file.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,325 @@
+//! The one who loads the configuration, gives it to the workers, and follows its files.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use envoy_api::{Bootstrap, Resource};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Builder, ConfigError,
+    files::{self, Files, kind, parent},
+    watch::{Moved, Watcher},
+};
+use crate::{
+    access_log::LogFiles,
+    cluster::Cluster,
+    drain::Drain,
+    listener::{Accept, Chain, Listener, Listeners, bind},
+    stats::{Scope, Stats},
+    worker::Clusters,
+};
+
+/// What all threads of a proxy look at.
+#[derive(Debug)]
+pub struct Shared {
+    /// The bootstrap.
+    pub bootstrap: Bootstrap,
+    /// Counters and gauges.
+    pub stats: Stats,
+    /// Access logs.
+    pub log_files: LogFiles,
+    /// The clusters as they are now.
+    pub clusters: Arc<Clusters>,
+    /// The listeners as they are now.
+    pub listeners: Arc<ArcSwap<Listeners>>,
+    /// Goes off when the proxy ends.
+    pub drain: Drain,
+}
+
+/// A socket for a worker to accept from.
+pub(crate) type Listen = (TcpListener, Accept);
+
+/// Loads the configuration and follows its files.
+pub struct Manager {
+    shared: Arc<Shared>,
+    files: Files,
+    watcher: Watcher,
+    /// One channel for each worker; none where nothing is to be served.
+    workers: Vec<UnboundedSender<Listen>>,
+    /// The listeners with sockets, by name.
+    bound: HashMap<Arc<str>, Accept>,
+    drain_time: Duration,
+}
+
+/// A listener, and the sockets that it did not have before.
+type Fresh = (Arc<Listener>, Vec<TcpListener>);
+
+/// Which file of many resources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Many {
+    Clusters,
+    Listeners,
+}
+
+impl Manager {
+    /// Loads the bootstrap at `path` and all that it names, and binds the listeners, one socket for each worker. Must be
+    /// called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// The first thing that can't be read, is not supported, or can't be bound.
+    pub(crate) fn load(
+        path: &Path,
+        workers: Vec<UnboundedSender<Listen>>,
+        drain_time: Duration,
+    ) -> Result<Self, ConfigError> {
+        let read_error = |error| ConfigError::Read { file: path.into(), error };
+        let text = std::fs::read_to_string(path).map_err(read_error)?;
+        let bootstrap: Bootstrap = envoy_api::read(&text).map_err(|e| ConfigError::invalid(path, e.to_string()))?;
+        if bootstrap.layered_runtime.is_some() {
+            tracing::warn!("layered_runtime: this proxy has no runtime values, and ignores them");
+        }
+        let secrets = bootstrap.static_resources.secrets.iter().map(|s| (s.name.clone(), s.clone()));
+        let files = Files::new(secrets.collect());
+        let shared = Arc::new(Shared {
+            stats: Stats::default(),
+            log_files: LogFiles::start().map_err(read_error)?,
+            clusters: Arc::default(),
+            listeners: Arc::default(),
+            drain: Drain::default(),
+            bootstrap,
+        });
+        let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
+        let mut manager = Self { shared, files, watcher, workers, bound: HashMap::new(), drain_time };
+        manager.load_clusters().and_then(|()| manager.load_listeners()).map_err(|e| match e {
+            ConfigError::Invalid { file, reason } if file.as_os_str().is_empty() => ConfigError::invalid(path, reason),
+            other => other,
+        })?;
+        manager.watch_files()?;
+        Ok(manager)
+    }
+
+    /// What all threads look at.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Follows the files, for ever.
+    pub async fn follow(&mut self) {
+        loop {
+            let moved = self.watcher.moved().await;
+            for path in self.files.affected(&moved) {
+                self.files.reload(&path, &self.shared.stats);
+            }
+            for many in [Many::Clusters, Many::Listeners] {
+                if self.source_of(many).is_some_and(|source| concerns(source, &moved)) {
+                    self.reload(many);
+                }
+            }
+        }
+    }
+
+    /// Stops accepting. Connections go on.
+    pub fn stop_listening(&mut self) {
+        self.bound.drain().for_each(|(_, accept)| accept.closing.cancel());
+    }
+
+    fn reload(&mut self, many: Many) {
+        let (result, counters) = match many {
+            Many::Clusters => (self.load_clusters(), "cluster_manager.cds"),
+            Many::Listeners => (self.load_listeners(), "listener_manager.lds"),
+        };
+        match result.and_then(|()| self.watch_files()) {
+            Ok(()) => tracing::info!("{counters}: loaded again"),
+            Err(error) => {
+                tracing::error!(%error, "refused; what was loaded before stays");
+                self.shared.stats.scope(Scope::Root).counter(&format!("{counters}.update_rejected")).inc();
+            }
+        }
+        self.files.forget_unused();
+    }
+
+    fn load_clusters(&mut self) -> Result<(), ConfigError> {
+        let earlier = self.shared.clusters.load_full();
+        let mut clusters: HashMap<String, Arc<Cluster>> = HashMap::new();
+        for (file, path, config) in self.configured(Many::Clusters)? {
+            let Resource::Cluster(config) = config else { unreachable!("checked when it was read") };
+            let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
+            let cluster = match earlier.get(&config.name) {
+                Some(same) if *same.config() == config => same.clone(),
+                _ => self.builder().cluster(&config).map_err(invalid)?,
+            };
+            if clusters.insert(config.name.clone(), cluster).is_some() {
+                return Err(invalid("there is another cluster of this name".into()));
+            }
+        }
+        let root = self.shared.stats.scope(Scope::Root);
+        root.gauge("cluster_manager.active_clusters").set(clusters.len() as u64);
+        root.counter("cluster_manager.cds.update_success").inc();
+        self.shared.clusters.store(Arc::new(clusters));
+        Ok(())
+    }
+
+    fn load_listeners(&mut self) -> Result<(), ConfigError> {
+        let earlier = self.shared.listeners.load_full();
+        let mut listeners: Vec<Arc<Listener>> = Vec::new();
+        for (file, path, config) in self.configured(Many::Listeners)? {
+            let Resource::Listener(config) = config else { unreachable!("checked when it was read") };
+            let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
+            if listeners.iter().any(|listener| *listener.name == *config.name) {
+                return Err(invalid("there is another listener of this name".into()));
+            }
+            let same_name = earlier.named(&config.name);
+            listeners.push(match same_name {
+                Some(same) if *same.config() == config => same.clone(),
+                _ => {
+                    let built = Listener::new(&config, same_name.map(AsRef::as_ref), &mut self.builder());
+                    Arc::new(built.map_err(invalid)?)
+                }
+            });
+        }
+        let fresh = self.bind_new(&listeners, &earlier)?;
+        self.publish(&earlier, listeners, fresh);
+        Ok(())
+    }
+
+    /// The sockets for listeners that have none at their addresses yet.
+    fn bind_new(&self, listeners: &[Arc<Listener>], earlier: &Listeners) -> Result<Vec<Fresh>, ConfigError> {
+        let mut fresh = Vec::new();
+        if self.workers.is_empty() {
+            return Ok(fresh);
+        }
+        for listener in listeners {
+            let stays = earlier.named(&listener.name).is_some_and(|e| e.addresses == listener.addresses);
+            if stays || listener.addresses.is_empty() {
+                continue;
+            }
+            let mut sockets = Vec::new();
+            for address in &listener.addresses {
+                let options = &listener.config().socket_options;
+                sockets.extend(bind(*address, options, self.workers.len()).map_err(|error| ConfigError::Bind {
+                    listener: listener.name.to_string(),
+                    address: *address,
+                    error,
+                })?);
+            }
+            fresh.push((listener.clone(), sockets));
+        }
+        Ok(fresh)
+    }
+
+    /// Puts listeners in the place of the earlier ones. Connections of chains that are gone are drained.
+    fn publish(&mut self, earlier: &Listeners, listeners: Vec<Arc<Listener>>, fresh: Vec<Fresh>) {
+        let kept: HashSet<*const Chain> = listeners.iter().flat_map(|l| &l.chains).map(Arc::as_ptr).collect();
+        let gone = earlier.all().iter().flat_map(|l| &l.chains).filter(|chain| !kept.contains(&Arc::as_ptr(chain)));
+        let gone: Vec<Drain> = gone.map(|chain| chain.drain.clone()).collect();
+
+        let all = Arc::new(Listeners::new(listeners));
+        self.shared.listeners.store(all.clone());
+        for listener in all.all() {
+            if let Some(accept) = self.bound.get(&listener.name) {
+                accept.listener.store(listener.clone());
+            }
+        }
+        for (listener, sockets) in fresh {
+            let accept =
+                Accept { listener: Arc::new(ArcSwap::new(listener.clone())), closing: CancellationToken::new() };
+            for (socket, worker) in sockets.into_iter().zip(self.workers.iter().cycle()) {
+                let _ = worker.send((socket, accept.clone())); // a worker that is gone is the end of the program
+            }
+            if let Some(replaced) = self.bound.insert(listener.name.clone(), accept) {
+                replaced.closing.cancel();
+            }
+        }
+        self.bound.retain(|name, accept| {
+            let stays = all.named(name).is_some_and(|listener| !listener.addresses.is_empty());
+            if !stays {
+                accept.closing.cancel();
+            }
+            stays
+        });
+        let root = self.shared.stats.scope(Scope::Root);
+        root.gauge("listener_manager.total_listeners_active").set(all.all().len() as u64);
+        root.counter("listener_manager.lds.update_success").inc();
+        if !gone.is_empty() {
+            tokio::spawn(end(gone, self.drain_time));
+        }
+    }
+
+    /// What is configured: static resources first, then those of the file; each with where it stands.
+    fn configured(&self, many: Many) -> Result<Vec<(PathBuf, String, Resource)>, ConfigError> {
+        let fixed = &self.shared.bootstrap.static_resources;
+        let fixed: Vec<(&str, Resource)> = match many {
+            Many::Clusters => fixed.clusters.iter().map(|c| ("clusters", Resource::Cluster(c.clone()))).collect(),
+            Many::Listeners => fixed.listeners.iter().map(|l| ("listeners", Resource::Listener(l.clone()))).collect(),
+        };
+        let mut all: Vec<_> = fixed
+            .into_iter()
+            .enumerate()
+            .map(|(i, (field, resource))| (PathBuf::new(), format!("static_resources.{field}[{i}]"), resource))
+            .collect();
+        if let Some(file) = self.path_of(many) {
+            for (i, resource) in files::read(&file)?.resources.into_iter().enumerate() {
+                match (many, &resource) {
+                    (Many::Clusters, Resource::Cluster(_)) | (Many::Listeners, Resource::Listener(_)) => {}
+                    (_, other) => {
+                        let reason = format!("resources[{i}]: a {} was not expected here", kind(other));
+                        return Err(ConfigError::invalid(file, reason));
+                    }
+                }
+                all.push((file.clone(), format!("resources[{i}]"), resource));
+            }
+        }
+        Ok(all)
+    }
+
+    fn source_of(&self, many: Many) -> Option<&envoy_api::PathConfigSource> {
+        let dynamic = self.shared.bootstrap.dynamic_resources.as_ref()?;
+        let source = match many {
+            Many::Clusters => dynamic.cds_config.as_ref(),
+            Many::Listeners => dynamic.lds_config.as_ref(),
+        };
+        source.map(|source| &source.path_config_source)
+    }
+
+    fn path_of(&self, many: Many) -> Option<PathBuf> {
+        self.source_of(many).map(|source| source.path.clone())
+    }
+
+    fn watch_files(&mut self) -> Result<(), ConfigError> {
+        let many = [Many::Clusters, Many::Listeners].into_iter().filter_map(|many| self.source_of(many));
+        let folders = many.map(|source| match &source.watched_directory {
+            Some(watched) => watched.path.as_path(),
+            None => parent(&source.path),
+        });
+        let folders: HashSet<PathBuf> = folders.chain(self.files.folders()).map(Path::to_owned).collect();
+        folders.iter().try_for_each(|folder| self.watcher.watch(folder))
+    }
+
+    fn builder(&mut self) -> Builder<'_> {
+        let Shared { stats, log_files, drain, .. } = &*self.shared;
+        Builder { stats, log_files, drain, files: &mut self.files }
+    }
+}
+
+/// Lets connections of chains that are gone end by themselves for a while, and then makes them.
+async fn end(gone: Vec<Drain>, drain_time: Duration) {
+    gone.iter().for_each(Drain::ask);
+    tokio::time::sleep(drain_time).await;
+    gone.iter().for_each(Drain::force);
+}
+
+/// Whether a move means that a file has to be loaded again.
+fn concerns(source: &envoy_api::PathConfigSource, moved: &Moved) -> bool {
+    match &source.watched_directory {
+        Some(watched) => watched.path == moved.folder,
+        None => source.path == moved.path,
+    }
+}

@@ -1,0 +1,158 @@
+//! Listeners: taking connections in, finding out what they are, and giving each to its filter chain.
+
+mod accept;
+mod chain;
+mod inspect;
+mod socket;
+
+pub use accept::{Accept, accept};
+pub use chain::{Chain, Terminal};
+pub use socket::bind;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chain_match::{ChainTable, ListenerTable, Match};
+
+use crate::{
+    access_log::AccessLogs,
+    config::Builder,
+    stats::{Counter, Gauge, Scope},
+    tls::TlsStats,
+};
+use inspect::Inspectors;
+
+/// A listener, as built from its configuration.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it listens; nowhere if it is not bound.
+    pub addresses: Vec<SocketAddr>,
+    /// Its filter chains, in the order of its configuration, and the default one last.
+    pub chains: Vec<Arc<Chain>>,
+    config: envoy_api::Listener,
+    table: ChainTable,
+    inspectors: Inspectors,
+    access_log: AccessLogs,
+    stats: ListenerStats,
+}
+
+/// What a listener counts.
+#[derive(Debug)]
+struct ListenerStats {
+    cx_total: Counter,
+    cx_active: Gauge,
+    no_filter_chain_match: Counter,
+    pre_cx_timeout: Counter,
+    filter_remote_close: Counter,
+}
+
+/// The listeners of a proxy.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    all: Vec<Arc<Listener>>,
+    by_destination: ListenerTable,
+}
+
+impl Listener {
+    /// Builds a listener. Chains that `earlier` has in the same form are taken over as they are.
+    ///
+    /// # Errors
+    /// When something in it is not supported or can't be read; the message begins with the path of the field.
+    pub fn new(
+        config: &envoy_api::Listener,
+        earlier: Option<&Self>,
+        builder: &mut Builder<'_>,
+    ) -> Result<Self, String> {
+        let addresses = addresses(config)?;
+        let table = ChainTable::new(config).map_err(|e| e.to_string())?;
+        let scope = builder.stats.scope(Scope::Listener(stat_name(config)));
+        let tls = Arc::new(TlsStats::new(&scope));
+        let mut chains = Vec::with_capacity(config.filter_chains.len() + 1);
+        let named = config.filter_chains.iter().enumerate().map(|(i, chain)| (format!("filter_chains[{i}]"), chain));
+        let default = config.default_filter_chain.as_deref().map(|chain| ("default_filter_chain".to_owned(), chain));
+        for (path, chain) in named.chain(default) {
+            let kept = earlier.and_then(|earlier| earlier.chains.iter().find(|c| c.is_built_from(chain)));
+            chains.push(match kept {
+                Some(kept) => kept.clone(),
+                None => Arc::new(Chain::new(chain, tls.clone(), builder).map_err(|e| format!("{path}.{e}"))?),
+            });
+        }
+        Ok(Self {
+            name: config.name.as_str().into(),
+            addresses,
+            chains,
+            table,
+            inspectors: Inspectors::new(config)?,
+            access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
+            stats: ListenerStats {
+                cx_total: scope.counter("downstream_cx_total"),
+                cx_active: scope.gauge("downstream_cx_active"),
+                no_filter_chain_match: scope.counter("no_filter_chain_match"),
+                pre_cx_timeout: scope.counter("downstream_pre_cx_timeout"),
+                filter_remote_close: scope.counter("downstream_listener_filter_remote_close"),
+            },
+            config: config.clone(),
+        })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &envoy_api::Listener {
+        &self.config
+    }
+
+    /// The chain for a connection.
+    fn chain(&self, connection: &chain_match::Connection<'_>) -> Result<&Arc<Chain>, chain_match::Stage> {
+        match self.table.find(connection) {
+            Match::Chain(index) => Ok(&self.chains[index]),
+            Match::Default => self.chains.last().ok_or(chain_match::Stage::DestinationPort),
+            Match::None(stage) => Err(stage),
+        }
+    }
+}
+
+impl Listeners {
+    /// These.
+    pub fn new(all: Vec<Arc<Listener>>) -> Self {
+        let by_destination = ListenerTable::new(all.iter().map(|listener| &listener.config));
+        Self { all, by_destination }
+    }
+
+    /// All, in the order of their configuration.
+    pub fn all(&self) -> &[Arc<Listener>] {
+        &self.all
+    }
+
+    /// The one of that name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.all.iter().find(|listener| &*listener.name == name)
+    }
+
+    /// The one that serves connections to that original destination.
+    fn of_destination(&self, destination: SocketAddr) -> Option<&Arc<Listener>> {
+        self.by_destination.find(destination).map(|index| &self.all[index])
+    }
+}
+
+/// The addresses to bind.
+fn addresses(config: &envoy_api::Listener) -> Result<Vec<SocketAddr>, String> {
+    let address =
+        |a: &envoy_api::Address| envoy_api::require_ip(a).map(|ip| SocketAddr::new(ip, a.socket_address.port_value));
+    let mut addresses = vec![address(&config.address).map_err(|e| format!("address: {e}"))?];
+    for (i, more) in config.additional_addresses.iter().enumerate() {
+        addresses.push(address(&more.address).map_err(|e| format!("additional_addresses[{i}]: {e}"))?);
+    }
+    if config.bind_to_port == Some(false) {
+        addresses.clear();
+    }
+    Ok(addresses)
+}
+
+/// The name that its counters begin with: Envoy's is the address, with `_` for `:` before the port.
+fn stat_name(config: &envoy_api::Listener) -> String {
+    if config.stat_prefix.is_empty() {
+        config.address.to_string().replace(':', "_")
+    } else {
+        config.stat_prefix.clone()
+    }
+}

@@ -1,0 +1,178 @@
+//! The way of a connection from `accept(2)` to its filter chain.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Chain, Listener, Terminal, inspect::Refused};
+use crate::{
+    address::{DownstreamLocal, DownstreamRemote, unmapped},
+    http,
+    outcome::Outcome,
+    stats::Held,
+    stream_info::{ConnectionInfo, StreamInfo, Transport},
+    worker::Worker,
+};
+
+/// After which pause to accept again when the process has no file descriptor left.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// What an accept loop works from.
+#[derive(Clone, Debug)]
+pub struct Accept {
+    /// The listener as it is now.
+    pub listener: Arc<ArcSwap<Listener>>,
+    /// Goes off when the listener is removed.
+    pub closing: CancellationToken,
+}
+
+/// Accepts connections until the listener closes.
+pub async fn accept(socket: TcpListener, accept: Accept, worker: Arc<Worker>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = accept.closing.cancelled() => return,
+        };
+        match accepted {
+            Ok((connection, remote)) => {
+                let listener = accept.listener.load_full();
+                let remote = DownstreamRemote(unmapped(remote));
+                worker.connections.spawn(serve(connection, remote, listener, worker.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection from its first to its last byte.
+async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Listener>, worker: Arc<Worker>) {
+    let Ok(local) = socket.local_addr() else { return };
+    let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
+    let mut info = accepted(remote, DownstreamLocal(unmapped(local)));
+    let mut active = listener.count();
+    if inspect(&listener, &socket, &mut info, &worker).await.is_err() {
+        return;
+    }
+    if let Some(other) = hand_over(&listener, &info, &worker) {
+        listener = other;
+        active = listener.count();
+        if inspect(&listener, &socket, &mut info, &worker).await.is_err() {
+            return;
+        }
+    }
+    let _active: Held = active;
+    let Some(chain) = find_chain(&listener, &mut info) else { return };
+    drop(listener); // a connection keeps its chain, and lets go of the rest when the listener is replaced
+    dispatch(socket, info, chain, worker).await;
+}
+
+/// What is known of a connection at first.
+fn accepted(remote: DownstreamRemote, local: DownstreamLocal) -> ConnectionInfo {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    ConnectionInfo {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        started: Instant::now(),
+        start_time: SystemTime::now(),
+        remote,
+        local,
+        original_dst: None,
+        transport: Transport::RawBuffer,
+        server_name: String::new(),
+        application_protocols: Vec::new(),
+        filter_chain: Arc::default(),
+        tls: None,
+        transport_failure: "".into(),
+        filter_state: Default::default(),
+    }
+}
+
+async fn inspect(
+    listener: &Listener,
+    socket: &TcpStream,
+    info: &mut ConnectionInfo,
+    worker: &Worker,
+) -> Result<(), Refused> {
+    let result = tokio::select! {
+        result = listener.inspectors.run(socket, info) => result,
+        () = worker.drain.forced() => Err(Refused::Forced),
+    };
+    match result {
+        Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
+        Err(Refused::PeerClosed) => listener.stats.filter_remote_close.inc(),
+        Ok(()) | Err(Refused::HelloTooLarge | Refused::Forced) => {}
+    }
+    result
+}
+
+/// The listener that the original destination belongs to, if it is another one.
+fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -> Option<Arc<Listener>> {
+    if listener.config.use_original_dst != Some(true) {
+        return None;
+    }
+    let destination = info.original_dst?;
+    let listeners = worker.listeners.load();
+    listeners.of_destination(destination.0).filter(|other| other.name != listener.name).cloned()
+}
+
+/// The chain for a connection. Where there is none, the connection ends: the bytes that nobody read make the kernel
+/// reset it.
+fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Option<Arc<Chain>> {
+    let found = listener.chain(&chain_match::Connection {
+        destination: info.local.0,
+        source: info.remote.0,
+        server_name: &info.server_name,
+        transport_protocol: info.transport,
+        application_protocols: &info.application_protocols,
+    });
+    match found {
+        Ok(chain) => {
+            info.filter_chain = chain.name.clone();
+            Some(chain.clone())
+        }
+        Err(stage) => {
+            tracing::debug!(listener = %listener.name, remote = %info.remote, ?stage, "no filter chain matches");
+            listener.stats.no_filter_chain_match.inc();
+            let mut session = StreamInfo::session(Arc::new(info.clone()));
+            session.outcome = Outcome::NoFilterChainMatch;
+            session.details = Some("filter_chain_not_found".into());
+            session.end();
+            listener.access_log.log_session(&session);
+            None
+        }
+    }
+}
+
+async fn dispatch(socket: TcpStream, info: ConnectionInfo, chain: Arc<Chain>, worker: Arc<Worker>) {
+    let mut info = Arc::new(info);
+    let filter_state = chain.filter_state(&info);
+    Arc::make_mut(&mut info).filter_state = filter_state;
+    match &chain.terminal {
+        Terminal::TcpProxy(proxy) => proxy.serve(socket, info, &chain, &worker).await,
+        // Without a handshake there is no request, and so nothing to log.
+        Terminal::Http(hcm) => {
+            if let Ok((downstream, tls)) = chain.handshake(socket).await {
+                Arc::make_mut(&mut info).tls = tls;
+                http::serve(downstream, info, hcm.clone(), worker, chain.drain.clone()).await;
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Counts a connection, and as active for as long as what it returns lives.
+    fn count(&self) -> Held {
+        self.stats.cx_total.inc();
+        self.stats.cx_active.hold()
+    }
+}

@@ -1,0 +1,168 @@
+//! Filter chains: transport socket, network filters and the terminal filter.
+
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
+
+use envoy_api::{
+    APPLICATION_PROTOCOLS, FilterChain, NetworkFilter, SetFilterState, SharedWithUpstream, TransportSocketConfig,
+    UPSTREAM_SERVER_NAME,
+};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    access_log::{Entry, Format},
+    config::Builder,
+    drain::Drain,
+    http::Hcm,
+    stream::Downstream,
+    stream_info::{ConnectionInfo, FilterState, StreamInfo, TlsInfo},
+    tcp_proxy::TcpProxy,
+    tls::{self, ServerContext, TlsStats},
+};
+
+/// A filter chain, as built from its configuration.
+#[derive(Debug)]
+pub struct Chain {
+    /// Its name; may be empty.
+    pub name: Arc<str>,
+    /// Goes off when the chain is replaced.
+    pub drain: Drain,
+    /// Where its connections end up.
+    pub terminal: Terminal,
+    config: FilterChain,
+    tls: Option<Arc<ServerContext>>,
+    handshake_timeout: Option<Duration>,
+    filter_state: Vec<(Object, Format)>,
+    stats: Arc<TlsStats>,
+}
+
+/// The last filter of a chain.
+#[derive(Debug)]
+pub enum Terminal {
+    /// Relays bytes.
+    TcpProxy(TcpProxy),
+    /// Speaks HTTP.
+    Http(Arc<Hcm>),
+}
+
+/// The filter state objects that are supported.
+#[derive(Clone, Copy, Debug)]
+enum Object {
+    ApplicationProtocols,
+    UpstreamServerName,
+}
+
+impl Chain {
+    pub(super) fn new(config: &FilterChain, stats: Arc<TlsStats>, builder: &mut Builder<'_>) -> Result<Self, String> {
+        let tls = server_context(config, builder).map_err(|e| format!("transport_socket.typed_config{e}"))?;
+        let Some((last, others)) = config.filters.split_last() else {
+            return Err("filters: a chain has to end in tcp_proxy or http_connection_manager".into());
+        };
+        let mut filter_state = Vec::new();
+        for (i, filter) in others.iter().enumerate() {
+            let path = format!("filters[{i}].typed_config");
+            match &filter.typed_config {
+                NetworkFilter::SetFilterState(config) => {
+                    filter_state.extend(objects(config).map_err(|e| format!("{path}.{e}"))?);
+                }
+                NetworkFilter::TcpProxy(_) | NetworkFilter::HttpConnectionManager(_) => {
+                    return Err(format!("{path}: this filter has to be the last"));
+                }
+            }
+        }
+        let terminal = match &last.typed_config {
+            NetworkFilter::TcpProxy(config) => TcpProxy::new(config, builder).map(Terminal::TcpProxy),
+            NetworkFilter::HttpConnectionManager(config) => builder.hcm(config).map(Terminal::Http),
+            NetworkFilter::SetFilterState(_) => Err(": a chain can't end in this filter".into()),
+        }
+        .map_err(|e| format!("filters[{}].typed_config.{e}", others.len()))?;
+        Ok(Self {
+            name: config.name.as_str().into(),
+            drain: builder.drain.child(),
+            terminal,
+            tls,
+            handshake_timeout: config.transport_socket_connect_timeout.map(|t| t.0).filter(|t| !t.is_zero()),
+            filter_state,
+            stats,
+            config: config.clone(),
+        })
+    }
+
+    /// Whether it is what that configuration would build.
+    pub(super) fn is_built_from(&self, config: &FilterChain) -> bool {
+        self.config == *config
+    }
+
+    /// The TLS context, where it terminates TLS.
+    pub fn tls(&self) -> Option<&Arc<ServerContext>> {
+        self.tls.as_ref()
+    }
+
+    /// What `set_filter_state` sets for a connection.
+    pub(super) fn filter_state(&self, connection: &Arc<ConnectionInfo>) -> FilterState {
+        let mut state = FilterState::default();
+        if self.filter_state.is_empty() {
+            return state;
+        }
+        let stream = StreamInfo::session(connection.clone());
+        let entry = Entry { stream: &stream, http: None };
+        for (object, format) in &self.filter_state {
+            let value = format.line(&entry);
+            match object {
+                Object::ApplicationProtocols => {
+                    state.application_protocols = Some(value.split(',').map(|p| p.trim().to_owned()).collect());
+                }
+                Object::UpstreamServerName => state.upstream_server_name = Some(value.into()),
+            }
+        }
+        state
+    }
+
+    /// Shakes hands, where it terminates TLS.
+    ///
+    /// # Errors
+    /// The reason in BoringSSL's words; empty if the peer went away or took too long.
+    pub async fn handshake(&self, socket: TcpStream) -> Result<(Downstream, Option<TlsInfo>), Cow<'static, str>> {
+        let Some(tls) = &self.tls else { return Ok((Downstream::Plain(socket), None)) };
+        let handshake = match self.handshake_timeout {
+            Some(limit) => timeout(limit, tls.accept(socket))
+                .await
+                .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "transport_socket_connect_timeout"))),
+            None => tls.accept(socket).await,
+        };
+        self.stats.count(handshake.as_ref().map(|(_, info)| info));
+        handshake
+            .map(|(stream, info)| (Downstream::Tls(Box::new(stream)), Some(info)))
+            .map_err(|error| tls::reason(&error))
+    }
+}
+
+fn server_context(config: &FilterChain, builder: &mut Builder<'_>) -> Result<Option<Arc<ServerContext>>, String> {
+    match config.transport_socket.as_ref().map(|socket| &socket.typed_config) {
+        None | Some(TransportSocketConfig::RawBuffer(_)) => Ok(None),
+        Some(TransportSocketConfig::DownstreamTls(context)) => {
+            builder.server_context(context).map(Some).map_err(|e| format!(".{e}"))
+        }
+        Some(TransportSocketConfig::UpstreamTls(_)) => {
+            Err(": an UpstreamTlsContext, where a DownstreamTlsContext is needed".into())
+        }
+    }
+}
+
+fn objects(config: &SetFilterState) -> Result<Vec<(Object, Format)>, String> {
+    let read = |(i, value): (usize, &envoy_api::FilterStateValue)| {
+        let at = format!("on_new_connection[{i}]");
+        let object = match value.object_key.as_str() {
+            APPLICATION_PROTOCOLS => Object::ApplicationProtocols,
+            UPSTREAM_SERVER_NAME => Object::UpstreamServerName,
+            other => return Err(format!("{at}.object_key: {other:?} is not supported")),
+        };
+        let format = Format::new(&value.format_string).map_err(|e| format!("{at}.format_string: {e}"))?;
+        Ok(Some((object, format)).filter(|_| is_shared(value)))
+    };
+    config.on_new_connection.iter().enumerate().map(read).filter_map(Result::transpose).collect()
+}
+
+/// Both objects are for the upstream connection: one that is not shared with it does nothing.
+fn is_shared(value: &envoy_api::FilterStateValue) -> bool {
+    matches!(value.shared_with_upstream, Some(SharedWithUpstream::Once | SharedWithUpstream::Transitive))
+}

@@ -1,0 +1,124 @@
+//! Listener filters: what is found out about a connection before a chain is chosen for it.
+//!
+//! Bytes are only peeked at: whoever serves the connection reads them all from the socket.
+
+mod http;
+mod peek;
+mod tls;
+
+use std::{net::SocketAddr, time::Duration};
+
+use chain_match::disabled;
+use envoy_api::{ListenerFilterChainMatchPredicate as Predicate, ListenerFilterConfig};
+use socket2::SockRef;
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    address::{DownstreamLocal, OriginalDst, unmapped},
+    stream_info::{ConnectionInfo, Transport},
+};
+use peek::peek;
+
+/// How long listener filters may wait where the configuration does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The listener filters of a listener.
+#[derive(Debug)]
+pub(super) struct Inspectors {
+    filters: Vec<Inspector>,
+    /// `None` waits for ever.
+    timeout: Option<Duration>,
+    continue_on_timeout: bool,
+}
+
+#[derive(Debug)]
+struct Inspector {
+    kind: Kind,
+    disabled: Option<Predicate>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    OriginalDst,
+    Tls,
+    Http,
+}
+
+/// Why a connection goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The bytes that were waited for did not come in time.
+    TimedOut,
+    /// The peer closed before it had sent them.
+    PeerClosed,
+    /// A ClientHello of more than 64 KiB.
+    HelloTooLarge,
+    /// The proxy ends.
+    Forced,
+}
+
+impl Inspectors {
+    pub(super) fn new(config: &envoy_api::Listener) -> Result<Self, String> {
+        let filters = config.listener_filters.iter().map(|filter| Inspector {
+            kind: match filter.typed_config {
+                ListenerFilterConfig::OriginalDst(_) => Kind::OriginalDst,
+                ListenerFilterConfig::TlsInspector(_) => Kind::Tls,
+                ListenerFilterConfig::HttpInspector(_) => Kind::Http,
+            },
+            disabled: filter.filter_disabled.clone(),
+        });
+        Ok(Self {
+            filters: filters.collect(),
+            timeout: Some(config.listener_filters_timeout.map_or(DEFAULT_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
+            continue_on_timeout: config.continue_on_listener_filters_timeout,
+        })
+    }
+
+    /// Finds out what there is to know.
+    pub(super) async fn run(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<(), Refused> {
+        let Some(limit) = self.timeout else { return self.run_all(socket, info).await };
+        match timeout(limit, self.run_all(socket, info)).await {
+            Ok(result) => result,
+            Err(_) if self.continue_on_timeout => Ok(()),
+            Err(_) => Err(Refused::TimedOut),
+        }
+    }
+
+    async fn run_all(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<(), Refused> {
+        for filter in &self.filters {
+            if filter.disabled.as_ref().is_some_and(|predicate| disabled(predicate, info.local.0)) {
+                continue;
+            }
+            match filter.kind {
+                Kind::OriginalDst => {
+                    info.original_dst = original_dst(socket, info);
+                    if let Some(destination) = info.original_dst {
+                        info.local = DownstreamLocal(destination.0);
+                    }
+                }
+                Kind::Tls => {
+                    if let Some(hello) = tls::inspect(socket).await? {
+                        info.transport = Transport::Tls;
+                        info.server_name = hello.server_name;
+                        info.application_protocols = hello.alpn;
+                    }
+                }
+                // Below TLS there is nothing to see.
+                Kind::Http if info.transport == Transport::Tls => {}
+                Kind::Http => info.application_protocols = http::inspect(socket).await?.into_iter().collect(),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a connection was going, if that is not where it arrived.
+///
+/// Which option to ask is decided by the peer's family: an IPv4 peer's redirect is in the IPv4 table, whatever the
+/// listening socket is. A connection that was not redirected has either no entry, or itself for one.
+fn original_dst(socket: &TcpStream, info: &ConnectionInfo) -> Option<OriginalDst> {
+    let socket = SockRef::from(socket);
+    let found = if info.remote.0.is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() };
+    let address: SocketAddr = found.ok()?.as_socket()?;
+    Some(unmapped(address)).filter(|address| *address != info.local.0).map(OriginalDst)
+}

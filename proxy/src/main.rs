@@ -1,0 +1,77 @@
+//! `sidecar-proxy`: the native data plane, with Envoy's command line as far as it is needed.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use proxy::runtime::{self, Options};
+use tracing_subscriber::filter::LevelFilter;
+
+/// A sidecar proxy that reads Envoy v3 files.
+#[derive(Debug, Parser)]
+#[command(name = "sidecar-proxy", version)]
+struct Args {
+    /// The bootstrap, as JSON
+    #[arg(short = 'c', long, value_name = "FILE")]
+    config_path: PathBuf,
+    /// Data threads; one for each core by default
+    #[arg(long, value_name = "N")]
+    concurrency: Option<usize>,
+    /// What is logged on standard error
+    #[arg(short = 'l', long, value_enum, default_value_t = Level::Info)]
+    log_level: Level,
+    /// Serve, or check every file and end
+    #[arg(long, value_enum, default_value_t = Mode::Serve)]
+    mode: Mode,
+    /// How long connections may go on when their filter chain is replaced (600 by default) or the proxy is told to end
+    /// (0 by default)
+    #[arg(long, value_name = "SECONDS")]
+    drain_time_s: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    Serve,
+    Validate,
+}
+
+/// Envoy's names of levels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    Trace,
+    Debug,
+    Info,
+    #[value(alias = "warn")]
+    Warning,
+    Error,
+    #[value(alias = "critical")]
+    Off,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let level = match args.log_level {
+        Level::Trace => LevelFilter::TRACE,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Info => LevelFilter::INFO,
+        Level::Warning => LevelFilter::WARN,
+        Level::Error => LevelFilter::ERROR,
+        Level::Off => LevelFilter::OFF,
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+    let options = Options {
+        config_path: args.config_path,
+        concurrency: args.concurrency,
+        drain_time: args.drain_time_s.map(Duration::from_secs),
+    };
+    let result = match args.mode {
+        Mode::Serve => runtime::serve(&options),
+        Mode::Validate => runtime::validate(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sidecar-proxy: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

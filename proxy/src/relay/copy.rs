@@ -1,0 +1,79 @@
+//! One direction through a buffer of this process.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Fault, Step, buffer::Buffer};
+
+/// The state between two polls.
+#[derive(Default)]
+pub(super) struct Copy {
+    /// Bytes that the writer has not taken yet.
+    buffer: Option<Buffer>,
+    /// Whether the writer has taken bytes that it may not have sent yet (a TLS record).
+    unflushed: bool,
+    at_end: bool,
+}
+
+impl Copy {
+    /// Moves what can be moved, once.
+    pub(super) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+    ) -> Poll<Result<Step, Fault>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let (mut reader, mut writer) = (Pin::new(reader), Pin::new(writer));
+        if self.at_end {
+            return writer.poll_shutdown(cx).map(|result| match result {
+                Ok(()) => Ok(Step::Done),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(Step::Done),
+                Err(error) => Err(Fault::Write(error)),
+            });
+        }
+        if self.buffer.is_none() {
+            let mut buffer = Buffer::take();
+            let mut space = ReadBuf::new(buffer.space());
+            match reader.as_mut().poll_read(cx, &mut space) {
+                Poll::Ready(Ok(())) => {}
+                // The peer ended its TLS without `close_notify`. Envoy takes it for an end too.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => space.clear(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Fault::Read(error))),
+                Poll::Pending => {
+                    if self.unflushed {
+                        ready!(writer.poll_flush(cx)).map_err(Fault::Write)?;
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+            let count = space.filled().len();
+            if count == 0 {
+                self.at_end = true;
+                return self.poll(cx, reader.get_mut(), writer.get_mut());
+            }
+            buffer.fill(count);
+            self.buffer = Some(buffer);
+        }
+        let Some(buffer) = &mut self.buffer else { return Poll::Pending };
+        let written = ready!(writer.as_mut().poll_write(cx, buffer.rest())).map_err(Fault::Write)?;
+        if written == 0 {
+            return Poll::Ready(Err(Fault::Write(io::ErrorKind::WriteZero.into())));
+        }
+        self.unflushed = true;
+        buffer.advance(written);
+        if buffer.rest().is_empty() {
+            self.buffer = None;
+        }
+        Poll::Ready(Ok(Step::Moved(written)))
+    }
+}

@@ -1,0 +1,136 @@
+//! One direction by `splice(2)`: the kernel moves the bytes from socket to socket through a pipe.
+
+use std::{
+    cell::RefCell,
+    io::{self, PipeReader, PipeWriter},
+    os::fd::{AsFd as _, BorrowedFd},
+    task::{Context, Poll, ready},
+};
+
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use socket2::SockRef;
+use tokio::{io::Interest, net::TcpStream};
+
+use super::{Fault, Step};
+
+/// How much a pipe holds, where the system allows it (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`): splice needs large
+/// pipes to be cheaper than copying.
+const PIPE_SIZE: i32 = 1 << 20;
+/// How many empty pipes a thread keeps.
+const KEPT: usize = 16;
+
+thread_local! {
+    static FREE: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A pipe, and how many bytes are in it.
+struct Pipe {
+    reader: PipeReader,
+    writer: PipeWriter,
+    held: usize,
+}
+
+/// The state between two polls.
+#[derive(Default)]
+pub(super) struct Splice {
+    /// Bytes that the writer has not taken yet.
+    pipe: Option<Pipe>,
+    at_end: bool,
+}
+
+impl Splice {
+    /// Moves what can be moved, once.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &TcpStream,
+        writer: &TcpStream,
+    ) -> Poll<Result<Step, Fault>> {
+        if self.pipe.is_none() && !self.at_end {
+            let pipe = ready!(fill(cx, reader)).map_err(Fault::Read)?;
+            self.at_end = pipe.held == 0;
+            self.pipe = Some(pipe);
+        }
+        let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held > 0) else {
+            self.pipe = None;
+            return Poll::Ready(shutdown(writer).map(|()| Step::Done).map_err(Fault::Write));
+        };
+        let moved = ready!(drain(cx, pipe, writer)).map_err(Fault::Write)?;
+        if pipe.held == 0
+            && let Some(pipe) = self.pipe.take()
+        {
+            pipe.give_back();
+        }
+        Poll::Ready(Ok(Step::Moved(moved)))
+    }
+}
+
+/// Waits for bytes, and only then takes a pipe for them; an empty one means that there are no more to come.
+fn fill(cx: &mut Context<'_>, socket: &TcpStream) -> Poll<io::Result<Pipe>> {
+    loop {
+        ready!(socket.poll_read_ready(cx))?;
+        let mut pipe = Pipe::take()?;
+        match socket.try_io(Interest::READABLE, || splice_once(socket.as_fd(), pipe.writer.as_fd(), PIPE_SIZE as usize))
+        {
+            Ok(count) => {
+                pipe.held = count;
+                return Poll::Ready(Ok(pipe));
+            }
+            Err(error) => {
+                pipe.give_back();
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+}
+
+fn drain(cx: &mut Context<'_>, pipe: &mut Pipe, socket: &TcpStream) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match socket.try_io(Interest::WRITABLE, || splice_once(pipe.reader.as_fd(), socket.as_fd(), pipe.held)) {
+            Ok(count) => {
+                pipe.held -= count;
+                return Poll::Ready(Ok(count));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn splice_once(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK;
+    Ok(splice(from, None, to, None, most, flags)?)
+}
+
+/// Says that no more bytes will come. A peer that is gone already needs no telling.
+fn shutdown(socket: &TcpStream) -> io::Result<()> {
+    match SockRef::from(socket).shutdown(std::net::Shutdown::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    }
+}
+
+impl Pipe {
+    /// An empty one, of the thread's pool or new.
+    fn take() -> io::Result<Self> {
+        if let Some(pipe) = FREE.with_borrow_mut(Vec::pop) {
+            return Ok(pipe);
+        }
+        let (reader, writer) = io::pipe()?;
+        // Where the system does not allow it, the pipe is smaller and more calls are needed.
+        let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+        Ok(Self { reader, writer, held: 0 })
+    }
+
+    /// Keeps it for the next. One that still holds bytes is dropped instead: they belong to a connection that is gone.
+    fn give_back(self) {
+        FREE.with_borrow_mut(|free| {
+            if self.held == 0 && free.len() < KEPT {
+                free.push(self);
+            }
+        });
+    }
+}

@@ -1,0 +1,18 @@
+//! The one place with `unsafe`: system calls that no safe library offers.
+#![allow(unsafe_code)]
+
+use std::{io, os::fd::AsRawFd as _, os::fd::BorrowedFd};
+
+use nix::libc;
+
+/// Sets an integer socket option by number, as Envoy's `SocketOption` names them.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn set_socket_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let size = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads `size` bytes of `value`, which
+    // lives on this stack.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,196 @@
+//! The TCP proxy: a downstream connection and an upstream one, and the bytes between them.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use tokio::net::TcpStream;
+
+use crate::{
+    access_log::AccessLogs,
+    cluster::{Cluster, ConnectContext, ConnectFailure, Connected},
+    config::Builder,
+    listener::Chain,
+    outcome::Outcome,
+    relay::{End, Ended, Relay, RelayStats},
+    stats::{Counter, Gauge, Scope},
+    stream::Downstream,
+    stream_info::{ConnectionInfo, StreamInfo, TlsInfo, UpstreamInfo},
+    worker::Worker,
+};
+
+/// How long a connection may be silent where the configuration does not say.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The terminal filter `envoy.filters.network.tcp_proxy`.
+#[derive(Debug)]
+pub struct TcpProxy {
+    cluster: Arc<str>,
+    idle_timeout: Option<Duration>,
+    attempts: u32,
+    access_log: AccessLogs,
+    stats: TcpStats,
+}
+
+#[derive(Debug)]
+struct TcpStats {
+    cx_total: Counter,
+    cx_active: Gauge,
+    cx_no_route: Counter,
+    idle_timeout: Counter,
+    relay: RelayStats,
+}
+
+/// Why a session has no two sides to relay between.
+enum NotOpened {
+    Handshake(Cow<'static, str>),
+    NoCluster,
+    Connect(ConnectFailure),
+    Forced,
+}
+
+impl TcpProxy {
+    pub(crate) fn new(config: &envoy_api::TcpProxy, builder: &Builder<'_>) -> Result<Self, String> {
+        let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
+        Ok(Self {
+            cluster: config.cluster.as_str().into(),
+            idle_timeout: Some(config.idle_timeout.map_or(DEFAULT_IDLE_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
+            attempts: config.max_connect_attempts.unwrap_or(1).max(1),
+            access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
+            stats: TcpStats {
+                cx_total: scope.counter("downstream_cx_total"),
+                cx_active: scope.gauge("downstream_cx_active"),
+                cx_no_route: scope.counter("downstream_cx_no_route"),
+                idle_timeout: scope.counter("idle_timeout"),
+                relay: RelayStats::new(
+                    builder.stats,
+                    scope.counter("downstream_cx_rx_bytes_total"),
+                    scope.counter("downstream_cx_tx_bytes_total"),
+                ),
+            },
+        })
+    }
+
+    /// Serves a connection of that chain until both sides are done, and logs it.
+    pub(crate) async fn serve(
+        &self,
+        socket: TcpStream,
+        connection: Arc<ConnectionInfo>,
+        chain: &Chain,
+        worker: &Worker,
+    ) {
+        self.stats.cx_total.inc();
+        let _active = self.stats.cx_active.hold();
+        let mut session = StreamInfo::session(connection);
+        // Boxed, as opening needs far more room than the relay that may then live for hours.
+        let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;
+        match opened {
+            Ok((downstream, Connected { stream, guard, .. })) => {
+                let ended = Relay::new(downstream, stream, &self.stats.relay)
+                    .run(self.idle_timeout, chain.drain.forced())
+                    .await;
+                drop(guard);
+                self.note_end(&mut session, &ended);
+            }
+            Err(why) => self.note_failure(&mut session, why),
+        }
+        session.end();
+        self.access_log.log_session(&session);
+    }
+
+    /// Opens both sides. Like Envoy, it does not wait for the downstream's handshake before it connects upstream: that
+    /// hides one latency behind the other, and means that an endpoint may see a connection that nothing comes of.
+    async fn open(
+        &self,
+        socket: TcpStream,
+        session: &mut StreamInfo,
+        chain: &Chain,
+        worker: &Worker,
+    ) -> Result<(Downstream, Connected), NotOpened> {
+        let connection = session.connection.clone();
+        session.cluster = Some(self.cluster.clone());
+        let upstream = &mut session.upstream;
+        let handshake = async { chain.handshake(socket).await.map_err(NotOpened::Handshake) };
+        let connect = async {
+            let cluster = worker.cluster(&self.cluster).ok_or(NotOpened::NoCluster)?;
+            self.connect(&cluster, &connection, upstream).await.map_err(NotOpened::Connect)
+        };
+        let forced = async {
+            chain.drain.forced().await;
+            Err::<(), _>(NotOpened::Forced)
+        };
+        let both = async { tokio::try_join!(handshake, connect) };
+        let ((downstream, tls), connected) = tokio::select! {
+            both = both => both?,
+            forced = forced => return forced.map(|()| unreachable!("it is always an error")),
+        };
+        let _: &Option<TlsInfo> = &tls;
+        drop(connection);
+        Arc::make_mut(&mut session.connection).tls = tls;
+        Ok((downstream, connected))
+    }
+
+    /// Connects to an endpoint of the cluster, as often as the configuration allows. Notes the last that was tried.
+    async fn connect(
+        &self,
+        cluster: &Cluster,
+        connection: &ConnectionInfo,
+        upstream: &mut Option<UpstreamInfo>,
+    ) -> Result<Connected, ConnectFailure> {
+        let context = ConnectContext {
+            original_dst: connection.original_dst,
+            filter_state: Some(&connection.filter_state),
+            ..ConnectContext::default()
+        };
+        let mut attempt = 1;
+        loop {
+            let endpoint = cluster.pick(&context)?;
+            *upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });
+            match cluster.connect(&endpoint, &context).await {
+                Ok(connected) => {
+                    *upstream = Some(connected.info.clone());
+                    return Ok(connected);
+                }
+                Err(failure) if attempt >= self.attempts => return Err(failure),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+
+    fn note_failure(&self, session: &mut StreamInfo, why: NotOpened) {
+        session.outcome = match why {
+            NotOpened::Handshake(reason) => {
+                Arc::make_mut(&mut session.connection).transport_failure = reason.clone();
+                Outcome::DownstreamTlsFailed(reason)
+            }
+            NotOpened::NoCluster => {
+                self.stats.cx_no_route.inc();
+                Outcome::NoCluster
+            }
+            NotOpened::Connect(failure) => failure.into(),
+            NotOpened::Forced => Outcome::Drained,
+        };
+        if let Outcome::ConnectFailed(error) = &session.outcome {
+            session.upstream_transport_failure = Some(error.transport_failure());
+        }
+    }
+
+    fn note_end(&self, session: &mut StreamInfo, ended: &Ended) {
+        session.bytes_received = ended.received;
+        session.bytes_sent = ended.sent;
+        session.outcome = match &ended.end {
+            End::Done | End::DownstreamReset | End::UpstreamReset => Outcome::Done,
+            End::UpstreamTls(reason) => {
+                session.upstream_transport_failure = Some(reason.clone());
+                Outcome::Done
+            }
+            End::DownstreamTls(reason) => {
+                Arc::make_mut(&mut session.connection).transport_failure = reason.clone();
+                Outcome::Done
+            }
+            End::Idle => {
+                self.stats.idle_timeout.inc();
+                Outcome::IdleTimeout
+            }
+            End::Forced => Outcome::Drained,
+        };
+    }
+}

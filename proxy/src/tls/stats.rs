@@ -1,0 +1,66 @@
+//! What is counted of handshakes, as Envoy counts it (`source/common/tls/stats.h`).
+
+use std::io;
+
+use rustls::Error;
+
+use super::verify::SanMismatch;
+use crate::{
+    stats::{Counter, ScopedStats},
+    stream_info::TlsInfo,
+};
+
+/// The handshakes of a listener or cluster.
+#[derive(Debug)]
+pub struct TlsStats {
+    handshake: Counter,
+    session_reused: Counter,
+    no_certificate: Counter,
+    connection_error: Counter,
+    fail_verify_no_cert: Counter,
+    fail_verify_error: Counter,
+    fail_verify_san: Counter,
+}
+
+impl TlsStats {
+    /// Those of a scope, as `ssl.handshake` and so on.
+    pub fn new(scope: &ScopedStats) -> Self {
+        let counter = |name| scope.counter(&format!("ssl.{name}"));
+        Self {
+            handshake: counter("handshake"),
+            session_reused: counter("session_reused"),
+            no_certificate: counter("no_certificate"),
+            connection_error: counter("connection_error"),
+            fail_verify_no_cert: counter("fail_verify_no_cert"),
+            fail_verify_error: counter("fail_verify_error"),
+            fail_verify_san: counter("fail_verify_san"),
+        }
+    }
+
+    /// Counts a handshake by how it ended.
+    pub fn count(&self, handshake: Result<&TlsInfo, &io::Error>) {
+        let error = match handshake {
+            Ok(info) => {
+                self.handshake.inc();
+                if info.resumed {
+                    self.session_reused.inc();
+                }
+                if info.peer.is_none() {
+                    self.no_certificate.inc();
+                }
+                return;
+            }
+            Err(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()),
+        };
+        match error {
+            Some(Error::NoCertificatesPresented) => self.fail_verify_no_cert.inc(),
+            Some(Error::InvalidCertificate(rustls::CertificateError::Other(other))) if other.0.is::<SanMismatch>() => {
+                self.fail_verify_san.inc();
+            }
+            Some(Error::InvalidCertificate(_)) => self.fail_verify_error.inc(),
+            Some(_) => {}
+            None => return, // the peer went away: no TLS error, so Envoy does not count it
+        }
+        self.connection_error.inc();
+    }
+}

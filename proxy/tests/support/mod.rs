@@ -1,0 +1,151 @@
+//! What the tests of the running program share: a folder of files, certificates, and the program itself.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+mod pki;
+
+pub(crate) use pki::Mesh;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// No wait in a test is longer; one that is has failed.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+
+/// A loopback address that no other test has, so that ports can be whatever the test likes.
+pub(crate) fn loopback() -> IpAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [a, b] = (std::process::id() as u16).to_be_bytes();
+    let [_, c] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, a.max(1), b, c).into()
+}
+
+/// A folder of configuration, and the program that runs with it.
+pub(crate) struct Proxy {
+    pub(crate) folder: TempDir,
+    child: Child,
+}
+
+/// A folder of configuration files.
+pub(crate) fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("sidecar-proxy-").tempdir().unwrap()
+}
+
+/// Writes a file of resources, by a move, as Envoy wants it.
+pub(crate) fn resources(folder: &Path, name: &str, resources: &[Value]) -> PathBuf {
+    write(folder, name, &json!({"resources": resources}).to_string())
+}
+
+/// Writes a file, by a move.
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let (draft, file) = (folder.join(format!(".{name}")), folder.join(name));
+    std::fs::write(&draft, text).unwrap();
+    std::fs::rename(&draft, &file).unwrap();
+    file
+}
+
+/// A bootstrap that names `lds.json` and `cds.json` of its folder.
+pub(crate) fn bootstrap(folder: &Path) -> Value {
+    json!({"dynamic_resources": {
+        "lds_config": {"path_config_source": {"path": folder.join("lds.json")}},
+        "cds_config": {"path_config_source": {"path": folder.join("cds.json")}},
+    }})
+}
+
+/// Runs the program until it ends by itself, which it has to.
+pub(crate) fn run(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_sidecar-proxy")).args(arguments).env_remove("NOTIFY_SOCKET").output().unwrap()
+}
+
+impl Proxy {
+    /// Starts the program with the files of a folder, and returns when it is ready.
+    pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
+        write(folder.path(), "bootstrap.json", &bootstrap(folder.path()).to_string());
+        let notify = folder.path().join("notify");
+        let ready = UnixDatagram::bind(&notify).unwrap();
+        ready.set_read_timeout(Some(LONG)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_sidecar-proxy"))
+            .arg("-c")
+            .arg(folder.path().join("bootstrap.json"))
+            .args(arguments)
+            .env("NOTIFY_SOCKET", &notify)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let proxy = Self { folder, child };
+        let mut message = [0; 64];
+        let length = ready.recv(&mut message).expect("the proxy did not become ready: see its message above");
+        assert!(message[..length].starts_with(b"READY=1"));
+        proxy
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it to end, and returns how it did.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        let id = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// The lines of its access log, when it has ended.
+    pub(crate) fn log(mut self) -> Vec<String> {
+        self.terminate();
+        let log = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A listener with one chain.
+pub(crate) fn listener(name: &str, address: SocketAddr, chain: &Value) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": name,
+        "address": {"socket_address": {"address": address.ip(), "port_value": address.port()}},
+        "filter_chains": [chain],
+    })
+}
+
+/// A chain that relays to a cluster, and logs into `access.log` of the folder in that format.
+pub(crate) fn tcp_chain(folder: &Path, cluster: &str, format: &str) -> Value {
+    json!({"filters": [{"name": "tcp", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": cluster, "cluster": cluster, "access_log": [access_log(folder, format)],
+    }}]})
+}
+
+/// A log into `access.log` of the folder.
+pub(crate) fn access_log(folder: &Path, format: &str) -> Value {
+    json!({"name": "file", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": folder.join("access.log"),
+        "log_format": {"text_format_source": {"inline_string": format!("{format}\n")}},
+    }})
+}
+
+/// A static cluster of one endpoint.
+pub(crate) fn cluster(name: &str, endpoint: SocketAddr) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": name, "type": "STATIC",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address":
+            {"socket_address": {"address": endpoint.ip(), "port_value": endpoint.port()}}}}]}]},
+    })
+}

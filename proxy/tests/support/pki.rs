@@ -1,0 +1,99 @@
+//! A mesh's certificates.
+
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use serde_json::{Value, json};
+
+use super::resources;
+
+/// A certificate authority that issues SVIDs.
+pub(crate) struct Mesh {
+    root: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Mesh {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "cluster.local");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        Self { root: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    pub(crate) fn root_pem(&self) -> String {
+        self.root.pem()
+    }
+
+    /// A certificate with that SPIFFE ID, and its key, as PEM.
+    pub(crate) fn svid(&self, id: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.root).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// Writes the files of secrets `default` (an SVID with that ID) and `ROOTCA`.
+    pub(crate) fn secrets(&self, folder: &Path, id: &str) {
+        let (certificate, key) = self.svid(id);
+        resources(
+            folder,
+            "default.json",
+            &[json!({
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+                "name": "default",
+                "tls_certificate": {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}},
+            })],
+        );
+        resources(
+            folder,
+            "ROOTCA.json",
+            &[json!({
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+                "name": "ROOTCA",
+                "validation_context": {"trusted_ca": {"inline_string": self.root_pem()}},
+            })],
+        );
+    }
+
+    /// The common part of a TLS context that uses these secrets, and takes peers whose ID begins so.
+    pub(crate) fn common(folder: &Path, peer_prefix: &str, alpn: &[&str]) -> Value {
+        let sds = |name: &str| json!({"name": name, "sds_config": {"path_config_source": {"path": folder.join(format!("{name}.json"))}}});
+        json!({
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+            "tls_certificate_sds_secret_configs": [sds("default")],
+            "combined_validation_context": {
+                "default_validation_context": {"match_typed_subject_alt_names":
+                    [{"san_type": "URI", "matcher": {"prefix": peer_prefix}}]},
+                "validation_context_sds_secret_config": sds("ROOTCA"),
+            },
+            "alpn_protocols": alpn,
+        })
+    }
+
+    /// A transport socket for a filter chain: mutual TLS.
+    pub(crate) fn downstream(folder: &Path, peer_prefix: &str) -> Value {
+        json!({"name": "envoy.transport_sockets.tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": Self::common(folder, peer_prefix, &["istio-peer-exchange", "h2", "http/1.1"]),
+            "require_client_certificate": true,
+        }})
+    }
+
+    /// A transport socket for a cluster: mutual TLS.
+    pub(crate) fn upstream(folder: &Path, peer_prefix: &str) -> Value {
+        json!({"name": "envoy.transport_sockets.tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": Self::common(folder, peer_prefix, &["istio-peer-exchange", "istio"]),
+            "sni": "outbound_.8080_._.server.default.svc.cluster.local",
+        }})
+    }
+}
