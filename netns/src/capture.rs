@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout},
     sys::{
         eventfd::{EfdFlags, EventFd},
@@ -160,6 +161,11 @@ impl Drop for Capture {
     }
 }
 
+/// Whether a capture could be made in the namespace that the calling thread is in.
+pub(crate) fn probe() -> Result<()> {
+    open("lo").map(drop)
+}
+
 /// Opens a socket that sees each packet of an interface once. Called inside the pod.
 fn open(interface: &str) -> Result<OwnedFd> {
     let link = Link::find(interface)?;
@@ -171,7 +177,10 @@ fn open(interface: &str) -> Result<OwnedFd> {
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             None,
         )?;
-        nix::sys::socket::setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)?;
+        if nix::sys::socket::setsockopt(&socket, sockopt::RcvBufForce, &BUFFER) == Err(Errno::EPERM) {
+            // In a user namespace: as much as the host allows everybody (net.core.rmem_max).
+            nix::sys::socket::setsockopt(&socket, sockopt::RcvBuf, &BUFFER)?;
+        }
         nix::sys::socket::setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         Ok(socket)
     };

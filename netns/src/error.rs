@@ -58,14 +58,14 @@ pub enum Error {
     },
 
     /// The kernel refused a netlink request.
-    #[error("cannot {doing} in namespace {namespace}: {source}")]
+    #[error("cannot {doing} in namespace {namespace}: {source}{}", mend(source))]
     Netlink {
         /// What was being done, to which interface or address.
         doing: String,
         /// The namespace it was done in.
         namespace: String,
-        /// The kernel's reason. Boxed, because it carries the whole message.
-        source: Box<rtnetlink::Error>,
+        /// The kernel's reason.
+        source: io::Error,
     },
 
     /// No lab of that id is on this host.
@@ -86,6 +86,15 @@ pub enum Error {
         lab: String,
         /// The pods that there are.
         names: Vec<String>,
+    },
+
+    /// This process is an ordinary user's, and the host does not let it have a user namespace.
+    #[error("cannot make a user namespace: {source}; {mend}")]
+    NoUserNamespace {
+        /// The kernel's reason.
+        source: io::Error,
+        /// What would allow it.
+        mend: String,
     },
 
     /// A program did not say that it was ready in time. It has been killed.

@@ -73,19 +73,19 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes a lab with a node and no pods.
+    /// Makes a lab with a node and no pods. Needs a [`Privilege`].
     ///
     /// # Errors
     ///
     /// When this process lacks the privilege, or the kernel lacks the means; nothing is left behind.
     pub fn create(spec: LabSpec) -> Result<Self> {
         let Claim { id, dir, lock } = Claim::new()?;
+        let shared = Shared::new(id.clone(), &dir, spec.stays_up, false).inspect_err(|_| {
+            // The error that is passed on says more than a second one would.
+            let _ = registry::remove(&id, &dir);
+        })?;
         // From here on dropping the lab removes what there is of it.
-        let lab = Self {
-            shared: Arc::new(Shared::new(id, &dir, spec.stays_up, false)?),
-            pods: Mutex::default(),
-            lock: Some(lock),
-        };
+        let lab = Self { shared: Arc::new(shared), pods: Mutex::default(), lock: Some(lock) };
         for folder in ["ns", "pods", "bin", "logs", "notify"] {
             registry::make_dir(&dir.join(folder))?;
         }

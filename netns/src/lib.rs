@@ -45,8 +45,8 @@
 //!
 //! # What a lab leaves behind
 //!
-//! Nothing. Everything that a lab consists of hangs on one folder, `/run/sidelab/ID`: its state file, a file for each namespace, and
-//! what its programs write. Dropping the lab removes it. When its creator is killed the kernel kills its programs, and
+//! Nothing. Everything that a lab consists of hangs on one folder, `/run/sidelab/ID` (or `ID` in the folder that `SIDELAB_RUN_DIR`
+//! names): its state file, a file for each namespace, and what its programs write. Dropping the lab removes it. When its creator is killed the kernel kills its programs, and
 //! [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A lock that the creator holds tells a lab in use from a
 //! stale one.
 //!
@@ -63,11 +63,13 @@
 
 mod capture;
 mod error;
+mod host;
 mod lab;
 mod namespace;
 mod netlink;
 mod pcapng;
 mod pod;
+mod privilege;
 mod process;
 mod processes;
 mod program;
@@ -81,9 +83,11 @@ mod sysctl;
 
 pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, InterfaceId};
 pub use error::{Error, Result};
+pub use host::{Check, Found, Host};
 pub use lab::{Lab, LabSpec, NodeSpec};
 pub use pcapng::write_pcapng;
 pub use pod::{MTU, Pod, PodSpec};
+pub use privilege::Privilege;
 pub use process::Process;
 pub use program::{Bind, Program, Ready, Sink, Start, User};
 pub use registry::{LabState, LabSummary, labs, sweep, sweep_all, sweep_stale};

@@ -13,7 +13,10 @@ use nix::{
     sched::{CloneFlags, setns, unshare},
 };
 
-use crate::error::{Doing, Error, Result};
+use crate::{
+    Privilege,
+    error::{Doing, Error, Result},
+};
 
 /// Where `ip netns` looks for namespaces.
 pub(crate) const IP_NETNS: &str = "/run/netns";
@@ -50,7 +53,10 @@ impl Namespace {
                 .doing_to("mount a network namespace at", &self.path)?;
             work()
         })?;
-        self.link()?;
+        // Of a namespace that is mounted only for us there is nothing for others to find.
+        if Privilege::current() == Some(Privilege::Root) {
+            self.link()?;
+        }
         Ok(done)
     }
 

@@ -50,8 +50,8 @@ impl Pod {
         launch
             .command
             .stdin(Stdio::null())
-            .stdout(how.stdout.open(stdout.as_deref(), program.user)?)
-            .stderr(how.stderr.open(stderr.as_deref(), program.user)?);
+            .stdout(how.stdout.open(stdout.as_deref(), program.user())?)
+            .stderr(how.stderr.open(stderr.as_deref(), program.user())?);
         let notify = match how.ready {
             Ready::Immediately => None,
             Ready::Notify { timeout } => Some((NotifySocket::bind(&self.shared)?, timeout)),

@@ -17,7 +17,7 @@ use std::{
 use nix::{fcntl::OFlag, unistd::Pid};
 
 use crate::{
-    Pod,
+    Pod, Privilege,
     error::{Doing, Error, Result},
     registry,
     rules::is_executable,
@@ -37,7 +37,7 @@ pub struct Program {
     pub args: Vec<OsString>,
     /// Environment variables.
     pub env: Vec<(OsString, OsString)>,
-    /// The user that it runs as. `None` is the user of this process.
+    /// The user that it runs as. `None` is the user of this process, and so is any other in a [user namespace](Privilege::UserNamespace).
     pub user: Option<User>,
     /// Files and folders of the host that it sees at other paths.
     pub binds: Vec<Bind>,
@@ -116,6 +116,11 @@ impl Program {
         }
     }
 
+    /// The user that it is to become, where there are others than oneself.
+    pub(crate) fn user(&self) -> Option<User> {
+        self.user.filter(|_| Privilege::current() == Some(Privilege::Root))
+    }
+
     /// The file that is run.
     fn find(&self) -> Result<PathBuf> {
         let not_found = |path: Option<&OsStr>| Error::ProgramNotFound {
@@ -151,7 +156,7 @@ impl Launch {
         for Bind { source, target } in &program.binds {
             steps.push(bind(source, target)?);
         }
-        let mut command = if let Some(User { uid, gid }) = program.user {
+        let mut command = if let Some(User { uid, gid }) = program.user() {
             let shown = show_to_all(pod, &file)?;
             steps.push(bind(&file, &shown)?);
             steps.push(Step::Become { uid, gid });

@@ -1,7 +1,6 @@
 //! The labs of this host: where they are kept, which of them are alive, and how they are removed.
 
 use std::{
-    env,
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
@@ -10,8 +9,8 @@ use std::{
 
 use crate::{
     error::{Doing, Error, Result},
-    namespace::Namespace,
-    processes,
+    namespace::{IP_NETNS, Namespace},
+    privilege, processes,
     state::{Entry, Journal, ProcessRecord},
 };
 
@@ -76,7 +75,7 @@ pub fn labs() -> Result<Vec<LabSummary>> {
 ///
 /// [`Error::NoLab`] when there is none; [`Error::NotRemoved`] names what could not be removed.
 pub fn sweep(id: &str) -> Result<()> {
-    let base = Base::path();
+    let base = privilege::labs_dir();
     let dir = base.join(id);
     if id.is_empty() || id.contains('/') || !dir.is_dir() {
         return Err(Error::NoLab { id: id.to_owned(), base });
@@ -117,7 +116,7 @@ fn sweep_those(which: impl Fn(&Path, &[Entry]) -> bool) -> Result<Vec<String>> {
     };
     let mut failed = None;
     for id in &ids {
-        if let Err(error) = remove(id, &Base::path().join(id)) {
+        if let Err(error) = remove(id, &privilege::labs_dir().join(id)) {
             failed.get_or_insert(error);
         }
     }
@@ -142,20 +141,10 @@ struct Base {
 }
 
 impl Base {
-    /// `/run/sidelab` for root; a folder of the user's own otherwise.
-    fn path() -> PathBuf {
-        let run = if nix::unistd::geteuid().is_root() {
-            PathBuf::from("/run")
-        } else {
-            env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from)
-        };
-        run.join("sidelab")
-    }
-
     /// Makes the folder where it is missing.
     fn lock() -> Result<Self> {
         loop {
-            make_dir(&Self::path())?;
+            make_dir(&privilege::labs_dir())?;
             if let Some(base) = Self::lock_existing()? {
                 return Ok(base);
             }
@@ -164,7 +153,7 @@ impl Base {
 
     /// `None` when there is no such folder, and so no lab.
     fn lock_existing() -> Result<Option<Self>> {
-        let path = Self::path();
+        let path = privilege::labs_dir();
         loop {
             let lock = match File::open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -199,6 +188,10 @@ impl Claim {
         let base = Base::lock()?;
         loop {
             let id = format!("sl-{:04x}", random()?);
+            if fs::symlink_metadata(Path::new(IP_NETNS).join(format!("{id}-node"))).is_ok() {
+                // A lab of another folder has it: `ip netns` knows one folder only.
+                continue;
+            }
             let dir = base.path.join(&id);
             match DirBuilder::new().create(&dir) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -213,9 +206,18 @@ impl Claim {
     }
 }
 
+/// Whether a lab's folder could be made here; where.
+pub(crate) fn probe() -> Result<String> {
+    let base = Base::lock()?;
+    let detail = base.path.display().to_string();
+    // Stays while it holds a lab.
+    let _ = fs::remove_dir(&base.path);
+    Ok(detail)
+}
+
 /// The folder of a lab that is up.
 pub(crate) fn find(id: &str) -> Result<PathBuf> {
-    let base = Base::path();
+    let base = privilege::labs_dir();
     if labs()?.iter().any(|lab| lab.id == id) {
         Ok(base.join(id))
     } else {
@@ -264,7 +266,7 @@ fn remove_folder(dir: &Path) -> Result<()> {
     }
     // Both fail while they hold something, and stay.
     let _ = fs::remove_dir(&base.path);
-    let _ = fs::remove_dir(crate::namespace::IP_NETNS);
+    let _ = fs::remove_dir(IP_NETNS);
     Ok(())
 }
 

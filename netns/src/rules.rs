@@ -66,8 +66,9 @@ pub(crate) fn load<'a>(namespace: &str, rules: impl IntoIterator<Item = (Family,
 fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
     let tool = family.restore_tool();
     let mut command = Command::new(find_tool(tool)?);
-    // Waits for the lock that another run of the tool may hold.
-    command.arg("-w");
+    // The legacy flavour wants a lock: usually root's own, and one for all namespaces of the host. Any file that can be opened will do
+    // here, and no lock is needed: nobody else loads rules into our namespaces.
+    command.arg("-w").env("XTABLES_LOCKFILE", "/dev/null");
     if how == Load::Add {
         command.arg("--noflush");
     }

@@ -103,6 +103,27 @@ pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, report: Owned
     }
 }
 
+/// Whether a process could unshare first `one` and then `other`; tried in a child of its own, because a process with threads cannot.
+pub(crate) fn try_in_child(one: CloneFlags, other: CloneFlags) -> io::Result<()> {
+    use nix::{
+        sys::wait::{WaitStatus, waitpid},
+        unistd::{ForkResult, fork},
+    };
+    // SAFETY: the child only makes system calls, and ends without running anything of this process.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let done = nix::sched::unshare(one).and_then(|()| nix::sched::unshare(other));
+            // SAFETY: ends the child at once; takes an integer.
+            unsafe { libc::_exit(done.map_or_else(|errno| errno as i32, |()| 0)) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, errno) => Err(io::Error::from_raw_os_error(errno)),
+            status => Err(io::Error::other(format!("the child that tried it ended: {status:?}"))),
+        },
+    }
+}
+
 /// A descriptor of the process `pid`, which stays that process's even when the pid is given to another.
 pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: takes integers only.
