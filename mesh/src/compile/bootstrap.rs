@@ -1,12 +1,24 @@
-//! The bootstrap: who the sidecar is, its admin interface, and the two files that name all others.
+//! The bootstrap: who the sidecar is, what others may ask it, and the two files that name all others.
 
-use envoy_api::{Address, Admin, Bootstrap, ConfigSource, DynamicResources, Node, StaticResources};
-use serde_json::json;
+use envoy_api::{
+    Address, Admin, Bootstrap, Cluster, ConfigSource, DirectResponseAction, DynamicResources, Listener, Node, Route,
+    RouteConfiguration, StaticResources, VirtualHost,
+};
+use serde_json::{Map, Value};
 
-use super::{Compiler, files};
+use super::{
+    Compiler, clusters, files,
+    outbound::{self, WILDCARDS},
+    routes,
+};
 
 /// The admin interface, for programs of the pod only.
 const ADMIN: (&str, u16) = ("127.0.0.1", 15000);
+/// What of it Prometheus may ask from outside.
+const PROMETHEUS_PORT: u16 = 15090;
+const PROMETHEUS_CLUSTER: &str = "prometheus_stats";
+/// Where the kubelet asks whether the sidecar is ready.
+const HEALTH_PORT: u16 = 15021;
 
 impl Compiler<'_> {
     pub(super) fn bootstrap(&self) -> Bootstrap {
@@ -14,7 +26,14 @@ impl Compiler<'_> {
         Bootstrap {
             node: Some(self.node()),
             admin: Some(Admin { address: Address::tcp(ADMIN.0, ADMIN.1), access_log: vec![] }),
-            static_resources: StaticResources::default(),
+            static_resources: StaticResources {
+                listeners: vec![self.metrics(), self.health()],
+                clusters: vec![Cluster {
+                    load_assignment: Some(clusters::one_endpoint(PROMETHEUS_CLUSTER, ADMIN.0, ADMIN.1)),
+                    ..clusters::fixed(PROMETHEUS_CLUSTER)
+                }],
+                secrets: vec![],
+            },
             dynamic_resources: Some(DynamicResources {
                 lds_config: Some(file(files::LISTENERS)),
                 cds_config: Some(file(files::CLUSTERS)),
@@ -23,26 +42,60 @@ impl Compiler<'_> {
         }
     }
 
+    /// The metrics, and nothing else of the admin interface.
+    fn metrics(&self) -> Listener {
+        let route = routes::to_cluster("", PROMETHEUS_CLUSTER.into(), None, None);
+        self.utility(PROMETHEUS_PORT, "stats", "/stats/prometheus", route)
+    }
+
+    /// Whether the sidecar is ready. In Istio its agent answers; here the listener itself does: Envoy opens it when
+    /// everything that it waits for has been read.
+    fn health(&self) -> Listener {
+        let direct_response = Some(DirectResponseAction { status: 200, body: None });
+        let route = Route { direct_response, ..routes::any_path("") };
+        self.utility(HEALTH_PORT, "agent", "/healthz/ready", route)
+    }
+
+    /// A listener that answers one path, and logs nothing.
+    fn utility(&self, port: u16, stat_prefix: &str, path: &str, mut route: Route) -> Listener {
+        route.matcher.prefix = Some(path.into());
+        let host = VirtualHost {
+            name: "backend".into(),
+            domains: vec!["*".into()],
+            routes: vec![route],
+            include_request_attempt_count: false,
+        };
+        let routes = RouteConfiguration {
+            name: stat_prefix.into(),
+            virtual_hosts: vec![host],
+            validate_clusters: None,
+            ignore_port_in_host_matching: false,
+        };
+        let chain = outbound::chain(None, vec![self.utility_http(stat_prefix, routes)]);
+        let name = super::names::listener(WILDCARDS[0], port);
+        outbound::listener(&name, &WILDCARDS, port, vec![chain])
+    }
+
     /// Who the sidecar is, as Istio's agent says it: metrics are labelled by it.
     fn node(&self) -> Node {
         let pod = self.pod;
         let (name, namespace) = (&pod.name.name, &pod.name.namespace);
         let app = pod.labels.get("app").unwrap_or(name);
-        let metadata = json!({
-            "NAME": name,
-            "NAMESPACE": namespace,
-            "SERVICE_ACCOUNT": pod.service_account,
-            "WORKLOAD_NAME": name,
-            "LABELS": pod.labels,
-            "INSTANCE_IPS": format!("{},{}", pod.ips.v4, pod.ips.v6),
-            "CLUSTER_ID": "Kubernetes",
-            "MESH_ID": self.mesh.config.trust_domain,
-        });
-        let serde_json::Value::Object(metadata) = metadata else { unreachable!("an object was written above") };
+        let labels = pod.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+        let metadata = [
+            ("NAME", name.as_str().into()),
+            ("NAMESPACE", namespace.as_str().into()),
+            ("SERVICE_ACCOUNT", pod.service_account.as_str().into()),
+            ("WORKLOAD_NAME", name.as_str().into()),
+            ("LABELS", Value::Object(labels)),
+            ("INSTANCE_IPS", format!("{},{}", pod.ips.v4, pod.ips.v6).into()),
+            ("CLUSTER_ID", "Kubernetes".into()),
+            ("MESH_ID", self.mesh.config.trust_domain.as_str().into()),
+        ];
         Node {
             id: format!("sidecar~{}~{name}.{namespace}~{namespace}.svc.cluster.local", pod.ips.v4),
             cluster: format!("{app}.{namespace}"),
-            metadata,
+            metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }
     }
 }

@@ -44,7 +44,7 @@ impl<'a> Compiler<'a> {
                 endpoints.push(self.endpoints(service, port));
             }
         }
-        clusters.push(cluster(names::BLACK_HOLE_CLUSTER, DiscoveryType::Static, LbPolicy::RoundRobin));
+        clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
         clusters.push(self.passthrough(names::PASSTHROUGH_CLUSTER));
         for (target, (service, port)) in self.inbound_ports() {
             clusters.extend(self.inbound_clusters(target, service, port));
@@ -202,15 +202,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
-        let endpoint = Endpoint { address: Address::tcp(address, port) };
-        let lb_endpoints = vec![LbEndpoint { endpoint, metadata: None, load_balancing_weight: None }];
         Cluster {
-            load_assignment: Some(ClusterLoadAssignment {
-                cluster_name: name.into(),
-                endpoints: vec![LocalityLbEndpoints { lb_endpoints }],
-            }),
+            load_assignment: Some(one_endpoint(name, address, port)),
             upstream_bind_config: self.bind(None, None),
-            ..cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
+            ..fixed(name)
         }
     }
 
@@ -281,6 +276,18 @@ impl<'a> Compiler<'a> {
 /// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.
 fn takes_mtls(pod: &model::Pod) -> bool {
     pod.labels.get(TLS_MODE_LABEL).is_some_and(|mode| mode == TLS_MODE_ISTIO)
+}
+
+/// A cluster whose endpoints stand in place.
+pub(super) fn fixed(name: &str) -> Cluster {
+    cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
+}
+
+/// One endpoint for a cluster.
+pub(super) fn one_endpoint(cluster: &str, address: &str, port: u16) -> ClusterLoadAssignment {
+    let endpoint = Endpoint { address: Address::tcp(address, port) };
+    let lb_endpoints = vec![LbEndpoint { endpoint, metadata: None, load_balancing_weight: None }];
+    ClusterLoadAssignment { cluster_name: cluster.into(), endpoints: vec![LocalityLbEndpoints { lb_endpoints }] }
 }
 
 fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cluster {

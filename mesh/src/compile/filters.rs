@@ -56,7 +56,13 @@ impl Compiler<'_> {
         })
     }
 
-    /// What both directions have.
+    /// Answers for the sidecar itself.
+    pub(super) fn utility_http(&self, stat_prefix: &str, routes: RouteConfiguration) -> Filter {
+        let base = self.http(stat_prefix.into());
+        http(HttpConnectionManager { route_config: Some(routes), access_log: vec![], upgrade_configs: vec![], ..base })
+    }
+
+    /// What all have.
     fn http(&self, stat_prefix: String) -> HttpConnectionManager {
         HttpConnectionManager {
             codec_type: CodecType::Auto,

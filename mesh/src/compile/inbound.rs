@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use envoy_api::{
-    CidrRange, CodecType, Empty, FilterChain, FilterChainMatch, Listener, ListenerFilter, ListenerFilterConfig,
-    TrafficDirection,
-};
+use envoy_api::{CidrRange, CodecType, FilterChain, FilterChainMatch, Listener, ListenerFilter, TrafficDirection};
 
 use super::{
     Compiler, PortClass, Resource, Terminal, Transport,
@@ -150,11 +147,7 @@ impl<'a> Compiler<'a> {
         let wants_tls = |m: &FilterChainMatch| m.transport_protocol == Transport::Tls.as_str();
         let wants_http =
             |m: &FilterChainMatch| m.application_protocols.iter().any(|p| PLAIN_HTTP.contains(&p.as_str()));
-        let mut filters = vec![ListenerFilter {
-            name: "envoy.filters.listener.original_dst".into(),
-            typed_config: ListenerFilterConfig::OriginalDst(Empty {}),
-            filter_disabled: None,
-        }];
+        let mut filters = vec![outbound::original_dst()];
         if self.decisions.disable_refuses_tls {
             filters.push(outbound::tls_inspector(None));
         } else if let Some(elsewhere) = where_wanted(chains, wants_tls) {

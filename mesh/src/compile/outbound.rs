@@ -141,10 +141,11 @@ impl Compiler<'_> {
         };
         listener.name = name.into();
         if self.decisions.reads_egress_sni {
-            // Connections that are handed on pass these filters too, before their listener's own. It would hold up
-            // services whose server speaks first, so ports of services are left out.
+            // Connections that are handed on pass these filters too, before their listener's own, and would wait for
+            // bytes that look like TLS or not. So ports of services are left out: original ones, which
+            // `use_original_dst` alone recovers only after all other filters (seen with Envoy 1.40).
             let services: BTreeSet<_> = self.service_ports().map(|(_, port)| port.port).collect();
-            listener.listener_filters = vec![tls_inspector(on_ports(services))];
+            listener.listener_filters = vec![original_dst(), tls_inspector(on_ports(services))];
             listener.listener_filters_timeout = Some(self.detection_timeout());
             listener.continue_on_listener_filters_timeout = true;
         }
@@ -213,6 +214,15 @@ fn plain_http(seen: &[&str]) -> FilterChainMatch {
         transport_protocol: Transport::RawBuffer.as_str().into(),
         application_protocols: seen.iter().map(|&seen| seen.into()).collect(),
         ..FilterChainMatch::default()
+    }
+}
+
+/// Recovers the original destination.
+pub(super) fn original_dst() -> ListenerFilter {
+    ListenerFilter {
+        name: "envoy.filters.listener.original_dst".into(),
+        typed_config: ListenerFilterConfig::OriginalDst(envoy_api::Empty {}),
+        filter_disabled: None,
     }
 }
 

@@ -138,7 +138,12 @@ impl Compiler<'_> {
     }
 }
 
-fn to_cluster(name: &str, cluster: String, operation: Option<String>, retry_policy: Option<RetryPolicy>) -> Route {
+pub(super) fn to_cluster(
+    name: &str,
+    cluster: String,
+    operation: Option<String>,
+    retry_policy: Option<RetryPolicy>,
+) -> Route {
     Route {
         route: Some(RouteAction { cluster, timeout: Some(seconds(0)), retry_policy }),
         decorator: operation.map(|operation| Decorator { operation }),
@@ -147,7 +152,7 @@ fn to_cluster(name: &str, cluster: String, operation: Option<String>, retry_poli
 }
 
 /// A route that all paths take, to nowhere yet.
-fn any_path(name: &str) -> Route {
+pub(super) fn any_path(name: &str) -> Route {
     Route {
         name: name.into(),
         matcher: RouteMatch { prefix: Some("/".into()), path: None, headers: vec![] },

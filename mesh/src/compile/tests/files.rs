@@ -96,3 +96,15 @@ fn the_bootstrap_says_who_the_sidecar_is() {
     assert_eq!((&node.metadata["NAMESPACE"], &node.metadata["SERVICE_ACCOUNT"]), (&"default".into(), &"server".into()));
     assert_eq!(bootstrap.admin.expect("an admin interface").address.to_string(), "127.0.0.1:15000");
 }
+
+#[test]
+fn metrics_and_health_are_asked_on_istios_ports() {
+    let resources = with("", Flavor::Istio, "server").bootstrap.static_resources;
+    let listeners: Vec<_> = resources.listeners.iter().map(|l| (l.name.as_str(), outlines(l).join(", "))).collect();
+    assert_eq!(
+        listeners,
+        [("0.0.0.0_15090", "-> http stats".to_owned()), ("0.0.0.0_15021", "-> http agent".to_owned())]
+    );
+    let admin = &resources.clusters[0].load_assignment.as_ref().expect("an endpoint").endpoints[0].lb_endpoints[0];
+    assert_eq!(admin.endpoint.address.to_string(), "127.0.0.1:15000");
+}

@@ -131,8 +131,8 @@ fn only_the_textbook_reads_the_sni_of_what_leaves_the_mesh() {
     assert_eq!(inspectors(with("", Flavor::Istio, "client").listener("virtualOutbound")), [""; 0]);
     let config = with("", Flavor::Textbook, "client");
     let listener = config.listener("virtualOutbound");
-    assert_eq!(inspectors(listener), ["tls_inspector"]);
-    let disabled = serde_json::to_value(&listener.listener_filters[0].filter_disabled).expect("JSON");
+    assert_eq!(inspectors(listener), ["original_dst", "tls_inspector"]);
+    let disabled = serde_json::to_value(&listener.listener_filters[1].filter_disabled).expect("JSON");
     let ports: Vec<_> = disabled["or_match"]["rules"]
         .as_array()
         .expect("rules")
