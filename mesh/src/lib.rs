@@ -5,6 +5,7 @@
 pub mod account;
 pub mod ca;
 pub mod compile;
+pub mod dump;
 mod fault;
 pub mod flavor;
 mod load;

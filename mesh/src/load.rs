@@ -114,7 +114,7 @@ impl Reader {
             ("v1", "Pod") => self.keep("Pod", value, source, |m| &mut m.pods),
             ("apps/v1", "Deployment") => self.keep("Deployment", value, source, |m| &mut m.deployments),
             ("v1", "Service") => self.keep("Service", value, source, |m| &mut m.services),
-            ("v1", "Secret") => self.keep("Secret", value, source, |m| &mut m.secrets),
+            ("v1", "Secret") => self.keep("Secret", without_line_breaks(value), source, |m| &mut m.secrets),
             ("v1", "ConfigMap") => self.keep("ConfigMap", value, source, |m| &mut m.config_maps),
             ("security.istio.io/v1" | "security.istio.io/v1beta1", "PeerAuthentication") => {
                 self.keep_spec("PeerAuthentication", value, source, |m| &mut m.peer_authentications);
@@ -165,6 +165,11 @@ impl Reader {
                 }
                 Some(typed)
             }
+            Err(e) if head.kind == "Secret" && e.path.starts_with("data.") => {
+                let message = format!("is not base64 ({}); write plain text under stringData instead", e.message);
+                self.faults.error(head, e.path, message);
+                None
+            }
             Err(e) => {
                 self.faults.error(head, e.path, e.message);
                 None
@@ -203,6 +208,17 @@ impl Reader {
         }
         Some(head)
     }
+}
+
+/// A Secret whose base64 is in one piece: the API server allows line breaks in it, the library does not.
+fn without_line_breaks(mut secret: Value) -> Value {
+    let data = secret.get_mut("data").and_then(Value::as_object_mut);
+    for value in data.into_iter().flat_map(|data| data.values_mut()) {
+        if let Value::String(text) = value {
+            text.retain(|c| !matches!(c, '\n' | '\r'));
+        }
+    }
+    secret
 }
 
 /// What surrounds the `spec` of a custom resource.

@@ -168,7 +168,7 @@ impl Reader<'_, '_> {
                 }
                 None if optional == Some(true) => {}
                 None => {
-                    self.error(&format!("{field}.items[{i}].key"), &format!("there is no key {:?} in it", item.key))
+                    self.error(&format!("{field}.items[{i}].key"), &format!("there is no key {:?} in it", item.key));
                 }
             }
         }

@@ -148,7 +148,7 @@ impl<T> Reader<'_, T> {
             }
             "outboundTrafficPolicy" => self.outbound_traffic_policy(value)?,
             "accessLogFile" => {
-                self.config.access_log_file = Some(string(value).map_err(whole)?).filter(|f| !f.is_empty())
+                self.config.access_log_file = Some(string(value).map_err(whole)?).filter(|f| !f.is_empty());
             }
             "accessLogEncoding" => match value.as_str() {
                 Some("TEXT") => self.config.access_log_json = false,

@@ -3,7 +3,7 @@
 //! PERMISSIVE to begin with; then the mesh's policy, the namespace's and the workload's each replace the mode unless theirs
 //! is UNSET. In each of these scopes only the oldest policy counts; they are never merged.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 use kcr_security_istio_io::v1::peerauthentications::{
     PeerAuthenticationMtlsMode as Mode, PeerAuthenticationPortLevelMtlsMode as PortMode, PeerAuthenticationSpec as Spec,
@@ -24,18 +24,11 @@ pub(super) fn effective(
     labels: &BTreeMap<String, String>,
 ) -> EffectivePeerAuthentication {
     let root = config.root_namespace.as_str();
-    let oldest = |of_scope: &dyn Fn(&Object<Spec>) -> bool| {
-        manifests.peer_authentications.iter().filter(|policy| of_scope(policy)).min_by_key(|policy| &policy.head.age)
-    };
-    let of_mesh = oldest(&|policy| selector(policy).is_none() && in_namespace(policy, root));
-    let of_namespace =
-        oldest(&|policy| selector(policy).is_none() && in_namespace(policy, namespace) && !in_namespace(policy, root));
-    // One with a selector in the root namespace counts for nobody, not even for the pods there.
-    let of_workload = oldest(&|policy| {
-        in_namespace(policy, namespace)
-            && !in_namespace(policy, root)
-            && selector(policy).is_some_and(|selector| selects(selector, labels))
+    let of_mesh = oldest(manifests, |policy| selector(policy).is_none() && in_namespace(policy, root));
+    let of_namespace = oldest(manifests, |policy| {
+        selector(policy).is_none() && in_namespace(policy, namespace) && !in_namespace(policy, root)
     });
+    let of_workload = of_workload(manifests, root, namespace, labels);
 
     let default = Decided {
         mode: MtlsMode::Permissive,
@@ -47,6 +40,25 @@ pub(super) fn effective(
     let workload = of_workload.and_then(mode).unwrap_or_else(|| namespace_level.clone());
     let ports = of_workload.map(|policy| port_modes(policy, &workload)).unwrap_or_default();
     EffectivePeerAuthentication { workload, ports, namespace_level }
+}
+
+/// The one policy that counts for the pods with these labels in particular. One with a selector in the root namespace counts
+/// for nobody, not even for the pods there.
+fn of_workload<'m>(
+    manifests: &'m Manifests,
+    root: &str,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> Option<&'m Object<Spec>> {
+    oldest(manifests, |policy| {
+        in_namespace(policy, namespace)
+            && !in_namespace(policy, root)
+            && selector(policy).is_some_and(|selector| selects(selector, labels))
+    })
+}
+
+fn oldest(manifests: &Manifests, is_of_scope: impl Fn(&Object<Spec>) -> bool) -> Option<&Object<Spec>> {
+    manifests.peer_authentications.iter().filter(|policy| is_of_scope(policy)).min_by_key(|policy| &policy.head.age)
 }
 
 /// What a policy says of a whole workload; nothing when UNSET.
@@ -92,7 +104,7 @@ fn in_namespace(policy: &Object<Spec>, namespace: &str) -> bool {
 pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], faults: &mut Faults) {
     for policy in &manifests.peer_authentications {
         match selector(policy) {
-            Some(selector) => warn_workload(policy, selector, config, pods, faults),
+            Some(selector) => warn_workload(policy, selector, manifests, &config.root_namespace, pods, faults),
             None => warn_shadowed(policy, manifests, faults),
         }
     }
@@ -101,12 +113,13 @@ pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], fau
 fn warn_workload(
     policy: &Object<Spec>,
     selector: &BTreeMap<String, String>,
-    config: &MeshConfig,
+    manifests: &Manifests,
+    root: &str,
     pods: &[Pod],
     faults: &mut Faults,
 ) {
     let namespace = &policy.head.name.namespace;
-    if *namespace == config.root_namespace {
+    if namespace == root {
         let message =
             "a policy with a selector in the root namespace is in force for no pod; move it to the pods' namespace";
         return faults.warn(policy, "spec.selector", message);
@@ -116,8 +129,8 @@ fn warn_workload(
     if selected.is_empty() {
         return faults.warn(policy, "spec.selector.matchLabels", format!("selects no pod of namespace {namespace}"));
     }
-    let by = policy.head.full_name();
-    for port in policy.body.port_level_mtls.iter().flatten().filter_map(|(port, _)| port.parse::<u16>().ok()) {
+    let ports = policy.body.port_level_mtls.iter().flatten().filter_map(|(port, _)| port.parse().ok());
+    for port in ports.map(NonZeroU16::get) {
         let has = |pod: &&Pod| pod.containers.iter().flat_map(|c| &c.ports).any(|p| p.port == port);
         let declares_none = |pod: &&Pod| pod.containers.iter().all(|c| c.ports.is_empty());
         if !selected.iter().any(|pod| has(pod) || declares_none(pod)) {
@@ -134,12 +147,11 @@ fn warn_workload(
             faults.warn(policy, format!("spec.portLevelMtls[{port}]"), message);
         }
     }
-    let decides = |pod: &&Pod| {
-        let modes = &pod.peer_authentication;
-        modes.workload.by == by || modes.ports.values().any(|decided| decided.by == by)
+    let counts = |pod: &&Pod| {
+        let chosen = of_workload(manifests, root, namespace, &pod.labels);
+        chosen.is_some_and(|chosen| chosen.head.age == policy.head.age)
     };
-    let says_something = policy.body.port_level_mtls.is_some() || mode(policy).is_some();
-    if says_something && !selected.iter().any(decides) {
+    if !selected.iter().any(counts) {
         faults.warn(policy, "spec.selector", "an older policy selects the same pods, and only the oldest counts");
     }
 }

@@ -103,7 +103,8 @@ fn ports(
             .iter()
             .filter_map(|&pod| Some(Endpoint { pod, port: target_port(port, number, &pods[pod])? }))
             .collect();
-        if endpoints.is_empty() && !selected.is_empty() {
+        let named = matches!(&port.target_port, Some(IntOrString::String(_)));
+        if endpoints.is_empty() && !selected.is_empty() && named {
             let message = format!("no port of {} has this name: calls find no pod", names(&selected, pods));
             faults.warn(object, format!("{field}.targetPort"), message);
         }
@@ -121,8 +122,8 @@ fn ports(
 /// The port of a pod that a service's port leads to; nothing when it goes by a name that the pod doesn't have.
 fn target_port(port: &k8s::ServicePort, number: u16, pod: &Pod) -> Option<u16> {
     match &port.target_port {
-        None => Some(number),
-        Some(IntOrString::Int(0)) => Some(number), // as unset, which the API server makes of it
+        // The API server takes 0 as unset.
+        None | Some(IntOrString::Int(0)) => Some(number),
         Some(IntOrString::Int(target)) => u16::try_from(*target).ok(),
         Some(IntOrString::String(name)) => pod
             .containers

@@ -77,12 +77,14 @@ fn port(checked: &mut Checked<'_>, field: &str, port: &ServicePort, among_others
     }
     protocol(checked, &format!("{field}.protocol"), port.protocol.as_deref());
     match &port.target_port {
+        // The API server takes 0 as unset.
+        None | Some(IntOrString::Int(0)) => {}
         Some(IntOrString::Int(number)) => checked.port(format!("{field}.targetPort"), *number),
-        Some(IntOrString::String(name)) if !is_port_name(name) => {
+        Some(IntOrString::String(name)) if is_port_name(name) => {}
+        Some(IntOrString::String(name)) => {
             let message = format!("{name:?} is neither a number nor a name that a container's port can have");
             checked.error(format!("{field}.targetPort"), message);
         }
-        _ => {}
     }
 }
 
@@ -99,7 +101,7 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         match text.parse::<IpAddr>() {
             Ok(ip) if is_service_address(ip) => {}
             Ok(_) => {
-                checked.error(field, format!("{text} is not in the range of services, 10.96.0.0/16 or fd00:96::/112"))
+                checked.error(field, format!("{text} is not in the range of services, 10.96.0.0/16 or fd00:96::/112"));
             }
             Err(_) => checked.error(field, format!("{text:?} is no address; an IP address or None was expected")),
         }
