@@ -3,6 +3,7 @@
 //! hyper speaks the protocol on both sides; what Envoy does differently from hyper (what it answers to bytes that are no
 //! HTTP, which headers it adds and takes away, how it words failures) is done here.
 
+mod activity;
 mod body;
 mod config;
 mod connection;
@@ -15,6 +16,7 @@ mod retry;
 mod route;
 mod router;
 mod sniff;
+mod upgrade;
 mod upstream;
 
 pub use config::Hcm;

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod address;
+pub mod admin;
 pub mod cluster;
 pub mod config;
 pub mod drain;

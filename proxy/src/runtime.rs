@@ -13,6 +13,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    admin::{self, Command},
     config::{ConfigError, Manager, Shared},
     http::Pools,
     listener::{Accept, accept},
@@ -77,15 +78,26 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
             .enumerate()
             .map(|(index, receiver)| start_worker(index, &shared, receiver))
             .collect::<Result<Vec<_>, _>>()?;
+        let (ask, mut asked) = unbounded_channel();
+        admin::start(shared.clone(), ask)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // Nobody may be listening, which is no fault.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!(concurrency, "ready");
-        tokio::select! {
-            () = manager.follow() => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                () = manager.follow() => break,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                Some(command) = asked.recv() => match command {
+                    Command::Quit => break,
+                    Command::DrainListeners => {
+                        manager.stop_listening();
+                        shared.drain.ask();
+                    }
+                },
+            }
         }
         manager.stop_listening();
         shared.drain.ask();

@@ -307,10 +307,9 @@ fn words(details: &str) -> String {
 }
 
 fn checked_time_format(format: &str) -> Result<String, String> {
-    let format = format.replace("%3f", "%3f");
-    jiff::fmt::strtime::format(&format, Timestamp::UNIX_EPOCH)
+    jiff::fmt::strtime::format(format, Timestamp::UNIX_EPOCH)
         .map_err(|e| format!("%START_TIME({format})%: {e}"))
-        .map(|_| format)
+        .map(|_| format.to_owned())
 }
 
 fn time(time: SystemTime, format: &str) -> String {

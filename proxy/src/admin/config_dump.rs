@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use envoy_api::Resource;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -127,8 +126,8 @@ fn typed(name: &str, fields: Value) -> Value {
     part
 }
 
-fn any(message: impl Serialize) -> Value {
-    serde_json::to_value(message).unwrap_or_else(|error| json!(error.to_string()))
+fn any(resource: Resource) -> Value {
+    serde_json::to_value(resource).unwrap_or_else(|error| json!(error.to_string()))
 }
 
 /// Takes private keys out.

@@ -17,7 +17,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::{exchange::Exchange, pool::Lease, sniff::Version};
+use super::{activity::Activity, exchange::Exchange, pool::Lease, sniff::Version};
 use crate::outcome::{Outcome, UpstreamReset};
 
 /// What is kept of a request's body for another try; with more, it is tried once. Envoy's default buffer limit.
@@ -44,6 +44,8 @@ pub(super) struct Progress {
     failed: OnceLock<BodyError>,
     /// Cancelled when the body is at its end.
     pub(super) whole: CancellationToken,
+    /// When bytes last went either way.
+    pub(super) activity: Activity,
 }
 
 /// A request's body, from which each try takes a [`RequestBody`].
@@ -72,6 +74,9 @@ pub(super) struct RequestBody {
     trailers: bool,
 }
 
+/// Resolves when the time for a response is over, to why.
+pub(super) type Deadline = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
 /// A response's body on its way downstream.
 #[derive(Debug)]
 pub(super) struct ResponseBody(Kind);
@@ -81,7 +86,7 @@ enum Kind {
     /// The proxy's own.
     Local {
         data: Option<Bytes>,
-        _exchange: Box<Exchange>,
+        _exchange: Option<Box<Exchange>>,
     },
     Upstream(Box<UpstreamBody>),
 }
@@ -90,8 +95,7 @@ struct UpstreamBody {
     incoming: Incoming,
     exchange: Box<Exchange>,
     begun: Instant,
-    /// Resolves when the route's time for the response is over.
-    deadline: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    deadline: Deadline,
     /// The upstream connection, for whoever comes next.
     lease: Option<Lease>,
 }
@@ -99,6 +103,11 @@ struct UpstreamBody {
 impl Progress {
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    pub(super) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.activity.touch();
     }
 
     pub(super) fn failed(&self) -> Option<BodyError> {
@@ -177,7 +186,7 @@ impl Source {
             }
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    self.progress.bytes.fetch_add(data.len() as u64, Relaxed);
+                    self.progress.add(data.len() as u64);
                     self.keep(data, replayed);
                 }
                 if self.incoming.is_end_stream() {
@@ -238,23 +247,23 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 
 impl ResponseBody {
     /// A body of the proxy's own.
     pub(super) fn local(data: Bytes, exchange: Box<Exchange>) -> Self {
-        Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: exchange })
+        Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: Some(exchange) })
+    }
+
+    /// No body, of a response whose exchange goes on without it.
+    pub(super) fn none() -> Self {
+        Self(Kind::Local { data: None, _exchange: None })
     }
 
     /// The upstream's body.
-    pub(super) fn upstream(
-        incoming: Incoming,
-        mut exchange: Box<Exchange>,
-        deadline: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-        lease: Lease,
-    ) -> Self {
+    pub(super) fn upstream(incoming: Incoming, mut exchange: Box<Exchange>, deadline: Deadline, lease: Lease) -> Self {
         let ended = incoming.is_end_stream();
         if ended {
             exchange.settle_as_it_is();
@@ -269,15 +278,15 @@ impl ResponseBody {
 
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(deadline) = &mut self.deadline
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            self.deadline = None;
-            self.exchange.settle(Outcome::UpstreamTimeout, "response_timeout");
+        if let Poll::Ready(over) = self.deadline.as_mut().poll(cx) {
+            let details = if over == Outcome::IdleTimeout { "stream_idle_timeout" } else { "response_timeout" };
+            self.exchange.settle(over, details);
+            self.deadline = Box::pin(std::future::pending());
             return Poll::Ready(Some(Err(BodyError::Timeout)));
         }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
+            self.exchange.progress.activity.touch();
             if let Some(data) = frame.data_ref() {
                 self.exchange.stream.bytes_sent += data.len() as u64;
             } else if let Some(trailers) = frame.trailers_ref() {

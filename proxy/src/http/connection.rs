@@ -1,6 +1,13 @@
 //! A downstream connection: hyper's codec around it, and Envoy's answers to what is no HTTP.
 
-use std::{convert::Infallible, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 use http::Request;
 use hyper::{
@@ -10,8 +17,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    activity::Activity,
     config::Hcm,
     exchange::Exchange,
     gate::{Gate, GateState},
@@ -37,6 +46,11 @@ pub(super) struct Connection {
     pub(super) worker: Arc<Worker>,
     pub(super) gate: Arc<GateState>,
     pub(super) version: Version,
+    requests: AtomicU32,
+    active: AtomicU32,
+    activity: Activity,
+    /// Cancelled when it has served as many requests as it may.
+    worn_out: CancellationToken,
 }
 
 /// Serves the requests of a connection until it ends.
@@ -50,8 +64,17 @@ pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>,
     // An error here is a peer that went away before it said anything.
     if let Ok((version, stream)) = sniff::version(stream, &info, hcm.codec).await {
         let id = info.id;
-        let connection =
-            Arc::new(Connection { info, hcm: hcm.clone(), worker: worker.clone(), gate: Arc::default(), version });
+        let connection = Arc::new(Connection {
+            info,
+            hcm: hcm.clone(),
+            worker: worker.clone(),
+            gate: Arc::default(),
+            version,
+            requests: AtomicU32::new(0),
+            active: AtomicU32::new(0),
+            activity: Activity::default(),
+            worn_out: CancellationToken::new(),
+        });
         match version {
             Version::Http1 => {
                 stats.connections_http1.inc();
@@ -68,9 +91,30 @@ pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>,
 }
 
 impl Connection {
+    /// Notes that a request is under way.
+    pub(super) fn exchange_begun(&self) {
+        self.active.fetch_add(1, Relaxed);
+        let served = self.requests.fetch_add(1, Relaxed) + 1;
+        if self.hcm.max_requests.is_some_and(|max| served >= max) {
+            self.worn_out.cancel();
+        }
+    }
+
     /// Notes that a response is with hyper as a whole, or dropped.
     pub(super) fn exchange_ended(&self) {
+        self.active.fetch_sub(1, Relaxed);
+        self.activity.touch();
         self.gate.response_ended();
+    }
+
+    /// Resolves when the connection is to end as soon as its requests are done.
+    async fn to_be_closed(&self, drain: &Drain) {
+        let busy = || self.active.load(Relaxed) > 0;
+        tokio::select! {
+            () = drain.asked() => self.hcm.stats.drained.inc(),
+            () = self.worn_out.cancelled() => {}
+            () = self.activity.idle_for(self.hcm.idle_timeout, busy) => self.hcm.stats.idle_timeouts.inc(),
+        }
     }
 }
 
@@ -99,8 +143,7 @@ where
     let ended = tokio::select! {
         biased;
         ended = serving.as_mut() => ended,
-        () = drain.asked() => {
-            hcm.stats.drained.inc();
+        () = connection.to_be_closed(&drain) => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = serving => ended,
@@ -134,10 +177,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let hcm = connection.hcm.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = {
         let connection = connection.clone();
-        async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
-    });
+        service_fn(move |request: Request<Incoming>| {
+            let connection = connection.clone();
+            async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
+        })
+    };
     let options = &hcm.http2;
     let mut serving = pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -151,8 +197,7 @@ where
     let _ = tokio::select! {
         biased;
         ended = serving.as_mut() => ended,
-        () = drain.asked() => {
-            hcm.stats.drained.inc();
+        () = connection.to_be_closed(&drain) => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = serving => ended,

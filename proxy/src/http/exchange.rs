@@ -66,6 +66,7 @@ impl Exchange {
     /// A request whose head was just read, in that protocol.
     pub(super) fn begin(connection: &Arc<Connection>, protocol: &'static str) -> Box<Self> {
         let stats = &connection.hcm.stats;
+        connection.exchange_begun();
         stats.requests.inc();
         if protocol == "HTTP/2" { &stats.requests_http2 } else { &stats.requests_http1 }.inc();
         Box::new(Self {
@@ -125,9 +126,24 @@ impl Exchange {
     pub(super) fn respond(
         mut self: Box<Self>,
         status: StatusCode,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: impl FnOnce(Box<Self>) -> ResponseBody,
     ) -> Response<ResponseBody> {
+        let head = self.note_response(status, headers);
+        head.map(|()| body(self))
+    }
+
+    /// Makes a response that has no body, while the exchange goes on.
+    pub(super) fn respond_without_body(
+        mut self: Box<Self>,
+        status: StatusCode,
+        headers: HeaderMap,
+    ) -> (Response<ResponseBody>, Box<Self>) {
+        let head = self.note_response(status, headers);
+        (head.map(|()| ResponseBody::none()), self)
+    }
+
+    fn note_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
         headers::finish_response(&mut headers, self.hcm());
         self.stream.response_code = Some(status.as_u16());
         self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());
@@ -138,7 +154,7 @@ impl Exchange {
             .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())))
             .collect();
         self.hcm().stats.responded(status.as_u16());
-        let mut response = Response::new(body(self));
+        let mut response = Response::new(());
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response

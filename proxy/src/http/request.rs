@@ -15,6 +15,7 @@ use super::{
     headers,
     route::Target,
     router,
+    upgrade::Upgrade,
 };
 use crate::{access_log::RequestHead, outcome::Outcome};
 
@@ -34,7 +35,7 @@ pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incomin
     response
 }
 
-async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+async fn answer(connection: Arc<Connection>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let hcm = connection.hcm.clone();
     let (protocol, is_http1) = match request.version() {
         Version::HTTP_2 => ("HTTP/2", false),
@@ -49,6 +50,7 @@ async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Resp
         return exchange.reply(codec_error(StatusCode::BAD_REQUEST, "Bad Request", "http1.codec_error"));
     }
 
+    let upgrade = upgrade(&mut request);
     let (parts, incoming) = request.into_parts();
     let head = normalized(parts, hcm.normalize_path);
     let refusal = refusal(&head);
@@ -56,7 +58,6 @@ async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Resp
     if let Some(refusal) = refusal {
         return exchange.reply(refusal);
     }
-    let upgrade = upgrade(head);
     exchange.http.client = headers::prepare_request(&mut head.headers, &hcm, &connection.info, upgrade.is_some());
 
     let route = {
@@ -140,10 +141,11 @@ fn refusal(head: &RequestHead) -> Option<LocalReply> {
         .then(|| refuse(StatusCode::NOT_FOUND, "absolute_path_rejected"))
 }
 
-/// The protocol that the request asks to upgrade to, in lower case.
-fn upgrade(head: &RequestHead) -> Option<String> {
-    let protocol = head.headers.get(header::UPGRADE)?.to_str().ok()?;
-    asks(&head.headers, "upgrade").then(|| protocol.to_ascii_lowercase())
+/// The upgrade that a request asks for, if it does.
+fn upgrade(request: &mut Request<Incoming>) -> Option<Upgrade> {
+    let protocol = request.headers().get(header::UPGRADE)?.to_str().ok()?.to_ascii_lowercase();
+    let asked = request.version() == Version::HTTP_11 && asks(request.headers(), "upgrade");
+    asked.then(|| Upgrade { protocol, downstream: hyper::upgrade::on(request) })
 }
 
 /// Whether the `connection` header has that option.

@@ -1,13 +1,13 @@
 //! The router: sends a request to an endpoint of its cluster, as often as the route allows, and words what came of it.
 
-use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderName, Request, Response, StatusCode, Version as HttpVersion, header};
 use hyper::body::Incoming;
 use tokio::time::sleep;
 
 use super::{
-    body::{BodyError, RequestSource, ResponseBody},
+    body::{BodyError, Deadline, RequestSource, ResponseBody},
     connection::Connection,
     exchange::{Exchange, LocalReply},
     headers,
@@ -16,6 +16,7 @@ use super::{
     retry::RetryPolicy,
     route::{RouteEntry, without_port},
     sniff::Version,
+    upgrade::{self, Upgrade},
     upstream::{self, Failure},
 };
 use crate::{
@@ -37,16 +38,13 @@ pub(super) struct Plan<'a> {
     pub(super) route: &'a RouteEntry,
 }
 
-/// Resolves when the time for the response is over.
-type Deadline = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// Sends a request upstream and answers with what comes back.
 pub(super) async fn forward(
     connection: &Arc<Connection>,
     mut exchange: Box<Exchange>,
     body: RequestSource,
     plan: Plan<'_>,
-    upgrade: Option<String>,
+    upgrade: Option<Upgrade>,
 ) -> Response<ResponseBody> {
     let hcm = &connection.hcm;
     let Some(cluster) = connection.worker.cluster(plan.cluster) else {
@@ -55,7 +53,7 @@ pub(super) async fn forward(
         return exchange.reply(reply);
     };
     exchange.stream.cluster = Some(cluster.name.clone());
-    if upgrade.is_some_and(|protocol| !hcm.upgrades.contains(&protocol)) {
+    if upgrade.as_ref().is_some_and(|upgrade| !hcm.upgrades.contains(&upgrade.protocol)) {
         let refused = Outcome::Denied("upgrade_failed".into());
         return exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused, "upgrade_failed").closing());
     }
@@ -63,28 +61,39 @@ pub(super) async fn forward(
         head.headers.insert(EXPECTED_TIMEOUT, headers::text(&timeout.as_millis().to_string()));
     }
 
-    let mut deadline = plan.timeout.map(|timeout| -> Deadline {
-        let whole = exchange.progress.whole.clone();
-        Box::pin(async move {
-            whole.cancelled().await;
-            sleep(timeout).await;
-        })
-    });
-    let answered = {
-        let tries = tries(connection, &cluster, &mut exchange, &body, plan);
-        match &mut deadline {
-            None => tries.await,
-            Some(deadline) => tokio::select! {
-                biased;
-                answered = tries => answered,
-                () = deadline => Err(Outcome::UpstreamTimeout),
-            },
-        }
+    let mut deadline = deadline(&exchange, plan.timeout);
+    let answered = tokio::select! {
+        biased;
+        answered = tries(connection, &cluster, &mut exchange, &body, plan) => answered,
+        over = &mut deadline => Err(over),
     };
     match answered {
+        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => match upgrade {
+            Some(upgrade) => upgrade::pass_on(exchange, response, upgrade),
+            None => answer_failure(exchange, Outcome::UpstreamReset(UpstreamReset::ProtocolError)),
+        },
         Ok((response, lease)) => pass_on(exchange, response, lease, deadline),
         Err(outcome) => answer_failure(exchange, outcome),
     }
+}
+
+/// Resolves when the route's time for a response is over, which counts from the end of the request, or when nothing has
+/// moved for too long.
+fn deadline(exchange: &Exchange, timeout: Option<Duration>) -> Deadline {
+    let progress = exchange.progress.clone();
+    let idle = exchange.hcm().stream_idle_timeout;
+    Box::pin(async move {
+        let response = async {
+            let Some(timeout) = timeout else { return std::future::pending().await };
+            progress.whole.cancelled().await;
+            sleep(timeout).await;
+        };
+        tokio::select! {
+            biased;
+            () = response => Outcome::UpstreamTimeout,
+            () = progress.activity.idle_for(idle, || false) => Outcome::IdleTimeout,
+        }
+    })
 }
 
 /// Tries until there is an answer to pass on, or none is to be expected.
@@ -201,7 +210,7 @@ fn pass_on(
     exchange: Box<Exchange>,
     response: Response<Incoming>,
     lease: Lease,
-    deadline: Option<Deadline>,
+    deadline: Deadline,
 ) -> Response<ResponseBody> {
     let (parts, incoming) = response.into_parts();
     let mut headers = parts.headers;
@@ -232,6 +241,11 @@ fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Response<Respons
         }
         Outcome::UpstreamTimeout => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout".into(), "response_timeout".into())
+        }
+        Outcome::IdleTimeout => {
+            let whole = exchange.progress.whole.is_cancelled();
+            let status = if whole { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::REQUEST_TIMEOUT };
+            (status, "stream timeout".into(), "stream_idle_timeout".into())
         }
         Outcome::ConnectFailed(error) => {
             reset(StatusCode::SERVICE_UNAVAILABLE, connect_reason(error), &error.transport_failure())

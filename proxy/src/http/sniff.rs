@@ -40,9 +40,8 @@ pub(super) async fn version<S: AsyncRead + Unpin>(
 ) -> io::Result<(Version, Rewound<S>)> {
     let alpn = info.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
     let known = match (codec, alpn) {
-        (CodecType::Http1, _) => Some(Version::Http1),
         (CodecType::Http2, _) | (CodecType::Auto, Some("h2")) => Some(Version::Http2),
-        (CodecType::Auto, Some(_)) => Some(Version::Http1),
+        (CodecType::Http1, _) | (CodecType::Auto, Some(_)) => Some(Version::Http1),
         (CodecType::Auto, None) => None,
     };
     if let Some(version) = known {

@@ -3,7 +3,7 @@
 use std::{io, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use envoy_api::{SdsSecretConfig, Secret, UpstreamTlsContext};
+use envoy_api::{CommonTlsContext, SdsSecretConfig, Secret, UpstreamTlsContext};
 use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -62,6 +62,16 @@ impl ClientContext {
     /// The secrets that have to come.
     pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
         self.secrets.wanted()
+    }
+
+    /// What its configuration says of TLS on either side.
+    pub fn common(&self) -> &CommonTlsContext {
+        &self.config.common_tls_context
+    }
+
+    /// The secrets that came, as they are now.
+    pub fn received(&self) -> Vec<Secret> {
+        self.secrets.received()
     }
 
     /// Takes in a secret that it wants; later handshakes use it.

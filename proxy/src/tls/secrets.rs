@@ -57,6 +57,11 @@ impl Secrets {
             .chain(combined)
     }
 
+    /// The secrets that came.
+    pub(super) fn received(&self) -> Vec<Secret> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Takes a secret in, in place of an earlier one of its name, if `build` finds all well with it.
     pub(super) fn replace(
         &self,

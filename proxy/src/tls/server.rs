@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use envoy_api::{DownstreamTlsContext, SdsSecretConfig, Secret};
+use envoy_api::{CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -55,6 +55,16 @@ impl ServerContext {
     /// The secrets that have to come.
     pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
         self.secrets.wanted()
+    }
+
+    /// What its configuration says of TLS on either side.
+    pub fn common(&self) -> &CommonTlsContext {
+        &self.config.common_tls_context
+    }
+
+    /// The secrets that came, as they are now.
+    pub fn received(&self) -> Vec<Secret> {
+        self.secrets.received()
     }
 
     /// Takes in a secret that it wants; later handshakes use it.

@@ -1,0 +1,49 @@
+//! When something last happened, without a timer that is set again each time.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+/// When something last happened.
+#[derive(Debug)]
+pub(super) struct Activity {
+    begin: Instant,
+    /// Milliseconds after `begin`.
+    last: AtomicU64,
+}
+
+impl Activity {
+    /// Something happened.
+    pub(super) fn touch(&self) {
+        self.last.store(self.now(), Relaxed);
+    }
+
+    /// Resolves when nothing has happened for that long; never, where there is no limit. `busy`: whether what goes on
+    /// without a sign counts as something.
+    pub(super) async fn idle_for(&self, limit: Option<Duration>, busy: impl Fn() -> bool) {
+        let Some(limit) = limit else { return std::future::pending().await };
+        loop {
+            if busy() {
+                self.touch();
+            }
+            let idle = Duration::from_millis(self.now().saturating_sub(self.last.load(Relaxed)));
+            match limit.checked_sub(idle).filter(|rest| !rest.is_zero()) {
+                Some(rest) => sleep(rest).await,
+                None => return,
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { begin: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
