@@ -16,7 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Pod, PodSpec, ServiceSpec,
+    Pod, PodSpec, Privilege, ServiceSpec,
     error::{Doing, Error, Result},
     namespace::{Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},
@@ -224,13 +224,15 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] when its programs would not outlive this process ([`LabSpec::stays_up`]). The lab is then removed.
+    /// [`Error::BadSpec`] when its programs would not outlive this process ([`LabSpec::stays_up`]), or when others could not find its
+    /// namespaces ([`Privilege::UserNamespace`]). The lab is then removed.
     pub fn leave_up(mut self) -> Result<()> {
+        let bad = |why: &str| Err(Error::BadSpec { what: format!("lab {}", self.id()), why: why.to_owned() });
         if !self.shared.stays_up {
-            return Err(Error::BadSpec {
-                what: format!("lab {}", self.id()),
-                why: "it can be left up only if it was made with `stays_up`".to_owned(),
-            });
+            return bad("it can be left up only if it was made with `stays_up`");
+        }
+        if Privilege::current() != Some(Privilege::Root) {
+            return bad("its namespaces vanish with this process; run as root to leave it up");
         }
         self.shared.journal.record(&Entry::LeftUp)?;
         self.shared.left_up.store(true, Ordering::Relaxed);

@@ -46,15 +46,16 @@
 //! # What a lab leaves behind
 //!
 //! Nothing. Everything that a lab consists of hangs on one folder, `/run/sidelab/ID` (or `ID` in the folder that `SIDELAB_RUN_DIR`
-//! names): its state file, a file for each namespace, and what its programs write. Dropping the lab removes it. When its creator is killed the kernel kills its programs, and
-//! [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A lock that the creator holds tells a lab in use from a
-//! stale one.
+//! names): its state file, a file for each namespace, and what its programs write. Dropping the lab removes it. When its creator is
+//! killed the kernel kills its programs, and [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A lock that
+//! the creator holds tells a lab in use from a stale one.
 //!
 //! # How a pod is connected
 //!
 //! As Calico does it: each pod has its address alone (`/32` and `/128`), and a default route to a next hop (169.254.1.1, fe80::1)
 //! that exists only as a fixed neighbour. The node has a route to each pod. No bridge, no ARP, no neighbour discovery, no duplicate
-//! address detection: a pod can be used as soon as it is made, and a capture holds the pods' own traffic alone.
+//! address detection: a pod can be used as soon as it is made, and beside the pods' own traffic a capture holds a few multicast
+//! listener reports at most.
 //!
 //! # Threads and time
 //!

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use nix::{mount::MsFlags, sched::CloneFlags};
@@ -47,8 +47,12 @@ impl Privilege {
     }
 }
 
-/// The folder that holds the labs: `/run/sidelab` for root, a folder of the user's own otherwise.
+/// The folder that holds the labs: the one that `SIDELAB_RUN_DIR` names, else `/run/sidelab` for root, a folder of the user's own
+/// otherwise.
 pub(crate) fn labs_dir() -> PathBuf {
+    if let Some(named) = env::var_os("SIDELAB_RUN_DIR").filter(|named| !named.is_empty()) {
+        return path::absolute(&named).unwrap_or_else(|_| named.into());
+    }
     if Privilege::current() == Some(Privilege::Root) {
         return PathBuf::from("/run/sidelab");
     }

@@ -20,7 +20,7 @@ pub(crate) const EVERY_HOST: &[(&str, &str)] = &[
     ("net.ipv6.conf.all.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_ra", "0"),
-    // 1: no link-local address of its own making, and with it no multicast reports in the capture.
+    // 1: no link-local address of the kernel's own making, which nobody would use.
     ("net.ipv6.conf.default.addr_gen_mode", "1"),
 ];
 

@@ -109,11 +109,42 @@ fn a_lab_that_is_left_up_is_opened_by_others() {
 }
 
 #[test]
+fn a_lab_in_use_is_removed_when_asked_for_by_its_id() {
+    let Some(lab) = lab() else { return };
+    lab.add_pod(pod("client", 2)).unwrap();
+    sweep(lab.id()).unwrap();
+    assert_eq!(traces(lab.id()), Vec::<String>::new());
+    lab.remove().unwrap();
+}
+
+#[test]
 fn a_lab_that_was_not_meant_to_stay_is_not_left_up() {
     let Some(lab) = lab() else { return };
     let id = lab.id().to_owned();
     assert!(lab.leave_up().is_err());
     assert_eq!(traces(&id), Vec::<String>::new());
+}
+
+#[test]
+fn exec_becomes_the_program_and_passes_its_status_on() {
+    let Some(lab) = lab() else { return };
+    lab.add_pod(pod("client", 2)).unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "lifecycle::becomes_a_program", "--ignored", "--nocapture"])
+        .env("LAB", lab.id())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("10.244.0.2 client"), "{said}");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+#[ignore = "run by exec_becomes_the_program_and_passes_its_status_on"]
+fn becomes_a_program() {
+    let lab = Lab::open(&env::var("LAB").unwrap()).unwrap();
+    let program = Program::new("shell", "sh", ["-c", "cat /etc/hosts; exit 7"]);
+    panic!("{}", lab.pod("client").unwrap().exec(&program));
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Pods reach each other, themselves and services, as pods of a cluster do.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    fs,
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     time::Instant,
 };
 
-use crate::common::{call, lab, pod, serve_once, v4, v6};
-use netns::ServiceSpec;
+use netns::{Host, Pod, PodSpec, Privilege, Program, ServiceSpec, User};
+use nix::sys::socket::{SockaddrIn, SockaddrIn6, getsockopt, sockopt};
 use pretty_assertions::assert_eq;
+
+use crate::common::{PATIENCE, call, lab, pod, serve_once, v4, v6};
 
 #[test]
 fn pods_reach_each_other_over_both_ip_versions() {
@@ -51,6 +55,94 @@ fn a_service_leads_to_its_endpoints_and_to_the_caller_itself() {
         }])
         .unwrap();
         let refused = call(&pods[0], vip).unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
+}
+
+#[test]
+fn a_pod_has_the_addresses_and_settings_that_it_was_given() {
+    let Some(lab) = lab() else { return };
+    let spec = PodSpec {
+        loopback: vec!["::6/128".parse().unwrap()],
+        sysctls: vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())],
+        ..pod("server", 2)
+    };
+    let pod = lab.add_pod(spec).unwrap();
+    pod.enter(|| TcpListener::bind("[::6]:0").map(drop)).unwrap().expect("::6 is an address of lo");
+    let bound = pod.enter(|| TcpListener::bind((v6(2), 0)).map(drop)).unwrap();
+    bound.expect("no address waits for duplicate address detection");
+    let setting = pod.enter(|| fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")).unwrap().unwrap();
+    assert_eq!(setting, "0\n");
+}
+
+#[test]
+fn an_address_that_nobody_has_is_unreachable() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    for nobody in ["203.0.113.1:80", "[2001:db8::1]:80"] {
+        let error = call(&pod, nobody.parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{nobody}: {error}");
+    }
+}
+
+/// What a sidecar lives on: rules that leave its own connections alone, and the address that the app dialled.
+#[test]
+fn a_redirect_tells_users_apart_and_remembers_the_address() {
+    let Some(lab) = lab() else { return };
+    let rules = "*nat\n\
+                 -A OUTPUT -m owner --uid-owner 1337 -j RETURN\n\
+                 -A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 15001\n\
+                 COMMIT\n"
+        .to_owned();
+    let client = PodSpec { iptables: Some(rules.clone()), ip6tables: Some(rules), ..pod("client", 2) };
+    let pods = lab.add_pods([client, pod("server", 3)]).unwrap();
+    for (local, remote) in
+        [(IpAddr::V4(Ipv4Addr::LOCALHOST), v4(3).into()), (IpAddr::V6(Ipv6Addr::LOCALHOST), v6(3).into())]
+    {
+        let dialled = SocketAddr::new(remote, 80);
+        let listen = |pod: &Pod, at: SocketAddr| pod.enter(|| TcpListener::bind(at)).unwrap().unwrap();
+        let sidecar = listen(&pods[0], SocketAddr::new(local, 15001));
+        let server = listen(&pods[1], dialled);
+        for (user, accepts) in [(0, &sidecar), (1337, &server)] {
+            let this = std::env::current_exe().unwrap();
+            let dial = Program {
+                user: Some(User { uid: user, gid: user }),
+                env: vec![("TO".into(), dialled.to_string().into())],
+                ..Program::new("dial", this, ["--exact", "network::dials", "--ignored"])
+            };
+            assert!(pods[0].run_to_end(&dial, PATIENCE).unwrap().status.success());
+            let (connection, _) = accepts.accept().unwrap();
+            if user == 0 {
+                assert_eq!(original_dst(&connection), dialled);
+            }
+        }
+    }
+}
+
+fn original_dst(connection: &TcpStream) -> SocketAddr {
+    match connection.local_addr().unwrap() {
+        SocketAddr::V4(_) => {
+            let address = SockaddrIn::from(getsockopt(connection, sockopt::OriginalDst).unwrap());
+            SocketAddr::new(address.ip().into(), address.port())
+        }
+        SocketAddr::V6(_) => {
+            let address = SockaddrIn6::from(getsockopt(connection, sockopt::Ip6tOriginalDst).unwrap());
+            SocketAddr::new(address.ip().into(), address.port())
+        }
+    }
+}
+
+#[test]
+#[ignore = "run in a pod by a_redirect_tells_users_apart_and_remembers_the_address"]
+fn dials() {
+    let to: SocketAddr = std::env::var("TO").unwrap().parse().unwrap();
+    TcpStream::connect_timeout(&to, PATIENCE).unwrap();
+}
+
+#[test]
+fn a_host_that_makes_labs_says_so() {
+    let Some(_lab) = lab() else { return };
+    let host = Host::probe();
+    assert!(host.can_make_labs(), "{host:#?}");
+    assert_eq!(host.privilege, Some(Privilege::Root));
 }
