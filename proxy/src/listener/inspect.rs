@@ -67,8 +67,14 @@ impl Inspectors {
             },
             disabled: filter.filter_disabled.clone(),
         });
+        let mut filters: Vec<Inspector> = filters.collect();
+        // Envoy adds the filter itself to a listener that hands connections on
+        // (`source/common/listener_manager/listener_impl.cc`, `buildOriginalDstListenerFilter`).
+        if config.use_original_dst == Some(true) && filters.iter().all(|filter| filter.kind != Kind::OriginalDst) {
+            filters.push(Inspector { kind: Kind::OriginalDst, disabled: None });
+        }
         Ok(Self {
-            filters: filters.collect(),
+            filters,
             timeout: Some(config.listener_filters_timeout.map_or(DEFAULT_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
             continue_on_timeout: config.continue_on_listener_filters_timeout,
         })
