@@ -6,12 +6,7 @@ mod outbound;
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 
 use super::{Placement, PodConfig, compile};
-use crate::{
-    SourceFile, load,
-    model::{Flavor, Mesh},
-    redirect::ProxyIdentity,
-    resolve,
-};
+use crate::{model::Flavor, redirect::ProxyIdentity, testing::mesh_with_warnings};
 
 /// A client and a server with sidecars, and a service with a port of each kind.
 const MESH: &str = r"
@@ -55,17 +50,11 @@ fn with(documents: &str, flavor: Flavor, pod: &str) -> PodConfig {
 }
 
 fn compiled(manifests: &str, flavor: Flavor, pod: &str, redirect: ProxyIdentity) -> PodConfig {
-    let mesh = mesh(manifests, flavor);
+    let (mesh, _) = mesh_with_warnings(manifests, flavor);
     let pod = mesh.pods.iter().position(|p| p.name.name == pod).expect("the pod is there");
     let placement =
         Placement { config_dir: "/etc/sidecar".into(), log_dir: "/var/log/sidecar".into(), key_log: true, redirect };
     compile(&mesh, pod, &placement)
-}
-
-fn mesh(manifests: &str, flavor: Flavor) -> Mesh {
-    let loaded = load(&[SourceFile { name: "mesh.yaml".into(), text: manifests.into() }]);
-    assert!(!loaded.has_errors(), "{:?}", loaded.faults);
-    resolve(&loaded.manifests, flavor).expect("the manifests resolve").0
 }
 
 /// A PeerAuthentication for the server.

@@ -233,7 +233,7 @@ fn a_chain_says_which_policy_it_comes_from() {
     let resource = Resource::FilterChain { listener: "virtualInbound".into(), chain: Some(index) };
     let why = config.why(&resource).expect("a reason");
     assert!(why.because.contains("STRICT") && why.because.contains("named http"), "{}", why.because);
-    assert!(why.source.to_string().contains("mesh.yaml#6 spec.mtls"), "{}", why.source);
+    assert!(why.source.to_string().contains("m.yaml#6 spec.mtls"), "{}", why.source);
     assert_eq!(
         listener.filter_chains.len(),
         config
