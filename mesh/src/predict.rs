@@ -16,6 +16,7 @@ use crate::{
 
 mod app;
 mod capture;
+mod dumps;
 mod http;
 mod inbound;
 mod sidecar;
@@ -27,6 +28,7 @@ mod wire;
 mod world;
 
 pub use app::{ServerApp, Speaks};
+pub use dumps::predict_dumps;
 
 use simulate::Simulation;
 use trace::{Log, Trace};
@@ -78,6 +80,14 @@ pub enum CallError {
         listener: String,
         /// Why.
         error: Box<BuildError>,
+    },
+    /// The call came to a cluster or route configuration of a dump that could not be read.
+    #[error("the call comes to {resource}, which could not be read from the dump: {reason}")]
+    Unread {
+        /// Its name.
+        resource: String,
+        /// Why.
+        reason: String,
     },
     /// The call came to a sidecar of which nothing is known.
     #[error("{pod}: its sidecar's configuration is not known")]

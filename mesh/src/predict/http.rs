@@ -40,6 +40,11 @@ impl Simulation<'_> {
         };
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
+        if let Some((rds, reason)) =
+            manager.rds.as_ref().and_then(|rds| Some((rds, sidecar.unread(&rds.route_config_name)?)))
+        {
+            return Err(CallError::Unread { resource: rds.route_config_name.clone(), reason: reason.clone() });
+        }
         let found = manager.route_config.as_ref().or(by_file).and_then(|routes| find_route(routes, request));
         let Some((routes, virtual_host, route)) = found else {
             let because = format!("no virtual host or route for {:?}", request.authority);

@@ -1,11 +1,17 @@
 //! What one sidecar is configured with, as the simulation looks it up.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 use chain_match::{BuildError, ChainTable, ListenerTable};
 use envoy_api::{Cluster, ClusterLoadAssignment, FilterChain, LbEndpoint, Listener, RouteConfiguration};
 
-use crate::compile::{PodConfig, Provenance, Resource};
+use crate::{
+    compile::{PodConfig, Provenance, Resource},
+    dump::{EnvoyDump, HttpAlpn},
+};
 
 /// A sidecar's configuration.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub(super) struct Sidecar {
     clusters: HashMap<String, Cluster>,
     endpoints: HashMap<String, ClusterLoadAssignment>,
     provenance: Vec<Provenance>,
+    http_alpn: HttpAlpn,
+    unread: BTreeMap<String, String>,
     /// The SPIFFE ID in the secret `default`.
     pub(super) identity: Option<String>,
 }
@@ -26,18 +34,42 @@ impl Sidecar {
     /// When Envoy would refuse a listener.
     pub(super) fn new(config: PodConfig, identity: Option<String>) -> Result<Self, (String, BuildError)> {
         let PodConfig { listeners, routes, clusters, endpoints, provenance, bootstrap, .. } = config;
-        let named = |error| move |listener: &Listener| (listener.name.clone(), error);
-        let chains = listeners.iter().map(|l| ChainTable::new(l).map_err(|e| named(e)(l))).collect::<Result<_, _>>()?;
         let clusters = bootstrap.static_resources.clusters.into_iter().chain(clusters);
+        let sidecar = Self::build(listeners, routes, clusters, endpoints)?;
+        Ok(Self { provenance, identity, ..sidecar })
+    }
+
+    /// # Errors
+    /// When Envoy would refuse a listener.
+    pub(super) fn of_dump(
+        dump: &EnvoyDump,
+        endpoints: Vec<ClusterLoadAssignment>,
+    ) -> Result<Self, (String, BuildError)> {
+        let EnvoyDump { listeners, routes, clusters, .. } = dump.clone();
+        let sidecar = Self::build(listeners, routes, clusters, endpoints)?;
+        let EnvoyDump { identity, http_alpn, unread, .. } = dump.clone();
+        Ok(Self { identity, http_alpn, unread, ..sidecar })
+    }
+
+    fn build(
+        listeners: Vec<Listener>,
+        routes: Vec<RouteConfiguration>,
+        clusters: impl IntoIterator<Item = Cluster>,
+        endpoints: Vec<ClusterLoadAssignment>,
+    ) -> Result<Self, (String, BuildError)> {
+        let table = |listener: &Listener| ChainTable::new(listener).map_err(|error| (listener.name.clone(), error));
+        let chains = listeners.iter().map(table).collect::<Result<_, _>>()?;
         Ok(Self {
             by_address: ListenerTable::new(&listeners),
             chains,
             routes: routes.into_iter().map(|routes| (routes.name.clone(), routes)).collect(),
-            clusters: clusters.map(|cluster| (cluster.name.clone(), cluster)).collect(),
+            clusters: clusters.into_iter().map(|cluster| (cluster.name.clone(), cluster)).collect(),
             endpoints: endpoints.into_iter().map(|set| (set.cluster_name.clone(), set)).collect(),
             listeners,
-            provenance,
-            identity,
+            provenance: vec![],
+            http_alpn: HttpAlpn::default(),
+            unread: BTreeMap::new(),
+            identity: None,
         })
     }
 
@@ -78,6 +110,18 @@ impl Sidecar {
         let in_place = cluster.load_assignment.as_ref();
         let found = in_place.or_else(|| cluster.eds_cluster_config.as_ref().and_then(by_eds));
         found.into_iter().flat_map(|set| &set.endpoints).flat_map(|locality| &locality.lb_endpoints).collect()
+    }
+
+    /// The ALPN that Istio's own filter makes HTTP connections to a cluster offer, where there is that filter.
+    pub(super) fn http_alpn(&self, cluster: &Cluster, http2: bool) -> Option<&Vec<String>> {
+        let istio = cluster.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("istio"));
+        let turned_off = istio.and_then(|istio| istio.get("alpn_override")).is_some_and(|value| value == "false");
+        if turned_off { None } else { self.http_alpn.offered(http2) }
+    }
+
+    /// Why a cluster or route configuration that is there can't be used: it could not be read.
+    pub(super) fn unread(&self, name: &str) -> Option<&String> {
+        self.unread.get(name)
     }
 
     /// Why a resource is what it is, if that is known.

@@ -151,8 +151,8 @@ impl Acceptor {
     }
 
     /// The handshake with a client: what is known of it, and who broke it off.
-    pub(super) fn handshake(&self, hello: &Hello) -> (Session, Option<Broken>) {
-        let mut session = hello.unanswered();
+    pub(super) fn handshake(&self, hello: &Hello) -> (Box<Session>, Option<Broken>) {
+        let mut session = Box::new(hello.unanswered());
         let chosen = self.alpn.iter().find(|protocol| hello.alpn.contains(protocol));
         let broken = |by, why| Some(Broken { by, why });
         if chosen.is_none() && self.insists_on_alpn && !self.alpn.is_empty() && !hello.alpn.is_empty() {

@@ -61,6 +61,7 @@ impl Role {
 }
 
 /// A leg that begins.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct NewLeg {
     pub(super) number: u8,
     pub(super) path: &'static str,
@@ -159,7 +160,7 @@ fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) 
             }
             (Sent::Tls(hello), reply) => {
                 let session = match reply {
-                    Reply::Broken(session, _) => session.clone(),
+                    Reply::Broken(session, _) => (**session).clone(),
                     _ => hello.unanswered(),
                 };
                 layers.push(if session.mutual { LayerKind::Mtls } else { LayerKind::Tls });

@@ -76,6 +76,9 @@ impl Simulation<'_> {
         let sidecar = self.world.sidecar(at.host)?;
         let party = at.role.party();
         let Some(cluster) = sidecar.cluster(name) else {
+            if let Some(reason) = sidecar.unread(name) {
+                return Err(CallError::Unread { resource: name.into(), reason: reason.clone() });
+            }
             self.trace.step(party, "cluster", name, "there is no such cluster", None);
             self.trace.refuse(party, Reason::NoHealthyUpstream);
             return Ok(Upstream::Failed(Failure::NoCluster));
@@ -124,7 +127,8 @@ impl Simulation<'_> {
         };
         let hello = chosen.context.map(|context| {
             let mut hello = Hello::of(context, sidecar.identity.as_deref());
-            hello.alpn = shared.alpn.clone().unwrap_or(hello.alpn);
+            let by_filter = version.and_then(|version| sidecar.http_alpn(cluster, version == Version::Http2));
+            hello.alpn = shared.alpn.clone().or_else(|| by_filter.cloned()).unwrap_or(hello.alpn);
             hello.server_name = shared.server_name.clone().or(hello.server_name);
             hello
         });

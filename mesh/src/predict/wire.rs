@@ -67,9 +67,9 @@ pub(super) enum Reply {
     /// A TLS alert that ends everything, to what was no ClientHello.
     Alert,
     /// A handshake that one of the two broke off.
-    Broken(Session, Broken),
+    Broken(Box<Session>, Broken),
     /// A handshake that was completed, and what came back inside.
-    Tunnel(Session, Box<Reply>),
+    Tunnel(Box<Session>, Box<Reply>),
     /// An HTTP response, outside of TLS.
     Response(Version, u16),
     /// The same bytes.
