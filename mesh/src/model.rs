@@ -115,6 +115,18 @@ pub struct MeshConfig {
     pub source: Source,
 }
 
+impl MeshConfig {
+    /// The trust domain as it stands in SPIFFE ids, which may not hold an `@` (`pkg/spiffe/spiffe.go`).
+    pub fn spiffe_domain(&self) -> String {
+        self.trust_domain.replace('@', ".")
+    }
+
+    /// The SPIFFE id of a service account: `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
+    pub fn spiffe_id(&self, namespace: &str, service_account: &str) -> String {
+        format!("spiffe://{}/ns/{namespace}/sa/{service_account}", self.spiffe_domain())
+    }
+}
+
 /// `MeshConfig.OutboundTrafficPolicy.Mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboundTrafficPolicy {
@@ -140,6 +152,8 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// What made it: its Deployment's name, or its own.
+    pub workload: String,
     /// Its service account.
     pub service_account: String,
     /// Its addresses.

@@ -80,13 +80,13 @@ impl Compiler<'_> {
     fn node(&self) -> Node {
         let pod = self.pod;
         let (name, namespace) = (&pod.name.name, &pod.name.namespace);
-        let app = pod.labels.get("app").unwrap_or(name);
+        let app = pod.labels.get("app").unwrap_or(&pod.workload);
         let labels = pod.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
         let metadata = [
             ("NAME", name.as_str().into()),
             ("NAMESPACE", namespace.as_str().into()),
             ("SERVICE_ACCOUNT", pod.service_account.as_str().into()),
-            ("WORKLOAD_NAME", name.as_str().into()),
+            ("WORKLOAD_NAME", pod.workload.as_str().into()),
             ("LABELS", Value::Object(labels)),
             ("INSTANCE_IPS", format!("{},{}", pod.ips.v4, pod.ips.v6).into()),
             ("CLUSTER_ID", "Kubernetes".into()),

@@ -48,7 +48,7 @@ impl Compiler<'_> {
             (MeshAlpn::ByProtocol, Terminal::Http) => &["h2", "http/1.1"],
             (MeshAlpn::ByProtocol, Terminal::Tcp) => &["istio-peer-exchange", "h2", "http/1.1"],
         };
-        let any_of_the_mesh = StringMatcher::prefix(format!("spiffe://{}/", self.mesh.config.trust_domain));
+        let any_of_the_mesh = StringMatcher::prefix(format!("spiffe://{}/", self.mesh.config.spiffe_domain()));
         TransportSocket::downstream_tls(DownstreamTlsContext {
             common_tls_context: self.common_tls(alpn, SUITES, vec![any_of_the_mesh]),
             require_client_certificate: Some(true),
@@ -89,8 +89,7 @@ impl Compiler<'_> {
 
     /// A pod's SPIFFE identity. It has one without a sidecar too: Istio knows only its service account.
     fn identity(&self, pod: &Pod) -> String {
-        let (trust_domain, namespace) = (&self.mesh.config.trust_domain, &pod.name.namespace);
-        format!("spiffe://{trust_domain}/ns/{namespace}/sa/{}", pod.service_account)
+        self.mesh.config.spiffe_id(&pod.name.namespace, &pod.service_account)
     }
 
     fn common_tls(&self, alpn: &[&str], suites: &[&str], identities: Vec<StringMatcher>) -> CommonTlsContext {

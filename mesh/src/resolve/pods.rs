@@ -51,11 +51,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
         let sidecar = injection.injected.then(|| Sidecar {
             capture: capture::of(&draft, faults),
-            spiffe_id: format!(
-                "spiffe://{}/ns/{}/sa/{service_account}",
-                config.trust_domain.replace('@', "."),
-                draft.name.namespace
-            ),
+            spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
         });
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {
@@ -65,6 +61,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             name: draft.name,
             labels,
             annotations: draft.annotations,
+            workload: draft.workload.to_owned(),
             service_account,
             ips,
             injection,
