@@ -52,13 +52,26 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
             return OK;
         }
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {error:#}");
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", told(&error));
         code_of(&error)
     });
     ExitCode::from(code)
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+/// An error and its causes, outermost first. Some errors quote their cause: it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
 
 fn code_of(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
@@ -68,7 +81,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<netns::Error>() {
             return if labs::is_wrong_use(error) { USAGE } else { HOST };
         }
-        if cause.is::<MissingTool>() {
+        if cause.is::<MissingTool>() || cause.is::<up::NeedsRoot>() {
             return HOST;
         }
     }

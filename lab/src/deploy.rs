@@ -15,9 +15,9 @@ use mesh::{
     ca::{Authority, KeyType, SVID_LIFETIME, Validity},
     compile::{Placement, PodConfig, compile},
     model::{Container, Family, Mesh, Pod},
-    redirect::{ProxyIdentity, redirect_rules},
+    redirect::redirect_rules,
 };
-use netns::{Capture, Lab, LabSpec, PodSpec, Process, Program, Ready, ServiceSpec, Start};
+use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Program, Ready, ServiceSpec, Start};
 
 use crate::{
     access_log,
@@ -58,6 +58,8 @@ pub struct Options {
     pub callers: Vec<usize>,
     /// Where programs are.
     pub tools: Tools,
+    /// By what right labs are made.
+    pub privilege: Privilege,
     /// Whether packets are captured.
     pub capture: bool,
     /// Whether the lab outlives this process.
@@ -205,7 +207,7 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> O
     let sidecar = pod.sidecar.as_ref()?;
     let name = pod.name.to_string();
     let folder = lab.dir().join("pods").join(&name);
-    let identity = ProxyIdentity::ISTIO;
+    let identity = sidecar::identity(options.privilege);
     let placement =
         Placement { config_dir: folder.join("proxy"), log_dir: folder.join("log"), key_log: true, redirect: identity };
     let mut plan = PodPlan {
@@ -269,9 +271,9 @@ fn start_pod(
 ) -> Result<StartedPod> {
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = secrets(authority, &sidecar.spiffe_id)?;
-        Folders::of(host).write(&plan.config, &secrets)?;
+        Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
         let kind = kind_of(options.data_plane, options.callers.contains(&index));
-        sidecar::start(host, kind, &options.tools, &plan.config)
+        sidecar::start(host, kind, &options.tools, &plan.config, options.privilege)
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     let apps = pod.containers.iter().map(|container| start_app(pod, container, host, &options.tools));

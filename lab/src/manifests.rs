@@ -1,6 +1,7 @@
 //! Manifests from files: reading, resolving, and finding pods in what they make.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -95,16 +96,28 @@ pub fn resolve(files: &[SourceFile], flavor: Flavor) -> Result<(Mesh, Vec<Fault>
     Ok((mesh, all))
 }
 
-/// Reads and resolves manifests; warnings go to the log.
+/// Reads manifests and resolves them in each of these meshes; warnings are told on standard error, once.
 ///
 /// # Errors
 /// When a file can't be read, or [`BadManifests`].
-pub fn resolve_files(paths: &[PathBuf], flavor: Flavor) -> Result<Mesh> {
-    let (mesh, warnings) = resolve(&read(paths)?, flavor)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
+pub fn resolve_files(paths: &[PathBuf], flavors: &[Flavor]) -> Result<Vec<Mesh>> {
+    let files = read(paths)?;
+    let mut meshes = Vec::with_capacity(flavors.len());
+    let mut told = BTreeSet::new();
+    for flavor in flavors {
+        let (mesh, warnings) = resolve(&files, *flavor)?;
+        meshes.push(mesh);
+        told.extend(warnings);
     }
-    Ok(mesh)
+    tell(&told);
+    Ok(meshes)
+}
+
+/// Tells warnings on standard error, a line each.
+pub fn tell<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
+    for warning in warnings {
+        anstream::eprintln!("{warning}");
+    }
 }
 
 /// The pod of a name, `POD` or `POD.NAMESPACE`.

@@ -23,7 +23,7 @@ use mesh::{
     account::{Account, AppProtocol},
     model::{Family, Flavor, Mesh},
 };
-use netns::Program;
+use netns::{Privilege, Program};
 
 use crate::{
     deploy::{self, Deployment, Tamper},
@@ -47,6 +47,8 @@ pub struct Options {
     pub meshes: Vec<Flavor>,
     /// Where programs are.
     pub tools: Tools,
+    /// By what right labs are made.
+    pub privilege: Privilege,
     /// A folder for the captures, `SCENARIO-MESH-DATAPLANE.pcapng`.
     pub captures: Option<PathBuf>,
     /// How many labs run side by side.
@@ -84,9 +86,8 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     }
     let mut meshes = Vec::new();
     for scenario in scenarios {
-        for flavor in &options.meshes {
-            meshes.push((scenario, manifests::resolve_files(&[scenario.manifests()], *flavor)?));
-        }
+        let resolved = manifests::resolve_files(&[scenario.manifests()], &options.meshes)?;
+        meshes.extend(resolved.into_iter().map(|mesh| (scenario, mesh)));
     }
     let units: Vec<Unit<'_>> = meshes
         .iter()
@@ -192,6 +193,7 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
             data_plane: *data_plane,
             callers: callers.clone(),
             tools: options.tools.clone(),
+            privilege: options.privilege,
             capture: true,
             stays_up: false,
             name: name.clone(),

@@ -11,13 +11,29 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use envoy_api::Secret;
-use mesh::compile::PodConfig;
-use netns::{Pod, Process, Program, Ready, Start, User};
+use mesh::{compile::PodConfig, redirect::ProxyIdentity};
+use netns::{Pod, Privilege, Process, Program, Ready, Start, User};
 
 use crate::tools::Tools;
 
 /// Istio's uid and gid of a sidecar: the redirect rules let its packets pass.
-pub const PROXY: User = User { uid: 1337, gid: 1337 };
+const PROXY: User = User { uid: 1337, gid: 1337 };
+
+/// The user that a sidecar runs as. In a user namespace there is but one, and its packets are told by a mark instead.
+fn user(privilege: Privilege) -> Option<User> {
+    match privilege {
+        Privilege::Root => Some(PROXY),
+        Privilege::UserNamespace => None,
+    }
+}
+
+/// How the redirect rules tell a sidecar's packets from its app's.
+pub fn identity(privilege: Privilege) -> ProxyIdentity {
+    match privilege {
+        Privilege::Root => ProxyIdentity::Owner { uid: PROXY.uid, gid: PROXY.gid },
+        Privilege::UserNamespace => ProxyIdentity::Mark(PROXY.uid),
+    }
+}
 
 /// How long a sidecar may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -63,40 +79,44 @@ impl Folders {
     ///
     /// # Errors
     /// When a file can't be written.
-    pub fn write(&self, config: &PodConfig, secrets: &[Secret]) -> Result<()> {
-        make_folder(&self.config)?;
-        make_folder(&self.log)?;
+    pub fn write(&self, config: &PodConfig, secrets: &[Secret], privilege: Privilege) -> Result<()> {
+        let user = user(privilege);
+        make_folder(&self.config, user)?;
+        make_folder(&self.log, user)?;
         for (name, text) in config.files(secrets) {
             let path = self.config.join(name);
             if let Some(folder) = path.parent() {
-                make_folder(folder)?;
+                make_folder(folder, user)?;
             }
             fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
-            own(&path, 0o600)?;
+            own(&path, 0o600, user)?;
         }
         Ok(())
     }
 }
 
-fn make_folder(path: &Path) -> Result<()> {
+fn make_folder(path: &Path, user: Option<User>) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     fs::create_dir_all(path).with_context(|| format!("can't make {}", path.display()))?;
-    own(path, 0o700)
+    own(path, 0o700, user)
 }
 
-fn own(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .and_then(|()| chown(path, Some(PROXY.uid), Some(PROXY.gid)))
-        .with_context(|| format!("can't give {} to the sidecar", path.display()))
+/// Makes a file or folder the sidecar's, and nobody else's.
+fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
+    let given = fs::set_permissions(path, fs::Permissions::from_mode(mode)).and_then(|()| match user {
+        Some(User { uid, gid }) => chown(path, Some(uid), Some(gid)),
+        None => Ok(()),
+    });
+    given.with_context(|| format!("can't give {} to the sidecar", path.display()))
 }
 
 /// Starts a pod's sidecar on the files in its folder, and waits until it has accepted every one of them.
 ///
 /// # Errors
 /// When it refuses a file, ends, or is not ready in time: what it printed is quoted.
-pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig) -> Result<Process> {
+pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig, privilege: Privilege) -> Result<Process> {
     let bootstrap = Folders::of(pod).config.join("bootstrap.json");
     let bootstrap = bootstrap.display().to_string();
     let (program, ready) = match kind {
@@ -121,7 +141,7 @@ pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig) -> Result
             (Program::new("envoy", tools.envoy()?, args), Ready::Immediately)
         }
     };
-    let program = Program { user: Some(PROXY), ..program };
+    let program = Program { user: user(privilege), ..program };
     let process = pod.start(&program, &Start { ready, ..Start::default() })?;
     if kind == Kind::Envoy {
         wait_for_envoy(pod, &process, config)?;

@@ -88,6 +88,7 @@ pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamp
         data_planes: planes.to_vec(),
         meshes: meshes.to_vec(),
         tools: tools(),
+        privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,
         jobs: 4,
         tamper,

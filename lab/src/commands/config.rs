@@ -16,7 +16,8 @@ use crate::{
 };
 
 pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
-    let mesh = manifests::resolve_files(&args.manifests.files, args.mesh.into())?;
+    let (mesh, warnings) = manifests::resolve(&manifests::read(&args.manifests.files)?, args.mesh.into())?;
+    manifests::tell(&warnings);
     let index = manifests::find_pod(&mesh, &args.pod, &args.namespace)?;
     if args.policy {
         return policy(args, &mesh, index);

@@ -14,8 +14,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let (host, port) = predict::destination(&args.to).context("--to")?;
     let family = args.ipv6.then_some(Family::Ipv6);
     let mut accounts = Vec::new();
-    for flavor in args.mesh.flavors() {
-        let mesh = manifests::resolve_files(&args.files, flavor)?;
+    for mesh in manifests::resolve_files(&args.files, &args.mesh.flavors())? {
         let from = manifests::find_pod(&mesh, &args.from, &args.namespace).context("--from")?;
         accounts.push(predict::call(&mesh, from, &host, port, family, args.app)?);
     }

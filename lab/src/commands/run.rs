@@ -36,6 +36,7 @@ pub(super) fn interruptible() -> Result<&'static AtomicBool> {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
+    let privilege = netns::Privilege::acquire()?;
     let scenarios = scenario::find(&args.root.folder(), &args.names)?;
     for path in args.json.iter().chain(&args.junit) {
         // Found out before the work, not after.
@@ -47,6 +48,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             data_planes: args.data_plane.planes(),
             meshes: args.mesh.flavors(),
             tools: Tools::find(),
+            privilege,
             captures: args.pcap.clone(),
             jobs: args.jobs.into(),
             tamper: None,

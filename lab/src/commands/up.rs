@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
+use netns::Privilege;
 use serde_json::json;
 
 use super::{OK, labs, labs::Note, print_json, run};
@@ -15,12 +16,23 @@ use crate::{
     verdict::DataPlane,
 };
 
+/// A lab that stays needs namespaces that outlive the process which made them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`sidelab up` needs root: a lab that an ordinary user makes lives in a user namespace, which ends with the process; \
+     `sidelab run` works without root"
+)]
+pub(super) struct NeedsRoot;
+
 pub(super) fn up(args: &UpArgs) -> Result<u8> {
+    let privilege = Privilege::acquire()?;
+    if privilege == Privilege::UserNamespace {
+        // The lab's namespaces would vanish with this process.
+        bail!(NeedsRoot);
+    }
     let files = manifests::read(&args.manifests.files)?;
     let (mesh, warnings) = manifests::resolve(&files, args.mesh.into())?;
-    for warning in &warnings {
-        anstream::eprintln!("{warning}");
-    }
+    manifests::tell(&warnings);
     if mesh.pods.is_empty() {
         bail!("these manifests have no pod");
     }
@@ -34,6 +46,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
             data_plane,
             callers: Vec::new(),
             tools: Tools::find(),
+            privilege,
             capture: false,
             stays_up: true,
             name: args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string()),
