@@ -1,9 +1,9 @@
 //! Packets of pods, as their kernels saw them.
 
 use std::{
-    io::{self, IoSliceMut},
+    io::IoSliceMut,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -23,6 +23,9 @@ use crate::{
     netlink::Link,
     sys,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// What the kernel may hold of one interface before it drops, in bytes. It is memory only while it is full.
 const BUFFER: usize = 64 << 20;
@@ -85,7 +88,7 @@ pub struct Captured {
 #[derive(Debug)]
 pub struct Capture {
     interfaces: Vec<Interface>,
-    wake: std::sync::Arc<EventFd>,
+    wake: Arc<EventFd>,
     ask: mpsc::Sender<Ask>,
     reader: Option<JoinHandle<()>>,
 }
@@ -109,7 +112,7 @@ impl Capture {
                 sockets.push(socket?);
             }
         }
-        let wake = std::sync::Arc::new(
+        let wake = Arc::new(
             EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
                 .doing(|| "make an event descriptor".to_owned())?,
         );
@@ -117,7 +120,7 @@ impl Capture {
         let reader = Reader {
             dropped: vec![0; sockets.len()],
             sockets,
-            wake: std::sync::Arc::clone(&wake),
+            wake: Arc::clone(&wake),
             asked,
             packets: Vec::new(),
             buffer: vec![0; LONGEST],
@@ -132,11 +135,13 @@ impl Capture {
     /// What was seen since the start or since the last call; the capture goes on. Every packet that the kernel holds is read first.
     pub fn take(&self) -> Captured {
         let (give, taken) = mpsc::sync_channel(1);
-        let asked = self.ask.send(give).is_ok() && self.wake.write(1).is_ok();
-        let (mut packets, dropped) = match asked {
-            true => taken.recv().unwrap_or_default(),
-            false => Default::default(),
-        };
+        let answer = self.ask.send(give).ok().and_then(|()| {
+            self.wake.write(1).ok()?;
+            taken.recv().ok()
+        });
+        // To go on without it would be to say that nothing was sent.
+        let (mut packets, dropped) =
+            answer.expect("the thread that reads packets answers until the capture is dropped");
         packets.sort_by_key(|packet| packet.timestamp);
         Captured { interfaces: self.interfaces.clone(), packets, dropped }
     }
@@ -206,7 +211,7 @@ fn close(sockets: Vec<OwnedFd>) {
 /// The thread that reads every socket of a capture.
 struct Reader {
     sockets: Vec<OwnedFd>,
-    wake: std::sync::Arc<EventFd>,
+    wake: Arc<EventFd>,
     asked: mpsc::Receiver<Ask>,
     packets: Vec<CapturedPacket>,
     dropped: Vec<u64>,
@@ -255,13 +260,18 @@ impl Reader {
 
     /// Reads what the kernel holds of one interface.
     fn drain(&mut self, index: usize) {
-        // Any error is "nothing more now", or that the interface is gone with its pod.
-        while let Ok(packet) = self.receive(index) {
-            self.packets.push(packet);
+        loop {
+            match self.receive(index) {
+                Ok(packet) => self.packets.push(packet),
+                // Said once, before packets that are still there, when the interface goes with its pod.
+                Err(Errno::ENETDOWN | Errno::EINTR) => {}
+                // EAGAIN: nothing more now.
+                Err(_) => return,
+            }
         }
     }
 
-    fn receive(&mut self, index: usize) -> io::Result<CapturedPacket> {
+    fn receive(&mut self, index: usize) -> nix::Result<CapturedPacket> {
         let mut timestamps = nix::cmsg_space!(nix::sys::time::TimeSpec);
         let mut parts = [IoSliceMut::new(&mut self.buffer)];
         let message = recvmsg::<LinkAddr>(

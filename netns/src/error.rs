@@ -113,8 +113,8 @@ pub enum Error {
         stderr: String,
     },
 
-    /// A program to run in a pod was not found.
-    #[error("program `{program}` not found{}; give its full path or install it", looked_in(path))]
+    /// A program to run in a pod was not found, or is no file that can be executed.
+    #[error("program `{program}` not found{}, or not executable; give its full path or install it", looked_in(path))]
     ProgramNotFound {
         /// The program as asked for.
         program: String,

@@ -63,10 +63,11 @@ impl Default for NodeSpec {
 /// A lab of this host.
 ///
 /// The one that made it removes it when dropped, unless it was [left up](Self::leave_up). One that was [opened](Self::open) leaves
-/// it as it is.
+/// it as it is. A signal that ends its maker drops nothing: handle it, or [sweep](crate::sweep_stale) before making the next lab.
 #[derive(Debug)]
 pub struct Lab {
     shared: Arc<Shared>,
+    node: NodeSpec,
     pods: Mutex<Vec<Pod>>,
     // Held by the one that made the lab: it tells other processes that the lab is in use.
     lock: Option<File>,
@@ -85,7 +86,7 @@ impl Lab {
             let _ = registry::remove(&id, &dir);
         })?;
         // From here on dropping the lab removes what there is of it.
-        let lab = Self { shared: Arc::new(shared), pods: Mutex::default(), lock: Some(lock) };
+        let lab = Self { shared: Arc::new(shared), node: spec.node, pods: Mutex::default(), lock: Some(lock) };
         for folder in ["ns", "pods", "bin", "logs", "notify"] {
             registry::make_dir(&dir.join(folder))?;
         }
@@ -95,7 +96,7 @@ impl Lab {
             stays_up: spec.stays_up,
             node: spec.node,
         })?;
-        lab.make_node(spec.node)?;
+        lab.make_node()?;
         Ok(lab)
     }
 
@@ -107,7 +108,14 @@ impl Lab {
     pub fn open(id: &str) -> Result<Self> {
         let dir = registry::find(id)?;
         let entries = Journal::read(&dir)?;
-        let stays_up = entries.iter().any(|entry| matches!(entry, Entry::Lab { stays_up: true, .. }));
+        let (stays_up, node) = entries
+            .iter()
+            .find_map(|entry| match entry {
+                Entry::Lab { stays_up, node, .. } => Some((*stays_up, *node)),
+                _ => None,
+            })
+            // Its creator was killed before it wrote the first line, so there is no node either.
+            .ok_or_else(|| Error::NoLab { id: id.to_owned(), base: dir.clone() })?;
         let shared = Arc::new(Shared::new(id.to_owned(), &dir, stays_up, true)?);
         let pods = entries
             .into_iter()
@@ -116,7 +124,7 @@ impl Lab {
                 _ => None,
             })
             .collect();
-        Ok(Self { shared, pods: Mutex::new(pods), lock: None })
+        Ok(Self { shared, node, pods: Mutex::new(pods), lock: None })
     }
 
     /// Its id, such as `sl-3f9a`, unique on this host.
@@ -150,16 +158,15 @@ impl Lab {
     /// [`Error::BadSpec`] before anything is made, when a name or an address is taken or cannot be one. Otherwise the first pod that
     /// could not be made; what was made of the others is removed with the lab.
     pub fn add_pods(&self, specs: impl IntoIterator<Item = PodSpec>) -> Result<Vec<Pod>> {
+        let specs: Vec<PodSpec> = specs.into_iter().collect();
         let mut pods = self.lock_pods();
-        let first = pods.len();
-        for spec in specs {
+        for (index, spec) in specs.iter().enumerate() {
             spec.check()?;
-            if let Some(taken) = pods.iter().find_map(|pod| clash(pod.spec(), &spec)) {
-                pods.truncate(first);
-                return Err(taken);
-            }
-            pods.push(Pod::new(Arc::clone(&self.shared), spec));
+            let others = pods.iter().map(Pod::spec).chain(&specs[..index]);
+            not_taken(spec, self.node, others)?;
         }
+        let first = pods.len();
+        pods.extend(specs.into_iter().map(|spec| Pod::new(Arc::clone(&self.shared), spec)));
         let new = pods[first..].to_vec();
         let links: Vec<String> = (first..pods.len()).map(|index| format!("veth{index}")).collect();
         for pod in &new {
@@ -250,7 +257,7 @@ impl Lab {
         registry::remove(self.id(), self.dir())
     }
 
-    fn make_node(&self, spec: NodeSpec) -> Result<()> {
+    fn make_node(&self) -> Result<()> {
         self.shared.record_namespace(NODE)?;
         let node = self.shared.namespace(NODE);
         node.create(|| {
@@ -258,7 +265,7 @@ impl Lab {
             let netlink = Netlink::open(node.name())?;
             netlink.set_up(Link::LOOPBACK)?;
             let uplink = make_uplink(&netlink, &node)?;
-            for address in [IpAddr::V4(spec.v4), IpAddr::V6(spec.v6)] {
+            for address in [IpAddr::V4(self.node.v4), IpAddr::V6(self.node.v6)] {
                 netlink.add_address(Link::LOOPBACK, address.into())?;
                 netlink.add_route(uplink, pod::everywhere(address), None)?;
             }
@@ -339,14 +346,22 @@ fn load_services(node: &str, services: &[ServiceSpec]) -> Result<()> {
     rules::load(node, [(Family::V4, &*v4?), (Family::V6, &*v6?)], Load::Replace)
 }
 
-/// What two pods cannot share.
-fn clash(one: &PodSpec, other: &PodSpec) -> Option<Error> {
-    let what = format!("pod `{}`", other.name);
-    if one.name == other.name {
-        let why = "the lab has a pod of that name".to_owned();
-        return Some(Error::BadSpec { what, why });
+/// # Errors
+///
+/// [`Error::BadSpec`] when the node or another pod has what the pod asks for.
+fn not_taken<'a>(spec: &PodSpec, node: NodeSpec, others: impl Iterator<Item = &'a PodSpec>) -> Result<()> {
+    let bad = |why: String| Err(Error::BadSpec { what: format!("pod `{}`", spec.name), why });
+    let own = [IpAddr::V4(node.v4), IpAddr::V6(node.v6)];
+    if let Some(taken) = spec.addresses().find(|address| own.contains(address)) {
+        return bad(format!("the node has the address {taken}"));
     }
-    let taken = one.addresses().find(|own| other.addresses().any(|address| address == *own))?;
-    let why = format!("pod `{}` has the address {taken}", one.name);
-    Some(Error::BadSpec { what, why })
+    for other in others {
+        if other.name == spec.name {
+            return bad("the lab has a pod of that name".to_owned());
+        }
+        if let Some(taken) = other.addresses().find(|own| spec.addresses().any(|address| address == *own)) {
+            return bad(format!("pod `{}` has the address {taken}", other.name));
+        }
+    }
+    Ok(())
 }

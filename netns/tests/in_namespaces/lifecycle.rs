@@ -80,6 +80,8 @@ fn two_pods_share_neither_a_name_nor_an_address() {
     assert_eq!(error.to_string(), "pod `client`: the lab has a pod of that name");
     let error = lab.add_pod(pod("server", 2)).unwrap_err();
     assert_eq!(error.to_string(), "pod `server`: pod `client` has the address 10.244.0.2");
+    let error = lab.add_pods([pod("one", 4), pod("two", 1)]).unwrap_err();
+    assert_eq!(error.to_string(), "pod `two`: the node has the address 10.244.0.1");
     assert_eq!(lab.pods().len(), 1);
 }
 
@@ -106,6 +108,16 @@ fn a_lab_that_is_left_up_is_opened_by_others() {
     sweep(&id).unwrap();
     assert_eq!(traces(&id), Vec::<String>::new());
     assert!(matches!(sweep(&id), Err(Error::NoLab { .. })));
+}
+
+#[test]
+fn ip_netns_enters_a_pod_by_its_name() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    match Command::new("ip").args(["netns", "exec", pod.namespace(), "cat", "/proc/net/if_inet6"]).output() {
+        Ok(output) => assert!(String::from_utf8_lossy(&output.stdout).contains("eth0"), "{output:?}"),
+        Err(error) => eprintln!("skipped: cannot run `ip`: {error}"),
+    }
 }
 
 #[test]
