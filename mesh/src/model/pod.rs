@@ -1,0 +1,117 @@
+//! Pods, their programs and their sidecars.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use super::{Capture, EffectivePeerAuthentication, ObjectName, Source};
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its labels, those of injection included.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// What made it: its Deployment's name, or its own.
+    pub workload: String,
+    /// Its service account.
+    pub service_account: String,
+    /// Its addresses.
+    pub ips: PodIps,
+    /// Its programs.
+    pub containers: Vec<Container>,
+    /// Whether it was given a sidecar, and why.
+    pub injection: Injection,
+    /// Its sidecar, if it was injected.
+    pub sidecar: Option<Sidecar>,
+    /// Which PeerAuthentication modes are in force. Without a sidecar nobody enforces them.
+    pub peer_authentication: EffectivePeerAuthentication,
+    /// Its document (a Deployment's, for a Deployment's pods).
+    pub source: Source,
+}
+
+/// A pod's addresses, of both families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodIps {
+    /// In 10.244.0.0/16.
+    pub v4: Ipv4Addr,
+    /// In fd00:244::/64.
+    pub v6: Ipv6Addr,
+}
+
+impl PodIps {
+    /// Whether an address is the pod's.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        ip == IpAddr::V4(self.v4) || ip == IpAddr::V6(self.v6)
+    }
+
+    /// Both, IPv4 first.
+    pub fn both(&self) -> [IpAddr; 2] {
+        [self.v4.into(), self.v6.into()]
+    }
+}
+
+/// A program of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its image, such as `sidelab/demo-server`.
+    pub image: String,
+    /// `command`, or nothing.
+    pub command: Vec<String>,
+    /// `args`, or nothing.
+    pub args: Vec<String>,
+    /// Environment: names and literal values.
+    pub env: Vec<(String, String)>,
+    /// Ports that it declares.
+    pub ports: Vec<ContainerPort>,
+    /// What it mounts.
+    pub mounts: Vec<Mount>,
+    /// The user that it runs as (`securityContext.runAsUser`). As 1337 it is taken for the sidecar, and never captured.
+    pub run_as_user: Option<u32>,
+    /// Where it stands.
+    pub source: Source,
+}
+
+/// A folder that a container mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub path: String,
+    /// The files in it, of a Secret or a ConfigMap; none in an `emptyDir`.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A port of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerPort {
+    /// Its name, for `targetPort` by name.
+    pub name: Option<String>,
+    /// The port that the program listens on.
+    pub port: u16,
+}
+
+/// Whether a pod is given a sidecar, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Whether.
+    pub injected: bool,
+    /// Why, as the end of a sentence: `the namespace's label says so`.
+    pub because: String,
+    /// The label or annotation that decided.
+    pub source: Source,
+}
+
+/// A sidecar, as injection made it.
+#[derive(Clone, Debug)]
+pub struct Sidecar {
+    /// What its iptables rules capture.
+    pub capture: Capture,
+    /// `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
+    pub spiffe_id: String,
+}

@@ -1,0 +1,146 @@
+//! Services, and what their ports speak.
+
+use std::{cmp::Ordering, collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectName, Source};
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: ObjectName,
+    /// `NAME.NAMESPACE.svc.cluster.local`.
+    pub host: String,
+    /// Its virtual addresses; none when headless.
+    pub vips: Vec<IpAddr>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// What selects its pods; none when it has no selector.
+    pub selector: Option<BTreeMap<String, String>>,
+    /// When it was made: documents without `creationTimestamp` by their order. Smaller is older.
+    pub age: Age,
+    /// Its document.
+    pub source: Source,
+}
+
+impl Service {
+    /// Whether it has no virtual address.
+    pub fn is_headless(&self) -> bool {
+        self.vips.is_empty()
+    }
+}
+
+/// Order of creation: `creationTimestamp` where given, else the order of documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// Seconds since 1970, if given. Objects without one are younger than all with one.
+    pub created: Option<i64>,
+    /// The order of documents over all files.
+    pub order: usize,
+}
+
+impl Ord for Age {
+    /// Older is less.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |age: &Self| (age.created.is_none(), age.created, age.order);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A port of a service.
+#[derive(Clone, Debug)]
+pub struct ServicePort {
+    /// Its name; empty when unnamed.
+    pub name: String,
+    /// The port that callers dial.
+    pub port: u16,
+    /// What it speaks, and why Istio thinks so.
+    pub protocol: Protocol,
+    /// Why: the field that decided the protocol.
+    pub protocol_source: Source,
+    /// The pods behind it, in order of name, each with the container port that `targetPort` is there.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A pod behind a service port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Index into [`Mesh::pods`].
+    pub pod: usize,
+    /// The container port.
+    pub port: u16,
+}
+
+/// A port's protocol as Istio names it (`pkg/config/protocol/instance.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// `grpc`.
+    #[serde(rename = "GRPC")]
+    Grpc,
+    /// `grpc-web`.
+    #[serde(rename = "GRPC-Web")]
+    GrpcWeb,
+    /// `http`.
+    #[serde(rename = "HTTP")]
+    Http,
+    /// `http2`.
+    #[serde(rename = "HTTP2")]
+    Http2,
+    /// `http_proxy`.
+    #[serde(rename = "HTTP_PROXY")]
+    HttpProxy,
+    /// `https`.
+    #[serde(rename = "HTTPS")]
+    Https,
+    /// `mongo`.
+    #[serde(rename = "Mongo")]
+    Mongo,
+    /// `mysql`.
+    #[serde(rename = "MySQL")]
+    MySql,
+    /// `redis`.
+    #[serde(rename = "Redis")]
+    Redis,
+    /// `tcp`.
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// `tls`.
+    #[serde(rename = "TLS")]
+    Tls,
+    /// `udp`: never captured.
+    #[serde(rename = "UDP")]
+    Udp,
+    /// Detected for each connection.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+impl Protocol {
+    /// Whether the sidecar treats it as HTTP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Grpc | Self::GrpcWeb | Self::Http | Self::Http2 | Self::HttpProxy)
+    }
+
+    /// Whether it is HTTP/2.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Self::Grpc | Self::GrpcWeb | Self::Http2)
+    }
+
+    /// Whether the sidecar finds it out for each connection.
+    pub fn is_auto(self) -> bool {
+        self == Self::Auto
+    }
+
+    /// Whether it is TLS of the app's own.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+}
