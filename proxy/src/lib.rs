@@ -10,6 +10,7 @@ pub mod http;
 pub mod listener;
 pub mod matcher;
 pub mod outcome;
+mod peek;
 pub mod relay;
 pub mod runtime;
 pub mod stats;

@@ -33,7 +33,7 @@ pub struct Listener {
     config: envoy_api::Listener,
     table: ChainTable,
     inspectors: Inspectors,
-    access_log: AccessLogs,
+    access_log: Arc<AccessLogs>,
     stats: ListenerStats,
 }
 
@@ -84,7 +84,7 @@ impl Listener {
             chains,
             table,
             inspectors: Inspectors::new(config)?,
-            access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
+            access_log: Arc::new(AccessLogs::new(&config.access_log, builder.log_files)?),
             stats: ListenerStats {
                 cx_total: scope.counter("downstream_cx_total"),
                 cx_active: scope.gauge("downstream_cx_active"),

@@ -1,6 +1,6 @@
 //! `sidecar-proxy`: the native data plane, with Envoy's command line as far as it is needed.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use proxy::runtime::{self, Options};
@@ -26,6 +26,15 @@ struct Args {
     /// (0 by default)
     #[arg(long, value_name = "SECONDS")]
     drain_time_s: Option<u64>,
+    /// Envoy's; logs are written at once here
+    #[arg(long, value_name = "MSEC", hide = true)]
+    file_flush_interval_msec: Option<u64>,
+    /// Envoy's; there is no hot restart here
+    #[arg(long, hide = true)]
+    disable_hot_restart: bool,
+    /// Envoy's; unknown fields are always refused here
+    #[arg(long, hide = true)]
+    reject_unknown_dynamic_fields: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -57,7 +66,11 @@ fn main() -> ExitCode {
         Level::Error => LevelFilter::ERROR,
         Level::Off => LevelFilter::OFF,
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level)
+        .init();
     let options = Options {
         config_path: args.config_path,
         concurrency: args.concurrency,

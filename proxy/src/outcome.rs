@@ -36,8 +36,14 @@ pub enum Outcome {
     DownstreamProtocolError(Cow<'static, str>),
     /// The downstream went away before it was answered.
     DownstreamClosed,
-    /// No bytes went either way for as long as the idle timeout.
+    /// The downstream took back the request (HTTP/2).
+    DownstreamReset,
+    /// The request lacks what every request must have, or asks for what is not given; the details.
+    Rejected(Cow<'static, str>),
+    /// Nothing moved on a request's stream for as long as the stream idle timeout.
     IdleTimeout,
+    /// Nothing moved on a TCP session for as long as the idle timeout.
+    SessionIdle,
     /// The proxy closed it because it, or the listener, is going away.
     Drained,
     /// Policy refused it; the details that name the policy.
@@ -47,13 +53,10 @@ pub enum Outcome {
 /// At which point connecting upstream failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
-    /// There is no TCP connection.
-    Refused {
-        /// Whether the kernel said so at once (binding the source address, no route), not after a while.
-        immediate: bool,
-        /// The operating system's error number.
-        errno: Option<i32>,
-    },
+    /// There is no TCP connection; Envoy's words, such as `delayed_connect_error: Connection refused`.
+    Refused(Cow<'static, str>),
+    /// The source address can't be bound; Envoy's words.
+    NotBound(Cow<'static, str>),
     /// Neither connection nor handshake was there in time.
     Timeout,
     /// The TLS handshake failed; BoringSSL's reason, such as `TLS_error:|268435581:...:CERTIFICATE_VERIFY_FAILED`.
@@ -82,9 +85,14 @@ impl Outcome {
     pub fn flags(&self) -> Flags {
         use Flag as F;
         match self {
-            Self::Done | Self::DirectResponse | Self::DownstreamTlsFailed(_) | Self::Drained | Self::Denied(_) => {
-                Flags::NONE
-            }
+            Self::Done
+            | Self::DirectResponse
+            | Self::DownstreamTlsFailed(_)
+            | Self::SessionIdle
+            | Self::Drained
+            | Self::Denied(_)
+            | Self::Rejected(_)
+            | Self::ConnectFailed(ConnectError::NotBound(_)) => Flags::NONE,
             Self::NoFilterChainMatch | Self::NoRoute => F::NoRouteFound.into(),
             Self::NoCluster => F::NoClusterFound.into(),
             Self::NoHealthyUpstream => F::NoHealthyUpstream.into(),
@@ -97,6 +105,7 @@ impl Outcome {
             Self::UpstreamTimeout => F::UpstreamRequestTimeout.into(),
             Self::DownstreamProtocolError(_) => F::DownstreamProtocolError.into(),
             Self::DownstreamClosed => F::DownstreamConnectionTermination.into(),
+            Self::DownstreamReset => F::DownstreamRemoteReset.into(),
             Self::IdleTimeout => F::StreamIdleTimeout.into(),
         }
     }
@@ -110,7 +119,8 @@ impl Outcome {
             Self::NoRoute => "no_route",
             Self::NoCluster => "no_cluster",
             Self::NoHealthyUpstream => "no_healthy_upstream",
-            Self::ConnectFailed(ConnectError::Refused { .. }) => "upstream_connect_failed",
+            Self::ConnectFailed(ConnectError::Refused(_)) => "upstream_connect_failed",
+            Self::ConnectFailed(ConnectError::NotBound(_)) => "upstream_source_not_bound",
             Self::ConnectFailed(ConnectError::Timeout) => "upstream_connect_timeout",
             Self::ConnectFailed(ConnectError::Tls(_)) => "upstream_tls_failed",
             Self::ConnectFailed(ConnectError::Closed) => "upstream_closed_in_handshake",
@@ -123,7 +133,10 @@ impl Outcome {
             Self::DownstreamTlsFailed(_) => "tls_handshake_failed",
             Self::DownstreamProtocolError(_) => "downstream_protocol_error",
             Self::DownstreamClosed => "downstream_closed",
-            Self::IdleTimeout => "idle_timeout",
+            Self::DownstreamReset => "downstream_reset",
+            Self::Rejected(_) => "rejected",
+            Self::IdleTimeout => "stream_idle_timeout",
+            Self::SessionIdle => "idle_timeout",
             Self::Drained => "drained",
             Self::Denied(_) => "denied",
         }
@@ -134,21 +147,17 @@ impl ConnectError {
     /// What the access log shows as `UPSTREAM_TRANSPORT_FAILURE_REASON`; empty where Envoy has none.
     pub fn transport_failure(&self) -> Cow<'static, str> {
         match self {
-            Self::Refused { immediate, errno: Some(errno) } => {
-                let when = if *immediate { "immediate" } else { "delayed" };
-                format!("{when}_connect_error: {}", nix::errno::Errno::from_raw(*errno).desc()).into()
-            }
-            Self::Tls(reason) => reason.clone(),
-            Self::Refused { errno: None, .. } | Self::Timeout | Self::Closed | Self::Unresolved => "".into(),
+            Self::Refused(reason) | Self::NotBound(reason) | Self::Tls(reason) => reason.clone(),
+            Self::Timeout | Self::Closed | Self::Unresolved => "".into(),
         }
     }
 }
 
-/// Declares the flags in Envoy's order, which is the order that they are printed in.
+/// Declares the flags, each with its short name.
 macro_rules! flags {
     ($($(#[$doc:meta])* $name:ident = $short:literal,)+) => {
         /// One of Envoy's response flags.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Flag { $($(#[$doc])* $name,)+ }
 
         impl Flag {
@@ -193,6 +202,8 @@ flags! {
     UpstreamProtocolError = "UPE",
     /// The cluster is not there.
     NoClusterFound = "NC",
+    /// The downstream reset the stream.
+    DownstreamRemoteReset = "DR",
 }
 
 impl Flag {
@@ -202,34 +213,40 @@ impl Flag {
     }
 }
 
-/// A set of response flags. Prints as access logs have it: short names with commas between, or `-`.
+/// Response flags, each once, in the order that they were set in. Prints as access logs have it: short names with commas
+/// between, or `-`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u32);
+pub struct Flags([Option<Flag>; 4]);
 
 impl Flags {
     /// No flag.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self([None; 4]);
 
-    /// These and one more.
+    /// These and one more. More than four never come together; a fifth would be left out.
     #[must_use]
-    pub fn with(self, flag: Flag) -> Self {
-        Self(self.0 | 1 << flag as u32)
+    pub fn with(mut self, flag: Flag) -> Self {
+        if !self.contains(flag)
+            && let Some(free) = self.0.iter_mut().find(|slot| slot.is_none())
+        {
+            *free = Some(flag);
+        }
+        self
     }
 
-    /// Both sets together.
+    /// These, and then those of the other that are not among them.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        other.0.into_iter().flatten().fold(self, Self::with)
     }
 
     /// Whether that one is in.
     pub fn contains(self, flag: Flag) -> bool {
-        self.0 & (1 << flag as u32) != 0
+        self.0.contains(&Some(flag))
     }
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self == Self::NONE
     }
 }
 
@@ -245,7 +262,7 @@ impl fmt::Display for Flags {
             return f.write_str("-");
         }
         let mut separator = "";
-        for flag in Flag::ALL.iter().filter(|flag| self.contains(**flag)) {
+        for flag in self.0.iter().flatten() {
             write!(f, "{separator}{}", flag.as_str())?;
             separator = ",";
         }

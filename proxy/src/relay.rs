@@ -116,6 +116,7 @@ enum Side {
 }
 
 /// What one direction came to.
+#[derive(Clone, Copy)]
 enum Step {
     /// That many bytes moved on.
     Moved(usize),
@@ -246,11 +247,11 @@ impl Fault {
             Self::Read(error) => (error, reader),
             Self::Write(error) => (error, writer),
         };
-        match (tls::reason(&error), side) {
-            (reason, Side::Downstream) if reason.is_empty() => End::DownstreamReset,
-            (reason, Side::Upstream) if reason.is_empty() => End::UpstreamReset,
-            (reason, Side::Downstream) => End::DownstreamTls(reason),
-            (reason, Side::Upstream) => End::UpstreamTls(reason),
+        match (tls::broke(&error).then(|| tls::reason(&error)), side) {
+            (None, Side::Downstream) => End::DownstreamReset,
+            (None, Side::Upstream) => End::UpstreamReset,
+            (Some(reason), Side::Downstream) => End::DownstreamTls(reason),
+            (Some(reason), Side::Upstream) => End::UpstreamTls(reason),
         }
     }
 }

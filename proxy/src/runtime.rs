@@ -43,6 +43,9 @@ pub enum RunError {
     /// The configuration can't be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The administration interface can't be bound.
+    #[error("admin: {0}")]
+    Admin(io::Error),
     /// A thread, runtime or signal handler can't be had.
     #[error("the proxy can't start: {0}")]
     System(#[from] io::Error),
@@ -79,7 +82,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
             .map(|(index, receiver)| start_worker(index, &shared, receiver))
             .collect::<Result<Vec<_>, _>>()?;
         let (ask, mut asked) = unbounded_channel();
-        admin::start(shared.clone(), ask)?;
+        admin::start(shared.clone(), ask).map_err(RunError::Admin)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // Nobody may be listening, which is no fault.

@@ -96,7 +96,7 @@ pub struct StreamInfo {
     pub route: Option<Arc<str>>,
     /// Why it ended.
     pub outcome: Outcome,
-    /// A flag beside the outcome's, such as `URX` beside `UF`.
+    /// Flags that were set before the outcome was known, such as `URX` before `UF`.
     pub more_flags: Flags,
     /// The HTTP status; `None` for a TCP session and where nothing was answered (both are logged as 0).
     pub response_code: Option<u16>,
@@ -148,10 +148,10 @@ impl StreamInfo {
 
     /// All its response flags.
     pub fn flags(&self) -> Flags {
-        Flags::union(self.outcome.flags(), self.more_flags)
+        self.more_flags.union(self.outcome.flags())
     }
 
-    /// Sets a flag beside the outcome's.
+    /// Sets a flag beside the outcome's; it is printed before it.
     pub fn add_flag(&mut self, flag: Flag) {
         self.more_flags = self.more_flags.with(flag);
     }

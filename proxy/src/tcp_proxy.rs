@@ -9,11 +9,11 @@ use crate::{
     cluster::{Cluster, ConnectContext, ConnectFailure, Connected},
     config::Builder,
     listener::Chain,
-    outcome::Outcome,
+    outcome::{Flag, Outcome, UpstreamReset},
     relay::{End, Ended, Relay, RelayStats},
     stats::{Counter, Gauge, Scope},
     stream::Downstream,
-    stream_info::{ConnectionInfo, StreamInfo, TlsInfo, UpstreamInfo},
+    stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
     worker::Worker,
 };
 
@@ -69,14 +69,14 @@ impl TcpProxy {
         })
     }
 
-    /// Serves a connection of that chain until both sides are done, and logs it.
+    /// Serves a connection of that chain until both sides are done, and logs it. Returns what was logged.
     pub(crate) async fn serve(
         &self,
         socket: TcpStream,
         connection: Arc<ConnectionInfo>,
         chain: &Chain,
         worker: &Worker,
-    ) {
+    ) -> StreamInfo {
         self.stats.cx_total.inc();
         let _active = self.stats.cx_active.hold();
         let mut session = StreamInfo::session(connection);
@@ -94,6 +94,7 @@ impl TcpProxy {
         }
         session.end();
         self.access_log.log_session(&session);
+        session
     }
 
     /// Opens both sides. Like Envoy, it does not wait for the downstream's handshake before it connects upstream: that
@@ -122,7 +123,6 @@ impl TcpProxy {
             both = both => both?,
             forced = forced => return forced.map(|()| unreachable!("it is always an error")),
         };
-        let _: &Option<TlsInfo> = &tls;
         drop(connection);
         Arc::make_mut(&mut session.connection).tls = tls;
         Ok((downstream, connected))
@@ -170,6 +170,8 @@ impl TcpProxy {
         };
         if let Outcome::ConnectFailed(error) = &session.outcome {
             session.upstream_transport_failure = Some(error.transport_failure());
+            // Envoy calls it "retries exhausted" even where one attempt is all there is.
+            session.more_flags = session.outcome.flags().with(Flag::UpstreamRetryLimitExceeded);
         }
     }
 
@@ -177,18 +179,16 @@ impl TcpProxy {
         session.bytes_received = ended.received;
         session.bytes_sent = ended.sent;
         session.outcome = match &ended.end {
-            End::Done | End::DownstreamReset | End::UpstreamReset => Outcome::Done,
-            End::UpstreamTls(reason) => {
-                session.upstream_transport_failure = Some(reason.clone());
-                Outcome::Done
-            }
+            // That the upstream refuses our certificate shows up here in TLS 1.3. Envoy does not say so either.
+            End::Done | End::DownstreamReset | End::UpstreamTls(_) => Outcome::Done,
+            End::UpstreamReset => Outcome::UpstreamReset(UpstreamReset::RemoteReset),
             End::DownstreamTls(reason) => {
                 Arc::make_mut(&mut session.connection).transport_failure = reason.clone();
                 Outcome::Done
             }
             End::Idle => {
                 self.stats.idle_timeout.inc();
-                Outcome::IdleTimeout
+                Outcome::SessionIdle
             }
             End::Forced => Outcome::Drained,
         };

@@ -13,7 +13,7 @@ mod stats;
 mod verify;
 
 pub use client::{ClientContext, Offer};
-pub use failure::reason;
+pub use failure::{broke, reason};
 pub use peer::PeerCertificate;
 pub use server::ServerContext;
 pub use stats::TlsStats;

@@ -97,7 +97,7 @@ fn plain_to_plain_goes_through() {
 }
 
 #[test]
-fn a_refused_upstream_is_logged_as_uf() {
+fn a_refused_upstream_is_logged_as_uf_and_retries_exhausted() {
     let (ip, files) = (loopback(), folder());
     let address = (ip, 15001).into();
     let chain = tcp_chain(files.path(), "c", "%RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%");
@@ -105,7 +105,7 @@ fn a_refused_upstream_is_logged_as_uf() {
     resources(files.path(), "cds.json", &[cluster("c", (ip, 1).into())]);
     let proxy = Proxy::start(files, &[]);
     assert_eq!(exchange(address, b""), b"");
-    assert_eq!(proxy.log(), ["UF delayed_connect_error:_Connection_refused"]);
+    assert_eq!(proxy.log(), ["UF,URX delayed_connect_error:_Connection_refused"]);
 }
 
 #[test]

@@ -154,7 +154,10 @@ fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
         "UPSTREAM_TRANSPORT_FAILURE_REASON" => {
             |e| e.stream.upstream_transport_failure.as_deref().map(|reason| Cow::from(words(reason))).into()
         }
-        "DOWNSTREAM_TRANSPORT_FAILURE_REASON" => |e| borrowed(Some(&e.stream.connection.transport_failure)),
+        "DOWNSTREAM_TRANSPORT_FAILURE_REASON" => |e| {
+            let reason = Some(&e.stream.connection.transport_failure).filter(|reason| !reason.is_empty());
+            reason.map(|reason| Cow::from(words(reason))).into()
+        },
         "BYTES_RECEIVED" => |e| Value::Number(e.stream.bytes_received),
         "BYTES_SENT" => |e| Value::Number(e.stream.bytes_sent),
         "DURATION" => |e| milliseconds(e.stream.duration),

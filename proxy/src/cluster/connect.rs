@@ -1,7 +1,8 @@
 //! Connecting to an endpoint, handshake included.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
+use nix::errno::Errno;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{Cluster, Endpoint, Load, Transport};
@@ -132,9 +133,7 @@ impl Cluster {
         context: &ConnectContext<'_>,
     ) -> Result<(Upstream, UpstreamInfo), ConnectError> {
         let address = endpoint.host.0;
-        let immediate = |e: io::Error| ConnectError::Refused { immediate: true, errno: e.raw_os_error() };
-        let delayed = |e: io::Error| ConnectError::Refused { immediate: false, errno: e.raw_os_error() };
-        let socket = self.source.socket(address).map_err(immediate)?.connect(address).await.map_err(delayed)?;
+        let socket = self.source.socket(address)?.connect(address).await.map_err(|e| refused(&e, address))?;
         let mut info = UpstreamInfo { host: endpoint.host, local: local(&socket), tls: None };
         let stream = match endpoint.transport() {
             Transport::Plain => Upstream::Plain(socket),
@@ -167,6 +166,17 @@ impl Cluster {
             alpn: state.and_then(|state| state.application_protocols.as_deref()).or(default_alpn),
         }
     }
+}
+
+/// A failed `connect(2)` in Envoy's words, which tell whether the kernel said so at once or after a while.
+fn refused(error: &io::Error, remote: SocketAddr) -> ConnectError {
+    let words = error.raw_os_error().map_or("unknown error", |errno| Errno::from_raw(errno).desc());
+    ConnectError::Refused(match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut => {
+            format!("delayed_connect_error: {words}").into()
+        }
+        _ => format!("immediate_connect_error: {words}|remote address:{remote}").into(),
+    })
 }
 
 fn local(socket: &TcpStream) -> Option<UpstreamLocal> {

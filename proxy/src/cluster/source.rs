@@ -7,9 +7,10 @@ use std::{
 };
 
 use envoy_api::{BindConfig, SocketAddress, SocketOption, SocketState};
+use nix::errno::Errno;
 use tokio::net::TcpSocket;
 
-use crate::sys;
+use crate::{outcome::ConnectError, sys};
 
 /// Lets the kernel choose the source port when it connects, so that more connections than ports are possible
 /// (`ip(7)`, `IP_BIND_ADDRESS_NO_PORT`).
@@ -31,11 +32,22 @@ impl Source {
     }
 
     /// A socket that is ready to connect to that address: bound if there is a source address of its family.
-    pub(super) fn socket(&self, destination: SocketAddr) -> io::Result<TcpSocket> {
+    pub(super) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, ConnectError> {
+        let source = self.addresses.iter().find(|source| source.is_ipv4() == destination.is_ipv4());
+        self.bound(destination, source).map_err(|error| {
+            let words = error.raw_os_error().map_or("unknown error", |errno| Errno::from_raw(errno).desc());
+            ConnectError::NotBound(match source {
+                Some(source) => format!("failed to bind to {source}: {words}").into(),
+                None => words.into(),
+            })
+        })
+    }
+
+    fn bound(&self, destination: SocketAddr, source: Option<&SocketAddr>) -> io::Result<TcpSocket> {
         let socket = if destination.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_nodelay(true)?;
         self.set_options(&socket, SocketState::StatePrebind)?;
-        if let Some(source) = self.addresses.iter().find(|source| source.is_ipv4() == destination.is_ipv4()) {
+        if let Some(source) = source {
             if source.port() == 0 {
                 let (level, name) = BIND_ADDRESS_NO_PORT;
                 // Only an optimisation: without it the port is chosen here.

@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,10 @@ pub struct Shared {
     pub listeners: Arc<ArcSwap<Listeners>>,
     /// Goes off when the proxy ends.
     pub drain: Drain,
+    /// How many data threads there are.
+    pub concurrency: usize,
+    /// When the proxy was started.
+    pub started: Instant,
 }
 
 /// A socket for a worker to accept from.
@@ -94,6 +98,8 @@ impl Manager {
             clusters: Arc::default(),
             listeners: Arc::default(),
             drain: Drain::default(),
+            concurrency: workers.len(),
+            started: Instant::now(),
             bootstrap,
         });
         let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;

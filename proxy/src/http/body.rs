@@ -118,9 +118,9 @@ impl Progress {
         self.finished.get().map(|end| end.duration_since(begin))
     }
 
-    /// How long ago the body was there as a whole; since `begin`, when it was not yet.
-    pub(super) fn elapsed_since_whole(&self, begin: Instant) -> Duration {
-        self.finished.get().unwrap_or(&begin).elapsed()
+    /// How long ago the body was there as a whole, if it is.
+    pub(super) fn elapsed_since_whole(&self) -> Option<Duration> {
+        self.finished.get().map(Instant::elapsed)
     }
 
     pub(super) fn finish(&self) {

@@ -23,7 +23,7 @@ use super::{
     activity::Activity,
     config::Hcm,
     exchange::Exchange,
-    gate::{Gate, GateState},
+    gate::{Gate, GateState, Rejection},
     request,
     sniff::{self, Version},
 };
@@ -107,6 +107,16 @@ impl Connection {
         self.gate.response_ended();
     }
 
+    /// Writes the line of a request whose head could not be read.
+    pub(super) fn log_rejection(self: &Arc<Self>, rejection: Rejection) {
+        self.hcm.stats.protocol_errors.inc();
+        self.hcm.stats.responded(rejection.status.as_u16());
+        let mut exchange = Exchange::begin(self, "HTTP/1.1");
+        exchange.stream.response_code = Some(rejection.status.as_u16());
+        exchange.stream.bytes_sent = rejection.body.len() as u64;
+        exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
+    }
+
     /// Resolves when the connection is to end as soon as its requests are done.
     async fn to_be_closed(&self, drain: &Drain) {
         let busy = || self.active.load(Relaxed) > 0;
@@ -122,7 +132,6 @@ async fn http1<S>(stream: S, connection: Arc<Connection>, drain: Drain)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let hcm = connection.hcm.clone();
     let service = {
         let connection = connection.clone();
         service_fn(move |request: Request<Incoming>| {
@@ -131,7 +140,7 @@ where
             async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
         })
     };
-    let gate = Gate::new(stream, connection.gate.clone(), &hcm);
+    let gate = Gate::new(stream, connection.clone());
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -151,24 +160,8 @@ where
             }
         }
     };
-    if let Err(error) = ended {
-        log_unread(&connection, &error);
-    }
-}
-
-/// Writes the line of a request whose head could not be read.
-fn log_unread(connection: &Arc<Connection>, error: &hyper::Error) {
-    let rejected = connection.gate.rejected();
-    if rejected.is_none() && !(error.is_incomplete_message() && connection.gate.is_between_requests()) {
-        return; // an exchange was under way, and has its own line
-    }
-    let mut exchange = Exchange::begin(connection, "HTTP/1.1");
-    if let Some(rejection) = rejected {
-        connection.hcm.stats.protocol_errors.inc();
-        connection.hcm.stats.responded(rejection.status.as_u16());
-        exchange.stream.response_code = Some(rejection.status.as_u16());
-        exchange.stream.bytes_sent = rejection.body.len() as u64;
-        exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
+    if ended.is_err_and(|error| error.is_incomplete_message()) && connection.gate.is_between_requests() {
+        drop(Exchange::begin(&connection, "HTTP/1.1")); // logged as one that the downstream left
     }
 }
 

@@ -164,7 +164,12 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect");
+            // In HTTP/2 hyper drops a stream that was reset, and one whose connection is gone; the first is by far the more
+            // frequent, and not told from the second.
+            match self.connection.version {
+                Version::Http1 => self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect"),
+                Version::Http2 => self.settle(Outcome::DownstreamReset, "http2.remote_reset"),
+            }
             self.hcm().stats.resets.inc();
         }
         self.stream.bytes_received = self.progress.bytes();

@@ -7,7 +7,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -23,7 +23,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::config::Hcm;
+use super::{config::Hcm, connection::Connection};
 
 /// How long a closing connection waits for the peer to close too, so that what the peer still sends does not become a
 /// reset that overtakes the answer. Envoy's `delayed_close_timeout`.
@@ -40,7 +40,6 @@ const ENDING: u8 = 2;
 #[derive(Debug, Default)]
 pub(super) struct GateState {
     exchange: AtomicU8,
-    rejected: Mutex<Option<Rejection>>,
 }
 
 /// How a request was answered whose head could not be read.
@@ -54,9 +53,7 @@ pub(super) struct Rejection {
 /// A stream that knows when hyper answers by itself.
 pub(super) struct Gate<S> {
     stream: S,
-    state: Arc<GateState>,
-    /// The value of the `server` header, unless it is passed through.
-    server: Option<String>,
+    connection: Arc<Connection>,
     /// The proxy's own answer, to be written in place of hyper's.
     answer: Bytes,
     closing: Option<Pin<Box<Sleep>>>,
@@ -73,11 +70,6 @@ impl GateState {
 
     pub(super) fn is_between_requests(&self) -> bool {
         self.exchange.load(Relaxed) != BUSY
-    }
-
-    /// How a request was rejected, if one was.
-    pub(super) fn rejected(&self) -> Option<Rejection> {
-        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn flushed(&self) {
@@ -103,10 +95,13 @@ impl Rejection {
         }
     }
 
-    fn text(self, server: Option<&str>) -> String {
+    fn text(self, hcm: &Hcm) -> String {
         let Self { status, body, .. } = self;
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
-        let server = server.map(|server| format!("server: {server}\r\n")).unwrap_or_default();
+        let server = match hcm.server_header {
+            ServerHeaderTransformation::PassThrough => String::new(),
+            _ => format!("server: {}\r\n", String::from_utf8_lossy(hcm.server_name.as_bytes())),
+        };
         format!(
             "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-type: text/plain\r\ndate: {date}\r\n{server}connection: close\r\n\r\n{body}",
             body.len()
@@ -115,16 +110,14 @@ impl Rejection {
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(stream: S, state: Arc<GateState>, hcm: &Hcm) -> Self {
-        let server = (hcm.server_header != ServerHeaderTransformation::PassThrough)
-            .then(|| String::from_utf8_lossy(hcm.server_name.as_bytes()).into_owned());
-        Self { stream, state, server, answer: Bytes::new(), closing: None }
+    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
+        Self { stream, connection, answer: Bytes::new(), closing: None }
     }
 
     fn reject(&mut self, answer: &[u8]) {
         let rejection = Rejection::instead_of(answer);
-        *self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(rejection);
-        self.answer = rejection.text(self.server.as_deref()).into();
+        self.answer = rejection.text(&self.connection.hcm).into();
+        self.connection.log_rejection(rejection);
     }
 }
 
@@ -147,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.state.is_idle() {
+        if this.connection.gate.is_idle() {
             this.reject(buf);
             return Poll::Ready(Ok(buf.len()));
         }
@@ -160,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.state.is_idle() {
+        if this.connection.gate.is_idle() {
             let answer: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
             this.reject(&answer);
             return Poll::Ready(Ok(answer.len()));
@@ -176,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         let this = self.get_mut();
         ready!(this.poll_answer(cx))?;
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.state.flushed();
+        this.connection.gate.flushed();
         Poll::Ready(Ok(()))
     }
 

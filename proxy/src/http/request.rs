@@ -132,7 +132,8 @@ fn without_dots(path: &PathAndQuery) -> PathAndQuery {
 
 /// What Envoy refuses before it looks for a route.
 fn refusal(head: &RequestHead) -> Option<LocalReply> {
-    let refuse = |status, details: &'static str| LocalReply::new(status, "", Outcome::Denied(details.into()), details);
+    let refuse =
+        |status, details: &'static str| LocalReply::new(status, "", Outcome::Rejected(details.into()), details);
     if !head.headers.contains_key(header::HOST) {
         return Some(refuse(StatusCode::BAD_REQUEST, "missing_host_header").closing());
     }

@@ -54,7 +54,7 @@ pub(super) async fn forward(
     };
     exchange.stream.cluster = Some(cluster.name.clone());
     if upgrade.as_ref().is_some_and(|upgrade| !hcm.upgrades.contains(&upgrade.protocol)) {
-        let refused = Outcome::Denied("upgrade_failed".into());
+        let refused = Outcome::Rejected("upgrade_failed".into());
         return exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused, "upgrade_failed").closing());
     }
     if let (Some(timeout), Some(head), false) = (plan.timeout, &mut exchange.http.request, hcm.suppress_envoy_headers) {
@@ -72,6 +72,10 @@ pub(super) async fn forward(
             Some(upgrade) => upgrade::pass_on(exchange, response, upgrade),
             None => answer_failure(exchange, Outcome::UpstreamReset(UpstreamReset::ProtocolError)),
         },
+        Ok((response, _)) if upgrade.is_some_and(|upgrade| upgrade.protocol == "websocket") => {
+            let reply = LocalReply::new(response.status(), "", Outcome::Done, "websocket_handshake_unsuccessful");
+            exchange.reply(reply.closing())
+        }
         Ok((response, lease)) => pass_on(exchange, response, lease, deadline),
         Err(outcome) => answer_failure(exchange, outcome),
     }
@@ -215,8 +219,7 @@ fn pass_on(
     let (parts, incoming) = response.into_parts();
     let mut headers = parts.headers;
     headers::remove_hop_by_hop(&mut headers, false);
-    if !exchange.hcm().suppress_envoy_headers {
-        let waited = exchange.progress.elapsed_since_whole(exchange.stream.started);
+    if let (Some(waited), false) = (exchange.progress.elapsed_since_whole(), exchange.hcm().suppress_envoy_headers) {
         headers.insert(SERVICE_TIME, headers::text(&waited.as_millis().to_string()));
     }
     let mut exchange = exchange;
@@ -266,7 +269,7 @@ fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Response<Respons
 fn connect_reason(error: &ConnectError) -> &'static str {
     match error {
         ConnectError::Timeout => "connection timeout",
-        ConnectError::Refused { immediate: true, .. } => "local connection failure",
+        ConnectError::NotBound(_) => "local connection failure",
         _ => "remote connection failure",
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     address::{DownstreamLocal, DownstreamRemote, unmapped},
     http,
     outcome::Outcome,
+    peek::Unseen,
     stats::Held,
     stream_info::{ConnectionInfo, StreamInfo, Transport},
     worker::Worker,
@@ -61,20 +62,33 @@ async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Li
     let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
     let mut info = accepted(remote, DownstreamLocal(unmapped(local)));
     let mut active = listener.count();
-    if inspect(&listener, &socket, &mut info, &worker).await.is_err() {
-        return;
-    }
-    if let Some(other) = hand_over(&listener, &info, &worker) {
+    let mut inspected = inspect(&listener, &socket, &mut info, &worker).await;
+    if let (Ok(()), Some(other)) = (inspected, hand_over(&listener, &info, &worker)) {
         listener = other;
         active = listener.count();
-        if inspect(&listener, &socket, &mut info, &worker).await.is_err() {
-            return;
-        }
+        inspected = inspect(&listener, &socket, &mut info, &worker).await;
     }
     let _active: Held = active;
-    let Some(chain) = find_chain(&listener, &mut info) else { return };
-    drop(listener); // a connection keeps its chain, and lets go of the rest when the listener is replaced
-    dispatch(socket, info, chain, worker).await;
+    let chain = inspected.ok().map(|()| find_chain(&listener, &mut info));
+    // A connection keeps its chain, and lets go of the rest when the listener is replaced.
+    let access_log = listener.access_log.clone();
+    drop(listener);
+    let session = match chain {
+        Some(Ok(chain)) => dispatch(socket, info, chain, worker).await,
+        // The bytes that nobody read make the kernel reset the connection.
+        Some(Err(refused)) => {
+            let mut session = StreamInfo::session(Arc::new(info));
+            session.outcome = refused;
+            session.details = Some("filter_chain_not_found".into());
+            session
+        }
+        None => StreamInfo::session(Arc::new(info)),
+    };
+    if !access_log.is_empty() {
+        let mut session = session;
+        session.end();
+        access_log.log_session(&session);
+    }
 }
 
 /// What is known of a connection at first.
@@ -109,8 +123,8 @@ async fn inspect(
     };
     match result {
         Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
-        Err(Refused::PeerClosed) => listener.stats.filter_remote_close.inc(),
-        Ok(()) | Err(Refused::HelloTooLarge | Refused::Forced) => {}
+        Err(Refused::Unseen(Unseen::PeerClosed)) => listener.stats.filter_remote_close.inc(),
+        Ok(()) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Forced) => {}
     }
     result
 }
@@ -125,9 +139,8 @@ fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -
     listeners.of_destination(destination.0).filter(|other| other.name != listener.name).cloned()
 }
 
-/// The chain for a connection. Where there is none, the connection ends: the bytes that nobody read make the kernel
-/// reset it.
-fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Option<Arc<Chain>> {
+/// The chain for a connection.
+fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Result<Arc<Chain>, Outcome> {
     let found = listener.chain(&chain_match::Connection {
         destination: info.local.0,
         source: info.remote.0,
@@ -138,33 +151,35 @@ fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Option<Arc<Chai
     match found {
         Ok(chain) => {
             info.filter_chain = chain.name.clone();
-            Some(chain.clone())
+            Ok(chain.clone())
         }
         Err(stage) => {
             tracing::debug!(listener = %listener.name, remote = %info.remote, ?stage, "no filter chain matches");
             listener.stats.no_filter_chain_match.inc();
-            let mut session = StreamInfo::session(Arc::new(info.clone()));
-            session.outcome = Outcome::NoFilterChainMatch;
-            session.details = Some("filter_chain_not_found".into());
-            session.end();
-            listener.access_log.log_session(&session);
-            None
+            Err(Outcome::NoFilterChainMatch)
         }
     }
 }
 
-async fn dispatch(socket: TcpStream, info: ConnectionInfo, chain: Arc<Chain>, worker: Arc<Worker>) {
+/// Gives a connection to its chain. Returns what is known of it as a whole when it has ended.
+async fn dispatch(socket: TcpStream, info: ConnectionInfo, chain: Arc<Chain>, worker: Arc<Worker>) -> StreamInfo {
     let mut info = Arc::new(info);
     let filter_state = chain.filter_state(&info);
     Arc::make_mut(&mut info).filter_state = filter_state;
     match &chain.terminal {
         Terminal::TcpProxy(proxy) => proxy.serve(socket, info, &chain, &worker).await,
-        // Without a handshake there is no request, and so nothing to log.
         Terminal::Http(hcm) => {
-            if let Ok((downstream, tls)) = chain.handshake(socket).await {
-                Arc::make_mut(&mut info).tls = tls;
-                http::serve(downstream, info, hcm.clone(), worker, chain.drain.clone()).await;
+            let mut handshake = Box::pin(chain.handshake(socket)).await;
+            let known = Arc::make_mut(&mut info);
+            match &mut handshake {
+                Ok((_, tls)) => known.tls = tls.take(),
+                Err(reason) => known.transport_failure = reason.clone(),
             }
+            // Without a handshake there is no request, and so nothing that the connection manager would log.
+            if let Ok((downstream, _)) = handshake {
+                http::serve(downstream, info.clone(), hcm.clone(), worker, chain.drain.clone()).await;
+            }
+            StreamInfo::session(info)
         }
     }
 }

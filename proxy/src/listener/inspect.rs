@@ -3,7 +3,6 @@
 //! Bytes are only peeked at: whoever serves the connection reads them all from the socket.
 
 mod http;
-mod peek;
 mod tls;
 
 use std::{net::SocketAddr, time::Duration};
@@ -15,9 +14,9 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     address::{DownstreamLocal, OriginalDst, unmapped},
+    peek::Unseen,
     stream_info::{ConnectionInfo, Transport},
 };
-use peek::peek;
 
 /// How long listener filters may wait where the configuration does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -49,10 +48,8 @@ enum Kind {
 pub(super) enum Refused {
     /// The bytes that were waited for did not come in time.
     TimedOut,
-    /// The peer closed before it had sent them.
-    PeerClosed,
-    /// A ClientHello of more than 64 KiB.
-    HelloTooLarge,
+    /// They were not to be seen.
+    Unseen(Unseen),
     /// The proxy ends.
     Forced,
 }
@@ -103,7 +100,7 @@ impl Inspectors {
                     }
                 }
                 Kind::Tls => {
-                    if let Some(hello) = tls::inspect(socket).await? {
+                    if let Some(hello) = tls::inspect(socket).await.map_err(Refused::Unseen)? {
                         info.transport = Transport::Tls;
                         info.server_name = hello.server_name;
                         info.application_protocols = hello.alpn;
@@ -111,7 +108,10 @@ impl Inspectors {
                 }
                 // Below TLS there is nothing to see.
                 Kind::Http if info.transport == Transport::Tls => {}
-                Kind::Http => info.application_protocols = http::inspect(socket).await?.into_iter().collect(),
+                Kind::Http => {
+                    let version = http::inspect(socket).await.map_err(Refused::Unseen)?;
+                    info.application_protocols = version.into_iter().collect();
+                }
             }
         }
         Ok(())

@@ -1,9 +1,10 @@
 use super::*;
 
 #[test]
-fn flags_print_in_envoys_order_whatever_order_they_were_set_in() {
+fn flags_print_in_the_order_that_they_were_set_in() {
     let flags = Flags::from(Flag::UpstreamRetryLimitExceeded).with(Flag::UpstreamConnectionFailure);
-    assert_eq!(flags.to_string(), "UF,URX");
+    assert_eq!(flags.to_string(), "URX,UF");
+    assert_eq!(flags.union(Flag::UpstreamRetryLimitExceeded.into()).to_string(), "URX,UF");
     assert_eq!(Flags::NONE.to_string(), "-");
 }
 

@@ -59,19 +59,19 @@ impl ClientContext {
         Ok(context)
     }
 
-    /// The secrets that have to come.
-    pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
-        self.secrets.wanted()
-    }
-
-    /// What its configuration says of TLS on either side.
+    /// What it has in common with contexts of the other side, as configured.
     pub fn common(&self) -> &CommonTlsContext {
         &self.config.common_tls_context
     }
 
-    /// The secrets that came, as they are now.
+    /// The secrets that files brought.
     pub fn received(&self) -> Vec<Secret> {
         self.secrets.received()
+    }
+
+    /// The secrets that have to come.
+    pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
+        self.secrets.wanted()
     }
 
     /// Takes in a secret that it wants; later handshakes use it.

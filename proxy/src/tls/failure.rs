@@ -8,21 +8,50 @@ use std::{borrow::Cow, io};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::verify::SanMismatch;
+use thiserror::Error as ThisError;
 
 #[cfg(test)]
 mod tests;
 
+/// The number of BoringSSL's library `SSL`.
+const SSL: u32 = 0x1000_0000;
+/// Where the peer reset the connection, the operating system (library `system`, error 104) is to blame.
+const RESET: &str = "TLS_error:|33554536:system library:OPENSSL_internal:Connection reset by peer:TLS_error_end";
+
+/// Plaintext came where a ClientHello was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+pub(super) enum Plaintext {
+    /// An HTTP request. BoringSSL knows it, and answers it with no alert.
+    #[error("TLS_error:|{}:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end", SSL + 156)]
+    Http,
+    /// Anything else.
+    #[error("TLS_error:|{}:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end", SSL + 247)]
+    Other,
+}
+
 /// The reason in Envoy's words; empty where the peer just went away, as Envoy has no words for that.
 pub fn reason(error: &io::Error) -> Cow<'static, str> {
+    if error.kind() == io::ErrorKind::ConnectionReset {
+        return RESET.into();
+    }
+    if let Some(plaintext) = error.get_ref().and_then(|inner| inner.downcast_ref::<Plaintext>()) {
+        return plaintext.to_string().into();
+    }
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return "".into();
     };
     let (number, name) = boringssl(error);
     let detail = match error {
         Error::InvalidCertificate(invalid) => format!(":{}", verify_detail(invalid)),
+        Error::NoCertificatesPresented => ":peer did not provide required client certificate".into(),
         _ => String::new(),
     };
-    format!("TLS_error:|{}:SSL routines:OPENSSL_internal:{name}{detail}:TLS_error_end", 0x1000_0000 + number).into()
+    format!("TLS_error:|{}:SSL routines:OPENSSL_internal:{name}{detail}:TLS_error_end", SSL + number).into()
+}
+
+/// Whether TLS itself broke, and not the connection underneath.
+pub fn broke(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some()
 }
 
 /// BoringSSL's reason for what rustls calls so.
@@ -48,7 +77,7 @@ fn boringssl(error: &Error) -> (u32, &'static str) {
         Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
             (253, "NO_COMMON_SIGNATURE_ALGORITHMS")
         }
-        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => (225, "UNEXPECTED_MESSAGE"),
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => (223, "UNEXPECTED_MESSAGE"),
         Error::InvalidMessage(_) => (137, "DECODE_ERROR"),
         _ => (153, "HANDSHAKE_FAILURE"),
     }
@@ -86,8 +115,8 @@ fn alert_name(alert: AlertDescription) -> &'static str {
 /// What Envoy appends when a certificate was refused.
 fn verify_detail(error: &CertificateError) -> String {
     let openssl = match error {
-        CertificateError::Other(other) if other.0.is::<SanMismatch>() => {
-            return "verify cert failed: verify SAN list".into();
+        CertificateError::Other(other) if let Some(mismatch) = other.0.downcast_ref::<SanMismatch>() => {
+            return format!("verify cert failed: {mismatch}");
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate is not yet valid",

@@ -13,12 +13,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
+    failure::Plaintext,
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::stream_info::TlsInfo;
+use crate::{peek::peek, stream_info::TlsInfo};
+
+/// The bytes of a TLS record's header.
+const RECORD_HEADER: usize = 5;
 
 /// A TLS context for connections that come in.
 #[derive(Debug)]
@@ -52,19 +56,19 @@ impl ServerContext {
         Ok(context)
     }
 
-    /// The secrets that have to come.
-    pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
-        self.secrets.wanted()
-    }
-
-    /// What its configuration says of TLS on either side.
+    /// What it has in common with contexts of the other side, as configured.
     pub fn common(&self) -> &CommonTlsContext {
         &self.config.common_tls_context
     }
 
-    /// The secrets that came, as they are now.
+    /// The secrets that files brought.
     pub fn received(&self) -> Vec<Secret> {
         self.secrets.received()
+    }
+
+    /// The secrets that have to come.
+    pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
+        self.secrets.wanted()
     }
 
     /// Takes in a secret that it wants; later handshakes use it.
@@ -80,6 +84,7 @@ impl ServerContext {
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
     pub async fn accept(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+        refuse_plaintext(&socket).await?;
         let handshake = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
         let current = self.current.load_full().ok_or_else(|| io::Error::other("no certificate yet"))?;
         let hello = handshake.client_hello();
@@ -133,4 +138,25 @@ impl ServerContext {
         })));
         Ok(())
     }
+}
+
+/// Refuses a connection that does not begin with a TLS record, as BoringSSL does (`ssl/tls_record.cc`,
+/// `ssl_open_record`): nothing is said to an HTTP request, anything else is sent an alert of TLS 1.0. rustls would send
+/// an alert of its own to both.
+async fn refuse_plaintext(socket: &TcpStream) -> io::Result<()> {
+    const ALERT_PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+    let first = peek(socket, |bytes| (bytes.len() >= RECORD_HEADER).then(|| bytes[..RECORD_HEADER].to_vec()))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let plaintext = match &first[..] {
+        [_, 3, ..] => return Ok(()),
+        b"GET /" | b"POST " | b"HEAD " | b"PUT /" => Plaintext::Http,
+        _ => Plaintext::Other,
+    };
+    // Whoever is there is no TLS client, and may be gone, too. What it sent is read, so that it sees an end and no reset.
+    let _ = socket.try_read(&mut [0; 16 * 1024]);
+    if plaintext == Plaintext::Other {
+        let _ = socket.try_write(&ALERT_PROTOCOL_VERSION);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, plaintext))
 }

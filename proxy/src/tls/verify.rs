@@ -26,8 +26,8 @@ mod tests;
 
 /// No SAN of the peer's certificate is one of those that are asked for. Envoy counts it as `ssl.fail_verify_san`.
 #[derive(Debug, ThisError)]
-#[error("verify SAN list")]
-pub(super) struct SanMismatch;
+#[error("SAN matcher, certificate SANs are [{}]", .0.join(", "))]
+pub(super) struct SanMismatch(Vec<String>);
 
 /// The names that a peer must have.
 #[derive(Debug)]
@@ -46,7 +46,11 @@ impl Names {
         let peer = PeerCertificate::parse(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
         let listed = self.matchers.is_empty() || self.matchers.iter().any(|matcher| has_name(&peer, matcher));
         let named = !self.auto || server_name.is_none_or(|name| is_for(&peer, name));
-        if listed && named { Ok(()) } else { Err(CertificateError::Other(OtherError(Arc::new(SanMismatch))).into()) }
+        if listed && named {
+            return Ok(());
+        }
+        let sans = [peer.dns_sans, peer.uri_sans, peer.ip_sans, peer.email_sans].concat();
+        Err(CertificateError::Other(OtherError(Arc::new(SanMismatch(sans)))).into())
     }
 }
 

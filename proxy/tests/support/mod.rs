@@ -1,6 +1,7 @@
 //! What the tests of the running program share: a folder of files, certificates, and the program itself.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod http;
 mod pki;
 
 pub(crate) use pki::Mesh;

@@ -5,7 +5,7 @@
 
 use tokio::net::TcpStream;
 
-use super::{Refused, peek};
+use crate::peek::{Unseen, peek};
 
 #[cfg(test)]
 mod tests;
@@ -13,50 +13,12 @@ mod tests;
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The methods that Envoy knows; a request line with another is not HTTP to it.
-const METHODS: [&str; 34] = [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "CONNECT",
-    "OPTIONS",
-    "TRACE",
-    "PATCH",
-    "ACL",
-    "BIND",
-    "CHECKOUT",
-    "COPY",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "MSEARCH",
-    "M-SEARCH",
-    "NOTIFY",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SOURCE",
-    "SUBSCRIBE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-];
-
 /// Waits until it is clear which version of HTTP the connection begins with: `http/1.0`, `http/1.1`, `h2c` or none.
-pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<String>, Refused> {
+pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<String>, Unseen> {
     let found = peek(socket, look).await;
     match found {
         // As much as Envoy looks at without a line end: not HTTP, or not to be waited for.
-        Err(Refused::HelloTooLarge) => Ok(None),
+        Err(Unseen::TooLong) => Ok(None),
         other => other.map(|version| version.map(str::to_owned)),
     }
 }
@@ -69,28 +31,32 @@ fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
     }
     match bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
         Some(end) => Some(version(&bytes[..end])),
-        None if begins_a_method(bytes) => None,
+        // A first byte that no method has, or a NUL, and Envoy's parser (Balsa) gives up; anything else may become one.
+        None if bytes.first().is_none_or(|byte| is_token(*byte)) && !bytes.contains(&0) => None,
         None => Some(None),
     }
 }
 
-fn begins_a_method(bytes: &[u8]) -> bool {
-    let word = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
-    METHODS.iter().any(|method| {
-        let method = method.as_bytes();
-        if word.len() == bytes.len() { method.starts_with(word) } else { method == word }
-    })
-}
-
-/// The version at the end of a request line.
+/// The version at the end of a request line. The method may be any, the target has to look like one.
 fn version(line: &[u8]) -> Option<&'static str> {
-    let line = std::str::from_utf8(line).ok()?;
-    let mut words = line.split(' ').filter(|word| !word.is_empty());
-    let (method, _target, version) = (words.next()?, words.next()?, words.next()?);
+    if line.first().is_none_or(|byte| !is_token(*byte)) {
+        return None;
+    }
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+    let absolute = target.windows(3).any(|part| part == b"://");
+    let plausible = method == b"CONNECT" || matches!(target[0], b'/' | b'*') || absolute;
+    if words.next().is_some() || !method.iter().all(|byte| is_token(*byte)) || !plausible {
+        return None;
+    }
     match version {
-        _ if words.next().is_some() || !METHODS.contains(&method) => None,
-        "HTTP/1.1" => Some("http/1.1"),
-        "HTTP/1.0" => Some("http/1.0"),
+        b"HTTP/1.1" => Some("http/1.1"),
+        b"HTTP/1.0" => Some("http/1.0"),
         _ => None,
     }
+}
+
+/// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

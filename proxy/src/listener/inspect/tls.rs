@@ -3,13 +3,14 @@
 use rustls::{Error, server::Acceptor};
 use tokio::net::TcpStream;
 
-use super::{Refused, peek};
+use crate::peek::{Unseen, peek};
 
 #[cfg(test)]
 mod tests;
 
-/// The first byte of a TLS connection: a handshake record.
-const HANDSHAKE: u8 = 0x16;
+/// The bytes of a record's header. Like Envoy, the inspector wants to see them before it calls a connection plaintext:
+/// a client that sends fewer and then waits, waits for ever.
+const HEADER: usize = 5;
 
 /// What a ClientHello asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) struct Hello {
 }
 
 /// Waits until it is clear whether the connection begins with a ClientHello.
-pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<Hello>, Refused> {
+pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<Hello>, Unseen> {
     let mut inspector = Inspector::default();
     peek(socket, |bytes| inspector.look(bytes)).await
 }
@@ -36,8 +37,8 @@ struct Inspector {
 impl Inspector {
     /// `None` as long as more bytes are needed; `Some(None)` when this is no TLS.
     fn look(&mut self, bytes: &[u8]) -> Option<Option<Hello>> {
-        if bytes.first() != Some(&HANDSHAKE) {
-            return Some(None);
+        if bytes.len() < HEADER {
+            return None;
         }
         while self.fed < bytes.len() {
             let mut rest = &bytes[self.fed..];

@@ -20,15 +20,29 @@ fn the_preface_is_waited_for_and_found() {
 }
 
 #[test]
-fn what_begins_no_method_is_not_waited_for() {
-    for bytes in [&b"\x16\x03\x01"[..], b"hello", b"GETX / HTTP/1.1", b"\0\0"] {
+fn what_can_be_no_method_is_not_waited_for() {
+    for bytes in [&b"\x16\x03\x01"[..], b"{\"a\": 1}", b" GET", b"A\0B", b"\x80abc"] {
         assert_eq!(look(bytes), Some(None), "{bytes:?}");
     }
+    assert_eq!(look(b"EHLO a.example"), None, "a line that is not yet whole may still become a request");
 }
 
+/// What Envoy 1.40 was seen to answer.
 #[test]
-fn a_line_that_is_not_of_http_1_is_no_http() {
-    for line in ["GET /\r\n", "GET / HTTP/2.0\r\n", "GET / a HTTP/1.1\r\n", "\r\n"] {
-        assert_eq!(look(line.as_bytes()), Some(None), "{line}");
+fn a_line_is_http_if_envoy_takes_it_for_http() {
+    for line in ["get / HTTP/1.1", "FOO / HTTP/1.1", "GET  / HTTP/1.1 ", "CONNECT a:1 HTTP/1.1", "OPTIONS * HTTP/1.1"] {
+        assert_eq!(look(format!("{line}\r\n").as_bytes()), Some(Some("http/1.1")), "{line}");
+    }
+    for line in [
+        "GET /",
+        "GET / HTTP/2.0",
+        "GET / a HTTP/1.1",
+        "GET x HTTP/1.1",
+        "GET / http/1.1",
+        "G(T / HTTP/1.1",
+        "",
+        "hello",
+    ] {
+        assert_eq!(look(format!("{line}\r\n").as_bytes()), Some(None), "{line}");
     }
 }

@@ -35,8 +35,9 @@ fn bytes_may_come_one_by_one() {
 }
 
 #[test]
-fn plaintext_is_known_by_its_first_byte() {
-    assert_eq!(Inspector::default().look(b"G"), Some(None));
+fn plaintext_is_known_by_five_bytes() {
+    assert_eq!(Inspector::default().look(b"abcd"), None);
+    assert_eq!(Inspector::default().look(b"abcde"), Some(None));
 }
 
 #[test]

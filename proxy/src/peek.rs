@@ -5,36 +5,43 @@ use std::{io, os::fd::AsRawFd as _};
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::Refused;
-
 /// Holds most ClientHellos at the first look, one with a post-quantum key share included.
 const FIRST: usize = 2 * 1024;
-/// No look is longer; as Envoy's TLS inspector has it.
+/// No look is longer; as Envoy's inspectors have it.
 const MOST: usize = 64 * 1024;
 
+/// Why bytes were not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// The peer closed before it had sent them.
+    PeerClosed,
+    /// As many as are looked at were not enough.
+    TooLong,
+}
+
 /// Shows `decide` all bytes that have come so far, again with each that comes, until it knows what they are.
-pub(super) async fn peek<T>(socket: &TcpStream, mut decide: impl FnMut(&[u8]) -> Option<T>) -> Result<T, Refused> {
+pub(crate) async fn peek<T>(socket: &TcpStream, mut decide: impl FnMut(&[u8]) -> Option<T>) -> Result<T, Unseen> {
     let mut buffer = vec![0; FIRST];
     let mut seen = 0;
     loop {
-        let ready = socket.ready(Interest::READABLE).await.map_err(|_| Refused::PeerClosed)?;
+        let ready = socket.ready(Interest::READABLE).await.map_err(|_| Unseen::PeerClosed)?;
         let look = socket.try_io(Interest::READABLE, || {
             let count = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?;
             // The same bytes again: to be told of more, Tokio has to believe that there are none.
             if count == seen && count > 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
         });
         match look {
-            Ok(0) => return Err(Refused::PeerClosed),
+            Ok(0) => return Err(Unseen::PeerClosed),
             Ok(count) => seen = count,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock && !ready.is_read_closed() => continue,
-            Err(_) => return Err(Refused::PeerClosed),
+            Err(_) => return Err(Unseen::PeerClosed),
         }
         if let Some(decided) = decide(&buffer[..seen]) {
             return Ok(decided);
         }
         if seen == buffer.len() {
             if seen == MOST {
-                return Err(Refused::HelloTooLarge);
+                return Err(Unseen::TooLong);
             }
             buffer.resize(2 * seen, 0);
         }

@@ -1,0 +1,294 @@
+//! HTTP/1.1 chains, through the running program. Statuses, bodies, flags and details are those of Envoy 1.40, seen.
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::atomic::Ordering,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use socket2::SockRef;
+use support::{
+    LONG, Mesh, Proxy, cluster, folder,
+    http::{echo, get, hcm_chain, read_request, route, status_and_body, talk, upstream},
+    listener, loopback, resources,
+};
+
+/// A proxy with one connection manager, and its address.
+fn proxy(routes: &[Value], clusters: &[Value], options: Value) -> (Proxy, SocketAddr) {
+    let (files, address) = (folder(), (loopback(), 15001).into());
+    let chain = hcm_chain(files.path(), routes, options);
+    resources(files.path(), "lds.json", &[listener("http", address, &chain)]);
+    resources(files.path(), "cds.json", clusters);
+    (Proxy::start(files, &["--concurrency", "1"]), address)
+}
+
+/// A proxy that sends everything to an upstream.
+fn proxy_to(upstream: SocketAddr, action: Value) -> (Proxy, SocketAddr) {
+    proxy(&[route("/", "c", action)], &[cluster("c", upstream)], json!({}))
+}
+
+fn reset(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Answers every request with these bytes, and closes.
+fn once(bytes: &'static [u8]) -> impl Fn(TcpStream) + Send + Sync {
+    move |mut stream| {
+        read_request(&mut stream);
+        let _ = stream.write_all(bytes);
+    }
+}
+
+#[test]
+fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
+    let (mesh, ip) = (Mesh::new(), loopback());
+    let (outbound, inbound, app): (SocketAddr, SocketAddr, SocketAddr) =
+        ((ip, 15001).into(), (ip, 15006).into(), (ip, 8080).into());
+    upstream(app, echo);
+
+    let server = folder();
+    mesh.secrets(server.path(), "spiffe://cluster.local/ns/default/sa/server");
+    let mut chain = hcm_chain(
+        server.path(),
+        &[route("/", "inbound|8080||", json!({}))],
+        json!({
+            "server_name": "istio-envoy", "use_remote_address": false,
+            "forward_client_cert_details": "APPEND_FORWARD",
+            "set_current_client_cert_details": {"subject": true, "uri": true, "dns": true},
+        }),
+    );
+    chain["transport_socket"] = Mesh::downstream(server.path(), "spiffe://cluster.local/");
+    resources(server.path(), "lds.json", &[listener("virtualInbound", inbound, &chain)]);
+    resources(server.path(), "cds.json", &[cluster("inbound|8080||", app)]);
+
+    let client = folder();
+    mesh.secrets(client.path(), "spiffe://cluster.local/ns/default/sa/client");
+    let mut to_server = cluster("outbound|8080||server", inbound);
+    to_server["transport_socket"] = Mesh::upstream(client.path(), "spiffe://cluster.local/ns/default/sa/server");
+    let chain = hcm_chain(client.path(), &[route("/", "outbound|8080||server", json!({}))], json!({}));
+    resources(client.path(), "lds.json", &[listener("outbound", outbound, &chain)]);
+    resources(client.path(), "cds.json", &[to_server]);
+
+    let (client, server) = (Proxy::start(client, &[]), Proxy::start(server, &[]));
+    let answer = get(outbound, "/a?b=c");
+    let (status, seen_by_app) = status_and_body(&answer);
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("server: envoy\r\n"), "the client's sidecar names itself: {answer}");
+    assert!(seen_by_app.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{seen_by_app}");
+    assert!(seen_by_app.contains("x-forwarded-proto: http\r\n"), "{seen_by_app}");
+    let cert = seen_by_app.lines().find(|line| line.starts_with("x-forwarded-client-cert: ")).unwrap();
+    assert!(cert.contains("By=spiffe://cluster.local/ns/default/sa/server;Hash="), "{cert}");
+    assert!(cert.ends_with(";Subject=\"\";URI=spiffe://cluster.local/ns/default/sa/client"), "{cert}");
+    assert_eq!(client.log(), ["GET /a?b=c HTTP/1.1 200 - via_upstream"]);
+    assert_eq!(server.log(), ["GET /a?b=c HTTP/1.1 200 - via_upstream"]);
+}
+
+#[test]
+fn failures_of_the_upstream_read_as_envoys() {
+    const RESET: &str = "upstream connect error or disconnect/reset before headers. reset reason: ";
+    let ip = loopback();
+    let ports: [(u16, Box<dyn Fn(TcpStream) + Send + Sync>); 5] = [
+        (1, Box::new(|mut stream| drop(read_request(&mut stream)))),
+        (
+            2,
+            Box::new(|mut stream| {
+                read_request(&mut stream);
+                reset(&stream);
+            }),
+        ),
+        (3, Box::new(once(b"garbage garbage\r\n\r\n"))),
+        (4, Box::new(once(b"\x15\x03\x01\x00\x02\x02\x46"))),
+        (
+            5,
+            Box::new(|mut stream| {
+                read_request(&mut stream);
+                thread::sleep(LONG);
+            }),
+        ),
+    ];
+    let mut clusters = vec![
+        cluster("refused", (ip, 9).into()),
+        json!({
+            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "empty", "type": "STATIC",
+        }),
+    ];
+    for (port, serve) in ports {
+        upstream((ip, port).into(), serve);
+        clusters.push(cluster(&port.to_string(), (ip, port).into()));
+    }
+    let retried = json!({"retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable", "num_retries": 2}});
+    let mut routes: Vec<_> = ["refused", "empty", "missing", "1", "2", "3", "4"]
+        .map(|name| route(&format!("/{name}/"), name, json!({})))
+        .into();
+    routes.push(route("/5/", "5", json!({"timeout": "0.2s"})));
+    routes.push(route("/retried/", "refused", retried));
+    routes.push(
+        json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "no"}}}),
+    );
+    let (proxy, address) = proxy(&routes, &clusters, json!({}));
+
+    let failed = "upstream_reset_before_response_started";
+    let refused = "delayed_connect_error:_Connection_refused";
+    let expected = [
+        ("/refused/", 503, format!("{RESET}remote connection failure"), format!("UF {failed}{{remote_connection_failure|{refused}}}")),
+        ("/1/", 503, format!("{RESET}connection termination"), format!("UC {failed}{{connection_termination}}")),
+        ("/2/", 503, format!("{RESET}connection termination"), format!("UC {failed}{{connection_termination}}")),
+        ("/3/", 502, format!("{RESET}protocol error"), format!("UPE {failed}{{protocol_error}}")),
+        ("/4/", 502, format!("{RESET}protocol error"), format!("UPE {failed}{{protocol_error}}")),
+        ("/5/", 504, "upstream request timeout".into(), "UT response_timeout".into()),
+        ("/empty/", 503, "no healthy upstream".into(), "UH no_healthy_upstream".into()),
+        ("/missing/", 503, String::new(), "NC cluster_not_found".into()),
+        ("/nowhere", 404, String::new(), "NR route_not_found".into()),
+        ("/direct", 403, "no".into(), "- direct_response".into()),
+        (
+            "/retried/",
+            503,
+            "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure".into(),
+            format!("URX,UF {failed}{{remote_connection_failure|{refused}}}"),
+        ),
+    ];
+    for (path, status, body, _) in &expected {
+        assert_eq!(status_and_body(&get(address, path)), (*status, body.as_str()), "{path}");
+    }
+    let lines = expected.iter().map(|(path, status, _, rest)| format!("GET {path} HTTP/1.1 {status} {rest}"));
+    assert_eq!(proxy.log(), lines.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_no_http_is_answered_400_in_plaintext() {
+    let (proxy, address) = proxy(&[], &[], json!({}));
+    let client_hello = [&b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"[..], &[0x55; 190]].concat();
+    for bytes in [&client_hello[..], b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n"] {
+        let answer = talk(address, bytes);
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-length: 11\r\ncontent-type: text/plain\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\nserver: envoy\r\nconnection: close\r\n\r\nBad Request"), "{answer}");
+    }
+    assert_eq!(proxy.log(), ["- - HTTP/1.1 400 DPE http1.codec_error"; 3]);
+}
+
+#[test]
+fn garbage_after_a_request_does_not_touch_its_response() {
+    let app = (loopback(), 8080).into();
+    upstream(app, echo);
+    let (proxy, address) = proxy_to(app, json!({}));
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut first = [0; 64];
+    stream.read_exact(&mut first).unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200 OK"));
+    stream.write_all(b"\x16\x03\x01garbage\r\n\r\n").unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("\r\n\r\nBad Request"), "{rest}");
+    assert_eq!(proxy.log(), ["GET /1 HTTP/1.1 200 - via_upstream", "- - HTTP/1.1 400 DPE http1.codec_error"]);
+}
+
+#[test]
+fn a_client_that_leaves_is_logged_as_dc() {
+    let app = (loopback(), 8080).into();
+    let (asked, wait) = std::sync::mpsc::channel();
+    upstream(app, move |mut stream| {
+        read_request(&mut stream);
+        asked.send(()).unwrap();
+        let _ = stream.read(&mut [0]); // until the proxy gives up too
+    });
+    let (proxy, address) = proxy_to(app, json!({}));
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    wait.recv_timeout(LONG).unwrap();
+    drop(stream);
+    assert_eq!(proxy.log(), ["GET /slow HTTP/1.1 0 DC downstream_remote_disconnect"]);
+}
+
+#[test]
+fn a_response_that_breaks_off_breaks_off_downstream() {
+    let app = (loopback(), 8080).into();
+    upstream(app, once(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npartial"));
+    let (proxy, address) = proxy_to(app, json!({}));
+    let answer = get(address, "/");
+    assert_eq!(status_and_body(&answer), (200, "partial"));
+    assert_eq!(proxy.log(), ["GET / HTTP/1.1 200 UPE upstream_reset_after_response_started{protocol_error}"]);
+}
+
+#[test]
+fn upstream_connections_are_used_again() {
+    let app = (loopback(), 8080).into();
+    let connections = upstream(app, echo);
+    let (_proxy, address) = proxy_to(app, json!({}));
+    for _ in 0..5 {
+        assert_eq!(status_and_body(&get(address, "/")).0, 200);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_body_is_sent_again_when_the_request_is_tried_again() {
+    let app = (loopback(), 8080).into();
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    upstream(app, move |mut stream| {
+        let request = read_request(&mut stream).unwrap();
+        let body = &request[request.len() - 5..];
+        let status = if tries.fetch_add(1, Ordering::SeqCst) == 0 { "503 Busy" } else { "200 OK" };
+        let _ =
+            stream.write_all(&[format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\n").as_bytes(), body].concat());
+    });
+    let policy = json!({"retry_on": "retriable-status-codes", "retriable_status_codes": [503]});
+    let (proxy, address) = proxy_to(app, json!({"retry_policy": policy}));
+    let answer = talk(address, b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello");
+    assert_eq!(status_and_body(&answer), (200, "hello"));
+    assert_eq!(proxy.log(), ["POST / HTTP/1.1 200 - via_upstream"]);
+}
+
+#[test]
+fn a_websocket_passes_where_it_is_allowed() {
+    let app = (loopback(), 8080).into();
+    upstream(app, |mut stream| {
+        read_request(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            .unwrap();
+        let mut message = [0; 5];
+        stream.read_exact(&mut message).unwrap();
+        stream.write_all(&message).unwrap();
+    });
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello";
+    let allowed = json!({"upgrade_configs": [{"upgrade_type": "websocket"}]});
+    let (allowing, address) = proxy(&[route("/", "c", json!({}))], &[cluster("c", app)], allowed);
+    let answer = talk(address, request);
+    assert_eq!(status_and_body(&answer), (101, "hello"));
+    assert_eq!(allowing.log(), ["GET / HTTP/1.1 101 - via_upstream"]);
+
+    let (refusing, address) = proxy_to(app, json!({}));
+    assert_eq!(status_and_body(&talk(address, request)), (403, ""));
+    assert_eq!(refusing.log(), ["GET / HTTP/1.1 403 - upgrade_failed"]);
+}
+
+#[test]
+fn a_stream_that_stands_still_is_given_up() {
+    let app = (loopback(), 8080).into();
+    upstream(app, |mut stream| {
+        read_request(&mut stream);
+        let _ = stream.read(&mut [0]);
+    });
+    let action = json!({"timeout": "0s"});
+    let (proxy, address) =
+        proxy(&[route("/", "c", action)], &[cluster("c", app)], json!({"stream_idle_timeout": "0.2s"}));
+    assert_eq!(status_and_body(&get(address, "/")), (504, "stream timeout"));
+    assert_eq!(proxy.log(), ["GET / HTTP/1.1 504 SI stream_idle_timeout"]);
+}
+
+#[test]
+fn a_request_without_a_host_is_refused() {
+    let (proxy, address) = proxy(&[], &[], json!({}));
+    assert_eq!(status_and_body(&talk(address, b"GET /x HTTP/1.1\r\n\r\n")), (400, ""));
+    assert_eq!(status_and_body(&talk(address, b"GET /x HTTP/1.0\r\n\r\n")).0, 426);
+    assert_eq!(proxy.log(), ["GET /x HTTP/1.1 400 - missing_host_header", "- - HTTP/1.1 426 DPE low_version"]);
+}
