@@ -14,10 +14,11 @@ use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate
 use mesh::{
     ca::{Authority, KeyType, SVID_LIFETIME, Validity},
     compile::{Placement, PodConfig, compile},
-    model::{Container, Family, Mesh, Pod},
+    model::{Container, Family, Mesh, ObjectName, Pod, Source},
     redirect::redirect_rules,
 };
 use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Program, Ready, ServiceSpec, Start};
+use thiserror::Error;
 
 use crate::{
     access_log,
@@ -277,8 +278,7 @@ fn start_pod(
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     let apps = pod.containers.iter().map(|container| start_app(pod, container, host, &options.tools));
-    let apps = apps.collect::<Result<Vec<_>>>().with_context(|| format!("an app of {} did not start", pod.name))?;
-    Ok(StartedPod { sidecar, apps })
+    Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
 
 fn kind_of(data_plane: DataPlane, calls: bool) -> Kind {
@@ -323,5 +323,33 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, tools: &Tools)
     let mut program = Program::new(container.name.clone(), file, args);
     program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));
     program.env.extend(container.env.iter().map(|(name, value)| (name.into(), value.into())));
-    Ok(host.start(&program, &Start { ready, ..Start::default() })?)
+    host.start(&program, &Start { ready, ..Start::default() }).map_err(|source| {
+        let error = AppNotStarted {
+            place: container.source.clone(),
+            container: container.name.clone(),
+            pod: pod.name.clone(),
+            source,
+        };
+        error.into()
+    })
+}
+
+/// A container's program did not start, or ended before it was ready.
+#[derive(Debug, Error)]
+#[error("{place}: container {container} of {pod} did not start: {source}{}", mend(source))]
+struct AppNotStarted {
+    place: Source,
+    container: String,
+    pod: ObjectName,
+    source: netns::Error,
+}
+
+fn mend(error: &netns::Error) -> &'static str {
+    match error {
+        netns::Error::EndedBeforeReady { stderr, .. } if stderr.contains("in use") => {
+            "; the containers of a pod share its ports, and its sidecar has 15000, 15001, 15006, 15021 and 15090: give \
+             each container ports of its own"
+        }
+        _ => "",
+    }
 }

@@ -1,6 +1,6 @@
 //! sidelab: a sidecar TLS lab on one Linux box.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use lab::{cli::Cli, commands};
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .without_time()
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     commands::dispatch(Cli::parse())

@@ -69,5 +69,14 @@ pub(super) fn meant(id: Option<&str>) -> Result<String> {
 /// Whether an error is the user's, and not the host's.
 pub(super) fn is_wrong_use(error: &netns::Error) -> bool {
     use netns::Error as E;
-    matches!(error, E::BadSpec { .. } | E::NoLab { .. } | E::NoPod { .. } | E::ProgramNotFound { .. })
+    // A program that does not start, or ends at once, is what the manifests ask for.
+    matches!(
+        error,
+        E::BadSpec { .. }
+            | E::EndedBeforeReady { .. }
+            | E::NoLab { .. }
+            | E::NoPod { .. }
+            | E::NotReady { .. }
+            | E::ProgramNotFound { .. }
+    )
 }
