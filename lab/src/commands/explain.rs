@@ -1,7 +1,14 @@
 //! `sidelab explain`.
 
-use anyhow::{Context, Result};
-use mesh::model::Family;
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    account::Account,
+    dump::EnvoyDump,
+    model::{Family, Mesh},
+    predict::{Call, predict_dumps},
+};
 
 use super::{OK, print_json};
 use crate::{
@@ -13,11 +20,14 @@ use crate::{
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let (host, port) = predict::destination(&args.to).context("--to")?;
     let family = args.ipv6.then_some(Family::Ipv6);
-    let mut accounts = Vec::new();
-    for mesh in manifests::resolve_files(&args.files, &args.mesh.flavors())? {
-        let from = manifests::find_pod(&mesh, &args.from, &args.namespace).context("--from")?;
-        accounts.push(predict::call(&mesh, from, &host, port, family, args.app)?);
-    }
+    let accounts = match &args.config_dump[..] {
+        [] => from_manifests(args, &host, port, family)?,
+        [client, server] => {
+            let call = Call { from: 0, host, port, app: args.app, family, server_app: None };
+            vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
+        }
+        _ => bail!("--config-dump takes two files, separated by a comma: the client's, then the server's"),
+    };
     match args.output.output {
         Output::Json if args.mesh == MeshChoice::Both => print_json(&accounts)?,
         Output::Json => accounts.iter().try_for_each(print_json)?,
@@ -28,4 +38,23 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         }
     }
     Ok(OK)
+}
+
+fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Family>) -> Result<Vec<Account>> {
+    let meshes = manifests::resolve_files(&args.files, &args.mesh.flavors())?;
+    let account = |mesh: &Mesh| {
+        let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
+        predict::call(mesh, from, host, port, family, args.app)
+    };
+    meshes.iter().map(account).collect()
+}
+
+/// Reads a sidecar's `config_dump`; what is left out of it is told.
+fn read_dump(path: &Path) -> Result<EnvoyDump> {
+    let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let dump = EnvoyDump::parse(&text).with_context(|| path.display().to_string())?;
+    for warning in &dump.warnings {
+        anstream::eprintln!("{}: warning: {warning}", path.display());
+    }
+    Ok(dump)
 }

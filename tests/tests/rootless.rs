@@ -1,0 +1,63 @@
+//! An ordinary user gets the same verdicts as root.
+
+use std::{fs, os::unix::fs::PermissionsExt, os::unix::process::CommandExt, path::Path, process::Command};
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+use tests::{checkout, has_envoy, may_make_labs, text, tools};
+
+/// A user of every system, and nobody in particular.
+const NOBODY: u32 = 65534;
+
+/// Copies what a run needs to where any user can reach it: a checkout may lie in a folder that is root's alone.
+fn reachable_copy(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let tools = tools();
+    let envoy = tools.envoy.clone().unwrap();
+    for program in ["sidelab", "sidecar-proxy", "demo-client", "demo-server"] {
+        fs::copy(tools.own.join(program), folder.join(program)).unwrap();
+    }
+    fs::copy(envoy, folder.join("envoy")).unwrap();
+    let scenarios = Command::new("cp").arg("-r").arg(checkout().join("scenarios")).arg(folder).status().unwrap();
+    assert!(scenarios.success());
+    let run = folder.join("run");
+    fs::create_dir(&run).unwrap();
+    std::os::unix::fs::chown(&run, Some(NOBODY), Some(NOBODY)).unwrap();
+}
+
+fn sidelab_as_nobody(folder: &Path, args: &[&str]) -> std::process::Output {
+    Command::new(folder.join("sidelab"))
+        .args(args)
+        .current_dir(folder)
+        .env("XDG_RUNTIME_DIR", folder.join("run"))
+        .env("SIDELAB_ENVOY", folder.join("envoy"))
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn an_ordinary_user_gets_the_same_verdicts_as_root() {
+    if !may_make_labs() || !has_envoy() {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    reachable_copy(folder.path());
+
+    let doctor = sidelab_as_nobody(folder.path(), &["doctor", "-o", "json"]);
+    let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(report["privilege"], "user namespace", "{}", text(&doctor));
+
+    let run = sidelab_as_nobody(folder.path(), &["run", "--data-plane", "both", "-o", "json"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let probes = report["probes"].as_array().unwrap();
+    let bad: Vec<&Value> = probes.iter().filter(|probe| probe["verdict"]["agrees"] != true).collect();
+    assert_eq!(bad, [&Value::Null; 0]);
+    for probe in probes {
+        assert!(probe["native"].is_object() && probe["envoy"].is_object(), "{}", probe["probe"]);
+    }
+    let left: Vec<_> = fs::read_dir(folder.path().join("run/sidelab")).into_iter().flatten().collect();
+    assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
+}
