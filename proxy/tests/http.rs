@@ -6,7 +6,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     sync::atomic::Ordering,
-    thread,
     time::Duration,
 };
 
@@ -19,7 +18,7 @@ use support::{
 };
 
 /// A proxy with one connection manager, and its address.
-fn proxy(routes: &[Value], clusters: &[Value], options: Value) -> (Proxy, SocketAddr) {
+fn proxy(routes: &[Value], clusters: &[Value], options: &Value) -> (Proxy, SocketAddr) {
     let (files, address) = (folder(), (loopback(), 15001).into());
     let chain = hcm_chain(files.path(), routes, options);
     resources(files.path(), "lds.json", &[listener("http", address, &chain)]);
@@ -28,8 +27,8 @@ fn proxy(routes: &[Value], clusters: &[Value], options: Value) -> (Proxy, Socket
 }
 
 /// A proxy that sends everything to an upstream.
-fn proxy_to(upstream: SocketAddr, action: Value) -> (Proxy, SocketAddr) {
-    proxy(&[route("/", "c", action)], &[cluster("c", upstream)], json!({}))
+fn proxy_to(upstream: SocketAddr, action: &Value) -> (Proxy, SocketAddr) {
+    proxy(&[route("/", "c", action)], &[cluster("c", upstream)], &json!({}))
 }
 
 fn reset(stream: &TcpStream) {
@@ -44,6 +43,12 @@ fn once(bytes: &'static [u8]) -> impl Fn(TcpStream) + Send + Sync {
     }
 }
 
+/// Reads a request and never answers.
+fn never(mut stream: TcpStream) {
+    read_request(&mut stream);
+    let _ = stream.read(&mut [0]); // until the proxy gives up too
+}
+
 #[test]
 fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
     let (mesh, ip) = (Mesh::new(), loopback());
@@ -55,8 +60,8 @@ fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
     mesh.secrets(server.path(), "spiffe://cluster.local/ns/default/sa/server");
     let mut chain = hcm_chain(
         server.path(),
-        &[route("/", "inbound|8080||", json!({}))],
-        json!({
+        &[route("/", "inbound|8080||", &json!({}))],
+        &json!({
             "server_name": "istio-envoy", "use_remote_address": false,
             "forward_client_cert_details": "APPEND_FORWARD",
             "set_current_client_cert_details": {"subject": true, "uri": true, "dns": true},
@@ -70,7 +75,7 @@ fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
     mesh.secrets(client.path(), "spiffe://cluster.local/ns/default/sa/client");
     let mut to_server = cluster("outbound|8080||server", inbound);
     to_server["transport_socket"] = Mesh::upstream(client.path(), "spiffe://cluster.local/ns/default/sa/server");
-    let chain = hcm_chain(client.path(), &[route("/", "outbound|8080||server", json!({}))], json!({}));
+    let chain = hcm_chain(client.path(), &[route("/", "outbound|8080||server", &json!({}))], &json!({}));
     resources(client.path(), "lds.json", &[listener("outbound", outbound, &chain)]);
     resources(client.path(), "cds.json", &[to_server]);
 
@@ -92,45 +97,31 @@ fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
 fn failures_of_the_upstream_read_as_envoys() {
     const RESET: &str = "upstream connect error or disconnect/reset before headers. reset reason: ";
     let ip = loopback();
-    let ports: [(u16, Box<dyn Fn(TcpStream) + Send + Sync>); 5] = [
-        (1, Box::new(|mut stream| drop(read_request(&mut stream)))),
-        (
-            2,
-            Box::new(|mut stream| {
-                read_request(&mut stream);
-                reset(&stream);
-            }),
-        ),
-        (3, Box::new(once(b"garbage garbage\r\n\r\n"))),
-        (4, Box::new(once(b"\x15\x03\x01\x00\x02\x02\x46"))),
-        (
-            5,
-            Box::new(|mut stream| {
-                read_request(&mut stream);
-                thread::sleep(LONG);
-            }),
-        ),
-    ];
+    upstream((ip, 1).into(), |mut stream| drop(read_request(&mut stream)));
+    upstream((ip, 2).into(), |mut stream| {
+        read_request(&mut stream);
+        reset(&stream);
+    });
+    upstream((ip, 3).into(), once(b"garbage garbage\r\n\r\n"));
+    upstream((ip, 4).into(), once(b"\x15\x03\x01\x00\x02\x02\x46"));
+    upstream((ip, 5).into(), never);
     let mut clusters = vec![
         cluster("refused", (ip, 9).into()),
         json!({
             "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "empty", "type": "STATIC",
         }),
     ];
-    for (port, serve) in ports {
-        upstream((ip, port).into(), serve);
-        clusters.push(cluster(&port.to_string(), (ip, port).into()));
-    }
+    clusters.extend((1..=5_u16).map(|port| cluster(&port.to_string(), (ip, port).into())));
     let retried = json!({"retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable", "num_retries": 2}});
     let mut routes: Vec<_> = ["refused", "empty", "missing", "1", "2", "3", "4"]
-        .map(|name| route(&format!("/{name}/"), name, json!({})))
+        .map(|name| route(&format!("/{name}/"), name, &json!({})))
         .into();
-    routes.push(route("/5/", "5", json!({"timeout": "0.2s"})));
-    routes.push(route("/retried/", "refused", retried));
+    routes.push(route("/5/", "5", &json!({"timeout": "0.2s"})));
+    routes.push(route("/retried/", "refused", &retried));
     routes.push(
         json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "no"}}}),
     );
-    let (proxy, address) = proxy(&routes, &clusters, json!({}));
+    let (proxy, address) = proxy(&routes, &clusters, &json!({}));
 
     let failed = "upstream_reset_before_response_started";
     let refused = "delayed_connect_error:_Connection_refused";
@@ -161,7 +152,7 @@ fn failures_of_the_upstream_read_as_envoys() {
 
 #[test]
 fn what_is_no_http_is_answered_400_in_plaintext() {
-    let (proxy, address) = proxy(&[], &[], json!({}));
+    let (proxy, address) = proxy(&[], &[], &json!({}));
     let client_hello = [&b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"[..], &[0x55; 190]].concat();
     for bytes in [&client_hello[..], b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n"] {
         let answer = talk(address, bytes);
@@ -178,7 +169,7 @@ fn what_is_no_http_is_answered_400_in_plaintext() {
 fn garbage_after_a_request_does_not_touch_its_response() {
     let app = (loopback(), 8080).into();
     upstream(app, echo);
-    let (proxy, address) = proxy_to(app, json!({}));
+    let (proxy, address) = proxy_to(app, &json!({}));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     let mut first = [0; 64];
@@ -200,7 +191,7 @@ fn a_client_that_leaves_is_logged_as_dc() {
         asked.send(()).unwrap();
         let _ = stream.read(&mut [0]); // until the proxy gives up too
     });
-    let (proxy, address) = proxy_to(app, json!({}));
+    let (proxy, address) = proxy_to(app, &json!({}));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     wait.recv_timeout(LONG).unwrap();
@@ -212,7 +203,7 @@ fn a_client_that_leaves_is_logged_as_dc() {
 fn a_response_that_breaks_off_breaks_off_downstream() {
     let app = (loopback(), 8080).into();
     upstream(app, once(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npartial"));
-    let (proxy, address) = proxy_to(app, json!({}));
+    let (proxy, address) = proxy_to(app, &json!({}));
     let answer = get(address, "/");
     assert_eq!(status_and_body(&answer), (200, "partial"));
     assert_eq!(proxy.log(), ["GET / HTTP/1.1 200 UPE upstream_reset_after_response_started{protocol_error}"]);
@@ -222,7 +213,7 @@ fn a_response_that_breaks_off_breaks_off_downstream() {
 fn upstream_connections_are_used_again() {
     let app = (loopback(), 8080).into();
     let connections = upstream(app, echo);
-    let (_proxy, address) = proxy_to(app, json!({}));
+    let (_proxy, address) = proxy_to(app, &json!({}));
     for _ in 0..5 {
         assert_eq!(status_and_body(&get(address, "/")).0, 200);
     }
@@ -241,7 +232,7 @@ fn a_body_is_sent_again_when_the_request_is_tried_again() {
             stream.write_all(&[format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\n").as_bytes(), body].concat());
     });
     let policy = json!({"retry_on": "retriable-status-codes", "retriable_status_codes": [503]});
-    let (proxy, address) = proxy_to(app, json!({"retry_policy": policy}));
+    let (proxy, address) = proxy_to(app, &json!({"retry_policy": policy}));
     let answer = talk(address, b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello");
     assert_eq!(status_and_body(&answer), (200, "hello"));
     assert_eq!(proxy.log(), ["POST / HTTP/1.1 200 - via_upstream"]);
@@ -261,12 +252,12 @@ fn a_websocket_passes_where_it_is_allowed() {
     });
     let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhello";
     let allowed = json!({"upgrade_configs": [{"upgrade_type": "websocket"}]});
-    let (allowing, address) = proxy(&[route("/", "c", json!({}))], &[cluster("c", app)], allowed);
+    let (allowing, address) = proxy(&[route("/", "c", &json!({}))], &[cluster("c", app)], &allowed);
     let answer = talk(address, request);
     assert_eq!(status_and_body(&answer), (101, "hello"));
     assert_eq!(allowing.log(), ["GET / HTTP/1.1 101 - via_upstream"]);
 
-    let (refusing, address) = proxy_to(app, json!({}));
+    let (refusing, address) = proxy_to(app, &json!({}));
     assert_eq!(status_and_body(&talk(address, request)), (403, ""));
     assert_eq!(refusing.log(), ["GET / HTTP/1.1 403 - upgrade_failed"]);
 }
@@ -274,20 +265,17 @@ fn a_websocket_passes_where_it_is_allowed() {
 #[test]
 fn a_stream_that_stands_still_is_given_up() {
     let app = (loopback(), 8080).into();
-    upstream(app, |mut stream| {
-        read_request(&mut stream);
-        let _ = stream.read(&mut [0]);
-    });
+    upstream(app, never);
     let action = json!({"timeout": "0s"});
     let (proxy, address) =
-        proxy(&[route("/", "c", action)], &[cluster("c", app)], json!({"stream_idle_timeout": "0.2s"}));
+        proxy(&[route("/", "c", &action)], &[cluster("c", app)], &json!({"stream_idle_timeout": "0.2s"}));
     assert_eq!(status_and_body(&get(address, "/")), (504, "stream timeout"));
     assert_eq!(proxy.log(), ["GET / HTTP/1.1 504 SI stream_idle_timeout"]);
 }
 
 #[test]
 fn a_request_without_a_host_is_refused() {
-    let (proxy, address) = proxy(&[], &[], json!({}));
+    let (proxy, address) = proxy(&[], &[], &json!({}));
     assert_eq!(status_and_body(&talk(address, b"GET /x HTTP/1.1\r\n\r\n")), (400, ""));
     assert_eq!(status_and_body(&talk(address, b"GET /x HTTP/1.0\r\n\r\n")).0, 426);
     assert_eq!(proxy.log(), ["GET /x HTTP/1.1 400 - missing_host_header", "- - HTTP/1.1 426 DPE low_version"]);

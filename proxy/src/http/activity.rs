@@ -47,3 +47,6 @@ impl Default for Activity {
         Self { begin: Instant::now(), last: AtomicU64::new(0) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,3 +168,6 @@ fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
 pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,3 +154,6 @@ fn asks(headers: &HeaderMap, option: &str) -> bool {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(option))
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,7 +171,7 @@ impl RouteEntry {
                     .map_err(|_| format!("direct_response.status: {} is not a status", direct.status))?,
                 body: direct.body.as_ref().map(|body| body.inline_string.clone()).unwrap_or_default(),
             },
-            _ => return Err("expected one of route and direct_response".into()),
+            _ => return Err("route: expected one of route and direct_response".into()),
         };
         let (path, headers) = matching(&route.matcher).map_err(|e| format!("match.{e}"))?;
         Ok(Self { name: route.name.as_str().into(), target, include_attempt_count, path, headers })
@@ -196,7 +196,7 @@ fn matching(configured: &RouteMatch) -> Result<Matching, String> {
     let path = match (&configured.prefix, &configured.path) {
         (Some(prefix), None) => PathMatch::Prefix(prefix.clone()),
         (None, Some(path)) => PathMatch::Exact(path.clone()),
-        _ => return Err("expected one of prefix and path".into()),
+        _ => return Err("prefix: expected one of prefix and path".into()),
     };
     let header = |HeaderMatcher { name, string_match }: &HeaderMatcher| {
         let name = name.parse().map_err(|_| format!("headers: {name:?} is not a header's name"))?;

@@ -20,7 +20,7 @@ pub(crate) const FORMAT: &str =
     "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%";
 
 /// A chain with a connection manager, whose routes are in place.
-pub(crate) fn hcm_chain(folder: &Path, routes: &[Value], options: Value) -> Value {
+pub(crate) fn hcm_chain(folder: &Path, routes: &[Value], options: &Value) -> Value {
     let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "test",
@@ -37,7 +37,7 @@ pub(crate) fn hcm_chain(folder: &Path, routes: &[Value], options: Value) -> Valu
 }
 
 /// A route of a prefix to a cluster, with more of its action.
-pub(crate) fn route(prefix: &str, cluster: &str, more: Value) -> Value {
+pub(crate) fn route(prefix: &str, cluster: &str, more: &Value) -> Value {
     let mut action = json!({"cluster": cluster});
     for (name, value) in more.as_object().unwrap() {
         action[name] = value.clone();
