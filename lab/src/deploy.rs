@@ -79,6 +79,8 @@ pub struct Deployment {
     pub pods: Vec<netns::Pod>,
     /// How long it took until all was ready.
     pub ready_after: Duration,
+    /// What each sidecar had resident when it was ready and had served nothing yet, in bytes.
+    pub resident: Vec<u64>,
     sidecars: BTreeMap<String, Process>,
     apps: Vec<Process>,
     capture: Option<Capture>,
@@ -128,7 +130,9 @@ impl Deployment {
             }
             apps.extend(started.apps);
         }
-        Ok(Self { lab, pods, ready_after: begun.elapsed(), sidecars, apps, capture })
+        let ready_after = begun.elapsed();
+        let resident = sidecars.values().filter_map(resident).collect();
+        Ok(Self { lab, pods, ready_after, resident, sidecars, apps, capture })
     }
 
     /// Ends the apps and sidecars, so that all logs are written, and gives what was seen. The capture is written to
@@ -174,6 +178,14 @@ impl Deployment {
         self.lab.leave_up()?;
         Ok(id)
     }
+}
+
+/// A process's resident memory in bytes, if it still runs.
+fn resident(process: &Process) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn read_if_there(path: &std::path::Path) -> Result<String> {

@@ -32,7 +32,7 @@ use crate::{
     predict,
     scenario::{Probe, Scenario},
     tools::Tools,
-    verdict::{DataPlane, ProbeReport, RunReport, Seen, Verdict},
+    verdict::{DataPlane, LabFigures, ProbeReport, RunReport, Seen, Verdict},
 };
 
 /// How long a call may take. A call that hangs is a result.
@@ -71,6 +71,7 @@ struct Unit<'a> {
 /// What one lab found, for each probe in order.
 struct UnitResult {
     ready_after: Duration,
+    resident: Vec<u64>,
     seen: Vec<Seen>,
 }
 
@@ -97,12 +98,14 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
         .collect();
     let results = side_by_side(&units, options)?;
     let mut probes = Vec::new();
-    let mut ready_seconds: BTreeMap<DataPlane, Vec<f64>> = BTreeMap::new();
+    let mut labs: BTreeMap<DataPlane, LabFigures> = BTreeMap::new();
     let planes = options.data_planes.len();
     for ((scenario, mesh), results) in meshes.iter().zip(chunks(results, planes)) {
         let mut by_probe: Vec<BTreeMap<DataPlane, Seen>> = scenario.probes.iter().map(|_| BTreeMap::new()).collect();
         for (data_plane, result) in options.data_planes.iter().zip(results) {
-            ready_seconds.entry(*data_plane).or_default().push(result.ready_after.as_secs_f64());
+            let figures = labs.entry(*data_plane).or_default();
+            figures.ready_seconds.push(result.ready_after.as_secs_f64());
+            figures.resident_bytes.extend(result.resident);
             for (seen, of_probe) in result.seen.into_iter().zip(&mut by_probe) {
                 of_probe.insert(*data_plane, seen);
             }
@@ -116,7 +119,7 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     probes.sort_by_key(|(number, report)| (position(&report.scenario), *number, report.mesh));
     let probes = probes.into_iter().map(|(_, report)| report).collect();
     let mut report = RunReport::new(started, begun.elapsed(), probes);
-    report.ready_seconds = ready_seconds;
+    report.labs = labs;
     Ok(report)
 }
 
@@ -201,7 +204,7 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         },
     )
     .with_context(|| format!("scenario {name}"))?;
-    let ready_after = deployment.ready_after;
+    let (ready_after, resident) = (deployment.ready_after, deployment.resident.clone());
     let mut calls = Vec::new();
     for (number, (probe, from)) in scenario.probes.iter().zip(callers).enumerate() {
         if options.interrupted.load(Ordering::Relaxed) {
@@ -215,7 +218,7 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         let (account, evidence) = observe_call::account(mesh, probe, call, &seen);
         Seen { account, evidence }
     });
-    Ok(UnitResult { ready_after, seen: accounts.collect() })
+    Ok(UnitResult { ready_after, resident, seen: accounts.collect() })
 }
 
 fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {

@@ -57,8 +57,8 @@ pub struct RunReport {
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// How long labs took until all their pods were ready, by data plane, in seconds.
-    pub ready_seconds: BTreeMap<DataPlane, Vec<f64>>,
+    /// What bringing labs up took, by data plane.
+    pub labs: BTreeMap<DataPlane, LabFigures>,
     /// Whether all verdicts agree.
     pub agrees: bool,
     /// The calls, in order of scenario, probe and mesh.
@@ -67,6 +67,15 @@ pub struct RunReport {
 
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.run/v1";
+
+/// What bringing labs up took. Figures of this run on this machine, under whatever else it was doing.
+#[derive(Debug, Default, Serialize)]
+pub struct LabFigures {
+    /// How long each lab took until all its sidecars and apps were ready, in seconds.
+    pub ready_seconds: Vec<f64>,
+    /// What each sidecar had resident when it was ready and had served nothing yet, in bytes.
+    pub resident_bytes: Vec<u64>,
+}
 
 /// One call in one mesh.
 #[derive(Debug, Serialize)]
@@ -175,7 +184,7 @@ impl RunReport {
             version: env!("CARGO_PKG_VERSION"),
             started,
             seconds: took.as_secs_f64(),
-            ready_seconds: BTreeMap::new(),
+            labs: BTreeMap::new(),
             agrees: probes.iter().all(|probe| probe.verdict.agrees),
             probes,
         }

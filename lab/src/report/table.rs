@@ -112,9 +112,13 @@ fn summary(report: &RunReport) -> String {
         })
         .collect();
     let _ = writeln!(text, "claims: {}", covered.join(", "));
-    for (plane, seconds) in &report.ready_seconds {
-        let slowest = seconds.iter().copied().fold(0.0, f64::max);
-        let _ = writeln!(text, "{plane}: {} labs, each ready within {slowest:.2} s", seconds.len());
+    for (plane, figures) in &report.labs {
+        let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);
+        let largest = figures.resident_bytes.iter().copied().max().unwrap_or_default();
+        let labs = figures.ready_seconds.len();
+        let mib = largest as f64 / f64::from(1 << 20);
+        let _ =
+            writeln!(text, "{plane}: {labs} labs, each ready within {slowest:.2} s; a sidecar at rest {mib:.1} MiB");
     }
     let _ = writeln!(text, "{:.1} s", report.seconds);
     text
