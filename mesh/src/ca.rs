@@ -11,6 +11,8 @@ use rcgen::{
 };
 use thiserror::Error;
 
+use crate::model::{SvidKind, ValidAt};
+
 /// How long an SVID is valid by default (`SECRET_TTL`).
 pub const SVID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How far an SVID's validity begins in the past, for clocks that differ.
@@ -60,6 +62,26 @@ impl Validity {
         let now = Timestamp::now();
         Self { not_before: now - CLOCK_SKEW, not_after: now + lifetime }
     }
+}
+
+/// Issues the certificate that a sidecar is given, be it wrong: some kinds are the mesh's authority's, some another's.
+///
+/// # Errors
+/// When the id is not ASCII, or the library refuses.
+pub fn issue_of(kind: SvidKind, spiffe_id: &str, mesh: &Authority, other: &Authority) -> Result<Svid, CaError> {
+    let names =
+        Names { uris: kind.uris(spiffe_id), hosts: kind.hosts(), common_name: kind.common_name().map(str::to_owned) };
+    let validity = Validity::from_now(SVID_LIFETIME);
+    let hour = Duration::from_secs(3600);
+    let validity = match kind.valid() {
+        ValidAt::Now => validity,
+        ValidAt::Past => {
+            Validity { not_before: validity.not_before - SVID_LIFETIME, not_after: Timestamp::now() - hour }
+        }
+        ValidAt::Future => Validity { not_before: Timestamp::now() + hour, not_after: validity.not_after },
+    };
+    let authority = if kind.signed_by_mesh() { mesh } else { other };
+    authority.issue(&names, validity)
 }
 
 /// What a leaf certificate says of its holder; an SVID has one URI and nothing else.

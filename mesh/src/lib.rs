@@ -12,6 +12,7 @@ mod load;
 pub mod manifests;
 pub mod model;
 mod names;
+mod pem;
 pub mod policy;
 pub mod predict;
 pub mod redirect;

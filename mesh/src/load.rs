@@ -68,7 +68,8 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 }
 
 /// The kinds that are supported, for the fault that names one that isn't.
-const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication";
+const SUPPORTED: &str =
+    "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule";
 
 #[derive(Default)]
 struct Reader {
@@ -119,6 +120,12 @@ impl Reader {
             ("security.istio.io/v1" | "security.istio.io/v1beta1", "PeerAuthentication") => {
                 self.keep_spec("PeerAuthentication", value, source, |m| &mut m.peer_authentications);
             }
+            (
+                "networking.istio.io/v1" | "networking.istio.io/v1beta1" | "networking.istio.io/v1alpha3",
+                "DestinationRule",
+            ) => {
+                self.keep_destination_rule(value, source);
+            }
             _ => {
                 let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
                 let at = Named(source, format!("{kind} {name}"));
@@ -154,6 +161,23 @@ impl Reader {
             && let Some(body) = self.typed::<CustomResource<S>>(&head, value)
         {
             list(&mut self.manifests).push(Object { head, body: body.spec });
+        }
+    }
+
+    /// Keeps a DestinationRule: checked as the generated type that knows all of its fields, read as one that is easier to use.
+    fn keep_destination_rule(&mut self, value: Value, source: Source) {
+        let spec = value.get("spec").cloned().unwrap_or_default();
+        if let Some(head) = self.head("DestinationRule", &value, source)
+            && self
+                .typed::<CustomResource<kcr_networking_istio_io::v1::destinationrules::DestinationRuleSpec>>(
+                    &head, value,
+                )
+                .is_some()
+        {
+            match typed::read(spec) {
+                Ok((body, _)) => self.manifests.destination_rules.push(Object { head, body }),
+                Err(e) => self.faults.error(&head, format!("spec.{}", e.path), e.message),
+            }
         }
     }
 
@@ -246,6 +270,7 @@ fn unsupported(api_version: &str, kind: &str) -> String {
             match kind {
                 "Deployment" => "write apps/v1",
                 "PeerAuthentication" => "write security.istio.io/v1",
+                "DestinationRule" => "write networking.istio.io/v1",
                 _ => "write v1",
             }
         );

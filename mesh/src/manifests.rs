@@ -1,5 +1,7 @@
 //! Documents of known kinds, as they were read: one list a kind, each in the order of documents.
 
+pub mod destination_rule;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
@@ -11,6 +13,7 @@ use k8s_openapi::{
 };
 use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
 
+use self::destination_rule::DestinationRuleSpec;
 use crate::{
     fault::At,
     model::{Age, ObjectName, Source},
@@ -35,6 +38,8 @@ pub struct Manifests {
     pub config_maps: Vec<Object<ConfigMap>>,
     /// `security.istio.io` PeerAuthentication.
     pub peer_authentications: Vec<Object<PeerAuthenticationSpec>>,
+    /// `networking.istio.io` DestinationRule.
+    pub destination_rules: Vec<Object<DestinationRuleSpec>>,
 }
 
 impl Manifests {
@@ -49,6 +54,7 @@ impl Manifests {
             .chain(self.secrets.iter().map(|o| &o.head))
             .chain(self.config_maps.iter().map(|o| &o.head))
             .chain(self.peer_authentications.iter().map(|o| &o.head))
+            .chain(self.destination_rules.iter().map(|o| &o.head))
     }
 }
 

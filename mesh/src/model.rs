@@ -4,15 +4,18 @@
 //! came from a document, a [`Source`] says which, so that an explanation can name it.
 
 mod capture;
+mod destination_rule;
+mod material;
 mod peer_authentication;
 mod pod;
 mod service;
+mod svid;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{capture::*, peer_authentication::*, pod::*, service::*};
+pub use self::{capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, svid::*};
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +95,10 @@ pub struct Mesh {
     pub pods: Vec<Pod>,
     /// Services in order of namespace and name.
     pub services: Vec<Service>,
+    /// DestinationRules, as clients look them up.
+    pub destination_rules: DestinationRules,
+    /// What Secrets hold, by name.
+    pub secrets: BTreeMap<ObjectName, BTreeMap<String, Vec<u8>>>,
     /// Namespaces that any document names.
     pub namespaces: BTreeMap<String, Namespace>,
 }

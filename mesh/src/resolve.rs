@@ -3,6 +3,7 @@
 mod addresses;
 mod capture;
 mod containers;
+mod destination_rule;
 mod injection;
 mod mesh_config;
 mod peer_authentication;
@@ -31,11 +32,21 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
     let pods = pods::resolve(manifests, &config, &mut faults);
     let services = services::resolve(manifests, &pods, &mut faults);
     peer_authentication::warn(manifests, &config, &pods, &mut faults);
+    let mesh = Mesh {
+        flavor,
+        destination_rules: destination_rule::resolve(manifests, &config),
+        config,
+        pods,
+        services,
+        secrets: containers::secrets(manifests),
+        namespaces: namespaces(manifests),
+    };
+    destination_rule::check(manifests, &mesh, &mut faults);
     let faults = faults.sorted();
     if faults.iter().any(Fault::is_error) {
         return Err(faults);
     }
-    Ok((Mesh { flavor, config, pods, services, namespaces: namespaces(manifests) }, faults))
+    Ok((mesh, faults))
 }
 
 /// All namespaces that any document names, and `default`.

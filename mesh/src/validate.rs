@@ -1,6 +1,7 @@
 //! What the API server and Istio's webhook would refuse, document by document.
 
 mod deployment;
+mod destination_rule;
 mod peer_authentication;
 mod pod;
 mod secret;
@@ -39,6 +40,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for policy in &manifests.peer_authentications {
         peer_authentication::validate(policy, faults);
+    }
+    for rule in &manifests.destination_rules {
+        destination_rule::validate(rule, faults);
     }
     namespaces(manifests, faults);
 }

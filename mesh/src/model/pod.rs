@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Capture, EffectivePeerAuthentication, ObjectName, Source};
+use super::{Capture, EffectivePeerAuthentication, ObjectName, Source, SvidKind};
 
 /// A pod.
 #[derive(Clone, Debug)]
@@ -114,4 +114,8 @@ pub struct Sidecar {
     pub capture: Capture,
     /// `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
     pub spiffe_id: String,
+    /// What kind of certificate it is given.
+    pub svid: SvidKind,
+    /// What it mounts: by annotations `sidecar.istio.io/userVolume` and `userVolumeMount`, or as container `istio-proxy`.
+    pub mounts: Vec<Mount>,
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1 as k8s};
+use serde::de::DeserializeOwned;
 
 use super::pods::Draft;
 use crate::{
     fault::Faults,
     manifests::{Manifests, Object},
-    model::{Container, ContainerPort, Mount},
+    model::{Container, ContainerPort, Mount, ObjectName},
 };
 
 /// Ports that every sidecar listens on (`istio-semantics` 1.1).
@@ -16,11 +17,22 @@ const SIDECAR_PORTS: [u16; 7] = [15000, 15001, 15004, 15006, 15020, 15021, 15090
 /// The sidecar's user.
 const SIDECAR_USER: u32 = 1337;
 
+/// The sidecar's container.
+const SIDECAR_CONTAINER: &str = "istio-proxy";
+/// Annotations with volumes of the sidecar's, and where it mounts them: JSON, by name of volume.
+const USER_VOLUME: &str = "sidecar.istio.io/userVolume";
+const USER_VOLUME_MOUNT: &str = "sidecar.istio.io/userVolumeMount";
+
 /// Files of a folder, by name.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// A pod's containers, in the order of its document.
-pub(super) fn of(pod: &Draft<'_>, injected: bool, manifests: &Manifests, faults: &mut Faults) -> Vec<Container> {
+/// A pod's containers, in the order of its document, and what its sidecar mounts.
+pub(super) fn of(
+    pod: &Draft<'_>,
+    injected: bool,
+    manifests: &Manifests,
+    faults: &mut Faults,
+) -> (Vec<Container>, Vec<Mount>) {
     let mut reader = Reader { pod, injected, faults };
     let volumes: BTreeMap<_, _> = pod
         .spec
@@ -28,9 +40,22 @@ pub(super) fn of(pod: &Draft<'_>, injected: bool, manifests: &Manifests, faults:
         .iter()
         .flatten()
         .enumerate()
-        .map(|(i, volume)| (volume.name.as_str(), reader.volume(i, volume, manifests)))
+        .map(|(i, volume)| {
+            (volume.name.as_str(), reader.volume(&pod.at(&format!("spec.volumes[{i}]")).field, volume, manifests))
+        })
         .collect();
-    pod.spec.containers.iter().enumerate().map(|(i, container)| reader.container(i, container, &volumes)).collect()
+    let all = pod.spec.containers.iter().enumerate();
+    let all: Vec<_> = all.map(|(i, container)| reader.container(i, container, &volumes)).collect();
+    // Injection merges a container of this name into its own: it is no program of the pod's.
+    let (sidecar, containers) = all.into_iter().partition::<Vec<_>, _>(|c| injected && c.name == SIDECAR_CONTAINER);
+    let mut mounts = if injected { reader.user_volumes(manifests) } else { Vec::new() };
+    mounts.extend(sidecar.into_iter().flat_map(|container| container.mounts));
+    (containers, mounts)
+}
+
+/// What all Secrets hold.
+pub(super) fn secrets(manifests: &Manifests) -> BTreeMap<ObjectName, Files> {
+    manifests.secrets.iter().map(|secret| (secret.head.name.clone(), secret_files(&secret.body))).collect()
 }
 
 struct Reader<'a, 'b> {
@@ -121,9 +146,36 @@ impl Reader<'_, '_> {
         mounts
     }
 
-    /// The files of a volume.
-    fn volume(&mut self, i: usize, volume: &k8s::Volume, manifests: &Manifests) -> Files {
-        let field = format!("spec.volumes[{i}]");
+    /// What annotations have the sidecar mount.
+    fn user_volumes(&mut self, manifests: &Manifests) -> Vec<Mount> {
+        let volumes: BTreeMap<String, k8s::Volume> = self.json(USER_VOLUME);
+        let mounts: BTreeMap<String, k8s::VolumeMount> = self.json(USER_VOLUME_MOUNT);
+        let mut found = Vec::new();
+        for (name, mount) in mounts {
+            match volumes.get(&name) {
+                Some(volume) => {
+                    let field = self.pod.at(&format!("metadata.annotations[{USER_VOLUME}].{name}")).field;
+                    found.push(Mount { path: mount.mount_path, files: self.volume(&field, volume, manifests) });
+                }
+                None => {
+                    let message = format!("there is no volume {name:?} in {USER_VOLUME}");
+                    self.error(&format!("metadata.annotations[{USER_VOLUME_MOUNT}]"), &message);
+                }
+            }
+        }
+        found
+    }
+
+    fn json<T: DeserializeOwned + Default>(&mut self, annotation: &str) -> T {
+        let Some(text) = self.pod.annotations.get(annotation) else { return T::default() };
+        serde_json::from_str(text).unwrap_or_else(|e| {
+            self.error(&format!("metadata.annotations[{annotation}]"), &format!("injection fails: not JSON: {e}"));
+            T::default()
+        })
+    }
+
+    /// The files of a volume, which stands at a field of the document.
+    fn volume(&mut self, field: &str, volume: &k8s::Volume, manifests: &Manifests) -> Files {
         if let Some(source) = &volume.secret {
             let name = source.secret_name.as_deref().unwrap_or_default();
             let field = format!("{field}.secret");
@@ -136,7 +188,11 @@ impl Reader<'_, '_> {
             return self.pick(&field, found.map(config_map_files), source.items.as_deref(), source.optional);
         }
         if volume.empty_dir.is_none() {
-            self.error(&field, "is of a kind that is not supported; secret, configMap and emptyDir are");
+            self.faults.error(
+                self.pod.head,
+                field,
+                "is of a kind that is not supported; secret, configMap and emptyDir are",
+            );
         }
         Files::new()
     }
@@ -146,7 +202,7 @@ impl Reader<'_, '_> {
         let found = list.iter().find(|o| o.head.name.name == name && o.head.name.namespace == *namespace);
         if found.is_none() && optional != Some(true) {
             let message = format!("there is no {name:?} in namespace {namespace}: the pod would wait for it for ever");
-            self.error(field, &message);
+            self.faults.error(self.pod.head, field, message);
         }
         found.map(|object| &object.body)
     }
@@ -168,7 +224,11 @@ impl Reader<'_, '_> {
                 }
                 None if optional == Some(true) => {}
                 None => {
-                    self.error(&format!("{field}.items[{i}].key"), &format!("there is no key {:?} in it", item.key));
+                    self.faults.error(
+                        self.pod.head,
+                        format!("{field}.items[{i}].key"),
+                        format!("there is no key {:?} in it", item.key),
+                    );
                 }
             }
         }

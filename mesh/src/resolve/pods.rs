@@ -8,8 +8,11 @@ use super::{addresses, capture, containers, injection, peer_authentication};
 use crate::{
     fault::Faults,
     manifests::{Head, Manifests},
-    model::{MeshConfig, ObjectName, Pod, Sidecar, Source},
+    model::{MeshConfig, ObjectName, Pod, Sidecar, Source, SvidKind},
 };
+
+/// What kind of certificate the sidecar is given.
+const SVID_ANNOTATION: &str = "sidelab.io/svid";
 
 /// A pod before injection.
 pub(super) struct Draft<'a> {
@@ -49,14 +52,17 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         };
         let injection = injection::decide(&draft, manifests, faults);
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
+        let (containers, mounts) = containers::of(&draft, injection.injected, manifests, faults);
         let sidecar = injection.injected.then(|| Sidecar {
             capture: capture::of(&draft, faults),
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
+            svid: svid_kind(&draft, faults),
+            mounts,
         });
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {
             peer_authentication: peer_authentication::effective(manifests, config, &draft.name.namespace, &labels),
-            containers: containers::of(&draft, sidecar.is_some(), manifests, faults),
+            containers,
             source: draft.at("").clone(),
             name: draft.name,
             labels,
@@ -104,6 +110,15 @@ fn drafts(manifests: &Manifests) -> Vec<Draft<'_>> {
         }
     }
     drafts
+}
+
+/// What kind of certificate a pod's sidecar is given.
+fn svid_kind(pod: &Draft<'_>, faults: &mut Faults) -> SvidKind {
+    let read = pod.annotations.get(SVID_ANNOTATION).map(|text| text.parse()).transpose();
+    read.map(Option::unwrap_or_default).unwrap_or_else(|e: String| {
+        faults.error(pod.head, pod.at(&format!("metadata.annotations[{SVID_ANNOTATION}]")).field, e);
+        SvidKind::Proper
+    })
 }
 
 /// A pod's labels after injection (`files/injection-template.yaml`): `security.istio.io/tlsMode` is what automatic mTLS

@@ -1,0 +1,127 @@
+//! DestinationRule, as far as it is read: one type for TLS settings wherever they stand, where the generated types have four.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// `spec` of a DestinationRule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DestinationRuleSpec {
+    /// For which host: exact, with a wildcard first, or a name without dots in the rule's own namespace.
+    pub host: String,
+    /// Settings of the whole destination.
+    pub traffic_policy: Option<TrafficPolicySpec>,
+    /// Named sets of its pods.
+    pub subsets: Vec<SubsetSpec>,
+    /// To which namespaces: `.`, `*` or names; `*` by default.
+    pub export_to: Vec<String>,
+    /// To which clients of its own namespace.
+    pub workload_selector: Option<SelectorSpec>,
+}
+
+/// `trafficPolicy` of a rule or a subset.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrafficPolicySpec {
+    /// TLS settings.
+    pub tls: Option<TlsSpec>,
+    /// Settings of single ports.
+    pub port_level_settings: Option<Vec<PortSpec>>,
+    /// The other settings, by name.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+/// One of `portLevelSettings`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PortSpec {
+    /// The service's port.
+    pub port: Option<PortNumberSpec>,
+    /// TLS settings.
+    pub tls: Option<TlsSpec>,
+    /// The other settings, by name.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+/// A service's port.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct PortNumberSpec {
+    /// Its number.
+    pub number: i64,
+}
+
+/// One of `subsets`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SubsetSpec {
+    /// Its name.
+    pub name: String,
+    /// The labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// Settings that replace the rule's.
+    pub traffic_policy: Option<TrafficPolicySpec>,
+}
+
+/// `workloadSelector`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SelectorSpec {
+    /// The labels of the clients.
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// `tls` (`ClientTLSSettings`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsSpec {
+    /// What the sidecar does; DISABLE by default.
+    pub mode: ClientTlsMode,
+    /// The client's certificates: a file of the sidecar's.
+    pub client_certificate: String,
+    /// The client's key: a file of the sidecar's.
+    pub private_key: String,
+    /// Whom to trust: a file of the sidecar's.
+    pub ca_certificates: String,
+    /// Revoked certificates: a file of the sidecar's.
+    pub ca_crl: String,
+    /// A Secret that holds all of these.
+    pub credential_name: String,
+    /// Names of which the server's certificate must have one.
+    pub subject_alt_names: Vec<String>,
+    /// The server name that is asked for.
+    pub sni: String,
+    /// Whether any certificate of the server will do.
+    pub insecure_skip_verify: bool,
+}
+
+/// What a client's sidecar does with a connection (`ClientTLSSettings.TLSmode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ClientTlsMode {
+    /// Plaintext.
+    #[default]
+    Disable,
+    /// TLS without a certificate of the client's.
+    Simple,
+    /// TLS with a certificate that the rule names.
+    Mutual,
+    /// TLS with the workload's SVID.
+    IstioMutual,
+}
+
+impl ClientTlsMode {
+    /// As manifests write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLE",
+            Self::Simple => "SIMPLE",
+            Self::Mutual => "MUTUAL",
+            Self::IstioMutual => "ISTIO_MUTUAL",
+        }
+    }
+}

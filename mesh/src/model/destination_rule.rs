@@ -1,0 +1,170 @@
+//! DestinationRules: how clients' sidecars speak to a destination.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Pod, Source};
+pub use crate::manifests::destination_rule::{ClientTlsMode, TlsSpec};
+
+/// All rules, as they are looked up (`pilot/pkg/model/push_context.go`).
+#[derive(Clone, Debug, Default)]
+pub struct DestinationRules {
+    /// By the namespace that they stand in: what clients of that namespace see.
+    pub(crate) local: BTreeMap<String, RulesByHost>,
+    /// By the namespace that they stand in: what clients of other namespaces may see.
+    pub(crate) exported: BTreeMap<String, RulesByHost>,
+    /// Those that the root namespace keeps to itself.
+    pub(crate) root_private: RulesByHost,
+    /// The root namespace.
+    pub(crate) root: String,
+}
+
+/// The rules of one namespace, by host.
+pub(crate) type RulesByHost = BTreeMap<String, Vec<DestinationRule>>;
+
+/// One rule, or several of one host merged.
+#[derive(Clone, Debug)]
+pub struct DestinationRule {
+    /// Its host in full, perhaps with a wildcard first.
+    pub host: String,
+    /// The namespace that it stands in.
+    pub namespace: String,
+    /// The documents that it is merged from: such as `DestinationRule default/server`, and where it stands.
+    pub from: Vec<(String, Source)>,
+    /// To which namespaces it is exported, as written.
+    pub export_to: BTreeSet<String>,
+    /// To which clients of its own namespace, if it doesn't hold for all.
+    pub workload_selector: Option<BTreeMap<String, String>>,
+    /// Settings of the whole destination.
+    pub traffic_policy: Option<TrafficPolicy>,
+    /// Named sets of its pods.
+    pub subsets: Vec<Subset>,
+}
+
+/// A named set of a destination's pods.
+#[derive(Clone, Debug)]
+pub struct Subset {
+    /// Its name.
+    pub name: String,
+    /// The labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// Settings that replace the rule's.
+    pub traffic_policy: Option<TrafficPolicy>,
+    /// Where it stands.
+    pub source: Source,
+}
+
+/// TLS settings of a destination and its ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrafficPolicy {
+    /// Who set them, such as `DestinationRule default/server`.
+    pub by: String,
+    /// For the whole destination.
+    pub tls: Option<ClientTls>,
+    /// For single ports of the service. A port that is here takes nothing from the whole destination.
+    pub ports: BTreeMap<u16, Option<ClientTls>>,
+}
+
+/// TLS settings, and who set them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTls {
+    /// The settings.
+    pub spec: TlsSpec,
+    /// Such as `DestinationRule default/server`.
+    pub by: String,
+    /// Where it says so.
+    pub source: Source,
+    /// Whether the rule is for clients that a selector selects: else Istio makes nothing of a `credentialName`.
+    pub selected_clients: bool,
+}
+
+impl DestinationRules {
+    /// The rule that a client's sidecar follows for a host of a service in a namespace: in the client's namespace, else in
+    /// the service's, else in the root namespace. In each the most specific host counts, and a rule that selects this
+    /// client goes before one for all.
+    pub fn find(&self, client: &Pod, host: &str, service_namespace: &str) -> Option<&DestinationRule> {
+        let namespace = client.name.namespace.as_str();
+        let own = if namespace == self.root { Some(&self.root_private) } else { self.local.get(namespace) };
+        let own = own.and_then(|rules| most_specific(rules, host)).map(|rules| rules.iter().collect::<Vec<_>>());
+        let exported = |from: &str| {
+            let rules = most_specific(self.exported.get(from)?, host)?;
+            let visible: Vec<_> = rules.iter().filter(|rule| rule.is_exported_to(namespace)).collect();
+            (!visible.is_empty()).then_some(visible)
+        };
+        let rules = own.or_else(|| exported(service_namespace)).or_else(|| exported(&self.root))?;
+        let selects_client = |rule: &&&DestinationRule| {
+            let selector = rule.workload_selector.as_ref().filter(|_| rule.namespace == namespace);
+            selector.is_some_and(|selector| selector.iter().all(|(k, v)| client.labels.get(k) == Some(v)))
+        };
+        let for_all = || rules.iter().rev().find(|rule| rule.workload_selector.is_none());
+        rules.iter().find(selects_client).or_else(for_all).copied()
+    }
+
+    /// Every rule, those of one host merged.
+    pub fn all(&self) -> impl Iterator<Item = &DestinationRule> {
+        let by_namespace = self.local.values().chain(self.exported.values());
+        by_namespace.chain([&self.root_private]).flat_map(BTreeMap::values).flatten()
+    }
+}
+
+/// The rules of the exact host, else of the longest wildcard that it ends in.
+fn most_specific<'a>(rules: &'a RulesByHost, host: &str) -> Option<&'a Vec<DestinationRule>> {
+    let matches = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix));
+    let exact = rules.get(host).filter(|_| !host.starts_with('*'));
+    exact.or_else(|| {
+        rules
+            .iter()
+            .filter(|(wildcard, _)| matches(wildcard))
+            .max_by_key(|(wildcard, _)| wildcard.len())
+            .map(|(_, r)| r)
+    })
+}
+
+impl DestinationRule {
+    fn is_exported_to(&self, namespace: &str) -> bool {
+        self.export_to.is_empty() || self.export_to.contains("*") || self.export_to.contains(namespace)
+    }
+
+    /// A subset by name.
+    pub fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets.iter().find(|subset| subset.name == name)
+    }
+
+    /// The TLS settings that the cluster of a service's port is built with, of the whole service or a subset: a port's
+    /// settings replace those of the destination, and a subset's those of the rule
+    /// (`pilot/pkg/networking/util/util.go`). Nothing leaves it to automatic mTLS.
+    pub fn tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
+        let of_rule = self.traffic_policy.as_ref().and_then(|policy| policy.of_port(port).0);
+        let of_subset = subset.and_then(|name| self.subset(name)).and_then(|subset| subset.traffic_policy.as_ref());
+        match of_subset.map(|policy| policy.of_port(port)) {
+            Some((tls, is_ports_own)) if tls.is_some() || is_ports_own => tls,
+            _ => of_rule,
+        }
+    }
+
+    /// The TLS settings whose mode marks endpoints for mTLS: ISTIO_MUTUAL does, any other does not (`pilot/pkg/xds/endpoints/mtls_checker.go`). Unlike
+    /// [`Self::tls`], a port without TLS settings of its own falls back to those of the destination.
+    pub fn endpoint_tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
+        let of_rule = self.traffic_policy.as_ref().and_then(|policy| policy.with_fallback(port));
+        match subset {
+            None => of_rule,
+            Some(name) => {
+                let of_subset = self.subset(name)?.traffic_policy.as_ref();
+                of_subset.and_then(|policy| policy.with_fallback(port)).or(of_rule)
+            }
+        }
+    }
+}
+
+impl TrafficPolicy {
+    /// The settings of a port, and whether they are its own.
+    fn of_port(&self, port: u16) -> (Option<&ClientTls>, bool) {
+        match self.ports.get(&port) {
+            Some(own) => (own.as_ref(), true),
+            None => (self.tls.as_ref(), false),
+        }
+    }
+
+    fn with_fallback(&self, port: u16) -> Option<&ClientTls> {
+        self.ports.get(&port).and_then(Option::as_ref).or(self.tls.as_ref())
+    }
+}

@@ -1,0 +1,104 @@
+//! The certificates and keys that DestinationRules name.
+
+use super::{ClientTls, ClientTlsMode, Mesh, ObjectName, Pod};
+
+/// What a client's sidecar has for the TLS settings of a DestinationRule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientMaterial<'a> {
+    /// Its certificates, if it is to show any.
+    pub certificate: Option<Pem<'a>>,
+    /// The key to them.
+    pub key: Option<Pem<'a>>,
+    /// Whom it trusts.
+    pub roots: Roots<'a>,
+}
+
+/// PEM text by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pem<'a> {
+    /// A path in the sidecar's file system, or `SECRET/KEY`.
+    pub name: String,
+    /// What it holds; nothing when there is no such file or key, with which Istio's TLS never gets ready.
+    pub content: Option<&'a [u8]>,
+}
+
+/// Whom a client trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots<'a> {
+    /// Those of the operating system.
+    System,
+    /// Those named.
+    Pem(Pem<'a>),
+    /// Any certificate will do.
+    Anyone,
+}
+
+/// Keys of a Secret for a certificate, its key and the roots: of type `kubernetes.io/tls` first, then of a generic one
+/// (`pilot/pkg/credentials/kube/secrets.go`).
+const SECRET_KEYS: [[&str; 3]; 2] = [["tls.crt", "tls.key", "ca.crt"], ["cert", "key", "cacert"]];
+
+impl Mesh {
+    /// What a pod's sidecar has for these settings, of mode SIMPLE or MUTUAL: files, or a Secret by `credentialName`.
+    pub fn client_material(&self, client: usize, tls: &ClientTls) -> ClientMaterial<'_> {
+        let spec = &tls.spec;
+        let pod = &self.pods[client];
+        let mutual = spec.mode == ClientTlsMode::Mutual;
+        if !spec.credential_name.is_empty() {
+            return self.of_secret(pod, &spec.credential_name, mutual, spec.insecure_skip_verify);
+        }
+        let file = |path: &str| Pem { name: path.to_owned(), content: pod.sidecar_file(path) };
+        ClientMaterial {
+            certificate: mutual.then(|| file(&spec.client_certificate)),
+            key: mutual.then(|| file(&spec.private_key)),
+            roots: match spec.ca_certificates.as_str() {
+                _ if spec.insecure_skip_verify => Roots::Anyone,
+                "" | "system" => Roots::System,
+                path => Roots::Pem(file(path)),
+            },
+        }
+    }
+
+    fn of_secret(&self, pod: &Pod, name: &str, mutual: bool, anyone: bool) -> ClientMaterial<'_> {
+        let name = name.strip_prefix("kubernetes://").unwrap_or(name);
+        let secret =
+            |name: &str| self.secrets.get(&ObjectName { namespace: pod.name.namespace.clone(), name: name.to_owned() });
+        let entry = |secret_name: &str, which: usize| {
+            let secret = secret(secret_name)?;
+            let key = SECRET_KEYS.iter().map(|keys| keys[which]).find(|key| secret.contains_key(*key))?;
+            Some(Pem { name: format!("{secret_name}/{key}"), content: secret.get(key).map(Vec::as_slice) })
+        };
+        let missing = |which: usize| Pem { name: format!("{name}/{}", SECRET_KEYS[0][which]), content: None };
+        ClientMaterial {
+            certificate: mutual.then(|| entry(name, 0).unwrap_or_else(|| missing(0))),
+            key: mutual.then(|| entry(name, 1).unwrap_or_else(|| missing(1))),
+            // The roots may stand in a Secret of their own.
+            roots: match entry(&format!("{name}-cacert"), 2).or_else(|| entry(name, 2)) {
+                _ if anyone => Roots::Anyone,
+                Some(roots) => Roots::Pem(roots),
+                None => Roots::Pem(missing(2)),
+            },
+        }
+    }
+}
+
+impl ClientTls {
+    /// Whether Istio makes nothing of these settings, so that the connection is plaintext: a `credentialName` counts only in
+    /// a rule with a `workloadSelector` (`pilot/pkg/networking/core/cluster_tls.go`).
+    pub fn is_ignored(&self) -> bool {
+        let own_certificates = matches!(self.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
+        own_certificates && !self.spec.credential_name.is_empty() && !self.selected_clients
+    }
+}
+
+impl Pod {
+    /// A file of the sidecar's: of what it mounts itself, else of what any container mounts. In a cluster only the former
+    /// would do; here a mount of the app's serves, so that manifests stay short.
+    pub fn sidecar_file(&self, path: &str) -> Option<&[u8]> {
+        let sidecar = self.sidecar.as_ref()?;
+        let mounts = sidecar.mounts.iter().chain(self.containers.iter().flat_map(|container| &container.mounts));
+        mounts.into_iter().find_map(|mount| {
+            let name = path.strip_prefix(mount.path.trim_end_matches('/'))?.strip_prefix('/')?;
+            mount.files.get(name).map(Vec::as_slice)
+        })
+    }
+}

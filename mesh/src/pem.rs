@@ -1,0 +1,50 @@
+//! Whether PEM text holds certificates and keys that can be used.
+
+use rcgen::{KeyPair, PublicKeyData};
+use x509_parser::{pem::Pem, prelude::ASN1Time};
+
+/// Why text is not certificates, if it isn't.
+pub(crate) fn not_certificates(text: &[u8]) -> Option<&'static str> {
+    if !String::from_utf8_lossy(text).contains("-----BEGIN ") {
+        return Some("is not PEM; text that begins with -----BEGIN CERTIFICATE was expected");
+    }
+    for pem in Pem::iter_from_buffer(text) {
+        match pem.as_ref().map(Pem::parse_x509) {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Some("holds a certificate that cannot be read"),
+            Err(_) => return Some("is not PEM from one end to the other"),
+        }
+    }
+    None
+}
+
+/// When the validity of one of the certificates ended or will begin, if they are not all valid now.
+pub(crate) fn not_valid_now(text: &[u8]) -> Option<String> {
+    Pem::iter_from_buffer(text).filter_map(Result::ok).find_map(|pem| {
+        let certificate = pem.parse_x509().ok()?;
+        let (validity, now) = (certificate.validity(), ASN1Time::now());
+        if validity.not_after < now {
+            Some(format!("the certificate expired at {}", validity.not_after))
+        } else if validity.not_before > now {
+            Some(format!("the certificate is not valid before {}", validity.not_before))
+        } else {
+            None
+        }
+    })
+}
+
+/// Why text is not the private key of the first certificate, if that can be read.
+pub(crate) fn not_the_key(certificates: &[u8], key: &[u8]) -> Option<&'static str> {
+    let pem = Pem::iter_from_buffer(certificates).next()?.ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let Ok(key) = KeyPair::from_pem(&String::from_utf8_lossy(key)) else {
+        return Some("is no private key that can be read; PEM of an RSA, P-256 or P-384 key was expected");
+    };
+    let fits = certificate.public_key().subject_public_key.data == key.der_bytes();
+    (!fits).then_some("is not the key of the certificate beside it")
+}
+
+/// Whether text begins as PEM does.
+pub(crate) fn is_pem(text: &[u8]) -> bool {
+    matches!(Pem::iter_from_buffer(text).next(), Some(Ok(_)))
+}

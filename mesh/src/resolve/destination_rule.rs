@@ -1,0 +1,135 @@
+//! Which DestinationRules clients see, merged as Istio merges them (`pilot/pkg/model/destination_rule.go`,
+//! `pilot/pkg/model/push_context.go`).
+
+mod checks;
+
+use std::collections::BTreeSet;
+
+pub(super) use self::checks::check;
+use crate::{
+    manifests::{
+        Manifests, Object,
+        destination_rule::{DestinationRuleSpec as Spec, TlsSpec, TrafficPolicySpec},
+    },
+    model::{ClientTls, DestinationRule, DestinationRules, MeshConfig, RulesByHost, Source, Subset, TrafficPolicy},
+};
+
+/// All rules, sorted into what clients of their own namespace see and what they show to others.
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> DestinationRules {
+    let mut rules = DestinationRules { root: config.root_namespace.clone(), ..DestinationRules::default() };
+    let mut objects: Vec<_> = manifests.destination_rules.iter().collect();
+    // Those for selected clients first, then the oldest: what comes first stays when rules are merged.
+    objects.sort_by_key(|rule| (rule.body.workload_selector.is_none(), &rule.head.age));
+    for object in objects {
+        let rule = one(object);
+        let namespace = rule.namespace.clone();
+        let only = |name: &str| rule.export_to.len() == 1 && rule.export_to.contains(name);
+        let seen_at_home =
+            rule.export_to.is_empty() || [".", "*", &namespace].iter().any(|n| rule.export_to.contains(*n));
+        if seen_at_home {
+            merge(rules.local.entry(namespace.clone()).or_default(), rule.clone());
+        }
+        if !only(".") && !only(&namespace) {
+            merge(rules.exported.entry(namespace).or_default(), rule);
+        } else if namespace == rules.root {
+            merge(&mut rules.root_private, rule);
+        }
+    }
+    rules
+}
+
+/// The host that a rule is for, in full. Only a name without dots is completed: `server.default` stays as it is, and is no
+/// service's.
+fn full_host(host: &str, namespace: &str) -> String {
+    if host == "*" || host.contains('.') || host.parse::<std::net::IpAddr>().is_ok() {
+        host.to_owned()
+    } else {
+        format!("{host}.{namespace}.svc.cluster.local")
+    }
+}
+
+fn one(object: &Object<Spec>) -> DestinationRule {
+    let (head, spec) = (&object.head, &object.body);
+    let selector = spec.workload_selector.as_ref();
+    let policy = |policy: &Option<TrafficPolicySpec>, source: Source| {
+        policy.as_ref().map(|policy| traffic_policy(policy, &head.full_name(), &source, selector.is_some()))
+    };
+    let subsets = spec.subsets.iter().enumerate().map(|(i, subset)| Subset {
+        name: subset.name.clone(),
+        labels: subset.labels.clone(),
+        traffic_policy: policy(&subset.traffic_policy, head.source.at(format!("spec.subsets[{i}].trafficPolicy"))),
+        source: head.source.at(format!("spec.subsets[{i}]")),
+    });
+    DestinationRule {
+        host: full_host(&spec.host, &head.name.namespace),
+        namespace: head.name.namespace.clone(),
+        from: vec![(head.full_name(), head.source.clone())],
+        // A rule for selected clients is never exported.
+        export_to: match selector {
+            Some(_) => BTreeSet::from([".".to_owned()]),
+            None => spec.export_to.iter().cloned().collect(),
+        },
+        workload_selector: selector.map(|selector| selector.match_labels.clone()),
+        traffic_policy: policy(&spec.traffic_policy, head.source.at("spec.trafficPolicy")),
+        subsets: subsets.collect(),
+    }
+}
+
+fn traffic_policy(spec: &TrafficPolicySpec, by: &str, source: &Source, selected_clients: bool) -> TrafficPolicy {
+    let tls = |spec: &Option<TlsSpec>, field: String| {
+        spec.as_ref().map(|spec| ClientTls {
+            spec: spec.clone(),
+            by: by.to_owned(),
+            source: source.at(format!("{}{field}", source.field)),
+            selected_clients,
+        })
+    };
+    let mut policy =
+        TrafficPolicy { by: by.to_owned(), tls: tls(&spec.tls, ".tls".to_owned()), ports: Default::default() };
+    for (i, port) in spec.port_level_settings.iter().flatten().enumerate() {
+        let number = port.port.as_ref().and_then(|port| u16::try_from(port.number).ok());
+        if let Some(number) = number {
+            policy.ports.entry(number).or_insert_with(|| tls(&port.tls, format!(".portLevelSettings[{i}].tls")));
+        }
+    }
+    policy
+}
+
+/// Adds a rule to those of its namespace: into one of the same host if it may, else beside it. Subsets are united, and
+/// the first settings of the whole destination stay.
+fn merge(rules: &mut RulesByHost, incoming: DestinationRule) {
+    let same_host = rules.entry(incoming.host.clone()).or_default();
+    let mut stands_alone = true;
+    for existing in &mut *same_host {
+        let same_export = existing.export_to == incoming.export_to;
+        let wider_export = !existing.export_to.is_empty() && incoming.export_to.is_superset(&existing.export_to);
+        stands_alone = !same_export;
+        if !same_export && !wider_export {
+            continue;
+        }
+        match (&existing.workload_selector, &incoming.workload_selector) {
+            (Some(of_existing), Some(of_incoming)) if of_existing != of_incoming => {
+                stands_alone = true;
+                continue;
+            }
+            (Some(_), Some(_)) | (None, None) => stands_alone = false,
+            // Istio merges here as well, and then nothing is left for the clients that are not selected.
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+        existing.from.extend(incoming.from.iter().cloned());
+        for subset in &incoming.subsets {
+            if existing.subset(&subset.name).is_none() {
+                existing.subsets.push(subset.clone());
+            }
+        }
+        if existing.traffic_policy.is_none() {
+            existing.traffic_policy.clone_from(&incoming.traffic_policy);
+        }
+    }
+    if stands_alone {
+        same_host.push(incoming);
+    }
+}
+
+#[cfg(test)]
+mod tests;

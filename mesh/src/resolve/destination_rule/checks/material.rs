@@ -1,0 +1,107 @@
+//! Whether the certificates and keys that a rule names are there, and can be used.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    fault::Faults,
+    manifests::{Object, destination_rule::DestinationRuleSpec as Spec},
+    model::{ClientMaterial, ClientTls, ClientTlsMode, Mesh, Pem, Roots, Service},
+    pem,
+};
+
+/// Looks at each of a rule's TLS settings, with the eyes of the clients that follow it.
+pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Mesh, faults: &mut Faults) {
+    for (tls, clients) in followed(rule, services, mesh) {
+        let field = tls.source.field.as_str();
+        if tls.is_ignored() {
+            let message =
+                "counts only in a rule with a workloadSelector: Istio does no TLS at all, and sends plaintext";
+            faults.warn(rule, format!("{field}.credentialName"), message);
+            continue;
+        }
+        // With one client that has all of it, the others are taken not to call.
+        let of_clients: Vec<_> = clients.iter().map(|&client| mesh.client_material(client, tls)).collect();
+        match of_clients.iter().find(|material| missing(material).is_empty()) {
+            Some(material) => unusable(rule, tls, material, faults),
+            None => {
+                for (name, pem) in of_clients.first().map(missing).unwrap_or_default() {
+                    let name = if tls.spec.credential_name.is_empty() { name } else { "credentialName" };
+                    faults.warn(rule, format!("{field}.{name}"), nothing_there(&pem, tls));
+                }
+            }
+        }
+    }
+}
+
+/// The settings of this document that need certificates, each with the clients that follow it.
+fn followed<'m>(rule: &Object<Spec>, services: &[&Service], mesh: &'m Mesh) -> Vec<(&'m ClientTls, Vec<usize>)> {
+    let mut by_field: BTreeMap<&str, (&ClientTls, Vec<usize>)> = BTreeMap::new();
+    let own = |tls: &&ClientTls| {
+        matches!(tls.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual)
+            && (&tls.source.file, tls.source.document) == (&rule.head.source.file, rule.head.source.document)
+    };
+    for (client, pod) in mesh.pods.iter().enumerate().filter(|(_, pod)| pod.sidecar.is_some()) {
+        for service in services {
+            let Some(found) = mesh.destination_rules.find(pod, &service.host, &service.name.namespace) else {
+                continue;
+            };
+            let subsets = found.subsets.iter().map(|subset| Some(subset.name.as_str())).chain([None]);
+            let settings =
+                subsets.flat_map(|subset| service.ports.iter().map(move |port| found.tls(port.port, subset)));
+            for tls in settings.flatten().filter(own) {
+                let clients = &mut by_field.entry(&tls.source.field).or_insert((tls, Vec::new())).1;
+                if clients.last() != Some(&client) {
+                    clients.push(client);
+                }
+            }
+        }
+    }
+    by_field.into_values().collect()
+}
+
+/// What is not there, by field.
+fn missing<'a>(material: &ClientMaterial<'a>) -> Vec<(&'static str, Pem<'a>)> {
+    let roots = match &material.roots {
+        Roots::Pem(roots) => Some(roots),
+        Roots::System | Roots::Anyone => None,
+    };
+    let all = [
+        ("clientCertificate", material.certificate.as_ref()),
+        ("privateKey", material.key.as_ref()),
+        ("caCertificates", roots),
+    ];
+    let named = all.into_iter().filter_map(|(field, pem)| Some((field, pem?.clone())));
+    named.filter(|(_, pem)| pem.content.is_none()).collect()
+}
+
+fn nothing_there(pem: &Pem<'_>, tls: &ClientTls) -> String {
+    if tls.spec.credential_name.is_empty() {
+        format!(
+            "no client's sidecar has a file {}: its calls fail; mount a Secret there, with annotations sidecar.istio.io/userVolume and userVolumeMount",
+            pem.name
+        )
+    } else {
+        format!("there is no {} in the client's namespace: its calls fail", pem.name)
+    }
+}
+
+fn unusable(rule: &Object<Spec>, tls: &ClientTls, material: &ClientMaterial<'_>, faults: &mut Faults) {
+    let field = |name: &str| format!("{}.{name}", tls.source.field);
+    let content = |pem: Option<&Pem<'_>>| pem.and_then(|pem| Some((pem.name.clone(), pem.content?.to_vec())));
+    let certificate = content(material.certificate.as_ref());
+    if let Some((name, text)) = &certificate
+        && let Some(fault) = pem::not_certificates(text)
+    {
+        faults.error(rule, field("clientCertificate"), format!("{name} {fault}"));
+    }
+    if let (Some((_, certificate)), Some((name, key))) = (&certificate, content(material.key.as_ref()))
+        && let Some(fault) = pem::not_the_key(certificate, &key)
+    {
+        faults.error(rule, field("privateKey"), format!("{name} {fault}"));
+    }
+    if let Roots::Pem(roots) = &material.roots
+        && let Some(fault) = roots.content.and_then(pem::not_certificates)
+    {
+        faults.error(rule, field("caCertificates"), format!("{} {fault}", roots.name));
+    }
+}

@@ -1,0 +1,194 @@
+//! DestinationRule, by the rules of Istio's webhook (`pkg/config/validation/validation.go`,
+//! `pkg/config/validation/agent/validation.go`).
+
+use std::collections::BTreeSet;
+
+use super::Checked;
+use crate::{
+    fault::Faults,
+    load::is_dns_label,
+    manifests::{
+        Object,
+        destination_rule::{ClientTlsMode, DestinationRuleSpec, TlsSpec, TrafficPolicySpec},
+    },
+};
+
+/// Settings that change who may speak to whom: an error, since they are not read.
+const DECISIVE: [&str; 2] = ["tunnel", "proxyProtocol"];
+
+pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) {
+    let mut checked = Checked::of(rule, faults);
+    let spec = &rule.body;
+    if !is_wildcard_host(&spec.host) {
+        let message =
+            format!("{:?} is no host: a name, a name with * for its first label, or * was expected", spec.host);
+        checked.error("spec.host", message);
+    }
+    if let Some(policy) = &spec.traffic_policy {
+        traffic_policy(&mut checked, "spec.trafficPolicy", policy);
+    }
+    for (i, subset) in spec.subsets.iter().enumerate() {
+        let field = format!("spec.subsets[{i}]");
+        if !is_dns_label(&subset.name) {
+            let message = format!("{:?} is no subset name: lower-case letters, digits and '-'", subset.name);
+            checked.error(format!("{field}.name"), message);
+        }
+        checked.labels(&format!("{field}.labels"), &subset.labels);
+        if let Some(policy) = &subset.traffic_policy {
+            traffic_policy(&mut checked, &format!("{field}.trafficPolicy"), policy);
+        }
+    }
+    let names = spec.subsets.iter().enumerate();
+    checked.unique(names.map(|(i, subset)| (format!("spec.subsets[{i}].name"), subset.name.as_str())));
+    export_to(&mut checked, spec);
+    selector(&mut checked, spec);
+}
+
+fn traffic_policy(checked: &mut Checked<'_>, field: &str, policy: &TrafficPolicySpec) {
+    if policy.tls.is_none() && policy.port_level_settings.is_none() && policy.others.is_empty() {
+        checked.error(field, "is empty; set a field, or remove it");
+    }
+    for name in policy.others.keys() {
+        not_read(checked, &format!("{field}.{name}"), name);
+    }
+    if let Some(settings) = &policy.tls {
+        tls(checked, &format!("{field}.tls"), settings);
+    }
+    for (i, port) in policy.port_level_settings.iter().flatten().enumerate() {
+        let field = format!("{field}.portLevelSettings[{i}]");
+        match &port.port {
+            Some(port) if (1..=65535).contains(&port.number) => {}
+            Some(port) => checked.error(
+                format!("{field}.port.number"),
+                format!("{} is out of range; a port is a number from 1 to 65535", port.number),
+            ),
+            None => {
+                checked.error(format!("{field}.port"), "is missing; say which port of the service, as number: 8080");
+            }
+        }
+        if port.tls.is_none() && port.others.is_empty() {
+            checked.error(&field, "sets nothing; set tls, or remove the entry");
+        }
+        for name in port.others.keys() {
+            not_read(checked, &format!("{field}.{name}"), name);
+        }
+        if let Some(settings) = &port.tls {
+            tls(checked, &format!("{field}.tls"), settings);
+        }
+    }
+}
+
+fn not_read(checked: &mut Checked<'_>, field: &str, name: &str) {
+    if DECISIVE.contains(&name) {
+        checked.error(field, "is not supported yet");
+    } else {
+        checked.warn(field, "is not supported yet and has no effect here");
+    }
+}
+
+fn tls(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec) {
+    let mode = tls.mode;
+    let files = [
+        ("clientCertificate", !tls.client_certificate.is_empty()),
+        ("privateKey", !tls.private_key.is_empty()),
+        ("caCertificates", !tls.ca_certificates.is_empty()),
+        ("caCrl", !tls.ca_crl.is_empty()),
+    ];
+    if !tls.ca_crl.is_empty() {
+        checked.error(format!("{field}.caCrl"), "is not supported yet");
+    }
+    let own_certificates = matches!(mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
+    if !own_certificates {
+        // Istio would drop them without a word.
+        for (name, _) in files.iter().filter(|(_, said)| *said) {
+            let why = match mode {
+                ClientTlsMode::IstioMutual => {
+                    "ISTIO_MUTUAL takes its certificates from the mesh; remove it, or write MUTUAL"
+                }
+                _ => "DISABLE does no TLS; remove it, or write SIMPLE or MUTUAL",
+            };
+            checked.error(format!("{field}.{name}"), why);
+        }
+        return;
+    }
+    if !tls.credential_name.is_empty() {
+        credential(checked, field, tls, &files);
+        return;
+    }
+    if tls.insecure_skip_verify && (!tls.ca_certificates.is_empty() || !tls.subject_alt_names.is_empty()) {
+        let message = "cannot stand beside caCertificates or subjectAltNames, which say how to verify; remove one";
+        checked.error(format!("{field}.insecureSkipVerify"), message);
+    }
+    if mode == ClientTlsMode::Mutual {
+        for (name, said) in &files[..2] {
+            if !said {
+                checked.error(format!("{field}.{name}"), "is missing; MUTUAL needs clientCertificate and privateKey");
+            }
+        }
+    }
+}
+
+fn credential(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, files: &[(&str, bool)]) {
+    let field_of_name = format!("{field}.credentialName");
+    if tls.credential_name.starts_with("configmap://") {
+        checked.error(&field_of_name, "a ConfigMap is not supported yet");
+    }
+    for (name, _) in files.iter().filter(|(_, said)| *said) {
+        checked.error(format!("{field}.{name}"), "cannot stand beside credentialName; remove one");
+    }
+    let names_ca = tls.mode == ClientTlsMode::Simple;
+    if tls.insecure_skip_verify && (names_ca || !tls.subject_alt_names.is_empty()) {
+        let message = "cannot stand beside credentialName or subjectAltNames, which say how to verify; remove one";
+        checked.error(format!("{field}.insecureSkipVerify"), message);
+    }
+}
+
+fn export_to(checked: &mut Checked<'_>, spec: &DestinationRuleSpec) {
+    let own = checked.head.name.namespace.clone();
+    let mut seen = BTreeSet::new();
+    for (i, entry) in spec.export_to.iter().enumerate() {
+        let field = format!("spec.exportTo[{i}]");
+        let namespace = if entry == "." { own.as_str() } else { entry };
+        if entry != "*" && !is_dns_label(namespace) {
+            checked.error(&field, format!("{entry:?} is neither '.', '*', nor the name of a namespace"));
+        }
+        if !seen.insert(namespace) {
+            checked.error(&field, format!("{entry:?} is there twice"));
+        }
+    }
+    if seen.contains("*") && seen.len() > 1 {
+        checked.error("spec.exportTo", "'*' is for all namespaces; remove the others");
+    }
+    if spec.workload_selector.is_some() && !seen.is_empty() && (seen.len() > 1 || !seen.contains(own.as_str())) {
+        checked.error(
+            "spec.exportTo",
+            "a rule with a workloadSelector is for its own namespace alone; write '.', or nothing",
+        );
+    }
+}
+
+fn selector(checked: &mut Checked<'_>, spec: &DestinationRuleSpec) {
+    let Some(selector) = &spec.workload_selector else { return };
+    if selector.match_labels.is_empty() {
+        checked.warn("spec.workloadSelector", "has no labels: it selects every pod of the namespace");
+    }
+    for (key, value) in &selector.match_labels {
+        if key.is_empty() || key.contains('*') || value.contains('*') {
+            let message = "an empty key or a wildcard is not allowed in a selector; labels must be equal";
+            checked.error(format!("spec.workloadSelector.matchLabels[{key}]"), message);
+        }
+    }
+}
+
+/// A host name of which the first label may be `*` or begin with `*-`.
+fn is_wildcard_host(host: &str) -> bool {
+    let (first, rest) = match host.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (host, None),
+    };
+    let first = first.to_ascii_lowercase();
+    let first_is_good = first == "*" || is_dns_label(first.strip_prefix("*-").unwrap_or(&first));
+    let rest_is_good =
+        rest.is_none_or(|rest| rest.trim_end_matches('.').to_ascii_lowercase().split('.').all(is_dns_label));
+    host.len() <= 255 && first_is_good && rest_is_good
+}
