@@ -2,10 +2,12 @@
 
 mod balance;
 mod connect;
+mod dns;
 mod endpoint;
 mod source;
 
 pub use connect::{ConnectContext, ConnectFailure, Connected, PoolKey};
+pub use dns::follow_names;
 pub use endpoint::{Endpoint, Load, Transport};
 
 use std::{

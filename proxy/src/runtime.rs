@@ -75,6 +75,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..concurrency).map(|_| unbounded_channel()).unzip();
         let drain_time = options.drain_time.unwrap_or(DEFAULT_DRAIN_TIME);
         let mut manager = Manager::load(&options.config_path, senders, drain_time)?;
+        manager.resolve().await;
         let shared = manager.shared().clone();
         let workers = receivers
             .into_iter()

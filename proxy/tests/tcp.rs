@@ -3,55 +3,30 @@
 mod support;
 
 use std::{
-    io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    thread,
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr},
+    sync::mpsc,
 };
 
-use serde_json::{Value, json};
-use support::{LONG, Mesh, Proxy, cluster, folder, listener, loopback, resources, tcp_chain};
+use serde_json::json;
+use support::{
+    Mesh, Proxy, cluster, folder, listener, loopback, resources,
+    tcp::{connect, echo, echo_after_end, end, exchange, named, ping, reset, serve},
+    tcp_chain,
+};
 
-/// A server that answers each connection with what it got, once the client has said all.
-fn echo_after_end(address: SocketAddr) {
-    let server = TcpListener::bind(address).unwrap();
-    thread::spawn(move || {
-        for connection in server.incoming() {
-            let mut connection = connection.unwrap();
-            thread::spawn(move || {
-                let mut all = Vec::new();
-                connection.read_to_end(&mut all).unwrap();
-                connection.write_all(&all).unwrap();
-            });
-        }
-    });
+/// A proxy between a listener and an endpoint.
+fn one(app: SocketAddr, address: SocketAddr, format: &str) -> Proxy {
+    let files = folder();
+    resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", format))]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    Proxy::start(files, &["-l", "warning"])
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream
-}
-
-fn exchange(address: SocketAddr, message: &[u8]) -> Vec<u8> {
-    let mut stream = connect(address);
-    let mut writer = stream.try_clone().unwrap();
-    let message = message.to_vec();
-    let writing = thread::spawn(move || {
-        writer.write_all(&message).unwrap();
-        writer.shutdown(Shutdown::Write).unwrap();
-    });
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    writing.join().unwrap();
-    answer
-}
-
-/// Two proxies: one that originates mutual TLS, one that terminates it.
-fn two_sidecars(format: &str) -> (Proxy, Proxy, SocketAddr) {
+/// Two proxies between a listener and an endpoint: one that originates mutual TLS, one that terminates it.
+fn two(app: SocketAddr, address: SocketAddr, format: &str) -> (Proxy, Proxy) {
     let mesh = Mesh::new();
-    let ip = loopback();
-    let (outbound, inbound, app) = ((ip, 15001).into(), (ip, 15006).into(), (ip, 8080).into());
-    echo_after_end(app);
+    let inbound = (address.ip(), 15006).into();
 
     let server = folder();
     mesh.secrets(server.path(), "spiffe://cluster.local/ns/default/sa/server");
@@ -65,16 +40,23 @@ fn two_sidecars(format: &str) -> (Proxy, Proxy, SocketAddr) {
     let mut to_server = cluster("outbound|8080||server", inbound);
     to_server["transport_socket"] = Mesh::upstream(client.path(), "spiffe://cluster.local/ns/default/sa/server");
     let chain = tcp_chain(client.path(), "outbound|8080||server", format);
-    resources(client.path(), "lds.json", &[listener("outbound", outbound, &chain)]);
+    resources(client.path(), "lds.json", &[listener("outbound", address, &chain)]);
     resources(client.path(), "cds.json", &[to_server]);
 
-    (Proxy::start(client, &[]), Proxy::start(server, &[]), outbound)
+    (Proxy::start(client, &["-l", "warning"]), Proxy::start(server, &["-l", "warning"]))
+}
+
+fn addresses() -> (SocketAddr, SocketAddr) {
+    let ip = loopback();
+    ((ip, 8080).into(), (ip, 15001).into())
 }
 
 #[test]
 fn bytes_pass_two_sidecars_and_a_half_closed_client_is_answered() {
+    let (app, address) = addresses();
+    echo_after_end(app);
     let format = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_PEER_URI_SAN% %UPSTREAM_CLUSTER%";
-    let (client, server, address) = two_sidecars(format);
+    let (client, server) = two(app, address, format);
     let message: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
     assert!(exchange(address, &message) == message);
     assert_eq!(client.log(), ["- 1000000 1000000 - - outbound|8080||server"]);
@@ -83,41 +65,167 @@ fn bytes_pass_two_sidecars_and_a_half_closed_client_is_answered() {
 }
 
 #[test]
-fn plain_to_plain_goes_through() {
-    let (ip, files) = (loopback(), folder());
-    let (address, app): (SocketAddr, SocketAddr) = ((ip, 15001).into(), (ip, 8080).into());
+fn plain_to_plain_moves_by_splice_alone() {
+    let (app, address) = addresses();
     echo_after_end(app);
-    let chain = tcp_chain(files.path(), "c", "%RESPONSE_FLAGS% %BYTES_RECEIVED% %UPSTREAM_HOST%");
-    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
-    resources(files.path(), "cds.json", &[cluster("c", app)]);
-    let proxy = Proxy::start(files, &["--concurrency", "2"]);
+    let proxy = one(app, address, "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%");
     let message = vec![7; 3_000_000];
     assert!(exchange(address, &message) == message);
-    assert_eq!(proxy.log(), [format!("- 3000000 {app}")]);
+    assert_eq!(proxy.stat("sidelab.splice_bytes"), 6_000_000);
+    assert_eq!(proxy.stat("sidelab.copy_bytes"), 0);
+    assert_eq!(proxy.log(), [format!("- 3000000 3000000 {app}")]);
+}
+
+#[test]
+fn what_is_tls_on_one_side_is_copied() {
+    let (app, address) = addresses();
+    echo_after_end(app);
+    let (client, _server) = two(app, address, "");
+    exchange(address, &[7; 1000]);
+    assert_eq!((client.stat("sidelab.splice_bytes"), client.stat("sidelab.copy_bytes")), (0, 2000));
+}
+
+#[test]
+fn a_server_that_has_said_all_still_hears_the_client() {
+    let (app, address) = addresses();
+    let (heard, hears) = mpsc::channel();
+    serve(app, move |mut connection| {
+        connection.shutdown(Shutdown::Write).unwrap();
+        let mut all = String::new();
+        connection.read_to_string(&mut all).unwrap();
+        heard.send(all).unwrap();
+    });
+    let (_client, _server) = two(app, address, "");
+    let mut stream = connect(address);
+    assert_eq!(end(&mut stream), Ok(()));
+    stream.write_all(b"and another thing").unwrap();
+    drop(stream);
+    assert_eq!(hears.recv_timeout(support::LONG).unwrap(), "and another thing");
+}
+
+#[test]
+fn a_reset_by_the_client_reaches_the_server_as_a_reset() {
+    let (app, address) = addresses();
+    let (ended, ends) = mpsc::channel();
+    serve(app, move |mut connection| {
+        let mut first = [0];
+        connection.read_exact(&mut first).unwrap();
+        connection.write_all(&first).unwrap();
+        ended.send(end(&mut connection)).unwrap();
+    });
+    let proxy = one(app, address, "%RESPONSE_FLAGS%");
+    let mut stream = connect(address);
+    ping(&mut stream, b"x");
+    reset(stream);
+    assert_eq!(ends.recv_timeout(support::LONG).unwrap(), Err(ErrorKind::ConnectionReset));
+    assert_eq!(proxy.log(), ["-"]);
+}
+
+#[test]
+fn a_reset_by_the_server_reaches_the_client_through_both_sidecars() {
+    let (app, address) = addresses();
+    serve(app, |mut connection| {
+        connection.read_exact(&mut [0]).unwrap();
+        reset(connection);
+    });
+    let (client, server) = two(app, address, "%RESPONSE_FLAGS%");
+    let mut stream = connect(address);
+    stream.write_all(b"x").unwrap();
+    assert_eq!(end(&mut stream), Err(ErrorKind::ConnectionReset));
+    assert_eq!((client.log(), server.log()), (vec!["UR".to_owned()], vec!["UR".to_owned()]));
+}
+
+#[test]
+fn a_server_that_speaks_first_is_heard() {
+    let (app, address) = addresses();
+    named(app, "220 ready");
+    let (_client, _server) = two(app, address, "");
+    let mut greeting = String::new();
+    connect(address).read_to_string(&mut greeting).unwrap();
+    assert_eq!(greeting, "220 ready");
 }
 
 #[test]
 fn a_refused_upstream_is_logged_as_uf_and_retries_exhausted() {
-    let (ip, files) = (loopback(), folder());
-    let address = (ip, 15001).into();
-    let chain = tcp_chain(files.path(), "c", "%RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%");
-    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
-    resources(files.path(), "cds.json", &[cluster("c", (ip, 1).into())]);
-    let proxy = Proxy::start(files, &[]);
+    let (app, address) = addresses();
+    let proxy = one(app, address, "%RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%");
     assert_eq!(exchange(address, b""), b"");
     assert_eq!(proxy.log(), ["UF,URX delayed_connect_error:_Connection_refused"]);
 }
 
 #[test]
-fn a_file_that_is_not_supported_ends_the_program_with_its_path() {
+fn a_cluster_without_endpoints_is_logged_as_uh() {
+    let (_, address) = addresses();
     let files = folder();
-    let mut odd: Value = listener("l", (loopback(), 15001).into(), &tcp_chain(files.path(), "c", ""));
-    odd["no_such_field"] = json!(true);
-    resources(files.path(), "lds.json", &[odd]);
-    resources(files.path(), "cds.json", &[]);
-    let bootstrap = support::write(files.path(), "bootstrap.json", &support::bootstrap(files.path()).to_string());
-    let ended = support::run(&["-c", bootstrap.to_str().unwrap()]);
-    let message = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(2));
-    assert!(message.contains("lds.json") && message.contains("no_such_field"), "{message}");
+    let chain = tcp_chain(files.path(), "BlackHoleCluster", "%RESPONSE_FLAGS% %UPSTREAM_CLUSTER%");
+    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
+    resources(
+        files.path(),
+        "cds.json",
+        &[json!({
+            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "BlackHoleCluster", "type": "STATIC"
+        })],
+    );
+    let proxy = Proxy::start(files, &[]);
+    assert_eq!(exchange(address, b""), b"");
+    assert_eq!(proxy.log(), ["UH BlackHoleCluster"]);
+}
+
+#[test]
+fn plaintext_under_strict_finds_no_chain_and_is_reset() {
+    let (app, address) = addresses();
+    let (mesh, files) = (Mesh::new(), folder());
+    mesh.secrets(files.path(), "spiffe://cluster.local/ns/default/sa/server");
+    let mut chain = tcp_chain(files.path(), "c", "%FILTER_CHAIN_NAME%");
+    chain["transport_socket"] = Mesh::downstream(files.path(), "spiffe://cluster.local/");
+    chain["filter_chain_match"] = json!({"transport_protocol": "tls"});
+    let mut strict = listener("l", address, &chain);
+    strict["listener_filters"] = json!([{"name": "tls", "typed_config":
+        {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}]);
+    let format = "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %DOWNSTREAM_LOCAL_ADDRESS%";
+    strict["access_log"] = json!([support::access_log(files.path(), format)]);
+    strict["access_log"][0]["filter"] = json!({"response_flag_filter": {"flags": ["NR"]}});
+    resources(files.path(), "lds.json", &[strict]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let proxy = Proxy::start(files, &[]);
+    let mut stream = connect(address);
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(end(&mut stream), Err(ErrorKind::ConnectionReset));
+    let counter = format!("listener.{}_15001.no_filter_chain_match", address.ip());
+    assert_eq!(proxy.stat(&counter), 1);
+    assert_eq!(proxy.log(), [format!("NR filter_chain_not_found {address}")]);
+}
+
+#[test]
+fn ipv6_goes_as_ipv4_does() {
+    let app = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
+    let address = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
+    echo(app);
+    let proxy = one(app, address, "%UPSTREAM_HOST% %DOWNSTREAM_LOCAL_ADDRESS%");
+    let mut stream = connect(address);
+    ping(&mut stream, b"six");
+    drop(stream);
+    proxy.wait_for("tcp.c.downstream_cx_total", 1);
+    assert_eq!(proxy.log(), [format!("{app} {address}")]);
+}
+
+#[test]
+fn idle_connections_hold_no_buffers() {
+    let (app, address) = addresses();
+    echo(app);
+    let (client, _server) = two(app, address, "");
+    let open = |count: usize| -> Vec<_> {
+        let open = |_| {
+            let mut stream = connect(address);
+            ping(&mut stream, &[1; 20_000]);
+            stream
+        };
+        (0..count).map(open).collect()
+    };
+    let _warm = open(10);
+    let before = client.resident();
+    let _idle = open(100);
+    let each = (client.resident() - before) / 100;
+    // A buffer of the relay is 64 KiB. What remains is rustls' and Tokio's own.
+    assert!(each < 32 * 1024, "{each} bytes a connection");
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access_log::LogFiles,
-    cluster::Cluster,
+    cluster::{Cluster, follow_names},
     drain::Drain,
     listener::{Accept, Chain, Listener, Listeners, bind},
     stats::{Scope, Stats},
@@ -61,6 +61,8 @@ pub struct Manager {
     /// The listeners with sockets, by name.
     bound: HashMap<Arc<str>, Accept>,
     drain_time: Duration,
+    /// Clusters whose names were not resolved yet.
+    unresolved: Vec<Arc<Cluster>>,
 }
 
 /// A listener, and the sockets that it did not have before.
@@ -103,7 +105,8 @@ impl Manager {
             bootstrap,
         });
         let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
-        let mut manager = Self { shared, files, watcher, workers, bound: HashMap::new(), drain_time };
+        let mut manager =
+            Self { shared, files, watcher, workers, bound: HashMap::new(), drain_time, unresolved: Vec::new() };
         manager.load_clusters().and_then(|()| manager.load_listeners()).map_err(|e| match e {
             ConfigError::Invalid { file, reason } if file.as_os_str().is_empty() => ConfigError::invalid(path, reason),
             other => other,
@@ -117,9 +120,19 @@ impl Manager {
         &self.shared
     }
 
+    /// Resolves the names of new clusters, and goes on doing so.
+    pub async fn resolve(&mut self) {
+        let named = std::mem::take(&mut self.unresolved);
+        futures_util::future::join_all(named.iter().map(|cluster| cluster.resolve())).await;
+        for cluster in named {
+            tokio::spawn(follow_names(Arc::downgrade(&cluster)));
+        }
+    }
+
     /// Follows the files, for ever.
     pub async fn follow(&mut self) {
         loop {
+            self.resolve().await;
             let moved = self.watcher.moved().await;
             for path in self.files.affected(&moved) {
                 self.files.reload(&path, &self.shared.stats);
@@ -162,6 +175,10 @@ impl Manager {
                 Some(same) if *same.config() == config => same.clone(),
                 _ => self.builder().cluster(&config).map_err(invalid)?,
             };
+            let is_new = earlier.get(&config.name).is_none_or(|earlier| !Arc::ptr_eq(earlier, &cluster));
+            if is_new && cluster.is_named() {
+                self.unresolved.push(cluster.clone());
+            }
             if clusters.insert(config.name.clone(), cluster).is_some() {
                 return Err(invalid("there is another cluster of this name".into()));
             }

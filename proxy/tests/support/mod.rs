@@ -3,16 +3,18 @@
 
 pub(crate) mod http;
 mod pki;
+pub(crate) mod tcp;
 
 pub(crate) use pki::Mesh;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -32,6 +34,7 @@ pub(crate) fn loopback() -> IpAddr {
 /// A folder of configuration, and the program that runs with it.
 pub(crate) struct Proxy {
     pub(crate) folder: TempDir,
+    admin: SocketAddr,
     child: Child,
 }
 
@@ -69,7 +72,11 @@ pub(crate) fn run(arguments: &[&str]) -> std::process::Output {
 impl Proxy {
     /// Starts the program with the files of a folder, and returns when it is ready.
     pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
-        write(folder.path(), "bootstrap.json", &bootstrap(folder.path()).to_string());
+        let admin = SocketAddr::from((loopback(), 15000));
+        let mut bootstrap = bootstrap(folder.path());
+        bootstrap["admin"] =
+            json!({"address": {"socket_address": {"address": admin.ip(), "port_value": admin.port()}}});
+        write(folder.path(), "bootstrap.json", &bootstrap.to_string());
         let notify = folder.path().join("notify");
         let ready = UnixDatagram::bind(&notify).unwrap();
         ready.set_read_timeout(Some(LONG)).unwrap();
@@ -81,15 +88,50 @@ impl Proxy {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let proxy = Self { folder, child };
+        let proxy = Self { folder, admin, child };
         let mut message = [0; 64];
         let length = ready.recv(&mut message).expect("the proxy did not become ready: see its message above");
         assert!(message[..length].starts_with(b"READY=1"));
         proxy
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// What the administration interface answers.
+    pub(crate) fn admin(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// The value of a statistic; 0 where there is none.
+    pub(crate) fn stat(&self, name: &str) -> u64 {
+        let stats = self.admin("/stats");
+        let value = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
+    /// Returns when a statistic has reached a value.
+    pub(crate) fn wait_for(&self, name: &str, value: u64) {
+        let deadline = Instant::now() + LONG;
+        while self.stat(name) < value {
+            assert!(Instant::now() < deadline, "{name} stays at {}", self.stat(name));
+        }
+    }
+
+    /// Replaces a file of resources, and returns when the statistic of that name says that it was looked at.
+    pub(crate) fn replace(&self, file: &str, content: &[Value], counter: &str) {
+        let before = self.stat(counter);
+        resources(self.folder.path(), file, content);
+        self.wait_for(counter, before + 1);
+    }
+
+    /// How many bytes of memory it has resident.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
     /// Tells it to end, and returns how it did.

@@ -1,0 +1,83 @@
+//! Clusters whose endpoints are names: `STRICT_DNS` and `LOGICAL_DNS`.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use envoy_api::{DiscoveryType, DnsLookupFamily, LbEndpoint};
+use tokio::{net::lookup_host, time::sleep};
+
+use super::{Cluster, Endpoint};
+
+#[cfg(test)]
+mod tests;
+
+/// How often names are resolved again. Envoy's default (`dns_refresh_rate`).
+const REFRESH: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Whether its endpoints are names.
+    pub fn is_named(&self) -> bool {
+        matches!(self.config.discovery_type, DiscoveryType::StrictDns | DiscoveryType::LogicalDns)
+    }
+
+    /// Resolves its names. Where none of them resolves, the endpoints stay as they are, as in Envoy.
+    pub async fn resolve(&self) {
+        let family = self.config.dns_lookup_family.unwrap_or(DnsLookupFamily::Auto);
+        let mut endpoints = Vec::new();
+        for named in self.named_endpoints() {
+            let socket_address = &named.endpoint.address.socket_address;
+            let found = lookup_host((socket_address.address.as_str(), socket_address.port_value)).await;
+            let mut addresses = match found {
+                Ok(addresses) => chosen(addresses.collect(), family),
+                Err(error) => {
+                    tracing::warn!(cluster = %self.name, name = socket_address.address, %error, "not resolved");
+                    continue;
+                }
+            };
+            if self.config.discovery_type == DiscoveryType::LogicalDns {
+                addresses.truncate(1);
+            }
+            endpoints.extend(addresses.into_iter().map(|address| (address, named)));
+        }
+        if !endpoints.is_empty() {
+            let earlier = self.endpoints();
+            let endpoint = |(address, named): (SocketAddr, &LbEndpoint)| {
+                let same = earlier.iter().find(|endpoint| endpoint.host.0 == address);
+                same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address, named, &self.transports)))
+            };
+            self.publish(endpoints.into_iter().map(endpoint).collect());
+        }
+    }
+
+    fn named_endpoints(&self) -> impl Iterator<Item = &LbEndpoint> {
+        self.config.load_assignment.iter().flat_map(|assignment| &assignment.endpoints).flat_map(|l| &l.lb_endpoints)
+    }
+}
+
+/// Resolves the names of a cluster again and again, for as long as the cluster is in use.
+pub async fn follow_names(cluster: Weak<Cluster>) {
+    loop {
+        sleep(REFRESH).await;
+        let Some(cluster) = cluster.upgrade() else { return };
+        cluster.resolve().await;
+    }
+}
+
+/// The addresses of the families that are asked for, each once.
+fn chosen(mut addresses: Vec<SocketAddr>, family: DnsLookupFamily) -> Vec<SocketAddr> {
+    addresses.sort_unstable();
+    addresses.dedup();
+    let (v4, v6): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| address.is_ipv4());
+    match family {
+        DnsLookupFamily::V4Only => v4,
+        DnsLookupFamily::V6Only => v6,
+        DnsLookupFamily::Auto if !v6.is_empty() => v6,
+        DnsLookupFamily::Auto => v4,
+        DnsLookupFamily::V4Preferred if !v4.is_empty() => v4,
+        DnsLookupFamily::V4Preferred => v6,
+        DnsLookupFamily::All => addresses,
+    }
+}

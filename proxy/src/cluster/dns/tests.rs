@@ -1,0 +1,42 @@
+use serde_json::json;
+
+use super::*;
+use crate::stats::Stats;
+
+fn addresses() -> Vec<SocketAddr> {
+    ["[fd00::1]:80", "10.0.0.2:80", "10.0.0.1:80", "10.0.0.1:80"].map(|a| a.parse().unwrap()).to_vec()
+}
+
+#[test]
+fn the_family_is_chosen_as_asked() {
+    let count = |family| chosen(addresses(), family).len();
+    assert_eq!(chosen(addresses(), DnsLookupFamily::Auto), ["[fd00::1]:80".parse().unwrap()]);
+    assert_eq!(count(DnsLookupFamily::V4Only), 2);
+    assert_eq!(count(DnsLookupFamily::V4Preferred), 2);
+    assert_eq!(count(DnsLookupFamily::V6Only), 1);
+    assert_eq!(count(DnsLookupFamily::All), 3);
+}
+
+#[tokio::test]
+async fn names_become_endpoints_and_logical_dns_takes_one() {
+    let config = |kind: &str| -> envoy_api::Cluster {
+        envoy_api::read_value(json!({
+            "name": "c", "type": kind, "dns_lookup_family": "ALL",
+            "load_assignment": {"cluster_name": "c", "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
+                {"endpoint": {"address": {"socket_address": {"address": "localhost", "port_value": 2}}}},
+            ]}]}
+        }))
+        .unwrap()
+    };
+    let strict = Cluster::new(&config("STRICT_DNS"), &Stats::default()).unwrap();
+    assert!(strict.is_named() && strict.endpoints().is_empty());
+    strict.resolve().await;
+    assert!(strict.endpoints().len() >= 2);
+    let first = strict.endpoints()[0].clone();
+    strict.resolve().await;
+    assert!(Arc::ptr_eq(&first, &strict.endpoints()[0]), "an endpoint that is still there keeps its load");
+    let logical = Cluster::new(&config("LOGICAL_DNS"), &Stats::default()).unwrap();
+    logical.resolve().await;
+    assert_eq!(logical.endpoints().len(), 2, "one of each name");
+}
