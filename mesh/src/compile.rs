@@ -3,9 +3,9 @@
 //! Names of listeners, chains, clusters and routes are Istio's. What the two meshes do differently is asked of
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
 use crate::{
     flavor::Decisions,
@@ -16,7 +16,9 @@ use crate::{
 mod access_log;
 mod bootstrap;
 mod chain_table;
+mod client_tls;
 mod clusters;
+mod destination;
 mod files;
 mod filters;
 mod inbound;
@@ -56,8 +58,11 @@ pub struct PodConfig {
     pub clusters: Vec<Cluster>,
     /// EDS: the endpoints that clusters name.
     pub endpoints: Vec<ClusterLoadAssignment>,
-    /// The secrets that TLS contexts name: `default` (the workload's SVID) and `ROOTCA` (the mesh root).
+    /// The secrets that the mesh's authority makes: `default` (the workload's SVID) and `ROOTCA` (the mesh root).
     pub secret_names: Vec<String>,
+    /// The secrets that DestinationRules name, by name; `None` where there is nothing by that name. Then its file is empty,
+    /// and the connections that need it fail, as in Istio.
+    pub own_secrets: BTreeMap<String, Option<Secret>>,
     /// Why each resource is what it is.
     pub provenance: Vec<Provenance>,
 }
@@ -127,6 +132,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         placement,
         decisions: Decisions::of(mesh.flavor),
         provenance: vec![],
+        secrets: BTreeMap::new(),
     };
     let (clusters, endpoints) = compiler.clusters();
     let mut listeners = compiler.outbound_listeners();
@@ -138,6 +144,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         clusters,
         endpoints,
         secret_names: vec![names::SVID_SECRET.into(), names::ROOT_SECRET.into()],
+        own_secrets: compiler.secrets,
         provenance: compiler.provenance,
     }
 }
@@ -151,6 +158,8 @@ struct Compiler<'a> {
     placement: &'a Placement,
     decisions: Decisions,
     provenance: Vec<Provenance>,
+    /// See [`PodConfig::own_secrets`].
+    secrets: BTreeMap<String, Option<Secret>>,
 }
 
 impl<'a> Compiler<'a> {

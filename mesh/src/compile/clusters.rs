@@ -1,47 +1,44 @@
 //! Clusters and endpoints: where connections go, and which of them are mTLS.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
     EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
     HTTP_PROTOCOL_OPTIONS, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, LbEndpoint, LbPolicy,
     LocalityLbEndpoints, Metadata, SocketAddress, SocketOption, SocketState, TRANSPORT_SOCKET_MATCH, TransportSocket,
-    TransportSocketMatch, UseDownstreamHttpConfig,
+    TransportSocketMatch, UpstreamHttpProtocolOptions, UseDownstreamHttpConfig,
 };
 use serde_json::{Map, Value, json};
 
-use super::{Compiler, PortClass, Resource, files, filters::seconds, names, protocol_because};
+use super::{
+    Compiler, PortClass, Resource,
+    client_tls::{ClientSide, Sockets},
+    destination::{Destination, TLS_MODE_ISTIO},
+    files,
+    filters::seconds,
+    names, protocol_because,
+};
 use crate::{
     flavor::AppAddress,
-    model::{self, Family, MtlsMode, Service, ServicePort, Source},
+    model::{Service, ServicePort},
     redirect::ProxyIdentity,
 };
 
-/// The label that injection sets on a pod, and the key of the endpoint metadata that it becomes.
-const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+/// The key of the endpoint metadata that marks an endpoint for mTLS.
 const TLS_MODE: &str = "tlsMode";
-/// Its value for a pod with a sidecar.
-const TLS_MODE_ISTIO: &str = "istio";
-
-/// Which connections of a cluster are mTLS.
-enum Mtls {
-    /// None.
-    Never,
-    /// All.
-    Always,
-    /// Those to endpoints whose metadata says so.
-    ByEndpoint,
-}
 
 impl<'a> Compiler<'a> {
     /// CDS, and EDS for the clusters that have it.
     pub(super) fn clusters(&mut self) -> (Vec<Cluster>, Vec<ClusterLoadAssignment>) {
         let (mut clusters, mut endpoints) = (vec![], vec![]);
         for (service, port) in self.service_ports() {
-            clusters.push(self.outbound_cluster(service, port));
-            if !service.is_headless() {
-                endpoints.push(self.endpoints(service, port));
+            let whole = self.destination(service, port);
+            for destination in std::iter::once(whole).chain(whole.subsets()) {
+                clusters.push(self.outbound_cluster(destination));
+                if !service.is_headless() {
+                    endpoints.push(self.endpoints(destination));
+                }
             }
         }
         clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
@@ -69,14 +66,12 @@ impl<'a> Compiler<'a> {
         ports
     }
 
-    fn outbound_cluster(&mut self, service: &Service, port: &ServicePort) -> Cluster {
-        let name = names::outbound_cluster(port.port, &service.host);
-        self.because(
-            Resource::Cluster(name.clone()),
-            format!("port {} of {}", port.port, service.host),
-            &service.source,
-        );
-        let (mtls, because, source) = self.mtls(service, port);
+    fn outbound_cluster(&mut self, destination: Destination<'a>) -> Cluster {
+        let name = destination.cluster_name();
+        let Destination { service, port, .. } = destination;
+        let because = format!("port {} of {}", port.port, service.host);
+        self.because(Resource::Cluster(name.clone()), because, destination.source());
+        let ClientSide { sockets, by_host, because, source } = self.client_side(destination);
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
 
         let mut cluster = if service.is_headless() {
@@ -91,90 +86,26 @@ impl<'a> Compiler<'a> {
                 ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
             }
         };
-        let tls = |compiler: &Self| {
-            let pods = service.ports.iter().flat_map(|p| &p.endpoints).map(|e| &compiler.mesh.pods[e.pod]);
-            compiler.client_tls(port.protocol, names::mesh_sni(port.port, &service.host), pods)
-        };
-        match mtls {
-            Mtls::Never => {}
-            Mtls::Always => cluster.transport_socket = Some(tls(self)),
-            Mtls::ByEndpoint => {
-                cluster.transport_socket_matches = vec![
-                    TransportSocketMatch {
-                        name: "tlsMode-istio".into(),
-                        matcher: tls_mode_istio(),
-                        transport_socket: tls(self),
-                    },
-                    TransportSocketMatch {
-                        name: "tlsMode-disabled".into(),
-                        matcher: Map::new(),
-                        transport_socket: TransportSocket::raw_buffer(),
-                    },
-                ];
-            }
+        match sockets {
+            Sockets::Plaintext => {}
+            Sockets::All(socket) => cluster.transport_socket = Some(socket),
+            Sockets::Marked(socket) => cluster.transport_socket_matches = by_mark(socket),
         }
         cluster.upstream_bind_config = self.bind(None, None);
-        cluster.typed_extension_protocol_options = self.speaks(port);
+        cluster.typed_extension_protocol_options = self.speaks(port, by_host);
         cluster.metadata = Some(service_metadata(service));
         cluster
     }
 
-    /// Automatic mTLS for a whole cluster: all that it looks at is what the service's namespace and the mesh say
-    /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata,
-    /// whether all of its pods have a sidecar.
-    fn mtls(&self, service: &Service, port: &ServicePort) -> (Mtls, String, Source) {
-        if !self.mesh.config.enable_auto_mtls {
-            let source = self.mesh.config.source.at("enableAutoMtls");
-            return (Mtls::Never, "automatic mTLS is off".into(), source);
-        }
-        let mut pods = port.endpoints.iter().map(|endpoint| &self.mesh.pods[endpoint.pod]);
-        let Some(first) = pods.clone().next() else {
-            return (Mtls::Never, format!("{} has no pods", service.host), service.source.clone());
-        };
-        let level = &first.peer_authentication.namespace_level;
-        if level.mode == MtlsMode::Disable {
-            return (Mtls::Never, format!("{} says DISABLE for the namespace", level.by), level.source.clone());
-        }
-        if !service.is_headless() {
-            let because = "automatic mTLS: to the endpoints that have a sidecar";
-            return (Mtls::ByEndpoint, because.into(), Source::default_of("enableAutoMtls: true"));
-        }
-        match pods.find(|pod| !takes_mtls(pod)) {
-            Some(pod) => {
-                let because = format!("headless, and its pod {} has no sidecar: plaintext for all", pod.name);
-                (Mtls::Never, because, pod.source.clone())
-            }
-            None => {
-                let because = "headless, and all of its pods have a sidecar: mTLS for all";
-                (Mtls::Always, because.into(), Source::default_of("enableAutoMtls: true"))
-            }
-        }
-    }
-
-    /// The pods behind a service port, each at its address in the family of the service's first virtual address, as
-    /// Istio tries a dual-stack pod's addresses in order.
-    fn endpoints(&mut self, service: &Service, port: &ServicePort) -> ClusterLoadAssignment {
-        let name = names::outbound_cluster(port.port, &service.host);
-        let family = service.vips.first().map_or(Family::Ipv4, |vip| Family::of(*vip));
+    fn endpoints(&mut self, destination: Destination<'a>) -> ClusterLoadAssignment {
+        let name = destination.cluster_name();
         let mut lb_endpoints = vec![];
-        for &model::Endpoint { pod, port: target } in &port.endpoints {
-            let pod = &self.mesh.pods[pod];
-            let address = match family {
-                Family::Ipv4 => SocketAddr::from((pod.ips.v4, target)),
-                Family::Ipv6 => SocketAddr::from((pod.ips.v6, target)),
-            };
-            let mode = pod.peer_authentication.on_port(target);
-            let (mtls, because, source) = if !takes_mtls(pod) {
-                (false, format!("{} has no sidecar: plaintext", pod.name), &pod.injection.source)
-            } else if mode.mode == MtlsMode::Disable {
-                (false, format!("{} says DISABLE for port {target} of {}: plaintext", mode.by, pod.name), &mode.source)
-            } else {
-                (true, format!("{} has a sidecar: mTLS", pod.name), &pod.injection.source)
-            };
-            self.because(Resource::Endpoint { cluster: name.clone(), address }, because, source);
+        for target in destination.targets(&self.mesh.pods) {
+            let resource = Resource::Endpoint { cluster: name.clone(), address: target.address };
+            self.because(resource, target.because, target.source);
             lb_endpoints.push(LbEndpoint {
-                endpoint: Endpoint { address: Address::tcp(address.ip().to_string(), target) },
-                metadata: mtls.then(|| metadata(TRANSPORT_SOCKET_MATCH, tls_mode_istio())),
+                endpoint: Endpoint { address: Address::tcp(target.address.ip().to_string(), target.address.port()) },
+                metadata: target.mtls.then(|| metadata(TRANSPORT_SOCKET_MATCH, marked())),
                 load_balancing_weight: None,
             });
         }
@@ -195,7 +126,7 @@ impl<'a> Compiler<'a> {
         };
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
-            cluster.typed_extension_protocol_options = self.speaks(port);
+            cluster.typed_extension_protocol_options = self.speaks(port, None);
             cluster.metadata = Some(service_metadata(service));
         }
         clusters
@@ -226,19 +157,26 @@ impl<'a> Compiler<'a> {
     }
 
     /// Which HTTP a port's cluster speaks: HTTP/1.1 unless its name says otherwise, whatever came in.
-    fn speaks(&self, port: &ServicePort) -> BTreeMap<String, ExtensionProtocolOptions> {
+    fn speaks(
+        &self,
+        port: &ServicePort,
+        by_host: Option<UpstreamHttpProtocolOptions>,
+    ) -> BTreeMap<String, ExtensionProtocolOptions> {
         let explicit = |config| HttpProtocolOptions { explicit_http_config: Some(config), ..Default::default() };
-        http_options(match self.class(port.protocol) {
-            PortClass::Tcp => return BTreeMap::new(),
+        let http1 = || explicit(ExplicitHttpConfig::HttpProtocolOptions(Http1ProtocolOptions::default()));
+        let options = match self.class(port.protocol) {
+            PortClass::Tcp if by_host.is_none() => return BTreeMap::new(),
             PortClass::Http if port.protocol.is_http2() => {
                 explicit(ExplicitHttpConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()))
             }
-            PortClass::Http => explicit(ExplicitHttpConfig::HttpProtocolOptions(Http1ProtocolOptions::default())),
+            // Istio says what to take from the host of a request on ports that have none, too.
+            PortClass::Http | PortClass::Tcp => http1(),
             PortClass::Detected => HttpProtocolOptions {
                 use_downstream_protocol_config: Some(downstream_protocol()),
                 ..HttpProtocolOptions::default()
             },
-        })
+        };
+        http_options(HttpProtocolOptions { upstream_http_protocol_options: by_host, ..options })
     }
 
     /// Leg 3 comes from addresses that the redirect rules know, so that it is not captured again.
@@ -273,11 +211,6 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.
-fn takes_mtls(pod: &model::Pod) -> bool {
-    pod.labels.get(TLS_MODE_LABEL).is_some_and(|mode| mode == TLS_MODE_ISTIO)
-}
-
 /// A cluster whose endpoints stand in place.
 pub(super) fn fixed(name: &str) -> Cluster {
     cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
@@ -309,7 +242,15 @@ fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cl
     }
 }
 
-fn tls_mode_istio() -> Map<String, Value> {
+/// One socket for endpoints that are marked for mTLS, plaintext for the others.
+fn by_mark(socket: TransportSocket) -> Vec<TransportSocketMatch> {
+    let named =
+        |name: &str, matcher, transport_socket| TransportSocketMatch { name: name.into(), matcher, transport_socket };
+    vec![named("tlsMode-istio", marked(), socket), named("tlsMode-disabled", Map::new(), TransportSocket::raw_buffer())]
+}
+
+/// The mark of an endpoint that takes mTLS.
+fn marked() -> Map<String, Value> {
     Map::from_iter([(TLS_MODE.into(), TLS_MODE_ISTIO.into())])
 }
 

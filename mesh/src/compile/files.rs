@@ -34,7 +34,8 @@ const REDACTED: &str = "W3JlZGFjdGVkXQ==";
 impl PodConfig {
     /// Every file, by its path in [`Placement::config_dir`](super::Placement::config_dir), as JSON text.
     ///
-    /// Files of routes, endpoints and secrets hold one resource each, since Envoy refuses more.
+    /// Files of routes, endpoints and secrets hold one resource each, since Envoy refuses more. `secrets` are those that
+    /// the mesh's authority makes.
     pub fn files(&self, secrets: &[Secret]) -> Vec<(PathBuf, String)> {
         let listeners = self.listeners.iter().cloned().map(Resource::Listener);
         let clusters = self.clusters.iter().cloned().map(Resource::Cluster);
@@ -51,6 +52,10 @@ impl PodConfig {
                 .map(|e| (endpoints(&e.cluster_name), response([Resource::ClusterLoadAssignment(e.clone())]))),
         );
         files.extend(secrets.iter().map(|s| (secret(&s.name), response([Resource::Secret(s.clone())]))));
+        // A file must be there for Envoy to take the cluster that names it. An empty one is no update: the secret is
+        // waited for, and the connections that need it fail meanwhile.
+        let own = |s: &Option<Secret>| s.as_ref().map(|s| response([Resource::Secret(s.clone())])).unwrap_or_default();
+        files.extend(self.own_secrets.iter().map(|(name, s)| (secret(name), own(s))));
         files
     }
 
@@ -62,7 +67,7 @@ impl PodConfig {
             "routes": self.routes,
             "clusters": self.clusters,
             "endpoints": self.endpoints,
-            "secrets": secrets.iter().map(redact).collect::<Vec<_>>(),
+            "secrets": secrets.iter().chain(self.own_secrets.values().flatten()).map(redact).collect::<Vec<_>>(),
         })
     }
 }

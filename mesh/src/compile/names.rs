@@ -16,6 +16,8 @@ pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
 pub(super) const SVID_SECRET: &str = "default";
 /// The secret of the mesh's root.
 pub(super) const ROOT_SECRET: &str = "ROOTCA";
+/// What stands before the name of a Kubernetes Secret.
+pub(super) const SECRET_SCHEME: &str = "kubernetes://";
 
 /// A listener's name: `ADDRESS_PORT`.
 pub(super) fn listener(address: IpAddr, port: u16) -> String {
@@ -23,8 +25,8 @@ pub(super) fn listener(address: IpAddr, port: u16) -> String {
 }
 
 /// The cluster of a service port: `outbound|PORT|SUBSET|HOST`.
-pub(super) fn outbound_cluster(port: u16, host: &str) -> String {
-    format!("outbound|{port}||{host}")
+pub(super) fn outbound_cluster(port: u16, subset: &str, host: &str) -> String {
+    format!("outbound|{port}|{subset}|{host}")
 }
 
 /// The cluster of a container port: `inbound|PORT|SUBSET|`.
@@ -39,8 +41,8 @@ pub(super) fn inbound_ipv6_cluster(port: u16) -> String {
 }
 
 /// The SNI of leg 2: `outbound_.PORT_.SUBSET_.HOST`.
-pub(super) fn mesh_sni(port: u16, host: &str) -> String {
-    format!("outbound_.{port}_._.{host}")
+pub(super) fn mesh_sni(port: u16, subset: &str, host: &str) -> String {
+    format!("outbound_.{port}_.{subset}_.{host}")
 }
 
 /// The route configuration of a port that is found out for each connection, which has a listener of its own.
@@ -53,8 +55,16 @@ pub(super) fn operation(host: &str, port: u16) -> String {
     format!("{host}:{port}/*")
 }
 
-/// A file name for a resource: whatever a file system, a shell or a reader may trip over becomes `_`.
+/// A file name for a resource: `|` and `:` become `_`, and what else a file system, a shell or a reader may trip over is
+/// written as `%` and its code, so that no two resources share a file.
 pub(super) fn file(resource: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
-    resource.chars().map(safe).chain(".json".chars()).collect()
+    let mut name = String::new();
+    for byte in resource.bytes() {
+        match byte {
+            b'|' | b':' => name.push('_'),
+            b'-' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => name.push(byte.into()),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    name + ".json"
 }

@@ -13,6 +13,7 @@ use envoy_api::{
 use super::{
     Compiler, PortClass, Resource, Transport,
     chain_table::PLAIN_HTTP,
+    destination::Destination,
     filters::{self, seconds},
     names, protocol_because,
     tls::{OFFER_HTTP1, OFFER_HTTP2},
@@ -37,7 +38,7 @@ impl Compiler<'_> {
                 PortClass::Http => {}
                 PortClass::Tcp | PortClass::Detected => {
                     for addresses in self.addresses(service, port) {
-                        listeners.push(self.of_one_service(&addresses, service, port));
+                        listeners.push(self.of_one_service(&addresses, self.destination(service, port)));
                     }
                 }
             }
@@ -80,27 +81,31 @@ impl Compiler<'_> {
     }
 
     /// The listener of one service's port, or of one pod's.
-    fn of_one_service(&mut self, addresses: &[IpAddr], service: &Service, port: &ServicePort) -> Listener {
+    fn of_one_service(&mut self, addresses: &[IpAddr], destination: Destination<'_>) -> Listener {
+        let Destination { service, port, .. } = destination;
         let listener = names::listener(addresses[0], port.port);
         self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
-        let tcp = chain(None, vec![self.relay(&names::outbound_cluster(port.port, &service.host))]);
+        let tcp = chain(None, vec![self.relay(&destination.cluster_name())]);
         let chain_of = |chain| Resource::FilterChain { listener: listener.clone(), chain };
         if self.class(port.protocol) == PortClass::Tcp {
             self.because(chain_of(Some(0)), protocol_because(port), &port.protocol_source);
             return unbound(addresses, port.port, vec![tcp]);
         }
-        // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be told
-        // only for a whole connection.
         let http = self.outbound_http(&listener, &names::detected_routes(port.port, &service.host));
-        let chains = [("http/1.1", OFFER_HTTP1), ("h2c", OFFER_HTTP2)]
-            .map(|(seen, alpn)| chain(Some(plain_http(&[seen])), vec![filters::offer(alpn), http.clone()]));
-        self.because(chain_of(Some(0)), "the bytes are HTTP/1.1 in plaintext", &port.protocol_source);
-        self.because(chain_of(Some(1)), "the bytes are HTTP/2 in plaintext", &port.protocol_source);
+        let chains = if destination.has_own_tls() {
+            self.because(chain_of(Some(0)), "the bytes are HTTP in plaintext", &port.protocol_source);
+            vec![chain(Some(plain_http(PLAIN_HTTP)), vec![http])]
+        } else {
+            // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be told
+            // only for a whole connection.
+            self.because(chain_of(Some(0)), "the bytes are HTTP/1.1 in plaintext", &port.protocol_source);
+            self.because(chain_of(Some(1)), "the bytes are HTTP/2 in plaintext", &port.protocol_source);
+            [("http/1.1", OFFER_HTTP1), ("h2c", OFFER_HTTP2)]
+                .map(|(seen, alpn)| chain(Some(plain_http(&[seen])), vec![filters::offer(alpn), http.clone()]))
+                .into()
+        };
         self.because(chain_of(None), "the bytes are not HTTP in plaintext", &port.protocol_source);
-        Listener {
-            default_filter_chain: Some(Box::new(tcp)),
-            ..self.detecting(unbound(addresses, port.port, chains.into()))
-        }
+        Listener { default_filter_chain: Some(Box::new(tcp)), ..self.detecting(unbound(addresses, port.port, chains)) }
     }
 
     /// With what finds out whether the app speaks HTTP.

@@ -68,7 +68,7 @@ impl Compiler<'_> {
             domains: self.domains(service),
             routes: vec![to_cluster(
                 "default",
-                names::outbound_cluster(port.port, &service.host),
+                names::outbound_cluster(port.port, "", &service.host),
                 Some(names::operation(&service.host, port.port)),
                 retry(RETRY_OUTBOUND),
             )],

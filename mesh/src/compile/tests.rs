@@ -2,6 +2,7 @@ mod clusters;
 mod files;
 mod inbound;
 mod outbound;
+mod rules;
 
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 

@@ -1,23 +1,16 @@
-//! TLS contexts of leg 2.
+//! TLS contexts: what both sides of leg 2 have, and the server's side.
 //!
 //! What Envoy leaves to defaults and two data planes might do differently is written out: groups, versions, and that
 //! no session is resumed (a resumed one shows no certificates, so nothing could be read from the wire).
 
 use envoy_api::{
     CertificateValidationContext, CombinedCertificateValidationContext, CommonTlsContext, ConfigSource,
-    DownstreamTlsContext, SanType, SdsSecretConfig, StringMatcher, SubjectAltNameMatcher, TlsKeyLog, TlsParameters,
-    TlsProtocol, TransportSocket, UpstreamTlsContext,
+    DownstreamTlsContext, SdsSecretConfig, StringMatcher, SubjectAltNameMatcher, TlsKeyLog, TlsParameters, TlsProtocol,
+    TransportSocket,
 };
 
-use super::{
-    Compiler, Terminal,
-    chain_table::{MESH_TCP, PEER_EXCHANGE},
-    files, names,
-};
-use crate::{
-    flavor::MeshAlpn,
-    model::{Pod, Protocol},
-};
+use super::{Compiler, Terminal, chain_table::PEER_EXCHANGE, client_tls::uri, files, names};
+use crate::flavor::MeshAlpn;
 
 /// The file in [`super::Placement::log_dir`].
 const KEY_LOG: &str = "keys.log";
@@ -48,53 +41,34 @@ impl Compiler<'_> {
             (MeshAlpn::ByProtocol, Terminal::Http) => &["h2", "http/1.1"],
             (MeshAlpn::ByProtocol, Terminal::Tcp) => &["istio-peer-exchange", "h2", "http/1.1"],
         };
-        let any_of_the_mesh = StringMatcher::prefix(format!("spiffe://{}/", self.mesh.config.spiffe_domain()));
+        let any_of_the_mesh = || uri(StringMatcher::prefix(format!("spiffe://{}/", self.mesh.config.spiffe_domain())));
+        let identities = self.decisions.checks_identities.then(any_of_the_mesh);
         TransportSocket::downstream_tls(DownstreamTlsContext {
-            common_tls_context: self.common_tls(alpn, SUITES, vec![any_of_the_mesh]),
+            common_tls_context: self.mesh_context(alpn, SUITES, identities.into_iter().collect()),
             require_client_certificate: Some(true),
             disable_stateless_session_resumption: true,
             disable_stateful_session_resumption: true,
         })
     }
 
-    /// The client's side, towards the pods of a service.
-    pub(super) fn client_tls<'p>(
+    /// The workload's SVID against the mesh's root.
+    pub(super) fn mesh_context(
         &self,
-        protocol: Protocol,
-        sni: String,
-        pods: impl Iterator<Item = &'p Pod>,
-    ) -> TransportSocket {
-        let mut identities: Vec<_> = pods.map(|pod| self.identity(pod)).collect();
-        identities.sort();
-        identities.dedup();
-        let identities = identities.into_iter().map(StringMatcher::exact).collect();
-        TransportSocket::upstream_tls(UpstreamTlsContext {
-            common_tls_context: self.common_tls(self.offer(protocol), &[], identities),
-            sni,
-            max_session_keys: Some(0),
-        })
-    }
-
-    /// What the client offers to a port that says what it speaks: Istio's filter `istio.alpn` goes by the protocol of
-    /// the *upstream* connection, and the cluster settles that. Where the connection settles it, its chain says so
-    /// (`outbound.rs`), and this is for bytes that are not HTTP.
-    fn offer(&self, protocol: Protocol) -> &'static [&'static str] {
-        match self.decisions.mesh_alpn {
-            MeshAlpn::PeerExchange => PEER_EXCHANGE,
-            MeshAlpn::ByProtocol if protocol.is_http2() => OFFER_HTTP2,
-            MeshAlpn::ByProtocol if protocol.is_http() => OFFER_HTTP1,
-            MeshAlpn::ByProtocol => MESH_TCP,
+        alpn: &[&str],
+        suites: &[&str],
+        identities: Vec<SubjectAltNameMatcher>,
+    ) -> CommonTlsContext {
+        let checks = CertificateValidationContext { match_typed_subject_alt_names: identities, ..Default::default() };
+        CommonTlsContext {
+            tls_certificate_sds_secret_configs: vec![self.secret(names::SVID_SECRET)],
+            combined_validation_context: Some(self.checked_against(names::ROOT_SECRET, checks)),
+            alpn_protocols: strings(alpn),
+            ..self.base_context(suites)
         }
     }
 
-    /// A pod's SPIFFE identity. It has one without a sidecar too: Istio knows only its service account.
-    fn identity(&self, pod: &Pod) -> String {
-        self.mesh.config.spiffe_id(&pod.name.namespace, &pod.service_account)
-    }
-
-    fn common_tls(&self, alpn: &[&str], suites: &[&str], identities: Vec<StringMatcher>) -> CommonTlsContext {
-        let identities = if self.decisions.checks_identities { identities } else { vec![] };
-        let uri = |matcher| SubjectAltNameMatcher { san_type: SanType::Uri, matcher };
+    /// What all contexts have.
+    pub(super) fn base_context(&self, suites: &[&str]) -> CommonTlsContext {
         CommonTlsContext {
             tls_params: Some(TlsParameters {
                 tls_minimum_protocol_version: Some(TlsProtocol::V1_2),
@@ -102,21 +76,24 @@ impl Compiler<'_> {
                 cipher_suites: strings(suites),
                 ecdh_curves: strings(GROUPS),
             }),
-            tls_certificate_sds_secret_configs: vec![self.secret(names::SVID_SECRET)],
-            combined_validation_context: Some(CombinedCertificateValidationContext {
-                default_validation_context: CertificateValidationContext {
-                    match_typed_subject_alt_names: identities.into_iter().map(uri).collect(),
-                    ..CertificateValidationContext::default()
-                },
-                validation_context_sds_secret_config: self.secret(names::ROOT_SECRET),
-            }),
-            alpn_protocols: strings(alpn),
             key_log: self.placement.key_log.then(|| TlsKeyLog { path: self.placement.log_dir.join(KEY_LOG) }),
             ..CommonTlsContext::default()
         }
     }
 
-    fn secret(&self, name: &str) -> SdsSecretConfig {
+    /// A check of the peer's certificate against roots in a secret.
+    pub(super) fn checked_against(
+        &self,
+        roots: &str,
+        checks: CertificateValidationContext,
+    ) -> CombinedCertificateValidationContext {
+        CombinedCertificateValidationContext {
+            default_validation_context: checks,
+            validation_context_sds_secret_config: self.secret(roots),
+        }
+    }
+
+    pub(super) fn secret(&self, name: &str) -> SdsSecretConfig {
         let path = self.placement.config_dir.join(files::secret(name));
         SdsSecretConfig { name: name.into(), sds_config: Some(ConfigSource::path(path)) }
     }

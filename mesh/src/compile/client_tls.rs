@@ -1,0 +1,205 @@
+//! What the client's sidecar does with connections to a destination: nothing, mTLS with its SVID, or TLS as a
+//! DestinationRule has it (`pilot/pkg/networking/core/cluster_tls.go`).
+
+use envoy_api::{
+    CertificateValidationContext, CommonTlsContext, DataSource, Empty, SanType, Secret, StringMatcher,
+    SubjectAltNameMatcher, TlsCertificate, TransportSocket, UpstreamHttpProtocolOptions, UpstreamTlsContext,
+};
+
+use super::{
+    Compiler,
+    chain_table::{MESH_TCP, PEER_EXCHANGE},
+    destination::{AutoMtls, Destination},
+    names,
+    tls::{OFFER_HTTP1, OFFER_HTTP2},
+};
+use crate::{
+    flavor::MeshAlpn,
+    model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Protocol, Roots, Source},
+};
+
+/// What the client's sidecar does, and why.
+pub(super) struct ClientSide {
+    pub(super) sockets: Sockets,
+    /// What it takes from the request's host.
+    pub(super) by_host: Option<UpstreamHttpProtocolOptions>,
+    pub(super) because: String,
+    pub(super) source: Source,
+}
+
+/// A cluster's transport sockets.
+#[allow(clippy::large_enum_variant)] // one for each cluster, for as long as it takes to compile it
+pub(super) enum Sockets {
+    /// Bytes as they are.
+    Plaintext,
+    /// The same for all endpoints.
+    All(TransportSocket),
+    /// This one for endpoints that are marked for mTLS, plaintext for others.
+    Marked(TransportSocket),
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn client_side(&mut self, destination: Destination<'a>) -> ClientSide {
+        match destination.tls() {
+            Some(tls) => self.as_ruled(destination, tls),
+            None => self.automatic(destination),
+        }
+    }
+
+    fn automatic(&self, destination: Destination<'a>) -> ClientSide {
+        let (mtls, because, source) = if self.mesh.config.enable_auto_mtls {
+            destination.auto_mtls(&self.mesh.pods)
+        } else {
+            let source = self.mesh.config.source.at("enableAutoMtls");
+            (AutoMtls::Never, "automatic mTLS is off".into(), source)
+        };
+        let mesh_tls = || self.mesh_tls(destination, destination.mesh_sni(), None);
+        let sockets = match mtls {
+            AutoMtls::Never => Sockets::Plaintext,
+            AutoMtls::Always => Sockets::All(mesh_tls()),
+            AutoMtls::ByEndpoint => Sockets::Marked(mesh_tls()),
+        };
+        ClientSide { sockets, by_host: None, because, source }
+    }
+
+    fn as_ruled(&mut self, destination: Destination<'a>, tls: &ClientTls) -> ClientSide {
+        let ClientTls { spec, by, source, .. } = tls;
+        let (sockets, by_host) = match spec.mode {
+            ClientTlsMode::Simple | ClientTlsMode::Mutual if tls.is_ignored() => (Sockets::Plaintext, None),
+            ClientTlsMode::Disable => (Sockets::Plaintext, None),
+            ClientTlsMode::IstioMutual => {
+                let sni = if spec.sni.is_empty() { destination.mesh_sni() } else { spec.sni.clone() };
+                let names = (!spec.subject_alt_names.is_empty()).then_some(&spec.subject_alt_names[..]);
+                (Sockets::All(self.mesh_tls(destination, sni, names)), None)
+            }
+            ClientTlsMode::Simple | ClientTlsMode::Mutual => {
+                (Sockets::All(self.own_tls(destination.port.protocol, tls)), by_host(tls))
+            }
+        };
+        let mode = spec.mode.name();
+        let because = if tls.is_ignored() {
+            format!("{by} says {mode}, but its credentialName counts only with a workloadSelector: plaintext")
+        } else {
+            format!("{by} says {mode}")
+        };
+        ClientSide { sockets, by_host, because, source: source.clone() }
+    }
+
+    /// mTLS with the workload's SVID. Without names of the user's own it is to one of the service's accounts.
+    fn mesh_tls(&self, destination: Destination<'_>, sni: String, names: Option<&[String]>) -> TransportSocket {
+        let identities = match names {
+            Some(names) => names.iter().flat_map(|name| any_kind(name)).collect(),
+            None if self.decisions.checks_identities => {
+                let endpoints = destination.service.ports.iter().flat_map(|port| &port.endpoints);
+                let pods = endpoints.map(|endpoint| &self.mesh.pods[endpoint.pod]);
+                // Pods without a sidecar count too: Istio knows only their service accounts.
+                let mut ids: Vec<_> =
+                    pods.map(|pod| self.mesh.config.spiffe_id(&pod.name.namespace, &pod.service_account)).collect();
+                ids.sort();
+                ids.dedup();
+                ids.into_iter().map(|id| uri(StringMatcher::exact(id))).collect()
+            }
+            None => vec![],
+        };
+        TransportSocket::upstream_tls(UpstreamTlsContext {
+            common_tls_context: self.mesh_context(self.offer(destination.port.protocol), &[], identities),
+            sni,
+            max_session_keys: Some(0),
+        })
+    }
+
+    /// What the client offers to a port that says what it speaks: Istio's filter `istio.alpn` goes by the protocol of
+    /// the *upstream* connection, and the cluster settles that. Where the connection settles it, its chain says so
+    /// (`outbound.rs`), and this is for bytes that are not HTTP.
+    fn offer(&self, protocol: Protocol) -> &'static [&'static str] {
+        match self.decisions.mesh_alpn {
+            MeshAlpn::PeerExchange => PEER_EXCHANGE,
+            MeshAlpn::ByProtocol if protocol.is_http2() => OFFER_HTTP2,
+            MeshAlpn::ByProtocol if protocol.is_http() => OFFER_HTTP1,
+            MeshAlpn::ByProtocol => MESH_TCP,
+        }
+    }
+
+    /// TLS as the user wants it: certificates, roots and names of its own.
+    fn own_tls(&mut self, protocol: Protocol, tls: &ClientTls) -> TransportSocket {
+        let names = tls.spec.subject_alt_names.iter().flat_map(|name| any_kind(name)).collect();
+        let checks = CertificateValidationContext { match_typed_subject_alt_names: names, ..Default::default() };
+        let ClientMaterial { certificate, key, roots } = self.mesh.client_material(self.index, tls);
+        let [certificate_name, roots_name] = secret_names(tls);
+        let mut context = CommonTlsContext { alpn_protocols: vec![], ..self.base_context(&[]) };
+        if protocol.is_http2() {
+            context.alpn_protocols = vec!["h2".into()];
+        }
+        if let (Some(certificate), Some(key)) = (certificate, key) {
+            let both = certificate.content.zip(key.content).map(|(certificate, key)| TlsCertificate {
+                certificate_chain: inline(certificate),
+                private_key: inline(key),
+            });
+            let secret = both.map(|certificate| Secret {
+                name: certificate_name.clone(),
+                tls_certificate: Some(certificate),
+                validation_context: None,
+            });
+            context.tls_certificate_sds_secret_configs = vec![self.secret(&certificate_name)];
+            self.secrets.insert(certificate_name, secret);
+        }
+        match roots {
+            Roots::Anyone => {}
+            Roots::System => {
+                context.validation_context =
+                    Some(CertificateValidationContext { system_root_certs: Some(Empty {}), ..checks });
+            }
+            Roots::Pem(Pem { content, .. }) => {
+                context.combined_validation_context = Some(self.checked_against(&roots_name, checks));
+                let secret = content.map(|roots| Secret {
+                    name: roots_name.clone(),
+                    tls_certificate: None,
+                    validation_context: Some(CertificateValidationContext {
+                        trusted_ca: Some(inline(roots)),
+                        ..Default::default()
+                    }),
+                });
+                self.secrets.insert(roots_name, secret);
+            }
+        }
+        TransportSocket::upstream_tls(UpstreamTlsContext {
+            common_tls_context: context,
+            sni: tls.spec.sni.clone(),
+            max_session_keys: Some(0),
+        })
+    }
+}
+
+/// Istio's names for the secrets of a certificate and of the roots, by file or `credentialName`.
+fn secret_names(tls: &ClientTls) -> [String; 2] {
+    let spec = &tls.spec;
+    if spec.credential_name.is_empty() {
+        let certificate = format!("file-cert:{}~{}", spec.client_certificate, spec.private_key);
+        return [certificate, format!("file-root:{}", spec.ca_certificates)];
+    }
+    let name = spec.credential_name.strip_prefix(names::SECRET_SCHEME).unwrap_or(&spec.credential_name);
+    [format!("{}{name}", names::SECRET_SCHEME), format!("{}{name}-cacert", names::SECRET_SCHEME)]
+}
+
+/// What is taken from the request's host where the rule leaves it open: the SNI, and the name that is checked. Without
+/// HTTP there is no host, and neither is done.
+fn by_host(tls: &ClientTls) -> Option<UpstreamHttpProtocolOptions> {
+    let auto_sni = tls.spec.sni.is_empty();
+    let auto_san_validation = auto_sni && tls.spec.subject_alt_names.is_empty() && !tls.spec.insecure_skip_verify;
+    auto_sni.then_some(UpstreamHttpProtocolOptions { auto_sni, auto_san_validation })
+}
+
+/// A name that the user gives may be of any kind.
+fn any_kind(name: &str) -> [SubjectAltNameMatcher; 4] {
+    let exact = |san_type| SubjectAltNameMatcher { san_type, matcher: StringMatcher::exact(name) };
+    [SanType::Email, SanType::Dns, SanType::Uri, SanType::IpAddress].map(exact)
+}
+
+pub(super) fn uri(matcher: StringMatcher) -> SubjectAltNameMatcher {
+    SubjectAltNameMatcher { san_type: SanType::Uri, matcher }
+}
+
+/// PEM is ASCII: what is not would be refused all the same.
+fn inline(pem: &[u8]) -> DataSource {
+    DataSource::InlineString(String::from_utf8_lossy(pem).into_owned())
+}
