@@ -71,13 +71,12 @@ fn chosen(mut addresses: Vec<SocketAddr>, family: DnsLookupFamily) -> Vec<Socket
     addresses.sort_unstable();
     addresses.dedup();
     let (v4, v6): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| address.is_ipv4());
+    let or = |first: Vec<_>, second| if first.is_empty() { second } else { first };
     match family {
         DnsLookupFamily::V4Only => v4,
         DnsLookupFamily::V6Only => v6,
-        DnsLookupFamily::Auto if !v6.is_empty() => v6,
-        DnsLookupFamily::Auto => v4,
-        DnsLookupFamily::V4Preferred if !v4.is_empty() => v4,
-        DnsLookupFamily::V4Preferred => v6,
+        DnsLookupFamily::Auto => or(v6, v4),
+        DnsLookupFamily::V4Preferred => or(v4, v6),
         DnsLookupFamily::All => addresses,
     }
 }

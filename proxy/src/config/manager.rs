@@ -183,10 +183,11 @@ impl Manager {
                 return Err(invalid("there is another cluster of this name".into()));
             }
         }
-        let root = self.shared.stats.scope(Scope::Root);
-        root.gauge("cluster_manager.active_clusters").set(clusters.len() as u64);
-        root.counter("cluster_manager.cds.update_success").inc();
+        let count = clusters.len() as u64;
         self.shared.clusters.store(Arc::new(clusters));
+        let root = self.shared.stats.scope(Scope::Root);
+        root.gauge("cluster_manager.active_clusters").set(count);
+        root.counter("cluster_manager.cds.update_success").inc();
         Ok(())
     }
 

@@ -134,16 +134,21 @@ impl Proxy {
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Tells it to end, and returns how it did.
-    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
-        let id = nix::unistd::Pid::from_raw(self.child.id() as i32);
+    /// Tells it to end.
+    pub(crate) fn signal_term(&self) {
+        let id = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 
     /// The lines of its access log, when it has ended.
     pub(crate) fn log(mut self) -> Vec<String> {
-        self.terminate();
+        self.signal_term();
+        self.wait();
         let log = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
     }

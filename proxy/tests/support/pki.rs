@@ -44,15 +44,7 @@ impl Mesh {
     /// Writes the files of secrets `default` (an SVID with that ID) and `ROOTCA`.
     pub(crate) fn secrets(&self, folder: &Path, id: &str) {
         let (certificate, key) = self.svid(id);
-        resources(
-            folder,
-            "default.json",
-            &[json!({
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-                "name": "default",
-                "tls_certificate": {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}},
-            })],
-        );
+        resources(folder, "default.json", &[Self::secret("default", &certificate, &key)]);
         resources(
             folder,
             "ROOTCA.json",
@@ -62,6 +54,15 @@ impl Mesh {
                 "validation_context": {"trusted_ca": {"inline_string": self.root_pem()}},
             })],
         );
+    }
+
+    /// A secret with a certificate and its key.
+    pub(crate) fn secret(name: &str, certificate: &str, key: &str) -> Value {
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+            "name": name,
+            "tls_certificate": {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}},
+        })
     }
 
     /// The common part of a TLS context that uses these secrets, and takes peers whose ID begins so.

@@ -1,0 +1,128 @@
+//! How the program starts and ends.
+
+mod support;
+
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::{Value, json};
+use support::{
+    Proxy, bootstrap, cluster, folder, listener, loopback, resources, run,
+    tcp::{connect, echo, ping},
+    tcp_chain, write,
+};
+
+/// Writes a bootstrap with these listeners and one cluster, and returns its path.
+fn configured(folder: &Path, listeners: &[Value]) -> String {
+    resources(folder, "lds.json", listeners);
+    resources(folder, "cds.json", &[cluster("c", (loopback(), 8080).into())]);
+    write(folder, "bootstrap.json", &bootstrap(folder).to_string()).to_str().unwrap().to_owned()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let ended = run(arguments);
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{message}");
+    message
+}
+
+#[test]
+fn a_field_that_is_not_supported_is_named_with_its_file_and_path() {
+    let files = folder();
+    let mut odd = listener("l", (loopback(), 15001).into(), &tcp_chain(files.path(), "c", ""));
+    odd["no_such_field"] = json!(true);
+    let message = refused(&["-c", &configured(files.path(), &[odd])]);
+    assert!(message.contains("lds.json") && message.contains("no_such_field"), "{message}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_listener() {
+    let (files, address) = (folder(), SocketAddr::from((loopback(), 15001)));
+    let _taken = std::net::TcpListener::bind(address).unwrap();
+    let config = configured(files.path(), &[listener("inbound", address, &tcp_chain(files.path(), "c", ""))]);
+    let message = refused(&["-c", &config]);
+    assert!(message.contains("\"inbound\"") && message.contains(&address.to_string()), "{message}");
+}
+
+#[test]
+fn a_missing_bootstrap_is_named() {
+    assert!(refused(&["-c", "/no/such/file"]).contains("/no/such/file"));
+}
+
+#[test]
+fn a_file_with_the_wrong_kind_of_resource_is_named() {
+    let files = folder();
+    let config = configured(files.path(), &[cluster("c", (loopback(), 1).into())]);
+    let message = refused(&["-c", &config]);
+    assert!(message.contains("lds.json: resources[0]: a Cluster was not expected here"), "{message}");
+}
+
+#[test]
+fn validating_reads_every_file_and_binds_nothing() {
+    let (files, address) = (folder(), SocketAddr::from((loopback(), 15001)));
+    let _taken = std::net::TcpListener::bind(address).unwrap();
+    let chain = tcp_chain(files.path(), "c", "");
+    let config = configured(files.path(), &[listener("l", address, &chain)]);
+    assert!(run(&["-c", &config, "--mode", "validate"]).status.success());
+    let mut no_filter = chain;
+    no_filter["filters"] = json!([]);
+    let config = configured(files.path(), &[listener("l", address, &no_filter)]);
+    let message = refused(&["-c", &config, "--mode", "validate"]);
+    assert!(message.contains("resources[0] (l): filter_chains[0].filters"), "{message}");
+}
+
+#[test]
+fn without_a_drain_time_sigterm_ends_connections_at_once_and_logs_them() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    let chain = tcp_chain(files.path(), "c", "%BYTES_RECEIVED% bytes");
+    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let proxy = Proxy::start(files, &["-l", "warning"]);
+    let mut open = connect(address);
+    ping(&mut open, b"four");
+    assert_eq!(proxy.log(), ["4 bytes"]);
+}
+
+#[test]
+fn with_a_drain_time_open_connections_may_finish_after_sigterm() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", ""))]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let mut proxy = Proxy::start(files, &["-l", "warning", "--drain-time-s", "10"]);
+    let mut open = connect(address);
+    ping(&mut open, b"before");
+    proxy.signal_term();
+    while std::net::TcpStream::connect(address).is_ok() {} // until it listens no more
+    ping(&mut open, b"after");
+    drop(open);
+    assert!(proxy.wait().success());
+}
+
+#[test]
+fn session_secrets_are_logged_where_the_context_says() {
+    let ip = loopback();
+    let (app, inbound, address) = ((ip, 8080).into(), (ip, 15006).into(), (ip, 15001).into());
+    echo(app);
+    let (mesh, files) = (support::Mesh::new(), folder());
+    mesh.secrets(files.path(), "spiffe://cluster.local/ns/default/sa/both");
+    let keys = files.path().join("keys.log");
+    let mut chain = tcp_chain(files.path(), "app", "");
+    chain["transport_socket"] = support::Mesh::downstream(files.path(), "spiffe://");
+    chain["transport_socket"]["typed_config"]["common_tls_context"]["key_log"] = json!({"path": keys});
+    let mut to_self = cluster("self", inbound);
+    to_self["transport_socket"] = support::Mesh::upstream(files.path(), "spiffe://");
+    let outbound = listener("outbound", address, &tcp_chain(files.path(), "self", ""));
+    resources(files.path(), "lds.json", &[listener("inbound", inbound, &chain), outbound]);
+    resources(files.path(), "cds.json", &[cluster("app", app), to_self]);
+    let _proxy = Proxy::start(files, &["-l", "warning"]);
+    ping(&mut connect(address), b"secret");
+    let logged = std::fs::read_to_string(keys).unwrap();
+    for label in ["CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0", "CLIENT_TRAFFIC_SECRET_0"] {
+        assert!(logged.lines().any(|line| line.starts_with(label) && line.split(' ').count() == 3), "{logged}");
+    }
+}
