@@ -117,3 +117,38 @@ fn a_name_that_is_not_ascii_is_refused() {
     let error = p256().issue_svid("spiffe://mañana", Validity::from_now(SVID_LIFETIME)).err().unwrap();
     assert_eq!(error.to_string(), "\"spiffe://mañana\" cannot stand in a certificate: only ASCII can");
 }
+
+#[test]
+fn each_wrong_kind_of_certificate_is_wrong_in_one_way() {
+    let (mesh, other) = (p256(), p256());
+    let root_der = der(&mesh.root_pem());
+    let root = parse(&root_der);
+    let now = Timestamp::now().as_second();
+    for kind in SvidKind::ALL {
+        let der = der(&issue_of(kind, ID, &mesh, &other).unwrap().chain_pem);
+        let certificate = parse(&der);
+        let signed_by_mesh = certificate.verify_signature(Some(root.public_key())).is_ok();
+        assert_eq!(signed_by_mesh, kind.signed_by_mesh(), "{kind:?}");
+        let validity = certificate.validity();
+        let valid = match (validity.not_before.timestamp() <= now, validity.not_after.timestamp() > now) {
+            (true, true) => ValidAt::Now,
+            (true, false) => ValidAt::Past,
+            (false, _) => ValidAt::Future,
+        };
+        assert_eq!(valid, kind.valid(), "{kind:?}");
+        let names = certificate.subject_alternative_name().unwrap();
+        let uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+            GeneralName::URI(uri) => Some((*uri).to_owned()),
+            _ => None,
+        });
+        let uris: Vec<String> = uris.collect();
+        assert_eq!(uris, kind.uris(ID), "{kind:?}");
+        let ways = [!signed_by_mesh, valid != ValidAt::Now, uris != [ID]];
+        let expected = match kind {
+            SvidKind::Proper => 0,
+            SvidKind::PlainClientCert => 2,
+            _ => 1,
+        };
+        assert_eq!(ways.iter().filter(|wrong| **wrong).count(), expected, "{kind:?}");
+    }
+}

@@ -192,3 +192,6 @@ fn is_wildcard_host(host: &str) -> bool {
         rest.is_none_or(|rest| rest.trim_end_matches('.').to_ascii_lowercase().split('.').all(is_dns_label));
     host.len() <= 255 && first_is_good && rest_is_good
 }
+
+#[cfg(test)]
+mod tests;

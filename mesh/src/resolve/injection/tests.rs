@@ -112,3 +112,20 @@ fn injection_adds_the_labels_of_its_template() {
     let without = mesh(&manifests("", "app: shop", "")).pods.remove(0).labels;
     assert!(!without.contains_key("security.istio.io/tlsMode"));
 }
+
+#[test]
+fn an_annotation_gives_a_sidecar_a_wrong_certificate() {
+    use crate::model::SvidKind;
+    let kind = |annotations: &str| mesh(&manifests(ENABLED, "", annotations)).pods.remove(0).sidecar.unwrap().svid;
+    assert_eq!(kind(""), SvidKind::Proper);
+    for expected in SvidKind::ALL {
+        assert_eq!(kind(&format!("sidelab.io/svid: {}", expected.name())), expected);
+    }
+    let text = faults(&manifests(ENABLED, "", "sidelab.io/svid: stolen"));
+    assert!(
+        text.contains(
+            "metadata.annotations[sidelab.io/svid]: \"stolen\" is no kind of certificate; known are proper, rogue-ca"
+        ),
+        "{text}"
+    );
+}

@@ -105,3 +105,6 @@ fn unusable(rule: &Object<Spec>, tls: &ClientTls, material: &ClientMaterial<'_>,
         faults.error(rule, field("caCertificates"), format!("{} {fault}", roots.name));
     }
 }
+
+#[cfg(test)]
+mod tests;
