@@ -16,6 +16,8 @@ use lab::{
 };
 use mesh::model::Flavor;
 
+pub mod labs;
+
 /// The checkout.
 pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout")

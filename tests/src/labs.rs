@@ -1,0 +1,118 @@
+//! Labs that no other test sees, and what they leave behind: nothing.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+use crate::{sidelab_command, text};
+
+/// A folder of labs of a test's own, which `sidelab` finds by `SIDELAB_RUN_DIR`. Removes them when dropped.
+pub struct OwnLabs {
+    folder: TempDir,
+}
+
+/// A process or namespace by what is in `/proc`: the device and inode of its network namespace.
+pub type NamespaceId = (u64, u64);
+
+impl OwnLabs {
+    /// A folder that sidecars, which run as a user of their own, may pass.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("labs-").tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("the folder is ours");
+        Self { folder }
+    }
+
+    /// Where the labs are. It goes with the last lab.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// `sidelab` on these labs, to be changed before it runs.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = sidelab_command(args);
+        command.env("SIDELAB_RUN_DIR", self.path());
+        command
+    }
+
+    /// `sidelab` on these labs.
+    pub fn sidelab(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("sidelab runs")
+    }
+
+    /// `sidelab` on these labs, to success; what it prints.
+    pub fn done(&self, args: &[&str]) -> String {
+        let output = self.sidelab(args);
+        assert!(output.status.success(), "sidelab {args:?}: {}", text(&output));
+        String::from_utf8(output.stdout).expect("sidelab prints text")
+    }
+
+    /// Brings manifests up; the lab's id.
+    pub fn up(&self, args: &[&str]) -> String {
+        let up: serde_json::Value = serde_json::from_str(&self.done(&[&["up", "-o", "json"], args].concat()))
+            .expect("`up -o json` prints JSON");
+        up["lab"].as_str().expect("it names the lab").to_owned()
+    }
+
+    /// The network namespaces of these labs.
+    pub fn namespaces(&self) -> Vec<NamespaceId> {
+        let labs = fs::read_dir(self.path()).into_iter().flatten().flatten();
+        let files = labs.flat_map(|lab| fs::read_dir(lab.path().join("ns")).into_iter().flatten().flatten());
+        files.filter_map(|file| namespace_id(&file.path())).collect()
+    }
+
+    /// Says what is left of these labs: files, mounts, names that `ip netns` lists, and processes in `namespaces`.
+    pub fn left_behind(&self, namespaces: &[NamespaceId]) -> Vec<String> {
+        let mut left = Vec::new();
+        if self.path().exists() {
+            left.extend(entries(&self.path()).iter().map(|path| format!("file {}", path.display())));
+        }
+        let ours = self.path().display().to_string();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts can be read");
+        left.extend(mounts.lines().filter(|line| line.contains(&ours)).map(|line| format!("mount {line}")));
+        for link in entries(Path::new("/run/netns")) {
+            if fs::read_link(&link).is_ok_and(|target| target.starts_with(self.path())) {
+                left.push(format!("namespace {}", link.display()));
+            }
+        }
+        for process in entries(Path::new("/proc")) {
+            let inside = namespace_id(&process.join("ns/net")).is_some_and(|id| namespaces.contains(&id));
+            let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default().replace('\0', " ");
+            if inside || command.contains(&ours) {
+                left.push(format!("process {}: {command}", process.display()));
+            }
+        }
+        left
+    }
+
+    /// Asserts that nothing is left.
+    pub fn assert_gone(&self, namespaces: &[NamespaceId]) {
+        assert_eq!(self.left_behind(namespaces), Vec::<String>::new());
+    }
+}
+
+impl Default for OwnLabs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for OwnLabs {
+    fn drop(&mut self) {
+        if self.path().exists() {
+            self.sidelab(&["down", "--all"]);
+        }
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn namespace_id(path: &Path) -> Option<NamespaceId> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}

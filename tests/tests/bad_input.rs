@@ -1,0 +1,252 @@
+//! Bad input: one clear message with file, document, field and mend; the right exit code; nothing left behind.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Output};
+
+use tests::{checkout, folder, labs::OwnLabs, may_make_labs, text, tools};
+
+/// The project's STRICT scenario, with a part replaced.
+fn strict_with(part: &str, by: &str) -> String {
+    let path = checkout().join("scenarios/strict/manifests.yaml");
+    let manifests = fs::read_to_string(path).unwrap();
+    assert!(manifests.contains(part), "the scenario has {part:?}");
+    manifests.replacen(part, by, 1)
+}
+
+#[track_caller]
+fn assert_says(output: &Output, code: i32, parts: &[&str]) {
+    let text = text(output);
+    for part in parts {
+        assert!(text.contains(part), "not said: {part:?}\nsaid: {text}");
+    }
+    assert_eq!(output.status.code(), Some(code), "{text}");
+}
+
+/// Asserts that these manifests are refused by `validate`, and by `up` too, which leaves nothing.
+#[track_caller]
+fn assert_refused(manifests: &str, parts: &[&str]) {
+    let labs = OwnLabs::new();
+    let (_folder, files) = folder(&[("mesh.yaml", manifests)]);
+    let file = files[0].to_str().unwrap();
+    let located: Vec<String> = parts.iter().map(|part| part.replace("mesh.yaml", file)).collect();
+    let parts: Vec<&str> = located.iter().map(String::as_str).collect();
+    let validated = labs.sidelab(&["validate", "-f", file]);
+    assert_says(&validated, 2, &parts);
+    let faults = String::from_utf8_lossy(&validated.stdout).lines().count();
+    assert_eq!(faults, 1, "one message for one fault: {}", text(&validated));
+    assert_says(&labs.sidelab(&["explain", "-f", file, "--from", "client", "--to", "server:8080"]), 2, &parts);
+    if may_make_labs() {
+        assert_says(&labs.sidelab(&["up", "-f", file]), 2, &parts);
+        labs.assert_gone(&[]);
+    }
+}
+
+#[test]
+fn yaml_that_does_not_parse_is_named_by_line_and_column() {
+    assert_refused("kind: Pod\n  metadata: [\n", &["mesh.yaml: document 1: not YAML: ", "line 2, column 11"]);
+}
+
+#[test]
+fn an_unknown_field_is_named_with_the_one_that_was_meant() {
+    assert_refused(
+        &strict_with("serviceAccountName: client", "serviceAcountName: client"),
+        &["mesh.yaml: document 5 (Pod client): spec.serviceAcountName: ", "did you mean serviceAccountName?"],
+    );
+}
+
+#[test]
+fn modes_of_ports_need_a_selector() {
+    assert_refused(
+        &strict_with("mode: STRICT\n", "mode: STRICT\n  portLevelMtls: {8080: {mode: PERMISSIVE}}\n"),
+        &["mesh.yaml: document 2 (PeerAuthentication default): spec.portLevelMtls: ", "add spec.selector.matchLabels"],
+    );
+}
+
+#[test]
+fn two_pods_of_one_name_are_refused_with_the_place_of_both() {
+    assert_refused(
+        &strict_with("name: outsider", "name: client"),
+        &["mesh.yaml: document 6 (Pod client): metadata.name: ", "mesh.yaml#5", "rename one"],
+    );
+}
+
+#[test]
+fn a_port_out_of_range_is_refused_with_the_range() {
+    assert_refused(
+        &strict_with("port: 8080", "port: 80800"),
+        &["mesh.yaml: document 8 (Service server): spec.ports[0].port: 80800 ", "from 1 to 65535"],
+    );
+}
+
+#[test]
+fn a_traffic_annotation_that_does_not_parse_fails_injection() {
+    let annotation = "name: server\n  annotations: {traffic.sidecar.istio.io/excludeInboundPorts: 80a}\n  labels:";
+    assert_refused(
+        &strict_with("name: server\n  labels:", annotation),
+        &[
+            "mesh.yaml: document 7 (Pod server): metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: ",
+            "injection fails: \"80a\" is no port",
+        ],
+    );
+}
+
+#[test]
+fn an_expired_certificate_is_refused_with_its_date() {
+    let mut expired = rcgen::CertificateParams::new(["app.example".to_owned()]).unwrap();
+    expired.not_after = rcgen::date_time_ymd(2024, 2, 29);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = expired.self_signed(&key).unwrap().pem();
+    let indented = |pem: String| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: app-tls}}\ntype: kubernetes.io/tls\nstringData:\n  \
+         tls.crt: |\n{}  tls.key: |\n{}",
+        indented(certificate),
+        indented(key.serialize_pem())
+    );
+    assert_refused(
+        &format!("{}---\n{secret}", strict_with("STRICT", "STRICT")),
+        &["mesh.yaml: document 10 (Secret app-tls): stringData[tls.crt]: ", "expired at Feb 29", "renew it"],
+    );
+}
+
+#[test]
+fn a_service_that_finds_no_pod_is_a_warning_and_its_calls_fail_as_they_would() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let (_folder, files) = folder(&[("mesh.yaml", &strict_with("    app: server\nspec:", "    app: sever\nspec:"))]);
+    let file = files[0].to_str().unwrap();
+    let warning = format!("{file}: document 8 (Service server): spec.selector: warning: finds no pod with app=server");
+    assert_says(&labs.sidelab(&["validate", "-f", file]), 0, &[&warning, "pod server has app=sever"]);
+    assert_says(&labs.sidelab(&["up", "-f", file]), 0, &[&warning]);
+    let curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"];
+    // A sidecar knows the cluster, and that it is empty.
+    assert_says(&labs.sidelab(&[&["exec", "client", "--"], &curl[..]].concat()), 0, &["503"]);
+    // Without one, the node refuses: kube-proxy's REJECT. 7 is curl's code for that.
+    assert_says(&labs.sidelab(&[&["exec", "outsider", "--"], &curl[..]].concat()), 7, &[]);
+    let namespaces = labs.namespaces();
+    labs.done(&["down"]);
+    labs.assert_gone(&namespaces);
+}
+
+#[test]
+fn a_scenario_that_expects_nothing_is_refused() {
+    let manifests = strict_with("STRICT", "STRICT");
+    for (scenario, message) in [
+        ("{title: t, shows: s, claims: [], probes: []}", "probes: a scenario without probes shows nothing"),
+        (
+            "{title: t, shows: s, claims: [], probes: [{name: call, from: client, to: 'server:8080', app: http}]}",
+            "probes[0] (call): nothing is expected of the outcome (`outcome.delivered`) in the textbook mesh; say it under",
+        ),
+    ] {
+        let labs = OwnLabs::new();
+        let (folder, files) = folder(&[("scenario.yaml", scenario), ("manifests.yaml", &manifests)]);
+        let run = labs.sidelab(&["run", folder.path().to_str().unwrap()]);
+        assert_says(&run, 2, &[&format!("{}: {message}", files[0].display())]);
+        labs.assert_gone(&[]);
+    }
+}
+
+#[test]
+fn an_envoy_file_with_a_field_that_is_not_supported_is_refused_by_its_path() {
+    let socket = r#""address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}"#;
+    for (file, path) in [
+        (format!(r#"{{"admin": {{{socket}, "profile_path": "/tmp/p"}}}}"#), "admin.profile_path"),
+        (
+            format!(
+                r#"{{"static_resources": {{"listeners": [{{"name": "in", {socket}, "filter_chains": [{{"filters": [],
+                "on_demand_configuration": {{}}}}]}}]}}}}"#
+            ),
+            "static_resources.listeners[0].filter_chains[0].on_demand_configuration",
+        ),
+    ] {
+        let (_folder, files) = folder(&[("bootstrap.json", &file)]);
+        let mut validate = std::process::Command::new(tools().own("sidecar-proxy").unwrap());
+        validate.args(["--mode", "validate", "-c"]).arg(&files[0]);
+        assert_says(&validate.output().unwrap(), 2, &[&files[0].display().to_string(), path]);
+    }
+}
+
+#[test]
+fn a_port_in_use_names_the_container_and_leaves_nothing() {
+    if !may_make_labs() {
+        return;
+    }
+    for (args, by) in [
+        // Two containers of one pod.
+        (
+            r#"args: [--http, "8080", --tcp, "9000"]"#,
+            "args: [--http, \"8080\"]\n  - name: second\n    image: sidelab/demo-server\n    args: [--tcp, \"8080\"]",
+        ),
+        // An app and its own sidecar.
+        (r#"args: [--http, "8080", --tcp, "9000"]"#, r#"args: [--http, "15006"]"#),
+    ] {
+        let labs = OwnLabs::new();
+        let (_folder, files) = folder(&[("mesh.yaml", &strict_with(args, by))]);
+        let up = labs.sidelab(&["up", "-f", files[0].to_str().unwrap()]);
+        let place = format!("{}#7 spec.containers[", files[0].display());
+        assert_says(&up, 2, &[&place, "of server.default did not start", "in use", "ports of its own"]);
+        labs.assert_gone(&[]);
+    }
+}
+
+#[test]
+fn without_iptables_the_host_cannot_do_it() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let empty = tempfile::tempdir().unwrap();
+    // Programs are also looked for in /usr/sbin, which many users' PATH leaves out: hide that too.
+    let script = r#"mount --bind "$EMPTY" /usr/sbin && mount --bind "$EMPTY" /sbin && PATH="$EMPTY" exec "$@""#;
+    for (args, code) in [(["up", "-f", "scenarios/strict/manifests.yaml"], 3), (["run", "strict", "--mesh=istio"], 3)] {
+        let sidelab = labs.command(&args);
+        let mut hidden = std::process::Command::new("unshare");
+        hidden.args(["--mount", "sh", "-c", script, "sh"]).arg(sidelab.get_program()).args(sidelab.get_args());
+        hidden.env("EMPTY", empty.path()).env("SIDELAB_RUN_DIR", labs.path()).current_dir(checkout());
+        let output = hidden.output().unwrap();
+        assert_says(&output, code, &["`iptables-restore` is not on this host", "install it"]);
+        labs.assert_gone(&[]);
+    }
+}
+
+#[test]
+fn without_any_privilege_the_host_cannot_do_it() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let parent = labs.path().parent().unwrap().to_owned();
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o777)).unwrap();
+    // The kernel gives no user namespace to an ordinary user's process that has been put into another root.
+    let root = tempfile::tempdir().unwrap();
+    let script = r#"mount --rbind / "$ROOT" && exec chroot --userspec 1000:1000 --groups= "$ROOT" "$@""#;
+    for args in [["run", "strict"].as_slice(), &["up", "-f", "scenarios/strict/manifests.yaml"]] {
+        let sidelab = labs.command(args);
+        let mut ordinary = std::process::Command::new("unshare");
+        ordinary.args(["--mount", "sh", "-c", script, "sh", "env", "-C"]).arg(checkout());
+        ordinary.arg(sidelab.get_program()).args(sidelab.get_args());
+        ordinary.env("ROOT", root.path()).env("SIDELAB_RUN_DIR", labs.path());
+        assert_says(&ordinary.output().unwrap(), 3, &["user namespace", "run as root"]);
+        assert!(!labs.path().exists(), "nothing was made");
+        labs.assert_gone(&[]);
+    }
+}
+
+#[test]
+fn files_that_are_not_there_and_words_that_are_wrong_exit_with_2() {
+    let strict = "scenarios/strict/manifests.yaml";
+    for (args, parts) in [
+        (["validate", "-f", "nosuch.yaml"].as_slice(), ["can't read nosuch.yaml", "No such file"].as_slice()),
+        (&["run", "nosuch"], &["scenarios/nosuch/scenario.yaml", "a scenario is a folder with"]),
+        (&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]),
+        (
+            &["explain", "-f", strict, "--from", "nobody", "--to", "server:80"],
+            &["--from: no pod \"nobody\"", "there are: "],
+        ),
+        (&["explain", "-f", strict, "--from", "client", "--to", "server"], &["--to: \"server\" is not HOST:PORT"]),
+        (&["config", "outsider", "-f", strict], &["outsider.default has no sidecar", "sidecar.istio.io/inject"]),
+    ] {
+        assert_says(&OwnLabs::new().sidelab(args), 2, parts);
+    }
+}
