@@ -12,9 +12,9 @@ use std::{
 use anyhow::{Context, Result};
 use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate};
 use mesh::{
-    ca::{Authority, KeyType, SVID_LIFETIME, Validity},
+    ca::{Authority, KeyType, issue_of},
     compile::{Placement, PodConfig, compile},
-    model::{Container, Family, Mesh, ObjectName, Pod, Source},
+    model::{Container, Family, Mesh, ObjectName, Pod, Sidecar, Source},
     redirect::redirect_rules,
 };
 use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Program, Ready, ServiceSpec, Start};
@@ -100,11 +100,13 @@ impl Deployment {
         })?;
         let plans: Vec<Option<PodPlan>> =
             mesh.pods.iter().enumerate().map(|(i, pod)| plan(mesh, i, pod, &lab, options)).collect();
+        let envoys = plans.iter().enumerate().filter(|(pod, _)| kind_of(options, *pod) == Kind::Envoy);
+        sidecar::check_inotify(envoys.filter_map(|(_, plan)| Some(&plan.as_ref()?.config)))?;
         let specs = mesh.pods.iter().enumerate().zip(&plans).map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref()));
         let pods = lab.add_pods(specs)?;
         lab.set_services(&services(mesh))?;
         let capture = options.capture.then(|| Capture::start(&pods)).transpose()?;
-        let authority = Authority::new(&mesh.config.trust_domain, KeyType::P256)?;
+        let authorities = Authorities::new(&mesh.config.trust_domain)?;
         let started = thread::scope(|scope| {
             let starting: Vec<_> = mesh
                 .pods
@@ -113,8 +115,8 @@ impl Deployment {
                 .zip(&pods)
                 .zip(&plans)
                 .map(|(((i, pod), host), plan)| {
-                    let authority = &authority;
-                    scope.spawn(move || start_pod(i, pod, host, plan.as_ref(), authority, options))
+                    let authorities = &authorities;
+                    scope.spawn(move || start_pod(i, pod, host, plan.as_ref(), authorities, options))
                 })
                 .collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
@@ -279,13 +281,13 @@ fn start_pod(
     pod: &Pod,
     host: &netns::Pod,
     plan: Option<&PodPlan>,
-    authority: &Authority,
+    authorities: &Authorities,
     options: &Options,
 ) -> Result<StartedPod> {
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
-        let secrets = secrets(authority, &sidecar.spiffe_id)?;
+        let secrets = authorities.secrets(sidecar)?;
         Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
-        let kind = kind_of(options.data_plane, options.callers.contains(&index));
+        let kind = kind_of(options, index);
         sidecar::start(host, kind, &options.tools, &plan.config, options.privilege)
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
@@ -293,28 +295,43 @@ fn start_pod(
     Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
 
-fn kind_of(data_plane: DataPlane, calls: bool) -> Kind {
-    match (data_plane, calls) {
+/// Which proxy a pod's sidecar is.
+fn kind_of(options: &Options, pod: usize) -> Kind {
+    match (options.data_plane, options.callers.contains(&pod)) {
         (DataPlane::Native, _) | (DataPlane::NativeToEnvoy, true) | (DataPlane::EnvoyToNative, false) => Kind::Native,
         (DataPlane::Envoy, _) | (DataPlane::NativeToEnvoy, false) | (DataPlane::EnvoyToNative, true) => Kind::Envoy,
     }
 }
 
-/// The secrets that a sidecar gets: its SVID, and the mesh's root.
-fn secrets(authority: &Authority, spiffe_id: &str) -> Result<Vec<Secret>> {
-    let svid = authority.issue_svid(spiffe_id, Validity::from_now(SVID_LIFETIME))?;
-    let certificate = TlsCertificate {
-        certificate_chain: DataSource::InlineString(svid.chain_pem),
-        private_key: DataSource::InlineString(svid.key_pem),
-    };
-    let roots = CertificateValidationContext {
-        trusted_ca: Some(DataSource::InlineString(authority.root_pem())),
-        ..CertificateValidationContext::default()
-    };
-    Ok(vec![
-        Secret { name: "default".into(), tls_certificate: Some(certificate), validation_context: None },
-        Secret { name: "ROOTCA".into(), tls_certificate: None, validation_context: Some(roots) },
-    ])
+/// Who issues certificates in a lab.
+struct Authorities {
+    mesh: Authority,
+    /// One that the mesh does not trust, for sidecars that are given a wrong certificate on purpose.
+    other: Authority,
+}
+
+impl Authorities {
+    fn new(trust_domain: &str) -> Result<Self> {
+        let new = || Authority::new(trust_domain, KeyType::P256);
+        Ok(Self { mesh: new()?, other: new()? })
+    }
+
+    /// The secrets that a sidecar gets: its SVID, and the mesh's root.
+    fn secrets(&self, sidecar: &Sidecar) -> Result<Vec<Secret>> {
+        let svid = issue_of(sidecar.svid, &sidecar.spiffe_id, &self.mesh, &self.other)?;
+        let certificate = TlsCertificate {
+            certificate_chain: DataSource::InlineString(svid.chain_pem),
+            private_key: DataSource::InlineString(svid.key_pem),
+        };
+        let roots = CertificateValidationContext {
+            trusted_ca: Some(DataSource::InlineString(self.mesh.root_pem())),
+            ..CertificateValidationContext::default()
+        };
+        Ok(vec![
+            Secret { name: "default".into(), tls_certificate: Some(certificate), validation_context: None },
+            Secret { name: "ROOTCA".into(), tls_certificate: None, validation_context: Some(roots) },
+        ])
+    }
 }
 
 /// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.

@@ -12,7 +12,7 @@ use mesh::{
     account::AppProtocol,
     model::{Family, Flavor},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::expect::Expectation;
@@ -54,6 +54,8 @@ pub struct Probe {
     pub family: Family,
     /// What the app sends.
     pub app: AppProtocol,
+    /// Its place, where the scenario's calls are drawn as a grid.
+    pub cell: Option<Cell>,
     /// What is expected in the textbook's mesh.
     pub textbook: Expectation,
     /// What is expected in Istio's.
@@ -80,6 +82,10 @@ impl Probe {
         format!("{scheme}://{host}:{}", self.port)
     }
 }
+
+/// A place in a grid of calls, written `[ROW, COLUMN]`. Several calls may share one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Cell(pub String, pub String);
 
 /// Why a folder is not a scenario.
 #[derive(Debug, Error)]
@@ -197,6 +203,9 @@ struct File {
     claims: Vec<String>,
     #[serde(default)]
     signatures: Vec<String>,
+    /// A place for YAML anchors that several probes use; it means nothing by itself.
+    #[serde(default, rename = "cases")]
+    _cases: serde::de::IgnoredAny,
     probes: Vec<WrittenProbe>,
 }
 
@@ -210,6 +219,8 @@ struct WrittenProbe {
     #[serde(default = "ipv4")]
     family: Family,
     app: AppProtocol,
+    #[serde(default)]
+    cell: Option<Cell>,
     #[serde(default)]
     expect: Expectation,
     #[serde(default)]
@@ -230,7 +241,17 @@ impl WrittenProbe {
                 format!("nothing is expected of {missing} in the {mesh} mesh; say it under `expect`, or under `{mesh}`")
             })?;
         }
-        Ok(Probe { name: self.name, from: self.from, host, port, family: self.family, app: self.app, textbook, istio })
+        Ok(Probe {
+            name: self.name,
+            from: self.from,
+            host,
+            port,
+            family: self.family,
+            app: self.app,
+            cell: self.cell,
+            textbook,
+            istio,
+        })
     }
 }
 

@@ -112,6 +112,30 @@ fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
     given.with_context(|| format!("can't give {} to the sidecar", path.display()))
 }
 
+/// The host allows too few inotify instances.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Envoy watches each of its files by an inotify instance of its own: these sidecars need {needed}, and the host allows \
+     a user {allowed}; `sudo sysctl -w fs.inotify.max_user_instances=8192`"
+)]
+pub struct TooFewInotifyInstances {
+    needed: usize,
+    allowed: usize,
+}
+
+/// Finds out before Envoy aborts whether the host lets it watch its files.
+///
+/// # Errors
+/// [`TooFewInotifyInstances`].
+pub fn check_inotify<'a>(envoys: impl Iterator<Item = &'a PodConfig>) -> Result<(), TooFewInotifyInstances> {
+    let files = |config: &PodConfig| config.endpoints.len() + config.routes.len() + config.secret_names.len() + 2;
+    let needed = envoys.map(files).sum();
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
+    // Where the limit can't be read, nothing is known.
+    let allowed = limit.trim().parse().unwrap_or(usize::MAX);
+    if needed > allowed { Err(TooFewInotifyInstances { needed, allowed }) } else { Ok(()) }
+}
+
 /// Starts a pod's sidecar on the files in its folder, and waits until it has accepted every one of them.
 ///
 /// # Errors
