@@ -1,1 +1,135 @@
+use pretty_assertions::assert_eq;
+use serde_json::json;
 
+use super::*;
+
+fn bootstrap() -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump",
+        "bootstrap": {"node": {
+            "id": "sidecar~10.244.0.2~client.default~default.svc.cluster.local",
+            "metadata": {"INSTANCE_IPS": "10.244.0.2,fd00:244::2", "NAMESPACE": "default", "SERVICE_ACCOUNT": "client"},
+        }},
+    })
+}
+
+fn listener(name: &str, filters: &Value) -> Value {
+    json!({
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": name,
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}},
+        "filter_chains": [{"filters": filters}],
+    })
+}
+
+fn tcp_proxy() -> Value {
+    let url = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+    json!({"name": "tcp", "typed_config": {"@type": url, "stat_prefix": "x", "cluster": "x"}})
+}
+
+fn listeners(listeners: &[Value]) -> Value {
+    let dynamic: Vec<Value> =
+        listeners.iter().map(|l| json!({"name": l["name"], "active_state": {"listener": l}})).collect();
+    json!({"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "dynamic_listeners": dynamic})
+}
+
+fn parse(configs: &[Value]) -> Result<EnvoyDump, DumpError> {
+    EnvoyDump::parse(&json!({"configs": configs}).to_string())
+}
+
+#[test]
+fn a_dump_says_whose_it_is() {
+    let dump = parse(&[bootstrap()]).expect("a dump");
+    assert_eq!(dump.pod, "client.default");
+    assert_eq!(dump.ips, ["10.244.0.2".parse::<IpAddr>().unwrap(), "fd00:244::2".parse().unwrap()]);
+    assert_eq!(dump.identity.as_deref(), Some("spiffe://cluster.local/ns/default/sa/client"));
+}
+
+#[test]
+fn the_identity_is_the_certificates_where_it_was_dumped() {
+    let authority = crate::ca::Authority::new("example.org", crate::ca::KeyType::default()).expect("an authority");
+    let id = "spiffe://example.org/ns/shop/sa/cart";
+    let validity = crate::ca::Validity::from_now(crate::ca::SVID_LIFETIME);
+    let svid = authority.issue_svid(id, validity).expect("a certificate");
+    let chain = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &svid.chain_pem);
+    let secrets = json!({
+        "@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump",
+        "dynamic_active_secrets": [{"name": "default", "secret": {
+            "name": "default",
+            "tls_certificate": {"certificate_chain": {"inline_bytes": chain}, "private_key": {"inline_bytes": "W3JlZGFjdGVkXQ=="}},
+        }}],
+    });
+    assert_eq!(parse(&[bootstrap(), secrets]).expect("a dump").identity.as_deref(), Some(id));
+}
+
+#[test]
+fn filters_of_istios_own_are_left_out_and_named() {
+    let istio = json!({"name": "istio.metadata_exchange", "typed_config": {
+        "@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange",
+    }});
+    let dump = parse(&[bootstrap(), listeners(&[listener("one", &json!([istio, tcp_proxy()]))])]).expect("a dump");
+    assert_eq!(dump.listeners[0].filter_chains[0].filters.len(), 1);
+    let left_out = "envoy.tcp.metadataexchange.config.MetadataExchange (1 times) is left out";
+    assert!(dump.warnings.iter().any(|warning| warning.starts_with(left_out)), "{:?}", dump.warnings);
+}
+
+#[test]
+fn fields_that_do_not_matter_to_tls_are_left_out_and_named() {
+    let mut one = listener("one", &json!([tcp_proxy()]));
+    one["per_connection_buffer_limit_bytes"] = json!(1);
+    one["filter_chains"][0]["filters"][0]["typed_config"]["max_downstream_connection_duration"] = json!("1s");
+    one["access_log"] = json!([{"name": "of no matter"}]);
+    let dump = parse(&[bootstrap(), listeners(&[one])]).expect("a dump");
+    let expected = "fields of listeners that do not matter to TLS are left out: \
+                    max_downstream_connection_duration, per_connection_buffer_limit_bytes";
+    assert!(dump.warnings.contains(&expected.to_owned()), "{:?}", dump.warnings);
+}
+
+#[test]
+fn what_matters_to_tls_is_never_left_out() {
+    let mut one = listener("one", &json!([tcp_proxy()]));
+    one["filter_chains"][0]["filter_chain_match"] = json!({"address_suffix": "1.2.3.4"});
+    let error = parse(&[bootstrap(), listeners(&[one])]).unwrap_err().to_string();
+    let place = "listener one: filter_chains[0].filter_chain_match.address_suffix: unknown field `address_suffix`";
+    assert!(error.starts_with(place), "{error}");
+}
+
+#[test]
+fn clusters_that_cannot_be_read_are_noted() {
+    let clusters = json!({
+        "@type": "type.googleapis.com/envoy.admin.v3.ClustersConfigDump",
+        "static_clusters": [{"cluster": {"name": "sds-grpc", "load_assignment": {"cluster_name": "sds-grpc", "endpoints": [
+            {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": "./socket"}}}}]},
+        ]}}}],
+        "dynamic_active_clusters": [{"cluster": {
+            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            "name": "outbound|80||server",
+            "type": "EDS",
+            "eds_cluster_config": {"eds_config": {"ads": {}, "resource_api_version": "V3"}, "service_name": "server"},
+            "circuit_breakers": {},
+        }}],
+    });
+    let dump = parse(&[bootstrap(), clusters]).expect("a dump");
+    assert_eq!(dump.clusters.iter().map(|cluster| cluster.name.as_str()).collect::<Vec<_>>(), ["outbound|80||server"]);
+    assert!(dump.warnings.iter().any(|warning| warning.starts_with("sds-grpc is left out: ")), "{:?}", dump.warnings);
+}
+
+#[test]
+fn listeners_that_only_warm_are_not_there_yet() {
+    let warming = json!({
+        "@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump",
+        "dynamic_listeners": [{"name": "one", "warming_state": {"listener": listener("one", &json!([tcp_proxy()]))}}],
+    });
+    assert!(parse(&[bootstrap(), warming]).expect("a dump").listeners.is_empty());
+}
+
+#[test]
+fn a_text_that_is_no_dump_is_refused() {
+    let said = |text: &str| EnvoyDump::parse(text).unwrap_err().to_string();
+    assert!(said("{").starts_with("not JSON: "));
+    assert_eq!(said("{}"), "no `configs` list: expected what Envoy's /config_dump answers");
+    assert_eq!(
+        said(r#"{"configs": []}"#),
+        "node.id: no BootstrapConfigDump with it; dump everything, not single resources"
+    );
+}

@@ -58,9 +58,13 @@ pub(super) fn outbound(
     }
     let (ip, port) = (destination.ip(), destination.port());
     let family = Family::of(ip);
-    let (passthrough, loopback): (IpAddr, IpAddr) = match family {
-        Family::Ipv4 => (Ipv4Addr::new(127, 0, 0, 6).into(), Ipv4Addr::LOCALHOST.into()),
-        Family::Ipv6 => (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(), Ipv6Addr::LOCALHOST.into()),
+    let passthrough: IpAddr = match family {
+        Family::Ipv4 => Ipv4Addr::new(127, 0, 0, 6).into(),
+        Family::Ipv6 => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
+    };
+    let to_loopback = match ip {
+        IpAddr::V4(ip) => capture.ipv4_loopback.contains(&ip),
+        IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
     };
     let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&ip));
 
@@ -73,7 +77,7 @@ pub(super) fn outbound(
     if on_lo && source == Some(passthrough) {
         return pass("from the sidecar to its app");
     }
-    if on_lo && opener == Opener::Sidecar && ip != loopback && port != TUNNEL_PORT {
+    if on_lo && opener == Opener::Sidecar && !to_loopback && port != TUNNEL_PORT {
         return redirect(INBOUND_PORT, "the sidecar calls its own pod");
     }
     if on_lo && opener == Opener::App && !includes_loopback(capture) {
@@ -82,7 +86,10 @@ pub(super) fn outbound(
     if opener == Opener::Sidecar {
         return pass("the sidecar's own connection");
     }
-    if ip == loopback {
+    if !capture.app_group_is_captured {
+        return pass("the app's group is not captured");
+    }
+    if to_loopback {
         return pass("to loopback");
     }
     if holds(&capture.exclude_outbound_ip_ranges) {

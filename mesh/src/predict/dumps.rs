@@ -35,11 +35,17 @@ const SERVER: usize = 1;
 /// When the host is none that the client's sidecar knows, or the call comes to something that could not be read.
 pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Account, CallError> {
     let address = address(client, call)?;
-    let world = World::of_hosts(vec![host(client, server, call)?, host(server, server, call)?]);
+    let called = SocketAddr::new(address, call.port);
+    let endpoints_of_client = endpoints(client, server, call);
+    let reached = cluster_of(client, call).and_then(|cluster| reached(&endpoints_of_client, cluster, called));
+    let world = World::of_hosts(
+        vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
+        reached.map(|reached| (called, reached)),
+    );
     let sent = app::sends(call.app, &call.host, call.port);
     let server_app = |_: Option<usize>, _: u16| call.server_app.unwrap_or_default();
     let mut simulation = Simulation { world: &world, server_app: &server_app, trace: Trace::default() };
-    let reply = simulation.call(CLIENT, SocketAddr::new(address, call.port), &sent)?;
+    let reply = simulation.call(CLIENT, called, &sent)?;
     let mut trace = simulation.trace;
     trace.add_silent_legs(true);
 
@@ -56,9 +62,12 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
     Ok(account(Flavor::Istio, from, to, call.app, &sent, &reply, trace))
 }
 
-fn host(dump: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Host, CallError> {
-    let sidecar = Sidecar::of_dump(dump, endpoints(dump, server, call))
-        .map_err(|(listener, error)| CallError::Refused { pod: dump.pod.clone(), listener, error: error.into() })?;
+fn host(dump: &EnvoyDump, endpoints: Vec<ClusterLoadAssignment>) -> Result<Host, CallError> {
+    let sidecar = Sidecar::of_dump(dump, endpoints).map_err(|(listener, error)| CallError::Refused {
+        pod: dump.pod.clone(),
+        listener,
+        error: error.into(),
+    })?;
     let capture = Capture {
         mode: InterceptionMode::Redirect,
         include_inbound_ports: PortSet::All,
@@ -68,6 +77,7 @@ fn host(dump: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Host, CallE
         include_outbound_ip_ranges: None,
         exclude_outbound_ip_ranges: vec![],
         exclude_interfaces: vec![],
+        ..Capture::default()
     };
     Ok(Host::with(dump.pod.clone(), dump.ips.clone(), capture, sidecar))
 }
@@ -89,6 +99,23 @@ fn endpoints(dump: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Vec<ClusterLo
     endpoints
 }
 
+/// Where the node takes a service's virtual address to: the first endpoint of its cluster, in the same family.
+fn reached(endpoints: &[ClusterLoadAssignment], cluster: &Cluster, called: SocketAddr) -> Option<SocketAddr> {
+    let set = endpoints.iter().find(|set| set.cluster_name == endpoints_name(cluster))?;
+    let addresses = set.endpoints.iter().flat_map(|locality| &locality.lb_endpoints);
+    let mut addresses = addresses.filter_map(|endpoint| {
+        let address = &endpoint.endpoint.address;
+        Some(SocketAddr::new(address.ip()?, address.socket_address.port_value))
+    });
+    addresses.find(|address| Family::of(address.ip()) == Family::of(called.ip()))
+}
+
+/// The name that a cluster's endpoints have.
+fn endpoints_name(cluster: &Cluster) -> &str {
+    let service_name = cluster.eds_cluster_config.as_ref().map_or("", |config| &config.service_name);
+    if service_name.is_empty() { &cluster.name } else { service_name }
+}
+
 fn guessed(cluster: &Cluster, ip: IpAddr, port: u16) -> ClusterLoadAssignment {
     let matcher = json!({"tlsMode": "istio"});
     let matcher = matcher.as_object().cloned().unwrap_or_default();
@@ -98,21 +125,21 @@ fn guessed(cluster: &Cluster, ip: IpAddr, port: u16) -> ClusterLoadAssignment {
         metadata: Some(metadata),
         load_balancing_weight: None,
     };
-    let service_name = cluster.eds_cluster_config.as_ref().map_or("", |config| &config.service_name);
-    let cluster_name = if service_name.is_empty() { &cluster.name } else { service_name };
     ClusterLoadAssignment {
-        cluster_name: cluster_name.to_owned(),
+        cluster_name: endpoints_name(cluster).to_owned(),
         endpoints: vec![LocalityLbEndpoints { lb_endpoints: vec![endpoint] }],
     }
 }
 
-/// The client's cluster for the host and port of a call: `outbound|PORT||HOST`, the host in full or by its first labels.
+/// The client's cluster for the host and port of a call.
 fn cluster_of<'a>(client: &'a EnvoyDump, call: &Call) -> Option<&'a Cluster> {
+    client.clusters.iter().find(|cluster| is_outbound_to(&cluster.name, call))
+}
+
+/// Whether a cluster is the one for a call: `outbound|PORT||HOST`, the host in full or by its first labels.
+fn is_outbound_to(cluster: &str, call: &Call) -> bool {
     let prefix = format!("outbound|{}||{}", call.port, call.host.to_ascii_lowercase());
-    client
-        .clusters
-        .iter()
-        .find(|cluster| cluster.name.strip_prefix(&prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    cluster.strip_prefix(&prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn service_of(cluster: &Cluster) -> &str {
@@ -126,7 +153,13 @@ fn address(client: &EnvoyDump, call: &Call) -> Result<IpAddr, CallError> {
         return Ok(ip);
     }
     let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: client.pod.clone() };
-    let cluster = cluster_of(client, call).ok_or_else(unknown)?;
+    let Some(cluster) = cluster_of(client, call) else {
+        let unread = client.unread.iter().find(|(name, _)| is_outbound_to(name, call));
+        return Err(unread.map_or_else(unknown, |(name, reason)| CallError::Unread {
+            resource: name.clone(),
+            reason: reason.clone(),
+        }));
+    };
     let leads_there = |listener: &&Listener| {
         let chains = listener.filter_chains.iter().chain(listener.default_filter_chain.as_deref());
         chains.flat_map(|chain| &chain.filters).any(|filter| match &filter.typed_config {
@@ -147,3 +180,6 @@ fn address(client: &EnvoyDump, call: &Call) -> Result<IpAddr, CallError> {
         .find(|&ip| !ip.is_unspecified() && call.family.is_none_or(|family| Family::of(ip) == family))
         .ok_or_else(unknown)
 }
+
+#[cfg(test)]
+mod tests;

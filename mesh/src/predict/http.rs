@@ -97,7 +97,7 @@ impl Simulation<'_> {
 
     /// What the answer from upstream, or its absence, becomes.
     fn ended(&mut self, at: Place, upstream: Upstream, codec: Version) -> Ended {
-        const CONNECT: &[&str] = &["connect-failure", "reset", "5xx", "gateway-error"];
+        const CONNECT: &[&str] = &["connect-failure", "reset", "reset-before-request", "5xx", "gateway-error"];
         const RESET: &[&str] = &["reset", "5xx", "gateway-error"];
         let reset = |status, flags, why: String, retried_on| Ended {
             status,

@@ -106,7 +106,7 @@ impl Simulation<'_> {
                 self.trace.callee = Some((target, reached.port()));
                 self.enter(target, port, Role::Server, Arrival { destination: reached, source }, sent)?
             }
-            None => self.reach_app(target, reached, sent),
+            None => self.reach(target, Arrival { destination: reached, source }, sent)?,
         };
         self.trace.end(leg, sent, &reply);
         Ok(reply)
@@ -139,33 +139,44 @@ impl Simulation<'_> {
             }
             // The last leg would come back for ever.
             Some(_) => Reply::Silence,
-            None => self.reach_app(Some(who.host), destination, sent),
+            None => self.reach(Some(who.host), Arrival { destination, source }, sent)?,
         };
         self.trace.end(leg, sent, &reply);
         Ok(reply)
     }
 
-    /// An app gets a connection. `host` is none outside of the mesh.
-    fn reach_app(&mut self, host: Option<usize>, destination: SocketAddr, sent: &[Sent]) -> Reply {
+    /// A connection that nothing captures comes to whoever listens: the app, or the sidecar at a port of its own. `host` is
+    /// none outside of the mesh.
+    fn reach(&mut self, host: Option<usize>, arrival: Arrival, sent: &[Sent]) -> Result<Reply, CallError> {
+        let destination = arrival.destination;
         if let Some(host) = host {
             self.trace.callee = Some((host, destination.port()));
+            let has_sidecar = self.world.hosts[host].capture.is_some();
+            if has_sidecar && self.world.sidecar(host)?.bound_to(destination.port()).is_some() {
+                return self.enter(host, destination.port(), Role::Server, arrival, sent);
+            }
         }
         let server = (self.server_app)(host, destination.port());
         let (because, source) = match host {
-            Some(host) => (server.to_string(), Some(self.world.hosts[host].source.clone())),
+            Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
             None => ("no manifest has this address: taken for an app that speaks what it is sent".into(), None),
         };
-        self.trace.step(Party::ServerApp, "app", destination.to_string(), because, source.as_ref());
-        let reply = app::answer(server, destination.ip(), sent);
-        if let Some(reason) = reply.refusal {
+        self.trace.step(Party::ServerApp, "app", destination.to_string(), because, source);
+        let answered = app::answer(server, destination.ip(), sent);
+        if let Some(reason) = answered.refusal {
             self.trace.refuse(Party::ServerApp, reason);
         }
-        self.trace.reached_app |= reply.understood;
-        reply.reply
+        self.trace.reached_app |= answered.understood;
+        Ok(answered.reply)
     }
 
     /// What the node makes of a service's virtual address, as kube-proxy does it; `None` refuses.
     fn translate(&mut self, destination: SocketAddr) -> Option<SocketAddr> {
+        if let Some((called, reached)) = self.world.alias.filter(|(called, _)| *called == destination) {
+            let because = format!("an endpoint of the service at {called}");
+            self.trace.step(Party::Node, "service", reached.to_string(), because, None);
+            return Some(reached);
+        }
         let Some(service) = self.world.service_at(destination.ip()) else { return Some(destination) };
         let port = service.ports.iter().find(|port| port.port == destination.port());
         let Some(port) = port else {

@@ -1,6 +1,10 @@
 //! Who is where: the pods, their sidecars, and the addresses that the node translates.
 
-use std::{cell::OnceCell, net::IpAddr, path::PathBuf};
+use std::{
+    cell::OnceCell,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use crate::{
     compile::{Placement, compile},
@@ -15,6 +19,8 @@ pub(super) struct World<'a> {
     pub(super) hosts: Vec<Host>,
     /// Services, for the node's translation of their virtual addresses.
     pub(super) services: &'a [Service],
+    /// A virtual address of which only that is known where the node takes it to.
+    pub(super) alias: Option<(SocketAddr, SocketAddr)>,
     mesh: Option<&'a Mesh>,
 }
 
@@ -57,12 +63,12 @@ impl<'a> World<'a> {
             injection: (pod.injection.because.clone(), pod.injection.source.clone()),
             sidecar: OnceCell::new(),
         };
-        Self { hosts: mesh.pods.iter().map(host).collect(), services: &mesh.services, mesh: Some(mesh) }
+        Self { hosts: mesh.pods.iter().map(host).collect(), services: &mesh.services, alias: None, mesh: Some(mesh) }
     }
 
     /// A world of pods whose sidecars are known.
-    pub(super) fn of_hosts(hosts: Vec<Host>) -> Self {
-        Self { hosts, services: &[], mesh: None }
+    pub(super) fn of_hosts(hosts: Vec<Host>, alias: Option<(SocketAddr, SocketAddr)>) -> Self {
+        Self { hosts, services: &[], alias, mesh: None }
     }
 
     /// A pod's sidecar.
@@ -97,7 +103,7 @@ impl<'a> World<'a> {
 }
 
 /// Where files would lie does not matter to what they say.
-fn nowhere() -> Placement {
+pub(super) fn nowhere() -> Placement {
     let nowhere = PathBuf::from("/");
     Placement { config_dir: nowhere.clone(), log_dir: nowhere, key_log: false, redirect: ProxyIdentity::ISTIO }
 }

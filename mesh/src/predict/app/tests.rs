@@ -1,1 +1,78 @@
+use pretty_assertions::assert_eq;
 
+use super::*;
+
+const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
+
+/// What an app of each kind sees when it calls another without any sidecar between.
+fn seen(speaks: Speaks) -> [String; 4] {
+    APPS.map(|app| {
+        let sent = sends(app, "server", 8080);
+        let answered = answer(ServerApp { speaks, loopback_only: false }, [10, 0, 0, 1].into(), &sent);
+        sees(&sent, &answered.reply).1
+    })
+}
+
+#[test]
+fn apps_see_what_comes_of_a_protocol_that_fits_or_does_not() {
+    assert_eq!(seen(Speaks::Anything), ["200", "200", "200", "echo"]);
+    assert_eq!(seen(Speaks::Http), ["200", "200", "not_tls", "echo_mismatch"]);
+    assert_eq!(seen(Speaks::Https { mutual: false }), ["http_parse", "http_protocol", "200", "echo_mismatch"]);
+    assert_eq!(seen(Speaks::Https { mutual: true })[2], "certificate_required");
+    assert_eq!(seen(Speaks::Tcp), ["http_parse", "http_protocol", "tls_protocol", "echo"]);
+    assert_eq!(seen(Speaks::Tls { mutual: false }), ["http_parse", "http_protocol", "http_parse", "echo_mismatch"]);
+    assert_eq!(seen(Speaks::Nothing), ["connection_refused"; 4]);
+}
+
+#[test]
+fn an_address_is_never_sent_as_server_name() {
+    for (host, expected) in [("Server", Some("server")), ("10.0.0.1", None), ("fd00::1", None)] {
+        let sent = sends(AppProtocol::Https, host, 443);
+        let [Sent::Tls(hello), Sent::Http(_, request)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(hello.server_name.as_deref(), expected);
+        assert_eq!(request.authority.contains('['), host.contains(':'), "{}", request.authority);
+    }
+}
+
+#[test]
+fn an_app_on_loopback_is_there_for_loopback_alone() {
+    let server = ServerApp { speaks: Speaks::Anything, loopback_only: true };
+    let reply = |ip: [u8; 4]| answer(server, ip.into(), &[Sent::Bytes]).reply;
+    assert!(matches!(reply([127, 0, 0, 1]), Reply::Echo));
+    assert!(matches!(reply([10, 0, 0, 1]), Reply::Refused));
+}
+
+#[test]
+fn the_demo_servers_arguments_tell_what_it_is() {
+    let words =
+        ["demo-server", "--http", "8080", "--https=127.0.0.1:8443", "--tcp", "[::1]:9000", "--quiet", "--mtls", "9443"];
+    let told = |port| demo_server(&words, port);
+    let app = |speaks, loopback_only| Some(ServerApp { speaks, loopback_only });
+    assert_eq!(told(8080), app(Speaks::Http, false));
+    assert_eq!(told(8443), app(Speaks::Https { mutual: false }, true));
+    assert_eq!(told(9000), app(Speaks::Tcp, true));
+    assert_eq!(told(9443), app(Speaks::Tls { mutual: true }, false));
+    assert_eq!(told(1), None);
+}
+
+#[test]
+fn of_other_programs_nothing_is_known() {
+    let mesh = crate::testing::mesh(&format!(
+        "{}---
+apiVersion: v1
+kind: Pod
+metadata: {{name: ours}}
+spec: {{containers: [{{name: app, image: sidelab/demo-server, args: [--http, '8080']}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: theirs}}
+spec: {{containers: [{{name: app, image: nginx}}]}}
+",
+        crate::testing::INJECTED
+    ));
+    let [ours, theirs] = [&mesh.pods[0], &mesh.pods[1]];
+    assert_eq!(ServerApp::of(theirs, 80), ServerApp::default());
+    assert_eq!(ServerApp::of(ours, 8080).speaks, Speaks::Http);
+    assert_eq!(ServerApp::of(ours, 80).speaks, Speaks::Nothing);
+}

@@ -1,1 +1,125 @@
+use envoy_api::{DataSource, TlsParameters};
+use pretty_assertions::assert_eq;
 
+use super::*;
+
+const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
+const SERVER: &str = "spiffe://cluster.local/ns/default/sa/server";
+
+fn client(alpn: &[&str]) -> Hello {
+    Hello {
+        server_name: Some("server".into()),
+        alpn: alpn.iter().map(ToString::to_string).collect(),
+        certificate: Some(svid(Some(CLIENT))),
+        check: Check { issuer: Some(Issuer::Mesh), sans: vec![] },
+        latest: TlsProtocol::V1_3,
+    }
+}
+
+fn server(alpn: &[&str]) -> Acceptor {
+    Acceptor {
+        certificate: svid(Some(SERVER)),
+        alpn: alpn.iter().map(ToString::to_string).collect(),
+        insists_on_alpn: false,
+        client: Some(Check { issuer: Some(Issuer::Mesh), sans: vec![] }),
+        latest: TlsProtocol::V1_3,
+    }
+}
+
+fn san(matcher: StringMatcher) -> SubjectAltNameMatcher {
+    SubjectAltNameMatcher { san_type: SanType::Uri, matcher }
+}
+
+#[track_caller]
+fn breaks(server: &Acceptor, client: &Hello, by: Side, why: Why) {
+    assert_eq!(server.handshake(client).1, Some(Broken { by, why }));
+}
+
+#[test]
+fn two_certificates_of_the_mesh_make_a_mutual_session() {
+    let (session, broken) = server(&[]).handshake(&client(&[]));
+    assert_eq!(broken, None);
+    assert!(session.mutual);
+    assert_eq!(session.facts.client_identity.as_deref(), Some(CLIENT));
+    assert_eq!(session.facts.server_identity.as_deref(), Some(SERVER));
+}
+
+#[test]
+fn the_servers_preference_chooses_the_protocol() {
+    let chosen = |offered: &[&str]| server(&["h2", "http/1.1"]).handshake(&client(offered)).0.facts.alpn;
+    assert_eq!(chosen(&["http/1.1", "h2"]).as_deref(), Some("h2"));
+    assert_eq!(chosen(&["istio-http/1.1", "istio", "http/1.1"]).as_deref(), Some("http/1.1"));
+    assert_eq!(chosen(&["other"]), None);
+    assert_eq!(chosen(&[]), None);
+}
+
+#[test]
+fn only_a_server_that_insists_refuses_for_want_of_a_common_protocol() {
+    assert_eq!(server(&["h2"]).handshake(&client(&["other"])).1, None);
+    let insists = Acceptor { insists_on_alpn: true, ..server(&["h2"]) };
+    breaks(&insists, &client(&["other"]), Side::Server, Why::NoCommonProtocol);
+    assert_eq!(insists.handshake(&client(&[])).1, None);
+}
+
+#[test]
+fn the_client_checks_first() {
+    let stranger = Hello { check: Check::of_apps(), certificate: None, ..client(&[]) };
+    breaks(&server(&[]), &stranger, Side::Client, Why::UnknownIssuer);
+}
+
+#[test]
+fn a_client_without_a_certificate_is_refused_where_one_is_required() {
+    let bare = Hello { certificate: None, ..client(&[]) };
+    breaks(&server(&[]), &bare, Side::Server, Why::NoCertificate);
+    let (session, broken) = Acceptor { client: None, ..server(&[]) }.handshake(&bare);
+    assert_eq!((broken, session.mutual), (None, false));
+}
+
+#[test]
+fn the_client_takes_only_the_identities_that_it_was_told() {
+    let check = |identity: &str| Check { issuer: Some(Issuer::Mesh), sans: vec![san(StringMatcher::exact(identity))] };
+    assert_eq!(server(&[]).handshake(&Hello { check: check(SERVER), ..client(&[]) }).1, None);
+    let other = Hello { check: check(CLIENT), ..client(&[]) };
+    breaks(&server(&[]), &other, Side::Client, Why::WrongSan(vec![SERVER.into()]));
+}
+
+#[test]
+fn the_server_takes_only_its_trust_domain() {
+    let sans = vec![san(StringMatcher::prefix("spiffe://elsewhere/"))];
+    let foreign = Acceptor { client: Some(Check { issuer: Some(Issuer::Mesh), sans }), ..server(&[]) };
+    breaks(&foreign, &client(&[]), Side::Server, Why::WrongSan(vec![CLIENT.into()]));
+}
+
+#[test]
+fn envoys_clients_stop_at_tls_1_2_unless_told_otherwise() {
+    let context = UpstreamTlsContext::default();
+    let (session, _) = server(&[]).handshake(&Hello::of(&context, None));
+    assert_eq!(session.facts.version.as_deref(), Some("TLSv1.2"));
+
+    let tls_params =
+        Some(TlsParameters { tls_maximum_protocol_version: Some(TlsProtocol::V1_3), ..TlsParameters::default() });
+    let common_tls_context = CommonTlsContext { tls_params, ..CommonTlsContext::default() };
+    let context = UpstreamTlsContext { common_tls_context, ..UpstreamTlsContext::default() };
+    let (session, _) = server(&[]).handshake(&Hello::of(&context, None));
+    assert_eq!(session.facts.version.as_deref(), Some("TLSv1.3"));
+}
+
+#[test]
+fn a_context_without_roots_takes_anybody() {
+    let open = Check::of(&CommonTlsContext::default());
+    assert_eq!(open.of_peer(&Certificate { issuer: Issuer::Apps, uri: None }), Ok(()));
+
+    let trusted_ca = Some(DataSource::InlineString("PEM".into()));
+    let validation_context = Some(CertificateValidationContext { trusted_ca, ..Default::default() });
+    let strict = Check::of(&CommonTlsContext { validation_context, ..CommonTlsContext::default() });
+    assert_eq!(strict.of_peer(&Certificate { issuer: Issuer::Apps, uri: None }), Err(Why::UnknownIssuer));
+}
+
+#[test]
+fn string_matchers_match_as_they_say() {
+    let contains =
+        StringMatcher { exact: None, contains: Some("FOLD".into()), ignore_case: true, ..StringMatcher::exact("") };
+    assert!(matches(&StringMatcher::exact("a"), "a") && !matches(&StringMatcher::exact("a"), "ab"));
+    assert!(matches(&StringMatcher::prefix("a"), "ab") && !matches(&StringMatcher::prefix("a"), "ba"));
+    assert!(matches(&contains, "unfolded") && !matches(&contains, "other"));
+}

@@ -1,1 +1,94 @@
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
 
+use super::*;
+
+fn cluster(fields: &Value) -> Cluster {
+    let mut cluster = json!({"name": "under-test"});
+    cluster.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+    envoy_api::read_value(cluster).expect("a cluster")
+}
+
+fn tls() -> Value {
+    let url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+    json!({"name": "envoy.transport_sockets.tls", "typed_config": {"@type": url}})
+}
+
+fn raw() -> Value {
+    let url = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+    json!({"name": "envoy.transport_sockets.raw_buffer", "typed_config": {"@type": url}})
+}
+
+fn endpoint(metadata: &Value) -> LbEndpoint {
+    envoy_api::read_value(json!({
+        "endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}},
+        "metadata": {"filter_metadata": {"envoy.transport_socket_match": metadata}},
+    }))
+    .expect("an endpoint")
+}
+
+#[test]
+fn the_first_match_that_the_endpoint_meets_chooses_the_transport_socket() {
+    let cluster = cluster(&json!({"transport_socket_matches": [
+        {"name": "tlsMode-istio", "match": {"tlsMode": "istio"}, "transport_socket": tls()},
+        {"name": "tlsMode-disabled", "match": {}, "transport_socket": raw()},
+    ]}));
+    for (metadata, name, secured) in [
+        (json!({"tlsMode": "istio"}), "tlsMode-istio", true),
+        (json!({"tlsMode": "istio", "more": 1}), "tlsMode-istio", true),
+        (json!({"tlsMode": "disabled"}), "tlsMode-disabled", false),
+        (json!({}), "tlsMode-disabled", false),
+    ] {
+        let endpoint = endpoint(&metadata);
+        let chosen = transport_socket(&cluster, Some(&endpoint));
+        assert_eq!((chosen.name, chosen.context.is_some()), (name, secured));
+    }
+    assert_eq!(transport_socket(&cluster, None).name, "tlsMode-disabled");
+}
+
+#[test]
+fn without_a_match_the_clusters_own_transport_socket_counts() {
+    let matches = json!([{"name": "never", "match": {"tlsMode": "istio"}, "transport_socket": raw()}]);
+    let cluster = cluster(&json!({"transport_socket": tls(), "transport_socket_matches": matches}));
+    let chosen = transport_socket(&cluster, Some(&endpoint(&json!({}))));
+    assert_eq!((chosen.name, chosen.context.is_some()), ("", true));
+}
+
+#[test]
+fn a_cluster_is_spoken_to_in_its_version_of_http() {
+    let options = |fields: &Value| {
+        let url = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        let mut options = json!({"@type": url});
+        options.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        cluster(&json!({"typed_extension_protocol_options": {HTTP_PROTOCOL_OPTIONS: options}}))
+    };
+    for (cluster, of_http1, of_http2) in [
+        (cluster(&json!({})), Version::Http1, Version::Http1),
+        (options(&json!({"explicit_http_config": {"http_protocol_options": {}}})), Version::Http1, Version::Http1),
+        (options(&json!({"explicit_http_config": {"http2_protocol_options": {}}})), Version::Http2, Version::Http2),
+        (options(&json!({"use_downstream_protocol_config": {}})), Version::Http1, Version::Http2),
+    ] {
+        assert_eq!(http_version(&cluster, Version::Http1), of_http1);
+        assert_eq!(http_version(&cluster, Version::Http2), of_http2);
+    }
+}
+
+#[test]
+fn connections_are_bound_to_the_address_of_their_family() {
+    let cluster = cluster(&json!({"upstream_bind_config": {
+        "source_address": {"address": "127.0.0.6", "port_value": 0},
+        "extra_source_addresses": [{"address": {"address": "::6", "port_value": 0}}],
+    }}));
+    assert_eq!(source(&cluster, "10.0.0.1:80".parse().unwrap()), "127.0.0.6".parse().ok());
+    assert_eq!(source(&cluster, "[fd00::1]:80".parse().unwrap()), "::6".parse().ok());
+}
+
+#[test]
+fn an_alert_is_worded_with_its_number() {
+    // 0x10 << 24 is the library, 1000 the first alert.
+    for (why, number) in
+        [(Why::UnknownIssuer, 48), (Why::WrongSan(vec![]), 42), (Why::NoCertificate, 116), (Why::NoCommonProtocol, 120)]
+    {
+        assert!(alert(&why).starts_with(&format!("{}:", (0x10 << 24) + 1000 + number)), "{why:?}");
+    }
+}
