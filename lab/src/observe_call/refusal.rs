@@ -34,8 +34,7 @@ fn on_leg(flow: &Flow, initiator: Party, responder: Party) -> Option<(Party, Rea
         Side::Server => responder,
     };
     flow.content.tls().find_map(|tls| match &tls.handshake {
-        Handshake::Refused { by, .. } => Some((party(*by), Reason::TlsHandshakeFailed)),
-        Handshake::Closed { by, .. } => Some((party(*by), Reason::TlsHandshakeFailed)),
+        Handshake::Refused { by, .. } | Handshake::Closed { by, .. } => Some((party(*by), Reason::TlsHandshakeFailed)),
         // Who is answered by something that is not TLS gives up.
         Handshake::NotTls { by: Side::Server, .. } => Some((initiator, Reason::TlsHandshakeFailed)),
         Handshake::NotTls { by: Side::Client, .. } => Some((responder, Reason::TlsHandshakeFailed)),
