@@ -2,10 +2,13 @@
 
 mod args;
 mod dial;
+mod grpc;
+mod head;
 mod http;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,12 +20,13 @@ use tokio::time::Instant as Deadline;
 pub(crate) use args::seconds;
 pub use args::{CallArgs, ConnectArgs, TlsVersion};
 pub(crate) use dial::{Connection, Dialer, Progress};
-pub(crate) use http::{HttpSession, PROBE_HEADER, Request as HttpRequest, failure_of};
+pub(crate) use head::PROBE_HEADER;
+pub(crate) use http::{HttpSession, Request as HttpRequest, failure_of};
 pub(crate) use stream::filling;
 
-use crate::UsageError;
 use crate::failure::{Cause, Failure, FailureKind, Stage};
 use crate::report::{Body, CLIENT_SCHEMA, ClientReport, StreamFacts, Timings};
+use crate::{Scheme, UsageError};
 
 /// A connection that is to close in order gets so long for it.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
@@ -35,10 +39,11 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 /// contradict each other.
 pub async fn call(args: &CallArgs) -> Result<ClientReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
-    let exchange = if args.target.scheme.is_http() {
-        Exchange::Http(Box::new(http::Request::new(args)?))
-    } else {
-        Exchange::Stream(stream::Exchange::new(args)?)
+    let exchange = match args.target.scheme {
+        Scheme::Http | Scheme::Https => Exchange::Http(Box::new(http::Request::new(args)?)),
+        Scheme::Grpc | Scheme::Grpcs => Exchange::Grpc(Box::new(grpc::Call::new(args)?)),
+        Scheme::Ws | Scheme::Wss => Exchange::Websocket(Box::new(websocket::Exchange::new(args)?)),
+        Scheme::Tcp | Scheme::Tls => Exchange::Stream(stream::Exchange::new(args)?),
     };
     let mut report = ClientReport {
         schema: CLIENT_SCHEMA.to_owned(),
@@ -51,6 +56,8 @@ pub async fn call(args: &CallArgs) -> Result<ClientReport, UsageError> {
         timings: Timings::default(),
         tls: None,
         http: None,
+        grpc: None,
+        ws: None,
         stream: None,
     };
     let clock = Clock::start(args.timeout);
@@ -62,6 +69,8 @@ pub async fn call(args: &CallArgs) -> Result<ClientReport, UsageError> {
 
 enum Exchange {
     Http(Box<http::Request>),
+    Grpc(Box<grpc::Call>),
+    Websocket(Box<websocket::Exchange>),
     Stream(stream::Exchange),
 }
 
@@ -82,6 +91,8 @@ async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut 
     let mut data = None;
     let exchanged = match exchange {
         Exchange::Http(request) => request.run(connection, clock, &mut report.http).await,
+        Exchange::Grpc(call) => call.run(connection, clock, &mut report.http, &mut report.grpc).await,
+        Exchange::Websocket(exchange) => exchange.run(connection, clock, &mut report.http, &mut report.ws).await,
         Exchange::Stream(exchange) => exchange.run(connection, clock, data.insert(Vec::new())).await,
     };
     let flow = account.read();

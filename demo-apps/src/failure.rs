@@ -36,8 +36,8 @@ pub enum Stage {
     Send,
     /// Waiting for the answer, or reading it.
     Receive,
-    /// The answer came, and is not what was asked for: not HTTP, or not what was sent to be echoed.
-    /// With `--fail`, also an HTTP status of 400 or more.
+    /// The answer came, and is not what was asked for: not HTTP, a gRPC status that is not `OK`, no switch to the
+    /// websocket protocol, or with `--fail` an HTTP status of 400 or more.
     Http,
 }
 
@@ -77,6 +77,13 @@ pub enum FailureKind {
     EchoMismatch,
     /// The peer closed before the answer was complete.
     Eof,
+    /// The gRPC call ended with another status than `OK`.
+    GrpcStatus {
+        /// The number.
+        code: u32,
+        /// Its name, such as `UNAVAILABLE`.
+        name: String,
+    },
     /// No route to the host, or nobody answers for its address on the link.
     HostUnreachable,
     /// The bytes that came are not HTTP.
@@ -119,6 +126,11 @@ pub enum FailureKind {
     TlsProtocol {
         /// The reason in the library's words.
         reason: String,
+    },
+    /// The server did not switch to the websocket protocol.
+    UpgradeRefused {
+        /// The status of its answer.
+        status: u16,
     },
 }
 

@@ -11,7 +11,10 @@
 
 pub mod client;
 pub mod failure;
+mod grpc;
+pub mod hold;
 pub mod load;
+pub mod program;
 pub mod report;
 pub mod server;
 mod tap;
@@ -19,6 +22,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod websocket;
 
 pub use target::{Scheme, Target};
 

@@ -17,14 +17,14 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 pub use args::LoadArgs;
+pub(crate) use session::{Request, Session};
+pub(crate) use tally::{Sample, Tally};
 
 use crate::UsageError;
 use crate::client::{Clock, Dialer, Progress};
 use crate::failure::{Failure, Stage};
 use crate::report::{LOAD_SCHEMA, LoadReport};
 use schedule::{Schedule, Slot};
-use session::{Request, Session};
-use tally::{Sample, Tally};
 
 /// A connection that failed is tried again after so long, so that a refusing server is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);

@@ -4,19 +4,26 @@
 //! |---|---|---|
 //! | `demo-client URL` | [`ClientReport`] | [`CLIENT_SCHEMA`] |
 //! | `demo-client load URL` | [`LoadReport`] | [`LOAD_SCHEMA`] |
-//! | `demo-server`, in HTTP answers | [`Seen`] | [`SEEN_SCHEMA`] |
+//! | `demo-client hold URL`, twice | [`HoldReport`] | [`HOLD_SCHEMA`] |
+//! | `demo-server`, in answers of HTTP and of `/sidelab.Echo/Seen` | [`Seen`] | [`SEEN_SCHEMA`] |
 //! | `demo-server`, on stdout | [`Event`], one a line | |
 
 mod call;
+mod grpc;
+mod hold;
 mod load;
 mod seen;
+mod websocket;
 
 pub use call::{
     Body, CLIENT_SCHEMA, CertificateFacts, ClientCertificate, ClientReport, Ended, HttpFacts, StreamFacts, Timings,
     TlsFacts,
 };
+pub use grpc::{GrpcFacts, GrpcSeen, GrpcStatus};
+pub use hold::{HOLD_SCHEMA, HoldPhase, HoldReport};
 pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles};
 pub use seen::{Closed, Event, SEEN_SCHEMA, Seen, ServerTls};
+pub use websocket::{WebsocketClose, WebsocketFacts, WebsocketSeen};
 
 /// Header pairs in the order of the wire; a name may come more than once. Names are lower case.
 pub type Headers = Vec<(String, String)>;

@@ -3,11 +3,13 @@
 mod args;
 mod body;
 mod connection;
+mod grpc;
 mod http;
 mod listener;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::future::Future;
 use std::io;
@@ -29,7 +31,7 @@ use listener::Listener;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// HTTP/1.1, or HTTP/2 with prior knowledge.
+    /// HTTP/1.1, or HTTP/2 with prior knowledge; on top of them gRPC and websockets.
     Http,
     /// HTTP inside one-way TLS.
     Https,

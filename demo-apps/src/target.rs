@@ -17,6 +17,14 @@ pub enum Scheme {
     Http,
     /// HTTP inside TLS.
     Https,
+    /// gRPC: HTTP/2 with prior knowledge.
+    Grpc,
+    /// gRPC inside TLS.
+    Grpcs,
+    /// A websocket: HTTP/1.1, then frames.
+    Ws,
+    /// A websocket inside TLS.
+    Wss,
     /// Raw bytes.
     Tcp,
     /// Raw bytes inside TLS.
@@ -27,24 +35,45 @@ impl Scheme {
     /// Whether the client speaks TLS.
     #[must_use]
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Https | Self::Tls)
+        matches!(self, Self::Https | Self::Grpcs | Self::Wss | Self::Tls)
     }
 
-    /// Whether the client speaks HTTP.
+    /// Whether bytes go as they are, without a protocol of ours.
     #[must_use]
-    pub fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https)
+    pub fn is_raw(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+
+    /// Whether the client speaks gRPC.
+    #[must_use]
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::Grpcs)
+    }
+
+    /// As URLs begin.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
     }
 }
 
-/// What a call goes to: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT`.
+/// What a call goes to: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
+/// `tcp://HOST:PORT`, `tls://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is spoken.
     pub scheme: Scheme,
     /// Name or address, an IPv6 address without its brackets.
     pub host: String,
-    /// The port; 80 and 443 where an HTTP URL names none.
+    /// The port; 80 or 443 where a URL of HTTP or of a websocket names none.
     pub port: u16,
     /// Host and port as the URL has them: what goes into the `Host` header.
     pub authority: String,
@@ -58,13 +87,18 @@ impl FromStr for Target {
     fn from_str(url: &str) -> Result<Self, UsageError> {
         let bad = |why: &str| {
             UsageError(format!(
-                "URL {url:?}: {why}; expected http://HOST[:PORT][/PATH], https://..., tcp://HOST:PORT or tls://HOST:PORT"
+                "URL {url:?}: {why}; expected http(s)://HOST[:PORT][/PATH], grpc(s)://HOST:PORT[/SERVICE/METHOD], \
+                 ws(s)://HOST[:PORT]/PATH, tcp://HOST:PORT or tls://HOST:PORT"
             ))
         };
         let uri: Uri = url.parse().map_err(|error| bad(&format!("{error}")))?;
         let (scheme, default_port) = match uri.scheme_str() {
             Some("http") => (Scheme::Http, Some(80)),
             Some("https") => (Scheme::Https, Some(443)),
+            Some("grpc") => (Scheme::Grpc, None),
+            Some("grpcs") => (Scheme::Grpcs, None),
+            Some("ws") => (Scheme::Ws, Some(80)),
+            Some("wss") => (Scheme::Wss, Some(443)),
             Some("tcp") => (Scheme::Tcp, None),
             Some("tls") => (Scheme::Tls, None),
             Some(other) => return Err(bad(&format!("unknown scheme {other}"))),
@@ -85,7 +119,7 @@ impl FromStr for Target {
             (_, None) => return Err(bad("the port is not a number within 0 to 65535")),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        if !scheme.is_http() && path != "/" && !path.is_empty() {
+        if scheme.is_raw() && path != "/" && !path.is_empty() {
             return Err(bad("raw connections have no path"));
         }
         Ok(Self {
@@ -100,13 +134,7 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Tcp => "tcp",
-            Scheme::Tls => "tls",
-        };
-        let path = if self.scheme.is_http() { self.path.as_str() } else { "" };
-        write!(f, "{scheme}://{}{path}", self.authority)
+        let path = if self.scheme.is_raw() { "" } else { self.path.as_str() };
+        write!(f, "{}://{}{path}", self.scheme.name(), self.authority)
     }
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use demo_apps::client::CallArgs;
+use demo_apps::hold::HoldArgs;
 use demo_apps::load::LoadArgs;
-use demo_apps::{UsageError, client, exit, load};
+use demo_apps::report::HoldReport;
+use demo_apps::{UsageError, client, exit, hold, load, program};
 use serde::Serialize;
 
 const EXAMPLES: &str = "\
@@ -15,11 +17,16 @@ Examples:
   demo-client --marker p1 tcp://server:9000                        raw bytes that must come back
   demo-client --ca ca.pem https://server:8443/                     one-way TLS
   demo-client --ca ca.pem --cert c.pem --key c.key tls://10.0.0.2:9443 --sni server.default.svc
+  demo-client grpc://server:8080                                   a unary call of /sidelab.Echo/Unary
+  demo-client grpc://server:8080 --messages 5                      both ways stream: /sidelab.Echo/Stream
+  demo-client grpc://server:8080/sidelab.Echo/Fail --data \"14 not today\"
+  demo-client ws://server:8080/ws --messages 3                     a websocket whose frames must come back
   demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5
   demo-client load tcp://server:9000 --rate 1000 --requests 5000 --new-connection-per-request
+  demo-client hold http://server:8080/ --connections 1000          idle connections until SIGTERM
 
-Exit code: 0 the call went through (load: at least one request did), 1 it failed, 2 wrong use.
-$SSLKEYLOGFILE gets the TLS keys.";
+Exit code: 0 the call went through (load: at least one request did; hold: all connections stood to the end), 1 it failed,
+2 wrong use. With hold, READY=1 goes to $NOTIFY_SOCKET once each connection stands or has failed. $SSLKEYLOGFILE gets the TLS keys.";
 
 /// Makes one call and prints one line of JSON that says how it went.
 #[derive(Parser)]
@@ -35,19 +42,21 @@ struct Cli {
 enum Command {
     /// Makes many calls and prints one line of JSON that says how fast they were
     Load(LoadArgs),
+    /// Opens connections, makes one call on each and keeps them idle; prints one line of JSON once each stands or has failed, and one at the end
+    Hold(HoldArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match (cli.command, cli.call) {
         (Some(Command::Load(args)), _) => load::run(&args).map(|report| (report.requests > 0, line(&report))),
+        (Some(Command::Hold(args)), _) => hold(&args),
         (None, Some(args)) => call(&args),
         (None, None) => Err(UsageError("no URL given; see --help".into())),
     };
     match result {
         Ok((ok, line)) => {
-            // A reader that is gone has missed the line; the exit code still tells.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            print(&line);
             ExitCode::from(if ok { exit::OK } else { exit::FAILED })
         }
         Err(error) => {
@@ -58,12 +67,42 @@ fn main() -> ExitCode {
 }
 
 fn call(args: &CallArgs) -> Result<(bool, String), UsageError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| UsageError(format!("cannot start: {error}")))?;
-    let report = runtime.block_on(client::call(args))?;
+    let report = runtime()?.block_on(client::call(args))?;
     Ok((report.ok, line(&report)))
+}
+
+fn hold(args: &HoldArgs) -> Result<(bool, String), UsageError> {
+    let files = program::raise_file_limit().map_err(|error| cannot_start(&error))?;
+    // What else a process has open: standard streams, the runtime's own.
+    let needed = u64::from(args.connections) + 32;
+    if files < needed {
+        let text = format!("{} connections need {needed} open files; the limit is {files}", args.connections);
+        return Err(UsageError(format!("{text}: hold fewer, or raise it (ulimit -Hn)")));
+    }
+    runtime()?.block_on(async {
+        let stop = program::told_to_stop().map_err(|error| cannot_start(&error))?;
+        let report = hold::run(args, stop, |standing| {
+            print(&line(standing));
+            if let Err(error) = program::say_ready() {
+                let _ = writeln!(std::io::stderr(), "demo-client: cannot tell that the connections stand: {error}");
+            }
+        });
+        let report: HoldReport = report.await?;
+        Ok((report.standing == args.connections, line(&report)))
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, UsageError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| cannot_start(&error))
+}
+
+fn cannot_start(error: &std::io::Error) -> UsageError {
+    UsageError(format!("cannot start: {error}"))
+}
+
+/// A reader that is gone has missed the line; the exit code still tells.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn line(report: &impl Serialize) -> String {

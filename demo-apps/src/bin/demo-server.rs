@@ -5,15 +5,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use demo_apps::exit;
 use demo_apps::report::Event;
 use demo_apps::server::{Server, ServerArgs, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use demo_apps::{exit, program};
 
 const EXAMPLES: &str = "\
 HTTP paths:
   /bytes/N   N bytes           /status/N  that status       /slow/MS   after so many milliseconds
-  /echo      the body back     anything else: JSON that says what the server saw
+  /echo      the body back     /trailers  with trailers     /ws        websocket: every frame comes back
+  anything else: JSON that says what the server saw
+gRPC methods of /sidelab.Echo/, with messages of any kind:
+  Unary         the message back        ClientStream  the messages back as one
+  Stream        each message at once    ServerStream  the message as often as x-sidelab-messages says
+  Seen          JSON that says what the server saw
+  Fail          the status of x-sidelab-grpc-status and x-sidelab-grpc-message, or of the message \"CODE TEXT\"
 
 Examples:
   demo-server --http 8080 --tcp 9000
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
+    // Where it cannot be raised, what cannot be accepted is logged.
+    let _ = program::raise_file_limit();
     let mut builder = match args.threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -53,16 +60,9 @@ fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = builder.worker_threads(args.threads.into()).enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(args)?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let stop = program::told_to_stop()?;
         // Nobody to tell, or nobody who listens: the ports are bound all the same.
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        if let Err(error) = program::say_ready() {
             let _ = writeln!(std::io::stderr(), "demo-server: cannot tell that it is ready: {error}");
         }
         server.run(stop, Arc::new(print)).await;

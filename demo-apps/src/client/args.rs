@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::filling;
 use crate::Target;
 
 /// One call.
@@ -12,7 +13,8 @@ use crate::Target;
 #[derive(Clone, Debug, Args)]
 #[group(id = "call", args = ["target"])]
 pub struct CallArgs {
-    /// What to call: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
+    /// What to call: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
+    /// `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
     #[arg(value_name = "URL")]
     pub target: Target,
 
@@ -20,7 +22,7 @@ pub struct CallArgs {
     #[command(flatten)]
     pub connect: ConnectArgs,
 
-    /// A header of the request, may be repeated [http, https]
+    /// A header of the request, may be repeated [all but tcp, tls; gRPC calls it metadata]
     #[arg(long = "header", short = 'H', value_name = "NAME:VALUE")]
     pub headers: Vec<String>,
 
@@ -28,7 +30,7 @@ pub struct CallArgs {
     #[arg(long, short = 'X')]
     pub method: Option<String>,
 
-    /// What to send: the body of the request, or the raw bytes
+    /// What to send: the body of the request, each message or frame, or the raw bytes
     #[arg(long, short = 'd', conflicts_with = "bytes", value_name = "TEXT")]
     pub data: Option<String>,
 
@@ -36,7 +38,13 @@ pub struct CallArgs {
     #[arg(long, value_name = "N")]
     pub bytes: Option<usize>,
 
-    /// Mark the call: `x-sidelab-probe: ID` as a header, or the line `sidelab-probe ID` ahead of the raw bytes
+    /// Send so many messages or frames. Where both ways stream, each waits for the answer to the one before
+    /// [grpc, ws; default: 1; for /sidelab.Echo/ServerStream: how many to get back]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages: Option<u32>,
+
+    /// Mark the call: `x-sidelab-probe: ID` as a header, or the line `sidelab-probe ID` ahead of raw bytes; of gRPC and
+    /// websockets both, in each message
     #[arg(long, value_name = "ID")]
     pub marker: Option<String>,
 
@@ -52,13 +60,25 @@ pub struct CallArgs {
     #[arg(long, value_name = "N", conflicts_with = "half_close")]
     pub expect: Option<usize>,
 
-    /// Count an HTTP status of 400 or more as a failure
+    /// Count an HTTP status of 400 or more as a failure [http, https]
     #[arg(long, short = 'f')]
     pub fail: bool,
 
     /// Give the whole call so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub timeout: Option<Duration>,
+}
+
+impl CallArgs {
+    /// What message or frame `number` holds, the first being 1: the mark, then the bytes asked for, or its number.
+    pub(super) fn numbered_message(&self, number: u32) -> String {
+        let mark = self.marker.as_ref().map_or_else(String::new, |id| format!("sidelab-probe {id}\n"));
+        match (&self.data, self.bytes) {
+            (Some(text), _) => mark + text,
+            (None, Some(n)) => mark + &String::from_utf8_lossy(&filling(n)),
+            (None, None) => format!("{mark}demo-client {number}\n"),
+        }
+    }
 }
 
 /// How to connect.
@@ -72,31 +92,31 @@ pub struct ConnectArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Trust the authorities in this PEM file [https, tls]
+    /// Trust the authorities in this PEM file [https, grpcs, wss, tls]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
-    /// Accept any certificate; it is reported all the same [https, tls]
+    /// Accept any certificate; it is reported all the same [https, grpcs, wss, tls]
     #[arg(long, short = 'k', conflicts_with = "ca")]
     pub insecure: bool,
 
-    /// Certificate chain to show when the server asks, PEM [https, tls]
+    /// Certificate chain to show when the server asks, PEM [https, grpcs, wss, tls]
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
 
-    /// Private key of --cert, PEM [https, tls]
+    /// Private key of --cert, PEM [https, grpcs, wss, tls]
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
 
-    /// Name to ask for and to verify, instead of the URL's host [https, tls]
+    /// Name to ask for and to verify, instead of the URL's host [https, grpcs, wss, tls]
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
 
-    /// Protocols to offer [https, tls; default: http/1.1 for https, or h2 with --http2; none for tls]
+    /// Protocols to offer [https, grpcs, wss, tls; default: http/1.1, h2 for grpcs and with --http2, none for tls]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub alpn: Option<Vec<String>>,
 
-    /// TLS versions to offer [https, tls]
+    /// TLS versions to offer [https, grpcs, wss, tls]
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 

@@ -65,22 +65,23 @@ pub(crate) struct Connection {
 
 impl Dialer {
     pub(crate) fn new(target: &Target, args: &ConnectArgs) -> Result<Self, UsageError> {
+        let http2 = args.http2 || target.scheme.is_grpc();
         let tls = target.scheme.is_tls().then(|| {
             let name = args.sni.as_ref().unwrap_or(&target.host);
-            let alpn = match (&args.alpn, target.scheme.is_http(), args.http2) {
-                (Some(alpn), ..) => alpn.clone(),
-                (None, true, true) => vec!["h2".to_owned()],
-                (None, true, false) => vec!["http/1.1".to_owned()],
-                (None, false, _) => Vec::new(),
+            let alpn = match &args.alpn {
+                Some(alpn) => alpn.clone(),
+                None if target.scheme.is_raw() => Vec::new(),
+                None if http2 => vec!["h2".to_owned()],
+                None => vec!["http/1.1".to_owned()],
             };
             ClientTls::new(args, name, &alpn)
         });
         if tls.is_none() && (args.cert.is_some() || args.sni.is_some() || args.alpn.is_some()) {
             return Err(UsageError(format!(
-                "--cert, --sni and --alpn are for https:// and tls:// alone, not for {target}"
+                "--cert, --sni and --alpn are for https://, grpcs://, wss:// and tls:// alone, not for {target}"
             )));
         }
-        if target.scheme.is_http() && args.reset {
+        if !target.scheme.is_raw() && args.reset {
             return Err(UsageError("--reset is for tcp:// and tls:// alone".into()));
         }
         Ok(Self {
@@ -92,7 +93,7 @@ impl Dialer {
                 _ => Family::Any,
             },
             tls: tls.transpose()?,
-            http2: args.http2,
+            http2,
             reset: args.reset,
             connect_timeout: args.connect_timeout,
         })

@@ -3,23 +3,20 @@
 use std::error::Error as _;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Response, Uri};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{HeaderMap, Method, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
+use super::head::{Head, headers};
 use super::{CallArgs, Clock, Connection, FAREWELL};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::report::{Body, Ended, HttpFacts, headers_of};
 use crate::tap::Account;
 use crate::{Target, UsageError};
-
-/// The header that carries `--marker`.
-pub(crate) const PROBE_HEADER: &str = "x-sidelab-probe";
 
 /// A request that can be sent over and over.
 pub(crate) struct Request {
@@ -33,21 +30,15 @@ impl Request {
         if args.server_first || args.half_close || args.expect.is_some() {
             return Err(UsageError("--server-first, --half-close and --expect are for tcp:// and tls:// alone".into()));
         }
+        if args.messages.is_some() {
+            return Err(UsageError("--messages is for grpc(s):// and ws(s):// alone".into()));
+        }
         let body = match (&args.data, args.bytes) {
             (Some(text), _) => Some(Bytes::from(text.clone())),
             (None, Some(n)) => Some(super::stream::filling(n)),
             (None, None) => None,
         };
-        let mut headers = HeaderMap::new();
-        for text in &args.headers {
-            let (name, value) = header(text)?;
-            headers.append(name, value);
-        }
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static("demo-client"));
-        if let Some(marker) = &args.marker {
-            headers.append(PROBE_HEADER, value(marker)?);
-        }
-        Self::with(&args.target, args.method.as_deref(), headers, body, args.fail)
+        Self::with(&args.target, args.method.as_deref(), headers(args)?, body, args.fail)
     }
 
     /// A request with a body of `upload` bytes where that is not 0, as load sends it.
@@ -70,27 +61,12 @@ impl Request {
             (None, Some(_)) => Method::POST,
             (None, None) => Method::GET,
         };
-        let authority = match headers.remove(HOST) {
-            Some(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
-            None => target.authority.clone(),
-        };
         if let Some(body) = &body {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        let bad = |error: http::Error| UsageError(format!("cannot make a request of this: {error}"));
-        let path: PathAndQuery = target.path.parse().map_err(|error: http::uri::InvalidUri| bad(error.into()))?;
-        let scheme = if target.scheme.is_tls() { "https" } else { "http" };
-
-        let mut http1 = http::Request::new(Full::new(body.unwrap_or_default()));
-        *http1.method_mut() = method;
-        *http1.headers_mut() = headers;
-        // HTTP/2 names the authority in the URI, HTTP/1.1 in `Host`.
-        let mut http2 = http1.clone();
-        let uri = Uri::builder().scheme(scheme).authority(authority.as_str());
-        *http2.uri_mut() = uri.path_and_query(path.clone()).build().map_err(bad)?;
-        *http1.uri_mut() = path.into();
-        http1.headers_mut().insert(HOST, value(&authority)?);
-        Ok(Self { http1, http2, fail })
+        let head = Head::new(target, &target.path, method, headers)?;
+        let body = Full::new(body.unwrap_or_default());
+        Ok(Self { http1: head.http1(body.clone())?, http2: head.http2(body)?, fail })
     }
 
     /// The message for a connection of this version.
@@ -111,24 +87,9 @@ impl Request {
         let mut session = clock.run(Stage::Send, None, HttpSession::open(connection)).await?;
         let response = clock.run(Stage::Receive, None, session.send(message)).await?;
         let (head, mut incoming) = response.into_parts();
-        let facts = answer.insert(HttpFacts {
-            version: format!("{:?}", head.version),
-            status: head.status.as_u16(),
-            headers: headers_of(&head.headers),
-            body: Body::Text(String::new()),
-            body_bytes: 0,
-        });
+        let facts = answer.insert(facts_of(&head));
         let mut kept = Vec::new();
-        let read = async {
-            while let Some(frame) = incoming.frame().await {
-                let frame = frame.map_err(|error| failure_of(&error, &account, http2))?;
-                let Some(data) = frame.data_ref() else { continue };
-                facts.body_bytes += data.len() as u64;
-                let room = (Body::LIMIT - kept.len()).min(data.len());
-                kept.extend_from_slice(&data[..room]);
-            }
-            Ok(())
-        };
+        let read = read_body(&mut incoming, facts, &mut kept, &account, http2);
         let read = clock.run(Stage::Receive, None, read).await;
         clock.stop();
         facts.body = Body::of(&kept);
@@ -142,19 +103,56 @@ impl Request {
     }
 }
 
-/// A connection that speaks HTTP.
-pub(crate) struct HttpSession {
-    sender: Sender,
+/// What the head of a response says; the body is still to come.
+pub(super) fn facts_of(head: &http::response::Parts) -> HttpFacts {
+    HttpFacts {
+        version: format!("{:?}", head.version),
+        status: head.status.as_u16(),
+        headers: headers_of(&head.headers),
+        body: Body::Text(String::new()),
+        body_bytes: 0,
+        trailers: Vec::new(),
+    }
+}
+
+/// Reads a body to its end; `kept` gets its first [`Body::LIMIT`] bytes, also where it is cut short.
+pub(super) async fn read_body(
+    incoming: &mut Incoming,
+    facts: &mut HttpFacts,
+    kept: &mut Vec<u8>,
+    account: &Account,
+    http2: bool,
+) -> Result<(), Failure> {
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| failure_of(&error, account, http2))?;
+        if let Some(data) = frame.data_ref() {
+            facts.body_bytes += data.len() as u64;
+            let room = (Body::LIMIT - kept.len()).min(data.len());
+            kept.extend_from_slice(&data[..room]);
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            facts.trailers = headers_of(trailers);
+        }
+    }
+    Ok(())
+}
+
+/// A connection that speaks HTTP, with requests whose bodies are `B`.
+pub(crate) struct HttpSession<B = Full<Bytes>> {
+    sender: Sender<B>,
     driver: JoinHandle<()>,
     account: Account,
 }
 
-enum Sender {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+enum Sender<B> {
+    Http1(http1::SendRequest<B>),
+    Http2(http2::SendRequest<B>),
 }
 
-impl HttpSession {
+impl<B> HttpSession<B>
+where
+    B: HttpBody<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + Unpin + 'static,
+{
     pub(crate) async fn open(connection: Connection) -> Result<Self, Failure> {
         let Connection { io, account, http2, .. } = connection;
         let failed = |error: hyper::Error| failure_of(&error, &account, http2);
@@ -164,13 +162,15 @@ impl HttpSession {
             (Sender::Http2(sender), tokio::spawn(async { drop(driver.await) }))
         } else {
             let (sender, driver) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
+            // A websocket takes the connection over.
+            let driver = driver.with_upgrades();
             (Sender::Http1(sender), tokio::spawn(async { drop(driver.await) }))
         };
         Ok(Self { sender, driver, account })
     }
 
     /// Sends a request, once the connection is ready for it, and waits for the head of the response.
-    pub(crate) async fn send(&mut self, message: http::Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    pub(crate) async fn send(&mut self, message: http::Request<B>) -> Result<Response<Incoming>, Failure> {
         let result = match &mut self.sender {
             Sender::Http1(sender) => match sender.ready().await {
                 Ok(()) => sender.send_request(message).await,
@@ -182,6 +182,11 @@ impl HttpSession {
             },
         };
         result.map_err(|error| failure_of(&error, &self.account, matches!(self.sender, Sender::Http2(_))))
+    }
+
+    /// Is done when the server has ended the connection. Closing it in order is too late then.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.driver).await;
     }
 
     /// Closes in order: `close_notify`, FIN.
@@ -223,12 +228,12 @@ fn begins_as_http2(head: &[u8]) -> bool {
     head.get(3).is_none_or(|kind| *kind == SETTINGS)
 }
 
-fn broken(reason: String) -> Failure {
+pub(super) fn broken(reason: String) -> Failure {
     Cause::new(FailureKind::HttpProtocol { reason: reason.clone() }, reason).at(Stage::Http)
 }
 
 /// An error and what it came from, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -236,15 +241,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
-}
-
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
-    let (name, rest) =
-        text.split_once(':').ok_or_else(|| UsageError(format!("--header {text:?}: expected NAME:VALUE")))?;
-    let name = name.trim().parse().map_err(|_| UsageError(format!("--header {text:?}: not a header name")))?;
-    Ok((name, value(rest.trim())?))
-}
-
-fn value(text: &str) -> Result<HeaderValue, UsageError> {
-    text.parse().map_err(|_| UsageError(format!("{text:?} cannot be the value of a header")))
 }

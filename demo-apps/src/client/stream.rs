@@ -36,7 +36,10 @@ enum Until {
 impl Exchange {
     pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
         if !args.headers.is_empty() || args.method.is_some() || args.fail || args.connect.http2 {
-            return Err(UsageError("--header, --method, --fail and --http2 are for http:// and https:// alone".into()));
+            return Err(UsageError("--header, --method, --fail and --http2 are not for tcp:// and tls://".into()));
+        }
+        if args.messages.is_some() {
+            return Err(UsageError("--messages is for grpc(s):// and ws(s):// alone".into()));
         }
         let mut send = args.marker.as_ref().map_or_else(Vec::new, |id| format!("sidelab-probe {id}\n").into_bytes());
         match (&args.data, args.bytes) {

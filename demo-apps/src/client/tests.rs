@@ -7,7 +7,9 @@ use crate::server::Protocol;
 use crate::testing::{Behaviour, Pki, Running, call_with, deserted_port, parse, peer_that};
 
 mod failures;
+mod grpc;
 mod refused_tls;
+mod websocket;
 
 fn failure(report: &ClientReport) -> (Stage, FailureKind) {
     let failure = report.error.clone().unwrap_or_else(|| panic!("went through: {report:?}"));
@@ -195,6 +197,13 @@ async fn wrong_use_is_told_before_anything_is_tried() {
         ("http://localhost -X b@d", "method"),
         ("tcp://localhost:1 -H a:b", "--header"),
         ("tcp://localhost:1 --http2", "--http2"),
+        ("http://localhost --messages 2", "--messages"),
+        ("tcp://localhost:1 --messages 2", "--messages"),
+        ("grpc://localhost:1 --fail", "--fail"),
+        ("grpc://localhost:1/sidelab.Echo/Unary --messages 2", "/sidelab.Echo/Stream"),
+        ("grpcs://localhost:1", "--ca FILE"),
+        ("ws://localhost/ws --http2", "--http2"),
+        ("ws://localhost/ws -X POST", "--method"),
     ] {
         let error = call(&parse(line).unwrap()).await.unwrap_err();
         assert!(error.to_string().contains(told), "{line}: {error}");

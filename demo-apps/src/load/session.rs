@@ -6,16 +6,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::LoadArgs;
 use super::tally::Sample;
-use crate::UsageError;
-use crate::client::{Clock, Connection, FAREWELL, HttpRequest, HttpSession, failure_of, filling};
+use crate::client::{Clock, ConnectArgs, Connection, FAREWELL, HttpRequest, HttpSession, failure_of, filling};
 use crate::failure::{Cause, Failure, InStage as _, Stage};
 use crate::tap::{Account, Io, Tap};
+use crate::{Scheme, Target, UsageError};
 
 /// A raw request that names no size sends so many bytes.
 const RAW_UPLOAD: usize = 64;
 
 /// What each request is.
-pub(super) enum Request {
+pub(crate) enum Request {
     /// HTTP.
     Http(Box<HttpRequest>),
     /// Raw bytes, and how many come back for them.
@@ -24,9 +24,24 @@ pub(super) enum Request {
 
 impl Request {
     pub(super) fn new(args: &LoadArgs) -> Result<Self, UsageError> {
-        if args.target.scheme.is_http() {
-            let mut target = args.target.clone();
-            if let Some(bytes) = args.download {
+        Self::for_target(&args.target, &args.connect, args.upload, args.download)
+    }
+
+    /// A request that sends and gets so many bytes where that is said.
+    pub(crate) fn for_target(
+        target: &Target,
+        connect: &ConnectArgs,
+        upload: Option<usize>,
+        download: Option<u64>,
+    ) -> Result<Self, UsageError> {
+        if matches!(target.scheme, Scheme::Grpc | Scheme::Grpcs | Scheme::Ws | Scheme::Wss) {
+            return Err(UsageError(format!(
+                "{target}: only http(s)://, tcp:// and tls:// can be called over and over"
+            )));
+        }
+        if !target.scheme.is_raw() {
+            let mut target = target.clone();
+            if let Some(bytes) = download {
                 if target.path != "/" {
                     return Err(UsageError(format!(
                         "--download asks for /bytes/{bytes}: leave the path out of the URL"
@@ -34,14 +49,14 @@ impl Request {
                 }
                 target.path = format!("/bytes/{bytes}");
             }
-            return Ok(Self::Http(Box::new(HttpRequest::plain(&target, args.upload.unwrap_or(0))?)));
+            return Ok(Self::Http(Box::new(HttpRequest::plain(&target, upload.unwrap_or(0))?)));
         }
-        if args.connect.http2 {
+        if connect.http2 {
             return Err(UsageError("--http2 is for http:// and https:// alone".into()));
         }
-        Ok(match args.download {
+        Ok(match download {
             None => {
-                let upload = args.upload.unwrap_or(RAW_UPLOAD);
+                let upload = upload.unwrap_or(RAW_UPLOAD);
                 if upload == 0 {
                     return Err(UsageError("--upload 0: an echo of nothing cannot be waited for".into()));
                 }
@@ -49,7 +64,7 @@ impl Request {
             }
             Some(0) => return Err(UsageError("--download 0: an answer of nothing cannot be waited for".into())),
             Some(expect) => {
-                let upload = args.upload.unwrap_or(0);
+                let upload = upload.unwrap_or(0);
                 let send = [format!("{upload} {expect}\n").into_bytes().into(), filling(upload)].concat();
                 Self::Raw { send: send.into(), expect }
             }
@@ -58,7 +73,7 @@ impl Request {
 }
 
 /// An open connection.
-pub(super) struct Session {
+pub(crate) struct Session {
     account: Account,
     speaks: Speaks,
 }
@@ -76,7 +91,7 @@ pub(super) struct Moved {
 
 impl Session {
     /// Makes ready to send requests like `request`.
-    pub(super) async fn open(connection: Connection, request: &Request) -> Result<Self, Failure> {
+    pub(crate) async fn open(connection: Connection, request: &Request) -> Result<Self, Failure> {
         let account = connection.account.clone();
         let speaks = match request {
             Request::Http(_) => {
@@ -97,7 +112,7 @@ impl Session {
     }
 
     /// Makes one request and reads its answer to the end.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &mut self,
         request: &Request,
         clock: &Clock,
@@ -122,8 +137,17 @@ impl Session {
         })
     }
 
+    /// Is done when the server ends the connection, which is idle. Closing it in order is too late then.
+    pub(crate) async fn ended(&mut self) {
+        match &mut self.speaks {
+            Speaks::Http { session, .. } => session.ended().await,
+            // Whatever comes unasked counts as the end too.
+            Speaks::Raw { reader, buffer, .. } => drop(reader.read(buffer).await),
+        }
+    }
+
     /// Closes in order.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         match self.speaks {
             Speaks::Http { session, .. } => session.close().await,
             Speaks::Raw { reset: true, .. } => {}

@@ -12,7 +12,7 @@ const LONGEST_US: u64 = 3_600_000_000;
 
 /// What one request took. Microseconds count from when it was meant to begin.
 #[derive(Default)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     pub(super) connect_us: Option<u64>,
     pub(super) tls_us: Option<u64>,
     pub(super) first_byte_us: Option<u64>,
@@ -24,9 +24,9 @@ pub(super) struct Sample {
 }
 
 /// What many requests took.
-pub(super) struct Tally {
+pub(crate) struct Tally {
     pub(super) requests: u64,
-    pub(super) failures: u64,
+    pub(crate) failures: u64,
     pub(super) http_errors: u64,
     pub(super) sent: u64,
     pub(super) received: u64,
@@ -60,7 +60,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts one request.
-    pub(super) fn record(&mut self, sample: &Sample, failure: Option<Failure>) {
+    pub(crate) fn record(&mut self, sample: &Sample, failure: Option<Failure>) {
         self.connects += u64::from(sample.connect_us.is_some());
         self.sent += sample.sent;
         self.received += sample.received;
@@ -120,7 +120,7 @@ impl Tally {
     }
 
     /// Failures by kind, the most frequent first.
-    pub(super) fn errors(&self) -> Vec<ErrorCount> {
+    pub(crate) fn errors(&self) -> Vec<ErrorCount> {
         let mut errors: Vec<_> = self
             .errors
             .iter()

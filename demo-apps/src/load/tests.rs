@@ -128,6 +128,8 @@ fn load_without_an_end_or_with_nothing_to_wait_for_is_refused() {
         ("tcp://127.0.0.1:1 -n 1 --upload 0", "--upload 0"),
         ("tcp://127.0.0.1:1 -n 1 --download 0", "--download 0"),
         ("tls://127.0.0.1:1 -n 1", "--ca"),
+        ("grpc://127.0.0.1:1 -n 1", "over and over"),
+        ("ws://127.0.0.1:1 -n 1", "over and over"),
     ] {
         let error = run(&parse(line).unwrap()).unwrap_err();
         assert!(error.to_string().contains(told), "{line}: {error}");

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Headers, header};
+use super::{GrpcFacts, Headers, WebsocketFacts, header};
 use crate::failure::Failure;
 
 /// The `schema` of [`ClientReport`].
@@ -17,7 +17,8 @@ pub struct ClientReport {
     pub schema: String,
     /// The URL that was called.
     pub url: String,
-    /// Whether the call went through. For HTTP that is any complete response, or with `--fail` one below 400.
+    /// Whether the call went through. For HTTP that is any complete response, or with `--fail` one below 400; for gRPC
+    /// the status `OK`; for websockets that all frames came back; and what is to be echoed must come back as it was.
     pub ok: bool,
     /// Where and why it failed.
     pub error: Option<Failure>,
@@ -31,8 +32,12 @@ pub struct ClientReport {
     pub timings: Timings,
     /// What is known of the TLS session, also of one that was refused.
     pub tls: Option<TlsFacts>,
-    /// The response; for HTTP calls.
+    /// The response; for HTTP, and for gRPC and websockets, which are made of it.
     pub http: Option<HttpFacts>,
+    /// The call; for gRPC.
+    pub grpc: Option<GrpcFacts>,
+    /// The websocket; for those.
+    pub ws: Option<WebsocketFacts>,
     /// What went over the connection, above TLS where there is TLS.
     pub stream: Option<StreamFacts>,
 }
@@ -133,10 +138,13 @@ pub struct HttpFacts {
     pub status: u16,
     /// The response headers.
     pub headers: Headers,
-    /// The first 64 KiB of the body.
+    /// The first 64 KiB of the body. Empty for an answer of gRPC: its messages are in [`GrpcFacts`].
     pub body: Body,
     /// The length of the whole body.
     pub body_bytes: u64,
+    /// The trailers that came after the body.
+    #[serde(default)]
+    pub trailers: Headers,
 }
 
 impl HttpFacts {
@@ -146,13 +154,16 @@ impl HttpFacts {
         header(&self.headers, name)
     }
 
+    /// The first value of a trailer (name in lower case).
+    #[must_use]
+    pub fn trailer(&self, name: &str) -> Option<&str> {
+        header(&self.trailers, name)
+    }
+
     /// The body read as what a `demo-server` says it saw.
     #[must_use]
     pub fn seen(&self) -> Option<super::Seen> {
-        match &self.body {
-            Body::Text(text) => serde_json::from_str(text).ok(),
-            Body::Base64(_) => None,
-        }
+        self.body.seen()
     }
 }
 
@@ -177,6 +188,15 @@ impl Body {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
             Err(_) => Self::Base64(base64::engine::general_purpose::STANDARD.encode(bytes)),
+        }
+    }
+
+    /// These bytes read as what a `demo-server` says it saw.
+    #[must_use]
+    pub fn seen(&self) -> Option<super::Seen> {
+        match self {
+            Self::Text(text) => serde_json::from_str(text).ok(),
+            Self::Base64(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateFacts, Ended, Headers, header};
+use super::{CertificateFacts, Ended, GrpcSeen, Headers, WebsocketSeen, header};
 use crate::failure::Failure;
 use crate::server::Protocol;
 
@@ -34,6 +34,12 @@ pub struct Seen {
     pub body_bytes: u64,
     /// The TLS session, where the server itself terminated one.
     pub tls: Option<ServerTls>,
+    /// The gRPC call, once it has ended. Only in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<GrpcSeen>,
+    /// The websocket, once it has ended. Only in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebsocketSeen>,
 }
 
 impl Seen {
@@ -87,7 +93,7 @@ pub enum Event {
         #[serde(flatten)]
         failure: Box<Failure>,
     },
-    /// An HTTP request was answered.
+    /// An HTTP request was answered; one of gRPC or for a websocket is logged when that has ended.
     Request {
         /// What was answered.
         status: u16,

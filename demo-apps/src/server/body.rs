@@ -32,7 +32,7 @@ pub(super) fn filling(length: u64) -> AnyBody {
     Filling { left: length }.map_err(never).boxed()
 }
 
-fn never(impossible: Infallible) -> hyper::Error {
+pub(super) fn never(impossible: Infallible) -> hyper::Error {
     match impossible {}
 }
 

@@ -4,23 +4,31 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use futures_util::TryStreamExt as _;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRAILER};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 
-use super::Shared;
 use super::body::{AnyBody, filling, whole};
 use super::connection::Ends;
+use super::websocket::Pending;
+use super::{Shared, grpc, websocket};
 use crate::client::PROBE_HEADER;
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
+use crate::grpc::{SERVICE, is_grpc};
 use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
 use crate::tap::{Account, Io, Tap};
 
-/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops.
+/// The trailers of `/trailers`.
+const APP_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-app");
+const BODY_BYTES_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-body-bytes");
+
+/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops;
+/// and the websocket that the connection may become.
 pub(super) async fn serve(
     io: Tap<Box<dyn Io>>,
     account: &Account,
@@ -28,8 +36,11 @@ pub(super) async fn serve(
     tls: Option<ServerTls>,
     shared: &Arc<Shared>,
 ) -> Result<(), Failure> {
-    let context = Arc::new(Context { ends, tls, shared: Arc::clone(shared) });
-    let service = service_fn(move |request| answer(request, Arc::clone(&context)));
+    let context = Arc::new(Context { ends, tls, shared: Arc::clone(shared), websocket: Pending::default() });
+    let service = service_fn({
+        let context = Arc::clone(&context);
+        move |request| answer(request, Arc::clone(&context))
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Half-close: a client that has sent its request and FIN still gets its answer.
     builder.http1().half_close(true);
@@ -42,6 +53,9 @@ pub(super) async fn serve(
             connection.await
         }
     };
+    if let (Ok(()), Some(granted)) = (&result, context.websocket.take()) {
+        return websocket::serve(granted, account, &context).await;
+    }
     result.map_err(|error| {
         let flow = account.read();
         if let Some((stage, cause)) = flow.failed {
@@ -53,15 +67,20 @@ pub(super) async fn serve(
 }
 
 /// What the requests of one connection have in common.
-struct Context {
+pub(super) struct Context {
     ends: Ends,
     tls: Option<ServerTls>,
     shared: Arc<Shared>,
+    websocket: Pending,
 }
 
 async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Response<AnyBody>, Infallible> {
     let probe = request.headers().get(PROBE_HEADER).cloned();
-    let mut response = route(request, &context).await;
+    let mut response = if is_grpc(request.headers()) || request.uri().path().starts_with(SERVICE) {
+        grpc::answer(request, context).await
+    } else {
+        route(request, &context).await
+    };
     if let Some(probe) = probe {
         response.headers_mut().insert(PROBE_HEADER, probe);
     }
@@ -75,19 +94,25 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
         (Some("echo"), None) => echo(request, context),
         (Some("bytes"), Some(n)) => match n.parse() {
             Ok(n) => respond(request, context, StatusCode::OK, |_| (Content::Bytes, filling(n))).await,
-            Err(_) => refuse(request, context, "/bytes/N: N is a number of bytes").await,
+            Err(_) => refuse(request, context, StatusCode::BAD_REQUEST, "/bytes/N: N is a number of bytes").await,
         },
         (Some("status"), Some(status)) => match status.parse() {
             Ok(status) => respond(request, context, status, said).await,
-            Err(_) => refuse(request, context, "/status/N: N is a status from 100 to 999").await,
+            Err(_) => {
+                refuse(request, context, StatusCode::BAD_REQUEST, "/status/N: N is a status from 100 to 999").await
+            }
         },
         (Some("slow"), Some(millis)) => match millis.parse() {
             Ok(millis) => {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 respond(request, context, StatusCode::OK, said).await
             }
-            Err(_) => refuse(request, context, "/slow/MS: MS is a number of milliseconds").await,
+            Err(_) => {
+                refuse(request, context, StatusCode::BAD_REQUEST, "/slow/MS: MS is a number of milliseconds").await
+            }
         },
+        (Some("trailers"), None) => trailers(request, context).await,
+        (Some("ws"), None) => websocket::upgrade(request, context, &context.websocket).await,
         _ => respond(request, context, StatusCode::OK, said).await,
     }
 }
@@ -107,8 +132,36 @@ fn said(seen: &Seen) -> (Content, AnyBody) {
     (Content::Json, whole(json))
 }
 
-async fn refuse(request: Request<Incoming>, context: &Context, why: &'static str) -> Response<AnyBody> {
-    respond(request, context, StatusCode::BAD_REQUEST, |_| (Content::Text, whole(format!("{why}\n")))).await
+/// The answer to a request that cannot be served.
+pub(super) async fn refuse(
+    request: Request<Incoming>,
+    context: &Context,
+    status: StatusCode,
+    why: &str,
+) -> Response<AnyBody> {
+    respond(request, context, status, |_| (Content::Text, whole(format!("{why}\n")))).await
+}
+
+/// What was seen, and after it trailers: the server's name, and the length of the body they follow. HTTP/1.1 sends them to
+/// those that say `te: trailers`.
+async fn trailers(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let mut response = respond(request, context, StatusCode::OK, |seen| {
+        let (content, body) = said(seen);
+        let mut trailers = HeaderMap::new();
+        trailers.insert(BODY_BYTES_TRAILER, body.size_hint().exact().unwrap_or(0).into());
+        // A name that cannot stand in a header is left out.
+        if let Ok(app) = HeaderValue::from_str(&seen.app) {
+            trailers.insert(APP_TRAILER, app);
+        }
+        // A body whose length is known has no room for trailers in HTTP/1.1.
+        let unknown_length = StreamBody::new(body.into_data_stream().map_ok(Frame::data));
+        (content, unknown_length.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed())
+    })
+    .await;
+    for name in [APP_TRAILER, BODY_BYTES_TRAILER] {
+        response.headers_mut().append(TRAILER, name.into());
+    }
+    response
 }
 
 /// Reads the request to its end, then answers.
@@ -157,7 +210,7 @@ fn with_type(status: StatusCode, content: Content, body: AnyBody) -> Response<An
 }
 
 impl Context {
-    fn seen(&self, head: &http::request::Parts, body_bytes: u64) -> Seen {
+    pub(super) fn seen(&self, head: &http::request::Parts, body_bytes: u64) -> Seen {
         Seen {
             schema: SEEN_SCHEMA.to_owned(),
             app: self.shared.name.to_string(),
@@ -169,10 +222,17 @@ impl Context {
             headers: headers_of(&with_host(head)),
             body_bytes,
             tls: self.tls.clone(),
+            grpc: None,
+            websocket: None,
         }
     }
 
-    fn log(&self, status: StatusCode, seen: Seen) {
+    /// Is done when the server is told to stop.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.stopped()
+    }
+
+    pub(super) fn log(&self, status: StatusCode, seen: Seen) {
         self.shared.log(|| Event::Request { status: status.as_u16(), seen: Box::new(seen) });
     }
 }

@@ -1,0 +1,231 @@
+//! One gRPC call, as a stub of `sidelab.Echo` makes it, or of a service that is not known here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, TE};
+use http::{Method as HttpMethod, Request, StatusCode};
+use http_body_util::channel::{Channel, Sender};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use super::head::{Head, headers};
+use super::http::{facts_of, read_body};
+use super::{CallArgs, Clock, Connection, HttpSession, failure_of};
+use crate::UsageError;
+use crate::failure::{Cause, Failure, FailureKind, Stage};
+use crate::grpc::{APPLICATION_GRPC, Broken, MESSAGES_HEADER, Messages, Method, SERVICE, frame, is_grpc};
+use crate::report::{Body, GrpcFacts, GrpcStatus, HttpFacts, headers_of};
+use crate::tap::Account;
+
+/// What to call, and what to wait for.
+pub(super) struct Call {
+    path: String,
+    head: Request<()>,
+    messages: Vec<Bytes>,
+    /// Whether each message waits for the answer to the one before.
+    in_turn: bool,
+    /// The messages that are to come back; none where that is not known.
+    expected: Option<Vec<Bytes>>,
+}
+
+impl Call {
+    pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
+        if args.server_first || args.half_close || args.expect.is_some() || args.method.is_some() || args.fail {
+            let text = "--server-first, --half-close, --expect, --method and --fail are not for grpc:// and grpcs://";
+            return Err(UsageError(text.into()));
+        }
+        let path = match args.target.path.as_str() {
+            "/" if args.messages.is_some() => format!("{SERVICE}Stream"),
+            "/" => format!("{SERVICE}Unary"),
+            path => path.to_owned(),
+        };
+        let method = Method::at(&path);
+        let wanted = args.messages.unwrap_or(1);
+        if wanted > 1 && matches!(method, Some(Method::Unary | Method::Seen)) {
+            return Err(UsageError(format!("--messages {wanted}: {path} takes one; {SERVICE}Stream takes many")));
+        }
+        let mut headers = headers(args)?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(APPLICATION_GRPC));
+        // Without it a proxy may believe that trailers are not wanted.
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        let sent = if method == Some(Method::ServerStream) { 1 } else { wanted };
+        if method == Some(Method::ServerStream) {
+            headers.insert(MESSAGES_HEADER, wanted.into());
+        }
+        let messages: Vec<Bytes> = (1..=sent).map(|number| args.numbered_message(number).into()).collect();
+        let expected = match method {
+            Some(Method::Unary | Method::Stream) => Some(messages.clone()),
+            Some(Method::ClientStream) => Some(vec![messages.concat().into()]),
+            Some(Method::ServerStream) => Some(vec![messages[0].clone(); wanted as usize]),
+            Some(Method::Fail | Method::Seen) | None => None,
+        };
+        Ok(Self {
+            head: Head::new(&args.target, &path, HttpMethod::POST, headers)?.http2(())?,
+            path,
+            messages,
+            in_turn: method == Some(Method::Stream),
+            expected,
+        })
+    }
+
+    /// Makes the call; `http` and `grpc` get what came back, also where that was cut short.
+    pub(super) async fn run(
+        &self,
+        connection: Connection,
+        clock: &Clock,
+        http: &mut Option<HttpFacts>,
+        grpc: &mut Option<GrpcFacts>,
+    ) -> Result<(), Failure> {
+        let facts = grpc.insert(GrpcFacts {
+            method: self.path.clone(),
+            status: None,
+            messages_sent: 0,
+            messages_received: 0,
+            interleaved: false,
+            messages: Vec::new(),
+        });
+        let account = connection.account.clone();
+        let mut session = clock.run(Stage::Send, None, HttpSession::open(connection)).await?;
+        let (sender, body) = Channel::<Bytes>::new(1);
+        let progress = Progress { sent: AtomicU64::new(0), answered: Semaphore::new(0) };
+        let mut answer = Answer { call: self, account: &account, progress: &progress, facts, kept: 0 };
+        let exchange = async {
+            let receive = answer.receive(&mut session, self.head.clone().map(|()| body), http);
+            tokio::pin!(receive);
+            tokio::select! {
+                biased;
+                // A server may end the call before it has heard all.
+                received = &mut receive => received,
+                () = self.send(sender, &progress) => receive.await,
+            }
+        };
+        let result = clock.run(Stage::Receive, None, exchange).await;
+        clock.stop();
+        facts.messages_sent = progress.sent.load(Ordering::Relaxed);
+        session.close().await;
+        result
+    }
+
+    /// Sends the messages; the end of the sender is the end of the request. A stream that broke is the receiver's to tell.
+    async fn send(&self, mut sender: Sender<Bytes>, progress: &Progress) {
+        for (number, message) in self.messages.iter().enumerate() {
+            if self.in_turn && number > 0 {
+                // Closed never.
+                let Ok(answer) = progress.answered.acquire().await else { return };
+                answer.forget();
+            }
+            // Counted first: the answer may be there before this task runs again.
+            progress.sent.fetch_add(1, Ordering::Relaxed);
+            if sender.send_data(frame(message)).await.is_err() {
+                progress.sent.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+/// What sender and receiver know of each other.
+struct Progress {
+    sent: AtomicU64,
+    /// A permit for each message that came.
+    answered: Semaphore,
+}
+
+/// The answer of a call as it comes.
+struct Answer<'a> {
+    call: &'a Call,
+    account: &'a Account,
+    progress: &'a Progress,
+    facts: &'a mut GrpcFacts,
+    /// Bytes of messages in the facts.
+    kept: usize,
+}
+
+impl Answer<'_> {
+    async fn receive(
+        &mut self,
+        session: &mut HttpSession<Channel<Bytes>>,
+        message: Request<Channel<Bytes>>,
+        http: &mut Option<HttpFacts>,
+    ) -> Result<(), Failure> {
+        let (head, body) = session.send(message).await?.into_parts();
+        let http = http.insert(facts_of(&head));
+        if head.status == StatusCode::OK && is_grpc(&head.headers) {
+            self.read(body, http).await?;
+        } else {
+            self.read_other(body, http).await?;
+        }
+        // A call that failed at once has its status in the headers, and nothing else ("Trailers-Only").
+        let status = self.facts.status.take().or_else(|| GrpcStatus::from_trailers(&head.headers));
+        let status = self.facts.status.insert(status.unwrap_or_else(|| GrpcStatus::from_http(head.status)));
+        if status.is_ok() { self.all_came() } else { Err(failure_of_status(status)) }
+    }
+
+    async fn read(&mut self, body: Incoming, http: &mut HttpFacts) -> Result<(), Failure> {
+        let mut messages = Messages::new(body);
+        loop {
+            let next = messages.next().await;
+            http.body_bytes = messages.bytes();
+            match next {
+                Ok(Some(message)) => self.take(&message)?,
+                Ok(None) => break,
+                Err(Broken::Stream(error)) => return Err(failure_of(&error, self.account, true)),
+                Err(broken) => {
+                    let kind = FailureKind::HttpProtocol { reason: broken.to_string() };
+                    return Err(Cause::new(kind, format!("the answer is not gRPC: {broken}")).at(Stage::Http));
+                }
+            }
+        }
+        if let Some(trailers) = messages.trailers() {
+            http.trailers = headers_of(trailers);
+            self.facts.status = GrpcStatus::from_trailers(trailers);
+        }
+        Ok(())
+    }
+
+    /// Reads an answer that is none of gRPC: a proxy's error page, in most cases.
+    async fn read_other(&self, mut body: Incoming, http: &mut HttpFacts) -> Result<(), Failure> {
+        let mut kept = Vec::new();
+        let read = read_body(&mut body, http, &mut kept, self.account, true).await;
+        http.body = Body::of(&kept);
+        read
+    }
+
+    fn take(&mut self, message: &Bytes) -> Result<(), Failure> {
+        let number = self.facts.messages_received;
+        self.facts.messages_received += 1;
+        self.facts.interleaved |= self.progress.sent.load(Ordering::Relaxed) < self.call.messages.len() as u64;
+        self.kept += message.len();
+        if self.kept <= Body::LIMIT {
+            self.facts.messages.push(Body::of(message));
+        }
+        if let Some(expected) = &self.call.expected
+            && usize::try_from(number).ok().and_then(|number| expected.get(number)) != Some(message)
+        {
+            return Err(mismatch(format!("message {} that came back is not what was sent", number + 1)));
+        }
+        self.progress.answered.add_permits(1);
+        Ok(())
+    }
+
+    fn all_came(&self) -> Result<(), Failure> {
+        match &self.call.expected {
+            Some(expected) if (expected.len() as u64) > self.facts.messages_received => {
+                let (came, wanted) = (self.facts.messages_received, expected.len());
+                Err(mismatch(format!("{came} of {wanted} messages came back, and then the status OK")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mismatch(text: String) -> Failure {
+    Cause::new(FailureKind::EchoMismatch, text).at(Stage::Receive)
+}
+
+fn failure_of_status(status: &GrpcStatus) -> Failure {
+    let GrpcStatus { code, name, message } = status;
+    let kind = FailureKind::GrpcStatus { code: *code, name: name.clone() };
+    Cause::new(kind, format!("{name} ({code}): {message}")).at(Stage::Http)
+}

@@ -1,0 +1,174 @@
+//! The service `sidelab.Echo`.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt as _;
+use http_body_util::channel::{Channel, Sender};
+use hyper::body::Incoming;
+
+use super::body::{AnyBody, never, whole};
+use super::http::{Context, refuse};
+use crate::grpc::{APPLICATION_GRPC, Broken, Code, MESSAGE_HEADER, MESSAGES_HEADER, Messages, Method, STATUS_HEADER};
+use crate::grpc::{frame, is_grpc};
+use crate::report::{GrpcSeen, GrpcStatus};
+
+/// Answers a request whose path or content type is that of gRPC.
+pub(super) async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Response<AnyBody> {
+    if !is_grpc(request.headers()) {
+        let why = "this path takes gRPC: POST with content-type: application/grpc";
+        return refuse(request, &context, StatusCode::UNSUPPORTED_MEDIA_TYPE, why).await;
+    }
+    if request.version() != Version::HTTP_2 {
+        return refuse(request, &context, StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC takes HTTP/2").await;
+    }
+    let (head, body) = request.into_parts();
+    let (sender, answer) = Channel::new(1);
+    let call = Call { messages: Messages::new(body), sender, received: 0, sent: 0 };
+    let Some(method) = Method::at(head.uri.path()) else {
+        let status = GrpcStatus::of(Code::Unimplemented, format!("no method {}", head.uri.path()));
+        // Nothing but a head: gRPC calls it "Trailers-Only".
+        let mut response = grpc(whole(""));
+        response.headers_mut().extend(status.trailers());
+        call.log(&head, status, &context);
+        return response;
+    };
+    // The answer begins at once and goes on as the call does.
+    tokio::spawn(call.run(method, head, context));
+    grpc(answer.map_err(never).boxed())
+}
+
+fn grpc(body: AnyBody) -> Response<AnyBody> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(APPLICATION_GRPC));
+    response
+}
+
+/// One call.
+struct Call {
+    messages: Messages<Incoming>,
+    sender: Sender<Bytes>,
+    received: u64,
+    sent: u64,
+}
+
+impl Call {
+    async fn run(mut self, method: Method, head: Parts, context: Arc<Context>) {
+        let ended = self.serve(method, &head, &context).await;
+        let status = ended.err().unwrap_or_else(|| GrpcStatus::of(Code::Ok, ""));
+        let trailers = status.trailers();
+        // Logged first: who has the trailers finds the log complete.
+        let mut sender = self.log(&head, status, &context);
+        // Fails where the client is gone.
+        let _ = sender.send_trailers(trailers).await;
+    }
+
+    fn log(self, head: &Parts, status: GrpcStatus, context: &Context) -> Sender<Bytes> {
+        let mut seen = context.seen(head, self.messages.bytes());
+        seen.grpc = Some(GrpcSeen { status, messages_received: self.received, messages_sent: self.sent });
+        context.log(StatusCode::OK, seen);
+        self.sender
+    }
+
+    async fn serve(&mut self, method: Method, head: &Parts, context: &Context) -> Result<(), GrpcStatus> {
+        match method {
+            Method::Unary => {
+                let message = self.only().await?;
+                self.send(&message).await
+            }
+            Method::ClientStream => {
+                let mut joined = BytesMut::new();
+                while let Some(message) = self.next().await? {
+                    joined.extend_from_slice(&message);
+                }
+                self.send(&joined).await
+            }
+            Method::ServerStream => {
+                let times = number(&head.headers, MESSAGES_HEADER)?.unwrap_or(1);
+                let message = self.only().await?;
+                for _ in 0..times {
+                    self.send(&message).await?;
+                }
+                Ok(())
+            }
+            Method::Stream => {
+                while let Some(message) = self.next().await? {
+                    self.send(&message).await?;
+                }
+                Ok(())
+            }
+            Method::Fail => {
+                let mut last = Bytes::new();
+                while let Some(message) = self.next().await? {
+                    last = message;
+                }
+                Err(chosen(&head.headers, &last)?)
+            }
+            Method::Seen => {
+                self.only().await?;
+                // Strings and numbers always serialise.
+                let json = serde_json::to_vec(&context.seen(head, self.messages.bytes())).unwrap_or_default();
+                self.send(&json).await
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, GrpcStatus> {
+        let message = self.messages.next().await.map_err(|broken| {
+            let code = match broken {
+                Broken::Compressed => Code::Unimplemented,
+                Broken::CutShort => Code::Internal,
+                Broken::TooLong(_) => Code::ResourceExhausted,
+                Broken::Stream(_) => Code::Cancelled,
+            };
+            GrpcStatus::of(code, broken.to_string())
+        })?;
+        self.received += u64::from(message.is_some());
+        Ok(message)
+    }
+
+    /// The message of a request that has one. gRPC counts any other number as a method that is not there.
+    async fn only(&mut self) -> Result<Bytes, GrpcStatus> {
+        match (self.next().await?, self.next().await?) {
+            (Some(message), None) => Ok(message),
+            _ => Err(GrpcStatus::of(Code::Unimplemented, "this method takes exactly one message")),
+        }
+    }
+
+    async fn send(&mut self, message: &[u8]) -> Result<(), GrpcStatus> {
+        let gone = |_| GrpcStatus::of(Code::Cancelled, "the client takes no more");
+        self.sender.send_data(frame(message)).await.map_err(gone)?;
+        self.sent += 1;
+        Ok(())
+    }
+}
+
+/// The status that a call of `Fail` wants: what its headers say, else its message's last line.
+fn chosen(headers: &HeaderMap, message: &[u8]) -> Result<GrpcStatus, GrpcStatus> {
+    if let Some(code) = number(headers, STATUS_HEADER)? {
+        let text = headers.get(MESSAGE_HEADER).map_or(&b""[..], HeaderValue::as_bytes);
+        return Ok(GrpcStatus::new(code, String::from_utf8_lossy(text)));
+    }
+    let text = String::from_utf8_lossy(message);
+    let line = text.lines().next_back().unwrap_or_default();
+    let (code, text) = line.split_once(' ').unwrap_or((line, ""));
+    match code.parse() {
+        Ok(code) => Ok(GrpcStatus::new(code, text)),
+        Err(_) => Err(invalid(format!("expected metadata {STATUS_HEADER}: CODE, or a message \"CODE TEXT\""))),
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Result<Option<u32>, GrpcStatus> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match value.to_str().ok().and_then(|value| value.parse().ok()) {
+        Some(number) => Ok(Some(number)),
+        None => Err(invalid(format!("{name} is not a number: {value:?}"))),
+    }
+}
+
+fn invalid(message: String) -> GrpcStatus {
+    GrpcStatus::of(Code::InvalidArgument, message)
+}

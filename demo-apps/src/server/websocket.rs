@@ -1,0 +1,110 @@
+//! Websockets: the handshake as an answer of HTTP, then the frames.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::header::{HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::body::{AnyBody, whole};
+use super::http::{Context, refuse};
+use crate::failure::{Cause, Failure, FailureKind, Stage};
+use crate::report::{Seen, WebsocketSeen};
+use crate::tap::Account;
+use crate::websocket::{close_of, failure_of_socket};
+
+/// The library's own 128 KiB are for few connections with much to say.
+const READ_BUFFER: usize = 8 * 1024;
+
+/// The websocket that a connection was asked to become.
+#[derive(Default)]
+pub(super) struct Pending(Mutex<Option<(OnUpgrade, Seen)>>);
+
+impl Pending {
+    /// Takes the websocket, where one was asked for and granted.
+    pub(super) fn take(&self) -> Option<(OnUpgrade, Seen)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Answers a request for a websocket; `pending` gets it where it is granted.
+pub(super) async fn upgrade(mut request: Request<Incoming>, context: &Context, pending: &Pending) -> Response<AnyBody> {
+    match create_response_with_body(&request, || whole("")) {
+        Ok(response) => {
+            let upgraded = hyper::upgrade::on(&mut request);
+            let seen = context.seen(&request.into_parts().0, 0);
+            *pending.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgraded, seen));
+            response
+        }
+        // HTTP/2 knows no upgrade.
+        Err(error) if request.version() == Version::HTTP_2 => {
+            refuse(request, context, StatusCode::BAD_REQUEST, &error.to_string()).await
+        }
+        Err(error) => {
+            let mut response = refuse(request, context, StatusCode::UPGRADE_REQUIRED, &error.to_string()).await;
+            response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            response
+        }
+    }
+}
+
+/// Sends every frame of data back until the client says goodbye, or the server stops.
+pub(super) async fn serve(
+    (upgraded, mut seen): (OnUpgrade, Seen),
+    account: &Account,
+    context: &Context,
+) -> Result<(), Failure> {
+    let facts = seen.websocket.insert(WebsocketSeen { frames_received: 0, frames_sent: 0, close: None });
+    let result = match upgraded.await {
+        Ok(io) => echo(io, account, context, facts).await,
+        Err(error) => {
+            let kind = FailureKind::HttpProtocol { reason: error.to_string() };
+            Err(Cause::new(kind, "the upgrade was granted and did not come about").at(Stage::Http))
+        }
+    };
+    context.log(StatusCode::SWITCHING_PROTOCOLS, seen);
+    result
+}
+
+async fn echo(io: Upgraded, account: &Account, context: &Context, facts: &mut WebsocketSeen) -> Result<(), Failure> {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(io), Role::Server, Some(config)).await;
+    let failed = |error: Error| failure_of_socket(&error, account);
+    let stopped = context.stopped();
+    tokio::pin!(stopped);
+    let mut leaving = false;
+    loop {
+        let message = tokio::select! {
+            () = &mut stopped, if !leaving => {
+                leaving = true;
+                let away = CloseFrame { code: CloseCode::Away, reason: "the server stops".into() };
+                socket.close(Some(away)).await.map_err(failed)?;
+                continue;
+            }
+            message = socket.next() => message,
+        };
+        match message {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                facts.frames_received += 1;
+                // What still comes from a client that was told goodbye gets no answer.
+                if !leaving {
+                    socket.send(message).await.map_err(failed)?;
+                    facts.frames_sent += 1;
+                }
+            }
+            // The library answers this, and pings.
+            Some(Ok(Message::Close(close))) => facts.close = Some(close_of(close)),
+            Some(Ok(_)) => {}
+            None | Some(Err(Error::ConnectionClosed)) => return Ok(()),
+            Some(Err(error)) => return Err(failed(error)),
+        }
+    }
+}
