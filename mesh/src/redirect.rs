@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 
-use crate::model::{Capture, Family, InterceptionMode, PortSet};
+use crate::model::{Capture, Family, InterceptionMode, OwnerGroups, PortSet};
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +18,14 @@ pub const OUTBOUND_PORT: u16 = 15001;
 pub const INBOUND_PORT: u16 = 15006;
 /// Istio's tunnel port: never captured.
 const TUNNEL_PORT: u16 = 15008;
+
+/// Drops packets that belong to no connection, which would otherwise reset one (`INVALID_DROP`).
+const DROP_INVALID: &str = "* mangle
+-N ISTIO_DROP
+-A PREROUTING -m conntrack --ctstate INVALID -j ISTIO_DROP
+-A ISTIO_DROP -j DROP
+COMMIT
+";
 
 /// How a sidecar's own packets are told from the app's, so that they are not sent back to the sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +65,17 @@ pub fn redirect_rules(capture: &Capture, identity: &ProxyIdentity, family: Famil
     if capture.mode == InterceptionMode::None {
         return String::new();
     }
-    let mut rules = Rules("* nat\n".into());
+    let mut rules = Rules(if capture.drop_invalid { DROP_INVALID.to_owned() } else { String::new() });
+    rules.line(format_args!("* nat"));
     for chain in ["ISTIO_INBOUND", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT"] {
         rules.line(format_args!("-N {chain}"));
     }
     for interface in &capture.exclude_interfaces {
         rules.add("PREROUTING", format_args!("-i {interface} -j RETURN"));
         rules.add("OUTPUT", format_args!("-o {interface} -j RETURN"));
+    }
+    for interface in &capture.reroute_interfaces {
+        rules.insert("PREROUTING", format_args!("-i {interface} -j RETURN"));
     }
     rules.add("ISTIO_INBOUND", format_args!("-p tcp --dport {TUNNEL_PORT} -j RETURN"));
     rules.add("ISTIO_REDIRECT", format_args!("-p tcp -j REDIRECT --to-ports {OUTBOUND_PORT}"));
@@ -99,8 +111,8 @@ fn outbound(rules: &mut Rules, capture: &Capture, identity: ProxyIdentity, famil
     const CHAIN: &str = "ISTIO_OUTPUT";
     // The last leg comes from the first of these, and must not be captured again.
     let (passthrough_source, loopback) = match family {
-        Family::Ipv4 => ("127.0.0.6/32", "127.0.0.1/32"),
-        Family::Ipv6 => ("::6/128", "::1/128"),
+        Family::Ipv4 => ("127.0.0.6/32", capture.ipv4_loopback.to_string()),
+        Family::Ipv6 => ("::6/128", "::1/128".to_owned()),
     };
     let of_family = |range: &&IpNet| Family::of(range.addr()) == family;
 
@@ -121,6 +133,7 @@ fn outbound(rules: &mut Rules, capture: &Capture, identity: ProxyIdentity, famil
         }
         rules.add(CHAIN, format_args!("{is_sidecar} -j RETURN"));
     }
+    owner_groups(rules, &capture.owner_groups);
     rules.add(CHAIN, format_args!("-d {loopback} -j RETURN"));
     for range in capture.exclude_outbound_ip_ranges.iter().filter(of_family) {
         rules.add(CHAIN, format_args!("-d {range} -j RETURN"));
@@ -129,11 +142,34 @@ fn outbound(rules: &mut Rules, capture: &Capture, identity: ProxyIdentity, famil
         rules.add(CHAIN, format_args!("-p tcp --dport {port} -j ISTIO_REDIRECT"));
     }
     match &capture.include_outbound_ip_ranges {
-        None => rules.add(CHAIN, format_args!("-j ISTIO_REDIRECT")),
+        None => {
+            rules.add(CHAIN, format_args!("-j ISTIO_REDIRECT"));
+            for interface in &capture.reroute_interfaces {
+                rules.insert("PREROUTING", format_args!("-i {interface} -j ISTIO_REDIRECT"));
+            }
+        }
         Some(ranges) => {
             for range in ranges.iter().filter(of_family) {
+                for interface in &capture.reroute_interfaces {
+                    rules.insert("PREROUTING", format_args!("-i {interface} -d {range} -j ISTIO_REDIRECT"));
+                }
                 rules.add(CHAIN, format_args!("-d {range} -j ISTIO_REDIRECT"));
             }
+        }
+    }
+}
+
+/// Lets connections of groups pass that are not to be captured.
+fn owner_groups(rules: &mut Rules, groups: &OwnerGroups) {
+    match groups {
+        OwnerGroups::AllBut(groups) => {
+            for group in groups {
+                rules.add("ISTIO_OUTPUT", format_args!("-m owner --gid-owner {group} -j RETURN"));
+            }
+        }
+        OwnerGroups::Only(groups) => {
+            let none_of: String = groups.iter().map(|group| format!("-m owner ! --gid-owner {group} ")).collect();
+            rules.add("ISTIO_OUTPUT", format_args!("{none_of}-j RETURN"));
         }
     }
 }
@@ -149,6 +185,11 @@ struct Rules(String);
 impl Rules {
     fn add(&mut self, chain: &str, rule: std::fmt::Arguments<'_>) {
         self.line(format_args!("-A {chain} {rule}"));
+    }
+
+    /// Before all rules of the chain so far.
+    fn insert(&mut self, chain: &str, rule: std::fmt::Arguments<'_>) {
+        self.line(format_args!("-I {chain} 1 {rule}"));
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {

@@ -31,6 +31,7 @@ fn bare() -> Capture {
         include_outbound_ip_ranges: Some(vec![]),
         exclude_outbound_ip_ranges: vec![],
         exclude_interfaces: vec![],
+        ..Capture::default()
     }
 }
 
@@ -195,6 +196,90 @@ fn a_mark_stands_in_for_user_and_group() {
             "-A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m mark --mark 0x539 -j ISTIO_IN_REDIRECT",
             "-A ISTIO_OUTPUT -o lo -m mark ! --mark 0x539 -j RETURN",
             "-A ISTIO_OUTPUT -m mark --mark 0x539 -j RETURN",
+        ]
+    );
+}
+
+/// Names as a capture has them.
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn kube_virt_interfaces_are_let_in_and_then_captured_as_what_leaves() {
+    let all = Capture { reroute_interfaces: names(&["eth1", "eth2"]), include_outbound_ip_ranges: None, ..bare() };
+    assert_eq!(
+        own_rules(&all, Family::Ipv4),
+        [
+            "-I PREROUTING 1 -i eth1 -j RETURN",
+            "-I PREROUTING 1 -i eth2 -j RETURN",
+            "-A ISTIO_OUTPUT -j ISTIO_REDIRECT",
+            "-I PREROUTING 1 -i eth1 -j ISTIO_REDIRECT",
+            "-I PREROUTING 1 -i eth2 -j ISTIO_REDIRECT",
+        ]
+    );
+    assert_eq!(rules(&all, Family::Ipv4)[5], "-I PREROUTING 1 -i eth1 -j RETURN", "they come before everything else");
+}
+
+#[test]
+fn ipnets_with_kube_virt_interfaces_are_captured_by_range() {
+    let capture = Capture {
+        reroute_interfaces: names(&["eth1", "eth2"]),
+        include_outbound_ip_ranges: Some(ranges(&["10.0.0.0/8"])),
+        ..bare()
+    };
+    assert_eq!(
+        own_rules(&capture, Family::Ipv4)[2..],
+        [
+            "-I PREROUTING 1 -i eth1 -d 10.0.0.0/8 -j ISTIO_REDIRECT",
+            "-I PREROUTING 1 -i eth2 -d 10.0.0.0/8 -j ISTIO_REDIRECT",
+            "-A ISTIO_OUTPUT -d 10.0.0.0/8 -j ISTIO_REDIRECT",
+        ]
+    );
+    assert_eq!(own_rules(&capture, Family::Ipv6).len(), 2, "a range of the other family is in neither");
+}
+
+#[test]
+fn outbound_owner_groups_are_one_rule_that_returns_all_others() {
+    let capture = Capture { owner_groups: OwnerGroups::Only(names(&["java", "202"])), ..bare() };
+    let rule = "-A ISTIO_OUTPUT -m owner ! --gid-owner java -m owner ! --gid-owner 202 -j RETURN";
+    assert_eq!(own_rules(&capture, Family::Ipv4), [rule]);
+    let rules = rules(&capture, Family::Ipv4);
+    let at = rules.iter().position(|r| r == rule).expect("the rule");
+    assert_eq!(rules[at - 1], "-A ISTIO_OUTPUT -m owner --gid-owner 1337 -j RETURN");
+    assert_eq!(rules[at + 1], "-A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN");
+}
+
+#[test]
+fn outbound_owner_groups_exclude_returns_each() {
+    let capture = Capture { owner_groups: OwnerGroups::AllBut(names(&["888", "ftp"])), ..bare() };
+    assert_eq!(
+        own_rules(&capture, Family::Ipv4),
+        ["-A ISTIO_OUTPUT -m owner --gid-owner 888 -j RETURN", "-A ISTIO_OUTPUT -m owner --gid-owner ftp -j RETURN"]
+    );
+}
+
+#[test]
+fn host_ipv4_loopback_cidr_widens_loopback_in_ipv4_alone() {
+    let capture = Capture { ipv4_loopback: "127.0.0.1/8".parse().expect("a range"), ..bare() };
+    let expected: Vec<_> =
+        rules(&bare(), Family::Ipv4).into_iter().map(|rule| rule.replace("127.0.0.1/32", "127.0.0.1/8")).collect();
+    assert_eq!(rules(&capture, Family::Ipv4), expected);
+    assert_eq!(rules(&capture, Family::Ipv6), rules(&bare(), Family::Ipv6));
+}
+
+#[test]
+fn drop_invalid_has_a_table_of_its_own_before_the_others() {
+    let rules = rules(&Capture { drop_invalid: true, ..bare() }, Family::Ipv4);
+    assert_eq!(
+        rules[..6],
+        [
+            "* mangle",
+            "-N ISTIO_DROP",
+            "-A PREROUTING -m conntrack --ctstate INVALID -j ISTIO_DROP",
+            "-A ISTIO_DROP -j DROP",
+            "COMMIT",
+            "* nat",
         ]
     );
 }

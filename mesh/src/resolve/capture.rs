@@ -1,6 +1,8 @@
 //! What a sidecar's redirects capture: the `traffic.sidecar.istio.io/*` annotations with injection's defaults
 //! (`pkg/kube/inject/validate.go`, `pkg/kube/inject/template.go`, `files/injection-template.yaml`).
 
+mod proxy_config;
+
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -14,6 +16,7 @@ use crate::{
 
 const PREFIX: &str = "traffic.sidecar.istio.io/";
 const MODE: &str = "sidecar.istio.io/interceptionMode";
+const REROUTE: &str = "istio.io/reroute-virtual-interfaces";
 const STATUS_PORT: &str = "status.sidecar.istio.io/port";
 
 /// Every annotation that says what is captured, without the prefix.
@@ -37,15 +40,24 @@ const DEFAULT_STATUS_PORT: u16 = 15020;
 pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> Capture {
     let mut read = Annotations { pod, faults };
     read.refuse_unknown();
-    let mode = read.mode();
+    let config = proxy_config::read(&mut read);
+    let mode = match pod.annotations.get(MODE) {
+        Some(mode) => read.mode_of(MODE, mode),
+        None => config.mode,
+    };
     let status_port = read.parsed(STATUS_PORT, one_port).unwrap_or(DEFAULT_STATUS_PORT);
     let mut exclude_inbound_ports = OWN_PORTS.to_vec();
     exclude_inbound_ports.extend(read.traffic("excludeInboundPorts", ports).unwrap_or_default());
     if status_port != 0 && !exclude_inbound_ports[OWN_PORTS.len()..].contains(&status_port) {
         exclude_inbound_ports.push(status_port);
     }
+    let reroute = if pod.annotations.contains_key(REROUTE) {
+        read.parsed(REROUTE, interfaces)
+    } else {
+        read.traffic("kubevirtInterfaces", interfaces)
+    };
     Capture {
-        mode,
+        mode: mode.unwrap_or(InterceptionMode::Redirect),
         include_inbound_ports: read.traffic("includeInboundPorts", port_set).unwrap_or(PortSet::All),
         exclude_inbound_ports,
         include_outbound_ports: read.traffic("includeOutboundPorts", ports).unwrap_or_default(),
@@ -53,7 +65,19 @@ pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> Capture {
         include_outbound_ip_ranges: read.traffic("includeOutboundIPRanges", all_or_ranges).unwrap_or(None),
         exclude_outbound_ip_ranges: read.traffic("excludeOutboundIPRanges", ranges).unwrap_or_default(),
         exclude_interfaces: read.traffic("excludeInterfaces", interfaces).unwrap_or_default(),
+        reroute_interfaces: reroute.unwrap_or_default(),
+        app_group_is_captured: config.owner_groups.contains(app_group(pod)),
+        owner_groups: config.owner_groups,
+        ipv4_loopback: config.ipv4_loopback,
+        drop_invalid: config.drop_invalid,
     }
+}
+
+/// The group that a pod's programs run as; root's where nothing is said.
+fn app_group(pod: &Draft<'_>) -> u32 {
+    let of_container = pod.spec.containers.first().and_then(|c| c.security_context.as_ref()?.run_as_group);
+    let of_pod = || pod.spec.security_context.as_ref().and_then(|context| context.run_as_group);
+    of_container.or_else(of_pod).and_then(|group| u32::try_from(group).ok()).unwrap_or(0)
 }
 
 struct Annotations<'a, 'b> {
@@ -77,27 +101,24 @@ impl Annotations<'_, '_> {
         }
     }
 
-    fn mode(&mut self) -> InterceptionMode {
-        match self.pod.annotations.get(MODE).map(String::as_str) {
-            None | Some("REDIRECT") => InterceptionMode::Redirect,
-            Some("NONE") => InterceptionMode::None,
-            Some("TPROXY") => {
-                self.error(MODE, "TPROXY is not supported yet; REDIRECT and NONE are");
-                InterceptionMode::Redirect
-            }
-            Some(other) => {
-                self.error(MODE, &format!("injection fails: {other:?} is no mode; REDIRECT, TPROXY and NONE are"));
-                InterceptionMode::Redirect
+    /// An interception mode that one of the annotations sets.
+    fn mode_of(&mut self, annotation: &str, mode: &str) -> Option<InterceptionMode> {
+        match mode {
+            "REDIRECT" => return Some(InterceptionMode::Redirect),
+            "NONE" => return Some(InterceptionMode::None),
+            "TPROXY" => self.error(annotation, "TPROXY is not supported yet; REDIRECT and NONE are"),
+            other => {
+                let message = format!("injection fails: {other:?} is no mode; REDIRECT, TPROXY and NONE are");
+                self.error(annotation, &message);
             }
         }
+        None
     }
 
     fn refuse_unknown(&mut self) {
         for (key, _) in self.pod.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
             let name = &key[PREFIX.len()..];
-            if name == "kubevirtInterfaces" {
-                self.error(key, "is not supported yet");
-            } else if !TRAFFIC.contains(&name) {
+            if !TRAFFIC.contains(&name) {
                 // Istio skips it silently, and so does nobody see the slip.
                 let message = match nearest(name, TRAFFIC.into_iter()) {
                     Some(meant) => format!("Istio knows no such annotation; did you mean {PREFIX}{meant}?"),
@@ -106,16 +127,16 @@ impl Annotations<'_, '_> {
                 self.faults.warn(self.pod.head, self.pod.at(&format!("metadata.annotations[{key}]")).field, message);
             }
         }
-        for key in ["istio.io/reroute-virtual-interfaces", "proxy.istio.io/config"] {
-            if self.pod.annotations.contains_key(key) {
-                self.error(key, "is not supported yet");
-            }
-        }
     }
 
     fn error(&mut self, name: &str, message: &str) {
         let field = self.pod.at(&format!("metadata.annotations[{name}]")).field;
         self.faults.error(self.pod.head, field, message);
+    }
+
+    fn warn(&mut self, name: &str, message: &str) {
+        let field = self.pod.at(&format!("metadata.annotations[{name}]")).field;
+        self.faults.warn(self.pod.head, field, message);
     }
 }
 

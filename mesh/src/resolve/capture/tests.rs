@@ -15,19 +15,9 @@ fn capture(annotations: &str) -> Capture {
 
 #[test]
 fn without_annotations_all_but_the_sidecars_own_ports_is_captured() {
-    assert_eq!(
-        capture(""),
-        Capture {
-            mode: InterceptionMode::Redirect,
-            include_inbound_ports: PortSet::All,
-            exclude_inbound_ports: vec![15090, 15021, 15020],
-            include_outbound_ports: vec![],
-            exclude_outbound_ports: vec![],
-            include_outbound_ip_ranges: None,
-            exclude_outbound_ip_ranges: vec![],
-            exclude_interfaces: vec![],
-        }
-    );
+    assert_eq!(capture(""), Capture::default());
+    assert_eq!(capture("").exclude_inbound_ports, [15090, 15021, 15020]);
+    assert_eq!((capture("").include_inbound_ports, capture("").include_outbound_ip_ranges), (PortSet::All, None));
 }
 
 #[test]
@@ -103,16 +93,17 @@ fn without_a_sidecar_nobody_reads_the_annotations() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
-    for annotation in [
-        "sidecar.istio.io/interceptionMode: TPROXY",
-        "traffic.sidecar.istio.io/kubevirtInterfaces: net1",
-        "istio.io/reroute-virtual-interfaces: net1",
-        "proxy.istio.io/config: 'concurrency: 2'",
-    ] {
-        let text = faults(&manifests(annotation));
-        assert!(text.contains("is not supported yet"), "{annotation}: {text}");
-    }
+fn interfaces_of_virtual_machines_go_by_the_newer_annotation_first() {
+    let rerouted = |annotations: &str| capture(annotations).reroute_interfaces;
+    let old = "traffic.sidecar.istio.io/kubevirtInterfaces: 'net1,net2'";
+    assert_eq!(rerouted(old), ["net1", "net2"]);
+    assert_eq!(rerouted(&format!("{old}, istio.io/reroute-virtual-interfaces: net3")), ["net3"]);
+}
+
+#[test]
+fn tproxy_is_not_supported_and_says_so() {
+    let text = faults(&manifests("sidecar.istio.io/interceptionMode: TPROXY"));
+    assert!(text.contains("TPROXY is not supported yet; REDIRECT and NONE are"), "{text}");
 }
 
 #[test]

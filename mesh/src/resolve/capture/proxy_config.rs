@@ -1,0 +1,149 @@
+//! Annotation `proxy.istio.io/config`: a ProxyConfig in YAML. Injection hands its `proxyMetadata` to `istio-iptables` as
+//! environment variables.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use serde_json::{Map, Value};
+
+use super::Annotations;
+use crate::{
+    load::nearest,
+    model::{InterceptionMode, OwnerGroups},
+};
+
+pub(super) const ANNOTATION: &str = "proxy.istio.io/config";
+
+/// What decides nothing that is shown here: a warning.
+const WITHOUT_EFFECT: [&str; 24] = [
+    "binaryPath",
+    "concurrency",
+    "configPath",
+    "controlPlaneAuthPolicy",
+    "discoveryAddress",
+    "drainDuration",
+    "envoyAccessLogService",
+    "envoyMetricsService",
+    "extraStatTags",
+    "fileFlushInterval",
+    "fileFlushMinSizeKb",
+    "holdApplicationUntilProxyStarts",
+    "image",
+    "meshId",
+    "proxyBootstrapTemplatePath",
+    "proxyStatsMatcher",
+    "readinessProbe",
+    "serviceCluster",
+    "statNameLength",
+    "statsCompression",
+    "statsdUdpAddress",
+    "terminationDrainDuration",
+    "tracing",
+    "tracingServiceName",
+];
+
+/// What would change what is shown here, and is not read: an error.
+const DECISIVE: [&str; 8] = [
+    "caCertificatesPem",
+    "customConfigFile",
+    "gatewayTopology",
+    "privateKeyProvider",
+    "proxyAdminPort",
+    "proxyHeaders",
+    "runtimeValues",
+    "statusPort",
+];
+
+/// What a ProxyConfig says of the capture.
+pub(super) struct ProxyConfig {
+    pub(super) mode: Option<InterceptionMode>,
+    pub(super) owner_groups: OwnerGroups,
+    pub(super) ipv4_loopback: Ipv4Net,
+    pub(super) drop_invalid: bool,
+}
+
+/// Reads a pod's annotation; Istio's defaults where there is none.
+pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
+    let mut config = ProxyConfig {
+        mode: None,
+        owner_groups: OwnerGroups::AllBut(Vec::new()),
+        ipv4_loopback: Ipv4Net::from(Ipv4Addr::LOCALHOST),
+        drop_invalid: false,
+    };
+    let Some(text) = annotations.pod.annotations.get(ANNOTATION) else { return config };
+    let fields = match serde_saphyr::from_str::<Option<Map<String, Value>>>(text) {
+        Ok(fields) => fields.unwrap_or_default(),
+        Err(e) => {
+            let reason = e.without_snippet().to_string();
+            let reason = reason.lines().next().unwrap_or_default();
+            annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
+            return config;
+        }
+    };
+    for (name, value) in &fields {
+        match name.as_str() {
+            "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
+            "proxyMetadata" => match serde_json::from_value(value.clone()) {
+                Ok(metadata) => config.read_metadata(&metadata, annotations),
+                Err(_) => annotations.error(ANNOTATION, "injection fails: proxyMetadata: texts by name were expected"),
+            },
+            known if WITHOUT_EFFECT.contains(&known) => {
+                annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
+            }
+            known if DECISIVE.contains(&known) => {
+                annotations.error(ANNOTATION, &format!("{known} is not supported yet"))
+            }
+            unknown => {
+                let known = WITHOUT_EFFECT.into_iter().chain(DECISIVE).chain(["interceptionMode", "proxyMetadata"]);
+                let mend = nearest(unknown, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                annotations.error(ANNOTATION, &format!("injection fails: unknown field {unknown}{mend}"));
+            }
+        }
+    }
+    config
+}
+
+impl ProxyConfig {
+    fn read_metadata(&mut self, metadata: &BTreeMap<String, String>, annotations: &mut Annotations<'_, '_>) {
+        let groups = |text: &str| text.split(',').filter(|group| !group.is_empty()).map(str::to_owned).collect();
+        let text = |name: &str| metadata.get(name).map(String::as_str);
+        // Exclusions count only where all groups are included.
+        self.owner_groups = match text("ISTIO_OUTBOUND_OWNER_GROUPS") {
+            None | Some("*") => {
+                OwnerGroups::AllBut(groups(text("ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE").unwrap_or_default()))
+            }
+            Some(included) => OwnerGroups::Only(groups(included)),
+        };
+        for (name, value) in metadata {
+            match name.as_str() {
+                "ISTIO_OUTBOUND_OWNER_GROUPS" | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE" => {}
+                "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR" => match value.parse() {
+                    Ok(range) => self.ipv4_loopback = range,
+                    Err(_) => {
+                        let message = format!(
+                            "proxyMetadata {name}: {value:?} is no IPv4 range; such as 127.0.0.1/8 was expected"
+                        );
+                        annotations.error(ANNOTATION, &message);
+                    }
+                },
+                "INVALID_DROP" => self.drop_invalid = is_true(value),
+                // Both families are captured in any case.
+                "ISTIO_DUAL_STACK" => {}
+                "ISTIO_META_DNS_CAPTURE" if !is_true(value) => {}
+                "ISTIO_META_DNS_CAPTURE" => {
+                    let message = format!("proxyMetadata {name} is not supported: there is no DNS proxy here");
+                    annotations.error(ANNOTATION, &message);
+                }
+                _ => annotations.warn(ANNOTATION, &format!("proxyMetadata {name} has no effect here")),
+            }
+        }
+    }
+}
+
+/// As Go's `strconv.ParseBool` reads it.
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+#[cfg(test)]
+mod tests;

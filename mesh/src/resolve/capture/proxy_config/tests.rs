@@ -1,0 +1,91 @@
+use pretty_assertions::assert_eq;
+
+use crate::{
+    model::{Capture, InterceptionMode, OwnerGroups},
+    testing::{INJECTED, faults, mesh, pod},
+};
+
+/// An injected pod with this ProxyConfig, and with what else stands in its annotations and spec.
+fn manifests(config: &str, annotations: &str, spec: &str) -> String {
+    let pod = pod("a", &format!("annotations: {{proxy.istio.io/config: '{config}', {annotations}}}"));
+    INJECTED.to_owned() + &pod.replace("spec: {", &format!("spec: {{{spec} "))
+}
+
+fn capture(config: &str) -> Capture {
+    mesh(&manifests(config, "", "")).pods.remove(0).sidecar.expect("the namespace injects").capture
+}
+
+fn metadata(metadata: &str) -> Capture {
+    capture(&format!("proxyMetadata: {{{metadata}}}"))
+}
+
+#[test]
+fn an_empty_config_changes_nothing() {
+    assert_eq!(capture(""), Capture::default());
+    assert_eq!(capture("proxyMetadata: {}"), Capture::default());
+}
+
+#[test]
+fn the_interception_mode_is_that_of_the_annotation_of_its_own_first() {
+    assert_eq!(capture("interceptionMode: NONE").mode, InterceptionMode::None);
+    let both = manifests("interceptionMode: NONE", "sidecar.istio.io/interceptionMode: REDIRECT", "");
+    assert_eq!(mesh(&both).pods[0].sidecar.as_ref().unwrap().capture.mode, InterceptionMode::Redirect);
+    assert!(faults(&manifests("interceptionMode: TPROXY", "", "")).contains("TPROXY is not supported yet"));
+}
+
+#[test]
+fn owner_groups_are_excluded_only_from_all() {
+    let groups = |text: &str| metadata(text).owner_groups;
+    let list = |groups: &[&str]| groups.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(groups("ISTIO_OUTBOUND_OWNER_GROUPS: \"java,202\""), OwnerGroups::Only(list(&["java", "202"])));
+    assert_eq!(groups("ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: \"888,ftp\""), OwnerGroups::AllBut(list(&["888", "ftp"])));
+    let both = "ISTIO_OUTBOUND_OWNER_GROUPS: \"202\", ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: \"888\"";
+    assert_eq!(groups(both), OwnerGroups::Only(list(&["202"])));
+}
+
+#[test]
+fn whether_the_pods_programs_are_captured_follows_from_their_group() {
+    let captured = |config: &str, spec: &str| {
+        mesh(&manifests(config, "", spec)).pods.remove(0).sidecar.unwrap().capture.app_group_is_captured
+    };
+    let only = "proxyMetadata: {ISTIO_OUTBOUND_OWNER_GROUPS: \"202\"}";
+    let but = "proxyMetadata: {ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: \"202\"}";
+    let in_202 = "securityContext: {runAsGroup: 202},";
+    assert!(!captured(only, "") && captured(only, in_202));
+    assert!(captured(but, "") && !captured(but, in_202));
+}
+
+#[test]
+fn the_other_variables_are_read() {
+    assert_eq!(metadata("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: 127.0.0.1/8").ipv4_loopback.to_string(), "127.0.0.1/8");
+    assert!(metadata("INVALID_DROP: \"true\"").drop_invalid);
+    assert!(!metadata("INVALID_DROP: \"false\"").drop_invalid);
+    assert_eq!(metadata("ISTIO_DUAL_STACK: \"true\", ISTIO_META_DNS_CAPTURE: \"false\""), Capture::default());
+}
+
+#[test]
+fn a_fault_says_what_was_expected() {
+    for (config, expected) in [
+        ("a: [", "injection fails: not YAML"),
+        ("proxyMetadata: [a]", "injection fails: proxyMetadata: texts by name were expected"),
+        ("proxyMetdata: {}", "injection fails: unknown field proxyMetdata; did you mean proxyMetadata?"),
+        ("proxyAdminPort: 1", "proxyAdminPort is not supported yet"),
+        ("proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}", "proxyMetadata ISTIO_META_DNS_CAPTURE is not supported"),
+        ("proxyMetadata: {ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: \"::1/128\"}", "\"::1/128\" is no IPv4 range"),
+        ("concurrency: 2", "warning: concurrency is not supported yet and has no effect here"),
+        ("proxyMetadata: {OTHER: \"x\"}", "warning: proxyMetadata OTHER has no effect here"),
+    ] {
+        let text = faults(&manifests(config, "", ""));
+        assert!(
+            text.starts_with("m.yaml: document 2 (Pod a): metadata.annotations[proxy.istio.io/config]: "),
+            "{text}"
+        );
+        assert!(text.contains(expected), "{config}: {text}");
+    }
+}
+
+#[test]
+fn the_lists_of_fields_do_not_overlap() {
+    assert!(super::WITHOUT_EFFECT.is_sorted() && super::DECISIVE.is_sorted());
+    assert!(super::DECISIVE.iter().all(|name| !super::WITHOUT_EFFECT.contains(name)));
+}
