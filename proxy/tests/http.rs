@@ -280,3 +280,28 @@ fn a_request_without_a_host_is_refused() {
     assert_eq!(status_and_body(&talk(address, b"GET /x HTTP/1.0\r\n\r\n")).0, 426);
     assert_eq!(proxy.log(), ["GET /x HTTP/1.1 400 - missing_host_header", "- - HTTP/1.1 426 DPE low_version"]);
 }
+
+#[test]
+fn a_proxy_that_drains_answers_once_more_on_each_connection() {
+    let app = (loopback(), 8080).into();
+    upstream(app, echo);
+    let (files, address) = (folder(), (loopback(), 15001).into());
+    let chain = hcm_chain(files.path(), &[route("/", "c", &json!({}))], &json!({}));
+    resources(files.path(), "lds.json", &[listener("http", address, &chain)]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let mut proxy = Proxy::start(files, &["--concurrency", "1", "--drain-time-s", "10"]);
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut first = vec![0; 17];
+    stream.write_all(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(first, b"HTTP/1.1 200 OK\r\n");
+    proxy.signal_term();
+    proxy.wait_for("http.test.downstream_cx_drain_close", 1);
+    stream.write_all(b"GET /2 HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    let (_, second) = rest.rsplit_once("HTTP/1.1 200 OK\r\n").unwrap();
+    assert!(second.contains("connection: close\r\n"), "{second}");
+    assert!(proxy.wait().success());
+}

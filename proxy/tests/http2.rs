@@ -89,7 +89,7 @@ fn proxy(cluster: &Value, action: &Value) -> (Proxy, SocketAddr) {
     let name = cluster["name"].as_str().unwrap();
     let chain = hcm_chain(files.path(), &[route("/", name, action)], &json!({}));
     resources(files.path(), "lds.json", &[listener("http", address, &chain)]);
-    resources(files.path(), "cds.json", &[cluster.clone()]);
+    resources(files.path(), "cds.json", std::slice::from_ref(cluster));
     (Proxy::start(files, &["--concurrency", "1"]), address)
 }
 

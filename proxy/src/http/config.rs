@@ -19,6 +19,8 @@ use crate::{
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long a connection may be without requests where nothing is configured.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// How long a connection that is to end waits for a last request where nothing is configured.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP connection manager, built once for its filter chain.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Hcm {
     pub(super) stream_idle_timeout: Option<Duration>,
     /// `None`: for ever.
     pub(super) idle_timeout: Option<Duration>,
+    /// How long an HTTP/1 connection that is to end waits for a last request.
+    pub(super) drain_timeout: Duration,
     pub(super) max_requests: Option<u32>,
     pub(super) http2: Http2ProtocolOptions,
     pub(super) logs: AccessLogs,
@@ -122,6 +126,7 @@ impl Hcm {
             upgrades: config.upgrade_configs.iter().map(|upgrade| upgrade.upgrade_type.to_ascii_lowercase()).collect(),
             stream_idle_timeout: timeout(config.stream_idle_timeout, STREAM_IDLE_TIMEOUT),
             idle_timeout: timeout(common.idle_timeout, IDLE_TIMEOUT),
+            drain_timeout: config.drain_timeout.map_or(DRAIN_TIMEOUT, |ProtoDuration(timeout)| timeout),
             max_requests: common.max_requests_per_connection,
             http2: config.http2_protocol_options.clone().unwrap_or_default(),
             logged_response_headers: logs.response_headers(),

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
 };
 
@@ -51,6 +51,7 @@ pub(super) struct Connection {
     activity: Activity,
     /// Cancelled when it has served as many requests as it may.
     worn_out: CancellationToken,
+    closing: AtomicBool,
 }
 
 /// Serves the requests of a connection until it ends.
@@ -61,8 +62,14 @@ pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>,
         stats.connections_tls.inc();
     }
     let _active = stats.connections_active.hold();
-    // An error here is a peer that went away before it said anything.
-    if let Ok((version, stream)) = sniff::version(stream, &info, hcm.codec).await {
+    let silence = Activity::default();
+    let sniffed = tokio::select! {
+        biased;
+        sniffed = sniff::version(stream, &info, hcm.codec) => sniffed.ok(), // an error is a peer that left without a word
+        () = drain.asked() => None,
+        () = silence.idle_for(hcm.idle_timeout, || false) => None,
+    };
+    if let Some((version, stream)) = sniffed {
         let id = info.id;
         let connection = Arc::new(Connection {
             info,
@@ -74,6 +81,7 @@ pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>,
             active: AtomicU32::new(0),
             activity: Activity::default(),
             worn_out: CancellationToken::new(),
+            closing: AtomicBool::new(false),
         });
         match version {
             Version::Http1 => {
@@ -117,14 +125,31 @@ impl Connection {
         exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
     }
 
+    /// Whether the next response says that it is the last.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.active.load(Relaxed) > 0
+    }
+
     /// Resolves when the connection is to end as soon as its requests are done.
     async fn to_be_closed(&self, drain: &Drain) {
-        let busy = || self.active.load(Relaxed) > 0;
         tokio::select! {
             () = drain.asked() => self.hcm.stats.drained.inc(),
             () = self.worn_out.cancelled() => {}
-            () = self.activity.idle_for(self.hcm.idle_timeout, busy) => self.hcm.stats.idle_timeouts.inc(),
+            () = self.activity.idle_for(self.hcm.idle_timeout, || self.is_busy()) => self.hcm.stats.idle_timeouts.inc(),
         }
+    }
+
+    /// Resolves when a connection of HTTP/1 is to be closed. The client is told by its next response, and has some time to
+    /// ask for it: a connection that is closed as a request comes would cost that request.
+    async fn last_call(&self, drain: &Drain) {
+        self.to_be_closed(drain).await;
+        self.closing.store(true, Relaxed);
+        self.activity.touch();
+        self.activity.idle_for(Some(self.hcm.drain_timeout), || self.is_busy()).await;
     }
 }
 
@@ -152,13 +177,8 @@ where
     let ended = tokio::select! {
         biased;
         ended = serving.as_mut() => ended,
-        () = connection.to_be_closed(&drain) => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = serving => ended,
-                () = drain.forced() => Ok(()),
-            }
-        }
+        () = drain.forced() => Ok(()),
+        () = connection.last_call(&drain) => Ok(()),
     };
     if ended.is_err_and(|error| error.is_incomplete_message()) && connection.gate.is_between_requests() {
         drop(Exchange::begin(&connection, "HTTP/1.1")); // logged as one that the downstream left

@@ -14,7 +14,7 @@ use super::{
     exchange::{Exchange, LocalReply},
     headers,
     route::Target,
-    router,
+    router, sniff,
     upgrade::Upgrade,
 };
 use crate::{access_log::RequestHead, outcome::Outcome};
@@ -28,8 +28,9 @@ const METHODS: &str = "ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK 
 pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
     // hyper closes after a request of HTTP/1.0 that does not ask otherwise, but does not say so.
     let closes = request.version() == Version::HTTP_10 && !asks(request.headers(), "keep-alive");
-    let mut response = answer(connection, request).await;
-    if closes {
+    let mut response = answer(connection.clone(), request).await;
+    let last = connection.version == sniff::Version::Http1 && connection.is_closing();
+    if closes || (last && response.status() != StatusCode::SWITCHING_PROTOCOLS) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
