@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::{
-    model::{Capture, Family, InterceptionMode, PortSet},
+    model::{Capture, InterceptionMode, PortSet},
     redirect::{INBOUND_PORT, OUTBOUND_PORT},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Verdict {
     pub(super) redirected_to: Option<u16>,
     /// The rule, in words.
     pub(super) rule: &'static str,
-    /// The annotation that made the rule, if one did: the last part of `traffic.sidecar.istio.io/...`.
+    /// The annotation that made the rule, if one did.
     pub(super) annotation: Option<&'static str>,
 }
 
@@ -57,22 +57,17 @@ pub(super) fn outbound(
         return pass("interceptionMode NONE: no rules");
     }
     let (ip, port) = (destination.ip(), destination.port());
-    let family = Family::of(ip);
-    let passthrough: IpAddr = match family {
-        Family::Ipv4 => Ipv4Addr::new(127, 0, 0, 6).into(),
-        Family::Ipv6 => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
-    };
-    let to_loopback = match ip {
-        IpAddr::V4(ip) => capture.ipv4_loopback.contains(&ip),
-        IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
+    let (passthrough, to_loopback): (IpAddr, bool) = match ip {
+        IpAddr::V4(ip) => (Ipv4Addr::new(127, 0, 0, 6).into(), capture.ipv4_loopback.contains(&ip)),
+        IpAddr::V6(ip) => (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(), ip.is_loopback()),
     };
     let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&ip));
 
     if capture.exclude_interfaces.iter().any(|name| name == if on_lo { "lo" } else { "eth0" }) {
-        return pass("the interface is excluded").by("excludeInterfaces");
+        return pass("the interface is excluded").by("traffic.sidecar.istio.io/excludeInterfaces");
     }
     if capture.exclude_outbound_ports.contains(&port) {
-        return pass("the port is excluded").by("excludeOutboundPorts");
+        return pass("the port is excluded").by("traffic.sidecar.istio.io/excludeOutboundPorts");
     }
     if on_lo && source == Some(passthrough) {
         return pass("from the sidecar to its app");
@@ -87,23 +82,23 @@ pub(super) fn outbound(
         return pass("the sidecar's own connection");
     }
     if !capture.app_group_is_captured {
-        return pass("the app's group is not captured");
+        return pass("the app's group is not captured").by("proxy.istio.io/config");
     }
     if to_loopback {
         return pass("to loopback");
     }
     if holds(&capture.exclude_outbound_ip_ranges) {
-        return pass("the address is excluded").by("excludeOutboundIPRanges");
+        return pass("the address is excluded").by("traffic.sidecar.istio.io/excludeOutboundIPRanges");
     }
     if capture.include_outbound_ports.contains(&port) {
-        return redirect(OUTBOUND_PORT, "the port is included").by("includeOutboundPorts");
+        return redirect(OUTBOUND_PORT, "the port is included").by("traffic.sidecar.istio.io/includeOutboundPorts");
     }
     match &capture.include_outbound_ip_ranges {
         None => redirect(OUTBOUND_PORT, "everything that leaves the pod is captured"),
         Some(ranges) if holds(ranges) => {
-            redirect(OUTBOUND_PORT, "the address is included").by("includeOutboundIPRanges")
+            redirect(OUTBOUND_PORT, "the address is included").by("traffic.sidecar.istio.io/includeOutboundIPRanges")
         }
-        Some(_) => pass("the address is not included").by("includeOutboundIPRanges"),
+        Some(_) => pass("the address is not included").by("traffic.sidecar.istio.io/includeOutboundIPRanges"),
     }
 }
 
@@ -113,18 +108,18 @@ pub(super) fn inbound(capture: &Capture, port: u16) -> Verdict {
         return pass("interceptionMode NONE: no rules");
     }
     if capture.exclude_interfaces.iter().any(|name| name == "eth0") {
-        return pass("the interface is excluded").by("excludeInterfaces");
+        return pass("the interface is excluded").by("traffic.sidecar.istio.io/excludeInterfaces");
     }
     if port == TUNNEL_PORT {
         return pass("the tunnel's port is never captured");
     }
     match &capture.include_inbound_ports {
         PortSet::List(ports) if ports.contains(&port) => {
-            redirect(INBOUND_PORT, "the port is included").by("includeInboundPorts")
+            redirect(INBOUND_PORT, "the port is included").by("traffic.sidecar.istio.io/includeInboundPorts")
         }
-        PortSet::List(_) => pass("the port is not included").by("includeInboundPorts"),
+        PortSet::List(_) => pass("the port is not included").by("traffic.sidecar.istio.io/includeInboundPorts"),
         PortSet::All if capture.exclude_inbound_ports.contains(&port) => {
-            pass("the port is excluded").by("excludeInboundPorts")
+            pass("the port is excluded").by("traffic.sidecar.istio.io/excludeInboundPorts")
         }
         PortSet::All => redirect(INBOUND_PORT, "everything that comes to the pod is captured"),
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     account::{Account, Callee, Caller},
     dump::EnvoyDump,
-    model::{Capture, Family, Flavor, InterceptionMode, PortSet},
+    model::{Capture, Family, Flavor},
 };
 
 use super::{
@@ -68,18 +68,7 @@ fn host(dump: &EnvoyDump, endpoints: Vec<ClusterLoadAssignment>) -> Result<Host,
         listener,
         error: error.into(),
     })?;
-    let capture = Capture {
-        mode: InterceptionMode::Redirect,
-        include_inbound_ports: PortSet::All,
-        exclude_inbound_ports: vec![15090, 15021, 15020],
-        include_outbound_ports: vec![],
-        exclude_outbound_ports: vec![],
-        include_outbound_ip_ranges: None,
-        exclude_outbound_ip_ranges: vec![],
-        exclude_interfaces: vec![],
-        ..Capture::default()
-    };
-    Ok(Host::with(dump.pod.clone(), dump.ips.clone(), capture, sidecar))
+    Ok(Host::with(dump.pod.clone(), dump.ips.clone(), Capture::default(), sidecar))
 }
 
 /// A dump's endpoints, those of the server's pod first; if it has none, the server's pod is taken for the one endpoint of

@@ -203,9 +203,7 @@ impl Simulation<'_> {
     fn redirected(&mut self, at: Party, host: usize, verdict: Verdict) {
         let choice = verdict.redirected_to.map_or_else(|| "not captured".to_owned(), |port| port.to_string());
         let source = match verdict.annotation {
-            Some(name) => {
-                self.world.hosts[host].source.at(format!("metadata.annotations[traffic.sidecar.istio.io/{name}]"))
-            }
+            Some(name) => self.world.hosts[host].source.at(format!("metadata.annotations[{name}]")),
             None => Source::default_of("Istio's redirect rules"),
         };
         self.trace.step(at, "redirect", choice, verdict.rule, Some(&source));

@@ -1,7 +1,10 @@
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::redirect::{ProxyIdentity, redirect_rules};
+use crate::{
+    model::Family,
+    redirect::{ProxyIdentity, redirect_rules},
+};
 
 /// A connection, as rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -57,17 +60,7 @@ fn matches_all(words: &[&str], packet: Packet) -> bool {
 }
 
 fn injected() -> Capture {
-    Capture {
-        mode: InterceptionMode::Redirect,
-        include_inbound_ports: PortSet::All,
-        exclude_inbound_ports: vec![15090, 15021, 15020],
-        include_outbound_ports: vec![],
-        exclude_outbound_ports: vec![],
-        include_outbound_ip_ranges: None,
-        exclude_outbound_ip_ranges: vec![],
-        exclude_interfaces: vec![],
-        ..Capture::default()
-    }
+    Capture::default()
 }
 
 fn ranges(texts: &[&str]) -> Vec<IpNet> {
@@ -87,6 +80,7 @@ fn captures() -> Vec<Capture> {
         Capture { include_outbound_ip_ranges: Some(vec![]), ..injected() },
         Capture { include_outbound_ip_ranges: Some(vec![]), include_outbound_ports: vec![8080], ..injected() },
         Capture { include_outbound_ip_ranges: Some(ranges(&["127.0.0.0/8"])), ..injected() },
+        Capture { ipv4_loopback: "127.0.0.0/8".parse().expect("a network"), ..injected() },
         Capture { exclude_interfaces: vec!["eth0".into()], ..injected() },
     ]
 }
@@ -147,5 +141,8 @@ fn inbound_verdicts_are_those_of_the_written_rules() {
 fn an_annotation_that_decided_is_named() {
     let capture = Capture { exclude_outbound_ports: vec![8080], ..injected() };
     let verdict = outbound(&capture, Opener::App, None, "10.96.0.10:8080".parse().unwrap(), false);
-    assert_eq!((verdict.redirected_to, verdict.annotation), (None, Some("excludeOutboundPorts")));
+    assert_eq!(
+        (verdict.redirected_to, verdict.annotation),
+        (None, Some("traffic.sidecar.istio.io/excludeOutboundPorts"))
+    );
 }
