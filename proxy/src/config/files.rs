@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
 };
@@ -80,9 +81,14 @@ impl Files {
         stats: &Stats,
     ) -> Result<(), String> {
         let path = &source.path_config_source.path;
-        let resource = read_one(path).map_err(|e| e.to_string())?;
-        user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
-        user.count(name, true, stats);
+        if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            // Nothing has been supplied yet. Envoy starts all the same, and what needs it fails until it comes.
+            tracing::warn!(file = %path.display(), name, "empty: waiting for another to be moved into its place");
+        } else {
+            let resource = read_one(path).map_err(|e| e.to_string())?;
+            user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
+            user.count(name, true, stats);
+        }
         if let Some(folder) = &source.path_config_source.watched_directory {
             self.folders.insert(path.clone(), folder.path.clone());
         }
@@ -196,7 +202,7 @@ impl User {
 
 /// Reads a file of resources.
 pub(super) fn read(path: &Path) -> Result<DiscoveryResponse, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { file: path.into(), error })?;
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { file: path.into(), error })?;
     envoy_api::read(&text).map_err(|e| ConfigError::invalid(path, e.to_string()))
 }
 
