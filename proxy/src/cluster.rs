@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use envoy_api::{
     ClusterLoadAssignment, DiscoveryType, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions,
 };
@@ -42,6 +42,8 @@ pub struct Cluster {
     config: envoy_api::Cluster,
     /// Empty for `ORIGINAL_DST`, whose endpoint each connection brings along.
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// What the endpoints were read from.
+    assignment: ArcSwapOption<ClusterLoadAssignment>,
     balancer: Balancer,
     transports: Transports,
     source: Source,
@@ -77,6 +79,7 @@ impl Cluster {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: config.name.as_str().into(),
             endpoints: ArcSwap::default(),
+            assignment: ArcSwapOption::empty(),
             balancer: Balancer::new(config.lb_policy),
             transports: Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation))?,
             source: Source::new(config.upstream_bind_config.as_ref())?,
@@ -137,7 +140,13 @@ impl Cluster {
             }
         }
         self.publish(endpoints);
+        self.assignment.store(Some(Arc::new(assignment.clone())));
         Ok(())
+    }
+
+    /// What the endpoints were read from; `None` where names or connections say where they are.
+    pub fn assignment(&self) -> Option<Arc<ClusterLoadAssignment>> {
+        self.assignment.load_full()
     }
 
     fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {

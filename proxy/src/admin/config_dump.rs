@@ -10,6 +10,7 @@ use super::{
     clusters::{is_static, sorted},
 };
 use crate::{
+    cluster::Cluster,
     config::Shared,
     http::Hcm,
     listener::{Listener, Terminal},
@@ -44,19 +45,16 @@ fn clusters(shared: &Shared) -> Value {
 }
 
 fn endpoints(shared: &Shared) -> Value {
-    let assignments = sorted(shared).into_iter().filter(|cluster| cluster.config().load_assignment.is_none());
-    let configs = assignments.map(|cluster| {
-        let endpoints = cluster.endpoints();
-        let endpoints = endpoints.iter().map(|endpoint| {
-            json!({ "endpoint": { "address": super::listeners::socket_address(endpoint.host.0) }, "health_status": "HEALTHY" })
-        });
-        json!({ "endpoint_config": {
-            "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-            "cluster_name": &*cluster.name,
-            "endpoints": [{ "lb_endpoints": endpoints.collect::<Value>() }],
-        } })
-    });
-    members(&[("dynamic_endpoint_configs", configs.collect())])
+    let (fixed, followed): (Vec<_>, Vec<_>) =
+        sorted(shared).into_iter().partition(|cluster| cluster.config().load_assignment.is_some());
+    let config = |cluster: &Arc<Cluster>| {
+        let assignment = cluster.assignment()?;
+        Some(json!({ "endpoint_config": any(Resource::ClusterLoadAssignment((*assignment).clone())) }))
+    };
+    members(&[
+        ("static_endpoint_configs", fixed.iter().filter_map(config).collect()),
+        ("dynamic_endpoint_configs", followed.iter().filter_map(config).collect()),
+    ])
 }
 
 fn listeners(shared: &Shared) -> Value {
