@@ -16,8 +16,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use socket2::SockRef;
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpStream,
     time::{Instant, sleep_until},
 };
@@ -30,6 +32,9 @@ use crate::{
 use copy::Copy;
 use splice::Splice;
 
+#[cfg(test)]
+mod tests;
+
 /// What relays count.
 #[derive(Clone, Debug)]
 pub struct RelayStats {
@@ -41,6 +46,8 @@ pub struct RelayStats {
     spliced: Counter,
     /// Bytes that moved through a buffer of this process.
     copied: Counter,
+    /// Directions that ended without TLS' `close_notify`: whoever sits on the way may have cut them short.
+    truncated: Counter,
 }
 
 impl RelayStats {
@@ -52,6 +59,7 @@ impl RelayStats {
             sent,
             spliced: root.counter("sidelab.splice_bytes"),
             copied: root.counter("sidelab.copy_bytes"),
+            truncated: root.counter("sidelab.tls_truncated"),
         }
     }
 }
@@ -121,7 +129,10 @@ enum Step {
     /// That many bytes moved on.
     Moved(usize),
     /// The reader is at its end, and the writer has been told.
-    Done,
+    Done {
+        /// Whether TLS did not say that this is the end.
+        truncated: bool,
+    },
 }
 
 /// An error, and whether reading or writing hit it.
@@ -151,7 +162,8 @@ impl<'a> Relay<'a> {
         match end {
             End::DownstreamReset => abort(self.way.upstream()),
             End::UpstreamReset => abort(self.way.downstream()),
-            _ => {}
+            End::Done => {}
+            _ => self.way.say_goodbye(),
         }
         Ended { end, received: self.up.moved, sent: self.down.moved }
     }
@@ -187,7 +199,7 @@ impl<'a> Relay<'a> {
                 Way::Splice { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
                 Way::Copy { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
             };
-            self.up.note(step?, &self.stats.received, self.way.counter(self.stats));
+            self.up.note(step?, &self.stats.received, &self.way, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -198,7 +210,7 @@ impl<'a> Relay<'a> {
                 Way::Splice { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
                 Way::Copy { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
             };
-            self.down.note(step?, &self.stats.sent, self.way.counter(self.stats));
+            self.down.note(step?, &self.stats.sent, &self.way, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -219,6 +231,14 @@ impl Way {
         }
     }
 
+    /// Ends TLS in an orderly way where the relay was cut short, as far as that goes without waiting.
+    fn say_goodbye(&mut self) {
+        if let Self::Copy { downstream, upstream, .. } = self {
+            let _ = downstream.shutdown().now_or_never();
+            let _ = upstream.shutdown().now_or_never();
+        }
+    }
+
     fn counter<'a>(&self, stats: &'a RelayStats) -> &'a Counter {
         match self {
             Self::Splice { .. } => &stats.spliced,
@@ -228,14 +248,19 @@ impl Way {
 }
 
 impl Progress {
-    fn note(&mut self, step: Step, side: &Counter, way: &Counter) {
+    fn note(&mut self, step: Step, side: &Counter, way: &Way, stats: &RelayStats) {
         match step {
             Step::Moved(count) => {
                 self.moved += count as u64;
                 side.add(count as u64);
-                way.add(count as u64);
+                way.counter(stats).add(count as u64);
             }
-            Step::Done => self.done = true,
+            Step::Done { truncated } => {
+                self.done = true;
+                if truncated {
+                    stats.truncated.inc();
+                }
+            }
         }
     }
 }

@@ -76,10 +76,10 @@ impl TcpProxy {
         connection: Arc<ConnectionInfo>,
         chain: &Chain,
         worker: &Worker,
-    ) -> StreamInfo {
+    ) -> Box<StreamInfo> {
         self.stats.cx_total.inc();
         let _active = self.stats.cx_active.hold();
-        let mut session = StreamInfo::session(connection);
+        let mut session = Box::new(StreamInfo::session(connection));
         // Boxed, as opening needs far more room than the relay that may then live for hours.
         let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;
         match opened {
@@ -162,6 +162,7 @@ impl TcpProxy {
                 Outcome::DownstreamTlsFailed(reason)
             }
             NotOpened::NoCluster => {
+                session.cluster = None; // what is not there is not logged
                 self.stats.cx_no_route.inc();
                 Outcome::NoCluster
             }

@@ -10,6 +10,9 @@ use rand::RngExt as _;
 
 use super::Endpoint;
 
+#[cfg(test)]
+mod tests;
+
 /// A load balancing policy and where it is.
 #[derive(Debug)]
 pub(super) struct Balancer {
@@ -30,12 +33,32 @@ impl Balancer {
             ([only], _) => Some(only),
             (_, LbPolicy::LeastRequest) => {
                 let (a, b) = (any(), any());
-                Some(if a.active() <= b.active() { a } else { b })
+                let load = |endpoint: &Endpoint| f64::from(endpoint.active() + 1) / f64::from(endpoint.weight);
+                Some(if load(a) <= load(b) { a } else { b })
             }
-            (_, LbPolicy::Random) => Some(any()),
+            (_, LbPolicy::Random) => by_weight(endpoints, rand::rng().random()),
             (_, LbPolicy::RoundRobin | LbPolicy::ClusterProvided) => {
-                endpoints.get(self.next.fetch_add(1, Ordering::Relaxed) % endpoints.len())
+                let turn = self.next.fetch_add(1, Ordering::Relaxed);
+                let equal = endpoints.iter().all(|endpoint| endpoint.weight == endpoints[0].weight);
+                if equal { endpoints.get(turn % endpoints.len()) } else { by_weight(endpoints, spread(turn)) }
             }
         }
     }
+}
+
+/// The endpoint at a point of the line that all weights make when they are laid end to end.
+fn by_weight(endpoints: &[Arc<Endpoint>], point: f64) -> Option<&Arc<Endpoint>> {
+    let total: f64 = endpoints.iter().map(|endpoint| f64::from(endpoint.weight)).sum();
+    let mut rest = point * total;
+    endpoints.iter().find(|endpoint| {
+        rest -= f64::from(endpoint.weight);
+        rest < 0.0
+    })
+}
+
+/// Points in 0..1 that are spread evenly from the first on (steps of the golden ratio): no endpoint's turns come in a row
+/// more than its weight makes them.
+fn spread(turn: usize) -> f64 {
+    const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
+    (turn as f64 * GOLDEN_RATIO).fract()
 }

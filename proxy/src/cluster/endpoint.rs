@@ -19,6 +19,8 @@ pub struct Endpoint {
     /// Where it is.
     pub host: UpstreamHost,
     pub(super) transport: Arc<Transport>,
+    /// Its share among the others; at least 1.
+    pub(super) weight: u32,
     active: AtomicU32,
 }
 
@@ -38,12 +40,13 @@ pub struct Load(Arc<Endpoint>);
 impl Endpoint {
     pub(super) fn new(address: SocketAddr, configured: &LbEndpoint, transports: &Transports) -> Self {
         let metadata = configured.metadata.as_ref().and_then(|m| m.filter_metadata.get(TRANSPORT_SOCKET_MATCH));
-        Self { host: UpstreamHost(address), transport: transports.find(metadata).clone(), active: AtomicU32::new(0) }
+        let weight = configured.load_balancing_weight.unwrap_or(1).max(1);
+        Self { weight, ..Self::bare(address, transports.find(metadata)) }
     }
 
     /// An endpoint that nothing is known of but its address.
-    pub(super) fn bare(address: SocketAddr, transports: &Transports) -> Self {
-        Self { host: UpstreamHost(address), transport: transports.find(None).clone(), active: AtomicU32::new(0) }
+    pub(super) fn bare(address: SocketAddr, transport: &Arc<Transport>) -> Self {
+        Self { host: UpstreamHost(address), transport: transport.clone(), weight: 1, active: AtomicU32::new(0) }
     }
 
     /// What is done with the bytes.
@@ -89,6 +92,11 @@ impl Transports {
             None => Transport::Plain,
         };
         Ok(Self { matches: matches.collect::<Result<_, String>>()?, default: Arc::new(default) })
+    }
+
+    /// The one for endpoints without metadata.
+    pub(super) fn unmatched(&self) -> &Arc<Transport> {
+        self.find(None)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Transport>> {

@@ -227,8 +227,8 @@ impl Manager {
             }
             let mut sockets = Vec::new();
             for address in &listener.addresses {
-                let options = &listener.config().socket_options;
-                sockets.extend(bind(*address, options, self.workers.len()).map_err(|error| ConfigError::Bind {
+                let bound = bind(*address, listener.config(), self.workers.len());
+                sockets.extend(bound.map_err(|error| ConfigError::Bind {
                     listener: listener.name.to_string(),
                     address: *address,
                     error,
@@ -253,6 +253,7 @@ impl Manager {
             }
         }
         for (listener, sockets) in fresh {
+            tracing::info!(listener = %listener.name, addresses = ?listener.addresses, "listening");
             let accept =
                 Accept { listener: Arc::new(ArcSwap::new(listener.clone())), closing: CancellationToken::new() };
             for (socket, worker) in sockets.into_iter().zip(self.workers.iter().cycle()) {

@@ -23,6 +23,9 @@ use crate::{
     worker::Worker,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// After which pause to accept again when the process has no file descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
@@ -60,7 +63,7 @@ pub async fn accept(socket: TcpListener, accept: Accept, worker: Arc<Worker>) {
 async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Listener>, worker: Arc<Worker>) {
     let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
-    let mut info = accepted(remote, DownstreamLocal(unmapped(local)));
+    let mut info = Arc::new(accepted(remote, DownstreamLocal(unmapped(local))));
     let mut active = listener.count();
     let mut inspected = inspect(&listener, &socket, &mut info, &worker).await;
     if let (Ok(()), Some(other)) = (inspected, hand_over(&listener, &info, &worker)) {
@@ -69,7 +72,7 @@ async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Li
         inspected = inspect(&listener, &socket, &mut info, &worker).await;
     }
     let _active: Held = active;
-    let chain = inspected.ok().map(|()| find_chain(&listener, &mut info));
+    let chain = inspected.ok().map(|()| find_chain(&listener, Arc::make_mut(&mut info)));
     // A connection keeps its chain, and lets go of the rest when the listener is replaced.
     let access_log = listener.access_log.clone();
     drop(listener);
@@ -77,12 +80,12 @@ async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Li
         Some(Ok(chain)) => dispatch(socket, info, chain, worker).await,
         // The bytes that nobody read make the kernel reset the connection.
         Some(Err(refused)) => {
-            let mut session = StreamInfo::session(Arc::new(info));
+            let mut session = Box::new(StreamInfo::session(info));
             session.outcome = refused;
             session.details = Some("filter_chain_not_found".into());
             session
         }
-        None => StreamInfo::session(Arc::new(info)),
+        None => Box::new(StreamInfo::session(info)),
     };
     if !access_log.is_empty() {
         let mut session = session;
@@ -114,11 +117,11 @@ fn accepted(remote: DownstreamRemote, local: DownstreamLocal) -> ConnectionInfo 
 async fn inspect(
     listener: &Listener,
     socket: &TcpStream,
-    info: &mut ConnectionInfo,
+    info: &mut Arc<ConnectionInfo>,
     worker: &Worker,
 ) -> Result<(), Refused> {
     let result = tokio::select! {
-        result = listener.inspectors.run(socket, info) => result,
+        result = Box::pin(listener.inspectors.run(socket, Arc::make_mut(info))) => result,
         () = worker.drain.forced() => Err(Refused::Forced),
     };
     match result {
@@ -162,8 +165,12 @@ fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Result<Arc<Chai
 }
 
 /// Gives a connection to its chain. Returns what is known of it as a whole when it has ended.
-async fn dispatch(socket: TcpStream, info: ConnectionInfo, chain: Arc<Chain>, worker: Arc<Worker>) -> StreamInfo {
-    let mut info = Arc::new(info);
+async fn dispatch(
+    socket: TcpStream,
+    mut info: Arc<ConnectionInfo>,
+    chain: Arc<Chain>,
+    worker: Arc<Worker>,
+) -> Box<StreamInfo> {
     let filter_state = chain.filter_state(&info);
     Arc::make_mut(&mut info).filter_state = filter_state;
     match &chain.terminal {
@@ -177,9 +184,9 @@ async fn dispatch(socket: TcpStream, info: ConnectionInfo, chain: Arc<Chain>, wo
             }
             // Without a handshake there is no request, and so nothing that the connection manager would log.
             if let Ok((downstream, _)) = handshake {
-                http::serve(downstream, info.clone(), hcm.clone(), worker, chain.drain.clone()).await;
+                Box::pin(http::serve(downstream, info.clone(), hcm.clone(), worker, chain.drain.clone())).await;
             }
-            StreamInfo::session(info)
+            Box::new(StreamInfo::session(info))
         }
     }
 }

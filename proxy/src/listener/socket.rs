@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-use envoy_api::{SocketOption, SocketState};
+use envoy_api::{Listener, SocketOption, SocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::sys;
@@ -14,25 +14,30 @@ use crate::sys;
 /// How many connections may wait to be accepted, as far as `net.core.somaxconn` allows.
 const BACKLOG: i32 = 4096;
 
-/// One listening socket for each worker, all at one address (`SO_REUSEPORT`): the kernel spreads connections.
+/// One listening socket for each worker, all at one address of a listener (`SO_REUSEPORT`): the kernel spreads
+/// connections. Without `enable_reuse_port` they are one socket, which each worker has a descriptor of.
 ///
 /// # Errors
 /// When the address can't be bound, or an option not be set.
-pub fn bind(address: SocketAddr, options: &[SocketOption], workers: usize) -> io::Result<Vec<TcpListener>> {
-    let mut address = address;
+pub fn bind(address: SocketAddr, listener: &Listener, workers: usize) -> io::Result<Vec<TcpListener>> {
+    let reuse_port = listener.enable_reuse_port != Some(false);
+    let first: TcpListener = listen(address, reuse_port, &listener.socket_options)?.into();
+    let address = first.local_addr()?; // so that port 0 is the same port for all
     let mut sockets = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let socket: TcpListener = listen(address, options)?.into();
-        address = socket.local_addr()?; // so that port 0 is the same port for all
-        sockets.push(socket);
+    for _ in 1..workers {
+        sockets.push(match reuse_port {
+            true => listen(address, true, &listener.socket_options)?.into(),
+            false => first.try_clone()?,
+        });
     }
+    sockets.push(first);
     Ok(sockets)
 }
 
-fn listen(address: SocketAddr, options: &[SocketOption]) -> io::Result<Socket> {
+fn listen(address: SocketAddr, reuse_port: bool, options: &[SocketOption]) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?; // Envoy's `ipv4_compat` is off: 0.0.0.0 has a socket of its own
     }

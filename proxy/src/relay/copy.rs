@@ -18,6 +18,7 @@ pub(super) struct Copy {
     /// Whether the writer has taken bytes that it may not have sent yet (a TLS record).
     unflushed: bool,
     at_end: bool,
+    truncated: bool,
 }
 
 impl Copy {
@@ -35,9 +36,8 @@ impl Copy {
         let (mut reader, mut writer) = (Pin::new(reader), Pin::new(writer));
         if self.at_end {
             return writer.poll_shutdown(cx).map(|result| match result {
-                Ok(()) => Ok(Step::Done),
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(Step::Done),
-                Err(error) => Err(Fault::Write(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(Fault::Write(error)),
+                _ => Ok(Step::Done { truncated: self.truncated }),
             });
         }
         if self.buffer.is_none() {
@@ -45,8 +45,11 @@ impl Copy {
             let mut space = ReadBuf::new(buffer.space());
             match reader.as_mut().poll_read(cx, &mut space) {
                 Poll::Ready(Ok(())) => {}
-                // The peer ended its TLS without `close_notify`. Envoy takes it for an end too.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => space.clear(),
+                // The peer ended its TLS without `close_notify`. Envoy takes it for an end too; here it is counted.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    space.clear();
+                    self.truncated = true;
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Fault::Read(error))),
                 Poll::Pending => {
                     if self.unflushed {

@@ -39,6 +39,12 @@ pub(super) struct Splice {
 }
 
 impl Splice {
+    /// Whether it holds a pipe between two polls.
+    #[cfg(test)]
+    pub(super) fn holds_pipe(&self) -> bool {
+        self.pipe.is_some()
+    }
+
     /// Moves what can be moved, once.
     pub(super) fn poll(
         &mut self,
@@ -53,7 +59,7 @@ impl Splice {
         }
         let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held > 0) else {
             self.pipe = None;
-            return Poll::Ready(shutdown(writer).map(|()| Step::Done).map_err(Fault::Write));
+            return Poll::Ready(shutdown(writer).map(|()| Step::Done { truncated: false }).map_err(Fault::Write));
         };
         let moved = ready!(drain(cx, pipe, writer)).map_err(Fault::Write)?;
         if pipe.held == 0

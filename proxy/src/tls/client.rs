@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    failure::NotSupplied,
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
@@ -92,7 +93,7 @@ impl ClientContext {
         peer: IpAddr,
         offer: Offer<'_>,
     ) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
-        let current = self.current.load_full().ok_or_else(|| io::Error::other("no certificate yet"))?;
+        let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
         let sni = offer.server_name.unwrap_or(&self.config.sni);
         // An IP address is never sent as SNI, so it stands for "no SNI".
         let name = ServerName::try_from(sni.to_owned()).unwrap_or(ServerName::IpAddress(peer.into()));

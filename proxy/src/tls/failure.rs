@@ -29,17 +29,21 @@ pub(super) enum Plaintext {
     Other,
 }
 
+/// A secret of the context has not come yet.
+#[derive(Clone, Copy, Debug, ThisError)]
+#[error("TLS error: Secret is not supplied by SDS")]
+pub(super) struct NotSupplied;
+
 /// The reason in Envoy's words; empty where the peer just went away, as Envoy has no words for that.
 pub fn reason(error: &io::Error) -> Cow<'static, str> {
     if error.kind() == io::ErrorKind::ConnectionReset {
         return RESET.into();
     }
-    if let Some(plaintext) = error.get_ref().and_then(|inner| inner.downcast_ref::<Plaintext>()) {
-        return plaintext.to_string().into();
+    let Some(inner) = error.get_ref() else { return "".into() };
+    if inner.is::<Plaintext>() || inner.is::<NotSupplied>() {
+        return inner.to_string().into();
     }
-    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return "".into();
-    };
+    let Some(error) = inner.downcast_ref::<Error>() else { return "".into() };
     let (number, name) = boringssl(error);
     let detail = match error {
         Error::InvalidCertificate(invalid) => format!(":{}", verify_detail(invalid)),

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
-    failure::Plaintext,
+    failure::{NotSupplied, Plaintext},
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
@@ -84,9 +84,9 @@ impl ServerContext {
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
     pub async fn accept(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+        let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
         refuse_plaintext(&socket).await?;
         let handshake = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        let current = self.current.load_full().ok_or_else(|| io::Error::other("no certificate yet"))?;
         let hello = handshake.client_hello();
         let overlap = hello.alpn().is_some_and(|mut offered| {
             offered.any(|protocol| current.config.alpn_protocols.iter().any(|ours| ours == protocol))

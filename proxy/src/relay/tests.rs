@@ -1,0 +1,80 @@
+use tokio::io::AsyncReadExt as _;
+
+use super::*;
+
+/// A relay between two connections, and their other ends.
+async fn relay(stats: &RelayStats) -> (Relay<'_>, TcpStream, TcpStream) {
+    let (client, downstream) = pair().await;
+    let (upstream, server) = pair().await;
+    (Relay::new(Downstream::Plain(downstream), Upstream::Plain(upstream), stats), client, server)
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap());
+    let (connected, accepted) = tokio::join!(connecting, listener.accept());
+    (connected.unwrap(), accepted.unwrap().0)
+}
+
+fn stats() -> RelayStats {
+    RelayStats::new(&Stats::default(), Counter::default(), Counter::default())
+}
+
+/// Runs a relay until something else is done.
+async fn until<T>(relay: &mut Relay<'_>, done: impl Future<Output = T>) -> T {
+    tokio::select! {
+        end = relay.run_to_end(None) => panic!("the relay ended: {end:?}"),
+        done = done => done,
+    }
+}
+
+#[tokio::test]
+async fn a_direction_with_nothing_to_move_holds_no_pipe() {
+    let stats = stats();
+    let (mut relay, mut client, mut server) = relay(&stats).await;
+    let mut bytes = [0; 3];
+    until(&mut relay, async {
+        client.write_all(b"one").await.unwrap();
+        server.read_exact(&mut bytes).await.unwrap();
+    })
+    .await;
+    let Way::Splice { up, down, .. } = &relay.way else { panic!("both sides are plain") };
+    assert!(!up.holds_pipe() && !down.holds_pipe());
+    assert_eq!((relay.up.moved, stats.spliced.get()), (3, 3));
+}
+
+#[tokio::test]
+async fn bytes_that_the_reader_does_not_take_wait_in_a_pipe() {
+    let stats = stats();
+    let (mut relay, mut client, mut server) = relay(&stats).await;
+    let megabytes = vec![1; 64 << 20];
+    // Nobody reads at the other end, so that all there is between fills up.
+    let writing = client.write_all(&megabytes);
+    let stuck = until(&mut relay, tokio::time::timeout(Duration::from_millis(300), writing)).await;
+    assert!(stuck.is_err());
+    let Way::Splice { up, .. } = &relay.way else { panic!("both sides are plain") };
+    assert!(up.holds_pipe());
+    let moved = relay.up.moved;
+    until(&mut relay, server.read_exact(&mut vec![0; 1 << 20])).await.unwrap();
+    assert!(relay.up.moved >= moved);
+}
+
+#[tokio::test]
+async fn a_silent_connection_ends_after_the_idle_timeout_and_not_before() {
+    const IDLE: Duration = Duration::from_millis(50);
+    let stats = stats();
+    let (relay, _client, _server) = relay(&stats).await;
+    let started = Instant::now();
+    let ended = relay.run(Some(IDLE), std::future::pending()).await;
+    assert_eq!(ended.end, End::Idle);
+    assert!(started.elapsed() >= IDLE);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_forced_to_end_ends() {
+    let stats = stats();
+    let (relay, mut client, _server) = relay(&stats).await;
+    let ended = relay.run(None, std::future::ready(())).await;
+    assert_eq!(ended.end, End::Forced);
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+}
