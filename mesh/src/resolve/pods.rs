@@ -52,7 +52,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         };
         let injection = injection::decide(&draft, manifests, faults);
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
-        let (containers, mounts) = containers::of(&draft, injection.injected, manifests, faults);
+        let (containers, mounts) = containers::of(&draft, ips, injection.injected, manifests, faults);
         let sidecar = injection.injected.then(|| Sidecar {
             capture: capture::of(&draft, faults),
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),

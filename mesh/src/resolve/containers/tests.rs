@@ -103,12 +103,53 @@ fn what_cannot_work_beside_a_sidecar_is_warned_of() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
-    for container in
-        ["env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "envFrom: [{secretRef: {name: certs}}]"]
-    {
-        assert!(faults(&manifests(container, "")).contains("is not supported yet"), "{container}");
+fn variables_are_taken_from_the_pod_a_secret_or_a_config_map() {
+    let env = "envFrom: [{prefix: P_, configMapRef: {name: conf}}], env: [
+      {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}},
+      {name: NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}},
+      {name: ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}},
+      {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}},
+      {name: LABEL, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}},
+      {name: KEY, valueFrom: {secretKeyRef: {name: certs, key: tls.key}}},
+      {name: CONF, valueFrom: {configMapKeyRef: {name: conf, key: a.conf}}},
+      {name: NONE, valueFrom: {secretKeyRef: {name: certs, key: none, optional: true}}},
+      {name: P_b, value: later}]";
+    let env = container(env, "").env;
+    let expected = [
+        ("P_a.conf", "text"),
+        ("NAME", "a"),
+        ("NAMESPACE", "default"),
+        ("ACCOUNT", "default"),
+        ("IP", "10.244.0.2"),
+        ("LABEL", ""),
+        ("KEY", "key"),
+        ("CONF", "text"),
+        ("P_b", "later"),
+    ];
+    assert_eq!(env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn a_variable_whose_source_is_not_there_is_an_error() {
+    for (source, expected) in [
+        (
+            "secretKeyRef: {name: none, key: a}",
+            "valueFrom.secretKeyRef.name: there is no \"none\" in namespace default",
+        ),
+        ("configMapKeyRef: {name: conf, key: x}", "valueFrom.configMapKeyRef.key: there is no key \"x\" in conf"),
+        (
+            "fieldRef: {fieldPath: spec.nodeName}",
+            "valueFrom.fieldRef.fieldPath: \"spec.nodeName\" is not supported; metadata.name",
+        ),
+        ("resourceFieldRef: {resource: limits.cpu}", "valueFrom: is of a kind that is not supported"),
+    ] {
+        let text = faults(&manifests(&format!("env: [{{name: A, valueFrom: {{{source}}}}}]"), ""));
+        assert!(text.contains(&format!("spec.containers[0].env[0].{expected}")), "{source}: {text}");
     }
+}
+
+#[test]
+fn mounting_a_part_of_a_volume_is_not_supported_and_says_so() {
     let sub_path = "volumeMounts: [{name: s, mountPath: /s, subPath: tls.crt}]";
     assert!(faults(&manifests(sub_path, VOLUMES)).contains("volumeMounts[0].subPath: is not supported yet"));
 }
