@@ -91,7 +91,7 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
                 annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
             }
             known if DECISIVE.contains(&known) => {
-                annotations.error(ANNOTATION, &format!("{known} is not supported yet"))
+                annotations.error(ANNOTATION, &format!("{known} is not supported yet"));
             }
             unknown => {
                 let known = WITHOUT_EFFECT.into_iter().chain(DECISIVE).chain(["interceptionMode", "proxyMetadata"]);
@@ -116,7 +116,8 @@ impl ProxyConfig {
         };
         for (name, value) in metadata {
             match name.as_str() {
-                "ISTIO_OUTBOUND_OWNER_GROUPS" | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE" => {}
+                // The groups are read above, and both families are captured in any case.
+                "ISTIO_OUTBOUND_OWNER_GROUPS" | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE" | "ISTIO_DUAL_STACK" => {}
                 "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR" => match value.parse() {
                     Ok(range) => self.ipv4_loopback = range,
                     Err(_) => {
@@ -127,8 +128,6 @@ impl ProxyConfig {
                     }
                 },
                 "INVALID_DROP" => self.drop_invalid = is_true(value),
-                // Both families are captured in any case.
-                "ISTIO_DUAL_STACK" => {}
                 "ISTIO_META_DNS_CAPTURE" if !is_true(value) => {}
                 "ISTIO_META_DNS_CAPTURE" => {
                     let message = format!("proxyMetadata {name} is not supported: there is no DNS proxy here");
