@@ -125,10 +125,32 @@ impl Display for Difference {
 }
 
 impl Expectation {
-    /// All that an account says, as an expectation of another.
-    pub fn of(account: &Account) -> Self {
+    /// All that a prediction says, as an expectation of what is seen; but for what is a race, and may be seen either way.
+    pub fn of_prediction(account: &Account) -> Self {
         let legs = account.legs.iter().map(|leg| (leg.leg, ExpectedLeg::of(leg))).collect();
-        Self { legs, outcome: ExpectedOutcome::of(&account.outcome) }
+        let mut all = Self { legs, outcome: ExpectedOutcome::of(&account.outcome) };
+        let outcome = &account.outcome;
+        if outcome.delivered {
+            return all;
+        }
+        if (outcome.at, outcome.reason) == (Some(Party::ServerSidecar), Some(Reason::TlsHandshakeFailed)) {
+            // In TLS 1.3 the client has done its part when the server looks at its certificate (RFC 8446, section 2): how
+            // much it has sent by then, and whether its sidecar calls the end a failed connection or a lost one, is open.
+            if let Some(leg) = all.legs.get_mut(&2) {
+                leg.layers = None;
+            }
+            all.outcome.response_flags = None;
+            all.outcome.details = None;
+        }
+        if outcome.status.is_none() {
+            // Whether a raw connection ends by FIN or RST depends on what was still unread, and whether the app had sent
+            // its bytes by then on who was faster.
+            all.outcome.app_sees = None;
+            if let Some(leg) = all.legs.get_mut(&1) {
+                leg.layers = None;
+            }
+        }
+        all
     }
 
     /// This expectation, with another's fields over it.

@@ -166,7 +166,8 @@ impl Verdict {
         }
         for (plane, seen) in seen {
             let unexpected = expected.differences(&seen.account);
-            let unpredicted = predicted.map(|predicted| Expectation::of(predicted).differences(&seen.account));
+            let unpredicted =
+                predicted.map(|predicted| Expectation::of_prediction(predicted).differences(&seen.account));
             let mut unpredicted = unpredicted.unwrap_or_default();
             unpredicted.retain(|difference| unexpected.iter().all(|told| told.field != difference.field));
             compare(plane.to_string(), "expected", unexpected);

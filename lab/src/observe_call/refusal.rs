@@ -1,10 +1,11 @@
 //! Who refused a call, and why, by what was seen.
 
+use demo_apps::failure::FailureKind;
 use mesh::{
     account::{Party, Reason},
     model::Mesh,
 };
-use observe::{End, Flow, Handshake, Opening, Side};
+use observe::{End, Flow, Handshake, Opening, Side, Tls};
 
 use super::{Found, MadeCall};
 use crate::access_log::Line;
@@ -13,55 +14,89 @@ use crate::access_log::Line;
 ///
 /// The evidence nearest to the called app counts first: what happened there is why the rest failed.
 pub(super) fn of(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Party, Reason)> {
-    let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
-    let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
-    let client_side = if client_sidecar { Party::ClientSidecar } else { Party::ClientApp };
-    let server_side = if server_sidecar { Party::ServerSidecar } else { Party::ServerApp };
-    let app = found.leg3.and_then(|flow| on_leg(flow, Party::ServerSidecar, Party::ServerApp));
-    app.or_else(|| by_log(found.server_log, Party::ServerSidecar))
-        .or_else(|| found.leg2.and_then(|flow| on_leg(flow, client_side, server_side)))
-        .or_else(|| by_log(found.client_log, Party::ClientSidecar))
-        .or_else(|| silence(call, found, server_side))
+    let way = Way::of(mesh, call, found);
+    let leg = |flow: Option<&Flow>, responder| flow.and_then(|flow| way.on_leg(flow, responder));
+    leg(found.leg3, Party::ServerApp)
+        .or_else(|| by_log(found.server_log, Party::ServerSidecar, Party::ServerApp))
+        .or_else(|| leg(found.leg2, way.server_side))
+        .or_else(|| by_log(found.client_log, Party::ClientSidecar, way.server_side))
+        .or_else(|| leg(found.leg1, Party::ClientSidecar))
+        .or_else(|| silence(call, found, way.server_side))
 }
 
-/// What a connection says: who of its two sides ended it, and how.
-fn on_leg(flow: &Flow, initiator: Party, responder: Party) -> Option<(Party, Reason)> {
-    if flow.opening == Opening::Refused {
-        return Some((responder, Reason::ConnectionRefused));
+/// The parties on the way, and which TLS is whose.
+struct Way<'a> {
+    found: &'a Found<'a>,
+    /// Whoever leg 2 begins at.
+    client_side: Party,
+    /// Whoever leg 2 ends at.
+    server_side: Party,
+}
+
+impl<'a> Way<'a> {
+    fn of(mesh: &Mesh, call: &MadeCall, found: &'a Found<'a>) -> Self {
+        let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
+        let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
+        Self {
+            found,
+            client_side: if client_sidecar { Party::ClientSidecar } else { Party::ClientApp },
+            server_side: if server_sidecar { Party::ServerSidecar } else { Party::ServerApp },
+        }
     }
-    let party = |side: Side| match side {
-        Side::Client => initiator,
-        Side::Server => responder,
-    };
-    flow.content.tls().find_map(|tls| match &tls.handshake {
-        Handshake::Refused { by, .. } | Handshake::Closed { by, .. } => Some((party(*by), Reason::TlsHandshakeFailed)),
-        // Who is answered by something that is not TLS gives up.
-        Handshake::NotTls { by: Side::Server, .. } => Some((initiator, Reason::TlsHandshakeFailed)),
-        Handshake::NotTls { by: Side::Client, .. } => Some((responder, Reason::TlsHandshakeFailed)),
-        Handshake::Complete | Handshake::Unfinished { .. } | Handshake::Unknown { .. } => None,
-    })
+
+    /// What a connection says: which of the two that spoke on it ended it, and how.
+    fn on_leg(&self, flow: &Flow, responder: Party) -> Option<(Party, Reason)> {
+        if flow.opening == Opening::Refused {
+            return Some((responder, Reason::ConnectionRefused));
+        }
+        flow.content.tls().find_map(|tls| {
+            let party = match &tls.handshake {
+                Handshake::Refused { by, .. } | Handshake::Closed { by, .. } => self.party(tls, *by),
+                // Whoever is answered by something that is not TLS gives up.
+                Handshake::NotTls { by: Side::Server, .. } => self.party(tls, Side::Client),
+                Handshake::NotTls { by: Side::Client, .. } => self.party(tls, Side::Server),
+                Handshake::Complete | Handshake::Unfinished { .. } | Handshake::Unknown { .. } => return None,
+            };
+            Some((party, Reason::TlsHandshakeFailed))
+        })
+    }
+
+    /// Who is at that end of a TLS layer. One that is seen on several legs passes through the sidecars between them.
+    fn party(&self, tls: &Tls, side: Side) -> Party {
+        let Found { leg1, leg2, leg3, .. } = self.found;
+        let seen_on = |leg: &Option<&Flow>| {
+            leg.is_some_and(|flow| flow.content.tls().any(|other| other.client_random == tls.client_random))
+        };
+        match side {
+            Side::Client if seen_on(leg1) => Party::ClientApp,
+            Side::Client if seen_on(leg2) => self.client_side,
+            Side::Client => Party::ServerSidecar,
+            Side::Server if seen_on(leg3) => Party::ServerApp,
+            Side::Server if seen_on(leg2) => self.server_side,
+            Side::Server => Party::ClientSidecar,
+        }
+    }
 }
 
-/// What a sidecar's line says by its flags and details.
-fn by_log(line: Option<&Line>, party: Party) -> Option<(Party, Reason)> {
+/// What a sidecar's line says by its flags and details: of the sidecar itself, or of what is upstream of it.
+fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party, Reason)> {
     let line = line?;
     let details = line.response_code_details.as_deref().unwrap_or_default();
-    let reason = match details {
-        "filter_chain_not_found" => Reason::NoFilterChainMatch,
-        "route_not_found" => Reason::NoRoute,
-        "direct_response" => Reason::DirectResponse,
-        details if details.starts_with("rbac_access_denied") => Reason::Forbidden,
-        _ if line.has_flag("UH") => Reason::NoHealthyUpstream,
-        _ if line.has_flag("DPE") || line.has_flag("UPE") => Reason::ProtocolError,
-        _ if line.has_flag("UT") => Reason::Timeout,
+    Some(match details {
+        "filter_chain_not_found" => (sidecar, Reason::NoFilterChainMatch),
+        "route_not_found" => (sidecar, Reason::NoRoute),
+        "direct_response" => (sidecar, Reason::DirectResponse),
+        details if details.starts_with("rbac_access_denied") => (sidecar, Reason::Forbidden),
+        _ if line.has_flag("UH") => (sidecar, Reason::NoHealthyUpstream),
+        _ if line.has_flag("DPE") => (sidecar, Reason::ProtocolError),
+        _ if line.has_flag("UPE") => (upstream, Reason::ProtocolError),
+        _ if line.has_flag("UT") => (upstream, Reason::Timeout),
         _ => return None,
-    };
-    Some((party, reason))
+    })
 }
 
 /// A connection that just ended, or an answer that never came.
 fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Party, Reason)> {
-    use demo_apps::failure::FailureKind;
     match call.report.error.as_ref().map(|failure| &failure.kind) {
         Some(FailureKind::Timeout) => return Some((server_side, Reason::Timeout)),
         Some(FailureKind::ConnectionRefused) => return Some((Party::Node, Reason::ConnectionRefused)),
