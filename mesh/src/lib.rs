@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod ca;
+mod check;
 pub mod compile;
 pub mod dump;
 mod fault;
@@ -21,6 +22,7 @@ mod resolve;
 mod testing;
 mod validate;
 
+pub use check::check;
 pub use fault::{Fault, Severity};
 pub use load::{Loaded, SourceFile, load};
 pub use resolve::resolve;

@@ -39,6 +39,8 @@ pub struct Loaded {
     pub manifests: Manifests,
     /// What is wrong with them, in order of place. With an error among them the manifests should not be used.
     pub faults: Vec<Fault>,
+    /// Whether every document could be read, be it with faults: only then does what is missing mean anything.
+    pub complete: bool,
 }
 
 impl Loaded {
@@ -58,13 +60,17 @@ pub fn load(files: &[SourceFile]) -> Loaded {
             let source = Source { file: file.name.clone(), document: document.number, field: String::new() };
             match document.content {
                 Ok(value) => reader.read(value, source),
-                Err(e) => reader.faults.error(&Unnamed(source), "", e),
+                Err(e) => {
+                    reader.unread += 1;
+                    reader.faults.error(&Unnamed(source), "", e);
+                }
             }
         }
     }
-    let Reader { manifests, mut faults, .. } = reader;
+    let Reader { manifests, mut faults, order, unread, .. } = reader;
     validate::validate(&manifests, &mut faults);
-    Loaded { manifests, faults: faults.sorted() }
+    let complete = unread == 0 && manifests.heads().count() == order;
+    Loaded { manifests, faults: faults.sorted(), complete }
 }
 
 /// The kinds that are supported, for the fault that names one that isn't.
@@ -77,6 +83,8 @@ struct Reader {
     faults: Faults,
     /// How many documents there were.
     order: usize,
+    /// How many were not even YAML.
+    unread: usize,
     /// Where each object stands, to find a second one of the same name.
     seen: BTreeMap<String, Source>,
 }

@@ -1,7 +1,7 @@
 //! What tests of this crate share: manifests in, a mesh or faults out.
 
 use crate::{
-    Fault, SourceFile, load,
+    Fault, SourceFile, check, load,
     model::{Flavor, Mesh},
     resolve,
 };
@@ -28,12 +28,7 @@ pub(crate) fn mesh(yaml: &str) -> Mesh {
 
 /// All faults of manifests, as they are printed: one a line.
 pub(crate) fn faults(yaml: &str) -> String {
-    let loaded = load(&[file(yaml)]);
-    let resolved = match resolve(&loaded.manifests, Flavor::Istio) {
-        Ok((_, warnings)) => warnings,
-        Err(faults) => faults,
-    };
-    text(&loaded.faults) + &text(&resolved)
+    text(&check(&[file(yaml)]))
 }
 
 fn text(faults: &[Fault]) -> String {
