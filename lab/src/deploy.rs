@@ -312,8 +312,8 @@ struct Authorities {
 
 impl Authorities {
     fn new(trust_domain: &str) -> Result<Self> {
-        let new = || Authority::new(trust_domain, KeyType::P256);
-        Ok(Self { mesh: new()?, other: new()? })
+        let new = |name: &str| Authority::new(name, KeyType::P256);
+        Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")? })
     }
 
     /// The secrets that a sidecar gets: its SVID, and the mesh's root.
