@@ -97,19 +97,11 @@ fn tls(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec) {
     if !tls.ca_crl.is_empty() {
         checked.error(format!("{field}.caCrl"), "is not supported yet");
     }
-    let own_certificates = matches!(mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
-    if !own_certificates {
-        // Istio would drop them without a word.
-        for (name, _) in files.iter().filter(|(_, said)| *said) {
-            let why = match mode {
-                ClientTlsMode::IstioMutual => {
-                    "ISTIO_MUTUAL takes its certificates from the mesh; remove it, or write MUTUAL"
-                }
-                _ => "DISABLE does no TLS; remove it, or write SIMPLE or MUTUAL",
-            };
-            checked.error(format!("{field}.{name}"), why);
+    match mode {
+        ClientTlsMode::Disable | ClientTlsMode::IstioMutual => {
+            return takes_no_certificates(checked, field, tls, &files);
         }
-        return;
+        ClientTlsMode::Simple | ClientTlsMode::Mutual => {}
     }
     if !tls.credential_name.is_empty() {
         credential(checked, field, tls, &files);
@@ -124,6 +116,20 @@ fn tls(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec) {
             if !said {
                 checked.error(format!("{field}.{name}"), "is missing; MUTUAL needs clientCertificate and privateKey");
             }
+        }
+    }
+}
+
+/// Istio's webhook lets these pass, and then drops them without a word.
+fn takes_no_certificates(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, files: &[(&str, bool)]) {
+    let credential = ("credentialName", !tls.credential_name.is_empty());
+    for (name, _) in files.iter().chain([&credential]).filter(|(_, said)| *said) {
+        let field = format!("{field}.{name}");
+        if tls.mode == ClientTlsMode::IstioMutual {
+            // The API's documentation wants all of them empty.
+            checked.error(field, "ISTIO_MUTUAL takes its certificates from the mesh; remove it, or write MUTUAL");
+        } else {
+            checked.warn(field, "has no effect: DISABLE does no TLS; remove it, or write SIMPLE or MUTUAL");
         }
     }
 }

@@ -63,10 +63,10 @@ fn mutual_needs_a_certificate_and_its_key() {
 
 #[test]
 fn istio_mutual_and_disable_take_no_certificates() {
-    for name in ["clientCertificate", "privateKey", "caCertificates"] {
+    for name in ["clientCertificate", "privateKey", "caCertificates", "credentialName"] {
         let expected = format!("spec.trafficPolicy.tls.{name}: ISTIO_MUTUAL takes its certificates from the mesh");
         refused(&tls(&format!("mode: ISTIO_MUTUAL, {name}: /a")), &expected);
-        let expected = format!("spec.trafficPolicy.tls.{name}: DISABLE does no TLS");
+        let expected = format!("spec.trafficPolicy.tls.{name}: warning: has no effect: DISABLE does no TLS");
         refused(&tls(&format!("mode: DISABLE, {name}: /a")), &expected);
     }
 }
@@ -104,7 +104,7 @@ fn settings_of_ports_are_of_ports() {
     assert!(text.contains(&format!("{field}.port.number: 0 is out of range")), "{text}");
     refused(
         &ports("port: {number: 80}, tls: {mode: DISABLE, privateKey: /a}"),
-        &format!("{field}.tls.privateKey: DISABLE does no TLS"),
+        &format!("{field}.tls.privateKey: warning: has no effect: DISABLE does no TLS"),
     );
 }
 
