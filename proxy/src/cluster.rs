@@ -60,7 +60,8 @@ struct ClusterStats {
     cx_connect_timeout: Counter,
     cx_none_healthy: Counter,
     membership_total: Gauge,
-    tls: TlsStats,
+    /// Only where a transport socket is TLS.
+    tls: Option<TlsStats>,
 }
 
 impl Cluster {
@@ -75,13 +76,13 @@ impl Cluster {
         let scope = stats.scope(Scope::Cluster(
             if config.alt_stat_name.is_empty() { &config.name } else { &config.alt_stat_name }.clone(),
         ));
+        let transports = Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation))?;
         let cluster = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: config.name.as_str().into(),
             endpoints: ArcSwap::default(),
             assignment: ArcSwapOption::empty(),
             balancer: Balancer::new(config.lb_policy),
-            transports: Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation))?,
             source: Source::new(config.upstream_bind_config.as_ref())?,
             connect_timeout: config.connect_timeout.map_or(Duration::from_secs(5), |timeout| timeout.0),
             stats: ClusterStats {
@@ -91,9 +92,10 @@ impl Cluster {
                 cx_connect_timeout: scope.counter("upstream_cx_connect_timeout"),
                 cx_none_healthy: scope.counter("upstream_cx_none_healthy"),
                 membership_total: scope.gauge("membership_total"),
-                tls: TlsStats::new(&scope),
+                tls: transports.has_tls().then(|| TlsStats::new(&scope)),
             },
             config: config.clone(),
+            transports,
         };
         check_discovery(config)?;
         if let (DiscoveryType::Static, Some(assignment)) = (config.discovery_type, &config.load_assignment) {

@@ -11,6 +11,7 @@ mod exchange;
 mod gate;
 mod headers;
 mod pool;
+mod rejection;
 mod request;
 mod retry;
 mod route;

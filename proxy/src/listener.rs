@@ -17,7 +17,6 @@ use crate::{
     access_log::AccessLogs,
     config::Builder,
     stats::{Counter, Gauge, Scope},
-    tls::TlsStats,
 };
 use inspect::Inspectors;
 
@@ -67,7 +66,6 @@ impl Listener {
         let addresses = addresses(config)?;
         let table = ChainTable::new(config).map_err(|e| e.to_string())?;
         let scope = builder.stats.scope(Scope::Listener(stat_name(config)));
-        let tls = Arc::new(TlsStats::new(&scope));
         let mut chains = Vec::with_capacity(config.filter_chains.len() + 1);
         let named = config.filter_chains.iter().enumerate().map(|(i, chain)| (format!("filter_chains[{i}]"), chain));
         let default = config.default_filter_chain.as_deref().map(|chain| ("default_filter_chain".to_owned(), chain));
@@ -75,7 +73,7 @@ impl Listener {
             let kept = earlier.and_then(|earlier| earlier.chains.iter().find(|c| c.is_built_from(chain)));
             chains.push(match kept {
                 Some(kept) => kept.clone(),
-                None => Arc::new(Chain::new(chain, tls.clone(), builder).map_err(|e| format!("{path}.{e}"))?),
+                None => Arc::new(Chain::new(chain, &scope, builder).map_err(|e| format!("{path}.{e}"))?),
             });
         }
         Ok(Self {

@@ -255,7 +255,11 @@ fn a_websocket_passes_where_it_is_allowed() {
     let (allowing, address) = proxy(&[route("/", "c", &json!({}))], &[cluster("c", app)], &allowed);
     let answer = talk(address, request);
     assert_eq!(status_and_body(&answer), (101, "hello"));
-    assert_eq!(allowing.log(), ["GET / HTTP/1.1 101 - via_upstream"]);
+    assert_eq!(
+        allowing.log(),
+        ["GET / HTTP/1.1 101 UC upstream_reset_after_response_started{connection_termination}"],
+        "as in Envoy, an app that ends a websocket terminates the connection"
+    );
 
     let (refusing, address) = proxy_to(app, &json!({}));
     assert_eq!(status_and_body(&talk(address, request)), (403, ""));

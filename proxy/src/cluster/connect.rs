@@ -139,7 +139,9 @@ impl Cluster {
             Transport::Plain => Upstream::Plain(socket),
             Transport::Tls(tls) => {
                 let handshake = tls.connect(socket, address.ip(), self.offer(tls, context)).await;
-                self.stats.tls.count(handshake.as_ref().map(|(_, info)| info));
+                if let Some(stats) = &self.stats.tls {
+                    stats.count(handshake.as_ref().map(|(_, info)| info));
+                }
                 let (stream, facts) = handshake.map_err(|error| match tls::reason(&error) {
                     reason if reason.is_empty() => ConnectError::Closed,
                     reason => ConnectError::Tls(reason),

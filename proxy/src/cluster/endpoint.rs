@@ -99,6 +99,10 @@ impl Transports {
         self.find(None)
     }
 
+    pub(super) fn has_tls(&self) -> bool {
+        self.all().any(|transport| matches!(transport.as_ref(), Transport::Tls(_)))
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Transport>> {
         self.matches.iter().map(|(_, transport)| transport).chain([&self.default])
     }

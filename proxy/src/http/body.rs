@@ -17,7 +17,13 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::{activity::Activity, exchange::Exchange, pool::Lease, sniff::Version};
+use super::{
+    activity::Activity,
+    exchange::Exchange,
+    pool::Lease,
+    sniff::Version,
+    upstream::{http2_reset, reset_after_response},
+};
 use crate::outcome::{Outcome, UpstreamReset};
 
 /// What is kept of a request's body for another try; with more, it is tried once. Envoy's default buffer limit.
@@ -306,8 +312,7 @@ impl UpstreamBody {
             }
             Some(Err(error)) => {
                 let reset = self.reset(&error);
-                let details = format!("upstream_reset_after_response_started{{{}}}", super::upstream::reason(reset));
-                self.exchange.settle(Outcome::UpstreamReset(reset), details.replace(' ', "_"));
+                self.exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
                 Some(Err(BodyError::Upstream))
             }
             None => {
@@ -320,7 +325,7 @@ impl UpstreamBody {
     /// What it means that the body broke off. In HTTP/1 a body that is shorter than announced is a fault of the codec.
     fn reset(&self, error: &hyper::Error) -> UpstreamReset {
         match self.exchange.http.upstream_protocol {
-            Some("HTTP/2") => super::upstream::http2_reset(error),
+            Some("HTTP/2") => http2_reset(error),
             _ => UpstreamReset::ProtocolError,
         }
     }

@@ -7,8 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
+use bytes::BytesMut;
 use http::Request;
 use hyper::{
     body::Incoming,
@@ -16,14 +18,18 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::Activity,
     config::Hcm,
     exchange::Exchange,
-    gate::{Gate, GateState, Rejection},
+    gate::{Gate, GateState},
+    rejection::Rejection,
     request,
     sniff::{self, Version},
 };
@@ -31,6 +37,8 @@ use crate::{drain::Drain, outcome::Outcome, stream::Downstream, stream_info::Con
 
 /// The most that a request's head may take, in bytes. Envoy's default.
 const MAX_HEAD: usize = 60 * 1024;
+/// How long a closed connection waits for the peer. Envoy's `delayed_close_timeout`.
+const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 /// Streams at a time on an HTTP/2 connection where nothing is configured. Envoy's default.
 const MAX_STREAMS: u32 = 1024;
 /// The window of an HTTP/2 stream where nothing is configured, in bytes. Envoy's default.
@@ -165,24 +173,50 @@ where
             async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
         })
     };
-    let gate = Gate::new(stream, connection.clone());
-    let mut serving = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(gate), service)
-            .with_upgrades()
-    );
+    let mut serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Gate::new(stream, connection.gate.clone())), service)
+        .with_upgrades();
     let ended = tokio::select! {
         biased;
-        ended = serving.as_mut() => ended,
+        ended = &mut serving => ended,
         () = drain.forced() => Ok(()),
         () = connection.last_call(&drain) => Ok(()),
     };
-    if ended.is_err_and(|error| error.is_incomplete_message()) && connection.gate.is_between_requests() {
-        drop(Exchange::begin(&connection, "HTTP/1.1")); // logged as one that the downstream left
+    let between_requests = connection.gate.is_between_requests(); // asked before what is under way is dropped
+    let Some(parts) = serving.into_parts() else { return }; // upgraded: no longer HTTP's
+    let mut stream = parts.io.into_inner().into_inner();
+    if let Err(error) = ended
+        && between_requests
+    {
+        if let Some(rejection) = Rejection::of(&error) {
+            connection.log_rejection(rejection);
+            let _ = stream.write_all(rejection.answer(&connection.hcm).as_bytes()).await; // the peer may be gone
+        } else if error.is_incomplete_message() {
+            drop(Exchange::begin(&connection, "HTTP/1.1")); // half a head: logged as left by the downstream
+        }
     }
+    tokio::select! {
+        () = close(stream) => {}
+        () = drain.forced() => {}
+    }
+}
+
+/// Closes for writing, and then waits a little for the peer to close, so that what it still sends does not become a reset
+/// that overtakes the last answer.
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut waste = BytesMut::with_capacity(1024);
+    let end = async {
+        while let Ok(1..) = stream.read_buf(&mut waste).await {
+            waste.clear()
+        }
+    };
+    let _ = timeout(DELAYED_CLOSE, end).await; // either way it is over
 }
 
 async fn http2<S>(stream: S, connection: Arc<Connection>, drain: Drain)

@@ -6,8 +6,8 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 
-use super::{body::ResponseBody, exchange::Exchange};
-use crate::outcome::Outcome;
+use super::{body::ResponseBody, exchange::Exchange, upstream::reset_after_response};
+use crate::outcome::{Outcome, UpstreamReset};
 
 /// What is read at once, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -51,7 +51,8 @@ async fn tunnel(mut exchange: Box<Exchange>, downstream: OnUpgrade, upstream: On
     };
     exchange.stream.bytes_sent = sent;
     if upstream_done {
-        exchange.settle(Outcome::Done, "via_upstream");
+        let reset = UpstreamReset::ConnectionTermination;
+        exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
     }
     drop(exchange);
     // Either side may be gone already.

@@ -70,6 +70,11 @@ pub(super) fn reason(reset: UpstreamReset) -> &'static str {
     }
 }
 
+/// The details of a response that broke off.
+pub(super) fn reset_after_response(reset: UpstreamReset) -> String {
+    format!("upstream_reset_after_response_started{{{}}}", reason(reset)).replace(' ', "_")
+}
+
 /// What an error of HTTP/1 says of the upstream.
 pub(super) fn http1_reset(error: &hyper::Error) -> UpstreamReset {
     if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {

@@ -12,7 +12,10 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Chain, Listener, Terminal, inspect::Refused};
+use super::{
+    Chain, Listener, Terminal,
+    inspect::{Inspected, Refused},
+};
 use crate::{
     address::{DownstreamLocal, DownstreamRemote, unmapped},
     http,
@@ -64,15 +67,13 @@ async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Li
     let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
     let mut info = Arc::new(accepted(remote, DownstreamLocal(unmapped(local))));
-    let mut active = listener.count();
     let mut inspected = inspect(&listener, &socket, &mut info, &worker).await;
     if let (Ok(()), Some(other)) = (inspected, hand_over(&listener, &info, &worker)) {
         listener = other;
-        active = listener.count();
         inspected = inspect(&listener, &socket, &mut info, &worker).await;
     }
-    let _active: Held = active;
     let chain = inspected.ok().map(|()| find_chain(&listener, Arc::make_mut(&mut info)));
+    let _active = chain.as_ref().and_then(|chain| chain.as_ref().ok()).map(|_| listener.count());
     // A connection keeps its chain, and lets go of the rest when the listener is replaced.
     let access_log = listener.access_log.clone();
     drop(listener);
@@ -125,11 +126,11 @@ async fn inspect(
         () = worker.drain.forced() => Err(Refused::Forced),
     };
     match result {
-        Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
+        Ok(Inspected::InPart) | Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
         Err(Refused::Unseen(Unseen::PeerClosed)) => listener.stats.filter_remote_close.inc(),
-        Ok(()) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Forced) => {}
+        Ok(Inspected::Whole) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Forced) => {}
     }
-    result
+    result.map(drop)
 }
 
 /// The listener that the original destination belongs to, if it is another one.
@@ -192,7 +193,7 @@ async fn dispatch(
 }
 
 impl Listener {
-    /// Counts a connection, and as active for as long as what it returns lives.
+    /// Counts a connection that has found its chain, and as active for as long as what it returns lives.
     fn count(&self) -> Held {
         self.stats.cx_total.inc();
         self.stats.cx_active.hold()

@@ -13,6 +13,7 @@ use crate::{
     config::Builder,
     drain::Drain,
     http::Hcm,
+    stats::ScopedStats,
     stream::Downstream,
     stream_info::{ConnectionInfo, FilterState, StreamInfo, TlsInfo},
     tcp_proxy::TcpProxy,
@@ -29,10 +30,16 @@ pub struct Chain {
     /// Where its connections end up.
     pub terminal: Terminal,
     config: FilterChain,
-    tls: Option<Arc<ServerContext>>,
+    tls: Option<Tls>,
     handshake_timeout: Option<Duration>,
     filter_state: Vec<(Object, Format)>,
-    stats: Arc<TlsStats>,
+}
+
+/// What a chain that terminates TLS does it with.
+#[derive(Debug)]
+struct Tls {
+    context: Arc<ServerContext>,
+    stats: TlsStats,
 }
 
 /// The last filter of a chain.
@@ -52,8 +59,8 @@ enum Object {
 }
 
 impl Chain {
-    pub(super) fn new(config: &FilterChain, stats: Arc<TlsStats>, builder: &mut Builder<'_>) -> Result<Self, String> {
-        let tls = server_context(config, builder).map_err(|e| format!("transport_socket.typed_config{e}"))?;
+    pub(super) fn new(config: &FilterChain, stats: &ScopedStats, builder: &mut Builder<'_>) -> Result<Self, String> {
+        let context = server_context(config, builder).map_err(|e| format!("transport_socket.typed_config{e}"))?;
         let Some((last, others)) = config.filters.split_last() else {
             return Err("filters: a chain has to end in tcp_proxy or http_connection_manager".into());
         };
@@ -79,10 +86,9 @@ impl Chain {
             name: config.name.as_str().into(),
             drain: builder.drain.child(),
             terminal,
-            tls,
+            tls: context.map(|context| Tls { context, stats: TlsStats::new(stats) }),
             handshake_timeout: config.transport_socket_connect_timeout.map(|t| t.0).filter(|t| !t.is_zero()),
             filter_state,
-            stats,
             config: config.clone(),
         })
     }
@@ -94,7 +100,7 @@ impl Chain {
 
     /// The TLS context, where it terminates TLS.
     pub fn tls(&self) -> Option<&Arc<ServerContext>> {
-        self.tls.as_ref()
+        self.tls.as_ref().map(|tls| &tls.context)
     }
 
     /// What `set_filter_state` sets for a connection.
@@ -124,12 +130,12 @@ impl Chain {
     pub async fn handshake(&self, socket: TcpStream) -> Result<(Downstream, Option<TlsInfo>), Cow<'static, str>> {
         let Some(tls) = &self.tls else { return Ok((Downstream::Plain(socket), None)) };
         let handshake = match self.handshake_timeout {
-            Some(limit) => timeout(limit, tls.accept(socket))
+            Some(limit) => timeout(limit, tls.context.accept(socket))
                 .await
                 .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "transport_socket_connect_timeout"))),
-            None => tls.accept(socket).await,
+            None => tls.context.accept(socket).await,
         };
-        self.stats.count(handshake.as_ref().map(|(_, info)| info));
+        tls.stats.count(handshake.as_ref().map(|(_, info)| info));
         handshake
             .map(|(stream, info)| (Downstream::Tls(Box::new(stream)), Some(info)))
             .map_err(|error| tls::reason(&error))

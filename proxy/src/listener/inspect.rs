@@ -43,6 +43,15 @@ enum Kind {
     Http,
 }
 
+/// How far the filters came with a connection that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inspected {
+    /// All there is to know is known.
+    Whole,
+    /// The bytes that were waited for did not come in time.
+    InPart,
+}
+
 /// Why a connection goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -78,12 +87,16 @@ impl Inspectors {
     }
 
     /// Finds out what there is to know.
-    pub(super) async fn run(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<(), Refused> {
-        let Some(limit) = self.timeout else { return self.run_all(socket, info).await };
-        match timeout(limit, self.run_all(socket, info)).await {
-            Ok(result) => result,
-            Err(_) if self.continue_on_timeout => Ok(()),
-            Err(_) => Err(Refused::TimedOut),
+    pub(super) async fn run(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<Inspected, Refused> {
+        let all = self.run_all(socket, info);
+        let whole = |()| Inspected::Whole;
+        match self.timeout {
+            None => all.await.map(whole),
+            Some(limit) => match timeout(limit, all).await {
+                Ok(result) => result.map(whole),
+                Err(_) if self.continue_on_timeout => Ok(Inspected::InPart),
+                Err(_) => Err(Refused::TimedOut),
+            },
         }
     }
 

@@ -50,17 +50,16 @@ impl TlsStats {
                 }
                 return;
             }
-            Err(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()),
+            Err(error) => error,
         };
-        match error {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(Error::NoCertificatesPresented) => self.fail_verify_no_cert.inc(),
             Some(Error::InvalidCertificate(rustls::CertificateError::Other(other))) if other.0.is::<SanMismatch>() => {
                 self.fail_verify_san.inc();
             }
             Some(Error::InvalidCertificate(_)) => self.fail_verify_error.inc(),
-            Some(_) => {}
-            None => return, // the peer went away: no TLS error, so Envoy does not count it
+            None if super::reason(error).is_empty() => {} // the peer went away: no TLS error, so none for Envoy
+            _ => self.connection_error.inc(),
         }
-        self.connection_error.inc();
     }
 }
