@@ -213,7 +213,7 @@ async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut waste = BytesMut::with_capacity(1024);
     let end = async {
         while let Ok(1..) = stream.read_buf(&mut waste).await {
-            waste.clear()
+            waste.clear();
         }
     };
     let _ = timeout(DELAYED_CLOSE, end).await; // either way it is over
