@@ -138,6 +138,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
         title: scenario.title.clone(),
         probe: probe.name.clone(),
         mesh: mesh.flavor,
+        cell: scenario.grid.clone().zip(probe.cell.clone()),
         claims: scenario.claims.clone(),
         signatures: scenario.signatures.clone(),
         url: probe.url(),

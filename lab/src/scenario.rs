@@ -35,6 +35,8 @@ pub struct Scenario {
     pub claims: Vec<String>,
     /// The failure signatures that it reproduces, such as `F1`.
     pub signatures: Vec<String>,
+    /// What rows and columns are, where the calls are drawn as a grid.
+    pub grid: Option<Grid>,
     /// The calls, made in this order.
     pub probes: Vec<Probe>,
 }
@@ -81,6 +83,16 @@ impl Probe {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{scheme}://{host}:{}", self.port)
     }
+}
+
+/// What the rows and columns of a grid of calls are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Such as `DestinationRule`.
+    pub rows: String,
+    /// Such as `PeerAuthentication`.
+    pub columns: String,
 }
 
 /// A place in a grid of calls, written `[ROW, COLUMN]`. Several calls may share one.
@@ -139,6 +151,11 @@ impl Scenario {
         for (i, probe) in file.probes.into_iter().enumerate() {
             let probe_name = probe.name.clone();
             let probe = probe.settle().map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+            if file.grid.is_some() != probe.cell.is_some() {
+                return Err(format!(
+                    "probes[{i}].cell: a scenario with `grid` has a `cell` for every probe, one without has none"
+                ));
+            }
             if probes.iter().any(|earlier: &Probe| earlier.name == probe.name) {
                 return Err(format!("probes[{i}].name: {probe_name:?} is the name of an earlier probe"));
             }
@@ -151,6 +168,7 @@ impl Scenario {
             shows: file.shows,
             claims: file.claims,
             signatures: file.signatures,
+            grid: file.grid,
             probes,
         })
     }
@@ -203,6 +221,8 @@ struct File {
     claims: Vec<String>,
     #[serde(default)]
     signatures: Vec<String>,
+    #[serde(default)]
+    grid: Option<Grid>,
     /// A place for YAML anchors that several probes use; it means nothing by itself.
     #[serde(default, rename = "cases")]
     _cases: serde::de::IgnoredAny,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     expect::{Difference, Expectation},
     observe_call::Evidence,
+    scenario::{Cell, Grid},
 };
 
 #[cfg(test)]
@@ -88,6 +89,9 @@ pub struct ProbeReport {
     pub probe: String,
     /// The mesh.
     pub mesh: Flavor,
+    /// Its place, where the scenario's calls are drawn as a grid, and what rows and columns are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<(Grid, Cell)>,
     /// The claims that it serves.
     pub claims: Vec<String>,
     /// The failure signatures that it reproduces.

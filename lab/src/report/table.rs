@@ -8,6 +8,7 @@ use mesh::account::Account;
 
 use crate::verdict::{DataPlane, ProbeReport, RunReport};
 
+mod grid;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ pub fn render(report: &RunReport) -> String {
             scenario = &first.scenario;
             let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {} [{}]", first.title, first.claims.join(" "));
         }
-        let _ = writeln!(text, "{}\n", rows(group));
+        let _ = writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group) } else { rows(group) });
     }
     text.push_str(&summary(report));
     text
@@ -56,6 +57,13 @@ fn rows(probes: &[ProbeReport]) -> String {
     for line in lines.lines() {
         let _ = writeln!(text, "{}", coloured(line.trim_end()));
     }
+    text.push_str(&disagreements(probes));
+    text.trim_end().to_owned()
+}
+
+/// What differs in the calls whose accounts do not agree.
+fn disagreements(probes: &[ProbeReport]) -> String {
+    let mut text = String::new();
     for probe in probes.iter().filter(|probe| !probe.verdict.agrees) {
         for disagreement in &probe.verdict.disagreements {
             let _ = writeln!(text, "{BAD}✗ {} ({}){BAD:#}", probe.probe, probe.mesh);
@@ -64,7 +72,7 @@ fn rows(probes: &[ProbeReport]) -> String {
             }
         }
     }
-    text.trim_end().to_owned()
+    text
 }
 
 /// The account that a row shows: what was seen, of the native data plane first; else what is predicted.

@@ -17,6 +17,7 @@ fn report(native: Account) -> RunReport {
         title: "A plaintext app".into(),
         probe: "a call with a name that does not fit its column".into(),
         mesh: predicted.mesh,
+        cell: None,
         claims: vec!["C4".into()],
         signatures: vec![],
         url: "http://server:8080".into(),

@@ -1,0 +1,91 @@
+//! Calls that vary in two things, as a grid: a cell says what became of all calls in it.
+
+use std::fmt::Write;
+
+use mesh::{
+    account::{Account, LayerKind, Reason},
+    model::Flavor,
+};
+
+use super::{BAD, GOOD, disagreements, shown};
+use crate::verdict::ProbeReport;
+
+/// Widths of the column of row names and of each other one: with four of these and the indent, 80.
+const NAMES: usize = 18;
+const CELLS: usize = 15;
+
+const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: a handshake failed; codec: TLS where HTTP was due";
+
+/// The grid, and below it what differs.
+pub(super) fn draw(probes: &[ProbeReport]) -> String {
+    let place = |probe: &ProbeReport| probe.cell.as_ref().map(|(_, cell)| cell.clone());
+    let rows = distinct(probes.iter().filter_map(|probe| Some(place(probe)?.0)));
+    let columns = distinct(probes.iter().filter_map(|probe| Some(place(probe)?.1)));
+    let mut text = String::new();
+    if let Some((grid, _)) = probes.first().and_then(|probe| probe.cell.as_ref()) {
+        let _ = writeln!(text, "  {} down, {} across", grid.rows, grid.columns);
+    }
+    let mut line = |name: &str, cells: &[String]| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:CELLS$}")).collect();
+        let _ = writeln!(text, "{}", format!("  {name:NAMES$}{cells}").trim_end());
+    };
+    line("", &columns);
+    for row in &rows {
+        let cells = |mesh| -> Vec<String> { columns.iter().map(|column| cell(probes, mesh, row, column)).collect() };
+        let (textbook, istio) = (cells(Flavor::Textbook), cells(Flavor::Istio));
+        if textbook == istio || istio.iter().all(String::is_empty) {
+            line(row, &textbook);
+        } else if textbook.iter().all(String::is_empty) {
+            line(row, &istio);
+        } else {
+            line(&format!("{row} book"), &textbook);
+            line(&format!("{:1$} istio", "", row.len()), &istio);
+        }
+    }
+    let agree = probes.iter().filter(|probe| probe.verdict.agrees).count();
+    let style = if agree == probes.len() { GOOD } else { BAD };
+    let _ = writeln!(text, "{LEGEND}\n  {style}{agree} of {} calls agree{style:#}", probes.len());
+    text.push_str(&disagreements(probes));
+    text.trim_end().to_owned()
+}
+
+/// What became of a cell's calls in a mesh.
+fn cell(probes: &[ProbeReport], mesh: Flavor, row: &str, column: &str) -> String {
+    let here = probes.iter().filter(|probe| {
+        probe.mesh == mesh && probe.cell.as_ref().is_some_and(|(_, cell)| cell.0 == row && cell.1 == column)
+    });
+    let outcomes = distinct(here.map(|probe| shown(probe).map_or("?", outcome).to_owned()));
+    let refused = |outcome: &&String| outcome.starts_with('✗');
+    match outcomes.iter().all(|outcome| refused(&outcome)) && !outcomes.is_empty() {
+        true => format!("✗ {}", outcomes.iter().map(|outcome| &outcome["✗ ".len()..]).collect::<Vec<_>>().join("/")),
+        false => outcomes.join("/"),
+    }
+}
+
+/// In a word: by what leg 2 carried when the call was delivered, else why it was refused.
+fn outcome(account: &Account) -> &'static str {
+    if account.outcome.delivered {
+        let leg = account.legs.iter().find(|leg| leg.leg == 2);
+        return match leg.and_then(|leg| leg.layers.first()) {
+            Some(LayerKind::Mtls) => "mTLS",
+            Some(LayerKind::Tls) => "TLS",
+            _ => "plaintext",
+        };
+    }
+    match account.outcome.reason {
+        Some(Reason::NoFilterChainMatch) => "✗ chain",
+        Some(Reason::TlsHandshakeFailed) => "✗ TLS",
+        Some(Reason::ProtocolError) => "✗ codec",
+        _ => "✗ other",
+    }
+}
+
+fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
+}
