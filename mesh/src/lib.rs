@@ -1,6 +1,26 @@
 //! The control plane: Kubernetes and Istio YAML in, Envoy files, redirect rules and a prediction out.
 //!
-//! A pure function of the manifests: nothing here opens a socket, needs root, or knows how a pod is built.
+//! A pure function of the manifests: nothing here opens a socket, needs root, or knows how a pod is built. It goes in steps,
+//! each a module: [`load`] reads and checks documents, [`resolve`] settles what they leave open into a [`model::Mesh`],
+//! [`compile`] writes one sidecar's files from it, [`redirect`] its pod's iptables rules, [`predict`] says what becomes of a call.
+//!
+//! ```
+//! use mesh::{SourceFile, load, model::Flavor, resolve};
+//!
+//! let text = r#"
+//! apiVersion: v1
+//! kind: Pod
+//! metadata: {name: client, labels: {sidecar.istio.io/inject: "true"}}
+//! spec: {containers: [{name: app, image: sidelab/demo-client}]}
+//! "#;
+//! let loaded = load(&[SourceFile { name: "client.yaml".into(), text: text.into() }]);
+//! assert!(!loaded.has_errors(), "{:?}", loaded.faults);
+//!
+//! let (mesh, _warnings) = resolve(&loaded.manifests, Flavor::Istio).expect("nothing is wrong with it");
+//! let client = &mesh.pods[mesh.pod("client", "default").expect("it is there")];
+//! let sidecar = client.sidecar.as_ref().expect("its label asks for one");
+//! assert_eq!(sidecar.spiffe_id, "spiffe://cluster.local/ns/default/sa/default");
+//! ```
 
 pub mod account;
 pub mod ca;

@@ -73,7 +73,7 @@ pub struct ServicePort {
 /// A pod behind a service port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Index into [`Mesh::pods`].
+    /// Index into [`super::Mesh::pods`].
     pub pod: usize,
     /// The container port.
     pub port: u16,
