@@ -10,11 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate};
 use mesh::{
-    ca::{Authority, KeyType, issue_of},
     compile::{Placement, PodConfig, compile},
-    model::{Container, Family, Mesh, ObjectName, Pod, Sidecar, Source},
+    model::{Container, Family, Mesh, ObjectName, Pod, Source},
     redirect::redirect_rules,
 };
 use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Program, Ready, ServiceSpec, Start};
@@ -22,6 +20,7 @@ use thiserror::Error;
 
 use crate::{
     access_log,
+    authorities::Authorities,
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
@@ -300,37 +299,6 @@ fn kind_of(options: &Options, pod: usize) -> Kind {
     match (options.data_plane, options.callers.contains(&pod)) {
         (DataPlane::Native, _) | (DataPlane::NativeToEnvoy, true) | (DataPlane::EnvoyToNative, false) => Kind::Native,
         (DataPlane::Envoy, _) | (DataPlane::NativeToEnvoy, false) | (DataPlane::EnvoyToNative, true) => Kind::Envoy,
-    }
-}
-
-/// Who issues certificates in a lab.
-struct Authorities {
-    mesh: Authority,
-    /// One that the mesh does not trust, for sidecars that are given a wrong certificate on purpose.
-    other: Authority,
-}
-
-impl Authorities {
-    fn new(trust_domain: &str) -> Result<Self> {
-        let new = |name: &str| Authority::new(name, KeyType::P256);
-        Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")? })
-    }
-
-    /// The secrets that a sidecar gets: its SVID, and the mesh's root.
-    fn secrets(&self, sidecar: &Sidecar) -> Result<Vec<Secret>> {
-        let svid = issue_of(sidecar.svid, &sidecar.spiffe_id, &self.mesh, &self.other)?;
-        let certificate = TlsCertificate {
-            certificate_chain: DataSource::InlineString(svid.chain_pem),
-            private_key: DataSource::InlineString(svid.key_pem),
-        };
-        let roots = CertificateValidationContext {
-            trusted_ca: Some(DataSource::InlineString(self.mesh.root_pem())),
-            ..CertificateValidationContext::default()
-        };
-        Ok(vec![
-            Secret { name: "default".into(), tls_certificate: Some(certificate), validation_context: None },
-            Secret { name: "ROOTCA".into(), tls_certificate: None, validation_context: Some(roots) },
-        ])
     }
 }
 

@@ -5,6 +5,7 @@
 //! [verdict](verdict) compares with what a person [expects](expect).
 
 pub mod access_log;
+mod authorities;
 pub mod claims;
 pub mod cli;
 pub mod commands;

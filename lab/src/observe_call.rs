@@ -12,6 +12,7 @@ use demo_apps::{failure::FailureKind, report::ClientReport};
 use mesh::{
     account::{Account, Callee, Caller, LayerKind, Leg, Outcome, SCHEMA, TlsFacts},
     model::Mesh,
+    redirect::INBOUND_PORT,
 };
 use observe::{Flow, Layer, Tls};
 use serde::Serialize;
@@ -136,15 +137,24 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
     let local = call.report.local;
     let from_app = |flow: &&Flow| Some(flow.initiator) == local && in_time(flow);
 
-    let leg1 = at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some());
+    let leg1 =
+        at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some() && !is_captured_inbound(flow));
     let client_log = log_line(seen, &client_name, call, local);
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
         None => at(&client_name, "eth0").find(from_app),
-        Some(_) => pick(at(&client_name, "eth0").filter(from_pod), call, client_log, in_time),
+        Some(_) => {
+            // A pod that calls itself by its own service reaches its sidecar again over `lo`.
+            let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
+            let outside = at(&client_name, "eth0").filter(from_pod);
+            pick(outside.chain(to_itself), call, client_log, in_time)
+        }
     };
     let peer = leg2.map(|flow| flow.initiator);
     let server = leg2.and_then(|leg2| {
+        if leg2.interface.name == "lo" {
+            return Some(call.from);
+        }
         mesh.pods.iter().position(|pod| {
             pod.name != client.name
                 && at(&pod.name.to_string(), "eth0").any(|flow| flow.initiator == leg2.initiator && overlap(flow, leg2))
@@ -158,6 +168,11 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
         pick(to_app, call, server_log, in_time)
     });
     Found { leg1, leg2, leg3, server, client_log, server_log }
+}
+
+/// Whether iptables handed a connection on `lo` to the sidecar's inbound port.
+fn is_captured_inbound(flow: &Flow) -> bool {
+    flow.redirect.is_some_and(|redirect| redirect.redirected_to.port() == INBOUND_PORT)
 }
 
 /// The sidecar's own ports: connections to them are no leg of a call.

@@ -32,7 +32,7 @@ pub fn call(
     family: Option<Family>,
     app: AppProtocol,
 ) -> Result<Account> {
-    let call = Call { from, host: host.to_owned(), port, app, family, server_app: None };
+    let call = Call { from, host: host.to_owned(), port, app, family, server_app: None, subset: None };
     Ok(predict(mesh, &call)?)
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{OK, print_json};
 use crate::{
+    authorities::Authorities,
     cli::{ConfigArgs, FamilyChoice, Output},
     manifests,
 };
@@ -48,7 +49,9 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
     let placement =
         Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), key_log: false, redirect: identity };
     let config = compile(&mesh, index, &placement);
-    let json = part(args, config.to_json(&[]));
+    // Certificates are made anew each time: those of a lab are its own.
+    let secrets = Authorities::new(&mesh.config.trust_domain)?.secrets(sidecar)?;
+    let json = part(args, config.to_json(&secrets));
     match args.output.output {
         Output::Json => print_json(&json)?,
         Output::Table => table(args, &config)?,

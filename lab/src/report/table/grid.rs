@@ -10,9 +10,9 @@ use mesh::{
 use super::{BAD, GOOD, disagreements, shown};
 use crate::verdict::ProbeReport;
 
-/// Widths of the column of row names and of each other one: with four of these and the indent, 80.
-const NAMES: usize = 18;
-const CELLS: usize = 15;
+/// Widths of the column of row names and of each other one: with four of these and the indent, 78.
+const NAMES: usize = 20;
+const CELLS: usize = 14;
 
 const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: a handshake failed; codec: TLS where HTTP was due";
 
@@ -39,7 +39,7 @@ pub(super) fn draw(probes: &[ProbeReport]) -> String {
             line(row, &istio);
         } else {
             line(&format!("{row} book"), &textbook);
-            line(&format!("{:1$} istio", "", row.len()), &istio);
+            line(&format!("{:>1$}", "istio", row.len() + " istio".len()), &istio);
         }
     }
     let agree = probes.iter().filter(|probe| probe.verdict.agrees).count();
