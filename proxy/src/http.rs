@@ -19,6 +19,7 @@ mod router;
 mod sniff;
 mod upgrade;
 mod upstream;
+mod wire;
 
 pub use config::Hcm;
 pub use connection::serve;

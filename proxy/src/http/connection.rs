@@ -32,6 +32,7 @@ use super::{
     rejection::Rejection,
     request,
     sniff::{self, Version},
+    wire::Wire,
 };
 use crate::{drain::Drain, outcome::Outcome, stream::Downstream, stream_info::ConnectionInfo, worker::Worker};
 
@@ -63,7 +64,13 @@ pub(super) struct Connection {
 }
 
 /// Serves the requests of a connection until it ends.
-pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>, worker: Arc<Worker>, drain: Drain) {
+pub async fn serve(
+    mut stream: Downstream,
+    info: Arc<ConnectionInfo>,
+    hcm: Arc<Hcm>,
+    worker: Arc<Worker>,
+    drain: Drain,
+) {
     let stats = &hcm.stats;
     stats.connections.inc();
     if info.tls.is_some() {
@@ -73,11 +80,12 @@ pub async fn serve(stream: Downstream, info: Arc<ConnectionInfo>, hcm: Arc<Hcm>,
     let silence = Activity::default();
     let sniffed = tokio::select! {
         biased;
-        sniffed = sniff::version(stream, &info, hcm.codec) => sniffed.ok(), // an error is a peer that left without a word
+        sniffed = sniff::version(&mut stream, &info, hcm.codec) => sniffed.ok(), // an error is a peer that left without a word
         () = drain.asked() => None,
         () = silence.idle_for(hcm.idle_timeout, || false) => None,
     };
-    if let Some((version, stream)) = sniffed {
+    if let Some((version, first)) = sniffed {
+        let stream = Wire::new(first, stream, &stats.received, &stats.sent);
         let id = info.id;
         let connection = Arc::new(Connection {
             info,

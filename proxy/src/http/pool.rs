@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -18,10 +19,12 @@ use super::{
     config::timeout,
     sniff::Version,
     upstream::{self, Failure},
+    wire::Wire,
 };
 use crate::{
     cluster::{Cluster, ConnectContext, ConnectFailure, Connected, Endpoint, PoolKey},
-    stats::{Counter, Scope, Stats},
+    outcome::{Outcome, UpstreamReset},
+    stats::{Counter, Gauge, Held, Scope, Stats},
     stream_info::UpstreamInfo,
 };
 
@@ -54,6 +57,13 @@ pub(super) struct ClusterStats {
     http2_connections: Counter,
     pub(super) retries: Counter,
     pub(super) retries_exceeded: Counter,
+    pub(super) retries_successful: Counter,
+    pub(super) timeouts: Counter,
+    resets: Counter,
+    protocol_errors: Counter,
+    active: Gauge,
+    received: Counter,
+    sent: Counter,
     completed: Counter,
     stats: crate::stats::ScopedStats,
     by_status: Mutex<HashMap<u16, [Counter; 2]>>,
@@ -97,7 +107,11 @@ struct Home {
 
 /// A connection while its response is under way.
 #[derive(Debug)]
-pub(super) struct Lease(Option<(http1::SendRequest<RequestBody>, Home, UpstreamInfo, RequestSource)>);
+pub(super) struct Lease {
+    /// Counts the request as under way.
+    _active: Option<Held>,
+    http1: Option<(http1::SendRequest<RequestBody>, Home, UpstreamInfo, RequestSource)>,
+}
 
 impl Pools {
     /// No connections yet.
@@ -135,7 +149,6 @@ impl Pools {
     ) -> Result<Acquired, ConnectFailure> {
         let own = cluster.config().connection_pool_per_downstream_connection.then_some(downstream);
         let key = (cluster.pool_key(endpoint, context), own);
-        self.stats(cluster).requests.inc();
         match version {
             Version::Http1 => self.http1(cluster, endpoint, context, key).await,
             Version::Http2 => self.http2(cluster, endpoint, context, key).await,
@@ -168,9 +181,11 @@ impl Pools {
             }
         }
         let Connected { stream, info, guard } = cluster.connect(endpoint, context).await?;
-        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        let stats = self.stats(cluster);
+        let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
+        let handshake = http1::Builder::new().handshake(TokioIo::new(wire)).await;
         let (sender, connection) = handshake.map_err(|_| ConnectFailure::NoHealthyUpstream)?;
-        self.stats(cluster).http1_connections.inc();
+        stats.http1_connections.inc();
         tokio::spawn(async move {
             let _counted = guard;
             let _ = connection.with_upgrades().await; // whoever waits for a response is told the error too
@@ -192,14 +207,16 @@ impl Pools {
             return Ok(Acquired { sender: Sender::Http2(sender), info, reused: true });
         }
         let Connected { stream, info, guard } = cluster.connect(endpoint, context).await?;
+        let stats = self.stats(cluster);
+        let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await;
         let (sender, connection) = handshake.map_err(|_| ConnectFailure::NoHealthyUpstream)?;
-        self.stats(cluster).http2_connections.inc();
+        stats.http2_connections.inc();
         tokio::spawn(async move {
             let _counted = guard;
             let _ = connection.await; // as above
@@ -228,14 +245,17 @@ impl Acquired {
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         match self.sender {
             Sender::Http1 { mut sender, home } => match sender.try_send_request(request).await {
-                Ok(response) => Ok((response, Lease(Some((sender, home, self.info, source.clone()))))),
+                Ok(response) => {
+                    let http1 = Some((sender, home, self.info, source.clone()));
+                    Ok((response, Lease { _active: None, http1 }))
+                }
                 Err(error) => {
                     let sent = error.message().is_none();
                     Err(Failure { sent, ..upstream::http1_reset(error.error()).into() })
                 }
             },
             Sender::Http2(mut sender) => match sender.try_send_request(request).await {
-                Ok(response) => Ok((response, Lease(None))),
+                Ok(response) => Ok((response, Lease { _active: None, http1: None })),
                 Err(error) => {
                     let sent = error.message().is_none();
                     Err(Failure { sent, ..upstream::http2_reset(error.error()).into() })
@@ -246,9 +266,14 @@ impl Acquired {
 }
 
 impl Lease {
+    /// The same, counted as under way for as long as it lives.
+    pub(super) fn counted(self, active: Held) -> Self {
+        Self { _active: Some(active), ..self }
+    }
+
     /// Makes the connection wait for the next request, if this one is done.
     pub(super) fn give_back(self) {
-        if let Some((sender, home, info, source)) = self.0
+        if let Some((sender, home, info, source)) = self.http1
             && source.is_whole()
         {
             home.put(sender, info);
@@ -287,9 +312,32 @@ impl ClusterStats {
             http2_connections: stats.counter("upstream_cx_http2_total"),
             retries: stats.counter("upstream_rq_retry"),
             retries_exceeded: stats.counter("upstream_rq_retry_limit_exceeded"),
+            retries_successful: stats.counter("upstream_rq_retry_success"),
+            timeouts: stats.counter("upstream_rq_timeout"),
+            resets: stats.counter("upstream_rq_rx_reset"),
+            protocol_errors: stats.counter("upstream_cx_protocol_error"),
+            active: stats.gauge("upstream_rq_active"),
+            received: stats.counter("upstream_cx_rx_bytes_total"),
+            sent: stats.counter("upstream_cx_tx_bytes_total"),
             completed: stats.counter("upstream_rq_completed"),
             stats,
             by_status: Mutex::default(),
+        }
+    }
+
+    /// Counts a request as under way.
+    pub(super) fn begun(&self) -> Held {
+        self.requests.inc();
+        self.active.hold()
+    }
+
+    /// Counts a try that failed.
+    pub(super) fn failed(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::UpstreamTimeout => self.timeouts.inc(),
+            Outcome::UpstreamReset(UpstreamReset::ProtocolError) => self.protocol_errors.inc(),
+            Outcome::UpstreamReset(UpstreamReset::RemoteReset | UpstreamReset::RemoteRefused) => self.resets.inc(),
+            _ => {}
         }
     }
 

@@ -65,7 +65,10 @@ pub(super) async fn forward(
     let answered = tokio::select! {
         biased;
         answered = tries(connection, &cluster, &mut exchange, &body, plan) => answered,
-        over = &mut deadline => Err(over),
+        over = &mut deadline => {
+            connection.worker.http.stats(&cluster).failed(&over);
+            Err(over)
+        }
     };
     match answered {
         Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => match upgrade {
@@ -113,6 +116,9 @@ async fn tries(
         let stats = connection.worker.http.stats(cluster);
         let result = attempt(connection, cluster, exchange, body, plan).await;
         let retries_done = exchange.http.attempts - 1;
+        if let Err(failure) = &result {
+            stats.failed(&failure.outcome);
+        }
         let retry = plan.retry.filter(|policy| {
             body.can_replay()
                 && match &result {
@@ -127,6 +133,9 @@ async fn tries(
                 sleep(policy.back_off(retries_done + 1)).await;
             }
             exhausted => {
+                if exhausted.is_none() && retries_done > 0 && result.is_ok() {
+                    stats.retries_successful.inc();
+                }
                 if exhausted.is_some() {
                     stats.retries_exceeded.inc();
                     exchange.stream.add_flag(Flag::UpstreamRetryLimitExceeded);
@@ -158,6 +167,7 @@ async fn attempt(
     exchange.stream.upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });
     exchange.stream.upstream_transport_failure = None;
     let pools = &connection.worker.http;
+    let active = pools.stats(cluster).begun();
     loop {
         let found = pools.acquire(cluster, &endpoint, &context, version, connection.info.id).await;
         let upstream = found.inspect_err(|failure| {
@@ -173,9 +183,9 @@ async fn attempt(
             // Closed by the upstream while it was idle: not a try, for nothing was sent.
             Err(failure) if !failure.sent && reused => {}
             Err(failure) => return Err(failure_of(exchange, failure)),
-            Ok(answered) => {
-                pools.stats(cluster).responded(answered.0.status().as_u16());
-                return Ok(answered);
+            Ok((response, lease)) => {
+                pools.stats(cluster).responded(response.status().as_u16());
+                return Ok((response, lease.counted(active)));
             }
         }
     }
