@@ -11,7 +11,7 @@ use crate::{
     listener::Chain,
     outcome::{Flag, Outcome, UpstreamReset},
     relay::{End, Ended, Relay, RelayStats},
-    stats::{Counter, Gauge, Scope},
+    stats::{Counter, Scope},
     stream::Downstream,
     stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
     worker::Worker,
@@ -33,7 +33,6 @@ pub struct TcpProxy {
 #[derive(Debug)]
 struct TcpStats {
     cx_total: Counter,
-    cx_active: Gauge,
     cx_no_route: Counter,
     idle_timeout: Counter,
     relay: RelayStats,
@@ -57,7 +56,6 @@ impl TcpProxy {
             access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
             stats: TcpStats {
                 cx_total: scope.counter("downstream_cx_total"),
-                cx_active: scope.gauge("downstream_cx_active"),
                 cx_no_route: scope.counter("downstream_cx_no_route"),
                 idle_timeout: scope.counter("idle_timeout"),
                 relay: RelayStats::new(
@@ -78,7 +76,6 @@ impl TcpProxy {
         worker: &Worker,
     ) -> Box<StreamInfo> {
         self.stats.cx_total.inc();
-        let _active = self.stats.cx_active.hold();
         let mut session = Box::new(StreamInfo::session(connection));
         // Boxed, as opening needs far more room than the relay that may then live for hours.
         let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;

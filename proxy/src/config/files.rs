@@ -8,9 +8,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use envoy_api::{ConfigSource, DiscoveryResponse, Resource, SdsSecretConfig, Secret};
+use envoy_api::{ConfigSource, DiscoveryResponse, PathConfigSource, Resource, SdsSecretConfig, Secret};
 
-use super::{ConfigError, watch::Moved};
+use super::{
+    ConfigError,
+    watch::{Moved, Watcher},
+};
 use crate::{
     cluster::Cluster,
     http::Routes,
@@ -19,18 +22,17 @@ use crate::{
 };
 
 /// The files that are in use.
-#[derive(Default)]
 pub(super) struct Files {
     /// Secrets of the bootstrap, by name.
     static_secrets: HashMap<String, Secret>,
     /// By path, so that files are loaded again in the same order each time.
     users: BTreeMap<PathBuf, Vec<Use>>,
-    /// What makes the file be loaded again: a move into this folder, or (where there is none) of the file itself.
-    folders: HashMap<PathBuf, PathBuf>,
+    watcher: Watcher,
 }
 
 /// A resource of a file, and who it is for.
 struct Use {
+    source: PathConfigSource,
     name: String,
     user: User,
 }
@@ -44,8 +46,21 @@ pub(super) enum User {
 }
 
 impl Files {
-    pub(super) fn new(static_secrets: HashMap<String, Secret>) -> Self {
-        Self { static_secrets, ..Self::default() }
+    pub(super) fn new(static_secrets: HashMap<String, Secret>, watcher: Watcher) -> Self {
+        Self { static_secrets, users: BTreeMap::new(), watcher }
+    }
+
+    /// Watches for a file to be replaced.
+    pub(super) fn watch(&mut self, source: &PathConfigSource) -> Result<(), ConfigError> {
+        self.watcher.watch(match &source.watched_directory {
+            Some(watched) => &watched.path,
+            None => parent(&source.path),
+        })
+    }
+
+    /// Waits until something is moved into a folder that is watched.
+    pub(super) async fn moved(&mut self) -> Moved {
+        self.watcher.moved().await
     }
 
     /// Gives a context the secrets that it wants, now and whenever their files are replaced.
@@ -80,7 +95,9 @@ impl Files {
         user: User,
         stats: &Stats,
     ) -> Result<(), String> {
-        let path = &source.path_config_source.path;
+        let source = &source.path_config_source;
+        let path = &source.path;
+        self.watch(source).map_err(|e| e.to_string())?; // before it is read, so that no move is missed
         if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
             // Nothing has been supplied yet. Envoy starts all the same, and what needs it fails until it comes.
             tracing::warn!(file = %path.display(), name, "empty: waiting for another to be moved into its place");
@@ -89,25 +106,14 @@ impl Files {
             user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
             user.count(name, true, stats);
         }
-        if let Some(folder) = &source.path_config_source.watched_directory {
-            self.folders.insert(path.clone(), folder.path.clone());
-        }
-        self.users.entry(path.clone()).or_default().push(Use { name: name.into(), user });
+        self.users.entry(path.clone()).or_default().push(Use { source: source.clone(), name: name.into(), user });
         Ok(())
-    }
-
-    /// The folders that have to be watched.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.users.keys().map(|path| self.folders.get(path).map_or_else(|| parent(path), PathBuf::as_path))
     }
 
     /// The files that have to be loaded again after a move.
     pub(super) fn affected(&self, moved: &Moved) -> Vec<PathBuf> {
-        let affected = |file: &&PathBuf| match self.folders.get(*file) {
-            Some(watched) => *watched == moved.folder,
-            None => **file == moved.path,
-        };
-        self.users.keys().filter(affected).cloned().collect()
+        let affected = |(_, uses): &(_, &Vec<Use>)| uses.iter().any(|u| moved.concerns(&u.source));
+        self.users.iter().filter(affected).map(|(path, _)| path.clone()).collect()
     }
 
     /// Loads a file again, and gives its resource to all who use it. Who can't use it keeps what it has.
@@ -116,7 +122,7 @@ impl Files {
         uses.retain(|u| u.user.is_there());
         match read_one(path) {
             Ok(resource) => {
-                for Use { name, user } in uses {
+                for Use { name, user, .. } in uses {
                     let taken = user.take(&resource, name);
                     user.count(name, taken.is_ok(), stats);
                     match taken {

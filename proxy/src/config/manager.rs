@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Builder, ConfigError,
     files::{self, Files, kind, parent},
-    watch::{Moved, Watcher},
+    watch::Watcher,
 };
 use crate::{
     access_log::LogFiles,
@@ -53,9 +53,9 @@ pub(crate) type Listen = (TcpListener, Accept);
 
 /// Loads the configuration and follows its files.
 pub struct Manager {
+    bootstrap_path: PathBuf,
     shared: Arc<Shared>,
     files: Files,
-    watcher: Watcher,
     /// One channel for each worker; none where nothing is to be served.
     workers: Vec<UnboundedSender<Listen>>,
     /// The listeners with sockets, by name.
@@ -73,6 +73,31 @@ type Fresh = (Arc<Listener>, Vec<TcpListener>);
 enum Many {
     Clusters,
     Listeners,
+}
+
+/// A resource, and where it stands.
+struct Configured<T> {
+    file: PathBuf,
+    path: String,
+    config: T,
+}
+
+impl Many {
+    /// The field of static resources.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Clusters => "clusters",
+            Self::Listeners => "listeners",
+        }
+    }
+
+    /// What Envoy's counters of the file begin with.
+    fn manager(self) -> &'static str {
+        match self {
+            Self::Clusters => "cluster_manager.cds",
+            Self::Listeners => "listener_manager.lds",
+        }
+    }
 }
 
 impl Manager {
@@ -93,7 +118,8 @@ impl Manager {
             tracing::warn!("layered_runtime: this proxy has no runtime values, and ignores them");
         }
         let secrets = bootstrap.static_resources.secrets.iter().map(|s| (s.name.clone(), s.clone()));
-        let files = Files::new(secrets.collect());
+        let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
+        let files = Files::new(secrets.collect(), watcher);
         let shared = Arc::new(Shared {
             stats: Stats::default(),
             log_files: LogFiles::start().map_err(read_error)?,
@@ -104,14 +130,17 @@ impl Manager {
             started: Instant::now(),
             bootstrap,
         });
-        let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
-        let mut manager =
-            Self { shared, files, watcher, workers, bound: HashMap::new(), drain_time, unresolved: Vec::new() };
-        manager.load_clusters().and_then(|()| manager.load_listeners()).map_err(|e| match e {
-            ConfigError::Invalid { file, reason } if file.as_os_str().is_empty() => ConfigError::invalid(path, reason),
-            other => other,
-        })?;
-        manager.watch_files()?;
+        let mut manager = Self {
+            bootstrap_path: path.into(),
+            shared,
+            files,
+            workers,
+            bound: HashMap::new(),
+            drain_time,
+            unresolved: Vec::new(),
+        };
+        manager.load_clusters()?;
+        manager.load_listeners()?;
         Ok(manager)
     }
 
@@ -133,12 +162,12 @@ impl Manager {
     pub async fn follow(&mut self) {
         loop {
             self.resolve().await;
-            let moved = self.watcher.moved().await;
+            let moved = self.files.moved().await;
             for path in self.files.affected(&moved) {
                 self.files.reload(&path, &self.shared.stats);
             }
             for many in [Many::Clusters, Many::Listeners] {
-                if self.source_of(many).is_some_and(|source| concerns(source, &moved)) {
+                if self.source_of(many).is_some_and(|source| moved.concerns(source)) {
                     self.reload(many);
                 }
             }
@@ -151,15 +180,15 @@ impl Manager {
     }
 
     fn reload(&mut self, many: Many) {
-        let (result, counters) = match many {
-            Many::Clusters => (self.load_clusters(), "cluster_manager.cds"),
-            Many::Listeners => (self.load_listeners(), "listener_manager.lds"),
+        let loaded = match many {
+            Many::Clusters => self.load_clusters(),
+            Many::Listeners => self.load_listeners(),
         };
-        match result.and_then(|()| self.watch_files()) {
-            Ok(()) => tracing::info!("{counters}: loaded again"),
+        match loaded {
+            Ok(()) => tracing::info!("{} loaded again", many.manager()),
             Err(error) => {
                 tracing::error!(%error, "refused; what was loaded before stays");
-                self.shared.stats.scope(Scope::Root).counter(&format!("{counters}.update_rejected")).inc();
+                self.count_update(many, "update_rejected");
             }
         }
         self.files.forget_unused();
@@ -168,8 +197,13 @@ impl Manager {
     fn load_clusters(&mut self) -> Result<(), ConfigError> {
         let earlier = self.shared.clusters.load_full();
         let mut clusters: HashMap<String, Arc<Cluster>> = HashMap::new();
-        for (file, path, config) in self.configured(Many::Clusters)? {
-            let Resource::Cluster(config) = config else { unreachable!("checked when it was read") };
+        let shared = self.shared.clone();
+        let of_kind = |resource| match resource {
+            Resource::Cluster(config) => Ok(config),
+            other => Err(kind(&other)),
+        };
+        let fixed = &shared.bootstrap.static_resources.clusters;
+        for Configured { file, path, config } in self.configured(Many::Clusters, fixed, of_kind)? {
             let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
             let cluster = match earlier.get(&config.name) {
                 Some(same) if *same.config() == config => same.clone(),
@@ -187,15 +221,20 @@ impl Manager {
         self.shared.clusters.store(Arc::new(clusters));
         let root = self.shared.stats.scope(Scope::Root);
         root.gauge("cluster_manager.active_clusters").set(count);
-        root.counter("cluster_manager.cds.update_success").inc();
+        self.count_update(Many::Clusters, "update_success");
         Ok(())
     }
 
     fn load_listeners(&mut self) -> Result<(), ConfigError> {
         let earlier = self.shared.listeners.load_full();
         let mut listeners: Vec<Arc<Listener>> = Vec::new();
-        for (file, path, config) in self.configured(Many::Listeners)? {
-            let Resource::Listener(config) = config else { unreachable!("checked when it was read") };
+        let shared = self.shared.clone();
+        let of_kind = |resource| match resource {
+            Resource::Listener(config) => Ok(config),
+            other => Err(kind(&other)),
+        };
+        let fixed = &shared.bootstrap.static_resources.listeners;
+        for Configured { file, path, config } in self.configured(Many::Listeners, fixed, of_kind)? {
             let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
             if listeners.iter().any(|listener| *listener.name == *config.name) {
                 return Err(invalid("there is another listener of this name".into()));
@@ -272,37 +311,42 @@ impl Manager {
         });
         let root = self.shared.stats.scope(Scope::Root);
         root.gauge("listener_manager.total_listeners_active").set(all.all().len() as u64);
-        root.counter("listener_manager.lds.update_success").inc();
+        self.count_update(Many::Listeners, "update_success");
         if !gone.is_empty() {
             tokio::spawn(end(gone, self.drain_time));
         }
     }
 
-    /// What is configured: static resources first, then those of the file; each with where it stands.
-    fn configured(&self, many: Many) -> Result<Vec<(PathBuf, String, Resource)>, ConfigError> {
-        let fixed = &self.shared.bootstrap.static_resources;
-        let fixed: Vec<(&str, Resource)> = match many {
-            Many::Clusters => fixed.clusters.iter().map(|c| ("clusters", Resource::Cluster(c.clone()))).collect(),
-            Many::Listeners => fixed.listeners.iter().map(|l| ("listeners", Resource::Listener(l.clone()))).collect(),
-        };
-        let mut all: Vec<_> = fixed
-            .into_iter()
-            .enumerate()
-            .map(|(i, (field, resource))| (PathBuf::new(), format!("static_resources.{field}[{i}]"), resource))
-            .collect();
-        if let Some(file) = self.path_of(many) {
-            for (i, resource) in files::read(&file)?.resources.into_iter().enumerate() {
-                match (many, &resource) {
-                    (Many::Clusters, Resource::Cluster(_)) | (Many::Listeners, Resource::Listener(_)) => {}
-                    (_, other) => {
-                        let reason = format!("resources[{i}]: a {} was not expected here", kind(other));
-                        return Err(ConfigError::invalid(file, reason));
-                    }
-                }
-                all.push((file.clone(), format!("resources[{i}]"), resource));
-            }
+    /// What is configured: static resources first, then those of the file that are of the kind which `of_kind` takes; each
+    /// with where it stands.
+    fn configured<T: Clone>(
+        &mut self,
+        many: Many,
+        fixed: &[T],
+        of_kind: impl Fn(Resource) -> Result<T, &'static str>,
+    ) -> Result<Vec<Configured<T>>, ConfigError> {
+        let mut all = Vec::new();
+        for (i, config) in fixed.iter().enumerate() {
+            let path = format!("static_resources.{}[{i}]", many.field());
+            all.push(Configured { file: self.bootstrap_path.clone(), path, config: config.clone() });
+        }
+        let Some(source) = self.source_of(many).cloned() else { return Ok(all) };
+        self.files.watch(&source)?; // before it is read, so that no move is missed
+        for (i, resource) in files::read(&source.path)?.resources.into_iter().enumerate() {
+            let path = format!("resources[{i}]");
+            let config = of_kind(resource).map_err(|kind| {
+                ConfigError::invalid(&source.path, format!("{path}: a {kind} was not expected here"))
+            })?;
+            all.push(Configured { file: source.path.clone(), path, config });
         }
         Ok(all)
+    }
+
+    /// Counts a version of the file, if there is one.
+    fn count_update(&self, many: Many, how: &str) {
+        if self.source_of(many).is_some() {
+            self.shared.stats.scope(Scope::Root).counter(&format!("{}.{how}", many.manager())).inc();
+        }
     }
 
     fn source_of(&self, many: Many) -> Option<&envoy_api::PathConfigSource> {
@@ -312,20 +356,6 @@ impl Manager {
             Many::Listeners => dynamic.lds_config.as_ref(),
         };
         source.map(|source| &source.path_config_source)
-    }
-
-    fn path_of(&self, many: Many) -> Option<PathBuf> {
-        self.source_of(many).map(|source| source.path.clone())
-    }
-
-    fn watch_files(&mut self) -> Result<(), ConfigError> {
-        let many = [Many::Clusters, Many::Listeners].into_iter().filter_map(|many| self.source_of(many));
-        let folders = many.map(|source| match &source.watched_directory {
-            Some(watched) => watched.path.as_path(),
-            None => parent(&source.path),
-        });
-        let folders: HashSet<PathBuf> = folders.chain(self.files.folders()).map(Path::to_owned).collect();
-        folders.iter().try_for_each(|folder| self.watcher.watch(folder))
     }
 
     fn builder(&mut self) -> Builder<'_> {
@@ -339,12 +369,4 @@ async fn end(gone: Vec<Drain>, drain_time: Duration) {
     gone.iter().for_each(Drain::ask);
     tokio::time::sleep(drain_time).await;
     gone.iter().for_each(Drain::force);
-}
-
-/// Whether a move means that a file has to be loaded again.
-fn concerns(source: &envoy_api::PathConfigSource, moved: &Moved) -> bool {
-    match &source.watched_directory {
-        Some(watched) => watched.path == moved.folder,
-        None => source.path == moved.path,
-    }
 }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use envoy_api::PathConfigSource;
 use futures_util::StreamExt as _;
 use inotify::{EventStream, Inotify, WatchDescriptor, WatchMask};
 
@@ -27,6 +28,16 @@ pub(super) struct Moved {
     pub(super) folder: PathBuf,
     /// What was moved there.
     pub(super) path: PathBuf,
+}
+
+impl Moved {
+    /// Whether it means that a file has to be loaded again.
+    pub(super) fn concerns(&self, source: &PathConfigSource) -> bool {
+        match &source.watched_directory {
+            Some(watched) => watched.path == self.folder,
+            None => source.path == self.path,
+        }
+    }
 }
 
 impl Watcher {

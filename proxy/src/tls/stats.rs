@@ -58,7 +58,8 @@ impl TlsStats {
                 self.fail_verify_san.inc();
             }
             Some(Error::InvalidCertificate(_)) => self.fail_verify_error.inc(),
-            None if super::reason(error).is_empty() => {} // the peer went away: no TLS error, so none for Envoy
+            // The peer went away: no error of TLS, so Envoy does not count it.
+            None if error.kind() == io::ErrorKind::ConnectionReset || super::reason(error).is_empty() => {}
             _ => self.connection_error.inc(),
         }
     }
