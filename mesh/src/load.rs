@@ -1,7 +1,7 @@
 //! Reading manifests: YAML text into documents of known kinds, with every fault that a document shows by itself.
 
 mod fields;
-mod names;
+mod metadata;
 mod typed;
 mod yaml;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) use self::{
-    names::{is_dns_label, is_port_name, label_fault},
+    metadata::{is_dns_label, is_port_name, label_fault},
     typed::nearest,
 };
 
@@ -226,7 +226,7 @@ impl Reader {
             self.faults.error(&at, "metadata.namespace", "a Namespace is in no namespace; remove the field");
         }
         let head = Head::new(kind, namespaced, meta, source, self.order);
-        for (field, message) in names::faults(&head) {
+        for (field, message) in metadata::faults(&head) {
             self.faults.error(&head, field, message);
         }
         if let Some(first) = self.seen.insert(head.full_name(), head.source.clone()) {

@@ -17,6 +17,23 @@ fn documents_are_numbered_without_empty_ones() {
 }
 
 #[test]
+fn items_of_a_list_are_documents_of_their_own() {
+    let yaml = "
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Namespace, metadata: {name: a}}
+- {apiVersion: v1, kind: Namespace, metadata: {name: b, labls: {}}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, items: []}
+";
+    let text = faults(yaml);
+    assert!(text.contains("document 2 (Namespace b): metadata.labls: unknown field; did you mean labels?"), "{text}");
+    assert!(text.contains("document 3 (ConfigMap c): items: unknown field"), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
 fn json_is_read_as_well() {
     let loaded = load(&[file(r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}"#)]);
     assert_eq!(loaded.faults, []);

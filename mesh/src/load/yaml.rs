@@ -18,14 +18,32 @@ pub(super) fn documents(text: &str) -> Vec<Document> {
         if matches!(content, Ok(Value::Null)) {
             continue;
         }
-        let content = content.map_err(|e| not_yaml(&e));
-        let broken = content.is_err();
-        documents.push(Document { number: documents.len() + 1, content });
-        if broken {
-            break;
+        match content {
+            Ok(value) => {
+                for value in items(value) {
+                    documents.push(Document { number: documents.len() + 1, content: Ok(value) });
+                }
+            }
+            Err(e) => {
+                documents.push(Document { number: documents.len() + 1, content: Err(not_yaml(&e)) });
+                break;
+            }
         }
     }
     documents
+}
+
+/// The items of a List, which is how `kubectl get` prints several objects; each counts as a document.
+fn items(mut value: Value) -> Vec<Value> {
+    let is_list = value.get("kind").and_then(Value::as_str) == Some("List");
+    match value.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) if is_list => items,
+        Some(other) => {
+            value["items"] = other;
+            vec![value]
+        }
+        None => vec![value],
+    }
 }
 
 fn not_yaml(error: &serde_saphyr::Error) -> String {

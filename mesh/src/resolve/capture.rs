@@ -119,7 +119,7 @@ impl Annotations<'_, '_> {
         for (key, _) in self.pod.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
             let name = &key[PREFIX.len()..];
             if !TRAFFIC.contains(&name) {
-                // Istio skips it silently, and so does nobody see the slip.
+                // Istio skips it without a word, so that nobody sees the slip.
                 let message = match nearest(name, TRAFFIC.into_iter()) {
                     Some(meant) => format!("Istio knows no such annotation; did you mean {PREFIX}{meant}?"),
                     None => format!("Istio knows no such annotation; it knows {}", TRAFFIC.join(", ")),

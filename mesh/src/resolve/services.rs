@@ -41,10 +41,11 @@ pub(super) fn resolve(manifests: &Manifests, pods: &[Pod], faults: &mut Faults) 
     services
 }
 
-/// The virtual addresses that a service asks for by number.
+/// The virtual addresses that a service asks for by number, as far as they are of the range here.
 fn asked_addresses(service: &Object<k8s::Service>) -> BTreeSet<IpAddr> {
     let Some(spec) = &service.body.spec else { return BTreeSet::new() };
-    spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten()).filter_map(|ip| ip.parse().ok()).collect()
+    let asked = spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten()).filter_map(|ip| ip.parse().ok());
+    asked.filter(|ip| addresses::is_service_address(*ip)).collect()
 }
 
 /// A service's virtual addresses, IPv4 first: none when headless, those asked for, else new ones. A cluster of both

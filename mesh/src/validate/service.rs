@@ -101,7 +101,10 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         match text.parse::<IpAddr>() {
             Ok(ip) if is_service_address(ip) => {}
             Ok(_) => {
-                checked.error(field, format!("{text} is not in the range of services, 10.96.0.0/16 or fd00:96::/112"));
+                let message = format!(
+                    "{text} is not in the range of services here, 10.96.0.0/16 or fd00:96::/112: it is given another"
+                );
+                checked.warn(field, message);
             }
             Err(_) => checked.error(field, format!("{text:?} is no address; an IP address or None was expected")),
         }

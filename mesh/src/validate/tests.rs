@@ -71,7 +71,7 @@ fn an_address_that_is_asked_for_is_one_of_the_services_range() {
     refused(&service("clusterIP: nonsense, ports: [{port: 80}]"), "spec.clusterIP: \"nonsense\" is no address");
     refused(
         &service("clusterIP: 10.0.0.1, ports: [{port: 80}]"),
-        "spec.clusterIP: 10.0.0.1 is not in the range of services",
+        "spec.clusterIP: warning: 10.0.0.1 is not in the range of services here",
     );
     refused(
         &service("clusterIP: 10.96.1.1, clusterIPs: [10.96.1.2], ports: [{port: 80}]"),

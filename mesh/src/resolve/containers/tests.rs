@@ -72,12 +72,17 @@ fn what_a_pod_would_wait_for_for_ever_is_an_error() {
             "secret: {secretName: certs, items: [{key: x, path: z}]}",
             "spec.volumes[0].secret.items[0].key: there is no key \"x\" in it",
         ),
-        ("hostPath: {path: /}", "spec.volumes[0]: is of a kind that is not supported"),
     ] {
         let text = faults(&manifests("", &format!("volumes: [{{name: v, {volume}}}]")));
         assert!(text.contains(expected), "{volume}\n{text}");
     }
     assert_eq!(faults(&manifests("", "volumes: [{name: v, secret: {secretName: none, optional: true}}]")), "");
+}
+
+#[test]
+fn a_volume_of_another_kind_is_empty_with_a_warning() {
+    let text = faults(&manifests("", "volumes: [{name: v, hostPath: {path: /}}]"));
+    assert!(text.contains("spec.volumes[0]: warning: is of a kind that is not supported"), "{text}");
 }
 
 #[test]

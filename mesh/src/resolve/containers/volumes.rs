@@ -66,11 +66,9 @@ impl<'a> Reader<'a, '_> {
             return self.pick(&field, found.map(config_map_files), source.items.as_deref(), source.optional);
         }
         if volume.empty_dir.is_none() {
-            self.faults.error(
-                self.pod.head,
-                field,
-                "is of a kind that is not supported; secret, configMap and emptyDir are",
-            );
+            let message =
+                "is of a kind that is not supported; secret, configMap and emptyDir are: its files will not be there";
+            self.faults.warn(self.pod.head, field, message);
         }
         Files::new()
     }

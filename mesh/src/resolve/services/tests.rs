@@ -41,6 +41,7 @@ fn a_service_has_an_address_in_both_families_unless_it_asks_for_one() {
     assert_eq!(vips("ipFamilyPolicy: SingleStack, ipFamilies: [IPv6]"), ["fd00:96::a"]);
     assert_eq!(vips("clusterIP: None"), Vec::<String>::new());
     assert_eq!(vips("clusterIP: 10.96.7.7"), ["10.96.7.7"]);
+    assert_eq!(vips("clusterIP: 172.20.0.7"), ["10.96.0.10", "fd00:96::a"], "another cluster's address is no use here");
     assert_eq!(vips("clusterIP: 'fd00:96::7', clusterIPs: ['fd00:96::7', 10.96.7.7]"), ["10.96.7.7", "fd00:96::7"]);
 }
 
