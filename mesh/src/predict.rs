@@ -16,6 +16,7 @@ use crate::{
 
 mod app;
 mod capture;
+mod certificate;
 mod dumps;
 mod http;
 mod inbound;
@@ -30,6 +31,7 @@ mod world;
 pub use app::{ServerApp, Speaks};
 pub use dumps::predict_dumps;
 
+use certificate::{Authority, Certificate};
 use simulate::Simulation;
 use trace::{Log, Trace};
 use wire::{Reply, Sent};
@@ -50,6 +52,8 @@ pub struct Call {
     pub family: Option<Family>,
     /// What the called app is; what its manifest tells ([`ServerApp::of`]) if unset.
     pub server_app: Option<ServerApp>,
+    /// The subset of a DestinationRule that it is sent to, as a route might do it.
+    pub subset: Option<String>,
 }
 
 /// Why a call can't be predicted.
@@ -81,6 +85,14 @@ pub enum CallError {
         /// Why.
         error: Box<BuildError>,
     },
+    /// The call asks for a subset that no DestinationRule has.
+    #[error("no DestinationRule for {host} has a subset {subset:?}")]
+    NoSubset {
+        /// The service.
+        host: String,
+        /// The subset.
+        subset: String,
+    },
     /// The call came to a cluster or route configuration of a dump that could not be read.
     #[error("the call comes to {resource}, which could not be read from the dump: {reason}")]
     Unread {
@@ -109,11 +121,14 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let address = address(mesh, call)?;
     let sent = app::sends(call.app, &call.host, call.port);
     let server_app = |host: Option<usize>, port: u16| {
-        let told = || host.map(|host| ServerApp::of(&mesh.pods[host], port));
-        call.server_app.or_else(told).unwrap_or_default()
+        let pod = host.map(|host| &mesh.pods[host]);
+        let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
+        let certificate = pod.map_or_else(|| Certificate::of_app(Authority::Public), app::certificate);
+        (app.unwrap_or_default(), certificate)
     };
     let world = World::of_mesh(mesh);
-    let mut simulation = Simulation { world: &world, server_app: &server_app, trace: Trace::default() };
+    let subset = call.subset.as_deref();
+    let mut simulation = Simulation { world: &world, server_app: &server_app, subset, trace: Trace::default() };
     let reply = simulation.call(call.from, SocketAddr::new(address, call.port), &sent)?;
     let mut trace = simulation.trace;
 

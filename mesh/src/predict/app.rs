@@ -9,11 +9,12 @@ use envoy_api::TlsProtocol;
 
 use crate::{
     account::{AppProtocol, Reason},
-    model::Pod,
+    model::{Mount, Pod},
 };
 
 use super::{
-    tls::{Acceptor, Check, Hello, Side, Why},
+    certificate::{Authority, Certificate, Check, Why},
+    tls::{Acceptor, Hello, Side},
     wire::{Reply, Request, Sent, Version},
 };
 
@@ -66,13 +67,28 @@ impl ServerApp {
     }
 }
 
-/// What `demo-server` does at a port when it is started with these arguments.
-fn demo_server(words: &[&str], port: u16) -> Option<ServerApp> {
-    let options = words.iter().enumerate().filter_map(|(at, word)| match word.split_once('=') {
+/// The certificate that an app of a pod shows on its TLS ports: the one that its manifest mounts and names with `--cert`.
+pub(super) fn certificate(pod: &Pod) -> Certificate {
+    let named = pod.containers.iter().find_map(|container| {
+        let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
+        let path = options(&words).find_map(|(option, value)| (option == "--cert").then_some(value))?;
+        let file = |mount: &Mount| mount.files.get(path.strip_prefix(&mount.path)?.trim_start_matches('/')).cloned();
+        Certificate::of_pem(&container.mounts.iter().find_map(file)?)
+    });
+    named.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
+}
+
+/// A command line's options and their values: `--name value` or `--name=value`.
+fn options<'a>(words: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    words.iter().enumerate().filter_map(|(at, word)| match word.split_once('=') {
         Some(option) => Some(option),
         None => Some((*word, *words.get(at + 1)?)),
-    });
-    options.into_iter().find_map(|(option, value)| {
+    })
+}
+
+/// What `demo-server` does at a port when it is started with these arguments.
+fn demo_server(words: &[&str], port: u16) -> Option<ServerApp> {
+    options(words).find_map(|(option, value)| {
         let speaks = match option {
             "--http" => Speaks::Http,
             "--https" => Speaks::Https { mutual: false },
@@ -114,17 +130,18 @@ pub(super) struct Answered {
     pub(super) understood: bool,
 }
 
-/// What an app answers to a connection that comes to it at an address.
-pub(super) fn answer(server: ServerApp, dialled: IpAddr, sent: &[Sent]) -> Answered {
+/// What an app that shows a certificate on its TLS ports answers to a connection that comes to it at an address.
+pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAddr, sent: &[Sent]) -> Answered {
     let refused = |reply, reason| Answered { reply, refusal: Some(reason), understood: false };
     if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
         return refused(Reply::Refused, Reason::ConnectionRefused);
     }
     let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
+    let tls = |alpn: &[&str], mutual| Acceptor::of_app(certificate.clone(), alpn, mutual);
     let acceptor = match server.speaks {
-        Speaks::Https { mutual } => Some((Acceptor::of_app(&["h2", "http/1.1"], mutual), Speaks::Http)),
-        Speaks::Tls { mutual } => Some((Acceptor::of_app(&[], mutual), Speaks::Tcp)),
-        Speaks::Anything => Some((Acceptor::of_app(&[], false), Speaks::Anything)),
+        Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),
+        Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
+        Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
         Speaks::Http | Speaks::Tcp | Speaks::Nothing => None,
     };
     match (layer, acceptor) {
@@ -136,7 +153,7 @@ pub(super) fn answer(server: ServerApp, dialled: IpAddr, sent: &[Sent]) -> Answe
                     Answered { reply: Reply::Broken(session, broken), refusal, understood: false }
                 }
                 None => {
-                    let inner = answer(ServerApp { speaks, ..server }, dialled, inside);
+                    let inner = answer(ServerApp { speaks, ..server }, certificate, dialled, inside);
                     Answered { reply: Reply::Tunnel(session, Box::new(inner.reply)), ..inner }
                 }
             }
@@ -188,6 +205,8 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
         (Sent::Tls(_), Reply::Tunnel(_, inner)) => sees(inside, inner),
         (Sent::Tls(_), Reply::Broken(_, broken)) => match (broken.by, &broken.why) {
             (Side::Client, Why::UnknownIssuer) => word("unknown_issuer"),
+            (Side::Client, Why::Expired) => word("expired"),
+            (Side::Client, Why::NotYetValid) => word("not_yet_valid"),
             (Side::Client, _) => word("not_valid_for_name"),
             (Side::Server, why) => word(why.alert()),
         },

@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     Call, CallError, account, app,
+    certificate::{Authority, Certificate},
     sidecar::Sidecar,
     simulate::Simulation,
     trace::Trace,
@@ -43,8 +44,10 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         reached.map(|reached| (called, reached)),
     );
     let sent = app::sends(call.app, &call.host, call.port);
-    let server_app = |_: Option<usize>, _: u16| call.server_app.unwrap_or_default();
-    let mut simulation = Simulation { world: &world, server_app: &server_app, trace: Trace::default() };
+    let server_app =
+        |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), Certificate::of_app(Authority::Apps));
+    let subset = call.subset.as_deref();
+    let mut simulation = Simulation { world: &world, server_app: &server_app, subset, trace: Trace::default() };
     let reply = simulation.call(CLIENT, called, &sent)?;
     let mut trace = simulation.trace;
     trace.add_silent_legs(true);

@@ -215,7 +215,7 @@ fn fits(matcher: &RouteMatch, request: &Request) -> bool {
 }
 
 /// `host` of `host:port`; an IPv6 address keeps its brackets.
-fn without_port(authority: &str) -> &str {
+pub(super) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => host,
         _ => authority,

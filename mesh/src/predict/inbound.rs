@@ -107,12 +107,13 @@ impl Simulation<'_> {
     /// A chain takes a connection: first its transport socket, then its filters.
     fn take(&mut self, at: Place, chain: &FilterChain, sent: &[Sent]) -> Result<Reply, CallError> {
         let Some(context) = downstream_tls(chain) else { return self.filters(at, chain, None, sent) };
-        let identity = self.world.sidecar(at.host)?.identity.clone();
-        let [Sent::Tls(hello), inside @ ..] = sent else {
+        let acceptor = Acceptor::of(context, &self.world.sidecar(at.host)?.material);
+        // Plaintext for a TLS socket, or a socket whose secret is not there.
+        let ([Sent::Tls(hello), inside @ ..], Ok(acceptor)) = (sent, acceptor) else {
             self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
             return Ok(Reply::Closed);
         };
-        let (session, broken) = Acceptor::of(context, identity.as_deref()).handshake(hello);
+        let (session, broken) = acceptor.handshake(hello);
         let Some(broken) = broken else {
             let alpn = session.facts.alpn.clone();
             let peer = session.facts.client_identity.clone().unwrap_or_else(|| "a client without a certificate".into());

@@ -13,6 +13,8 @@ use crate::{
     dump::{EnvoyDump, HttpAlpn},
 };
 
+use super::certificate::{Certificate, Material};
+
 /// A sidecar's configuration.
 #[derive(Debug)]
 pub(super) struct Sidecar {
@@ -25,18 +27,18 @@ pub(super) struct Sidecar {
     provenance: Vec<Provenance>,
     http_alpn: HttpAlpn,
     unread: BTreeMap<String, String>,
-    /// The SPIFFE ID in the secret `default`.
-    pub(super) identity: Option<String>,
+    /// Its certificates and roots.
+    pub(super) material: Material,
 }
 
 impl Sidecar {
     /// # Errors
     /// When Envoy would refuse a listener.
-    pub(super) fn new(config: PodConfig, identity: Option<String>) -> Result<Self, (String, BuildError)> {
-        let PodConfig { listeners, routes, clusters, endpoints, provenance, bootstrap, .. } = config;
+    pub(super) fn new(config: PodConfig, svid: Option<Certificate>) -> Result<Self, (String, BuildError)> {
+        let PodConfig { listeners, routes, clusters, endpoints, provenance, bootstrap, own_secrets, .. } = config;
         let clusters = bootstrap.static_resources.clusters.into_iter().chain(clusters);
         let sidecar = Self::build(listeners, routes, clusters, endpoints)?;
-        Ok(Self { provenance, identity, ..sidecar })
+        Ok(Self { provenance, material: Material::new(svid, own_secrets), ..sidecar })
     }
 
     /// # Errors
@@ -48,7 +50,8 @@ impl Sidecar {
         let EnvoyDump { listeners, routes, clusters, .. } = dump.clone();
         let sidecar = Self::build(listeners, routes, clusters, endpoints)?;
         let EnvoyDump { identity, http_alpn, unread, .. } = dump.clone();
-        Ok(Self { identity, http_alpn, unread, ..sidecar })
+        let material = Material::new(identity.as_deref().map(Certificate::of_mesh), BTreeMap::new());
+        Ok(Self { material, http_alpn, unread, ..sidecar })
     }
 
     fn build(
@@ -69,7 +72,7 @@ impl Sidecar {
             provenance: vec![],
             http_alpn: HttpAlpn::default(),
             unread: BTreeMap::new(),
-            identity: None,
+            material: Material::default(),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::{
 use super::{
     CallError, ServerApp, app,
     capture::{self, Opener, Verdict},
+    certificate::Certificate,
     trace::{NewLeg, Role, Trace},
     wire::{Reply, Sent},
     world::World,
@@ -19,8 +20,10 @@ use super::{
 /// A simulation of one call.
 pub(super) struct Simulation<'a> {
     pub(super) world: &'a World<'a>,
-    /// What the called app is, by pod (none: outside of the mesh) and port.
-    pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> ServerApp,
+    /// What the called app is, and what certificate it has, by pod (none: outside of the mesh) and port.
+    pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> (ServerApp, Certificate),
+    /// The subset of a DestinationRule that the client's sidecar is told to send to.
+    pub(super) subset: Option<&'a str>,
     pub(super) trace: Trace,
 }
 
@@ -53,7 +56,8 @@ impl Simulation<'_> {
             self.trace.step(Party::ClientApp, "redirect", "not captured", because, Some(source));
             return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
         };
-        let verdict = capture::outbound(capture, Opener::App, None, destination, on_lo);
+        let opener = if host.app_runs_as_sidecar { Opener::Sidecar } else { Opener::App };
+        let verdict = capture::outbound(capture, opener, None, destination, on_lo);
         self.redirected(Party::ClientApp, from, verdict);
         let Some(port) = verdict.redirected_to else {
             return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
@@ -156,13 +160,13 @@ impl Simulation<'_> {
                 return self.enter(host, destination.port(), Role::Server, arrival, sent);
             }
         }
-        let server = (self.server_app)(host, destination.port());
+        let (server, certificate) = (self.server_app)(host, destination.port());
         let (because, source) = match host {
             Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
             None => ("no manifest has this address: taken for an app that speaks what it is sent".into(), None),
         };
         self.trace.step(Party::ServerApp, "app", destination.to_string(), because, source);
-        let answered = app::answer(server, destination.ip(), sent);
+        let answered = app::answer(server, &certificate, destination.ip(), sent);
         if let Some(reason) = answered.refusal {
             self.trace.refuse(Party::ServerApp, reason);
         }

@@ -12,9 +12,11 @@ use crate::{
 };
 
 use super::{
-    Call, ServerApp, Speaks, predict,
+    Call, ServerApp, Speaks,
+    certificate::{Authority, Certificate, Check},
+    predict,
     simulate::{Arrival, Simulation},
-    tls::{Certificate, Check, Hello, Issuer},
+    tls::Hello,
     trace::{Role, Trace},
     wire::{Request, Sent, Version},
     world::World,
@@ -104,7 +106,7 @@ struct Calling<'a> {
 
 fn call<'a>(mesh: &'a Mesh, from: &str, host: &str, port: u16, app: AppProtocol) -> Calling<'a> {
     let from = mesh.pod(from, "default").expect("a pod of that name");
-    Calling { mesh, call: Call { from, host: host.into(), port, app, family: None, server_app: None } }
+    Calling { mesh, call: Call { from, host: host.into(), port, app, family: None, server_app: None, subset: None } }
 }
 
 impl Calling<'_> {

@@ -1,37 +1,10 @@
 //! TLS handshakes: who offers what, who checks whom, and what comes of it.
 
-use envoy_api::{
-    CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SanType, StringMatcher,
-    SubjectAltNameMatcher, TlsProtocol, UpstreamTlsContext,
-};
+use envoy_api::{DownstreamTlsContext, StringMatcher, TlsProtocol, UpstreamTlsContext};
 
 use crate::account::TlsFacts;
 
-/// Who issued a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Issuer {
-    /// The mesh's authority.
-    Mesh,
-    /// Whoever the apps trust among themselves.
-    Apps,
-}
-
-/// A certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Certificate {
-    pub(super) issuer: Issuer,
-    /// The URI SAN of an SVID. What an app's certificate says is not known here.
-    pub(super) uri: Option<String>,
-}
-
-/// How a peer's certificate is checked.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Check {
-    /// Whose certificates are taken; anybody's if unset.
-    issuer: Option<Issuer>,
-    /// One of these must match; all do if there are none.
-    sans: Vec<SubjectAltNameMatcher>,
-}
+use super::certificate::{Certificate, Check, Material, NotThere, Why};
 
 /// What a client brings to a handshake.
 #[derive(Clone, Debug)]
@@ -80,28 +53,13 @@ pub(super) enum Side {
     Server,
 }
 
-/// Why a handshake was broken off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The peer's certificate is of an authority that is not trusted.
-    UnknownIssuer,
-    /// No SAN of the peer's certificate is among those asked for; the SANs that it has.
-    WrongSan(Vec<String>),
-    /// The client has no certificate, and one is required.
-    NoCertificate,
-    /// The client offers no protocol that the server has.
-    NoCommonProtocol,
-}
-
-impl Why {
-    /// The alert that tells the peer, by its name in the RFCs.
-    pub(super) fn alert(&self) -> &'static str {
-        match self {
-            Self::UnknownIssuer => "unknown_ca",
-            Self::WrongSan(_) => "bad_certificate",
-            Self::NoCertificate => "certificate_required",
-            Self::NoCommonProtocol => "no_application_protocol",
-        }
+impl Broken {
+    /// Whether the client took the handshake for done and went on, as it does in TLS 1.3 before it hears what the server makes
+    /// of its certificate.
+    pub(super) fn is_late(&self, session: &Session) -> bool {
+        self.by == Side::Server
+            && self.why != Why::NoCommonProtocol
+            && session.facts.version.as_deref() == Some("TLSv1.3")
     }
 }
 
@@ -112,40 +70,47 @@ impl Hello {
         Session { facts: TlsFacts { alpn_offered, sni, ..TlsFacts::default() }, mutual: false }
     }
 
-    /// What an upstream TLS context sends. `identity` is the workload's, if the context has a certificate.
-    pub(super) fn of(context: &UpstreamTlsContext, identity: Option<&str>) -> Self {
+    /// What an upstream TLS context sends.
+    ///
+    /// # Errors
+    /// When a secret that it names is not there.
+    pub(super) fn of(context: &UpstreamTlsContext, material: &Material) -> Result<Self, NotThere> {
         let common = &context.common_tls_context;
-        Self {
+        Ok(Self {
             server_name: (!context.sni.is_empty()).then(|| context.sni.clone()),
             alpn: common.alpn_protocols.clone(),
-            certificate: has_certificate(common).then(|| svid(identity)),
-            check: Check::of(common),
+            certificate: material.certificate(common)?,
+            check: material.check(common)?,
             // Envoy's clients stop at 1.2 unless they are told otherwise.
             latest: latest(common, TlsProtocol::V1_2),
-        }
+        })
     }
 }
 
 impl Acceptor {
     /// How a downstream TLS context answers.
-    pub(super) fn of(context: &DownstreamTlsContext, identity: Option<&str>) -> Self {
+    ///
+    /// # Errors
+    /// When a secret that it names is not there.
+    pub(super) fn of(context: &DownstreamTlsContext, material: &Material) -> Result<Self, NotThere> {
         let common = &context.common_tls_context;
-        Self {
-            certificate: svid(identity),
+        let requires = context.require_client_certificate.unwrap_or(false);
+        Ok(Self {
+            certificate: material.certificate(common)?.ok_or(NotThere)?,
             alpn: common.alpn_protocols.clone(),
             insists_on_alpn: false,
-            client: context.require_client_certificate.unwrap_or(false).then(|| Check::of(common)),
+            client: if requires { Some(material.check(common)?) } else { None },
             latest: latest(common, TlsProtocol::V1_3),
-        }
+        })
     }
 
     /// How an app's TLS port answers.
-    pub(super) fn of_app(alpn: &[&str], asks_for_certificate: bool) -> Self {
+    pub(super) fn of_app(certificate: Certificate, alpn: &[&str], asks_for_certificate: bool) -> Self {
         Self {
-            certificate: Certificate { issuer: Issuer::Apps, uri: None },
+            certificate,
             alpn: alpn.iter().map(ToString::to_string).collect(),
             insists_on_alpn: true,
-            client: asks_for_certificate.then(|| Check { issuer: Some(Issuer::Apps), sans: vec![] }),
+            client: asks_for_certificate.then(Check::of_apps),
             latest: TlsProtocol::V1_3,
         }
     }
@@ -159,9 +124,9 @@ impl Acceptor {
             return (session, broken(Side::Server, Why::NoCommonProtocol));
         }
         session.facts.alpn = chosen.cloned();
-        session.facts.server_identity = self.certificate.uri.clone();
+        session.facts.server_identity = self.certificate.identity();
         session.facts.version = Some(version(hello.latest, self.latest).into());
-        if let Err(why) = hello.check.of_peer(&self.certificate) {
+        if let Err(why) = hello.check.admits(&self.certificate) {
             return (session, broken(Side::Client, why));
         }
         let Some(check) = &self.client else { return (session, None) };
@@ -169,40 +134,9 @@ impl Acceptor {
             return (session, broken(Side::Server, Why::NoCertificate));
         };
         session.mutual = true;
-        session.facts.client_identity = certificate.uri.clone();
-        let refused = check.of_peer(certificate).err();
+        session.facts.client_identity = certificate.identity();
+        let refused = check.admits(certificate).err();
         (session, refused.and_then(|why| broken(Side::Server, why)))
-    }
-}
-
-impl Check {
-    /// What apps trust.
-    pub(super) fn of_apps() -> Self {
-        Self { issuer: Some(Issuer::Apps), sans: vec![] }
-    }
-
-    fn of(common: &CommonTlsContext) -> Self {
-        let combined = common.combined_validation_context.as_ref();
-        let in_place = combined.map(|combined| &combined.default_validation_context);
-        let context = common.validation_context.as_ref().or(in_place);
-        let roots_by_secret = combined.is_some() || common.validation_context_sds_secret_config.is_some();
-        let has_roots = |context: &CertificateValidationContext| context.trusted_ca.is_some();
-        Self {
-            issuer: (roots_by_secret || context.is_some_and(has_roots)).then_some(Issuer::Mesh),
-            sans: context.map(|context| context.match_typed_subject_alt_names.clone()).unwrap_or_default(),
-        }
-    }
-
-    fn of_peer(&self, certificate: &Certificate) -> Result<(), Why> {
-        if self.issuer.as_ref().is_some_and(|issuer| *issuer != certificate.issuer) {
-            return Err(Why::UnknownIssuer);
-        }
-        let uri = certificate.uri.as_deref().unwrap_or_default();
-        let fits = |san: &SubjectAltNameMatcher| san.san_type == SanType::Uri && matches(&san.matcher, uri);
-        if self.sans.is_empty() || self.sans.iter().any(fits) {
-            return Ok(());
-        }
-        Err(Why::WrongSan(certificate.uri.iter().cloned().collect()))
     }
 }
 
@@ -219,15 +153,7 @@ pub(super) fn matches(matcher: &StringMatcher, text: &str) -> bool {
         && is(&matcher.contains, |text, pattern| text.contains(pattern))
 }
 
-fn has_certificate(common: &CommonTlsContext) -> bool {
-    !common.tls_certificate_sds_secret_configs.is_empty() || !common.tls_certificates.is_empty()
-}
-
-fn svid(identity: Option<&str>) -> Certificate {
-    Certificate { issuer: Issuer::Mesh, uri: identity.map(Into::into) }
-}
-
-fn latest(common: &CommonTlsContext, default: TlsProtocol) -> TlsProtocol {
+fn latest(common: &envoy_api::CommonTlsContext, default: TlsProtocol) -> TlsProtocol {
     match common.tls_params.as_ref().and_then(|params| params.tls_maximum_protocol_version) {
         None | Some(TlsProtocol::Auto) => default,
         Some(version) => version,

@@ -158,13 +158,17 @@ fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) 
                 tls.push(session.facts.clone());
                 reply = inner;
             }
-            (Sent::Tls(hello), reply) => {
-                let session = match reply {
-                    Reply::Broken(session, _) => (**session).clone(),
-                    _ => hello.unanswered(),
-                };
+            (Sent::Tls(_), Reply::Broken(session, broken)) => {
                 layers.push(if session.mutual { LayerKind::Mtls } else { LayerKind::Tls });
-                tls.push(session.facts);
+                tls.push(session.facts.clone());
+                if !broken.is_late(session) {
+                    break;
+                }
+                reply = &Reply::Closed;
+            }
+            (Sent::Tls(hello), _) => {
+                layers.push(LayerKind::Tls);
+                tls.push(hello.unanswered().facts);
                 break;
             }
             (Sent::Http(version, _), _) => layers.push(version.layer()),

@@ -3,18 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envoy_api::{
-    Cluster, DiscoveryType, ExplicitHttpConfig, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, LbEndpoint,
-    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
+    Cluster, DiscoveryType, ExplicitHttpConfig, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions,
+    LbEndpoint, TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
 };
 
 use crate::{account::Reason, compile::Resource, model::Family};
 
 use super::{
     CallError,
+    certificate::Why,
+    http::without_port,
     inbound::{Place, Shared},
     simulate::{Dialler, Simulation},
-    tls::{Broken, Hello, Side, Why},
-    trace::Log,
+    tls::{Broken, Hello, Side},
+    trace::{Log, Role},
     wire::{Reply, Request, Sent, Version},
 };
 
@@ -75,7 +77,14 @@ impl Simulation<'_> {
     ) -> Result<Upstream, CallError> {
         let sidecar = self.world.sidecar(at.host)?;
         let party = at.role.party();
+        let of_subset = self.of_subset(at, name);
+        let name = of_subset.as_deref().unwrap_or(name);
         let Some(cluster) = sidecar.cluster(name) else {
+            if let (Some(subset), Some(host)) =
+                (self.subset, of_subset.as_deref().and_then(|name| name.rsplit('|').next()))
+            {
+                return Err(CallError::NoSubset { host: host.into(), subset: subset.into() });
+            }
             if let Some(reason) = sidecar.unread(name) {
                 return Err(CallError::Unread { resource: name.into(), reason: reason.clone() });
             }
@@ -125,13 +134,20 @@ impl Simulation<'_> {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
         };
-        let hello = chosen.context.map(|context| {
-            let mut hello = Hello::of(context, sidecar.identity.as_deref());
+        let hello = chosen.context.map(|context| Hello::of(context, &sidecar.material)).transpose();
+        let Ok(mut hello) = hello else {
+            return Ok(self.without_secret(at));
+        };
+        if let Some(hello) = &mut hello {
             let by_filter = version.and_then(|version| sidecar.http_alpn(cluster, version == Version::Http2));
-            hello.alpn = shared.alpn.clone().or_else(|| by_filter.cloned()).unwrap_or(hello.alpn);
-            hello.server_name = shared.server_name.clone().or(hello.server_name);
-            hello
-        });
+            if let Some(alpn) = shared.alpn.as_ref().or(by_filter) {
+                hello.alpn.clone_from(alpn);
+            }
+            hello.server_name = shared.server_name.clone().or(hello.server_name.take());
+            if let (Some(version), Some((_, request))) = (version, request) {
+                by_request(cluster, version, request, hello);
+            }
+        }
         let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, address) };
         let Some(hello) = hello else {
             let reply = self.dial(dialler, address, &message)?;
@@ -142,6 +158,28 @@ impl Simulation<'_> {
         Ok(self.secured(at, version, reply))
     }
 
+    /// The cluster of the subset that the call asks for, in place of the whole service's.
+    fn of_subset(&self, at: Place, cluster: &str) -> Option<String> {
+        let (subset, Role::Client) = (self.subset?, at.role) else { return None };
+        match cluster.split('|').collect::<Vec<_>>().as_slice() {
+            ["outbound", port, "", host] => Some(format!("outbound|{port}|{subset}|{host}")),
+            _ => None,
+        }
+    }
+
+    /// A TLS context that waits for a secret closes each connection at once.
+    fn without_secret(&mut self, at: Place) -> Upstream {
+        self.trace.step(
+            at.role.party(),
+            "secret",
+            "none",
+            "a secret that the transport socket names is not there",
+            None,
+        );
+        self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
+        Upstream::Failed(Failure::Connect("TLS_error:_Secret_is_not_supplied_by_SDS".into()))
+    }
+
     /// What a reply to a ClientHello of this sidecar comes to.
     fn secured(&mut self, at: Place, version: Option<Version>, reply: Reply) -> Upstream {
         let given_up = |simulation: &mut Self, why: &str| {
@@ -150,6 +188,8 @@ impl Simulation<'_> {
         };
         match reply {
             Reply::Tunnel(_, inner) => Upstream::Connected(version, *inner),
+            // The request was on its way already, and the connection ends before its answer.
+            Reply::Broken(session, broken) if broken.is_late(&session) => Upstream::Connected(version, Reply::Closed),
             Reply::Broken(_, Broken { by: Side::Server, why }) => {
                 Upstream::Failed(Failure::Connect(tls_error(alert(&why))))
             }
@@ -157,7 +197,9 @@ impl Simulation<'_> {
                 let verified = format!("SAN_matcher,_certificate_SANs_are_[{}]", sans.join(","));
                 given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{verified}"))
             }
-            Reply::Broken(..) => given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{UNKNOWN_ISSUER}")),
+            Reply::Broken(_, Broken { why, .. }) => {
+                given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{}", chain_error(&why)))
+            }
             Reply::Response(..) => given_up(self, "268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER"),
             Reply::Echo => given_up(self, "268435679:SSL_routines:OPENSSL_internal:UNEXPECTED_MESSAGE"),
             Reply::Alert => given_up(self, "268436506:SSL_routines:OPENSSL_internal:TLSV1_ALERT_DECODE_ERROR"),
@@ -171,14 +213,23 @@ impl Simulation<'_> {
 }
 
 const VERIFY_FAILED: &str = "268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED";
-const UNKNOWN_ISSUER: &str =
-    "X509_verify_cert:_certificate_verification_error_at_depth_0:_unable_to_get_local_issuer_certificate";
+
+/// What is wrong with a certificate's chain, in OpenSSL's words.
+fn chain_error(why: &Why) -> String {
+    let error = match why {
+        Why::Expired => "certificate_has_expired",
+        Why::NotYetValid => "certificate_is_not_yet_valid",
+        _ => "unable_to_get_local_issuer_certificate",
+    };
+    format!("X509_verify_cert:_certificate_verification_error_at_depth_0:_{error}")
+}
 
 /// BoringSSL's error for an alert that came (`ERR_LIB_SSL`, 1000 and the alert's number).
 fn alert(why: &Why) -> &'static str {
     match why {
         Why::UnknownIssuer => "268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA",
-        Why::WrongSan(_) => "268436498:SSL_routines:OPENSSL_internal:SSLV3_ALERT_BAD_CERTIFICATE",
+        Why::Expired | Why::NotYetValid => "268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        Why::WrongSan(_) => "268436502:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_UNKNOWN",
         Why::NoCertificate => "268436572:SSL_routines:OPENSSL_internal:TLSV1_ALERT_CERTIFICATE_REQUIRED",
         Why::NoCommonProtocol => "268436576:SSL_routines:OPENSSL_internal:TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
     }
@@ -227,10 +278,32 @@ fn upstream_tls(socket: &TransportSocket) -> Option<&UpstreamTlsContext> {
     }
 }
 
+/// What a handshake takes from the request for which it is made: SNI and the name to check, where the cluster says so, and
+/// the protocol where nothing else is offered.
+fn by_request(cluster: &Cluster, version: Version, request: &Request, hello: &mut Hello) {
+    if hello.alpn.is_empty() {
+        hello.alpn = vec![version.alpn().into()];
+    }
+    let options = http_options(cluster).and_then(|options| options.upstream_http_protocol_options.as_ref());
+    let host = without_port(&request.authority);
+    let name = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_err().then(|| host.to_owned());
+    if options.is_some_and(|options| options.auto_sni) {
+        hello.server_name.clone_from(&name);
+    }
+    if options.is_some_and(|options| options.auto_san_validation) {
+        hello.check.host = name;
+    }
+}
+
+fn http_options(cluster: &Cluster) -> Option<&HttpProtocolOptions> {
+    let ExtensionProtocolOptions::Http(options) =
+        cluster.typed_extension_protocol_options.get(HTTP_PROTOCOL_OPTIONS)?;
+    Some(options)
+}
+
 /// The version of HTTP that a cluster is spoken to in.
 fn http_version(cluster: &Cluster, downstream: Version) -> Version {
-    let options = cluster.typed_extension_protocol_options.get(HTTP_PROTOCOL_OPTIONS);
-    let Some(ExtensionProtocolOptions::Http(options)) = options else { return Version::Http1 };
+    let Some(options) = http_options(cluster) else { return Version::Http1 };
     match &options.explicit_http_config {
         Some(ExplicitHttpConfig::Http2ProtocolOptions(_)) => Version::Http2,
         None if options.use_downstream_protocol_config.is_some() => downstream,

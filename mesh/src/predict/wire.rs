@@ -33,6 +33,14 @@ impl Version {
         }
     }
 
+    /// Its protocol in ALPN.
+    pub(super) fn alpn(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
+    }
+
     /// What Envoy's HTTP inspector calls it.
     pub(super) fn sniffed(self) -> &'static str {
         match self {

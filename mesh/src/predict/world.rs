@@ -12,7 +12,10 @@ use crate::{
     redirect::ProxyIdentity,
 };
 
-use super::{CallError, sidecar::Sidecar};
+use super::{CallError, certificate::Certificate, sidecar::Sidecar};
+
+/// The user that sidecars run as.
+const SIDECAR_USER: u32 = 1337;
 
 /// All that a call may meet.
 pub(super) struct World<'a> {
@@ -31,6 +34,8 @@ pub(super) struct Host {
     pub(super) ips: Vec<IpAddr>,
     /// What its sidecar's redirects capture; `None` if it has no sidecar.
     pub(super) capture: Option<Capture>,
+    /// Whether its app runs as the sidecar's user, and is taken for it.
+    pub(super) app_runs_as_sidecar: bool,
     /// Its document.
     pub(super) source: Source,
     /// Why it has a sidecar, or has none.
@@ -43,7 +48,15 @@ impl Host {
     pub(super) fn with(name: String, ips: Vec<IpAddr>, capture: Capture, sidecar: Sidecar) -> Self {
         let source = Source::default_of("a configuration dump has no manifests");
         let injection = ("its configuration was dumped".into(), source.clone());
-        Self { name, ips, capture: Some(capture), source, injection, sidecar: OnceCell::from(sidecar) }
+        Self {
+            name,
+            ips,
+            capture: Some(capture),
+            app_runs_as_sidecar: false,
+            source,
+            injection,
+            sidecar: OnceCell::from(sidecar),
+        }
     }
 
     /// Its address of a family, if it has one.
@@ -59,6 +72,7 @@ impl<'a> World<'a> {
             name: pod.name.to_string(),
             ips: pod.ips.both().into(),
             capture: pod.sidecar.as_ref().map(|sidecar| sidecar.capture.clone()),
+            app_runs_as_sidecar: pod.containers.iter().any(|container| container.run_as_user == Some(SIDECAR_USER)),
             source: pod.source.clone(),
             injection: (pod.injection.because.clone(), pod.injection.source.clone()),
             sidecar: OnceCell::new(),
@@ -81,11 +95,10 @@ impl<'a> World<'a> {
             (Some(sidecar), _) => Ok(sidecar),
             (None, None) => Err(CallError::NoSidecar { pod: self.hosts[host].name.clone() }),
             (None, Some(mesh)) => {
-                let identity = mesh.pods[host].sidecar.as_ref().map(|sidecar| sidecar.spiffe_id.clone());
-                let sidecar =
-                    Sidecar::new(compile(mesh, host, &nowhere()), identity).map_err(|(listener, error)| {
-                        CallError::Refused { pod: self.hosts[host].name.clone(), listener, error: error.into() }
-                    })?;
+                let svid = mesh.pods[host].sidecar.as_ref().map(Certificate::of_sidecar);
+                let sidecar = Sidecar::new(compile(mesh, host, &nowhere()), svid).map_err(|(listener, error)| {
+                    CallError::Refused { pod: self.hosts[host].name.clone(), listener, error: error.into() }
+                })?;
                 Ok(cell.get_or_init(|| sidecar))
             }
         }

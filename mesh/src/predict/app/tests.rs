@@ -4,11 +4,15 @@ use super::*;
 
 const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
 
+fn own() -> Certificate {
+    Certificate::of_app(Authority::Apps)
+}
+
 /// What an app of each kind sees when it calls another without any sidecar between.
 fn seen(speaks: Speaks) -> [String; 4] {
     APPS.map(|app| {
         let sent = sends(app, "server", 8080);
-        let answered = answer(ServerApp { speaks, loopback_only: false }, [10, 0, 0, 1].into(), &sent);
+        let answered = answer(ServerApp { speaks, loopback_only: false }, &own(), [10, 0, 0, 1].into(), &sent);
         sees(&sent, &answered.reply).1
     })
 }
@@ -37,7 +41,7 @@ fn an_address_is_never_sent_as_server_name() {
 #[test]
 fn an_app_on_loopback_is_there_for_loopback_alone() {
     let server = ServerApp { speaks: Speaks::Anything, loopback_only: true };
-    let reply = |ip: [u8; 4]| answer(server, ip.into(), &[Sent::Bytes]).reply;
+    let reply = |ip: [u8; 4]| answer(server, &own(), ip.into(), &[Sent::Bytes]).reply;
     assert!(matches!(reply([127, 0, 0, 1]), Reply::Echo));
     assert!(matches!(reply([10, 0, 0, 1]), Reply::Refused));
 }

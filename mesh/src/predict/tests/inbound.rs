@@ -23,7 +23,7 @@ const ELSEWHERE: Fate = Cluster("InboundPassthroughCluster");
 
 /// A client without a sidecar's TLS: its protocols, and its certificate's SPIFFE ID.
 pub(super) fn hello(alpn: &[&str], uri: Option<&str>) -> Sent {
-    let certificate = uri.map(|uri| Certificate { issuer: Issuer::Mesh, uri: Some(uri.into()) });
+    let certificate = uri.map(Certificate::of_mesh);
     let alpn = alpn.iter().map(ToString::to_string).collect();
     Sent::Tls(Hello { server_name: None, alpn, certificate, check: Check::default(), latest: TlsProtocol::V1_3 })
 }
@@ -52,8 +52,8 @@ pub(super) fn connection(kind: &str) -> Vec<Sent> {
 pub(super) fn fate(mesh: &Mesh, port: u16, sent: &[Sent]) -> String {
     let server = mesh.pod("server", "default").expect("the server");
     let world = World::of_mesh(mesh);
-    let server_app = |_: Option<usize>, _: u16| ServerApp::default();
-    let mut simulation = Simulation { world: &world, server_app: &server_app, trace: Trace::default() };
+    let server_app = |_: Option<usize>, _: u16| (ServerApp::default(), Certificate::of_app(Authority::Apps));
+    let mut simulation = Simulation { world: &world, server_app: &server_app, subset: None, trace: Trace::default() };
     let destination = (mesh.pods[server].ips.v4, port).into();
     let arrival = Arrival { destination, source: IpAddr::from([10, 244, 9, 9]) };
     simulation.enter(server, 15006, Role::Server, arrival, sent).expect("a listener");

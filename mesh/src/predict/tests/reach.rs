@@ -201,6 +201,7 @@ fn a_name_that_is_no_services_is_an_error() {
         app: AppProtocol::Http,
         family: None,
         server_app: None,
+        subset: None,
     };
     let error = predict(&mesh, &call).unwrap_err();
     assert!(matches!(&error, CallError::UnknownHost { .. }));

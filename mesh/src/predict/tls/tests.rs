@@ -1,27 +1,32 @@
-use envoy_api::{DataSource, TlsParameters};
+use envoy_api::{CommonTlsContext, SanType, SubjectAltNameMatcher, TlsParameters};
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::predict::certificate::Authority;
 
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
 const SERVER: &str = "spiffe://cluster.local/ns/default/sa/server";
+
+fn of_mesh(sans: Vec<SubjectAltNameMatcher>) -> Check {
+    Check { roots: Some(vec![Authority::Mesh]), sans, host: None }
+}
 
 fn client(alpn: &[&str]) -> Hello {
     Hello {
         server_name: Some("server".into()),
         alpn: alpn.iter().map(ToString::to_string).collect(),
-        certificate: Some(svid(Some(CLIENT))),
-        check: Check { issuer: Some(Issuer::Mesh), sans: vec![] },
+        certificate: Some(Certificate::of_mesh(CLIENT)),
+        check: of_mesh(vec![]),
         latest: TlsProtocol::V1_3,
     }
 }
 
 fn server(alpn: &[&str]) -> Acceptor {
     Acceptor {
-        certificate: svid(Some(SERVER)),
+        certificate: Certificate::of_mesh(SERVER),
         alpn: alpn.iter().map(ToString::to_string).collect(),
         insists_on_alpn: false,
-        client: Some(Check { issuer: Some(Issuer::Mesh), sans: vec![] }),
+        client: Some(of_mesh(vec![])),
         latest: TlsProtocol::V1_3,
     }
 }
@@ -77,7 +82,7 @@ fn a_client_without_a_certificate_is_refused_where_one_is_required() {
 
 #[test]
 fn the_client_takes_only_the_identities_that_it_was_told() {
-    let check = |identity: &str| Check { issuer: Some(Issuer::Mesh), sans: vec![san(StringMatcher::exact(identity))] };
+    let check = |identity: &str| of_mesh(vec![san(StringMatcher::exact(identity))]);
     assert_eq!(server(&[]).handshake(&Hello { check: check(SERVER), ..client(&[]) }).1, None);
     let other = Hello { check: check(CLIENT), ..client(&[]) };
     breaks(&server(&[]), &other, Side::Client, Why::WrongSan(vec![SERVER.into()]));
@@ -86,33 +91,31 @@ fn the_client_takes_only_the_identities_that_it_was_told() {
 #[test]
 fn the_server_takes_only_its_trust_domain() {
     let sans = vec![san(StringMatcher::prefix("spiffe://elsewhere/"))];
-    let foreign = Acceptor { client: Some(Check { issuer: Some(Issuer::Mesh), sans }), ..server(&[]) };
+    let foreign = Acceptor { client: Some(of_mesh(sans)), ..server(&[]) };
     breaks(&foreign, &client(&[]), Side::Server, Why::WrongSan(vec![CLIENT.into()]));
+}
+
+#[test]
+fn in_tls_1_3_the_client_hears_of_its_certificate_when_it_has_gone_on() {
+    let bare = Hello { certificate: None, ..client(&[]) };
+    let (session, broken) = server(&[]).handshake(&bare);
+    assert!(broken.expect("refused").is_late(&session));
+    let (session, broken) = server(&[]).handshake(&Hello { latest: TlsProtocol::V1_2, ..bare });
+    assert!(!broken.expect("refused").is_late(&session));
 }
 
 #[test]
 fn envoys_clients_stop_at_tls_1_2_unless_told_otherwise() {
     let context = UpstreamTlsContext::default();
-    let (session, _) = server(&[]).handshake(&Hello::of(&context, None));
+    let (session, _) = server(&[]).handshake(&Hello::of(&context, &Material::default()).expect("no secret is named"));
     assert_eq!(session.facts.version.as_deref(), Some("TLSv1.2"));
 
     let tls_params =
         Some(TlsParameters { tls_maximum_protocol_version: Some(TlsProtocol::V1_3), ..TlsParameters::default() });
     let common_tls_context = CommonTlsContext { tls_params, ..CommonTlsContext::default() };
     let context = UpstreamTlsContext { common_tls_context, ..UpstreamTlsContext::default() };
-    let (session, _) = server(&[]).handshake(&Hello::of(&context, None));
+    let (session, _) = server(&[]).handshake(&Hello::of(&context, &Material::default()).expect("no secret is named"));
     assert_eq!(session.facts.version.as_deref(), Some("TLSv1.3"));
-}
-
-#[test]
-fn a_context_without_roots_takes_anybody() {
-    let open = Check::of(&CommonTlsContext::default());
-    assert_eq!(open.of_peer(&Certificate { issuer: Issuer::Apps, uri: None }), Ok(()));
-
-    let trusted_ca = Some(DataSource::InlineString("PEM".into()));
-    let validation_context = Some(CertificateValidationContext { trusted_ca, ..Default::default() });
-    let strict = Check::of(&CommonTlsContext { validation_context, ..CommonTlsContext::default() });
-    assert_eq!(strict.of_peer(&Certificate { issuer: Issuer::Apps, uri: None }), Err(Why::UnknownIssuer));
 }
 
 #[test]

@@ -86,9 +86,13 @@ fn connections_are_bound_to_the_address_of_their_family() {
 #[test]
 fn an_alert_is_worded_with_its_number() {
     // 0x10 << 24 is the library, 1000 the first alert.
-    for (why, number) in
-        [(Why::UnknownIssuer, 48), (Why::WrongSan(vec![]), 42), (Why::NoCertificate, 116), (Why::NoCommonProtocol, 120)]
-    {
+    for (why, number) in [
+        (Why::UnknownIssuer, 48),
+        (Why::Expired, 45),
+        (Why::WrongSan(vec![]), 46),
+        (Why::NoCertificate, 116),
+        (Why::NoCommonProtocol, 120),
+    ] {
         assert!(alert(&why).starts_with(&format!("{}:", (0x10 << 24) + 1000 + number)), "{why:?}");
     }
 }

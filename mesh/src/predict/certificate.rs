@@ -1,0 +1,279 @@
+//! Certificates, and whom they are shown to: who issued one, what it says, who takes it.
+
+use std::collections::BTreeMap;
+
+use envoy_api::{CommonTlsContext, DataSource, SanType, Secret, SubjectAltNameMatcher};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::Pem};
+
+use crate::model::{Sidecar as Injected, SvidKind, ValidAt};
+
+use super::tls::matches;
+
+/// The secret of the mesh's root; that of the workload's SVID is [`SVID`].
+const MESH_ROOT: &str = "ROOTCA";
+/// The secret of the workload's SVID.
+const SVID: &str = "default";
+
+/// Who issues certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Authority {
+    /// The mesh's.
+    Mesh,
+    /// One that is known by its name.
+    Named(String),
+    /// Whichever the apps trust among themselves: their certificates are not in the manifests.
+    Apps,
+    /// One that every host trusts.
+    Public,
+    /// One that nobody trusts.
+    Rogue,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Certificate {
+    pub(super) issuer: Authority,
+    /// Its URI SANs.
+    pub(super) uris: Vec<String>,
+    /// Its DNS SANs; `None` where they are not known, and taken for what is asked for.
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) valid: ValidAt,
+}
+
+/// How a peer's certificate is checked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Check {
+    /// Whose certificates are taken; anybody's if unset.
+    pub(super) roots: Option<Vec<Authority>>,
+    /// One of these must match; all do if there are none.
+    pub(super) sans: Vec<SubjectAltNameMatcher>,
+    /// The host that the certificate must be for.
+    pub(super) host: Option<String>,
+}
+
+/// Why a handshake was broken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The peer's certificate is of an authority that is not trusted.
+    UnknownIssuer,
+    /// It is valid no longer.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// None of its SANs is among those asked for; the SANs that it has.
+    WrongSan(Vec<String>),
+    /// The client has no certificate, and one is required.
+    NoCertificate,
+    /// The client offers no protocol that the server has.
+    NoCommonProtocol,
+}
+
+impl Why {
+    /// The alert that tells the peer, by its name in the RFCs.
+    pub(super) fn alert(&self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => "unknown_ca",
+            Self::Expired | Self::NotYetValid => "certificate_expired",
+            Self::WrongSan(_) => "certificate_unknown",
+            Self::NoCertificate => "certificate_required",
+            Self::NoCommonProtocol => "no_application_protocol",
+        }
+    }
+}
+
+impl Certificate {
+    /// What a sidecar of a workload shows.
+    pub(super) fn of_sidecar(sidecar: &Injected) -> Self {
+        let kind = sidecar.svid;
+        Self {
+            issuer: if kind.signed_by_mesh() { Authority::Mesh } else { Authority::Rogue },
+            uris: kind.uris(&sidecar.spiffe_id),
+            hosts: Some(kind.hosts()),
+            valid: kind.valid(),
+        }
+    }
+
+    /// The mesh's certificate for a SPIFFE ID.
+    pub(super) fn of_mesh(spiffe_id: &str) -> Self {
+        let uris = SvidKind::Proper.uris(spiffe_id);
+        Self { issuer: Authority::Mesh, uris, hosts: Some(vec![]), valid: ValidAt::Now }
+    }
+
+    /// An app's, of which nothing is known.
+    pub(super) fn of_app(issuer: Authority) -> Self {
+        Self { issuer, uris: vec![], hosts: None, valid: ValidAt::Now }
+    }
+
+    /// The first in a PEM text.
+    pub(super) fn of_pem(pem: &[u8]) -> Option<Self> {
+        let leaf = Pem::iter_from_buffer(pem).next()?.ok()?;
+        let certificate = leaf.parse_x509().ok()?;
+        let (mut uris, mut hosts) = (vec![], vec![]);
+        for name in names(&certificate) {
+            match name {
+                GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+                GeneralName::DNSName(host) => hosts.push((*host).to_owned()),
+                _ => {}
+            }
+        }
+        let validity = certificate.validity();
+        let valid = match (validity.is_valid(), validity.time_to_expiration()) {
+            (true, _) => ValidAt::Now,
+            (false, None) if validity.not_after < x509_parser::time::ASN1Time::now() => ValidAt::Past,
+            (false, _) => ValidAt::Future,
+        };
+        let issuer = Authority::Named(certificate.issuer().to_string());
+        Some(Self { issuer, uris, hosts: Some(hosts), valid })
+    }
+
+    /// What identifies it: its first URI, else its first host name.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.uris.first().or_else(|| self.hosts.as_ref()?.first()).cloned()
+    }
+}
+
+fn names<'a>(certificate: &'a X509Certificate<'_>) -> impl Iterator<Item = &'a GeneralName<'a>> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    extension.into_iter().flat_map(|extension| &extension.value.general_names)
+}
+
+impl Check {
+    /// What apps trust.
+    pub(super) fn of_apps() -> Self {
+        Self { roots: Some(vec![Authority::Apps, Authority::Public]), ..Self::default() }
+    }
+
+    /// Whether a certificate passes.
+    pub(super) fn admits(&self, certificate: &Certificate) -> Result<(), Why> {
+        if self.roots.as_ref().is_some_and(|roots| !roots.iter().any(|root| vouches(root, &certificate.issuer))) {
+            return Err(Why::UnknownIssuer);
+        }
+        match certificate.valid {
+            ValidAt::Now => {}
+            // Without roots nothing of the chain is checked, its validity neither.
+            _ if self.roots.is_none() => {}
+            ValidAt::Past => return Err(Why::Expired),
+            ValidAt::Future => return Err(Why::NotYetValid),
+        }
+        let Certificate { uris, hosts, .. } = certificate;
+        let any_host =
+            |test: &dyn Fn(&str) -> bool| hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| test(host)));
+        let fits = |san: &SubjectAltNameMatcher| match san.san_type {
+            SanType::Uri => uris.iter().any(|uri| matches(&san.matcher, uri)),
+            SanType::Dns => any_host(&|host| matches(&san.matcher, host)),
+            SanType::Email | SanType::IpAddress => false,
+        };
+        let named = self.sans.is_empty() || self.sans.iter().any(fits);
+        let for_host = self.host.as_ref().is_none_or(|asked| any_host(&|host| is_for(host, asked)));
+        if named && for_host {
+            return Ok(());
+        }
+        Err(Why::WrongSan(uris.iter().chain(hosts.iter().flatten()).cloned().collect()))
+    }
+}
+
+/// Whether trust in a root covers what an authority issued.
+fn vouches(root: &Authority, issuer: &Authority) -> bool {
+    match (root, issuer) {
+        (_, Authority::Rogue) | (Authority::Rogue, _) => false,
+        // What is not known of apps is taken to fit.
+        (Authority::Apps, Authority::Named(_)) | (Authority::Named(_), Authority::Apps) => true,
+        (root, issuer) => root == issuer,
+    }
+}
+
+/// Whether a DNS SAN, perhaps with a wildcard for its first label, is for a host.
+fn is_for(san: &str, host: &str) -> bool {
+    let wildcard = || Some(san.strip_prefix("*.")? == host.split_once('.')?.1);
+    san.eq_ignore_ascii_case(host) || wildcard().unwrap_or(false)
+}
+
+/// A secret that a TLS context names and that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotThere;
+
+/// The certificates and roots that a sidecar has.
+#[derive(Debug, Default)]
+pub(super) struct Material {
+    /// Its own, in secret `default`.
+    svid: Option<Certificate>,
+    /// Those that DestinationRules name; `None` is a name without a secret.
+    own: BTreeMap<String, Option<Secret>>,
+}
+
+impl Material {
+    pub(super) fn new(svid: Option<Certificate>, own: BTreeMap<String, Option<Secret>>) -> Self {
+        Self { svid, own }
+    }
+
+    /// The certificate that a TLS context shows, if it has one.
+    pub(super) fn certificate(&self, context: &CommonTlsContext) -> Result<Option<Certificate>, NotThere> {
+        let Some(config) = context.tls_certificate_sds_secret_configs.first() else {
+            let in_place = context.tls_certificates.first().map(|certificate| &certificate.certificate_chain);
+            return Ok(in_place.map(|chain| of_source(chain)));
+        };
+        match (config.name.as_str(), self.own.get(&config.name)) {
+            (SVID, _) => self.svid.clone().map(Some).ok_or(NotThere),
+            (_, Some(Some(secret))) => {
+                let certificate = secret.tls_certificate.as_ref().ok_or(NotThere)?;
+                Ok(Some(of_source(&certificate.certificate_chain)))
+            }
+            (_, Some(None)) => Err(NotThere),
+            // A dump may name secrets that it does not have.
+            (_, None) => Ok(Some(Certificate::of_app(Authority::Apps))),
+        }
+    }
+
+    /// How a TLS context checks its peer's certificate.
+    pub(super) fn check(&self, context: &CommonTlsContext) -> Result<Check, NotThere> {
+        let combined = context.combined_validation_context.as_ref();
+        let in_place = combined.map(|combined| &combined.default_validation_context);
+        let stated = context.validation_context.as_ref().or(in_place);
+        let by_secret = combined.map(|combined| &combined.validation_context_sds_secret_config);
+        let by_secret = by_secret.or(context.validation_context_sds_secret_config.as_ref());
+        let roots = match (by_secret, stated) {
+            (Some(config), _) => Some(self.roots(&config.name)?),
+            (None, Some(stated)) if stated.system_root_certs.is_some() => Some(vec![Authority::Public]),
+            (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(subjects),
+        };
+        let sans = stated.map(|stated| stated.match_typed_subject_alt_names.clone()).unwrap_or_default();
+        Ok(Check { roots, sans, host: None })
+    }
+
+    fn roots(&self, name: &str) -> Result<Vec<Authority>, NotThere> {
+        match (name, self.own.get(name)) {
+            (MESH_ROOT, _) => Ok(vec![Authority::Mesh]),
+            (_, Some(Some(secret))) => {
+                let roots = secret.validation_context.as_ref().and_then(|context| context.trusted_ca.as_ref());
+                roots.map(subjects).ok_or(NotThere)
+            }
+            (_, Some(None)) => Err(NotThere),
+            (_, None) => Ok(vec![Authority::Apps]),
+        }
+    }
+}
+
+/// The certificate in a data source; one of which nothing is known if it isn't inline, or is none.
+fn of_source(source: &DataSource) -> Certificate {
+    let known = inline(source).and_then(|pem| Certificate::of_pem(&pem));
+    known.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
+}
+
+/// The authorities whose certificates are in a data source.
+fn subjects(source: &DataSource) -> Vec<Authority> {
+    let Some(pem) = inline(source) else { return vec![Authority::Apps] };
+    let subject = |pem: Pem| Some(Authority::Named(pem.parse_x509().ok()?.subject().to_string()));
+    Pem::iter_from_buffer(&pem).filter_map(|pem| subject(pem.ok()?)).collect()
+}
+
+fn inline(source: &DataSource) -> Option<Vec<u8>> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    match source {
+        DataSource::InlineString(text) => Some(text.clone().into_bytes()),
+        DataSource::InlineBytes(text) => STANDARD.decode(text).ok(),
+        DataSource::Filename(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
