@@ -1,7 +1,6 @@
 //! A downstream connection: hyper's codec around it, and Envoy's answers to what is no HTTP.
 
 use std::{
-    convert::Infallible,
     pin::pin,
     sync::{
         Arc,
@@ -175,11 +174,7 @@ where
 {
     let service = {
         let connection = connection.clone();
-        service_fn(move |request: Request<Incoming>| {
-            connection.gate.request_begun();
-            let connection = connection.clone();
-            async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
-        })
+        service_fn(move |request: Request<Incoming>| request::handle(connection.clone(), request))
     };
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -234,10 +229,7 @@ where
     let hcm = connection.hcm.clone();
     let service = {
         let connection = connection.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let connection = connection.clone();
-            async move { Ok::<_, Infallible>(request::handle(connection, request).await) }
-        })
+        service_fn(move |request: Request<Incoming>| request::handle(connection.clone(), request))
     };
     let options = &hcm.http2;
     let mut serving = pin!(

@@ -1,13 +1,17 @@
 //! Envoy's answer to what can't be read as HTTP/1.
 
+use std::error::Error as _;
+
 use envoy_api::ServerHeaderTransformation;
 use http::StatusCode;
 use jiff::Timestamp;
+use thiserror::Error;
 
 use super::config::Hcm;
 
-/// How a request is answered whose head can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a request is answered whose head can't be read. As an error of the service it makes hyper let go of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{details}")]
 pub(super) struct Rejection {
     pub(super) status: StatusCode,
     pub(super) body: &'static str,
@@ -16,18 +20,29 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
+    /// A version that is not spoken here.
+    pub(super) const VERSION: Self =
+        Self { status: StatusCode::UPGRADE_REQUIRED, body: "Upgrade Required", details: "low_version" };
+    /// No HTTP.
+    pub(super) const CODEC: Self =
+        Self { status: StatusCode::BAD_REQUEST, body: "Bad Request", details: "http1.codec_error" };
+    /// A head that is too long.
+    const HEAD: Self = Self {
+        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        body: "Request Header Fields Too Large",
+        details: "http1.headers_too_large",
+    };
+
     /// What is wrong with the request, if that is what the error says.
     pub(super) fn of(error: &hyper::Error) -> Option<Self> {
-        if error.is_parse_too_large() {
-            Some(Self {
-                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                body: "Request Header Fields Too Large",
-                details: "http1.headers_too_large",
-            })
-        } else if error.is_parse() {
-            Some(Self { status: StatusCode::BAD_REQUEST, body: "Bad Request", details: "http1.codec_error" })
+        if let Some(rejection) = error.source().and_then(|source| source.downcast_ref::<Self>()) {
+            Some(*rejection)
+        } else if error.is_parse_too_large() {
+            Some(Self::HEAD)
+        } else if error.to_string() == "invalid HTTP version parsed" {
+            Some(Self::VERSION) // hyper tells this kind by its words alone
         } else {
-            None
+            error.is_parse().then_some(Self::CODEC)
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
     connection::Connection,
     exchange::{Exchange, LocalReply},
     headers,
+    rejection::Rejection,
     route::Target,
     router, sniff,
     upgrade::Upgrade,
@@ -20,12 +21,58 @@ use super::{
 use crate::{access_log::RequestHead, outcome::Outcome};
 
 /// The methods that Envoy's HTTP/1 codec knows.
-const METHODS: &str = "ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE \
-    MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND \
-    UNLINK UNLOCK UNSUBSCRIBE";
+const METHODS: [&str; 34] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
 
 /// Answers a request.
-pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+///
+/// # Errors
+/// When Envoy's codec refuses what hyper's took: the connection answers and ends.
+pub(super) async fn handle(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    if request.version() == Version::HTTP_10 && !connection.hcm.accept_http_10 {
+        return Err(Rejection::VERSION);
+    }
+    if connection.version == sniff::Version::Http1 && !METHODS.contains(&request.method().as_str()) {
+        return Err(Rejection::CODEC);
+    }
+    connection.gate.request_begun();
     // hyper closes after a request of HTTP/1.0 that does not ask otherwise, but does not say so.
     let closes = request.version() == Version::HTTP_10 && !asks(request.headers(), "keep-alive");
     let mut response = answer(connection.clone(), request).await;
@@ -33,24 +80,12 @@ pub(super) async fn handle(connection: Arc<Connection>, request: Request<Incomin
     if closes || (last && response.status() != StatusCode::SWITCHING_PROTOCOLS) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    Ok(response)
 }
 
 async fn answer(connection: Arc<Connection>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let hcm = connection.hcm.clone();
-    let (protocol, is_http1) = match request.version() {
-        Version::HTTP_2 => ("HTTP/2", false),
-        Version::HTTP_10 if hcm.accept_http_10 => ("HTTP/1.0", true),
-        _ => ("HTTP/1.1", true),
-    };
-    let mut exchange = Exchange::begin(&connection, protocol);
-    if request.version() == Version::HTTP_10 && !hcm.accept_http_10 {
-        return exchange.reply(codec_error(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "low_version"));
-    }
-    if is_http1 && !METHODS.split(' ').any(|method| method == request.method()) {
-        return exchange.reply(codec_error(StatusCode::BAD_REQUEST, "Bad Request", "http1.codec_error"));
-    }
-
+    let mut exchange = Exchange::begin(&connection, protocol(request.version()));
     let upgrade = upgrade(&mut request);
     let (parts, incoming) = request.into_parts();
     let head = normalized(parts, hcm.normalize_path);
@@ -86,9 +121,13 @@ async fn answer(connection: Arc<Connection>, mut request: Request<Incoming>) -> 
     }
 }
 
-/// Envoy's answer to what its codec refuses.
-pub(super) fn codec_error(status: StatusCode, body: &'static str, details: &'static str) -> LocalReply {
-    LocalReply::new(status, body, Outcome::DownstreamProtocolError(details.into()), details).closing()
+/// A version's name, as access logs have it.
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
 }
 
 /// The head with its host in `host` and only path and query in its URI, whatever form and version it came in.

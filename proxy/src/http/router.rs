@@ -12,7 +12,7 @@ use super::{
     exchange::{Exchange, LocalReply},
     headers,
     pool::Lease,
-    request::codec_error,
+    rejection::Rejection,
     retry::RetryPolicy,
     route::{RouteEntry, without_port},
     sniff::Version,
@@ -268,7 +268,8 @@ fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Response<Respons
         }
         Outcome::UpstreamReset(how) => reset(StatusCode::SERVICE_UNAVAILABLE, upstream::reason(*how), ""),
         Outcome::DownstreamProtocolError(_) => {
-            return exchange.reply(codec_error(StatusCode::BAD_REQUEST, "Bad Request", "http1.codec_error"));
+            let Rejection { status, body, details } = Rejection::CODEC;
+            return exchange.reply(LocalReply::new(status, body, outcome, details).closing());
         }
         _ => return exchange.abandon(),
     };
