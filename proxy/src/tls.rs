@@ -37,8 +37,7 @@ fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {
         peer: connection
             .peer_certificates()
             .and_then(|chain| chain.first())
-            .and_then(|leaf| PeerCertificate::parse(leaf).ok())
-            .map(Arc::new),
+            .and_then(|leaf| PeerCertificate::of(leaf).ok()),
         local_uri_sans: local_uri_sans.clone(),
         resumed: connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     }

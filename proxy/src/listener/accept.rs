@@ -72,24 +72,20 @@ async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Li
         listener = other;
         inspected = inspect(&listener, &socket, &mut info, &worker).await;
     }
-    let chain = inspected.ok().map(|()| find_chain(&listener, Arc::make_mut(&mut info)));
-    let _active = chain.as_ref().and_then(|chain| chain.as_ref().ok()).map(|_| listener.count());
+    let chain = match inspected {
+        Ok(()) => find_chain(&listener, &mut info),
+        Err(_) => Err(Box::new(StreamInfo::session(info.clone()))),
+    };
+    let _active = chain.is_ok().then(|| listener.count());
     // A connection keeps its chain, and lets go of the rest when the listener is replaced.
     let access_log = listener.access_log.clone();
     drop(listener);
-    let session = match chain {
-        Some(Ok(chain)) => dispatch(socket, info, chain, worker).await,
-        // The bytes that nobody read make the kernel reset the connection.
-        Some(Err(refused)) => {
-            let mut session = Box::new(StreamInfo::session(info));
-            session.outcome = refused;
-            session.details = Some("filter_chain_not_found".into());
-            session
-        }
-        None => Box::new(StreamInfo::session(info)),
+    let mut session = match chain {
+        Ok(chain) => dispatch(socket, info, chain, worker).await,
+        // The socket is closed after this. The bytes that nobody read make the kernel reset the connection.
+        Err(session) => session,
     };
     if !access_log.is_empty() {
-        let mut session = session;
         session.end();
         access_log.log_session(&session);
     }
@@ -143,8 +139,8 @@ fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -
     listeners.of_destination(destination.0).filter(|other| other.name != listener.name).cloned()
 }
 
-/// The chain for a connection.
-fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Result<Arc<Chain>, Outcome> {
+/// The chain for a connection, or what is to be logged where there is none.
+fn find_chain(listener: &Listener, info: &mut Arc<ConnectionInfo>) -> Result<Arc<Chain>, Box<StreamInfo>> {
     let found = listener.chain(&chain_match::Connection {
         destination: info.local.0,
         source: info.remote.0,
@@ -154,13 +150,16 @@ fn find_chain(listener: &Listener, info: &mut ConnectionInfo) -> Result<Arc<Chai
     });
     match found {
         Ok(chain) => {
-            info.filter_chain = chain.name.clone();
+            Arc::make_mut(info).filter_chain = chain.name.clone();
             Ok(chain.clone())
         }
         Err(stage) => {
             tracing::debug!(listener = %listener.name, remote = %info.remote, ?stage, "no filter chain matches");
             listener.stats.no_filter_chain_match.inc();
-            Err(Outcome::NoFilterChainMatch)
+            let mut session = Box::new(StreamInfo::session(info.clone()));
+            session.outcome = Outcome::NoFilterChainMatch;
+            session.details = Some("filter_chain_not_found".into());
+            Err(session)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a peer's certificate says, parsed once.
 
-use std::net::IpAddr;
+use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use x509_parser::{
@@ -40,7 +40,33 @@ pub struct PeerCertificate {
     pub not_after: i64,
 }
 
+/// How many certificates a thread remembers.
+const REMEMBERED: usize = 256;
+
+thread_local! {
+    static PARSED: RefCell<HashMap<Box<[u8]>, Arc<PeerCertificate>>> = RefCell::default();
+}
+
 impl PeerCertificate {
+    /// The facts of a certificate, read once for as long as the thread remembers it: the verifier asks first, then
+    /// whoever wants to know the peer, and in a mesh the same few peers come again and again.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn of(der: &[u8]) -> Result<Arc<Self>, String> {
+        PARSED.with_borrow_mut(|parsed| {
+            if let Some(facts) = parsed.get(der) {
+                return Ok(facts.clone());
+            }
+            let facts = Arc::new(Self::parse(der)?);
+            if parsed.len() == REMEMBERED {
+                parsed.clear();
+            }
+            parsed.insert(der.into(), facts.clone());
+            Ok(facts)
+        })
+    }
+
     /// Reads a certificate.
     ///
     /// # Errors

@@ -43,13 +43,13 @@ impl Names {
         if self.matchers.is_empty() && !self.auto {
             return Ok(());
         }
-        let peer = PeerCertificate::parse(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        let peer = PeerCertificate::of(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
         let listed = self.matchers.is_empty() || self.matchers.iter().any(|matcher| has_name(&peer, matcher));
         let named = !self.auto || server_name.is_none_or(|name| is_for(&peer, name));
         if listed && named {
             return Ok(());
         }
-        let sans = [peer.dns_sans, peer.uri_sans, peer.ip_sans, peer.email_sans].concat();
+        let sans = [&peer.dns_sans[..], &peer.uri_sans, &peer.ip_sans, &peer.email_sans].concat();
         Err(CertificateError::Other(OtherError(Arc::new(SanMismatch(sans)))).into())
     }
 }

@@ -20,6 +20,14 @@ fn an_svid_has_a_uri_and_no_subject() {
 }
 
 #[test]
+fn a_certificate_is_parsed_once() {
+    let der = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let first = PeerCertificate::of(der.der()).unwrap();
+    assert!(Arc::ptr_eq(&first, &PeerCertificate::of(der.der()).unwrap()));
+    assert!(PeerCertificate::of(b"no certificate").is_err());
+}
+
+#[test]
 fn a_subject_is_printed_last_part_first_and_escaped() {
     let facts = certificate(|p| {
         p.distinguished_name.push(DnType::OrganizationName, "Acme, Inc.");
