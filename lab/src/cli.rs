@@ -187,6 +187,9 @@ pub struct ExplainArgs {
     /// Use IPv6, where the host has both
     #[arg(short = '6', long)]
     pub ipv6: bool,
+    /// Ask for one subset of a DestinationRule, as a route of a VirtualService would
+    #[arg(long, value_name = "NAME")]
+    pub subset: Option<String>,
     /// In which mesh
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: MeshChoice,

@@ -139,7 +139,8 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
 
     let leg1 =
         at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some() && !is_captured_inbound(flow));
-    let client_log = log_line(seen, &client_name, call, local);
+    let dialled = call.report.remote;
+    let client_log = log_line(seen, &client_name, call, local, dialled);
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
         None => at(&client_name, "eth0").find(from_app),
@@ -150,19 +151,22 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
             pick(outside.chain(to_itself), call, client_log, in_time)
         }
     };
-    let peer = leg2.map(|flow| flow.initiator);
     let server = leg2.and_then(|leg2| {
         if leg2.interface.name == "lo" {
             return Some(call.from);
         }
         mesh.pods.iter().position(|pod| {
-            pod.name != client.name
-                && at(&pod.name.to_string(), "eth0").any(|flow| flow.initiator == leg2.initiator && overlap(flow, leg2))
+            pod.name != client.name && at(&pod.name.to_string(), "eth0").any(|flow| same_connection(flow, leg2))
         })
     });
     let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
     let server_name = server_pod.map(|pod| pod.name.to_string());
-    let server_log = server_name.as_deref().and_then(|name| log_line(seen, name, call, peer));
+    let server_log = server_name.as_deref().and_then(|name| {
+        // As the server's pod sees leg 2: where it goes to is no longer a service's address.
+        let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
+        let arrived = at(name, interface).find(|flow| leg2.is_some_and(|leg2| same_connection(flow, leg2)));
+        log_line(seen, name, call, arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled))
+    });
     let leg3 = server_name.as_deref().and_then(|name| {
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
         pick(to_app, call, server_log, in_time)
@@ -196,16 +200,25 @@ fn pick<'a>(
         .copied()
 }
 
-fn overlap(one: &Flow, other: &Flow) -> bool {
-    one.first_ns <= other.last_ns && other.first_ns <= one.last_ns
+/// Whether two interfaces saw the same connection: ports are used again, but not while it stands.
+fn same_connection(one: &Flow, other: &Flow) -> bool {
+    one.initiator == other.initiator && one.first_ns <= other.last_ns && other.first_ns <= one.last_ns
 }
 
-/// The line that a sidecar wrote of a call: by the mark in its path, else by the address that the call came from.
-fn log_line<'a>(seen: &'a Observations, pod: &str, call: &MadeCall, peer: Option<SocketAddr>) -> Option<&'a Line> {
+/// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends.
+fn log_line<'a>(
+    seen: &'a Observations,
+    pod: &str,
+    call: &MadeCall,
+    peer: Option<SocketAddr>,
+    dialled: Option<SocketAddr>,
+) -> Option<&'a Line> {
     let lines = seen.logs.get(pod)?;
     let marked = |line: &&Line| line.path.as_deref().is_some_and(|path| path.contains(&call.marker));
-    let from_peer = |line: &&Line| peer.is_some() && line.downstream_remote_address == peer && line.path.is_none();
-    lines.iter().rev().find(marked).or_else(|| lines.iter().rev().find(from_peer))
+    let of_connection = |line: &&Line| {
+        peer.is_some() && line.downstream_remote_address == peer && line.downstream_local_address == dialled
+    };
+    lines.iter().rev().find(marked).or_else(|| lines.iter().rev().find(of_connection))
 }
 
 fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {

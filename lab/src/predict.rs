@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use mesh::{
-    account::{Account, AppProtocol},
-    model::{Family, Mesh},
+    account::Account,
+    model::Mesh,
     predict::{Call, predict},
 };
 
@@ -16,23 +16,15 @@ use crate::{manifests, scenario::Probe};
 /// # Errors
 /// When the calling pod is not there, or the host does not resolve.
 pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
-    let from = manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?;
-    call(mesh, from, &probe.host, probe.port, Some(probe.family), probe.app)
-}
-
-/// Predicts a call.
-///
-/// # Errors
-/// When the host does not resolve.
-pub fn call(
-    mesh: &Mesh,
-    from: usize,
-    host: &str,
-    port: u16,
-    family: Option<Family>,
-    app: AppProtocol,
-) -> Result<Account> {
-    let call = Call { from, host: host.to_owned(), port, app, family, server_app: None, subset: None };
+    let call = Call {
+        from: manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?,
+        host: probe.host.clone(),
+        port: probe.port,
+        app: probe.app,
+        family: Some(probe.family),
+        server_app: None,
+        subset: None,
+    };
     Ok(predict(mesh, &call)?)
 }
 

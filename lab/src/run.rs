@@ -30,7 +30,7 @@ use crate::{
     manifests, observe_call,
     observe_call::{MadeCall, Observations},
     predict,
-    scenario::{Probe, Scenario},
+    scenario::{Probe, Scenario, Speaks},
     tools::Tools,
     verdict::{DataPlane, LabFigures, ProbeReport, RunReport, Seen, Verdict},
 };
@@ -231,8 +231,10 @@ fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
 fn make_call(deployment: &Deployment, probe: &Probe, from: usize, number: usize, tools: &Tools) -> Result<MadeCall> {
     let marker = format!("probe-{number}-{}", deployment.lab.id());
     let mut url = probe.url();
-    if probe.app != AppProtocol::Tcp {
-        url = format!("{url}/{marker}");
+    match probe.speaks {
+        Some(Speaks::Grpc) => url.push_str("/sidelab.Echo/Stream"),
+        None if probe.app != AppProtocol::Tcp => url = format!("{url}/{marker}"),
+        None => {}
     }
     let family = match probe.family {
         Family::Ipv4 => "-4",
@@ -240,7 +242,7 @@ fn make_call(deployment: &Deployment, probe: &Probe, from: usize, number: usize,
     };
     let timeout = CALL_TIMEOUT.as_secs().to_string();
     let mut args = vec![url.as_str(), "--marker", &marker, family, "--timeout", &timeout];
-    if probe.app == AppProtocol::H2 {
+    if probe.app == AppProtocol::H2 && probe.speaks.is_none() {
         args.push("--http2");
     }
     let program = Program::new(format!("call-{number}"), tools.own("demo-client")?, args);

@@ -56,6 +56,8 @@ pub struct Probe {
     pub family: Family,
     /// What the app sends.
     pub app: AppProtocol,
+    /// What it speaks on top of that.
+    pub speaks: Option<Speaks>,
     /// Its place, where the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
     /// What is expected in the textbook's mesh.
@@ -76,6 +78,7 @@ impl Probe {
     /// The call's URL, as the demo client takes it.
     pub fn url(&self) -> String {
         let scheme = match self.app {
+            _ if self.speaks == Some(Speaks::Grpc) => "grpc",
             AppProtocol::Http | AppProtocol::H2 => "http",
             AppProtocol::Https => "https",
             AppProtocol::Tcp => "tcp",
@@ -83,6 +86,14 @@ impl Probe {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{scheme}://{host}:{}", self.port)
     }
+}
+
+/// What an app speaks on top of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaks {
+    /// gRPC, on `h2`: a stream both ways, and trailers.
+    Grpc,
 }
 
 /// What the rows and columns of a grid of calls are.
@@ -240,6 +251,8 @@ struct WrittenProbe {
     family: Family,
     app: AppProtocol,
     #[serde(default)]
+    speaks: Option<Speaks>,
+    #[serde(default)]
     cell: Option<Cell>,
     #[serde(default)]
     expect: Expectation,
@@ -254,6 +267,9 @@ impl WrittenProbe {
         let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
         let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if self.speaks == Some(Speaks::Grpc) && self.app != AppProtocol::H2 {
+            return Err("speaks: gRPC needs `app: h2`".into());
+        }
         let textbook = self.expect.clone().merged_with(self.textbook);
         let istio = self.expect.merged_with(self.istio);
         for (mesh, expectation) in [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)] {
@@ -268,6 +284,7 @@ impl WrittenProbe {
             port,
             family: self.family,
             app: self.app,
+            speaks: self.speaks,
             cell: self.cell,
             textbook,
             istio,

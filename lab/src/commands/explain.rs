@@ -7,23 +7,25 @@ use mesh::{
     account::Account,
     dump::EnvoyDump,
     model::{Family, Mesh},
-    predict::{Call, predict_dumps},
+    predict::{Call, predict, predict_dumps},
 };
 
 use super::{OK, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    manifests, predict,
+    manifests,
+    predict::destination,
     report::explain,
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
-    let (host, port) = predict::destination(&args.to).context("--to")?;
+    let (host, port) = destination(&args.to).context("--to")?;
     let family = args.ipv6.then_some(Family::Ipv6);
     let accounts = match &args.config_dump[..] {
         [] => from_manifests(args, &host, port, family)?,
         [client, server] => {
-            let call = Call { from: 0, host, port, app: args.app, family, server_app: None };
+            let call =
+                Call { from: 0, host, port, app: args.app, family, server_app: None, subset: args.subset.clone() };
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
         }
         _ => bail!("--config-dump takes two files, separated by a comma: the client's, then the server's"),
@@ -44,7 +46,16 @@ fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Fami
     let meshes = manifests::resolve_files(&args.files, &args.mesh.flavors())?;
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
-        predict::call(mesh, from, host, port, family, args.app)
+        let call = Call {
+            from,
+            host: host.to_owned(),
+            port,
+            app: args.app,
+            family,
+            server_app: None,
+            subset: args.subset.clone(),
+        };
+        Ok(predict(mesh, &call)?)
     };
     meshes.iter().map(account).collect()
 }

@@ -1,7 +1,7 @@
 //! `sidelab validate`.
 
 use anyhow::Result;
-use mesh::{Fault, model::Flavor};
+use mesh::Fault;
 use serde::Serialize;
 
 use super::{OK, USAGE, print_json};
@@ -30,10 +30,7 @@ struct ReportedFault {
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<u8> {
     let files = manifests::read(&args.manifests.files)?;
-    let faults = match manifests::resolve(&files, Flavor::Istio) {
-        Ok((_, warnings)) => warnings,
-        Err(bad) => bad.faults,
-    };
+    let faults = mesh::check(&files);
     let valid = !faults.iter().any(Fault::is_error);
     match args.output.output {
         Output::Json => print_json(&Report {

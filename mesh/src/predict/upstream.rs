@@ -59,7 +59,8 @@ impl Simulation<'_> {
             Upstream::Failed(Failure::NoCluster) => ("NC", Reply::Reset),
             // What the app has sent is still unread when the connection is closed at once.
             Upstream::Failed(Failure::NoEndpoint) => ("UH", Reply::Reset),
-            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF", Reply::Closed),
+            // After its one attempt the TCP proxy has used up its attempts (envoy: `source/common/tcp_proxy/tcp_proxy.cc`).
+            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF,URX", Reply::Closed),
         };
         self.trace.log(at.role, Log::new(flags, "-"));
         Ok(reply)
