@@ -24,7 +24,7 @@ use envoy_api::{
 };
 
 use crate::stats::{Counter, Gauge, Scope, Stats};
-use crate::tls::{ClientContext, TlsStats};
+use crate::tls::{self, ClientContext, TlsStats};
 use balance::Balancer;
 use endpoint::Transports;
 use source::Source;
@@ -76,7 +76,8 @@ impl Cluster {
         let scope = stats.scope(Scope::Cluster(
             if config.alt_stat_name.is_empty() { &config.name } else { &config.alt_stat_name }.clone(),
         ));
-        let transports = Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation))?;
+        let transports =
+            Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation), &tls::built(stats))?;
         let cluster = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: config.name.as_str().into(),

@@ -22,7 +22,15 @@ use std::sync::Arc;
 
 use rustls::{CommonState, ProtocolVersion};
 
-use crate::stream_info::TlsInfo;
+use crate::{
+    stats::{Counter, Scope, Stats},
+    stream_info::TlsInfo,
+};
+
+/// The counter of contexts that were built. It grows with each rotation, and never with a connection.
+pub fn built(stats: &Stats) -> Counter {
+    stats.scope(Scope::Root).counter("sidelab.tls_contexts_built")
+}
 
 /// What the handshake of a connection agreed on.
 fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {

@@ -15,7 +15,7 @@ use super::{
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::stream_info::TlsInfo;
+use crate::{stats::Counter, stream_info::TlsInfo};
 
 /// A TLS context for connections to endpoints.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct ClientContext {
     secrets: Secrets,
     /// Empty until every secret is there.
     current: ArcSwapOption<Current>,
+    /// How often contexts were built: once for each rotation, never for a connection.
+    built: Counter,
 }
 
 #[derive(Debug)]
@@ -44,16 +46,16 @@ pub struct Offer<'a> {
 
 impl ClientContext {
     /// Checks a context, and builds it if no secret has to come first. With `auto_san` the server's certificate must be
-    /// for the name that is sent as SNI.
+    /// for the name that is sent as SNI. Each time that it is built, `built` counts it.
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &UpstreamTlsContext, auto_san: bool) -> Result<Self, String> {
+    pub fn new(config: &UpstreamTlsContext, auto_san: bool, built: Counter) -> Result<Self, String> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         if !config.sni.is_empty() {
             ServerName::try_from(config.sni.as_str()).map_err(|_| format!("sni: {:?} is not a name", config.sni))?;
         }
-        let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty() };
+        let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty(), built };
         if let Some(material) = context.secrets.in_place()? {
             context.build(material)?;
         }
@@ -141,6 +143,7 @@ impl ClientContext {
             Some(0) => Resumption::disabled(),
             keys => Resumption::in_memory_sessions(keys.unwrap_or(1) as usize),
         };
+        self.built.inc();
         self.current.store(Some(Arc::new(Current { config: Arc::new(config), local_uri_sans })));
         Ok(())
     }

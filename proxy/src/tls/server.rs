@@ -19,7 +19,7 @@ use super::{
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::{peek::peek, stream_info::TlsInfo};
+use crate::{peek::peek, stats::Counter, stream_info::TlsInfo};
 
 /// The bytes of a TLS record's header.
 const RECORD_HEADER: usize = 5;
@@ -31,6 +31,8 @@ pub struct ServerContext {
     secrets: Secrets,
     /// Empty until every secret is there.
     current: ArcSwapOption<Current>,
+    /// How often contexts were built: once for each rotation, never for a connection.
+    built: Counter,
 }
 
 #[derive(Debug)]
@@ -43,13 +45,13 @@ struct Current {
 }
 
 impl ServerContext {
-    /// Checks a context, and builds it if no secret has to come first.
+    /// Checks a context, and builds it if no secret has to come first. Each time that it is built, `built` counts it.
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &DownstreamTlsContext) -> Result<Self, String> {
+    pub fn new(config: &DownstreamTlsContext, built: Counter) -> Result<Self, String> {
         let secrets = Secrets::new(&config.common_tls_context)?;
-        let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty() };
+        let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty(), built };
         if let Some(material) = context.secrets.in_place()? {
             context.build(material)?;
         }
@@ -131,6 +133,7 @@ impl ServerContext {
         }
         let mut without_alpn = config.clone();
         without_alpn.alpn_protocols.clear();
+        self.built.inc();
         self.current.store(Some(Arc::new(Current {
             config: Arc::new(config),
             without_alpn: Arc::new(without_alpn),

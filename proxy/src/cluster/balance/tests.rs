@@ -6,7 +6,7 @@ use crate::cluster::endpoint::Transports;
 /// Endpoints with these weights; the port is the weight.
 fn endpoints(weights: &[u16]) -> Vec<Arc<Endpoint>> {
     let config: envoy_api::Cluster = envoy_api::read_value(serde_json::json!({"name": "c"})).unwrap();
-    let transports = Transports::new(&config, false).unwrap();
+    let transports = Transports::new(&config, false, &Default::default()).unwrap();
     let endpoint = |weight: &u16| {
         let address = Address::tcp("10.0.0.1", *weight);
         let configured = LbEndpoint {
