@@ -210,7 +210,7 @@ impl Material {
     pub(super) fn certificate(&self, context: &CommonTlsContext) -> Result<Option<Certificate>, NotThere> {
         let Some(config) = context.tls_certificate_sds_secret_configs.first() else {
             let in_place = context.tls_certificates.first().map(|certificate| &certificate.certificate_chain);
-            return Ok(in_place.map(|chain| of_source(chain)));
+            return Ok(in_place.map(of_source));
         };
         match (config.name.as_str(), self.own.get(&config.name)) {
             (SVID, _) => self.svid.clone().map(Some).ok_or(NotThere),

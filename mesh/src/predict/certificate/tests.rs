@@ -96,7 +96,7 @@ fn a_certificate_is_read_from_pem() {
     let svid = authority.issue_svid(ID, Validity::from_now(SVID_LIFETIME)).expect("a certificate");
     let certificate = Certificate::of_pem(svid.chain_pem.as_bytes()).expect("a certificate");
     assert_eq!((certificate.uris.as_slice(), certificate.valid), (&[ID.to_owned()][..], ValidAt::Now));
-    let root = subjects(&DataSource::InlineString(authority.root_pem().into()));
+    let root = subjects(&DataSource::InlineString(authority.root_pem()));
     assert_eq!(root, [certificate.issuer], "its issuer is the root's subject");
     assert_eq!(Certificate::of_pem(b"no PEM"), None);
 }
