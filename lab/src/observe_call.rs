@@ -156,7 +156,7 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
             return Some(call.from);
         }
         mesh.pods.iter().position(|pod| {
-            pod.name != client.name && at(&pod.name.to_string(), "eth0").any(|flow| same_connection(flow, leg2))
+            pod.name != client.name && at(&pod.name.to_string(), "eth0").any(|flow| same_connection(mesh, leg2, flow))
         })
     });
     let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
@@ -164,7 +164,7 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
     let server_log = server_name.as_deref().and_then(|name| {
         // As the server's pod sees leg 2: where it goes to is no longer a service's address.
         let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
-        let arrived = at(name, interface).find(|flow| leg2.is_some_and(|leg2| same_connection(flow, leg2)));
+        let arrived = at(name, interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)));
         log_line(seen, name, call, arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled))
     });
     let leg3 = server_name.as_deref().and_then(|name| {
@@ -200,9 +200,14 @@ fn pick<'a>(
         .copied()
 }
 
-/// Whether two interfaces saw the same connection: ports are used again, but not while it stands.
-fn same_connection(one: &Flow, other: &Flow) -> bool {
-    one.initiator == other.initiator && one.first_ns <= other.last_ns && other.first_ns <= one.last_ns
+/// Whether a pod's interface saw a connection that another one saw begin. Of the addresses only the initiator's is sure to
+/// be the same: the node translates a service's. A port may be in use towards several destinations, and used again later.
+fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
+    let translated = mesh.pod_at(begun.responder.ip()).is_none();
+    begun.initiator == arrived.initiator
+        && (translated || begun.responder == arrived.responder)
+        && begun.first_ns <= arrived.last_ns
+        && arrived.first_ns <= begun.last_ns
 }
 
 /// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends.
