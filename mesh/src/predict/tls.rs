@@ -33,7 +33,7 @@ pub(super) struct Acceptor {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
     pub(super) facts: TlsFacts,
-    /// Whether both sides showed a certificate.
+    /// Whether both sides showed a certificate, and took the other's.
     pub(super) mutual: bool,
 }
 
@@ -133,9 +133,9 @@ impl Acceptor {
         let Some(certificate) = &hello.certificate else {
             return (session, broken(Side::Server, Why::NoCertificate));
         };
-        session.mutual = true;
         session.facts.client_identity = certificate.identity();
         let refused = check.admits(certificate).err();
+        session.mutual = refused.is_none();
         (session, refused.and_then(|why| broken(Side::Server, why)))
     }
 }

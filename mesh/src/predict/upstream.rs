@@ -57,10 +57,11 @@ impl Simulation<'_> {
             Upstream::Connected(_, Reply::Reset) => ("UR", Reply::Reset),
             Upstream::Connected(_, reply) => ("-", reply),
             Upstream::Failed(Failure::NoCluster) => ("NC", Reply::Reset),
-            // What the app has sent is still unread when the connection is closed at once.
+            // What the app has sent is still unread when its connection is closed, so the kernel resets it. If the close is
+            // faster than the app, it sees the end of the connection instead.
             Upstream::Failed(Failure::NoEndpoint) => ("UH", Reply::Reset),
             // After its one attempt the TCP proxy has used up its attempts (envoy: `source/common/tcp_proxy/tcp_proxy.cc`).
-            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF,URX", Reply::Closed),
+            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF,URX", Reply::Reset),
         };
         self.trace.log(at.role, Log::new(flags, "-"));
         Ok(reply)

@@ -57,7 +57,14 @@ fn f6_mtls_to_a_port_that_is_not_captured_meets_the_app_itself() {
     assert_eq!(step.choice, "not captured");
     assert!(step.source.as_deref().is_some_and(|source| source.ends_with("/excludeInboundPorts]")), "{step:?}");
 
-    ends(&mesh, "client", 70, AppProtocol::Tcp, Speaks::Tcp, "client sidecar tls_handshake_failed UF,URX - -> eof");
+    ends(
+        &mesh,
+        "client",
+        70,
+        AppProtocol::Tcp,
+        Speaks::Tcp,
+        "client sidecar tls_handshake_failed UF,URX - -> connection_reset",
+    );
     ends(&mesh, "outsider", 80, AppProtocol::Http, Speaks::Http, "200");
     ends(&mesh, "outsider", 82, AppProtocol::Https, HTTPS, "200");
 }
