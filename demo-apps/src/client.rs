@@ -21,7 +21,7 @@ pub(crate) use args::seconds;
 pub use args::{CallArgs, ConnectArgs, TlsVersion};
 pub(crate) use dial::{Connection, Dialer, Progress};
 pub(crate) use head::PROBE_HEADER;
-pub(crate) use http::{HttpSession, Request as HttpRequest, failure_of};
+pub(crate) use http::{HttpSession, Request as HttpRequest, chain, failure_of};
 pub(crate) use stream::filling;
 
 use crate::failure::{Cause, Failure, FailureKind, Stage};

@@ -33,6 +33,8 @@ use listener::Listener;
 pub enum Protocol {
     /// HTTP/1.1, or HTTP/2 with prior knowledge; on top of them gRPC and websockets.
     Http,
+    /// HTTP/2 with prior knowledge alone, as the servers of gRPC's libraries speak it.
+    Http2,
     /// HTTP inside one-way TLS.
     Https,
     /// HTTP inside TLS that demands a client certificate.

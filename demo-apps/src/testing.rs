@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::{Args, Command};
@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::client::{CallArgs, call};
@@ -40,7 +40,7 @@ pub(crate) async fn call_with(line: &str) -> ClientReport {
 /// A server in this process, stopped when dropped.
 pub(crate) struct Running {
     pub(crate) addresses: Vec<(Protocol, SocketAddr)>,
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Arc<watch::Sender<Vec<Event>>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -50,11 +50,11 @@ impl Running {
         let args: ServerArgs = parse(line).unwrap();
         let server = Server::bind(&args).unwrap();
         let addresses = server.addresses().collect();
-        let events = Arc::new(Mutex::new(Vec::new()));
+        let events = Arc::new(watch::Sender::new(Vec::new()));
         let log = Arc::clone(&events);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            let log = move |event: &Event| log.lock().unwrap().push(event.clone());
+            let log = move |event: &Event| log.send_modify(|events| events.push(event.clone()));
             server.run(async { drop(stopped.await) }, Arc::new(log)).await;
         });
         Self { addresses, events, stop: Some(stop), task }
@@ -65,11 +65,18 @@ impl Running {
         self.addresses.iter().find(|(spoken, _)| *spoken == protocol).unwrap().1.port()
     }
 
+    /// Waits for an event in the log.
+    pub(crate) async fn logged(&self, is_it: impl Fn(&Event) -> bool) -> Event {
+        let mut events = self.events.subscribe();
+        let events = events.wait_for(|events| events.iter().any(&is_it)).await.unwrap();
+        events.iter().find(|event| is_it(event)).unwrap().clone()
+    }
+
     /// Stops the server, waits for its end, and returns its log.
     pub(crate) async fn stop(mut self) -> Vec<Event> {
         drop(self.stop.take());
         (&mut self.task).await.unwrap();
-        self.events.lock().unwrap().clone()
+        self.events.borrow().clone()
     }
 }
 

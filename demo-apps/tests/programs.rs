@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use demo_apps::failure::FailureKind;
-use demo_apps::report::{ClientReport, Event, LoadReport};
+use demo_apps::report::{ClientReport, Event, HoldPhase, HoldReport, LoadReport};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -102,6 +102,40 @@ fn load_is_a_command_of_the_client() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report: LoadReport = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report.requests, 10);
+}
+
+#[test]
+fn hold_says_when_connections_stand_and_ends_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Served::start("--http 127.0.0.1:0", folder.path());
+    let socket = folder.path().join("standing");
+    let ready = UnixDatagram::bind(&socket).unwrap();
+    ready.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_demo-client"))
+        .args(["hold", &format!("http://127.0.0.1:{}/", server.port), "--connections", "20"])
+        .env("NOTIFY_SOCKET", &socket)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    ready.recv(&mut [0; 64]).unwrap();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let reports: Vec<HoldReport> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<_> = reports.iter().map(|report| (report.phase, report.standing, report.lost)).collect();
+    assert_eq!(said, [(HoldPhase::Standing, 20, 0), (HoldPhase::Ended, 20, 0)]);
+}
+
+#[test]
+fn hold_exits_1_where_not_all_connections_stand() {
+    let output = client("hold tcp://name.invalid:1 -c 2");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: HoldReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report.phase, report.standing), (HoldPhase::Ended, 0));
+    let output = client("hold tcp://127.0.0.1:1 -c 4000000000");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ulimit"), "{output:?}");
 }
 
 #[test]

@@ -233,7 +233,7 @@ pub(super) fn broken(reason: String) -> Failure {
 }
 
 /// An error and what it came from, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -14,9 +14,13 @@ use crate::client::TlsVersion;
 /// Ports, and how to serve them.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// HTTP/1.1, and HTTP/2 with prior knowledge
+    /// HTTP/1.1, and HTTP/2 with prior knowledge; with gRPC and websockets
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub http: Vec<BindAddress>,
+
+    /// HTTP/2 with prior knowledge and nothing else, as most servers of gRPC
+    #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
+    pub http2: Vec<BindAddress>,
 
     /// HTTP inside TLS
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
@@ -105,6 +109,7 @@ impl ServerArgs {
     pub(super) fn ports(&self) -> impl Iterator<Item = (Protocol, BindAddress)> {
         [
             (Protocol::Http, &self.http),
+            (Protocol::Http2, &self.http2),
             (Protocol::Https, &self.https),
             (Protocol::MtlsHttp, &self.mtls_http),
             (Protocol::Tcp, &self.tcp),

@@ -81,8 +81,8 @@ async fn speak(
     shared: Arc<Shared>,
 ) {
     let result: Result<(), Failure> = match protocol {
-        Protocol::Http | Protocol::Https | Protocol::MtlsHttp => {
-            http::serve(io, &account, ends, tls.clone(), &shared).await
+        Protocol::Http | Protocol::Http2 | Protocol::Https | Protocol::MtlsHttp => {
+            http::serve(protocol, io, &account, ends, tls.clone(), &shared).await
         }
         Protocol::Tcp | Protocol::Tls | Protocol::Mtls => stream::echo(io).await,
         Protocol::TcpGreeting => stream::greet(io, &shared.name).await,

@@ -1,12 +1,11 @@
 //! What the HTTP ports speak.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRAILER};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
@@ -16,8 +15,8 @@ use hyper_util::server::conn::auto;
 use super::body::{AnyBody, filling, whole};
 use super::connection::Ends;
 use super::websocket::Pending;
-use super::{Shared, grpc, websocket};
-use crate::client::PROBE_HEADER;
+use super::{Protocol, Shared, grpc, websocket};
+use crate::client::{PROBE_HEADER, chain};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::grpc::{SERVICE, is_grpc};
 use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
@@ -27,16 +26,17 @@ use crate::tap::{Account, Io, Tap};
 const APP_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-app");
 const BODY_BYTES_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-body-bytes");
 
-/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops;
-/// and the websocket that the connection may become.
+/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops; and the
+/// websocket that the connection may become.
 pub(super) async fn serve(
+    protocol: Protocol,
     io: Tap<Box<dyn Io>>,
     account: &Account,
     ends: Ends,
     tls: Option<ServerTls>,
     shared: &Arc<Shared>,
 ) -> Result<(), Failure> {
-    let context = Arc::new(Context { ends, tls, shared: Arc::clone(shared), websocket: Pending::default() });
+    let context = Arc::new(Context { protocol, ends, tls, shared: Arc::clone(shared), websocket: Pending::default() });
     let service = service_fn({
         let context = Arc::clone(&context);
         move |request| answer(request, Arc::clone(&context))
@@ -62,19 +62,28 @@ pub(super) async fn serve(
             return cause.at(stage);
         }
         let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
-        Cause::new(kind, format!("the request is not HTTP, or is cut short: {error}")).at(Stage::Http)
+        Cause::new(kind, format!("the request is not HTTP, or is cut short: {}", chain(&*error))).at(Stage::Http)
     })
 }
 
+/// Ends a connection without an answer, as a server that knows nothing but HTTP/2 does.
+#[derive(Debug, thiserror::Error)]
+#[error("this port takes HTTP/2 alone")]
+struct NotHttp2;
+
 /// What the requests of one connection have in common.
 pub(super) struct Context {
+    protocol: Protocol,
     ends: Ends,
     tls: Option<ServerTls>,
     shared: Arc<Shared>,
     websocket: Pending,
 }
 
-async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Response<AnyBody>, Infallible> {
+async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Response<AnyBody>, NotHttp2> {
+    if context.protocol == Protocol::Http2 && request.version() != Version::HTTP_2 {
+        return Err(NotHttp2);
+    }
     let probe = request.headers().get(PROBE_HEADER).cloned();
     let mut response = if is_grpc(request.headers()) || request.uri().path().starts_with(SERVICE) {
         grpc::answer(request, context).await

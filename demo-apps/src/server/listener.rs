@@ -68,9 +68,12 @@ fn tls_of(
     setup: Option<&ServerTlsSetup>,
 ) -> Result<Option<TlsAcceptor>, UsageError> {
     let (mutual, http) = match protocol {
-        Protocol::Http | Protocol::Tcp | Protocol::TcpGreeting | Protocol::TcpBulk | Protocol::TcpReset => {
-            return Ok(None);
-        }
+        Protocol::Http
+        | Protocol::Http2
+        | Protocol::Tcp
+        | Protocol::TcpGreeting
+        | Protocol::TcpBulk
+        | Protocol::TcpReset => return Ok(None),
         Protocol::Https => (false, true),
         Protocol::MtlsHttp => (true, true),
         Protocol::Tls | Protocol::TlsBulk => (false, false),

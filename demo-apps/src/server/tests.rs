@@ -7,6 +7,9 @@ use crate::failure::FailureKind;
 use crate::report::{Body, Closed, Ended};
 use crate::testing::{Pki, Running, call_with, deserted_port, parse};
 
+mod grpc;
+mod websocket;
+
 /// Sends bytes and FIN, and returns all that comes back.
 async fn exchange(port: u16, send: &[u8]) -> Vec<u8> {
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
