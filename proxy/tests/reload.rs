@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::{io::Read, net::SocketAddr};
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+};
 
 use serde_json::{Value, json};
 use support::{
@@ -206,4 +209,51 @@ fn a_key_that_does_not_fit_its_certificate_is_refused_and_the_old_one_serves_on(
     let secret = Mesh::secret("default", &certificate, &key);
     proxy.replace("default.json", &[secret], "sds.default.update_rejected");
     assert_eq!(proxy.admin("/certs"), before);
+}
+
+#[test]
+fn routes_change_under_an_open_connection() {
+    let ip = loopback();
+    let address = (ip, 15001).into();
+    let files = folder();
+    let answering = |body: &str| {
+        json!({
+            "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "name": "r",
+            "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [
+                {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}}
+            ]}],
+        })
+    };
+    resources(files.path(), "rds.json", &[answering("before")]);
+    resources(
+        files.path(),
+        "lds.json",
+        &[listener(
+            "l",
+            address,
+            &json!({"filters": [{"name": "http", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                "stat_prefix": "h",
+                "rds": {"route_config_name": "r", "config_source": {"path_config_source": {"path": files.path().join("rds.json")}}},
+                "http_filters": [{"name": "router", "typed_config":
+                    {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
+            }}]}),
+        )],
+    );
+    resources(files.path(), "cds.json", &[]);
+    let proxy = Proxy::start(files, &["-l", "warning"]);
+    let mut open = connect(address);
+    let mut ask = || {
+        open.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("before") && !answer.ends_with("after") {
+            let mut byte = [0];
+            open.read_exact(&mut byte).unwrap();
+            answer.push(byte[0].into());
+        }
+        answer
+    };
+    assert!(ask().ends_with("before"));
+    proxy.replace("rds.json", &[answering("after")], "http.h.rds.r.update_success");
+    assert!(ask().ends_with("after"));
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use envoy_api::{DownstreamTlsContext, HttpConnectionManager};
 
-use super::files::{Files, User};
+use super::files::{Files, Updates, User};
 use crate::{
     access_log::LogFiles,
     cluster::Cluster,
     drain::Drain,
     http::{Hcm, Routes},
-    stats::Stats,
+    stats::{Scope, Stats},
     tls::{self, ServerContext},
 };
 
@@ -46,8 +46,10 @@ impl Builder<'_> {
             Some(rds) => {
                 let routes = Arc::new(ArcSwap::from_pointee(Routes::default()));
                 let user = User::Routes(Arc::downgrade(&routes));
+                let scope = self.stats.scope(Scope::Http(config.stat_prefix.clone()));
+                let updates = Updates::new(&scope, &format!("rds.{}.", rds.route_config_name));
                 self.files
-                    .subscribe(&rds.config_source, &rds.route_config_name, user, self.stats)
+                    .subscribe(&rds.config_source, &rds.route_config_name, user, updates)
                     .map_err(|e| format!("rds: {e}"))?;
                 Some(routes)
             }
@@ -66,9 +68,10 @@ impl Builder<'_> {
             self.files.secrets(context.wanted(), || User::client(context), self.stats)?;
         }
         if let Some(eds) = &config.eds_cluster_config {
+            let updates = Updates::new(&self.stats.scope(Scope::Cluster(config.name.clone())), "");
             let name = if eds.service_name.is_empty() { &config.name } else { &eds.service_name };
             self.files
-                .subscribe(&eds.eds_config, name, User::Endpoints(Arc::downgrade(&cluster)), self.stats)
+                .subscribe(&eds.eds_config, name, User::Endpoints(Arc::downgrade(&cluster)), updates)
                 .map_err(|e| format!("eds_cluster_config: {e}"))?;
         }
         Ok(cluster)

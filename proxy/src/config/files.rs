@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cluster::Cluster,
     http::Routes,
-    stats::{Scope, Stats},
+    stats::{Counter, Scope, ScopedStats, Stats},
     tls::{ClientContext, ServerContext},
 };
 
@@ -35,6 +35,21 @@ struct Use {
     source: PathConfigSource,
     name: String,
     user: User,
+    updates: Updates,
+}
+
+/// Counts the versions of a file.
+pub(super) struct Updates {
+    success: Counter,
+    rejected: Counter,
+}
+
+impl Updates {
+    /// As `update_success` and `update_rejected` of that scope, with a prefix that ends in a dot or is empty.
+    pub(super) fn new(scope: &ScopedStats, prefix: &str) -> Self {
+        let counter = |name| scope.counter(&format!("{prefix}{name}"));
+        Self { success: counter("update_success"), rejected: counter("update_rejected") }
+    }
 }
 
 /// Who a resource is for.
@@ -72,7 +87,10 @@ impl Files {
     ) -> Result<(), String> {
         for config in wanted {
             match &config.sds_config {
-                Some(source) => self.subscribe(source, &config.name, user(), stats)?,
+                Some(source) => {
+                    let updates = Updates::new(&stats.scope(Scope::Root), &format!("sds.{}.", config.name));
+                    self.subscribe(source, &config.name, user(), updates)?;
+                }
                 None => {
                     let secret = self
                         .static_secrets
@@ -93,7 +111,7 @@ impl Files {
         source: &ConfigSource,
         name: &str,
         user: User,
-        stats: &Stats,
+        updates: Updates,
     ) -> Result<(), String> {
         let source = &source.path_config_source;
         let path = &source.path;
@@ -104,9 +122,14 @@ impl Files {
         } else {
             let resource = read_one(path).map_err(|e| e.to_string())?;
             user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
-            user.count(name, true, stats);
+            updates.success.inc();
         }
-        self.users.entry(path.clone()).or_default().push(Use { source: source.clone(), name: name.into(), user });
+        self.users.entry(path.clone()).or_default().push(Use {
+            source: source.clone(),
+            name: name.into(),
+            user,
+            updates,
+        });
         Ok(())
     }
 
@@ -117,23 +140,27 @@ impl Files {
     }
 
     /// Loads a file again, and gives its resource to all who use it. Who can't use it keeps what it has.
-    pub(super) fn reload(&mut self, path: &Path, stats: &Stats) {
+    pub(super) fn reload(&mut self, path: &Path) {
         let Some(uses) = self.users.get_mut(path) else { return };
         uses.retain(|u| u.user.is_there());
         match read_one(path) {
             Ok(resource) => {
-                for Use { name, user, .. } in uses {
-                    let taken = user.take(&resource, name);
-                    user.count(name, taken.is_ok(), stats);
-                    match taken {
-                        Ok(()) => tracing::info!(file = %path.display(), name, "loaded again"),
-                        Err(error) => tracing::error!(file = %path.display(), name, error, "refused"),
+                for Use { name, user, updates, .. } in uses {
+                    match user.take(&resource, name) {
+                        Ok(()) => {
+                            tracing::info!(file = %path.display(), name, "loaded again");
+                            updates.success.inc();
+                        }
+                        Err(error) => {
+                            tracing::error!(file = %path.display(), name, error, "refused");
+                            updates.rejected.inc();
+                        }
                     }
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "refused");
-                uses.iter().for_each(|u| u.user.count(&u.name, false, stats));
+                uses.iter().for_each(|u| u.updates.rejected.inc());
             }
         }
     }
@@ -193,16 +220,6 @@ impl User {
             }
             (_, other) => Err(format!("resources[0]: a {} was not expected here", kind(other))),
         }
-    }
-
-    fn count(&self, name: &str, accepted: bool, stats: &Stats) {
-        let how = if accepted { "update_success" } else { "update_rejected" };
-        let (scope, kind) = match self {
-            Self::Server(_) | Self::Client(_) => (Scope::Root, format!("sds.{name}.")),
-            Self::Endpoints(_) => (Scope::Cluster(name.into()), String::new()),
-            Self::Routes(_) => (Scope::Root, format!("rds.{name}.")),
-        };
-        stats.scope(scope).counter(&format!("{kind}{how}")).inc();
     }
 }
 

@@ -164,7 +164,7 @@ impl Manager {
             self.resolve().await;
             let moved = self.files.moved().await;
             for path in self.files.affected(&moved) {
-                self.files.reload(&path, &self.shared.stats);
+                self.files.reload(&path);
             }
             for many in [Many::Clusters, Many::Listeners] {
                 if self.source_of(many).is_some_and(|source| moved.concerns(source)) {
