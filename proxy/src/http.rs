@@ -5,6 +5,7 @@
 
 mod activity;
 mod body;
+mod cluster_stats;
 mod config;
 mod connection;
 mod exchange;

@@ -11,7 +11,7 @@ use super::{
     connection::Connection,
     exchange::{Exchange, LocalReply},
     headers,
-    pool::Lease,
+    pool::{Lease, Wanted},
     rejection::Rejection,
     retry::RetryPolicy,
     route::{RouteEntry, without_port},
@@ -168,8 +168,16 @@ async fn attempt(
     exchange.stream.upstream_transport_failure = None;
     let pools = &connection.worker.http;
     let active = pools.stats(cluster).begun();
+    let mut wanted = Wanted {
+        cluster,
+        endpoint: &endpoint,
+        context: &context,
+        version,
+        downstream: connection.info.id,
+        fresh: false,
+    };
     loop {
-        let found = pools.acquire(cluster, &endpoint, &context, version, connection.info.id).await;
+        let found = pools.acquire(wanted).await;
         let upstream = found.inspect_err(|failure| {
             if let ConnectFailure::Endpoint(_, error) = failure {
                 exchange.stream.upstream_transport_failure = Some(error.transport_failure()).filter(|s| !s.is_empty());
@@ -181,7 +189,7 @@ async fn attempt(
         let reused = upstream.is_reused();
         match upstream.send(Request::from_parts(parts, body.body(version)), body).await {
             // Closed by the upstream while it was idle: not a try, for nothing was sent.
-            Err(failure) if !failure.sent && reused => {}
+            Err(failure) if !failure.sent && reused => wanted.fresh = true,
             Err(failure) => return Err(failure_of(exchange, failure)),
             Ok((response, lease)) => {
                 pools.stats(cluster).responded(response.status().as_u16());

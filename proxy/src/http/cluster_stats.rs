@@ -1,0 +1,81 @@
+//! What a cluster counts of its requests.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::{
+    outcome::{Outcome, UpstreamReset},
+    stats::{Counter, Gauge, Held, ScopedStats},
+};
+
+/// What a cluster counts of its requests.
+#[derive(Debug)]
+pub(super) struct ClusterStats {
+    requests: Counter,
+    pub(super) http1_connections: Counter,
+    pub(super) http2_connections: Counter,
+    pub(super) retries: Counter,
+    pub(super) retries_exceeded: Counter,
+    pub(super) retries_successful: Counter,
+    pub(super) timeouts: Counter,
+    resets: Counter,
+    protocol_errors: Counter,
+    active: Gauge,
+    pub(super) received: Counter,
+    pub(super) sent: Counter,
+    completed: Counter,
+    stats: ScopedStats,
+    by_status: Mutex<HashMap<u16, [Counter; 2]>>,
+}
+
+impl ClusterStats {
+    pub(super) fn new(stats: ScopedStats) -> Self {
+        Self {
+            requests: stats.counter("upstream_rq_total"),
+            http1_connections: stats.counter("upstream_cx_http1_total"),
+            http2_connections: stats.counter("upstream_cx_http2_total"),
+            retries: stats.counter("upstream_rq_retry"),
+            retries_exceeded: stats.counter("upstream_rq_retry_limit_exceeded"),
+            retries_successful: stats.counter("upstream_rq_retry_success"),
+            timeouts: stats.counter("upstream_rq_timeout"),
+            resets: stats.counter("upstream_rq_rx_reset"),
+            protocol_errors: stats.counter("upstream_cx_protocol_error"),
+            active: stats.gauge("upstream_rq_active"),
+            received: stats.counter("upstream_cx_rx_bytes_total"),
+            sent: stats.counter("upstream_cx_tx_bytes_total"),
+            completed: stats.counter("upstream_rq_completed"),
+            stats,
+            by_status: Mutex::default(),
+        }
+    }
+
+    /// Counts a request as under way.
+    pub(super) fn begun(&self) -> Held {
+        self.requests.inc();
+        self.active.hold()
+    }
+
+    /// Counts a try that failed.
+    pub(super) fn failed(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::UpstreamTimeout => self.timeouts.inc(),
+            Outcome::UpstreamReset(UpstreamReset::ProtocolError) => self.protocol_errors.inc(),
+            Outcome::UpstreamReset(UpstreamReset::RemoteReset | UpstreamReset::RemoteRefused) => self.resets.inc(),
+            _ => {}
+        }
+    }
+
+    /// Counts a response, by its status and by its class.
+    pub(super) fn responded(&self, status: u16) {
+        self.completed.inc();
+        let names = || [format!("upstream_rq_{status}"), format!("upstream_rq_{}xx", status / 100)];
+        let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+        by_status
+            .entry(status)
+            .or_insert_with(|| names().map(|name| self.stats.counter(&name)))
+            .iter()
+            .for_each(Counter::inc);
+    }
+}

@@ -1,0 +1,118 @@
+//! Connections of HTTP/2: one for each key, shared by all its requests.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use super::{Acquired, Key, Wanted, lock};
+use crate::{
+    cluster::{ConnectFailure, Connected},
+    http::{
+        body::RequestBody,
+        cluster_stats::ClusterStats,
+        upstream::{self, Failure},
+        wire::Wire,
+    },
+    stream_info::UpstreamInfo,
+};
+
+/// The window of a stream, in bytes. Envoy's default.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+/// The window of a connection, in bytes. Envoy's default.
+const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+
+pub(super) type Sender = SendRequest<RequestBody>;
+
+/// The connections, by key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pool(Arc<Mutex<HashMap<Key, Arc<Slot>>>>);
+
+/// A connection's place. It is locked while a connection is made, so that requests that come meanwhile wait for that one.
+type Slot = tokio::sync::Mutex<Place>;
+
+#[derive(Debug, Default)]
+struct Place {
+    shared: Option<(Sender, UpstreamInfo)>,
+    /// When the last attempt failed, and how.
+    failed: Option<(Instant, ConnectFailure)>,
+}
+
+impl Pool {
+    pub(super) async fn acquire(
+        &self,
+        key: Key,
+        wanted: Wanted<'_>,
+        stats: &ClusterStats,
+    ) -> Result<Acquired, ConnectFailure> {
+        let asked = Instant::now();
+        let slot = lock(&self.0).entry(key.clone()).or_default().clone();
+        let mut place = slot.lock().await;
+        if let Some((sender, info)) = place.shared.clone().filter(|(sender, _)| !wanted.fresh && !sender.is_closed()) {
+            return Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: true });
+        }
+        // All who waited for an attempt share its failure.
+        if let Some((when, failure)) = &place.failed
+            && *when > asked
+        {
+            return Err(failure.clone());
+        }
+        let Connected { stream, info, guard } = match wanted.cluster.connect(wanted.endpoint, wanted.context).await {
+            Ok(connected) => connected,
+            Err(failure) => {
+                place.failed = Some((Instant::now(), failure.clone()));
+                return Err(failure);
+            }
+        };
+        let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
+        let handshake = Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(wire))
+            .await;
+        let (sender, connection) = handshake.map_err(|_| ConnectFailure::NoHealthyUpstream)?;
+        stats.http2_connections.inc();
+        let pool = self.clone();
+        tokio::spawn(async move {
+            let _counted = guard;
+            let _ = connection.await; // whoever waits for a response is told the error too
+            pool.sweep(&key);
+        });
+        place.shared = Some((sender.clone(), info.clone()));
+        Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: false })
+    }
+
+    /// Lets go of the connections of keys that are not kept. They end with their last request.
+    pub(super) fn retain(&self, keep: impl Fn(&Key) -> bool) {
+        lock(&self.0).retain(|key, _| keep(key));
+    }
+
+    /// Drops a connection that has ended.
+    fn sweep(&self, key: &Key) {
+        let mut slots = lock(&self.0);
+        let over = slots.get(key).is_some_and(|slot| {
+            slot.try_lock().is_ok_and(|place| place.shared.as_ref().is_none_or(|(sender, _)| sender.is_closed()))
+        });
+        if over {
+            slots.remove(key);
+        }
+    }
+}
+
+/// Sends a request and waits for the head of the response.
+pub(super) async fn send(mut sender: Sender, request: Request<RequestBody>) -> Result<Response<Incoming>, Failure> {
+    sender.try_send_request(request).await.map_err(|error| {
+        let sent = error.message().is_none();
+        Failure { sent, ..upstream::http2_reset(error.error()).into() }
+    })
+}
