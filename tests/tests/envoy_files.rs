@@ -1,0 +1,68 @@
+//! The real Envoy takes every file that the compiler writes: none refused, no field that it does not know.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use lab::scenario::{self, Scenario};
+use serde_json::Value;
+use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs};
+
+/// Whether a counter of Envoy's tells of a file that it did not take whole.
+fn is_complaint(counter: &str) -> bool {
+    counter.ends_with("update_rejected") || counter.ends_with("unknown_fields")
+}
+
+/// Brings a scenario up with Envoy, and asks every sidecar; how many there are.
+fn ask_sidecars(scenario: &Scenario, mesh: &str) -> usize {
+    let labs = OwnLabs::new();
+    let file = scenario.manifests().display().to_string();
+    labs.up(&["-f", &file, "--data-plane", "envoy", "--mesh", mesh]);
+    let pods: Value = serde_json::from_str(&labs.done(&["get", "pods", "-o", "json"])).unwrap();
+    let sidecars = pods.as_array().unwrap().iter().filter(|pod| pod["sidecar"] == true);
+    let asked = sidecars.map(|pod| {
+        let name = pod["pod"].as_str().unwrap();
+        let of = format!("{name} of {} ({mesh})", scenario.name);
+        let stats = labs.done(&["exec", name, "--", "curl", "-sf", "127.0.0.1:15000/stats"]);
+        let counters = || stats.lines().filter_map(|line| line.split_once(": "));
+        let complaints: Vec<_> = counters().filter(|(name, value)| is_complaint(name) && *value != "0").collect();
+        assert_eq!(complaints, [], "{of}");
+        // What is not counted can't be wrong: each kind of file was loaded.
+        for loaded in [
+            "listener_manager.lds.update_success",
+            "cluster_manager.cds.update_success",
+            "sds.default.update_success",
+            "sds.ROOTCA.update_success",
+        ] {
+            assert!(counters().any(|(name, value)| name.ends_with(loaded) && value != "0"), "{loaded} of {of}");
+        }
+        let routes: Vec<_> =
+            counters().filter(|(name, _)| name.contains(".rds.") && name.ends_with(".update_success")).collect();
+        assert!(routes.iter().all(|(_, value)| *value != "0"), "{routes:?} of {of}");
+    });
+    asked.count()
+}
+
+#[test]
+fn envoy_takes_every_file_of_every_pod_in_both_meshes() {
+    if !may_make_labs() || !has_envoy() {
+        return;
+    }
+    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let labs: Vec<_> =
+        scenarios.iter().flat_map(|scenario| ["textbook", "istio"].map(|mesh| (scenario, mesh))).collect();
+    let next = AtomicUsize::new(0);
+    let asked = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((scenario, mesh)) = labs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    asked.fetch_add(ask_sidecars(scenario, mesh), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let asked = asked.into_inner();
+    assert!(asked >= 12, "only {asked} sidecars were asked");
+}

@@ -1,0 +1,134 @@
+//! A program that is ended in the middle of its work leaves nothing, at once or after `sidelab down --all`.
+
+use std::{
+    fs, io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        inotify::{AddWatchFlags, InitFlags, Inotify},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
+use tests::{
+    labs::{NamespaceId, OwnLabs},
+    may_make_labs,
+};
+
+/// A run whose labs have pods, and sidecars that start in them.
+struct Running {
+    labs: OwnLabs,
+    sidelab: Child,
+    namespaces: Vec<NamespaceId>,
+}
+
+impl Running {
+    /// Starts `sidelab`, and waits until a lab has its pods, and a sidecar in one of them its files.
+    fn start(args: &[&str]) -> Self {
+        let labs = OwnLabs::new();
+        let mut command = labs.command(args);
+        let sidelab = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sidelab runs");
+        let mut running = Self { labs, sidelab, namespaces: Vec::new() };
+        // A lab may end while it is looked at: then the next one will do.
+        while running.namespaces.len() < 3 {
+            running.namespaces =
+                sidecar_files(&running.labs.path()).map(|_| running.labs.namespaces()).unwrap_or_default();
+        }
+        running
+    }
+
+    fn end_by(&mut self, signal: Signal) -> ExitStatus {
+        let pid = Pid::from_raw(self.sidelab.id().try_into().expect("a pid"));
+        kill(pid, signal).expect("the run is under way");
+        self.sidelab.wait().expect("it ends")
+    }
+}
+
+/// Waits until a sidecar has its files, in one of the labs in `run`.
+fn sidecar_files(run: &Path) -> io::Result<PathBuf> {
+    await_entry(run.parent().expect("it has one"), "run")?;
+    let lab = await_entry(run, "sl-")?;
+    let pods = await_entry(&lab, "pods")?;
+    let pod = await_entry(&pods, "client.default")?;
+    await_entry(&pod, "log")
+}
+
+/// Waits until `folder` has an entry whose name begins so, and gives its path. By inotify: nothing is polled.
+fn await_entry(folder: &Path, prefix: &str) -> io::Result<PathBuf> {
+    let watch = Inotify::init(InitFlags::IN_CLOEXEC)?;
+    watch.add_watch(folder, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE_SELF)?;
+    loop {
+        let names = fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
+        let found = names.into_iter().find(|name| name.to_string_lossy().starts_with(prefix));
+        if let Some(name) = found {
+            return Ok(folder.join(name));
+        }
+        let mut ready = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut ready, PollTimeout::from(30_000_u16))? == 0 {
+            panic!("nothing begins with {prefix:?} in {} after 30 s: has the program ended?", folder.display());
+        }
+        watch.read_events()?;
+    }
+}
+
+#[test]
+fn after_kill_9_in_the_middle_down_all_leaves_nothing() {
+    if !may_make_labs() {
+        return;
+    }
+    let mut running = Running::start(&["run"]);
+    let ended = running.end_by(Signal::SIGKILL);
+    assert_eq!(ended.code(), None, "killed in the middle, not at its end");
+    assert_ne!(running.labs.left_behind(&running.namespaces), Vec::<String>::new(), "a killed run can't tidy up");
+    let told = running.labs.done(&["get", "labs"]);
+    assert!(told.contains("stale: its process was killed"), "{told}");
+    assert!(running.labs.done(&["down", "--all"]).starts_with("removed sl-"));
+    running.labs.assert_gone(&running.namespaces);
+    assert_eq!(running.labs.done(&["down", "--all"]), "there was no lab\n", "once is enough, twice does no harm");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_run_ends_it_with_130_and_leaves_nothing() {
+    if !may_make_labs() {
+        return;
+    }
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut running = Running::start(&["run"]);
+        let ended = running.end_by(signal);
+        assert_eq!(ended.code(), Some(130), "{signal}: {ended}");
+        running.labs.assert_gone(&running.namespaces);
+    }
+}
+
+#[test]
+fn ctrl_c_while_a_lab_comes_up_leaves_nothing() {
+    if !may_make_labs() {
+        return;
+    }
+    let mut running = Running::start(&["up", "-f", "scenarios/strict/manifests.yaml"]);
+    let ended = running.end_by(Signal::SIGINT);
+    assert_eq!(ended.code(), Some(130), "{ended}");
+    running.labs.assert_gone(&running.namespaces);
+}
+
+#[test]
+fn a_lab_that_is_up_outlives_the_program_that_made_it() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", "scenarios/strict/manifests.yaml"]);
+    let namespaces = labs.namespaces();
+    let processes = labs.left_behind(&namespaces).iter().filter(|left| left.starts_with("process")).count();
+    assert!(processes >= 5, "two sidecars and three apps: {:?}", labs.left_behind(&namespaces));
+    // Neither a run nor a second lab removes what was left up on purpose.
+    labs.done(&["run", "loopback-app", "--mesh", "istio"]);
+    assert_eq!(labs.namespaces(), namespaces);
+    labs.done(&["down"]);
+    labs.assert_gone(&namespaces);
+}

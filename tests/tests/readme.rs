@@ -1,0 +1,223 @@
+//! What the documents say is true: their commands run, their links lead somewhere, their samples are the program's.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use clap::Parser;
+use lab::cli::Cli;
+use tests::{checkout, has, labs::OwnLabs, may_make_labs, text, tools};
+
+/// README, ARCHITECTURE, CONTRIBUTING, and what is in docs.
+fn documents() -> Vec<PathBuf> {
+    let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| checkout().join(name));
+    let docs = fs::read_dir(checkout().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    top.into_iter().chain(docs).collect()
+}
+
+/// The text inside the fenced blocks of one language, a block each.
+fn blocks(document: &Path, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(document).unwrap();
+    let fenced = text.split("\n```").skip(1).step_by(2);
+    let of_language = fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    of_language.map(str::to_owned).collect()
+}
+
+/// The commands in a document's `sh` blocks.
+fn commands(document: &Path) -> Vec<String> {
+    blocks(document, "sh").iter().flat_map(|block| block.lines()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_run_as_they_stand_there() {
+    if !may_make_labs() || !has("tshark") {
+        return;
+    }
+    let readme = checkout().join("README.md");
+    let commands = commands(&readme);
+    assert_eq!(commands[..2], ["scripts/lab", "scripts/test"], "the two main commands come first");
+    // They run for minutes, and the second would run this test: that they are what CI runs is another test's claim.
+    let by_hand: Vec<&str> = commands[2..].iter().map(String::as_str).collect();
+    assert!(by_hand.len() >= 10, "{by_hand:?}");
+    let labs = OwnLabs::new();
+    let folder = tempfile::tempdir().unwrap();
+    symlink(checkout().join("scenarios"), folder.path().join("scenarios")).unwrap();
+    // Where the README has the release build, the tests' own build is meant.
+    let target = folder.path().join("target");
+    fs::create_dir(&target).unwrap();
+    symlink(&tools().own, target.join("release")).unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-euxo", "pipefail", "-c", &by_hand.join("\n")]).current_dir(folder.path());
+    let output = shell.env("SIDELAB_RUN_DIR", labs.path()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for part in ["sidelab.seen/v1", "\"GET / HTTP/1.1\" 200 - via_upstream", "-j ISTIO_REDIRECT", "GET /probe-0-"] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+    labs.assert_gone(&[]);
+}
+
+#[test]
+fn the_sample_in_the_readme_is_what_the_program_prints() {
+    if !may_make_labs() {
+        return;
+    }
+    let sample = blocks(&checkout().join("README.md"), "text").remove(0);
+    let printed = OwnLabs::new().done(&["run", "strict"]);
+    // Times and sizes are those of one run on one machine.
+    let without_figures = |text: &str| -> Vec<String> {
+        let is_figure = |word: &str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+        let words =
+            |line: &str| line.split(' ').map(|w| if is_figure(w) { "N" } else { w }).collect::<Vec<_>>().join(" ");
+        text.trim_end().lines().map(words).collect()
+    };
+    assert_eq!(without_figures(&printed), without_figures(&sample));
+}
+
+#[test]
+fn every_sidelab_command_in_the_documents_parses() {
+    let mut checked = 0;
+    for document in documents() {
+        for line in commands(&document) {
+            let Some(at) = line.find("sidelab ") else { continue };
+            let (before, command) = line.split_at(at);
+            if !before.is_empty() && !before.ends_with("target/release/") {
+                continue;
+            }
+            let words = command.split(" && ").next().unwrap_or_default().split_whitespace();
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{}: {line}: {error}", document.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "only {checked} commands were found");
+}
+
+#[test]
+fn every_link_in_the_documents_leads_to_a_file() {
+    let mut followed = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = if file.is_empty() { document.clone() } else { document.parent().unwrap().join(file) };
+            assert!(path.exists(), "{}: {link} leads nowhere", document.display());
+            if !heading.is_empty() {
+                let target = fs::read_to_string(&path).unwrap();
+                let found = target.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                assert!(found, "{}: {link}: no such heading", document.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed >= 15, "only {followed} links were found");
+}
+
+/// A heading's anchor, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_'));
+    kept.map(|char| if char == ' ' { '-' } else { char }).collect()
+}
+
+#[test]
+fn the_main_commands_can_be_run_and_ci_runs_the_tests() {
+    for script in ["scripts/lab", "scripts/test", "scripts/setup", "scripts/envoy", ".ci/run"] {
+        let mode = fs::metadata(checkout().join(script)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} can be run by everybody");
+    }
+    let ci = fs::read_to_string(checkout().join(".ci/run")).unwrap();
+    assert!(ci.lines().any(|line| line == "exec scripts/test"), "{ci}");
+}
+
+#[test]
+fn every_json_contract_is_documented() {
+    let documented = contracts(&fs::read_to_string(checkout().join("docs/json.md")).unwrap());
+    let sources =
+        ["lab", "mesh", "demo-apps", "observe", "proxy", "netns"].map(|name| checkout().join(name).join("src"));
+    let printed = sources.iter().flat_map(|folder| rust_files(folder));
+    let printed: BTreeSet<String> = printed.flat_map(|file| contracts(&fs::read_to_string(file).unwrap())).collect();
+    assert_eq!(documented, printed);
+}
+
+/// The schemas that a text names: `sidelab.NAME/vN`.
+fn contracts(text: &str) -> BTreeSet<String> {
+    let named = text.split("sidelab.").skip(1).filter_map(|rest| {
+        let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '/')?;
+        let (name, version) = rest[..end].split_once("/v")?;
+        version.parse::<u8>().ok().map(|version| format!("sidelab.{name}/v{version}"))
+    });
+    named.collect()
+}
+
+#[test]
+fn every_dependency_is_documented() {
+    let documented = fs::read_to_string(checkout().join("docs/DEPENDENCIES.md")).unwrap();
+    let mut crates = BTreeSet::new();
+    for member in [
+        "lab",
+        "mesh",
+        "demo-apps",
+        "observe",
+        "proxy",
+        "proxy/envoy-api",
+        "proxy/chain-match",
+        "netns",
+        "benches",
+        "tests",
+    ] {
+        let manifest = fs::read_to_string(checkout().join(member).join("Cargo.toml")).unwrap();
+        let mut inside = false;
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                inside = line.contains("dependencies");
+            } else if let Some((name, _)) = line.split_once('=').filter(|_| inside && !line.contains("path =")) {
+                crates.insert(name.trim().trim_end_matches(".workspace").to_owned());
+            }
+        }
+    }
+    for own in ["lab", "mesh", "demo-apps", "observe", "proxy", "envoy-api", "chain-match", "netns"] {
+        crates.remove(own);
+    }
+    // A table's first column names them.
+    let rows = documented.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let named: BTreeSet<String> =
+        rows.flat_map(|(names, _)| names.split(", ")).filter(|name| *name != "Crate").map(str::to_owned).collect();
+    assert_eq!(named, crates, "left: docs/DEPENDENCIES.md, right: the manifests");
+}
+
+#[test]
+fn files_stay_short_and_unsafe_stays_in_sys_rs() {
+    for file in rust_files(checkout()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", file.display());
+        let is_unsafe = text.lines().any(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|part| code.contains(part))
+        });
+        let allowed = file.file_name().is_some_and(|name| name == "sys.rs") || file.ends_with("tests/readme.rs");
+        assert!(!is_unsafe || allowed, "{}: unsafe belongs into sys.rs", file.display());
+    }
+}
+
+/// The Rust files below a folder, but those of builds.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            files.extend(rust_files(&path));
+        } else if name.ends_with(".rs") {
+            files.push(path);
+        }
+    }
+    files
+}
