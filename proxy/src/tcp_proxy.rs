@@ -106,7 +106,7 @@ impl TcpProxy {
         let connection = session.connection.clone();
         session.cluster = Some(self.cluster.clone());
         let upstream = &mut session.upstream;
-        let handshake = async { chain.handshake(socket).await.map_err(NotOpened::Handshake) };
+        let handshake = async { chain.handshake(socket, connection.transport).await.map_err(NotOpened::Handshake) };
         let connect = async {
             let cluster = worker.cluster(&self.cluster).ok_or(NotOpened::NoCluster)?;
             self.connect(&cluster, &connection, upstream).await.map_err(NotOpened::Connect)

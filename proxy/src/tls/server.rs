@@ -19,7 +19,11 @@ use super::{
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::{peek::peek, stats::Counter, stream_info::TlsInfo};
+use crate::{
+    peek::peek,
+    stats::Counter,
+    stream_info::{TlsInfo, Transport},
+};
 
 /// The bytes of a TLS record's header.
 const RECORD_HEADER: usize = 5;
@@ -81,13 +85,15 @@ impl ServerContext {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
-    /// Shakes hands.
+    /// Shakes hands. Where the TLS inspector has not looked (`seen` is raw), the first bytes are looked at here.
     ///
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
-    pub async fn accept(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+    pub async fn accept(&self, socket: TcpStream, seen: Transport) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
-        refuse_plaintext(&socket).await?;
+        if seen == Transport::RawBuffer {
+            refuse_plaintext(&socket).await?;
+        }
         let handshake = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
         let hello = handshake.client_hello();
         let overlap = hello.alpn().is_some_and(|mut offered| {
