@@ -67,7 +67,8 @@ impl Pruner {
         let extensions = self.extensions.iter().map(|(name, times)| {
             format!("{name} ({times} times) is left out; what it does to a connection or request is not predicted")
         });
-        let fields = self.fields.iter().map(|(kind, fields)| {
+        // Of endpoints Envoy prints health and locality in any case, which choose no transport socket.
+        let fields = self.fields.iter().filter(|(kind, _)| **kind != "endpoints").map(|(kind, fields)| {
             let names: Vec<&str> = fields.keys().map(String::as_str).collect();
             format!("fields of {kind} that do not matter to TLS are left out: {}", names.join(", "))
         });

@@ -22,6 +22,7 @@ use super::{
     world::World,
 };
 
+mod destination_rule;
 mod inbound;
 mod outbound;
 mod peer_authentication;
