@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod exchange;
 mod gate;
+mod grpc;
 mod headers;
 mod pool;
 mod rejection;

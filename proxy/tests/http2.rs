@@ -142,6 +142,26 @@ async fn each_side_has_its_own_version() {
 }
 
 #[tokio::test]
+async fn a_grpc_client_is_told_of_a_failure_in_grpc() {
+    let (proxy, to_proxy) = proxy(&over_http2(cluster("c", (loopback(), 9).into())), &json!({}));
+    let mut request = get("/pkg.Service/Method");
+    request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    let response = connect(to_proxy).await.send_request(request).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["grpc-status"]),
+        (200, &HeaderValue::from_static("14"))
+    );
+    let message = "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
+    assert_eq!(response.headers()["grpc-message"], message);
+    assert_eq!(body(response).await.1, "");
+    let details = "remote_connection_failure|delayed_connect_error:_Connection_refused";
+    assert_eq!(
+        proxy.log(),
+        [format!("GET /pkg.Service/Method HTTP/2 200 UF upstream_reset_before_response_started{{{details}}}")]
+    );
+}
+
+#[tokio::test]
 async fn a_refused_stream_is_tried_again_and_then_told() {
     let address = (loopback(), 8080).into();
     app(address).await;

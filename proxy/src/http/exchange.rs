@@ -9,7 +9,7 @@ use super::{
     body::{Progress, ResponseBody},
     config::Hcm,
     connection::Connection,
-    headers,
+    grpc, headers,
     sniff::Version,
 };
 use crate::{
@@ -99,18 +99,21 @@ impl Exchange {
     pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
         let LocalReply { status, body, outcome, details, close } = reply;
         self.settle(outcome, details);
-        let mut headers = HeaderMap::new();
-        if !body.is_empty() {
-            headers.insert(header::CONTENT_LENGTH, body.len().into());
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        }
-        let is_head = self.http.request.as_ref().is_some_and(|request| request.method == http::Method::HEAD);
-        if !is_head {
-            self.stream.bytes_sent = body.len() as u64;
-        }
+        let request = self.http.request.as_ref();
+        let is_head = request.is_some_and(|request| request.method == http::Method::HEAD);
         let is_http2 = self.connection.version == Version::Http2;
-        let mut response =
-            self.respond(status, headers, |exchange| ResponseBody::local(Bytes::from(body.into_owned()), exchange));
+        let mut response = if request.is_some_and(|request| grpc::is_grpc(&request.headers)) {
+            let headers = grpc::reply_headers(status, &body);
+            self.respond(StatusCode::OK, headers, |exchange| ResponseBody::local(Bytes::new(), exchange))
+        } else {
+            let mut headers = HeaderMap::new();
+            if !body.is_empty() {
+                headers.insert(header::CONTENT_LENGTH, body.len().into());
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            }
+            self.stream.bytes_sent = if is_head { 0 } else { body.len() as u64 };
+            self.respond(status, headers, |exchange| ResponseBody::local(Bytes::from(body.into_owned()), exchange))
+        };
         if close && !is_http2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

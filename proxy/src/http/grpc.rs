@@ -1,0 +1,55 @@
+//! What the proxy answers itself, in the form that gRPC clients read: `200` with a status of gRPC in its headers.
+
+use std::fmt::Write as _;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::headers;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Whether a request is one of gRPC, by its `content-type`.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = content_type.and_then(|content_type| content_type.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+}
+
+/// The headers that say in gRPC what a status and a body say in HTTP.
+pub(super) fn reply_headers(status: StatusCode, body: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from_static(code(status)));
+    if !body.is_empty() {
+        headers.insert(GRPC_MESSAGE, headers::text(&percent_encoded(body)));
+    }
+    headers
+}
+
+/// The code of gRPC for a status of HTTP, as gRPC's `http-grpc-status-mapping.md` and Envoy have it.
+fn code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "13",                   // INTERNAL
+        401 => "16",                   // UNAUTHENTICATED
+        403 => "7",                    // PERMISSION_DENIED
+        404 => "12",                   // UNIMPLEMENTED
+        429 | 502 | 503 | 504 => "14", // UNAVAILABLE
+        _ => "2",                      // UNKNOWN
+    }
+}
+
+/// A message as `grpc-message` carries it: percent signs and what is no printable ASCII by their bytes' numbers.
+fn percent_encoded(message: &str) -> String {
+    message.bytes().fold(String::with_capacity(message.len()), |mut text, byte| {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;
