@@ -9,8 +9,10 @@ use std::{
 };
 
 use clap::Parser;
-use lab::cli::Cli;
-use tests::{checkout, has, labs::OwnLabs, may_make_labs, text, tools};
+use lab::{cli::Cli, scenario::Scenario};
+use mesh::account::Account;
+use serde_json::Value;
+use tests::{checkout, folder, has, labs::OwnLabs, may_make_labs, text, tools};
 
 /// README, ARCHITECTURE, CONTRIBUTING, and what is in docs.
 fn documents() -> Vec<PathBuf> {
@@ -154,6 +156,23 @@ fn contracts(text: &str) -> BTreeSet<String> {
         version.parse::<u8>().ok().map(|version| format!("sidelab.{name}/v{version}"))
     });
     named.collect()
+}
+
+#[test]
+fn the_examples_in_the_documents_are_valid() {
+    let docs = checkout().join("docs");
+    let written = blocks(&docs.join("scenarios.md"), "yaml").remove(0);
+    let manifests = fs::read_to_string(checkout().join("scenarios/strict/manifests.yaml")).unwrap();
+    let (scenario, _) = folder(&[("scenario.yaml", &written), ("manifests.yaml", &manifests)]);
+    let read = Scenario::read(scenario.path()).unwrap_or_else(|error| panic!("docs/scenarios.md: {error}"));
+    assert_eq!(read.probes.len(), 1);
+    for example in blocks(&docs.join("json.md"), "json") {
+        let value: Value = serde_json::from_str(&example).unwrap_or_else(|error| panic!("{error}: {example}"));
+        if value["schema"] == "sidelab.explain/v1" {
+            let account: Account = serde_json::from_value(value).unwrap();
+            assert_eq!(account.legs.len(), 3);
+        }
+    }
 }
 
 #[test]
