@@ -295,7 +295,7 @@ pub struct ClaimsArgs {
 /// `run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng"
+    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng"
 )]
 pub struct RunArgs {
     /// Scenarios by name, their folders, or folders of scenarios; all by default
@@ -313,6 +313,9 @@ pub struct RunArgs {
     /// Write the verdicts to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write the report to look at to this file: one HTML page that holds everything it shows
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write what was captured, with the keys that open it, to this folder: one pcapng file for each lab
     #[arg(long, value_name = "FOLDER")]
     pub pcap: Option<PathBuf>,

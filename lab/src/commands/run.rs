@@ -10,14 +10,20 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json};
 use crate::{
+    claims,
     cli::{Output, RunArgs},
-    report::{junit, table},
+    report::{
+        html::{self, ScenarioText},
+        junit, table,
+    },
     run::{self, Options},
-    scenario,
+    scenario::{self, Scenario},
     tools::Tools,
+    verdict::{DataPlane, RunReport},
 };
 
 /// Set by Ctrl-C. The labs are removed by whoever made them, at the next step.
@@ -36,9 +42,9 @@ pub(super) fn interruptible() -> Result<&'static AtomicBool> {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
-    let privilege = netns::Privilege::acquire()?;
+    let privilege = Privilege::acquire()?;
     let scenarios = scenario::find(&args.root.folder(), &args.names)?;
-    for path in args.json.iter().chain(&args.junit) {
+    for path in args.json.iter().chain(&args.junit).chain(&args.html) {
         // Found out before the work, not after.
         write(path, "")?;
     }
@@ -62,11 +68,23 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     if let Some(path) = &args.junit {
         write(path, &junit::render(&report)?)?;
     }
+    if let Some(path) = &args.html {
+        write(path, &page(args, &scenarios, &report, privilege)?)?;
+    }
     match args.output.output {
         Output::Json => print_json(&report)?,
         Output::Table => anstream::print!("{}", table::render(&report)),
     }
     Ok(if report.agrees { OK } else { FAILED })
+}
+
+fn page(args: &RunArgs, scenarios: &[Scenario], report: &RunReport, privilege: Privilege) -> Result<String> {
+    let texts = scenarios.iter().map(ScenarioText::read).collect::<Result<Vec<_>>>()?;
+    // Scenarios of one's own need not have claims: the page then has no index of them.
+    let claims = claims::read(&args.root.folder()).unwrap_or_default();
+    let with_envoy = report.planes().iter().any(|plane| *plane != DataPlane::Native);
+    let host = html::Host::probe(privilege, &Tools::find(), with_envoy);
+    Ok(html::render(&html::Page { run: report, scenarios: &texts, claims: &claims, host: &host }))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -1,0 +1,139 @@
+//! A run as one self-contained HTML page: for each call a picture of its legs, textbook beside istio, and under it what
+//! was expected, predicted and seen, the TLS facts, the decisions, the log lines and the YAML.
+//!
+//! The page needs no script and fetches nothing: styles stand in it, pictures are boxes. All text goes through `maud`,
+//! which escapes it.
+
+mod accounts;
+mod call;
+mod claims;
+mod evidence;
+mod fields;
+mod head;
+mod layers;
+mod picture;
+mod reproduce;
+mod scenario;
+mod steps;
+mod tls;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub use self::head::Host;
+use crate::{claims::Claim, scenario::Scenario, verdict::ProbeReport, verdict::RunReport};
+
+const STYLE: &str = include_str!("html/page.css");
+
+/// What the page is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// What was found.
+    pub run: &'a RunReport,
+    /// The scenarios that ran.
+    pub scenarios: &'a [ScenarioText],
+    /// Every claim there is, by number.
+    pub claims: &'a BTreeMap<u16, Claim>,
+    /// Where it ran.
+    pub host: &'a Host,
+}
+
+/// What a scenario says of itself.
+#[derive(Clone, Debug)]
+pub struct ScenarioText {
+    /// Its name.
+    pub name: String,
+    /// What it shows, in a few sentences.
+    pub shows: String,
+    /// Its folder, as a command line names it.
+    pub folder: String,
+    /// Its `manifests.yaml`.
+    pub manifests: String,
+}
+
+impl ScenarioText {
+    /// Reads what the page shows of a scenario.
+    ///
+    /// # Errors
+    /// When its manifests can't be read.
+    pub fn read(scenario: &Scenario) -> Result<Self> {
+        let path = scenario.manifests();
+        let manifests = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(Self {
+            name: scenario.name.clone(),
+            shows: scenario.shows.clone(),
+            folder: scenario.directory.display().to_string(),
+            manifests,
+        })
+    }
+}
+
+/// The page.
+pub fn render(page: &Page<'_>) -> String {
+    let scenarios = scenario::group(page);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "sidelab: " (head::agreement(page.run)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (head::render(page))
+                main {
+                    (scenario::index(&scenarios))
+                    (claims::render(page))
+                    @for scenario in &scenarios { (scenario::render(scenario, page)) }
+                }
+                footer { p { "Written by sidelab " (page.run.version) ". This page holds everything that it shows." } }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// One call, in each mesh in which it was made.
+struct Call<'a> {
+    /// The scenario's name.
+    scenario: &'a str,
+    /// The probe's name.
+    name: &'a str,
+    /// The call in each mesh, textbook first.
+    meshes: Vec<&'a ProbeReport>,
+}
+
+impl Call<'_> {
+    fn agrees(&self) -> bool {
+        self.meshes.iter().all(|probe| probe.verdict.agrees)
+    }
+
+    /// The call's anchor on the page.
+    fn id(&self) -> String {
+        format!("{}--{}", slug(self.scenario), slug(self.name))
+    }
+}
+
+/// Text as part of an anchor: letters and digits, and `-` for what else there is.
+fn slug(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// Whether something is as expected: a mark for the eye, with its word for whoever can't see it.
+fn mark(good: bool) -> Markup {
+    let (class, sign, word) = if good { ("ok", "✓", "as expected") } else { ("bad", "✗", "not as expected") };
+    html! { span class={ "mark " (class) } title=(word) { span aria-hidden="true" { (sign) } span .sr { (word) } } }
+}
+
+/// `1 call`, `2 calls`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

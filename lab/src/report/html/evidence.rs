@@ -1,0 +1,36 @@
+//! What both sidecars logged of a call, and what the capture could not tell.
+
+use maud::{Markup, html};
+
+use crate::verdict::ProbeReport;
+
+/// The log lines of a call in one mesh, by data plane.
+pub(super) fn render(probe: &ProbeReport) -> Markup {
+    html! {
+        @for (plane, seen) in &probe.seen {
+            @let evidence = &seen.evidence;
+            h5 { (plane) }
+            dl .logs {
+                (line("client sidecar", evidence.client_sidecar_log.as_deref(), seen.account.from.sidecar))
+                (line("server sidecar", evidence.server_sidecar_log.as_deref(), true))
+                @if let Some(error) = &evidence.client.error {
+                    dt { "client app" }
+                    dd { code { (error) } }
+                }
+                @for note in &evidence.notes { dt { "capture" } dd { (note) } }
+            }
+        }
+    }
+}
+
+fn line(who: &str, line: Option<&str>, has_sidecar: bool) -> Markup {
+    html! {
+        dt { (who) }
+        dd {
+            @match line {
+                Some(line) => code { (line) },
+                None => span .unsaid { (if has_sidecar { "logged nothing of this call" } else { "there is none" }) },
+            }
+        }
+    }
+}

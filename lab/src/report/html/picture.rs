@@ -1,0 +1,245 @@
+//! The picture of a call: pods as boxes, the legs between app, sidecar, sidecar and app, and the refusal where it
+//! happened.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use maud::{Markup, html};
+use mesh::account::{Account, Leg, Outcome, Party};
+use observe::{Flow, Handshake, Opening};
+
+use super::layers;
+use crate::verdict::{DataPlane, ProbeReport, Seen};
+
+/// The pictures of a call in one mesh: one when all data planes did the same, else one for each.
+pub(super) fn pictures(probe: &ProbeReport) -> Markup {
+    let mut alike: Vec<(Vec<DataPlane>, &Seen)> = Vec::new();
+    for (plane, seen) in &probe.seen {
+        match alike.iter_mut().find(|(_, other)| drawn(&other.account) == drawn(&seen.account)) {
+            Some((planes, _)) => planes.push(*plane),
+            None => alike.push((vec![*plane], seen)),
+        }
+    }
+    html! {
+        @for (planes, seen) in &alike {
+            @let planes = planes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            (Picture::of(probe, &seen.account, Some(seen)).render(&format!("seen with {planes}")))
+        }
+        @if let (true, Some(predicted)) = (alike.is_empty(), &probe.predicted) {
+            (Picture::of(probe, predicted, None).render("predicted; nothing was seen"))
+        }
+    }
+}
+
+/// What a picture shows of an account: accounts that are the same in this are drawn once.
+fn drawn(account: &Account) -> (Vec<(u8, Vec<String>)>, &Outcome) {
+    (account.legs.iter().map(|leg| (leg.leg, layers::names(leg))).collect(), &account.outcome)
+}
+
+struct Picture<'a> {
+    account: &'a Account,
+    flows: Option<&'a BTreeMap<u8, Flow>>,
+    /// The client's own words on why it failed.
+    told: Option<String>,
+    client: Side<'a>,
+    server: Side<'a>,
+}
+
+/// A pod of the picture.
+struct Side<'a> {
+    name: &'a str,
+    sidecar: Sidecar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sidecar {
+    /// The call goes through it.
+    OnTheWay,
+    /// It is there, and the call goes past it.
+    Bypassed,
+    None,
+}
+
+impl<'a> Picture<'a> {
+    fn of(probe: &'a ProbeReport, account: &'a Account, seen: Option<&'a Seen>) -> Self {
+        let planned = probe.predicted.as_ref().unwrap_or(account);
+        let has = |number| [planned, account].iter().any(|account| leg(account, number).is_some());
+        let client = match (has(1), account.from.sidecar) {
+            (true, _) => Sidecar::OnTheWay,
+            (false, true) => Sidecar::Bypassed,
+            (false, false) => Sidecar::None,
+        };
+        let leg2 = leg(planned, 2).or(leg(account, 2));
+        let to_sidecar = leg2.is_some_and(|leg| leg.path.ends_with("-> sidecar"));
+        let on_the_way = to_sidecar || has(3) || account.outcome.at == Some(Party::ServerSidecar);
+        Self {
+            account,
+            flows: seen.map(|seen| &seen.evidence.flows),
+            told: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
+            client: Side { name: &account.from.pod, sidecar: client },
+            server: Side {
+                name: account.to.pod.as_ref().or(planned.to.pod.as_ref()).unwrap_or(&account.to.host),
+                sidecar: if on_the_way { Sidecar::OnTheWay } else { Sidecar::None },
+            },
+        }
+    }
+
+    fn render(&self, caption: &str) -> Markup {
+        let outcome = &self.account.outcome;
+        let unknown = !outcome.delivered && outcome.at.is_none();
+        html! {
+            figure .picture {
+                div .pic {
+                    div .pod {
+                        div .podname { (self.client.name) }
+                        div .hops {
+                            (self.node("app", Party::ClientApp, false))
+                            @if self.client.sidecar == Sidecar::OnTheWay { (self.leg(1)) }
+                            @if self.client.sidecar != Sidecar::None {
+                                (self.node("sidecar", Party::ClientSidecar, self.client.sidecar == Sidecar::Bypassed))
+                            }
+                        }
+                        (self.app_sees())
+                        @if unknown { p .refusal { b { "✗ ended" } " and nothing seen says by whom" } }
+                    }
+                    div .net {
+                        (self.leg(2))
+                        @if outcome.at == Some(Party::Node) { (self.refusal(Party::Node)) }
+                    }
+                    div .pod {
+                        div .podname { (self.server.name) }
+                        div .hops {
+                            @if self.server.sidecar != Sidecar::None {
+                                (self.node("sidecar", Party::ServerSidecar, self.server.sidecar == Sidecar::Bypassed))
+                            }
+                            @if self.server.sidecar == Sidecar::OnTheWay { (self.leg(3)) }
+                            (self.node("app", Party::ServerApp, false))
+                        }
+                        (self.app_gets())
+                    }
+                }
+                figcaption { (caption) }
+            }
+        }
+    }
+
+    /// A participant, and its refusal, if it is the one who refused.
+    fn node(&self, name: &str, party: Party, bypassed: bool) -> Markup {
+        let refuses = self.account.outcome.at == Some(party);
+        html! {
+            div .node .(name) .bypassed[bypassed] .refuses[refuses] data-party=(party) { (name) }
+            @if refuses { (self.refusal(party)) }
+        }
+    }
+
+    fn refusal(&self, party: Party) -> Markup {
+        let outcome = &self.account.outcome;
+        let at = if matches!(party, Party::ClientApp | Party::ServerSidecar) { "at-start" } else { "at-end" };
+        html! {
+            div .refusal .(at) data-party=(party) {
+                p { b { "✗ refused here" } ", by the " (party) }
+                @if let Some(reason) = outcome.reason { p .reason { (words(&reason)) } }
+                @if let Some(told) = self.handshake() { p { (told) } }
+                @if outcome.response_flags != "-" || outcome.details != "-" {
+                    p {
+                        "logged: "
+                        @for code in [&outcome.response_flags, &outcome.details] {
+                            @if code != "-" { code { (code) } " " }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What went wrong with the handshake nearest to the called app, if one did.
+    fn handshake(&self) -> Option<String> {
+        let nearest = |flow: &Flow| handshakes(Some(flow)).find_map(broken);
+        self.flows?.iter().rev().find_map(|(number, flow)| Some(format!("leg {number}: handshake {}", nearest(flow)?)))
+    }
+
+    fn app_sees(&self) -> Markup {
+        let outcome = &self.account.outcome;
+        html! {
+            p .sees {
+                "the app sees " b .(if outcome.delivered { "ok" } else { "bad" }) { (outcome.app_sees) }
+                @if let Some(told) = &self.told { span .told { (told) } }
+            }
+        }
+    }
+
+    fn app_gets(&self) -> Markup {
+        let last = if self.server.sidecar == Sidecar::OnTheWay { 3 } else { 2 };
+        let reached = leg(self.account, last).map(layers::names).filter(|names| !names.is_empty());
+        let path = |names: &[String]| names.iter().map(|name| layers::label(name)).collect::<Vec<_>>().join(" › ");
+        html! {
+            p .sees {
+                @match reached {
+                    Some(names) => { "the app gets " b { (path(&names)) } }
+                    None => "no byte reaches the app",
+                }
+            }
+        }
+    }
+
+    fn leg(&self, number: u8) -> Markup {
+        let leg = leg(self.account, number);
+        let flow = self.flows.and_then(|flows| flows.get(&number));
+        let interface = leg.and_then(|leg| leg.interface.as_deref());
+        html! {
+            div .leg .idle[leg.is_none_or(|leg| leg.layers.is_empty())] data-leg=(number) {
+                div .cap { "leg " (number) @if let Some(interface) = interface { " · " (interface) } }
+                div .way { div .tube { (tube(leg, flow)) } }
+                @if let Some(leg) = leg { (dials(leg)) }
+            }
+        }
+    }
+}
+
+fn leg(account: &Account, number: u8) -> Option<&Leg> {
+    account.legs.iter().find(|leg| leg.leg == number)
+}
+
+fn tube(leg: Option<&Leg>, flow: Option<&Flow>) -> Markup {
+    let Some(leg) = leg else { return html! { span .l.none { "not reached" } } };
+    if leg.layers.is_empty() {
+        let refused = flow.is_some_and(|flow| flow.opening == Opening::Refused);
+        return html! { span .l.none { (if refused { "connection refused" } else { "nothing sent" }) } };
+    }
+    let broken: Vec<bool> = handshakes(flow).map(|handshake| broken(handshake).is_some()).collect();
+    layers::nest(&layers::names(leg), &broken)
+}
+
+fn handshakes(flow: Option<&Flow>) -> impl Iterator<Item = &Handshake> {
+    flow.into_iter().flat_map(|flow| flow.content.tls()).map(|tls| &tls.handshake)
+}
+
+/// What went wrong with a handshake.
+fn broken(handshake: &Handshake) -> Option<String> {
+    match handshake {
+        Handshake::Complete | Handshake::Unknown { .. } => None,
+        broken => Some(broken.to_string()),
+    }
+}
+
+fn dials(leg: &Leg) -> Markup {
+    html! {
+        div .dials {
+            @if let Some(dials) = leg.dials { (address(dials)) }
+            @if let Some(port) = leg.redirected_to { div { "redirected to " (port) } }
+            @if let (3, Some(source)) = (leg.leg, leg.source) { div { "from " (source) } }
+        }
+    }
+}
+
+/// An address that may break before its port.
+fn address(address: SocketAddr) -> Markup {
+    let text = address.to_string();
+    let port = text.rfind(':').unwrap_or(text.len());
+    html! { (text[..port]) wbr; (text[port..]) }
+}
+
+/// A reason in words: `no filter chain match`.
+fn words(reason: &impl serde::Serialize) -> String {
+    let name = serde_json::to_value(reason).unwrap_or_default();
+    name.as_str().unwrap_or("unknown").replace('_', " ").replace("tls", "TLS")
+}

@@ -1,0 +1,133 @@
+//! A scenario: what it shows, its calls, its YAML, and how to run it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+use mesh::model::Flavor;
+
+use super::{Call, Page, ScenarioText, call, count, mark, reproduce, slug, yaml::Manifests};
+use crate::verdict::ProbeReport;
+
+/// A scenario of the run.
+pub(super) struct Section<'a> {
+    name: &'a str,
+    title: &'a str,
+    claims: &'a [String],
+    signatures: &'a [String],
+    text: Option<&'a ScenarioText>,
+    calls: Vec<Call<'a>>,
+}
+
+/// The run's calls, by scenario.
+pub(super) fn group<'a>(page: &Page<'a>) -> Vec<Section<'a>> {
+    let groups = page.run.probes.chunk_by(|one, other| one.scenario == other.scenario);
+    groups.filter_map(|probes| section(page, probes)).collect()
+}
+
+fn section<'a>(page: &Page<'a>, probes: &'a [ProbeReport]) -> Option<Section<'a>> {
+    let first = probes.first()?;
+    let calls = probes.chunk_by(|one, other| one.probe == other.probe).filter_map(|meshes| {
+        let first = meshes.first()?;
+        Some(Call { scenario: &first.scenario, name: &first.probe, meshes: meshes.iter().collect() })
+    });
+    Some(Section {
+        name: &first.scenario,
+        title: &first.title,
+        claims: &first.claims,
+        signatures: &first.signatures,
+        text: page.scenarios.iter().find(|text| text.name == first.scenario),
+        calls: calls.collect(),
+    })
+}
+
+impl Section<'_> {
+    fn agrees(&self) -> bool {
+        self.calls.iter().all(Call::agrees)
+    }
+}
+
+/// The list of scenarios at the top of the page.
+pub(super) fn index(sections: &[Section<'_>]) -> Markup {
+    html! {
+        nav .scenarios aria-labelledby="scenarios" {
+            h2 #scenarios { "Scenarios" }
+            ul {
+                @for section in sections {
+                    @let apart = section.calls.iter().filter(|call| call::apart(call).is_some()).count();
+                    li {
+                        (mark(section.agrees())) " "
+                        a href={ "#" (slug(section.name)) } { (section.title) }
+                        " " span .soft {
+                            (count(section.calls.len(), "call"))
+                            @if apart > 0 { ", the meshes end differently in " (apart) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn render(section: &Section<'_>, page: &Page<'_>) -> Markup {
+    let manifests = section.text.map(|text| Manifests::new(section.name, &text.manifests));
+    html! {
+        section .scenario id=(slug(section.name)) aria-labelledby={ (slug(section.name)) "-title" } {
+            div .head {
+                h2 id={ (slug(section.name)) "-title" } { (mark(section.agrees())) " " (section.title) }
+                p .tags {
+                    code { (section.name) }
+                    @for claim in section.claims { " " (tag(claim, page)) }
+                    @for signature in section.signatures { " " span .tag title="failure signature" { (signature) } }
+                }
+            }
+            @if let Some(text) = section.text { p .shows { (text.shows.trim()) } }
+            @for (i, of_section) in section.calls.iter().enumerate() {
+                (call::render(of_section, section.text, manifests.as_ref(), i == 0 || !of_section.agrees()))
+            }
+            @if let (Some(text), Some(manifests)) = (section.text, &manifests) {
+                details .more {
+                    summary { "The YAML that caused it" }
+                    p .soft { (text.folder) "/manifests.yaml; the lines that decided something are marked." }
+                    (manifests.render(&decisive(section, manifests)))
+                }
+                details .more {
+                    summary { "How to run it again" }
+                    (reproduce::scenario(text))
+                }
+            }
+        }
+    }
+}
+
+/// A claim by its number, with a link to what it says, if it is one that there is.
+fn tag(name: &str, page: &Page<'_>) -> Markup {
+    match crate::claims::number(name).and_then(|number| page.claims.get(&number)) {
+        Some(claim) => html! { a .tag href={ "#" (name) } title=(claim.claim) { (name) } },
+        None => html! { span .tag { (name) } },
+    }
+}
+
+/// The lines that decided something in any call.
+fn decisive(section: &Section<'_>, manifests: &Manifests<'_>) -> BTreeSet<usize> {
+    let predicted = section.calls.iter().flat_map(|call| &call.meshes).filter_map(|probe| probe.predicted.as_ref());
+    let sources = predicted.flat_map(|account| &account.steps).filter_map(|step| step.source.as_ref());
+    sources.filter_map(|source| manifests.place(source)).map(|place| place.line).collect()
+}
+
+/// By claim, the scenarios that put it to the test: name, title, and in which meshes all went as expected.
+pub(super) fn by_claim<'a>(page: &Page<'a>) -> BTreeMap<&'a str, Vec<(&'a str, &'a str)>> {
+    let mut scenarios: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    for probe in &page.run.probes {
+        for claim in &probe.claims {
+            let of_claim = scenarios.entry(claim).or_default();
+            let link = (probe.scenario.as_str(), probe.title.as_str());
+            if !of_claim.contains(&link) {
+                of_claim.push(link);
+            }
+        }
+    }
+    scenarios
+}
+
+/// Both meshes, textbook first.
+pub(super) const MESHES: [Flavor; 2] = [Flavor::Textbook, Flavor::Istio];
