@@ -17,16 +17,17 @@ Examples:
   demo-client --marker p1 tcp://server:9000                        raw bytes that must come back
   demo-client --ca ca.pem https://server:8443/                     one-way TLS
   demo-client --ca ca.pem --cert c.pem --key c.key tls://10.0.0.2:9443 --sni server.default.svc
-  demo-client grpc://server:8080                                   a unary call of /sidelab.Echo/Unary
-  demo-client grpc://server:8080 --messages 5                      both ways stream: /sidelab.Echo/Stream
+  demo-client grpc://server:8080                                   gRPC: /sidelab.Echo/Unary
+  demo-client grpc://server:8080 --messages 5                      both ways: /sidelab.Echo/Stream
   demo-client grpc://server:8080/sidelab.Echo/Fail --data \"14 not today\"
-  demo-client ws://server:8080/ws --messages 3                     a websocket whose frames must come back
+  demo-client ws://server:8080/ws --messages 3                     frames that must come back
   demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5
   demo-client load tcp://server:9000 --rate 1000 --requests 5000 --new-connection-per-request
   demo-client hold http://server:8080/ --connections 1000          idle connections until SIGTERM
 
-Exit code: 0 the call went through (load: at least one request did; hold: all connections stood to the end), 1 it failed,
-2 wrong use. With hold, READY=1 goes to $NOTIFY_SOCKET once each connection stands or has failed. $SSLKEYLOGFILE gets the TLS keys.";
+Exit code: 0 the call went through (load: at least one request did; hold: all connections stood to
+the end), 1 it failed, 2 wrong use. With hold, READY=1 goes to $NOTIFY_SOCKET once each connection
+stands or has failed. $SSLKEYLOGFILE gets the TLS keys.";
 
 /// Makes one call and prints one line of JSON that says how it went.
 #[derive(Parser)]
