@@ -7,6 +7,7 @@ mod failure;
 mod keylog;
 mod params;
 mod peer;
+mod roots;
 mod secrets;
 mod server;
 mod stats;

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use envoy_api::{CertificateValidationContext, SanType, SubjectAltNameMatcher, TrustChainVerification};
+use envoy_api::{CertificateValidationContext, SanType, SubjectAltNameMatcher};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
@@ -18,7 +18,10 @@ use rustls::{
 };
 use thiserror::Error as ThisError;
 
-use super::{PeerCertificate, secrets};
+use super::{
+    PeerCertificate,
+    roots::{Roots, roots},
+};
 use crate::matcher;
 
 #[cfg(test)]
@@ -83,30 +86,6 @@ fn covers(san: &str, name: &str) -> bool {
             (Some(suffix), Some((_, parent))) if suffix.eq_ignore_ascii_case(parent))
 }
 
-/// The roots to verify with; `None` where no chain is checked.
-fn roots(context: &CertificateValidationContext) -> Result<Option<Arc<RootCertStore>>, String> {
-    let mut roots = RootCertStore::empty();
-    if let Some(source) = &context.trusted_ca {
-        for certificate in secrets::certificates(source).map_err(|e| format!("trusted_ca: {e}"))? {
-            roots.add(certificate).map_err(|e| format!("trusted_ca: not a usable root: {e}"))?;
-        }
-    } else if context.system_root_certs.is_some() {
-        let host = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(host.certs);
-    }
-    let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
-    match (asked, roots.is_empty()) {
-        (true, true) => Err("trusted_ca: holds no root".into()),
-        (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
-        (true, false) => Ok(Some(Arc::new(roots))),
-        // Names in a certificate that anybody may have signed say nothing: Envoy refuses this too.
-        (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
-            Err("match_typed_subject_alt_names without trusted_ca: name the roots to trust".into())
-        }
-        (false, _) => Ok(None),
-    }
-}
-
 /// Verifies a server's certificate. The name that was connected to is not looked at, unless `auto_san` asks for it:
 /// Envoy checks what `match_typed_subject_alt_names` lists, and nothing more.
 pub(super) fn server_verifier(
@@ -123,7 +102,7 @@ pub(super) fn server_verifier(
 
 #[derive(Debug)]
 struct OfServers {
-    roots: Option<Arc<RootCertStore>>,
+    roots: Option<Roots>,
     names: Names,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -139,7 +118,8 @@ impl ServerCertVerifier for OfServers {
     ) -> Result<ServerCertVerified, Error> {
         if let Some(roots) = &self.roots {
             let leaf = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(&leaf, roots, intermediates, now, self.algorithms.all)?;
+            verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, self.algorithms.all)
+                .map_err(|error| roots.blame(error, end_entity, intermediates))?;
             self.names.check(end_entity, Some(server_name))?;
         }
         Ok(ServerCertVerified::assertion())
@@ -176,11 +156,10 @@ pub(super) fn client_verifier(
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
     let roots = context.map(roots).transpose()?.flatten();
     let chain = match roots {
-        Some(roots) => Some(
-            WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
-                .build()
-                .map_err(|e| format!("trusted_ca: {e}"))?,
-        ),
+        Some(roots) => {
+            let builder = WebPkiClientVerifier::builder_with_provider(roots.store.clone(), provider.clone());
+            Some((builder.build().map_err(|e| format!("trusted_ca: {e}"))?, roots))
+        }
         None if required => None,
         None => return Ok(None),
     };
@@ -194,7 +173,7 @@ pub(super) fn client_verifier(
 }
 
 struct OfClients {
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    chain: Option<(Arc<dyn ClientCertVerifier>, Roots)>,
     required: bool,
     names: Names,
     algorithms: WebPkiSupportedAlgorithms,
@@ -208,7 +187,7 @@ impl fmt::Debug for OfClients {
 
 impl ClientCertVerifier for OfClients {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
+        self.chain.as_ref().map_or(&[], |(chain, _)| chain.root_hint_subjects())
     }
 
     fn client_auth_mandatory(&self) -> bool {
@@ -221,8 +200,10 @@ impl ClientCertVerifier for OfClients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(chain) = &self.chain {
-            chain.verify_client_cert(end_entity, intermediates, now)?;
+        if let Some((chain, roots)) = &self.chain {
+            chain
+                .verify_client_cert(end_entity, intermediates, now)
+                .map_err(|error| roots.blame(error, end_entity, intermediates))?;
             self.names.check(end_entity, None)?;
         }
         Ok(ClientCertVerified::assertion())

@@ -31,11 +31,17 @@ impl Mesh {
 
     /// A certificate with that SPIFFE ID, and its key, as PEM.
     pub(crate) fn svid(&self, id: &str) -> (String, String) {
+        self.issue(id, |_| ())
+    }
+
+    /// The same, with something about it changed.
+    pub(crate) fn issue(&self, id: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.root).unwrap();
         (certificate.pem(), key.serialize_pem())
@@ -65,16 +71,21 @@ impl Mesh {
         })
     }
 
+    /// Where a secret is to be found.
+    pub(crate) fn sds(folder: &Path, name: &str) -> Value {
+        let file = folder.join(format!("{name}.json"));
+        json!({"name": name, "sds_config": {"path_config_source": {"path": file}}})
+    }
+
     /// The common part of a TLS context that uses these secrets, and takes peers whose ID begins so.
     pub(crate) fn common(folder: &Path, peer_prefix: &str, alpn: &[&str]) -> Value {
-        let sds = |name: &str| json!({"name": name, "sds_config": {"path_config_source": {"path": folder.join(format!("{name}.json"))}}});
         json!({
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
-            "tls_certificate_sds_secret_configs": [sds("default")],
+            "tls_certificate_sds_secret_configs": [Self::sds(folder, "default")],
             "combined_validation_context": {
                 "default_validation_context": {"match_typed_subject_alt_names":
                     [{"san_type": "URI", "matcher": {"prefix": peer_prefix}}]},
-                "validation_context_sds_secret_config": sds("ROOTCA"),
+                "validation_context_sds_secret_config": Self::sds(folder, "ROOTCA"),
             },
             "alpn_protocols": alpn,
         })

@@ -1,0 +1,79 @@
+//! The roots that chains must lead to.
+
+use std::{collections::HashSet, sync::Arc};
+
+use envoy_api::{CertificateValidationContext, TrustChainVerification};
+use rustls::{CertificateError, Error, RootCertStore, pki_types::CertificateDer};
+use x509_parser::{
+    extensions::ParsedExtension,
+    prelude::{FromDer, X509Certificate},
+};
+
+use super::secrets;
+
+/// Roots, and what their keys are called.
+#[derive(Clone, Debug)]
+pub(super) struct Roots {
+    pub(super) store: Arc<RootCertStore>,
+    /// Subject key identifiers.
+    keys: HashSet<Vec<u8>>,
+}
+
+/// The roots to verify with; `None` where no chain is checked.
+pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roots>, String> {
+    let mut store = RootCertStore::empty();
+    let mut keys = HashSet::new();
+    if let Some(source) = &context.trusted_ca {
+        for certificate in secrets::certificates(source).map_err(|e| format!("trusted_ca: {e}"))? {
+            keys.extend(subject_key(&certificate));
+            store.add(certificate).map_err(|e| format!("trusted_ca: not a usable root: {e}"))?;
+        }
+    } else if context.system_root_certs.is_some() {
+        let host = rustls_native_certs::load_native_certs().certs;
+        keys.extend(host.iter().filter_map(subject_key));
+        store.add_parsable_certificates(host);
+    }
+    let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
+    match (asked, store.is_empty()) {
+        (true, true) => Err("trusted_ca: holds no root".into()),
+        (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
+        (true, false) => Ok(Some(Roots { store: Arc::new(store), keys })),
+        // Names in a certificate that anybody may have signed say nothing: Envoy refuses this too.
+        (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
+            Err("match_typed_subject_alt_names without trusted_ca: name the roots to trust".into())
+        }
+        (false, _) => Ok(None),
+    }
+}
+
+impl Roots {
+    /// Puts an error as BoringSSL sees it: an authority of the right name with another key (by the key identifier that
+    /// the certificate names) is an unknown one there, and a wrong signature here.
+    pub(super) fn blame(&self, error: Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Error {
+        let bad_signature = matches!(error, Error::InvalidCertificate(CertificateError::BadSignature));
+        match authority_key(leaf).filter(|_| bad_signature) {
+            Some(key)
+                if !self.keys.contains(&key) && chain.iter().filter_map(subject_key).all(|known| known != key) =>
+            {
+                CertificateError::UnknownIssuer.into()
+            }
+            _ => error,
+        }
+    }
+}
+
+fn subject_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(key) => Some(key.0.to_vec()),
+        _ => None,
+    })
+}
+
+fn authority_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => Some(authority.key_identifier.as_ref()?.0.to_vec()),
+        _ => None,
+    })
+}
