@@ -311,8 +311,7 @@ impl UpstreamBody {
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                let reset = self.reset(&error);
-                self.exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
+                self.broke_off(&error);
                 Some(Err(BodyError::Upstream))
             }
             None => {
@@ -322,12 +321,19 @@ impl UpstreamBody {
         })
     }
 
-    /// What it means that the body broke off. In HTTP/1 a body that is shorter than announced is a fault of the codec.
-    fn reset(&self, error: &hyper::Error) -> UpstreamReset {
-        match self.exchange.http.upstream_protocol {
-            Some("HTTP/2") => http2_reset(error),
-            _ => UpstreamReset::ProtocolError,
-        }
+    /// Notes why the body broke off. Where the request's did, that is why. Else, in HTTP/1 a body that is shorter than
+    /// announced is a fault of the codec.
+    fn broke_off(&mut self, error: &hyper::Error) {
+        let reset = match (self.exchange.progress.failed(), self.exchange.http.upstream_protocol) {
+            (Some(BodyError::DownstreamProtocol), _) => {
+                let details = "http1.codec_error";
+                return self.exchange.settle(Outcome::DownstreamProtocolError(details.into()), details);
+            }
+            (Some(_), _) => return, // the downstream is gone: what is dropped unsettled is logged so
+            (None, Some("HTTP/2")) => http2_reset(error),
+            (None, _) => UpstreamReset::ProtocolError,
+        };
+        self.exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
     }
 
     fn end(&mut self) {

@@ -60,6 +60,7 @@ pub(super) struct Connection {
     /// Cancelled when it has served as many requests as it may.
     worn_out: CancellationToken,
     closing: AtomicBool,
+    ended: AtomicBool,
 }
 
 /// Serves the requests of a connection until it ends.
@@ -97,6 +98,7 @@ pub async fn serve(
             activity: Activity::default(),
             worn_out: CancellationToken::new(),
             closing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         });
         match version {
             Version::Http1 => {
@@ -138,6 +140,11 @@ impl Connection {
         exchange.stream.response_code = Some(rejection.status.as_u16());
         exchange.stream.bytes_sent = rejection.body.len() as u64;
         exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
+    }
+
+    /// Whether the downstream is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
     }
 
     /// Whether the next response says that it is the last.
@@ -252,4 +259,6 @@ where
             }
         }
     };
+    // The streams' tasks run on this thread, and so look after this.
+    connection.ended.store(true, Relaxed);
 }

@@ -167,11 +167,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.settled {
-            // In HTTP/2 hyper drops a stream that was reset, and one whose connection is gone; the first is by far the more
-            // frequent, and not told from the second.
-            match self.connection.version {
-                Version::Http1 => self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect"),
-                Version::Http2 => self.settle(Outcome::DownstreamReset, "http2.remote_reset"),
+            if self.connection.version == Version::Http2 && !self.connection.has_ended() {
+                self.settle(Outcome::DownstreamReset, "http2.remote_reset");
+            } else {
+                self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect");
             }
             self.hcm().stats.resets.inc();
         }
