@@ -191,11 +191,17 @@ fn pick<'a>(
     log: Option<&Line>,
     in_time: impl Fn(&Flow) -> bool,
 ) -> Option<&'a Flow> {
-    let flows: Vec<&Flow> = flows.collect();
-    let logged = log.and_then(|line| line.upstream_local_address);
-    let marked = flows.iter().rev().find(|flow| flow.contains(&call.marker) && flow.last_ns >= call.began_ns);
+    // One that began after the call is another call's, which may use the same port again.
+    let flows: Vec<&Flow> =
+        flows.filter(|flow| flow.first_ns <= call.ended_ns && flow.last_ns >= call.began_ns).collect();
+    let logged = |flow: &&&Flow| {
+        log.is_some_and(|line| {
+            line.upstream_local_address == Some(flow.initiator) && line.upstream_host == Some(flow.dialled())
+        })
+    };
+    let marked = flows.iter().rev().find(|flow| flow.contains(&call.marker));
     marked
-        .or_else(|| flows.iter().rev().find(|flow| logged == Some(flow.initiator) && flow.last_ns >= call.began_ns))
+        .or_else(|| flows.iter().rev().find(logged))
         .or_else(|| flows.iter().rev().find(|flow| in_time(flow)))
         .copied()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use envoy_api::{CommonTlsContext, TransportSocketConfig};
 use lab::{
     deploy::{PodPlan, Tamper},
     scenario::{self, Scenario},
@@ -46,8 +47,13 @@ fn native_and_envoy_sidecars_understand_each_other() {
 
 /// Runs the STRICT scenario on a broken data plane, and gives the calls whose verdict turned red.
 fn red(mesh: Flavor, tamper: impl Fn(&mut PodPlan) + Send + Sync + 'static) -> Vec<String> {
+    red_in("strict", mesh, tamper)
+}
+
+/// The same with another scenario.
+fn red_in(name: &str, mesh: Flavor, tamper: impl Fn(&mut PodPlan) + Send + Sync + 'static) -> Vec<String> {
     let tamper: Tamper = Arc::new(tamper);
-    let report = run(&[scenario("strict")], &[mesh], &[DataPlane::Native], Some(tamper));
+    let report = run(&[scenario(name)], &[mesh], &[DataPlane::Native], Some(tamper));
     let red = report.probes.iter().filter(|probe| !probe.verdict.agrees);
     red.map(|probe| probe.probe.clone()).collect()
 }
@@ -95,7 +101,7 @@ fn plaintext_that_is_accepted_under_strict_turns_verdicts_red() {
                 let mut plain = listener.filter_chains.clone();
                 plain.retain_mut(|chain| {
                     let Some(matched) = &mut chain.filter_chain_match else { return false };
-                    if matched.transport_protocol != "tls" {
+                    if matched.transport_protocol != "tls" || matched.destination_port.is_none() {
                         return false;
                     }
                     matched.transport_protocol = "raw_buffer".into();
@@ -107,5 +113,86 @@ fn plaintext_that_is_accepted_under_strict_turns_verdicts_red() {
             }
         });
         assert_eq!(red, ["http without a sidecar", "tcp without a sidecar"], "{mesh}");
+    }
+}
+
+/// The TLS contexts of a pod's clusters.
+fn upstream_tls(plan: &mut PodPlan) -> impl Iterator<Item = &mut CommonTlsContext> {
+    plan.config.clusters.iter_mut().flat_map(|cluster| {
+        let matches = cluster.transport_socket_matches.iter_mut().map(|matched| &mut matched.transport_socket);
+        let sockets = matches.chain(cluster.transport_socket.iter_mut());
+        sockets.filter_map(|socket| match &mut socket.typed_config {
+            TransportSocketConfig::UpstreamTls(context) => Some(&mut context.common_tls_context),
+            _ => None,
+        })
+    })
+}
+
+/// The TLS contexts of a pod's listeners.
+fn downstream_tls(plan: &mut PodPlan) -> impl Iterator<Item = &mut CommonTlsContext> {
+    plan.config.listeners.iter_mut().flat_map(|listener| {
+        listener.filter_chains.iter_mut().filter_map(|chain| match &mut chain.transport_socket.as_mut()?.typed_config {
+            TransportSocketConfig::DownstreamTls(context) => Some(&mut context.common_tls_context),
+            _ => None,
+        })
+    })
+}
+
+fn forget_names(context: &mut CommonTlsContext) {
+    if let Some(combined) = &mut context.combined_validation_context {
+        combined.default_validation_context.match_typed_subject_alt_names.clear();
+    }
+    if let Some(validation) = &mut context.validation_context {
+        validation.match_typed_subject_alt_names.clear();
+    }
+}
+
+#[test]
+fn a_port_level_that_is_ignored_turns_verdicts_red() {
+    if !may_make_labs() {
+        return;
+    }
+    for mesh in BOTH {
+        let red = red_in("port-level", mesh, |plan| {
+            for listener in &mut plan.config.listeners {
+                listener.filter_chains.retain(|chain| {
+                    let matched = chain.filter_chain_match.as_ref();
+                    let of_port = matched.is_some_and(|matched| matched.destination_port == Some(9000));
+                    !of_port || matched.is_some_and(|matched| matched.transport_protocol == "tls")
+                });
+            }
+        });
+        assert_eq!(red, ["PERMISSIVE port, from no sidecar"], "{mesh}");
+    }
+}
+
+#[test]
+fn a_san_check_that_the_client_skips_turns_verdicts_red() {
+    if !may_make_labs() {
+        return;
+    }
+    let red = red_in("wrong-identity", Flavor::Istio, |plan| upstream_tls(plan).for_each(forget_names));
+    assert_eq!(red, ["server with other-trust-domain", "server with wrong-service-account", "server with no-uri"]);
+}
+
+#[test]
+fn a_trust_domain_that_the_server_does_not_look_at_turns_verdicts_red() {
+    if !may_make_labs() {
+        return;
+    }
+    let red = red_in("wrong-identity", Flavor::Istio, |plan| downstream_tls(plan).for_each(forget_names));
+    assert_eq!(red, ["client with other-trust-domain", "client with no-uri"]);
+}
+
+#[test]
+fn the_wrong_alpn_turns_verdicts_red() {
+    if !may_make_labs() {
+        return;
+    }
+    for mesh in BOTH {
+        let red = red(mesh, |plan| {
+            upstream_tls(plan).for_each(|context| context.alpn_protocols = vec!["http/1.1".into()]);
+        });
+        assert_eq!(red, ["http over IPv4", "http over IPv6", "tcp over IPv4", "tcp over IPv6"], "{mesh}");
     }
 }
