@@ -97,9 +97,18 @@ impl Proxy {
 
     /// What the administration interface answers.
     pub(crate) fn admin(&self, path: &str) -> String {
+        self.ask("GET", path)
+    }
+
+    /// What it answers to an order.
+    pub(crate) fn order(&self, path: &str) -> String {
+        self.ask("POST", path)
+    }
+
+    fn ask(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
