@@ -160,11 +160,13 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         }
         // A server that speaks TLS alone ends what is not TLS with an alert.
         (_, Some(_)) if server.speaks != Speaks::Anything => refused(Reply::Alert, Reason::ProtocolError),
-        // TLS that no TLS server gets is no HTTP, and bytes like any other.
-        (Sent::Tls(_) | Sent::Bytes, _) if server.speaks == Speaks::Http => {
-            let reason = matches!(layer, Sent::Bytes).then_some(Reason::ProtocolError);
-            Answered { reply: Reply::Response(Version::Http1, 400), refusal: reason, understood: false }
+        // No method begins like a ClientHello. Who began that TLS is the one to give up.
+        (Sent::Tls(_), _) if server.speaks == Speaks::Http => {
+            Answered { reply: Reply::Response(Version::Http1, 400), refusal: None, understood: false }
         }
+        // A line of text may be the beginning of a request: the rest is waited for.
+        (Sent::Bytes, _) if server.speaks == Speaks::Http => refused(Reply::Silence, Reason::Timeout),
+        (Sent::Http(..), _) if server.speaks == Speaks::Tcp => refused(Reply::Echo, Reason::ProtocolError),
         (Sent::Http(version, _), _) if server.speaks != Speaks::Tcp => {
             Answered { reply: Reply::Response(*version, 200), refusal: None, understood: true }
         }
@@ -217,8 +219,7 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
         (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {
             (Some(*status), status.to_string())
         }
-        (Sent::Http(Version::Http1, _), _) => word("http_parse"),
-        (Sent::Http(Version::Http2, _), _) => word("http_protocol"),
+        (Sent::Http(..), _) => word("http_parse"),
         (Sent::Bytes, Reply::Echo) => word("echo"),
         (Sent::Bytes, _) => word("echo_mismatch"),
     }

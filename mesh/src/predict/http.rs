@@ -125,7 +125,7 @@ impl Simulation<'_> {
                 Ended { status, flags: "-", details: "via_upstream".into(), retried_on }
             }
             Reply::Silence => {
-                self.trace.refuse(at.role.party(), Reason::Timeout);
+                self.trace.refuse(self.upstream_of(at), Reason::Timeout);
                 Ended {
                     status: 504,
                     flags: "UT",
@@ -134,11 +134,11 @@ impl Simulation<'_> {
                 }
             }
             Reply::Response(..) | Reply::Echo | Reply::Alert => {
-                self.trace.refuse(at.role.party(), Reason::ProtocolError);
+                self.trace.refuse(self.upstream_of(at), Reason::ProtocolError);
                 reset(502, "UPE", "protocol_error".into(), &["5xx", "gateway-error"])
             }
             _ => {
-                self.trace.refuse(at.role.party(), Reason::ConnectionTerminated);
+                self.trace.refuse(self.upstream_of(at), Reason::ConnectionTerminated);
                 reset(503, "UC", "connection_termination".into(), RESET)
             }
         }

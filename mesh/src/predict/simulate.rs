@@ -12,6 +12,7 @@ use super::{
     CallError, ServerApp, app,
     capture::{self, Opener, Verdict},
     certificate::Certificate,
+    inbound::Place,
     trace::{NewLeg, Role, Trace},
     wire::{Reply, Sent},
     world::World,
@@ -172,6 +173,12 @@ impl Simulation<'_> {
         }
         self.trace.reached_app |= answered.understood;
         Ok(answered.reply)
+    }
+
+    /// Who is upstream of a sidecar.
+    pub(super) fn upstream_of(&self, at: Place) -> Party {
+        let to_sidecar = || self.trace.legs.iter().any(|leg| leg.leg == 2 && leg.path.ends_with("-> sidecar"));
+        if at.role == Role::Client && to_sidecar() { Party::ServerSidecar } else { Party::ServerApp }
     }
 
     /// What the node makes of a service's virtual address, as kube-proxy does it; `None` refuses.

@@ -20,11 +20,11 @@ fn seen(speaks: Speaks) -> [String; 4] {
 #[test]
 fn apps_see_what_comes_of_a_protocol_that_fits_or_does_not() {
     assert_eq!(seen(Speaks::Anything), ["200", "200", "200", "echo"]);
-    assert_eq!(seen(Speaks::Http), ["200", "200", "not_tls", "echo_mismatch"]);
-    assert_eq!(seen(Speaks::Https { mutual: false }), ["http_parse", "http_protocol", "200", "echo_mismatch"]);
+    assert_eq!(seen(Speaks::Http), ["200", "200", "not_tls", "timeout"]);
+    assert_eq!(seen(Speaks::Https { mutual: false }), ["http_parse", "http_parse", "200", "echo_mismatch"]);
     assert_eq!(seen(Speaks::Https { mutual: true })[2], "certificate_required");
-    assert_eq!(seen(Speaks::Tcp), ["http_parse", "http_protocol", "tls_protocol", "echo"]);
-    assert_eq!(seen(Speaks::Tls { mutual: false }), ["http_parse", "http_protocol", "http_parse", "echo_mismatch"]);
+    assert_eq!(seen(Speaks::Tcp), ["http_parse", "http_parse", "tls_protocol", "echo"]);
+    assert_eq!(seen(Speaks::Tls { mutual: false }), ["http_parse", "http_parse", "http_parse", "echo_mismatch"]);
     assert_eq!(seen(Speaks::Nothing), ["connection_refused"; 4]);
 }
 

@@ -213,7 +213,7 @@ fn raw_bytes_on_an_http_port_are_no_request() {
 
 #[test]
 fn an_app_that_echoes_a_request_speaks_no_http() {
-    let refused = "server sidecar protocol_error UPE upstream_reset_before_response_started{protocol_error} -> 502";
+    let refused = "server app protocol_error - via_upstream -> 502";
     ends(&istio("STRICT"), "client", 80, AppProtocol::Http, Speaks::Tcp, refused);
 }
 
