@@ -52,3 +52,6 @@ pub(super) async fn version<S: AsyncRead + Unpin>(
     let version = if first == PREFACE { Version::Http2 } else { Version::Http1 };
     Ok((version, Bytes::copy_from_slice(&first[..length])))
 }
+
+#[cfg(test)]
+mod tests;

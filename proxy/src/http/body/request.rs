@@ -1,0 +1,210 @@
+//! Requests' bodies, on their way upstream.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio_util::sync::CancellationToken;
+
+use super::BodyError;
+use crate::http::{activity::Activity, sniff::Version};
+
+/// What is kept of a request's body for another try; with more, it is tried once. Envoy's default buffer limit.
+const REPLAY_LIMIT: usize = 1024 * 1024;
+
+/// How far a request's body came from downstream.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Progress {
+    bytes: AtomicU64,
+    finished: OnceLock<Instant>,
+    failed: OnceLock<BodyError>,
+    /// Cancelled when the body is at its end.
+    pub(in crate::http) whole: CancellationToken,
+    /// When bytes last went either way.
+    pub(in crate::http) activity: Activity,
+}
+
+/// A request's body, from which each try takes a [`RequestBody`].
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct RequestSource(Option<Arc<Mutex<Source>>>);
+
+#[derive(Debug)]
+struct Source {
+    incoming: Incoming,
+    progress: Arc<Progress>,
+    /// What went to earlier tries; `None` when it is not kept, or no longer.
+    kept: Option<Vec<Bytes>>,
+    kept_bytes: usize,
+    /// Whether any of it went upstream.
+    begun: bool,
+    whole: bool,
+}
+
+/// A request's body on its way upstream.
+#[derive(Debug)]
+pub(in crate::http) struct RequestBody {
+    source: RequestSource,
+    /// How many kept pieces this try has sent.
+    replayed: usize,
+    size: SizeHint,
+    trailers: bool,
+}
+
+impl Progress {
+    pub(in crate::http) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    pub(in crate::http) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.activity.touch();
+    }
+
+    pub(in crate::http) fn failed(&self) -> Option<BodyError> {
+        self.failed.get().copied()
+    }
+
+    pub(in crate::http) fn finished_after(&self, begin: Instant) -> Option<Duration> {
+        self.finished.get().map(|end| end.duration_since(begin))
+    }
+
+    /// How long ago the body was there as a whole, if it is.
+    pub(in crate::http) fn elapsed_since_whole(&self) -> Option<Duration> {
+        self.finished.get().map(Instant::elapsed)
+    }
+
+    pub(in crate::http) fn finish(&self) {
+        let _ = self.finished.set(Instant::now()); // already set when hyper asks again after the end
+        self.whole.cancel();
+    }
+}
+
+impl RequestSource {
+    /// The body as it comes in, `kept` for more than one try.
+    pub(in crate::http) fn new(incoming: Incoming, progress: &Arc<Progress>, kept: bool) -> Self {
+        if incoming.is_end_stream() {
+            progress.finish();
+            return Self(None);
+        }
+        Self(Some(Arc::new(Mutex::new(Source {
+            incoming,
+            progress: progress.clone(),
+            kept: kept.then(Vec::new),
+            kept_bytes: 0,
+            begun: false,
+            whole: false,
+        }))))
+    }
+
+    /// The body for one try, in that version. Envoy's HTTP/1 codec does not pass trailers on.
+    pub(in crate::http) fn body(&self, version: Version) -> RequestBody {
+        let size = self.lock().map_or(SizeHint::with_exact(0), |source| source.incoming.size_hint());
+        RequestBody { source: self.clone(), replayed: 0, size, trailers: version == Version::Http2 }
+    }
+
+    /// Whether another try would send what this one did.
+    pub(in crate::http) fn can_replay(&self) -> bool {
+        self.lock().is_none_or(|source| source.kept.is_some() || !source.begun)
+    }
+
+    /// Whether all of it was read.
+    pub(in crate::http) fn is_whole(&self) -> bool {
+        self.lock().is_none_or(|source| source.whole)
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Source>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>, replayed: &mut usize) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.begun = true;
+        if let Some(piece) = self.kept.as_ref().and_then(|kept| kept.get(*replayed)) {
+            *replayed += 1;
+            return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
+        }
+        if self.whole {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(match frame {
+            None => {
+                self.whole = true;
+                self.progress.finish();
+                None
+            }
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.progress.add(data.len() as u64);
+                    self.keep(data, replayed);
+                }
+                if self.incoming.is_end_stream() {
+                    self.whole = true;
+                    self.progress.finish();
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                let error =
+                    if is_disconnect(&error) { BodyError::DownstreamClosed } else { BodyError::DownstreamProtocol };
+                let _ = self.progress.failed.set(error); // the first failure is the one that counts
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn keep(&mut self, data: &Bytes, replayed: &mut usize) {
+        self.kept_bytes += data.len();
+        if self.kept_bytes > REPLAY_LIMIT {
+            self.kept = None;
+        } else if let Some(kept) = &mut self.kept {
+            kept.push(data.clone());
+            *replayed += 1;
+        }
+    }
+}
+
+/// Whether a body was cut off, and not wrong.
+fn is_disconnect(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message()
+        || error.is_canceled()
+        || io.is_some_and(|e| {
+            e.kind() != std::io::ErrorKind::InvalidInput && e.kind() != std::io::ErrorKind::InvalidData
+        })
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        match this.source.lock() {
+            None => Poll::Ready(None),
+            Some(mut source) => {
+                let frame = ready!(source.poll(cx, &mut this.replayed));
+                Poll::Ready(frame.filter(|frame| this.trailers || !matches!(frame, Ok(frame) if frame.is_trailers())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source
+            .lock()
+            .is_none_or(|source| source.whole && source.kept.as_ref().is_none_or(|kept| self.replayed >= kept.len()))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size
+    }
+}

@@ -1,0 +1,176 @@
+//! Responses' bodies, on their way downstream.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::BodyError;
+use crate::{
+    http::{
+        exchange::Exchange,
+        pool::Lease,
+        upstream::{http2_reset, reset_after_response},
+    },
+    outcome::{Outcome, UpstreamReset},
+};
+
+/// Resolves when the time for a response is over, to why.
+pub(in crate::http) type Deadline = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A response's body on its way downstream.
+#[derive(Debug)]
+pub(in crate::http) struct ResponseBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// The proxy's own.
+    Local {
+        data: Option<Bytes>,
+        _exchange: Option<Box<Exchange>>,
+    },
+    Upstream(Box<UpstreamBody>),
+}
+
+struct UpstreamBody {
+    incoming: Incoming,
+    exchange: Box<Exchange>,
+    begun: Instant,
+    deadline: Deadline,
+    /// The upstream connection, for whoever comes next.
+    lease: Option<Lease>,
+}
+
+impl ResponseBody {
+    /// A body of the proxy's own.
+    pub(in crate::http) fn local(data: Bytes, exchange: Box<Exchange>) -> Self {
+        Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: Some(exchange) })
+    }
+
+    /// No body, of a response whose exchange goes on without it.
+    pub(in crate::http) fn none() -> Self {
+        Self(Kind::Local { data: None, _exchange: None })
+    }
+
+    /// The upstream's body.
+    pub(in crate::http) fn upstream(
+        incoming: Incoming,
+        mut exchange: Box<Exchange>,
+        deadline: Deadline,
+        lease: Lease,
+    ) -> Self {
+        let ended = incoming.is_end_stream();
+        if ended {
+            exchange.settle_as_it_is();
+        }
+        let mut body = UpstreamBody { incoming, exchange, begun: Instant::now(), deadline, lease: Some(lease) };
+        if ended {
+            body.give_back();
+        }
+        Self(Kind::Upstream(Box::new(body)))
+    }
+}
+
+impl UpstreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(over) = self.deadline.as_mut().poll(cx) {
+            let details = if over == Outcome::IdleTimeout { "stream_idle_timeout" } else { "response_timeout" };
+            self.exchange.settle(over, details);
+            self.deadline = Box::pin(std::future::pending());
+            return Poll::Ready(Some(Err(BodyError::Timeout)));
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.exchange.progress.activity.touch();
+            if let Some(data) = frame.data_ref() {
+                self.exchange.stream.bytes_sent += data.len() as u64;
+            } else if let Some(trailers) = frame.trailers_ref() {
+                self.exchange.http.trailers = trailers.clone();
+            }
+        }
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                if self.incoming.is_end_stream() {
+                    self.end();
+                }
+                if frame.is_trailers() && self.exchange.http.protocol != Some("HTTP/2") {
+                    self.end(); // Envoy's HTTP/1 codec does not pass trailers on
+                    return Poll::Ready(None);
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => {
+                self.broke_off(&error);
+                Some(Err(BodyError::Upstream))
+            }
+            None => {
+                self.end();
+                None
+            }
+        })
+    }
+
+    /// Notes why the body broke off. Where the request's did, that is why. Else, in HTTP/1 a body that is shorter than
+    /// announced is a fault of the codec.
+    fn broke_off(&mut self, error: &hyper::Error) {
+        let reset = match (self.exchange.progress.failed(), self.exchange.http.upstream_protocol) {
+            (Some(BodyError::DownstreamProtocol), _) => {
+                let details = "http1.codec_error";
+                return self.exchange.settle(Outcome::DownstreamProtocolError(details.into()), details);
+            }
+            (Some(_), _) => return, // the downstream is gone: what is dropped unsettled is logged so
+            (None, Some("HTTP/2")) => http2_reset(error),
+            (None, _) => UpstreamReset::ProtocolError,
+        };
+        self.exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
+    }
+
+    fn end(&mut self) {
+        self.exchange.settle_as_it_is();
+        self.exchange.http.response_tx_duration = Some(self.begun.elapsed());
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamBody").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().0 {
+            Kind::Local { data, .. } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data)))),
+            Kind::Upstream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Local { data, .. } => data.is_none(),
+            Kind::Upstream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Local { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
+            Kind::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}
