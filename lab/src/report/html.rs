@@ -9,6 +9,7 @@ mod call;
 mod claims;
 mod evidence;
 mod fields;
+mod grid;
 mod head;
 mod layers;
 mod picture;

@@ -1,7 +1,7 @@
 //! One call: a line that says how it went in each mesh, and behind it pictures and evidence.
 
 use maud::{Markup, html};
-use mesh::account::{Account, Party};
+use mesh::account::{Account, Outcome};
 
 use super::{Call, ScenarioText, accounts, evidence, layers, mark, picture, reproduce, steps, tls, yaml::Manifests};
 use crate::{
@@ -83,7 +83,7 @@ fn strip(account: &Account) -> Markup {
 }
 
 /// The account that stands for a call: of the native data plane first, else of another; else what is predicted.
-fn shown(probe: &ProbeReport) -> Option<&Account> {
+pub(super) fn shown(probe: &ProbeReport) -> Option<&Account> {
     let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
     seen.map(|seen| &seen.account).or(probe.predicted.as_ref())
 }
@@ -92,8 +92,10 @@ fn shown(probe: &ProbeReport) -> Option<&Account> {
 pub(super) fn apart(call: &Call<'_>) -> Option<&'static str> {
     let [textbook, istio] = call.meshes.as_slice() else { return None };
     let (textbook, istio) = (shown(textbook)?, shown(istio)?);
-    let refusal =
-        |account: &Account| -> (Option<Party>, String) { (account.outcome.at, account.outcome.app_sees.clone()) };
+    let refusal = |account: &Account| {
+        let Outcome { at, reason, app_sees, .. } = &account.outcome;
+        (*at, *reason, app_sees.clone())
+    };
     let carried = |account: &Account| -> Vec<Vec<String>> { account.legs.iter().map(layers::names).collect() };
     if textbook.outcome.delivered != istio.outcome.delivered {
         Some("served in one mesh only")

@@ -4,7 +4,7 @@
 
 use mesh::account::Account;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::expect::Expectation;
 
@@ -18,19 +18,20 @@ pub(super) struct Field {
 
 /// All fields that an expectation names, in order.
 pub(super) fn of_expectation(expectation: &Expectation) -> Vec<Field> {
-    let json = json(expectation);
+    let json = to_json(expectation);
     let legs = entries(&json["legs"]).map(|(number, leg)| (number.clone(), leg));
     of(legs, &json["outcome"])
 }
 
-/// All fields that an account has and an expectation could name, in order.
+/// All fields that an account has and an expectation could name, in order. A leg that is not there carried nothing.
 pub(super) fn of_account(account: &Account) -> Vec<Field> {
-    let json = json(account);
-    let legs = json["legs"].as_array().into_iter().flatten().map(|leg| (leg["leg"].to_string(), leg));
-    of(legs, &json["outcome"])
+    let json = to_json(account);
+    let nothing = json!({"layers": []});
+    let there = |number: u8| json["legs"].as_array().into_iter().flatten().find(move |leg| leg["leg"] == number);
+    of((1..=3).map(|number| (number.to_string(), there(number).unwrap_or(&nothing))), &json["outcome"])
 }
 
-fn json(value: &impl Serialize) -> Value {
+fn to_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 

@@ -239,7 +239,7 @@ fn address(address: SocketAddr) -> Markup {
 }
 
 /// A reason in words: `no filter chain match`.
-fn words(reason: &impl serde::Serialize) -> String {
+pub(super) fn words(reason: &impl serde::Serialize) -> String {
     let name = serde_json::to_value(reason).unwrap_or_default();
     name.as_str().unwrap_or("unknown").replace('_', " ").replace("tls", "TLS")
 }

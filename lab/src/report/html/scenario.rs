@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 use mesh::model::Flavor;
 
-use super::{Call, Page, ScenarioText, call, count, mark, reproduce, slug, yaml::Manifests};
+use super::{Call, Page, ScenarioText, call, count, grid, mark, reproduce, slug, yaml::Manifests};
 use crate::verdict::ProbeReport;
 
 /// A scenario of the run.
@@ -81,6 +81,7 @@ pub(super) fn render(section: &Section<'_>, page: &Page<'_>) -> Markup {
                 }
             }
             @if let Some(text) = section.text { p .shows { (text.shows.trim()) } }
+            @if let Some(grid) = grid::render(&section.calls) { (grid) }
             @for (i, of_section) in section.calls.iter().enumerate() {
                 (call::render(of_section, section.text, manifests.as_ref(), i == 0 || !of_section.agrees()))
             }

@@ -13,9 +13,11 @@ use super::*;
 use crate::{
     expect::Expectation,
     fixtures,
+    scenario::{Cell, Grid},
     verdict::{DataPlane, LabFigures, Seen, Verdict},
 };
 
+mod contrast;
 mod wire;
 
 const MANIFESTS: &str = "kind: Service\nmetadata:\n  name: server # </pre><script>\nspec:\n  ports:\n  - name: http\n";
@@ -352,6 +354,27 @@ fn commands_to_reproduce_name_the_scenario_and_the_pod() {
     ] {
         assert!(commands.iter().any(|told| told == command), "{command}: {commands:?}");
     }
+}
+
+#[test]
+fn calls_in_two_dimensions_are_drawn_as_a_grid() {
+    let placed = |name: &str, cell: [&str; 2], mesh, account: &Account| {
+        let grid = Grid { rows: "client".into(), columns: "server".into() };
+        let cell = Some((grid, Cell(cell[0].into(), cell[1].into())));
+        ProbeReport { cell, ..probe("first", name, mesh, account) }
+    };
+    let page = page(vec![
+        placed("a to x, http", ["a", "x"], Flavor::Textbook, &delivered()),
+        placed("a to x, http", ["a", "x"], Flavor::Istio, &refused(Party::ServerSidecar)),
+        placed("a to y, http", ["a", "y"], Flavor::Textbook, &delivered()),
+        placed("a to y, http", ["a", "y"], Flavor::Istio, &delivered()),
+        placed("b to y, tcp", ["b", "y"], Flavor::Istio, &delivered()),
+    ]);
+    assert_eq!(told(&page, ".grid thead th"), ["client ↓ server →", "x", "y"]);
+    let cells =
+        ["http textbook mTLS HTTP/1.1 istio ✗ no filter chain match", "http mTLS HTTP/1.1", "", "tcp mTLS HTTP/1.1"];
+    assert_eq!(told(&page, ".grid td"), cells);
+    assert_eq!(page.errors, Vec::<String>::new());
 }
 
 #[test]
