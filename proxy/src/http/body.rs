@@ -19,4 +19,6 @@ pub(super) enum BodyError {
     Upstream,
     #[error("the response took too long")]
     Timeout,
+    #[error("another try sends the body now")]
+    Superseded,
 }

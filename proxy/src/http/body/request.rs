@@ -43,6 +43,10 @@ struct Source {
     /// What went to earlier tries; `None` when it is not kept, or no longer.
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
+    /// What the downstream said of the length.
+    size: SizeHint,
+    /// How many tries there were: the body is the last one's alone.
+    tries: u32,
     /// Whether any of it went upstream.
     begun: bool,
     whole: bool,
@@ -52,6 +56,8 @@ struct Source {
 #[derive(Debug)]
 pub(in crate::http) struct RequestBody {
     source: RequestSource,
+    /// Which try it is for.
+    number: u32,
     /// How many kept pieces this try has sent.
     replayed: usize,
     size: SizeHint,
@@ -95,10 +101,12 @@ impl RequestSource {
             return Self(None);
         }
         Self(Some(Arc::new(Mutex::new(Source {
-            incoming,
             progress: progress.clone(),
             kept: kept.then(Vec::new),
             kept_bytes: 0,
+            size: incoming.size_hint(),
+            incoming,
+            tries: 0,
             begun: false,
             whole: false,
         }))))
@@ -106,8 +114,11 @@ impl RequestSource {
 
     /// The body for one try, in that version. Envoy's HTTP/1 codec does not pass trailers on.
     pub(in crate::http) fn body(&self, version: Version) -> RequestBody {
-        let size = self.lock().map_or(SizeHint::with_exact(0), |source| source.incoming.size_hint());
-        RequestBody { source: self.clone(), replayed: 0, size, trailers: version == Version::Http2 }
+        let (number, size) = self.lock().map_or((0, SizeHint::with_exact(0)), |mut source| {
+            source.tries += 1;
+            (source.tries, source.size)
+        });
+        RequestBody { source: self.clone(), number, replayed: 0, size, trailers: version == Version::Http2 }
     }
 
     /// Whether another try would send what this one did.
@@ -146,6 +157,8 @@ impl Source {
                 if let Some(data) = frame.data_ref() {
                     self.progress.add(data.len() as u64);
                     self.keep(data, replayed);
+                } else {
+                    self.kept = None; // trailers are not kept
                 }
                 if self.incoming.is_end_stream() {
                     self.whole = true;
@@ -191,6 +204,7 @@ impl Body for RequestBody {
         let this = self.get_mut();
         match this.source.lock() {
             None => Poll::Ready(None),
+            Some(source) if source.tries != this.number => Poll::Ready(Some(Err(BodyError::Superseded))),
             Some(mut source) => {
                 let frame = ready!(source.poll(cx, &mut this.replayed));
                 Poll::Ready(frame.filter(|frame| this.trailers || !matches!(frame, Ok(frame) if frame.is_trailers())))
