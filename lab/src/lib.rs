@@ -2,7 +2,7 @@
 //!
 //! The program's commands are in [`commands`]; the main job is [`run::run`]: it resolves a scenario's manifests,
 //! [deploys](deploy) them as a lab, makes the calls, and turns [what was captured](observe_call) into accounts that a
-//! [verdict](verdict) compares with what a person [expects](expect).
+//! [`verdict`] compares with what a person [expects](expect).
 
 pub mod access_log;
 mod authorities;
