@@ -136,7 +136,10 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
     if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
         return refused(Reply::Refused, Reason::ConnectionRefused);
     }
-    let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
+    let [layer, inside @ ..] = sent else {
+        // A connection on which nothing came.
+        return Answered { reply: Reply::Closed, refusal: None, understood: false };
+    };
     let tls = |alpn: &[&str], mutual| Acceptor::of_app(certificate.clone(), alpn, mutual);
     let acceptor = match server.speaks {
         Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),

@@ -4,10 +4,10 @@ use envoy_api::{CodecType, HttpConnectionManager, RetryPolicy, Route, RouteConfi
 
 use crate::{account::Reason, compile::Resource};
 
-use super::simulate::Simulation;
 use super::{
     CallError,
     inbound::{Place, Shared},
+    simulate::Simulation,
     tls,
     trace::Log,
     upstream::{Failure, Upstream},
@@ -115,6 +115,8 @@ impl Simulation<'_> {
             }
             Upstream::Connected(version, reply) => (version.unwrap_or(codec), reply),
         };
+        // Of an alert, which is shorter than any frame of HTTP/2, only the end of the connection is seen.
+        let too_short = version == Version::Http2 && matches!(reply, Reply::Alert);
         match reply {
             Reply::Response(answered, status) if answered == version => {
                 let retried_on: &[&str] = match status {
@@ -133,7 +135,7 @@ impl Simulation<'_> {
                     retried_on: &["5xx", "gateway-error"],
                 }
             }
-            Reply::Response(..) | Reply::Echo | Reply::Alert => {
+            Reply::Response(..) | Reply::Echo | Reply::Alert if !too_short => {
                 self.trace.refuse(self.upstream_of(at), Reason::ProtocolError);
                 reset(502, "UPE", "protocol_error".into(), &["5xx", "gateway-error"])
             }

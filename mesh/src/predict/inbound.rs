@@ -35,6 +35,8 @@ pub(super) struct Place {
     pub(super) host: usize,
     pub(super) role: Role,
     pub(super) arrival: Arrival,
+    /// Whether it ended the connection's TLS.
+    pub(super) ended_tls: bool,
 }
 
 /// What the inspectors saw.
@@ -101,7 +103,7 @@ impl Simulation<'_> {
         let because = why.map_or_else(|| seen.clone(), |why| format!("{seen}; {}", why.because));
         let name = if chain.name.is_empty() { "(unnamed)" } else { &chain.name };
         self.trace.step(role.party(), "filter chain", name, because, why.map(|why| &why.source));
-        self.take(Place { host, role, arrival }, chain, sent)
+        self.take(Place { host, role, arrival, ended_tls: false }, chain, sent)
     }
 
     /// A chain takes a connection: first its transport socket, then its filters.
@@ -119,17 +121,18 @@ impl Simulation<'_> {
             let peer = session.facts.client_identity.clone().unwrap_or_else(|| "a client without a certificate".into());
             let with = alpn.as_deref().map_or(String::new(), |alpn| format!(", ALPN {alpn}"));
             self.trace.step(at.role.party(), "tls", "terminated", format!("from {peer}{with}"), None);
-            let inner = self.filters(at, chain, alpn.as_deref(), inside)?;
+            let inner = self.filters(Place { ended_tls: true, ..at }, chain, alpn.as_deref(), inside)?;
             return Ok(Reply::Tunnel(session, Box::new(inner)));
         };
-        if broken.by == Side::Server {
-            self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
-        }
         let because = format!("{:?} broke it off: {}", broken.by, broken.why.alert()).to_lowercase();
         self.trace.step(at.role.party(), "tls", "handshake failed", because, None);
-        // A TCP proxy has its line for a connection whose handshake failed, an HTTP connection manager has requests alone.
+        // A TCP proxy connects upstream before the handshake is done, and has its line for the connection in any case. An HTTP
+        // connection manager has lines for requests alone.
         if chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_))) {
-            self.trace.log(at.role, Log::plain());
+            self.filters(Place { ended_tls: true, ..at }, chain, None, &[])?;
+        }
+        if broken.by == Side::Server {
+            self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
         }
         Ok(Reply::Broken(session, broken))
     }

@@ -95,9 +95,10 @@ impl Trace {
         self.refusal.get_or_insert((party, reason));
     }
 
-    /// Notes what a sidecar logs. A later line of the same sidecar counts less: it is the same call's.
+    /// Notes what a sidecar logs. A connection that comes to the same sidecar twice has two lines: the outer one counts, which
+    /// is the last to end.
     pub(super) fn log(&mut self, role: Role, log: Log) {
-        self.logs[role as usize].get_or_insert(log);
+        self.logs[role as usize] = Some(log);
     }
 
     /// Begins a leg; what it carries is known when the answer is there.

@@ -53,15 +53,16 @@ impl Simulation<'_> {
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
         let upstream = self.upstream(at, cluster, shared, None, sent)?;
+        // What a plaintext peer has sent is still unread when its connection is closed, so the kernel resets it; TLS is closed in
+        // order, and before the peer has sent anything inside.
+        let gone = if at.ended_tls { Reply::Closed } else { Reply::Reset };
         let (flags, reply) = match upstream {
             Upstream::Connected(_, Reply::Reset) => ("UR", Reply::Reset),
             Upstream::Connected(_, reply) => ("-", reply),
-            Upstream::Failed(Failure::NoCluster) => ("NC", Reply::Reset),
-            // What the app has sent is still unread when its connection is closed, so the kernel resets it. If the close is
-            // faster than the app, it sees the end of the connection instead.
-            Upstream::Failed(Failure::NoEndpoint) => ("UH", Reply::Reset),
+            Upstream::Failed(Failure::NoCluster) => ("NC", gone),
+            Upstream::Failed(Failure::NoEndpoint) => ("UH", gone),
             // After its one attempt the TCP proxy has used up its attempts (envoy: `source/common/tcp_proxy/tcp_proxy.cc`).
-            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF,URX", Reply::Reset),
+            Upstream::Failed(Failure::Timeout | Failure::Connect(_)) => ("UF,URX", gone),
         };
         self.trace.log(at.role, Log::new(flags, "-"));
         Ok(reply)

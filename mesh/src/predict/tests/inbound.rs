@@ -58,19 +58,15 @@ pub(super) fn fate(mesh: &Mesh, port: u16, sent: &[Sent]) -> String {
     let arrival = Arrival { destination, source: IpAddr::from([10, 244, 9, 9]) };
     simulation.enter(server, 15006, Role::Server, arrival, sent).expect("a listener");
     let trace = simulation.trace;
-    let reached =
-        choice(&trace.steps, "server sidecar", "cluster").map(|cluster| format!("{:?}", Cluster(leak(cluster))));
-    let refused = || match trace.refusal {
+    match trace.refusal {
         Some((Party::ServerSidecar, Reason::NoFilterChainMatch)) => format!("{NoChain:?}"),
         Some((Party::ServerSidecar, Reason::TlsHandshakeFailed)) => format!("{BadMtls:?}"),
         Some((Party::ServerSidecar, Reason::ProtocolError)) => format!("{BadProtocol:?}"),
-        other => format!("{other:?}"),
-    };
-    reached.unwrap_or_else(refused)
-}
-
-fn leak(text: &str) -> &'static str {
-    text.to_owned().leak()
+        _ => {
+            let cluster = choice(&trace.steps, "server sidecar", "cluster").expect("a cluster");
+            format!("Cluster({cluster:?})")
+        }
+    }
 }
 
 /// Kind, port, and the fates under DISABLE, PERMISSIVE and STRICT.
