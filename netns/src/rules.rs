@@ -57,10 +57,52 @@ pub(crate) fn load<'a>(namespace: &str, rules: impl IntoIterator<Item = (Family,
         // These threads start in the namespace of the one that starts them.
         let loading: Vec<_> = rules
             .into_iter()
-            .map(|(family, rules)| scope.spawn(move || load_one(namespace, family, rules, how)))
+            .map(|(family, rules)| scope.spawn(move || load_all(namespace, family, rules, how)))
             .collect();
         loading.into_iter().try_for_each(join)
     })
+}
+
+/// The nft flavour hands a table to the kernel as one message, whose size is limited for an ordinary user's root
+/// (`net.core.wmem_max`): a rule with a comment takes about 500 bytes of 212,992.
+const RULES_AT_ONCE: usize = 200;
+
+fn load_all(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
+    let mut parts = parts(rules, RULES_AT_ONCE).into_iter();
+    if let Some(first) = parts.next() {
+        load_one(namespace, family, &first, how)?;
+    }
+    parts.try_for_each(|part| load_one(namespace, family, &part, Load::Add))
+}
+
+/// Splits a text so that no table of a part has more than `most` rules. The first part has all chains.
+fn parts(rules: &str, most: usize) -> Vec<String> {
+    let mut first = String::new();
+    let mut others = Vec::new();
+    let mut table = String::new();
+    let mut taken = 0;
+    for line in rules.lines() {
+        let is_rule = line.starts_with("-A ") || line.starts_with("-I ");
+        if line.starts_with('*') {
+            table = format!("{line}\n");
+            taken = 0;
+        }
+        taken += usize::from(is_rule);
+        if !is_rule || taken <= most {
+            first.push_str(line);
+            first.push('\n');
+            continue;
+        }
+        if (taken - 1).is_multiple_of(most) {
+            others.push(table.clone());
+        }
+        if let Some(part) = others.last_mut() {
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    let closed = others.into_iter().map(|part| format!("{part}COMMIT\n"));
+    std::iter::once(first).chain(closed).collect()
 }
 
 fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {

@@ -35,3 +35,17 @@ fn a_refusal_names_the_rule() {
          iptables-restore v1.8.9 (legacy): unknown option \"--frob\""
     );
 }
+
+#[test]
+fn a_long_table_is_loaded_in_parts_after_its_chains() {
+    let text = "*nat\n:A - [0:0]\n-A A 1\n-A A 2\n-A A 3\n-A A 4\n-A A 5\nCOMMIT\n*filter\n-A B 1\nCOMMIT\n";
+    assert_eq!(
+        parts(text, 2),
+        [
+            "*nat\n:A - [0:0]\n-A A 1\n-A A 2\nCOMMIT\n*filter\n-A B 1\nCOMMIT\n",
+            "*nat\n-A A 3\n-A A 4\nCOMMIT\n",
+            "*nat\n-A A 5\nCOMMIT\n",
+        ]
+    );
+    assert_eq!(parts(text, 5), [text]);
+}
