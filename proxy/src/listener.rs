@@ -12,6 +12,7 @@ pub use socket::bind;
 use std::{net::SocketAddr, sync::Arc};
 
 use chain_match::{ChainTable, ListenerTable, Match};
+use envoy_api::FilterChain;
 
 use crate::{
     access_log::AccessLogs,
@@ -67,11 +68,8 @@ impl Listener {
         let table = ChainTable::new(config).map_err(|e| e.to_string())?;
         let scope = builder.stats.scope(Scope::Listener(stat_name(config)));
         let mut chains = Vec::with_capacity(config.filter_chains.len() + 1);
-        let named = config.filter_chains.iter().enumerate().map(|(i, chain)| (format!("filter_chains[{i}]"), chain));
-        let default = config.default_filter_chain.as_deref().map(|chain| ("default_filter_chain".to_owned(), chain));
-        for (path, chain) in named.chain(default) {
-            let kept = earlier.and_then(|earlier| earlier.chains.iter().find(|c| c.is_built_from(chain)));
-            chains.push(match kept {
+        for (path, chain) in configured_chains(config) {
+            chains.push(match earlier.and_then(|earlier| earlier.built_from(chain)) {
                 Some(kept) => kept.clone(),
                 None => Arc::new(Chain::new(chain, &scope, builder).map_err(|e| format!("{path}.{e}"))?),
             });
@@ -97,6 +95,11 @@ impl Listener {
     /// Its configuration.
     pub fn config(&self) -> &envoy_api::Listener {
         &self.config
+    }
+
+    /// The chain that was built from that configuration.
+    fn built_from(&self, config: &FilterChain) -> Option<&Arc<Chain>> {
+        configured_chains(&self.config).zip(&self.chains).find(|((_, own), _)| *own == config).map(|(_, chain)| chain)
     }
 
     /// The chain for a connection.
@@ -130,6 +133,12 @@ impl Listeners {
     fn of_destination(&self, destination: SocketAddr) -> Option<&Arc<Listener>> {
         self.by_destination.find(destination).map(|index| &self.all[index])
     }
+}
+
+/// The chains of a listener, each with the path of its field: the default one is last.
+fn configured_chains(config: &envoy_api::Listener) -> impl Iterator<Item = (String, &FilterChain)> {
+    let named = config.filter_chains.iter().enumerate().map(|(i, chain)| (format!("filter_chains[{i}]"), chain));
+    named.chain(config.default_filter_chain.as_deref().map(|chain| ("default_filter_chain".to_owned(), chain)))
 }
 
 /// The addresses to bind.

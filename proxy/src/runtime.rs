@@ -17,6 +17,7 @@ use crate::{
     config::{ConfigError, Manager, Shared},
     http::Pools,
     listener::{Accept, accept},
+    sys,
     worker::Worker,
 };
 
@@ -86,6 +87,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         admin::start(shared.clone(), ask).map_err(RunError::Admin)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        sys::release_free_memory();
         // Nobody may be listening, which is no fault.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!(concurrency, "ready");

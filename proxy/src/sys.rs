@@ -16,3 +16,12 @@ pub(crate) fn set_socket_option(socket: BorrowedFd<'_>, level: i32, name: i32, v
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Gives freed memory back to the system: after a configuration was read, that is a good part of what was used.
+pub(crate) fn release_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointer, and glibc allows it at any time from any thread (`malloc_trim(3)`).
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -29,7 +29,6 @@ pub struct Chain {
     pub drain: Drain,
     /// Where its connections end up.
     pub terminal: Terminal,
-    config: FilterChain,
     tls: Option<Tls>,
     handshake_timeout: Option<Duration>,
     filter_state: Vec<(Object, Format)>,
@@ -89,13 +88,7 @@ impl Chain {
             tls: context.map(|context| Tls { context, stats: TlsStats::new(stats) }),
             handshake_timeout: config.transport_socket_connect_timeout.map(|t| t.0).filter(|t| !t.is_zero()),
             filter_state,
-            config: config.clone(),
         })
-    }
-
-    /// Whether it is what that configuration would build.
-    pub(super) fn is_built_from(&self, config: &FilterChain) -> bool {
-        self.config == *config
     }
 
     /// The TLS context, where it terminates TLS.
