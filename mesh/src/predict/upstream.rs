@@ -14,6 +14,7 @@ use super::{
     certificate::Why,
     http::without_port,
     inbound::{Place, Shared},
+    sidecar::Sidecar,
     simulate::{Dialler, Simulation},
     tls::{Broken, Hello, Side},
     trace::{Log, Role},
@@ -37,9 +38,10 @@ pub(super) enum Failure {
     Connect(String),
 }
 
-/// The transport socket that was chosen, and the name of the match that chose it.
-struct Chosen<'a> {
-    name: &'a str,
+/// Where a sidecar connects to.
+struct Target<'a> {
+    address: SocketAddr,
+    /// The TLS to speak there, if any.
     context: Option<&'a UpstreamTlsContext>,
 }
 
@@ -79,86 +81,92 @@ impl Simulation<'_> {
         sent: &[Sent],
     ) -> Result<Upstream, CallError> {
         let sidecar = self.world.sidecar(at.host)?;
-        let party = at.role.party();
-        let of_subset = self.of_subset(at, name);
-        let name = of_subset.as_deref().unwrap_or(name);
-        let Some(cluster) = sidecar.cluster(name) else {
-            if let (Some(subset), Some(host)) =
-                (self.subset, of_subset.as_deref().and_then(|name| name.rsplit('|').next()))
-            {
-                return Err(CallError::NoSubset { host: host.into(), subset: subset.into() });
-            }
-            if let Some(reason) = sidecar.unread(name) {
-                return Err(CallError::Unread { resource: name.into(), reason: reason.clone() });
-            }
-            self.trace.step(party, "cluster", name, "there is no such cluster", None);
-            self.trace.refuse(party, Reason::NoHealthyUpstream);
+        let Some(cluster) = self.cluster(at, sidecar, name)? else {
             return Ok(Upstream::Failed(Failure::NoCluster));
         };
-        let why = sidecar.why(&Resource::Cluster(name.into()));
-        let because = why.map_or_else(|| "the route or filter names it".to_owned(), |why| why.because.clone());
-        self.trace.step(party, "cluster", name, because, why.map(|why| &why.source));
-
-        let original = cluster.discovery_type == DiscoveryType::OriginalDst;
-        let endpoints = sidecar.endpoints(cluster);
-        let endpoint = endpoints.first().copied();
-        let address = match endpoint {
-            _ if original => Some(at.arrival.destination),
-            Some(endpoint) => address_of(endpoint),
-            None => None,
-        };
-        let Some(address) = address else {
-            self.trace.step(party, "endpoint", "none", "the cluster has no endpoint", None);
-            self.trace.refuse(party, Reason::NoHealthyUpstream);
+        let Some(target) = self.target(at, sidecar, cluster) else {
             return Ok(Upstream::Failed(Failure::NoEndpoint));
         };
-        let why = sidecar.why(&Resource::Endpoint { cluster: name.into(), address });
-        let because = match (original, endpoints.len(), why) {
-            (true, ..) => "where the connection was going".to_owned(),
-            (_, n, why) => {
-                let which = if n == 1 { "the only endpoint".into() } else { format!("the first of {n} endpoints") };
-                why.map_or_else(|| which.clone(), |why| format!("{which}; {}", why.because))
-            }
-        };
-        self.trace.step(party, "endpoint", address.to_string(), because, why.map(|why| &why.source));
-
-        let chosen = transport_socket(cluster, endpoint);
-        let why = sidecar.why(&Resource::TransportSocket { cluster: name.into() });
-        let choice = match (chosen.name, &chosen.context) {
-            ("", Some(_)) => "tls",
-            ("", None) => "raw_buffer",
-            (name, _) => name,
-        };
-        let because = why.map_or_else(|| "the cluster's transport socket".to_owned(), |why| why.because.clone());
-        self.trace.step(party, "transport socket", choice, because, why.map(|why| &why.source));
-
         let version = request.map(|(downstream, _)| http_version(cluster, downstream));
         let message = match (version, request) {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
         };
-        let hello = chosen.context.map(|context| Hello::of(context, &sidecar.material)).transpose();
-        let Ok(mut hello) = hello else {
-            return Ok(self.without_secret(at));
-        };
-        if let Some(hello) = &mut hello {
-            let by_filter = version.and_then(|version| sidecar.http_alpn(cluster, version == Version::Http2));
-            if let Some(alpn) = shared.alpn.as_ref().or(by_filter) {
-                hello.alpn.clone_from(alpn);
-            }
-            hello.server_name = shared.server_name.clone().or(hello.server_name.take());
-            if let (Some(version), Some((_, request))) = (version, request) {
-                by_request(cluster, version, request, hello);
-            }
-        }
-        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, address) };
-        let Some(hello) = hello else {
-            let reply = self.dial(dialler, address, &message)?;
+        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, target.address) };
+        let Some(context) = target.context else {
+            let reply = self.dial(dialler, target.address, &message)?;
             return Ok(plain(version, reply));
         };
+        let Ok(mut hello) = Hello::of(context, &sidecar.material) else {
+            return Ok(self.without_secret(at));
+        };
+        let by_filter = version.and_then(|version| sidecar.http_alpn(cluster, version == Version::Http2));
+        if let Some(alpn) = shared.alpn.as_ref().or(by_filter) {
+            hello.alpn.clone_from(alpn);
+        }
+        hello.server_name = shared.server_name.clone().or(hello.server_name);
+        if let (Some(version), Some((_, request))) = (version, request) {
+            by_request(cluster, version, request, &mut hello);
+        }
         let layers: Vec<Sent> = [Sent::Tls(hello)].into_iter().chain(message).collect();
-        let reply = self.dial(dialler, address, &layers)?;
+        let reply = self.dial(dialler, target.address, &layers)?;
         Ok(self.secured(at, version, reply))
+    }
+
+    /// The cluster of that name, or of the subset that the call asks for; `None` if there is none.
+    fn cluster<'b>(&mut self, at: Place, sidecar: &'b Sidecar, name: &str) -> Result<Option<&'b Cluster>, CallError> {
+        let of_subset = self.of_subset(at, name);
+        let name = of_subset.as_deref().unwrap_or(name);
+        if let Some(cluster) = sidecar.cluster(name) {
+            let why = sidecar.why(&Resource::Cluster(name.into()));
+            let because = why.map_or("the route or filter names it", |why| &why.because);
+            self.trace.step(at.role.party(), "cluster", name, because, why.map(|why| &why.source));
+            return Ok(Some(cluster));
+        }
+        if let Some(reason) = sidecar.unread(name) {
+            return Err(CallError::Unread { resource: name.into(), reason: reason.clone() });
+        }
+        if let (Some(subset), Some((_, host))) =
+            (self.subset, of_subset.as_deref().and_then(|name| name.rsplit_once('|')))
+        {
+            return Err(CallError::NoSubset { host: host.into(), subset: subset.into() });
+        }
+        self.trace.step(at.role.party(), "cluster", name, "there is no such cluster", None);
+        self.trace.refuse(at.role.party(), Reason::NoHealthyUpstream);
+        Ok(None)
+    }
+
+    /// Where a cluster sends to, and through which transport socket; `None` if it has no endpoint.
+    fn target<'b>(&mut self, at: Place, sidecar: &'b Sidecar, cluster: &'b Cluster) -> Option<Target<'b>> {
+        let party = at.role.party();
+        let endpoints = sidecar.endpoints(cluster);
+        let endpoint = endpoints.first().copied();
+        let original = cluster.discovery_type == DiscoveryType::OriginalDst;
+        let address = if original { Some(at.arrival.destination) } else { endpoint.and_then(address_of) };
+        let Some(address) = address else {
+            self.trace.step(party, "endpoint", "none", "the cluster has no endpoint", None);
+            self.trace.refuse(party, Reason::NoHealthyUpstream);
+            return None;
+        };
+        let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), address });
+        let which = match endpoints.len() {
+            _ if original => "where the connection was going".to_owned(),
+            1 => "the only endpoint".to_owned(),
+            n => format!("the first of {n} endpoints"),
+        };
+        let because = why.map_or_else(|| which.clone(), |why| format!("{which}; {}", why.because));
+        self.trace.step(party, "endpoint", address.to_string(), because, why.map(|why| &why.source));
+
+        let (name, context) = transport_socket(cluster, endpoint);
+        let why = sidecar.why(&Resource::TransportSocket { cluster: cluster.name.clone() });
+        let choice = match (name, context) {
+            ("", Some(_)) => "tls",
+            ("", None) => "raw_buffer",
+            (name, _) => name,
+        };
+        let because = why.map_or("the cluster's transport socket", |why| &why.because);
+        self.trace.step(party, "transport socket", choice, because, why.map(|why| &why.source));
+        Some(Target { address, context })
     }
 
     /// The cluster of the subset that the call asks for, in place of the whole service's.
@@ -259,8 +267,12 @@ fn address_of(endpoint: &LbEndpoint) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.ip()?, address.socket_address.port_value))
 }
 
-/// The transport socket for an endpoint: the first match whose keys and values the endpoint's metadata has.
-fn transport_socket<'a>(cluster: &'a Cluster, endpoint: Option<&LbEndpoint>) -> Chosen<'a> {
+/// The transport socket for an endpoint: the first match whose keys and values the endpoint's metadata has, and its name; else
+/// the cluster's own, which has none.
+fn transport_socket<'a>(
+    cluster: &'a Cluster,
+    endpoint: Option<&LbEndpoint>,
+) -> (&'a str, Option<&'a UpstreamTlsContext>) {
     let metadata = endpoint.and_then(|endpoint| endpoint.metadata.as_ref());
     let metadata = metadata.and_then(|metadata| metadata.filter_metadata.get(TRANSPORT_SOCKET_MATCH));
     let matching = cluster.transport_socket_matches.iter().find(|candidate| {
@@ -271,7 +283,7 @@ fn transport_socket<'a>(cluster: &'a Cluster, endpoint: Option<&LbEndpoint>) -> 
         Some(matching) => (matching.name.as_str(), Some(&matching.transport_socket)),
         None => ("", cluster.transport_socket.as_ref()),
     };
-    Chosen { name, context: socket.and_then(upstream_tls) }
+    (name, socket.and_then(upstream_tls))
 }
 
 fn upstream_tls(socket: &TransportSocket) -> Option<&UpstreamTlsContext> {

@@ -40,18 +40,18 @@ fn the_first_match_that_the_endpoint_meets_chooses_the_transport_socket() {
         (json!({}), "tlsMode-disabled", false),
     ] {
         let endpoint = endpoint(&metadata);
-        let chosen = transport_socket(&cluster, Some(&endpoint));
-        assert_eq!((chosen.name, chosen.context.is_some()), (name, secured));
+        let (chosen, context) = transport_socket(&cluster, Some(&endpoint));
+        assert_eq!((chosen, context.is_some()), (name, secured));
     }
-    assert_eq!(transport_socket(&cluster, None).name, "tlsMode-disabled");
+    assert_eq!(transport_socket(&cluster, None).0, "tlsMode-disabled");
 }
 
 #[test]
 fn without_a_match_the_clusters_own_transport_socket_counts() {
     let matches = json!([{"name": "never", "match": {"tlsMode": "istio"}, "transport_socket": raw()}]);
     let cluster = cluster(&json!({"transport_socket": tls(), "transport_socket_matches": matches}));
-    let chosen = transport_socket(&cluster, Some(&endpoint(&json!({}))));
-    assert_eq!((chosen.name, chosen.context.is_some()), ("", true));
+    let (chosen, context) = transport_socket(&cluster, Some(&endpoint(&json!({}))));
+    assert_eq!((chosen, context.is_some()), ("", true));
 }
 
 #[test]
