@@ -134,6 +134,16 @@ fn mark(good: bool) -> Markup {
     html! { span class={ "mark " (class) } title=(word) { span aria-hidden="true" { (sign) } span .sr { (word) } } }
 }
 
+/// `a, b and c`.
+fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// `1 call`, `2 calls`.
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

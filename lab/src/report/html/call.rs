@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 use mesh::account::{Account, Outcome};
 
-use super::{Call, ScenarioText, accounts, evidence, layers, mark, picture, reproduce, steps, tls, yaml::Manifests};
+use super::{
+    Call, ScenarioText, accounts, evidence, layers, listed, mark, picture, reproduce, steps, tls, yaml::Manifests,
+};
 use crate::{
     expect::Difference,
     verdict::{DataPlane, Disagreement, ProbeReport},
@@ -126,7 +128,7 @@ fn disagreements(probe: &ProbeReport) -> Markup {
                 @for (against, difference, accounts) in &lines {
                     li {
                         b { (difference.field) } ": " (against) " " code { (difference.expected) }
-                        ", " (accounts.join(" and ")) " " code { (difference.found) }
+                        ", " (listed(accounts)) " " code { (difference.found) }
                     }
                 }
                 @if probe.seen.is_empty() { li { "nothing was seen" } }

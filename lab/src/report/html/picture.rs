@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use mesh::account::{Account, Leg, Outcome, Party};
 use observe::{Flow, Handshake, Opening};
 
-use super::layers;
+use super::{layers, listed};
 use crate::verdict::{DataPlane, ProbeReport, Seen};
 
 /// The pictures of a call in one mesh: one when all data planes did the same, else one for each.
@@ -21,8 +21,8 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
     }
     html! {
         @for (planes, seen) in &alike {
-            @let planes = planes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-            (Picture::of(probe, &seen.account, Some(seen)).render(&format!("seen with {planes}")))
+            @let planes: Vec<String> = planes.iter().map(ToString::to_string).collect();
+            (Picture::of(probe, &seen.account, Some(seen)).render(&format!("seen with {}", listed(&planes))))
         }
         @if let (true, Some(predicted)) = (alike.is_empty(), &probe.predicted) {
             (Picture::of(probe, predicted, None).render("predicted; nothing was seen"))
@@ -59,33 +59,40 @@ enum Sidecar {
     None,
 }
 
+impl Sidecar {
+    fn of(on_the_way: bool, there: bool) -> Self {
+        match (on_the_way, there) {
+            (true, _) => Self::OnTheWay,
+            (false, true) => Self::Bypassed,
+            (false, false) => Self::None,
+        }
+    }
+}
+
 impl<'a> Picture<'a> {
     fn of(probe: &'a ProbeReport, account: &'a Account, seen: Option<&'a Seen>) -> Self {
         let planned = probe.predicted.as_ref().unwrap_or(account);
         let has = |number| [planned, account].iter().any(|account| leg(account, number).is_some());
-        let client = match (has(1), account.from.sidecar) {
-            (true, _) => Sidecar::OnTheWay,
-            (false, true) => Sidecar::Bypassed,
-            (false, false) => Sidecar::None,
-        };
         let leg2 = leg(planned, 2).or(leg(account, 2));
         let to_sidecar = leg2.is_some_and(|leg| leg.path.ends_with("-> sidecar"));
-        let on_the_way = to_sidecar || has(3) || account.outcome.at == Some(Party::ServerSidecar);
+        let through_server = to_sidecar || has(3) || account.outcome.at == Some(Party::ServerSidecar);
+        // The redirect rules of the called pod are asked where there are any, also about a port that they leave alone.
+        let beside_server = planned.steps.iter().any(|step| step.at == Party::ServerSidecar.to_string());
         Self {
             account,
             flows: seen.map(|seen| &seen.evidence.flows),
             told: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
-            client: Side { name: &account.from.pod, sidecar: client },
+            client: Side { name: &account.from.pod, sidecar: Sidecar::of(has(1), account.from.sidecar) },
             server: Side {
                 name: account.to.pod.as_ref().or(planned.to.pod.as_ref()).unwrap_or(&account.to.host),
-                sidecar: if on_the_way { Sidecar::OnTheWay } else { Sidecar::None },
+                sidecar: Sidecar::of(through_server, beside_server),
             },
         }
     }
 
     fn render(&self, caption: &str) -> Markup {
         let outcome = &self.account.outcome;
-        let unknown = !outcome.delivered && outcome.at.is_none();
+        let unknown = !outcome.delivered && outcome.at.is_none() && outcome.status.is_none();
         html! {
             figure .picture {
                 div .pic {

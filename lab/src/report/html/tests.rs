@@ -247,8 +247,12 @@ fn a_pod_without_sidecar_is_drawn_without() {
 fn a_sidecar_that_the_call_goes_past_is_drawn_aside() {
     let mut account = delivered();
     account.legs.remove(0);
+    account.legs.pop();
+    account.legs[0].path = "app -> app".into();
+    account.steps[0].at = "server sidecar".into();
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
     assert_eq!(told(&page, ".pod:first-child .node.bypassed"), ["sidecar"]);
+    assert_eq!(told(&page, ".pod:last-child .node.bypassed"), ["sidecar"]);
 }
 
 #[test]
