@@ -31,16 +31,15 @@ impl<S> Wire<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.first.is_empty() {
-            let before = buf.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            this.received.add((buf.filled().len() - before) as u64);
-        } else {
-            let length = this.first.len().min(buf.remaining());
-            buf.put_slice(&this.first[..length]);
-            this.first.advance(length);
-        }
-        Poll::Ready(Ok(()))
+        let given_back = this.first.len().min(buf.remaining());
+        buf.put_slice(&this.first[..given_back]);
+        this.first.advance(given_back);
+        // What is there already comes along: hyper looks at a head that it got in pieces only when it seems complete.
+        let before = buf.filled().len();
+        let read =
+            if buf.remaining() == 0 { Poll::Ready(Ok(())) } else { Pin::new(&mut this.stream).poll_read(cx, buf) };
+        this.received.add((buf.filled().len() - before) as u64);
+        if given_back > 0 { Poll::Ready(Ok(())) } else { read }
     }
 }
 
