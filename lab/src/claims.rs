@@ -5,6 +5,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::ProbeReport;
+
+/// The file of claims, in the folder of scenarios.
+pub const FILE: &str = "claims.yaml";
+
 /// A claim.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +27,7 @@ pub struct Claim {
 /// # Errors
 /// When the file is missing or is not a map of claims.
 pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
-    let path = root.join("claims.yaml");
+    let path = root.join(FILE);
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
     let named: BTreeMap<String, Claim> =
         serde_saphyr::from_str(&text).with_context(|| format!("{} is not a map of claims", path.display()))?;
@@ -34,6 +39,14 @@ pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
             Ok((number, claim))
         })
         .collect()
+}
+
+/// The claims that calls put to the test, each once, by number.
+pub fn of(probes: &[ProbeReport]) -> Vec<&str> {
+    let mut names: Vec<&str> = probes.iter().flat_map(|probe| &probe.claims).map(String::as_str).collect();
+    names.sort_by_key(|name| (number(name), *name));
+    names.dedup();
+    names
 }
 
 /// The number in `C4`.

@@ -139,7 +139,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
         probe: probe.name.clone(),
         mesh: mesh.flavor,
         cell: scenario.grid.clone().zip(probe.cell.clone()),
-        claims: scenario.claims.clone(),
+        claims: probe.claims.clone(),
         signatures: scenario.signatures.clone(),
         url: probe.url(),
         family: probe.family,

@@ -15,7 +15,7 @@ use mesh::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::expect::Expectation;
+use crate::{claims, expect::Expectation};
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +31,7 @@ pub struct Scenario {
     pub title: String,
     /// What it shows, in a few sentences.
     pub shows: String,
-    /// The claims that it puts to the test, such as `C4`.
+    /// The claims that it puts to the test, such as `C4`: those of all its probes.
     pub claims: Vec<String>,
     /// The failure signatures that it reproduces, such as `F1`.
     pub signatures: Vec<String>,
@@ -60,6 +60,8 @@ pub struct Probe {
     pub speaks: Option<Speaks>,
     /// Its place, where the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
+    /// The claims that this call puts to the test; all of the scenario's, if it names none.
+    pub claims: Vec<String>,
     /// What is expected in the textbook's mesh.
     pub textbook: Expectation,
     /// What is expected in Istio's.
@@ -161,7 +163,8 @@ impl Scenario {
         let mut probes = Vec::with_capacity(file.probes.len());
         for (i, probe) in file.probes.into_iter().enumerate() {
             let probe_name = probe.name.clone();
-            let probe = probe.settle().map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+            let probe =
+                probe.settle(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
             if file.grid.is_some() != probe.cell.is_some() {
                 return Err(format!(
                     "probes[{i}].cell: a scenario with `grid` has a `cell` for every probe, one without has none"
@@ -171,6 +174,9 @@ impl Scenario {
                 return Err(format!("probes[{i}].name: {probe_name:?} is the name of an earlier probe"));
             }
             probes.push(probe);
+        }
+        if let Some(claim) = file.claims.iter().find(|claim| !probes.iter().any(|probe| probe.claims.contains(claim))) {
+            return Err(format!("claims: no probe puts {claim} to the test; name it in the `claims` of one"));
         }
         Ok(Self {
             name: name.into(),
@@ -188,11 +194,23 @@ impl Scenario {
 /// Finds scenarios: each path is a scenario's folder, a folder of scenarios, or the name of one in `root`.
 ///
 /// # Errors
-/// When a path is none of these, or a scenario in it is not valid.
+/// When a path is none of these, a scenario in it is not valid, or it names a claim that `root` has not.
 pub fn find(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
-    if paths.is_empty() {
-        return read_all(root);
+    let found = if paths.is_empty() { read_all(root)? } else { named(root, paths)? };
+    // A folder of one's own need not say what its claims are.
+    if let Ok(known) = claims::read(root) {
+        for scenario in &found {
+            let unknown = |claim: &&String| claims::number(claim).is_none_or(|number| !known.contains_key(&number));
+            if let Some(claim) = scenario.claims.iter().find(unknown) {
+                let message = format!("claims: {claim} is not in {}", root.join(claims::FILE).display());
+                return Err(ScenarioError::Invalid { path: scenario.directory.join("scenario.yaml"), message });
+            }
+        }
     }
+    Ok(found)
+}
+
+fn named(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
     let mut found = Vec::new();
     for path in paths {
         let direct = PathBuf::from(path);
@@ -255,6 +273,8 @@ struct WrittenProbe {
     #[serde(default)]
     cell: Option<Cell>,
     #[serde(default)]
+    claims: Option<Vec<String>>,
+    #[serde(default)]
     expect: Expectation,
     #[serde(default)]
     textbook: Expectation,
@@ -263,12 +283,16 @@ struct WrittenProbe {
 }
 
 impl WrittenProbe {
-    fn settle(self) -> Result<Probe, String> {
+    fn settle(self, of_scenario: &[String]) -> Result<Probe, String> {
         let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
         let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if self.speaks == Some(Speaks::Grpc) && self.app != AppProtocol::H2 {
             return Err("speaks: gRPC needs `app: h2`".into());
+        }
+        let claims = self.claims.unwrap_or_else(|| of_scenario.to_vec());
+        if let Some(claim) = claims.iter().find(|claim| !of_scenario.contains(claim)) {
+            return Err(format!("claims: {claim} is not among the scenario's `claims`; add it there"));
         }
         let textbook = self.expect.clone().merged_with(self.textbook);
         let istio = self.expect.merged_with(self.istio);
@@ -286,6 +310,7 @@ impl WrittenProbe {
             app: self.app,
             speaks: self.speaks,
             cell: self.cell,
+            claims,
             textbook,
             istio,
         })

@@ -6,7 +6,10 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use mesh::account::Account;
 
-use crate::verdict::{DataPlane, ProbeReport, RunReport};
+use crate::{
+    claims,
+    verdict::{DataPlane, ProbeReport, RunReport},
+};
 
 mod grid;
 #[cfg(test)]
@@ -27,7 +30,7 @@ pub fn render(report: &RunReport) -> String {
         let Some(first) = group.first() else { continue };
         if first.scenario != scenario {
             scenario = &first.scenario;
-            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {} [{}]", first.title, first.claims.join(" "));
+            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {} [{}]", first.title, claims::of(group).join(" "));
         }
         let _ = writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group) } else { rows(group) });
     }
@@ -110,9 +113,10 @@ fn summary(report: &RunReport) -> String {
     let judges = format!("expected, predicted, {}", planes.join(", "));
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
-    let claims = report.claims();
-    let covered: Vec<String> = claims
-        .iter()
+    let held = report.claims();
+    let covered: Vec<String> = claims::of(&report.probes)
+        .into_iter()
+        .filter_map(|claim| Some((claim, held.get(claim)?)))
         .map(|(claim, meshes)| {
             let mark = if meshes.values().all(|held| *held) { "✓" } else { "✗" };
             let partial = if meshes.len() == 2 { "" } else { " (one mesh)" };

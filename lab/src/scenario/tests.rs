@@ -62,6 +62,43 @@ fn a_destination_without_a_port_is_refused() {
 }
 
 #[test]
+fn a_probe_without_claims_of_its_own_serves_all_of_the_scenario() {
+    assert_eq!(parse(GOOD).unwrap().probes[0].claims, ["C1"]);
+}
+
+#[test]
+fn a_probe_may_serve_some_claims_of_its_scenario() {
+    let second = GOOD.split_once("probes:\n").unwrap().1.replace("name: one", "name: two\n  claims: [C2]");
+    let scenario = parse(&format!("{GOOD}{second}").replace("claims: [C1]", "claims: [C1, C2]")).unwrap();
+    assert_eq!(scenario.probes[1].claims, ["C2"]);
+}
+
+#[test]
+fn a_claim_of_a_probe_is_a_claim_of_its_scenario() {
+    let message = parse(&GOOD.replace("  from: client", "  claims: [C2]\n  from: client")).unwrap_err();
+    assert_eq!(message, "probes[0] (one): claims: C2 is not among the scenario's `claims`; add it there");
+}
+
+#[test]
+fn a_claim_that_no_probe_serves_is_refused() {
+    let text =
+        GOOD.replace("claims: [C1]", "claims: [C1, C2]").replace("  from: client", "  claims: [C2]\n  from: client");
+    assert_eq!(parse(&text).unwrap_err(), "claims: no probe puts C1 to the test; name it in the `claims` of one");
+}
+
+#[test]
+fn a_claim_that_nobody_made_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join(claims::FILE), "C2: {claim: c, textbook: t, istio: i}").unwrap();
+    std::fs::create_dir(root.path().join("s")).unwrap();
+    for (file, text) in [("scenario.yaml", GOOD), ("manifests.yaml", "")] {
+        std::fs::write(root.path().join("s").join(file), text).unwrap();
+    }
+    let message = find(root.path(), &[]).unwrap_err().to_string();
+    assert!(message.contains("scenario.yaml: claims: C1 is not in "), "{message}");
+}
+
+#[test]
 fn a_scenario_without_probes_is_refused() {
     let message = parse("title: t\nshows: s\nclaims: []\nprobes: []\n").unwrap_err();
     assert!(message.contains("shows nothing"), "{message}");

@@ -12,7 +12,7 @@ use crate::verdict::ProbeReport;
 pub(super) struct Section<'a> {
     name: &'a str,
     title: &'a str,
-    claims: &'a [String],
+    claims: Vec<&'a str>,
     signatures: &'a [String],
     text: Option<&'a ScenarioText>,
     calls: Vec<Call<'a>>,
@@ -33,7 +33,7 @@ fn section<'a>(page: &Page<'a>, probes: &'a [ProbeReport]) -> Option<Section<'a>
     Some(Section {
         name: &first.scenario,
         title: &first.title,
-        claims: &first.claims,
+        claims: crate::claims::of(probes),
         signatures: &first.signatures,
         text: page.scenarios.iter().find(|text| text.name == first.scenario),
         calls: calls.collect(),
@@ -76,7 +76,7 @@ pub(super) fn render(section: &Section<'_>, page: &Page<'_>) -> Markup {
                 h2 id={ (slug(section.name)) "-title" } { (mark(section.agrees())) " " (section.title) }
                 p .tags {
                     code { (section.name) }
-                    @for claim in section.claims { " " (tag(claim, page)) }
+                    @for claim in &section.claims { " " (tag(claim, page)) }
                     @for signature in section.signatures { " " span .tag title="failure signature" { (signature) } }
                 }
             }
