@@ -89,10 +89,10 @@ fn a_claim_that_no_probe_serves_is_refused() {
 #[test]
 fn a_claim_that_nobody_made_is_refused() {
     let root = tempfile::tempdir().unwrap();
-    std::fs::write(root.path().join(claims::FILE), "C2: {claim: c, textbook: t, istio: i}").unwrap();
-    std::fs::create_dir(root.path().join("s")).unwrap();
+    fs::write(root.path().join(claims::FILE), "C2: {claim: c, textbook: t, istio: i}").unwrap();
+    fs::create_dir(root.path().join("s")).unwrap();
     for (file, text) in [("scenario.yaml", GOOD), ("manifests.yaml", "")] {
-        std::fs::write(root.path().join("s").join(file), text).unwrap();
+        fs::write(root.path().join("s").join(file), text).unwrap();
     }
     let message = find(root.path(), &[]).unwrap_err().to_string();
     assert!(message.contains("scenario.yaml: claims: C1 is not in "), "{message}");
