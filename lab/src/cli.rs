@@ -415,6 +415,9 @@ pub struct ExecArgs {
     /// The namespace of POD, where it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
+    /// The container in whose environment, with its files [default: the first]
+    #[arg(short = 'c', long)]
+    pub container: Option<String>,
     /// Of which lab.
     #[command(flatten)]
     pub lab: LabArgs,

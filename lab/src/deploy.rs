@@ -15,12 +15,13 @@ use mesh::{
     model::{Container, Family, Mesh, ObjectName, Pod, Source},
     redirect::redirect_rules,
 };
-use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Program, Ready, ServiceSpec, Start};
+use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Ready, ServiceSpec, Start};
 use thiserror::Error;
 
 use crate::{
     access_log,
     authorities::Authorities,
+    container,
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
@@ -141,7 +142,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When a log can't be read, or the capture can't be written.
-    pub fn finish(mut self, pcapng: Option<PathBuf>) -> Result<Observations> {
+    pub fn finish(mut self, mesh: &Mesh, pcapng: Option<PathBuf>) -> Result<Observations> {
         thread::scope(|scope| {
             for process in self.sidecars.values().chain(&self.apps) {
                 scope.spawn(|| process.terminate(GRACE));
@@ -149,6 +150,11 @@ impl Deployment {
         });
         let mut secrets = String::new();
         let mut logs = BTreeMap::new();
+        for (host, pod) in self.pods.iter().zip(&mesh.pods) {
+            for container in &pod.containers {
+                secrets.push_str(&read_if_there(&container::Files::of(host, &container.name).key_log())?);
+            }
+        }
         for pod in &self.pods {
             let folders = Folders::of(pod);
             if !self.sidecars.contains_key(pod.name()) {
@@ -290,6 +296,9 @@ fn start_pod(
         sidecar::start(host, kind, &options.tools, &plan.config, options.privilege)
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
+    for container in &pod.containers {
+        container::Files::of(host, &container.name).write(container)?;
+    }
     let apps = pod.containers.iter().map(|container| start_app(pod, container, host, &options.tools));
     Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
@@ -317,9 +326,7 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, tools: &Tools)
         ),
     };
     let args = args.into_iter().chain(container.args.iter().cloned());
-    let mut program = Program::new(container.name.clone(), file, args);
-    program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));
-    program.env.extend(container.env.iter().map(|(name, value)| (name.into(), value.into())));
+    let program = container::program(pod, container, host, &container.name, file, args);
     host.start(&program, &Start { ready, ..Start::default() }).map_err(|source| {
         let error = AppNotStarted {
             place: container.source.clone(),

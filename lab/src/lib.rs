@@ -9,6 +9,7 @@ mod authorities;
 pub mod claims;
 pub mod cli;
 pub mod commands;
+pub mod container;
 pub mod deploy;
 pub mod expect;
 #[cfg(test)]

@@ -21,11 +21,12 @@ use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
     account::{Account, AppProtocol},
-    model::{Family, Flavor, Mesh},
+    model::{Family, Flavor, Mesh, Pod},
 };
-use netns::{Privilege, Program};
+use netns::Privilege;
 
 use crate::{
+    container,
     deploy::{self, Deployment, Tamper},
     manifests, observe_call,
     observe_call::{MadeCall, Observations},
@@ -211,10 +212,10 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         if options.interrupted.load(Ordering::Relaxed) {
             bail!(Interrupted);
         }
-        calls.push(make_call(&deployment, probe, from, number, &options.tools)?);
+        calls.push(make_call(&deployment, &mesh.pods[from], probe, from, number, &options.tools)?);
     }
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
-    let seen: Observations = deployment.finish(capture)?;
+    let seen: Observations = deployment.finish(mesh, capture)?;
     let accounts = scenario.probes.iter().zip(&calls).map(|(probe, call)| {
         let (account, evidence) = observe_call::account(mesh, probe, call, &seen);
         Seen { account, evidence }
@@ -227,8 +228,15 @@ fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
         .with_context(|| format!("probe {:?}: `from`", probe.name))
 }
 
-/// Makes a call with the demo client, from inside the calling pod.
-fn make_call(deployment: &Deployment, probe: &Probe, from: usize, number: usize, tools: &Tools) -> Result<MadeCall> {
+/// Makes a call with the demo client, in the first container of the calling pod.
+fn make_call(
+    deployment: &Deployment,
+    pod: &Pod,
+    probe: &Probe,
+    from: usize,
+    number: usize,
+    tools: &Tools,
+) -> Result<MadeCall> {
     let marker = format!("probe-{number}-{}", deployment.lab.id());
     let mut url = probe.url();
     match probe.speaks {
@@ -245,14 +253,16 @@ fn make_call(deployment: &Deployment, probe: &Probe, from: usize, number: usize,
     if probe.app == AppProtocol::H2 && probe.speaks.is_none() {
         args.push("--http2");
     }
-    let program = Program::new(format!("call-{number}"), tools.own("demo-client")?, args);
-    let pod = &deployment.pods[from];
+    let host = &deployment.pods[from];
+    let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
+    let name = format!("call-{number}");
+    let program = container::program(pod, container, host, name, tools.own("demo-client")?, args);
     let began_ns = now_ns();
-    let output = pod.run_to_end(&program, CALL_TIMEOUT + Duration::from_secs(5))?;
+    let output = host.run_to_end(&program, CALL_TIMEOUT + Duration::from_secs(5))?;
     let ended_ns = now_ns();
     let report: ClientReport = serde_json::from_slice(&output.stdout).with_context(|| {
         let told = String::from_utf8_lossy(&output.stderr);
-        format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name())
+        format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name)
     })?;
     Ok(MadeCall { from, report, marker, began_ns, ended_ns })
 }

@@ -24,6 +24,8 @@ use crate::{
     sys::{self, Step},
 };
 
+mod mounts;
+
 /// A program to run in a pod.
 ///
 /// Its environment is [`env`](Self::env), `PATH` and nothing else: what the host's shell has set, such as a proxy, is not the pod's.
@@ -57,7 +59,8 @@ pub struct User {
 pub struct Bind {
     /// The path on the host.
     pub source: PathBuf,
-    /// The path that the program sees it at. It must exist on the host, as a file or a folder as `source` is.
+    /// The path that the program sees it at. What the host has there, a file or a folder as `source` is, is hidden. Where it
+    /// has nothing, the nearest folder above is shown with the path in it, and cannot be written to.
     pub target: PathBuf,
 }
 
@@ -150,6 +153,7 @@ impl Launch {
     pub(crate) fn prepare(pod: &Pod, program: &Program) -> Result<Self> {
         let file = program.find()?;
         let mut steps = vec![Step::JoinNetwork(pod.open_namespace()?.into()), Step::OwnMounts];
+        steps.extend(mounts::overlays(pod, program)?);
         for (source, target) in pod.etc_files() {
             steps.push(bind(&source, target)?);
         }
@@ -265,8 +269,12 @@ fn show_to_all(pod: &Pod, file: &Path) -> Result<PathBuf> {
 }
 
 fn bind(source: &Path, target: &Path) -> Result<Step> {
-    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from).doing_to("mount", path);
     // A relative path would be taken from another folder in the new process.
     let source = std::path::absolute(source).doing_to("find", source)?;
     Ok(Step::Bind { source: text(&source)?, target: text(target)? })
+}
+
+/// A path as the kernel takes it.
+fn text(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from).doing_to("mount", path)
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io, mem,
     os::{
         fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
@@ -12,10 +12,11 @@ use std::{
 };
 
 use nix::{
+    fcntl::OFlag,
     libc,
     mount::MsFlags,
     sched::CloneFlags,
-    sys::{signal::Signal, socket::LinkAddr},
+    sys::{signal::Signal, socket::LinkAddr, stat::Mode},
     unistd::{Gid, Pid, Uid},
 };
 
@@ -28,6 +29,15 @@ pub(crate) enum Step {
     OwnMounts,
     /// Shows `source` at `target`, which must exist.
     Bind { source: CString, target: CString },
+    /// Mounts an empty file system in memory.
+    Tmpfs(CString),
+    /// Makes a folder, unless it is there.
+    MakeFolder(CString),
+    /// Makes an empty file, unless it is there.
+    MakeFile(CString),
+    /// Shows the layers in `options` at `target`, which can then not be written to; but what is mounted at `keep`, a folder in
+    /// it, stays there.
+    Overlay { options: CString, target: CString, keep: Option<CString> },
     /// Leads a session and a process group of its own, so that no terminal's signals reach it.
     OwnSession,
     /// Becomes this user, without supplementary groups and with no way to regain privilege.
@@ -45,6 +55,10 @@ impl Step {
             Self::Bind { source, target } => {
                 format!("bind-mount {} at {}", source.to_string_lossy(), target.to_string_lossy())
             }
+            Self::Tmpfs(path) | Self::MakeFolder(path) | Self::MakeFile(path) => {
+                format!("make {} to mount on", path.to_string_lossy())
+            }
+            Self::Overlay { target, .. } => format!("lay mount points over {}", target.to_string_lossy()),
             Self::OwnSession => "start a session".to_owned(),
             Self::Become { uid, gid } => format!("become uid {uid}, gid {gid}"),
             Self::DieWith { .. } => "tie its life to the lab's".to_owned(),
@@ -53,7 +67,7 @@ impl Step {
 
     /// Does it. Called between `fork` and `exec`: system calls only, no allocation, no locks.
     fn perform(&self) -> nix::Result<()> {
-        const NONE: Option<&std::ffi::CStr> = None;
+        const NONE: Option<&CStr> = None;
         match self {
             Self::JoinNetwork(namespace) => nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET),
             Self::OwnMounts => {
@@ -63,6 +77,24 @@ impl Step {
             }
             Self::Bind { source, target } => {
                 nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, MsFlags::MS_BIND, NONE)
+            }
+            Self::Tmpfs(path) => {
+                let name = Some(c"tmpfs");
+                nix::mount::mount(name, path.as_c_str(), name, MsFlags::empty(), Some(c"mode=755"))
+            }
+            Self::MakeFolder(path) => match nix::unistd::mkdir(path.as_c_str(), Mode::from_bits_retain(0o755)) {
+                Err(nix::errno::Errno::EEXIST) => Ok(()),
+                made => made,
+            },
+            Self::MakeFile(path) => {
+                let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+                nix::fcntl::open(path.as_c_str(), flags, Mode::from_bits_retain(0o644)).map(drop)
+            }
+            Self::Overlay { options, target, keep } => {
+                let kept = keep.as_ref().map(|folder| Ok((folder, clone_tree(folder)?))).transpose()?;
+                let (name, flags) = (Some(c"overlay"), MsFlags::MS_RDONLY);
+                nix::mount::mount(name, target.as_c_str(), name, flags, Some(options.as_c_str()))?;
+                kept.map_or(Ok(()), |(folder, tree)| attach_tree(&tree, folder))
             }
             Self::OwnSession => nix::unistd::setsid().map(drop),
             Self::Become { uid, gid } => {
@@ -82,6 +114,27 @@ impl Step {
             }
         }
     }
+}
+
+/// A copy of what is mounted at and below a path, attached to nothing yet.
+fn clone_tree(path: &CStr) -> nix::Result<OwnedFd> {
+    const CLONE: libc::c_uint =
+        libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
+    // SAFETY: a path that lives through the call, and integers.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), CLONE) };
+    let fd = nix::errno::Errno::result(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Mounts what [`clone_tree`] copied.
+fn attach_tree(tree: &OwnedFd, path: &CStr) -> nix::Result<()> {
+    let (from, here) = (tree.as_raw_fd(), libc::AT_FDCWD);
+    // SAFETY: a valid descriptor, paths that live through the call, and integers.
+    let done = unsafe {
+        libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), here, path.as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH)
+    };
+    nix::errno::Errno::result(done).map(drop)
 }
 
 /// Makes `command` perform `steps` in order in the new process. When one fails its index is written to `report` as one byte.

@@ -92,7 +92,7 @@ pub struct ConnectArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Trust the authorities in this PEM file [https, grpcs, wss, tls]
+    /// Trust the authorities in this PEM file [https, grpcs, wss, tls; default: $SSL_CERT_FILE]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
@@ -131,6 +131,14 @@ pub struct ConnectArgs {
     /// Give resolving, connecting and the TLS handshake so many seconds together [default: as --timeout]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
+}
+
+impl ConnectArgs {
+    /// The file of the authorities that are trusted. As with OpenSSL, Go and curl an environment variable can name it.
+    pub(crate) fn authorities(&self) -> Option<PathBuf> {
+        let environment = || std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        self.ca.clone().or_else(|| environment().filter(|_| !self.insecure))
+    }
 }
 
 /// TLS versions to offer or accept.

@@ -29,7 +29,7 @@ impl ClientTls {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| UsageError(format!("{name:?} is neither a DNS name nor an IP address")))?;
         let provider = super::provider();
-        let verifier = match &args.ca {
+        let verifier = match &args.authorities() {
             Some(file) => {
                 let roots = Arc::new(files::roots(file)?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
@@ -37,7 +37,7 @@ impl ClientTls {
             }
             None if args.insecure => None,
             None => {
-                let mend = "name the authorities with --ca FILE, or accept any certificate with --insecure";
+                let mend = "name the authorities with --ca FILE or in $SSL_CERT_FILE, or accept any certificate with --insecure";
                 return Err(UsageError(format!("TLS without anybody to trust: {mend}")));
             }
         };

@@ -3,14 +3,14 @@
 use std::{fs, io::Write};
 
 use anyhow::{Context, Result, bail};
-use mesh::model::Mesh;
-use netns::{Lab, LabState, Program};
+use mesh::model::{Container, Mesh, Pod};
+use netns::{Lab, LabState};
 use serde_json::{Value, json};
 
 use super::{OK, labs, labs::Note, listing::table, print_json};
 use crate::{
-    cli::{ExecArgs, GetArgs, LogsArgs, Output, What},
-    manifests,
+    cli::{ExecArgs, GetArgs, LabArgs, LogsArgs, Output, What},
+    container, manifests,
     sidecar::Folders,
 };
 
@@ -70,7 +70,7 @@ fn lab_rows() -> Result<Vec<Vec<Value>>> {
 }
 
 fn pod_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
-    let row = |pod: &mesh::model::Pod| {
+    let row = |pod: &Pod| {
         let mode = &pod.peer_authentication.workload;
         vec![
             json!(pod.name.to_string()),
@@ -102,43 +102,46 @@ fn service_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
 }
 
 pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
-    let lab = Lab::open(&labs::meant(args.lab.lab.as_deref())?)?;
-    let pod = pod_of(&lab, &args.pod, &args.namespace)?;
+    let (_, host, pod) = meant(&args.lab, &args.pod, &args.namespace)?;
     let Some((file, arguments)) = args.command.split_first() else { bail!("no command") };
-    let mut program = Program::new("exec", file, arguments);
+    let container = container_of(&pod, args.container.as_deref())?;
+    let mut program = container::program(&pod, container, &host, "exec", file, arguments);
     // A terminal's programs want to know which.
     program.env.extend(std::env::vars_os().filter(|(name, _)| name == "TERM" || name == "HOME" || name == "LANG"));
-    Err(pod.exec(&program).into())
+    Err(host.exec(&program).into())
 }
 
 pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
-    let lab = Lab::open(&labs::meant(args.lab.lab.as_deref())?)?;
-    let pod = pod_of(&lab, &args.pod, &args.namespace)?;
+    let (lab, host, pod) = meant(&args.lab, &args.pod, &args.namespace)?;
     let path = if args.container.as_deref() == Some("istio-proxy") {
-        Folders::of(&pod).access_log()
+        Folders::of(&host).access_log()
     } else {
-        let folder = lab.dir().join("logs").join(pod.name());
-        let container = match &args.container {
-            Some(container) => container.clone(),
-            None => first_container(&lab, pod.name())?,
-        };
-        folder.join(format!("{container}.stdout"))
+        let container = container_of(&pod, args.container.as_deref())?;
+        lab.dir().join("logs").join(host.name()).join(format!("{}.stdout", container.name))
     };
-    let text = fs::read(&path).with_context(|| format!("{} has no such log ({})", pod.name(), path.display()))?;
+    let text = fs::read(&path).with_context(|| format!("{} has no such log ({})", pod.name, path.display()))?;
     std::io::stdout().write_all(&text)?;
     Ok(OK)
 }
 
-fn first_container(lab: &Lab, pod: &str) -> Result<String> {
-    let mesh = Note::read(lab)?.resolve()?;
-    let index = manifests::find_pod(&mesh, pod, manifests::DEFAULT_NAMESPACE)?;
-    let container = mesh.pods[index].containers.first();
-    container.map(|container| container.name.clone()).with_context(|| format!("{pod} has no container"))
+/// The pod of a name, `POD` or `POD.NAMESPACE`, in the lab that is meant; a Deployment's name stands for its first pod.
+fn meant(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
+    let lab = Lab::open(&labs::meant(lab.lab.as_deref())?)?;
+    let mut mesh = Note::read(&lab)?.resolve()?;
+    let index = manifests::find_pod(&mesh, name, namespace)?;
+    let pod = mesh.pods.swap_remove(index);
+    let host = lab.pod(&pod.name.to_string())?;
+    Ok((lab, host, pod))
 }
 
-/// The pod of a name, `POD` or `POD.NAMESPACE`; a Deployment's name stands for its first pod.
-fn pod_of(lab: &Lab, name: &str, namespace: &str) -> Result<netns::Pod> {
-    let mesh = Note::read(lab)?.resolve()?;
-    let index = manifests::find_pod(&mesh, name, namespace)?;
-    Ok(lab.pod(&mesh.pods[index].name.to_string())?)
+/// The container of a name, else the first.
+fn container_of<'a>(pod: &'a Pod, name: Option<&str>) -> Result<&'a Container> {
+    let mut containers = pod.containers.iter();
+    match name {
+        None => containers.next().with_context(|| format!("{} has no container", pod.name)),
+        Some(name) => containers.find(|container| container.name == name).with_context(|| {
+            let there: Vec<&str> = pod.containers.iter().map(|container| container.name.as_str()).collect();
+            format!("{} has no container {name}, but {}", pod.name, there.join(", "))
+        }),
+    }
 }

@@ -153,11 +153,11 @@ fn what_cannot_start_says_which_step_failed() {
     let missing = Program::new("frob", "frobnicate", [""; 0]);
     let error = pod.start(&missing, &Start::default()).unwrap_err().to_string();
     assert!(error.starts_with("program `frobnicate` not found in /"), "{error}");
-    let bind = Bind { source: "/etc/hosts".into(), target: "/no/such/file".into() };
+    let bind = Bind { source: "/no/such/file".into(), target: "/etc/hosts".into() };
     let unbindable = Program { binds: vec![bind], ..sh("true") };
     assert_eq!(
         pod.start(&unbindable, &Start::default()).unwrap_err().to_string(),
-        "cannot bind-mount /etc/hosts at /no/such/file for `script` in client: No such file or directory (os error 2)"
+        "cannot bind-mount /no/such/file at /etc/hosts for `script` in client: No such file or directory (os error 2)"
     );
 }
 
@@ -177,4 +177,38 @@ fn a_refused_rule_is_named_and_none_is_in_force() {
     let error = lab.add_pod(PodSpec { ip6tables: Some(rules.to_owned()), ..pod("client", 2) }).unwrap_err();
     let Error::RuleRefused { tool, line, rule, .. } = &error else { panic!("{error}") };
     assert_eq!((*tool, *line, rule.as_str()), ("ip6tables-restore", 3, "-A OUTPUT -j NOWHERE"));
+}
+
+#[test]
+fn a_folder_that_the_host_does_not_have_is_shown_to_a_program_and_not_made_on_the_host() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let files = tempfile::tempdir().unwrap();
+    fs::write(files.path().join("tls.crt"), "a certificate\n").unwrap();
+    let source = || files.path().to_path_buf();
+    for target in ["/etc/sidelab-test/tls", "/var/run/secrets-of-sidelab-test/tls", "/tmp/sidelab-test/serving-certs"] {
+        let binds = vec![
+            Bind { source: source(), target: target.into() },
+            Bind { source: source().join("tls.crt"), target: "/etc/sidelab-test-too/file".into() },
+        ];
+        // What lies beside it stays to be seen, and the lab's own folder can be written to.
+        let script = format!("cat {target}/tls.crt /etc/sidelab-test-too/file; test -e /etc/passwd; echo x >$LAB/kept");
+        let program = Program { binds, env: vec![("LAB".into(), lab.dir().into())], ..sh(&script) };
+        assert_eq!(output(&pod, &program), "a certificate\na certificate\n");
+        assert!(!std::path::Path::new(target).exists(), "{target}");
+        assert_eq!(fs::read_to_string(lab.dir().join("kept")).unwrap(), "x\n");
+    }
+}
+
+#[test]
+fn a_mount_path_that_cannot_be_one_is_refused_with_the_mend() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    for (target, mend) in [("/sidelab-test", "such as /etc/tls"), ("etc/x", "begins with /"), ("/etc/a/../../x", "..")]
+    {
+        let binds = vec![Bind { source: "/etc".into(), target: target.into() }];
+        let error = pod.run_to_end(&Program { binds, ..sh("true") }, PATIENCE).unwrap_err();
+        assert!(matches!(error, Error::BadSpec { .. }), "{error:?}");
+        assert!(error.to_string().contains(mend), "{error}");
+    }
 }
