@@ -11,8 +11,14 @@ use demo_apps::report::{ClientReport, Event, HoldPhase, HoldReport, LoadReport};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+fn client_command(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo-client"));
+    command.args(line.split_whitespace()).env_remove("SSL_CERT_FILE");
+    command
+}
+
 fn client(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_demo-client")).args(line.split_whitespace()).output().unwrap()
+    client_command(line).output().unwrap()
 }
 
 /// A server that said it is ready; killed when dropped.
@@ -74,6 +80,18 @@ fn keys_of_tls_go_to_the_key_log_where_there_is_one() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let keys = std::fs::read_to_string(folder.path().join("keys")).unwrap();
     assert!(keys.contains("CLIENT_TRAFFIC_SECRET_0 ") && keys.contains("SERVER_TRAFFIC_SECRET_0 "), "{keys}");
+}
+
+#[test]
+fn whom_the_client_trusts_may_stand_in_its_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let line = format!("--tls 127.0.0.1:0 --self-signed a.test --write-cert {}", ca.display());
+    let server = Served::start(&line, folder.path());
+    let call = format!("tls://127.0.0.1:{} --sni a.test", server.port);
+    assert_eq!(client(&call).status.code(), Some(2), "nobody to trust");
+    let output = client_command(&call).env("SSL_CERT_FILE", &ca).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 #[test]

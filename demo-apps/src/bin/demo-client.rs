@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use demo_apps::client::CallArgs;
+use demo_apps::client::{CallArgs, ConnectArgs};
 use demo_apps::hold::HoldArgs;
 use demo_apps::load::LoadArgs;
 use demo_apps::report::HoldReport;
@@ -47,8 +47,21 @@ enum Command {
     Hold(HoldArgs),
 }
 
+impl Cli {
+    fn connect(&mut self) -> Option<&mut ConnectArgs> {
+        match (&mut self.command, &mut self.call) {
+            (Some(Command::Load(load)), _) => Some(&mut load.connect),
+            (Some(Command::Hold(hold)), _) => Some(&mut hold.connect),
+            (None, call) => call.as_mut().map(|call| &mut call.connect),
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if let Some(connect) = cli.connect() {
+        connect.or_environment();
+    }
     let result = match (cli.command, cli.call) {
         (Some(Command::Load(args)), _) => load::run(&args).map(|report| (report.requests > 0, line(&report))),
         (Some(Command::Hold(args)), _) => hold(&args),

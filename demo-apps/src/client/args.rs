@@ -134,10 +134,11 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
-    /// The file of the authorities that are trusted. As with OpenSSL, Go and curl an environment variable can name it.
-    pub(crate) fn authorities(&self) -> Option<PathBuf> {
-        let environment = || std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        self.ca.clone().or_else(|| environment().filter(|_| !self.insecure))
+    /// Trusts what `$SSL_CERT_FILE` names, where nothing else was said: as OpenSSL, Go and curl do.
+    pub fn or_environment(&mut self) {
+        if self.ca.is_none() && !self.insecure {
+            self.ca = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl ClientTls {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| UsageError(format!("{name:?} is neither a DNS name nor an IP address")))?;
         let provider = super::provider();
-        let verifier = match &args.authorities() {
+        let verifier = match &args.ca {
             Some(file) => {
                 let roots = Arc::new(files::roots(file)?);
                 let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
