@@ -59,6 +59,7 @@ pub(crate) fn seen(account: Account) -> Seen {
             client_sidecar_log: None,
             server_sidecar_log: None,
             flows: std::collections::BTreeMap::new(),
+            costs: std::collections::BTreeMap::new(),
             notes: vec![],
         },
     }

@@ -14,7 +14,7 @@ use mesh::{
     model::Mesh,
     redirect::INBOUND_PORT,
 };
-use observe::{Flow, Layer, Tls};
+use observe::{Cost, Flow, Layer, Tls};
 use serde::Serialize;
 
 use crate::{access_log::Line, scenario::Probe};
@@ -58,6 +58,8 @@ pub struct Evidence {
     pub server_sidecar_log: Option<String>,
     /// The connection of each leg, opened.
     pub flows: BTreeMap<u8, Flow>,
+    /// What each leg's bytes were spent on, layer by layer.
+    pub costs: BTreeMap<u8, Cost>,
     /// What could not be read, in words.
     pub notes: Vec<String>,
 }
@@ -115,6 +117,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         client: call.report.clone(),
         client_sidecar_log: found.client_log.map(|line| line.raw.clone()),
         server_sidecar_log: found.server_log.map(|line| line.raw.clone()),
+        costs: flows.iter().map(|(number, flow)| (*number, flow.cost())).collect(),
         flows,
         notes,
     };

@@ -16,6 +16,7 @@
 //! ```
 
 mod capture;
+mod cost;
 mod flow;
 mod h2;
 mod http;
@@ -33,6 +34,7 @@ mod testing;
 mod tls;
 
 pub use capture::ReadError;
+pub use cost::{Cost, LayerCost};
 pub use flow::{Direction, End, Flow, Gap, Opening, Redirect};
 pub use h2::{GoAway, H2};
 pub use http::{Exchange, Message, Request, Reset, Response};

@@ -5,7 +5,9 @@ mod tls;
 mod wire;
 
 pub(crate) use pki::Pki;
-pub(crate) use tls::{SharedLog, client_config, connect, drive, provider, server_config, tls_talk};
+pub(crate) use tls::{
+    SharedLog, client_config, connect, drive, nested, nested_apart, provider, server_config, tls_talk,
+};
 pub(crate) use wire::{Wire, client_says, server_says};
 
 use crate::Side;

@@ -1,14 +1,19 @@
 //! Every scenario, judged; and what the verdicts would say of a broken data plane.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use envoy_api::{CommonTlsContext, TransportSocketConfig};
 use lab::{
     deploy::{PodPlan, Tamper},
+    expect::Expectation,
     scenario::{self, Scenario},
     verdict::{DataPlane, RunReport},
 };
 use mesh::model::Flavor;
+use serde_json::Value;
 use tests::{checkout, has_envoy, may_make_labs, run, scenario};
 
 const BOTH: [Flavor; 2] = [Flavor::Textbook, Flavor::Istio];
@@ -43,6 +48,82 @@ fn native_and_envoy_sidecars_understand_each_other() {
     let mixed = [DataPlane::NativeToEnvoy, DataPlane::EnvoyToNative];
     let report = run(&[scenario("strict"), scenario("permissive")], &BOTH, &mixed, None);
     assert!(report.agrees, "{}", disagreements(&report));
+}
+
+/// What an expectation says, field by field.
+fn said(expected: &Expectation) -> BTreeMap<String, Value> {
+    fn walk(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(fields) => {
+                fields.into_iter().for_each(|(name, field)| walk(&format!("{path}.{name}"), field, into))
+            }
+            Value::Null => {}
+            leaf => drop(into.insert(path.to_owned(), leaf)),
+        }
+    }
+    let mut fields = BTreeMap::new();
+    walk("", serde_json::to_value(expected).unwrap(), &mut fields);
+    fields
+}
+
+/// With the two meshes' expectations swapped, a verdict may stay green only where both expect the same.
+#[test]
+fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_swapped() {
+    if !may_make_labs() {
+        return;
+    }
+    let mut scenarios = all();
+    for probe in scenarios.iter_mut().flat_map(|scenario| &mut scenario.probes) {
+        std::mem::swap(&mut probe.textbook, &mut probe.istio);
+    }
+    let report = run(&scenarios, &BOTH, &[DataPlane::Native], None);
+    let mut differing = 0;
+    for pair in report.probes.chunk_by(|one, other| (&one.scenario, &one.probe) == (&other.scenario, &other.probe)) {
+        let [one, other] = pair else { panic!("a call was not made in both meshes") };
+        let (one_says, other_says) = (said(&one.expected), said(&other.expected));
+        let name = format!("{} / {}", one.scenario, one.probe);
+        if one_says == other_says {
+            assert!(one.verdict.agrees && other.verdict.agrees, "{name}: nothing was swapped, and it turned red");
+            continue;
+        }
+        differing += 1;
+        let contradicts = one_says.iter().any(|(field, value)| other_says.get(field).is_some_and(|told| told != value));
+        let red = [one, other].into_iter().filter(|probe| !probe.verdict.agrees).count();
+        // Where only one of the two says something, the other's row has nothing to fail by.
+        let wanted = if contradicts { 2 } else { 1 };
+        assert!(red >= wanted, "{name}: {red} of its rows turned red");
+    }
+    assert!(differing >= 40, "the meshes differ in {differing} calls only");
+}
+
+#[test]
+fn a_connection_that_a_pool_keeps_belongs_to_each_call_that_it_carried() {
+    if !may_make_labs() {
+        return;
+    }
+    let mut scenario = scenario("strict");
+    let mut probe = scenario.probes[0].clone();
+    assert_eq!(probe.name, "http over IPv4");
+    scenario.probes.truncate(1);
+    for name in ["again", "and again"] {
+        probe.name = name.into();
+        scenario.probes.push(probe.clone());
+    }
+    let report = run(&[scenario], &[Flavor::Istio], &[DataPlane::Native], None);
+    assert!(report.agrees, "{}", disagreements(&report));
+    let flows: Vec<_> = report.probes.iter().map(|probe| &probe.seen[&DataPlane::Native].evidence.flows).collect();
+    for leg in [2, 3] {
+        let ends: BTreeSet<_> = flows.iter().map(|flows| flows[&leg].initiator).collect();
+        assert_eq!(ends.len(), 1, "leg {leg}: the sidecar opened a connection for each call");
+    }
+    for (number, flows) in flows.iter().enumerate() {
+        let marker = format!("probe-{number}-");
+        assert_eq!(flows[&1].content.exchanges().len(), 1);
+        for leg in [2, 3] {
+            let exchange = flows[&leg].find(&marker).unwrap();
+            assert!(exchange.request.target.contains(&marker), "{exchange:?}");
+        }
+    }
 }
 
 /// Runs the STRICT scenario on a broken data plane, and gives the calls whose verdict turned red.

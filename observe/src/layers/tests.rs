@@ -1,30 +1,8 @@
-use std::sync::Arc;
-
 use pretty_assertions::assert_eq;
-use rustls::version::{TLS12, TLS13};
 use serde_json::json;
 
-use crate::testing::{
-    Pki, SharedLog, Talk, Wire, client_config, client_says, connect, http_talk, provider, server_config, server_says,
-};
-use crate::{Flow, KeyLog};
-
-/// TLS in TLS, as deep as `payloads` of layers asked for: mutual on the outside.
-fn nested(depth: usize) -> (Talk, KeyLog) {
-    let log = Arc::new(SharedLog::default());
-    let mut talk = http_talk();
-    for layer in (0..depth).rev() {
-        let pki = Pki::new("root");
-        let (suite, version) = match layer % 2 {
-            0 => ("TLS13_AES_128_GCM_SHA256", &TLS13),
-            _ => ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", &TLS12),
-        };
-        let client = client_config(&pki, layer == 0, provider(suite), &[version], &log);
-        let server = server_config(&pki, layer == 0, provider(suite), &[version], &log);
-        talk = connect(client, server, &talk);
-    }
-    (talk, log.keys())
-}
+use crate::testing::{Talk, Wire, client_says, http_talk, nested, nested_apart, server_says};
+use crate::{Flow, Handshake, KeyLog, Keys};
 
 #[test]
 fn tls_inside_mutual_tls_is_opened_down_to_the_request() {
@@ -43,6 +21,63 @@ fn tls_inside_mutual_tls_is_opened_down_to_the_request() {
     for layer in layers {
         assert_eq!(layer.client.bytes, layer.client.handshake_bytes + layer.client.data_bytes);
         assert_eq!(layer.client.data_bytes, layer.client.payload_bytes + layer.client.overhead_bytes);
+    }
+}
+
+#[test]
+fn the_apps_own_hello_is_read_inside_mutual_tls() {
+    let (talk, keys) = nested(2);
+    let flow = Wire::default().whole(&talk).flow(&keys);
+    let [mesh, app] = flow.content.tls().collect::<Vec<_>>()[..] else { panic!("{:?}", flow.layers()) };
+    assert_eq!(mesh.alpn_offered, ["istio-peer-exchange", "istio"]);
+    assert_eq!((app.sni.as_deref(), app.alpn.as_deref()), (Some("server"), Some("http/1.1")));
+    assert_eq!(app.alpn_offered, ["h2", "http/1.1"]);
+    assert_ne!(mesh.client_random, app.client_random);
+}
+
+/// What a sidecar can tell of an app's TLS that it tunnels, and a reader of the wire who has the mesh's keys alone.
+#[test]
+fn tls_inside_tls_is_recognised_without_its_keys() {
+    let (talk, logs) = nested_apart(2);
+    let flow = Wire::default().whole(&talk).flow(&KeyLog::parse(&logs[0]));
+    assert_eq!(flow.layers(), ["mtls", "tls"]);
+    let app = flow.content.tls().nth(1).unwrap();
+    assert_eq!((app.sni.as_deref(), app.keys), (Some("server"), Keys::Missing));
+    assert_eq!(app.alpn_offered, ["h2", "http/1.1"]);
+    assert!(app.unopened[0].starts_with("the key log has no CLIENT_RANDOM for client random "), "{:?}", app.unopened);
+    assert!(!flow.contains("marker-1"));
+}
+
+#[test]
+fn without_the_outer_keys_nothing_inside_is_seen() {
+    let (talk, logs) = nested_apart(2);
+    let flow = Wire::default().whole(&talk).flow(&KeyLog::parse(&logs[1]));
+    assert_eq!(flow.layers(), ["tls"]);
+    assert!(matches!(flow.content.tls().next().unwrap().handshake, Handshake::Unknown { .. }));
+}
+
+/// The app's hello, in pieces on every level: records of its own, records around them, and segments.
+#[test]
+fn an_inner_hello_split_over_outer_records_and_segments_is_put_together() {
+    let (talk, keys) = nested(2);
+    let flow = Wire { mss: 11, ..Wire::default() }.whole(&talk).flow(&keys);
+    assert_eq!(flow.layers(), ["mtls", "tls", "http/1.1"]);
+}
+
+/// The inner layer says that it was cut, not only the outer one.
+#[test]
+fn a_capture_cut_inside_an_inner_record_says_so_of_both_layers() {
+    let (talk, keys) = nested(2);
+    let mut wire = Wire { mss: 20, ..Wire::default() };
+    wire.open();
+    // Without the goodbyes; the last packet of the response is lost.
+    wire.talk(&talk[..talk.len() - 4].to_vec());
+    wire.packets.pop();
+    let flow = wire.flow(&keys);
+    assert_eq!(flow.layers(), ["mtls", "tls", "http/1.1"]);
+    for tls in flow.content.tls() {
+        let unopened = tls.unopened.join("; ");
+        assert!(unopened.contains("record is cut"), "{unopened:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::pki::Pki;
@@ -141,6 +142,36 @@ pub(crate) fn tls_talk(mutual: bool, suite: &str, version: &'static SupportedPro
     let server = server_config(&pki, mutual, provider(suite), &[version], &log);
     let talk = connect(client, server, &http_talk());
     (talk, log.keys())
+}
+
+/// TLS in TLS to a depth, mutual on the outside, and all keys: see [`nested_apart`].
+pub(crate) fn nested(depth: usize) -> (Talk, KeyLog) {
+    let (talk, logs) = nested_apart(depth);
+    (talk, KeyLog::parse(&logs.concat()))
+}
+
+/// TLS in TLS to a depth, and the key log of each layer, outermost first. The outermost is mutual, as between sidecars;
+/// those inside are TLS 1.2 and 1.3 by turns, and offer what an app would.
+pub(crate) fn nested_apart(depth: usize) -> (Talk, Vec<String>) {
+    let mut talk = http_talk();
+    let mut logs = Vec::new();
+    for layer in (0..depth).rev() {
+        let pki = Pki::new("root");
+        let log = Arc::new(SharedLog::default());
+        let (suite, version) = match layer % 2 {
+            0 => ("TLS13_AES_128_GCM_SHA256", &TLS13),
+            _ => ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", &TLS12),
+        };
+        let mut client = client_config(&pki, layer == 0, provider(suite), &[version], &log);
+        let mut server = server_config(&pki, layer == 0, provider(suite), &[version], &log);
+        if layer > 0 {
+            client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
+        talk = connect(client, server, &talk);
+        logs.insert(0, log.keys().text());
+    }
+    (talk, logs)
 }
 
 /// What goes over the wire between a client and a server of these configurations, their goodbyes included.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use observe::{Certificate, Flow, Tls};
+use observe::{Certificate, Cost, Flow, Tls};
 
 use super::{
     accounts::{Row, beside},
@@ -122,19 +122,14 @@ fn costs(heads: &[String], columns: &[&BTreeMap<u8, Flow>]) -> Markup {
 }
 
 fn cost(leg: u8, plane: &str, flow: &Flow) -> Markup {
-    let shares = shares(flow);
-    let total: u64 = shares.iter().map(|share| share.bytes).sum();
-    let records: Vec<String> = flow
-        .content
-        .tls()
-        .map(|tls| {
-            let name = if tls.mutual { "mTLS" } else { "TLS" };
-            format!("{} {name} records", tls.client.records + tls.server.records)
-        })
-        .collect();
+    let cost = flow.cost();
+    let shares = shares(&cost);
+    let tls = cost.layers.iter().filter(|layer| layer.records > 0);
+    let records: Vec<String> =
+        tls.map(|layer| format!("{} {} records", layer.records, layers::label(layer.layer))).collect();
     html! {
         div .cost {
-            p { b { "leg " (leg) ", " (plane) } ": " (grouped(total)) " bytes on the wire, " (records.join(", ")) }
+            p { b { "leg " (leg) ", " (plane) } ": " (grouped(cost.wire_bytes)) " bytes on the wire, " (records.join(", ")) }
             div .bar aria-hidden="true" {
                 @for share in shares.iter().filter(|share| share.bytes > 0) {
                     span class={ "seg " (share.class) } style={ "flex-grow:" (share.bytes) } {}
@@ -151,33 +146,24 @@ fn cost(leg: u8, plane: &str, flow: &Flow) -> Markup {
 
 /// What a connection's bytes were spent on, both directions: for each TLS layer its handshake (hellos, tickets and
 /// alerts counted in) and what its records add, and at the end what was carried.
-fn shares(flow: &Flow) -> Vec<Share> {
+fn shares(cost: &Cost) -> Vec<Share> {
     let mut shares = Vec::new();
-    let mut carried = flow.sent.bytes + flow.received.bytes;
-    for tls in flow.content.tls() {
-        let (name, handshake, records) =
-            if tls.mutual { ("mTLS", "mtls", "mtls thin") } else { ("TLS", "tls", "tls thin") };
-        let sum = |part: fn(&observe::Traffic) -> u64| part(&tls.client) + part(&tls.server);
-        let unopened = sum(|traffic| traffic.unopened_bytes);
-        shares.push(Share {
-            class: handshake,
-            label: format!("{name} handshake"),
-            bytes: sum(|traffic| traffic.handshake_bytes),
-        });
-        shares.push(Share {
-            class: records,
-            label: format!("{name} records"),
-            bytes: sum(|traffic| traffic.overhead_bytes),
-        });
-        if unopened > 0 {
-            shares.push(Share { class: "tcp", label: format!("{name} not opened"), bytes: unopened });
+    for layer in &cost.layers {
+        let name = layers::label(layer.layer);
+        let share = |class, what: &str, bytes| Share { class, label: format!("{name} {what}"), bytes };
+        let (handshake, records) = match layer.layer {
+            "mtls" => ("mtls", "mtls thin"),
+            "tls" => ("tls", "tls thin"),
+            inside => {
+                shares.push(share(layers::class(inside), "inside", layer.payload_bytes));
+                continue;
+            }
+        };
+        shares.push(share(handshake, "handshake", layer.handshake_bytes));
+        shares.push(share(records, "records", layer.overhead_bytes));
+        if layer.unopened_bytes > 0 {
+            shares.push(share("tcp", "not opened", layer.unopened_bytes));
         }
-        carried = sum(|traffic| traffic.payload_bytes);
-    }
-    let innermost = flow.innermost().map_or("tcp", observe::Layer::name);
-    if !matches!(innermost, "mtls" | "tls") {
-        let label = format!("{} inside", layers::label(innermost));
-        shares.push(Share { class: layers::class(innermost), label, bytes: carried });
     }
     shares
 }

@@ -121,6 +121,17 @@ fn garbage_on_a_tls_port_is_opaque() {
 }
 
 #[test]
+fn garbage_that_begins_like_a_record_is_said_to_be_none_of_tls() {
+    // A header of application data for 1000 bytes, and then half a megabyte of noise.
+    let mut garbage = vec![0x17, 3, 3, 3, 0xe8];
+    garbage.extend((0..500_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80));
+    let flow = Wire::default().whole(&vec![(Side::Client, garbage)]).flow(&KeyLog::default());
+    let unopened = outer(&flow).unopened.join("; ");
+    assert!(unopened.contains("byte 1005 from the client begins no TLS record"), "{unopened}");
+    assert!(!matches!(outer(&flow).handshake, Handshake::Complete));
+}
+
+#[test]
 fn garbage_after_a_hello_is_said_to_be_none_of_tls() {
     let mut hello = client_hello();
     let len = hello.len();

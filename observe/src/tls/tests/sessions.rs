@@ -13,7 +13,7 @@ use crate::testing::{
     Pki, SharedLog, Talk, Wire, client_config, client_says, connect, drive, http_talk, provider, server_config,
     server_says, tls_talk,
 };
-use crate::{Handshake, KeyLog, Keys};
+use crate::{Handshake, KeyLog, Keys, Side};
 
 const SUITE: &str = "TLS13_AES_128_GCM_SHA256";
 
@@ -217,4 +217,48 @@ fn a_damaged_record_is_not_opened_and_nothing_after_it_is_carried() {
     assert_eq!((tls.client.unopened_records, tls.server.unopened_records), (2, 0));
     assert_eq!((tls.client.payload_bytes, &tls.handshake), (0, &Handshake::Complete));
     assert_eq!(tls.unopened, ["2 of the client's 5 records do not open with the logged secrets"]);
+}
+
+#[test]
+fn a_packet_that_the_capture_cut_short_is_said_of_the_record_in_it() {
+    let (talk, keys) = tls_talk(true, SUITE, &TLS13);
+    let mut wire = Wire::default();
+    wire.open();
+    wire.talk(&talk[..talk.len() - 2].to_vec());
+    // The response, of which the capture kept all but ten bytes, and the end, which shows that they were sent.
+    let response = &mut wire.packets.last_mut().unwrap().data;
+    response.truncate(response.len() - 10);
+    wire.fin(Side::Server);
+    let flow = wire.flow(&keys);
+    assert_eq!(flow.layers(), ["mtls", "http/1.1"]);
+    assert_eq!(flow.received.gaps[0].bytes, 10);
+    let unopened = outer(&flow).unopened.join("; ");
+    assert!(unopened.contains("the server's last record is cut"), "{unopened}");
+    assert!(unopened.contains("10 bytes after byte") && unopened.contains("are not in the capture"), "{unopened}");
+}
+
+#[test]
+fn segments_sent_twice_and_overlapping_open_as_if_they_were_not() {
+    let (talk, keys) = tls_talk(true, SUITE, &TLS13);
+    let clean = Wire::default().whole(&talk).flow(&keys);
+    let mut wire = Wire { mss: 100, ..Wire::default() };
+    wire.open();
+    for (side, bytes) in &talk {
+        wire.send(*side, bytes);
+        // The last 40 bytes again, in a segment of their own that begins in the middle of the one before.
+        let again = &bytes[bytes.len().saturating_sub(40)..];
+        let back = u32::try_from(again.len()).unwrap();
+        match side {
+            Side::Client => wire.client_seq -= back,
+            Side::Server => wire.server_seq -= back,
+        }
+        wire.send(*side, again);
+    }
+    wire.fin(Side::Client);
+    wire.fin(Side::Server);
+    let flow = wire.flow(&keys);
+    assert!(flow.sent.retransmitted_bytes > 0 && flow.received.retransmitted_bytes > 0);
+    assert_eq!((flow.sent.conflicting_bytes, flow.received.conflicting_bytes), (0, 0));
+    assert_eq!((flow.layers(), outer(&flow).unopened.as_slice()), (clean.layers(), [].as_slice()));
+    assert_eq!((&outer(&flow).client, &outer(&flow).server), (&outer(&clean).client, &outer(&clean).server));
 }
