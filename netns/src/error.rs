@@ -33,6 +33,15 @@ pub enum Error {
         stderr: String,
     },
 
+    /// This process was [interrupted](crate::interrupt) while it waited for a program, which has been killed.
+    #[error("interrupted while `{program}` ran in {pod}")]
+    Interrupted {
+        /// The program's name in the lab.
+        program: String,
+        /// The pod that it ran in.
+        pod: String,
+    },
+
     /// A system call failed in this process, outside any pod.
     #[error("cannot {doing}: {source}{}", mend(source))]
     Io {

@@ -65,6 +65,7 @@
 mod capture;
 mod error;
 mod host;
+mod interrupt;
 mod lab;
 mod namespace;
 mod netlink;
@@ -85,6 +86,7 @@ mod sysctl;
 pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, InterfaceId};
 pub use error::{Error, Result};
 pub use host::{Check, Found, Host};
+pub use interrupt::interrupt;
 pub use lab::{Lab, LabSpec, NodeSpec};
 pub use pcapng::write_pcapng;
 pub use pod::{MTU, Pod, PodSpec};

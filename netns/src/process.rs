@@ -22,6 +22,7 @@ use nix::{sys::signal::Signal, unistd::Pid};
 use crate::{
     Pod, Program, Ready, Sink, Start,
     error::{Doing, Error, Result},
+    interrupt,
     lab::Shared,
     namespace::join,
     processes,
@@ -81,14 +82,15 @@ impl Pod {
         thread::scope(|scope| {
             let stdout = scope.spawn(|| read_all(stdout));
             let stderr = scope.spawn(|| read_all(stderr));
-            let status = process.wait_by(deadline)?;
-            if status.is_none() {
+            let end = process.await_end(deadline)?;
+            if !matches!(end, End::Own(_)) {
                 process.kill()?;
             }
             let (stdout, stderr) = (join(stdout), join(stderr));
-            match status {
-                Some(status) => Ok(Output { status, stdout, stderr }),
-                None => Err(Error::TimedOut {
+            match end {
+                End::Own(status) => Ok(Output { status, stdout, stderr }),
+                End::Interrupted => Err(process.interrupted()),
+                End::TooLate => Err(Error::TimedOut {
                     program: program.name.clone(),
                     pod: self.name().to_owned(),
                     timeout,
@@ -234,6 +236,20 @@ impl Process {
         if processes::ended_by(&self.pidfd, deadline) { self.reap().map(Some) } else { Ok(None) }
     }
 
+    /// Waits for its own end, but no longer than until this process is interrupted.
+    fn await_end(&self, deadline: Instant) -> Result<End> {
+        let watched: Vec<_> = [self.pidfd.as_fd()].into_iter().chain(interrupt::interrupted()).collect();
+        Ok(match &processes::readable_by(&watched, deadline)[..] {
+            [true, ..] => End::Own(self.reap()?),
+            [false, true] => End::Interrupted,
+            _ => End::TooLate,
+        })
+    }
+
+    fn interrupted(&self) -> Error {
+        Error::Interrupted { program: self.name.clone(), pod: self.pod.clone() }
+    }
+
     /// Takes the status of the process, which has ended or is about to, and ends what is left of its session.
     fn reap(&self) -> Result<ExitStatus> {
         let mut child = self.lock_child();
@@ -251,6 +267,7 @@ impl Process {
         let deadline = Instant::now() + timeout;
         loop {
             let watched = [socket.socket.as_fd(), self.pidfd.as_fd()];
+            let watched: Vec<_> = watched.into_iter().chain(interrupt::interrupted()).collect();
             let readable = processes::readable_by(&watched, deadline);
             if readable[0] && socket.says_ready()? {
                 return Ok(());
@@ -264,6 +281,10 @@ impl Process {
                     status,
                     stderr: self.stderr_tail(),
                 });
+            }
+            if readable.get(2) == Some(&true) {
+                self.kill()?;
+                return Err(self.interrupted());
             }
             if !readable.contains(&true) {
                 self.kill()?;
@@ -308,6 +329,16 @@ impl Drop for Process {
             tracing::error!("{error}");
         }
     }
+}
+
+/// How a wait for a process's end came out.
+enum End {
+    /// It has ended by itself.
+    Own(ExitStatus),
+    /// This process was interrupted first.
+    Interrupted,
+    /// The deadline came first.
+    TooLate,
 }
 
 /// The socket at which a program says that it is ready. Its file goes with it.

@@ -12,10 +12,12 @@ use nix::{
     sys::{
         inotify::{AddWatchFlags, InitFlags, Inotify},
         signal::{Signal, kill},
+        stat::Mode,
     },
-    unistd::Pid,
+    unistd::{Pid, mkfifo},
 };
 use tests::{
+    checkout,
     labs::{NamespaceId, OwnLabs},
     may_make_labs,
 };
@@ -110,7 +112,17 @@ fn ctrl_c_while_a_lab_comes_up_leaves_nothing() {
     if !may_make_labs() {
         return;
     }
-    let mut running = Running::start(&["up", "-f", "scenarios/strict/manifests.yaml"]);
+    // The server reads its certificate from a pipe that nobody writes to: it is never ready.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("a named pipe");
+    let strict = fs::read_to_string(checkout().join("scenarios/strict/manifests.yaml")).expect("a scenario");
+    let never_ready = strict.replace("args: [", &format!("args: [--cert, {0}, --key, {0}, ", pipe.display()));
+    assert_ne!(never_ready, strict);
+    let manifests = folder.path().join("manifests.yaml");
+    fs::write(&manifests, never_ready).expect("a file of our own");
+
+    let mut running = Running::start(&["up", "-f", manifests.to_str().expect("a path in UTF-8")]);
     let ended = running.end_by(Signal::SIGINT);
     assert_eq!(ended.code(), Some(130), "{ended}");
     running.labs.assert_gone(&running.namespaces);

@@ -36,6 +36,7 @@ pub(super) fn interruptible() -> Result<&'static AtomicBool> {
         if INTERRUPT.swap(true, Ordering::SeqCst) {
             std::process::exit(i32::from(INTERRUPTED));
         }
+        netns::interrupt();
     })
     .context("can't handle Ctrl-C")?;
     Ok(&INTERRUPT)

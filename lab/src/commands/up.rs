@@ -52,10 +52,11 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
             name: args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string()),
             tamper: None,
         },
-    )?;
+    );
     if interrupted.load(Ordering::SeqCst) {
         bail!(Interrupted);
     }
+    let deployment = deployment?;
     Note::new(mesh.flavor, data_plane, &files).write(deployment.lab.dir())?;
     let seconds = deployment.ready_after.as_secs_f64();
     let namespaces: Vec<String> = deployment.pods.iter().map(|pod| pod.namespace().to_owned()).collect();
