@@ -42,7 +42,7 @@ pub enum Command {
     Config(ConfigArgs),
     /// List the scenarios, with what each shows
     Scenarios(ScenariosArgs),
-    /// List the claims, and the scenarios that put each to the test
+    /// List the claims, and what was seen of each in the last run
     Claims(ClaimsArgs),
     /// Run scenarios and judge them: the main job
     Run(RunArgs),
@@ -283,7 +283,16 @@ pub struct ScenariosArgs {
 
 /// `claims`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sidelab run && sidelab claims\n  sidelab claims C27 C29\n  sidelab claims --report out.json -o json"
+)]
 pub struct ClaimsArgs {
+    /// Only these, such as C37; all by default
+    #[arg(value_name = "CLAIM")]
+    pub names: Vec<String>,
+    /// What was seen, as `sidelab run --json FILE` wrote it [default: what the last run saw]
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,

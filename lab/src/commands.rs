@@ -1,5 +1,6 @@
 //! The commands: each reads what it needs, asks the rest of the program, and prints.
 
+mod claims;
 mod config;
 mod doctor;
 mod explain;
@@ -40,7 +41,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Config(args) => config::config(&args),
         Command::Scenarios(args) => listing::scenarios(&args),
-        Command::Claims(args) => listing::claims(&args),
+        Command::Claims(args) => claims::claims(&args),
         Command::Run(args) => run::run(&args),
         Command::Up(args) => up::up(&args),
         Command::Get(args) => inspect::get(&args),

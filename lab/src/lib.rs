@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod expect;
 #[cfg(test)]
 mod fixtures;
+pub mod last_run;
 pub mod manifests;
 pub mod observe_call;
 pub mod predict;
@@ -21,5 +22,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod sidecar;
+pub mod summary;
 pub mod tools;
 pub mod verdict;

@@ -1,5 +1,6 @@
 //! What a run found, for people and for machines.
 
+pub(crate) mod claims;
 pub mod explain;
 pub mod html;
 pub mod junit;

@@ -90,7 +90,7 @@ pub use interrupt::interrupt;
 pub use lab::{Lab, LabSpec, NodeSpec};
 pub use pcapng::write_pcapng;
 pub use pod::{MTU, Pod, PodSpec};
-pub use privilege::Privilege;
+pub use privilege::{Privilege, labs_dir};
 pub use process::Process;
 pub use program::{Bind, Program, Ready, Sink, Start, User};
 pub use registry::{LabState, LabSummary, labs, sweep, sweep_all, sweep_stale};

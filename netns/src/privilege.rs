@@ -48,8 +48,8 @@ impl Privilege {
 }
 
 /// The folder that holds the labs: the one that `SIDELAB_RUN_DIR` names, else `/run/sidelab` for root, a folder of the user's own
-/// otherwise.
-pub(crate) fn labs_dir() -> PathBuf {
+/// otherwise. It is there while there are labs, or files that others keep beside them.
+pub fn labs_dir() -> PathBuf {
     if let Some(named) = env::var_os("SIDELAB_RUN_DIR").filter(|named| !named.is_empty()) {
         return path::absolute(&named).unwrap_or_else(|_| named.into());
     }

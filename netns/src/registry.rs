@@ -170,6 +170,8 @@ impl Base {
 
     fn ids(&self) -> Result<Vec<String>> {
         let mut ids = list(&self.path)?;
+        // Files beside the labs are others'.
+        ids.retain(|id| self.path.join(id).is_dir());
         ids.sort();
         Ok(ids)
     }

@@ -69,7 +69,10 @@ impl OwnLabs {
     pub fn left_behind(&self, namespaces: &[NamespaceId]) -> Vec<String> {
         let mut left = Vec::new();
         if self.path().exists() {
-            left.extend(entries(&self.path()).iter().map(|path| format!("file {}", path.display())));
+            let mut files = entries(&self.path());
+            // What a run saw is kept on purpose.
+            files.retain(|path| !path.ends_with(lab::last_run::FILE));
+            left.extend(files.iter().map(|path| format!("file {}", path.display())));
         }
         let ours = self.path().display().to_string();
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts can be read");

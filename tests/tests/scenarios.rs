@@ -55,7 +55,7 @@ fn said(expected: &Expectation) -> BTreeMap<String, Value> {
     fn walk(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
         match value {
             Value::Object(fields) => {
-                fields.into_iter().for_each(|(name, field)| walk(&format!("{path}.{name}"), field, into))
+                fields.into_iter().for_each(|(name, field)| walk(&format!("{path}.{name}"), field, into));
             }
             Value::Null => {}
             leaf => drop(into.insert(path.to_owned(), leaf)),

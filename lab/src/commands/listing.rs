@@ -1,4 +1,4 @@
-//! `sidelab scenarios` and `sidelab claims`.
+//! `sidelab scenarios`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::{OK, print_json};
 use crate::{
-    claims,
-    cli::{ClaimsArgs, Output, RootArgs, ScenariosArgs},
+    cli::{Output, RootArgs, ScenariosArgs},
     scenario::{self, Scenario},
 };
 
@@ -75,37 +74,6 @@ fn listed(scenario: &Scenario) -> ListedScenario<'_> {
         probes: scenario.probes.iter().map(|probe| probe.name.as_str()).collect(),
         folder: &scenario.directory,
     }
-}
-
-#[derive(Serialize)]
-struct ListedClaim {
-    number: String,
-    #[serde(flatten)]
-    claim: claims::Claim,
-    scenarios: Vec<String>,
-}
-
-pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
-    let root = args.root.folder();
-    let scenarios = scenario::find(&root, &[])?;
-    let claims = claims::read(&root)?.into_iter().map(|(number, claim)| {
-        let number = format!("C{number}");
-        let tested_by = scenarios.iter().filter(|scenario| scenario.claims.contains(&number));
-        let scenarios = tested_by.map(|scenario| scenario.name.clone()).collect();
-        ListedClaim { number, claim, scenarios }
-    });
-    match args.output.output {
-        Output::Json => print_json(&claims.collect::<Vec<_>>())?,
-        Output::Table => {
-            let mut table = table(["", "CLAIM", "TEXTBOOK", "ISTIO", "SCENARIOS"]);
-            for ListedClaim { number, claim, scenarios } in claims {
-                let scenarios = if scenarios.is_empty() { "none yet".into() } else { scenarios.join(" ") };
-                table.add_row([number, claim.claim, claim.textbook, claim.istio, scenarios]);
-            }
-            anstream::println!("{}", table.trim_fmt());
-        }
-    }
-    Ok(OK)
 }
 
 /// A table as wide as the terminal, 100 columns elsewhere.

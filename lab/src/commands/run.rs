@@ -16,6 +16,7 @@ use super::{FAILED, INTERRUPTED, OK, print_json};
 use crate::{
     claims,
     cli::{Output, RunArgs},
+    last_run,
     report::{
         html::{self, ScenarioText},
         junit, table,
@@ -63,6 +64,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             interrupted: interruptible()?,
         },
     )?;
+    if let Err(error) = last_run::keep(&report) {
+        tracing::warn!("what was seen is not kept for `sidelab claims`: {error:#}");
+    }
     if let Some(path) = &args.json {
         write(path, &serde_json::to_string_pretty(&report)?)?;
     }

@@ -10,7 +10,7 @@ use super::{OK, labs, labs::Note, print_json, run};
 use crate::{
     cli::{DownArgs, Output, UpArgs},
     deploy::{self, Deployment},
-    manifests,
+    last_run, manifests,
     run::Interrupted,
     tools::Tools,
     verdict::DataPlane,
@@ -91,7 +91,9 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
 
 pub(super) fn down(args: &DownArgs) -> Result<u8> {
     let removed = if args.all {
-        netns::sweep_all()?
+        let removed = netns::sweep_all()?;
+        last_run::forget();
+        removed
     } else {
         let id = labs::meant(args.lab.as_deref())?;
         netns::sweep(&id)?;

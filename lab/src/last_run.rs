@@ -1,0 +1,152 @@
+//! What the last run saw of each call, kept beside the labs until `sidelab down --all`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::BufReader,
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use mesh::{account::Account, model::Flavor};
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{DataPlane, ProbeReport, RunReport, SCHEMA};
+
+/// Its file, in the folder of labs.
+pub const FILE: &str = "last-run.json";
+
+/// What a run saw: the part of `sidelab.run/v1` without evidence. It is read from a whole report as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LastRun {
+    /// `sidelab.run/v1`.
+    pub schema: String,
+    /// When the run began.
+    pub started: jiff::Timestamp,
+    /// The calls, in order of scenario, probe and mesh.
+    pub probes: Vec<SeenCall>,
+}
+
+/// One call in one mesh.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SeenCall {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The probe's name.
+    pub probe: String,
+    /// The mesh.
+    pub mesh: Flavor,
+    /// The claims that it serves.
+    pub claims: Vec<String>,
+    /// Whether all accounts agreed.
+    pub verdict: Agreement,
+    /// What the native data plane was seen to do, and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    native: Option<Account>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envoy: Option<Account>,
+    #[serde(default, rename = "native-to-envoy", skip_serializing_if = "Option::is_none")]
+    native_to_envoy: Option<Account>,
+    #[serde(default, rename = "envoy-to-native", skip_serializing_if = "Option::is_none")]
+    envoy_to_native: Option<Account>,
+}
+
+/// A verdict, without its reasons.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Whether all accounts agreed.
+    pub agrees: bool,
+}
+
+impl SeenCall {
+    fn of(probe: &ProbeReport) -> Self {
+        let account = |plane| probe.seen.get(&plane).map(|seen| seen.account.clone());
+        Self {
+            scenario: probe.scenario.clone(),
+            probe: probe.probe.clone(),
+            mesh: probe.mesh,
+            claims: probe.claims.clone(),
+            verdict: Agreement { agrees: probe.verdict.agrees },
+            native: account(DataPlane::Native),
+            envoy: account(DataPlane::Envoy),
+            native_to_envoy: account(DataPlane::NativeToEnvoy),
+            envoy_to_native: account(DataPlane::EnvoyToNative),
+        }
+    }
+
+    /// What was seen: with the native data plane, else with another.
+    pub fn account(&self) -> Option<&Account> {
+        [&self.native, &self.envoy, &self.native_to_envoy, &self.envoy_to_native].into_iter().flatten().next()
+    }
+}
+
+impl LastRun {
+    /// Reads what `sidelab run --json` wrote, or [`keep`] kept.
+    ///
+    /// # Errors
+    /// When the file can't be read, or is no report.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
+        let run: Self = serde_json::from_reader(BufReader::new(file))
+            .with_context(|| format!("{} is no report; `sidelab run --json FILE` writes one", path.display()))?;
+        if run.schema != SCHEMA {
+            bail!(
+                "{} is a {:?}, not a {SCHEMA}; write it again with `sidelab run --json FILE`",
+                path.display(),
+                run.schema
+            );
+        }
+        Ok(run)
+    }
+
+    /// What the last run saw, if it is kept.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn kept() -> Result<Option<Self>> {
+        let path = netns::labs_dir().join(FILE);
+        if path.exists() { Self::read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// The calls that put a claim to the test in a mesh, by claim and mesh.
+    pub fn by_claim(&self) -> BTreeMap<(&str, Flavor), Vec<&SeenCall>> {
+        let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for call in &self.probes {
+            for claim in &call.claims {
+                calls.entry((claim.as_str(), call.mesh)).or_default().push(call);
+            }
+        }
+        calls
+    }
+}
+
+/// Keeps what a run saw, in place of what an earlier one did. Whoever reads meanwhile reads the one or the other.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn keep(report: &RunReport) -> Result<()> {
+    let run = LastRun {
+        schema: SCHEMA.into(),
+        started: report.started,
+        probes: report.probes.iter().map(SeenCall::of).collect(),
+    };
+    let folder = netns::labs_dir();
+    fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+    let path = folder.join(FILE);
+    let unwritten = || format!("can't write {}", path.display());
+    let file = tempfile::Builder::new().prefix(FILE).tempfile_in(&folder).with_context(unwritten)?;
+    serde_json::to_writer(&file, &run).with_context(unwritten)?;
+    file.persist(&path).with_context(unwritten)?;
+    Ok(())
+}
+
+/// Removes what is kept, and the folder, if nothing else is in it.
+pub fn forget() {
+    let folder = netns::labs_dir();
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FILE) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let _ = fs::remove_dir(folder);
+}

@@ -1,0 +1,189 @@
+//! The claims and what was seen of each, in 80 columns: textbook on the left, istio on the right.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use mesh::model::Flavor;
+use serde::Serialize;
+
+use crate::{
+    claims::Claim,
+    last_run::{LastRun, SeenCall},
+    summary,
+};
+
+#[cfg(test)]
+mod tests;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const STRONG: Style = Style::new().bold();
+const SOFT: Style = Style::new().dimmed();
+
+/// Widths of the claim's number and of the two meshes' columns. With the blanks between them, 80.
+const WIDTHS: [u16; 3] = [3, 37, 38];
+
+/// How many different ends of a claim's calls are told.
+const TOLD: usize = 3;
+
+/// A claim, the scenarios that put it to the test, and what was seen.
+#[derive(Serialize)]
+pub(crate) struct ListedClaim {
+    pub(crate) number: String,
+    #[serde(flatten)]
+    pub(crate) claim: Claim,
+    pub(crate) scenarios: Vec<String>,
+    /// By mesh; a mesh in which no call of the run tests the claim is left out.
+    pub(crate) seen: BTreeMap<Flavor, SeenOfClaim>,
+}
+
+/// What a run saw of a claim in a mesh.
+#[derive(Serialize)]
+pub(crate) struct SeenOfClaim {
+    /// Whether every call went as expected.
+    pub(crate) held: bool,
+    pub(crate) calls: Vec<CallOfClaim>,
+}
+
+/// One call that puts a claim to the test.
+#[derive(Serialize)]
+pub(crate) struct CallOfClaim {
+    pub(crate) scenario: String,
+    pub(crate) probe: String,
+    pub(crate) agrees: bool,
+    /// What the legs carried and how it ended, in a line.
+    pub(crate) saw: String,
+}
+
+impl SeenOfClaim {
+    /// What the run saw in these calls.
+    pub(crate) fn of(calls: &[&SeenCall]) -> Self {
+        let calls: Vec<CallOfClaim> = calls
+            .iter()
+            .map(|call| CallOfClaim {
+                scenario: call.scenario.clone(),
+                probe: call.probe.clone(),
+                agrees: call.verdict.agrees,
+                saw: call.account().map_or_else(|| "nothing was seen".into(), summary::of),
+            })
+            .collect();
+        Self { held: calls.iter().all(|call| call.agrees), calls }
+    }
+}
+
+/// The list, with colours; whoever prints it takes them out where they don't belong.
+pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
+    let mut text = String::new();
+    for claim in claims {
+        let _ = writeln!(text, "{STRONG}{:<3}{STRONG:#} {}", claim.number, wrapped(&claim.claim.claim));
+        for line in beside(claim).to_string().lines() {
+            let _ = writeln!(text, "{}", coloured(line.trim_end()));
+        }
+        text.push('\n');
+    }
+    text.push_str(&tally(claims, run));
+    text
+}
+
+/// A claim's own words, below each other under the first.
+fn wrapped(words: &str) -> String {
+    let mut text = String::new();
+    let mut column = 4;
+    for word in words.split_whitespace() {
+        let width = word.chars().count();
+        if column > 4 && column + 1 + width > 80 {
+            text.push_str("\n    ");
+            column = 4;
+        } else if column > 4 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text
+}
+
+/// What the two meshes make of a claim, side by side.
+fn beside(claim: &ListedClaim) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["", "TEXTBOOK", "ISTIO"]);
+    let told = [&claim.claim.textbook, &claim.claim.istio];
+    table.add_row([String::new(), told[0].clone(), told[1].clone()]);
+    let column = |mesh| claim.seen.get(&mesh).map_or_else(|| not_seen(claim), lines);
+    table.add_row([String::new(), column(Flavor::Textbook), column(Flavor::Istio)].map(Cell::new));
+    for (i, (column, width)) in table.column_iter_mut().zip(WIDTHS).enumerate() {
+        let gap = u16::from(i != 2);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
+        column.set_padding((0, gap));
+    }
+    table
+}
+
+fn not_seen(claim: &ListedClaim) -> String {
+    if claim.scenarios.is_empty() {
+        return "· no scenario yet".into();
+    }
+    format!("· not run: {}", claim.scenarios.join(", "))
+}
+
+/// The verdict, where it was seen, and what: the commonest first.
+fn lines(seen: &SeenOfClaim) -> String {
+    let mut scenarios: Vec<&str> = seen.calls.iter().map(|call| call.scenario.as_str()).collect();
+    scenarios.dedup();
+    let bad: Vec<&str> = seen.calls.iter().filter(|call| !call.agrees).map(|call| call.probe.as_str()).collect();
+    let mark = if seen.held { '✓' } else { '✗' };
+    let calls = if seen.calls.len() == 1 { "call" } else { "calls" };
+    let mut text = format!("{mark} {} {calls}: {}", seen.calls.len(), scenarios.join(", "));
+    if !bad.is_empty() {
+        let _ = write!(text, "\n✗ not as expected: {}", bad.join(", "));
+    }
+    let mut ends: Vec<(&str, usize)> = Vec::new();
+    for call in &seen.calls {
+        match ends.iter_mut().find(|(saw, _)| *saw == call.saw) {
+            Some((_, times)) => *times += 1,
+            None => ends.push((&call.saw, 1)),
+        }
+    }
+    ends.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    for (saw, times) in ends.iter().take(TOLD) {
+        let _ = write!(text, "\n{times}x {saw}");
+    }
+    if let Some(more) = ends.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        let _ = write!(text, "\nand {more} more; -o json has all");
+    }
+    text
+}
+
+/// Colours the marks and the head. Done after the layout, so that no colour counts as width.
+fn coloured(line: &str) -> String {
+    if line.trim_start().starts_with("TEXTBOOK") {
+        return format!("{SOFT}{line}{SOFT:#}");
+    }
+    line.replace('✓', &format!("{GOOD}✓{GOOD:#}")).replace('✗', &format!("{BAD}✗{BAD:#}"))
+}
+
+fn tally(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
+    let Some(run) = run else {
+        return "no run is kept: `sidelab run` keeps what it sees, and `--report FILE` reads what\n\
+                `sidelab run --json FILE` wrote\n"
+            .into();
+    };
+    let count =
+        |mesh, held| claims.iter().filter(|claim| claim.seen.get(&mesh).is_some_and(|seen| seen.held == held)).count();
+    let mut text = String::new();
+    for mesh in [Flavor::Textbook, Flavor::Istio] {
+        let (held, not) = (count(mesh, true), count(mesh, false));
+        let unseen = claims.len() - held - not;
+        let _ = writeln!(text, "{mesh}: {held} held, {not} not held, {unseen} not in the run");
+    }
+    let _ = writeln!(
+        text,
+        "as seen in the run of {} ({} calls)",
+        run.started.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        run.probes.len()
+    );
+    text
+}

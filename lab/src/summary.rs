@@ -1,0 +1,39 @@
+//! An account in a line, for lists of many.
+
+use std::fmt::Write;
+
+use mesh::account::{Account, Leg};
+
+#[cfg(test)]
+mod tests;
+
+/// What the legs carried and how the call ended: `leg 1 http/1.1, leg 2 mtls > http/1.1, leg 3 http/1.1: 200`.
+pub fn of(account: &Account) -> String {
+    let legs: Vec<String> = account.legs.iter().map(|leg| format!("leg {} {}", leg.leg, layers(leg))).collect();
+    format!("{}: {}", legs.join(", "), end(account))
+}
+
+/// A leg's layers, outermost first: `mtls > http/1.1`.
+pub fn layers(leg: &Leg) -> String {
+    if leg.layers.is_empty() {
+        return "nothing".into();
+    }
+    leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
+}
+
+/// How a call ended: `200`, or `503, refused by the server sidecar (no filter chain match)`.
+pub fn end(account: &Account) -> String {
+    let outcome = &account.outcome;
+    let mut text = outcome.app_sees.clone();
+    if outcome.delivered {
+        return text;
+    }
+    match outcome.at {
+        Some(at) => _ = write!(text, ", refused by the {at}"),
+        None => text.push_str(", not delivered"),
+    }
+    if let Some(reason) = outcome.reason.and_then(|reason| serde_json::to_value(reason).ok()) {
+        let _ = write!(text, " ({})", reason.as_str().unwrap_or("?").replace('_', " "));
+    }
+    text
+}
