@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 #[cfg(test)]
@@ -11,6 +12,9 @@ mod tests;
 /// What a line says of one request or connection, as far as verdicts need it. `-` reads as nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
+    /// When the request or connection began.
+    #[serde(default)]
+    pub start_time: Option<Timestamp>,
     /// The request's path, for HTTP.
     #[serde(default, deserialize_with = "text")]
     pub path: Option<String>,
@@ -79,6 +83,7 @@ fn text_line(raw: &str) -> Option<Line> {
     let code = fields.get(2)?.parse().ok()?;
     fields.get(21)?;
     Some(Line {
+        start_time: fields.first()?.trim_matches(['[', ']']).parse().ok(),
         path: field(1).and_then(|request| present(request.split(' ').nth(1)?)).map(Into::into),
         response_code: code,
         response_flags: field(3).map(Into::into),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use demo_apps::{failure::FailureKind, report::ClientReport};
+use jiff::Timestamp;
 use mesh::{
     account::{Account, Callee, Caller, LayerKind, Leg, Outcome, SCHEMA, TlsFacts},
     model::Mesh,
@@ -45,6 +46,15 @@ pub struct MadeCall {
     pub began_ns: u64,
     /// When the client had ended, in nanoseconds since 1970.
     pub ended_ns: u64,
+}
+
+impl MadeCall {
+    /// Whether a moment, told in milliseconds, is in the call's time.
+    fn includes(&self, time: Timestamp) -> bool {
+        const MILLISECOND: i128 = 1_000_000;
+        let time = time.as_nanosecond();
+        (i128::from(self.began_ns) - MILLISECOND..=i128::from(self.ended_ns)).contains(&time)
+    }
 }
 
 /// What an account was read from.
@@ -219,7 +229,7 @@ fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
         && arrived.first_ns <= begun.last_ns
 }
 
-/// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends.
+/// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends, else by the time.
 fn log_line<'a>(
     seen: &'a Observations,
     pod: &str,
@@ -227,12 +237,18 @@ fn log_line<'a>(
     peer: Option<SocketAddr>,
     dialled: Option<SocketAddr>,
 ) -> Option<&'a Line> {
-    let lines = seen.logs.get(pod)?;
-    let marked = |line: &&Line| line.path.as_deref().is_some_and(|path| path.contains(&call.marker));
-    let of_connection = |line: &&Line| {
-        peer.is_some() && line.downstream_remote_address == peer && line.downstream_local_address == dialled
-    };
-    lines.iter().rev().find(marked).or_else(|| lines.iter().rev().find(of_connection))
+    let newest_first = || seen.logs.get(pod).into_iter().flat_map(|lines| lines.iter().rev());
+    let marked = newest_first().find(|line| line.path.as_deref().is_some_and(|path| path.contains(&call.marker)));
+    marked.or_else(|| {
+        let (peer, dialled) = (peer?, dialled?);
+        let of_host = |address: Option<SocketAddr>| address.is_some_and(|address| address.ip() == peer.ip());
+        let to_there = || newest_first().filter(|line| line.downstream_local_address == Some(dialled));
+        to_there().find(|line| line.downstream_remote_address == Some(peer)).or_else(|| {
+            // Where a redirected connection has the port of an earlier one, conntrack gives it another: the sidecar sees that.
+            let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
+            to_there().find(|line| of_host(line.downstream_remote_address) && in_time(line))
+        })
+    })
 }
 
 fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {

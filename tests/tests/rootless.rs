@@ -50,11 +50,11 @@ fn an_ordinary_user_gets_the_same_verdicts_as_root() {
     assert_eq!(report["privilege"], "user namespace", "{}", text(&doctor));
 
     let run = sidelab_as_nobody(folder.path(), &["run", "--data-plane", "both", "-o", "json"]);
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", text(&run)));
     let probes = report["probes"].as_array().unwrap();
     let bad: Vec<&Value> = probes.iter().filter(|probe| probe["verdict"]["agrees"] != true).collect();
     assert_eq!(bad, [&Value::Null; 0]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     for probe in probes {
         assert!(probe["native"].is_object() && probe["envoy"].is_object(), "{}", probe["probe"]);
     }

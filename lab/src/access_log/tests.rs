@@ -8,6 +8,7 @@ const REFUSED: &str = r#"[2026-11-21T10:00:00.000Z] "- - -" 0 NR filter_chain_no
 #[test]
 fn a_text_line_gives_flags_details_and_addresses() {
     let [line] = &read(HTTP)[..] else { panic!("one line expected") };
+    assert_eq!(line.start_time, Some("2026-11-21T10:00:00.000Z".parse().unwrap()));
     assert_eq!(line.path.as_deref(), Some("/p1"));
     assert_eq!(line.response_code, 503);
     assert!(line.has_flag("UF") && line.has_flag("URX") && !line.has_flag("U"));
@@ -32,8 +33,9 @@ fn dashes_read_as_nothing() {
 
 #[test]
 fn a_json_line_gives_the_same() {
-    let json = r#"{"response_code":0,"response_flags":"NR","response_code_details":"filter_chain_not_found","path":null,"downstream_remote_address":"[fd00:244::3]:41000","upstream_host":"-","bytes_sent":0}"#;
+    let json = r#"{"start_time":"2026-11-21T10:00:00.000Z","response_code":0,"response_flags":"NR","response_code_details":"filter_chain_not_found","path":null,"downstream_remote_address":"[fd00:244::3]:41000","upstream_host":"-","bytes_sent":0}"#;
     let [line] = &read(json)[..] else { panic!("one line expected") };
+    assert_eq!(line.start_time, Some("2026-11-21T10:00:00.000Z".parse().unwrap()));
     assert_eq!(line.response_flags.as_deref(), Some("NR"));
     assert_eq!(line.downstream_remote_address, Some("[fd00:244::3]:41000".parse().unwrap()));
     assert_eq!(line.upstream_host, None);
