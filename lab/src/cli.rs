@@ -325,6 +325,9 @@ pub struct RunArgs {
     /// Write the report to look at to this file: one HTML page that holds everything it shows
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Write where the two meshes were seen to differ to this file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub differences: Option<PathBuf>,
     /// Write what was captured, with the keys that open it, to this folder: one pcapng file for each lab
     #[arg(long, value_name = "FOLDER")]
     pub pcap: Option<PathBuf>,

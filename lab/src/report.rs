@@ -1,6 +1,7 @@
 //! What a run found, for people and for machines.
 
 pub(crate) mod claims;
+pub mod differences;
 pub mod explain;
 pub mod html;
 pub mod junit;

@@ -9,6 +9,7 @@ use envoy_api::{CommonTlsContext, TransportSocketConfig};
 use lab::{
     deploy::{PodPlan, Tamper},
     expect::Expectation,
+    report::differences,
     scenario::{self, Scenario},
     verdict::{DataPlane, RunReport},
 };
@@ -94,6 +95,17 @@ fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_sw
         assert!(red >= wanted, "{name}: {red} of its rows turned red");
     }
     assert!(differing >= 40, "the meshes differ in {differing} calls only");
+}
+
+#[test]
+fn the_page_on_where_the_meshes_differ_is_what_a_run_gives() {
+    if !may_make_labs() {
+        return;
+    }
+    let report = run(&all(), &BOTH, &[DataPlane::Native], None);
+    let page = std::fs::read_to_string(checkout().join("docs/where-they-differ.md")).unwrap();
+    let mend = "write it again: sidelab run --differences docs/where-they-differ.md";
+    pretty_assertions::assert_str_eq!(page, differences::render(&report), "{mend}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::{
     cli::{Output, RunArgs},
     last_run,
     report::{
+        differences,
         html::{self, ScenarioText},
         junit, table,
     },
@@ -46,7 +47,7 @@ pub(super) fn interruptible() -> Result<&'static AtomicBool> {
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
     let scenarios = scenario::find(&args.root.folder(), &args.names)?;
-    for path in args.json.iter().chain(&args.junit).chain(&args.html) {
+    for path in args.json.iter().chain(&args.junit).chain(&args.html).chain(&args.differences) {
         // Found out before the work, not after.
         write(path, "")?;
     }
@@ -75,6 +76,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     }
     if let Some(path) = &args.html {
         write(path, &page(args, &scenarios, &report, privilege)?)?;
+    }
+    if let Some(path) = &args.differences {
+        write(path, &differences::render(&report))?;
     }
     match args.output.output {
         Output::Json => print_json(&report)?,
