@@ -9,7 +9,10 @@ use std::{
 };
 
 use clap::Parser;
-use lab::{cli::Cli, scenario::Scenario};
+use lab::{
+    cli::{Cli, Command as Sidelab},
+    scenario::Scenario,
+};
 use mesh::account::Account;
 use serde_json::Value;
 use tests::{checkout, folder, has, labs::OwnLabs, may_make_labs, text, tools};
@@ -17,8 +20,17 @@ use tests::{checkout, folder, has, labs::OwnLabs, may_make_labs, text, tools};
 /// README, ARCHITECTURE, CONTRIBUTING, and what is in docs.
 fn documents() -> Vec<PathBuf> {
     let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| checkout().join(name));
-    let docs = fs::read_dir(checkout().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    top.into_iter().chain(docs).collect()
+    let docs = files_in(&checkout().join("docs")).into_iter().filter(|path| path.is_file());
+    top.into_iter().chain(docs).chain(questions()).collect()
+}
+
+/// The pages that answer one question each.
+fn questions() -> Vec<PathBuf> {
+    files_in(&checkout().join("docs/questions"))
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The text inside the fenced blocks of one language, a block each.
@@ -98,6 +110,46 @@ fn every_sidelab_command_in_the_documents_parses() {
         }
     }
     assert!(checked >= 10, "only {checked} commands were found");
+}
+
+/// The `sidelab` commands of a document, parsed.
+fn sidelab_commands(document: &Path) -> Vec<Sidelab> {
+    let lines = commands(document).into_iter().filter(|line| line.starts_with("sidelab "));
+    let parsed =
+        lines.map(|line| Cli::try_parse_from(line.split(" && ").next().unwrap_or_default().split_whitespace()));
+    parsed.filter_map(|cli| Some(cli.ok()?.command)).collect()
+}
+
+#[test]
+fn every_question_is_linked_and_has_a_command_a_reason_and_a_mend() {
+    let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
+    for page in questions() {
+        let text = fs::read_to_string(&page).unwrap();
+        let name = page.file_name().unwrap().to_string_lossy();
+        let title = text.lines().next().unwrap().trim_start_matches("# ");
+        assert!(readme.contains(&format!("[{title}](docs/questions/{name})")), "{name} is not linked as {title:?}");
+        for part in ["**Look at**", "**Why.**", "**Mend.**"] {
+            assert!(text.contains(part), "{name}: no {part}");
+        }
+        assert!(!sidelab_commands(&page).is_empty(), "{name}: no command shows it");
+        assert!(text.lines().count() <= 40, "{name} is no longer short");
+    }
+}
+
+#[test]
+fn every_scenario_that_a_document_runs_is_there() {
+    let mut checked = 0;
+    for document in documents() {
+        for command in sidelab_commands(&document) {
+            let Sidelab::Run(run) = command else { continue };
+            for name in run.names {
+                let folder = checkout().join("scenarios").join(name.trim_start_matches("scenarios/"));
+                assert!(folder.join("scenario.yaml").exists(), "{}: no scenario {name}", document.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 10, "only {checked} were found");
 }
 
 #[test]
