@@ -1,12 +1,13 @@
 //! Demo clients and servers, with and without TLS of their own.
 //!
-//! They stand for the apps in the pods of a mesh. Two programs are built on this library:
+//! They stand for the apps in the pods of a mesh. Three programs are built on this library:
 //!
 //! - `demo-client` makes one call ([`client::call`]) and says exactly how it ended ([`report::ClientReport`]);
 //!   or many calls ([`load::run`]) and says how fast they were ([`report::LoadReport`]); or it holds connections idle
 //!   ([`hold::run`]) and says how many stand ([`report::HoldReport`]);
 //! - `demo-server` ([`server::Server`]) listens on several ports at once and says what it saw
-//!   ([`report::Seen`] in its answers, [`report::Event`] in its log).
+//!   ([`report::Seen`] in its answers, [`report::Event`] in its log);
+//! - `demo-dns` ([`dns::Server`]) is the name server that the pods ask.
 //!
 //! The types in [`report`] are what the programs print: whoever runs them reads the output back with `serde_json`.
 //!
@@ -47,6 +48,7 @@
 //! server sends back, and in the line `sidelab-probe ID` ahead of raw bytes and in each message and frame.
 
 pub mod client;
+pub mod dns;
 pub mod failure;
 mod grpc;
 pub mod hold;
@@ -68,7 +70,7 @@ pub use target::{Scheme, Target};
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Exit codes of both programs.
+/// Exit codes of the programs.
 pub mod exit {
     /// The call went through.
     pub const OK: u8 = 0;

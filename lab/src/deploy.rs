@@ -245,6 +245,7 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> O
 fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>) -> PodSpec {
     let mut spec = PodSpec::new(pod.name.to_string(), pod.ips.v4, pod.ips.v6);
     spec.hosts = mesh.hosts_file(index);
+    spec.resolv_conf = mesh.resolv_conf(index);
     // Envoy binds the source of its inbound connections to it (istio: pilot/pkg/networking/core/cluster_builder.go).
     spec.loopback = vec![ipnet::IpNet::V6(ipnet::Ipv6Net::from(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)))];
     spec.iptables = plan.map(|plan| plan.iptables.clone());

@@ -1,8 +1,8 @@
-//! Finding pods and services by the names that people and programs use.
+//! Finding pods, services and hosts outside of the cluster by the names that people and programs use.
 
 use std::{fmt::Write, net::IpAddr};
 
-use crate::model::{Mesh, Service};
+use crate::model::{CLUSTER_DNS, Mesh, Service};
 
 impl Mesh {
     /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A Deployment's name stands for its
@@ -54,23 +54,57 @@ impl Mesh {
         v4.chain(v6).collect()
     }
 
-    /// What a pod's `/etc/hosts` holds: itself, and every service by each name that the pod may use. It stands in for the
-    /// cluster's DNS server.
+    /// The addresses that a host's name stands for, as a pod of a namespace resolves it: a service's, else those of a host
+    /// outside of the cluster. None for a name that nobody has.
+    pub fn resolve(&self, host: &str, namespace: &str) -> Vec<IpAddr> {
+        if let Some(service) = self.service(host, namespace) {
+            return self.addresses(service);
+        }
+        self.external_host(host).map(|pod| self.pods[pod].ips.both().into()).unwrap_or_default()
+    }
+
+    /// The pod that stands for a host outside of the cluster.
+    pub fn external_host(&self, host: &str) -> Option<usize> {
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        self.pods.iter().position(|pod| pod.external_hosts.iter().any(|name| name == host))
+    }
+
+    /// What a pod's `/etc/hosts` holds: itself, as the kubelet writes it.
     pub fn hosts_file(&self, pod: usize) -> String {
         let pod = &self.pods[pod];
         let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         for ip in pod.ips.both() {
             line(&mut text, ip, &[&pod.name.name]);
         }
+        text
+    }
+
+    /// What a pod's `/etc/resolv.conf` holds: the cluster's DNS server, and how short names of services are completed. A
+    /// host outside of the cluster asks the same server.
+    pub fn resolv_conf(&self, pod: usize) -> String {
+        let mut text = String::new();
+        for ip in CLUSTER_DNS.both() {
+            writeln!(text, "nameserver {ip}").expect("writing into a String cannot fail");
+        }
+        let namespace = &self.pods[pod].name.namespace;
+        writeln!(text, "search {namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5")
+            .expect("writing into a String cannot fail");
+        text
+    }
+
+    /// All that the cluster's DNS server knows, in the form of `/etc/hosts`: every service and every host outside of the
+    /// cluster, by its full name.
+    pub fn dns_records(&self) -> String {
+        let mut text = String::new();
         for service in &self.services {
-            let full = &service.host;
-            let with_svc = full.strip_suffix(".cluster.local").unwrap_or(full);
-            let with_namespace = with_svc.strip_suffix(".svc").unwrap_or(with_svc);
-            let mut names = vec![full.as_str(), with_svc, with_namespace];
-            if service.name.namespace == pod.name.namespace {
-                names.push(&service.name.name);
-            }
             for ip in self.addresses(service) {
+                line(&mut text, ip, &[&service.host]);
+            }
+        }
+        for pod in &self.pods {
+            let names: Vec<&str> = pod.external_hosts.iter().map(String::as_str).collect();
+            for ip in pod.ips.both().into_iter().filter(|_| pod.is_external()) {
                 line(&mut text, ip, &names);
             }
         }

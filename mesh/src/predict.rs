@@ -59,8 +59,11 @@ pub struct Call {
 /// Why a call can't be predicted.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The name is no service's.
-    #[error("{host}: no service of this name as pod {pod} resolves it; give the name of a Service, or an address")]
+    /// The name is no service's, and no host's outside of the cluster.
+    #[error(
+        "{host}: no service of this name as pod {pod} resolves it, and no host outside of the cluster \
+         (sidelab.io/external-host); give the name of one, or an address"
+    )]
     UnknownHost {
         /// The name.
         host: String,
@@ -160,13 +163,14 @@ fn address(mesh: &Mesh, call: &Call) -> Result<IpAddr, CallError> {
     }
     let pod = &mesh.pods[call.from];
     let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: pod.name.to_string() };
-    let service = mesh.service(&call.host, &pod.name.namespace);
-    let addresses = match service {
-        Some(service) => mesh.addresses(service),
+    let addresses = match mesh.resolve(&call.host, &pod.name.namespace) {
         // A pod knows its own name.
-        None if call.host == pod.name.name => pod.ips.both().into(),
-        None => return Err(unknown()),
+        addresses if addresses.is_empty() && call.host == pod.name.name => pod.ips.both().into(),
+        addresses => addresses,
     };
+    if addresses.is_empty() {
+        return Err(unknown());
+    }
     let of = |family| addresses.iter().copied().find(|&ip| Family::of(ip) == family);
     match call.family {
         Some(family) => of(family).ok_or_else(|| CallError::NoAddress { host: call.host.clone(), family }),

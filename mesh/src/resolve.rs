@@ -4,6 +4,7 @@ mod addresses;
 mod capture;
 mod containers;
 mod destination_rule;
+mod external_hosts;
 mod injection;
 mod mesh_config;
 mod peer_authentication;

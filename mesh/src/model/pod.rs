@@ -22,6 +22,9 @@ pub struct Pod {
     pub service_account: String,
     /// Its addresses.
     pub ips: PodIps,
+    /// The names of the host outside of the cluster that it stands for (`sidelab.io/external-host`); none for a pod of the
+    /// cluster.
+    pub external_hosts: Vec<String>,
     /// Its programs.
     pub containers: Vec<Container>,
     /// Whether it was given a sidecar, and why.
@@ -34,12 +37,19 @@ pub struct Pod {
     pub source: Source,
 }
 
+impl Pod {
+    /// Whether it stands for a host outside of the cluster.
+    pub fn is_external(&self) -> bool {
+        !self.external_hosts.is_empty()
+    }
+}
+
 /// A pod's addresses, of both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodIps {
-    /// In 10.244.0.0/16.
+    /// In 10.244.0.0/16; outside of the cluster in 203.0.113.0/24.
     pub v4: Ipv4Addr,
-    /// In fd00:244::/64.
+    /// In fd00:244::/64; outside of the cluster in 2001:db8:cafe::/64.
     pub v6: Ipv6Addr,
 }
 

@@ -1,10 +1,18 @@
 //! Services, and what their ports speak.
 
-use std::{cmp::Ordering, collections::BTreeMap, net::IpAddr};
+use std::{
+    cmp::Ordering,
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectName, Source};
+use super::{ObjectName, PodIps, Source};
+
+/// The addresses of the cluster's DNS server, which no other service has: 10.96.0.2 and fd00:96::2.
+pub const CLUSTER_DNS: PodIps =
+    PodIps { v4: Ipv4Addr::new(10, 96, 0, 2), v6: Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 2) };
 
 /// A service.
 #[derive(Clone, Debug)]

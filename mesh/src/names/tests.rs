@@ -71,7 +71,7 @@ fn addresses_lead_back_to_pods_and_services() {
 }
 
 #[test]
-fn the_hosts_file_holds_the_pod_and_every_service_by_each_name() {
+fn the_hosts_file_holds_the_pod_alone() {
     let mesh = shop();
     assert_eq!(
         mesh.hosts_file(mesh.pod("client", "default").unwrap()),
@@ -79,12 +79,40 @@ fn the_hosts_file_holds_the_pod_and_every_service_by_each_name() {
 ::1\tlocalhost ip6-localhost ip6-loopback
 10.244.0.3\tclient
 fd00:244::3\tclient
-10.96.0.10\tserver.apart.svc.cluster.local server.apart.svc server.apart
-fd00:96::a\tserver.apart.svc.cluster.local server.apart.svc server.apart
-10.244.0.4\theadless.default.svc.cluster.local headless.default.svc headless.default headless
-fd00:244::4\theadless.default.svc.cluster.local headless.default.svc headless.default headless
-10.96.0.11\tserver.default.svc.cluster.local server.default.svc server.default server
-fd00:96::b\tserver.default.svc.cluster.local server.default.svc server.default server
 "
     );
 }
+
+#[test]
+fn short_names_are_completed_by_the_pods_resolver() {
+    let mesh = shop();
+    assert_eq!(
+        mesh.resolv_conf(mesh.pod("server", "apart").unwrap()),
+        "nameserver 10.96.0.2
+nameserver fd00:96::2
+search apart.svc.cluster.local svc.cluster.local cluster.local
+options ndots:5
+"
+    );
+}
+
+#[test]
+fn dns_knows_services_and_hosts_outside_of_the_cluster() {
+    let outside = pod("outside", "annotations: {sidelab.io/external-host: 'Shop.example.com, www.example.com'}");
+    let mesh = mesh(&(pod("server", "labels: {app: a}") + SERVICE + &outside));
+    assert_eq!(
+        mesh.dns_records(),
+        "10.96.0.10\tserver.default.svc.cluster.local
+fd00:96::a\tserver.default.svc.cluster.local
+203.0.113.1\tshop.example.com www.example.com
+2001:db8:cafe::1\tshop.example.com www.example.com
+"
+    );
+    assert_eq!(mesh.resolve("WWW.example.com.", "default")[0].to_string(), "203.0.113.1");
+    assert_eq!(mesh.resolve("server", "default")[0].to_string(), "10.96.0.10");
+    assert_eq!(mesh.resolve("outside", "default"), Vec::<std::net::IpAddr>::new());
+}
+
+const SERVICE: &str = "---
+{apiVersion: v1, kind: Service, metadata: {name: server}, spec: {selector: {app: a}, ports: [{port: 80}]}}
+";

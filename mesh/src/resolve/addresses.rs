@@ -1,4 +1,4 @@
-//! Addresses for pods and services, given out in order of names.
+//! Addresses for pods, services and hosts outside of the cluster, given out in order of names.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,8 @@ use crate::model::PodIps;
 
 /// The first pod's number in its range; `.1` is the node's.
 const FIRST_POD: u16 = 2;
-/// The first service's number in its range, as far from the start as Kubernetes keeps for the cluster's own services.
+/// The first service's number in its range, as far from the start as Kubernetes keeps for the cluster's own services
+/// ([`crate::model::CLUSTER_DNS`] is one).
 const FIRST_SERVICE: u16 = 10;
 
 /// The addresses of the pod that is `nth` in order of namespace and name, from 0: in 10.244.0.0/16 and fd00:244::/64.
@@ -18,6 +19,16 @@ pub(super) fn pod(nth: usize) -> Option<PodIps> {
     let number = FIRST_POD.checked_add(u16::try_from(nth).ok()?)?;
     let [high, low] = number.to_be_bytes();
     Some(PodIps { v4: Ipv4Addr::new(10, 244, high, low), v6: Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0, number) })
+}
+
+/// The addresses of the host outside of the cluster that is `nth` in order of its pod's namespace and name, from 0: in the
+/// ranges that documentation has, 203.0.113.0/24 (RFC 5737) and 2001:db8::/32 (RFC 3849). Nothing when the range is used up.
+pub(super) fn external_host(nth: usize) -> Option<PodIps> {
+    let number = u8::try_from(nth).ok()?.checked_add(1).filter(|number| *number < 255)?;
+    Some(PodIps {
+        v4: Ipv4Addr::new(203, 0, 113, number),
+        v6: Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 0, 0, 0, 0, number.into()),
+    })
 }
 
 /// Virtual addresses that are still free, in 10.96.0.0/16 and fd00:96::/112.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
-use super::{addresses, capture, containers, injection, peer_authentication};
+use super::{addresses, capture, containers, external_hosts, injection, peer_authentication};
 use crate::{
     fault::Faults,
     manifests::{Head, Manifests},
@@ -44,13 +44,25 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             format!("there is another pod {}, made by {} at {}", pair[1].name, pair[0].head.kind, pair[0].head.source);
         faults.error(pair[1].head, "metadata.name", message);
     }
-    let mut pods = Vec::with_capacity(drafts.len());
+    let mut pods: Vec<Pod> = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        let Some(ips) = addresses::pod(pods.len()) else {
-            faults.error(draft.head, "", "there is no address left for its pods in 10.244.0.0/16");
-            break;
+        let external_hosts = external_hosts::of(&draft, &pods, faults);
+        let outside = pods.iter().filter(|pod| pod.is_external()).count();
+        let ips = match external_hosts.is_empty() {
+            true => addresses::pod(pods.len() - outside).ok_or("10.244.0.0/16"),
+            false => addresses::external_host(outside).ok_or("203.0.113.0/24"),
         };
-        let injection = injection::decide(&draft, manifests, faults);
+        let ips = match ips {
+            Ok(ips) => ips,
+            Err(range) => {
+                faults.error(draft.head, "", format!("there is no address left for its pods in {range}"));
+                break;
+            }
+        };
+        let injection = match external_hosts.is_empty() {
+            true => injection::decide(&draft, manifests, faults),
+            false => external_hosts::injection(&draft),
+        };
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
         let (containers, mounts) = containers::of(&draft, ips, injection.injected, manifests, faults);
         let sidecar = injection.injected.then(|| Sidecar {
@@ -62,6 +74,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {
             peer_authentication: peer_authentication::effective(manifests, config, &draft.name.namespace, &labels),
+            external_hosts,
             containers,
             source: draft.at("").clone(),
             name: draft.name,

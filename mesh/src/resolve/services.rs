@@ -95,6 +95,14 @@ fn ports(
     } else if selected.is_empty() {
         faults.warn(object, "spec.selector", no_pod(selector, &object.head.name.namespace, pods));
     }
+    if let Some(outside) = selected.iter().map(|&i| &pods[i]).find(|pod| pod.is_external()) {
+        let message = format!(
+            "selects pod {}, which stands for a host outside of the cluster: no Service leads there; change its labels, or write \
+             a ServiceEntry",
+            outside.name.name
+        );
+        faults.error(object, "spec.selector", message);
+    }
     let mut ports = Vec::new();
     for (i, port) in spec.ports.iter().flatten().enumerate() {
         let Ok(number) = u16::try_from(port.port) else { continue };

@@ -15,6 +15,7 @@ use crate::{
     fault::Faults,
     load::{is_dns_label, is_port_name},
     manifests::Object,
+    model::CLUSTER_DNS,
     resolve::is_service_address,
 };
 
@@ -99,6 +100,9 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
     let more = all.iter().enumerate().map(|(i, ip)| (format!("spec.clusterIPs[{i}]"), ip));
     for (field, text) in one.chain(more).filter(|(_, text)| !matches!(text.as_str(), "" | "None")) {
         match text.parse::<IpAddr>() {
+            Ok(ip) if CLUSTER_DNS.contains(ip) => {
+                checked.error(field, format!("{text} is the address of the cluster's DNS server here; choose another"));
+            }
             Ok(ip) if is_service_address(ip) => {}
             Ok(_) => {
                 let message = format!(

@@ -207,7 +207,8 @@ fn a_name_that_is_no_services_is_an_error() {
     assert!(matches!(&error, CallError::UnknownHost { .. }));
     assert_eq!(
         error.to_string(),
-        "nobody: no service of this name as pod client.default resolves it; give the name of a Service, or an address"
+        "nobody: no service of this name as pod client.default resolves it, and no host outside of the cluster \
+         (sidelab.io/external-host); give the name of one, or an address"
     );
 }
 
