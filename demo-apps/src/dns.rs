@@ -61,7 +61,8 @@ impl Records {
                 return Err(bad("there is no name".to_owned()));
             }
             for word in words {
-                let mut name = Name::from_ascii(word).map_err(|error| bad(format!("{word:?}: {error}")))?.to_lowercase();
+                let mut name =
+                    Name::from_ascii(word).map_err(|error| bad(format!("{word:?}: {error}")))?.to_lowercase();
                 name.set_fqdn(true);
                 records.0.entry(name).or_default().push(address);
             }
@@ -90,7 +91,8 @@ impl Records {
                 match self.0.get(&question.name.to_lowercase()) {
                     None => ResponseCode::NXDomain,
                     Some(addresses) if question.query_class == DNSClass::IN => {
-                        let records = addresses.iter().filter_map(|&ip| record(&question.name, ip, question.query_type));
+                        let records =
+                            addresses.iter().filter_map(|&ip| record(&question.name, ip, question.query_type));
                         answer.add_answers(records);
                         ResponseCode::NoError
                     }

@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::{
     access_log,
     authorities::Authorities,
-    container,
+    container, name_server,
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
@@ -105,6 +105,7 @@ impl Deployment {
         let specs = mesh.pods.iter().enumerate().zip(&plans).map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref()));
         let pods = lab.add_pods(specs)?;
         lab.set_services(&services(mesh))?;
+        let name_server = name_server::start(mesh, &lab, &options.tools)?;
         let capture = options.capture.then(|| Capture::start(&pods)).transpose()?;
         let authorities = Authorities::new(&mesh.config.trust_domain)?;
         let started = thread::scope(|scope| {
@@ -125,7 +126,7 @@ impl Deployment {
             starting.into_iter().map(join).collect::<Result<Vec<StartedPod>>>()
         })?;
         let mut sidecars = BTreeMap::new();
-        let mut apps = Vec::new();
+        let mut apps = vec![name_server];
         for (pod, started) in mesh.pods.iter().zip(started) {
             if let Some(sidecar) = started.sidecar {
                 sidecars.insert(pod.name.to_string(), sidecar);

@@ -16,6 +16,7 @@ pub mod expect;
 mod fixtures;
 pub mod last_run;
 pub mod manifests;
+mod name_server;
 pub mod observe_call;
 pub mod predict;
 pub mod report;

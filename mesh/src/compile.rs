@@ -3,7 +3,10 @@
 //! Names of listeners, chains, clusters and routes are Istio's. What the two meshes do differently is asked of
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
@@ -26,6 +29,7 @@ mod names;
 mod outbound;
 mod routes;
 mod tls;
+mod wildcard;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
 
@@ -115,8 +119,10 @@ pub enum Resource {
     Endpoint {
         /// The cluster.
         cluster: String,
-        /// The pod's address and port.
-        address: SocketAddr,
+        /// Its address, or the name that it resolves.
+        host: String,
+        /// Its port.
+        port: u16,
     },
 }
 
@@ -168,10 +174,19 @@ impl<'a> Compiler<'a> {
         self.provenance.push(Provenance { resource, because: because.into(), source: source.clone() });
     }
 
-    /// Every TCP port of every service.
+    /// Every TCP port of every service that this sidecar knows, ServiceEntries' after Kubernetes'. Where two have a port of one host,
+    /// the first has it.
     fn service_ports(&self) -> impl Iterator<Item = (&'a Service, &'a ServicePort)> + use<'a> {
+        let namespace = &self.pod.name.namespace;
+        let is_seen = |service: &&Service| {
+            service.entry.as_ref().is_none_or(|entry| entry.is_seen_from(namespace, &service.name.namespace))
+        };
         let ports = |service: &'a Service| service.ports.iter().map(move |port| (service, port));
-        self.mesh.services.iter().flat_map(ports).filter(|(_, port)| port.protocol != Protocol::Udp)
+        let all = self.mesh.services.iter().chain(self.mesh.entries.iter().filter(is_seen)).flat_map(ports);
+        let mut taken = BTreeSet::new();
+        all.filter(move |(service, port)| {
+            port.protocol != Protocol::Udp && taken.insert((service.host.as_str(), port.port))
+        })
     }
 
     /// How the sidecar treats a protocol.

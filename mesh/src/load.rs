@@ -74,8 +74,7 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 }
 
 /// The kinds that are supported, for the fault that names one that isn't.
-const SUPPORTED: &str =
-    "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule";
+const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule, ServiceEntry";
 
 #[derive(Default)]
 struct Reader {
@@ -133,6 +132,12 @@ impl Reader {
                 "DestinationRule",
             ) => {
                 self.keep_destination_rule(value, source);
+            }
+            (
+                "networking.istio.io/v1" | "networking.istio.io/v1beta1" | "networking.istio.io/v1alpha3",
+                "ServiceEntry",
+            ) => {
+                self.keep_spec("ServiceEntry", value, source, |m| &mut m.service_entries);
             }
             _ => {
                 let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
@@ -278,7 +283,7 @@ fn unsupported(api_version: &str, kind: &str) -> String {
             match kind {
                 "Deployment" => "write apps/v1",
                 "PeerAuthentication" => "write security.istio.io/v1",
-                "DestinationRule" => "write networking.istio.io/v1",
+                "DestinationRule" | "ServiceEntry" => "write networking.istio.io/v1",
                 _ => "write v1",
             }
         );

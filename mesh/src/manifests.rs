@@ -11,6 +11,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use kcr_networking_istio_io::v1::serviceentries::ServiceEntrySpec;
 use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
 
 use self::destination_rule::DestinationRuleSpec;
@@ -40,6 +41,8 @@ pub struct Manifests {
     pub peer_authentications: Vec<Object<PeerAuthenticationSpec>>,
     /// `networking.istio.io` DestinationRule.
     pub destination_rules: Vec<Object<DestinationRuleSpec>>,
+    /// `networking.istio.io` ServiceEntry.
+    pub service_entries: Vec<Object<ServiceEntrySpec>>,
 }
 
 impl Manifests {
@@ -55,6 +58,7 @@ impl Manifests {
             .chain(self.config_maps.iter().map(|o| &o.head))
             .chain(self.peer_authentications.iter().map(|o| &o.head))
             .chain(self.destination_rules.iter().map(|o| &o.head))
+            .chain(self.service_entries.iter().map(|o| &o.head))
     }
 }
 

@@ -9,13 +9,16 @@ mod material;
 mod peer_authentication;
 mod pod;
 mod service;
+mod service_entry;
 mod svid;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, svid::*};
+pub use self::{
+    capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, service_entry::*, svid::*,
+};
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,8 +96,11 @@ pub struct Mesh {
     pub config: MeshConfig,
     /// Pods in order of namespace and name.
     pub pods: Vec<Pod>,
-    /// Services in order of namespace and name.
+    /// Kubernetes' services in order of namespace and name.
     pub services: Vec<Service>,
+    /// What ServiceEntries add to them, a service for each host, the oldest first. Only sidecars know of it: neither the node nor DNS
+    /// does.
+    pub entries: Vec<Service>,
     /// DestinationRules, as clients look them up.
     pub destination_rules: DestinationRules,
     /// What Secrets hold, by name.

@@ -136,6 +136,7 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let mut trace = simulation.trace;
 
     let service = mesh.service_at(address).or_else(|| mesh.service(&call.host, &pod.name.namespace));
+    let service = service.or_else(|| mesh.entries.iter().find(|entry| entry.host.eq_ignore_ascii_case(&call.host)));
     let service_port = service.and_then(|service| service.ports.iter().find(|port| port.port == call.port));
     let first = service_port.and_then(|port| port.endpoints.first()).map(|endpoint| (endpoint.pod, endpoint.port));
     let callee = trace.callee.or(first);

@@ -10,11 +10,12 @@ mod mesh_config;
 mod peer_authentication;
 mod pods;
 mod protocol;
+mod service_entry;
 mod services;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::addresses::is_service_address;
+pub(crate) use self::{addresses::is_service_address, protocol::of_entry as protocol_of_entry};
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,
@@ -32,6 +33,7 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
     let config = mesh_config::resolve(manifests, &mut faults);
     let pods = pods::resolve(manifests, &config, &mut faults);
     let services = services::resolve(manifests, &pods, &mut faults);
+    let entries = service_entry::resolve(manifests);
     peer_authentication::warn(manifests, &config, &pods, &mut faults);
     let mesh = Mesh {
         flavor,
@@ -39,6 +41,7 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
         config,
         pods,
         services,
+        entries,
         secrets: containers::secrets(manifests),
         namespaces: namespaces(manifests),
     };

@@ -6,12 +6,13 @@ mod peer_authentication;
 mod pod;
 mod secret;
 mod service;
+mod service_entry;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     fault::Faults,
-    load::label_fault,
+    load::{is_dns_label, label_fault},
     manifests::{Head, Manifests, Object},
 };
 
@@ -44,6 +45,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     for rule in &manifests.destination_rules {
         destination_rule::validate(rule, faults);
     }
+    for entry in &manifests.service_entries {
+        service_entry::validate(entry, faults);
+    }
     namespaces(manifests, faults);
 }
 
@@ -67,7 +71,8 @@ impl<'a> Checked<'a> {
     }
 
     /// A port is from 1 to 65535.
-    fn port(&mut self, field: impl Into<String>, port: i32) {
+    fn port(&mut self, field: impl Into<String>, port: impl Into<i64>) {
+        let port = port.into();
         if !(1..=65535).contains(&port) {
             self.error(field, format!("{port} is out of range; a port is a number from 1 to 65535"));
         }
@@ -91,6 +96,42 @@ impl<'a> Checked<'a> {
             }
         }
     }
+}
+
+/// Namespaces that a rule is exported to: `.`, `*` or names, each once.
+fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String]) -> BTreeSet<&'a str> {
+    let own = checked.head.name.namespace.as_str();
+    let mut seen = BTreeSet::new();
+    for (i, entry) in entries.iter().enumerate() {
+        let field = format!("spec.exportTo[{i}]");
+        let namespace = if entry == "." { own } else { entry };
+        if entry != "*" && !is_dns_label(namespace) {
+            checked.error(&field, format!("{entry:?} is neither '.', '*', nor the name of a namespace"));
+        }
+        if !seen.insert(namespace) {
+            checked.error(&field, format!("{entry:?} is there twice"));
+        }
+    }
+    if seen.contains("*") && seen.len() > 1 {
+        checked.error("spec.exportTo", "'*' is for all namespaces; remove the others");
+    }
+    seen
+}
+
+/// A host name of which the first label may be `*` or begin with `*-`.
+fn is_wildcard_host(host: &str) -> bool {
+    let (first, rest) = match host.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (host, None),
+    };
+    let first = first.to_ascii_lowercase();
+    let first_is_good = first == "*" || is_dns_label(first.strip_prefix("*-").unwrap_or(&first));
+    host.len() <= 255 && first_is_good && rest.is_none_or(is_full_name)
+}
+
+/// A host name without a wildcard, perhaps with a dot at its end.
+fn is_full_name(name: &str) -> bool {
+    name.len() <= 255 && name.trim_end_matches('.').to_ascii_lowercase().split('.').all(is_dns_label)
 }
 
 /// Keys of a Secret's or a ConfigMap's data.

@@ -73,7 +73,7 @@ impl<'a> Compiler<'a> {
                 (Sockets::All(self.mesh_tls(destination, sni, names)), None)
             }
             ClientTlsMode::Simple | ClientTlsMode::Mutual => {
-                (Sockets::All(self.own_tls(destination.port.protocol, tls)), by_host(tls))
+                (Sockets::All(self.own_tls(destination, tls)), by_host(tls))
             }
         };
         let mode = spec.mode.name();
@@ -89,6 +89,9 @@ impl<'a> Compiler<'a> {
     fn mesh_tls(&self, destination: Destination<'_>, sni: String, names: Option<&[String]>) -> TransportSocket {
         let identities = match names {
             Some(names) => names.iter().flat_map(|name| any_kind(name)).collect(),
+            None if destination.service.entry.is_some() => {
+                destination.own_names(&[]).iter().flat_map(|name| any_kind(name)).collect()
+            }
             None if self.decisions.checks_identities => {
                 let endpoints = destination.service.ports.iter().flat_map(|port| &port.endpoints);
                 let pods = endpoints.map(|endpoint| &self.mesh.pods[endpoint.pod]);
@@ -121,13 +124,14 @@ impl<'a> Compiler<'a> {
     }
 
     /// TLS as the user wants it: certificates, roots and names of its own.
-    fn own_tls(&mut self, protocol: Protocol, tls: &ClientTls) -> TransportSocket {
-        let names = tls.spec.subject_alt_names.iter().flat_map(|name| any_kind(name)).collect();
+    fn own_tls(&mut self, destination: Destination<'_>, tls: &ClientTls) -> TransportSocket {
+        let names = destination.own_names(&tls.spec.subject_alt_names);
+        let names = names.iter().flat_map(|name| any_kind(name)).collect();
         let checks = CertificateValidationContext { match_typed_subject_alt_names: names, ..Default::default() };
         let ClientMaterial { certificate, key, roots } = self.mesh.client_material(self.index, tls);
         let [certificate_name, roots_name] = secret_names(tls);
         let mut context = CommonTlsContext { alpn_protocols: vec![], ..self.base_context(&[]) };
-        if protocol.is_http2() {
+        if destination.port.protocol.is_http2() {
             context.alpn_protocols = vec!["h2".into()];
         }
         if let (Some(certificate), Some(key)) = (certificate, key) {

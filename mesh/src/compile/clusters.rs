@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
-    EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
+    DnsLookupFamily, EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
     HTTP_PROTOCOL_OPTIONS, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, LbEndpoint, LbPolicy,
     LocalityLbEndpoints, Metadata, SocketAddress, SocketOption, SocketState, TRANSPORT_SOCKET_MATCH, TransportSocket,
     TransportSocketMatch, UpstreamHttpProtocolOptions, UseDownstreamHttpConfig,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     flavor::AppAddress,
-    model::{Service, ServicePort},
+    model::{Resolution, Service, ServicePort},
     redirect::ProxyIdentity,
 };
 
@@ -36,7 +36,7 @@ impl<'a> Compiler<'a> {
             let whole = self.destination(service, port);
             for destination in std::iter::once(whole).chain(whole.subsets()) {
                 clusters.push(self.outbound_cluster(destination));
-                if !service.is_headless() {
+                if cluster_type(service) == DiscoveryType::Eds {
                     endpoints.push(self.endpoints(destination));
                 }
             }
@@ -74,17 +74,24 @@ impl<'a> Compiler<'a> {
         let ClientSide { sockets, by_host, because, source } = self.client_side(destination);
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
 
-        let mut cluster = if service.is_headless() {
-            cluster(&name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
-        } else {
-            let path = self.placement.config_dir.join(files::endpoints(&name));
-            Cluster {
-                eds_cluster_config: Some(EdsClusterConfig {
-                    eds_config: ConfigSource::path(path),
-                    service_name: name.clone(),
-                }),
-                ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
+        let mut cluster = match cluster_type(service) {
+            DiscoveryType::OriginalDst => cluster(&name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided),
+            DiscoveryType::Eds => {
+                let path = self.placement.config_dir.join(files::endpoints(&name));
+                Cluster {
+                    eds_cluster_config: Some(EdsClusterConfig {
+                        eds_config: ConfigSource::path(path),
+                        service_name: name.clone(),
+                    }),
+                    ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
+                }
             }
+            by_name => Cluster {
+                load_assignment: Some(self.endpoints(destination)),
+                // Istio resolves both families, and Envoy takes turns: here a call goes the same way each time.
+                dns_lookup_family: Some(DnsLookupFamily::V4Preferred),
+                ..cluster(&name, by_name, LbPolicy::LeastRequest)
+            },
         };
         match sockets {
             Sockets::Plaintext => {}
@@ -101,10 +108,10 @@ impl<'a> Compiler<'a> {
         let name = destination.cluster_name();
         let mut lb_endpoints = vec![];
         for target in destination.targets(&self.mesh.pods) {
-            let resource = Resource::Endpoint { cluster: name.clone(), address: target.address };
+            let resource = Resource::Endpoint { cluster: name.clone(), host: target.host.clone(), port: target.port };
             self.because(resource, target.because, target.source);
             lb_endpoints.push(LbEndpoint {
-                endpoint: Endpoint { address: Address::tcp(target.address.ip().to_string(), target.address.port()) },
+                endpoint: Endpoint { address: Address::tcp(target.host, target.port) },
                 metadata: target.mtls.then(|| metadata(TRANSPORT_SOCKET_MATCH, marked())),
                 load_balancing_weight: None,
             });
@@ -208,6 +215,17 @@ impl<'a> Compiler<'a> {
                 .collect(),
             socket_options,
         })
+    }
+}
+
+/// How the endpoints of a service are found (`convertResolution` in `pilot/pkg/networking/core/cluster.go`).
+fn cluster_type(service: &Service) -> DiscoveryType {
+    match service.entry.as_ref().map(|entry| entry.resolution) {
+        None if service.is_headless() => DiscoveryType::OriginalDst,
+        None | Some(Resolution::Static) => DiscoveryType::Eds,
+        Some(Resolution::None) => DiscoveryType::OriginalDst,
+        Some(Resolution::Dns) => DiscoveryType::StrictDns,
+        Some(Resolution::DnsRoundRobin) => DiscoveryType::LogicalDns,
     }
 }
 

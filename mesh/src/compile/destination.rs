@@ -1,10 +1,11 @@
 //! A destination: a service's port, or a subset of the pods behind it, with the DestinationRule that this client follows.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 
 use super::{Compiler, names};
 use crate::model::{
-    ClientTls, ClientTlsMode, DestinationRule, Family, MtlsMode, Pod, Service, ServicePort, Source, Subset,
+    ClientTls, ClientTlsMode, DestinationRule, Entry, EntryEndpoint, Family, MtlsMode, Pod, Resolution, Service,
+    ServicePort, Source, Subset,
 };
 
 /// The label that injection sets on a pod that takes mTLS.
@@ -33,9 +34,11 @@ pub(super) enum AutoMtls {
     ByEndpoint,
 }
 
-/// A pod of a destination.
+/// An endpoint of a destination.
 pub(super) struct Target<'a> {
-    pub(super) address: SocketAddr,
+    /// Its address, or a name.
+    pub(super) host: String,
+    pub(super) port: u16,
     /// Whether it is marked for mTLS.
     pub(super) mtls: bool,
     pub(super) because: String,
@@ -85,10 +88,25 @@ impl<'a> Destination<'a> {
         self.tls().is_some_and(|tls| matches!(tls.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual))
     }
 
+    /// The names of which the server's certificate must have one: a DestinationRule's, else those of a ServiceEntry
+    /// (`constructUpstreamTLS` in `pilot/pkg/networking/core/cluster_tls.go`).
+    pub(super) fn own_names<'b>(self, of_rule: &'b [String]) -> &'b [String]
+    where
+        'a: 'b,
+    {
+        match &self.service.entry {
+            Some(entry) if of_rule.is_empty() => &entry.subject_alt_names,
+            _ => of_rule,
+        }
+    }
+
     /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
     pub(super) fn auto_mtls(self, pods: &'a [Pod]) -> (AutoMtls, String, Source) {
+        if let Some(entry) = &self.service.entry {
+            return self.auto_mtls_of_entry(entry);
+        }
         let mut pods = self.port.endpoints.iter().map(|endpoint| &pods[endpoint.pod]);
         let Some(first) = pods.clone().next() else {
             return (AutoMtls::Never, format!("{} has no pods", self.service.host), self.service.source.clone());
@@ -114,24 +132,62 @@ impl<'a> Destination<'a> {
         }
     }
 
+    /// The same for a host of a ServiceEntry.
+    fn auto_mtls_of_entry(self, entry: &Entry) -> (AutoMtls, String, Source) {
+        let source = |field: &str| self.service.source.at(field);
+        match (entry.external, entry.resolution) {
+            (true, _) => {
+                let because = "MESH_EXTERNAL: automatic mTLS leaves what is outside of the mesh alone";
+                (AutoMtls::Never, because.into(), source("spec.location"))
+            }
+            (false, Resolution::None) => (
+                AutoMtls::Never,
+                "resolution NONE: nothing is known of its endpoints".into(),
+                source("spec.resolution"),
+            ),
+            (false, _) => {
+                let because = "MESH_INTERNAL: automatic mTLS to the endpoints that say they take it";
+                (AutoMtls::ByEndpoint, because.into(), source("spec.location"))
+            }
+        }
+    }
+
+    /// Its endpoints: pods, or what a ServiceEntry lists.
+    pub(super) fn targets(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
+        let Some(entry) = &self.service.entry else { return self.pods(pods) };
+        let endpoints = entry.endpoints_of(self.port.port).filter(|endpoint| self.is_in_subset(&endpoint.labels));
+        let target = |endpoint: &'a EntryEndpoint| Target {
+            host: endpoint.address.clone(),
+            port: endpoint.port,
+            mtls: endpoint.takes_mtls && !entry.external,
+            because: match entry.resolution {
+                Resolution::Dns | Resolution::DnsRoundRobin => format!("an address of {}", endpoint.address),
+                Resolution::None | Resolution::Static => format!("an endpoint of {}", self.service.host),
+            },
+            source: &endpoint.source,
+        };
+        endpoints.map(target).collect()
+    }
+
+    fn is_in_subset(self, labels: &BTreeMap<String, String>) -> bool {
+        let asked = self.subset.into_iter().flat_map(|subset| &subset.labels);
+        asked.into_iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+
     /// Its pods, each at its address in the family of the service's first virtual address, as Istio tries a dual-stack
     /// pod's addresses in order.
-    pub(super) fn targets(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
+    fn pods(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
         let family = self.service.vips.first().map_or(Family::Ipv4, |vip| Family::of(*vip));
-        let in_subset = |pod: &Pod| {
-            let labels = self.subset.into_iter().flat_map(|subset| &subset.labels);
-            labels.into_iter().all(|(key, value)| pod.labels.get(key) == Some(value))
-        };
         let endpoints = self.port.endpoints.iter().map(|endpoint| (&pods[endpoint.pod], endpoint.port));
         endpoints
-            .filter(|(pod, _)| in_subset(pod))
+            .filter(|(pod, _)| self.is_in_subset(&pod.labels))
             .map(|(pod, port)| {
-                let address = match family {
-                    Family::Ipv4 => SocketAddr::from((pod.ips.v4, port)),
-                    Family::Ipv6 => SocketAddr::from((pod.ips.v6, port)),
+                let host = match family {
+                    Family::Ipv4 => pod.ips.v4.to_string(),
+                    Family::Ipv6 => pod.ips.v6.to_string(),
                 };
                 let (mtls, because, source) = self.marks(pod, port);
-                Target { address, mtls, because, source }
+                Target { host, port, mtls, because, source }
             })
             .collect()
     }

@@ -3,7 +3,10 @@
 //! iptables sends them all to `virtualOutbound`, which hands each on to the listener of its original destination
 //! (none of those is bound), or keeps what no listener is for.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use envoy_api::{
     AdditionalAddress, Address, FilterChain, FilterChainMatch, Int32Range, Listener, ListenerFilter,
@@ -17,6 +20,7 @@ use super::{
     filters::{self, seconds},
     names, protocol_because,
     tls::{OFFER_HTTP1, OFFER_HTTP2},
+    wildcard::Wildcard,
 };
 use crate::{
     model::{OutboundTrafficPolicy, Service, ServicePort},
@@ -28,56 +32,40 @@ pub(super) const WILDCARDS: [IpAddr; 2] =
     [IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)];
 
 impl Compiler<'_> {
-    /// One listener for each port that HTTP services share, one for each other service port, and `virtualOutbound`.
+    /// One listener for each port that services share at all addresses, one for each other service port, and
+    /// `virtualOutbound`. Where two services have an address and port, the first has the listener.
     pub(super) fn outbound_listeners(&mut self) -> Vec<Listener> {
-        let mut listeners = vec![];
-        let mut shared = BTreeSet::new();
+        let mut listeners: Vec<Listener> = vec![];
+        let mut shared: BTreeMap<u16, Wildcard<'_>> = BTreeMap::new();
         for (service, port) in self.service_ports() {
-            match self.class(port.protocol) {
-                PortClass::Http if shared.insert(port.port) => listeners.push(self.shared_http(port)),
-                PortClass::Http => {}
-                PortClass::Tcp | PortClass::Detected => {
-                    for addresses in self.addresses(service, port) {
-                        listeners.push(self.of_one_service(&addresses, self.destination(service, port)));
-                    }
+            let class = self.class(port.protocol);
+            if class == PortClass::Http || service.entry.as_ref().is_some_and(|entry| entry.needs_wildcard(service)) {
+                shared.entry(port.port).or_default().add(class, service, port);
+            }
+            for addresses in self.addresses(service, port).into_iter().filter(|_| class != PortClass::Http) {
+                let listener = self.of_one_service(&addresses, self.destination(service, port));
+                if listeners.iter().all(|earlier| earlier.name != listener.name) {
+                    listeners.push(listener);
                 }
             }
         }
-        listeners.push(self.virtual_outbound());
-        listeners
+        let mut all: Vec<_> = shared.iter().map(|(number, wildcard)| self.wildcard(*number, wildcard)).collect();
+        all.append(&mut listeners);
+        all.push(self.virtual_outbound());
+        all
     }
 
     /// The sets of addresses that a service port has listeners for: its virtual addresses, or those of each of its pods
-    /// when it has none. To itself a pod talks without its sidecar.
+    /// when it has none. To itself a pod talks without its sidecar. Each address of a ServiceEntry has a listener of its own.
     fn addresses(&self, service: &Service, port: &ServicePort) -> Vec<Vec<IpAddr>> {
+        if service.entry.is_some() {
+            return service.vips.iter().map(|vip| vec![*vip]).collect();
+        }
         if !service.is_headless() {
             return vec![service.vips.clone()];
         }
         let others = port.endpoints.iter().filter(|endpoint| endpoint.pod != self.index);
         others.map(|endpoint| self.mesh.pods[endpoint.pod].ips.both().to_vec()).collect()
-    }
-
-    /// The listener that all HTTP services on a port share: the request's host tells them apart.
-    fn shared_http(&mut self, port: &ServicePort) -> Listener {
-        let listener = names::listener(WILDCARDS[0], port.port);
-        self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
-        let http = vec![self.outbound_http(&listener, &port.port.to_string())];
-        let resource = Resource::FilterChain { listener: listener.clone(), chain: Some(0) };
-        if !self.decisions.http_ports_pass_other_bytes {
-            self.because(resource, protocol_because(port), &port.protocol_source);
-            return unbound(&WILDCARDS, port.port, vec![chain(None, http)]);
-        }
-        self.because(resource, "the bytes are HTTP in plaintext", &port.protocol_source);
-        let resource = Resource::FilterChain { listener, chain: None };
-        let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
-        self.because(resource, "the bytes are not HTTP in plaintext", &source);
-        Listener {
-            default_filter_chain: Some(Box::new(FilterChain {
-                name: "PassthroughFilterChain".into(),
-                ..chain(None, vec![self.relay(self.unknown_destination())])
-            })),
-            ..self.detecting(unbound(&WILDCARDS, port.port, vec![chain(Some(plain_http(PLAIN_HTTP)), http)]))
-        }
     }
 
     /// The listener of one service's port, or of one pod's.
@@ -109,7 +97,7 @@ impl Compiler<'_> {
     }
 
     /// With what finds out whether the app speaks HTTP.
-    fn detecting(&self, listener: Listener) -> Listener {
+    pub(super) fn detecting(&self, listener: Listener) -> Listener {
         Listener {
             listener_filters: vec![http_inspector(None)],
             listener_filters_timeout: Some(self.detection_timeout()),
@@ -158,7 +146,7 @@ impl Compiler<'_> {
     }
 
     /// Where connections go that no service is for.
-    fn unknown_destination(&self) -> &'static str {
+    pub(super) fn unknown_destination(&self) -> &'static str {
         match self.mesh.config.outbound_traffic_policy {
             OutboundTrafficPolicy::AllowAny => names::PASSTHROUGH_CLUSTER,
             OutboundTrafficPolicy::RegistryOnly => names::BLACK_HOLE_CLUSTER,
@@ -172,7 +160,7 @@ impl Compiler<'_> {
 }
 
 /// A listener that gets its connections from `virtualOutbound`.
-fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
+pub(super) fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
     Listener {
         bind_to_port: Some(false),
         listener_filters_timeout: Some(seconds(0)),
@@ -214,7 +202,7 @@ pub(super) fn chain(filter_chain_match: Option<FilterChainMatch>, filters: Vec<e
 }
 
 /// Plaintext in which the HTTP inspector saw one of these.
-fn plain_http(seen: &[&str]) -> FilterChainMatch {
+pub(super) fn plain_http(seen: &[&str]) -> FilterChainMatch {
     FilterChainMatch {
         transport_protocol: Transport::RawBuffer.as_str().into(),
         application_protocols: seen.iter().map(|&seen| seen.into()).collect(),

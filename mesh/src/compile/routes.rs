@@ -34,6 +34,7 @@ impl Compiler<'_> {
     /// `HOST:PORT`, for that service alone.
     fn route_configuration(&mut self, name: &str) -> RouteConfiguration {
         let mut virtual_hosts = vec![];
+        let mut taken = BTreeSet::new();
         for (service, port) in self.service_ports() {
             let is_http =
                 port.protocol.is_http() || port.protocol == Protocol::Auto && self.decisions.detects_protocols;
@@ -45,6 +46,11 @@ impl Compiler<'_> {
             let mut host = self.service_host(service, port);
             if of_one {
                 host.domains = vec!["*".into()];
+            }
+            // Envoy refuses a domain that two virtual hosts have.
+            host.domains.retain(|domain| taken.insert(domain.clone()));
+            if host.domains.is_empty() {
+                continue;
             }
             let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
             self.because(resource, format!("port {} of {}", port.port, service.host), &service.source);
@@ -78,8 +84,19 @@ impl Compiler<'_> {
 
     /// Every name by which an app of this pod may call a service.
     fn domains(&self, service: &Service) -> Vec<String> {
-        let short = format!("{}.{}", service.name.name, service.name.namespace);
         let mut domains = vec![service.host.clone(), format!("{}.", service.host)];
+        if service.entry.is_none() {
+            self.add_short_names(service, &mut domains);
+        }
+        domains.extend(service.vips.iter().map(|vip| match vip {
+            std::net::IpAddr::V4(vip) => vip.to_string(),
+            std::net::IpAddr::V6(vip) => format!("[{vip}]"),
+        }));
+        domains
+    }
+
+    fn add_short_names(&self, service: &Service, domains: &mut Vec<String>) {
+        let short = format!("{}.{}", service.name.name, service.name.namespace);
         if service.name.namespace == self.pod.name.namespace {
             domains.push(service.name.name.clone());
         }
@@ -88,11 +105,6 @@ impl Compiler<'_> {
             let of_a_pod: Vec<_> = domains.iter().map(|domain| format!("*.{domain}")).collect();
             domains.extend(of_a_pod);
         }
-        domains.extend(service.vips.iter().map(|vip| match vip {
-            std::net::IpAddr::V4(vip) => vip.to_string(),
-            std::net::IpAddr::V6(vip) => format!("[{vip}]"),
-        }));
-        domains
     }
 
     /// Hosts that the mesh doesn't know.

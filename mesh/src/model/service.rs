@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectName, PodIps, Source};
+use super::{Entry, ObjectName, PodIps, Source};
 
 /// The addresses of the cluster's DNS server, which no other service has: 10.96.0.2 and fd00:96::2.
 pub const CLUSTER_DNS: PodIps =
@@ -17,11 +17,11 @@ pub const CLUSTER_DNS: PodIps =
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Its name.
+    /// Its name; of a ServiceEntry's host, the host.
     pub name: ObjectName,
-    /// `NAME.NAMESPACE.svc.cluster.local`.
+    /// `NAME.NAMESPACE.svc.cluster.local`, or a ServiceEntry's host.
     pub host: String,
-    /// Its virtual addresses; none when headless.
+    /// Its virtual addresses; none when headless, or when a ServiceEntry gives none.
     pub vips: Vec<IpAddr>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
@@ -29,14 +29,21 @@ pub struct Service {
     pub selector: Option<BTreeMap<String, String>>,
     /// When it was made: documents without `creationTimestamp` by their order. Smaller is older.
     pub age: Age,
+    /// What more there is to know of it, if a ServiceEntry makes it.
+    pub entry: Option<Entry>,
     /// Its document.
     pub source: Source,
 }
 
 impl Service {
-    /// Whether it has no virtual address.
+    /// Whether it is one of Kubernetes' without a virtual address.
     pub fn is_headless(&self) -> bool {
-        self.vips.is_empty()
+        self.entry.is_none() && self.vips.is_empty()
+    }
+
+    /// Its port of that number.
+    pub fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|port| port.port == number)
     }
 }
 

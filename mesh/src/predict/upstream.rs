@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envoy_api::{
-    Cluster, DiscoveryType, ExplicitHttpConfig, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions,
-    LbEndpoint, TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
+    Cluster, DiscoveryType, DnsLookupFamily, ExplicitHttpConfig, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS,
+    HttpProtocolOptions, LbEndpoint, TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig,
+    UpstreamTlsContext,
 };
 
 use crate::{account::Reason, compile::Resource, model::Family};
@@ -142,13 +143,25 @@ impl Simulation<'_> {
         let endpoints = sidecar.endpoints(cluster);
         let endpoint = endpoints.first().copied();
         let original = cluster.discovery_type == DiscoveryType::OriginalDst;
-        let address = if original { Some(at.arrival.destination) } else { endpoint.and_then(address_of) };
+        let address = match endpoint {
+            _ if original => Some(at.arrival.destination),
+            Some(endpoint) => self.address_of(cluster, endpoint),
+            None => None,
+        };
         let Some(address) = address else {
-            self.trace.step(party, "endpoint", "none", "the cluster has no endpoint", None);
+            let because = match endpoint.map(|endpoint| &endpoint.endpoint.address.socket_address.address) {
+                Some(name) => format!("{name} does not resolve"),
+                None => "the cluster has no endpoint".to_owned(),
+            };
+            self.trace.step(party, "endpoint", "none", because, None);
             self.trace.refuse(party, Reason::NoHealthyUpstream);
             return None;
         };
-        let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), address });
+        let host = endpoint.map_or_else(
+            || address.ip().to_string(),
+            |endpoint| endpoint.endpoint.address.socket_address.address.clone(),
+        );
+        let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), host, port: address.port() });
         let which = match endpoints.len() {
             _ if original => "where the connection was going".to_owned(),
             1 => "the only endpoint".to_owned(),
@@ -167,6 +180,24 @@ impl Simulation<'_> {
         let because = why.map_or("the cluster's transport socket", |why| &why.because);
         self.trace.step(party, "transport socket", choice, because, why.map(|why| &why.source));
         Some(Target { address, context })
+    }
+
+    /// Where an endpoint is; nowhere if it is a name that nobody has.
+    fn address_of(&self, cluster: &Cluster, endpoint: &LbEndpoint) -> Option<SocketAddr> {
+        let address = &endpoint.endpoint.address;
+        let port = address.socket_address.port_value;
+        if let Some(ip) = address.ip() {
+            return Some(SocketAddr::new(ip, port));
+        }
+        let found = self.world.resolve(&address.socket_address.address);
+        let of = |family| found.iter().copied().find(|&ip| Family::of(ip) == family);
+        let ip = match cluster.dns_lookup_family.unwrap_or(DnsLookupFamily::Auto) {
+            DnsLookupFamily::V4Only => of(Family::Ipv4),
+            DnsLookupFamily::V6Only => of(Family::Ipv6),
+            DnsLookupFamily::Auto => of(Family::Ipv6).or_else(|| of(Family::Ipv4)),
+            DnsLookupFamily::V4Preferred | DnsLookupFamily::All => of(Family::Ipv4).or_else(|| of(Family::Ipv6)),
+        };
+        Some(SocketAddr::new(ip?, port))
     }
 
     /// The cluster of the subset that the call asks for, in place of the whole service's.
@@ -260,11 +291,6 @@ fn plain(version: Option<Version>, reply: Reply) -> Upstream {
         }
         reply => Upstream::Connected(version, reply),
     }
-}
-
-fn address_of(endpoint: &LbEndpoint) -> Option<SocketAddr> {
-    let address = &endpoint.endpoint.address;
-    Some(SocketAddr::new(address.ip()?, address.socket_address.port_value))
 }
 
 /// The transport socket for an endpoint: the first match whose keys and values the endpoint's metadata has, and its name; else

@@ -109,6 +109,12 @@ impl<'a> World<'a> {
         self.hosts.iter().position(|host| host.ips.contains(&ip))
     }
 
+    /// The addresses that a full name stands for.
+    pub(super) fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        // Of a search list only a name with fewer dots than it asks for would need the namespace.
+        self.mesh.map(|mesh| mesh.resolve(name, "default")).unwrap_or_default()
+    }
+
     /// The service that has a virtual address.
     pub(super) fn service_at(&self, ip: IpAddr) -> Option<&'a Service> {
         self.services.iter().find(|service| service.vips.contains(&ip))

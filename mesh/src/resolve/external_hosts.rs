@@ -17,7 +17,8 @@ pub(super) fn of(pod: &Draft<'_>, others: &[Pod], faults: &mut Faults) -> Vec<St
     let field = source(pod).field;
     for name in &names {
         if !is_public_name(name) {
-            let message = format!("{name:?} is no host outside of the cluster; a name such as shop.example.com was expected");
+            let message =
+                format!("{name:?} is no host outside of the cluster; a name such as shop.example.com was expected");
             faults.error(pod.head, field.clone(), message);
         }
         if let Some(other) = others.iter().find(|other| other.external_hosts.contains(name)) {

@@ -27,6 +27,17 @@ pub(super) fn of(port: &ServicePort) -> (Protocol, &'static str) {
     }
 }
 
+/// What a ServiceEntry's port speaks: its `protocol` alone says it (`pkg/config/protocol/instance.go`). Nothing for one that Istio
+/// does not know.
+pub(crate) fn of_entry(protocol: &str) -> Option<Protocol> {
+    match protocol.to_ascii_lowercase().as_str() {
+        "" => Some(Protocol::Auto),
+        "grpc-web" => Some(Protocol::GrpcWeb),
+        whole if whole.contains('-') => None,
+        whole => istio(whole),
+    }
+}
+
 /// What Kubernetes itself defines for `appProtocol`.
 fn kubernetes(app_protocol: &str) -> Option<Protocol> {
     match app_protocol {

@@ -34,6 +34,7 @@ pub(super) fn resolve(manifests: &Manifests, pods: &[Pod], faults: &mut Faults) 
             ports: ports(object, spec, pods, faults),
             selector: spec.selector.clone().filter(|s| !s.is_empty()),
             age: object.head.age.clone(),
+            entry: None,
             source: object.head.source.clone(),
             name,
         });

@@ -1,9 +1,7 @@
 //! DestinationRule, by the rules of Istio's webhook (`pkg/config/validation/validation.go`,
 //! `pkg/config/validation/agent/validation.go`).
 
-use std::collections::BTreeSet;
-
-use super::Checked;
+use super::{Checked, is_wildcard_host};
 use crate::{
     fault::Faults,
     load::is_dns_label,
@@ -149,22 +147,9 @@ fn credential(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, files: &[(&
     }
 }
 
-fn export_to(checked: &mut Checked<'_>, spec: &DestinationRuleSpec) {
-    let own = checked.head.name.namespace.clone();
-    let mut seen = BTreeSet::new();
-    for (i, entry) in spec.export_to.iter().enumerate() {
-        let field = format!("spec.exportTo[{i}]");
-        let namespace = if entry == "." { own.as_str() } else { entry };
-        if entry != "*" && !is_dns_label(namespace) {
-            checked.error(&field, format!("{entry:?} is neither '.', '*', nor the name of a namespace"));
-        }
-        if !seen.insert(namespace) {
-            checked.error(&field, format!("{entry:?} is there twice"));
-        }
-    }
-    if seen.contains("*") && seen.len() > 1 {
-        checked.error("spec.exportTo", "'*' is for all namespaces; remove the others");
-    }
+fn export_to<'a>(checked: &mut Checked<'a>, spec: &'a DestinationRuleSpec) {
+    let own = &checked.head.name.namespace;
+    let seen = super::export_to(checked, &spec.export_to);
     if spec.workload_selector.is_some() && !seen.is_empty() && (seen.len() > 1 || !seen.contains(own.as_str())) {
         checked.error(
             "spec.exportTo",
@@ -184,19 +169,6 @@ fn selector(checked: &mut Checked<'_>, spec: &DestinationRuleSpec) {
             checked.error(format!("spec.workloadSelector.matchLabels[{key}]"), message);
         }
     }
-}
-
-/// A host name of which the first label may be `*` or begin with `*-`.
-fn is_wildcard_host(host: &str) -> bool {
-    let (first, rest) = match host.split_once('.') {
-        Some((first, rest)) => (first, Some(rest)),
-        None => (host, None),
-    };
-    let first = first.to_ascii_lowercase();
-    let first_is_good = first == "*" || is_dns_label(first.strip_prefix("*-").unwrap_or(&first));
-    let rest_is_good =
-        rest.is_none_or(|rest| rest.trim_end_matches('.').to_ascii_lowercase().split('.').all(is_dns_label));
-    host.len() <= 255 && first_is_good && rest_is_good
 }
 
 #[cfg(test)]

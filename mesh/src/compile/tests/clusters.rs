@@ -98,8 +98,12 @@ fn an_endpoint_whose_port_says_disable_gets_plaintext() {
     assert!(!mtls(80));
     assert!(mtls(9000));
     let cluster = outbound(&config, 80);
-    let address = endpoints(&config, &cluster.name)[0].0.parse().expect("an address");
-    let why = config.why(&Resource::Endpoint { cluster: cluster.name.clone(), address }).expect("a reason");
+    let (host, port) = endpoints(&config, &cluster.name)[0]
+        .0
+        .rsplit_once(':')
+        .map(|(host, port)| (host.to_owned(), port.parse().unwrap()))
+        .unwrap();
+    let why = config.why(&Resource::Endpoint { cluster: cluster.name.clone(), host, port }).expect("a reason");
     assert!(why.source.to_string().contains("portLevelMtls"), "{}", why.source);
 }
 

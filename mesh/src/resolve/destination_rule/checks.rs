@@ -15,7 +15,8 @@ use crate::{
 pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
     for rule in &manifests.destination_rules {
         let host = full_host(&rule.body.host, &rule.head.name.namespace);
-        let matched: Vec<_> = mesh.services.iter().filter(|service| matches(&host, &service.host)).collect();
+        let services = mesh.services.iter().chain(&mesh.entries);
+        let matched: Vec<_> = services.filter(|service| matches(&host, &service.host)).collect();
         if matched.is_empty() {
             faults.warn(rule, "spec.host", no_service(&rule.body.host, &host, &mesh.services));
             continue;
@@ -51,8 +52,12 @@ fn no_service(written: &str, host: &str, services: &[Service]) -> String {
 
 fn subsets(rule: &Object<Spec>, services: &[&Service], pods: &[Pod], faults: &mut Faults) {
     for (i, subset) in rule.body.subsets.iter().enumerate() {
-        let mut endpoints = services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.endpoints);
-        if !endpoints.any(|endpoint| selects(&subset.labels, &pods[endpoint.pod].labels)) {
+        let mut pods =
+            services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.endpoints).map(|e| &pods[e.pod]);
+        let mut listed =
+            services.iter().filter_map(|service| service.entry.as_ref()).flat_map(|entry| &entry.endpoints);
+        let selects = |labels| selects(&subset.labels, labels);
+        if !pods.any(|pod| selects(&pod.labels)) && !listed.any(|endpoint| selects(&endpoint.labels)) {
             let message = format!("selects no pod of {}", services[0].host);
             faults.warn(rule, format!("spec.subsets[{i}].labels"), message);
         }

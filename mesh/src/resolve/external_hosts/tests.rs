@@ -8,7 +8,13 @@ fn outside(name: &str, hosts: &str) -> String {
 
 #[test]
 fn a_host_outside_of_the_cluster_has_no_sidecar_and_a_public_address() {
-    let mesh = mesh(&(INJECTED.to_owned() + &pod("a", "") + &outside("b", "b.example.com") + &pod("c", "") + &outside("d", "d.example.com")));
+    let mesh = mesh(
+        &(INJECTED.to_owned()
+            + &pod("a", "")
+            + &outside("b", "b.example.com")
+            + &pod("c", "")
+            + &outside("d", "d.example.com")),
+    );
     let seen: Vec<_> = mesh.pods.iter().map(|pod| (pod.ips.v4.to_string(), pod.sidecar.is_some())).collect();
     let expected = [("10.244.0.2", true), ("203.0.113.1", false), ("10.244.0.3", true), ("203.0.113.2", false)];
     assert_eq!(seen, expected.map(|(ip, sidecar)| (ip.to_owned(), sidecar)));

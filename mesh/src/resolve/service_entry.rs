@@ -1,0 +1,120 @@
+//! ServiceEntries: a service for each host (`pilot/pkg/serviceregistry/serviceentry/conversion.go`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use kcr_networking_istio_io::v1::serviceentries::{
+    ServiceEntryEndpoints, ServiceEntryLocation, ServiceEntryPorts, ServiceEntryResolution, ServiceEntrySpec,
+};
+
+use super::protocol;
+use crate::{
+    manifests::{Manifests, Object},
+    model::{Entry, EntryEndpoint, ObjectName, Protocol, Resolution, Service, ServicePort, Source},
+};
+
+/// The label by which an endpoint says that it takes mTLS.
+const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+
+/// The services of all entries, the oldest first: where two want one listener, the older has it.
+pub(super) fn resolve(manifests: &Manifests) -> Vec<Service> {
+    let mut objects: Vec<_> = manifests.service_entries.iter().collect();
+    objects.sort_by_key(|object| &object.head.age);
+    objects.into_iter().flat_map(of_entry).collect()
+}
+
+fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> {
+    object.body.hosts.iter().map(|host| {
+        let host = host.to_ascii_lowercase();
+        let spec = &object.body;
+        let (vips, ranges) = addresses(spec);
+        let resolution = resolution(spec.resolution.as_ref());
+        Service {
+            name: ObjectName { namespace: object.head.name.namespace.clone(), name: host.clone() },
+            vips,
+            ports: spec.ports.iter().flatten().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
+            selector: None,
+            age: object.head.age.clone(),
+            entry: Some(Entry {
+                external: spec.location != Some(ServiceEntryLocation::MeshInternal),
+                resolution,
+                ranges,
+                endpoints: endpoints(object, &host, resolution),
+                subject_alt_names: spec.subject_alt_names.clone().unwrap_or_default(),
+                export_to: spec.export_to.iter().flatten().cloned().collect(),
+            }),
+            source: object.head.source.clone(),
+            host,
+        }
+    })
+}
+
+/// How a ServiceEntry's hosts are found. What is not supported is refused before.
+fn resolution(said: Option<&ServiceEntryResolution>) -> Resolution {
+    match said {
+        None | Some(ServiceEntryResolution::None | ServiceEntryResolution::DynamicDns) => Resolution::None,
+        Some(ServiceEntryResolution::Static) => Resolution::Static,
+        Some(ServiceEntryResolution::Dns) => Resolution::Dns,
+        Some(ServiceEntryResolution::DnsRoundRobin) => Resolution::DnsRoundRobin,
+    }
+}
+
+/// Single addresses, and ranges. A range of one address is one.
+fn addresses(spec: &ServiceEntrySpec) -> (Vec<IpAddr>, Vec<IpNet>) {
+    let (mut single, mut ranges) = (vec![], vec![]);
+    for text in spec.addresses.iter().flatten() {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            single.push(ip);
+        } else if let Ok(range) = text.parse::<IpNet>() {
+            match range.prefix_len() == range.max_prefix_len() {
+                true => single.push(range.addr()),
+                false => ranges.push(range.trunc()),
+            }
+        }
+    }
+    (single, ranges)
+}
+
+fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &ServiceEntryPorts) -> Option<ServicePort> {
+    Some(ServicePort {
+        name: port.name.clone(),
+        port: u16::try_from(port.number).ok()?,
+        protocol: protocol::of_entry(port.protocol.as_deref().unwrap_or_default()).unwrap_or(Protocol::Auto),
+        protocol_source: object.head.source.at(format!("spec.ports[{index}].protocol")),
+        endpoints: vec![],
+    })
+}
+
+/// An entry's endpoints: those that it lists, or with DNS and none listed the host itself.
+fn endpoints(object: &Object<ServiceEntrySpec>, host: &str, resolution: Resolution) -> Vec<EntryEndpoint> {
+    let spec = &object.body;
+    let listed = spec.endpoints.as_deref().unwrap_or_default();
+    let itself = ServiceEntryEndpoints { address: Some(host.to_owned()), ..ServiceEntryEndpoints::default() };
+    let source = |i: usize| object.head.source.at(format!("spec.endpoints[{i}]"));
+    let found: Vec<(&ServiceEntryEndpoints, Source)> = match (resolution, listed) {
+        (Resolution::None, _) => vec![],
+        (Resolution::Dns | Resolution::DnsRoundRobin, []) => vec![(&itself, object.head.source.at("spec.hosts"))],
+        (_, listed) => listed.iter().enumerate().map(|(i, endpoint)| (endpoint, source(i))).collect(),
+    };
+    let ports = || spec.ports.iter().flatten();
+    let of_port = |port: &ServiceEntryPorts, endpoint: &ServiceEntryEndpoints, source: &Source| {
+        let own = endpoint.ports.as_ref().and_then(|ports| ports.get(&port.name)).copied();
+        let target = own.or(port.target_port.filter(|target| *target != 0)).unwrap_or(port.number);
+        let labels = endpoint.labels.clone().unwrap_or_default();
+        Some(EntryEndpoint {
+            for_port: u16::try_from(port.number).ok()?,
+            address: endpoint.address.clone()?.to_ascii_lowercase(),
+            port: u16::try_from(target).ok()?,
+            takes_mtls: match labels.get(TLS_MODE_LABEL) {
+                Some(mode) => mode == "istio",
+                None => endpoint.service_account.as_ref().is_some_and(|account| !account.is_empty()),
+            },
+            labels,
+            source: source.clone(),
+        })
+    };
+    found.iter().flat_map(|(endpoint, source)| ports().filter_map(|port| of_port(port, endpoint, source))).collect()
+}
+
+#[cfg(test)]
+mod tests;

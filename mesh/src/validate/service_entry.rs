@@ -1,0 +1,184 @@
+//! ServiceEntry, by the rules of Istio's webhook (`ValidateServiceEntry` in `pkg/config/validation/validation.go`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+use kcr_networking_istio_io::v1::serviceentries::{
+    ServiceEntryEndpoints, ServiceEntryPorts, ServiceEntryResolution as Resolution, ServiceEntrySpec,
+};
+
+use super::{Checked, export_to, is_full_name, is_wildcard_host};
+use crate::{fault::Faults, load::is_dns_label, manifests::Object, model::Protocol, resolve::protocol_of_entry};
+
+pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
+    let mut checked = Checked::of(entry, faults);
+    let spec = &entry.body;
+    hosts(&mut checked, spec);
+    addresses(&mut checked, spec);
+    ports(&mut checked, spec);
+    match spec.resolution {
+        None | Some(Resolution::None) => {
+            if spec.endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+                let message = "cannot stand beside resolution NONE: connections go on to where they were going; write STATIC or DNS";
+                checked.error("spec.endpoints", message);
+            }
+        }
+        Some(Resolution::Static) => endpoints(&mut checked, spec, false),
+        Some(Resolution::Dns | Resolution::DnsRoundRobin) => resolved(&mut checked, spec),
+        Some(Resolution::DynamicDns) => checked.error("spec.resolution", "DYNAMIC_DNS is not supported yet"),
+    }
+    if spec.workload_selector.is_some() {
+        let beside = spec.endpoints.is_some();
+        let message = if beside { "cannot stand beside endpoints" } else { "is not supported yet" };
+        checked.error("spec.workloadSelector", message);
+    }
+    export_to(&mut checked, spec.export_to.as_deref().unwrap_or_default());
+}
+
+fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    if spec.hosts.is_empty() {
+        checked.error("spec.hosts", "is empty; name at least one host");
+    }
+    for (i, host) in spec.hosts.iter().enumerate() {
+        let field = format!("spec.hosts[{i}]");
+        if host == "*" || !is_wildcard_host(host) {
+            let message = format!("{host:?} is no host: a name, or a name with * for its first label, was expected");
+            checked.error(field, message);
+        } else if host.starts_with("*-") {
+            checked.warn(field, "a wildcard for a part of a label matches nothing in SNI or in the host of a request");
+        }
+    }
+    let hosts = spec.hosts.iter().enumerate();
+    checked.unique(hosts.map(|(i, host)| (format!("spec.hosts[{i}]"), host.as_str())));
+}
+
+fn addresses(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    let takes_ranges = !matches!(spec.resolution, Some(Resolution::Dns | Resolution::DnsRoundRobin));
+    for (i, address) in spec.addresses.iter().flatten().enumerate() {
+        let field = format!("spec.addresses[{i}]");
+        if address.parse::<IpAddr>().is_err() && address.parse::<IpNet>().is_err() {
+            checked.error(field, format!("{address:?} is neither an address nor a range such as 203.0.113.0/24"));
+        } else if address.contains('/') && !takes_ranges {
+            checked.error(field, "a range is allowed only with resolution NONE or STATIC");
+        }
+    }
+}
+
+fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    let ports = || spec.ports.iter().flatten().enumerate();
+    if ports().next().is_none() {
+        checked.warn("spec.ports", "is empty: the entry opens nothing");
+    }
+    for (i, port) in ports() {
+        one_port(checked, spec, &format!("spec.ports[{i}]"), port);
+    }
+    checked.unique(ports().map(|(i, port)| (format!("spec.ports[{i}].name"), port.name.as_str())));
+    let mut numbers = BTreeSet::new();
+    for (i, port) in ports().filter(|(_, port)| !numbers.insert(port.number)) {
+        checked.error(format!("spec.ports[{i}].number"), format!("port {} is there twice", port.number));
+    }
+    // Only HTTP and TLS say which of several hosts is meant.
+    let is_told = |protocol: Protocol| protocol.is_http() || protocol.is_tls();
+    let untold = ports().find(|(_, port)| protocol_of_entry(said(port)).is_some_and(|protocol| !is_told(protocol)));
+    if let Some((i, port)) = untold
+        && spec.hosts.len() > 1
+        && !matches!(spec.resolution, None | Some(Resolution::None))
+    {
+        let message =
+            format!("port {} is neither HTTP nor TLS: nothing tells which of several hosts is meant", port.number);
+        checked.error(format!("spec.ports[{i}].protocol"), message);
+    }
+}
+
+fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, port: &ServiceEntryPorts) {
+    checked.port(format!("{field}.number"), port.number);
+    if !is_dns_label(&port.name) {
+        let message = format!("{:?} is no port name: lower-case letters, digits and '-'", port.name);
+        checked.error(format!("{field}.name"), message);
+    }
+    match port.target_port {
+        None | Some(0) => {}
+        Some(_) if matches!(spec.resolution, None | Some(Resolution::None)) => {
+            checked.error(format!("{field}.targetPort"), "with resolution NONE is not supported yet");
+        }
+        Some(target) => checked.port(format!("{field}.targetPort"), target),
+    }
+    match protocol_of_entry(said(port)) {
+        None => {
+            let message =
+                format!("{:?} is no protocol that Istio knows; HTTP, HTTPS, TLS, TCP, GRPC and HTTP2 are", said(port));
+            checked.error(format!("{field}.protocol"), message);
+        }
+        Some(protocol)
+            if !protocol.is_http() && !protocol.is_tls() && spec.addresses.iter().flatten().next().is_none() =>
+        {
+            let message =
+                format!("without spec.addresses it takes every connection to port {}, whoever is called", port.number);
+            checked.warn(format!("{field}.protocol"), message);
+        }
+        Some(_) => {}
+    }
+}
+
+fn said(port: &ServiceEntryPorts) -> &str {
+    port.protocol.as_deref().unwrap_or_default()
+}
+
+/// What the sidecar resolves has to be a name.
+fn resolved(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    let listed = spec.endpoints.as_ref().map_or(0, Vec::len);
+    if listed == 0 {
+        for (i, host) in spec.hosts.iter().enumerate().filter(|(_, host)| !is_full_name(host)) {
+            let message =
+                format!("{host:?} cannot be resolved: with resolution DNS and no endpoints a host has no wildcard");
+            checked.error(format!("spec.hosts[{i}]"), message);
+        }
+        return;
+    }
+    if listed > 1 && spec.resolution == Some(Resolution::DnsRoundRobin) {
+        checked.error("spec.endpoints", "DNS_ROUND_ROBIN takes one endpoint at most");
+    }
+    endpoints(checked, spec, true);
+}
+
+fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: bool) {
+    if spec.endpoints.as_ref().is_none_or(Vec::is_empty) {
+        checked.warn("spec.endpoints", "is empty: calls find no endpoint");
+    }
+    let names: BTreeMap<_, _> = spec.ports.iter().flatten().map(|port| (port.name.as_str(), port.number)).collect();
+    for (i, endpoint) in spec.endpoints.iter().flatten().enumerate() {
+        let field = format!("spec.endpoints[{i}]");
+        let address = endpoint.address.as_deref().unwrap_or_default();
+        if address.parse::<IpAddr>().is_err() && !(may_be_names && is_full_name(address)) {
+            let wanted = if may_be_names { "an address or a full name" } else { "an address" };
+            checked
+                .error(format!("{field}.address"), format!("{address:?} is not {wanted}, which this resolution needs"));
+        }
+        for (name, port) in endpoint.ports.iter().flatten() {
+            checked.port(format!("{field}.ports[{name}]"), *port);
+            if !names.contains_key(name.as_str()) {
+                checked.error(format!("{field}.ports[{name}]"), "no port of the entry has this name");
+            }
+        }
+        checked.labels(&format!("{field}.labels"), endpoint.labels.iter().flatten());
+        without_effect(checked, &field, endpoint);
+    }
+}
+
+/// Fields that choose among endpoints, and choose nothing here.
+fn without_effect(checked: &mut Checked<'_>, field: &str, endpoint: &ServiceEntryEndpoints) {
+    let said = [
+        ("locality", endpoint.locality.is_some()),
+        ("network", endpoint.network.is_some()),
+        ("weight", endpoint.weight.is_some()),
+    ];
+    for (name, _) in said.iter().filter(|(_, said)| *said) {
+        checked.warn(format!("{field}.{name}"), "is not supported yet and has no effect here");
+    }
+}
+
+#[cfg(test)]
+mod tests;
