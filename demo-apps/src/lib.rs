@@ -47,6 +47,8 @@
 //! `--marker ID` makes a call findable in captured packets: it stands in the header (or metadata) `x-sidelab-probe`, which the
 //! server sends back, and in the line `sidelab-probe ID` ahead of raw bytes and in each message and frame.
 
+mod admission;
+pub mod apiserver;
 pub mod client;
 pub mod dns;
 pub mod failure;

@@ -1,9 +1,13 @@
 //! What the programs have in common.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::report::Event;
+use crate::server::Server;
 
 /// Lets this process open as many files as it may: each connection is one.
 ///
@@ -39,4 +43,27 @@ pub fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
 /// When the socket that is named there does not take it.
 pub fn say_ready() -> io::Result<()> {
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
+}
+
+/// Serves until the process is told to stop, with the log on stdout, one event a line; says `READY=1` first.
+///
+/// # Errors
+///
+/// When signals cannot be waited for.
+pub async fn serve(program: &str, server: Server) -> io::Result<()> {
+    let stop = told_to_stop()?;
+    // Nobody to tell, or nobody who listens: the ports are bound all the same.
+    if let Err(error) = say_ready() {
+        let _ = writeln!(io::stderr(), "{program}: cannot tell that it is ready: {error}");
+    }
+    server.run(stop, Arc::new(print)).await;
+    Ok(())
+}
+
+/// One line, whole, whoever else writes at the same time. A reader that is gone is no reason to stop serving.
+fn print(event: &Event) {
+    if let Ok(mut line) = serde_json::to_vec(event) {
+        line.push(b'\n');
+        let _ = io::stdout().lock().write_all(&line);
+    }
 }

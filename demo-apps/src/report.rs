@@ -5,9 +5,11 @@
 //! | `demo-client URL` | [`ClientReport`] | [`CLIENT_SCHEMA`] |
 //! | `demo-client load URL` | [`LoadReport`] | [`LOAD_SCHEMA`] |
 //! | `demo-client hold URL`, twice | [`HoldReport`] | [`HOLD_SCHEMA`] |
+//! | `demo-apiserver` | [`AdmissionReport`] | [`ADMISSION_SCHEMA`] |
 //! | `demo-server`, in answers of HTTP and of `/sidelab.Echo/Seen` | [`Seen`] | [`SEEN_SCHEMA`] |
 //! | `demo-server`, on stdout | [`Event`], one a line | |
 
+mod admission;
 mod call;
 mod grpc;
 mod hold;
@@ -15,6 +17,7 @@ mod load;
 mod seen;
 mod websocket;
 
+pub use admission::{ADMISSION_SCHEMA, AdmissionReport, Decision, ObjectReference, WebhookReport};
 pub use call::{
     Body, CLIENT_SCHEMA, CertificateFacts, ClientCertificate, ClientReport, Ended, HttpFacts, StreamFacts, Timings,
     TlsFacts,

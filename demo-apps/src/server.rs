@@ -1,5 +1,6 @@
 //! A server on several ports at once.
 
+mod admission;
 mod args;
 mod body;
 mod connection;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use args::{BindAddress, ServerArgs};
+pub use args::{BindAddress, ServerArgs, WebhookArgs};
 
 use crate::UsageError;
 use crate::report::Event;
@@ -37,6 +38,8 @@ pub enum Protocol {
     Http2,
     /// HTTP inside one-way TLS.
     Https,
+    /// HTTP inside one-way TLS, with the paths of an admission webhook.
+    Webhook,
     /// HTTP inside TLS that demands a client certificate.
     MtlsHttp,
     /// Every byte comes back.
@@ -118,7 +121,19 @@ impl Server {
     /// When `args` do not fit together, a file of theirs cannot be read, or a port cannot be bound.
     pub fn bind(args: &ServerArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_all(args)?;
-        Ok(Self { name: args.app_name().into(), listeners, quiet: args.quiet, grace: args.grace })
+        let name = args::app_name(args.name.as_deref(), "demo-server");
+        Ok(Self { name: name.into(), listeners, quiet: args.quiet, grace: args.grace })
+    }
+
+    /// Binds every port of an admission webhook, as [`Server::bind`] does.
+    ///
+    /// # Errors
+    ///
+    /// When a file of `args` cannot be read, or a port cannot be bound.
+    pub fn bind_webhook(args: &WebhookArgs) -> Result<Self, StartError> {
+        let listeners = listener::bind_webhook(args)?;
+        let name = args::app_name(args.name.as_deref(), "demo-webhook");
+        Ok(Self { name: name.into(), listeners, quiet: false, grace: args.grace })
     }
 
     /// What is spoken where, in the order of [`Protocol`], each in the order given. Port 0 has become a real one.

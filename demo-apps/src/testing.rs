@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::{CallArgs, call};
 use crate::report::{ClientReport, Event};
-use crate::server::{Protocol, Server, ServerArgs};
+use crate::server::{Protocol, Server, ServerArgs, WebhookArgs};
 
 /// Options as a shell would give them, split at blanks.
 pub(crate) fn parse<T: Args>(line: &str) -> Result<T, clap::Error> {
@@ -48,7 +48,16 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(line: &str) -> Self {
         let args: ServerArgs = parse(line).unwrap();
-        let server = Server::bind(&args).unwrap();
+        Self::serve(Server::bind(&args).unwrap())
+    }
+
+    /// A `demo-webhook`.
+    pub(crate) fn start_webhook(line: &str) -> Self {
+        let args: WebhookArgs = parse(line).unwrap();
+        Self::serve(Server::bind_webhook(&args).unwrap())
+    }
+
+    fn serve(server: Server) -> Self {
         let addresses = server.addresses().collect();
         let events = Arc::new(watch::Sender::new(Vec::new()));
         let log = Arc::clone(&events);

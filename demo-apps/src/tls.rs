@@ -12,6 +12,8 @@ use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion, SupportedPro
 
 pub(crate) use certificate::facts_of;
 pub(crate) use client::ClientTls;
+#[cfg(test)]
+pub(crate) use files::certificates;
 pub(crate) use server::{Identity, ServerTlsSetup, facts_of_session};
 
 use crate::client::TlsVersion;

@@ -2,10 +2,8 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use demo_apps::report::Event;
 use demo_apps::server::{Server, ServerArgs, StartError};
 use demo_apps::{exit, program};
 
@@ -65,20 +63,7 @@ fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = builder.worker_threads(args.threads.into()).enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(args)?;
-        let stop = program::told_to_stop()?;
-        // Nobody to tell, or nobody who listens: the ports are bound all the same.
-        if let Err(error) = program::say_ready() {
-            let _ = writeln!(std::io::stderr(), "demo-server: cannot tell that it is ready: {error}");
-        }
-        server.run(stop, Arc::new(print)).await;
+        program::serve("demo-server", server).await?;
         Ok(())
     })
-}
-
-/// One line, whole, whoever else writes at the same time. A reader that is gone is no reason to stop serving.
-fn print(event: &Event) {
-    if let Ok(mut line) = serde_json::to_vec(event) {
-        line.push(b'\n');
-        let _ = std::io::stdout().lock().write_all(&line);
-    }
 }

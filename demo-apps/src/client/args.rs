@@ -1,9 +1,12 @@
 //! The client's options, for one call and for load alike.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rustls::RootCertStore;
 
 use super::filling;
 use crate::Target;
@@ -82,7 +85,7 @@ impl CallArgs {
 }
 
 /// How to connect.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ConnectArgs {
     /// Use IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
@@ -131,6 +134,14 @@ pub struct ConnectArgs {
     /// Give resolving, connecting and the TLS handshake so many seconds together [default: as --timeout]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Duration>,
+
+    /// Connect to this address, whatever the URL's host resolves to; it stays the name that is asked for and verified
+    #[arg(long, value_name = "IP:PORT")]
+    pub connect_to: Option<SocketAddr>,
+
+    /// Whom to trust, where it is no file that says so: takes the place of `--ca` and `--insecure`.
+    #[arg(skip)]
+    pub(crate) roots: Option<Arc<RootCertStore>>,
 }
 
 impl ConnectArgs {

@@ -24,6 +24,7 @@ pub(crate) struct Dialer {
     http2: bool,
     reset: bool,
     connect_timeout: Option<Duration>,
+    connect_to: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -96,6 +97,7 @@ impl Dialer {
             http2,
             reset: args.reset,
             connect_timeout: args.connect_timeout,
+            connect_to: args.connect_to,
         })
     }
 
@@ -146,6 +148,9 @@ impl Dialer {
     }
 
     async fn lookup(&self) -> Result<Vec<SocketAddr>, Failure> {
+        if let Some(address) = self.connect_to {
+            return Ok(vec![address]);
+        }
         let failed = |why: String| {
             Cause::new(FailureKind::Resolution, format!("{} does not resolve: {why}", self.host)).at(Stage::Resolve)
         };

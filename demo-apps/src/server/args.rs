@@ -123,13 +123,37 @@ impl ServerArgs {
         .into_iter()
         .flat_map(|(protocol, addresses)| addresses.iter().map(move |address| (protocol, *address)))
     }
+}
 
-    /// What the server calls itself.
-    pub(super) fn app_name(&self) -> String {
-        let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        let name = self.name.clone().or_else(|| std::env::var("HOSTNAME").ok());
-        name.or_else(host).unwrap_or_else(|| "demo-server".to_owned())
-    }
+/// An admission webhook.
+#[derive(Clone, Debug, Args)]
+pub struct WebhookArgs {
+    /// Where to listen; may be repeated
+    #[arg(long, value_name = "[BIND:]PORT", required = true)]
+    pub https: Vec<BindAddress>,
+
+    /// Certificate chain of the webhook's own PKI, PEM
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+
+    /// Private key of --cert, PEM
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+
+    /// What the server calls itself [default: $HOSTNAME, else the host's name]
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// What is under way when the server is told to stop gets so many seconds to finish
+    #[arg(long, value_name = "SECONDS", value_parser = crate::client::seconds, default_value = "1")]
+    pub grace: Duration,
+}
+
+/// What a server calls itself.
+pub(super) fn app_name(asked: Option<&str>, program: &str) -> String {
+    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let name = asked.map(str::to_owned).or_else(|| std::env::var("HOSTNAME").ok());
+    name.or_else(host).unwrap_or_else(|| program.to_owned())
 }
 
 /// Where to listen: a port on all addresses of both families, or on one address.

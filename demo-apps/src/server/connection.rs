@@ -81,7 +81,7 @@ async fn speak(
     shared: Arc<Shared>,
 ) {
     let result: Result<(), Failure> = match protocol {
-        Protocol::Http | Protocol::Http2 | Protocol::Https | Protocol::MtlsHttp => {
+        Protocol::Http | Protocol::Http2 | Protocol::Https | Protocol::Webhook | Protocol::MtlsHttp => {
             http::serve(protocol, io, &account, ends, tls.clone(), &shared).await
         }
         Protocol::Tcp | Protocol::Tls | Protocol::Mtls => stream::echo(io).await,

@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto;
 use super::body::{AnyBody, filling, whole};
 use super::connection::Ends;
 use super::websocket::Pending;
-use super::{Protocol, Shared, grpc, websocket};
+use super::{Protocol, Shared, admission, grpc, websocket};
 use crate::client::{PROBE_HEADER, chain};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::grpc::{SERVICE, is_grpc};
@@ -98,6 +98,9 @@ async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Res
 
 async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let path = request.uri().path().to_owned();
+    if let (Protocol::Webhook, Some(rule)) = (context.protocol, admission::Rule::at(&path)) {
+        return admission::answer(request, rule, context).await;
+    }
     let mut parts = path.splitn(3, '/').skip(1);
     match (parts.next(), parts.next()) {
         (Some("echo"), None) => echo(request, context),
@@ -127,7 +130,7 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
 }
 
 #[derive(Clone, Copy)]
-enum Content {
+pub(super) enum Content {
     Bytes,
     Json,
     Text,
@@ -206,7 +209,7 @@ fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     response
 }
 
-fn with_type(status: StatusCode, content: Content, body: AnyBody) -> Response<AnyBody> {
+pub(super) fn with_type(status: StatusCode, content: Content, body: AnyBody) -> Response<AnyBody> {
     let content = HeaderValue::from_static(match content {
         Content::Bytes => "application/octet-stream",
         Content::Json => "application/json",

@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
-use super::{BindAddress, Protocol, ServerArgs, Shared, StartError};
+use super::{BindAddress, Protocol, ServerArgs, Shared, StartError, WebhookArgs};
 use crate::UsageError;
+use crate::client::TlsVersion;
 use crate::report::Event;
 use crate::tls::{Identity, ServerTlsSetup};
 
@@ -35,15 +36,24 @@ pub(super) fn bind_all(args: &ServerArgs) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
     for (protocol, wanted) in args.ports() {
         let tls = tls_of(protocol, args, setup.as_ref())?;
-        let bound = bind(wanted).and_then(|socket| Ok((socket.local_addr()?, socket)));
-        let (address, socket) =
-            bound.map_err(|source| StartError::Bind { protocol, address: wanted.to_string(), source })?;
-        listeners.push(Listener { protocol, address, socket, tls });
+        listeners.push(Listener::bind(protocol, wanted, tls)?);
     }
     if listeners.is_empty() {
         return Err(UsageError("no port to listen on; try --http 8080".into()).into());
     }
     Ok(listeners)
+}
+
+pub(super) fn bind_webhook(args: &WebhookArgs) -> Result<Vec<Listener>, StartError> {
+    let identity = Identity::from_files(&args.cert, &args.key)?;
+    let setup = ServerTlsSetup { identity, versions: TlsVersion::Both };
+    let tls = TlsAcceptor::from(setup.config(None, &http_alpn())?);
+    args.https.iter().map(|wanted| Listener::bind(Protocol::Webhook, *wanted, Some(tls.clone()))).collect()
+}
+
+/// What servers of HTTP choose from.
+fn http_alpn() -> [String; 2] {
+    ["h2".to_owned(), "http/1.1".to_owned()]
 }
 
 fn tls_setup(args: &ServerArgs) -> Result<Option<ServerTlsSetup>, UsageError> {
@@ -74,7 +84,7 @@ fn tls_of(
         | Protocol::TcpGreeting
         | Protocol::TcpBulk
         | Protocol::TcpReset => return Ok(None),
-        Protocol::Https => (false, true),
+        Protocol::Https | Protocol::Webhook => (false, true),
         Protocol::MtlsHttp => (true, true),
         Protocol::Tls | Protocol::TlsBulk => (false, false),
         Protocol::Mtls => (true, false),
@@ -88,7 +98,7 @@ fn tls_of(
     };
     let alpn = match &args.alpn {
         Some(alpn) => alpn.clone(),
-        None if http => vec!["h2".to_owned(), "http/1.1".to_owned()],
+        None if http => http_alpn().into(),
         None => Vec::new(),
     };
     Ok(Some(TlsAcceptor::from(setup.config(client_ca, &alpn)?)))
@@ -122,6 +132,13 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Listener {
+    fn bind(protocol: Protocol, wanted: BindAddress, tls: Option<TlsAcceptor>) -> Result<Self, StartError> {
+        let bound = bind(wanted).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (address, socket) =
+            bound.map_err(|source| StartError::Bind { protocol, address: wanted.to_string(), source })?;
+        Ok(Self { protocol, address, socket, tls })
+    }
+
     /// Serves connections until the server stops, then waits for those that are open.
     pub(super) async fn accept_all(self, shared: Arc<Shared>) {
         let stopped = shared.stopped();

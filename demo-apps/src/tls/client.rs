@@ -29,14 +29,17 @@ impl ClientTls {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| UsageError(format!("{name:?} is neither a DNS name nor an IP address")))?;
         let provider = super::provider();
-        let verifier = match &args.ca {
-            Some(file) => {
-                let roots = Arc::new(files::roots(file)?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+        let verifier = |roots| WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+        let verifier = match (&args.roots, &args.ca) {
+            (Some(roots), _) => {
+                Some(verifier(Arc::clone(roots)).map_err(|error| UsageError(format!("authorities: {error}")))?)
+            }
+            (None, Some(file)) => {
+                let verifier = verifier(Arc::new(files::roots(file)?));
                 Some(verifier.map_err(|error| UsageError(format!("{}: {error}", file.display())))?)
             }
-            None if args.insecure => None,
-            None => {
+            (None, None) if args.insecure => None,
+            (None, None) => {
                 let mend = "name the authorities with --ca FILE or in $SSL_CERT_FILE, or accept any certificate with --insecure";
                 return Err(UsageError(format!("TLS without anybody to trust: {mend}")));
             }
