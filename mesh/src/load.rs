@@ -7,19 +7,22 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{
+    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
     fault::{At, Fault, Faults},
-    manifests::{Head, Manifests, Object},
+    manifests::{Head, Manifests, Object, webhook::WebhookConfiguration},
     model::Source,
     validate,
 };
 
 pub(crate) use self::{
-    metadata::{is_dns_label, is_port_name, label_fault},
+    metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
     typed::nearest,
 };
 
@@ -74,7 +77,11 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 }
 
 /// The kinds that are supported, for the fault that names one that isn't.
-const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule, ServiceEntry";
+const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule, ServiceEntry, \
+     ValidatingWebhookConfiguration, MutatingWebhookConfiguration";
+
+/// The kinds among them whose objects are in no namespace.
+const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
 
 #[derive(Default)]
 struct Reader {
@@ -139,6 +146,12 @@ impl Reader {
             ) => {
                 self.keep_spec("ServiceEntry", value, source, |m| &mut m.service_entries);
             }
+            ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration") => {
+                self.keep_webhooks::<ValidatingWebhookConfiguration>("ValidatingWebhookConfiguration", value, source);
+            }
+            ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration") => {
+                self.keep_webhooks::<MutatingWebhookConfiguration>("MutatingWebhookConfiguration", value, source);
+            }
             _ => {
                 let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
                 let at = Named(source, format!("{kind} {name}"));
@@ -194,6 +207,23 @@ impl Reader {
         }
     }
 
+    /// Keeps a webhook configuration of either kind.
+    fn keep_webhooks<T>(&mut self, kind: &'static str, mut value: Value, source: Source)
+    where
+        T: DeserializeOwned + Into<WebhookConfiguration>,
+    {
+        for hook in value.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(bundle) = hook.pointer_mut("/clientConfig/caBundle") {
+                strip_line_breaks(bundle);
+            }
+        }
+        if let Some(head) = self.head(kind, &value, source)
+            && let Some(body) = self.typed::<T>(&head, value)
+        {
+            self.manifests.webhook_configurations.push(Object { head, body: body.into() });
+        }
+    }
+
     fn typed<T: DeserializeOwned>(&mut self, head: &Head, value: Value) -> Option<T> {
         match typed::read(value) {
             Ok((typed, unknown)) => {
@@ -204,6 +234,11 @@ impl Reader {
             }
             Err(e) if head.kind == "Secret" && e.path.starts_with("data.") => {
                 let message = format!("is not base64 ({}); write plain text under stringData instead", e.message);
+                self.faults.error(head, e.path, message);
+                None
+            }
+            Err(e) if e.path.ends_with(".caBundle") => {
+                let message = format!("is not base64 ({}); it is PEM, encoded in base64", e.message);
                 self.faults.error(head, e.path, message);
                 None
             }
@@ -225,10 +260,10 @@ impl Reader {
                 return None;
             }
         };
-        let namespaced = kind != "Namespace";
+        let namespaced = !CLUSTER_SCOPED.contains(&kind);
         if !namespaced && meta.namespace.is_some() {
             let at = Named(source.clone(), kind.to_owned());
-            self.faults.error(&at, "metadata.namespace", "a Namespace is in no namespace; remove the field");
+            self.faults.error(&at, "metadata.namespace", format!("a {kind} is in no namespace; remove the field"));
         }
         let head = Head::new(kind, namespaced, meta, source, self.order);
         for (field, message) in metadata::faults(&head) {
@@ -247,15 +282,20 @@ impl Reader {
     }
 }
 
-/// A Secret whose base64 is in one piece: the API server allows line breaks in it, the library does not.
+/// A Secret whose base64 is in one piece.
 fn without_line_breaks(mut secret: Value) -> Value {
     let data = secret.get_mut("data").and_then(Value::as_object_mut);
     for value in data.into_iter().flat_map(|data| data.values_mut()) {
-        if let Value::String(text) = value {
-            text.retain(|c| !matches!(c, '\n' | '\r'));
-        }
+        strip_line_breaks(value);
     }
     secret
+}
+
+/// Puts base64 into one piece: the API server allows line breaks in it, the library does not.
+fn strip_line_breaks(base64: &mut Value) {
+    if let Value::String(text) = base64 {
+        text.retain(|c| !matches!(c, '\n' | '\r'));
+    }
 }
 
 /// What surrounds the `spec` of a custom resource.
@@ -284,6 +324,9 @@ fn unsupported(api_version: &str, kind: &str) -> String {
                 "Deployment" => "write apps/v1",
                 "PeerAuthentication" => "write security.istio.io/v1",
                 "DestinationRule" | "ServiceEntry" => "write networking.istio.io/v1",
+                "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
+                    "write admissionregistration.k8s.io/v1"
+                }
                 _ => "write v1",
             }
         );

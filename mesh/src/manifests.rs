@@ -1,6 +1,7 @@
 //! Documents of known kinds, as they were read: one list a kind, each in the order of documents.
 
 pub mod destination_rule;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use k8s_openapi::{
 use kcr_networking_istio_io::v1::serviceentries::ServiceEntrySpec;
 use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
 
-use self::destination_rule::DestinationRuleSpec;
+use self::{destination_rule::DestinationRuleSpec, webhook::WebhookConfiguration};
 use crate::{
     fault::At,
     model::{Age, ObjectName, Source},
@@ -43,6 +44,8 @@ pub struct Manifests {
     pub destination_rules: Vec<Object<DestinationRuleSpec>>,
     /// `networking.istio.io` ServiceEntry.
     pub service_entries: Vec<Object<ServiceEntrySpec>>,
+    /// `admissionregistration.k8s.io` ValidatingWebhookConfiguration and MutatingWebhookConfiguration.
+    pub webhook_configurations: Vec<Object<WebhookConfiguration>>,
 }
 
 impl Manifests {
@@ -59,6 +62,7 @@ impl Manifests {
             .chain(self.peer_authentications.iter().map(|o| &o.head))
             .chain(self.destination_rules.iter().map(|o| &o.head))
             .chain(self.service_entries.iter().map(|o| &o.head))
+            .chain(self.webhook_configurations.iter().map(|o| &o.head))
     }
 }
 

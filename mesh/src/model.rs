@@ -11,13 +11,15 @@ mod pod;
 mod service;
 mod service_entry;
 mod svid;
+mod webhook;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, service_entry::*, svid::*,
+    capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, service_entry::*,
+    svid::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
@@ -107,6 +109,8 @@ pub struct Mesh {
     pub secrets: BTreeMap<ObjectName, BTreeMap<String, Vec<u8>>>,
     /// Namespaces that any document names.
     pub namespaces: BTreeMap<String, Namespace>,
+    /// Admission webhooks, in the order of documents.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// What MeshConfig says (`istio.mesh.v1alpha1.MeshConfig`), as far as it is supported.

@@ -12,6 +12,7 @@ mod pods;
 mod protocol;
 mod service_entry;
 mod services;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
     let services = services::resolve(manifests, &pods, &mut faults);
     let entries = service_entry::resolve(manifests);
     peer_authentication::warn(manifests, &config, &pods, &mut faults);
+    let webhooks = webhooks::resolve(manifests, &services, &mut faults);
     let mesh = Mesh {
         flavor,
         destination_rules: destination_rule::resolve(manifests, &config),
@@ -44,6 +46,7 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
         entries,
         secrets: containers::secrets(manifests),
         namespaces: namespaces(manifests),
+        webhooks,
     };
     destination_rule::check(manifests, &mesh, &mut faults);
     let faults = faults.sorted();

@@ -7,6 +7,7 @@ mod pod;
 mod secret;
 mod service;
 mod service_entry;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for entry in &manifests.service_entries {
         service_entry::validate(entry, faults);
+    }
+    for configuration in &manifests.webhook_configurations {
+        webhook::validate(configuration, faults);
     }
     namespaces(manifests, faults);
 }

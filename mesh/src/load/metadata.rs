@@ -64,7 +64,7 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 }
 
 /// RFC 1123 subdomain.
-fn is_dns_subdomain(text: &str) -> bool {
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_label)
 }
 
