@@ -331,8 +331,11 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
     }
 }
 
-/// What the calling app sees, in one word.
+/// What the calling app sees, in one word. A gRPC call that failed has a status of its own, on top of HTTP's 200.
 pub fn app_sees(report: &ClientReport) -> String {
+    if let Some(FailureKind::GrpcStatus { name, .. }) = report.error.as_ref().map(|failure| &failure.kind) {
+        return name.clone();
+    }
     match (&report.error, report.status()) {
         (_, Some(status)) => status.to_string(),
         (None, None) => "echo".into(),

@@ -9,7 +9,10 @@ use mesh::{
     predict::{Call, predict},
 };
 
-use crate::{manifests, scenario::Probe};
+use crate::{
+    manifests,
+    scenario::{Probe, Speaks},
+};
 
 /// Predicts a scenario's call.
 ///
@@ -25,7 +28,27 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
         server_app: None,
         subset: None,
     };
-    Ok(predict(mesh, &call)?)
+    let mut account = predict(mesh, &call)?;
+    if probe.speaks == Some(Speaks::Grpc) {
+        told_in_grpc(&mut account);
+    }
+    Ok(account)
+}
+
+/// What a sidecar answers itself, it answers a gRPC request with `200` and a status of gRPC (Envoy's
+/// `source/common/grpc/status.cc`, after gRPC's `http-grpc-status-mapping.md`).
+fn told_in_grpc(account: &mut Account) {
+    let outcome = &mut account.outcome;
+    let Some(status) = outcome.status.filter(|_| !outcome.delivered) else { return };
+    let name = match status {
+        400 => "INTERNAL",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "UNIMPLEMENTED",
+        429 | 502 | 503 | 504 => "UNAVAILABLE",
+        _ => "UNKNOWN",
+    };
+    (outcome.status, outcome.app_sees) = (Some(200), name.into());
 }
 
 /// Splits `HOST:PORT`; an IPv6 address stands in brackets.

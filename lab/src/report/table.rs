@@ -49,12 +49,18 @@ fn rows(probes: &[ProbeReport]) -> String {
         column.set_padding((0, gap));
     }
     let mut text = String::new();
-    for probe in probes {
-        let account = shown(probe);
-        let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
-        let sees = account.map_or("?", |account| &account.outcome.app_sees);
-        let cells = [mark(probe), probe.probe.clone(), probe.mesh.to_string(), leg(1), leg(2), leg(3), sees.to_owned()];
-        table.add_row(cells.map(Cell::new));
+    for meshes in probes.chunk_by(|one, other| one.probe == other.probe) {
+        let told: Vec<[String; 5]> = meshes.iter().map(told).collect();
+        let alike = told.windows(2).all(|pair| pair[0] == pair[1]);
+        for (probe, [mark, leg1, leg2, leg3, sees]) in meshes.iter().zip(told) {
+            let mesh = if alike && meshes.len() > 1 { "both".into() } else { probe.mesh.to_string() };
+            let [name, sees] =
+                [(&probe.probe, WIDTHS[1]), (&sees, WIDTHS[last])].map(|(text, width)| broken(text, width));
+            table.add_row([mark, name, mesh, leg1, leg2, leg3, sees].map(Cell::new));
+            if alike {
+                break;
+            }
+        }
     }
     let lines = table.to_string();
     for line in lines.lines() {
@@ -62,6 +68,50 @@ fn rows(probes: &[ProbeReport]) -> String {
     }
     text.push_str(&disagreements(probes));
     text.trim_end().to_owned()
+}
+
+/// What a row says of a call: mark, legs, what the app sees.
+fn told(probe: &ProbeReport) -> [String; 5] {
+    let account = shown(probe);
+    let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
+    let sees = account.map_or("?", |account| &account.outcome.app_sees);
+    [mark(probe), leg(1), leg(2), leg(3), sees.to_owned()]
+}
+
+/// Text in lines of a width, broken at blanks, and after the hyphens and underscores of long words.
+fn broken(text: &str, width: u16) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        for (i, part) in word.split_inclusive(['-', '_']).enumerate() {
+            let line = lines.last_mut().filter(|line| !line.is_empty());
+            let blank = if i == 0 { " " } else { "" };
+            match line {
+                Some(line) if line.chars().count() + blank.len() + part.chars().count() <= width.into() => {
+                    line.push_str(blank);
+                    line.push_str(part);
+                }
+                Some(_) => lines.push(part.into()),
+                None => lines = vec![part.into()],
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// `claims: C1 ✓, C2 ✓`, in lines of 80 columns.
+fn listed(head: &str, items: &[String]) -> String {
+    let mut lines = vec![head.to_owned()];
+    for (i, item) in items.iter().enumerate() {
+        let comma = if i + 1 < items.len() { "," } else { "" };
+        let width = 1 + item.chars().count() + comma.len();
+        if lines.last().is_some_and(|line| line.chars().count() + width > 80) {
+            lines.push(" ".repeat(head.len()));
+        }
+        if let Some(line) = lines.last_mut() {
+            let _ = write!(line, " {item}{comma}");
+        }
+    }
+    lines.join("\n")
 }
 
 /// What differs in the calls whose accounts do not agree.
@@ -123,7 +173,7 @@ fn summary(report: &RunReport) -> String {
             format!("{claim} {mark}{partial}")
         })
         .collect();
-    let _ = writeln!(text, "claims: {}", covered.join(", "));
+    let _ = writeln!(text, "{}", listed("claims:", &covered));
     for (plane, figures) in &report.labs {
         let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);
         let largest = figures.resident_bytes.iter().copied().max().unwrap_or_default();

@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use mesh::{account::LayerKind, model::Family};
+use mesh::{
+    account::LayerKind,
+    model::{Family, Flavor},
+};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -58,4 +61,31 @@ fn a_bad_row_says_below_what_differs() {
     assert!(text.contains("0 of 1 calls agree"), "{text}");
     assert!(text.contains("    leg 2 layers: expected [mtls, http/1.1], native [http/1.1]"), "{text}");
     assert!(text.contains("C4 ✗"), "{text}");
+}
+
+#[test]
+fn a_call_that_goes_the_same_way_in_both_meshes_has_one_row() {
+    let mut run = report(fixtures::account());
+    let mut other = report(fixtures::account()).probes.remove(0);
+    other.mesh = Flavor::Textbook;
+    run.probes.insert(0, other);
+    let rows = |run: &RunReport| plain(&render(run)).lines().filter(|line| line.starts_with('✓')).count();
+    assert_eq!(rows(&run), 1);
+    assert!(plain(&render(&run)).contains(" both "));
+    run.probes[0].seen.get_mut(&DataPlane::Native).unwrap().account.outcome.app_sees = "503".into();
+    assert_eq!(rows(&run), 2);
+}
+
+#[test]
+fn long_words_break_after_their_hyphens() {
+    assert_eq!(broken("client with wrong-service-account", 20), "client with wrong-\nservice-account");
+    assert_eq!(broken("certificate_required", 16), "certificate_\nrequired");
+    assert_eq!(broken("echo", 16), "echo");
+}
+
+#[test]
+fn many_claims_stay_within_80_columns() {
+    let claims: Vec<String> = (1..60).map(|number| format!("C{number} ✓")).collect();
+    let text = listed("claims:", &claims);
+    assert!(text.lines().count() > 3 && text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
