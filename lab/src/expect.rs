@@ -99,6 +99,9 @@ pub struct ExpectedOutcome {
     /// Envoy's response code details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
+    /// The SNI that the client's sidecar reads of the app's own TLS; `-` if it reads none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_server_name: Option<String>,
     /// The HTTP status that the app gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -270,13 +273,15 @@ impl ExpectedTls {
 
 impl ExpectedOutcome {
     fn of(outcome: &Outcome) -> Self {
-        let Outcome { delivered, at, reason, response_flags, details, status, app_sees } = outcome.clone();
+        let Outcome { delivered, at, reason, response_flags, details, requested_server_name, status, app_sees } =
+            outcome.clone();
         Self {
             delivered: Some(delivered),
             at,
             reason,
             response_flags: Some(response_flags),
             details: Some(details),
+            requested_server_name: Some(requested_server_name),
             status,
             app_sees: Some(app_sees),
         }
@@ -289,6 +294,7 @@ impl ExpectedOutcome {
             reason: over.reason.or(self.reason),
             response_flags: over.response_flags.or(self.response_flags),
             details: over.details.or(self.details),
+            requested_server_name: over.requested_server_name.or(self.requested_server_name),
             status: over.status.or(self.status),
             app_sees: over.app_sees.or(self.app_sees),
         }
@@ -300,6 +306,8 @@ impl ExpectedOutcome {
         differences.check("reason".into(), self.reason.map(Name), found.reason.map(Name));
         differences.check("response flags".into(), self.response_flags.as_ref(), Some(&found.response_flags));
         differences.check("details".into(), self.details.as_ref(), Some(&found.details));
+        let server_name = (self.requested_server_name.as_ref(), Some(&found.requested_server_name));
+        differences.check("SNI that was read".into(), server_name.0, server_name.1);
         differences.check("status".into(), self.status, found.status);
         differences.check("app sees".into(), self.app_sees.as_ref(), Some(&found.app_sees));
     }

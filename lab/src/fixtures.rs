@@ -39,6 +39,7 @@ pub(crate) fn account() -> Account {
             reason: None,
             response_flags: "-".into(),
             details: "via_upstream".into(),
+            requested_server_name: "-".into(),
             status: Some(200),
             app_sees: "200".into(),
         },

@@ -326,6 +326,10 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
         reason: refusal.map(|(_, reason)| reason),
         response_flags: log.and_then(|line| line.response_flags.clone()).unwrap_or_else(dash),
         details: log.and_then(|line| line.response_code_details.clone()).unwrap_or_else(dash),
+        requested_server_name: found
+            .client_log
+            .and_then(|line| line.requested_server_name.clone())
+            .unwrap_or_else(dash),
         status,
         app_sees: app_sees(&call.report),
     }

@@ -251,6 +251,11 @@ pub enum Reason {
     Forbidden,
 }
 
+/// What a log has in place of what there is not.
+fn none_logged() -> String {
+    "-".into()
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -264,6 +269,9 @@ pub struct Outcome {
     pub response_flags: String,
     /// Envoy's response code details in that log; `-` if none.
     pub details: String,
+    /// The SNI that the client's sidecar read of TLS that the app sent; `-` if it read none.
+    #[serde(default = "none_logged")]
+    pub requested_server_name: String,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
     /// What the calling app sees: the status, `echo` for a raw TCP call that came back, or its error's kind, such as

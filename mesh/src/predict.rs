@@ -225,6 +225,7 @@ fn account(
             reason: refusal.map(|(_, reason)| reason),
             response_flags: log.flags,
             details: log.details,
+            requested_server_name: trace.requested_server_name.unwrap_or_else(|| "-".into()),
             status,
             app_sees,
         },

@@ -185,6 +185,10 @@ impl<'a> Relay<'a> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(Err(fault)) = self.poll_up(cx) {
+            // Who has sent its end, and takes no more, is done: like Envoy, no reset is seen in it.
+            if self.down.done && matches!(fault, Fault::Write(_)) {
+                return Poll::Ready(End::Done);
+            }
             return Poll::Ready(fault.end(Side::Downstream, Side::Upstream));
         }
         if let Poll::Ready(Err(fault)) = self.poll_down(cx) {

@@ -72,6 +72,9 @@ impl Simulation<'_> {
         self.trace.step(role.party(), "listener", &listener.name, because, why.map(|why| &why.source));
 
         let inspected = inspect(listener, arrival.destination, sent);
+        if role == Role::Client && !inspected.server_name.is_empty() {
+            self.trace.requested_server_name = Some(inspected.server_name.to_owned());
+        }
         let connection = Connection {
             destination: arrival.destination,
             source: SocketAddr::new(arrival.source, 0),

@@ -16,6 +16,8 @@ pub(super) struct Trace {
     pub(super) steps: Vec<Step>,
     /// What the client's sidecar logs, and the server's.
     pub(super) logs: [Option<Log>; 2],
+    /// The SNI that the client's sidecar read.
+    pub(super) requested_server_name: Option<String>,
     /// Who refused the call first, which is who is nearest to the called app.
     pub(super) refusal: Option<(Party, Reason)>,
     /// Whether the called app got what the calling app sent.

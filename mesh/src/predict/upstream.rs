@@ -236,7 +236,7 @@ impl Simulation<'_> {
                 Upstream::Failed(Failure::Connect(tls_error(alert(&why))))
             }
             Reply::Broken(_, Broken { by: Side::Client, why: Why::WrongSan(sans) }) => {
-                let verified = format!("SAN_matcher,_certificate_SANs_are_[{}]", sans.join(","));
+                let verified = format!("SAN_matcher,_certificate_SANs_are_[{}]", sans.join(",_"));
                 given_up(self, &format!("{VERIFY_FAILED}:verify_cert_failed:_{verified}"))
             }
             Reply::Broken(_, Broken { why, .. }) => {

@@ -138,7 +138,7 @@ impl Cluster {
         let stream = match endpoint.transport() {
             Transport::Plain => Upstream::Plain(socket),
             Transport::Tls(tls) => {
-                let handshake = tls.connect(socket, address.ip(), self.offer(tls, context)).await;
+                let handshake = tls.connect(socket, self.offer(tls, context)).await;
                 if let Some(stats) = &self.stats.tls {
                     stats.count(handshake.as_ref().map(|(_, info)| info));
                 }

@@ -78,3 +78,27 @@ async fn a_relay_that_is_forced_to_end_ends() {
     assert_eq!(ended.end, End::Forced);
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_reset_by_who_has_said_its_end_is_the_end() {
+    let stats = stats();
+    let (mut relay, mut client, mut server) = relay(&stats).await;
+    until(&mut relay, async {
+        server.shutdown().await.unwrap();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    })
+    .await;
+    abort(&server);
+    drop(server);
+    let ending = async {
+        // The first bytes may still find room; those after the reset do not.
+        while client.write_all(b"late").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let end = tokio::select! {
+        end = relay.run_to_end(None) => end,
+        () = ending => panic!("the client's connection was not the one to end"),
+    };
+    assert_eq!(end, End::Done);
+}

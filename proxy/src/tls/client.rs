@@ -1,6 +1,6 @@
 //! The client's side of a handshake: `UpstreamTlsContext`.
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use envoy_api::{CommonTlsContext, SdsSecretConfig, Secret, UpstreamTlsContext};
@@ -89,16 +89,10 @@ impl ClientContext {
     ///
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
-    pub async fn connect(
-        &self,
-        socket: TcpStream,
-        peer: IpAddr,
-        offer: Offer<'_>,
-    ) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+    pub async fn connect(&self, socket: TcpStream, offer: Offer<'_>) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
         let sni = offer.server_name.unwrap_or(&self.config.sni);
-        // An IP address is never sent as SNI, so it stands for "no SNI".
-        let name = ServerName::try_from(sni.to_owned()).unwrap_or(ServerName::IpAddress(peer.into()));
+        let name = ServerName::try_from(sni.to_owned()).unwrap_or_else(|_| verify::NO_NAME.into());
         let connector = TlsConnector::from(current.config.clone());
         let stream = match offer.alpn {
             Some(alpn) => {

@@ -1,6 +1,6 @@
 //! Checking the peer's certificate as a `CertificateValidationContext` asks for it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use envoy_api::{CertificateValidationContext, SanType, SubjectAltNameMatcher};
 use rustls::{
@@ -32,12 +32,15 @@ mod tests;
 #[error("SAN matcher, certificate SANs are [{}]", .0.join(", "))]
 pub(super) struct SanMismatch(Vec<String>);
 
+/// What stands for "no name" where rustls asks for one: an IP address is never sent as SNI, and nobody is reached at this one.
+pub(super) const NO_NAME: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
 /// The names that a peer must have.
 #[derive(Debug)]
 struct Names {
     /// One of these must match; all do when empty.
     matchers: Vec<SubjectAltNameMatcher>,
-    /// Whether the certificate must be for the name that the connection was opened to.
+    /// Whether the certificate must be for the name that the connection was opened to, if there is one.
     auto: bool,
 }
 
@@ -48,7 +51,8 @@ impl Names {
         }
         let peer = PeerCertificate::of(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
         let listed = self.matchers.is_empty() || self.matchers.iter().any(|matcher| has_name(&peer, matcher));
-        let named = !self.auto || server_name.is_none_or(|name| is_for(&peer, name));
+        let name = server_name.filter(|name| **name != ServerName::from(NO_NAME));
+        let named = !self.auto || name.is_none_or(|name| is_for(&peer, name));
         if listed && named {
             return Ok(());
         }

@@ -27,3 +27,15 @@ fn a_uri_matcher_does_not_look_at_dns_names() {
         SubjectAltNameMatcher { san_type: SanType::Uri, matcher: envoy_api::StringMatcher::prefix("spiffe://td/") };
     assert!(!has_name(&peer, &matcher));
 }
+
+#[test]
+fn without_a_name_to_check_none_is_checked() {
+    let certificate = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()]).unwrap().cert;
+    let names = Names { matchers: vec![], auto: true };
+    let check =
+        |name: &str| names.check(certificate.der(), Some(&ServerName::try_from(name.to_owned()).unwrap())).is_ok();
+    assert!(check("shop.example.com"));
+    assert!(!check("pay.example.com"));
+    assert!(!check("203.0.113.1"));
+    assert!(names.check(certificate.der(), Some(&NO_NAME.into())).is_ok(), "a TCP proxy knows no host");
+}
