@@ -10,6 +10,7 @@ use std::{
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
+use self::destination::Destination;
 use crate::{
     flavor::Decisions,
     model::{Mesh, Pod, Protocol, Service, ServicePort, Source},
@@ -17,6 +18,7 @@ use crate::{
 };
 
 mod access_log;
+mod app_tls;
 mod bootstrap;
 mod chain_table;
 mod client_tls;
@@ -32,6 +34,7 @@ mod tls;
 mod wildcard;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
+pub(crate) use names::inbound_cluster;
 
 #[cfg(test)]
 mod tests;
@@ -187,6 +190,11 @@ impl<'a> Compiler<'a> {
         all.filter(move |(service, port)| {
             port.protocol != Protocol::Udp && taken.insert((service.host.as_str(), port.port))
         })
+    }
+
+    /// How the client's sidecar treats a destination.
+    fn client_class(&self, destination: Destination<'_>) -> PortClass {
+        if destination.passthrough.is_some() { PortClass::Tcp } else { self.class(destination.port.protocol) }
     }
 
     /// How the sidecar treats a protocol.

@@ -55,6 +55,16 @@ pub struct Decisions {
     ///
     /// Textbook: by the port's name, since its one ALPN does not say. Istio: by the negotiated ALPN.
     pub inbound_codec: InboundCodec,
+    /// What makes the server's sidecar speak TLS to its app (leg 3).
+    ///
+    /// Textbook: an annotation on the pod, `textbook.sidelab.io/tls-to-app`. Istio: no API has it; an EnvoyFilter that
+    /// patches the inbound cluster does it.
+    pub tls_to_app: TlsToApp,
+    /// Whether a DestinationRule can ask for mode PASSTHROUGH (annotation `textbook.sidelab.io/tls-mode`).
+    ///
+    /// Textbook: yes, the client's sidecar then relays the app's TLS by its SNI, without mTLS. Istio: PASSTHROUGH is a
+    /// mode of gateways; a sidecar wraps the app's TLS in mTLS as it does all else.
+    pub has_passthrough: bool,
 }
 
 /// See [`Decisions::mesh_alpn`].
@@ -84,6 +94,15 @@ pub enum InboundCodec {
     Negotiated,
 }
 
+/// See [`Decisions::tls_to_app`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsToApp {
+    /// By annotation of the pod.
+    Annotation,
+    /// By EnvoyFilter.
+    EnvoyFilter,
+}
+
 impl Decisions {
     /// A mesh's decisions.
     pub fn of(flavor: Flavor) -> Self {
@@ -99,6 +118,8 @@ impl Decisions {
                 checks_identities: false,
                 reads_egress_sni: true,
                 inbound_codec: InboundCodec::PortName,
+                tls_to_app: TlsToApp::Annotation,
+                has_passthrough: true,
             },
             Flavor::Istio => Self {
                 mesh_alpn: MeshAlpn::ByProtocol,
@@ -111,6 +132,8 @@ impl Decisions {
                 checks_identities: true,
                 reads_egress_sni: false,
                 inbound_codec: InboundCodec::Negotiated,
+                tls_to_app: TlsToApp::EnvoyFilter,
+                has_passthrough: false,
             },
         }
     }

@@ -77,7 +77,7 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 }
 
 /// The kinds that are supported, for the fault that names one that isn't.
-const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule, ServiceEntry, \
+const SUPPORTED: &str = "Namespace, ServiceAccount, Pod, Deployment, Service, Secret, ConfigMap, PeerAuthentication, DestinationRule, EnvoyFilter, ServiceEntry, \
      ValidatingWebhookConfiguration, MutatingWebhookConfiguration";
 
 /// The kinds among them whose objects are in no namespace.
@@ -145,6 +145,9 @@ impl Reader {
                 "ServiceEntry",
             ) => {
                 self.keep_spec("ServiceEntry", value, source, |m| &mut m.service_entries);
+            }
+            ("networking.istio.io/v1alpha3", "EnvoyFilter") => {
+                self.keep_spec("EnvoyFilter", value, source, |m| &mut m.envoy_filters);
             }
             ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration") => {
                 self.keep_webhooks::<ValidatingWebhookConfiguration>("ValidatingWebhookConfiguration", value, source);
@@ -324,6 +327,7 @@ fn unsupported(api_version: &str, kind: &str) -> String {
                 "Deployment" => "write apps/v1",
                 "PeerAuthentication" => "write security.istio.io/v1",
                 "DestinationRule" | "ServiceEntry" => "write networking.istio.io/v1",
+                "EnvoyFilter" => "write networking.istio.io/v1alpha3",
                 "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
                     "write admissionregistration.k8s.io/v1"
                 }

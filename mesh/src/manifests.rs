@@ -1,6 +1,7 @@
 //! Documents of known kinds, as they were read: one list a kind, each in the order of documents.
 
 pub mod destination_rule;
+pub mod envoy_filter;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use k8s_openapi::{
 use kcr_networking_istio_io::v1::serviceentries::ServiceEntrySpec;
 use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
 
-use self::{destination_rule::DestinationRuleSpec, webhook::WebhookConfiguration};
+use self::{destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, webhook::WebhookConfiguration};
 use crate::{
     fault::At,
     model::{Age, ObjectName, Source},
@@ -42,6 +43,8 @@ pub struct Manifests {
     pub peer_authentications: Vec<Object<PeerAuthenticationSpec>>,
     /// `networking.istio.io` DestinationRule.
     pub destination_rules: Vec<Object<DestinationRuleSpec>>,
+    /// `networking.istio.io` EnvoyFilter.
+    pub envoy_filters: Vec<Object<EnvoyFilterSpec>>,
     /// `networking.istio.io` ServiceEntry.
     pub service_entries: Vec<Object<ServiceEntrySpec>>,
     /// `admissionregistration.k8s.io` ValidatingWebhookConfiguration and MutatingWebhookConfiguration.
@@ -61,6 +64,7 @@ impl Manifests {
             .chain(self.config_maps.iter().map(|o| &o.head))
             .chain(self.peer_authentications.iter().map(|o| &o.head))
             .chain(self.destination_rules.iter().map(|o| &o.head))
+            .chain(self.envoy_filters.iter().map(|o| &o.head))
             .chain(self.service_entries.iter().map(|o| &o.head))
             .chain(self.webhook_configurations.iter().map(|o| &o.head))
     }

@@ -5,6 +5,7 @@
 
 mod capture;
 mod destination_rule;
+mod envoy_filter;
 mod material;
 mod peer_authentication;
 mod pod;
@@ -18,8 +19,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    capture::*, destination_rule::*, material::*, peer_authentication::*, pod::*, service::*, service_entry::*,
-    svid::*, webhook::*,
+    capture::*, destination_rule::*, envoy_filter::*, material::*, peer_authentication::*, pod::*, service::*,
+    service_entry::*, svid::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
@@ -105,6 +106,8 @@ pub struct Mesh {
     pub entries: Vec<Service>,
     /// DestinationRules, as clients look them up.
     pub destination_rules: DestinationRules,
+    /// EnvoyFilters, those of the root namespace first, each namespace's by age.
+    pub envoy_filters: Vec<EnvoyFilter>,
     /// What Secrets hold, by name.
     pub secrets: BTreeMap<ObjectName, BTreeMap<String, Vec<u8>>>,
     /// Namespaces that any document names.

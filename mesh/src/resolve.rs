@@ -4,6 +4,7 @@ mod addresses;
 mod capture;
 mod containers;
 mod destination_rule;
+mod envoy_filter;
 mod external_hosts;
 mod injection;
 mod mesh_config;
@@ -12,11 +13,14 @@ mod pods;
 mod protocol;
 mod service_entry;
 mod services;
+mod tls_to_app;
 mod webhooks;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::{addresses::is_service_address, protocol::of_entry as protocol_of_entry};
+pub(crate) use self::{
+    addresses::is_service_address, protocol::of_entry as protocol_of_entry, tls_to_app::TLS_TO_APP,
+};
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,
@@ -40,6 +44,7 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
     let mesh = Mesh {
         flavor,
         destination_rules: destination_rule::resolve(manifests, &config),
+        envoy_filters: envoy_filter::resolve(manifests, &config),
         config,
         pods,
         services,
@@ -49,6 +54,8 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
         webhooks,
     };
     destination_rule::check(manifests, &mesh, &mut faults);
+    envoy_filter::check(manifests, &mesh, &mut faults);
+    tls_to_app::check(&mesh, &mut faults);
     let faults = faults.sorted();
     if faults.iter().any(Fault::is_error) {
         return Err(faults);

@@ -2,11 +2,13 @@
 
 mod deployment;
 mod destination_rule;
+mod envoy_filter;
 mod peer_authentication;
 mod pod;
 mod secret;
 mod service;
 mod service_entry;
+mod textbook;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,12 +48,16 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     for rule in &manifests.destination_rules {
         destination_rule::validate(rule, faults);
     }
+    for filter in &manifests.envoy_filters {
+        envoy_filter::validate(filter, faults);
+    }
     for entry in &manifests.service_entries {
         service_entry::validate(entry, faults);
     }
     for configuration in &manifests.webhook_configurations {
         webhook::validate(configuration, faults);
     }
+    textbook::validate(manifests, faults);
     namespaces(manifests, faults);
 }
 

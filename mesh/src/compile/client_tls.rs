@@ -40,9 +40,15 @@ pub(super) enum Sockets {
 
 impl<'a> Compiler<'a> {
     pub(super) fn client_side(&mut self, destination: Destination<'a>) -> ClientSide {
-        match destination.tls() {
-            Some(tls) => self.as_ruled(destination, tls),
-            None => self.automatic(destination),
+        match (destination.passthrough, destination.tls()) {
+            (Some((by, source)), _) => ClientSide {
+                sockets: Sockets::Plaintext,
+                by_host: None,
+                because: format!("{by} is annotated PASSTHROUGH: the app's TLS as it is"),
+                source: source.clone(),
+            },
+            (None, Some(tls)) => self.as_ruled(destination, tls),
+            (None, None) => self.automatic(destination),
         }
     }
 

@@ -99,7 +99,7 @@ impl<'a> Compiler<'a> {
             Sockets::Marked(socket) => cluster.transport_socket_matches = by_mark(socket),
         }
         cluster.upstream_bind_config = self.bind(None, None);
-        cluster.typed_extension_protocol_options = self.speaks(port, by_host);
+        cluster.typed_extension_protocol_options = self.speaks(port, self.client_class(destination), by_host);
         cluster.metadata = Some(service_metadata(service));
         cluster
     }
@@ -131,12 +131,20 @@ impl<'a> Compiler<'a> {
                 self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
             ],
         };
+        let hosts = self.hosts_of(target);
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
-            cluster.typed_extension_protocol_options = self.speaks(port, None);
+            cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
             cluster.metadata = Some(service_metadata(service));
+            self.add_app_tls(cluster, target, &hosts);
         }
         clusters
+    }
+
+    /// The services that send to a container port.
+    fn hosts_of(&self, target: u16) -> Vec<&'a str> {
+        let sends = |port: &ServicePort| port.endpoints.iter().any(|e| e.pod == self.index && e.port == target);
+        self.service_ports().filter(|(_, port)| sends(port)).map(|(service, _)| service.host.as_str()).collect()
     }
 
     fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
@@ -167,11 +175,12 @@ impl<'a> Compiler<'a> {
     fn speaks(
         &self,
         port: &ServicePort,
+        class: PortClass,
         by_host: Option<UpstreamHttpProtocolOptions>,
     ) -> BTreeMap<String, ExtensionProtocolOptions> {
         let explicit = |config| HttpProtocolOptions { explicit_http_config: Some(config), ..Default::default() };
         let http1 = || explicit(ExplicitHttpConfig::HttpProtocolOptions(Http1ProtocolOptions::default()));
-        let options = match self.class(port.protocol) {
+        let options = match class {
             PortClass::Tcp if by_host.is_none() => return BTreeMap::new(),
             PortClass::Http if port.protocol.is_http2() => {
                 explicit(ExplicitHttpConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()))

@@ -22,6 +22,8 @@ pub(super) struct Destination<'a> {
     rule: Option<&'a DestinationRule>,
     /// All pods, if there is none.
     subset: Option<&'a Subset>,
+    /// Who asks for mode PASSTHROUGH, and where, in a mesh that has it.
+    pub(super) passthrough: Option<&'a (String, Source)>,
 }
 
 /// Which connections to a destination are mTLS, as automatic mTLS has it.
@@ -49,7 +51,9 @@ impl<'a> Compiler<'a> {
     /// A service's port as this pod's sidecar sees it.
     pub(super) fn destination(&self, service: &'a Service, port: &'a ServicePort) -> Destination<'a> {
         let rule = self.mesh.destination_rules.find(self.pod, &service.host, &service.name.namespace);
-        Destination { service, port, rule, subset: None }
+        let asked = rule.and_then(|rule| rule.passthrough.as_ref());
+        let passthrough = asked.filter(|_| self.decisions.has_passthrough);
+        Destination { service, port, rule, subset: None, passthrough }
     }
 }
 
@@ -194,6 +198,9 @@ impl<'a> Destination<'a> {
 
     /// Whether an endpoint is marked for mTLS, and why (`pilot/pkg/xds/endpoints/mtls_checker.go`).
     fn marks(self, pod: &'a Pod, port: u16) -> (bool, String, &'a Source) {
+        if let Some((by, source)) = self.passthrough {
+            return (false, format!("{by} is annotated PASSTHROUGH"), source);
+        }
         let subset = self.subset.map(|subset| subset.name.as_str());
         if let Some(tls) = self.rule.and_then(|rule| rule.endpoint_tls(self.port.port, subset)) {
             let mode = tls.spec.mode;

@@ -30,7 +30,7 @@ pub(super) fn outbound_cluster(port: u16, subset: &str, host: &str) -> String {
 }
 
 /// The cluster of a container port: `inbound|PORT|SUBSET|`.
-pub(super) fn inbound_cluster(port: u16) -> String {
+pub(crate) fn inbound_cluster(port: u16) -> String {
     format!("inbound|{port}||")
 }
 

@@ -38,12 +38,13 @@ impl Compiler<'_> {
         let mut listeners: Vec<Listener> = vec![];
         let mut shared: BTreeMap<u16, Wildcard<'_>> = BTreeMap::new();
         for (service, port) in self.service_ports() {
-            let class = self.class(port.protocol);
+            let destination = self.destination(service, port);
+            let class = self.client_class(destination);
             if class == PortClass::Http || service.entry.as_ref().is_some_and(|entry| entry.needs_wildcard(service)) {
                 shared.entry(port.port).or_default().add(class, service, port);
             }
             for addresses in self.addresses(service, port).into_iter().filter(|_| class != PortClass::Http) {
-                let listener = self.of_one_service(&addresses, self.destination(service, port));
+                let listener = self.of_one_service(&addresses, destination);
                 if listeners.iter().all(|earlier| earlier.name != listener.name) {
                     listeners.push(listener);
                 }
@@ -75,6 +76,11 @@ impl Compiler<'_> {
         self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
         let tcp = chain(None, vec![self.relay(&destination.cluster_name())]);
         let chain_of = |chain| Resource::FilterChain { listener: listener.clone(), chain };
+        if let Some((by, source)) = destination.passthrough {
+            self.because(chain_of(Some(0)), format!("{by} is annotated PASSTHROUGH: TLS goes by its SNI"), source);
+            let chain = FilterChain { filter_chain_match: Some(self.tls_for(service)), ..tcp };
+            return self.reading_sni(unbound(addresses, port.port, vec![chain]));
+        }
         if self.class(port.protocol) == PortClass::Tcp {
             self.because(chain_of(Some(0)), protocol_because(port), &port.protocol_source);
             return unbound(addresses, port.port, vec![tcp]);
@@ -94,6 +100,27 @@ impl Compiler<'_> {
         };
         self.because(chain_of(None), "the bytes are not HTTP in plaintext", &port.protocol_source);
         Listener { default_filter_chain: Some(Box::new(tcp)), ..self.detecting(unbound(addresses, port.port, chains)) }
+    }
+
+    /// TLS for a service, by the names that an app of this pod may call it.
+    fn tls_for(&self, service: &Service) -> FilterChainMatch {
+        let is_name = |domain: &String| !domain.ends_with('.') && !domain.contains(':') && domain.parse::<IpAddr>().is_err();
+        FilterChainMatch {
+            transport_protocol: Transport::Tls.as_str().into(),
+            server_names: self.domains(service).into_iter().filter(is_name).collect(),
+            ..FilterChainMatch::default()
+        }
+    }
+
+    /// With what reads the SNI, and a line for connections that no chain is for.
+    fn reading_sni(&self, listener: Listener) -> Listener {
+        Listener {
+            listener_filters: vec![tls_inspector(None)],
+            listener_filters_timeout: Some(self.detection_timeout()),
+            continue_on_listener_filters_timeout: true,
+            access_log: self.no_chain_log(),
+            ..listener
+        }
     }
 
     /// With what finds out whether the app speaks HTTP.

@@ -7,7 +7,7 @@ use envoy_api::{
     RouteMatch, VirtualHost,
 };
 
-use super::{Compiler, Resource, filters::seconds, names};
+use super::{Compiler, PortClass, Resource, filters::seconds, names};
 use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
 /// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
@@ -36,8 +36,7 @@ impl Compiler<'_> {
         let mut virtual_hosts = vec![];
         let mut taken = BTreeSet::new();
         for (service, port) in self.service_ports() {
-            let is_http =
-                port.protocol.is_http() || port.protocol == Protocol::Auto && self.decisions.detects_protocols;
+            let is_http = self.client_class(self.destination(service, port)) != PortClass::Tcp;
             let of_all = name == port.port.to_string();
             let of_one = name == names::detected_routes(port.port, &service.host);
             if !is_http || !(of_all || of_one) {
@@ -83,7 +82,7 @@ impl Compiler<'_> {
     }
 
     /// Every name by which an app of this pod may call a service.
-    fn domains(&self, service: &Service) -> Vec<String> {
+    pub(super) fn domains(&self, service: &Service) -> Vec<String> {
         let mut domains = vec![service.host.clone(), format!("{}.", service.host)];
         if service.entry.is_none() {
             self.add_short_names(service, &mut domains);

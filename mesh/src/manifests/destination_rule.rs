@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+/// The annotation that asks the textbook's sidecars for a mode that the API does not have; its one value is [`PASSTHROUGH`].
+pub const TLS_MODE: &str = "textbook.sidelab.io/tls-mode";
+/// The mode in which the client's sidecar relays the app's TLS by its SNI.
+pub const PASSTHROUGH: &str = "PASSTHROUGH";
+
 /// `spec` of a DestinationRule.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

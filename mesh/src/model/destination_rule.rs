@@ -38,6 +38,8 @@ pub struct DestinationRule {
     pub traffic_policy: Option<TrafficPolicy>,
     /// Named sets of its pods.
     pub subsets: Vec<Subset>,
+    /// Who asks for the textbook's mode PASSTHROUGH, and where, if any does.
+    pub passthrough: Option<(String, Source)>,
 }
 
 /// A named set of a destination's pods.

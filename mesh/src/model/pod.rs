@@ -128,4 +128,6 @@ pub struct Sidecar {
     pub svid: SvidKind,
     /// What it mounts: by annotations `sidecar.istio.io/userVolume` and `userVolumeMount`, or as container `istio-proxy`.
     pub mounts: Vec<Mount>,
+    /// The container ports at which the textbook's sidecar speaks TLS to its app, and where it says so.
+    pub tls_to_app: BTreeMap<u16, Source>,
 }

@@ -9,7 +9,7 @@ pub(super) use self::checks::check;
 use crate::{
     manifests::{
         Manifests, Object,
-        destination_rule::{DestinationRuleSpec as Spec, TlsSpec, TrafficPolicySpec},
+        destination_rule::{DestinationRuleSpec as Spec, TLS_MODE, TlsSpec, TrafficPolicySpec},
     },
     model::{ClientTls, DestinationRule, DestinationRules, MeshConfig, RulesByHost, Source, Subset, TrafficPolicy},
 };
@@ -72,6 +72,10 @@ fn one(object: &Object<Spec>) -> DestinationRule {
         workload_selector: selector.map(|selector| selector.match_labels.clone()),
         traffic_policy: policy(&spec.traffic_policy, head.source.at("spec.trafficPolicy")),
         subsets: subsets.collect(),
+        passthrough: head
+            .annotations
+            .contains_key(TLS_MODE)
+            .then(|| (head.full_name(), head.source.at(format!("metadata.annotations[{TLS_MODE}]")))),
     }
 }
 
@@ -124,6 +128,9 @@ fn merge(rules: &mut RulesByHost, incoming: DestinationRule) {
         }
         if existing.traffic_policy.is_none() {
             existing.traffic_policy.clone_from(&incoming.traffic_policy);
+        }
+        if existing.passthrough.is_none() {
+            existing.passthrough.clone_from(&incoming.passthrough);
         }
     }
     if stands_alone {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
-use super::{addresses, capture, containers, external_hosts, injection, peer_authentication};
+use super::{addresses, capture, containers, external_hosts, injection, peer_authentication, tls_to_app};
 use crate::{
     fault::Faults,
     manifests::{Head, Manifests},
@@ -70,6 +70,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
             svid: svid_kind(&draft, faults),
             mounts,
+            tls_to_app: tls_to_app::of(&draft, faults),
         });
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {

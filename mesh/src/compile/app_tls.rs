@@ -1,0 +1,47 @@
+//! TLS from the server's sidecar to its own app, where somebody asks for it. It is on leg 3, inside the pod: of leg 2 it
+//! changes nothing.
+
+use envoy_api::{Cluster, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
+
+use super::{Compiler, Resource};
+use crate::{flavor::TlsToApp, model::Source};
+
+impl Compiler<'_> {
+    /// Gives an inbound cluster, which leads to a container port of these services, the transport socket that somebody asks
+    /// for.
+    pub(super) fn add_app_tls(&mut self, cluster: &mut Cluster, port: u16, services: &[&str]) {
+        let asked = match self.decisions.tls_to_app {
+            TlsToApp::Annotation => self.by_annotation(port),
+            TlsToApp::EnvoyFilter => self.by_envoy_filter(&cluster.name, port, services),
+        };
+        let Some((socket, because, source)) = asked else { return };
+        self.because(Resource::TransportSocket { cluster: cluster.name.clone() }, because, &source);
+        cluster.transport_socket = Some(self.observable(socket));
+    }
+
+    /// The annotation asks for TLS and no more: any certificate of the app's is taken, as the usual EnvoyFilter does.
+    fn by_annotation(&self, port: u16) -> Option<(TransportSocket, String, Source)> {
+        let source = self.pod.sidecar.as_ref()?.tls_to_app.get(&port)?;
+        let context = UpstreamTlsContext { common_tls_context: self.base_context(&[]), ..Default::default() };
+        let because = format!("the pod's annotation asks for TLS to its app on port {port}");
+        Some((TransportSocket::upstream_tls(context), because, source.clone()))
+    }
+
+    fn by_envoy_filter(&self, cluster: &str, port: u16, services: &[&str]) -> Option<(TransportSocket, String, Source)> {
+        let filters = self.mesh.envoy_filters.iter().filter(|filter| filter.is_for(self.pod));
+        let mut patches = filters.flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)));
+        let (filter, patch) = patches.find(|(_, patch)| patch.matches(cluster, port, services))?;
+        let because = format!("{} patches the cluster", filter.by);
+        Some((patch.transport_socket.clone(), because, patch.source.clone()))
+    }
+
+    /// What every TLS context of a lab has, where it is not said otherwise: nothing is resumed, and the keys are logged.
+    fn observable(&self, mut socket: TransportSocket) -> TransportSocket {
+        if let TransportSocketConfig::UpstreamTls(context) = &mut socket.typed_config {
+            let common = &mut context.common_tls_context;
+            common.key_log = common.key_log.take().or(self.base_context(&[]).key_log);
+            context.max_session_keys = context.max_session_keys.or(Some(0));
+        }
+        socket
+    }
+}

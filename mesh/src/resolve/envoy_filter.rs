@@ -1,0 +1,106 @@
+//! EnvoyFilters: which sidecars they are for, and whether they do anything at all.
+
+use crate::{
+    compile::inbound_cluster,
+    fault::Faults,
+    manifests::{Manifests, Object, envoy_filter::EnvoyFilterSpec},
+    model::{EnvoyFilter, InboundPatch, Mesh, MeshConfig, Pod},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// All filters, in the order in which Istio applies them: those of the root namespace, which are for all, and then each
+/// namespace's own; the oldest first.
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<EnvoyFilter> {
+    let mut objects: Vec<_> = manifests.envoy_filters.iter().collect();
+    objects.sort_by_key(|filter| (filter.head.name.namespace != config.root_namespace, &filter.head.age));
+    objects.into_iter().map(|filter| one(filter, config)).collect()
+}
+
+fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
+    let head = &filter.head;
+    let patches = filter.body.config_patches.iter().enumerate().filter_map(|(i, patch)| {
+        let cluster = &patch.matcher.cluster;
+        // One that does not read is an error of the document's, and nothing is resolved.
+        let transport_socket = envoy_api::read_value(patch.patch.value.get("transport_socket")?.clone()).ok()?;
+        Some(InboundPatch {
+            name: cluster.name.clone(),
+            port: cluster.port_number.and_then(|port| u16::try_from(port).ok()),
+            service: cluster.service.clone(),
+            transport_socket,
+            source: head.source.at(format!("spec.configPatches[{i}]")),
+        })
+    });
+    EnvoyFilter {
+        by: head.full_name(),
+        namespace: (head.name.namespace != config.root_namespace).then(|| head.name.namespace.clone()),
+        selector: filter.body.workload_selector.iter().flat_map(|selector| selector.labels.clone()).collect(),
+        patches: patches.collect(),
+    }
+}
+
+/// Warns of filters and patches that match nothing; two patches of one cluster are an error, since nothing merges them.
+pub(super) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
+    for filter in &mesh.envoy_filters {
+        let Some(object) = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by) else {
+            continue;
+        };
+        let pods: Vec<&Pod> = mesh.pods.iter().filter(|pod| pod.sidecar.is_some() && filter.is_for(pod)).collect();
+        if pods.is_empty() {
+            faults.warn(object, "spec.workloadSelector", "selects no pod with a sidecar: the filter has no effect");
+            continue;
+        }
+        for patch in &filter.patches {
+            let clusters: Vec<_> = pods.iter().flat_map(|pod| inbound(mesh, pod)).collect();
+            let matches = |(port, hosts): &&(u16, Vec<&str>)| patch.matches(&inbound_cluster(*port), *port, hosts);
+            if clusters.iter().find(matches).is_none() {
+                let message = format!("matches no inbound cluster of the pods: {}", known(&clusters));
+                faults.warn(object, format!("{}.match.cluster", patch.source.field), message);
+            }
+        }
+    }
+    for pod in mesh.pods.iter().filter(|pod| pod.sidecar.is_some()) {
+        for (port, hosts) in inbound(mesh, pod) {
+            let cluster = inbound_cluster(port);
+            let filters = mesh.envoy_filters.iter().filter(|filter| filter.is_for(pod));
+            let mut matching = filters
+                .flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)))
+                .filter(|(_, patch)| patch.matches(&cluster, port, &hosts));
+            let Some((first, _)) = matching.next() else { continue };
+            for (filter, patch) in matching {
+                let of = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by);
+                let message = format!(
+                    "{} patches cluster {cluster} of pod {} already, and merging several is not supported; keep one",
+                    first.by, pod.name
+                );
+                if let Some(of) = of {
+                    faults.error(of, format!("{}.match.cluster", patch.source.field), message);
+                }
+            }
+        }
+    }
+}
+
+/// The container ports of a pod that services send to, with the services.
+fn inbound<'a>(mesh: &'a Mesh, pod: &Pod) -> Vec<(u16, Vec<&'a str>)> {
+    let mut ports = std::collections::BTreeMap::<u16, Vec<&str>>::new();
+    for service in &mesh.services {
+        let endpoints = service.ports.iter().flat_map(|port| &port.endpoints);
+        for endpoint in endpoints.filter(|endpoint| mesh.pods[endpoint.pod].name == pod.name) {
+            ports.entry(endpoint.port).or_default().push(&service.host);
+        }
+    }
+    ports.into_iter().collect()
+}
+
+/// What there is to match.
+fn known(clusters: &[(u16, Vec<&str>)]) -> String {
+    let mut names: Vec<_> = clusters
+        .iter()
+        .map(|(port, hosts)| format!("container port {port} ({}) of {}", inbound_cluster(*port), hosts.join(", ")))
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() { "no service sends to them".into() } else { format!("there is {}", names.join("; ")) }
+}
