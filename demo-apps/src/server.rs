@@ -4,6 +4,7 @@ mod admission;
 mod args;
 mod body;
 mod connection;
+mod drained;
 mod grpc;
 mod http;
 mod listener;

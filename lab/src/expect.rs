@@ -9,7 +9,13 @@ use std::{
 };
 
 use mesh::account::{Account, LayerKind, Leg, Outcome, Party, Reason, TlsFacts};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +27,9 @@ pub struct Expectation {
     /// By leg: 1, 2, 3.
     #[serde(default)]
     pub legs: BTreeMap<u8, ExpectedLeg>,
+    /// The sidecars that read the request in plaintext; an empty list expects that none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_by: Option<Vec<Party>>,
     /// How it ends.
     #[serde(default)]
     pub outcome: ExpectedOutcome,
@@ -45,9 +54,9 @@ pub struct ExpectedLeg {
     /// The port that iptables redirects it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<u16>,
-    /// Its outermost TLS layer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<ExpectedTls>,
+    /// Its TLS layers, outermost first. Written without a list it is the outermost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    pub tls: Vec<ExpectedTls>,
 }
 
 /// What is expected of a TLS layer.
@@ -131,7 +140,8 @@ impl Expectation {
     /// All that a prediction says, as an expectation of what is seen; but for what is a race, and may be seen either way.
     pub fn of_prediction(account: &Account) -> Self {
         let legs = account.legs.iter().map(|leg| (leg.leg, ExpectedLeg::of(leg))).collect();
-        let mut all = Self { legs, outcome: ExpectedOutcome::of(&account.outcome) };
+        let read_by = Some(account.read_by.clone());
+        let mut all = Self { legs, read_by, outcome: ExpectedOutcome::of(&account.outcome) };
         let outcome = &account.outcome;
         if outcome.delivered {
             return all;
@@ -141,6 +151,7 @@ impl Expectation {
             // much it has sent by then, and whether its sidecar calls the end a failed connection or a lost one, is open.
             if let Some(leg) = all.legs.get_mut(&2) {
                 leg.layers = None;
+                leg.tls.truncate(1);
             }
             all.outcome.response_flags = None;
             all.outcome.details = None;
@@ -162,7 +173,8 @@ impl Expectation {
             let merged = self.legs.remove(&number).unwrap_or_default().merged_with(leg);
             self.legs.insert(number, merged);
         }
-        Self { legs: self.legs, outcome: self.outcome.merged_with(over.outcome) }
+        let read_by = over.read_by.or(self.read_by);
+        Self { legs: self.legs, read_by, outcome: self.outcome.merged_with(over.outcome) }
     }
 
     /// Whether it expects enough to be worth judging: something of a leg, and whether the call is delivered.
@@ -186,6 +198,8 @@ impl Expectation {
             let found = account.legs.iter().find(|leg| leg.leg == *number);
             expected.compare(*number, found, &mut differences);
         }
+        let read_by = Some(List(&account.read_by));
+        differences.check("read by".into(), self.read_by.as_deref().map(List), read_by);
         self.outcome.compare(&account.outcome, &mut differences);
         differences.0
     }
@@ -199,7 +213,7 @@ impl ExpectedLeg {
             source: leg.source,
             dials: leg.dials,
             redirected_to: leg.redirected_to,
-            tls: leg.tls.first().map(ExpectedTls::of),
+            tls: leg.tls.iter().map(ExpectedTls::of).collect(),
         }
     }
 
@@ -210,10 +224,7 @@ impl ExpectedLeg {
             source: over.source.or(self.source),
             dials: over.dials.or(self.dials),
             redirected_to: over.redirected_to.or(self.redirected_to),
-            tls: match (self.tls, over.tls) {
-                (Some(tls), Some(over)) => Some(tls.merged_with(over)),
-                (tls, over) => over.or(tls),
-            },
+            tls: merged(self.tls, over.tls),
         }
     }
 
@@ -225,8 +236,8 @@ impl ExpectedLeg {
         differences.check(field("source"), self.source, found.and_then(|leg| leg.source));
         differences.check(field("dials"), self.dials, found.and_then(|leg| leg.dials));
         differences.check(field("redirected to"), self.redirected_to, found.and_then(|leg| leg.redirected_to));
-        if let Some(tls) = &self.tls {
-            tls.compare(number, found.and_then(|leg| leg.tls.first()), differences);
+        for (depth, tls) in self.tls.iter().enumerate() {
+            tls.compare(number, depth, found.and_then(|leg| leg.tls.get(depth)), differences);
         }
     }
 }
@@ -252,7 +263,11 @@ impl ExpectedTls {
         }
     }
 
-    fn compare(&self, number: u8, found: Option<&TlsFacts>, differences: &mut Differences) {
+    fn compare(&self, leg: u8, depth: usize, found: Option<&TlsFacts>, differences: &mut Differences) {
+        let field = |name: &str| match depth {
+            0 => format!("leg {leg} {name}"),
+            _ => format!("leg {leg} {name} of TLS layer {}", depth + 1),
+        };
         let nothing = TlsFacts::default();
         let found = found.unwrap_or(&nothing);
         for (name, expected, found) in [
@@ -264,11 +279,42 @@ impl ExpectedTls {
             ("client identity", &self.client_identity, &found.client_identity),
             ("server identity", &self.server_identity, &found.server_identity),
         ] {
-            differences.check(format!("leg {number} {name}"), expected.as_ref(), found.as_ref());
+            differences.check(field(name), expected.as_ref(), found.as_ref());
         }
         let offered = Some(List(&found.alpn_offered));
-        differences.check(format!("leg {number} ALPN offered"), self.alpn_offered.as_deref().map(List), offered);
+        differences.check(field("ALPN offered"), self.alpn_offered.as_deref().map(List), offered);
     }
+}
+
+/// Layers of TLS, each with those of another list over it.
+fn merged(tls: Vec<ExpectedTls>, over: Vec<ExpectedTls>) -> Vec<ExpectedTls> {
+    let (mut tls, mut over) = (tls.into_iter(), over.into_iter());
+    std::iter::from_fn(|| match (tls.next(), over.next()) {
+        (Some(tls), Some(over)) => Some(tls.merged_with(over)),
+        (tls, over) => over.or(tls),
+    })
+    .collect()
+}
+
+/// A layer of TLS, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ExpectedTls>, D::Error> {
+    struct Layers;
+    impl<'de> Visitor<'de> for Layers {
+        type Value = Vec<ExpectedTls>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("what is expected of a TLS layer, or a list of such")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Ok(vec![ExpectedTls::deserialize(MapAccessDeserializer::new(map))?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_any(Layers)
 }
 
 impl ExpectedOutcome {

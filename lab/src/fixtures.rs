@@ -32,6 +32,7 @@ pub(crate) fn account() -> Account {
             dials: None,
             redirected_to: None,
         }],
+        read_by: vec![],
         steps: vec![],
         outcome: Outcome {
             delivered: true,

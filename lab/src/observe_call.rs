@@ -11,7 +11,7 @@ use std::{
 use demo_apps::{failure::FailureKind, report::ClientReport};
 use jiff::Timestamp;
 use mesh::{
-    account::{Account, Callee, Caller, LayerKind, Leg, Outcome, SCHEMA, TlsFacts},
+    account::{Account, Callee, Caller, LayerKind, Leg, Outcome, Party, SCHEMA, TlsFacts},
     model::Mesh,
     redirect::INBOUND_PORT,
 };
@@ -109,6 +109,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         },
         app_sends: probe.app,
         legs: legs(mesh, call, &found),
+        read_by: read_by(&found),
         steps: Vec::new(),
         outcome: outcome(mesh, call, &found),
     };
@@ -251,6 +252,13 @@ fn log_line<'a>(
     })
 }
 
+/// The sidecars that read the request: who read one logs its path.
+fn read_by(found: &Found<'_>) -> Vec<Party> {
+    let logs = [(Party::ClientSidecar, found.client_log), (Party::ServerSidecar, found.server_log)];
+    let read = logs.into_iter().filter(|(_, log)| log.is_some_and(|line| line.path.is_some()));
+    read.map(|(party, _)| party).collect()
+}
+
 fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {
     let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
     let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
@@ -316,7 +324,7 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
     let refusal = (!delivered).then(|| refusal::of(mesh, call, found)).flatten();
     let at = refusal.map(|(at, _)| at);
     let log = match at {
-        Some(mesh::account::Party::ServerSidecar) => found.server_log.or(found.client_log),
+        Some(Party::ServerSidecar) => found.server_log.or(found.client_log),
         _ => found.client_log.or(found.server_log),
     };
     let dash = || "-".to_owned();

@@ -24,6 +24,7 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
         host: probe.host.clone(),
         port: probe.port,
         app: probe.app,
+        server_first: probe.speaks == Some(Speaks::Greeting),
         family: Some(probe.family),
         server_app: None,
         subset: None,

@@ -39,6 +39,9 @@ use crate::{
 /// How long a call may take. A call that hangs is a result.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a greeting is waited for: where nobody greets, a call says so only by taking so long.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How a run is made.
 #[derive(Clone)]
 pub struct Options {
@@ -242,16 +245,23 @@ fn make_call(
     match probe.speaks {
         Some(Speaks::Grpc) => url.push_str("/sidelab.Echo/Stream"),
         None if probe.app != AppProtocol::Tcp => url = format!("{url}/{marker}"),
-        None => {}
+        None | Some(Speaks::Greeting) => {}
     }
     let family = match probe.family {
         Family::Ipv4 => "-4",
         Family::Ipv6 => "-6",
     };
-    let timeout = CALL_TIMEOUT.as_secs().to_string();
+    let timeout = match probe.speaks {
+        Some(Speaks::Greeting) => GREETING_TIMEOUT,
+        _ => CALL_TIMEOUT,
+    };
+    let timeout = timeout.as_secs().to_string();
     let mut args = vec![url.as_str(), "--marker", &marker, family, "--timeout", &timeout];
     if probe.app == AppProtocol::H2 && probe.speaks.is_none() {
         args.push("--http2");
+    }
+    if probe.speaks == Some(Speaks::Greeting) {
+        args.push("--server-first");
     }
     let host = &deployment.pods[from];
     let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;

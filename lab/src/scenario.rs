@@ -90,12 +90,14 @@ impl Probe {
     }
 }
 
-/// What an app speaks on top of HTTP.
+/// What an app speaks on top of HTTP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaks {
     /// gRPC, on `h2`: a stream both ways, and trailers.
     Grpc,
+    /// On `tcp`: nothing until the server has greeted.
+    Greeting,
 }
 
 /// What the rows and columns of a grid of calls are.
@@ -289,6 +291,9 @@ impl WrittenProbe {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if self.speaks == Some(Speaks::Grpc) && self.app != AppProtocol::H2 {
             return Err("speaks: gRPC needs `app: h2`".into());
+        }
+        if self.speaks == Some(Speaks::Greeting) && self.app != AppProtocol::Tcp {
+            return Err("speaks: greeting needs `app: tcp`".into());
         }
         let claims = self.claims.unwrap_or_else(|| of_scenario.to_vec());
         if let Some(claim) = claims.iter().find(|claim| !of_scenario.contains(claim)) {

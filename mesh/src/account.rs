@@ -27,6 +27,10 @@ pub struct Account {
     pub app_sends: AppProtocol,
     /// The legs, in order; a leg that does not exist (no sidecar on that side) is left out.
     pub legs: Vec<Leg>,
+    /// The sidecars that read the request in plaintext, which is what they need for all that HTTP gives them: routes, retries,
+    /// metrics, rules on paths.
+    #[serde(default)]
+    pub read_by: Vec<Party>,
     /// The decisions that led there, in order. Empty where they can't be known (an observation).
     #[serde(default)]
     pub steps: Vec<Step>,

@@ -48,6 +48,8 @@ pub struct Call {
     pub port: u16,
     /// What it sends.
     pub app: AppProtocol,
+    /// Whether it waits for the server to speak first; only raw bytes can.
+    pub server_first: bool,
     /// Which of a name's addresses it takes; IPv4 where there is one if unset.
     pub family: Option<Family>,
     /// What the called app is; what its manifest tells ([`ServerApp::of`]) if unset.
@@ -122,7 +124,7 @@ pub enum CallError {
 pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let pod = &mesh.pods[call.from];
     let address = address(mesh, call)?;
-    let sent = app::sends(call.app, &call.host, call.port);
+    let sent = app::sends(call, app::trust(pod, &call.host));
     let server_app = |host: Option<usize>, port: u16| {
         let pod = host.map(|host| &mesh.pods[host]);
         let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
@@ -218,6 +220,7 @@ fn account(
         to,
         app_sends,
         legs: trace.legs,
+        read_by: trace.read_by,
         steps: trace.steps,
         outcome: Outcome {
             delivered,

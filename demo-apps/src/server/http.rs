@@ -14,6 +14,7 @@ use hyper_util::server::conn::auto;
 
 use super::body::{AnyBody, filling, whole};
 use super::connection::Ends;
+use super::drained::Drained;
 use super::websocket::Pending;
 use super::{Protocol, Shared, admission, grpc, websocket};
 use crate::client::{PROBE_HEADER, chain};
@@ -44,7 +45,7 @@ pub(super) async fn serve(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Half-close: a client that has sent its request and FIN still gets its answer.
     builder.http1().half_close(true);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(Drained::new(io)), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

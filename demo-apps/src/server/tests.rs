@@ -20,6 +20,21 @@ async fn exchange(port: u16, send: &[u8]) -> Vec<u8> {
     back
 }
 
+#[tokio::test]
+async fn what_is_no_request_is_answered_and_not_reset() {
+    let server = Running::start("--http 127.0.0.1:0");
+    let port = server.addresses[0].1.port();
+    for _ in 0..20 {
+        let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut hello = vec![0x16; 1500];
+        hello[1..3].copy_from_slice(&[3, 1]);
+        tcp.write_all(&hello).await.unwrap();
+        let mut back = Vec::new();
+        tcp.read_to_end(&mut back).await.expect("an end, and no reset");
+        assert!(back.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&back));
+    }
+}
+
 fn bind(line: &str) -> Result<Server, StartError> {
     Server::bind(&parse(line).unwrap())
 }

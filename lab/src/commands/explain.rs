@@ -24,8 +24,16 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let accounts = match &args.config_dump[..] {
         [] => from_manifests(args, &host, port, family)?,
         [client, server] => {
-            let call =
-                Call { from: 0, host, port, app: args.app, family, server_app: None, subset: args.subset.clone() };
+            let call = Call {
+                from: 0,
+                host,
+                port,
+                app: args.app,
+                server_first: false,
+                family,
+                server_app: None,
+                subset: args.subset.clone(),
+            };
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
         }
         _ => bail!("--config-dump takes two files, separated by a comma: the client's, then the server's"),
@@ -51,6 +59,7 @@ fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Fami
             host: host.to_owned(),
             port,
             app: args.app,
+            server_first: false,
             family,
             server_app: None,
             subset: args.subset.clone(),

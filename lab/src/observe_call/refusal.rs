@@ -98,7 +98,20 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
 /// A connection that just ended, or an answer that never came.
 fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Party, Reason)> {
     match call.report.error.as_ref().map(|failure| &failure.kind) {
-        Some(FailureKind::Timeout) => return Some((server_side, Reason::Timeout)),
+        Some(FailureKind::Timeout) => {
+            // Who waits is where the connection came to and went no further.
+            let waits = match (found.leg1, found.leg2, found.leg3) {
+                (_, _, Some(_)) => Party::ServerApp,
+                (_, Some(_), None) | (None, None, None) => server_side,
+                (Some(_), None, None) => Party::ClientSidecar,
+            };
+            return Some((waits, Reason::Timeout));
+        }
+        // It was answered, with what it can't read.
+        Some(FailureKind::HttpParse { .. } | FailureKind::EchoMismatch) => {
+            let answered = if found.leg3.is_some() { Party::ServerApp } else { server_side };
+            return Some((answered, Reason::ProtocolError));
+        }
         Some(FailureKind::ConnectionRefused) => return Some((Party::Node, Reason::ConnectionRefused)),
         _ => {}
     }

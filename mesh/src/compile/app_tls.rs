@@ -27,7 +27,12 @@ impl Compiler<'_> {
         Some((TransportSocket::upstream_tls(context), because, source.clone()))
     }
 
-    fn by_envoy_filter(&self, cluster: &str, port: u16, services: &[&str]) -> Option<(TransportSocket, String, Source)> {
+    fn by_envoy_filter(
+        &self,
+        cluster: &str,
+        port: u16,
+        services: &[&str],
+    ) -> Option<(TransportSocket, String, Source)> {
         let filters = self.mesh.envoy_filters.iter().filter(|filter| filter.is_for(self.pod));
         let mut patches = filters.flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)));
         let (filter, patch) = patches.find(|(_, patch)| patch.matches(cluster, port, services))?;

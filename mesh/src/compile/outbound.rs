@@ -104,7 +104,8 @@ impl Compiler<'_> {
 
     /// TLS for a service, by the names that an app of this pod may call it.
     fn tls_for(&self, service: &Service) -> FilterChainMatch {
-        let is_name = |domain: &String| !domain.ends_with('.') && !domain.contains(':') && domain.parse::<IpAddr>().is_err();
+        let is_name =
+            |domain: &String| !domain.ends_with('.') && !domain.contains(':') && domain.parse::<IpAddr>().is_err();
         FilterChainMatch {
             transport_protocol: Transport::Tls.as_str().into(),
             server_names: self.domains(service).into_iter().filter(is_name).collect(),

@@ -9,11 +9,12 @@ use envoy_api::TlsProtocol;
 
 use crate::{
     account::{AppProtocol, Reason},
-    model::{Mount, Pod},
+    model::{Container, Mount, Pod},
 };
 
 use super::{
-    certificate::{Authority, Certificate, Check, Why},
+    Call,
+    certificate::{self, Authority, Certificate, Check, Why},
     tls::{Acceptor, Hello, Side},
     wire::{Reply, Request, Sent, Version},
 };
@@ -42,7 +43,9 @@ pub enum Speaks {
     },
     /// Raw bytes, which it sends back.
     Tcp,
-    /// The same inside TLS.
+    /// A greeting first, and then what it is sent.
+    Greeting,
+    /// The same as `Tcp` inside TLS.
     Tls {
         /// Whether it demands a client certificate.
         mutual: bool,
@@ -67,15 +70,41 @@ impl ServerApp {
     }
 }
 
-/// The certificate that an app of a pod shows on its TLS ports: the one that its manifest mounts and names with `--cert`.
+/// The certificate that an app of a pod shows on its TLS ports: the one that its manifest mounts and names with `--cert`, or
+/// that it makes itself (`--self-signed`), which nobody trusts.
 pub(super) fn certificate(pod: &Pod) -> Certificate {
     let named = pod.containers.iter().find_map(|container| {
         let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
+        let mut own = options(&words).filter(|(option, _)| *option == "--self-signed").peekable();
+        if own.peek().is_some() {
+            return Some(Certificate::self_signed(own.map(|(_, name)| name)));
+        }
         let path = options(&words).find_map(|(option, value)| (option == "--cert").then_some(value))?;
-        let file = |mount: &Mount| mount.files.get(path.strip_prefix(&mount.path)?.trim_start_matches('/')).cloned();
-        Certificate::of_pem(&container.mounts.iter().find_map(file)?)
+        Certificate::of_pem(mounted(container, path)?)
     });
     named.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
+}
+
+/// How the calling app checks who is at a host: as `SSL_CERT_FILE` of its pod's first container says, in which calls are
+/// made. What is not known of an app is taken to fit.
+pub(super) fn trust(pod: &Pod, host: &str) -> Check {
+    let roots = pod.containers.first().and_then(|container| {
+        let (_, path) = container.env.iter().find(|(name, _)| name == TRUST)?;
+        mounted(container, path).map(certificate::subjects)
+    });
+    match roots {
+        Some(roots) => Check { roots: Some(roots), host: Some(host.to_owned()), ..Check::default() },
+        None => Check::of_apps(),
+    }
+}
+
+/// Whom TLS clients trust (OpenSSL, curl, Go, and `demo-client`): a file of certificates.
+const TRUST: &str = "SSL_CERT_FILE";
+
+/// A file that a container mounts.
+fn mounted<'a>(container: &'a Container, path: &str) -> Option<&'a [u8]> {
+    let file = |mount: &'a Mount| mount.files.get(path.strip_prefix(&mount.path)?.trim_start_matches('/'));
+    container.mounts.iter().find_map(file).map(Vec::as_slice)
 }
 
 /// A command line's options and their values: `--name value` or `--name=value`.
@@ -93,7 +122,8 @@ fn demo_server(words: &[&str], port: u16) -> Option<ServerApp> {
             "--http" => Speaks::Http,
             "--https" => Speaks::Https { mutual: false },
             "--mtls-http" => Speaks::Https { mutual: true },
-            "--tcp" | "--tcp-greeting" | "--tcp-bulk" => Speaks::Tcp,
+            "--tcp" | "--tcp-bulk" => Speaks::Tcp,
+            "--tcp-greeting" => Speaks::Greeting,
             "--tls" | "--tls-bulk" => Speaks::Tls { mutual: false },
             "--mtls" => Speaks::Tls { mutual: true },
             _ => return None,
@@ -113,6 +143,7 @@ impl fmt::Display for ServerApp {
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
             Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
             Speaks::Tcp => "sends back raw bytes",
+            Speaks::Greeting => "greets, and sends back raw bytes",
             Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
             Speaks::Tls { mutual: true } => "sends back raw bytes inside TLS, and demands a client certificate",
             Speaks::Nothing => "nobody listens",
@@ -145,8 +176,15 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),
         Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
         Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
-        Speaks::Http | Speaks::Tcp | Speaks::Nothing => None,
+        Speaks::Http | Speaks::Tcp | Speaks::Greeting | Speaks::Nothing => None,
     };
+    let greets = matches!(server.speaks, Speaks::Greeting | Speaks::Anything);
+    if matches!(layer, Sent::Nothing) {
+        return match greets {
+            true => Answered { reply: Reply::Echo, refusal: None, understood: true },
+            false => refused(Reply::Silence, Reason::Timeout),
+        };
+    }
     match (layer, acceptor) {
         (Sent::Tls(hello), Some((acceptor, speaks))) => {
             let (session, broken) = acceptor.handshake(hello);
@@ -169,30 +207,34 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         }
         // A line of text may be the beginning of a request: the rest is waited for.
         (Sent::Bytes, _) if server.speaks == Speaks::Http => refused(Reply::Silence, Reason::Timeout),
-        (Sent::Http(..), _) if server.speaks == Speaks::Tcp => refused(Reply::Echo, Reason::ProtocolError),
-        (Sent::Http(version, _), _) if server.speaks != Speaks::Tcp => {
+        (Sent::Http(..), _) if matches!(server.speaks, Speaks::Tcp | Speaks::Greeting) => {
+            refused(Reply::Echo, Reason::ProtocolError)
+        }
+        (Sent::Http(version, _), _) => {
             Answered { reply: Reply::Response(*version, 200), refusal: None, understood: true }
         }
         _ => Answered { reply: Reply::Echo, refusal: None, understood: matches!(layer, Sent::Bytes) },
     }
 }
 
-/// What a calling app sends to a host.
-pub(super) fn sends(app: AppProtocol, host: &str, port: u16) -> Vec<Sent> {
+/// What a calling app sends, which checks a server's certificate like this.
+pub(super) fn sends(call: &Call, check: Check) -> Vec<Sent> {
+    let Call { host, port, .. } = call;
     let is_ip = host.parse::<IpAddr>().is_ok();
-    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let request = Request { authority: format!("{bracketed}:{port}"), path: "/".into() };
     let hello = Hello {
         server_name: (!is_ip).then(|| host.to_ascii_lowercase()),
         alpn: vec!["http/1.1".into()],
         certificate: None,
-        check: Check::of_apps(),
+        check,
         latest: TlsProtocol::V1_3,
     };
-    match app {
+    match call.app {
         AppProtocol::Http => vec![Sent::Http(Version::Http1, request)],
         AppProtocol::H2 => vec![Sent::Http(Version::Http2, request)],
         AppProtocol::Https => vec![Sent::Tls(hello), Sent::Http(Version::Http1, request)],
+        AppProtocol::Tcp if call.server_first => vec![Sent::Nothing],
         AppProtocol::Tcp => vec![Sent::Bytes],
     }
 }
@@ -223,8 +265,8 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
             (Some(*status), status.to_string())
         }
         (Sent::Http(..), _) => word("http_parse"),
-        (Sent::Bytes, Reply::Echo) => word("echo"),
-        (Sent::Bytes, _) => word("echo_mismatch"),
+        (Sent::Bytes | Sent::Nothing, Reply::Echo) => word("echo"),
+        (Sent::Bytes | Sent::Nothing, _) => word("echo_mismatch"),
     }
 }
 

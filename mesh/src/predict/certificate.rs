@@ -1,6 +1,6 @@
 //! Certificates, and whom they are shown to: who issued one, what it says, who takes it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use envoy_api::{CommonTlsContext, DataSource, SanType, Secret, SubjectAltNameMatcher};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::Pem};
@@ -35,6 +35,8 @@ pub(super) struct Certificate {
     pub(super) issuer: Authority,
     /// Its URI SANs.
     pub(super) uris: Vec<String>,
+    /// Its IP SANs, as text.
+    pub(super) addresses: Vec<String>,
     /// Its DNS SANs; `None` where they are not known, and taken for what is asked for.
     pub(super) hosts: Option<Vec<String>>,
     pub(super) valid: ValidAt,
@@ -88,6 +90,7 @@ impl Certificate {
         Self {
             issuer: if kind.signed_by_mesh() { Authority::Mesh } else { Authority::Rogue },
             uris: kind.uris(&sidecar.spiffe_id),
+            addresses: vec![],
             hosts: Some(kind.hosts()),
             valid: kind.valid(),
         }
@@ -96,23 +99,31 @@ impl Certificate {
     /// The mesh's certificate for a SPIFFE ID.
     pub(super) fn of_mesh(spiffe_id: &str) -> Self {
         let uris = SvidKind::Proper.uris(spiffe_id);
-        Self { issuer: Authority::Mesh, uris, hosts: Some(vec![]), valid: ValidAt::Now }
+        Self { issuer: Authority::Mesh, uris, addresses: vec![], hosts: Some(vec![]), valid: ValidAt::Now }
     }
 
     /// An app's, of which nothing is known.
     pub(super) fn of_app(issuer: Authority) -> Self {
-        Self { issuer, uris: vec![], hosts: None, valid: ValidAt::Now }
+        Self { issuer, uris: vec![], addresses: vec![], hosts: None, valid: ValidAt::Now }
+    }
+
+    /// An app's, that it makes at its start for these names.
+    pub(super) fn self_signed<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let (addresses, hosts): (Vec<_>, Vec<_>) =
+            names.map(str::to_owned).partition(|name| name.parse::<IpAddr>().is_ok());
+        Self { issuer: Authority::Rogue, uris: vec![], addresses, hosts: Some(hosts), valid: ValidAt::Now }
     }
 
     /// The first in a PEM text.
     pub(super) fn of_pem(pem: &[u8]) -> Option<Self> {
         let leaf = Pem::iter_from_buffer(pem).next()?.ok()?;
         let certificate = leaf.parse_x509().ok()?;
-        let (mut uris, mut hosts) = (vec![], vec![]);
+        let (mut uris, mut hosts, mut addresses) = (vec![], vec![], vec![]);
         for name in names(&certificate) {
             match name {
                 GeneralName::URI(uri) => uris.push((*uri).to_owned()),
                 GeneralName::DNSName(host) => hosts.push((*host).to_owned()),
+                GeneralName::IPAddress(octets) => addresses.extend(address(octets)),
                 _ => {}
             }
         }
@@ -123,13 +134,18 @@ impl Certificate {
             (false, _) => ValidAt::Future,
         };
         let issuer = Authority::Named(certificate.issuer().to_string());
-        Some(Self { issuer, uris, hosts: Some(hosts), valid })
+        Some(Self { issuer, uris, addresses, hosts: Some(hosts), valid })
     }
 
     /// What identifies it: its first URI, else its first host name.
     pub(super) fn identity(&self) -> Option<String> {
         self.uris.first().or_else(|| self.hosts.as_ref()?.first()).cloned()
     }
+}
+
+fn address(octets: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok().map(|ip| ip.to_string())
 }
 
 fn names<'a>(certificate: &'a X509Certificate<'_>) -> impl Iterator<Item = &'a GeneralName<'a>> {
@@ -155,7 +171,7 @@ impl Check {
             ValidAt::Past => return Err(Why::Expired),
             ValidAt::Future => return Err(Why::NotYetValid),
         }
-        let Certificate { uris, hosts, .. } = certificate;
+        let Certificate { uris, hosts, addresses, .. } = certificate;
         let any_host =
             |test: &dyn Fn(&str) -> bool| hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| test(host)));
         let fits = |san: &SubjectAltNameMatcher| match san.san_type {
@@ -164,7 +180,8 @@ impl Check {
             SanType::Email | SanType::IpAddress => false,
         };
         let named = self.sans.is_empty() || self.sans.iter().any(fits);
-        let for_host = self.host.as_ref().is_none_or(|asked| any_host(&|host| is_for(host, asked)));
+        let for_host =
+            self.host.as_ref().is_none_or(|asked| any_host(&|host| is_for(host, asked)) || addresses.contains(asked));
         if named && for_host {
             return Ok(());
         }
@@ -234,7 +251,7 @@ impl Material {
         let roots = match (by_secret, stated) {
             (Some(config), _) => Some(self.roots(&config.name)?),
             (None, Some(stated)) if stated.system_root_certs.is_some() => Some(vec![Authority::Public]),
-            (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(subjects),
+            (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(of_roots),
         };
         let sans = stated.map(|stated| stated.match_typed_subject_alt_names.clone()).unwrap_or_default();
         Ok(Check { roots, sans, host: None })
@@ -245,7 +262,7 @@ impl Material {
             (MESH_ROOT, _) => Ok(vec![Authority::Mesh]),
             (_, Some(Some(secret))) => {
                 let roots = secret.validation_context.as_ref().and_then(|context| context.trusted_ca.as_ref());
-                roots.map(subjects).ok_or(NotThere)
+                roots.map(of_roots).ok_or(NotThere)
             }
             (_, Some(None)) => Err(NotThere),
             (_, None) => Ok(vec![Authority::Apps]),
@@ -260,10 +277,14 @@ fn of_source(source: &DataSource) -> Certificate {
 }
 
 /// The authorities whose certificates are in a data source.
-fn subjects(source: &DataSource) -> Vec<Authority> {
-    let Some(pem) = inline(source) else { return vec![Authority::Apps] };
+fn of_roots(source: &DataSource) -> Vec<Authority> {
+    inline(source).map_or_else(|| vec![Authority::Apps], |pem| subjects(&pem))
+}
+
+/// The authorities whose certificates are in a PEM text.
+pub(super) fn subjects(pem: &[u8]) -> Vec<Authority> {
     let subject = |pem: Pem| Some(Authority::Named(pem.parse_x509().ok()?.subject().to_string()));
-    Pem::iter_from_buffer(&pem).filter_map(|pem| subject(pem.ok()?)).collect()
+    Pem::iter_from_buffer(pem).filter_map(|pem| subject(pem.ok()?)).collect()
 }
 
 fn inline(source: &DataSource) -> Option<Vec<u8>> {

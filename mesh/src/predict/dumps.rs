@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     Call, CallError, account, app,
-    certificate::{Authority, Certificate},
+    certificate::{Authority, Certificate, Check},
     sidecar::Sidecar,
     simulate::Simulation,
     trace::Trace,
@@ -43,7 +43,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
         reached.map(|reached| (called, reached)),
     );
-    let sent = app::sends(call.app, &call.host, call.port);
+    let sent = app::sends(call, Check::of_apps());
     let server_app =
         |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), Certificate::of_app(Authority::Apps));
     let subset = call.subset.as_deref();

@@ -36,8 +36,14 @@ impl Simulation<'_> {
         let codec = codec(manager.codec_type, alpn, sent);
         let request = match sent.first() {
             Some(Sent::Http(version, request)) if *version == codec => request,
+            Some(Sent::Nothing) => {
+                self.trace.step(at.role.party(), "codec", "waits", "the client sends nothing", None);
+                self.trace.refuse(at.role.party(), Reason::Timeout);
+                return Ok(Reply::Silence);
+            }
             _ => return Ok(self.not_http(at, codec)),
         };
+        self.trace.read(at.role.party());
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
         if let Some((rds, reason)) =

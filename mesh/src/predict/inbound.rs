@@ -10,7 +10,7 @@ use envoy_api::{
     SetFilterState, TransportSocketConfig, UPSTREAM_SERVER_NAME,
 };
 
-use crate::{account::Reason, compile::Resource};
+use crate::{account::Reason, compile::Resource, model::Source};
 
 use super::{
     CallError,
@@ -44,6 +44,8 @@ struct Inspected<'a> {
     transport: Transport,
     server_name: &'a str,
     protocols: Vec<String>,
+    /// Whether they wait for bytes that never come.
+    waits: bool,
 }
 
 impl Simulation<'_> {
@@ -74,6 +76,13 @@ impl Simulation<'_> {
         let inspected = inspect(listener, arrival.destination, sent);
         if role == Role::Client && !inspected.server_name.is_empty() {
             self.trace.requested_server_name = Some(inspected.server_name.to_owned());
+        }
+        if inspected.waits {
+            let because = "an inspector waits for the client's first bytes, and the client waits for the server's";
+            let source = Source::default_of("protocolDetectionTimeout: 0s");
+            self.trace.step(role.party(), "inspector", "waits", because, Some(&source));
+            self.trace.refuse(role.party(), Reason::Timeout);
+            return Ok(Reply::Silence);
         }
         let connection = Connection {
             destination: arrival.destination,
@@ -186,7 +195,10 @@ fn inspect<'a>(listener: &Listener, destination: SocketAddr, sent: &'a [Sent]) -
                 && !filter.filter_disabled.as_ref().is_some_and(|predicate| disabled(predicate, destination))
         })
     };
-    let mut seen = Inspected { transport: Transport::RawBuffer, server_name: "", protocols: vec![] };
+    let mut seen = Inspected { transport: Transport::RawBuffer, server_name: "", protocols: vec![], waits: false };
+    let any = |config: &ListenerFilterConfig| {
+        matches!(config, ListenerFilterConfig::TlsInspector(_) | ListenerFilterConfig::HttpInspector(_))
+    };
     match sent.first() {
         Some(Sent::Tls(hello)) if active(|config| matches!(config, ListenerFilterConfig::TlsInspector(_))) => {
             seen.transport = Transport::Tls;
@@ -195,6 +207,11 @@ fn inspect<'a>(listener: &Listener, destination: SocketAddr, sent: &'a [Sent]) -
         }
         Some(Sent::Http(version, _)) if active(|config| matches!(config, ListenerFilterConfig::HttpInspector(_))) => {
             seen.protocols = vec![version.sniffed().into()];
+        }
+        // With a timeout they give up, and the connection goes on as what nothing was seen of.
+        Some(Sent::Nothing) => {
+            let never = listener.listener_filters_timeout.as_ref().is_some_and(|timeout| timeout.0.is_zero());
+            seen.waits = never && active(any);
         }
         _ => {}
     }

@@ -107,7 +107,19 @@ struct Calling<'a> {
 
 fn call<'a>(mesh: &'a Mesh, from: &str, host: &str, port: u16, app: AppProtocol) -> Calling<'a> {
     let from = mesh.pod(from, "default").expect("a pod of that name");
-    Calling { mesh, call: Call { from, host: host.into(), port, app, family: None, server_app: None, subset: None } }
+    Calling {
+        mesh,
+        call: Call {
+            from,
+            host: host.into(),
+            port,
+            app,
+            server_first: false,
+            family: None,
+            server_app: None,
+            subset: None,
+        },
+    }
 }
 
 impl Calling<'_> {

@@ -20,6 +20,8 @@ pub(super) struct Trace {
     pub(super) requested_server_name: Option<String>,
     /// Who refused the call first, which is who is nearest to the called app.
     pub(super) refusal: Option<(Party, Reason)>,
+    /// The sidecars that read the request.
+    pub(super) read_by: Vec<Party>,
     /// Whether the called app got what the calling app sent.
     pub(super) reached_app: bool,
     /// The pod whose app the call came to, or whose sidecar, and the port there.
@@ -95,6 +97,13 @@ impl Trace {
     /// Notes who refused the call, unless it is known already.
     pub(super) fn refuse(&mut self, party: Party, reason: Reason) {
         self.refusal.get_or_insert((party, reason));
+    }
+
+    /// Notes that a sidecar read the request.
+    pub(super) fn read(&mut self, party: Party) {
+        if !self.read_by.contains(&party) {
+            self.read_by.push(party);
+        }
     }
 
     /// Notes what a sidecar logs. A connection that comes to the same sidecar twice has two lines: the outer one counts, which
@@ -175,7 +184,8 @@ fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) 
                 break;
             }
             (Sent::Http(version, _), _) => layers.push(version.layer()),
-            (Sent::Bytes, _) => layers.push(LayerKind::Tcp),
+            (Sent::Bytes, _) | (Sent::Nothing, Reply::Echo) => layers.push(LayerKind::Tcp),
+            (Sent::Nothing, _) => {}
         }
     }
     (layers, tls)

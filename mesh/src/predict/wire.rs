@@ -13,6 +13,8 @@ pub(super) enum Sent {
     Http(Version, Request),
     /// Bytes that are neither.
     Bytes,
+    /// Nothing until the server has spoken, then bytes that are neither.
+    Nothing,
 }
 
 /// A version of HTTP.

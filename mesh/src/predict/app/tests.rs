@@ -8,10 +8,17 @@ fn own() -> Certificate {
     Certificate::of_app(Authority::Apps)
 }
 
+fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
+    let host = host.into();
+    let call =
+        Call { from: 0, host, port: 8080, app, server_first: false, family: None, server_app: None, subset: None };
+    sends(&call, Check::of_apps())
+}
+
 /// What an app of each kind sees when it calls another without any sidecar between.
 fn seen(speaks: Speaks) -> [String; 4] {
     APPS.map(|app| {
-        let sent = sends(app, "server", 8080);
+        let sent = sent(app, "server");
         let answered = answer(ServerApp { speaks, loopback_only: false }, &own(), [10, 0, 0, 1].into(), &sent);
         sees(&sent, &answered.reply).1
     })
@@ -31,7 +38,7 @@ fn apps_see_what_comes_of_a_protocol_that_fits_or_does_not() {
 #[test]
 fn an_address_is_never_sent_as_server_name() {
     for (host, expected) in [("Server", Some("server")), ("10.0.0.1", None), ("fd00::1", None)] {
-        let sent = sends(AppProtocol::Https, host, 443);
+        let sent = sent(AppProtocol::Https, host);
         let [Sent::Tls(hello), Sent::Http(_, request)] = sent.as_slice() else { panic!("{sent:?}") };
         assert_eq!(hello.server_name.as_deref(), expected);
         assert_eq!(request.authority.contains('['), host.contains(':'), "{}", request.authority);

@@ -96,7 +96,7 @@ fn a_certificate_is_read_from_pem() {
     let svid = authority.issue_svid(ID, Validity::from_now(SVID_LIFETIME)).expect("a certificate");
     let certificate = Certificate::of_pem(svid.chain_pem.as_bytes()).expect("a certificate");
     assert_eq!((certificate.uris.as_slice(), certificate.valid), (&[ID.to_owned()][..], ValidAt::Now));
-    let root = subjects(&DataSource::InlineString(authority.root_pem()));
+    let root = of_roots(&DataSource::InlineString(authority.root_pem()));
     assert_eq!(root, [certificate.issuer], "its issuer is the root's subject");
     assert_eq!(Certificate::of_pem(b"no PEM"), None);
 }
@@ -109,7 +109,8 @@ fn every_kind_of_svid_but_the_proper_one_is_refused_somewhere() {
     };
     for kind in SvidKind::ALL {
         let capture = crate::model::Capture::default();
-        let sidecar = Injected { capture, spiffe_id: ID.into(), svid: kind, mounts: vec![] };
+        let sidecar =
+            Injected { capture, spiffe_id: ID.into(), svid: kind, mounts: vec![], tls_to_app: BTreeMap::new() };
         let admitted = strict.admits(&Certificate::of_sidecar(&sidecar));
         // A second URI does no harm to who looks for the first.
         let expected = matches!(kind, SvidKind::Proper | SvidKind::TwoUris);

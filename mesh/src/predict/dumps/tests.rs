@@ -64,7 +64,16 @@ fn parse(dump: &Value) -> EnvoyDump {
 }
 
 fn call(port: u16, app: AppProtocol) -> Call {
-    Call { from: 0, host: "server".into(), port, app, family: None, server_app: None, subset: None }
+    Call {
+        from: 0,
+        host: "server".into(),
+        port,
+        app,
+        server_first: false,
+        family: None,
+        server_app: None,
+        subset: None,
+    }
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn a_name_that_is_no_services_is_an_error() {
         host: "nobody".into(),
         port: 80,
         app: AppProtocol::Http,
+        server_first: false,
         family: None,
         server_app: None,
         subset: None,
