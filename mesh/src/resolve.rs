@@ -18,9 +18,7 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::{
-    addresses::is_service_address, protocol::of_entry as protocol_of_entry, tls_to_app::TLS_TO_APP,
-};
+pub(crate) use self::{addresses::is_service_address, protocol::of_entry as protocol_of_entry, tls_to_app::TLS_TO_APP};
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,
