@@ -119,8 +119,13 @@ impl Call<'_> {
 
     /// The call's anchor on the page.
     fn id(&self) -> String {
-        format!("{}--{}", slug(self.scenario), slug(self.name))
+        call_id(self.scenario, self.name)
     }
+}
+
+/// The anchor of a scenario's call.
+fn call_id(scenario: &str, call: &str) -> String {
+    format!("{}--{}", slug(scenario), slug(call))
 }
 
 /// Text as part of an anchor: letters and digits, and `-` for what else there is.

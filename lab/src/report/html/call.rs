@@ -16,11 +16,13 @@ pub(super) fn render(
     call: &Call<'_>,
     text: Option<&ScenarioText>,
     manifests: Option<&Manifests<'_>>,
+    claims: Option<&Markup>,
     open: bool,
 ) -> Markup {
     html! {
         details .call id=(call.id()) open[open] {
             summary { (line(call)) }
+            @if let Some(claims) = claims { p .tags { "tests " (claims) } }
             div .pair.pictures {
                 @for probe in &call.meshes {
                     div .mesh data-mesh=(probe.mesh) {
@@ -137,9 +139,16 @@ fn disagreements(probe: &ProbeReport) -> Markup {
     }
 }
 
-/// A part of the evidence, textbook beside istio; left out when there is nothing to show in either.
+/// A part of the evidence, textbook beside istio, once where both have the same; left out when there is nothing to show in either.
 fn part(call: &Call<'_>, title: &str, of: impl Fn(&ProbeReport) -> Option<Markup>) -> Markup {
-    let meshes: Vec<_> = call.meshes.iter().map(|probe| (probe.mesh, of(probe))).collect();
+    let mut meshes: Vec<_> = call.meshes.iter().map(|probe| (probe.mesh.to_string(), of(probe))).collect();
+    let text = |content: &Option<Markup>| content.as_ref().map(|content| content.0.clone());
+    if meshes.windows(2).all(|pair| text(&pair[0].1) == text(&pair[1].1)) {
+        // Told once.
+        let both: Vec<String> = meshes.iter().map(|(mesh, _)| mesh.clone()).collect();
+        meshes.truncate(1);
+        meshes.iter_mut().for_each(|(mesh, _)| *mesh = listed(&both));
+    }
     html! {
         @if meshes.iter().any(|(_, content)| content.is_some()) {
             details .part {

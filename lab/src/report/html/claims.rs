@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use mesh::model::Flavor;
 
 use super::{
-    Page,
-    scenario::{MESHES, by_claim},
+    Page, call_id, count, mark,
+    scenario::{MESHES, Tests, by_claim},
     slug,
 };
 use crate::claims::Claim;
@@ -124,7 +124,7 @@ fn tile(row: &Row<'_>) -> Markup {
     }
 }
 
-fn line(row: &Row<'_>, scenarios: &BTreeMap<&str, Vec<(&str, &str)>>) -> Markup {
+fn line(row: &Row<'_>, scenarios: &BTreeMap<&str, Vec<Tests<'_>>>) -> Markup {
     let told = [&row.claim.textbook, &row.claim.istio];
     html! {
         tr id=(row.name) {
@@ -137,11 +137,30 @@ fn line(row: &Row<'_>, scenarios: &BTreeMap<&str, Vec<(&str, &str)>>) -> Markup 
             }
             td data-mesh="seen in" {
                 @match scenarios.get(row.name.as_str()) {
-                    Some(scenarios) => ul .plain {
-                        @for (name, title) in scenarios { li { a href={ "#" (slug(name)) } { (title) } } }
-                    },
+                    Some(scenarios) => ul .plain { @for tests in scenarios { li { (seen_in(tests)) } } },
                     None => span .soft { "no scenario of this run" },
                 }
+            }
+        }
+    }
+}
+
+/// How many of a scenario's calls are named; the scenario has the others.
+const NAMED: usize = 6;
+
+/// A scenario that tests a claim: all of it, or these calls.
+fn seen_in(tests: &Tests<'_>) -> Markup {
+    let more = tests.calls.len().saturating_sub(NAMED);
+    html! {
+        a href={ "#" (slug(tests.name)) } { (tests.title) }
+        @if tests.all {
+            " " span .soft { (count(tests.calls.len(), "call")) }
+        } @else {
+            ul .calls {
+                @for (call, agrees) in tests.calls.iter().take(NAMED) {
+                    li { (mark(*agrees)) " " a href={ "#" (call_id(tests.name, call)) } { (call) } }
+                }
+                @if more > 0 { li .soft { "and " (more) " more" } }
             }
         }
     }

@@ -83,7 +83,8 @@ pub(super) fn render(section: &Section<'_>, page: &Page<'_>) -> Markup {
             @if let Some(text) = section.text { p .shows { (text.shows.trim()) } }
             @if let Some(grid) = grid::render(&section.calls) { (grid) }
             @for (i, of_section) in section.calls.iter().enumerate() {
-                (call::render(of_section, section.text, manifests.as_ref(), i == 0 || !of_section.agrees()))
+                @let open = i == 0 || !of_section.agrees();
+                (call::render(of_section, section.text, manifests.as_ref(), own_claims(of_section, section, page).as_ref(), open))
             }
             @if let (Some(text), Some(manifests)) = (section.text, &manifests) {
                 details .more {
@@ -108,6 +109,12 @@ fn tag(name: &str, page: &Page<'_>) -> Markup {
     }
 }
 
+/// The claims that a call tests, where these are not all of its scenario's.
+fn own_claims(call: &Call<'_>, section: &Section<'_>, page: &Page<'_>) -> Option<Markup> {
+    let claims = &call.meshes.first()?.claims;
+    (claims.len() < section.claims.len()).then(|| html! { @for claim in claims { (tag(claim, page)) " " } })
+}
+
 /// The lines that decided something in any call.
 fn decisive(section: &Section<'_>, manifests: &Manifests<'_>) -> BTreeSet<usize> {
     let predicted = section.calls.iter().flat_map(|call| &call.meshes).filter_map(|probe| probe.predicted.as_ref());
@@ -115,19 +122,35 @@ fn decisive(section: &Section<'_>, manifests: &Manifests<'_>) -> BTreeSet<usize>
     sources.filter_map(|source| manifests.place(source)).map(|place| place.line).collect()
 }
 
-/// By claim, the scenarios that put it to the test: name, title, and in which meshes all went as expected.
-pub(super) fn by_claim<'a>(page: &Page<'a>) -> BTreeMap<&'a str, Vec<(&'a str, &'a str)>> {
-    let mut scenarios: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
-    for probe in &page.run.probes {
-        for claim in &probe.claims {
-            let of_claim = scenarios.entry(claim).or_default();
-            let link = (probe.scenario.as_str(), probe.title.as_str());
-            if !of_claim.contains(&link) {
-                of_claim.push(link);
+/// A scenario that puts a claim to the test.
+pub(super) struct Tests<'a> {
+    pub(super) name: &'a str,
+    pub(super) title: &'a str,
+    /// The calls that do, and whether all accounts of them agree.
+    pub(super) calls: Vec<(&'a str, bool)>,
+    /// Whether these are all its calls.
+    pub(super) all: bool,
+}
+
+/// By claim, the scenarios that put it to the test.
+pub(super) fn by_claim<'a>(page: &Page<'a>) -> BTreeMap<&'a str, Vec<Tests<'a>>> {
+    let mut claims: BTreeMap<&str, Vec<Tests<'_>>> = BTreeMap::new();
+    for scenario in page.run.probes.chunk_by(|one, other| one.scenario == other.scenario) {
+        for claim in crate::claims::of(scenario) {
+            let serves = |probe: &&ProbeReport| probe.claims.iter().any(|name| name == claim);
+            let mut calls: Vec<(&str, bool)> = Vec::new();
+            for probe in scenario.iter().filter(serves) {
+                match calls.iter_mut().find(|(name, _)| *name == probe.probe) {
+                    Some((_, agrees)) => *agrees &= probe.verdict.agrees,
+                    None => calls.push((&probe.probe, probe.verdict.agrees)),
+                }
             }
+            let Some(first) = scenario.first() else { continue };
+            let all = scenario.iter().all(|probe| serves(&probe));
+            claims.entry(claim).or_default().push(Tests { name: &first.scenario, title: &first.title, calls, all });
         }
     }
-    scenarios
+    claims
 }
 
 /// Both meshes, textbook first.

@@ -340,6 +340,26 @@ fn claims_are_held_not_held_or_not_tested() {
 }
 
 #[test]
+fn a_claim_that_some_calls_test_names_them_and_they_name_it() {
+    let mut other = probe("first", "two", Flavor::Istio, &refused(Party::Node));
+    other.claims = vec!["C5".into()];
+    let page = page(vec![probe("first", "one", Flavor::Istio, &delivered()), other]);
+    assert_eq!(told(&page, "#C5 .calls a"), ["two"]);
+    assert_eq!(all(&page, "#C5 .calls a")[0].attr("href"), Some("#first--two"));
+    assert_eq!(told(&page, "#first--two > .tags a"), ["C5"]);
+    assert_eq!(told(&page, ".scenario .head .tags a"), ["C4", "C5"]);
+}
+
+#[test]
+fn what_both_meshes_have_is_told_once() {
+    let page = page(vec![
+        probe("first", "one", Flavor::Textbook, &delivered()),
+        probe("first", "one", Flavor::Istio, &delivered()),
+    ]);
+    assert!(told(&page, ".part h4").iter().all(|head| head == "textbook and istio"), "{:?}", told(&page, ".part h4"));
+}
+
+#[test]
 fn a_decision_links_to_its_line_of_yaml() {
     let page = page(vec![probe("first", "one", Flavor::Istio, &delivered())]);
     assert_eq!(told(&page, ".steps a"), ["line 6: Service server spec.ports[0].name"]);
