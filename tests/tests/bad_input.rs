@@ -6,7 +6,12 @@ use tests::{checkout, folder, labs::OwnLabs, may_make_labs, text, tools};
 
 /// The project's STRICT scenario, with a part replaced.
 fn strict_with(part: &str, by: &str) -> String {
-    let path = checkout().join("scenarios/strict/manifests.yaml");
+    scenario_with("strict", part, by)
+}
+
+/// A scenario's manifests, with a part replaced.
+fn scenario_with(name: &str, part: &str, by: &str) -> String {
+    let path = checkout().join("scenarios").join(name).join("manifests.yaml");
     let manifests = fs::read_to_string(path).unwrap();
     assert!(manifests.contains(part), "the scenario has {part:?}");
     manifests.replacen(part, by, 1)
@@ -50,6 +55,34 @@ fn an_unknown_field_is_named_with_the_one_that_was_meant() {
     assert_refused(
         &strict_with("serviceAccountName: client", "serviceAcountName: client"),
         &["mesh.yaml: document 5 (Pod client): spec.serviceAcountName: ", "did you mean serviceAccountName?"],
+    );
+}
+
+#[test]
+fn an_envoy_filter_says_what_of_it_is_not_supported() {
+    let patched = "mesh.yaml: document 7 (EnvoyFilter tls-to-app): spec.configPatches[0].";
+    assert_refused(
+        &scenario_with("tls-to-app", "      context: SIDECAR_INBOUND\n", "      context: GATEWAY\n"),
+        &[patched, "match.context: \"GATEWAY\" is not supported; SIDECAR_INBOUND is"],
+    );
+    assert_refused(
+        &scenario_with("tls-to-app", "portNumber: 8443", "portNumber: 84430"),
+        &[patched, "match.cluster.portNumber: 84430 is out of range"],
+    );
+    assert_refused(
+        &scenario_with("tls-to-app", "cluster: {portNumber: 8443}", "cluster: {port: 8443}"),
+        &[patched, "match.cluster.port: unknown field; known here are portNumber, service, name, subset"],
+    );
+}
+
+#[test]
+fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
+    assert_refused(
+        &scenario_with("tls-to-app", "\"8443,8445,9443,8080\"", "\"8443;8445\""),
+        &[
+            "mesh.yaml: document 6 (Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: ",
+            "\"8443;8445\" is no port; a comma list of container ports was expected",
+        ],
     );
 }
 

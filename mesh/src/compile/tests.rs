@@ -1,3 +1,4 @@
+mod app_tls;
 mod clusters;
 mod files;
 mod inbound;

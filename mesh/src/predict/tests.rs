@@ -22,11 +22,13 @@ use super::{
     world::World,
 };
 
+mod app_tls;
 mod destination_rule;
 mod inbound;
 mod outbound;
 mod peer_authentication;
 mod reach;
+mod server_first;
 mod signatures;
 mod textbook;
 
@@ -130,6 +132,11 @@ impl Calling<'_> {
 
     fn on_loopback(mut self) -> Self {
         self.call.server_app = Some(ServerApp { speaks: Speaks::Anything, loopback_only: true });
+        self
+    }
+
+    fn waiting(mut self) -> Self {
+        self.call.server_first = true;
         self
     }
 

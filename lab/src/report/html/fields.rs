@@ -20,7 +20,7 @@ pub(super) struct Field {
 pub(super) fn of_expectation(expectation: &Expectation) -> Vec<Field> {
     let json = to_json(expectation);
     let legs = entries(&json["legs"]).map(|(number, leg)| (number.clone(), leg));
-    of(legs, &json["outcome"])
+    of(legs, &json["read_by"], &json["outcome"])
 }
 
 /// All fields that an account has and an expectation could name, in order. A leg that is not there carried nothing.
@@ -28,14 +28,18 @@ pub(super) fn of_account(account: &Account) -> Vec<Field> {
     let json = to_json(account);
     let nothing = json!({"layers": []});
     let there = |number: u8| json["legs"].as_array().into_iter().flatten().find(move |leg| leg["leg"] == number);
-    of((1..=3).map(|number| (number.to_string(), there(number).unwrap_or(&nothing))), &json["outcome"])
+    of(
+        (1..=3).map(|number| (number.to_string(), there(number).unwrap_or(&nothing))),
+        &json["read_by"],
+        &json["outcome"],
+    )
 }
 
 fn to_json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn of<'a>(legs: impl Iterator<Item = (String, &'a Value)>, outcome: &Value) -> Vec<Field> {
+fn of<'a>(legs: impl Iterator<Item = (String, &'a Value)>, read_by: &Value, outcome: &Value) -> Vec<Field> {
     let mut fields = Vec::new();
     for (number, leg) in legs {
         let group = format!("leg {number}");
@@ -43,15 +47,18 @@ fn of<'a>(legs: impl Iterator<Item = (String, &'a Value)>, outcome: &Value) -> V
             match name.as_str() {
                 // Who is on a leg is the picture's to say.
                 "leg" | "path" => {}
-                // Expectations are of the outermost layer of TLS.
                 "tls" => {
-                    let tls = value.get(0).unwrap_or(value);
-                    fields.extend(entries(tls).map(|(name, value)| field(&group, tls_name(name), value)));
+                    for (depth, tls) in value.as_array().into_iter().flatten().enumerate() {
+                        let layer = if depth == 0 { String::new() } else { format!(" of TLS layer {}", depth + 1) };
+                        let named = |name| format!("{}{layer}", tls_name(name));
+                        fields.extend(entries(tls).map(|(name, value)| field(&group, &named(name), value)));
+                    }
                 }
                 name => fields.push(field(&group, &name.replace('_', " "), value)),
             }
         }
     }
+    fields.push(field("outcome", "read by", read_by));
     fields.extend(entries(outcome).map(|(name, value)| field("outcome", outcome_name(name), value)));
     fields.retain(|field| !field.value.is_empty());
     fields
