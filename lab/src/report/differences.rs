@@ -53,7 +53,7 @@ enum When {
     Always,
 }
 
-const ASPECTS: [Aspect; 4] = [
+const ASPECTS: [Aspect; 5] = [
     Aspect {
         title: "The call ends differently",
         about: "What the legs carried, what the app saw, who refused and why; then the flags and details in that sidecar's access log.",
@@ -70,6 +70,12 @@ const ASPECTS: [Aspect; 4] = [
         title: "What the client's side says in its ClientHello",
         about: "On leg 2, outermost TLS: the protocols that it offers (ALPN), and the name that it asks for (SNI).",
         of: |seen| seen.hello(),
+        when: When::Always,
+    },
+    Aspect {
+        title: "Whether the client's sidecar reads the SNI of the app's own TLS",
+        about: "As its access log has it.",
+        of: |seen| Some(seen.server_name_read()),
         when: When::Always,
     },
     Aspect {
@@ -201,6 +207,11 @@ impl Settled<'_> {
             Some(_) => "the called host",
         };
         Some(format!("offers {offered}; asks for {sni}"))
+    }
+
+    fn server_name_read(&self) -> String {
+        let read = self.account.outcome.requested_server_name != "-";
+        if read { "the called host" } else { "nothing" }.into()
     }
 
     fn last_leg(&self) -> Option<String> {

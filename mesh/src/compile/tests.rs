@@ -4,6 +4,7 @@ mod files;
 mod inbound;
 mod outbound;
 mod rules;
+mod service_entry;
 
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 
@@ -90,12 +91,13 @@ impl PodConfig {
     }
 }
 
-/// A chain as a line: `NAME [to PORT] [in PREFIX] TRANSPORT ALPN -> [mtls] TERMINAL TO [offering ALPN]`.
+/// A chain as a line: `NAME [to PORT] [in PREFIX] [for SNI] TRANSPORT ALPN -> [mtls] TERMINAL TO [offering ALPN]`.
 fn outline(chain: &FilterChain) -> String {
     let mut words = vec![chain.name.clone()];
     if let Some(m) = &chain.filter_chain_match {
         words.extend(m.destination_port.map(|port| format!("to {port}")));
         words.extend(m.prefix_ranges.iter().map(|range| format!("in {}/{}", range.address_prefix, range.prefix_len)));
+        words.extend(m.server_names.iter().map(|name| format!("for {name}")));
         words.push(m.transport_protocol.clone());
         words.push(m.application_protocols.join(","));
     }

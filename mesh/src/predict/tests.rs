@@ -24,6 +24,7 @@ use super::{
 
 mod app_tls;
 mod destination_rule;
+mod egress;
 mod inbound;
 mod outbound;
 mod peer_authentication;
