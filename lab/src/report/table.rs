@@ -30,7 +30,10 @@ pub fn render(report: &RunReport) -> String {
         let Some(first) = group.first() else { continue };
         if first.scenario != scenario {
             scenario = &first.scenario;
-            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {} [{}]", first.title, claims::of(group).join(" "));
+            let claims = claims::of(group).join(" ");
+            let width = scenario.chars().count() + first.title.chars().count() + claims.len();
+            let between = if width + ":  []".len() > 80 { "\n  " } else { " " };
+            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {}{between}[{claims}]", first.title);
         }
         let _ = writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group) } else { rows(group) });
     }

@@ -31,8 +31,9 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
 }
 
 /// What a picture shows of an account: accounts that are the same in this are drawn once.
-fn drawn(account: &Account) -> (Vec<(u8, Vec<String>)>, &Outcome) {
-    (account.legs.iter().map(|leg| (leg.leg, layers::names(leg))).collect(), &account.outcome)
+fn drawn(account: &Account) -> (Vec<(u8, Vec<String>)>, &[Party], &Outcome) {
+    let legs = account.legs.iter().map(|leg| (leg.leg, layers::names(leg)));
+    (legs.collect(), &account.read_by, &account.outcome)
 }
 
 struct Picture<'a> {
@@ -133,7 +134,10 @@ impl<'a> Picture<'a> {
     fn node(&self, name: &str, party: Party, bypassed: bool) -> Markup {
         let refuses = self.account.outcome.at == Some(party);
         html! {
-            div .node .(name) .bypassed[bypassed] .refuses[refuses] data-party=(party) { (name) }
+            div .node .(name) .bypassed[bypassed] .refuses[refuses] data-party=(party) {
+                (name)
+                @if self.account.read_by.contains(&party) { span .reads { "reads it" } }
+            }
             @if refuses { (self.refusal(party)) }
         }
     }

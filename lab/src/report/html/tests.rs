@@ -351,6 +351,15 @@ fn a_claim_that_some_calls_test_names_them_and_they_name_it() {
 }
 
 #[test]
+fn a_sidecar_that_reads_the_request_says_so() {
+    let mut account = delivered();
+    account.read_by = vec![Party::ClientSidecar];
+    let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
+    assert_eq!(told(&page, ".node:has(.reads)"), ["sidecar reads it"]);
+    assert_eq!(all(&page, ".node:has(.reads)")[0].attr("data-party"), Some("client sidecar"));
+}
+
+#[test]
 fn what_both_meshes_have_is_told_once() {
     let page = page(vec![
         probe("first", "one", Flavor::Textbook, &delivered()),

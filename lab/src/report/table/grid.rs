@@ -10,11 +10,10 @@ use mesh::{
 use super::{BAD, GOOD, disagreements, shown};
 use crate::verdict::ProbeReport;
 
-/// Widths of the column of row names and of each other one: with four of these and the indent, 78.
-const NAMES: usize = 20;
-const CELLS: usize = 14;
+/// Width of the column that names the mesh, where a row has two lines.
+const MESH: usize = 6;
 
-const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: a handshake failed; codec: TLS where HTTP was due";
+const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: handshake failed; codec: no HTTP";
 
 /// The grid, and below it what differs.
 pub(super) fn draw(probes: &[ProbeReport]) -> String {
@@ -25,21 +24,24 @@ pub(super) fn draw(probes: &[ProbeReport]) -> String {
     if let Some((grid, _)) = probes.first().and_then(|probe| probe.cell.as_ref()) {
         let _ = writeln!(text, "  {} down, {} across", grid.rows, grid.columns);
     }
-    let mut line = |name: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|cell| format!("{cell:CELLS$}")).collect();
-        let _ = writeln!(text, "{}", format!("  {name:NAMES$}{cells}").trim_end());
+    // What the names leave of 80 columns is the cells'.
+    let names = rows.iter().map(|row| row.chars().count()).max().unwrap_or_default() + 1;
+    let width = 80_usize.saturating_sub(2 + names + MESH) / columns.len().max(1);
+    let mut line = |name: &str, mesh: &str, cells: &[String]| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", format!("  {name:names$}{mesh:MESH$}{cells}").trim_end());
     };
-    line("", &columns);
+    line("", "", &columns);
     for row in &rows {
         let cells = |mesh| -> Vec<String> { columns.iter().map(|column| cell(probes, mesh, row, column)).collect() };
         let (textbook, istio) = (cells(Flavor::Textbook), cells(Flavor::Istio));
         if textbook == istio || istio.iter().all(String::is_empty) {
-            line(row, &textbook);
+            line(row, "", &textbook);
         } else if textbook.iter().all(String::is_empty) {
-            line(row, &istio);
+            line(row, "", &istio);
         } else {
-            line(&format!("{row} book"), &textbook);
-            line(&format!("{:>1$}", "istio", row.len() + " istio".len()), &istio);
+            line(row, "book", &textbook);
+            line("", "istio", &istio);
         }
     }
     let agree = probes.iter().filter(|probe| probe.verdict.agrees).count();
@@ -55,11 +57,14 @@ fn cell(probes: &[ProbeReport], mesh: Flavor, row: &str, column: &str) -> String
         probe.mesh == mesh && probe.cell.as_ref().is_some_and(|(_, cell)| cell.0 == row && cell.1 == column)
     });
     let outcomes = distinct(here.map(|probe| shown(probe).map_or("?", outcome).to_owned()));
-    let refused = |outcome: &&String| outcome.starts_with('✗');
-    match outcomes.iter().all(|outcome| refused(&outcome)) && !outcomes.is_empty() {
-        true => format!("✗ {}", outcomes.iter().map(|outcome| &outcome["✗ ".len()..]).collect::<Vec<_>>().join("/")),
-        false => outcomes.join("/"),
+    let refused: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome.strip_prefix("✗ ")).collect();
+    let mut told: Vec<String> = outcomes.iter().filter(|outcome| !outcome.starts_with('✗')).cloned().collect();
+    if !refused.is_empty() {
+        // A cell that has both is full.
+        let blank = if told.is_empty() { " " } else { "" };
+        told.push(format!("✗{blank}{}", refused.join("/")));
     }
+    told.join(" ")
 }
 
 /// In a word: by what leg 2 carried when the call was delivered, else why it was refused.
