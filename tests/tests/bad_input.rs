@@ -70,8 +70,8 @@ fn an_envoy_filter_says_what_of_it_is_not_supported() {
         &[patched, "match.cluster.portNumber: 84430 is out of range"],
     );
     assert_refused(
-        &scenario_with("tls-to-app", "cluster: {portNumber: 8443}", "cluster: {port: 8443}"),
-        &[patched, "match.cluster.port: unknown field; known here are portNumber, service, name, subset"],
+        &scenario_with("tls-to-app", "cluster: {portNumber: 8443}", "cluster: {portNumber: 8443, host: server}"),
+        &[patched, "match.cluster.host: unknown field; known here are portNumber, service, name, subset"],
     );
 }
 

@@ -22,11 +22,12 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     let head = &filter.head;
     let patches = filter.body.config_patches.iter().enumerate().filter_map(|(i, patch)| {
         let cluster = &patch.matcher.cluster;
-        // One that does not read is an error of the document's, and nothing is resolved.
+        // What does not read is an error of the document's.
+        let port = cluster.port_number.map(u16::try_from).transpose().ok()?;
         let transport_socket = envoy_api::read_value(patch.patch.value.get("transport_socket")?.clone()).ok()?;
         Some(InboundPatch {
             name: cluster.name.clone(),
-            port: cluster.port_number.and_then(|port| u16::try_from(port).ok()),
+            port,
             service: cluster.service.clone(),
             transport_socket,
             source: head.source.at(format!("spec.configPatches[{i}]")),
