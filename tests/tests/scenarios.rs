@@ -58,6 +58,9 @@ fn said(expected: &Expectation) -> BTreeMap<String, Value> {
             Value::Object(fields) => {
                 fields.into_iter().for_each(|(name, field)| walk(&format!("{path}.{name}"), field, into));
             }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                items.into_iter().enumerate().for_each(|(i, item)| walk(&format!("{path}[{i}]"), item, into));
+            }
             Value::Null => {}
             leaf => drop(into.insert(path.to_owned(), leaf)),
         }

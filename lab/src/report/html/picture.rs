@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use maud::{Markup, html};
-use mesh::account::{Account, Leg, Outcome, Party};
+use mesh::account::{Account, Leg, Party};
 use observe::{Flow, Handshake, Opening};
 
 use super::{layers, listed};
@@ -31,9 +31,9 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
 }
 
 /// What a picture shows of an account: accounts that are the same in this are drawn once.
-fn drawn(account: &Account) -> (Vec<(u8, Vec<String>)>, &[Party], &Outcome) {
-    let legs = account.legs.iter().map(|leg| (leg.leg, layers::names(leg)));
-    (legs.collect(), &account.read_by, &account.outcome)
+fn drawn(account: &Account) -> impl PartialEq + '_ {
+    let legs: Vec<_> = account.legs.iter().map(|leg| (leg.leg, layers::names(leg))).collect();
+    (legs, &account.read_by, &account.outcome)
 }
 
 struct Picture<'a> {
