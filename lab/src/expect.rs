@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use mesh::account::{Account, LayerKind, Leg, Outcome, Party, Reason, TlsFacts};
+use mesh::account::{Account, Admission, LayerKind, Leg, Outcome, Party, Reason, TlsFacts};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{
@@ -114,6 +114,9 @@ pub struct ExpectedOutcome {
     /// The HTTP status that the app gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// What the API server makes of a webhook's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// What the app sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_sees: Option<String>,
@@ -319,7 +322,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Expecte
 
 impl ExpectedOutcome {
     fn of(outcome: &Outcome) -> Self {
-        let Outcome { delivered, at, reason, response_flags, details, requested_server_name, status, app_sees } =
+        let Outcome { delivered, at, reason, response_flags, details, requested_server_name, status, admission, app_sees } =
             outcome.clone();
         Self {
             delivered: Some(delivered),
@@ -329,6 +332,7 @@ impl ExpectedOutcome {
             details: Some(details),
             requested_server_name: Some(requested_server_name),
             status,
+            admission,
             app_sees: Some(app_sees),
         }
     }
@@ -342,6 +346,7 @@ impl ExpectedOutcome {
             details: over.details.or(self.details),
             requested_server_name: over.requested_server_name.or(self.requested_server_name),
             status: over.status.or(self.status),
+            admission: over.admission.or(self.admission),
             app_sees: over.app_sees.or(self.app_sees),
         }
     }
@@ -355,6 +360,7 @@ impl ExpectedOutcome {
         let server_name = (self.requested_server_name.as_ref(), Some(&found.requested_server_name));
         differences.check("SNI that was read".into(), server_name.0, server_name.1);
         differences.check("status".into(), self.status, found.status);
+        differences.check("admission".into(), self.admission, found.admission);
         differences.check("app sees".into(), self.app_sees.as_ref(), Some(&found.app_sees));
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn account() -> Account {
             details: "via_upstream".into(),
             requested_server_name: "-".into(),
             status: Some(200),
+            admission: None,
             app_sees: "200".into(),
         },
     }

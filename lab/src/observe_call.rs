@@ -11,7 +11,7 @@ use std::{
 use demo_apps::{failure::FailureKind, report::ClientReport};
 use jiff::Timestamp;
 use mesh::{
-    account::{Account, Callee, Caller, LayerKind, Leg, Outcome, Party, SCHEMA, TlsFacts},
+    account::{Account, Admission, Callee, Caller, LayerKind, Leg, Outcome, Party, SCHEMA, TlsFacts},
     model::Mesh,
     redirect::INBOUND_PORT,
 };
@@ -40,6 +40,8 @@ pub struct MadeCall {
     pub from: usize,
     /// What the client says of it.
     pub report: ClientReport,
+    /// What came of it, where it was the call of a webhook.
+    pub admission: Option<Admission>,
     /// The mark that the client put into what it sent.
     pub marker: String,
     /// When it began, in nanoseconds since 1970.
@@ -339,6 +341,7 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
             .and_then(|line| line.requested_server_name.clone())
             .unwrap_or_else(dash),
         status,
+        admission: call.admission,
         app_sees: app_sees(&call.report),
     }
 }

@@ -36,6 +36,8 @@ use crate::{
     verdict::{DataPlane, LabFigures, ProbeReport, RunReport, Seen, Verdict},
 };
 
+mod webhook;
+
 /// How long a call may take. A call that hangs is a result.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -215,7 +217,10 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         if options.interrupted.load(Ordering::Relaxed) {
             bail!(Interrupted);
         }
-        calls.push(make_call(&deployment, &mesh.pods[from], probe, from, number, &options.tools)?);
+        calls.push(match &probe.webhook {
+            Some(name) => webhook::call(&deployment, unit, probe, name, from, number, &options.tools)?,
+            None => make_call(&deployment, &mesh.pods[from], probe, from, number, &options.tools)?,
+        });
     }
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
     let seen: Observations = deployment.finish(mesh, capture)?;
@@ -274,7 +279,7 @@ fn make_call(
         let told = String::from_utf8_lossy(&output.stderr);
         format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name)
     })?;
-    Ok(MadeCall { from, report, marker, began_ns, ended_ns })
+    Ok(MadeCall { from, report, admission: None, marker, began_ns, ended_ns })
 }
 
 fn now_ns() -> u64 {

@@ -58,6 +58,8 @@ pub struct Probe {
     pub app: AppProtocol,
     /// What it speaks on top of that.
     pub speaks: Option<Speaks>,
+    /// The webhook of the manifests that is called, as kube-apiserver calls it.
+    pub webhook: Option<String>,
     /// Its place, where the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
     /// The claims that this call puts to the test; all of the scenario's, if it names none.
@@ -273,6 +275,8 @@ struct WrittenProbe {
     #[serde(default)]
     speaks: Option<Speaks>,
     #[serde(default)]
+    webhook: Option<String>,
+    #[serde(default)]
     cell: Option<Cell>,
     #[serde(default)]
     claims: Option<Vec<String>>,
@@ -295,6 +299,9 @@ impl WrittenProbe {
         if self.speaks == Some(Speaks::Greeting) && self.app != AppProtocol::Tcp {
             return Err("speaks: greeting needs `app: tcp`".into());
         }
+        if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
+            return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
+        }
         let claims = self.claims.unwrap_or_else(|| of_scenario.to_vec());
         if let Some(claim) = claims.iter().find(|claim| !of_scenario.contains(claim)) {
             return Err(format!("claims: {claim} is not among the scenario's `claims`; add it there"));
@@ -314,6 +321,7 @@ impl WrittenProbe {
             family: self.family,
             app: self.app,
             speaks: self.speaks,
+            webhook: self.webhook,
             cell: self.cell,
             claims,
             textbook,

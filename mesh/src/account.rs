@@ -278,7 +278,42 @@ pub struct Outcome {
     pub requested_server_name: String,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
+    /// What the API server made of a webhook's answer, or of its failure; of calls of webhooks alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// What the calling app sees: the status, `echo` for a raw TCP call that came back, or its error's kind, such as
     /// `connection_reset`, `eof`, `connection_refused`, `not_tls`, `certificate_required`.
     pub app_sees: String,
+}
+
+/// What becomes of an object that was to be created, by what one webhook says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admission {
+    /// It is created as it is.
+    #[serde(rename = "allowed")]
+    Allowed,
+    /// It is created with the webhook's changes.
+    #[serde(rename = "patched")]
+    Patched,
+    /// The webhook denies it.
+    #[serde(rename = "denied")]
+    Denied,
+    /// The webhook failed, and `failurePolicy` is Ignore: it is created.
+    #[serde(rename = "let through")]
+    LetThrough,
+    /// The webhook failed, and `failurePolicy` is Fail: it is not created.
+    #[serde(rename = "rejected")]
+    Rejected,
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed => "allowed",
+            Self::Patched => "patched",
+            Self::Denied => "denied",
+            Self::LetThrough => "let through",
+            Self::Rejected => "rejected",
+        })
+    }
 }

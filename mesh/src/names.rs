@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, net::IpAddr};
 
-use crate::model::{CLUSTER_DNS, Mesh, Service};
+use crate::model::{CLUSTER_DNS, Mesh, Service, Webhook};
 
 impl Mesh {
     /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A Deployment's name stands for its
@@ -29,6 +29,11 @@ impl Mesh {
         let search = [format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()];
         let completed = search.iter().map(|domain| format!("{host}.{domain}"));
         completed.chain([host.clone()]).find_map(|name| self.services.iter().find(|s| s.host == name))
+    }
+
+    /// The admission webhook of a name.
+    pub fn webhook(&self, name: &str) -> Option<&Webhook> {
+        self.webhooks.iter().find(|webhook| webhook.name == name)
     }
 
     /// The service that has a virtual address.

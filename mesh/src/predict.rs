@@ -230,6 +230,7 @@ fn account(
             details: log.details,
             requested_server_name: trace.requested_server_name.unwrap_or_else(|| "-".into()),
             status,
+            admission: None,
             app_sees,
         },
     }

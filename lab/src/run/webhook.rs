@@ -1,0 +1,66 @@
+//! Calls of admission webhooks, made as kube-apiserver makes them.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use demo_apps::report::{AdmissionReport, Decision};
+use mesh::{account::Admission, model::Family};
+
+use super::{Unit, now_ns};
+use crate::{container, deploy::Deployment, observe_call::MadeCall, scenario::Probe, tools::Tools};
+
+/// How much longer than the webhook's own timeout the program may take.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// Has the calling pod create an object, of which only this webhook is asked.
+pub(super) fn call(
+    deployment: &Deployment,
+    unit: &Unit<'_>,
+    probe: &Probe,
+    name: &str,
+    from: usize,
+    number: usize,
+    tools: &Tools,
+) -> Result<MadeCall> {
+    let Unit { scenario, mesh, .. } = unit;
+    let webhook = mesh.webhook(name).with_context(|| format!("probe {:?}: no webhook {name}", probe.name))?;
+    let marker = format!("probe-{number}-{}", deployment.lab.id());
+    let manifests = scenario.manifests();
+    let manifests =
+        fs::canonicalize(&manifests).with_context(|| format!("can't find {} again", manifests.display()))?;
+    let manifests = manifests.to_string_lossy();
+    let family = match probe.family {
+        Family::Ipv4 => "-4",
+        Family::Ipv6 => "-6",
+    };
+    // The object's name is the mark: it is in the request, and nowhere else.
+    let args = ["--webhooks", &manifests, "--only", name, "--name", &marker, family];
+    let (pod, host) = (&mesh.pods[from], &deployment.pods[from]);
+    let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
+    let program = tools.own("demo-apiserver")?;
+    let program = container::program(pod, container, host, format!("call-{number}"), program, args);
+    let began_ns = now_ns();
+    let output = host.run_to_end(&program, Duration::from_secs(webhook.timeout_seconds.into()) + SLACK)?;
+    let ended_ns = now_ns();
+    let told = || {
+        let told = String::from_utf8_lossy(&output.stderr);
+        format!("probe {:?}: the API server in {} gave no report: {told}", probe.name, pod.name)
+    };
+    let report: AdmissionReport = serde_json::from_slice(&output.stdout).with_context(told)?;
+    let asked = report.webhooks.into_iter().find(|webhook| webhook.name == name).with_context(told)?;
+    let Some(report) = asked.call else {
+        let why = asked.skipped.or(asked.message).unwrap_or_default();
+        bail!("probe {:?}: webhook {name} was not called: {why}", probe.name);
+    };
+    Ok(MadeCall { from, report, admission: asked.decision.map(admission), marker, began_ns, ended_ns })
+}
+
+fn admission(decision: Decision) -> Admission {
+    match decision {
+        Decision::Allowed => Admission::Allowed,
+        Decision::Patched => Admission::Patched,
+        Decision::Denied => Admission::Denied,
+        Decision::LetThrough => Admission::LetThrough,
+        Decision::Rejected => Admission::Rejected,
+    }
+}
