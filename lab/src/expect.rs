@@ -322,8 +322,17 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Expecte
 
 impl ExpectedOutcome {
     fn of(outcome: &Outcome) -> Self {
-        let Outcome { delivered, at, reason, response_flags, details, requested_server_name, status, admission, app_sees } =
-            outcome.clone();
+        let Outcome {
+            delivered,
+            at,
+            reason,
+            response_flags,
+            details,
+            requested_server_name,
+            status,
+            admission,
+            app_sees,
+        } = outcome.clone();
         Self {
             delivered: Some(delivered),
             at,

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use mesh::{
     account::{Account, Admission, Callee, Caller, LayerKind, Leg, Outcome, Party, SCHEMA, TlsFacts},
     model::Mesh,
+    predict::redirects,
     redirect::INBOUND_PORT,
 };
 use observe::{Cost, Flow, Layer, Tls};
@@ -84,6 +85,8 @@ struct Found<'a> {
     leg3: Option<&'a Flow>,
     /// The pod that leg 2 reached.
     server: Option<usize>,
+    /// Whether leg 2 came to that pod's sidecar: its redirects may let a port pass.
+    to_sidecar: bool,
     client_log: Option<&'a Line>,
     server_log: Option<&'a Line>,
 }
@@ -176,18 +179,24 @@ fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
         })
     });
     let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
-    let server_name = server_pod.map(|pod| pod.name.to_string());
-    let server_log = server_name.as_deref().and_then(|name| {
-        // As the server's pod sees leg 2: where it goes to is no longer a service's address.
+    // As the server's pod sees leg 2: where it goes to is no longer a service's address.
+    let arrived = server_pod.and_then(|pod| {
         let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
-        let arrived = at(name, interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)));
-        log_line(seen, name, call, arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled))
+        at(&pod.name.to_string(), interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)))
     });
+    let to_sidecar = server_pod.zip(arrived).is_some_and(|(pod, flow)| {
+        let port = flow.responder.port();
+        flow.redirect.is_some() || redirects(pod, port) || is_own_port(port)
+    });
+    let server_name = server_pod.map(|pod| pod.name.to_string()).filter(|_| to_sidecar);
+    let server_log = server_name
+        .as_deref()
+        .and_then(|name| log_line(seen, name, call, arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled)));
     let leg3 = server_name.as_deref().and_then(|name| {
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
         pick(to_app, call, server_log, in_time)
     });
-    Found { leg1, leg2, leg3, server, client_log, server_log }
+    Found { leg1, leg2, leg3, server, to_sidecar, client_log, server_log }
 }
 
 /// Whether iptables handed a connection on `lo` to the sidecar's inbound port.
@@ -263,7 +272,7 @@ fn read_by(found: &Found<'_>) -> Vec<Party> {
 
 fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {
     let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
-    let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
+    let server_sidecar = found.to_sidecar;
     let name = |sidecar: bool| if sidecar { "sidecar" } else { "app" };
     let mut legs = Vec::new();
     if let Some(flow) = found.leg1 {

@@ -28,6 +28,7 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
         family: Some(probe.family),
         server_app: None,
         subset: None,
+        webhook: probe.webhook.as_deref().map(|name| webhook(mesh, probe, name)).transpose()?,
     };
     let mut account = predict(mesh, &call)?;
     if probe.speaks == Some(Speaks::Grpc) {
@@ -50,6 +51,18 @@ fn told_in_grpc(account: &mut Account) {
         _ => "UNKNOWN",
     };
     (outcome.status, outcome.app_sees) = (Some(200), name.into());
+}
+
+/// The webhook that a probe asks, which has to be where the probe says.
+fn webhook(mesh: &Mesh, probe: &Probe, name: &str) -> Result<usize> {
+    let known = || mesh.webhooks.iter().map(|webhook| webhook.name.as_str()).collect::<Vec<_>>().join(", ");
+    let index = mesh.webhooks.iter().position(|webhook| webhook.name == name);
+    let index = index.with_context(|| format!("no webhook {name} in the manifests; there are: {}", known()))?;
+    let place = &mesh.webhooks[index].place;
+    if (place.host(), place.port()) != (probe.host.clone(), probe.port) {
+        bail!("webhook {name} is not at {}:{}; write `to: {}:{}`", probe.host, probe.port, place.host(), place.port());
+    }
+    Ok(index)
 }
 
 /// Splits `HOST:PORT`; an IPv6 address stands in brackets.

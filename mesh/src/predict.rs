@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     account::{Account, AppProtocol, Callee, Caller, Outcome, Party, Reason, SCHEMA},
-    model::{Family, Flavor, Mesh},
+    model::{Family, Flavor, Mesh, Pod},
 };
 
 mod app;
@@ -25,6 +25,7 @@ mod simulate;
 mod tls;
 mod trace;
 mod upstream;
+mod webhook;
 mod wire;
 mod world;
 
@@ -56,6 +57,8 @@ pub struct Call {
     pub server_app: Option<ServerApp>,
     /// The subset of a DestinationRule that it is sent to, as a route might do it.
     pub subset: Option<String>,
+    /// The webhook that it asks as an API server does, an index of [`Mesh::webhooks`].
+    pub webhook: Option<usize>,
 }
 
 /// Why a call can't be predicted.
@@ -120,11 +123,14 @@ pub enum CallError {
 /// When the host has no address, or a sidecar's configuration is one that Envoy refuses.
 ///
 /// # Panics
-/// When `call.from` is no index of [`Mesh::pods`].
+/// When `call.from` is no index of [`Mesh::pods`], or `call.webhook` none of [`Mesh::webhooks`].
 pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let pod = &mesh.pods[call.from];
     let address = address(mesh, call)?;
-    let sent = app::sends(call, app::trust(pod, &call.host));
+    let webhook = call.webhook.map(|index| &mesh.webhooks[index]);
+    let check = webhook.map_or_else(|| app::trust(pod, &call.host), |webhook| webhook::check(webhook, pod));
+    let path = webhook.map_or("/", |webhook| webhook.place.path());
+    let sent = app::sends(call, path, check);
     let server_app = |host: Option<usize>, port: u16| {
         let pod = host.map(|host| &mesh.pods[host]);
         let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
@@ -142,11 +148,7 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let service_port = service.and_then(|service| service.ports.iter().find(|port| port.port == call.port));
     let first = service_port.and_then(|port| port.endpoints.first()).map(|endpoint| (endpoint.pod, endpoint.port));
     let callee = trace.callee.or(first);
-    let captured = |(pod, port): (usize, u16)| {
-        let sidecar = mesh.pods[pod].sidecar.as_ref();
-        sidecar.is_some_and(|sidecar| capture::inbound(&sidecar.capture, port).redirected_to.is_some())
-    };
-    trace.add_silent_legs(callee.is_some_and(captured));
+    trace.add_silent_legs(callee.is_some_and(|(pod, port)| redirects(&mesh.pods[pod], port)));
     let to = Callee {
         host: service.map_or_else(|| call.host.clone(), |service| service.host.clone()),
         address,
@@ -156,7 +158,18 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
         target_port: callee.map(|(_, port)| port),
     };
     let from = Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() };
-    Ok(account(mesh.flavor, from, to, call.app, &sent, &reply, trace))
+    let mut account = account(mesh.flavor, from, to, call.app, &sent, &reply, trace);
+    account.outcome.admission = webhook.and_then(|webhook| {
+        let server = callee.map_or(Speaks::Nothing, |(pod, port)| ServerApp::of(&mesh.pods[pod], port).speaks);
+        webhook::admission(webhook, account.outcome.delivered, server)
+    });
+    Ok(account)
+}
+
+/// Whether a pod's redirects take connections to one of its ports to its sidecar.
+pub fn redirects(pod: &Pod, port: u16) -> bool {
+    let sidecar = pod.sidecar.as_ref();
+    sidecar.is_some_and(|sidecar| capture::inbound(&sidecar.capture, port).redirected_to.is_some())
 }
 
 /// The address that a call goes to.

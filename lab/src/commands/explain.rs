@@ -33,6 +33,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
                 family,
                 server_app: None,
                 subset: args.subset.clone(),
+                webhook: None,
             };
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
         }
@@ -63,6 +64,7 @@ fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Fami
             family,
             server_app: None,
             subset: args.subset.clone(),
+            webhook: None,
         };
         Ok(predict(mesh, &call)?)
     };

@@ -36,7 +36,7 @@ struct Way<'a> {
 impl<'a> Way<'a> {
     fn of(mesh: &Mesh, call: &MadeCall, found: &'a Found<'a>) -> Self {
         let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
-        let server_sidecar = found.server.is_some_and(|pod| mesh.pods[pod].sidecar.is_some());
+        let server_sidecar = found.to_sidecar;
         Self {
             found,
             client_side: if client_sidecar { Party::ClientSidecar } else { Party::ClientApp },

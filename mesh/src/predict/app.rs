@@ -16,6 +16,7 @@ use super::{
     Call,
     certificate::{self, Authority, Certificate, Check, Why},
     tls::{Acceptor, Hello, Side},
+    webhook,
     wire::{Reply, Request, Sent, Version},
 };
 
@@ -41,6 +42,8 @@ pub enum Speaks {
         /// Whether it demands a client certificate.
         mutual: bool,
     },
+    /// AdmissionReviews inside TLS, as a webhook.
+    Webhook,
     /// Raw bytes, which it sends back.
     Tcp,
     /// A greeting first, and then what it is sent.
@@ -55,16 +58,19 @@ pub enum Speaks {
 }
 
 impl ServerApp {
-    /// What a pod's manifest tells of the app at a port: the arguments of sidelab's own `demo-server`. Of other programs
-    /// nothing is known.
+    /// What a pod's manifest tells of the app at a port: the arguments of sidelab's own `demo-server` and `demo-webhook`. Of
+    /// other programs nothing is known.
     pub fn of(pod: &Pod, port: u16) -> Self {
-        let mut servers = pod.containers.iter().filter(|container| container.image.contains("demo-server")).peekable();
+        let is_webhook = |container: &Container| container.image.contains("demo-webhook");
+        let is_known = |container: &&Container| container.image.contains("demo-server") || is_webhook(container);
+        let mut servers = pod.containers.iter().filter(is_known).peekable();
         if servers.peek().is_none() {
             return Self::default();
         }
         let found = servers.find_map(|container| {
             let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
-            demo_server(&words, port)
+            let app = demo_server(&words, port)?;
+            Some(if is_webhook(container) { Self { speaks: Speaks::Webhook, ..app } } else { app })
         });
         found.unwrap_or(Self { speaks: Speaks::Nothing, loopback_only: false })
     }
@@ -142,6 +148,7 @@ impl fmt::Display for ServerApp {
             Speaks::Http => "speaks HTTP in plaintext",
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
             Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
+            Speaks::Webhook => "answers AdmissionReviews inside TLS",
             Speaks::Tcp => "sends back raw bytes",
             Speaks::Greeting => "greets, and sends back raw bytes",
             Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
@@ -174,6 +181,7 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
     let tls = |alpn: &[&str], mutual| Acceptor::of_app(certificate.clone(), alpn, mutual);
     let acceptor = match server.speaks {
         Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),
+        Speaks::Webhook => Some((tls(&["h2", "http/1.1"], false), Speaks::Http)),
         Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
         Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
         Speaks::Http | Speaks::Tcp | Speaks::Greeting | Speaks::Nothing => None,
@@ -194,7 +202,14 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
                     Answered { reply: Reply::Broken(session, broken), refusal, understood: false }
                 }
                 None => {
-                    let inner = answer(ServerApp { speaks, ..server }, certificate, dialled, inside);
+                    let inner = match inside {
+                        [Sent::Http(_, request)]
+                            if server.speaks == Speaks::Webhook && request.path == webhook::HANGS =>
+                        {
+                            refused(Reply::Silence, Reason::Timeout)
+                        }
+                        _ => answer(ServerApp { speaks, ..server }, certificate, dialled, inside),
+                    };
                     Answered { reply: Reply::Tunnel(session, Box::new(inner.reply)), ..inner }
                 }
             }
@@ -217,12 +232,12 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
     }
 }
 
-/// What a calling app sends, which checks a server's certificate like this.
-pub(super) fn sends(call: &Call, check: Check) -> Vec<Sent> {
+/// What a calling app sends, which asks for a path and checks a server's certificate like this.
+pub(super) fn sends(call: &Call, path: &str, check: Check) -> Vec<Sent> {
     let Call { host, port, .. } = call;
     let is_ip = host.parse::<IpAddr>().is_ok();
     let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let request = Request { authority: format!("{bracketed}:{port}"), path: "/".into() };
+    let request = Request { authority: format!("{bracketed}:{port}"), path: path.into() };
     let hello = Hello {
         server_name: (!is_ip).then(|| host.to_ascii_lowercase()),
         alpn: vec!["http/1.1".into()],

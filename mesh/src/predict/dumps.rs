@@ -43,7 +43,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
         reached.map(|reached| (called, reached)),
     );
-    let sent = app::sends(call, Check::of_apps());
+    let sent = app::sends(call, "/", Check::of_apps());
     let server_app =
         |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), Certificate::of_app(Authority::Apps));
     let subset = call.subset.as_deref();

@@ -121,6 +121,7 @@ fn call<'a>(mesh: &'a Mesh, from: &str, host: &str, port: u16, app: AppProtocol)
             family: None,
             server_app: None,
             subset: None,
+            webhook: None,
         },
     }
 }

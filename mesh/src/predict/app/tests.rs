@@ -10,9 +10,18 @@ fn own() -> Certificate {
 
 fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
     let host = host.into();
-    let call =
-        Call { from: 0, host, port: 8080, app, server_first: false, family: None, server_app: None, subset: None };
-    sends(&call, Check::of_apps())
+    let call = Call {
+        from: 0,
+        host,
+        port: 8080,
+        app,
+        server_first: false,
+        family: None,
+        server_app: None,
+        subset: None,
+        webhook: None,
+    };
+    sends(&call, "/", Check::of_apps())
 }
 
 /// What an app of each kind sees when it calls another without any sidecar between.

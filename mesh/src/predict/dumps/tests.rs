@@ -73,6 +73,7 @@ fn call(port: u16, app: AppProtocol) -> Call {
         family: None,
         server_app: None,
         subset: None,
+        webhook: None,
     }
 }
 

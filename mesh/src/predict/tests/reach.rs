@@ -203,6 +203,7 @@ fn a_name_that_is_no_services_is_an_error() {
         family: None,
         server_app: None,
         subset: None,
+        webhook: None,
     };
     let error = predict(&mesh, &call).unwrap_err();
     assert!(matches!(&error, CallError::UnknownHost { .. }));
