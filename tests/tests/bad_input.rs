@@ -87,6 +87,31 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
 }
 
 #[test]
+fn a_service_entry_is_refused_as_istios_webhook_would() {
+    let entry = "mesh.yaml: document 9 (ServiceEntry dns): spec.";
+    assert_refused(
+        &scenario_with("egress", "hosts: [shop.example.com]\n", "hosts: [\"*.example.com\"]\n"),
+        &[entry, "hosts[0]: \"*.example.com\" cannot be resolved: with resolution DNS and no endpoints"],
+    );
+    assert_refused(
+        &scenario_with("egress", "resolution: DNS\n", "resolution: DNSS\n"),
+        &[entry, "resolution: unknown variant `DNSS`", "`DNS_ROUND_ROBIN`"],
+    );
+    assert_refused(
+        &scenario_with("egress", "resolution: DNS\n", "resolution: DNS\n  addresses: [203.0.113.0/24]\n"),
+        &[entry, "addresses[0]: a range is allowed only with resolution NONE or STATIC"],
+    );
+}
+
+#[test]
+fn a_host_outside_of_the_cluster_needs_a_full_name() {
+    assert_refused(
+        &scenario_with("egress", "external-host: \"shop.example.com, pay", "external-host: \"shop, pay"),
+        &["(Pod host): metadata.annotations[sidelab.io/external-host]: ", "\"shop\" is no host outside of the cluster"],
+    );
+}
+
+#[test]
 fn modes_of_ports_need_a_selector() {
     assert_refused(
         &strict_with("mode: STRICT\n", "mode: STRICT\n  portLevelMtls: {8080: {mode: PERMISSIVE}}\n"),

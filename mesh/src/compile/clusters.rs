@@ -6,8 +6,9 @@ use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
     DnsLookupFamily, EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
     HTTP_PROTOCOL_OPTIONS, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, LbEndpoint, LbPolicy,
-    LocalityLbEndpoints, Metadata, SocketAddress, SocketOption, SocketState, TRANSPORT_SOCKET_MATCH, TransportSocket,
-    TransportSocketMatch, UpstreamHttpProtocolOptions, UseDownstreamHttpConfig,
+    LocalityLbEndpoints, Metadata, OriginalDstLbConfig, SocketAddress, SocketOption, SocketState,
+    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketMatch, UpstreamHttpProtocolOptions,
+    UseDownstreamHttpConfig,
 };
 use serde_json::{Map, Value, json};
 
@@ -75,7 +76,11 @@ impl<'a> Compiler<'a> {
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
 
         let mut cluster = match cluster_type(service) {
-            DiscoveryType::OriginalDst => cluster(&name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided),
+            DiscoveryType::OriginalDst => Cluster {
+                original_dst_lb_config: target_port(service, port)
+                    .map(|port| OriginalDstLbConfig { upstream_port_override: Some(port) }),
+                ..cluster(&name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
+            },
             DiscoveryType::Eds => {
                 let path = self.placement.config_dir.join(files::endpoints(&name));
                 Cluster {
@@ -238,6 +243,11 @@ fn cluster_type(service: &Service) -> DiscoveryType {
     }
 }
 
+/// The port that connections to a ServiceEntry's port go to, wherever they were going.
+fn target_port(service: &Service, port: &ServicePort) -> Option<u16> {
+    service.entry.as_ref()?.target_ports.get(&port.port).copied()
+}
+
 /// A cluster whose endpoints stand in place.
 pub(super) fn fixed(name: &str) -> Cluster {
     cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
@@ -263,6 +273,7 @@ fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cl
         upstream_bind_config: None,
         typed_extension_protocol_options: BTreeMap::new(),
         dns_lookup_family: None,
+        original_dst_lb_config: None,
         connection_pool_per_downstream_connection: false,
         alt_stat_name: String::new(),
         metadata: None,

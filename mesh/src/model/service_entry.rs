@@ -1,6 +1,9 @@
 //! ServiceEntries: hosts that no Service has, as Istio's registry knows them.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 
@@ -17,6 +20,8 @@ pub struct Entry {
     pub ranges: Vec<IpNet>,
     /// Its endpoints; none where the connection itself says where it goes.
     pub endpoints: Vec<EntryEndpoint>,
+    /// The port that connections go on to by port of the entry, where it is another one and nothing is resolved.
+    pub target_ports: BTreeMap<u16, u16>,
     /// Names of which a server's certificate must have one, where a DestinationRule has none of its own.
     pub subject_alt_names: Vec<String>,
     /// To which namespaces: `.`, `*` or names; empty is all.
@@ -46,7 +51,7 @@ pub struct EntryEndpoint {
     /// The port there.
     pub port: u16,
     /// Its labels, for subsets.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// Whether it says that it takes mTLS: by its label, or by its service account.
     pub takes_mtls: bool,
     /// Where it stands.

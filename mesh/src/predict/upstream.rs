@@ -144,7 +144,7 @@ impl Simulation<'_> {
         let endpoint = endpoints.first().copied();
         let original = cluster.discovery_type == DiscoveryType::OriginalDst;
         let address = match endpoint {
-            _ if original => Some(at.arrival.destination),
+            _ if original => Some(cluster.overridden(at.arrival.destination)),
             Some(endpoint) => self.address_of(cluster, endpoint),
             None => None,
         };
@@ -163,6 +163,9 @@ impl Simulation<'_> {
         );
         let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), host, port: address.port() });
         let which = match endpoints.len() {
+            _ if original && address != at.arrival.destination => {
+                "where the connection was going, at another port".to_owned()
+            }
             _ if original => "where the connection was going".to_owned(),
             1 => "the only endpoint".to_owned(),
             n => format!("the first of {n} endpoints"),

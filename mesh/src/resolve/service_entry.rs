@@ -1,6 +1,6 @@
 //! ServiceEntries: a service for each host (`pilot/pkg/serviceregistry/serviceentry/conversion.go`).
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use kcr_networking_istio_io::v1::serviceentries::{
@@ -40,6 +40,7 @@ fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> 
                 resolution,
                 ranges,
                 endpoints: endpoints(object, &host, resolution),
+                target_ports: if resolution == Resolution::None { target_ports(spec) } else { BTreeMap::new() },
                 subject_alt_names: spec.subject_alt_names.clone().unwrap_or_default(),
                 export_to: spec.export_to.iter().flatten().cloned().collect(),
             }),
@@ -83,6 +84,12 @@ fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &ServiceEntry
         protocol_source: object.head.source.at(format!("spec.ports[{index}].protocol")),
         endpoints: vec![],
     })
+}
+
+fn target_ports(spec: &ServiceEntrySpec) -> BTreeMap<u16, u16> {
+    let number = |port: i64| u16::try_from(port).ok().filter(|port| *port != 0);
+    let of = |port: &ServiceEntryPorts| Some((number(port.number)?, number(port.target_port?)?));
+    spec.ports.iter().flatten().filter_map(of).collect()
 }
 
 /// An entry's endpoints: those that it lists, or with DNS and none listed the host itself.

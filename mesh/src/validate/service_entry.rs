@@ -101,9 +101,6 @@ fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, por
     }
     match port.target_port {
         None | Some(0) => {}
-        Some(_) if matches!(spec.resolution, None | Some(Resolution::None)) => {
-            checked.error(format!("{field}.targetPort"), "with resolution NONE is not supported yet");
-        }
         Some(target) => checked.port(format!("{field}.targetPort"), target),
     }
     match protocol_of_entry(said(port)) {

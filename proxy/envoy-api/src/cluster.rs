@@ -45,6 +45,9 @@ pub struct Cluster {
     /// Which addresses of a name are used, for the DNS types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_lookup_family: Option<DnsLookupFamily>,
+    /// Where else a connection goes than it was going, for `ORIGINAL_DST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_dst_lb_config: Option<OriginalDstLbConfig>,
     /// Whether each downstream connection has connections of its own upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connection_pool_per_downstream_connection: bool,
@@ -102,6 +105,25 @@ pub enum DnsLookupFamily {
     V4Preferred,
     /// Both.
     All,
+}
+
+/// `envoy.config.cluster.v3.Cluster.OriginalDstLbConfig`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginalDstLbConfig {
+    /// The port, in place of the one that the connection was going to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_port_override: Option<u16>,
+}
+
+impl Cluster {
+    /// Where a connection goes that was going to an address, for `ORIGINAL_DST`.
+    pub fn overridden(&self, mut destination: std::net::SocketAddr) -> std::net::SocketAddr {
+        if let Some(port) = self.original_dst_lb_config.as_ref().and_then(|config| config.upstream_port_override) {
+            destination.set_port(port);
+        }
+        destination
+    }
 }
 
 /// `envoy.config.cluster.v3.Cluster.EdsClusterConfig`.

@@ -80,7 +80,9 @@ impl Cluster {
     /// [`ConnectFailure::NoHealthyUpstream`].
     pub fn pick(&self, context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
         let chosen = if self.config.discovery_type == envoy_api::DiscoveryType::OriginalDst {
-            context.original_dst.map(|dst| Arc::new(Endpoint::bare(dst.0, self.transports.unmatched())))
+            context
+                .original_dst
+                .map(|dst| Arc::new(Endpoint::bare(self.config.overridden(dst.0), self.transports.unmatched())))
         } else {
             self.balancer.choose(&self.endpoints.load()).cloned()
         };

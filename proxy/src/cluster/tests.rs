@@ -56,6 +56,17 @@ fn an_original_dst_cluster_goes_where_the_connection_was_going() {
 }
 
 #[test]
+fn an_original_dst_cluster_may_go_to_another_port() {
+    let config = envoy_api::read_value(json!({
+        "name": "c", "type": "ORIGINAL_DST", "original_dst_lb_config": {"upstream_port_override": 443}
+    }));
+    let cluster = Cluster::new(&config.unwrap(), &Stats::default()).unwrap();
+    let dst = OriginalDst("203.0.113.1:80".parse().unwrap());
+    let context = ConnectContext { original_dst: Some(dst), ..ConnectContext::default() };
+    assert_eq!(cluster.pick(&context).unwrap().host.0.to_string(), "203.0.113.1:443");
+}
+
+#[test]
 fn metadata_chooses_the_transport_socket() {
     let tls_mode = |value: &str| Map::from_iter([("tlsMode".to_owned(), json!(value))]);
     let of_mode =

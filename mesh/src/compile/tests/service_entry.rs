@@ -143,6 +143,11 @@ fn the_resolution_is_the_clusters_type() {
     assert_eq!(cluster("STATIC", ", endpoints: [{address: 203.0.113.1}]").discovery_type, DiscoveryType::Eds);
     let none = cluster("NONE", "");
     assert_eq!((none.discovery_type, none.load_assignment), (DiscoveryType::OriginalDst, None));
+    assert_eq!(none.original_dst_lb_config, None);
+    let spec = "hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]";
+    let config = client(Flavor::Istio, &entry("a", spec));
+    let to = config.cluster("outbound|80||a.example.com").overridden("203.0.113.1:80".parse().unwrap());
+    assert_eq!(to.to_string(), "203.0.113.1:443");
 }
 
 #[test]
