@@ -7,6 +7,10 @@ use mesh::{account::AppProtocol, model::Flavor};
 
 use crate::verdict::DataPlane;
 
+mod bench;
+
+pub use bench::{BenchArgs, MeasureChoice};
+
 const EXAMPLES: &str = "\
 Examples:
   sidelab run                                   every scenario, in both meshes
@@ -46,6 +50,8 @@ pub enum Command {
     Claims(ClaimsArgs),
     /// Run scenarios and judge them: the main job
     Run(RunArgs),
+    /// Measure what each layering of TLS costs: handshakes, requests, bytes, memory
+    Bench(BenchArgs),
     /// Bring manifests up as a lab that stays, to work in by hand
     Up(UpArgs),
     /// Show the pods or services of a lab that is up, or the labs of this host

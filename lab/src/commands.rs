@@ -1,5 +1,6 @@
 //! The commands: each reads what it needs, asks the rest of the program, and prints.
 
+mod bench;
 mod claims;
 mod config;
 mod doctor;
@@ -43,6 +44,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Scenarios(args) => listing::scenarios(&args),
         Command::Claims(args) => claims::claims(&args),
         Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Up(args) => up::up(&args),
         Command::Get(args) => inspect::get(&args),
         Command::Exec(args) => inspect::exec(&args),

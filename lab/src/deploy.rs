@@ -177,6 +177,16 @@ impl Deployment {
         Ok(Observations { flows, logs, dropped })
     }
 
+    /// The sidecar of a pod, `POD.NAMESPACE`.
+    pub fn sidecar(&self, pod: &str) -> Option<&Process> {
+        self.sidecars.get(pod)
+    }
+
+    /// The first app of a pod, `POD.NAMESPACE`.
+    pub fn app(&self, pod: &str) -> Option<&Process> {
+        self.apps.iter().find(|app| app.pod() == pod)
+    }
+
     /// Leaves the lab up, and gives its id.
     ///
     /// # Errors

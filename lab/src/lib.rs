@@ -6,6 +6,7 @@
 
 pub mod access_log;
 mod authorities;
+pub mod bench;
 pub mod claims;
 pub mod cli;
 pub mod commands;

@@ -1,0 +1,74 @@
+//! Who spent how much CPU: processes by their threads' clocks, the machine by its own.
+
+use std::{fs, time::Duration};
+
+/// What processes and the machine have spent so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Machine {
+    /// All processes in user space and in the kernel, without interrupts.
+    busy: Duration,
+}
+
+/// CPU that a process's threads have spent so far; nothing of one that has ended.
+///
+/// `/proc/PID/task/*/schedstat` (Documentation/scheduler/sched-stats.rst) counts nanoseconds, where `stat` counts ticks of
+/// 10 ms.
+pub(super) fn of_process(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.flat_map(|thread| fs::read_to_string(thread.path().join("schedstat"))).map(|text| on_cpu(&text)).sum()
+}
+
+/// The first number of a thread's `schedstat`: nanoseconds on a CPU.
+fn on_cpu(schedstat: &str) -> Duration {
+    let first = schedstat.split_whitespace().next();
+    Duration::from_nanos(first.and_then(|number| number.parse().ok()).unwrap_or(0))
+}
+
+impl Machine {
+    /// What `/proc/stat` says now.
+    pub(super) fn now() -> Self {
+        Self::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    /// The sum of `user`, `nice` and `system` in the line of all CPUs, which count in ticks of 10 ms (proc_stat(5)).
+    fn parse(stat: &str) -> Self {
+        let all = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+        let ticks: u64 = all.take(3).filter_map(|number| number.parse::<u64>().ok()).sum();
+        Self { busy: Duration::from_millis(ticks * 10) }
+    }
+
+    /// How much was spent since then.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        self.busy.saturating_sub(earlier.busy)
+    }
+}
+
+/// Memory that a process has to itself or shares, in bytes; none of one that has ended.
+pub(super) fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_works_is_charged() {
+        let before = of_process(std::process::id());
+        let mut sum = 0_u64;
+        while of_process(std::process::id()) - before < Duration::from_millis(5) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(resident(std::process::id()).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn the_machines_time_leaves_idling_and_interrupts_out() {
+        let stat = "cpu  100 20 3 9000 50 0 70 0 0 0\ncpu0 50 10 1 4500 25 0 35 0 0 0\n";
+        assert_eq!(Machine::parse(stat).busy, Duration::from_millis(1230));
+        assert_eq!(Machine::parse(""), Machine::default());
+    }
+}

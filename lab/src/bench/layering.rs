@@ -1,0 +1,88 @@
+//! The layerings, and whether they carry on the wire what they are named for.
+
+use anyhow::Result;
+use mesh::model::Flavor;
+use serde::Serialize;
+
+use crate::{
+    run::{self, Options},
+    scenario::{Probe, Scenario},
+    verdict::{DataPlane, ProbeReport},
+};
+
+/// A way to lay TLS over a call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Layering {
+    /// Its name, that of the probe that checks it.
+    pub name: String,
+    /// The calling pod, `POD.NAMESPACE`.
+    pub client: String,
+    /// The pod that answers.
+    pub server: String,
+    /// What leg 1, 2 and 3 carry, as seen: `mtls > http/1.1`; none of a leg that is not there.
+    pub legs: [Option<String>; 3],
+    #[serde(skip)]
+    probe: Probe,
+}
+
+/// A layering that does not carry what it is named for, and is not measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refuted {
+    /// Its name.
+    pub name: String,
+    /// On which data plane.
+    pub data_plane: DataPlane,
+    /// What was seen instead.
+    pub seen: Vec<String>,
+}
+
+impl Layering {
+    /// What the client calls.
+    pub fn url(&self) -> String {
+        self.probe.url()
+    }
+}
+
+/// Makes one call of each layering on each data plane, and opens it.
+///
+/// # Errors
+/// When a lab can't be made.
+pub fn check(scenario: &Scenario, options: &Options) -> Result<(Vec<Layering>, Vec<Refuted>)> {
+    let options = Options { meshes: vec![Flavor::Istio], ..options.clone() };
+    let report = run::run(std::slice::from_ref(scenario), &options)?;
+    let mut layerings = Vec::new();
+    let mut refuted = Vec::new();
+    for (probe, seen) in scenario.probes.iter().zip(&report.probes) {
+        let wrong = refutations(seen);
+        if wrong.is_empty() {
+            layerings.extend(layering(probe, seen));
+        }
+        refuted.extend(wrong);
+    }
+    Ok((layerings, refuted))
+}
+
+fn refutations(report: &ProbeReport) -> Vec<Refuted> {
+    let of_plane = |data_plane: &DataPlane| {
+        let account = data_plane.to_string();
+        let wrong = report.verdict.disagreements.iter().filter(|one| one.account == account);
+        let seen: Vec<String> = wrong.flat_map(|one| &one.differences).map(ToString::to_string).collect();
+        (!seen.is_empty()).then(|| Refuted { name: report.probe.clone(), data_plane: *data_plane, seen })
+    };
+    report.seen.keys().filter_map(of_plane).collect()
+}
+
+fn layering(probe: &Probe, report: &ProbeReport) -> Option<Layering> {
+    let account = &report.seen.values().next()?.account;
+    let legs = [1, 2, 3].map(|number| {
+        let leg = account.legs.iter().find(|leg| leg.leg == number)?;
+        Some(leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))
+    });
+    Some(Layering {
+        name: probe.name.clone(),
+        client: account.from.pod.clone(),
+        server: account.to.pod.clone()?,
+        legs,
+        probe: probe.clone(),
+    })
+}

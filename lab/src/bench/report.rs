@@ -1,0 +1,127 @@
+//! What a bench found, with all its samples. Its JSON is `sidelab.bench/v1`.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use serde::Serialize;
+
+use super::{
+    Samples,
+    answers::{self, Answer},
+    layering::{Layering, Refuted},
+    measure::{Measure, Sample},
+};
+use crate::verdict::DataPlane;
+
+/// The contract's name.
+pub const SCHEMA: &str = "sidelab.bench/v1";
+
+/// A bench.
+#[derive(Debug, Serialize)]
+pub struct BenchReport {
+    /// `sidelab.bench/v1`.
+    pub schema: &'static str,
+    /// This program's version.
+    pub version: &'static str,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// On what it ran.
+    pub machine: Machine,
+    /// What was measured, as it was seen on the wire.
+    pub layerings: Vec<Layering>,
+    /// What was not, since the wire showed something else.
+    pub refuted: Vec<Refuted>,
+    /// Every sample.
+    pub series: Vec<Series>,
+    /// What it comes to, in words.
+    pub answers: Vec<Answer>,
+}
+
+/// One measure of one layering on one data plane.
+#[derive(Debug, Serialize)]
+pub struct Series {
+    /// The layering's name.
+    pub layering: String,
+    /// The sidecars.
+    pub data_plane: DataPlane,
+    /// What was measured.
+    pub measure: Measure,
+    /// Operations in each sample.
+    pub operations: u64,
+    /// The samples, one a round.
+    pub samples: Vec<Sample>,
+}
+
+/// A machine, as far as figures depend on it.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// How many of it this process may use.
+    pub cpus: usize,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// The kernel's release.
+    pub kernel: String,
+}
+
+impl Machine {
+    /// This one.
+    pub fn this() -> Self {
+        let field = |path: &str, name: &str| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
+            line.map(|value| value.trim().to_owned())
+        };
+        let memory = field("/proc/meminfo", "MemTotal");
+        let kib: Option<u64> = memory.and_then(|text| text.strip_suffix("kB")?.trim().parse().ok());
+        Self {
+            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: kib.unwrap_or(0) * 1024,
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().into(),
+        }
+    }
+}
+
+impl BenchReport {
+    /// Puts a bench together, and draws the answers from it.
+    pub fn new(
+        started: jiff::Timestamp,
+        took: Duration,
+        layerings: Vec<Layering>,
+        refuted: Vec<Refuted>,
+        series: Vec<Series>,
+    ) -> Self {
+        let mut report = Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            started,
+            seconds: took.as_secs_f64(),
+            machine: Machine::this(),
+            layerings,
+            refuted,
+            series,
+            answers: Vec::new(),
+        };
+        report.answers = report.planes().into_iter().flat_map(|plane| answers::all(&report, plane)).collect();
+        report
+    }
+
+    /// The data planes, in the order of their measuring.
+    pub fn planes(&self) -> Vec<DataPlane> {
+        let mut planes: Vec<DataPlane> = self.series.iter().map(|series| series.data_plane).collect();
+        planes.sort();
+        planes.dedup();
+        planes
+    }
+
+    /// The samples of a measure.
+    pub fn samples(&self, measure: Measure) -> Samples<'_> {
+        let of_measure = self.series.iter().filter(|series| series.measure == measure);
+        of_measure
+            .map(|series| ((series.layering.as_str(), series.data_plane), &series.samples[..]))
+            .collect::<BTreeMap<_, _>>()
+    }
+}

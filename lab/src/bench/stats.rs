@@ -1,0 +1,103 @@
+//! Figures with the interval that they are sure to lie in.
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde::Serialize;
+
+/// How many times samples are drawn anew. The interval's ends are then good to a few per cent of its width.
+const RESAMPLES: usize = 1000;
+
+/// A figure, and between what it lies with 95 % confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// What `figure` makes of several series of samples, each given to it as its median.
+    ///
+    /// The interval is a bootstrap's (percentile method; Efron and Tibshirani, An Introduction to the Bootstrap, chapter
+    /// 13): the rounds are drawn anew with replacement, the same ones for all series, since what disturbs a round disturbs
+    /// all that is measured in it. Series are as long as the shortest. `None` without a sample, or where the figure is none.
+    pub fn of(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Self> {
+        let rounds = series.iter().map(|samples| samples.len()).min()?;
+        if rounds == 0 {
+            return None;
+        }
+        let over = |pick: &[usize]| -> f64 {
+            let medians: Vec<f64> =
+                series.iter().map(|samples| median(pick.iter().map(|round| samples[*round]).collect())).collect();
+            figure(&medians)
+        };
+        let value = over(&(0..rounds).collect::<Vec<_>>());
+        // The same samples give the same interval.
+        let mut random = StdRng::seed_from_u64(0x5eed);
+        let mut drawn: Vec<f64> = (0..RESAMPLES)
+            .map(|_| over(&(0..rounds).map(|_| random.random_range(0..rounds)).collect::<Vec<_>>()))
+            .filter(|figure| figure.is_finite())
+            .collect();
+        drawn.sort_by(f64::total_cmp);
+        let at = |share: f64| drawn.get(((drawn.len() as f64 - 1.0) * share).round() as usize).copied();
+        value.is_finite().then_some(Self { value, low: at(0.025)?.min(value), high: at(0.975)?.max(value) })
+    }
+
+    /// Half the interval's width, as a share of the figure.
+    pub fn spread(&self) -> f64 {
+        (self.high - self.low) / 2.0 / self.value.abs().max(f64::MIN_POSITIVE)
+    }
+
+    /// Whether the interval holds a value.
+    pub fn holds(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+}
+
+/// The middle sample, or the mean of the two in the middle; not a number without samples.
+pub fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    match samples.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => samples[middle],
+        _ => f64::midpoint(samples[middle - 1], samples[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_not_moved_by_one_wild_sample() {
+        assert_eq!(median(vec![3.0, 1.0, 1000.0]), 3.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn samples_that_agree_give_a_narrow_interval_and_samples_that_differ_a_wide_one() {
+        let sure = Estimate::of(&[&[10.0; 7]], |medians| medians[0]).unwrap();
+        assert_eq!((sure.value, sure.low, sure.high), (10.0, 10.0, 10.0));
+        let unsure = Estimate::of(&[&[5.0, 10.0, 15.0, 8.0, 12.0]], |medians| medians[0]).unwrap();
+        assert!(unsure.low < 10.0 && unsure.high > 10.0 && unsure.spread() > 0.2, "{unsure:?}");
+    }
+
+    #[test]
+    fn a_ratio_is_surer_than_its_parts_where_a_slow_round_slows_both() {
+        let one = [10.0, 13.0, 9.0, 20.0, 11.0];
+        let two: Vec<f64> = one.iter().map(|sample| sample * 1.5).collect();
+        let ratio = Estimate::of(&[&one, &two], |medians| medians[1] / medians[0]).unwrap();
+        assert!(ratio.holds(1.5) && ratio.spread() < 1e-9, "{ratio:?}");
+    }
+
+    #[test]
+    fn nothing_measured_is_no_estimate() {
+        assert_eq!(Estimate::of(&[&[], &[1.0]], |medians| medians[0]), None);
+        assert_eq!(Estimate::of(&[], |_| 1.0), None);
+        assert_eq!(Estimate::of(&[&[0.0]], |medians| 1.0 / medians[0]), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! `sidelab bench`.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use netns::Privilege;
+
+use super::{FAILED, INTERRUPTED, OK, print_json, run};
+use crate::{
+    bench::{self, Options, table},
+    cli::{BenchArgs, Output},
+    scenario::Scenario,
+    tools::Tools,
+};
+
+/// More rounds than anyone waits for.
+const ROUNDS: usize = 200;
+
+pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
+    let privilege = Privilege::acquire()?;
+    let scenario = layerings(args)?;
+    if let Some(path) = &args.json {
+        // Found out before the work, not after.
+        fs::write(path, "").with_context(|| format!("can't write {}", path.display()))?;
+    }
+    let interrupted = run::interruptible()?;
+    let progress = run::progress();
+    let report = bench::run(
+        &scenario,
+        &Options {
+            data_planes: args.data_plane.planes(),
+            layerings: args.layering.clone(),
+            measures: args.measures(),
+            budget: args.budget(),
+            rounds: ROUNDS,
+            tools: Tools::find(),
+            privilege,
+            progress: progress.clone(),
+            interrupted,
+        },
+    )?;
+    progress.finish_and_clear();
+    if let Some(path) = &args.json {
+        fs::write(path, serde_json::to_string_pretty(&report)?)
+            .with_context(|| format!("can't write {}", path.display()))?;
+    }
+    match args.output.output {
+        Output::Json => print_json(&report)?,
+        Output::Table => anstream::print!("{}", table::render(&report)),
+    }
+    if interrupted.load(std::sync::atomic::Ordering::SeqCst) {
+        return Ok(INTERRUPTED);
+    }
+    Ok(if report.refuted.is_empty() { OK } else { FAILED })
+}
+
+fn layerings(args: &BenchArgs) -> Result<Scenario> {
+    let root = args.root.folder();
+    let scenario = Scenario::read(&root.join("../benches/layerings"))?;
+    let names: Vec<&str> = scenario.probes.iter().map(|probe| probe.name.as_str()).collect();
+    if let Some(unknown) = args.layering.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("--layering {unknown}: no such layering; there are {}", names.join(", "));
+    }
+    Ok(scenario)
+}
