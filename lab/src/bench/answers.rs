@@ -9,6 +9,9 @@ use super::{
 };
 use crate::verdict::DataPlane;
 
+#[cfg(test)]
+mod tests;
+
 /// What a bench says of a claim.
 #[derive(Debug, Serialize)]
 pub struct Answer {
