@@ -40,3 +40,23 @@ fn an_expected_refusal_that_was_served_differs_in_each_field() {
         ]
     );
 }
+
+#[test]
+fn whether_a_proxy_had_dialled_its_app_when_the_handshake_failed_is_open() {
+    let mut predicted = account();
+    predicted.legs[0].layers = vec![LayerKind::Tls];
+    let mut dialled = predicted.legs[0].clone();
+    (dialled.leg, dialled.layers, dialled.interface) = (3, vec![], Some("lo".into()));
+    dialled.tls.clear();
+    predicted.legs.push(dialled);
+    let outcome = &mut predicted.outcome;
+    (outcome.delivered, outcome.at) = (false, Some(Party::ClientSidecar));
+    outcome.reason = Some(Reason::TlsHandshakeFailed);
+    let mut too_early = predicted.clone();
+    too_early.legs.truncate(1);
+    let expected = Expectation::of_prediction(&predicted);
+    assert_eq!(expected.differences(&too_early), []);
+    // What it sent there is not.
+    predicted.legs[1].layers = vec![LayerKind::Tls];
+    assert_ne!(expected.differences(&predicted), []);
+}

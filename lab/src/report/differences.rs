@@ -173,7 +173,12 @@ impl Settled<'_> {
 
     /// A leg's layers. What got through a handshake that failed is a race.
     fn leg(&self, leg: &Leg) -> Option<String> {
-        let settled = self.fields.legs.get(&leg.leg).is_some_and(|fields| fields.layers.is_some());
+        let fields = self.fields.legs.get(&leg.leg)?;
+        if leg.layers.is_empty() && fields.dials.is_none() {
+            // Whether it was there at all is a race.
+            return None;
+        }
+        let settled = fields.layers.is_some();
         match (settled, leg.tls.is_empty()) {
             (true, _) => Some(format!("leg {} {}", leg.leg, summary::layers(leg))),
             (false, false) => Some(format!("leg {} a handshake that fails", leg.leg)),
@@ -216,6 +221,7 @@ impl Settled<'_> {
 
     fn last_leg(&self) -> Option<String> {
         let leg = self.account.legs.iter().find(|leg| leg.leg == 3)?;
+        self.fields.legs.get(&3)?.dials?;
         let place = |ip: IpAddr| {
             if ip.is_loopback() || ip == ISTIO_V6 { ip.to_string() } else { "the pod's own address".into() }
         };
