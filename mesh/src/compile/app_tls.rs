@@ -4,7 +4,10 @@
 use envoy_api::{Cluster, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
 
 use super::{Compiler, Resource};
-use crate::{flavor::TlsToApp, model::Source};
+use crate::{
+    flavor::TlsToApp,
+    model::{Source, merged},
+};
 
 impl Compiler<'_> {
     /// Gives an inbound cluster, which leads to a container port of these services, the transport socket that somebody asks
@@ -33,11 +36,12 @@ impl Compiler<'_> {
         port: u16,
         services: &[&str],
     ) -> Option<(TransportSocket, String, Source)> {
-        let filters = self.mesh.envoy_filters.iter().filter(|filter| filter.is_for(self.pod));
-        let mut patches = filters.flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)));
-        let (filter, patch) = patches.find(|(_, patch)| patch.matches(cluster, port, services))?;
+        let patches = self.mesh.inbound_patches(self.pod, cluster, port, services);
+        let (filter, last) = patches.last()?;
         let because = format!("{} patches the cluster", filter.by);
-        Some((patch.transport_socket.clone(), because, patch.source.clone()))
+        // That they fit together was checked.
+        let socket = merged(patches.iter().map(|(_, patch)| *patch)).ok()?;
+        Some((socket, because, last.source.clone()))
     }
 
     /// What every TLS context of a lab has, where it is not said otherwise: nothing is resumed, and the keys are logged.

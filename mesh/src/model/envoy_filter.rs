@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use envoy_api::TransportSocket;
+use envoy_api::{ReadError, TransportSocket};
+use serde_json::Value;
 
-use super::{Pod, Source};
+use super::{Mesh, Pod, Source};
 
 /// An EnvoyFilter.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub struct InboundPatch {
     pub port: Option<u16>,
     /// The full name of a service that has it.
     pub service: Option<String>,
-    /// What the sidecar does with the bytes for its app.
-    pub transport_socket: TransportSocket,
+    /// What the sidecar does with the bytes for its app: a [`TransportSocket`], or what is to be merged into one.
+    pub transport_socket: Value,
     /// Where it stands.
     pub source: Source,
 }
@@ -39,6 +40,21 @@ impl EnvoyFilter {
     pub fn is_for(&self, pod: &Pod) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| *namespace == pod.name.namespace)
             && self.selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
+    }
+}
+
+impl Mesh {
+    /// The patches of an inbound cluster of a pod, in the order in which they are applied; see [`InboundPatch::matches`].
+    pub fn inbound_patches(
+        &self,
+        pod: &Pod,
+        cluster: &str,
+        port: u16,
+        services: &[&str],
+    ) -> Vec<(&EnvoyFilter, &InboundPatch)> {
+        let filters = self.envoy_filters.iter().filter(|filter| filter.is_for(pod));
+        let patches = filters.flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)));
+        patches.filter(|(_, patch)| patch.matches(cluster, port, services)).collect()
     }
 }
 
@@ -53,5 +69,31 @@ impl InboundPatch {
                     && self.service.as_deref().is_none_or(|own| services.contains(&own))
             }
         }
+    }
+}
+
+/// The transport socket that patches make of none, one after the other.
+///
+/// # Errors
+/// When they do not fit together.
+pub fn merged<'a>(patches: impl IntoIterator<Item = &'a InboundPatch>) -> Result<TransportSocket, ReadError> {
+    let mut socket = Value::Null;
+    for patch in patches {
+        merge(&mut socket, &patch.transport_socket);
+    }
+    envoy_api::read_value(socket)
+}
+
+/// Merges as protobuf does: fields of messages each by itself, lists end to end, other values by the later one. Messages of two
+/// types do not mix: the later one stays.
+fn merge(into: &mut Value, patch: &Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) if into.get("@type") == patch.get("@type") => {
+            for (name, value) in patch {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(patch)) => into.extend(patch.iter().cloned()),
+        (into, patch) => into.clone_from(patch),
     }
 }

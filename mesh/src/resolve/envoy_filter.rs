@@ -4,7 +4,7 @@ use crate::{
     compile::inbound_cluster,
     fault::Faults,
     manifests::{Manifests, Object, envoy_filter::EnvoyFilterSpec},
-    model::{EnvoyFilter, InboundPatch, Mesh, MeshConfig, Pod},
+    model::{EnvoyFilter, InboundPatch, Mesh, MeshConfig, Pod, merged},
 };
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
         let cluster = &patch.matcher.cluster;
         // What does not read is an error of the document's.
         let port = cluster.port_number.map(u16::try_from).transpose().ok()?;
-        let transport_socket = envoy_api::read_value(patch.patch.value.get("transport_socket")?.clone()).ok()?;
+        let transport_socket = patch.patch.value.get("transport_socket")?.clone();
         Some(InboundPatch {
             name: cluster.name.clone(),
             port,
@@ -41,7 +41,7 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     }
 }
 
-/// Warns of filters and patches that match nothing; two patches of one cluster are an error, since nothing merges them.
+/// Warns of filters and patches that match nothing; patches of one cluster that do not fit together are an error.
 pub(super) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
     for filter in &mesh.envoy_filters {
         let Some(object) = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by) else {
@@ -64,20 +64,19 @@ pub(super) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
     for pod in mesh.pods.iter().filter(|pod| pod.sidecar.is_some()) {
         for (port, hosts) in inbound(mesh, pod) {
             let cluster = inbound_cluster(port);
-            let filters = mesh.envoy_filters.iter().filter(|filter| filter.is_for(pod));
-            let mut matching = filters
-                .flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)))
-                .filter(|(_, patch)| patch.matches(&cluster, port, &hosts));
-            let Some((first, _)) = matching.next() else { continue };
-            for (filter, patch) in matching {
-                let of = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by);
-                let message = format!(
-                    "{} patches cluster {cluster} of pod {} already, and merging several is not supported; keep one",
-                    first.by, pod.name
-                );
-                if let Some(of) = of {
-                    faults.error(of, format!("{}.match.cluster", patch.source.field), message);
-                }
+            let matching = mesh.inbound_patches(pod, &cluster, port, &hosts);
+            // One that is wrong by itself is told of by itself.
+            if matching.iter().any(|(_, patch)| merged([*patch]).is_err()) {
+                continue;
+            }
+            let (Some((last, patch)), Err(error)) = (matching.last(), merged(matching.iter().map(|(_, patch)| *patch)))
+            else {
+                continue;
+            };
+            let by: Vec<_> = matching.iter().map(|(filter, _)| filter.by.as_str()).collect();
+            let message = format!("cluster {cluster} of pod {}, merged from {}: {error}", pod.name, by.join(" and "));
+            if let Some(of) = manifests.envoy_filters.iter().find(|object| object.head.full_name() == last.by) {
+                faults.error(of, format!("{}.patch.value", patch.source.field), message);
             }
         }
     }

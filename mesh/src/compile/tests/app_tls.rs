@@ -58,6 +58,19 @@ fn an_envoy_filter_patches_what_it_matches_in_istios_mesh_alone() {
 }
 
 #[test]
+fn several_envoy_filters_are_merged_in_order() {
+    let first = filter("portNumber: 8080", "alpn_protocols: [h2]");
+    let second = filter("", "alpn_protocols: [http/1.1]")
+        .replace("name: tls", "name: later")
+        .replace("app.example", "b.example");
+    let config = with(&format!("{first}---\n{second}"), Flavor::Istio, "server");
+    let context = client_tls(config.cluster("inbound|8080||"));
+    assert_eq!(context.common_tls_context.alpn_protocols, ["h2", "http/1.1"]);
+    assert_eq!(context.sni, "b.example");
+    assert_eq!(client_tls(config.cluster("inbound|9000||")).common_tls_context.alpn_protocols, ["http/1.1"]);
+}
+
+#[test]
 fn passthrough_makes_a_listener_that_goes_by_the_sni() {
     let config = with(PASSTHROUGH, Flavor::Textbook, "client");
     for port in [80, 8082, 9000, 8443, 7000] {

@@ -46,8 +46,17 @@ fn a_filter_that_matches_nothing_is_warned_of_with_what_there_is() {
 }
 
 #[test]
-fn two_filters_of_one_cluster_are_refused() {
-    let text = with(&(filter("one", "server", "portNumber: 8443") + &filter("two", "server", "")));
-    let expected = "EnvoyFilter default/one patches cluster inbound|8443|| of pod server.default already";
-    assert!(text.contains("(EnvoyFilter two): ") && text.contains(expected), "{text}");
+fn filters_of_one_cluster_are_merged_and_have_to_fit_together() {
+    let (one, two) = (filter("one", "server", "portNumber: 8443"), filter("two", "server", ""));
+    assert_eq!(with(&format!("{one}{two}")), "");
+    let trusting = |filter: &str, how: &str| {
+        let context = "UpstreamTlsContext, common_tls_context: {validation_context: {trusted_ca: {";
+        filter.replace("UpstreamTlsContext", &format!("{context}{how}: a}}}}}}"))
+    };
+    let text = with(&(trusting(&one, "filename") + &trusting(&two, "inline_string")));
+    let expected = "cluster inbound|8443|| of pod server.default, merged from EnvoyFilter default/one and EnvoyFilter default/two: ";
+    assert!(
+        text.contains("(EnvoyFilter two): spec.configPatches[0].patch.value: ") && text.contains(expected),
+        "{text}"
+    );
 }
