@@ -43,6 +43,8 @@ pub struct MadeCall {
     pub report: ClientReport,
     /// What came of it, where it was the call of a webhook.
     pub admission: Option<Admission>,
+    /// What the API server says of it then, if it says anything.
+    pub told: Option<String>,
     /// The mark that the client put into what it sent.
     pub marker: String,
     /// When it began, in nanoseconds since 1970.
@@ -119,6 +121,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         outcome: outcome(mesh, call, &found),
     };
     let mut notes: Vec<String> = Vec::new();
+    notes.extend(call.told.iter().map(|told| format!("the API server says: {told}")));
     if seen.dropped > 0 {
         notes.push(format!("the capture lost {} packets", seen.dropped));
     }

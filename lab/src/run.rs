@@ -279,7 +279,7 @@ fn make_call(
         let told = String::from_utf8_lossy(&output.stderr);
         format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name)
     })?;
-    Ok(MadeCall { from, report, admission: None, marker, began_ns, ended_ns })
+    Ok(MadeCall { from, report, admission: None, told: None, marker, began_ns, ended_ns })
 }
 
 fn now_ns() -> u64 {

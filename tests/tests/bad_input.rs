@@ -148,6 +148,24 @@ fn a_traffic_annotation_that_does_not_parse_fails_injection() {
 }
 
 #[test]
+fn a_ca_bundle_that_is_not_pem_is_refused_by_its_field() {
+    let manifests = scenario_with("webhook-strict", "caBundle: ", "caBundle: bm8gUEVN\n  # ");
+    let place = "(ValidatingWebhookConfiguration policy): webhooks[0].clientConfig.caBundle: is not PEM";
+    assert_refused(&manifests, &["mesh.yaml: document ", place]);
+}
+
+#[test]
+fn a_webhook_without_a_service_and_url_or_with_a_wrong_path_is_refused() {
+    let path = scenario_with("webhook-strict", "path: /validate", "path: validate");
+    assert_refused(
+        &path,
+        &["webhooks[0].clientConfig.service.path: \"validate\" does not begin with /; write /validate"],
+    );
+    let name = scenario_with("webhook-strict", "name: pods.policy.example.com", "name: pods");
+    assert_refused(&name, &["webhooks[0].name: \"pods\" is no webhook name", "pods.example.com"]);
+}
+
+#[test]
 fn an_expired_certificate_is_refused_with_its_date() {
     let mut expired = rcgen::CertificateParams::new(["app.example".to_owned()]).unwrap();
     expired.not_after = rcgen::date_time_ymd(2024, 2, 29);

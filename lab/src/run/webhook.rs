@@ -52,7 +52,8 @@ pub(super) fn call(
         let why = asked.skipped.or(asked.message).unwrap_or_default();
         bail!("probe {:?}: webhook {name} was not called: {why}", probe.name);
     };
-    Ok(MadeCall { from, report, admission: asked.decision.map(admission), marker, began_ns, ended_ns })
+    let admission = asked.decision.map(admission);
+    Ok(MadeCall { from, report, admission, told: asked.message, marker, began_ns, ended_ns })
 }
 
 fn admission(decision: Decision) -> Admission {

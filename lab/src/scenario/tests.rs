@@ -103,3 +103,11 @@ fn a_scenario_without_probes_is_refused() {
     let message = parse("title: t\nshows: s\nclaims: []\nprobes: []\n").unwrap_err();
     assert!(message.contains("shows nothing"), "{message}");
 }
+
+#[test]
+fn a_webhook_is_called_over_https_alone() {
+    let with = |app: &str| parse(&GOOD.replace("app: http\n", app));
+    let probe = with("app: https\n  webhook: pods.example.com\n").unwrap().probes.remove(0);
+    assert_eq!(probe.webhook.as_deref(), Some("pods.example.com"));
+    assert!(with("app: http\n  webhook: pods.example.com\n").unwrap_err().contains("webhook: an API server calls"));
+}

@@ -32,6 +32,7 @@ mod reach;
 mod server_first;
 mod signatures;
 mod textbook;
+mod webhook;
 
 /// The pods of most tests: `client`, and `outsider` without a sidecar, call `server` by the service of that name, whose ports
 /// are 70 (tcp), 80 (http), 81 (web, which says nothing), 82 (https), 83 (grpc), each at the same container port.
