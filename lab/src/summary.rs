@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mesh::account::{Account, Leg};
+use mesh::account::{Account, Leg, Outcome};
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,16 @@ pub fn layers(leg: &Leg) -> String {
     leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
 }
 
+/// What the app sees, and what the API server made of a webhook's answer: `200, patched`.
+pub fn sees(outcome: &Outcome) -> String {
+    let admission = outcome.admission.map(|admission| format!(", {admission}"));
+    format!("{}{}", outcome.app_sees, admission.unwrap_or_default())
+}
+
 /// How a call ended: `200`, or `503, refused by the server sidecar (no filter chain match)`.
 pub fn end(account: &Account) -> String {
     let outcome = &account.outcome;
-    let mut text = outcome.app_sees.clone();
+    let mut text = sees(outcome);
     if outcome.delivered {
         return text;
     }

@@ -7,7 +7,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, pres
 use mesh::account::Account;
 
 use crate::{
-    claims,
+    claims, summary,
     verdict::{DataPlane, ProbeReport, RunReport},
 };
 
@@ -77,8 +77,8 @@ fn rows(probes: &[ProbeReport]) -> String {
 fn told(probe: &ProbeReport) -> [String; 5] {
     let account = shown(probe);
     let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
-    let sees = account.map_or("?", |account| &account.outcome.app_sees);
-    [mark(probe), leg(1), leg(2), leg(3), sees.to_owned()]
+    let sees = account.map_or_else(|| "?".into(), |account| summary::sees(&account.outcome));
+    [mark(probe), leg(1), leg(2), leg(3), sees]
 }
 
 /// Text in lines of a width, broken at blanks, and after the hyphens and underscores of long words.

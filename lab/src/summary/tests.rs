@@ -1,4 +1,4 @@
-use mesh::account::{LayerKind, Party, Reason};
+use mesh::account::{Admission, LayerKind, Party, Reason};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -25,4 +25,11 @@ fn a_leg_without_bytes_carried_nothing() {
     let mut account = fixtures::account();
     account.legs[0].layers.clear();
     assert_eq!(layers(&account.legs[0]), "nothing");
+}
+
+#[test]
+fn what_becomes_of_an_object_is_said_of_a_webhooks_call() {
+    let mut account = fixtures::account();
+    account.outcome.admission = Some(Admission::Patched);
+    assert_eq!(end(&account), "200, patched");
 }

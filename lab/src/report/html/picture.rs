@@ -174,6 +174,7 @@ impl<'a> Picture<'a> {
             p .sees {
                 "the app sees " b .(if outcome.delivered { "ok" } else { "bad" }) { (outcome.app_sees) }
                 @if let Some(told) = &self.told { span .told { (told) } }
+                @if let Some(admission) = outcome.admission { span .told { "the object is " b { (admission) } } }
             }
         }
     }
