@@ -88,7 +88,7 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
 
 #[test]
 fn a_service_entry_is_refused_as_istios_webhook_would() {
-    let entry = "mesh.yaml: document 9 (ServiceEntry dns): spec.";
+    let entry = "mesh.yaml: document 8 (ServiceEntry dns): spec.";
     assert_refused(
         &scenario_with("egress", "hosts: [shop.example.com]\n", "hosts: [\"*.example.com\"]\n"),
         &[entry, "hosts[0]: \"*.example.com\" cannot be resolved: with resolution DNS and no endpoints"],
