@@ -14,7 +14,9 @@ fn reachable_copy(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let tools = tools();
     let envoy = tools.envoy.clone().unwrap();
-    for program in ["sidelab", "sidecar-proxy", "demo-client", "demo-server"] {
+    for program in
+        ["sidelab", "sidecar-proxy", "demo-apiserver", "demo-client", "demo-dns", "demo-server", "demo-webhook"]
+    {
         fs::copy(tools.own.join(program), folder.join(program)).unwrap();
     }
     fs::copy(envoy, folder.join("envoy")).unwrap();
