@@ -8,14 +8,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use mesh::account::{Account, Admission, LayerKind, Leg, Outcome, Party, Reason, TlsFacts};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{
-        MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
-};
+use mesh::account::{Account, Admission, LayerKind, Leg, Outcome, Party, Reason};
+use serde::{Deserialize, Serialize};
+
+pub use self::tls::ExpectedTls;
+use self::tls::{merged, one_or_more};
+
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -57,36 +56,6 @@ pub struct ExpectedLeg {
     /// Its TLS layers, outermost first. Written without a list it is the outermost.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub tls: Vec<ExpectedTls>,
-}
-
-/// What is expected of a TLS layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedTls {
-    /// Such as `TLSv1.3`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Such as `TLS_AES_128_GCM_SHA256`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cipher_suite: Option<String>,
-    /// Such as `X25519MLKEM768`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// ALPN as offered, in order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alpn_offered: Option<Vec<String>>,
-    /// ALPN as chosen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alpn: Option<String>,
-    /// The SNI.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sni: Option<String>,
-    /// The client's identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_identity: Option<String>,
-    /// The server's identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_identity: Option<String>,
 }
 
 /// What is expected of the end.
@@ -249,81 +218,6 @@ impl ExpectedLeg {
             tls.compare(number, depth, found.and_then(|leg| leg.tls.get(depth)), differences);
         }
     }
-}
-
-impl ExpectedTls {
-    fn of(tls: &TlsFacts) -> Self {
-        let TlsFacts { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity } =
-            tls.clone();
-        let alpn_offered = Some(alpn_offered);
-        Self { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity }
-    }
-
-    fn merged_with(self, over: Self) -> Self {
-        Self {
-            version: over.version.or(self.version),
-            cipher_suite: over.cipher_suite.or(self.cipher_suite),
-            group: over.group.or(self.group),
-            alpn_offered: over.alpn_offered.or(self.alpn_offered),
-            alpn: over.alpn.or(self.alpn),
-            sni: over.sni.or(self.sni),
-            client_identity: over.client_identity.or(self.client_identity),
-            server_identity: over.server_identity.or(self.server_identity),
-        }
-    }
-
-    fn compare(&self, leg: u8, depth: usize, found: Option<&TlsFacts>, differences: &mut Differences) {
-        let field = |name: &str| match depth {
-            0 => format!("leg {leg} {name}"),
-            _ => format!("leg {leg} {name} of TLS layer {}", depth + 1),
-        };
-        let nothing = TlsFacts::default();
-        let found = found.unwrap_or(&nothing);
-        for (name, expected, found) in [
-            ("TLS version", &self.version, &found.version),
-            ("cipher suite", &self.cipher_suite, &found.cipher_suite),
-            ("group", &self.group, &found.group),
-            ("ALPN", &self.alpn, &found.alpn),
-            ("SNI", &self.sni, &found.sni),
-            ("client identity", &self.client_identity, &found.client_identity),
-            ("server identity", &self.server_identity, &found.server_identity),
-        ] {
-            differences.check(field(name), expected.as_ref(), found.as_ref());
-        }
-        let offered = Some(List(&found.alpn_offered));
-        differences.check(field("ALPN offered"), self.alpn_offered.as_deref().map(List), offered);
-    }
-}
-
-/// Layers of TLS, each with those of another list over it.
-fn merged(tls: Vec<ExpectedTls>, over: Vec<ExpectedTls>) -> Vec<ExpectedTls> {
-    let (mut tls, mut over) = (tls.into_iter(), over.into_iter());
-    std::iter::from_fn(|| match (tls.next(), over.next()) {
-        (Some(tls), Some(over)) => Some(tls.merged_with(over)),
-        (tls, over) => over.or(tls),
-    })
-    .collect()
-}
-
-/// A layer of TLS, or a list of them.
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ExpectedTls>, D::Error> {
-    struct Layers;
-    impl<'de> Visitor<'de> for Layers {
-        type Value = Vec<ExpectedTls>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("what is expected of a TLS layer, or a list of such")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            Ok(vec![ExpectedTls::deserialize(MapAccessDeserializer::new(map))?])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(list))
-        }
-    }
-    deserializer.deserialize_any(Layers)
 }
 
 impl ExpectedOutcome {
