@@ -260,6 +260,10 @@ fn none_logged() -> String {
     "-".into()
 }
 
+fn is_none_logged(text: &String) -> bool {
+    *text == none_logged()
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -274,7 +278,7 @@ pub struct Outcome {
     /// Envoy's response code details in that log; `-` if none.
     pub details: String,
     /// The SNI that the client's sidecar read of TLS that the app sent; `-` if it read none.
-    #[serde(default = "none_logged")]
+    #[serde(default = "none_logged", skip_serializing_if = "is_none_logged")]
     pub requested_server_name: String,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
