@@ -56,13 +56,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_works_is_charged() {
-        let before = of_process(std::process::id());
-        let mut sum = 0_u64;
-        while of_process(std::process::id()) - before < Duration::from_millis(5) {
-            sum = std::hint::black_box(sum + 1);
-        }
+    fn a_process_is_charged_and_one_that_is_not_there_is_not() {
+        assert!(of_process(std::process::id()) > Duration::ZERO);
         assert!(resident(std::process::id()).unwrap() > 100_000);
+        // No process has a number as large (proc(5), kernel.pid_max).
+        assert_eq!((of_process(u32::MAX), resident(u32::MAX)), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn a_threads_time_on_a_cpu_is_the_first_of_its_figures() {
+        assert_eq!(on_cpu("5000000 71 12\n"), Duration::from_millis(5));
+        assert_eq!(on_cpu(""), Duration::ZERO);
     }
 
     #[test]
