@@ -19,7 +19,6 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use crate::{manifests, run, scenario::Scenario, tools::Tools, verdict::DataPlane};
 
 pub mod answers;
-mod cpu;
 pub mod layering;
 pub mod measure;
 pub mod report;

@@ -25,6 +25,7 @@ use crate::{
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
+    usage,
     verdict::DataPlane,
 };
 
@@ -134,7 +135,7 @@ impl Deployment {
             apps.extend(started.apps);
         }
         let ready_after = begun.elapsed();
-        let resident = sidecars.values().filter_map(resident).collect();
+        let resident = sidecars.values().filter_map(|sidecar| usage::resident(sidecar.pid())).collect();
         Ok(Self { lab, pods, ready_after, resident, sidecars, apps, capture })
     }
 
@@ -196,14 +197,6 @@ impl Deployment {
         self.lab.leave_up()?;
         Ok(id)
     }
-}
-
-/// A process's resident memory in bytes, if it still runs.
-fn resident(process: &Process) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 fn read_if_there(path: &std::path::Path) -> Result<String> {

@@ -26,4 +26,5 @@ pub mod scenario;
 pub mod sidecar;
 pub mod summary;
 pub mod tools;
+mod usage;
 pub mod verdict;

@@ -11,11 +11,12 @@ use mesh::model::{Flavor, Mesh, Pod};
 use netns::{Privilege, Process, Program, Ready, Sink, Start};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, layering::Layering};
+use super::layering::Layering;
 use crate::{
     container,
     deploy::{self, Deployment},
     tools::Tools,
+    usage,
     verdict::DataPlane,
 };
 
@@ -120,11 +121,11 @@ impl Rig {
         }
         let (host, program) = self.client(layering, &args)?;
         let processes = self.processes(layering);
-        let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, cpu::of_process(*pid))).collect() };
-        let (before, machine, own, begun) = (spent(), cpu::Machine::now(), Self::own_cpu(), Instant::now());
+        let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, usage::of_process(*pid))).collect() };
+        let (before, machine, own, begun) = (spent(), usage::Machine::now(), Self::own_cpu(), Instant::now());
         let output = host.run_to_end(&program, PATIENCE)?;
         let wall = begun.elapsed();
-        let busy = cpu::Machine::now().since(machine);
+        let busy = usage::Machine::now().since(machine);
         let mut cpu: BTreeMap<Role, Duration> =
             spent().into_iter().zip(before).map(|((role, now), (_, then))| (role, now.saturating_sub(then))).collect();
         let told = String::from_utf8_lossy(&output.stderr);
@@ -147,7 +148,7 @@ impl Rig {
     pub fn idle(&self, layering: &Layering, connections: u32) -> Result<BTreeMap<Role, f64>> {
         let processes = self.processes(layering);
         let resident = || -> BTreeMap<Role, u64> {
-            processes.iter().filter_map(|(role, pid)| Some((*role, cpu::resident(*pid)?))).collect()
+            processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect()
         };
         let (url, number) = (layering.url(), connections.to_string());
         let (host, program) = self.client(layering, &["hold", &url, "--connections", &number])?;
@@ -175,7 +176,7 @@ impl Rig {
 
     /// CPU that this program has spent.
     fn own_cpu() -> Duration {
-        cpu::of_process(std::process::id())
+        usage::of_process(std::process::id())
     }
 
     /// The client with these arguments, in the layering's calling pod.

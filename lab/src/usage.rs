@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 /// What processes and the machine have spent so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// All processes in user space and in the kernel, without interrupts.
     busy: Duration,
 }
@@ -13,7 +13,7 @@ pub(super) struct Machine {
 ///
 /// `/proc/PID/task/*/schedstat` (Documentation/scheduler/sched-stats.rst) counts nanoseconds, where `stat` counts ticks of
 /// 10 ms.
-pub(super) fn of_process(pid: u32) -> Duration {
+pub(crate) fn of_process(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.flat_map(|thread| fs::read_to_string(thread.path().join("schedstat"))).map(|text| on_cpu(&text)).sum()
 }
@@ -26,7 +26,7 @@ fn on_cpu(schedstat: &str) -> Duration {
 
 impl Machine {
     /// What `/proc/stat` says now.
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
     }
 
@@ -38,13 +38,13 @@ impl Machine {
     }
 
     /// How much was spent since then.
-    pub(super) fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         self.busy.saturating_sub(earlier.busy)
     }
 }
 
 /// Memory that a process has to itself or shares, in bytes; none of one that has ended.
-pub(super) fn resident(pid: u32) -> Option<u64> {
+pub(crate) fn resident(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
