@@ -101,16 +101,24 @@ pub fn resolve(files: &[SourceFile], flavor: Flavor) -> Result<(Mesh, Vec<Fault>
 /// # Errors
 /// When a file can't be read, or [`BadManifests`].
 pub fn resolve_files(paths: &[PathBuf], flavors: &[Flavor]) -> Result<Vec<Mesh>> {
-    let files = read(paths)?;
+    let (meshes, warnings) = resolve_each(&read(paths)?, flavors)?;
+    tell(&warnings);
+    Ok(meshes)
+}
+
+/// Resolves manifests in each of these meshes, and gives each warning once.
+///
+/// # Errors
+/// [`BadManifests`].
+pub fn resolve_each(files: &[SourceFile], flavors: &[Flavor]) -> Result<(Vec<Mesh>, BTreeSet<Fault>), BadManifests> {
     let mut meshes = Vec::with_capacity(flavors.len());
     let mut told = BTreeSet::new();
     for flavor in flavors {
-        let (mesh, warnings) = resolve(&files, *flavor)?;
+        let (mesh, warnings) = resolve(files, *flavor)?;
         meshes.push(mesh);
         told.extend(warnings);
     }
-    tell(&told);
-    Ok(meshes)
+    Ok((meshes, told))
 }
 
 /// Tells warnings on standard error, a line each.

@@ -1,7 +1,7 @@
 //! A lab to work in by hand: brought up, looked into, used with the host's own programs, and taken down.
 
 use serde_json::Value;
-use tests::{checkout, labs::OwnLabs, may_make_labs, sidelab, text};
+use tests::{checkout, folder, labs::OwnLabs, may_make_labs, sidelab, text};
 
 const STRICT: &str = "scenarios/strict/manifests.yaml";
 
@@ -115,6 +115,25 @@ fn with_several_labs_up_one_has_to_be_named() {
     let none = labs.sidelab(&["down"]);
     assert_eq!(none.status.code(), Some(2));
     assert!(text(&none).contains("no lab is up; bring one up with `sidelab up -f FILE`"), "{}", text(&none));
+}
+
+#[test]
+fn explain_takes_a_name_that_no_manifest_has_for_a_host_outside() {
+    let (_folder, files) = folder(&[(
+        "entry.yaml",
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: shop}\n\
+         spec: {hosts: [shop.example.com], location: MESH_EXTERNAL, resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}",
+    )]);
+    let entry = files[0].to_str().unwrap();
+    let explained = |host: &str| {
+        let to = format!("{host}:443");
+        said(&["explain", "-f", STRICT, "-f", entry, "--from", "client", "--to", &to, "--app", "https", "-o", "json"])
+    };
+    let known = explained("shop.example.com");
+    assert_eq!(known["outcome"]["delivered"], true, "{known}");
+    assert_eq!(known["outcome"]["requested_server_name"], "shop.example.com", "the entry makes the sidecar read it");
+    let unknown = explained("other.example.com");
+    assert_eq!(unknown["legs"][1]["layers"], json(r#"["tls", "http/1.1"]"#), "{unknown}");
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! `sidelab explain`.
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 use anyhow::{Context, Result, bail};
 use mesh::{
+    SourceFile,
     account::Account,
     dump::EnvoyDump,
     model::{Family, Mesh},
     predict::{Call, predict, predict_dumps},
 };
+
+use serde_json::json;
 
 use super::{OK, print_json};
 use crate::{
@@ -52,7 +55,14 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
 }
 
 fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Family>) -> Result<Vec<Account>> {
-    let meshes = manifests::resolve_files(&args.files, &args.mesh.flavors())?;
+    let mut files = manifests::read(&args.files)?;
+    let (mut meshes, warnings) = manifests::resolve_each(&files, &args.mesh.flavors())?;
+    manifests::tell(&warnings);
+    if meshes.iter().all(|mesh| is_unknown(mesh, host)) {
+        files.push(host_outside(host));
+        (meshes, _) = manifests::resolve_each(&files, &args.mesh.flavors())?;
+        anstream::eprintln!("{host}: no manifest has it: taken for a host outside of the cluster");
+    }
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         let call = Call {
@@ -69,6 +79,27 @@ fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Fami
         Ok(predict(mesh, &call)?)
     };
     meshes.iter().map(account).collect()
+}
+
+/// Whether a host is named as one outside of the cluster is, and no manifest says where.
+fn is_unknown(mesh: &Mesh, host: &str) -> bool {
+    let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
+    // In these it is rather a mistake.
+    let of_cluster = ["svc", "local"].contains(&last)
+        || mesh.namespaces.contains_key(last)
+        || mesh.services.iter().any(|service| service.name.name == first);
+    !of_cluster && host.parse::<IpAddr>().is_err() && mesh.external_host(host).is_none()
+}
+
+/// What the manifests would say of a host outside of the cluster.
+fn host_outside(host: &str) -> SourceFile {
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "host", "namespace": "outside", "annotations": {"sidelab.io/external-host": host}},
+        "spec": {"containers": [{"name": "app", "image": "host"}]},
+    });
+    SourceFile { name: "<assumed>".into(), text: pod.to_string() }
 }
 
 /// Reads a sidecar's `config_dump`; what is left out of it is told.
