@@ -1,24 +1,58 @@
-//! A connection that is read empty before it is closed.
+//! A connection that is read to its end before it is closed.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// What is read away at most, so that nobody is served by sending for ever.
 const LIMIT: usize = 1024 * 1024;
 
-/// Reads what has come in and nobody wanted before it says FIN: the kernel answers a close with RST while there is something
-/// unread, and the peer may lose the answer that was sent before.
+/// How long a peer that was told FIN may take to say it too. Go's servers give it as long (`net/http`, rstAvoidanceDelay).
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Reads what comes in and nobody wants before it closes, until the peer is done as well: the kernel answers with RST what is
+/// unread at a close or comes after it, and the peer may lose the answer that was sent before.
 pub(super) struct Drained<T> {
     io: T,
     left: usize,
+    /// Runs once FIN was said.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+/// What reading away came to.
+#[derive(PartialEq)]
+enum Drain {
+    /// There is no more to come, or too much.
+    Done,
+    /// There may be more to come.
+    Waiting,
 }
 
 impl<T> Drained<T> {
     pub(super) fn new(io: T) -> Self {
-        Self { io, left: LIMIT }
+        Self { io, left: LIMIT, linger: None }
+    }
+}
+
+impl<T: AsyncRead + Unpin> Drained<T> {
+    /// Reads away what there is.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Drain {
+        let mut space = [0; 4096];
+        while self.left > 0 {
+            let mut buf = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.left = self.left.saturating_sub(buf.filled().len());
+                }
+                Poll::Ready(_) => return Drain::Done,
+                Poll::Pending => return Drain::Waiting,
+            }
+        }
+        Drain::Done
     }
 }
 
@@ -38,18 +72,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Drained<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        let mut space = [0; 4096];
-        while self.left > 0 {
-            let mut buf = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    self.left = self.left.saturating_sub(buf.filled().len());
-                }
-                _ => break,
-            }
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.drain(cx);
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.linger = Some(Box::pin(sleep(LINGER)));
         }
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        if self.drain(cx) == Drain::Waiting
+            && let Some(linger) = &mut self.linger
+        {
+            ready!(linger.as_mut().poll(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(
