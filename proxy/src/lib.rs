@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod address;
 pub mod admin;
+pub mod bench;
 pub mod cluster;
 pub mod config;
 pub mod drain;

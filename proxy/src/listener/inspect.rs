@@ -5,6 +5,8 @@
 mod http;
 mod tls;
 
+pub(crate) use tls::client_hello;
+
 use std::{net::SocketAddr, time::Duration};
 
 use chain_match::disabled;

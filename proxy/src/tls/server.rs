@@ -77,6 +77,11 @@ impl ServerContext {
         self.secrets.wanted()
     }
 
+    /// What handshakes are made with now; `None` until every secret is there.
+    pub(crate) fn config(&self) -> Option<Arc<ServerConfig>> {
+        self.current.load().as_ref().map(|current| current.config.clone())
+    }
+
     /// Takes in a secret that it wants; later handshakes use it.
     ///
     /// # Errors

@@ -14,17 +14,22 @@ const HEADER: usize = 5;
 
 /// What a ClientHello asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hello {
+pub(crate) struct Hello {
     /// SNI in lower case; empty if there is none.
-    pub(super) server_name: String,
+    pub(crate) server_name: String,
     /// The protocols that it offers, in its order.
-    pub(super) alpn: Vec<String>,
+    pub(crate) alpn: Vec<String>,
 }
 
 /// Waits until it is clear whether the connection begins with a ClientHello.
 pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<Hello>, Unseen> {
     let mut inspector = Inspector::default();
     peek(socket, |bytes| inspector.look(bytes)).await
+}
+
+/// The ClientHello that a connection begins with, of bytes that have all come.
+pub(crate) fn client_hello(bytes: &[u8]) -> Option<Hello> {
+    Inspector::default().look(bytes).flatten()
 }
 
 /// Reads a ClientHello as it comes in.
