@@ -1,0 +1,116 @@
+//! A mesh of many services, and the steps from its manifests to the files of one sidecar.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use mesh::{
+    SourceFile,
+    compile::{Placement, PodConfig, compile},
+    load,
+    manifests::Manifests,
+    model::{Flavor, Mesh},
+    redirect::ProxyIdentity,
+    resolve,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// How many services a namespace has.
+const A_NAMESPACE: usize = 50;
+
+/// Manifests of so many services with two ports and a pod each, and of a client: namespaces with injection, each with a
+/// policy of its own, and a DestinationRule for every tenth service.
+pub fn manifests(services: usize) -> SourceFile {
+    let mut text = pod("client", "default", "client");
+    for namespace in 0..services.div_ceil(A_NAMESPACE) {
+        let _ = write!(
+            text,
+            "---
+apiVersion: v1
+kind: Namespace
+metadata: {{name: team-{namespace}, labels: {{istio-injection: enabled}}}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: team-{namespace}}}
+spec: {{mtls: {{mode: {}}}}}
+",
+            if namespace % 2 == 0 { "STRICT" } else { "PERMISSIVE" }
+        );
+    }
+    for service in 0..services {
+        let namespace = format!("team-{}", service / A_NAMESPACE);
+        text.push_str(&pod(&format!("server-{service}"), &namespace, &format!("service-{service}")));
+        let _ = write!(
+            text,
+            "---
+apiVersion: v1
+kind: Service
+metadata: {{name: service-{service}, namespace: {namespace}}}
+spec:
+  selector: {{app: service-{service}}}
+  ports:
+  - {{name: http, port: 8080}}
+  - {{name: tcp, port: 9000}}
+"
+        );
+        if service % 10 == 0 {
+            let _ = write!(
+                text,
+                "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: service-{service}, namespace: {namespace}}}
+spec:
+  host: service-{service}
+  trafficPolicy: {{tls: {{mode: ISTIO_MUTUAL}}}}
+"
+            );
+        }
+    }
+    SourceFile { name: "services.yaml".into(), text }
+}
+
+fn pod(name: &str, namespace: &str, app: &str) -> String {
+    format!(
+        "---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {app}, sidecar.istio.io/inject: \"true\"}}}}
+spec:
+  containers:
+  - name: app
+    image: sidelab/demo-server
+    ports: [{{containerPort: 8080}}, {{containerPort: 9000}}]
+"
+    )
+}
+
+/// Reads and checks manifests.
+///
+/// # Panics
+/// When something is wrong with them.
+pub fn read(manifests: &SourceFile) -> Manifests {
+    let loaded = load(std::slice::from_ref(manifests));
+    assert!(!loaded.has_errors(), "{:?}", loaded.faults);
+    loaded.manifests
+}
+
+/// Settles what they leave open, in an Istio mesh.
+///
+/// # Panics
+/// When something is wrong with them.
+pub fn settle(manifests: &Manifests) -> Mesh {
+    resolve(manifests, Flavor::Istio).expect("nothing is wrong with them").0
+}
+
+/// Compiles the client's sidecar.
+///
+/// # Panics
+/// When the mesh has no client.
+pub fn compile_client(mesh: &Mesh) -> PodConfig {
+    let folder = PathBuf::from("/etc/sidecar");
+    let placement =
+        Placement { config_dir: folder.clone(), log_dir: folder, key_log: false, redirect: ProxyIdentity::ISTIO };
+    compile(mesh, mesh.pod("client", "default").expect("it has a client"), &placement)
+}
