@@ -14,7 +14,7 @@ use nix::{
 };
 
 use crate::{
-    Privilege, capture,
+    Privilege, capture, delay,
     error::{Doing, Error, Result},
     namespace::on_fresh_thread,
     netlink::{Link, Netlink},
@@ -119,8 +119,9 @@ fn checks_inside() -> Vec<Check> {
     }
     let packets = capture::probe().map(|()| "AF_PACKET on lo".to_owned());
     checks.push(check("packet capture", true, packets, "run as root, on a kernel with CONFIG_PACKET"));
-    let netem = "load the kernel module sch_netem; without it links have no delay of the kernel's";
-    checks.push(check("netem", false, netem_works(), netem));
+    // The last: nothing gets through this namespace afterwards.
+    let queue = "load the kernel modules nfnetlink_queue and xt_NFQUEUE; without them `--rtt` does not work";
+    checks.push(check("delay between pods", false, delay_works(), queue));
     checks
 }
 
@@ -164,8 +165,8 @@ fn original_dst(family: Family) -> Result<String> {
     }
 }
 
-fn netem_works() -> Result<String> {
-    Netlink::open("doctor")?.add_netem(Link::LOOPBACK).map(|()| "can be set on a link".to_owned())
+fn delay_works() -> Result<String> {
+    delay::probe().map(|(asked, took)| format!("a round trip of {asked:?} took {took:.1?}"))
 }
 
 fn user_namespaces() -> Result<String> {

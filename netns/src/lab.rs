@@ -11,12 +11,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Pod, PodSpec, Privilege, ServiceSpec,
+    Delay, Pod, PodSpec, Privilege, ServiceSpec,
     error::{Doing, Error, Result},
     namespace::{Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},
@@ -223,6 +224,17 @@ impl Lab {
     pub fn set_services(&self, services: &[ServiceSpec]) -> Result<()> {
         let node = self.shared.namespace(NODE);
         node.run(|| load_services(node.name(), services))?
+    }
+
+    /// Holds each packet between two pods back for `one_way`, at most 10 s, until the [`Delay`] is dropped: a round trip takes twice
+    /// that longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSpec`] for a longer way, or while another delay of this lab is held; [`Error::RuleRefused`] or [`Error::Io`] where
+    /// the kernel has no NFQUEUE.
+    pub fn delay(&self, one_way: Duration) -> Result<Delay> {
+        Delay::start(self.shared.namespace(NODE), one_way)
     }
 
     /// Leaves the lab up when this process ends, for others to [open](Self::open). [`sweep`](crate::sweep) removes it.

@@ -63,12 +63,14 @@
 //! be sent to other threads. Nothing sleeps or polls: readiness, ends and packets are waited for by descriptor.
 
 mod capture;
+mod delay;
 mod error;
 mod host;
 mod interrupt;
 mod lab;
 mod namespace;
 mod netlink;
+mod nfqueue;
 mod pcapng;
 mod pod;
 mod privilege;
@@ -84,6 +86,7 @@ mod sys;
 mod sysctl;
 
 pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, InterfaceId};
+pub use delay::Delay;
 pub use error::{Error, Result};
 pub use host::{Check, Found, Host};
 pub use interrupt::interrupt;

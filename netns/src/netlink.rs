@@ -14,12 +14,9 @@ use futures_util::{StreamExt, TryStreamExt, stream::LocalBoxStream};
 use ipnet::IpNet;
 use rtnetlink::{
     Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, MulticastGroup, RouteMessageBuilder,
-    packet_core::{DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
     packet_route::{
-        RouteNetlinkMessage,
         address::AddressHeaderFlags,
         link::{InfoData, InfoVeth, LinkAttribute, State},
-        tc::{TcAttribute, TcHandle, TcMessage},
     },
 };
 use tokio::{runtime::Runtime, time::error::Elapsed};
@@ -28,9 +25,6 @@ use crate::error::{Doing, Error, Result};
 
 /// How long the kernel may take to do a thing: usually it takes less than a millisecond.
 const ANSWER: Duration = Duration::from_secs(10);
-
-/// linux/rtnetlink.h.
-const TCA_OPTIONS: u16 = 2;
 
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,28 +164,6 @@ impl<'a> Netlink<'a> {
     pub(crate) fn add_neighbour(&self, link: Link, address: IpAddr, mac: Mac) -> Result<()> {
         let request = self.handle.neighbours().add(link.0, address).link_layer_address(&mac.0);
         self.request(|| format!("fix neighbour {address} of {link}"), request.execute())
-    }
-
-    /// Gives an interface a queueing discipline that emulates a network, which for now changes nothing.
-    pub(crate) fn add_netem(&self, link: Link) -> Result<()> {
-        // struct tc_netem_qopt: latency, limit in packets, loss, gap, duplicate, jitter. It stands where others have attributes.
-        let options = [0u32, 1000, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
-        let mut message = TcMessage::with_index(link.0 as i32);
-        message.header.parent = TcHandle::ROOT;
-        message.attributes =
-            vec![TcAttribute::Kind("netem".to_owned()), TcAttribute::Other(DefaultNla::new(TCA_OPTIONS, options))];
-        let mut message = NetlinkMessage::from(RouteNetlinkMessage::NewQueueDiscipline(message));
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-        let mut handle = self.handle.clone();
-        self.request(|| format!("emulate a network at {link}"), async move {
-            let mut answers = handle.request(message)?;
-            while let Some(answer) = answers.next().await {
-                if let NetlinkPayload::Error(error) = answer.payload {
-                    return error.code.map_or(Ok(()), |_| Err(rtnetlink::Error::NetlinkError(error)));
-                }
-            }
-            Ok(())
-        })
     }
 
     fn request(

@@ -269,3 +269,14 @@ pub(crate) fn ignore_outgoing(socket: impl AsFd) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Lets the calling thread run before all others as soon as it has something to do, where the host allows that.
+pub(crate) fn run_first() -> io::Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: 0 is the calling thread, and the parameters are whole.
+    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const lowest) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -10,10 +10,10 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use netns::{Capture, Host, Lab, LabSpec, PodSpec, Privilege, Program, ServiceSpec, Start, User, labs};
+use netns::{Capture, Host, Lab, LabSpec, Pod, PodSpec, Privilege, Program, ServiceSpec, Start, User, labs};
 
 const NOBODY: u32 = 65534;
 
@@ -82,6 +82,7 @@ fn a_lab_works_without_root() {
         served.join().unwrap();
     }
     assert!(!capture.stop().packets.is_empty());
+    a_delay_holds_packets_back(&lab, &pods[0], &pods[1]);
 
     let id = Program { user: Some(User { uid: 1337, gid: 1337 }), ..Program::new("id", "id", ["-u"]) };
     let output = pods[0].run_to_end(&id, Duration::from_secs(10)).unwrap();
@@ -90,4 +91,18 @@ fn a_lab_works_without_root() {
     assert_eq!(labs().unwrap().len(), 1);
     lab.remove().unwrap();
     assert!(app.wait(Duration::from_secs(10)).unwrap().is_some());
+}
+
+fn a_delay_holds_packets_back(lab: &Lab, client: &Pod, server: &Pod) {
+    let one_way = Duration::from_millis(5);
+    let delay = lab.delay(one_way).unwrap();
+    for address in ["10.244.0.3", "fd00:244::3"] {
+        let to = SocketAddr::new(address.parse().unwrap(), 0);
+        let listener = server.enter(|| TcpListener::bind(to)).unwrap().unwrap();
+        let to = listener.local_addr().unwrap();
+        let begun = Instant::now();
+        client.enter(|| TcpStream::connect(to)).unwrap().unwrap();
+        assert!(begun.elapsed() >= 2 * one_way, "connecting to {to} took {:?}", begun.elapsed());
+    }
+    assert_eq!(delay.lost().unwrap(), 0);
 }

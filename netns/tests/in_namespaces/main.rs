@@ -2,6 +2,7 @@
 
 mod capture;
 mod common;
+mod delay;
 mod lifecycle;
 mod network;
 mod programs;
