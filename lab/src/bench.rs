@@ -5,12 +5,11 @@
 //! of a round, and the ratios, which are what the answers are made of, hold.
 
 use std::{
-    collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use mesh::model::Flavor;
 use netns::Privilege;
@@ -23,14 +22,18 @@ pub mod layering;
 pub mod measure;
 pub mod report;
 pub mod rig;
+pub mod sample;
+pub mod setup;
 pub mod stats;
 pub mod table;
 
 use self::{
     layering::{Layering, Refuted},
-    measure::{Measure, Sample},
+    measure::Measure,
     report::{BenchReport, Series},
     rig::Rig,
+    sample::Sample,
+    setup::{Settings, Setup},
 };
 
 /// How much of a CPU others may use while a sample is taken, before it is taken anew.
@@ -44,8 +47,10 @@ const SURE: f64 = 0.03;
 
 /// How a bench is made.
 pub struct Options {
-    /// On which data planes.
-    pub data_planes: Vec<DataPlane>,
+    /// Under what.
+    pub setups: Vec<Setup>,
+    /// What all of it has in common.
+    pub settings: Settings,
     /// Which layerings, by name; all where none is named.
     pub layerings: Vec<String>,
     /// What is measured.
@@ -76,55 +81,67 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
         scenario.probes.retain(|probe| options.layerings.contains(&probe.name));
     }
     options.progress.set_message("checking the layerings on the wire");
-    let (layerings, refuted) = layering::check(&scenario, &options.check())?;
+    let checked = layering::check(&scenario, &options.check())?;
     let mut series = Vec::new();
-    if !layerings.is_empty() && !options.is_interrupted() {
+    if !checked.0.is_empty() && !options.is_interrupted() {
         options.progress.set_message("bringing the labs up");
         let rigs = rigs(&scenario, options)?;
-        series = rounds(&rigs, &layerings, &refuted, options)?;
+        series = rounds(&rigs, &checked, options)?;
     }
-    Ok(BenchReport::new(started, begun.elapsed(), layerings, refuted, series))
+    Ok(BenchReport::new(started, begun.elapsed(), options.settings.clone(), checked, series))
 }
 
+/// A lab for each data plane.
 fn rigs(scenario: &Scenario, options: &Options) -> Result<Vec<Rig>> {
-    let mut rigs = Vec::new();
-    for data_plane in &options.data_planes {
-        let resolved = manifests::resolve_files(&[scenario.manifests()], &[Flavor::Istio])?;
-        for mesh in resolved {
-            rigs.push(Rig::new(mesh, *data_plane, &options.tools, options.privilege)?);
-        }
-    }
-    Ok(rigs)
+    let resolved = manifests::resolve_files(&[scenario.manifests()], &[Flavor::Istio])?;
+    let mesh = resolved.first().context("no mesh was resolved")?;
+    let rig = |plane| Rig::new(mesh.clone(), plane, &options.settings, &options.tools, options.privilege);
+    options.data_planes().into_iter().map(rig).collect()
 }
 
-/// One figure of one layering on one data plane, round after round.
+/// One measure of one layering under one setup, round after round.
 struct Cell<'a> {
     rig: &'a Rig,
     layering: &'a Layering,
+    setup: Setup,
     measure: Measure,
     /// How many operations make a sample of the right length; found out by the first.
     operations: u64,
     samples: Vec<Sample>,
 }
 
-fn rounds(rigs: &[Rig], layerings: &[Layering], refuted: &[Refuted], options: &Options) -> Result<Vec<Series>> {
-    let fits = |rig: &Rig, layering: &Layering| {
-        !refuted.iter().any(|refuted| refuted.name == layering.name && refuted.data_plane == rig.data_plane)
+/// What there is to measure, in the order in which it is shown.
+fn cells<'a>(
+    rigs: &'a [Rig],
+    (layerings, refuted): &'a (Vec<Layering>, Vec<Refuted>),
+    options: &Options,
+) -> Vec<Cell<'a>> {
+    let fits = |setup: Setup, layering: &Layering| {
+        !refuted.iter().any(|refuted| refuted.name == layering.name && refuted.data_plane == setup.data_plane)
     };
     let mut cells = Vec::new();
     for measure in &options.measures {
         for layering in layerings {
-            let rigs = rigs.iter().filter(|rig| fits(rig, layering));
-            cells.extend(rigs.map(|rig| Cell { rig, layering, measure: *measure, operations: 0, samples: Vec::new() }));
+            for setup in options.setups.iter().filter(|setup| fits(**setup, layering)) {
+                let rig = rigs.iter().find(|rig| rig.data_plane == setup.data_plane);
+                let cell =
+                    |rig| Cell { rig, layering, setup: *setup, measure: *measure, operations: 0, samples: Vec::new() };
+                cells.extend(rig.map(cell));
+            }
         }
     }
+    cells
+}
+
+fn rounds(rigs: &[Rig], checked: &(Vec<Layering>, Vec<Refuted>), options: &Options) -> Result<Vec<Series>> {
+    let mut cells = cells(rigs, checked, options);
     let begun = Instant::now();
     for cell in &mut cells {
         if options.is_interrupted() {
             break;
         }
         options.tell(begun, &format!("warming up: {} of {}", cell.measure, cell.layering.name));
-        cell.operations = cell.measure.calibrate(cell.rig, cell.layering)?;
+        cell.operations = cell.measure.calibrate(cell.rig, cell.layering, cell.setup)?;
     }
     // The same order in every bench.
     let mut random = StdRng::seed_from_u64(0x5eed);
@@ -155,7 +172,7 @@ impl Cell<'_> {
     fn take(&mut self) -> Result<()> {
         let mut best: Option<Sample> = None;
         for _ in 0..ATTEMPTS {
-            let sample = self.measure.sample(self.rig, self.layering, self.operations)?;
+            let sample = self.measure.sample(self.rig, self.layering, self.setup, self.operations)?;
             let calmer = best.as_ref().is_none_or(|best| sample.foreign < best.foreign);
             if calmer {
                 best = Some(sample);
@@ -177,7 +194,7 @@ impl Cell<'_> {
     fn into_series(self) -> Series {
         Series {
             layering: self.layering.name.clone(),
-            data_plane: self.rig.data_plane,
+            setup: self.setup,
             measure: self.measure,
             operations: self.operations,
             samples: self.samples,
@@ -186,6 +203,14 @@ impl Cell<'_> {
 }
 
 impl Options {
+    /// The data planes of the setups, each once.
+    fn data_planes(&self) -> Vec<DataPlane> {
+        let mut planes: Vec<DataPlane> = self.setups.iter().map(|setup| setup.data_plane).collect();
+        planes.sort();
+        planes.dedup();
+        planes
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
@@ -199,7 +224,7 @@ impl Options {
 
     fn check(&self) -> run::Options {
         run::Options {
-            data_planes: self.data_planes.clone(),
+            data_planes: self.data_planes(),
             meshes: vec![Flavor::Istio],
             tools: self.tools.clone(),
             privilege: self.privilege,
@@ -211,6 +236,3 @@ impl Options {
         }
     }
 }
-
-/// Samples of a measure, by layering and data plane.
-pub type Samples<'a> = BTreeMap<(&'a str, DataPlane), &'a [Sample]>;

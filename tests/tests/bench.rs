@@ -20,8 +20,7 @@ fn a_bench_has_samples_of_every_figure_and_answers_what_it_can() {
         return;
     }
     let labs = OwnLabs::new();
-    let args =
-        ["bench", "handshake", "throughput", "--layering", "redirect,mesh,double", "--budget", "1", "-o", "json"];
+    let args = ["bench", "connect", "down", "--layering", "redirect,mesh,double", "--budget", "1", "-o", "json"];
     let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
     let series = report["series"].as_array().unwrap();
     assert_eq!(series.len(), 6, "two measures of three layerings");
@@ -31,7 +30,7 @@ fn a_bench_has_samples_of_every_figure_and_answers_what_it_can() {
         for process in ["client_app", "client_sidecar", "server_sidecar", "server_app"] {
             assert!(sample["cost"][process].as_f64().unwrap() > 0.0, "{process} of {one}");
         }
-        assert_eq!(sample["p50_us"].is_number(), one["measure"] == "handshake", "{one}");
+        assert_eq!(sample["p50_us"].is_number(), one["measure"] == "connect", "{one}");
     }
     let claims: Vec<&str> =
         report["answers"].as_array().unwrap().iter().map(|answer| answer["claim"].as_str().unwrap()).collect();

@@ -1,8 +1,7 @@
 //! The layerings, and whether they carry on the wire what they are named for.
 
 use anyhow::Result;
-use mesh::model::Flavor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     run::{self, Options},
@@ -11,7 +10,7 @@ use crate::{
 };
 
 /// A way to lay TLS over a call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layering {
     /// Its name, that of the probe that checks it.
     pub name: String,
@@ -19,14 +18,14 @@ pub struct Layering {
     pub client: String,
     /// The pod that answers.
     pub server: String,
+    /// What the client calls.
+    pub url: String,
     /// What leg 1, 2 and 3 carry, as seen: `mtls > http/1.1`; none of a leg that is not there.
     pub legs: [Option<String>; 3],
-    #[serde(skip)]
-    probe: Probe,
 }
 
 /// A layering that does not carry what it is named for, and is not measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refuted {
     /// Its name.
     pub name: String,
@@ -36,20 +35,12 @@ pub struct Refuted {
     pub seen: Vec<String>,
 }
 
-impl Layering {
-    /// What the client calls.
-    pub fn url(&self) -> String {
-        self.probe.url()
-    }
-}
-
 /// Makes one call of each layering on each data plane, and opens it.
 ///
 /// # Errors
 /// When a lab can't be made.
 pub fn check(scenario: &Scenario, options: &Options) -> Result<(Vec<Layering>, Vec<Refuted>)> {
-    let options = Options { meshes: vec![Flavor::Istio], ..options.clone() };
-    let report = run::run(std::slice::from_ref(scenario), &options)?;
+    let report = run::run(std::slice::from_ref(scenario), options)?;
     let mut layerings = Vec::new();
     let mut refuted = Vec::new();
     for (probe, seen) in scenario.probes.iter().zip(&report.probes) {
@@ -82,7 +73,7 @@ fn layering(probe: &Probe, report: &ProbeReport) -> Option<Layering> {
         name: probe.name.clone(),
         client: account.from.pod.clone(),
         server: account.to.pod.clone()?,
+        url: probe.url(),
         legs,
-        probe: probe.clone(),
     })
 }

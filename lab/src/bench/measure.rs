@@ -1,127 +1,169 @@
-//! What is measured, and what a sample of it is.
+//! What is measured.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use anyhow::Result;
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{
     layering::Layering,
-    rig::{Load, Rig, Role, Round},
+    rig::{Load, Rig, Round},
+    sample::{Latency, Sample},
+    setup::Setup,
 };
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// New connections, one by one, each with one request.
-    Handshake,
+    Connect,
+    /// New connections, side by side, each with one request.
+    ConnectLoad,
     /// Requests on one open connection, one by one.
-    Latency,
+    Request,
+    /// Requests on open connections, side by side.
+    RequestLoad,
     /// Bytes from the server to the client over one connection.
-    Throughput,
+    Down,
+    /// Bytes from the client to the server over one connection.
+    Up,
+    /// Bytes from the server to the client over four connections.
+    #[serde(rename = "down_4")]
+    Down4,
+    /// Bytes from the client to the server over four connections.
+    #[serde(rename = "up_4")]
+    Up4,
     /// Memory of idle connections.
+    Idle,
+}
+
+/// Measures of one kind, which have the same figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// New connections.
+    Handshake,
+    /// Requests on open connections.
+    Latency,
+    /// Bulk.
+    Throughput,
+    /// Idle connections.
     Memory,
 }
 
 /// About how long a sample takes: long enough that the clocks are fine against it, short enough for many rounds.
 const SAMPLE: Duration = Duration::from_millis(350);
 
-/// Bytes of the answer to a request that is to be small.
-const SMALL: u64 = 64;
-
-/// Bytes of one bulk answer.
+/// Bytes of one bulk request or answer.
 const BULK: u64 = 64 << 20;
+
+/// Connections of the measures of bulk over several streams.
+const STREAMS: u32 = 4;
 
 /// Idle connections whose memory is measured.
 const IDLE: u64 = 1000;
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// One measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    /// Until the first byte of the answer, of all that were made, in microseconds: the median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50_us: Option<f64>,
-    /// 90 % took no longer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90_us: Option<f64>,
-    /// 99 % took no longer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99_us: Option<f64>,
-    /// Connections, requests or bytes a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_second: Option<f64>,
-    /// By process: microseconds of CPU for each connection or request, seconds of CPU for each GiB, or bytes of memory for
-    /// each idle connection.
-    pub cost: BTreeMap<Role, f64>,
-    /// CPUs that others on this machine used meanwhile.
-    pub foreign: f64,
-}
-
-impl Sample {
-    /// The cost of all processes together.
-    pub fn total(&self) -> f64 {
-        self.cost.values().fold(0.0, |sum, cost| sum + cost)
-    }
-
-    /// The cost of both sidecars together.
-    pub fn sidecars(&self) -> f64 {
-        self.cost.iter().filter(|(role, _)| role.is_sidecar()).fold(0.0, |sum, (_, cost)| sum + cost)
-    }
-}
-
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Handshake => "new connections",
-            Self::Latency => "requests",
-            Self::Throughput => "bulk",
-            Self::Memory => "idle connections",
-        })
+        f.write_str(self.what())
     }
+}
+
+impl Group {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Handshake, Self::Latency, Self::Throughput, Self::Memory];
 }
 
 impl Measure {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Handshake, Self::Latency, Self::Throughput, Self::Memory];
+    pub const ALL: [Self; 9] = [
+        Self::Connect,
+        Self::ConnectLoad,
+        Self::Request,
+        Self::RequestLoad,
+        Self::Down,
+        Self::Up,
+        Self::Down4,
+        Self::Up4,
+        Self::Idle,
+    ];
+
+    /// Its name, in JSON and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectLoad => "connect_load",
+            Self::Request => "request",
+            Self::RequestLoad => "request_load",
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::Down4 => "down_4",
+            Self::Up4 => "up_4",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// What one is, for people.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Connect => "new connections",
+            Self::ConnectLoad => "new connections, many at once",
+            Self::Request => "requests",
+            Self::RequestLoad => "requests, many at once",
+            Self::Down => "bulk down",
+            Self::Up => "bulk up",
+            Self::Down4 => "bulk down, 4 streams",
+            Self::Up4 => "bulk up, 4 streams",
+            Self::Idle => "idle connections",
+        }
+    }
+
+    /// Of which kind it is.
+    pub fn group(self) -> Group {
+        match self {
+            Self::Connect | Self::ConnectLoad => Group::Handshake,
+            Self::Request | Self::RequestLoad => Group::Latency,
+            Self::Down | Self::Up | Self::Down4 | Self::Up4 => Group::Throughput,
+            Self::Idle => Group::Memory,
+        }
+    }
 
     /// What a cost is counted in.
     pub fn unit(self) -> &'static str {
-        match self {
-            Self::Handshake | Self::Latency => "µs CPU",
-            Self::Throughput => "s CPU/GiB",
-            Self::Memory => "bytes",
+        match self.group() {
+            Group::Handshake | Group::Latency => "µs CPU",
+            Group::Throughput => "s CPU/GiB",
+            Group::Memory => "bytes",
         }
     }
 
     /// The figure by which a series counts as sure.
     pub fn headline(self, sample: &Sample) -> f64 {
-        match self {
-            Self::Handshake | Self::Latency => sample.p50_us.unwrap_or(f64::NAN),
-            Self::Throughput | Self::Memory => sample.total(),
+        match self.group() {
+            Group::Handshake | Group::Latency => sample.p50(),
+            Group::Throughput | Group::Memory => sample.total(),
         }
     }
 
     /// More samples than this say nothing new, and each costs a lab of its own.
     pub fn rounds(self) -> usize {
-        if self == Self::Memory { 3 } else { usize::MAX }
+        if self == Self::Idle { 3 } else { usize::MAX }
     }
 
     /// How many operations make a sample of about [`SAMPLE`]; warms up what is measured.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
-    pub(super) fn calibrate(self, rig: &Rig, layering: &Layering) -> Result<u64> {
-        let few = match self {
-            Self::Handshake => 50,
-            Self::Latency => 300,
-            Self::Throughput => 2,
-            Self::Memory => return Ok(IDLE),
+    pub(super) fn calibrate(self, rig: &Rig, layering: &Layering, setup: Setup) -> Result<u64> {
+        let few = match self.group() {
+            Group::Handshake => 50,
+            Group::Latency => 300,
+            Group::Throughput => 4,
+            Group::Memory => return Ok(IDLE),
         };
-        let round = rig.load(layering, &self.load(few))?;
+        let round = rig.load(layering, &self.load(rig, setup, few))?;
         let each = round.report.seconds / few as f64;
         Ok(((SAMPLE.as_secs_f64() / each.max(1e-6)) as u64).max(few))
     }
@@ -130,42 +172,45 @@ impl Measure {
     ///
     /// # Errors
     /// When an operation fails.
-    pub(super) fn sample(self, rig: &Rig, layering: &Layering, operations: u64) -> Result<Sample> {
-        if self == Self::Memory {
+    pub(super) fn sample(self, rig: &Rig, layering: &Layering, setup: Setup, operations: u64) -> Result<Sample> {
+        if self == Self::Idle {
             let connections = u32::try_from(operations).unwrap_or(u32::MAX);
             // What an allocator was given once it keeps: only processes that never had more show what they need.
             let cost = rig.anew()?.idle(layering, connections)?;
-            return Ok(Sample { p50_us: None, p90_us: None, p99_us: None, per_second: None, cost, foreign: 0.0 });
+            return Ok(Sample { cost, ..Sample::default() });
         }
-        Ok(self.sample_of(&rig.load(layering, &self.load(operations))?))
+        Ok(self.sample_of(&rig.load(layering, &self.load(rig, setup, operations))?))
     }
 
-    fn load(self, requests: u64) -> Load {
-        Load {
-            connections: 1,
-            new_connections: self == Self::Handshake,
-            requests,
-            download: if self == Self::Throughput { BULK } else { SMALL },
-        }
+    fn load(self, rig: &Rig, setup: Setup, requests: u64) -> Load {
+        let connections = match self {
+            Self::ConnectLoad | Self::RequestLoad => rig.settings.connections,
+            Self::Down4 | Self::Up4 => STREAMS,
+            _ => 1,
+        };
+        let (upload, download) = match self {
+            Self::Down | Self::Down4 => (0, BULK),
+            Self::Up | Self::Up4 => (BULK, setup.message_bytes),
+            _ => (0, setup.message_bytes),
+        };
+        Load { connections, new_connections: self.group() == Group::Handshake, requests, upload, download }
     }
 
     fn sample_of(self, round: &Round) -> Sample {
         let report = &round.report;
-        let each = |cpu: Duration| match self {
-            Self::Throughput => cpu.as_secs_f64() / (report.bytes_received as f64 / GIB),
-            _ => cpu.as_secs_f64() * 1e6 / report.requests as f64,
+        let bulk = self.group() == Group::Throughput;
+        let moved = (report.bytes_sent + report.bytes_received) as f64;
+        let each = |cpu: Duration| match bulk {
+            true => cpu.as_secs_f64() / (moved / GIB),
+            false => cpu.as_secs_f64() * 1e6 / report.requests as f64,
         };
-        let latency = report.latencies.first_byte.as_ref().filter(|_| self != Self::Throughput);
+        let latency = report.latencies.first_byte.as_ref().filter(|_| !bulk);
         Sample {
-            p50_us: latency.map(|latency| latency.p50_us as f64),
-            p90_us: latency.map(|latency| latency.p90_us as f64),
-            p99_us: latency.map(|latency| latency.p99_us as f64),
-            per_second: Some(match self {
-                Self::Throughput => report.bytes_received as f64 / report.seconds,
-                _ => report.rate,
-            }),
+            latency: latency.map(Latency::from),
+            per_second: Some(if bulk { moved / report.seconds } else { report.rate }),
             cost: round.cpu.iter().map(|(role, cpu)| (*role, each(*cpu))).collect(),
             foreign: round.foreign,
+            ..Sample::default()
         }
     }
 }

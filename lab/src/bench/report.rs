@@ -2,32 +2,34 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Samples,
     answers::{self, Answer},
     layering::{Layering, Refuted},
-    measure::{Measure, Sample},
+    measure::Measure,
+    sample::Sample,
+    setup::{Settings, Setup},
 };
-use crate::verdict::DataPlane;
 
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.bench/v1";
 
 /// A bench.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BenchReport {
     /// `sidelab.bench/v1`.
-    pub schema: &'static str,
-    /// This program's version.
-    pub version: &'static str,
+    pub schema: String,
+    /// The version of the program that made it.
+    pub version: String,
     /// When it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// On what it ran.
     pub machine: Machine,
+    /// What all series have in common.
+    pub settings: Settings,
     /// What was measured, as it was seen on the wire.
     pub layerings: Vec<Layering>,
     /// What was not, since the wire showed something else.
@@ -38,13 +40,14 @@ pub struct BenchReport {
     pub answers: Vec<Answer>,
 }
 
-/// One measure of one layering on one data plane.
-#[derive(Debug, Serialize)]
+/// One measure of one layering under one setup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// The layering's name.
     pub layering: String,
-    /// The sidecars.
-    pub data_plane: DataPlane,
+    /// Under what; in JSON its fields are the series's.
+    #[serde(flatten)]
+    pub setup: Setup,
     /// What was measured.
     pub measure: Measure,
     /// Operations in each sample.
@@ -54,7 +57,7 @@ pub struct Series {
 }
 
 /// A machine, as far as figures depend on it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -85,43 +88,45 @@ impl Machine {
     }
 }
 
+/// Samples of one measure, by layering and setup.
+pub type Samples<'a> = BTreeMap<(&'a str, Setup), &'a [Sample]>;
+
 impl BenchReport {
     /// Puts a bench together, and draws the answers from it.
     pub fn new(
         started: jiff::Timestamp,
         took: Duration,
-        layerings: Vec<Layering>,
-        refuted: Vec<Refuted>,
+        settings: Settings,
+        (layerings, refuted): (Vec<Layering>, Vec<Refuted>),
         series: Vec<Series>,
     ) -> Self {
         let mut report = Self {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
+            schema: SCHEMA.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             started,
             seconds: took.as_secs_f64(),
             machine: Machine::this(),
+            settings,
             layerings,
             refuted,
             series,
             answers: Vec::new(),
         };
-        report.answers = report.planes().into_iter().flat_map(|plane| answers::all(&report, plane)).collect();
+        report.answers = report.setups().into_iter().flat_map(|setup| answers::all(&report, setup)).collect();
         report
     }
 
-    /// The data planes, in the order of their measuring.
-    pub fn planes(&self) -> Vec<DataPlane> {
-        let mut planes: Vec<DataPlane> = self.series.iter().map(|series| series.data_plane).collect();
-        planes.sort();
-        planes.dedup();
-        planes
+    /// The setups, in the order of their measuring.
+    pub fn setups(&self) -> Vec<Setup> {
+        let mut setups: Vec<Setup> = self.series.iter().map(|series| series.setup).collect();
+        setups.sort();
+        setups.dedup();
+        setups
     }
 
     /// The samples of a measure.
     pub fn samples(&self, measure: Measure) -> Samples<'_> {
         let of_measure = self.series.iter().filter(|series| series.measure == measure);
-        of_measure
-            .map(|series| ((series.layering.as_str(), series.data_plane), &series.samples[..]))
-            .collect::<BTreeMap<_, _>>()
+        of_measure.map(|series| ((series.layering.as_str(), series.setup), &series.samples[..])).collect()
     }
 }

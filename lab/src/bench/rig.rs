@@ -11,7 +11,7 @@ use mesh::model::{Flavor, Mesh, Pod};
 use netns::{Privilege, Process, Program, Ready, Sink, Start};
 use serde::{Deserialize, Serialize};
 
-use super::layering::Layering;
+use super::{layering::Layering, setup::Settings};
 use crate::{
     container,
     deploy::{self, Deployment},
@@ -53,8 +53,26 @@ pub struct Load {
     pub new_connections: bool,
     /// How many requests.
     pub requests: u64,
+    /// How many bytes each request has.
+    pub upload: u64,
     /// How many bytes each answer has.
     pub download: u64,
+}
+
+impl Load {
+    /// As the client takes it.
+    fn args(&self, url: &str) -> Vec<String> {
+        let mut args = vec!["load".to_owned(), url.to_owned()];
+        let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        option("--connections", self.connections.to_string());
+        option("--requests", self.requests.to_string());
+        option("--upload", self.upload.to_string());
+        option("--download", self.download.to_string());
+        if self.new_connections {
+            args.push("--new-connection-per-request".to_owned());
+        }
+        args
+    }
 }
 
 /// What a load cost.
@@ -72,6 +90,8 @@ pub struct Round {
 pub struct Rig {
     /// Its sidecars.
     pub data_plane: DataPlane,
+    /// How they are configured.
+    pub settings: Settings,
     mesh: Mesh,
     deployment: Deployment,
     tools: Tools,
@@ -83,7 +103,13 @@ impl Rig {
     ///
     /// # Errors
     /// As [`Deployment::new`].
-    pub fn new(mesh: Mesh, data_plane: DataPlane, tools: &Tools, privilege: Privilege) -> Result<Self> {
+    pub fn new(
+        mesh: Mesh,
+        data_plane: DataPlane,
+        settings: &Settings,
+        tools: &Tools,
+        privilege: Privilege,
+    ) -> Result<Self> {
         let options = deploy::Options {
             data_plane,
             callers: Vec::new(),
@@ -95,7 +121,7 @@ impl Rig {
             tamper: None,
         };
         let deployment = Deployment::new(&mesh, &options)?;
-        Ok(Self { data_plane, mesh, deployment, tools: tools.clone(), privilege })
+        Ok(Self { data_plane, settings: settings.clone(), mesh, deployment, tools: tools.clone(), privilege })
     }
 
     /// Another one, whose processes have done nothing yet.
@@ -103,7 +129,7 @@ impl Rig {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn anew(&self) -> Result<Self> {
-        Self::new(self.mesh.clone(), self.data_plane, &self.tools, self.privilege)
+        Self::new(self.mesh.clone(), self.data_plane, &self.settings, &self.tools, self.privilege)
     }
 
     /// Puts a load on a layering, and waits for its end.
@@ -111,15 +137,8 @@ impl Rig {
     /// # Errors
     /// When the client can't be run, or any of its requests fails: a layering that fails costs something else.
     pub fn load(&self, layering: &Layering, load: &Load) -> Result<Round> {
-        let url = layering.url();
-        let (connections, requests, download) =
-            (load.connections.to_string(), load.requests.to_string(), load.download.to_string());
-        let mut args = vec!["load", &url, "--connections", &connections, "--requests", &requests];
-        args.extend(["--download", &download]);
-        if load.new_connections {
-            args.push("--new-connection-per-request");
-        }
-        let (host, program) = self.client(layering, &args)?;
+        let url = &layering.url;
+        let (host, program) = self.client(layering, load.args(url))?;
         let processes = self.processes(layering);
         let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, usage::of_process(*pid))).collect() };
         let (before, machine, own, begun) = (spent(), usage::Machine::now(), Self::own_cpu(), Instant::now());
@@ -133,7 +152,7 @@ impl Rig {
             .with_context(|| format!("{}: the client gave no report: {told}", layering.name))?;
         if report.failures > 0 || report.http_errors > 0 {
             let kinds: Vec<_> = report.errors.iter().map(|error| error.failure.message.as_str()).collect();
-            bail!("{}: {} of {} requests failed: {}", layering.name, report.failures, requests, kinds.join("; "));
+            bail!("{}: {} of {} requests failed: {}", layering.name, report.failures, load.requests, kinds.join("; "));
         }
         cpu.insert(Role::ClientApp, Duration::from_micros(report.cpu_user_us + report.cpu_system_us));
         let ours = cpu.values().sum::<Duration>() + Self::own_cpu().saturating_sub(own);
@@ -150,10 +169,11 @@ impl Rig {
         let resident = || -> BTreeMap<Role, u64> {
             processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect()
         };
-        let (url, number) = (layering.url(), connections.to_string());
-        let (host, program) = self.client(layering, &["hold", &url, "--connections", &number])?;
+        let hold = ["hold", &layering.url, "--connections", &connections.to_string()].map(str::to_owned);
+        let (host, program) = self.client(layering, hold)?;
         // The first connections bring code and tables into memory that all share.
-        self.load(layering, &Load { connections: 4, new_connections: true, requests: 16, download: 64 })?;
+        let few = Load { connections: 4, new_connections: true, requests: 16, upload: 0, download: 64 };
+        self.load(layering, &few)?;
         let before = resident();
         let how = Start { stdout: Sink::Pipe, stderr: Sink::Log, ready: Ready::Notify { timeout: PATIENCE } };
         let holding = host.start(&program, &how)?;
@@ -180,12 +200,12 @@ impl Rig {
     }
 
     /// The client with these arguments, in the layering's calling pod.
-    fn client(&self, layering: &Layering, args: &[&str]) -> Result<(&netns::Pod, Program)> {
+    fn client(&self, layering: &Layering, args: impl IntoIterator<Item = String>) -> Result<(&netns::Pod, Program)> {
         let (index, pod) = self.pod(&layering.client)?;
         let host = &self.deployment.pods[index];
         let container = pod.containers.first().with_context(|| format!("{} has no container", pod.name))?;
         let (name, client) = (format!("load-{}", layering.name), self.tools.own("demo-client")?);
-        Ok((host, container::program(pod, container, host, name, client, args.iter().copied())))
+        Ok((host, container::program(pod, container, host, name, client, args)))
     }
 
     /// The processes that a layering's calls pass; the client is another one each time.

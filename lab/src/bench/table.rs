@@ -4,18 +4,19 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
     answers,
-    measure::{Measure, Sample},
+    measure::{Group, Measure},
     report::BenchReport,
+    sample::Sample,
+    setup::Setup,
     stats::Estimate,
 };
-use crate::verdict::DataPlane;
 
 /// Draws a bench.
 pub fn render(report: &BenchReport) -> String {
     let mut text = String::new();
     for measure in Measure::ALL {
-        for plane in report.planes() {
-            text.push_str(&section(report, measure, plane));
+        for setup in report.setups() {
+            text.push_str(&section(report, measure, setup));
         }
     }
     for refuted in &report.refuted {
@@ -24,7 +25,7 @@ pub fn render(report: &BenchReport) -> String {
         text.push('\n');
     }
     for answer in &report.answers {
-        text.push_str(&format!("{} ({}): {}\n", answer.claim, answer.data_plane, answer.words));
+        text.push_str(&format!("{} ({}): {}\n", answer.claim, answer.setup, answer.words));
     }
     let machine = &report.machine;
     text.push_str(&format!(
@@ -39,31 +40,31 @@ type Column = (&'static str, fn(&Sample) -> f64, usize);
 
 fn columns(measure: Measure) -> &'static [Column] {
     let latency: &[Column] = &[
-        ("p50 µs", |s| s.p50_us.unwrap_or(f64::NAN), 0),
-        ("p99 µs", |s| s.p99_us.unwrap_or(f64::NAN), 0),
+        ("p50 µs", Sample::p50, 0),
+        ("p99 µs", Sample::p99, 0),
         ("CPU µs, all", Sample::total, 0),
         ("CPU µs, sidecars", Sample::sidecars, 0),
     ];
-    match measure {
-        Measure::Handshake | Measure::Latency => latency,
-        Measure::Throughput => &[
-            ("GB/s", |s| s.per_second.unwrap_or(f64::NAN) / 1e9, 2),
+    match measure.group() {
+        Group::Handshake | Group::Latency => latency,
+        Group::Throughput => &[
+            ("GB/s", |s| s.rate() / 1e9, 2),
             ("CPU s/GiB, all", Sample::total, 2),
             ("CPU s/GiB, sidecars", Sample::sidecars, 2),
         ],
-        Measure::Memory => &[("KiB, all", |s| s.total() / 1024.0, 1), ("KiB, sidecars", |s| s.sidecars() / 1024.0, 1)],
+        Group::Memory => &[("KiB, all", |s| s.total() / 1024.0, 1), ("KiB, sidecars", |s| s.sidecars() / 1024.0, 1)],
     }
 }
 
-fn section(report: &BenchReport, measure: Measure, plane: DataPlane) -> String {
+fn section(report: &BenchReport, measure: Measure, setup: Setup) -> String {
     let samples = report.samples(measure);
     let columns = columns(measure);
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
-    table.set_header([format!("{measure}, {plane}")].into_iter().chain(titles));
+    table.set_header([format!("{measure}, {setup}")].into_iter().chain(titles));
     for layering in &report.layerings {
-        let Some(samples) = samples.get(&(layering.name.as_str(), plane)) else { continue };
+        let Some(samples) = samples.get(&(layering.name.as_str(), setup)) else { continue };
         let cells = columns.iter().map(|(_, figure, decimals)| {
             let values: Vec<f64> = samples.iter().map(figure).collect();
             Estimate::of(&[&values], |medians| medians[0]).map_or_else(|| "-".to_owned(), |e| told(&e, *decimals))
@@ -76,16 +77,16 @@ fn section(report: &BenchReport, measure: Measure, plane: DataPlane) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let parts = parts(report, measure, plane);
+    let parts = parts(report, measure, setup);
     format!("{}\n{parts}\n", table.trim_fmt())
 }
 
 /// What the median new connection is made of.
-fn parts(report: &BenchReport, measure: Measure, plane: DataPlane) -> String {
-    if measure != Measure::Handshake {
+fn parts(report: &BenchReport, measure: Measure, setup: Setup) -> String {
+    if measure != Measure::Connect {
         return String::new();
     }
-    let parts = answers::parts(report, plane, measure, |sample| sample.p50_us.unwrap_or(f64::NAN));
+    let parts = answers::parts(report, setup, measure, Sample::p50);
     let told: Vec<String> = parts.iter().map(|part| format!("{} {}", part.name, told(&part.cost, 0))).collect();
     if told.is_empty() { String::new() } else { format!("µs of p50: {}\n", told.join(", ")) }
 }

@@ -1,11 +1,11 @@
 //! `sidelab bench`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use super::{DataPlaneChoice, OutputArgs, RootArgs};
-use crate::bench::measure::Measure;
+use crate::bench::measure::{Group, Measure};
 
 /// `bench`.
 #[derive(Debug, Args)]
@@ -40,19 +40,41 @@ pub struct BenchArgs {
     pub output: OutputArgs,
 }
 
-/// What to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What to measure: all of it, measures of one kind, or one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasureChoice {
-    /// New connections: time to the first byte, CPU.
-    Handshake,
-    /// Requests on an open connection: time to the first byte, CPU.
-    Latency,
-    /// Bytes over an open connection: a second, and CPU for each GiB.
-    Throughput,
-    /// Memory of idle connections.
-    Memory,
-    /// All of it.
+    /// All.
     All,
+    /// Of one kind.
+    Group(Group),
+    /// One.
+    One(Measure),
+}
+
+impl ValueEnum for MeasureChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        static CHOICES: LazyLock<Vec<MeasureChoice>> = LazyLock::new(|| {
+            let groups = Group::ALL.into_iter().map(MeasureChoice::Group);
+            let ones = Measure::ALL.into_iter().map(MeasureChoice::One);
+            std::iter::once(MeasureChoice::All).chain(groups).chain(ones).collect()
+        });
+        &CHOICES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::All => PossibleValue::new("all").help("All of it"),
+            Self::Group(Group::Handshake) => {
+                PossibleValue::new("handshake").help("New connections: connect, connect_load")
+            }
+            Self::Group(Group::Latency) => {
+                PossibleValue::new("latency").help("Requests on open connections: request, request_load")
+            }
+            Self::Group(Group::Throughput) => PossibleValue::new("throughput").help("Bulk: down, up, down_4, up_4"),
+            Self::Group(Group::Memory) => PossibleValue::new("memory").help("Idle connections: idle"),
+            Self::One(measure) => PossibleValue::new(measure.name()).help(measure.what()),
+        })
+    }
 }
 
 impl BenchArgs {
@@ -62,10 +84,8 @@ impl BenchArgs {
             self.measures.is_empty()
                 || self.measures.iter().any(|choice| match choice {
                     MeasureChoice::All => true,
-                    MeasureChoice::Handshake => *measure == Measure::Handshake,
-                    MeasureChoice::Latency => *measure == Measure::Latency,
-                    MeasureChoice::Throughput => *measure == Measure::Throughput,
-                    MeasureChoice::Memory => *measure == Measure::Memory,
+                    MeasureChoice::Group(group) => measure.group() == *group,
+                    MeasureChoice::One(one) => measure == one,
                 })
         };
         Measure::ALL.into_iter().filter(chosen).collect()

@@ -1,13 +1,15 @@
 //! `sidelab bench`.
 
-use std::fs;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
 use crate::{
-    bench::{self, Options, table},
+    bench::{
+        self, Options,
+        setup::{Settings, Setup},
+        table,
+    },
     cli::{BenchArgs, Output},
     scenario::Scenario,
     tools::Tools,
@@ -21,14 +23,15 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     let scenario = layerings(args)?;
     if let Some(path) = &args.json {
         // Found out before the work, not after.
-        fs::write(path, "").with_context(|| format!("can't write {}", path.display()))?;
+        run::write(path, "")?;
     }
     let interrupted = run::interruptible()?;
     let progress = run::progress();
     let report = bench::run(
         &scenario,
         &Options {
-            data_planes: args.data_plane.planes(),
+            setups: args.data_plane.planes().into_iter().map(Setup::plain).collect(),
+            settings: Settings::default(),
             layerings: args.layering.clone(),
             measures: args.measures(),
             budget: args.budget(),
@@ -41,8 +44,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     )?;
     progress.finish_and_clear();
     if let Some(path) = &args.json {
-        fs::write(path, serde_json::to_string_pretty(&report)?)
-            .with_context(|| format!("can't write {}", path.display()))?;
+        run::write(path, &serde_json::to_string_pretty(&report)?)?;
     }
     match args.output.output {
         Output::Json => print_json(&report)?,

@@ -96,7 +96,7 @@ fn page(args: &RunArgs, scenarios: &[Scenario], report: &RunReport, privilege: P
     Ok(html::render(&html::Page { run: report, scenarios: &texts, claims: &claims, host: &host }))
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 

@@ -1,28 +1,27 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
-use crate::bench::{report::Series, rig::Role};
+use crate::{
+    bench::{report::Series, rig::Role, sample::Latency, setup::Settings},
+    verdict::DataPlane,
+};
 
 /// A bench in which each layering's median new connection took so many microseconds, in each of five rounds.
 fn bench(figures: &[(&str, f64)]) -> BenchReport {
-    let sample = |p50: f64, round: f64| Sample {
-        p50_us: Some(p50 * round),
-        p90_us: None,
-        p99_us: None,
-        per_second: None,
-        cost: BTreeMap::from([(Role::ClientApp, p50)]),
-        foreign: 0.0,
+    let sample = |p50: f64, round: f64| {
+        let latency = Latency { p50_us: p50 * round, p90_us: 0.0, p99_us: 0.0, p999_us: 0.0, max_us: 0.0 };
+        Sample { latency: Some(latency), cost: BTreeMap::from([(Role::ClientApp, p50)]), ..Sample::default() }
     };
     let series = figures.iter().map(|(name, p50)| Series {
         layering: (*name).to_owned(),
-        data_plane: DataPlane::Native,
-        measure: Measure::Handshake,
+        setup: Setup::plain(DataPlane::Native),
+        measure: Measure::Connect,
         operations: 100,
         // A machine whose speed changes from round to round.
         samples: [1.0, 1.3, 0.9, 2.0, 1.1].map(|round| sample(*p50, round)).into(),
     });
-    let (layerings, refuted) = (Vec::new(), Vec::new());
-    BenchReport::new(jiff::Timestamp::UNIX_EPOCH, Duration::ZERO, layerings, refuted, series.collect())
+    let (settings, none) = (Settings::default(), (Vec::new(), Vec::new()));
+    BenchReport::new(jiff::Timestamp::UNIX_EPOCH, Duration::ZERO, settings, none, series.collect())
 }
 
 #[test]
@@ -49,8 +48,8 @@ fn what_was_not_measured_is_not_answered() {
 fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
     let report =
         bench(&[("direct", 100.0), ("app-tls", 400.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]);
-    let parts = parts(&report, DataPlane::Native, Measure::Handshake, Sample::total);
-    let told: Vec<(&str, f64)> = parts.iter().map(|part| (part.name, part.cost.value)).collect();
+    let parts = parts(&report, Setup::plain(DataPlane::Native), Measure::Connect, Sample::total);
+    let told: Vec<(&str, f64)> = parts.iter().map(|part| (part.name.as_str(), part.cost.value)).collect();
     assert_eq!(
         told,
         [
@@ -62,4 +61,11 @@ fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
             ("not explained", 50.0),
         ]
     );
+}
+
+#[test]
+fn a_bench_reads_back_as_it_was_written() {
+    let report = bench(&[("redirect", 512.0), ("mesh", 1024.0), ("double", 1536.0)]);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(serde_json::from_value::<BenchReport>(json).unwrap(), report);
 }

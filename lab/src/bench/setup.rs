@@ -1,0 +1,140 @@
+//! Under what is measured: what varies within a bench, and what the whole of it has in common.
+
+use std::{fmt, time::Duration};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::verdict::DataPlane;
+
+/// What varies within a bench: under what one series was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Setup {
+    /// The sidecars.
+    pub data_plane: DataPlane,
+    /// How many workers each of them has.
+    pub concurrency: u32,
+    /// The round trip that was added to the node's links; in JSON `rtt_us`, microseconds.
+    #[serde(rename = "rtt_us", serialize_with = "as_micros", deserialize_with = "from_micros")]
+    pub rtt: Duration,
+    /// Bytes of the answer to each request of the measures that count connections or requests.
+    pub message_bytes: u64,
+}
+
+impl Setup {
+    /// Bytes of an answer, where nothing else is said: small, so that the rest counts.
+    pub const MESSAGE_BYTES: u64 = 64;
+
+    /// One worker in each sidecar, no round trip added, small answers.
+    pub fn plain(data_plane: DataPlane) -> Self {
+        Self { data_plane, concurrency: 1, rtt: Duration::ZERO, message_bytes: Self::MESSAGE_BYTES }
+    }
+}
+
+impl fmt::Display for Setup {
+    /// `native`, and what is not plain of it: `native, 2 workers, 10ms RTT`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = Self::plain(self.data_plane);
+        write!(f, "{}", self.data_plane)?;
+        if self.concurrency != plain.concurrency {
+            write!(f, ", {} workers", self.concurrency)?;
+        }
+        if self.rtt != plain.rtt {
+            write!(f, ", {:?} RTT", self.rtt)?;
+        }
+        if self.message_bytes != plain.message_bytes {
+            write!(f, ", {} bytes", self.message_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn as_micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_micros)
+}
+
+/// What all series of a bench have in common: how the sidecars are configured, and how the load is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// What the keys of the mesh's certificates are made of. The apps' are P-256 always.
+    pub key: Key,
+    /// How TLS between the sidecars agrees on its secret.
+    pub key_exchange: KeyExchange,
+    /// Whether TLS sessions of the sidecars may be resumed.
+    pub resumption: bool,
+    /// Whether the sidecars write an access log.
+    pub access_log: bool,
+    /// Whether each process is bound to a CPU of its own.
+    pub pin: bool,
+    /// Whether the measures under load offer it at a fixed rate below what the layering can do.
+    pub open_loop: bool,
+    /// Connections side by side of the measures under load.
+    pub connections: u32,
+    /// How many idle connections are held at once, from none on.
+    pub idle: Vec<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            key: Key::P256,
+            key_exchange: KeyExchange::X25519,
+            resumption: false,
+            access_log: false,
+            pin: false,
+            open_loop: false,
+            connections: 16,
+            idle: vec![0, 1000],
+        }
+    }
+}
+
+/// A type of key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Key {
+    /// ECDSA on P-256.
+    #[default]
+    P256,
+    /// RSA with 2048 bits, Istio's default.
+    Rsa2048,
+    /// ECDSA on P-384.
+    P384,
+}
+
+/// A group of TLS 1.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyExchange {
+    /// X25519.
+    #[default]
+    X25519,
+    /// X25519 and ML-KEM-768 together, against computers that are yet to come.
+    X25519Mlkem768,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_is_told_by_what_is_not_plain_of_it() {
+        let plain = Setup::plain(DataPlane::Native);
+        assert_eq!(plain.to_string(), "native");
+        let other =
+            Setup { data_plane: DataPlane::Envoy, concurrency: 2, rtt: Duration::from_millis(10), message_bytes: 4096 };
+        assert_eq!(other.to_string(), "envoy, 2 workers, 10ms RTT, 4096 bytes");
+    }
+
+    #[test]
+    fn a_setup_reads_back_as_it_was_written() {
+        let setup = Setup { rtt: Duration::from_micros(1500), ..Setup::plain(DataPlane::NativeToEnvoy) };
+        let text = serde_json::to_string(&setup).unwrap();
+        assert_eq!(text, r#"{"data_plane":"native-to-envoy","concurrency":1,"rtt_us":1500,"message_bytes":64}"#);
+        assert_eq!(serde_json::from_str::<Setup>(&text).unwrap(), setup);
+    }
+}
