@@ -3,8 +3,13 @@
 //! docs/BENCHMARKING.md says what each is held against.
 
 pub mod chains;
+pub mod clock;
+pub mod figures;
+pub mod handshake;
 pub mod hellos;
+pub mod relay;
 pub mod services;
+pub mod sockets;
 
 use std::time::Duration;
 

@@ -104,13 +104,18 @@ pub fn settle(manifests: &Manifests) -> Mesh {
     resolve(manifests, Flavor::Istio).expect("nothing is wrong with them").0
 }
 
-/// Compiles the client's sidecar.
+/// Compiles the sidecar of pod `client`.
 ///
 /// # Panics
-/// When the mesh has no client.
+/// When the mesh has no such pod.
 pub fn compile_client(mesh: &Mesh) -> PodConfig {
+    compile_pod(mesh, "client")
+}
+
+/// Compiles the sidecar of a pod in namespace `default`.
+pub(crate) fn compile_pod(mesh: &Mesh, pod: &str) -> PodConfig {
     let folder = PathBuf::from("/etc/sidecar");
     let placement =
         Placement { config_dir: folder.clone(), log_dir: folder, key_log: false, redirect: ProxyIdentity::ISTIO };
-    compile(mesh, mesh.pod("client", "default").expect("it has a client"), &placement)
+    compile(mesh, mesh.pod(pod, "default").expect("it has that pod"), &placement)
 }

@@ -1,0 +1,33 @@
+//! Handshakes, both ends together: the library alone, the proxy's contexts in memory, and the proxy over sockets.
+
+use benches::{
+    clock,
+    handshake::{Contexts, Kind},
+    sockets,
+};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+fn handshake(c: &mut Criterion) {
+    let mut group = c.benchmark_group("handshake");
+    group.sample_size(20);
+    for kind in Kind::all() {
+        let contexts = Contexts::new(kind);
+        for (by, ends) in [("library", contexts.library()), ("proxy", contexts.ends())] {
+            ends.shake(); // what can be resumed, can be from now on
+            group.bench_function(BenchmarkId::new(kind.to_string(), by), |b| b.iter(|| ends.shake()));
+        }
+        let runtime = sockets::runtime();
+        group.bench_function(BenchmarkId::new(kind.to_string(), "proxy over sockets"), |b| {
+            b.iter_custom(|times| {
+                let once = |_| {
+                    let connection = sockets::pair().expect("a connection");
+                    clock::cpu(|| runtime.block_on(sockets::shake(&contexts, connection)).expect("hands are shaken")).0
+                };
+                (0..times).map(once).sum()
+            });
+        });
+    }
+}
+
+criterion_group! { name = benches; config = benches::criterion(); targets = handshake }
+criterion_main!(benches);

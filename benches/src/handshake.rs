@@ -1,0 +1,124 @@
+//! Handshakes in memory: with the proxy's TLS contexts, and with the library alone.
+
+mod contexts;
+mod library;
+
+use std::{fmt, sync::Arc};
+
+use mesh::ca::KeyType;
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, ServerConfig, ServerConnection, SideData, pki_types::ServerName,
+};
+
+pub use contexts::Contexts;
+
+#[cfg(test)]
+mod tests;
+
+/// The server's name, for a client that checks names.
+const HOST: &str = "server.default.svc.cluster.local";
+
+/// What a handshake does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Whether the client shows a certificate too.
+    pub mutual: bool,
+    /// What the keys of certificates are.
+    pub key: KeyType,
+    /// The group of the key exchange.
+    pub group: Group,
+    /// Whether it resumes an earlier session.
+    pub resumed: bool,
+}
+
+/// Groups, by the names that Envoy has for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// `X25519`.
+    X25519,
+    /// `X25519MLKEM768`: what Envoy and the proxy offer first.
+    PostQuantum,
+}
+
+impl Group {
+    fn name(self) -> &'static str {
+        match self {
+            Self::X25519 => "X25519",
+            Self::PostQuantum => "X25519MLKEM768",
+        }
+    }
+}
+
+impl Kind {
+    /// What a mesh does by default here.
+    pub const MESH: Self = Self { mutual: true, key: KeyType::P256, group: Group::PostQuantum, resumed: false };
+
+    /// All that are measured: the default of a mesh, and what differs from the simplest in one way each.
+    pub fn all() -> Vec<Self> {
+        let simple = Self { group: Group::X25519, ..Self::MESH };
+        vec![
+            Self::MESH,
+            simple,
+            Self { key: KeyType::Rsa2048, ..simple },
+            Self { mutual: false, ..simple },
+            Self { mutual: false, key: KeyType::Rsa2048, ..simple },
+            Self { resumed: true, ..simple },
+        ]
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.mutual { "mutual" } else { "one-way" };
+        let key = match self.key {
+            KeyType::P256 => "P-256",
+            KeyType::P384 => "P-384",
+            KeyType::Rsa2048 => "RSA-2048",
+        };
+        let resumed = if self.resumed { " resumed" } else { "" };
+        write!(f, "{kind} {key} {}{resumed}", self.group.name())
+    }
+}
+
+/// Both ends of a handshake.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The client's.
+    pub client: Arc<ClientConfig>,
+    /// The server's.
+    pub server: Arc<ServerConfig>,
+    /// The name that the client asks for.
+    pub name: ServerName<'static>,
+}
+
+impl Ends {
+    /// Shakes hands in memory until neither has anything left to say. New connections each time; what configurations keep
+    /// (sessions to resume) is kept.
+    ///
+    /// # Panics
+    /// When the handshake fails.
+    pub fn shake(&self) -> (ClientConnection, ServerConnection) {
+        let mut client = ClientConnection::new(self.client.clone(), self.name.clone()).expect("a new connection");
+        let mut server = ServerConnection::new(self.server.clone()).expect("a new connection");
+        let mut wire = Vec::with_capacity(8 * 1024);
+        while client.wants_write() || server.wants_write() {
+            pass(&mut client, &mut server, &mut wire);
+            pass(&mut server, &mut client, &mut wire);
+        }
+        assert!(!client.is_handshaking() && !server.is_handshaking());
+        (client, server)
+    }
+}
+
+/// Passes on what one end has to say.
+fn pass<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>, wire: &mut Vec<u8>) {
+    wire.clear();
+    while from.wants_write() {
+        from.write_tls(wire).expect("memory takes all");
+    }
+    let mut rest = &wire[..];
+    while !rest.is_empty() {
+        to.read_tls(&mut rest).expect("memory gives all");
+        to.process_new_packets().expect("the handshake goes well");
+    }
+}
