@@ -8,8 +8,10 @@ use mesh::{account::AppProtocol, model::Flavor};
 use crate::verdict::DataPlane;
 
 mod bench;
+mod delay;
 
 pub use bench::{BenchArgs, MeasureChoice};
+pub use delay::DelayArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +62,8 @@ pub enum Command {
     Exec(ExecArgs),
     /// Show the logs of a pod of a lab that is up
     Logs(LogsArgs),
+    /// Make round trips between the pods of a lab that is up take longer, until Ctrl-C
+    Delay(DelayArgs),
     /// Remove a lab that is up, or all
     Down(DownArgs),
 }

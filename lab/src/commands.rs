@@ -3,6 +3,7 @@
 mod bench;
 mod claims;
 mod config;
+mod delay;
 mod doctor;
 mod explain;
 mod inspect;
@@ -49,6 +50,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Get(args) => inspect::get(&args),
         Command::Exec(args) => inspect::exec(&args),
         Command::Logs(args) => inspect::logs(&args),
+        Command::Delay(args) => delay::delay(&args),
         Command::Down(args) => up::down(&args),
     };
     let code = result.unwrap_or_else(|error| {

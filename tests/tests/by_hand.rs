@@ -1,5 +1,14 @@
 //! A lab to work in by hand: brought up, looked into, used with the host's own programs, and taken down.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tests::{checkout, folder, labs::OwnLabs, may_make_labs, sidelab, text};
 
@@ -64,6 +73,42 @@ fn a_command_in_a_pod_has_its_own_exit_code_input_and_output() {
     let nobody = labs.sidelab(&["exec", "nobody", "--", "true"]);
     assert_eq!(nobody.status.code(), Some(2));
     assert!(text(&nobody).contains("client.default, outsider.default, server.default"), "{}", text(&nobody));
+}
+
+#[test]
+fn round_trips_between_pods_take_longer_while_a_delay_runs() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let id = labs.up(&["-f", STRICT]);
+    let mut delay = labs.command(&["delay", "100ms"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(delay.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let begun = said.next().unwrap();
+    assert_eq!(begun, format!("a round trip between pods of lab {id} takes 100ms longer, until Ctrl-C"));
+    // From a pod without a sidecar, which would take the connection before it leaves the pod.
+    let call = ["exec", "outsider", "--", "curl", "-s", "-w", "%{time_connect}", "http://server:8080/"];
+    let connect = || String::from_utf8(labs.sidelab(&call).stdout).unwrap().parse::<f64>().unwrap();
+    assert!(connect() >= 0.1, "{} s to connect", connect());
+    let twice = labs.sidelab(&["delay", "1ms"]);
+    assert_eq!(twice.status.code(), Some(2), "{}", text(&twice));
+    assert!(text(&twice).contains("packets are held back already; end that first"), "{}", text(&twice));
+    kill(Pid::from_raw(delay.id() as i32), Signal::SIGINT).unwrap();
+    assert!(delay.wait().unwrap().success());
+    assert_eq!(said.next().unwrap(), format!("lab {id} is as before"));
+    let called = labs.done(&[
+        "exec",
+        "client",
+        "--",
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "http://server:8080/",
+    ]);
+    assert_eq!(called, "200");
 }
 
 #[test]
