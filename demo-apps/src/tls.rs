@@ -16,10 +16,21 @@ pub(crate) use client::ClientTls;
 pub(crate) use files::certificates;
 pub(crate) use server::{Identity, ServerTlsSetup, facts_of_session};
 
-use crate::client::TlsVersion;
+use crate::client::{Group, TlsVersion};
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Offers one group alone, where one is named.
+fn offering(provider: Arc<CryptoProvider>, group: Option<Group>) -> Arc<CryptoProvider> {
+    use rustls::crypto::aws_lc_rs::kx_group;
+    let Some(group) = group else { return provider };
+    let group = match group {
+        Group::X25519 => kx_group::X25519,
+        Group::X25519Mlkem768 => kx_group::X25519MLKEM768,
+    };
+    Arc::new(CryptoProvider { kx_groups: vec![group], ..Arc::unwrap_or_clone(provider) })
 }
 
 fn versions(which: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {

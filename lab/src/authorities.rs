@@ -15,9 +15,9 @@ pub(crate) struct Authorities {
 }
 
 impl Authorities {
-    /// New ones.
-    pub(crate) fn new(trust_domain: &str) -> Result<Self> {
-        let new = |name: &str| Authority::new(name, KeyType::P256);
+    /// New ones, whose keys and certificates' keys are of this type.
+    pub(crate) fn new(trust_domain: &str, key_type: KeyType) -> Result<Self> {
+        let new = |name: &str| Authority::new(name, key_type);
         Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")? })
     }
 

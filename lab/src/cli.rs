@@ -10,7 +10,7 @@ use crate::verdict::DataPlane;
 mod bench;
 mod delay;
 
-pub use bench::{BenchArgs, MeasureChoice};
+pub use bench::{BenchArgs, MeasureChoice, SettingsArgs};
 pub use delay::DelayArgs;
 
 const EXAMPLES: &str = "\

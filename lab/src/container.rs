@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 use mesh::model::{Container, Mount, Pod};
 use netns::{Bind, Privilege, Program, User};
 
+/// The variable that says where a program writes down its TLS keys.
+const KEY_LOG: &str = "SSLKEYLOGFILE";
+
 /// What a pod's container is given by the lab, below the pod's folder.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -68,7 +71,7 @@ pub fn program(
     let mut program = Program::new(name, file, args);
     program.user = user(container);
     program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));
-    program.env.push(("SSLKEYLOGFILE".into(), files.key_log().into()));
+    program.env.push((KEY_LOG.into(), files.key_log().into()));
     program.env.extend(container.env.iter().map(|(name, value)| (name.into(), value.into())));
     program.binds = container
         .mounts
@@ -77,6 +80,11 @@ pub fn program(
         .map(|(index, mount)| Bind { source: files.mount(index), target: PathBuf::from(&mount.path) })
         .collect();
     program
+}
+
+/// Lets a program not write down its TLS keys.
+pub fn keep_keys_secret(program: &mut Program) {
+    program.env.retain(|(name, _)| name != KEY_LOG);
 }
 
 /// Who it runs as, where there is more than one user to be.

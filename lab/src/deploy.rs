@@ -25,6 +25,7 @@ use crate::{
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
+    tuning::Tuning,
     usage,
     verdict::DataPlane,
 };
@@ -68,6 +69,8 @@ pub struct Options {
     pub stays_up: bool,
     /// A name for people.
     pub name: String,
+    /// How its programs run.
+    pub tuning: Tuning,
     /// Breaks the plans.
     pub tamper: Option<Tamper>,
 }
@@ -103,12 +106,13 @@ impl Deployment {
             mesh.pods.iter().enumerate().map(|(i, pod)| plan(mesh, i, pod, &lab, options)).collect();
         let envoys = plans.iter().enumerate().filter(|(pod, _)| kind_of(options, *pod) == Kind::Envoy);
         sidecar::check_inotify(envoys.filter_map(|(_, plan)| Some(&plan.as_ref()?.config)))?;
-        let specs = mesh.pods.iter().enumerate().zip(&plans).map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref()));
+        let specs = mesh.pods.iter().enumerate().zip(&plans);
+        let specs = specs.map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref(), &options.tuning));
         let pods = lab.add_pods(specs)?;
         lab.set_services(&services(mesh))?;
         let name_server = name_server::start(mesh, &lab, &options.tools)?;
         let capture = options.capture.then(|| Capture::start(&pods)).transpose()?;
-        let authorities = Authorities::new(&mesh.config.trust_domain)?;
+        let authorities = Authorities::new(&mesh.config.trust_domain, options.tuning.key_type)?;
         let started = thread::scope(|scope| {
             let starting: Vec<_> = mesh
                 .pods
@@ -240,18 +244,20 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> O
         iptables: redirect_rules(&sidecar.capture, &identity, Family::Ipv4),
         ip6tables: redirect_rules(&sidecar.capture, &identity, Family::Ipv6),
     };
+    options.tuning.apply(&mut plan.config);
     if let Some(tamper) = &options.tamper {
         tamper(&mut plan);
     }
     Some(plan)
 }
 
-fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>) -> PodSpec {
+fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &Tuning) -> PodSpec {
     let mut spec = PodSpec::new(pod.name.to_string(), pod.ips.v4, pod.ips.v6);
     spec.hosts = mesh.hosts_file(index);
     spec.resolv_conf = mesh.resolv_conf(index);
     // Envoy binds the source of its inbound connections to it (istio: pilot/pkg/networking/core/cluster_builder.go).
     spec.loopback = vec![ipnet::IpNet::V6(ipnet::Ipv6Net::from(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)))];
+    spec.sysctls = tuning.sysctls.clone();
     spec.iptables = plan.map(|plan| plan.iptables.clone());
     spec.ip6tables = plan.map(|plan| plan.ip6tables.clone());
     spec
@@ -297,14 +303,18 @@ fn start_pod(
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = authorities.secrets(sidecar)?;
         Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
-        let kind = kind_of(options, index);
-        sidecar::start(host, kind, &options.tools, &plan.config, options.privilege)
+        let how = sidecar::How {
+            kind: kind_of(options, index),
+            concurrency: options.tuning.concurrency,
+            privilege: options.privilege,
+        };
+        sidecar::start(host, &how, &options.tools, &plan.config)
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     for container in &pod.containers {
         container::Files::of(host, &container.name).write(container)?;
     }
-    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, &options.tools));
+    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, options));
     Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
 
@@ -317,11 +327,11 @@ fn kind_of(options: &Options, pod: usize) -> Kind {
 }
 
 /// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
-fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, tools: &Tools) -> Result<Process> {
+fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, options: &Options) -> Result<Process> {
     let own = container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"));
     let (file, args, ready) = match (container.command.split_first(), own) {
         (Some((command, arguments)), _) => (PathBuf::from(command), arguments.to_vec(), Ready::Immediately),
-        (None, Some(program)) => (tools.own(program)?, Vec::new(), Ready::Notify { timeout: APP_READY_WITHIN }),
+        (None, Some(program)) => (options.tools.own(program)?, Vec::new(), Ready::Notify { timeout: APP_READY_WITHIN }),
         (None, None) => anyhow::bail!(
             "{}: images are not run: image {:?} of container {} needs a `command` that this host has, or is one of \
              sidelab/demo-server, sidelab/demo-client",
@@ -331,7 +341,10 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, tools: &Tools)
         ),
     };
     let args = args.into_iter().chain(container.args.iter().cloned());
-    let program = container::program(pod, container, host, &container.name, file, args);
+    let mut program = container::program(pod, container, host, &container.name, file, args);
+    if !options.tuning.key_logs {
+        container::keep_keys_secret(&mut program);
+    }
     host.start(&program, &Start { ready, ..Start::default() }).map_err(|source| {
         let error = AppNotStarted {
             place: container.source.clone(),

@@ -26,5 +26,6 @@ pub mod scenario;
 pub mod sidecar;
 pub mod summary;
 pub mod tools;
+pub mod tuning;
 mod usage;
 pub mod verdict;

@@ -33,6 +33,7 @@ use crate::{
     predict,
     scenario::{Probe, Scenario, Speaks},
     tools::Tools,
+    tuning::Tuning,
     verdict::{DataPlane, LabFigures, ProbeReport, RunReport, Seen, Verdict},
 };
 
@@ -59,6 +60,8 @@ pub struct Options {
     pub captures: Option<PathBuf>,
     /// How many labs run side by side.
     pub jobs: usize,
+    /// How the labs' programs run.
+    pub tuning: Tuning,
     /// Breaks the plans, to show that verdicts notice.
     pub tamper: Option<Tamper>,
     /// Progress, one step a lab.
@@ -207,6 +210,7 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
             capture: true,
             stays_up: false,
             name: name.clone(),
+            tuning: options.tuning.clone(),
             tamper: options.tamper.clone(),
         },
     )

@@ -50,6 +50,17 @@ pub enum Kind {
     Envoy,
 }
 
+/// How a sidecar runs.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Which proxy it is.
+    pub kind: Kind,
+    /// How many workers it has.
+    pub concurrency: u32,
+    /// By what right its lab was made.
+    pub privilege: Privilege,
+}
+
 /// Where a sidecar's files lie, below its pod's folder.
 #[derive(Clone, Debug)]
 pub struct Folders {
@@ -140,12 +151,13 @@ pub fn check_inotify<'a>(envoys: impl Iterator<Item = &'a PodConfig>) -> Result<
 ///
 /// # Errors
 /// When it refuses a file, ends, or is not ready in time: what it printed is quoted.
-pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig, privilege: Privilege) -> Result<Process> {
+pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<Process> {
+    let concurrency = how.concurrency.to_string();
     let bootstrap = Folders::of(pod).config.join("bootstrap.json");
     let bootstrap = bootstrap.display().to_string();
-    let (program, ready) = match kind {
+    let (program, ready) = match how.kind {
         Kind::Native => {
-            let args = ["-c", &bootstrap, "--concurrency", "1", "-l", "warn", "--drain-time-s", "0"];
+            let args = ["-c", &bootstrap, "--concurrency", &concurrency, "-l", "warn", "--drain-time-s", "0"];
             let program = Program::new("sidecar-proxy", tools.own("sidecar-proxy")?, args);
             (program, Ready::Notify { timeout: READY_WITHIN })
         }
@@ -153,7 +165,7 @@ pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig, privilege
             #[rustfmt::skip]
             let args = [
                 "-c", &bootstrap,
-                "--concurrency", "1",
+                "--concurrency", &concurrency,
                 "-l", "warning",
                 // Hot restart is for one Envoy on a host: it uses fixed names in shared memory.
                 "--disable-hot-restart",
@@ -165,9 +177,9 @@ pub fn start(pod: &Pod, kind: Kind, tools: &Tools, config: &PodConfig, privilege
             (Program::new("envoy", tools.envoy()?, args), Ready::Immediately)
         }
     };
-    let program = Program { user: user(privilege), ..program };
+    let program = Program { user: user(how.privilege), ..program };
     let process = pod.start(&program, &Start { ready, ..Start::default() })?;
-    if kind == Kind::Envoy {
+    if how.kind == Kind::Envoy {
         wait_for_envoy(pod, &process, config)?;
     }
     Ok(process)

@@ -51,6 +51,36 @@ pub(crate) fn resident(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// What an interface has carried so far, in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Packets as the kernel counts them: segments that it hands over in one piece are one.
+    pub(crate) packets: u64,
+    /// Bytes with Ethernet's headers.
+    pub(crate) bytes: u64,
+}
+
+impl Traffic {
+    /// What an interface in the network namespace of a process has carried; none where there is no such interface.
+    pub(crate) fn of(pid: u32, interface: &str) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?, interface)
+    }
+
+    /// A line of `/proc/net/dev` (proc_pid_net(5)): bytes and packets come first of what was received, and eight columns on
+    /// of what was sent.
+    fn parse(text: &str, interface: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'))?;
+        let counters: Vec<u64> = line.split_whitespace().map_while(|counter| counter.parse().ok()).collect();
+        let sum = |index: usize| Some(counters.get(index)? + counters.get(index + 8)?);
+        Some(Self { bytes: sum(0)?, packets: sum(1)? })
+    }
+
+    /// What was carried since then.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { packets: self.packets - earlier.packets, bytes: self.bytes - earlier.bytes }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +97,18 @@ mod tests {
     fn a_threads_time_on_a_cpu_is_the_first_of_its_figures() {
         assert_eq!(on_cpu("5000000 71 12\n"), Duration::from_millis(5));
         assert_eq!(on_cpu(""), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_an_interface_carried_is_both_directions_of_it() {
+        let text = "Inter-|   Receive                                                |  Transmit\n \
+                    face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop\n    \
+                    lo:    9000      90    0    0    0     0          0         0     9000      90    0    0\n  \
+                    eth0:    1200      10    0    0    0     0          0         0      300       4    0    0\n";
+        assert_eq!(Traffic::parse(text, "eth0"), Some(Traffic { packets: 14, bytes: 1500 }));
+        assert_eq!(Traffic::parse(text, "eth1"), None);
+        let (then, now) = (Traffic { packets: 4, bytes: 500 }, Traffic { packets: 14, bytes: 1500 });
+        assert_eq!(now.since(then), Traffic { packets: 10, bytes: 1000 });
     }
 
     #[test]

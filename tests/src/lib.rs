@@ -12,6 +12,7 @@ use lab::{
     run::{self, Options},
     scenario::{self, Scenario},
     tools::Tools,
+    tuning::Tuning,
     verdict::{DataPlane, RunReport},
 };
 use mesh::model::Flavor;
@@ -97,6 +98,7 @@ pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamp
         privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,
         jobs: 4,
+        tuning: Tuning::default(),
         tamper,
         progress: indicatif::ProgressBar::hidden(),
         interrupted: &NEVER,

@@ -123,6 +123,10 @@ pub struct ConnectArgs {
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 
+    /// Key exchange group to offer, and no other [https, grpcs, wss, tls; default: X25519MLKEM768, X25519, P-256, P-384]
+    #[arg(long, value_enum, value_name = "GROUP")]
+    pub group: Option<Group>,
+
     /// Speak HTTP/2: by ALPN for https, with prior knowledge for http. Without it HTTP/2 is spoken only where ALPN chose h2
     #[arg(long)]
     pub http2: bool,
@@ -165,6 +169,17 @@ pub enum TlsVersion {
     /// 1.3 and 1.2.
     #[default]
     Both,
+}
+
+/// A key exchange group, by its IANA name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// X25519.
+    #[value(name = "X25519")]
+    X25519,
+    /// X25519 and ML-KEM-768 together.
+    #[value(name = "X25519MLKEM768")]
+    X25519Mlkem768,
 }
 
 /// Seconds with a fraction; zero is refused.

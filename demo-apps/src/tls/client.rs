@@ -47,7 +47,7 @@ impl ClientTls {
         let met = Arc::new(Met { verifier, provider: Arc::clone(&provider), leaf: Mutex::new(None) });
         let asked = Arc::new(Asked { own: own_certificate(args, &provider)?, outcome: AtomicU8::new(0) });
 
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(super::offering(provider, args.group))
             .with_protocol_versions(&super::versions(args.tls_version))
             .map_err(|error| UsageError(error.to_string()))?;
         let mut config = builder

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     layering::Layering,
     rig::{Load, Rig, Round},
-    sample::{Latency, Sample},
+    sample::{Held, Latency, Sample, Wire},
     setup::Setup,
 };
+use crate::usage::Traffic;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,10 +61,19 @@ const BULK: u64 = 64 << 20;
 /// Connections of the measures of bulk over several streams.
 const STREAMS: u32 = 4;
 
-/// Idle connections whose memory is measured.
-const IDLE: u64 = 1000;
+/// The load that an open loop offers, as a share of what the layering can do: enough to queue, too little to queue ever more.
+const OFFERED: f64 = 0.7;
 
 const GIB: f64 = (1_u64 << 30) as f64;
+
+/// How much makes a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Dose {
+    /// How many operations.
+    pub(super) operations: u64,
+    /// How many are meant to begin a second; each when the one before is done, where none is said.
+    pub(super) offered: Option<f64>,
+}
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +140,11 @@ impl Measure {
         }
     }
 
+    /// Whether it is of requests and their answers, whose size can be chosen.
+    pub fn has_messages(self) -> bool {
+        matches!(self.group(), Group::Handshake | Group::Latency)
+    }
+
     /// What a cost is counted in.
     pub fn unit(self) -> &'static str {
         match self.group() {
@@ -152,39 +167,58 @@ impl Measure {
         if self == Self::Idle { 3 } else { usize::MAX }
     }
 
-    /// How many operations make a sample of about [`SAMPLE`]; warms up what is measured.
+    /// Whether it loads a layering with many connections side by side.
+    fn is_load(self) -> bool {
+        matches!(self, Self::ConnectLoad | Self::RequestLoad)
+    }
+
+    /// How much makes a sample of about [`SAMPLE`]; warms up what is measured.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
-    pub(super) fn calibrate(self, rig: &Rig, layering: &Layering, setup: Setup) -> Result<u64> {
-        let few = match self.group() {
-            Group::Handshake => 50,
-            Group::Latency => 300,
-            Group::Throughput => 4,
-            Group::Memory => return Ok(IDLE),
+    pub(super) fn calibrate(self, rig: &Rig, layering: &Layering, setup: Setup) -> Result<Dose> {
+        let few = match self {
+            Self::Connect => 20,
+            Self::ConnectLoad | Self::Request => 100,
+            Self::RequestLoad => 500,
+            Self::Down | Self::Up => 1,
+            Self::Down4 | Self::Up4 => u64::from(STREAMS),
+            Self::Idle => {
+                return Ok(Dose { operations: rig.settings.idle.last().copied().unwrap_or(0).into(), offered: None });
+            }
         };
-        let round = rig.load(layering, &self.load(rig, setup, few))?;
-        let each = round.report.seconds / few as f64;
-        Ok(((SAMPLE.as_secs_f64() / each.max(1e-6)) as u64).max(few))
+        let few = Dose { operations: few, offered: None };
+        let can = |dose: Dose| {
+            let report = rig.load(layering, &self.load(rig, setup, dose))?.report;
+            anyhow::Ok(dose.operations as f64 / report.seconds.max(1e-6))
+        };
+        let lasting = |rate: f64| ((rate * SAMPLE.as_secs_f64()) as u64).max(few.operations);
+        let rate = can(few)?;
+        let full = Dose { operations: lasting(rate), offered: None };
+        if !(self.is_load() && rig.settings.open_loop) {
+            return Ok(full);
+        }
+        // What a few can do, starting and ending among them, says too little of what it can do for long.
+        let offered = can(full)? * OFFERED;
+        Ok(Dose { operations: lasting(offered), offered: Some(offered) })
     }
 
     /// Takes a sample.
     ///
     /// # Errors
     /// When an operation fails.
-    pub(super) fn sample(self, rig: &Rig, layering: &Layering, setup: Setup, operations: u64) -> Result<Sample> {
+    pub(super) fn sample(self, rig: &Rig, layering: &Layering, setup: Setup, dose: Dose) -> Result<Sample> {
         if self == Self::Idle {
-            let connections = u32::try_from(operations).unwrap_or(u32::MAX);
             // What an allocator was given once it keeps: only processes that never had more show what they need.
-            let cost = rig.anew()?.idle(layering, connections)?;
-            return Ok(Sample { cost, ..Sample::default() });
+            let held = rig.anew()?.idle(layering, &rig.settings.idle)?;
+            return Ok(Sample { cost: Held::per_connection(&held), held, ..Sample::default() });
         }
-        Ok(self.sample_of(&rig.load(layering, &self.load(rig, setup, operations))?))
+        Ok(self.sample_of(&rig.load(layering, &self.load(rig, setup, dose))?))
     }
 
-    fn load(self, rig: &Rig, setup: Setup, requests: u64) -> Load {
+    fn load(self, rig: &Rig, setup: Setup, dose: Dose) -> Load {
         let connections = match self {
-            Self::ConnectLoad | Self::RequestLoad => rig.settings.connections,
+            _ if self.is_load() => rig.settings.connections,
             Self::Down4 | Self::Up4 => STREAMS,
             _ => 1,
         };
@@ -193,22 +227,24 @@ impl Measure {
             Self::Up | Self::Up4 => (BULK, setup.message_bytes),
             _ => (0, setup.message_bytes),
         };
-        Load { connections, new_connections: self.group() == Group::Handshake, requests, upload, download }
+        let new_connections = self.group() == Group::Handshake;
+        Load { connections, new_connections, requests: dose.operations, upload, download, rate: dose.offered }
     }
 
     fn sample_of(self, round: &Round) -> Sample {
         let report = &round.report;
         let bulk = self.group() == Group::Throughput;
-        let moved = (report.bytes_sent + report.bytes_received) as f64;
-        let each = |cpu: Duration| match bulk {
-            true => cpu.as_secs_f64() / (moved / GIB),
-            false => cpu.as_secs_f64() * 1e6 / report.requests as f64,
-        };
+        let bytes = (report.bytes_sent + report.bytes_received) as f64;
+        let operations = if bulk { bytes / GIB } else { report.requests as f64 };
+        let cpu = |cpu: Duration| if bulk { cpu.as_secs_f64() } else { cpu.as_secs_f64() * 1e6 };
         let latency = report.latencies.first_byte.as_ref().filter(|_| !bulk);
+        let wire =
+            |wire: Traffic| Wire { packets: wire.packets as f64 / operations, bytes: wire.bytes as f64 / operations };
         Sample {
             latency: latency.map(Latency::from),
-            per_second: Some(if bulk { moved / report.seconds } else { report.rate }),
-            cost: round.cpu.iter().map(|(role, cpu)| (*role, each(*cpu))).collect(),
+            per_second: Some(if bulk { bytes / report.seconds } else { report.rate }),
+            cost: round.cpu.iter().map(|(role, spent)| (*role, cpu(*spent) / operations)).collect(),
+            wire: round.wire.map(wire),
             foreign: round.foreign,
             ..Sample::default()
         }

@@ -34,6 +34,10 @@ pub struct BenchReport {
     pub layerings: Vec<Layering>,
     /// What was not, since the wire showed something else.
     pub refuted: Vec<Refuted>,
+    /// What disturbed it, as was said before.
+    pub warnings: Vec<String>,
+    /// What ended early, since an operation failed.
+    pub failed: Vec<Failed>,
     /// Every sample.
     pub series: Vec<Series>,
     /// What it comes to, in words.
@@ -52,8 +56,25 @@ pub struct Series {
     pub measure: Measure,
     /// Operations in each sample.
     pub operations: u64,
+    /// Of an open loop: how many were meant to begin a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<f64>,
     /// The samples, one a round.
     pub samples: Vec<Sample>,
+}
+
+/// A series that ended early: what fails costs something else than what works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The layering's name.
+    pub layering: String,
+    /// Under what.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// What was measured.
+    pub measure: Measure,
+    /// What failed.
+    pub why: String,
 }
 
 /// A machine, as far as figures depend on it.
@@ -94,11 +115,10 @@ pub type Samples<'a> = BTreeMap<(&'a str, Setup), &'a [Sample]>;
 impl BenchReport {
     /// Puts a bench together, and draws the answers from it.
     pub fn new(
-        started: jiff::Timestamp,
-        took: Duration,
-        settings: Settings,
+        (started, took): (jiff::Timestamp, Duration),
+        (settings, warnings): (Settings, Vec<String>),
         (layerings, refuted): (Vec<Layering>, Vec<Refuted>),
-        series: Vec<Series>,
+        (series, failed): (Vec<Series>, Vec<Failed>),
     ) -> Self {
         let mut report = Self {
             schema: SCHEMA.to_owned(),
@@ -109,6 +129,8 @@ impl BenchReport {
             settings,
             layerings,
             refuted,
+            warnings,
+            failed,
             series,
             answers: Vec::new(),
         };

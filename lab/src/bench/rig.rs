@@ -11,12 +11,12 @@ use mesh::model::{Flavor, Mesh, Pod};
 use netns::{Privilege, Process, Program, Ready, Sink, Start};
 use serde::{Deserialize, Serialize};
 
-use super::{layering::Layering, setup::Settings};
+use super::{layering::Layering, sample::Held, setup::Settings};
 use crate::{
     container,
     deploy::{self, Deployment},
     tools::Tools,
-    usage,
+    usage::{self, Traffic},
     verdict::DataPlane,
 };
 
@@ -57,17 +57,22 @@ pub struct Load {
     pub upload: u64,
     /// How many bytes each answer has.
     pub download: u64,
+    /// How many requests are meant to begin a second; each when the one before is answered, where none is said.
+    pub rate: Option<f64>,
 }
 
 impl Load {
-    /// As the client takes it.
-    fn args(&self, url: &str) -> Vec<String> {
-        let mut args = vec!["load".to_owned(), url.to_owned()];
+    /// As the client takes it, after what is common to all that it is asked.
+    fn args(&self, common: Vec<String>) -> Vec<String> {
+        let mut args = common;
         let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
         option("--connections", self.connections.to_string());
         option("--requests", self.requests.to_string());
         option("--upload", self.upload.to_string());
         option("--download", self.download.to_string());
+        if let Some(rate) = self.rate {
+            option("--rate", rate.to_string());
+        }
         if self.new_connections {
             args.push("--new-connection-per-request".to_owned());
         }
@@ -82,6 +87,8 @@ pub struct Round {
     pub report: LoadReport,
     /// CPU by process.
     pub cpu: BTreeMap<Role, Duration>,
+    /// What the server pod's `eth0` carried.
+    pub(crate) wire: Option<Traffic>,
     /// CPU that others on this machine spent meanwhile, a second.
     pub foreign: f64,
 }
@@ -90,7 +97,9 @@ pub struct Round {
 pub struct Rig {
     /// Its sidecars.
     pub data_plane: DataPlane,
-    /// How they are configured.
+    /// How many workers each of them has.
+    pub concurrency: u32,
+    /// What it has in common with the others.
     pub settings: Settings,
     mesh: Mesh,
     deployment: Deployment,
@@ -105,7 +114,7 @@ impl Rig {
     /// As [`Deployment::new`].
     pub fn new(
         mesh: Mesh,
-        data_plane: DataPlane,
+        (data_plane, concurrency): (DataPlane, u32),
         settings: &Settings,
         tools: &Tools,
         privilege: Privilege,
@@ -117,11 +126,20 @@ impl Rig {
             privilege,
             capture: false,
             stays_up: false,
-            name: format!("bench-{}-{data_plane}", Flavor::Istio),
+            name: format!("bench-{}-{data_plane}-{concurrency}", Flavor::Istio),
+            tuning: settings.tuning(concurrency),
             tamper: None,
         };
         let deployment = Deployment::new(&mesh, &options)?;
-        Ok(Self { data_plane, settings: settings.clone(), mesh, deployment, tools: tools.clone(), privilege })
+        Ok(Self {
+            data_plane,
+            concurrency,
+            settings: settings.clone(),
+            mesh,
+            deployment,
+            tools: tools.clone(),
+            privilege,
+        })
     }
 
     /// Another one, whose processes have done nothing yet.
@@ -129,7 +147,7 @@ impl Rig {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn anew(&self) -> Result<Self> {
-        Self::new(self.mesh.clone(), self.data_plane, &self.settings, &self.tools, self.privilege)
+        Self::new(self.mesh.clone(), (self.data_plane, self.concurrency), &self.settings, &self.tools, self.privilege)
     }
 
     /// Puts a load on a layering, and waits for its end.
@@ -137,10 +155,11 @@ impl Rig {
     /// # Errors
     /// When the client can't be run, or any of its requests fails: a layering that fails costs something else.
     pub fn load(&self, layering: &Layering, load: &Load) -> Result<Round> {
-        let url = &layering.url;
-        let (host, program) = self.client(layering, load.args(url))?;
+        let (host, program) = self.client("load", layering, load.args(self.call("load", layering)))?;
         let processes = self.processes(layering);
         let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, usage::of_process(*pid))).collect() };
+        let carried = || Traffic::of(self.deployment.app(&layering.server)?.pid(), "eth0");
+        let wire = carried();
         let (before, machine, own, begun) = (spent(), usage::Machine::now(), Self::own_cpu(), Instant::now());
         let output = host.run_to_end(&program, PATIENCE)?;
         let wall = begun.elapsed();
@@ -157,41 +176,39 @@ impl Rig {
         cpu.insert(Role::ClientApp, Duration::from_micros(report.cpu_user_us + report.cpu_system_us));
         let ours = cpu.values().sum::<Duration>() + Self::own_cpu().saturating_sub(own);
         let foreign = busy.saturating_sub(ours).as_secs_f64() / wall.as_secs_f64().max(f64::MIN_POSITIVE);
-        Ok(Round { report, cpu, foreign })
+        let wire = carried().zip(wire).map(|(now, then)| now.since(then));
+        Ok(Round { report, cpu, wire, foreign })
     }
 
-    /// Holds idle connections, and says how much more memory each party has for each of them, in bytes.
+    /// Holds so many idle connections, one number after the other, the fewest first, and says what each party has resident.
     ///
     /// # Errors
     /// When not all of them stand.
-    pub fn idle(&self, layering: &Layering, connections: u32) -> Result<BTreeMap<Role, f64>> {
+    pub fn idle(&self, layering: &Layering, steps: &[u32]) -> Result<Vec<Held>> {
         let processes = self.processes(layering);
-        let resident = || -> BTreeMap<Role, u64> {
-            processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect()
-        };
-        let hold = ["hold", &layering.url, "--connections", &connections.to_string()].map(str::to_owned);
-        let (host, program) = self.client(layering, hold)?;
+        let resident = || processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect();
         // The first connections bring code and tables into memory that all share.
-        let few = Load { connections: 4, new_connections: true, requests: 16, upload: 0, download: 64 };
+        let few = Load { connections: 4, new_connections: true, requests: 16, upload: 0, download: 64, rate: None };
         self.load(layering, &few)?;
-        let before = resident();
+        let (mut held, mut holding, mut standing) = (Vec::new(), Vec::new(), 0);
+        for connections in steps {
+            if let Some(more) = connections.checked_sub(standing).filter(|more| *more > 0) {
+                holding.push((more, self.hold(layering, more, *connections)?));
+                standing = *connections;
+            }
+            held.push(Held { connections: *connections, resident: resident() });
+        }
+        holding.iter().try_for_each(|(connections, client)| stood(client, *connections))?;
+        Ok(held)
+    }
+
+    /// Opens so many connections more, up to so many together, and holds them.
+    fn hold(&self, layering: &Layering, more: u32, together: u32) -> Result<Process> {
+        let mut hold = self.call("hold", layering);
+        hold.extend(["--connections".to_owned(), more.to_string()]);
+        let (host, program) = self.client(&format!("hold-{together}"), layering, hold)?;
         let how = Start { stdout: Sink::Pipe, stderr: Sink::Log, ready: Ready::Notify { timeout: PATIENCE } };
-        let holding = host.start(&program, &how)?;
-        let during = resident();
-        let status = holding.terminate(Duration::from_secs(10))?;
-        let mut text = String::new();
-        if let Some(mut stdout) = holding.take_stdout() {
-            std::io::Read::read_to_string(&mut stdout, &mut text).context("can't read the client's report")?;
-        }
-        let standing: HoldReport = serde_json::from_str(text.lines().next().unwrap_or_default())
-            .with_context(|| format!("{}: the client gave no report and ended with {status}", layering.name))?;
-        if standing.standing != connections {
-            bail!("{}: only {} of {connections} connections stand", layering.name, standing.standing);
-        }
-        let each = |role: &Role, now: u64| {
-            now.saturating_sub(before.get(role).copied().unwrap_or(now)) as f64 / f64::from(connections)
-        };
-        Ok(during.into_iter().map(|(role, now)| (role, each(&role, now))).collect())
+        Ok(host.start(&program, &how)?)
     }
 
     /// CPU that this program has spent.
@@ -199,13 +216,25 @@ impl Rig {
         usage::of_process(std::process::id())
     }
 
-    /// The client with these arguments, in the layering's calling pod.
-    fn client(&self, layering: &Layering, args: impl IntoIterator<Item = String>) -> Result<(&netns::Pod, Program)> {
+    /// What the client is asked to do to a layering.
+    fn call(&self, what: &str, layering: &Layering) -> Vec<String> {
+        [what, &layering.url, "--group", self.settings.key_exchange.group()].map(str::to_owned).into()
+    }
+
+    /// The client under this name with these arguments, in the layering's calling pod.
+    fn client(
+        &self,
+        name: &str,
+        layering: &Layering,
+        args: impl IntoIterator<Item = String>,
+    ) -> Result<(&netns::Pod, Program)> {
         let (index, pod) = self.pod(&layering.client)?;
         let host = &self.deployment.pods[index];
         let container = pod.containers.first().with_context(|| format!("{} has no container", pod.name))?;
-        let (name, client) = (format!("load-{}", layering.name), self.tools.own("demo-client")?);
-        Ok((host, container::program(pod, container, host, name, client, args)))
+        let (name, client) = (format!("{name}-{}", layering.name), self.tools.own("demo-client")?);
+        let mut program = container::program(pod, container, host, name, client, args);
+        container::keep_keys_secret(&mut program);
+        Ok((host, program))
     }
 
     /// The processes that a layering's calls pass; the client is another one each time.
@@ -226,4 +255,21 @@ impl Rig {
         let found = self.mesh.pods.iter().enumerate().find(|(_, pod)| pod.name.to_string() == name);
         found.with_context(|| format!("no pod {name}"))
     }
+}
+
+/// Ends a client that holds connections, and sees to it that all of them stood.
+fn stood(client: &Process, connections: u32) -> Result<()> {
+    let status = client.terminate(Duration::from_secs(10))?;
+    let mut text = String::new();
+    if let Some(mut stdout) = client.take_stdout() {
+        std::io::Read::read_to_string(&mut stdout, &mut text).context("can't read the client's report")?;
+    }
+    let report: HoldReport = serde_json::from_str(text.lines().next().unwrap_or_default()).with_context(|| {
+        format!("the client that held {connections} connections gave no report and ended with {status}")
+    })?;
+    if report.standing != connections {
+        let kinds: Vec<_> = report.errors.iter().map(|error| error.failure.message.as_str()).collect();
+        bail!("only {} of {connections} idle connections stand: {}", report.standing, kinds.join("; "));
+    }
+    Ok(())
 }

@@ -71,6 +71,21 @@ pub struct Held {
     pub resident: BTreeMap<Role, u64>,
 }
 
+impl Held {
+    /// How many bytes more each process has resident for each connection more: the line that fits best (least squares).
+    pub fn per_connection(held: &[Self]) -> BTreeMap<Role, f64> {
+        let mean = |of: &dyn Fn(&Self) -> f64| held.iter().map(of).sum::<f64>() / held.len() as f64;
+        let connections = mean(&|one| f64::from(one.connections));
+        let slope = |role: &Role| {
+            let resident = |one: &Self| one.resident.get(role).copied().unwrap_or(0) as f64;
+            let bytes = mean(&resident);
+            let away = |one: &Self| f64::from(one.connections) - connections;
+            mean(&|one| away(one) * (resident(one) - bytes)) / mean(&|one| away(one) * away(one))
+        };
+        held.iter().take(1).flat_map(|one| one.resident.keys()).map(|role| (*role, slope(role))).collect()
+    }
+}
+
 /// What each figure is where it was not measured: not a number, which no estimate is made of.
 const NONE: f64 = f64::NAN;
 
@@ -136,6 +151,14 @@ mod tests {
         let text = serde_json::to_string(&sample).unwrap();
         assert!(text.starts_with(r#"{"p50_us":1.5,"#), "{text}");
         assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), sample);
+    }
+
+    #[test]
+    fn memory_for_each_connection_is_the_slope_of_what_is_resident() {
+        let held = [(0, 100_000), (1000, 1_100_000), (5000, 5_100_000)]
+            .map(|(connections, bytes)| Held { connections, resident: BTreeMap::from([(Role::ServerSidecar, bytes)]) });
+        assert_eq!(Held::per_connection(&held), BTreeMap::from([(Role::ServerSidecar, 1000.0)]));
+        assert!(Held::per_connection(&[]).is_empty());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::{fmt, time::Duration};
 
 use clap::ValueEnum;
+use mesh::ca::KeyType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::verdict::DataPlane;
+use crate::{tuning::Tuning, verdict::DataPlane};
 
 /// What varies within a bench: under what one series was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,14 +63,12 @@ fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D
 pub struct Settings {
     /// What the keys of the mesh's certificates are made of. The apps' are P-256 always.
     pub key: Key,
-    /// How TLS between the sidecars agrees on its secret.
+    /// How all TLS, the sidecars' and the apps', agrees on its secret.
     pub key_exchange: KeyExchange,
     /// Whether TLS sessions of the sidecars may be resumed.
     pub resumption: bool,
     /// Whether the sidecars write an access log.
     pub access_log: bool,
-    /// Whether each process is bound to a CPU of its own.
-    pub pin: bool,
     /// Whether the measures under load offer it at a fixed rate below what the layering can do.
     pub open_loop: bool,
     /// Connections side by side of the measures under load.
@@ -78,17 +77,41 @@ pub struct Settings {
     pub idle: Vec<u32>,
 }
 
+/// Kernel settings of a bench's pods: many short connections from one pod to one port of another need many ports (those of
+/// sidecars and apps lie below them), and need them again soon.
+const SYSCTLS: [(&str, &str); 2] = [("net.ipv4.ip_local_port_range", "16384 65535"), ("net.ipv4.tcp_tw_reuse", "1")];
+
+impl Settings {
+    /// How the labs run that are measured.
+    pub fn tuning(&self, concurrency: u32) -> Tuning {
+        Tuning {
+            concurrency,
+            key_type: self.key.into(),
+            group: Some(self.key_exchange.group().to_owned()),
+            resumption: Some(self.resumption),
+            access_log: self.access_log,
+            key_logs: false,
+            sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        }
+    }
+
+    /// How the labs run in which the layerings are checked on the wire: with all logs, which say what was seen, and whole
+    /// handshakes, which alone show certificates.
+    pub fn tuning_of_check(&self) -> Tuning {
+        Tuning { resumption: Some(false), access_log: true, key_logs: true, ..self.tuning(1) }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             key: Key::P256,
-            key_exchange: KeyExchange::X25519,
+            key_exchange: KeyExchange::X25519Mlkem768,
             resumption: false,
             access_log: false,
-            pin: false,
             open_loop: false,
             connections: 16,
-            idle: vec![0, 1000],
+            idle: vec![0, 1000, 5000],
         }
     }
 }
@@ -106,15 +129,35 @@ pub enum Key {
     P384,
 }
 
+impl From<Key> for KeyType {
+    fn from(key: Key) -> Self {
+        match key {
+            Key::P256 => Self::P256,
+            Key::Rsa2048 => Self::Rsa2048,
+            Key::P384 => Self::P384,
+        }
+    }
+}
+
 /// A group of TLS 1.3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyExchange {
     /// X25519.
-    #[default]
     X25519,
-    /// X25519 and ML-KEM-768 together, against computers that are yet to come.
+    /// X25519 and ML-KEM-768 together, against computers that are yet to come: what Envoy and rustls prefer.
+    #[default]
     X25519Mlkem768,
+}
+
+impl KeyExchange {
+    /// Its name, as Envoy and the apps take it.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::X25519 => "X25519",
+            Self::X25519Mlkem768 => "X25519MLKEM768",
+        }
+    }
 }
 
 #[cfg(test)]

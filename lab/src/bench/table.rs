@@ -24,6 +24,12 @@ pub fn render(report: &BenchReport) -> String {
         text.push_str(&refuted.seen.join("; "));
         text.push('\n');
     }
+    for failed in &report.failed {
+        text.push_str(&format!(
+            "{} of {} ({}) ended early: {}\n",
+            failed.measure, failed.layering, failed.setup, failed.why
+        ));
+    }
     for answer in &report.answers {
         text.push_str(&format!("{} ({}): {}\n", answer.claim, answer.setup, answer.words));
     }

@@ -5,12 +5,19 @@ use std::{path::PathBuf, sync::LazyLock, time::Duration};
 use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use super::{DataPlaneChoice, OutputArgs, RootArgs};
-use crate::bench::measure::{Group, Measure};
+use crate::{
+    bench::measure::{Group, Measure},
+    verdict::DataPlane,
+};
+
+mod settings;
+
+pub use settings::SettingsArgs;
 
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  sidelab bench --quick                        the answers within 90 seconds\n  \
-                  sidelab bench handshake --data-plane both    with the real Envoy beside\n  \
+                  sidelab bench handshake --data-plane native,envoy    with the real Envoy beside\n  \
                   sidelab bench throughput --layering mesh,double --budget 30\n\n\
                   A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %.")]
 pub struct BenchArgs {
@@ -21,8 +28,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub layering: Vec<String>,
     /// On which data planes
-    #[arg(long, value_enum, default_value = "native")]
-    pub data_plane: DataPlaneChoice,
+    #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',', default_value = "native")]
+    pub data_plane: Vec<DataPlaneChoice>,
     /// Measure for about so many seconds [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub budget: Option<u32>,
@@ -32,6 +39,9 @@ pub struct BenchArgs {
     /// Write everything, with all samples, to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Under what is measured.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
     /// Where scenarios are; layerings lie beside them, in benches/layerings.
     #[command(flatten)]
     pub root: RootArgs,
@@ -89,6 +99,14 @@ impl BenchArgs {
                 })
         };
         Measure::ALL.into_iter().filter(chosen).collect()
+    }
+
+    /// The data planes, each once.
+    pub fn planes(&self) -> Vec<DataPlane> {
+        let mut planes: Vec<DataPlane> = self.data_plane.iter().flat_map(|choice| choice.planes()).collect();
+        planes.sort();
+        planes.dedup();
+        planes
     }
 
     /// How long to measure.

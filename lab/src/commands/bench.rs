@@ -5,11 +5,7 @@ use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
 use crate::{
-    bench::{
-        self, Options,
-        setup::{Settings, Setup},
-        table,
-    },
+    bench::{self, Options, table},
     cli::{BenchArgs, Output},
     scenario::Scenario,
     tools::Tools,
@@ -26,12 +22,12 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
         run::write(path, "")?;
     }
     let interrupted = run::interruptible()?;
-    let progress = run::progress();
+    let progress = run::progress("{spinner} {bar:20} {msg}");
     let report = bench::run(
         &scenario,
         &Options {
-            setups: args.data_plane.planes().into_iter().map(Setup::plain).collect(),
-            settings: Settings::default(),
+            setups: args.settings.setups(&args.planes()),
+            settings: args.settings.settings(args.quick)?,
             layerings: args.layering.clone(),
             measures: args.measures(),
             budget: args.budget(),
@@ -53,7 +49,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     if interrupted.load(std::sync::atomic::Ordering::SeqCst) {
         return Ok(INTERRUPTED);
     }
-    Ok(if report.refuted.is_empty() { OK } else { FAILED })
+    Ok(if report.refuted.is_empty() && report.failed.is_empty() { OK } else { FAILED })
 }
 
 fn layerings(args: &BenchArgs) -> Result<Scenario> {

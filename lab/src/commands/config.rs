@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use mesh::{
+    ca::KeyType,
     compile::{Placement, PodConfig, compile},
     model::{Family, Mesh},
     policy::Policy,
@@ -50,7 +51,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
         Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), key_log: false, redirect: identity };
     let config = compile(&mesh, index, &placement);
     // Certificates are made anew each time: those of a lab are its own.
-    let secrets = Authorities::new(&mesh.config.trust_domain)?.secrets(sidecar)?;
+    let secrets = Authorities::new(&mesh.config.trust_domain, KeyType::default())?.secrets(sidecar)?;
     let json = part(args, config.to_json(&secrets));
     match args.output.output {
         Output::Json => print_json(&json)?,

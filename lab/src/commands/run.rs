@@ -25,6 +25,7 @@ use crate::{
     run::{self, Options},
     scenario::{self, Scenario},
     tools::Tools,
+    tuning::Tuning,
     verdict::{DataPlane, RunReport},
 };
 
@@ -60,8 +61,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             privilege,
             captures: args.pcap.clone(),
             jobs: args.jobs.into(),
+            tuning: Tuning::default(),
             tamper: None,
-            progress: progress(),
+            progress: progress(LABS),
             interrupted: interruptible()?,
         },
     )?;
@@ -100,13 +102,16 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
+/// Progress by labs.
+pub(super) const LABS: &str = "{spinner} {pos}/{len} labs  {elapsed}  {msg}";
+
 /// Progress on standard error, if that is a terminal.
-pub(super) fn progress() -> ProgressBar {
+pub(super) fn progress(template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
     let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} labs  {elapsed}  {msg}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));

@@ -13,6 +13,7 @@ use crate::{
     last_run, manifests,
     run::Interrupted,
     tools::Tools,
+    tuning::Tuning,
     verdict::DataPlane,
 };
 
@@ -38,7 +39,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     }
     let data_plane: DataPlane = args.data_plane.into();
     let interrupted = run::interruptible()?;
-    let progress = run::progress();
+    let progress = run::progress(run::LABS);
     progress.set_message(format!("bringing {} pods up", mesh.pods.len()));
     let deployment = Deployment::new(
         &mesh,
@@ -50,6 +51,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
             capture: false,
             stays_up: true,
             name: args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string()),
+            tuning: Tuning::default(),
             tamper: None,
         },
     );

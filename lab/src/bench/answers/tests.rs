@@ -17,11 +17,13 @@ fn bench(figures: &[(&str, f64)]) -> BenchReport {
         setup: Setup::plain(DataPlane::Native),
         measure: Measure::Connect,
         operations: 100,
+        offered: None,
         // A machine whose speed changes from round to round.
         samples: [1.0, 1.3, 0.9, 2.0, 1.1].map(|round| sample(*p50, round)).into(),
     });
-    let (settings, none) = (Settings::default(), (Vec::new(), Vec::new()));
-    BenchReport::new(jiff::Timestamp::UNIX_EPOCH, Duration::ZERO, settings, none, series.collect())
+    let when = (jiff::Timestamp::UNIX_EPOCH, Duration::ZERO);
+    let (settings, none) = ((Settings::default(), Vec::new()), (Vec::new(), Vec::new()));
+    BenchReport::new(when, settings, none, (series.collect(), Vec::new()))
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! One measure of one layering under one setup, round after round.
+
+use anyhow::Result;
+
+use super::{
+    layering::Layering,
+    measure::{Dose, Measure},
+    report::{Failed, Series},
+    rig::Rig,
+    sample::Sample,
+    setup::Setup,
+    stats::Estimate,
+};
+
+/// How much of a CPU others may use while a sample is taken, before it is taken anew.
+pub(super) const QUIET: f64 = 0.15;
+
+/// How often a disturbed sample is taken anew, before it counts as it is.
+const ATTEMPTS: usize = 3;
+
+/// A figure whose 95 % interval is this narrow, as a share of it to either side, is sure enough.
+const SURE: f64 = 0.03;
+
+/// How many samples a figure that is sure has at least.
+const ENOUGH: usize = 5;
+
+/// One measure of one layering under one setup.
+pub(super) struct Cell<'a> {
+    pub(super) rig: &'a Rig,
+    pub(super) layering: &'a Layering,
+    pub(super) setup: Setup,
+    pub(super) measure: Measure,
+    /// What makes a sample; found out by [`calibrate`](Self::calibrate).
+    dose: Dose,
+    samples: Vec<Sample>,
+    /// Why it ended early, if it did.
+    failed: Option<String>,
+}
+
+impl<'a> Cell<'a> {
+    pub(super) fn new(rig: &'a Rig, layering: &'a Layering, setup: Setup, measure: Measure) -> Self {
+        Self { rig, layering, setup, measure, dose: Dose::default(), samples: Vec::new(), failed: None }
+    }
+
+    /// Finds out what makes a sample.
+    pub(super) fn calibrate(&mut self) -> Result<()> {
+        self.dose = self.measure.calibrate(self.rig, self.layering, self.setup)?;
+        Ok(())
+    }
+
+    /// Takes a sample; anew while others use the machine.
+    pub(super) fn take(&mut self) -> Result<()> {
+        let mut best: Option<Sample> = None;
+        for _ in 0..ATTEMPTS {
+            let sample = self.measure.sample(self.rig, self.layering, self.setup, self.dose)?;
+            if best.as_ref().is_none_or(|best| sample.foreign < best.foreign) {
+                best = Some(sample);
+            }
+            if best.as_ref().is_some_and(|best| best.foreign <= QUIET) {
+                break;
+            }
+        }
+        self.samples.extend(best);
+        Ok(())
+    }
+
+    /// Ends it.
+    pub(super) fn fail(&mut self, why: &anyhow::Error) {
+        self.failed = Some(format!("{why:#}"));
+    }
+
+    /// Whether there is more to be found out by another sample in this round, counted from 0.
+    pub(super) fn wants(&self, round: usize) -> bool {
+        self.failed.is_none() && round < self.measure.rounds()
+    }
+
+    /// Whether its interval is narrow enough, or nothing will make it so.
+    pub(super) fn is_done(&self) -> bool {
+        self.failed.is_some() || self.is_sure()
+    }
+
+    fn is_sure(&self) -> bool {
+        let value: Vec<f64> = self.samples.iter().map(|sample| self.measure.headline(sample)).collect();
+        let estimate = Estimate::of(&[&value], |medians| medians[0]);
+        value.len() >= self.measure.rounds().min(ENOUGH) && estimate.is_some_and(|estimate| estimate.spread() <= SURE)
+    }
+
+    /// What was measured, and why no more was.
+    pub(super) fn into_series(self) -> (Option<Series>, Option<Failed>) {
+        let Self { layering, setup, measure, dose, samples, failed, .. } = self;
+        let layering = layering.name.clone();
+        let failed = failed.map(|why| Failed { layering: layering.clone(), setup, measure, why });
+        let Dose { operations, offered } = dose;
+        let series = Series { layering, setup, measure, operations, offered, samples };
+        (Some(series).filter(|series| !series.samples.is_empty()), failed)
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether this machine is up to a bench: found out before it, not after.
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use thiserror::Error;
+
+use super::{cell::QUIET, setup::Settings};
+use crate::usage;
+
+/// File descriptors that a program has beside those of idle connections.
+const OTHER_FILES: u64 = 512;
+
+/// Memory of a lab in bytes, roughly: its sidecars and apps, at rest and under load.
+const LAB: u64 = 400 << 20;
+
+/// Memory of an idle connection in bytes, roughly: of all processes that it passes, and of the kernel.
+const CONNECTION: u64 = 160 << 10;
+
+/// For how long the machine is watched.
+const WATCHED: Duration = Duration::from_millis(500);
+
+/// This machine is not up to it.
+#[derive(Debug, Error)]
+pub(super) enum NotUpToIt {
+    /// Too few file descriptors.
+    #[error(
+        "{connections} idle connections need {needed} file descriptors in a sidecar, and a process may have {allowed} here: \
+         raise the hard limit (`ulimit -Hn {needed}`, as root), or hold fewer: --idle 0,{fewer}"
+    )]
+    Files {
+        /// How many connections were to be held.
+        connections: u32,
+        /// How many descriptors they need.
+        needed: u64,
+        /// How many there may be.
+        allowed: u64,
+        /// How many connections fit.
+        fewer: u64,
+    },
+    /// Too little memory.
+    #[error(
+        "this bench needs about {needed} MiB of memory, and {available} MiB are available: end something, or hold fewer \
+         idle connections (--idle 0,1000), or measure fewer data planes at once"
+    )]
+    Memory {
+        /// In MiB.
+        needed: u64,
+        /// In MiB.
+        available: u64,
+    },
+}
+
+/// Makes ready for a bench with so many labs at a time, and says what will disturb it. Raises the number of files that this
+/// process and its children may have open to what it may be.
+///
+/// # Errors
+/// [`NotUpToIt`].
+pub(super) fn check(settings: &Settings, labs: usize) -> Result<Vec<String>> {
+    let connections = settings.idle.iter().copied().max().unwrap_or(0);
+    let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit of file descriptors")?;
+    setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).context("can't raise the number of file descriptors")?;
+    files(connections, allowed)?;
+    // What can't be read is not known to be too little.
+    memory(connections, labs, available().unwrap_or(u64::MAX))?;
+    let foreign = foreign();
+    let disturbed = foreign > QUIET;
+    let warning = format!("other programs use {foreign:.2} of a CPU: figures will be too high, and intervals wide");
+    Ok(disturbed.then_some(warning).into_iter().collect())
+}
+
+/// A sidecar has two descriptors for each connection.
+fn files(connections: u32, allowed: u64) -> Result<(), NotUpToIt> {
+    let needed = 2 * u64::from(connections) + OTHER_FILES;
+    let fewer = allowed.saturating_sub(OTHER_FILES) / 2;
+    if needed > allowed { Err(NotUpToIt::Files { connections, needed, allowed, fewer }) } else { Ok(()) }
+}
+
+/// One lab more, as idle connections are measured in labs of their own.
+fn memory(connections: u32, labs: usize, available: u64) -> Result<(), NotUpToIt> {
+    let needed = (labs as u64 + 1) * LAB + u64::from(connections) * CONNECTION;
+    let in_mib = |bytes: u64| bytes >> 20;
+    if needed > available {
+        return Err(NotUpToIt::Memory { needed: in_mib(needed), available: in_mib(available) });
+    }
+    Ok(())
+}
+
+/// Bytes that programs can be given without swapping (`MemAvailable`, proc_meminfo(5)).
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// CPUs that others use.
+#[expect(clippy::disallowed_methods, reason = "the time that passes is what others are watched for")]
+fn foreign() -> f64 {
+    let own = || usage::of_process(std::process::id());
+    let (before, own_before) = (usage::Machine::now(), own());
+    thread::sleep(WATCHED);
+    let ours = own().saturating_sub(own_before);
+    usage::Machine::now().since(before).saturating_sub(ours).as_secs_f64() / WATCHED.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_file_descriptors_are_told_with_what_would_fit() {
+        assert!(files(1000, 4096).is_ok());
+        let told = files(5000, 4096).unwrap_err().to_string();
+        assert!(told.contains("need 10512 file descriptors") && told.ends_with("--idle 0,1792"), "{told}");
+        assert!(files(1792, 4096).is_ok());
+    }
+
+    #[test]
+    fn too_little_memory_is_told_in_mib() {
+        assert!(memory(1000, 1, 2 << 30).is_ok());
+        let told = memory(5000, 2, 1 << 30).unwrap_err().to_string();
+        assert!(told.contains("about 1981 MiB") && told.contains("1024 MiB are available"), "{told}");
+    }
+}
