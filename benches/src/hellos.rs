@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use proxy::bench::client_hello;
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore,
-    crypto::{CryptoProvider, aws_lc_rs},
+    ClientConfig, ClientConnection, Error, NamedGroup, RootCertStore,
+    crypto::{
+        ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup, aws_lc_rs,
+    },
 };
 
 #[cfg(test)]
@@ -35,14 +37,19 @@ impl First {
         }
     }
 
-    /// The bytes.
+    /// The bytes, the same each time.
+    ///
+    /// # Panics
+    /// Never: nothing that is asked of the library can fail.
     pub fn bytes(self) -> Vec<u8> {
-        let group = match self {
-            Self::X25519 => aws_lc_rs::kx_group::X25519,
-            Self::PostQuantum => aws_lc_rs::kx_group::X25519MLKEM768,
+        let share: &'static KeyShare = match self {
+            Self::X25519 => &KeyShare { group: NamedGroup::X25519, key: &[0x5a; 32] },
+            // An encapsulation key of ML-KEM-768, and one of X25519.
+            Self::PostQuantum => &KeyShare { group: NamedGroup::X25519MLKEM768, key: &[0x5a; 1184 + 32] },
             Self::Http => return b"GET / HTTP/1.1\r\nhost: server.default.svc.cluster.local\r\n\r\n".into(),
         };
-        let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
+        let provider =
+            CryptoProvider { kx_groups: vec![share], secure_random: &NotRandom, ..aws_lc_rs::default_provider() };
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .expect("the provider has suites of both versions")
@@ -60,4 +67,47 @@ impl First {
 /// Reads a ClientHello as the inspector does; whether it is one.
 pub fn inspect(bytes: &[u8]) -> bool {
     client_hello(bytes).is_some()
+}
+
+/// A public key that nobody has the private key of: a ClientHello shows no more of a key exchange. It is the same each
+/// time, and takes no cryptography.
+#[derive(Clone, Copy, Debug)]
+struct KeyShare {
+    group: NamedGroup,
+    key: &'static [u8],
+}
+
+impl SupportedKxGroup for KeyShare {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        Ok(Box::new(*self))
+    }
+
+    fn name(&self) -> NamedGroup {
+        self.group
+    }
+}
+
+impl ActiveKeyExchange for KeyShare {
+    fn complete(self: Box<Self>, _peer: &[u8]) -> Result<SharedSecret, Error> {
+        Err(Error::General("nobody answers".into()))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.key
+    }
+
+    fn group(&self) -> NamedGroup {
+        self.group
+    }
+}
+
+/// The same bytes each time: they also decide the order of a ClientHello's extensions.
+#[derive(Debug)]
+struct NotRandom;
+
+impl SecureRandom for NotRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+        bytes.fill(7);
+        Ok(())
+    }
 }
