@@ -25,6 +25,7 @@ pub mod measure;
 mod preflight;
 pub mod report;
 pub mod rig;
+pub mod rtt;
 pub mod sample;
 pub mod setup;
 pub mod stats;
@@ -36,6 +37,7 @@ use self::{
     measure::Measure,
     report::{BenchReport, Failed, Series},
     rig::Rig,
+    rtt::Ways,
     setup::{Settings, Setup},
 };
 
@@ -49,6 +51,8 @@ pub struct Options {
     pub layerings: Vec<String>,
     /// What is measured.
     pub measures: Vec<Measure>,
+    /// What of it is measured at round trips that are longer than they are by themselves, too.
+    pub far: Vec<Measure>,
     /// How long measuring may take. At least one round is measured all the same.
     pub budget: Duration,
     /// At most how many rounds.
@@ -80,13 +84,16 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     }
     options.progress.set_message("checking the layerings on the wire");
     let checked = layering::check(&scenario, &options.check())?;
-    let mut measured = (Vec::new(), Vec::new());
+    let (mut measured, mut rtts) = ((Vec::new(), Vec::new()), Vec::new());
     if !checked.0.is_empty() && !options.is_interrupted() {
         options.progress.set_message("bringing the labs up");
         let rigs = rigs(&scenario, options)?;
-        measured = rounds(cells(&rigs, &checked, options), options);
+        let mut ways = Ways::new(&rigs);
+        measured = rounds(cells(&rigs, &checked, options), &mut ways, options);
+        rtts = ways.found();
     }
-    Ok(BenchReport::new((started, begun.elapsed()), (options.settings.clone(), warnings), checked, measured))
+    let report = BenchReport::new((started, begun.elapsed()), (options.settings.clone(), warnings), checked, measured);
+    Ok(BenchReport { rtts, ..report })
 }
 
 /// A lab for each data plane and number of workers.
@@ -109,11 +116,12 @@ fn cells<'a>(
     // The size of messages is nothing to measures without any: they have one, too.
     let first = options.setups.iter().map(|setup| setup.message_bytes).min();
     let differs = |setup: &Setup, measure: Measure| measure.has_messages() || Some(setup.message_bytes) == first;
+    let is_meant = |setup: &Setup, measure: Measure| setup.rtt.is_zero() || options.far.contains(&measure);
     let mut cells = Vec::new();
     for measure in &options.measures {
+        let setups = options.setups.iter().filter(|setup| differs(setup, *measure) && is_meant(setup, *measure));
         for layering in layerings {
-            for setup in options.setups.iter().filter(|setup| differs(setup, *measure) && !is_refuted(setup, layering))
-            {
+            for setup in setups.clone().filter(|setup| !is_refuted(setup, layering)) {
                 let lab = (setup.data_plane, setup.concurrency);
                 let rig = rigs.iter().find(|rig| (rig.data_plane, rig.concurrency) == lab);
                 cells.extend(rig.map(|rig| Cell::new(rig, layering, *setup, *measure)));
@@ -124,34 +132,49 @@ fn cells<'a>(
 }
 
 /// Takes samples, round after round.
-fn rounds(mut cells: Vec<Cell<'_>>, options: &Options) -> (Vec<Series>, Vec<Failed>) {
+fn rounds(mut cells: Vec<Cell<'_>>, ways: &mut Ways<'_>, options: &Options) -> (Vec<Series>, Vec<Failed>) {
     let begun = Instant::now();
-    for cell in &mut cells {
+    // The same order in every bench.
+    let mut random = StdRng::seed_from_u64(0x5eed);
+    for cell in order(&cells, &mut random) {
         if options.is_interrupted() {
             break;
         }
-        options.step(begun, "warming up", cell, Cell::calibrate);
+        options.step(begun, "warming up", &mut cells[cell], |cell| {
+            ways.set(cell.setup.rtt)?;
+            cell.calibrate()
+        });
     }
-    // The same order in every bench.
-    let mut random = StdRng::seed_from_u64(0x5eed);
-    let mut order: Vec<usize> = (0..cells.len()).collect();
     for round in 0..options.rounds {
         if round > 0 && (begun.elapsed() >= options.budget || cells.iter().all(Cell::is_done)) {
             break;
         }
-        order.shuffle(&mut random);
-        for cell in &order {
+        for cell in order(&cells, &mut random) {
             // A round that is begun is ended, so that all series are as long; but not against the user's will.
             if options.is_interrupted() {
                 break;
             }
-            if cells[*cell].wants(round) {
-                options.step(begun, &format!("round {}", round + 1), &mut cells[*cell], Cell::take);
+            if cells[cell].wants(round) {
+                options.step(begun, &format!("round {}", round + 1), &mut cells[cell], |cell| {
+                    ways.set(cell.setup.rtt)?;
+                    cell.take()
+                });
             }
         }
     }
     let (series, failed): (Vec<_>, Vec<_>) = cells.into_iter().map(Cell::into_series).unzip();
     (series.into_iter().flatten().collect(), failed.into_iter().flatten().collect())
+}
+
+/// All cells in an order drawn anew: those of one round trip together, since another one takes a moment to be had.
+fn order(cells: &[Cell<'_>], random: &mut StdRng) -> Vec<usize> {
+    let mut rtts: Vec<Duration> =
+        cells.iter().map(|cell| cell.setup.rtt).collect::<BTreeSet<_>>().into_iter().collect();
+    rtts.shuffle(random);
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.shuffle(random);
+    order.sort_by_key(|cell| rtts.iter().position(|rtt| *rtt == cells[*cell].setup.rtt));
+    order
 }
 
 impl Options {

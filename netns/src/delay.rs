@@ -26,6 +26,7 @@ use nix::{
 use crate::{
     error::{Doing, Error, Result},
     namespace::Namespace,
+    netlink::{Link, Netlink},
     nfqueue::{PacketId, Queue},
     rules::{self, Family, Load},
     sys,
@@ -94,6 +95,7 @@ pub(crate) fn probe() -> Result<(Duration, Duration)> {
     const ONE_WAY: Duration = Duration::from_millis(5);
     const PATIENCE: Duration = Duration::from_secs(1);
     let rules = queue_rule("-A", "OUTPUT");
+    Netlink::open("doctor")?.set_up(Link::LOOPBACK)?;
     let _line = Line::start(ONE_WAY)?;
     rules::load("doctor", Family::ALL.map(|family| (family, rules.as_str())), Load::Add)?;
     let doing = || "connect while packets are held back".to_owned();

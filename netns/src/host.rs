@@ -70,11 +70,7 @@ impl Host {
         for tool in ["iptables", "ip6tables"] {
             checks.push(check(tool, true, version(tool), INSTALL));
         }
-        let inside = on_fresh_thread(|| {
-            unshare(CloneFlags::CLONE_NEWNET).doing(|| "make a network namespace".to_owned())?;
-            Ok(checks_inside())
-        });
-        match inside {
+        match in_fresh_namespace(checks_inside) {
             Ok(inside) => {
                 checks.push(works("network namespaces", true, "can be made"));
                 checks.extend(inside);
@@ -88,6 +84,22 @@ impl Host {
     pub fn can_make_labs(&self) -> bool {
         self.checks.iter().all(|check| !check.needed || matches!(check.found, Found::Works(_)))
     }
+}
+
+/// Whether a lab's packets can be [held back](crate::Lab::delay) here: tried in a namespace that is gone afterwards.
+///
+/// # Errors
+///
+/// What went wrong. Without privilege nothing is tried, and that is the error.
+pub fn can_delay() -> Result<()> {
+    in_fresh_namespace(delay::probe)?.map(drop)
+}
+
+fn in_fresh_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    on_fresh_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNET).doing(|| "make a network namespace".to_owned())?;
+        Ok(work())
+    })
 }
 
 const INSTALL: &str = "install the package `iptables`";

@@ -88,7 +88,7 @@ mod sysctl;
 pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, InterfaceId};
 pub use delay::Delay;
 pub use error::{Error, Result};
-pub use host::{Check, Found, Host};
+pub use host::{Check, Found, Host, can_delay};
 pub use interrupt::interrupt;
 pub use lab::{Lab, LabSpec, NodeSpec};
 pub use pcapng::write_pcapng;

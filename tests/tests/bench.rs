@@ -20,7 +20,8 @@ fn a_bench_has_samples_of_every_figure_and_answers_what_it_can() {
         return;
     }
     let labs = OwnLabs::new();
-    let args = ["bench", "connect", "down", "--layering", "redirect,mesh,double", "--budget", "1", "-o", "json"];
+    let args =
+        ["bench", "connect", "down", "--layering", "redirect,mesh,double", "--rtt", "0", "--budget", "1", "-o", "json"];
     let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
     let series = report["series"].as_array().unwrap();
     assert_eq!(series.len(), 6, "two measures of three layerings");
@@ -35,6 +36,26 @@ fn a_bench_has_samples_of_every_figure_and_answers_what_it_can() {
     let claims: Vec<&str> =
         report["answers"].as_array().unwrap().iter().map(|answer| answer["claim"].as_str().unwrap()).collect();
     assert_eq!(claims, ["C10", "C11"]);
+}
+
+#[test]
+fn every_layer_of_tls_on_the_way_costs_a_new_connection_one_more_round_trip() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let args = ["bench", "connect", "--layering", "direct,mesh,double", "--rtt", "20ms", "--budget", "1", "-o", "json"];
+    let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
+    let rtt = &report["rtts"][0];
+    assert_eq!((&rtt["asked_us"], &rtt["lost"]), (&Value::from(20_000), &Value::from(0)), "{rtt}");
+    assert!(rtt["measured_us"].as_f64().unwrap() >= 20_000.0, "{rtt}");
+    // One for TCP and one for the request, and one for each handshake between them.
+    for (layering, round_trips) in [("direct", 2.0), ("mesh", 3.0), ("double", 4.0)] {
+        let series = report["series"].as_array().unwrap().iter().find(|one| one["layering"] == layering).unwrap();
+        assert_eq!(series["rtt_us"], 20_000);
+        let first_byte = series["samples"][0]["p50_us"].as_f64().unwrap();
+        assert!(first_byte >= round_trips * 20_000.0, "{series}");
+    }
 }
 
 #[test]

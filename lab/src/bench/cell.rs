@@ -71,18 +71,18 @@ impl<'a> Cell<'a> {
 
     /// Whether there is more to be found out by another sample in this round, counted from 0.
     pub(super) fn wants(&self, round: usize) -> bool {
-        self.failed.is_none() && round < self.measure.rounds()
+        self.failed.is_none() && round < self.measure.rounds(self.setup)
     }
 
     /// Whether its interval is narrow enough, or nothing will make it so.
     pub(super) fn is_done(&self) -> bool {
-        self.failed.is_some() || self.is_sure()
+        self.failed.is_some() || self.samples.len() >= self.measure.rounds(self.setup) || self.is_sure()
     }
 
     fn is_sure(&self) -> bool {
         let value: Vec<f64> = self.samples.iter().map(|sample| self.measure.headline(sample)).collect();
         let estimate = Estimate::of(&[&value], |medians| medians[0]);
-        value.len() >= self.measure.rounds().min(ENOUGH) && estimate.is_some_and(|estimate| estimate.spread() <= SURE)
+        value.len() >= ENOUGH && estimate.is_some_and(|estimate| estimate.spread() <= SURE)
     }
 
     /// What was measured, and why no more was.

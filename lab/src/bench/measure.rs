@@ -162,9 +162,14 @@ impl Measure {
         }
     }
 
-    /// More samples than this say nothing new, and each costs a lab of its own.
-    pub fn rounds(self) -> usize {
-        if self == Self::Idle { 3 } else { usize::MAX }
+    /// More samples than this say nothing new: of memory, whose samples cost a lab each, and where round trips that are always as long
+    /// are most of what is measured.
+    pub fn rounds(self, setup: Setup) -> usize {
+        match self {
+            Self::Idle => 3,
+            _ if setup.rtt > Duration::ZERO => 5,
+            _ => usize::MAX,
+        }
     }
 
     /// Whether it loads a layering with many connections side by side.
@@ -177,17 +182,18 @@ impl Measure {
     /// # Errors
     /// As [`sample`](Self::sample).
     pub(super) fn calibrate(self, rig: &Rig, layering: &Layering, setup: Setup) -> Result<Dose> {
-        let few = match self {
-            Self::Connect => 20,
-            Self::ConnectLoad | Self::Request => 100,
-            Self::RequestLoad => 500,
-            Self::Down | Self::Up => 1,
-            Self::Down4 | Self::Up4 => u64::from(STREAMS),
+        let (near, far) = match self {
+            Self::Connect => (20, 4),
+            Self::ConnectLoad => (100, 32),
+            Self::Request => (100, 10),
+            Self::RequestLoad => (500, 64),
+            Self::Down | Self::Up => (1, 1),
+            Self::Down4 | Self::Up4 => (u64::from(STREAMS), u64::from(STREAMS)),
             Self::Idle => {
                 return Ok(Dose { operations: rig.settings.idle.last().copied().unwrap_or(0).into(), offered: None });
             }
         };
-        let few = Dose { operations: few, offered: None };
+        let few = Dose { operations: if setup.rtt.is_zero() { near } else { far }, offered: None };
         let can = |dose: Dose| {
             let report = rig.load(layering, &self.load(rig, setup, dose))?.report;
             anyhow::Ok(dose.operations as f64 / report.seconds.max(1e-6))

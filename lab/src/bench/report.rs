@@ -8,6 +8,7 @@ use super::{
     answers::{self, Answer},
     layering::{Layering, Refuted},
     measure::Measure,
+    rtt::Rtt,
     sample::Sample,
     setup::{Settings, Setup},
 };
@@ -30,6 +31,9 @@ pub struct BenchReport {
     pub machine: Machine,
     /// What all series have in common.
     pub settings: Settings,
+    /// The round trips that were asked for, and what they took.
+    #[serde(default)]
+    pub rtts: Vec<Rtt>,
     /// What was measured, as it was seen on the wire.
     pub layerings: Vec<Layering>,
     /// What was not, since the wire showed something else.
@@ -127,6 +131,7 @@ impl BenchReport {
             seconds: took.as_secs_f64(),
             machine: Machine::this(),
             settings,
+            rtts: Vec::new(),
             layerings,
             refuted,
             warnings,

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use demo_apps::report::{HoldReport, LoadReport};
 use mesh::model::{Flavor, Mesh, Pod};
-use netns::{Privilege, Process, Program, Ready, Sink, Start};
+use netns::{Lab, Privilege, Process, Program, Ready, Sink, Start};
 use serde::{Deserialize, Serialize};
 
 use super::{layering::Layering, sample::Held, setup::Settings};
@@ -209,6 +209,17 @@ impl Rig {
         let (host, program) = self.client(&format!("hold-{together}"), layering, hold)?;
         let how = Start { stdout: Sink::Pipe, stderr: Sink::Log, ready: Ready::Notify { timeout: PATIENCE } };
         Ok(host.start(&program, &how)?)
+    }
+
+    /// The lab itself.
+    pub(super) fn lab(&self) -> &Lab {
+        &self.deployment.lab
+    }
+
+    /// Two pods between which nothing stands.
+    pub(super) fn without_sidecars(&self) -> Option<(&netns::Pod, &netns::Pod)> {
+        let mut pods = self.mesh.pods.iter().zip(&self.deployment.pods).filter(|(pod, _)| pod.sidecar.is_none());
+        Some((pods.next()?.1, pods.next()?.1))
     }
 
     /// CPU that this program has spent.

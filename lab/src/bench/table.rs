@@ -6,6 +6,7 @@ use super::{
     answers,
     measure::{Group, Measure},
     report::BenchReport,
+    rtt,
     sample::Sample,
     setup::Setup,
     stats::Estimate,
@@ -33,6 +34,7 @@ pub fn render(report: &BenchReport) -> String {
     for answer in &report.answers {
         text.push_str(&format!("{} ({}): {}\n", answer.claim, answer.setup, answer.words));
     }
+    text.push_str(&rtt::told(&report.rtts));
     let machine = &report.machine;
     text.push_str(&format!(
         "{} CPUs {}, kernel {}; {:.0} s\n",

@@ -101,6 +101,18 @@ impl BenchArgs {
         Measure::ALL.into_iter().filter(chosen).collect()
     }
 
+    /// What of it is measured at longer round trips, too: all but memory where both were asked for, else what they make slower.
+    pub fn far(&self) -> Vec<Measure> {
+        let asked = self.settings.rtt.is_some() && !self.measures.is_empty();
+        let is_far = |measure: &Measure| match measure {
+            Measure::Connect => true,
+            Measure::Request => asked || !self.quick,
+            Measure::Idle => false,
+            _ => asked,
+        };
+        self.measures().into_iter().filter(is_far).collect()
+    }
+
     /// The data planes, each once.
     pub fn planes(&self) -> Vec<DataPlane> {
         let mut planes: Vec<DataPlane> = self.data_plane.iter().flat_map(|choice| choice.planes()).collect();

@@ -24,7 +24,7 @@ pub struct DelayArgs {
 }
 
 /// Reads a round trip: 0, or a time with a unit.
-pub(super) fn round_trip(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn round_trip(text: &str) -> Result<Duration, String> {
     let time = if text == "0" { Some(Duration::ZERO) } else { time(text) };
     time.filter(|time| *time <= LONGEST)
         .ok_or_else(|| format!("a round trip is 0 or a time of at most {LONGEST:?}, such as 10ms or 500us"))

@@ -1,5 +1,7 @@
 //! `sidelab bench`.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use netns::Privilege;
 
@@ -14,9 +16,18 @@ use crate::{
 /// More rounds than anyone waits for.
 const ROUNDS: usize = 200;
 
+/// A round trip within a continent, roughly.
+const FAR: Duration = Duration::from_millis(10);
+
 pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
     let scenario = layerings(args)?;
+    let rtts = rtts(args);
+    if args.far().is_empty() && !rtts.contains(&Duration::ZERO) {
+        bail!(
+            "--rtt: nothing to measure: memory is measured at a round trip of 0 alone; add 0, or name another measure"
+        );
+    }
     if let Some(path) = &args.json {
         // Found out before the work, not after.
         run::write(path, "")?;
@@ -26,10 +37,11 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     let report = bench::run(
         &scenario,
         &Options {
-            setups: args.settings.setups(&args.planes()),
+            setups: args.settings.setups(&args.planes(), &rtts),
             settings: args.settings.settings(args.quick)?,
             layerings: args.layering.clone(),
             measures: args.measures(),
+            far: args.far(),
             budget: args.budget(),
             rounds: ROUNDS,
             tools: Tools::find(),
@@ -50,6 +62,24 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
         return Ok(INTERRUPTED);
     }
     Ok(if report.refuted.is_empty() && report.failed.is_empty() { OK } else { FAILED })
+}
+
+/// The round trips that are asked for; else what this host can do.
+fn rtts(args: &BenchArgs) -> Vec<Duration> {
+    if let Some(rtts) = &args.settings.rtt {
+        return rtts.clone();
+    }
+    let near = vec![Duration::ZERO];
+    if args.far().is_empty() {
+        return near;
+    }
+    match netns::can_delay() {
+        Ok(()) => [near, vec![FAR]].concat(),
+        Err(error) => {
+            tracing::warn!("nothing is measured at a round trip of {FAR:?}: {error}; `sidelab doctor` says more");
+            near
+        }
+    }
 }
 
 fn layerings(args: &BenchArgs) -> Result<Scenario> {

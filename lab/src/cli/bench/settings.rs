@@ -1,10 +1,13 @@
 //! Options of `sidelab bench` that say under what is measured.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, value_parser};
 
 use crate::{
     bench::setup::{Key, KeyExchange, Settings, Setup},
+    cli::delay::round_trip,
     verdict::DataPlane,
 };
 
@@ -15,6 +18,10 @@ pub struct SettingsArgs {
     /// How many workers each sidecar has; each number is measured
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1", value_parser = value_parser!(u32).range(1..=64))]
     pub concurrency: Vec<u32>,
+    /// How much longer a round trip between pods takes, such as 0,1ms,10ms,50ms: each is measured, by default with connect and
+    /// request only; memory at 0 alone [default: 0,10ms]
+    #[arg(long, value_name = "TIME,TIME", value_delimiter = ',', value_parser = round_trip)]
+    pub rtt: Option<Vec<Duration>>,
     /// What the keys of the mesh's certificates are made of. The apps' own stay P-256
     #[arg(long, value_enum, default_value_t)]
     pub key: Key,
@@ -95,17 +102,14 @@ impl SettingsArgs {
         })
     }
 
-    /// All that is to be measured, on these data planes.
-    pub fn setups(&self, planes: &[DataPlane]) -> Vec<Setup> {
+    /// All that is to be measured, on these data planes, at these round trips.
+    pub fn setups(&self, planes: &[DataPlane], rtts: &[Duration]) -> Vec<Setup> {
         let mut setups = Vec::new();
-        for data_plane in planes {
-            for concurrency in &self.concurrency {
-                for message_bytes in &self.message_size {
-                    setups.push(Setup {
-                        concurrency: *concurrency,
-                        message_bytes: *message_bytes,
-                        ..Setup::plain(*data_plane)
-                    });
+        for data_plane in planes.iter().copied() {
+            for concurrency in self.concurrency.iter().copied() {
+                for rtt in rtts.iter().copied() {
+                    let with = |message_bytes| Setup { data_plane, concurrency, rtt, message_bytes };
+                    setups.extend(self.message_size.iter().copied().map(with));
                 }
             }
         }
