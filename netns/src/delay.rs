@@ -32,6 +32,9 @@ use crate::{
     sys,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The queue's number: there is no other in a lab's node.
 const QUEUE: u16 = 0;
 
@@ -114,9 +117,10 @@ pub(crate) fn probe() -> Result<(Duration, Duration)> {
     Ok((2 * ONE_WAY, longest))
 }
 
-/// Adds the rule that queues what passes `chain`, or deletes it.
+/// Adds the rule that queues what passes `chain`, or deletes it. When nobody takes packets from the queue they pass: a rule that was
+/// left by a process which was killed does nothing.
 fn queue_rule(how: &str, chain: &str) -> String {
-    format!("*mangle\n{how} {chain} -j NFQUEUE --queue-num {QUEUE}\nCOMMIT\n")
+    format!("*mangle\n{how} {chain} -j NFQUEUE --queue-num {QUEUE} --queue-bypass\nCOMMIT\n")
 }
 
 /// The sixth and seventh number of each queue's line: lost for want of room, and on the way to user space.

@@ -93,7 +93,8 @@ impl<'a> Ways<'a> {
     /// What was asked for so far, and what came of it.
     pub(super) fn found(mut self) -> Vec<Rtt> {
         self.shorten();
-        self.seen.into_iter().map(|(asked, seen)| Rtt::new(asked, seen)).collect()
+        let seen = self.seen.into_iter().filter(|(_, seen)| !seen.longer_us.is_empty());
+        seen.map(|(asked, seen)| Rtt::new(asked, seen)).collect()
     }
 
     fn shorten(&mut self) {
