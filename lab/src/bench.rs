@@ -7,14 +7,13 @@
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
-use mesh::model::Flavor;
+use mesh::model::{Flavor, Pod};
 use netns::Privilege;
-use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{manifests, run, scenario::Scenario, tools::Tools, verdict::DataPlane};
 
@@ -25,6 +24,7 @@ pub mod measure;
 mod preflight;
 pub mod report;
 pub mod rig;
+pub mod rounds;
 pub mod rtt;
 pub mod sample;
 pub mod setup;
@@ -35,8 +35,9 @@ use self::{
     cell::Cell,
     layering::{Layering, Refuted},
     measure::Measure,
-    report::{BenchReport, Failed, Series},
-    rig::Rig,
+    report::BenchReport,
+    rig::{Blueprint, Rig},
+    rounds::{Pace, Rounds},
     rtt::Ways,
     setup::{Settings, Setup},
 };
@@ -53,15 +54,13 @@ pub struct Options {
     pub measures: Vec<Measure>,
     /// What of it is measured at round trips that are longer than they are by themselves, too.
     pub far: Vec<Measure>,
-    /// How long measuring may take. At least one round is measured all the same.
-    pub budget: Duration,
-    /// At most how many rounds.
-    pub rounds: usize,
+    /// How long measuring may take.
+    pub pace: Pace,
     /// Where programs are.
     pub tools: Tools,
     /// By what right labs are made.
     pub privilege: Privilege,
-    /// Progress: seconds of the budget.
+    /// Progress, in seconds of the budget.
     pub progress: ProgressBar,
     /// Set when the bench is to end early. What was measured by then is kept.
     pub interrupted: &'static AtomicBool,
@@ -87,26 +86,31 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     let (mut measured, mut rtts) = ((Vec::new(), Vec::new()), Vec::new());
     if !checked.0.is_empty() && !options.is_interrupted() {
         options.progress.set_message("bringing the labs up");
-        let rigs = rigs(&scenario, options)?;
+        let blueprint = blueprint(&scenario, &checked.0, options)?;
+        let rig = |(data_plane, concurrency)| Rig::new(&blueprint, data_plane, concurrency);
+        let rigs = options.labs().into_iter().map(rig).collect::<Result<Vec<_>>>()?;
+        let rounds = Rounds::new(options, warnings.is_empty());
         let mut ways = Ways::new(&rigs);
-        measured = rounds(cells(&rigs, &checked, options), &mut ways, options);
+        measured = rounds.measure(cells(&rigs, &checked, options), &mut ways);
         rtts = ways.found();
     }
     let report = BenchReport::new((started, begun.elapsed()), (options.settings.clone(), warnings), checked, measured);
     Ok(BenchReport { rtts, ..report })
 }
 
-/// A lab for each data plane and number of workers.
-fn rigs(scenario: &Scenario, options: &Options) -> Result<Vec<Rig>> {
-    let resolved = manifests::resolve_files(&[scenario.manifests()], &[Flavor::Istio])?;
-    let mesh = resolved.first().context("no mesh was resolved")?;
-    let rig = |lab| Rig::new(mesh.clone(), lab, &options.settings, &options.tools, options.privilege);
-    options.labs().into_iter().map(rig).collect()
+/// What the labs are made from.
+fn blueprint(scenario: &Scenario, layerings: &[Layering], options: &Options) -> Result<Blueprint> {
+    let mut resolved = manifests::resolve_files(&[scenario.manifests()], &[Flavor::Istio])?;
+    let mesh = resolved.pop().context("no mesh was resolved")?;
+    let calls = |pod: &Pod| layerings.iter().any(|layering| layering.client == pod.name.to_string());
+    let callers = mesh.pods.iter().enumerate().filter(|(_, pod)| calls(pod)).map(|(index, _)| index).collect();
+    let Options { settings, tools, privilege, .. } = options;
+    Ok(Blueprint { mesh, callers, settings: settings.clone(), tools: tools.clone(), privilege: *privilege })
 }
 
 /// What there is to measure, in the order in which it is shown.
 fn cells<'a>(
-    rigs: &'a [Rig],
+    rigs: &'a [Rig<'a>],
     (layerings, refuted): &'a (Vec<Layering>, Vec<Refuted>),
     options: &Options,
 ) -> Vec<Cell<'a>> {
@@ -124,57 +128,11 @@ fn cells<'a>(
             for setup in setups.clone().filter(|setup| !is_refuted(setup, layering)) {
                 let lab = (setup.data_plane, setup.concurrency);
                 let rig = rigs.iter().find(|rig| (rig.data_plane, rig.concurrency) == lab);
-                cells.extend(rig.map(|rig| Cell::new(rig, layering, *setup, *measure)));
+                cells.extend(rig.map(|rig| Cell::new(rig, layering, *setup, *measure, &options.pace)));
             }
         }
     }
     cells
-}
-
-/// Takes samples, round after round.
-fn rounds(mut cells: Vec<Cell<'_>>, ways: &mut Ways<'_>, options: &Options) -> (Vec<Series>, Vec<Failed>) {
-    let begun = Instant::now();
-    // The same order in every bench.
-    let mut random = StdRng::seed_from_u64(0x5eed);
-    for cell in order(&cells, &mut random) {
-        if options.is_interrupted() {
-            break;
-        }
-        options.step(begun, "warming up", &mut cells[cell], |cell| {
-            ways.set(cell.setup.rtt)?;
-            cell.calibrate()
-        });
-    }
-    for round in 0..options.rounds {
-        if round > 0 && (begun.elapsed() >= options.budget || cells.iter().all(Cell::is_done)) {
-            break;
-        }
-        for cell in order(&cells, &mut random) {
-            // A round that is begun is ended, so that all series are as long; but not against the user's will.
-            if options.is_interrupted() {
-                break;
-            }
-            if cells[cell].wants(round) {
-                options.step(begun, &format!("round {}", round + 1), &mut cells[cell], |cell| {
-                    ways.set(cell.setup.rtt)?;
-                    cell.take()
-                });
-            }
-        }
-    }
-    let (series, failed): (Vec<_>, Vec<_>) = cells.into_iter().map(Cell::into_series).unzip();
-    (series.into_iter().flatten().collect(), failed.into_iter().flatten().collect())
-}
-
-/// All cells in an order drawn anew: those of one round trip together, since another one takes a moment to be had.
-fn order(cells: &[Cell<'_>], random: &mut StdRng) -> Vec<usize> {
-    let mut rtts: Vec<Duration> =
-        cells.iter().map(|cell| cell.setup.rtt).collect::<BTreeSet<_>>().into_iter().collect();
-    rtts.shuffle(random);
-    let mut order: Vec<usize> = (0..cells.len()).collect();
-    order.shuffle(random);
-    order.sort_by_key(|cell| rtts.iter().position(|rtt| *rtt == cells[*cell].setup.rtt));
-    order
 }
 
 impl Options {
@@ -183,41 +141,19 @@ impl Options {
         self.setups.iter().map(|setup| (setup.data_plane, setup.concurrency)).collect()
     }
 
+    /// Each once.
+    fn data_planes(&self) -> Vec<DataPlane> {
+        let planes: BTreeSet<_> = self.setups.iter().map(|setup| setup.data_plane).collect();
+        planes.into_iter().collect()
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Does a step of a cell, and says so.
-    fn step<'a>(
-        &self,
-        begun: Instant,
-        doing: &str,
-        cell: &mut Cell<'a>,
-        work: impl FnOnce(&mut Cell<'a>) -> Result<()>,
-    ) {
-        let spent = begun.elapsed();
-        let left = self.budget.saturating_sub(spent).as_secs();
-        let Cell { measure, layering, setup, .. } = cell;
-        self.progress.set_length(self.budget.as_secs());
-        self.progress.set_position(spent.as_secs());
-        self.progress.set_message(format!("{left} s left, {doing}: {measure}, {}, {setup}", layering.name));
-        // What Ctrl-C cuts off has not failed.
-        if let Err(error) = work(cell)
-            && !self.is_interrupted()
-        {
-            cell.fail(&error);
-        }
-    }
-
     fn check(&self) -> run::Options {
         run::Options {
-            data_planes: self
-                .setups
-                .iter()
-                .map(|setup| setup.data_plane)
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect(),
+            data_planes: self.data_planes(),
             meshes: vec![Flavor::Istio],
             tools: self.tools.clone(),
             privilege: self.privilege,

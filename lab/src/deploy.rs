@@ -25,7 +25,7 @@ use crate::{
     observe_call::Observations,
     sidecar::{self, Folders, Kind},
     tools::Tools,
-    tuning::Tuning,
+    tuning::{Seat, Tuning},
     usage,
     verdict::DataPlane,
 };
@@ -57,7 +57,7 @@ pub type Tamper = Arc<dyn Fn(&mut PodPlan) + Send + Sync>;
 pub struct Options {
     /// Which sidecars.
     pub data_plane: DataPlane,
-    /// The pods that call, for data planes that differ by side.
+    /// The pods that call, for data planes that differ by side, and for programs that are pinned.
     pub callers: Vec<usize>,
     /// Where programs are.
     pub tools: Tools,
@@ -300,12 +300,14 @@ fn start_pod(
     authorities: &Authorities,
     options: &Options,
 ) -> Result<StartedPod> {
+    let is_caller = options.callers.contains(&index);
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = authorities.secrets(sidecar)?;
         Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
         let how = sidecar::How {
             kind: kind_of(options, index),
             concurrency: options.tuning.concurrency,
+            cpus: options.tuning.cpus(if is_caller { Seat::ClientSidecar } else { Seat::ServerSidecar }),
             privilege: options.privilege,
         };
         sidecar::start(host, &how, &options.tools, &plan.config)
@@ -314,7 +316,8 @@ fn start_pod(
     for container in &pod.containers {
         container::Files::of(host, &container.name).write(container)?;
     }
-    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, options));
+    let seat = if is_caller { Seat::ClientApp } else { Seat::ServerApp };
+    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, seat, options));
     Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
 
@@ -327,7 +330,7 @@ fn kind_of(options: &Options, pod: usize) -> Kind {
 }
 
 /// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
-fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, options: &Options) -> Result<Process> {
+fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, seat: Seat, options: &Options) -> Result<Process> {
     let own = container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"));
     let (file, args, ready) = match (container.command.split_first(), own) {
         (Some((command, arguments)), _) => (PathBuf::from(command), arguments.to_vec(), Ready::Immediately),
@@ -342,6 +345,7 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, options: &Opti
     };
     let args = args.into_iter().chain(container.args.iter().cloned());
     let mut program = container::program(pod, container, host, &container.name, file, args);
+    program.cpus = options.tuning.cpus(seat);
     if !options.tuning.key_logs {
         container::keep_keys_secret(&mut program);
     }

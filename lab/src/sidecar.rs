@@ -51,12 +51,14 @@ pub enum Kind {
 }
 
 /// How a sidecar runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct How {
     /// Which proxy it is.
     pub kind: Kind,
     /// How many workers it has.
     pub concurrency: u32,
+    /// The CPUs that it may run on; where none is named, all.
+    pub cpus: Vec<usize>,
     /// By what right its lab was made.
     pub privilege: Privilege,
 }
@@ -177,7 +179,7 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
             (Program::new("envoy", tools.envoy()?, args), Ready::Immediately)
         }
     };
-    let program = Program { user: user(how.privilege), ..program };
+    let program = Program { user: user(how.privilege), cpus: how.cpus.clone(), ..program };
     let process = pod.start(&program, &Start { ready, ..Start::default() })?;
     if how.kind == Kind::Envoy {
         wait_for_envoy(pod, &process, config)?;

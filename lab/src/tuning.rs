@@ -2,6 +2,10 @@
 
 use envoy_api::{AccessLog, CommonTlsContext, FilterChain, Listener, NetworkFilter, TransportSocketConfig};
 use mesh::{ca::KeyType, compile::PodConfig};
+use nix::{
+    sched::{CpuSet, sched_getaffinity},
+    unistd::Pid,
+};
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,8 @@ pub struct Tuning {
     pub access_log: bool,
     /// Whether all programs write down their TLS keys, which open captures.
     pub key_logs: bool,
+    /// Whether each program runs on CPUs of its own: see [`cpus`](Self::cpus).
+    pub pin: bool,
     /// Kernel settings of each pod: dotted names, and values.
     pub sysctls: Vec<(String, String)>,
 }
@@ -34,12 +40,44 @@ impl Default for Tuning {
             resumption: None,
             access_log: true,
             key_logs: true,
+            pin: false,
             sysctls: Vec::new(),
         }
     }
 }
 
+/// Where on a call's way a program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// The calling app.
+    ClientApp,
+    /// Its sidecar.
+    ClientSidecar,
+    /// The called app's sidecar.
+    ServerSidecar,
+    /// The called app.
+    ServerApp,
+}
+
 impl Tuning {
+    /// The CPUs that a program may run on, from those that this process may: none in particular unless programs are pinned.
+    /// Along a call's way each gets the next ones, an app one and a sidecar one for each worker, and where there are no more,
+    /// the first again: neighbours, which work for each other, are never on the same as long as there are two.
+    pub fn cpus(&self, seat: Seat) -> Vec<usize> {
+        if self.pin { self.seated(seat, &own_cpus()) } else { Vec::new() }
+    }
+
+    fn seated(&self, seat: Seat, all: &[usize]) -> Vec<usize> {
+        let workers = self.concurrency as usize;
+        let (first, number) = match seat {
+            Seat::ClientApp => (0, 1),
+            Seat::ClientSidecar => (1, workers),
+            Seat::ServerSidecar => (1 + workers, workers),
+            Seat::ServerApp => (1 + 2 * workers, 1),
+        };
+        all.iter().copied().cycle().skip(first).take(number.min(all.len())).collect()
+    }
+
     /// Tunes what was compiled for a sidecar, so that both data planes read the same.
     pub fn apply(&self, config: &mut PodConfig) {
         let fixed = &mut config.bootstrap.static_resources;
@@ -106,4 +144,10 @@ impl Tuning {
             context.key_log = None;
         }
     }
+}
+
+/// The CPUs that this process may run on; none where the kernel doesn't say.
+fn own_cpus() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{fcntl::OFlag, unistd::Pid};
+use nix::{fcntl::OFlag, sched::CpuSet, unistd::Pid};
 
 use crate::{
     Pod, Privilege,
@@ -43,6 +43,8 @@ pub struct Program {
     pub user: Option<User>,
     /// Files and folders of the host that it sees at other paths.
     pub binds: Vec<Bind>,
+    /// The CPUs that it may run on, counted from 0; where none is named, those of this process.
+    pub cpus: Vec<usize>,
 }
 
 /// A user by numbers. Neither needs an entry in `/etc/passwd`.
@@ -160,6 +162,7 @@ impl Launch {
         for Bind { source, target } in &program.binds {
             steps.push(bind(source, target)?);
         }
+        steps.extend(pin(&program.cpus)?);
         let mut command = if let Some(User { uid, gid }) = program.user() {
             let shown = show_to_all(pod, &file)?;
             steps.push(bind(&file, &shown)?);
@@ -272,6 +275,15 @@ fn bind(source: &Path, target: &Path) -> Result<Step> {
     // A relative path would be taken from another folder in the new process.
     let source = std::path::absolute(source).doing_to("find", source)?;
     Ok(Step::Bind { source: text(&source)?, target: text(target)? })
+}
+
+/// Nothing for a program that may run anywhere.
+fn pin(cpus: &[usize]) -> Result<Option<Step>> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu).map_err(io::Error::from).doing(|| format!("name CPU {cpu} to the kernel"))?;
+    }
+    Ok((!cpus.is_empty()).then_some(Step::Pin(set)))
 }
 
 /// A path as the kernel takes it.

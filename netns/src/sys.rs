@@ -15,7 +15,7 @@ use nix::{
     fcntl::OFlag,
     libc,
     mount::MsFlags,
-    sched::CloneFlags,
+    sched::{CloneFlags, CpuSet},
     sys::{signal::Signal, socket::LinkAddr, stat::Mode},
     unistd::{Gid, Pid, Uid},
 };
@@ -38,6 +38,8 @@ pub(crate) enum Step {
     /// Shows the layers in `options` at `target`, which can then not be written to; but what is mounted at `keep`, a folder in
     /// it, stays there.
     Overlay { options: CString, target: CString, keep: Option<CString> },
+    /// Runs on these CPUs alone, and so do its threads.
+    Pin(CpuSet),
     /// Leads a session and a process group of its own, so that no terminal's signals reach it.
     OwnSession,
     /// Becomes this user, without supplementary groups and with no way to regain privilege.
@@ -59,6 +61,7 @@ impl Step {
                 format!("make {} to mount on", path.to_string_lossy())
             }
             Self::Overlay { target, .. } => format!("lay mount points over {}", target.to_string_lossy()),
+            Self::Pin(_) => "run on the CPUs that are named".to_owned(),
             Self::OwnSession => "start a session".to_owned(),
             Self::Become { uid, gid } => format!("become uid {uid}, gid {gid}"),
             Self::DieWith { .. } => "tie its life to the lab's".to_owned(),
@@ -96,6 +99,7 @@ impl Step {
                 nix::mount::mount(name, target.as_c_str(), name, flags, Some(options.as_c_str()))?;
                 kept.map_or(Ok(()), |(folder, tree)| attach_tree(&tree, folder))
             }
+            Self::Pin(cpus) => nix::sched::sched_setaffinity(Pid::from_raw(0), cpus),
             Self::OwnSession => nix::unistd::setsid().map(drop),
             Self::Become { uid, gid } => {
                 nix::unistd::setgroups(&[])?;

@@ -1,5 +1,7 @@
 //! One measure of one layering under one setup, round after round.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     measure::{Dose, Measure},
     report::{Failed, Series},
     rig::Rig,
+    rounds::Pace,
     sample::Sample,
     setup::Setup,
     stats::Estimate,
@@ -26,10 +29,14 @@ const ENOUGH: usize = 5;
 
 /// One measure of one layering under one setup.
 pub(super) struct Cell<'a> {
-    pub(super) rig: &'a Rig,
+    pub(super) rig: &'a Rig<'a>,
     pub(super) layering: &'a Layering,
     pub(super) setup: Setup,
     pub(super) measure: Measure,
+    /// How long its last step took.
+    pub(super) took: Duration,
+    /// How many samples it has at most.
+    rounds: usize,
     /// What makes a sample; found out by [`calibrate`](Self::calibrate).
     dose: Dose,
     samples: Vec<Sample>,
@@ -38,25 +45,27 @@ pub(super) struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    pub(super) fn new(rig: &'a Rig, layering: &'a Layering, setup: Setup, measure: Measure) -> Self {
-        Self { rig, layering, setup, measure, dose: Dose::default(), samples: Vec::new(), failed: None }
+    pub(super) fn new(rig: &'a Rig<'a>, layering: &'a Layering, setup: Setup, measure: Measure, pace: &Pace) -> Self {
+        let rounds = pace.rounds(measure, setup);
+        let took = Duration::ZERO;
+        Self { rig, layering, setup, measure, took, rounds, dose: Dose::default(), samples: Vec::new(), failed: None }
     }
 
-    /// Finds out what makes a sample.
-    pub(super) fn calibrate(&mut self) -> Result<()> {
-        self.dose = self.measure.calibrate(self.rig, self.layering, self.setup)?;
+    /// Finds out what makes a sample that takes so long.
+    pub(super) fn calibrate(&mut self, lasting: Duration) -> Result<()> {
+        self.dose = self.measure.calibrate(self.rig, self.layering, self.setup, lasting)?;
         Ok(())
     }
 
-    /// Takes a sample; anew while others use the machine.
-    pub(super) fn take(&mut self) -> Result<()> {
+    /// Takes a sample; anew while others use the machine, as long as that may be.
+    pub(super) fn take(&mut self, may_retake: impl Fn() -> bool) -> Result<()> {
         let mut best: Option<Sample> = None;
         for _ in 0..ATTEMPTS {
             let sample = self.measure.sample(self.rig, self.layering, self.setup, self.dose)?;
             if best.as_ref().is_none_or(|best| sample.foreign < best.foreign) {
                 best = Some(sample);
             }
-            if best.as_ref().is_some_and(|best| best.foreign <= QUIET) {
+            if !may_retake() || best.as_ref().is_some_and(|best| best.foreign <= QUIET) {
                 break;
             }
         }
@@ -71,12 +80,12 @@ impl<'a> Cell<'a> {
 
     /// Whether there is more to be found out by another sample in this round, counted from 0.
     pub(super) fn wants(&self, round: usize) -> bool {
-        self.failed.is_none() && round < self.measure.rounds(self.setup)
+        self.failed.is_none() && round < self.rounds
     }
 
     /// Whether its interval is narrow enough, or nothing will make it so.
     pub(super) fn is_done(&self) -> bool {
-        self.failed.is_some() || self.samples.len() >= self.measure.rounds(self.setup) || self.is_sure()
+        self.failed.is_some() || self.samples.len() >= self.rounds || self.is_sure()
     }
 
     fn is_sure(&self) -> bool {

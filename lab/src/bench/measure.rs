@@ -52,9 +52,6 @@ pub enum Group {
     Memory,
 }
 
-/// About how long a sample takes: long enough that the clocks are fine against it, short enough for many rounds.
-const SAMPLE: Duration = Duration::from_millis(350);
-
 /// Bytes of one bulk request or answer.
 const BULK: u64 = 64 << 20;
 
@@ -162,26 +159,19 @@ impl Measure {
         }
     }
 
-    /// More samples than this say nothing new: of memory, whose samples cost a lab each, and where round trips that are always as long
-    /// are most of what is measured.
-    pub fn rounds(self, setup: Setup) -> usize {
-        match self {
-            Self::Idle => 3,
-            _ if setup.rtt > Duration::ZERO => 5,
-            _ => usize::MAX,
-        }
-    }
+    /// What a first look needs: the answers to C10, C11 and C12, and requests on open connections.
+    pub const QUICK: [Self; 4] = [Self::Connect, Self::Request, Self::Down, Self::Idle];
 
     /// Whether it loads a layering with many connections side by side.
     fn is_load(self) -> bool {
         matches!(self, Self::ConnectLoad | Self::RequestLoad)
     }
 
-    /// How much makes a sample of about [`SAMPLE`]; warms up what is measured.
+    /// How much makes a sample that takes about so long; warms up what is measured.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
-    pub(super) fn calibrate(self, rig: &Rig, layering: &Layering, setup: Setup) -> Result<Dose> {
+    pub(super) fn calibrate(self, rig: &Rig<'_>, layering: &Layering, setup: Setup, time: Duration) -> Result<Dose> {
         let (near, far) = match self {
             Self::Connect => (20, 4),
             Self::ConnectLoad => (100, 32),
@@ -190,7 +180,10 @@ impl Measure {
             Self::Down | Self::Up => (1, 1),
             Self::Down4 | Self::Up4 => (u64::from(STREAMS), u64::from(STREAMS)),
             Self::Idle => {
-                return Ok(Dose { operations: rig.settings.idle.last().copied().unwrap_or(0).into(), offered: None });
+                return Ok(Dose {
+                    operations: rig.blueprint.settings.idle.last().copied().unwrap_or(0).into(),
+                    offered: None,
+                });
             }
         };
         let few = Dose { operations: if setup.rtt.is_zero() { near } else { far }, offered: None };
@@ -198,10 +191,10 @@ impl Measure {
             let report = rig.load(layering, &self.load(rig, setup, dose))?.report;
             anyhow::Ok(dose.operations as f64 / report.seconds.max(1e-6))
         };
-        let lasting = |rate: f64| ((rate * SAMPLE.as_secs_f64()) as u64).max(few.operations);
+        let lasting = |rate: f64| ((rate * time.as_secs_f64()) as u64).max(few.operations);
         let rate = can(few)?;
         let full = Dose { operations: lasting(rate), offered: None };
-        if !(self.is_load() && rig.settings.open_loop) {
+        if !(self.is_load() && rig.blueprint.settings.open_loop) {
             return Ok(full);
         }
         // What a few can do, starting and ending among them, says too little of what it can do for long.
@@ -213,18 +206,18 @@ impl Measure {
     ///
     /// # Errors
     /// When an operation fails.
-    pub(super) fn sample(self, rig: &Rig, layering: &Layering, setup: Setup, dose: Dose) -> Result<Sample> {
+    pub(super) fn sample(self, rig: &Rig<'_>, layering: &Layering, setup: Setup, dose: Dose) -> Result<Sample> {
         if self == Self::Idle {
             // What an allocator was given once it keeps: only processes that never had more show what they need.
-            let held = rig.anew()?.idle(layering, &rig.settings.idle)?;
+            let held = rig.anew()?.idle(layering, &rig.blueprint.settings.idle)?;
             return Ok(Sample { cost: Held::per_connection(&held), held, ..Sample::default() });
         }
         Ok(self.sample_of(&rig.load(layering, &self.load(rig, setup, dose))?))
     }
 
-    fn load(self, rig: &Rig, setup: Setup, dose: Dose) -> Load {
+    fn load(self, rig: &Rig<'_>, setup: Setup, dose: Dose) -> Load {
         let connections = match self {
-            _ if self.is_load() => rig.settings.connections,
+            _ if self.is_load() => rig.blueprint.settings.connections,
             Self::Down4 | Self::Up4 => STREAMS,
             _ => 1,
         };

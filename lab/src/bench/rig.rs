@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use demo_apps::report::{HoldReport, LoadReport};
-use mesh::model::{Flavor, Mesh, Pod};
+use mesh::model::{Mesh, Pod};
 use netns::{Lab, Privilege, Process, Program, Ready, Sink, Start};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::{
     container,
     deploy::{self, Deployment},
     tools::Tools,
+    tuning::Seat,
     usage::{self, Traffic},
     verdict::DataPlane,
 };
@@ -93,53 +94,50 @@ pub struct Round {
     pub foreign: f64,
 }
 
+/// What all labs of a bench are made from.
+pub struct Blueprint {
+    /// The pods of all layerings.
+    pub mesh: Mesh,
+    /// Those of them that call.
+    pub callers: Vec<usize>,
+    /// How their programs run, and what is asked of them.
+    pub settings: Settings,
+    /// Where programs are.
+    pub tools: Tools,
+    /// By what right labs are made.
+    pub privilege: Privilege,
+}
+
 /// A lab with every layering, on one data plane.
-pub struct Rig {
+pub struct Rig<'a> {
+    /// What it is made from.
+    pub blueprint: &'a Blueprint,
     /// Its sidecars.
     pub data_plane: DataPlane,
     /// How many workers each of them has.
     pub concurrency: u32,
-    /// What it has in common with the others.
-    pub settings: Settings,
-    mesh: Mesh,
     deployment: Deployment,
-    tools: Tools,
-    privilege: Privilege,
 }
 
-impl Rig {
+impl<'a> Rig<'a> {
     /// Brings it up.
     ///
     /// # Errors
     /// As [`Deployment::new`].
-    pub fn new(
-        mesh: Mesh,
-        (data_plane, concurrency): (DataPlane, u32),
-        settings: &Settings,
-        tools: &Tools,
-        privilege: Privilege,
-    ) -> Result<Self> {
+    pub fn new(blueprint: &'a Blueprint, data_plane: DataPlane, concurrency: u32) -> Result<Self> {
         let options = deploy::Options {
             data_plane,
-            callers: Vec::new(),
-            tools: tools.clone(),
-            privilege,
+            callers: blueprint.callers.clone(),
+            tools: blueprint.tools.clone(),
+            privilege: blueprint.privilege,
             capture: false,
             stays_up: false,
-            name: format!("bench-{}-{data_plane}-{concurrency}", Flavor::Istio),
-            tuning: settings.tuning(concurrency),
+            name: format!("bench-{}-{data_plane}-{concurrency}", blueprint.mesh.flavor),
+            tuning: blueprint.settings.tuning(concurrency),
             tamper: None,
         };
-        let deployment = Deployment::new(&mesh, &options)?;
-        Ok(Self {
-            data_plane,
-            concurrency,
-            settings: settings.clone(),
-            mesh,
-            deployment,
-            tools: tools.clone(),
-            privilege,
-        })
+        let deployment = Deployment::new(&blueprint.mesh, &options)?;
+        Ok(Self { blueprint, data_plane, concurrency, deployment })
     }
 
     /// Another one, whose processes have done nothing yet.
@@ -147,7 +145,7 @@ impl Rig {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn anew(&self) -> Result<Self> {
-        Self::new(self.mesh.clone(), (self.data_plane, self.concurrency), &self.settings, &self.tools, self.privilege)
+        Self::new(self.blueprint, self.data_plane, self.concurrency)
     }
 
     /// Puts a load on a layering, and waits for its end.
@@ -218,7 +216,8 @@ impl Rig {
 
     /// Two pods between which nothing stands.
     pub(super) fn without_sidecars(&self) -> Option<(&netns::Pod, &netns::Pod)> {
-        let mut pods = self.mesh.pods.iter().zip(&self.deployment.pods).filter(|(pod, _)| pod.sidecar.is_none());
+        let pods = self.blueprint.mesh.pods.iter().zip(&self.deployment.pods);
+        let mut pods = pods.filter(|(pod, _)| pod.sidecar.is_none());
         Some((pods.next()?.1, pods.next()?.1))
     }
 
@@ -229,7 +228,7 @@ impl Rig {
 
     /// What the client is asked to do to a layering.
     fn call(&self, what: &str, layering: &Layering) -> Vec<String> {
-        [what, &layering.url, "--group", self.settings.key_exchange.group()].map(str::to_owned).into()
+        [what, &layering.url, "--group", self.blueprint.settings.key_exchange.group()].map(str::to_owned).into()
     }
 
     /// The client under this name with these arguments, in the layering's calling pod.
@@ -242,9 +241,10 @@ impl Rig {
         let (index, pod) = self.pod(&layering.client)?;
         let host = &self.deployment.pods[index];
         let container = pod.containers.first().with_context(|| format!("{} has no container", pod.name))?;
-        let (name, client) = (format!("{name}-{}", layering.name), self.tools.own("demo-client")?);
+        let (name, client) = (format!("{name}-{}", layering.name), self.blueprint.tools.own("demo-client")?);
         let mut program = container::program(pod, container, host, name, client, args);
         container::keep_keys_secret(&mut program);
+        program.cpus = self.blueprint.settings.tuning(self.concurrency).cpus(Seat::ClientApp);
         Ok((host, program))
     }
 
@@ -263,7 +263,7 @@ impl Rig {
     }
 
     fn pod(&self, name: &str) -> Result<(usize, &Pod)> {
-        let found = self.mesh.pods.iter().enumerate().find(|(_, pod)| pod.name.to_string() == name);
+        let found = self.blueprint.mesh.pods.iter().enumerate().find(|(_, pod)| pod.name.to_string() == name);
         found.with_context(|| format!("no pod {name}"))
     }
 }

@@ -48,7 +48,7 @@ pub fn told(rtts: &[Rtt]) -> String {
 
 /// The ways between the pods of some labs, equally long in all of them.
 pub(super) struct Ways<'a> {
-    rigs: &'a [Rig],
+    rigs: &'a [Rig<'a>],
     rtt: Duration,
     delays: Vec<Delay>,
     seen: BTreeMap<Duration, Seen>,
@@ -63,7 +63,7 @@ struct Seen {
 
 impl<'a> Ways<'a> {
     /// As short as they are.
-    pub(super) fn new(rigs: &'a [Rig]) -> Self {
+    pub(super) fn new(rigs: &'a [Rig<'a>]) -> Self {
         Self { rigs, rtt: Duration::ZERO, delays: Vec::new(), seen: BTreeMap::new() }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Ways<'a> {
 }
 
 /// How long connections from a pod without a sidecar to another one took to be made, in microseconds.
-fn connect_times(rig: &Rig) -> Result<Vec<f64>> {
+fn connect_times(rig: &Rig<'_>) -> Result<Vec<f64>> {
     let (from, to) = rig.without_sidecars().context("fewer than two pods without a sidecar")?;
     let spec = to.spec();
     let address = spec.v4.map(IpAddr::from).or(spec.v6.map(IpAddr::from)).context("a pod without an address")?;

@@ -69,6 +69,8 @@ pub struct Settings {
     pub resumption: bool,
     /// Whether the sidecars write an access log.
     pub access_log: bool,
+    /// Whether each program runs on CPUs of its own.
+    pub pin: bool,
     /// Whether the measures under load offer it at a fixed rate below what the layering can do.
     pub open_loop: bool,
     /// Connections side by side of the measures under load.
@@ -91,6 +93,7 @@ impl Settings {
             resumption: Some(self.resumption),
             access_log: self.access_log,
             key_logs: false,
+            pin: self.pin,
             sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }
     }
@@ -109,6 +112,7 @@ impl Default for Settings {
             key_exchange: KeyExchange::X25519Mlkem768,
             resumption: false,
             access_log: false,
+            pin: false,
             open_loop: false,
             connections: 16,
             idle: vec![0, 1000, 5000],

@@ -6,7 +6,10 @@ use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use super::{DataPlaneChoice, OutputArgs, RootArgs};
 use crate::{
-    bench::measure::{Group, Measure},
+    bench::{
+        measure::{Group, Measure},
+        rounds::Pace,
+    },
     verdict::DataPlane,
 };
 
@@ -21,7 +24,7 @@ pub use settings::SettingsArgs;
                   sidelab bench throughput --layering mesh,double --budget 30\n\n\
                   A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %.")]
 pub struct BenchArgs {
-    /// What to measure; all by default
+    /// What to measure; all by default, but with --quick
     #[arg(value_name = "MEASURE", value_enum)]
     pub measures: Vec<MeasureChoice>,
     /// Which layerings, by name; all by default
@@ -33,7 +36,7 @@ pub struct BenchArgs {
     /// Measure for about so many seconds [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub budget: Option<u32>,
-    /// A short bench: 60 seconds of measuring
+    /// A short bench: 60 seconds of measuring, and of measures only connect, request, down and idle unless others are named
     #[arg(long, conflicts_with = "budget")]
     pub quick: bool,
     /// Write everything, with all samples, to this file, as JSON
@@ -91,7 +94,7 @@ impl BenchArgs {
     /// What to measure, in the order in which it is shown.
     pub fn measures(&self) -> Vec<Measure> {
         let chosen = |measure: &Measure| {
-            self.measures.is_empty()
+            self.measures.is_empty() && (!self.quick || Measure::QUICK.contains(measure))
                 || self.measures.iter().any(|choice| match choice {
                     MeasureChoice::All => true,
                     MeasureChoice::Group(group) => measure.group() == *group,
@@ -122,7 +125,7 @@ impl BenchArgs {
     }
 
     /// How long to measure.
-    pub fn budget(&self) -> Duration {
-        Duration::from_secs(if self.quick { 60 } else { self.budget.unwrap_or(300).into() })
+    pub fn pace(&self) -> Pace {
+        if self.quick { Pace::QUICK } else { Pace::of(Duration::from_secs(self.budget.unwrap_or(300).into())) }
     }
 }

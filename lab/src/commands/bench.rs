@@ -13,9 +13,6 @@ use crate::{
     tools::Tools,
 };
 
-/// More rounds than anyone waits for.
-const ROUNDS: usize = 200;
-
 /// A round trip within a continent, roughly.
 const FAR: Duration = Duration::from_millis(10);
 
@@ -42,8 +39,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
             layerings: args.layering.clone(),
             measures: args.measures(),
             far: args.far(),
-            budget: args.budget(),
-            rounds: ROUNDS,
+            pace: args.pace(),
             tools: Tools::find(),
             privilege,
             progress: progress.clone(),

@@ -44,6 +44,10 @@ pub struct SettingsArgs {
     /// Connections side by side, where many are
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=1024))]
     pub connections: u32,
+    /// Bind the client's app, its sidecar, the server's sidecar and its app to CPUs of their own, in this order, an app to one
+    /// and a sidecar to one for each worker; where there are no more, the first are used again
+    #[arg(long)]
+    pub pin: bool,
     /// Offer the load of many connections at a fixed rate, 70 % of what the layering can do, and count latency from when
     /// each request was meant to begin: a stall then counts for all that it holds up
     #[arg(long)]
@@ -96,6 +100,7 @@ impl SettingsArgs {
             key_exchange: self.kx,
             resumption: self.resumption == Switch::On,
             access_log: self.access_log == Switch::On,
+            pin: self.pin,
             open_loop: self.open_loop,
             connections: self.connections,
             idle,

@@ -1,0 +1,145 @@
+//! When which sample is taken.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use super::{
+    Options,
+    cell::Cell,
+    measure::Measure,
+    report::{Failed, Series},
+    rtt::Ways,
+    setup::Setup,
+};
+
+/// How many samples are taken at most where round trips that are always as long are most of what is measured.
+const FAR: usize = 5;
+
+/// How long measuring may take, and what it is spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// All rounds together, with the warm-up. At least one round is measured all the same.
+    pub budget: Duration,
+    /// About how long a sample takes: the clocks are fine against it, and yet there are many rounds.
+    pub sample: Duration,
+    /// How many samples of idle connections are taken at most: they differ little, and each costs a lab of its own.
+    pub idle: usize,
+}
+
+impl Pace {
+    /// For a first answer.
+    pub const QUICK: Self = Self { budget: Duration::from_secs(60), sample: Duration::from_millis(150), idle: 2 };
+
+    /// For narrow intervals.
+    pub fn of(budget: Duration) -> Self {
+        Self { budget, sample: Duration::from_millis(350), idle: 3 }
+    }
+
+    /// How many samples of a figure are taken at most: more say nothing new.
+    pub(super) fn rounds(&self, measure: Measure, setup: Setup) -> usize {
+        match measure {
+            Measure::Idle => self.idle,
+            _ if setup.rtt > Duration::ZERO => FAR,
+            _ => usize::MAX,
+        }
+    }
+}
+
+/// Rounds that are being measured.
+pub(super) struct Rounds<'a> {
+    pace: Pace,
+    progress: &'a ProgressBar,
+    interrupted: &'a AtomicBool,
+    /// Whether disturbed samples are taken anew. On a machine that others use all the time that would only cost time.
+    retakes: bool,
+    begun: Instant,
+}
+
+impl<'a> Rounds<'a> {
+    /// Begins now.
+    pub(super) fn new(options: &'a Options, retakes: bool) -> Self {
+        let Options { pace, progress, interrupted, .. } = options;
+        Self { pace: *pace, progress, interrupted, retakes, begun: Instant::now() }
+    }
+
+    /// Takes samples, round after round, until every figure is sure or the time is over.
+    pub(super) fn measure(&self, mut cells: Vec<Cell<'_>>, ways: &mut Ways<'_>) -> (Vec<Series>, Vec<Failed>) {
+        // The same order in every bench.
+        let mut random = StdRng::seed_from_u64(0x5eed);
+        for index in order(&cells, &mut random) {
+            self.step("warming up", &mut cells[index], |cell| {
+                ways.set(cell.setup.rtt)?;
+                cell.calibrate(self.pace.sample)
+            });
+        }
+        for round in 0.. {
+            let is_over = !self.has_time_for(round, &cells) || cells.iter().all(Cell::is_done);
+            if self.is_interrupted() || (round > 0 && is_over) {
+                break;
+            }
+            for index in order(&cells, &mut random) {
+                if cells[index].wants(round) {
+                    self.step(&format!("round {}", round + 1), &mut cells[index], |cell| {
+                        ways.set(cell.setup.rtt)?;
+                        cell.take(|| self.retakes && !self.left().is_zero())
+                    });
+                }
+            }
+        }
+        let (series, failed): (Vec<_>, Vec<_>) = cells.into_iter().map(Cell::into_series).unzip();
+        (series.into_iter().flatten().collect(), failed.into_iter().flatten().collect())
+    }
+
+    /// Whether another round will be over within the budget, if each sample takes as long as the one before. A round that is
+    /// begun is ended, so that all series are as long.
+    fn has_time_for(&self, round: usize, cells: &[Cell<'_>]) -> bool {
+        let needed: Duration = cells.iter().filter(|cell| cell.wants(round)).map(|cell| cell.took).sum();
+        needed < self.left()
+    }
+
+    /// Does a step of a cell, and says so; nothing once Ctrl-C was pressed.
+    fn step<'c>(&self, doing: &str, cell: &mut Cell<'c>, work: impl FnOnce(&mut Cell<'c>) -> Result<()>) {
+        if self.is_interrupted() {
+            return;
+        }
+        let Cell { measure, layering, setup, .. } = cell;
+        let left = self.left().as_secs();
+        self.progress.set_length(self.pace.budget.as_secs());
+        self.progress.set_position(self.pace.budget.as_secs() - left);
+        self.progress.set_message(format!("{left} s left, {doing}: {measure}, {}, {setup}", layering.name));
+        let begun = Instant::now();
+        // What Ctrl-C cuts off has not failed.
+        if let Err(error) = work(cell)
+            && !self.is_interrupted()
+        {
+            cell.fail(&error);
+        }
+        cell.took = begun.elapsed();
+    }
+
+    fn left(&self) -> Duration {
+        self.pace.budget.saturating_sub(self.begun.elapsed())
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// All cells in an order drawn anew: those of one round trip together, since another one takes a moment to be had.
+fn order(cells: &[Cell<'_>], random: &mut StdRng) -> Vec<usize> {
+    let rtts: BTreeSet<Duration> = cells.iter().map(|cell| cell.setup.rtt).collect();
+    let mut rtts: Vec<Duration> = rtts.into_iter().collect();
+    rtts.shuffle(random);
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.shuffle(random);
+    order.sort_by_key(|index| rtts.iter().position(|rtt| *rtt == cells[*index].setup.rtt));
+    order
+}
