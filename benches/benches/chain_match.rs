@@ -2,10 +2,13 @@
 
 use std::hint::black_box;
 
-use benches::chains::{Case, Lookup};
+use benches::{
+    chains::{Case, Lookup},
+    clock::ThreadTime,
+};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn chain_match(c: &mut Criterion) {
+fn chain_match(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("chain match");
     for case in Case::ALL {
         for chains in [10, 100, 1000] {

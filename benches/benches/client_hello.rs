@@ -2,10 +2,13 @@
 
 use std::hint::black_box;
 
-use benches::hellos::{First, inspect};
+use benches::{
+    clock::ThreadTime,
+    hellos::{First, inspect},
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-fn client_hello(c: &mut Criterion) {
+fn client_hello(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("client hello");
     for first in First::ALL {
         let bytes = first.bytes();

@@ -1,13 +1,13 @@
 //! Handshakes, both ends together: the library alone, the proxy's contexts in memory, and the proxy over sockets.
 
 use benches::{
-    clock,
+    clock::ThreadTime,
     handshake::{Contexts, Kind},
     sockets,
 };
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn handshake(c: &mut Criterion) {
+fn handshake(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("handshake");
     group.sample_size(20);
     for kind in Kind::all() {
@@ -18,13 +18,9 @@ fn handshake(c: &mut Criterion) {
         }
         let runtime = sockets::runtime();
         group.bench_function(BenchmarkId::new(kind.to_string(), "proxy over sockets"), |b| {
-            b.iter_custom(|times| {
-                let once = |_| {
-                    let connection = sockets::pair().expect("a connection");
-                    clock::cpu(|| runtime.block_on(sockets::shake(&contexts, connection)).expect("hands are shaken")).0
-                };
-                (0..times).map(once).sum()
-            });
+            let connection = || sockets::pair().expect("a connection");
+            let shake = |connection| runtime.block_on(sockets::shake(&contexts, connection)).expect("hands are shaken");
+            b.iter_batched(connection, shake, BatchSize::PerIteration);
         });
     }
 }

@@ -2,10 +2,13 @@
 
 use std::hint::black_box;
 
-use benches::services::{compile_client, manifests, read, settle};
+use benches::{
+    clock::ThreadTime,
+    services::{compile_client, manifests, read, settle},
+};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 
-fn mesh_compile(c: &mut Criterion) {
+fn mesh_compile(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("mesh compile");
     // One takes a good part of a second.
     group.sample_size(10).sampling_mode(SamplingMode::Flat);

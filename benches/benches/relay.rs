@@ -1,12 +1,15 @@
-//! Bulk through a relay, in time that the relaying thread runs: one connection, one direction, over loopback.
+//! Bulk through a relay: one connection, one direction, over loopback.
 
-use benches::relay::{Path, Rig};
+use benches::{
+    clock::ThreadTime,
+    relay::{Path, Rig},
+};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 /// So much that what begins and ends a connection does not count.
 const BYTES: u64 = 32 << 20;
 
-fn relay(c: &mut Criterion) {
+fn relay(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("relay");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(BYTES));
     let rig = Rig::default();

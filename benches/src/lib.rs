@@ -13,11 +13,13 @@ pub mod sockets;
 
 use std::time::Duration;
 
+use clock::ThreadTime;
 use criterion::Criterion;
 
-/// How long a bench takes: a second or two, so that all of them take a few minutes.
-pub fn criterion() -> Criterion {
+/// How benches are taken: in time that their thread ran, and a second or two each, so that all take a few minutes.
+pub fn criterion() -> Criterion<ThreadTime> {
     Criterion::default()
+        .with_measurement(ThreadTime)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .without_plots()
