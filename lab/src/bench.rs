@@ -19,17 +19,26 @@ use crate::{manifests, run, scenario::Scenario, tools::Tools, verdict::DataPlane
 
 pub mod answers;
 mod cell;
+pub mod compare;
+mod conditions;
+pub mod figures;
+#[cfg(test)]
+mod fixtures;
 pub mod layering;
 pub mod measure;
+pub mod parts;
 mod preflight;
+pub mod read;
 pub mod report;
 pub mod rig;
+pub mod round_trips;
 pub mod rounds;
 pub mod rtt;
 pub mod sample;
 pub mod setup;
 pub mod stats;
 pub mod table;
+pub mod targets;
 
 use self::{
     cell::Cell,
@@ -94,8 +103,8 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
         measured = rounds.measure(cells(&rigs, &checked, options), &mut ways);
         rtts = ways.found();
     }
-    let report = BenchReport::new((started, begun.elapsed()), (options.settings.clone(), warnings), checked, measured);
-    Ok(BenchReport { rtts, ..report })
+    let conditions = (options.settings.clone(), warnings, rtts);
+    Ok(BenchReport::new((started, begun.elapsed()), conditions, checked, measured))
 }
 
 /// What the labs are made from.

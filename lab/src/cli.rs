@@ -10,7 +10,7 @@ use crate::verdict::DataPlane;
 mod bench;
 mod delay;
 
-pub use bench::{BenchArgs, MeasureChoice, SettingsArgs};
+pub use bench::{BenchArgs, CompareArgs, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs};
 pub use delay::DelayArgs;
 
 const EXAMPLES: &str = "\

@@ -1,16 +1,20 @@
 //! What a bench found, with all its samples. Its JSON is `sidelab.bench/v1`.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     answers::{self, Answer},
+    figures::Figure,
     layering::{Layering, Refuted},
     measure::Measure,
+    parts::{self, Parts},
+    round_trips::{self, RoundTrips},
     rtt::Rtt,
     sample::Sample,
     setup::{Settings, Setup},
+    targets::{self, Target},
 };
 
 /// The contract's name.
@@ -46,6 +50,15 @@ pub struct BenchReport {
     pub series: Vec<Series>,
     /// What it comes to, in words.
     pub answers: Vec<Answer>,
+    /// What each part of a layering costs.
+    #[serde(default)]
+    pub parts: Vec<Parts>,
+    /// How many round trips a new connection takes, where several distances were measured.
+    #[serde(default)]
+    pub round_trips: Vec<RoundTrips>,
+    /// Native held to Envoy, where both were measured.
+    #[serde(default)]
+    pub targets: Vec<Target>,
 }
 
 /// One measure of one layering under one setup.
@@ -113,14 +126,11 @@ impl Machine {
     }
 }
 
-/// Samples of one measure, by layering and setup.
-pub type Samples<'a> = BTreeMap<(&'a str, Setup), &'a [Sample]>;
-
 impl BenchReport {
-    /// Puts a bench together, and draws the answers from it.
+    /// Puts a bench together, and draws from its series what they come to.
     pub fn new(
         (started, took): (jiff::Timestamp, Duration),
-        (settings, warnings): (Settings, Vec<String>),
+        (settings, warnings, rtts): (Settings, Vec<String>, Vec<Rtt>),
         (layerings, refuted): (Vec<Layering>, Vec<Refuted>),
         (series, failed): (Vec<Series>, Vec<Failed>),
     ) -> Self {
@@ -131,16 +141,27 @@ impl BenchReport {
             seconds: took.as_secs_f64(),
             machine: Machine::this(),
             settings,
-            rtts: Vec::new(),
+            rtts,
             layerings,
             refuted,
             warnings,
             failed,
             series,
             answers: Vec::new(),
+            parts: Vec::new(),
+            round_trips: Vec::new(),
+            targets: Vec::new(),
         };
-        report.answers = report.setups().into_iter().flat_map(|setup| answers::all(&report, setup)).collect();
+        report.conclude();
         report
+    }
+
+    /// Draws anew from the series what they come to.
+    pub fn conclude(&mut self) {
+        self.answers = answers::all(self);
+        self.parts = parts::all(self);
+        self.round_trips = round_trips::all(self);
+        self.targets = targets::all(self);
     }
 
     /// The setups, in the order of their measuring.
@@ -151,9 +172,12 @@ impl BenchReport {
         setups
     }
 
-    /// The samples of a measure.
-    pub fn samples(&self, measure: Measure) -> Samples<'_> {
-        let of_measure = self.series.iter().filter(|series| series.measure == measure);
-        of_measure.map(|series| ((series.layering.as_str(), series.setup), &series.samples[..])).collect()
+    /// A figure of a layering, sample by sample, in the figure's unit; nothing where it was not measured.
+    pub fn values(&self, layering: &str, setup: Setup, measure: Measure, figure: Figure) -> Option<Vec<f64>> {
+        let is_asked =
+            |series: &&Series| series.layering == layering && series.setup == setup && series.measure == measure;
+        let samples = &self.series.iter().find(is_asked)?.samples;
+        let values: Vec<f64> = samples.iter().map(|sample| figure.of(measure, sample)).collect();
+        (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(values)
     }
 }

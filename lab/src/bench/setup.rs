@@ -30,6 +30,11 @@ impl Setup {
     pub fn plain(data_plane: DataPlane) -> Self {
         Self { data_plane, concurrency: 1, rtt: Duration::ZERO, message_bytes: Self::MESSAGE_BYTES }
     }
+
+    /// Whether another is like it, but maybe at another distance.
+    pub fn is_alike_but_for_rtt(self, other: Self) -> bool {
+        Self { rtt: other.rtt, ..self } == other
+    }
 }
 
 impl fmt::Display for Setup {

@@ -22,7 +22,8 @@ impl Estimate {
     ///
     /// The interval is a bootstrap's (percentile method; Efron and Tibshirani, An Introduction to the Bootstrap, chapter
     /// 13): the rounds are drawn anew with replacement, the same ones for all series, since what disturbs a round disturbs
-    /// all that is measured in it. Series are as long as the shortest. `None` without a sample, or where the figure is none.
+    /// all that is measured in it. Series are as long as the shortest. One round says
+    /// nothing of how sure it is: the interval is then as wide as the figure, to either side. `None` without a sample, or where the figure is none.
     pub fn of(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Self> {
         let rounds = series.iter().map(|samples| samples.len()).min()?;
         if rounds == 0 {
@@ -34,15 +35,35 @@ impl Estimate {
             figure(&medians)
         };
         let value = over(&(0..rounds).collect::<Vec<_>>());
-        // The same samples give the same interval.
-        let mut random = StdRng::seed_from_u64(0x5eed);
-        let mut drawn: Vec<f64> = (0..RESAMPLES)
-            .map(|_| over(&(0..rounds).map(|_| random.random_range(0..rounds)).collect::<Vec<_>>()))
-            .filter(|figure| figure.is_finite())
-            .collect();
+        if rounds == 1 {
+            return value.is_finite().then(|| Self { value, low: value - value.abs(), high: value + value.abs() });
+        }
+        let mut random = random();
+        let drawn =
+            (0..RESAMPLES).map(|_| over(&(0..rounds).map(|_| random.random_range(0..rounds)).collect::<Vec<_>>()));
+        Self::within(value, drawn.collect(), 0.95)
+    }
+
+    /// How many times as much the median of `second` is as that of `first`, which have no rounds in common: each is drawn
+    /// anew by itself. `confidence` is the interval's, such as 0.95. `None` without samples, or where it is no number.
+    pub fn of_independent(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
+        if first.is_empty() || second.is_empty() {
+            return None;
+        }
+        let mut random = random();
+        let mut redrawn =
+            |samples: &[f64]| median(samples.iter().map(|_| samples[random.random_range(0..samples.len())]).collect());
+        let drawn = (0..RESAMPLES).map(|_| redrawn(second) / redrawn(first)).collect();
+        Self::within(median(second.to_vec()) / median(first.to_vec()), drawn, confidence)
+    }
+
+    /// A figure, and the middle of what was drawn for it.
+    fn within(value: f64, mut drawn: Vec<f64>, confidence: f64) -> Option<Self> {
+        drawn.retain(|figure| figure.is_finite());
         drawn.sort_by(f64::total_cmp);
         let at = |share: f64| drawn.get(((drawn.len() as f64 - 1.0) * share).round() as usize).copied();
-        value.is_finite().then_some(Self { value, low: at(0.025)?.min(value), high: at(0.975)?.max(value) })
+        let out = (1.0 - confidence) / 2.0;
+        value.is_finite().then_some(Self { value, low: at(out)?.min(value), high: at(1.0 - out)?.max(value) })
     }
 
     /// Half the interval's width, as a share of the figure.
@@ -54,6 +75,11 @@ impl Estimate {
     pub fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
+}
+
+/// The same samples give the same interval.
+fn random() -> StdRng {
+    StdRng::seed_from_u64(0x5eed)
 }
 
 /// The middle sample, or the mean of the two in the middle; not a number without samples.
@@ -95,7 +121,27 @@ mod tests {
     }
 
     #[test]
+    fn one_round_is_not_sure_of_anything() {
+        let once = Estimate::of(&[&[10.0]], |medians| medians[0]).unwrap();
+        assert_eq!(once, Estimate { value: 10.0, low: 0.0, high: 20.0 });
+        assert_eq!(once.spread(), 1.0);
+    }
+
+    #[test]
+    fn the_ratio_of_two_benches_knows_of_no_common_rounds() {
+        let one = [10.0, 13.0, 9.0, 20.0, 11.0];
+        let two: Vec<f64> = one.iter().map(|sample| sample * 1.5).collect();
+        let ratio = Estimate::of_independent(&one, &two, 0.95).unwrap();
+        assert_eq!(ratio.value, 1.5);
+        assert!(ratio.spread() > 0.2, "a slow round of the one is none of the other's: {ratio:?}");
+        let surer = Estimate::of_independent(&one, &two, 0.5).unwrap();
+        assert!(surer.spread() < ratio.spread(), "{surer:?} is of less confidence than {ratio:?}");
+    }
+
+    #[test]
     fn nothing_measured_is_no_estimate() {
+        assert_eq!(Estimate::of_independent(&[], &[1.0], 0.95), None);
+        assert_eq!(Estimate::of_independent(&[0.0], &[1.0], 0.95), None);
         assert_eq!(Estimate::of(&[&[], &[1.0]], |medians| medians[0]), None);
         assert_eq!(Estimate::of(&[], |_| 1.0), None);
         assert_eq!(Estimate::of(&[&[0.0]], |medians| 1.0 / medians[0]), None);

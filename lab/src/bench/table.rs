@@ -1,102 +1,138 @@
-//! A bench as a table of at most 100 columns.
+//! A bench as text of at most 100 columns: under what, then each measure, and what it comes to.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{
-    answers,
+    answers, conditions,
+    figures::Figure,
     measure::{Group, Measure},
     report::BenchReport,
     rtt,
-    sample::Sample,
     setup::Setup,
     stats::Estimate,
 };
 
+mod model;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+/// What stands where nothing was measured.
+const NOTHING: &str = "-";
+
+/// What a line may hold. A table that is wider is broken within its columns.
+const WIDTH: u16 = 100;
+
 /// Draws a bench.
 pub fn render(report: &BenchReport) -> String {
-    let mut text = String::new();
+    let settings = conditions::settings(&report.settings).join(", ");
+    let mut text = format!("{}{}", wrapped(&conditions::machine(report)), wrapped(&settings));
+    for warning in &report.warnings {
+        text.push_str(&wrapped(&format!("warning: {warning}")));
+    }
+    text.push_str(&rtt::told(&report.rtts));
+    text.push('\n');
     for measure in Measure::ALL {
         for setup in report.setups() {
             text.push_str(&section(report, measure, setup));
         }
     }
+    text.push_str(&model::render(report));
+    text.push_str(&targets::render(report));
     for refuted in &report.refuted {
-        text.push_str(&format!("{} ({}) was not measured: ", refuted.name, refuted.data_plane));
-        text.push_str(&refuted.seen.join("; "));
-        text.push('\n');
+        let seen = refuted.seen.join("; ");
+        text.push_str(&wrapped(&format!("{} ({}) was not measured: {seen}", refuted.name, refuted.data_plane)));
     }
     for failed in &report.failed {
-        text.push_str(&format!(
-            "{} of {} ({}) ended early: {}\n",
-            failed.measure, failed.layering, failed.setup, failed.why
-        ));
+        let what = format!("{} of {} ({})", failed.measure, failed.layering, failed.setup);
+        text.push_str(&wrapped(&format!("{what} ended early: {}", failed.why)));
     }
-    for answer in &report.answers {
-        text.push_str(&format!("{} ({}): {}\n", answer.claim, answer.setup, answer.words));
+    let fewest = report.answers.iter().map(|answer| answer.setup.concurrency).min();
+    for answer in report.answers.iter().filter(|answer| Some(answer.setup.concurrency) == fewest) {
+        text.push_str(&wrapped(&format!("{} ({}): {}", answer.claim, answer.setup, answer.words)));
     }
-    text.push_str(&rtt::told(&report.rtts));
-    let machine = &report.machine;
-    text.push_str(&format!(
-        "{} CPUs {}, kernel {}; {:.0} s\n",
-        machine.cpus, machine.cpu, machine.kernel, report.seconds
-    ));
+    for line in answers::twice(&report.answers) {
+        text.push_str(&wrapped(&line));
+    }
     text
 }
 
-/// A column: its title, what it shows of a sample, and with how many decimals.
-type Column = (&'static str, fn(&Sample) -> f64, usize);
-
-fn columns(measure: Measure) -> &'static [Column] {
-    let latency: &[Column] = &[
-        ("p50 µs", Sample::p50, 0),
-        ("p99 µs", Sample::p99, 0),
-        ("CPU µs, all", Sample::total, 0),
-        ("CPU µs, sidecars", Sample::sidecars, 0),
-    ];
-    match measure.group() {
-        Group::Handshake | Group::Latency => latency,
-        Group::Throughput => &[
-            ("GB/s", |s| s.rate() / 1e9, 2),
-            ("CPU s/GiB, all", Sample::total, 2),
-            ("CPU s/GiB, sidecars", Sample::sidecars, 2),
-        ],
-        Group::Memory => &[("KiB, all", |s| s.total() / 1024.0, 1), ("KiB, sidecars", |s| s.sidecars() / 1024.0, 1)],
-    }
-}
-
+/// One measure under one setup.
 fn section(report: &BenchReport, measure: Measure, setup: Setup) -> String {
-    let samples = report.samples(measure);
-    let columns = columns(measure);
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let titles = columns.iter().map(|(title, ..)| (*title).to_owned());
-    table.set_header([format!("{measure}, {setup}")].into_iter().chain(titles));
+    let figures: Vec<Figure> = measure.figures().iter().copied().filter(|figure| *figure != Figure::P90).collect();
+    let mut table = plain_table();
+    table.set_header([String::new()].into_iter().chain(figures.iter().map(|figure| title(*figure, measure))));
+    let mut measured = false;
     for layering in &report.layerings {
-        let Some(samples) = samples.get(&(layering.name.as_str(), setup)) else { continue };
-        let cells = columns.iter().map(|(_, figure, decimals)| {
-            let values: Vec<f64> = samples.iter().map(figure).collect();
-            Estimate::of(&[&values], |medians| medians[0]).map_or_else(|| "-".to_owned(), |e| told(&e, *decimals))
+        let cells = figures.iter().map(|figure| {
+            let values = report.values(&layering.name, setup, measure, *figure)?;
+            let estimate = Estimate::of(&[&values], |medians| medians[0])?;
+            Some(match figure {
+                // These are counted, and the same each time.
+                Figure::Packets | Figure::Bytes => format!("{:.*}", figure.decimals(measure), estimate.value),
+                _ => told(&estimate, figure.decimals(measure)),
+            })
         });
+        let cells: Vec<Option<String>> = cells.collect();
+        measured |= cells.iter().any(Option::is_some);
+        let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| NOTHING.into()));
         table.add_row([layering.name.clone()].into_iter().chain(cells));
     }
-    if table.row_count() == 0 {
+    if !measured {
         return String::new();
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let parts = parts(report, measure, setup);
-    format!("{}\n{parts}\n", table.trim_fmt())
+    format!("{measure}, {setup}\n{}\n\n", finish(&mut table, &(1..=figures.len()).collect::<Vec<_>>()))
 }
 
-/// What the median new connection is made of.
-fn parts(report: &BenchReport, measure: Measure, setup: Setup) -> String {
-    if measure != Measure::Connect {
-        return String::new();
+/// A column's head: the figure over its unit.
+fn title(figure: Figure, measure: Measure) -> String {
+    let unit = figure.unit(measure);
+    match (figure, measure.group()) {
+        (Figure::P50 | Figure::P90 | Figure::P99 | Figure::Rate, _) => format!("{}\n{unit}", figure.name(measure)),
+        (Figure::Cost, Group::Memory) => format!("memory\n{unit}"),
+        (Figure::Cost, _) => format!("CPU\n{unit}"),
+        (Figure::Sidecars, _) => format!("sidecars\n{unit}"),
+        (Figure::AtRest, _) => format!("at rest\n{unit}"),
+        (Figure::Packets | Figure::Bytes, _) => format!("wire\n{unit}"),
     }
-    let parts = answers::parts(report, setup, measure, Sample::p50);
-    let told: Vec<String> = parts.iter().map(|part| format!("{} {}", part.name, told(&part.cost, 0))).collect();
-    if told.is_empty() { String::new() } else { format!("µs of p50: {}\n", told.join(", ")) }
+}
+
+/// A line, broken between words where it is longer than it may be; what follows is set in.
+fn wrapped(line: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > usize::from(WIDTH) {
+            text.push_str("\n    ");
+            column = 4;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text.push('\n');
+    text
+}
+
+/// A table without lines.
+pub(super) fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table
+}
+
+/// The text of a table, with these columns to the right.
+pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if numbers.contains(&i) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
 }
 
 /// `12 ±1`: a figure, and half of its interval.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
-use clap::{Args, ValueEnum, builder::PossibleValue};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
 
 use super::{DataPlaneChoice, OutputArgs, RootArgs};
 use crate::{
@@ -19,11 +19,17 @@ pub use settings::SettingsArgs;
 
 /// `bench`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  sidelab bench --quick                        the answers within 90 seconds\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  sidelab bench --quick                        the answers within 90 seconds\n  \
                   sidelab bench handshake --data-plane native,envoy    with the real Envoy beside\n  \
                   sidelab bench throughput --layering mesh,double --budget 30\n\n\
-                  A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %.")]
+                  A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %."
+)]
 pub struct BenchArgs {
+    /// In place of measuring: what is made of benches that were measured.
+    #[command(subcommand)]
+    pub kept: Option<KeptCommand>,
     /// What to measure; all by default, but with --quick
     #[arg(value_name = "MEASURE", value_enum)]
     pub measures: Vec<MeasureChoice>,
@@ -48,6 +54,46 @@ pub struct BenchArgs {
     /// Where scenarios are; layerings lie beside them, in benches/layerings.
     #[command(flatten)]
     pub root: RootArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is made of benches that `--json` kept.
+#[derive(Debug, Subcommand)]
+pub enum KeptCommand {
+    /// Say what changed beyond noise from one bench to another
+    Compare(CompareArgs),
+    /// Show a bench again
+    Show(ShowArgs),
+}
+
+/// `bench compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json\n\nA figure has changed when the 99 % interval of the ratio of its medians does not hold 1, by 3 % or more."
+)]
+pub struct CompareArgs {
+    /// The first bench, as --json wrote it
+    #[arg(value_name = "A.json")]
+    pub first: PathBuf,
+    /// The second
+    #[arg(value_name = "B.json")]
+    pub second: PathBuf,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `bench show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The bench, as --json wrote it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Draw it on a page of HTML, in this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

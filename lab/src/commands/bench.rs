@@ -7,8 +7,8 @@ use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
 use crate::{
-    bench::{self, Options, table},
-    cli::{BenchArgs, Output},
+    bench::{self, Options, compare, read, report::BenchReport, table},
+    cli::{BenchArgs, CompareArgs, KeptCommand, Output, ShowArgs},
     scenario::Scenario,
     tools::Tools,
 };
@@ -17,6 +17,40 @@ use crate::{
 const FAR: Duration = Duration::from_millis(10);
 
 pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
+    match &args.kept {
+        Some(KeptCommand::Compare(args)) => compare(args),
+        Some(KeptCommand::Show(args)) => show(args),
+        None => measure(args),
+    }
+}
+
+fn compare(args: &CompareArgs) -> Result<u8> {
+    let comparison = compare::compare(&read::read(&args.first)?, &read::read(&args.second)?);
+    match args.output.output {
+        Output::Json => print_json(&comparison)?,
+        Output::Table => {
+            let files = [&args.first, &args.second].map(|path| path.display().to_string());
+            anstream::print!("{}", compare::table::render(&comparison, files.each_ref().map(String::as_str)));
+        }
+    }
+    Ok(OK)
+}
+
+fn show(args: &ShowArgs) -> Result<u8> {
+    let report = read::read(&args.file)?;
+    print(&report, args.output.output)?;
+    Ok(OK)
+}
+
+fn print(report: &BenchReport, output: Output) -> Result<()> {
+    match output {
+        Output::Json => print_json(report)?,
+        Output::Table => anstream::print!("{}", table::render(report)),
+    }
+    Ok(())
+}
+
+fn measure(args: &BenchArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
     let scenario = layerings(args)?;
     let rtts = rtts(args);
@@ -50,10 +84,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
     if let Some(path) = &args.json {
         run::write(path, &serde_json::to_string_pretty(&report)?)?;
     }
-    match args.output.output {
-        Output::Json => print_json(&report)?,
-        Output::Table => anstream::print!("{}", table::render(&report)),
-    }
+    print(&report, args.output.output)?;
     if interrupted.load(std::sync::atomic::Ordering::SeqCst) {
         return Ok(INTERRUPTED);
     }

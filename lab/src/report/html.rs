@@ -7,6 +7,7 @@
 mod accounts;
 mod call;
 mod claims;
+mod document;
 mod evidence;
 mod fields;
 mod grid;
@@ -25,8 +26,11 @@ mod tests;
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
+#[cfg(test)]
+pub(crate) use self::document::BASE;
+pub(crate) use self::document::{document, foot};
 pub use self::head::Host;
 use crate::{claims::Claim, scenario::Scenario, verdict::ProbeReport, verdict::RunReport};
 
@@ -78,28 +82,16 @@ impl ScenarioText {
 /// The page.
 pub fn render(page: &Page<'_>) -> String {
     let scenarios = scenario::group(page);
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "sidelab: " (head::agreement(page.run)) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (head::render(page))
-                main {
-                    (scenario::index(&scenarios))
-                    (claims::render(page))
-                    @for scenario in &scenarios { (scenario::render(scenario, page)) }
-                }
-                footer { p { "Written by sidelab " (page.run.version) ". This page holds everything that it shows." } }
-            }
+    let body = html! {
+        (head::render(page))
+        main {
+            (scenario::index(&scenarios))
+            (claims::render(page))
+            @for scenario in &scenarios { (scenario::render(scenario, page)) }
         }
-    }
-    .into_string()
+        (foot(page.run.version))
+    };
+    document(&format!("sidelab: {}", head::agreement(page.run)), STYLE, &body)
 }
 
 /// One call, in each mesh in which it was made.

@@ -1,73 +1,72 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::*;
 use crate::{
-    bench::{report::Series, rig::Role, sample::Latency, setup::Settings},
+    bench::fixtures::{Bench, plain},
     verdict::DataPlane,
 };
 
-/// A bench in which each layering's median new connection took so many microseconds, in each of five rounds.
-fn bench(figures: &[(&str, f64)]) -> BenchReport {
-    let sample = |p50: f64, round: f64| {
-        let latency = Latency { p50_us: p50 * round, p90_us: 0.0, p99_us: 0.0, p999_us: 0.0, max_us: 0.0 };
-        Sample { latency: Some(latency), cost: BTreeMap::from([(Role::ClientApp, p50)]), ..Sample::default() }
-    };
-    let series = figures.iter().map(|(name, p50)| Series {
-        layering: (*name).to_owned(),
-        setup: Setup::plain(DataPlane::Native),
-        measure: Measure::Connect,
-        operations: 100,
-        offered: None,
-        // A machine whose speed changes from round to round.
-        samples: [1.0, 1.3, 0.9, 2.0, 1.1].map(|round| sample(*p50, round)).into(),
-    });
-    let when = (jiff::Timestamp::UNIX_EPOCH, Duration::ZERO);
-    let (settings, none) = ((Settings::default(), Vec::new()), (Vec::new(), Vec::new()));
-    BenchReport::new(when, settings, none, (series.collect(), Vec::new()))
+/// The answers of a bench in which each layering's median new connection took so many microseconds, so far away.
+fn answers(figures: &[(&str, u64, f64)]) -> Vec<Answer> {
+    let mut bench = Bench::new();
+    for (layering, rtt_ms, p50) in figures {
+        let setup = Setup { rtt: Duration::from_millis(*rtt_ms), ..plain(DataPlane::Native) };
+        bench.connects(layering, setup, *p50);
+    }
+    all(&bench.report())
 }
 
 #[test]
 fn twice_is_only_said_where_the_interval_holds_it() {
-    let answers = |double: f64| bench(&[("redirect", 200.0), ("mesh", 1000.0), ("double", double)]).answers;
+    let answers = |double: f64| answers(&[("redirect", 0, 200.0), ("mesh", 0, 1000.0), ("double", 0, double)]);
     let [answer] = &answers(1400.0)[..] else { panic!("only new connections were measured") };
     assert_eq!(answer.claim, "C10");
     assert_eq!(
         answer.words,
-        "double encryption makes a new connection's first byte x1.40 [1.40-1.40] here: less than twice; \
-         of what TLS adds, x1.50 [1.50-1.50]: less than twice"
+        "the second handshake makes a new connection x1.40 [1.40-1.40] here (less than twice); \
+         of what TLS adds, x1.50 [1.50-1.50] (less than twice)"
     );
-    assert!(answers(2000.0)[0].words.contains("x2.00 [2.00-2.00] here: twice, within what was measured"));
-    assert!(answers(2600.0)[0].words.contains("x2.60 [2.60-2.60] here: more than twice"));
+    assert!(answers(2000.0)[0].words.contains("x2.00 [2.00-2.00] here (twice, within what was measured)"));
+    assert!(answers(2600.0)[0].words.contains("x2.60 [2.60-2.60] here (more than twice)"));
+}
+
+#[test]
+fn an_answer_tells_what_it_is_over_longer_ways() {
+    let answers =
+        answers(&[("mesh", 0, 1000.0), ("double", 0, 1500.0), ("mesh", 10, 31_000.0), ("double", 10, 41_850.0)]);
+    let [answer] = &answers[..] else { panic!("one answer for all distances: {answers:?}") };
+    assert_eq!(
+        answer.words,
+        "the second handshake makes a new connection x1.50 [1.50-1.50] here (less than twice), \
+         x1.35 [1.35-1.35] at 10ms RTT (less than twice)"
+    );
+    assert_eq!(answer.farther[0].rtt_us, 10_000);
 }
 
 #[test]
 fn what_was_not_measured_is_not_answered() {
-    assert!(bench(&[("mesh", 1000.0)]).answers.is_empty());
-    assert!(bench(&[]).answers.is_empty());
+    assert!(answers(&[("mesh", 0, 1000.0)]).is_empty());
+    assert!(answers(&[]).is_empty());
 }
 
 #[test]
-fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
-    let report =
-        bench(&[("direct", 100.0), ("app-tls", 400.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]);
-    let parts = parts(&report, Setup::plain(DataPlane::Native), Measure::Connect, Sample::total);
-    let told: Vec<(&str, f64)> = parts.iter().map(|part| (part.name.as_str(), part.cost.value)).collect();
+fn of_what_twice_holds_is_told_apart_from_what_it_does_not() {
+    let answers = answers(&[("redirect", 0, 500.0), ("mesh", 0, 1000.0), ("double", 0, 1500.0)]);
     assert_eq!(
-        told,
+        twice(&answers),
         [
-            ("the apps alone", 100.0),
-            ("two sidecars and the redirects", 150.0),
-            ("TLS between the sidecars", 650.0),
-            ("TLS between the apps", 300.0),
-            ("a second layer", 350.0),
-            ("not explained", 50.0),
+            "twice, within what was measured: what TLS adds to a new connection (native)",
+            "less than twice: a new connection (native)",
         ]
     );
 }
 
 #[test]
-fn a_bench_reads_back_as_it_was_written() {
-    let report = bench(&[("redirect", 512.0), ("mesh", 1024.0), ("double", 1536.0)]);
-    let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(serde_json::from_value::<BenchReport>(json).unwrap(), report);
+fn one_round_answers_nothing_for_sure() {
+    let mut bench = Bench::new();
+    for (layering, p50) in [("mesh", 1000.0), ("double", 1400.0)] {
+        bench.add_rounds(layering, plain(DataPlane::Native), Measure::Connect, &[p50]);
+    }
+    let words = &all(&bench.report())[0].words;
+    assert!(words.ends_with("x1.40 [0.00-2.80] here (too few rounds to say)"), "{words}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::STYLE;
+use super::super::BASE;
 
 /// Text colours, and the backgrounds that each stands on.
 const PAIRS: [(&str, &[&str]); 10] = [
@@ -20,10 +20,10 @@ const PAIRS: [(&str, &[&str]); 10] = [
 
 #[test]
 fn text_stands_out_in_light_and_in_dark() {
-    let dark_from = STYLE.find("prefers-color-scheme: dark").unwrap();
-    let end = STYLE.find("* { box-sizing").unwrap();
-    let light = colours(&STYLE[..dark_from]);
-    let dark = colours(&STYLE[dark_from..end]);
+    let dark_from = BASE.find("prefers-color-scheme: dark").unwrap();
+    let end = BASE.find("* { box-sizing").unwrap();
+    let light = colours(&BASE[..dark_from]);
+    let dark = colours(&BASE[dark_from..end]);
     assert!(light.keys().eq(dark.keys()), "a colour is missing in light or in dark");
     for (scheme, colours) in [("light", light), ("dark", dark)] {
         for (text, backgrounds) in PAIRS {

@@ -1,0 +1,224 @@
+//! Two benches beside each other: what changed beyond noise, by how much, and what did not.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    figures::{Better, Figure},
+    measure::Measure,
+    report::BenchReport,
+    setup::Setup,
+    stats::{Estimate, median},
+};
+
+#[cfg(test)]
+mod tests;
+
+pub mod table;
+
+/// The contract's name.
+pub const SCHEMA: &str = "sidelab.bench-compare/v1";
+
+/// How sure the interval of a ratio is. Two benches have hundreds of figures: of a hundred that did not change, 95 % would
+/// have five that seem to.
+const CONFIDENCE: f64 = 0.99;
+
+/// What changed by less than this share is not called a change: a figure of a bench is not surer.
+const WORTH: f64 = 0.03;
+
+/// With fewer samples than this on a side, a bootstrap knows nothing of their spread.
+const ENOUGH: usize = 5;
+
+/// What two benches say of each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// `sidelab.bench-compare/v1`.
+    pub schema: String,
+    /// When the first began, and the second.
+    pub started: [jiff::Timestamp; 2],
+    /// The programs' versions.
+    pub versions: [String; 2],
+    /// In what machine and settings differ.
+    pub conditions: Vec<Condition>,
+    /// All figures that are in both.
+    pub figures: Vec<Compared>,
+    /// Series that only the first has.
+    pub only_first: Vec<Only>,
+    /// Series that only the second has.
+    pub only_second: Vec<Only>,
+}
+
+/// A condition under which the two were not alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Such as `machine.kernel`.
+    pub name: String,
+    /// What it was in the first and in the second; `null` where a bench does not say.
+    pub values: [Value; 2],
+}
+
+/// A figure in both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// The layering's name.
+    pub layering: String,
+    /// Under what; in JSON its fields are the figure's.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// The measure.
+    pub measure: Measure,
+    /// The figure.
+    pub figure: Figure,
+    /// What it is counted in.
+    pub unit: String,
+    /// The medians.
+    pub values: [f64; 2],
+    /// The second as a multiple of the first, with an interval of 99 %.
+    pub ratio: Estimate,
+    /// Whether it changed.
+    pub change: Change,
+}
+
+/// Whether a figure changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// To the better, beyond noise.
+    Better,
+    /// To the worse, beyond noise.
+    Worse,
+    /// Not beyond noise.
+    Same,
+}
+
+impl Change {
+    /// In a word.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Same => "same",
+        }
+    }
+}
+
+/// A series that only one of them has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Only {
+    /// The layering's name.
+    pub layering: String,
+    /// Under what; in JSON its fields are the series's.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// The measure.
+    pub measure: Measure,
+}
+
+/// Compares.
+pub fn compare(first: &BenchReport, second: &BenchReport) -> Comparison {
+    let [of_first, of_second] = [first, second].map(series);
+    let (in_both, only_first) = of_first.iter().cloned().partition::<Vec<_>, _>(|one| of_second.contains(one));
+    let only_second = of_second.into_iter().filter(|one| !of_first.contains(one)).collect();
+    Comparison {
+        schema: SCHEMA.to_owned(),
+        started: [first.started, second.started],
+        versions: [first.version.clone(), second.version.clone()],
+        conditions: conditions(first, second),
+        figures: in_both.iter().flat_map(|one| figures(first, second, one)).collect(),
+        only_first,
+        only_second,
+    }
+}
+
+impl Comparison {
+    /// The figures that changed beyond noise.
+    pub fn changed(&self) -> impl Iterator<Item = &Compared> {
+        self.figures.iter().filter(|compared| compared.change != Change::Same)
+    }
+
+    /// Those of them in which no sidecar takes part: whatever changed them, it was not the sidecars.
+    pub fn changed_without_sidecars(&self) -> impl Iterator<Item = &Compared> {
+        self.changed().filter(|compared| matches!(compared.layering.as_str(), "direct" | "app-tls"))
+    }
+}
+
+/// What was measured, in the order in which it is shown.
+fn series(report: &BenchReport) -> Vec<Only> {
+    let measured = report.series.iter().filter(|series| !series.samples.is_empty());
+    measured
+        .map(|series| Only { layering: series.layering.clone(), setup: series.setup, measure: series.measure })
+        .collect()
+}
+
+/// Fields of machine and settings that are not alike. A field that a later version adds is compared as well.
+fn conditions(first: &BenchReport, second: &BenchReport) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    let of = |report: &BenchReport| {
+        [("machine", serde_json::to_value(&report.machine)), ("settings", serde_json::to_value(&report.settings))]
+    };
+    for ((name, first), (_, second)) in of(first).into_iter().zip(of(second)) {
+        let (first, second) = (first.unwrap_or_default(), second.unwrap_or_default());
+        let objects = [&first, &second].into_iter().filter_map(Value::as_object);
+        let names: BTreeSet<String> = objects.flat_map(|object| object.keys().cloned()).collect();
+        for field in names {
+            let values = [&first, &second].map(|value| value.get(&field).cloned().unwrap_or_default());
+            if values[0] != values[1] {
+                conditions.push(Condition { name: format!("{name}.{field}"), values });
+            }
+        }
+    }
+    conditions
+}
+
+fn figures(first: &BenchReport, second: &BenchReport, series: &Only) -> Vec<Compared> {
+    let Only { layering, setup, measure } = series;
+    let compared = |figure: &Figure| {
+        let values = |report: &BenchReport| report.values(layering, *setup, *measure, *figure);
+        let (first, second) = (values(first)?, values(second)?);
+        let (ratio, change) = judge(&first, &second, figure.better())?;
+        Some(Compared {
+            layering: layering.clone(),
+            setup: *setup,
+            measure: *measure,
+            figure: *figure,
+            unit: figure.unit(*measure).to_owned(),
+            values: [median(first), median(second)],
+            ratio,
+            change,
+        })
+    };
+    measure.figures().iter().filter_map(compared).collect()
+}
+
+/// By how much two sets of samples differ, and whether that is a change.
+fn judge(first: &[f64], second: &[f64], better: Better) -> Option<(Estimate, Change)> {
+    let ratio = Estimate::of_independent(first, second, CONFIDENCE)?;
+    let change = match better {
+        _ if !is_change(first, second, &ratio) => Change::Same,
+        Better::Less if ratio.value < 1.0 => Change::Better,
+        Better::More if ratio.value > 1.0 => Change::Better,
+        _ => Change::Worse,
+    };
+    Some((ratio, change))
+}
+
+/// Whether two sets of samples differ beyond noise.
+fn is_change(first: &[f64], second: &[f64], ratio: &Estimate) -> bool {
+    let beyond = if first.len().min(second.len()) < ENOUGH { are_far_apart(first, second) } else { !ratio.holds(1.0) };
+    beyond && (ratio.value - 1.0).abs() >= WORTH
+}
+
+/// Whether more lies between two sets than either spans. Of three samples each that do not differ (normally distributed),
+/// 0.7 % are that far apart.
+fn are_far_apart(first: &[f64], second: &[f64]) -> bool {
+    let span = |samples: &[f64]| {
+        let least = samples.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (least, most)
+    };
+    let ((low, high), (other_low, other_high)) = (span(first), span(second));
+    let between = (other_low - high).max(low - other_high);
+    first.len().min(second.len()) > 1 && between > (high - low).max(other_high - other_low)
+}

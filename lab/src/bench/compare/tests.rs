@@ -1,0 +1,123 @@
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::*;
+use crate::{
+    bench::fixtures::{Bench, plain},
+    verdict::DataPlane,
+};
+
+const NATIVE: DataPlane = DataPlane::Native;
+
+/// A bench of new connections over a layering, round by round.
+fn bench(rounds: &[f64]) -> BenchReport {
+    let mut bench = Bench::new();
+    bench.add_rounds("mesh", plain(NATIVE), Measure::Connect, rounds);
+    bench.report()
+}
+
+fn change(first: &[f64], second: &[f64]) -> Change {
+    judge(first, second, Better::Less).unwrap().1
+}
+
+#[test]
+fn a_bench_beside_itself_has_not_changed() {
+    let report = bench(&[1200.0, 1300.0, 1250.0, 1190.0, 1280.0]);
+    let comparison = compare(&report, &report);
+    assert_eq!(comparison.changed().count(), 0);
+    assert!(!comparison.figures.is_empty());
+    assert!(comparison.conditions.is_empty() && comparison.only_first.is_empty() && comparison.only_second.is_empty());
+}
+
+#[test]
+fn noise_is_not_called_a_change() {
+    // A machine on which each sample is up to a tenth off, and nothing else.
+    let mut random = StdRng::seed_from_u64(7);
+    let mut rounds = |count: usize| -> Vec<f64> { (0..count).map(|_| random.random_range(900.0..1100.0)).collect() };
+    for count in [3, 5, 8, 20] {
+        let changes = (0..400).filter(|_| change(&rounds(count), &rounds(count)) != Change::Same).count();
+        assert!(changes <= 12, "{changes} of 400 with {count} rounds");
+    }
+}
+
+#[test]
+fn what_is_beyond_noise_is_a_change_to_the_better_or_the_worse() {
+    let before = [1200.0, 1230.0, 1190.0, 1210.0, 1205.0];
+    let times = |factor: f64| before.map(|sample| sample * factor);
+    assert_eq!(change(&before, &times(0.8)), Change::Better);
+    assert_eq!(change(&before, &times(1.25)), Change::Worse);
+    let rate = |factor| judge(&before, &times(factor), Better::More).unwrap().1;
+    assert_eq!([rate(0.8), rate(1.25)], [Change::Worse, Change::Better], "of a rate, more is better");
+}
+
+#[test]
+fn what_is_sure_but_of_no_worth_is_not_a_change() {
+    assert_eq!(change(&[1000.0; 8], &[1010.0; 8]), Change::Same);
+}
+
+#[test]
+fn three_samples_tell_only_what_is_far_apart() {
+    assert_eq!(change(&[1000.0, 1050.0, 1100.0], &[1120.0, 1170.0, 1190.0]), Change::Same);
+    assert_eq!(change(&[1000.0, 1010.0, 1005.0], &[1120.0, 1130.0, 1125.0]), Change::Worse);
+    assert_eq!(change(&[1000.0], &[2000.0]), Change::Same, "one sample tells nothing");
+}
+
+#[test]
+fn what_was_not_alike_is_said_first() {
+    let mut first = bench(&[1000.0; 5]);
+    let mut second = first.clone();
+    first.machine.kernel = "6.1".into();
+    second.machine.kernel = "6.18".into();
+    second.settings.resumption = !first.settings.resumption;
+    let comparison = compare(&first, &second);
+    let names: Vec<&str> = comparison.conditions.iter().map(|condition| condition.name.as_str()).collect();
+    assert_eq!(names, ["machine.kernel", "settings.resumption"]);
+    let text = table::render(&comparison, ["a.json", "b.json"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "A: a.json, of 1970-01-01 00:00 UTC, sidelab 0.1.0");
+    assert_eq!(lines[2], "not alike: machine.kernel: 6.1 in A, 6.18 in B");
+}
+
+#[test]
+fn what_only_one_bench_has_is_named() {
+    let far = Setup { rtt: Duration::from_millis(10), ..plain(NATIVE) };
+    let mut first = Bench::new();
+    first.connects("mesh", plain(NATIVE), 1000.0);
+    first.connects("double", plain(NATIVE), 1000.0);
+    let mut second = Bench::new();
+    second.connects("mesh", plain(NATIVE), 1000.0);
+    second.connects("mesh", far, 1000.0);
+    let comparison = compare(&first.report(), &second.report());
+    let text = table::render(&comparison, ["a", "b"]);
+    assert!(text.contains("\nonly in A, native: new connections of double\n"), "{text}");
+    assert!(text.contains("\nonly in B, native, 10ms RTT: new connections of mesh\n"), "{text}");
+}
+
+#[test]
+fn a_change_without_a_sidecar_is_put_down_to_the_machine() {
+    let of = |p50: f64| {
+        let mut bench = Bench::new();
+        bench.add_rounds("direct", plain(NATIVE), Measure::Connect, &[p50; 6]);
+        bench.add_rounds("mesh", plain(NATIVE), Measure::Connect, &[p50 * 10.0; 6]);
+        bench.report()
+    };
+    let text = table::render(&compare(&of(100.0), &of(150.0)), ["a", "b"]);
+    assert!(text.contains("of what changed has no sidecar in it: the machine or the apps were not alike"), "{text}");
+}
+
+#[test]
+fn the_text_fits_100_columns() {
+    let of = |figure: f64| {
+        let mut bench = Bench::new();
+        let setup = Setup { rtt: Duration::from_millis(50), concurrency: 16, ..plain(DataPlane::NativeToEnvoy) };
+        for measure in Measure::ALL {
+            bench.add_rounds("passthrough", setup, measure, &[figure; 6]);
+        }
+        bench.report()
+    };
+    let text = table::render(&compare(&of(123_456.0), &of(7_654_321.0)), ["a.json", "b.json"]);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    }
+}

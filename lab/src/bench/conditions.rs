@@ -1,0 +1,33 @@
+//! Under what a bench was made, for people.
+
+use serde_json::Value;
+
+use super::{report::BenchReport, setup::Settings};
+
+/// Machine and time, in a line.
+pub(super) fn machine(report: &BenchReport) -> String {
+    let machine = &report.machine;
+    let gib = machine.memory_bytes as f64 / (1_u64 << 30) as f64;
+    let started = report.started.strftime("%Y-%m-%d %H:%M UTC");
+    format!(
+        "{} CPUs {}, {gib:.0} GiB, kernel {}; {started}, {:.0} s",
+        machine.cpus, machine.cpu, machine.kernel, report.seconds
+    )
+}
+
+/// Each setting: `key p256`, `resumption off`. What a setting is called here is what it is called in the JSON.
+pub(super) fn settings(settings: &Settings) -> Vec<String> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(settings) else { return Vec::new() };
+    fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), told(value))).collect()
+}
+
+/// A value as people write it.
+pub(super) fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "not said".into(),
+        Value::Bool(on) => if *on { "on" } else { "off" }.into(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(told).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,151 @@
+//! The cost model: what each part of a layering costs, and what the parts do not explain.
+//!
+//! A part is the difference of two layerings that it alone tells apart. That a connection costs the sum of its parts is an
+//! assumption; how far it holds is told by what is left over of `double`, which has all of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    figures::Figure,
+    measure::{Group, Measure},
+    report::BenchReport,
+    setup::Setup,
+    stats::Estimate,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What the parts of one figure cost under one setup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Under what; in JSON its fields are these.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// What was measured.
+    pub measure: Measure,
+    /// The figure: of all processes together, or of the client.
+    pub figure: Figure,
+    /// What it is counted in.
+    pub unit: String,
+    /// The parts, in the order in which they are added.
+    pub parts: Vec<Part>,
+    /// What the parts do not explain of `double`.
+    pub residual: Estimate,
+    /// The whole of `double`.
+    pub whole: Estimate,
+}
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub name: PartName,
+    /// What it costs.
+    pub cost: Estimate,
+}
+
+/// The parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartName {
+    /// The two apps, and the way between them.
+    Apps,
+    /// Two redirects and the two sidecars that they lead to.
+    TwoProxies,
+    /// One redirect and its sidecar: half of the two.
+    OneProxy,
+    /// TLS between the sidecars.
+    MeshTls,
+    /// TLS between the apps, without a mesh.
+    AppTls,
+    /// The same TLS inside the mesh's.
+    SecondLayer,
+}
+
+impl PartName {
+    /// For people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Apps => "the apps alone",
+            Self::TwoProxies => "two redirects and proxies",
+            Self::OneProxy => "of which one proxy hop",
+            Self::MeshTls => "TLS of the mesh",
+            Self::AppTls => "TLS of the apps",
+            Self::SecondLayer => "a second layer",
+        }
+    }
+
+    /// Whether the whole is made of it. The others say the same in another way.
+    pub fn adds_up(self) -> bool {
+        matches!(self, Self::Apps | Self::TwoProxies | Self::MeshTls | Self::AppTls)
+    }
+}
+
+impl Parts {
+    /// Of one what: `connection`.
+    pub fn of(&self) -> &'static str {
+        match self.measure.group() {
+            Group::Handshake => "connection",
+            Group::Latency => "request",
+            Group::Throughput => "GiB",
+            Group::Memory => "idle connection",
+        }
+    }
+}
+
+/// The layerings that the parts are taken from, and their places in what follows.
+const NAMES: [&str; 5] = ["direct", "app-tls", "redirect", "mesh", "double"];
+const DIRECT: usize = 0;
+const APP_TLS: usize = 1;
+const REDIRECT: usize = 2;
+const MESH: usize = 3;
+const DOUBLE: usize = 4;
+
+/// What is taken apart; of measures that are side by side, the first that there is.
+const FIGURES: [(&[Measure], Figure); 5] = [
+    (&[Measure::Connect], Figure::P50),
+    (&[Measure::ConnectLoad, Measure::Connect], Figure::Cost),
+    (&[Measure::RequestLoad, Measure::Request], Figure::Cost),
+    (&[Measure::Down], Figure::Cost),
+    (&[Measure::Idle], Figure::Cost),
+];
+
+/// The cost model of a bench, as far as all five layerings were measured: of the shortest round trip alone.
+pub fn all(report: &BenchReport) -> Vec<Parts> {
+    let setups = report.setups();
+    let shortest = setups.iter().map(|setup| setup.rtt).min();
+    let setups = setups.into_iter().filter(|setup| Some(setup.rtt) == shortest);
+    let parts = |setup| {
+        let of_figure = |(measures, figure): &(&[Measure], Figure)| {
+            measures.iter().find_map(|measure| parts(report, setup, *measure, *figure))
+        };
+        FIGURES.iter().filter_map(of_figure).collect::<Vec<_>>()
+    };
+    setups.flat_map(parts).collect()
+}
+
+fn parts(report: &BenchReport, setup: Setup, measure: Measure, figure: Figure) -> Option<Parts> {
+    let values: Vec<Vec<f64>> =
+        NAMES.iter().map(|name| report.values(name, setup, measure, figure)).collect::<Option<_>>()?;
+    let series: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
+    let estimate = |cost: fn(&[f64]) -> f64| Estimate::of(&series, cost);
+    let part = |name, cost| Some(Part { name, cost: estimate(cost)? });
+    let parts = [
+        part(PartName::Apps, |m| m[DIRECT]),
+        part(PartName::TwoProxies, |m| m[REDIRECT] - m[DIRECT]),
+        part(PartName::OneProxy, |m| (m[REDIRECT] - m[DIRECT]) / 2.0),
+        part(PartName::MeshTls, |m| m[MESH] - m[REDIRECT]),
+        part(PartName::AppTls, |m| m[APP_TLS] - m[DIRECT]),
+        part(PartName::SecondLayer, |m| m[DOUBLE] - m[MESH]),
+    ];
+    Some(Parts {
+        setup,
+        measure,
+        figure,
+        unit: figure.unit(measure).to_owned(),
+        parts: parts.into_iter().flatten().collect(),
+        residual: estimate(|m| m[DOUBLE] - m[MESH] - (m[APP_TLS] - m[DIRECT]))?,
+        whole: estimate(|m| m[DOUBLE])?,
+    })
+}

@@ -1,0 +1,41 @@
+//! Reading back what `sidelab bench --json FILE` wrote.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::report::{BenchReport, SCHEMA};
+
+#[cfg(test)]
+mod tests;
+
+/// What writes such a file.
+const MEND: &str = "`sidelab bench --json FILE` writes one";
+
+/// Reads a bench. What it comes to is drawn anew from its samples, as this version draws it.
+///
+/// # Errors
+/// When the file can't be read, or holds no bench: which file, which field, and what to do.
+pub fn read(path: &Path) -> Result<BenchReport> {
+    let text = fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+    parse(&text).with_context(|| path.display().to_string())
+}
+
+fn parse(text: &[u8]) -> Result<BenchReport> {
+    if text.trim_ascii().is_empty() {
+        bail!("is empty, as of a bench that did not end; {MEND}");
+    }
+    let value: Value = serde_json::from_slice(text).with_context(|| format!("is no JSON; {MEND}"))?;
+    match value.get("schema") {
+        Some(Value::String(schema)) if schema == SCHEMA => {}
+        Some(Value::String(schema)) => bail!("schema: is {schema}, not {SCHEMA}; {MEND}"),
+        _ => bail!("schema: is missing, so this is no bench; {MEND}"),
+    }
+    let mut report: BenchReport = serde_path_to_error::deserialize(value).map_err(|error| {
+        let (path, what) = (error.path().to_string(), error.into_inner());
+        anyhow::anyhow!("{path}: {what}; was it written by another version? measure again: {MEND}")
+    })?;
+    report.conclude();
+    Ok(report)
+}

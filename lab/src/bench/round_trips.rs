@@ -1,0 +1,69 @@
+//! How many round trips a new connection takes: how much its first byte comes later as the way gets longer.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{figures::Figure, measure::Measure, report::BenchReport, setup::Setup, stats::Estimate};
+use crate::verdict::DataPlane;
+
+#[cfg(test)]
+mod tests;
+
+/// What a new connection waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundTrips {
+    /// The layering's name.
+    pub layering: String,
+    /// The sidecars.
+    pub data_plane: DataPlane,
+    /// How many workers each of them has.
+    pub concurrency: u32,
+    /// How many round trips pass until the first byte: microseconds more for each microsecond of round trip.
+    pub round_trips: Estimate,
+}
+
+/// The round trips of each layering that was measured at two distances or more.
+pub fn all(report: &BenchReport) -> Vec<RoundTrips> {
+    let setups = report.setups();
+    let is_nearest =
+        |setup: &Setup| setups.iter().all(|other| other.rtt >= setup.rtt || !setup.is_alike_but_for_rtt(*other));
+    let mut all = Vec::new();
+    for setup in setups.iter().filter(|setup| is_nearest(setup)) {
+        let along: Vec<Setup> = setups.iter().copied().filter(|other| setup.is_alike_but_for_rtt(*other)).collect();
+        for layering in &report.layerings {
+            all.extend(round_trips(report, &layering.name, &along));
+        }
+    }
+    all
+}
+
+fn round_trips(report: &BenchReport, layering: &str, along: &[Setup]) -> Option<RoundTrips> {
+    let measured = along.iter().filter_map(|setup| {
+        let values = report.values(layering, *setup, Measure::Connect, Figure::P50)?;
+        Some((took(report, setup.rtt), values))
+    });
+    let (rtts, values): (Vec<f64>, Vec<Vec<f64>>) = measured.unzip();
+    let setup = along.first().filter(|_| rtts.len() > 1)?;
+    let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
+    Some(RoundTrips {
+        layering: layering.to_owned(),
+        data_plane: setup.data_plane,
+        concurrency: setup.concurrency,
+        round_trips: Estimate::of(&values, |medians| slope(&rtts, medians))?,
+    })
+}
+
+/// How much longer a round trip really was, in microseconds.
+fn took(report: &BenchReport, asked: Duration) -> f64 {
+    let micros = asked.as_secs_f64() * 1e6;
+    report.rtts.iter().find(|rtt| rtt.asked_us as f64 == micros).map_or(micros, |rtt| rtt.measured_us)
+}
+
+/// The slope of the line with the least squares through points.
+fn slope(x: &[f64], y: &[f64]) -> f64 {
+    let count = x.len() as f64;
+    let (mean_x, mean_y) = (x.iter().sum::<f64>() / count, y.iter().sum::<f64>() / count);
+    let products = x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y));
+    products.sum::<f64>() / x.iter().map(|x| (x - mean_x).powi(2)).sum::<f64>()
+}

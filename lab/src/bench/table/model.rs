@@ -1,0 +1,45 @@
+//! The cost model as a table: parts below each other, figures beside each other.
+
+use super::{NOTHING, finish, plain_table, told};
+use crate::bench::{
+    parts::{PartName, Parts},
+    report::BenchReport,
+};
+
+/// The parts, in the order in which they are shown.
+const SHOWN: [PartName; 6] = [
+    PartName::Apps,
+    PartName::TwoProxies,
+    PartName::OneProxy,
+    PartName::MeshTls,
+    PartName::AppTls,
+    PartName::SecondLayer,
+];
+
+/// A table for each setup.
+pub(super) fn render(report: &BenchReport) -> String {
+    let beside = report.parts.chunk_by(|one, other| one.setup == other.setup);
+    beside.map(table).collect()
+}
+
+fn table(figures: &[Parts]) -> String {
+    let mut table = plain_table();
+    let title = |parts: &Parts| format!("{}\n{} {}", parts.of(), parts.figure.name(parts.measure), parts.unit);
+    let titles = figures.iter().map(title);
+    table.set_header([String::new()].into_iter().chain(titles));
+    let mut row = |name: &str, cost: &dyn Fn(&Parts) -> Option<String>| {
+        let cells = figures.iter().map(|parts| cost(parts).unwrap_or_else(|| NOTHING.into()));
+        table.add_row([name.to_owned()].into_iter().chain(cells));
+    };
+    let decimals = |parts: &Parts| parts.figure.decimals(parts.measure);
+    for name in SHOWN {
+        row(name.told(), &|parts| {
+            let part = parts.parts.iter().find(|part| part.name == name)?;
+            Some(told(&part.cost, decimals(parts)))
+        });
+    }
+    row("not explained", &|parts| Some(told(&parts.residual, decimals(parts))));
+    row("double, whole", &|parts| Some(told(&parts.whole, decimals(parts))));
+    let setup = figures.first().map(|parts| parts.setup.to_string()).unwrap_or_default();
+    format!("what each part costs, {setup}\n{}\n\n", finish(&mut table, &(1..=figures.len()).collect::<Vec<_>>()))
+}

@@ -1,0 +1,48 @@
+//! The targets as a table: a row each, of the figure that is furthest from it.
+
+use super::{finish, plain_table, told};
+use crate::bench::{
+    report::BenchReport,
+    targets::{Member, Reached, Target},
+};
+
+/// The table; nothing where only one data plane was measured.
+pub(super) fn render(report: &BenchReport) -> String {
+    if report.targets.is_empty() {
+        return String::new();
+    }
+    let mut table = plain_table();
+    table.set_header(["native / Envoy", "furthest", "w", "figures", "ratio", "target", "stretch", ""]);
+    for target in &report.targets {
+        table.add_row(row(target));
+    }
+    let count = |reached| report.targets.iter().filter(|target| target.reached == reached).count();
+    format!(
+        "{}\n{} targets: {} stretch, {} reached, {} not; w: workers of each sidecar, as many as suit Envoy\n\n",
+        finish(&mut table, &[3, 4, 5, 6]),
+        report.targets.len(),
+        count(Reached::Stretch),
+        count(Reached::Target),
+        count(Reached::Not)
+    )
+}
+
+fn row(target: &Target) -> Vec<String> {
+    let mut row = vec![target.name.clone()];
+    match target.members.first() {
+        Some(member) => row.extend(figures(member)),
+        None => row.extend(vec![String::new(); 4]),
+    }
+    row.extend([format!("{:.2}", target.target), format!("{:.2}", target.stretch), target.reached.told().to_owned()]);
+    row
+}
+
+fn figures(member: &Member) -> [String; 4] {
+    let decimals = member.figure.decimals(member.measure);
+    [
+        member.told(),
+        member.concurrency.to_string(),
+        format!("{:.decimals$}/{:.decimals$} {}", member.native, member.envoy, member.unit),
+        told(&member.ratio, 2),
+    ]
+}

@@ -1,0 +1,154 @@
+//! Native held to Envoy, in the same bench: how much of Envoy's figure a figure of ours is, and how much it may be.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    figures::{Better, Figure},
+    measure::Measure,
+    report::BenchReport,
+    setup::Setup,
+    stats::{Estimate, median},
+};
+use crate::verdict::DataPlane;
+
+mod goals;
+#[cfg(test)]
+mod tests;
+
+use goals::{GOALS, Goal};
+
+/// A target, and how far it was reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// What it is of.
+    pub name: String,
+    /// Which way is better.
+    pub better: Better,
+    /// What native divided by Envoy is to be.
+    pub target: f64,
+    /// What it would be at best.
+    pub stretch: f64,
+    /// What all members have reached.
+    pub reached: Reached,
+    /// The figures that it is made of; the one that is furthest from it first.
+    pub members: Vec<Member>,
+}
+
+/// One figure of a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The layering.
+    pub layering: String,
+    /// The measure.
+    pub measure: Measure,
+    /// The figure.
+    pub figure: Figure,
+    /// What it is counted in.
+    pub unit: String,
+    /// How many workers each sidecar had: the number at which Envoy is better.
+    pub concurrency: u32,
+    /// The native data plane's median.
+    pub native: f64,
+    /// Envoy's median.
+    pub envoy: f64,
+    /// The one divided by the other, in the same rounds.
+    pub ratio: Estimate,
+    /// What it has reached.
+    pub reached: Reached,
+}
+
+/// What was reached of a target. The worse, the less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// Less than the target.
+    Not,
+    /// The target.
+    Target,
+    /// More than was asked.
+    Stretch,
+}
+
+impl Reached {
+    /// In a word.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Not => "not",
+            Self::Target => "target",
+            Self::Stretch => "stretch",
+        }
+    }
+}
+
+impl Member {
+    /// Which one: `double`, `double, up`.
+    pub fn told(&self) -> String {
+        if self.measure == Measure::Up { format!("{}, up", self.layering) } else { self.layering.clone() }
+    }
+}
+
+/// The targets, as far as what they need was measured on both data planes.
+pub fn all(report: &BenchReport) -> Vec<Target> {
+    GOALS.iter().filter_map(|goal| target(report, goal)).collect()
+}
+
+fn target(report: &BenchReport, goal: &Goal) -> Option<Target> {
+    let mut members: Vec<Member> =
+        goal.figures().filter_map(|(layering, measures)| member(report, goal, layering, measures)).collect();
+    let better = goal.figure.better();
+    members.sort_by(|one, other| match better {
+        Better::Less => other.ratio.value.total_cmp(&one.ratio.value),
+        Better::More => one.ratio.value.total_cmp(&other.ratio.value),
+    });
+    Some(Target {
+        name: goal.name.to_owned(),
+        better,
+        target: goal.target,
+        stretch: goal.stretch,
+        reached: members.first()?.reached,
+        members,
+    })
+}
+
+/// One figure of both: by the first of the measures that there is, at the concurrency that suits Envoy best.
+fn member(report: &BenchReport, goal: &Goal, layering: &str, measures: &[Measure]) -> Option<Member> {
+    measures.iter().find_map(|measure| {
+        let pairs = pairs(report).into_iter();
+        let pairs = pairs.filter_map(|(native, envoy)| {
+            let values = |setup| report.values(layering, setup, *measure, goal.figure);
+            Some((native.concurrency, values(native)?, values(envoy)?))
+        });
+        let (concurrency, native, envoy) = pairs.min_by(|(_, _, one), (_, _, other)| {
+            let (one, other) = (median(one.clone()), median(other.clone()));
+            match goal.figure.better() {
+                Better::Less => one.total_cmp(&other),
+                Better::More => other.total_cmp(&one),
+            }
+        })?;
+        let ratio = Estimate::of(&[&native, &envoy], |medians| medians[0] / medians[1])?;
+        Some(Member {
+            layering: layering.to_owned(),
+            measure: *measure,
+            figure: goal.figure,
+            unit: goal.figure.unit(*measure).to_owned(),
+            concurrency,
+            native: median(native),
+            envoy: median(envoy),
+            ratio,
+            reached: goal.reached(ratio.value),
+        })
+    })
+}
+
+/// Setups of both data planes that are alike; of the shortest round trip and the smallest messages.
+fn pairs(report: &BenchReport) -> Vec<(Setup, Setup)> {
+    let setups = report.setups();
+    let alike = |native: &Setup| {
+        let envoy = Setup { data_plane: DataPlane::Envoy, ..*native };
+        setups.contains(&envoy).then_some((*native, envoy))
+    };
+    let native = setups.iter().filter(|setup| setup.data_plane == DataPlane::Native);
+    let pairs: Vec<(Setup, Setup)> = native.filter_map(alike).collect();
+    let least = pairs.iter().map(|(native, _)| (native.rtt, native.message_bytes)).min();
+    pairs.into_iter().filter(|(native, _)| Some((native.rtt, native.message_bytes)) == least).collect()
+}
