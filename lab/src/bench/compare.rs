@@ -19,7 +19,7 @@ mod tests;
 pub mod table;
 
 /// The contract's name.
-pub const SCHEMA: &str = "sidelab.bench-compare/v1";
+pub const SCHEMA: &str = "sidelab.comparison/v1";
 
 /// How sure the interval of a ratio is. Two benches have hundreds of figures: of a hundred that did not change, 95 % would
 /// have five that seem to.
@@ -34,7 +34,7 @@ const ENOUGH: usize = 5;
 /// What two benches say of each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `sidelab.bench-compare/v1`.
+    /// `sidelab.comparison/v1`.
     pub schema: String,
     /// When the first began, and the second.
     pub started: [jiff::Timestamp; 2],
