@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
@@ -53,7 +53,7 @@ fn print(report: &BenchReport, output: Output) -> Result<()> {
 fn measure(args: &BenchArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
     let scenario = layerings(args)?;
-    let rtts = rtts(args);
+    let rtts = rtts(args)?;
     if args.far().is_empty() && !rtts.contains(&Duration::ZERO) {
         bail!(
             "--rtt: nothing to measure: memory is measured at a round trip of 0 alone; add 0, or name another measure"
@@ -92,19 +92,25 @@ fn measure(args: &BenchArgs) -> Result<u8> {
 }
 
 /// The round trips that are asked for; else what this host can do.
-fn rtts(args: &BenchArgs) -> Vec<Duration> {
-    if let Some(rtts) = &args.settings.rtt {
-        return rtts.clone();
-    }
+///
+/// # Errors
+/// When this host can't do what is asked for.
+fn rtts(args: &BenchArgs) -> Result<Vec<Duration>> {
     let near = vec![Duration::ZERO];
-    if args.far().is_empty() {
-        return near;
+    let rtts = match &args.settings.rtt {
+        Some(rtts) => rtts.clone(),
+        None if args.far().is_empty() => near.clone(),
+        None => vec![Duration::ZERO, FAR],
+    };
+    if rtts == near {
+        return Ok(rtts);
     }
     match netns::can_delay() {
-        Ok(()) => [near, vec![FAR]].concat(),
+        Ok(()) => Ok(rtts),
+        Err(error) if args.settings.rtt.is_some() => Err(error).context("--rtt: `sidelab doctor` says what is missing"),
         Err(error) => {
             tracing::warn!("nothing is measured at a round trip of {FAR:?}: {error}; `sidelab doctor` says more");
-            near
+            Ok(near)
         }
     }
 }
