@@ -1,7 +1,25 @@
 //! What is measured is what it is said to be.
 
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use indicatif::ProgressBar;
+use lab::{
+    bench::{
+        self,
+        measure::Measure,
+        rounds::Pace,
+        setup::{Settings, Setup},
+    },
+    scenario::Scenario,
+    verdict::DataPlane,
+};
 use serde_json::Value;
-use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs};
+use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs, text, tools};
 
 #[test]
 fn every_layering_carries_what_it_is_named_for_on_both_data_planes() {
@@ -56,6 +74,123 @@ fn every_layer_of_tls_on_the_way_costs_a_new_connection_one_more_round_trip() {
         let first_byte = series["samples"][0]["p50_us"].as_f64().unwrap();
         assert!(first_byte >= round_trips * 20_000.0, "{series}");
     }
+}
+
+#[test]
+fn a_bench_says_under_what_it_was_measured_and_what_the_wire_carried() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let measured = |options: &[&str]| -> Value {
+        let bench = ["bench", "connect", "--layering", "mesh", "--budget", "1", "--rtt", "0", "-o", "json"];
+        serde_json::from_str(&labs.done(&[&bench[..], options].concat())).unwrap()
+    };
+    let report =
+        measured(&["--kx", "x25519", "--key", "p384", "--concurrency", "1,2", "--message-size", "64,20000", "--pin"]);
+    let settings = &report["settings"];
+    assert_eq!((&settings["key_exchange"], &settings["key"]), (&"x25519".into(), &"p384".into()));
+    assert_eq!(
+        (&settings["resumption"], &settings["access_log"], &settings["pin"]),
+        (&false.into(), &false.into(), &true.into())
+    );
+    let bytes = |report: &Value, concurrency: u32, message: u32| {
+        let mut series = report["series"].as_array().unwrap().iter();
+        let one = series.find(|one| one["concurrency"] == concurrency && one["message_bytes"] == message).unwrap();
+        one["samples"][0]["wire"]["bytes"].as_f64().unwrap()
+    };
+    for concurrency in [1, 2] {
+        let more = bytes(&report, concurrency, 20_000) - bytes(&report, concurrency, 64);
+        assert!((20_000.0..22_000.0).contains(&more), "longer answers are {more} bytes more");
+    }
+    // ML-KEM's key and ciphertext are 1184 and 1088 bytes (FIPS 203, table 3).
+    let hybrid = measured(&["--kx", "x25519mlkem768", "--key", "p384"]);
+    let more = bytes(&hybrid, 1, 64) - bytes(&report, 1, 64);
+    assert!((2272.0..2600.0).contains(&more), "another key exchange is {more} bytes more");
+}
+
+#[test]
+fn memory_is_said_at_rest_and_for_each_connection_more() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let args = ["bench", "idle", "--layering", "mesh", "--idle", "100,0,50", "--budget", "1", "-o", "json"];
+    let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
+    let sample = &report["series"][0]["samples"][0];
+    let held: Vec<u64> =
+        sample["held"].as_array().unwrap().iter().map(|held| held["connections"].as_u64().unwrap()).collect();
+    assert_eq!(held, [0, 50, 100]);
+    for process in ["client_sidecar", "server_sidecar", "server_app"] {
+        let resident = |step: usize| sample["held"][step]["resident"][process].as_f64().unwrap();
+        let each = sample["cost"][process].as_f64().unwrap();
+        assert!(resident(0) > 1e6 && resident(2) >= resident(0) && each >= 0.0, "{process} of {sample}");
+    }
+}
+
+#[test]
+fn the_load_of_an_open_loop_is_below_what_can_be_done_and_said() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let args =
+        ["bench", "request_load", "--layering", "redirect", "--open-loop", "--budget", "1", "--rtt", "0", "-o", "json"];
+    let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
+    let series = &report["series"][0];
+    let (offered, done) = (series["offered"].as_f64().unwrap(), series["samples"][0]["per_second"].as_f64().unwrap());
+    // Nobody does more than is asked for; the last request may be done a little sooner than the next would have begun.
+    assert!(done > 0.0 && done < offered * 1.1, "{series}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_said_before_anything_is() {
+    let labs = OwnLabs::new();
+    for (options, why) in [
+        (["--suite", "aes256"], "Envoy takes no choice among the suites of TLS 1.3"),
+        (["--idle", "1000"], "name two numbers at least"),
+        (["--layering", "triple"], "no such layering"),
+        (["--concurrency", "0"], "0 is not in 1..=64"),
+        (["--message-size", "many"], "invalid digit"),
+    ] {
+        let output = labs.sidelab(&[&["bench"][..], &options].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {}", text(&output));
+        assert!(text(&output).contains(why), "{options:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_measured() {
+    if !may_make_labs() {
+        return;
+    }
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    let mut scenario = Scenario::read(&checkout().join("benches/layerings")).unwrap();
+    scenario.probes.retain(|probe| probe.name == "direct");
+    let progress = ProgressBar::hidden();
+    let options = bench::Options {
+        setups: vec![Setup::plain(DataPlane::Native)],
+        settings: Settings::default(),
+        layerings: Vec::new(),
+        measures: vec![Measure::Request],
+        far: Vec::new(),
+        pace: Pace::of(Duration::from_secs(600)),
+        tools: tools(),
+        privilege: netns::Privilege::acquire().unwrap(),
+        progress: progress.clone(),
+        interrupted: &INTERRUPTED,
+    };
+    let report = thread::scope(|scope| {
+        let bench = scope.spawn(|| bench::run(&scenario, &options));
+        while !progress.message().contains("round 2") && !bench.is_finished() {
+            thread::yield_now();
+        }
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        bench.join().unwrap().unwrap()
+    });
+    let measured: BTreeSet<&str> = report.series.iter().map(|series| series.layering.as_str()).collect();
+    assert_eq!((measured, report.failed.len()), (BTreeSet::from(["direct"]), 0));
+    assert!(report.seconds < 600.0 && !report.series[0].samples.is_empty());
 }
 
 #[test]

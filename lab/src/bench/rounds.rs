@@ -80,28 +80,33 @@ impl<'a> Rounds<'a> {
             });
         }
         for round in 0.. {
-            let is_over = !self.has_time_for(round, &cells) || cells.iter().all(Cell::is_done);
-            if self.is_interrupted() || (round > 0 && is_over) {
+            let due: Vec<usize> =
+                order(&cells, &mut random).into_iter().filter(|index| cells[*index].wants(round)).collect();
+            // One round is measured, whatever it takes.
+            let due = if round == 0 { due } else { self.affordable(due, &cells) };
+            if due.is_empty() || self.is_interrupted() || cells.iter().all(Cell::is_done) {
                 break;
             }
-            for index in order(&cells, &mut random) {
-                if cells[index].wants(round) {
-                    self.step(&format!("round {}", round + 1), &mut cells[index], |cell| {
-                        ways.set(cell.setup.rtt)?;
-                        cell.take(|| self.retakes && !self.left().is_zero())
-                    });
-                }
+            for index in due {
+                self.step(&format!("round {}", round + 1), &mut cells[index], |cell| {
+                    ways.set(cell.setup.rtt)?;
+                    cell.take(|| self.retakes && !self.left().is_zero())
+                });
             }
         }
         let (series, failed): (Vec<_>, Vec<_>) = cells.into_iter().map(Cell::into_series).unzip();
         (series.into_iter().flatten().collect(), failed.into_iter().flatten().collect())
     }
 
-    /// Whether another round will be over within the budget, if each sample takes as long as the one before. A round that is
-    /// begun is ended, so that all series are as long.
-    fn has_time_for(&self, round: usize, cells: &[Cell<'_>]) -> bool {
-        let needed: Duration = cells.iter().filter(|cell| cell.wants(round)).map(|cell| cell.took).sum();
-        needed < self.left()
+    /// What of a round will be over within the budget, if each sample takes as long as the one before: all, all but idle
+    /// connections, which take longest, or nothing. A round that is begun is ended, so that all series are as long.
+    fn affordable(&self, due: Vec<usize>, cells: &[Cell<'_>]) -> Vec<usize> {
+        let fits = |due: &[usize]| due.iter().map(|index| cells[*index].took).sum::<Duration>() < self.left();
+        if fits(&due) {
+            return due;
+        }
+        let brief: Vec<usize> = due.into_iter().filter(|index| cells[*index].measure != Measure::Idle).collect();
+        if fits(&brief) { brief } else { Vec::new() }
     }
 
     /// Does a step of a cell, and says so; nothing once Ctrl-C was pressed.

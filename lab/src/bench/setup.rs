@@ -156,6 +156,7 @@ pub enum KeyExchange {
     X25519,
     /// X25519 and ML-KEM-768 together, against computers that are yet to come: what Envoy and rustls prefer.
     #[default]
+    #[value(name = "x25519mlkem768")]
     X25519Mlkem768,
 }
 

@@ -58,6 +58,22 @@ fn another_user_runs_a_program_that_only_root_can_reach() {
 }
 
 #[test]
+fn a_program_runs_on_the_cpus_that_are_named() {
+    let Some(lab) = lab() else { return };
+    let pod = lab.add_pod(pod("client", 2)).unwrap();
+    let allowed = sh("grep Cpus_allowed_list /proc/self/status");
+    let everywhere = output(&pod, &allowed);
+    let first = everywhere.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let first: String = first.chars().take_while(char::is_ascii_digit).collect();
+    let pinned = Program { cpus: vec![first.parse().unwrap()], ..allowed.clone() };
+    assert_eq!(output(&pod, &pinned), format!("Cpus_allowed_list:\t{first}\n"));
+    // More than any machine has.
+    let nowhere = Program { cpus: vec![100_000], ..allowed };
+    let refused = pod.run_to_end(&nowhere, Duration::from_secs(5)).unwrap_err().to_string();
+    assert!(refused.contains("CPU 100000"), "{refused}");
+}
+
+#[test]
 fn another_user_cannot_regain_privilege() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
