@@ -49,7 +49,7 @@ pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
         addresses,
         schedule,
         timeout: args.timeout,
-        new_connection_per_request: args.new_connection_per_request,
+        requests_per_connection: args.requests_per_connection(),
     });
 
     // Runtimes first, so that one that cannot be made leaves no thread behind.
@@ -88,7 +88,7 @@ struct Plan {
     addresses: Vec<SocketAddr>,
     schedule: Schedule,
     timeout: Duration,
-    new_connection_per_request: bool,
+    requests_per_connection: Option<u64>,
 }
 
 fn runtime() -> Result<Runtime, UsageError> {
@@ -118,6 +118,8 @@ fn drive(runtime: &Runtime, plan: &Arc<Plan>, connections: u32) -> Tally {
 /// One connection after the other, one request after the other.
 async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
     let mut session: Option<Session> = None;
+    // On the connection that is open.
+    let mut requests = 0;
     while let Some(slot) = plan.schedule.next().await {
         let mut sample = Sample::default();
         let result = one(&plan, &slot, &mut session, &mut sample).await;
@@ -125,9 +127,11 @@ async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
         if slot.measured {
             tally.lock().unwrap_or_else(PoisonError::into_inner).record(&sample, result.err());
         }
-        if (failed || plan.new_connection_per_request)
+        requests += 1;
+        if (failed || plan.requests_per_connection == Some(requests))
             && let Some(session) = session.take()
         {
+            requests = 0;
             session.close().await;
         }
         if failed {
@@ -172,6 +176,7 @@ fn report(args: &LoadArgs, tally: &Tally, not_started: u64, seconds: f64, cpu: &
         connections: args.connections,
         threads: args.threads.min(args.connections),
         new_connection_per_request: args.new_connection_per_request,
+        requests_per_connection: args.requests_per_connection(),
         target_rate: args.rate,
         seconds,
         requests: tally.requests,

@@ -82,7 +82,7 @@ pub struct Options {
 pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();
-    let warnings = preflight::check(&options.settings, options.labs().len())?;
+    let warnings = preflight::check(options.idle(), options.labs().len())?;
     for warning in &warnings {
         options.progress.suspend(|| tracing::warn!("{warning}"));
     }
@@ -145,6 +145,12 @@ fn cells<'a>(
 }
 
 impl Options {
+    /// The most idle connections that are held.
+    fn idle(&self) -> u32 {
+        let is_measured = self.measures.contains(&Measure::Idle);
+        self.settings.idle.iter().copied().filter(|_| is_measured).max().unwrap_or(0)
+    }
+
     /// The labs that are up at a time: data planes, with how many workers.
     fn labs(&self) -> BTreeSet<(DataPlane, u32)> {
         self.setups.iter().map(|setup| (setup.data_plane, setup.concurrency)).collect()

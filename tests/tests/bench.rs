@@ -84,7 +84,7 @@ fn a_bench_says_under_what_it_was_measured_and_what_the_wire_carried() {
     }
     let labs = OwnLabs::new();
     let measured = |options: &[&str]| -> Value {
-        let bench = ["bench", "connect", "--layering", "mesh", "--budget", "1", "--rtt", "0", "-o", "json"];
+        let bench = ["bench", "connect", "--layering", "double", "--budget", "1", "--rtt", "0", "-o", "json"];
         serde_json::from_str(&labs.done(&[&bench[..], options].concat())).unwrap()
     };
     let report =
@@ -104,10 +104,11 @@ fn a_bench_says_under_what_it_was_measured_and_what_the_wire_carried() {
         let more = bytes(&report, concurrency, 20_000) - bytes(&report, concurrency, 64);
         assert!((20_000.0..22_000.0).contains(&more), "longer answers are {more} bytes more");
     }
-    // ML-KEM's key and ciphertext are 1184 and 1088 bytes (FIPS 203, table 3).
+    // ML-KEM's key and ciphertext are 1184 and 1088 bytes (FIPS 203, table 3), of the sidecars' TLS and of the apps' in it;
+    // signatures of ECDSA are a few bytes shorter or longer each time.
     let hybrid = measured(&["--kx", "x25519mlkem768", "--key", "p384"]);
     let more = bytes(&hybrid, 1, 64) - bytes(&report, 1, 64);
-    assert!((2272.0..2600.0).contains(&more), "another key exchange is {more} bytes more");
+    assert!((4500.0..5200.0).contains(&more), "another key exchange is {more} bytes more");
 }
 
 #[test]

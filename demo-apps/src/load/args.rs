@@ -37,8 +37,12 @@ pub struct LoadArgs {
     pub rate: Option<f64>,
 
     /// Make a connection for each request
-    #[arg(long)]
+    #[arg(long, conflicts_with = "requests_per_connection")]
     pub new_connection_per_request: bool,
+
+    /// Make so many requests on each connection, one after the other, and then another connection [default: all]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub requests_per_connection: Option<u64>,
 
     /// Bytes each request sends [default: 0 for HTTP; 64 for raw connections]
     #[arg(long, value_name = "BYTES")]
@@ -60,6 +64,13 @@ pub struct LoadArgs {
     /// Threads to generate load with
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1024))]
     pub threads: u32,
+}
+
+impl LoadArgs {
+    /// How many requests a connection is for; any number where none is said.
+    pub(super) fn requests_per_connection(&self) -> Option<u64> {
+        if self.new_connection_per_request { Some(1) } else { self.requests_per_connection }
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -34,6 +34,7 @@ pub(crate) struct Tally {
     connect: Histogram<u64>,
     tls: Histogram<u64>,
     first_byte: Histogram<u64>,
+    first_byte_of_new: Histogram<u64>,
     total: Histogram<u64>,
     errors: HashMap<(Stage, FailureKind), (u64, String)>,
 }
@@ -52,6 +53,7 @@ impl Default for Tally {
             connect: histogram(),
             tls: histogram(),
             first_byte: histogram(),
+            first_byte_of_new: histogram(),
             total: histogram(),
             errors: HashMap::new(),
         }
@@ -75,6 +77,7 @@ impl Tally {
             (&mut self.connect, sample.connect_us),
             (&mut self.tls, sample.tls_us),
             (&mut self.first_byte, sample.first_byte_us),
+            (&mut self.first_byte_of_new, sample.connect_us.and(sample.first_byte_us)),
             (&mut self.total, Some(sample.total_us)),
         ] {
             if let Some(value) = value {
@@ -95,6 +98,7 @@ impl Tally {
             (&mut self.connect, &other.connect),
             (&mut self.tls, &other.tls),
             (&mut self.first_byte, &other.first_byte),
+            (&mut self.first_byte_of_new, &other.first_byte_of_new),
             (&mut self.total, &other.total),
         ] {
             // Made with the same bounds, so it always fits.
@@ -115,6 +119,7 @@ impl Tally {
             connect: percentiles(&self.connect),
             tls: percentiles(&self.tls),
             first_byte: percentiles(&self.first_byte),
+            first_byte_of_new: percentiles(&self.first_byte_of_new),
             total: percentiles(&self.total),
         }
     }

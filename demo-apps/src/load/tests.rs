@@ -44,6 +44,16 @@ async fn a_connection_for_each_request_is_made_when_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_for_as_many_requests_as_were_asked_for() {
+    let server = Running::start("--tcp 127.0.0.1:0");
+    let port = server.port(Protocol::Tcp);
+    let report = load(format!("tcp://127.0.0.1:{port} -n 20 --requests-per-connection 5")).await;
+    assert_eq!((report.requests, report.connects, report.requests_per_connection), (20, 4, Some(5)));
+    let latencies = report.latencies;
+    assert_eq!((latencies.first_byte.unwrap().count, latencies.first_byte_of_new.unwrap().count), (20, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_counted_both_ways() {
     let server = Running::start("--tcp 127.0.0.1:0 --tcp-bulk 127.0.0.1:0 --http 127.0.0.1:0");
     let (echo, bulk) = (server.port(Protocol::Tcp), server.port(Protocol::TcpBulk));

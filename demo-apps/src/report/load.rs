@@ -20,6 +20,9 @@ pub struct LoadReport {
     pub threads: u32,
     /// Whether each request had a connection of its own.
     pub new_connection_per_request: bool,
+    /// How many requests each connection was for; none where it was for all.
+    #[serde(default)]
+    pub requests_per_connection: Option<u64>,
     /// The rate asked for, in requests a second (open loop); none when each connection asked as fast as it could.
     pub target_rate: Option<f64>,
     /// Length of the measured window in seconds.
@@ -64,6 +67,9 @@ pub struct Latencies {
     pub tls: Option<Percentiles>,
     /// Until the first byte of the answer.
     pub first_byte: Option<Percentiles>,
+    /// The same, of requests that made a connection.
+    #[serde(default)]
+    pub first_byte_of_new: Option<Percentiles>,
     /// Until the last byte of the answer.
     pub total: Option<Percentiles>,
 }

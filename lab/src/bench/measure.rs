@@ -212,7 +212,7 @@ impl Measure {
             let held = rig.anew()?.idle(layering, &rig.blueprint.settings.idle)?;
             return Ok(Sample { cost: Held::per_connection(&held), held, ..Sample::default() });
         }
-        Ok(self.sample_of(&rig.load(layering, &self.load(rig, setup, dose))?))
+        Ok(self.sample_of(rig, &rig.load(layering, &self.load(rig, setup, dose))?))
     }
 
     fn load(self, rig: &Rig<'_>, setup: Setup, dose: Dose) -> Load {
@@ -226,22 +226,31 @@ impl Measure {
             Self::Up | Self::Up4 => (BULK, setup.message_bytes),
             _ => (0, setup.message_bytes),
         };
-        let new_connections = self.group() == Group::Handshake;
-        Load { connections, new_connections, requests: dose.operations, upload, download, rate: dose.offered }
+        // Operations are connections where they are new, and their rate is the connections'.
+        let each = rig.blueprint.settings.requests_per_connection;
+        let requests_per_connection = (self.group() == Group::Handshake).then_some(each);
+        let requests = dose.operations * u64::from(requests_per_connection.unwrap_or(1));
+        let rate = dose.offered.map(|rate| rate * f64::from(requests_per_connection.unwrap_or(1)));
+        Load { connections, requests_per_connection, requests, upload, download, rate }
     }
 
-    fn sample_of(self, round: &Round) -> Sample {
+    fn sample_of(self, rig: &Rig<'_>, round: &Round) -> Sample {
         let report = &round.report;
         let bulk = self.group() == Group::Throughput;
-        let bytes = (report.bytes_sent + report.bytes_received) as f64;
-        let operations = if bulk { bytes / GIB } else { report.requests as f64 };
+        let (operations, latency) = match self.group() {
+            Group::Handshake => {
+                let each = f64::from(rig.blueprint.settings.requests_per_connection);
+                (report.requests as f64 / each, report.latencies.first_byte_of_new.as_ref())
+            }
+            Group::Throughput => ((report.bytes_sent + report.bytes_received) as f64 / GIB, None),
+            Group::Latency | Group::Memory => (report.requests as f64, report.latencies.first_byte.as_ref()),
+        };
         let cpu = |cpu: Duration| if bulk { cpu.as_secs_f64() } else { cpu.as_secs_f64() * 1e6 };
-        let latency = report.latencies.first_byte.as_ref().filter(|_| !bulk);
         let wire =
             |wire: Traffic| Wire { packets: wire.packets as f64 / operations, bytes: wire.bytes as f64 / operations };
         Sample {
             latency: latency.map(Latency::from),
-            per_second: Some(if bulk { bytes / report.seconds } else { report.rate }),
+            per_second: Some(operations * if bulk { GIB } else { 1.0 } / report.seconds),
             cost: round.cpu.iter().map(|(role, spent)| (*role, cpu(*spent) / operations)).collect(),
             wire: round.wire.map(wire),
             foreign: round.foreign,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 
-use super::{cell::QUIET, setup::Settings};
+use super::cell::QUIET;
 use crate::usage;
 
 /// File descriptors that a program has beside those of idle connections.
@@ -52,13 +52,12 @@ pub(super) enum NotUpToIt {
     },
 }
 
-/// Makes ready for a bench with so many labs at a time, and says what will disturb it. Raises the number of files that this
-/// process and its children may have open to what it may be.
+/// Makes ready for a bench with so many labs at a time, and up to so many idle connections, and says what will disturb it.
+/// Raises the number of files that this process and its children may have open to what it may be.
 ///
 /// # Errors
 /// [`NotUpToIt`].
-pub(super) fn check(settings: &Settings, labs: usize) -> Result<Vec<String>> {
-    let connections = settings.idle.iter().copied().max().unwrap_or(0);
+pub(super) fn check(connections: u32, labs: usize) -> Result<Vec<String>> {
     let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit of file descriptors")?;
     setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).context("can't raise the number of file descriptors")?;
     files(connections, allowed)?;

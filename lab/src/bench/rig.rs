@@ -50,8 +50,8 @@ impl Role {
 pub struct Load {
     /// Connections side by side.
     pub connections: u32,
-    /// Whether each request has a connection of its own.
-    pub new_connections: bool,
+    /// How many requests each connection is for; all of its share where none is said.
+    pub requests_per_connection: Option<u32>,
     /// How many requests.
     pub requests: u64,
     /// How many bytes each request has.
@@ -74,8 +74,8 @@ impl Load {
         if let Some(rate) = self.rate {
             option("--rate", rate.to_string());
         }
-        if self.new_connections {
-            args.push("--new-connection-per-request".to_owned());
+        if let Some(requests) = self.requests_per_connection {
+            option("--requests-per-connection", requests.to_string());
         }
         args
     }
@@ -186,7 +186,14 @@ impl<'a> Rig<'a> {
         let processes = self.processes(layering);
         let resident = || processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect();
         // The first connections bring code and tables into memory that all share.
-        let few = Load { connections: 4, new_connections: true, requests: 16, upload: 0, download: 64, rate: None };
+        let few = Load {
+            connections: 4,
+            requests_per_connection: Some(1),
+            requests: 16,
+            upload: 0,
+            download: 64,
+            rate: None,
+        };
         self.load(layering, &few)?;
         let (mut held, mut holding, mut standing) = (Vec::new(), Vec::new(), 0);
         for connections in steps {

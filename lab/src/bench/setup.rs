@@ -80,6 +80,8 @@ pub struct Settings {
     pub open_loop: bool,
     /// Connections side by side of the measures under load.
     pub connections: u32,
+    /// Requests of each connection, of the measures of new ones.
+    pub requests_per_connection: u32,
     /// How many idle connections are held at once, from none on.
     pub idle: Vec<u32>,
 }
@@ -120,6 +122,7 @@ impl Default for Settings {
             pin: false,
             open_loop: false,
             connections: 16,
+            requests_per_connection: 1,
             idle: vec![0, 1000, 5000],
         }
     }

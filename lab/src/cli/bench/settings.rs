@@ -44,6 +44,10 @@ pub struct SettingsArgs {
     /// Connections side by side, where many are
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=1024))]
     pub connections: u32,
+    /// Requests on each new connection, one after the other. What is counted stays the connection, and latency its first
+    /// request's
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub requests_per_connection: u32,
     /// Bind the client's app, its sidecar, the server's sidecar and its app to CPUs of their own, in this order, an app to one
     /// and a sidecar to one for each worker; where there are no more, the first are used again
     #[arg(long)]
@@ -103,6 +107,7 @@ impl SettingsArgs {
             pin: self.pin,
             open_loop: self.open_loop,
             connections: self.connections,
+            requests_per_connection: self.requests_per_connection,
             idle,
         })
     }
