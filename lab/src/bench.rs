@@ -24,6 +24,7 @@ mod conditions;
 pub mod figures;
 #[cfg(test)]
 mod fixtures;
+pub mod html;
 pub mod layering;
 pub mod measure;
 pub mod parts;

@@ -117,6 +117,11 @@ pub fn all(report: &BenchReport) -> Vec<Answer> {
     answers
 }
 
+/// What a claim is about, such as `a new connection`.
+pub fn subject(claim: &str) -> &'static str {
+    QUESTIONS.iter().find(|question| question.claim == claim).map_or("something else", |question| question.what)
+}
+
 /// Of what "twice" holds, and of what it does not: a line each.
 pub fn twice(answers: &[Answer]) -> Vec<String> {
     let told = |verdict: Twice| {

@@ -114,8 +114,7 @@ impl Figure {
             (Self::Cost, _) => "CPU",
             (Self::Sidecars, _) => "CPU, sidecars",
             (Self::AtRest, _) => "a sidecar at rest",
-            (Self::Packets, _) => "wire packets",
-            (Self::Bytes, _) => "wire bytes",
+            (Self::Packets | Self::Bytes, _) => "wire",
         }
     }
 

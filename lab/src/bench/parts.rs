@@ -83,13 +83,13 @@ impl PartName {
 }
 
 impl Parts {
-    /// Of one what: `connection`.
+    /// Of what: `a connection`.
     pub fn of(&self) -> &'static str {
         match self.measure.group() {
-            Group::Handshake => "connection",
-            Group::Latency => "request",
-            Group::Throughput => "GiB",
-            Group::Memory => "idle connection",
+            Group::Handshake => "a connection",
+            Group::Latency => "a request",
+            Group::Throughput => "a GiB",
+            Group::Memory => "an idle connection",
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct BenchArgs {
     /// Write everything, with all samples, to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Draw it on one page of HTML that holds everything, in this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Under what is measured.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -91,7 +94,7 @@ pub struct ShowArgs {
     /// The bench, as --json wrote it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Draw it on a page of HTML, in this file
+    /// Draw it on one page of HTML that holds everything, in this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// How to print.

@@ -7,7 +7,7 @@ use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
 use crate::{
-    bench::{self, Options, compare, read, report::BenchReport, table},
+    bench::{self, Options, compare, html, read, report::BenchReport, table},
     cli::{BenchArgs, CompareArgs, KeptCommand, Output, ShowArgs},
     scenario::Scenario,
     tools::Tools,
@@ -38,6 +38,9 @@ fn compare(args: &CompareArgs) -> Result<u8> {
 
 fn show(args: &ShowArgs) -> Result<u8> {
     let report = read::read(&args.file)?;
+    if let Some(path) = &args.html {
+        run::write(path, &html::render(&report))?;
+    }
     print(&report, args.output.output)?;
     Ok(OK)
 }
@@ -59,7 +62,7 @@ fn measure(args: &BenchArgs) -> Result<u8> {
             "--rtt: nothing to measure: memory is measured at a round trip of 0 alone; add 0, or name another measure"
         );
     }
-    if let Some(path) = &args.json {
+    for path in [&args.json, &args.html].into_iter().flatten() {
         // Found out before the work, not after.
         run::write(path, "")?;
     }
@@ -83,6 +86,9 @@ fn measure(args: &BenchArgs) -> Result<u8> {
     progress.finish_and_clear();
     if let Some(path) = &args.json {
         run::write(path, &serde_json::to_string_pretty(&report)?)?;
+    }
+    if let Some(path) = &args.html {
+        run::write(path, &html::render(&report))?;
     }
     print(&report, args.output.output)?;
     if interrupted.load(std::sync::atomic::Ordering::SeqCst) {
