@@ -1,11 +1,12 @@
 //! How a lab's programs run, as far as the manifests don't say: what a bench compares.
 
-use envoy_api::{AccessLog, CommonTlsContext, FilterChain, Listener, NetworkFilter, TransportSocketConfig};
+use envoy_api::{AccessLog, Cluster, CommonTlsContext, FilterChain, Listener, NetworkFilter, TransportSocketConfig};
 use mesh::{ca::KeyType, compile::PodConfig};
 use nix::{
     sched::{CpuSet, sched_getaffinity},
     unistd::Pid,
 };
+use serde_json::{Map, Value, json};
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,9 @@ pub struct Tuning {
     pub key_logs: bool,
     /// Whether each program runs on CPUs of its own: see [`cpus`](Self::cpus).
     pub pin: bool,
+    /// Whether Envoy may have any number of connections to a cluster, as Istio has it, and not 1024, which is its default. The native
+    /// proxy has no limit.
+    pub unlimited: bool,
     /// Kernel settings of each pod: dotted names, and values.
     pub sysctls: Vec<(String, String)>,
 }
@@ -41,6 +45,7 @@ impl Default for Tuning {
             access_log: true,
             key_logs: true,
             pin: false,
+            unlimited: false,
             sysctls: Vec::new(),
         }
     }
@@ -89,6 +94,9 @@ impl Tuning {
             for socket in cluster.transport_socket.iter_mut().chain(matched) {
                 self.tune_tls(&mut socket.typed_config);
             }
+        }
+        if self.unlimited {
+            config.bootstrap.layered_runtime = Some(without_breakers(&config.clusters));
         }
     }
 
@@ -144,6 +152,16 @@ impl Tuning {
             context.key_log = None;
         }
     }
+}
+
+/// The runtime values that raise what Envoy's circuit breakers let pass, cluster by cluster
+/// (envoyproxy.io, "Circuit breaking", runtime).
+fn without_breakers(clusters: &[Cluster]) -> Value {
+    let limits = ["max_connections", "max_pending_requests", "max_requests"];
+    let names = clusters.iter().map(|cluster| &cluster.name);
+    let values = names.flat_map(|name| limits.map(|limit| format!("circuit_breakers.{name}.default.{limit}")));
+    let layer: Map<String, Value> = values.map(|key| (key, u32::MAX.into())).collect();
+    json!({"layers": [{"name": "without circuit breakers", "static_layer": layer}]})
 }
 
 /// The CPUs that this process may run on; none where the kernel doesn't say.

@@ -101,6 +101,7 @@ impl Settings {
             access_log: self.access_log,
             key_logs: false,
             pin: self.pin,
+            unlimited: true,
             sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }
     }

@@ -76,3 +76,13 @@ fn programs_that_are_pinned_never_share_a_cpu_with_their_neighbours_where_there_
     assert!(seated(1, &[])[0].is_empty());
     assert!(Tuning::default().cpus(Seat::ServerApp).is_empty());
 }
+
+#[test]
+fn a_cluster_without_limits_has_all_of_its_circuit_breakers_raised() {
+    let mut config = compiled();
+    Tuning { unlimited: true, ..Tuning::default() }.apply(&mut config);
+    let text = files(&config);
+    for limit in ["max_connections", "max_pending_requests", "max_requests"] {
+        assert!(text.contains(&format!("circuit_breakers.inbound|9080||.default.{limit}\": 4294967295")), "{text}");
+    }
+}
