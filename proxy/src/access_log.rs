@@ -95,7 +95,7 @@ impl AccessLogs {
     pub fn log(&self, entry: &Entry<'_>) {
         for log in &self.0 {
             if log.only.is_empty() || log.only.iter().any(|flag| entry.stream.flags().contains(*flag)) {
-                log.file.append(log.format.line(entry));
+                log.file.append(&log.format.line(entry));
             }
         }
     }

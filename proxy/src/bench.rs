@@ -9,11 +9,11 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::{
+    drain::Drain,
     listener,
     relay::{Relay, RelayStats},
     stats::{Counter, Stats},
     stream::{Downstream, Upstream},
-    stream_info::Transport,
     tls::{ClientContext, Offer, ServerContext},
 };
 
@@ -33,12 +33,12 @@ pub fn client_config(context: &ClientContext) -> Option<Arc<ClientConfig>> {
     context.config()
 }
 
-/// Shakes hands as a listener that has inspected the connection does.
+/// Shakes hands as a listener does.
 ///
 /// # Errors
 /// As [`ServerContext::accept`].
 pub async fn accept(context: &ServerContext, socket: TcpStream) -> io::Result<Downstream> {
-    let (stream, _) = context.accept(socket, Transport::Tls).await?;
+    let (stream, _) = context.accept(socket, None).await?;
     Ok(Downstream::Tls(Box::new(stream)))
 }
 
@@ -54,6 +54,6 @@ pub async fn connect(context: &ClientContext, socket: TcpStream) -> io::Result<U
 /// Relays until both sides are done, as the TCP proxy does. Returns the bytes from downstream, and those to it.
 pub async fn relay(downstream: Downstream, upstream: Upstream) -> (u64, u64) {
     let stats = RelayStats::new(&Stats::default(), Counter::default(), Counter::default());
-    let ended = Relay::new(downstream, upstream, &stats).run(None, std::future::pending()).await;
+    let ended = Relay::new(downstream, upstream, &stats).run(None, &Drain::default()).await;
     (ended.received, ended.sent)
 }

@@ -6,7 +6,7 @@ mod dns;
 mod endpoint;
 mod source;
 
-pub use connect::{ConnectContext, ConnectFailure, Connected, PoolKey};
+pub use connect::{ConnectContext, ConnectFailure, Connected, ConnectionGuard, PoolKey};
 pub use dns::follow_names;
 pub use endpoint::{Endpoint, Load, Transport};
 
@@ -24,7 +24,7 @@ use envoy_api::{
 };
 
 use crate::stats::{Counter, Gauge, Scope, Stats};
-use crate::tls::{self, ClientContext, TlsStats};
+use crate::tls::{ClientContext, ContextStats, TlsStats};
 use balance::Balancer;
 use endpoint::Transports;
 use source::Source;
@@ -76,8 +76,11 @@ impl Cluster {
         let scope = stats.scope(Scope::Cluster(
             if config.alt_stat_name.is_empty() { &config.name } else { &config.alt_stat_name }.clone(),
         ));
-        let transports =
-            Transports::new(config, auto_san.is_some_and(|options| options.auto_san_validation), &tls::built(stats))?;
+        let transports = Transports::new(
+            config,
+            auto_san.is_some_and(|options| options.auto_san_validation),
+            &ContextStats::new(stats),
+        )?;
         let cluster = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: config.name.as_str().into(),

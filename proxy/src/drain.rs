@@ -38,7 +38,7 @@ impl Drain {
     }
 
     /// Resolves when connections have to end at once.
-    pub async fn forced(&self) {
-        self.forced.cancelled().await;
+    pub fn forced(&self) -> impl Future<Output = ()> {
+        self.forced.cancelled()
     }
 }

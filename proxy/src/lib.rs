@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod address;
 pub mod admin;
 pub mod bench;
+mod buffer;
 pub mod cluster;
 pub mod config;
 pub mod drain;

@@ -7,7 +7,7 @@ mod socket;
 
 pub use accept::{Accept, accept};
 pub use chain::{Chain, Terminal};
-pub(crate) use inspect::client_hello;
+pub(crate) use inspect::{client_hello, peek_client_hello};
 pub use socket::bind;
 
 use std::{net::SocketAddr, sync::Arc};

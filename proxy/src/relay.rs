@@ -4,8 +4,8 @@
 //! pipe) from the thread's pool, which it gives back when it is empty. Half-close passes through as it comes: the end of
 //! one direction is passed on, and the other goes on. A reset on one side resets the other.
 
-mod buffer;
 mod copy;
+mod plain;
 mod splice;
 
 use std::{
@@ -25,12 +25,13 @@ use tokio::{
 };
 
 use crate::{
+    drain::Drain,
     stats::{Counter, Scope, Stats},
     stream::{Downstream, Upstream},
     tls,
 };
 use copy::Copy;
-use splice::Splice;
+use plain::Plain;
 
 #[cfg(test)]
 mod tests;
@@ -74,10 +75,10 @@ pub(crate) struct Relay<'a> {
 
 /// How bytes move.
 enum Way {
-    /// Both are plain: the kernel moves the bytes.
-    Splice { downstream: TcpStream, upstream: TcpStream, up: Splice, down: Splice },
+    /// Both are plain.
+    Plain { downstream: TcpStream, upstream: TcpStream, up: Plain, down: Plain },
     /// One is TLS at least.
-    Copy { downstream: Downstream, upstream: Upstream, up: Copy, down: Copy },
+    Tls { downstream: Downstream, upstream: Upstream, up: Copy, down: Copy },
 }
 
 /// One direction.
@@ -127,12 +128,26 @@ enum Side {
 #[derive(Clone, Copy)]
 enum Step {
     /// That many bytes moved on.
-    Moved(usize),
+    Moved {
+        /// How many.
+        count: usize,
+        /// Which way they took.
+        by: By,
+    },
     /// The reader is at its end, and the writer has been told.
     Done {
         /// Whether TLS did not say that this is the end.
         truncated: bool,
     },
+}
+
+/// The ways that bytes take.
+#[derive(Clone, Copy)]
+enum By {
+    /// Through a buffer of this process.
+    Copy,
+    /// By `splice(2)`.
+    Splice,
 }
 
 /// An error, and whether reading or writing hit it.
@@ -142,22 +157,22 @@ enum Fault {
 }
 
 impl<'a> Relay<'a> {
-    pub(crate) fn new(downstream: Downstream, upstream: Upstream, stats: &'a RelayStats) -> Self {
+    pub(crate) fn new(downstream: Downstream, upstream: Upstream, stats: &'a RelayStats) -> Box<Self> {
         let way = match (downstream, upstream) {
             (Downstream::Plain(downstream), Upstream::Plain(upstream)) => {
-                Way::Splice { downstream, upstream, up: Splice::default(), down: Splice::default() }
+                Way::Plain { downstream, upstream, up: Plain::default(), down: Plain::default() }
             }
-            (downstream, upstream) => Way::Copy { downstream, upstream, up: Copy::default(), down: Copy::default() },
+            (downstream, upstream) => Way::Tls { downstream, upstream, up: Copy::default(), down: Copy::default() },
         };
-        Self { way, stats, up: Progress::default(), down: Progress::default() }
+        Box::new(Self { way, stats, up: Progress::default(), down: Progress::default() })
     }
 
-    /// Moves bytes until both directions are done, one side fails, nothing moves for as long as `idle`, or `forced`
-    /// resolves.
-    pub(crate) async fn run(mut self, idle: Option<Duration>, forced: impl Future<Output = ()>) -> Ended {
+    /// Moves bytes until both directions are done, one side fails, nothing moves for as long as `idle`, or
+    /// everything has to end.
+    pub(crate) async fn run(mut self: Box<Self>, idle: Option<Duration>, drain: &Drain) -> Ended {
         let end = tokio::select! {
             end = self.run_to_end(idle) => end,
-            () = forced => End::Forced,
+            () = drain.forced() => End::Forced,
         };
         match end {
             End::DownstreamReset => abort(self.way.upstream()),
@@ -200,10 +215,10 @@ impl<'a> Relay<'a> {
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         while !self.up.done {
             let step = match &mut self.way {
-                Way::Splice { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
-                Way::Copy { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
+                Way::Plain { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
+                Way::Tls { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
             };
-            self.up.note(step?, &self.stats.received, &self.way, self.stats);
+            self.up.note(step?, &self.stats.received, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -211,10 +226,10 @@ impl<'a> Relay<'a> {
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         while !self.down.done {
             let step = match &mut self.way {
-                Way::Splice { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
-                Way::Copy { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
+                Way::Plain { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
+                Way::Tls { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
             };
-            self.down.note(step?, &self.stats.sent, &self.way, self.stats);
+            self.down.note(step?, &self.stats.sent, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -223,41 +238,38 @@ impl<'a> Relay<'a> {
 impl Way {
     fn downstream(&self) -> &TcpStream {
         match self {
-            Self::Splice { downstream, .. } => downstream,
-            Self::Copy { downstream, .. } => downstream.socket(),
+            Self::Plain { downstream, .. } => downstream,
+            Self::Tls { downstream, .. } => downstream.socket(),
         }
     }
 
     fn upstream(&self) -> &TcpStream {
         match self {
-            Self::Splice { upstream, .. } => upstream,
-            Self::Copy { upstream, .. } => upstream.socket(),
+            Self::Plain { upstream, .. } => upstream,
+            Self::Tls { upstream, .. } => upstream.socket(),
         }
     }
 
     /// Ends TLS in an orderly way where the relay was cut short, as far as that goes without waiting.
     fn say_goodbye(&mut self) {
-        if let Self::Copy { downstream, upstream, .. } = self {
+        if let Self::Tls { downstream, upstream, .. } = self {
             let _ = downstream.shutdown().now_or_never();
             let _ = upstream.shutdown().now_or_never();
-        }
-    }
-
-    fn counter<'a>(&self, stats: &'a RelayStats) -> &'a Counter {
-        match self {
-            Self::Splice { .. } => &stats.spliced,
-            Self::Copy { .. } => &stats.copied,
         }
     }
 }
 
 impl Progress {
-    fn note(&mut self, step: Step, side: &Counter, way: &Way, stats: &RelayStats) {
+    fn note(&mut self, step: Step, side: &Counter, stats: &RelayStats) {
         match step {
-            Step::Moved(count) => {
-                self.moved += count as u64;
-                side.add(count as u64);
-                way.counter(stats).add(count as u64);
+            Step::Moved { count, by } => {
+                let count = count as u64;
+                self.moved += count;
+                side.add(count);
+                match by {
+                    By::Copy => stats.copied.add(count),
+                    By::Splice => stats.spliced.add(count),
+                }
             }
             Step::Done { truncated } => {
                 self.done = true;

@@ -10,7 +10,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::{client, server};
+
+use crate::tls::TlsStream;
 
 /// A connection that a listener accepted, after its handshake.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub enum Downstream {
     /// Bytes as they are.
     Plain(TcpStream),
     /// TLS, terminated here.
-    Tls(Box<server::TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 /// A connection to an endpoint, after its handshake.
@@ -27,7 +28,7 @@ pub enum Upstream {
     /// Bytes as they are.
     Plain(TcpStream),
     /// TLS, originated here.
-    Tls(Box<client::TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 impl Downstream {
@@ -35,7 +36,7 @@ impl Downstream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.socket(),
         }
     }
 }
@@ -45,7 +46,7 @@ impl Upstream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.socket(),
         }
     }
 }

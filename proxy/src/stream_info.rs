@@ -45,6 +45,13 @@ pub struct ConnectionInfo {
     pub filter_state: FilterState,
 }
 
+impl ConnectionInfo {
+    /// The protocols that the ClientHello offers, if the TLS inspector saw one.
+    pub fn offered_in_tls(&self) -> Option<&[String]> {
+        (self.transport == Transport::Tls).then_some(&self.application_protocols[..])
+    }
+}
+
 /// What a TLS handshake agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsInfo {

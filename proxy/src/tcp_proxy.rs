@@ -6,13 +6,12 @@ use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
-    cluster::{Cluster, ConnectContext, ConnectFailure, Connected},
+    cluster::{Cluster, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
     config::Builder,
     listener::Chain,
     outcome::{Flag, Outcome, UpstreamReset},
     relay::{End, Ended, Relay, RelayStats},
     stats::{Counter, Scope},
-    stream::Downstream,
     stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
     worker::Worker,
 };
@@ -80,10 +79,8 @@ impl TcpProxy {
         // Boxed, as opening needs far more room than the relay that may then live for hours.
         let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;
         match opened {
-            Ok((downstream, Connected { stream, guard, .. })) => {
-                let ended = Relay::new(downstream, stream, &self.stats.relay)
-                    .run(self.idle_timeout, chain.drain.forced())
-                    .await;
+            Ok((relay, guard)) => {
+                let ended = relay.run(self.idle_timeout, &chain.drain).await;
                 drop(guard);
                 self.note_end(&mut session, &ended);
             }
@@ -102,11 +99,12 @@ impl TcpProxy {
         session: &mut StreamInfo,
         chain: &Chain,
         worker: &Worker,
-    ) -> Result<(Downstream, Connected), NotOpened> {
+    ) -> Result<(Box<Relay<'_>>, ConnectionGuard), NotOpened> {
         let connection = session.connection.clone();
         session.cluster = Some(self.cluster.clone());
         let upstream = &mut session.upstream;
-        let handshake = async { chain.handshake(socket, connection.transport).await.map_err(NotOpened::Handshake) };
+        let handshake =
+            async { chain.handshake(socket, connection.offered_in_tls()).await.map_err(NotOpened::Handshake) };
         let connect = async {
             let cluster = worker.cluster(&self.cluster).ok_or(NotOpened::NoCluster)?;
             self.connect(&cluster, &connection, upstream).await.map_err(NotOpened::Connect)
@@ -122,7 +120,7 @@ impl TcpProxy {
         };
         drop(connection);
         Arc::make_mut(&mut session.connection).tls = tls;
-        Ok((downstream, connected))
+        Ok((Relay::new(downstream, connected.stream, &self.stats.relay), connected.guard))
     }
 
     /// Connects to an endpoint of the cluster, as often as the configuration allows. Notes the last that was tried.

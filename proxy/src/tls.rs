@@ -5,33 +5,28 @@
 mod client;
 mod failure;
 mod keylog;
+mod known;
 mod params;
 mod peer;
 mod roots;
 mod secrets;
 mod server;
 mod stats;
+mod stream;
 mod verify;
 
 pub use client::{ClientContext, Offer};
 pub use failure::{broke, reason};
 pub use peer::PeerCertificate;
 pub use server::ServerContext;
-pub use stats::TlsStats;
+pub use stats::{ContextStats, TlsStats};
+pub use stream::TlsStream;
 
 use std::sync::Arc;
 
 use rustls::{CommonState, ProtocolVersion};
 
-use crate::{
-    stats::{Counter, Scope, Stats},
-    stream_info::TlsInfo,
-};
-
-/// The counter of contexts that were built. It grows with each rotation, and never with a connection.
-pub fn built(stats: &Stats) -> Counter {
-    stats.scope(Scope::Root).counter("sidelab.tls_contexts_built")
-}
+use crate::stream_info::TlsInfo;
 
 /// What the handshake of a connection agreed on.
 fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {

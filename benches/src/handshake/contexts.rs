@@ -10,8 +10,7 @@ use mesh::{
 };
 use proxy::{
     bench,
-    stats::Counter,
-    tls::{ClientContext, ServerContext},
+    tls::{ClientContext, ContextStats, ServerContext},
 };
 use rustls::pki_types::ServerName;
 
@@ -58,8 +57,8 @@ impl Contexts {
             client.max_session_keys = None;
             server.disable_stateless_session_resumption = false;
         }
-        let client = ClientContext::new(&client, false, Counter::default()).expect("a context");
-        let server = ServerContext::new(&server, Counter::default()).expect("a context");
+        let client = ClientContext::new(&client, false, ContextStats::default()).expect("a context");
+        let server = ServerContext::new(&server, ContextStats::default()).expect("a context");
         let root_pem = authority.root_pem();
         for secret in secrets(&svids[0], &root_pem) {
             client.take(&secret).expect("a secret of its own");

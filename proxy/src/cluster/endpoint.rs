@@ -11,7 +11,10 @@ use std::{
 use envoy_api::{LbEndpoint, TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig};
 use serde_json::{Map, Value};
 
-use crate::{address::UpstreamHost, stats::Counter, tls::ClientContext};
+use crate::{
+    address::UpstreamHost,
+    tls::{ClientContext, ContextStats},
+};
 
 /// One endpoint of a cluster.
 #[derive(Debug)]
@@ -81,14 +84,14 @@ pub(super) struct Transports {
 }
 
 impl Transports {
-    pub(super) fn new(config: &envoy_api::Cluster, auto_san: bool, built: &Counter) -> Result<Self, String> {
+    pub(super) fn new(config: &envoy_api::Cluster, auto_san: bool, stats: &ContextStats) -> Result<Self, String> {
         let matches = config.transport_socket_matches.iter().enumerate().map(|(i, m)| {
-            let transport = transport(&m.transport_socket, auto_san, built)
+            let transport = transport(&m.transport_socket, auto_san, stats)
                 .map_err(|e| format!("transport_socket_matches[{i}].transport_socket.{e}"))?;
             Ok((m.matcher.clone(), Arc::new(transport)))
         });
         let default = match &config.transport_socket {
-            Some(socket) => transport(socket, auto_san, built).map_err(|e| format!("transport_socket.{e}"))?,
+            Some(socket) => transport(socket, auto_san, stats).map_err(|e| format!("transport_socket.{e}"))?,
             None => Transport::Plain,
         };
         Ok(Self { matches: matches.collect::<Result<_, String>>()?, default: Arc::new(default) })
@@ -116,10 +119,10 @@ impl Transports {
     }
 }
 
-fn transport(socket: &TransportSocket, auto_san: bool, built: &Counter) -> Result<Transport, String> {
+fn transport(socket: &TransportSocket, auto_san: bool, stats: &ContextStats) -> Result<Transport, String> {
     match &socket.typed_config {
         TransportSocketConfig::RawBuffer(_) => Ok(Transport::Plain),
-        TransportSocketConfig::UpstreamTls(context) => ClientContext::new(context, auto_san, built.clone())
+        TransportSocketConfig::UpstreamTls(context) => ClientContext::new(context, auto_san, stats.clone())
             .map(|context| Transport::Tls(Arc::new(context)))
             .map_err(|e| format!("typed_config.{e}")),
         TransportSocketConfig::DownstreamTls(_) => {

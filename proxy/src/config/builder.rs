@@ -12,7 +12,7 @@ use crate::{
     drain::Drain,
     http::{Hcm, Routes},
     stats::{Scope, Stats},
-    tls::{self, ServerContext},
+    tls::{ContextStats, ServerContext},
 };
 
 /// Builds what connections use, and ties it to the files that it depends on.
@@ -32,7 +32,7 @@ impl Builder<'_> {
     /// # Errors
     /// When it or a secret can't be used; the message begins with the path of the field, or the file.
     pub fn server_context(&mut self, config: &DownstreamTlsContext) -> Result<Arc<ServerContext>, String> {
-        let context = Arc::new(ServerContext::new(config, tls::built(self.stats))?);
+        let context = Arc::new(ServerContext::new(config, ContextStats::new(self.stats))?);
         self.files.secrets(context.wanted(), || User::server(&context), self.stats)?;
         Ok(context)
     }

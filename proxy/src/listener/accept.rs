@@ -176,7 +176,7 @@ async fn dispatch(
     match &chain.terminal {
         Terminal::TcpProxy(proxy) => proxy.serve(socket, info, &chain, &worker).await,
         Terminal::Http(hcm) => {
-            let mut handshake = Box::pin(chain.handshake(socket, info.transport)).await;
+            let mut handshake = Box::pin(chain.handshake(socket, info.offered_in_tls())).await;
             let known = Arc::make_mut(&mut info);
             match &mut handshake {
                 Ok((_, tls)) => known.tls = tls.take(),

@@ -15,7 +15,7 @@ use crate::{
     http::Hcm,
     stats::ScopedStats,
     stream::Downstream,
-    stream_info::{ConnectionInfo, FilterState, StreamInfo, TlsInfo, Transport},
+    stream_info::{ConnectionInfo, FilterState, StreamInfo, TlsInfo},
     tcp_proxy::TcpProxy,
     tls::{self, ServerContext, TlsStats},
 };
@@ -116,21 +116,21 @@ impl Chain {
         state
     }
 
-    /// Shakes hands, where it terminates TLS. `seen` is what the TLS inspector saw.
+    /// Shakes hands, where it terminates TLS. `offered` are the protocols of the ClientHello, if the TLS inspector saw one.
     ///
     /// # Errors
     /// The reason in BoringSSL's words; empty if the peer went away or took too long.
     pub async fn handshake(
         &self,
         socket: TcpStream,
-        seen: Transport,
+        offered: Option<&[String]>,
     ) -> Result<(Downstream, Option<TlsInfo>), Cow<'static, str>> {
         let Some(tls) = &self.tls else { return Ok((Downstream::Plain(socket), None)) };
         let handshake = match self.handshake_timeout {
-            Some(limit) => timeout(limit, tls.context.accept(socket, seen))
+            Some(limit) => timeout(limit, tls.context.accept(socket, offered))
                 .await
                 .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "transport_socket_connect_timeout"))),
-            None => tls.context.accept(socket, seen).await,
+            None => tls.context.accept(socket, offered).await,
         };
         tls.stats.count(handshake.as_ref().map(|(_, info)| info));
         handshake

@@ -5,7 +5,7 @@
 mod http;
 mod tls;
 
-pub(crate) use tls::client_hello;
+pub(crate) use tls::{client_hello, inspect as peek_client_hello};
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -8,7 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Fault, Step, buffer::Buffer};
+use super::{By, Fault, Step};
+use crate::buffer::Buffer;
 
 /// The state between two polls.
 #[derive(Default)]
@@ -17,11 +18,23 @@ pub(super) struct Copy {
     buffer: Option<Buffer>,
     /// Whether the writer has taken bytes that it may not have sent yet (a TLS record).
     unflushed: bool,
+    /// How many the last look at the reader brought.
+    brought: usize,
     at_end: bool,
     truncated: bool,
 }
 
 impl Copy {
+    /// Whether all that was taken from the reader is with the writer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_none()
+    }
+
+    /// How many bytes the last look at the reader brought.
+    pub(super) fn brought(&self) -> usize {
+        self.brought
+    }
+
     /// Moves what can be moved, once.
     pub(super) fn poll<R, W>(
         &mut self,
@@ -42,7 +55,7 @@ impl Copy {
         }
         if self.buffer.is_none() {
             let mut buffer = Buffer::take();
-            let mut space = ReadBuf::new(buffer.space());
+            let mut space = ReadBuf::new(&mut buffer.space()[..Buffer::PLAINTEXT]);
             match reader.as_mut().poll_read(cx, &mut space) {
                 Poll::Ready(Ok(())) => {}
                 // The peer ended its TLS without `close_notify`. Envoy takes it for an end too; here it is counted.
@@ -59,12 +72,12 @@ impl Copy {
                     return Poll::Pending;
                 }
             }
-            let count = space.filled().len();
-            if count == 0 {
+            self.brought = space.filled().len();
+            if self.brought == 0 {
                 self.at_end = true;
                 return self.poll(cx, reader.get_mut(), writer.get_mut());
             }
-            buffer.fill(count);
+            buffer.fill(self.brought);
             self.buffer = Some(buffer);
         }
         let Some(buffer) = &mut self.buffer else { return Poll::Pending };
@@ -77,6 +90,6 @@ impl Copy {
         if buffer.rest().is_empty() {
             self.buffer = None;
         }
-        Poll::Ready(Ok(Step::Moved(written)))
+        Poll::Ready(Ok(Step::Moved { count: written, by: By::Copy }))
     }
 }

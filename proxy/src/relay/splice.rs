@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use socket2::SockRef;
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{Fault, Step};
+use super::{By, Fault, Step};
 
 /// How much a pipe holds, where the system allows it (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`): splice needs large
 /// pipes to be cheaper than copying.
@@ -35,14 +35,20 @@ struct Pipe {
 pub(super) struct Splice {
     /// Bytes that the writer has not taken yet.
     pipe: Option<Pipe>,
+    /// How many the last look at the reader brought.
+    brought: usize,
     at_end: bool,
 }
 
 impl Splice {
-    /// Whether it holds a pipe between two polls.
-    #[cfg(test)]
-    pub(super) fn holds_pipe(&self) -> bool {
-        self.pipe.is_some()
+    /// Whether all that was taken from the reader is with the writer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pipe.is_none()
+    }
+
+    /// How many bytes the last look at the reader brought.
+    pub(super) fn brought(&self) -> usize {
+        self.brought
     }
 
     /// Moves what can be moved, once.
@@ -54,21 +60,28 @@ impl Splice {
     ) -> Poll<Result<Step, Fault>> {
         if self.pipe.is_none() && !self.at_end {
             let pipe = ready!(fill(cx, reader)).map_err(Fault::Read)?;
+            self.brought = pipe.held;
             self.at_end = pipe.held == 0;
             self.pipe = Some(pipe);
         }
-        let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held > 0) else {
-            self.pipe = None;
-            return Poll::Ready(shutdown(writer).map(|()| Step::Done { truncated: false }).map_err(Fault::Write));
+        let moved = match &mut self.pipe {
+            Some(pipe) if pipe.held > 0 => ready!(drain(cx, pipe, writer)).map_err(Fault::Write)?,
+            _ => 0,
         };
-        let moved = ready!(drain(cx, pipe, writer)).map_err(Fault::Write)?;
-        if pipe.held == 0
-            && let Some(pipe) = self.pipe.take()
-        {
+        if let Some(pipe) = self.pipe.take_if(|pipe| pipe.held == 0) {
             pipe.give_back();
         }
-        Poll::Ready(Ok(Step::Moved(moved)))
+        if self.at_end {
+            return Poll::Ready(shutdown(writer).map(|()| Step::Done { truncated: false }).map_err(Fault::Write));
+        }
+        Poll::Ready(Ok(Step::Moved { count: moved, by: By::Splice }))
     }
+}
+
+/// How many empty pipes this thread keeps.
+#[cfg(test)]
+pub(super) fn free() -> usize {
+    FREE.with_borrow(Vec::len)
 }
 
 /// Waits for bytes, and only then takes a pipe for them; an empty one means that there are no more to come.

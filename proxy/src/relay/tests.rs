@@ -3,7 +3,7 @@ use tokio::io::AsyncReadExt as _;
 use super::*;
 
 /// A relay between two connections, and their other ends.
-async fn relay(stats: &RelayStats) -> (Relay<'_>, TcpStream, TcpStream) {
+async fn relay(stats: &RelayStats) -> (Box<Relay<'_>>, TcpStream, TcpStream) {
     let (client, downstream) = pair().await;
     let (upstream, server) = pair().await;
     (Relay::new(Downstream::Plain(downstream), Upstream::Plain(upstream), stats), client, server)
@@ -29,7 +29,7 @@ async fn until<T>(relay: &mut Relay<'_>, done: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_direction_with_nothing_to_move_holds_no_pipe() {
+async fn a_direction_with_nothing_to_move_holds_no_memory_and_no_pipe() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     let mut bytes = [0; 3];
@@ -38,13 +38,60 @@ async fn a_direction_with_nothing_to_move_holds_no_pipe() {
         server.read_exact(&mut bytes).await.unwrap();
     })
     .await;
-    let Way::Splice { up, down, .. } = &relay.way else { panic!("both sides are plain") };
-    assert!(!up.holds_pipe() && !down.holds_pipe());
-    assert_eq!((relay.up.moved, stats.spliced.get()), (3, 3));
+    let Way::Plain { up, down, .. } = &relay.way else { panic!("both sides are plain") };
+    assert!(up.is_empty() && down.is_empty());
+    assert_eq!(relay.up.moved, 3);
 }
 
 #[tokio::test]
-async fn bytes_that_the_reader_does_not_take_wait_in_a_pipe() {
+async fn a_small_message_is_copied_and_many_bytes_are_spliced_after_the_first() {
+    let stats = stats();
+    let (mut relay, mut client, mut server) = relay(&stats).await;
+    let mut small = [0; 3];
+    until(&mut relay, async {
+        client.write_all(b"one").await.unwrap();
+        server.read_exact(&mut small).await.unwrap();
+    })
+    .await;
+    assert_eq!((stats.copied.get(), stats.spliced.get()), (3, 0));
+
+    let mut large = vec![0; 8 << 20];
+    let sent = large.clone();
+    until(&mut relay, async {
+        tokio::join!(async { client.write_all(&sent).await.unwrap() }, async {
+            server.read_exact(&mut large).await.unwrap();
+        });
+    })
+    .await;
+    assert_eq!(stats.copied.get() + stats.spliced.get(), 3 + (8 << 20));
+    assert!(stats.spliced.get() > 7 << 20, "{} bytes were copied", stats.copied.get());
+}
+
+#[tokio::test]
+async fn a_pipe_serves_one_connection_after_the_other() {
+    let (stats, drain) = (stats(), Drain::default());
+    for _ in 0..3 {
+        let (relay, mut client, mut server) = relay(&stats).await;
+        let relaying = relay.run(None, &drain);
+        let calling = async {
+            client.write_all(&vec![1; 4 << 20]).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        let answering = async {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).await.unwrap();
+            drop(server);
+            all.len()
+        };
+        let (ended, (), received) = tokio::join!(relaying, calling, answering);
+        assert_eq!((ended.end, ended.received, received), (End::Done, 4 << 20, 4 << 20));
+    }
+    // Each direction may need one at a time.
+    assert!((1..=2).contains(&splice::free()), "{} pipes", splice::free());
+}
+
+#[tokio::test]
+async fn bytes_that_the_reader_does_not_take_wait() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     let megabytes = vec![1; 64 << 20];
@@ -52,8 +99,8 @@ async fn bytes_that_the_reader_does_not_take_wait_in_a_pipe() {
     let writing = client.write_all(&megabytes);
     let stuck = until(&mut relay, tokio::time::timeout(Duration::from_millis(300), writing)).await;
     assert!(stuck.is_err());
-    let Way::Splice { up, .. } = &relay.way else { panic!("both sides are plain") };
-    assert!(up.holds_pipe());
+    let Way::Plain { up, .. } = &relay.way else { panic!("both sides are plain") };
+    assert!(!up.is_empty());
     let moved = relay.up.moved;
     until(&mut relay, server.read_exact(&mut vec![0; 1 << 20])).await.unwrap();
     assert!(relay.up.moved >= moved);
@@ -65,7 +112,7 @@ async fn a_silent_connection_ends_after_the_idle_timeout_and_not_before() {
     let stats = stats();
     let (relay, _client, _server) = relay(&stats).await;
     let started = Instant::now();
-    let ended = relay.run(Some(IDLE), std::future::pending()).await;
+    let ended = relay.run(Some(IDLE), &Drain::default()).await;
     assert_eq!(ended.end, End::Idle);
     assert!(started.elapsed() >= IDLE);
 }
@@ -74,7 +121,9 @@ async fn a_silent_connection_ends_after_the_idle_timeout_and_not_before() {
 async fn a_relay_that_is_forced_to_end_ends() {
     let stats = stats();
     let (relay, mut client, _server) = relay(&stats).await;
-    let ended = relay.run(None, std::future::ready(())).await;
+    let drain = Drain::default();
+    drain.force();
+    let ended = relay.run(None, &drain).await;
     assert_eq!(ended.end, End::Forced);
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
 }

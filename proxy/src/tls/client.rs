@@ -4,18 +4,22 @@ use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use envoy_api::{CommonTlsContext, SdsSecretConfig, Secret, UpstreamTlsContext};
-use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
+use rustls::{
+    ClientConfig,
+    client::{Resumption, UnbufferedClientConnection},
+    pki_types::ServerName,
+};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    ContextStats, TlsStream,
     failure::NotSupplied,
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::{stats::Counter, stream_info::TlsInfo};
+use crate::stream_info::TlsInfo;
 
 /// A TLS context for connections to endpoints.
 #[derive(Debug)]
@@ -25,8 +29,7 @@ pub struct ClientContext {
     secrets: Secrets,
     /// Empty until every secret is there.
     current: ArcSwapOption<Current>,
-    /// How often contexts were built: once for each rotation, never for a connection.
-    built: Counter,
+    stats: ContextStats,
 }
 
 #[derive(Debug)]
@@ -46,16 +49,16 @@ pub struct Offer<'a> {
 
 impl ClientContext {
     /// Checks a context, and builds it if no secret has to come first. With `auto_san` the server's certificate must be
-    /// for the name that is sent as SNI. Each time that it is built, `built` counts it.
+    /// for the name that is sent as SNI.
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &UpstreamTlsContext, auto_san: bool, built: Counter) -> Result<Self, String> {
+    pub fn new(config: &UpstreamTlsContext, auto_san: bool, stats: ContextStats) -> Result<Self, String> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         if !config.sni.is_empty() {
             ServerName::try_from(config.sni.as_str()).map_err(|_| format!("sni: {:?} is not a name", config.sni))?;
         }
-        let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty(), built };
+        let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty(), stats };
         if let Some(material) = context.secrets.in_place()? {
             context.build(material)?;
         }
@@ -94,19 +97,17 @@ impl ClientContext {
     ///
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
-    pub async fn connect(&self, socket: TcpStream, offer: Offer<'_>) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+    pub async fn connect(&self, socket: TcpStream, offer: Offer<'_>) -> io::Result<(TlsStream, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
         let sni = offer.server_name.unwrap_or(&self.config.sni);
         let name = ServerName::try_from(sni.to_owned()).unwrap_or_else(|_| verify::NO_NAME.into());
-        let connector = TlsConnector::from(current.config.clone());
-        let stream = match offer.alpn {
-            Some(alpn) => {
-                let alpn = alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
-                connector.with_alpn(alpn).connect(name, socket).await?
-            }
-            None => connector.connect(name, socket).await?,
+        let alpn = match offer.alpn {
+            Some(alpn) => alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
+            None => current.config.alpn_protocols.clone(),
         };
-        let info = super::info(stream.get_ref().1, &current.local_uri_sans);
+        let session = UnbufferedClientConnection::new_with_alpn(current.config.clone(), name, alpn);
+        let stream = TlsStream::connect(socket, session.map_err(io::Error::other)?).await?;
+        let info = super::info(stream.agreed(), &current.local_uri_sans);
         Ok((stream, info))
     }
 
@@ -121,7 +122,7 @@ impl ClientContext {
         let provider = params::provider(&tls_params)?;
         let versions = params::versions(&tls_params, Side::Client)?;
         let validation = material.validation.unwrap_or_default();
-        let verifier = verify::server_verifier(&validation, self.auto_san, &provider)?;
+        let verifier = verify::server_verifier(&validation, self.auto_san, &provider, self.stats.known_chains.clone())?;
         let identity = material.own.map(|own| secrets::identity(&own, &provider)).transpose()?;
 
         let builder = ClientConfig::builder_with_provider(provider)
@@ -142,7 +143,7 @@ impl ClientContext {
             Some(0) => Resumption::disabled(),
             keys => Resumption::in_memory_sessions(keys.unwrap_or(1) as usize),
         };
-        self.built.inc();
+        self.stats.built.inc();
         self.current.store(Some(Arc::new(Current { config: Arc::new(config), local_uri_sans })));
         Ok(())
     }

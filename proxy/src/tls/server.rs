@@ -7,23 +7,19 @@ use envoy_api::{CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret}
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    server::{Acceptor, NoServerSessionStorage},
+    server::{NoServerSessionStorage, UnbufferedServerConnection},
 };
 use tokio::net::TcpStream;
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
+    ContextStats, TlsStream,
     failure::{NotSupplied, Plaintext},
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::{
-    peek::peek,
-    stats::Counter,
-    stream_info::{TlsInfo, Transport},
-};
+use crate::{listener, peek::peek, stream_info::TlsInfo};
 
 /// The bytes of a TLS record's header.
 const RECORD_HEADER: usize = 5;
@@ -35,8 +31,7 @@ pub struct ServerContext {
     secrets: Secrets,
     /// Empty until every secret is there.
     current: ArcSwapOption<Current>,
-    /// How often contexts were built: once for each rotation, never for a connection.
-    built: Counter,
+    stats: ContextStats,
 }
 
 #[derive(Debug)]
@@ -48,14 +43,23 @@ struct Current {
     local_uri_sans: Arc<[String]>,
 }
 
+impl Current {
+    /// The configuration for a client that offers these protocols.
+    fn for_client(&self, offered: &[String]) -> &Arc<ServerConfig> {
+        let ours = &self.config.alpn_protocols;
+        let overlap = offered.iter().any(|protocol| ours.iter().any(|ours| ours == protocol.as_bytes()));
+        if overlap { &self.config } else { &self.without_alpn }
+    }
+}
+
 impl ServerContext {
-    /// Checks a context, and builds it if no secret has to come first. Each time that it is built, `built` counts it.
+    /// Checks a context, and builds it if no secret has to come first.
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &DownstreamTlsContext, built: Counter) -> Result<Self, String> {
+    pub fn new(config: &DownstreamTlsContext, stats: ContextStats) -> Result<Self, String> {
         let secrets = Secrets::new(&config.common_tls_context)?;
-        let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty(), built };
+        let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty(), stats };
         if let Some(material) = context.secrets.in_place()? {
             context.build(material)?;
         }
@@ -90,23 +94,25 @@ impl ServerContext {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
-    /// Shakes hands. Where the TLS inspector has not looked (`seen` is raw), the first bytes are looked at here.
+    /// Shakes hands. `offered` are the protocols of the ClientHello that the TLS inspector saw; where it has not looked, the
+    /// first bytes are looked at here.
     ///
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
-    pub async fn accept(&self, socket: TcpStream, seen: Transport) -> io::Result<(TlsStream<TcpStream>, TlsInfo)> {
+    pub async fn accept(&self, socket: TcpStream, offered: Option<&[String]>) -> io::Result<(TlsStream, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
-        if seen == Transport::RawBuffer {
-            refuse_plaintext(&socket).await?;
-        }
-        let handshake = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        let hello = handshake.client_hello();
-        let overlap = hello.alpn().is_some_and(|mut offered| {
-            offered.any(|protocol| current.config.alpn_protocols.iter().any(|ours| ours == protocol))
-        });
-        let config = if overlap { &current.config } else { &current.without_alpn };
-        let stream = handshake.into_stream(config.clone()).await?;
-        let info = super::info(stream.get_ref().1, &current.local_uri_sans);
+        let config = match offered {
+            Some(offered) => current.for_client(offered),
+            None => {
+                refuse_plaintext(&socket).await?;
+                let hello = listener::peek_client_hello(&socket).await;
+                let hello = hello.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+                current.for_client(&hello.unwrap_or_default().alpn)
+            }
+        };
+        let session = UnbufferedServerConnection::new(config.clone()).map_err(io::Error::other)?;
+        let stream = TlsStream::accept(socket, session).await?;
+        let info = super::info(stream.agreed(), &current.local_uri_sans);
         Ok((stream, info))
     }
 
@@ -118,7 +124,12 @@ impl ServerContext {
         let own = material.own.ok_or("tls_certificates: a server has to have a certificate")?;
         let (resolver, local_uri_sans) = secrets::identity(&own, &provider)?;
         let required = self.config.require_client_certificate == Some(true);
-        let verifier = verify::client_verifier(material.validation.as_ref(), required, &provider)?;
+        let verifier = verify::client_verifier(
+            material.validation.as_ref(),
+            required,
+            &provider,
+            self.stats.known_chains.clone(),
+        )?;
 
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
@@ -144,7 +155,7 @@ impl ServerContext {
         }
         let mut without_alpn = config.clone();
         without_alpn.alpn_protocols.clear();
-        self.built.inc();
+        self.stats.built.inc();
         self.current.store(Some(Arc::new(Current {
             config: Arc::new(config),
             without_alpn: Arc::new(without_alpn),

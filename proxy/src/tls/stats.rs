@@ -6,9 +6,29 @@ use rustls::Error;
 
 use super::verify::SanMismatch;
 use crate::{
-    stats::{Counter, ScopedStats},
+    stats::{Counter, Scope, ScopedStats, Stats},
     stream_info::TlsInfo,
 };
+
+/// What contexts count, all of a proxy together.
+#[derive(Clone, Debug, Default)]
+pub struct ContextStats {
+    /// Contexts that were built: one for each rotation, never one for a connection.
+    pub(super) built: Counter,
+    /// Peers' chains that had been verified before.
+    pub(super) known_chains: Counter,
+}
+
+impl ContextStats {
+    /// `sidelab.tls_contexts_built` and `sidelab.tls_known_chains`.
+    pub fn new(stats: &Stats) -> Self {
+        let root = stats.scope(Scope::Root);
+        Self {
+            built: root.counter("sidelab.tls_contexts_built"),
+            known_chains: root.counter("sidelab.tls_known_chains"),
+        }
+    }
+}
 
 /// The handshakes of a listener or cluster.
 #[derive(Debug)]

@@ -20,9 +20,10 @@ use thiserror::Error as ThisError;
 
 use super::{
     PeerCertificate,
+    known::KnownChains,
     roots::{Roots, roots},
 };
-use crate::matcher;
+use crate::{matcher, stats::Counter};
 
 #[cfg(test)]
 mod tests;
@@ -96,8 +97,10 @@ pub(super) fn server_verifier(
     context: &CertificateValidationContext,
     auto_san: bool,
     provider: &CryptoProvider,
+    known: Counter,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
     Ok(Arc::new(OfServers {
+        known: KnownChains::new(known),
         roots: roots(context)?,
         names: Names { matchers: context.match_typed_subject_alt_names.clone(), auto: auto_san },
         algorithms: provider.signature_verification_algorithms,
@@ -106,6 +109,7 @@ pub(super) fn server_verifier(
 
 #[derive(Debug)]
 struct OfServers {
+    known: KnownChains,
     roots: Option<Roots>,
     names: Names,
     algorithms: WebPkiSupportedAlgorithms,
@@ -121,9 +125,12 @@ impl ServerCertVerifier for OfServers {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if let Some(roots) = &self.roots {
-            let leaf = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, self.algorithms.all)
-                .map_err(|error| roots.blame(error, end_entity, intermediates))?;
+            if !self.known.has(end_entity, intermediates, now) {
+                let leaf = ParsedCertificate::try_from(end_entity)?;
+                verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, self.algorithms.all)
+                    .map_err(|error| roots.blame(error, end_entity, intermediates))?;
+                self.known.add(end_entity, intermediates);
+            }
             self.names.check(end_entity, Some(server_name))?;
         }
         Ok(ServerCertVerified::assertion())
@@ -157,6 +164,7 @@ pub(super) fn client_verifier(
     context: Option<&CertificateValidationContext>,
     required: bool,
     provider: &Arc<CryptoProvider>,
+    known: Counter,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
     let roots = context.map(roots).transpose()?.flatten();
     let chain = match roots {
@@ -169,6 +177,7 @@ pub(super) fn client_verifier(
     };
     let matchers = context.map(|c| c.match_typed_subject_alt_names.clone()).unwrap_or_default();
     Ok(Some(Arc::new(OfClients {
+        known: KnownChains::new(known),
         chain,
         required,
         names: Names { matchers, auto: false },
@@ -177,6 +186,7 @@ pub(super) fn client_verifier(
 }
 
 struct OfClients {
+    known: KnownChains,
     chain: Option<(Arc<dyn ClientCertVerifier>, Roots)>,
     required: bool,
     names: Names,
@@ -205,9 +215,12 @@ impl ClientCertVerifier for OfClients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some((chain, roots)) = &self.chain {
-            chain
-                .verify_client_cert(end_entity, intermediates, now)
-                .map_err(|error| roots.blame(error, end_entity, intermediates))?;
+            if !self.known.has(end_entity, intermediates, now) {
+                chain
+                    .verify_client_cert(end_entity, intermediates, now)
+                    .map_err(|error| roots.blame(error, end_entity, intermediates))?;
+                self.known.add(end_entity, intermediates);
+            }
             self.names.check(end_entity, None)?;
         }
         Ok(ClientCertVerified::assertion())

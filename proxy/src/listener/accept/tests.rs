@@ -9,7 +9,7 @@ use crate::{config::Manager, http::Pools};
 
 /// What each connection costs before it has moved a byte, beside its sockets' room in the kernel. Grows with whatever is
 /// held across an `await`; box what only some connections need.
-const MOST: usize = 2048;
+const MOST: usize = 1024;
 
 #[tokio::test]
 async fn a_connection_takes_little_room() {

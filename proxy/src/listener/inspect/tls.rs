@@ -12,6 +12,9 @@ mod tests;
 /// a client that sends fewer and then waits, waits for ever.
 const HEADER: usize = 5;
 
+/// The content type of a record with a ClientHello (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+
 /// What a ClientHello asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hello {
@@ -22,7 +25,7 @@ pub(crate) struct Hello {
 }
 
 /// Waits until it is clear whether the connection begins with a ClientHello.
-pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<Hello>, Unseen> {
+pub(crate) async fn inspect(socket: &TcpStream) -> Result<Option<Hello>, Unseen> {
     let mut inspector = Inspector::default();
     peek(socket, |bytes| inspector.look(bytes)).await
 }
@@ -44,6 +47,10 @@ impl Inspector {
     fn look(&mut self, bytes: &[u8]) -> Option<Option<Hello>> {
         if bytes.len() < HEADER {
             return None;
+        }
+        // Spares plaintext a parser's words for what is wrong with it.
+        if bytes[0] != HANDSHAKE {
+            return Some(None);
         }
         while self.fed < bytes.len() {
             let mut rest = &bytes[self.fed..];

@@ -1,0 +1,229 @@
+//! TLS over a socket.
+//!
+//! On rustls' connections without buffers of their own, so that a connection has none while nothing moves, and one read
+//! brings several records: tokio-rustls reads 4 KiB at first and a record at most, into memory that it keeps.
+
+mod session;
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use rustls::{CommonState, client::UnbufferedClientConnection, server::UnbufferedServerConnection};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::buffer::Buffer;
+use session::{Next, Outbound, Session, Turn};
+
+#[cfg(test)]
+mod tests;
+
+/// A connection with TLS, as either side of it.
+#[derive(Debug)]
+pub struct TlsStream {
+    socket: TcpStream,
+    session: Session,
+    /// What came and was not opened: the begin of a record, or whole ones that there was no room for.
+    incoming: Option<Buffer>,
+    /// What was opened and not read.
+    plaintext: Option<Buffer>,
+    /// Records on their way out.
+    outgoing: Option<Buffer>,
+    /// The peer has said that no more will come.
+    peer_closed: bool,
+    /// We have said so.
+    closed: bool,
+}
+
+impl TlsStream {
+    /// Shakes hands as a client.
+    ///
+    /// # Errors
+    /// When the handshake fails; the peer has been sent the alert.
+    pub(super) async fn connect(socket: TcpStream, session: UnbufferedClientConnection) -> io::Result<Self> {
+        Self::handshake(socket, Session::Client(session)).await
+    }
+
+    /// Shakes hands as a server.
+    ///
+    /// # Errors
+    /// When the handshake fails; the peer has been sent the alert.
+    pub(super) async fn accept(socket: TcpStream, session: UnbufferedServerConnection) -> io::Result<Self> {
+        Self::handshake(socket, Session::Server(session)).await
+    }
+
+    async fn handshake(socket: TcpStream, session: Session) -> io::Result<Self> {
+        let mut stream = Self {
+            socket,
+            session,
+            incoming: None,
+            plaintext: None,
+            outgoing: None,
+            peer_closed: false,
+            closed: false,
+        };
+        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
+        Ok(stream)
+    }
+
+    /// The socket underneath.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// What was agreed on.
+    pub(super) fn agreed(&self) -> &CommonState {
+        self.session.common()
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.turn(cx, None, Outbound::Nothing)?;
+            let sent = self.poll_send(cx)?;
+            if !self.agreed().is_handshaking() {
+                return Poll::Ready(Ok(())); // what is not sent yet is when there is room for it
+            }
+            ready!(sent);
+            if self.peer_closed || ready!(self.poll_receive(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Takes what came through TLS, until that needs more, or as much was opened as there is room for; then seals what goes
+    /// out. Returns how much plaintext that was.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut room: Option<&mut ReadBuf<'_>>,
+        send: Outbound<'_>,
+    ) -> io::Result<usize> {
+        loop {
+            if room.as_ref().is_some_and(|room| room.remaining() == 0) {
+                return Ok(0);
+            }
+            let incoming = self.incoming.as_mut().map_or(&mut [][..], Buffer::rest_mut);
+            let mut turn =
+                Turn { room: room.as_deref_mut(), plaintext: &mut self.plaintext, outgoing: &mut self.outgoing, send };
+            let (used, next) = self.session.turn(incoming, &mut turn);
+            if let Some(incoming) = &mut self.incoming {
+                incoming.advance(used);
+            }
+            self.incoming.take_if(|incoming| incoming.rest().is_empty());
+            match next {
+                Ok(Next::Again) => {}
+                Ok(Next::PeerClosed) => self.peer_closed = true,
+                Ok(Next::Input { sealed }) => return Ok(sealed),
+                Err(error) => return Err(self.give_up(cx, error)),
+            }
+        }
+    }
+
+    /// Sends the alert that says why, as far as that goes without waiting.
+    fn give_up(&mut self, cx: &mut Context<'_>, error: rustls::Error) -> io::Error {
+        let (incoming, outgoing) = (&mut self.incoming, &mut self.outgoing);
+        loop {
+            let incoming = incoming.as_mut().map_or(&mut [][..], Buffer::rest_mut);
+            let mut turn = Turn { room: None, plaintext: &mut self.plaintext, outgoing, send: Outbound::Nothing };
+            if !matches!(self.session.turn(incoming, &mut turn), (0, Ok(Next::Again))) {
+                break;
+            }
+        }
+        let _ = self.poll_send(cx); // the peer may be gone
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    /// Reads from the socket; returns how many bytes, 0 at its end.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let incoming = self.incoming.get_or_insert_with(Buffer::take);
+        incoming.make_room_for_a_record();
+        let mut space = ReadBuf::new(incoming.space());
+        let read = Pin::new(&mut self.socket).poll_read(cx, &mut space);
+        let count = space.filled().len();
+        incoming.fill(count);
+        self.incoming.take_if(|incoming| incoming.rest().is_empty());
+        read.map_ok(|()| count)
+    }
+
+    /// Writes what is to go out.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(outgoing) = &mut self.outgoing {
+            let count = ready!(Pin::new(&mut self.socket).poll_write(cx, outgoing.rest()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            outgoing.advance(count);
+            self.outgoing.take_if(|outgoing| outgoing.rest().is_empty());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TlsStream {
+    /// A connection that ends without `close_notify` is [`io::ErrorKind::UnexpectedEof`].
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        loop {
+            if let Some(plaintext) = &mut this.plaintext {
+                let count = plaintext.rest().len().min(buf.remaining());
+                buf.put_slice(&plaintext.rest()[..count]);
+                plaintext.advance(count);
+                this.plaintext.take_if(|plaintext| plaintext.rest().is_empty());
+            }
+            this.turn(cx, Some(buf), Outbound::Nothing)?;
+            if buf.filled().len() > before || buf.remaining() == 0 || this.peer_closed {
+                break;
+            }
+            match this.poll_receive(cx)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(_) => {}
+                Poll::Pending => {
+                    // An answer to the peer's key update waits for no write.
+                    let _ = this.poll_send(cx)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            let sealed = this.turn(cx, None, Outbound::Bytes(buf))?;
+            let sent = this.poll_send(cx)?;
+            if sealed > 0 {
+                return Poll::Ready(Ok(sealed));
+            }
+            if this.closed {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            ready!(sent); // there was no room
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_send(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.closed {
+            this.turn(cx, None, Outbound::CloseNotify)?;
+            this.closed = true;
+        }
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.socket).poll_shutdown(cx)
+    }
+}

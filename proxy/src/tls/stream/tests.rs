@@ -1,0 +1,174 @@
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use tokio_rustls::{TlsAcceptor, server};
+
+use super::*;
+
+fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["server".to_owned()]).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let key = signing_key.serialize_der().try_into().unwrap();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let mut server =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    // Tickets that nobody reads would make a dropped connection a reset one.
+    server.send_tls13_tickets = 0;
+    (client.into(), server.into())
+}
+
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap());
+    let (connected, accepted) = tokio::join!(connecting, listener.accept());
+    (connected.unwrap(), accepted.unwrap().0)
+}
+
+fn client(config: Arc<ClientConfig>) -> UnbufferedClientConnection {
+    UnbufferedClientConnection::new(config, ServerName::try_from("server").unwrap()).unwrap()
+}
+
+/// Both ends ours.
+async fn ours() -> (TlsStream, TlsStream) {
+    let (from, to) = configs();
+    let (near, far) = sockets().await;
+    let server = UnbufferedServerConnection::new(to).unwrap();
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(from)), TlsStream::accept(far, server));
+    (near.unwrap(), far.unwrap())
+}
+
+/// Our end, and tokio-rustls at the other.
+async fn with_a_library() -> (TlsStream, server::TlsStream<TcpStream>) {
+    let (from, to) = configs();
+    let (near, far) = sockets().await;
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(from)), TlsAcceptor::from(to).accept(far));
+    (near.unwrap(), far.unwrap())
+}
+
+fn message(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn many_bytes_pass_both_ways_at_once() {
+    let (near, far) = ours().await;
+    let sent = message(5_000_003);
+    let pass = |stream: TlsStream| {
+        let sent = sent.clone();
+        async move {
+            let (mut read, mut write) = tokio::io::split(stream);
+            let writing = async {
+                // Of many lengths, so that records and buffers are filled in many ways.
+                for part in sent.chunks(77_777) {
+                    write.write_all(part).await.unwrap();
+                }
+                write.shutdown().await.unwrap();
+            };
+            let mut received = Vec::new();
+            let (end, ()) = tokio::join!(read.read_to_end(&mut received), writing);
+            end.unwrap();
+            assert!(received == sent);
+        }
+    };
+    tokio::join!(pass(near), pass(far));
+}
+
+#[tokio::test]
+async fn a_reader_with_little_room_gets_it_all() {
+    let (mut near, mut far) = ours().await;
+    let sent = message(100_000);
+    let reading = async {
+        let mut received = Vec::new();
+        let mut room = [0; 7];
+        while received.len() < 100_000 {
+            let count = far.read(&mut room).await.unwrap();
+            received.extend_from_slice(&room[..count]);
+        }
+        received
+    };
+    let writing = async { near.write_all(&sent).await.unwrap() };
+    let (received, ()) = tokio::join!(reading, writing);
+    assert!(received == sent);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_moves_has_no_buffer() {
+    let (mut near, mut far) = ours().await;
+    let mut room = [0; 5];
+    near.write_all(b"hello").await.unwrap();
+    far.read_exact(&mut room).await.unwrap();
+    far.write_all(&room).await.unwrap();
+    near.read_exact(&mut room).await.unwrap();
+    for stream in [near, far] {
+        assert!(stream.incoming.is_none() && stream.plaintext.is_none() && stream.outgoing.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_close_notify_is_told_from_one_with() {
+    let (mut near, mut far) = ours().await;
+    near.write_all(b"all").await.unwrap();
+    near.shutdown().await.unwrap();
+    assert_eq!(far.read_to_end(&mut Vec::new()).await.unwrap(), 3);
+
+    let (mut near, mut far) = ours().await;
+    near.write_all(b"some").await.unwrap();
+    drop(near);
+    let error = far.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn who_has_said_its_end_still_hears_the_other() {
+    let (mut near, mut far) = ours().await;
+    near.shutdown().await.unwrap();
+    assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0);
+    far.write_all(b"late").await.unwrap();
+    far.shutdown().await.unwrap();
+    let mut heard = String::new();
+    near.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "late");
+    assert_eq!(near.write(b"no more").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn keys_are_changed_when_the_peer_asks_for_it() {
+    let (mut near, mut far) = with_a_library().await;
+    let mut room = [0; 4];
+    for _ in 0..3 {
+        far.get_mut().1.refresh_traffic_keys().unwrap();
+        far.write_all(b"ping").await.unwrap();
+        far.flush().await.unwrap();
+        near.read_exact(&mut room).await.unwrap();
+        near.write_all(b"pong").await.unwrap();
+        far.read_exact(&mut room).await.unwrap();
+        assert_eq!(&room, b"pong");
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_is_sent_the_reason() {
+    let (_, to) = configs();
+    let (stranger, _) = configs();
+    let (near, far) = sockets().await;
+    let server = UnbufferedServerConnection::new(to).unwrap();
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(stranger)), TlsStream::accept(far, server));
+    assert_eq!(near.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    let heard = far.unwrap_err().into_inner().unwrap().downcast::<rustls::Error>().unwrap();
+    assert!(matches!(*heard, rustls::Error::AlertReceived(_)), "{heard}");
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_in_a_handshake_is_an_early_end() {
+    let (_, to) = configs();
+    let (near, far) = sockets().await;
+    drop(near);
+    let server = UnbufferedServerConnection::new(to).unwrap();
+    assert_eq!(TlsStream::accept(far, server).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
