@@ -136,8 +136,7 @@ fn cells<'a>(
         let setups = options.setups.iter().filter(|setup| differs(setup, *measure) && is_meant(setup, *measure));
         for layering in layerings {
             for setup in setups.clone().filter(|setup| !is_refuted(setup, layering)) {
-                let lab = (setup.data_plane, setup.concurrency);
-                let rig = rigs.iter().find(|rig| (rig.data_plane, rig.concurrency) == lab);
+                let rig = rigs.iter().find(|rig| (rig.data_plane, rig.concurrency) == setup.lab());
                 cells.extend(rig.map(|rig| Cell::new(rig, layering, *setup, *measure, &options.pace)));
             }
         }
@@ -154,7 +153,7 @@ impl Options {
 
     /// The labs that are up at a time: data planes, with how many workers.
     fn labs(&self) -> BTreeSet<(DataPlane, u32)> {
-        self.setups.iter().map(|setup| (setup.data_plane, setup.concurrency)).collect()
+        self.setups.iter().copied().map(Setup::lab).collect()
     }
 
     /// Each once.

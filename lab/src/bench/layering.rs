@@ -45,9 +45,7 @@ pub fn check(scenario: &Scenario, options: &Options) -> Result<(Vec<Layering>, V
     let mut refuted = Vec::new();
     for (probe, seen) in scenario.probes.iter().zip(&report.probes) {
         let wrong = refutations(seen);
-        if wrong.is_empty() {
-            layerings.extend(layering(probe, seen));
-        }
+        layerings.extend(layering(probe, seen, &wrong));
         refuted.extend(wrong);
     }
     Ok((layerings, refuted))
@@ -63,8 +61,10 @@ fn refutations(report: &ProbeReport) -> Vec<Refuted> {
     report.seen.keys().filter_map(of_plane).collect()
 }
 
-fn layering(probe: &Probe, report: &ProbeReport) -> Option<Layering> {
-    let account = &report.seen.values().next()?.account;
+/// A layering as it was seen, on a data plane where it is what it is named for.
+fn layering(probe: &Probe, report: &ProbeReport, wrong: &[Refuted]) -> Option<Layering> {
+    let is_right = |plane: &DataPlane| wrong.iter().all(|refuted| refuted.data_plane != *plane);
+    let account = &report.seen.iter().find(|(plane, _)| is_right(plane))?.1.account;
     let legs = [1, 2, 3].map(|number| {
         let leg = account.legs.iter().find(|leg| leg.leg == number)?;
         Some(leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))

@@ -31,6 +31,11 @@ impl Setup {
         Self { data_plane, concurrency: 1, rtt: Duration::ZERO, message_bytes: Self::MESSAGE_BYTES }
     }
 
+    /// What takes a lab of its own: the sidecars, and how many workers they have.
+    pub fn lab(self) -> (DataPlane, u32) {
+        (self.data_plane, self.concurrency)
+    }
+
     /// Whether another is like it, but maybe at another distance.
     pub fn is_alike_but_for_rtt(self, other: Self) -> bool {
         Self { rtt: other.rtt, ..self } == other

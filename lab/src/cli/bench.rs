@@ -1,6 +1,6 @@
 //! `sidelab bench`.
 
-use std::{path::PathBuf, sync::LazyLock, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::LazyLock, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
 
@@ -9,6 +9,7 @@ use crate::{
     bench::{
         measure::{Group, Measure},
         rounds::Pace,
+        setup::Setup,
     },
     verdict::DataPlane,
 };
@@ -17,11 +18,14 @@ mod settings;
 
 pub use settings::SettingsArgs;
 
+/// How long is measured for each lab that is up, in seconds, where nothing is said.
+const BUDGET: u32 = 300;
+
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  sidelab bench --quick                        the answers within 90 seconds\n  \
+    after_help = "Examples:\n  sidelab bench --quick                                the answers within 90 seconds\n  \
                   sidelab bench handshake --data-plane native,envoy    with the real Envoy beside\n  \
                   sidelab bench throughput --layering mesh,double --budget 30\n\n\
                   A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %."
@@ -39,7 +43,7 @@ pub struct BenchArgs {
     /// On which data planes
     #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',', default_value = "native")]
     pub data_plane: Vec<DataPlaneChoice>,
-    /// Measure for about so many seconds [default: 300]
+    /// Measure for about so many seconds [default: 300 for each data plane and number of workers]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub budget: Option<u32>,
     /// A short bench: 60 seconds of measuring, and of measures only connect, request, down and idle unless others are named
@@ -51,15 +55,15 @@ pub struct BenchArgs {
     /// Draw it on one page of HTML that holds everything, in this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Under what is measured.
-    #[command(flatten)]
-    pub settings: SettingsArgs,
     /// Where scenarios are; layerings lie beside them, in benches/layerings.
     #[command(flatten)]
     pub root: RootArgs,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Under what is measured. Last, as what follows would have its heading.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 /// What is made of benches that `--json` kept.
@@ -175,6 +179,16 @@ impl BenchArgs {
 
     /// How long to measure.
     pub fn pace(&self) -> Pace {
-        if self.quick { Pace::QUICK } else { Pace::of(Duration::from_secs(self.budget.unwrap_or(300).into())) }
+        if self.quick {
+            return Pace::QUICK;
+        }
+        let labs = self
+            .settings
+            .setups(&self.planes(), &[Duration::ZERO])
+            .into_iter()
+            .map(Setup::lab)
+            .collect::<BTreeSet<_>>();
+        let each = u32::try_from(labs.len()).unwrap_or(1) * BUDGET;
+        Pace::of(Duration::from_secs(self.budget.unwrap_or(each).into()))
     }
 }
