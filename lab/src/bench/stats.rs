@@ -36,12 +36,22 @@ impl Estimate {
         };
         let value = over(&(0..rounds).collect::<Vec<_>>());
         if rounds == 1 {
-            return value.is_finite().then(|| Self { value, low: value - value.abs(), high: value + value.abs() });
+            return value.is_finite().then(|| Self::of_one_round(value));
         }
         let mut random = random();
         let drawn =
             (0..RESAMPLES).map(|_| over(&(0..rounds).map(|_| random.random_range(0..rounds)).collect::<Vec<_>>()));
         Self::within(value, drawn.collect(), 0.95)
+    }
+
+    /// A figure that was measured once.
+    fn of_one_round(value: f64) -> Self {
+        Self { value, low: value - value.abs(), high: value + value.abs() }
+    }
+
+    /// Whether nothing is known of how sure it is.
+    pub fn is_of_one_round(&self) -> bool {
+        *self == Self::of_one_round(self.value)
     }
 
     /// How many times as much the median of `second` is as that of `first`, which have no rounds in common: each is drawn
@@ -124,7 +134,8 @@ mod tests {
     fn one_round_is_not_sure_of_anything() {
         let once = Estimate::of(&[&[10.0]], |medians| medians[0]).unwrap();
         assert_eq!(once, Estimate { value: 10.0, low: 0.0, high: 20.0 });
-        assert_eq!(once.spread(), 1.0);
+        assert!(once.spread() == 1.0 && once.is_of_one_round());
+        assert!(!Estimate::of(&[&[10.0, 11.0]], |medians| medians[0]).unwrap().is_of_one_round());
     }
 
     #[test]

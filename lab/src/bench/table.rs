@@ -135,7 +135,10 @@ pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
     table.trim_fmt()
 }
 
-/// `12 ±1`: a figure, and half of its interval.
+/// `12 ±1`: a figure, and half of its interval; `12 ±?` where it was measured once.
 fn told(estimate: &Estimate, decimals: usize) -> String {
+    if estimate.is_of_one_round() {
+        return format!("{:.decimals$} ±?", estimate.value);
+    }
     format!("{:.decimals$} ±{:.decimals$}", estimate.value, (estimate.high - estimate.low) / 2.0)
 }

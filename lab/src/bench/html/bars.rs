@@ -69,6 +69,8 @@ fn fill(setup: Setup, bar: &Estimate, most: f64) -> Markup {
     let (low, high) = ((bar.low / most).clamp(0.0, 1.0), (bar.high / most).clamp(0.0, 1.0));
     html! {
         span .fill .(class(setup)) style=(percent("width", bar.value / most)) {}
-        span .range style=(format!("{}; {}", percent("left", low), percent("width", high - low))) {}
+        @if !bar.is_of_one_round() {
+            span .range style=(format!("{}; {}", percent("left", low), percent("width", high - low))) {}
+        }
     }
 }

@@ -61,7 +61,7 @@ fn stack(parts: &Parts) -> Markup {
                     li {
                         span .dot .(class) {}
                         (name) " " b { (format!("{:.decimals$}", cost.value)) }
-                        " ±" (format!("{:.decimals$}", (cost.high - cost.low) / 2.0))
+                        @if !cost.is_of_one_round() { " ±" (format!("{:.decimals$}", (cost.high - cost.low) / 2.0)) }
                     }
                 }
             }

@@ -36,6 +36,13 @@ fn what_was_not_measured_is_a_dash() {
 }
 
 #[test]
+fn what_was_measured_once_has_no_interval() {
+    let mut bench = Bench::new();
+    bench.add_rounds("mesh", plain(DataPlane::Native), Measure::Down, &[1e9]);
+    assert!(render(&bench.report()).contains("\nmesh  1.00 ±?  "), "{}", render(&bench.report()));
+}
+
+#[test]
 fn both_data_planes_have_a_table_of_targets_and_one_alone_has_none() {
     let text = render(&FULL);
     assert!(text.contains("\nconnection, mTLS: CPU "), "{text}");

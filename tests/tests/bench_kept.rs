@@ -1,0 +1,111 @@
+//! Benches that were kept: shown again, drawn, and held beside each other. Needs no lab.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use lab::{
+    bench::{
+        layering::Layering,
+        measure::Measure,
+        report::{BenchReport, Series},
+        rig::Role,
+        sample::{Latency, Sample},
+        setup::{Settings, Setup},
+    },
+    verdict::DataPlane,
+};
+use serde_json::Value;
+use tests::{sidelab_command, text};
+
+const LAYERINGS: [&str; 3] = ["redirect", "mesh", "double"];
+
+/// Writes a bench in which a new connection over `redirect` takes so many microseconds, and over the others two and three
+/// times as many.
+fn keep(path: &Path, micros: f64) {
+    let sample = |micros: f64| Sample {
+        latency: Some(Latency { p50_us: micros, p90_us: micros, p99_us: micros, p999_us: micros, max_us: micros }),
+        cost: BTreeMap::from([(Role::ClientSidecar, micros)]),
+        ..Sample::default()
+    };
+    let series = |(i, layering): (usize, &str)| Series {
+        layering: layering.into(),
+        setup: Setup::plain(DataPlane::Native),
+        measure: Measure::Connect,
+        operations: 100,
+        offered: None,
+        samples: [1.0, 1.01, 0.99, 1.0, 1.02].map(|round| sample(micros * round * (i + 1) as f64)).into(),
+    };
+    let layering = |name: &str| Layering {
+        name: name.into(),
+        client: "client.default".into(),
+        server: "server.default".into(),
+        url: "http://server:8080".into(),
+        legs: [None, None, None],
+    };
+    let report = BenchReport::new(
+        (jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(60)),
+        (Settings::default(), Vec::new(), Vec::new()),
+        (LAYERINGS.map(layering).into(), Vec::new()),
+        (LAYERINGS.into_iter().enumerate().map(series).collect(), Vec::new()),
+    );
+    fs::write(path, serde_json::to_string(&report).unwrap()).unwrap();
+}
+
+/// `sidelab bench` with these arguments: its exit code, and all that it prints.
+fn bench(args: &[&str]) -> (Option<i32>, String) {
+    let output = sidelab_command(&[&["bench"], args].concat()).output().unwrap();
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn a_bench_that_was_kept_is_shown_and_drawn_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, page) = (folder.path().join("kept.json"), folder.path().join("page.html"));
+    keep(&kept, 200.0);
+    let (code, told) = bench(&["show", kept.to_str().unwrap(), "--html", page.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("C10 (native): the second handshake makes a new connection x1.50 [1.50-1.50] here"),
+        "{told}"
+    );
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("A second layer of TLS: a new connection ×1.50"), "{page}");
+}
+
+#[test]
+fn what_changed_from_one_bench_to_another_is_told_and_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a.json"), folder.path().join("b.json"));
+    keep(&first, 200.0);
+    keep(&second, 150.0);
+    let (first, second) = (first.to_str().unwrap(), second.to_str().unwrap());
+    let (code, told) = bench(&["compare", first, second]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("-25 %  better"), "{told}");
+    assert!(told.contains("15 figures in both: 15 better, 0 worse, 0 not changed beyond noise"), "{told}");
+    let (_, told) = bench(&["compare", first, first]);
+    assert!(told.contains("15 figures in both: 0 better, 0 worse, 15 not changed beyond noise"), "{told}");
+    let (_, told) = bench(&["compare", first, second, "-o", "json"]);
+    let comparison: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(comparison["schema"], "sidelab.comparison/v1");
+    assert_eq!(comparison["figures"][0]["change"], "better");
+}
+
+#[test]
+fn a_file_that_is_no_bench_is_wrong_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, other) = (folder.path().join("kept.json"), folder.path().join("other.json"));
+    keep(&kept, 200.0);
+    for (content, what) in [
+        ("", "is empty, as of a bench that did not end"),
+        ("{\"a\": ", "is no JSON"),
+        ("{}", "schema: is missing, so this is no bench"),
+        (r#"{"schema": "sidelab.run/v1"}"#, "schema: is sidelab.run/v1, not sidelab.bench/v1"),
+        (r#"{"schema": "sidelab.bench/v1"}"#, "missing field `version`"),
+    ] {
+        fs::write(&other, content).unwrap();
+        let (code, told) = bench(&["compare", kept.to_str().unwrap(), other.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(&format!("{}: ", other.display())) && told.contains(what), "{told}");
+        assert!(told.contains("`sidelab bench --json FILE` writes one"), "{told}");
+    }
+}
