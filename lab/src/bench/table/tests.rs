@@ -39,7 +39,8 @@ fn what_was_not_measured_is_a_dash() {
 fn what_was_measured_once_has_no_interval() {
     let mut bench = Bench::new();
     bench.add_rounds("mesh", plain(DataPlane::Native), Measure::Down, &[1e9]);
-    assert!(render(&bench.report()).contains("\nmesh  1.00 ±?  "), "{}", render(&bench.report()));
+    let text = render(&bench.report());
+    assert!(text.contains("\nmesh  1.00 ±?  "), "{text}");
 }
 
 #[test]
