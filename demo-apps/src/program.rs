@@ -1,13 +1,16 @@
 //! What the programs have in common.
 
+use std::error::Error;
 use std::io::{self, Write as _};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::exit;
 use crate::report::Event;
-use crate::server::Server;
+use crate::server::{Server, StartError};
 
 /// Lets this process open as many files as it may: each connection is one.
 ///
@@ -43,6 +46,16 @@ pub fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
 /// When the socket that is named there does not take it.
 pub fn say_ready() -> io::Result<()> {
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
+}
+
+/// The exit code of a server that has run, or could not; what kept it is said on standard error.
+pub fn exit_code(program: &str, ran: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = ran else { return ExitCode::from(exit::OK) };
+    let _ = writeln!(io::stderr(), "{program}: {error}");
+    ExitCode::from(match error.downcast_ref() {
+        Some(StartError::Usage(_)) => exit::USAGE,
+        _ => exit::FAILED,
+    })
 }
 
 /// Serves until the process is told to stop, with the log on stdout, one event a line; says `READY=1` first.

@@ -160,14 +160,11 @@ impl Deployment {
             for container in &pod.containers {
                 secrets.push_str(&read_if_there(&container::Files::of(host, &container.name).key_log())?);
             }
-        }
-        for pod in &self.pods {
-            let folders = Folders::of(pod);
-            if !self.sidecars.contains_key(pod.name()) {
-                continue;
+            if self.sidecars.contains_key(host.name()) {
+                let folders = Folders::of(host);
+                secrets.push_str(&read_if_there(&folders.key_log())?);
+                logs.insert(host.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
             }
-            secrets.push_str(&read_if_there(&folders.key_log())?);
-            logs.insert(pod.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
         }
         let Some(capture) = self.capture.take() else { return Ok(Observations { logs, ..Observations::default() }) };
         let captured = capture.stop();

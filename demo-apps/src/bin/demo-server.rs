@@ -1,11 +1,10 @@
 //! A server app on several ports. See `demo-server --help`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use demo_apps::server::{Server, ServerArgs, StartError};
-use demo_apps::{exit, program};
+use demo_apps::program;
+use demo_apps::server::{Server, ServerArgs};
 
 const EXAMPLES: &str = "\
 HTTP paths:
@@ -40,17 +39,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let args = Cli::parse().args;
-    match serve(&args) {
-        Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "demo-server: {error}");
-            ExitCode::from(match error.downcast_ref() {
-                Some(StartError::Usage(_)) => exit::USAGE,
-                _ => exit::FAILED,
-            })
-        }
-    }
+    program::exit_code("demo-server", serve(&Cli::parse().args))
 }
 
 fn serve(args: &ServerArgs) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,11 +1,10 @@
 //! An admission webhook. See `demo-webhook --help`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use demo_apps::server::{Server, StartError, WebhookArgs};
-use demo_apps::{exit, program};
+use demo_apps::program;
+use demo_apps::server::{Server, WebhookArgs};
 
 const EXAMPLES: &str = "\
 Paths, for AdmissionReview v1:
@@ -34,17 +33,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let args = Cli::parse().args;
-    match serve(&args) {
-        Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "demo-webhook: {error}");
-            ExitCode::from(match error.downcast_ref() {
-                Some(StartError::Usage(_)) => exit::USAGE,
-                _ => exit::FAILED,
-            })
-        }
-    }
+    program::exit_code("demo-webhook", serve(&Cli::parse().args))
 }
 
 fn serve(args: &WebhookArgs) -> Result<(), Box<dyn std::error::Error>> {

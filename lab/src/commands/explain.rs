@@ -10,7 +10,6 @@ use mesh::{
     model::{Family, Mesh},
     predict::{Call, predict, predict_dumps},
 };
-
 use serde_json::json;
 
 use super::{OK, print_json};
@@ -23,21 +22,20 @@ use crate::{
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let (host, port) = destination(&args.to).context("--to")?;
-    let family = args.ipv6.then_some(Family::Ipv6);
+    let call = Call {
+        from: 0,
+        host,
+        port,
+        app: args.app,
+        server_first: false,
+        family: args.ipv6.then_some(Family::Ipv6),
+        server_app: None,
+        subset: args.subset.clone(),
+        webhook: None,
+    };
     let accounts = match &args.config_dump[..] {
-        [] => from_manifests(args, &host, port, family)?,
+        [] => from_manifests(args, &call)?,
         [client, server] => {
-            let call = Call {
-                from: 0,
-                host,
-                port,
-                app: args.app,
-                server_first: false,
-                family,
-                server_app: None,
-                subset: args.subset.clone(),
-                webhook: None,
-            };
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
         }
         _ => bail!("--config-dump takes two files, separated by a comma: the client's, then the server's"),
@@ -54,29 +52,18 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     Ok(OK)
 }
 
-fn from_manifests(args: &ExplainArgs, host: &str, port: u16, family: Option<Family>) -> Result<Vec<Account>> {
+fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let mut files = manifests::read(&args.files)?;
     let (mut meshes, warnings) = manifests::resolve_each(&files, &args.mesh.flavors())?;
     manifests::tell(&warnings);
-    if meshes.iter().all(|mesh| is_unknown(mesh, host)) {
-        files.push(host_outside(host));
+    if meshes.iter().all(|mesh| is_unknown(mesh, &call.host)) {
+        files.push(host_outside(&call.host));
         (meshes, _) = manifests::resolve_each(&files, &args.mesh.flavors())?;
-        anstream::eprintln!("{host}: no manifest has it: taken for a host outside of the cluster");
+        anstream::eprintln!("{}: no manifest has it: taken for a host outside of the cluster", call.host);
     }
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
-        let call = Call {
-            from,
-            host: host.to_owned(),
-            port,
-            app: args.app,
-            server_first: false,
-            family,
-            server_app: None,
-            subset: args.subset.clone(),
-            webhook: None,
-        };
-        Ok(predict(mesh, &call)?)
+        Ok(predict(mesh, &Call { from, ..call.clone() })?)
     };
     meshes.iter().map(account).collect()
 }

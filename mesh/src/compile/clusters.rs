@@ -15,14 +15,14 @@ use serde_json::{Map, Value, json};
 use super::{
     Compiler, PortClass, Resource,
     client_tls::{ClientSide, Sockets},
-    destination::{Destination, TLS_MODE_ISTIO},
+    destination::Destination,
     files,
     filters::seconds,
     names, protocol_because,
 };
 use crate::{
     flavor::AppAddress,
-    model::{Resolution, Service, ServicePort},
+    model::{Resolution, Service, ServicePort, TLS_MODE_ISTIO},
     redirect::ProxyIdentity,
 };
 

@@ -5,13 +5,8 @@ use std::collections::BTreeMap;
 use super::{Compiler, names};
 use crate::model::{
     ClientTls, ClientTlsMode, DestinationRule, Entry, EntryEndpoint, Family, MtlsMode, Pod, Resolution, Service,
-    ServicePort, Source, Subset,
+    ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
-
-/// The label that injection sets on a pod that takes mTLS.
-const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
-/// Its value, and that of the endpoint metadata that it becomes.
-pub(super) const TLS_MODE_ISTIO: &str = "istio";
 
 /// Where a cluster leads.
 #[derive(Clone, Copy)]

@@ -7,6 +7,12 @@ use std::{
 
 use super::{Capture, EffectivePeerAuthentication, ObjectName, Source, SvidKind};
 
+/// The label by which automatic mTLS knows that an endpoint takes it; injection sets it on pods.
+pub(crate) const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+
+/// Its value then.
+pub(crate) const TLS_MODE_ISTIO: &str = "istio";
+
 /// A pod.
 #[derive(Clone, Debug)]
 pub struct Pod {

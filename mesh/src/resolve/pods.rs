@@ -8,7 +8,7 @@ use super::{addresses, capture, containers, external_hosts, injection, peer_auth
 use crate::{
     fault::Faults,
     manifests::{Head, Manifests},
-    model::{MeshConfig, ObjectName, Pod, Sidecar, Source, SvidKind},
+    model::{MeshConfig, ObjectName, Pod, Sidecar, Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL},
 };
 
 /// What kind of certificate the sidecar is given.
@@ -142,7 +142,7 @@ fn injected_labels(pod: &Draft<'_>) -> BTreeMap<String, String> {
         keys.iter().find_map(|key| pod.labels.get(*key)).cloned().unwrap_or_else(|| otherwise.to_owned())
     };
     let added = [
-        ("security.istio.io/tlsMode", "istio".to_owned()),
+        (TLS_MODE_LABEL, TLS_MODE_ISTIO.to_owned()),
         ("service.istio.io/canonical-name", first(["app.kubernetes.io/name", "app"], pod.workload)),
         ("service.istio.io/canonical-revision", first(["app.kubernetes.io/version", "version"], "latest")),
     ];

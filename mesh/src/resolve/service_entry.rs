@@ -10,11 +10,11 @@ use kcr_networking_istio_io::v1::serviceentries::{
 use super::protocol;
 use crate::{
     manifests::{Manifests, Object},
-    model::{Entry, EntryEndpoint, ObjectName, Protocol, Resolution, Service, ServicePort, Source},
+    model::{
+        Entry, EntryEndpoint, ObjectName, Protocol, Resolution, Service, ServicePort, Source, TLS_MODE_ISTIO,
+        TLS_MODE_LABEL,
+    },
 };
-
-/// The label by which an endpoint says that it takes mTLS.
-const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 
 /// The services of all entries, the oldest first: where two want one listener, the older has it.
 pub(super) fn resolve(manifests: &Manifests) -> Vec<Service> {
@@ -113,7 +113,7 @@ fn endpoints(object: &Object<ServiceEntrySpec>, host: &str, resolution: Resoluti
             address: endpoint.address.clone()?.to_ascii_lowercase(),
             port: u16::try_from(target).ok()?,
             takes_mtls: match labels.get(TLS_MODE_LABEL) {
-                Some(mode) => mode == "istio",
+                Some(mode) => mode == TLS_MODE_ISTIO,
                 None => endpoint.service_account.as_ref().is_some_and(|account| !account.is_empty()),
             },
             labels,
