@@ -107,7 +107,7 @@ impl TcpProxy {
             async { chain.handshake(socket, connection.offered_in_tls()).await.map_err(NotOpened::Handshake) };
         let connect = async {
             let cluster = worker.cluster(&self.cluster).ok_or(NotOpened::NoCluster)?;
-            self.connect(&cluster, &connection, upstream).await.map_err(NotOpened::Connect)
+            self.connect(&cluster, &connection, chain, upstream).await.map_err(NotOpened::Connect)
         };
         let forced = async {
             chain.drain.forced().await;
@@ -128,11 +128,14 @@ impl TcpProxy {
         &self,
         cluster: &Cluster,
         connection: &ConnectionInfo,
+        chain: &Chain,
         upstream: &mut Option<UpstreamInfo>,
     ) -> Result<Connected, ConnectFailure> {
         let context = ConnectContext {
             original_dst: connection.original_dst,
             filter_state: Some(&connection.filter_state),
+            // The relay begins at once, unless the downstream's handshake is still under way.
+            bytes_follow: chain.tls().is_none(),
             ..ConnectContext::default()
         };
         let mut attempt = 1;

@@ -26,6 +26,8 @@ pub struct ConnectContext<'a> {
     pub http_host: Option<&'a str>,
     /// The ALPN to offer where neither filter state nor context names any (the HTTP pool's own protocol).
     pub default_alpn: &'a [String],
+    /// Whether bytes are written as soon as the connection is there.
+    pub bytes_follow: bool,
 }
 
 /// A connection upstream.
@@ -168,6 +170,7 @@ impl Cluster {
                 .and_then(|state| state.upstream_server_name.as_deref())
                 .or(context.http_host.filter(|_| auto_sni)),
             alpn: state.and_then(|state| state.application_protocols.as_deref()).or(default_alpn),
+            bytes_follow: context.bytes_follow,
         }
     }
 }

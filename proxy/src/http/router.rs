@@ -162,6 +162,7 @@ async fn attempt(
         filter_state: Some(&connection.info.filter_state),
         http_host: host.as_deref(),
         default_alpn: upstream::alpn(version),
+        bytes_follow: false,
     };
     let endpoint = cluster.pick(&context)?;
     exchange.stream.upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });

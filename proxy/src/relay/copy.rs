@@ -16,8 +16,8 @@ use crate::buffer::Buffer;
 pub(super) struct Copy {
     /// Bytes that the writer has not taken yet.
     buffer: Option<Buffer>,
-    /// Whether the writer has taken bytes that it may not have sent yet (a TLS record).
-    unflushed: bool,
+    /// Whether the writer has sent all that it has taken. At first it may still have the end of its handshake.
+    flushed: bool,
     /// How many the last look at the reader brought.
     brought: usize,
     at_end: bool,
@@ -65,9 +65,9 @@ impl Copy {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Fault::Read(error))),
                 Poll::Pending => {
-                    if self.unflushed {
+                    if !self.flushed {
                         ready!(writer.poll_flush(cx)).map_err(Fault::Write)?;
-                        self.unflushed = false;
+                        self.flushed = true;
                     }
                     return Poll::Pending;
                 }
@@ -85,7 +85,7 @@ impl Copy {
         if written == 0 {
             return Poll::Ready(Err(Fault::Write(io::ErrorKind::WriteZero.into())));
         }
-        self.unflushed = true;
+        self.flushed = false;
         buffer.advance(written);
         if buffer.rest().is_empty() {
             self.buffer = None;

@@ -45,6 +45,8 @@ pub struct Offer<'a> {
     pub server_name: Option<&'a str>,
     /// ALPN.
     pub alpn: Option<&'a [String]>,
+    /// Whether bytes are written at once, or the stream is flushed: the handshake's last flight then goes with them.
+    pub bytes_follow: bool,
 }
 
 impl ClientContext {
@@ -106,7 +108,7 @@ impl ClientContext {
             None => current.config.alpn_protocols.clone(),
         };
         let session = UnbufferedClientConnection::new_with_alpn(current.config.clone(), name, alpn);
-        let stream = TlsStream::connect(socket, session.map_err(io::Error::other)?).await?;
+        let stream = TlsStream::connect(socket, session.map_err(io::Error::other)?, offer.bytes_follow).await?;
         let info = super::info(stream.agreed(), &current.local_uri_sans);
         Ok((stream, info))
     }

@@ -39,7 +39,7 @@ async fn ours() -> (TlsStream, TlsStream) {
     let (from, to) = configs();
     let (near, far) = sockets().await;
     let server = UnbufferedServerConnection::new(to).unwrap();
-    let (near, far) = tokio::join!(TlsStream::connect(near, client(from)), TlsStream::accept(far, server));
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(from), false), TlsStream::accept(far, server));
     (near.unwrap(), far.unwrap())
 }
 
@@ -47,7 +47,7 @@ async fn ours() -> (TlsStream, TlsStream) {
 async fn with_a_library() -> (TlsStream, server::TlsStream<TcpStream>) {
     let (from, to) = configs();
     let (near, far) = sockets().await;
-    let (near, far) = tokio::join!(TlsStream::connect(near, client(from)), TlsAcceptor::from(to).accept(far));
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(from), false), TlsAcceptor::from(to).accept(far));
     (near.unwrap(), far.unwrap())
 }
 
@@ -158,7 +158,7 @@ async fn who_is_refused_is_sent_the_reason() {
     let (stranger, _) = configs();
     let (near, far) = sockets().await;
     let server = UnbufferedServerConnection::new(to).unwrap();
-    let (near, far) = tokio::join!(TlsStream::connect(near, client(stranger)), TlsStream::accept(far, server));
+    let (near, far) = tokio::join!(TlsStream::connect(near, client(stranger), false), TlsStream::accept(far, server));
     assert_eq!(near.unwrap_err().kind(), io::ErrorKind::InvalidData);
     let heard = far.unwrap_err().into_inner().unwrap().downcast::<rustls::Error>().unwrap();
     assert!(matches!(*heard, rustls::Error::AlertReceived(_)), "{heard}");
@@ -171,4 +171,21 @@ async fn a_peer_that_leaves_in_a_handshake_is_an_early_end() {
     drop(near);
     let server = UnbufferedServerConnection::new(to).unwrap();
     assert_eq!(TlsStream::accept(far, server).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn where_bytes_follow_the_last_flight_goes_with_them() {
+    let (from, to) = configs();
+    let (near, far) = sockets().await;
+    let calling = async {
+        let mut near = TlsStream::connect(near, client(from), true).await.unwrap();
+        assert!(near.outgoing.is_some());
+        near.write_all(b"hello").await.unwrap();
+        assert!(near.outgoing.is_none());
+        near
+    };
+    let (mut far, _near) = tokio::join!(async { TlsAcceptor::from(to).accept(far).await.unwrap() }, calling);
+    let mut room = [0; 5];
+    far.read_exact(&mut room).await.unwrap();
+    assert_eq!(&room, b"hello");
 }
