@@ -25,6 +25,10 @@ fn one(app: SocketAddr, address: SocketAddr, format: &str) -> Proxy {
 
 /// Two proxies between a listener and an endpoint: one that originates mutual TLS, one that terminates it.
 fn two(app: SocketAddr, address: SocketAddr, format: &str) -> (Proxy, Proxy) {
+    sidecars(app, address, format, true)
+}
+
+fn sidecars(app: SocketAddr, address: SocketAddr, format: &str, resumption: bool) -> (Proxy, Proxy) {
     let mesh = Mesh::new();
     let inbound = (address.ip(), 15006).into();
 
@@ -32,6 +36,9 @@ fn two(app: SocketAddr, address: SocketAddr, format: &str) -> (Proxy, Proxy) {
     mesh.secrets(server.path(), "spiffe://cluster.local/ns/default/sa/server");
     let mut chain = tcp_chain(server.path(), "inbound|8080||", format);
     chain["transport_socket"] = Mesh::downstream(server.path(), "spiffe://cluster.local/");
+    for kind in ["stateless", "stateful"] {
+        chain["transport_socket"]["typed_config"][format!("disable_{kind}_session_resumption")] = json!(!resumption);
+    }
     resources(server.path(), "lds.json", &[listener("virtualInbound", inbound, &chain)]);
     resources(server.path(), "cds.json", &[cluster("inbound|8080||", app)]);
 
@@ -90,7 +97,8 @@ fn what_is_tls_on_one_side_is_copied() {
 fn a_peer_that_comes_again_is_not_verified_again() {
     let (app, address) = addresses();
     echo_after_end(app);
-    let (client, server) = two(app, address, "");
+    // A session that is resumed needs no certificate at all.
+    let (client, server) = sidecars(app, address, "", false);
     for connections in 0..3 {
         exchange(address, &[7; 1000]);
         assert_eq!(client.stat("sidelab.tls_known_chains"), connections);
