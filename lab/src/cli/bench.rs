@@ -15,6 +15,8 @@ use crate::{
 };
 
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use settings::SettingsArgs;
 
