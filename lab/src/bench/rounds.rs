@@ -25,21 +25,24 @@ const FAR: usize = 5;
 /// How long measuring may take, and what it is spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// All rounds together, with the warm-up. At least one round is measured all the same.
+    /// All rounds together, with the warm-up.
     pub budget: Duration,
     /// About how long a sample takes: the clocks are fine against it, and yet there are many rounds.
     pub sample: Duration,
     /// How many samples of idle connections are taken at most: they differ little, and each costs a lab of its own.
     pub idle: usize,
+    /// How many rounds are measured, whatever they take. One alone has no interval.
+    pub least: usize,
 }
 
 impl Pace {
     /// For a first answer.
-    pub const QUICK: Self = Self { budget: Duration::from_secs(60), sample: Duration::from_millis(150), idle: 2 };
+    pub const QUICK: Self =
+        Self { budget: Duration::from_secs(60), sample: Duration::from_millis(150), idle: 2, least: 2 };
 
     /// For narrow intervals.
     pub fn of(budget: Duration) -> Self {
-        Self { budget, sample: Duration::from_millis(350), idle: 3 }
+        Self { budget, sample: Duration::from_millis(350), idle: 3, least: 1 }
     }
 
     /// How many samples of a figure are taken at most: more say nothing new.
@@ -82,8 +85,7 @@ impl<'a> Rounds<'a> {
         for round in 0.. {
             let due: Vec<usize> =
                 order(&cells, &mut random).into_iter().filter(|index| cells[*index].wants(round)).collect();
-            // One round is measured, whatever it takes.
-            let due = if round == 0 { due } else { self.affordable(due, &cells) };
+            let due = if round < self.pace.least { due } else { self.affordable(due, &cells) };
             if due.is_empty() || self.is_interrupted() || cells.iter().all(Cell::is_done) {
                 break;
             }
