@@ -174,5 +174,8 @@ fn answer(report: &BenchReport, setup: Setup, setups: &[Setup], question: &Quest
 /// `x1.60 [1.54-1.65] here (less than twice)`.
 fn told(estimate: &Estimate, place: &str) -> String {
     let Estimate { value, low, high } = estimate;
+    if estimate.is_of_one_round() {
+        return format!("x{value:.2}{place} (measured once: too few rounds to say)");
+    }
     format!("x{value:.2} [{low:.2}-{high:.2}]{place} ({})", Twice::of(estimate).told())
 }

@@ -3,7 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{
-    answers, conditions,
+    answers::{self, Answer},
+    conditions,
     figures::Figure,
     measure::{Group, Measure},
     report::BenchReport,
@@ -48,10 +49,12 @@ pub fn render(report: &BenchReport) -> String {
         text.push_str(&wrapped(&format!("{what} ended early: {}", failed.why)));
     }
     let fewest = report.answers.iter().map(|answer| answer.setup.concurrency).min();
-    for answer in report.answers.iter().filter(|answer| Some(answer.setup.concurrency) == fewest) {
+    let shown = report.answers.iter().filter(|answer| Some(answer.setup.concurrency) == fewest);
+    let shown: Vec<Answer> = shown.cloned().collect();
+    for answer in &shown {
         text.push_str(&wrapped(&format!("{} ({}): {}", answer.claim, answer.setup, answer.words)));
     }
-    for line in answers::twice(&report.answers) {
+    for line in answers::twice(&shown) {
         text.push_str(&wrapped(&line));
     }
     text

@@ -11,7 +11,7 @@ use crate::bench::{
     stats::Estimate,
 };
 
-/// The scale goes from no more at all to this many times, or as far as it must.
+/// The scale goes from once, which is no more, to this many times, or as far as it must.
 const FAR: f64 = 2.6;
 
 /// What the first data plane says, in a line.
@@ -29,8 +29,9 @@ pub(super) fn render(report: &BenchReport) -> Markup {
     let mut claims: Vec<&str> = shown().map(|answer| answer.claim.as_str()).collect();
     claims.sort_unstable();
     claims.dedup();
-    let highest = shown().flat_map(|answer| [Some(answer.whole.high), answer.tls.map(|tls| tls.high)]);
-    let far = highest.flatten().fold(FAR, f64::max).min(6.0);
+    // By the values: an interval that goes far beyond is cut off.
+    let highest = shown().flat_map(|answer| [Some(answer.whole.value), answer.tls.map(|tls| tls.value)]);
+    let far = (highest.flatten().fold(0.0, f64::max) * 1.1).clamp(FAR, 6.0);
     html! {
         @if !claims.is_empty() {
             section .answers {
@@ -95,7 +96,7 @@ fn scale(far: f64) -> Markup {
         div .gauge .scale aria-hidden="true" {
             span .name {}
             span .track {
-                span .at style="left: 0" { "no more" }
+                span .at style="left: 0" { "×1" }
                 span .at style=(percent("left", 1.0 / (far - 1.0))) { "twice" }
             }
             span .value {}
