@@ -18,8 +18,13 @@ pub(crate) use server::{Identity, ServerTlsSetup, facts_of_session};
 
 use crate::client::{Group, TlsVersion};
 
+/// The cryptography. Its random numbers take some 30 ms of gathering entropy once in a process: that is done here, so that no
+/// handshake that is timed has to wait for it.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    // What fails here fails in a handshake again, and is told there.
+    let _ = provider.secure_random.fill(&mut [0]);
+    Arc::new(provider)
 }
 
 /// Offers one group alone, where one is named.

@@ -66,7 +66,11 @@ pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, St
     } else {
         params.ecdh_curves.iter().map(|name| group(name)).collect::<Result<_, _>>()?
     };
-    Ok(Arc::new(CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() }))
+    let provider = CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() };
+    // Random numbers take some 30 ms of gathering entropy once in a process. Done here, no handshake waits for it; what
+    // fails here fails there again, and is told.
+    let _ = provider.secure_random.fill(&mut [0]);
+    Ok(Arc::new(provider))
 }
 
 fn names<T>(known: &[(&str, T)]) -> String {
