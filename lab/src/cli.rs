@@ -8,9 +8,11 @@ use mesh::{account::AppProtocol, model::Flavor};
 use crate::verdict::DataPlane;
 
 mod bench;
+mod by_hand;
 mod delay;
 
 pub use bench::{BenchArgs, CompareArgs, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs};
+pub use by_hand::{DownArgs, ExecArgs, GetArgs, LabArgs, LogsArgs, OneDataPlane, UpArgs, What};
 pub use delay::DelayArgs;
 
 const EXAMPLES: &str = "\
@@ -350,129 +352,6 @@ pub struct RunArgs {
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// `up`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down"
-)]
-pub struct UpArgs {
-    /// What to bring up.
-    #[command(flatten)]
-    pub manifests: ManifestArgs,
-    /// In which mesh
-    #[arg(long, value_enum, default_value = "istio")]
-    pub mesh: OneMesh,
-    /// On which data plane
-    #[arg(long, value_enum, default_value = "native")]
-    pub data_plane: OneDataPlane,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// One data plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OneDataPlane {
-    /// `sidecar-proxy`, this project's own.
-    Native,
-    /// The real Envoy.
-    Envoy,
-}
-
-impl From<OneDataPlane> for DataPlane {
-    fn from(plane: OneDataPlane) -> Self {
-        match plane {
-            OneDataPlane::Native => Self::Native,
-            OneDataPlane::Envoy => Self::Envoy,
-        }
-    }
-}
-
-/// Which lab.
-#[derive(Debug, Args)]
-pub struct LabArgs {
-    /// The lab's id [default: the only one that is up]
-    #[arg(long, value_name = "ID")]
-    pub lab: Option<String>,
-}
-
-/// `get`.
-#[derive(Debug, Args)]
-pub struct GetArgs {
-    /// What to show
-    #[arg(value_enum, default_value = "pods")]
-    pub what: What,
-    /// Of which lab.
-    #[command(flatten)]
-    pub lab: LabArgs,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// What `get` shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum What {
-    /// The lab's pods.
-    #[value(alias = "pod", alias = "po")]
-    Pods,
-    /// The lab's services.
-    #[value(alias = "service", alias = "svc")]
-    Services,
-    /// The labs of this host.
-    #[value(alias = "lab")]
-    Labs,
-}
-
-/// `exec`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec client -- bash\n  sidelab exec server -- tcpdump -ni eth0"
-)]
-pub struct ExecArgs {
-    /// The pod, POD or POD.NAMESPACE
-    pub pod: String,
-    /// The namespace of POD, where it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The container in whose environment, with its files [default: the first]
-    #[arg(short = 'c', long)]
-    pub container: Option<String>,
-    /// Of which lab.
-    #[command(flatten)]
-    pub lab: LabArgs,
-    /// The command: any program of this host
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
-}
-
-/// `logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// The pod, POD or POD.NAMESPACE
-    pub pod: String,
-    /// The namespace of POD, where it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The container; `istio-proxy` is the sidecar's access log [default: the first]
-    #[arg(short = 'c', long)]
-    pub container: Option<String>,
-    /// Of which lab.
-    #[command(flatten)]
-    pub lab: LabArgs,
-}
-
-/// `down`.
-#[derive(Debug, Args)]
-pub struct DownArgs {
-    /// The lab's id [default: the only one that is up]
-    #[arg(value_name = "ID", conflicts_with = "all")]
-    pub lab: Option<String>,
-    /// Every lab of this host, also those that a killed process left behind
-    #[arg(long)]
-    pub all: bool,
 }
 
 fn app_protocol(text: &str) -> Result<AppProtocol, String> {

@@ -46,7 +46,8 @@ fn refused_with(mesh: &Mesh, certificate: &(String, String)) -> (String, &'stati
     let _ = end(&mut connect(address)); // an end or a reset, whichever comes first
     let counters = ["fail_verify_san", "fail_verify_error", "fail_verify_no_cert"];
     let scope = format!("listener.{}_15006.ssl", address.ip());
-    let counted = counters.into_iter().find(|counter| proxy.stat(&format!("{scope}.{counter}")) == 1).unwrap_or("none");
+    // Who refuses counts on another thread than the one that ended the connection here.
+    let counted = proxy.wait_for_one(&counters, &scope);
     let log = proxy.log();
     let line = log.iter().find_map(|line| line.strip_prefix("- TLS_error:|268435581:SSL_routines:OPENSSL_internal:"));
     let reason = line.unwrap_or_else(|| panic!("{log:?}")).trim_end_matches(":TLS_error_end");

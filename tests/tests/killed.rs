@@ -47,7 +47,14 @@ impl Running {
     fn end_by(&mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(self.sidelab.id().try_into().expect("a pid"));
         kill(pid, signal).expect("the run is under way");
-        self.sidelab.wait().expect("it ends")
+        let ended = self.sidelab.wait().expect("it ends");
+        // A process that it was just starting has its locks, too, and is killed with it, but not in the same moment.
+        for lab in fs::read_dir(self.labs.path()).into_iter().flatten().flatten() {
+            if let Ok(lock) = fs::File::open(lab.path().join("lock")) {
+                lock.lock().expect("nobody keeps a killed run's lab");
+            }
+        }
+        ended
     }
 }
 

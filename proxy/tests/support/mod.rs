@@ -129,6 +129,17 @@ impl Proxy {
         }
     }
 
+    /// Waits until one of these statistics is at least 1, and says which.
+    pub(crate) fn wait_for_one<'a>(&self, names: &[&'a str], scope: &str) -> &'a str {
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(name) = names.iter().find(|name| self.stat(&format!("{scope}.{name}")) > 0) {
+                return name;
+            }
+            assert!(Instant::now() < deadline, "{names:?} of {scope} stay at 0");
+        }
+    }
+
     /// Replaces a file of resources, and returns when the statistic of that name says that it was looked at.
     pub(crate) fn replace(&self, file: &str, content: &[Value], counter: &str) {
         let before = self.stat(counter);
