@@ -10,7 +10,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::{
+    Error,
+    pki_types::{CertificateDer, UnixTime},
+};
 
 use super::PeerCertificate;
 use crate::stats::Counter;
@@ -43,8 +46,26 @@ impl KnownChains {
         Self { chains: Mutex::default(), known }
     }
 
+    /// Verifies a chain, unless it was verified before and is valid now.
+    ///
+    /// # Errors
+    /// What `verify` finds; a chain that it finds bad is not remembered.
+    pub(super) fn verify_once(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        verify: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.has(leaf, intermediates, now) {
+            verify()?;
+            self.add(leaf, intermediates);
+        }
+        Ok(())
+    }
+
     /// Whether a chain was verified before, and is valid now.
-    pub(super) fn has(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: UnixTime) -> bool {
+    fn has(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: UnixTime) -> bool {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let chains = self.lock();
         let known = chains.get(leaf.as_ref());
@@ -56,7 +77,7 @@ impl KnownChains {
     }
 
     /// Remembers a chain that was just verified.
-    pub(super) fn add(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+    fn add(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
         let certificates = intermediates.iter().chain([leaf]);
         let Ok(facts) = certificates.map(|der| PeerCertificate::of(der)).collect::<Result<Vec<_>, _>>() else { return };
         let from = facts.iter().map(|facts| facts.not_before).max().unwrap_or(i64::MAX);

@@ -125,12 +125,11 @@ impl ServerCertVerifier for OfServers {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if let Some(roots) = &self.roots {
-            if !self.known.has(end_entity, intermediates, now) {
+            self.known.verify_once(end_entity, intermediates, now, || {
                 let leaf = ParsedCertificate::try_from(end_entity)?;
                 verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, self.algorithms.all)
-                    .map_err(|error| roots.blame(error, end_entity, intermediates))?;
-                self.known.add(end_entity, intermediates);
-            }
+                    .map_err(|error| roots.blame(error, end_entity, intermediates))
+            })?;
             self.names.check(end_entity, Some(server_name))?;
         }
         Ok(ServerCertVerified::assertion())
@@ -215,12 +214,10 @@ impl ClientCertVerifier for OfClients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some((chain, roots)) = &self.chain {
-            if !self.known.has(end_entity, intermediates, now) {
-                chain
-                    .verify_client_cert(end_entity, intermediates, now)
-                    .map_err(|error| roots.blame(error, end_entity, intermediates))?;
-                self.known.add(end_entity, intermediates);
-            }
+            self.known.verify_once(end_entity, intermediates, now, || {
+                let verified = chain.verify_client_cert(end_entity, intermediates, now);
+                verified.map(drop).map_err(|error| roots.blame(error, end_entity, intermediates))
+            })?;
             self.names.check(end_entity, None)?;
         }
         Ok(ClientCertVerified::assertion())
