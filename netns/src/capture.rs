@@ -21,7 +21,7 @@ use crate::{
     Pod,
     error::{Doing, Result},
     netlink::Link,
-    sys,
+    socket, sys,
 };
 
 #[cfg(test)]
@@ -182,10 +182,7 @@ fn open(interface: &str) -> Result<OwnedFd> {
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             None,
         )?;
-        if nix::sys::socket::setsockopt(&socket, sockopt::RcvBufForce, &BUFFER) == Err(Errno::EPERM) {
-            // In a user namespace: as much as the host allows everybody (net.core.rmem_max).
-            nix::sys::socket::setsockopt(&socket, sockopt::RcvBuf, &BUFFER)?;
-        }
+        socket::hold(&socket, BUFFER)?;
         nix::sys::socket::setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         Ok(socket)
     };

@@ -80,6 +80,7 @@ mod program;
 mod registry;
 mod rules;
 mod services;
+mod socket;
 mod spawner;
 mod state;
 mod sys;

@@ -9,10 +9,7 @@ use std::{
 use nix::{
     errno::Errno,
     libc,
-    sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket,
-        sockopt,
-    },
+    sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket},
 };
 use rtnetlink::packet_core::{
     DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
@@ -55,10 +52,7 @@ impl Queue {
     pub(crate) fn bind(number: u16) -> io::Result<Self> {
         let socket =
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)?;
-        if setsockopt(&socket, sockopt::RcvBufForce, &BUFFER) == Err(Errno::EPERM) {
-            // In a user namespace: as much as the host allows everybody (net.core.rmem_max).
-            setsockopt(&socket, sockopt::RcvBuf, &BUFFER)?;
-        }
+        crate::socket::hold(&socket, BUFFER)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         let mut queue = Self { socket, number, buffer: vec![0; LONGEST] };
         queue.send(&Request::Bind { queue: number, length: LENGTH })?;
