@@ -23,9 +23,10 @@ use crate::{
     authorities::Authorities,
     container, name_server,
     observe_call::Observations,
+    role::Role,
     sidecar::{self, Folders, Kind},
     tools::Tools,
-    tuning::{Seat, Tuning},
+    tuning::Tuning,
     usage,
     verdict::DataPlane,
 };
@@ -304,7 +305,7 @@ fn start_pod(
         let how = sidecar::How {
             kind: kind_of(options, index),
             concurrency: options.tuning.concurrency,
-            cpus: options.tuning.cpus(if is_caller { Seat::ClientSidecar } else { Seat::ServerSidecar }),
+            cpus: options.tuning.cpus(if is_caller { Role::ClientSidecar } else { Role::ServerSidecar }),
             privilege: options.privilege,
         };
         sidecar::start(host, &how, &options.tools, &plan.config)
@@ -313,8 +314,8 @@ fn start_pod(
     for container in &pod.containers {
         container::Files::of(host, &container.name).write(container)?;
     }
-    let seat = if is_caller { Seat::ClientApp } else { Seat::ServerApp };
-    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, seat, options));
+    let role = if is_caller { Role::ClientApp } else { Role::ServerApp };
+    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, role, options));
     Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
 }
 
@@ -327,7 +328,7 @@ fn kind_of(options: &Options, pod: usize) -> Kind {
 }
 
 /// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
-fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, seat: Seat, options: &Options) -> Result<Process> {
+fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, role: Role, options: &Options) -> Result<Process> {
     let own = container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"));
     let (file, args, ready) = match (container.command.split_first(), own) {
         (Some((command, arguments)), _) => (PathBuf::from(command), arguments.to_vec(), Ready::Immediately),
@@ -342,7 +343,7 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, seat: Seat, op
     };
     let args = args.into_iter().chain(container.args.iter().cloned());
     let mut program = container::program(pod, container, host, &container.name, file, args);
-    program.cpus = options.tuning.cpus(seat);
+    program.cpus = options.tuning.cpus(role);
     if !options.tuning.key_logs {
         container::keep_keys_secret(&mut program);
     }

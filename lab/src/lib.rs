@@ -21,6 +21,7 @@ mod name_server;
 pub mod observe_call;
 pub mod predict;
 pub mod report;
+pub mod role;
 pub mod run;
 pub mod scenario;
 pub mod sidecar;

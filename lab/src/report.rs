@@ -6,3 +6,4 @@ pub mod explain;
 pub mod html;
 pub mod junit;
 pub mod table;
+pub(crate) mod words;

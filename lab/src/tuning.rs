@@ -8,6 +8,8 @@ use nix::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::role::Role;
+
 #[cfg(test)]
 mod tests;
 
@@ -51,34 +53,21 @@ impl Default for Tuning {
     }
 }
 
-/// Where on a call's way a program is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seat {
-    /// The calling app.
-    ClientApp,
-    /// Its sidecar.
-    ClientSidecar,
-    /// The called app's sidecar.
-    ServerSidecar,
-    /// The called app.
-    ServerApp,
-}
-
 impl Tuning {
     /// The CPUs that a program may run on, from those that this process may: none in particular unless programs are pinned.
     /// Along a call's way each gets the next ones, an app one and a sidecar one for each worker, and where there are no more,
     /// the first again: neighbours, which work for each other, are never on the same as long as there are two.
-    pub fn cpus(&self, seat: Seat) -> Vec<usize> {
-        if self.pin { self.seated(seat, &own_cpus()) } else { Vec::new() }
+    pub fn cpus(&self, role: Role) -> Vec<usize> {
+        if self.pin { self.seated(role, &own_cpus()) } else { Vec::new() }
     }
 
-    fn seated(&self, seat: Seat, all: &[usize]) -> Vec<usize> {
+    fn seated(&self, role: Role, all: &[usize]) -> Vec<usize> {
         let workers = self.concurrency as usize;
-        let (first, number) = match seat {
-            Seat::ClientApp => (0, 1),
-            Seat::ClientSidecar => (1, workers),
-            Seat::ServerSidecar => (1 + workers, workers),
-            Seat::ServerApp => (1 + 2 * workers, 1),
+        let (first, number) = match role {
+            Role::ClientApp => (0, 1),
+            Role::ClientSidecar => (1, workers),
+            Role::ServerSidecar => (1 + workers, workers),
+            Role::ServerApp => (1 + 2 * workers, 1),
         };
         all.iter().copied().cycle().skip(first).take(number.min(all.len())).collect()
     }

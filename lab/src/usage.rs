@@ -45,10 +45,20 @@ impl Machine {
 
 /// Memory that a process has to itself or shares, in bytes; none of one that has ended.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    bytes_in(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+/// Memory of this machine, in bytes: `MemTotal:`, or what programs can be given of it without swapping, `MemAvailable:`
+/// (proc_meminfo(5)).
+pub(crate) fn memory(field: &str) -> Option<u64> {
+    bytes_in("/proc/meminfo", field)
+}
+
+/// A field that is told in kB, which are KiB, in bytes.
+fn bytes_in(path: &str, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// What an interface has carried so far, in both directions.

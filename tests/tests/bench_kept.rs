@@ -7,10 +7,10 @@ use lab::{
         layering::Layering,
         measure::Measure,
         report::{BenchReport, Series},
-        rig::Role,
         sample::{Latency, Sample},
         setup::{Settings, Setup},
     },
+    role::Role,
     verdict::DataPlane,
 };
 use serde_json::Value;

@@ -6,11 +6,10 @@ use super::{
     layering::Layering,
     measure::{Group, Measure},
     report::{BenchReport, Series},
-    rig::Role,
     sample::{Held, Latency, Sample, Wire},
     setup::{Settings, Setup},
 };
-use crate::verdict::DataPlane;
+use crate::{role::Role, verdict::DataPlane};
 
 /// How fast the machine is in each round: what disturbs one disturbs all that is measured in it.
 const ROUNDS: [f64; 5] = [1.0, 1.3, 0.9, 2.0, 1.1];

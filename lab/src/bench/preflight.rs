@@ -1,6 +1,6 @@
 //! Whether this machine is up to a bench: found out before it, not after.
 
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -62,7 +62,7 @@ pub(super) fn check(connections: u32, labs: usize) -> Result<Vec<String>> {
     setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).context("can't raise the number of file descriptors")?;
     files(connections, allowed)?;
     // What can't be read is not known to be too little.
-    memory(connections, labs, available().unwrap_or(u64::MAX))?;
+    memory(connections, labs, usage::memory("MemAvailable:").unwrap_or(u64::MAX))?;
     let foreign = foreign();
     let disturbed = foreign > QUIET;
     let warning = format!("other programs use {foreign:.2} of a CPU: figures will be too high, and intervals wide");
@@ -84,13 +84,6 @@ fn memory(connections: u32, labs: usize, available: u64) -> Result<(), NotUpToIt
         return Err(NotUpToIt::Memory { needed: in_mib(needed), available: in_mib(available) });
     }
     Ok(())
-}
-
-/// Bytes that programs can be given without swapping (`MemAvailable`, proc_meminfo(5)).
-fn available() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// CPUs that others use.

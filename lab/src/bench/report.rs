@@ -16,6 +16,7 @@ use super::{
     setup::{Settings, Setup},
     targets::{self, Target},
 };
+use crate::usage;
 
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.bench/v1";
@@ -110,17 +111,12 @@ pub struct Machine {
 impl Machine {
     /// This one.
     pub fn this() -> Self {
-        let field = |path: &str, name: &str| {
-            let text = fs::read_to_string(path).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
-            line.map(|value| value.trim().to_owned())
-        };
-        let memory = field("/proc/meminfo", "MemTotal");
-        let kib: Option<u64> = memory.and_then(|text| text.strip_suffix("kB")?.trim().parse().ok());
+        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.trim_start().strip_prefix(':'));
         Self {
-            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
+            cpu: model.unwrap_or("unknown").trim().into(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_bytes: kib.unwrap_or(0) * 1024,
+            memory_bytes: usage::memory("MemTotal:").unwrap_or(0),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().into(),
         }
     }

@@ -9,41 +9,19 @@ use anyhow::{Context, Result, bail};
 use demo_apps::report::{HoldReport, LoadReport};
 use mesh::model::{Mesh, Pod};
 use netns::{Lab, Privilege, Process, Program, Ready, Sink, Start};
-use serde::{Deserialize, Serialize};
 
 use super::{layering::Layering, sample::Held, setup::Settings};
 use crate::{
     container,
     deploy::{self, Deployment},
+    role::Role,
     tools::Tools,
-    tuning::Seat,
     usage::{self, Traffic},
     verdict::DataPlane,
 };
 
 /// The longest that one load may take: far longer than any does.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Who spends CPU and memory on a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The calling app.
-    ClientApp,
-    /// Its sidecar.
-    ClientSidecar,
-    /// The called app's sidecar.
-    ServerSidecar,
-    /// The called app.
-    ServerApp,
-}
-
-impl Role {
-    /// Whether it is a sidecar.
-    pub fn is_sidecar(self) -> bool {
-        matches!(self, Self::ClientSidecar | Self::ServerSidecar)
-    }
-}
 
 /// What is asked of a layering.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +229,7 @@ impl<'a> Rig<'a> {
         let (name, client) = (format!("{name}-{}", layering.name), self.blueprint.tools.own("demo-client")?);
         let mut program = container::program(pod, container, host, name, client, args);
         container::keep_keys_secret(&mut program);
-        program.cpus = self.blueprint.settings.tuning(self.concurrency).cpus(Seat::ClientApp);
+        program.cpus = self.blueprint.settings.tuning(self.concurrency).cpus(Role::ClientApp);
         Ok((host, program))
     }
 

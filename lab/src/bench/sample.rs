@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use demo_apps::report::Percentiles;
 use serde::{Deserialize, Serialize};
 
-use super::rig::Role;
+use crate::role::Role;
 
 /// One measurement of one measure of one layering under one setup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use super::{
     setup::Setup,
     stats::Estimate,
 };
+use crate::report::words;
 
 mod model;
 mod targets;
@@ -102,22 +103,7 @@ fn title(figure: Figure, measure: Measure) -> String {
 
 /// A line, broken between words where it is longer than it may be; what follows is set in.
 fn wrapped(line: &str) -> String {
-    let mut text = String::new();
-    let mut column = 0;
-    for word in line.split(' ') {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > usize::from(WIDTH) {
-            text.push_str("\n    ");
-            column = 4;
-        } else if column > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += width;
-    }
-    text.push('\n');
-    text
+    words::wrapped(line, WIDTH.into(), 0) + "\n"
 }
 
 /// A table without lines.

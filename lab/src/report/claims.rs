@@ -7,6 +7,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, pres
 use mesh::model::Flavor;
 use serde::Serialize;
 
+use super::words;
 use crate::{
     claims::Claim,
     last_run::{LastRun, SeenCall},
@@ -76,32 +77,13 @@ impl SeenOfClaim {
 pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
     let mut text = String::new();
     for claim in claims {
-        let _ = writeln!(text, "{STRONG}{:<3}{STRONG:#} {}", claim.number, wrapped(&claim.claim.claim));
+        let _ = writeln!(text, "{STRONG}{:<3}{STRONG:#} {}", claim.number, words::wrapped(&claim.claim.claim, 80, 4));
         for line in beside(claim).to_string().lines() {
             let _ = writeln!(text, "{}", coloured(line.trim_end()));
         }
         text.push('\n');
     }
     text.push_str(&tally(claims, run));
-    text
-}
-
-/// A claim's own words, below each other under the first.
-fn wrapped(words: &str) -> String {
-    let mut text = String::new();
-    let mut column = 4;
-    for word in words.split_whitespace() {
-        let width = word.chars().count();
-        if column > 4 && column + 1 + width > 80 {
-            text.push_str("\n    ");
-            column = 4;
-        } else if column > 4 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += width;
-    }
     text
 }
 

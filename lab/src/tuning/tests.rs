@@ -65,7 +65,7 @@ fn a_group_that_is_named_is_the_only_one() {
 
 #[test]
 fn programs_that_are_pinned_never_share_a_cpu_with_their_neighbours_where_there_are_two() {
-    let seats = [Seat::ClientApp, Seat::ClientSidecar, Seat::ServerSidecar, Seat::ServerApp];
+    let seats = [Role::ClientApp, Role::ClientSidecar, Role::ServerSidecar, Role::ServerApp];
     let seated = |concurrency, cpus: &[usize]| {
         let tuning = Tuning { concurrency, pin: true, ..Tuning::default() };
         seats.map(|seat| tuning.seated(seat, cpus))
@@ -74,7 +74,7 @@ fn programs_that_are_pinned_never_share_a_cpu_with_their_neighbours_where_there_
     assert_eq!(seated(2, &[0, 2, 4, 6, 8, 9]), [vec![0], vec![2, 4], vec![6, 8], vec![9]]);
     assert_eq!(seated(4, &[0, 1])[1], [1, 0]);
     assert!(seated(1, &[])[0].is_empty());
-    assert!(Tuning::default().cpus(Seat::ServerApp).is_empty());
+    assert!(Tuning::default().cpus(Role::ServerApp).is_empty());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::bench::{
-    rig::Role,
-    sample::{Held, Wire},
+use crate::{
+    bench::sample::{Held, Wire},
+    role::Role,
 };
 
 #[test]

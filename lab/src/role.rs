@@ -1,0 +1,24 @@
+//! The programs that a call passes.
+
+use serde::{Deserialize, Serialize};
+
+/// Which of them a program is: where it runs, and whose CPU and memory a bench counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The calling app.
+    ClientApp,
+    /// Its sidecar.
+    ClientSidecar,
+    /// The called app's sidecar.
+    ServerSidecar,
+    /// The called app.
+    ServerApp,
+}
+
+impl Role {
+    /// Whether it is a sidecar.
+    pub fn is_sidecar(self) -> bool {
+        matches!(self, Self::ClientSidecar | Self::ServerSidecar)
+    }
+}
