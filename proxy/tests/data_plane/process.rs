@@ -1,15 +1,13 @@
 //! How the program starts and ends.
 
-mod support;
-
 use std::{net::SocketAddr, path::Path};
 
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     Proxy, bootstrap, cluster, folder, listener, loopback, resources, run,
     tcp::{connect, echo, ping},
     tcp_chain, write,
 };
+use serde_json::{Value, json};
 
 /// Writes a bootstrap with these listeners and one cluster, and returns its path.
 fn configured(folder: &Path, listeners: &[Value]) -> String {

@@ -1,18 +1,16 @@
 //! Files that are moved into place while connections are open.
 
-mod support;
-
 use std::{
     io::{Read, Write},
     net::SocketAddr,
 };
 
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     Mesh, Proxy, cluster, folder, listener, loopback, resources,
     tcp::{connect, echo, end, named, ping},
     tcp_chain,
 };
+use serde_json::{Value, json};
 
 fn greeting(address: SocketAddr) -> String {
     let mut text = String::new();

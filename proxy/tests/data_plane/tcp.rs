@@ -1,19 +1,17 @@
 //! TCP chains, through the running program.
 
-mod support;
-
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr},
     sync::mpsc,
 };
 
-use serde_json::json;
-use support::{
+use crate::support::{
     Mesh, Proxy, cluster, folder, listener, loopback, resources,
     tcp::{connect, echo, echo_after_end, end, exchange, named, ping, reset, serve},
     tcp_chain,
 };
+use serde_json::json;
 
 /// A proxy between a listener and an endpoint.
 fn one(app: SocketAddr, address: SocketAddr, format: &str) -> Proxy {

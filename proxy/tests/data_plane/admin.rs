@@ -1,18 +1,16 @@
 //! The administration interface of the running program.
 
-mod support;
-
 use std::{
     net::{SocketAddr, TcpStream},
     time::Instant,
 };
 
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     LONG, Mesh, Proxy, cluster, folder,
     http::{echo, get, hcm_chain, route, upstream},
     listener, loopback, resources,
 };
+use serde_json::{Value, json};
 
 /// A sidecar that terminates mutual TLS, and originates it towards `server`.
 fn sidecar() -> (Proxy, SocketAddr) {

@@ -1,15 +1,13 @@
 //! Who is let in by mutual TLS, and what is said of those who are not. The words were seen of Envoy 1.40.
 
-mod support;
-
 use std::net::SocketAddr;
 
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
-use support::{
+use crate::support::{
     Mesh, Proxy, cluster, folder, listener, loopback, resources,
     tcp::{connect, echo, end, ping},
     tcp_chain,
 };
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
 
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
 

@@ -1,7 +1,5 @@
 //! HTTP/1.1 chains, through the running program. Statuses, bodies, flags and details are those of Envoy 1.40, seen.
 
-mod support;
-
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -9,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
-use socket2::SockRef;
-use support::{
+use crate::support::{
     LONG, Mesh, Proxy, cluster, folder,
     http::{echo, get, hcm_chain, read_request, route, status_and_body, talk, upstream},
     listener, loopback, resources,
 };
+use serde_json::{Value, json};
+use socket2::SockRef;
 
 /// A proxy with one connection manager, and its address.
 fn proxy(routes: &[Value], clusters: &[Value], options: &Value) -> (Proxy, SocketAddr) {

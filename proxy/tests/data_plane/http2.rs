@@ -1,9 +1,12 @@
 //! HTTP/2 and gRPC, through the running program: from the app (prior knowledge), between sidecars (ALPN), to the app.
 
-mod support;
-
 use std::{convert::Infallible, net::SocketAddr};
 
+use crate::support::{
+    Mesh, Proxy, cluster, folder,
+    http::{echo, hcm_chain, route, upstream},
+    listener, loopback, resources,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -16,11 +19,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use support::{
-    Mesh, Proxy, cluster, folder,
-    http::{echo, hcm_chain, route, upstream},
-    listener, loopback, resources,
-};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,

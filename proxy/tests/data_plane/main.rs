@@ -1,0 +1,10 @@
+//! The data plane, through the running program.
+
+mod admin;
+mod http;
+mod http2;
+mod identity;
+mod process;
+mod reload;
+mod support;
+mod tcp;
