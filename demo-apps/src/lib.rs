@@ -56,6 +56,7 @@ mod grpc;
 pub mod hold;
 pub mod load;
 pub mod program;
+pub mod programs;
 pub mod report;
 pub mod server;
 mod tap;

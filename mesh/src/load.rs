@@ -1,6 +1,5 @@
 //! Reading manifests: YAML text into documents of known kinds, with every fault that a document shows by itself.
 
-mod fields;
 mod metadata;
 mod typed;
 mod yaml;

@@ -1,51 +1,7 @@
-//! An API server, as far as its admission webhooks see it. See `demo-apiserver --help`.
+//! See `demo-apiserver --help`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
-use demo_apps::apiserver::{self, ApiserverArgs};
-use demo_apps::report::AdmissionReport;
-use demo_apps::{UsageError, exit};
-
-const EXAMPLES: &str = "\
-Examples:
-  demo-apiserver --webhooks manifests.yaml                        create a Pod
-  demo-apiserver deployment.yaml --webhooks manifests.yaml -n shop
-  demo-apiserver --webhooks manifests.yaml --only pods.policy.example.com
-  demo-apiserver --webhooks manifests.yaml --connect-to 127.0.0.1:9443
-
-Exit code: 0 the object is created, 1 a webhook denied it or failed, 2 wrong use. $SSLKEYLOGFILE
-gets the TLS keys.";
-
-/// Asks admission webhooks about an object as kube-apiserver does, and prints one line of JSON that says what came of it.
-#[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
-struct Cli {
-    #[command(flatten)]
-    args: ApiserverArgs,
-}
-
 fn main() -> ExitCode {
-    let args = Cli::parse().args;
-    match create(&args) {
-        Ok(report) => {
-            // Our reports are maps with string keys: they always serialise.
-            let line =
-                serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"unprintable\":\"{error}\"}}"));
-            // A reader that is gone has missed the line; the exit code still tells.
-            let _ = writeln!(std::io::stdout(), "{line}");
-            ExitCode::from(if report.created() { exit::OK } else { exit::FAILED })
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "demo-apiserver: {error}");
-            ExitCode::from(exit::USAGE)
-        }
-    }
-}
-
-fn create(args: &ApiserverArgs) -> Result<AdmissionReport, UsageError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| UsageError(format!("cannot start: {error}")))?;
-    runtime.block_on(apiserver::create(args))
+    demo_apps::programs::apiserver::main()
 }

@@ -1,56 +1,7 @@
-//! A name server for a lab's pods. See `demo-dns --help`.
+//! See `demo-dns --help`.
 
-use std::{fs, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
-
-use clap::Parser;
-use demo_apps::{
-    dns::{BadRecord, Records, Server},
-    exit, program,
-};
-
-const EXAMPLES: &str = "\
-Examples:
-  demo-dns --listen 10.96.0.2:53 --listen [fd00:96::2]:53 --records records
-  demo-dns --listen 127.0.0.1:5353 --records /etc/hosts
-  dig @127.0.0.1 -p 5353 shop.example.com       asks it
-
-Exit code: 0 told to stop, 1 a port cannot be bound, 2 wrong use. READY=1 goes to $NOTIFY_SOCKET
-once every port is bound.";
-
-/// Answers A and AAAA over UDP and TCP, from a file in the form of /etc/hosts. Names that are not there do not exist.
-#[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
-struct Cli {
-    /// Where to listen, over UDP and TCP; may be given again
-    #[arg(long, value_name = "IP:PORT", required = true)]
-    listen: Vec<SocketAddr>,
-    /// An address and its full names on each line
-    #[arg(long, value_name = "FILE")]
-    records: PathBuf,
-}
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match serve(&Cli::parse()) {
-        Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "demo-dns: {error}");
-            ExitCode::from(if error.is::<BadRecord>() { exit::USAGE } else { exit::FAILED })
-        }
-    }
-}
-
-fn serve(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
-    let text = fs::read_to_string(&cli.records).map_err(|error| format!("{}: {error}", cli.records.display()))?;
-    let records = Records::parse(&text)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let server = Server::bind(records, &cli.listen).await?;
-        let stop = program::told_to_stop()?;
-        // Nobody to tell, or nobody who listens: the ports are bound all the same.
-        if let Err(error) = program::say_ready() {
-            let _ = writeln!(std::io::stderr(), "demo-dns: cannot tell that it is ready: {error}");
-        }
-        server.run(stop).await;
-        Ok(())
-    })
+    demo_apps::programs::dns::main()
 }

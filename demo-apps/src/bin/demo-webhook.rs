@@ -1,46 +1,7 @@
-//! An admission webhook. See `demo-webhook --help`.
+//! See `demo-webhook --help`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use demo_apps::program;
-use demo_apps::server::{Server, WebhookArgs};
-
-const EXAMPLES: &str = "\
-Paths, for AdmissionReview v1:
-  /validate    denies objects that are labelled deny: \"true\"
-  /deny        denies every object
-  /mutate      adds the label mutated: \"true\", as a JSON patch
-  /hang        never answers
-  /garbage     answers with what is not JSON
-  /wrong-kind  answers with JSON that is no AdmissionReview
-  /wrong-uid   allows, and repeats another uid than the request's
-  anything else is answered as demo-server answers it
-
-Examples:
-  demo-webhook --https 9443 --cert tls.crt --key tls.key
-  demo-webhook --https 127.0.0.1:9443 --cert tls.crt --key tls.key
-
-Exit code: 0 told to stop, 1 a port cannot be bound, 2 wrong use. READY=1 goes to $NOTIFY_SOCKET
-once every port is bound; $SSLKEYLOGFILE gets the TLS keys.";
-
-/// Answers an API server's AdmissionReviews over one-way HTTPS, and logs lines of JSON on stdout.
-#[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
-struct Cli {
-    #[command(flatten)]
-    args: WebhookArgs,
-}
-
 fn main() -> ExitCode {
-    program::exit_code("demo-webhook", serve(&Cli::parse().args))
-}
-
-fn serve(args: &WebhookArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let server = Server::bind_webhook(args)?;
-        program::serve("demo-webhook", server).await?;
-        Ok(())
-    })
+    demo_apps::programs::webhook::main()
 }
