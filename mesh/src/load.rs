@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
-    typed::nearest,
+    typed::{nearest, read},
 };
 
 /// A manifest file, or what came in on standard input.
@@ -202,7 +202,7 @@ impl Reader {
                 )
                 .is_some()
         {
-            match typed::read(spec) {
+            match read(spec) {
                 Ok((body, _)) => self.manifests.destination_rules.push(Object { head, body }),
                 Err(e) => self.faults.error(&head, format!("spec.{}", e.path), e.message),
             }
@@ -227,7 +227,7 @@ impl Reader {
     }
 
     fn typed<T: DeserializeOwned>(&mut self, head: &Head, value: Value) -> Option<T> {
-        match typed::read(value) {
+        match read(value) {
             Ok((typed, unknown)) => {
                 for field in unknown {
                     self.faults.error(head, field.path, field.message);
@@ -254,7 +254,7 @@ impl Reader {
     /// Reads `metadata`, and checks that the object has a name that is right for its kind and its alone.
     fn head(&mut self, kind: &'static str, value: &Value, source: Source) -> Option<Head> {
         let meta = value.get("metadata").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        let meta: ObjectMeta = match typed::read(meta) {
+        let meta: ObjectMeta = match read(meta) {
             Ok((meta, _)) => meta, // its unknown fields are found with the whole document's
             Err(e) => {
                 let at = Named(source, kind.to_owned());

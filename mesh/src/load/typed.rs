@@ -89,7 +89,14 @@ impl Reader<'_> {
                 visitor.visit_map(Entries { rest: entries.into_iter(), next: None, place, fields, unknown })
             }
             Value::Array(items) => visitor.visit_seq(Items { rest: items.into_iter().enumerate(), place, unknown }),
-            scalar => scalar.deserialize_any(visitor).map_err(de::Error::custom),
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(value),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(value), _) => visitor.visit_u64(value),
+                (None, Some(value)) => visitor.visit_i64(value),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_string(text),
         };
         visited.map_err(|unfit| unfit.at(place))
     }
@@ -121,12 +128,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _name: &'static str,
+        _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         let Self { value, place, .. } = self;
-        value.deserialize_enum(name, variants, visitor).map_err(|e| Unfit::from(e).at(place))
+        let visited = match value {
+            Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
+            _ => Err(de::Error::custom("invalid type: expected one of the words that are known here")),
+        };
+        visited.map_err(|unfit: Unfit| unfit.at(place))
     }
 
     /// A type ignores what it does not know.
@@ -204,12 +215,6 @@ impl Unfit {
     fn at(mut self, place: Place<'_>) -> Self {
         self.path.get_or_insert_with(|| place.to_string());
         self
-    }
-}
-
-impl From<serde_json::Error> for Unfit {
-    fn from(error: serde_json::Error) -> Self {
-        de::Error::custom(error)
     }
 }
 

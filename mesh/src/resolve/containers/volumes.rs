@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Reader;
 use crate::{
+    load::read,
     manifests::{Manifests, Object},
     model::{Mount, ObjectName},
 };
@@ -46,8 +47,11 @@ impl<'a> Reader<'a, '_> {
 
     fn json<T: DeserializeOwned + Default>(&mut self, annotation: &str) -> T {
         let Some(text) = self.pod.annotations.get(annotation) else { return T::default() };
-        serde_json::from_str(text).unwrap_or_else(|e| {
-            self.error(&format!("metadata.annotations[{annotation}]"), &format!("injection fails: not JSON: {e}"));
+        let read = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}")).and_then(|value| {
+            read(value).map(|(typed, _)| typed).map_err(|misfit| format!("{}: {}", misfit.path, misfit.message))
+        });
+        read.unwrap_or_else(|e| {
+            self.error(&format!("metadata.annotations[{annotation}]"), &format!("injection fails: {e}"));
             T::default()
         })
     }
