@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use chain_match::{ChainTable, Connection, Match, Transport};
+use envoy_rules::{ChainTable, Connection, Match, Transport};
 use serde_json::{Value, json};
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A mesh of many services, and the steps from its manifests to the files of one sidecar.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{fmt::Write as _, path::PathBuf, sync::Arc};
 
 use mesh::{
     SourceFile,
-    compile::{Placement, PodConfig, compile},
+    compile::{Options, Placement, PodConfig, compile},
     load,
     manifests::Manifests,
     model::{Flavor, Mesh},
@@ -101,7 +101,8 @@ pub fn read(manifests: &SourceFile) -> Manifests {
 /// # Panics
 /// When something is wrong with them.
 pub fn settle(manifests: &Manifests) -> Mesh {
-    resolve(manifests, Flavor::Istio).expect("nothing is wrong with them").0
+    let (resolved, _) = resolve(manifests).expect("nothing is wrong with them");
+    Mesh::new(Arc::new(resolved), Flavor::Istio)
 }
 
 /// Compiles the sidecar of pod `client`.
@@ -115,7 +116,11 @@ pub fn compile_client(mesh: &Mesh) -> PodConfig {
 /// Compiles the sidecar of a pod in namespace `default`.
 pub(crate) fn compile_pod(mesh: &Mesh, pod: &str) -> PodConfig {
     let folder = PathBuf::from("/etc/sidecar");
-    let placement =
-        Placement { config_dir: folder.clone(), log_dir: folder, key_log: false, redirect: ProxyIdentity::ISTIO };
+    let placement = Placement {
+        config_dir: folder.clone(),
+        log_dir: folder,
+        redirect: ProxyIdentity::ISTIO,
+        options: Options::default(),
+    };
     compile(mesh, mesh.pod(pod, "default").expect("it has that pod"), &placement)
 }

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Instant as Deadline;
 
-pub(crate) use args::seconds;
-pub use args::{CallArgs, ConnectArgs, Group, TlsVersion};
+pub use args::{CallArgs, ConnectArgs, Group};
+pub use demo_args::TlsVersion;
 pub(crate) use dial::{Connection, Dialer, Progress};
 pub(crate) use head::PROBE_HEADER;
 pub(crate) use http::{HttpSession, Request as HttpRequest, chain, failure_of};

@@ -1,5 +1,8 @@
 //! Why a call failed: at which stage, of which kind.
 
+use std::fmt;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod classify;
@@ -9,7 +12,7 @@ mod tests;
 pub(crate) use classify::{Cause, InStage, escaped};
 
 /// A failed call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {message}", .stage.name())]
 pub struct Failure {
     /// How far the call came.
@@ -22,7 +25,7 @@ pub struct Failure {
 }
 
 /// How far a call came before it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Finding the address of a name.
@@ -57,7 +60,7 @@ impl Stage {
 }
 
 /// What a failure was. In JSON the variant is `kind`, its fields stand beside it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FailureKind {
     /// The local address is not there: no address of the family wanted, or no port left.
@@ -134,8 +137,37 @@ pub enum FailureKind {
     },
 }
 
+impl FailureKind {
+    /// The name as `kind` has it in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AddressNotAvailable => "address_not_available",
+            Self::BrokenPipe => "broken_pipe",
+            Self::Certificate { .. } => "certificate",
+            Self::ConnectionRefused => "connection_refused",
+            Self::ConnectionReset => "connection_reset",
+            Self::EchoMismatch => "echo_mismatch",
+            Self::Eof => "eof",
+            Self::GrpcStatus { .. } => "grpc_status",
+            Self::HostUnreachable => "host_unreachable",
+            Self::HttpParse { .. } => "http_parse",
+            Self::HttpProtocol { .. } => "http_protocol",
+            Self::HttpStatus { .. } => "http_status",
+            Self::Io { .. } => "io",
+            Self::NetworkUnreachable => "network_unreachable",
+            Self::NotTls { .. } => "not_tls",
+            Self::Resolution => "resolution",
+            Self::Timeout => "timeout",
+            Self::TlsAlert { .. } => "tls_alert",
+            Self::TlsProtocol { .. } => "tls_protocol",
+            Self::UpgradeRefused { .. } => "upgrade_refused",
+        }
+    }
+}
+
 /// What is wrong with a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateProblem {
     /// It does not parse.
@@ -158,4 +190,11 @@ pub enum CertificateProblem {
     Revoked,
     /// No certificate authority that is trusted here issued it.
     UnknownIssuer,
+}
+
+impl fmt::Display for CertificateProblem {
+    /// The name as in JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }

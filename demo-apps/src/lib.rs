@@ -66,6 +66,7 @@ mod testing;
 mod tls;
 mod websocket;
 
+pub use demo_args::duration;
 pub use target::{Scheme, Target};
 
 /// The programs were asked for something they cannot do. Exit code 2.

@@ -1,7 +1,6 @@
 //! A server on several ports at once.
 
 mod admission;
-mod args;
 mod body;
 mod connection;
 mod drained;
@@ -19,45 +18,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use args::{BindAddress, ServerArgs, WebhookArgs};
+pub use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 
 use crate::UsageError;
 use crate::report::Event;
 use listener::Listener;
-
-/// What is spoken on a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// HTTP/1.1, or HTTP/2 with prior knowledge; on top of them gRPC and websockets.
-    Http,
-    /// HTTP/2 with prior knowledge alone, as the servers of gRPC's libraries speak it.
-    Http2,
-    /// HTTP inside one-way TLS.
-    Https,
-    /// HTTP inside one-way TLS, with the paths of an admission webhook.
-    Webhook,
-    /// HTTP inside TLS that demands a client certificate.
-    MtlsHttp,
-    /// Every byte comes back.
-    Tcp,
-    /// The server speaks first; then every byte comes back.
-    TcpGreeting,
-    /// The client says how many bytes go up and how many come down.
-    TcpBulk,
-    /// The first bytes are answered with RST.
-    TcpReset,
-    /// Every byte comes back, inside one-way TLS.
-    Tls,
-    /// As `TcpBulk`, inside one-way TLS.
-    TlsBulk,
-    /// Every byte comes back, inside TLS that demands a client certificate.
-    Mtls,
-}
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +90,7 @@ impl Server {
     /// When `args` do not fit together, a file of theirs cannot be read, or a port cannot be bound.
     pub fn bind(args: &ServerArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_all(args)?;
-        let name = args::app_name(args.name.as_deref(), "demo-server");
+        let name = app_name(args.name.as_deref(), "demo-server");
         Ok(Self { name: name.into(), listeners, quiet: args.quiet, grace: args.grace })
     }
 
@@ -133,7 +101,7 @@ impl Server {
     /// When a file of `args` cannot be read, or a port cannot be bound.
     pub fn bind_webhook(args: &WebhookArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_webhook(args)?;
-        let name = args::app_name(args.name.as_deref(), "demo-webhook");
+        let name = app_name(args.name.as_deref(), "demo-webhook");
         Ok(Self { name: name.into(), listeners, quiet: false, grace: args.grace })
     }
 
@@ -159,4 +127,11 @@ impl Server {
         // What is left after that is cut off when the set is dropped.
         let _ = tokio::time::timeout(self.grace, finish).await;
     }
+}
+
+/// What a server calls itself.
+fn app_name(asked: Option<&str>, program: &str) -> String {
+    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let name = asked.map(str::to_owned).or_else(|| std::env::var("HOSTNAME").ok());
+    name.or_else(host).unwrap_or_else(|| program.to_owned())
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use envoy_rules::outcome::{Logged, Outcome};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -57,9 +58,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// Whether a flag is set.
-    pub fn has_flag(&self, flag: &str) -> bool {
-        self.response_flags.as_deref().is_some_and(|flags| flags.split(',').any(|set| set == flag))
+    /// How the request or connection ended; nothing where the line has details that are not known.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::read(Logged {
+            flags: self.response_flags.as_deref().unwrap_or_default(),
+            details: self.response_code_details.as_deref().unwrap_or_default(),
+            transport_failure: self.upstream_transport_failure_reason.as_deref().unwrap_or_default(),
+        })
     }
 }
 

@@ -10,17 +10,18 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
-use mesh::model::{Flavor, Pod};
+use mesh::model::{Flavor, Mesh, Pod};
 use netns::Privilege;
 
-use crate::{manifests, run, scenario::Scenario, tools::Tools, verdict::DataPlane};
+use crate::{data_plane::DataPlane, manifests, run, scenario::Scenario, tools::Tools};
 
 pub mod answers;
 mod cell;
 pub mod compare;
 mod conditions;
+pub mod export;
 pub mod figures;
 #[cfg(test)]
 mod fixtures;
@@ -36,6 +37,7 @@ pub mod round_trips;
 pub mod rounds;
 pub mod rtt;
 pub mod sample;
+pub mod series;
 pub mod setup;
 pub mod stats;
 pub mod table;
@@ -99,7 +101,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
         let blueprint = blueprint(&scenario, &checked.0, options)?;
         let rig = |(data_plane, concurrency)| Rig::new(&blueprint, data_plane, concurrency);
         let rigs = options.labs().into_iter().map(rig).collect::<Result<Vec<_>>>()?;
-        let rounds = Rounds::new(options, warnings.is_empty());
+        let rounds = Rounds::new(options.pace, &options.progress, options.interrupted, warnings.is_empty());
         let mut ways = Ways::new(&rigs);
         measured = rounds.measure(cells(&rigs, &checked, options), &mut ways);
         rtts = ways.found();
@@ -110,8 +112,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
 
 /// What the labs are made from.
 fn blueprint(scenario: &Scenario, layerings: &[Layering], options: &Options) -> Result<Blueprint> {
-    let mut resolved = manifests::resolve_files(&[scenario.manifests()], &[Flavor::Istio])?;
-    let mesh = resolved.pop().context("no mesh was resolved")?;
+    let mesh = Mesh::new(manifests::resolve_files(&[scenario.manifests()])?, Flavor::Istio);
     let calls = |pod: &Pod| layerings.iter().any(|layering| layering.client == pod.name.to_string());
     let callers = mesh.pods.iter().enumerate().filter(|(_, pod)| calls(pod)).map(|(index, _)| index).collect();
     let Options { settings, tools, privilege, .. } = options;
@@ -174,6 +175,7 @@ impl Options {
             privilege: self.privilege,
             captures: None,
             jobs: 2,
+            fail_fast: false,
             tuning: self.settings.tuning_of_check(),
             tamper: None,
             progress: ProgressBar::hidden(),

@@ -5,8 +5,6 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::verdict::ProbeReport;
-
 /// The file of claims, in the folder of scenarios.
 pub const FILE: &str = "claims.yaml";
 
@@ -39,14 +37,6 @@ pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
             Ok((number, claim))
         })
         .collect()
-}
-
-/// The claims that calls put to the test, each once, by number.
-pub fn of(probes: &[ProbeReport]) -> Vec<&str> {
-    let mut names: Vec<&str> = probes.iter().flat_map(|probe| &probe.claims).map(String::as_str).collect();
-    names.sort_by_key(|name| (number(name), *name));
-    names.dedup();
-    names
 }
 
 /// The number in `C4`.

@@ -5,15 +5,23 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh::{account::AppProtocol, model::Flavor};
 
-use crate::verdict::DataPlane;
+use crate::{claims, data_plane::DataPlane};
 
 mod bench;
 mod by_hand;
+mod control_plane;
 mod delay;
+mod run;
+mod shell;
 
-pub use bench::{BenchArgs, CompareArgs, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs};
-pub use by_hand::{DownArgs, ExecArgs, GetArgs, LabArgs, LogsArgs, OneDataPlane, UpArgs, What};
+pub use bench::{
+    BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
+};
+pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LabArgs, LogsArgs, OneDataPlane, UpArgs, What};
+pub use control_plane::{DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
+pub use run::{RunArgs, RunOutput};
+pub use shell::{CompletionArgs, ManArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,6 +43,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Whether to print in colour.
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
 }
 
 /// What to do.
@@ -48,6 +59,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what the compiler makes for one pod
     Config(ConfigArgs),
+    /// Show what the real Istio control plane makes of manifests
+    Istiod(IstiodArgs),
+    /// Show where the compiler's files differ from those of the real Istio control plane, and why
+    Diff(DiffArgs),
     /// List the scenarios, with what each shows
     Scenarios(ScenariosArgs),
     /// List the claims, and what was seen of each in the last run
@@ -68,6 +83,14 @@ pub enum Command {
     Delay(DelayArgs),
     /// Remove a lab that is up, or all
     Down(DownArgs),
+    /// Keep the logs of a lab short until it is gone
+    #[command(hide = true)]
+    KeepLogs(KeepLogsArgs),
+    /// Print what completes sidelab's commands in a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// How to print.
@@ -170,9 +193,26 @@ pub struct ValidateArgs {
     /// What to check.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// Refuse what is set aside though it may change an answer, such as a NetworkPolicy
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: ValidateOutput,
+}
+
+/// How to print the faults of manifests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ValidateOutput {
+    /// A line each: FILE:LINE:COLUMN: document N (KIND NAME): FIELD: message
+    #[default]
+    Table,
+    /// sidelab.validate/v1
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// `explain`.
@@ -280,7 +320,7 @@ pub struct RootArgs {
 #[derive(Debug, Args)]
 pub struct ScenariosArgs {
     /// Only those that put this claim to the test, such as C37
-    #[arg(long)]
+    #[arg(long, value_parser = claim)]
     pub claim: Option<String>,
     /// Only those that reproduce this failure, such as F7
     #[arg(long)]
@@ -300,7 +340,7 @@ pub struct ScenariosArgs {
 )]
 pub struct ClaimsArgs {
     /// Only these, such as C37; all by default
-    #[arg(value_name = "CLAIM")]
+    #[arg(value_name = "CLAIM", value_parser = claim)]
     pub names: Vec<String>,
     /// What was seen, as `sidelab run --json FILE` wrote it [default: what the last run saw]
     #[arg(long, value_name = "FILE")]
@@ -313,45 +353,10 @@ pub struct ClaimsArgs {
     pub output: OutputArgs,
 }
 
-/// `run`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng"
-)]
-pub struct RunArgs {
-    /// Scenarios by name, their folders, or folders of scenarios; all by default
-    #[arg(value_name = "NAME|DIR")]
-    pub names: Vec<String>,
-    /// In which meshes
-    #[arg(long, value_enum, default_value = "both")]
-    pub mesh: MeshChoice,
-    /// On which data planes
-    #[arg(long, value_enum, default_value = "native")]
-    pub data_plane: DataPlaneChoice,
-    /// Write the whole report to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write the verdicts to this file, as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Write the report to look at to this file: one HTML page that holds everything it shows
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Write where the two meshes were seen to differ to this file, as Markdown
-    #[arg(long, value_name = "FILE")]
-    pub differences: Option<PathBuf>,
-    /// Write what was captured, with the keys that open it, to this folder: one pcapng file for each lab
-    #[arg(long, value_name = "FOLDER")]
-    pub pcap: Option<PathBuf>,
-    /// How many labs run side by side
-    #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub jobs: u16,
-    /// Where scenarios are.
-    #[command(flatten)]
-    pub root: RootArgs,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
+/// Reads a claim's name, `C37`; `c37` is taken too.
+fn claim(text: &str) -> Result<String, String> {
+    let name = text.to_uppercase();
+    if claims::number(&name).is_some() { Ok(name) } else { Err("a claim is written as C37".into()) }
 }
 
 fn app_protocol(text: &str) -> Result<AppProtocol, String> {
@@ -362,9 +367,4 @@ fn app_protocol(text: &str) -> Result<AppProtocol, String> {
         "tcp" => Ok(AppProtocol::Tcp),
         _ => Err("expected http, h2, https or tcp".into()),
     }
-}
-
-fn default_jobs() -> u16 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u16::try_from(cores).unwrap_or(2).clamp(1, 8) * 2
 }

@@ -4,23 +4,29 @@ mod bench;
 mod claims;
 mod config;
 mod delay;
+mod diff;
 mod doctor;
 mod explain;
 mod inspect;
+mod istiod;
 mod labs;
 mod listing;
+mod logs;
 mod run;
+mod shell;
 mod up;
 mod validate;
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
     cli::{Cli, Command},
+    log_keeper, logging,
     sidecar::TooFewInotifyInstances,
+    terminal::{noteln, out, outln},
     tools::MissingTool,
 };
 
@@ -37,11 +43,23 @@ const INTERRUPTED: u8 = 130;
 
 /// Does what the command line asks, and says how it ended.
 pub fn dispatch(cli: Cli) -> ExitCode {
-    let result = match cli.command {
+    cli.color.write_global();
+    let result = logging::init().map_err(Into::into).and_then(|()| command(cli.command));
+    let code = result.unwrap_or_else(|error| {
+        noteln!("{ERROR}error{ERROR:#}: {}", told(&error));
+        code_of(&error)
+    });
+    ExitCode::from(code)
+}
+
+fn command(command: Command) -> Result<u8> {
+    match command {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Validate(args) => validate::validate(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Config(args) => config::config(&args),
+        Command::Istiod(args) => istiod::istiod(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Scenarios(args) => listing::scenarios(&args),
         Command::Claims(args) => claims::claims(&args),
         Command::Run(args) => run::run(&args),
@@ -49,19 +67,33 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Up(args) => up::up(&args),
         Command::Get(args) => inspect::get(&args),
         Command::Exec(args) => inspect::exec(&args),
-        Command::Logs(args) => inspect::logs(&args),
+        Command::Logs(args) => logs::logs(&args),
         Command::Delay(args) => delay::delay(&args),
         Command::Down(args) => up::down(&args),
-    };
-    let code = result.unwrap_or_else(|error| {
-        // A reader that has seen enough (`| head`) is no error.
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return OK;
+        Command::KeepLogs(args) => {
+            log_keeper::keep(&args.folder);
+            Ok(OK)
         }
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {}", told(&error));
-        code_of(&error)
-    });
-    ExitCode::from(code)
+        Command::Completion(args) => shell::completion(&args),
+        Command::Man(args) => shell::man(&args),
+    }
+}
+
+/// Says what the command line asks for in place of a command, such as `--help`, or what is wrong with it.
+pub fn usage(told: &clap::Error) -> ExitCode {
+    let text = told.render();
+    if told.use_stderr() {
+        noteln!("{}", text.ansi().to_string().trim_end());
+        return ExitCode::from(USAGE);
+    }
+    let printed = out!("{}", text.ansi());
+    ExitCode::from(printed.map_or_else(
+        |error| {
+            noteln!("{ERROR}error{ERROR:#}: {error}");
+            USAGE
+        },
+        |()| OK,
+    ))
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
@@ -96,6 +128,6 @@ fn code_of(error: &anyhow::Error) -> u8 {
 
 fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)?;
-    anstream::println!("{text}");
+    outln!("{text}")?;
     Ok(())
 }

@@ -1,14 +1,12 @@
 //! A pod's containers as programs: with their environment, the files that they mount, and the user that they run as.
 
-use std::{
-    fs,
-    os::unix::fs::chown,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use mesh::model::{Container, Mount, Pod};
 use netns::{Bind, Privilege, Program, User};
+
+use crate::beneath::Beneath;
 
 /// The variable that says where a program writes down its TLS keys.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
@@ -22,7 +20,7 @@ pub struct Files {
 impl Files {
     /// Those of one container.
     pub fn of(host: &netns::Pod, container: &str) -> Self {
-        Self { folder: host.dir().join("containers").join(container) }
+        Self { folder: host.dir().join(FOLDER).join(container) }
     }
 
     /// The TLS keys of the programs in it, as far as they write them where `SSLKEYLOGFILE` says.
@@ -32,30 +30,38 @@ impl Files {
 
     /// The files that the container mounts at the `index`th place.
     fn mount(&self, index: usize) -> PathBuf {
-        self.folder.join("mounts").join(index.to_string())
+        self.folder.join(mounted(index))
     }
 
-    /// Writes what the container mounts, and makes the folder of what its programs write.
+    /// Writes what the container mounts, and makes the folder of what its programs write. Only the user that they run as may look into
+    /// it: there are private keys in it.
     ///
     /// # Errors
-    /// When a file can't be written.
-    pub fn write(&self, container: &Container) -> Result<()> {
-        let unwritten = |path: &Path| format!("can't write {}", path.display());
-        for (index, Mount { files, .. }) in container.mounts.iter().enumerate() {
-            let folder = self.mount(index);
-            fs::create_dir_all(&folder).with_context(|| unwritten(&folder))?;
+    /// When a file can't be written, or its name leads out of the pod's folder.
+    pub fn write(&self, host: &netns::Pod, container: &Container) -> Result<()> {
+        let owner = user(container);
+        let containers = Beneath::open(&host.dir())?.folder(Path::new(FOLDER), None)?;
+        // Each container's user passes through it.
+        containers.let_others_pass()?;
+        let folder = containers.folder(Path::new(&container.name), owner)?;
+        for (index, Mount { path, files, .. }) in container.mounts.iter().enumerate() {
+            let mount = folder.folder(&mounted(index), owner)?;
             for (name, content) in files {
-                let path = folder.join(name);
-                path.parent().map_or(Ok(()), fs::create_dir_all).with_context(|| unwritten(&path))?;
-                fs::write(&path, content).with_context(|| unwritten(&path))?;
+                mount
+                    .write(Path::new(name), content, owner)
+                    .with_context(|| format!("{}: what is mounted at {path}", container.source))?;
             }
-        }
-        fs::create_dir_all(&self.folder).with_context(|| unwritten(&self.folder))?;
-        if let Some(User { uid, gid }) = user(container) {
-            chown(&self.folder, Some(uid), Some(gid)).with_context(|| unwritten(&self.folder))?;
         }
         Ok(())
     }
+}
+
+/// The folder of all containers in a pod's.
+const FOLDER: &str = "containers";
+
+/// What is mounted at the `index`th place, in a container's folder.
+fn mounted(index: usize) -> PathBuf {
+    Path::new("mounts").join(index.to_string())
 }
 
 /// A program in a container: its own, or one that is run beside it.
@@ -80,6 +86,11 @@ pub fn program(
         .map(|(index, mount)| Bind { source: files.mount(index), target: PathBuf::from(&mount.path) })
         .collect();
     program
+}
+
+/// The log of a container's own program: its standard output and standard error, as they came.
+pub fn log(host: &netns::Pod, container: &str) -> PathBuf {
+    host.log_dir().join(format!("{container}.log"))
 }
 
 /// Lets a program not write down its TLS keys.

@@ -13,22 +13,24 @@ use anyhow::{Context, Result};
 use mesh::{
     compile::{Placement, PodConfig, compile},
     model::{Container, Family, Mesh, ObjectName, Pod, Source},
-    redirect::redirect_rules,
+    redirect::Rules,
 };
-use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Ready, ServiceSpec, Start};
+use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Ready, ServiceSpec, Sink, Start, Tracking};
 use thiserror::Error;
 
 use crate::{
     access_log,
     authorities::Authorities,
-    container, name_server,
+    container,
+    data_plane::DataPlane,
+    log_keeper, name_server,
     observe_call::Observations,
+    output,
     role::Role,
     sidecar::{self, Folders, Kind},
     tools::Tools,
     tuning::Tuning,
     usage,
-    verdict::DataPlane,
 };
 
 /// How long an app may take until it is ready.
@@ -80,7 +82,7 @@ pub struct Options {
 pub struct Deployment {
     /// The lab.
     pub lab: Lab,
-    /// Its pods, in the order of [`Mesh::pods`].
+    /// Its pods, in the order of [`pods`](mesh::model::Resolved::pods).
     pub pods: Vec<netns::Pod>,
     /// How long it took until all was ready.
     pub ready_after: Duration,
@@ -88,7 +90,24 @@ pub struct Deployment {
     pub resident: Vec<u64>,
     sidecars: BTreeMap<String, Process>,
     apps: Vec<Process>,
-    capture: Option<Capture>,
+    watch: Option<Watch>,
+}
+
+/// What is seen of a lab's connections while it runs.
+struct Watch {
+    capture: Capture,
+    /// None where the kernel does not report connections.
+    tracking: Option<Tracking>,
+}
+
+impl Watch {
+    fn start(pods: &[netns::Pod]) -> Result<Self> {
+        let tracking = Tracking::start(pods);
+        if let Err(error) = &tracking {
+            tracing::warn!("where redirects led is read from logs alone: {error}");
+        }
+        Ok(Self { capture: Capture::start(pods)?, tracking: tracking.ok() })
+    }
 }
 
 impl Deployment {
@@ -112,7 +131,7 @@ impl Deployment {
         let pods = lab.add_pods(specs)?;
         lab.set_services(&services(mesh))?;
         let name_server = name_server::start(mesh, &lab, &options.tools)?;
-        let capture = options.capture.then(|| Capture::start(&pods)).transpose()?;
+        let watch = options.capture.then(|| Watch::start(&pods)).transpose()?;
         let authorities = Authorities::new(&mesh.config.trust_domain, options.tuning.key_type)?;
         let started = thread::scope(|scope| {
             let starting: Vec<_> = mesh
@@ -133,6 +152,10 @@ impl Deployment {
         })?;
         let mut sidecars = BTreeMap::new();
         let mut apps = vec![name_server];
+        if options.stays_up {
+            // Nobody else looks after them when this process has ended.
+            apps.push(log_keeper::start(&lab.pod(name_server::POD)?, lab.dir())?);
+        }
         for (pod, started) in mesh.pods.iter().zip(started) {
             if let Some(sidecar) = started.sidecar {
                 sidecars.insert(pod.name.to_string(), sidecar);
@@ -141,7 +164,7 @@ impl Deployment {
         }
         let ready_after = begun.elapsed();
         let resident = sidecars.values().filter_map(|sidecar| usage::resident(sidecar.pid())).collect();
-        Ok(Self { lab, pods, ready_after, resident, sidecars, apps, capture })
+        Ok(Self { lab, pods, ready_after, resident, sidecars, apps, watch })
     }
 
     /// Ends the apps and sidecars, so that all logs are written, and gives what was seen. The capture is written to
@@ -167,17 +190,19 @@ impl Deployment {
                 logs.insert(host.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
             }
         }
-        let Some(capture) = self.capture.take() else { return Ok(Observations { logs, ..Observations::default() }) };
+        let Some(Watch { capture, tracking }) = self.watch.take() else {
+            return Ok(Observations { logs, ..Observations::default() });
+        };
         let captured = capture.stop();
+        let tracked = tracking.map(|tracking| tracking.take()).unwrap_or_default();
         let keys = observe::KeyLog::parse(&secrets);
         if let Some(path) = pcapng {
-            netns::write_pcapng(&path, &captured, &[secrets])
-                .with_context(|| format!("can't write {}", path.display()))?;
+            output::write_secret(&path, |mut file| netns::write_pcapng(&mut file, &captured, &[secrets]))?;
         }
         let dropped = captured.dropped.iter().sum();
         let flows = observe::observe(&to_observe(captured), &keys);
         self.lab.remove()?;
-        Ok(Observations { flows, logs, dropped })
+        Ok(Observations { flows, tracked, logs, dropped })
     }
 
     /// The sidecar of a pod, `POD.NAMESPACE`.
@@ -234,15 +259,18 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> O
     let name = pod.name.to_string();
     let folder = lab.dir().join("pods").join(&name);
     let identity = sidecar::identity(options.privilege);
-    let placement =
-        Placement { config_dir: folder.join("proxy"), log_dir: folder.join("log"), key_log: true, redirect: identity };
+    let placement = Placement {
+        config_dir: folder.join("proxy"),
+        log_dir: folder.join("log"),
+        redirect: identity,
+        options: options.tuning.compile.clone(),
+    };
     let mut plan = PodPlan {
         pod: name,
         config: compile(mesh, index, &placement),
-        iptables: redirect_rules(&sidecar.capture, &identity, Family::Ipv4),
-        ip6tables: redirect_rules(&sidecar.capture, &identity, Family::Ipv6),
+        iptables: Rules::new(&sidecar.capture, identity, Family::Ipv4).to_string(),
+        ip6tables: Rules::new(&sidecar.capture, identity, Family::Ipv6).to_string(),
     };
-    options.tuning.apply(&mut plan.config);
     if let Some(tamper) = &options.tamper {
         tamper(&mut plan);
     }
@@ -312,7 +340,7 @@ fn start_pod(
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     for container in &pod.containers {
-        container::Files::of(host, &container.name).write(container)?;
+        container::Files::of(host, &container.name).write(host, container)?;
     }
     let role = if is_caller { Role::ClientApp } else { Role::ServerApp };
     let apps = pod.containers.iter().map(|container| start_app(pod, container, host, role, options));
@@ -344,10 +372,11 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, role: Role, op
     let args = args.into_iter().chain(container.args.iter().cloned());
     let mut program = container::program(pod, container, host, &container.name, file, args);
     program.cpus = options.tuning.cpus(role);
-    if !options.tuning.key_logs {
+    if !options.tuning.compile.key_log {
         container::keep_keys_secret(&mut program);
     }
-    host.start(&program, &Start { ready, ..Start::default() }).map_err(|source| {
+    let log = Sink::File(container::log(host, &container.name));
+    host.start(&program, &Start { stdout: log.clone(), stderr: log, ready }).map_err(|source| {
         let error = AppNotStarted {
             place: container.source.clone(),
             container: container.name.clone(),

@@ -1,18 +1,20 @@
-//! What a person expects of a call, and how an account differs from it.
+//! What a person expects of a call.
 //!
 //! An expectation names only what it cares about: a field that it leaves out may be anything.
 
 use std::{
     collections::BTreeMap,
-    fmt::{self, Display},
     net::{IpAddr, SocketAddr},
 };
 
-use mesh::account::{Account, Admission, LayerKind, Leg, Outcome, Party, Reason};
+use mesh::account::{
+    Account, Admission, AppSees, Interface, LayerKind, Leg, LegNumber, Logged, Outcome, Party, Reason,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::tls::ExpectedTls;
-use self::tls::{merged, one_or_more};
+use self::tls::{OneOrMore, merged, one_or_more};
 
 mod tls;
 
@@ -20,12 +22,12 @@ mod tls;
 mod tests;
 
 /// What is expected of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// By leg: 1, 2, 3.
     #[serde(default)]
-    pub legs: BTreeMap<u8, ExpectedLeg>,
+    pub legs: BTreeMap<LegNumber, ExpectedLeg>,
     /// The sidecars that read the request in plaintext; an empty list expects that none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_by: Option<Vec<Party>>,
@@ -35,7 +37,7 @@ pub struct Expectation {
 }
 
 /// What is expected of a leg.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedLeg {
     /// Its layers, outermost first; an empty list expects that no byte was sent on it.
@@ -43,7 +45,7 @@ pub struct ExpectedLeg {
     pub layers: Option<Vec<LayerKind>>,
     /// The interface that it crosses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interface: Option<String>,
+    pub interface: Option<Interface>,
     /// Where it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<IpAddr>,
@@ -54,12 +56,13 @@ pub struct ExpectedLeg {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<u16>,
     /// Its TLS layers, outermost first. Written without a list it is the outermost.
+    #[schemars(with = "OneOrMore")]
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub tls: Vec<ExpectedTls>,
 }
 
 /// What is expected of the end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedOutcome {
     /// Whether the app is served.
@@ -73,13 +76,13 @@ pub struct ExpectedOutcome {
     pub reason: Option<Reason>,
     /// Envoy's response flags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_flags: Option<String>,
+    pub response_flags: Option<Logged>,
     /// Envoy's response code details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<String>,
+    pub details: Option<Logged>,
     /// The SNI that the client's sidecar reads of the app's own TLS; `-` if it reads none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requested_server_name: Option<String>,
+    pub requested_server_name: Option<Logged>,
     /// The HTTP status that the app gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -88,32 +91,19 @@ pub struct ExpectedOutcome {
     pub admission: Option<Admission>,
     /// What the app sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub app_sees: Option<String>,
-}
-
-/// A field in which an account differs from what was expected, or from another account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// Which field, such as `leg 2 layers`.
-    pub field: String,
-    /// What was expected.
-    pub expected: String,
-    /// What the account says.
-    pub found: String,
-}
-
-impl Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.field, self.expected, self.found)
-    }
+    pub app_sees: Option<AppSees>,
 }
 
 impl Expectation {
+    /// All that an account says.
+    pub fn of(account: &Account) -> Self {
+        let legs = account.legs.iter().map(|leg| (leg.number, ExpectedLeg::of(leg))).collect();
+        Self { legs, read_by: Some(account.read_by.clone()), outcome: ExpectedOutcome::of(&account.outcome) }
+    }
+
     /// All that a prediction says, as an expectation of what is seen; but for what is a race, and may be seen either way.
     pub fn of_prediction(account: &Account) -> Self {
-        let legs = account.legs.iter().map(|leg| (leg.leg, ExpectedLeg::of(leg))).collect();
-        let read_by = Some(account.read_by.clone());
-        let mut all = Self { legs, read_by, outcome: ExpectedOutcome::of(&account.outcome) };
+        let mut all = Self::of(account);
         let outcome = &account.outcome;
         if outcome.delivered {
             return all;
@@ -121,7 +111,7 @@ impl Expectation {
         if (outcome.at, outcome.reason) == (Some(Party::ServerSidecar), Some(Reason::TlsHandshakeFailed)) {
             // In TLS 1.3 the client has done its part when the server looks at its certificate (RFC 8446, section 2): how
             // much it has sent by then, and whether its sidecar calls the end a failed connection or a lost one, is open.
-            if let Some(leg) = all.legs.get_mut(&2) {
+            if let Some(leg) = all.legs.get_mut(&LegNumber::BetweenPods) {
                 leg.layers = None;
                 leg.tls.truncate(1);
             }
@@ -129,7 +119,8 @@ impl Expectation {
             all.outcome.details = None;
         }
         if outcome.reason == Some(Reason::TlsHandshakeFailed)
-            && let Some(leg) = all.legs.get_mut(&3).filter(|leg| leg.layers.as_ref().is_some_and(Vec::is_empty))
+            && let Some(leg) =
+                all.legs.get_mut(&LegNumber::ToApp).filter(|leg| leg.layers.as_ref().is_some_and(Vec::is_empty))
         {
             // A TCP proxy dials its app while the handshake goes on: whether it had when that failed is open.
             (leg.interface, leg.source, leg.dials) = (None, None, None);
@@ -138,7 +129,7 @@ impl Expectation {
             // Whether a raw connection ends by FIN or RST depends on what was still unread, and whether the app had sent
             // its bytes by then on who was faster.
             all.outcome.app_sees = None;
-            if let Some(leg) = all.legs.get_mut(&1) {
+            if let Some(leg) = all.legs.get_mut(&LegNumber::ToSidecar) {
                 leg.layers = None;
             }
         }
@@ -168,26 +159,13 @@ impl Expectation {
         }
         Ok(())
     }
-
-    /// Where an account differs from what is expected.
-    pub fn differences(&self, account: &Account) -> Vec<Difference> {
-        let mut differences = Differences(Vec::new());
-        for (number, expected) in &self.legs {
-            let found = account.legs.iter().find(|leg| leg.leg == *number);
-            expected.compare(*number, found, &mut differences);
-        }
-        let read_by = Some(List(&account.read_by));
-        differences.check("read by".into(), self.read_by.as_deref().map(List), read_by);
-        self.outcome.compare(&account.outcome, &mut differences);
-        differences.0
-    }
 }
 
 impl ExpectedLeg {
     fn of(leg: &Leg) -> Self {
         Self {
             layers: Some(leg.layers.clone()),
-            interface: leg.interface.clone(),
+            interface: leg.interface,
             source: leg.source,
             dials: leg.dials,
             redirected_to: leg.redirected_to,
@@ -203,19 +181,6 @@ impl ExpectedLeg {
             dials: over.dials.or(self.dials),
             redirected_to: over.redirected_to.or(self.redirected_to),
             tls: merged(self.tls, over.tls),
-        }
-    }
-
-    fn compare(&self, number: u8, found: Option<&Leg>, differences: &mut Differences) {
-        let field = |name: &str| format!("leg {number} {name}");
-        let layers = found.map_or(&[][..], |leg| &leg.layers);
-        differences.check(field("layers"), self.layers.as_deref().map(List), Some(List(layers)));
-        differences.check(field("interface"), self.interface.as_ref(), found.and_then(|leg| leg.interface.as_ref()));
-        differences.check(field("source"), self.source, found.and_then(|leg| leg.source));
-        differences.check(field("dials"), self.dials, found.and_then(|leg| leg.dials));
-        differences.check(field("redirected to"), self.redirected_to, found.and_then(|leg| leg.redirected_to));
-        for (depth, tls) in self.tls.iter().enumerate() {
-            tls.compare(number, depth, found.and_then(|leg| leg.tls.get(depth)), differences);
         }
     }
 }
@@ -258,53 +223,5 @@ impl ExpectedOutcome {
             admission: over.admission.or(self.admission),
             app_sees: over.app_sees.or(self.app_sees),
         }
-    }
-
-    fn compare(&self, found: &Outcome, differences: &mut Differences) {
-        differences.check("delivered".into(), self.delivered, Some(found.delivered));
-        differences.check("refused at".into(), self.at, found.at);
-        differences.check("reason".into(), self.reason.map(Name), found.reason.map(Name));
-        differences.check("response flags".into(), self.response_flags.as_ref(), Some(&found.response_flags));
-        differences.check("details".into(), self.details.as_ref(), Some(&found.details));
-        let server_name = (self.requested_server_name.as_ref(), Some(&found.requested_server_name));
-        differences.check("SNI that was read".into(), server_name.0, server_name.1);
-        differences.check("status".into(), self.status, found.status);
-        differences.check("admission".into(), self.admission, found.admission);
-        differences.check("app sees".into(), self.app_sees.as_ref(), Some(&found.app_sees));
-    }
-}
-
-/// Collects differences.
-struct Differences(Vec<Difference>);
-
-impl Differences {
-    /// Notes a field that was expected and is not so. What is not expected may be anything.
-    fn check<T: Display + PartialEq>(&mut self, field: String, expected: Option<T>, found: Option<T>) {
-        let Some(expected) = expected else { return };
-        if found.as_ref() != Some(&expected) {
-            let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
-            self.0.push(Difference { field, expected: expected.to_string(), found });
-        }
-    }
-}
-
-/// A list, printed with commas.
-#[derive(PartialEq)]
-struct List<'a, T>(&'a [T]);
-
-impl<T: Display> Display for List<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let items: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        write!(f, "[{}]", items.join(", "))
-    }
-}
-
-/// A reason, by its name in JSON.
-#[derive(PartialEq)]
-struct Name(Reason);
-
-impl Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.serialize(f)
     }
 }

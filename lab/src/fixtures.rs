@@ -1,11 +1,23 @@
 //! Values that several tests use.
 
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
 use mesh::{
-    account::{Account, AppProtocol, Callee, Caller, LayerKind, Leg, Outcome, SCHEMA, TlsFacts},
-    model::Flavor,
+    account::{
+        Account, AppProtocol, AppSees, Callee, Caller, Interface, LayerKind, Leg, LegNumber, LegPath, Logged, Outcome,
+        SCHEMA, TlsFacts,
+    },
+    model::{Family, Flavor},
 };
 
-use crate::{observe_call::Evidence, verdict::Seen};
+use crate::{
+    data_plane::DataPlane,
+    expect::Expectation,
+    observe_call::{Evidence, Seen},
+    run_report::{ProbeReport, RunReport},
+    scenario::Scenario,
+    verdict::Verdict,
+};
 
 /// A call that was delivered over mTLS.
 pub(crate) fn account() -> Account {
@@ -23,11 +35,11 @@ pub(crate) fn account() -> Account {
         },
         app_sends: AppProtocol::Http,
         legs: vec![Leg {
-            leg: 2,
-            path: "sidecar -> sidecar".into(),
+            number: LegNumber::BetweenPods,
+            path: LegPath::SidecarToSidecar,
             layers: vec![LayerKind::Mtls, LayerKind::Http1],
             tls: vec![TlsFacts { sni: Some("a".into()), ..TlsFacts::default() }],
-            interface: Some("eth0".into()),
+            interface: Some(Interface::Eth0),
             source: None,
             dials: None,
             redirected_to: None,
@@ -38,12 +50,12 @@ pub(crate) fn account() -> Account {
             delivered: true,
             at: None,
             reason: None,
-            response_flags: "-".into(),
+            response_flags: Logged::default(),
             details: "via_upstream".into(),
-            requested_server_name: "-".into(),
+            requested_server_name: Logged::default(),
             status: Some(200),
             admission: None,
-            app_sees: "200".into(),
+            app_sees: AppSees::Status(200),
         },
     }
 }
@@ -61,9 +73,55 @@ pub(crate) fn seen(account: Account) -> Seen {
             client: client.unwrap(),
             client_sidecar_log: None,
             server_sidecar_log: None,
-            flows: std::collections::BTreeMap::new(),
-            costs: std::collections::BTreeMap::new(),
+            flows: BTreeMap::new(),
+            costs: BTreeMap::new(),
             notes: vec![],
         },
+    }
+}
+
+/// A run of one call that is expected, and predicted, to go over mTLS, and is seen to go like this.
+pub(crate) fn run(native: Account) -> RunReport {
+    let expected: Expectation =
+        serde_saphyr::from_str("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}").unwrap();
+    let predicted = account();
+    let seen = BTreeMap::from([(DataPlane::Native, seen(native))]);
+    let verdict = Verdict::of(&expected, Some(&predicted), &seen);
+    let probe = ProbeReport {
+        scenario: "strict".into(),
+        title: "A plaintext app".into(),
+        probe: "a call with a name that does not fit its column".into(),
+        mesh: predicted.mesh,
+        cell: None,
+        claims: vec!["C4".into()],
+        signatures: vec![],
+        url: "http://server:8080".into(),
+        family: Family::Ipv4,
+        expected,
+        predicted: Some(predicted),
+        seen,
+        verdict,
+    };
+    RunReport::new(jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(1), vec![probe])
+}
+
+/// The same run, whose call is seen to go in plaintext.
+pub(crate) fn run_that_fails() -> RunReport {
+    let mut plaintext = account();
+    plaintext.legs[0].layers = vec![LayerKind::Http1];
+    run(plaintext)
+}
+
+/// The scenario of that run, in a folder.
+pub(crate) fn scenario(directory: &Path) -> Scenario {
+    Scenario {
+        name: "strict".into(),
+        directory: directory.into(),
+        title: "A plaintext app".into(),
+        shows: String::new(),
+        claims: vec!["C4".into()],
+        signatures: vec![],
+        grid: None,
+        probes: vec![],
     }
 }

@@ -1,17 +1,16 @@
-//! What the last run saw of each call, kept beside the labs until `sidelab down --all`.
+//! What the last run saw of each call, kept beside the labs for `sidelab claims`.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::BufReader,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path};
 
 use anyhow::{Context, Result, bail};
 use mesh::{account::Account, model::Flavor};
 use serde::{Deserialize, Serialize};
 
-use crate::verdict::{DataPlane, ProbeReport, RunReport, SCHEMA};
+use crate::{
+    data_plane::DataPlane,
+    output,
+    run_report::{ProbeReport, RunReport, SCHEMA},
+};
 
 /// Its file, in the folder of labs.
 pub const FILE: &str = "last-run.json";
@@ -130,23 +129,6 @@ pub fn keep(report: &RunReport) -> Result<()> {
         started: report.started,
         probes: report.probes.iter().map(SeenCall::of).collect(),
     };
-    let folder = netns::labs_dir();
-    fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-    let path = folder.join(FILE);
-    let unwritten = || format!("can't write {}", path.display());
-    let file = tempfile::Builder::new().prefix(FILE).tempfile_in(&folder).with_context(unwritten)?;
-    serde_json::to_writer(&file, &run).with_context(unwritten)?;
-    file.persist(&path).with_context(unwritten)?;
+    output::write(&netns::make_labs_dir()?.join(FILE), serde_json::to_string(&run)?)?;
     Ok(())
-}
-
-/// Removes what is kept, and the folder, if nothing else is in it.
-pub fn forget() {
-    let folder = netns::labs_dir();
-    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(FILE) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-    let _ = fs::remove_dir(folder);
 }

@@ -4,28 +4,43 @@
 //! [deploys](deploy) them as a lab, makes the calls, and turns [what was captured](observe_call) into accounts that a
 //! [`verdict`] compares with what a person [expects](expect).
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod access_log;
 mod authorities;
 pub mod bench;
+mod beneath;
 pub mod claims;
 pub mod cli;
 pub mod commands;
 pub mod container;
+pub mod data;
+pub mod data_plane;
 pub mod deploy;
 pub mod expect;
+pub mod facts;
 #[cfg(test)]
 mod fixtures;
+mod interrupt;
+pub mod istiod;
 pub mod last_run;
+mod log_keeper;
+pub mod logging;
 pub mod manifests;
 mod name_server;
 pub mod observe_call;
+pub mod output;
 pub mod predict;
 pub mod report;
 pub mod role;
 pub mod run;
+pub mod run_report;
 pub mod scenario;
+pub mod schema;
+pub mod select;
 pub mod sidecar;
 pub mod summary;
+pub mod terminal;
 pub mod tools;
 pub mod tuning;
 mod usage;

@@ -1,18 +1,23 @@
 //! Manifests from files: reading, resolving, and finding pods in what they make.
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mesh::{
-    Fault, SourceFile,
-    model::{Flavor, Mesh},
+    Fault, Severity, SourceFile,
+    model::{Flavor, Mesh, Resolved},
 };
 use thiserror::Error;
+
+use crate::{
+    report::words::{did_you_mean, listed},
+    terminal::noteln,
+};
 
 /// The namespace of what names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -25,18 +30,48 @@ pub struct BadManifests {
     pub faults: Vec<Fault>,
 }
 
+/// Files without a manifest in them.
+#[derive(Debug, Error)]
+#[error("no manifests in {}: expected Kubernetes or Istio objects as YAML or JSON", named(files))]
+pub struct NoManifests {
+    /// Their names, as given.
+    pub files: Vec<String>,
+}
+
+impl NoManifests {
+    /// Says so of these.
+    pub fn in_files(files: &[SourceFile]) -> Self {
+        Self { files: files.iter().map(|file| file.name.clone()).collect() }
+    }
+}
+
+fn named(files: &[String]) -> String {
+    if files.is_empty() { "no file".to_owned() } else { files.join(", ") }
+}
+
 /// A name that no pod has.
 #[derive(Debug, Error)]
-#[error("no pod {name:?}; there are: {}", pods.join(", "))]
+#[error("no pod {name:?}{}; there are: {}", did_you_mean(name, self.names()), listed(pods))]
 pub struct NoSuchPod {
     /// As given.
     pub name: String,
+    /// The namespace of a name that says none.
+    pub namespace: String,
     /// Those that there are.
     pub pods: Vec<String>,
 }
 
+impl NoSuchPod {
+    /// All that a pod may be called.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let short = |pod: &str| Some(pod.strip_suffix(self.namespace.as_str())?.strip_suffix('.')?.len());
+        self.pods.iter().flat_map(move |pod| [Some(pod.as_str()), short(pod).map(|length| &pod[..length])]).flatten()
+    }
+}
+
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let said = faults.iter().filter(|fault| fault.severity != Severity::Note);
+    said.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads files of manifests: each path is a file, a folder whose `.yaml`, `.yml` and `.json` files are read in order of
@@ -79,52 +114,51 @@ fn read_file(path: &Path) -> Result<SourceFile> {
     Ok(SourceFile { name: path.display().to_string(), text })
 }
 
-/// Resolves manifests into a mesh, and gives the warnings too.
+/// Resolves manifests, and gives the warnings too.
 ///
 /// # Errors
-/// [`BadManifests`] with every fault.
-pub fn resolve(files: &[SourceFile], flavor: Flavor) -> Result<(Mesh, Vec<Fault>), BadManifests> {
+/// [`NoManifests`], or [`BadManifests`] with every fault.
+pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
     let loaded = mesh::load(files);
-    if loaded.has_errors() {
-        return Err(BadManifests { faults: loaded.faults });
+    // An empty answer to an empty file would be taken for a good one. A document that can't be read is a fault, and not nothing.
+    if loaded.manifests.heads().next().is_none() && loaded.manifests.set_aside.is_empty() && loaded.faults.is_empty() {
+        bail!(NoManifests::in_files(files));
     }
-    let (mesh, warnings) = mesh::resolve(&loaded.manifests, flavor).map_err(|faults| BadManifests { faults })?;
+    if loaded.has_errors() {
+        bail!(BadManifests { faults: loaded.faults });
+    }
+    let located = |mut faults: Vec<Fault>| {
+        mesh::locate(files, &mut faults);
+        faults
+    };
+    let (resolved, warnings) =
+        mesh::resolve(&loaded.manifests).map_err(|faults| BadManifests { faults: located(faults) })?;
     let mut all = loaded.faults;
-    all.extend(warnings);
+    all.extend(located(warnings));
     all.sort();
     all.dedup();
-    Ok((mesh, all))
+    Ok((resolved.into(), all))
 }
 
-/// Reads manifests and resolves them in each of these meshes; warnings are told on standard error, once.
+/// Reads and resolves manifests, and reports warnings on standard error.
 ///
 /// # Errors
-/// When a file can't be read, or [`BadManifests`].
-pub fn resolve_files(paths: &[PathBuf], flavors: &[Flavor]) -> Result<Vec<Mesh>> {
-    let (meshes, warnings) = resolve_each(&read(paths)?, flavors)?;
+/// When a file can't be read, and as [`resolve`].
+pub fn resolve_files(paths: &[PathBuf]) -> Result<Arc<Resolved>> {
+    let (resolved, warnings) = resolve(&read(paths)?)?;
     tell(&warnings);
-    Ok(meshes)
+    Ok(resolved)
 }
 
-/// Resolves manifests in each of these meshes, and gives each warning once.
-///
-/// # Errors
-/// [`BadManifests`].
-pub fn resolve_each(files: &[SourceFile], flavors: &[Flavor]) -> Result<(Vec<Mesh>, BTreeSet<Fault>), BadManifests> {
-    let mut meshes = Vec::with_capacity(flavors.len());
-    let mut told = BTreeSet::new();
-    for flavor in flavors {
-        let (mesh, warnings) = resolve(files, *flavor)?;
-        meshes.push(mesh);
-        told.extend(warnings);
-    }
-    Ok((meshes, told))
+/// What manifests make, seen as each of these meshes.
+pub fn meshes(resolved: &Arc<Resolved>, flavors: &[Flavor]) -> Vec<Mesh> {
+    flavors.iter().map(|flavor| Mesh::new(Arc::clone(resolved), *flavor)).collect()
 }
 
 /// Tells warnings on standard error, a line each.
 pub fn tell<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
-    for warning in warnings {
-        anstream::eprintln!("{warning}");
+    for warning in warnings.into_iter().filter(|fault| fault.severity != Severity::Note) {
+        noteln!("{warning}");
     }
 }
 
@@ -132,9 +166,10 @@ pub fn tell<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
 ///
 /// # Errors
 /// [`NoSuchPod`].
-pub fn find_pod(mesh: &Mesh, name: &str, namespace: &str) -> Result<usize, NoSuchPod> {
+pub fn find_pod(mesh: &Resolved, name: &str, namespace: &str) -> Result<usize, NoSuchPod> {
     mesh.pod(name, namespace).ok_or_else(|| NoSuchPod {
         name: name.into(),
+        namespace: namespace.into(),
         pods: mesh.pods.iter().map(|pod| pod.name.to_string()).collect(),
     })
 }

@@ -9,7 +9,7 @@ use netns::{Lab, PodSpec, Process, Program, Ready, Start};
 use crate::tools::Tools;
 
 /// The pod. Its addresses are those of Kubernetes' Service of this name; there is no other pod behind them.
-const POD: &str = "kube-dns.kube-system";
+pub(crate) const POD: &str = "kube-dns.kube-system";
 
 /// How long it may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(10);

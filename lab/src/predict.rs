@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
+use envoy_rules::grpc::GrpcStatus;
 use mesh::{
-    account::Account,
+    account::{Account, AppSees},
     model::Mesh,
     predict::{Call, predict},
 };
@@ -37,20 +38,12 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
     Ok(account)
 }
 
-/// What a sidecar answers itself, it answers a gRPC request with `200` and a status of gRPC (Envoy's
-/// `source/common/grpc/status.cc`, after gRPC's `http-grpc-status-mapping.md`).
+/// What a sidecar answers itself, it answers a gRPC request with `200` and a status of gRPC.
 fn told_in_grpc(account: &mut Account) {
     let outcome = &mut account.outcome;
     let Some(status) = outcome.status.filter(|_| !outcome.delivered) else { return };
-    let name = match status {
-        400 => "INTERNAL",
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "UNIMPLEMENTED",
-        429 | 502 | 503 | 504 => "UNAVAILABLE",
-        _ => "UNKNOWN",
-    };
-    (outcome.status, outcome.app_sees) = (Some(200), name.into());
+    let name = GrpcStatus::of_http(status).name();
+    (outcome.status, outcome.app_sees) = (Some(200), AppSees::failure(name));
 }
 
 /// The webhook that a probe asks, which has to be where the probe says.

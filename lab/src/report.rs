@@ -3,7 +3,10 @@
 pub(crate) mod claims;
 pub mod differences;
 pub mod explain;
+pub(crate) mod failure;
+pub mod github;
 pub mod html;
 pub mod junit;
+pub mod markdown;
 pub mod table;
 pub(crate) mod words;

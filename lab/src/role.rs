@@ -1,9 +1,10 @@
 //! The programs that a call passes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which of them a program is: where it runs, and whose CPU and memory a bench counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The calling app.

@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
@@ -27,14 +26,16 @@ use netns::Privilege;
 
 use crate::{
     container,
+    data_plane::DataPlane,
     deploy::{self, Deployment, Tamper},
-    manifests, observe_call,
-    observe_call::{MadeCall, Observations},
-    predict,
+    manifests,
+    observe_call::{self, MadeCall, Observations, Seen},
+    output, predict,
+    run_report::{LabFigures, ProbeReport, RunReport},
     scenario::{Probe, Scenario, Speaks},
     tools::Tools,
     tuning::Tuning,
-    verdict::{DataPlane, LabFigures, ProbeReport, RunReport, Seen, Verdict},
+    verdict::Verdict,
 };
 
 mod webhook;
@@ -60,6 +61,8 @@ pub struct Options {
     pub captures: Option<PathBuf>,
     /// How many labs run side by side.
     pub jobs: usize,
+    /// Whether no lab is begun any more once a call went otherwise than it should.
+    pub fail_fast: bool,
     /// How the labs' programs run.
     pub tuning: Tuning,
     /// Breaks the plans, to show that verdicts notice.
@@ -92,12 +95,12 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();
     if let Some(folder) = &options.captures {
-        fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        output::check_secret_folder(folder)?;
     }
     let mut meshes = Vec::new();
     for scenario in scenarios {
-        let resolved = manifests::resolve_files(&[scenario.manifests()], &options.meshes)?;
-        meshes.extend(resolved.into_iter().map(|mesh| (scenario, mesh)));
+        let resolved = manifests::resolve_files(&[scenario.manifests()])?;
+        meshes.extend(manifests::meshes(&resolved, &options.meshes).into_iter().map(|mesh| (scenario, mesh)));
     }
     let units: Vec<Unit<'_>> = meshes
         .iter()
@@ -107,11 +110,16 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
         .collect();
     let results = side_by_side(&units, options)?;
     let mut probes = Vec::new();
+    let mut not_run = Vec::new();
     let mut labs: BTreeMap<DataPlane, LabFigures> = BTreeMap::new();
     let planes = options.data_planes.len();
     for ((scenario, mesh), results) in meshes.iter().zip(chunks(results, planes)) {
         let mut by_probe: Vec<BTreeMap<DataPlane, Seen>> = scenario.probes.iter().map(|_| BTreeMap::new()).collect();
         for (data_plane, result) in options.data_planes.iter().zip(results) {
+            let Some(result) = result else {
+                not_run.push(lab_name(scenario, mesh, *data_plane));
+                continue;
+            };
             let figures = labs.entry(*data_plane).or_default();
             figures.ready_seconds.push(result.ready_after.as_secs_f64());
             figures.resident_bytes.extend(result.resident);
@@ -120,7 +128,9 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
             }
         }
         for (number, (probe, seen)) in scenario.probes.iter().zip(by_probe).enumerate() {
-            probes.push((number, judge(scenario, probe, mesh, seen)?));
+            if !seen.is_empty() {
+                probes.push((number, judge(scenario, probe, mesh, seen)?));
+            }
         }
     }
     // The two meshes side by side.
@@ -129,10 +139,11 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     let probes = probes.into_iter().map(|(_, report)| report).collect();
     let mut report = RunReport::new(started, begun.elapsed(), probes);
     report.labs = labs;
+    report.not_run = not_run;
     Ok(report)
 }
 
-fn chunks(results: Vec<UnitResult>, size: usize) -> impl Iterator<Item = Vec<UnitResult>> {
+fn chunks<T>(results: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     let mut results = results.into_iter();
     std::iter::from_fn(move || Some(results.by_ref().take(size).collect::<Vec<_>>()).filter(|chunk| !chunk.is_empty()))
 }
@@ -159,20 +170,38 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     })
 }
 
-/// Runs the units on a few threads, and gives their results in order. The first error ends the run.
-fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<UnitResult>> {
+/// Whether a lab's calls went as they should.
+fn agrees(unit: &Unit<'_>, result: &mut UnitResult) -> Result<bool> {
+    let mut agrees = true;
+    for (probe, seen) in unit.scenario.probes.iter().zip(std::mem::take(&mut result.seen)) {
+        let report = judge(unit.scenario, probe, unit.mesh, BTreeMap::from([(unit.data_plane, seen)]))?;
+        agrees &= report.verdict.agrees;
+        result.seen.extend(report.seen.into_values());
+    }
+    Ok(agrees)
+}
+
+/// Runs the units on a few threads, and gives their results in order: none of a unit that was not begun, since a call failed and
+/// the run is to end then. The first error ends the run.
+fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<Option<UnitResult>>> {
     let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
+    let ended = AtomicBool::new(false);
     let results: Mutex<Vec<Option<Result<UnitResult>>>> = Mutex::new(units.iter().map(|_| None).collect());
     options.progress.set_length(units.len().try_into().unwrap_or(u64::MAX));
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, units.len().max(1)) {
             scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) && !options.interrupted.load(Ordering::Relaxed) {
+                while !ended.load(Ordering::Relaxed) && !options.interrupted.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(unit) = units.get(index) else { break };
-                    let result = run_unit(unit, options);
-                    failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                    let mut result = run_unit(unit, options);
+                    if let (true, Ok(found)) = (options.fail_fast, &mut result) {
+                        match agrees(unit, found) {
+                            Ok(agrees) => _ = ended.fetch_or(!agrees, Ordering::Relaxed),
+                            Err(error) => result = Err(error),
+                        }
+                    }
+                    ended.fetch_or(result.is_err(), Ordering::Relaxed);
                     results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
                     options.progress.inc(1);
                 }
@@ -183,11 +212,11 @@ fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<UnitResult>
     if options.interrupted.load(Ordering::Relaxed) {
         bail!(Interrupted);
     }
-    let (done, missing): (Vec<_>, Vec<_>) = results.into_iter().flatten().partition(Result::is_ok);
-    match missing.into_iter().next() {
-        Some(error) => Err(error.err().unwrap_or_else(|| Interrupted.into())),
-        None => done.into_iter().collect(),
-    }
+    results.into_iter().map(Option::transpose).collect()
+}
+
+fn lab_name(scenario: &Scenario, mesh: &Mesh, data_plane: DataPlane) -> String {
+    format!("{}-{}-{data_plane}", scenario.name, mesh.flavor)
 }
 
 /// The run was ended early.
@@ -197,7 +226,7 @@ pub struct Interrupted;
 
 fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
     let Unit { scenario, mesh, data_plane } = unit;
-    let name = format!("{}-{}-{data_plane}", scenario.name, mesh.flavor);
+    let name = lab_name(scenario, mesh, *data_plane);
     options.progress.set_message(name.clone());
     let callers = scenario.probes.iter().map(|probe| caller(mesh, probe)).collect::<Result<Vec<_>>>()?;
     let deployment = Deployment::new(
@@ -228,11 +257,9 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
     }
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
     let seen: Observations = deployment.finish(mesh, capture)?;
-    let accounts = scenario.probes.iter().zip(&calls).map(|(probe, call)| {
-        let (account, evidence) = observe_call::account(mesh, probe, call, &seen);
-        Seen { account, evidence }
-    });
-    Ok(UnitResult { ready_after, resident, seen: accounts.collect() })
+    let calls = scenario.probes.iter().zip(&calls);
+    let seen = calls.map(|(probe, call)| observe_call::account(mesh, probe, call, &seen)).collect();
+    Ok(UnitResult { ready_after, resident, seen })
 }
 
 fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {

@@ -12,10 +12,11 @@ use mesh::{
     account::AppProtocol,
     model::{Family, Flavor},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{claims, expect::Expectation};
+use crate::{claims, expect::Expectation, report::words::did_you_mean};
 
 #[cfg(test)]
 mod tests;
@@ -93,7 +94,7 @@ impl Probe {
 }
 
 /// What an app speaks on top of HTTP or TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaks {
     /// gRPC, on `h2`: a stream both ways, and trailers.
@@ -103,7 +104,7 @@ pub enum Speaks {
 }
 
 /// What the rows and columns of a grid of calls are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
     /// Such as `DestinationRule`.
@@ -113,12 +114,18 @@ pub struct Grid {
 }
 
 /// A place in a grid of calls, written `[ROW, COLUMN]`. Several calls may share one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 pub struct Cell(pub String, pub String);
 
 /// Why a folder is not a scenario.
 #[derive(Debug, Error)]
 pub enum ScenarioError {
+    /// There is no folder of scenarios to look into.
+    #[error(
+        "{}: no such folder of scenarios; a checkout and a release come with one: run sidelab from there, or name it with \
+         --scenarios or SIDELAB_SCENARIOS", .0.display()
+    )]
+    NoFolder(PathBuf),
     /// A file can't be read.
     #[error("{}: {error}; a scenario is a folder with manifests.yaml and scenario.yaml", path.display())]
     Read {
@@ -126,6 +133,20 @@ pub enum ScenarioError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// Neither a folder nor the name of a scenario.
+    #[error(
+        "no scenario {name:?}, neither as a folder nor in {}{}; `sidelab scenarios` lists those that there are",
+        root.display(),
+        did_you_mean(name, names.iter().map(String::as_str))
+    )]
+    Unknown {
+        /// As given.
+        name: String,
+        /// The folder of scenarios.
+        root: PathBuf,
+        /// Those in it.
+        names: Vec<String>,
     },
     /// `scenario.yaml` is not one.
     #[error("{}: {message}", path.display())]
@@ -200,6 +221,10 @@ impl Scenario {
 /// # Errors
 /// When a path is none of these, a scenario in it is not valid, or it names a claim that `root` has not.
 pub fn find(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
+    let needs_root = paths.is_empty() || paths.iter().any(|path| !Path::new(path).is_dir());
+    if needs_root && !root.is_dir() {
+        return Err(ScenarioError::NoFolder(root.into()));
+    }
     let found = if paths.is_empty() { read_all(root)? } else { named(root, paths)? };
     // A folder of one's own need not say what its claims are.
     if let Ok(known) = claims::read(root) {
@@ -219,13 +244,23 @@ fn named(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> 
     for path in paths {
         let direct = PathBuf::from(path);
         let directory = if direct.is_dir() { direct } else { root.join(path) };
-        if directory.join("scenario.yaml").exists() || !directory.is_dir() {
+        if !directory.is_dir() {
+            return Err(ScenarioError::Unknown { name: path.clone(), root: root.into(), names: names_in(root) });
+        }
+        if directory.join("scenario.yaml").exists() {
             found.push(Scenario::read(&directory)?);
         } else {
             found.extend(read_all(&directory)?);
         }
     }
     Ok(found)
+}
+
+/// The folders of scenarios in `root`, by name.
+fn names_in(root: &Path) -> Vec<String> {
+    let folders = fs::read_dir(root).into_iter().flatten().flatten();
+    let scenarios = folders.filter(|entry| entry.path().join("scenario.yaml").exists());
+    scenarios.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn read_all(root: &Path) -> Result<Vec<Scenario>, ScenarioError> {
@@ -246,9 +281,9 @@ fn read_all(root: &Path) -> Result<Vec<Scenario>, ScenarioError> {
 }
 
 /// `scenario.yaml`, as written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(crate) struct File {
     title: String,
     shows: String,
     claims: Vec<String>,
@@ -257,13 +292,14 @@ struct File {
     #[serde(default)]
     grid: Option<Grid>,
     /// A place for YAML anchors that several probes use; it means nothing by itself.
+    #[schemars(with = "Option<serde_json::Value>")]
     #[serde(default, rename = "cases")]
     _cases: serde::de::IgnoredAny,
     probes: Vec<WrittenProbe>,
 }
 
 /// A probe, as written: `expect` holds in both meshes, `textbook` and `istio` add to it or differ.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenProbe {
     name: String,

@@ -11,13 +11,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use envoy_api::Secret;
-use mesh::{compile::PodConfig, redirect::ProxyIdentity};
+use mesh::{compile::PodConfig, redirect::ProxyIdentity, sidecar};
 use netns::{Pod, Privilege, Process, Program, Ready, Start, User};
 
 use crate::tools::Tools;
 
 /// Istio's uid and gid of a sidecar: the redirect rules let its packets pass.
-const PROXY: User = User { uid: 1337, gid: 1337 };
+const PROXY: User = User { uid: sidecar::UID, gid: sidecar::GID };
 
 /// The user that a sidecar runs as. In a user namespace there is but one, and its packets are told by a mark instead.
 fn user(privilege: Privilege) -> Option<User> {
@@ -48,6 +48,23 @@ pub enum Kind {
     Native,
     /// The real Envoy.
     Envoy,
+}
+
+/// The sidecar's container, by Istio's name.
+pub const CONTAINER: &str = "istio-proxy";
+
+/// The names of the programs that a sidecar may be.
+pub const PROGRAMS: [&str; 2] = ["sidecar-proxy", "envoy"];
+
+impl Kind {
+    /// Its program.
+    fn program(self) -> &'static str {
+        let [native, envoy] = PROGRAMS;
+        match self {
+            Self::Native => native,
+            Self::Envoy => envoy,
+        }
+    }
 }
 
 /// How a sidecar runs.
@@ -125,6 +142,12 @@ fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
     given.with_context(|| format!("can't give {} to the sidecar", path.display()))
 }
 
+/// What the sidecar of a pod says of itself, and its access log.
+pub fn logs(pod: &Pod) -> Vec<PathBuf> {
+    let own = PROGRAMS.map(|program| pod.log_dir().join(format!("{program}.stderr")));
+    own.into_iter().chain([Folders::of(pod).access_log()]).collect()
+}
+
 /// The host allows too few inotify instances.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -159,8 +182,8 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
     let bootstrap = bootstrap.display().to_string();
     let (program, ready) = match how.kind {
         Kind::Native => {
-            let args = ["-c", &bootstrap, "--concurrency", &concurrency, "-l", "warn", "--drain-time-s", "0"];
-            let program = Program::new("sidecar-proxy", tools.own("sidecar-proxy")?, args);
+            let args = ["-c", &bootstrap, "--concurrency", &concurrency, "-l", "warn"];
+            let program = Program::new(how.kind.program(), tools.own("sidecar-proxy")?, args);
             (program, Ready::Notify { timeout: READY_WITHIN })
         }
         Kind::Envoy => {
@@ -174,9 +197,8 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
                 // Logs are read as soon as Envoy has ended; by default they reach their files after up to 10 s.
                 "--file-flush-interval-msec", "50",
                 "--reject-unknown-dynamic-fields",
-                "--drain-time-s", "0",
             ];
-            (Program::new("envoy", tools.envoy()?, args), Ready::Immediately)
+            (Program::new(how.kind.program(), tools.envoy()?, args), Ready::Immediately)
         }
     };
     let program = Program { user: user(how.privilege), cpus: how.cpus.clone(), ..program };

@@ -9,7 +9,7 @@ mod tests;
 
 /// What the legs carried and how the call ended: `leg 1 http/1.1, leg 2 mtls > http/1.1, leg 3 http/1.1: 200`.
 pub fn of(account: &Account) -> String {
-    let legs: Vec<String> = account.legs.iter().map(|leg| format!("leg {} {}", leg.leg, layers(leg))).collect();
+    let legs: Vec<String> = account.legs.iter().map(|leg| format!("leg {} {}", leg.number, layers(leg))).collect();
     format!("{}: {}", legs.join(", "), end(account))
 }
 
@@ -38,8 +38,8 @@ pub fn end(account: &Account) -> String {
         Some(at) => _ = write!(text, ", refused by the {at}"),
         None => text.push_str(", not delivered"),
     }
-    if let Some(reason) = outcome.reason.and_then(|reason| serde_json::to_value(reason).ok()) {
-        let _ = write!(text, " ({})", reason.as_str().unwrap_or("?").replace('_', " "));
+    if let Some(reason) = outcome.reason {
+        let _ = write!(text, " ({})", reason.to_string().replace('_', " "));
     }
     text
 }

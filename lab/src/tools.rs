@@ -1,11 +1,10 @@
 //! The programs that a lab runs: where they are.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use thiserror::Error;
+
+use crate::data;
 
 /// The programs that a lab runs.
 #[derive(Clone, Debug)]
@@ -27,8 +26,8 @@ pub struct MissingTool {
 }
 
 impl Tools {
-    /// Finds them: this project's beside the running program (or in `SIDELAB_BIN`), Envoy by `SIDELAB_ENVOY`, else in
-    /// the project's cache, else on `PATH`.
+    /// Finds them: this project's beside the running program (or in `SIDELAB_BIN`), Envoy by `SIDELAB_ENVOY`, else where
+    /// `scripts/envoy` installed it, else on `PATH`.
     pub fn find() -> Self {
         let own = env::var_os("SIDELAB_BIN").map(PathBuf::from).or_else(|| {
             let program = env::current_exe().ok()?;
@@ -37,7 +36,7 @@ impl Tools {
         let own = own.unwrap_or_default();
         let envoy = match env::var_os("SIDELAB_ENVOY") {
             Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
-            None => cached_envoy(&own).or_else(|| on_path("envoy")),
+            None => data::envoy(&own).or_else(|| on_path("envoy")),
         };
         Self { own, envoy }
     }
@@ -51,7 +50,12 @@ impl Tools {
         if path.is_file() {
             return Ok(path);
         }
-        let mend = format!("looked in {}; build it with `cargo build --release --bins`", self.own.display());
+        let of = if program == "sidecar-proxy" { "proxy" } else { "demo-apps" };
+        let mend = format!(
+            "looked in {}; in a checkout, `cargo build --release --bins` builds it beside sidelab, and `cargo install --path {of}` \
+             installs it where cargo installed sidelab; SIDELAB_BIN names a folder elsewhere",
+            self.own.display()
+        );
         Err(MissingTool { program: program.into(), mend })
     }
 
@@ -62,24 +66,10 @@ impl Tools {
     pub fn envoy(&self) -> Result<PathBuf, MissingTool> {
         self.envoy.clone().ok_or_else(|| MissingTool {
             program: "envoy".into(),
-            mend: "bring it with `scripts/envoy`, or name its path in SIDELAB_ENVOY".into(),
+            mend: "`scripts/envoy` installs it (in a release, `share/sidelab/scripts/envoy`); SIDELAB_ENVOY names one elsewhere"
+                .into(),
         })
     }
-}
-
-/// What `scripts/envoy` left in the cache of the checkout that the program was built in.
-fn cached_envoy(own: &Path) -> Option<PathBuf> {
-    let caches = own.ancestors().map(|folder| folder.join(".cache"));
-    let mut found: Vec<PathBuf> = caches
-        .filter_map(|cache| cache.read_dir().ok())
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("envoy-")))
-        .map(|folder| folder.join("envoy"))
-        .filter(|binary| binary.is_file())
-        .collect();
-    found.sort();
-    found.pop()
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

@@ -3,17 +3,22 @@
 //! One shape for all four judges: expected by a person, predicted from the manifests, seen with the native proxy, seen
 //! with Envoy. Its JSON is the contract `sidelab.explain/v1` (docs/json.md).
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+mod leg;
+mod words;
 
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::{leg::*, words::*};
 
 use crate::model::{Flavor, Protocol};
 
+mod outcome;
+
 /// One call, explained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Account {
     /// `sidelab.explain/v1`.
     pub schema: String,
@@ -38,11 +43,18 @@ pub struct Account {
     pub outcome: Outcome,
 }
 
+impl Account {
+    /// One of its legs, if it is there.
+    pub fn leg(&self, number: LegNumber) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.number == number)
+    }
+}
+
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.explain/v1";
 
 /// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Caller {
     /// `POD.NAMESPACE`.
     pub pod: String,
@@ -53,7 +65,7 @@ pub struct Caller {
 }
 
 /// Who is called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Callee {
     /// The service's full name, or the address when no manifest has it.
     pub host: String,
@@ -70,7 +82,7 @@ pub struct Callee {
 }
 
 /// What an app sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AppProtocol {
     /// HTTP/1.1 in plaintext.
@@ -83,111 +95,13 @@ pub enum AppProtocol {
     Tcp,
 }
 
-impl fmt::Display for AppProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::H2 => "h2",
-            Self::Https => "https",
-            Self::Tcp => "tcp",
-        })
-    }
-}
-
-/// One leg of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leg {
-    /// 1: app to its sidecar; 2: between the pods; 3: sidecar to its app.
-    pub leg: u8,
-    /// Who to whom: `app -> sidecar`, `sidecar -> sidecar`, `sidecar -> app`, `app -> app`, ...
-    pub path: String,
-    /// What it carries, outermost first; empty when nothing was sent on it.
-    pub layers: Vec<LayerKind>,
-    /// Its TLS layers, outermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tls: Vec<TlsFacts>,
-    /// The interface that it crosses: `lo` inside a pod, `eth0` between pods.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interface: Option<String>,
-    /// The address that the sender's connection comes from (leg 3: 127.0.0.6 in Istio).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<IpAddr>,
-    /// The address that the sender dials; on leg 1, before the redirect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dials: Option<SocketAddr>,
-    /// The port that iptables redirects it to, where the redirect is seen on the wire (leg 1: 15001).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redirected_to: Option<u16>,
-}
-
-/// A layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum LayerKind {
-    /// TLS in which both sides showed a certificate.
-    #[serde(rename = "mtls")]
-    Mtls,
-    /// TLS in which only the server did.
-    #[serde(rename = "tls")]
-    Tls,
-    /// HTTP/1.0 or HTTP/1.1.
-    #[serde(rename = "http/1.1")]
-    Http1,
-    /// HTTP/2.
-    #[serde(rename = "h2")]
-    H2,
-    /// Other bytes.
-    #[serde(rename = "tcp")]
-    Tcp,
-}
-
-impl fmt::Display for LayerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mtls => "mtls",
-            Self::Tls => "tls",
-            Self::Http1 => "http/1.1",
-            Self::H2 => "h2",
-            Self::Tcp => "tcp",
-        })
-    }
-}
-
-/// What is known of a TLS layer. A prediction leaves out what only a handshake settles.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TlsFacts {
-    /// `TLSv1.3`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// `TLS_AES_128_GCM_SHA256`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cipher_suite: Option<String>,
-    /// `X25519MLKEM768`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// ALPN as offered, in order.
-    #[serde(default)]
-    pub alpn_offered: Vec<String>,
-    /// ALPN as chosen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alpn: Option<String>,
-    /// The server name that the client asked for.
-    #[serde(default)]
-    pub sni: Option<String>,
-    /// The client certificate's URI SAN.
-    #[serde(default)]
-    pub client_identity: Option<String>,
-    /// The server certificate's URI SAN, else its first DNS SAN.
-    #[serde(default)]
-    pub server_identity: Option<String>,
-}
-
 /// One decision on the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Step {
-    /// Where: `client app`, `client sidecar`, `node`, `server sidecar`, `server app`.
-    pub at: String,
-    /// What was decided: `redirect`, `listener`, `filter chain`, `route`, `cluster`, `endpoint`, `transport socket`, ...
-    pub what: String,
+    /// Who decided.
+    pub at: Party,
+    /// What was decided.
+    pub what: Decision,
     /// What was chosen.
     pub choice: String,
     /// Why.
@@ -197,8 +111,44 @@ pub struct Step {
     pub source: Option<String>,
 }
 
-/// Where on the way a call was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is decided in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Whether iptables hands a connection to the sidecar.
+    Redirect,
+    /// Which endpoint the node translates a service's address to.
+    Service,
+    /// Which listener takes a connection.
+    Listener,
+    /// What a listener filter reads before a filter chain is chosen.
+    Inspector,
+    /// Which filter chain takes it.
+    #[serde(rename = "filter chain")]
+    FilterChain,
+    /// How a handshake with the sidecar as its server ends.
+    Tls,
+    /// Whether the HTTP codec understands the bytes.
+    Codec,
+    /// Which route takes a request.
+    Route,
+    /// Whether a try that failed is followed by another.
+    Retry,
+    /// Which cluster it is sent to.
+    Cluster,
+    /// Which endpoint of the cluster.
+    Endpoint,
+    /// With what the connection there is secured.
+    #[serde(rename = "transport socket")]
+    TransportSocket,
+    /// Whether the secrets that it needs are there.
+    Secret,
+    /// What the called app does.
+    App,
+}
+
+/// Who takes part in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum Party {
     /// The calling app.
     #[serde(rename = "client app")]
@@ -217,20 +167,8 @@ pub enum Party {
     ServerApp,
 }
 
-impl fmt::Display for Party {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ClientApp => "client app",
-            Self::ClientSidecar => "client sidecar",
-            Self::Node => "node",
-            Self::ServerSidecar => "server sidecar",
-            Self::ServerApp => "server app",
-        })
-    }
-}
-
 /// Why a call was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No filter chain matched (`NR`, `filter_chain_not_found`).
@@ -255,17 +193,10 @@ pub enum Reason {
     Forbidden,
 }
 
-/// What a log has in place of what there is not.
-fn none_logged() -> String {
-    "-".into()
-}
-
-fn is_none_logged(text: &String) -> bool {
-    *text == none_logged()
-}
+crate::display_as_serialized!(AppProtocol, Decision, Party, Reason, Admission);
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether the called app got what the calling app sent, and its answer came back.
     pub delivered: bool,
@@ -273,25 +204,24 @@ pub struct Outcome {
     pub at: Option<Party>,
     /// Why.
     pub reason: Option<Reason>,
-    /// Envoy's response flags in the log of the sidecar that refused, else of the client's (the server's without one); `-` if none.
-    pub response_flags: String,
-    /// Envoy's response code details in that log; `-` if none.
-    pub details: String,
-    /// The SNI that the client's sidecar read of TLS that the app sent; `-` if it read none.
-    #[serde(default = "none_logged", skip_serializing_if = "is_none_logged")]
-    pub requested_server_name: String,
+    /// Envoy's response flags in the log of the sidecar that refused, else of the client's (the server's without one).
+    pub response_flags: Logged,
+    /// Envoy's response code details in that log.
+    pub details: Logged,
+    /// The SNI that the client's sidecar read of TLS that the app sent.
+    #[serde(default, skip_serializing_if = "Logged::is_nothing")]
+    pub requested_server_name: Logged,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
     /// What the API server made of a webhook's answer, or of its failure; of calls of webhooks alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
-    /// What the calling app sees: the status, `echo` for a raw TCP call that came back, or its error's kind, such as
-    /// `connection_reset`, `eof`, `connection_refused`, `not_tls`, `certificate_required`.
-    pub app_sees: String,
+    /// What the calling app sees.
+    pub app_sees: AppSees,
 }
 
 /// What becomes of an object that was to be created, by what one webhook says of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub enum Admission {
     /// It is created as it is.
     #[serde(rename = "allowed")]
@@ -308,16 +238,4 @@ pub enum Admission {
     /// The webhook failed, and `failurePolicy` is Fail: it is not created.
     #[serde(rename = "rejected")]
     Rejected,
-}
-
-impl fmt::Display for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Allowed => "allowed",
-            Self::Patched => "patched",
-            Self::Denied => "denied",
-            Self::LetThrough => "let through",
-            Self::Rejected => "rejected",
-        })
-    }
 }

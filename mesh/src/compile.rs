@@ -3,14 +3,10 @@
 //! Names of listeners, chains, clusters and routes are Istio's. What the two meshes do differently is asked of
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
-use self::destination::Destination;
 use crate::{
     flavor::Decisions,
     model::{Mesh, Pod, Protocol, Service, ServicePort, Source},
@@ -29,7 +25,9 @@ mod filters;
 mod inbound;
 mod names;
 mod outbound;
+mod parts;
 mod routes;
+mod scope;
 mod tls;
 mod wildcard;
 
@@ -39,17 +37,39 @@ pub(crate) use names::inbound_cluster;
 #[cfg(test)]
 mod tests;
 
-/// Where a sidecar's files will lie, and how its packets are told from the app's.
+/// Where a sidecar's files will lie, how its packets are told from the app's, and what of its configuration no manifest decides.
 #[derive(Clone, Debug)]
 pub struct Placement {
     /// The directory of the files that [`PodConfig::files`] names.
     pub config_dir: PathBuf,
     /// The directory that `access.log` and `keys.log` are written to.
     pub log_dir: PathBuf,
-    /// Whether the session secrets of each TLS connection are written to `keys.log`. Only inside a lab.
-    pub key_log: bool,
     /// How the redirect rules tell the sidecar's packets from the app's.
     pub redirect: ProxyIdentity,
+    /// What no manifest decides.
+    pub options: Options,
+}
+
+/// What of a sidecar's configuration no manifest decides: what a lab watches, and what a bench compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the session secrets of each TLS connection are written to `keys.log`. Only inside a lab.
+    pub key_log: bool,
+    /// Whether connections and requests are written to `access.log`.
+    pub access_log: bool,
+    /// Whether TLS sessions are resumed, within Envoy's defaults. A resumed one shows no certificates.
+    pub resumption: bool,
+    /// The one key exchange group, by Envoy's name; those that Envoy offers where none is named.
+    pub group: Option<String>,
+    /// Whether Envoy may have any number of connections and requests to a cluster, as under Istio, and not 1024, its default.
+    pub unlimited: bool,
+}
+
+impl Default for Options {
+    /// With an access log, and nothing else.
+    fn default() -> Self {
+        Self { key_log: false, access_log: true, resumption: false, group: None, unlimited: false }
+    }
 }
 
 /// What one sidecar is given.
@@ -132,11 +152,12 @@ pub enum Resource {
 /// Compiles the files of a pod's sidecar. Whether the pod has one is the caller's to ask.
 ///
 /// # Panics
-/// When `pod` is no index of [`Mesh::pods`].
+/// When `pod` is no index of [`pods`](crate::model::Resolved::pods).
 pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut compiler = Compiler {
         mesh,
         pod: &mesh.pods[pod],
+        known: scope::known(mesh, &mesh.pods[pod].name.namespace),
         index: pod,
         placement,
         decisions: Decisions::of(mesh.flavor),
@@ -147,7 +168,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut listeners = compiler.outbound_listeners();
     listeners.push(compiler.virtual_inbound());
     PodConfig {
-        bootstrap: compiler.bootstrap(),
+        bootstrap: compiler.bootstrap(&clusters),
         routes: compiler.routes(&listeners),
         listeners,
         clusters,
@@ -162,6 +183,8 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
 struct Compiler<'a> {
     mesh: &'a Mesh,
     pod: &'a Pod,
+    /// The ports of the services that it knows.
+    known: Rc<[(&'a Service, &'a ServicePort)]>,
     /// The pod's index in the mesh.
     index: usize,
     placement: &'a Placement,
@@ -172,29 +195,13 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
+    fn options(&self) -> &'a Options {
+        &self.placement.options
+    }
+
     /// Notes why a resource is what it is.
     fn because(&mut self, resource: Resource, because: impl Into<String>, source: &Source) {
         self.provenance.push(Provenance { resource, because: because.into(), source: source.clone() });
-    }
-
-    /// Every TCP port of every service that this sidecar knows, ServiceEntries' after Kubernetes'. Where two have a port of one host,
-    /// the first has it.
-    fn service_ports(&self) -> impl Iterator<Item = (&'a Service, &'a ServicePort)> + use<'a> {
-        let namespace = &self.pod.name.namespace;
-        let is_seen = |service: &&Service| {
-            service.entry.as_ref().is_none_or(|entry| entry.is_seen_from(namespace, &service.name.namespace))
-        };
-        let ports = |service: &'a Service| service.ports.iter().map(move |port| (service, port));
-        let all = self.mesh.services.iter().chain(self.mesh.entries.iter().filter(is_seen)).flat_map(ports);
-        let mut taken = BTreeSet::new();
-        all.filter(move |(service, port)| {
-            port.protocol != Protocol::Udp && taken.insert((service.host.as_str(), port.port))
-        })
-    }
-
-    /// How the client's sidecar treats a destination.
-    fn client_class(&self, destination: Destination<'_>) -> PortClass {
-        if destination.passthrough.is_some() { PortClass::Tcp } else { self.class(destination.port.protocol) }
     }
 
     /// How the sidecar treats a protocol.
@@ -210,7 +217,6 @@ impl<'a> Compiler<'a> {
 /// Why a port has its protocol, in words.
 fn protocol_because(port: &ServicePort) -> String {
     let ServicePort { name, port: number, protocol, protocol_source, .. } = port;
-    let protocol = serde_json::to_value(protocol).map_or_else(|_| String::new(), |v| v.as_str().unwrap_or("").into());
     if protocol_source.field.ends_with("appProtocol") {
         format!("appProtocol of port {number} says {protocol}")
     } else if *number == 0 || name.is_empty() {

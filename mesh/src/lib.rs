@@ -5,7 +5,7 @@
 //! [`compile`] writes one sidecar's files from it, [`redirect`] its pod's iptables rules, [`predict`] says what becomes of a call.
 //!
 //! ```
-//! use mesh::{SourceFile, load, model::Flavor, resolve};
+//! use mesh::{SourceFile, load, model::{Flavor, Mesh}, resolve};
 //!
 //! let text = r#"
 //! apiVersion: v1
@@ -16,16 +16,30 @@
 //! let loaded = load(&[SourceFile { name: "client.yaml".into(), text: text.into() }]);
 //! assert!(!loaded.has_errors(), "{:?}", loaded.faults);
 //!
-//! let (mesh, _warnings) = resolve(&loaded.manifests, Flavor::Istio).expect("nothing is wrong with it");
+//! let (resolved, _warnings) = resolve(&loaded.manifests).expect("nothing is wrong with it");
+//! let mesh = Mesh::new(resolved.into(), Flavor::Istio);
 //! let client = &mesh.pods[mesh.pod("client", "default").expect("it is there")];
 //! let sidecar = client.sidecar.as_ref().expect("its label asks for one");
 //! assert_eq!(sidecar.spiffe_id, "spiffe://cluster.local/ns/default/sa/default");
 //! ```
 
+/// Gives enums `Display` by the names of their variants in JSON (serde's), so that each name is spelled once.
+#[macro_export]
+macro_rules! display_as_serialized {
+    ($($name:ty),+ $(,)?) => {$(
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::serde::Serialize::serialize(self, f)
+            }
+        }
+    )+};
+}
+
 pub mod account;
 pub mod ca;
 mod check;
 pub mod compile;
+pub mod differences;
 pub mod dump;
 mod fault;
 pub mod flavor;
@@ -38,11 +52,12 @@ pub mod policy;
 pub mod predict;
 pub mod redirect;
 mod resolve;
+pub mod sidecar;
 #[cfg(test)]
 mod testing;
 mod validate;
 
-pub use check::check;
-pub use fault::{Fault, Severity};
-pub use load::{Loaded, SourceFile, load};
+pub use check::{Check, check};
+pub use fault::{Fault, Place, Severity};
+pub use load::{Loaded, Places, SourceFile, load, locate, nearest};
 pub use resolve::resolve;

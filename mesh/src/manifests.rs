@@ -2,71 +2,174 @@
 
 pub mod destination_rule;
 pub mod envoy_filter;
+pub mod istio;
+mod metadata;
+pub mod others;
+pub mod peer_authentication;
+mod readers;
+mod selector;
+pub mod service_entry;
+pub mod traffic_policy;
+pub(crate) mod typed;
 pub mod webhook;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
-        apps::v1::Deployment,
-        core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount},
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+        apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
+        batch::v1::{CronJob, Job},
+        core::v1::{ConfigMap, Endpoints, Namespace, Pod, ReplicationController, Secret, Service, ServiceAccount},
+        discovery::v1::EndpointSlice,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kcr_networking_istio_io::v1::serviceentries::ServiceEntrySpec;
-use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
+use serde_json::{Map, Value};
 
-use self::{destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, webhook::WebhookConfiguration};
+pub use self::typed::nearest;
+use self::{
+    destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, others::SetAside,
+    peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec, webhook::WebhookConfiguration,
+    workload::Workload,
+};
+pub(crate) use self::{
+    metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
+    selector::matches,
+    typed::read,
+};
 use crate::{
-    fault::At,
+    fault::{At, Faults},
     model::{Age, ObjectName, Source},
 };
 
-/// All documents of all files, by kind.
-#[derive(Clone, Debug, Default)]
-pub struct Manifests {
-    /// `v1` Namespace.
-    pub namespaces: Vec<Object<Namespace>>,
-    /// `v1` ServiceAccount.
-    pub service_accounts: Vec<Object<ServiceAccount>>,
-    /// `v1` Pod.
-    pub pods: Vec<Object<Pod>>,
-    /// `apps/v1` Deployment.
-    pub deployments: Vec<Object<Deployment>>,
-    /// `v1` Service.
-    pub services: Vec<Object<Service>>,
-    /// `v1` Secret.
-    pub secrets: Vec<Object<Secret>>,
-    /// `v1` ConfigMap.
-    pub config_maps: Vec<Object<ConfigMap>>,
-    /// `security.istio.io` PeerAuthentication.
-    pub peer_authentications: Vec<Object<PeerAuthenticationSpec>>,
-    /// `networking.istio.io` DestinationRule.
-    pub destination_rules: Vec<Object<DestinationRuleSpec>>,
-    /// `networking.istio.io` EnvoyFilter.
-    pub envoy_filters: Vec<Object<EnvoyFilterSpec>>,
-    /// `networking.istio.io` ServiceEntry.
-    pub service_entries: Vec<Object<ServiceEntrySpec>>,
-    /// `admissionregistration.k8s.io` ValidatingWebhookConfiguration and MutatingWebhookConfiguration.
-    pub webhook_configurations: Vec<Object<WebhookConfiguration>>,
+/// Makes [`Manifests`] and the table of kinds from one list. A kind has its name, the API versions that are taken, its scope, and
+/// the function that reads a document of it.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $field:ident: $body:ty = { $($kind:literal [$($version:literal),+] $scope:ident $read:expr),+ $(,)? };)+) => {
+        /// All documents of all files, by kind.
+        #[derive(Clone, Debug, Default)]
+        pub struct Manifests {
+            $($(#[$doc])* pub $field: Vec<Object<$body>>,)+
+            /// Objects of other kinds.
+            pub set_aside: Vec<SetAside>,
+        }
+
+        impl Manifests {
+            /// What every document has, of all kinds.
+            pub fn heads(&self) -> impl Iterator<Item = &Head> {
+                std::iter::empty()$(.chain(self.$field.iter().map(|object| &object.head)))+
+            }
+
+            /// Keeps only the objects of which this holds.
+            pub(crate) fn retain(&mut self, keep: impl Fn(&Head) -> bool) {
+                $(self.$field.retain(|object| keep(&object.head));)+
+            }
+        }
+
+        /// Every kind that is read.
+        pub(crate) static KINDS: &[Kind] = &[$($(Kind {
+            name: $kind,
+            versions: &[$($version),+],
+            scope: Scope::$scope,
+            keep: |manifests, head, value, faults| {
+                if let Some(body) = $read(&head, value, faults) {
+                    manifests.$field.push(Object { head, body });
+                }
+            },
+        },)+)+];
+    };
 }
 
-impl Manifests {
-    /// What every document has, of all kinds.
-    pub fn heads(&self) -> impl Iterator<Item = &Head> {
-        let namespaces = self.namespaces.iter().map(|o| &o.head);
-        namespaces
-            .chain(self.service_accounts.iter().map(|o| &o.head))
-            .chain(self.pods.iter().map(|o| &o.head))
-            .chain(self.deployments.iter().map(|o| &o.head))
-            .chain(self.services.iter().map(|o| &o.head))
-            .chain(self.secrets.iter().map(|o| &o.head))
-            .chain(self.config_maps.iter().map(|o| &o.head))
-            .chain(self.peer_authentications.iter().map(|o| &o.head))
-            .chain(self.destination_rules.iter().map(|o| &o.head))
-            .chain(self.envoy_filters.iter().map(|o| &o.head))
-            .chain(self.service_entries.iter().map(|o| &o.head))
-            .chain(self.webhook_configurations.iter().map(|o| &o.head))
+kinds! {
+    /// `v1` Namespace.
+    namespaces: Namespace = { "Namespace" ["v1"] Cluster readers::whole };
+    /// `v1` ServiceAccount.
+    service_accounts: ServiceAccount = { "ServiceAccount" ["v1"] Namespaced readers::whole };
+    /// `v1` Pod.
+    pods: Pod = { "Pod" ["v1"] Namespaced readers::whole };
+    /// What makes pods: Deployments and the like.
+    workloads: Workload = {
+        "Deployment" ["apps/v1"] Namespaced readers::workload::<Deployment>,
+        "StatefulSet" ["apps/v1"] Namespaced readers::workload::<StatefulSet>,
+        "DaemonSet" ["apps/v1"] Namespaced readers::workload::<DaemonSet>,
+        "ReplicaSet" ["apps/v1"] Namespaced readers::workload::<ReplicaSet>,
+        "ReplicationController" ["v1"] Namespaced readers::workload::<ReplicationController>,
+        "Job" ["batch/v1"] Namespaced readers::workload::<Job>,
+        "CronJob" ["batch/v1"] Namespaced readers::workload::<CronJob>,
+    };
+    /// `v1` Service.
+    services: Service = { "Service" ["v1"] Namespaced readers::whole };
+    /// `discovery.k8s.io` EndpointSlice: where a Service without a selector leads.
+    endpoint_slices: EndpointSlice = { "EndpointSlice" ["discovery.k8s.io/v1"] Namespaced readers::whole };
+    /// `v1` Endpoints, the older form of EndpointSlices.
+    endpoints: Endpoints = { "Endpoints" ["v1"] Namespaced readers::whole };
+    /// `v1` Secret.
+    secrets: Secret = { "Secret" ["v1"] Namespaced readers::secret };
+    /// `v1` ConfigMap.
+    config_maps: ConfigMap = { "ConfigMap" ["v1"] Namespaced readers::whole };
+    /// `security.istio.io` PeerAuthentication.
+    peer_authentications: PeerAuthenticationSpec = {
+        "PeerAuthentication" ["security.istio.io/v1", "security.istio.io/v1beta1"] Namespaced readers::spec,
+    };
+    /// `networking.istio.io` DestinationRule.
+    destination_rules: DestinationRuleSpec = {
+        "DestinationRule" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
+    /// `networking.istio.io` EnvoyFilter.
+    envoy_filters: EnvoyFilterSpec = { "EnvoyFilter" ["networking.istio.io/v1alpha3"] Namespaced readers::spec };
+    /// `networking.istio.io` ServiceEntry.
+    service_entries: ServiceEntrySpec = {
+        "ServiceEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
+    /// `install.istio.io` IstioOperator: the mesh's settings and its charts' values.
+    istio_operators: Map<String, Value> = { "IstioOperator" ["install.istio.io/v1alpha1"] Namespaced readers::spec };
+    /// `admissionregistration.k8s.io` ValidatingWebhookConfiguration and MutatingWebhookConfiguration.
+    webhook_configurations: WebhookConfiguration = {
+        "ValidatingWebhookConfiguration" ["admissionregistration.k8s.io/v1"] Cluster readers::webhooks::<ValidatingWebhookConfiguration>,
+        "MutatingWebhookConfiguration" ["admissionregistration.k8s.io/v1"] Cluster readers::webhooks::<MutatingWebhookConfiguration>,
+    };
+}
+
+/// A kind of object that is read.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Such as `apps/v1`, the one to write first.
+    pub(crate) versions: &'static [&'static str],
+    pub(crate) scope: Scope,
+    /// Reads a document of the kind and keeps it, unless it does not read.
+    pub(crate) keep: fn(&mut Manifests, Head, Value, &mut Faults),
+}
+
+/// Whether objects of a kind are in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+impl Kind {
+    /// The API groups that have it; the core's is empty.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &'static str> {
+        self.versions.iter().map(|version| version.split_once('/').map_or("", |(group, _)| group))
+    }
+
+    /// The head of a document of this kind. What is wrong with its metadata is a fault; nothing if that cannot be read at all.
+    pub(crate) fn head(&self, value: &Value, source: Source, order: usize, faults: &mut Faults) -> Option<Head> {
+        let meta = value.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let meta: ObjectMeta = match read(meta) {
+            Ok((meta, _)) => meta, // its unknown fields are found with the whole document's
+            Err(e) => {
+                faults.error(&Named(source, self.name.to_owned()), format!("metadata.{}", e.path), e.message);
+                return None;
+            }
+        };
+        let head = Head::new(self, meta, source, order);
+        for (field, message) in metadata::faults(&head) {
+            faults.error(&head, field, message);
+        }
+        Some(head)
     }
 }
 
@@ -94,18 +197,29 @@ pub struct Head {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// The kind and name of the object that made it, in the same namespace.
+    pub controller: Option<(String, String)>,
 }
 
 impl Head {
-    pub(crate) fn new(kind: &'static str, namespaced: bool, meta: ObjectMeta, source: Source, order: usize) -> Self {
-        let namespace = if namespaced { meta.namespace.unwrap_or_else(|| "default".into()) } else { String::new() };
+    fn new(kind: &Kind, meta: ObjectMeta, source: Source, order: usize) -> Self {
+        let namespace = match kind.scope {
+            Scope::Namespaced => meta.namespace.unwrap_or_else(|| "default".into()),
+            Scope::Cluster => String::new(),
+        };
         Self {
             source,
-            kind,
+            kind: kind.name,
             name: ObjectName { namespace, name: meta.name.unwrap_or_default() },
             age: Age { created: meta.creation_timestamp.map(|t| t.0.as_second()), order },
             labels: meta.labels.unwrap_or_default(),
             annotations: meta.annotations.unwrap_or_default(),
+            controller: meta
+                .owner_references
+                .into_iter()
+                .flatten()
+                .find(|owner| owner.controller == Some(true))
+                .map(|owner| (owner.kind, owner.name)),
         }
     }
 
@@ -127,5 +241,14 @@ impl At for Head {
 impl<T> At for Object<T> {
     fn place(&self) -> (&Source, String) {
         self.head.place()
+    }
+}
+
+/// A document of which only this is known.
+pub(crate) struct Named(pub(crate) Source, pub(crate) String);
+
+impl At for Named {
+    fn place(&self) -> (&Source, String) {
+        (&self.0, self.1.clone())
     }
 }

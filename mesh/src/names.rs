@@ -2,15 +2,26 @@
 
 use std::{fmt::Write, net::IpAddr};
 
-use crate::model::{CLUSTER_DNS, Mesh, Service, Webhook};
+use crate::{
+    manifests::nearest,
+    model::{CLUSTER_DNS, Resolved, Service, Webhook},
+};
 
-impl Mesh {
-    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A Deployment's name stands for its
-    /// first pod.
+impl Resolved {
+    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. The name of what makes pods stands for its
+    /// first one, with its kind or without: `server`, `deploy/server`.
     pub fn pod(&self, name: &str, default_namespace: &str) -> Option<usize> {
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         let in_namespace = |name: &str, namespace: &str| {
-            let is = |name: &str| self.pods.iter().position(|p| p.name.name == name && p.name.namespace == namespace);
-            is(name).or_else(|| is(&format!("{name}-0")))
+            let mut pods = self.pods.iter().enumerate().filter(|(_, pod)| pod.name.namespace == namespace);
+            let mut of_workload = None;
+            let is = pods.find(|(i, pod)| {
+                if pod.workload == name && of_workload.is_none() {
+                    of_workload = Some(*i);
+                }
+                pod.name.name == name
+            });
+            is.map(|(i, _)| i).or(of_workload)
         };
         in_namespace(name, default_namespace).or_else(|| {
             let (name, namespace) = name.rsplit_once('.')?;
@@ -19,16 +30,31 @@ impl Mesh {
     }
 
     /// The service that a pod of a namespace reaches by a host name, as its resolver completes it: `server`, `server.NS`,
-    /// `server.NS.svc`, or the full name.
+    /// `server.NS.svc`, the full name, or that of an ExternalName which stands for one of these.
     pub fn service(&self, host: &str, namespace: &str) -> Option<&Service> {
-        let host = host.to_ascii_lowercase();
-        let host = match host.strip_suffix('.') {
-            Some(absolute) => return self.services.iter().find(|s| s.host == absolute),
-            None => host,
-        };
-        let search = [format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()];
-        let completed = search.iter().map(|domain| format!("{host}.{domain}"));
-        completed.chain([host.clone()]).find_map(|name| self.services.iter().find(|s| s.host == name))
+        completed(host, namespace).find_map(|name| self.service_of_full_name(&name, 0))
+    }
+
+    /// The service of a full name. An ExternalName may stand for another, but not without end.
+    fn service_of_full_name(&self, name: &str, steps: usize) -> Option<&Service> {
+        let service = self.services.iter().find(|service| service.host == name);
+        service.or_else(|| {
+            let alias = self.external_names.iter().find(|alias| alias.host == name && steps < ALIAS_STEPS)?;
+            self.service_of_full_name(&alias.target, steps + 1)
+        })
+    }
+
+    /// The pod that has a name of its own in DNS, below that of its headless service (`db-0.db`), as a pod of a namespace resolves
+    /// it; with that service.
+    pub fn pod_of_headless(&self, host: &str, namespace: &str) -> Option<(usize, &Service)> {
+        completed(host, namespace).find_map(|name| {
+            let (_, domain) = name.split_once('.')?;
+            let service = self.services.iter().find(|service| service.host == domain && service.is_headless())?;
+            let pod = self.pods.iter().position(|pod| pod.dns_name.as_deref() == Some(name.as_str()))?;
+            let is_behind =
+                |port: &crate::model::ServicePort| port.endpoints.iter().any(|endpoint| endpoint.pod == pod);
+            service.ports.iter().any(is_behind).then_some((pod, service))
+        })
     }
 
     /// The admission webhook of a name.
@@ -65,7 +91,43 @@ impl Mesh {
         if let Some(service) = self.service(host, namespace) {
             return self.addresses(service);
         }
-        self.external_host(host).map(|pod| self.pods[pod].ips.both().into()).unwrap_or_default()
+        if let Some((pod, _)) = self.pod_of_headless(host, namespace) {
+            return self.pods[pod].ips.both().into();
+        }
+        let target = completed(host, namespace)
+            .find_map(|name| self.external_names.iter().find(|alias| alias.host == name))
+            .map(|alias| alias.target.as_str());
+        let outside = self.external_host(target.unwrap_or(host));
+        outside.map(|pod| self.pods[pod].ips.both().into()).unwrap_or_default()
+    }
+
+    /// The addresses that a host's name stands for, as a program in a pod resolves it. With DNS capture the sidecar's agent knows the
+    /// addresses of ServiceEntries too, and answers first (`pkg/dns/client/dns.go`).
+    pub fn resolve_in(&self, pod: usize, host: &str) -> Vec<IpAddr> {
+        let pod = &self.pods[pod];
+        let namespace = pod.name.namespace.as_str();
+        let is_captured = pod.sidecar.as_ref().is_some_and(|sidecar| sidecar.capture.dns);
+        let is_seen = |service: &&Service| {
+            let entry = service.entry.as_ref();
+            entry.is_some_and(|entry| entry.is_seen_from(namespace, &service.name.namespace))
+                && !service.vips.is_empty()
+        };
+        let mut entries = self.entries.iter().filter(|_| is_captured).filter(is_seen);
+        match entries.find(|service| service.host.eq_ignore_ascii_case(host)) {
+            Some(service) => service.vips.clone(),
+            None => self.resolve(host, namespace),
+        }
+    }
+
+    /// The name that is most like one that does not resolve, as a pod of `namespace` would write it.
+    pub fn nearest_host(&self, host: &str, namespace: &str) -> Option<String> {
+        let services = self.services.iter().flat_map(|service| {
+            let short = (service.name.namespace == namespace).then(|| service.name.name.clone());
+            short.into_iter().chain([service.name.to_string(), service.host.clone()])
+        });
+        let outside = self.pods.iter().flat_map(|pod| pod.external_hosts.clone());
+        let names: Vec<String> = services.chain(outside).collect();
+        nearest(host, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// The pod that stands for a host outside of the cluster.
@@ -80,7 +142,10 @@ impl Mesh {
         let pod = &self.pods[pod];
         let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         for ip in pod.ips.both() {
-            line(&mut text, ip, &[&pod.name.name]);
+            line(&mut text, ip, &[&pod.hostname]);
+        }
+        for alias in &pod.host_aliases {
+            line(&mut text, alias.0, &alias.1.iter().map(String::as_str).collect::<Vec<_>>());
         }
         text
     }
@@ -107,6 +172,17 @@ impl Mesh {
                 line(&mut text, ip, &[&service.host]);
             }
         }
+        for alias in &self.external_names {
+            for ip in self.resolve(&format!("{}.", alias.host), "") {
+                line(&mut text, ip, &[&alias.host]);
+            }
+        }
+        for pod in &self.pods {
+            let name = pod.dns_name.as_deref().filter(|name| self.pod_of_headless(&format!("{name}."), "").is_some());
+            for ip in pod.ips.both().into_iter().filter(|_| name.is_some()) {
+                line(&mut text, ip, &[name.unwrap_or_default()]);
+            }
+        }
         for pod in &self.pods {
             let names: Vec<&str> = pod.external_hosts.iter().map(String::as_str).collect();
             for ip in pod.ips.both().into_iter().filter(|_| pod.is_external()) {
@@ -115,6 +191,22 @@ impl Mesh {
         }
         text
     }
+}
+
+/// How many ExternalNames may stand for one another.
+const ALIAS_STEPS: usize = 8;
+
+/// The full names that a resolver tries for a name, by its search list.
+fn completed(host: &str, namespace: &str) -> impl Iterator<Item = String> {
+    let host = host.to_ascii_lowercase();
+    let (host, search) = match host.strip_suffix('.') {
+        Some(absolute) => (absolute.to_owned(), vec![]),
+        None => {
+            (host, vec![format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()])
+        }
+    };
+    let names: Vec<_> = search.iter().map(|domain| format!("{host}.{domain}")).chain([host.clone()]).collect();
+    names.into_iter()
 }
 
 fn line(text: &mut String, ip: IpAddr, names: &[&str]) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{Decided, Mesh, MtlsMode};
@@ -10,7 +11,7 @@ use crate::model::{Decided, Mesh, MtlsMode};
 pub const SCHEMA: &str = "sidelab.policy/v1";
 
 /// The modes in force for a pod; JSON contract `sidelab.policy/v1` (docs/json.md).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Policy {
     /// `sidelab.policy/v1`.
     pub schema: &'static str,
@@ -26,7 +27,7 @@ pub struct Policy {
 }
 
 /// A mode, and who decided it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PolicyMode {
     /// The mode.
     pub mode: MtlsMode,

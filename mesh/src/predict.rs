@@ -1,17 +1,17 @@
 //! What will become of a call, said beforehand.
 //!
 //! The configurations of both sidecars are compiled and *simulated*: redirect rules, listeners, filter chains
-//! (`chain-match`, which the data plane runs too), routes, clusters, handshakes, as Envoy goes through them. So a
+//! (`envoy-rules`, which the data plane runs too), routes, clusters, handshakes, as Envoy goes through them. So a
 //! prediction follows from what the data planes are given, and names the policy behind each decision.
 
 use std::net::{IpAddr, SocketAddr};
 
-use chain_match::BuildError;
+use envoy_rules::BuildError;
 use thiserror::Error;
 
 use crate::{
-    account::{Account, AppProtocol, Callee, Caller, Outcome, Party, Reason, SCHEMA},
-    model::{Family, Flavor, Mesh, Pod},
+    account::{Account, AppProtocol, AppSees, Callee, Caller, Outcome, Party, Reason, SCHEMA},
+    model::{Family, Flavor, Mesh, Pod, Unmodelled},
 };
 
 mod app;
@@ -20,6 +20,7 @@ mod certificate;
 mod dumps;
 mod http;
 mod inbound;
+mod place;
 mod sidecar;
 mod simulate;
 mod tls;
@@ -41,7 +42,7 @@ use world::World;
 /// A call to predict.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The calling pod, an index of [`Mesh::pods`].
+    /// The calling pod, an index of [`pods`](crate::model::Resolved::pods).
     pub from: usize,
     /// What it calls: a name as it would resolve it, or an address.
     pub host: String,
@@ -57,7 +58,7 @@ pub struct Call {
     pub server_app: Option<ServerApp>,
     /// The subset of a DestinationRule that it is sent to, as a route might do it.
     pub subset: Option<String>,
-    /// The webhook that it asks as an API server does, an index of [`Mesh::webhooks`].
+    /// The webhook that it asks as an API server does, an index of [`webhooks`](crate::model::Resolved::webhooks).
     pub webhook: Option<usize>,
 }
 
@@ -67,13 +68,19 @@ pub enum CallError {
     /// The name is no service's, and no host's outside of the cluster.
     #[error(
         "{host}: no service of this name as pod {pod} resolves it, and no host outside of the cluster \
-         (sidelab.io/external-host); give the name of one, or an address"
+         (sidelab.io/external-host); {}",
+        meant.as_ref().map_or_else(
+            || "give the name of one, or an address".to_owned(),
+            |meant| format!("did you mean {meant}?")
+        )
     )]
     UnknownHost {
         /// The name.
         host: String,
         /// The calling pod.
         pod: String,
+        /// What may be meant.
+        meant: Option<String>,
     },
     /// The name has no address of the family that was asked for.
     #[error("{host} has no {family} address")]
@@ -109,6 +116,14 @@ pub enum CallError {
         /// Why.
         reason: String,
     },
+    /// The call is of a pod, or comes to one, whose part in the mesh is not modelled.
+    #[error("{pod} {what}: the call cannot be predicted")]
+    NotModelled {
+        /// The pod.
+        pod: String,
+        /// What it is.
+        what: Unmodelled,
+    },
     /// The call came to a sidecar of which nothing is known.
     #[error("{pod}: its sidecar's configuration is not known")]
     NoSidecar {
@@ -123,9 +138,10 @@ pub enum CallError {
 /// When the host has no address, or a sidecar's configuration is one that Envoy refuses.
 ///
 /// # Panics
-/// When `call.from` is no index of [`Mesh::pods`], or `call.webhook` none of [`Mesh::webhooks`].
+/// When `call.from` is no index of [`pods`](crate::model::Resolved::pods), or `call.webhook` none of [`webhooks`](crate::model::Resolved::webhooks).
 pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let pod = &mesh.pods[call.from];
+    modelled(pod)?;
     let address = address(mesh, call)?;
     let webhook = call.webhook.map(|index| &mesh.webhooks[index]);
     let check = webhook.map_or_else(|| app::trust(pod, &call.host), |webhook| webhook::check(webhook, pod));
@@ -143,11 +159,16 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let reply = simulation.call(call.from, SocketAddr::new(address, call.port), &sent)?;
     let mut trace = simulation.trace;
 
-    let service = mesh.service_at(address).or_else(|| mesh.service(&call.host, &pod.name.namespace));
+    let namespace = pod.name.namespace.as_str();
+    let service = mesh.service_at(address).or_else(|| mesh.service(&call.host, namespace));
+    let service = service.or_else(|| mesh.pod_of_headless(&call.host, namespace).map(|(_, service)| service));
     let service = service.or_else(|| mesh.entries.iter().find(|entry| entry.host.eq_ignore_ascii_case(&call.host)));
     let service_port = service.and_then(|service| service.ports.iter().find(|port| port.port == call.port));
     let first = service_port.and_then(|port| port.endpoints.first()).map(|endpoint| (endpoint.pod, endpoint.port));
     let callee = trace.callee.or(first);
+    if let Some((pod, _)) = callee {
+        modelled(&mesh.pods[pod])?;
+    }
     trace.add_silent_legs(callee.is_some_and(|(pod, port)| redirects(&mesh.pods[pod], port)));
     let to = Callee {
         host: service.map_or_else(|| call.host.clone(), |service| service.host.clone()),
@@ -167,10 +188,19 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     Ok(account)
 }
 
+fn modelled(pod: &Pod) -> Result<(), CallError> {
+    match pod.unmodelled {
+        Some((what, _)) => Err(CallError::NotModelled { pod: pod.name.to_string(), what }),
+        None => Ok(()),
+    }
+}
+
 /// Whether a pod's redirects take connections to one of its ports to its sidecar.
-pub fn redirects(pod: &Pod, port: u16) -> bool {
-    let sidecar = pod.sidecar.as_ref();
-    sidecar.is_some_and(|sidecar| capture::inbound(&sidecar.capture, port).redirected_to.is_some())
+fn redirects(pod: &Pod, port: u16) -> bool {
+    let to_pod = pod.sidecar.as_ref().zip(pod.ips.both().into_iter().next());
+    to_pod.is_some_and(|(sidecar, ip)| {
+        capture::inbound(&sidecar.capture, SocketAddr::new(ip, port)).redirected_to.is_some()
+    })
 }
 
 /// The address that a call goes to.
@@ -179,8 +209,12 @@ fn address(mesh: &Mesh, call: &Call) -> Result<IpAddr, CallError> {
         return Ok(ip);
     }
     let pod = &mesh.pods[call.from];
-    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: pod.name.to_string() };
-    let addresses = match mesh.resolve(&call.host, &pod.name.namespace) {
+    let unknown = || CallError::UnknownHost {
+        host: call.host.clone(),
+        pod: pod.name.to_string(),
+        meant: mesh.nearest_host(&call.host, &pod.name.namespace),
+    };
+    let addresses = match mesh.resolve_in(call.from, &call.host) {
         // A pod knows its own name.
         addresses if addresses.is_empty() && call.host == pod.name.name => pod.ips.both().into(),
         addresses => addresses,
@@ -206,7 +240,7 @@ fn account(
     trace: Trace,
 ) -> Account {
     let (status, app_sees) = app::sees(sent, reply);
-    let answered = app_sees == "echo" || status.is_some_and(|status| status < 400);
+    let answered = app_sees == AppSees::Echo || status.is_some_and(|status| status < 400);
     let delivered = answered && trace.reached_app;
     // A call that failed and that nobody refused was given up by the calling app.
     let given_up = match reply {
@@ -240,9 +274,9 @@ fn account(
             delivered,
             at: refusal.map(|(party, _)| party),
             reason: refusal.map(|(_, reason)| reason),
-            response_flags: log.flags,
-            details: log.details,
-            requested_server_name: trace.requested_server_name.unwrap_or_else(|| "-".into()),
+            response_flags: log.flags.into(),
+            details: log.details.into(),
+            requested_server_name: trace.requested_server_name.into(),
             status,
             admission: None,
             app_sees,

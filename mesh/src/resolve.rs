@@ -4,8 +4,11 @@ mod addresses;
 mod capture;
 mod containers;
 mod destination_rule;
+mod drafts;
+mod endpoints;
 mod envoy_filter;
 mod external_hosts;
+mod index;
 mod injection;
 mod mesh_config;
 mod peer_authentication;
@@ -22,7 +25,7 @@ pub(crate) use self::{addresses::is_service_address, protocol::of_entry as proto
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,
-    model::{Flavor, Mesh, Namespace},
+    model::{Namespace, Resolved},
 };
 
 /// Settles what manifests leave open, and gives the warnings that come up on the way.
@@ -31,16 +34,19 @@ use crate::{
 ///
 /// # Errors
 /// All faults, if one of them is an error: such as a traffic annotation that does not parse, with which injection fails.
-pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault>), Vec<Fault>> {
+pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Fault>> {
     let mut faults = Faults::default();
     let config = mesh_config::resolve(manifests, &mut faults);
-    let pods = pods::resolve(manifests, &config, &mut faults);
-    let services = services::resolve(manifests, &pods, &mut faults);
+    let mut pods = pods::resolve(manifests, &config, &mut faults);
+    let services = services::resolve(manifests, &mut pods, &mut faults);
     let entries = service_entry::resolve(manifests);
-    peer_authentication::warn(manifests, &config, &pods, &mut faults);
+    peer_authentication::warn(manifests, &config, &pods, &services, &mut faults);
     let webhooks = webhooks::resolve(manifests, &services, &mut faults);
-    let mesh = Mesh {
-        flavor,
+    let namespaces = namespaces(manifests);
+    let index = index::Index::new(manifests);
+    let mode = |name: &String| (name.clone(), peer_authentication::of_namespace(&index, &config, name));
+    let namespace_modes = namespaces.keys().map(mode).collect();
+    let mesh = Resolved {
         destination_rules: destination_rule::resolve(manifests, &config),
         envoy_filters: envoy_filter::resolve(manifests, &config),
         config,
@@ -48,7 +54,9 @@ pub fn resolve(manifests: &Manifests, flavor: Flavor) -> Result<(Mesh, Vec<Fault
         services,
         entries,
         secrets: containers::secrets(manifests),
-        namespaces: namespaces(manifests),
+        namespaces,
+        namespace_modes,
+        external_names: services::external_names(manifests),
         webhooks,
     };
     destination_rule::check(manifests, &mesh, &mut faults);

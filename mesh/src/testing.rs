@@ -1,7 +1,7 @@
 //! What tests of this crate share: manifests in, a mesh or faults out.
 
 use crate::{
-    Fault, SourceFile, check, load,
+    Fault, Severity, SourceFile, check, load,
     model::{Flavor, Mesh},
     resolve,
 };
@@ -15,8 +15,10 @@ pub(crate) fn file(yaml: &str) -> SourceFile {
 pub(crate) fn mesh_with_warnings(yaml: &str, flavor: Flavor) -> (Mesh, Vec<Fault>) {
     let loaded = load(&[file(yaml)]);
     assert!(!loaded.has_errors(), "{}", text(&loaded.faults));
-    match resolve(&loaded.manifests, flavor) {
-        Ok((mesh, warnings)) => (mesh, loaded.faults.into_iter().chain(warnings).collect()),
+    match resolve(&loaded.manifests) {
+        Ok((resolved, warnings)) => {
+            (Mesh::new(resolved.into(), flavor), loaded.faults.into_iter().chain(warnings).collect())
+        }
         Err(faults) => panic!("{}", text(&faults)),
     }
 }
@@ -26,13 +28,15 @@ pub(crate) fn mesh(yaml: &str) -> Mesh {
     mesh_with_warnings(yaml, Flavor::Istio).0
 }
 
-/// All faults of manifests, as they are printed: one a line.
+/// All errors and warnings of manifests, as they are printed but for line and column: one a line.
 pub(crate) fn faults(yaml: &str) -> String {
-    text(&check(&[file(yaml)]))
+    let mut faults = check(&[file(yaml)]).faults;
+    faults.retain(|fault| fault.severity != Severity::Note);
+    text(&faults)
 }
 
 fn text(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+    faults.iter().map(|fault| format!("{}\n", Fault { place: None, ..fault.clone() })).collect()
 }
 
 /// A pod document: its name, and what stands in its `metadata` beside the name.

@@ -1,6 +1,5 @@
 //! What the API server and Istio's webhook would refuse, document by document.
 
-mod deployment;
 mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
@@ -9,9 +8,11 @@ mod secret;
 mod service;
 mod service_entry;
 mod textbook;
+mod traffic_policy;
 mod webhook;
+mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
     fault::Faults,
@@ -21,14 +22,15 @@ use crate::{
 
 /// Checks every document, and what documents say of each other.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
+    let known = Known::new(manifests);
     for pod in &manifests.pods {
         match &pod.body.spec {
-            Some(spec) => pod::validate(&mut Checked { head: &pod.head, faults }, "spec", spec, manifests),
+            Some(spec) => pod::validate(&mut Checked { head: &pod.head, faults }, "spec", spec, &[], &known),
             None => faults.error(pod, "spec", "is missing; a pod needs containers"),
         }
     }
-    for deployment in &manifests.deployments {
-        deployment::validate(deployment, manifests, faults);
+    for workload in &manifests.workloads {
+        workload::validate(workload, &known, faults);
     }
     for service in &manifests.services {
         service::validate(service, faults);
@@ -61,6 +63,19 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     namespaces(manifests, faults);
 }
 
+/// What documents refer to by name.
+struct Known<'m> {
+    /// By namespace and name.
+    service_accounts: HashSet<(&'m str, &'m str)>,
+}
+
+impl<'m> Known<'m> {
+    fn new(manifests: &'m Manifests) -> Self {
+        let names = manifests.service_accounts.iter().map(|account| &account.head.name);
+        Self { service_accounts: names.map(|name| (name.namespace.as_str(), name.name.as_str())).collect() }
+    }
+}
+
 /// A document that is being checked.
 struct Checked<'a> {
     head: &'a Head,
@@ -78,6 +93,10 @@ impl<'a> Checked<'a> {
 
     fn warn(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.faults.warn(self.head, field, message);
+    }
+
+    fn note(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.faults.note(self.head, field, message);
     }
 
     /// A port is from 1 to 65535.
@@ -109,13 +128,14 @@ impl<'a> Checked<'a> {
 }
 
 /// Namespaces that a rule is exported to: `.`, `*` or names, each once.
-fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String]) -> BTreeSet<&'a str> {
+/// A ServiceEntry may be for nobody at all: `~`.
+fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String], may_be_none: bool) -> BTreeSet<&'a str> {
     let own = checked.head.name.namespace.as_str();
     let mut seen = BTreeSet::new();
     for (i, entry) in entries.iter().enumerate() {
         let field = format!("spec.exportTo[{i}]");
         let namespace = if entry == "." { own } else { entry };
-        if entry != "*" && !is_dns_label(namespace) {
+        if entry != "*" && !(may_be_none && entry == "~") && !is_dns_label(namespace) {
             checked.error(&field, format!("{entry:?} is neither '.', '*', nor the name of a namespace"));
         }
         if !seen.insert(namespace) {
@@ -124,6 +144,9 @@ fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String]) -> BTreeSet<&
     }
     if seen.contains("*") && seen.len() > 1 {
         checked.error("spec.exportTo", "'*' is for all namespaces; remove the others");
+    }
+    if seen.contains("~") && seen.len() > 1 {
+        checked.error("spec.exportTo", "'~' is for nobody; remove it, or the others");
     }
     seen
 }
@@ -139,17 +162,21 @@ fn is_wildcard_host(host: &str) -> bool {
     host.len() <= 255 && first_is_good && rest.is_none_or(is_full_name)
 }
 
-/// A host name without a wildcard, perhaps with a dot at its end.
+/// A host name without a wildcard, perhaps with a dot at its end; no address (`ValidateDNS1123Labels` in
+/// `pkg/config/validation/agent/validation.go`).
 fn is_full_name(name: &str) -> bool {
-    name.len() <= 255 && name.trim_end_matches('.').to_ascii_lowercase().split('.').all(is_dns_label)
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let last_is_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    name.len() <= 255 && !last_is_number && name.split('.').all(is_dns_label)
 }
 
 /// Keys of a Secret's or a ConfigMap's data.
 fn keys<'a>(checked: &mut Checked<'_>, keys: impl Iterator<Item = (&'static str, &'a String)>) {
     for (field, key) in keys {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) || key == "." || key == ".." {
-            checked.error(format!("{field}[{key}]"), "a key is letters, digits, '-', '_' and '.', at most 253");
+        if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) || key == "." || key.starts_with("..") {
+            let message = "a key is letters, digits, '-', '_' and '.', at most 253, not '..' first";
+            checked.error(format!("{field}[{key}]"), message);
         }
     }
 }

@@ -17,7 +17,7 @@ use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate
 use mesh::{
     SourceFile,
     ca::{Authority, KeyType, SVID_LIFETIME, Validity},
-    compile::{Placement, PodConfig, compile},
+    compile::{Options, Placement, PodConfig, compile},
     model::{Flavor, Mesh},
     redirect::ProxyIdentity,
 };
@@ -49,7 +49,8 @@ fn accepts(envoy: &Path, mesh: &Mesh, name: &str, redirect: ProxyIdentity, run: 
     let dir = tempfile::tempdir().expect("a directory");
     // Files are read by whoever Envoy runs as.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("permissions");
-    let placement = Placement { config_dir: dir.path().into(), log_dir: dir.path().into(), key_log: true, redirect };
+    let options = Options { key_log: true, ..Options::default() };
+    let placement = Placement { config_dir: dir.path().into(), log_dir: dir.path().into(), redirect, options };
     let pod = mesh.pods.iter().position(|pod| pod.name.name == name).expect("the pod is in the manifests");
     let config = compile(mesh, pod, &placement);
     for (path, json) in config.files(&secrets(mesh, pod)) {
@@ -98,7 +99,8 @@ fn mesh(manifests: &str, policy: &str, flavor: Flavor) -> Mesh {
     let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
     let loaded = mesh::load(&[file("manifests.yaml", manifests), file("mesh.yaml", &mesh_config)]);
     assert!(!loaded.has_errors(), "{:?}", loaded.faults);
-    mesh::resolve(&loaded.manifests, flavor).expect("the manifests resolve").0
+    let (resolved, _) = mesh::resolve(&loaded.manifests).expect("the manifests resolve");
+    Mesh::new(resolved.into(), flavor)
 }
 
 /// The manifests with certificates that are no one else's in place of `$ROOT`, `$CHAIN` and `$KEY`.

@@ -11,6 +11,16 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A name that no lab can have.
+    #[error(
+        "{id:?} is no lab's id; an id is sl- and four hexadecimal digits, such as sl-3f9a, and `sidelab get labs` lists those \
+         that there are"
+    )]
+    BadLabId {
+        /// The name that was given.
+        id: String,
+    },
+
     /// A specification cannot be carried out as written; nothing was made.
     #[error("{what}: {why}")]
     BadSpec {
@@ -51,10 +61,19 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// Something that is no lab has a lab's name. It was left alone.
+    #[error("{} is no lab, and was left alone: {why}", path.display())]
+    NotALab {
+        /// Where it is.
+        path: PathBuf,
+        /// What a lab has that it lacks.
+        why: &'static str,
+    },
+
     /// The state file of a lab cannot be understood.
     #[error(
         "{}:{line}: not an entry of a lab's state file: {source}; \
-         remove the lab with `sidelab down --all`",
+         remove the lab with `sidelab down ID`",
         path.display()
     )]
     BadState {
@@ -78,7 +97,7 @@ pub enum Error {
     },
 
     /// No lab of that id is on this host.
-    #[error("no lab `{id}` under {}; `sidelab get` lists the labs that are up", base.display())]
+    #[error("no lab `{id}` in {}; `sidelab get labs` lists those that there are", base.display())]
     NoLab {
         /// The id that was asked for.
         id: String,
@@ -181,6 +200,15 @@ pub enum Error {
         mend: &'static str,
     },
 
+    /// The folder of the labs can't be used as it is.
+    #[error("labs can't be kept in {}: {why}; name another folder in SIDELAB_RUN_DIR, or correct that", path.display())]
+    UnsafeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+
     /// Some of a lab could not be removed. What is left is named; the rest is gone.
     #[error("lab {lab} is not wholly removed: {}", left.join("; "))]
     NotRemoved {
@@ -215,7 +243,13 @@ impl<T, E: Into<io::Error>> Doing<T> for std::result::Result<T, E> {
 }
 
 fn mend(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::PermissionDenied { "; run as root, or see `sidelab doctor`" } else { "" }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; run as root, or see `sidelab doctor`",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room there, or name another folder in SIDELAB_RUN_DIR"
+        }
+        _ => "",
+    }
 }
 
 fn tail(stderr: &str) -> String {

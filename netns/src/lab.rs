@@ -19,14 +19,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Delay, Pod, PodSpec, Privilege, ServiceSpec,
     error::{Doing, Error, Result},
+    files,
     namespace::{Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},
     pod::{self, MTU, NODE},
     registry::{self, Claim},
+    removal,
     rules::{self, Family, Load},
     services,
     spawner::Spawner,
-    state::{Entry, Journal},
+    state::{Entry, Journal, ProcessRecord},
     sysctl,
 };
 
@@ -81,22 +83,21 @@ impl Lab {
     ///
     /// When this process lacks the privilege, or the kernel lacks the means; nothing is left behind.
     pub fn create(spec: LabSpec) -> Result<Self> {
-        let Claim { id, dir, lock } = Claim::new()?;
-        let shared = Shared::new(id.clone(), &dir, spec.stays_up, false).inspect_err(|_| {
-            // The error that is passed on says more than a second one would.
-            let _ = registry::remove(&id, &dir);
-        })?;
-        // From here on dropping the lab removes what there is of it.
-        let lab = Self { shared: Arc::new(shared), node: spec.node, pods: Mutex::default(), lock: Some(lock) };
-        for folder in ["ns", "pods", "bin", "logs", "notify"] {
-            registry::make_dir(&dir.join(folder))?;
-        }
-        lab.shared.journal.record(&Entry::Lab {
+        let Claim { id, dir, lock } = Claim::new(&Entry::Lab {
             name: spec.name,
             creator: std::process::id(),
             stays_up: spec.stays_up,
             node: spec.node,
         })?;
+        let shared = Shared::new(id.clone(), &dir, spec.stays_up, false).inspect_err(|_| {
+            // The error that is passed on says more than a second one would.
+            let _ = removal::remove(&id, &dir);
+        })?;
+        // From here on dropping the lab removes what there is of it.
+        let lab = Self { shared: Arc::new(shared), node: spec.node, pods: Mutex::default(), lock: Some(lock) };
+        for folder in ["ns", "pods", "bin", "logs", "notify"] {
+            files::make_dir(&dir.join(folder))?;
+        }
         lab.make_node()?;
         Ok(lab)
     }
@@ -216,6 +217,20 @@ impl Lab {
         })
     }
 
+    /// The processes that were started in its pods so far, also those that have ended since.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadState`] when its state file is damaged.
+    pub fn processes(&self) -> Result<Vec<ProcessRecord>> {
+        let entries = Journal::read(self.dir())?.into_iter();
+        let processes = entries.filter_map(|entry| match entry {
+            Entry::Process(process) => Some(process),
+            _ => None,
+        });
+        Ok(processes.collect())
+    }
+
     /// Translates these services' addresses on the node, in place of those that were there. Connections that are open stay as they are.
     ///
     /// # Errors
@@ -266,7 +281,7 @@ impl Lab {
     /// [`Error::NotRemoved`].
     pub fn remove(mut self) -> Result<()> {
         self.lock = None;
-        registry::remove(self.id(), self.dir())
+        removal::remove(self.id(), self.dir())
     }
 
     fn make_node(&self) -> Result<()> {
@@ -293,7 +308,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if self.lock.is_some()
-            && let Err(error) = registry::remove(self.id(), self.dir())
+            && let Err(error) = removal::remove(self.id(), self.dir())
         {
             tracing::error!("{error}");
         }

@@ -5,11 +5,11 @@
 //! a [`Capture`] records what went over `lo` and `eth0` of each pod. The crate knows nothing of meshes: rules and files come as text.
 //!
 //! ```no_run
-//! use std::{path::Path, time::Duration};
+//! use std::{fs::File, time::Duration};
 //!
 //! use netns::{Capture, Lab, LabSpec, PodSpec, Program, Ready, ServiceSpec, Start, User};
 //!
-//! # fn main() -> netns::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let lab = Lab::create(LabSpec::default())?;
 //! let pods = lab.add_pods([
 //!     PodSpec::new("client.default", [10, 244, 0, 2].into(), "fd00:244::2".parse().expect("an address")),
@@ -38,8 +38,9 @@
 //! assert!(output.status.success());
 //!
 //! server.terminate(Duration::from_secs(1))?;
-//! netns::write_pcapng(Path::new("call.pcapng"), &capture.stop(), &[])?;
-//! lab.remove()
+//! netns::write_pcapng(&mut File::create("call.pcapng")?, &capture.stop(), &[])?;
+//! lab.remove()?;
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -63,8 +64,10 @@
 //! be sent to other threads. Nothing sleeps or polls: readiness, ends and packets are waited for by descriptor.
 
 mod capture;
+mod conntrack;
 mod delay;
 mod error;
+mod files;
 mod host;
 mod interrupt;
 mod lab;
@@ -78,7 +81,9 @@ mod process;
 mod processes;
 mod program;
 mod registry;
+mod removal;
 mod rules;
+mod run_folder;
 mod services;
 mod socket;
 mod spawner;
@@ -87,6 +92,7 @@ mod sys;
 mod sysctl;
 
 pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, InterfaceId};
+pub use conntrack::{Tracked, TrackedConnections, Tracking};
 pub use delay::Delay;
 pub use error::{Error, Result};
 pub use host::{Check, Found, Host, can_delay};
@@ -94,10 +100,11 @@ pub use interrupt::interrupt;
 pub use lab::{Lab, LabSpec, NodeSpec};
 pub use pcapng::write_pcapng;
 pub use pod::{MTU, Pod, PodSpec};
-pub use privilege::{Privilege, labs_dir};
+pub use privilege::Privilege;
 pub use process::Process;
 pub use program::{Bind, Program, Ready, Sink, Start, User};
-pub use registry::{LabState, LabSummary, labs, sweep, sweep_all, sweep_stale};
+pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, labs, sweep, sweep_all, sweep_stale};
 pub use rules::Family;
+pub use run_folder::{labs_dir, make_labs_dir};
 pub use services::{ServiceSpec, rules as service_rules};
 pub use state::ProcessRecord;

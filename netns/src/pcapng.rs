@@ -2,9 +2,7 @@
 
 use std::{
     borrow::Cow,
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::Path,
+    io::{self, Write},
 };
 
 use pcap_file::{
@@ -20,10 +18,7 @@ use pcap_file::{
     },
 };
 
-use crate::{
-    capture::{Captured, CapturedPacket, Direction},
-    error::{Doing, Result},
-};
+use crate::capture::{Captured, CapturedPacket, Direction};
 
 #[cfg(test)]
 mod tests;
@@ -37,21 +32,15 @@ const TLS_KEY_LOG: u32 = 0x544c_534b;
 /// `if_tsresol`: timestamps count 10^-9 seconds.
 const NANOSECONDS: u8 = 9;
 
-/// Writes a pcapng file: one interface for each that was captured on, named `POD/INTERFACE`, the keys, the packets and what was lost.
+/// Writes what a pcapng file holds: one interface for each that was captured on, named `POD/INTERFACE`, the keys, the packets and what was lost.
 ///
 /// `secrets` are key logs, as `SSLKEYLOGFILE` has them; each becomes a block before the packets, so that a reader that goes
 /// through the file once can decrypt.
 ///
 /// # Errors
 ///
-/// When the file cannot be written.
-pub fn write_pcapng(path: &Path, captured: &Captured, secrets: &[String]) -> Result<()> {
-    let file = File::create(path).doing_to("make", path)?;
-    let mut file = BufWriter::new(file);
-    write(&mut file, captured, secrets).and_then(|()| file.flush()).doing_to("write", path)
-}
-
-fn write(out: &mut impl Write, captured: &Captured, secrets: &[String]) -> io::Result<()> {
+/// Those of `out`.
+pub fn write_pcapng(out: &mut impl Write, captured: &Captured, secrets: &[String]) -> io::Result<()> {
     let mut writer = PcapNgWriter::new(out).map_err(io_error)?;
     let mut write = |block: Block<'_>| writer.write_block(&block).map(drop).map_err(io_error);
     for interface in &captured.interfaces {

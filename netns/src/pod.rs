@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    files,
     lab::Shared,
     namespace::Namespace,
     netlink::{Link, Mac, Netlink, VethPair},
-    registry,
     rules::{self, Family, Load},
     sysctl,
 };
@@ -152,6 +152,11 @@ impl Pod {
         self.shared.dir.join("pods").join(&self.spec.name)
     }
 
+    /// The folder of its programs' logs, beside [`dir`](Self::dir): root's, like the files in it whose programs have no other user.
+    pub fn log_dir(&self) -> PathBuf {
+        self.shared.dir.join("logs").join(&self.spec.name)
+    }
+
     /// Runs `work` on a fresh thread inside the pod's network namespace, and waits for it. Sockets that it opens stay there.
     ///
     /// The thread sees the host's files, not the pod's `/etc/hosts`.
@@ -186,10 +191,11 @@ impl Pod {
 
     /// Makes the pod, and its cable to the node, whose end is called `node_link`.
     pub(crate) fn make(&self, node: &Namespace, node_link: &str) -> Result<()> {
-        registry::make_dir(&self.dir())?;
+        files::make_dir(&self.dir())?;
+        files::make_dir(&self.log_dir())?;
         let texts = [&self.spec.hosts, &self.spec.resolv_conf];
         for ((file, _), text) in self.etc_files().iter().zip(texts) {
-            registry::write_file(file, text)?;
+            files::write_file(file, text)?;
         }
         let node_file = node.open()?;
         self.namespace.create(|| {

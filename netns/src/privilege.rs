@@ -1,9 +1,6 @@
 //! By what right this process makes namespaces: as root, or as root of a user namespace of its own.
 
-use std::{
-    env, fs, io,
-    path::{self, Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use nix::{mount::MsFlags, sched::CloneFlags};
 
@@ -47,24 +44,6 @@ impl Privilege {
     }
 }
 
-/// The folder that holds the labs: the one that `SIDELAB_RUN_DIR` names, else `/run/sidelab` for root, a folder of the user's own
-/// otherwise. It is there while there are labs, or files that others keep beside them.
-pub fn labs_dir() -> PathBuf {
-    if let Some(named) = env::var_os("SIDELAB_RUN_DIR").filter(|named| !named.is_empty()) {
-        return path::absolute(&named).unwrap_or_else(|_| named.into());
-    }
-    if Privilege::current() == Some(Privilege::Root) {
-        return PathBuf::from("/run/sidelab");
-    }
-    if let Some(own) = env::var_os("XDG_RUNTIME_DIR") {
-        return Path::new(&own).join("sidelab");
-    }
-    // In a user namespace we are root, but of nothing outside it: the folder is that of the user who we are outside.
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let uid = outside(&map, nix::unistd::geteuid().as_raw());
-    env::temp_dir().join(format!("sidelab-{uid}"))
-}
-
 fn enter_user_namespace() -> Result<Privilege> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
@@ -104,6 +83,12 @@ pub(crate) fn mend() -> String {
         .map_or("run as root".to_owned(), |(file, _, allows)| {
             format!("`sudo sysctl -w {}={allows}`, or run as root", file.replace('/', "."))
         })
+}
+
+/// The user of this process as the host knows it: in a user namespace we are root, but of nothing outside it.
+pub(crate) fn uid_outside() -> u32 {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    outside(&map, nix::unistd::geteuid().as_raw())
 }
 
 /// Whether a uid map, as in `/proc/self/uid_map`, has more users than oneself: lines of first inside, first outside, count.

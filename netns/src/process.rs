@@ -22,12 +22,11 @@ use nix::{sys::signal::Signal, unistd::Pid};
 use crate::{
     Pod, Program, Ready, Sink, Start,
     error::{Doing, Error, Result},
-    interrupt,
+    files, interrupt,
     lab::Shared,
     namespace::join,
     processes,
     program::Launch,
-    registry,
     state::{self, Entry, ProcessRecord},
     sys,
 };
@@ -357,7 +356,7 @@ impl NotifySocket {
         let socket = UnixDatagram::bind(&path).doing_to("bind a socket at", &path)?;
         let bound = Self { socket, path };
         bound.socket.set_nonblocking(true).doing_to("set up", &bound.path)?;
-        registry::open_to_all(&bound.path, 0o666)?;
+        files::set_mode(&bound.path, 0o666)?;
         Ok(bound)
     }
 

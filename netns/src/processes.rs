@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,11 @@ const DEATH: Duration = Duration::from_secs(5);
 /// Goes by where a process is, not by a list of those that were started: it so finds the children of programs too, and what
 /// was started in the moment before a creator was killed.
 pub(crate) fn kill_all_in(namespaces: &[Namespace]) -> Vec<String> {
-    let targets: HashSet<Identity> = namespaces.iter().filter_map(Namespace::identity).collect();
+    let mut targets: HashSet<Identity> = namespaces.iter().filter_map(Namespace::identity).collect();
+    // Whatever a file says, the host's own namespace is no lab's.
+    if let Some(host) = Identity::of(Path::new("/proc/1/ns/net")) {
+        targets.remove(&host);
+    }
     let deadline = Instant::now() + DEATH;
     loop {
         // A process may fork while we look: look again until there is none.

@@ -7,7 +7,11 @@ use std::{
     io,
     os::{
         fd::AsFd,
-        unix::{ffi::OsStrExt, fs::fchown, process::CommandExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{OpenOptionsExt, fchown},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,7 +23,7 @@ use nix::{fcntl::OFlag, sched::CpuSet, unistd::Pid};
 use crate::{
     Pod, Privilege,
     error::{Doing, Error, Result},
-    registry,
+    files,
     rules::is_executable,
     sys::{self, Step},
 };
@@ -121,6 +125,17 @@ impl Program {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`Error::BadSpec`] when its name would lead its logs out of the pod's folder.
+    fn check(&self) -> Result<()> {
+        if self.name.is_empty() || self.name.starts_with('.') || self.name.contains(['/', '\0']) {
+            let why = "a program's name has no `/` in it, and no `.` first".to_owned();
+            return Err(Error::BadSpec { what: format!("program {:?}", self.name), why });
+        }
+        Ok(())
+    }
+
     /// The user that it is to become, where there are others than oneself.
     pub(crate) fn user(&self) -> Option<User> {
         self.user.filter(|_| Privilege::current() == Some(Privilege::Root))
@@ -153,6 +168,7 @@ pub(crate) struct Launch {
 impl Launch {
     /// Finds the program, and prepares what the new process does before it.
     pub(crate) fn prepare(pod: &Pod, program: &Program) -> Result<Self> {
+        program.check()?;
         let file = program.find()?;
         let mut steps = vec![Step::JoinNetwork(pod.open_namespace()?.into()), Step::OwnMounts];
         steps.extend(mounts::overlays(pod, program)?);
@@ -222,10 +238,7 @@ impl Sink {
     /// The file that it is, where it is one.
     pub(crate) fn path(&self, pod: &Pod, program: &Program, stream: &str) -> Option<PathBuf> {
         match self {
-            Self::Log => {
-                let logs = pod.shared.dir.join("logs").join(pod.name());
-                Some(logs.join(format!("{}.{stream}", program.name)))
-            }
+            Self::Log => Some(pod.log_dir().join(format!("{}.{stream}", program.name))),
             Self::File(path) => Some(path.clone()),
             Self::Inherit | Self::Pipe | Self::Null => None,
         }
@@ -237,22 +250,14 @@ impl Sink {
             Self::Inherit => Stdio::inherit(),
             Self::Pipe => Stdio::piped(),
             Self::Null => Stdio::null(),
-            Self::Log | Self::File(_) => {
-                let path = path.unwrap_or(Path::new("/dev/null"));
-                if *self == Self::Log
-                    && let Some(folder) = path.parent()
-                {
-                    registry::make_dir(folder)?;
-                }
-                log_file(path, user)?.into()
-            }
+            Self::Log | Self::File(_) => log_file(path.unwrap_or(Path::new("/dev/null")), user)?.into(),
         })
     }
 }
 
-/// Opens a file that `user` owns: a program may open `/dev/stdout` anew, which asks for permission again.
+/// Opens a file that `user` owns, and nobody else reads: a program may open `/dev/stdout` anew, which asks for permission again.
 fn log_file(path: &Path, user: Option<User>) -> Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(path).doing_to("open", path)?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).doing_to("open", path)?;
     if let Some(User { uid, gid }) = user {
         fchown(&file, Some(uid), Some(gid)).doing_to("change the owner of", path)?;
     }
@@ -266,7 +271,7 @@ fn show_to_all(pod: &Pod, file: &Path) -> Result<PathBuf> {
     let name = file.file_name().unwrap_or(OsStr::new("program"));
     let shown = pod.shared.dir.join("bin").join(name);
     if !shown.exists() {
-        registry::write_file(&shown, "")?;
+        files::write_file(&shown, "")?;
     }
     Ok(shown)
 }

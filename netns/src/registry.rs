@@ -1,18 +1,23 @@
-//! The labs of this host: where they are kept, which of them are alive, and how they are removed.
+//! The labs of this host: which of them there are, which are alive, and which folders are none.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
     error::{Doing, Error, Result},
-    namespace::{IP_NETNS, Namespace},
-    privilege, processes,
+    files,
+    namespace::IP_NETNS,
+    removal::remove,
+    run_folder::{Base, labs_dir},
     state::{Entry, Journal, ProcessRecord},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// How a lab stands with the process that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub struct LabSummary {
     pub id: String,
     /// The name that its creator gave it.
     pub name: Option<String>,
+    /// The process that made it; `None` of a lab that was not wholly made.
+    pub creator: Option<u32>,
     /// How it stands with its creator.
     pub state: LabState,
     /// The names of its pods, in the order in which they were made.
@@ -41,140 +48,202 @@ pub struct LabSummary {
     pub processes: Vec<ProcessRecord>,
 }
 
-/// The labs of this host, by id.
+/// What lies among the labs and is none: nothing here touches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Where.
+    pub path: PathBuf,
+    /// What a lab has that it lacks.
+    pub why: String,
+}
+
+/// What lies in the folder of labs, by name.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The labs.
+    pub labs: Vec<LabSummary>,
+    /// The folders, and what is named as a lab is, that are no labs. Other files beside the labs are not listed.
+    pub foreign: Vec<Foreign>,
+}
+
+/// What [`sweep_all`] did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Swept {
+    /// The ids of the labs that it removed.
+    pub removed: Vec<String>,
+    /// The labs that another process is using, and that are left to it.
+    pub in_use: Vec<LabSummary>,
+    /// What is no lab, and was left alone.
+    pub foreign: Vec<Foreign>,
+}
+
+/// The labs of this host.
+///
+/// A lab is a folder that is named `sl-` and four hexadecimal digits, belongs to the user of this process, is no symbolic link, and
+/// holds the state file of a lab.
 ///
 /// # Errors
 ///
-/// When the folder of labs cannot be read. A lab whose state file is damaged is listed without its pods.
-pub fn labs() -> Result<Vec<LabSummary>> {
+/// When the folder of labs cannot be read. A lab whose state file is damaged after its first line is listed without its pods.
+pub fn labs() -> Result<Listing> {
     let Some(base) = Base::lock_existing()? else {
-        return Ok(Vec::new());
+        return Ok(Listing::default());
     };
-    let mut labs = Vec::new();
-    for id in base.ids()? {
-        let dir = base.path.join(&id);
-        let entries = Journal::read(&dir).unwrap_or_default();
-        let mut summary =
-            LabSummary { id, name: None, state: state(&dir, &entries), pods: Vec::new(), processes: Vec::new() };
-        for entry in entries {
-            match entry {
-                Entry::Lab { name, .. } => summary.name = name,
-                Entry::Pod(pod) => summary.pods.push(pod.name),
-                Entry::Process(process) if process.is_running() => summary.processes.push(process),
-                _ => {}
-            }
+    let mut listing = Listing::default();
+    let mut names = files::list(&base.path)?;
+    names.sort();
+    for name in names {
+        let path = base.path.join(&name);
+        match LabFolder::recognize(&path, &name) {
+            Ok(lab) => listing.labs.push(lab.summary()),
+            // Files beside the labs are others', and nobody takes them for labs.
+            Err(why) if path.is_dir() || is_id(&name) => listing.foreign.push(Foreign { path, why: why.to_owned() }),
+            Err(_) => {}
         }
-        labs.push(summary);
     }
-    Ok(labs)
+    Ok(listing)
 }
 
 /// Removes one lab, whoever made it and whether or not that process still runs.
 ///
 /// # Errors
 ///
-/// [`Error::NoLab`] when there is none; [`Error::NotRemoved`] names what could not be removed.
+/// [`Error::BadLabId`] when that is no lab's id, [`Error::NoLab`] when there is none of that id, [`Error::NotALab`] when something else
+/// has its name; [`Error::NotRemoved`] names what could not be removed.
 pub fn sweep(id: &str) -> Result<()> {
-    let base = privilege::labs_dir();
-    let dir = base.join(id);
-    if id.is_empty() || id.contains('/') || !dir.is_dir() {
-        return Err(Error::NoLab { id: id.to_owned(), base });
-    }
+    let dir = find(id)?;
     remove(id, &dir)
 }
 
-/// Removes every lab of this host, also those in use. Gives back their ids.
+/// Removes every lab of this host, but those that another process is using only when `in_use_too`.
 ///
 /// # Errors
 ///
 /// The first lab that could not be wholly removed; the others are removed first.
-pub fn sweep_all() -> Result<Vec<String>> {
-    sweep_those(|_, _| true)
+pub fn sweep_all(in_use_too: bool) -> Result<Swept> {
+    sweep_those(|state| in_use_too || state != LabState::InUse)
 }
 
-/// Removes the labs whose creators were killed, and no others. Gives back their ids.
+/// Removes the labs whose creators were killed, and no others.
 ///
 /// # Errors
 ///
 /// The first lab that could not be wholly removed; the others are removed first.
-pub fn sweep_stale() -> Result<Vec<String>> {
-    sweep_those(|dir, entries| state(dir, entries) == LabState::Stale)
+pub fn sweep_stale() -> Result<Swept> {
+    sweep_those(|state| state == LabState::Stale)
 }
 
-fn sweep_those(which: impl Fn(&Path, &[Entry]) -> bool) -> Result<Vec<String>> {
-    let ids: Vec<String> = {
-        let Some(base) = Base::lock_existing()? else {
-            return Ok(Vec::new());
-        };
-        let mut ids = base.ids()?;
-        ids.retain(|id| {
-            let dir = base.path.join(id);
-            let entries = Journal::read(&dir).unwrap_or_default();
-            which(&dir, &entries)
-        });
-        ids
-    };
+fn sweep_those(which: impl Fn(LabState) -> bool) -> Result<Swept> {
+    let base = labs_dir();
+    let Listing { labs, foreign } = labs()?;
+    let (chosen, others): (Vec<_>, Vec<_>) = labs.into_iter().partition(|lab| which(lab.state));
+    let mut swept = Swept { foreign, ..Swept::default() };
+    swept.in_use = others.into_iter().filter(|lab| lab.state == LabState::InUse).collect();
     let mut failed = None;
-    for id in &ids {
-        if let Err(error) = remove(id, &privilege::labs_dir().join(id)) {
-            failed.get_or_insert(error);
+    for LabSummary { id, .. } in chosen {
+        match remove(&id, &base.join(&id)) {
+            Ok(()) => swept.removed.push(id),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    failed.map_or(Ok(ids), Err)
+    failed.map_or(Ok(swept), Err)
 }
 
-/// Asks the lock that a living creator holds. Called with the folder of labs locked, so that no lab is half made.
-fn state(dir: &Path, entries: &[Entry]) -> LabState {
-    if entries.contains(&Entry::LeftUp) {
-        return LabState::LeftUp;
+/// The folder of a lab of this host.
+pub(crate) fn find(id: &str) -> Result<PathBuf> {
+    if !is_id(id) {
+        return Err(Error::BadLabId { id: id.to_owned() });
     }
-    match File::open(lock_file(dir)).map(|lock| lock.try_lock()) {
-        Ok(Err(TryLockError::WouldBlock)) => LabState::InUse,
-        _ => LabState::Stale,
+    let none = || Error::NoLab { id: id.to_owned(), base: labs_dir() };
+    let base = Base::lock_existing()?.ok_or_else(none)?;
+    let path = base.path.join(id);
+    if fs::symlink_metadata(&path).is_err() {
+        return Err(none());
+    }
+    match LabFolder::recognize(&path, id) {
+        Ok(_) => Ok(path),
+        Err(why) => Err(Error::NotALab { path, why }),
     }
 }
 
-/// The folder that holds the labs, locked against others who add or judge labs.
-struct Base {
-    path: PathBuf,
-    _lock: File,
+/// Whether a name is one that labs have: `sl-` and four hexadecimal digits.
+fn is_id(name: &str) -> bool {
+    name.strip_prefix("sl-").is_some_and(|digits| {
+        digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+    })
 }
 
-impl Base {
-    /// Makes the folder where it is missing.
-    fn lock() -> Result<Self> {
-        loop {
-            make_dir(&privilege::labs_dir())?;
-            if let Some(base) = Self::lock_existing()? {
-                return Ok(base);
+/// A folder that is a lab's, beyond doubt.
+struct LabFolder<'a> {
+    path: &'a Path,
+    id: &'a str,
+    /// What its state file says; nothing when it was not wholly made, or is damaged.
+    entries: Vec<Entry>,
+}
+
+impl<'a> LabFolder<'a> {
+    /// Tells a lab's folder from others'. Called with the folder of labs locked, so that no lab is half made.
+    ///
+    /// # Errors
+    ///
+    /// What a lab has that it lacks, as the end of a sentence.
+    fn recognize(path: &'a Path, id: &'a str) -> Result<Self, &'static str> {
+        if !is_id(id) {
+            return Err("its name is not sl- and four hexadecimal digits");
+        }
+        let found = fs::symlink_metadata(path).map_err(|_| "it cannot be looked at")?;
+        if !found.is_dir() {
+            return Err("it is no folder");
+        }
+        if found.uid() != nix::unistd::geteuid().as_raw() {
+            return Err("it belongs to another user");
+        }
+        if is_remnant(path) {
+            return Ok(Self { path, id, entries: Vec::new() });
+        }
+        match Journal::begins(path) {
+            true => Ok(Self { path, id, entries: Journal::read(path).unwrap_or_default() }),
+            false => Err("it has no state file of a lab"),
+        }
+    }
+
+    fn summary(self) -> LabSummary {
+        let (mut name, mut creator, mut pods, mut processes) = (None, None, Vec::new(), Vec::new());
+        let state = self.state();
+        for entry in self.entries {
+            match entry {
+                Entry::Lab { name: given, creator: maker, .. } => (name, creator) = (given, Some(maker)),
+                Entry::Pod(pod) => pods.push(pod.name),
+                Entry::Process(process) if process.is_running() => processes.push(process),
+                _ => {}
             }
         }
+        LabSummary { id: self.id.to_owned(), name, creator, state, pods, processes }
     }
 
-    /// `None` when there is no such folder, and so no lab.
-    fn lock_existing() -> Result<Option<Self>> {
-        let path = privilege::labs_dir();
-        loop {
-            let lock = match File::open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                opened => opened.doing_to("open", &path)?,
-            };
-            lock.lock().doing_to("lock", &path)?;
-            let locked = lock.metadata().doing_to("look at", &path)?;
-            // Whoever held the lock before us may have removed the folder with its last lab.
-            if fs::metadata(&path).is_ok_and(|current| current.ino() == locked.ino()) {
-                return Ok(Some(Self { path, _lock: lock }));
-            }
+    /// Asks the lock that a living creator holds.
+    fn state(&self) -> LabState {
+        if self.entries.contains(&Entry::LeftUp) {
+            return LabState::LeftUp;
+        }
+        match File::open(lock_file(self.path)).map(|lock| lock.try_lock()) {
+            Ok(Err(TryLockError::WouldBlock)) => LabState::InUse,
+            _ => LabState::Stale,
         }
     }
+}
 
-    fn ids(&self) -> Result<Vec<String>> {
-        let mut ids = list(&self.path)?;
-        // Files beside the labs are others'.
-        ids.retain(|id| self.path.join(id).is_dir());
-        ids.sort();
-        Ok(ids)
-    }
+/// Whether a folder holds nothing but empty files of a lab's names: its creator was killed in that moment, or whoever removed it. There
+/// is nothing in it to lose.
+fn is_remnant(path: &Path) -> bool {
+    let is_ours = |name: &String| {
+        [LOCK, Journal::FILE].contains(&name.as_str())
+            && fs::symlink_metadata(path.join(name)).is_ok_and(|file| file.is_file() && file.len() == 0)
+    };
+    // A lab has a state file from its first moment on: one without it is empty but for the lock.
+    files::list(path).is_ok_and(|names| names.iter().all(is_ours))
 }
 
 /// The folder of a new lab, with the lock that tells others that its creator lives.
@@ -185,8 +254,8 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Takes an id that no lab of this host has.
-    pub(crate) fn new() -> Result<Self> {
+    /// Takes an id that no lab of this host has, and begins the state file with `first`.
+    pub(crate) fn new(first: &Entry) -> Result<Self> {
         let base = Base::lock()?;
         loop {
             let id = format!("sl-{:04x}", random()?);
@@ -199,12 +268,24 @@ impl Claim {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made.doing_to("make", &dir)?,
             }
-            open_to_all(&dir, 0o755)?;
-            let path = lock_file(&dir);
-            let lock = File::create_new(&path).doing_to("make", &path)?;
-            lock.lock().doing_to("lock", &path)?;
-            return Ok(Self { id, dir, lock });
+            return match Self::begin(&dir, first) {
+                Ok(lock) => Ok(Self { id, dir, lock }),
+                Err(error) => {
+                    // The error that is passed on says more than a second one would.
+                    let _ = fs::remove_dir_all(&dir);
+                    Err(error)
+                }
+            };
         }
+    }
+
+    fn begin(dir: &Path, first: &Entry) -> Result<File> {
+        files::set_mode(dir, 0o755)?;
+        let path = lock_file(dir);
+        let lock = File::create_new(&path).doing_to("make", &path)?;
+        lock.lock().doing_to("lock", &path)?;
+        Journal::create(dir)?.record(first)?;
+        Ok(lock)
     }
 }
 
@@ -212,19 +293,8 @@ impl Claim {
 pub(crate) fn probe() -> Result<String> {
     let base = Base::lock()?;
     let detail = base.path.display().to_string();
-    // Stays while it holds a lab.
-    let _ = fs::remove_dir(&base.path);
+    base.remove_if_empty();
     Ok(detail)
-}
-
-/// The folder of a lab that is up.
-pub(crate) fn find(id: &str) -> Result<PathBuf> {
-    let base = privilege::labs_dir();
-    if labs()?.iter().any(|lab| lab.id == id) {
-        Ok(base.join(id))
-    } else {
-        Err(Error::NoLab { id: id.to_owned(), base })
-    }
 }
 
 /// The folder of a lab's namespaces: one file each, and each file is there before its namespace is.
@@ -232,74 +302,11 @@ pub(crate) fn namespaces_dir(lab: &Path) -> PathBuf {
     lab.join("ns")
 }
 
-/// Removes a lab: its processes, namespaces and files. The one way in which a lab ends.
-///
-/// Works from the files alone, so that it also removes what a killed creator or a damaged state file left.
-pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
-    let folder = namespaces_dir(dir);
-    let namespaces: Vec<Namespace> = list(&folder)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|name| Namespace::new(format!("{id}-{name}"), folder.join(name)))
-        .collect();
-    let mut left = processes::kill_all_in(&namespaces);
-    for namespace in &namespaces {
-        if let Err(error) = namespace.remove() {
-            left.push(format!("namespace {}: {error}", namespace.name()));
-        }
-    }
-    if left.is_empty()
-        && let Err(error) = remove_folder(dir)
-    {
-        left.push(error.to_string());
-    }
-    if left.is_empty() { Ok(()) } else { Err(Error::NotRemoved { lab: id.to_owned(), left }) }
-}
-
-fn remove_folder(dir: &Path) -> Result<()> {
-    let Some(base) = Base::lock_existing()? else {
-        return Ok(());
-    };
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).doing_to("remove", dir)?;
-        }
-        _ => {}
-    }
-    // Both fail while they hold something, and stay.
-    let _ = fs::remove_dir(&base.path);
-    let _ = fs::remove_dir(IP_NETNS);
-    Ok(())
-}
-
-/// Makes a folder that everybody may pass, whatever the umask: programs run in pods as other users.
-pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path).doing_to("make", path)?;
-    open_to_all(path, 0o755)
-}
-
-/// Writes a file that everybody may read, whatever the umask.
-pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).doing_to("write", path)?;
-    open_to_all(path, 0o644)
-}
-
-/// Sets permissions, whatever the umask.
-pub(crate) fn open_to_all(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(mode)).doing_to("set permissions of", path)
-}
+/// The file whose lock the creator of a lab holds.
+const LOCK: &str = "lock";
 
 fn lock_file(lab: &Path) -> PathBuf {
-    lab.join("lock")
-}
-
-fn list(dir: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).doing_to("list", dir)? {
-        let entry = entry.doing_to("list", dir)?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    Ok(names)
+    lab.join(LOCK)
 }
 
 fn random() -> Result<u16> {

@@ -3,12 +3,14 @@
 //! Append-only, because a line that was cut short by SIGKILL then stands for a thing that was not made.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -75,6 +77,9 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// The longest first line, in bytes: a lab's name is a path at most.
+const LONGEST_FIRST: u64 = 64 << 10;
+
 /// The state file, open for appending.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -83,11 +88,31 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the state file in a lab's folder, and makes it where it is missing.
+    /// The state file's name in a lab's folder.
+    pub(crate) const FILE: &str = "state.jsonl";
+
+    /// Makes the state file of a new lab.
+    pub(crate) fn create(lab: &Path) -> Result<Self> {
+        Self::open_with(lab, File::options().create_new(true))
+    }
+
+    /// Opens the state file in a lab's folder.
     pub(crate) fn open(lab: &Path) -> Result<Self> {
+        Self::open_with(lab, &mut File::options())
+    }
+
+    fn open_with(lab: &Path, options: &mut OpenOptions) -> Result<Self> {
         let path = Self::path(lab);
-        let file = File::options().create(true).append(true).open(&path).doing_to("open", &path)?;
+        let file = options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path).doing_to("open", &path)?;
         Ok(Self { path, file: Mutex::new(file) })
+    }
+
+    /// Whether a folder has a state file, a file and no link to one, that begins as a lab's does.
+    pub(crate) fn begins(lab: &Path) -> bool {
+        let path = Self::path(lab);
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        let first = || BufReader::new(File::open(&path).ok()?.take(LONGEST_FIRST)).lines().next()?.ok();
+        is_file && first().is_some_and(|line| matches!(serde_json::from_str(&line), Ok(Entry::Lab { .. })))
     }
 
     /// Appends one entry.
@@ -117,6 +142,6 @@ impl Journal {
     }
 
     fn path(lab: &Path) -> PathBuf {
-        lab.join("state.jsonl")
+        lab.join(Self::FILE)
     }
 }

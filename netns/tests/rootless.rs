@@ -88,7 +88,7 @@ fn a_lab_works_without_root() {
     let output = pods[0].run_to_end(&id, Duration::from_secs(10)).unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "the one user that there is");
     let app = pods[0].start(&Program::new("app", "sleep", ["1000"]), &Start::default()).unwrap();
-    assert_eq!(labs().unwrap().len(), 1);
+    assert_eq!(labs().unwrap().labs.len(), 1);
     lab.remove().unwrap();
     assert!(app.wait(Duration::from_secs(10)).unwrap().is_some());
 }

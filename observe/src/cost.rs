@@ -1,5 +1,6 @@
 //! What each layer of a connection cost.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Flow, Layer, Tls, Traffic};
@@ -10,7 +11,7 @@ mod tests;
 /// What a connection's bytes were spent on, both directions together. All sizes are in bytes.
 ///
 /// A connection that several calls share is counted whole: its handshake is paid once, by the first of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Cost {
     /// TCP payload on the wire, each byte once.
     pub wire_bytes: u64,
@@ -22,7 +23,7 @@ pub struct Cost {
 
 /// What one layer cost. `handshake_bytes`, `overhead_bytes`, `payload_bytes` and `unopened_bytes` add up to what the layer
 /// below carries, but for a record that the capture cut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct LayerCost {
     /// The layer's name: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
     pub layer: &'static str,

@@ -2,20 +2,26 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Exchange, Interface, Layer, Layers};
+use crate::http::Exchange;
+use crate::layers::{Layer, Layers};
+use crate::packet::Interface;
+use crate::stream::End;
 
 /// One TCP connection, as seen at one interface.
 ///
 /// A connection that crosses two captured interfaces (the `eth0` of two pods) is two flows.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Flow {
     /// Where it was seen.
     pub interface: Interface,
-    /// The side that sent the SYN, by its own address. When the capture began too late to see one, the side with the higher
-    /// port.
+    /// The side that opened the connection, by its own address; where nothing says which that was, the one whose packet was
+    /// captured first.
     pub initiator: SocketAddr,
+    /// What says that it is the initiator.
+    pub initiator_by: InitiatorBy,
     /// The address that the initiator's packets go to at this interface: after a REDIRECT, the proxy's.
     pub responder: SocketAddr,
     /// Set when the two directions did not look like one connection: the kernel had redirected it.
@@ -62,12 +68,26 @@ impl Flow {
     }
 }
 
+/// What says which side opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitiatorBy {
+    /// Its SYN, or the answer to it.
+    Syn,
+    /// The redirect: it leaves the initiator's address alone, and shows two of the other side.
+    Redirect,
+    /// What it sent first: a TLS ClientHello, or a request of HTTP.
+    Content,
+    /// Nothing: the capture began later than the connection, and what it holds may have come from either side.
+    Unknown,
+}
+
 /// The two destinations of a redirected connection.
 ///
 /// iptables' REDIRECT rewrites the destination of what the initiator sends before the packet reaches `lo`, and gives the
 /// answers their old source address back before they do: the capture shows `pod:p -> 127.0.0.1:15001` one way and
 /// `vip:port -> pod:p` the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Redirect {
     /// What the initiator dialled, and believes to talk to.
     pub original_destination: SocketAddr,
@@ -76,7 +96,7 @@ pub struct Redirect {
 }
 
 /// How a TCP connection began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
     /// The SYN was answered with SYN and ACK.
@@ -90,7 +110,7 @@ pub enum Opening {
 }
 
 /// What one side of a TCP connection sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Direction {
     /// How it ended.
     pub end: End,
@@ -108,24 +128,10 @@ pub struct Direction {
 }
 
 /// Bytes that are missing from a capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Gap {
     /// Bytes of payload that the sender had sent before.
     pub offset: u64,
     /// How many are missing.
     pub bytes: u64,
-}
-
-/// How one direction of a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// Closed in order.
-    Fin,
-    /// Closed in order, then reset: the other side went on sending to a closed socket.
-    FinThenRst,
-    /// Reset by this side.
-    Rst,
-    /// Still open when the capture ended (or reset by the other side).
-    Open,
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::{Exchange, Fields, Message, Request, Reset, Response};
+use crate::http1;
 use crate::stream::Stream;
-use crate::{Side, http1};
+use crate::tls::Side;
 
 mod frames;
 
@@ -16,7 +18,7 @@ use frames::{Event, Frames};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What an HTTP/2 connection carried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct H2 {
     /// Requests with their responses, in the order of their streams.
     pub exchanges: Vec<Exchange>,
@@ -35,7 +37,7 @@ pub struct H2 {
 }
 
 /// A GOAWAY frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct GoAway {
     /// Who sent it.
     pub by: Side,

@@ -1,9 +1,10 @@
 //! What the versions of HTTP have in common: requests, and what answers them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Side;
 use crate::opaque::{contains, escaped};
+use crate::tls::Side;
 
 /// How much of the start of a body is kept, in bytes.
 const KEPT: usize = 1024;
@@ -12,7 +13,7 @@ const KEPT: usize = 1024;
 pub(crate) type Fields = Vec<(String, String)>;
 
 /// A request, and what answered it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Exchange {
     /// What was asked.
     pub request: Request,
@@ -27,7 +28,7 @@ pub struct Exchange {
 }
 
 /// The end of an HTTP/2 stream by RST_STREAM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Reset {
     /// Who sent it first.
     pub by: Side,
@@ -36,7 +37,7 @@ pub struct Reset {
 }
 
 /// A request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Request {
     /// `GET`.
     pub method: String,
@@ -50,7 +51,7 @@ pub struct Request {
 }
 
 /// A response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Response {
     /// `200`.
     pub status: u16,
@@ -64,13 +65,14 @@ pub struct Response {
 }
 
 /// What requests and responses have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Message {
     /// The header fields in the order they were sent, names in lower case. In HTTP/2 with `:authority` and `:scheme`.
     pub headers: Fields,
     /// Bytes of the body, without the framing of chunks.
     pub body_bytes: u64,
     /// The first of them, 1 KiB at most. In JSON as text, with what is not printable ASCII escaped as `\x00`.
+    #[schemars(with = "String")]
     #[serde(serialize_with = "escaped", skip_serializing_if = "Vec::is_empty")]
     pub body_start: Vec<u8>,
     /// The trailer fields, likewise.

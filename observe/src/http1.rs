@@ -1,5 +1,6 @@
 //! HTTP/1.1: requests and responses in the order in which they were sent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::{Exchange, Request, Response};
@@ -10,7 +11,7 @@ mod message;
 use message::{Body, Head};
 
 /// What an HTTP/1.1 connection carried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Http1 {
     /// Requests with their responses, in order.
     pub exchanges: Vec<Exchange>,

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::flow::{Flow, Opening, Redirect};
-use crate::packet::Segment;
+use crate::flow::{Flow, InitiatorBy, Opening, Redirect};
+use crate::keylog::KeyLog;
+use crate::layers;
+use crate::packet::{Interface, Segment};
 use crate::tcp::Half;
-use crate::{Interface, KeyLog, layers};
 
 /// Connections, while their segments are collected.
 #[derive(Default)]
 pub(crate) struct Connections<'a> {
     all: Vec<Connection<'a>>,
     /// Connections at an interface by the initiator's address, oldest first: the one address that a REDIRECT leaves alone in
-    /// both directions, as a rule.
+    /// both directions, as a rule. One whose initiator is not known is there by both addresses.
     by_initiator: HashMap<(usize, SocketAddr), Vec<usize>>,
     /// The newest connection at an interface by the initiator's host and the acknowledgement that its SYN expects: for the
     /// exception, where conntrack had to change the initiator's port, because another redirected connection has it.
@@ -24,6 +25,7 @@ pub(crate) struct Connections<'a> {
 struct Connection<'a> {
     interface: usize,
     initiator: SocketAddr,
+    initiator_by: InitiatorBy,
     /// Where the initiator's segments go to, once one was seen.
     to: Option<SocketAddr>,
     /// Where the responder's segments come from, once one was seen. A redirected connection's differs from `to`.
@@ -44,7 +46,8 @@ enum Way {
 impl<'a> Connections<'a> {
     /// Adds a segment to the connection that it belongs to. Segments are to come in the order of their capture.
     pub(crate) fn push(&mut self, segment: &Segment<'a>) {
-        let (id, way) = self.find(segment).or_else(|| self.find_by_syn(segment)).unwrap_or_else(|| self.begin(segment));
+        let found = self.find(segment).or_else(|| self.find_by_syn(segment)).or_else(|| self.find_redirected(segment));
+        let (id, way) = found.unwrap_or_else(|| self.begin(segment));
         let connection = &mut self.all[id];
         match way {
             Way::Sent => {
@@ -82,13 +85,22 @@ impl<'a> Connections<'a> {
         Some((id, Way::Received))
     }
 
+    /// The connection, not captured from its beginning, of which the segment is the first the other way, and shows a redirect: its
+    /// sender is the one that was sent to so far, and sends to another address than the one that sent. So it is the initiator.
+    fn find_redirected(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
+        let ids = self.by_initiator.get(&(segment.interface, segment.source))?;
+        let id = *ids.iter().rev().find(|id| self.all[**id].is_answered_elsewhere_by(segment))?;
+        self.all[id].turn(InitiatorBy::Redirect);
+        Some((id, Way::Sent))
+    }
+
     /// Begins a connection with the first segment that was seen of it.
     fn begin(&mut self, segment: &Segment<'_>) -> (usize, Way) {
-        let way = match (segment.syn, segment.ack) {
-            (true, None) => Way::Sent,
-            // The beginning was not captured. Ephemeral ports are the high ones.
-            (false, _) if segment.source.port() >= segment.destination.port() => Way::Sent,
-            (true, Some(_)) | (false, _) => Way::Received,
+        let (way, initiator_by) = match (segment.syn, segment.ack) {
+            (true, None) => (Way::Sent, InitiatorBy::Syn),
+            (true, Some(_)) => (Way::Received, InitiatorBy::Syn),
+            // The beginning was not captured.
+            (false, _) => (Way::Sent, InitiatorBy::Unknown),
         };
         let initiator = match way {
             Way::Sent => segment.source,
@@ -98,6 +110,7 @@ impl<'a> Connections<'a> {
         self.all.push(Connection {
             interface: segment.interface,
             initiator,
+            initiator_by,
             to: None,
             from: None,
             answered_at: initiator,
@@ -105,6 +118,9 @@ impl<'a> Connections<'a> {
             received: Half::default(),
         });
         self.by_initiator.entry((segment.interface, initiator)).or_default().push(id);
+        if initiator_by == InitiatorBy::Unknown {
+            self.by_initiator.entry((segment.interface, segment.destination)).or_default().push(id);
+        }
         if segment.syn && way == Way::Sent {
             self.by_syn.insert((segment.interface, initiator.ip(), segment.seq.wrapping_add(1)), id);
         }
@@ -142,7 +158,46 @@ impl Connection<'_> {
         (near_fits && fits).then_some(other_seen == Some(far))
     }
 
-    fn into_flow(self, interfaces: &[Interface], keys: &KeyLog) -> Option<Flow> {
+    /// Whether nobody has answered what was seen of a connection of unknown initiator, and the segment does, but to another address
+    /// than sent it.
+    fn is_answered_elsewhere_by(&self, segment: &Segment<'_>) -> bool {
+        self.initiator_by == InitiatorBy::Unknown
+            && self.received.is_empty()
+            && self.to == Some(segment.source)
+            && segment.destination != self.initiator
+            && segment.ack.is_some_and(|ack| self.sent.is_answered_by(ack))
+            && self.sent.has_answered(segment)
+    }
+
+    /// Takes the other side for the initiator.
+    fn turn(&mut self, by: InitiatorBy) {
+        let (initiator, responder) = (self.to.or(self.from).unwrap_or(self.initiator), self.initiator);
+        std::mem::swap(&mut self.sent, &mut self.received);
+        (self.to, self.from) = (self.from.map(|_| responder), self.to.map(|_| responder));
+        (self.initiator, self.answered_at, self.initiator_by) = (initiator, initiator, by);
+    }
+
+    /// Finds out by what was sent who opened a connection whose beginning was not captured.
+    fn turn_by_content(&mut self) {
+        match self.initiator_by {
+            InitiatorBy::Syn | InitiatorBy::Redirect | InitiatorBy::Content => return,
+            // Two addresses on the other side, as a redirect has them.
+            InitiatorBy::Unknown if self.to.is_some() && self.from.is_some() && self.to != self.from => {
+                self.initiator_by = InitiatorBy::Redirect;
+                return;
+            }
+            InitiatorBy::Unknown => {}
+        }
+        let begins = |half: &Half<'_>, other: &Half<'_>| layers::begins_as_client(&half.assemble(other).1);
+        match (begins(&self.sent, &self.received), begins(&self.received, &self.sent)) {
+            (true, false) => self.initiator_by = InitiatorBy::Content,
+            (false, true) => self.turn(InitiatorBy::Content),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn into_flow(mut self, interfaces: &[Interface], keys: &KeyLog) -> Option<Flow> {
+        self.turn_by_content();
         let to = self.to.or(self.from)?;
         let from = self.from.or(self.to)?;
         let redirect = (to != from).then_some(Redirect { original_destination: from, redirected_to: to });
@@ -156,6 +211,7 @@ impl Connection<'_> {
                 .cloned()
                 .unwrap_or_else(|| Interface { host: String::new(), name: format!("interface {}", self.interface) }),
             initiator: self.answered_at,
+            initiator_by: self.initiator_by,
             responder: to,
             redirect,
             first_ns: times().filter_map(Half::first_ns).min()?,

@@ -1,15 +1,19 @@
 //! What the bytes of a connection are, layer by layer.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::h2::H2;
 use crate::http::Exchange;
 use crate::http1::Http1;
+use crate::keylog::KeyLog;
 use crate::opaque::Opaque;
 use crate::stream::Stream;
 use crate::tls::{self, Tls};
-use crate::{KeyLog, h2, http1};
+use crate::{h2, http1};
 
 /// TLS inside TLS is opened up to this depth. Two is what double encryption needs; the limit is there for hostile input.
 const MAX_TLS_DEPTH: usize = 4;
@@ -17,6 +21,25 @@ const MAX_TLS_DEPTH: usize = 4;
 /// The layers of a connection's content, outermost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layers(Vec<Layer>);
+
+impl JsonSchema for Layers {
+    fn schema_name() -> Cow<'static, str> {
+        "Layers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        /// As [`Layers`] is serialized.
+        #[derive(JsonSchema)]
+        #[expect(dead_code, reason = "the form alone counts")]
+        struct Written {
+            /// The names of the layers, outermost first: `mtls`, `tls`, `http/1.1`, `h2`, `tcp`.
+            layers: Vec<String>,
+            /// What is known of each.
+            content: Vec<Layer>,
+        }
+        Written::json_schema(generator)
+    }
+}
 
 impl Serialize for Layers {
     /// An object with the names as `layers`, and the layers themselves as `content`.
@@ -71,7 +94,7 @@ impl Layers {
 }
 
 /// One layer of a connection's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "layer")]
 pub enum Layer {
     /// TLS, mutual or not. What it carries is the next layer, when it could be opened.
@@ -118,6 +141,11 @@ impl Layer {
             Self::Tcp(opaque) => opaque.contains(marker.as_bytes()),
         }
     }
+}
+
+/// Whether bytes are what only a client sends first: a TLS ClientHello, or the beginning of a request.
+pub(crate) fn begins_as_client(stream: &Stream) -> bool {
+    tls::is_client_hello(&stream.bytes) || http1::recognise(&stream.bytes) || h2::recognise(&stream.bytes)
 }
 
 /// Recognises and opens what a client and a server sent each other, layer by layer.

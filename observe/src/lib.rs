@@ -35,7 +35,7 @@ mod tls;
 
 pub use capture::ReadError;
 pub use cost::{Cost, LayerCost};
-pub use flow::{Direction, End, Flow, Gap, Opening, Redirect};
+pub use flow::{Direction, Flow, Gap, InitiatorBy, Opening, Redirect};
 pub use h2::{GoAway, H2};
 pub use http::{Exchange, Message, Request, Reset, Response};
 pub use http1::Http1;
@@ -43,6 +43,7 @@ pub use keylog::KeyLog;
 pub use layers::{Layer, Layers};
 pub use opaque::{Bytes, Opaque};
 pub use packet::{Capture, Interface, Packet};
+pub use stream::End;
 pub use tls::{Alert, Certificate, Handshake, Keys, Side, Tls, Traffic};
 
 use join::Connections;

@@ -1,5 +1,6 @@
 //! Bytes that no known protocol explains.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::stream::Stream;
@@ -8,7 +9,7 @@ use crate::stream::Stream;
 const KEPT: usize = 4096;
 
 /// What two sides sent each other, unexplained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Opaque {
     /// What the client sent.
     pub client: Bytes,
@@ -17,11 +18,12 @@ pub struct Opaque {
 }
 
 /// The start of what one side sent, and how much it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Bytes {
     /// How many bytes there were.
     pub bytes: u64,
     /// The first of them, 4 KiB at most. In JSON as text, with what is not printable ASCII escaped as `\x00`.
+    #[schemars(with = "String")]
     #[serde(serialize_with = "escaped")]
     pub first: Vec<u8>,
     /// Why bytes that the side sent are not among them, when some are not.

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where a packet was captured.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 pub struct Interface {
     /// The host that owns the interface; in a lab the pod, as `client.default`.
     pub host: String,

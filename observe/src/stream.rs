@@ -1,6 +1,21 @@
 //! Bytes that one side sent, in order, with the time at which each became known.
 
-use crate::End;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How one direction of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Closed in order.
+    Fin,
+    /// Closed in order, then reset: the other side went on sending to a closed socket.
+    FinThenRst,
+    /// Reset by this side.
+    Rst,
+    /// Still open when the capture ended (or reset by the other side).
+    Open,
+}
 
 /// The bytes that one side sent, up to the first that is missing.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! One direction of a TCP connection: its segments, and the bytes that they carry.
 
-use crate::flow::{Direction, End, Gap};
+use crate::flow::{Direction, Gap};
 use crate::packet::Segment;
-use crate::stream::Stream;
+use crate::stream::{End, Stream};
 
 /// How far behind the lowest sequence number seen a segment may lie and still belong to the same connection.
 const BEHIND: i64 = 1 << 20;

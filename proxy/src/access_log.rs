@@ -5,13 +5,20 @@ mod file;
 mod format;
 
 use envoy_api::{AccessLog, AccessLogger, FileAccessLog};
-use http::{HeaderMap, HeaderName, Method, Uri};
-use std::{net::SocketAddr, time::Duration};
+use envoy_rules::{
+    codec::HttpVersion,
+    outcome::{Flag, Flags, Outcome},
+};
+use http::{HeaderMap, HeaderName, Method};
+use std::{borrow::Cow, net::SocketAddr, time::Duration};
 
 pub use file::LogFiles;
 pub use format::Format;
 
-use crate::{outcome::Flag, stream_info::StreamInfo};
+use crate::{
+    config::{At, Fault, Invalid},
+    stream_info::StreamInfo,
+};
 use file::LogFile;
 
 /// Envoy's format where a log names none.
@@ -54,7 +61,7 @@ pub struct HttpFacts {
     /// The client, where `x-forwarded-for` names another than the peer.
     pub client: Option<SocketAddr>,
     /// The protocol spoken upstream.
-    pub upstream_protocol: Option<&'static str>,
+    pub upstream_protocol: Option<HttpVersion>,
     /// How often it was tried; 0 if it never went upstream.
     pub attempts: u32,
     /// When its last byte was there, from its begin.
@@ -70,10 +77,26 @@ pub struct HttpFacts {
 pub struct RequestHead {
     /// Its method.
     pub method: Method,
-    /// Its path with query, and `:authority`.
-    pub uri: Uri,
-    /// Its headers.
+    /// Its path with query, as it came or normalized; none for CONNECT.
+    pub path: Option<String>,
+    /// Its headers; `host` is its `:authority`.
     pub headers: HeaderMap,
+}
+
+impl Entry<'_> {
+    /// All response flags.
+    fn flags(&self) -> Flags {
+        let StreamInfo { outcome, more_flags, .. } = self.stream;
+        if self.http.is_some() { more_flags.union(outcome.flags()) } else { outcome.session_flags() }
+    }
+
+    /// `RESPONSE_CODE_DETAILS`: of a request, and of a connection without a filter chain.
+    fn details(&self) -> Option<Cow<'static, str>> {
+        let outcome = &self.stream.outcome;
+        (self.http.is_some() || *outcome == Outcome::NoFilterChainMatch)
+            .then(|| outcome.details())
+            .filter(|details| !details.is_empty())
+    }
 }
 
 impl AccessLogs {
@@ -82,11 +105,11 @@ impl AccessLogs {
     /// # Errors
     /// When a format has a command that is not supported or a flag that is none, or a file can't be opened: the text
     /// begins with the path of the field.
-    pub fn new(configured: &[AccessLog], files: &LogFiles) -> Result<Self, String> {
+    pub fn new(configured: &[AccessLog], files: &LogFiles) -> Result<Self, Invalid> {
         configured
             .iter()
             .enumerate()
-            .map(|(i, log)| Log::new(log, files).map_err(|e| format!("access_log[{i}].{e}")))
+            .map(|(i, log)| Log::new(log, files).at(format_args!("access_log[{i}]")))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -94,7 +117,7 @@ impl AccessLogs {
     /// Writes the lines of one session or request.
     pub fn log(&self, entry: &Entry<'_>) {
         for log in &self.0 {
-            if log.only.is_empty() || log.only.iter().any(|flag| entry.stream.flags().contains(*flag)) {
+            if log.only.is_empty() || log.only.iter().any(|flag| entry.flags().contains(*flag)) {
                 log.file.append(&log.format.line(entry));
             }
         }
@@ -117,19 +140,21 @@ impl AccessLogs {
 }
 
 impl Log {
-    fn new(configured: &AccessLog, files: &LogFiles) -> Result<Self, String> {
+    fn new(configured: &AccessLog, files: &LogFiles) -> Result<Self, Invalid> {
         let AccessLogger::File(FileAccessLog { path, log_format }) = &configured.typed_config;
         let format = match log_format {
             None => Format::text(DEFAULT_FORMAT),
             Some(format) => Format::new(format),
         }
-        .map_err(|e| format!("typed_config.log_format: {e}"))?;
+        .at("typed_config.log_format")?;
         let flags = configured.filter.as_ref().map_or(&[][..], |filter| &filter.response_flag_filter.flags);
         let only = flags
             .iter()
-            .map(|f| Flag::parse(f).ok_or_else(|| format!("filter.response_flag_filter: {f:?} is no response flag")))
-            .collect::<Result<_, _>>()?;
-        let file = files.open(path).map_err(|e| format!("typed_config.path: {}: {e}", path.display()))?;
+            .map(|name| Flag::parse(name).ok_or_else(|| Fault::Value { value: name.clone(), not: "no response flag" }))
+            .collect::<Result<_, _>>()
+            .at("filter.response_flag_filter")?;
+        let file =
+            files.open(path).map_err(|error| Fault::File { file: path.clone(), error }).at("typed_config.path")?;
         Ok(Self { format, only, file })
     }
 }

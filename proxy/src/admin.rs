@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc::UnboundedSender};
 
-use crate::config::Shared;
+use crate::{config::Shared, logging::Seldom};
 
 /// The paths, what they are for, and whether they change something (and so take POST alone).
 const PATHS: &[(&str, &str, bool)] = &[
@@ -62,7 +62,8 @@ enum Answer {
 /// When the address is not an IP address or can't be bound, or the thread can't be started.
 pub fn start(shared: Arc<Shared>, commands: UnboundedSender<Command>) -> io::Result<Option<SocketAddr>> {
     let Some(configured) = &shared.bootstrap.admin else { return Ok(None) };
-    let ip = envoy_api::require_ip(&configured.address).map_err(|e| io::Error::other(format!("admin.address: {e}")))?;
+    let ip =
+        crate::config::require_ip(&configured.address).map_err(|e| io::Error::other(format!("admin.address: {e}")))?;
     let address = SocketAddr::new(ip, configured.address.socket_address.port_value);
     let socket = std::net::TcpListener::bind(address)
         .map_err(|e| io::Error::new(e.kind(), format!("admin.address: {address} can't be listened on: {e}")))?;
@@ -82,12 +83,15 @@ pub fn start(shared: Arc<Shared>, commands: UnboundedSender<Command>) -> io::Res
 }
 
 async fn serve(socket: TcpListener, admin: Arc<Admin>) {
+    static NOT_ACCEPTED: Seldom = Seldom::new();
     loop {
         let stream = match socket.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors, most likely: wait until some are free again.
-                tracing::warn!(%error, "the admin interface can't accept");
+                if let Some(left_out) = NOT_ACCEPTED.due() {
+                    tracing::warn!(%error, left_out, "the admin interface can't accept");
+                }
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             }
@@ -124,8 +128,7 @@ impl Admin {
             "/listeners" if query.get("format") == Some("json") => Answer::Json(listeners::json(&self.shared)),
             "/listeners" => Answer::ok(listeners::text(&self.shared)),
             "/quitquitquit" => self.command(Command::Quit),
-            "/ready" if self.is_draining() => Answer::Text(StatusCode::SERVICE_UNAVAILABLE, "DRAINING\n".into()),
-            "/ready" => Answer::ok("LIVE\n".into()),
+            "/ready" => self.ready(),
             "/server_info" => Answer::Json(self.server_info()),
             "/stats/prometheus" => Answer::ok(self.shared.stats.prometheus()),
             "/stats" if query.get("format") == Some("prometheus") => Answer::ok(self.shared.stats.prometheus()),
@@ -140,6 +143,19 @@ impl Admin {
     fn command(&self, command: Command) -> Answer {
         let _ = self.commands.send(command); // nobody listens any more only when the process is ending anyway
         Answer::ok("OK\n".into())
+    }
+
+    /// Envoy's answers, and one more: that new connections have to wait.
+    fn ready(&self) -> Answer {
+        let unavailable = |text: String| Answer::Text(StatusCode::SERVICE_UNAVAILABLE, text);
+        let stalled = self.shared.taking_in.stalled();
+        if self.is_draining() {
+            unavailable("DRAINING\n".into())
+        } else if stalled > 0 {
+            unavailable(format!("NOT ACCEPTING: {stalled} listening sockets can't take connections in\n"))
+        } else {
+            Answer::ok("LIVE\n".into())
+        }
     }
 
     fn is_draining(&self) -> bool {

@@ -5,6 +5,7 @@
 
 use std::{io, sync::Arc};
 
+use envoy_rules::upstream::{Hello, HelloFacts};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 
@@ -47,7 +48,9 @@ pub async fn accept(context: &ServerContext, socket: TcpStream) -> io::Result<Do
 /// # Errors
 /// As [`ClientContext::connect`].
 pub async fn connect(context: &ClientContext, socket: TcpStream) -> io::Result<Upstream> {
-    let (stream, _) = context.connect(socket, Offer::default()).await?;
+    let hello = Hello::new(context.configured(), None, HelloFacts::default());
+    let offer = Offer { server_name: hello.server_name, alpn: hello.alpn, bytes_follow: false };
+    let (stream, _) = context.connect(socket, offer).await?;
     Ok(Upstream::Tls(Box::new(stream)))
 }
 

@@ -19,10 +19,10 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use envoy_api::{
-    ClusterLoadAssignment, DiscoveryType, ExtensionProtocolOptions, HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions,
-};
+use envoy_api::{ClusterLoadAssignment, DiscoveryType};
+use envoy_rules::upstream::http_options;
 
+use crate::config::{At as _, Invalid, require_ip};
 use crate::stats::{Counter, Gauge, Scope, Stats};
 use crate::tls::{ClientContext, ContextStats, TlsStats};
 use balance::Balancer;
@@ -69,7 +69,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When something in it is not supported; the message begins with the path of the field.
-    pub fn new(config: &envoy_api::Cluster, stats: &Stats) -> Result<Self, String> {
+    pub fn new(config: &envoy_api::Cluster, stats: &Stats) -> Result<Self, Invalid> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
         let auto_san = http_options(config).and_then(|http| http.upstream_http_protocol_options.as_ref());
@@ -103,7 +103,7 @@ impl Cluster {
         };
         check_discovery(config)?;
         if let (DiscoveryType::Static, Some(assignment)) = (config.discovery_type, &config.load_assignment) {
-            cluster.set_endpoints(assignment).map_err(|e| format!("load_assignment.{e}"))?;
+            cluster.set_endpoints(assignment).at("load_assignment")?;
         }
         Ok(cluster)
     }
@@ -111,11 +111,6 @@ impl Cluster {
     /// Its configuration.
     pub fn config(&self) -> &envoy_api::Cluster {
         &self.config
-    }
-
-    /// How it speaks HTTP.
-    pub fn http_options(&self) -> Option<&HttpProtocolOptions> {
-        http_options(&self.config)
     }
 
     /// The endpoints as they are now.
@@ -135,12 +130,12 @@ impl Cluster {
     ///
     /// # Errors
     /// When an address is not an IP; the earlier endpoints stay.
-    pub fn set_endpoints(&self, assignment: &ClusterLoadAssignment) -> Result<(), String> {
+    pub fn set_endpoints(&self, assignment: &ClusterLoadAssignment) -> Result<(), Invalid> {
         let mut endpoints = Vec::new();
         for (i, locality) in assignment.endpoints.iter().enumerate() {
             for (j, configured) in locality.lb_endpoints.iter().enumerate() {
-                let at = || format!("endpoints[{i}].lb_endpoints[{j}].endpoint.address");
-                let ip = envoy_api::require_ip(&configured.endpoint.address).map_err(|e| format!("{}: {e}", at()))?;
+                let at = format_args!("endpoints[{i}].lb_endpoints[{j}].endpoint.address");
+                let ip = require_ip(&configured.endpoint.address).at(at)?;
                 let address = (ip, configured.endpoint.address.socket_address.port_value).into();
                 endpoints.push(Arc::new(Endpoint::new(address, configured, &self.transports)));
             }
@@ -162,25 +157,21 @@ impl Cluster {
 }
 
 /// Whether a cluster has what its type needs, and nothing that its type has no use for.
-fn check_discovery(config: &envoy_api::Cluster) -> Result<(), String> {
+fn check_discovery(config: &envoy_api::Cluster) -> Result<(), Invalid> {
     use DiscoveryType as Type;
-    let fault = match (config.discovery_type, config.load_assignment.is_some(), config.eds_cluster_config.is_some()) {
-        (Type::Eds, _, false) => "eds_cluster_config: missing, with type EDS",
-        (Type::Eds | Type::OriginalDst, true, _) => "load_assignment: a cluster of this type has none",
-        (Type::StrictDns | Type::LogicalDns, false, _) => {
-            "load_assignment: a cluster of this type names its hosts there"
-        }
-        (Type::Static | Type::StrictDns | Type::LogicalDns | Type::OriginalDst, _, true) => {
-            "eds_cluster_config: only for type EDS"
-        }
-        _ => return Ok(()),
-    };
-    Err(fault.into())
-}
-
-fn http_options(config: &envoy_api::Cluster) -> Option<&HttpProtocolOptions> {
-    config
-        .typed_extension_protocol_options
-        .get(HTTP_PROTOCOL_OPTIONS)
-        .map(|ExtensionProtocolOptions::Http(options)| options)
+    const EDS: &str = "eds_cluster_config";
+    const ASSIGNMENT: &str = "load_assignment";
+    let (field, fault) =
+        match (config.discovery_type, config.load_assignment.is_some(), config.eds_cluster_config.is_some()) {
+            (Type::Eds, _, false) => (EDS, "missing, with type EDS"),
+            (Type::Eds | Type::OriginalDst, true, _) => (ASSIGNMENT, "a cluster of this type has none"),
+            (Type::StrictDns | Type::LogicalDns, false, _) => {
+                (ASSIGNMENT, "a cluster of this type names its hosts there")
+            }
+            (Type::Static | Type::StrictDns | Type::LogicalDns | Type::OriginalDst, _, true) => {
+                (EDS, "only for type EDS")
+            }
+            _ => return Ok(()),
+        };
+    Err(fault).at(field)
 }

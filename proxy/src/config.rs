@@ -6,9 +6,12 @@
 mod builder;
 mod error;
 mod files;
+mod invalid;
 mod manager;
 mod watch;
 
 pub use builder::Builder;
 pub use error::ConfigError;
+pub(crate) use invalid::{At, require_ip};
+pub use invalid::{Fault, Invalid};
 pub use manager::{Manager, Shared};

@@ -1,7 +1,7 @@
 //! HTTP: the connection manager, its routes, and the router that sends requests upstream.
 //!
-//! hyper speaks the protocol on both sides; what Envoy does differently from hyper (what it answers to bytes that are no
-//! HTTP, which headers it adds and takes away, how it words failures) is done here.
+//! HTTP/1 is spoken by `http1`, which takes, refuses and writes what Envoy does; HTTP/2 by hyper. Which headers Envoy adds
+//! and takes away, and how it words failures, is done here.
 
 mod activity;
 mod body;
@@ -9,17 +9,16 @@ mod cluster_stats;
 mod config;
 mod connection;
 mod exchange;
-mod gate;
 mod grpc;
 mod headers;
+mod http1;
+mod path;
 mod pool;
 mod rejection;
 mod request;
-mod retry;
 mod route;
 mod router;
 mod sniff;
-mod upgrade;
 mod upstream;
 mod wire;
 

@@ -4,20 +4,21 @@ mod accept;
 mod chain;
 mod inspect;
 mod socket;
+mod take_in;
 
-pub use accept::{Accept, accept};
 pub use chain::{Chain, Terminal};
-pub(crate) use inspect::{client_hello, peek_client_hello};
+pub(crate) use inspect::{Opening, client_hello, peek_client_hello};
 pub use socket::bind;
+pub use take_in::{Accept, TakingIn, take_in};
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chain_match::{ChainTable, ListenerTable, Match};
 use envoy_api::FilterChain;
+use envoy_rules::{ChainTable, ListenerTable, Match};
 
 use crate::{
     access_log::AccessLogs,
-    config::Builder,
+    config::{At as _, Builder, Invalid, require_ip},
     stats::{Counter, Gauge, Scope},
 };
 use inspect::Inspectors;
@@ -64,15 +65,15 @@ impl Listener {
         config: &envoy_api::Listener,
         earlier: Option<&Self>,
         builder: &mut Builder<'_>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Invalid> {
         let addresses = addresses(config)?;
-        let table = ChainTable::new(config).map_err(|e| e.to_string())?;
+        let table = ChainTable::new(config)?;
         let scope = builder.stats.scope(Scope::Listener(stat_name(config)));
         let mut chains = Vec::with_capacity(config.filter_chains.len() + 1);
         for (path, chain) in configured_chains(config) {
             chains.push(match earlier.and_then(|earlier| earlier.built_from(chain)) {
                 Some(kept) => kept.clone(),
-                None => Arc::new(Chain::new(chain, &scope, builder).map_err(|e| format!("{path}.{e}"))?),
+                None => Arc::new(Chain::new(chain, &scope, builder).at(path)?),
             });
         }
         Ok(Self {
@@ -80,7 +81,7 @@ impl Listener {
             addresses,
             chains,
             table,
-            inspectors: Inspectors::new(config)?,
+            inspectors: Inspectors::new(config),
             access_log: Arc::new(AccessLogs::new(&config.access_log, builder.log_files)?),
             stats: ListenerStats {
                 cx_total: scope.counter("downstream_cx_total"),
@@ -104,10 +105,10 @@ impl Listener {
     }
 
     /// The chain for a connection.
-    fn chain(&self, connection: &chain_match::Connection<'_>) -> Result<&Arc<Chain>, chain_match::Stage> {
+    fn chain(&self, connection: &envoy_rules::Connection<'_>) -> Result<&Arc<Chain>, envoy_rules::Stage> {
         match self.table.find(connection) {
             Match::Chain(index) => Ok(&self.chains[index]),
-            Match::Default => self.chains.last().ok_or(chain_match::Stage::DestinationPort),
+            Match::Default => self.chains.last().ok_or(envoy_rules::Stage::DestinationPort),
             Match::None(stage) => Err(stage),
         }
     }
@@ -143,12 +144,11 @@ fn configured_chains(config: &envoy_api::Listener) -> impl Iterator<Item = (Stri
 }
 
 /// The addresses to bind.
-fn addresses(config: &envoy_api::Listener) -> Result<Vec<SocketAddr>, String> {
-    let address =
-        |a: &envoy_api::Address| envoy_api::require_ip(a).map(|ip| SocketAddr::new(ip, a.socket_address.port_value));
-    let mut addresses = vec![address(&config.address).map_err(|e| format!("address: {e}"))?];
+fn addresses(config: &envoy_api::Listener) -> Result<Vec<SocketAddr>, Invalid> {
+    let address = |a: &envoy_api::Address| require_ip(a).map(|ip| SocketAddr::new(ip, a.socket_address.port_value));
+    let mut addresses = vec![address(&config.address).at("address")?];
     for (i, more) in config.additional_addresses.iter().enumerate() {
-        addresses.push(address(&more.address).map_err(|e| format!("additional_addresses[{i}]: {e}"))?);
+        addresses.push(address(&more.address).at(format_args!("additional_addresses[{i}]"))?);
     }
     if config.bind_to_port == Some(false) {
         addresses.clear();

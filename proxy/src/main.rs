@@ -1,9 +1,12 @@
 //! `sidecar-proxy`: the native data plane, with Envoy's command line as far as it is needed.
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use proxy::runtime::{self, Options};
+use proxy::{
+    logging,
+    runtime::{self, Options},
+};
 use tracing_subscriber::filter::LevelFilter;
 
 /// A sidecar proxy that reads Envoy v3 files.
@@ -66,11 +69,7 @@ fn main() -> ExitCode {
         Level::Error => LevelFilter::ERROR,
         Level::Off => LevelFilter::OFF,
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_max_level(level)
-        .init();
+    logging::start(level);
     let options = Options {
         config_path: args.config_path,
         concurrency: args.concurrency,
@@ -83,7 +82,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sidecar-proxy: {error}");
+            logging::say(format_args!("sidecar-proxy: {error}"));
             ExitCode::from(2)
         }
     }

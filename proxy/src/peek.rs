@@ -7,8 +7,6 @@ use tokio::{io::Interest, net::TcpStream};
 
 /// Holds most ClientHellos at the first look, one with a post-quantum key share included.
 const FIRST: usize = 2 * 1024;
-/// No look is longer; as Envoy's inspectors have it.
-const MOST: usize = 64 * 1024;
 
 /// Why bytes were not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +17,14 @@ pub(crate) enum Unseen {
     TooLong,
 }
 
-/// Shows `decide` all bytes that have come so far, again with each that comes, until it knows what they are.
-pub(crate) async fn peek<T>(socket: &TcpStream, mut decide: impl FnMut(&[u8]) -> Option<T>) -> Result<T, Unseen> {
-    let mut buffer = vec![0; FIRST];
+/// Shows `decide` all bytes that have come so far, again with each that comes, until it knows what they are. No look is
+/// longer than `most` bytes.
+pub(crate) async fn peek<T>(
+    socket: &TcpStream,
+    most: usize,
+    mut decide: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<T, Unseen> {
+    let mut buffer = vec![0; FIRST.min(most)];
     let mut seen = 0;
     loop {
         let ready = socket.ready(Interest::READABLE).await.map_err(|_| Unseen::PeerClosed)?;
@@ -40,10 +43,10 @@ pub(crate) async fn peek<T>(socket: &TcpStream, mut decide: impl FnMut(&[u8]) ->
             return Ok(decided);
         }
         if seen == buffer.len() {
-            if seen == MOST {
+            if seen >= most {
                 return Err(Unseen::TooLong);
             }
-            buffer.resize(2 * seen, 0);
+            buffer.resize(most.min(2 * seen), 0);
         }
     }
 }

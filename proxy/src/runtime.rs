@@ -16,8 +16,8 @@ use crate::{
     admin::{self, Command},
     config::{ConfigError, Manager, Shared},
     http::Pools,
-    listener::{Accept, accept},
-    sys,
+    listener::{self, Accept},
+    memory, sys,
     worker::Worker,
 };
 
@@ -72,6 +72,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         Some(count) if count > 0 => count,
         _ => std::thread::available_parallelism()?.get(),
     };
+    sys::survive_file_size_limit()?;
     runtime()?.block_on(async {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..concurrency).map(|_| unbounded_channel()).unzip();
         let drain_time = options.drain_time.unwrap_or(DEFAULT_DRAIN_TIME);
@@ -88,6 +89,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         sys::release_free_memory();
+        tokio::spawn(memory::give_back(shared.taking_in.active().clone()));
         // Nobody may be listening, which is no fault.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!(concurrency, "ready");
@@ -132,6 +134,7 @@ fn start_worker(
         listeners: shared.listeners.clone(),
         connections: TaskTracker::new(),
         drain: shared.drain.clone(),
+        taking_in: shared.taking_in.clone(),
         http: Pools::new(&shared.stats),
     });
     let runtime = runtime()?;
@@ -146,7 +149,7 @@ fn start_worker(
 async fn work(mut sockets: UnboundedReceiver<(std::net::TcpListener, Accept)>, worker: Arc<Worker>) {
     while let Some((socket, accept_from)) = sockets.recv().await {
         match TcpListener::from_std(socket) {
-            Ok(socket) => drop(tokio::spawn(accept(socket, accept_from, worker.clone()))),
+            Ok(socket) => listener::take_in(socket, accept_from, worker.clone()),
             Err(error) => tracing::error!(%error, "a listening socket can't be used"),
         }
     }

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use chain_match::Transport;
+pub use envoy_rules::Transport;
+use envoy_rules::outcome::{Flag, Flags, Outcome};
 
 use crate::{
     address::{DownstreamLocal, DownstreamRemote, OriginalDst, UpstreamHost, UpstreamLocal},
-    outcome::{Flag, Flags, Outcome},
     tls::PeerCertificate,
 };
 
@@ -107,8 +107,6 @@ pub struct StreamInfo {
     pub more_flags: Flags,
     /// The HTTP status; `None` for a TCP session and where nothing was answered (both are logged as 0).
     pub response_code: Option<u16>,
-    /// `RESPONSE_CODE_DETAILS`, such as `via_upstream`.
-    pub details: Option<Cow<'static, str>>,
     /// `CONNECTION_TERMINATION_DETAILS`.
     pub termination_details: Option<Cow<'static, str>>,
     /// `UPSTREAM_TRANSPORT_FAILURE_REASON`.
@@ -147,15 +145,9 @@ impl StreamInfo {
             outcome: Outcome::Done,
             more_flags: Flags::NONE,
             response_code: None,
-            details: None,
             termination_details: None,
             upstream_transport_failure: None,
         }
-    }
-
-    /// All its response flags.
-    pub fn flags(&self) -> Flags {
-        self.more_flags.union(self.outcome.flags())
     }
 
     /// Sets a flag beside the outcome's; it is printed before it.

@@ -3,7 +3,10 @@
 
 use std::{io, os::fd::AsRawFd as _, os::fd::BorrowedFd};
 
-use nix::libc;
+use nix::{
+    libc,
+    sys::signal::{SigHandler, Signal, signal},
+};
 
 /// Sets an integer socket option by number, as Envoy's `SocketOption` names them.
 ///
@@ -24,4 +27,13 @@ pub(crate) fn release_free_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Makes a write beyond the limit on file sizes (`RLIMIT_FSIZE`) an error of that write, and not the end of the process.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn survive_file_size_limit() -> io::Result<()> {
+    // SAFETY: no handler is installed that could run in the middle of anything: the signal is ignored.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.map(drop).map_err(Into::into)
 }

@@ -2,14 +2,14 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use envoy_rules::outcome::{Outcome, UpstreamReset};
 use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
     cluster::{Cluster, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
-    config::Builder,
+    config::{Builder, Invalid},
     listener::Chain,
-    outcome::{Flag, Outcome, UpstreamReset},
     relay::{End, Ended, Relay, RelayStats},
     stats::{Counter, Scope},
     stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
@@ -46,7 +46,7 @@ enum NotOpened {
 }
 
 impl TcpProxy {
-    pub(crate) fn new(config: &envoy_api::TcpProxy, builder: &Builder<'_>) -> Result<Self, String> {
+    pub(crate) fn new(config: &envoy_api::TcpProxy, builder: &Builder<'_>) -> Result<Self, Invalid> {
         let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
         Ok(Self {
             cluster: config.cluster.as_str().into(),
@@ -169,8 +169,6 @@ impl TcpProxy {
         };
         if let Outcome::ConnectFailed(error) = &session.outcome {
             session.upstream_transport_failure = Some(error.transport_failure());
-            // Envoy calls it "retries exhausted" even where one attempt is all there is.
-            session.more_flags = session.outcome.flags().with(Flag::UpstreamRetryLimitExceeded);
         }
     }
 

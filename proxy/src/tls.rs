@@ -2,6 +2,7 @@
 //!
 //! A context is built once, and again when a secret of it rotates; a handshake takes whichever is current and keeps it.
 
+mod chain;
 mod client;
 mod failure;
 mod keylog;

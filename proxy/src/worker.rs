@@ -5,7 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
-use crate::{cluster::Cluster, drain::Drain, http::Pools, listener::Listeners};
+use crate::{
+    cluster::Cluster,
+    drain::Drain,
+    http::Pools,
+    listener::{Listeners, TakingIn},
+};
 
 /// The clusters by name, replaced as a whole when the file of clusters is.
 pub type Clusters = ArcSwap<HashMap<String, Arc<Cluster>>>;
@@ -23,6 +28,8 @@ pub struct Worker {
     pub connections: TaskTracker,
     /// Goes off when the proxy ends.
     pub drain: Drain,
+    /// How taking connections in goes.
+    pub taking_in: TakingIn,
     /// Its HTTP connections upstream.
     pub http: Pools,
 }

@@ -107,7 +107,7 @@ impl Default for OwnLabs {
 impl Drop for OwnLabs {
     fn drop(&mut self) {
         if self.path().exists() {
-            self.sidelab(&["down", "--all"]);
+            self.sidelab(&["down", "--all", "--force"]);
         }
     }
 }

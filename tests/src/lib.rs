@@ -8,15 +8,17 @@ use std::{
 };
 
 use lab::{
+    data_plane::DataPlane,
     deploy::Tamper,
     run::{self, Options},
+    run_report::RunReport,
     scenario::{self, Scenario},
     tools::Tools,
     tuning::Tuning,
-    verdict::{DataPlane, RunReport},
 };
 use mesh::model::Flavor;
 
+pub mod generate;
 pub mod labs;
 
 /// The checkout.
@@ -98,6 +100,7 @@ pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamp
         privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,
         jobs: 4,
+        fail_fast: false,
         tuning: Tuning::default(),
         tamper,
         progress: indicatif::ProgressBar::hidden(),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use demo_args::TlsVersion;
 use rustls::RootCertStore;
 
 use super::filling;
 use crate::Target;
+use crate::duration::parse_limit;
 
 /// One call.
 // clap leaves the group of a struct empty when it has a flattened part; an `Option<CallArgs>` is told by its group.
@@ -67,8 +69,8 @@ pub struct CallArgs {
     #[arg(long, short = 'f')]
     pub fail: bool,
 
-    /// Give the whole call so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    /// Give the whole call so long
+    #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Option<Duration>,
 }
 
@@ -135,8 +137,8 @@ pub struct ConnectArgs {
     #[arg(long)]
     pub reset: bool,
 
-    /// Give resolving, connecting and the TLS handshake so many seconds together [default: as --timeout]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Give resolving, connecting and the TLS handshake so long together [default: as --timeout]
+    #[arg(long, value_name = "TIME", value_parser = parse_limit)]
     pub connect_timeout: Option<Duration>,
 
     /// Connect to this address, whatever the URL's host resolves to; it stays the name that is asked for and verified
@@ -157,20 +159,6 @@ impl ConnectArgs {
     }
 }
 
-/// TLS versions to offer or accept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TlsVersion {
-    /// 1.2 only.
-    #[value(name = "1.2")]
-    Tls12,
-    /// 1.3 only.
-    #[value(name = "1.3")]
-    Tls13,
-    /// 1.3 and 1.2.
-    #[default]
-    Both,
-}
-
 /// A key exchange group, by its IANA name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
@@ -180,13 +168,4 @@ pub enum Group {
     /// X25519 and ML-KEM-768 together.
     #[value(name = "X25519MLKEM768")]
     X25519Mlkem768,
-}
-
-/// Seconds with a fraction; zero is refused.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "expected seconds, such as 2 or 0.5".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("expected more than 0 seconds".to_owned()),
-    }
 }

@@ -27,6 +27,36 @@ fn a_failure_is_one_flat_object_and_reads_back() {
 }
 
 #[test]
+fn a_kinds_name_is_the_one_in_json() {
+    let text = String::new;
+    for kind in [
+        FailureKind::AddressNotAvailable,
+        FailureKind::BrokenPipe,
+        FailureKind::Certificate { problem: CertificateProblem::Expired },
+        FailureKind::ConnectionRefused,
+        FailureKind::ConnectionReset,
+        FailureKind::EchoMismatch,
+        FailureKind::Eof,
+        FailureKind::GrpcStatus { code: 0, name: text() },
+        FailureKind::HostUnreachable,
+        FailureKind::HttpParse { first_bytes: text() },
+        FailureKind::HttpProtocol { reason: text() },
+        FailureKind::HttpStatus { status: 404 },
+        FailureKind::Io { errno: None },
+        FailureKind::NetworkUnreachable,
+        FailureKind::NotTls { first_bytes: text() },
+        FailureKind::Resolution,
+        FailureKind::Timeout,
+        FailureKind::TlsAlert { alert: text() },
+        FailureKind::TlsProtocol { reason: text() },
+        FailureKind::UpgradeRefused { status: 404 },
+    ] {
+        assert_eq!(serde_json::to_value(&kind).unwrap()["kind"], kind.name());
+    }
+    assert_eq!(CertificateProblem::NotValidForName.to_string(), "not_valid_for_name");
+}
+
+#[test]
 fn only_bytes_outside_the_tls_content_types_are_not_tls() {
     let cause = || Cause::eof("closed");
     assert_eq!(

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use crate::Target;
-use crate::client::{ConnectArgs, seconds};
+use crate::client::ConnectArgs;
+use crate::duration::parse_limit;
 
 /// Load on one target.
 #[derive(Clone, Debug, Args)]
@@ -23,8 +24,8 @@ pub struct LoadArgs {
     #[arg(long, short = 'c', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub connections: u32,
 
-    /// Go on for so many seconds
-    #[arg(long, short = 'd', value_name = "SECONDS", value_parser = seconds, group = "length")]
+    /// Go on for so long
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_limit, group = "length")]
     pub duration: Option<Duration>,
 
     /// Make so many requests
@@ -53,12 +54,12 @@ pub struct LoadArgs {
     #[arg(long, value_name = "BYTES")]
     pub download: Option<u64>,
 
-    /// Run for so many seconds first, without measuring
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Run for so long first, without measuring
+    #[arg(long, value_name = "TIME", value_parser = parse_limit)]
     pub warm_up: Option<Duration>,
 
-    /// Give each request so many seconds, its connection included
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    /// Give each request so long, its connection included
+    #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Duration,
 
     /// Threads to generate load with

@@ -21,7 +21,7 @@ Examples:
   demo-client grpc://server:8080 --messages 5                      both ways: /sidelab.Echo/Stream
   demo-client grpc://server:8080/sidelab.Echo/Fail --data \"14 not today\"
   demo-client ws://server:8080/ws --messages 3                     frames that must come back
-  demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5
+  demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5s
   demo-client load tcp://server:9000 --rate 1000 --requests 5000 --new-connection-per-request
   demo-client hold http://server:8080/ --connections 1000          idle connections until SIGTERM
 

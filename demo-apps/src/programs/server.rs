@@ -8,8 +8,8 @@ use clap::Parser;
 
 const EXAMPLES: &str = "\
 HTTP paths:
-  /bytes/N   N bytes           /status/N  that status       /slow/MS   after so many milliseconds
-  /echo      the body back     /trailers  with trailers     /ws        a websocket that echoes
+  /bytes/N   N bytes           /status/N  that status       /slow/TIME  after so long: 200ms, 2s
+  /echo      the body back     /trailers  with trailers     /ws         a websocket that echoes
   anything else: JSON that says what the server saw
 
 gRPC methods of /sidelab.Echo/, with messages of any kind:

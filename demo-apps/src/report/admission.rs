@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::ClientReport;
 pub const ADMISSION_SCHEMA: &str = "sidelab.admission/v1";
 
 /// What became of an object that was to be created: the one line that `demo-apiserver` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct AdmissionReport {
     /// [`ADMISSION_SCHEMA`].
     pub schema: String,
@@ -40,7 +41,7 @@ impl AdmissionReport {
 }
 
 /// An object, as far as it is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// Such as `apps/v1`.
@@ -54,7 +55,7 @@ pub struct ObjectReference {
 }
 
 /// What one webhook had to say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct WebhookReport {
     /// Its name.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct WebhookReport {
 }
 
 /// What becomes of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is created as it is.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{GrpcFacts, Headers, WebsocketFacts, header};
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 pub const CLIENT_SCHEMA: &str = "sidelab.client/v1";
 
 /// How one call went: the one line that `demo-client URL` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ClientReport {
     /// [`CLIENT_SCHEMA`].
     pub schema: String,
@@ -52,7 +53,7 @@ impl ClientReport {
 
 /// Microseconds since the call began, as curl's `time_*` variables count: a later stage includes the earlier ones.
 /// A stage that was not reached has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Timings {
     /// The name was resolved.
     pub resolve_us: Option<u64>,
@@ -67,7 +68,7 @@ pub struct Timings {
 }
 
 /// One TLS session as an end saw it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct TlsFacts {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: Option<String>,
@@ -90,7 +91,7 @@ pub struct TlsFacts {
 }
 
 /// What became of the client's certificate in a handshake.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientCertificate {
     /// The server did not ask for one.
@@ -103,7 +104,7 @@ pub enum ClientCertificate {
 }
 
 /// A certificate, as far as it identifies somebody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct CertificateFacts {
     /// The subject's distinguished name; SVIDs have none.
     pub subject: String,
@@ -130,7 +131,7 @@ impl CertificateFacts {
 }
 
 /// An HTTP response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct HttpFacts {
     /// `HTTP/1.1`, `HTTP/2.0`.
     pub version: String,
@@ -168,7 +169,7 @@ impl HttpFacts {
 }
 
 /// Bytes, readable where they are text: `{"text": ...}` or `{"base64": ...}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
     /// UTF-8.
@@ -202,7 +203,7 @@ impl Body {
 }
 
 /// What went over a connection, seen from the client's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct StreamFacts {
     /// Bytes sent.
     pub sent: u64,
@@ -215,7 +216,7 @@ pub struct StreamFacts {
 }
 
 /// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// TLS was closed in order.

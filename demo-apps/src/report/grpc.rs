@@ -1,11 +1,12 @@
 //! What both programs say of a gRPC call.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Body;
 
 /// How a gRPC call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcStatus {
     /// The number; 0 is success.
     pub code: u32,
@@ -16,7 +17,7 @@ pub struct GrpcStatus {
 }
 
 /// A gRPC call, seen from the client's end. Headers and trailers are in [`HttpFacts`](super::HttpFacts).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcFacts {
     /// What was called: `/SERVICE/METHOD`.
     pub method: String,
@@ -34,7 +35,7 @@ pub struct GrpcFacts {
 }
 
 /// A gRPC call, seen from the server's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcSeen {
     /// How the server ended it; `CANCELLED` where the client went away.
     pub status: GrpcStatus,

@@ -1,5 +1,6 @@
 //! The report of connections that are held.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ErrorCount;
@@ -8,7 +9,7 @@ use super::ErrorCount;
 pub const HOLD_SCHEMA: &str = "sidelab.hold/v1";
 
 /// Connections that are held open: printed when all have been tried, and again at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct HoldReport {
     /// [`HOLD_SCHEMA`].
     pub schema: String,
@@ -31,7 +32,7 @@ pub struct HoldReport {
 }
 
 /// When a [`HoldReport`] was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldPhase {
     /// Every connection has been tried; those that stand are idle from now on.

@@ -1,5 +1,6 @@
 //! The report of a load run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -8,7 +9,7 @@ use crate::failure::Failure;
 pub const LOAD_SCHEMA: &str = "sidelab.load/v1";
 
 /// What a load run measured. Warm-up is in none of the figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LoadReport {
     /// [`LOAD_SCHEMA`].
     pub schema: String,
@@ -59,7 +60,7 @@ pub struct LoadReport {
 
 /// Latencies by what was waited for. All count from when the request was meant to begin, so that a stall of the server
 /// is charged to every request that it held up (no coordinated omission in an open loop).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Latencies {
     /// Until the TCP connection stood; of requests that made one.
     pub connect: Option<Percentiles>,
@@ -75,7 +76,7 @@ pub struct Latencies {
 }
 
 /// Percentiles of an HDR histogram with three significant digits, in microseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many values.
     pub count: u64,
@@ -96,7 +97,7 @@ pub struct Percentiles {
 }
 
 /// How often a failure happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ErrorCount {
     /// How often.
     pub count: u64,

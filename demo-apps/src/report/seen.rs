@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CertificateFacts, Ended, GrpcSeen, Headers, WebsocketSeen, header};
@@ -12,7 +13,7 @@ use crate::server::Protocol;
 pub const SEEN_SCHEMA: &str = "sidelab.seen/v1";
 
 /// What the server's app saw of a request: the JSON body of its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Seen {
     /// [`SEEN_SCHEMA`].
     pub schema: String,
@@ -51,7 +52,7 @@ impl Seen {
 }
 
 /// A TLS session that the server terminated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ServerTls {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: String,
@@ -66,7 +67,7 @@ pub struct ServerTls {
 }
 
 /// One line of the server's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A port is bound.
@@ -108,7 +109,7 @@ pub enum Event {
 }
 
 /// A connection that ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Closed {
     /// What is spoken on the port.
     pub protocol: Protocol,

@@ -1,9 +1,10 @@
 //! What both programs say of a websocket.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A websocket, seen from the client's end. The answer to the upgrade is in [`HttpFacts`](super::HttpFacts).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketFacts {
     /// Whether the server switched protocols.
     pub upgraded: bool,
@@ -18,7 +19,7 @@ pub struct WebsocketFacts {
 }
 
 /// A websocket, seen from the server's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketSeen {
     /// Frames of data received.
     pub frames_received: u64,
@@ -29,7 +30,7 @@ pub struct WebsocketSeen {
 }
 
 /// The last words of an end of a websocket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketClose {
     /// The status code of RFC 6455, section 7.4: 1000 is normal, 1001 says that the end goes away, 1005 that no code was given.
     pub code: u16,

@@ -18,6 +18,7 @@ use super::drained::Drained;
 use super::websocket::Pending;
 use super::{Protocol, Shared, admission, grpc, websocket};
 use crate::client::{PROBE_HEADER, chain};
+use crate::duration;
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::grpc::{SERVICE, is_grpc};
 use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
@@ -115,15 +116,16 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
                 refuse(request, context, StatusCode::BAD_REQUEST, "/status/N: N is a status from 100 to 999").await
             }
         },
-        (Some("slow"), Some(millis)) => match millis.parse() {
-            Ok(millis) => {
-                tokio::time::sleep(Duration::from_millis(millis)).await;
-                respond(request, context, StatusCode::OK, said).await
+        // A bare number is of milliseconds.
+        (Some("slow"), Some(time)) => {
+            match time.parse().map_or_else(|_| duration::parse(time), |ms| Ok(Duration::from_millis(ms))) {
+                Ok(time) => {
+                    tokio::time::sleep(time).await;
+                    respond(request, context, StatusCode::OK, said).await
+                }
+                Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/slow/TIME: {why}")).await,
             }
-            Err(_) => {
-                refuse(request, context, StatusCode::BAD_REQUEST, "/slow/MS: MS is a number of milliseconds").await
-            }
-        },
+        }
         (Some("trailers"), None) => trailers(request, context).await,
         (Some("ws"), None) => websocket::upgrade(request, context, &context.websocket).await,
         _ => respond(request, context, StatusCode::OK, said).await,

@@ -32,14 +32,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG: i32 = 4096;
 
 pub(super) fn bind_all(args: &ServerArgs) -> Result<Vec<Listener>, StartError> {
+    if let Some(mistake) = args.mistake() {
+        return Err(UsageError(mistake.into()).into());
+    }
     let setup = tls_setup(args)?;
     let mut listeners = Vec::new();
     for (protocol, wanted) in args.ports() {
-        let tls = tls_of(protocol, args, setup.as_ref())?;
+        let tls = setup.as_ref().filter(|_| protocol.is_tls());
+        let tls = tls.map(|setup| tls_of(protocol, args, setup)).transpose()?;
         listeners.push(Listener::bind(protocol, wanted, tls)?);
-    }
-    if listeners.is_empty() {
-        return Err(UsageError("no port to listen on; try --http 8080".into()).into());
     }
     Ok(listeners)
 }
@@ -72,36 +73,14 @@ fn tls_setup(args: &ServerArgs) -> Result<Option<ServerTlsSetup>, UsageError> {
     Ok(Some(ServerTlsSetup { identity, versions: args.tls_version }))
 }
 
-fn tls_of(
-    protocol: Protocol,
-    args: &ServerArgs,
-    setup: Option<&ServerTlsSetup>,
-) -> Result<Option<TlsAcceptor>, UsageError> {
-    let (mutual, http) = match protocol {
-        Protocol::Http
-        | Protocol::Http2
-        | Protocol::Tcp
-        | Protocol::TcpGreeting
-        | Protocol::TcpBulk
-        | Protocol::TcpReset => return Ok(None),
-        Protocol::Https | Protocol::Webhook => (false, true),
-        Protocol::MtlsHttp => (true, true),
-        Protocol::Tls | Protocol::TlsBulk => (false, false),
-        Protocol::Mtls => (true, false),
-    };
-    let setup =
-        setup.ok_or_else(|| UsageError("TLS ports need --cert FILE with --key FILE, or --self-signed NAME".into()))?;
-    let client_ca = match (&args.client_ca, mutual) {
-        (Some(file), true) => Some(file.as_path()),
-        (None, true) => return Err(UsageError("--mtls and --mtls-http need --client-ca FILE".into())),
-        (_, false) => None,
-    };
+fn tls_of(protocol: Protocol, args: &ServerArgs, setup: &ServerTlsSetup) -> Result<TlsAcceptor, UsageError> {
+    let client_ca = args.client_ca.as_deref().filter(|_| protocol.demands_certificate());
     let alpn = match &args.alpn {
         Some(alpn) => alpn.clone(),
-        None if http => http_alpn().into(),
+        None if protocol.is_http() => http_alpn().into(),
         None => Vec::new(),
     };
-    Ok(Some(TlsAcceptor::from(setup.config(client_ca, &alpn)?)))
+    Ok(TlsAcceptor::from(setup.config(client_ca, &alpn)?))
 }
 
 fn bind(wanted: BindAddress) -> io::Result<TcpListener> {

@@ -107,6 +107,7 @@ async fn paths_ask_for_sizes_statuses_and_delays() {
         ("/status/418", 418, None),
         ("/status/99", 400, None),
         ("/slow/1", 200, None),
+        ("/slow/1ms", 200, None),
         ("/slow/x", 400, None),
         ("/echo/more", 200, None),
     ] {

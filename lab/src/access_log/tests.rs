@@ -1,3 +1,4 @@
+use envoy_rules::outcome::ConnectError;
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -11,7 +12,8 @@ fn a_text_line_gives_flags_details_and_addresses() {
     assert_eq!(line.start_time, Some("2026-11-21T10:00:00.000Z".parse().unwrap()));
     assert_eq!(line.path.as_deref(), Some("/p1"));
     assert_eq!(line.response_code, 503);
-    assert!(line.has_flag("UF") && line.has_flag("URX") && !line.has_flag("U"));
+    let refused = ConnectError::Refused("delayed_connect_error:_Connection_refused".into());
+    assert_eq!(line.outcome(), Some(Outcome::ConnectFailed(refused)));
     assert_eq!(
         line.response_code_details.as_deref(),
         Some("upstream_reset_before_response_started{remote_connection_failure}")

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{figures::Figure, measure::Measure, report::BenchReport, setup::Setup, stats::Estimate};
+use super::{figures::Figure, measure::Measure, series::Measured, setup::Setup, stats::Estimate};
 
 #[cfg(test)]
 mod tests;
 
 /// What a bench says of a claim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Answer {
     /// Such as `C10`.
     pub claim: String,
@@ -29,7 +30,7 @@ pub struct Answer {
 }
 
 /// The whole over a longer way.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Farther {
     /// The round trip that was added, microseconds.
     pub rtt_us: u64,
@@ -106,13 +107,13 @@ const QUESTIONS: [Question; 3] = [
 ];
 
 /// The answers to C10, C11 and C12, as far as what they need was measured.
-pub fn all(report: &BenchReport) -> Vec<Answer> {
-    let setups = report.setups();
+pub fn all(measured: Measured<'_>) -> Vec<Answer> {
+    let setups = measured.setups();
     let is_nearest =
         |setup: &Setup| setups.iter().all(|other| other.rtt >= setup.rtt || !setup.is_alike_but_for_rtt(*other));
     let mut answers = Vec::new();
     for setup in setups.iter().filter(|setup| is_nearest(setup)) {
-        answers.extend(QUESTIONS.iter().filter_map(|question| answer(report, *setup, &setups, question)));
+        answers.extend(QUESTIONS.iter().filter_map(|question| answer(measured, *setup, &setups, question)));
     }
     answers
 }
@@ -141,9 +142,9 @@ pub fn twice(answers: &[Answer]) -> Vec<String> {
     [Twice::Yes, Twice::More, Twice::Less, Twice::Unsure].into_iter().filter_map(told).collect()
 }
 
-fn answer(report: &BenchReport, setup: Setup, setups: &[Setup], question: &Question) -> Option<Answer> {
+fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Question) -> Option<Answer> {
     let ratio = |setup: Setup, names: &[&str], figures: fn(&[f64]) -> f64| {
-        let values = |name: &&str| report.values(name, setup, question.measure, question.figure);
+        let values = |name: &&str| measured.values(name, setup, question.measure, question.figure);
         let values: Vec<Vec<f64>> = names.iter().map(values).collect::<Option<_>>()?;
         Estimate::of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>(), figures)
     };

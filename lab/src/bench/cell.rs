@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::{
     layering::Layering,
     measure::{Dose, Measure},
-    report::{Failed, Series},
     rig::Rig,
     rounds::Pace,
     sample::Sample,
+    series::{Failed, Series},
     setup::Setup,
     stats::Estimate,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,10 @@ use super::{
 #[cfg(test)]
 mod tests;
 
+mod fail_on;
 pub mod table;
+
+pub use fail_on::FailOn;
 
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.comparison/v1";
@@ -32,7 +36,7 @@ const WORTH: f64 = 0.03;
 const ENOUGH: usize = 5;
 
 /// What two benches say of each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Comparison {
     /// `sidelab.comparison/v1`.
     pub schema: String,
@@ -51,7 +55,7 @@ pub struct Comparison {
 }
 
 /// A condition under which the two were not alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Condition {
     /// Such as `machine.kernel`.
     pub name: String,
@@ -60,7 +64,7 @@ pub struct Condition {
 }
 
 /// A figure in both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Compared {
     /// The layering's name.
     pub layering: String,
@@ -82,7 +86,7 @@ pub struct Compared {
 }
 
 /// Whether a figure changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// To the better, beyond noise.
@@ -105,7 +109,7 @@ impl Change {
 }
 
 /// A series that only one of them has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Only {
     /// The layering's name.
     pub layering: String,
@@ -175,7 +179,7 @@ fn conditions(first: &BenchReport, second: &BenchReport) -> Vec<Condition> {
 fn figures(first: &BenchReport, second: &BenchReport, series: &Only) -> Vec<Compared> {
     let Only { layering, setup, measure } = series;
     let compared = |figure: &Figure| {
-        let values = |report: &BenchReport| report.values(layering, *setup, *measure, *figure);
+        let values = |report: &BenchReport| report.measured().values(layering, *setup, *measure, *figure);
         let (first, second) = (values(first)?, values(second)?);
         let (ratio, change) = judge(&first, &second, figure.better())?;
         Some(Compared {

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use super::{
     layering::Layering,
     measure::{Group, Measure},
-    report::{BenchReport, Series},
+    report::BenchReport,
     sample::{Held, Latency, Sample, Wire},
+    series::Series,
     setup::{Settings, Setup},
 };
-use crate::{role::Role, verdict::DataPlane};
+use crate::{data_plane::DataPlane, role::Role};
 
 /// How fast the machine is in each round: what disturbs one disturbs all that is measured in it.
 const ROUNDS: [f64; 5] = [1.0, 1.3, 0.9, 2.0, 1.1];

@@ -8,8 +8,8 @@ use maud::{Markup, html};
 
 use super::{conditions, measure::Measure, report::BenchReport, setup::Setup};
 use crate::{
+    data_plane::DataPlane,
     report::html::{document, foot},
-    verdict::DataPlane,
 };
 
 mod answers;
@@ -113,7 +113,7 @@ fn under_what(report: &BenchReport) -> Markup {
 
 /// The setups at the shortest distance: those that bars are drawn of.
 fn near(report: &BenchReport) -> Vec<Setup> {
-    let setups = report.setups();
+    let setups = report.measured().setups();
     let shortest = setups.iter().map(|setup| setup.rtt).min();
     setups.into_iter().filter(|setup| Some(setup.rtt) == shortest).collect()
 }

@@ -1,16 +1,20 @@
 //! The layerings, and whether they carry on the wire what they are named for.
 
 use anyhow::Result;
+use mesh::account::LegNumber;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    data_plane::DataPlane,
     run::{self, Options},
+    run_report::ProbeReport,
     scenario::{Probe, Scenario},
-    verdict::{DataPlane, ProbeReport},
+    verdict::Judge,
 };
 
 /// A way to lay TLS over a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Layering {
     /// Its name, that of the probe that checks it.
     pub name: String,
@@ -25,7 +29,7 @@ pub struct Layering {
 }
 
 /// A layering that does not carry what it is named for, and is not measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Refuted {
     /// Its name.
     pub name: String,
@@ -53,8 +57,7 @@ pub fn check(scenario: &Scenario, options: &Options) -> Result<(Vec<Layering>, V
 
 fn refutations(report: &ProbeReport) -> Vec<Refuted> {
     let of_plane = |data_plane: &DataPlane| {
-        let account = data_plane.to_string();
-        let wrong = report.verdict.disagreements.iter().filter(|one| one.account == account);
+        let wrong = report.verdict.disagreements.iter().filter(|one| one.account == Judge::Seen(*data_plane));
         let seen: Vec<String> = wrong.flat_map(|one| &one.differences).map(ToString::to_string).collect();
         (!seen.is_empty()).then(|| Refuted { name: report.probe.clone(), data_plane: *data_plane, seen })
     };
@@ -65,8 +68,8 @@ fn refutations(report: &ProbeReport) -> Vec<Refuted> {
 fn layering(probe: &Probe, report: &ProbeReport, wrong: &[Refuted]) -> Option<Layering> {
     let is_right = |plane: &DataPlane| wrong.iter().all(|refuted| refuted.data_plane != *plane);
     let account = &report.seen.iter().find(|(plane, _)| is_right(plane))?.1.account;
-    let legs = [1, 2, 3].map(|number| {
-        let leg = account.legs.iter().find(|leg| leg.leg == number)?;
+    let legs = LegNumber::ALL.map(|number| {
+        let leg = account.leg(number)?;
         Some(leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))
     });
     Some(Layering {

@@ -3,12 +3,13 @@
 //! A part is the difference of two layerings that it alone tells apart. That a connection costs the sum of its parts is an
 //! assumption; how far it holds is told by what is left over of `double`, which has all of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     figures::Figure,
     measure::{Group, Measure},
-    report::BenchReport,
+    series::Measured,
     setup::Setup,
     stats::Estimate,
 };
@@ -17,7 +18,7 @@ use super::{
 mod tests;
 
 /// What the parts of one figure cost under one setup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Parts {
     /// Under what; in JSON its fields are these.
     #[serde(flatten)]
@@ -37,7 +38,7 @@ pub struct Parts {
 }
 
 /// One part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Part {
     /// Which.
     pub name: PartName,
@@ -46,7 +47,7 @@ pub struct Part {
 }
 
 /// The parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartName {
     /// The two apps, and the way between them.
@@ -112,22 +113,22 @@ const FIGURES: [(&[Measure], Figure); 5] = [
 ];
 
 /// The cost model of a bench, as far as all five layerings were measured: of the shortest round trip alone.
-pub fn all(report: &BenchReport) -> Vec<Parts> {
-    let setups = report.setups();
+pub fn all(measured: Measured<'_>) -> Vec<Parts> {
+    let setups = measured.setups();
     let shortest = setups.iter().map(|setup| setup.rtt).min();
     let setups = setups.into_iter().filter(|setup| Some(setup.rtt) == shortest);
     let parts = |setup| {
         let of_figure = |(measures, figure): &(&[Measure], Figure)| {
-            measures.iter().find_map(|measure| parts(report, setup, *measure, *figure))
+            measures.iter().find_map(|measure| parts(measured, setup, *measure, *figure))
         };
         FIGURES.iter().filter_map(of_figure).collect::<Vec<_>>()
     };
     setups.flat_map(parts).collect()
 }
 
-fn parts(report: &BenchReport, setup: Setup, measure: Measure, figure: Figure) -> Option<Parts> {
+fn parts(measured: Measured<'_>, setup: Setup, measure: Measure, figure: Figure) -> Option<Parts> {
     let values: Vec<Vec<f64>> =
-        NAMES.iter().map(|name| report.values(name, setup, measure, figure)).collect::<Option<_>>()?;
+        NAMES.iter().map(|name| measured.values(name, setup, measure, figure)).collect::<Option<_>>()?;
     let series: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
     let estimate = |cost: fn(&[f64]) -> f64| Estimate::of(&series, cost);
     let part = |name, cost| Some(Part { name, cost: estimate(cost)? });

@@ -2,18 +2,17 @@
 
 use std::{fs, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     answers::{self, Answer},
-    figures::Figure,
     layering::{Layering, Refuted},
-    measure::Measure,
     parts::{self, Parts},
     round_trips::{self, RoundTrips},
     rtt::Rtt,
-    sample::Sample,
-    setup::{Settings, Setup},
+    series::{Failed, Measured, Series},
+    setup::Settings,
     targets::{self, Target},
 };
 use crate::usage;
@@ -22,7 +21,7 @@ use crate::usage;
 pub const SCHEMA: &str = "sidelab.bench/v1";
 
 /// A bench.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct BenchReport {
     /// `sidelab.bench/v1`.
     pub schema: String,
@@ -62,41 +61,8 @@ pub struct BenchReport {
     pub targets: Vec<Target>,
 }
 
-/// One measure of one layering under one setup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Series {
-    /// The layering's name.
-    pub layering: String,
-    /// Under what; in JSON its fields are the series's.
-    #[serde(flatten)]
-    pub setup: Setup,
-    /// What was measured.
-    pub measure: Measure,
-    /// Operations in each sample.
-    pub operations: u64,
-    /// Of an open loop: how many were meant to begin a second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offered: Option<f64>,
-    /// The samples, one a round.
-    pub samples: Vec<Sample>,
-}
-
-/// A series that ended early: what fails costs something else than what works.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Failed {
-    /// The layering's name.
-    pub layering: String,
-    /// Under what.
-    #[serde(flatten)]
-    pub setup: Setup,
-    /// What was measured.
-    pub measure: Measure,
-    /// What failed.
-    pub why: String,
-}
-
 /// A machine, as far as figures depend on it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -154,26 +120,17 @@ impl BenchReport {
 
     /// Draws anew from the series what they come to.
     pub fn conclude(&mut self) {
-        self.answers = answers::all(self);
-        self.parts = parts::all(self);
-        self.round_trips = round_trips::all(self);
-        self.targets = targets::all(self);
+        let measured = self.measured();
+        let answers = answers::all(measured);
+        let parts = parts::all(measured);
+        let round_trips = round_trips::all(measured);
+        let targets = targets::all(measured);
+        (self.answers, self.parts, self.round_trips, self.targets) = (answers, parts, round_trips, targets);
     }
 
-    /// The setups, in the order of their measuring.
-    pub fn setups(&self) -> Vec<Setup> {
-        let mut setups: Vec<Setup> = self.series.iter().map(|series| series.setup).collect();
-        setups.sort();
-        setups.dedup();
-        setups
-    }
-
-    /// A figure of a layering, sample by sample, in the figure's unit; nothing where it was not measured.
-    pub fn values(&self, layering: &str, setup: Setup, measure: Measure, figure: Figure) -> Option<Vec<f64>> {
-        let is_asked =
-            |series: &&Series| series.layering == layering && series.setup == setup && series.measure == measure;
-        let samples = &self.series.iter().find(is_asked)?.samples;
-        let values: Vec<f64> = samples.iter().map(|sample| figure.of(measure, sample)).collect();
-        (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(values)
+    /// All that conclusions are drawn from.
+    pub fn measured(&self) -> Measured<'_> {
+        let Self { layerings, rtts, series, .. } = self;
+        Measured { layerings, rtts, series }
     }
 }

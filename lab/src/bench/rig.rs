@@ -13,11 +13,11 @@ use netns::{Lab, Privilege, Process, Program, Ready, Sink, Start};
 use super::{layering::Layering, sample::Held, setup::Settings};
 use crate::{
     container,
+    data_plane::DataPlane,
     deploy::{self, Deployment},
     role::Role,
     tools::Tools,
     usage::{self, Traffic},
-    verdict::DataPlane,
 };
 
 /// The longest that one load may take: far longer than any does.

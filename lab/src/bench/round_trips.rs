@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{figures::Figure, measure::Measure, report::BenchReport, setup::Setup, stats::Estimate};
-use crate::verdict::DataPlane;
+use super::{figures::Figure, measure::Measure, series::Measured, setup::Setup, stats::Estimate};
+use crate::data_plane::DataPlane;
 
 #[cfg(test)]
 mod tests;
 
 /// What a new connection waits for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RoundTrips {
     /// The layering's name.
     pub layering: String,
@@ -24,26 +25,26 @@ pub struct RoundTrips {
 }
 
 /// The round trips of each layering that was measured at two distances or more.
-pub fn all(report: &BenchReport) -> Vec<RoundTrips> {
-    let setups = report.setups();
+pub fn all(measured: Measured<'_>) -> Vec<RoundTrips> {
+    let setups = measured.setups();
     let is_nearest =
         |setup: &Setup| setups.iter().all(|other| other.rtt >= setup.rtt || !setup.is_alike_but_for_rtt(*other));
     let mut all = Vec::new();
     for setup in setups.iter().filter(|setup| is_nearest(setup)) {
         let along: Vec<Setup> = setups.iter().copied().filter(|other| setup.is_alike_but_for_rtt(*other)).collect();
-        for layering in &report.layerings {
-            all.extend(round_trips(report, &layering.name, &along));
+        for layering in measured.layerings {
+            all.extend(round_trips(measured, &layering.name, &along));
         }
     }
     all
 }
 
-fn round_trips(report: &BenchReport, layering: &str, along: &[Setup]) -> Option<RoundTrips> {
-    let measured = along.iter().filter_map(|setup| {
-        let values = report.values(layering, *setup, Measure::Connect, Figure::P50)?;
-        Some((took(report, setup.rtt), values))
+fn round_trips(measured: Measured<'_>, layering: &str, along: &[Setup]) -> Option<RoundTrips> {
+    let medians = along.iter().filter_map(|setup| {
+        let values = measured.values(layering, *setup, Measure::Connect, Figure::P50)?;
+        Some((took(measured, setup.rtt), values))
     });
-    let (rtts, values): (Vec<f64>, Vec<Vec<f64>>) = measured.unzip();
+    let (rtts, values): (Vec<f64>, Vec<Vec<f64>>) = medians.unzip();
     let setup = along.first().filter(|_| rtts.len() > 1)?;
     let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
     Some(RoundTrips {
@@ -55,9 +56,9 @@ fn round_trips(report: &BenchReport, layering: &str, along: &[Setup]) -> Option<
 }
 
 /// How much longer a round trip really was, in microseconds.
-fn took(report: &BenchReport, asked: Duration) -> f64 {
+fn took(measured: Measured<'_>, asked: Duration) -> f64 {
     let micros = asked.as_secs_f64() * 1e6;
-    report.rtts.iter().find(|rtt| rtt.asked_us as f64 == micros).map_or(micros, |rtt| rtt.measured_us)
+    measured.rtts.iter().find(|rtt| rtt.asked_us as f64 == micros).map_or(micros, |rtt| rtt.measured_us)
 }
 
 /// The slope of the line with the least squares through points.

@@ -11,11 +11,10 @@ use indicatif::ProgressBar;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::{
-    Options,
     cell::Cell,
     measure::Measure,
-    report::{Failed, Series},
     rtt::Ways,
+    series::{Failed, Series},
     setup::Setup,
 };
 
@@ -67,9 +66,8 @@ pub(super) struct Rounds<'a> {
 
 impl<'a> Rounds<'a> {
     /// Begins now.
-    pub(super) fn new(options: &'a Options, retakes: bool) -> Self {
-        let Options { pace, progress, interrupted, .. } = options;
-        Self { pace: *pace, progress, interrupted, retakes, begun: Instant::now() }
+    pub(super) fn new(pace: Pace, progress: &'a ProgressBar, interrupted: &'a AtomicBool, retakes: bool) -> Self {
+        Self { pace, progress, interrupted, retakes, begun: Instant::now() }
     }
 
     /// Takes samples, round after round, until every figure is sure or the time is over.

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use netns::Delay;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{rig::Rig, stats::median};
@@ -17,7 +18,7 @@ use super::{rig::Rig, stats::median};
 const CONNECTIONS: usize = 3;
 
 /// A round trip that was asked for, and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Rtt {
     /// By how much longer a round trip was to take, in microseconds.
     pub asked_us: u64,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use demo_apps::report::Percentiles;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
 
 /// One measurement of one measure of one layering under one setup.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Sample {
     /// Until the first byte of the answer; in JSON its fields are the sample's.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -30,7 +31,7 @@ pub struct Sample {
 }
 
 /// Percentiles in microseconds: so much took no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Latency {
     /// The median.
     pub p50_us: f64,
@@ -54,7 +55,7 @@ impl From<&Percentiles> for Latency {
 }
 
 /// What the server pod's `eth0` carried, in both directions: leg 2.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Wire {
     /// Packets, as the pod's interface counts them: segments that the kernel hands over in one piece are one.
     pub packets: f64,
@@ -63,7 +64,7 @@ pub struct Wire {
 }
 
 /// Memory while connections are held.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Held {
     /// How many.
     pub connections: u32,

@@ -3,19 +3,21 @@
 use std::{fmt, time::Duration};
 
 use clap::ValueEnum;
-use mesh::ca::KeyType;
+use mesh::{ca::KeyType, compile::Options};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{tuning::Tuning, verdict::DataPlane};
+use crate::{data_plane::DataPlane, tuning::Tuning};
 
 /// What varies within a bench: under what one series was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub struct Setup {
     /// The sidecars.
     pub data_plane: DataPlane,
     /// How many workers each of them has.
     pub concurrency: u32,
     /// The round trip that was added to the node's links; in JSON `rtt_us`, microseconds.
+    #[schemars(with = "u64")]
     #[serde(rename = "rtt_us", serialize_with = "as_micros", deserialize_with = "from_micros")]
     pub rtt: Duration,
     /// Bytes of the answer to each request of the measures that count connections or requests.
@@ -69,7 +71,7 @@ fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D
 }
 
 /// What all series of a bench have in common: how the sidecars are configured, and how the load is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Settings {
     /// What the keys of the mesh's certificates are made of. The apps' are P-256 always.
     pub key: Key,
@@ -101,12 +103,14 @@ impl Settings {
         Tuning {
             concurrency,
             key_type: self.key.into(),
-            group: Some(self.key_exchange.group().to_owned()),
-            resumption: Some(self.resumption),
-            access_log: self.access_log,
-            key_logs: false,
+            compile: Options {
+                group: Some(self.key_exchange.group().to_owned()),
+                resumption: self.resumption,
+                access_log: self.access_log,
+                key_log: false,
+                unlimited: true,
+            },
             pin: self.pin,
-            unlimited: true,
             sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }
     }
@@ -114,7 +118,9 @@ impl Settings {
     /// How the labs run in which the layerings are checked on the wire: with all logs, which say what was seen, and whole
     /// handshakes, which alone show certificates.
     pub fn tuning_of_check(&self) -> Tuning {
-        Tuning { resumption: Some(false), access_log: true, key_logs: true, ..self.tuning(1) }
+        let tuning = self.tuning(1);
+        let compile = Options { resumption: false, access_log: true, key_log: true, ..tuning.compile };
+        Tuning { compile, ..tuning }
     }
 }
 
@@ -135,7 +141,7 @@ impl Default for Settings {
 }
 
 /// A type of key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Key {
     /// ECDSA on P-256.
@@ -158,7 +164,7 @@ impl From<Key> for KeyType {
 }
 
 /// A group of TLS 1.3.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyExchange {
     /// X25519.

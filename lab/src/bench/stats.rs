@@ -1,13 +1,14 @@
 //! Figures with the interval that they are sure to lie in.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many times samples are drawn anew. The interval's ends are then good to a few per cent of its width.
 const RESAMPLES: usize = 1000;
 
 /// A figure, and between what it lies with 95 % confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,

@@ -1,6 +1,6 @@
-//! A bench as text of at most 100 columns: under what, then each measure, and what it comes to.
+//! A bench as text, of 100 columns or as many as the terminal has: under what, then each measure, and what it comes to.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::{
     answers::{self, Answer},
@@ -22,11 +22,12 @@ mod tests;
 /// What stands where nothing was measured.
 const NOTHING: &str = "-";
 
-/// What a line may hold. A table that is wider is broken within its columns.
-const WIDTH: u16 = 100;
+/// Columns of a line where nothing is said.
+pub const WIDTH: usize = 100;
 
-/// Draws a bench.
-pub fn render(report: &BenchReport) -> String {
+/// Draws a bench in lines of `width` columns. A table that is wider is broken within its columns.
+pub fn render(report: &BenchReport, width: usize) -> String {
+    let wrapped = |line: &str| words::wrapped(line, width, 0) + "\n";
     let settings = conditions::settings(&report.settings).join(", ");
     let mut text = format!("{}{}", wrapped(&conditions::machine(report)), wrapped(&settings));
     for warning in &report.warnings {
@@ -35,12 +36,12 @@ pub fn render(report: &BenchReport) -> String {
     text.push_str(&rtt::told(&report.rtts));
     text.push('\n');
     for measure in Measure::ALL {
-        for setup in report.setups() {
-            text.push_str(&section(report, measure, setup));
+        for setup in report.measured().setups() {
+            text.push_str(&section(report, measure, setup, width));
         }
     }
-    text.push_str(&model::render(report));
-    text.push_str(&targets::render(report));
+    text.push_str(&model::render(report, width));
+    text.push_str(&targets::render(report, width));
     for refuted in &report.refuted {
         let seen = refuted.seen.join("; ");
         text.push_str(&wrapped(&format!("{} ({}) was not measured: {seen}", refuted.name, refuted.data_plane)));
@@ -62,14 +63,14 @@ pub fn render(report: &BenchReport) -> String {
 }
 
 /// One measure under one setup.
-fn section(report: &BenchReport, measure: Measure, setup: Setup) -> String {
+fn section(report: &BenchReport, measure: Measure, setup: Setup, width: usize) -> String {
     let figures: Vec<Figure> = measure.figures().iter().copied().filter(|figure| *figure != Figure::P90).collect();
-    let mut table = plain_table();
+    let mut table = plain_table(width);
     table.set_header([String::new()].into_iter().chain(figures.iter().map(|figure| title(*figure, measure))));
     let mut measured = false;
     for layering in &report.layerings {
         let cells = figures.iter().map(|figure| {
-            let values = report.values(&layering.name, setup, measure, *figure)?;
+            let values = report.measured().values(&layering.name, setup, measure, *figure)?;
             let estimate = Estimate::of(&[&values], |medians| medians[0])?;
             Some(match figure {
                 // These are counted, and the same each time.
@@ -101,15 +102,11 @@ fn title(figure: Figure, measure: Measure) -> String {
     }
 }
 
-/// A line, broken between words where it is longer than it may be; what follows is set in.
-fn wrapped(line: &str) -> String {
-    words::wrapped(line, WIDTH.into(), 0) + "\n"
-}
-
-/// A table without lines.
-pub(super) fn plain_table() -> Table {
+/// A table without lines, of at most so many columns.
+pub(super) fn plain_table(width: usize) -> Table {
+    let width = u16::try_from(width).unwrap_or(u16::MAX);
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table
 }
 
@@ -117,6 +114,10 @@ pub(super) fn plain_table() -> Table {
 pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if i == 0 {
+            // Names are not broken.
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if numbers.contains(&i) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -1,24 +1,26 @@
 //! Native held to Envoy, in the same bench: how much of Envoy's figure a figure of ours is, and how much it may be.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     figures::{Better, Figure},
     measure::Measure,
-    report::BenchReport,
+    series::Measured,
     setup::Setup,
     stats::{Estimate, median},
 };
-use crate::verdict::DataPlane;
+use crate::data_plane::DataPlane;
 
 mod goals;
 #[cfg(test)]
 mod tests;
 
+pub use goals::Reached;
 use goals::{GOALS, Goal};
 
 /// A target, and how far it was reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Target {
     /// What it is of.
     pub name: String,
@@ -35,7 +37,7 @@ pub struct Target {
 }
 
 /// One figure of a target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Member {
     /// The layering.
     pub layering: String,
@@ -57,29 +59,6 @@ pub struct Member {
     pub reached: Reached,
 }
 
-/// What was reached of a target. The worse, the less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reached {
-    /// Less than the target.
-    Not,
-    /// The target.
-    Target,
-    /// More than was asked.
-    Stretch,
-}
-
-impl Reached {
-    /// In a word.
-    pub fn told(self) -> &'static str {
-        match self {
-            Self::Not => "not",
-            Self::Target => "target",
-            Self::Stretch => "stretch",
-        }
-    }
-}
-
 impl Member {
     /// Which one: `double`, `double, up`.
     pub fn told(&self) -> String {
@@ -88,13 +67,13 @@ impl Member {
 }
 
 /// The targets, as far as what they need was measured on both data planes.
-pub fn all(report: &BenchReport) -> Vec<Target> {
-    GOALS.iter().filter_map(|goal| target(report, goal)).collect()
+pub fn all(measured: Measured<'_>) -> Vec<Target> {
+    GOALS.iter().filter_map(|goal| target(measured, goal)).collect()
 }
 
-fn target(report: &BenchReport, goal: &Goal) -> Option<Target> {
+fn target(measured: Measured<'_>, goal: &Goal) -> Option<Target> {
     let mut members: Vec<Member> =
-        goal.figures().filter_map(|(layering, measures)| member(report, goal, layering, measures)).collect();
+        goal.figures().filter_map(|(layering, measures)| member(measured, goal, layering, measures)).collect();
     let better = goal.figure.better();
     members.sort_by(|one, other| match better {
         Better::Less => other.ratio.value.total_cmp(&one.ratio.value),
@@ -111,11 +90,11 @@ fn target(report: &BenchReport, goal: &Goal) -> Option<Target> {
 }
 
 /// One figure of both: by the first of the measures that there is, at the concurrency that suits Envoy best.
-fn member(report: &BenchReport, goal: &Goal, layering: &str, measures: &[Measure]) -> Option<Member> {
+fn member(measured: Measured<'_>, goal: &Goal, layering: &str, measures: &[Measure]) -> Option<Member> {
     measures.iter().find_map(|measure| {
-        let pairs = pairs(report).into_iter();
+        let pairs = pairs(measured).into_iter();
         let pairs = pairs.filter_map(|(native, envoy)| {
-            let values = |setup| report.values(layering, setup, *measure, goal.figure);
+            let values = |setup| measured.values(layering, setup, *measure, goal.figure);
             Some((native.concurrency, values(native)?, values(envoy)?))
         });
         let (concurrency, native, envoy) = pairs.min_by(|(_, _, one), (_, _, other)| {
@@ -141,8 +120,8 @@ fn member(report: &BenchReport, goal: &Goal, layering: &str, measures: &[Measure
 }
 
 /// Setups of both data planes that are alike; of the shortest round trip and the smallest messages.
-fn pairs(report: &BenchReport) -> Vec<(Setup, Setup)> {
-    let setups = report.setups();
+fn pairs(measured: Measured<'_>) -> Vec<(Setup, Setup)> {
+    let setups = measured.setups();
     let alike = |native: &Setup| {
         let envoy = Setup { data_plane: DataPlane::Envoy, ..*native };
         setups.contains(&envoy).then_some((*native, envoy))

@@ -3,15 +3,17 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::LazyLock, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
+use demo_apps::duration;
 
-use super::{DataPlaneChoice, OutputArgs, RootArgs};
+use super::{DataPlaneChoice, RootArgs};
 use crate::{
     bench::{
+        compare::FailOn,
         measure::{Group, Measure},
         rounds::Pace,
         setup::Setup,
     },
-    verdict::DataPlane,
+    data_plane::DataPlane,
 };
 
 mod settings;
@@ -20,8 +22,11 @@ mod tests;
 
 pub use settings::SettingsArgs;
 
-/// How long is measured for each lab that is up, in seconds, where nothing is said.
-const BUDGET: u32 = 300;
+/// How long is measured for each lab that is up, where nothing is said.
+const BUDGET: Duration = Duration::from_secs(300);
+
+/// The longest budget.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// `bench`.
 #[derive(Debug, Args)]
@@ -29,7 +34,8 @@ const BUDGET: u32 = 300;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  sidelab bench --quick                                the answers within 90 seconds\n  \
                   sidelab bench handshake --data-plane native,envoy    with the real Envoy beside\n  \
-                  sidelab bench throughput --layering mesh,double --budget 30\n\n\
+                  sidelab bench throughput --layering mesh,double --budget 30s\n  \
+                  sidelab bench show bench.json -o csv                 one that --json has kept\n\n\
                   A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %."
 )]
 pub struct BenchArgs {
@@ -45,9 +51,9 @@ pub struct BenchArgs {
     /// On which data planes
     #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',', default_value = "native")]
     pub data_plane: Vec<DataPlaneChoice>,
-    /// Measure for about so many seconds [default: 300 for each data plane and number of workers]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub budget: Option<u32>,
+    /// Measure for about so long [default: 5m for each data plane and number of workers]
+    #[arg(long, value_name = "TIME", value_parser = budget)]
+    pub budget: Option<Duration>,
     /// A short bench: 60 seconds of measuring, and of measures only connect, request, down and idle unless others are named
     #[arg(long, conflicts_with = "budget")]
     pub quick: bool,
@@ -57,12 +63,12 @@ pub struct BenchArgs {
     /// Draw it on one page of HTML that holds everything, in this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Where scenarios are; layerings lie beside them, in benches/layerings.
+    /// Where scenarios are; layerings may lie beside them, in benches/layerings.
     #[command(flatten)]
     pub root: RootArgs,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: BenchOutput,
     /// Under what is measured. Last, as what follows would have its heading.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -80,7 +86,7 @@ pub enum KeptCommand {
 /// `bench compare`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json\n\nA figure has changed when the 99 % interval of the ratio of its medians does not hold 1, by 3 % or more."
+    after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json --fail-on worse=5%\n\nA figure has changed when the 99 % interval of the ratio of its medians does not hold 1, by 3 % or more."
 )]
 pub struct CompareArgs {
     /// The first bench, as --json wrote it
@@ -89,9 +95,12 @@ pub struct CompareArgs {
     /// The second
     #[arg(value_name = "B.json")]
     pub second: PathBuf,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// Exit with 1 if a figure is worse in the second, beyond noise; or only if it is so by a share, such as worse=5%
+    #[arg(long, value_name = "worse[=N%]")]
+    pub fail_on: Option<FailOn>,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: CompareOutput,
 }
 
 /// `bench show`.
@@ -103,9 +112,37 @@ pub struct ShowArgs {
     /// Draw it on one page of HTML that holds everything, in this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// How to print.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: BenchOutput,
+}
+
+/// How a bench is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BenchOutput {
+    /// For people
+    #[default]
+    Table,
+    /// Everything, with all samples
+    Json,
+    /// A line for each figure, with its interval
+    Csv,
+    /// For github-action-benchmark with `tool: customSmallerIsBetter`: latency, CPU, memory
+    SmallerIsBetter,
+    /// For github-action-benchmark with `tool: customBiggerIsBetter`: rates
+    BiggerIsBetter,
+}
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CompareOutput {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// As the table, and an annotation for each figure that is worse, as GitHub Actions shows them
+    Github,
 }
 
 /// What to measure: all of it, measures of one kind, or one.
@@ -142,6 +179,14 @@ impl ValueEnum for MeasureChoice {
             Self::Group(Group::Memory) => PossibleValue::new("memory").help("Idle connections: idle"),
             Self::One(measure) => PossibleValue::new(measure.name()).help(measure.what()),
         })
+    }
+}
+
+/// Reads a budget: a time of a second or more, or a bare number of seconds.
+fn budget(text: &str) -> Result<Duration, String> {
+    match duration::parse_or_seconds(text)? {
+        time if (Duration::from_secs(1)..=LONGEST).contains(&time) => Ok(time),
+        _ => Err("a budget is from 1s to 24h".to_owned()),
     }
 }
 
@@ -191,6 +236,6 @@ impl BenchArgs {
             .map(Setup::lab)
             .collect::<BTreeSet<_>>();
         let each = u32::try_from(labs.len()).unwrap_or(1) * BUDGET;
-        Pace::of(Duration::from_secs(self.budget.unwrap_or(each).into()))
+        Pace::of(self.budget.unwrap_or(each))
     }
 }

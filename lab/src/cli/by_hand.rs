@@ -1,9 +1,11 @@
 //! `sidelab up`, and what works on a lab that is up: `get`, `exec`, `logs`, `down`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::{ManifestArgs, OneMesh, OutputArgs};
-use crate::verdict::DataPlane;
+use crate::data_plane::DataPlane;
 
 /// `up`.
 #[derive(Debug, Args)]
@@ -103,15 +105,24 @@ pub struct ExecArgs {
 
 /// `logs`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Standard output and standard error of a container, as they came. A log that has grown to 16 MiB keeps its newest 8 MiB, and says so.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f"
+)]
 pub struct LogsArgs {
     /// The pod, POD or POD.NAMESPACE
     pub pod: String,
     /// The namespace of POD, where it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// The container; `istio-proxy` is the sidecar's access log [default: the first]
+    /// The container; `istio-proxy` is the sidecar: its own log, and its access log [default: the first]
     #[arg(short = 'c', long)]
     pub container: Option<String>,
+    /// Go on with what is written until Ctrl-C, or the end of the lab
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// Show the last lines only
+    #[arg(long, value_name = "LINES")]
+    pub tail: Option<u64>,
     /// Of which lab.
     #[command(flatten)]
     pub lab: LabArgs,
@@ -119,6 +130,9 @@ pub struct LogsArgs {
 
 /// `down`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Only what `up`, `run` or `bench` made is removed: whatever else lies in the folder of labs is left alone, and named.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also what another process is using"
+)]
 pub struct DownArgs {
     /// The lab's id [default: the only one that is up]
     #[arg(value_name = "ID", conflicts_with = "all")]
@@ -126,4 +140,14 @@ pub struct DownArgs {
     /// Every lab of this host, also those that a killed process left behind
     #[arg(long)]
     pub all: bool,
+    /// With --all: also the labs that another process, such as a run, is using
+    #[arg(long, requires = "all")]
+    pub force: bool,
+}
+
+/// `keep-logs`, which a lab that stays up runs by itself.
+#[derive(Debug, Args)]
+pub struct KeepLogsArgs {
+    /// The lab's folder
+    pub folder: PathBuf,
 }

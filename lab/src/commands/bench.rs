@@ -7,9 +7,24 @@ use netns::Privilege;
 
 use super::{FAILED, INTERRUPTED, OK, print_json, run};
 use crate::{
-    bench::{self, Options, compare, html, read, report::BenchReport, table},
-    cli::{BenchArgs, CompareArgs, KeptCommand, Output, ShowArgs},
+    bench::{
+        self, Options,
+        compare::{self, Change},
+        export,
+        figures::Better,
+        html, read,
+        report::BenchReport,
+        table,
+    },
+    cli::{BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, ShowArgs},
+    interrupt::interruptible,
+    output,
+    report::{
+        github::{Annotation, Level},
+        words::{counted, did_you_mean},
+    },
     scenario::Scenario,
+    terminal::{columns, noteln, out, outln},
     tools::Tools,
 };
 
@@ -26,29 +41,50 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
 
 fn compare(args: &CompareArgs) -> Result<u8> {
     let comparison = compare::compare(&read::read(&args.first)?, &read::read(&args.second)?);
-    match args.output.output {
-        Output::Json => print_json(&comparison)?,
-        Output::Table => {
+    if args.fail_on.is_some() && comparison.figures.is_empty() {
+        bail!("--fail-on: the two benches have no figure in common, so nothing can be said of it");
+    }
+    let failing = args.fail_on.map(|on| comparison.failing(on)).unwrap_or_default();
+    match args.output {
+        CompareOutput::Json => print_json(&comparison)?,
+        CompareOutput::Table | CompareOutput::Github => {
             let files = [&args.first, &args.second].map(|path| path.display().to_string());
-            anstream::print!("{}", compare::table::render(&comparison, files.each_ref().map(String::as_str)));
+            let files = files.each_ref().map(String::as_str);
+            out!("{}", compare::table::render(&comparison, files, columns(table::WIDTH)))?;
         }
     }
-    Ok(OK)
+    if args.output == CompareOutput::Github {
+        for compared in comparison.changed().filter(|compared| compared.change == Change::Worse) {
+            let level = if failing.contains(&compared) { Level::Error } else { Level::Warning };
+            let title = "worse than before".to_owned();
+            outln!("{}", Annotation { level, place: None, title, message: compared.told() })?;
+        }
+    }
+    match args.fail_on.filter(|_| !failing.is_empty()) {
+        None => Ok(OK),
+        Some(on) => {
+            noteln!("--fail-on: {}: {on}", counted(failing.len(), "figure"));
+            Ok(FAILED)
+        }
+    }
 }
 
 fn show(args: &ShowArgs) -> Result<u8> {
     let report = read::read(&args.file)?;
     if let Some(path) = &args.html {
-        run::write(path, &html::render(&report))?;
+        output::write(path, html::render(&report))?;
     }
-    print(&report, args.output.output)?;
+    print(&report, args.output)?;
     Ok(OK)
 }
 
-fn print(report: &BenchReport, output: Output) -> Result<()> {
+fn print(report: &BenchReport, output: BenchOutput) -> Result<()> {
     match output {
-        Output::Json => print_json(report)?,
-        Output::Table => anstream::print!("{}", table::render(report)),
+        BenchOutput::Json => print_json(report)?,
+        BenchOutput::Csv => out!("{}", export::csv(report)?)?,
+        BenchOutput::SmallerIsBetter => print_json(&export::entries(report, Better::Less))?,
+        BenchOutput::BiggerIsBetter => print_json(&export::entries(report, Better::More))?,
+        BenchOutput::Table => out!("{}", table::render(report, columns(table::WIDTH)))?,
     }
     Ok(())
 }
@@ -62,11 +98,9 @@ fn measure(args: &BenchArgs) -> Result<u8> {
             "--rtt: nothing to measure: memory is measured at a round trip of 0 alone; add 0, or name another measure"
         );
     }
-    for path in [&args.json, &args.html].into_iter().flatten() {
-        // Found out before the work, not after.
-        run::write(path, "")?;
-    }
-    let interrupted = run::interruptible()?;
+    // Found out before the work, not after.
+    output::check([&args.json, &args.html].into_iter().flatten())?;
+    let interrupted = interruptible()?;
     let progress = run::progress("{spinner} {bar:20} {msg}");
     let report = bench::run(
         &scenario,
@@ -85,12 +119,12 @@ fn measure(args: &BenchArgs) -> Result<u8> {
     )?;
     progress.finish_and_clear();
     if let Some(path) = &args.json {
-        run::write(path, &serde_json::to_string_pretty(&report)?)?;
+        output::write(path, &serde_json::to_string_pretty(&report)?)?;
     }
     if let Some(path) = &args.html {
-        run::write(path, &html::render(&report))?;
+        output::write(path, html::render(&report))?;
     }
-    print(&report, args.output.output)?;
+    print(&report, args.output)?;
     if interrupted.load(std::sync::atomic::Ordering::SeqCst) {
         return Ok(INTERRUPTED);
     }
@@ -122,11 +156,11 @@ fn rtts(args: &BenchArgs) -> Result<Vec<Duration>> {
 }
 
 fn layerings(args: &BenchArgs) -> Result<Scenario> {
-    let root = args.root.folder();
-    let scenario = Scenario::read(&root.join("../benches/layerings"))?;
+    let scenario = Scenario::read(&args.root.layerings())?;
     let names: Vec<&str> = scenario.probes.iter().map(|probe| probe.name.as_str()).collect();
     if let Some(unknown) = args.layering.iter().find(|name| !names.contains(&name.as_str())) {
-        bail!("--layering {unknown}: no such layering; there are {}", names.join(", "));
+        let meant = did_you_mean(unknown, names.iter().copied());
+        bail!("--layering {unknown}: no such layering{meant}; there are {}", names.join(", "));
     }
     Ok(scenario)
 }

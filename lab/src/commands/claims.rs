@@ -10,6 +10,7 @@ use crate::{
     last_run::LastRun,
     report::claims::{self as report, ListedClaim, SeenOfClaim},
     scenario,
+    terminal::{columns, out},
 };
 
 pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
@@ -22,7 +23,12 @@ pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
     let seen = run.as_ref().map(LastRun::by_claim).unwrap_or_default();
     let known = claims::read(&root)?;
     if let Some(name) = args.names.iter().find(|name| claims::number(name).is_none_or(|n| !known.contains_key(&n))) {
-        bail!("{name} is no claim; `sidelab claims` lists them");
+        let numbers: Vec<u16> = known.keys().copied().collect();
+        let range = numbers
+            .first()
+            .zip(numbers.last())
+            .map_or_else(String::new, |(first, last)| format!("C{first} to C{last}"));
+        bail!("{name} is no claim: there are {range}; `sidelab claims` lists them");
     }
     let listed = known.into_iter().map(|(number, claim)| {
         let number = format!("C{number}");
@@ -39,7 +45,7 @@ pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
         listed.filter(|claim| args.names.is_empty() || args.names.contains(&claim.number)).collect();
     match args.output.output {
         Output::Json => print_json(&listed)?,
-        Output::Table => anstream::print!("{}", report::render(&listed, run.as_ref())),
+        Output::Table => out!("{}", report::render(&listed, run.as_ref(), columns(80)))?,
     }
     Ok(OK)
 }

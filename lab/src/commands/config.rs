@@ -3,10 +3,11 @@
 use anyhow::{Result, bail};
 use mesh::{
     ca::KeyType,
-    compile::{Placement, PodConfig, compile},
+    compile::{PodConfig, compile},
     model::{Family, Mesh},
     policy::Policy,
-    redirect::{ProxyIdentity, redirect_rules},
+    redirect::{ProxyIdentity, Rules},
+    sidecar,
 };
 use serde_json::Value;
 
@@ -14,11 +15,14 @@ use super::{OK, print_json};
 use crate::{
     authorities::Authorities,
     cli::{ConfigArgs, FamilyChoice, Output},
+    istiod::placement,
     manifests,
+    terminal::{out, outln},
 };
 
 pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
-    let (mesh, warnings) = manifests::resolve(&manifests::read(&args.manifests.files)?, args.mesh.into())?;
+    let (resolved, warnings) = manifests::resolve(&manifests::read(&args.manifests.files)?)?;
+    let mesh = Mesh::new(resolved, args.mesh.into());
     manifests::tell(&warnings);
     let index = manifests::find_pod(&mesh, &args.pod, &args.namespace)?;
     if args.policy {
@@ -32,7 +36,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
             pod.name
         );
     };
-    let identity = if args.rootless { ProxyIdentity::Mark(1337) } else { ProxyIdentity::ISTIO };
+    let identity = if args.rootless { ProxyIdentity::Mark(sidecar::UID) } else { ProxyIdentity::ISTIO };
     if args.iptables {
         let families: &[Family] = match args.family {
             None => &[Family::Ipv4, Family::Ipv6],
@@ -41,15 +45,13 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
         };
         for family in families {
             if args.family.is_none() {
-                anstream::println!("# {}", if *family == Family::Ipv4 { "iptables" } else { "ip6tables" });
+                outln!("# {}", if *family == Family::Ipv4 { "iptables" } else { "ip6tables" })?;
             }
-            anstream::print!("{}", redirect_rules(&sidecar.capture, &identity, *family));
+            out!("{}", Rules::new(&sidecar.capture, identity, *family))?;
         }
         return Ok(OK);
     }
-    let placement =
-        Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), key_log: false, redirect: identity };
-    let config = compile(&mesh, index, &placement);
+    let config = compile(&mesh, index, &placement(identity));
     // Certificates are made anew each time: those of a lab are its own.
     let secrets = Authorities::new(&mesh.config.trust_domain, KeyType::default())?.secrets(sidecar)?;
     let json = part(args, config.to_json(&secrets));
@@ -89,13 +91,13 @@ fn table(args: &ConfigArgs, config: &PodConfig) -> Result<()> {
     let all = !parts.iter().any(|(asked, ..)| *asked);
     for (asked, title, names) in parts {
         if asked || all {
-            anstream::println!("{title}");
+            outln!("{title}")?;
             for name in names {
-                anstream::println!("  {name}");
+                outln!("  {name}")?;
             }
         }
     }
-    anstream::println!("\n-o json prints them as Envoy reads them.");
+    outln!("\n-o json prints them as Envoy reads them.")?;
     Ok(())
 }
 
@@ -104,21 +106,18 @@ fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
     match args.output.output {
         Output::Json => print_json(&policy)?,
         Output::Table => {
-            let text = serde_json::to_value(policy.workload.mode)?;
-            let mode = text.as_str().unwrap_or_default();
-            anstream::println!(
-                "{}: {mode}, by {} ({})",
+            outln!(
+                "{}: {}, by {} ({})",
                 policy.pod,
+                policy.workload.mode,
                 policy.workload.decided_by,
                 policy.workload.source
-            );
+            )?;
             for (port, decided) in &policy.ports {
-                let text = serde_json::to_value(decided.mode)?;
-                let mode = text.as_str().unwrap_or_default();
-                anstream::println!("  port {port}: {mode}, by {} ({})", decided.decided_by, decided.source);
+                outln!("  port {port}: {}, by {} ({})", decided.mode, decided.decided_by, decided.source)?;
             }
             if !policy.sidecar {
-                anstream::println!("  without a sidecar nobody enforces this");
+                outln!("  without a sidecar nobody enforces this")?;
             }
         }
     }

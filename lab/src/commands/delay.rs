@@ -1,26 +1,85 @@
 //! `sidelab delay`.
 
-use std::sync::mpsc;
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write,
+    path::PathBuf,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use netns::Lab;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use super::{OK, labs};
-use crate::cli::DelayArgs;
+use crate::{cli::DelayArgs, interrupt::UntilInterrupted, terminal::outln};
 
 pub(super) fn delay(args: &DelayArgs) -> Result<u8> {
     let id = labs::meant(args.lab.lab.as_deref())?;
     let lab = Lab::open(&id)?;
-    let (tell, told) = mpsc::channel();
-    ctrlc::set_handler(move || {
-        // Nobody listens any more when it ends already.
-        let _ = tell.send(());
-    })
-    .context("can't handle Ctrl-C")?;
+    let mut turn = Turn::of(&lab)?;
+    if args.rtt.is_zero() {
+        match turn.end_the_other()? {
+            true => outln!("lab {id} is as before")?,
+            false => outln!("no `sidelab delay` runs in lab {id}")?,
+        }
+        return Ok(OK);
+    }
+    turn.take().with_context(|| format!("lab {id}"))?;
+    let end = UntilInterrupted::new()?;
     let delay = lab.delay(args.rtt / 2)?;
-    anstream::println!("a round trip between pods of lab {id} takes {:?} longer, until Ctrl-C", args.rtt);
-    told.recv().context("nobody listens to Ctrl-C")?;
+    outln!("a round trip between pods of lab {id} takes {:?} longer, until Ctrl-C", args.rtt)?;
+    end.wait();
     drop(delay);
-    anstream::println!("lab {id} is as before");
+    outln!("lab {id} is as before")?;
     Ok(OK)
+}
+
+/// Whose turn it is to hold packets back: a file of the lab, locked by the one process that does, with its id in it.
+struct Turn {
+    path: PathBuf,
+    file: File,
+}
+
+impl Turn {
+    fn of(lab: &Lab) -> Result<Self> {
+        let path = lab.dir().join("delay");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        Ok(Self { file: file.with_context(|| format!("can't open {}", path.display()))?, path })
+    }
+
+    /// Takes it until this process ends.
+    fn take(&mut self) -> Result<()> {
+        if self.is_taken()? {
+            bail!("packets are held back already; end that first: `sidelab delay 0`");
+        }
+        self.file.set_len(0)?;
+        Ok(write!(self.file, "{}", std::process::id())?)
+    }
+
+    /// Ends the process whose turn it is, and waits for it. Whether there was one.
+    fn end_the_other(&mut self) -> Result<bool> {
+        if !self.is_taken()? {
+            return Ok(false);
+        }
+        let text = fs::read_to_string(&self.path)?;
+        // It is written as soon as the turn is taken.
+        let process: i32 = text.parse().with_context(|| format!("{} is damaged", self.path.display()))?;
+        kill(Pid::from_raw(process), Signal::SIGTERM).with_context(|| format!("can't end process {process}"))?;
+        self.file.lock()?;
+        Ok(true)
+    }
+
+    /// Whether another process has it; if not, this one has.
+    fn is_taken(&self) -> Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("can't lock {}", self.path.display()))
+            }
+        }
+    }
 }

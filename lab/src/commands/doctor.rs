@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{HOST, OK, print_json};
 use crate::{
     cli::{Output, OutputArgs},
+    terminal::outln,
     tools::Tools,
 };
 
@@ -64,7 +65,7 @@ pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
     let report = Report { schema: "sidelab.doctor/v1", privilege, because, can_make_labs, checks };
     match args.output {
         Output::Json => print_json(&report)?,
-        Output::Table => print(&report, refused.as_ref()),
+        Output::Table => print(&report, refused.as_ref())?,
     }
     Ok(if can_make_labs { OK } else { HOST })
 }
@@ -77,20 +78,21 @@ fn reported(check: netns::Check) -> ReportedCheck {
     ReportedCheck { what: check.what, needed: check.needed, works, found, mend }
 }
 
-fn print(report: &Report, refused: Option<&netns::Error>) {
+fn print(report: &Report, refused: Option<&netns::Error>) -> Result<()> {
     for check in &report.checks {
         let mark = match (check.works, check.needed) {
             (true, _) => "✓",
             (false, true) => "✗",
             (false, false) => "-",
         };
-        anstream::println!("{mark} {:<34} {}", check.what, check.found);
+        outln!("{mark} {:<34} {}", check.what, check.found)?;
         if let Some(mend) = &check.mend {
-            anstream::println!("  {:<34} mend: {mend}", "");
+            outln!("  {:<34} mend: {mend}", "")?;
         }
     }
-    anstream::println!("\nlabs are made by: {} ({})", report.privilege.unwrap_or("nobody"), report.because);
+    outln!("\nlabs are made by: {} ({})", report.privilege.unwrap_or("nobody"), report.because)?;
     if let Some(refused) = refused {
-        anstream::println!("{refused}");
+        outln!("{refused}")?;
     }
+    Ok(())
 }

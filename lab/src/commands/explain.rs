@@ -7,7 +7,7 @@ use mesh::{
     SourceFile,
     account::Account,
     dump::EnvoyDump,
-    model::{Family, Mesh},
+    model::{Family, Mesh, Resolved},
     predict::{Call, predict, predict_dumps},
 };
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::{
     manifests,
     predict::destination,
     report::explain,
+    terminal::{noteln, outln},
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
@@ -45,7 +46,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         Output::Json => accounts.iter().try_for_each(print_json)?,
         Output::Table => {
             for account in &accounts {
-                anstream::println!("{}", explain::render(account));
+                outln!("{}", explain::render(account))?;
             }
         }
     }
@@ -54,28 +55,48 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
 
 fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let mut files = manifests::read(&args.files)?;
-    let (mut meshes, warnings) = manifests::resolve_each(&files, &args.mesh.flavors())?;
+    let (mut resolved, warnings) = manifests::resolve(&files)?;
     manifests::tell(&warnings);
-    if meshes.iter().all(|mesh| is_unknown(mesh, &call.host)) {
-        files.push(host_outside(&call.host));
-        (meshes, _) = manifests::resolve_each(&files, &args.mesh.flavors())?;
-        anstream::eprintln!("{}: no manifest has it: taken for a host outside of the cluster", call.host);
+    let from = manifests::find_pod(&resolved, &args.from, &args.namespace).context("--from")?;
+    let namespace = resolved.pods[from].name.namespace.clone();
+    let host = host_of(&resolved, &call.host, &namespace);
+    if is_unknown(&resolved, &host, from) {
+        if PRIVATE_DOMAINS.contains(&host.rsplit('.').next().unwrap_or_default()) {
+            bail!(
+                "{host}: no DNS knows it, so that {} cannot resolve it: a ServiceEntry alone gives it no address without DNS capture \
+                 (proxyMetadata ISTIO_META_DNS_CAPTURE); give an address, or a pod that stands for it (sidelab.io/external-host)",
+                args.from
+            );
+        }
+        files.push(host_outside(&host));
+        (resolved, _) = manifests::resolve(&files)?;
+        noteln!("{host}: no manifest has it: taken for a host outside of the cluster");
     }
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         Ok(predict(mesh, &Call { from, ..call.clone() })?)
     };
-    meshes.iter().map(account).collect()
+    manifests::meshes(&resolved, &args.mesh.flavors()).iter().map(account).collect()
 }
 
 /// Whether a host is named as one outside of the cluster is, and no manifest says where.
-fn is_unknown(mesh: &Mesh, host: &str) -> bool {
+fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
     let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
     // In these it is rather a mistake.
     let of_cluster = ["svc", "local"].contains(&last)
         || mesh.namespaces.contains_key(last)
-        || mesh.services.iter().any(|service| service.name.name == first);
-    !of_cluster && host.parse::<IpAddr>().is_err() && mesh.external_host(host).is_none()
+        || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
+    !of_cluster && host.parse::<IpAddr>().is_err() && mesh.resolve_in(from, host).is_empty()
+}
+
+/// Domains that no DNS outside of a company's own knows (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
+const PRIVATE_DOMAINS: [&str; 8] = ["corp", "home", "internal", "intranet", "invalid", "lan", "private", "test"];
+
+/// The host outside of the cluster that a name stands for: its own, or that of an ExternalName.
+fn host_of(mesh: &Resolved, host: &str, namespace: &str) -> String {
+    let names = [format!("{host}.{namespace}.svc.cluster.local"), format!("{host}.svc.cluster.local"), host.to_owned()];
+    let alias = mesh.external_names.iter().find(|alias| names.contains(&alias.host));
+    alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
 }
 
 /// What the manifests would say of a host outside of the cluster.
@@ -94,7 +115,7 @@ fn read_dump(path: &Path) -> Result<EnvoyDump> {
     let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     let dump = EnvoyDump::parse(&text).with_context(|| path.display().to_string())?;
     for warning in &dump.warnings {
-        anstream::eprintln!("{}: warning: {warning}", path.display());
+        noteln!("{}: warning: {warning}", path.display());
     }
     Ok(dump)
 }

@@ -1,24 +1,34 @@
-//! `sidelab get`, `exec` and `logs`: a lab that is up, looked into.
-
-use std::{fs, io::Write};
+//! `sidelab get` and `exec`: a lab that is up, looked into.
 
 use anyhow::{Context, Result, bail};
 use mesh::model::{Container, Mesh, Pod};
-use netns::{Lab, LabState};
+use netns::{Lab, LabState, ProcessRecord};
 use serde_json::{Value, json};
 
-use super::{OK, labs, labs::Note, listing::table, print_json};
+use super::{
+    OK, labs,
+    labs::Note,
+    listing::{names_whole, table},
+    print_json,
+    up::left_alone,
+};
 use crate::{
-    cli::{ExecArgs, GetArgs, LabArgs, LogsArgs, Output, What},
-    container, manifests,
-    sidecar::Folders,
+    cli::{ExecArgs, GetArgs, LabArgs, Output, What},
+    container, manifests, sidecar,
+    terminal::outln,
 };
 
 pub(super) fn get(args: &GetArgs) -> Result<u8> {
     let (header, rows): (&[&str], Vec<Vec<Value>>) = match args.what {
         What::Labs => (&["LAB", "NAME", "STATE", "PODS", "PROCESSES"], lab_rows()?),
-        What::Pods => (&["POD", "IPV4", "IPV6", "SIDECAR", "PEER AUTHENTICATION"], pod_rows(&resolved(args)?)),
-        What::Services => (&["SERVICE", "ADDRESSES", "PORTS", "ENDPOINTS"], service_rows(&resolved(args)?)),
+        What::Pods => {
+            let (lab, mesh) = resolved(args)?;
+            (
+                &["POD", "READY", "STATUS", "IPV4", "IPV6", "SIDECAR", "PEER AUTHENTICATION"],
+                pod_rows(&mesh, &lab.processes()?),
+            )
+        }
+        What::Services => (&["SERVICE", "ADDRESSES", "PORTS", "ENDPOINTS"], service_rows(&resolved(args)?.1)),
     };
     match args.output.output {
         Output::Json => {
@@ -30,13 +40,11 @@ pub(super) fn get(args: &GetArgs) -> Result<u8> {
         Output::Table => {
             let mut table = table::<0>([]);
             table.set_header(header);
-            for column in table.column_iter_mut() {
-                column.set_padding((0, 2));
-            }
+            names_whole(&mut table);
             for row in rows {
                 table.add_row(row.iter().map(cell));
             }
-            anstream::println!("{}", table.trim_fmt());
+            outln!("{}", table.trim_fmt())?;
         }
     }
     Ok(OK)
@@ -52,9 +60,10 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn resolved(args: &GetArgs) -> Result<Mesh> {
+fn resolved(args: &GetArgs) -> Result<(Lab, Mesh)> {
     let lab = Lab::open(&labs::meant(args.lab.lab.as_deref())?)?;
-    Note::read(&lab)?.resolve()
+    let mesh = Note::read(&lab)?.resolve()?;
+    Ok((lab, mesh))
 }
 
 fn lab_rows() -> Result<Vec<Vec<Value>>> {
@@ -66,14 +75,21 @@ fn lab_rows() -> Result<Vec<Vec<Value>>> {
         };
         vec![json!(lab.id), json!(lab.name), json!(state), json!(lab.pods.len()), json!(lab.processes.len())]
     };
-    Ok(netns::labs()?.into_iter().map(row).collect())
+    let listing = netns::labs()?;
+    left_alone(&listing.foreign);
+    Ok(listing.labs.into_iter().map(row).collect())
 }
 
-fn pod_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
+fn pod_rows(mesh: &Mesh, started: &[ProcessRecord]) -> Vec<Vec<Value>> {
     let row = |pod: &Pod| {
         let mode = &pod.peer_authentication.workload;
+        let name = pod.name.to_string();
+        let of_pod: Vec<&ProcessRecord> = started.iter().filter(|process| process.pod == name).collect();
+        let Health { ready, status } = Health::of(pod, &of_pod);
         vec![
-            json!(pod.name.to_string()),
+            json!(name),
+            json!(ready),
+            json!(status),
             json!(pod.ips.v4),
             json!(pod.ips.v6),
             json!(pod.sidecar.is_some()),
@@ -83,16 +99,30 @@ fn pod_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
     mesh.pods.iter().map(row).collect()
 }
 
+/// Which of a pod's programs run, in kubectl's words.
+struct Health {
+    /// `1/2`: so many of so many.
+    ready: String,
+    /// `Running`, or which ended: with which code, nobody knows who was not their parent.
+    status: String,
+}
+
+impl Health {
+    fn of(pod: &Pod, started: &[&ProcessRecord]) -> Self {
+        let runs = |names: &[&str]| started.iter().any(|one| names.contains(&one.name.as_str()) && one.is_running());
+        let containers = pod.containers.iter().map(|one| (one.name.as_str(), runs(&[&one.name])));
+        let sidecar = pod.sidecar.as_ref().map(|_| (sidecar::CONTAINER, runs(&sidecar::PROGRAMS)));
+        let all: Vec<(&str, bool)> = containers.chain(sidecar).collect();
+        let ended: Vec<&str> = all.iter().filter(|(_, runs)| !runs).map(|(name, _)| *name).collect();
+        let ready = format!("{}/{}", all.len() - ended.len(), all.len());
+        let status = if ended.is_empty() { "Running".into() } else { format!("NotReady: {} ended", ended.join(", ")) };
+        Self { ready, status }
+    }
+}
+
 fn service_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
     let row = |service: &mesh::model::Service| {
-        let ports: Vec<String> = service
-            .ports
-            .iter()
-            .map(|port| {
-                let protocol = serde_json::to_value(port.protocol).unwrap_or_default();
-                format!("{}/{}", port.port, protocol.as_str().unwrap_or_default())
-            })
-            .collect();
+        let ports: Vec<String> = service.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
         let endpoints: Vec<String> = service.ports.first().map_or_else(Vec::new, |port| {
             port.endpoints.iter().map(|endpoint| mesh.pods[endpoint.pod].name.to_string()).collect()
         });
@@ -111,31 +141,18 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
     Err(host.exec(&program).into())
 }
 
-pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
-    let (lab, host, pod) = meant(&args.lab, &args.pod, &args.namespace)?;
-    let path = if args.container.as_deref() == Some("istio-proxy") {
-        Folders::of(&host).access_log()
-    } else {
-        let container = container_of(&pod, args.container.as_deref())?;
-        lab.dir().join("logs").join(host.name()).join(format!("{}.stdout", container.name))
-    };
-    let text = fs::read(&path).with_context(|| format!("{} has no such log ({})", pod.name, path.display()))?;
-    std::io::stdout().write_all(&text)?;
-    Ok(OK)
-}
-
 /// The pod of a name, `POD` or `POD.NAMESPACE`, in the lab that is meant; a Deployment's name stands for its first pod.
-fn meant(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
+pub(super) fn meant(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
     let lab = Lab::open(&labs::meant(lab.lab.as_deref())?)?;
-    let mut mesh = Note::read(&lab)?.resolve()?;
+    let mesh = Note::read(&lab)?.resolve()?;
     let index = manifests::find_pod(&mesh, name, namespace)?;
-    let pod = mesh.pods.swap_remove(index);
+    let pod = mesh.pods[index].clone();
     let host = lab.pod(&pod.name.to_string())?;
     Ok((lab, host, pod))
 }
 
 /// The container of a name, else the first.
-fn container_of<'a>(pod: &'a Pod, name: Option<&str>) -> Result<&'a Container> {
+pub(super) fn container_of<'a>(pod: &'a Pod, name: Option<&str>) -> Result<&'a Container> {
     let mut containers = pod.containers.iter();
     match name {
         None => containers.next().with_context(|| format!("{} has no container", pod.name)),

@@ -10,7 +10,7 @@ use mesh::{
 use netns::{Lab, LabState, LabSummary};
 use serde::{Deserialize, Serialize};
 
-use crate::{manifests, verdict::DataPlane};
+use crate::{data_plane::DataPlane, manifests, output, report::words::did_you_mean};
 
 /// What a lab was brought up from, beside its state file: enough to resolve it again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +34,9 @@ impl Note {
 
     pub(super) fn write(&self, lab: &Path) -> Result<()> {
         let path = lab.join("manifests.json");
-        fs::write(&path, serde_json::to_string(self)?).with_context(|| format!("can't write {}", path.display()))
+        // There are Secrets in it.
+        let text = serde_json::to_string(self)?;
+        Ok(output::write_secret(&path, |file| file.write_all(text.as_bytes()))?)
     }
 
     pub(super) fn read(lab: &Lab) -> Result<Self> {
@@ -46,16 +48,22 @@ impl Note {
 
     pub(super) fn resolve(self) -> Result<Mesh> {
         let files = self.files.into_iter().map(|NotedFile { name, text }| SourceFile { name, text });
-        Ok(manifests::resolve(&files.collect::<Vec<_>>(), self.mesh)?.0)
+        let (resolved, _) = manifests::resolve(&files.collect::<Vec<_>>())?;
+        Ok(Mesh::new(resolved, self.mesh))
     }
 }
 
 /// The lab that is meant: the one named, else the only one that is up.
 pub(super) fn meant(id: Option<&str>) -> Result<String> {
+    let labs = netns::labs()?.labs;
     if let Some(id) = id {
+        let ids: Vec<&str> = labs.iter().map(|lab| lab.id.as_str()).collect();
+        if !ids.contains(&id) && mesh::nearest(id, ids.iter().copied()).is_some() {
+            bail!("no lab {id}{}", did_you_mean(id, ids));
+        }
         return Ok(id.to_owned());
     }
-    let up: Vec<LabSummary> = netns::labs()?.into_iter().filter(|lab| lab.state == LabState::LeftUp).collect();
+    let up: Vec<LabSummary> = labs.into_iter().filter(|lab| lab.state == LabState::LeftUp).collect();
     match &up[..] {
         [lab] => Ok(lab.id.clone()),
         [] => bail!("no lab is up; bring one up with `sidelab up -f FILE`"),
@@ -72,10 +80,12 @@ pub(super) fn is_wrong_use(error: &netns::Error) -> bool {
     // A program that does not start, or ends at once, is what the manifests ask for.
     matches!(
         error,
-        E::BadSpec { .. }
+        E::BadLabId { .. }
+            | E::BadSpec { .. }
             | E::EndedBeforeReady { .. }
             | E::NoLab { .. }
             | E::NoPod { .. }
+            | E::NotALab { .. }
             | E::NotReady { .. }
             | E::ProgramNotFound { .. }
     )

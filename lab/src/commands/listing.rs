@@ -2,29 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
+use anyhow::{Result, bail};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::{OK, print_json};
 use crate::{
     cli::{Output, RootArgs, ScenariosArgs},
+    data,
     scenario::{self, Scenario},
+    terminal::{columns, outln},
 };
+
+/// The folder of a bench's layerings.
+const LAYERINGS: &str = "benches/layerings";
 
 impl RootArgs {
     /// The folder of scenarios.
     pub(super) fn folder(&self) -> PathBuf {
-        if let Some(folder) = &self.scenarios {
-            return folder.clone();
-        }
-        let here = PathBuf::from("scenarios");
-        if here.is_dir() {
-            return here;
-        }
-        let program = std::env::current_exe().unwrap_or_default();
-        let checkout = program.ancestors().map(|folder| folder.join("scenarios")).find(|folder| folder.is_dir());
-        checkout.unwrap_or(here)
+        self.scenarios.clone().or_else(|| data::folder("scenarios")).unwrap_or_else(|| "scenarios".into())
+    }
+
+    /// The layerings of a bench: beside the folder of scenarios where that is named, else the program's own.
+    pub(super) fn layerings(&self) -> PathBuf {
+        let beside = self.scenarios.as_ref().map(|scenarios| scenarios.join("..").join(LAYERINGS));
+        let own = || data::folder(LAYERINGS);
+        beside.filter(|folder| folder.is_dir()).or_else(own).unwrap_or_else(|| LAYERINGS.into())
     }
 }
 
@@ -45,6 +48,11 @@ pub(super) fn scenarios(args: &ScenariosArgs) -> Result<u8> {
         args.claim.as_ref().is_none_or(|claim| scenario.claims.contains(claim))
             && args.signature.as_ref().is_none_or(|signature| scenario.signatures.contains(signature))
     });
+    if scenarios.is_empty() {
+        let asked = [("claim", &args.claim), ("signature", &args.signature)];
+        let asked = asked.iter().filter_map(|(option, value)| Some(format!("--{option} {}", value.as_ref()?)));
+        bail!("{}: no scenario has it; `sidelab scenarios` lists what each has", asked.collect::<Vec<_>>().join(" "));
+    }
     match args.output.output {
         Output::Json => print_json(&scenarios.iter().map(listed).collect::<Vec<_>>())?,
         Output::Table => {
@@ -58,7 +66,7 @@ pub(super) fn scenarios(args: &ScenariosArgs) -> Result<u8> {
                     scenario.probes.len().to_string(),
                 ]);
             }
-            anstream::println!("{}", table.trim_fmt());
+            outln!("{}", table.trim_fmt())?;
         }
     }
     Ok(OK)
@@ -76,15 +84,21 @@ fn listed(scenario: &Scenario) -> ListedScenario<'_> {
     }
 }
 
-/// A table as wide as the terminal, 100 columns elsewhere.
+/// Sets columns apart, and keeps the names in the first from being broken.
+pub(super) fn names_whole(table: &mut Table) {
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if i == 0 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+}
+
+/// A table as wide as the terminal.
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    if !table.is_tty() {
-        table.set_width(100);
-    }
+    names_whole(&mut table);
+    table.set_width(u16::try_from(columns(100)).unwrap_or(u16::MAX));
     table
 }

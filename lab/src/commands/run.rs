@@ -2,9 +2,8 @@
 
 use std::{
     fs,
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -12,46 +11,37 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use netns::Privilege;
 
-use super::{FAILED, INTERRUPTED, OK, print_json};
+use super::{FAILED, OK, print_json};
 use crate::{
     claims,
-    cli::{Output, RunArgs},
-    last_run,
+    cli::{RunArgs, RunOutput},
+    data_plane::DataPlane,
+    interrupt::interruptible,
+    last_run, output,
     report::{
-        differences,
+        differences, github,
         html::{self, ScenarioText},
-        junit, table,
+        junit, markdown, table,
     },
     run::{self, Options},
+    run_report::RunReport,
     scenario::{self, Scenario},
+    select::{Selection, select},
+    terminal::{NARROWEST, columns, out},
     tools::Tools,
     tuning::Tuning,
-    verdict::{DataPlane, RunReport},
 };
-
-/// Set by Ctrl-C. The labs are removed by whoever made them, at the next step.
-static INTERRUPT: AtomicBool = AtomicBool::new(false);
-
-/// From now on Ctrl-C (SIGINT, SIGTERM, SIGHUP) ends the work early and in order; a second one at once, and then the
-/// next `sidelab down --all` removes what is left.
-pub(super) fn interruptible() -> Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if INTERRUPT.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        netns::interrupt();
-    })
-    .context("can't handle Ctrl-C")?;
-    Ok(&INTERRUPT)
-}
 
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
-    let scenarios = scenario::find(&args.root.folder(), &args.names)?;
-    for path in args.json.iter().chain(&args.junit).chain(&args.html).chain(&args.differences) {
-        // Found out before the work, not after.
-        write(path, "")?;
+    let found = scenario::find(&args.root.folder(), &args.names)?;
+    let scenarios = select(found, Selection { claims: &args.claim, probes: &args.probe, shard: args.shard })?;
+    if scenarios.is_empty() {
+        tracing::warn!("--shard: there are fewer scenarios than shards: this one has none");
     }
+    // Found out before the work, not after.
+    let files = [&args.json, &args.junit, &args.html, &args.summary, &args.differences];
+    output::check(files.into_iter().flatten())?;
     let report = run::run(
         &scenarios,
         &Options {
@@ -61,6 +51,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             privilege,
             captures: args.pcap.clone(),
             jobs: args.jobs.into(),
+            fail_fast: args.fail_fast,
             tuning: Tuning::default(),
             tamper: None,
             progress: progress(LABS),
@@ -71,20 +62,27 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         tracing::warn!("what was seen is not kept for `sidelab claims`: {error:#}");
     }
     if let Some(path) = &args.json {
-        write(path, &serde_json::to_string_pretty(&report)?)?;
+        output::write(path, &serde_json::to_string_pretty(&report)?)?;
     }
     if let Some(path) = &args.junit {
-        write(path, &junit::render(&report)?)?;
+        output::write(path, &junit::render(&report, &scenarios)?)?;
     }
     if let Some(path) = &args.html {
-        write(path, &page(args, &scenarios, &report, privilege)?)?;
+        output::write(path, &page(args, &scenarios, &report, privilege)?)?;
+    }
+    if let Some(path) = &args.summary {
+        write_summary(path, &markdown::render(&report, &scenarios))?;
     }
     if let Some(path) = &args.differences {
-        write(path, &differences::render(&report))?;
+        output::write(path, differences::render(&report))?;
     }
-    match args.output.output {
-        Output::Json => print_json(&report)?,
-        Output::Table => anstream::print!("{}", table::render(&report)),
+    match args.output {
+        RunOutput::Json => print_json(&report)?,
+        RunOutput::Table => out!("{}", table::render(&report, columns(NARROWEST)))?,
+        RunOutput::Github => {
+            out!("{}", table::render(&report, columns(NARROWEST)))?;
+            out!("{}", github::render(&report, &scenarios))?;
+        }
     }
     Ok(if report.agrees { OK } else { FAILED })
 }
@@ -98,8 +96,13 @@ fn page(args: &RunArgs, scenarios: &[Scenario], report: &RunReport, privilege: P
     Ok(html::render(&html::Page { run: report, scenarios: &texts, claims: &claims, host: &host }))
 }
 
-pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
+/// Writes a summary; where the file is that of a step of GitHub Actions, after what earlier commands of the step have put there.
+fn write_summary(path: &Path, text: &str) -> Result<()> {
+    if std::env::var_os("GITHUB_STEP_SUMMARY").is_none_or(|file| file != path.as_os_str()) {
+        return Ok(output::write(path, text)?);
+    }
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("can't write {}", path.display()))
 }
 
 /// Progress by labs.

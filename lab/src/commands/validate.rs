@@ -1,13 +1,20 @@
 //! `sidelab validate`.
 
-use anyhow::Result;
-use mesh::Fault;
+mod github;
+mod sarif;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use mesh::{Check, Fault, Place, Severity};
 use serde::Serialize;
 
 use super::{OK, USAGE, print_json};
 use crate::{
-    cli::{Output, ValidateArgs},
-    manifests,
+    cli::{ValidateArgs, ValidateOutput},
+    manifests::{self, NoManifests},
+    report::words::counted,
+    terminal::outln,
 };
 
 /// The faults of some manifests; JSON contract `sidelab.validate/v1`.
@@ -15,14 +22,19 @@ use crate::{
 struct Report {
     schema: &'static str,
     valid: bool,
+    documents: usize,
+    /// How many objects of each kind decide nothing.
+    set_aside: BTreeMap<String, usize>,
     faults: Vec<ReportedFault>,
 }
 
 #[derive(Serialize)]
 struct ReportedFault {
-    severity: mesh::Severity,
+    severity: Severity,
     file: String,
     document: usize,
+    #[serde(flatten)]
+    place: Option<Place>,
     object: String,
     field: String,
     message: String,
@@ -30,21 +42,34 @@ struct ReportedFault {
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<u8> {
     let files = manifests::read(&args.manifests.files)?;
-    let faults = mesh::check(&files);
+    let Check { mut faults, documents, set_aside } = mesh::check(&files);
+    if documents == 0 && set_aside.is_empty() && faults.is_empty() {
+        bail!(NoManifests::in_files(&files));
+    }
+    for fault in faults.iter_mut().filter(|fault| args.strict && fault.set_aside) {
+        fault.severity = Severity::Error;
+    }
     let valid = !faults.iter().any(Fault::is_error);
-    match args.output.output {
-        Output::Json => print_json(&Report {
+    match args.output {
+        ValidateOutput::Json => print_json(&Report {
             schema: "sidelab.validate/v1",
             valid,
+            documents,
+            set_aside,
             faults: faults.into_iter().map(reported).collect(),
         })?,
-        Output::Table => {
+        ValidateOutput::Sarif => print_json(&sarif::log(&faults))?,
+        ValidateOutput::Github => faults.iter().try_for_each(|fault| outln!("{}", github::annotation(fault)))?,
+        ValidateOutput::Table => {
             for fault in &faults {
-                anstream::println!("{fault}");
+                outln!("{fault}")?;
             }
-            if faults.is_empty() {
-                let documents = mesh::load(&files).manifests.heads().count();
-                anstream::println!("{documents} documents, no fault");
+            if !set_aside.is_empty() {
+                let kinds: Vec<_> = set_aside.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+                outln!("set aside, since they decide nothing here: {}", kinds.join(", "))?;
+            }
+            if faults.iter().all(|fault| fault.severity == Severity::Note) {
+                outln!("{}, no fault", counted(documents, "document"))?;
             }
         }
     }
@@ -52,13 +77,24 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<u8> {
 }
 
 fn reported(fault: Fault) -> ReportedFault {
-    let Fault { source, severity, kind_and_name, message } = fault;
+    let Fault { source, place, severity, kind_and_name, message, .. } = fault;
     ReportedFault {
         severity,
         file: source.file,
         document: source.document,
+        place,
         object: kind_and_name,
         field: source.field,
         message,
     }
 }
+
+/// What a fault says beside its place: `Service server: spec.ports: message`, as far as there is something to say.
+fn text(fault: &Fault) -> String {
+    let parts = [&fault.kind_and_name, &fault.source.field, &fault.message];
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mesh::account::TlsFacts;
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{
@@ -11,10 +12,8 @@ use serde::{
     },
 };
 
-use super::{Differences, List};
-
 /// What is expected of a TLS layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedTls {
     /// Such as `TLSv1.3`.
@@ -63,28 +62,6 @@ impl ExpectedTls {
             server_identity: over.server_identity.or(self.server_identity),
         }
     }
-
-    pub(super) fn compare(&self, leg: u8, depth: usize, found: Option<&TlsFacts>, differences: &mut Differences) {
-        let field = |name: &str| match depth {
-            0 => format!("leg {leg} {name}"),
-            _ => format!("leg {leg} {name} of TLS layer {}", depth + 1),
-        };
-        let nothing = TlsFacts::default();
-        let found = found.unwrap_or(&nothing);
-        for (name, expected, found) in [
-            ("TLS version", &self.version, &found.version),
-            ("cipher suite", &self.cipher_suite, &found.cipher_suite),
-            ("group", &self.group, &found.group),
-            ("ALPN", &self.alpn, &found.alpn),
-            ("SNI", &self.sni, &found.sni),
-            ("client identity", &self.client_identity, &found.client_identity),
-            ("server identity", &self.server_identity, &found.server_identity),
-        ] {
-            differences.check(field(name), expected.as_ref(), found.as_ref());
-        }
-        let offered = Some(List(&found.alpn_offered));
-        differences.check(field("ALPN offered"), self.alpn_offered.as_deref().map(List), offered);
-    }
 }
 
 /// Layers of TLS, each with those of another list over it.
@@ -95,6 +72,15 @@ pub(super) fn merged(tls: Vec<ExpectedTls>, over: Vec<ExpectedTls>) -> Vec<Expec
         (tls, over) => over.or(tls),
     })
     .collect()
+}
+
+/// How layers of TLS are written: one alone is the outermost.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the form alone counts")]
+pub(super) enum OneOrMore {
+    One(ExpectedTls),
+    More(Vec<ExpectedTls>),
 }
 
 /// A layer of TLS, or a list of them.

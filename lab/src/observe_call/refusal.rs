@@ -1,13 +1,14 @@
 //! Who refused a call, and why, by what was seen.
 
 use demo_apps::failure::FailureKind;
+use envoy_rules::outcome::{Outcome, UpstreamReset};
 use mesh::{
     account::{Party, Reason},
     model::Mesh,
 };
 use observe::{End, Flow, Handshake, Opening, Side, Tls};
 
-use super::{Found, MadeCall};
+use super::{found::Found, made::MadeCall};
 use crate::access_log::Line;
 
 /// Who refused, and why. Nothing if the evidence does not say.
@@ -78,21 +79,24 @@ impl<'a> Way<'a> {
     }
 }
 
-/// What a sidecar's line says by its flags and details: of the sidecar itself, or of what is upstream of it.
+/// What a sidecar's line says: of the sidecar itself, or of what is upstream of it. Nothing where the line tells only that a
+/// connection ended, of which the wire tells more.
 fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party, Reason)> {
-    let line = line?;
-    let details = line.response_code_details.as_deref().unwrap_or_default();
-    Some(match details {
-        "filter_chain_not_found" => (sidecar, Reason::NoFilterChainMatch),
-        "route_not_found" => (sidecar, Reason::NoRoute),
-        "direct_response" => (sidecar, Reason::DirectResponse),
-        details if details.starts_with("rbac_access_denied") => (sidecar, Reason::Forbidden),
-        _ if line.has_flag("UH") => (sidecar, Reason::NoHealthyUpstream),
-        _ if line.has_flag("DPE") => (sidecar, Reason::ProtocolError),
-        _ if line.has_flag("UPE") => (upstream, Reason::ProtocolError),
-        _ if line.has_flag("UT") => (upstream, Reason::Timeout),
+    let outcome = line?.outcome()?;
+    let party = match outcome {
+        Outcome::NoFilterChainMatch
+        | Outcome::NoRoute
+        | Outcome::NoCluster
+        | Outcome::NoHealthyUpstream
+        | Outcome::DirectResponse
+        | Outcome::DownstreamProtocolError(_)
+        | Outcome::Denied(_) => sidecar,
+        Outcome::UpstreamReset(UpstreamReset::ProtocolError)
+        | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError)
+        | Outcome::ResponseTimeout => upstream,
         _ => return None,
-    })
+    };
+    Some((party, Reason::of(&outcome)?))
 }
 
 /// A connection that just ended, or an answer that never came.
@@ -114,6 +118,11 @@ fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Pa
         }
         Some(FailureKind::ConnectionRefused) => return Some((Party::Node, Reason::ConnectionRefused)),
         _ => {}
+    }
+    // The app took what it was sent, and ended the connection in place of an answer.
+    if found.leg3.is_some_and(|flow| flow.sent.bytes > 0 && flow.received.bytes == 0 && flow.received.end != End::Open)
+    {
+        return Some((Party::ServerApp, Reason::ConnectionTerminated));
     }
     let ended_by_server = found.leg2.is_some_and(|flow| flow.received.end != End::Open);
     ended_by_server.then_some((server_side, Reason::ConnectionTerminated))

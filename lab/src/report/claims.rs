@@ -1,4 +1,4 @@
-//! The claims and what was seen of each, in 80 columns: textbook on the left, istio on the right.
+//! The claims and what was seen of each, in 80 columns or as many as the terminal has: textbook on the left, istio on the right.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -22,8 +22,11 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 const SOFT: Style = Style::new().dimmed();
 
-/// Widths of the claim's number and of the two meshes' columns. With the blanks between them, 80.
-const WIDTHS: [u16; 3] = [3, 37, 38];
+/// Width of the claim's number.
+const NUMBER: usize = 3;
+
+/// Width of a mesh's column that needs no more.
+const WIDEST: usize = 100;
 
 /// How many different ends of a claim's calls are told.
 const TOLD: usize = 3;
@@ -73,12 +76,13 @@ impl SeenOfClaim {
     }
 }
 
-/// The list, with colours; whoever prints it takes them out where they don't belong.
-pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
+/// The list in lines of `width` columns, with colours; whoever prints it takes them out where they don't belong.
+pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>, width: usize) -> String {
     let mut text = String::new();
     for claim in claims {
-        let _ = writeln!(text, "{STRONG}{:<3}{STRONG:#} {}", claim.number, words::wrapped(&claim.claim.claim, 80, 4));
-        for line in beside(claim).to_string().lines() {
+        let _ =
+            writeln!(text, "{STRONG}{:<3}{STRONG:#} {}", claim.number, words::wrapped(&claim.claim.claim, width, 4));
+        for line in beside(claim, width).to_string().lines() {
             let _ = writeln!(text, "{}", coloured(line.trim_end()));
         }
         text.push('\n');
@@ -88,7 +92,7 @@ pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
 }
 
 /// What the two meshes make of a claim, side by side.
-fn beside(claim: &ListedClaim) -> Table {
+fn beside(claim: &ListedClaim, width: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["", "TEXTBOOK", "ISTIO"]);
@@ -96,7 +100,9 @@ fn beside(claim: &ListedClaim) -> Table {
     table.add_row([String::new(), told[0].clone(), told[1].clone()]);
     let column = |mesh| claim.seen.get(&mesh).map_or_else(|| not_seen(claim), lines);
     table.add_row([String::new(), column(Flavor::Textbook), column(Flavor::Istio)].map(Cell::new));
-    for (i, (column, width)) in table.column_iter_mut().zip(WIDTHS).enumerate() {
+    let both = width - NUMBER - " ".len() - " ".len();
+    let widths = [NUMBER, both / 2, both - both / 2].map(|width| u16::try_from(width.min(WIDEST)).unwrap_or(u16::MAX));
+    for (i, (column, width)) in table.column_iter_mut().zip(widths).enumerate() {
         let gap = u16::from(i != 2);
         column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
         column.set_padding((0, gap));
@@ -117,8 +123,7 @@ fn lines(seen: &SeenOfClaim) -> String {
     scenarios.dedup();
     let bad: Vec<&str> = seen.calls.iter().filter(|call| !call.agrees).map(|call| call.probe.as_str()).collect();
     let mark = if seen.held { '✓' } else { '✗' };
-    let calls = if seen.calls.len() == 1 { "call" } else { "calls" };
-    let mut text = format!("{mark} {} {calls}: {}", seen.calls.len(), scenarios.join(", "));
+    let mut text = format!("{mark} {}: {}", words::counted(seen.calls.len(), "call"), scenarios.join(", "));
     if !bad.is_empty() {
         let _ = write!(text, "\n✗ not as expected: {}", bad.join(", "));
     }
@@ -163,9 +168,9 @@ fn tally(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
     }
     let _ = writeln!(
         text,
-        "as seen in the run of {} ({} calls)",
+        "as seen in the run of {} ({})",
         run.started.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        run.probes.len()
+        words::counted(run.probes.len(), "call")
     );
     text
 }

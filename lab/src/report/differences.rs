@@ -9,14 +9,15 @@ use std::{
 };
 
 use mesh::{
-    account::{Account, Leg},
+    account::{Account, AppSees, Leg, LegNumber, Logged},
     model::Flavor,
 };
 
 use crate::{
+    data_plane::DataPlane,
     expect::Expectation,
+    run_report::{ProbeReport, RunReport},
     summary,
-    verdict::{DataPlane, ProbeReport, RunReport},
 };
 
 #[cfg(test)]
@@ -173,15 +174,15 @@ impl Settled<'_> {
 
     /// A leg's layers. What got through a handshake that failed is a race.
     fn leg(&self, leg: &Leg) -> Option<String> {
-        let fields = self.fields.legs.get(&leg.leg)?;
+        let fields = self.fields.legs.get(&leg.number)?;
         if leg.layers.is_empty() && fields.dials.is_none() {
             // Whether it was there at all is a race.
             return None;
         }
         let settled = fields.layers.is_some();
         match (settled, leg.tls.is_empty()) {
-            (true, _) => Some(format!("leg {} {}", leg.leg, summary::layers(leg))),
-            (false, false) => Some(format!("leg {} a handshake that fails", leg.leg)),
+            (true, _) => Some(format!("leg {} {}", leg.number, summary::layers(leg))),
+            (false, false) => Some(format!("leg {} a handshake that fails", leg.number)),
             (false, true) => None,
         }
     }
@@ -190,12 +191,12 @@ impl Settled<'_> {
         let outcome = &self.fields.outcome;
         let mut account = self.account.clone();
         if outcome.app_sees.is_none() {
-            account.outcome.app_sees = "the connection ends".into();
+            account.outcome.app_sees = AppSees::failure("the connection ends");
         }
         let mut text = summary::end(&account);
         if !self.account.outcome.delivered {
-            let details = outcome.details.as_deref().map(reason);
-            for code in outcome.response_flags.as_deref().into_iter().chain(details).filter(|code| *code != "-") {
+            let details = outcome.details.as_ref().and_then(Logged::get).map(reason);
+            for code in outcome.response_flags.as_ref().and_then(Logged::get).into_iter().chain(details) {
                 let _ = write!(text, "<br>`{code}`");
             }
         }
@@ -203,7 +204,7 @@ impl Settled<'_> {
     }
 
     fn hello(&self) -> Option<String> {
-        let tls = self.account.legs.iter().find(|leg| leg.leg == 2)?.tls.first()?;
+        let tls = self.account.leg(LegNumber::BetweenPods)?.tls.first()?;
         let offered = if tls.alpn_offered.is_empty() { "nothing".into() } else { tls.alpn_offered.join(", ") };
         // A name differs from call to call; which name it is does not.
         let sni = match tls.sni.as_deref() {
@@ -215,13 +216,13 @@ impl Settled<'_> {
     }
 
     fn server_name_read(&self) -> String {
-        let read = self.account.outcome.requested_server_name != "-";
-        if read { "the called host" } else { "nothing" }.into()
+        let read = &self.account.outcome.requested_server_name;
+        if read.is_nothing() { "nothing" } else { "the called host" }.into()
     }
 
     fn last_leg(&self) -> Option<String> {
-        let leg = self.account.legs.iter().find(|leg| leg.leg == 3)?;
-        self.fields.legs.get(&3)?.dials?;
+        let leg = self.account.leg(LegNumber::ToApp)?;
+        self.fields.legs.get(&LegNumber::ToApp)?.dials?;
         let place = |ip: IpAddr| {
             if ip.is_loopback() || ip == ISTIO_V6 { ip.to_string() } else { "the pod's own address".into() }
         };

@@ -29,7 +29,7 @@ pub fn render(account: &Account) -> String {
     for leg in &account.legs {
         let layers: Vec<String> = leg.layers.iter().map(ToString::to_string).collect();
         let layers = if layers.is_empty() { "nothing".into() } else { layers.join(" > ") };
-        let _ = write!(text, "\n  leg {}  {:<20} {STRONG}{layers}{STRONG:#}", leg.leg, leg.path);
+        let _ = write!(text, "\n  leg {}  {:<20} {STRONG}{layers}{STRONG:#}", leg.number, leg.path);
         if let Some(dials) = leg.dials {
             let _ = write!(text, "  {FAINT}to {dials}");
             if let Some(port) = leg.redirected_to {
@@ -54,8 +54,7 @@ pub fn render(account: &Account) -> String {
         let _ = write!(text, "  {GOOD}delivered{GOOD:#}");
     } else {
         let at = outcome.at.map_or_else(|| "?".into(), |at| at.to_string());
-        let reason = outcome.reason.and_then(|reason| serde_json::to_value(reason).ok());
-        let reason = reason.as_ref().and_then(|reason| reason.as_str()).unwrap_or("?");
+        let reason = outcome.reason.map_or_else(|| "?".into(), |reason| reason.to_string());
         let _ = write!(text, "  {BAD}refused{BAD:#} at the {at}: {reason}");
     }
     let read_by: Vec<String> = account.read_by.iter().map(ToString::to_string).collect();

@@ -9,9 +9,9 @@ mod call;
 mod claims;
 mod document;
 mod evidence;
-mod fields;
 mod grid;
 mod head;
+mod host;
 mod layers;
 mod picture;
 mod reproduce;
@@ -31,8 +31,8 @@ use maud::{Markup, html};
 #[cfg(test)]
 pub(crate) use self::document::BASE;
 pub(crate) use self::document::{document, foot};
-pub use self::head::Host;
-use crate::{claims::Claim, scenario::Scenario, verdict::ProbeReport, verdict::RunReport};
+pub use self::host::Host;
+use crate::{claims::Claim, run_report::ProbeReport, run_report::RunReport, scenario::Scenario};
 
 const STYLE: &str = include_str!("html/page.css");
 

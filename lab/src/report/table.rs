@@ -1,14 +1,17 @@
-//! A run as a table of 80 columns.
+//! A run as a table, of 80 columns or as many as the terminal has.
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
-use mesh::account::Account;
+use mesh::account::{Account, LegNumber};
 
+use super::words::counted;
 use crate::{
-    claims, summary,
-    verdict::{DataPlane, ProbeReport, RunReport},
+    data_plane::DataPlane,
+    run_report::{ProbeReport, RunReport, claims_of},
+    summary,
+    terminal::NARROWEST,
 };
 
 mod grid;
@@ -19,52 +22,61 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 
-/// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a blank between them, 80.
-const WIDTHS: [u16; 7] = [1, 20, 8, 8, 13, 8, 16];
+/// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a blank between them, [`NARROWEST`].
+const WIDTHS: [usize; 7] = [1, 20, 8, 8, 13, 8, 16];
 
-/// The run, with colours; whoever prints it takes them out where they don't belong.
-pub fn render(report: &RunReport) -> String {
+/// The columns that get what a wider terminal has more, in this order.
+const WIDENED: [usize; 5] = [1, 6, 4, 3, 5];
+
+/// The run in lines of `width` columns, with colours; whoever prints it takes them out where they don't belong.
+pub fn render(report: &RunReport, width: usize) -> String {
     let mut text = String::new();
     let mut scenario = "";
     for group in report.probes.chunk_by(|one, other| one.scenario == other.scenario) {
         let Some(first) = group.first() else { continue };
         if first.scenario != scenario {
             scenario = &first.scenario;
-            let claims = claims::of(group).join(" ");
-            let width = scenario.chars().count() + first.title.chars().count() + claims.len();
-            let between = if width + ":  []".len() > 80 { "\n  " } else { " " };
+            let claims = claims_of(group).join(" ");
+            let head = scenario.chars().count() + first.title.chars().count() + claims.len();
+            let between = if head + ":  []".len() > width { "\n  " } else { " " };
             let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {}{between}[{claims}]", first.title);
         }
-        let _ = writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group) } else { rows(group) });
+        let _ =
+            writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group, width) } else { rows(group, width) });
     }
-    text.push_str(&summary(report));
+    text.push_str(&summary(report, width));
     text
 }
 
-fn rows(probes: &[ProbeReport]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["", "PROBE", "MESH", "LEG 1", "LEG 2", "LEG 3", "APP SEES"]);
-    let last = WIDTHS.len() - 1;
-    for (i, (column, width)) in table.column_iter_mut().zip(WIDTHS).enumerate() {
-        let gap = u16::from(i != last);
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
-        column.set_padding((0, gap));
-    }
-    let mut text = String::new();
+fn rows(probes: &[ProbeReport], width: usize) -> String {
+    let mut rows: Vec<[String; WIDTHS.len()]> = Vec::new();
     for meshes in probes.chunk_by(|one, other| one.probe == other.probe) {
         let told: Vec<[String; 5]> = meshes.iter().map(told).collect();
         let alike = told.windows(2).all(|pair| pair[0] == pair[1]);
         for (probe, [mark, leg1, leg2, leg3, sees]) in meshes.iter().zip(told) {
             let mesh = if alike && meshes.len() > 1 { "both".into() } else { probe.mesh.to_string() };
-            let [name, sees] =
-                [(&probe.probe, WIDTHS[1]), (&sees, WIDTHS[last])].map(|(text, width)| broken(text, width));
-            table.add_row([mark, name, mesh, leg1, leg2, leg3, sees].map(Cell::new));
+            rows.push([mark, probe.probe.clone(), mesh, leg1, leg2, leg3, sees]);
             if alike {
                 break;
             }
         }
     }
+    let widths = widths(&rows, width);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["", "PROBE", "MESH", "LEG 1", "LEG 2", "LEG 3", "APP SEES"]);
+    for (i, (column, width)) in table.column_iter_mut().zip(widths).enumerate() {
+        let gap = u16::from(i + 1 != widths.len());
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(u16::try_from(width).unwrap_or(u16::MAX) + gap)));
+        column.set_padding((0, gap));
+    }
+    for mut row in rows {
+        for i in [1, 6] {
+            row[i] = broken(&row[i], widths[i]);
+        }
+        table.add_row(row.map(Cell::new));
+    }
+    let mut text = String::new();
     let lines = table.to_string();
     for line in lines.lines() {
         let _ = writeln!(text, "{}", coloured(line.trim_end()));
@@ -73,23 +85,38 @@ fn rows(probes: &[ProbeReport]) -> String {
     text.trim_end().to_owned()
 }
 
+/// The widths of these rows' columns in lines of `width` columns: what they have more than 80 goes to columns whose text is longer
+/// than they are wide.
+fn widths(rows: &[[String; WIDTHS.len()]], width: usize) -> [usize; WIDTHS.len()] {
+    let mut widths = WIDTHS;
+    let mut more = width.saturating_sub(NARROWEST);
+    for i in WIDENED {
+        let longest = rows.iter().map(|row| row[i].chars().count()).max().unwrap_or_default();
+        let taken = longest.saturating_sub(widths[i]).min(more);
+        widths[i] += taken;
+        more -= taken;
+    }
+    widths
+}
+
 /// What a row says of a call: mark, legs, what the app sees.
 fn told(probe: &ProbeReport) -> [String; 5] {
     let account = shown(probe);
     let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
     let sees = account.map_or_else(|| "?".into(), |account| summary::sees(&account.outcome));
-    [mark(probe), leg(1), leg(2), leg(3), sees]
+    let [leg1, leg2, leg3] = LegNumber::ALL.map(leg);
+    [mark(probe), leg1, leg2, leg3, sees]
 }
 
 /// Text in lines of a width, broken at blanks, and after the hyphens and underscores of long words.
-fn broken(text: &str, width: u16) -> String {
+fn broken(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         for (i, part) in word.split_inclusive(['-', '_']).enumerate() {
             let line = lines.last_mut().filter(|line| !line.is_empty());
             let blank = if i == 0 { " " } else { "" };
             match line {
-                Some(line) if line.chars().count() + blank.len() + part.chars().count() <= width.into() => {
+                Some(line) if line.chars().count() + blank.len() + part.chars().count() <= width => {
                     line.push_str(blank);
                     line.push_str(part);
                 }
@@ -101,13 +128,13 @@ fn broken(text: &str, width: u16) -> String {
     lines.join("\n")
 }
 
-/// `claims: C1 ✓, C2 ✓`, in lines of 80 columns.
-fn listed(head: &str, items: &[String]) -> String {
+/// `claims: C1 ✓, C2 ✓`, in lines of so many columns.
+fn listed(head: &str, items: &[String], columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (i, item) in items.iter().enumerate() {
         let comma = if i + 1 < items.len() { "," } else { "" };
         let width = 1 + item.chars().count() + comma.len();
-        if lines.last().is_some_and(|line| line.chars().count() + width > 80) {
+        if lines.last().is_some_and(|line| line.chars().count() + width > columns) {
             lines.push(" ".repeat(head.len()));
         }
         if let Some(line) = lines.last_mut() {
@@ -150,15 +177,15 @@ fn coloured(line: &str) -> String {
     }
 }
 
-fn layers(account: &Account, number: u8) -> String {
-    let Some(leg) = account.legs.iter().find(|leg| leg.leg == number) else { return "-".into() };
+fn layers(account: &Account, number: LegNumber) -> String {
+    let Some(leg) = account.leg(number) else { return "-".into() };
     if leg.layers.is_empty() {
         return "nothing".into();
     }
     leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn summary(report: &RunReport) -> String {
+fn summary(report: &RunReport, width: usize) -> String {
     let mut text = String::new();
     let right = report.probes.iter().filter(|probe| probe.verdict.agrees).count();
     let all = report.probes.len();
@@ -166,8 +193,11 @@ fn summary(report: &RunReport) -> String {
     let judges = format!("expected, predicted, {}", planes.join(", "));
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
+    if !report.not_run.is_empty() {
+        let _ = writeln!(text, "{} not begun, since a call failed", counted(report.not_run.len(), "lab"));
+    }
     let held = report.claims();
-    let covered: Vec<String> = claims::of(&report.probes)
+    let covered: Vec<String> = claims_of(&report.probes)
         .into_iter()
         .filter_map(|claim| Some((claim, held.get(claim)?)))
         .map(|(claim, meshes)| {
@@ -176,14 +206,16 @@ fn summary(report: &RunReport) -> String {
             format!("{claim} {mark}{partial}")
         })
         .collect();
-    let _ = writeln!(text, "{}", listed("claims:", &covered));
+    if !covered.is_empty() {
+        let _ = writeln!(text, "{}", listed("claims:", &covered, width));
+    }
     for (plane, figures) in &report.labs {
         let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);
         let largest = figures.resident_bytes.iter().copied().max().unwrap_or_default();
-        let labs = figures.ready_seconds.len();
+        let labs = counted(figures.ready_seconds.len(), "lab");
+        let each = if figures.ready_seconds.len() == 1 { "" } else { "each " };
         let mib = largest as f64 / f64::from(1 << 20);
-        let _ =
-            writeln!(text, "{plane}: {labs} labs, each ready within {slowest:.2} s; a sidecar at rest {mib:.1} MiB");
+        let _ = writeln!(text, "{plane}: {labs}, {each}ready within {slowest:.2} s; a sidecar at rest {mib:.1} MiB");
     }
     let _ = writeln!(text, "{:.1} s", report.seconds);
     text

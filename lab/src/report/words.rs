@@ -1,4 +1,4 @@
-//! Words in lines of a terminal.
+//! Words: in lines of a terminal, counted, and guessed.
 
 /// Words in lines of at most `width` columns, of which the first has `column` already; those below are set in by four.
 pub(crate) fn wrapped(words: &str, width: usize, mut column: usize) -> String {
@@ -16,4 +16,25 @@ pub(crate) fn wrapped(words: &str, width: usize, mut column: usize) -> String {
         column += length;
     }
     text
+}
+
+/// `1 lab`, `2 labs`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// ` (did you mean strict?)`, where one of the names is so like the word that it may be meant.
+pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    mesh::nearest(word, names.into_iter()).map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"))
+}
+
+/// How many of many names are listed.
+const LISTED: usize = 30;
+
+/// `a, b, c`; of very many the first, and how many more there are.
+pub(crate) fn listed(names: &[String]) -> String {
+    match names.len().saturating_sub(LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..LISTED].join(", ")),
+    }
 }

@@ -1,3 +1,4 @@
+use mesh::account::LegNumber;
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -28,7 +29,7 @@ fn what_one_mesh_says_stands_over_what_both_say() {
     let probe = &scenario.probes[0];
     assert_eq!(probe.expected(Flavor::Textbook).outcome.delivered, Some(true));
     assert_eq!(probe.expected(Flavor::Istio).outcome.delivered, Some(false));
-    assert_eq!(probe.expected(Flavor::Istio).legs[&2].layers.as_ref().map(Vec::len), Some(2));
+    assert_eq!(probe.expected(Flavor::Istio).legs[&LegNumber::BetweenPods].layers.as_ref().map(Vec::len), Some(2));
 }
 
 #[test]

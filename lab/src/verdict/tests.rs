@@ -20,27 +20,27 @@ fn accounts_that_agree_make_a_good_verdict() {
 }
 
 #[test]
-fn a_data_plane_that_sends_plaintext_on_leg_2_is_told_from_the_expectation() {
+fn a_data_plane_that_sends_plaintext_on_leg_2_disagrees_with_the_expectation() {
     let account = fixtures::account();
     let mut broken = account.clone();
     broken.legs[0].layers = vec![LayerKind::Http1];
     let seen = seen([(DataPlane::Native, broken), (DataPlane::Envoy, account.clone())]);
     let verdict = Verdict::of(&expectation(), Some(&account), &seen);
     assert!(!verdict.agrees);
-    let told: Vec<String> = verdict.disagreements.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["leg 2 layers: expected [mtls, http/1.1], native [http/1.1]"]);
+    let reported: Vec<String> = verdict.disagreements.iter().map(ToString::to_string).collect();
+    assert_eq!(reported, ["leg 2 layers: expected [mtls, http/1.1], native [http/1.1]"]);
 }
 
 #[test]
-fn what_nobody_expected_is_held_to_the_prediction() {
+fn what_nobody_expected_is_compared_with_the_prediction() {
     let account = fixtures::account();
     let mut other = account.clone();
     other.outcome.details = "something_else".into();
     let seen = seen([(DataPlane::Native, account.clone()), (DataPlane::Envoy, other)]);
     let verdict = Verdict::of(&expectation(), Some(&account), &seen);
     assert!(!verdict.agrees);
-    assert_eq!(verdict.disagreements[0].account, "envoy");
-    assert_eq!(verdict.disagreements[0].against, "predicted");
+    assert_eq!(verdict.disagreements[0].account, Judge::Seen(DataPlane::Envoy));
+    assert_eq!(verdict.disagreements[0].against, Judge::Predicted);
     assert_eq!(verdict.disagreements[0].to_string(), "details: predicted via_upstream, envoy something_else");
 }
 

@@ -4,7 +4,7 @@ use super::check;
 use crate::testing::{INJECTED, file, pod};
 
 fn faults(yaml: &str) -> Vec<String> {
-    check(&[file(yaml)]).iter().map(ToString::to_string).collect()
+    check(&[file(yaml)]).faults.iter().map(ToString::to_string).collect()
 }
 
 const UNKNOWN_FIELD: &str = "---

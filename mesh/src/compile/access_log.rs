@@ -52,29 +52,32 @@ const JSON: &[(&str, &str)] = &[
 impl Compiler<'_> {
     /// The log of each connection or request that reached a chain.
     pub(super) fn access_log(&self) -> Vec<AccessLog> {
-        vec![self.log(None)]
+        self.log(None)
     }
 
     /// The log of connections that found no chain: all others are logged by theirs.
     pub(super) fn no_chain_log(&self) -> Vec<AccessLog> {
         let flags = vec!["NR".into()];
-        vec![self.log(Some(AccessLogFilter { response_flag_filter: ResponseFlagFilter { flags } }))]
+        self.log(Some(AccessLogFilter { response_flag_filter: ResponseFlagFilter { flags } }))
     }
 
-    fn log(&self, filter: Option<AccessLogFilter>) -> AccessLog {
+    fn log(&self, filter: Option<AccessLogFilter>) -> Vec<AccessLog> {
+        if !self.options().access_log {
+            return vec![];
+        }
         let log_format = if self.mesh.config.access_log_json {
             let fields = JSON.iter().map(|&(name, command)| (name.into(), Value::from(command)));
             SubstitutionFormatString { text_format_source: None, json_format: Some(Map::from_iter(fields)) }
         } else {
             SubstitutionFormatString::text(TEXT)
         };
-        AccessLog {
+        vec![AccessLog {
             name: "envoy.access_loggers.file".into(),
             filter,
             typed_config: AccessLogger::File(FileAccessLog {
                 path: self.placement.log_dir.join(FILE),
                 log_format: Some(log_format),
             }),
-        }
+        }]
     }
 }

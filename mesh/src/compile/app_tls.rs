@@ -44,12 +44,15 @@ impl Compiler<'_> {
         Some((socket, because, last.source.clone()))
     }
 
-    /// What every TLS context of a lab has, where it is not said otherwise: nothing is resumed, and the keys are logged.
+    /// With what the [options](super::Options) ask of every TLS context, where it is not said otherwise.
     fn observable(&self, mut socket: TransportSocket) -> TransportSocket {
         if let TransportSocketConfig::UpstreamTls(context) = &mut socket.typed_config {
             let common = &mut context.common_tls_context;
             common.key_log = common.key_log.take().or(self.base_context(&[]).key_log);
-            context.max_session_keys = context.max_session_keys.or(Some(0));
+            if let Some(group) = &self.options().group {
+                common.tls_params.get_or_insert_default().ecdh_curves = vec![group.clone()];
+            }
+            context.max_session_keys = context.max_session_keys.or(self.max_session_keys());
         }
         socket
     }

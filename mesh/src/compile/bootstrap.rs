@@ -4,24 +4,22 @@ use envoy_api::{
     Address, Admin, Bootstrap, Cluster, ConfigSource, DirectResponseAction, DynamicResources, Listener, Node, Route,
     RouteConfiguration, StaticResources, VirtualHost,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT};
 
 use super::{
     Compiler, clusters, files,
-    outbound::{self, WILDCARDS},
+    parts::{self, WILDCARDS},
     routes,
 };
 
 /// The admin interface, for programs of the pod only.
-const ADMIN: (&str, u16) = ("127.0.0.1", 15000);
-/// What of it Prometheus may ask from outside.
-const PROMETHEUS_PORT: u16 = 15090;
+const ADMIN: (&str, u16) = ("127.0.0.1", ADMIN_PORT);
 const PROMETHEUS_CLUSTER: &str = "prometheus_stats";
-/// Where the kubelet asks whether the sidecar is ready.
-const HEALTH_PORT: u16 = 15021;
 
 impl Compiler<'_> {
-    pub(super) fn bootstrap(&self) -> Bootstrap {
+    pub(super) fn bootstrap(&self, clusters: &[Cluster]) -> Bootstrap {
         let file = |name| ConfigSource::path(self.placement.config_dir.join(name));
         Bootstrap {
             node: Some(self.node()),
@@ -38,7 +36,7 @@ impl Compiler<'_> {
                 lds_config: Some(file(files::LISTENERS)),
                 cds_config: Some(file(files::CLUSTERS)),
             }),
-            layered_runtime: None,
+            layered_runtime: self.options().unlimited.then(|| without_breakers(clusters)),
         }
     }
 
@@ -71,9 +69,9 @@ impl Compiler<'_> {
             validate_clusters: None,
             ignore_port_in_host_matching: false,
         };
-        let chain = outbound::chain(None, vec![self.utility_http(stat_prefix, routes)]);
+        let chain = parts::chain(None, vec![self.utility_http(stat_prefix, routes)]);
         let name = super::names::listener(WILDCARDS[0], port);
-        outbound::listener(&name, &WILDCARDS, port, vec![chain])
+        parts::listener(&name, &WILDCARDS, port, vec![chain])
     }
 
     /// Who the sidecar is, as Istio's agent says it: metrics are labelled by it.
@@ -98,4 +96,14 @@ impl Compiler<'_> {
             metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }
     }
+}
+
+/// The runtime values that raise what Envoy's circuit breakers let pass, cluster by cluster
+/// (envoyproxy.io, "Circuit breaking", runtime).
+fn without_breakers(clusters: &[Cluster]) -> Value {
+    let limits = ["max_connections", "max_pending_requests", "max_requests"];
+    let names = clusters.iter().map(|cluster| &cluster.name);
+    let values = names.flat_map(|name| limits.map(|limit| format!("circuit_breakers.{name}.default.{limit}")));
+    let layer: Map<String, Value> = values.map(|key| (key, u32::MAX.into())).collect();
+    json!({"layers": [{"name": "without circuit breakers", "static_layer": layer}]})
 }

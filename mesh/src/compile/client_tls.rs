@@ -11,7 +11,7 @@ use super::{
     chain_table::{MESH_TCP, PEER_EXCHANGE},
     destination::{AutoMtls, Destination},
     names,
-    tls::{OFFER_HTTP1, OFFER_HTTP2},
+    tls::{OFFER_HTTP1, OFFER_HTTP2, uri},
 };
 use crate::{
     flavor::MeshAlpn,
@@ -54,7 +54,7 @@ impl<'a> Compiler<'a> {
 
     fn automatic(&self, destination: Destination<'a>) -> ClientSide {
         let (mtls, because, source) = if self.mesh.config.enable_auto_mtls {
-            destination.auto_mtls(&self.mesh.pods)
+            destination.auto_mtls(self.mesh)
         } else {
             let source = self.mesh.config.source.at("enableAutoMtls");
             (AutoMtls::Never, "automatic mTLS is off".into(), source)
@@ -102,8 +102,9 @@ impl<'a> Compiler<'a> {
                 let endpoints = destination.service.ports.iter().flat_map(|port| &port.endpoints);
                 let pods = endpoints.map(|endpoint| &self.mesh.pods[endpoint.pod]);
                 // Pods without a sidecar count too: Istio knows only their service accounts.
-                let mut ids: Vec<_> =
-                    pods.map(|pod| self.mesh.config.spiffe_id(&pod.name.namespace, &pod.service_account)).collect();
+                let mut ids: Vec<_> = pods
+                    .flat_map(|pod| self.mesh.config.spiffe_ids(&pod.name.namespace, &pod.service_account))
+                    .collect();
                 ids.sort();
                 ids.dedup();
                 ids.into_iter().map(|id| uri(StringMatcher::exact(id))).collect()
@@ -113,7 +114,7 @@ impl<'a> Compiler<'a> {
         TransportSocket::upstream_tls(UpstreamTlsContext {
             common_tls_context: self.mesh_context(self.offer(destination.port.protocol), &[], identities),
             sni,
-            max_session_keys: Some(0),
+            max_session_keys: self.max_session_keys(),
         })
     }
 
@@ -175,7 +176,7 @@ impl<'a> Compiler<'a> {
         TransportSocket::upstream_tls(UpstreamTlsContext {
             common_tls_context: context,
             sni: tls.spec.sni.clone(),
-            max_session_keys: Some(0),
+            max_session_keys: self.max_session_keys(),
         })
     }
 }
@@ -203,10 +204,6 @@ fn by_host(tls: &ClientTls) -> Option<UpstreamHttpProtocolOptions> {
 fn any_kind(name: &str) -> [SubjectAltNameMatcher; 4] {
     let exact = |san_type| SubjectAltNameMatcher { san_type, matcher: StringMatcher::exact(name) };
     [SanType::Email, SanType::Dns, SanType::Uri, SanType::IpAddress].map(exact)
-}
-
-pub(super) fn uri(matcher: StringMatcher) -> SubjectAltNameMatcher {
-    SubjectAltNameMatcher { san_type: SanType::Uri, matcher }
 }
 
 /// PEM is ASCII: what is not would be refused all the same.

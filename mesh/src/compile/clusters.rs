@@ -35,17 +35,23 @@ impl<'a> Compiler<'a> {
         let (mut clusters, mut endpoints) = (vec![], vec![]);
         for (service, port) in self.service_ports() {
             let whole = self.destination(service, port);
+            let kind = cluster_type(service);
             for destination in std::iter::once(whole).chain(whole.subsets()) {
+                // What is resolved by name and has no name is not written at all (`buildCluster` in `cluster_builder.go`).
+                let by_name = matches!(kind, DiscoveryType::StrictDns | DiscoveryType::LogicalDns);
+                if by_name && destination.targets(self.mesh).is_empty() {
+                    continue;
+                }
                 clusters.push(self.outbound_cluster(destination));
-                if cluster_type(service) == DiscoveryType::Eds {
+                if kind == DiscoveryType::Eds {
                     endpoints.push(self.endpoints(destination));
                 }
             }
         }
         clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
         clusters.push(self.passthrough(names::PASSTHROUGH_CLUSTER));
-        for (target, (service, port)) in self.inbound_ports() {
-            clusters.extend(self.inbound_clusters(target, service, port));
+        for (target, (_, port)) in self.inbound_ports() {
+            clusters.extend(self.inbound_clusters(target, port));
         }
         let mut inbound_passthrough = self.passthrough(names::INBOUND_PASSTHROUGH_CLUSTER);
         inbound_passthrough.upstream_bind_config = self.bind_to_passthrough_source();
@@ -56,7 +62,7 @@ impl<'a> Compiler<'a> {
     /// The container ports that services send to, each with the service port that decides its protocol: the oldest
     /// service's, if several do.
     pub(super) fn inbound_ports(&self) -> BTreeMap<u16, (&'a Service, &'a ServicePort)> {
-        let mut by_age: Vec<_> = self.service_ports().collect();
+        let mut by_age: Vec<_> = self.ports_of_any_kind().collect();
         by_age.sort_by_key(|(service, _)| &service.age);
         let mut ports = BTreeMap::new();
         for (service, port) in by_age {
@@ -105,14 +111,14 @@ impl<'a> Compiler<'a> {
         }
         cluster.upstream_bind_config = self.bind(None, None);
         cluster.typed_extension_protocol_options = self.speaks(port, self.client_class(destination), by_host);
-        cluster.metadata = Some(service_metadata(service));
+        cluster.metadata = Some(service_metadata(&[service]));
         cluster
     }
 
     fn endpoints(&mut self, destination: Destination<'a>) -> ClusterLoadAssignment {
         let name = destination.cluster_name();
         let mut lb_endpoints = vec![];
-        for target in destination.targets(&self.mesh.pods) {
+        for target in destination.targets(self.mesh) {
             let resource = Resource::Endpoint { cluster: name.clone(), host: target.host.clone(), port: target.port };
             self.because(resource, target.because, target.source);
             lb_endpoints.push(LbEndpoint {
@@ -125,7 +131,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Leg 3 of a container port.
-    fn inbound_clusters(&mut self, target: u16, service: &Service, port: &ServicePort) -> Vec<Cluster> {
+    fn inbound_clusters(&mut self, target: u16, port: &ServicePort) -> Vec<Cluster> {
         let mut clusters = match self.decisions.app_address {
             AppAddress::OriginalDestination => vec![Cluster {
                 upstream_bind_config: self.bind_to_passthrough_source(),
@@ -136,20 +142,24 @@ impl<'a> Compiler<'a> {
                 self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
             ],
         };
-        let hosts = self.hosts_of(target);
+        let services = self.services_of(target);
+        let hosts: Vec<_> = services.iter().map(|service| service.host.as_str()).collect();
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
             cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
-            cluster.metadata = Some(service_metadata(service));
+            cluster.metadata = Some(service_metadata(&services));
             self.add_app_tls(cluster, target, &hosts);
         }
         clusters
     }
 
-    /// The services that send to a container port.
-    fn hosts_of(&self, target: u16) -> Vec<&'a str> {
+    /// The services that send to a container port, the oldest first.
+    fn services_of(&self, target: u16) -> Vec<&'a Service> {
         let sends = |port: &ServicePort| port.endpoints.iter().any(|e| e.pod == self.index && e.port == target);
-        self.service_ports().filter(|(_, port)| sends(port)).map(|(service, _)| service.host.as_str()).collect()
+        let mut services: Vec<_> =
+            self.ports_of_any_kind().filter(|(_, port)| sends(port)).map(|(service, _)| service).collect();
+        services.dedup_by_key(|service| &service.host);
+        services
     }
 
     fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
@@ -293,10 +303,13 @@ fn marked() -> Map<String, Value> {
 }
 
 /// What Istio notes on a cluster for its metrics.
-fn service_metadata(service: &Service) -> Metadata {
-    let (name, namespace) = (&service.name.name, &service.name.namespace);
-    let services = json!([{ "host": service.host, "name": name, "namespace": namespace }]);
-    metadata("istio", Map::from_iter([("services".into(), services)]))
+fn service_metadata(services: &[&Service]) -> Metadata {
+    let noted = |service: &&Service| {
+        let (name, namespace) = (&service.name.name, &service.name.namespace);
+        json!({ "host": service.host, "name": name, "namespace": namespace })
+    };
+    let services = services.iter().map(noted).collect();
+    metadata("istio", Map::from_iter([("services".into(), Value::Array(services))]))
 }
 
 fn metadata(filter: &str, fields: Map<String, Value>) -> Metadata {

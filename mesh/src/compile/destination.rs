@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Compiler, names};
+use super::{Compiler, PortClass, names};
 use crate::model::{
-    ClientTls, ClientTlsMode, DestinationRule, Entry, EntryEndpoint, Family, MtlsMode, Pod, Resolution, Service,
+    ClientTls, ClientTlsMode, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, Pod, Resolution, Service,
     ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
 
@@ -43,6 +43,11 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Compiler<'a> {
+    /// How the client's sidecar treats a destination.
+    pub(super) fn client_class(&self, destination: Destination<'_>) -> PortClass {
+        if destination.passthrough.is_some() { PortClass::Tcp } else { self.class(destination.port.protocol) }
+    }
+
     /// A service's port as this pod's sidecar sees it.
     pub(super) fn destination(&self, service: &'a Service, port: &'a ServicePort) -> Destination<'a> {
         let rule = self.mesh.destination_rules.find(self.pod, &service.host, &service.name.namespace);
@@ -102,59 +107,47 @@ impl<'a> Destination<'a> {
     /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
-    pub(super) fn auto_mtls(self, pods: &'a [Pod]) -> (AutoMtls, String, Source) {
-        if let Some(entry) = &self.service.entry {
-            return self.auto_mtls_of_entry(entry);
+    pub(super) fn auto_mtls(self, mesh: &'a Mesh) -> (AutoMtls, String, Source) {
+        let never = |because: String, source: Source| (AutoMtls::Never, because, source);
+        let Service { host, entry, source, name, .. } = self.service;
+        if entry.as_ref().is_some_and(|entry| entry.external) {
+            let because = "MESH_EXTERNAL: automatic mTLS leaves what is outside of the mesh alone";
+            return never(because.into(), source.at("spec.location"));
         }
-        let mut pods = self.port.endpoints.iter().map(|endpoint| &pods[endpoint.pod]);
-        let Some(first) = pods.clone().next() else {
-            return (AutoMtls::Never, format!("{} has no pods", self.service.host), self.service.source.clone());
-        };
-        let level = &first.peer_authentication.namespace_level;
-        if level.mode == MtlsMode::Disable {
-            return (AutoMtls::Never, format!("{} says DISABLE for the namespace", level.by), level.source.clone());
+        if entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None) {
+            return never("resolution NONE: nothing is known of its endpoints".into(), source.at("spec.resolution"));
+        }
+        let mut pods = self.port.endpoints.iter().map(|endpoint| &mesh.pods[endpoint.pod]);
+        if self.service.is_headless() && pods.len() == 0 {
+            return never(format!("{host} has no pods"), source.clone());
+        }
+        if let Some(pod) = pods.find(|pod| self.service.is_headless() && !takes_mtls(pod)) {
+            let because = format!("headless, and its pod {} has no sidecar: plaintext for all", pod.name);
+            return never(because, pod.injection.source.clone());
+        }
+        let level = mesh.namespace_modes.get(&name.namespace);
+        if let Some(level) = level.filter(|level| level.mode == MtlsMode::Disable) {
+            return never(format!("{} says DISABLE for the namespace", level.by), level.source.clone());
         }
         let by_default = Source::default_of("enableAutoMtls: true");
-        if !self.service.is_headless() {
-            let because = "automatic mTLS: to the endpoints that have a sidecar";
-            return (AutoMtls::ByEndpoint, because.into(), by_default);
+        if self.service.is_headless() {
+            let because = "headless, and all of its pods have a sidecar: mTLS for all";
+            return (AutoMtls::Always, because.into(), by_default);
         }
-        match pods.find(|pod| !takes_mtls(pod)) {
-            Some(pod) => {
-                let because = format!("headless, and its pod {} has no sidecar: plaintext for all", pod.name);
-                (AutoMtls::Never, because, pod.injection.source.clone())
-            }
-            None => {
-                let because = "headless, and all of its pods have a sidecar: mTLS for all";
-                (AutoMtls::Always, because.into(), by_default)
-            }
-        }
-    }
-
-    /// The same for a host of a ServiceEntry.
-    fn auto_mtls_of_entry(self, entry: &Entry) -> (AutoMtls, String, Source) {
-        let source = |field: &str| self.service.source.at(field);
-        match (entry.external, entry.resolution) {
-            (true, _) => {
-                let because = "MESH_EXTERNAL: automatic mTLS leaves what is outside of the mesh alone";
-                (AutoMtls::Never, because.into(), source("spec.location"))
-            }
-            (false, Resolution::None) => (
-                AutoMtls::Never,
-                "resolution NONE: nothing is known of its endpoints".into(),
-                source("spec.resolution"),
-            ),
-            (false, _) => {
+        let (because, source) = match entry {
+            Some(_) => {
                 let because = "MESH_INTERNAL: automatic mTLS to the endpoints that say they take it";
-                (AutoMtls::ByEndpoint, because.into(), source("spec.location"))
+                (because, source.at("spec.location"))
             }
-        }
+            None => ("automatic mTLS: to the endpoints that have a sidecar", by_default),
+        };
+        (AutoMtls::ByEndpoint, because.into(), source)
     }
 
     /// Its endpoints: pods, or what a ServiceEntry lists.
-    pub(super) fn targets(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
-        let Some(entry) = &self.service.entry else { return self.pods(pods) };
-        let endpoints = entry.endpoints_of(self.port.port).filter(|endpoint| self.is_in_subset(&endpoint.labels));
+    pub(super) fn targets(self, mesh: &'a Mesh) -> Vec<Target<'a>> {
+        let Some(entry) = &self.service.entry else { return self.pods(&mesh.pods) };
+        let endpoints = self.entry_endpoints(mesh).filter(|endpoint| self.is_in_subset(&endpoint.labels));
         let target = |endpoint: &'a EntryEndpoint| Target {
             host: endpoint.address.clone(),
             port: endpoint.port,
@@ -166,6 +159,17 @@ impl<'a> Destination<'a> {
             source: &endpoint.source,
         };
         endpoints.map(target).collect()
+    }
+
+    /// The endpoints that entries of its host in its namespace list for ports of its port's name: Istio keeps them together
+    /// (`EndpointShards` in `pilot/pkg/model/endpointshards.go`).
+    fn entry_endpoints(self, mesh: &'a Mesh) -> impl Iterator<Item = &'a EntryEndpoint> {
+        let Service { host, name, .. } = self.service;
+        let alike = mesh.entries.iter().filter(move |other| other.host == *host && other.name == *name);
+        alike.flat_map(move |other| {
+            let ports = other.ports.iter().filter(move |port| port.name == self.port.name);
+            ports.flat_map(|port| other.entry.iter().flat_map(|entry| entry.endpoints_of(port.port)))
+        })
     }
 
     fn is_in_subset(self, labels: &BTreeMap<String, String>) -> bool {

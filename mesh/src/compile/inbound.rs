@@ -8,13 +8,13 @@ use super::{
     Compiler, PortClass, Resource, Terminal, Transport,
     chain_table::{self, Chain, PLAIN_HTTP},
     names,
-    outbound::{self, WILDCARDS},
+    parts::{self, WILDCARDS},
     protocol_because,
 };
 use crate::{
     flavor::{AppAddress, InboundCodec},
     model::{Decided, Family, MtlsMode, Service, ServicePort, Source},
-    redirect::INBOUND_PORT,
+    sidecar::INBOUND_PORT,
 };
 
 /// What one set of chains is for.
@@ -43,7 +43,7 @@ impl<'a> Compiler<'a> {
             listener_filters_timeout: Some(self.detection_timeout()),
             continue_on_listener_filters_timeout: true,
             access_log: self.no_chain_log(),
-            ..outbound::listener(names::VIRTUAL_INBOUND, &WILDCARDS, INBOUND_PORT, chains)
+            ..parts::listener(names::VIRTUAL_INBOUND, &WILDCARDS, INBOUND_PORT, chains)
         }
     }
 
@@ -114,7 +114,7 @@ impl<'a> Compiler<'a> {
         FilterChain {
             name: chain_name(target, chain),
             transport_socket: chain.terminates.then(|| self.server_tls(chain.terminal)),
-            ..outbound::chain(Some(chain_match(target, chain)), vec![filter])
+            ..parts::chain(Some(chain_match(target, chain)), vec![filter])
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Compiler<'a> {
         let to_itself = FilterChainMatch { destination_port: Some(INBOUND_PORT), ..FilterChainMatch::default() };
         FilterChain {
             name: "virtualInbound-blackhole".into(),
-            ..outbound::chain(Some(to_itself), vec![self.relay(names::BLACK_HOLE_CLUSTER)])
+            ..parts::chain(Some(to_itself), vec![self.relay(names::BLACK_HOLE_CLUSTER)])
         }
     }
 
@@ -147,17 +147,26 @@ impl<'a> Compiler<'a> {
         let wants_tls = |m: &FilterChainMatch| m.transport_protocol == Transport::Tls.as_str();
         let wants_http =
             |m: &FilterChainMatch| m.application_protocols.iter().any(|p| PLAIN_HTTP.contains(&p.as_str()));
-        let mut filters = vec![outbound::original_dst()];
+        let mut filters = vec![parts::original_dst()];
         if self.decisions.disable_refuses_tls {
-            filters.push(outbound::tls_inspector(None));
+            filters.push(parts::tls_inspector(None));
         } else if let Some(elsewhere) = where_wanted(chains, wants_tls) {
-            filters.push(outbound::tls_inspector(elsewhere));
+            filters.push(parts::tls_inspector(elsewhere));
         }
-        if let Some(elsewhere) = where_wanted(chains, wants_http) {
-            filters.push(outbound::http_inspector(elsewhere));
+        if chains.iter().filter_map(|chain| chain.filter_chain_match.as_ref()).any(wants_http) {
+            filters.push(parts::http_inspector(parts::on_ports(without(chains, wants_http))));
         }
         filters
     }
+}
+
+/// The ports none of whose chains wants an inspector. The chains of all other ports stand as port 0, which no connection
+/// goes to: Istio leaves HTTP's inspector on there (`buildHTTPInspector` in `listener_inbound.go`).
+fn without(chains: &[FilterChain], wants: impl Fn(&FilterChainMatch) -> bool) -> BTreeSet<u16> {
+    let matches = || chains.iter().filter_map(|chain| chain.filter_chain_match.as_ref());
+    let port = |m: &FilterChainMatch| m.destination_port.unwrap_or(0);
+    let wanted: BTreeSet<u16> = matches().filter(|m| wants(m)).map(port).collect();
+    matches().map(port).filter(|port| !wanted.contains(port)).collect()
 }
 
 /// Where an inspector is not wanted, if it is wanted at all.
@@ -174,9 +183,9 @@ fn where_wanted(
     }
     let unwanted = || ports.difference(&wanted).flatten().copied();
     if wanted.contains(&None) {
-        return Some(outbound::on_ports(unwanted()));
+        return Some(parts::on_ports(unwanted()));
     }
-    let wanted = outbound::on_ports(wanted.iter().flatten().copied());
+    let wanted = parts::on_ports(wanted.iter().flatten().copied());
     Some(wanted.map(|wanted| envoy_api::ListenerFilterChainMatchPredicate::NotMatch(Box::new(wanted))))
 }
 

@@ -8,28 +8,22 @@ use std::{
     net::IpAddr,
 };
 
-use envoy_api::{
-    AdditionalAddress, Address, FilterChain, FilterChainMatch, Int32Range, Listener, ListenerFilter,
-    ListenerFilterChainMatchPredicate, ListenerFilterConfig, MatchSet, TrafficDirection,
-};
+use envoy_api::{FilterChain, FilterChainMatch, Listener};
 
 use super::{
     Compiler, PortClass, Resource, Transport,
     chain_table::PLAIN_HTTP,
     destination::Destination,
-    filters::{self, seconds},
-    names, protocol_because,
+    filters, names,
+    parts::{WILDCARDS, chain, http_inspector, on_ports, original_dst, plain_http, tls_inspector, unbound},
+    protocol_because,
     tls::{OFFER_HTTP1, OFFER_HTTP2},
     wildcard::Wildcard,
 };
 use crate::{
-    model::{OutboundTrafficPolicy, Service, ServicePort},
-    redirect::OUTBOUND_PORT,
+    model::{Family, OutboundTrafficPolicy, Service, ServicePort},
+    sidecar::OUTBOUND_PORT,
 };
-
-/// All addresses of a host, IPv4 first.
-pub(super) const WILDCARDS: [IpAddr; 2] =
-    [IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)];
 
 impl Compiler<'_> {
     /// One listener for each port that services share at all addresses, one for each other service port, and
@@ -56,8 +50,9 @@ impl Compiler<'_> {
         all
     }
 
-    /// The sets of addresses that a service port has listeners for: its virtual addresses, or those of each of its pods
-    /// when it has none. To itself a pod talks without its sidecar. Each address of a ServiceEntry has a listener of its own.
+    /// The sets of addresses that a service port has listeners for: its virtual addresses, or each address of each of its
+    /// pods when it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first
+    /// address a pod talks without its sidecar. Each address of a ServiceEntry has a listener of its own.
     fn addresses(&self, service: &Service, port: &ServicePort) -> Vec<Vec<IpAddr>> {
         if service.entry.is_some() {
             return service.vips.iter().map(|vip| vec![*vip]).collect();
@@ -65,8 +60,10 @@ impl Compiler<'_> {
         if !service.is_headless() {
             return vec![service.vips.clone()];
         }
-        let others = port.endpoints.iter().filter(|endpoint| endpoint.pod != self.index);
-        others.map(|endpoint| self.mesh.pods[endpoint.pod].ips.both().to_vec()).collect()
+        let own = IpAddr::from(self.pod.ips.v4);
+        let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].ips.both());
+        let of_service = |ip: &IpAddr| *ip != own && service.families.contains(&Family::of(*ip));
+        of_pods.filter(of_service).map(|ip| vec![ip]).collect()
     }
 
     /// The listener of one service's port, or of one pod's.
@@ -184,96 +181,5 @@ impl Compiler<'_> {
     /// How long the inspectors wait for bytes; 0 is for ever, Istio's default.
     pub(super) fn detection_timeout(&self) -> envoy_api::ProtoDuration {
         std::time::Duration::from_millis(self.mesh.config.protocol_detection_timeout_ms).into()
-    }
-}
-
-/// A listener that gets its connections from `virtualOutbound`.
-pub(super) fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
-    Listener {
-        bind_to_port: Some(false),
-        listener_filters_timeout: Some(seconds(0)),
-        traffic_direction: Some(TrafficDirection::Outbound),
-        ..listener(&names::listener(addresses[0], port), addresses, port, filter_chains)
-    }
-}
-
-/// A listener on addresses of which the first gives it its name.
-pub(super) fn listener(name: &str, addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
-    let mut addresses = addresses.iter().map(|address| Address::tcp(address.to_string(), port));
-    Listener {
-        name: name.into(),
-        address: addresses.next().expect("a listener has an address"),
-        additional_addresses: addresses.map(|address| AdditionalAddress { address }).collect(),
-        traffic_direction: None,
-        use_original_dst: None,
-        bind_to_port: None,
-        enable_reuse_port: None,
-        listener_filters: vec![],
-        listener_filters_timeout: None,
-        continue_on_listener_filters_timeout: false,
-        filter_chains,
-        default_filter_chain: None,
-        access_log: vec![],
-        socket_options: vec![],
-        stat_prefix: String::new(),
-    }
-}
-
-pub(super) fn chain(filter_chain_match: Option<FilterChainMatch>, filters: Vec<envoy_api::Filter>) -> FilterChain {
-    FilterChain {
-        name: String::new(),
-        filter_chain_match,
-        filters,
-        transport_socket: None,
-        transport_socket_connect_timeout: None,
-    }
-}
-
-/// Plaintext in which the HTTP inspector saw one of these.
-pub(super) fn plain_http(seen: &[&str]) -> FilterChainMatch {
-    FilterChainMatch {
-        transport_protocol: Transport::RawBuffer.as_str().into(),
-        application_protocols: seen.iter().map(|&seen| seen.into()).collect(),
-        ..FilterChainMatch::default()
-    }
-}
-
-/// Recovers the original destination.
-pub(super) fn original_dst() -> ListenerFilter {
-    ListenerFilter {
-        name: "envoy.filters.listener.original_dst".into(),
-        typed_config: ListenerFilterConfig::OriginalDst(envoy_api::Empty {}),
-        filter_disabled: None,
-    }
-}
-
-/// Tells TLS from other bytes.
-pub(super) fn tls_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
-    ListenerFilter {
-        name: "envoy.filters.listener.tls_inspector".into(),
-        typed_config: ListenerFilterConfig::TlsInspector(envoy_api::Empty {}),
-        filter_disabled,
-    }
-}
-
-/// Tells HTTP from other plaintext.
-pub(super) fn http_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
-    ListenerFilter {
-        name: "envoy.filters.listener.http_inspector".into(),
-        typed_config: ListenerFilterConfig::HttpInspector(envoy_api::Empty {}),
-        filter_disabled,
-    }
-}
-
-/// Connections that were going to one of these ports; `None` when there are none.
-pub(super) fn on_ports(ports: impl IntoIterator<Item = u16>) -> Option<ListenerFilterChainMatchPredicate> {
-    let on_port = |port: u16| {
-        let start = i32::from(port);
-        ListenerFilterChainMatchPredicate::DestinationPortRange(Int32Range { start, end: start + 1 })
-    };
-    let mut rules: Vec<_> = ports.into_iter().map(on_port).collect();
-    match rules.len() {
-        0 | 1 => rules.pop(),
-        _ => Some(ListenerFilterChainMatchPredicate::OrMatch(MatchSet { rules })),
     }
 }

@@ -8,7 +8,7 @@ use envoy_api::{
 };
 
 use super::{Compiler, PortClass, Resource, filters::seconds, names};
-use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
+use crate::model::{ObjectName, OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
 /// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
 const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
@@ -85,22 +85,29 @@ impl Compiler<'_> {
     pub(super) fn domains(&self, service: &Service) -> Vec<String> {
         let mut domains = vec![service.host.clone(), format!("{}.", service.host)];
         if service.entry.is_none() {
-            self.add_short_names(service, &mut domains);
+            self.add_short_names(&service.name, service.is_headless(), &mut domains);
+            for alias in &service.aliases {
+                let host = format!("{alias}.svc.cluster.local");
+                domains.extend([format!("{host}."), host]);
+                self.add_short_names(alias, false, &mut domains);
+            }
         }
         domains.extend(service.vips.iter().map(|vip| match vip {
             std::net::IpAddr::V4(vip) => vip.to_string(),
             std::net::IpAddr::V6(vip) => format!("[{vip}]"),
         }));
+        // Nobody calls a range by name; Istio lists it all the same.
+        domains.extend(service.entry.iter().flat_map(|entry| &entry.ranges).map(ToString::to_string));
         domains
     }
 
-    fn add_short_names(&self, service: &Service, domains: &mut Vec<String>) {
-        let short = format!("{}.{}", service.name.name, service.name.namespace);
-        if service.name.namespace == self.pod.name.namespace {
-            domains.push(service.name.name.clone());
+    fn add_short_names(&self, name: &ObjectName, is_headless: bool, domains: &mut Vec<String>) {
+        let short = format!("{}.{}", name.name, name.namespace);
+        if name.namespace == self.pod.name.namespace {
+            domains.push(name.name.clone());
         }
         domains.extend([format!("{short}.svc"), short]);
-        if service.is_headless() {
+        if is_headless {
             let of_a_pod: Vec<_> = domains.iter().map(|domain| format!("*.{domain}")).collect();
             domains.extend(of_a_pod);
         }

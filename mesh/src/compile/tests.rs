@@ -2,13 +2,14 @@ mod app_tls;
 mod clusters;
 mod files;
 mod inbound;
+mod options;
 mod outbound;
 mod rules;
 mod service_entry;
 
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 
-use super::{Placement, PodConfig, compile};
+use super::{Options, Placement, PodConfig, compile};
 use crate::{model::Flavor, redirect::ProxyIdentity, testing::mesh_with_warnings};
 
 /// A client and a server with sidecars, and a service with a port of each kind.
@@ -52,12 +53,15 @@ fn with(documents: &str, flavor: Flavor, pod: &str) -> PodConfig {
     compiled(&format!("{MESH}---\n{documents}"), flavor, pod, ProxyIdentity::ISTIO)
 }
 
+fn placement(redirect: ProxyIdentity, options: Options) -> Placement {
+    Placement { config_dir: "/etc/sidecar".into(), log_dir: "/var/log/sidecar".into(), redirect, options }
+}
+
 fn compiled(manifests: &str, flavor: Flavor, pod: &str, redirect: ProxyIdentity) -> PodConfig {
     let (mesh, _) = mesh_with_warnings(manifests, flavor);
     let pod = mesh.pods.iter().position(|p| p.name.name == pod).expect("the pod is there");
-    let placement =
-        Placement { config_dir: "/etc/sidecar".into(), log_dir: "/var/log/sidecar".into(), key_log: true, redirect };
-    compile(&mesh, pod, &placement)
+    let options = Options { key_log: true, ..Options::default() };
+    compile(&mesh, pod, &placement(redirect, options))
 }
 
 /// A PeerAuthentication for the server.

@@ -1,16 +1,19 @@
 //! TLS contexts: what both sides of leg 2 have, and the server's side.
 //!
-//! What Envoy leaves to defaults and two data planes might do differently is written out: groups, versions, and that
-//! no session is resumed (a resumed one shows no certificates, so nothing could be read from the wire).
+//! What Envoy leaves to defaults and two data planes might do differently is written out: groups, versions, and whether sessions are
+//! resumed (a resumed one shows no certificates, so nothing could be read from the wire).
 
 use envoy_api::{
     CertificateValidationContext, CombinedCertificateValidationContext, CommonTlsContext, ConfigSource,
-    DownstreamTlsContext, SdsSecretConfig, StringMatcher, SubjectAltNameMatcher, TlsKeyLog, TlsParameters, TlsProtocol,
-    TransportSocket,
+    DownstreamTlsContext, SanType, SdsSecretConfig, StringMatcher, SubjectAltNameMatcher, TlsKeyLog, TlsParameters,
+    TlsProtocol, TransportSocket,
 };
 
-use super::{Compiler, Terminal, chain_table::PEER_EXCHANGE, client_tls::uri, files, names};
-use crate::flavor::MeshAlpn;
+use super::{Compiler, Terminal, chain_table::PEER_EXCHANGE, files, names};
+use crate::{
+    flavor::MeshAlpn,
+    model::{MeshTls, TlsFloor},
+};
 
 /// The file in [`super::Placement::log_dir`].
 const KEY_LOG: &str = "keys.log";
@@ -41,13 +44,21 @@ impl Compiler<'_> {
             (MeshAlpn::ByProtocol, Terminal::Http) => &["h2", "http/1.1"],
             (MeshAlpn::ByProtocol, Terminal::Tcp) => &["istio-peer-exchange", "h2", "http/1.1"],
         };
-        let any_of_the_mesh = || uri(StringMatcher::prefix(format!("spiffe://{}/", self.mesh.config.spiffe_domain())));
-        let identities = self.decisions.checks_identities.then(any_of_the_mesh);
+        // Istio lets the trust domain and its aliases in (`pilot/pkg/networking/plugin/authn/util.go`).
+        let domains = self.mesh.config.spiffe_domains().filter(|_| self.decisions.checks_identities);
+        let identities = domains.map(|domain| uri(StringMatcher::prefix(format!("spiffe://{domain}/"))));
+        let MeshTls { floor, cipher_suites, .. } = &self.mesh.config.mesh_mtls;
+        let own_suites: Vec<&str> = cipher_suites.iter().map(String::as_str).collect();
+        let suites = if own_suites.is_empty() { SUITES } else { &own_suites[..] };
+        let mut context = self.mesh_context(alpn, suites, identities.collect());
+        if let Some(parameters) = context.tls_params.as_mut().filter(|_| *floor == TlsFloor::Tls13) {
+            parameters.tls_minimum_protocol_version = Some(TlsProtocol::V1_3);
+        }
         TransportSocket::downstream_tls(DownstreamTlsContext {
-            common_tls_context: self.mesh_context(alpn, SUITES, identities.into_iter().collect()),
+            common_tls_context: context,
             require_client_certificate: Some(true),
-            disable_stateless_session_resumption: true,
-            disable_stateful_session_resumption: true,
+            disable_stateless_session_resumption: !self.options().resumption,
+            disable_stateful_session_resumption: !self.options().resumption,
         })
     }
 
@@ -69,16 +80,28 @@ impl Compiler<'_> {
 
     /// What all contexts have.
     pub(super) fn base_context(&self, suites: &[&str]) -> CommonTlsContext {
+        // A client offers what the mesh's defaults say, if anything (`applyTLSDefaults` in `pilot/pkg/networking/core/cluster_tls.go`).
+        let defaults = Some(&self.mesh.config.tls_defaults).filter(|_| suites.is_empty());
+        let own = |list: fn(&MeshTls) -> &Vec<String>| defaults.map(list).filter(|list| !list.is_empty()).cloned();
         CommonTlsContext {
             tls_params: Some(TlsParameters {
                 tls_minimum_protocol_version: Some(TlsProtocol::V1_2),
                 tls_maximum_protocol_version: Some(TlsProtocol::V1_3),
-                cipher_suites: strings(suites),
-                ecdh_curves: strings(GROUPS),
+                cipher_suites: own(|tls| &tls.cipher_suites).unwrap_or_else(|| strings(suites)),
+                ecdh_curves: own(|tls| &tls.ecdh_curves).unwrap_or_else(|| self.groups()),
             }),
-            key_log: self.placement.key_log.then(|| TlsKeyLog { path: self.placement.log_dir.join(KEY_LOG) }),
+            key_log: self.options().key_log.then(|| TlsKeyLog { path: self.placement.log_dir.join(KEY_LOG) }),
             ..CommonTlsContext::default()
         }
+    }
+
+    fn groups(&self) -> Vec<String> {
+        self.options().group.as_ref().map_or_else(|| strings(GROUPS), |group| vec![group.clone()])
+    }
+
+    /// How many sessions a client keeps to resume, for each context. Unset, Envoy keeps one.
+    pub(super) fn max_session_keys(&self) -> Option<u32> {
+        (!self.options().resumption).then_some(0)
     }
 
     /// A check of the peer's certificate against roots in a secret.
@@ -97,6 +120,11 @@ impl Compiler<'_> {
         let path = self.placement.config_dir.join(files::secret(name));
         SdsSecretConfig { name: name.into(), sds_config: Some(ConfigSource::path(path)) }
     }
+}
+
+/// A URI in a certificate.
+pub(super) fn uri(matcher: StringMatcher) -> SubjectAltNameMatcher {
+    SubjectAltNameMatcher { san_type: SanType::Uri, matcher }
 }
 
 fn strings(values: &[&str]) -> Vec<String> {

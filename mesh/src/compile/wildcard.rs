@@ -11,7 +11,7 @@ use super::{
     Compiler, PortClass, Resource,
     chain_table::PLAIN_HTTP,
     names,
-    outbound::{WILDCARDS, chain, plain_http, tls_inspector, unbound},
+    parts::{WILDCARDS, chain, plain_http, tls_inspector, unbound},
     protocol_because,
 };
 use crate::model::{Entry, Service, ServicePort, Source};
@@ -106,7 +106,10 @@ impl Compiler<'_> {
     /// What nothing on the port is for goes where everything unknown goes.
     fn fall_through(&self, is_http: bool) -> Chain {
         let relay = vec![self.relay(self.unknown_destination())];
-        let because = if is_http { "the bytes are not HTTP in plaintext" } else { "no ServiceEntry has the host" };
+        let because = match is_http {
+            true => "the bytes are not HTTP in plaintext",
+            false => "neither its SNI (it may have none) nor its address is of a ServiceEntry of this port",
+        };
         Chain {
             chain: FilterChain { name: "PassthroughFilterChain".into(), ..chain(None, relay) },
             because: because.into(),

@@ -1,53 +1,246 @@
-//! YAML text into JSON values, document by document.
+//! YAML text into trees that know where each of their parts stands.
+//!
+//! Scalars are read as kubectl reads them, by YAML 1.1 (`sigs.k8s.io/yaml`): `0400` is octal, `yes` is true.
 
-use serde_json::Value;
+mod items;
+mod scalar;
+mod tree;
+
+use granit_parser::{Event, Parser, ScanError, Span};
+use serde_json::{Map, Value};
+
+use self::tree::Builder;
+use crate::fault::Place;
+
+/// A part of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    /// Where it begins; for a value in a mapping where its key does.
+    pub(crate) place: Place,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    /// Never an array or an object.
+    Scalar(Value),
+    Sequence(Vec<Node>),
+    /// In order; no key is there twice.
+    Mapping(Vec<(String, Node)>),
+}
+
+/// Mappings from text to text: of these Kubernetes reads a null as an empty text, elsewhere as if the field was not there.
+const TEXTS: [&str; 7] = ["annotations", "binaryData", "data", "labels", "matchLabels", "nodeSelector", "stringData"];
+
+/// Amounts by resource, which may be numbers or texts.
+const AMOUNTS: [&str; 2] = ["limits", "requests"];
+
+impl Node {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let Content::Mapping(entries) = &self.content else { return None };
+        entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.content == Content::Scalar(Value::Null)
+    }
+
+    /// As JSON; nulls are left out, as the API server does.
+    pub(crate) fn into_value(self) -> Value {
+        match self.content {
+            Content::Scalar(value) => value,
+            Content::Sequence(items) => items.into_iter().map(Self::into_value).collect(),
+            Content::Mapping(entries) => {
+                let fields = entries.into_iter().filter(|(_, node)| !node.is_null());
+                Value::Object(fields.map(|(key, node)| node.into_field(key)).collect())
+            }
+        }
+    }
+
+    fn into_field(self, key: String) -> (String, Value) {
+        match self.content {
+            Content::Mapping(entries) if TEXTS.contains(&key.as_str()) => {
+                let texts: Map<_, _> = entries
+                    .into_iter()
+                    .map(|(name, node)| match node.is_null() {
+                        true => (name, Value::String(String::new())),
+                        false => (name, node.into_value()),
+                    })
+                    .collect();
+                (key, Value::Object(texts))
+            }
+            Content::Mapping(entries) if AMOUNTS.contains(&key.as_str()) => {
+                let amounts = entries.into_iter().filter(|(_, node)| !node.is_null());
+                (key, Value::Object(amounts.map(|(name, node)| (name, text_of(node.into_value()))).collect()))
+            }
+            Content::Scalar(value @ Value::Number(_)) if matches!(key.as_str(), "divisor" | "sizeLimit") => {
+                (key, text_of(value))
+            }
+            content => (key, Self { content, ..self }.into_value()),
+        }
+    }
+}
+
+/// A number as a text.
+fn text_of(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::String(number.to_string()),
+        other => other,
+    }
+}
 
 /// One document of a file.
-pub(super) struct Document {
-    /// Its number in the file, from 1. Documents without content count for nothing, as they do for kubectl.
-    pub(super) number: usize,
-    /// What it holds, or why it could not be read.
-    pub(super) content: Result<Value, String>,
+pub(crate) struct Document {
+    /// Its number in the file, from 1. Documents without content count for nothing, as they do for kubectl; each item of a List
+    /// counts.
+    pub(crate) number: usize,
+    pub(crate) content: Result<Node, NotYaml>,
 }
 
-/// All documents up to the first that is not YAML: after that nothing can be told.
-pub(super) fn documents(text: &str) -> Vec<Document> {
-    let mut bytes = text.as_bytes();
-    let mut documents = Vec::new();
-    for content in serde_saphyr::read::<_, Value>(&mut bytes) {
-        if matches!(content, Ok(Value::Null)) {
-            continue;
+/// Why a document could not be read.
+#[derive(Debug)]
+pub(crate) struct NotYaml {
+    pub(crate) place: Place,
+    pub(crate) reason: String,
+}
+
+/// All documents up to the first that is not YAML: what follows it cannot be known.
+pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
+    let mut streams = Streams::new(text);
+    let mut pending = Vec::new().into_iter();
+    let contents = std::iter::from_fn(move || {
+        loop {
+            if let Some(item) = pending.next() {
+                return Some(Ok(item));
+            }
+            match streams.next()? {
+                Ok(node) if node.is_null() => {}
+                Ok(node) => pending = items::of(node).into_iter(),
+                Err(e) => return Some(Err(e)),
+            }
         }
-        match content {
-            Ok(value) => {
-                for value in items(value) {
-                    documents.push(Document { number: documents.len() + 1, content: Ok(value) });
+    });
+    contents.enumerate().map(|(i, content)| Document { number: i + 1, content })
+}
+
+/// The documents of a file: YAML, or JSON objects one after the other, as `kubectl` takes both.
+struct Streams<'t> {
+    text: &'t str,
+    /// Where the streams begin that are still to be read, the next one last.
+    begins: Vec<usize>,
+    parser: Parser<'t, granit_parser::StrInput<'t>>,
+    /// Where the current stream begins, and what to add to places in it.
+    begin: usize,
+    lines: u32,
+    columns: u32,
+    is_over: bool,
+}
+
+impl<'t> Streams<'t> {
+    fn new(text: &'t str) -> Self {
+        let mut streams = Self {
+            text,
+            begins: json_begins(text),
+            parser: parser(""),
+            begin: 0,
+            lines: 0,
+            columns: 0,
+            is_over: false,
+        };
+        if streams.begins.is_empty() {
+            streams.parser = parser(text);
+        } else {
+            streams.begins.reverse();
+            streams.begin_next();
+        }
+        streams
+    }
+
+    /// Begins with the next stream, if there is one.
+    fn begin_next(&mut self) -> bool {
+        let Some(begin) = self.begins.pop() else { return false };
+        let before = &self.text[..begin];
+        let end = self.begins.last().copied().unwrap_or(self.text.len());
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        self.lines += before[self.begin..].bytes().filter(|byte| *byte == b'\n').count() as u32;
+        self.begin = begin;
+        self.columns = before[line..].chars().count() as u32;
+        self.parser = parser(&self.text[begin..end]);
+        true
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let (line, column) = (span.start.line() as u32, span.start.col() as u32 + 1);
+        Place { line: line + self.lines, column: if line == 1 { column + self.columns } else { column } }
+    }
+}
+
+impl Iterator for Streams<'_> {
+    type Item = Result<Node, NotYaml>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut builder = Builder::default();
+        while !self.is_over {
+            let event = match self.parser.next_event() {
+                Some(Ok((Event::StreamEnd, _))) | None => {
+                    self.is_over = !self.begin_next();
+                    continue;
+                }
+                Some(Ok(event)) => event,
+                Some(Err(e)) => {
+                    self.is_over = true;
+                    return Some(Err(self.not_yaml(&e)));
+                }
+            };
+            match builder.take(event.0, self.place(event.1)) {
+                Ok(None) => {}
+                Ok(Some(document)) => return Some(Ok(document)),
+                Err(e) => {
+                    self.is_over = true;
+                    return Some(Err(e));
                 }
             }
-            Err(e) => {
-                documents.push(Document { number: documents.len() + 1, content: Err(not_yaml(&e)) });
-                break;
-            }
         }
-    }
-    documents
-}
-
-/// The items of a List, which is how `kubectl get` prints several objects; each counts as a document.
-fn items(mut value: Value) -> Vec<Value> {
-    let is_list = value.get("kind").and_then(Value::as_str) == Some("List");
-    match value.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) if is_list => items,
-        Some(other) => {
-            value["items"] = other;
-            vec![value]
-        }
-        None => vec![value],
+        None
     }
 }
 
-fn not_yaml(error: &serde_saphyr::Error) -> String {
-    let reason = error.without_snippet().to_string();
-    let reason = reason.lines().next().unwrap_or_default();
-    format!("not YAML: {reason}")
+impl Streams<'_> {
+    fn not_yaml(&self, error: &ScanError) -> NotYaml {
+        let place = self.place(Span::empty(*error.marker()));
+        NotYaml { place, reason: format!("not YAML: {}", error.info()) }
+    }
 }
+
+fn parser(text: &str) -> Parser<'_, granit_parser::StrInput<'_>> {
+    Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false })
+}
+
+/// Where each JSON object of a stream begins; none if the text is anything else.
+fn json_begins(text: &str) -> Vec<usize> {
+    let begin = text.len() - text.trim_start().len();
+    if !text[begin..].starts_with('{') {
+        return Vec::new();
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let mut begins = Vec::new();
+    loop {
+        let at = stream.byte_offset();
+        let at = at + (text[at..].len() - text[at..].trim_start().len());
+        match stream.next() {
+            Some(Ok(_)) => begins.push(at),
+            Some(Err(_)) => return Vec::new(),
+            None => return begins,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
-//! DestinationRule, as far as it is read: one type for TLS settings wherever they stand, where the generated types have four.
+//! DestinationRule (`networking/v1alpha3/destination_rule.proto` in istio/api).
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+
+use super::{
+    istio::WorkloadSelector,
+    traffic_policy::{ConnectionPool, LoadBalancer, OutlierDetection, ProxyProtocol, RetryBudget, Tunnel},
+};
 
 /// The annotation that asks the textbook's sidecars for a mode that the API does not have; its one value is [`PASSTHROUGH`].
 pub const TLS_MODE: &str = "textbook.sidelab.io/tls-mode";
@@ -23,20 +27,29 @@ pub struct DestinationRuleSpec {
     /// To which namespaces: `.`, `*` or names; `*` by default.
     pub export_to: Vec<String>,
     /// To which clients of its own namespace.
-    pub workload_selector: Option<SelectorSpec>,
+    pub workload_selector: Option<WorkloadSelector>,
 }
 
 /// `trafficPolicy` of a rule or a subset.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TrafficPolicySpec {
+    /// How endpoints are chosen.
+    pub load_balancer: Option<LoadBalancer>,
+    /// How many connections and requests there may be.
+    pub connection_pool: Option<ConnectionPool>,
+    /// Which endpoints are left out for a while.
+    pub outlier_detection: Option<OutlierDetection>,
     /// TLS settings.
     pub tls: Option<TlsSpec>,
-    /// Settings of single ports.
+    /// Settings of single ports, which replace all of these.
     pub port_level_settings: Option<Vec<PortSpec>>,
-    /// The other settings, by name.
-    #[serde(flatten)]
-    pub others: Map<String, Value>,
+    /// Tunnels connections through a proxy.
+    pub tunnel: Option<Tunnel>,
+    /// Sends a PROXY header first.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// How many retries there may be.
+    pub retry_budget: Option<RetryBudget>,
 }
 
 /// One of `portLevelSettings`.
@@ -45,11 +58,14 @@ pub struct TrafficPolicySpec {
 pub struct PortSpec {
     /// The service's port.
     pub port: Option<PortNumberSpec>,
+    /// How endpoints are chosen.
+    pub load_balancer: Option<LoadBalancer>,
+    /// How many connections and requests there may be.
+    pub connection_pool: Option<ConnectionPool>,
+    /// Which endpoints are left out for a while.
+    pub outlier_detection: Option<OutlierDetection>,
     /// TLS settings.
     pub tls: Option<TlsSpec>,
-    /// The other settings, by name.
-    #[serde(flatten)]
-    pub others: Map<String, Value>,
 }
 
 /// A service's port.
@@ -70,14 +86,6 @@ pub struct SubsetSpec {
     pub labels: BTreeMap<String, String>,
     /// Settings that replace the rule's.
     pub traffic_policy: Option<TrafficPolicySpec>,
-}
-
-/// `workloadSelector`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SelectorSpec {
-    /// The labels of the clients.
-    pub match_labels: BTreeMap<String, String>,
 }
 
 /// `tls` (`ClientTLSSettings`).

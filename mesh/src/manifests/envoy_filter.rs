@@ -1,30 +1,22 @@
 //! EnvoyFilter, as far as it is read: patches of the clusters through which a sidecar reaches its own app.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use super::istio::LabelsSelector;
 
 /// `spec` of an EnvoyFilter (`networking.istio.io/v1alpha3`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvoyFilterSpec {
     /// Which pods' sidecars; all of the namespace if unset.
-    pub workload_selector: Option<WorkloadSelectorSpec>,
+    pub workload_selector: Option<LabelsSelector>,
     /// What is changed.
     pub config_patches: Vec<ConfigPatchSpec>,
     /// In which order filters are applied.
     pub priority: Option<Value>,
     /// Gateways and services that it is for.
     pub target_refs: Option<Value>,
-}
-
-/// `workloadSelector`: here Istio calls the labels `labels`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WorkloadSelectorSpec {
-    /// The labels of the pods.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// One of `configPatches`.

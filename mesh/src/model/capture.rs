@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use crate::sidecar::{HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT};
+
 /// What a sidecar's redirects capture, from the `traffic.sidecar.istio.io/*` annotations and injection's defaults
 /// (`manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`), and from what annotation
 /// `proxy.istio.io/config` hands to `istio-iptables` as environment.
@@ -30,12 +32,14 @@ pub struct Capture {
     pub reroute_interfaces: Vec<String>,
     /// Whose connections are captured (`ISTIO_OUTBOUND_OWNER_GROUPS`, `ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE`).
     pub owner_groups: OwnerGroups,
-    /// Whether that takes in the pod's programs, by the group that their manifest gives them.
-    pub app_group_is_captured: bool,
+    /// The group of the pod's programs, as their manifest gives it; root's where it does not.
+    pub app_gid: u32,
     /// What counts as loopback in IPv4 (`ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR`).
     pub ipv4_loopback: Ipv4Net,
     /// Whether packets that belong to no connection are dropped (`INVALID_DROP`).
     pub drop_invalid: bool,
+    /// Whether the agent answers DNS (`ISTIO_META_DNS_CAPTURE`), so that programs can resolve hosts of ServiceEntries.
+    pub dns: bool,
 }
 
 impl Default for Capture {
@@ -44,7 +48,7 @@ impl Default for Capture {
         Self {
             mode: InterceptionMode::Redirect,
             include_inbound_ports: PortSet::All,
-            exclude_inbound_ports: vec![15090, 15021, 15020],
+            exclude_inbound_ports: vec![PROMETHEUS_PORT, HEALTH_PORT, STATUS_PORT],
             include_outbound_ports: vec![],
             exclude_outbound_ports: vec![],
             include_outbound_ip_ranges: None,
@@ -52,9 +56,10 @@ impl Default for Capture {
             exclude_interfaces: vec![],
             reroute_interfaces: vec![],
             owner_groups: OwnerGroups::AllBut(vec![]),
-            app_group_is_captured: true,
+            app_gid: 0,
             ipv4_loopback: Ipv4Net::from(Ipv4Addr::LOCALHOST),
             drop_invalid: false,
+            dns: false,
         }
     }
 }
@@ -84,15 +89,4 @@ pub enum OwnerGroups {
     AllBut(Vec<String>),
     /// These alone.
     Only(Vec<String>),
-}
-
-impl OwnerGroups {
-    /// Whether a group is among them.
-    pub fn contains(&self, group: u32) -> bool {
-        let listed = |groups: &[String]| groups.iter().any(|listed| listed.parse() == Ok(group));
-        match self {
-            Self::AllBut(groups) => !listed(groups),
-            Self::Only(groups) => listed(groups),
-        }
-    }
 }

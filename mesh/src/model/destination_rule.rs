@@ -101,10 +101,10 @@ impl DestinationRules {
         rules.iter().find(selects_client).or_else(for_all).copied()
     }
 
-    /// Every rule, those of one host merged.
-    pub fn all(&self) -> impl Iterator<Item = &DestinationRule> {
-        let by_namespace = self.local.values().chain(self.exported.values());
-        by_namespace.chain([&self.root_private]).flat_map(BTreeMap::values).flatten()
+    /// The rules of a namespace for exactly this host, those that are merged as one.
+    pub(crate) fn of_host(&self, namespace: &str, host: &str) -> Vec<&DestinationRule> {
+        let own = [self.local.get(namespace), self.exported.get(namespace)].into_iter().flatten();
+        own.chain([&self.root_private]).filter_map(|rules| rules.get(host)).flatten().collect()
     }
 }
 

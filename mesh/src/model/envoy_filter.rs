@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use envoy_api::{ReadError, TransportSocket};
 use serde_json::Value;
 
-use super::{Mesh, Pod, Source};
+use super::{Pod, Resolved, Source};
 
 /// An EnvoyFilter.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl EnvoyFilter {
     }
 }
 
-impl Mesh {
+impl Resolved {
     /// The patches of an inbound cluster of a pod, in the order in which they are applied; see [`InboundPatch::matches`].
     pub fn inbound_patches(
         &self,

@@ -1,6 +1,6 @@
 //! The certificates and keys that DestinationRules name.
 
-use super::{ClientTls, ClientTlsMode, Mesh, ObjectName, Pod};
+use super::{ClientTls, ClientTlsMode, ObjectName, Pod, Resolved};
 
 /// What a client's sidecar has for the TLS settings of a DestinationRule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Roots<'a> {
 /// (`pilot/pkg/credentials/kube/secrets.go`).
 const SECRET_KEYS: [[&str; 3]; 2] = [["tls.crt", "tls.key", "ca.crt"], ["cert", "key", "cacert"]];
 
-impl Mesh {
+impl Resolved {
     /// What a pod's sidecar has for these settings, of mode SIMPLE or MUTUAL: files, or a Secret by `credentialName`.
     pub fn client_material(&self, client: usize, tls: &ClientTls) -> ClientMaterial<'_> {
         let spec = &tls.spec;

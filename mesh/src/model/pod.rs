@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -13,6 +14,9 @@ pub(crate) const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 /// Its value then.
 pub(crate) const TLS_MODE_ISTIO: &str = "istio";
 
+/// The sidecar's container, in a pod that has been injected.
+pub(crate) const SIDECAR_CONTAINER: &str = "istio-proxy";
+
 /// A pod.
 #[derive(Clone, Debug)]
 pub struct Pod {
@@ -22,12 +26,22 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// What made it: its Deployment's name, or its own.
+    /// What made it in the end: its Deployment's name, or its own.
     pub workload: String,
+    /// The kind and name of its document, such as `Deployment server`.
+    pub document: String,
+    /// Its name inside (`hostname`).
+    pub hostname: String,
+    /// What its `/etc/hosts` holds besides (`hostAliases`).
+    pub host_aliases: Vec<(IpAddr, Vec<String>)>,
+    /// Its full name in DNS, if a headless service gives it one: `db-0.db.default.svc.cluster.local`.
+    pub dns_name: Option<String>,
     /// Its service account.
     pub service_account: String,
     /// Its addresses.
     pub ips: PodIps,
+    /// The addresses that it has in the cluster that its manifest was read from (`status.podIPs`).
+    pub cluster_ips: Vec<IpAddr>,
     /// The names of the host outside of the cluster that it stands for (`sidelab.io/external-host`); none for a pod of the
     /// cluster.
     pub external_hosts: Vec<String>,
@@ -37,6 +51,8 @@ pub struct Pod {
     pub injection: Injection,
     /// Its sidecar, if it was injected.
     pub sidecar: Option<Sidecar>,
+    /// What it is besides, of which nothing is predicted, and where it says so.
+    pub unmodelled: Option<(Unmodelled, Source)>,
     /// Which PeerAuthentication modes are in force. Without a sidecar nobody enforces them.
     pub peer_authentication: EffectivePeerAuthentication,
     /// Its document (a Deployment's, for a Deployment's pods).
@@ -121,6 +137,31 @@ pub struct Injection {
     pub because: String,
     /// The label or annotation that decided.
     pub source: Source,
+}
+
+/// What a pod may be beside an app, with or without a sidecar: its calls are not predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmodelled {
+    /// Its node's ztunnel carries its connections.
+    Ambient,
+    /// It is a gateway.
+    Gateway,
+    /// It is a waypoint.
+    Waypoint,
+}
+
+impl fmt::Display for Unmodelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ambient => {
+                "is in the ambient mesh: its node's ztunnel carries its connections, which is not modelled yet"
+            }
+            Self::Gateway => {
+                "is a gateway: what it does comes from Gateways and VirtualServices, which are not modelled yet"
+            }
+            Self::Waypoint => "is a waypoint of the ambient mesh, which is not modelled yet",
+        })
+    }
 }
 
 /// A sidecar, as injection made it.

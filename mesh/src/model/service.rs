@@ -6,9 +6,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, ObjectName, PodIps, Source};
+use super::{Entry, Family, ObjectName, PodIps, Source};
 
 /// The addresses of the cluster's DNS server, which no other service has: 10.96.0.2 and fd00:96::2.
 pub const CLUSTER_DNS: PodIps =
@@ -21,8 +22,13 @@ pub struct Service {
     pub name: ObjectName,
     /// `NAME.NAMESPACE.svc.cluster.local`, or a ServiceEntry's host.
     pub host: String,
+    /// The Services of type ExternalName that stand for it: Istio takes calls to these as calls to it (`resolveServiceAliases` in
+    /// `pilot/pkg/model/push_context.go`).
+    pub aliases: Vec<ObjectName>,
     /// Its virtual addresses; none when headless, or when a ServiceEntry gives none.
     pub vips: Vec<IpAddr>,
+    /// The families of its addresses, or, when it has none, of its pods'.
+    pub families: Vec<Family>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
     /// What selects its pods; none when it has no selector.
@@ -88,14 +94,14 @@ pub struct ServicePort {
 /// A pod behind a service port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Index into [`super::Mesh::pods`].
+    /// Index into [`pods`](crate::model::Resolved::pods).
     pub pod: usize,
     /// The container port.
     pub port: u16,
 }
 
 /// A port's protocol as Istio names it (`pkg/config/protocol/instance.go`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub enum Protocol {
     /// `grpc`.
     #[serde(rename = "GRPC")]

@@ -116,3 +116,13 @@ fd00:96::a\tserver.default.svc.cluster.local
 const SERVICE: &str = "---
 {apiVersion: v1, kind: Service, metadata: {name: server}, spec: {selector: {app: a}, ports: [{port: 80}]}}
 ";
+
+#[test]
+fn a_name_that_does_not_resolve_is_guessed_as_its_caller_would_write_it() {
+    let mesh = shop();
+    let meant = |host: &str| mesh.nearest_host(host, "default");
+    assert_eq!(meant("servr").as_deref(), Some("server"));
+    assert_eq!(meant("headles").as_deref(), Some("headless"));
+    assert_eq!(meant("server.apart.svc.cluster.locl").as_deref(), Some("server.apart.svc.cluster.local"));
+    assert_eq!(meant("something-else"), None);
+}

@@ -1,14 +1,12 @@
 //! The apps at both ends: what the calling one sends and sees, and what the called one answers.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::{fmt, net::IpAddr};
 
+use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 use envoy_api::TlsProtocol;
 
 use crate::{
-    account::{AppProtocol, Reason},
+    account::{AppProtocol, AppSees, Reason},
     model::{Container, Mount, Pod},
 };
 
@@ -16,7 +14,6 @@ use super::{
     Call,
     certificate::{self, Authority, Certificate, Check, Why},
     tls::{Acceptor, Hello, Side},
-    webhook,
     wire::{Reply, Request, Sent, Version},
 };
 
@@ -37,6 +34,8 @@ pub enum Speaks {
     Anything,
     /// HTTP/1.1 and HTTP/2 in plaintext.
     Http,
+    /// HTTP/2 in plaintext and nothing else, as most servers of gRPC.
+    Http2,
     /// The same inside TLS.
     Https {
         /// Whether it demands a client certificate.
@@ -48,6 +47,8 @@ pub enum Speaks {
     Tcp,
     /// A greeting first, and then what it is sent.
     Greeting,
+    /// Raw bytes, of which it answers the first with RST.
+    Reset,
     /// The same as `Tcp` inside TLS.
     Tls {
         /// Whether it demands a client certificate.
@@ -61,33 +62,89 @@ impl ServerApp {
     /// What a pod's manifest tells of the app at a port: the arguments of sidelab's own `demo-server` and `demo-webhook`. Of
     /// other programs nothing is known.
     pub fn of(pod: &Pod, port: u16) -> Self {
-        let is_webhook = |container: &Container| container.image.contains("demo-webhook");
-        let is_known = |container: &&Container| container.image.contains("demo-server") || is_webhook(container);
-        let mut servers = pod.containers.iter().filter(is_known).peekable();
+        let mut servers = pod.containers.iter().filter_map(DemoServer::of).peekable();
         if servers.peek().is_none() {
             return Self::default();
         }
-        let found = servers.find_map(|container| {
-            let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
-            let app = demo_server(&words, port)?;
-            Some(if is_webhook(container) { Self { speaks: Speaks::Webhook, ..app } } else { app })
-        });
+        let found = servers.find_map(|server| server.app(port));
         found.unwrap_or(Self { speaks: Speaks::Nothing, loopback_only: false })
     }
 }
 
-/// The certificate that an app of a pod shows on its TLS ports: the one that its manifest mounts and names with `--cert`, or
-/// that it makes itself (`--self-signed`), which nobody trusts.
-pub(super) fn certificate(pod: &Pod) -> Certificate {
-    let named = pod.containers.iter().find_map(|container| {
-        let words: Vec<&str> = container.command.iter().chain(&container.args).map(String::as_str).collect();
-        let mut own = options(&words).filter(|(option, _)| *option == "--self-signed").peekable();
-        if own.peek().is_some() {
-            return Some(Certificate::self_signed(own.map(|(_, name)| name)));
+/// One of sidelab's own servers, as a container starts it.
+enum DemoServer {
+    Server(Box<ServerArgs>),
+    Webhook(WebhookArgs),
+    /// Its arguments are wrong: it ends at once.
+    Broken,
+}
+
+impl DemoServer {
+    /// The server that a container runs: its `command`, else what its image is named for.
+    fn of(container: &Container) -> Option<Self> {
+        let (program, words) = match container.command.split_first() {
+            Some((program, words)) => (program.as_str(), words),
+            None => (container.image.as_str(), &[][..]),
+        };
+        let name = program.rsplit('/').next()?.split([':', '@']).next()?;
+        let words = words.iter().chain(&container.args);
+        match name {
+            "demo-server" => {
+                let args = ServerArgs::read(words).ok().filter(|args| args.mistake().is_none());
+                Some(args.map_or(Self::Broken, |args| Self::Server(args.into())))
+            }
+            "demo-webhook" => Some(WebhookArgs::read(words).map_or(Self::Broken, Self::Webhook)),
+            _ => None,
         }
-        let path = options(&words).find_map(|(option, value)| (option == "--cert").then_some(value))?;
-        Certificate::of_pem(mounted(container, path)?)
-    });
+    }
+
+    /// What it does at a port; nothing where it does not listen.
+    fn app(&self, port: u16) -> Option<ServerApp> {
+        let ports: Vec<(Protocol, BindAddress)> = match self {
+            Self::Server(args) => args.ports().collect(),
+            Self::Webhook(args) => args.https.iter().map(|at| (Protocol::Webhook, *at)).collect(),
+            Self::Broken => Vec::new(),
+        };
+        let (protocol, at) = ports.into_iter().find(|(_, at)| at.port == port)?;
+        let loopback_only = at.ip.is_some_and(|ip| ip.is_loopback());
+        Some(ServerApp { speaks: Speaks::of(protocol), loopback_only })
+    }
+
+    /// The certificate that it shows on its TLS ports: a file that its container mounts, or one that it makes itself, which nobody
+    /// trusts.
+    fn certificate(&self, container: &Container) -> Option<Certificate> {
+        let file = match self {
+            Self::Server(args) if !args.self_signed.is_empty() => {
+                return Some(Certificate::self_signed(args.self_signed.iter().map(String::as_str)));
+            }
+            Self::Server(args) => args.cert.as_deref()?,
+            Self::Webhook(args) => args.cert.as_path(),
+            Self::Broken => return None,
+        };
+        Certificate::of_pem(mounted(container, file.to_str()?)?)
+    }
+}
+
+impl Speaks {
+    fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Http => Self::Http,
+            Protocol::Http2 => Self::Http2,
+            Protocol::Https => Self::Https { mutual: false },
+            Protocol::Webhook => Self::Webhook,
+            Protocol::MtlsHttp => Self::Https { mutual: true },
+            Protocol::Tcp | Protocol::TcpBulk => Self::Tcp,
+            Protocol::TcpGreeting => Self::Greeting,
+            Protocol::TcpReset => Self::Reset,
+            Protocol::Tls | Protocol::TlsBulk => Self::Tls { mutual: false },
+            Protocol::Mtls => Self::Tls { mutual: true },
+        }
+    }
+}
+
+/// The certificate that an app of a pod shows on its TLS ports. What is not known of an app is taken to fit.
+pub(super) fn certificate(pod: &Pod) -> Certificate {
+    let named = pod.containers.iter().find_map(|container| DemoServer::of(container)?.certificate(container));
     named.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
 }
 
@@ -113,44 +170,18 @@ fn mounted<'a>(container: &'a Container, path: &str) -> Option<&'a [u8]> {
     container.mounts.iter().find_map(file).map(Vec::as_slice)
 }
 
-/// A command line's options and their values: `--name value` or `--name=value`.
-fn options<'a>(words: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
-    words.iter().enumerate().filter_map(|(at, word)| match word.split_once('=') {
-        Some(option) => Some(option),
-        None => Some((*word, *words.get(at + 1)?)),
-    })
-}
-
-/// What `demo-server` does at a port when it is started with these arguments.
-fn demo_server(words: &[&str], port: u16) -> Option<ServerApp> {
-    options(words).find_map(|(option, value)| {
-        let speaks = match option {
-            "--http" => Speaks::Http,
-            "--https" => Speaks::Https { mutual: false },
-            "--mtls-http" => Speaks::Https { mutual: true },
-            "--tcp" | "--tcp-bulk" => Speaks::Tcp,
-            "--tcp-greeting" => Speaks::Greeting,
-            "--tls" | "--tls-bulk" => Speaks::Tls { mutual: false },
-            "--mtls" => Speaks::Tls { mutual: true },
-            _ => return None,
-        };
-        let address: Option<SocketAddr> = value.parse().ok();
-        let listens_on = address.map(|address| address.port()).or_else(|| value.parse().ok())?;
-        let loopback_only = address.is_some_and(|address| address.ip().is_loopback());
-        (listens_on == port).then_some(ServerApp { speaks, loopback_only })
-    })
-}
-
 impl fmt::Display for ServerApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.speaks {
             Speaks::Anything => "taken for an app that speaks what it is sent",
             Speaks::Http => "speaks HTTP in plaintext",
+            Speaks::Http2 => "speaks HTTP/2 in plaintext, and nothing else",
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
             Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
             Speaks::Webhook => "answers AdmissionReviews inside TLS",
             Speaks::Tcp => "sends back raw bytes",
             Speaks::Greeting => "greets, and sends back raw bytes",
+            Speaks::Reset => "answers the first bytes with RST",
             Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
             Speaks::Tls { mutual: true } => "sends back raw bytes inside TLS, and demands a client certificate",
             Speaks::Nothing => "nobody listens",
@@ -158,6 +189,9 @@ impl fmt::Display for ServerApp {
         f.write_str(if self.loopback_only { ", on loopback alone" } else { "" })
     }
 }
+
+/// The path at which `demo-webhook` never answers.
+const HANGS: &str = "/hang";
 
 /// What a called app answers.
 pub(super) struct Answered {
@@ -184,8 +218,9 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         Speaks::Webhook => Some((tls(&["h2", "http/1.1"], false), Speaks::Http)),
         Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
         Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
-        Speaks::Http | Speaks::Tcp | Speaks::Greeting | Speaks::Nothing => None,
+        Speaks::Http | Speaks::Http2 | Speaks::Tcp | Speaks::Greeting | Speaks::Reset | Speaks::Nothing => None,
     };
+    let is_http = matches!(server.speaks, Speaks::Http | Speaks::Http2);
     let greets = matches!(server.speaks, Speaks::Greeting | Speaks::Anything);
     if matches!(layer, Sent::Nothing) {
         return match greets {
@@ -203,9 +238,7 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
                 }
                 None => {
                     let inner = match inside {
-                        [Sent::Http(_, request)]
-                            if server.speaks == Speaks::Webhook && request.path == webhook::HANGS =>
-                        {
+                        [Sent::Http(_, request)] if server.speaks == Speaks::Webhook && request.path == HANGS => {
                             refused(Reply::Silence, Reason::Timeout)
                         }
                         _ => answer(ServerApp { speaks, ..server }, certificate, dialled, inside),
@@ -216,12 +249,16 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         }
         // A server that speaks TLS alone ends what is not TLS with an alert.
         (_, Some(_)) if server.speaks != Speaks::Anything => refused(Reply::Alert, Reason::ProtocolError),
+        _ if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::ConnectionTerminated),
+        (Sent::Http(Version::Http1, _), _) if server.speaks == Speaks::Http2 => {
+            refused(Reply::Closed, Reason::ConnectionTerminated)
+        }
         // No method begins like a ClientHello. Who began that TLS is the one to give up.
-        (Sent::Tls(_), _) if server.speaks == Speaks::Http => {
+        (Sent::Tls(_), _) if is_http => {
             Answered { reply: Reply::Response(Version::Http1, 400), refusal: None, understood: false }
         }
         // A line of text may be the beginning of a request: the rest is waited for.
-        (Sent::Bytes, _) if server.speaks == Speaks::Http => refused(Reply::Silence, Reason::Timeout),
+        (Sent::Bytes, _) if is_http => refused(Reply::Silence, Reason::Timeout),
         (Sent::Http(..), _) if matches!(server.speaks, Speaks::Tcp | Speaks::Greeting) => {
             refused(Reply::Echo, Reason::ProtocolError)
         }
@@ -255,9 +292,9 @@ pub(super) fn sends(call: &Call, path: &str, check: Check) -> Vec<Sent> {
 }
 
 /// What a calling app sees: the status if it gets one, and the word for it, as `demo-client` reports it.
-pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
+pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
     let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
-    let word = |word: &str| (None, word.to_owned());
+    let word = |word: &str| (None, AppSees::failure(word));
     match (layer, reply) {
         (_, Reply::Refused) => word("connection_refused"),
         (_, Reply::Unreachable) => word("network_unreachable"),
@@ -277,10 +314,10 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, String) {
         (Sent::Tls(_), Reply::Echo) => word("tls_protocol"),
         (Sent::Tls(_), Reply::Response(..)) => word("not_tls"),
         (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {
-            (Some(*status), status.to_string())
+            (Some(*status), AppSees::Status(*status))
         }
         (Sent::Http(..), _) => word("http_parse"),
-        (Sent::Bytes | Sent::Nothing, Reply::Echo) => word("echo"),
+        (Sent::Bytes | Sent::Nothing, Reply::Echo) => (None, AppSees::Echo),
         (Sent::Bytes | Sent::Nothing, _) => word("echo_mismatch"),
     }
 }

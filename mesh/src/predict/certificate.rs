@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use envoy_api::{CommonTlsContext, DataSource, SanType, Secret, SubjectAltNameMatcher};
+use envoy_rules::{
+    string_match::matches,
+    tls_error::{TlsError, VerifyError},
+};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::Pem};
 
 use crate::model::{Sidecar as Injected, SvidKind, ValidAt};
-
-use super::tls::matches;
 
 /// The secret of the mesh's root; that of the workload's SVID is [`SVID`].
 const MESH_ROOT: &str = "ROOTCA";
@@ -71,6 +73,27 @@ pub(super) enum Why {
 }
 
 impl Why {
+    /// The number of that alert.
+    pub(super) fn alert_number(&self) -> u8 {
+        match self {
+            Self::UnknownIssuer => 48,
+            Self::Expired | Self::NotYetValid => 45,
+            Self::WrongSan(_) => 46,
+            Self::NoCertificate => 116,
+            Self::NoCommonProtocol => 120,
+        }
+    }
+
+    /// What a client of BoringSSL's that broke the handshake off says of it.
+    pub(super) fn verify_error(&self) -> TlsError {
+        TlsError::CertificateVerifyFailed(match self {
+            Self::WrongSan(sans) => VerifyError::SanMismatch(sans.clone()),
+            Self::Expired => VerifyError::Expired,
+            Self::NotYetValid => VerifyError::NotYetValid,
+            Self::UnknownIssuer | Self::NoCertificate | Self::NoCommonProtocol => VerifyError::UnknownIssuer,
+        })
+    }
+
     /// The alert that tells the peer, by its name in the RFCs.
     pub(super) fn alert(&self) -> &'static str {
         match self {

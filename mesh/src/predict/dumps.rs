@@ -144,7 +144,7 @@ fn address(client: &EnvoyDump, call: &Call) -> Result<IpAddr, CallError> {
     if let Ok(ip) = call.host.parse() {
         return Ok(ip);
     }
-    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: client.pod.clone() };
+    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: client.pod.clone(), meant: None };
     let Some(cluster) = cluster_of(client, call) else {
         let unread = client.unread.iter().find(|(name, _)| is_outbound_to(name, call));
         return Err(unread.map_or_else(unknown, |(name, reason)| CallError::Unread {

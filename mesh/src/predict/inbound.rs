@@ -4,40 +4,26 @@
 
 use std::net::SocketAddr;
 
-use chain_match::{Connection, Match, Transport, disabled};
 use envoy_api::{
     APPLICATION_PROTOCOLS, DownstreamTlsContext, FilterChain, Listener, ListenerFilterConfig, NetworkFilter,
     SetFilterState, TransportSocketConfig, UPSTREAM_SERVER_NAME,
 };
+use envoy_rules::{Connection, Match, Transport, disabled, outcome::Outcome};
 
-use crate::{account::Reason, compile::Resource, model::Source};
+use crate::{
+    account::{Decision, Reason},
+    compile::Resource,
+    model::Source,
+};
 
 use super::{
     CallError,
-    simulate::{Arrival, Simulation},
+    place::{Arrival, Place, Shared},
+    simulate::Simulation,
     tls::{Acceptor, Side},
     trace::{Log, Role},
     wire::{Reply, Sent},
 };
-
-/// What the filters of a chain tell the connection upstream.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shared {
-    /// The ALPN to offer, in place of the cluster's.
-    pub(super) alpn: Option<Vec<String>>,
-    /// The SNI to send, in place of the cluster's.
-    pub(super) server_name: Option<String>,
-}
-
-/// Where in a sidecar a connection is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) host: usize,
-    pub(super) role: Role,
-    pub(super) arrival: Arrival,
-    /// Whether it ended the connection's TLS.
-    pub(super) ended_tls: bool,
-}
 
 /// What the inspectors saw.
 struct Inspected<'a> {
@@ -71,7 +57,7 @@ impl Simulation<'_> {
             false => format!("the connection was going to {}", arrival.destination),
         };
         let because = why.map_or_else(otherwise, |why| why.because.clone());
-        self.trace.step(role.party(), "listener", &listener.name, because, why.map(|why| &why.source));
+        self.trace.step(role.party(), Decision::Listener, &listener.name, because, why.map(|why| &why.source));
 
         let inspected = inspect(listener, arrival.destination, sent);
         if role == Role::Client && !inspected.server_name.is_empty() {
@@ -80,7 +66,7 @@ impl Simulation<'_> {
         if inspected.waits {
             let because = "an inspector waits for the client's first bytes, and the client waits for the server's";
             let source = Source::default_of("protocolDetectionTimeout: 0s");
-            self.trace.step(role.party(), "inspector", "waits", because, Some(&source));
+            self.trace.step(role.party(), Decision::Inspector, "waits", because, Some(&source));
             self.trace.refuse(role.party(), Reason::Timeout);
             return Ok(Reply::Silence);
         }
@@ -100,13 +86,13 @@ impl Simulation<'_> {
                 let decided = why.map_or_else(String::new, |why| format!("; {}", why.because));
                 let because =
                     format!("{}: no chain for this {stage}{decided}", inspected.describe(arrival.destination));
-                self.trace.step(role.party(), "filter chain", "none", because, why.map(|why| &why.source));
+                self.trace.step(role.party(), Decision::FilterChain, "none", because, why.map(|why| &why.source));
                 (None, None)
             }
         };
         let Some(chain) = chain else {
             self.trace.refuse(role.party(), Reason::NoFilterChainMatch);
-            self.trace.log(role, Log::new("NR", "filter_chain_not_found"));
+            self.trace.log(role, Log::of_session(&Outcome::NoFilterChainMatch));
             // What was peeked at is still unread, so the kernel answers the close with RST.
             return Ok(Reply::Reset);
         };
@@ -114,7 +100,7 @@ impl Simulation<'_> {
         let seen = inspected.describe(arrival.destination);
         let because = why.map_or_else(|| seen.clone(), |why| format!("{seen}; {}", why.because));
         let name = if chain.name.is_empty() { "(unnamed)" } else { &chain.name };
-        self.trace.step(role.party(), "filter chain", name, because, why.map(|why| &why.source));
+        self.trace.step(role.party(), Decision::FilterChain, name, because, why.map(|why| &why.source));
         self.take(Place { host, role, arrival, ended_tls: false }, chain, sent)
     }
 
@@ -132,12 +118,12 @@ impl Simulation<'_> {
             let alpn = session.facts.alpn.clone();
             let peer = session.facts.client_identity.clone().unwrap_or_else(|| "a client without a certificate".into());
             let with = alpn.as_deref().map_or(String::new(), |alpn| format!(", ALPN {alpn}"));
-            self.trace.step(at.role.party(), "tls", "terminated", format!("from {peer}{with}"), None);
+            self.trace.step(at.role.party(), Decision::Tls, "terminated", format!("from {peer}{with}"), None);
             let inner = self.filters(Place { ended_tls: true, ..at }, chain, alpn.as_deref(), inside)?;
             return Ok(Reply::Tunnel(session, Box::new(inner)));
         };
         let because = format!("{:?} broke it off: {}", broken.by, broken.why.alert()).to_lowercase();
-        self.trace.step(at.role.party(), "tls", "handshake failed", because, None);
+        self.trace.step(at.role.party(), Decision::Tls, "handshake failed", because, None);
         // A TCP proxy connects upstream before the handshake is done, and has its line for the connection in any case. An HTTP
         // connection manager has lines for requests alone.
         if chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_))) {

@@ -5,8 +5,8 @@ use std::{
     net::SocketAddr,
 };
 
-use chain_match::{BuildError, ChainTable, ListenerTable};
 use envoy_api::{Cluster, ClusterLoadAssignment, FilterChain, LbEndpoint, Listener, RouteConfiguration};
+use envoy_rules::{BuildError, ChainTable, ListenerTable};
 
 use crate::{
     compile::{PodConfig, Provenance, Resource},

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    account::{Party, Reason},
+    account::{Decision, Interface, LegNumber, LegPath, Party, Reason},
     model::{Family, Source},
-    redirect::OUTBOUND_PORT,
+    redirect::Verdict,
+    sidecar::OUTBOUND_PORT,
 };
 
 use super::{
     CallError, ServerApp, app,
-    capture::{self, Opener, Verdict},
+    capture::{self, Opener},
     certificate::Certificate,
-    inbound::Place,
+    place::{Arrival, Place},
     trace::{NewLeg, Role, Trace},
     wire::{Reply, Sent},
     world::World,
@@ -26,14 +27,6 @@ pub(super) struct Simulation<'a> {
     /// The subset of a DestinationRule that the client's sidecar is told to send to.
     pub(super) subset: Option<&'a str>,
     pub(super) trace: Trace,
-}
-
-/// A connection as a sidecar accepted it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    /// Where it was going before any redirect.
-    pub(super) destination: SocketAddr,
-    pub(super) source: IpAddr,
 }
 
 /// Who opens a connection.
@@ -54,7 +47,7 @@ impl Simulation<'_> {
         let Some(capture) = &host.capture else {
             let (because, source) = &host.injection;
             let because = format!("the pod has no sidecar: {because}");
-            self.trace.step(Party::ClientApp, "redirect", "not captured", because, Some(source));
+            self.trace.step(Party::ClientApp, Decision::Redirect, "not captured", because, Some(source));
             return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
         };
         let opener = if host.app_runs_as_sidecar { Opener::Sidecar } else { Opener::App };
@@ -66,9 +59,9 @@ impl Simulation<'_> {
         let Some(source) = self.own_ip(from, destination) else { return Ok(Reply::Unreachable) };
         debug_assert_eq!(port, OUTBOUND_PORT, "an app's connections go out");
         let leg = self.trace.begin(NewLeg {
-            number: 1,
-            path: "app -> sidecar",
-            interface: "lo",
+            number: LegNumber::ToSidecar,
+            path: LegPath::AppToSidecar,
+            interface: Interface::Lo,
             source,
             dials: destination,
             redirected_to: Some(port),
@@ -93,15 +86,15 @@ impl Simulation<'_> {
         };
         let target = self.world.host_at(reached.ip());
         let captured = target.and_then(|target| Some((target, self.world.hosts[target].capture.as_ref()?)));
-        let verdict = captured.map(|(target, capture)| (target, capture::inbound(capture, reached.port())));
+        let verdict = captured.map(|(target, capture)| (target, capture::inbound(capture, reached)));
         if let Some((target, verdict)) = verdict {
             self.redirected(Party::ServerSidecar, target, verdict);
         }
         let inbound = verdict.and_then(|(target, verdict)| Some((target, verdict.redirected_to?)));
         let leg = self.trace.begin(NewLeg {
-            number: 2,
-            path: path(who.sidecar.is_some(), inbound.is_some()),
-            interface: "eth0",
+            number: LegNumber::BetweenPods,
+            path: LegPath::between(who.sidecar.is_some(), inbound.is_some()),
+            interface: Interface::Eth0,
             source,
             dials: destination,
             redirected_to: None,
@@ -130,9 +123,9 @@ impl Simulation<'_> {
         };
         let to_own_app = who.sidecar == Some(Role::Server);
         let leg = self.trace.begin(NewLeg {
-            number: if to_own_app { 3 } else { 2 },
-            path: path(who.sidecar.is_some(), verdict.is_some()),
-            interface: "lo",
+            number: if to_own_app { LegNumber::ToApp } else { LegNumber::BetweenPods },
+            path: LegPath::between(who.sidecar.is_some(), verdict.is_some()),
+            interface: Interface::Lo,
             source,
             dials: destination,
             redirected_to: verdict,
@@ -166,7 +159,7 @@ impl Simulation<'_> {
             Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
             None => ("no manifest has this address: taken for an app that speaks what it is sent".into(), None),
         };
-        self.trace.step(Party::ServerApp, "app", destination.to_string(), because, source);
+        self.trace.step(Party::ServerApp, Decision::App, destination.to_string(), because, source);
         let answered = app::answer(server, &certificate, destination.ip(), sent);
         if let Some(reason) = answered.refusal {
             self.trace.refuse(Party::ServerApp, reason);
@@ -177,27 +170,32 @@ impl Simulation<'_> {
 
     /// Who is upstream of a sidecar.
     pub(super) fn upstream_of(&self, at: Place) -> Party {
-        let to_sidecar = || self.trace.legs.iter().any(|leg| leg.leg == 2 && leg.path.ends_with("-> sidecar"));
-        if at.role == Role::Client && to_sidecar() { Party::ServerSidecar } else { Party::ServerApp }
+        if at.role == Role::Client && self.trace.reached_sidecar() { Party::ServerSidecar } else { Party::ServerApp }
     }
 
     /// What the node makes of a service's virtual address, as kube-proxy does it; `None` refuses.
     fn translate(&mut self, destination: SocketAddr) -> Option<SocketAddr> {
         if let Some((called, reached)) = self.world.alias.filter(|(called, _)| *called == destination) {
             let because = format!("an endpoint of the service at {called}");
-            self.trace.step(Party::Node, "service", reached.to_string(), because, None);
+            self.trace.step(Party::Node, Decision::Service, reached.to_string(), because, None);
             return Some(reached);
         }
         let Some(service) = self.world.service_at(destination.ip()) else { return Some(destination) };
         let port = service.ports.iter().find(|port| port.port == destination.port());
         let Some(port) = port else {
             let because = format!("service {} has no port {}", service.name, destination.port());
-            self.trace.step(Party::Node, "service", "refused", because, Some(&service.source));
+            self.trace.step(Party::Node, Decision::Service, "refused", because, Some(&service.source));
             return None;
         };
         let Some(endpoint) = port.endpoints.first() else {
             let because = format!("service {} has no endpoint", service.name);
-            self.trace.step(Party::Node, "service", "refused", because, Some(&service.source.at("spec.selector")));
+            self.trace.step(
+                Party::Node,
+                Decision::Service,
+                "refused",
+                because,
+                Some(&service.source.at("spec.selector")),
+            );
             return None;
         };
         let ip = self.world.hosts[endpoint.pod].ip(Family::of(destination.ip()))?;
@@ -206,30 +204,21 @@ impl Simulation<'_> {
             1 => format!("the only endpoint of service {}", service.name),
             n => format!("the first of {n} endpoints of service {}; the node takes any", service.name),
         };
-        self.trace.step(Party::Node, "service", reached.to_string(), because, Some(&service.source));
+        self.trace.step(Party::Node, Decision::Service, reached.to_string(), because, Some(&service.source));
         Some(reached)
     }
 
     /// Notes what the redirect rules of a pod do.
     fn redirected(&mut self, at: Party, host: usize, verdict: Verdict) {
         let choice = verdict.redirected_to.map_or_else(|| "not captured".to_owned(), |port| port.to_string());
-        let source = match verdict.annotation {
+        let source = match verdict.why.annotation {
             Some(name) => self.world.hosts[host].source.at(format!("metadata.annotations[{name}]")),
             None => Source::default_of("Istio's redirect rules"),
         };
-        self.trace.step(at, "redirect", choice, verdict.rule, Some(&source));
+        self.trace.step(at, Decision::Redirect, choice, verdict.why.words, Some(&source));
     }
 
     fn own_ip(&self, host: usize, destination: SocketAddr) -> Option<IpAddr> {
         self.world.hosts[host].ip(Family::of(destination.ip()))
-    }
-}
-
-fn path(from_sidecar: bool, to_sidecar: bool) -> &'static str {
-    match (from_sidecar, to_sidecar) {
-        (true, true) => "sidecar -> sidecar",
-        (true, false) => "sidecar -> app",
-        (false, true) => "app -> sidecar",
-        (false, false) => "app -> app",
     }
 }

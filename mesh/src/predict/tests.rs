@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use envoy_api::TlsProtocol;
 
 use crate::{
-    account::{Account, AppProtocol, Leg, Outcome, Party, Reason, Step},
+    account::{Account, AppProtocol, AppSees, Decision, Leg, LegPath, Outcome, Party, Reason, Step},
     model::{Family, Flavor, Mesh},
     testing::mesh_with_warnings,
 };
@@ -14,8 +14,9 @@ use crate::{
 use super::{
     Call, ServerApp, Speaks,
     certificate::{Authority, Certificate, Check},
+    place::Arrival,
     predict,
-    simulate::{Arrival, Simulation},
+    simulate::Simulation,
     tls::Hello,
     trace::{Role, Trace},
     wire::{Request, Sent, Version},
@@ -25,6 +26,7 @@ use super::{
 mod app_tls;
 mod destination_rule;
 mod egress;
+mod field;
 mod inbound;
 mod outbound;
 mod peer_authentication;
@@ -162,16 +164,14 @@ fn brief(outcome: &Outcome) -> String {
     let Outcome { at, reason, response_flags, details, app_sees, .. } = outcome;
     match (at, reason) {
         (Some(at), Some(reason)) => {
-            let reason = serde_json::to_value(reason).expect("a name");
-            let reason = reason.as_str().expect("a name");
             format!("{at} {reason} {response_flags} {details} -> {app_sees}")
         }
-        _ => app_sees.clone(),
+        _ => app_sees.to_string(),
     }
 }
 
 fn leg(account: &Account, number: u8) -> &Leg {
-    account.legs.iter().find(|leg| leg.leg == number).expect("that leg")
+    account.leg(number.try_into().expect("a leg's number")).expect("that leg")
 }
 
 /// A leg's layers, such as `mtls,http/1.1`.
@@ -180,10 +180,10 @@ fn layers(account: &Account, number: u8) -> String {
 }
 
 /// The last step in which something of a kind was chosen at a place.
-fn choice<'a>(steps: &'a [Step], at: &str, what: &str) -> Option<&'a str> {
+fn choice(steps: &[Step], at: Party, what: Decision) -> Option<&str> {
     steps.iter().rev().find(|step| step.at == at && step.what == what).map(|step| step.choice.as_str())
 }
 
-fn step<'a>(account: &'a Account, at: &str, what: &str) -> &'a Step {
+fn step(account: &Account, at: Party, what: Decision) -> &Step {
     account.steps.iter().find(|step| step.at == at && step.what == what).expect("that step")
 }

@@ -1,6 +1,6 @@
 //! TLS handshakes: who offers what, who checks whom, and what comes of it.
 
-use envoy_api::{DownstreamTlsContext, StringMatcher, TlsProtocol, UpstreamTlsContext};
+use envoy_api::{DownstreamTlsContext, TlsProtocol, UpstreamTlsContext};
 
 use crate::account::TlsFacts;
 
@@ -138,19 +138,6 @@ impl Acceptor {
         session.mutual = refused.is_none();
         (session, refused.and_then(|why| broken(Side::Server, why)))
     }
-}
-
-/// Whether a text is what a string matcher asks for.
-pub(super) fn matches(matcher: &StringMatcher, text: &str) -> bool {
-    let fold = |text: &str| if matcher.ignore_case { text.to_ascii_lowercase() } else { text.to_owned() };
-    let text = fold(text);
-    let is = |pattern: &Option<String>, test: fn(&str, &str) -> bool| {
-        pattern.as_deref().is_none_or(|pattern| test(&text, &fold(pattern)))
-    };
-    is(&matcher.exact, |text, pattern| text == pattern)
-        && is(&matcher.prefix, |text, pattern| text.starts_with(pattern))
-        && is(&matcher.suffix, |text, pattern| text.ends_with(pattern))
-        && is(&matcher.contains, |text, pattern| text.contains(pattern))
 }
 
 fn latest(common: &envoy_api::CommonTlsContext, default: TlsProtocol) -> TlsProtocol {

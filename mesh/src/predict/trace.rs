@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use envoy_rules::outcome::{Flag, Flags, Outcome};
+
 use crate::{
-    account::{LayerKind, Leg, Party, Reason, Step, TlsFacts},
+    account::{Decision, Interface, LayerKind, Leg, LegNumber, LegPath, Party, Reason, Step, TlsFacts},
     model::Source,
 };
 
-use super::wire::{Reply, Sent};
+use super::wire::{Reply, Sent, Version};
 
 /// The notes of one call.
 #[derive(Debug, Default)]
@@ -38,12 +40,25 @@ pub(super) struct Log {
 impl Log {
     /// A line without flags or details: a TCP connection that ran its course.
     pub(super) fn plain() -> Self {
-        Self::new("-", "-")
+        Self::of_session(&Outcome::Done)
     }
 
-    pub(super) fn new(flags: impl Into<String>, details: impl Into<String>) -> Self {
-        Self { flags: flags.into(), details: details.into() }
+    /// The line of a request that ended so. `exhausted`: whether it was tried as often as its route allows.
+    pub(super) fn of_request(outcome: &Outcome, exhausted: bool) -> Self {
+        let exhausted = if exhausted { Flag::UpstreamRetryLimitExceeded.into() } else { Flags::NONE };
+        Self { flags: exhausted.union(outcome.flags()).to_string(), details: logged(&outcome.details()) }
     }
+
+    /// The line of a connection that ended so.
+    pub(super) fn of_session(outcome: &Outcome) -> Self {
+        let details = if *outcome == Outcome::NoFilterChainMatch { outcome.details() } else { "".into() };
+        Self { flags: outcome.session_flags().to_string(), details: logged(&details) }
+    }
+}
+
+/// Text as access logs print it.
+fn logged(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") }
 }
 
 /// Which sidecar is at work.
@@ -67,9 +82,9 @@ impl Role {
 /// A leg that begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewLeg {
-    pub(super) number: u8,
-    pub(super) path: &'static str,
-    pub(super) interface: &'static str,
+    pub(super) number: LegNumber,
+    pub(super) path: LegPath,
+    pub(super) interface: Interface,
     pub(super) source: IpAddr,
     pub(super) dials: SocketAddr,
     pub(super) redirected_to: Option<u16>,
@@ -80,14 +95,14 @@ impl Trace {
     pub(super) fn step(
         &mut self,
         at: Party,
-        what: &str,
+        what: Decision,
         choice: impl Into<String>,
         because: impl Into<String>,
         source: Option<&Source>,
     ) {
         self.steps.push(Step {
-            at: at.to_string(),
-            what: what.into(),
+            at,
+            what,
             choice: choice.into(),
             because: because.into(),
             source: source.map(ToString::to_string),
@@ -116,11 +131,11 @@ impl Trace {
     pub(super) fn begin(&mut self, leg: NewLeg) -> usize {
         let NewLeg { number, path, interface, source, dials, redirected_to } = leg;
         self.legs.push(Leg {
-            leg: number,
-            path: path.into(),
+            number,
+            path,
             layers: vec![],
             tls: vec![],
-            interface: Some(interface.into()),
+            interface: Some(interface),
             source: Some(source),
             dials: Some(dials),
             redirected_to,
@@ -130,9 +145,9 @@ impl Trace {
 
     /// Adds the legs that there are and on which nothing was sent.
     pub(super) fn add_silent_legs(&mut self, to_sidecar: bool) {
-        let silent = |leg, path: &str| Leg {
-            leg,
-            path: path.into(),
+        let silent = |number, path| Leg {
+            number,
+            path,
             layers: vec![],
             tls: vec![],
             interface: None,
@@ -140,13 +155,21 @@ impl Trace {
             dials: None,
             redirected_to: None,
         };
-        let has = |legs: &[Leg], number| legs.iter().any(|leg| leg.leg == number);
-        if !has(&self.legs, 2) {
-            self.legs.push(silent(2, if to_sidecar { "sidecar -> sidecar" } else { "sidecar -> app" }));
+        if self.leg(LegNumber::BetweenPods).is_none() {
+            self.legs.push(silent(LegNumber::BetweenPods, LegPath::between(true, to_sidecar)));
         }
-        if !has(&self.legs, 3) && self.legs.iter().any(|leg| leg.leg == 2 && leg.path.ends_with("-> sidecar")) {
-            self.legs.push(silent(3, "sidecar -> app"));
+        if self.leg(LegNumber::ToApp).is_none() && self.reached_sidecar() {
+            self.legs.push(silent(LegNumber::ToApp, LegPath::SidecarToApp));
         }
+    }
+
+    /// Whether leg 2 came to a sidecar.
+    pub(super) fn reached_sidecar(&self) -> bool {
+        self.leg(LegNumber::BetweenPods).is_some_and(|leg| leg.path.reaches_sidecar())
+    }
+
+    fn leg(&self, number: LegNumber) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.number == number)
     }
 
     /// Ends a leg on which `sent` was sent, and `reply` came back.
@@ -157,6 +180,13 @@ impl Trace {
         let (layers, tls) = carried(sent, reply);
         self.legs[leg].layers = layers;
         self.legs[leg].tls = tls;
+    }
+}
+
+fn layer_of(version: Version) -> LayerKind {
+    match version {
+        Version::Http1 => LayerKind::Http1,
+        Version::Http2 => LayerKind::H2,
     }
 }
 
@@ -183,7 +213,7 @@ fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) 
                 tls.push(hello.unanswered().facts);
                 break;
             }
-            (Sent::Http(version, _), _) => layers.push(version.layer()),
+            (Sent::Http(version, _), _) => layers.push(layer_of(*version)),
             (Sent::Bytes, _) | (Sent::Nothing, Reply::Echo) => layers.push(LayerKind::Tcp),
             (Sent::Nothing, _) => {}
         }

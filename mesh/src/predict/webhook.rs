@@ -10,9 +10,6 @@ use super::{
     certificate::{self, Check},
 };
 
-/// The path at which `demo-webhook` never answers.
-pub(super) const HANGS: &str = "/hang";
-
 /// How the API server checks who answers: `caBundle` alone counts, and the name that it calls.
 pub(super) fn check(webhook: &Webhook, pod: &Pod) -> Check {
     let host = webhook.place.host();

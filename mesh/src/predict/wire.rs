@@ -1,6 +1,6 @@
 //! What is sent on a connection, and what comes back.
 
-use crate::account::LayerKind;
+pub(super) use envoy_rules::codec::HttpVersion as Version;
 
 use super::tls::{Broken, Hello, Session};
 
@@ -15,41 +15,6 @@ pub(super) enum Sent {
     Bytes,
     /// Nothing until the server has spoken, then bytes that are neither.
     Nothing,
-}
-
-/// A version of HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2.
-    Http2,
-}
-
-impl Version {
-    /// The layer that it is on a leg.
-    pub(super) fn layer(self) -> LayerKind {
-        match self {
-            Self::Http1 => LayerKind::Http1,
-            Self::Http2 => LayerKind::H2,
-        }
-    }
-
-    /// Its protocol in ALPN.
-    pub(super) fn alpn(self) -> &'static str {
-        match self {
-            Self::Http1 => "http/1.1",
-            Self::Http2 => "h2",
-        }
-    }
-
-    /// What Envoy's HTTP inspector calls it.
-    pub(super) fn sniffed(self) -> &'static str {
-        match self {
-            Self::Http1 => "http/1.1",
-            Self::Http2 => "h2c",
-        }
-    }
 }
 
 /// A request, as far as it decides where it goes.

@@ -7,15 +7,13 @@ use std::{
 };
 
 use crate::{
-    compile::{Placement, compile},
+    compile::{Options, Placement, compile},
     model::{Capture, Family, Mesh, Service, Source},
     redirect::ProxyIdentity,
+    sidecar,
 };
 
 use super::{CallError, certificate::Certificate, sidecar::Sidecar};
-
-/// The user that sidecars run as.
-const SIDECAR_USER: u32 = 1337;
 
 /// All that a call may meet.
 pub(super) struct World<'a> {
@@ -72,7 +70,7 @@ impl<'a> World<'a> {
             name: pod.name.to_string(),
             ips: pod.ips.both().into(),
             capture: pod.sidecar.as_ref().map(|sidecar| sidecar.capture.clone()),
-            app_runs_as_sidecar: pod.containers.iter().any(|container| container.run_as_user == Some(SIDECAR_USER)),
+            app_runs_as_sidecar: pod.containers.iter().any(|container| container.run_as_user == Some(sidecar::UID)),
             source: pod.source.clone(),
             injection: (pod.injection.because.clone(), pod.injection.source.clone()),
             sidecar: OnceCell::new(),
@@ -124,5 +122,10 @@ impl<'a> World<'a> {
 /// Where files would lie does not matter to what they say.
 pub(super) fn nowhere() -> Placement {
     let nowhere = PathBuf::from("/");
-    Placement { config_dir: nowhere.clone(), log_dir: nowhere, key_log: false, redirect: ProxyIdentity::ISTIO }
+    Placement {
+        config_dir: nowhere.clone(),
+        log_dir: nowhere,
+        redirect: ProxyIdentity::ISTIO,
+        options: Options::default(),
+    }
 }

@@ -1,8 +1,10 @@
 //! What Istio's goldens say (`tools/istio-iptables/pkg/capture/testdata`), by the name of the golden where there is one.
 
+use ipnet::IpNet;
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::model::{Capture, Family, InterceptionMode, OwnerGroups, PortSet};
 
 /// The rules that every set has for the sidecar's user and group, in one family.
 fn owner_rules(loopback: &str) -> Vec<String> {
@@ -40,7 +42,7 @@ fn ranges(ranges: &[&str]) -> Vec<IpNet> {
 }
 
 fn rules(capture: &Capture, family: Family) -> Vec<String> {
-    redirect_rules(capture, &ProxyIdentity::ISTIO, family).lines().map(String::from).collect()
+    Rules::new(capture, ProxyIdentity::ISTIO, family).to_string().lines().map(String::from).collect()
 }
 
 /// The rules with what all sets begin with, and the owner rules, taken out: they are checked once, in `empty`.
@@ -182,12 +184,12 @@ fn basic_exclude_nic_returns_first_in_both_directions() {
 #[test]
 fn interception_mode_none_has_no_rules() {
     let capture = Capture { mode: InterceptionMode::None, ..bare() };
-    assert_eq!(redirect_rules(&capture, &ProxyIdentity::ISTIO, Family::Ipv4), "");
+    assert_eq!(Rules::new(&capture, ProxyIdentity::ISTIO, Family::Ipv4).to_string(), "");
 }
 
 #[test]
 fn a_mark_stands_in_for_user_and_group() {
-    let text = redirect_rules(&bare(), &ProxyIdentity::Mark(1337), Family::Ipv4);
+    let text = Rules::new(&bare(), ProxyIdentity::Mark(1337), Family::Ipv4).to_string();
     assert!(!text.contains("owner"), "{text}");
     let marks: Vec<_> = text.lines().filter(|rule| rule.contains("mark")).collect();
     assert_eq!(

@@ -7,17 +7,18 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::pods::Draft;
+use super::drafts::Draft;
 use crate::{
     fault::Faults,
     load::nearest,
-    model::{Capture, InterceptionMode, PortSet},
+    model::{Capture, InterceptionMode, MeshConfig, PortSet},
+    sidecar::{HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT},
 };
 
 const PREFIX: &str = "traffic.sidecar.istio.io/";
 const MODE: &str = "sidecar.istio.io/interceptionMode";
 const REROUTE: &str = "istio.io/reroute-virtual-interfaces";
-const STATUS_PORT: &str = "status.sidecar.istio.io/port";
+const STATUS_ANNOTATION: &str = "status.sidecar.istio.io/port";
 
 /// Every annotation that says what is captured, without the prefix.
 const TRAFFIC: [&str; 8] = [
@@ -31,21 +32,19 @@ const TRAFFIC: [&str; 8] = [
     "kubevirtInterfaces",
 ];
 
-/// Ports that injection itself keeps out of the inbound capture: Envoy's Prometheus page and the health check.
-const OWN_PORTS: [u16; 2] = [15090, 15021];
-/// The agent's status port, where no annotation sets another.
-const DEFAULT_STATUS_PORT: u16 = 15020;
+/// Ports that injection itself keeps out of the inbound capture.
+const OWN_PORTS: [u16; 2] = [PROMETHEUS_PORT, HEALTH_PORT];
 
 /// Reads a pod's annotations. A value that does not parse is an error: injection fails with it, as Istio's does.
-pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> Capture {
-    let mut read = Annotations { pod, faults };
+pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, faults: &mut Faults) -> Capture {
+    let mut read = Annotations { pod, mesh, faults };
     read.refuse_unknown();
     let config = proxy_config::read(&mut read);
     let mode = match pod.annotations.get(MODE) {
         Some(mode) => read.mode_of(MODE, mode),
         None => config.mode,
     };
-    let status_port = read.parsed(STATUS_PORT, one_port).unwrap_or(DEFAULT_STATUS_PORT);
+    let status_port = read.parsed(STATUS_ANNOTATION, one_port).unwrap_or(STATUS_PORT);
     let mut exclude_inbound_ports = OWN_PORTS.to_vec();
     exclude_inbound_ports.extend(read.traffic("excludeInboundPorts", ports).unwrap_or_default());
     if status_port != 0 && !exclude_inbound_ports[OWN_PORTS.len()..].contains(&status_port) {
@@ -66,15 +65,16 @@ pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> Capture {
         exclude_outbound_ip_ranges: read.traffic("excludeOutboundIPRanges", ranges).unwrap_or_default(),
         exclude_interfaces: read.traffic("excludeInterfaces", interfaces).unwrap_or_default(),
         reroute_interfaces: reroute.unwrap_or_default(),
-        app_group_is_captured: config.owner_groups.contains(app_group(pod)),
+        app_gid: app_gid(pod),
         owner_groups: config.owner_groups,
         ipv4_loopback: config.ipv4_loopback,
         drop_invalid: config.drop_invalid,
+        dns: config.dns,
     }
 }
 
 /// The group that a pod's programs run as; root's where nothing is said.
-fn app_group(pod: &Draft<'_>) -> u32 {
+fn app_gid(pod: &Draft<'_>) -> u32 {
     let of_container = pod.spec.containers.first().and_then(|c| c.security_context.as_ref()?.run_as_group);
     let of_pod = || pod.spec.security_context.as_ref().and_then(|context| context.run_as_group);
     of_container.or_else(of_pod).and_then(|group| u32::try_from(group).ok()).unwrap_or(0)
@@ -82,6 +82,8 @@ fn app_group(pod: &Draft<'_>) -> u32 {
 
 struct Annotations<'a, 'b> {
     pod: &'a Draft<'a>,
+    /// What holds where the pod says nothing.
+    mesh: &'a MeshConfig,
     faults: &'b mut Faults,
 }
 
@@ -91,7 +93,7 @@ impl Annotations<'_, '_> {
     }
 
     fn parsed<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        let value = self.pod.annotations.get(name)?;
+        let value = self.pod.annotations.get(name).or_else(|| self.mesh.injection_defaults.get(name))?;
         match parse(value) {
             Ok(parsed) => Some(parsed),
             Err(e) => {
@@ -132,6 +134,11 @@ impl Annotations<'_, '_> {
     fn error(&mut self, name: &str, message: &str) {
         let field = self.pod.at(&format!("metadata.annotations[{name}]")).field;
         self.faults.error(self.pod.head, field, message);
+    }
+
+    fn note(&mut self, name: &str, message: &str) {
+        let field = self.pod.at(&format!("metadata.annotations[{name}]")).field;
+        self.faults.note(self.pod.head, field, message);
     }
 
     fn warn(&mut self, name: &str, message: &str) {

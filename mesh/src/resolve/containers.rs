@@ -1,6 +1,7 @@
 //! The programs of a pod, and the files that they mount.
 
 mod env;
+mod paths;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -9,29 +10,22 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use self::volumes::Files;
 pub(super) use self::volumes::secrets;
-use super::pods::Draft;
+use super::{drafts::Draft, index::Index};
 use crate::{
     fault::Faults,
-    manifests::Manifests,
-    model::{Container, ContainerPort, Mount, PodIps},
+    model::{Container, ContainerPort, Mount, PodIps, SIDECAR_CONTAINER},
+    sidecar,
 };
 
-/// Ports that every sidecar listens on (<https://istio.io/latest/docs/ops/deployment/application-requirements/>).
-const SIDECAR_PORTS: [u16; 7] = [15000, 15001, 15004, 15006, 15020, 15021, 15090];
-/// The sidecar's user.
-const SIDECAR_USER: u32 = 1337;
-
-/// The sidecar's container.
-const SIDECAR_CONTAINER: &str = "istio-proxy";
 /// A pod's containers, in the order of its document, and what its sidecar mounts.
 pub(super) fn of(
     pod: &Draft<'_>,
     ips: PodIps,
     injected: bool,
-    manifests: &Manifests,
+    index: &Index<'_>,
     faults: &mut Faults,
 ) -> (Vec<Container>, Vec<Mount>) {
-    let mut reader = Reader { pod, ips, injected, manifests, faults };
+    let mut reader = Reader { pod, ips, injected, index, faults };
     let volumes: BTreeMap<_, _> = pod
         .spec
         .volumes
@@ -40,6 +34,7 @@ pub(super) fn of(
         .enumerate()
         .map(|(i, volume)| (volume.name.as_str(), reader.volume(&pod.at(&format!("spec.volumes[{i}]")).field, volume)))
         .collect();
+    let volumes = pod.claims.iter().map(|claim| (claim.as_str(), Files::new())).chain(volumes).collect();
     let all = pod.spec.containers.iter().enumerate();
     let all: Vec<_> = all.map(|(i, container)| reader.container(i, container, &volumes)).collect();
     // Injection merges a container of this name into its own: it is no program of the pod's.
@@ -53,7 +48,7 @@ struct Reader<'a, 'b> {
     pod: &'a Draft<'a>,
     ips: PodIps,
     injected: bool,
-    manifests: &'a Manifests,
+    index: &'a Index<'a>,
     faults: &'b mut Faults,
 }
 
@@ -72,8 +67,9 @@ impl Reader<'_, '_> {
             Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()? })
         });
         let ports: Vec<_> = ports.collect();
-        for (j, port) in ports.iter().enumerate().filter(|(_, port)| SIDECAR_PORTS.contains(&port.port)) {
-            if self.injected {
+        let env = self.env(&field, container);
+        for (j, port) in ports.iter().enumerate().filter(|(_, port)| sidecar::PORTS.contains(&port.port)) {
+            if self.injected && container.name != SIDECAR_CONTAINER {
                 let message = format!("{} is a port of the sidecar's own: the program cannot listen there", port.port);
                 self.warn(&format!("{field}.ports[{j}].containerPort"), &message);
             }
@@ -81,9 +77,9 @@ impl Reader<'_, '_> {
         Container {
             name: container.name.clone(),
             image: container.image.clone().unwrap_or_default(),
-            command: container.command.clone().unwrap_or_default(),
-            args: container.args.clone().unwrap_or_default(),
-            env: self.env(&field, container),
+            command: env::expanded(container.command.as_deref(), &env),
+            args: env::expanded(container.args.as_deref(), &env),
+            env,
             ports,
             mounts: self.mounts(&field, container, volumes),
             run_as_user: self.user(&field, container),
@@ -104,23 +100,38 @@ impl Reader<'_, '_> {
             self.error(&field, &format!("{user} is no user; a number from 0 was expected"));
             return None;
         };
-        if self.injected && user == SIDECAR_USER {
+        if self.injected && user == sidecar::UID && container.name != SIDECAR_CONTAINER {
             self.warn(&field, "1337 is the sidecar's user: what runs as it is never captured, and bypasses the mesh");
         }
         Some(user)
     }
 
     fn mounts(&mut self, field: &str, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Vec<Mount> {
-        let mut mounts = Vec::new();
+        let mut mounts: Vec<Mount> = Vec::new();
+        let mut taken: Vec<String> = Vec::new();
         for (i, mount) in container.volume_mounts.iter().flatten().enumerate() {
-            if mount.sub_path.is_some() || mount.sub_path_expr.is_some() {
+            let path = paths::absolute(&mount.mount_path);
+            if let Some(message) = paths::mount_path_fault(&mount.mount_path, taken.iter().map(String::as_str)) {
+                self.error(&format!("{field}.volumeMounts[{i}].mountPath"), &message);
+            }
+            for (name, path) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
+                if let Some(message) = path.as_deref().and_then(paths::descending_path_fault) {
+                    self.error(&format!("{field}.volumeMounts[{i}].{name}"), &message);
+                }
+            }
+            if mount.sub_path_expr.is_some() {
                 self.error(
-                    &format!("{field}.volumeMounts[{i}].subPath"),
-                    "is not supported yet; mount the whole volume",
+                    &format!("{field}.volumeMounts[{i}].subPathExpr"),
+                    "is not supported yet; write the path as subPath",
                 );
             }
             let files = volumes.get(mount.name.as_str()).cloned().unwrap_or_default();
-            mounts.push(Mount { path: mount.mount_path.clone(), files });
+            let mount = volumes::part(&path, files, mount.sub_path.as_deref());
+            taken.push(path);
+            match mounts.iter_mut().find(|earlier| earlier.path == mount.path) {
+                Some(earlier) => earlier.files.extend(mount.files),
+                None => mounts.push(mount),
+            }
         }
         mounts
     }

@@ -4,7 +4,7 @@ use crate::{
     compile::inbound_cluster,
     fault::Faults,
     manifests::{Manifests, Object, envoy_filter::EnvoyFilterSpec},
-    model::{EnvoyFilter, InboundPatch, Mesh, MeshConfig, Pod, merged},
+    model::{EnvoyFilter, InboundPatch, MeshConfig, Pod, Resolved, merged},
 };
 
 #[cfg(test)]
@@ -42,7 +42,10 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
 }
 
 /// Warns of filters and patches that match nothing; patches of one cluster that do not fit together are an error.
-pub(super) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
+pub(super) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults) {
+    if mesh.envoy_filters.is_empty() {
+        return;
+    }
     for filter in &mesh.envoy_filters {
         let Some(object) = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by) else {
             continue;
@@ -83,7 +86,7 @@ pub(super) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
 }
 
 /// The container ports of a pod that services send to, with the services.
-fn inbound<'a>(mesh: &'a Mesh, pod: &Pod) -> Vec<(u16, Vec<&'a str>)> {
+fn inbound<'a>(mesh: &'a Resolved, pod: &Pod) -> Vec<(u16, Vec<&'a str>)> {
     let mut ports = std::collections::BTreeMap::<u16, Vec<&str>>::new();
     for service in &mesh.services {
         let endpoints = service.ports.iter().flat_map(|port| &port.endpoints);

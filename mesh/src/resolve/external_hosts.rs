@@ -1,17 +1,19 @@
 //! Pods that stand for hosts outside of the cluster: no sidecar, addresses of their own, found by name alone.
 
-use super::pods::Draft;
+use std::collections::BTreeMap;
+
+use super::drafts::Draft;
 use crate::{
     fault::Faults,
     load::is_dns_label,
-    model::{Injection, Pod, Source},
+    model::{Injection, ObjectName, Source},
 };
 
 /// The names of the host that a pod stands for, with commas between them.
 const ANNOTATION: &str = "sidelab.io/external-host";
 
 /// The names of the host outside of the cluster that a pod stands for; none for a pod of the cluster.
-pub(super) fn of(pod: &Draft<'_>, others: &[Pod], faults: &mut Faults) -> Vec<String> {
+pub(super) fn of(pod: &Draft<'_>, taken: &mut BTreeMap<String, ObjectName>, faults: &mut Faults) -> Vec<String> {
     let Some(text) = pod.annotations.get(ANNOTATION) else { return Vec::new() };
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let field = source(pod).field;
@@ -21,10 +23,11 @@ pub(super) fn of(pod: &Draft<'_>, others: &[Pod], faults: &mut Faults) -> Vec<St
                 format!("{name:?} is no host outside of the cluster; a name such as shop.example.com was expected");
             faults.error(pod.head, field.clone(), message);
         }
-        if let Some(other) = others.iter().find(|other| other.external_hosts.contains(name)) {
-            let message = format!("pod {} stands for {name} already; a name has one host", other.name);
+        if let Some(other) = taken.get(name) {
+            let message = format!("pod {other} stands for {name} already; a name has one host");
             faults.error(pod.head, field.clone(), message);
         }
+        taken.insert(name.clone(), pod.name.clone());
     }
     names
 }

@@ -1,43 +1,89 @@
-//! Who gets a sidecar, as Istio's default revision decides it.
+//! Who is in the mesh.
 //!
-//! Two steps: whether the API server asks the injection webhook at all (selectors of
-//! `manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml`), and whether the webhook then injects
-//! (`injectRequired` in `pkg/kube/inject/inject.go`). An annotation is only seen in the second.
+//! A pod that has the sidecar already (as `kubectl get` or `istioctl kube-inject` print it) has it. Else it takes two steps: whether
+//! the API server asks an injection webhook at all (selectors of
+//! `manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml`, or of the webhooks that the manifests have), and
+//! whether the webhook then injects (`injectRequired` in `pkg/kube/inject/inject.go`). An annotation is only seen in the second.
 
 use std::collections::BTreeMap;
 
-use super::pods::Draft;
+use k8s_openapi::api::core::v1::Container;
+
+use super::{drafts::Draft, index::Index};
 use crate::{
     fault::Faults,
-    manifests::{Manifests, Object},
-    model::{Injection, Source},
+    manifests::{Head, matches},
+    model::{Injection, SIDECAR_CONTAINER, Source, Unmodelled},
 };
 
 /// Label of a namespace: `enabled` or `disabled`.
 const NAMESPACE_LABEL: &str = "istio-injection";
 /// Label or annotation of a pod: `"true"` or `"false"`.
 const POD_LABEL: &str = "sidecar.istio.io/inject";
-/// Label of a namespace or a pod: a revision of the control plane.
+/// Label of a namespace or a pod: a revision of the control plane, or a tag that stands for one. Any is taken to be installed.
 const REVISION_LABEL: &str = "istio.io/rev";
-/// The only revision here.
-const REVISION: &str = "default";
+/// Annotation that injection writes.
+const STATUS: &str = "sidecar.istio.io/status";
+/// Annotation of a pod that is to be another kind of proxy.
+const TEMPLATES: &str = "inject.istio.io/templates";
+/// Label of a namespace or a pod: `ambient` or `none`.
+const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
+/// Label by which Istio marks the pods of a waypoint or gateway that it made itself (`pkg/config/constants`).
+const MANAGED: &str = "gateway.istio.io/managed";
 /// Namespaces of Kubernetes' own (`pkg/kube/inject/initializer.go`).
 const IGNORED: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
 
-/// Whether a pod is injected, and why.
-pub(super) fn decide(pod: &Draft<'_>, manifests: &Manifests, faults: &mut Faults) -> Injection {
-    let namespace = manifests.namespaces.iter().find(|n| n.head.name.name == pod.head.name.namespace);
+/// What a pod is to the mesh beside an app with or without a sidecar, and where it says so.
+pub(super) fn unmodelled(pod: &Draft<'_>, index: &Index<'_>) -> Option<(Unmodelled, Source)> {
+    let label = |key: &str| Some((pod.labels.get(key)?.as_str(), pod.at(&format!("metadata.labels[{key}]"))));
+    if let Some((by, source)) = label(MANAGED) {
+        let what = if by.contains("mesh-controller") { Unmodelled::Waypoint } else { Unmodelled::Gateway };
+        return Some((what, source));
+    }
+    if pod.annotations.get(TEMPLATES).is_some_and(|templates| templates.split(',').any(|one| one.trim() == "gateway")) {
+        return Some((Unmodelled::Gateway, pod.at(&format!("metadata.annotations[{TEMPLATES}]"))));
+    }
+    if let Some((i, proxy)) = pod.spec.containers.iter().enumerate().find(|(_, c)| c.name == SIDECAR_CONTAINER) {
+        let source = pod.at(&format!("spec.containers[{i}].args"));
+        match proxy.args.as_deref().unwrap_or_default() {
+            [first, second, ..] if first == "proxy" && second == "router" => {
+                return Some((Unmodelled::Gateway, source));
+            }
+            [first, second, ..] if first == "proxy" && second == "waypoint" => {
+                return Some((Unmodelled::Waypoint, source));
+            }
+            _ => {}
+        }
+    }
+    if has_sidecar(pod).is_some() || pod.spec.host_network == Some(true) {
+        return None;
+    }
+    let namespace = index.namespace(&pod.name.namespace);
+    let of_namespace = || {
+        let namespace = namespace?;
+        let source = namespace.head.source.at(format!("metadata.labels[{DATAPLANE_MODE}]"));
+        Some((namespace.head.labels.get(DATAPLANE_MODE)?.as_str(), source))
+    };
+    let (mode, source) = label(DATAPLANE_MODE).or_else(of_namespace)?;
+    (mode == "ambient").then_some((Unmodelled::Ambient, source))
+}
+
+/// Whether a pod has a sidecar, and why.
+pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) -> Injection {
+    if let Some(source) = has_sidecar(pod) {
+        return yes("it has been injected already", source);
+    }
+    let namespace = index.namespace(&pod.name.namespace);
     let empty = BTreeMap::new();
     let namespace_labels = namespace.map_or(&empty, |n| &n.head.labels);
     let label = pod.labels.get(POD_LABEL).map(String::as_str);
     let annotation = pod.annotations.get(POD_LABEL).map(String::as_str);
     let label_source = pod.at(&format!("metadata.labels[{POD_LABEL}]"));
     let annotation_source = pod.at(&format!("metadata.annotations[{POD_LABEL}]"));
-
     if pod.spec.host_network == Some(true) {
         return no("a pod on the host's network is never injected", pod.at("spec.hostNetwork"));
     }
-    if IGNORED.contains(&pod.head.name.namespace.as_str()) {
+    if IGNORED.contains(&pod.name.namespace.as_str()) {
         return no("Kubernetes' own namespaces are never injected", pod.at("metadata.namespace"));
     }
     for (value, source) in [(label, &label_source), (annotation, &annotation_source)] {
@@ -52,38 +98,9 @@ pub(super) fn decide(pod: &Draft<'_>, manifests: &Manifests, faults: &mut Faults
     if label == Some("false") {
         return no("the pod's label says so", label_source);
     }
-    let asked = match (namespace_labels.get(NAMESPACE_LABEL).map(String::as_str), namespace_labels.get(REVISION_LABEL))
-    {
-        (Some("enabled"), _) => Ok(Injection {
-            injected: true,
-            because: "the namespace's label says so".into(),
-            source: namespace_source(namespace, NAMESPACE_LABEL),
-        }),
-        (Some(value), _) => {
-            Err(no(&format!("the namespace's label says {value}"), namespace_source(namespace, NAMESPACE_LABEL)))
-        }
-        (None, Some(revision)) if revision == REVISION => Ok(Injection {
-            injected: true,
-            because: "the namespace's label names the revision".into(),
-            source: namespace_source(namespace, REVISION_LABEL),
-        }),
-        (None, Some(_)) => Err(no(
-            "the namespace's label names a revision that is not here",
-            namespace_source(namespace, REVISION_LABEL),
-        )),
-        (None, None) => match (pod.labels.get(REVISION_LABEL), label) {
-            (Some(revision), _) if revision == REVISION => Ok(Injection {
-                injected: true,
-                because: "the pod's label names the revision".into(),
-                source: pod.at(&format!("metadata.labels[{REVISION_LABEL}]")),
-            }),
-            (None, Some("true")) => Ok(Injection {
-                injected: true,
-                because: "the pod's label says so".into(),
-                source: label_source.clone(),
-            }),
-            _ => Err(no("neither its namespace nor its labels ask for a sidecar", pod.at("metadata.labels"))),
-        },
+    let asked = match index.injectors() {
+        [] => by_charts(pod, namespace_labels, namespace.map(|n| &n.head)),
+        injectors => by_injectors(pod, namespace_labels, injectors),
     };
     match asked {
         // The label of the same name wins over the annotation.
@@ -113,15 +130,78 @@ pub(super) fn decide(pod: &Draft<'_>, manifests: &Manifests, faults: &mut Faults
     }
 }
 
-fn no(because: &str, source: Source) -> Injection {
-    Injection { injected: false, because: because.into(), source }
+/// Where a pod shows that it was injected: its sidecar is a container of it, since Kubernetes 1.29 among the init containers.
+fn has_sidecar(pod: &Draft<'_>) -> Option<Source> {
+    let position =
+        |containers: &[Container]| containers.iter().position(|container| container.name == SIDECAR_CONTAINER);
+    // `auto` waits for injection: what stands there is merged into the sidecar.
+    let is_proxy = |container: &Container| container.image.as_deref() != Some("auto");
+    if pod.annotations.contains_key(STATUS) {
+        return Some(pod.at(&format!("metadata.annotations[{STATUS}]")));
+    }
+    if let Some(i) = position(&pod.spec.containers).filter(|i| is_proxy(&pod.spec.containers[*i])) {
+        return Some(pod.at(&format!("spec.containers[{i}]")));
+    }
+    let init = pod.spec.init_containers.as_deref().unwrap_or_default();
+    let i = position(init).filter(|i| is_proxy(&init[*i]))?;
+    Some(pod.at(&format!("spec.initContainers[{i}]")))
 }
 
-fn namespace_source<T>(namespace: Option<&Object<T>>, label: &str) -> Source {
-    match namespace {
-        Some(namespace) => namespace.head.source.at(format!("metadata.labels[{label}]")),
+/// As the webhooks of Istio's own charts decide it, in a cluster where the default revision and all that are named are installed.
+fn by_charts(
+    pod: &Draft<'_>,
+    namespace_labels: &BTreeMap<String, String>,
+    namespace: Option<&Head>,
+) -> Result<Injection, Injection> {
+    let of_namespace = |label: &str| match namespace {
+        Some(head) => head.source.at(format!("metadata.labels[{label}]")),
         None => Source::default_of(label),
+    };
+    let revision = namespace_labels.get(REVISION_LABEL).map(String::as_str);
+    match (namespace_labels.get(NAMESPACE_LABEL).map(String::as_str), revision) {
+        (Some("enabled"), _) => Ok(yes("the namespace's label says so", of_namespace(NAMESPACE_LABEL))),
+        (Some(value), _) => Err(no(&format!("the namespace's label says {value}"), of_namespace(NAMESPACE_LABEL))),
+        (None, Some(revision)) => {
+            Ok(yes(&format!("the namespace's label names revision {revision}"), of_namespace(REVISION_LABEL)))
+        }
+        (None, None) => match (pod.labels.get(REVISION_LABEL), pod.labels.get(POD_LABEL).map(String::as_str)) {
+            (Some(revision), _) => {
+                let source = pod.at(&format!("metadata.labels[{REVISION_LABEL}]"));
+                Ok(yes(&format!("the pod's label names revision {revision}"), source))
+            }
+            (None, Some("true")) => {
+                Ok(yes("the pod's label says so", pod.at(&format!("metadata.labels[{POD_LABEL}]"))))
+            }
+            _ => Err(no("neither its namespace nor its labels ask for a sidecar", pod.at("metadata.labels"))),
+        },
     }
+}
+
+/// As the selectors of the webhooks decide it that the manifests have.
+fn by_injectors(
+    pod: &Draft<'_>,
+    namespace_labels: &BTreeMap<String, String>,
+    injectors: &[(&Head, &k8s_openapi::api::admissionregistration::v1::ValidatingWebhook)],
+) -> Result<Injection, Injection> {
+    let mut namespace_labels = namespace_labels.clone();
+    // The API server sets it on every namespace.
+    namespace_labels.entry("kubernetes.io/metadata.name".into()).or_insert_with(|| pod.name.namespace.clone());
+    let asks = injectors.iter().find(|(_, hook)| {
+        hook.namespace_selector.as_ref().is_none_or(|selector| matches(selector, &namespace_labels))
+            && hook.object_selector.as_ref().is_none_or(|selector| matches(selector, &pod.labels))
+    });
+    match asks {
+        Some((head, hook)) => Ok(yes(&format!("webhook {} selects it", hook.name), head.source.at("webhooks"))),
+        None => Err(no("no injection webhook of these manifests selects it", pod.at("metadata.labels"))),
+    }
+}
+
+fn yes(because: &str, source: Source) -> Injection {
+    Injection { injected: true, because: because.into(), source }
+}
+
+fn no(because: &str, source: Source) -> Injection {
+    Injection { injected: false, because: because.into(), source }
 }
 
 #[cfg(test)]

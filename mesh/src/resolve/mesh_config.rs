@@ -1,39 +1,47 @@
-//! MeshConfig, as Istio keeps it: YAML in key `mesh` of ConfigMap `istio` in `istio-system`.
+//! MeshConfig: the mesh's own settings (`mesh/v1alpha1/config.proto` in istio/api, defaults in `pkg/config/mesh/mesh.go`).
+
+mod sources;
 
 use serde_json::{Map, Value, json};
 
+use self::sources::Settings;
 use crate::{
     fault::Faults,
-    load::nearest,
-    manifests::{Manifests, Object},
-    model::{MeshConfig, OutboundTrafficPolicy, Source},
+    manifests::{Manifests, nearest},
+    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, Source, TlsFloor},
 };
 
 /// What is read.
-const SUPPORTED: [&str; 7] = [
+const SUPPORTED: [&str; 11] = [
     "trustDomain",
+    "trustDomainAliases",
     "rootNamespace",
     "enableAutoMtls",
     "outboundTrafficPolicy",
     "accessLogFile",
     "accessLogEncoding",
     "protocolDetectionTimeout",
+    "meshMTLS",
+    "tlsDefaults",
+    "defaultConfig",
 ];
 
-/// What is not read and decides nothing that is shown here: a warning.
-const WITHOUT_EFFECT: [&str; 25] = [
+/// What is not read, and decides nothing that is shown here.
+const WITHOUT_EFFECT: [&str; 27] = [
     "accessLogFormat",
     "certificates",
     "configSources",
     "connectTimeout",
-    "defaultConfig",
     "defaultProviders",
+    "defaultTrafficPolicy",
     "disableEnvoyListenerLog",
     "dnsRefreshRate",
+    "enableClientSidePolicyCheck",
     "enableEnvoyAccessLogService",
     "enablePrometheusMerge",
     "enableTracing",
     "extensionProviders",
+    "hboneIdleTimeout",
     "inboundClusterStatName",
     "ingressClass",
     "ingressControllerMode",
@@ -49,7 +57,7 @@ const WITHOUT_EFFECT: [&str; 25] = [
     "verifyCertificateAtClient",
 ];
 
-/// What is not read though it would change who may call whom: an error, unless it says what holds anyway.
+/// What is not read though it may change an answer, and what holds anyway.
 fn decisive(name: &str) -> Option<Value> {
     Some(match name {
         "proxyListenPort" => json!(15001),
@@ -57,15 +65,13 @@ fn decisive(name: &str) -> Option<Value> {
         "inboundTrafficPolicy" => json!({"mode": "PASSTHROUGH"}),
         "defaultServiceExportTo" | "defaultVirtualServiceExportTo" | "defaultDestinationRuleExportTo" => json!(["*"]),
         "h2UpgradePolicy" => json!("DO_NOT_UPGRADE"),
-        "caCertificates" | "discoverySelectors" | "serviceScopeConfigs" | "serviceSettings" | "trustDomainAliases" => {
-            json!([])
-        }
-        "ca" | "defaultHttpRetryPolicy" | "meshMTLS" | "tlsDefaults" => json!({}),
+        "caCertificates" | "discoverySelectors" | "serviceScopeConfigs" | "serviceSettings" => json!([]),
+        "ca" | "defaultHttpRetryPolicy" => json!({}),
         _ => return None,
     })
 }
 
-const DECISIVE: [&str; 15] = [
+const DECISIVE: [&str; 13] = [
     "ca",
     "caCertificates",
     "defaultDestinationRuleExportTo",
@@ -75,76 +81,79 @@ const DECISIVE: [&str; 15] = [
     "discoverySelectors",
     "h2UpgradePolicy",
     "inboundTrafficPolicy",
-    "meshMTLS",
     "proxyInboundListenPort",
     "proxyListenPort",
     "serviceScopeConfigs",
     "serviceSettings",
-    "tlsDefaults",
 ];
 
 /// Reads the mesh's settings; Istio's defaults where nothing is said.
 pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig {
     let mut config = MeshConfig {
         trust_domain: "cluster.local".into(),
+        trust_domain_aliases: vec![],
         root_namespace: "istio-system".into(),
         enable_auto_mtls: true,
         outbound_traffic_policy: OutboundTrafficPolicy::AllowAny,
         access_log_file: None,
         access_log_json: false,
         protocol_detection_timeout_ms: 0,
+        mesh_mtls: MeshTls::default(),
+        tls_defaults: MeshTls::default(),
+        proxy_config: Map::new(),
+        injection_defaults: Default::default(),
         source: Source::default_of("MeshConfig"),
     };
-    let is_mesh_config = |name: &crate::model::ObjectName| name.name == "istio" && name.namespace == "istio-system";
-    let Some(object) = manifests.config_maps.iter().find(|o| is_mesh_config(&o.head.name)) else { return config };
-    let Some(text) = object.body.data.as_ref().and_then(|data| data.get("mesh")) else {
-        faults.error(
-            object,
-            "data.mesh",
-            "is missing: ConfigMap istio in istio-system holds the mesh's settings in this key",
-        );
-        return config;
-    };
-    config.source = object.head.source.at("data.mesh");
-    match serde_saphyr::from_str::<Option<Map<String, Value>>>(text) {
-        Ok(fields) => Reader { object, faults, config: &mut config }.read(&fields.unwrap_or_default()),
-        Err(e) => {
-            let reason = e.without_snippet().to_string();
-            faults.error(object, "data.mesh", format!("not YAML: {}", reason.lines().next().unwrap_or_default()));
-        }
+    for settings in sources::of(manifests, faults) {
+        config.source = settings.source.clone();
+        config.injection_defaults.extend(settings.injection_defaults.clone());
+        Reader { settings: &settings, faults: &mut *faults, config: &mut config }.read();
     }
     config
 }
 
-struct Reader<'a, T> {
-    object: &'a Object<T>,
+struct Reader<'a, 'm> {
+    settings: &'a Settings<'m>,
     faults: &'a mut Faults,
     config: &'a mut MeshConfig,
 }
 
-impl<T> Reader<'_, T> {
-    fn read(mut self, fields: &Map<String, Value>) {
-        for (name, value) in fields {
-            if let Err((within, message)) = self.field(name, value) {
-                self.faults.error(self.object, format!("data.mesh.{name}{within}"), message);
+/// Where within a setting the fault is, and what.
+type Wrong = (String, String);
+
+impl Reader<'_, '_> {
+    fn read(mut self) {
+        let settings = self.settings;
+        let mut without_effect = Vec::new();
+        for (name, value) in &settings.fields {
+            if WITHOUT_EFFECT.contains(&name.as_str()) {
+                without_effect.push(name.as_str());
+            } else if let Err((within, message)) = self.field(name, value) {
+                self.faults.error(self.settings.object, self.settings.field(&format!("{name}{within}")), message);
             }
+        }
+        if let [first, ..] = without_effect[..] {
+            let message = format!("decides nothing that is shown here; nor do: {}", without_effect[1..].join(", "));
+            let message = message.trim_end_matches("; nor do: ");
+            self.faults.note(self.settings.object, self.settings.field(first), message);
         }
     }
 
-    /// Reads one setting; else says where within it the fault is, and what.
-    fn field(&mut self, name: &str, value: &Value) -> Result<(), (&'static str, String)> {
-        let whole = |message: String| ("", message);
+    /// Reads one setting.
+    fn field(&mut self, name: &str, value: &Value) -> Result<(), Wrong> {
+        let whole = |message: String| (String::new(), message);
         match name {
-            "trustDomain" => {
-                let domain = string(value).map_err(whole)?;
-                if domain.is_empty() || domain.contains(|c: char| c == '/' || c.is_whitespace()) {
-                    return Err(("", format!("{domain:?} is no trust domain")));
-                }
-                self.config.trust_domain = domain;
+            "trustDomain" => self.config.trust_domain = trust_domain(value).map_err(whole)?,
+            "trustDomainAliases" => {
+                let aliases = value.as_array().ok_or_else(|| whole("a list was expected".into()))?;
+                let aliases = aliases.iter().enumerate();
+                let aliases = aliases.map(|(i, alias)| trust_domain(alias).map_err(|e| (format!("[{i}]"), e)));
+                self.config.trust_domain_aliases = aliases.collect::<Result<_, _>>()?;
             }
             "rootNamespace" => self.config.root_namespace = string(value).map_err(whole)?,
             "enableAutoMtls" => {
-                self.config.enable_auto_mtls = value.as_bool().ok_or(("", "true or false was expected".to_owned()))?;
+                self.config.enable_auto_mtls =
+                    value.as_bool().ok_or_else(|| whole("true or false was expected".into()))?;
             }
             "outboundTrafficPolicy" => self.outbound_traffic_policy(value)?,
             "accessLogFile" => {
@@ -153,39 +162,92 @@ impl<T> Reader<'_, T> {
             "accessLogEncoding" => match value.as_str() {
                 Some("TEXT") => self.config.access_log_json = false,
                 Some("JSON") => self.config.access_log_json = true,
-                _ => return Err(("", format!("{value} is no encoding; TEXT and JSON are"))),
+                _ => return Err(whole(format!("{value} is no encoding; TEXT and JSON are"))),
             },
             "protocolDetectionTimeout" => {
                 self.config.protocol_detection_timeout_ms = milliseconds(value).map_err(whole)?;
             }
-            _ if WITHOUT_EFFECT.contains(&name) => {
-                self.faults.warn(
-                    self.object,
-                    format!("data.mesh.{name}"),
-                    "is not supported yet and has no effect here",
-                );
+            "meshMTLS" => {
+                let tls = mesh_tls(value)?;
+                if !tls.ecdh_curves.is_empty() {
+                    return Err((".ecdhCurves".into(), "mesh TLS does not support a choice of curves".into()));
+                }
+                self.config.mesh_mtls = tls;
+            }
+            "tlsDefaults" => {
+                let tls = mesh_tls(value)?;
+                if tls.floor != TlsFloor::Auto {
+                    let field = self.settings.field("tlsDefaults.minProtocolVersion");
+                    let message = "has no effect on sidecars; meshMTLS.minProtocolVersion has";
+                    self.faults.warn(self.settings.object, field, message);
+                }
+                self.config.tls_defaults = tls;
+            }
+            "defaultConfig" => {
+                let fields = value.as_object().ok_or_else(|| whole("a ProxyConfig was expected".into()))?;
+                self.config.proxy_config.extend(fields.clone());
             }
             _ => match decisive(name) {
                 Some(default) if *value == default => {}
-                Some(_) => return Err(("", "is not supported yet".into())),
-                None => return Err(("", unknown(name))),
+                Some(_) => {
+                    let message = "is not supported yet: it may change what is answered here".to_owned();
+                    self.faults.set_aside(self.settings.object, &self.settings.field(name), message);
+                }
+                None => return Err(whole(unknown(name))),
             },
         }
         Ok(())
     }
 
-    fn outbound_traffic_policy(&mut self, value: &Value) -> Result<(), (&'static str, String)> {
-        let fields = value.as_object().ok_or(("", "a mapping with mode was expected".to_owned()))?;
+    fn outbound_traffic_policy(&mut self, value: &Value) -> Result<(), Wrong> {
+        let wrong = |within: &str, message: String| (within.to_owned(), message);
+        let fields = value.as_object().ok_or_else(|| wrong("", "a mapping with mode was expected".to_owned()))?;
         if let Some(other) = fields.keys().find(|key| *key != "mode") {
-            return Err(("", format!("unknown field {other}; known is mode")));
+            return Err(wrong("", format!("unknown field {other}; known is mode")));
         }
         self.config.outbound_traffic_policy = match fields.get("mode").and_then(Value::as_str) {
             None | Some("ALLOW_ANY") => OutboundTrafficPolicy::AllowAny,
             Some("REGISTRY_ONLY") => OutboundTrafficPolicy::RegistryOnly,
-            Some(other) => return Err((".mode", format!("{other} is not supported; ALLOW_ANY and REGISTRY_ONLY are"))),
+            Some(other) => {
+                return Err(wrong(".mode", format!("{other} is not supported; ALLOW_ANY and REGISTRY_ONLY are")));
+            }
         };
         Ok(())
     }
+}
+
+fn trust_domain(value: &Value) -> Result<String, String> {
+    let domain = string(value)?;
+    if domain.is_empty() || domain.contains(|c: char| c == '/' || c.is_whitespace()) {
+        return Err(format!("{domain:?} is no trust domain"));
+    }
+    Ok(domain)
+}
+
+/// `MeshConfig.TLSConfig`.
+fn mesh_tls(value: &Value) -> Result<MeshTls, Wrong> {
+    let fields = value.as_object().ok_or_else(|| (String::new(), "a mapping was expected".to_owned()))?;
+    let mut tls = MeshTls::default();
+    for (name, value) in fields {
+        let at = |message: String| (format!(".{name}"), message);
+        match name.as_str() {
+            "minProtocolVersion" => {
+                tls.floor = match value.as_str() {
+                    Some("TLS_AUTO") => TlsFloor::Auto,
+                    Some("TLSV1_2") => TlsFloor::Tls12,
+                    Some("TLSV1_3") => TlsFloor::Tls13,
+                    _ => return Err(at(format!("{value} is no version; TLS_AUTO, TLSV1_2 and TLSV1_3 are"))),
+                };
+            }
+            "cipherSuites" => tls.cipher_suites = strings(value).map_err(at)?,
+            "ecdhCurves" => tls.ecdh_curves = strings(value).map_err(at)?,
+            _ => {
+                let known = ["minProtocolVersion", "cipherSuites", "ecdhCurves"];
+                return Err(at(format!("unknown field; known are {}", known.join(", "))));
+            }
+        }
+    }
+    Ok(tls)
 }
 
 fn unknown(name: &str) -> String {
@@ -198,6 +260,11 @@ fn unknown(name: &str) -> String {
 
 fn string(value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| format!("a text was expected, not {value}"))
+}
+
+fn strings(value: &Value) -> Result<Vec<String>, String> {
+    let texts = value.as_array().ok_or_else(|| format!("a list of texts was expected, not {value}"))?;
+    texts.iter().map(string).collect()
 }
 
 /// A duration as protobuf writes it in JSON: seconds with up to nine decimals, then `s`.

@@ -5,86 +5,82 @@
 
 use std::{collections::BTreeMap, num::NonZeroU16};
 
-use kcr_security_istio_io::v1::peerauthentications::{
-    PeerAuthenticationMtlsMode as Mode, PeerAuthenticationPortLevelMtlsMode as PortMode, PeerAuthenticationSpec as Spec,
-};
-
-use super::selects;
+use super::{index::Index, selects};
 use crate::{
     fault::Faults,
-    manifests::{Manifests, Object},
-    model::{Decided, EffectivePeerAuthentication, MeshConfig, MtlsMode, Pod, Source},
+    manifests::{
+        Manifests, Object,
+        peer_authentication::{MutualTlsMode, PeerAuthenticationSpec as Spec},
+    },
+    model::{Decided, EffectivePeerAuthentication, MeshConfig, MtlsMode, Pod, Service, Source},
 };
 
 /// The modes in force for a pod of a namespace with these labels.
 pub(super) fn effective(
-    manifests: &Manifests,
+    index: &Index<'_>,
     config: &MeshConfig,
     namespace: &str,
     labels: &BTreeMap<String, String>,
 ) -> EffectivePeerAuthentication {
-    let root = config.root_namespace.as_str();
-    let of_mesh = oldest(manifests, |policy| selector(policy).is_none() && in_namespace(policy, root));
-    let of_namespace = oldest(manifests, |policy| {
-        selector(policy).is_none() && in_namespace(policy, namespace) && !in_namespace(policy, root)
-    });
-    let of_workload = of_workload(manifests, root, namespace, labels);
-
-    let default = Decided {
-        mode: MtlsMode::Permissive,
-        by: "default".into(),
-        source: Source::default_of("PeerAuthentication mode PERMISSIVE"),
-    };
-    let mesh = of_mesh.and_then(mode).unwrap_or(default);
-    let namespace_level = of_namespace.and_then(mode).unwrap_or(mesh);
+    let of_workload = of_workload(index, config.root_namespace.as_str(), namespace, labels);
+    let namespace_level = of_namespace(index, config, namespace);
     let workload = of_workload.and_then(mode).unwrap_or_else(|| namespace_level.clone());
     let ports = of_workload.map(|policy| port_modes(policy, &workload)).unwrap_or_default();
     EffectivePeerAuthentication { workload, ports, namespace_level }
 }
 
+/// What the mesh and a namespace say: all that automatic mTLS looks at.
+pub(super) fn of_namespace(index: &Index<'_>, config: &MeshConfig, namespace: &str) -> Decided {
+    let root = config.root_namespace.as_str();
+    let of_mesh = oldest(index.policies(root), |policy| selector(policy).is_none());
+    let of_namespace = oldest(index.policies(namespace), |policy| selector(policy).is_none() && namespace != root);
+    of_namespace.and_then(mode).or_else(|| of_mesh.and_then(mode)).unwrap_or_else(|| Decided {
+        mode: MtlsMode::Permissive,
+        by: "default".into(),
+        source: Source::default_of("PeerAuthentication mode PERMISSIVE"),
+    })
+}
+
 /// The one policy that counts for the pods with these labels in particular. One with a selector in the root namespace counts
 /// for nobody, not even for the pods there.
 fn of_workload<'m>(
-    manifests: &'m Manifests,
+    index: &Index<'m>,
     root: &str,
     namespace: &str,
     labels: &BTreeMap<String, String>,
 ) -> Option<&'m Object<Spec>> {
-    oldest(manifests, |policy| {
-        in_namespace(policy, namespace)
-            && !in_namespace(policy, root)
-            && selector(policy).is_some_and(|selector| selects(selector, labels))
+    oldest(index.policies(namespace), |policy| {
+        namespace != root && selector(policy).is_some_and(|selector| selects(selector, labels))
     })
 }
 
-fn oldest(manifests: &Manifests, is_of_scope: impl Fn(&Object<Spec>) -> bool) -> Option<&Object<Spec>> {
-    manifests.peer_authentications.iter().filter(|policy| is_of_scope(policy)).min_by_key(|policy| &policy.head.age)
+fn oldest<'m>(policies: &[&'m Object<Spec>], is_of_scope: impl Fn(&Object<Spec>) -> bool) -> Option<&'m Object<Spec>> {
+    policies.iter().copied().filter(|policy| is_of_scope(policy)).min_by_key(|policy| &policy.head.age)
 }
 
 /// What a policy says of a whole workload; nothing when UNSET.
 fn mode(policy: &Object<Spec>) -> Option<Decided> {
-    let mode = match policy.body.mtls.as_ref()?.mode.as_ref()? {
-        Mode::Unset => return None,
-        Mode::Disable => MtlsMode::Disable,
-        Mode::Permissive => MtlsMode::Permissive,
-        Mode::Strict => MtlsMode::Strict,
-    };
-    Some(decided(policy, mode, "spec.mtls.mode"))
+    Some(decided(policy, set(policy.body.mtls.as_ref()?.mode)?, "spec.mtls.mode"))
 }
 
 /// What a policy says of ports; UNSET there takes the mode of the whole workload.
 fn port_modes(policy: &Object<Spec>, workload: &Decided) -> BTreeMap<u16, Decided> {
     let ports = policy.body.port_level_mtls.iter().flatten().filter_map(|(port, mtls)| {
         let port: u16 = port.parse().ok()?;
-        let mode = match mtls.mode {
-            None | Some(PortMode::Unset) => return Some((port, workload.clone())),
-            Some(PortMode::Disable) => MtlsMode::Disable,
-            Some(PortMode::Permissive) => MtlsMode::Permissive,
-            Some(PortMode::Strict) => MtlsMode::Strict,
-        };
-        Some((port, decided(policy, mode, &format!("spec.portLevelMtls[{port}].mode"))))
+        let own = set(mtls.mode).map(|mode| decided(policy, mode, &format!("spec.portLevelMtls[{port}].mode")));
+        Some((port, own.unwrap_or_else(|| workload.clone())))
     });
     ports.collect()
+}
+
+/// The mode that is written; nothing when UNSET.
+fn set(mode: MutualTlsMode) -> Option<MtlsMode> {
+    match mode {
+        MutualTlsMode::Unset => None,
+        MutualTlsMode::Disable => Some(MtlsMode::Disable),
+        MutualTlsMode::Permissive => Some(MtlsMode::Permissive),
+        MutualTlsMode::Strict => Some(MtlsMode::Strict),
+    }
 }
 
 fn decided(policy: &Object<Spec>, mode: MtlsMode, field: &str) -> Decided {
@@ -93,19 +89,22 @@ fn decided(policy: &Object<Spec>, mode: MtlsMode, field: &str) -> Decided {
 
 /// A policy's selector; nothing when it selects a whole namespace.
 fn selector(policy: &Object<Spec>) -> Option<&BTreeMap<String, String>> {
-    policy.body.selector.as_ref()?.match_labels.as_ref().filter(|labels| !labels.is_empty())
-}
-
-fn in_namespace(policy: &Object<Spec>, namespace: &str) -> bool {
-    policy.head.name.namespace == namespace
+    Some(&policy.body.selector.as_ref()?.match_labels).filter(|labels| !labels.is_empty())
 }
 
 /// Warns of policies that decide nothing, in whole or in part.
-pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], faults: &mut Faults) {
+pub(super) fn warn(
+    manifests: &Manifests,
+    config: &MeshConfig,
+    pods: &[Pod],
+    services: &[Service],
+    faults: &mut Faults,
+) {
+    let index = Index::new(manifests);
     for policy in &manifests.peer_authentications {
         match selector(policy) {
-            Some(selector) => warn_workload(policy, selector, manifests, &config.root_namespace, pods, faults),
-            None => warn_shadowed(policy, manifests, faults),
+            Some(selector) => warn_workload(policy, selector, &index, &config.root_namespace, (pods, services), faults),
+            None => warn_shadowed(policy, &index, faults),
         }
     }
 }
@@ -113,9 +112,9 @@ pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], fau
 fn warn_workload(
     policy: &Object<Spec>,
     selector: &BTreeMap<String, String>,
-    manifests: &Manifests,
+    index: &Index<'_>,
     root: &str,
-    pods: &[Pod],
+    (pods, services): (&[Pod], &[Service]),
     faults: &mut Faults,
 ) {
     let namespace = &policy.head.name.namespace;
@@ -131,24 +130,28 @@ fn warn_workload(
     }
     let ports = policy.body.port_level_mtls.iter().flatten().filter_map(|(port, _)| port.parse().ok());
     for port in ports.map(NonZeroU16::get) {
-        let has = |pod: &&Pod| pod.containers.iter().flat_map(|c| &c.ports).any(|p| p.port == port);
-        let declares_none = |pod: &&Pod| pod.containers.iter().all(|c| c.ports.is_empty());
-        if !selected.iter().any(|pod| has(pod) || declares_none(pod)) {
-            let known: Vec<_> = selected
-                .iter()
-                .flat_map(|p| &p.containers)
-                .flat_map(|c| &c.ports)
-                .map(|p| p.port.to_string())
-                .collect();
+        let declares = |pod: &&Pod| pod.containers.iter().flat_map(|c| &c.ports).any(|p| p.port == port);
+        if selected.iter().any(declares) {
+            continue;
+        }
+        // A program may listen where no manifest says so. A service's port of that number, which leads elsewhere, is what was hardly meant.
+        let is_selected = |pod: usize| pods.get(pod).is_some_and(|pod| selected.iter().any(|one| one.name == pod.name));
+        let of_services = services.iter().filter(|service| service.name.namespace == *namespace);
+        let mistaken =
+            of_services.flat_map(|service| service.ports.iter().map(move |port| (service, port))).find_map(|(s, p)| {
+                let endpoint = p.endpoints.iter().find(|endpoint| is_selected(endpoint.pod))?;
+                (p.port == port && endpoint.port != port).then_some((s, endpoint.port))
+            });
+        if let Some((service, target)) = mistaken {
             let message = format!(
-                "no container of the pods it selects has port {port}, only {}; the key is the container's port, not the service's",
-                known.join(", ")
+                "{port} is a port of service {}, which leads to container port {target}; the key is the container's port: write {target}",
+                service.name.name
             );
             faults.warn(policy, format!("spec.portLevelMtls[{port}]"), message);
         }
     }
     let counts = |pod: &&Pod| {
-        let chosen = of_workload(manifests, root, namespace, &pod.labels);
+        let chosen = of_workload(index, root, namespace, &pod.labels);
         chosen.is_some_and(|chosen| chosen.head.age == policy.head.age)
     };
     if !selected.iter().any(counts) {
@@ -157,12 +160,9 @@ fn warn_workload(
 }
 
 /// Only the oldest policy of a namespace without a selector counts.
-fn warn_shadowed(policy: &Object<Spec>, manifests: &Manifests, faults: &mut Faults) {
-    let older = manifests.peer_authentications.iter().find(|other| {
-        selector(other).is_none()
-            && other.head.name.namespace == policy.head.name.namespace
-            && other.head.age < policy.head.age
-    });
+fn warn_shadowed(policy: &Object<Spec>, index: &Index<'_>, faults: &mut Faults) {
+    let namespace = index.policies(&policy.head.name.namespace);
+    let older = namespace.iter().find(|other| selector(other).is_none() && other.head.age < policy.head.age);
     if let Some(older) = older {
         let message =
             format!("{} at {} is older, and only the oldest counts", older.head.full_name(), older.head.source);

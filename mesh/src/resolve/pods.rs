@@ -1,43 +1,35 @@
-//! Pods: those written out, and those of Deployments, with their sidecars.
+//! Pods, with their sidecars.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-use k8s_openapi::{api::core::v1::PodSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::api::core::v1::PodSpec;
 
-use super::{addresses, capture, containers, external_hosts, injection, peer_authentication, tls_to_app};
+use super::{
+    addresses, capture, containers,
+    drafts::{self, Draft},
+    external_hosts,
+    index::Index,
+    injection, peer_authentication, tls_to_app,
+};
 use crate::{
     fault::Faults,
-    manifests::{Head, Manifests},
-    model::{MeshConfig, ObjectName, Pod, Sidecar, Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL},
+    manifests::Manifests,
+    model::{
+        Decided, EffectivePeerAuthentication, Injection, MeshConfig, MtlsMode, ObjectName, Pod, PodIps, Sidecar,
+        Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+    },
 };
 
 /// What kind of certificate the sidecar is given.
 const SVID_ANNOTATION: &str = "sidelab.io/svid";
 
-/// A pod before injection.
-pub(super) struct Draft<'a> {
-    /// The object that makes it.
-    pub(super) head: &'a Head,
-    pub(super) name: ObjectName,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) annotations: BTreeMap<String, String>,
-    pub(super) spec: &'a PodSpec,
-    /// Where the pod's fields stand in the document: nothing, or `spec.template.` in a Deployment.
-    prefix: &'static str,
-    /// The Deployment's name, or the pod's own.
-    workload: &'a str,
-}
-
-impl Draft<'_> {
-    /// A field of the pod, in the document that makes it.
-    pub(super) fn at(&self, field: &str) -> Source {
-        self.head.source.at(format!("{}{field}", self.prefix))
-    }
-}
-
 /// All pods in order of namespace and name, with sidecars where they are injected.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut Faults) -> Vec<Pod> {
-    let mut drafts = drafts(manifests);
+    let index = Index::new(manifests);
+    let mut drafts = drafts::of(manifests);
     drafts.sort_by(|a, b| (&a.name, a.head.age.order).cmp(&(&b.name, b.head.age.order)));
     for pair in drafts.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let message =
@@ -45,9 +37,10 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         faults.error(pair[1].head, "metadata.name", message);
     }
     let mut pods: Vec<Pod> = Vec::with_capacity(drafts.len());
+    let mut hosts_outside = BTreeMap::new();
+    let mut outside = 0;
     for draft in drafts {
-        let external_hosts = external_hosts::of(&draft, &pods, faults);
-        let outside = pods.iter().filter(|pod| pod.is_external()).count();
+        let external_hosts = external_hosts::of(&draft, &mut hosts_outside, faults);
         let ips = match external_hosts.is_empty() {
             true => addresses::pod(pods.len() - outside).ok_or("10.244.0.0/16"),
             false => addresses::external_host(outside).ok_or("203.0.113.0/24"),
@@ -60,13 +53,19 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             }
         };
         let injection = match external_hosts.is_empty() {
-            true => injection::decide(&draft, manifests, faults),
+            true => injection::decide(&draft, &index, faults),
             false => external_hosts::injection(&draft),
         };
+        outside += usize::from(!external_hosts.is_empty());
+        let unmodelled = injection::unmodelled(&draft, &index);
+        if let Some((what, source)) = &unmodelled {
+            faults.warn(draft.head, source.field.clone(), format!("the pod {what}"));
+        }
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
-        let (containers, mounts) = containers::of(&draft, ips, injection.injected, manifests, faults);
-        let sidecar = injection.injected.then(|| Sidecar {
-            capture: capture::of(&draft, faults),
+        let (containers, mounts) = containers::of(&draft, ips, injection.injected, &index, faults);
+        let has_sidecar = injection.injected && unmodelled.is_none();
+        let sidecar = has_sidecar.then(|| Sidecar {
+            capture: capture::of(&draft, config, faults),
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
             svid: svid_kind(&draft, faults),
             mounts,
@@ -74,7 +73,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
         });
         let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
         pods.push(Pod {
-            peer_authentication: peer_authentication::effective(manifests, config, &draft.name.namespace, &labels),
+            peer_authentication: peer_authentication::effective(&index, config, &draft.name.namespace, &labels),
             external_hosts,
             containers,
             source: draft.at("").clone(),
@@ -82,6 +81,15 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             labels,
             annotations: draft.annotations,
             workload: draft.workload.to_owned(),
+            document: format!("{} {}", draft.head.kind, draft.head.name.name),
+            dns_name: draft
+                .dns
+                .as_ref()
+                .map(|(host, domain)| format!("{host}.{domain}.{}.svc.cluster.local", draft.head.name.namespace)),
+            hostname: draft.hostname,
+            host_aliases: host_aliases(draft.spec),
+            unmodelled,
+            cluster_ips: draft.cluster_ips,
             service_account,
             ips,
             injection,
@@ -91,39 +99,48 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
     pods
 }
 
-fn drafts(manifests: &Manifests) -> Vec<Draft<'_>> {
-    let mut drafts = Vec::new();
-    for pod in &manifests.pods {
-        if let Some(spec) = &pod.body.spec {
-            drafts.push(Draft {
-                head: &pod.head,
-                name: pod.head.name.clone(),
-                labels: pod.head.labels.clone(),
-                annotations: pod.head.annotations.clone(),
-                spec,
-                prefix: "",
-                workload: &pod.head.name.name,
-            });
-        }
+fn host_aliases(spec: &PodSpec) -> Vec<(IpAddr, Vec<String>)> {
+    let aliases = spec.host_aliases.iter().flatten();
+    aliases.filter_map(|alias| Some((alias.ip.parse().ok()?, alias.hostnames.clone().unwrap_or_default()))).collect()
+}
+
+/// A pod that stands for an address outside of the cluster of which nothing more is known.
+pub(super) fn host_outside(address: IpAddr, nth: usize) -> Pod {
+    let number = u16::try_from(nth).unwrap_or(u16::MAX);
+    let ips = match address {
+        IpAddr::V4(v4) => PodIps { v4, v6: Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 1, 0, 0, 0, number) },
+        IpAddr::V6(v6) => PodIps { v4: Ipv4Addr::new(198, 18, number.to_be_bytes()[0], number.to_be_bytes()[1]), v6 },
+    };
+    let source = Source::default_of("an address outside of the cluster");
+    let mode = Decided { mode: MtlsMode::Permissive, by: "default".into(), source: source.clone() };
+    Pod {
+        name: ObjectName { namespace: "outside".into(), name: address.to_string() },
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        workload: address.to_string(),
+        document: format!("host {address}"),
+        hostname: address.to_string(),
+        host_aliases: vec![],
+        dns_name: None,
+        service_account: String::new(),
+        ips,
+        cluster_ips: vec![address],
+        external_hosts: vec![address.to_string()],
+        containers: vec![],
+        injection: Injection {
+            injected: false,
+            because: "it is outside of the cluster".into(),
+            source: source.clone(),
+        },
+        sidecar: None,
+        unmodelled: None,
+        peer_authentication: EffectivePeerAuthentication {
+            workload: mode.clone(),
+            ports: BTreeMap::new(),
+            namespace_level: mode,
+        },
+        source,
     }
-    for deployment in &manifests.deployments {
-        let head = &deployment.head;
-        let Some(deployment) = &deployment.body.spec else { continue };
-        let Some(spec) = &deployment.template.spec else { continue };
-        let ObjectMeta { labels, annotations, .. } = deployment.template.metadata.clone().unwrap_or_default();
-        for replica in 0..deployment.replicas.unwrap_or(1) {
-            drafts.push(Draft {
-                head,
-                name: ObjectName { name: format!("{}-{replica}", head.name.name), ..head.name.clone() },
-                labels: labels.clone().unwrap_or_default(),
-                annotations: annotations.clone().unwrap_or_default(),
-                spec,
-                prefix: "spec.template.",
-                workload: &head.name.name,
-            });
-        }
-    }
-    drafts
 }
 
 /// What kind of certificate a pod's sidecar is given.

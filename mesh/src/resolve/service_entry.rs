@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use kcr_networking_istio_io::v1::serviceentries::{
-    ServiceEntryEndpoints, ServiceEntryLocation, ServiceEntryPorts, ServiceEntryResolution, ServiceEntrySpec,
-};
 
 use super::protocol;
 use crate::{
-    manifests::{Manifests, Object},
+    manifests::{
+        Manifests, Object,
+        service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
+    },
     model::{
-        Entry, EntryEndpoint, ObjectName, Protocol, Resolution, Service, ServicePort, Source, TLS_MODE_ISTIO,
+        Entry, EntryEndpoint, Family, ObjectName, Protocol, Resolution, Service, ServicePort, Source, TLS_MODE_ISTIO,
         TLS_MODE_LABEL,
     },
 };
@@ -28,21 +28,23 @@ fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> 
         let host = host.to_ascii_lowercase();
         let spec = &object.body;
         let (vips, ranges) = addresses(spec);
-        let resolution = resolution(spec.resolution.as_ref());
+        let resolution = resolution(spec.resolution);
         Service {
             name: ObjectName { namespace: object.head.name.namespace.clone(), name: host.clone() },
+            aliases: vec![],
             vips,
-            ports: spec.ports.iter().flatten().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
+            families: Family::BOTH.to_vec(),
+            ports: spec.ports.iter().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
             selector: None,
             age: object.head.age.clone(),
             entry: Some(Entry {
-                external: spec.location != Some(ServiceEntryLocation::MeshInternal),
+                external: spec.location == Location::MeshExternal,
                 resolution,
                 ranges,
                 endpoints: endpoints(object, &host, resolution),
                 target_ports: if resolution == Resolution::None { target_ports(spec) } else { BTreeMap::new() },
-                subject_alt_names: spec.subject_alt_names.clone().unwrap_or_default(),
-                export_to: spec.export_to.iter().flatten().cloned().collect(),
+                subject_alt_names: spec.subject_alt_names.clone(),
+                export_to: spec.export_to.iter().cloned().collect(),
             }),
             source: object.head.source.clone(),
             host,
@@ -51,19 +53,19 @@ fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> 
 }
 
 /// How a ServiceEntry's hosts are found. What is not supported is refused before.
-fn resolution(said: Option<&ServiceEntryResolution>) -> Resolution {
-    match said {
-        None | Some(ServiceEntryResolution::None | ServiceEntryResolution::DynamicDns) => Resolution::None,
-        Some(ServiceEntryResolution::Static) => Resolution::Static,
-        Some(ServiceEntryResolution::Dns) => Resolution::Dns,
-        Some(ServiceEntryResolution::DnsRoundRobin) => Resolution::DnsRoundRobin,
+fn resolution(written: ResolutionSpec) -> Resolution {
+    match written {
+        ResolutionSpec::None | ResolutionSpec::DynamicDns => Resolution::None,
+        ResolutionSpec::Static => Resolution::Static,
+        ResolutionSpec::Dns => Resolution::Dns,
+        ResolutionSpec::DnsRoundRobin => Resolution::DnsRoundRobin,
     }
 }
 
 /// Single addresses, and ranges. A range of one address is one.
 fn addresses(spec: &ServiceEntrySpec) -> (Vec<IpAddr>, Vec<IpNet>) {
     let (mut single, mut ranges) = (vec![], vec![]);
-    for text in spec.addresses.iter().flatten() {
+    for text in &spec.addresses {
         if let Ok(ip) = text.parse::<IpAddr>() {
             single.push(ip);
         } else if let Ok(range) = text.parse::<IpNet>() {
@@ -76,11 +78,11 @@ fn addresses(spec: &ServiceEntrySpec) -> (Vec<IpAddr>, Vec<IpNet>) {
     (single, ranges)
 }
 
-fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &ServiceEntryPorts) -> Option<ServicePort> {
+fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &EntryPort) -> Option<ServicePort> {
     Some(ServicePort {
         name: port.name.clone(),
         port: u16::try_from(port.number).ok()?,
-        protocol: protocol::of_entry(port.protocol.as_deref().unwrap_or_default()).unwrap_or(Protocol::Auto),
+        protocol: protocol::of_entry(&port.protocol).unwrap_or(Protocol::Auto),
         protocol_source: object.head.source.at(format!("spec.ports[{index}].protocol")),
         endpoints: vec![],
     })
@@ -88,39 +90,41 @@ fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &ServiceEntry
 
 fn target_ports(spec: &ServiceEntrySpec) -> BTreeMap<u16, u16> {
     let number = |port: i64| u16::try_from(port).ok().filter(|port| *port != 0);
-    let of = |port: &ServiceEntryPorts| Some((number(port.number)?, number(port.target_port?)?));
-    spec.ports.iter().flatten().filter_map(of).collect()
+    let of = |port: &EntryPort| Some((number(port.number)?, number(port.target_port)?));
+    spec.ports.iter().filter_map(of).collect()
 }
 
 /// An entry's endpoints: those that it lists, or with DNS and none listed the host itself.
 fn endpoints(object: &Object<ServiceEntrySpec>, host: &str, resolution: Resolution) -> Vec<EntryEndpoint> {
     let spec = &object.body;
     let listed = spec.endpoints.as_deref().unwrap_or_default();
-    let itself = ServiceEntryEndpoints { address: Some(host.to_owned()), ..ServiceEntryEndpoints::default() };
+    let itself = WorkloadEntrySpec { address: host.to_owned(), ..WorkloadEntrySpec::default() };
     let source = |i: usize| object.head.source.at(format!("spec.endpoints[{i}]"));
-    let found: Vec<(&ServiceEntryEndpoints, Source)> = match (resolution, listed) {
+    let found: Vec<(&WorkloadEntrySpec, Source)> = match (resolution, listed) {
         (Resolution::None, _) => vec![],
         (Resolution::Dns | Resolution::DnsRoundRobin, []) => vec![(&itself, object.head.source.at("spec.hosts"))],
         (_, listed) => listed.iter().enumerate().map(|(i, endpoint)| (endpoint, source(i))).collect(),
     };
-    let ports = || spec.ports.iter().flatten();
-    let of_port = |port: &ServiceEntryPorts, endpoint: &ServiceEntryEndpoints, source: &Source| {
-        let own = endpoint.ports.as_ref().and_then(|ports| ports.get(&port.name)).copied();
-        let target = own.or(port.target_port.filter(|target| *target != 0)).unwrap_or(port.number);
-        let labels = endpoint.labels.clone().unwrap_or_default();
+    let of_port = |port: &EntryPort, endpoint: &WorkloadEntrySpec, source: &Source| {
+        let own = endpoint.ports.get(&port.name).copied();
+        let target = own.or(Some(port.target_port).filter(|target| *target != 0)).unwrap_or(port.number);
+        let labels = endpoint.labels.clone();
         Some(EntryEndpoint {
             for_port: u16::try_from(port.number).ok()?,
-            address: endpoint.address.clone()?.to_ascii_lowercase(),
+            address: endpoint.address.to_ascii_lowercase(),
             port: u16::try_from(target).ok()?,
             takes_mtls: match labels.get(TLS_MODE_LABEL) {
                 Some(mode) => mode == TLS_MODE_ISTIO,
-                None => endpoint.service_account.as_ref().is_some_and(|account| !account.is_empty()),
+                None => !endpoint.service_account.is_empty(),
             },
             labels,
             source: source.clone(),
         })
     };
-    found.iter().flat_map(|(endpoint, source)| ports().filter_map(|port| of_port(port, endpoint, source))).collect()
+    found
+        .iter()
+        .flat_map(|(endpoint, source)| spec.ports.iter().filter_map(|port| of_port(port, endpoint, source)))
+        .collect()
 }
 
 #[cfg(test)]

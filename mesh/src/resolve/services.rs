@@ -1,23 +1,33 @@
 //! Services: virtual addresses, protocols, and the pods behind each port.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
 };
 
 use k8s_openapi::{api::core::v1 as k8s, apimachinery::pkg::util::intstr::IntOrString};
 
-use super::{addresses, protocol, selects};
+use super::{
+    addresses,
+    endpoints::{ByAddress, Endpoints},
+    pods, protocol, selects,
+};
 use crate::{
     fault::Faults,
     manifests::{Manifests, Object},
-    model::{Endpoint, Pod, Service, ServicePort},
+    model::{Endpoint, ExternalName, Family, Pod, Service, ServicePort},
 };
 
-/// All services in order of namespace and name.
-pub(super) fn resolve(manifests: &Manifests, pods: &[Pod], faults: &mut Faults) -> Vec<Service> {
-    let mut objects: Vec<_> = manifests.services.iter().collect();
+/// All services in order of namespace and name. An address outside of the cluster to which one without a selector leads becomes
+/// a pod that stands for it.
+pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut Faults) -> Vec<Service> {
+    let mut objects: Vec<_> = manifests.services.iter().filter(|object| external_name(object).is_none()).collect();
     objects.sort_by(|a, b| a.head.name.cmp(&b.head.name));
+    let written = Endpoints::new(manifests);
+    let without_selector = || objects.iter().filter(|object| selector(object).is_none());
+    let outside = written.outside(without_selector().map(|object| &object.head.name), &ByAddress::new(pods));
+    pods.extend(outside.into_iter().enumerate().map(|(i, address)| pods::host_outside(address, i)));
+    let finder = Finder::new(pods, written);
     let taken = objects.iter().flat_map(|o| asked_addresses(o)).collect();
     let mut free = addresses::Services::new(taken);
     let mut services = Vec::with_capacity(objects.len());
@@ -29,17 +39,63 @@ pub(super) fn resolve(manifests: &Manifests, pods: &[Pod], faults: &mut Faults) 
         };
         let name = object.head.name.clone();
         services.push(Service {
-            host: format!("{}.{}.svc.cluster.local", name.name, name.namespace),
+            host: full_name(object),
+            aliases: vec![],
             vips,
-            ports: ports(object, spec, pods, faults),
-            selector: spec.selector.clone().filter(|s| !s.is_empty()),
+            families: families(spec),
+            ports: finder.ports(object, spec, faults),
+            selector: selector(object).cloned(),
             age: object.head.age.clone(),
             entry: None,
             source: object.head.source.clone(),
             name,
         });
     }
+    add_aliases(&mut services, &external_names(manifests));
     services
+}
+
+/// Finds the service that each ExternalName stands for in the end.
+fn add_aliases(services: &mut [Service], external_names: &[ExternalName]) {
+    let targets: HashMap<_, _> =
+        external_names.iter().map(|alias| (alias.host.as_str(), alias.target.as_str())).collect();
+    let by_host: HashMap<_, _> = services.iter().enumerate().map(|(i, service)| (service.host.clone(), i)).collect();
+    for alias in external_names {
+        let mut target = alias.target.as_str();
+        // Names that stand for one another lead nowhere.
+        for _ in 0..external_names.len() {
+            target = targets.get(target).copied().unwrap_or(target);
+        }
+        if let Some(&service) = by_host.get(target) {
+            services[service].aliases.push(alias.name.clone());
+        }
+    }
+}
+
+/// Services of type ExternalName.
+pub(super) fn external_names(manifests: &Manifests) -> Vec<ExternalName> {
+    let one = |object: &Object<k8s::Service>| {
+        Some(ExternalName {
+            name: object.head.name.clone(),
+            host: full_name(object),
+            target: external_name(object)?.trim_end_matches('.').to_ascii_lowercase(),
+            source: object.head.source.at("spec.externalName"),
+        })
+    };
+    manifests.services.iter().filter_map(one).collect()
+}
+
+fn external_name(object: &Object<k8s::Service>) -> Option<&str> {
+    let spec = object.body.spec.as_ref()?;
+    spec.external_name.as_deref().filter(|_| spec.type_.as_deref() == Some("ExternalName"))
+}
+
+fn full_name(object: &Object<k8s::Service>) -> String {
+    format!("{}.{}.svc.cluster.local", object.head.name.name, object.head.name.namespace)
+}
+
+fn selector(object: &Object<k8s::Service>) -> Option<&BTreeMap<String, String>> {
+    object.body.spec.as_ref()?.selector.as_ref().filter(|selector| !selector.is_empty())
 }
 
 /// The virtual addresses that a service asks for by number, as far as they are of the range here.
@@ -60,73 +116,109 @@ fn vips(object: &Object<k8s::Service>, spec: &k8s::ServiceSpec, free: &mut addre
         return Some(asked.into_iter().collect());
     }
     let (v4, v6) = free.next()?;
-    let families = spec.ip_families.as_deref().unwrap_or_default();
-    let single = match spec.ip_family_policy.as_deref() {
-        Some("SingleStack") => true,
-        Some(_) => false,
-        None => families.len() == 1,
-    };
-    Some(match (single, families.first().map(String::as_str)) {
-        (false, _) => vec![v4, v6],
-        (true, Some("IPv6")) => vec![v6],
-        (true, _) => vec![v4],
-    })
+    let of_family = |family| if family == Family::Ipv4 { v4 } else { v6 };
+    Some(families(spec).into_iter().map(of_family).collect())
 }
 
-fn ports(
-    object: &Object<k8s::Service>,
-    spec: &k8s::ServiceSpec,
-    pods: &[Pod],
-    faults: &mut Faults,
-) -> Vec<ServicePort> {
-    let empty = BTreeMap::new();
-    let selector = spec.selector.as_ref().unwrap_or(&empty);
-    let selected: Vec<usize> = match selector.is_empty() {
-        true => Vec::new(),
-        false => (0..pods.len())
-            .filter(|&i| pods[i].name.namespace == object.head.name.namespace && selects(selector, &pods[i].labels))
-            .collect(),
+/// The families of a service's addresses, IPv4 first.
+fn families(spec: &k8s::ServiceSpec) -> Vec<Family> {
+    let asked = spec.ip_families.as_deref().unwrap_or_default();
+    let single = match spec.ip_family_policy.as_deref() {
+        None => asked.len() == 1,
+        Some(policy) => policy == "SingleStack",
     };
-    if selector.is_empty() {
-        faults.warn(
-            object,
-            "spec.selector",
-            "is missing, and Endpoints written by hand are not supported yet: calls find no pod",
-        );
-    } else if selected.is_empty() {
-        faults.warn(object, "spec.selector", no_pod(selector, &object.head.name.namespace, pods));
+    match (single, asked.first().map(String::as_str)) {
+        (false, _) => Family::BOTH.to_vec(),
+        (true, Some("IPv6")) => vec![Family::Ipv6],
+        (true, _) => vec![Family::Ipv4],
     }
-    if let Some(outside) = selected.iter().map(|&i| &pods[i]).find(|pod| pod.is_external()) {
-        let message = format!(
-            "selects pod {}, which stands for a host outside of the cluster: no Service leads there; change its labels, or write \
-             a ServiceEntry",
-            outside.name.name
-        );
-        faults.error(object, "spec.selector", message);
-    }
-    let mut ports = Vec::new();
-    for (i, port) in spec.ports.iter().flatten().enumerate() {
-        let Ok(number) = u16::try_from(port.port) else { continue };
-        let field = format!("spec.ports[{i}]");
-        let (protocol, decided_by) = protocol::of(port);
-        let endpoints: Vec<_> = selected
-            .iter()
-            .filter_map(|&pod| Some(Endpoint { pod, port: target_port(port, number, &pods[pod])? }))
-            .collect();
-        let named = matches!(&port.target_port, Some(IntOrString::String(_)));
-        if endpoints.is_empty() && !selected.is_empty() && named {
-            let message = format!("no port of {} has this name: calls find no pod", names(&selected, pods));
-            faults.warn(object, format!("{field}.targetPort"), message);
+}
+
+/// Finds the pods behind services.
+struct Finder<'p> {
+    pods: &'p [Pod],
+    /// By namespace and one label.
+    by_label: HashMap<(&'p str, &'p str, &'p str), Vec<usize>>,
+    by_address: ByAddress,
+    written: Endpoints,
+}
+
+impl<'p> Finder<'p> {
+    fn new(pods: &'p [Pod], written: Endpoints) -> Self {
+        let mut by_label: HashMap<_, Vec<usize>> = HashMap::new();
+        for (i, pod) in pods.iter().enumerate() {
+            for (key, value) in &pod.labels {
+                by_label.entry((pod.name.namespace.as_str(), key.as_str(), value.as_str())).or_default().push(i);
+            }
         }
-        ports.push(ServicePort {
-            name: port.name.clone().unwrap_or_default(),
-            port: number,
-            protocol,
-            protocol_source: object.head.source.at(format!("{field}.{decided_by}")),
-            endpoints,
-        });
+        Self { pods, by_label, by_address: ByAddress::new(pods), written }
     }
-    ports
+
+    /// The pods of a namespace that a selector selects, in order: those among the fewest that have one of its labels.
+    fn selected(&self, namespace: &str, selector: &BTreeMap<String, String>) -> Vec<usize> {
+        let having = selector.iter().map(|(key, value)| {
+            self.by_label.get(&(namespace, key.as_str(), value.as_str())).map(Vec::as_slice).unwrap_or_default()
+        });
+        let fewest = having.min_by_key(|pods| pods.len()).unwrap_or_default();
+        fewest.iter().copied().filter(|&i| selects(selector, &self.pods[i].labels)).collect()
+    }
+
+    fn ports(&self, object: &Object<k8s::Service>, spec: &k8s::ServiceSpec, faults: &mut Faults) -> Vec<ServicePort> {
+        let pods = self.pods;
+        let selected = selector(object).map(|selector| self.selected(&object.head.name.namespace, selector));
+        if let (Some([]), Some(selector)) = (selected.as_deref(), selector(object)) {
+            faults.warn(object, "spec.selector", no_pod(selector, &object.head.name.namespace, pods));
+        }
+        let of_pods = selected.iter().flatten().map(|&i| &pods[i]);
+        if let Some(outside) = of_pods.clone().find(|pod| pod.is_external()) {
+            let message = format!(
+                "selects pod {}, which stands for a host outside of the cluster: no Service leads there; change its labels, or write \
+                 a ServiceEntry",
+                outside.name.name
+            );
+            faults.error(object, "spec.selector", message);
+        }
+        let mut ports = Vec::new();
+        for (i, port) in spec.ports.iter().flatten().enumerate() {
+            let Ok(number) = u16::try_from(port.port) else { continue };
+            let field = format!("spec.ports[{i}]");
+            let (protocol, decided_by) = protocol::of(port);
+            let endpoints: Vec<_> = match &selected {
+                Some(selected) => selected
+                    .iter()
+                    .filter_map(|&pod| Some(Endpoint { pod, port: target_port(port, number, &pods[pod])? }))
+                    .collect(),
+                None => self.written_for(object, port.name.as_deref().unwrap_or_default()),
+            };
+            let named = matches!(&port.target_port, Some(IntOrString::String(_)));
+            if endpoints.is_empty() && named && selected.as_ref().is_some_and(|selected| !selected.is_empty()) {
+                let names: Vec<_> = of_pods.clone().map(|pod| pod.name.name.as_str()).collect();
+                let message = format!("no port of {} has this name: calls find no pod", names.join(", "));
+                faults.warn(object, format!("{field}.targetPort"), message);
+            }
+            if endpoints.is_empty() && selected.is_none() {
+                let message = "is missing, and no EndpointSlice or Endpoints has this port: calls find no pod";
+                faults.warn(object, "spec.selector", message);
+            }
+            ports.push(ServicePort {
+                name: port.name.clone().unwrap_or_default(),
+                port: number,
+                protocol,
+                protocol_source: object.head.source.at(format!("{field}.{decided_by}")),
+                endpoints,
+            });
+        }
+        ports
+    }
+
+    fn written_for(&self, object: &Object<k8s::Service>, port_name: &str) -> Vec<Endpoint> {
+        let written = self.written.of(&object.head.name, port_name);
+        let mut endpoints: Vec<_> =
+            written.filter_map(|(ip, port)| Some(Endpoint { pod: self.by_address.get(ip)?, port })).collect();
+        endpoints.sort_by_key(|endpoint| (endpoint.pod, endpoint.port));
+        endpoints.dedup();
+        endpoints
+    }
 }
 
 /// The port of a pod that a service's port leads to; nothing when it goes by a name that the pod doesn't have.
@@ -160,11 +252,6 @@ fn no_pod(selector: &BTreeMap<String, String>, namespace: &str, pods: &[Pod]) ->
         message.push_str(&format!("; pod {} has {}", pod.name.name, differing.join(",")));
     }
     message
-}
-
-fn names(indices: &[usize], pods: &[Pod]) -> String {
-    let names: Vec<_> = indices.iter().map(|&i| pods[i].name.name.as_str()).collect();
-    names.join(", ")
 }
 
 #[cfg(test)]

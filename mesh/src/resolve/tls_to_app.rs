@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::pods::Draft;
+use super::drafts::Draft;
 use crate::{
     fault::{At, Faults},
-    model::{Mesh, Pod, Source},
+    model::{Pod, Resolved, Source},
 };
 
 /// A comma list of container ports at which the sidecar speaks TLS to its app.
@@ -35,12 +35,11 @@ pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> BTreeMap<u16, Source> 
 }
 
 /// Warns of ports that no service sends to: they have no cluster of their own, and nothing changes.
-pub(super) fn check(mesh: &Mesh, faults: &mut Faults) {
-    let endpoints: Vec<_> =
-        mesh.services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.endpoints).collect();
+pub(super) fn check(mesh: &Resolved, faults: &mut Faults) {
+    let endpoints = || mesh.services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.endpoints);
     for (index, pod) in mesh.pods.iter().enumerate() {
         for (port, source) in pod.sidecar.iter().flat_map(|sidecar| &sidecar.tls_to_app) {
-            if !endpoints.iter().any(|endpoint| endpoint.pod == index && endpoint.port == *port) {
+            if !endpoints().any(|endpoint| endpoint.pod == index && endpoint.port == *port) {
                 let message = format!("no service sends to container port {port}: the annotation has no effect there");
                 faults.warn(&Annotated(pod, source), &source.field, message);
             }
@@ -54,7 +53,6 @@ struct Annotated<'a>(&'a Pod, &'a Source);
 impl At for Annotated<'_> {
     fn place(&self) -> (&Source, String) {
         let Self(pod, source) = self;
-        let kind = if pod.workload == pod.name.name { "Pod" } else { "Deployment" };
-        (source, format!("{kind} {}", pod.workload))
+        (source, pod.document.clone())
     }
 }

@@ -1,18 +1,15 @@
 //! DestinationRule, by the rules of Istio's webhook (`pkg/config/validation/validation.go`,
 //! `pkg/config/validation/agent/validation.go`).
 
-use super::{Checked, is_wildcard_host};
+use super::{Checked, is_wildcard_host, traffic_policy};
 use crate::{
     fault::Faults,
     load::is_dns_label,
     manifests::{
         Object,
-        destination_rule::{ClientTlsMode, DestinationRuleSpec, TlsSpec, TrafficPolicySpec},
+        destination_rule::{ClientTlsMode, DestinationRuleSpec, PortSpec, TlsSpec, TrafficPolicySpec},
     },
 };
-
-/// Settings that change who may speak to whom: an error, since they are not read.
-const DECISIVE: [&str; 2] = ["tunnel", "proxyProtocol"];
 
 pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) {
     let mut checked = Checked::of(rule, faults);
@@ -23,7 +20,7 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
         checked.error("spec.host", message);
     }
     if let Some(policy) = &spec.traffic_policy {
-        traffic_policy(&mut checked, "spec.trafficPolicy", policy);
+        self::policy(&mut checked, "spec.trafficPolicy", policy);
     }
     for (i, subset) in spec.subsets.iter().enumerate() {
         let field = format!("spec.subsets[{i}]");
@@ -33,7 +30,7 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
         }
         checked.labels(&format!("{field}.labels"), &subset.labels);
         if let Some(policy) = &subset.traffic_policy {
-            traffic_policy(&mut checked, &format!("{field}.trafficPolicy"), policy);
+            self::policy(&mut checked, &format!("{field}.trafficPolicy"), policy);
         }
     }
     let names = spec.subsets.iter().enumerate();
@@ -42,45 +39,49 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
     selector(&mut checked, spec);
 }
 
-fn traffic_policy(checked: &mut Checked<'_>, field: &str, policy: &TrafficPolicySpec) {
-    if policy.tls.is_none() && policy.port_level_settings.is_none() && policy.others.is_empty() {
+fn policy(checked: &mut Checked<'_>, field: &str, policy: &TrafficPolicySpec) {
+    if *policy == TrafficPolicySpec::default() {
         checked.error(field, "is empty; set a field, or remove it");
     }
-    for name in policy.others.keys() {
-        not_read(checked, &format!("{field}.{name}"), name);
+    traffic_policy::load_balancer(checked, field, policy.load_balancer.as_ref(), policy.outlier_detection.is_some());
+    traffic_policy::connection_pool(checked, field, policy.connection_pool.as_ref());
+    traffic_policy::outlier_detection(checked, field, policy.outlier_detection.as_ref());
+    for (name, is_set) in [("tunnel", policy.tunnel.is_some()), ("proxyProtocol", policy.proxy_protocol.is_some())] {
+        if is_set {
+            checked.error(format!("{field}.{name}"), "is not supported yet");
+        }
+    }
+    if policy.retry_budget.is_some() {
+        checked.warn(format!("{field}.retryBudget"), "is not supported yet and has no effect here");
     }
     if let Some(settings) = &policy.tls {
         tls(checked, &format!("{field}.tls"), settings);
     }
     for (i, port) in policy.port_level_settings.iter().flatten().enumerate() {
-        let field = format!("{field}.portLevelSettings[{i}]");
-        match &port.port {
-            Some(port) if (1..=65535).contains(&port.number) => {}
-            Some(port) => checked.error(
-                format!("{field}.port.number"),
-                format!("{} is out of range; a port is a number from 1 to 65535", port.number),
-            ),
-            None => {
-                checked.error(format!("{field}.port"), "is missing; say which port of the service, as number: 8080");
-            }
-        }
-        if port.tls.is_none() && port.others.is_empty() {
-            checked.error(&field, "sets nothing; set tls, or remove the entry");
-        }
-        for name in port.others.keys() {
-            not_read(checked, &format!("{field}.{name}"), name);
-        }
-        if let Some(settings) = &port.tls {
-            tls(checked, &format!("{field}.tls"), settings);
-        }
+        port_level(checked, &format!("{field}.portLevelSettings[{i}]"), port, policy.tls.is_some());
     }
 }
 
-fn not_read(checked: &mut Checked<'_>, field: &str, name: &str) {
-    if DECISIVE.contains(&name) {
-        checked.error(field, "is not supported yet");
-    } else {
-        checked.warn(field, "is not supported yet and has no effect here");
+/// Settings of a port. They replace those of the whole destination, all at once (`MergeTrafficPolicy` in
+/// `pilot/pkg/networking/util/util.go`).
+fn port_level(checked: &mut Checked<'_>, field: &str, port: &PortSpec, hides_tls: bool) {
+    match &port.port {
+        Some(port) => checked.port(format!("{field}.port.number"), port.number),
+        None => checked.error(format!("{field}.port"), "is missing; say which port of the service, as number: 8080"),
+    }
+    if (PortSpec { port: port.port.clone(), ..PortSpec::default() }) == *port {
+        checked.error(field, "sets nothing; set tls, or remove the entry");
+    }
+    traffic_policy::load_balancer(checked, field, port.load_balancer.as_ref(), port.outlier_detection.is_some());
+    traffic_policy::connection_pool(checked, field, port.connection_pool.as_ref());
+    traffic_policy::outlier_detection(checked, field, port.outlier_detection.as_ref());
+    match &port.tls {
+        Some(settings) => tls(checked, &format!("{field}.tls"), settings),
+        None if hides_tls => checked.warn(
+            field,
+            "has no tls, and takes none from the whole destination: a port's settings replace all of them; repeat tls here",
+        ),
+        None => {}
     }
 }
 
@@ -149,7 +150,7 @@ fn credential(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, files: &[(&
 
 fn export_to<'a>(checked: &mut Checked<'a>, spec: &'a DestinationRuleSpec) {
     let own = &checked.head.name.namespace;
-    let seen = super::export_to(checked, &spec.export_to);
+    let seen = super::export_to(checked, &spec.export_to, false);
     if spec.workload_selector.is_some() && !seen.is_empty() && (seen.len() > 1 || !seen.contains(own.as_str())) {
         checked.error(
             "spec.exportTo",

@@ -1,14 +1,17 @@
 //! PeerAuthentication, by the rules of Istio's webhook (`pkg/config/validation/validation.go`).
 
-use kcr_security_istio_io::v1::peerauthentications::PeerAuthenticationSpec;
+use std::collections::BTreeMap;
 
 use super::Checked;
-use crate::{fault::Faults, manifests::Object};
+use crate::{
+    fault::Faults,
+    manifests::{Object, peer_authentication::PeerAuthenticationSpec},
+};
 
 pub(super) fn validate(policy: &Object<PeerAuthenticationSpec>, faults: &mut Faults) {
     let mut checked = Checked::of(policy, faults);
-    let labels = policy.body.selector.as_ref().map(|selector| selector.match_labels.clone().unwrap_or_default());
-    match &labels {
+    let labels = policy.body.selector.as_ref().map(|selector| &selector.match_labels);
+    match labels {
         Some(labels) if labels.is_empty() => {
             checked.warn(
                 "spec.selector",
@@ -28,7 +31,7 @@ pub(super) fn validate(policy: &Object<PeerAuthenticationSpec>, faults: &mut Fau
         None => {}
     }
     let Some(ports) = &policy.body.port_level_mtls else { return };
-    if labels.is_none_or(|labels| labels.is_empty()) && !ports.is_empty() {
+    if labels.is_none_or(BTreeMap::is_empty) && !ports.is_empty() {
         checked.error(
             "spec.portLevelMtls",
             "needs a selector: a policy for a mesh or a namespace cannot set ports; add spec.selector.matchLabels with the pods' labels",

@@ -4,30 +4,42 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::Checked;
-use crate::{
-    load::{is_dns_label, is_port_name},
-    manifests::Manifests,
-};
+use super::{Checked, Known};
+use crate::manifests::{is_dns_label, is_port_name};
 
 /// Checks a pod's `spec`, which stands at `field`.
-pub(super) fn validate(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, manifests: &Manifests) {
+pub(super) fn validate(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, claims: &[String], known: &Known<'_>) {
     if spec.containers.is_empty() {
         checked.error(format!("{field}.containers"), "is empty; a pod needs a container");
     }
     if spec.host_network == Some(true) {
-        checked.error(format!("{field}.hostNetwork"), "is not supported: a pod here has a network of its own");
+        let message =
+            "is not done here: the pod has a network and an address of its own, and no sidecar, as in a cluster";
+        checked.warn(format!("{field}.hostNetwork"), message);
     }
-    if spec.init_containers.as_ref().is_some_and(|c| !c.is_empty()) {
-        checked.warn(format!("{field}.initContainers"), "are not run here");
+    let is_own = |c: &Container| !matches!(c.name.as_str(), "istio-init" | "istio-validation" | "istio-proxy");
+    if spec.init_containers.iter().flatten().any(is_own) {
+        checked.note(format!("{field}.initContainers"), "are not run here");
+    }
+    for (name, is_set) in [
+        ("dnsConfig", spec.dns_config.is_some()),
+        ("dnsPolicy", spec.dns_policy.as_deref().is_some_and(|policy| policy != "ClusterFirst")),
+    ] {
+        if is_set {
+            checked.warn(
+                format!("{field}.{name}"),
+                "is not done here: the pod asks the cluster's DNS server, as by default",
+            );
+        }
     }
     let names = spec.containers.iter().enumerate();
     checked.unique(names.map(|(i, c)| (format!("{field}.containers[{i}].name"), c.name.as_str())));
-    let volumes: BTreeSet<_> = spec.volumes.iter().flatten().map(|volume| volume.name.as_str()).collect();
+    let volumes = spec.volumes.iter().flatten().map(|volume| volume.name.as_str());
+    let volumes: BTreeSet<_> = volumes.chain(claims.iter().map(String::as_str)).collect();
     for (i, one) in spec.containers.iter().enumerate() {
         container(checked, &format!("{field}.containers[{i}]"), one, &volumes);
     }
-    service_account(checked, field, spec, manifests);
+    service_account(checked, field, spec, known);
 }
 
 fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volumes: &BTreeSet<&str>) {
@@ -64,6 +76,13 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
             let field = format!("{field}.volumeMounts[{i}].name");
             checked.error(field, format!("the pod has no volume {:?}; add it to spec.volumes", mount.name));
         }
+        if !mount.mount_path.starts_with('/') || mount.mount_path.contains(':') {
+            let message = format!(
+                "{:?} is no folder of a container: an absolute path without ':' was expected",
+                mount.mount_path
+            );
+            checked.error(format!("{field}.volumeMounts[{i}].mountPath"), message);
+        }
     }
 }
 
@@ -77,12 +96,10 @@ pub(super) fn protocol(checked: &mut Checked<'_>, field: &str, protocol: Option<
 }
 
 /// A ServiceAccount that no document makes is taken to exist, as namespaces are.
-fn service_account(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, manifests: &Manifests) {
+fn service_account(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, known: &Known<'_>) {
     let Some(name) = spec.service_account_name.as_deref().filter(|name| *name != "default") else { return };
     let namespace = &checked.head.name.namespace;
-    let exists = |account: &&str| *account == name;
-    let in_namespace = manifests.service_accounts.iter().filter(|a| a.head.name.namespace == *namespace);
-    if in_namespace.map(|a| a.head.name.name.as_str()).find(exists).is_none() {
+    if !known.service_accounts.contains(&(namespace.as_str(), name)) {
         let message = format!("no document makes ServiceAccount {name} in namespace {namespace}; it is taken to exist");
         checked.warn(format!("{field}.serviceAccountName"), message);
     }

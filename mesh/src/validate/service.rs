@@ -13,8 +13,7 @@ use k8s_openapi::{
 use super::{Checked, pod::protocol};
 use crate::{
     fault::Faults,
-    load::{is_dns_label, is_port_name},
-    manifests::Object,
+    manifests::{Object, is_dns_label, is_dns_subdomain, is_port_name},
     model::CLUSTER_DNS,
     resolve::is_service_address,
 };
@@ -27,11 +26,12 @@ pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
     match spec.type_.as_deref() {
         None | Some("ClusterIP") => {}
         Some(kind @ ("NodePort" | "LoadBalancer")) => {
-            checked.warn("spec.type", format!("{kind}: only its address inside the cluster is made here"));
+            checked.note("spec.type", format!("{kind}: only its address inside the cluster is made here"));
         }
-        Some("ExternalName") => checked.error("spec.type", "ExternalName is not supported yet"),
+        Some("ExternalName") => return external_name(&mut checked, spec),
         Some(other) => {
-            checked.error("spec.type", format!("{other:?} is no type; ClusterIP, NodePort and LoadBalancer are"));
+            let message = format!("{other:?} is no type; ClusterIP, NodePort, LoadBalancer and ExternalName are");
+            checked.error("spec.type", message);
         }
     }
     checked.labels("spec.selector", spec.selector.iter().flatten());
@@ -39,7 +39,28 @@ pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
     ports(&mut checked, spec);
     without_effect(&mut checked, spec);
     if checked.head.annotations.contains_key("networking.istio.io/exportTo") {
-        checked.error("metadata.annotations[networking.istio.io/exportTo]", "is not supported yet");
+        let message = "is not supported yet: sidecars of all namespaces know the service here";
+        checked.warn("metadata.annotations[networking.istio.io/exportTo]", message);
+    }
+}
+
+/// Another name for a host (`ValidateService` in `pkg/apis/core/validation/validation.go`).
+fn external_name(checked: &mut Checked<'_>, spec: &ServiceSpec) {
+    match spec.external_name.as_deref() {
+        None | Some("") => checked.error("spec.externalName", "is missing; name the host that it stands for"),
+        Some(name) if !is_dns_subdomain(name.trim_end_matches('.')) => {
+            checked.error(
+                "spec.externalName",
+                format!("{name:?} is no name of a host: lower-case letters, digits, '-' and '.'"),
+            );
+        }
+        Some(_) => {}
+    }
+    if spec.cluster_ip.as_deref().is_some_and(|ip| !ip.is_empty()) {
+        checked.error("spec.clusterIP", "cannot stand beside type ExternalName, which has no address; remove it");
+    }
+    for (i, one) in spec.ports.iter().flatten().enumerate() {
+        port(checked, &format!("spec.ports[{i}]"), one, false);
     }
 }
 
@@ -108,7 +129,7 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
                 let message = format!(
                     "{text} is not in the range of services here, 10.96.0.0/16 or fd00:96::/112: it is given another"
                 );
-                checked.warn(field, message);
+                checked.note(field, message);
             }
             Err(_) => checked.error(field, format!("{text:?} is no address; an IP address or None was expected")),
         }
@@ -139,7 +160,7 @@ fn without_effect(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         ("spec.trafficDistribution", spec.traffic_distribution.is_some()),
     ];
     for (field, _) in said.into_iter().filter(|(_, said)| *said) {
-        checked.warn(field, "has no effect here");
+        checked.note(field, "has no effect here");
     }
 }
 

@@ -5,13 +5,18 @@ use std::{
     net::IpAddr,
 };
 
-use ipnet::IpNet;
-use kcr_networking_istio_io::v1::serviceentries::{
-    ServiceEntryEndpoints, ServiceEntryPorts, ServiceEntryResolution as Resolution, ServiceEntrySpec,
-};
-
 use super::{Checked, export_to, is_full_name, is_wildcard_host};
-use crate::{fault::Faults, load::is_dns_label, manifests::Object, model::Protocol, resolve::protocol_of_entry};
+use crate::{
+    fault::Faults,
+    load::is_dns_label,
+    manifests::{
+        Object,
+        service_entry::{EntryPort, ResolutionSpec as Resolution, ServiceEntrySpec, WorkloadEntrySpec},
+    },
+    model::Protocol,
+    resolve::protocol_of_entry,
+};
+use ipnet::IpNet;
 
 pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
     let mut checked = Checked::of(entry, faults);
@@ -20,22 +25,22 @@ pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
     addresses(&mut checked, spec);
     ports(&mut checked, spec);
     match spec.resolution {
-        None | Some(Resolution::None) => {
+        Resolution::None => {
             if spec.endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
                 let message = "cannot stand beside resolution NONE: connections go on to where they were going; write STATIC or DNS";
                 checked.error("spec.endpoints", message);
             }
         }
-        Some(Resolution::Static) => endpoints(&mut checked, spec, false),
-        Some(Resolution::Dns | Resolution::DnsRoundRobin) => resolved(&mut checked, spec),
-        Some(Resolution::DynamicDns) => checked.error("spec.resolution", "DYNAMIC_DNS is not supported yet"),
+        Resolution::Static => endpoints(&mut checked, spec, false),
+        Resolution::Dns | Resolution::DnsRoundRobin => resolved(&mut checked, spec),
+        Resolution::DynamicDns => checked.error("spec.resolution", "DYNAMIC_DNS is not supported yet"),
     }
     if spec.workload_selector.is_some() {
         let beside = spec.endpoints.is_some();
         let message = if beside { "cannot stand beside endpoints" } else { "is not supported yet" };
         checked.error("spec.workloadSelector", message);
     }
-    export_to(&mut checked, spec.export_to.as_deref().unwrap_or_default());
+    export_to(&mut checked, &spec.export_to, true);
 }
 
 fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
@@ -56,8 +61,8 @@ fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
 }
 
 fn addresses(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
-    let takes_ranges = !matches!(spec.resolution, Some(Resolution::Dns | Resolution::DnsRoundRobin));
-    for (i, address) in spec.addresses.iter().flatten().enumerate() {
+    let takes_ranges = !matches!(spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+    for (i, address) in spec.addresses.iter().enumerate() {
         let field = format!("spec.addresses[{i}]");
         if address.parse::<IpAddr>().is_err() && address.parse::<IpNet>().is_err() {
             checked.error(field, format!("{address:?} is neither an address nor a range such as 203.0.113.0/24"));
@@ -68,7 +73,7 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
 }
 
 fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
-    let ports = || spec.ports.iter().flatten().enumerate();
+    let ports = || spec.ports.iter().enumerate();
     if ports().next().is_none() {
         checked.warn("spec.ports", "is empty: the entry opens nothing");
     }
@@ -82,10 +87,10 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
     }
     // Only HTTP and TLS say which of several hosts is meant.
     let is_told = |protocol: Protocol| protocol.is_http() || protocol.is_tls();
-    let untold = ports().find(|(_, port)| protocol_of_entry(said(port)).is_some_and(|protocol| !is_told(protocol)));
+    let untold = ports().find(|(_, port)| protocol_of_entry(&port.protocol).is_some_and(|protocol| !is_told(protocol)));
     if let Some((i, port)) = untold
         && spec.hosts.len() > 1
-        && !matches!(spec.resolution, None | Some(Resolution::None))
+        && spec.resolution != Resolution::None
     {
         let message =
             format!("port {} is neither HTTP nor TLS: nothing tells which of several hosts is meant", port.number);
@@ -93,35 +98,30 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
     }
 }
 
-fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, port: &ServiceEntryPorts) {
+fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, port: &EntryPort) {
     checked.port(format!("{field}.number"), port.number);
     if !is_dns_label(&port.name) {
         let message = format!("{:?} is no port name: lower-case letters, digits and '-'", port.name);
         checked.error(format!("{field}.name"), message);
     }
-    match port.target_port {
-        None | Some(0) => {}
-        Some(target) => checked.port(format!("{field}.targetPort"), target),
+    if port.target_port != 0 {
+        checked.port(format!("{field}.targetPort"), port.target_port);
     }
-    match protocol_of_entry(said(port)) {
+    match protocol_of_entry(&port.protocol) {
         None => {
-            let message =
-                format!("{:?} is no protocol that Istio knows; HTTP, HTTPS, TLS, TCP, GRPC and HTTP2 are", said(port));
+            let message = format!(
+                "{:?} is no protocol that Istio knows; HTTP, HTTPS, TLS, TCP, GRPC and HTTP2 are",
+                port.protocol
+            );
             checked.error(format!("{field}.protocol"), message);
         }
-        Some(protocol)
-            if !protocol.is_http() && !protocol.is_tls() && spec.addresses.iter().flatten().next().is_none() =>
-        {
+        Some(protocol) if !protocol.is_http() && !protocol.is_tls() && spec.addresses.is_empty() => {
             let message =
                 format!("without spec.addresses it takes every connection to port {}, whoever is called", port.number);
             checked.warn(format!("{field}.protocol"), message);
         }
         Some(_) => {}
     }
-}
-
-fn said(port: &ServiceEntryPorts) -> &str {
-    port.protocol.as_deref().unwrap_or_default()
 }
 
 /// What the sidecar resolves has to be a name.
@@ -135,7 +135,7 @@ fn resolved(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
         }
         return;
     }
-    if listed > 1 && spec.resolution == Some(Resolution::DnsRoundRobin) {
+    if listed > 1 && spec.resolution == Resolution::DnsRoundRobin {
         checked.error("spec.endpoints", "DNS_ROUND_ROBIN takes one endpoint at most");
     }
     endpoints(checked, spec, true);
@@ -145,28 +145,37 @@ fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: b
     if spec.endpoints.as_ref().is_none_or(Vec::is_empty) {
         checked.warn("spec.endpoints", "is empty: calls find no endpoint");
     }
-    let names: BTreeMap<_, _> = spec.ports.iter().flatten().map(|port| (port.name.as_str(), port.number)).collect();
+    let names: BTreeMap<_, _> = spec.ports.iter().map(|port| (port.name.as_str(), port.number)).collect();
     for (i, endpoint) in spec.endpoints.iter().flatten().enumerate() {
         let field = format!("spec.endpoints[{i}]");
-        let address = endpoint.address.as_deref().unwrap_or_default();
-        if address.parse::<IpAddr>().is_err() && !(may_be_names && is_full_name(address)) {
+        let address = endpoint.address.as_str();
+        if !may_be_names && address.starts_with("unix://") {
+            // With a socket there are no ports to speak of (`validateUnixAddress`).
+            if !address["unix://".len()..].starts_with(['/', '@']) {
+                checked.error(format!("{field}.address"), format!("{address:?} has no absolute path"));
+            } else if !endpoint.ports.is_empty() {
+                checked.error(format!("{field}.ports"), "cannot stand beside a socket of this host; remove them");
+            }
+            checked
+                .warn(format!("{field}.address"), "is a socket of the sidecar's own host: there is nobody at it here");
+        } else if address.parse::<IpAddr>().is_err() && !(may_be_names && is_full_name(address)) {
             let wanted = if may_be_names { "an address or a full name" } else { "an address" };
             checked
                 .error(format!("{field}.address"), format!("{address:?} is not {wanted}, which this resolution needs"));
         }
-        for (name, port) in endpoint.ports.iter().flatten() {
+        for (name, port) in &endpoint.ports {
             checked.port(format!("{field}.ports[{name}]"), *port);
             if !names.contains_key(name.as_str()) {
                 checked.error(format!("{field}.ports[{name}]"), "no port of the entry has this name");
             }
         }
-        checked.labels(&format!("{field}.labels"), endpoint.labels.iter().flatten());
+        checked.labels(&format!("{field}.labels"), &endpoint.labels);
         without_effect(checked, &field, endpoint);
     }
 }
 
 /// Fields that choose among endpoints, and choose nothing here.
-fn without_effect(checked: &mut Checked<'_>, field: &str, endpoint: &ServiceEntryEndpoints) {
+fn without_effect(checked: &mut Checked<'_>, field: &str, endpoint: &WorkloadEntrySpec) {
     let said = [
         ("locality", endpoint.locality.is_some()),
         ("network", endpoint.network.is_some()),

@@ -69,10 +69,7 @@ fn a_target_port_by_name_is_a_name_that_a_port_can_have() {
 #[test]
 fn an_address_that_is_asked_for_is_one_of_the_services_range() {
     refused(&service("clusterIP: nonsense, ports: [{port: 80}]"), "spec.clusterIP: \"nonsense\" is no address");
-    refused(
-        &service("clusterIP: 10.0.0.1, ports: [{port: 80}]"),
-        "spec.clusterIP: warning: 10.0.0.1 is not in the range of services here",
-    );
+    accepted(&service("clusterIP: 10.0.0.1, ports: [{port: 80}]"));
     refused(
         &service("clusterIP: 10.96.1.1, clusterIPs: [10.96.1.2], ports: [{port: 80}]"),
         "spec.clusterIPs[0]: 10.96.1.2 is not spec.clusterIP, 10.96.1.1; they must agree",
@@ -94,21 +91,16 @@ fn families_and_types_are_known_words() {
     refused(&service("ports: [{port: 80}], ipFamilies: [IPv4, IPv4]"), "spec.ipFamilies[1]: \"IPv4\" is there twice");
     refused(&service("ports: [{port: 80}], ipFamilyPolicy: Both"), "spec.ipFamilyPolicy: \"Both\" is no policy");
     refused(&service("ports: [{port: 80}], type: External"), "spec.type: \"External\" is no type");
-    refused(&service("ports: [{port: 80}], type: ExternalName"), "spec.type: ExternalName is not supported yet");
+    refused(&service("ports: [{port: 80}], type: ExternalName"), "spec.externalName: is missing");
+    refused(&service("type: ExternalName, externalName: a_b"), "spec.externalName: \"a_b\" is no name of a host");
     refused(&service("ports: [{port: 80, protocol: SCTP}]"), "spec.ports[0].protocol: SCTP is not supported");
     refused(&service("ports: [{port: 80, protocol: tcp}]"), "spec.ports[0].protocol: \"tcp\" is no protocol");
 }
 
 #[test]
-fn what_a_service_says_without_effect_is_a_warning() {
-    refused(
-        &service("ports: [{port: 80}], type: NodePort"),
-        "spec.type: warning: NodePort: only its address inside the cluster",
-    );
-    refused(
-        &service("ports: [{port: 80}], sessionAffinity: ClientIP"),
-        "spec.sessionAffinity: warning: has no effect here",
-    );
+fn what_decides_nothing_here_is_no_fault() {
+    accepted(&service("ports: [{port: 80}], type: NodePort"));
+    accepted(&service("ports: [{port: 80}], sessionAffinity: ClientIP"));
 }
 
 // --- Pod and Deployment
@@ -159,11 +151,15 @@ fn a_mount_needs_its_volume() {
 
 #[test]
 fn what_a_pod_here_cannot_have_is_said() {
-    refused(&pod_spec("hostNetwork: true, containers: [{name: a, image: x}]"), "spec.hostNetwork: is not supported");
     refused(
-        &pod_spec("containers: [{name: a, image: x}], initContainers: [{name: b, image: x}]"),
-        "spec.initContainers: warning:",
+        &pod_spec("hostNetwork: true, containers: [{name: a, image: x}]"),
+        "spec.hostNetwork: warning: is not done here",
     );
+    refused(
+        &pod_spec("dnsPolicy: None, containers: [{name: a, image: x}]"),
+        "spec.dnsPolicy: warning: is not done here",
+    );
+    accepted(&pod_spec("containers: [{name: a, image: x}], initContainers: [{name: b, image: x}]"));
 }
 
 #[test]
@@ -178,6 +174,54 @@ fn accounts_and_namespaces_that_no_document_makes_are_warned_of() {
         &(pod("a", "namespace: apart") + &pod("b", "namespace: apart")),
         "(Pod a): metadata.namespace: warning: no document makes namespace apart",
     );
+}
+
+#[test]
+fn nothing_of_a_volume_may_be_outside_of_it() {
+    let with = |items: &str, mount: &str| {
+        pod_spec(&format!(
+            "containers: [{{name: a, image: x, volumeMounts: [{{name: v, {mount}}}]}}], volumes: [{{name: v, secret: {{secretName: s, optional: true, items: [{items}]}}}}]"
+        ))
+    };
+    let mount = "mountPath: /v";
+    let secret = "\n---\n{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: v}}";
+    for path in ["/etc/passwd", "../up", "a/../../up", "..hidden", "''"] {
+        let yaml = with(&format!("{{key: k, path: {path}}}"), mount) + secret;
+        refused(&yaml, "spec.volumes[0].secret.items[0].path: ");
+    }
+    refused(&with("", "mountPath: v"), "volumeMounts[0].mountPath: \"v\" is no folder of a container");
+    refused(
+        &with("", "mountPath: /v, subPath: ../up"),
+        "volumeMounts[0].subPath: Invalid value: \"../up\": must not contain '..'",
+    );
+    refused(
+        &with("", "mountPath: /v, subPath: /up"),
+        "volumeMounts[0].subPath: Invalid value: \"/up\": must be a relative path",
+    );
+}
+
+#[test]
+fn every_kind_that_makes_pods_has_its_template_checked() {
+    for (api_version, kind, extra) in [
+        ("apps/v1", "StatefulSet", "serviceName: s, selector: {matchLabels: {app: d}}"),
+        ("apps/v1", "DaemonSet", "selector: {matchLabels: {app: d}}"),
+        ("apps/v1", "ReplicaSet", "selector: {matchLabels: {app: d}}"),
+        ("v1", "ReplicationController", "selector: {app: d}"),
+    ] {
+        let of = |template: &str| {
+            format!("{{apiVersion: {api_version}, kind: {kind}, metadata: {{name: d}}, spec: {{{extra}, {template}}}}}")
+        };
+        accepted(&of(TEMPLATE));
+        refused(&of(&TEMPLATE.replace("image: x", "image: ''")), "spec.template.spec.containers[0].image: is missing");
+        refused(&of(&TEMPLATE.replace("app: d", "app: e")), "spec.selector: does not match the template's labels");
+    }
+    let job = |policy: &str| {
+        format!(
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: d}}, spec: {{template: {{spec: {{{policy} containers: [{{name: a, image: x}}]}}}}}}}}"
+        )
+    };
+    accepted(&job("restartPolicy: Never,"));
+    refused(&job(""), "spec.template.spec.restartPolicy: is missing; a Job needs Never or OnFailure");
 }
 
 fn deployment(spec: &str) -> String {

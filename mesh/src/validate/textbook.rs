@@ -7,7 +7,7 @@ use crate::{
     fault::Faults,
     load::nearest,
     manifests::{
-        Head, Manifests,
+        Head, Manifests, Object,
         destination_rule::{PASSTHROUGH, TLS_MODE},
     },
     resolve::TLS_TO_APP,
@@ -16,6 +16,8 @@ use crate::{
 /// What the names of these annotations begin with.
 const PREFIX: &str = "textbook.sidelab.io/";
 
+/// The kinds whose pods have their annotations in a template.
+const MAKE_PODS: [&str; 6] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"];
 /// Where each of them may stand.
 const KNOWN: [(&str, &str); 2] = [(TLS_TO_APP, "Pod"), (TLS_MODE, "DestinationRule")];
 
@@ -26,10 +28,10 @@ pub(super) fn validate(manifests: &Manifests, faults: &mut Faults) {
     for head in manifests.heads() {
         annotations(head, head.kind, "", &head.annotations, faults);
     }
-    for deployment in &manifests.deployments {
-        let template = deployment.body.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    for Object { head, body } in &manifests.workloads {
+        let template = body.template.metadata.as_ref();
         if let Some(annotated) = template.and_then(|metadata| metadata.annotations.as_ref()) {
-            annotations(&deployment.head, "Pod", "spec.template.", annotated, faults);
+            annotations(head, "Pod", body.template_field, annotated, faults);
         }
     }
 }
@@ -48,7 +50,7 @@ fn annotations(head: &Head, kind: &str, prefix: &str, all: &BTreeMap<String, Str
                 checked.error(field, message);
             }
             Some((_, of)) if *of != kind => {
-                let moved = if kind == "Deployment" { "; move it to spec.template.metadata" } else { "" };
+                let moved = if MAKE_PODS.contains(&kind) { "; move it to spec.template.metadata" } else { "" };
                 checked.error(field, format!("has no effect on a {kind}: it is for a {of}{moved}"));
             }
             Some((name, _)) if *name == TLS_MODE && value != PASSTHROUGH => {

@@ -23,7 +23,7 @@ fn captured() -> Captured {
 fn keys_come_before_packets_and_losses_last() {
     let mut file = Vec::new();
     let secrets = ["CLIENT_RANDOM 00 11\n".to_owned(), String::new()];
-    write(&mut file, &captured(), &secrets).unwrap();
+    write_pcapng(&mut file, &captured(), &secrets).unwrap();
 
     let mut reader = PcapNgReader::new(&file[..]).unwrap();
     let mut blocks = Vec::new();

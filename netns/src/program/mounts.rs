@@ -13,7 +13,7 @@ use super::{Program, text};
 use crate::{
     Pod,
     error::{Doing, Error, Result},
-    registry,
+    files,
     sys::Step,
 };
 
@@ -44,7 +44,7 @@ pub(super) fn overlays(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     if folders.is_empty() {
         return Ok(Vec::new());
     }
-    registry::make_dir(&layer)?;
+    files::make_dir(&layer)?;
     let mut steps = vec![Step::Tmpfs(text(&layer)?)];
     // In order, so that a folder comes before what is in it.
     for (path, point) in made {

@@ -14,7 +14,7 @@ fn what_is_recorded_is_read_back_by_another_process() {
         program("app"),
         Entry::LeftUp,
     ];
-    let journal = Journal::open(folder.path()).unwrap();
+    let journal = Journal::create(folder.path()).unwrap();
     for entry in &entries {
         journal.record(entry).unwrap();
     }
@@ -24,7 +24,7 @@ fn what_is_recorded_is_read_back_by_another_process() {
 #[test]
 fn a_line_cut_short_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    Journal::open(folder.path()).unwrap().record(&program("app")).unwrap();
+    Journal::create(folder.path()).unwrap().record(&program("app")).unwrap();
     let path = Journal::path(folder.path());
     let mut text = fs::read_to_string(&path).unwrap();
     text.push_str(r#"{"program":{"pod":"cli"#);
@@ -35,7 +35,7 @@ fn a_line_cut_short_is_left_out() {
 #[test]
 fn a_line_that_is_no_entry_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    Journal::open(folder.path()).unwrap().record(&program("app")).unwrap();
+    Journal::create(folder.path()).unwrap().record(&program("app")).unwrap();
     let path = Journal::path(folder.path());
     let mut text = fs::read_to_string(&path).unwrap();
     text.push_str("{\"frob\":1}\n");

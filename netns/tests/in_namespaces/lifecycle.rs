@@ -29,7 +29,7 @@ fn traces(id: &str) -> Vec<String> {
 }
 
 fn state_of(id: &str) -> Option<LabState> {
-    labs().unwrap().into_iter().find(|lab| lab.id == id).map(|lab| lab.state)
+    labs().unwrap().labs.into_iter().find(|lab| lab.id == id).map(|lab| lab.state)
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn a_lab_that_is_left_up_is_opened_by_others() {
     let opened = Lab::open(&id).unwrap();
     assert_eq!(opened.pod("client").unwrap().spec(), pod.spec());
     assert!(matches!(opened.pod("server"), Err(Error::NoPod { .. })));
-    let summary = labs().unwrap().into_iter().find(|lab| lab.id == id).unwrap();
+    let summary = labs().unwrap().labs.into_iter().find(|lab| lab.id == id).unwrap();
     assert_eq!(summary.processes.iter().map(|process| process.pid).collect::<Vec<_>>(), [pid]);
     drop(opened);
-    assert!(!sweep_stale().unwrap().contains(&id));
+    assert!(!sweep_stale().unwrap().removed.contains(&id));
     assert_eq!(state_of(&id), Some(LabState::LeftUp));
 
     sweep(&id).unwrap();

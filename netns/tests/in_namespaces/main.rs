@@ -2,6 +2,7 @@
 
 mod capture;
 mod common;
+mod conntrack;
 mod delay;
 mod lifecycle;
 mod network;

@@ -2,9 +2,8 @@
 
 use httparse::Status;
 
-use crate::End;
 use crate::http::{Fields, Message};
-use crate::stream::Stream;
+use crate::stream::{End, Stream};
 use crate::tls;
 
 /// More header fields than this are not read.

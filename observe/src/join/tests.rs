@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use pretty_assertions::assert_eq;
 
 use crate::testing::{Wire, client_says, http_talk, server_says};
-use crate::{Flow, KeyLog, Opening, Redirect};
+use crate::{Flow, InitiatorBy, KeyLog, Opening, Redirect};
 
 /// The flows of several connections in one capture.
 fn flows(wires: impl IntoIterator<Item = Wire>) -> Vec<Flow> {
@@ -38,8 +38,57 @@ fn a_redirected_connection_is_joined_when_its_beginning_was_not_captured() {
     let mut wire = Wire::redirected().whole(&http_talk());
     wire.packets.drain(..3);
     let flow = wire.flow(&KeyLog::default());
-    assert_eq!(flow.opening, Opening::NotSeen);
+    assert_eq!((flow.opening, flow.initiator_by), (Opening::NotSeen, InitiatorBy::Redirect));
     assert!(flow.redirect.is_some());
+}
+
+#[test]
+fn a_redirect_shows_its_initiator_also_where_the_responder_was_captured_first() {
+    let mut wire = Wire::redirected();
+    let (client, server) = (wire.client, wire.server);
+    wire.open();
+    wire.talk(&vec![server_says("hello"), client_says("hi"), server_says("bye")]);
+    wire.packets.drain(..3);
+    let flow = wire.flow(&KeyLog::default());
+    assert_eq!((flow.initiator, flow.initiator_by, flow.dialled()), (client, InitiatorBy::Redirect, server));
+    assert_eq!((flow.sent.packets, flow.received.packets), (1, 2));
+}
+
+#[test]
+fn without_a_syn_who_sends_a_request_is_the_initiator_whatever_the_ports_are() {
+    let (client, server) = ("10.244.0.2:1024".parse().unwrap(), "10.96.0.10:60000".parse().unwrap());
+    // With the answer to the request, and with the request itself, captured first.
+    for answer_first in [false, true] {
+        let mut wire = Wire { client, server, ..Wire::default() }.whole(&http_talk());
+        wire.packets.drain(..3);
+        if answer_first {
+            wire.packets.swap(0, 1);
+            wire.restamp();
+        }
+        let flow = wire.flow(&KeyLog::default());
+        assert_eq!((flow.opening, flow.initiator, flow.initiator_by), (Opening::NotSeen, client, InitiatorBy::Content));
+        assert_eq!((flow.responder, flow.layers()), (server, vec!["http/1.1"]));
+    }
+}
+
+#[test]
+fn without_a_syn_and_with_raw_bytes_the_initiator_is_not_known() {
+    let mut wire = Wire::default();
+    wire.open();
+    wire.talk(&vec![client_says("one"), server_says("uno")]);
+    wire.packets.drain(..3);
+    assert_eq!(wire.flow(&KeyLog::default()).initiator_by, InitiatorBy::Unknown);
+}
+
+#[test]
+fn a_syn_or_its_answer_says_who_the_initiator_is() {
+    for begin in [0, 1] {
+        let mut wire = Wire::default().whole(&vec![client_says("one"), server_says("uno")]);
+        let client = wire.client;
+        wire.packets.drain(..begin);
+        let flow = wire.flow(&KeyLog::default());
+        assert_eq!((flow.initiator, flow.initiator_by), (client, InitiatorBy::Syn));
+    }
 }
 
 #[test]

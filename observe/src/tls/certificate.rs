@@ -1,6 +1,7 @@
 //! What reports say of a certificate.
 
 use aws_lc_rs::digest;
+use schemars::JsonSchema;
 use serde::Serialize;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -10,7 +11,7 @@ use x509_parser::public_key::PublicKey;
 use crate::keylog::to_hex;
 
 /// The leaf of a certificate chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Certificate {
     /// Its subject, as `CN=server, O=example`; empty in an SVID.
     pub subject: String,

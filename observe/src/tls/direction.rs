@@ -2,10 +2,10 @@
 
 use super::keys::{Opener, Suite, next_secret};
 use super::messages::{Joiner, Message, TLS13, parse};
+use super::names;
 use super::record::{self, Record, Tail};
-use super::{Alert, Side, Traffic, names};
-use crate::End;
-use crate::stream::Stream;
+use super::session::{Alert, Side, Traffic};
+use crate::stream::{End, Stream};
 
 /// What protects a side's records once it stops to send in the clear.
 pub(super) enum Protection {

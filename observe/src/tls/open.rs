@@ -1,12 +1,13 @@
 //! Opens a layer of TLS: hellos first, then each side with its keys, then what both say together.
 
+use super::certificate::Certificate;
 use super::direction::{Direction, Ladder, Protection, hellos};
 use super::keys::{Opener, Suite};
 use super::messages::{ClientHello, Message, ServerHello, TLS12, TLS13};
-use super::{Alert, Certificate, Handshake, Keys, Side, Tickets, Tls, names};
-use crate::keylog::to_hex;
-use crate::stream::Stream;
-use crate::{End, KeyLog};
+use super::names;
+use super::session::{Alert, Handshake, Keys, Side, Tickets, Tls, Traffic};
+use crate::keylog::{KeyLog, to_hex};
+use crate::stream::{End, Stream};
 
 /// Opens a layer of TLS. The second value is what it carries, unless that is sealed or never began.
 pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Option<(Stream, Stream)>) {
@@ -141,8 +142,8 @@ impl Hellos {
             handshake: Handshake::Complete,
             keys: Keys::NotNeeded,
             unopened: Vec::new(),
-            client: super::Traffic::default(),
-            server: super::Traffic::default(),
+            client: Traffic::default(),
+            server: Traffic::default(),
             client_random: client.map(|hello| to_hex(&hello.random)),
             tickets: Tickets {
                 issued: server

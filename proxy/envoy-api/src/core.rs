@@ -165,36 +165,99 @@ pub struct WatchedDirectory {
     pub path: PathBuf,
 }
 
-/// `envoy.type.matcher.v3.StringMatcher`.
+/// `envoy.type.matcher.v3.StringMatcher`. As in Envoy, one without a pattern can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StringMatcherFields", into = "StringMatcherFields")]
 pub struct StringMatcher {
-    /// The whole string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exact: Option<String>,
-    /// How it begins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// How it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suffix: Option<String>,
-    /// What it contains.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contains: Option<String>,
-    /// Whether case is ignored.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    /// What the string is compared with.
+    pub pattern: StringPattern,
+    /// Whether the case of ASCII letters is ignored.
     pub ignore_case: bool,
+}
+
+/// `StringMatcher.match_pattern`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StringPattern {
+    /// The whole string; the empty one, too.
+    Exact(String),
+    /// How it begins.
+    Prefix(String),
+    /// How it ends.
+    Suffix(String),
+    /// What it contains.
+    Contains(String),
+}
+
+/// A [`StringMatcher`] as JSON has it.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StringMatcherFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exact: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suffix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contains: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ignore_case: bool,
 }
 
 impl StringMatcher {
     /// Matches the whole string.
     pub fn exact(value: impl Into<String>) -> Self {
-        Self { exact: Some(value.into()), prefix: None, suffix: None, contains: None, ignore_case: false }
+        Self { pattern: StringPattern::Exact(value.into()), ignore_case: false }
+    }
+
+    /// The whole string, if that is what it is compared with.
+    pub fn as_exact(&self) -> Option<&str> {
+        match &self.pattern {
+            StringPattern::Exact(whole) => Some(whole),
+            _ => None,
+        }
     }
 
     /// Matches how the string begins.
     pub fn prefix(value: impl Into<String>) -> Self {
-        Self { exact: None, prefix: Some(value.into()), suffix: None, contains: None, ignore_case: false }
+        Self { pattern: StringPattern::Prefix(value.into()), ignore_case: false }
+    }
+}
+
+impl TryFrom<StringMatcherFields> for StringMatcher {
+    type Error = &'static str;
+
+    /// The checks are those of Envoy's `StringMatcher` (`api/envoy/type/matcher/v3/string.proto`).
+    fn try_from(fields: StringMatcherFields) -> Result<Self, Self::Error> {
+        let StringMatcherFields { exact, prefix, suffix, contains, ignore_case } = fields;
+        let patterns = [
+            exact.map(StringPattern::Exact),
+            prefix.map(StringPattern::Prefix),
+            suffix.map(StringPattern::Suffix),
+            contains.map(StringPattern::Contains),
+        ];
+        let mut patterns = patterns.into_iter().flatten();
+        match (patterns.next(), patterns.next()) {
+            (Some(StringPattern::Prefix(text) | StringPattern::Suffix(text) | StringPattern::Contains(text)), None)
+                if text.is_empty() =>
+            {
+                Err("the pattern is empty, which only `exact` may be")
+            }
+            (Some(pattern), None) => Ok(Self { pattern, ignore_case }),
+            _ => Err("expected one of `exact`, `prefix`, `suffix` and `contains`"),
+        }
+    }
+}
+
+impl From<StringMatcher> for StringMatcherFields {
+    fn from(StringMatcher { pattern, ignore_case }: StringMatcher) -> Self {
+        let fields = Self { ignore_case, ..Self::default() };
+        match pattern {
+            StringPattern::Exact(text) => Self { exact: Some(text), ..fields },
+            StringPattern::Prefix(text) => Self { prefix: Some(text), ..fields },
+            StringPattern::Suffix(text) => Self { suffix: Some(text), ..fields },
+            StringPattern::Contains(text) => Self { contains: Some(text), ..fields },
+        }
     }
 }
 

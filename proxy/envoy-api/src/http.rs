@@ -208,7 +208,7 @@ pub struct Router {
 }
 
 /// `envoy.config.route.v3.RouteConfiguration`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfiguration {
     /// Its name.

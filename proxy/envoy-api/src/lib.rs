@@ -1,7 +1,7 @@
 //! The subset of the Envoy v3 API that sidelab supports: the contract between its control plane, which writes these
 //! messages as JSON, and the data planes (`sidecar-proxy` and the real Envoy), which read them.
 //!
-//! Only data: no type here behaves. Each type has the name of its protobuf message and each field the protobuf field's
+//! Only data, and how it is written and read: no decision is taken here. Each type has the name of its protobuf message and each field the protobuf field's
 //! snake_case name, as Envoy's own JSON prints it. A field outside the subset is an error that names its path
 //! ([`read`]), never silently ignored, so that what the native proxy does not do it does not pretend to do.
 //!

@@ -1,7 +1,6 @@
 //! Listeners, their filter chains and filters (`envoy.config.listener.v3` and the extensions that stand in them).
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 use crate::{
     AccessLog, Address, CidrRange, Empty, HttpConnectionManager, ProtoDuration, SocketOption, SubstitutionFormatString,
@@ -274,12 +273,4 @@ pub enum SharedWithUpstream {
     Once,
     /// Shared with all that follow.
     Transitive,
-}
-
-/// The IP of an address that must be one, such as a listener's.
-///
-/// # Errors
-/// When it is a name.
-pub fn require_ip(address: &Address) -> Result<IpAddr, String> {
-    address.ip().ok_or_else(|| format!("{:?} is not an IP address", address.socket_address.address))
 }

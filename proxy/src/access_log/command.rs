@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::{Entry, HttpFacts, RequestHead};
 use crate::{
+    config::Fault,
     stream_info::{TlsInfo, UpstreamInfo},
     tls::PeerCertificate,
 };
@@ -60,10 +61,10 @@ enum Field {
 
 impl Command {
     /// Reads what stands between two `%`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let (text, limit) = match text.rsplit_once("):") {
             Some((_, limit)) => {
-                let limit = limit.parse().map_err(|_| format!("%{text}%: {limit:?} is not a length"))?;
+                let limit = limit.parse().map_err(|_| fault(text, format!("{limit:?} is not a length")))?;
                 (&text[..=text.rfind("):").unwrap_or_default()], Some(limit))
             }
             None => (text, None),
@@ -72,7 +73,7 @@ impl Command {
             Some((name, rest)) => (name, rest.strip_suffix(')')),
             None => (text, None),
         };
-        let unsupported = || format!("%{text}%: not a command that is supported");
+        let unsupported = || fault(text, "not a command that is supported");
         let source = match (name, argument) {
             ("START_TIME", None) => Source::StartTime("%Y-%m-%dT%H:%M:%S%.3fZ".into()),
             ("START_TIME", Some(format)) => Source::StartTime(checked_time_format(format)?),
@@ -109,7 +110,8 @@ impl Source {
             Self::StartTime(format) => text(time(entry.stream.start_time, format)),
             Self::Request(field, other) => {
                 let Some(request) = entry.http.and_then(|http| http.request.as_ref()) else { return Value::Missing };
-                field.value(request).or_else(|| other.as_ref()?.value(request)).into()
+                let value = field.value(request).or_else(|| other.as_ref()?.value(request));
+                value.map_or(Value::Missing, Value::Text) // a header that is there and empty is not missing
             }
             Self::Response(name, other) => header_or(entry.http.map(|http| &http.response), name, other.as_ref()),
             Self::Trailer(name, other) => header_or(entry.http.map(|http| &http.trailers), name, other.as_ref()),
@@ -119,7 +121,7 @@ impl Source {
 }
 
 impl Field {
-    fn parse(name: &str) -> Result<Self, String> {
+    fn parse(name: &str) -> Result<Self, Fault> {
         Ok(match name.to_ascii_lowercase().as_str() {
             ":method" => Self::Method,
             ":path" => Self::Path,
@@ -132,13 +134,24 @@ impl Field {
     fn value<'a>(&self, request: &'a RequestHead) -> Option<Cow<'a, str>> {
         match self {
             Self::Method => Some(request.method.as_str().into()),
-            Self::Path => request.uri.path_and_query().map(|path| path.as_str().into()),
-            Self::Authority => match request.uri.authority() {
-                Some(authority) => Some(authority.as_str().into()),
-                None => header(&request.headers, &http::header::HOST),
-            },
-            Self::Scheme => request.uri.scheme_str().map(Into::into),
+            Self::Path => request.path.as_deref().map(Into::into),
+            Self::Authority => header(&request.headers, &http::header::HOST),
+            Self::Scheme => None, // not kept
             Self::Header(name) => header(&request.headers, name),
+        }
+    }
+}
+
+/// A server name as it may stand in a log: what stands in no name of a host is an underscore, and the whole is called
+/// invalid (`source/common/formatter/stream_info_formatter.cc`).
+fn printable_name(name: &str) -> Option<Cow<'_, str>> {
+    let may_stand = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match name {
+        "" => None,
+        _ if name.chars().all(may_stand) => Some(name.into()),
+        _ => {
+            let name: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
+            Some(format!("invalid:{name}").into())
         }
     }
 }
@@ -148,8 +161,8 @@ fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
     Some(match name {
         "PROTOCOL" => |e| e.http.and_then(|http| http.protocol).map(Cow::from).into(),
         "RESPONSE_CODE" => |e| Value::Number(e.stream.response_code.unwrap_or(0).into()),
-        "RESPONSE_CODE_DETAILS" => |e| e.stream.details.as_deref().map(|details| Cow::from(words(details))).into(),
-        "RESPONSE_FLAGS" => |e| text(e.stream.flags()),
+        "RESPONSE_CODE_DETAILS" => |e| e.details().map(|details| Cow::from(words(&details))).into(),
+        "RESPONSE_FLAGS" => |e| text(e.flags()),
         "CONNECTION_TERMINATION_DETAILS" => |e| borrowed(e.stream.termination_details.as_deref()),
         "UPSTREAM_TRANSPORT_FAILURE_REASON" => {
             |e| e.stream.upstream_transport_failure.as_deref().map(|reason| Cow::from(words(reason))).into()
@@ -169,12 +182,14 @@ fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
         "HOSTNAME" => |_| borrowed(HOSTNAME.as_deref()),
         "ROUTE_NAME" => |e| borrowed(e.stream.route.as_deref()),
         "FILTER_CHAIN_NAME" => |e| borrowed(Some(&e.stream.connection.filter_chain)),
-        "REQUESTED_SERVER_NAME" => |e| borrowed(Some(&e.stream.connection.server_name)),
+        "REQUESTED_SERVER_NAME" => |e| printable_name(&e.stream.connection.server_name).into(),
         "GRPC_STATUS_NUMBER" => |e| grpc_status(e.http).into(),
 
         "UPSTREAM_HOST" => |e| upstream(e).map(|upstream| upstream.host.0).into(),
         "UPSTREAM_CLUSTER" | "UPSTREAM_CLUSTER_RAW" => |e| borrowed(e.stream.cluster.as_deref()),
-        "UPSTREAM_PROTOCOL" => |e| e.http.and_then(|http| http.upstream_protocol).map(Cow::from).into(),
+        "UPSTREAM_PROTOCOL" => {
+            |e| e.http.and_then(|http| http.upstream_protocol).map(|version| Cow::from(version.name())).into()
+        }
         "UPSTREAM_LOCAL_ADDRESS" => |e| upstream_local(e).into(),
         "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => |e| ip(upstream_local(e)),
         "UPSTREAM_LOCAL_PORT" => |e| port(upstream_local(e)),
@@ -292,12 +307,16 @@ fn header_or<'a>(headers: Option<&'a HeaderMap>, name: &HeaderName, other: Optio
     headers.and_then(|headers| header(headers, name).or_else(|| header(headers, other?))).into()
 }
 
-fn header_name(name: &str) -> Result<HeaderName, String> {
-    name.parse().map_err(|_| format!("{name:?} is not a header's name"))
+fn header_name(name: &str) -> Result<HeaderName, Fault> {
+    name.parse().map_err(|_| Fault::Value { value: name.to_owned(), not: "not a header's name" })
+}
+
+fn fault(command: &str, problem: impl Into<String>) -> Fault {
+    Fault::Command { command: format!("{command}%"), problem: problem.into() }
 }
 
 /// Splits `NAME?OTHER`.
-fn pair<T>(names: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<(T, Option<T>), String> {
+fn pair<T>(names: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<(T, Option<T>), Fault> {
     match names.split_once('?') {
         Some((name, other)) => Ok((parse(name)?, Some(parse(other)?))),
         None => Ok((parse(names)?, None)),
@@ -309,9 +328,9 @@ fn words(details: &str) -> String {
     details.replace(' ', "_")
 }
 
-fn checked_time_format(format: &str) -> Result<String, String> {
+fn checked_time_format(format: &str) -> Result<String, Fault> {
     jiff::fmt::strtime::format(format, Timestamp::UNIX_EPOCH)
-        .map_err(|e| format!("%START_TIME({format})%: {e}"))
+        .map_err(|error| fault(&format!("START_TIME({format})"), error.to_string()))
         .map(|_| format.to_owned())
 }
 

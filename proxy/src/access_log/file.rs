@@ -1,12 +1,15 @@
 //! Log files: each is appended to by one thread for all, so that no data thread ever waits for a disk.
 //!
 //! A first line is written at once. The lines that come while that thread then rests are written together: waking it for
-//! each would cost as much as serving a short connection.
+//! each would cost as much as serving a short connection. What can't be written (a full disk, a limit on file sizes, a
+//! disk that hangs) is lost and counted; traffic never waits for it.
+
+mod lines;
 
 use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -16,37 +19,58 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    logging::Seldom,
+    stats::{Counter, Scope, Stats},
+};
+use lines::Lines;
+
 #[cfg(test)]
 mod tests;
 
 /// How long a line may wait for others.
 const REST: Duration = Duration::from_millis(10);
+/// How many bytes of lines may wait for a disk.
+const MOST_WAITING: usize = 64 * 1024 * 1024;
 
 /// The log files of a proxy, by path: logs that name the same file share it.
 #[derive(Clone, Debug)]
 pub struct LogFiles {
-    open: Arc<Mutex<HashMap<PathBuf, Arc<File>>>>,
+    open: Arc<Mutex<HashMap<PathBuf, Arc<OpenFile>>>>,
     queue: Arc<Queue>,
 }
 
-/// One open file.
+/// A log of one file.
 #[derive(Clone, Debug)]
 pub(super) struct LogFile {
-    file: Arc<File>,
+    file: Arc<OpenFile>,
     queue: Arc<Queue>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    path: PathBuf,
+    file: File,
 }
 
 /// What is to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Writes that succeeded, and that did not: Envoy's counters (`envoy/filesystem`, `FILESYSTEM_STATS`).
+    completed: Counter,
+    failed: Counter,
+    /// Lines that are in no file.
+    lost: Counter,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     /// Whole lines, by file in the order of their first.
-    lines: Vec<(Arc<File>, Vec<u8>)>,
+    lines: Vec<(Arc<OpenFile>, Vec<u8>)>,
+    /// How many bytes those are.
+    bytes: usize,
     /// Who waits until they are written.
     flushes: Vec<Sender<()>>,
     /// Whether the writer looks again by itself.
@@ -58,14 +82,21 @@ impl LogFiles {
     ///
     /// # Errors
     /// When the thread can't be started.
-    pub fn start() -> io::Result<Self> {
-        let queue = Arc::<Queue>::default();
+    pub fn start(stats: &Stats) -> io::Result<Self> {
+        let root = stats.scope(Scope::Root);
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            completed: root.counter("filesystem.write_completed"),
+            failed: root.counter("filesystem.write_failed"),
+            lost: root.counter("sidelab.access_log_lines_lost"),
+        });
         let work = queue.clone();
         thread::Builder::new().name("access-log".into()).spawn(move || work.write())?;
         Ok(Self { open: Arc::default(), queue })
     }
 
-    /// Returns when every line so far is in its file.
+    /// Returns when every line so far is in its file, or lost.
     pub fn flush(&self) {
         let (done, wait) = mpsc::channel();
         self.queue.lock().flushes.push(done);
@@ -78,7 +109,8 @@ impl LogFiles {
         let file = match open.get(path) {
             Some(file) => file.clone(),
             None => {
-                let file = Arc::new(OpenOptions::new().create(true).append(true).open(path)?);
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                let file = Arc::new(OpenFile { path: path.to_owned(), file });
                 open.insert(path.to_owned(), file.clone());
                 file
             }
@@ -90,6 +122,11 @@ impl LogFiles {
 impl LogFile {
     pub(super) fn append(&self, line: &str) {
         let mut waiting = self.queue.lock();
+        if waiting.bytes + line.len() > MOST_WAITING {
+            self.queue.lost.inc();
+            return;
+        }
+        waiting.bytes += line.len();
         let is_first = waiting.lines.is_empty();
         match waiting.lines.iter_mut().find(|(file, _)| Arc::ptr_eq(file, &self.file)) {
             Some((_, lines)) => lines.extend_from_slice(line.as_bytes()),
@@ -105,16 +142,17 @@ impl LogFile {
 impl Queue {
     /// Writes what there is, as long as the process lives.
     fn write(&self) {
+        let mut torn = HashMap::new();
         loop {
             let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && waiting.flushes.is_empty();
             let mut waiting = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
             let (lines, flushes) = (std::mem::take(&mut waiting.lines), std::mem::take(&mut waiting.flushes));
+            waiting.bytes = 0;
             waiting.resting = true;
             drop(waiting);
             for (file, lines) in lines {
-                // `O_APPEND` keeps the lines of several writers whole. What a full disk or a reader that went away costs
-                // are these lines, not the proxy.
-                let _ = (&*file).write_all(&lines);
+                let torn: &mut bool = torn.entry(file.path.clone()).or_default();
+                self.note(&file.path, Lines::new(&lines, torn).write(&mut &file.file));
             }
             for done in flushes {
                 let _ = done.send(());
@@ -122,6 +160,16 @@ impl Queue {
             let resting = self.changed.wait_timeout_while(self.lock(), REST, |waiting| waiting.flushes.is_empty());
             let (mut waiting, _) = resting.unwrap_or_else(PoisonError::into_inner);
             waiting.resting = false;
+        }
+    }
+
+    fn note(&self, path: &Path, written: Result<(), lines::Lost>) {
+        static LOST: Seldom = Seldom::new();
+        let Err(lines::Lost { lines, error }) = written else { return self.completed.inc() };
+        self.failed.inc();
+        self.lost.add(lines);
+        if let Some(left_out) = LOST.due() {
+            tracing::warn!(file = %path.display(), %error, lines, left_out, "lines of an access log are lost");
         }
     }
 

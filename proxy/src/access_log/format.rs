@@ -8,6 +8,7 @@ use super::{
     Entry,
     command::{Command, Value},
 };
+use crate::config::Fault;
 
 /// What one line of a log looks like.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Format {
     ///
     /// # Errors
     /// When a command is not known, or the format has neither text nor JSON, or both.
-    pub fn new(configured: &SubstitutionFormatString) -> Result<Self, String> {
+    pub fn new(configured: &SubstitutionFormatString) -> Result<Self, Fault> {
         match (&configured.text_format_source, &configured.json_format) {
             (Some(text), None) => Self::text(&text.inline_string),
             (None, Some(json)) => JsonTemplate::new(&Json::Object(json.clone())).map(Self::Json),
@@ -58,7 +59,7 @@ impl Format {
     ///
     /// # Errors
     /// When a command is not known.
-    pub fn text(format: &str) -> Result<Self, String> {
+    pub fn text(format: &str) -> Result<Self, Fault> {
         Template::new(format).map(Self::Text)
     }
 
@@ -82,7 +83,7 @@ impl Format {
 }
 
 impl Template {
-    fn new(format: &str) -> Result<Self, String> {
+    fn new(format: &str) -> Result<Self, Fault> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = format;
@@ -93,7 +94,10 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let end = command_end(after).ok_or_else(|| format!("%{after}: a command that does not end"))?;
+            let end = command_end(after).ok_or_else(|| Fault::Command {
+                command: after.to_owned(),
+                problem: "a command that does not end".to_owned(),
+            })?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
@@ -133,7 +137,7 @@ impl Template {
 }
 
 impl JsonTemplate {
-    fn new(value: &Json) -> Result<Self, String> {
+    fn new(value: &Json) -> Result<Self, Fault> {
         Ok(match value {
             Json::String(text) => Self::Text(Template::new(text)?),
             Json::Array(elements) => Self::Array(elements.iter().map(Self::new).collect::<Result<_, _>>()?),
@@ -141,7 +145,7 @@ impl JsonTemplate {
                 let mut members: Vec<_> = members
                     .iter()
                     .map(|(name, value)| Ok((name.clone(), Self::new(value)?)))
-                    .collect::<Result<_, String>>()?;
+                    .collect::<Result<_, Fault>>()?;
                 members.sort_by(|(a, _), (b, _)| a.cmp(b)); // Envoy sorts them too
                 Self::Object(members)
             }

@@ -1,6 +1,10 @@
 //! Connecting to an endpoint, handshake included.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use nix::errno::Errno;
 use tokio::{net::TcpStream, time::timeout};
@@ -8,11 +12,15 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{Cluster, Endpoint, Load, Transport};
 use crate::{
     address::{OriginalDst, UpstreamHost, UpstreamLocal},
-    outcome::{ConnectError, Outcome},
     stats::Held,
     stream::Upstream,
     stream_info::{FilterState, UpstreamInfo},
     tls::{self, Offer},
+};
+use envoy_rules::{
+    codec::HttpVersion,
+    outcome::{ConnectError, Outcome},
+    upstream::{Candidates, Hello, HelloFacts, candidates, http_options},
 };
 
 /// What a connection upstream depends on beside the cluster.
@@ -22,10 +30,8 @@ pub struct ConnectContext<'a> {
     pub original_dst: Option<OriginalDst>,
     /// What the filter state overrides.
     pub filter_state: Option<&'a FilterState>,
-    /// The request's host without a port, for clusters with `auto_sni`.
-    pub http_host: Option<&'a str>,
-    /// The ALPN to offer where neither filter state nor context names any (the HTTP pool's own protocol).
-    pub default_alpn: &'a [String],
+    /// The request for which it is made, by its `host`, and the version in which it is sent; none for a TCP session.
+    pub request: Option<(&'a str, HttpVersion)>,
     /// Whether bytes are written as soon as the connection is there.
     pub bytes_follow: bool,
 }
@@ -72,7 +78,7 @@ pub struct PoolKey {
     cluster: u64,
     host: UpstreamHost,
     server_name: Option<Box<str>>,
-    alpn: Option<Box<[String]>>,
+    alpn: Vec<String>,
 }
 
 impl Cluster {
@@ -81,12 +87,10 @@ impl Cluster {
     /// # Errors
     /// [`ConnectFailure::NoHealthyUpstream`].
     pub fn pick(&self, context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
-        let chosen = if self.config.discovery_type == envoy_api::DiscoveryType::OriginalDst {
-            context
-                .original_dst
-                .map(|dst| Arc::new(Endpoint::bare(self.config.overridden(dst.0), self.transports.unmatched())))
-        } else {
-            self.balancer.choose(&self.endpoints.load()).cloned()
+        let chosen = match candidates(&self.config, context.original_dst.map(|dst| dst.0), &self.endpoints.load()) {
+            Candidates::None => None,
+            Candidates::Original(address) => Some(Arc::new(Endpoint::bare(address, self.transports.unmatched()))),
+            Candidates::OneOf(endpoints) => self.balancer.choose(endpoints).cloned(),
         };
         chosen.ok_or_else(|| {
             self.stats.cx_none_healthy.inc();
@@ -97,10 +101,10 @@ impl Cluster {
     /// What a pooled connection to that endpoint has to agree on with a new one.
     pub fn pool_key(&self, endpoint: &Endpoint, context: &ConnectContext<'_>) -> PoolKey {
         let (server_name, alpn) = match endpoint.transport() {
-            Transport::Plain => (None, None),
+            Transport::Plain => (None, Vec::new()),
             Transport::Tls(tls) => {
                 let offer = self.offer(tls, context);
-                (offer.server_name.map(Into::into), offer.alpn.map(Into::into))
+                (offer.server_name.map(Into::into), offer.alpn.protocols())
             }
         };
         PoolKey { cluster: self.id, host: endpoint.host, server_name, alpn }
@@ -157,33 +161,30 @@ impl Cluster {
         Ok((stream, info))
     }
 
-    /// What the handshake offers in place of what the context says.
-    fn offer<'a>(&self, tls: &tls::ClientContext, context: &ConnectContext<'a>) -> Offer<'a> {
+    fn offer<'a>(&self, tls: &'a tls::ClientContext, context: &ConnectContext<'a>) -> Offer<'a> {
         let state = context.filter_state;
-        let auto_sni = self
-            .http_options()
-            .and_then(|http| http.upstream_http_protocol_options.as_ref())
-            .is_some_and(|options| options.auto_sni);
-        let default_alpn = (!tls.names_alpn() && !context.default_alpn.is_empty()).then_some(context.default_alpn);
-        Offer {
-            server_name: state
-                .and_then(|state| state.upstream_server_name.as_deref())
-                .or(context.http_host.filter(|_| auto_sni)),
-            alpn: state.and_then(|state| state.application_protocols.as_deref()).or(default_alpn),
-            bytes_follow: context.bytes_follow,
-        }
+        let options = http_options(&self.config).and_then(|http| http.upstream_http_protocol_options.as_ref());
+        let facts = HelloFacts {
+            state_alpn: state.and_then(|state| state.application_protocols.as_deref()),
+            state_server_name: state.and_then(|state| state.upstream_server_name.as_deref()),
+            request: context.request,
+        };
+        let hello = Hello::new(tls.configured(), options, facts);
+        // An address to verify stands in the SNI's place, and is not sent.
+        let address = hello.verify_host.filter(|host| host.parse::<IpAddr>().is_ok());
+        let server_name = hello.server_name.or(address);
+        Offer { server_name, alpn: hello.alpn, bytes_follow: context.bytes_follow }
     }
 }
 
-/// A failed `connect(2)` in Envoy's words, which tell whether the kernel said so at once or after a while.
+/// A failed `connect(2)` in Envoy's words.
 fn refused(error: &io::Error, remote: SocketAddr) -> ConnectError {
     let words = error.raw_os_error().map_or("unknown error", |errno| Errno::from_raw(errno).desc());
-    ConnectError::Refused(match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut => {
-            format!("delayed_connect_error: {words}").into()
-        }
-        _ => format!("immediate_connect_error: {words}|remote address:{remote}").into(),
-    })
+    let delayed = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut
+    );
+    ConnectError::refused(words, !delayed, remote)
 }
 
 fn local(socket: &TcpStream) -> Option<UpstreamLocal> {

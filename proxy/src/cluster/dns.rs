@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use envoy_api::{DiscoveryType, DnsLookupFamily, LbEndpoint};
+use envoy_api::{DiscoveryType, LbEndpoint};
+use envoy_rules::upstream::of_lookup_family;
 use tokio::{net::lookup_host, time::sleep};
 
 use super::{Cluster, Endpoint};
@@ -25,13 +26,13 @@ impl Cluster {
 
     /// Resolves its names. Where none of them resolves, the endpoints stay as they are, as in Envoy.
     pub async fn resolve(&self) {
-        let family = self.config.dns_lookup_family.unwrap_or(DnsLookupFamily::Auto);
+        let family = self.config.dns_lookup_family;
         let mut endpoints = Vec::new();
         for named in self.named_endpoints() {
             let socket_address = &named.endpoint.address.socket_address;
             let found = lookup_host((socket_address.address.as_str(), socket_address.port_value)).await;
             let mut addresses = match found {
-                Ok(addresses) => chosen(addresses.collect(), family),
+                Ok(addresses) => of_lookup_family(addresses.collect(), family),
                 Err(error) => {
                     tracing::warn!(cluster = %self.name, name = socket_address.address, %error, "not resolved");
                     continue;
@@ -63,20 +64,5 @@ pub async fn follow_names(cluster: Weak<Cluster>) {
         sleep(REFRESH).await;
         let Some(cluster) = cluster.upgrade() else { return };
         cluster.resolve().await;
-    }
-}
-
-/// The addresses of the families that are asked for, each once.
-fn chosen(mut addresses: Vec<SocketAddr>, family: DnsLookupFamily) -> Vec<SocketAddr> {
-    addresses.sort_unstable();
-    addresses.dedup();
-    let (v4, v6): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| address.is_ipv4());
-    let or = |first: Vec<_>, second| if first.is_empty() { second } else { first };
-    match family {
-        DnsLookupFamily::V4Only => v4,
-        DnsLookupFamily::V6Only => v6,
-        DnsLookupFamily::Auto => or(v6, v4),
-        DnsLookupFamily::V4Preferred => or(v4, v6),
-        DnsLookupFamily::All => addresses,
     }
 }

@@ -8,11 +8,12 @@ use std::{
     },
 };
 
-use envoy_api::{LbEndpoint, TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketConfig};
-use serde_json::{Map, Value};
+use envoy_api::{LbEndpoint, Metadata, TransportSocket, TransportSocketConfig, TransportSocketMatch};
+use envoy_rules::upstream::transport_socket_match;
 
 use crate::{
     address::UpstreamHost,
+    config::{At as _, Invalid},
     tls::{ClientContext, ContextStats},
 };
 
@@ -42,9 +43,8 @@ pub struct Load(Arc<Endpoint>);
 
 impl Endpoint {
     pub(super) fn new(address: SocketAddr, configured: &LbEndpoint, transports: &Transports) -> Self {
-        let metadata = configured.metadata.as_ref().and_then(|m| m.filter_metadata.get(TRANSPORT_SOCKET_MATCH));
         let weight = configured.load_balancing_weight.unwrap_or(1).max(1);
-        Self { weight, ..Self::bare(address, transports.find(metadata)) }
+        Self { weight, ..Self::bare(address, transports.find(configured.metadata.as_ref())) }
     }
 
     /// An endpoint that nothing is known of but its address.
@@ -78,23 +78,27 @@ impl Drop for Load {
 /// A cluster's transport sockets.
 #[derive(Debug)]
 pub(super) struct Transports {
-    /// The first whose keys and values are all in the endpoint's metadata wins.
-    matches: Vec<(Map<String, Value>, Arc<Transport>)>,
+    matches: Vec<TransportSocketMatch>,
+    /// That of each match.
+    matched: Vec<Arc<Transport>>,
     default: Arc<Transport>,
 }
 
 impl Transports {
-    pub(super) fn new(config: &envoy_api::Cluster, auto_san: bool, stats: &ContextStats) -> Result<Self, String> {
-        let matches = config.transport_socket_matches.iter().enumerate().map(|(i, m)| {
-            let transport = transport(&m.transport_socket, auto_san, stats)
-                .map_err(|e| format!("transport_socket_matches[{i}].transport_socket.{e}"))?;
-            Ok((m.matcher.clone(), Arc::new(transport)))
+    pub(super) fn new(config: &envoy_api::Cluster, auto_san: bool, stats: &ContextStats) -> Result<Self, Invalid> {
+        let matched = config.transport_socket_matches.iter().enumerate().map(|(i, matched)| {
+            let transport = transport(&matched.transport_socket, auto_san, stats);
+            transport.map(Arc::new).at(format_args!("transport_socket_matches[{i}].transport_socket"))
         });
         let default = match &config.transport_socket {
-            Some(socket) => transport(socket, auto_san, stats).map_err(|e| format!("transport_socket.{e}"))?,
+            Some(socket) => transport(socket, auto_san, stats).at("transport_socket")?,
             None => Transport::Plain,
         };
-        Ok(Self { matches: matches.collect::<Result<_, String>>()?, default: Arc::new(default) })
+        Ok(Self {
+            matched: matched.collect::<Result<_, _>>()?,
+            matches: config.transport_socket_matches.clone(),
+            default: Arc::new(default),
+        })
     }
 
     /// The one for endpoints without metadata.
@@ -107,26 +111,22 @@ impl Transports {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Transport>> {
-        self.matches.iter().map(|(_, transport)| transport).chain([&self.default])
+        self.matched.iter().chain([&self.default])
     }
 
-    fn find(&self, metadata: Option<&Map<String, Value>>) -> &Arc<Transport> {
-        let has = |key: &String, value: &Value| metadata.is_some_and(|metadata| metadata.get(key) == Some(value));
-        self.matches
-            .iter()
-            .find(|(wanted, _)| wanted.iter().all(|(key, value)| has(key, value)))
-            .map_or(&self.default, |(_, transport)| transport)
+    fn find(&self, metadata: Option<&Metadata>) -> &Arc<Transport> {
+        transport_socket_match(&self.matches, metadata).map_or(&self.default, |index| &self.matched[index])
     }
 }
 
-fn transport(socket: &TransportSocket, auto_san: bool, stats: &ContextStats) -> Result<Transport, String> {
+fn transport(socket: &TransportSocket, auto_san: bool, stats: &ContextStats) -> Result<Transport, Invalid> {
     match &socket.typed_config {
         TransportSocketConfig::RawBuffer(_) => Ok(Transport::Plain),
         TransportSocketConfig::UpstreamTls(context) => ClientContext::new(context, auto_san, stats.clone())
             .map(|context| Transport::Tls(Arc::new(context)))
-            .map_err(|e| format!("typed_config.{e}")),
+            .at("typed_config"),
         TransportSocketConfig::DownstreamTls(_) => {
-            Err("typed_config: a DownstreamTlsContext, where an UpstreamTlsContext is needed".into())
+            Err("a DownstreamTlsContext, where an UpstreamTlsContext is needed").at("typed_config")
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Sockets to endpoints: source address and options.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    os::fd::AsFd as _,
-};
+use std::{io, net::SocketAddr, os::fd::AsFd as _};
 
-use envoy_api::{BindConfig, SocketAddress, SocketOption, SocketState};
+use envoy_api::{BindConfig, SocketOption, SocketState};
+use envoy_rules::{
+    outcome::ConnectError,
+    upstream::{source_addresses, source_for},
+};
 use nix::errno::Errno;
 use tokio::net::TcpSocket;
 
-use crate::{outcome::ConnectError, sys};
+use crate::{
+    config::{At as _, Fault, Invalid},
+    sys,
+};
 
 /// Lets the kernel choose the source port when it connects, so that more connections than ports are possible
 /// (`ip(7)`, `IP_BIND_ADDRESS_NO_PORT`).
@@ -24,16 +27,17 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(config: Option<&BindConfig>) -> Result<Self, String> {
+    pub(super) fn new(config: Option<&BindConfig>) -> Result<Self, Invalid> {
         let Some(config) = config else { return Ok(Self::default()) };
-        let all = config.source_address.iter().chain(config.extra_source_addresses.iter().map(|extra| &extra.address));
-        let addresses = all.map(|a| address(a).map_err(|e| format!("upstream_bind_config.{e}")));
-        Ok(Self { addresses: addresses.collect::<Result<_, _>>()?, options: config.socket_options.clone() })
+        let addresses = source_addresses(config)
+            .map_err(|address| Fault::Value { value: address.to_owned(), not: "not an IP address" })
+            .at("upstream_bind_config.source_address")?;
+        Ok(Self { addresses, options: config.socket_options.clone() })
     }
 
     /// A socket that is ready to connect to that address: bound if there is a source address of its family.
     pub(super) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, ConnectError> {
-        let source = self.addresses.iter().find(|source| source.is_ipv4() == destination.is_ipv4());
+        let source = source_for(&self.addresses, destination);
         self.bound(destination, source).map_err(|error| {
             let words = error.raw_os_error().map_or("unknown error", |errno| Errno::from_raw(errno).desc());
             ConnectError::NotBound(match source {
@@ -43,7 +47,7 @@ impl Source {
         })
     }
 
-    fn bound(&self, destination: SocketAddr, source: Option<&SocketAddr>) -> io::Result<TcpSocket> {
+    fn bound(&self, destination: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpSocket> {
         let socket = if destination.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_nodelay(true)?;
         self.set_options(&socket, SocketState::StatePrebind)?;
@@ -53,7 +57,7 @@ impl Source {
                 // Only an optimisation: without it the port is chosen here.
                 let _ = sys::set_socket_option(socket.as_fd(), level, name, 1);
             }
-            socket.bind(*source)?;
+            socket.bind(source)?;
         }
         self.set_options(&socket, SocketState::StateBound)?;
         Ok(socket)
@@ -65,12 +69,4 @@ impl Source {
             .filter(|option| option.state == state)
             .try_for_each(|o| sys::set_socket_option(socket.as_fd(), o.level, o.name, o.int_value))
     }
-}
-
-fn address(configured: &SocketAddress) -> Result<SocketAddr, String> {
-    let ip: IpAddr = configured
-        .address
-        .parse()
-        .map_err(|_| format!("source_address: {:?} is not an IP address", configured.address))?;
-    Ok((ip, configured.port_value).into())
 }

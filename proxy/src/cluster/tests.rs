@@ -8,7 +8,8 @@ use serde_json::{Map, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{address::OriginalDst, outcome::ConnectError};
+use crate::address::OriginalDst;
+use envoy_rules::outcome::ConnectError;
 
 fn config(discovery_type: &str) -> envoy_api::Cluster {
     envoy_api::read_value(json!({"name": "c", "type": discovery_type})).unwrap()
@@ -98,7 +99,7 @@ fn metadata_chooses_the_transport_socket() {
 
 #[test]
 fn what_does_not_fit_the_type_is_refused() {
-    let error = |config: &envoy_api::Cluster| Cluster::new(config, &Stats::default()).unwrap_err();
+    let error = |config: &envoy_api::Cluster| Cluster::new(config, &Stats::default()).unwrap_err().to_string();
     assert!(error(&config("EDS")).starts_with("eds_cluster_config"));
     assert!(error(&config("STRICT_DNS")).starts_with("load_assignment"));
     let named = envoy_api::Cluster { load_assignment: Some(assignment(&[])), ..config("ORIGINAL_DST") };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use envoy_api::{DownstreamTlsContext, HttpConnectionManager};
 
-use super::files::{Files, Updates, User};
+use super::{
+    At as _, Invalid,
+    files::{Files, Updates, User},
+};
 use crate::{
     access_log::LogFiles,
     cluster::Cluster,
@@ -31,7 +34,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// When it or a secret can't be used; the message begins with the path of the field, or the file.
-    pub fn server_context(&mut self, config: &DownstreamTlsContext) -> Result<Arc<ServerContext>, String> {
+    pub fn server_context(&mut self, config: &DownstreamTlsContext) -> Result<Arc<ServerContext>, Invalid> {
         let context = Arc::new(ServerContext::new(config, ContextStats::new(self.stats))?);
         self.files.secrets(context.wanted(), || User::server(&context), self.stats)?;
         Ok(context)
@@ -41,16 +44,14 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// As [`Self::server_context`].
-    pub fn hcm(&mut self, config: &HttpConnectionManager) -> Result<Arc<Hcm>, String> {
+    pub fn hcm(&mut self, config: &HttpConnectionManager) -> Result<Arc<Hcm>, Invalid> {
         let routes = match &config.rds {
             Some(rds) => {
                 let routes = Arc::new(ArcSwap::from_pointee(Routes::default()));
                 let user = User::Routes(Arc::downgrade(&routes));
                 let scope = self.stats.scope(Scope::Http(config.stat_prefix.clone()));
                 let updates = Updates::new(&scope, &format!("rds.{}.", rds.route_config_name));
-                self.files
-                    .subscribe(&rds.config_source, &rds.route_config_name, user, updates)
-                    .map_err(|e| format!("rds: {e}"))?;
+                self.files.subscribe(&rds.config_source, &rds.route_config_name, user, updates).at("rds")?;
                 Some(routes)
             }
             None => None,
@@ -62,7 +63,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// As [`Self::server_context`].
-    pub fn cluster(&mut self, config: &envoy_api::Cluster) -> Result<Arc<Cluster>, String> {
+    pub fn cluster(&mut self, config: &envoy_api::Cluster) -> Result<Arc<Cluster>, Invalid> {
         let cluster = Arc::new(Cluster::new(config, self.stats)?);
         for context in cluster.tls_contexts() {
             self.files.secrets(context.wanted(), || User::client(context), self.stats)?;
@@ -72,7 +73,7 @@ impl Builder<'_> {
             let name = if eds.service_name.is_empty() { &config.name } else { &eds.service_name };
             self.files
                 .subscribe(&eds.eds_config, name, User::Endpoints(Arc::downgrade(&cluster)), updates)
-                .map_err(|e| format!("eds_cluster_config: {e}"))?;
+                .at("eds_cluster_config")?;
         }
         Ok(cluster)
     }

@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use envoy_api::ReadError;
 use thiserror::Error;
+
+use super::Invalid;
 
 /// Why a configuration can't be used.
 #[derive(Debug, Error)]
@@ -15,13 +18,29 @@ pub enum ConfigError {
         /// What the operating system says.
         error: io::Error,
     },
-    /// A file holds something that is not supported, or can't be.
-    #[error("{}: {reason}", file.display())]
+    /// A file is not JSON, or has a field that is not supported.
+    #[error("{}: {error}", file.display())]
+    NotRead {
+        /// The file.
+        file: PathBuf,
+        /// Where, and what is wrong there.
+        error: ReadError,
+    },
+    /// A file that has to hold one resource holds none, or more.
+    #[error("{}: resources: expected one, found {found}", file.display())]
+    Count {
+        /// The file.
+        file: PathBuf,
+        /// How many it holds.
+        found: usize,
+    },
+    /// A file holds something that can't be used.
+    #[error("{}: {invalid}", file.display())]
     Invalid {
         /// The file.
         file: PathBuf,
-        /// The path of the field, and what is wrong with it.
-        reason: String,
+        /// Where, and what is wrong there.
+        invalid: Invalid,
     },
     /// A listener's address can't be bound.
     #[error("listener {listener:?}: {address} can't be listened on: {error}; is another process there?")]
@@ -44,7 +63,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn invalid(file: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        Self::Invalid { file: file.into(), reason: reason.into() }
+    pub(super) fn invalid(file: impl Into<PathBuf>, invalid: impl Into<Invalid>) -> Self {
+        Self::Invalid { file: file.into(), invalid: invalid.into() }
     }
 }

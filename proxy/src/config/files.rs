@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use envoy_api::{ConfigSource, DiscoveryResponse, PathConfigSource, Resource, SdsSecretConfig, Secret};
 
 use super::{
-    ConfigError,
+    At as _, ConfigError, Fault, Invalid,
     watch::{Moved, Watcher},
 };
 use crate::{
@@ -84,7 +84,7 @@ impl Files {
         wanted: impl Iterator<Item = &'a SdsSecretConfig>,
         user: impl Fn() -> User,
         stats: &Stats,
-    ) -> Result<(), String> {
+    ) -> Result<(), Invalid> {
         for config in wanted {
             match &config.sds_config {
                 Some(source) => {
@@ -95,10 +95,10 @@ impl Files {
                     let secret = self
                         .static_secrets
                         .get(&config.name)
-                        .ok_or_else(|| format!("secret {:?} is not among the static secrets", config.name))?;
+                        .ok_or_else(|| secret_fault(config, "is not among the static secrets"))?;
                     user()
                         .take(&Resource::Secret(secret.clone()), &config.name)
-                        .map_err(|e| format!("secret {:?}: {e}", config.name))?;
+                        .at(format_args!("secret {:?}", config.name))?;
                 }
             }
         }
@@ -112,16 +112,16 @@ impl Files {
         name: &str,
         user: User,
         updates: Updates,
-    ) -> Result<(), String> {
+    ) -> Result<(), Invalid> {
         let source = &source.path_config_source;
         let path = &source.path;
-        self.watch(source).map_err(|e| e.to_string())?; // before it is read, so that no move is missed
+        self.watch(source)?; // before it is read, so that no move is missed
         if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
             // Nothing has been supplied yet. Envoy starts all the same, and what needs it fails until it comes.
             tracing::warn!(file = %path.display(), name, "empty: waiting for another to be moved into its place");
         } else {
-            let resource = read_one(path).map_err(|e| e.to_string())?;
-            user.take(&resource, name).map_err(|e| format!("{}: {e}", path.display()))?;
+            let resource = read_one(path)?;
+            user.take(&resource, name).map_err(|invalid| ConfigError::invalid(path, invalid))?;
             updates.success.inc();
         }
         self.users.entry(path.clone()).or_default().push(Use {
@@ -152,7 +152,7 @@ impl Files {
                             updates.success.inc();
                         }
                         Err(error) => {
-                            tracing::error!(file = %path.display(), name, error, "refused");
+                            tracing::error!(file = %path.display(), name, %error, "refused");
                             updates.rejected.inc();
                         }
                     }
@@ -193,40 +193,44 @@ impl User {
     }
 
     /// Takes a resource in, if it is of the right kind and name.
-    fn take(&self, resource: &Resource, name: &str) -> Result<(), String> {
+    fn take(&self, resource: &Resource, name: &str) -> Result<(), Invalid> {
         let called = |found: &str| {
-            if found == name { Ok(()) } else { Err(format!("resources[0]: expected {name:?}, found {found:?}")) }
+            if found == name { Ok(()) } else { Err(Fault::Name { expected: name.into(), found: found.into() }) }
         };
         match (self, resource) {
             (Self::Server(user), Resource::Secret(secret)) => {
-                called(&secret.name)?;
+                called(&secret.name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |context| context.take(secret))
             }
             (Self::Client(user), Resource::Secret(secret)) => {
-                called(&secret.name)?;
+                called(&secret.name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |context| context.take(secret))
             }
             (Self::Endpoints(user), Resource::ClusterLoadAssignment(assignment)) => {
-                called(&assignment.cluster_name)?;
+                called(&assignment.cluster_name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |cluster| cluster.set_endpoints(assignment))
             }
             (Self::Routes(user), Resource::RouteConfiguration(routes)) => {
-                called(&routes.name)?;
+                called(&routes.name).at("resources[0]")?;
                 let built = Routes::new(routes)?;
                 if let Some(user) = user.upgrade() {
                     user.store(Arc::new(built));
                 }
                 Ok(())
             }
-            (_, other) => Err(format!("resources[0]: a {} was not expected here", kind(other))),
+            (_, other) => Err(Fault::Kind(kind(other))).at("resources[0]"),
         }
     }
+}
+
+fn secret_fault(config: &SdsSecretConfig, problem: &'static str) -> Fault {
+    Fault::Secret { name: config.name.clone(), problem }
 }
 
 /// Reads a file of resources.
 pub(super) fn read(path: &Path) -> Result<DiscoveryResponse, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { file: path.into(), error })?;
-    envoy_api::read(&text).map_err(|e| ConfigError::invalid(path, e.to_string()))
+    envoy_api::read(&text).map_err(|error| ConfigError::NotRead { file: path.into(), error })
 }
 
 /// Reads a file that has to hold exactly one resource.
@@ -236,7 +240,7 @@ fn read_one(path: &Path) -> Result<Resource, ConfigError> {
         (Some(resource), 0) => Ok(resource),
         (_, more) => {
             let found = if more == 0 { 0 } else { more + 1 };
-            Err(ConfigError::invalid(path, format!("resources: expected one, found {found}")))
+            Err(ConfigError::Count { file: path.into(), found })
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Builder, ConfigError,
+    Builder, ConfigError, Fault, Invalid,
     files::{self, Files, kind, parent},
     watch::Watcher,
 };
@@ -22,7 +22,7 @@ use crate::{
     access_log::LogFiles,
     cluster::{Cluster, follow_names},
     drain::Drain,
-    listener::{Accept, Chain, Listener, Listeners, bind},
+    listener::{Accept, Chain, Listener, Listeners, TakingIn, bind},
     stats::{Scope, Stats},
     worker::Clusters,
 };
@@ -42,6 +42,8 @@ pub struct Shared {
     pub listeners: Arc<ArcSwap<Listeners>>,
     /// Goes off when the proxy ends.
     pub drain: Drain,
+    /// How taking connections in goes, on all threads.
+    pub taking_in: TakingIn,
     /// How many data threads there are.
     pub concurrency: usize,
     /// When the proxy was started.
@@ -113,16 +115,19 @@ impl Manager {
     ) -> Result<Self, ConfigError> {
         let read_error = |error| ConfigError::Read { file: path.into(), error };
         let text = std::fs::read_to_string(path).map_err(read_error)?;
-        let bootstrap: Bootstrap = envoy_api::read(&text).map_err(|e| ConfigError::invalid(path, e.to_string()))?;
+        let bootstrap: Bootstrap =
+            envoy_api::read(&text).map_err(|error| ConfigError::NotRead { file: path.into(), error })?;
         if bootstrap.layered_runtime.is_some() {
             tracing::warn!("layered_runtime: this proxy has no runtime values, and ignores them");
         }
         let secrets = bootstrap.static_resources.secrets.iter().map(|s| (s.name.clone(), s.clone()));
         let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
         let files = Files::new(secrets.collect(), watcher);
+        let stats = Stats::default();
         let shared = Arc::new(Shared {
-            stats: Stats::default(),
-            log_files: LogFiles::start().map_err(read_error)?,
+            log_files: LogFiles::start(&stats).map_err(read_error)?,
+            taking_in: TakingIn::new(&stats),
+            stats,
             clusters: Arc::default(),
             listeners: Arc::default(),
             drain: Drain::default(),
@@ -204,7 +209,9 @@ impl Manager {
         };
         let fixed = &shared.bootstrap.static_resources.clusters;
         for Configured { file, path, config } in self.configured(Many::Clusters, fixed, of_kind)? {
-            let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
+            let invalid = |invalid: Invalid| {
+                ConfigError::invalid(&file, invalid.inside(format_args!("{path} ({})", config.name)))
+            };
             let cluster = match earlier.get(&config.name) {
                 Some(same) if *same.config() == config => same.clone(),
                 _ => self.builder().cluster(&config).map_err(invalid)?,
@@ -235,7 +242,9 @@ impl Manager {
         };
         let fixed = &shared.bootstrap.static_resources.listeners;
         for Configured { file, path, config } in self.configured(Many::Listeners, fixed, of_kind)? {
-            let invalid = |reason: String| ConfigError::invalid(&file, format!("{path} ({}): {reason}", config.name));
+            let invalid = |invalid: Invalid| {
+                ConfigError::invalid(&file, invalid.inside(format_args!("{path} ({})", config.name)))
+            };
             if listeners.iter().any(|listener| *listener.name == *config.name) {
                 return Err(invalid("there is another listener of this name".into()));
             }
@@ -334,9 +343,8 @@ impl Manager {
         self.files.watch(&source)?; // before it is read, so that no move is missed
         for (i, resource) in files::read(&source.path)?.resources.into_iter().enumerate() {
             let path = format!("resources[{i}]");
-            let config = of_kind(resource).map_err(|kind| {
-                ConfigError::invalid(&source.path, format!("{path}: a {kind} was not expected here"))
-            })?;
+            let config = of_kind(resource)
+                .map_err(|kind| ConfigError::invalid(&source.path, Invalid::from(Fault::Kind(kind)).inside(&path)))?;
             all.push(Configured { file: source.path.clone(), path, config });
         }
         Ok(all)

@@ -1,14 +1,12 @@
 //! What a cluster counts of its requests.
 
+use envoy_rules::outcome::{Outcome, UpstreamReset};
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-use crate::{
-    outcome::{Outcome, UpstreamReset},
-    stats::{Counter, Gauge, Held, ScopedStats},
-};
+use crate::stats::{Counter, Gauge, Held, ScopedStats};
 
 /// What a cluster counts of its requests.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ impl ClusterStats {
     /// Counts a try that failed.
     pub(super) fn failed(&self, outcome: &Outcome) {
         match outcome {
-            Outcome::UpstreamTimeout => self.timeouts.inc(),
+            Outcome::ResponseTimeout => self.timeouts.inc(),
             Outcome::UpstreamReset(UpstreamReset::ProtocolError) => self.protocol_errors.inc(),
             Outcome::UpstreamReset(UpstreamReset::RemoteReset | UpstreamReset::RemoteRefused) => self.resets.inc(),
             _ => {}

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 use super::route::Routes;
 use crate::{
     access_log::{AccessLogs, LogFiles},
+    config::{At as _, Fault, Invalid},
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
 };
 
@@ -92,19 +93,17 @@ impl Hcm {
         routes: Option<Arc<ArcSwap<Routes>>>,
         stats: &Stats,
         files: &LogFiles,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Invalid> {
         let follows_routes = routes.is_some();
         let routes = match (&config.route_config, routes) {
-            (Some(inline), None) => {
-                Arc::new(ArcSwap::from_pointee(Routes::new(inline).map_err(|e| format!("route_config.{e}"))?))
-            }
+            (Some(inline), None) => Arc::new(ArcSwap::from_pointee(Routes::new(inline).at("route_config")?)),
             (None, Some(routes)) => routes,
             _ => return Err("expected one of rds and route_config".into()),
         };
         let [HttpFilterConfig::Router(router)] =
             config.http_filters.iter().map(|f| &f.typed_config).collect::<Vec<_>>()[..]
         else {
-            return Err("http_filters: expected the router alone".into());
+            return Err("expected the router alone").at("http_filters");
         };
         let server_name = if config.server_name.is_empty() { "envoy" } else { &config.server_name };
         let logs = AccessLogs::new(&config.access_log, files)?;
@@ -115,7 +114,8 @@ impl Hcm {
             codec: config.codec_type,
             routes,
             server_name: HeaderValue::from_str(server_name)
-                .map_err(|_| format!("server_name: {server_name:?} can't stand in a header"))?,
+                .map_err(|_| Fault::Value { value: server_name.to_owned(), not: "not a header's value" })
+                .at("server_name")?,
             server_header: config.server_header_transformation.unwrap_or(ServerHeaderTransformation::Overwrite),
             use_remote_address: config.use_remote_address.unwrap_or(false),
             client_cert: config.forward_client_cert_details,

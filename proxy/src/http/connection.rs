@@ -1,4 +1,4 @@
-//! A downstream connection: hyper's codec around it, and Envoy's answers to what is no HTTP.
+//! A downstream connection: which version it speaks, its requests, and when it ends.
 
 use std::{
     pin::pin,
@@ -6,39 +6,29 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
-use bytes::BytesMut;
-use http::Request;
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use http::{Response, Version};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::Activity,
+    body::ResponseBody,
     config::Hcm,
-    exchange::Exchange,
-    gate::{Gate, GateState},
+    exchange::{Abandoned, Exchange},
+    http1::{self, End, Io, NoAnswer, Service},
     rejection::Rejection,
-    request,
-    sniff::{self, Version},
+    request, sniff,
     wire::Wire,
 };
-use crate::{drain::Drain, outcome::Outcome, stream::Downstream, stream_info::ConnectionInfo, worker::Worker};
+use crate::{drain::Drain, stream::Downstream, stream_info::ConnectionInfo, worker::Worker};
+use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 
-/// The most that a request's head may take, in bytes. Envoy's default.
+/// The most that the headers of a request of HTTP/2 may take, in bytes. Envoy's default.
 const MAX_HEAD: usize = 60 * 1024;
-/// How long a closed connection waits for the peer. Envoy's `delayed_close_timeout`.
-const DELAYED_CLOSE: Duration = Duration::from_secs(1);
 /// Streams at a time on an HTTP/2 connection where nothing is configured. Envoy's default.
 const MAX_STREAMS: u32 = 1024;
 /// The window of an HTTP/2 stream where nothing is configured, in bytes. Envoy's default.
@@ -52,8 +42,7 @@ pub(super) struct Connection {
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) hcm: Arc<Hcm>,
     pub(super) worker: Arc<Worker>,
-    pub(super) gate: Arc<GateState>,
-    pub(super) version: Version,
+    pub(super) version: HttpVersion,
     requests: AtomicU32,
     active: AtomicU32,
     activity: Activity,
@@ -91,7 +80,6 @@ pub async fn serve(
             info,
             hcm: hcm.clone(),
             worker: worker.clone(),
-            gate: Arc::default(),
             version,
             requests: AtomicU32::new(0),
             active: AtomicU32::new(0),
@@ -101,11 +89,11 @@ pub async fn serve(
             ended: AtomicBool::new(false),
         });
         match version {
-            Version::Http1 => {
+            HttpVersion::Http1 => {
                 stats.connections_http1.inc();
                 http1(stream, connection, drain).await;
             }
-            Version::Http2 => {
+            HttpVersion::Http2 => {
                 stats.connections_http2.inc();
                 http2(stream, connection, drain).await;
             }
@@ -125,11 +113,10 @@ impl Connection {
         }
     }
 
-    /// Notes that a response is with hyper as a whole, or dropped.
+    /// Notes that a response was passed on, or dropped.
     pub(super) fn exchange_ended(&self) {
         self.active.fetch_sub(1, Relaxed);
         self.activity.touch();
-        self.gate.response_ended();
     }
 
     /// Writes the line of a request whose head could not be read.
@@ -139,17 +126,12 @@ impl Connection {
         let mut exchange = Exchange::begin(self, "HTTP/1.1");
         exchange.stream.response_code = Some(rejection.status.as_u16());
         exchange.stream.bytes_sent = rejection.body.len() as u64;
-        exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()), rejection.details);
+        exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()));
     }
 
     /// Whether the downstream is gone.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Relaxed)
-    }
-
-    /// Whether the next response says that it is the last.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
     }
 
     fn is_busy(&self) -> bool {
@@ -177,56 +159,44 @@ impl Connection {
 
 async fn http1<S>(stream: S, connection: Arc<Connection>, drain: Drain)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = {
-        let connection = connection.clone();
-        service_fn(move |request: Request<Incoming>| request::handle(connection.clone(), request))
-    };
-    let mut serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Gate::new(stream, connection.gate.clone())), service)
-        .with_upgrades();
-    let ended = tokio::select! {
+    let mut io = Io::new(stream);
+    let end = tokio::select! {
         biased;
-        ended = &mut serving => ended,
-        () = drain.forced() => Ok(()),
-        () = connection.last_call(&drain) => Ok(()),
+        end = http1::serve(&mut io, &connection) => end,
+        () = drain.forced() => End::Closed,
+        () = connection.last_call(&drain) => End::Closed,
     };
-    let between_requests = connection.gate.is_between_requests(); // asked before what is under way is dropped
-    let Some(parts) = serving.into_parts() else { return }; // upgraded: no longer HTTP's
-    let mut stream = parts.io.into_inner().into_inner();
-    if let Err(error) = ended
-        && between_requests
-    {
-        if let Some(rejection) = Rejection::of(&error) {
+    match end {
+        End::Rejected(rejection) => {
             connection.log_rejection(rejection);
-            let _ = stream.write_all(rejection.answer(&connection.hcm).as_bytes()).await; // the peer may be gone
-        } else if error.is_incomplete_message() {
-            drop(Exchange::begin(&connection, "HTTP/1.1")); // half a head: logged as left by the downstream
+            io.push(rejection.answer(&connection.hcm).into());
         }
+        End::HalfHead => drop(Exchange::begin(&connection, "HTTP/1.1")), // logged as left by the downstream
+        End::Closed | End::Gone | End::Last => {}
     }
     tokio::select! {
-        () = close(stream) => {}
+        () = io.close(matches!(end, End::Closed | End::Gone | End::HalfHead)) => {}
         () = drain.forced() => {}
     }
 }
 
-/// Closes for writing, and then waits a little for the peer to close, so that what it still sends does not become a reset
-/// that overtakes the last answer.
-async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut waste = BytesMut::with_capacity(1024);
-    let end = async {
-        while let Ok(1..) = stream.read_buf(&mut waste).await {
-            waste.clear();
+impl Service for Arc<Connection> {
+    async fn answer(
+        &self,
+        request: http1::Request,
+        body: Option<http1::Body>,
+    ) -> Result<Response<ResponseBody>, NoAnswer> {
+        if request.version == Version::HTTP_10 && !self.hcm.accept_http_10 {
+            return Err(NoAnswer::Rejected(Rejection::VERSION));
         }
-    };
-    let _ = timeout(DELAYED_CLOSE, end).await; // either way it is over
+        request::handle(self, request::Request::http1(request, body)).await.map_err(|Abandoned| NoAnswer::Gone)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
 }
 
 async fn http2<S>(stream: S, connection: Arc<Connection>, drain: Drain)
@@ -236,7 +206,10 @@ where
     let hcm = connection.hcm.clone();
     let service = {
         let connection = connection.clone();
-        service_fn(move |request: Request<Incoming>| request::handle(connection.clone(), request))
+        service_fn(move |request: http::Request<Incoming>| {
+            let connection = connection.clone();
+            async move { request::handle(&connection, request::Request::http2(request)).await }
+        })
     };
     let options = &hcm.http2;
     let mut serving = pin!(

@@ -4,23 +4,26 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use thiserror::Error;
 
 use super::{
     body::{Progress, ResponseBody},
     config::Hcm,
     connection::Connection,
     grpc, headers,
-    sniff::Version,
 };
 use crate::{
     access_log::{Entry, HttpFacts},
-    outcome::Outcome,
     stats::Held,
     stream_info::StreamInfo,
 };
+use envoy_rules::{
+    codec::HttpVersion,
+    outcome::{Answer, Outcome},
+};
 
-/// A request and what became of it. Its log line is written when this is dropped, which is when hyper is done with the
-/// response, or when the downstream went away.
+/// A request and what became of it. Its log line is written when this is dropped, which is when the
+/// response was passed on, or when the downstream went away.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) stream: StreamInfo,
@@ -33,27 +36,31 @@ pub(super) struct Exchange {
     _active: Held,
 }
 
+/// There is no one to answer any more: nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the downstream went away")]
+pub(super) struct Abandoned;
+
 /// What the proxy answers in place of an upstream.
 #[derive(Debug)]
 pub(super) struct LocalReply {
     pub(super) status: StatusCode,
     pub(super) body: Cow<'static, str>,
     pub(super) outcome: Outcome,
-    /// `RESPONSE_CODE_DETAILS`.
-    pub(super) details: Cow<'static, str>,
     /// Whether the connection is closed after it.
     pub(super) close: bool,
 }
 
 impl LocalReply {
     /// A reply after which the connection goes on.
-    pub(super) fn new(
-        status: StatusCode,
-        body: impl Into<Cow<'static, str>>,
-        outcome: Outcome,
-        details: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self { status, body: body.into(), outcome, details: details.into(), close: false }
+    pub(super) fn new(status: StatusCode, body: impl Into<Cow<'static, str>>, outcome: Outcome) -> Self {
+        Self { status, body: body.into(), outcome, close: false }
+    }
+
+    /// What an outcome is answered with.
+    pub(super) fn answering(answer: Answer, outcome: Outcome) -> Self {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        Self::new(status, answer.body, outcome)
     }
 
     /// The same, with the connection closed after it.
@@ -84,9 +91,8 @@ impl Exchange {
     }
 
     /// Notes how it ended.
-    pub(super) fn settle(&mut self, outcome: Outcome, details: impl Into<Cow<'static, str>>) {
+    pub(super) fn settle(&mut self, outcome: Outcome) {
         self.stream.outcome = outcome;
-        self.stream.details = Some(details.into());
         self.settled = true;
     }
 
@@ -97,11 +103,11 @@ impl Exchange {
 
     /// Answers it.
     pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
-        let LocalReply { status, body, outcome, details, close } = reply;
-        self.settle(outcome, details);
+        let LocalReply { status, body, outcome, close } = reply;
+        self.settle(outcome);
         let request = self.http.request.as_ref();
         let is_head = request.is_some_and(|request| request.method == http::Method::HEAD);
-        let is_http2 = self.connection.version == Version::Http2;
+        let is_http2 = self.connection.version == HttpVersion::Http2;
         let mut response = if request.is_some_and(|request| grpc::is_grpc(&request.headers)) {
             let headers = grpc::reply_headers(status, &body);
             self.respond(StatusCode::OK, headers, |exchange| ResponseBody::local(Bytes::new(), exchange))
@@ -120,11 +126,6 @@ impl Exchange {
         response
     }
 
-    /// Gives it up: there is no one to answer any more, and hyper only wants something to drop.
-    pub(super) fn abandon(self: Box<Self>) -> Response<ResponseBody> {
-        Response::new(ResponseBody::local(Bytes::new(), self))
-    }
-
     /// Makes the response of a status, headers (which get what every response gets) and a body.
     pub(super) fn respond(
         mut self: Box<Self>,
@@ -134,16 +135,6 @@ impl Exchange {
     ) -> Response<ResponseBody> {
         let head = self.note_response(status, headers);
         head.map(|()| body(self))
-    }
-
-    /// Makes a response that has no body, while the exchange goes on.
-    pub(super) fn respond_without_body(
-        mut self: Box<Self>,
-        status: StatusCode,
-        headers: HeaderMap,
-    ) -> (Response<ResponseBody>, Box<Self>) {
-        let head = self.note_response(status, headers);
-        (head.map(|()| ResponseBody::none()), self)
     }
 
     fn note_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
@@ -167,10 +158,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.settled {
-            if self.connection.version == Version::Http2 && !self.connection.has_ended() {
-                self.settle(Outcome::DownstreamReset, "http2.remote_reset");
+            if self.connection.version == HttpVersion::Http2 && !self.connection.has_ended() {
+                self.settle(Outcome::DownstreamReset);
             } else {
-                self.settle(Outcome::DownstreamClosed, "downstream_remote_disconnect");
+                self.settle(Outcome::DownstreamClosed);
             }
             self.hcm().stats.resets.inc();
         }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use envoy_rules::grpc::GrpcStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::headers;
@@ -20,23 +21,11 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 pub(super) fn reply_headers(status: StatusCode, body: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, HeaderValue::from_static(code(status)));
+    headers.insert(GRPC_STATUS, u16::from(GrpcStatus::of_http(status.as_u16()).code()).into());
     if !body.is_empty() {
         headers.insert(GRPC_MESSAGE, headers::text(&percent_encoded(body)));
     }
     headers
-}
-
-/// The code of gRPC for a status of HTTP, as gRPC's `http-grpc-status-mapping.md` and Envoy have it.
-fn code(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400 => "13",                   // INTERNAL
-        401 => "16",                   // UNAUTHENTICATED
-        403 => "7",                    // PERMISSION_DENIED
-        404 => "12",                   // UNIMPLEMENTED
-        429 | 502 | 503 | 504 => "14", // UNAVAILABLE
-        _ => "2",                      // UNKNOWN
-    }
 }
 
 /// A message as `grpc-message` carries it: percent signs and what is no printable ASCII by their bytes' numbers.

@@ -1,12 +1,13 @@
 //! What Envoy does to the headers of requests and responses on their way through.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{cell::RefCell, fmt::Write as _, net::SocketAddr};
 
 use envoy_api::{ForwardClientCertDetails, ServerHeaderTransformation};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, EXPECT, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, DATE, SERVER, TE, TRANSFER_ENCODING, UPGRADE},
 };
+use jiff::Timestamp;
 
 use super::config::Hcm;
 use crate::stream_info::{ConnectionInfo, TlsInfo};
@@ -20,7 +21,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
 /// What only an internal caller may ask for. Without `internal_address_config`, as of Envoy 1.40 no caller is internal.
-const INTERNAL_ONLY: [HeaderName; 10] = [
+const INTERNAL_ONLY: [HeaderName; 11] = [
+    HeaderName::from_static("x-envoy-hedge-on-per-try-timeout"),
     HeaderName::from_static("x-envoy-internal"),
     HeaderName::from_static("x-envoy-retry-on"),
     HeaderName::from_static("x-envoy-retry-grpc-on"),
@@ -51,9 +53,9 @@ pub(super) fn prepare_request(
     keep_upgrade: bool,
 ) -> Option<SocketAddr> {
     remove_hop_by_hop(headers, keep_upgrade);
-    headers.remove(EXPECT); // answered here, by hyper
-    if headers.get(TE).is_some_and(|te| te != "trailers") {
-        headers.remove(TE);
+    te(headers);
+    for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID] {
+        join(headers, &name);
     }
     for name in INTERNAL_ONLY {
         headers.remove(name);
@@ -76,6 +78,7 @@ pub(super) fn prepare_request(
 
 /// What every response gets or loses before it goes downstream.
 pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm) {
+    headers.entry(DATE).or_insert_with(date);
     match hcm.server_header {
         ServerHeaderTransformation::Overwrite => {
             headers.insert(SERVER, hcm.server_name.clone());
@@ -85,6 +88,47 @@ pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm) {
         }
         ServerHeaderTransformation::PassThrough => {}
     }
+}
+
+/// Makes one header of several of a name, as Envoy's map has it for those that it knows.
+fn join(headers: &mut HeaderMap, name: &HeaderName) {
+    let all: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if all.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&all.join(&b","[..]))
+    {
+        headers.insert(name, joined);
+    }
+}
+
+/// Keeps of `te` what is of use beyond this hop: that trailers are taken.
+fn te(headers: &mut HeaderMap) {
+    let trailers = listed(headers, &TE).any(|coding| coding == "trailers");
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else {
+        headers.remove(TE);
+    }
+}
+
+/// The value of `date` now, made once a second.
+pub(super) fn date() -> HeaderValue {
+    thread_local! {
+        static LAST: RefCell<(i64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };
+    }
+    let now = Timestamp::now();
+    LAST.with_borrow_mut(|(second, value)| {
+        if *second != now.as_second() {
+            *second = now.as_second();
+            *value = text(&now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        }
+        value.clone()
+    })
+}
+
+/// What a header lists, with commas between, in all of its lines.
+pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Removes what is between two neighbours only.

@@ -8,16 +8,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use envoy_rules::codec::HttpVersion;
+use http::Response;
 
 use super::{
-    body::{RequestBody, RequestSource},
+    body::{Incoming, RequestSource},
     cluster_stats::ClusterStats,
-    sniff::Version,
     upstream::Failure,
 };
 use crate::{
+    access_log::RequestHead,
     cluster::{Cluster, ConnectContext, ConnectFailure, Endpoint, PoolKey},
     stats::{Counter, Held, Scope, Stats},
     stream_info::UpstreamInfo,
@@ -56,7 +56,7 @@ pub(super) struct Wanted<'a> {
     pub(super) cluster: &'a Arc<Cluster>,
     pub(super) endpoint: &'a Arc<Endpoint>,
     pub(super) context: &'a ConnectContext<'a>,
-    pub(super) version: Version,
+    pub(super) version: HttpVersion,
     /// The downstream connection's number.
     pub(super) downstream: u64,
     /// Whether one that has not served before is wanted.
@@ -82,8 +82,8 @@ enum Sender {
 pub(super) struct Lease {
     /// Counts the request as under way.
     _active: Option<Held>,
-    /// What goes back to where it came from, once the request's body is sent too.
-    http1: Option<(http1::Lent, UpstreamInfo, RequestSource)>,
+    /// What goes back to where it came from.
+    http1: Option<(http1::Lent, UpstreamInfo)>,
 }
 
 impl Pools {
@@ -124,8 +124,8 @@ impl Pools {
         let key = Key { cluster: cluster.id, connection: cluster.pool_key(endpoint, context), downstream: own };
         let stats = self.stats(cluster);
         let acquired = match wanted.version {
-            Version::Http1 => self.http1.acquire(key, wanted, &stats).await,
-            Version::Http2 => self.http2.acquire(key, wanted, &stats).await,
+            HttpVersion::Http1 => self.http1.acquire(key, wanted, &stats).await,
+            HttpVersion::Http2 => self.http2.acquire(key, wanted, &stats).await,
         }?;
         if acquired.reused {
             self.hits.inc();
@@ -158,15 +158,19 @@ impl Acquired {
     /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         self,
-        request: Request<RequestBody>,
-        source: &RequestSource,
+        head: &RequestHead,
+        body: &RequestSource,
+        upgrade: bool,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         match self.sender {
-            Sender::Http1(mut lent) => {
-                let response = lent.send(request).await?;
-                Ok((response, Lease { _active: None, http1: Some((lent, self.info, source.clone())) }))
+            Sender::Http1(lent) => {
+                let response = lent.send(head, body.body(HttpVersion::Http1), upgrade).await?;
+                Ok((response, Lease { _active: None, http1: Some((lent, self.info)) }))
             }
-            Sender::Http2(sender) => Ok((http2::send(sender, request).await?, Lease { _active: None, http1: None })),
+            Sender::Http2(sender) => {
+                let response = http2::send(sender, head, body.body(HttpVersion::Http2)).await?;
+                Ok((response, Lease { _active: None, http1: None }))
+            }
         }
     }
 }
@@ -177,11 +181,9 @@ impl Lease {
         Self { _active: Some(active), ..self }
     }
 
-    /// Makes the connection wait for the next request, if this one is done.
+    /// Makes the connection wait for the next request, if it can go on.
     pub(super) fn give_back(self) {
-        if let Some((lent, info, source)) = self.http1
-            && source.is_whole()
-        {
+        if let Some((lent, info)) = self.http1 {
             lent.give_back(info);
         }
     }

@@ -1,15 +1,12 @@
 //! Envoy's answer to what can't be read as HTTP/1.
 
-use std::error::Error as _;
-
 use envoy_api::ServerHeaderTransformation;
 use http::StatusCode;
-use jiff::Timestamp;
 use thiserror::Error;
 
-use super::config::Hcm;
+use super::{config::Hcm, headers};
 
-/// How a request is answered whose head can't be read. As an error of the service it makes hyper let go of the connection.
+/// How a request is answered that can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{details}")]
 pub(super) struct Rejection {
@@ -24,32 +21,45 @@ impl Rejection {
     pub(super) const VERSION: Self =
         Self { status: StatusCode::UPGRADE_REQUIRED, body: "Upgrade Required", details: "low_version" };
     /// No HTTP.
-    pub(super) const CODEC: Self =
-        Self { status: StatusCode::BAD_REQUEST, body: "Bad Request", details: "http1.codec_error" };
-    /// A head that is too long.
-    const HEAD: Self = Self {
-        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        body: "Request Header Fields Too Large",
-        details: "http1.headers_too_large",
+    pub(super) const CODEC: Self = Self::bad("http1.codec_error");
+    /// A byte that may stand nowhere in a head.
+    pub(super) const INVALID_CHARACTERS: Self = Self::bad("http1.invalid_characters");
+    /// A target that is no URL.
+    pub(super) const URL: Self = Self::bad("http1.invalid_url");
+    /// A target with a scheme that is not HTTP's.
+    pub(super) const SCHEME: Self = Self::bad("http1.invalid_scheme");
+    /// A host that can be none.
+    pub(super) const AUTHORITY: Self = Self::bad("http.invalid_authority");
+    /// Two ways to say where the body ends.
+    pub(super) const LENGTH_AND_CHUNKED: Self = Self::bad("http1.content_length_and_chunked_not_allowed");
+    /// A body where none may be.
+    pub(super) const BODY_DISALLOWED: Self = Self::bad("http1.body_disallowed");
+    /// A `connection` header that names what it may not.
+    pub(super) const CONNECTION_HEADER: Self = Self::bad("http1.connection_header_rejected");
+    /// A coding that is not spoken here.
+    pub(super) const TRANSFER_ENCODING: Self = Self {
+        status: StatusCode::NOT_IMPLEMENTED,
+        body: "Not Implemented",
+        details: "http1.invalid_transfer_encoding",
     };
+    /// A head, or trailers, that are too long.
+    pub(super) const HEAD_TOO_LARGE: Self = Self::large("http1.headers_too_large");
+    /// More headers than there may be.
+    pub(super) const TOO_MANY_HEADERS: Self = Self::large("http1.too_many_headers");
 
-    /// What is wrong with the request, if that is what the error says.
-    pub(super) fn of(error: &hyper::Error) -> Option<Self> {
-        if let Some(rejection) = error.source().and_then(|source| source.downcast_ref::<Self>()) {
-            Some(*rejection)
-        } else if error.is_parse_too_large() {
-            Some(Self::HEAD)
-        } else if error.to_string() == "invalid HTTP version parsed" {
-            Some(Self::VERSION) // hyper tells this kind by its words alone
-        } else {
-            error.is_parse().then_some(Self::CODEC)
-        }
+    const fn bad(details: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, body: "Bad Request", details }
+    }
+
+    const fn large(details: &'static str) -> Self {
+        Self { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, body: "Request Header Fields Too Large", details }
     }
 
     /// The answer as it goes over the wire.
     pub(super) fn answer(self, hcm: &Hcm) -> String {
         let Self { status, body, .. } = self;
-        let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let date = headers::date();
+        let date = String::from_utf8_lossy(date.as_bytes());
         let server = match hcm.server_header {
             ServerHeaderTransformation::PassThrough => String::new(),
             _ => format!("server: {}\r\n", String::from_utf8_lossy(hcm.server_name.as_bytes())),

@@ -1,28 +1,29 @@
 //! The router: sends a request to an endpoint of its cluster, as often as the route allows, and words what came of it.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, Request, Response, StatusCode, Version as HttpVersion, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use rand::RngExt as _;
 use tokio::time::sleep;
 
 use super::{
-    body::{BodyError, Deadline, RequestSource, ResponseBody},
+    body::{BodyError, Deadline, Incoming, RequestSource, ResponseBody},
     connection::Connection,
-    exchange::{Exchange, LocalReply},
+    exchange::{Abandoned, Exchange, LocalReply},
     headers,
     pool::{Lease, Wanted},
     rejection::Rejection,
-    retry::RetryPolicy,
-    route::{RouteEntry, without_port},
-    sniff::Version,
-    upgrade::{self, Upgrade},
-    upstream::{self, Failure},
+    route::RouteEntry,
+    upstream::Failure,
 };
 use crate::{
     cluster::{Cluster, ConnectContext, ConnectFailure},
-    outcome::{ConnectError, Flag, Outcome, UpstreamReset},
     stream_info::UpstreamInfo,
+};
+use envoy_rules::{
+    outcome::{Flag, Outcome, UpstreamReset},
+    retry::RetryPolicy,
+    upstream::http_version,
 };
 
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
@@ -44,18 +45,17 @@ pub(super) async fn forward(
     mut exchange: Box<Exchange>,
     body: RequestSource,
     plan: Plan<'_>,
-    upgrade: Option<Upgrade>,
-) -> Response<ResponseBody> {
+    upgrade: Option<&str>,
+) -> Result<Response<ResponseBody>, Abandoned> {
     let hcm = &connection.hcm;
     let Some(cluster) = connection.worker.cluster(plan.cluster) else {
         hcm.stats.no_cluster.inc();
-        let reply = LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, "", Outcome::NoCluster, "cluster_not_found");
-        return exchange.reply(reply);
+        return answer_failure(exchange, Outcome::NoCluster);
     };
     exchange.stream.cluster = Some(cluster.name.clone());
-    if upgrade.as_ref().is_some_and(|upgrade| !hcm.upgrades.contains(&upgrade.protocol)) {
+    if upgrade.is_some_and(|protocol| !hcm.upgrades.iter().any(|allowed| allowed == protocol)) {
         let refused = Outcome::Rejected("upgrade_failed".into());
-        return exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused, "upgrade_failed").closing());
+        return Ok(exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused).closing()));
     }
     if let (Some(timeout), Some(head), false) = (plan.timeout, &mut exchange.http.request, hcm.suppress_envoy_headers) {
         head.headers.insert(EXPECTED_TIMEOUT, headers::text(&timeout.as_millis().to_string()));
@@ -64,22 +64,18 @@ pub(super) async fn forward(
     let mut deadline = deadline(&exchange, plan.timeout);
     let answered = tokio::select! {
         biased;
-        answered = tries(connection, &cluster, &mut exchange, &body, plan) => answered,
+        answered = tries(connection, &cluster, &mut exchange, &body, plan, upgrade.is_some()) => answered,
         over = &mut deadline => {
             connection.worker.http.stats(&cluster).failed(&over);
             Err(over)
         }
     };
     match answered {
-        Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => match upgrade {
-            Some(upgrade) => upgrade::pass_on(exchange, response, upgrade),
-            None => answer_failure(exchange, Outcome::UpstreamReset(UpstreamReset::ProtocolError)),
-        },
-        Ok((response, _)) if upgrade.is_some_and(|upgrade| upgrade.protocol == "websocket") => {
-            let reply = LocalReply::new(response.status(), "", Outcome::Done, "websocket_handshake_unsuccessful");
-            exchange.reply(reply.closing())
+        Ok((response, _)) if upgrade == Some("websocket") && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            let refused = Outcome::Rejected("websocket_handshake_unsuccessful".into());
+            Ok(exchange.reply(LocalReply::new(response.status(), "", refused).closing()))
         }
-        Ok((response, lease)) => pass_on(exchange, response, lease, deadline),
+        Ok((response, lease)) => Ok(pass_on(exchange, response, lease, deadline, upgrade.is_some())),
         Err(outcome) => answer_failure(exchange, outcome),
     }
 }
@@ -97,8 +93,8 @@ fn deadline(exchange: &Exchange, timeout: Option<Duration>) -> Deadline {
         };
         tokio::select! {
             biased;
-            () = response => Outcome::UpstreamTimeout,
-            () = progress.activity.idle_for(idle, || false) => Outcome::IdleTimeout,
+            () = response => Outcome::ResponseTimeout,
+            () = progress.activity.idle_for(idle, || false) => Outcome::StreamIdle,
         }
     })
 }
@@ -110,11 +106,12 @@ async fn tries(
     exchange: &mut Exchange,
     body: &RequestSource,
     plan: Plan<'_>,
+    upgrade: bool,
 ) -> Result<(Response<Incoming>, Lease), Outcome> {
     loop {
         exchange.http.attempts += 1;
         let stats = connection.worker.http.stats(cluster);
-        let result = attempt(connection, cluster, exchange, body, plan).await;
+        let result = attempt(connection, cluster, exchange, body, plan, upgrade).await;
         let retries_done = exchange.http.attempts - 1;
         if let Err(failure) = &result {
             stats.failed(&failure.outcome);
@@ -122,7 +119,9 @@ async fn tries(
         let retry = plan.retry.filter(|policy| {
             body.can_replay()
                 && match &result {
-                    Ok((response, _)) => policy.retries_response(response.status(), response.headers()),
+                    Ok((response, _)) => {
+                        policy.retries_response(response.status().as_u16(), grpc_status(response.headers()))
+                    }
                     Err(failure) => policy.retries_failure(&failure.outcome, failure.sent),
                 }
         });
@@ -130,7 +129,8 @@ async fn tries(
             Some(policy) if retries_done < policy.retries => {
                 stats.retries.inc();
                 drop(result);
-                sleep(policy.back_off(retries_done + 1)).await;
+                let wait = rand::rng().random_range(Duration::ZERO..policy.back_off(retries_done + 1));
+                sleep(wait).await;
             }
             exhausted => {
                 if exhausted.is_none() && retries_done > 0 && result.is_ok() {
@@ -152,16 +152,16 @@ async fn attempt(
     exchange: &mut Exchange,
     body: &RequestSource,
     plan: Plan<'_>,
+    upgrade: bool,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
-    let version = upstream::version(cluster, connection.version);
-    let request = upstream_request(exchange, version, plan.route.include_attempt_count);
+    let version = http_version(cluster.config(), connection.version);
+    count_attempt(exchange, plan.route.include_attempt_count);
     let host = exchange.http.request.as_ref().and_then(|head| head.headers.get(header::HOST)?.to_str().ok());
-    let host = host.map(|host| without_port(host).to_owned());
+    let host = host.map(ToOwned::to_owned);
     let context = ConnectContext {
         original_dst: connection.info.original_dst,
         filter_state: Some(&connection.info.filter_state),
-        http_host: host.as_deref(),
-        default_alpn: upstream::alpn(version),
+        request: Some((host.as_deref().unwrap_or_default(), version)),
         bytes_follow: false,
     };
     let endpoint = cluster.pick(&context)?;
@@ -185,10 +185,10 @@ async fn attempt(
             }
         })?;
         exchange.stream.upstream = Some(upstream.info().clone());
-        exchange.http.upstream_protocol = Some(upstream::protocol(version));
-        let (parts, ()) = request.clone().into_parts();
+        exchange.http.upstream_protocol = Some(version);
         let reused = upstream.is_reused();
-        match upstream.send(Request::from_parts(parts, body.body(version)), body).await {
+        let Some(head) = &exchange.http.request else { return Err(UpstreamReset::ProtocolError.into()) };
+        match upstream.send(head, body, upgrade).await {
             // Closed by the upstream while it was idle: not a try, for nothing was sent.
             Err(failure) if !failure.sent && reused => wanted.fresh = true,
             Err(failure) => return Err(failure_of(exchange, failure)),
@@ -203,29 +203,19 @@ async fn attempt(
 /// A failure whose cause is the request's own body is the downstream's.
 fn failure_of(exchange: &Exchange, failure: Failure) -> Failure {
     let outcome = match exchange.progress.failed() {
-        Some(BodyError::DownstreamProtocol) => Outcome::DownstreamProtocolError("http1.codec_error".into()),
+        Some(BodyError::DownstreamProtocol(rejection)) => Outcome::DownstreamProtocolError(rejection.details.into()),
         Some(_) => Outcome::DownstreamClosed,
         None => return failure,
     };
     Failure { outcome, ..failure }
 }
 
-/// The request as it goes upstream.
-fn upstream_request(exchange: &mut Exchange, version: Version, count_attempts: bool) -> Request<()> {
+/// Tells the upstream which try this is, if it wants to know.
+fn count_attempt(exchange: &mut Exchange, wanted: bool) {
     let attempts = exchange.http.attempts;
-    let mut request = Request::new(());
-    let Some(head) = &mut exchange.http.request else { return request };
-    if count_attempts {
+    if let Some(head) = exchange.http.request.as_mut().filter(|_| wanted) {
         head.headers.insert(ATTEMPT_COUNT, attempts.into());
     }
-    *request.method_mut() = head.method.clone();
-    *request.headers_mut() = head.headers.clone();
-    *request.uri_mut() = head.uri.clone();
-    if version == Version::Http2 {
-        *request.version_mut() = HttpVersion::HTTP_2;
-        upstream::with_authority(&mut request);
-    }
-    request
 }
 
 /// Passes an upstream's answer on.
@@ -234,62 +224,39 @@ fn pass_on(
     response: Response<Incoming>,
     lease: Lease,
     deadline: Deadline,
+    upgrade: bool,
 ) -> Response<ResponseBody> {
     let (parts, incoming) = response.into_parts();
     let mut headers = parts.headers;
-    headers::remove_hop_by_hop(&mut headers, false);
+    let is_upgrade = upgrade && parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    if is_upgrade {
+        exchange.hcm().stats.upgrades.inc();
+    }
+    headers::remove_hop_by_hop(&mut headers, is_upgrade);
     if let (Some(waited), false) = (exchange.progress.elapsed_since_whole(), exchange.hcm().suppress_envoy_headers) {
         headers.insert(SERVICE_TIME, headers::text(&waited.as_millis().to_string()));
     }
     let mut exchange = exchange;
-    exchange.stream.outcome = Outcome::Done;
-    exchange.stream.details = Some("via_upstream".into());
+    exchange.stream.outcome = Outcome::Answered;
     exchange.respond(parts.status, headers, |exchange| ResponseBody::upstream(incoming, exchange, deadline, lease))
 }
 
 /// Answers in place of an upstream that did not.
-fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Response<ResponseBody> {
-    let retried = exchange.http.attempts > 1;
-    let reset = |status: StatusCode, reason: &str, transport: &str| {
-        let words = if retried { "retried and the latest reset reason" } else { "reset reason" };
-        let body = format!("upstream connect error or disconnect/reset before headers. {words}: {reason}");
-        let separator = if transport.is_empty() { "" } else { "|" };
-        let details = format!("upstream_reset_before_response_started{{{reason}{separator}{transport}}}");
-        (status, Cow::from(body), Cow::from(details.replace(' ', "_")))
-    };
-    let (status, body, details) = match &outcome {
-        Outcome::NoHealthyUpstream => {
-            (StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream".into(), "no_healthy_upstream".into())
-        }
-        Outcome::UpstreamTimeout => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout".into(), "response_timeout".into())
-        }
-        Outcome::IdleTimeout => {
-            let whole = exchange.progress.whole.is_cancelled();
-            let status = if whole { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::REQUEST_TIMEOUT };
-            (status, "stream timeout".into(), "stream_idle_timeout".into())
-        }
-        Outcome::ConnectFailed(error) => {
-            reset(StatusCode::SERVICE_UNAVAILABLE, connect_reason(error), &error.transport_failure())
-        }
-        Outcome::UpstreamReset(UpstreamReset::ProtocolError) => {
-            reset(StatusCode::BAD_GATEWAY, upstream::reason(UpstreamReset::ProtocolError), "")
-        }
-        Outcome::UpstreamReset(how) => reset(StatusCode::SERVICE_UNAVAILABLE, upstream::reason(*how), ""),
-        Outcome::DownstreamProtocolError(_) => {
-            let Rejection { status, body, details } = Rejection::CODEC;
-            return exchange.reply(LocalReply::new(status, body, outcome, details).closing());
-        }
-        _ => return exchange.abandon(),
-    };
-    exchange.reply(LocalReply { status, body, outcome, details, close: false })
+fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Result<Response<ResponseBody>, Abandoned> {
+    if let Outcome::DownstreamProtocolError(_) = outcome {
+        let rejection = match exchange.progress.failed() {
+            Some(BodyError::DownstreamProtocol(rejection)) => rejection,
+            _ => Rejection::CODEC,
+        };
+        let Rejection { status, body, .. } = rejection;
+        return Ok(exchange.reply(LocalReply::new(status, body, outcome).closing()));
+    }
+    match outcome.answer(exchange.http.attempts > 1, exchange.progress.whole.is_cancelled()) {
+        Some(answer) => Ok(exchange.reply(LocalReply::answering(answer, outcome))),
+        None => Err(Abandoned),
+    }
 }
 
-/// What Envoy calls it when there is no connection.
-fn connect_reason(error: &ConnectError) -> &'static str {
-    match error {
-        ConnectError::Timeout => "connection timeout",
-        ConnectError::NotBound(_) => "local connection failure",
-        _ => "remote connection failure",
-    }
+fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get("grpc-status").map(HeaderValue::as_bytes)
 }

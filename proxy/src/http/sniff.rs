@@ -4,19 +4,12 @@ use std::io;
 
 use bytes::Bytes;
 use envoy_api::CodecType;
+use envoy_rules::codec::{self, HttpVersion};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::stream_info::ConnectionInfo;
 
-/// How every HTTP/2 connection begins; Envoy decides by this much of it.
-const PREFACE: &[u8] = b"PRI * HTTP/2";
-
-/// A version that is spoken on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    Http1,
-    Http2,
-}
+const PREFACE: &[u8] = HttpVersion::PREFACE;
 
 /// Decides which version is spoken: as configured, else by what ALPN chose, else by the first bytes. Returns what was read
 /// of them.
@@ -26,15 +19,10 @@ pub(super) enum Version {
 pub(super) async fn version<S: AsyncRead + Unpin>(
     stream: &mut S,
     info: &ConnectionInfo,
-    codec: CodecType,
-) -> io::Result<(Version, Bytes)> {
+    configured: CodecType,
+) -> io::Result<(HttpVersion, Bytes)> {
     let alpn = info.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
-    let known = match (codec, alpn) {
-        (CodecType::Http2, _) | (CodecType::Auto, Some("h2")) => Some(Version::Http2),
-        (CodecType::Http1, _) | (CodecType::Auto, Some(_)) => Some(Version::Http1),
-        (CodecType::Auto, None) => None,
-    };
-    if let Some(version) = known {
+    if let Some(version) = codec::codec(configured, alpn) {
         return Ok((version, Bytes::new()));
     }
     let mut first = [0; PREFACE.len()];
@@ -49,7 +37,7 @@ pub(super) async fn version<S: AsyncRead + Unpin>(
             break;
         }
     }
-    let version = if first == PREFACE { Version::Http2 } else { Version::Http1 };
+    let version = if first == PREFACE { HttpVersion::Http2 } else { HttpVersion::Http1 };
     Ok((version, Bytes::copy_from_slice(&first[..length])))
 }
 

@@ -2,14 +2,13 @@
 
 use std::error::Error as _;
 
-use envoy_api::ExplicitHttpConfig;
-use http::{HeaderName, HeaderValue, Request, Uri, header, uri::Authority};
-
-use super::sniff::Version;
-use crate::{
-    cluster::{Cluster, ConnectFailure},
-    outcome::{Outcome, UpstreamReset},
+use http::{
+    HeaderName, HeaderValue, Request, Uri, header,
+    uri::{Authority, PathAndQuery},
 };
+
+use crate::{access_log::RequestHead, cluster::ConnectFailure};
+use envoy_rules::outcome::{Outcome, UpstreamReset};
 
 /// A try that brought no answer.
 #[derive(Debug)]
@@ -31,59 +30,6 @@ impl From<UpstreamReset> for Failure {
     }
 }
 
-/// The version that a cluster is spoken to in, for a request that came in that one.
-pub(super) fn version(cluster: &Cluster, downstream: Version) -> Version {
-    let Some(options) = cluster.http_options() else { return Version::Http1 };
-    match &options.explicit_http_config {
-        Some(ExplicitHttpConfig::Http2ProtocolOptions(_)) => Version::Http2,
-        None if options.use_downstream_protocol_config.is_some() => downstream,
-        Some(ExplicitHttpConfig::HttpProtocolOptions(_)) | None => Version::Http1,
-    }
-}
-
-/// The protocol's name, as access logs have it.
-pub(super) fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::Http1 => "HTTP/1.1",
-        Version::Http2 => "HTTP/2",
-    }
-}
-
-/// The ALPN that is offered where nothing else is said.
-pub(super) fn alpn(version: Version) -> &'static [String] {
-    use std::sync::LazyLock;
-    static HTTP1: LazyLock<[String; 1]> = LazyLock::new(|| ["http/1.1".into()]);
-    static HTTP2: LazyLock<[String; 1]> = LazyLock::new(|| ["h2".into()]);
-    match version {
-        Version::Http1 => &*HTTP1,
-        Version::Http2 => &*HTTP2,
-    }
-}
-
-/// Envoy's words for a reset.
-pub(super) fn reason(reset: UpstreamReset) -> &'static str {
-    match reset {
-        UpstreamReset::ConnectionTermination => "connection termination",
-        UpstreamReset::RemoteReset => "remote reset",
-        UpstreamReset::RemoteRefused => "remote refused stream reset",
-        UpstreamReset::ProtocolError => "protocol error",
-    }
-}
-
-/// The details of a response that broke off.
-pub(super) fn reset_after_response(reset: UpstreamReset) -> String {
-    format!("upstream_reset_after_response_started{{{}}}", reason(reset)).replace(' ', "_")
-}
-
-/// What an error of HTTP/1 says of the upstream.
-pub(super) fn http1_reset(error: &hyper::Error) -> UpstreamReset {
-    if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
-        UpstreamReset::ProtocolError
-    } else {
-        UpstreamReset::ConnectionTermination
-    }
-}
-
 /// What an error of HTTP/2 says of the upstream.
 pub(super) fn http2_reset(error: &hyper::Error) -> UpstreamReset {
     match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
@@ -96,19 +42,34 @@ pub(super) fn http2_reset(error: &hyper::Error) -> UpstreamReset {
     }
 }
 
-/// Moves a request's host into its URI, where HTTP/2 has it.
-pub(super) fn with_authority(request: &mut Request<()>) {
+/// A request as it goes out in HTTP/2, with its host in its URI.
+pub(super) fn http2_request(head: &RequestHead) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = head.method.clone();
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.headers_mut() = head.headers.clone();
     let host = request.headers_mut().remove(header::HOST);
     let scheme = match request.headers().get(HeaderName::from_static("x-forwarded-proto")).map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
         _ => "http",
     };
-    let Some(authority) = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) else { return };
-    let mut uri = Uri::builder().scheme(scheme).authority(authority);
-    if let Some(path) = request.uri().path_and_query() {
-        uri = uri.path_and_query(path.clone());
+    let mut uri = Uri::builder();
+    if let Some(authority) = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) {
+        uri = uri.scheme(scheme).authority(authority);
+    }
+    if let Some(path) = head.path.as_deref().and_then(path_and_query) {
+        uri = uri.path_and_query(path);
     }
     if let Ok(uri) = uri.build() {
         *request.uri_mut() = uri;
     }
+    request
+}
+
+/// A path for HTTP/2. What its library has no room for is percent-encoded, where Envoy passes it on as it is.
+fn path_and_query(path: &str) -> Option<PathAndQuery> {
+    path.parse().ok().or_else(|| {
+        let encoded = |c: char| if "\"<>\\^`{|}".contains(c) { format!("%{:02X}", u32::from(c)) } else { c.into() };
+        path.chars().map(encoded).collect::<String>().parse().ok()
+    })
 }

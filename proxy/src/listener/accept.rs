@@ -1,16 +1,14 @@
-//! The way of a connection from `accept(2)` to its filter chain.
+//! The way of a connection that was taken in to its filter chain.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
-use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpStream;
 
 use super::{
     Chain, Listener, Terminal,
@@ -19,51 +17,23 @@ use super::{
 use crate::{
     address::{DownstreamLocal, DownstreamRemote, unmapped},
     http,
-    outcome::Outcome,
     peek::Unseen,
     stats::Held,
     stream_info::{ConnectionInfo, StreamInfo, Transport},
     worker::Worker,
 };
+use envoy_rules::outcome::Outcome;
 
 #[cfg(test)]
 mod tests;
 
-/// After which pause to accept again when the process has no file descriptor left.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
-
-/// What an accept loop works from.
-#[derive(Clone, Debug)]
-pub struct Accept {
-    /// The listener as it is now.
-    pub listener: Arc<ArcSwap<Listener>>,
-    /// Goes off when the listener is removed.
-    pub closing: CancellationToken,
-}
-
-/// Accepts connections until the listener closes.
-pub async fn accept(socket: TcpListener, accept: Accept, worker: Arc<Worker>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            () = accept.closing.cancelled() => return,
-        };
-        match accepted {
-            Ok((connection, remote)) => {
-                let listener = accept.listener.load_full();
-                let remote = DownstreamRemote(unmapped(remote));
-                worker.connections.spawn(serve(connection, remote, listener, worker.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
-            }
-        }
-    }
-}
-
 /// Serves one connection from its first to its last byte.
-async fn serve(socket: TcpStream, remote: DownstreamRemote, mut listener: Arc<Listener>, worker: Arc<Worker>) {
+pub(super) async fn serve(
+    socket: TcpStream,
+    remote: DownstreamRemote,
+    mut listener: Arc<Listener>,
+    worker: Arc<Worker>,
+) {
     let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
     let mut info = Arc::new(accepted(remote, DownstreamLocal(unmapped(local))));
@@ -124,7 +94,7 @@ async fn inspect(
     match result {
         Ok(Inspected::InPart) | Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
         Err(Refused::Unseen(Unseen::PeerClosed)) => listener.stats.filter_remote_close.inc(),
-        Ok(Inspected::Whole) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Forced) => {}
+        Ok(Inspected::Whole) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Hopeless | Refused::Forced) => {}
     }
     result.map(drop)
 }
@@ -141,7 +111,7 @@ fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -
 
 /// The chain for a connection, or what is to be logged where there is none.
 fn find_chain(listener: &Listener, info: &mut Arc<ConnectionInfo>) -> Result<Arc<Chain>, Box<StreamInfo>> {
-    let found = listener.chain(&chain_match::Connection {
+    let found = listener.chain(&envoy_rules::Connection {
         destination: info.local.0,
         source: info.remote.0,
         server_name: &info.server_name,
@@ -158,7 +128,6 @@ fn find_chain(listener: &Listener, info: &mut Arc<ConnectionInfo>) -> Result<Arc
             listener.stats.no_filter_chain_match.inc();
             let mut session = Box::new(StreamInfo::session(info.clone()));
             session.outcome = Outcome::NoFilterChainMatch;
-            session.details = Some("filter_chain_not_found".into());
             Err(session)
         }
     }

@@ -10,7 +10,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     access_log::{Entry, Format},
-    config::Builder,
+    config::{At as _, Builder, Fault, Invalid},
     drain::Drain,
     http::Hcm,
     stats::ScopedStats,
@@ -58,29 +58,29 @@ enum Object {
 }
 
 impl Chain {
-    pub(super) fn new(config: &FilterChain, stats: &ScopedStats, builder: &mut Builder<'_>) -> Result<Self, String> {
-        let context = server_context(config, builder).map_err(|e| format!("transport_socket.typed_config{e}"))?;
+    pub(super) fn new(config: &FilterChain, stats: &ScopedStats, builder: &mut Builder<'_>) -> Result<Self, Invalid> {
+        let context = server_context(config, builder).at("transport_socket.typed_config")?;
         let Some((last, others)) = config.filters.split_last() else {
-            return Err("filters: a chain has to end in tcp_proxy or http_connection_manager".into());
+            return Err("a chain has to end in tcp_proxy or http_connection_manager").at("filters");
         };
         let mut filter_state = Vec::new();
         for (i, filter) in others.iter().enumerate() {
-            let path = format!("filters[{i}].typed_config");
+            let path = format_args!("filters[{i}].typed_config");
             match &filter.typed_config {
                 NetworkFilter::SetFilterState(config) => {
-                    filter_state.extend(objects(config).map_err(|e| format!("{path}.{e}"))?);
+                    filter_state.extend(objects(config).at(path)?);
                 }
                 NetworkFilter::TcpProxy(_) | NetworkFilter::HttpConnectionManager(_) => {
-                    return Err(format!("{path}: this filter has to be the last"));
+                    return Err("this filter has to be the last").at(path);
                 }
             }
         }
         let terminal = match &last.typed_config {
             NetworkFilter::TcpProxy(config) => TcpProxy::new(config, builder).map(Terminal::TcpProxy),
             NetworkFilter::HttpConnectionManager(config) => builder.hcm(config).map(Terminal::Http),
-            NetworkFilter::SetFilterState(_) => Err(": a chain can't end in this filter".into()),
+            NetworkFilter::SetFilterState(_) => Err("a chain can't end in this filter".into()),
         }
-        .map_err(|e| format!("filters[{}].typed_config.{e}", others.len()))?;
+        .at(format_args!("filters[{}].typed_config", others.len()))?;
         Ok(Self {
             name: config.name.as_str().into(),
             drain: builder.drain.child(),
@@ -139,27 +139,28 @@ impl Chain {
     }
 }
 
-fn server_context(config: &FilterChain, builder: &mut Builder<'_>) -> Result<Option<Arc<ServerContext>>, String> {
+fn server_context(config: &FilterChain, builder: &mut Builder<'_>) -> Result<Option<Arc<ServerContext>>, Invalid> {
     match config.transport_socket.as_ref().map(|socket| &socket.typed_config) {
         None | Some(TransportSocketConfig::RawBuffer(_)) => Ok(None),
-        Some(TransportSocketConfig::DownstreamTls(context)) => {
-            builder.server_context(context).map(Some).map_err(|e| format!(".{e}"))
-        }
+        Some(TransportSocketConfig::DownstreamTls(context)) => builder.server_context(context).map(Some),
         Some(TransportSocketConfig::UpstreamTls(_)) => {
-            Err(": an UpstreamTlsContext, where a DownstreamTlsContext is needed".into())
+            Err("an UpstreamTlsContext, where a DownstreamTlsContext is needed".into())
         }
     }
 }
 
-fn objects(config: &SetFilterState) -> Result<Vec<(Object, Format)>, String> {
+fn objects(config: &SetFilterState) -> Result<Vec<(Object, Format)>, Invalid> {
     let read = |(i, value): (usize, &envoy_api::FilterStateValue)| {
-        let at = format!("on_new_connection[{i}]");
+        let at = |field| format!("on_new_connection[{i}].{field}");
         let object = match value.object_key.as_str() {
             APPLICATION_PROTOCOLS => Object::ApplicationProtocols,
             UPSTREAM_SERVER_NAME => Object::UpstreamServerName,
-            other => return Err(format!("{at}.object_key: {other:?} is not supported")),
+            other => {
+                let fault = Fault::Value { value: other.to_owned(), not: "not supported" };
+                return Err(fault).at(at("object_key"));
+            }
         };
-        let format = Format::new(&value.format_string).map_err(|e| format!("{at}.format_string: {e}"))?;
+        let format = Format::new(&value.format_string).at(at("format_string"))?;
         Ok(Some((object, format)).filter(|_| is_shared(value)))
     };
     config.on_new_connection.iter().enumerate().map(read).filter_map(Result::transpose).collect()

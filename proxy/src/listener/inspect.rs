@@ -5,12 +5,12 @@
 mod http;
 mod tls;
 
-pub(crate) use tls::{client_hello, inspect as peek_client_hello};
+pub(crate) use tls::{Opening, client_hello, inspect as peek_client_hello};
 
 use std::{net::SocketAddr, time::Duration};
 
-use chain_match::disabled;
 use envoy_api::{ListenerFilterChainMatchPredicate as Predicate, ListenerFilterConfig};
+use envoy_rules::disabled;
 use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -61,12 +61,14 @@ pub(super) enum Refused {
     TimedOut,
     /// They were not to be seen.
     Unseen(Unseen),
+    /// What was seen can lead to nothing.
+    Hopeless,
     /// The proxy ends.
     Forced,
 }
 
 impl Inspectors {
-    pub(super) fn new(config: &envoy_api::Listener) -> Result<Self, String> {
+    pub(super) fn new(config: &envoy_api::Listener) -> Self {
         let filters = config.listener_filters.iter().map(|filter| Inspector {
             kind: match filter.typed_config {
                 ListenerFilterConfig::OriginalDst(_) => Kind::OriginalDst,
@@ -81,11 +83,11 @@ impl Inspectors {
         if config.use_original_dst == Some(true) && filters.iter().all(|filter| filter.kind != Kind::OriginalDst) {
             filters.push(Inspector { kind: Kind::OriginalDst, disabled: None });
         }
-        Ok(Self {
+        Self {
             filters,
             timeout: Some(config.listener_filters_timeout.map_or(DEFAULT_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
             continue_on_timeout: config.continue_on_listener_filters_timeout,
-        })
+        }
     }
 
     /// Finds out what there is to know.
@@ -114,13 +116,18 @@ impl Inspectors {
                         info.local = DownstreamLocal(destination.0);
                     }
                 }
-                Kind::Tls => {
-                    if let Some(hello) = tls::inspect(socket).await.map_err(Refused::Unseen)? {
+                Kind::Tls => match tls::inspect(socket).await.map_err(Refused::Unseen)? {
+                    Opening::Hello(hello) => {
                         info.transport = Transport::Tls;
                         info.server_name = hello.server_name;
                         info.application_protocols = hello.alpn;
                     }
-                }
+                    Opening::Plaintext => {}
+                    Opening::Hopeless(hello) => {
+                        info.server_name = hello.server_name;
+                        return Err(Refused::Hopeless);
+                    }
+                },
                 // Below TLS there is nothing to see.
                 Kind::Http if info.transport == Transport::Tls => {}
                 Kind::Http => {

@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use envoy_api::{CommonTlsContext, SdsSecretConfig, Secret, UpstreamTlsContext};
+use envoy_rules::{tls_error::TlsError, upstream::Alpn};
 use rustls::{
     ClientConfig,
     client::{Resumption, UnbufferedClientConnection},
@@ -13,13 +14,16 @@ use tokio::net::TcpStream;
 
 use super::{
     ContextStats, TlsStream,
-    failure::NotSupplied,
+    failure::Failure,
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::stream_info::TlsInfo;
+use crate::{
+    config::{At as _, Fault, Invalid},
+    stream_info::TlsInfo,
+};
 
 /// A TLS context for connections to endpoints.
 #[derive(Debug)]
@@ -38,13 +42,13 @@ struct Current {
     local_uri_sans: Arc<[String]>,
 }
 
-/// What one handshake offers in place of what the context says.
-#[derive(Clone, Copy, Debug, Default)]
+/// What one handshake offers.
+#[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
-    /// The SNI.
+    /// The SNI; an IP address is not sent.
     pub server_name: Option<&'a str>,
     /// ALPN.
-    pub alpn: Option<&'a [String]>,
+    pub alpn: Alpn<'a>,
     /// Whether bytes are written at once, or the stream is flushed: the handshake's last flight then goes with them.
     pub bytes_follow: bool,
 }
@@ -55,10 +59,12 @@ impl ClientContext {
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &UpstreamTlsContext, auto_san: bool, stats: ContextStats) -> Result<Self, String> {
+    pub fn new(config: &UpstreamTlsContext, auto_san: bool, stats: ContextStats) -> Result<Self, Invalid> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         if !config.sni.is_empty() {
-            ServerName::try_from(config.sni.as_str()).map_err(|_| format!("sni: {:?} is not a name", config.sni))?;
+            ServerName::try_from(config.sni.as_str())
+                .map_err(|_| Fault::Value { value: config.sni.clone(), not: "not a name" })
+                .at("sni")?;
         }
         let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty(), stats };
         if let Some(material) = context.secrets.in_place()? {
@@ -91,7 +97,7 @@ impl ClientContext {
     ///
     /// # Errors
     /// When the context can't be built with it; the earlier one stays.
-    pub fn take(&self, secret: &Secret) -> Result<(), String> {
+    pub fn take(&self, secret: &Secret) -> Result<(), Invalid> {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
@@ -100,25 +106,22 @@ impl ClientContext {
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
     pub async fn connect(&self, socket: TcpStream, offer: Offer<'_>) -> io::Result<(TlsStream, TlsInfo)> {
-        let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
-        let sni = offer.server_name.unwrap_or(&self.config.sni);
-        let name = ServerName::try_from(sni.to_owned()).unwrap_or_else(|_| verify::NO_NAME.into());
-        let alpn = match offer.alpn {
-            Some(alpn) => alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
-            None => current.config.alpn_protocols.clone(),
-        };
+        let current = self.current.load_full().ok_or_else(|| io::Error::other(Failure(TlsError::SecretNotSupplied)))?;
+        let name = offer.server_name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        let name = name.unwrap_or_else(|| verify::NO_NAME.into());
+        let alpn = offer.alpn.protocols().into_iter().map(String::into_bytes).collect();
         let session = UnbufferedClientConnection::new_with_alpn(current.config.clone(), name, alpn);
         let stream = TlsStream::connect(socket, session.map_err(io::Error::other)?, offer.bytes_follow).await?;
         let info = super::info(stream.agreed(), &current.local_uri_sans);
         Ok((stream, info))
     }
 
-    /// Whether it names protocols for ALPN itself.
-    pub fn names_alpn(&self) -> bool {
-        !self.config.common_tls_context.alpn_protocols.is_empty()
+    /// What it was made from.
+    pub fn configured(&self) -> &UpstreamTlsContext {
+        &self.config
     }
 
-    fn build(&self, material: Material) -> Result<(), String> {
+    fn build(&self, material: Material) -> Result<(), Invalid> {
         let common = &self.config.common_tls_context;
         let tls_params = common.tls_params.clone().unwrap_or_default();
         let provider = params::provider(&tls_params)?;
@@ -129,7 +132,7 @@ impl ClientContext {
 
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
-            .map_err(|e| format!("tls_params: {e}"))?
+            .at("tls_params")?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let (mut config, local_uri_sans) = match identity {

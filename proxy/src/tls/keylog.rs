@@ -8,26 +8,35 @@ use std::{
 
 use rustls::KeyLog;
 
+use crate::{
+    config::{At as _, Fault, Invalid},
+    logging::Seldom,
+};
+
 /// A file in NSS key log format. Many contexts may append to one file: each line is one write.
 #[derive(Debug)]
 pub(super) struct KeyLogFile(File);
 
 impl KeyLogFile {
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, Invalid> {
         OpenOptions::new()
             .append(true)
             .create(true)
             .open(path)
             .map(Self)
-            .map_err(|e| format!("key_log.path {}: {e}", path.display()))
+            .map_err(|error| Fault::File { file: path.to_owned(), error })
+            .at("key_log.path")
     }
 }
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        static LOST: Seldom = Seldom::new();
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
-        if let Err(error) = (&self.0).write_all(line.as_bytes()) {
-            tracing::warn!(%error, "session secrets could not be written to the key log");
+        if let Err(error) = (&self.0).write_all(line.as_bytes())
+            && let Some(left_out) = LOST.due()
+        {
+            tracing::warn!(%error, left_out, "session secrets could not be written to the key log");
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Versions, suites and groups by the names that Envoy has for them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use envoy_api::{TlsParameters, TlsProtocol};
 use rustls::{
-    CipherSuite, NamedGroup, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, NamedGroup, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::{
-        CryptoProvider, SupportedKxGroup,
+        CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms,
         aws_lc_rs::{self, cipher_suite as suite, kx_group},
     },
     version::{TLS12, TLS13},
 };
+
+use crate::config::Fault;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,26 @@ const GROUPS: [(&str, NamedGroup, &dyn SupportedKxGroup); 4] = [
     ("P-384", NamedGroup::secp384r1, kx_group::SECP384R1),
 ];
 
+/// How a peer may sign its handshake: BoringSSL's default (`ssl/extensions.cc`, `kVerifySignatureAlgorithms`), in its order.
+/// P-521 and Ed25519 are not in it.
+const SCHEMES: [SignatureScheme; 8] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
+/// The signatures that are verified: of a handshake by [`SCHEMES`], of certificates all that there are.
+static SIGNATURES: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
+    let WebPkiSupportedAlgorithms { all, mapping } = aws_lc_rs::default_provider().signature_verification_algorithms;
+    let known = SCHEMES.iter().filter_map(|scheme| mapping.iter().find(|(known, _)| known == scheme));
+    WebPkiSupportedAlgorithms { all, mapping: Vec::leak(known.copied().collect()) }
+});
+
 /// Which end of the connection a context is for; their default versions differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -49,7 +71,7 @@ pub(super) enum Side {
 }
 
 /// The cryptography that these parameters ask for.
-pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, String> {
+pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, Fault> {
     let mut cipher_suites = TLS13_SUITES.to_vec();
     if params.cipher_suites.is_empty() {
         cipher_suites.extend(TLS12_SUITES.iter().map(|(_, suite)| *suite));
@@ -58,7 +80,7 @@ pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, St
         match TLS12_SUITES.iter().find(|(known, _)| known == name) {
             Some((_, suite)) => cipher_suites.push(*suite),
             None if KNOWN_AND_ABSENT.contains(&name.as_str()) => {}
-            None => return Err(format!("cipher suite {name:?} is not supported; supported: {}", names(&TLS12_SUITES))),
+            None => return Err(unsupported("cipher suite", name, TLS12_SUITES.iter().map(|(known, _)| *known))),
         }
     }
     let kx_groups = if params.ecdh_curves.is_empty() {
@@ -66,26 +88,26 @@ pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, St
     } else {
         params.ecdh_curves.iter().map(|name| group(name)).collect::<Result<_, _>>()?
     };
-    let provider = CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() };
+    let signature_verification_algorithms = *SIGNATURES;
+    let default = aws_lc_rs::default_provider();
+    let provider = CryptoProvider { cipher_suites, kx_groups, signature_verification_algorithms, ..default };
     // Random numbers take some 30 ms of gathering entropy once in a process. Done here, no handshake waits for it; what
     // fails here fails there again, and is told.
     let _ = provider.secure_random.fill(&mut [0]);
     Ok(Arc::new(provider))
 }
 
-fn names<T>(known: &[(&str, T)]) -> String {
-    known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+fn unsupported<'a>(kind: &'static str, name: &str, supported: impl Iterator<Item = &'a str>) -> Fault {
+    Fault::Unsupported { kind, name: name.to_owned(), supported: supported.collect::<Vec<_>>().join(", ") }
 }
 
-fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
-    GROUPS.iter().find(|(known, ..)| *known == name).map(|(_, _, group)| *group).ok_or_else(|| {
-        let known: Vec<_> = GROUPS.iter().map(|(known, ..)| *known).collect();
-        format!("group {name:?} is not supported; supported: {}", known.join(", "))
-    })
+fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, Fault> {
+    let found = GROUPS.iter().find(|(known, ..)| *known == name).map(|(_, _, group)| *group);
+    found.ok_or_else(|| unsupported("group", name, GROUPS.iter().map(|(known, ..)| *known)))
 }
 
 /// The versions that these parameters ask for: by default 1.2 to 1.3 as a server and 1.2 alone as a client, as in Envoy.
-pub(super) fn versions(params: &TlsParameters, side: Side) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+pub(super) fn versions(params: &TlsParameters, side: Side) -> Result<Vec<&'static SupportedProtocolVersion>, Fault> {
     let number = |protocol, default| match protocol {
         None | Some(TlsProtocol::Auto) => default,
         Some(TlsProtocol::V1_2) => 2,

@@ -11,6 +11,7 @@ use x509_parser::{
 };
 
 use super::keylog::hex;
+use crate::config::Fault;
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,7 @@ impl PeerCertificate {
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub(super) fn of(der: &[u8]) -> Result<Arc<Self>, String> {
+    pub(super) fn of(der: &[u8]) -> Result<Arc<Self>, Fault> {
         PARSED.with_borrow_mut(|parsed| {
             if let Some(facts) = parsed.get(der) {
                 return Ok(facts.clone());
@@ -71,8 +72,8 @@ impl PeerCertificate {
     ///
     /// # Errors
     /// When it is not a DER certificate.
-    pub fn parse(der: &[u8]) -> Result<Self, String> {
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|e| format!("not a certificate: {e}"))?;
+    pub fn parse(der: &[u8]) -> Result<Self, Fault> {
+        let (_, certificate) = X509Certificate::from_der(der)?;
         let mut facts = Self {
             subject: rfc2253(certificate.subject()),
             issuer: rfc2253(certificate.issuer()),
@@ -94,6 +95,15 @@ impl PeerCertificate {
         }
         Ok(facts)
     }
+}
+
+/// A certificate's public key, as DER.
+///
+/// # Errors
+/// When it is not a DER certificate.
+pub(super) fn public_key(der: &[u8]) -> Result<Vec<u8>, Fault> {
+    let (_, certificate) = X509Certificate::from_der(der)?;
+    Ok(certificate.public_key().raw.to_vec())
 }
 
 fn ip(bytes: &[u8]) -> Option<String> {

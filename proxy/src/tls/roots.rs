@@ -3,53 +3,82 @@
 use std::{collections::HashSet, sync::Arc};
 
 use envoy_api::{CertificateValidationContext, TrustChainVerification};
-use rustls::{CertificateError, Error, RootCertStore, pki_types::CertificateDer};
+use rustls::{
+    CertificateError, Error, RootCertStore,
+    crypto::WebPkiSupportedAlgorithms,
+    pki_types::{CertificateDer, UnixTime},
+};
 use x509_parser::{
     extensions::ParsedExtension,
     prelude::{FromDer, X509Certificate},
 };
 
-use super::secrets;
+use super::{
+    chain::{Peer, Trust},
+    secrets,
+};
+use crate::config::{At as _, Invalid};
 
 /// Roots, and what their keys are called.
 #[derive(Clone, Debug)]
 pub(super) struct Roots {
     pub(super) store: Arc<RootCertStore>,
+    /// The same, whole.
+    anchors: Arc<[CertificateDer<'static>]>,
     /// Subject key identifiers.
     keys: HashSet<Vec<u8>>,
 }
 
 /// The roots to verify with; `None` where no chain is checked.
-pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roots>, String> {
+pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roots>, Invalid> {
     let mut store = RootCertStore::empty();
-    let mut keys = HashSet::new();
+    let (mut keys, mut anchors) = (HashSet::new(), Vec::new());
     if let Some(source) = &context.trusted_ca {
-        for certificate in secrets::certificates(source).map_err(|e| format!("trusted_ca: {e}"))? {
+        for certificate in secrets::certificates(source).at("trusted_ca")? {
             keys.extend(subject_key(&certificate));
-            store.add(certificate).map_err(|e| format!("trusted_ca: not a usable root: {e}"))?;
+            anchors.push(certificate.clone());
+            store.add(certificate).at("trusted_ca")?;
         }
     } else if context.system_root_certs.is_some() {
         let host = rustls_native_certs::load_native_certs().certs;
         keys.extend(host.iter().filter_map(subject_key));
+        anchors.extend_from_slice(&host);
         store.add_parsable_certificates(host);
     }
     let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
     match (asked, store.is_empty()) {
-        (true, true) => Err("trusted_ca: holds no root".into()),
+        (true, true) => Err("holds no root").at("trusted_ca"),
         (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
-        (true, false) => Ok(Some(Roots { store: Arc::new(store), keys })),
+        (true, false) => Ok(Some(Roots { store: Arc::new(store), anchors: anchors.into(), keys })),
         // Names in a certificate that anybody may have signed say nothing: Envoy refuses this too.
         (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
-            Err("match_typed_subject_alt_names without trusted_ca: name the roots to trust".into())
+            Err("there is no trusted_ca: name the roots to trust").at("match_typed_subject_alt_names")
         }
         (false, _) => Ok(None),
     }
 }
 
 impl Roots {
+    /// Looks at a chain that webpki has refused as BoringSSL does.
+    ///
+    /// # Errors
+    /// webpki's, where there is no way to a root either.
+    pub(super) fn look_again(
+        &self,
+        error: Error,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        peer: Peer,
+        now: UnixTime,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<(), Error> {
+        let trust = Trust { anchors: &self.anchors, algorithms, peer, now };
+        if trust.leads_to_root(leaf, chain) { Ok(()) } else { Err(self.blame(error, leaf, chain)) }
+    }
+
     /// Puts an error as BoringSSL sees it: an authority of the right name with another key (by the key identifier that
     /// the certificate names) is an unknown one there, and a wrong signature here.
-    pub(super) fn blame(&self, error: Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Error {
+    fn blame(&self, error: Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Error {
         let bad_signature = matches!(error, Error::InvalidCertificate(CertificateError::BadSignature));
         match authority_key(leaf).filter(|_| bad_signature) {
             Some(key)

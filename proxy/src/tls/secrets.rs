@@ -10,7 +10,8 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::PeerCertificate;
+use super::{PeerCertificate, peer};
+use crate::config::{At as _, Fault, Invalid};
 
 #[cfg(test)]
 mod tests;
@@ -32,16 +33,16 @@ pub(super) struct Material {
 }
 
 impl Secrets {
-    pub(super) fn new(common: &CommonTlsContext) -> Result<Self, String> {
+    pub(super) fn new(common: &CommonTlsContext) -> Result<Self, Invalid> {
         let own = common.tls_certificates.len() + common.tls_certificate_sds_secret_configs.len();
         let validation = usize::from(common.validation_context.is_some())
             + usize::from(common.validation_context_sds_secret_config.is_some())
             + usize::from(common.combined_validation_context.is_some());
         if own > 1 {
-            return Err("tls_certificates: more than one certificate in a context is not supported".into());
+            return Err("more than one certificate in a context is not supported").at("tls_certificates");
         }
         if validation > 1 {
-            return Err("validation_context: give one, in place, by secret or combined".into());
+            return Err("give one, in place, by secret or combined").at("validation_context");
         }
         Ok(Self { common: common.clone(), received: Mutex::default() })
     }
@@ -66,8 +67,8 @@ impl Secrets {
     pub(super) fn replace(
         &self,
         secret: &Secret,
-        build: impl FnOnce(Material) -> Result<(), String>,
-    ) -> Result<(), String> {
+        build: impl FnOnce(Material) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next: Vec<Secret> = received.iter().filter(|s| s.name != secret.name).cloned().collect();
         next.push(secret.clone());
@@ -79,11 +80,11 @@ impl Secrets {
     }
 
     /// What there is without any secret; `None` where one has to come.
-    pub(super) fn in_place(&self) -> Result<Option<Material>, String> {
+    pub(super) fn in_place(&self) -> Result<Option<Material>, Invalid> {
         self.material(&[])
     }
 
-    fn material(&self, received: &[Secret]) -> Result<Option<Material>, String> {
+    fn material(&self, received: &[Secret]) -> Result<Option<Material>, Invalid> {
         let find = |config: &SdsSecretConfig| received.iter().find(|secret| secret.name == config.name);
         if self.wanted().any(|config| find(config).is_none()) {
             return Ok(None);
@@ -109,16 +110,16 @@ impl Secrets {
     }
 }
 
-fn certificate_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<TlsCertificate, String> {
+fn certificate_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<TlsCertificate, Fault> {
     secret
         .and_then(|secret| secret.tls_certificate.clone())
-        .ok_or_else(|| format!("secret {:?} holds no tls_certificate", config.name))
+        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "holds no tls_certificate" })
 }
 
-fn validation_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<CertificateValidationContext, String> {
+fn validation_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<CertificateValidationContext, Fault> {
     secret
         .and_then(|secret| secret.validation_context.clone())
-        .ok_or_else(|| format!("secret {:?} holds no validation_context", config.name))
+        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "holds no validation_context" })
 }
 
 /// A secret's validation context merged over the one in place, as protobuf merges messages: what is set replaces, lists are appended to.
@@ -140,33 +141,30 @@ fn merged(
 pub(super) fn identity(
     certificate: &TlsCertificate,
     provider: &CryptoProvider,
-) -> Result<(Arc<SingleCertAndKey>, Arc<[String]>), String> {
-    let chain = certificates(&certificate.certificate_chain).map_err(|e| format!("certificate_chain: {e}"))?;
-    let leaf = chain.first().ok_or("certificate_chain: holds no certificate")?;
-    let uri_sans = PeerCertificate::parse(leaf).map_err(|e| format!("certificate_chain: {e}"))?.uri_sans;
-    let pem = read(&certificate.private_key).map_err(|e| format!("private_key: {e}"))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| format!("private_key: {e}"))?;
-    let key = CertifiedKey::from_der(chain, key, provider).map_err(|e| match e {
-        rustls::Error::InconsistentKeys(_) => "private_key: does not belong to the certificate".to_owned(),
-        other => format!("private_key: {other}"),
-    })?;
-    Ok((Arc::new(SingleCertAndKey::from(key)), uri_sans.into()))
+) -> Result<(Arc<SingleCertAndKey>, Arc<[String]>), Invalid> {
+    let chain = certificates(&certificate.certificate_chain).at("certificate_chain")?;
+    let leaf = chain.first().ok_or("holds no certificate").at("certificate_chain")?;
+    let uri_sans = PeerCertificate::parse(leaf).at("certificate_chain")?.uri_sans;
+    let public = peer::public_key(leaf).at("certificate_chain")?;
+    let pem = read(&certificate.private_key).at("private_key")?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).at("private_key")?;
+    let key = provider.key_provider.load_private_key(key).at("private_key")?;
+    if key.public_key().is_some_and(|own| own.as_ref() != public) {
+        return Err("does not belong to the certificate").at("private_key");
+    }
+    Ok((Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))), uri_sans.into()))
 }
 
 /// The certificates of a PEM text.
-pub(super) fn certificates(source: &DataSource) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_slice_iter(&read(source)?)
-        .collect::<Result<_, _>>()
-        .map_err(|e| format!("not PEM certificates: {e}"))
+pub(super) fn certificates(source: &DataSource) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    Ok(CertificateDer::pem_slice_iter(&read(source)?).collect::<Result<_, _>>()?)
 }
 
 /// The bytes of a data source.
-fn read(source: &DataSource) -> Result<Vec<u8>, String> {
+fn read(source: &DataSource) -> Result<Vec<u8>, Fault> {
     match source {
-        DataSource::Filename(path) => std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
+        DataSource::Filename(path) => std::fs::read(path).map_err(|error| Fault::File { file: path.clone(), error }),
         DataSource::InlineString(text) => Ok(text.clone().into_bytes()),
-        DataSource::InlineBytes(text) => {
-            base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| format!("inline_bytes: {e}"))
-        }
+        DataSource::InlineBytes(text) => Ok(base64::engine::general_purpose::STANDARD.decode(text)?),
     }
 }

@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use envoy_api::{CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret};
+use envoy_rules::tls_error::TlsError;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -13,13 +14,18 @@ use tokio::net::TcpStream;
 
 use super::{
     ContextStats, TlsStream,
-    failure::{NotSupplied, Plaintext},
+    failure::Failure,
     keylog::KeyLogFile,
     params::{self, Side},
     secrets::{self, Material, Secrets},
     verify,
 };
-use crate::{listener, peek::peek, stream_info::TlsInfo};
+use crate::{
+    config::{At as _, Invalid},
+    listener::{self, Opening},
+    peek::peek,
+    stream_info::TlsInfo,
+};
 
 /// The bytes of a TLS record's header.
 const RECORD_HEADER: usize = 5;
@@ -57,7 +63,7 @@ impl ServerContext {
     ///
     /// # Errors
     /// When something in it is not supported or can't be read; the message names the field.
-    pub fn new(config: &DownstreamTlsContext, stats: ContextStats) -> Result<Self, String> {
+    pub fn new(config: &DownstreamTlsContext, stats: ContextStats) -> Result<Self, Invalid> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty(), stats };
         if let Some(material) = context.secrets.in_place()? {
@@ -90,7 +96,7 @@ impl ServerContext {
     ///
     /// # Errors
     /// When the context can't be built with it; the earlier one stays.
-    pub fn take(&self, secret: &Secret) -> Result<(), String> {
+    pub fn take(&self, secret: &Secret) -> Result<(), Invalid> {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
@@ -100,14 +106,16 @@ impl ServerContext {
     /// # Errors
     /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
     pub async fn accept(&self, socket: TcpStream, offered: Option<&[String]>) -> io::Result<(TlsStream, TlsInfo)> {
-        let current = self.current.load_full().ok_or_else(|| io::Error::other(NotSupplied))?;
+        let current = self.current.load_full().ok_or_else(|| io::Error::other(Failure(TlsError::SecretNotSupplied)))?;
         let config = match offered {
             Some(offered) => current.for_client(offered),
             None => {
                 refuse_plaintext(&socket).await?;
-                let hello = listener::peek_client_hello(&socket).await;
-                let hello = hello.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-                current.for_client(&hello.unwrap_or_default().alpn)
+                let opening = listener::peek_client_hello(&socket).await;
+                match opening.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))? {
+                    Opening::Hello(hello) => current.for_client(&hello.alpn),
+                    Opening::Plaintext | Opening::Hopeless(_) => current.for_client(&[]),
+                }
             }
         };
         let session = UnbufferedServerConnection::new(config.clone()).map_err(io::Error::other)?;
@@ -116,12 +124,12 @@ impl ServerContext {
         Ok((stream, info))
     }
 
-    fn build(&self, material: Material) -> Result<(), String> {
+    fn build(&self, material: Material) -> Result<(), Invalid> {
         let common = &self.config.common_tls_context;
         let tls_params = common.tls_params.clone().unwrap_or_default();
         let provider = params::provider(&tls_params)?;
         let versions = params::versions(&tls_params, Side::Server)?;
-        let own = material.own.ok_or("tls_certificates: a server has to have a certificate")?;
+        let own = material.own.ok_or("a server has to have a certificate").at("tls_certificates")?;
         let (resolver, local_uri_sans) = secrets::identity(&own, &provider)?;
         let required = self.config.require_client_certificate == Some(true);
         let verifier = verify::client_verifier(
@@ -131,9 +139,8 @@ impl ServerContext {
             self.stats.known_chains.clone(),
         )?;
 
-        let builder = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&versions)
-            .map_err(|e| format!("tls_params: {e}"))?;
+        let builder =
+            ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions).at("tls_params")?;
         let builder = match verifier {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
@@ -148,7 +155,7 @@ impl ServerContext {
         if self.config.disable_stateless_session_resumption {
             config.send_tls13_tickets = 0;
         } else {
-            config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| format!("no ticket keys: {e}"))?;
+            config.ticketer = aws_lc_rs::Ticketer::new()?;
         }
         if self.config.disable_stateful_session_resumption {
             config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -170,18 +177,19 @@ impl ServerContext {
 /// an alert of its own to both.
 async fn refuse_plaintext(socket: &TcpStream) -> io::Result<()> {
     const ALERT_PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
-    let first = peek(socket, |bytes| (bytes.len() >= RECORD_HEADER).then(|| bytes[..RECORD_HEADER].to_vec()))
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let first =
+        peek(socket, RECORD_HEADER, |bytes| (bytes.len() >= RECORD_HEADER).then(|| bytes[..RECORD_HEADER].to_vec()))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     let plaintext = match &first[..] {
         [_, 3, ..] => return Ok(()),
-        b"GET /" | b"POST " | b"HEAD " | b"PUT /" => Plaintext::Http,
-        _ => Plaintext::Other,
+        b"GET /" | b"POST " | b"HEAD " | b"PUT /" => TlsError::HttpRequest,
+        _ => TlsError::WrongVersionNumber,
     };
     // Whoever is there is no TLS client, and may be gone, too. What it sent is read, so that it sees an end and no reset.
     let _ = socket.try_read(&mut [0; 16 * 1024]);
-    if plaintext == Plaintext::Other {
+    if plaintext == TlsError::WrongVersionNumber {
         let _ = socket.try_write(&ALERT_PROTOCOL_VERSION);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, plaintext))
+    Err(io::Error::new(io::ErrorKind::InvalidData, Failure(plaintext)))
 }

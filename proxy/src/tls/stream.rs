@@ -34,6 +34,8 @@ pub struct TlsStream {
     plaintext: Option<Buffer>,
     /// Records on their way out.
     outgoing: Option<Buffer>,
+    /// What broke it, behind bytes that were not read yet.
+    failed: Option<io::Error>,
     /// The peer has said that no more will come.
     peer_closed: bool,
     /// We have said so.
@@ -69,6 +71,7 @@ impl TlsStream {
             incoming: None,
             plaintext: None,
             outgoing: None,
+            failed: None,
             peer_closed: false,
             closed: false,
         };
@@ -185,8 +188,17 @@ impl AsyncRead for TlsStream {
                 plaintext.advance(count);
                 this.plaintext.take_if(|plaintext| plaintext.rest().is_empty());
             }
-            this.turn(cx, Some(buf), Outbound::Nothing)?;
-            if buf.filled().len() > before || buf.remaining() == 0 || this.peer_closed {
+            // What came before a record that is broken, or forged, is good.
+            if this.failed.is_none()
+                && let Err(error) = this.turn(cx, Some(buf), Outbound::Nothing)
+            {
+                this.failed = Some(error);
+            }
+            let has_read = buf.filled().len() > before;
+            if let Some(error) = this.failed.take_if(|_| !has_read && this.plaintext.is_none()) {
+                return Poll::Ready(Err(error));
+            }
+            if has_read || buf.remaining() == 0 || this.peer_closed {
                 break;
             }
             match this.poll_receive(cx)? {

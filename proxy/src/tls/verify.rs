@@ -2,7 +2,8 @@
 
 use std::{fmt, net::Ipv4Addr, sync::Arc};
 
-use envoy_api::{CertificateValidationContext, SanType, SubjectAltNameMatcher};
+use envoy_api::{CertificateValidationContext, SanType, StringPattern, SubjectAltNameMatcher};
+use envoy_rules::string_match::matches;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::{
@@ -20,10 +21,14 @@ use thiserror::Error as ThisError;
 
 use super::{
     PeerCertificate,
+    chain::{Peer, handshake_signature},
     known::KnownChains,
     roots::{Roots, roots},
 };
-use crate::{matcher, stats::Counter};
+use crate::{
+    config::{At as _, Invalid},
+    stats::Counter,
+};
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +36,7 @@ mod tests;
 /// No SAN of the peer's certificate is one of those that are asked for. Envoy counts it as `ssl.fail_verify_san`.
 #[derive(Debug, ThisError)]
 #[error("SAN matcher, certificate SANs are [{}]", .0.join(", "))]
-pub(super) struct SanMismatch(Vec<String>);
+pub(super) struct SanMismatch(pub(super) Vec<String>);
 
 /// What stands for "no name" where rustls asks for one: an IP address is never sent as SNI, and nobody is reached at this one.
 pub(super) const NO_NAME: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
@@ -69,11 +74,11 @@ fn has_name(peer: &PeerCertificate, matcher: &SubjectAltNameMatcher) -> bool {
         SanType::Uri => &peer.uri_sans,
         SanType::IpAddress => &peer.ip_sans,
     };
-    let wildcard = |san: &String| match (matcher.san_type, &matcher.matcher.exact) {
-        (SanType::Dns, Some(name)) => covers(san, name),
+    let wildcard = |san: &String| match (matcher.san_type, &matcher.matcher.pattern) {
+        (SanType::Dns, StringPattern::Exact(name)) => covers(san, name),
         _ => false,
     };
-    sans.iter().any(|san| matcher::matches(&matcher.matcher, san) || wildcard(san))
+    sans.iter().any(|san| matches(&matcher.matcher, san) || wildcard(san))
 }
 
 fn is_for(peer: &PeerCertificate, name: &ServerName<'_>) -> bool {
@@ -98,7 +103,7 @@ pub(super) fn server_verifier(
     auto_san: bool,
     provider: &CryptoProvider,
     known: Counter,
-) -> Result<Arc<dyn ServerCertVerifier>, String> {
+) -> Result<Arc<dyn ServerCertVerifier>, Invalid> {
     Ok(Arc::new(OfServers {
         known: KnownChains::new(known),
         roots: roots(context)?,
@@ -126,9 +131,13 @@ impl ServerCertVerifier for OfServers {
     ) -> Result<ServerCertVerified, Error> {
         if let Some(roots) = &self.roots {
             self.known.verify_once(end_entity, intermediates, now, || {
-                let leaf = ParsedCertificate::try_from(end_entity)?;
-                verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, self.algorithms.all)
-                    .map_err(|error| roots.blame(error, end_entity, intermediates))
+                let verify = |leaf: ParsedCertificate<'_>| {
+                    let algorithms = self.algorithms.all;
+                    verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, algorithms)
+                };
+                ParsedCertificate::try_from(end_entity).and_then(verify).or_else(|error| {
+                    roots.look_again(error, end_entity, intermediates, Peer::Server, now, &self.algorithms)
+                })
             })?;
             self.names.check(end_entity, Some(server_name))?;
         }
@@ -141,7 +150,8 @@ impl ServerCertVerifier for OfServers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        let result = verify_tls12_signature(message, cert, dss, &self.algorithms);
+        handshake_signature(result, message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -150,7 +160,8 @@ impl ServerCertVerifier for OfServers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        let result = verify_tls13_signature(message, cert, dss, &self.algorithms);
+        handshake_signature(result, message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -164,12 +175,12 @@ pub(super) fn client_verifier(
     required: bool,
     provider: &Arc<CryptoProvider>,
     known: Counter,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, Invalid> {
     let roots = context.map(roots).transpose()?.flatten();
     let chain = match roots {
         Some(roots) => {
             let builder = WebPkiClientVerifier::builder_with_provider(roots.store.clone(), provider.clone());
-            Some((builder.build().map_err(|e| format!("trusted_ca: {e}"))?, roots))
+            Some((builder.build().at("trusted_ca")?, roots))
         }
         None if required => None,
         None => return Ok(None),
@@ -216,7 +227,9 @@ impl ClientCertVerifier for OfClients {
         if let Some((chain, roots)) = &self.chain {
             self.known.verify_once(end_entity, intermediates, now, || {
                 let verified = chain.verify_client_cert(end_entity, intermediates, now);
-                verified.map(drop).map_err(|error| roots.blame(error, end_entity, intermediates))
+                verified.map(drop).or_else(|error| {
+                    roots.look_again(error, end_entity, intermediates, Peer::Client, now, &self.algorithms)
+                })
             })?;
             self.names.check(end_entity, None)?;
         }
@@ -229,7 +242,8 @@ impl ClientCertVerifier for OfClients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        let result = verify_tls12_signature(message, cert, dss, &self.algorithms);
+        handshake_signature(result, message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -238,7 +252,8 @@ impl ClientCertVerifier for OfClients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        let result = verify_tls13_signature(message, cert, dss, &self.algorithms);
+        handshake_signature(result, message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

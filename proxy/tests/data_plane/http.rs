@@ -307,3 +307,88 @@ fn a_proxy_that_drains_answers_once_more_on_each_connection() {
     assert!(second.contains("connection: close\r\n"), "{second}");
     assert!(proxy.wait().success());
 }
+
+/// What an app gets in chunks, behind its head; it answers `ok`.
+fn chunked(sender: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send + Sync {
+    move |mut stream| {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n0\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        sender.send(String::from_utf8(request).unwrap()).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+    }
+}
+
+#[test]
+fn a_body_reaches_the_app_whatever_the_method() {
+    let (app, (sender, seen)) = ((loopback(), 8080).into(), std::sync::mpsc::channel());
+    upstream(app, chunked(sender));
+    let (_proxy, address) = proxy_to(app, &json!({}));
+    for method in ["GET", "HEAD", "DELETE", "POST"] {
+        let head = format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+        let answer = talk(address, format!("{head}5\r\nhello\r\n0\r\n\r\n").as_bytes());
+        assert_eq!(status_and_body(&answer), (200, if method == "HEAD" { "" } else { "ok" }), "{method}");
+        let request = seen.recv_timeout(LONG).unwrap();
+        assert!(request.starts_with(&format!("{method} / HTTP/1.1\r\n")), "{request}");
+        assert!(request.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{request}");
+    }
+}
+
+#[test]
+fn a_request_that_is_cut_is_not_answered() {
+    let app = (loopback(), 8080).into();
+    upstream(app, never);
+    let (proxy, address) = proxy_to(app, &json!({}));
+    for (head, part) in [("content-length: 10", "abc"), ("transfer-encoding: chunked", "5\r\nab")] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        write!(stream, "POST / HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n{part}").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer); // a reset ends it too
+        assert_eq!(String::from_utf8(answer).unwrap(), "", "{head}");
+    }
+    assert_eq!(proxy.log(), ["POST / HTTP/1.1 0 DC downstream_remote_disconnect"; 2]);
+}
+
+#[test]
+fn an_upstream_that_says_two_lengths_is_a_protocol_error() {
+    let app = (loopback(), 8080).into();
+    upstream(
+        app,
+        once(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+    );
+    let (proxy, address) = proxy_to(app, &json!({}));
+    assert_eq!(status_and_body(&get(address, "/")).0, 502);
+    assert_eq!(proxy.log(), ["GET / HTTP/1.1 502 UPE upstream_reset_before_response_started{protocol_error}"]);
+}
+
+#[test]
+fn a_request_behind_another_has_the_same_limits() {
+    let app = (loopback(), 8080).into();
+    upstream(app, echo);
+    let (proxy, address) = proxy_to(app, &json!({}));
+    let large = format!("GET /2 HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let answer = talk(address, format!("GET /1 HTTP/1.1\r\nhost: a\r\n\r\n{large}").as_bytes());
+    assert!(answer.contains("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{answer}");
+    assert_eq!(proxy.log(), ["GET /1 HTTP/1.1 200 - via_upstream", "- - HTTP/1.1 431 DPE http1.headers_too_large"]);
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_whole_is_passed_on_and_ends_the_connection() {
+    let app = (loopback(), 8080).into();
+    upstream(app, |mut stream| {
+        let mut head = [0; 10];
+        stream.read_exact(&mut head).unwrap();
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nlate").unwrap();
+        let _ = stream.read(&mut [0; 100]);
+    });
+    let (proxy, address) = proxy_to(app, &json!({}));
+    let answer = talk(address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nnot all of it");
+    assert_eq!(status_and_body(&answer), (413, "late"));
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert_eq!(proxy.log(), ["POST / HTTP/1.1 413 - via_upstream"]);
+}

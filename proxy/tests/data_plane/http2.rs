@@ -135,7 +135,7 @@ async fn each_side_has_its_own_version() {
     assert!(seen.starts_with("GET /x HTTP/1.1\r\nhost: server:8080\r\n"), "{seen}");
 
     let (_up_down, address) = proxy(&over_http2(cluster("c", http2)), &json!({}));
-    let answer = tokio::task::spawn_blocking(move || support::http::get(address, "/x")).await.unwrap();
+    let answer = tokio::task::spawn_blocking(move || crate::support::http::get(address, "/x")).await.unwrap();
     assert!(answer.ends_with("\r\n\r\nHTTP/2.0"), "{answer}");
 }
 
@@ -179,7 +179,7 @@ async fn a_request_that_is_taken_back_is_logged_as_dr() {
     let app: SocketAddr = (loopback(), 8080).into();
     let (seen, mut wait) = mpsc::unbounded_channel();
     upstream(app, move |mut stream| {
-        support::http::read_request(&mut stream);
+        crate::support::http::read_request(&mut stream);
         seen.send("request").unwrap();
         let _ = std::io::Read::read(&mut stream, &mut [0]);
         seen.send("end").unwrap();
@@ -221,4 +221,23 @@ async fn sidecars_speak_http2_when_alpn_says_so() {
     assert_eq!((status.as_u16(), &*text), (200, "HTTP/2.0"));
     assert_eq!(client.log(), ["GET / HTTP/2 200 - via_upstream"]);
     assert_eq!(server.log(), ["GET / HTTP/2 200 - via_upstream"]);
+}
+
+#[tokio::test]
+async fn the_parts_of_a_cookie_reach_an_app_of_http1_as_one() {
+    let (files, ip) = (folder(), loopback());
+    let (address, app): (SocketAddr, SocketAddr) = ((ip, 15001).into(), (ip, 8080).into());
+    upstream(app, echo);
+    let chain = hcm_chain(files.path(), &[route("/", "c", &json!({}))], &json!({}));
+    resources(files.path(), "lds.json", &[listener("http", address, &chain)]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let _proxy = Proxy::start(files, &[]);
+    let mut request = get("/x");
+    for part in ["a=1", "b=2", "c=3"] {
+        request.headers_mut().append("cookie", HeaderValue::from_static(part));
+    }
+    let (status, seen) = body(connect(address).await.send_request(request).await.unwrap()).await;
+    assert_eq!(status, 200);
+    let cookies: Vec<_> = seen.lines().filter(|line| line.starts_with("cookie")).collect();
+    assert_eq!(cookies, ["cookie: a=1; b=2; c=3"], "{seen}");
 }

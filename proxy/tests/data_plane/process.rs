@@ -1,9 +1,15 @@
 //! How the program starts and ends.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+};
 
 use crate::support::{
-    Proxy, bootstrap, cluster, folder, listener, loopback, resources, run,
+    PROGRAM, Proxy, bootstrap, cluster, folder, listener, loopback, resources, run,
     tcp::{connect, echo, ping},
     tcp_chain, write,
 };
@@ -65,7 +71,7 @@ fn validating_reads_every_file_and_binds_nothing() {
     no_filter["filters"] = json!([]);
     let config = configured(files.path(), &[listener("l", address, &no_filter)]);
     let message = refused(&["-c", &config, "--mode", "validate"]);
-    assert!(message.contains("resources[0] (l): filter_chains[0].filters"), "{message}");
+    assert!(message.contains("resources[0] (l).filter_chains[0].filters"), "{message}");
 }
 
 #[test]
@@ -106,14 +112,14 @@ fn session_secrets_are_logged_where_the_context_says() {
     let ip = loopback();
     let (app, inbound, address) = ((ip, 8080).into(), (ip, 15006).into(), (ip, 15001).into());
     echo(app);
-    let (mesh, files) = (support::Mesh::new(), folder());
+    let (mesh, files) = (crate::support::Mesh::new(), folder());
     mesh.secrets(files.path(), "spiffe://cluster.local/ns/default/sa/both");
     let keys = files.path().join("keys.log");
     let mut chain = tcp_chain(files.path(), "app", "");
-    chain["transport_socket"] = support::Mesh::downstream(files.path(), "spiffe://");
+    chain["transport_socket"] = crate::support::Mesh::downstream(files.path(), "spiffe://");
     chain["transport_socket"]["typed_config"]["common_tls_context"]["key_log"] = json!({"path": keys});
     let mut to_self = cluster("self", inbound);
-    to_self["transport_socket"] = support::Mesh::upstream(files.path(), "spiffe://");
+    to_self["transport_socket"] = crate::support::Mesh::upstream(files.path(), "spiffe://");
     let outbound = listener("outbound", address, &tcp_chain(files.path(), "self", ""));
     resources(files.path(), "lds.json", &[listener("inbound", inbound, &chain), outbound]);
     resources(files.path(), "cds.json", &[cluster("app", app), to_self]);
@@ -123,4 +129,79 @@ fn session_secrets_are_logged_where_the_context_says() {
     for label in ["CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0", "CLIENT_TRAFFIC_SECRET_0"] {
         assert!(logged.lines().any(|line| line.starts_with(label) && line.split(' ').count() == 3), "{logged}");
     }
+}
+
+#[test]
+fn what_can_not_be_said_on_standard_error_costs_neither_the_start_nor_a_reload() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", ""))]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let mut command = Command::new(PROGRAM);
+    command.stderr(File::options().write(true).open("/dev/full").unwrap());
+    let proxy = Proxy::start_as(command, files, &["-l", "info"]);
+    ping(&mut connect(address), b"started");
+    proxy.replace("lds.json", &[json!({"no": "listener"})], "listener_manager.lds.update_rejected");
+    ping(&mut connect(address), b"refused");
+    proxy.replace("cds.json", &[cluster("c", app), cluster("d", app)], "cluster_manager.cds.update_success");
+    ping(&mut connect(address), b"followed");
+}
+
+#[test]
+fn a_full_disk_costs_lines_of_the_access_log_and_no_connection() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    let mut chain = tcp_chain(files.path(), "c", "line");
+    chain["filters"][0]["typed_config"]["access_log"][0]["typed_config"]["path"] = json!("/dev/full");
+    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let mut command = Command::new(PROGRAM);
+    command.stderr(File::options().write(true).open("/dev/full").unwrap());
+    let proxy = Proxy::start_as(command, files, &[]);
+    for _ in 0..20 {
+        ping(&mut connect(address), b"served");
+    }
+    proxy.wait_for("sidelab.access_log_lines_lost", 20);
+    assert!(proxy.stat("filesystem.write_failed") > 0);
+}
+
+#[test]
+fn a_proxy_without_descriptors_says_so_at_ready_and_accepts_again_when_there_are_some() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", ""))]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let proxy = Proxy::start_with_descriptors(64, files, &["--concurrency", "1", "-l", "warning"]);
+    let mut admin = proxy.admin_connection(); // there is no descriptor for another
+    let mut ready = || {
+        admin.write_all(b"GET /ready HTTP/1.1\r\nhost: admin\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n") || answer.ends_with(b"\r\n") {
+            let mut byte = [0];
+            admin.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    assert!(ready().ends_with("LIVE\n"));
+    let mut open: Vec<_> = (0..100).map(|_| connect(address)).collect();
+    let mut last = ready();
+    while !last.contains("NOT ACCEPTING") {
+        open.push(connect(address));
+        last = ready();
+    }
+    assert!(last.starts_with("HTTP/1.1 503"), "{last}");
+    drop(open);
+    while !ready().ends_with("LIVE\n") {}
+    // Those that waited to be accepted hold descriptors until they are seen to have ended.
+    while proxy.stat("sidelab.connections_active") > 0 {}
+    ping(&mut connect(address), b"accepted again");
+    assert_eq!(proxy.stat("sidelab.accept_restarts"), 0);
+    assert!(proxy.stat("sidelab.accept_failures") > 0);
 }

@@ -119,7 +119,7 @@ fn a_server_that_has_said_all_still_hears_the_client() {
     assert_eq!(end(&mut stream), Ok(()));
     stream.write_all(b"and another thing").unwrap();
     drop(stream);
-    assert_eq!(hears.recv_timeout(support::LONG).unwrap(), "and another thing");
+    assert_eq!(hears.recv_timeout(crate::support::LONG).unwrap(), "and another thing");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_reset_by_the_client_reaches_the_server_as_a_reset() {
     let mut stream = connect(address);
     ping(&mut stream, b"x");
     reset(stream);
-    assert_eq!(ends.recv_timeout(support::LONG).unwrap(), Err(ErrorKind::ConnectionReset));
+    assert_eq!(ends.recv_timeout(crate::support::LONG).unwrap(), Err(ErrorKind::ConnectionReset));
     assert_eq!(proxy.log(), ["-"]);
 }
 
@@ -202,7 +202,7 @@ fn plaintext_under_strict_finds_no_chain_and_is_reset() {
     strict["listener_filters"] = json!([{"name": "tls", "typed_config":
         {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}]);
     let format = "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %DOWNSTREAM_LOCAL_ADDRESS%";
-    strict["access_log"] = json!([support::access_log(files.path(), format)]);
+    strict["access_log"] = json!([crate::support::access_log(files.path(), format)]);
     strict["access_log"][0]["filter"] = json!({"response_flag_filter": {"flags": ["NR"]}});
     resources(files.path(), "lds.json", &[strict]);
     resources(files.path(), "cds.json", &[cluster("c", app)]);

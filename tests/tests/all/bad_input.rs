@@ -47,20 +47,20 @@ fn assert_refused(manifests: &str, parts: &[&str]) {
 
 #[test]
 fn yaml_that_does_not_parse_is_named_by_line_and_column() {
-    assert_refused("kind: Pod\n  metadata: [\n", &["mesh.yaml: document 1: not YAML: ", "line 2, column 11"]);
+    assert_refused("kind: Pod\n  metadata: [\n", &["mesh.yaml:2:11: document 1: not YAML: "]);
 }
 
 #[test]
 fn an_unknown_field_is_named_with_the_one_that_was_meant() {
     assert_refused(
         &strict_with("serviceAccountName: client", "serviceAcountName: client"),
-        &["mesh.yaml: document 5 (Pod client): spec.serviceAcountName: ", "did you mean serviceAccountName?"],
+        &[": document 5 (Pod client): spec.serviceAcountName: ", "did you mean serviceAccountName?"],
     );
 }
 
 #[test]
 fn an_envoy_filter_says_what_of_it_is_not_supported() {
-    let patched = "mesh.yaml: document 7 (EnvoyFilter tls-to-app): spec.configPatches[0].";
+    let patched = ": document 7 (EnvoyFilter tls-to-app): spec.configPatches[0].";
     assert_refused(
         &scenario_with("tls-to-app", "      context: SIDECAR_INBOUND\n", "      context: GATEWAY\n"),
         &[patched, "match.context: \"GATEWAY\" is not supported; SIDECAR_INBOUND is"],
@@ -80,7 +80,7 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
     assert_refused(
         &scenario_with("tls-to-app", "\"8443,8445,9443,8080\"", "\"8443;8445\""),
         &[
-            "mesh.yaml: document 6 (Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: ",
+            ": document 6 (Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: ",
             "\"8443;8445\" is no port; a comma list of container ports was expected",
         ],
     );
@@ -88,7 +88,7 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
 
 #[test]
 fn a_service_entry_is_refused_as_istios_webhook_would() {
-    let entry = "mesh.yaml: document 8 (ServiceEntry dns): spec.";
+    let entry = ": document 8 (ServiceEntry dns): spec.";
     assert_refused(
         &scenario_with("egress", "hosts: [shop.example.com]\n", "hosts: [\"*.example.com\"]\n"),
         &[entry, "hosts[0]: \"*.example.com\" cannot be resolved: with resolution DNS and no endpoints"],
@@ -115,23 +115,38 @@ fn a_host_outside_of_the_cluster_needs_a_full_name() {
 fn modes_of_ports_need_a_selector() {
     assert_refused(
         &strict_with("mode: STRICT\n", "mode: STRICT\n  portLevelMtls: {8080: {mode: PERMISSIVE}}\n"),
-        &["mesh.yaml: document 2 (PeerAuthentication default): spec.portLevelMtls: ", "add spec.selector.matchLabels"],
+        &[": document 2 (PeerAuthentication default): spec.portLevelMtls: ", "add spec.selector.matchLabels"],
     );
 }
 
 #[test]
-fn two_pods_of_one_name_are_refused_with_the_place_of_both() {
-    assert_refused(
-        &strict_with("name: outsider", "name: client"),
-        &["mesh.yaml: document 6 (Pod client): metadata.name: ", "mesh.yaml#5", "rename one"],
-    );
+fn the_later_of_two_pods_of_one_name_is_the_pod_and_a_warning_says_so() {
+    let (_folder, files) = folder(&[("mesh.yaml", &strict_with("name: outsider", "name: client"))]);
+    let file = files[0].to_str().unwrap();
+    let warning = format!(": document 6 (Pod client): metadata.name: warning: replaces Pod default/client at {file}#5");
+    assert_says(&OwnLabs::new().sidelab(&["validate", "-f", file]), 0, &[&warning]);
+}
+
+#[test]
+fn a_fault_has_its_line_and_column_as_editors_count_them() {
+    let manifests = strict_with("serviceAccountName: client", "serviceAcountName: client");
+    let line = manifests.lines().position(|line| line.contains("serviceAcountName")).unwrap() + 1;
+    let column = manifests.lines().nth(line - 1).unwrap().find("serviceAcountName").unwrap() + 1;
+    let (_folder, files) = folder(&[("mesh.yaml", &manifests)]);
+    let file = files[0].to_str().unwrap();
+    let labs = OwnLabs::new();
+    assert_says(&labs.sidelab(&["validate", "-f", file]), 2, &[&format!("{file}:{line}:{column}: document 5 ")]);
+    let github = format!("::error file={file},line={line},col={column}::Pod client: spec.serviceAcountName: ");
+    assert_says(&labs.sidelab(&["validate", "-f", file, "-o", "github"]), 2, &[&github]);
+    let sarif = format!("\"startLine\": {line}");
+    assert_says(&labs.sidelab(&["validate", "-f", file, "-o", "sarif"]), 2, &[&sarif]);
 }
 
 #[test]
 fn a_port_out_of_range_is_refused_with_the_range() {
     assert_refused(
         &strict_with("port: 8080", "port: 80800"),
-        &["mesh.yaml: document 8 (Service server): spec.ports[0].port: 80800 ", "from 1 to 65535"],
+        &[": document 8 (Service server): spec.ports[0].port: 80800 ", "from 1 to 65535"],
     );
 }
 
@@ -141,7 +156,7 @@ fn a_traffic_annotation_that_does_not_parse_fails_injection() {
     assert_refused(
         &strict_with("name: server\n  labels:", annotation),
         &[
-            "mesh.yaml: document 7 (Pod server): metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: ",
+            ": document 7 (Pod server): metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: ",
             "injection fails: \"80a\" is no port",
         ],
     );
@@ -151,7 +166,7 @@ fn a_traffic_annotation_that_does_not_parse_fails_injection() {
 fn a_ca_bundle_that_is_not_pem_is_refused_by_its_field() {
     let manifests = scenario_with("webhook-strict", "caBundle: ", "caBundle: bm8gUEVN\n  # ");
     let place = "(ValidatingWebhookConfiguration policy): webhooks[0].clientConfig.caBundle: is not PEM";
-    assert_refused(&manifests, &["mesh.yaml: document ", place]);
+    assert_refused(&manifests, &[": document ", place]);
 }
 
 #[test]
@@ -180,7 +195,7 @@ fn an_expired_certificate_is_refused_with_its_date() {
     );
     assert_refused(
         &format!("{}---\n{secret}", strict_with("STRICT", "STRICT")),
-        &["mesh.yaml: document 10 (Secret app-tls): stringData[tls.crt]: ", "expired at Feb 29", "renew it"],
+        &[": document 10 (Secret app-tls): stringData[tls.crt]: ", "expired at Feb 29", "renew it"],
     );
 }
 
@@ -192,9 +207,9 @@ fn a_service_that_finds_no_pod_is_a_warning_and_its_calls_fail_as_they_would() {
     let labs = OwnLabs::new();
     let (_folder, files) = folder(&[("mesh.yaml", &strict_with("    app: server\nspec:", "    app: sever\nspec:"))]);
     let file = files[0].to_str().unwrap();
-    let warning = format!("{file}: document 8 (Service server): spec.selector: warning: finds no pod with app=server");
-    assert_says(&labs.sidelab(&["validate", "-f", file]), 0, &[&warning, "pod server has app=sever"]);
-    assert_says(&labs.sidelab(&["up", "-f", file]), 0, &[&warning]);
+    let warning = ": document 8 (Service server): spec.selector: warning: finds no pod with app=server";
+    assert_says(&labs.sidelab(&["validate", "-f", file]), 0, &[warning, "pod server has app=sever"]);
+    assert_says(&labs.sidelab(&["up", "-f", file]), 0, &[warning]);
     let curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"];
     // A sidecar knows the cluster, and that it is empty.
     assert_says(&labs.sidelab(&[&["exec", "client", "--"], &curl[..]].concat()), 0, &["503"]);
@@ -315,7 +330,7 @@ fn files_that_are_not_there_and_words_that_are_wrong_exit_with_2() {
     let strict = "scenarios/strict/manifests.yaml";
     for (args, parts) in [
         (["validate", "-f", "nosuch.yaml"].as_slice(), ["can't read nosuch.yaml", "No such file"].as_slice()),
-        (&["run", "nosuch"], &["scenarios/nosuch/scenario.yaml", "a scenario is a folder with"]),
+        (&["run", "strct"], &["no scenario \"strct\"", "in scenarios (did you mean strict?)", "`sidelab scenarios`"]),
         (&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]),
         (
             &["explain", "-f", strict, "--from", "nobody", "--to", "server:80"],

@@ -15,8 +15,8 @@ use lab::{
         rounds::Pace,
         setup::{Settings, Setup},
     },
+    data_plane::DataPlane,
     scenario::Scenario,
-    verdict::DataPlane,
 };
 use serde_json::Value;
 use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs, text, tools};

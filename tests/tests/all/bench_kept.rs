@@ -6,12 +6,13 @@ use lab::{
     bench::{
         layering::Layering,
         measure::Measure,
-        report::{BenchReport, Series},
+        report::BenchReport,
         sample::{Latency, Sample},
+        series::Series,
         setup::{Settings, Setup},
     },
+    data_plane::DataPlane,
     role::Role,
-    verdict::DataPlane,
 };
 use serde_json::Value;
 use tests::{sidelab_command, text};
@@ -88,6 +89,47 @@ fn what_changed_from_one_bench_to_another_is_told_and_is_no_failure() {
     let comparison: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(comparison["schema"], "sidelab.comparison/v1");
     assert_eq!(comparison["figures"][0]["change"], "better");
+}
+
+#[test]
+fn a_comparison_may_fail_on_what_is_worse() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a.json"), folder.path().join("b.json"));
+    keep(&first, 150.0);
+    keep(&second, 165.0);
+    let (first, second) = (first.to_str().unwrap(), second.to_str().unwrap());
+    for (files, on, code) in [
+        ([first, second], "worse", 1),
+        ([first, second], "worse=5%", 1),
+        ([first, second], "worse=20%", 0),
+        ([second, first], "worse", 0),
+        ([first, first], "worse", 0),
+    ] {
+        let (ended, told) = bench(&[&["compare"], &files[..], &["--fail-on", on]].concat());
+        assert_eq!(ended, Some(code), "{on}: {told}");
+        assert_eq!(told.contains("--fail-on: 15 figures: worse"), code == 1, "{told}");
+    }
+    let (_, told) = bench(&["compare", first, second, "--fail-on", "worse=20%", "-o", "github"]);
+    let annotation =
+        "::warning title=worse than before::redirect: new connections, p50 (native): 150 -> 165 µs, +10 %25";
+    assert!(told.lines().any(|line| line == annotation), "{told}");
+    let (ended, told) = bench(&["compare", first, second, "--fail-on", "worse=5"]);
+    assert_eq!(ended, Some(2), "{told}");
+    assert!(told.contains("write worse=5%"), "{told}");
+}
+
+#[test]
+fn a_bench_that_was_kept_is_handed_to_other_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept.json");
+    keep(&kept, 200.0);
+    let show = |output: &str| bench(&["show", kept.to_str().unwrap(), "-o", output]).1;
+    let lines = show("csv");
+    assert!(lines.lines().any(|line| line.starts_with("mesh,native,1,0,64,connect,p50,µs,less,400.0,")), "{lines}");
+    let entries: Value = serde_json::from_str(&show("smaller-is-better")).unwrap();
+    assert_eq!(entries[0]["name"], "redirect: new connections, p50 (native)");
+    assert_eq!((&entries[0]["value"], &entries[0]["unit"]), (&Value::from(200.0), &Value::from("µs")));
+    assert_eq!(show("bigger-is-better"), "[]\n", "no rate was measured");
 }
 
 #[test]

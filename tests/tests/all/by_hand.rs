@@ -114,6 +114,20 @@ fn round_trips_between_pods_take_longer_while_a_delay_runs() {
 }
 
 #[test]
+fn a_delay_of_0_ends_the_one_that_runs() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let id = labs.up(&["-f", STRICT]);
+    assert_eq!(labs.done(&["delay", "0"]), format!("no `sidelab delay` runs in lab {id}\n"));
+    let (mut running, mut said) = delay(&labs, "100ms");
+    assert_eq!(labs.done(&["delay", "0"]), format!("lab {id} is as before\n"));
+    assert_eq!(said.next().unwrap(), format!("lab {id} is as before"));
+    assert!(running.wait().unwrap().success());
+}
+
+#[test]
 fn a_delay_that_is_killed_holds_nothing_back_any_more() {
     if !may_make_labs() {
         return;

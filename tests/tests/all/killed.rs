@@ -19,7 +19,7 @@ use nix::{
 use tests::{
     checkout,
     labs::{NamespaceId, OwnLabs},
-    may_make_labs,
+    may_make_labs, text,
 };
 
 /// A run whose labs have pods, and sidecars that start in them.
@@ -44,9 +44,13 @@ impl Running {
         running
     }
 
-    fn end_by(&mut self, signal: Signal) -> ExitStatus {
+    fn send(&self, signal: Signal) {
         let pid = Pid::from_raw(self.sidelab.id().try_into().expect("a pid"));
         kill(pid, signal).expect("the run is under way");
+    }
+
+    fn end_by(&mut self, signal: Signal) -> ExitStatus {
+        self.send(signal);
         let ended = self.sidelab.wait().expect("it ends");
         // A process that it was just starting has its locks, too, and is killed with it, but not in the same moment.
         for lab in fs::read_dir(self.labs.path()).into_iter().flatten().flatten() {
@@ -106,7 +110,7 @@ fn ctrl_c_in_the_middle_of_a_run_ends_it_with_130_and_leaves_nothing() {
     if !may_make_labs() {
         return;
     }
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let mut running = Running::start(&["run"]);
         let ended = running.end_by(signal);
         assert_eq!(ended.code(), Some(130), "{signal}: {ended}");
@@ -115,11 +119,60 @@ fn ctrl_c_in_the_middle_of_a_run_ends_it_with_130_and_leaves_nothing() {
 }
 
 #[test]
-fn ctrl_c_while_a_lab_comes_up_leaves_nothing() {
+fn a_terminal_that_goes_and_says_so_twice_leaves_nothing() {
     if !may_make_labs() {
         return;
     }
-    // The server reads its certificate from a pipe that nobody writes to: it is never ready.
+    let mut running = Running::start(&["run"]);
+    // The kernel sends one, and the shell another.
+    running.send(Signal::SIGHUP);
+    let ended = running.end_by(Signal::SIGHUP);
+    assert_eq!(ended.code(), Some(130), "{ended}");
+    running.labs.assert_gone(&running.namespaces);
+}
+
+#[test]
+fn earlier_reports_survive_ctrl_c() {
+    if !may_make_labs() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut args = vec!["run".to_owned()];
+    let reports = ["json", "html", "junit", "differences"].map(|kind| {
+        let path = folder.path().join(format!("old.{kind}"));
+        fs::write(&path, "an earlier report").expect("a file of our own");
+        args.extend([format!("--{kind}"), path.display().to_string()]);
+        path
+    });
+    let mut running = Running::start(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let ended = running.end_by(Signal::SIGINT);
+    assert_eq!(ended.code(), Some(130), "{ended}");
+    for report in &reports {
+        assert_eq!(fs::read_to_string(report).expect("it is there"), "an earlier report", "{}", report.display());
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder of our own").count(), reports.len(), "and nothing else is");
+}
+
+#[test]
+fn a_lab_in_use_is_left_to_its_user_unless_forced() {
+    if !may_make_labs() {
+        return;
+    }
+    let (_folder, manifests) = never_ready();
+    let mut running = Running::start(&["up", "-f", &manifests]);
+    let refused = running.labs.sidelab(&["down", "--all"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    let told =
+        format!("left alone: another process (pid {}) is using it; `sidelab down --all --force`", running.sidelab.id());
+    assert!(text(&refused).contains(&told), "{}", text(&refused));
+    assert_eq!(running.labs.namespaces(), running.namespaces);
+    assert!(running.labs.done(&["down", "--all", "--force"]).starts_with("removed sl-"));
+    running.sidelab.wait().expect("its lab is gone from under it");
+    running.labs.assert_gone(&running.namespaces);
+}
+
+/// Manifests of a lab that never comes up: the server reads its certificate from a pipe that nobody writes to.
+fn never_ready() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pipe = folder.path().join("pipe");
     mkfifo(&pipe, Mode::S_IRWXU).expect("a named pipe");
@@ -128,8 +181,17 @@ fn ctrl_c_while_a_lab_comes_up_leaves_nothing() {
     assert_ne!(never_ready, strict);
     let manifests = folder.path().join("manifests.yaml");
     fs::write(&manifests, never_ready).expect("a file of our own");
+    let path = manifests.to_str().expect("a path in UTF-8").to_owned();
+    (folder, path)
+}
 
-    let mut running = Running::start(&["up", "-f", manifests.to_str().expect("a path in UTF-8")]);
+#[test]
+fn ctrl_c_while_a_lab_comes_up_leaves_nothing() {
+    if !may_make_labs() {
+        return;
+    }
+    let (_folder, manifests) = never_ready();
+    let mut running = Running::start(&["up", "-f", &manifests]);
     let ended = running.end_by(Signal::SIGINT);
     assert_eq!(ended.code(), Some(130), "{ended}");
     running.labs.assert_gone(&running.namespaces);

@@ -7,13 +7,14 @@ use std::{
 
 use envoy_api::{CommonTlsContext, TransportSocketConfig};
 use lab::{
+    data_plane::DataPlane,
     deploy::{PodPlan, Tamper},
     expect::Expectation,
     report::differences,
+    run_report::RunReport,
     scenario::{self, Scenario},
-    verdict::{DataPlane, RunReport},
 };
-use mesh::model::Flavor;
+use mesh::{account::LegNumber, model::Flavor};
 use serde_json::Value;
 use tests::{checkout, has_envoy, may_make_labs, run, scenario};
 
@@ -127,14 +128,14 @@ fn a_connection_that_a_pool_keeps_belongs_to_each_call_that_it_carried() {
     let report = run(&[scenario], &[Flavor::Istio], &[DataPlane::Native], None);
     assert!(report.agrees, "{}", disagreements(&report));
     let flows: Vec<_> = report.probes.iter().map(|probe| &probe.seen[&DataPlane::Native].evidence.flows).collect();
-    for leg in [2, 3] {
+    for leg in [LegNumber::BetweenPods, LegNumber::ToApp] {
         let ends: BTreeSet<_> = flows.iter().map(|flows| flows[&leg].initiator).collect();
-        assert_eq!(ends.len(), 1, "leg {leg}: the sidecar opened a connection for each call");
+        assert_eq!(ends.len(), 1, "{leg:?}: the sidecar opened a connection for each call");
     }
     for (number, flows) in flows.iter().enumerate() {
         let marker = format!("probe-{number}-");
-        assert_eq!(flows[&1].content.exchanges().len(), 1);
-        for leg in [2, 3] {
+        assert_eq!(flows[&LegNumber::ToSidecar].content.exchanges().len(), 1);
+        for leg in [LegNumber::BetweenPods, LegNumber::ToApp] {
             let exchange = flows[&leg].find(&marker).unwrap();
             assert!(exchange.request.target.contains(&marker), "{exchange:?}");
         }

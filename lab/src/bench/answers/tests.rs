@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     bench::fixtures::{Bench, plain},
-    verdict::DataPlane,
+    data_plane::DataPlane,
 };
 
 /// The answers of a bench in which each layering's median new connection took so many microseconds, so far away.
@@ -13,7 +13,7 @@ fn answers(figures: &[(&str, u64, f64)]) -> Vec<Answer> {
         let setup = Setup { rtt: Duration::from_millis(*rtt_ms), ..plain(DataPlane::Native) };
         bench.connects(layering, setup, *p50);
     }
-    all(&bench.report())
+    all(bench.report().measured())
 }
 
 #[test]
@@ -67,6 +67,6 @@ fn one_round_answers_nothing_for_sure() {
     for (layering, p50) in [("mesh", 1000.0), ("double", 1400.0)] {
         bench.add_rounds(layering, plain(DataPlane::Native), Measure::Connect, &[p50]);
     }
-    let words = &all(&bench.report())[0].words;
+    let words = &all(bench.report().measured())[0].words;
     assert!(words.ends_with("x1.40 here (measured once: too few rounds to say)"), "{words}");
 }

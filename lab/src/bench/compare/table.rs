@@ -1,53 +1,56 @@
-//! A comparison as text of at most 100 columns: what was not alike, what changed, what did not.
+//! A comparison as text, of 100 columns or as many as the terminal has: what was not alike, what changed, what did not.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{Change, Compared, Comparison, Only};
-use crate::bench::{
-    conditions,
-    measure::Measure,
-    setup::Setup,
-    stats::Estimate,
-    table::{finish, plain_table},
+use crate::{
+    bench::{
+        conditions,
+        measure::Measure,
+        setup::Setup,
+        stats::Estimate,
+        table::{finish, plain_table},
+    },
+    report::words::{counted, wrapped},
 };
 
-/// Draws a comparison of two files.
-pub fn render(comparison: &Comparison, files: [&str; 2]) -> String {
+/// Draws a comparison of two files in lines of `width` columns.
+pub fn render(comparison: &Comparison, files: [&str; 2], width: usize) -> String {
     let mut text = String::new();
+    let line = |line: String| wrapped(&line, width, 0) + "\n";
     for (i, letter) in ["A", "B"].into_iter().enumerate() {
         let started = comparison.started[i].strftime("%Y-%m-%d %H:%M UTC");
-        let _ = writeln!(text, "{letter}: {}, of {started}, sidelab {}", files[i], comparison.versions[i]);
+        text += &line(format!("{letter}: {}, of {started}, sidelab {}", files[i], comparison.versions[i]));
     }
     for condition in &comparison.conditions {
         let [first, second] = condition.values.each_ref().map(conditions::told);
-        let _ = writeln!(text, "not alike: {}: {first} in A, {second} in B", condition.name);
+        text += &line(format!("not alike: {}: {first} in A, {second} in B", condition.name));
     }
     let machine: Vec<&Compared> = comparison.changed_without_sidecars().collect();
     if !machine.is_empty() {
-        let _ = writeln!(
-            text,
+        text += &line(format!(
             "{} of what changed has no sidecar in it: the machine or the apps were not alike either",
             counted(machine.len(), "figure")
-        );
+        ));
     }
     text.push('\n');
-    text.push_str(&changes(comparison));
-    text.push_str(&rest(comparison));
+    text.push_str(&changes(comparison, width));
+    text.extend(rest(comparison).lines().map(|rest| line(rest.to_owned())));
     for (letter, only) in [("A", &comparison.only_first), ("B", &comparison.only_second)] {
         for (setup, measures) in grouped(only) {
-            let _ = writeln!(text, "only in {letter}, {setup}: {measures}");
+            text += &line(format!("only in {letter}, {setup}: {measures}"));
         }
     }
     text
 }
 
 /// What changed, a table for each measure under each setup.
-fn changes(comparison: &Comparison) -> String {
+fn changes(comparison: &Comparison, width: usize) -> String {
     let changed: Vec<&Compared> = comparison.changed().collect();
     let mut text = String::new();
     for group in changed.chunk_by(|one, other| (one.measure, one.setup) == (other.measure, other.setup)) {
         let Some(Compared { measure, setup, .. }) = group.first() else { continue };
-        let mut table = plain_table();
+        let mut table = plain_table(width);
         table.set_header(["", "", "A", "B", "", "B / A [99 %]", "", ""]);
         for compared in group {
             table.add_row(row(compared));
@@ -109,9 +112,4 @@ fn grouped(only: &[Only]) -> BTreeMap<Setup, String> {
         told.join("; ")
     };
     by_setup.into_iter().map(|(setup, measures)| (setup, told(measures))).collect()
-}
-
-/// `1 figure`, `2 figures`.
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::*;
 use crate::{
     bench::fixtures::{Bench, plain},
-    verdict::DataPlane,
+    data_plane::DataPlane,
 };
 
 const NATIVE: DataPlane = DataPlane::Native;
@@ -73,7 +73,7 @@ fn what_was_not_alike_is_said_first() {
     let comparison = compare(&first, &second);
     let names: Vec<&str> = comparison.conditions.iter().map(|condition| condition.name.as_str()).collect();
     assert_eq!(names, ["machine.kernel", "settings.resumption"]);
-    let text = table::render(&comparison, ["a.json", "b.json"]);
+    let text = table::render(&comparison, ["a.json", "b.json"], 100);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "A: a.json, of 1970-01-01 00:00 UTC, sidelab 0.1.0");
     assert_eq!(lines[2], "not alike: machine.kernel: 6.1 in A, 6.18 in B");
@@ -89,7 +89,7 @@ fn what_only_one_bench_has_is_named() {
     second.connects("mesh", plain(NATIVE), 1000.0);
     second.connects("mesh", far, 1000.0);
     let comparison = compare(&first.report(), &second.report());
-    let text = table::render(&comparison, ["a", "b"]);
+    let text = table::render(&comparison, ["a", "b"], 100);
     assert!(text.contains("\nonly in A, native: new connections of double\n"), "{text}");
     assert!(text.contains("\nonly in B, native, 10ms RTT: new connections of mesh\n"), "{text}");
 }
@@ -102,12 +102,12 @@ fn a_change_without_a_sidecar_is_put_down_to_the_machine() {
         bench.add_rounds("mesh", plain(NATIVE), Measure::Connect, &[p50 * 10.0; 6]);
         bench.report()
     };
-    let text = table::render(&compare(&of(100.0), &of(150.0)), ["a", "b"]);
+    let text = table::render(&compare(&of(100.0), &of(150.0)), ["a", "b"], 100);
     assert!(text.contains("of what changed has no sidecar in it: the machine or the apps were not alike"), "{text}");
 }
 
 #[test]
-fn the_text_fits_100_columns() {
+fn the_text_fits_the_terminal() {
     let of = |figure: f64| {
         let mut bench = Bench::new();
         let setup = Setup { rtt: Duration::from_millis(50), concurrency: 16, ..plain(DataPlane::NativeToEnvoy) };
@@ -116,8 +116,47 @@ fn the_text_fits_100_columns() {
         }
         bench.report()
     };
-    let text = table::render(&compare(&of(123_456.0), &of(7_654_321.0)), ["a.json", "b.json"]);
-    for line in text.lines() {
-        assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    let comparison = compare(&of(123_456.0), &of(7_654_321.0));
+    for width in [80, 100, 200] {
+        for line in table::render(&comparison, ["a.json", "b.json"], width).lines() {
+            assert!(line.chars().count() <= width, "{} columns of {width}: {line}", line.chars().count());
+        }
     }
+}
+
+/// A comparison of a bench with one that is so many times as slow, and one with so many times the rate.
+fn slower(times: f64) -> Comparison {
+    let of = |times: f64| {
+        let mut bench = Bench::new();
+        bench.add_rounds("mesh", plain(NATIVE), Measure::Connect, &[1000.0 * times; 6]);
+        bench.report()
+    };
+    compare(&of(1.0), &of(times))
+}
+
+#[test]
+fn a_comparison_fails_on_what_is_worse_by_as_much_as_is_asked_for() {
+    let failing = |times: f64, on: &str| slower(times).failing(on.parse().unwrap()).len();
+    assert_eq!(failing(1.0, "worse"), 0);
+    assert!(failing(1.2, "worse") > 0);
+    assert_eq!(failing(1.2, "worse"), failing(1.2, "worse=10%"));
+    assert_eq!(failing(1.2, "worse=30%"), 0, "worse, but not by as much");
+    let faster = slower(0.8);
+    let failing = faster.failing("worse".parse().unwrap());
+    assert!(failing.iter().all(|compared| compared.figure == Figure::Rate), "of a rate, less is worse: {failing:?}");
+}
+
+#[test]
+fn what_fails_is_told_with_both_medians() {
+    let comparison = slower(1.25);
+    let told = comparison.failing("worse".parse().unwrap())[0].told();
+    assert_eq!(told, "mesh: new connections, p50 (native): 1000 -> 1250 µs, +25 %");
+}
+
+#[test]
+fn what_to_fail_on_is_a_word_and_a_share() {
+    for text in ["", "better", "worse=", "worse=5", "worse=0.05", "worse=-1%", "worse=x%", "worse=nan%"] {
+        assert!(text.parse::<FailOn>().is_err(), "{text}");
+    }
+    assert_eq!("worse=7.5%".parse::<FailOn>().unwrap().to_string(), "worse by 7.5 % or more");
 }

@@ -25,7 +25,7 @@ pub(super) fn figures(measure: Measure) -> &'static [Figure] {
 /// One figure; nothing where it was not measured.
 pub(super) fn panel(report: &BenchReport, measure: Measure, figure: Figure) -> Option<Markup> {
     let estimate = |layering: &str, setup: Setup| {
-        let values = report.values(layering, setup, measure, figure)?;
+        let values = report.measured().values(layering, setup, measure, figure)?;
         Some((setup, Estimate::of(&[&values], |medians| medians[0])?))
     };
     let rows: Vec<(&str, Vec<(Setup, Estimate)>)> = report

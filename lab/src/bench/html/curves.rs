@@ -41,7 +41,7 @@ pub(super) fn render(report: &BenchReport, measure: Measure) -> Markup {
 fn lines(report: &BenchReport, measure: Measure, layering: &str) -> Vec<Line> {
     let line = |setup| {
         let point = |(i, (figure, _)): (usize, &(Figure, _))| {
-            Some((i as f64, median(report.values(layering, setup, measure, *figure)?)))
+            Some((i as f64, median(report.measured().values(layering, setup, measure, *figure)?)))
         };
         let points: Vec<(f64, f64)> = PERCENTILES.iter().enumerate().filter_map(point).collect();
         let told: Vec<String> = points.iter().map(|(_, y)| format!("{y:.0}")).collect();

@@ -42,10 +42,10 @@ fn card(report: &BenchReport, layerings: &[&RoundTrips]) -> Markup {
 }
 
 fn line(report: &BenchReport, of: &RoundTrips) -> Line {
-    let setups = report.setups().into_iter();
+    let setups = report.measured().setups().into_iter();
     let along = setups.filter(|setup| (setup.data_plane, setup.concurrency) == (of.data_plane, of.concurrency));
     let point = |setup: Setup| {
-        let values = report.values(&of.layering, setup, Measure::Connect, Figure::P50)?;
+        let values = report.measured().values(&of.layering, setup, Measure::Connect, Figure::P50)?;
         Some((setup.rtt.as_secs_f64() * 1e3, median(values) / 1e3))
     };
     Line { class: class(&of.layering).to_owned(), points: along.filter_map(point).collect(), name: of.layering.clone() }

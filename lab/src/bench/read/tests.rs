@@ -4,7 +4,7 @@ use crate::{
         fixtures::{Bench, plain},
         measure::Measure,
     },
-    verdict::DataPlane,
+    data_plane::DataPlane,
 };
 
 fn bench() -> Value {

@@ -17,13 +17,13 @@ const SHOWN: [PartName; 6] = [
 ];
 
 /// A table for each setup.
-pub(super) fn render(report: &BenchReport) -> String {
+pub(super) fn render(report: &BenchReport, width: usize) -> String {
     let beside = report.parts.chunk_by(|one, other| one.setup == other.setup);
-    beside.map(table).collect()
+    beside.map(|figures| table(figures, width)).collect()
 }
 
-fn table(figures: &[Parts]) -> String {
-    let mut table = plain_table();
+fn table(figures: &[Parts], width: usize) -> String {
+    let mut table = plain_table(width);
     let title = |parts: &Parts| format!("{}\n{} {}", parts.of(), parts.figure.name(parts.measure), parts.unit);
     let titles = figures.iter().map(title);
     table.set_header([String::new()].into_iter().chain(titles));

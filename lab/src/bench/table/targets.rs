@@ -1,30 +1,33 @@
 //! The targets as a table: a row each, of the figure that is furthest from it.
 
 use super::{finish, plain_table, told};
-use crate::bench::{
-    report::BenchReport,
-    targets::{Member, Reached, Target},
+use crate::{
+    bench::{
+        report::BenchReport,
+        targets::{Member, Reached, Target},
+    },
+    report::words::wrapped,
 };
 
 /// The table; nothing where only one data plane was measured.
-pub(super) fn render(report: &BenchReport) -> String {
+pub(super) fn render(report: &BenchReport, width: usize) -> String {
     if report.targets.is_empty() {
         return String::new();
     }
-    let mut table = plain_table();
+    let mut table = plain_table(width);
     table.set_header(["native / Envoy", "furthest", "w", "figures", "ratio", "target", "stretch", ""]);
     for target in &report.targets {
         table.add_row(row(target));
     }
     let count = |reached| report.targets.iter().filter(|target| target.reached == reached).count();
-    format!(
-        "{}\n{} targets: {} stretch, {} reached, {} not; w: workers of each sidecar, as many as suit Envoy\n\n",
-        finish(&mut table, &[3, 4, 5, 6]),
+    let counts = format!(
+        "{} targets: {} stretch, {} reached, {} not; w: workers of each sidecar, as many as suit Envoy",
         report.targets.len(),
         count(Reached::Stretch),
         count(Reached::Target),
         count(Reached::Not)
-    )
+    );
+    format!("{}\n{}\n\n", finish(&mut table, &[3, 4, 5, 6]), wrapped(&counts, width, 0))
 }
 
 fn row(target: &Target) -> Vec<String> {

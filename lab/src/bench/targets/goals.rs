@@ -1,11 +1,36 @@
 //! What is aimed at. The numbers are those of peers: what nginx, HAProxy and bare relays were seen to need of what Envoy
 //! 1.40 does, on a machine with two CPUs.
 
-use super::Reached;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::bench::{
     figures::{Better, Figure},
     measure::Measure,
 };
+
+/// What was reached of a target. The worse, the less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// Less than the target.
+    Not,
+    /// The target.
+    Target,
+    /// More than was asked.
+    Stretch,
+}
+
+impl Reached {
+    /// In a word.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Not => "not",
+            Self::Target => "target",
+            Self::Stretch => "stretch",
+        }
+    }
+}
 
 /// One row of the table.
 pub(super) struct Goal {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, value_parser};
 use crate::{
     bench::setup::{Key, KeyExchange, Settings, Setup},
     cli::delay::round_trip,
-    verdict::DataPlane,
+    data_plane::DataPlane,
 };
 
 /// Under what is measured.

@@ -30,7 +30,8 @@ fn each_lab_has_its_share_of_the_budget_unless_one_is_named() {
     let budget = |line: &str| bench(line).pace().budget.as_secs();
     assert_eq!(budget("--data-plane envoy"), 300);
     assert_eq!(budget("--data-plane native,envoy,both --concurrency 1,2,1 --message-size 64,1024"), 1200);
-    assert_eq!(budget("--data-plane native,envoy --budget 30"), 30);
+    assert_eq!(budget("--data-plane native,envoy --budget 30s"), 30);
+    assert_eq!(budget("--budget 30"), 30, "seconds, as it always was");
     assert_eq!(budget("--data-plane native,envoy --quick"), 60);
 }
 

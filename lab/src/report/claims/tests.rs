@@ -38,10 +38,12 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn no_line_is_wider_than_80_columns() {
-    let text = plain(&render(&[claim(seen()), claim(BTreeMap::new())], Some(&run())));
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{line:?}");
+fn no_line_is_wider_than_the_terminal() {
+    for width in [80, 200] {
+        let text = plain(&render(&[claim(seen()), claim(BTreeMap::new())], Some(&run()), width));
+        for line in text.lines() {
+            assert!(line.chars().count() <= width, "{line:?}");
+        }
     }
 }
 
@@ -64,7 +66,7 @@ fn a_claim_that_is_not_held_names_the_calls() {
 
 #[test]
 fn without_a_run_it_says_how_to_get_one() {
-    let text = plain(&render(&[claim(BTreeMap::new())], None));
+    let text = plain(&render(&[claim(BTreeMap::new())], None, 80));
     assert!(text.contains("· not run: matrix"), "{text}");
     assert!(text.contains("no run is kept: `sidelab run` keeps what it sees"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -41,7 +41,7 @@ fn rows_of(page: &str) -> Vec<&str> {
 fn with_last_leg(source: &str, dials: &str) -> Account {
     let mut account = fixtures::account();
     let mut leg = account.legs[0].clone();
-    (leg.leg, leg.layers, leg.tls) = (3, vec![LayerKind::Http1], vec![]);
+    (leg.number, leg.layers, leg.tls) = (LegNumber::ToApp, vec![LayerKind::Http1], vec![]);
     (leg.source, leg.dials) = (Some(source.parse().unwrap()), Some(dials.parse().unwrap()));
     account.legs.push(leg);
     account

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::fields::{self, Field};
-use crate::verdict::ProbeReport;
+use crate::{
+    facts::{self, Facts, Field, LegField, Value},
+    run_report::ProbeReport,
+    verdict::Judge,
+};
 
 /// One row of values that stand beside each other.
 pub(super) struct Row {
@@ -20,50 +23,39 @@ pub(super) struct Row {
 
 /// The accounts of a call in one mesh.
 pub(super) fn table(probe: &ProbeReport) -> Markup {
-    let mut heads = vec!["expected".to_owned()];
-    let mut columns = vec![fields::of_expectation(&probe.expected)];
-    if let Some(predicted) = &probe.predicted {
-        heads.push("predicted".into());
-        columns.push(fields::of_account(predicted));
-    }
-    for (plane, seen) in &probe.seen {
-        heads.push(plane.to_string());
-        columns.push(fields::of_account(&seen.account));
-    }
-    let wrong = |row: &mut Row| {
-        let qualified = format!("{} {}", row.group, row.name);
-        for disagreement in &probe.verdict.disagreements {
-            let differs = disagreement.differences.iter().any(|told| told.field == row.name || told.field == qualified);
-            if differs {
-                row.wrong.extend(heads.iter().position(|head| *head == disagreement.account));
-            }
-        }
-    };
-    let mut rows = rows(&columns);
-    rows.iter_mut().for_each(wrong);
+    let predicted = probe.predicted.iter().map(|account| (Judge::Predicted, facts::of_account(account)));
+    let seen = probe.seen.iter().map(|(plane, seen)| (Judge::Seen(*plane), facts::of_account(&seen.account)));
+    let expected = (Judge::Expected, facts::of_expectation(&probe.expected));
+    let columns: Vec<(Judge, Facts)> = [expected].into_iter().chain(predicted).chain(seen).collect();
+    let heads: Vec<String> = columns.iter().map(|(judge, _)| judge.to_string()).collect();
+    let fields: BTreeSet<Field> = columns.iter().flat_map(|(_, facts)| facts.keys().copied()).collect();
+    let rows: Vec<Row> = fields.into_iter().map(|field| row(field, &columns, probe)).collect();
     beside(&heads, &rows, Some("any"))
 }
 
-/// A row for each field that any column has, in the columns' own order.
-fn rows(columns: &[Vec<Field>]) -> Vec<Row> {
-    let mut keys: Vec<(&str, &str)> = columns.iter().flatten().map(|f| (f.group.as_str(), f.name.as_str())).collect();
-    let mut groups: Vec<&str> = keys.iter().map(|(group, _)| *group).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    let mut known = BTreeSet::new();
-    keys.retain(|key| known.insert(*key));
-    keys.sort_by_key(|(group, _)| groups.iter().position(|known| known == group));
-    let value = |column: &Vec<Field>, (group, name): (&str, &str)| {
-        column.iter().find(|field| field.group == group && field.name == name).map(|field| field.value.clone())
+fn row(field: Field, columns: &[(Judge, Facts)], probe: &ProbeReport) -> Row {
+    let disagreements = || probe.verdict.disagreements.iter();
+    let is_wrong = |judge| {
+        disagreements().any(|one| one.account == judge && one.differences.iter().any(|other| other.field == field))
     };
-    keys.into_iter()
-        .map(|key| Row {
-            group: key.0.into(),
-            name: key.1.into(),
-            values: columns.iter().map(|column| value(column, key)).collect(),
-            wrong: BTreeSet::new(),
-        })
-        .collect()
+    Row {
+        group: field.group(),
+        name: field.name(),
+        values: columns.iter().map(|(_, facts)| Some(text(field, facts.get(&field)?))).collect(),
+        wrong: (0..columns.len()).filter(|column| is_wrong(columns[*column].0)).collect(),
+    }
+}
+
+/// A value as people read it: layers are inside each other.
+fn text(field: Field, value: &Value) -> String {
+    match value {
+        Value::Flag(yes) => if *yes { "yes" } else { "no" }.into(),
+        Value::One(value) => value.clone(),
+        Value::Many(values) if values.is_empty() => "nothing".into(),
+        Value::Many(values) => {
+            values.join(if matches!(field, Field::Leg(_, LegField::Layers)) { " › " } else { ", " })
+        }
+    }
 }
 
 /// A table of columns beside each other. `unsaid` stands in the first column where it says nothing; elsewhere that is

@@ -1,14 +1,16 @@
 //! One call: a line that says how it went in each mesh, and behind it pictures and evidence.
 
 use maud::{Markup, html};
-use mesh::account::{Account, Outcome};
+use mesh::account::{Account, LayerKind, Outcome};
 
 use super::{
     Call, ScenarioText, accounts, evidence, layers, listed, mark, picture, reproduce, steps, tls, yaml::Manifests,
 };
 use crate::{
-    expect::Difference,
-    verdict::{DataPlane, Disagreement, ProbeReport},
+    data_plane::DataPlane,
+    facts::Difference,
+    run_report::ProbeReport,
+    verdict::{Disagreement, Judge},
 };
 
 /// A call. One that is `open` shows its pictures at once.
@@ -75,7 +77,7 @@ fn strip(account: &Account) -> Markup {
         span .legs {
             @for (i, leg) in account.legs.iter().enumerate() {
                 @if i > 0 { span .to aria-hidden="true" { "→" } }
-                (layers::nest(&layers::names(leg), &[]))
+                (layers::nest(&leg.layers, &[]))
             }
         }
         @if outcome.delivered {
@@ -100,7 +102,8 @@ pub(super) fn apart(call: &Call<'_>) -> Option<&'static str> {
         let Outcome { at, reason, app_sees, .. } = &account.outcome;
         (*at, *reason, app_sees.clone())
     };
-    let carried = |account: &Account| -> Vec<Vec<String>> { account.legs.iter().map(layers::names).collect() };
+    let carried =
+        |account: &Account| -> Vec<Vec<LayerKind>> { account.legs.iter().map(|leg| leg.layers.clone()).collect() };
     if textbook.outcome.delivered != istio.outcome.delivered {
         Some("served in one mesh only")
     } else if refusal(textbook) != refusal(istio) {
@@ -114,12 +117,12 @@ pub(super) fn apart(call: &Call<'_>) -> Option<&'static str> {
 
 /// Where the accounts of a call do not agree: never folded away. Accounts that differ in the same way share a line.
 fn disagreements(probe: &ProbeReport) -> Markup {
-    let mut lines: Vec<(&str, &Difference, Vec<&str>)> = Vec::new();
+    let mut lines: Vec<(Judge, &Difference, Vec<String>)> = Vec::new();
     for Disagreement { account, against, differences } in &probe.verdict.disagreements {
         for difference in differences {
-            match lines.iter_mut().find(|(other, told, _)| other == against && *told == difference) {
-                Some((_, _, accounts)) => accounts.push(account),
-                None => lines.push((against, difference, vec![account])),
+            match lines.iter_mut().find(|(other, reported, _)| other == against && *reported == difference) {
+                Some((_, _, accounts)) => accounts.push(account.to_string()),
+                None => lines.push((*against, difference, vec![account.to_string()])),
             }
         }
     }
@@ -130,7 +133,7 @@ fn disagreements(probe: &ProbeReport) -> Markup {
                 @for (against, difference, accounts) in &lines {
                     li {
                         b { (difference.field) } ": " (against) " " code { (difference.expected) }
-                        ", " (listed(accounts)) " " code { (difference.found) }
+                        ", " (listed(accounts)) " " code { (difference.found()) }
                     }
                 }
                 @if probe.seen.is_empty() { li { "nothing was seen" } }

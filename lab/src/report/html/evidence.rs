@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::verdict::ProbeReport;
+use crate::run_report::ProbeReport;
 
 /// The log lines of a call in one mesh, by data plane.
 pub(super) fn render(probe: &ProbeReport) -> Markup {

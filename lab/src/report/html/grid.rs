@@ -1,9 +1,10 @@
 //! Calls that vary in two things, as a grid: in each cell its calls, and what became of each.
 
 use maud::{Markup, html};
+use mesh::account::{LayerKind, LegNumber};
 
 use super::{Call, call::shown, layers, mark, picture::words};
-use crate::verdict::ProbeReport;
+use crate::run_report::ProbeReport;
 
 /// The grid, where the scenario's calls make one.
 pub(super) fn render(calls: &[Call<'_>]) -> Option<Markup> {
@@ -79,10 +80,10 @@ fn entry(call: &Call<'_>) -> Markup {
 }
 
 /// What leg 2 carried, or why the call was refused.
-fn end(probe: &ProbeReport) -> Result<Vec<String>, String> {
+fn end(probe: &ProbeReport) -> Result<Vec<LayerKind>, String> {
     let Some(account) = shown(probe) else { return Err("not seen".into()) };
     if !account.outcome.delivered {
-        return Err(account.outcome.reason.map_or_else(|| "not served".into(), |reason| words(&reason)));
+        return Err(account.outcome.reason.map_or_else(|| "not served".into(), words));
     }
-    Ok(account.legs.iter().find(|leg| leg.leg == 2).map(layers::names).unwrap_or_default())
+    Ok(account.leg(LegNumber::BetweenPods).map(|leg| leg.layers.clone()).unwrap_or_default())
 }

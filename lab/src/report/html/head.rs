@@ -1,53 +1,10 @@
 //! The head of the page: how the run went, where and when it was made, and how to read what follows.
 
-use std::{fs, process::Command};
-
 use maud::{Markup, html};
+use mesh::account::LayerKind;
 
 use super::{Page, count, layers};
-use crate::{tools::Tools, verdict::RunReport};
-
-/// Where a run was made.
-#[derive(Clone, Debug, Default)]
-pub struct Host {
-    /// The kernel's release.
-    pub kernel: Option<String>,
-    /// The processor's name.
-    pub processor: Option<String>,
-    /// How many threads it runs at once.
-    pub cores: usize,
-    /// By what right labs were made, such as `root`.
-    pub privilege: String,
-    /// The real Envoy's version, where it ran.
-    pub envoy: Option<String>,
-}
-
-impl Host {
-    /// Asks this host. What it does not tell is left out.
-    pub fn probe(privilege: netns::Privilege, tools: &Tools, with_envoy: bool) -> Self {
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| release.trim().to_owned());
-        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let privilege = match privilege {
-            netns::Privilege::Root => "root",
-            netns::Privilege::UserNamespace => "a user namespace",
-        };
-        Self {
-            kernel,
-            processor: model.map(|(_, name)| name.trim().to_owned()),
-            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            privilege: privilege.into(),
-            envoy: with_envoy.then(|| envoy_version(tools)).flatten(),
-        }
-    }
-}
-
-/// Out of `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`.
-fn envoy_version(tools: &Tools) -> Option<String> {
-    let output = Command::new(tools.envoy().ok()?).arg("--version").output().ok()?;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    told.split_once("version:")?.1.split('/').nth(1).map(str::to_owned)
-}
+use crate::run_report::RunReport;
 
 /// `24 of 24 calls agree`.
 pub(super) fn agreement(run: &RunReport) -> String {
@@ -122,7 +79,7 @@ fn legend() -> Markup {
             }
             p {
                 "A box inside a box is a layer inside a layer: "
-                (layers::nest(&["mtls", "tls", "http/1.1"], &[]))
+                (layers::nest(&[LayerKind::Mtls, LayerKind::Tls, LayerKind::Http1], &[]))
                 " is HTTP in the app's own TLS in the mesh's mTLS. Leg 1 and leg 3 stay on a pod's loopback; leg 2 is "
                 "on the network."
             }

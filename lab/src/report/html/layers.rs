@@ -1,64 +1,58 @@
 //! Layers as nested boxes. Each kind has a colour, and always its name too.
 
 use maud::{Markup, html};
-use mesh::account::Leg;
+use mesh::account::LayerKind;
 
-/// The kinds that the legend explains, by their names in JSON.
-pub(super) const LEGEND: [&str; 5] = ["mtls", "tls", "http/1.1", "h2", "tcp"];
+/// The kinds that the legend explains.
+pub(super) const LEGEND: [LayerKind; 5] =
+    [LayerKind::Mtls, LayerKind::Tls, LayerKind::Http1, LayerKind::H2, LayerKind::Tcp];
 
 /// The class that gives a kind its colour.
-pub(super) fn class(kind: &str) -> &'static str {
+pub(super) fn class(kind: LayerKind) -> &'static str {
     match kind {
-        "mtls" => "mtls",
-        "tls" => "tls",
-        "http/1.1" => "http",
-        "h2" => "h2",
-        _ => "tcp",
+        LayerKind::Mtls => "mtls",
+        LayerKind::Tls => "tls",
+        LayerKind::Http1 => "http",
+        LayerKind::H2 => "h2",
+        LayerKind::Tcp => "tcp",
     }
 }
 
 /// A kind's name as people write it.
-pub(super) fn label(kind: &str) -> &str {
+pub(super) fn label(kind: LayerKind) -> &'static str {
     match kind {
-        "mtls" => "mTLS",
-        "tls" => "TLS",
-        "http/1.1" => "HTTP/1.1",
-        "h2" => "HTTP/2",
-        "tcp" => "TCP",
-        other => other,
+        LayerKind::Mtls => "mTLS",
+        LayerKind::Tls => "TLS",
+        LayerKind::Http1 => "HTTP/1.1",
+        LayerKind::H2 => "HTTP/2",
+        LayerKind::Tcp => "TCP",
     }
 }
 
 /// A kind, for the legend.
-pub(super) fn meaning(kind: &str) -> &'static str {
+pub(super) fn meaning(kind: LayerKind) -> &'static str {
     match kind {
-        "mtls" => "both sides showed a certificate",
-        "tls" => "only the server did",
-        "http/1.1" | "h2" => "HTTP",
-        _ => "other bytes",
+        LayerKind::Mtls => "both sides showed a certificate",
+        LayerKind::Tls => "only the server did",
+        LayerKind::Http1 | LayerKind::H2 => "HTTP",
+        LayerKind::Tcp => "other bytes",
     }
-}
-
-/// A leg's layers by name, outermost first.
-pub(super) fn names(leg: &Leg) -> Vec<String> {
-    leg.layers.iter().map(ToString::to_string).collect()
 }
 
 /// The layers as boxes in boxes, outermost first. `broken` says, for each TLS layer in the same order, whether its
 /// handshake failed.
-pub(super) fn nest<S: AsRef<str>>(layers: &[S], broken: &[bool]) -> Markup {
+pub(super) fn nest(layers: &[LayerKind], broken: &[bool]) -> Markup {
     let Some((outer, inner)) = layers.split_first() else {
         return html! { span .l.none { "nothing" } };
     };
-    let kind = outer.as_ref();
-    let is_tls = matches!(class(kind), "mtls" | "tls");
+    let is_tls = matches!(outer, LayerKind::Mtls | LayerKind::Tls);
     let (failed, rest) = match broken.split_first() {
         Some((failed, rest)) if is_tls => (*failed, rest),
         _ => (false, broken),
     };
     html! {
-        span .l .(class(kind)) {
-            span .n { (label(kind)) }
+        span .l .(class(*outer)) {
+            span .n { (label(*outer)) }
             @if failed { span .broken { "✗ failed" } }
             @if !inner.is_empty() { (nest(inner, rest)) }
         }

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use maud::{Markup, html};
-use mesh::account::{Account, Leg, Party};
+use mesh::account::{Account, Leg, LegNumber, Logged, Party, Reason};
 use observe::{Flow, Handshake, Opening};
 
 use super::{layers, listed};
-use crate::verdict::{DataPlane, ProbeReport, Seen};
+use crate::{data_plane::DataPlane, observe_call::Seen, run_report::ProbeReport};
 
 /// The pictures of a call in one mesh: one when all data planes did the same, else one for each.
 pub(super) fn pictures(probe: &ProbeReport) -> Markup {
@@ -32,13 +32,13 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
 
 /// What a picture shows of an account: accounts that are the same in this are drawn once.
 fn drawn(account: &Account) -> impl PartialEq + '_ {
-    let legs: Vec<_> = account.legs.iter().map(|leg| (leg.leg, layers::names(leg))).collect();
+    let legs: Vec<_> = account.legs.iter().map(|leg| (leg.number, &leg.layers)).collect();
     (legs, &account.read_by, &account.outcome)
 }
 
 struct Picture<'a> {
     account: &'a Account,
-    flows: Option<&'a BTreeMap<u8, Flow>>,
+    flows: Option<&'a BTreeMap<LegNumber, Flow>>,
     /// The client's own words on why it failed.
     told: Option<String>,
     client: Side<'a>,
@@ -73,17 +73,20 @@ impl Sidecar {
 impl<'a> Picture<'a> {
     fn of(probe: &'a ProbeReport, account: &'a Account, seen: Option<&'a Seen>) -> Self {
         let planned = probe.predicted.as_ref().unwrap_or(account);
-        let has = |number| [planned, account].iter().any(|account| leg(account, number).is_some());
-        let leg2 = leg(planned, 2).or(leg(account, 2));
-        let to_sidecar = leg2.is_some_and(|leg| leg.path.ends_with("-> sidecar"));
-        let through_server = to_sidecar || has(3) || account.outcome.at == Some(Party::ServerSidecar);
+        let has = |number| [planned, account].iter().any(|account| account.leg(number).is_some());
+        let leg2 = planned.leg(LegNumber::BetweenPods).or(account.leg(LegNumber::BetweenPods));
+        let to_sidecar = leg2.is_some_and(|leg| leg.path.reaches_sidecar());
+        let through_server = to_sidecar || has(LegNumber::ToApp) || account.outcome.at == Some(Party::ServerSidecar);
         // The redirect rules of the called pod are asked where there are any, also about a port that they leave alone.
-        let beside_server = planned.steps.iter().any(|step| step.at == Party::ServerSidecar.to_string());
+        let beside_server = planned.steps.iter().any(|step| step.at == Party::ServerSidecar);
         Self {
             account,
             flows: seen.map(|seen| &seen.evidence.flows),
             told: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
-            client: Side { name: &account.from.pod, sidecar: Sidecar::of(has(1), account.from.sidecar) },
+            client: Side {
+                name: &account.from.pod,
+                sidecar: Sidecar::of(has(LegNumber::ToSidecar), account.from.sidecar),
+            },
             server: Side {
                 name: account.to.pod.as_ref().or(planned.to.pod.as_ref()).unwrap_or(&account.to.host),
                 sidecar: Sidecar::of(through_server, beside_server),
@@ -101,7 +104,7 @@ impl<'a> Picture<'a> {
                         div .podname { (self.client.name) }
                         div .hops {
                             (self.node("app", Party::ClientApp, false))
-                            @if self.client.sidecar == Sidecar::OnTheWay { (self.leg(1)) }
+                            @if self.client.sidecar == Sidecar::OnTheWay { (self.leg(LegNumber::ToSidecar)) }
                             @if self.client.sidecar != Sidecar::None {
                                 (self.node("sidecar", Party::ClientSidecar, self.client.sidecar == Sidecar::Bypassed))
                             }
@@ -110,7 +113,7 @@ impl<'a> Picture<'a> {
                         @if unknown { p .refusal { b { "✗ ended" } " and nothing seen says by whom" } }
                     }
                     div .net {
-                        (self.leg(2))
+                        (self.leg(LegNumber::BetweenPods))
                         @if outcome.at == Some(Party::Node) { (self.refusal(Party::Node)) }
                     }
                     div .pod {
@@ -119,7 +122,7 @@ impl<'a> Picture<'a> {
                             @if self.server.sidecar != Sidecar::None {
                                 (self.node("sidecar", Party::ServerSidecar, self.server.sidecar == Sidecar::Bypassed))
                             }
-                            @if self.server.sidecar == Sidecar::OnTheWay { (self.leg(3)) }
+                            @if self.server.sidecar == Sidecar::OnTheWay { (self.leg(LegNumber::ToApp)) }
                             (self.node("app", Party::ServerApp, false))
                         }
                         (self.app_gets())
@@ -148,15 +151,11 @@ impl<'a> Picture<'a> {
         html! {
             div .refusal .(at) data-party=(party) {
                 p { b { "✗ refused here" } ", by the " (party) }
-                @if let Some(reason) = outcome.reason { p .reason { (words(&reason)) } }
+                @if let Some(reason) = outcome.reason { p .reason { (words(reason)) } }
                 @if let Some(told) = self.handshake() { p { (told) } }
-                @if outcome.response_flags != "-" || outcome.details != "-" {
-                    p {
-                        "logged: "
-                        @for code in [&outcome.response_flags, &outcome.details] {
-                            @if code != "-" { code { (code) } " " }
-                        }
-                    }
+                @let logged: Vec<&str> = [&outcome.response_flags, &outcome.details].into_iter().filter_map(Logged::get).collect();
+                @if !logged.is_empty() {
+                    p { "logged: " @for code in logged { code { (code) } " " } }
                 }
             }
         }
@@ -180,23 +179,23 @@ impl<'a> Picture<'a> {
     }
 
     fn app_gets(&self) -> Markup {
-        let last = if self.server.sidecar == Sidecar::OnTheWay { 3 } else { 2 };
-        let reached = leg(self.account, last).map(layers::names).filter(|names| !names.is_empty());
-        let path = |names: &[String]| names.iter().map(|name| layers::label(name)).collect::<Vec<_>>().join(" › ");
+        let last = if self.server.sidecar == Sidecar::OnTheWay { LegNumber::ToApp } else { LegNumber::BetweenPods };
+        let reached = self.account.leg(last).filter(|leg| !leg.layers.is_empty());
+        let path = |leg: &Leg| leg.layers.iter().copied().map(layers::label).collect::<Vec<_>>().join(" › ");
         html! {
             p .sees {
                 @match reached {
-                    Some(names) => { "the app gets " b { (path(&names)) } }
+                    Some(leg) => { "the app gets " b { (path(leg)) } }
                     None => "no byte reaches the app",
                 }
             }
         }
     }
 
-    fn leg(&self, number: u8) -> Markup {
-        let leg = leg(self.account, number);
+    fn leg(&self, number: LegNumber) -> Markup {
+        let leg = self.account.leg(number);
         let flow = self.flows.and_then(|flows| flows.get(&number));
-        let interface = leg.and_then(|leg| leg.interface.as_deref());
+        let interface = leg.and_then(|leg| leg.interface);
         html! {
             div .leg .idle[leg.is_none_or(|leg| leg.layers.is_empty())] data-leg=(number) {
                 div .cap { "leg " (number) @if let Some(interface) = interface { " · " (interface) } }
@@ -207,10 +206,6 @@ impl<'a> Picture<'a> {
     }
 }
 
-fn leg(account: &Account, number: u8) -> Option<&Leg> {
-    account.legs.iter().find(|leg| leg.leg == number)
-}
-
 fn tube(leg: Option<&Leg>, flow: Option<&Flow>) -> Markup {
     let Some(leg) = leg else { return html! { span .l.none { "not reached" } } };
     if leg.layers.is_empty() {
@@ -218,7 +213,7 @@ fn tube(leg: Option<&Leg>, flow: Option<&Flow>) -> Markup {
         return html! { span .l.none { (if refused { "connection refused" } else { "nothing sent" }) } };
     }
     let broken: Vec<bool> = handshakes(flow).map(|handshake| broken(handshake).is_some()).collect();
-    layers::nest(&layers::names(leg), &broken)
+    layers::nest(&leg.layers, &broken)
 }
 
 fn handshakes(flow: Option<&Flow>) -> impl Iterator<Item = &Handshake> {
@@ -238,7 +233,7 @@ fn dials(leg: &Leg) -> Markup {
         div .dials {
             @if let Some(dials) = leg.dials { (address(dials)) }
             @if let Some(port) = leg.redirected_to { div { "redirected to " (port) } }
-            @if let (3, Some(source)) = (leg.leg, leg.source) { div { "from " (source) } }
+            @if let (LegNumber::ToApp, Some(source)) = (leg.number, leg.source) { div { "from " (source) } }
         }
     }
 }
@@ -251,7 +246,6 @@ fn address(address: SocketAddr) -> Markup {
 }
 
 /// A reason in words: `no filter chain match`.
-pub(super) fn words(reason: &impl serde::Serialize) -> String {
-    let name = serde_json::to_value(reason).unwrap_or_default();
-    name.as_str().unwrap_or("unknown").replace('_', " ").replace("tls", "TLS")
+pub(super) fn words(reason: Reason) -> String {
+    reason.to_string().replace('_', " ").replace("tls", "TLS")
 }

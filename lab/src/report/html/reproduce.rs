@@ -1,7 +1,7 @@
 //! The commands that show the same again.
 
 use maud::{Markup, html};
-use mesh::account::Account;
+use mesh::account::{Account, AppProtocol};
 
 use super::{Call, ScenarioText};
 
@@ -52,7 +52,7 @@ fn by_hand(url: &str, account: &Account) -> String {
             format!("sh -c 'echo hello | nc {family} -w 2 {} {port}'", host.trim_matches(['[', ']']))
         }
         Some(("https", _)) => format!("curl -skv {family} {url}/"),
-        _ if account.app_sends.to_string() == "h2" => format!("curl -sv {family} --http2-prior-knowledge {url}/"),
+        _ if account.app_sends == AppProtocol::H2 => format!("curl -sv {family} --http2-prior-knowledge {url}/"),
         _ => format!("curl -sv {family} {url}/"),
     }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use mesh::model::Flavor;
 
 use super::{Call, Page, ScenarioText, call, count, grid, mark, reproduce, slug, yaml::Manifests};
-use crate::verdict::ProbeReport;
+use crate::run_report::{ProbeReport, claims_of};
 
 /// A scenario of the run.
 pub(super) struct Section<'a> {
@@ -33,7 +33,7 @@ fn section<'a>(page: &Page<'a>, probes: &'a [ProbeReport]) -> Option<Section<'a>
     Some(Section {
         name: &first.scenario,
         title: &first.title,
-        claims: crate::claims::of(probes),
+        claims: claims_of(probes),
         signatures: &first.signatures,
         text: page.scenarios.iter().find(|text| text.name == first.scenario),
         calls: calls.collect(),
@@ -136,7 +136,7 @@ pub(super) struct Tests<'a> {
 pub(super) fn by_claim<'a>(page: &Page<'a>) -> BTreeMap<&'a str, Vec<Tests<'a>>> {
     let mut claims: BTreeMap<&str, Vec<Tests<'_>>> = BTreeMap::new();
     for scenario in page.run.probes.chunk_by(|one, other| one.scenario == other.scenario) {
-        for claim in crate::claims::of(scenario) {
+        for claim in claims_of(scenario) {
             let serves = |probe: &&ProbeReport| probe.claims.iter().any(|name| name == claim);
             let mut calls: Vec<(&str, bool)> = Vec::new();
             for probe in scenario.iter().filter(serves) {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::yaml::Manifests;
-use crate::verdict::ProbeReport;
+use crate::run_report::ProbeReport;
 
 /// The decisions of a call in one mesh.
 pub(super) fn render(probe: &ProbeReport, manifests: Option<&Manifests>) -> Option<Markup> {

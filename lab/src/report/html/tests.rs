@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh::{
-    account::{Account, LayerKind, Leg, Party, Reason, Step},
+    account::{Account, Decision, LayerKind, Leg, LegNumber, LegPath, Party, Reason, Step},
     model::{Family, Flavor},
 };
 use pretty_assertions::assert_eq;
@@ -11,10 +11,13 @@ use scraper::{ElementRef, Html, Selector};
 
 use super::*;
 use crate::{
+    data_plane::DataPlane,
     expect::Expectation,
     fixtures,
+    observe_call::Seen,
+    run_report::LabFigures,
     scenario::{Cell, Grid},
-    verdict::{DataPlane, LabFigures, Seen, Verdict},
+    verdict::Verdict,
 };
 
 mod contrast;
@@ -22,19 +25,19 @@ mod wire;
 
 const MANIFESTS: &str = "kind: Service\nmetadata:\n  name: server # </pre><script>\nspec:\n  ports:\n  - name: http\n";
 
-fn leg(leg: u8, path: &str, layers: &[LayerKind]) -> Leg {
+fn leg(number: LegNumber, path: LegPath, layers: &[LayerKind]) -> Leg {
     let layers = layers.to_vec();
-    Leg { leg, path: path.into(), layers, tls: vec![], interface: None, source: None, dials: None, redirected_to: None }
+    Leg { number, path, layers, tls: vec![], interface: None, source: None, dials: None, redirected_to: None }
 }
 
 /// A call over all three legs.
 fn delivered() -> Account {
     let mut account = fixtures::account();
-    account.legs.insert(0, leg(1, "app -> sidecar", &[LayerKind::Http1]));
-    account.legs.push(leg(3, "sidecar -> app", &[LayerKind::Http1]));
+    account.legs.insert(0, leg(LegNumber::ToSidecar, LegPath::AppToSidecar, &[LayerKind::Http1]));
+    account.legs.push(leg(LegNumber::ToApp, LegPath::SidecarToApp, &[LayerKind::Http1]));
     account.steps = vec![Step {
-        at: "client sidecar".into(),
-        what: "listener".into(),
+        at: Party::ClientSidecar,
+        what: Decision::Listener,
         choice: "0.0.0.0_8080".into(),
         because: "port 8080 named http".into(),
         source: Some("scenarios/first/manifests.yaml#1 spec.ports[0].name".into()),
@@ -224,8 +227,8 @@ fn a_leg_that_was_not_reached_says_so() {
     account.legs.truncate(1);
     let mut probe = probe("first", "one", Flavor::Istio, &account);
     let predicted = probe.predicted.as_mut().unwrap();
-    predicted.legs.push(leg(2, "sidecar -> sidecar", &[]));
-    predicted.legs.push(leg(3, "sidecar -> app", &[]));
+    predicted.legs.push(leg(LegNumber::BetweenPods, LegPath::SidecarToSidecar, &[]));
+    predicted.legs.push(leg(LegNumber::ToApp, LegPath::SidecarToApp, &[]));
     let page = page(vec![probe]);
     assert_eq!(told(&page, "[data-leg='2'].idle .tube"), ["not reached"]);
     assert_eq!(told(&page, "[data-leg='3'].idle .tube"), ["not reached"]);
@@ -237,7 +240,7 @@ fn a_pod_without_sidecar_is_drawn_without() {
     let mut account = delivered();
     account.from.sidecar = false;
     account.legs.remove(0);
-    account.legs[0].path = "app -> sidecar".into();
+    account.legs[0].path = LegPath::AppToSidecar;
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
     assert_eq!(told(&page, ".pod:first-child .node"), ["app"]);
     assert_eq!(told(&page, ".pod:last-child .node"), ["sidecar", "app"]);
@@ -248,8 +251,8 @@ fn a_sidecar_that_the_call_goes_past_is_drawn_aside() {
     let mut account = delivered();
     account.legs.remove(0);
     account.legs.pop();
-    account.legs[0].path = "app -> app".into();
-    account.steps[0].at = "server sidecar".into();
+    account.legs[0].path = LegPath::AppToApp;
+    account.steps[0].at = Party::ServerSidecar;
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
     assert_eq!(told(&page, ".pod:first-child .node.bypassed"), ["sidecar"]);
     assert_eq!(told(&page, ".pod:last-child .node.bypassed"), ["sidecar"]);
@@ -261,7 +264,7 @@ fn a_handshake_that_failed_is_told_on_its_leg() {
     account.legs[1].layers = vec![LayerKind::Tls];
     let mut probe = probe("first", "one", Flavor::Istio, &account);
     for Seen { evidence, .. } in probe.seen.values_mut() {
-        evidence.flows.insert(2, wire::tls_answered_in_plaintext("asked.for"));
+        evidence.flows.insert(LegNumber::BetweenPods, wire::tls_answered_in_plaintext("asked.for"));
     }
     let page = page(vec![probe]);
     assert_eq!(told(&page, "[data-leg='2'] .tls .broken"), ["✗ failed"]);

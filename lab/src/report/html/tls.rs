@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use observe::{Certificate, Cost, Flow, Tls};
+use mesh::account::{LayerKind, LegNumber};
+use observe::{Certificate, Flow, LayerCost, Tls};
 
 use super::{
     accounts::{Row, beside},
     layers,
 };
-use crate::verdict::ProbeReport;
+use crate::{observe_call::layer_kind, run_report::ProbeReport};
 
 /// The TLS facts of a call in one mesh; nothing when no leg carried TLS.
 pub(super) fn render(probe: &ProbeReport) -> Option<Markup> {
     let heads: Vec<String> = probe.seen.keys().map(ToString::to_string).collect();
-    let columns: Vec<&BTreeMap<u8, Flow>> = probe.seen.values().map(|seen| &seen.evidence.flows).collect();
+    let columns: Vec<&BTreeMap<LegNumber, Flow>> = probe.seen.values().map(|seen| &seen.evidence.flows).collect();
     let rows = rows(&columns);
     if rows.is_empty() {
         return None;
@@ -26,9 +27,9 @@ pub(super) fn render(probe: &ProbeReport) -> Option<Markup> {
 }
 
 /// A row for each fact of each TLS layer of each leg.
-fn rows(columns: &[&BTreeMap<u8, Flow>]) -> Vec<Row> {
+fn rows(columns: &[&BTreeMap<LegNumber, Flow>]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for leg in 1..=3 {
+    for leg in LegNumber::ALL {
         let layers: Vec<Vec<&Tls>> = columns
             .iter()
             .map(|flows| flows.get(&leg).into_iter().flat_map(|flow| flow.content.tls()).collect())
@@ -107,10 +108,10 @@ struct Share {
 }
 
 /// For each leg with TLS and each data plane a bar of all TCP payload, both directions, by what it was spent on.
-fn costs(heads: &[String], columns: &[&BTreeMap<u8, Flow>]) -> Markup {
+fn costs(heads: &[String], columns: &[&BTreeMap<LegNumber, Flow>]) -> Markup {
     html! {
         div .costs {
-            @for leg in 1..=3u8 {
+            @for leg in LegNumber::ALL {
                 @for (head, flows) in heads.iter().zip(columns) {
                     @if let Some(flow) = flows.get(&leg).filter(|flow| flow.content.tls().next().is_some()) {
                         (cost(leg, head, flow))
@@ -121,12 +122,13 @@ fn costs(heads: &[String], columns: &[&BTreeMap<u8, Flow>]) -> Markup {
     }
 }
 
-fn cost(leg: u8, plane: &str, flow: &Flow) -> Markup {
+fn cost(leg: LegNumber, plane: &str, flow: &Flow) -> Markup {
     let cost = flow.cost();
-    let shares = shares(&cost);
-    let tls = cost.layers.iter().filter(|layer| layer.records > 0);
+    let layers: Vec<(LayerKind, &LayerCost)> = flow.content.iter().map(layer_kind).zip(&cost.layers).collect();
+    let shares = shares(&layers);
+    let tls = layers.iter().filter(|(_, cost)| cost.records > 0);
     let records: Vec<String> =
-        tls.map(|layer| format!("{} {} records", layer.records, layers::label(layer.layer))).collect();
+        tls.map(|(kind, cost)| format!("{} {} records", cost.records, layers::label(*kind))).collect();
     html! {
         div .cost {
             p { b { "leg " (leg) ", " (plane) } ": " (grouped(cost.wire_bytes)) " bytes on the wire, " (records.join(", ")) }
@@ -146,23 +148,23 @@ fn cost(leg: u8, plane: &str, flow: &Flow) -> Markup {
 
 /// What a connection's bytes were spent on, both directions: for each TLS layer its handshake (hellos, tickets and
 /// alerts counted in) and what its records add, and at the end what was carried.
-fn shares(cost: &Cost) -> Vec<Share> {
+fn shares(layers: &[(LayerKind, &LayerCost)]) -> Vec<Share> {
     let mut shares = Vec::new();
-    for layer in &cost.layers {
-        let name = layers::label(layer.layer);
+    for (kind, cost) in layers {
+        let name = layers::label(*kind);
         let share = |class, what: &str, bytes| Share { class, label: format!("{name} {what}"), bytes };
-        let (handshake, records) = match layer.layer {
-            "mtls" => ("mtls", "mtls thin"),
-            "tls" => ("tls", "tls thin"),
-            inside => {
-                shares.push(share(layers::class(inside), "inside", layer.payload_bytes));
+        let records = match kind {
+            LayerKind::Mtls => "mtls thin",
+            LayerKind::Tls => "tls thin",
+            LayerKind::Http1 | LayerKind::H2 | LayerKind::Tcp => {
+                shares.push(share(layers::class(*kind), "inside", cost.payload_bytes));
                 continue;
             }
         };
-        shares.push(share(handshake, "handshake", layer.handshake_bytes));
-        shares.push(share(records, "records", layer.overhead_bytes));
-        if layer.unopened_bytes > 0 {
-            shares.push(share("tcp", "not opened", layer.unopened_bytes));
+        shares.push(share(layers::class(*kind), "handshake", cost.handshake_bytes));
+        shares.push(share(records, "records", cost.overhead_bytes));
+        if cost.unopened_bytes > 0 {
+            shares.push(share(layers::class(LayerKind::Tcp), "not opened", cost.unopened_bytes));
         }
     }
     shares

@@ -3,20 +3,23 @@
 use std::fmt::Write;
 
 use mesh::{
-    account::{Account, LayerKind, Reason},
+    account::{Account, LayerKind, LegNumber, Reason},
     model::Flavor,
 };
 
 use super::{BAD, GOOD, disagreements, shown};
-use crate::verdict::ProbeReport;
+use crate::run_report::ProbeReport;
 
 /// Width of the column that names the mesh, where a row has two lines.
 const MESH: usize = 6;
 
+/// Width of a cell that holds all that there is to say.
+const WIDEST: usize = 24;
+
 const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: handshake failed; codec: no HTTP";
 
 /// The grid, and below it what differs.
-pub(super) fn draw(probes: &[ProbeReport]) -> String {
+pub(super) fn draw(probes: &[ProbeReport], width: usize) -> String {
     let place = |probe: &ProbeReport| probe.cell.as_ref().map(|(_, cell)| cell.clone());
     let rows = distinct(probes.iter().filter_map(|probe| Some(place(probe)?.0)));
     let columns = distinct(probes.iter().filter_map(|probe| Some(place(probe)?.1)));
@@ -24,9 +27,9 @@ pub(super) fn draw(probes: &[ProbeReport]) -> String {
     if let Some((grid, _)) = probes.first().and_then(|probe| probe.cell.as_ref()) {
         let _ = writeln!(text, "  {} down, {} across", grid.rows, grid.columns);
     }
-    // What the names leave of 80 columns is the cells'.
+    // What the names leave of a line is the cells', as far as they need it.
     let names = rows.iter().map(|row| row.chars().count()).max().unwrap_or_default() + 1;
-    let width = 80_usize.saturating_sub(2 + names + MESH) / columns.len().max(1);
+    let width = (width.saturating_sub(2 + names + MESH) / columns.len().max(1)).min(WIDEST);
     let mut line = |name: &str, mesh: &str, cells: &[String]| {
         let cells: String = cells.iter().map(|cell| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "{}", format!("  {name:names$}{mesh:MESH$}{cells}").trim_end());
@@ -70,7 +73,7 @@ fn cell(probes: &[ProbeReport], mesh: Flavor, row: &str, column: &str) -> String
 /// In a word: by what leg 2 carried when the call was delivered, else why it was refused.
 fn outcome(account: &Account) -> &'static str {
     if account.outcome.delivered {
-        let leg = account.legs.iter().find(|leg| leg.leg == 2);
+        let leg = account.leg(LegNumber::BetweenPods);
         return match leg.and_then(|leg| leg.layers.first()) {
             Some(LayerKind::Mtls) => "mTLS",
             Some(LayerKind::Tls) => "TLS",

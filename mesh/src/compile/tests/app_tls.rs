@@ -9,7 +9,7 @@ const PASSTHROUGH: &str = "apiVersion: networking.istio.io/v1\nkind: Destination
     metadata: {name: server, annotations: {textbook.sidelab.io/tls-mode: PASSTHROUGH}}\nspec: {host: server}\n";
 
 /// An EnvoyFilter for the server: which clusters, and the common part of the TLS context.
-fn filter(cluster: &str, common: &str) -> String {
+pub(super) fn filter(cluster: &str, common: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {{name: tls}}\n\
          spec: {{workloadSelector: {{labels: {{app: server}}}}, configPatches: [{{applyTo: CLUSTER, \

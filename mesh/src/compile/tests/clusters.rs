@@ -57,7 +57,11 @@ fn the_client_takes_only_the_service_accounts_behind_the_service() {
         let config = with(more, flavor, "client");
         let tls = client_tls(outbound(&config, 80)).clone();
         let checks = tls.common_tls_context.combined_validation_context.expect("checks").default_validation_context;
-        checks.match_typed_subject_alt_names.into_iter().filter_map(|m| m.matcher.exact).collect::<Vec<_>>()
+        checks
+            .match_typed_subject_alt_names
+            .into_iter()
+            .filter_map(|m| m.matcher.as_exact().map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         identities(Flavor::Istio),

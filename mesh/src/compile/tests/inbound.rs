@@ -243,3 +243,12 @@ fn a_chain_says_which_policy_it_comes_from() {
             .count()
     );
 }
+
+#[test]
+fn a_udp_port_has_chains_for_the_tcp_that_comes_to_it() {
+    let udp = "apiVersion: v1\nkind: Service\nmetadata: {name: names}\n\
+               spec: {selector: {app: server}, ports: [{name: dns, port: 5353, protocol: UDP}]}\n";
+    let config = with(udp, Flavor::Istio, "server");
+    assert!(config.clusters.iter().any(|cluster| cluster.name == "inbound|5353||"));
+    assert!(!config.clusters.iter().any(|cluster| cluster.name.starts_with("outbound|5353|")));
+}

@@ -195,17 +195,23 @@ fn requests_are_retried_twice_as_istio_does() {
 }
 
 #[test]
-fn the_pods_of_a_headless_service_have_a_listener_each() {
-    let headless = "apiVersion: v1\nkind: Service\nmetadata: {name: pods}\n\
-                    spec: {clusterIP: None, selector: {app: server}, ports: [{name: tcp, port: 9090}]}\n";
-    let config = with(headless, Flavor::Istio, "client");
-    let cluster = "outbound|9090||pods.default.svc.cluster.local";
-    let listeners: Vec<_> = config.listeners.iter().filter(|l| l.name.ends_with("_9090")).collect();
-    let [listener] = listeners[..] else { panic!("one listener, for the one pod") };
-    assert_eq!(outlines(listener), [format!("-> tcp {cluster}")]);
-    assert!(addresses(listener)[0].starts_with("10.244.") && addresses(listener)[1].starts_with("[fd00:244::"));
-    let itself = with(headless, Flavor::Istio, "server");
-    assert!(itself.listeners.iter().all(|l| !l.name.ends_with("_9090")), "a pod talks to itself without its sidecar");
+fn each_address_of_a_headless_services_pods_has_a_listener() {
+    let headless = |families: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: pods}}\n\
+             spec: {{clusterIP: None, {families}selector: {{app: server}}, ports: [{{name: tcp, port: 9090}}]}}\n"
+        )
+    };
+    let bound = |manifests: &str, pod| -> Vec<String> {
+        let config = with(manifests, Flavor::Istio, pod);
+        let listeners = config.listeners.iter().filter(|l| l.name.ends_with("_9090"));
+        listeners.flat_map(|l| addresses(l).into_iter().chain(outlines(l))).collect()
+    };
+    let relay = "-> tcp outbound|9090||pods.default.svc.cluster.local";
+    assert_eq!(bound(&headless(""), "client"), ["10.244.0.3:9090", relay, "[fd00:244::3]:9090", relay]);
+    assert_eq!(bound(&headless("ipFamilies: [IPv6], "), "client"), ["[fd00:244::3]:9090", relay]);
+    // What Istio leaves out is what has the pod's first address.
+    assert_eq!(bound(&headless(""), "server"), ["[fd00:244::3]:9090", relay]);
 }
 
 #[test]

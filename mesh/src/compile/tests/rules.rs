@@ -41,7 +41,7 @@ fn ruled(traffic_policy: &str, flavor: Flavor) -> PodConfig {
 
 fn names(checks: &CertificateValidationContext) -> Vec<(&str, SanType)> {
     let matchers = &checks.match_typed_subject_alt_names;
-    matchers.iter().map(|m| (m.matcher.exact.as_deref().expect("exact"), m.san_type)).collect()
+    matchers.iter().map(|m| (m.matcher.as_exact().expect("exact"), m.san_type)).collect()
 }
 
 fn checks(common: &CommonTlsContext) -> &CertificateValidationContext {

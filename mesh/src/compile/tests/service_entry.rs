@@ -178,7 +178,7 @@ fn the_entrys_names_count_where_the_rule_has_none() {
         let config = client(Flavor::Istio, &(entry("a", &spec) + &rule));
         let context = client_tls(config.cluster("outbound|443||a.example.com")).common_tls_context.clone();
         let checks = context.validation_context.unwrap().match_typed_subject_alt_names;
-        checks[0].matcher.exact.clone().unwrap()
+        checks[0].matcher.as_exact().unwrap().to_owned()
     };
     assert_eq!(names(rule("")), "of-entry");
     assert_eq!(names(rule(", subjectAltNames: [of-rule]")), "of-rule");
@@ -211,4 +211,23 @@ fn the_textbook_leaves_an_entrys_ports_to_its_own_listener() {
     let inspector = filters.iter().find(|f| matches!(f.typed_config, ListenerFilterConfig::TlsInspector(_))).unwrap();
     let text = serde_json::to_string(&inspector.filter_disabled).unwrap();
     assert!(text.contains("443"), "{text}");
+}
+
+#[test]
+fn of_one_host_in_two_namespaces_a_client_knows_the_entry_of_its_own() {
+    let entry = |namespace: &str, name: &str, port: u16| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+             spec: {{hosts: [api.example.com], resolution: DNS, ports: [{{number: {port}, name: tls, protocol: TLS}}]}}\n"
+        )
+    };
+    let ports = |manifests: String| -> Vec<String> {
+        let config = client(Flavor::Istio, &manifests);
+        let clusters = config.clusters.iter().filter(|c| c.name.ends_with("||api.example.com"));
+        clusters.map(|c| c.name.split('|').nth(1).expect("a port").to_owned()).collect()
+    };
+    let elsewhere = entry("elsewhere", "first", 443);
+    assert_eq!(ports(elsewhere.clone() + &entry("default", "second", 8443)), ["8443"], "its own, though it is younger");
+    assert_eq!(ports(elsewhere.clone() + &entry("third", "second", 8443)), ["443"], "else the oldest");
+    assert_eq!(ports(elsewhere + &entry("elsewhere", "second", 8443)), ["443", "8443"], "of one namespace, both");
 }

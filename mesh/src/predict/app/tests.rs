@@ -29,7 +29,7 @@ fn seen(speaks: Speaks) -> [String; 4] {
     APPS.map(|app| {
         let sent = sent(app, "server");
         let answered = answer(ServerApp { speaks, loopback_only: false }, &own(), [10, 0, 0, 1].into(), &sent);
-        sees(&sent, &answered.reply).1
+        sees(&sent, &answered.reply).1.to_string()
     })
 }
 
@@ -37,6 +37,8 @@ fn seen(speaks: Speaks) -> [String; 4] {
 fn apps_see_what_comes_of_a_protocol_that_fits_or_does_not() {
     assert_eq!(seen(Speaks::Anything), ["200", "200", "200", "echo"]);
     assert_eq!(seen(Speaks::Http), ["200", "200", "not_tls", "timeout"]);
+    assert_eq!(seen(Speaks::Http2), ["eof", "200", "not_tls", "timeout"]);
+    assert_eq!(seen(Speaks::Reset), ["connection_reset"; 4]);
     assert_eq!(seen(Speaks::Https { mutual: false }), ["http_parse", "http_parse", "200", "echo_mismatch"]);
     assert_eq!(seen(Speaks::Https { mutual: true })[2], "certificate_required");
     assert_eq!(seen(Speaks::Tcp), ["http_parse", "http_parse", "tls_protocol", "echo"]);
@@ -62,17 +64,52 @@ fn an_app_on_loopback_is_there_for_loopback_alone() {
     assert!(matches!(reply([10, 0, 0, 1]), Reply::Refused));
 }
 
+/// A pod with one container: what of its spec is not its name.
+fn pod_of(container: &str) -> Pod {
+    let mesh = crate::testing::mesh(&format!(
+        "{}---
+apiVersion: v1
+kind: Pod
+metadata: {{name: ours}}
+spec: {{containers: [{{name: app, {container}}}]}}
+",
+        crate::testing::INJECTED
+    ));
+    mesh.pods[0].clone()
+}
+
 #[test]
-fn the_demo_servers_arguments_tell_what_it_is() {
-    let words =
-        ["demo-server", "--http", "8080", "--https=127.0.0.1:8443", "--tcp", "[::1]:9000", "--quiet", "--mtls", "9443"];
-    let told = |port| demo_server(&words, port);
-    let app = |speaks, loopback_only| Some(ServerApp { speaks, loopback_only });
-    assert_eq!(told(8080), app(Speaks::Http, false));
-    assert_eq!(told(8443), app(Speaks::Https { mutual: false }, true));
-    assert_eq!(told(9000), app(Speaks::Tcp, true));
-    assert_eq!(told(9443), app(Speaks::Tls { mutual: true }, false));
-    assert_eq!(told(1), None);
+fn the_demo_servers_own_arguments_say_what_it_does_at_each_port() {
+    let app = |speaks, loopback_only| ServerApp { speaks, loopback_only };
+    let words = "[--http, '8080', '--https=127.0.0.1:8443', --tcp, '[::1]:9000', --quiet, --mtls, '9443', --http2, '50051', \
+                 --tcp-reset, '9001', --self-signed, server, --client-ca, /ca.pem]";
+    for container in [
+        format!("image: 'registry.example:5000/sidelab/demo-server:1.0', args: {words}"),
+        format!("image: any, command: [/usr/bin/demo-server], args: {words}"),
+    ] {
+        let pod = pod_of(&container);
+        assert_eq!(ServerApp::of(&pod, 8080), app(Speaks::Http, false));
+        assert_eq!(ServerApp::of(&pod, 8443), app(Speaks::Https { mutual: false }, true));
+        assert_eq!(ServerApp::of(&pod, 9000), app(Speaks::Tcp, true));
+        assert_eq!(ServerApp::of(&pod, 9443), app(Speaks::Tls { mutual: true }, false));
+        assert_eq!(ServerApp::of(&pod, 50051), app(Speaks::Http2, false));
+        assert_eq!(ServerApp::of(&pod, 9001), app(Speaks::Reset, false));
+        assert_eq!(ServerApp::of(&pod, 1), app(Speaks::Nothing, false));
+    }
+}
+
+#[test]
+fn a_demo_server_that_refuses_its_arguments_listens_nowhere() {
+    for args in ["[--http, '80', --gopher, '70']", "[--http, '80', --https, '443']"] {
+        let pod = pod_of(&format!("image: sidelab/demo-server, args: {args}"));
+        assert_eq!(ServerApp::of(&pod, 80).speaks, Speaks::Nothing, "{args}");
+    }
+}
+
+#[test]
+fn a_command_of_its_own_takes_the_place_of_what_the_image_is_named_for() {
+    let pod = pod_of("image: sidelab/demo-server, command: [python3, -m, http.server], args: ['80']");
+    assert_eq!(ServerApp::of(&pod, 80), ServerApp::default());
 }
 
 #[test]

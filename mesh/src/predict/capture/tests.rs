@@ -1,10 +1,8 @@
+use ipnet::IpNet;
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::{
-    model::Family,
-    redirect::{ProxyIdentity, redirect_rules},
-};
+use crate::model::{InterceptionMode, PortSet};
 
 /// A connection, as rules look at it.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +112,7 @@ fn outbound_verdicts_are_those_of_the_written_rules() {
     for capture in captures() {
         for packet in outgoing() {
             let family = Family::of(packet.destination.ip());
-            let rules = redirect_rules(&capture, &ProxyIdentity::ISTIO, family);
+            let rules = Rules::new(&capture, ProxyIdentity::ISTIO, family).to_string();
             let written = walk(&rules, "OUTPUT", packet).flatten();
             let read = outbound(&capture, packet.opener, packet.source, packet.destination, packet.on_lo);
             assert_eq!(read.redirected_to, written, "{packet:?}\n{capture:?}\n{rules}");
@@ -129,9 +127,9 @@ fn inbound_verdicts_are_those_of_the_written_rules() {
             for destination in ["10.244.0.2", "fd00:244::2"] {
                 let ip: IpAddr = destination.parse().expect("an address");
                 let packet = Packet { opener: Opener::App, source: None, destination: (ip, port).into(), on_lo: false };
-                let rules = redirect_rules(&capture, &ProxyIdentity::ISTIO, Family::of(ip));
+                let rules = Rules::new(&capture, ProxyIdentity::ISTIO, Family::of(ip)).to_string();
                 let written = walk(&rules, "PREROUTING", packet).flatten();
-                assert_eq!(inbound(&capture, port).redirected_to, written, "{packet:?}\n{capture:?}\n{rules}");
+                assert_eq!(inbound(&capture, packet.destination).redirected_to, written, "{packet:?}\n{capture:?}\n{rules}");
             }
         }
     }
@@ -142,7 +140,7 @@ fn an_annotation_that_decided_is_named() {
     let capture = Capture { exclude_outbound_ports: vec![8080], ..injected() };
     let verdict = outbound(&capture, Opener::App, None, "10.96.0.10:8080".parse().unwrap(), false);
     assert_eq!(
-        (verdict.redirected_to, verdict.annotation),
+        (verdict.redirected_to, verdict.why.annotation),
         (None, Some("traffic.sidecar.istio.io/excludeOutboundPorts"))
     );
 }

@@ -88,7 +88,7 @@ fn dumps_predict_what_the_manifests_do() {
             account
                 .legs
                 .iter()
-                .map(|leg| (leg.leg, leg.layers.clone(), leg.tls.clone(), leg.source))
+                .map(|leg| (leg.number, leg.layers.clone(), leg.tls.clone(), leg.source))
                 .collect::<Vec<_>>()
         };
         assert_eq!(by_dumps.outcome, by_manifests.outcome, "{app} to {port}");

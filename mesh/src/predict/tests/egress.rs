@@ -9,7 +9,7 @@ const OUTSIDE: &str = "---
 apiVersion: v1
 kind: Pod
 metadata: {name: outside, annotations: {sidelab.io/external-host: 'shop.example.com, pay.example.com'}}
-spec: {containers: [{name: app, image: sidelab/demo-server, args: [--http, '80', --https, '443', --mtls-http, '8443']}]}
+spec: {containers: [{name: app, image: sidelab/demo-server, args: [--http, '80', --https, '443', --mtls-http, '8443', --cert, /tls.crt, --key, /tls.key, --client-ca, /ca.pem]}]}
 ";
 
 fn entry(ports: &str) -> String {
@@ -35,7 +35,7 @@ fn mesh(flavor: Flavor, more: &str) -> Mesh {
 
 /// The client's sidecar's cluster.
 fn cluster(account: &Account) -> &str {
-    choice(&account.steps, "client sidecar", "cluster").expect("a cluster")
+    choice(&account.steps, Party::ClientSidecar, Decision::Cluster).expect("a cluster")
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn https_leaves_under_strict_and_only_the_textbook_reads_its_sni() {
         assert_eq!((brief(&account.outcome).as_str(), layers(&account, 2).as_str()), ("200", "tls,http/1.1"));
         assert_eq!(cluster(&account), "PassthroughCluster");
         assert_eq!(account.outcome.requested_server_name, read);
-        assert_eq!(leg(&account, 2).path, "sidecar -> app");
+        assert_eq!(leg(&account, 2).path, LegPath::SidecarToApp);
         assert_eq!(account.to.pod.as_deref(), Some("outside.default"));
     }
 }
@@ -97,7 +97,7 @@ fn f16_a_certificate_that_the_rule_does_not_take() {
             .account();
     let outcome = &account.outcome;
     // The host's CA is none of the system's.
-    assert!(outcome.details.contains("unable_to_get_local_issuer_certificate"), "{}", outcome.details);
+    assert!(outcome.details.as_str().contains("unable_to_get_local_issuer_certificate"), "{}", outcome.details);
     assert_eq!((outcome.response_flags.as_str(), outcome.status), ("URX,UF", Some(503)));
 }
 
@@ -133,12 +133,12 @@ fn an_endpoint_that_does_not_resolve_is_none() {
     let entry = entry(HTTPS).replace("ports:", "endpoints: [{address: gone.example.com}], ports:");
     let account = call(&mesh(Flavor::Istio, &entry), "client", "shop.example.com", 443, AppProtocol::Https).account();
     assert_eq!(brief(&account.outcome), "client sidecar no_healthy_upstream UH - -> connection_reset");
-    let endpoint = account.steps.iter().find(|step| step.what == "endpoint").unwrap();
+    let endpoint = account.steps.iter().find(|step| step.what == Decision::Endpoint).unwrap();
     assert_eq!(endpoint.because, "gone.example.com does not resolve");
 }
 
 #[test]
 fn a_client_without_a_sidecar_just_calls() {
     let account = call(&mesh(Flavor::Istio, ""), "outsider", "shop.example.com", 443, AppProtocol::Https).account();
-    assert_eq!((brief(&account.outcome).as_str(), leg(&account, 2).path.as_str()), ("200", "app -> app"));
+    assert_eq!((brief(&account.outcome).as_str(), leg(&account, 2).path), ("200", LegPath::AppToApp));
 }

@@ -63,7 +63,7 @@ pub(super) fn fate(mesh: &Mesh, port: u16, sent: &[Sent]) -> String {
         Some((Party::ServerSidecar, Reason::TlsHandshakeFailed)) => format!("{BadMtls:?}"),
         Some((Party::ServerSidecar, Reason::ProtocolError)) => format!("{BadProtocol:?}"),
         _ => {
-            let cluster = choice(&trace.steps, "server sidecar", "cluster").expect("a cluster");
+            let cluster = choice(&trace.steps, Party::ServerSidecar, Decision::Cluster).expect("a cluster");
             format!("Cluster({cluster:?})")
         }
     }

@@ -5,12 +5,12 @@ use super::*;
 
 fn cluster(mesh: &Mesh, host: &str, port: u16, app: AppProtocol) -> String {
     let account = call(mesh, "client", host, port, app).account();
-    let cluster = choice(&account.steps[..first_of_server(&account.steps)], "client sidecar", "cluster");
+    let cluster = choice(&account.steps[..first_of_server(&account.steps)], Party::ClientSidecar, Decision::Cluster);
     cluster.map_or_else(|| brief(&account.outcome), str::to_owned)
 }
 
 fn first_of_server(steps: &[Step]) -> usize {
-    steps.iter().position(|step| step.at == "server sidecar").unwrap_or(steps.len())
+    steps.iter().position(|step| step.at == Party::ServerSidecar).unwrap_or(steps.len())
 }
 
 const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
@@ -67,8 +67,8 @@ fn every_other_port_takes_whatever_it_is_sent() {
 fn what_leaves_the_mesh_is_not_secured() {
     let account = call(&istio("STRICT"), "client", ELSEWHERE, 443, AppProtocol::Https).account();
     assert_eq!((layers(&account, 1).as_str(), layers(&account, 2).as_str()), ("tls,http/1.1", "tls,http/1.1"));
-    assert_eq!(leg(&account, 2).path, "sidecar -> app");
-    assert_eq!((account.to.pod, account.outcome.app_sees.as_str()), (None, "200"));
+    assert_eq!(leg(&account, 2).path, LegPath::SidecarToApp);
+    assert_eq!((account.to.pod, account.outcome.app_sees), (None, AppSees::Status(200)));
 }
 
 #[test]

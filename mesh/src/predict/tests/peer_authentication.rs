@@ -79,7 +79,7 @@ fn a_client_goes_by_the_mode_of_the_port_that_it_calls() {
 #[test]
 fn a_refusal_names_the_policy_and_the_line() {
     let account = call(&mesh("PERMISSIVE", 80, "STRICT"), "outsider", "server", 80, AppProtocol::Http).account();
-    let step = step(&account, "server sidecar", "filter chain");
+    let step = step(&account, Party::ServerSidecar, Decision::FilterChain);
     assert_eq!(step.choice, "none");
     assert!(step.because.contains("PeerAuthentication default/server says STRICT"), "{}", step.because);
     assert_eq!(step.source.as_deref(), Some("m.yaml#6 spec.portLevelMtls[80].mode"));

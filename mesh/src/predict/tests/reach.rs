@@ -11,10 +11,10 @@ fn account(mesh: &Mesh, from: &str, host: &str, port: u16, app: AppProtocol) -> 
 fn ways(account: &Account) -> Vec<String> {
     let way = |leg: &Leg| {
         let text = |value: Option<String>| value.unwrap_or_else(|| "-".into());
-        let Leg { leg: number, path, interface, source, dials, redirected_to, .. } = leg;
+        let Leg { number, path, interface, source, dials, redirected_to, .. } = leg;
         let redirected = redirected_to.map_or(String::new(), |port| format!(" ({port})"));
         let (source, dials) = (text(source.map(|s| s.to_string())), text(dials.map(|d| d.to_string())));
-        format!("{number} {path} {}: {source} to {dials}{redirected}", text(interface.clone()))
+        format!("{number} {path} {}: {source} to {dials}{redirected}", text(interface.map(|i| i.to_string())))
     };
     account.legs.iter().map(way).collect()
 }
@@ -42,7 +42,7 @@ fn a_service_is_reached_by_any_of_its_names() {
 fn a_pod_called_by_its_address_is_reached_without_mtls() {
     let permissive = account(&istio("PERMISSIVE"), "client", "10.244.0.4", 70, AppProtocol::Tcp);
     assert_eq!((layers(&permissive, 2).as_str(), permissive.outcome.delivered), ("tcp", true));
-    assert_eq!(step(&permissive, "client sidecar", "cluster").choice, "PassthroughCluster");
+    assert_eq!(step(&permissive, Party::ClientSidecar, Decision::Cluster).choice, "PassthroughCluster");
     assert_eq!(permissive.to.pod.as_deref(), Some("server.default"));
 
     let strict = account(&istio("STRICT"), "client", "10.244.0.4", 70, AppProtocol::Tcp);
@@ -56,7 +56,7 @@ fn without_a_sidecar_the_node_takes_a_service_to_its_pod() {
         ways(&account),
         ["2 app -> sidecar eth0: 10.244.0.3 to 10.96.0.10:80", "3 sidecar -> app lo: 127.0.0.6 to 10.244.0.4:80",]
     );
-    assert_eq!(step(&account, "node", "service").choice, "10.244.0.4:80");
+    assert_eq!(step(&account, Party::Node, Decision::Service).choice, "10.244.0.4:80");
 }
 
 #[test]
@@ -75,11 +75,11 @@ spec: {selector: {app: bare}, ports: [{name: http, port: 80}]}
     let mesh = mesh_of(Flavor::Istio, &format!("{}{other}", policy("STRICT")));
     let plain = account(&mesh, "outsider", "bare", 80, AppProtocol::Http);
     assert_eq!(ways(&plain).len(), 1);
-    assert_eq!((leg(&plain, 2).path.as_str(), plain.outcome.app_sees.as_str()), ("app -> app", "200"));
+    assert_eq!((leg(&plain, 2).path, &plain.outcome.app_sees), (LegPath::AppToApp, &AppSees::Status(200)));
 
     // Automatic mTLS knows who has no sidecar.
     let from_mesh = account(&mesh, "client", "bare", 80, AppProtocol::Http);
-    assert_eq!((leg(&from_mesh, 2).path.as_str(), layers(&from_mesh, 2).as_str()), ("sidecar -> app", "http/1.1"));
+    assert_eq!((leg(&from_mesh, 2).path, layers(&from_mesh, 2).as_str()), (LegPath::SidecarToApp, "http/1.1"));
     assert!(from_mesh.outcome.delivered);
 }
 
@@ -101,7 +101,7 @@ fn an_app_that_calls_its_own_service_meets_both_ends_of_its_sidecar() {
             "3 sidecar -> app lo: 127.0.0.6 to 10.244.0.4:80",
         ]
     );
-    assert_eq!((layers(&account, 2).as_str(), account.outcome.app_sees.as_str()), ("mtls,http/1.1", "200"));
+    assert_eq!((layers(&account, 2).as_str(), &account.outcome.app_sees), ("mtls,http/1.1", &AppSees::Status(200)));
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn ports_that_are_not_captured_on_the_way_out_go_past_the_sidecar() {
     let yaml = format!("{}{}", PODS.replace("metadata: {name: client}", annotation), policy("STRICT"));
     let mesh = mesh_with_warnings(&yaml, Flavor::Istio).0;
     let account = account(&mesh, "client", "server", 80, AppProtocol::Http);
-    assert_eq!(leg(&account, 2).path, "app -> sidecar");
+    assert_eq!(leg(&account, 2).path, LegPath::AppToSidecar);
     assert_eq!(account.outcome.reason, Some(Reason::NoFilterChainMatch));
-    let redirect = step(&account, "client app", "redirect");
+    let redirect = step(&account, Party::ClientApp, Decision::Redirect);
     assert_eq!(redirect.choice, "not captured");
     assert!(
         redirect.source.as_deref().is_some_and(|source| source.ends_with("/excludeOutboundPorts]")),

@@ -52,8 +52,8 @@ fn f6_mtls_to_a_port_that_is_not_captured_meets_the_app_itself() {
                          TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}";
     let http = format!("client sidecar tls_handshake_failed URX,UF {wrong_version} -> 503");
     let account = ends(&mesh, "client", 80, AppProtocol::Http, Speaks::Http, &http);
-    assert_eq!((leg(&account, 2).path.as_str(), layers(&account, 2).as_str()), ("sidecar -> app", "tls"));
-    let step = step(&account, "server sidecar", "redirect");
+    assert_eq!((leg(&account, 2).path, layers(&account, 2).as_str()), (LegPath::SidecarToApp, "tls"));
+    let step = step(&account, Party::ServerSidecar, Decision::Redirect);
     assert_eq!(step.choice, "not captured");
     assert!(step.source.as_deref().is_some_and(|source| source.ends_with("/excludeInboundPorts]")), "{step:?}");
 
@@ -108,7 +108,7 @@ fn f11_tls_to_an_http_port_leaves_the_client_as_it_is_and_breaks_at_the_server()
         ("DISABLE", "server sidecar protocol_error DPE http1.codec_error -> not_tls"),
     ] {
         let account = ends(&istio(mode), "client", 80, AppProtocol::Https, HTTPS, ended);
-        assert_eq!(step(&account, "client sidecar", "cluster").choice, "PassthroughCluster");
+        assert_eq!(step(&account, Party::ClientSidecar, Decision::Cluster).choice, "PassthroughCluster");
         assert_eq!(leg(&account, 2).dials, Some("10.96.0.10:80".parse().unwrap()), "the address that the app dialled");
     }
 }

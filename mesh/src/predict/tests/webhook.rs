@@ -65,7 +65,7 @@ fn a_webhook_that_fails_is_judged_by_its_failure_policy() {
 fn a_webhook_that_hangs_is_waited_for() {
     let (_, outcome) = asked("/hang", "", Speaks::Webhook);
     assert_eq!(outcome.at, Some(Party::ServerApp));
-    assert_eq!((outcome.reason, outcome.app_sees.as_str()), (Some(Reason::Timeout), "timeout"));
+    assert_eq!((outcome.reason, outcome.app_sees), (Some(Reason::Timeout), AppSees::failure("timeout")));
 }
 
 #[test]

@@ -55,25 +55,6 @@ fn without_a_match_the_clusters_own_transport_socket_counts() {
 }
 
 #[test]
-fn a_cluster_is_spoken_to_in_its_version_of_http() {
-    let options = |fields: &Value| {
-        let url = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-        let mut options = json!({"@type": url});
-        options.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
-        cluster(&json!({"typed_extension_protocol_options": {HTTP_PROTOCOL_OPTIONS: options}}))
-    };
-    for (cluster, of_http1, of_http2) in [
-        (cluster(&json!({})), Version::Http1, Version::Http1),
-        (options(&json!({"explicit_http_config": {"http_protocol_options": {}}})), Version::Http1, Version::Http1),
-        (options(&json!({"explicit_http_config": {"http2_protocol_options": {}}})), Version::Http2, Version::Http2),
-        (options(&json!({"use_downstream_protocol_config": {}})), Version::Http1, Version::Http2),
-    ] {
-        assert_eq!(http_version(&cluster, Version::Http1), of_http1);
-        assert_eq!(http_version(&cluster, Version::Http2), of_http2);
-    }
-}
-
-#[test]
 fn connections_are_bound_to_the_address_of_their_family() {
     let cluster = cluster(&json!({"upstream_bind_config": {
         "source_address": {"address": "127.0.0.6", "port_value": 0},
@@ -81,18 +62,4 @@ fn connections_are_bound_to_the_address_of_their_family() {
     }}));
     assert_eq!(source(&cluster, "10.0.0.1:80".parse().unwrap()), "127.0.0.6".parse().ok());
     assert_eq!(source(&cluster, "[fd00::1]:80".parse().unwrap()), "::6".parse().ok());
-}
-
-#[test]
-fn an_alert_is_worded_with_its_number() {
-    // 0x10 << 24 is the library, 1000 the first alert.
-    for (why, number) in [
-        (Why::UnknownIssuer, 48),
-        (Why::Expired, 45),
-        (Why::WrongSan(vec![]), 46),
-        (Why::NoCertificate, 116),
-        (Why::NoCommonProtocol, 120),
-    ] {
-        assert!(alert(&why).starts_with(&format!("{}:", (0x10 << 24) + 1000 + number)), "{why:?}");
-    }
 }

@@ -60,7 +60,10 @@ pub(super) struct ProxyConfig {
     pub(super) owner_groups: OwnerGroups,
     pub(super) ipv4_loopback: Ipv4Net,
     pub(super) drop_invalid: bool,
+    pub(super) dns: bool,
 }
+
+type Fields = Map<String, Value>;
 
 /// Reads a pod's annotation; Istio's defaults where there is none.
 pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
@@ -69,38 +72,51 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
         owner_groups: OwnerGroups::AllBut(Vec::new()),
         ipv4_loopback: Ipv4Net::from(Ipv4Addr::LOCALHOST),
         drop_invalid: false,
+        dns: false,
     };
-    let Some(text) = annotations.pod.annotations.get(ANNOTATION) else { return config };
-    let fields = match serde_saphyr::from_str::<Option<Map<String, Value>>>(text) {
-        Ok(fields) => fields.unwrap_or_default(),
-        Err(e) => {
-            let reason = e.without_snippet().to_string();
-            let reason = reason.lines().next().unwrap_or_default();
-            annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
-            return config;
-        }
-    };
-    for (name, value) in &fields {
+    let own =
+        match annotations.pod.annotations.get(ANNOTATION).map(|text| serde_saphyr::from_str::<Option<Fields>>(text)) {
+            None => Fields::new(),
+            Some(Ok(fields)) => fields.unwrap_or_default(),
+            Some(Err(e)) => {
+                let reason = e.without_snippet().to_string();
+                let reason = reason.lines().next().unwrap_or_default();
+                annotations.error(ANNOTATION, &format!("injection fails: not YAML: {reason}"));
+                return config;
+            }
+        };
+    // What the mesh says of all pods is looked at by itself; here it is what holds otherwise.
+    let mesh = &annotations.mesh.proxy_config;
+    if let Some(mode) = mesh.get("interceptionMode").and_then(Value::as_str).filter(|mode| *mode == "NONE") {
+        config.mode = annotations.mode_of(ANNOTATION, mode);
+    }
+    let mut metadata = texts(mesh.get("proxyMetadata")).unwrap_or_default();
+    for (name, value) in &own {
         match name.as_str() {
             "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
-            "proxyMetadata" => match serde_json::from_value(value.clone()) {
-                Ok(metadata) => config.read_metadata(&metadata, annotations),
-                Err(_) => annotations.error(ANNOTATION, "injection fails: proxyMetadata: texts by name were expected"),
+            "proxyMetadata" => match texts(Some(value)) {
+                Some(own) => metadata.extend(own),
+                None => annotations.error(ANNOTATION, "injection fails: proxyMetadata: texts by name were expected"),
             },
             known if WITHOUT_EFFECT.contains(&known) => {
-                annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
+                annotations.note(ANNOTATION, &format!("{known} decides nothing that is shown here"));
             }
             known if DECISIVE.contains(&known) => {
-                annotations.error(ANNOTATION, &format!("{known} is not supported yet"));
+                annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
             }
             unknown => {
                 let known = WITHOUT_EFFECT.into_iter().chain(DECISIVE).chain(["interceptionMode", "proxyMetadata"]);
-                let mend = nearest(unknown, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-                annotations.error(ANNOTATION, &format!("injection fails: unknown field {unknown}{mend}"));
+                let fix = nearest(unknown, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                annotations.error(ANNOTATION, &format!("injection fails: unknown field {unknown}{fix}"));
             }
         }
     }
+    config.read_metadata(&metadata, annotations);
     config
+}
+
+fn texts(metadata: Option<&Value>) -> Option<BTreeMap<String, String>> {
+    serde_json::from_value(metadata?.clone()).ok()
 }
 
 impl ProxyConfig {
@@ -116,8 +132,12 @@ impl ProxyConfig {
         };
         for (name, value) in metadata {
             match name.as_str() {
-                // The groups are read above, and both families are captured in any case.
-                "ISTIO_OUTBOUND_OWNER_GROUPS" | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE" | "ISTIO_DUAL_STACK" => {}
+                // The groups are read above, both families are captured in any case, and hosts without an address have here
+                // those of the hosts outside that stand for them.
+                "ISTIO_OUTBOUND_OWNER_GROUPS"
+                | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE"
+                | "ISTIO_DUAL_STACK"
+                | "ISTIO_META_DNS_AUTO_ALLOCATE" => {}
                 "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR" => match value.parse() {
                     Ok(range) => self.ipv4_loopback = range,
                     Err(_) => {
@@ -128,12 +148,9 @@ impl ProxyConfig {
                     }
                 },
                 "INVALID_DROP" => self.drop_invalid = is_true(value),
-                "ISTIO_META_DNS_CAPTURE" if !is_true(value) => {}
-                "ISTIO_META_DNS_CAPTURE" => {
-                    let message = format!("proxyMetadata {name} is not supported: there is no DNS proxy here");
-                    annotations.error(ANNOTATION, &message);
-                }
-                _ => annotations.warn(ANNOTATION, &format!("proxyMetadata {name} has no effect here")),
+                "ISTIO_META_DNS_CAPTURE" => self.dns = is_true(value),
+                _ if annotations.pod.annotations.get(ANNOTATION).is_none_or(|own| !own.contains(name.as_str())) => {}
+                _ => annotations.note(ANNOTATION, &format!("proxyMetadata {name} decides nothing that is shown here")),
             }
         }
     }

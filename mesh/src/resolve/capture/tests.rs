@@ -10,7 +10,7 @@ fn manifests(annotations: &str) -> String {
 }
 
 fn capture(annotations: &str) -> Capture {
-    mesh(&manifests(annotations)).pods.remove(0).sidecar.expect("the namespace injects").capture
+    mesh(&manifests(annotations)).pods[0].clone().sidecar.expect("the namespace injects").capture
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn manifests(container: &str, spec: &str) -> String {
 }
 
 fn container(container: &str, spec: &str) -> Container {
-    mesh(&manifests(container, spec)).pods.remove(0).containers.remove(0)
+    mesh(&manifests(container, spec)).pods[0].clone().containers.remove(0)
 }
 
 const VOLUMES: &str =
@@ -61,13 +61,13 @@ fn items_pick_and_rename() {
 }
 
 #[test]
-fn what_a_pod_would_wait_for_for_ever_is_an_error() {
+fn what_a_pod_would_wait_for_is_a_warning() {
     for (volume, expected) in [
         (
             "secret: {secretName: none}",
-            "spec.volumes[0].secret.secretName: there is no \"none\" in namespace default: the pod would wait",
+            "spec.volumes[0].secret.secretName: warning: no document makes Secret none in namespace default",
         ),
-        ("configMap: {name: none}", "spec.volumes[0].configMap.name: there is no \"none\""),
+        ("configMap: {name: none}", "spec.volumes[0].configMap.name: warning: no document makes ConfigMap none"),
         (
             "secret: {secretName: certs, items: [{key: x, path: z}]}",
             "spec.volumes[0].secret.items[0].key: there is no key \"x\" in it",
@@ -135,18 +135,20 @@ fn variables_are_taken_from_the_pod_a_secret_or_a_config_map() {
 }
 
 #[test]
-fn a_variable_whose_source_is_not_there_is_an_error() {
+fn a_variable_whose_source_is_not_there_is_named() {
     for (source, expected) in [
         (
             "secretKeyRef: {name: none, key: a}",
-            "valueFrom.secretKeyRef.name: there is no \"none\" in namespace default",
+            "valueFrom.secretKeyRef.name: warning: no document makes Secret none in namespace default",
         ),
-        ("configMapKeyRef: {name: conf, key: x}", "valueFrom.configMapKeyRef.key: there is no key \"x\" in conf"),
         (
-            "fieldRef: {fieldPath: spec.nodeName}",
-            "valueFrom.fieldRef.fieldPath: \"spec.nodeName\" is not supported; metadata.name",
+            "configMapKeyRef: {name: conf, key: x}",
+            "valueFrom.configMapKeyRef.key: warning: there is no key \"x\" in conf",
         ),
-        ("resourceFieldRef: {resource: limits.cpu}", "valueFrom: is of a kind that is not supported"),
+        (
+            "fieldRef: {fieldPath: spec.hostname}",
+            "valueFrom.fieldRef.fieldPath: \"spec.hostname\" is no field that a variable can have; metadata.name",
+        ),
     ] {
         let text = faults(&manifests(&format!("env: [{{name: A, valueFrom: {{{source}}}}}]"), ""));
         assert!(text.contains(&format!("spec.containers[0].env[0].{expected}")), "{source}: {text}");
@@ -154,7 +156,26 @@ fn a_variable_whose_source_is_not_there_is_an_error() {
 }
 
 #[test]
-fn mounting_a_part_of_a_volume_is_not_supported_and_says_so() {
-    let sub_path = "volumeMounts: [{name: s, mountPath: /s, subPath: tls.crt}]";
-    assert!(faults(&manifests(sub_path, VOLUMES)).contains("volumeMounts[0].subPath: is not supported yet"));
+fn a_part_of_a_volume_is_mounted_as_that_part() {
+    let one = container("volumeMounts: [{name: s, mountPath: /etc/tls/cert.pem, subPath: tls.crt}]", VOLUMES);
+    assert_eq!(one.mounts[0].path, "/etc/tls");
+    assert_eq!(one.mounts[0].files.keys().collect::<Vec<_>>(), ["cert.pem"]);
+}
+
+#[test]
+fn the_node_and_what_a_container_may_use_are_variables() {
+    let env = "env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}, \
+               {name: HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}, \
+               {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}, \
+               {name: CPU, valueFrom: {resourceFieldRef: {resource: requests.cpu}}}], \
+               resources: {limits: {memory: 128Mi}, requests: {cpu: 250m}}";
+    let values: Vec<_> = container(env, "").env.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, ["node", "10.244.0.1", "128", "1"]);
+}
+
+#[test]
+fn references_to_variables_in_arguments_are_replaced() {
+    let spec = "env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: AT, value: '$(POD_IP):1'}], \
+                args: ['--listen=$(AT)', '$(NONE)', '$$(AT)', '$5']";
+    assert_eq!(container(spec, "").args, ["--listen=10.244.0.2:1", "$(NONE)", "$(AT)", "$5"]);
 }

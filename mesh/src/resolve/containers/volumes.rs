@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1 as k8s};
 use serde::de::DeserializeOwned;
 
-use super::Reader;
+use super::{Reader, paths};
 use crate::{
-    load::read,
-    manifests::{Manifests, Object},
+    manifests::{Manifests, read},
     model::{Mount, ObjectName},
 };
 
@@ -24,17 +23,22 @@ pub(in crate::resolve) fn secrets(manifests: &Manifests) -> BTreeMap<ObjectName,
     manifests.secrets.iter().map(|secret| (secret.head.name.clone(), secret_files(&secret.body))).collect()
 }
 
-impl<'a> Reader<'a, '_> {
+impl Reader<'_, '_> {
     /// What annotations have the sidecar mount.
     pub(super) fn user_volumes(&mut self) -> Vec<Mount> {
         let volumes: BTreeMap<String, k8s::Volume> = self.json(USER_VOLUME);
         let mounts: BTreeMap<String, k8s::VolumeMount> = self.json(USER_VOLUME_MOUNT);
-        let mut found = Vec::new();
+        let mut found: Vec<Mount> = Vec::new();
         for (name, mount) in mounts {
             match volumes.get(&name) {
                 Some(volume) => {
                     let field = self.pod.at(&format!("metadata.annotations[{USER_VOLUME}].{name}")).field;
-                    found.push(Mount { path: mount.mount_path, files: self.volume(&field, volume) });
+                    if let Some(message) =
+                        paths::mount_path_fault(&mount.mount_path, found.iter().map(|mount| mount.path.as_str()))
+                    {
+                        self.error(&format!("metadata.annotations[{USER_VOLUME_MOUNT}].{name}.mountPath"), &message);
+                    }
+                    found.push(Mount { path: paths::absolute(&mount.mount_path), files: self.volume(&field, volume) });
                 }
                 None => {
                     let message = format!("there is no volume {name:?} in {USER_VOLUME}");
@@ -61,36 +65,89 @@ impl<'a> Reader<'a, '_> {
         if let Some(source) = &volume.secret {
             let name = source.secret_name.as_deref().unwrap_or_default();
             let field = format!("{field}.secret");
-            let found = self.find(&format!("{field}.secretName"), &self.manifests.secrets, name, source.optional);
-            return self.pick(&field, found.map(secret_files), source.items.as_deref(), source.optional);
+            let found = self.secret(&format!("{field}.secretName"), name, source.optional);
+            return self.pick(&field, found, source.items.as_deref(), source.optional);
         }
         if let Some(source) = &volume.config_map {
             let field = format!("{field}.configMap");
-            let found = self.find(&format!("{field}.name"), &self.manifests.config_maps, &source.name, source.optional);
-            return self.pick(&field, found.map(config_map_files), source.items.as_deref(), source.optional);
+            let found = self.config_map(&format!("{field}.name"), &source.name, source.optional);
+            return self.pick(&field, found, source.items.as_deref(), source.optional);
         }
-        if volume.empty_dir.is_none() {
-            let message =
-                "is of a kind that is not supported; secret, configMap and emptyDir are: its files will not be there";
+        if let Some(projected) = &volume.projected {
+            return self.projected(&format!("{field}.projected"), projected);
+        }
+        if let Some(source) = &volume.downward_api {
+            return self.downward(&format!("{field}.downwardAPI"), source.items.as_deref().unwrap_or_default());
+        }
+        // Claims begin as empty folders; an injected sidecar's own volumes are nobody else's.
+        let is_empty =
+            volume.empty_dir.is_some() || volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some();
+        if !is_empty {
+            let message = "is of a kind that is not supported: its files will not be there";
             self.faults.warn(self.pod.head, field, message);
         }
         Files::new()
     }
 
-    pub(super) fn find<'m, T>(
-        &mut self,
-        field: &str,
-        list: &'m [Object<T>],
-        name: &str,
-        optional: Option<bool>,
-    ) -> Option<&'m T> {
-        let namespace = &self.pod.name.namespace;
-        let found = list.iter().find(|o| o.head.name.name == name && o.head.name.namespace == *namespace);
-        if found.is_none() && optional != Some(true) {
-            let message = format!("there is no {name:?} in namespace {namespace}: the pod would wait for it for ever");
-            self.faults.error(self.pod.head, field, message);
+    /// All sources of a projected volume in one folder. The token of the pod's service account is for the API server alone.
+    fn projected(&mut self, field: &str, projected: &k8s::ProjectedVolumeSource) -> Files {
+        let mut files = Files::new();
+        for (i, source) in projected.sources.iter().flatten().enumerate() {
+            let field = format!("{field}.sources[{i}]");
+            if let Some(source) = &source.secret {
+                let found = self.secret(&format!("{field}.secret.name"), &source.name, source.optional);
+                files.extend(self.pick(&format!("{field}.secret"), found, source.items.as_deref(), source.optional));
+            }
+            // The API server makes this one in every namespace.
+            if let Some(source) = source.config_map.as_ref().filter(|source| source.name != "kube-root-ca.crt") {
+                let found = self.config_map(&format!("{field}.configMap.name"), &source.name, source.optional);
+                files.extend(self.pick(&format!("{field}.configMap"), found, source.items.as_deref(), source.optional));
+            }
+            if let Some(source) = &source.downward_api {
+                files.extend(
+                    self.downward(&format!("{field}.downwardAPI"), source.items.as_deref().unwrap_or_default()),
+                );
+            }
         }
-        found.map(|object| &object.body)
+        files
+    }
+
+    fn downward(&mut self, field: &str, items: &[k8s::DownwardAPIVolumeFile]) -> Files {
+        let mut files = Files::new();
+        for (i, item) in items.iter().enumerate() {
+            let value = item.field_ref.as_ref().and_then(|field| self.of_pod(&field.field_path)).unwrap_or_default();
+            let field = format!("{field}.items[{i}].path");
+            match paths::file_path_fault(&item.path) {
+                Some(message) => self.faults.error(self.pod.head, field, message),
+                None => drop(files.insert(item.path.clone(), value.into_bytes())),
+            }
+        }
+        files
+    }
+
+    /// What a Secret holds, by name.
+    pub(super) fn secret(&mut self, field: &str, name: &str, optional: Option<bool>) -> Option<Files> {
+        let found = self.index.secret(&self.pod.name.namespace, name).map(secret_files);
+        self.warn_if_missing("Secret", field, name, found.is_none() && optional != Some(true));
+        found
+    }
+
+    /// What a ConfigMap holds, by name.
+    pub(super) fn config_map(&mut self, field: &str, name: &str, optional: Option<bool>) -> Option<Files> {
+        let found = self.index.config_map(&self.pod.name.namespace, name).map(config_map_files);
+        self.warn_if_missing("ConfigMap", field, name, found.is_none() && optional != Some(true));
+        found
+    }
+
+    /// Manifests are often a part of what a cluster holds.
+    fn warn_if_missing(&mut self, kind: &str, field: &str, name: &str, is_missing: bool) {
+        if is_missing {
+            let namespace = &self.pod.name.namespace;
+            let message = format!(
+                "no document makes {kind} {name} in namespace {namespace}: in a cluster the pod waits until there is one; here it is empty"
+            );
+            self.faults.warn(self.pod.head, field, message);
+        }
     }
 
     /// All files, or those that `items` names, under the names that it gives them.
@@ -104,6 +161,10 @@ impl<'a> Reader<'a, '_> {
         let (Some(files), Some(items)) = (&files, items) else { return files.unwrap_or_default() };
         let mut picked = Files::new();
         for (i, item) in items.iter().enumerate() {
+            if let Some(message) = paths::file_path_fault(&item.path) {
+                self.faults.error(self.pod.head, format!("{field}.items[{i}].path"), message);
+                continue;
+            }
             match files.get(&item.key) {
                 Some(content) => {
                     picked.insert(item.path.clone(), content.clone());
@@ -120,6 +181,21 @@ impl<'a> Reader<'a, '_> {
         }
         picked
     }
+}
+
+/// A mount of a volume, or of the file or folder of it that `subPath` names.
+pub(super) fn part(mount_path: &str, files: Files, sub_path: Option<&str>) -> Mount {
+    let Some(sub_path) = sub_path.map(|path| path.trim_matches('/')).filter(|path| !path.is_empty()) else {
+        return Mount { path: mount_path.to_owned(), files };
+    };
+    if let (Some(content), Some((folder, name))) = (files.get(sub_path), mount_path.rsplit_once('/')) {
+        let folder = if folder.is_empty() { "/" } else { folder };
+        return Mount { path: folder.to_owned(), files: Files::from([(name.to_owned(), content.clone())]) };
+    }
+    let within = |(name, content): (String, Vec<u8>)| {
+        Some((name.strip_prefix(sub_path)?.strip_prefix('/')?.to_owned(), content))
+    };
+    Mount { path: mount_path.to_owned(), files: files.into_iter().filter_map(within).collect() }
 }
 
 pub(super) fn secret_files(secret: &k8s::Secret) -> Files {

@@ -2,24 +2,42 @@
 
 mod material;
 
+use std::collections::HashMap;
+
 use super::full_host;
 use crate::{
     fault::Faults,
     load::nearest,
     manifests::{Manifests, Object, destination_rule::DestinationRuleSpec as Spec},
-    model::{DestinationRules, Mesh, Pod, Service},
+    model::{DestinationRules, Pod, Resolved, Service},
     resolve::selects,
 };
 
 /// Warns of rules that decide nothing, in whole or in part; a certificate or key that cannot be used is an error.
-pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut Faults) {
+pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults) {
+    let services = || mesh.services.iter().chain(&mesh.entries);
+    let mut by_host: HashMap<&str, Vec<&Service>> = HashMap::new();
+    for service in services() {
+        by_host.entry(&service.host).or_default().push(service);
+    }
     for rule in &manifests.destination_rules {
         let host = full_host(&rule.body.host, &rule.head.name.namespace);
-        let services = mesh.services.iter().chain(&mesh.entries);
-        let matched: Vec<_> = services.filter(|service| matches(&host, &service.host)).collect();
+        let matched: Vec<_> = match host.strip_prefix('*') {
+            Some(suffix) => services().filter(|service| service.host.ends_with(suffix)).collect(),
+            None => by_host.get(host.as_str()).cloned().unwrap_or_default(),
+        };
         if matched.is_empty() {
             faults.warn(rule, "spec.host", no_service(&rule.body.host, &host, &mesh.services));
             continue;
+        }
+        if is_out_of_sight(rule, &matched, mesh) {
+            let namespace = &rule.head.name.namespace;
+            let message = format!(
+                "is used by no client: rules are looked for in the client's namespace, the service's ({}) and {}, whatever exportTo says, \
+                 and no pod of {namespace} has a sidecar",
+                matched[0].name.namespace, mesh.config.root_namespace
+            );
+            faults.warn(rule, "metadata.namespace", message);
         }
         subsets(rule, &matched, &mesh.pods, faults);
         ports(rule, &matched, faults);
@@ -29,11 +47,12 @@ pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Mesh, faults: &mut
     }
 }
 
-fn matches(host: &str, service: &str) -> bool {
-    match host.strip_prefix('*') {
-        Some(suffix) => service.ends_with(suffix),
-        None => service == host,
-    }
+/// Whether a rule stands where no client looks (`destinationRule` in `pilot/pkg/model/push_context.go`).
+fn is_out_of_sight(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved) -> bool {
+    let namespace = &rule.head.name.namespace;
+    *namespace != mesh.config.root_namespace
+        && services.iter().all(|service| service.name.namespace != *namespace)
+        && !mesh.pods.iter().any(|pod| pod.name.namespace == *namespace && pod.sidecar.is_some())
 }
 
 fn no_service(written: &str, host: &str, services: &[Service]) -> String {
@@ -98,8 +117,8 @@ fn clients(rule: &Object<Spec>, pods: &[Pod], faults: &mut Faults) {
 /// Two rules for one host: the settings of the younger one are lost where the older has some.
 fn fights(rule: &Object<Spec>, host: &str, rules: &DestinationRules, faults: &mut Faults) {
     let name = rule.head.full_name();
-    let merged =
-        rules.all().find(|merged| merged.host == host && merged.from.iter().skip(1).any(|(from, _)| *from == name));
+    let merged = rules.of_host(&rule.head.name.namespace, host);
+    let merged = merged.into_iter().find(|merged| merged.from.iter().skip(1).any(|(from, _)| *from == name));
     let Some(merged) = merged else { return };
     let (winner, source) = &merged.from[0];
     let lost = merged.traffic_policy.as_ref().is_some_and(|policy| policy.by != name);

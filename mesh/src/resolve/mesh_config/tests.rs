@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{MeshConfig, OutboundTrafficPolicy, Source},
+    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, Source, TlsFloor},
     testing::{INJECTED, faults, mesh, pod},
 };
 
@@ -14,7 +14,7 @@ fn config_map(lines: &str) -> String {
 }
 
 fn config(lines: &str) -> MeshConfig {
-    mesh(&config_map(lines)).config
+    mesh(&config_map(lines)).config.clone()
 }
 
 #[test]
@@ -27,9 +27,14 @@ fn without_a_config_map_istios_defaults_hold() {
         access_log_file: None,
         access_log_json: false,
         protocol_detection_timeout_ms: 0,
+        trust_domain_aliases: vec![],
+        mesh_mtls: MeshTls::default(),
+        tls_defaults: MeshTls::default(),
+        proxy_config: Default::default(),
+        injection_defaults: Default::default(),
         source: Source::default_of("MeshConfig"),
     };
-    assert_eq!(mesh("").config, defaults);
+    assert_eq!(mesh(INJECTED).config, defaults);
     assert_eq!(MeshConfig { source: Source::default_of("MeshConfig"), ..config("# nothing") }, defaults);
 }
 
@@ -49,6 +54,11 @@ fn every_supported_setting_is_read() {
             access_log_file: Some("/dev/stdout".into()),
             access_log_json: true,
             protocol_detection_timeout_ms: 100,
+            trust_domain_aliases: vec![],
+            mesh_mtls: MeshTls::default(),
+            tls_defaults: MeshTls::default(),
+            proxy_config: Default::default(),
+            injection_defaults: Default::default(),
             source: Source { file: "m.yaml".into(), document: 1, field: "data.mesh".into() },
         }
     );
@@ -58,7 +68,7 @@ fn every_supported_setting_is_read() {
 fn the_trust_domain_is_in_every_identity() {
     let id = |domain: &str| {
         let yaml = INJECTED.to_owned() + &pod("a", "") + &config_map(&format!("trustDomain: {domain}"));
-        mesh(&yaml).pods.remove(0).sidecar.expect("the namespace injects").spiffe_id
+        mesh(&yaml).pods[0].clone().sidecar.expect("the namespace injects").spiffe_id
     };
     assert_eq!(id("td.example"), "spiffe://td.example/ns/default/sa/default");
     assert_eq!(id("project@td"), "spiffe://project.td/ns/default/sa/default");
@@ -68,7 +78,7 @@ fn the_trust_domain_is_in_every_identity() {
 fn a_fault_names_the_setting_and_what_was_expected() {
     for (line, expected) in [
         ("trustDomian: a", "data.mesh.trustDomian: unknown field; did you mean trustDomain?"),
-        ("xyzzy: a", "data.mesh.xyzzy: unknown field; supported are trustDomain, rootNamespace"),
+        ("xyzzy: a", "data.mesh.xyzzy: unknown field; supported are trustDomain, trustDomainAliases"),
         ("trustDomain: a/b", "data.mesh.trustDomain: \"a/b\" is no trust domain"),
         ("trustDomain: 1", "data.mesh.trustDomain: a text was expected, not 1"),
         ("enableAutoMtls: maybe", "data.mesh.enableAutoMtls: true or false was expected"),
@@ -80,8 +90,9 @@ fn a_fault_names_the_setting_and_what_was_expected() {
         ("accessLogEncoding: XML", "data.mesh.accessLogEncoding: \"XML\" is no encoding; TEXT and JSON are"),
         ("protocolDetectionTimeout: 100ms", "data.mesh.protocolDetectionTimeout: \"100ms\" is no duration"),
         ("protocolDetectionTimeout: -1s", "data.mesh.protocolDetectionTimeout: \"-1s\" is no duration"),
-        ("trustDomainAliases: [old]", "data.mesh.trustDomainAliases: is not supported yet"),
-        ("meshMTLS: {minProtocolVersion: TLSV1_3}", "data.mesh.meshMTLS: is not supported yet"),
+        ("trustDomainAliases: [a/b]", "data.mesh.trustDomainAliases[0]: \"a/b\" is no trust domain"),
+        ("meshMTLS: {minProtocolVersion: TLSV1_1}", "data.mesh.meshMTLS.minProtocolVersion: \"TLSV1_1\" is no version"),
+        ("meshMTLS: {ecdhCurves: [P-256]}", "data.mesh.meshMTLS.ecdhCurves: mesh TLS does not support"),
         ("a: [", "data.mesh: not YAML: "),
     ] {
         let text = faults(&config_map(line));
@@ -91,11 +102,52 @@ fn a_fault_names_the_setting_and_what_was_expected() {
 }
 
 #[test]
-fn what_decides_nothing_here_is_a_warning() {
+fn what_decides_nothing_here_is_no_fault_and_what_may_is_a_warning() {
+    assert_eq!(faults(&config_map("enableTracing: true\ndefaultProviders: {metrics: [prometheus]}")), "");
     assert_eq!(
-        faults(&config_map("enableTracing: true")),
-        "m.yaml: document 1 (ConfigMap istio): data.mesh.enableTracing: warning: is not supported yet and has no effect here\n"
+        faults(&config_map("discoverySelectors: [{matchLabels: {a: b}}]")),
+        "m.yaml: document 1 (ConfigMap istio): data.mesh.discoverySelectors: warning: is not supported yet: it may change what is answered here\n"
     );
+}
+
+#[test]
+fn a_default_install_has_no_fault() {
+    let text = "accessLogFile: /dev/stdout\ndefaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\n  tracing: {}\n\
+                defaultProviders: {metrics: [prometheus]}\nenablePrometheusMerge: true\nextensionProviders: []\n\
+                meshMTLS: {minProtocolVersion: TLSV1_2}\nrootNamespace: istio-system\ntrustDomain: cluster.local\n";
+    assert_eq!(faults(&config_map(text)), "");
+}
+
+#[test]
+fn settings_of_tls_and_of_all_pods_are_read() {
+    let read = config(
+        "trustDomainAliases: [old.example]\nmeshMTLS: {minProtocolVersion: TLSV1_3}\n\
+         tlsDefaults: {ecdhCurves: [P-256]}\ndefaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}}\n",
+    );
+    assert_eq!(read.trust_domain_aliases, ["old.example"]);
+    assert_eq!(read.mesh_mtls.floor, TlsFloor::Tls13);
+    assert_eq!(read.tls_defaults.ecdh_curves, ["P-256"]);
+    assert_eq!(read.spiffe_ids("n", "s"), ["spiffe://cluster.local/ns/n/sa/s", "spiffe://old.example/ns/n/sa/s"]);
+    assert_eq!(read.proxy_config["proxyMetadata"]["ISTIO_META_DNS_CAPTURE"], "true");
+}
+
+#[test]
+fn an_operator_and_its_values_are_a_source_of_settings() {
+    let operator = "
+apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+metadata: {name: install, namespace: istio-system}
+spec:
+  profile: default
+  meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}
+  values:
+    meshConfig: {trustDomain: td.example}
+    global: {proxy: {excludeOutboundPorts: '9000'}}
+";
+    let mesh = mesh(&(INJECTED.to_owned() + &pod("a", "") + "---" + operator));
+    assert_eq!(mesh.config.outbound_traffic_policy, OutboundTrafficPolicy::RegistryOnly);
+    assert_eq!(mesh.config.trust_domain, "td.example");
+    assert_eq!(mesh.pods[0].sidecar.as_ref().unwrap().capture.exclude_outbound_ports, [9000]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ const SELECT: &str = "selector: {matchLabels: {app: a}}";
 /// The modes in force for pod `a.default`.
 fn modes(policies: &[String]) -> EffectivePeerAuthentication {
     let yaml = INJECTED.to_owned() + &pod("a", "labels: {app: a}") + &policies.concat();
-    mesh(&yaml).pods.remove(0).peer_authentication
+    mesh(&yaml).pods[0].clone().peer_authentication
 }
 
 /// `MODE by POLICY` for the whole workload.
@@ -191,8 +191,14 @@ fn policies_of_other_namespaces_do_not_count() {
 }
 
 #[test]
-fn a_port_that_no_container_has_is_warned_of() {
-    let text = warnings(&[policy("default/one", &format!("{SELECT}, portLevelMtls: {{80: {{mode: DISABLE}}}}"))]);
-    let expected = "spec.portLevelMtls[80]: warning: no container of the pods it selects has port 80, only 8080; the key is the container's port";
-    assert!(text.contains(expected), "{text}");
+fn a_services_port_that_leads_elsewhere_is_warned_of() {
+    let of = |target: u16| {
+        let service = format!(
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{name: s}}, spec: {{selector: {{app: a}}, ports: [{{port: 80, targetPort: {target}}}]}}}}\n"
+        );
+        warnings(&[policy("default/one", &format!("{SELECT}, portLevelMtls: {{80: {{mode: DISABLE}}}}")), service])
+    };
+    let expected = "spec.portLevelMtls[80]: warning: 80 is a port of service s, which leads to container port 8080; the key is the container's port: write 8080";
+    assert!(of(8080).contains(expected), "{}", of(8080));
+    assert!(!of(80).contains("portLevelMtls"), "{}", of(80));
 }

@@ -7,7 +7,7 @@ use crate::{
 
 fn entries(spec: &str) -> Vec<Service> {
     let document = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: s}, spec: ";
-    mesh(&format!("{document}{{{spec}}}}}\n")).entries
+    mesh(&format!("{document}{{{spec}}}}}\n")).entries.clone()
 }
 
 /// Address and port of each endpoint of a port.

@@ -14,7 +14,7 @@ const SELECT: &str = "selector: {app: a}";
 
 /// The service of this spec, beside pods `a`, `b` and `other` (`a` and `b` are selected by `SELECT`).
 fn resolved(spec: &str) -> Service {
-    mesh(&(pods() + &service("name: s", spec))).services.remove(0)
+    mesh(&(pods() + &service("name: s", spec))).services[0].clone()
 }
 
 fn pods() -> String {

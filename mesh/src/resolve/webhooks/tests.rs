@@ -52,11 +52,11 @@ fn a_url_is_called_as_it_is() {
 #[test]
 fn what_is_not_said_has_the_api_servers_defaults() {
     let service = "{service: {name: webhook, namespace: default}}";
-    let webhook = mesh(&manifests(service, "")).webhooks.remove(0);
+    let webhook = mesh(&manifests(service, "")).webhooks[0].clone();
     assert_eq!((webhook.failure_policy, webhook.timeout_seconds, webhook.ca_bundle), (FailurePolicy::Fail, 10, None));
     assert!(webhook.mutating);
     assert_eq!(webhook.source.to_string(), "m.yaml#3 webhooks[0]");
-    let webhook = mesh(&manifests(service, "  failurePolicy: Ignore\n  timeoutSeconds: 3\n")).webhooks.remove(0);
+    let webhook = mesh(&manifests(service, "  failurePolicy: Ignore\n  timeoutSeconds: 3\n")).webhooks[0].clone();
     assert_eq!((webhook.failure_policy, webhook.timeout_seconds), (FailurePolicy::Ignore, 3));
 }
 

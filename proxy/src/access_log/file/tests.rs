@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn every_line_is_in_its_file_and_in_its_order_after_a_flush() {
     let folder = tempfile::tempdir().unwrap();
-    let files = LogFiles::start().unwrap();
+    let files = LogFiles::start(&Stats::default()).unwrap();
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     let logs = [&one, &one, &two].map(|path| files.open(path).unwrap());
     for i in 0..1000 {
@@ -23,7 +23,7 @@ fn every_line_is_in_its_file_and_in_its_order_after_a_flush() {
 #[test]
 fn a_line_is_written_without_being_asked_for() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let files = LogFiles::start().unwrap();
+    let files = LogFiles::start(&Stats::default()).unwrap();
     let log = files.open(file.path()).unwrap();
     for line in ["one\n", "two\n"] {
         log.append(line);
@@ -31,4 +31,50 @@ fn a_line_is_written_without_being_asked_for() {
             thread::yield_now();
         }
     }
+}
+
+#[test]
+fn what_a_full_disk_has_no_room_for_is_counted_and_costs_no_other_file_a_line() {
+    let (file, stats) = (tempfile::NamedTempFile::new().unwrap(), Stats::default());
+    let files = LogFiles::start(&stats).unwrap();
+    let (full, good) = (files.open(Path::new("/dev/full")).unwrap(), files.open(file.path()).unwrap());
+    for _ in 0..3 {
+        full.append("lost\n");
+        good.append("kept\n");
+        files.flush();
+    }
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "kept\n".repeat(3));
+    let counters = ["filesystem.write_failed", "filesystem.write_completed", "sidelab.access_log_lines_lost"];
+    assert_eq!(counters.map(|name| stats.get(name)), [Some(3); 3]);
+}
+
+/// Takes so many bytes more.
+struct Room(Vec<u8>, usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.1);
+        if count == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.extend_from_slice(&bytes[..count]);
+        self.1 -= count;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_that_was_torn_spoils_none_but_itself() {
+    let (mut disk, mut torn) = (Room(Vec::new(), 6), false);
+    let lost = Lines::new(b"one\ntwo\nthree\n", &mut torn).write(&mut disk).unwrap_err();
+    assert_eq!((lost.lines, torn), (2, true), "the one that is there in part is lost too");
+    let lost = Lines::new(b"four\n", &mut torn).write(&mut disk).unwrap_err();
+    assert_eq!((lost.lines, torn), (1, true));
+    disk.1 = 100;
+    Lines::new(b"five\n", &mut torn).write(&mut disk).unwrap();
+    assert_eq!(disk.0, b"one\ntw\nfive\n");
 }

@@ -11,9 +11,9 @@ use super::*;
 use crate::{
     access_log::{HttpFacts, RequestHead},
     address::{DownstreamLocal, DownstreamRemote, UpstreamHost, UpstreamLocal},
-    outcome::{ConnectError, Outcome},
     stream_info::{ConnectionInfo, FilterState, StreamInfo, Transport, UpstreamInfo},
 };
+use envoy_rules::outcome::{ConnectError, Outcome};
 
 /// Istio's default format.
 const ISTIO: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% \
@@ -50,7 +50,7 @@ fn request() -> (StreamInfo, HttpFacts) {
     response.insert("x-envoy-upstream-service-time", "2".parse().unwrap());
     let http = HttpFacts {
         protocol: Some("HTTP/1.1"),
-        request: Some(RequestHead { method: Method::GET, uri: "/a?b=c".parse().unwrap(), headers }),
+        request: Some(RequestHead { method: Method::GET, path: Some("/a?b=c".into()), headers }),
         response,
         attempts: 1,
         ..HttpFacts::default()
@@ -58,7 +58,7 @@ fn request() -> (StreamInfo, HttpFacts) {
     let stream = StreamInfo {
         bytes_sent: 5,
         response_code: Some(200),
-        details: Some("via_upstream".into()),
+        outcome: Outcome::Answered,
         cluster: Some("outbound|8080||server".into()),
         route: Some("default".into()),
         upstream: Some(UpstreamInfo {
@@ -88,11 +88,7 @@ fn istios_line_of_a_request() {
 
 #[test]
 fn istios_line_of_a_session_that_found_no_chain() {
-    let stream = StreamInfo {
-        outcome: Outcome::NoFilterChainMatch,
-        details: Some("filter_chain_not_found".into()),
-        ..session()
-    };
+    let stream = StreamInfo { outcome: Outcome::NoFilterChainMatch, ..session() };
     assert_eq!(
         line(ISTIO, &stream, None),
         "[2026-11-21T11:59:19.782Z] \"- - -\" 0 NR filter_chain_not_found - \"-\" 0 0 3 - \"-\" \"-\" \"-\" \"-\" \"-\" \
@@ -121,7 +117,8 @@ fn json_keeps_types_and_sorts_members() {
 #[test]
 fn a_flag_and_its_reason_are_printed() {
     let stream = StreamInfo { outcome: Outcome::ConnectFailed(ConnectError::Timeout), ..session() };
-    assert_eq!(line("%RESPONSE_FLAGS%", &stream, None), "UF");
+    assert_eq!(line("%RESPONSE_FLAGS%", &stream, None), "UF,URX");
+    assert_eq!(line("%RESPONSE_FLAGS%", &stream, Some(&HttpFacts::default())), "UF");
 }
 
 #[test]
@@ -133,6 +130,6 @@ fn arguments_limits_and_percent_signs() {
 
 #[test]
 fn an_unknown_command_is_refused_by_name() {
-    assert_eq!(Format::text("a %NOPE% b").unwrap_err(), "%NOPE%: not a command that is supported");
-    assert_eq!(Format::text("%REQ(a").unwrap_err(), "%REQ(a: a command that does not end");
+    assert_eq!(Format::text("a %NOPE% b").unwrap_err().to_string(), "%NOPE%: not a command that is supported");
+    assert_eq!(Format::text("%REQ(a").unwrap_err().to_string(), "%REQ(a: a command that does not end");
 }

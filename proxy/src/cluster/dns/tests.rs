@@ -3,20 +3,6 @@ use serde_json::json;
 use super::*;
 use crate::stats::Stats;
 
-fn addresses() -> Vec<SocketAddr> {
-    ["[fd00::1]:80", "10.0.0.2:80", "10.0.0.1:80", "10.0.0.1:80"].map(|a| a.parse().unwrap()).to_vec()
-}
-
-#[test]
-fn the_family_is_chosen_as_asked() {
-    let count = |family| chosen(addresses(), family).len();
-    assert_eq!(chosen(addresses(), DnsLookupFamily::Auto), ["[fd00::1]:80".parse().unwrap()]);
-    assert_eq!(count(DnsLookupFamily::V4Only), 2);
-    assert_eq!(count(DnsLookupFamily::V4Preferred), 2);
-    assert_eq!(count(DnsLookupFamily::V6Only), 1);
-    assert_eq!(count(DnsLookupFamily::All), 3);
-}
-
 #[tokio::test]
 async fn names_become_endpoints_and_logical_dns_takes_one() {
     let config = |kind: &str| -> envoy_api::Cluster {

@@ -11,11 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use envoy_rules::codec::HttpVersion;
+use hyper::body::{Body, Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-use super::BodyError;
-use crate::http::{activity::Activity, sniff::Version};
+use super::{BodyError, Broken, Incoming};
+use crate::http::{activity::Activity, http1::Fault, rejection::Rejection};
 
 /// What is kept of a request's body for another try; with more, it is tried once. Envoy's default buffer limit.
 const REPLAY_LIMIT: usize = 1024 * 1024;
@@ -113,22 +114,17 @@ impl RequestSource {
     }
 
     /// The body for one try, in that version. Envoy's HTTP/1 codec does not pass trailers on.
-    pub(in crate::http) fn body(&self, version: Version) -> RequestBody {
+    pub(in crate::http) fn body(&self, version: HttpVersion) -> RequestBody {
         let (number, size) = self.lock().map_or((0, SizeHint::with_exact(0)), |mut source| {
             source.tries += 1;
             (source.tries, source.size)
         });
-        RequestBody { source: self.clone(), number, replayed: 0, size, trailers: version == Version::Http2 }
+        RequestBody { source: self.clone(), number, replayed: 0, size, trailers: version == HttpVersion::Http2 }
     }
 
     /// Whether another try would send what this one did.
     pub(in crate::http) fn can_replay(&self) -> bool {
         self.lock().is_none_or(|source| source.kept.is_some() || !source.begun)
-    }
-
-    /// Whether all of it was read.
-    pub(in crate::http) fn is_whole(&self) -> bool {
-        self.lock().is_none_or(|source| source.whole)
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, Source>> {
@@ -167,8 +163,7 @@ impl Source {
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                let error =
-                    if is_disconnect(&error) { BodyError::DownstreamClosed } else { BodyError::DownstreamProtocol };
+                let error = BodyError::from(&error);
                 let _ = self.progress.failed.set(error); // the first failure is the one that counts
                 Some(Err(error))
             }
@@ -182,6 +177,17 @@ impl Source {
         } else if let Some(kept) = &mut self.kept {
             kept.push(data.clone());
             *replayed += 1;
+        }
+    }
+}
+
+impl From<&Broken> for BodyError {
+    fn from(broken: &Broken) -> Self {
+        match broken {
+            Broken::Http1(Fault::Cut) => Self::DownstreamClosed,
+            Broken::Http1(Fault::Malformed(rejection)) => Self::DownstreamProtocol(*rejection),
+            Broken::Http2(error) if is_disconnect(error) => Self::DownstreamClosed,
+            Broken::Http2(_) => Self::DownstreamProtocol(Rejection::CODEC),
         }
     }
 }

@@ -8,17 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
-use super::BodyError;
-use crate::{
-    http::{
-        exchange::Exchange,
-        pool::Lease,
-        upstream::{http2_reset, reset_after_response},
-    },
-    outcome::{Outcome, UpstreamReset},
-};
+use super::{BodyError, Broken, Incoming};
+use crate::http::{exchange::Exchange, http1::Fault, pool::Lease, upstream::http2_reset};
+use envoy_rules::outcome::{Outcome, UpstreamReset};
 
 /// Resolves when the time for a response is over, to why.
 pub(in crate::http) type Deadline = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -32,7 +26,7 @@ enum Kind {
     /// The proxy's own.
     Local {
         data: Option<Bytes>,
-        _exchange: Option<Box<Exchange>>,
+        _exchange: Box<Exchange>,
     },
     Upstream(Box<UpstreamBody>),
 }
@@ -49,12 +43,7 @@ struct UpstreamBody {
 impl ResponseBody {
     /// A body of the proxy's own.
     pub(in crate::http) fn local(data: Bytes, exchange: Box<Exchange>) -> Self {
-        Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: Some(exchange) })
-    }
-
-    /// No body, of a response whose exchange goes on without it.
-    pub(in crate::http) fn none() -> Self {
-        Self(Kind::Local { data: None, _exchange: None })
+        Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: exchange })
     }
 
     /// The upstream's body.
@@ -79,8 +68,7 @@ impl ResponseBody {
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(over) = self.deadline.as_mut().poll(cx) {
-            let details = if over == Outcome::IdleTimeout { "stream_idle_timeout" } else { "response_timeout" };
-            self.exchange.settle(over, details);
+            self.exchange.settle(over);
             self.deadline = Box::pin(std::future::pending());
             return Poll::Ready(Some(Err(BodyError::Timeout)));
         }
@@ -117,17 +105,17 @@ impl UpstreamBody {
 
     /// Notes why the body broke off. Where the request's did, that is why. Else, in HTTP/1 a body that is shorter than
     /// announced is a fault of the codec.
-    fn broke_off(&mut self, error: &hyper::Error) {
-        let reset = match (self.exchange.progress.failed(), self.exchange.http.upstream_protocol) {
-            (Some(BodyError::DownstreamProtocol), _) => {
-                let details = "http1.codec_error";
-                return self.exchange.settle(Outcome::DownstreamProtocolError(details.into()), details);
+    fn broke_off(&mut self, error: &Broken) {
+        let reset = match (self.exchange.progress.failed(), error) {
+            (Some(BodyError::DownstreamProtocol(rejection)), _) => {
+                return self.exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()));
             }
             (Some(_), _) => return, // the downstream is gone: what is dropped unsettled is logged so
-            (None, Some("HTTP/2")) => http2_reset(error),
-            (None, _) => UpstreamReset::ProtocolError,
+            (None, Broken::Http2(error)) => http2_reset(error),
+            (None, Broken::Http1(Fault::Cut)) => UpstreamReset::ConnectionTermination,
+            (None, Broken::Http1(Fault::Malformed(_))) => UpstreamReset::ProtocolError,
         };
-        self.exchange.settle(Outcome::UpstreamReset(reset), reset_after_response(reset));
+        self.exchange.settle(Outcome::ResponseBrokeOff(reset));
     }
 
     fn end(&mut self) {

@@ -21,7 +21,8 @@ fn hcm(options: &Value) -> Hcm {
         "http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
     });
     config.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-    Hcm::new(&envoy_api::read_value(config).unwrap(), None, &Stats::default(), &LogFiles::start().unwrap()).unwrap()
+    let stats = Stats::default();
+    Hcm::new(&envoy_api::read_value(config).unwrap(), None, &stats, &LogFiles::start(&stats).unwrap()).unwrap()
 }
 
 fn connection(tls: Option<TlsInfo>) -> ConnectionInfo {

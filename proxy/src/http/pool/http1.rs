@@ -7,21 +7,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{Builder, SendRequest},
+use envoy_rules::{
+    outcome::{Outcome, UpstreamReset},
+    upstream::http_options,
 };
-use hyper_util::rt::TokioIo;
+use http::Response;
 
 use super::{Acquired, Key, Sender, Wanted, lock};
 use crate::{
+    access_log::RequestHead,
     cluster::{ConnectFailure, Connected},
     http::{
-        body::RequestBody,
+        body::{Incoming, RequestBody},
         cluster_stats::ClusterStats,
         config::timeout,
-        upstream::{self, Failure},
+        http1::{Client, NoResponse, Outgoing},
+        upstream::Failure,
         wire::Wire,
     },
     stream_info::UpstreamInfo,
@@ -36,7 +37,7 @@ pub(super) struct Pool(Arc<Mutex<HashMap<Key, Vec<Idle>>>>);
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    client: Client,
     info: UpstreamInfo,
     since: Instant,
     timeout: Option<Duration>,
@@ -45,7 +46,7 @@ struct Idle {
 /// A connection that serves a request, and where it goes afterwards.
 #[derive(Debug)]
 pub(super) struct Lent {
-    sender: SendRequest<RequestBody>,
+    client: Client,
     pool: Pool,
     key: Key,
     timeout: Option<Duration>,
@@ -58,28 +59,26 @@ impl Pool {
         wanted: Wanted<'_>,
         stats: &ClusterStats,
     ) -> Result<Acquired, ConnectFailure> {
-        let options = wanted.cluster.http_options().and_then(|options| options.common_http_protocol_options.as_ref());
+        let options =
+            http_options(wanted.cluster.config()).and_then(|options| options.common_http_protocol_options.as_ref());
         let timeout = timeout(options.and_then(|options| options.idle_timeout), IDLE_TIMEOUT);
-        let lend = |sender, key| Sender::Http1(Lent { sender, pool: self.clone(), key, timeout });
-        if !wanted.fresh {
-            while let Some(Idle { mut sender, info, .. }) = self.take(&key) {
-                if sender.ready().await.is_ok() {
-                    return Ok(Acquired { sender: lend(sender, key), info, reused: true });
-                }
-            }
+        let lend = |client, key| Sender::Http1(Lent { client, pool: self.clone(), key, timeout });
+        if !wanted.fresh
+            && let Some(Idle { client, info, .. }) = self.take(&key)
+        {
+            return Ok(Acquired { sender: lend(client, key), info, reused: true });
         }
         let Connected { stream, info, guard } = wanted.cluster.connect(wanted.endpoint, wanted.context).await?;
         let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
-        let handshake = Builder::new().handshake(TokioIo::new(wire)).await;
-        let (sender, connection) = handshake.map_err(|_| ConnectFailure::NoHealthyUpstream)?;
+        let (client, connection) = Client::new(wire);
         stats.http1_connections.inc();
         let (pool, waiting) = (self.clone(), key.clone());
         tokio::spawn(async move {
             let _counted = guard;
-            let _ = connection.with_upgrades().await; // whoever waits for a response is told the error too
+            connection.await;
             pool.sweep(&waiting);
         });
-        Ok(Acquired { sender: lend(sender, key), info, reused: false })
+        Ok(Acquired { sender: lend(client, key), info, reused: false })
     }
 
     /// Closes what waits for no key that is kept.
@@ -107,23 +106,35 @@ impl Pool {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        !self.sender.is_closed() && self.timeout.is_none_or(|timeout| self.since.elapsed() < timeout)
+        self.client.is_ready() && self.timeout.is_none_or(|timeout| self.since.elapsed() < timeout)
     }
 }
 
 impl Lent {
     /// Sends a request and waits for the head of the response.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Failure> {
-        self.sender.try_send_request(request).await.map_err(|error| {
-            let sent = error.message().is_none();
-            Failure { sent, ..upstream::http1_reset(error.error()).into() }
-        })
+    pub(super) async fn send(
+        &self,
+        head: &RequestHead,
+        body: RequestBody,
+        upgrade: bool,
+    ) -> Result<Response<Incoming>, Failure> {
+        let target = head.path.as_deref().unwrap_or_default();
+        let outgoing = Outgoing { method: &head.method, target, headers: &head.headers, upgrade };
+        match self.client.send(outgoing, body).await {
+            Ok(response) => Ok(response.map(Incoming::from)),
+            Err(NoResponse::Reset(reset)) => Err(reset.into()),
+            Err(NoResponse::NotSent) => {
+                Err(Failure { outcome: Outcome::UpstreamReset(UpstreamReset::ConnectionTermination), sent: false })
+            }
+        }
     }
 
-    /// Makes it wait for the next request.
+    /// Makes it wait for the next request, if it can take one.
     pub(super) fn give_back(self, info: UpstreamInfo) {
-        let Self { sender, pool, key, timeout } = self;
-        let idle = Idle { sender, info, since: Instant::now(), timeout };
-        lock(&pool.0).entry(key).or_default().push(idle);
+        let Self { client, pool, key, timeout } = self;
+        if client.is_ready() {
+            let idle = Idle { client, info, since: Instant::now(), timeout };
+            lock(&pool.0).entry(key).or_default().push(idle);
+        }
     }
 }

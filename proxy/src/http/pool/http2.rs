@@ -7,18 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::http2::{Builder, SendRequest},
-};
+use http::Response;
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::{Acquired, Key, Wanted, lock};
 use crate::{
+    access_log::RequestHead,
     cluster::{ConnectFailure, Connected},
     http::{
-        body::RequestBody,
+        body::{Incoming, RequestBody},
         cluster_stats::ClusterStats,
         upstream::{self, Failure},
         wire::Wire,
@@ -110,9 +108,15 @@ impl Pool {
 }
 
 /// Sends a request and waits for the head of the response.
-pub(super) async fn send(mut sender: Sender, request: Request<RequestBody>) -> Result<Response<Incoming>, Failure> {
-    sender.try_send_request(request).await.map_err(|error| {
+pub(super) async fn send(
+    mut sender: Sender,
+    head: &RequestHead,
+    body: RequestBody,
+) -> Result<Response<Incoming>, Failure> {
+    let request = upstream::http2_request(head).map(|()| body);
+    let response = sender.try_send_request(request).await.map_err(|error| {
         let sent = error.message().is_none();
         Failure { sent, ..upstream::http2_reset(error.error()).into() }
-    })
+    })?;
+    Ok(response.map(Incoming::Http2))
 }

@@ -39,7 +39,7 @@ fn connection(alpn: Option<&str>) -> ConnectionInfo {
 }
 
 /// What is decided for bytes that come in these pieces, after which the peer closes.
-async fn decided(codec: CodecType, alpn: Option<&str>, pieces: &[&[u8]]) -> Option<(Version, Vec<u8>)> {
+async fn decided(codec: CodecType, alpn: Option<&str>, pieces: &[&[u8]]) -> Option<(HttpVersion, Vec<u8>)> {
     let (mut peer, mut stream) = tokio::io::duplex(64);
     let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
     tokio::spawn(async move {
@@ -55,18 +55,18 @@ async fn decided(codec: CodecType, alpn: Option<&str>, pieces: &[&[u8]]) -> Opti
 #[tokio::test]
 async fn the_preface_decides_where_alpn_does_not() {
     let preface: &[&[u8]] = &[b"PRI * ", b"HTTP/2.0\r\n\r\nSM\r\n\r\n"];
-    assert_eq!(decided(CodecType::Auto, None, preface).await, Some((Version::Http2, PREFACE.to_vec())));
-    assert_eq!(decided(CodecType::Auto, None, &[b"GE"]).await, Some((Version::Http1, b"GE".to_vec())));
-    assert_eq!(decided(CodecType::Auto, None, &[b"PRI", b"NT / HTTP/1.1"]).await.unwrap().0, Version::Http1);
-    assert_eq!(decided(CodecType::Auto, None, &[b"PRI"]).await, Some((Version::Http1, b"PRI".to_vec())));
+    assert_eq!(decided(CodecType::Auto, None, preface).await, Some((HttpVersion::Http2, PREFACE.to_vec())));
+    assert_eq!(decided(CodecType::Auto, None, &[b"GE"]).await, Some((HttpVersion::Http1, b"GE".to_vec())));
+    assert_eq!(decided(CodecType::Auto, None, &[b"PRI", b"NT / HTTP/1.1"]).await.unwrap().0, HttpVersion::Http1);
+    assert_eq!(decided(CodecType::Auto, None, &[b"PRI"]).await, Some((HttpVersion::Http1, b"PRI".to_vec())));
 }
 
 #[tokio::test]
 async fn alpn_and_configuration_decide_before_a_byte_came() {
-    assert_eq!(decided(CodecType::Auto, Some("h2"), &[]).await, Some((Version::Http2, Vec::new())));
-    assert_eq!(decided(CodecType::Auto, Some("istio-peer-exchange"), &[]).await.unwrap().0, Version::Http1);
-    assert_eq!(decided(CodecType::Http2, Some("http/1.1"), &[]).await.unwrap().0, Version::Http2);
-    assert_eq!(decided(CodecType::Http1, Some("h2"), &[]).await.unwrap().0, Version::Http1);
+    assert_eq!(decided(CodecType::Auto, Some("h2"), &[]).await, Some((HttpVersion::Http2, Vec::new())));
+    assert_eq!(decided(CodecType::Auto, Some("istio-peer-exchange"), &[]).await.unwrap().0, HttpVersion::Http1);
+    assert_eq!(decided(CodecType::Http2, Some("http/1.1"), &[]).await.unwrap().0, HttpVersion::Http2);
+    assert_eq!(decided(CodecType::Http1, Some("h2"), &[]).await.unwrap().0, HttpVersion::Http1);
 }
 
 #[tokio::test]

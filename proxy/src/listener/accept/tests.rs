@@ -4,6 +4,8 @@ use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::task::TaskTracker;
 
+use std::time::Duration;
+
 use super::*;
 use crate::{config::Manager, http::Pools};
 
@@ -32,6 +34,7 @@ async fn a_connection_takes_little_room() {
         listeners: shared.listeners.clone(),
         connections: TaskTracker::new(),
         drain: shared.drain.clone(),
+        taking_in: shared.taking_in.clone(),
         http: Pools::new(&shared.stats),
     });
     let (listening, accept) = sockets.try_recv().unwrap();

@@ -13,9 +13,12 @@ mod tests;
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The most that is looked at, in bytes (`HTTP_INSPECTOR_MAX_INSPECT_SIZE`).
+const MOST: usize = 64 * 1024;
+
 /// Waits until it is clear which version of HTTP the connection begins with: `http/1.0`, `http/1.1`, `h2c` or none.
 pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<String>, Unseen> {
-    let found = peek(socket, look).await;
+    let found = peek(socket, MOST, look).await;
     match found {
         // As much as Envoy looks at without a line end: not HTTP, or not to be waited for.
         Err(Unseen::TooLong) => Ok(None),

@@ -1,3 +1,5 @@
+use rustls::AlertDescription;
+
 use super::*;
 
 fn of(error: Error) -> Cow<'static, str> {

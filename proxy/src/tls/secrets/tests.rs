@@ -57,5 +57,6 @@ fn a_secret_that_can_not_be_built_with_is_not_kept() {
 fn a_secret_of_the_wrong_kind_is_named() {
     let secrets = Secrets::new(&combined()).unwrap();
     let wrong = Secret { validation_context: None, ..roots("") };
-    assert_eq!(secrets.replace(&wrong, |_| Ok(())).unwrap_err(), "secret \"ROOTCA\" holds no validation_context");
+    let error = secrets.replace(&wrong, |_| Ok(())).unwrap_err();
+    assert_eq!(error.to_string(), "secret \"ROOTCA\" holds no validation_context");
 }

@@ -189,3 +189,28 @@ async fn where_bytes_follow_the_last_flight_goes_with_them() {
     far.read_exact(&mut room).await.unwrap();
     assert_eq!(&room, b"hello");
 }
+
+#[tokio::test]
+async fn what_came_before_a_forged_record_is_read() {
+    const FORGED: [u8; 37] = {
+        let mut record = [0x55; 37];
+        (record[0], record[1], record[2], record[3], record[4]) = (23, 3, 3, 0, 32);
+        record
+    };
+    let (mut near, mut far) = with_a_library().await;
+    far.write_all(b"genuine").await.unwrap();
+    far.flush().await.unwrap();
+    far.get_mut().0.write_all(&FORGED).await.unwrap();
+    let mut seen = [0; 1024];
+    // Both have to be there for one read.
+    loop {
+        let count = near.socket().peek(&mut seen).await.unwrap();
+        if seen[..count].ends_with(&FORGED) {
+            break;
+        }
+    }
+    let mut read = [0; 1024];
+    let count = near.read(&mut read).await.unwrap();
+    assert_eq!(&read[..count], b"genuine");
+    assert_eq!(near.read(&mut read).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+}

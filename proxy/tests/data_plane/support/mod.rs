@@ -1,5 +1,5 @@
 //! What the tests of the running program share: a folder of files, certificates, and the program itself.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 pub(crate) mod http;
 mod pki;
@@ -20,6 +20,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-proxy");
 /// No wait in a test is longer; one that is has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
@@ -66,12 +68,24 @@ pub(crate) fn bootstrap(folder: &Path) -> Value {
 
 /// Runs the program until it ends by itself, which it has to.
 pub(crate) fn run(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_sidecar-proxy")).args(arguments).env_remove("NOTIFY_SOCKET").output().unwrap()
+    Command::new(PROGRAM).args(arguments).env_remove("NOTIFY_SOCKET").output().unwrap()
 }
 
 impl Proxy {
     /// Starts the program with the files of a folder, and returns when it is ready.
     pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(PROGRAM), folder, arguments)
+    }
+
+    /// The same, with no more than so many file descriptors.
+    pub(crate) fn start_with_descriptors(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), PROGRAM]);
+        Self::start_as(shell, folder, arguments)
+    }
+
+    /// The same, by a command that only lacks the arguments.
+    pub(crate) fn start_as(mut command: Command, folder: TempDir, arguments: &[&str]) -> Self {
         let admin = SocketAddr::from((loopback(), 15000));
         let mut bootstrap = bootstrap(folder.path());
         bootstrap["admin"] =
@@ -80,7 +94,7 @@ impl Proxy {
         let notify = folder.path().join("notify");
         let ready = UnixDatagram::bind(&notify).unwrap();
         ready.set_read_timeout(Some(LONG)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_sidecar-proxy"))
+        let child = command
             .arg("-c")
             .arg(folder.path().join("bootstrap.json"))
             .args(arguments)
@@ -98,6 +112,13 @@ impl Proxy {
     /// What the administration interface answers.
     pub(crate) fn admin(&self, path: &str) -> String {
         self.ask("GET", path)
+    }
+
+    /// A connection to the administration interface that stays open.
+    pub(crate) fn admin_connection(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
     }
 
     /// What it answers to an order.

@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::{
     fault::Faults,
-    manifests::{Object, destination_rule::DestinationRuleSpec as Spec},
-    model::{ClientMaterial, ClientTls, ClientTlsMode, Mesh, Pem, Roots, Service},
+    manifests::{
+        Object,
+        destination_rule::{DestinationRuleSpec as Spec, TlsSpec},
+    },
+    model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Resolved, Roots, Service},
     pem,
 };
 
 /// Looks at each of a rule's TLS settings, with the eyes of the clients that follow it.
-pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Mesh, faults: &mut Faults) {
+pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved, faults: &mut Faults) {
+    if !names_certificates(rule) {
+        return;
+    }
     for (tls, clients) in followed(rule, services, mesh) {
         let field = tls.source.field.as_str();
         if tls.is_ignored() {
@@ -33,8 +39,21 @@ pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Mesh, fau
     }
 }
 
+/// Whether any of a rule's settings needs certificates: with most rules there is nothing to look at.
+fn names_certificates(rule: &Object<Spec>) -> bool {
+    let needs = |tls: &Option<TlsSpec>| {
+        tls.as_ref().is_some_and(|tls| matches!(tls.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual))
+    };
+    let of_subsets = rule.body.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
+    rule.body
+        .traffic_policy
+        .iter()
+        .chain(of_subsets)
+        .any(|policy| needs(&policy.tls) || policy.port_level_settings.iter().flatten().any(|port| needs(&port.tls)))
+}
+
 /// The settings of this document that need certificates, each with the clients that follow it.
-fn followed<'m>(rule: &Object<Spec>, services: &[&Service], mesh: &'m Mesh) -> Vec<(&'m ClientTls, Vec<usize>)> {
+fn followed<'m>(rule: &Object<Spec>, services: &[&Service], mesh: &'m Resolved) -> Vec<(&'m ClientTls, Vec<usize>)> {
     let mut by_field: BTreeMap<&str, (&ClientTls, Vec<usize>)> = BTreeMap::new();
     let own = |tls: &&ClientTls| {
         matches!(tls.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual)

@@ -5,7 +5,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto::aws_lc_rs};
 use super::*;
 
 /// The ClientHello of our own provider, with a post-quantum key share.
-fn client_hello(name: &str, alpn: &[&str]) -> Vec<u8> {
+fn hello(name: &str, alpn: &[&str]) -> Vec<u8> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -20,34 +20,64 @@ fn client_hello(name: &str, alpn: &[&str]) -> Vec<u8> {
 
 #[test]
 fn name_in_lower_case_and_protocols_in_the_clients_order() {
-    let hello = Inspector::default().look(&client_hello("A.Example", &["istio", "h2"])).unwrap().unwrap();
-    assert_eq!(hello, Hello { server_name: "a.example".into(), alpn: vec!["istio".into(), "h2".into()] });
+    let hello = look(&hello("A.Example", &["istio", "h2"]));
+    let expected = Hello { server_name: "a.example".into(), alpn: vec!["istio".into(), "h2".into()] };
+    assert_eq!(hello, Some(Opening::Hello(expected)));
 }
 
 #[test]
-fn bytes_may_come_one_by_one() {
-    let bytes = client_hello("a.example", &[]);
-    let mut inspector = Inspector::default();
+fn bytes_may_come_one_by_one_and_in_records_of_one_byte() {
+    let bytes = hello("a.example", &[]);
     for end in 1..bytes.len() {
-        assert_eq!(inspector.look(&bytes[..end]), None, "after {end} bytes");
+        assert_eq!(look(&bytes[..end]), None, "after {end} bytes");
     }
-    assert_eq!(inspector.look(&bytes).unwrap().unwrap().server_name, "a.example");
+    let small: Vec<u8> = bytes[5..].iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]).collect();
+    assert_eq!(look(&small), look(&bytes));
+    assert_eq!(client_hello(&bytes).unwrap().server_name, "a.example");
 }
 
 #[test]
 fn plaintext_is_known_by_five_bytes() {
-    assert_eq!(Inspector::default().look(b"abcd"), None);
-    assert_eq!(Inspector::default().look(b"abcde"), Some(None));
+    assert_eq!(look(b"abcd"), None);
+    assert_eq!(look(b"abcde"), Some(Opening::Plaintext));
+    assert_eq!(look(b"\x16\x03\x01\x00\x05hello"), Some(Opening::Plaintext), "a handshake, and no hello");
 }
 
 #[test]
-fn a_handshake_record_that_holds_no_hello_is_no_tls() {
-    assert_eq!(Inspector::default().look(b"\x16\x03\x01\x00\x05hello"), Some(None));
+fn an_empty_record_before_the_hello_is_read_over_and_many_are_not() {
+    let (bytes, empty) = (hello("a.example", &[]), [22, 3, 1, 0, 0]);
+    assert_eq!(look(&[&empty[..], &bytes].concat()), look(&bytes));
+    assert_eq!(look(&[&empty.repeat(33)[..], &bytes].concat()), Some(Opening::Plaintext));
+}
+
+#[test]
+fn a_name_that_is_no_host_costs_the_hello_nothing() {
+    let mut bytes = hello("a.example", &["istio"]);
+    let at = bytes.windows(9).position(|window| window == b"a.example").unwrap();
+    for (name, read) in [
+        (b"a b|\"\n/?#", "a b|\"\n/?#"),
+        (b"10.0.0.12", "10.0.0.12"),
+        (b"\xff\xfe.ABCD!\x01", "\u{ff}\u{fe}.abcd!\u{1}"),
+    ] {
+        bytes[at..at + 9].copy_from_slice(name);
+        let expected = Hello { server_name: read.into(), alpn: vec!["istio".into()] };
+        assert_eq!(client_hello(&bytes), Some(expected));
+    }
+    bytes[at] = 0;
+    assert_eq!(look(&bytes), Some(Opening::Plaintext), "a NUL");
+}
+
+#[test]
+fn a_goodbye_and_a_version_that_never_was_are_hopeless() {
+    assert_eq!(look(&[21, 3, 1, 0, 2, 1, 0]), Some(Opening::Hopeless(Hello::default())));
+    let mut bytes = hello("a.example", &[]);
+    bytes[9..11].copy_from_slice(&[3, 0]); // the version in the hello: SSL 3
+    assert!(matches!(look(&bytes), Some(Opening::Hopeless(Hello { server_name, .. })) if server_name == "a.example"));
 }
 
 #[test]
 fn the_largest_hello_of_our_own_provider_fits_the_first_look() {
     let protocols = ["istio-peer-exchange", "istio-http/1.1", "istio", "h2", "http/1.1"];
     let name = "outbound_.8080_._.server.a-rather-long-namespace-name.svc.cluster.local";
-    assert!(client_hello(name, &protocols).len() <= 2048);
+    assert!(hello(name, &protocols).len() <= 2048);
 }

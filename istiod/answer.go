@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"istio.io/istio/pkg/test"
+)
+
+// answer asks Istio. Its fakes end a goroutine where they fail, and panic on what they never met: both are told.
+func answer(settings *Settings, request *Request) (answer *Answer) {
+	answer = &Answer{Istio: istioVersion()}
+	err := test.Wrap(func(t test.Failer) {
+		defer func() {
+			if problem := recover(); problem != nil {
+				t.Fatalf("panic: %v\n%s", problem, debug.Stack())
+			}
+		}()
+		if err := fill(t, settings, request, answer); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err != nil {
+		return &Answer{Istio: istioVersion(), Error: err.Error(), Pods: []Pod{}}
+	}
+	return answer
+}
+
+func fill(t test.Failer, settings *Settings, request *Request, answer *Answer) error {
+	objects, err := parse(request.Manifests)
+	if err != nil {
+		return err
+	}
+	answer.Ignored = objects.ignored
+	mesh, err := settings.mesh(objects)
+	if err != nil {
+		return err
+	}
+	configs, err := settings.validate(objects, answer)
+	if err != nil {
+		return err
+	}
+	cluster := newCluster(objects, request.Addresses)
+	injector, err := settings.injector(mesh, cluster)
+	if err != nil {
+		return err
+	}
+	for _, pod := range cluster.pods {
+		told := Pod{Namespace: pod.Namespace, Name: pod.Name, IPs: ips(pod)}
+		if err := injector.inject(pod); err != nil {
+			told.InjectionError = err.Error()
+		}
+		told.Sidecar = hasSidecar(pod)
+		told.Labels, told.Annotations = pod.Labels, pod.Annotations
+		told.Probes = probes(pod)
+		if told.Sidecar {
+			if told.Redirect, err = redirect(pod); err != nil {
+				return fmt.Errorf("%s/%s: redirects: %w", pod.Namespace, pod.Name, err)
+			}
+		}
+		answer.Pods = append(answer.Pods, told)
+	}
+	push := start(t, mesh, cluster.objects(), configs)
+	for i, pod := range cluster.pods {
+		if answer.Pods[i].Sidecar {
+			if err := push.to(pod, mesh, &answer.Pods[i]); err != nil {
+				return fmt.Errorf("%s/%s: %w", pod.Namespace, pod.Name, err)
+			}
+		}
+	}
+	return nil
+}

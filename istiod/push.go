@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+
+	clusters "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoints "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pilot/pkg/model"
+	networking "istio.io/istio/pilot/pkg/networking/core"
+	v3 "istio.io/istio/pilot/pkg/xds/v3"
+	"istio.io/istio/pilot/test/xds"
+	"istio.io/istio/pilot/test/xdstest"
+	_ "istio.io/istio/pkg/config/xds" // all of Envoy's types, to write them as JSON
+	"istio.io/istio/pkg/kube/inject"
+	"istio.io/istio/pkg/network"
+	"istio.io/istio/pkg/test"
+)
+
+// release is what sidecars say of themselves.
+const release = "1.32.0"
+
+// timeout of one answer.
+const timeout = 20 * time.Second
+
+// pusher is a control plane that runs.
+type pusher struct {
+	server *xds.FakeDiscoveryServer
+}
+
+// start runs the control plane in memory, on these objects.
+func start(t test.Failer, mesh *meshconfig.MeshConfig, objects []runtime.Object, configs []stored) *pusher {
+	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
+		KubernetesObjects: objects, Configs: configs, MeshConfig: mesh, DisableSecretAuthorization: true,
+	})
+	return &pusher{server}
+}
+
+// to asks, as a pod's sidecar does, for all that is pushed to it.
+func (p *pusher) to(pod *corev1.Pod, mesh *meshconfig.MeshConfig, told *Pod) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	conn, err := grpc.NewClient("passthrough:///istiod",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)),
+		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return p.server.BufListener.Dial() }))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stream, err := discovery.NewAggregatedDiscoveryServiceClient(conn).StreamAggregatedResources(ctx)
+	if err != nil {
+		return err
+	}
+	asking := &sidecar{stream: stream, node: describeNode(pod, mesh)}
+	cds, err := watch[*clusters.Cluster](asking, v3.ClusterType, nil)
+	if err != nil {
+		return err
+	}
+	lds, err := watch[*listener.Listener](asking, v3.ListenerType, nil)
+	if err != nil {
+		return err
+	}
+	eds, err := watch[*endpoints.ClusterLoadAssignment](asking, v3.EndpointType, xdstest.ExtractEdsClusterNames(cds))
+	if err != nil {
+		return err
+	}
+	rds, err := watch[*route.RouteConfiguration](asking, v3.RouteType, networking.ExtractRoutesFromListeners(lds))
+	if err != nil {
+		return err
+	}
+	for _, each := range []struct {
+		kind string
+		to   *[]json.RawMessage
+		from []proto.Message
+	}{
+		{"cluster", &told.Clusters, messages(cds)},
+		{"listener", &told.Listeners, messages(lds)},
+		{"endpoints", &told.Endpoints, messages(eds)},
+		{"routes", &told.Routes, messages(rds)},
+	} {
+		for _, message := range each.from {
+			text, err := toJSON(message)
+			if err != nil {
+				return fmt.Errorf("%s: %w", each.kind, err)
+			}
+			*each.to = append(*each.to, text)
+		}
+	}
+	return nil
+}
+
+// sidecar is a sidecar's connection.
+type sidecar struct {
+	stream discovery.AggregatedDiscoveryService_StreamAggregatedResourcesClient
+	node   *core.Node
+}
+
+// watch asks for resources of a type: all of them where none are named, and nothing where the list is empty but there.
+func watch[T proto.Message](s *sidecar, kind string, names []string) (resources []T, err error) {
+	if names != nil && len(names) == 0 {
+		return nil, nil
+	}
+	if err := s.stream.Send(&discovery.DiscoveryRequest{Node: s.node, TypeUrl: kind, ResourceNames: unique(names)}); err != nil {
+		return nil, err
+	}
+	for {
+		response, err := s.stream.Recv()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kind, err)
+		}
+		if response.TypeUrl != kind {
+			continue
+		}
+		ack := &discovery.DiscoveryRequest{
+			TypeUrl: kind, ResourceNames: unique(names), ResponseNonce: response.Nonce, VersionInfo: response.VersionInfo,
+		}
+		if err := s.stream.Send(ack); err != nil {
+			return nil, err
+		}
+		return unpack[T](response.Resources)
+	}
+}
+
+func unpack[T proto.Message](packed []*anypb.Any) (resources []T, err error) {
+	for _, each := range packed {
+		message, err := each.UnmarshalNew()
+		if err != nil {
+			return nil, err
+		}
+		resource, ok := message.(T)
+		if !ok {
+			return nil, fmt.Errorf("unexpected %s", each.TypeUrl)
+		}
+		resources = append(resources, resource)
+	}
+	return resources, nil
+}
+
+func unique(names []string) (all []string) {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+func messages[T proto.Message](of []T) (all []proto.Message) {
+	for _, message := range of {
+		all = append(all, message)
+	}
+	return all
+}
+
+// toJSON writes a message with the names of its fields as Envoy's own files have them. protojson puts in spaces at
+// random, so that nobody compares its text: they are taken out.
+func toJSON(message proto.Message) (json.RawMessage, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(message)
+	if err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
+}
+
+// describeNode is what a sidecar's agent says of it (pkg/bootstrap/config.go): what the injector wrote into the
+// environment of its container, and what the kubelet knows of the pod.
+func describeNode(pod *corev1.Pod, mesh *meshconfig.MeshConfig) *core.Node {
+	metadata := &model.NodeMetadata{
+		IstioVersion:   release,
+		Labels:         pod.Labels,
+		Annotations:    pod.Annotations,
+		InstanceIPs:    ips(pod),
+		Namespace:      pod.Namespace,
+		NodeName:       node,
+		ServiceAccount: pod.Spec.ServiceAccountName,
+		ClusterID:      "Kubernetes",
+		MeshID:         mesh.TrustDomain,
+		WorkloadName:   pod.Name,
+	}
+	metadata.ProxyConfig = (*model.NodeMetaProxyConfig)(proto.Clone(mesh.DefaultConfig).(*meshconfig.ProxyConfig))
+	for _, container := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+		if container.Name == inject.ProxyContainerName {
+			fromEnvironment(container, metadata)
+		}
+	}
+	return &core.Node{
+		Id:       fmt.Sprintf("sidecar~%s~%s.%s~%s.svc.%s", pod.Status.PodIP, pod.Name, pod.Namespace, pod.Namespace, domain),
+		Metadata: metadata.ToStruct(),
+	}
+}
+
+func fromEnvironment(container corev1.Container, metadata *model.NodeMetadata) {
+	for _, variable := range container.Env {
+		switch value := variable.Value; variable.Name {
+		case "ISTIO_META_WORKLOAD_NAME":
+			metadata.WorkloadName = value
+		case "ISTIO_META_INTERCEPTION_MODE":
+			metadata.InterceptionMode = model.TrafficInterceptionMode(value)
+		case "ISTIO_META_DNS_CAPTURE":
+			metadata.DNSCapture = value == "true"
+		case "ISTIO_META_HTTP10":
+			metadata.HTTP10 = value
+		case "ISTIO_META_IDLE_TIMEOUT":
+			metadata.IdleTimeout = value
+		case "ISTIO_META_NETWORK":
+			metadata.Network = network.ID(value)
+		}
+	}
+}

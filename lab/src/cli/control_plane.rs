@@ -1,0 +1,54 @@
+//! The arguments of `istiod` and `diff`: the real Istio control plane, beside the compiler.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ManifestArgs, OutputArgs, RootArgs};
+
+/// `istiod`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sidelab istiod -f app.yaml                 what the webhook says, and who gets a sidecar\n  sidelab istiod -f app.yaml server -o json   what is pushed to one sidecar\n\nBuild the control plane first, once: scripts/istiod. It runs Istio's own packages in memory; no cluster is needed."
+)]
+pub struct IstiodArgs {
+    /// Only this pod, POD or POD.NAMESPACE
+    pub pod: Option<String>,
+    /// A file of manifests, a folder of them, or - for standard input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "goldens")]
+    pub files: Vec<PathBuf>,
+    /// The namespace of POD, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// Keep what is said of each scenario beside it, for machines without the control plane
+    #[arg(long, conflicts_with_all = ["files", "pod"])]
+    pub goldens: bool,
+    /// Where scenarios are.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sidelab diff -f app.yaml server\n  sidelab diff -f app.yaml --unexplained\n\nExit codes: 0 every difference has a reason, 1 one has none."
+)]
+pub struct DiffArgs {
+    /// Only this pod, POD or POD.NAMESPACE
+    pub pod: Option<String>,
+    /// The mesh.
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// The namespace of POD, where it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// Only differences without a reason
+    #[arg(long)]
+    pub unexplained: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}

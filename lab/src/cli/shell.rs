@@ -1,0 +1,24 @@
+//! What a shell and `man` are given: completions and manual pages.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap_complete::Shell;
+
+/// `completion`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  source <(sidelab completion bash)\n  \
+                        sidelab completion zsh > \"${fpath[1]}/_sidelab\"\n  \
+                        sidelab completion fish > ~/.config/fish/completions/sidelab.fish")]
+pub struct CompletionArgs {
+    /// Of which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to: a page for each command, such as sidelab-run.1
+    pub folder: PathBuf,
+}

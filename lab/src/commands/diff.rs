@@ -1,0 +1,121 @@
+//! `sidelab diff`: the compiler's files beside those of the real control plane.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    SourceFile,
+    differences::Judged,
+    model::{Flavor, Mesh},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{FAILED, OK, print_json};
+use crate::{
+    cli::{DiffArgs, Output},
+    istiod::{self, Answer, Istiod, PodDifferences, Request},
+    manifests,
+    terminal::{noteln, outln},
+};
+
+/// A pod's differences, for programs.
+#[derive(Serialize)]
+struct PodRow {
+    pod: String,
+    explained: usize,
+    unexplained: usize,
+    differences: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    path: Vec<String>,
+    istiod: Option<Value>,
+    here: Option<Value>,
+    /// The row of the table of known differences.
+    known: Option<&'static str>,
+    why: Option<&'static str>,
+}
+
+pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
+    let files = manifests::read(&args.manifests.files)?;
+    let (resolved, warnings) = manifests::resolve(&files)?;
+    let mesh = Mesh::new(resolved, Flavor::Istio);
+    manifests::tell(&warnings);
+    let answer = answer(args, &files, &mesh)?;
+    let mut told = istiod::differences(&mesh, &answer)?;
+    if let Some(name) = &args.pod {
+        let index = manifests::find_pod(&mesh, name, &args.namespace)?;
+        told.retain(|of| of.pod == mesh.pods[index].name.to_string());
+    }
+    if told.is_empty() {
+        bail!("no pod has a sidecar, so there is nothing to compare");
+    }
+    let unexplained = told.iter().flat_map(|of| &of.judged).filter(|judged| judged.known.is_none()).count();
+    match args.output.output {
+        Output::Json => print_json(&told.into_iter().map(row).collect::<Vec<_>>())?,
+        Output::Table => told.iter().try_for_each(|of| table(args, &of.pod, &of.judged))?,
+    }
+    Ok(if unexplained == 0 { OK } else { FAILED })
+}
+
+/// What istiod says; what it once said of a scenario's manifests, where it was never built.
+fn answer(args: &DiffArgs, files: &[SourceFile], mesh: &Mesh) -> Result<Answer> {
+    let missing = match Istiod::find() {
+        Ok(istiod) => return istiod.ask_one(Request::new(files, Some(mesh))),
+        Err(missing) => missing,
+    };
+    if let ([path], [file]) = (&args.manifests.files[..], files) {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        if let Some(answer) = istiod::golden(folder, &file.text)? {
+            noteln!(
+                "istiod is not built here (scripts/istiod builds it): comparing with what it once said of this scenario"
+            );
+            return Ok(answer);
+        }
+    }
+    Err(missing).context("there is nothing to compare with")
+}
+
+fn row(PodDifferences { pod, judged }: PodDifferences) -> PodRow {
+    let explained = judged.iter().filter(|judged| judged.known.is_some()).count();
+    PodRow {
+        pod,
+        explained,
+        unexplained: judged.len() - explained,
+        differences: judged
+            .into_iter()
+            .map(|Judged { difference, known }| Row {
+                path: difference.path,
+                istiod: difference.istio,
+                here: difference.here,
+                known: known.map(|known| known.id),
+                why: known.map(|known| known.why),
+            })
+            .collect(),
+    }
+}
+
+fn table(args: &DiffArgs, pod: &str, judged: &[Judged]) -> Result<()> {
+    let mut known: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
+    let mut unknown = vec![];
+    for each in judged {
+        match each.known {
+            Some(row) => known.entry(row.id).or_default().push(each),
+            None => unknown.push(each),
+        }
+    }
+    outln!("{pod}: {} differences with a reason, {} without", judged.len() - unknown.len(), unknown.len())?;
+    if !args.unexplained {
+        for (id, judged) in known {
+            let row = judged[0].known.map_or(("", ""), |known| (known.istio, known.here));
+            outln!("\n  {id} ({} fields)\n    istiod: {}\n    here:   {}", judged.len(), row.0, row.1)?;
+        }
+    }
+    for each in unknown {
+        outln!("\n  WITHOUT A REASON: {}", each.difference.to_string().replace('\n', "\n  "))?;
+    }
+    outln!("")?;
+    Ok(())
+}

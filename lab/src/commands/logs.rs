@@ -1,0 +1,134 @@
+//! `sidelab logs`: what a pod's programs have written, and what they go on to write.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use super::{OK, inspect};
+use crate::{cli::LogsArgs, container, log_keeper, sidecar, terminal::print_bytes};
+
+#[cfg(test)]
+mod tests;
+
+/// How much of a log is held in memory at a time, in bytes.
+const CHUNK: usize = 256 << 10;
+
+pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
+    let (_, host, pod) = inspect::meant(&args.lab, &args.pod, &args.namespace)?;
+    let files = if args.container.as_deref() == Some(sidecar::CONTAINER) && pod.sidecar.is_some() {
+        sidecar::logs(&host)
+    } else {
+        vec![container::log(&host, &inspect::container_of(&pod, args.container.as_deref())?.name)]
+    };
+    let mut logs = Vec::new();
+    for path in &files {
+        match Log::open(path) {
+            Ok(log) => logs.push(log),
+            // A sidecar that has served nothing yet has no access log.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+        }
+    }
+    if logs.is_empty() {
+        bail!(
+            "{} has no such log ({})",
+            pod.name,
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+        );
+    }
+    if let Some(lines) = args.tail {
+        logs.iter_mut().try_for_each(|log| log.skip_to_last(lines)).context("can't read a log")?;
+    }
+    // Before the first is read: what is written meanwhile is seen.
+    let watch = args.follow.then(|| watch(&files)).transpose().context("can't watch a log")?;
+    loop {
+        for log in &mut logs {
+            if !log.print_what_is_new()? {
+                return Ok(OK);
+            }
+        }
+        match &watch {
+            Some(watch) if logs.iter().any(Log::is_there) => drop(watch.read_events().context("can't watch a log")?),
+            _ => return Ok(OK),
+        }
+    }
+}
+
+/// Tells of what is written to files, and of their end.
+fn watch(files: &[PathBuf]) -> Result<Inotify> {
+    let watch = Inotify::init(InitFlags::IN_CLOEXEC)?;
+    for file in files.iter().filter(|file| file.exists()) {
+        // The last name of a file that is open goes as a change of its attributes (inotify(7)).
+        watch.add_watch(file, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)?;
+    }
+    Ok(watch)
+}
+
+/// A log, and how far it was read.
+struct Log {
+    file: File,
+    at: u64,
+}
+
+impl Log {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let at = log_keeper::beginning(&file)?;
+        Ok(Self { file, at })
+    }
+
+    /// Leaves all but the last lines out. One that is not ended counts.
+    fn skip_to_last(&mut self, lines: u64) -> io::Result<()> {
+        let end = self.file.metadata()?.len();
+        if lines == 0 {
+            self.at = end;
+            return Ok(());
+        }
+        let (mut before, mut wanted) = (end, lines);
+        let mut chunk = vec![0; CHUNK];
+        while before > self.at {
+            let from = before.saturating_sub(CHUNK as u64).max(self.at);
+            let part = &mut chunk[..usize::try_from(before - from).unwrap_or(CHUNK)];
+            self.file.read_exact_at(part, from)?;
+            for (index, byte) in part.iter().enumerate().rev() {
+                let after = from + index as u64 + 1;
+                // The end of the last line begins none.
+                if *byte == b'\n' && after < end {
+                    wanted -= 1;
+                    if wanted == 0 {
+                        self.at = after;
+                        return Ok(());
+                    }
+                }
+            }
+            before = from;
+        }
+        Ok(())
+    }
+
+    /// Whether there is still a reader.
+    fn print_what_is_new(&mut self) -> Result<bool> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = self.file.read_at(&mut chunk, self.at).context("can't read a log")?;
+            if read == 0 {
+                return Ok(true);
+            }
+            self.at += read as u64;
+            if !print_bytes(&chunk[..read])? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether its lab is.
+    fn is_there(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() > 0)
+    }
+}

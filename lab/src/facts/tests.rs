@@ -1,0 +1,56 @@
+use pretty_assertions::assert_eq;
+
+use super::*;
+use crate::fixtures::account;
+
+fn found(yaml: &str) -> Vec<String> {
+    let expectation: Expectation = serde_saphyr::from_str(yaml).unwrap();
+    differences(&expectation, &account()).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_not_expected_may_be_anything() {
+    assert_eq!(found("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}"), [""; 0]);
+}
+
+#[test]
+fn a_leg_that_carried_something_else_differs() {
+    let found = found("{legs: {2: {layers: [http/1.1], tls: {sni: b}}}}");
+    assert_eq!(found, ["leg 2 layers: expected [http/1.1], found [mtls, http/1.1]", "leg 2 SNI: expected b, found a"]);
+}
+
+#[test]
+fn a_leg_that_is_not_there_carried_nothing() {
+    assert_eq!(found("{legs: {3: {layers: []}}}"), [""; 0]);
+    assert_eq!(found("{legs: {3: {layers: [tcp]}}}"), ["leg 3 layers: expected [tcp], found []"]);
+}
+
+#[test]
+fn an_expected_refusal_that_was_served_differs_in_each_field() {
+    let found = found("{outcome: {delivered: false, at: server sidecar, reason: no_filter_chain_match}}");
+    assert_eq!(
+        found,
+        [
+            "delivered: expected false, found true",
+            "refused at: expected server sidecar, found nothing",
+            "reason: expected no_filter_chain_match, found nothing"
+        ]
+    );
+}
+
+#[test]
+fn an_empty_list_is_expected_of_what_is_not_there_as_well() {
+    assert_eq!(found("{legs: {2: {tls: [{}, {alpn_offered: []}]}}}"), [""; 0]);
+    assert_eq!(
+        found("{legs: {2: {tls: [{}, {alpn_offered: [h2]}]}}}"),
+        ["leg 2 ALPN offered of TLS layer 2: expected [h2], found nothing"]
+    );
+}
+
+#[test]
+fn fields_stand_in_the_order_of_the_call() {
+    let names: Vec<String> = of_account(&account()).keys().map(ToString::to_string).collect();
+    let places = ["leg 1 layers", "leg 2 layers", "leg 2 SNI", "leg 3 layers", "read by", "app sees"];
+    let places = places.map(|name| names.iter().position(|other| other == name).unwrap());
+    assert!(places.is_sorted(), "{names:?}");
+}

@@ -1,0 +1,79 @@
+//! The signals that end the program: what is under way ends early and in order, and nothing is left behind.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    iterator::Signals,
+};
+
+/// How a program ends that was interrupted, as shells have it: 128 + SIGINT.
+const CODE: i32 = 130;
+
+/// Set by the first signal. The labs are removed by whoever made them, at the next step.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C ends the work early and in order, and so do SIGTERM, SIGQUIT and SIGHUP, which a lost ssh session sends. A second
+/// Ctrl-C ends it at once, and the next `sidelab down --all` removes what is left; a terminal that goes may send SIGHUP twice.
+pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
+    let mut signals = signals()?;
+    let handle = move || {
+        for signal in signals.forever() {
+            if INTERRUPTED.swap(true, Ordering::SeqCst) && signal == SIGINT {
+                std::process::exit(CODE);
+            }
+            netns::interrupt();
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(handle).context("can't handle Ctrl-C")?;
+    Ok(&INTERRUPTED)
+}
+
+/// Waits for one of these signals, which from its making on end nothing else.
+pub(crate) struct UntilInterrupted(Signals);
+
+impl UntilInterrupted {
+    /// Begins to take them.
+    pub(crate) fn new() -> Result<Self> {
+        signals().map(Self)
+    }
+
+    /// Waits for the first.
+    pub(crate) fn wait(mut self) {
+        self.0.forever().next();
+    }
+}
+
+fn signals() -> Result<Signals> {
+    let mut ending = vec![SIGINT, SIGTERM, SIGQUIT];
+    // Under nohup a terminal that goes is to end nothing.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if !is_ignored(&status, SIGHUP) {
+        ending.push(SIGHUP);
+    }
+    Signals::new(ending).context("can't handle Ctrl-C")
+}
+
+/// Whether a process ignores a signal, by its `/proc/PID/status` (proc_pid_status(5)).
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_is_ignored_from_the_start_stays_so() {
+        let status = "Name:\tsidelab\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, SIGHUP));
+        assert!(!is_ignored(status, SIGINT));
+        assert!(!is_ignored("", SIGHUP));
+    }
+}

@@ -1,0 +1,354 @@
+//! The real Istio control plane: the program that `scripts/istiod` builds of Istio's own packages, asked what it makes of
+//! manifests; or what it once said of a scenario, kept beside it.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File},
+    io::{BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context, Result, bail};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use mesh::{
+    SourceFile,
+    compile::{Options, Placement, compile},
+    differences::{Difference, Judged, compare},
+    model::Mesh,
+    redirect::ProxyIdentity,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    data,
+    tools::{MissingTool, Tools},
+};
+
+/// The file of a scenario that holds what istiod said of its manifests.
+pub const GOLDEN: &str = "istiod.json.gz";
+
+/// What istiod is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Request {
+    manifests: Vec<Manifest>,
+    addresses: Addresses,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Manifest {
+    name: String,
+    text: String,
+}
+
+/// The addresses of a lab's cluster, by `NAMESPACE/NAME`.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Addresses {
+    pods: BTreeMap<String, Vec<String>>,
+    services: BTreeMap<String, Vec<String>>,
+}
+
+impl Request {
+    /// About manifests, with the addresses of the mesh that they make here; without a mesh istiod gives out its own.
+    pub fn new(files: &[SourceFile], mesh: Option<&Mesh>) -> Self {
+        let manifests =
+            files.iter().map(|file| Manifest { name: file.name.clone(), text: file.text.clone() }).collect();
+        let mut addresses = Addresses::default();
+        for pod in mesh.iter().flat_map(|mesh| &mesh.pods).filter(|pod| !pod.is_external()) {
+            let ips = pod.ips.both().iter().map(ToString::to_string).collect();
+            addresses.pods.insert(format!("{}/{}", pod.name.namespace, pod.name.name), ips);
+        }
+        for service in mesh.iter().flat_map(|mesh| &mesh.services) {
+            let vips = service.vips.iter().map(ToString::to_string).collect();
+            addresses.services.insert(format!("{}/{}", service.name.namespace, service.name.name), vips);
+        }
+        Self { manifests, addresses }
+    }
+}
+
+/// What istiod says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Answer {
+    /// The version of `istio.io/istio`.
+    pub istio: String,
+    /// Why there is no answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// What its webhook says of each of Istio's objects.
+    #[serde(default)]
+    pub objects: Vec<Object>,
+    /// Objects of kinds that it does not read.
+    #[serde(default)]
+    pub ignored: Vec<String>,
+    /// The cluster's pods.
+    #[serde(default)]
+    pub pods: Vec<Pod>,
+}
+
+/// An object of Istio's, and what the validating webhook says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Object {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: String,
+    /// The document's number in the file, from 1.
+    pub document: usize,
+    /// Whether it is taken.
+    pub allowed: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What is wrong with it though it is taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A pod, and what Istio gives it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub ips: Vec<String>,
+    /// Whether the injector gave it a sidecar.
+    pub sidecar: bool,
+    /// Why the injector refused it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub injection_error: String,
+    /// Its labels after injection.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations after injection.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The probes of its containers after injection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Value>,
+    /// Its redirects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
+    /// LDS.
+    #[serde(default)]
+    pub listeners: Vec<Value>,
+    /// RDS.
+    #[serde(default)]
+    pub routes: Vec<Value>,
+    /// CDS.
+    #[serde(default)]
+    pub clusters: Vec<Value>,
+    /// EDS.
+    #[serde(default)]
+    pub endpoints: Vec<Value>,
+}
+
+/// What takes a pod's traffic to its sidecar.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Redirect {
+    /// The arguments of `istio-init`.
+    pub args: Vec<String>,
+    /// What it loads with `iptables-restore`.
+    pub ipv4: String,
+    /// What it loads with `ip6tables-restore`.
+    pub ipv6: String,
+}
+
+impl Pod {
+    /// `POD.NAMESPACE`.
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.name, self.namespace)
+    }
+
+    /// What is pushed to its sidecar, in the shape of `sidelab config -o json`.
+    pub fn resources(&self) -> Value {
+        serde_json::json!({
+            "listeners": self.listeners, "routes": self.routes, "clusters": self.clusters, "endpoints": self.endpoints,
+        })
+    }
+}
+
+impl Answer {
+    /// With resources in order of their names: istiod goes through maps, in another order each time.
+    fn in_order(mut self) -> Self {
+        let name = |resource: &Value| {
+            let name = resource["name"].as_str().or_else(|| resource["cluster_name"].as_str());
+            name.unwrap_or_default().to_owned()
+        };
+        for pod in &mut self.pods {
+            for list in [&mut pod.listeners, &mut pod.routes, &mut pod.clusters, &mut pod.endpoints] {
+                list.sort_by_key(name);
+            }
+        }
+        self
+    }
+
+    /// A pod's part.
+    ///
+    /// # Errors
+    /// When istiod does not know the pod.
+    pub fn pod(&self, name: &str) -> Result<&Pod> {
+        let found = self.pods.iter().find(|pod| pod.full_name() == name);
+        found.with_context(|| format!("istiod knows no pod {name}"))
+    }
+}
+
+/// The program.
+#[derive(Clone, Debug)]
+pub struct Istiod {
+    program: PathBuf,
+}
+
+impl Istiod {
+    /// Finds it: by `SIDELAB_ISTIOD`, else in the project's cache.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn find() -> Result<Self, MissingTool> {
+        let program = match env::var_os("SIDELAB_ISTIOD") {
+            Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
+            None => data::istiod(&Tools::find().own),
+        };
+        program.map(|program| Self { program }).ok_or_else(|| MissingTool {
+            program: "istiod".into(),
+            mend: "build it with `scripts/istiod` (it needs Go, or brings it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
+        })
+    }
+
+    /// Asks about manifests, one request after the other, in one process.
+    ///
+    /// # Errors
+    /// When it can't be run, or gives no answer.
+    pub fn ask(&self, requests: &[Request]) -> Result<Vec<Answer>> {
+        let program = self.program.display();
+        let mut child = Command::new(&self.program)
+            .arg("--requests")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("can't run {program}"))?;
+        let mut stdin = child.stdin.take().context("a pipe to it")?;
+        let stdout = child.stdout.take().context("a pipe from it")?;
+        let mut stderr = child.stderr.take().context("a pipe from it")?;
+        let (answers, told) = thread::scope(|scope| {
+            // It may stop to read before it has read all: what it says then is worth more than the broken pipe.
+            scope.spawn(move || requests.iter().try_for_each(|request| send(&mut stdin, request)));
+            let told = scope.spawn(move || {
+                let mut text = String::new();
+                stderr.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+            });
+            let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter::<Answer>();
+            let answers: Result<Vec<_>, _> = answers.map(|answer| answer.map(Answer::in_order)).collect();
+            (answers, told.join().unwrap_or_default())
+        });
+        let status = child.wait()?;
+        let answers = answers.with_context(|| format!("{program}: {}", told.trim()))?;
+        if !status.success() || answers.len() != requests.len() {
+            bail!("{program} gave {} of {} answers ({status}): {}", answers.len(), requests.len(), told.trim());
+        }
+        Ok(answers)
+    }
+
+    /// Asks about manifests.
+    ///
+    /// # Errors
+    /// When it can't be run, or gives no answer.
+    pub fn ask_one(&self, request: Request) -> Result<Answer> {
+        let answer = self.ask(&[request])?.pop().context("an answer for the request")?;
+        if !answer.error.is_empty() {
+            bail!("istiod: {}", answer.error);
+        }
+        Ok(answer)
+    }
+}
+
+fn send(to: &mut impl Write, request: &Request) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *to, request)?;
+    to.write_all(b"\n")
+}
+
+/// How istiod and the compiler differ about a pod.
+#[derive(Clone, Debug)]
+pub struct PodDifferences {
+    /// `POD.NAMESPACE`.
+    pub pod: String,
+    /// What differs, and why.
+    pub judged: Vec<Judged>,
+}
+
+/// How istiod and the compiler differ, for each pod of the cluster that either gives a sidecar.
+///
+/// # Errors
+/// When istiod does not know a pod.
+pub fn differences(mesh: &Mesh, answer: &Answer) -> Result<Vec<PodDifferences>> {
+    let mut all = vec![];
+    for (index, pod) in mesh.pods.iter().enumerate().filter(|(_, pod)| !pod.is_external()) {
+        let name = pod.name.to_string();
+        let theirs = answer.pod(&name)?;
+        let judged = match (theirs.sidecar, pod.sidecar.is_some()) {
+            (true, true) => {
+                let config = compile(mesh, index, &placement(ProxyIdentity::ISTIO));
+                compare(&theirs.resources(), &config.to_json(&[]))
+            }
+            (false, false) => continue,
+            (istio, here) => vec![Judged {
+                difference: Difference {
+                    path: vec!["sidecar".into()],
+                    istio: Some(istio.into()),
+                    here: Some(here.into()),
+                },
+                known: None,
+            }],
+        };
+        all.push(PodDifferences { pod: name, judged });
+    }
+    Ok(all)
+}
+
+/// Where a real sidecar's files would lie.
+pub fn placement(redirect: ProxyIdentity) -> Placement {
+    Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), redirect, options: Options::default() }
+}
+
+/// What was once said of a scenario, and of which manifests.
+#[derive(Debug, Deserialize, Serialize)]
+struct Golden {
+    manifests: String,
+    answer: Answer,
+}
+
+/// What istiod once said of a scenario's manifests; nothing when they have changed since.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn golden(folder: &Path, manifests: &str) -> Result<Option<Answer>> {
+    let path = folder.join(GOLDEN);
+    let Ok(file) = File::open(&path) else { return Ok(None) };
+    let golden: Golden = serde_json::from_reader(BufReader::new(GzDecoder::new(file)))
+        .with_context(|| format!("{}: not what `sidelab istiod --goldens` wrote", path.display()))?;
+    Ok((golden.manifests == manifests).then(|| golden.answer.in_order()))
+}
+
+/// Keeps what istiod says of a scenario.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn keep(folder: &Path, manifests: &str, answer: &Answer) -> Result<()> {
+    let path = folder.join(GOLDEN);
+    let golden = Golden { manifests: manifests.into(), answer: answer.clone() };
+    let mut bytes = GzEncoder::new(vec![], Compression::best());
+    serde_json::to_writer(&mut bytes, &golden)?;
+    let beside = path.with_extension("new");
+    fs::write(&beside, bytes.finish()?)
+        .and_then(|()| fs::rename(&beside, &path))
+        .with_context(|| format!("can't write {}", path.display()))
+}

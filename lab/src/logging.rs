@@ -1,0 +1,72 @@
+//! What is logged on standard error: by `SIDELAB_LOG`, else by `RUST_LOG`.
+
+use std::{env, io};
+
+use anstream::{AutoStream, ColorChoice};
+use thiserror::Error;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Where the filter is looked for, the first that is set.
+const VARIABLES: [&str; 2] = ["SIDELAB_LOG", "RUST_LOG"];
+
+/// From the quietest on.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A variable that holds no filter.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "{variable}: {part:?} is no level{}; write {}, or a level for a part of the program alone, such as netns=debug",
+    meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)")),
+    LEVELS.join(", ")
+)]
+pub struct BadFilter {
+    variable: &'static str,
+    part: String,
+    meant: Option<&'static str>,
+}
+
+/// Begins to log, in colour where standard error shows colours.
+///
+/// # Errors
+/// When `SIDELAB_LOG`, or `RUST_LOG` where that is not set, holds no filter.
+pub fn init() -> Result<(), BadFilter> {
+    let filter = filter(|variable| env::var(variable).ok())?;
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_target(false)
+        .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never)
+        .with_writer(io::stderr)
+        // Where standard error can't be written to, saying so on standard error panics.
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    Ok(())
+}
+
+/// The filter: a level for all, for targets (`netns=debug`), or both, with commas between them. Warnings where nothing is said.
+fn filter(value_of: impl Fn(&str) -> Option<String>) -> Result<Targets, BadFilter> {
+    let said = |variable| value_of(variable).filter(|text| !text.trim().is_empty());
+    let Some((variable, text)) = VARIABLES.into_iter().find_map(|variable| Some((variable, said(variable)?))) else {
+        return Ok(Targets::new().with_default(LevelFilter::WARN));
+    };
+    let mut filter = Targets::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        let level: LevelFilter = level.parse().map_err(|_| BadFilter {
+            variable,
+            part: part.to_owned(),
+            meant: mesh::nearest(level, LEVELS.into_iter()),
+        })?;
+        filter = match target {
+            Some(target) => filter.with_target(target, level),
+            None => filter.with_default(level),
+        };
+    }
+    Ok(filter)
+}

@@ -1,0 +1,44 @@
+use pretty_assertions::assert_eq;
+use tracing_subscriber::filter::LevelFilter as L;
+
+use super::*;
+
+fn of(sidelab: Option<&str>, rust: Option<&str>) -> Result<Targets, BadFilter> {
+    filter(|variable| match variable {
+        "SIDELAB_LOG" => sidelab.map(str::to_owned),
+        _ => rust.map(str::to_owned),
+    })
+}
+
+#[test]
+fn warnings_are_logged_where_nothing_is_said() {
+    for said in [None, Some(""), Some(" ")] {
+        assert_eq!(of(said, None), Ok(Targets::new().with_default(L::WARN)));
+    }
+}
+
+#[test]
+fn rust_log_counts_where_sidelab_log_is_not_set() {
+    assert_eq!(of(None, Some("debug")), Ok(Targets::new().with_default(L::DEBUG)));
+    assert_eq!(of(Some(""), Some("debug")), Ok(Targets::new().with_default(L::DEBUG)));
+    assert_eq!(of(Some("INFO"), Some("debug")), Ok(Targets::new().with_default(L::INFO)));
+    assert_eq!(of(Some("off"), Some("nonsense")), Ok(Targets::new().with_default(L::OFF)));
+}
+
+#[test]
+fn a_target_may_have_a_level_of_its_own() {
+    let expected = Targets::new().with_default(L::INFO).with_target("netns", L::DEBUG);
+    assert_eq!(of(Some("info, netns=debug"), None), Ok(expected));
+}
+
+#[test]
+fn what_is_no_level_is_refused_by_the_variable_that_holds_it() {
+    let refusal = |sidelab, rust| of(sidelab, rust).unwrap_err().to_string();
+    assert_eq!(
+        refusal(Some("warning"), None),
+        "SIDELAB_LOG: \"warning\" is no level; write off, error, warn, info, debug, trace, or a level for a part of the \
+         program alone, such as netns=debug"
+    );
+    assert!(refusal(Some("info,netns=debgu"), None).contains("\"netns=debgu\" is no level (did you mean debug?)"));
+    assert!(refusal(None, Some("verbose")).starts_with("RUST_LOG: \"verbose\" is no level"));
+}

@@ -1,0 +1,171 @@
+//! Which connections and log lines are a call's.
+
+use std::net::SocketAddr;
+
+use mesh::{
+    model::Mesh,
+    sidecar::{self, INBOUND_PORT},
+};
+use netns::Tracked;
+use observe::Flow;
+
+use super::made::{MadeCall, Observations};
+use crate::access_log::Line;
+
+/// The connections and log lines of one call.
+pub(super) struct Found<'a> {
+    pub(super) leg1: Option<&'a Flow>,
+    /// As the calling pod's `eth0` saw it.
+    pub(super) leg2: Option<&'a Flow>,
+    pub(super) leg3: Option<&'a Flow>,
+    /// The pod that leg 2 reached.
+    pub(super) server: Option<usize>,
+    /// Whether leg 2 came to that pod's sidecar: its redirects may let a port pass.
+    pub(super) to_sidecar: bool,
+    /// Why that is not known from what was seen, if it is not.
+    pub(super) derived: Option<&'static str>,
+    pub(super) client_log: Option<&'a Line>,
+    pub(super) server_log: Option<&'a Line>,
+}
+
+/// Finds a call's connections and log lines.
+///
+/// A connection that carries the call's mark is the call's, also one that an earlier call opened. A call that was
+/// refused before its mark was sent is found by the sidecar's line, else by time: calls of a lab are made one by one.
+pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
+    let client = &mesh.pods[call.from];
+    let client_name = client.name.to_string();
+    let at = |pod: &str, interface: &str| {
+        let pod = pod.to_owned();
+        let interface = interface.to_owned();
+        seen.flows.iter().filter(move |flow| flow.interface.host == pod && flow.interface.name == interface)
+    };
+    let in_time = |flow: &Flow| (call.began_ns..=call.ended_ns).contains(&flow.first_ns);
+    let local = call.report.local;
+    let from_app = |flow: &&Flow| Some(flow.initiator) == local && in_time(flow);
+
+    let leg1 =
+        at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some() && !is_captured_inbound(flow));
+    let dialled = call.report.remote;
+    let client_log = log_line(seen, &client_name, call, local, dialled);
+    let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
+    let leg2 = match leg1 {
+        None => at(&client_name, "eth0").find(from_app),
+        Some(_) => {
+            // A pod that calls itself by its own service reaches its sidecar again over `lo`.
+            let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
+            let outside = at(&client_name, "eth0").filter(from_pod);
+            pick(outside.chain(to_itself), call, client_log, in_time)
+        }
+    };
+    let server = leg2.and_then(|leg2| {
+        if leg2.interface.name == "lo" {
+            return Some(call.from);
+        }
+        mesh.pods.iter().position(|pod| {
+            pod.name != client.name && at(&pod.name.to_string(), "eth0").any(|flow| same_connection(mesh, leg2, flow))
+        })
+    });
+    let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
+    // As the server's pod sees leg 2: where it goes to is no longer a service's address.
+    let arrived = server_pod.and_then(|pod| {
+        let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
+        at(&pod.name.to_string(), interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)))
+    });
+    let server_name = server_pod.map(|pod| pod.name.to_string());
+    let (initiator, dialled) = (arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled));
+    let server_log = server_name.as_deref().and_then(|name| log_line(seen, name, call, initiator, dialled));
+    let reached = server_name.as_deref().zip(arrived).and_then(|(name, flow)| reached(seen, name, flow));
+    let to_sidecar = reached.map_or(server_log.is_some(), |reached| is_sidecars_port(reached.port()));
+    let derived = (server_pod.is_some() && arrived.is_some() && reached.is_none()).then_some(match to_sidecar {
+        true => "derived from the sidecar's log: the kernel did not report where the connection was sent",
+        false => "not seen: neither the kernel nor the sidecar's log has the connection; taken for one to the app",
+    });
+    let server_name = server_name.filter(|_| to_sidecar);
+    let server_log = server_log.filter(|_| to_sidecar);
+    let leg3 = server_name.as_deref().and_then(|name| {
+        let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
+        pick(to_app, call, server_log, in_time)
+    });
+    Found { leg1, leg2, leg3, server, to_sidecar, derived, client_log, server_log }
+}
+
+/// Whether iptables handed a connection on `lo` to the sidecar's inbound port.
+fn is_captured_inbound(flow: &Flow) -> bool {
+    flow.redirect.is_some_and(|redirect| redirect.redirected_to.port() == INBOUND_PORT)
+}
+
+/// Where a connection that arrived at a pod was sent: on `lo` both ends of a redirect are captured; on `eth0` only the kernel
+/// knows, which reports what it tracks.
+fn reached(seen: &Observations, pod: &str, arrived: &Flow) -> Option<SocketAddr> {
+    if let Some(redirect) = arrived.redirect {
+        return Some(redirect.redirected_to);
+    }
+    let tracked = &seen.tracked.get(pod)?.connections;
+    let same = |one: &&Tracked| one.source == arrived.initiator && one.dialled == arrived.responder;
+    tracked.iter().rev().find(same).map(|tracked| tracked.reached)
+}
+
+/// Whether a sidecar listens at a port of a pod that has one.
+fn is_sidecars_port(port: u16) -> bool {
+    port == INBOUND_PORT || is_own_port(port)
+}
+
+/// The sidecar's own ports: connections to them are no leg of a call.
+fn is_own_port(port: u16) -> bool {
+    [sidecar::ADMIN_PORT, sidecar::STATUS_PORT, sidecar::HEALTH_PORT, sidecar::PROMETHEUS_PORT].contains(&port)
+}
+
+/// Of a sidecar's upstream connections, the call's.
+fn pick<'a>(
+    flows: impl Iterator<Item = &'a Flow>,
+    call: &MadeCall,
+    log: Option<&Line>,
+    in_time: impl Fn(&Flow) -> bool,
+) -> Option<&'a Flow> {
+    // One that began after the call is another call's, which may use the same port again.
+    let flows: Vec<&Flow> =
+        flows.filter(|flow| flow.first_ns <= call.ended_ns && flow.last_ns >= call.began_ns).collect();
+    let logged = |flow: &&&Flow| {
+        log.is_some_and(|line| {
+            line.upstream_local_address == Some(flow.initiator) && line.upstream_host == Some(flow.dialled())
+        })
+    };
+    let marked = flows.iter().rev().find(|flow| flow.contains(&call.marker));
+    marked
+        .or_else(|| flows.iter().rev().find(logged))
+        .or_else(|| flows.iter().rev().find(|flow| in_time(flow)))
+        .copied()
+}
+
+/// Whether a pod's interface saw a connection that another one saw begin. Of the addresses only the initiator's is sure to
+/// be the same: the node translates a service's. A port may be in use towards several destinations, and used again later.
+fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
+    let translated = mesh.pod_at(begun.responder.ip()).is_none();
+    begun.initiator == arrived.initiator
+        && (translated || begun.responder == arrived.responder)
+        && begun.first_ns <= arrived.last_ns
+        && arrived.first_ns <= begun.last_ns
+}
+
+/// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends, else by the time.
+fn log_line<'a>(
+    seen: &'a Observations,
+    pod: &str,
+    call: &MadeCall,
+    peer: Option<SocketAddr>,
+    dialled: Option<SocketAddr>,
+) -> Option<&'a Line> {
+    let newest_first = || seen.logs.get(pod).into_iter().flat_map(|lines| lines.iter().rev());
+    let marked = newest_first().find(|line| line.path.as_deref().is_some_and(|path| path.contains(&call.marker)));
+    marked.or_else(|| {
+        let (peer, dialled) = (peer?, dialled?);
+        let of_host = |address: Option<SocketAddr>| address.is_some_and(|address| address.ip() == peer.ip());
+        let to_there = || newest_first().filter(|line| line.downstream_local_address == Some(dialled));
+        to_there().find(|line| line.downstream_remote_address == Some(peer)).or_else(|| {
+            // Where a redirected connection has the port of an earlier one, conntrack gives it another: the sidecar sees that.
+            let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
+            to_there().find(|line| of_host(line.downstream_remote_address) && in_time(line))
+        })
+    })
+}

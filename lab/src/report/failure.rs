@@ -1,0 +1,95 @@
+//! A call that went otherwise than it should, for CI: where it is written, what was found, and how to see it again.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use crate::{observe_call::Seen, run_report::ProbeReport, scenario::Scenario, summary};
+
+#[cfg(test)]
+mod tests;
+
+/// Where a call is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `scenario.yaml`, as the scenario was found.
+    pub(crate) file: PathBuf,
+    /// The line, from 1.
+    pub(crate) line: usize,
+}
+
+impl Place {
+    /// Where the call of a report is written; nothing where its scenario is not among these.
+    pub(crate) fn of(probe: &ProbeReport, scenarios: &[Scenario]) -> Option<Self> {
+        let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario)?;
+        let file = scenario.directory.join("scenario.yaml");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        Some(Self { line: line_of(&text, &probe.probe).unwrap_or(1), file })
+    }
+}
+
+/// The line that names a probe, from 1.
+fn line_of(text: &str, probe: &str) -> Option<usize> {
+    let names = |line: &str| {
+        let value = line.split_once("name:")?.1.trim_start().trim_start_matches(['"', '\'']);
+        let rest = value.strip_prefix(probe)?.trim_start();
+        Some(rest.is_empty() || rest.starts_with(['"', '\'', ',', '}', '#']))
+    };
+    text.lines().position(|line| names(line).unwrap_or(false)).map(|index| index + 1)
+}
+
+/// A call's name among all calls of a run: `strict (istio): http over IPv4`.
+pub(crate) fn title(probe: &ProbeReport) -> String {
+    format!("{} ({}): {}", probe.scenario, probe.mesh, probe.probe)
+}
+
+/// In what its accounts differ, a line each.
+pub(crate) fn disagreements(probe: &ProbeReport) -> Vec<String> {
+    let told = probe.verdict.disagreements.iter().map(ToString::to_string);
+    told.flat_map(|lines| lines.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// All that is known of it, in lines: in what the accounts differ, each account, logs, and the command that makes it again.
+pub(crate) fn told(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
+    let mut text = disagreements(probe).join("\n") + "\n";
+    if let Some(predicted) = &probe.predicted {
+        let _ = writeln!(text, "\npredicted: {}", summary::of(predicted));
+    }
+    for (plane, Seen { account, evidence }) in &probe.seen {
+        let _ = writeln!(text, "\n{plane}: {}", summary::of(account));
+        for (whose, line) in [("client", &evidence.client_sidecar_log), ("server", &evidence.server_sidecar_log)] {
+            if let Some(line) = line {
+                let _ = writeln!(text, "  {whose} sidecar's log: {}", line.trim_end());
+            }
+        }
+        for note in &evidence.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        if let Ok(client) = serde_json::to_string(&evidence.client) {
+            let _ = writeln!(text, "  client: {client}");
+        }
+    }
+    let _ = writeln!(text, "\nagain: {}", again(probe, scenarios));
+    text
+}
+
+/// The command that makes the call again.
+fn again(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
+    let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario);
+    let folder = scenario.map_or_else(|| probe.scenario.clone(), |scenario| scenario.directory.display().to_string());
+    let planes: Vec<String> = probe.seen.keys().map(ToString::to_string).collect();
+    let plane = match &planes[..] {
+        [plane] => plane.clone(),
+        _ => "both".into(),
+    };
+    let [folder, name] = [&folder, &probe.probe].map(|word| quoted(word));
+    format!("sidelab run {folder} --probe {name} --mesh {} --data-plane {plane}", probe.mesh)
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run found: for each call the four accounts, and whether they agree. Its JSON is `sidelab.run/v1`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use mesh::{
+    account::Account,
+    model::{Family, Flavor},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    claims,
+    data_plane::DataPlane,
+    expect::Expectation,
+    observe_call::Seen,
+    scenario::{Cell, Grid},
+    verdict::Verdict,
+};
+
+/// A whole run.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct RunReport {
+    /// `sidelab.run/v1`.
+    pub schema: &'static str,
+    /// This program's version.
+    pub version: &'static str,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What bringing labs up took, by data plane.
+    pub labs: BTreeMap<DataPlane, LabFigures>,
+    /// Whether all verdicts agree.
+    pub agrees: bool,
+    /// The calls, in order of scenario, probe and mesh.
+    pub probes: Vec<ProbeReport>,
+    /// Labs that were not begun, `SCENARIO-MESH-DATAPLANE`, since a call had failed and the run was to end then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<String>,
+}
+
+/// The contract's name.
+pub const SCHEMA: &str = "sidelab.run/v1";
+
+/// What bringing labs up took. Figures of this run on this machine, under whatever else it was doing.
+#[derive(Debug, Default, JsonSchema, Serialize)]
+pub struct LabFigures {
+    /// How long each lab took until all its sidecars and apps were ready, in seconds.
+    pub ready_seconds: Vec<f64>,
+    /// What each sidecar had resident when it was ready and had served nothing yet, in bytes.
+    pub resident_bytes: Vec<u64>,
+}
+
+/// One call in one mesh.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct ProbeReport {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario's title.
+    pub title: String,
+    /// The probe's name.
+    pub probe: String,
+    /// The mesh.
+    pub mesh: Flavor,
+    /// Its place, where the scenario's calls are drawn as a grid, and what rows and columns are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<(Grid, Cell)>,
+    /// The claims that it serves.
+    pub claims: Vec<String>,
+    /// The failure signatures that it reproduces.
+    pub signatures: Vec<String>,
+    /// The call as the app makes it, such as `http://server:8080`.
+    pub url: String,
+    /// The address family.
+    pub family: Family,
+    /// What a person expects.
+    pub expected: Expectation,
+    /// What the manifests predict.
+    pub predicted: Option<Account>,
+    /// What was seen, by data plane.
+    #[serde(flatten)]
+    pub seen: BTreeMap<DataPlane, Seen>,
+    /// Whether they agree.
+    pub verdict: Verdict,
+}
+
+/// The claims that calls put to the test, each once, by number.
+pub fn claims_of(probes: &[ProbeReport]) -> Vec<&str> {
+    let mut names: Vec<&str> = probes.iter().flat_map(|probe| &probe.claims).map(String::as_str).collect();
+    names.sort_by_key(|name| (claims::number(name), *name));
+    names.dedup();
+    names
+}
+
+impl RunReport {
+    /// Puts a run together.
+    pub fn new(started: jiff::Timestamp, took: Duration, probes: Vec<ProbeReport>) -> Self {
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            started,
+            seconds: took.as_secs_f64(),
+            labs: BTreeMap::new(),
+            agrees: probes.iter().all(|probe| probe.verdict.agrees),
+            probes,
+            not_run: Vec::new(),
+        }
+    }
+
+    /// The data planes that ran.
+    pub fn planes(&self) -> BTreeSet<DataPlane> {
+        self.probes.iter().flat_map(|probe| probe.seen.keys().copied()).collect()
+    }
+
+    /// By claim: in which meshes it was put to the test, and whether all calls for it were as expected.
+    pub fn claims(&self) -> BTreeMap<String, BTreeMap<Flavor, bool>> {
+        let mut claims: BTreeMap<String, BTreeMap<Flavor, bool>> = BTreeMap::new();
+        for probe in &self.probes {
+            for claim in &probe.claims {
+                let held = claims.entry(claim.clone()).or_default().entry(probe.mesh).or_insert(true);
+                *held &= probe.verdict.agrees;
+            }
+        }
+        claims
+    }
+}

@@ -1,0 +1,174 @@
+//! The legs of a call, and what they carried.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One leg of a call.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct Leg {
+    /// Which one.
+    #[serde(rename = "leg")]
+    pub number: LegNumber,
+    /// Who is at its two ends.
+    pub path: LegPath,
+    /// What it carries, outermost first; empty when nothing was sent on it.
+    pub layers: Vec<LayerKind>,
+    /// Its TLS layers, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<TlsFacts>,
+    /// The interface that it crosses: `lo` inside a pod, `eth0` between pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Interface>,
+    /// The address that the sender's connection comes from (leg 3: 127.0.0.6 in Istio).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// The address that the sender dials; on leg 1, before the redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<SocketAddr>,
+    /// The port that iptables redirects it to, where the redirect is seen on the wire (leg 1: 15001).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected_to: Option<u16>,
+}
+
+/// Which leg of a call. In JSON and YAML its number: 1, 2 or 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum LegNumber {
+    /// Leg 1, from the calling app to its sidecar.
+    ToSidecar = 1,
+    /// Leg 2, between the pods.
+    BetweenPods = 2,
+    /// Leg 3, from the called app's sidecar to that app.
+    ToApp = 3,
+}
+
+impl LegNumber {
+    /// All three, in order.
+    pub const ALL: [Self; 3] = [Self::ToSidecar, Self::BetweenPods, Self::ToApp];
+}
+
+impl fmt::Display for LegNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        u8::from(*self).fmt(f)
+    }
+}
+
+impl From<LegNumber> for u8 {
+    fn from(number: LegNumber) -> Self {
+        number as Self
+    }
+}
+
+/// A number that no leg has.
+#[derive(Debug, Error)]
+#[error("there is no leg {0}: a call has legs 1 (app to sidecar), 2 (between the pods) and 3 (sidecar to app)")]
+pub struct NoSuchLeg(u8);
+
+impl TryFrom<u8> for LegNumber {
+    type Error = NoSuchLeg;
+
+    fn try_from(number: u8) -> Result<Self, NoSuchLeg> {
+        Self::ALL.into_iter().find(|leg| u8::from(*leg) == number).ok_or(NoSuchLeg(number))
+    }
+}
+
+/// Who is at the two ends of a leg, the sender first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+pub enum LegPath {
+    /// Leg 1; and leg 2 of a caller without a sidecar.
+    #[serde(rename = "app -> sidecar")]
+    AppToSidecar,
+    /// Leg 2 in the mesh.
+    #[serde(rename = "sidecar -> sidecar")]
+    SidecarToSidecar,
+    /// Leg 3; and leg 2 where no sidecar receives it.
+    #[serde(rename = "sidecar -> app")]
+    SidecarToApp,
+    /// Leg 2 without any sidecar.
+    #[serde(rename = "app -> app")]
+    AppToApp,
+}
+
+impl LegPath {
+    /// The path of a leg whose sender and receiver are sidecars, or apps.
+    pub fn between(from_sidecar: bool, to_sidecar: bool) -> Self {
+        match (from_sidecar, to_sidecar) {
+            (true, true) => Self::SidecarToSidecar,
+            (true, false) => Self::SidecarToApp,
+            (false, true) => Self::AppToSidecar,
+            (false, false) => Self::AppToApp,
+        }
+    }
+
+    /// Whether a sidecar receives it.
+    pub fn reaches_sidecar(self) -> bool {
+        matches!(self, Self::AppToSidecar | Self::SidecarToSidecar)
+    }
+}
+
+/// An interface of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interface {
+    /// Inside the pod.
+    Lo,
+    /// Between pods.
+    Eth0,
+}
+
+/// A layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+pub enum LayerKind {
+    /// TLS in which both sides showed a certificate.
+    #[serde(rename = "mtls")]
+    Mtls,
+    /// TLS in which only the server did.
+    #[serde(rename = "tls")]
+    Tls,
+    /// HTTP/1.0 or HTTP/1.1.
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2.
+    #[serde(rename = "h2")]
+    H2,
+    /// Other bytes.
+    #[serde(rename = "tcp")]
+    Tcp,
+}
+
+/// What is known of a TLS layer. A prediction leaves out what only a handshake settles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `TLS_AES_128_GCM_SHA256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher_suite: Option<String>,
+    /// `X25519MLKEM768`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// ALPN as offered, in order.
+    #[serde(default)]
+    pub alpn_offered: Vec<String>,
+    /// ALPN as chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<String>,
+    /// The server name that the client asked for.
+    #[serde(default)]
+    pub sni: Option<String>,
+    /// The client certificate's URI SAN.
+    #[serde(default)]
+    pub client_identity: Option<String>,
+    /// The server certificate's URI SAN, else its first DNS SAN.
+    #[serde(default)]
+    pub server_identity: Option<String>,
+}
+
+crate::display_as_serialized!(LegPath, Interface, LayerKind);

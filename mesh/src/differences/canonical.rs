@@ -1,0 +1,117 @@
+//! One form for what means the same: where resources come from, how durations are written, which kinds of names are
+//! matched, what is Envoy's default.
+
+use serde_json::{Map, Value, json};
+
+/// What protobuf takes for a field that is not there: the first of its enumeration.
+const UNSET: [(&str, &str); 4] = [
+    ("codec_type", "AUTO"),
+    ("server_header_transformation", "OVERWRITE"),
+    ("forward_client_cert_details", "SANITIZE"),
+    ("lb_policy", "ROUND_ROBIN"),
+];
+
+/// Messages that say nothing when they are empty.
+const EMPTY: [&str; 8] = [
+    "common_lb_config",
+    "endpoints",
+    "filter_chain_match",
+    "filter_metadata",
+    "lb_endpoints",
+    "locality",
+    "metadata",
+    "validation_context",
+];
+
+/// Brings a message to its canonical form.
+pub(super) fn canonical(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                match name.as_str() {
+                    // Where from is a matter of the lab's: files here, the control plane and the agent there.
+                    "sds_config" | "eds_config" | "config_source" => *value = json!("(pushed)"),
+                    _ => canonical(value),
+                }
+            }
+            names_of_peers(fields);
+            // A locality without endpoints is none.
+            if let Some(Value::Array(localities)) = fields.get_mut("endpoints") {
+                localities.retain(|locality| !locality.as_object().is_some_and(Map::is_empty));
+            }
+            if let Some(Value::Array(chains)) = fields.get_mut("filter_chains") {
+                merge_versions(chains);
+            }
+            fields.retain(|name, value| {
+                let is_unset = UNSET.iter().any(|(field, unset)| name == field && value == unset);
+                let is_empty =
+                    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+                // A range from 0.
+                let is_unset = is_unset || name == "start" && *value == 0;
+                !(value.is_null() || is_unset || is_empty && EMPTY.contains(&name.as_str()))
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(canonical),
+        Value::String(text) => {
+            if let Some(duration) = duration(text) {
+                *text = duration;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A duration without trailing zeros: protobuf writes 0.100s, and so may others write 0.1s.
+fn duration(text: &str) -> Option<String> {
+    let number = text.strip_suffix('s')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    (is_number && number.contains('.')).then(|| format!("{}s", number.trim_end_matches('0').trim_end_matches('.')))
+}
+
+/// Names of which a peer's certificate must have one. The deprecated field has no kind, and Envoy then matches each name with
+/// all four kinds: typed matchers of all kinds for one name are the same, and so is one that only takes a SPIFFE ID, which
+/// is a URI.
+fn names_of_peers(fields: &mut Map<String, Value>) {
+    const KINDS: [&str; 4] = ["EMAIL", "DNS", "URI", "IP_ADDRESS"];
+    let mut taken = |name: &str| match fields.shift_remove(name) {
+        Some(Value::Array(items)) => items,
+        _ => vec![],
+    };
+    let (mut any, typed) = (taken("match_subject_alt_names"), taken("match_typed_subject_alt_names"));
+    let mut of_one_kind = vec![];
+    for name in &typed {
+        let of_kind =
+            |kind: &&str| typed.iter().any(|other| other["san_type"] == *kind && other["matcher"] == name["matcher"]);
+        let is_spiffe = name["san_type"] == "URI" && name["matcher"].to_string().contains("spiffe://");
+        if !is_spiffe && !KINDS.iter().all(of_kind) {
+            of_one_kind.push(name.clone());
+        } else if !any.contains(&name["matcher"]) {
+            any.push(name["matcher"].clone());
+        }
+    }
+    for (field, mut names) in [("match_subject_alt_names", any), ("match_typed_subject_alt_names", of_one_kind)] {
+        names.sort_by_key(ToString::to_string);
+        if !names.is_empty() {
+            fields.insert(field.into(), names.into());
+        }
+    }
+}
+
+/// One chain of the two that the compiler writes for the versions of HTTP, each with what its upstream handshake offers
+/// (`offer` in `compile/filters.rs`): Istio has one, whose filter `istio.alpn` offers by version.
+fn merge_versions(chains: &mut Vec<Value>) {
+    let protocols = |chain: &Value| chain["filter_chain_match"]["application_protocols"].clone();
+    let rest = |chain: &Value| chain["filters"].as_array().map(|filters| filters.get(1..).unwrap_or_default().to_vec());
+    let offers = |chain: &Value| chain["filters"][0]["name"] == "envoy.filters.network.set_filter_state";
+    let mut i = 1;
+    while i < chains.len() {
+        let (first, second) = (&chains[i - 1], &chains[i]);
+        let are_versions = protocols(first) == json!(["http/1.1"]) && protocols(second) == json!(["h2c"]);
+        if are_versions && offers(first) && offers(second) && rest(first) == rest(second) {
+            chains.remove(i);
+            chains[i - 1]["filter_chain_match"]["application_protocols"] = json!(["http/1.1", "h2c"]);
+        } else {
+            i += 1;
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The table of known differences: what a real sidecar is given, what is written here, and why that is not the same.
+//!
+//! docs/differences.md shows it. In a path `*` stands for one field or element, `**` for any number of them.
+
+use super::row::{
+    Key::{Address, Again, Any},
+    Known, Scope, Section,
+    Side::{Both, Here, Istio},
+};
+
+/// Every known difference.
+pub const KNOWN: &[Known] = &[
+    Known {
+        id: "alpn",
+        section: Section::StockEnvoy,
+        istio: "The filter `istio.alpn`: an HTTP request offers ALPN by the version that its *upstream* connection speaks",
+        here: "The cluster of a port that says what it speaks offers it (`istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2`). The listener of a port that does not has one chain for HTTP/1.1 and one for HTTP/2, where Istio has one for both, each with `set_filter_state` on `envoy.network.application_protocols`",
+        why: "Nothing on the wire: the offers are the same. In the config: one chain more on such ports",
+        scope: &[
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / istio.alpn",
+                Any,
+            ),
+            Scope(Here, "listeners / * / filter_chains / * / filters / envoy.filters.network.set_filter_state", Any),
+            Scope(Istio, "clusters / ** / alpn_protocols / istio-peer-exchange", Any),
+            Scope(Here, "clusters / ** / alpn_protocols / istio-http/1.1", Any),
+            Scope(Here, "clusters / ** / alpn_protocols / http/1.1", Any),
+            Scope(Here, "clusters / ** / alpn_protocols / istio-h2", Any),
+            Scope(Here, "clusters / ** / alpn_protocols / h2", Any),
+            Scope(Both, "clusters / ** / alpn_protocols / (order)", Any),
+            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / alpn_override", Any),
+        ],
+    },
+    Known {
+        id: "metadata-exchange-tcp",
+        section: Section::StockEnvoy,
+        istio: "The filter `istio.metadata_exchange`: on TCP, once both have agreed on ALPN `istio-peer-exchange`, each side first writes a frame (magic 0x3D230467) with its workload's metadata",
+        here: "No frame. The ALPN is offered and chosen all the same",
+        why: "The first bytes inside mTLS are the app's. **A real Istio sidecar cannot be a peer of these on TCP ports**",
+        scope: &[
+            Scope(Istio, "listeners / ** / filters / istio.metadata_exchange", Any),
+            Scope(Istio, "clusters / * / filters", Any),
+        ],
+    },
+    Known {
+        id: "metadata-exchange-http",
+        section: Section::StockEnvoy,
+        istio: "The same for HTTP: the headers `x-envoy-peer-metadata` and `-id`",
+        here: "No such headers",
+        why: "An app that echoes headers shows fewer",
+        scope: &[Scope(
+            Istio,
+            "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / istio.metadata_exchange",
+            Any,
+        )],
+    },
+    Known {
+        id: "stats",
+        section: Section::StockEnvoy,
+        istio: "The filter `istio.stats`",
+        here: "No data plane counts `istio_*`: the filter is Istio's own build of Envoy",
+        why: "There are Envoy's own metrics alone",
+        scope: &[
+            Scope(Istio, "listeners / ** / filters / istio.stats", Any),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / istio.stats",
+                Any,
+            ),
+            Scope(Istio, "endpoints / ** / filter_metadata / istio", Any),
+            Scope(Istio, "clusters / * / load_assignment / ** / filter_metadata / istio", Any),
+            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / config", Any),
+            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / external", Any),
+        ],
+    },
+    Known {
+        id: "http-filters",
+        section: Section::StockEnvoy,
+        istio: "`grpc_stats`, `fault`, `cors` in every HTTP filter chain",
+        here: "Only the router",
+        why: "No gRPC counters. Faults and CORS come with the resources that ask for them",
+        scope: &[
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / envoy.filters.http.grpc_stats",
+                Any,
+            ),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / envoy.filters.http.fault",
+                Any,
+            ),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / envoy.filters.http.cors",
+                Any,
+            ),
+        ],
+    },
+    Known {
+        id: "protocol-filters",
+        section: Section::StockEnvoy,
+        istio: "`mongo_proxy` before the bytes of a port that speaks Mongo, and `grpc_web` in the HTTP chains of one that speaks gRPC-Web",
+        here: "Neither",
+        why: "No counters of Mongo's. A gRPC-Web call reaches the app as it was sent, not as gRPC",
+        scope: &[
+            Scope(Istio, "listeners / ** / filters / envoy.filters.network.mongo_proxy", Any),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / envoy.filters.http.grpc_web",
+                Any,
+            ),
+        ],
+    },
+    Known {
+        id: "access-log",
+        section: Section::Lab,
+        istio: "Logs where `accessLogFile` or a Telemetry resource says so, and not on the chains for connections to 15001 and 15006 themselves",
+        here: "Always logs, on every chain, to a file of the lab, in Istio's default format (`accessLogEncoding` is kept)",
+        why: "Verdicts are read from it",
+        scope: &[
+            Scope(
+                Here,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / access_log",
+                Any,
+            ),
+            Scope(Here, "listeners / ** / envoy.filters.network.tcp_proxy / typed_config / access_log", Any),
+            Scope(Here, "listeners / * / access_log", Any),
+            Scope(
+                Both,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / access_log / **",
+                Any,
+            ),
+            Scope(Both, "listeners / ** / envoy.filters.network.tcp_proxy / typed_config / access_log / **", Any),
+            Scope(Both, "listeners / * / access_log / **", Any),
+        ],
+    },
+    Known {
+        id: "resumption",
+        section: Section::Lab,
+        istio: "Resumes TLS sessions (Envoy's default)",
+        here: "`max_session_keys: 0`, no tickets, no session ids",
+        why: "A resumed handshake shows no certificates: nothing could be read from the wire",
+        scope: &[
+            Scope(Here, "clusters / ** / typed_config / max_session_keys", Any),
+            Scope(Here, "listeners / ** / typed_config / disable_stateless_session_resumption", Any),
+            Scope(Here, "listeners / ** / typed_config / disable_stateful_session_resumption", Any),
+        ],
+    },
+    Known {
+        id: "groups",
+        section: Section::Lab,
+        istio: "Leaves key exchange groups to Envoy",
+        here: "Writes Envoy's default out: X25519MLKEM768, X25519, P-256",
+        why: "So that the native proxy does the same",
+        scope: &[
+            Scope(Here, "clusters / ** / tls_params / ecdh_curves", Any),
+            Scope(Here, "listeners / ** / tls_params / ecdh_curves", Any),
+        ],
+    },
+    Known {
+        id: "timeouts",
+        section: Section::Lab,
+        istio: "Leaves idle, drain and inspection timeouts, and the number of connection attempts, to Envoy",
+        here: "Writes its defaults out",
+        why: "The same",
+        scope: &[
+            Scope(
+                Here,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / common_http_protocol_options",
+                Any,
+            ),
+            Scope(
+                Here,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / common_http_protocol_options / idle_timeout",
+                Any,
+            ),
+            Scope(
+                Here,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / drain_timeout",
+                Any,
+            ),
+            Scope(Here, "listeners / ** / envoy.filters.network.tcp_proxy / typed_config / idle_timeout", Any),
+            Scope(Here, "listeners / ** / envoy.filters.network.tcp_proxy / typed_config / max_connect_attempts", Any),
+            Scope(Here, "listeners / * / listener_filters_timeout", Any),
+        ],
+    },
+    Known {
+        id: "written-out",
+        section: Section::Lab,
+        istio: "Leaves what is Envoy's default anyway to Envoy: request ids, HTTP/1.1 to the next hop",
+        here: "Writes it out",
+        why: "So that the native proxy does the same",
+        scope: &[
+            Scope(
+                Here,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / generate_request_id",
+                Any,
+            ),
+            Scope(Here, "clusters / * / typed_extension_protocol_options", Any),
+        ],
+    },
+    Known {
+        id: "names-of-statistics",
+        section: Section::Lab,
+        istio: "Counters are named by `alt_stat_name` (`stat_prefix` ends with `;`) and `stats_tags` of the bootstrap, and most are left out by a matcher",
+        here: "Envoy's own names, all of them",
+        why: "Nothing to filter in a lab",
+        scope: &[
+            Scope(Istio, "clusters / * / alt_stat_name", Any),
+            Scope(
+                Both,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / stat_prefix",
+                Any,
+            ),
+        ],
+    },
+    Known {
+        id: "no-limits",
+        section: Section::Lab,
+        istio: "Circuit breakers raised to no limit (with Envoy's own, 1,024 connections)",
+        here: "Not written",
+        why: "A lab does not come near",
+        scope: &[Scope(Istio, "clusters / * / circuit_breakers", Any)],
+    },
+    Known {
+        id: "tracing",
+        section: Section::Lab,
+        istio: "Samples one request in a hundred for a tracer that nobody has configured",
+        here: "Not written",
+        why: "There is no tracer",
+        scope: &[
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / tracing",
+                Any,
+            ),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / request_id_extension",
+                Any,
+            ),
+        ],
+    },
+    Known {
+        id: "defaults-of-http",
+        section: Section::Lab,
+        istio: "Writes some of Envoy's defaults out, and lets an app's `Expect: 100-continue` through",
+        here: "Not written",
+        why: "`100 Continue` comes from the next sidecar",
+        scope: &[
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / path_with_escaped_slashes_action",
+                Any,
+            ),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / proxy_100_continue",
+                Any,
+            ),
+            Scope(
+                Istio,
+                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http2_protocol_options",
+                Any,
+            ),
+        ],
+    },
+    Known {
+        id: "system-roots",
+        section: Section::Lab,
+        istio: "Gets the operating system's roots as the secret `file-root:system`",
+        here: "`system_root_certs`",
+        why: "The same",
+        scope: &[
+            Scope(Istio, "clusters / ** / common_tls_context / combined_validation_context", Any),
+            Scope(Here, "clusters / ** / common_tls_context / validation_context", Any),
+        ],
+    },
+    Known {
+        id: "dns",
+        section: Section::Lab,
+        istio: "Resolves a ServiceEntry's names in both families (`dns_lookup_family: ALL`), and Envoy takes turns; again every 60 s, or when the answer is too old",
+        here: "`V4_PREFERRED`, again every 5 s (Envoy's default)",
+        why: "A call goes the same way each time",
+        scope: &[
+            Scope(Both, "clusters / * / dns_lookup_family", Any),
+            Scope(Istio, "clusters / * / dns_refresh_rate", Any),
+            Scope(Istio, "clusters / * / dns_jitter", Any),
+            Scope(Istio, "clusters / * / respect_dns_ttl", Any),
+            Scope(Istio, "clusters / * / typed_dns_resolver_config", Any),
+        ],
+    },
+    Known {
+        id: "weights",
+        section: Section::Lab,
+        istio: "`locality`, weights and health status on endpoints",
+        here: "Addresses and `tlsMode`",
+        why: "One zone, and every pod is ready",
+        scope: &[
+            Scope(Istio, "endpoints / * / endpoints / * / load_balancing_weight", Any),
+            Scope(Istio, "endpoints / * / endpoints / * / lb_endpoints / * / load_balancing_weight", Any),
+            Scope(Istio, "endpoints / * / endpoints / * / lb_endpoints / * / health_status", Any),
+            Scope(Istio, "clusters / * / load_assignment / endpoints / * / load_balancing_weight", Any),
+            Scope(
+                Istio,
+                "clusters / * / load_assignment / endpoints / * / lb_endpoints / * / load_balancing_weight",
+                Any,
+            ),
+            Scope(Istio, "clusters / * / load_assignment / endpoints / * / lb_endpoints / * / health_status", Any),
+            Scope(Istio, "clusters / * / common_lb_config", Any),
+        ],
+    },
+    Known {
+        id: "second-family",
+        section: Section::Lab,
+        istio: "Lists a pod of both families with both addresses, and Envoy tries them in that order",
+        here: "At its address of the service's first family",
+        why: "A call to a service's second address has leg 1 in one family and leg 2 in the other all the same",
+        scope: &[Scope(Istio, "endpoints / ** / endpoint / additional_addresses", Any)],
+    },
+    Known {
+        id: "accepting",
+        section: Section::Lab,
+        istio: "`max_connections_to_accept_per_socket_event: 1`, the first read of a TLS inspector 512 bytes long, 15 s for a handshake with the app on chains where there is none, and other settings of performance",
+        here: "Not written",
+        why: "They decide nothing",
+        scope: &[
+            Scope(Istio, "listeners / * / max_connections_to_accept_per_socket_event", Any),
+            Scope(Istio, "listeners / ** / typed_config / initial_read_buffer_size", Any),
+            Scope(Istio, "listeners / * / filter_chains / * / transport_socket_connect_timeout", Any),
+            Scope(Istio, "listeners / * / default_filter_chain / transport_socket_connect_timeout", Any),
+            Scope(Istio, "listeners / * / continue_on_listener_filters_timeout", Any),
+            Scope(Istio, "clusters / * / cleanup_interval", Any),
+            Scope(Istio, "routes / * / max_direct_response_body_size_bytes", Any),
+        ],
+    },
+    Known {
+        id: "retries",
+        section: Section::Lab,
+        istio: "`retry_host_predicate: previous_hosts`",
+        here: "Not written",
+        why: "Outside the supported subset. With several pods a retry may meet the one that just failed",
+        scope: &[
+            Scope(Istio, "routes / ** / retry_policy / retry_host_predicate", Any),
+            Scope(Istio, "routes / ** / retry_policy / host_selection_retry_max_attempts", Any),
+        ],
+    },
+    Known {
+        id: "stream-duration",
+        section: Section::Lab,
+        istio: "`max_stream_duration: 0s`, `max_grpc_timeout: 0s`: no limit, whatever `grpc-timeout` says",
+        here: "Not written",
+        why: "Envoy's default is none either, where `timeout` is 0",
+        scope: &[
+            Scope(Istio, "listeners / ** / route / max_stream_duration", Any),
+            Scope(Istio, "routes / ** / route / max_grpc_timeout", Any),
+        ],
+    },
+    Known {
+        id: "several-addresses",
+        section: Section::Lab,
+        istio: "Has a service for each of a ServiceEntry's addresses: its endpoints once for each, and in a virtual host the address of \
+                one of them, which one is chance",
+        here: "One service, with all addresses",
+        why: "The same endpoints are chosen from. A request that names the entry by address goes to it",
+        scope: &[
+            Scope(Here, "routes / * / virtual_hosts / * / domains / *", Address),
+            Scope(Istio, "clusters / * / load_assignment / endpoints / * / lb_endpoints / *", Again),
+            Scope(Istio, "endpoints / * / endpoints / * / lb_endpoints / *", Again),
+        ],
+    },
+];

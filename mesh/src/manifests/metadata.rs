@@ -1,0 +1,95 @@
+//! What names, labels and annotations may look like (`k8s.io/apimachinery/pkg/util/validation`).
+
+use super::Head;
+
+/// What is wrong with an object's metadata: field and message.
+pub(super) fn faults(head: &Head) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    let name = &head.name.name;
+    let name_field = "metadata.name".to_owned();
+    if name.is_empty() {
+        faults.push((name_field, "is missing; every object needs a name".to_owned()));
+    } else {
+        match head.kind {
+            "Service" if !is_service_name(name) => faults.push((
+                name_field,
+                format!("{name:?} is no service name: lower-case letters, digits and '-', a letter first, at most 63"),
+            )),
+            "Namespace" if !is_dns_label(name) => faults.push((
+                name_field,
+                format!("{name:?} is no namespace name: lower-case letters, digits and '-', at most 63"),
+            )),
+            _ if !is_dns_subdomain(name) => faults.push((
+                name_field,
+                format!("{name:?} is no object name: lower-case letters, digits, '-' and '.', at most 253"),
+            )),
+            _ => {}
+        }
+    }
+    if !head.name.namespace.is_empty() && !is_dns_label(&head.name.namespace) {
+        faults.push(("metadata.namespace".to_owned(), format!("{:?} is no namespace name", head.name.namespace)));
+    }
+    for (key, value) in &head.labels {
+        let field = format!("metadata.labels[{key}]");
+        if let Some(message) = label_fault(key, value) {
+            faults.push((field, message));
+        }
+    }
+    for key in head.annotations.keys() {
+        if !is_qualified_name(&key.to_lowercase()) {
+            faults.push((format!("metadata.annotations[{key}]"), format!("{key:?} is no annotation key")));
+        }
+    }
+    faults
+}
+
+/// What is wrong with a label.
+pub(crate) fn label_fault(key: &str, value: &str) -> Option<String> {
+    if !is_qualified_name(key) {
+        Some(format!("{key:?} is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.', NAME at most 63"))
+    } else if !is_label_value(value) {
+        Some(format!("{value:?} is no label value: letters, digits, '-', '_' and '.', at most 63"))
+    } else {
+        None
+    }
+}
+
+/// RFC 1123 label.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// RFC 1123 subdomain.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+/// RFC 1035 label.
+fn is_service_name(text: &str) -> bool {
+    is_dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// IANA service name, as names of containers' ports are.
+pub(crate) fn is_port_name(text: &str) -> bool {
+    is_dns_label(text) && text.len() <= 15 && text.contains(|c: char| c.is_ascii_lowercase()) && !text.contains("--")
+}
+
+fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    prefix.is_none_or(is_dns_subdomain) && !name.is_empty() && is_label_value(name)
+}
+
+fn is_label_value(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    text.len() <= 63
+        && text.bytes().all(inner)
+        && !text.starts_with(|c: char| !c.is_ascii_alphanumeric())
+        && !text.ends_with(|c: char| !c.is_ascii_alphanumeric())
+}

@@ -1,0 +1,181 @@
+//! Objects of kinds that are not read: whether they may decide anything here.
+
+use super::{KINDS, Kind, Manifests, typed::nearest};
+use crate::{
+    fault::{At, Faults},
+    model::Source,
+};
+
+/// An object of a kind that is not read.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// Where it stands.
+    pub source: Source,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What it may change; nothing for a kind that decides nothing here.
+    pub may_change: Option<&'static str>,
+}
+
+impl At for SetAside {
+    fn place(&self) -> (&Source, String) {
+        (&self.source, format!("{} {}", self.kind, self.name))
+    }
+}
+
+const BLOCKS: &str = "it may block calls that are answered here as delivered";
+const ROUTES: &str = "it may send calls elsewhere than is answered here";
+const AUTHORIZES: &str = "it may refuse calls that are answered here as delivered";
+const MAKES_PODS: &str = "it makes pods, which are not here";
+const SCOPES: &str = "it may take services from what a sidecar knows: calls to these pass through it without mTLS";
+const ENTERS: &str = "calls that come through it from outside of the cluster are not answered here";
+
+/// Kinds that may change an answer, by API group.
+const DECISIVE: &[(&str, &str, &str)] = &[
+    ("networking.k8s.io", "NetworkPolicy", BLOCKS),
+    ("networking.k8s.io", "Ingress", ENTERS),
+    ("policy.networking.k8s.io", "AdminNetworkPolicy", BLOCKS),
+    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy", BLOCKS),
+    ("policy.networking.k8s.io", "ClusterNetworkPolicy", BLOCKS),
+    ("crd.projectcalico.org", "NetworkPolicy", BLOCKS),
+    ("crd.projectcalico.org", "GlobalNetworkPolicy", BLOCKS),
+    ("projectcalico.org", "NetworkPolicy", BLOCKS),
+    ("projectcalico.org", "GlobalNetworkPolicy", BLOCKS),
+    ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
+    ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
+    ("networking.istio.io", "VirtualService", ROUTES),
+    ("networking.istio.io", "Gateway", ENTERS),
+    ("networking.istio.io", "Sidecar", SCOPES),
+    ("networking.istio.io", "WorkloadEntry", "it may be an endpoint that calls go to"),
+    ("networking.istio.io", "ProxyConfig", "it may change what a sidecar captures"),
+    ("security.istio.io", "AuthorizationPolicy", AUTHORIZES),
+    ("security.istio.io", "RequestAuthentication", AUTHORIZES),
+    ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
+    ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),
+    ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not answered here"),
+    ("gateway.networking.k8s.io", "HTTPRoute", ROUTES),
+    ("gateway.networking.k8s.io", "GRPCRoute", ROUTES),
+    ("gateway.networking.k8s.io", "TCPRoute", ROUTES),
+    ("gateway.networking.k8s.io", "TLSRoute", ROUTES),
+    ("gateway.networking.k8s.io", "UDPRoute", ROUTES),
+    ("gateway.networking.k8s.io", "BackendTLSPolicy", "it may have gateways speak TLS to a service"),
+    ("gateway.networking.x-k8s.io", "XBackendTrafficPolicy", ROUTES),
+    ("multicluster.x-k8s.io", "ServiceImport", "it may be a service that calls go to"),
+    ("argoproj.io", "Rollout", MAKES_PODS),
+    ("apps.openshift.io", "DeploymentConfig", MAKES_PODS),
+    ("serving.knative.dev", "Service", MAKES_PODS),
+    ("apps.kruise.io", "CloneSet", MAKES_PODS),
+    ("kubevirt.io", "VirtualMachine", MAKES_PODS),
+    ("kubevirt.io", "VirtualMachineInstance", MAKES_PODS),
+];
+
+/// The kinds of Kubernetes' and Istio's own groups that decide nothing here.
+const OTHERS: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "Binding",
+            "ComponentStatus",
+            "Event",
+            "LimitRange",
+            "Node",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "PodTemplate",
+            "ResourceQuota",
+        ],
+    ),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+        ],
+    ),
+    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
+    ("apiregistration.k8s.io", &["APIService"]),
+    ("apps", &["ControllerRevision"]),
+    ("autoscaling", &["HorizontalPodAutoscaler"]),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
+    ("coordination.k8s.io", &["Lease", "LeaseCandidate"]),
+    ("events.k8s.io", &["Event"]),
+    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
+    ("gateway.networking.k8s.io", &["GatewayClass", "ReferenceGrant"]),
+    ("networking.istio.io", &["WorkloadGroup"]),
+    ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
+    ("node.k8s.io", &["RuntimeClass"]),
+    ("policy", &["Eviction", "PodDisruptionBudget", "PodSecurityPolicy"]),
+    ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
+    ("resource.k8s.io", &["DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"]),
+    ("scheduling.k8s.io", &["PriorityClass"]),
+    (
+        "storage.k8s.io",
+        &["CSIDriver", "CSINode", "CSIStorageCapacity", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"],
+    ),
+    ("storagemigration.k8s.io", &["StorageVersionMigration"]),
+    ("telemetry.istio.io", &["Telemetry"]),
+];
+
+/// What an object of a kind that is not read may change.
+///
+/// # Errors
+/// When no server has such a kind: what is wrong with it. Kinds of other groups are custom resources, of which nobody can
+/// know: they are taken to exist, and to decide nothing.
+pub(crate) fn may_change(api_version: &str, kind: &str) -> Result<Option<&'static str>, String> {
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    if let Some((.., what)) = DECISIVE.iter().find(|(of, known, _)| (*of, *known) == (group, kind)) {
+        return Ok(Some(*what));
+    }
+    let others = OTHERS.iter().find(|(of, _)| *of == group).map(|(_, kinds)| *kinds).unwrap_or_default();
+    if others.contains(&kind) {
+        return Ok(None);
+    }
+    let is_own_group = read_in(group).next().is_some()
+        || OTHERS.iter().any(|(of, _)| *of == group)
+        || DECISIVE.iter().any(|(of, ..)| *of == group && (of.ends_with(".k8s.io") || of.ends_with(".istio.io")))
+        || group == "extensions";
+    if let Some(known) = KINDS.iter().find(|known| known.name == kind) {
+        if is_own_group {
+            return Err(format!("{api_version} {kind} is not an API that is known; write {}", known.versions[0]));
+        }
+        if let Some(meant) = nearest(group, known.groups()).filter(|_| !group.is_empty()) {
+            return Err(format!("{group} is not an API group that is known; did you mean {meant}?"));
+        }
+    }
+    if !is_own_group {
+        return Ok(None);
+    }
+    let in_group = read_in(group).map(|known| known.name).chain(others.iter().copied());
+    let decisive = DECISIVE.iter().filter(|(of, ..)| *of == group).map(|(_, kind, _)| *kind);
+    Err(match nearest(kind, in_group.chain(decisive)) {
+        Some(meant) => format!("{api_version} {kind} is not a kind that is known; did you mean {meant}?"),
+        None => format!("{api_version} {kind} is not a kind that is known"),
+    })
+}
+
+/// The kinds of a group that are read.
+fn read_in(group: &str) -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().filter(move |known| known.groups().any(|of| of == group))
+}
+
+/// Names each kind that may change an answer once, at its first object.
+pub(crate) fn warn(manifests: &Manifests, faults: &mut Faults) {
+    let all = &manifests.set_aside;
+    for (i, object) in all.iter().enumerate() {
+        let Some(what) = object.may_change else { continue };
+        let same = |other: &&SetAside| other.kind == object.kind && other.may_change.is_some();
+        if all[..i].iter().any(|earlier| same(&earlier)) {
+            continue;
+        }
+        let count = all.iter().filter(same).count();
+        let more = if count > 1 { format!(" ({count} of this kind)") } else { String::new() };
+        faults.set_aside(object, "kind", format!("is set aside{more}: {what}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What the rules of a pod do with a connection, as the kernel goes through them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Chain, Match, Rule, Rules, Target, Test, Why};
+
+/// The first packet of a TCP connection, as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// The interface that it comes in by, or leaves by.
+    pub interface: &'a str,
+    /// Where it comes from, where that is known.
+    pub source: Option<IpAddr>,
+    /// Where it goes.
+    pub destination: SocketAddr,
+    /// The user that owns its socket; of no account for what comes to the pod.
+    pub uid: u32,
+    /// The group that owns it.
+    pub gid: u32,
+    /// The mark of its socket.
+    pub mark: u32,
+}
+
+/// What becomes of a connection, and the rule that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The port that it is redirected to; `None` lets it pass.
+    pub redirected_to: Option<u16>,
+    /// Why.
+    pub why: Why,
+}
+
+impl Rules {
+    /// What becomes of a connection from inside the pod.
+    pub fn outbound(&self, packet: &Packet<'_>) -> Verdict {
+        self.evaluate(Chain::Output, packet, self.outbound_else)
+    }
+
+    /// What becomes of a connection to the pod.
+    pub fn inbound(&self, packet: &Packet<'_>) -> Verdict {
+        self.evaluate(Chain::Prerouting, packet, self.inbound_else)
+    }
+
+    fn evaluate(&self, chain: Chain, packet: &Packet<'_>, otherwise: Why) -> Verdict {
+        let mut why = None;
+        let redirected_to = self.walk(chain, packet, &mut why);
+        Verdict { redirected_to, why: why.unwrap_or(otherwise) }
+    }
+
+    /// Goes through a chain; `why` becomes that of the last rule that matched and has one.
+    fn walk(&self, chain: Chain, packet: &Packet<'_>, why: &mut Option<Why>) -> Option<u16> {
+        let of_chain = |first: bool| self.rules.iter().filter(move |rule| rule.chain == chain && rule.first == first);
+        // Each that is put first stands before those that were put first earlier.
+        for rule in of_chain(true).rev().chain(of_chain(false)).filter(|rule| rule.matches(packet)) {
+            *why = rule.why.or(*why);
+            match rule.target {
+                Target::Return => return None,
+                Target::Redirect(port) => return Some(port),
+                Target::Jump(to) => {
+                    let redirected_to = self.walk(to, packet, why);
+                    if redirected_to.is_some() {
+                        return redirected_to;
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Rule {
+    fn matches(&self, packet: &Packet<'_>) -> bool {
+        self.matches.iter().all(|condition| condition.holds(packet))
+    }
+}
+
+impl Match {
+    fn holds(&self, packet: &Packet<'_>) -> bool {
+        let holds = match &self.test {
+            Test::In(name) | Test::Out(name) => name == packet.interface,
+            Test::From(network) => packet.source.is_some_and(|source| network.contains(&source)),
+            Test::To(network) => network.contains(&packet.destination.ip()),
+            Test::Tcp => true,
+            Test::Udp => false,
+            Test::Port(port) => *port == packet.destination.port(),
+            Test::User(uid) => *uid == packet.uid,
+            // Which number a name stands for is not in the manifests: taken for another group.
+            Test::Group(group) => group.parse() == Ok(packet.gid),
+            Test::Mark(mark) => *mark == packet.mark,
+        };
+        holds != self.negated
+    }
+}

@@ -1,0 +1,36 @@
+//! Files and folders of a lab, and who may read them.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+};
+
+use crate::error::{Doing, Result};
+
+/// Makes a folder that everybody may pass, whatever the umask: programs run in pods as other users.
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path).doing_to("make", path)?;
+    set_mode(path, 0o755)
+}
+
+/// Writes a file that everybody may read, whatever the umask.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).doing_to("write", path)?;
+    set_mode(path, 0o644)
+}
+
+/// Sets permissions, whatever the umask.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).doing_to("set permissions of", path)
+}
+
+/// The names of what is in a folder.
+pub(crate) fn list(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).doing_to("list", dir)? {
+        let entry = entry.doing_to("list", dir)?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}

@@ -1,0 +1,101 @@
+//! Removing a lab: the one way in which a lab ends.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Doing, Error, Result},
+    files,
+    namespace::{IP_NETNS, Namespace},
+    processes, registry,
+    run_folder::Base,
+    state::Journal,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Removes a lab: its processes, namespaces and files. `dir` is known to be its folder.
+///
+/// Works from the files alone, so that it also removes what a killed creator or a damaged state file left.
+pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
+    let folder = registry::namespaces_dir(dir);
+    let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+    let names = if is_folder { files::list(&folder).unwrap_or_default() } else { Vec::new() };
+    let namespaces: Vec<Namespace> =
+        names.into_iter().map(|name| Namespace::new(format!("{id}-{name}"), folder.join(name))).collect();
+    let mut left = processes::kill_all_in(&namespaces);
+    for namespace in &namespaces {
+        if let Err(error) = namespace.remove() {
+            left.push(format!("namespace {}: {error}", namespace.name()));
+        }
+    }
+    // What somebody mounted in the lab is not the lab's, and would be emptied with it.
+    let mounted = fs::read_to_string("/proc/self/mountinfo").map(|text| mounts_below(&text, dir)).unwrap_or_default();
+    left.extend(mounted.iter().map(|path| format!("something is mounted at {0}; `umount {0}`", path.display())));
+    if left.is_empty()
+        && let Err(error) = remove_folder(dir)
+    {
+        left.push(error.to_string());
+    }
+    if left.is_empty() { Ok(()) } else { Err(Error::NotRemoved { lab: id.to_owned(), left }) }
+}
+
+/// Removes the files, the state file last: as long as anything is there, it tells whose that is.
+fn remove_folder(dir: &Path) -> Result<()> {
+    let Some(base) = Base::lock_existing()? else {
+        return Ok(());
+    };
+    for name in fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name()) {
+        if name != Journal::FILE {
+            remove_entry(&dir.join(name))?;
+        }
+    }
+    remove_entry(&dir.join(Journal::FILE))?;
+    unless_gone(fs::remove_dir(dir)).doing_to("remove", dir)?;
+    base.remove_if_empty();
+    // Fails while it holds something, and stays.
+    let _ = fs::remove_dir(IP_NETNS);
+    Ok(())
+}
+
+/// Removes a file or a folder with all that is in it; symbolic links are removed, not followed.
+fn remove_entry(path: &Path) -> Result<()> {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    unless_gone(removed).doing_to("remove", path)
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The mount points below a folder, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)): field 5 of each line.
+fn mounts_below(mountinfo: &str, folder: &Path) -> Vec<PathBuf> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
+    points.filter(|point| point.starts_with(folder) && point != folder).collect()
+}
+
+/// A path of `mountinfo`, in which blanks, tabs, line ends and backslashes are three octal digits after a backslash.
+fn unescaped(text: &str) -> PathBuf {
+    let mut path = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let octal = after.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            path.push(byte);
+            rest = &after[3..];
+        } else {
+            path.push(*first);
+            rest = after;
+        }
+    }
+    PathBuf::from(OsString::from_vec(path))
+}

@@ -1,0 +1,136 @@
+//! When a request is tried again (`source/common/router/retry_state_impl.cc`).
+//!
+//! The route's timeout ends all tries: what took too long is not tried again.
+
+use std::time::Duration;
+
+use envoy_api::ProtoDuration;
+
+use crate::{
+    grpc::GrpcStatus,
+    outcome::{Outcome, UpstreamReset},
+};
+
+/// The first wait is shorter than this where no policy says.
+const BASE_INTERVAL: Duration = Duration::from_millis(25);
+
+/// A route's retry policy.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    on: Vec<Condition>,
+    /// How often a request is tried again, at most. With 0 it is not, and is still logged as tried often enough (`URX`).
+    pub retries: u32,
+    statuses: Vec<u16>,
+    base: Duration,
+    max: Duration,
+}
+
+/// A condition of `retry_on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// Any status of 5xx, or no response.
+    ServerError,
+    /// 502, 503, 504, or no response.
+    GatewayError,
+    /// No response.
+    Reset,
+    /// No response, and the request had not been sent.
+    ResetBeforeRequest,
+    /// No connection.
+    ConnectFailure,
+    /// The upstream refused the stream.
+    RefusedStream,
+    /// 409.
+    Retriable4xx,
+    /// One of the policy's statuses.
+    RetriableStatusCodes,
+    /// This status of gRPC.
+    Grpc(GrpcStatus),
+}
+
+impl RetryPolicy {
+    /// The policy, without its [unsupported](Self::unsupported) conditions.
+    pub fn new(configured: &envoy_api::RetryPolicy) -> Self {
+        let back_off = configured.retry_back_off.as_ref();
+        let base = back_off.map_or(BASE_INTERVAL, |back_off| back_off.base_interval.0);
+        let max = back_off.and_then(|back_off| back_off.max_interval).map_or(base * 10, |ProtoDuration(max)| max);
+        Self {
+            on: conditions(configured).filter_map(Condition::parse).collect(),
+            retries: configured.num_retries.unwrap_or(1),
+            statuses: configured.retriable_status_codes.clone(),
+            base,
+            max,
+        }
+    }
+
+    /// The first condition of `retry_on` that is not known here, if there is one. Envoy passes over those that it does not know.
+    pub fn unsupported(configured: &envoy_api::RetryPolicy) -> Option<&str> {
+        conditions(configured).find(|name| Condition::parse(name).is_none())
+    }
+
+    /// Whether a request that failed so is worth another try. `sent`: whether any of it had gone upstream.
+    pub fn retries_failure(&self, outcome: &Outcome, sent: bool) -> bool {
+        let connect_failed = matches!(outcome, Outcome::ConnectFailed(_));
+        let refused = *outcome == Outcome::UpstreamReset(UpstreamReset::RemoteRefused);
+        if !connect_failed && !matches!(outcome, Outcome::UpstreamReset(_)) {
+            return false;
+        }
+        self.on.iter().any(|condition| match condition {
+            Condition::ServerError | Condition::GatewayError | Condition::Reset => true,
+            Condition::ResetBeforeRequest => !sent,
+            Condition::ConnectFailure => connect_failed,
+            Condition::RefusedStream => refused,
+            Condition::Retriable4xx | Condition::RetriableStatusCodes | Condition::Grpc(_) => false,
+        })
+    }
+
+    /// Whether a request that was answered so is worth another try. `grpc`: the value of `grpc-status` in the response's
+    /// headers.
+    pub fn retries_response(&self, status: u16, grpc: Option<&[u8]>) -> bool {
+        let grpc = grpc.and_then(|text| std::str::from_utf8(text).ok()?.parse::<u8>().ok());
+        self.on.iter().any(|condition| match condition {
+            Condition::ServerError => (500..600).contains(&status),
+            Condition::GatewayError => (502..=504).contains(&status),
+            Condition::Retriable4xx => status == 409,
+            Condition::RetriableStatusCodes => self.statuses.contains(&status),
+            Condition::Grpc(wanted) => grpc == Some(wanted.code()),
+            Condition::Reset | Condition::ResetBeforeRequest | Condition::ConnectFailure | Condition::RefusedStream => {
+                false
+            }
+        })
+    }
+
+    /// The wait before the try of that number (from 1) is a random part of this, which doubles up to the policy's bound.
+    pub fn back_off(&self, retry: u32) -> Duration {
+        let doubled = self.base.saturating_mul(2_u32.saturating_pow(retry).saturating_sub(1));
+        doubled.min(self.max).max(Duration::from_millis(1))
+    }
+}
+
+fn conditions(configured: &envoy_api::RetryPolicy) -> impl Iterator<Item = &str> {
+    configured.retry_on.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+impl Condition {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "5xx" => Self::ServerError,
+            "gateway-error" => Self::GatewayError,
+            "reset" => Self::Reset,
+            "reset-before-request" => Self::ResetBeforeRequest,
+            "connect-failure" => Self::ConnectFailure,
+            "refused-stream" => Self::RefusedStream,
+            "retriable-4xx" => Self::Retriable4xx,
+            "retriable-status-codes" => Self::RetriableStatusCodes,
+            "cancelled" => Self::Grpc(GrpcStatus::Cancelled),
+            "deadline-exceeded" => Self::Grpc(GrpcStatus::DeadlineExceeded),
+            "resource-exhausted" => Self::Grpc(GrpcStatus::ResourceExhausted),
+            "internal" => Self::Grpc(GrpcStatus::Internal),
+            "unavailable" => Self::Grpc(GrpcStatus::Unavailable),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

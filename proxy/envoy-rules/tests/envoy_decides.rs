@@ -1,0 +1,500 @@
+//! The rules of `envoy-rules`, held against the real Envoy: what it does is asked of it anew, and must be what the rules say.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use envoy_api::{RouteConfiguration, StringMatcher, UpstreamTlsContext};
+use envoy_rules::{
+    codec::HttpVersion,
+    outcome::{ConnectError, Flag, Flags, Logged, Outcome, UpstreamReset},
+    retry::RetryPolicy,
+    route::{RequestHead, RouteTable},
+    upstream::{Hello, HelloFacts, http_options, http_version},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+/// Long enough that only a fault reaches it.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOCALHOST: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+const HCM: &str =
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
+const FILE_LOG: &str = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog";
+const FILTER_STATE: &str = "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config";
+const TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+const HTTP_OPTIONS: &str = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The real Envoy: the one that `SIDELAB_ENVOY` names, else the one that `scripts/envoy` installed.
+fn envoy() -> Option<PathBuf> {
+    let named = std::env::var_os("SIDELAB_ENVOY").map(PathBuf::from);
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache");
+    let installed = || Some(std::fs::read_dir(cache).ok()?.flatten().map(|entry| entry.path().join("envoy")));
+    named.or_else(|| installed()?.find(|path| path.is_file() && path.to_string_lossy().contains("/envoy-")))
+}
+
+/// Whether it is there. Where it is not, the test says so and is skipped; with `CI` set it fails.
+fn has_envoy() -> bool {
+    let there = envoy().is_some();
+    assert!(there || std::env::var_os("CI").is_none(), "in CI this test needs the real Envoy: run scripts/envoy");
+    if !there {
+        eprintln!("skipped: needs the real Envoy: run scripts/envoy");
+    }
+    there
+}
+
+/// A running Envoy, whose log comes out of its standard output.
+struct Envoy {
+    process: Child,
+    log: BufReader<ChildStdout>,
+    admin: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill().and_then(|()| self.process.wait()); // it may have ended by itself
+    }
+}
+
+impl Envoy {
+    fn command(folder: &tempfile::TempDir, listeners: &[Value], clusters: &[Value]) -> Command {
+        let bootstrap = json!({
+            "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
+            "static_resources": {"listeners": listeners, "clusters": clusters},
+        });
+        let path = folder.path().join("bootstrap.json");
+        std::fs::write(&path, bootstrap.to_string()).expect("a file is written");
+        let mut command = Command::new(envoy().expect("it is there"));
+        command.arg("-c").arg(path).args(["--disable-hot-restart", "--concurrency", "1"]);
+        command.args(["--file-flush-interval-msec", "20"]);
+        command
+    }
+
+    /// Starts one, and waits until it serves.
+    fn start(listeners: &[Value], clusters: &[Value]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let admin = folder.path().join("admin");
+        let mut command = Self::command(&folder, listeners, clusters);
+        command.arg("--admin-address-path").arg(&admin).args(["-l", "info"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("Envoy starts");
+        let mut said = BufReader::new(process.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        assert!(said.by_ref().any(|line| line.contains("starting workers")), "Envoy does not serve");
+        thread::spawn(move || said.count()); // so that it never waits for a reader
+        let admin = std::fs::read_to_string(admin).expect("the address of its admin interface");
+        let log = BufReader::new(process.stdout.take().expect("a pipe"));
+        Self { process, log, admin, _folder: folder }
+    }
+
+    /// Whether it takes a configuration.
+    fn accepts(listeners: &[Value]) -> bool {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Self::command(&folder, listeners, &[]);
+        command.args(["--mode", "validate"]).output().expect("Envoy runs").status.success()
+    }
+
+    fn port(&self, listener: &str) -> u16 {
+        let (_, listeners) = get(&self.admin, "admin", "/listeners?format=json", "");
+        let listeners: Value = serde_json::from_str(&listeners).expect("JSON");
+        let all = listeners["listener_statuses"].as_array().expect("a list");
+        let named = all.iter().find(|status| status["name"] == listener).expect("a listener of that name");
+        let port = named["local_address"]["socket_address"]["port_value"].as_u64().expect("a port");
+        u16::try_from(port).expect("a port")
+    }
+
+    /// The next line of its log.
+    fn logged(&mut self) -> String {
+        let mut line = String::new();
+        self.log.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+}
+
+/// A request of HTTP/1.1 to an address; the answer's status and body.
+fn get(address: &str, host: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).expect("the request is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    // What comes in chunks is JSON in one chunk here.
+    let body = if head.contains("chunked") { body.split("\r\n").nth(1).unwrap_or_default() } else { body };
+    (status, body.to_owned())
+}
+
+/// A listener whose connection manager has these routes, behind these filters.
+fn listener(name: &str, routes: &Value, filters: &[Value]) -> Value {
+    let format = "%RESPONSE_FLAGS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
+    let log = json!({"@type": FILE_LOG, "path": "/dev/stdout",
+                     "log_format": {"text_format_source": {"inline_string": format}}});
+    let manager = json!({
+        "@type": HCM, "stat_prefix": name, "route_config": routes,
+        "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER}}],
+        "access_log": [{"name": "log", "typed_config": log}],
+    });
+    let filters: Vec<_> = filters.iter().cloned().chain([json!({"name": "http", "typed_config": manager})]).collect();
+    json!({"name": name, "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+           "filter_chains": [{"filters": filters}]})
+}
+
+/// A route that answers with its own name.
+fn named(name: &str, matcher: &Value) -> Value {
+    json!({"name": name, "match": matcher, "direct_response": {"status": 200, "body": {"inline_string": name}}})
+}
+
+fn configuration(name: &str, routes: &[Value]) -> Value {
+    json!({"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]})
+}
+
+/// The name of the route that the rules find.
+fn found(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -> String {
+    let configured: RouteConfiguration = envoy_api::read_value(configured.clone()).expect("routes");
+    let table = RouteTable::new(&configured).expect("a table");
+    let index = table.find(&RequestHead { authority, path, method: "GET", headers }).expect("a route");
+    configured.virtual_hosts[index.virtual_host].routes[index.route].name.clone()
+}
+
+#[test]
+fn envoy_refuses_the_string_matchers_that_we_refuse() {
+    if !has_envoy() {
+        return;
+    }
+    for (matcher, expected) in [
+        (json!({}), false),
+        (json!({"ignore_case": true}), false),
+        (json!({"prefix": ""}), false),
+        (json!({"suffix": ""}), false),
+        (json!({"contains": ""}), false),
+        (json!({"exact": ""}), true),
+        (json!({"prefix": "a", "ignore_case": true}), true),
+    ] {
+        let matched = json!({"prefix": "/", "headers": [{"name": "x", "string_match": matcher}]});
+        let accepted = Envoy::accepts(&[listener("under-test", &configuration("r", &[named("a", &matched)]), &[])]);
+        let read = envoy_api::read_value::<StringMatcher>(matcher.clone());
+        assert_eq!((accepted, read.is_ok()), (expected, expected), "{matcher}");
+    }
+}
+
+#[test]
+fn envoy_takes_the_routes_that_the_rules_find() {
+    if !has_envoy() {
+        return;
+    }
+    let domains = ["::1", "[::1]", ":", "a", "a:", "fd00:", "[fd00::1]", "*", "a:b", "*.x", "*.y.x", "x.*", "q:80"];
+    let host =
+        |domain: &str| json!({"name": domain, "domains": [domain], "routes": [named(domain, &json!({"prefix": "/"}))]});
+    let hosts: Vec<Value> = domains.iter().map(|domain| host(domain)).collect();
+    let with_port = json!({"name": "with-port", "virtual_hosts": hosts});
+    let without_port = json!({"name": "without-port", "virtual_hosts": hosts, "ignore_port_in_host_matching": true});
+    let on =
+        |name: &str, exact: &str| json!({"prefix": "/", "headers": [{"name": name, "string_match": {"exact": exact}}]});
+    let paths = configuration(
+        "paths",
+        &[
+            named("query", &json!({"prefix": "/a?b"})),
+            named("prefix", &json!({"prefix": "/pre"})),
+            named("exact", &json!({"path": "/exact"})),
+            named("both", &on("x", "a,b")),
+            named("second", &on("x", "b")),
+            named("empty", &on("x", "")),
+            named("authority", &on(":authority", "zz:1")),
+            named("host", &on("host", "yy")),
+            named("path", &on(":path", "/?q")),
+            named(
+                "folded",
+                &json!({"prefix": "/", "headers": [{"name": "y", "string_match": {"exact": "AB", "ignore_case": true}}]}),
+            ),
+            named("rest", &json!({"prefix": "/"})),
+        ],
+    );
+    let configured = [("with-port", &with_port), ("without-port", &without_port), ("paths", &paths)];
+    let envoy = Envoy::start(&configured.map(|(name, routes)| listener(name, routes, &[])), &[]);
+    let check = |(name, routes): (&str, &Value), host: &str, path: &str, headers: &[(&'static str, &'static str)]| {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let text: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (_, answered) = get(&format!("127.0.0.1:{}", envoy.port(name)), host, path, &text);
+        assert_eq!(answered, found(routes, host, path, &map), "{name}: {host} {path} {headers:?}");
+    };
+    for host in [
+        "::1",
+        "[::1]",
+        "[::1]:80",
+        "a",
+        "A",
+        "a:80",
+        "a:",
+        "a:b",
+        "fd00::1",
+        "[fd00::1]",
+        "[fd00::1]:1",
+        "b.x",
+        "b.x:9",
+        "b.y.x",
+        ".x",
+        "x.com",
+        "x.com:8",
+        ":80",
+        "q:80",
+        "q:81",
+        "[::1]:",
+    ] {
+        check(configured[0], host, "/", &[]);
+        check(configured[1], host, "/", &[]);
+    }
+    for path in ["/a?b", "/a?bc", "/pre?x", "/prefix", "/pr?e", "/exact?x", "/exact/", "/?q"] {
+        check(configured[2], "h", path, &[]);
+    }
+    for host in ["zz:1", "yy", "zz"] {
+        check(configured[2], host, "/", &[]);
+    }
+    for headers in [
+        &[("x", "a"), ("x", "b")][..],
+        &[("x", "b"), ("x", "a")],
+        &[("x", "a,b")],
+        &[("x", "a, b")],
+        &[("x", "")],
+        &[("y", "aB")],
+    ] {
+        check(configured[2], "h", "/", headers);
+    }
+}
+
+/// An upstream that does this with each connection.
+fn upstream(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind(LOCALHOST).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    // It ends with the test's process.
+    thread::spawn(move || listener.incoming().flatten().for_each(&serve));
+    port
+}
+
+/// An upstream that reads a request, and answers with this.
+fn answers(with: &'static str) -> u16 {
+    upstream(move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]); // the other end may be gone
+        let _ = stream.write_all(with.as_bytes());
+    })
+}
+
+fn cluster(name: &str, port: u16) -> Value {
+    let address = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}});
+    json!({"name": name, "connect_timeout": "5s", "load_assignment": {"cluster_name": name, "endpoints": [
+        {"lb_endpoints": [{"endpoint": address}]},
+    ]}})
+}
+
+#[test]
+fn envoy_retries_logs_and_answers_as_the_rules_say() {
+    if !has_envoy() {
+        return;
+    }
+    // A port at which nobody listens any more.
+    let closed = TcpListener::bind(LOCALHOST).and_then(|listener| listener.local_addr()).expect("a port").port();
+    let silent = upstream(std::mem::forget);
+    let refused = || ConnectError::Refused("delayed_connect_error:_Connection_refused".into());
+    let upstreams = [
+        ("garbage", answers("garbage\r\n\r\n"), Outcome::UpstreamReset(UpstreamReset::ProtocolError), true),
+        ("closes", answers(""), Outcome::UpstreamReset(UpstreamReset::ConnectionTermination), true),
+        ("refuses", closed, Outcome::ConnectFailed(refused()), false),
+        ("silent", silent, Outcome::ResponseTimeout, true),
+    ];
+    let responses = [
+        ("500", answers("HTTP/1.1 500 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), 500),
+        ("503", answers("HTTP/1.1 503 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), 503),
+        ("409", answers("HTTP/1.1 409 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), 409),
+    ];
+    let conditions = [
+        "5xx",
+        "gateway-error",
+        "reset",
+        "reset-before-request",
+        "connect-failure",
+        "refused-stream",
+        "retriable-4xx",
+        "retriable-status-codes",
+        "unavailable",
+    ];
+    let names = upstreams.iter().map(|(name, ..)| name).chain(responses.iter().map(|(name, ..)| name));
+    let policy = |condition: &str, retries: u32| json!({"retry_on": condition, "num_retries": retries, "retriable_status_codes": [503]});
+    let routes = names.flat_map(|name| {
+        conditions.iter().flat_map(move |condition| {
+            [0, 1].map(|retries| {
+                let action = json!({"cluster": name, "timeout": "0.2s", "retry_policy": policy(condition, retries)});
+                json!({"match": {"path": format!("/{name}/{condition}/{retries}")}, "route": action})
+            })
+        })
+    });
+    let routes = configuration("r", &routes.collect::<Vec<_>>());
+    let clusters = upstreams.iter().map(|(name, port, ..)| cluster(name, *port));
+    let clusters: Vec<_> = clusters.chain(responses.iter().map(|(name, port, _)| cluster(name, *port))).collect();
+    let mut envoy = Envoy::start(&[listener("under-test", &routes, &[])], &clusters);
+    let address = format!("127.0.0.1:{}", envoy.port("under-test"));
+
+    let mut check = |name: &str, outcome: &Outcome, status: Option<u16>, sent: bool| {
+        for (condition, retries) in conditions.iter().flat_map(|condition| [(condition, 0), (condition, 1)]) {
+            // The route's time is for all tries, and a silent upstream uses it up: more of these would only take longer.
+            if name == "silent" && retries == 0 {
+                continue;
+            }
+            let configured = envoy_api::read_value(policy(condition, retries)).expect("a policy");
+            let policy = RetryPolicy::new(&configured);
+            let retried = match status {
+                Some(status) => policy.retries_response(status, None),
+                None => policy.retries_failure(outcome, sent),
+            };
+            let answer = outcome.answer(retried && retries > 0, true);
+            let expected = (
+                status.or(answer.as_ref().map(|answer| answer.status)).expect("a status"),
+                answer.map(|answer| answer.body.into_owned()).unwrap_or_default(),
+            );
+            assert_eq!(
+                get(&address, "h", &format!("/{name}/{condition}/{retries}"), ""),
+                expected,
+                "{name} {condition}"
+            );
+
+            let line = envoy.logged();
+            let [flags, _, details, transport_failure] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let exhausted = if retried { Flag::UpstreamRetryLimitExceeded.into() } else { Flags::NONE };
+            let expected = (exhausted.union(outcome.flags()).to_string(), outcome.details().replace(' ', "_"));
+            assert_eq!((flags.to_owned(), details.to_owned()), expected, "{name} {condition} {retries}");
+            let read = Outcome::read(Logged { flags, details, transport_failure });
+            assert_eq!(read.as_ref(), Some(outcome), "{line}");
+        }
+    };
+    for (name, _, outcome, sent) in &upstreams {
+        check(name, outcome, None, *sent);
+    }
+    for (name, _, status) in &responses {
+        check(name, &Outcome::Answered, Some(*status), true);
+    }
+}
+
+/// The SNI and the ALPN of a ClientHello.
+type Offered = (Option<String>, Vec<String>);
+
+fn offered(bytes: &[u8]) -> Offered {
+    let record = tls_parser::parse_tls_plaintext(bytes).expect("a record").1;
+    let hello = record.msg.iter().find_map(|message| match message {
+        tls_parser::TlsMessage::Handshake(tls_parser::TlsMessageHandshake::ClientHello(hello)) => hello.ext,
+        _ => None,
+    });
+    let extensions =
+        tls_parser::parse_tls_client_hello_extensions(hello.expect("a ClientHello")).expect("extensions").1;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut offered = (None, vec![]);
+    for extension in extensions {
+        match extension {
+            tls_parser::TlsExtension::SNI(names) => offered.0 = names.first().map(|(_, name)| text(name)),
+            tls_parser::TlsExtension::ALPN(protocols) => offered.1 = protocols.into_iter().map(text).collect(),
+            _ => {}
+        }
+    }
+    offered
+}
+
+#[test]
+fn envoys_client_hello_is_the_one_that_the_rules_say() {
+    if !has_envoy() {
+        return;
+    }
+    let (sender, hellos) = mpsc::channel();
+    let port = upstream(move |mut stream| {
+        let mut hello = vec![0; 16 * 1024];
+        let length = stream.read(&mut hello).unwrap_or(0);
+        let _ = sender.send(offered(&hello[..length])); // the test may be over
+    });
+    let secured = |name: &str, sni: &str, alpn: &[&str], options: &Value| {
+        let mut cluster = cluster(name, port);
+        let context = json!({"@type": TLS, "sni": sni, "common_tls_context": {"alpn_protocols": alpn}});
+        cluster["transport_socket"] = json!({"name": "tls", "typed_config": context});
+        let mut typed = json!({"@type": HTTP_OPTIONS});
+        typed.as_object_mut().expect("an object").extend(options.as_object().expect("an object").clone());
+        cluster["typed_extension_protocol_options"] =
+            json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed});
+        cluster
+    };
+    let http1 = json!({"explicit_http_config": {"http_protocol_options": {}}});
+    let auto = json!({"explicit_http_config": {"http_protocol_options": {}}, "upstream_http_protocol_options": {"auto_sni": true}});
+    let clusters = [
+        secured("auto", "static", &[], &auto),
+        secured("auto-alone", "", &[], &auto),
+        secured("fixed", "static", &[], &http1),
+        secured("alpn", "static", &["x", "y"], &http1),
+        secured("http2", "static", &[], &json!({"explicit_http_config": {"http2_protocol_options": {}}})),
+        secured("downstream", "static", &[], &json!({"use_downstream_protocol_config": {}})),
+    ];
+    let names: Vec<&str> = clusters.iter().map(|cluster| cluster["name"].as_str().expect("a name")).collect();
+    let route = |name: &&str| json!({"match": {"path": format!("/{name}")}, "route": {"cluster": name}});
+    let routes = configuration("r", &names.iter().map(route).collect::<Vec<_>>());
+    let state = |key: &str, value: &str| {
+        let value = json!({"object_key": key, "shared_with_upstream": "ONCE",
+                           "format_string": {"text_format_source": {"inline_string": value}}});
+        [json!({"name": "state", "typed_config": {"@type": FILTER_STATE, "on_new_connection": [value]}})]
+    };
+    let protocols = ["q".to_owned(), "r".to_owned()];
+    let states = [
+        ("none", vec![], HelloFacts::default()),
+        (
+            "sni",
+            state("envoy.network.upstream_server_name", "from-state").to_vec(),
+            HelloFacts { state_server_name: Some("from-state"), ..HelloFacts::default() },
+        ),
+        (
+            "alpn",
+            state("envoy.network.application_protocols", "q,r").to_vec(),
+            HelloFacts { state_alpn: Some(&protocols), ..HelloFacts::default() },
+        ),
+    ];
+    let listeners = states.iter().map(|(name, filters, _)| listener(name, &routes, filters));
+    let envoy = Envoy::start(&listeners.collect::<Vec<_>>(), &clusters);
+    let hosts = [
+        "a.b",
+        "a.b:80",
+        "A.B",
+        "127.0.0.1",
+        "127.0.0.1:80",
+        "[::1]:80",
+        "::1",
+        "fd00::1",
+        "fd00::",
+        "a:b",
+        "a:",
+        "a.b:99999",
+    ];
+    for (name, _, facts) in &states {
+        let address = format!("127.0.0.1:{}", envoy.port(name));
+        for cluster in &clusters {
+            let typed: envoy_api::Cluster = envoy_api::read_value(cluster.clone()).expect("a cluster");
+            let context = &cluster["transport_socket"]["typed_config"];
+            let mut context = context.clone();
+            context.as_object_mut().expect("an object").shift_remove("@type");
+            let context: UpstreamTlsContext = envoy_api::read_value(context).expect("a context");
+            let options = http_options(&typed).and_then(|options| options.upstream_http_protocol_options.as_ref());
+            for host in hosts {
+                get(&address, host, &format!("/{}", typed.name), "");
+                let seen = hellos.recv_timeout(PATIENCE).expect("a ClientHello");
+                let request = Some((host, http_version(&typed, HttpVersion::Http1)));
+                let hello = Hello::new(&context, options, HelloFacts { request, ..*facts });
+                let expected = (hello.server_name.map(ToOwned::to_owned), hello.alpn.protocols());
+                assert_eq!(seen, expected, "{name} {} {host}", typed.name);
+            }
+        }
+    }
+}

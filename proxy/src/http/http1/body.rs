@@ -1,0 +1,157 @@
+//! A body on its way from the task that reads its connection to the task that sends it on, one piece at a time.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+
+use super::Fault;
+
+#[cfg(test)]
+mod tests;
+
+/// The end that takes.
+#[derive(Debug)]
+pub(in crate::http) struct Body {
+    state: Arc<Mutex<State>>,
+    /// What was announced.
+    length: Option<u64>,
+}
+
+/// The end that gives. A body that it is dropped with before its end was cut.
+#[derive(Debug)]
+pub(super) struct Feed(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    piece: Option<Bytes>,
+    end: Option<Result<(), Fault>>,
+    /// Whether somebody waits for a piece.
+    wanted: bool,
+    /// Whether nobody will.
+    abandoned: bool,
+    taker: Option<Waker>,
+    feeder: Option<Waker>,
+}
+
+/// What a feeder is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Give a piece.
+    Piece,
+    /// Stop: nobody takes any.
+    Nothing,
+}
+
+/// A body, by its two ends. `ahead`: its first piece is read before anybody waits for it.
+pub(super) fn body(length: Option<u64>, ahead: bool) -> (Feed, Body) {
+    let state = Arc::new(Mutex::new(State { wanted: ahead, ..State::default() }));
+    (Feed(state.clone()), Body { state, length })
+}
+
+impl Feed {
+    /// Resolves when somebody waits for a piece, or nobody will.
+    pub(super) fn poll_wish(&self, cx: &mut Context<'_>) -> Poll<Wish> {
+        let mut state = lock(&self.0);
+        if state.abandoned {
+            return Poll::Ready(Wish::Nothing);
+        }
+        if state.wanted && state.piece.is_none() {
+            return Poll::Ready(Wish::Piece);
+        }
+        set(&mut state.feeder, cx);
+        Poll::Pending
+    }
+
+    /// Gives a piece; `whole` says that it is the last.
+    pub(super) fn give(&self, piece: Bytes, whole: bool) {
+        let mut state = lock(&self.0);
+        state.piece = Some(piece);
+        state.wanted = false;
+        if whole {
+            state.end = Some(Ok(()));
+        }
+        wake(state);
+    }
+
+    /// Ends the body.
+    pub(super) fn end(&self, how: Result<(), Fault>) {
+        let mut state = lock(&self.0);
+        state.end.get_or_insert(how);
+        wake(state);
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.end(Err(Fault::Cut));
+    }
+}
+
+impl Body {
+    /// The next piece, or the end.
+    pub(in crate::http) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let mut state = lock(&self.state);
+        if let Some(piece) = state.piece.take() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match state.end {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(fault)) => Poll::Ready(Some(Err(fault))),
+            None => {
+                set(&mut state.taker, cx);
+                let is_news = !std::mem::replace(&mut state.wanted, true);
+                let feeder = if is_news { state.feeder.take() } else { None };
+                drop(state);
+                if let Some(feeder) = feeder {
+                    feeder.wake();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether all of it was taken.
+    pub(in crate::http) fn is_end_stream(&self) -> bool {
+        let state = lock(&self.state);
+        state.piece.is_none() && state.end == Some(Ok(()))
+    }
+
+    pub(in crate::http) fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.abandoned = true;
+        let feeder = state.feeder.take();
+        drop(state);
+        if let Some(feeder) = feeder {
+            feeder.wake();
+        }
+    }
+}
+
+fn wake(mut state: MutexGuard<'_, State>) {
+    let taker = state.taker.take();
+    drop(state);
+    if let Some(taker) = taker {
+        taker.wake();
+    }
+}
+
+fn set(place: &mut Option<Waker>, cx: &Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *place = Some(cx.waker().clone()),
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

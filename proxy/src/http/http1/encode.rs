@@ -1,0 +1,134 @@
+//! Heads and bodies, as they go out (`source/common/http/http1/codec_impl.cc`, `encodeHeadersBase`).
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::io::Io;
+
+#[cfg(test)]
+mod tests;
+
+const EMPTY: &[u8] = b"content-length: 0\r\n";
+const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
+
+/// How a body goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoder {
+    /// There is none, whatever comes.
+    Nothing,
+    /// As it is: its length is announced, or the end of the connection ends it.
+    Plain,
+    /// In chunks.
+    Chunked,
+}
+
+impl Encoder {
+    /// Queues a piece.
+    pub(super) fn piece<S: AsyncRead + AsyncWrite + Unpin>(self, io: &mut Io<S>, piece: Bytes) {
+        match self {
+            Self::Nothing => {}
+            Self::Plain => io.push(piece),
+            Self::Chunked if piece.is_empty() => {}
+            Self::Chunked => {
+                io.append(|out| out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes()));
+                io.push(piece);
+                io.append(|out| out.extend_from_slice(b"\r\n"));
+            }
+        }
+    }
+
+    /// Queues the end.
+    pub(super) fn end<S: AsyncRead + AsyncWrite + Unpin>(self, io: &mut Io<S>) {
+        if self == Self::Chunked {
+            io.append(|out| out.extend_from_slice(b"0\r\n\r\n"));
+        }
+    }
+}
+
+/// Writes the head of a request; returns how its body goes out. `whole`: there is none. `raw`: it asks to change the
+/// protocol, and what follows is in that one.
+pub(super) fn request(
+    out: &mut BytesMut,
+    method: &Method,
+    target: &str,
+    headers: &HeaderMap,
+    whole: bool,
+    raw: bool,
+) -> Encoder {
+    for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write_headers(out, headers);
+    let has_length = headers.contains_key(header::CONTENT_LENGTH);
+    let bodiless = [Method::GET, Method::HEAD, Method::DELETE, Method::TRACE, Method::CONNECT].contains(method);
+    let encoder = if raw || has_length {
+        Encoder::Plain
+    } else if whole {
+        if !bodiless {
+            out.extend_from_slice(EMPTY);
+        }
+        Encoder::Plain
+    } else {
+        out.extend_from_slice(CHUNKED);
+        Encoder::Chunked
+    };
+    out.extend_from_slice(b"\r\n");
+    encoder
+}
+
+/// What the head of a response depends on beside itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answering {
+    /// The version of the request.
+    pub(super) version: Version,
+    /// Whether the request was HEAD.
+    pub(super) head: bool,
+    /// Whether the body is empty.
+    pub(super) whole: bool,
+    /// Whether it is the last on its connection.
+    pub(super) closes: bool,
+    /// Whether the protocol changes with it.
+    pub(super) raw: bool,
+}
+
+/// Writes the head of a response; returns how its body goes out.
+pub(super) fn response(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap, answering: Answering) -> Encoder {
+    let Answering { version, head, whole, closes, raw } = answering;
+    let is_http10 = version == Version::HTTP_10;
+    let version = if is_http10 { "HTTP/1.0 " } else { "HTTP/1.1 " };
+    for part in [version, status.as_str(), " ", status.canonical_reason().unwrap_or("Unknown"), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write_headers(out, headers);
+    if closes {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else if is_http10 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
+    let has_length = headers.contains_key(header::CONTENT_LENGTH);
+    let bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
+    let is_unmodified = status == StatusCode::NOT_MODIFIED;
+    let mut encoder = Encoder::Plain;
+    if bodiless && !raw {
+        encoder = Encoder::Nothing;
+    } else if raw {
+        // Another protocol follows.
+    } else if whole && !head && !has_length && !is_unmodified {
+        out.extend_from_slice(EMPTY);
+    } else if !has_length && !is_unmodified && !is_http10 {
+        out.extend_from_slice(CHUNKED); // to HEAD too, as a guess of what GET would get
+        encoder = Encoder::Chunked;
+    }
+    out.extend_from_slice(b"\r\n");
+    if !raw && (head || is_unmodified) { Encoder::Nothing } else { encoder }
+}
+
+fn write_headers(out: &mut BytesMut, headers: &HeaderMap) {
+    let is_ours = |name: &HeaderName| *name == header::TRANSFER_ENCODING;
+    for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+}

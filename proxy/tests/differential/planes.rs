@@ -1,0 +1,108 @@
+//! The two data planes, each with the same bootstrap.
+
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{LONG, PROGRAM, folder, loopback};
+
+/// Which data plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Native,
+    Envoy,
+}
+
+/// A data plane that runs.
+pub(crate) struct Plane {
+    /// Where its listeners are.
+    pub(crate) ip: IpAddr,
+    folder: TempDir,
+    child: Child,
+}
+
+/// The path of the real Envoy; `None`, and a word, where it is not there. With `CI` that is a failure.
+pub(crate) fn envoy() -> Option<PathBuf> {
+    let cached = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/envoy-1.40.0/envoy");
+    let path = env::var_os("SIDELAB_ENVOY").map_or_else(|| cached.into(), PathBuf::from);
+    if path.is_file() {
+        return Some(path);
+    }
+    let why = "needs the real Envoy: run scripts/envoy";
+    assert!(env::var_os("CI").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
+impl Plane {
+    /// Starts one. `configure` makes its static resources, of the address to listen at and the path of an access log.
+    pub(crate) fn start(kind: Kind, envoy: &Path, configure: impl FnOnce(IpAddr, &str) -> Value) -> Self {
+        let (folder, ip) = (folder(), loopback());
+        let admin = SocketAddr::from((ip, 9999));
+        let log = folder.path().join("access.log");
+        let bootstrap = json!({
+            "static_resources": configure(ip, log.to_str().unwrap()),
+            "admin": {"address": {"socket_address": {"address": ip, "port_value": admin.port()}}},
+        });
+        let path = folder.path().join("bootstrap.json");
+        fs::write(&path, bootstrap.to_string()).unwrap();
+        let mut command = match kind {
+            Kind::Native => Command::new(PROGRAM),
+            Kind::Envoy => Command::new(envoy),
+        };
+        command.arg("-c").arg(path).args(["--concurrency", "1", "--disable-hot-restart"]);
+        command.args(["--file-flush-interval-msec", "20"]);
+        command.args(["-l", if kind == Kind::Envoy { "off" } else { "error" }]);
+        let child = command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).spawn().unwrap();
+        let plane = Self { ip, folder, child };
+        let begun = Instant::now();
+        while !is_live(admin) {
+            assert!(begun.elapsed() < LONG, "{kind:?} is not ready");
+        }
+        plane
+    }
+
+    /// Ends it, and returns the lines of its access log.
+    pub(crate) fn end(mut self) -> Vec<String> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap();
+        let log = fs::read(self.folder.path().join("access.log")).unwrap_or_default();
+        crate::wire::text(&log).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_live(admin: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.contains("LIVE"))
+}
+
+/// The lines of a log that are about a port of ours, without it: it stands behind the last bar.
+pub(crate) fn lines_of(log: &[String], port: u16) -> Vec<String> {
+    let is_of = |line: &&String| line.rsplit_once('|').is_some_and(|(_, at)| at.ends_with(&format!(":{port}")));
+    log.iter().filter(is_of).map(|line| line.rsplit_once('|').unwrap().0.to_owned()).collect()
+}

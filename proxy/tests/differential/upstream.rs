@@ -1,0 +1,132 @@
+//! Upstreams that misbehave: what the client gets of it, whether its connection goes on, and what is logged.
+//!
+//! A row is `name | method | how the upstream ends (keep, fin, rst) | its bytes`; the method POST sends a body of 5 MB, which
+//! the upstream does not read.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    compare::{Facts, compare, on_lanes},
+    http1::{answers, lanes},
+    planes::{Kind, Plane, lines_of},
+    rows::{self, Row},
+    support::{loopback, tcp::reset},
+    wire::{self, Patience, short},
+};
+
+const LANES: usize = 8;
+const BODY: usize = 5_000_000;
+
+#[test]
+fn upstreams_that_misbehave_come_to_what_they_come_to_in_envoy() {
+    compare("upstream", include_str!("upstream.rows"), play);
+}
+
+/// What an upstream does with a request: its bytes, part by part, and its end.
+#[derive(Clone, Debug, Default)]
+struct Script {
+    parts: Vec<Vec<u8>>,
+    end: String,
+}
+
+fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
+    let ip = loopback();
+    let app = |lane: usize| SocketAddr::new(ip, 20_000 + lane as u16);
+    let scripts: Vec<Arc<Mutex<Script>>> = (0..LANES).map(|lane| serve(app(lane))).collect();
+    let plane = Plane::start(kind, envoy, |ip, log| lanes(ip, log, app));
+    let played = on_lanes(LANES, rows, |lane, row| {
+        let [method, end, bytes] = &row.columns[..] else { panic!("{}: three columns", row.name) };
+        let is_post = method == "POST";
+        *scripts[lane].lock().unwrap() = Script { parts: rows::parts(bytes), end: end.trim().into() };
+        let address = SocketAddr::new(plane.ip, 10_000 + lane as u16);
+        let mut request = format!("{method} /x HTTP/1.1\r\nHost: server\r\n");
+        if is_post {
+            request += &format!("Content-Length: {BODY}\r\n");
+        }
+        let mut request = (request + "\r\n").into_bytes();
+        if is_post {
+            request.resize(request.len() + BODY, b'x');
+        }
+        let heard = wire::talk(address, &[request], patience);
+        let next = wire::talk(
+            address,
+            &[b"GET /next HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n".to_vec()],
+            patience,
+        );
+        (heard, next, is_post)
+    });
+    let log = plane.end();
+    let facts = played.into_iter().map(|(heard, next, is_post)| -> Facts {
+        let answer = answers(&heard.bytes);
+        let log = lines_of(&log, heard.port).join(" & ");
+        // How much of a large body was read is a matter of buffers, and so is whether what was not becomes a reset.
+        let log = if is_post { log.split(' ').take(7).collect::<Vec<_>>().join(" ") } else { log };
+        vec![
+            ("answer", short(&answer)),
+            ("end", if is_post { String::new() } else { heard.how.into() }),
+            ("log", short(&log)),
+            ("next", short(&answers(&next.bytes))),
+        ]
+    });
+    facts.collect()
+}
+
+/// An app that does with a first request what its script says, and answers `/next` as it should.
+fn serve(address: SocketAddr) -> Arc<Mutex<Script>> {
+    let listener = TcpListener::bind(address).unwrap();
+    let script = Arc::<Mutex<Script>>::default();
+    let own = script.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let script = own.clone();
+            thread::spawn(move || answer_all(stream.unwrap(), &script));
+        }
+    });
+    script
+}
+
+fn answer_all(mut stream: TcpStream, script: &Mutex<Script>) {
+    stream.set_nodelay(true).unwrap();
+    let mut head = Vec::new();
+    loop {
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match stream.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => return,
+            }
+        }
+        let Script { parts, end } = script.lock().unwrap().clone();
+        if head.windows(6).any(|window| window == b" /next") {
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext").is_err() {
+                return;
+            }
+            head.clear();
+            continue;
+        }
+        head.clear();
+        for (i, part) in parts.iter().enumerate() {
+            if i > 0 {
+                thread::sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
+            }
+            if stream.write_all(part).is_err() {
+                return;
+            }
+        }
+        match end.as_str() {
+            "rst" => {
+                thread::sleep(Duration::from_millis(150));
+                return reset(stream);
+            }
+            "fin" => return,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A connection, from its opening to its end.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// How long to listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For an answer.
+    pub(crate) answer: Duration,
+    /// For the end, once we have said ours.
+    pub(crate) end: Duration,
+}
+
+impl Patience {
+    pub(crate) const SHORT: Self = Self { answer: Duration::from_millis(600), end: Duration::from_millis(1800) };
+    /// For what is looked at again: a machine that is busy is no difference.
+    pub(crate) const LONG: Self = Self { answer: Duration::from_secs(2), end: Duration::from_secs(4) };
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// Our port.
+    pub(crate) port: u16,
+    pub(crate) bytes: Vec<u8>,
+    /// How it ended, in words.
+    pub(crate) how: &'static str,
+}
+
+/// How reading went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Open,
+    End,
+    Reset,
+}
+
+/// Sends the parts, listens, says that no more comes, and listens again.
+pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -> Heard {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    let port = stream.local_addr().unwrap().port();
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
+        }
+        if stream.write_all(part).is_err() {
+            break; // the peer has had enough, which it says below
+        }
+    }
+    let mut bytes = Vec::new();
+    let how = match read(&mut stream, &mut bytes, patience.answer) {
+        Reading::End => "closes",
+        Reading::Reset => "resets",
+        Reading::Open => {
+            let _ = stream.shutdown(Shutdown::Write);
+            match read(&mut stream, &mut bytes, patience.end) {
+                Reading::End => "waits, then closes",
+                Reading::Reset => "waits, then resets",
+                Reading::Open => "waits for ever",
+            }
+        }
+    };
+    Heard { port, bytes, how }
+}
+
+fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, limit: Duration) -> Reading {
+    let until = Instant::now() + limit;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Reading::Open;
+        }
+        stream.set_read_timeout(Some(left)).unwrap();
+        match stream.read(&mut buffer) {
+            Ok(0) => return Reading::End,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Reading::Open,
+            Err(_) => return Reading::Reset,
+        }
+    }
+}
+
+/// Bytes as text, each a character.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// A text that is no longer than what a person reads.
+pub(crate) fn short(text: &str) -> String {
+    if text.len() <= 300 {
+        return text.into();
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let (begin, end) = (&chars[..150.min(chars.len())], &chars[chars.len().saturating_sub(100)..]);
+    format!("{}[{} bytes]{}", String::from_iter(begin), text.len(), String::from_iter(end))
+}

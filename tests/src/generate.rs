@@ -1,0 +1,372 @@
+//! Manifests drawn at random, from a seed: services, protocols, policies at every level, DestinationRules, ServiceEntries,
+//! who may see what, and ages. And the smallest part of some that still shows a fault.
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use serde_json::{Map, Value, json};
+
+/// Documents that `kubectl apply` would take.
+pub type Documents = Vec<Value>;
+
+/// The manifests of a seed.
+pub fn manifests(seed: u64) -> Documents {
+    Generator { random: StdRng::seed_from_u64(seed), documents: vec![] }.all()
+}
+
+/// As a file.
+pub fn yaml(documents: &[Value]) -> String {
+    documents.iter().map(|document| format!("---\n{document}\n")).collect()
+}
+
+/// The smallest part of documents that is still `bad`: objects are left out, then fields, as long as it stays so. `bad` is asked
+/// about many candidates at once, and says for each.
+pub fn shrink(documents: Documents, mut bad: impl FnMut(&[Documents]) -> Vec<bool>) -> Documents {
+    let mut smallest = documents;
+    loop {
+        let candidates = smaller(&smallest);
+        let found = bad(&candidates).into_iter().position(|bad| bad);
+        match found {
+            Some(index) => smallest = candidates.into_iter().nth(index).unwrap_or_default(),
+            None => return smallest,
+        }
+    }
+}
+
+/// Without an object, or without a field or an element of one.
+fn smaller(documents: &[Value]) -> Vec<Documents> {
+    let mut candidates: Vec<Documents> = (0..documents.len())
+        .map(|left_out| documents.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, d)| d.clone()).collect())
+        .collect();
+    for (i, document) in documents.iter().enumerate() {
+        for pointer in removable(document, String::new()) {
+            let mut without = documents.to_vec();
+            remove(&mut without[i], &pointer);
+            candidates.push(without);
+        }
+    }
+    candidates
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it grows by a part at each call")]
+fn removable(value: &Value, pointer: String) -> Vec<String> {
+    let fields: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.replace('~', "~0").replace('/', "~1"), value)).collect()
+        }
+        Value::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        _ => vec![],
+    };
+    let mut all = vec![];
+    for (name, value) in fields {
+        let pointer = format!("{pointer}/{name}");
+        // Without these there is no object.
+        if !["/apiVersion", "/kind", "/metadata", "/metadata/name", "/spec", "/spec/hosts/0"]
+            .contains(&pointer.as_str())
+        {
+            all.push(pointer.clone());
+        }
+        all.extend(removable(value, pointer));
+    }
+    all
+}
+
+fn remove(value: &mut Value, pointer: &str) {
+    let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+    match value.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            fields.shift_remove(&name.replace("~1", "/").replace("~0", "~"));
+        }
+        Some(Value::Array(items)) => {
+            if let Ok(index) = name.parse::<usize>() {
+                items.remove(index);
+            }
+        }
+        _ => {}
+    }
+}
+
+struct Generator {
+    random: StdRng,
+    documents: Documents,
+}
+
+const NAMESPACES: [&str; 3] = ["default", "shop", "other"];
+const APPS: [&str; 4] = ["client", "server", "store", "legacy"];
+const MODES: [&str; 4] = ["STRICT", "PERMISSIVE", "DISABLE", "UNSET"];
+const HOSTS: [&str; 3] = ["api.example.com", "db.example.com", "files.internal.corp"];
+
+impl Generator {
+    fn all(mut self) -> Documents {
+        for namespace in NAMESPACES {
+            let injected = self.chance(0.8);
+            let labels = if injected { json!({"istio-injection": "enabled"}) } else { json!({}) };
+            self.documents.push(
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}),
+            );
+        }
+        if self.chance(0.3) {
+            self.mesh_config();
+        }
+        self.pod("default", "client", 0);
+        for _ in 0..self.between(1, 4) {
+            let (namespace, app) = (self.one_of(&NAMESPACES), self.one_of(&APPS));
+            let number = self.documents.len();
+            self.pod(namespace, app, number);
+        }
+        for _ in 0..self.between(1, 4) {
+            self.service();
+        }
+        for _ in 0..self.between(0, 3) {
+            self.peer_authentication();
+        }
+        for _ in 0..self.between(0, 3) {
+            self.destination_rule();
+        }
+        for _ in 0..self.between(0, 3) {
+            self.service_entry();
+        }
+        self.documents
+    }
+
+    fn chance(&mut self, of: f64) -> bool {
+        self.random.random_bool(of)
+    }
+
+    /// A number from `low` up to and with `high`.
+    fn between(&mut self, low: usize, high: usize) -> usize {
+        self.random.random_range(low..=high)
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        *of.choose(&mut self.random).expect("there is one")
+    }
+
+    /// An object with a name of its own, and an age in a third of cases.
+    #[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
+    fn push(&mut self, api: &str, kind: &str, namespace: &str, name: &str, spec: Value) {
+        let mut metadata = json!({"name": name, "namespace": namespace});
+        if self.chance(0.3) {
+            let hour = self.between(0, 9);
+            metadata["creationTimestamp"] = format!("2026-01-01T0{hour}:00:00Z").into();
+        }
+        let taken =
+            |d: &Value| d["kind"] == kind && d["metadata"]["name"] == name && d["metadata"]["namespace"] == namespace;
+        if !self.documents.iter().any(taken) {
+            self.documents.push(json!({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}));
+        }
+    }
+
+    fn mesh_config(&mut self) {
+        let mut lines = vec![];
+        if self.chance(0.5) {
+            lines.push("outboundTrafficPolicy: {mode: REGISTRY_ONLY}");
+        }
+        if self.chance(0.3) {
+            lines.push("enableAutoMtls: false");
+        }
+        if self.chance(0.3) {
+            lines.push("trustDomain: example.org");
+        }
+        if self.chance(0.2) {
+            lines.push("protocolDetectionTimeout: 5s");
+        }
+        let metadata = json!({"name": "istio", "namespace": "istio-system"});
+        let text = if lines.is_empty() { "{}".to_owned() } else { lines.join("\n") };
+        self.documents
+            .push(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mesh": text}}));
+    }
+
+    fn pod(&mut self, namespace: &str, app: &str, number: usize) {
+        let name = format!("{app}-{number}");
+        let mut labels = json!({"app": app});
+        if self.chance(0.4) {
+            labels["version"] = self.one_of(&["v1", "v2"]).into();
+        }
+        if self.chance(0.15) {
+            labels["sidecar.istio.io/inject"] = self.one_of(&["true", "false"]).into();
+        }
+        let mut annotations = Map::new();
+        if self.chance(0.1) {
+            annotations.insert("traffic.sidecar.istio.io/excludeInboundPorts".into(), "9443".into());
+        }
+        let mut spec = json!({"containers": [{"name": "app", "image": "sidelab/demo-server",
+            "ports": [{"name": "web", "containerPort": 8080}, {"name": "admin", "containerPort": 9443}]}]});
+        if self.chance(0.3) {
+            spec["serviceAccountName"] = self.one_of(&["runner", "builder"]).into();
+        }
+        let metadata = json!({"name": name, "namespace": namespace, "labels": labels, "annotations": annotations});
+        self.documents.push(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}));
+    }
+
+    fn service(&mut self) {
+        let (namespace, app) = (self.one_of(&NAMESPACES), self.one_of(&APPS));
+        let mut ports = vec![];
+        let names = [
+            "http", "http-web", "http2", "grpc", "grpc-web", "tcp", "tcp-db", "tls", "https", "mongo", "mysql",
+            "redis", "web", "plain", "udp-dns",
+        ];
+        let numbers = [80, 443, 8080, 9443, 3306];
+        for _ in 0..self.between(1, 3) {
+            let (name, number) = (self.one_of(&names), self.one_of(&numbers));
+            if ports.iter().any(|p: &Value| p["name"] == name || p["port"] == number) {
+                continue;
+            }
+            let mut port = json!({"name": name, "port": number});
+            match self.between(0, 3) {
+                0 => port["targetPort"] = self.one_of(&["web", "admin"]).into(),
+                1 => port["targetPort"] = self.one_of(&[8080, 9443]).into(),
+                _ => {}
+            }
+            if self.chance(0.15) {
+                port["appProtocol"] =
+                    self.one_of(&["http", "https", "tcp", "grpc", "kubernetes.io/h2c", "tls", "unknown"]).into();
+            }
+            if name == "udp-dns" {
+                port["protocol"] = "UDP".into();
+                port.as_object_mut().expect("an object").shift_remove("appProtocol");
+            }
+            ports.push(port);
+        }
+        let mut spec = json!({"selector": {"app": app}, "ports": ports});
+        if self.chance(0.2) {
+            spec["clusterIP"] = "None".into();
+        }
+        if self.chance(0.1) {
+            spec["ipFamilies"] = json!([self.one_of(&["IPv4", "IPv6"])]);
+            spec["ipFamilyPolicy"] = "SingleStack".into();
+        }
+        let name = self.one_of(&[app, "web", "extra"]);
+        self.push("v1", "Service", namespace, name, spec);
+    }
+
+    fn peer_authentication(&mut self) {
+        let level = self.between(0, 2);
+        let namespace = if level == 0 { "istio-system" } else { self.one_of(&NAMESPACES) };
+        let mut spec = json!({});
+        if self.chance(0.9) {
+            spec["mtls"] = json!({"mode": self.one_of(&MODES)});
+        }
+        if level == 2 {
+            spec["selector"] = json!({"matchLabels": {"app": self.one_of(&APPS)}});
+            if self.chance(0.6) {
+                let port = self.one_of(&["8080", "9443", "7070"]);
+                spec["portLevelMtls"] = json!({port: {"mode": self.one_of(&MODES)}});
+            }
+        }
+        let name = self.one_of(&["default", "strict", "by-app"]);
+        self.push("security.istio.io/v1", "PeerAuthentication", namespace, name, spec);
+    }
+
+    fn tls(&mut self) -> Value {
+        let mode = self.one_of(&["DISABLE", "ISTIO_MUTUAL", "ISTIO_MUTUAL", "SIMPLE", "MUTUAL"]);
+        let mut tls = json!({"mode": mode});
+        if mode == "MUTUAL" {
+            tls["clientCertificate"] = "/etc/certs/cert.pem".into();
+            tls["privateKey"] = "/etc/certs/key.pem".into();
+            tls["caCertificates"] = "/etc/certs/ca.pem".into();
+        }
+        if mode != "DISABLE" && self.chance(0.3) {
+            tls["sni"] = "sni.example.com".into();
+        }
+        if mode != "DISABLE" && self.chance(0.3) {
+            tls["subjectAltNames"] = json!(["san.example.com", "spiffe://cluster.local/ns/shop/sa/runner"]);
+        }
+        if mode == "SIMPLE" && self.chance(0.3) {
+            tls["insecureSkipVerify"] = true.into();
+        }
+        tls
+    }
+
+    fn traffic_policy(&mut self) -> Value {
+        let mut policy = json!({});
+        if self.chance(0.8) {
+            policy["tls"] = self.tls();
+        }
+        if self.chance(0.3) {
+            let mut at = json!({"port": {"number": self.one_of(&[80, 443, 8080])}});
+            if self.chance(0.8) {
+                at["tls"] = self.tls();
+            }
+            policy["portLevelSettings"] = json!([at]);
+        }
+        policy
+    }
+
+    fn destination_rule(&mut self) {
+        let namespace = self.one_of(&["default", "shop", "other", "istio-system"]);
+        let app = self.one_of(&["server", "store", "web", "client"]);
+        let of = self.one_of(&NAMESPACES);
+        let host = match self.between(0, 4) {
+            0 => app.to_owned(),
+            1 => format!("{app}.{of}"),
+            2 => self.one_of(&HOSTS).to_owned(),
+            3 => self.one_of(&["*.local", "*.shop.svc.cluster.local", "*.example.com", "*"]).to_owned(),
+            _ => format!("{app}.{of}.svc.cluster.local"),
+        };
+        let mut spec = json!({"host": host});
+        if self.chance(0.9) {
+            spec["trafficPolicy"] = self.traffic_policy();
+        }
+        if self.chance(0.3) && !host.starts_with('*') {
+            let mut subset = json!({"name": "v1", "labels": {"version": "v1"}});
+            if self.chance(0.5) {
+                subset["trafficPolicy"] = self.traffic_policy();
+            }
+            spec["subsets"] = json!([subset]);
+        }
+        if self.chance(0.3) {
+            spec["exportTo"] = self.export_to();
+        }
+        if self.chance(0.1) {
+            spec["workloadSelector"] = json!({"matchLabels": {"app": "client"}});
+        }
+        let name = self.one_of(&["first", "second", "third"]);
+        self.push("networking.istio.io/v1", "DestinationRule", namespace, name, spec);
+    }
+
+    fn export_to(&mut self) -> Value {
+        self.one_of(&[&["."][..], &["*"], &["default"], &["shop", "other"]]).into()
+    }
+
+    fn service_entry(&mut self) {
+        let namespace = self.one_of(&NAMESPACES);
+        let host = self.one_of(&HOSTS);
+        let resolution = self.one_of(&["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"]);
+        let protocols = ["HTTP", "HTTPS", "TCP", "TLS", "HTTP2", "GRPC"];
+        let mut ports = vec![];
+        for (number, name) in [(80, "web"), (443, "secure"), (3306, "data")] {
+            if self.chance(0.5) {
+                ports.push(json!({"number": number, "name": name, "protocol": self.one_of(&protocols)}));
+            }
+        }
+        if ports.is_empty() {
+            ports.push(json!({"number": 443, "name": "secure", "protocol": "TLS"}));
+        }
+        if self.chance(0.15) && resolution != "NONE" {
+            ports[0]["targetPort"] = 8443.into();
+        }
+        let mut spec = json!({"hosts": [host], "ports": ports, "resolution": resolution});
+        if self.chance(0.7) {
+            spec["location"] = self.one_of(&["MESH_EXTERNAL", "MESH_INTERNAL"]).into();
+        }
+        if self.chance(0.3) || resolution == "NONE" && self.chance(0.5) {
+            spec["addresses"] =
+                self.one_of(&[&["240.1.1.1"][..], &["240.1.1.1", "240.1.1.2"], &["240.2.0.0/16"]]).into();
+        }
+        match resolution {
+            "STATIC" => {
+                spec["endpoints"] =
+                    json!([{"address": "203.0.113.9"}, {"address": "203.0.113.10", "labels": {"version": "v1"}}]);
+            }
+            "DNS" if self.chance(0.4) => spec["endpoints"] = json!([{"address": "one.example.net"}]),
+            _ => {}
+        }
+        if self.chance(0.2) {
+            spec["subjectAltNames"] = json!(["entry.example.com"]);
+        }
+        if self.chance(0.3) {
+            spec["exportTo"] = self.export_to();
+        }
+        let name = self.one_of(&["first", "second", "third"]);
+        self.push("networking.istio.io/v1", "ServiceEntry", namespace, name, spec);
+    }
+}
