@@ -1,7 +1,7 @@
 //! JSON values into typed documents, with the path of whatever does not fit.
 //!
-//! Kubernetes' types are large, and `Deserialize` is compiled anew for each deserializer: wrapped in serde_ignored and
-//! serde_path_to_error they took this crate minutes to compile. So one deserializer does what both do.
+//! Kubernetes' types are large, and `Deserialize` is compiled anew for each deserializer: each wrapper
+//! around a value instantiates all of them again. So one deserializer does what serde_ignored and serde_path_to_error do.
 
 use std::{cell::RefCell, fmt};
 
