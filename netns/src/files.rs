@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, Permissions},
+    io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
@@ -33,4 +34,12 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<String>> {
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     Ok(names)
+}
+
+/// Takes what is gone already for removed.
+pub(crate) fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     mount::{MntFlags, MsFlags},
     sched::{CloneFlags, setns, unshare},
 };
@@ -16,6 +17,7 @@ use nix::{
 use crate::{
     Privilege,
     error::{Doing, Error, Result},
+    files,
 };
 
 /// Where `ip netns` looks for namespaces.
@@ -84,20 +86,21 @@ impl Namespace {
         Identity::of(&self.path).filter(|_| self.is_mounted())
     }
 
-    /// Unmounts and forgets it. Nothing to do is no error.
+    /// Unmounts and forgets it. Nothing to do is no error, nor is another process that removes it at the same moment.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let link = self.link_path();
         if fs::read_link(&link).is_ok_and(|target| target == self.path) {
-            fs::remove_file(&link)?;
+            files::unless_gone(fs::remove_file(&link))?;
         }
         if self.is_mounted() {
-            nix::mount::umount2(&self.path, MntFlags::MNT_DETACH)?;
+            match nix::mount::umount2(&self.path, MntFlags::MNT_DETACH) {
+                // No longer a mount point, or no longer there: umount(2).
+                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         // Removing the file also detaches the copies of the mount that other mount tables may hold.
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::unless_gone(fs::remove_file(&self.path))
     }
 
     /// Whether the namespace is mounted: its file then lies on another device than the folder that holds it.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
 };
@@ -56,7 +56,7 @@ fn remove_folder(dir: &Path) -> Result<()> {
         }
     }
     remove_entry(&dir.join(Journal::FILE))?;
-    unless_gone(fs::remove_dir(dir)).doing_to("remove", dir)?;
+    files::unless_gone(fs::remove_dir(dir)).doing_to("remove", dir)?;
     base.remove_if_empty();
     // Fails while it holds something, and stays.
     let _ = fs::remove_dir(IP_NETNS);
@@ -67,14 +67,7 @@ fn remove_folder(dir: &Path) -> Result<()> {
 fn remove_entry(path: &Path) -> Result<()> {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    unless_gone(removed).doing_to("remove", path)
-}
-
-fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    files::unless_gone(removed).doing_to("remove", path)
 }
 
 /// The mount points below a folder, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)): field 5 of each line.
