@@ -122,14 +122,14 @@ fn sidelab_commands(document: &Path) -> Vec<Sidelab> {
 }
 
 #[test]
-fn every_question_is_linked_and_has_a_command_a_reason_and_a_mend() {
+fn every_question_is_linked_and_has_a_command_a_reason_and_a_fix() {
     let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
     for page in questions() {
         let text = fs::read_to_string(&page).unwrap();
         let name = page.file_name().unwrap().to_string_lossy();
         let title = text.lines().next().unwrap().trim_start_matches("# ");
         assert!(readme.contains(&format!("[{title}](docs/questions/{name})")), "{name} is not linked as {title:?}");
-        for part in ["**Look at**", "**Why.**", "**Mend.**"] {
+        for part in ["**Look at**", "**Why.**", "**Fix.**"] {
             assert!(text.contains(part), "{name}: no {part}");
         }
         assert!(!sidelab_commands(&page).is_empty(), "{name}: no command shows it");
