@@ -130,6 +130,22 @@ fn a_lab_in_use_is_removed_when_asked_for_by_its_id() {
 }
 
 #[test]
+fn a_lab_that_several_remove_at_the_same_moment_is_gone_for_all_of_them() {
+    let Some(lab) = lab() else { return };
+    let id = lab.id().to_owned();
+    lab.add_pods((2..10).map(|n| pod(&format!("pod-{n}"), n))).unwrap();
+    let removals: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| sweep(&id))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    // One that comes when all is done finds no lab.
+    let failed = removals.into_iter().filter_map(Result::err).filter(|error| !matches!(error, Error::NoLab { .. }));
+    assert_eq!(failed.map(|error| error.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(traces(&id), Vec::<String>::new());
+    lab.remove().unwrap();
+}
+
+#[test]
 fn a_lab_that_was_not_meant_to_stay_is_not_left_up() {
     let Some(lab) = lab() else { return };
     let id = lab.id().to_owned();

@@ -34,6 +34,15 @@ fn istios_default_retries_503_and_grpcs_unavailable() {
     assert!(!policy.retries_response(200, None));
 }
 
+#[test]
+fn a_gateway_error_is_a_status_from_502_to_504() {
+    let policy = policy("gateway-error");
+    assert_eq!(
+        [501, 502, 503, 504, 505].map(|status| policy.retries_response(status, None)),
+        [false, true, true, true, false]
+    );
+}
+
 /// Envoy 1.40's own verdicts, one condition at a time: `proxy/envoy-rules/tests/envoy_decides.rs` asks it again.
 #[test]
 fn each_condition_retries_what_envoy_retries_under_it() {
