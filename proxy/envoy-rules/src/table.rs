@@ -118,10 +118,8 @@ fn specific_or_any<T>(ports: &HashMap<u16, T>, port: u16) -> Option<&T> {
 
 /// The exact name, else the longest wildcard, else the chains without a name (`findFilterChainForServerName`).
 fn by_server_name<'a>(names: &'a ServerNames, name: &str) -> Option<&'a Transports> {
-    // A wildcard stands for at least one label, and a dot at the end is no suffix: as in Envoy, the first byte and the
-    // last are never where a suffix begins.
-    let suffixes =
-        name.char_indices().filter(|&(at, c)| c == '.' && at > 0 && at + 1 < name.len()).map(|(at, _)| &name[at..]);
+    // A dot at the end begins no suffix (Envoy stops before the last byte).
+    let suffixes = name.char_indices().filter(|&(at, c)| c == '.' && at + 1 < name.len()).map(|(at, _)| &name[at..]);
     names.get(name).or_else(|| suffixes.into_iter().find_map(|suffix| names.get(suffix))).or_else(|| names.get(""))
 }
 

