@@ -7,7 +7,8 @@ import (
 	"istio.io/istio/pkg/test"
 )
 
-// answer asks Istio. Its fakes end a goroutine where they fail, and panic on what they never met: both are told.
+// answer gets Istio's answer to a request. Istio's test fakes exit the goroutine on errors and panic on unknown input: both
+// are reported.
 func answer(settings *Settings, request *Request) (answer *Answer) {
 	answer = &Answer{Istio: istioVersion()}
 	err := test.Wrap(func(t test.Failer) {
@@ -46,19 +47,19 @@ func fill(t test.Failer, settings *Settings, request *Request, answer *Answer) e
 		return err
 	}
 	for _, pod := range cluster.pods {
-		told := Pod{Namespace: pod.Namespace, Name: pod.Name, IPs: ips(pod)}
+		result := Pod{Namespace: pod.Namespace, Name: pod.Name, IPs: ips(pod)}
 		if err := injector.inject(pod); err != nil {
-			told.InjectionError = err.Error()
+			result.InjectionError = err.Error()
 		}
-		told.Sidecar = hasSidecar(pod)
-		told.Labels, told.Annotations = pod.Labels, pod.Annotations
-		told.Probes = probes(pod)
-		if told.Sidecar {
-			if told.Redirect, err = redirect(pod); err != nil {
+		result.Sidecar = hasSidecar(pod)
+		result.Labels, result.Annotations = pod.Labels, pod.Annotations
+		result.Probes = probes(pod)
+		if result.Sidecar {
+			if result.Redirect, err = redirect(pod); err != nil {
 				return fmt.Errorf("%s/%s: redirects: %w", pod.Namespace, pod.Name, err)
 			}
 		}
-		answer.Pods = append(answer.Pods, told)
+		answer.Pods = append(answer.Pods, result)
 	}
 	push := start(t, mesh, cluster.objects(), configs)
 	for i, pod := range cluster.pods {

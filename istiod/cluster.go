@@ -14,17 +14,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// node is where all pods run.
+// node is the name of the node on which all pods run.
 const node = "node"
 
-// cluster is what Kubernetes makes of the objects before Istio sees them: namespaces that are there, pods that run and
-// have addresses, services that have virtual ones, and the endpoints of each.
+// cluster holds the objects as Kubernetes would present them to Istio: with namespaces, running pods with addresses,
+// services with cluster IPs, and their endpoints.
 type cluster struct {
 	given      *objects
 	addresses  Addresses
 	namespaces map[string]*corev1.Namespace
 	pods       []*corev1.Pod
-	// How many services were given an address.
+	// Number of services that were assigned an address.
 	addressed int
 }
 
@@ -34,7 +34,7 @@ func newCluster(given *objects, addresses Addresses) *cluster {
 		if namespace.Labels == nil {
 			namespace.Labels = map[string]string{}
 		}
-		// The API server's own label.
+		// Added by the API server.
 		namespace.Labels["kubernetes.io/metadata.name"] = namespace.Name
 		c.namespaces[namespace.Name] = namespace
 	}
@@ -60,7 +60,7 @@ func newCluster(given *objects, addresses Addresses) *cluster {
 	return c
 }
 
-// namespace makes sure that there is one of this name.
+// namespace ensures that the namespace exists.
 func (c *cluster) namespace(name string) {
 	if c.namespaces[name] == nil {
 		labels := map[string]string{"kubernetes.io/metadata.name": name}
@@ -68,7 +68,7 @@ func (c *cluster) namespace(name string) {
 	}
 }
 
-// run does what the API server, the scheduler and the kubelet do for a pod.
+// run sets what the API server, the scheduler and the kubelet set on a pod.
 func (c *cluster) run(pod *corev1.Pod, index int) {
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
 	pod.UID = types.UID(pod.Namespace + "/" + pod.Name)
@@ -98,7 +98,7 @@ func (c *cluster) run(pod *corev1.Pod, index int) {
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 }
 
-// complete does what the API server does for a service.
+// complete sets what the API server sets on a service.
 func (c *cluster) complete(service *corev1.Service) {
 	spec := &service.Spec
 	for i := range spec.Ports {
@@ -129,7 +129,7 @@ func (c *cluster) complete(service *corev1.Service) {
 			spec.ClusterIP, spec.ClusterIPs = addresses[0], addresses
 		}
 	}
-	// A service that does not say takes both families, as with ipFamilyPolicy PreferDualStack: the lab's default.
+	// Without an explicit policy a service is dual-stack, as with ipFamilyPolicy PreferDualStack: the lab's default.
 	policy := spec.IPFamilyPolicy
 	single := policy != nil && *policy == corev1.IPFamilyPolicySingleStack || policy == nil && len(spec.IPFamilies) == 1
 	if len(spec.IPFamilies) == 0 {
@@ -149,7 +149,7 @@ func (c *cluster) complete(service *corev1.Service) {
 	}
 }
 
-// objects is all that Istio watches.
+// objects returns all objects that Istio watches.
 func (c *cluster) objects() []runtime.Object {
 	all := []runtime.Object{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}}
 	for _, namespace := range c.namespaces {
@@ -175,8 +175,8 @@ func (c *cluster) objects() []runtime.Object {
 	return append(all, c.given.others...)
 }
 
-// endpoints are the slices that Kubernetes' endpointslice controller makes for a service with a selector: one for each
-// family, and for each set of ports that pods have (their named ports may differ).
+// endpoints returns the slices that Kubernetes' endpointslice controller creates for a service with a selector: one for
+// each IP family, and for each set of ports (named ports may differ between pods).
 func (c *cluster) endpoints(service *corev1.Service) []*discoveryv1.EndpointSlice {
 	if len(service.Spec.Selector) == 0 {
 		return nil
@@ -216,7 +216,7 @@ func describe(ports []discoveryv1.EndpointPort) (text string) {
 	return text
 }
 
-// portsOf finds a service's ports at a pod (FindPort in Kubernetes' pkg/api/v1/pod).
+// portsOf resolves a service's ports on a pod (FindPort in Kubernetes' pkg/api/v1/pod).
 func portsOf(service *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort {
 	ports := []discoveryv1.EndpointPort{}
 	for _, port := range service.Spec.Ports {
@@ -244,7 +244,7 @@ func named(pod *corev1.Pod, name string, protocol corev1.Protocol) int32 {
 	return 0
 }
 
-// mirrored are the slices that Kubernetes makes of Endpoints that were written by hand.
+// mirrored returns the slices that Kubernetes creates for manually written Endpoints.
 func mirrored(endpoints *corev1.Endpoints) (made []*discoveryv1.EndpointSlice) {
 	for _, subset := range endpoints.Subsets {
 		for _, kind := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {

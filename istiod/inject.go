@@ -18,7 +18,7 @@ import (
 	"istio.io/istio/pkg/kube/multicluster"
 )
 
-// injector asks Istio's injection webhook about pods, where its configuration has the API server ask.
+// injector calls Istio's injection webhook for the pods that its configuration selects.
 type injector struct {
 	settings *Settings
 	cluster  *cluster
@@ -40,7 +40,7 @@ func (s *Settings) injector(mesh *meshconfig.MeshConfig, c *cluster) (*injector,
 	return &injector{s, c, mux}, nil
 }
 
-// fixed is an injection template that does not change.
+// fixed is a constant injection template.
 type fixed struct {
 	template *inject.Config
 	values   string
@@ -50,13 +50,13 @@ func (f fixed) SetHandler(func(*inject.Config, string) error) {}
 func (f fixed) Run(<-chan struct{})                           {}
 func (f fixed) Get() (*inject.Config, string, error)          { return f.template, f.values, nil }
 
-// inject does to a pod what the API server has the webhook do.
+// inject applies the injection webhook's patch to a pod.
 func (i *injector) inject(pod *corev1.Pod) error {
 	asked, err := i.isAsked(pod)
 	if err != nil || !asked {
 		return err
 	}
-	// A pod has no address, and no status at all, when it is made.
+	// At the time of admission a pod has no status, and so no address.
 	status := pod.Status
 	pod.Status = corev1.PodStatus{}
 	defer func() { pod.Status = status }()
@@ -90,7 +90,7 @@ func (i *injector) inject(pod *corev1.Pod) error {
 	return json.Unmarshal(patched, pod)
 }
 
-// isAsked says whether the selectors of any of the webhooks match.
+// isAsked reports whether the selectors of any webhook match.
 func (i *injector) isAsked(pod *corev1.Pod) (bool, error) {
 	for _, webhook := range i.settings.webhooks {
 		matches := true
@@ -114,7 +114,7 @@ func (i *injector) isAsked(pod *corev1.Pod) (bool, error) {
 	return false, nil
 }
 
-// hasSidecar says whether a container of the pod is a sidecar, one that starts first included.
+// hasSidecar reports whether the pod has a sidecar, either as a container or as a native sidecar (init container).
 func hasSidecar(pod *corev1.Pod) bool {
 	isProxy := func(container corev1.Container) bool { return container.Name == inject.ProxyContainerName }
 	return slices.ContainsFunc(pod.Spec.Containers, isProxy) || slices.ContainsFunc(pod.Spec.InitContainers, isProxy)

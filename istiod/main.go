@@ -1,10 +1,10 @@
-// Command istiod says what the real Istio control plane makes of a set of manifests: for each pod whether the injector gives
-// it a sidecar, the rules that redirect its traffic, the Envoy resources that istiod pushes to it; and for each Istio
-// object what the validating webhook says. It runs Istio's own packages, in memory, without a cluster.
+// Command istiod reports what the real Istio control plane makes of a set of manifests. For each pod: whether the injector
+// adds a sidecar, the rules that redirect its traffic, and the Envoy resources that istiod pushes to it. For each Istio
+// object: the validating webhook's response. It runs Istio's own packages, in memory, without a cluster.
 //
-//	istiod -f manifests.yaml            one answer, as JSON
+//	istiod -f manifests.yaml            prints one answer, as JSON
 //	cat manifests.yaml | istiod         the same, from standard input
-//	istiod --requests                   a request (JSON) per line of standard input, an answer per line of output
+//	istiod --requests                   reads one request (JSON) per line, and prints one answer per line
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 		return
 	}
 	quiet()
-	// The lab's cluster has both families, as with Istio's ISTIO_DUAL_STACK.
+	// The lab's cluster is dual-stack, as with Istio's ISTIO_DUAL_STACK.
 	features.EnableDualStack = true
 
 	if err := run(names, *requests); err != nil {
@@ -82,7 +82,7 @@ func run(names files, requests bool) error {
 	}
 }
 
-// read makes a request of files.
+// read makes a request from files.
 func read(names files) (*Request, error) {
 	if len(names) == 0 {
 		names = files{"-"}
@@ -119,7 +119,7 @@ func read(names files) (*Request, error) {
 	return request, nil
 }
 
-// quiet keeps Istio's packages from logging: what there is to say is in the answer.
+// quiet disables logging of Istio's packages: everything relevant is in the answer.
 func quiet() {
 	for _, scope := range log.Scopes() {
 		scope.SetOutputLevel(log.NoneLevel)

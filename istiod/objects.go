@@ -20,29 +20,29 @@ import (
 	"istio.io/istio/pkg/config/schema/resource"
 )
 
-// external marks a pod that stands for a host outside of the cluster: the control plane knows nothing of it.
+// external marks a pod that represents a host outside of the cluster, which the control plane does not know.
 const external = "sidelab.io/external-host"
 
-// epoch is the age of the first document without a creationTimestamp; each later one is a second younger. Objects with a
-// timestamp are older.
+// epoch is the creation time of the first document without a creationTimestamp; each later one is created a second later.
+// Objects with a timestamp are older.
 var epoch = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// objects are the objects of manifests, by who reads them.
+// objects are the objects of manifests, by consumer.
 type objects struct {
 	namespaces []*corev1.Namespace
 	services   []*corev1.Service
 	endpoints  []*corev1.Endpoints
 	slices     []*discoveryv1.EndpointSlice
-	// Pods, and what makes pods of a template.
+	// Pods, and workloads with a pod template.
 	pods []*corev1.Pod
-	// Read as they are: Secrets, ConfigMaps, ServiceAccounts, Nodes.
+	// Used unchanged: Secrets, ConfigMaps, ServiceAccounts, Nodes.
 	others []runtime.Object
-	// Istio's own.
+	// Istio's own objects.
 	istio   []document
 	ignored []string
 }
 
-// document is an object of Istio's, and where it stands.
+// document is an Istio object and its position.
 type document struct {
 	*unstructured.Unstructured
 	file   string
@@ -87,7 +87,7 @@ func parse(manifests []Manifest) (*objects, error) {
 	return all, nil
 }
 
-// add sorts an object in.
+// add adds an object to the list for its kind.
 func (all *objects) add(o document) error {
 	gvk := o.GroupVersionKind()
 	if strings.HasSuffix(gvk.Group, "istio.io") {
@@ -138,7 +138,7 @@ func (all *objects) add(o document) error {
 	return nil
 }
 
-// made are the pods that a controller makes of an object, NAME-0 and so on; known says whether one does.
+// made returns the pods that a controller creates for an object, NAME-0 and so on; known reports whether the kind has one.
 func made(o document) (pods []*corev1.Pod, known bool, err error) {
 	var template corev1.PodTemplateSpec
 	var replicas *int32
@@ -149,7 +149,7 @@ func made(o document) (pods []*corev1.Pod, known bool, err error) {
 		object := &appsv1.Deployment{}
 		err = convert(o, object)
 		template, replicas = object.Spec.Template, object.Spec.Replicas
-		// A ReplicaSet stands between; its name ends with the hash that its pods are labelled with.
+		// Deployments create a ReplicaSet, whose name ends with the hash in its pods' labels.
 		owner.Kind, owner.Name = "ReplicaSet", o.GetName()+"-sidelab"
 	case "apps/StatefulSet":
 		object := &appsv1.StatefulSet{}
@@ -232,7 +232,7 @@ func other[T any, P interface {
 	return nil
 }
 
-// convert makes a typed object, in the namespace that kubectl would put it in.
+// convert decodes a typed object, with the namespace that kubectl would default to.
 func convert(o document, object any) error {
 	if o.GetKind() != "Namespace" && o.GetKind() != "Node" {
 		o.SetNamespace(namespace(o.GetNamespace()))

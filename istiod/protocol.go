@@ -2,7 +2,7 @@ package main
 
 import "encoding/json"
 
-// Request is what is asked: manifests, and the addresses that the cluster gave out.
+// Request contains manifests, and addresses that the cluster has assigned.
 type Request struct {
 	Manifests []Manifest `json:"manifests"`
 	Addresses Addresses  `json:"addresses"`
@@ -14,7 +14,7 @@ type Manifest struct {
 	Text string `json:"text"`
 }
 
-// Addresses are keyed by NAMESPACE/NAME. What is not in here is given an address of its own.
+// Addresses are keyed by NAMESPACE/NAME. Objects that are not listed are assigned addresses by this program.
 type Addresses struct {
 	Pods     map[string][]string `json:"pods"`
 	Services map[string][]string `json:"services"`
@@ -22,18 +22,18 @@ type Addresses struct {
 
 // Answer is what Istio makes of a request.
 type Answer struct {
-	// The version of istio.io/istio.
+	// Version of istio.io/istio.
 	Istio string `json:"istio"`
-	// Why there is no answer: nothing else is set then.
+	// Why there is no answer; then no other field is set.
 	Error string `json:"error,omitempty"`
-	// What the webhook says of each object of Istio's.
+	// The validating webhook's response for each Istio object.
 	Objects []Object `json:"objects,omitempty"`
 	// Objects of kinds that the control plane does not read: `KIND NAMESPACE/NAME`.
 	Ignored []string `json:"ignored,omitempty"`
 	Pods    []Pod    `json:"pods"`
 }
 
-// Object is an object of Istio's, and what its validating webhook says.
+// Object is an Istio object and the validating webhook's response.
 type Object struct {
 	Kind      string   `json:"kind"`
 	Namespace string   `json:"namespace"`
@@ -50,34 +50,34 @@ type Pod struct {
 	Namespace string   `json:"namespace"`
 	Name      string   `json:"name"`
 	IPs       []string `json:"ips"`
-	// Whether the injector gave it a sidecar.
+	// Whether the injector added a sidecar.
 	Sidecar bool `json:"sidecar"`
-	// Why the injector refused it.
+	// The injector's error.
 	InjectionError string            `json:"injection_error,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
 	Annotations    map[string]string `json:"annotations,omitempty"`
-	// The probes of its containers after injection.
+	// Probes of its containers after injection.
 	Probes []Probe `json:"probes,omitempty"`
-	// The arguments of istio-init, and the rules that they make.
+	// Arguments of istio-init, and the resulting rules.
 	Redirect *Redirect `json:"redirect,omitempty"`
-	// What is pushed to the sidecar.
+	// Resources that are pushed to the sidecar.
 	Listeners []json.RawMessage `json:"listeners,omitempty"`
 	Routes    []json.RawMessage `json:"routes,omitempty"`
 	Clusters  []json.RawMessage `json:"clusters,omitempty"`
 	Endpoints []json.RawMessage `json:"endpoints,omitempty"`
 }
 
-// Probe is a container's probe.
+// Probe is a probe of a container.
 type Probe struct {
 	Container string          `json:"container"`
 	Kind      string          `json:"kind"`
 	Probe     json.RawMessage `json:"probe"`
 }
 
-// Redirect is what takes a pod's traffic to its sidecar.
+// Redirect is the configuration that redirects a pod's traffic to its sidecar.
 type Redirect struct {
 	Args []string `json:"args"`
-	// As iptables-restore reads them.
+	// In the format of iptables-restore.
 	IPv4 string `json:"ipv4"`
 	IPv6 string `json:"ipv6"`
 }

@@ -28,24 +28,24 @@ import (
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pilot/test/xdstest"
-	_ "istio.io/istio/pkg/config/xds" // all of Envoy's types, to write them as JSON
+	_ "istio.io/istio/pkg/config/xds" // registers Envoy's types, for conversion to JSON
 	"istio.io/istio/pkg/kube/inject"
 	"istio.io/istio/pkg/network"
 	"istio.io/istio/pkg/test"
 )
 
-// release is what sidecars say of themselves.
+// release is the version that sidecars report.
 const release = "1.32.0"
 
-// timeout of one answer.
+// timeout for one answer.
 const timeout = 20 * time.Second
 
-// pusher is a control plane that runs.
+// pusher is a running control plane.
 type pusher struct {
 	server *xds.FakeDiscoveryServer
 }
 
-// start runs the control plane in memory, on these objects.
+// start runs the control plane in memory, with these objects.
 func start(t test.Failer, mesh *meshconfig.MeshConfig, objects []runtime.Object, configs []stored) *pusher {
 	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		KubernetesObjects: objects, Configs: configs, MeshConfig: mesh, DisableSecretAuthorization: true,
@@ -53,8 +53,8 @@ func start(t test.Failer, mesh *meshconfig.MeshConfig, objects []runtime.Object,
 	return &pusher{server}
 }
 
-// to asks, as a pod's sidecar does, for all that is pushed to it.
-func (p *pusher) to(pod *corev1.Pod, mesh *meshconfig.MeshConfig, told *Pod) error {
+// to requests, like a pod's sidecar, everything that is pushed to it.
+func (p *pusher) to(pod *corev1.Pod, mesh *meshconfig.MeshConfig, result *Pod) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///istiod",
@@ -91,10 +91,10 @@ func (p *pusher) to(pod *corev1.Pod, mesh *meshconfig.MeshConfig, told *Pod) err
 		to   *[]json.RawMessage
 		from []proto.Message
 	}{
-		{"cluster", &told.Clusters, messages(cds)},
-		{"listener", &told.Listeners, messages(lds)},
-		{"endpoints", &told.Endpoints, messages(eds)},
-		{"routes", &told.Routes, messages(rds)},
+		{"cluster", &result.Clusters, messages(cds)},
+		{"listener", &result.Listeners, messages(lds)},
+		{"endpoints", &result.Endpoints, messages(eds)},
+		{"routes", &result.Routes, messages(rds)},
 	} {
 		for _, message := range each.from {
 			text, err := toJSON(message)
@@ -107,13 +107,13 @@ func (p *pusher) to(pod *corev1.Pod, mesh *meshconfig.MeshConfig, told *Pod) err
 	return nil
 }
 
-// sidecar is a sidecar's connection.
+// sidecar is the connection of a sidecar.
 type sidecar struct {
 	stream discovery.AggregatedDiscoveryService_StreamAggregatedResourcesClient
 	node   *core.Node
 }
 
-// watch asks for resources of a type: all of them where none are named, and nothing where the list is empty but there.
+// watch requests resources of a type: all of them if names is nil, none if it is empty.
 func watch[T proto.Message](s *sidecar, kind string, names []string) (resources []T, err error) {
 	if names != nil && len(names) == 0 {
 		return nil, nil
@@ -172,8 +172,8 @@ func messages[T proto.Message](of []T) (all []proto.Message) {
 	return all
 }
 
-// toJSON writes a message with the names of its fields as Envoy's own files have them. protojson puts in spaces at
-// random, so that nobody compares its text: they are taken out.
+// toJSON encodes a message with Envoy's field names. protojson inserts spaces at random, to discourage comparing its
+// output: they are removed.
 func toJSON(message proto.Message) (json.RawMessage, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(message)
 	if err != nil {
@@ -186,8 +186,8 @@ func toJSON(message proto.Message) (json.RawMessage, error) {
 	return compact.Bytes(), nil
 }
 
-// describeNode is what a sidecar's agent says of it (pkg/bootstrap/config.go): what the injector wrote into the
-// environment of its container, and what the kubelet knows of the pod.
+// describeNode returns the node metadata as the sidecar's agent would (pkg/bootstrap/config.go): from the environment that
+// the injector set on its container, and from the kubelet's view of the pod.
 func describeNode(pod *corev1.Pod, mesh *meshconfig.MeshConfig) *core.Node {
 	metadata := &model.NodeMetadata{
 		IstioVersion:   release,

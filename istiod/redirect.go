@@ -18,7 +18,7 @@ import (
 	"istio.io/istio/tools/istio-iptables/pkg/dependencies"
 )
 
-// redirect runs istio-iptables with the arguments that the injector gave istio-init, and keeps what it would load.
+// redirect runs istio-iptables with the arguments that the injector passed to istio-init, and records the rules.
 func redirect(pod *corev1.Pod) (*Redirect, error) {
 	i := slices.IndexFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
 		return c.Name == inject.InitContainerName || c.Name == inject.ValidationContainerName
@@ -49,7 +49,7 @@ func redirect(pod *corev1.Pod) (*Redirect, error) {
 	return made, nil
 }
 
-// options reads the arguments of istio-init (bindCmdlineFlags in tools/istio-iptables/pkg/cmd/root.go).
+// options parses the arguments of istio-init (bindCmdlineFlags in tools/istio-iptables/pkg/cmd/root.go).
 func options(container corev1.Container) (*config.Config, error) {
 	cfg := config.DefaultConfig()
 	texts := map[string]*string{
@@ -58,7 +58,7 @@ func options(container corev1.Container) (*config.Config, error) {
 		"-c": &cfg.ExcludeInterfaces, "-i": &cfg.OutboundIPRangesInclude, "-x": &cfg.OutboundIPRangesExclude,
 		"-q": &cfg.OutboundPortsInclude, "-o": &cfg.OutboundPortsExclude, "-k": &cfg.RerouteVirtualInterfaces,
 	}
-	// `--log_output_level=all:info` and such are about logs.
+	// Logging options such as `--log_output_level=all:info`.
 	args := slices.DeleteFunc(slices.Clone(container.Args), func(arg string) bool {
 		return arg == "istio-iptables" || strings.HasPrefix(arg, "--")
 	})
@@ -85,7 +85,7 @@ func options(container corev1.Container) (*config.Config, error) {
 	return cfg, cfg.Validate()
 }
 
-// recorder stands in for iptables: it keeps what is loaded.
+// recorder replaces iptables: it records the rules instead of loading them.
 type recorder struct {
 	dependencies.DependenciesStub
 	ipv4, ipv6 strings.Builder

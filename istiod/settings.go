@@ -17,15 +17,15 @@ import (
 	"istio.io/istio/pkg/webhooks/validation/server"
 )
 
-// Settings are what an installation of Istio's default profile has: its charts rendered.
+// Settings are those of an installation with Istio's default profile, from its rendered charts.
 type Settings struct {
-	// MeshConfig, as the chart writes it.
+	// MeshConfig, as written by the chart.
 	meshYAML string
-	// What the injector adds, and the chart's values.
+	// Injection template, and the chart's values.
 	template     *inject.Config
 	templateText string
 	values       string
-	// Who is asked about which pods.
+	// The injection webhooks, with their selectors.
 	webhooks []admissionv1.MutatingWebhook
 	// The validating webhook.
 	validator http.Handler
@@ -72,7 +72,7 @@ func install() (*Settings, error) {
 	return s, nil
 }
 
-// data is a value of a ConfigMap.
+// data returns a value of a ConfigMap.
 func data(object map[string]any, key string) (string, error) {
 	configMap := &corev1.ConfigMap{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, configMap); err != nil {
@@ -81,7 +81,7 @@ func data(object map[string]any, key string) (string, error) {
 	return configMap.Data[key], nil
 }
 
-// mesh is the installation's MeshConfig with what ConfigMap istio in istio-system says on top.
+// mesh returns the installation's MeshConfig, overridden by ConfigMap istio-system/istio.
 func (s *Settings) mesh(given *objects) (*meshconfig.MeshConfig, error) {
 	config, err := mesh.ApplyMeshConfig(s.meshYAML, mesh.DefaultMeshConfig())
 	if err != nil {
@@ -97,5 +97,5 @@ func (s *Settings) mesh(given *objects) (*meshconfig.MeshConfig, error) {
 	return config, nil
 }
 
-// stored is an object of Istio's that the API server took.
+// stored is an Istio object that passed validation.
 type stored = config.Config

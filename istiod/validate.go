@@ -18,15 +18,15 @@ import (
 	"istio.io/istio/pkg/config/schema/resource"
 )
 
-// domain is the cluster's.
+// domain of the cluster.
 const domain = "cluster.local"
 
-// validate asks the webhook about each of Istio's objects, and gives those that are taken.
+// validate calls the webhook for each Istio object, and returns those that pass.
 func (s *Settings) validate(given *objects, answer *Answer) ([]stored, error) {
 	var configs []stored
 	for _, o := range given.istio {
 		o.SetNamespace(namespace(o.GetNamespace()))
-		told := Object{
+		result := Object{
 			Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(), File: o.file, Document: o.number,
 		}
 		raw, err := o.MarshalJSON()
@@ -35,14 +35,14 @@ func (s *Settings) validate(given *objects, answer *Answer) ([]stored, error) {
 		}
 		response, err := ask(s.validator, "/validate", raw, o.GroupVersionKind(), o.GetNamespace(), o.GetName())
 		if err != nil {
-			return nil, fmt.Errorf("%s %s/%s: %w", told.Kind, told.Namespace, told.Name, err)
+			return nil, fmt.Errorf("%s %s/%s: %w", result.Kind, result.Namespace, result.Name, err)
 		}
-		told.Allowed, told.Warnings = response.Allowed, response.Warnings
+		result.Allowed, result.Warnings = response.Allowed, response.Warnings
 		if response.Result != nil {
-			told.Message = response.Result.Message
+			result.Message = response.Result.Message
 		}
-		answer.Objects = append(answer.Objects, told)
-		if !told.Allowed {
+		answer.Objects = append(answer.Objects, result)
+		if !result.Allowed {
 			continue
 		}
 		object := &crd.IstioKind{}
@@ -60,7 +60,7 @@ func (s *Settings) validate(given *objects, answer *Answer) ([]stored, error) {
 	return configs, nil
 }
 
-// ask sends an object that is to be made to an admission webhook.
+// ask sends the creation of an object to an admission webhook.
 func ask(webhook http.Handler, path string, raw []byte, gvk schema.GroupVersionKind, namespace, name string) (*admissionv1.AdmissionResponse, error) {
 	review := admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},

@@ -1,4 +1,4 @@
-//! The cryptography of a full TLS record alone: the floor of bulk through TLS.
+//! The cryptography of a full TLS record alone: a lower bound for bulk transfers with TLS.
 
 use std::hint::black_box;
 
@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{
 use benches::clock::ThreadTime;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// The most that a record carries (RFC 8446, section 5.1).
+/// Maximum payload of a record, in bytes (RFC 8446, section 5.1).
 const RECORD: usize = 16 * 1024;
 
 fn aead(c: &mut Criterion<ThreadTime>) {
@@ -25,7 +25,7 @@ fn aead(c: &mut Criterion<ThreadTime>) {
         let mut sealed = vec![0; RECORD];
         let tag = seal(&key, &mut sealed);
         sealed.extend(tag.as_ref());
-        // Opening destroys what is opened, so each has a copy of its own; a few at a time stay in the cache.
+        // Opening is in place, so each iteration gets its own copy; small batches stay in the cache.
         group.bench_function(BenchmarkId::new(name, "open"), |b| {
             b.iter_batched_ref(|| sealed.clone(), |sealed| open(&key, sealed), BatchSize::NumIterations(32));
         });
@@ -36,17 +36,17 @@ fn key(algorithm: &'static Algorithm) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(algorithm, &vec![7; algorithm.key_len()]).expect("a key of that length"))
 }
 
-/// A nonce that never changes: nothing secret is sealed here.
+/// A constant nonce: nothing secret is sealed here.
 fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 fn seal(key: &LessSafeKey, record: &mut [u8]) -> Tag {
-    key.seal_in_place_separate_tag(nonce(), Aad::empty(), record).expect("it is sealed")
+    key.seal_in_place_separate_tag(nonce(), Aad::empty(), record).expect("sealing succeeds")
 }
 
 fn open(key: &LessSafeKey, sealed: &mut [u8]) -> usize {
-    key.open_in_place(nonce(), Aad::empty(), sealed).expect("it was sealed with this key").len()
+    key.open_in_place(nonce(), Aad::empty(), sealed).expect("opening succeeds").len()
 }
 
 criterion_group! { name = benches; config = benches::criterion(); targets = aead }

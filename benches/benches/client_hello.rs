@@ -1,4 +1,4 @@
-//! Telling a ClientHello from other bytes, and reading what it asks for.
+//! Distinguishing a ClientHello from other bytes, and parsing it.
 
 use std::hint::black_box;
 

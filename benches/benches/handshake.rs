@@ -1,8 +1,8 @@
-//! Handshakes, both ends together: the library alone, the proxy's contexts in memory, and the proxy over sockets.
+//! Handshakes, both ends together: with rustls alone, with the proxy's contexts in memory, and with the proxy over sockets.
 
 use benches::{
     clock::ThreadTime,
-    handshake::{Contexts, Kind},
+    handshake::{Kind, contexts::Contexts},
     sockets,
 };
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -13,17 +13,18 @@ fn handshake(c: &mut Criterion<ThreadTime>) {
     for kind in Kind::all() {
         let contexts = Contexts::new(kind);
         for (by, ends) in [("library", contexts.library()), ("proxy", contexts.ends())] {
-            ends.shake(); // what can be resumed, can be from now on
+            ends.shake(); // stores a session to resume
             group.bench_function(BenchmarkId::new(kind.to_string(), by), |b| b.iter(|| ends.shake()));
         }
-        // The ticket of a session comes after the handshake, when nobody reads here any more.
+        // Over sockets the session ticket arrives after the handshake, when it is no longer read.
         if kind.resumed {
             continue;
         }
         let runtime = sockets::runtime();
         group.bench_function(BenchmarkId::new(kind.to_string(), "proxy over sockets"), |b| {
             let connection = || sockets::pair().expect("a connection");
-            let shake = |connection| runtime.block_on(sockets::shake(&contexts, connection)).expect("hands are shaken");
+            let shake =
+                |connection| runtime.block_on(sockets::shake(&contexts, connection)).expect("the handshake succeeds");
             b.iter_batched(connection, shake, BatchSize::PerIteration);
         });
     }

@@ -10,7 +10,7 @@ use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 
 fn mesh_compile(c: &mut Criterion<ThreadTime>) {
     let mut group = c.benchmark_group("mesh compile");
-    // One takes a good part of a second.
+    // One iteration takes a large part of a second.
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     let text = manifests(1000);
     group.bench_function("parse", |b| b.iter_with_large_drop(|| read(black_box(&text))));

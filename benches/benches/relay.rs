@@ -1,4 +1,4 @@
-//! Bulk through a relay: one connection, one direction, over loopback.
+//! Bulk transfer through a relay: one connection, one direction, over loopback.
 
 use benches::{
     clock::ThreadTime,
@@ -6,7 +6,7 @@ use benches::{
 };
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
-/// So much that what begins and ends a connection does not count.
+/// Enough to make the costs of opening and closing a connection negligible.
 const BYTES: u64 = 32 << 20;
 
 fn relay(c: &mut Criterion<ThreadTime>) {

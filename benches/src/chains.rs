@@ -1,4 +1,4 @@
-//! Tables of filter chains, and connections that a chain is to be found for.
+//! Tables of filter chains, and connections to look up in them.
 
 use std::net::SocketAddr;
 
@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 #[cfg(test)]
 mod tests;
 
-/// What tells a table's chains apart, and the connection that is looked up in it.
+/// The criterion by which a table's chains differ, and the connection that is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
-    /// The best: chains by destination port, as Istio's inbound listener has them, and a connection to one of the ports.
+    /// Best case: chains by destination port, as in Istio's inbound listener, and a connection to one of the ports.
     Port,
-    /// Chains by server name, and a long name that none of them has: each of its suffixes is looked up.
+    /// Chains by server name, and a long name that matches none of them: each of its suffixes is looked up.
     UnknownName,
-    /// The worst: chains by destination network, and an address that is in none of them: each is looked at.
+    /// Worst case: chains by destination network, and an address that is in none of them: each is compared.
     UnknownNetwork,
 }
 
 impl Case {
-    /// All, the best first.
+    /// All cases, best first.
     pub const ALL: [Self; 3] = [Self::Port, Self::UnknownName, Self::UnknownNetwork];
 
-    /// Its name among the benches.
+    /// Name of the case in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::Port => "port",
@@ -32,7 +32,7 @@ impl Case {
         }
     }
 
-    /// What the chain of that index matches.
+    /// The `filter_chain_match` of the chain with this index.
     fn matcher(self, index: usize) -> Value {
         match self {
             Self::Port => json!({"destination_port": 1000 + index, "transport_protocol": "tls"}),
@@ -45,7 +45,7 @@ impl Case {
     }
 }
 
-/// A table, and a connection for it.
+/// A table, and a connection to look up in it.
 #[derive(Debug)]
 pub struct Lookup {
     table: ChainTable,
@@ -55,10 +55,10 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// A case with so many chains, and one for every connection that they leave.
+    /// A table with this number of chains, and a last one that matches everything else.
     ///
     /// # Panics
-    /// With more than 60,000 chains: there are no more ports.
+    /// With more than 60,000 chains, which would exceed the range of ports.
     pub fn new(case: Case, chains: usize) -> Self {
         let matchers = (0..chains).map(|index| case.matcher(index)).chain([json!({})]);
         let chain = |matcher| json!({"filter_chain_match": matcher, "filters": []});
@@ -77,7 +77,7 @@ impl Lookup {
         }
     }
 
-    /// Looks it up.
+    /// Looks up the connection.
     pub fn find(&self) -> Match {
         self.table.find(&Connection {
             destination: self.destination,

@@ -1,11 +1,11 @@
-//! How long a thread ran: what work costs, however many others want the processor.
+//! CPU time of a thread, which does not depend on the load of the machine.
 
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use nix::time::{ClockId, clock_gettime};
 
-/// What criterion measures: the time that the thread ran, the kernel's work for it included.
+/// Measures CPU time of the thread for criterion, including time in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadTime;
 
@@ -33,13 +33,13 @@ impl Measurement for ThreadTime {
         value.as_nanos() as f64
     }
 
-    /// It is a time like any other.
+    /// Formats like wall-clock time.
     fn formatter(&self) -> &dyn ValueFormatter {
         WallTime.formatter()
     }
 }
 
-/// The time that this thread runs while it does some work.
+/// Runs `work`, and returns the CPU time that this thread used for it.
 pub(crate) fn cpu<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let started = now();
     let done = work();

@@ -1,27 +1,27 @@
-//! Counts of instructions that are held: a file of them, and what a new count is to it.
+//! Recorded instruction counts, and their comparison with new ones.
 
 use std::{collections::BTreeMap, fmt};
 
 #[cfg(test)]
 mod tests;
 
-/// By how much of its figure a count may be off, either way: C libraries and their allocators differ between systems.
+/// By how much a count may differ from its recorded value: C libraries and their allocators differ between systems.
 pub const MARGIN: f64 = 0.10;
 
-/// What stands above the figures in their file.
+/// Comment at the top of the file.
 const HEAD: &str = "# Instructions that each takes, as counted on x86-64 by benches/tests/instructions.rs, which also writes this file:
 # INSTRUCTIONS_WRITE=1 cargo test --release --workspace --test instructions
 ";
 
-/// Instructions by the name of the work.
+/// Instruction counts by name of the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures(pub BTreeMap<String, u64>);
 
 impl Figures {
-    /// Reads them: a line each, the number and then the name; lines that begin with `#` are for people.
+    /// Parses counts: one per line, the number before the name; lines that start with `#` are comments.
     ///
     /// # Errors
-    /// A line that is not such a line, by its number.
+    /// The first malformed line, with its number.
     pub fn read(text: &str) -> Result<Self, String> {
         let figure = |(number, line): (usize, &str)| {
             let (count, name) = line.trim_start().split_once(' ').unwrap_or((line, ""));
@@ -33,18 +33,18 @@ impl Figures {
         lines.map(figure).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What is wrong with a new count, a line each.
-    pub fn faults_of(&self, counted: &Self) -> Vec<String> {
+    /// Describes each difference from `counted` that exceeds the margin, one per line.
+    pub fn compare_with(&self, counted: &Self) -> Vec<String> {
         let gone = self.0.keys().filter(|name| !counted.0.contains_key(*name));
-        let gone = gone.map(|name| format!("{name}: has a figure, but is no longer counted: take it out"));
+        let gone = gone.map(|name| format!("{name}: is recorded, but no longer counted: remove it"));
         let off = counted.0.iter().filter_map(|(name, &counted)| match self.0.get(name) {
-            None => Some(format!("{name}: {counted} instructions, and no figure to hold them to: add it")),
+            None => Some(format!("{name}: {counted} instructions, but none recorded: add it")),
             Some(&held) => {
                 let change = counted as f64 / held as f64 - 1.0;
-                let mend = if change > 0.0 { "make it faster" } else { "lower the figure, so that it is kept" };
+                let fix = if change > 0.0 { "make it faster" } else { "lower the figure, so that it is kept" };
                 (change.abs() > MARGIN).then(|| {
                     let percent = change * 100.0;
-                    format!("{name}: {counted} instructions, where {held} are held ({percent:+.0} %): {mend}")
+                    format!("{name}: {counted} instructions, but {held} are recorded ({percent:+.0} %): {fix}")
                 })
             }
         });

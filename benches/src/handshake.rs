@@ -1,6 +1,6 @@
-//! Handshakes in memory: with the proxy's TLS contexts, and with the library alone.
+//! TLS handshakes in memory: with the proxy's contexts, and with rustls alone.
 
-mod contexts;
+pub mod contexts;
 mod library;
 
 use std::{fmt, sync::Arc};
@@ -10,33 +10,31 @@ use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, ServerConfig, ServerConnection, SideData, pki_types::ServerName,
 };
 
-pub use contexts::Contexts;
-
 #[cfg(test)]
 mod tests;
 
-/// The server's name, for a client that checks names.
+/// The server's name, for a client that verifies names.
 const HOST: &str = "server.default.svc.cluster.local";
 
-/// What a handshake does.
+/// A variant of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// Whether the client shows a certificate too.
+    /// Whether the client presents a certificate, too.
     pub mutual: bool,
-    /// What the keys of certificates are.
+    /// Key type of the certificates.
     pub key: KeyType,
-    /// The group of the key exchange.
+    /// Key exchange group.
     pub group: Group,
     /// Whether it resumes an earlier session.
     pub resumed: bool,
 }
 
-/// Groups, by the names that Envoy has for them.
+/// Key exchange groups, as Envoy names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// `X25519`.
     X25519,
-    /// `X25519MLKEM768`: what Envoy and the proxy offer first.
+    /// `X25519MLKEM768`, the first choice of Envoy and the proxy.
     PostQuantum,
 }
 
@@ -50,10 +48,10 @@ impl Group {
 }
 
 impl Kind {
-    /// What a mesh does by default here.
+    /// The default in a mesh.
     pub const MESH: Self = Self { mutual: true, key: KeyType::P256, group: Group::PostQuantum, resumed: false };
 
-    /// All that are measured: the default of a mesh, and what differs from the simplest in one way each.
+    /// All variants that are measured: the mesh's default, and variants of the simplest one that differ in one aspect each.
     pub fn all() -> Vec<Self> {
         let simple = Self { group: Group::X25519, ..Self::MESH };
         vec![
@@ -80,23 +78,23 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Both ends of a handshake.
+/// Both ends of a connection.
 #[derive(Clone, Debug)]
 pub struct Ends {
-    /// The client's.
+    /// The client's configuration.
     pub client: Arc<ClientConfig>,
-    /// The server's.
+    /// The server's configuration.
     pub server: Arc<ServerConfig>,
-    /// The name that the client asks for.
+    /// The server name that the client sends.
     pub name: ServerName<'static>,
 }
 
 impl Ends {
-    /// Shakes hands in memory until neither has anything left to say. New connections each time; what configurations keep
-    /// (sessions to resume) is kept.
+    /// Performs a handshake in memory, until neither end has anything left to send. The connections are new each time; sessions
+    /// in the configurations are kept.
     ///
     /// # Panics
-    /// When the handshake fails.
+    /// If the handshake fails.
     pub fn shake(&self) -> (ClientConnection, ServerConnection) {
         let mut client = ClientConnection::new(self.client.clone(), self.name.clone()).expect("a new connection");
         let mut server = ServerConnection::new(self.server.clone()).expect("a new connection");
@@ -110,7 +108,7 @@ impl Ends {
     }
 }
 
-/// Passes on what one end has to say.
+/// Passes what one end has to send to the other.
 fn pass<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>, wire: &mut Vec<u8>) {
     wire.clear();
     while from.wants_write() {

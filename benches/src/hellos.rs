@@ -1,4 +1,4 @@
-//! The first bytes of connections, as the proxy's TLS inspector sees them.
+//! The first bytes of connections, for the proxy's TLS inspector.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use rustls::{
 #[cfg(test)]
 mod tests;
 
-/// What a connection begins with.
+/// The first message of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// A sidecar's ClientHello with a key share of X25519: about 300 bytes.
+    /// A sidecar's ClientHello with an X25519 key share: about 300 bytes.
     X25519,
     /// A sidecar's ClientHello with a post-quantum key share: about 1,500 bytes.
     PostQuantum,
-    /// A request in plaintext.
+    /// A plaintext HTTP request.
     Http,
 }
 
 impl First {
-    /// All.
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::X25519, Self::PostQuantum, Self::Http];
 
-    /// Its name among the benches.
+    /// Name of the message in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::X25519 => "X25519",
@@ -37,14 +37,14 @@ impl First {
         }
     }
 
-    /// The bytes, the same each time.
+    /// The bytes, which are the same each time.
     ///
     /// # Panics
-    /// Never: nothing that is asked of the library can fail.
+    /// Never: these calls of rustls cannot fail.
     pub fn bytes(self) -> Vec<u8> {
         let share: &'static KeyShare = match self {
             Self::X25519 => &KeyShare { group: NamedGroup::X25519, key: &[0x5a; 32] },
-            // An encapsulation key of ML-KEM-768, and one of X25519.
+            // Encapsulation keys of ML-KEM-768 and X25519.
             Self::PostQuantum => &KeyShare { group: NamedGroup::X25519MLKEM768, key: &[0x5a; 1184 + 32] },
             Self::Http => return b"GET / HTTP/1.1\r\nhost: server.default.svc.cluster.local\r\n\r\n".into(),
         };
@@ -64,13 +64,13 @@ impl First {
     }
 }
 
-/// Reads a ClientHello as the inspector does; whether it is one.
+/// Parses a ClientHello like the inspector. Returns whether it is one.
 pub fn inspect(bytes: &[u8]) -> bool {
     client_hello(bytes).is_some()
 }
 
-/// A public key that nobody has the private key of: a ClientHello shows no more of a key exchange. It is the same each
-/// time, and takes no cryptography.
+/// A constant public key without a private key, which is enough for a ClientHello. Deterministic, and without cost for
+/// cryptography.
 #[derive(Clone, Copy, Debug)]
 struct KeyShare {
     group: NamedGroup,
@@ -101,7 +101,7 @@ impl ActiveKeyExchange for KeyShare {
     }
 }
 
-/// The same bytes each time: they also decide the order of a ClientHello's extensions.
+/// Constant bytes; they also determine the order of a ClientHello's extensions.
 #[derive(Debug)]
 struct NotRandom;
 

@@ -1,6 +1,6 @@
-//! What is measured: the work that the benches time, and whose instructions `tests/instructions.rs` counts.
+//! The work that the benches time and whose instructions `tests/instructions.rs` counts.
 //!
-//! docs/BENCHMARKING.md says what each is held against.
+//! docs/BENCHMARKING.md says what each is compared with.
 
 pub mod chains;
 pub mod clock;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use clock::ThreadTime;
 use criterion::Criterion;
 
-/// How benches are taken: in time that their thread ran, and a second or two each, so that all take a few minutes.
+/// Configuration of all benches: CPU time, and a second or two for each, so that all take a few minutes.
 pub fn criterion() -> Criterion<ThreadTime> {
     Criterion::default()
         .with_measurement(ThreadTime)

@@ -1,4 +1,4 @@
-//! Bulk through a relay: a sender and a receiver in threads of their own, and the relay in the thread that is measured.
+//! Bulk transfer through a relay: sender and receiver on their own threads, the relay on the measured thread.
 
 mod blocking;
 
@@ -13,40 +13,40 @@ use tokio::runtime::Runtime;
 
 use crate::{
     clock,
-    handshake::{Contexts, Ends, Kind},
+    handshake::{Ends, Kind, contexts::Contexts},
     sockets::{in_runtime, pair, runtime},
 };
-use blocking::{Stream, receive, send, shaken};
+use blocking::{Stream, handshaken, receive, send};
 
 #[cfg(test)]
 mod tests;
 
-/// A data path: what the sender sends, and what the receiver gets.
+/// The protocols of sender and receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// Bytes as they are.
+    /// Plaintext on both sides.
     PlainToPlain,
-    /// TLS, opened by the relay.
+    /// TLS that the relay terminates.
     TlsToPlain,
-    /// TLS, made by the relay.
+    /// TLS that the relay originates.
     PlainToTls,
-    /// TLS on both sides, each of its own.
+    /// TLS on both sides, in separate sessions.
     TlsToTls,
 }
 
-/// Who relays, and how.
+/// The implementation of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// The proxy.
+    /// The proxy's.
     Proxy,
-    /// A loop of `read(2)` and `write(2)` with the library's TLS, and nothing else: a floor.
+    /// A loop of `read(2)` and `write(2)` with rustls, as a lower bound.
     Copy,
-    /// A loop of `splice(2)`: the floor of what is not opened.
+    /// A loop of `splice(2)`, as a lower bound for plaintext.
     Splice,
 }
 
 impl By {
-    /// Its name among the benches.
+    /// Name of the implementation in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
@@ -57,15 +57,15 @@ impl By {
 }
 
 impl Path {
-    /// All four.
+    /// All four paths.
     pub const ALL: [Self; 4] = [Self::PlainToPlain, Self::TlsToPlain, Self::PlainToTls, Self::TlsToTls];
 
-    /// Who can relay on it.
+    /// The implementations that support this path.
     pub fn means(self) -> &'static [By] {
         if self == Self::PlainToPlain { &[By::Splice, By::Copy, By::Proxy] } else { &[By::Copy, By::Proxy] }
     }
 
-    /// Its name among the benches.
+    /// Name of the path in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::PlainToPlain => "plain to plain",
@@ -84,7 +84,7 @@ impl Path {
     }
 }
 
-/// What relays are made from.
+/// The TLS configurations and the runtime of relays.
 pub struct Rig {
     contexts: Contexts,
     library: Ends,
@@ -99,14 +99,14 @@ impl Default for Rig {
 }
 
 impl Rig {
-    /// Has so many bytes relayed over a new connection, and says how long the relaying thread ran for it: from after the
-    /// handshakes until both sides are done.
+    /// Relays `bytes` over a new connection, and returns the relaying thread's CPU time, from after the handshakes until both
+    /// directions are closed.
     ///
     /// # Errors
-    /// When a connection fails.
+    /// If a connection fails.
     ///
     /// # Panics
-    /// When not all bytes arrive.
+    /// If bytes are lost.
     pub fn run(&self, path: Path, by: By, bytes: u64) -> io::Result<Duration> {
         let (sender, from) = pair()?;
         let (to, receiver) = pair()?;
@@ -135,21 +135,21 @@ impl Rig {
         Ok(clock::cpu(|| self.runtime.block_on(relay(downstream, upstream))).0)
     }
 
-    /// The library's client at an end of a connection, after its handshake.
+    /// rustls' client on a connection, after its handshake.
     fn client(&self, tls: bool, socket: TcpStream) -> io::Result<Box<dyn Stream>> {
         if !tls {
             return Ok(Box::new(socket));
         }
         let connection = ClientConnection::new(self.library.client.clone(), self.library.name.clone());
-        shaken(connection.map_err(io::Error::other)?, socket)
+        handshaken(connection.map_err(io::Error::other)?, socket)
     }
 
-    /// The library's server at an end of a connection, after its handshake.
+    /// rustls' server on a connection, after its handshake.
     fn server(&self, tls: bool, socket: TcpStream) -> io::Result<Box<dyn Stream>> {
         if !tls {
             return Ok(Box::new(socket));
         }
         let connection = ServerConnection::new(self.library.server.clone());
-        shaken(connection.map_err(io::Error::other)?, socket)
+        handshaken(connection.map_err(io::Error::other)?, socket)
     }
 }

@@ -15,11 +15,11 @@ use mesh::{
 #[cfg(test)]
 mod tests;
 
-/// How many services a namespace has.
+/// Number of services in each namespace.
 const A_NAMESPACE: usize = 50;
 
-/// Manifests of so many services with two ports and a pod each, and of a client: namespaces with injection, each with a
-/// policy of its own, and a DestinationRule for every tenth service.
+/// Manifests of `services` services with two ports and one pod each, and of a client: namespaces with injection, each with
+/// its own policy, and a DestinationRule for every tenth service.
 pub fn manifests(services: usize) -> SourceFile {
     let mut text = pod("client", "default", "client");
     for namespace in 0..services.div_ceil(A_NAMESPACE) {
@@ -86,20 +86,20 @@ spec:
     )
 }
 
-/// Reads and checks manifests.
+/// Parses and validates manifests.
 ///
 /// # Panics
-/// When something is wrong with them.
+/// If they are invalid.
 pub fn read(manifests: &SourceFile) -> Manifests {
     let loaded = load(std::slice::from_ref(manifests));
     assert!(!loaded.has_errors(), "{:?}", loaded.faults);
     loaded.manifests
 }
 
-/// Settles what they leave open, in an Istio mesh.
+/// Resolves the manifests for an Istio mesh.
 ///
 /// # Panics
-/// When something is wrong with them.
+/// If they are invalid.
 pub fn settle(manifests: &Manifests) -> Mesh {
     let (resolved, _) = resolve(manifests).expect("nothing is wrong with them");
     Mesh::new(Arc::new(resolved), Flavor::Istio)
@@ -108,7 +108,7 @@ pub fn settle(manifests: &Manifests) -> Mesh {
 /// Compiles the sidecar of pod `client`.
 ///
 /// # Panics
-/// When the mesh has no such pod.
+/// If the mesh has no such pod.
 pub fn compile_client(mesh: &Mesh) -> PodConfig {
     compile_pod(mesh, "client")
 }

@@ -12,15 +12,15 @@ use proxy::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::handshake::Contexts;
+use crate::handshake::contexts::Contexts;
 
-/// How long a peer waits for bytes that should be on their way: a relay that loses them fails, and does not hang.
+/// Read timeout of a peer, so that a relay that loses bytes fails rather than hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Both ends of a new connection, as they are opened by apps: blocking, and sent without delay.
+/// Both ends of a new connection, with an app's options: blocking, without Nagle's algorithm.
 ///
 /// # Errors
-/// When the system has none left.
+/// If the system runs out of descriptors or ports.
 pub fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let connected = TcpStream::connect(listener.local_addr()?)?;
@@ -33,27 +33,27 @@ pub fn pair() -> io::Result<(TcpStream, TcpStream)> {
     Ok((connected, accepted))
 }
 
-/// A runtime like one of the proxy's.
+/// A runtime like that of the proxy's workers.
 ///
 /// # Panics
-/// When the system has no descriptors left.
+/// If the system runs out of descriptors.
 pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The end of a connection in the hands of the runtime that this is called on.
+/// Registers a connection with the current runtime.
 ///
 /// # Errors
-/// When it is not called on a runtime.
+/// If there is no current runtime.
 pub fn in_runtime(socket: TcpStream) -> io::Result<tokio::net::TcpStream> {
     socket.set_nonblocking(true)?;
     tokio::net::TcpStream::from_std(socket)
 }
 
-/// Shakes hands over a connection as the proxies at both its ends do.
+/// Performs a handshake over a connection, with the proxy at both ends.
 ///
 /// # Errors
-/// When the handshake fails.
+/// If the handshake fails.
 pub async fn shake(
     contexts: &Contexts,
     (connected, accepted): (TcpStream, TcpStream),

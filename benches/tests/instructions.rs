@@ -1,7 +1,7 @@
-//! The gate: how many instructions the steady work takes, counted under valgrind and held to `benches/instructions.txt`.
+//! Counts the instructions of the steady work under valgrind, and compares them with `benches/instructions.txt`.
 //!
-//! Instructions are the same on a busy machine, which time is not. What is counted is no cryptography: that takes other
-//! code on other processors.
+//! Unlike time, instructions do not depend on the load of the machine. Cryptography is not counted, since its code differs
+//! between processors.
 
 #![cfg(target_arch = "x86_64")]
 
@@ -19,20 +19,20 @@ use benches::{
     services,
 };
 
-/// The work that the process under valgrind is to do, and how often.
+/// Environment variable of the process under valgrind: the work to do, and how often.
 const WORK: &str = "INSTRUCTIONS_WORK";
 const TIMES: &str = "INSTRUCTIONS_TIMES";
 
-/// Has the figures written instead of compared.
+/// Environment variable to record the counts instead of comparing them.
 const WRITE: &str = "INSTRUCTIONS_WRITE";
 
-/// A piece of work that is ready to be done again and again.
+/// Prepared work that can be repeated.
 type Work = Box<dyn Fn()>;
 
-/// What is counted.
+/// Work that is counted.
 struct Counted {
     name: &'static str,
-    /// How often it is done while it is counted.
+    /// Repetitions while counting.
     times: u64,
     make_ready: fn() -> Work,
 }
@@ -75,7 +75,7 @@ fn compile() -> Work {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "the figures are of the release build: cargo test --release")]
-fn steady_work_takes_the_instructions_that_are_held() {
+fn steady_work_takes_the_recorded_number_of_instructions() {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
         assert!(env::var_os("CI").is_none(), "skipped tests are failures in CI, and this one needs valgrind");
         eprintln!("skipped: needs valgrind: run scripts/setup test");
@@ -88,18 +88,18 @@ fn steady_work_takes_the_instructions_that_are_held() {
         return;
     }
     let held = Figures::read(&fs::read_to_string(file).unwrap()).unwrap();
-    let faults = held.faults_of(&counted);
-    assert!(faults.is_empty(), "{}\nto keep the new counts: docs/BENCHMARKING.md, \"Counted\"", faults.join("\n"));
+    let faults = held.compare_with(&counted);
+    assert!(faults.is_empty(), "{}\nto record the new counts: docs/BENCHMARKING.md, \"Counted\"", faults.join("\n"));
 }
 
-/// The instructions of one time: those of a process that does the work so often and once more, less those of one that
-/// does it once, so that starting and making ready are not counted.
+/// The instructions of one repetition: those of a process with `times` + 1 repetitions minus those of a process with one, so
+/// that start-up and preparation are not counted.
 fn count(&Counted { name, times, .. }: &Counted) -> u64 {
     let [once, often] = [1, 1 + times].map(|times| under_valgrind(name, times));
     (instructions(often) - instructions(once)) / times
 }
 
-/// This program under valgrind, with that work to do.
+/// Starts this program under valgrind, to do some work.
 fn under_valgrind(name: &str, times: u64) -> Child {
     Command::new("valgrind")
         .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
@@ -113,7 +113,7 @@ fn under_valgrind(name: &str, times: u64) -> Child {
         .unwrap()
 }
 
-/// What valgrind says at the end of a process: `==PID== I refs: 1,234,567`.
+/// The count that valgrind prints at the end of a process: `==PID== I refs: 1,234,567`.
 fn instructions(process: Child) -> u64 {
     let output = process.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -124,7 +124,7 @@ fn instructions(process: Child) -> u64 {
 }
 
 #[test]
-#[ignore = "run by steady_work_takes_the_instructions_that_are_held, under valgrind"]
+#[ignore = "run by steady_work_takes_the_recorded_number_of_instructions, under valgrind"]
 fn work() {
     let (Ok(name), Ok(times)) = (env::var(WORK), env::var(TIMES)) else { return };
     let work = (ALL.iter().find(|counted| counted.name == name).unwrap().make_ready)();

@@ -1,7 +1,7 @@
-//! AdmissionReview (`admission.k8s.io/v1`): what an API server and a webhook say to each other.
+//! AdmissionReview (`admission.k8s.io/v1`): the messages between an API server and a webhook.
 //!
-//! k8s-openapi has no such types, since the API server serves none; kube-core's write a patch as a list of numbers, where
-//! Kubernetes has base64.
+//! k8s-openapi lacks these types, since the API server does not serve them; kube-core serializes a patch as a list of
+//! numbers, where Kubernetes expects base64.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The version that is spoken here.
+/// The only supported version.
 pub(crate) const API_VERSION: &str = "admission.k8s.io/v1";
-/// The kind of every message.
+/// The kind of all messages.
 pub(crate) const KIND: &str = "AdmissionReview";
-/// The only kind of patch that there is.
+/// The only patch type in Kubernetes.
 pub(crate) const JSON_PATCH: &str = "JSONPatch";
 
-/// A message: a request on the way to the webhook, a response on the way back.
+/// A message with a request to the webhook, or its response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AdmissionReview {
@@ -31,24 +31,24 @@ pub(crate) struct AdmissionReview {
 }
 
 impl AdmissionReview {
-    pub(crate) fn asking(request: AdmissionRequest) -> Self {
+    pub(crate) fn with_request(request: AdmissionRequest) -> Self {
         Self { api_version: API_VERSION.into(), kind: KIND.into(), request: Some(request), response: None }
     }
 
-    pub(crate) fn answering(response: AdmissionResponse) -> Self {
+    pub(crate) fn with_response(response: AdmissionResponse) -> Self {
         Self { api_version: API_VERSION.into(), kind: KIND.into(), request: None, response: Some(response) }
     }
 }
 
-/// What somebody wants to do with an object.
+/// A request for an operation on an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AdmissionRequest {
-    /// What the response has to repeat.
+    /// The response must have the same uid.
     pub(crate) uid: String,
     pub(crate) kind: GroupVersionKind,
     pub(crate) resource: GroupVersionResource,
-    /// The object's kind before it was converted to what the webhook's rules name.
+    /// The object's original kind, if it was converted to match the webhook's rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request_kind: Option<GroupVersionKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,7 @@ pub(crate) struct AdmissionRequest {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) namespace: String,
-    /// `CREATE`.
+    /// The operation, such as `CREATE`.
     pub(crate) operation: String,
     #[serde(default)]
     pub(crate) user_info: UserInfo,
@@ -71,7 +71,7 @@ pub(crate) struct AdmissionRequest {
     pub(crate) options: Value,
 }
 
-/// What the webhook says to it.
+/// The webhook's decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AdmissionResponse {
@@ -79,7 +79,7 @@ pub(crate) struct AdmissionResponse {
     pub(crate) uid: String,
     #[serde(default)]
     pub(crate) allowed: bool,
-    /// Why not.
+    /// The reason of a denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ pub(crate) struct AdmissionResponse {
     pub(crate) audit_annotations: BTreeMap<String, String>,
 }
 
-/// A kind, in full.
+/// A fully qualified kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GroupVersionKind {
     /// Empty for the core group.
@@ -102,13 +102,13 @@ pub(crate) struct GroupVersionKind {
     pub(crate) kind: String,
 }
 
-/// A resource, in full.
+/// A fully qualified resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GroupVersionResource {
     /// Empty for the core group.
     #[serde(default)]
     pub(crate) group: String,
     pub(crate) version: String,
-    /// In the plural: `pods`.
+    /// In plural form: `pods`.
     pub(crate) resource: String,
 }

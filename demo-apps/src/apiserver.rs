@@ -1,9 +1,9 @@
-//! What kube-apiserver does with its admission webhooks when somebody creates an object.
+//! How kube-apiserver calls admission webhooks when an object is created.
 //!
-//! Facts are of `k8s.io/apiserver/pkg/admission/plugin/webhook`: which webhooks are called (`predicates`), in which order
-//! and with what result (`mutating/dispatcher.go`, `validating/dispatcher.go`), how (`pkg/util/webhook/client.go`), and in
-//! which words a failure is told. What is left out: CEL (`matchConditions`, which is refused), calling a mutating webhook
-//! once more after another's changes (`reinvocationPolicy`), and other operations than `CREATE`.
+//! Sources in `k8s.io/apiserver/pkg/admission/plugin/webhook`: which webhooks are called (`predicates`), in which order and
+//! with what result (`mutating/dispatcher.go`, `validating/dispatcher.go`), how (`pkg/util/webhook/client.go`), and the
+//! wording of errors. Not supported: CEL (`matchConditions` are refused), calling a mutating webhook again after another's
+//! changes (`reinvocationPolicy`), and operations other than `CREATE`.
 
 mod answer;
 mod args;
@@ -25,12 +25,12 @@ use answer::Verdict;
 use configuration::{Configurations, FailurePolicy, Webhook};
 use object::Object;
 
-/// Asks every webhook whose rules fit the object, the mutating ones first.
+/// Calls each webhook whose rules match the object, mutating ones first.
 ///
 /// # Errors
 ///
-/// When the object or the configurations cannot be read, or ask for what is not supported here. A webhook that fails is
-/// a report.
+/// If the object or the configurations cannot be read, or use unsupported features. A failing webhook is part of the
+/// report.
 pub async fn create(args: &ApiserverArgs) -> Result<AdmissionReport, UsageError> {
     let object = Object::read(args)?;
     let configurations = Configurations::read(&args.webhooks)?;
@@ -38,7 +38,7 @@ pub async fn create(args: &ApiserverArgs) -> Result<AdmissionReport, UsageError>
         && !configurations.webhooks.iter().any(|webhook| webhook.hook.name == *only)
     {
         let known: Vec<&str> = configurations.webhooks.iter().map(|webhook| webhook.hook.name.as_str()).collect();
-        return Err(UsageError(format!("--only {only:?}: no such webhook; there are {}", known.join(", "))));
+        return Err(UsageError(format!("--only {only:?}: no such webhook; known are {}", known.join(", "))));
     }
     let mut request = Request { args, configurations: &configurations, object, refusal: None, webhooks: Vec::new() };
     request.mutate().await?;
@@ -46,17 +46,17 @@ pub async fn create(args: &ApiserverArgs) -> Result<AdmissionReport, UsageError>
     Ok(request.report())
 }
 
-/// A request to create an object, on its way through the webhooks.
+/// A request to create an object, passing through the webhooks.
 struct Request<'a> {
     args: &'a ApiserverArgs,
     configurations: &'a Configurations,
-    /// With the patches so far.
+    /// The object with the patches so far.
     object: Object,
     refusal: Option<Refusal>,
     webhooks: Vec<WebhookReport>,
 }
 
-/// Why the object is not created.
+/// The reason why the object is not created.
 struct Refusal {
     decision: Decision,
     status: u16,
@@ -64,49 +64,49 @@ struct Refusal {
 }
 
 impl Request<'_> {
-    /// Calls mutating webhooks one after the other, each with what the one before made of the object.
+    /// Calls mutating webhooks one after the other, each with the previous one's changes.
     async fn mutate(&mut self) -> Result<(), UsageError> {
         let configurations = self.configurations;
         for webhook in configurations.webhooks.iter().filter(|webhook| webhook.mutating) {
             let verdict = if self.refusal.is_some() {
-                Verdict::skipped("the request was refused before")
+                Verdict::skipped("the request was already refused")
             } else {
-                self.ask(webhook).await?
+                self.call(webhook).await?
             };
-            self.note(webhook, verdict);
+            self.record(webhook, verdict);
         }
         Ok(())
     }
 
-    /// Calls validating webhooks all at once.
+    /// Calls validating webhooks in parallel.
     async fn validate(&mut self) -> Result<(), UsageError> {
         let webhooks: Vec<&Webhook> = self.configurations.webhooks.iter().filter(|webhook| !webhook.mutating).collect();
         let refused = self.refusal.is_some();
         let asked = webhooks.iter().map(|webhook| async {
             if refused {
-                return Ok(Verdict::skipped("the request was refused before"));
+                return Ok(Verdict::skipped("the request was already refused"));
             }
-            self.ask(webhook).await
+            self.call(webhook).await
         });
         let verdicts: Vec<Result<Verdict, UsageError>> = join_all(asked).await;
         for (webhook, verdict) in webhooks.into_iter().zip(verdicts) {
-            self.note(webhook, verdict?);
+            self.record(webhook, verdict?);
         }
         Ok(())
     }
 
-    async fn ask(&self, webhook: &Webhook) -> Result<Verdict, UsageError> {
+    async fn call(&self, webhook: &Webhook) -> Result<Verdict, UsageError> {
         if self.args.only.as_ref().is_some_and(|only| *only != webhook.hook.name) {
-            return Ok(Verdict::skipped("another webhook was asked for"));
+            return Ok(Verdict::skipped("not selected by --only"));
         }
-        match rules::fit(webhook, &self.object, self.configurations) {
+        match rules::match_object(webhook, &self.object, self.configurations) {
             Err(why) => Ok(Verdict::skipped(why)),
             Ok(converted) => call::call(webhook, &self.object, &converted, self.args).await,
         }
     }
 
-    /// Notes what a webhook said, and applies its failure policy where it said nothing that counts.
-    fn note(&mut self, webhook: &Webhook, verdict: Verdict) {
+    /// Records a webhook's verdict, and applies its failure policy if the call failed.
+    fn record(&mut self, webhook: &Webhook, verdict: Verdict) {
         let name = &webhook.hook.name;
         let (mut decision, mut skipped, mut message, mut status, mut patch) = (None, None, None, 500, None);
         match verdict.said {
@@ -118,7 +118,7 @@ impl Request<'_> {
                     decision = Some(Decision::Patched);
                     patch = serde_json::to_value(&said).ok();
                 }
-                // Not the webhook's failure to answer: its failure policy does not help.
+                // The webhook did answer, so its failure policy does not apply.
                 Err(error) => {
                     decision = Some(Decision::Rejected);
                     message = Some(wording::internal(&error));

@@ -1,4 +1,4 @@
-//! One call, and how it went.
+//! One call and its report.
 
 mod args;
 mod dial;
@@ -28,14 +28,14 @@ use crate::failure::{Cause, Failure, FailureKind, Stage};
 use crate::report::{Body, CLIENT_SCHEMA, ClientReport, StreamFacts, Timings};
 use crate::{Scheme, UsageError};
 
-/// A connection that is to close in order gets so long for it.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// How long an orderly close may take.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes the call that `args` describe. A call that fails is a report too.
+/// Makes the call described by `args`. A failed call is a report, too.
 ///
 /// # Errors
 ///
-/// When `args` ask for something that cannot be tried at all: files that are missing or are not PEM, options that
+/// If `args` cannot be tried at all: missing files, files that are not PEM, contradictory options.
 /// contradict each other.
 pub async fn call(args: &CallArgs) -> Result<ClientReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
@@ -106,11 +106,11 @@ async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut 
     exchanged
 }
 
-/// Counts from the beginning of a call, and knows when it has to end.
+/// The time since the start of a call, with its deadline.
 pub(crate) struct Clock {
-    /// What is counted from.
+    /// Times are relative to this.
     start: Instant,
-    /// When the work began; later than `start` where a load's request had to wait for its turn.
+    /// When the request was sent; later than `start` if a load's request had to wait for a connection.
     begun: Deadline,
     end: Option<Deadline>,
     stopped: OnceLock<Instant>,
@@ -121,33 +121,33 @@ impl Clock {
         Self::start_at(Instant::now(), limit)
     }
 
-    /// A clock that began to run at `start`, which may lie in the past.
+    /// A clock that started at `start`, which may be in the past.
     pub(crate) fn start_at(start: Instant, limit: Option<Duration>) -> Self {
         let begun = Deadline::now();
         Self { start, begun, end: limit.map(|limit| begun + limit), stopped: OnceLock::new() }
     }
 
-    /// Microseconds from the beginning until now.
+    /// Microseconds since the start.
     pub(crate) fn micros(&self) -> u64 {
         self.micros_at(Instant::now())
     }
 
-    /// Microseconds from the beginning until `at`.
+    /// Microseconds from the start to `at`.
     pub(crate) fn micros_at(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// The answer is complete, or will not be: what follows is good manners and counts no more.
+    /// Stops the clock: the answer is complete, or will never be. An orderly close is not counted.
     pub(crate) fn stop(&self) {
         self.stopped.get_or_init(Instant::now);
     }
 
-    /// Microseconds from the beginning until the clock was stopped, or until now.
+    /// Microseconds from the start until the clock was stopped, or until now.
     fn total(&self) -> u64 {
         self.micros_at(self.stopped.get().copied().unwrap_or_else(Instant::now))
     }
 
-    /// Runs one stage; it fails with `timeout` when the call's time, or that of connecting, `limit` from its beginning, is over first.
+    /// Runs one stage. It fails with `timeout` if the deadline of the call, or of connecting (`limit` after the start), passes first.
     pub(crate) async fn run<T>(
         &self,
         stage: Stage,

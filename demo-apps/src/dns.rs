@@ -1,7 +1,7 @@
-//! A name server: what a cluster's DNS answers, from a list of addresses and names.
+//! A name server, which answers like a cluster's DNS, from a list of addresses and names.
 //!
-//! It answers A and AAAA over UDP and TCP, for the names that it is given and no others: names that it does not know do not
-//! exist (`NXDOMAIN`), and it asks nobody else.
+//! It answers A and AAAA queries over UDP and TCP. Unknown names do not exist (`NXDOMAIN`); nothing is forwarded to other
+//! servers.
 
 use std::{
     collections::HashMap,
@@ -23,39 +23,39 @@ use tokio::{
 #[cfg(test)]
 mod tests;
 
-/// How long an answer may be kept, in seconds: as CoreDNS has it for names of a cluster.
+/// TTL of answers, in seconds: CoreDNS' default for names of a cluster.
 const TTL: u32 = 5;
 
-/// The longest answer over UDP to whoever does not say what else it takes, in bytes (RFC 1035, section 2.3.4).
+/// Maximum length of an answer over UDP without EDNS, in bytes (RFC 1035, section 2.3.4).
 const UDP_LENGTH: u16 = 512;
 
-/// Who has which addresses.
+/// Addresses by name.
 #[derive(Debug, Default)]
 pub struct Records(HashMap<Name, Vec<IpAddr>>);
 
-/// A line that is no address with names.
+/// A line that is not an address followed by names.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {why}; an address and at least one name were expected, as in /etc/hosts")]
 pub struct BadRecord {
-    /// Its number, from 1.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub why: String,
 }
 
 impl Records {
-    /// Reads them in the form of `/etc/hosts`: an address and its names on each line, and comments that begin with `#`.
+    /// Parses the format of `/etc/hosts`: an address and its names on each line, and comments that start with `#`.
     ///
     /// # Errors
     ///
-    /// [`BadRecord`] for the first line that is not of that form.
+    /// [`BadRecord`] for the first malformed line.
     pub fn parse(text: &str) -> Result<Self, BadRecord> {
         let mut records = Self::default();
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
             let Some(address) = words.next() else { continue };
             let bad = |why: String| BadRecord { line: index + 1, why };
-            let address: IpAddr = address.parse().map_err(|_| bad(format!("{address:?} is no address")))?;
+            let address: IpAddr = address.parse().map_err(|_| bad(format!("{address:?} is not an address")))?;
             let mut words = words.peekable();
             if words.peek().is_none() {
                 return Err(bad("there is no name".to_owned()));
@@ -70,10 +70,10 @@ impl Records {
         Ok(records)
     }
 
-    /// The answer to a message; none to what is no query. `limit` is the longest answer in bytes, a longer one is cut off.
+    /// The answer to a message; `None` if it is not a query. An answer longer than `limit` bytes is truncated.
     fn answer(&self, message: &[u8], limit: Option<u16>) -> Option<Vec<u8>> {
         let Ok(query) = Message::from_vec(message) else {
-            // Whoever asks is told by the id, where there is one.
+            // A malformed query is answered if it has an id.
             let id = u16::from_be_bytes([*message.first()?, *message.get(1)?]);
             let is_query = message.get(2)? & 0x80 == 0;
             return is_query.then(|| Message::error_msg(id, OpCode::Query, ResponseCode::FormErr).to_vec().ok())?;
@@ -111,7 +111,7 @@ impl Records {
     }
 }
 
-/// An address as an answer to a question for this type.
+/// An address as an answer to a query of type `asked`.
 fn record(name: &Name, address: IpAddr, asked: RecordType) -> Option<Record> {
     let data = match (address, asked) {
         (IpAddr::V4(v4), RecordType::A | RecordType::ANY) => RData::A(v4.into()),
@@ -121,7 +121,7 @@ fn record(name: &Name, address: IpAddr, asked: RecordType) -> Option<Record> {
     Some(Record::from_rdata(name.clone(), TTL, data))
 }
 
-/// A server whose ports are bound.
+/// A server with bound sockets.
 #[derive(Debug)]
 pub struct Server {
     records: Arc<Records>,
@@ -129,39 +129,39 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds UDP and TCP at each address.
+    /// Binds UDP and TCP on each address.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be bound.
+    /// If a socket cannot be bound.
     pub async fn bind(records: Records, addresses: &[SocketAddr]) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for address in addresses {
             let udp = UdpSocket::bind(address).await?;
-            // The same port, also where the system chose it.
+            // The same port, even if the system chose it.
             let tcp = TcpListener::bind(udp.local_addr()?).await?;
             sockets.push((udp, tcp));
         }
         Ok(Self { records: Arc::new(records), sockets })
     }
 
-    /// Where it listens.
+    /// The bound addresses.
     ///
     /// # Errors
     ///
-    /// When the operating system does not say.
+    /// If the operating system does not report them.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(|(udp, _)| udp.local_addr()).collect()
     }
 
-    /// Answers until `stop` is done.
+    /// Answers queries until `stop` completes.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
         for (udp, tcp) in self.sockets {
             tasks.spawn(serve_udp(udp, Arc::clone(&self.records)));
             tasks.spawn(serve_tcp(tcp, Arc::clone(&self.records)));
         }
-        // Dropping the tasks ends them.
+        // Dropping the tasks stops them.
         stop.await;
     }
 }
@@ -169,7 +169,7 @@ impl Server {
 async fn serve_udp(socket: UdpSocket, records: Arc<Records>) {
     let mut buffer = [0; 4096];
     loop {
-        // An error is about an earlier answer that nobody took.
+        // An error refers to an earlier answer that was not received.
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
         if let Some(answer) = records.answer(&buffer[..length], Some(UDP_LENGTH)) {
             let _ = socket.send_to(&answer, peer).await;
@@ -185,7 +185,7 @@ async fn serve_tcp(listener: TcpListener, records: Arc<Records>) {
     }
 }
 
-/// Each message has its length before it (RFC 1035, section 4.2.2).
+/// Each message is preceded by its length (RFC 1035, section 4.2.2).
 async fn answer_all(mut stream: TcpStream, records: Arc<Records>) -> io::Result<()> {
     loop {
         let length = stream.read_u16().await?;

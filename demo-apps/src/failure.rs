@@ -1,4 +1,4 @@
-//! Why a call failed: at which stage, of which kind.
+//! Failures of a call: their stage and kind.
 
 use std::fmt;
 
@@ -15,37 +15,37 @@ pub(crate) use classify::{Cause, InStage, escaped};
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {message}", .stage.name())]
 pub struct Failure {
-    /// How far the call came.
+    /// The stage at which it failed.
     pub stage: Stage,
-    /// What happened.
+    /// The kind of failure.
     #[serde(flatten)]
     pub kind: FailureKind,
-    /// The same for people, with the library's own words.
+    /// Description for people, with the library's wording.
     pub message: String,
 }
 
-/// How far a call came before it failed.
+/// The stages of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Finding the address of a name.
+    /// Resolving the name.
     Resolve,
-    /// Making the TCP connection.
+    /// Establishing the TCP connection.
     Connect,
-    /// The TLS handshake. A TLS 1.3 server tells its verdict on the client's certificate only after the client
-    /// believes the handshake done: that refusal counts as this stage too.
+    /// The TLS handshake. A TLS 1.3 server verifies the client's certificate after the client considers the handshake
+    /// complete; its refusal belongs to this stage, too.
     Tls,
     /// Sending the request.
     Send,
-    /// Waiting for the answer, or reading it.
+    /// Waiting for the response, or reading it.
     Receive,
-    /// The answer came, and is not what was asked for: not HTTP, a gRPC status that is not `OK`, no switch to the
-    /// websocket protocol, or with `--fail` an HTTP status of 400 or more.
+    /// A response was received but is not a success: not HTTP, a gRPC status other than `OK`, no switch to the websocket
+    /// protocol, or with `--fail` an HTTP status of 400 or more.
     Http,
 }
 
 impl Stage {
-    /// The name as in JSON.
+    /// The name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -59,86 +59,86 @@ impl Stage {
     }
 }
 
-/// What a failure was. In JSON the variant is `kind`, its fields stand beside it.
+/// Kinds of failure. In JSON, the variant is `kind`, and its fields are beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The local address is not there: no address of the family wanted, or no port left.
+    /// The local address is not available: none of the wanted IP version, or no free port.
     AddressNotAvailable,
-    /// Writing to a connection that is closed already.
+    /// Writing to a closed connection.
     BrokenPipe,
-    /// The client refused the server's certificate, or the server the client's.
+    /// The client refused the server's certificate, or vice versa.
     Certificate {
-        /// What is wrong with it.
+        /// What is wrong with the certificate.
         problem: CertificateProblem,
     },
-    /// Nobody listens (RST to SYN).
+    /// Nothing listens on the port (RST in answer to the SYN).
     ConnectionRefused,
     /// The peer sent RST.
     ConnectionReset,
-    /// Other bytes came back than were sent to be echoed.
+    /// The echo differs from what was sent.
     EchoMismatch,
-    /// The peer closed before the answer was complete.
+    /// The peer closed the connection before the answer was complete.
     Eof,
-    /// The gRPC call ended with another status than `OK`.
+    /// The gRPC call ended with a status other than `OK`.
     GrpcStatus {
-        /// The number.
+        /// Status code.
         code: u32,
-        /// Its name, such as `UNAVAILABLE`.
+        /// Name of the code, such as `UNAVAILABLE`.
         name: String,
     },
-    /// No route to the host, or nobody answers for its address on the link.
+    /// No route to the host, or its link-layer address could not be resolved.
     HostUnreachable,
-    /// The bytes that came are not HTTP.
+    /// The response is not HTTP.
     HttpParse {
-        /// The first of them, at most 64, with `\r\n`, `\x15` and the like escaped.
+        /// Its first bytes, at most 64, with `\r\n`, `\x15` and the like escaped.
         first_bytes: String,
     },
-    /// The HTTP exchange broke in another way: for HTTP/2 with `GOAWAY` or `RST_STREAM`.
+    /// The HTTP exchange failed in another way; in HTTP/2 by `GOAWAY` or `RST_STREAM`.
     HttpProtocol {
-        /// The reason in HTTP/2's words, or the library's.
+        /// The reason as worded by HTTP/2 or the library.
         reason: String,
     },
     /// The status is 400 or more, and `--fail` was given.
     HttpStatus {
-        /// The status.
+        /// Status code.
         status: u16,
     },
     /// Another error of the operating system.
     Io {
-        /// Its number, where it has one.
+        /// Its errno, if any.
         errno: Option<i32>,
     },
     /// No route to the network.
     NetworkUnreachable,
-    /// What answered the TLS handshake is not TLS: what OpenSSL calls "wrong version number".
+    /// The peer answered the TLS handshake with something that is not TLS, which OpenSSL calls "wrong version number".
     NotTls {
-        /// The first bytes, at most 64, with `\r\n` and the like escaped.
+        /// Its first bytes, at most 64, with `\r\n` and the like escaped.
         first_bytes: String,
     },
-    /// The name has no address, or none of the family asked for.
+    /// The name has no address, or none of the requested IP version.
     Resolution,
-    /// A limit given by `--timeout` or `--connect-timeout` was reached.
+    /// The limit of `--timeout` or `--connect-timeout` was reached.
     Timeout,
     /// The peer sent a TLS alert.
     TlsAlert {
-        /// Its name in the RFCs: `certificate_required`, `unknown_ca`.
+        /// Name of the alert in the RFCs: `certificate_required`, `unknown_ca`.
         alert: String,
     },
-    /// The TLS peers have nothing in common, or one breaks the protocol.
+    /// The TLS peers have no parameters in common, or one of them violates the protocol.
     TlsProtocol {
-        /// The reason in the library's words.
+        /// The reason as worded by the library.
         reason: String,
     },
     /// The server did not switch to the websocket protocol.
     UpgradeRefused {
-        /// The status of its answer.
+        /// Status of its response.
         status: u16,
     },
 }
 
 impl FailureKind {
-    /// The name as `kind` has it in JSON.
+    /// The name as `kind` in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -170,30 +170,30 @@ impl FailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateProblem {
-    /// It does not parse.
+    /// It cannot be parsed.
     BadEncoding,
-    /// The signature is wrong.
+    /// Its signature is invalid.
     BadSignature,
-    /// Its validity is over.
+    /// It has expired.
     Expired,
-    /// It must not be used for this.
+    /// It is not valid for this purpose.
     InvalidPurpose,
-    /// It was not presented, though asked for.
+    /// It was requested but not presented.
     Missing,
-    /// It does not hold the name that was called.
+    /// It is for other names.
     NotValidForName,
-    /// Its validity has not begun.
+    /// It is not valid yet.
     NotYetValid,
-    /// Something else; the message has it.
+    /// Another problem, described in the message.
     Other,
-    /// Its issuer revoked it.
+    /// It was revoked by its issuer.
     Revoked,
-    /// No certificate authority that is trusted here issued it.
+    /// No trusted CA issued it.
     UnknownIssuer,
 }
 
 impl fmt::Display for CertificateProblem {
-    /// The name as in JSON.
+    /// The name in JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }

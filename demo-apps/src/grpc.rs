@@ -1,8 +1,8 @@
-//! gRPC as it is on the wire, with messages that are plain bytes.
+//! gRPC's wire format, with messages as opaque bytes.
 //!
-//! A call is a POST over HTTP/2 to `/SERVICE/METHOD` with `content-type: application/grpc`. Each message, either way, is
-//! a byte that says whether it is compressed, four bytes of length, and the message. The answer's trailers say how the
-//! call ended. An echo has no need to know what is inside of messages: a client with any `.proto` gets back what it sent.
+//! A call is a POST over HTTP/2 to `/SERVICE/METHOD` with `content-type: application/grpc`. Each message in either direction is
+//! preceded by a compression flag and four bytes of length. The trailers of the response contain the status. An echo server
+//! does not need to decode messages: a client with any `.proto` gets back what it sent.
 
 mod messages;
 mod status;
@@ -15,40 +15,40 @@ use http::header::CONTENT_TYPE;
 pub(crate) use messages::{Broken, Messages, frame};
 pub(crate) use status::Code;
 
-/// The `content-type` of requests and answers.
+/// The `content-type` of requests and responses.
 pub(crate) const APPLICATION_GRPC: &str = "application/grpc";
 
-/// How many messages a call of `ServerStream` wants.
+/// Number of messages that a call of `ServerStream` requests.
 pub(crate) const MESSAGES_HEADER: &str = "x-sidelab-messages";
 
-/// The code that a call of `Fail` wants.
+/// Status code that a call of `Fail` requests.
 pub(crate) const STATUS_HEADER: &str = "x-sidelab-grpc-status";
 
-/// The text that goes with [`STATUS_HEADER`].
+/// Message of the requested status.
 pub(crate) const MESSAGE_HEADER: &str = "x-sidelab-grpc-message";
 
-/// The path of the service's methods.
+/// Path prefix of the service's methods.
 pub(crate) const SERVICE: &str = "/sidelab.Echo/";
 
 /// The methods of the service `sidelab.Echo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// One message comes back.
+    /// Echoes one message.
     Unary,
-    /// Many messages come back as one, joined, when the last has come.
+    /// Echoes all messages as one, after the last was received.
     ClientStream,
-    /// One message comes back as often as [`MESSAGES_HEADER`] says.
+    /// Echoes one message as often as [`MESSAGES_HEADER`] says.
     ServerStream,
-    /// Each message comes back as it comes.
+    /// Echoes each message at once.
     Stream,
-    /// Ends with the status of [`STATUS_HEADER`], or of the message's last line: `CODE TEXT`.
+    /// Ends with the status in [`STATUS_HEADER`], or in the message's last line: `CODE TEXT`.
     Fail,
-    /// One message is answered with what the server saw, as JSON.
+    /// Answers one message with what the server saw, as JSON.
     Seen,
 }
 
 impl Method {
-    /// The method at this path, where there is one.
+    /// The method at this path, if any.
     pub(crate) fn at(path: &str) -> Option<Self> {
         Some(match path.strip_prefix(SERVICE)? {
             "Unary" => Self::Unary,
@@ -62,7 +62,7 @@ impl Method {
     }
 }
 
-/// Whether a message's headers say that it is of gRPC: `application/grpc`, `application/grpc+proto` and the like.
+/// Whether the content type is gRPC: `application/grpc`, `application/grpc+proto` and the like.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let rest = kind.strip_prefix(APPLICATION_GRPC);

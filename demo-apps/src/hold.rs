@@ -1,4 +1,4 @@
-//! Connections that are opened, used once and kept idle: what they cost a proxy can then be measured at rest.
+//! Connections that are opened, used once and kept idle, to measure what idle connections cost a proxy.
 
 mod args;
 #[cfg(test)]
@@ -19,15 +19,15 @@ use crate::failure::{Failure, Stage};
 use crate::load::{Request, Sample, Session, Tally};
 use crate::report::{HOLD_SCHEMA, HoldPhase, HoldReport};
 
-/// So many connections are opened at a time: enough to be quick, few enough for any accept queue.
+/// Number of connections that are opened concurrently: enough to be fast, few enough for any accept queue.
 const OPENING_AT_ONCE: usize = 64;
 
-/// Holds the connections that `args` describe until their time is over, `stop` is done, or none stands any more, and says
-/// how that went. `standing` is told once each connection stands or has failed.
+/// Holds the connections described by `args` until their time is over, `stop` completes, or none is left, and returns the
+/// final report. `standing` is called with a report once each connection was opened or has failed.
 ///
 /// # Errors
 ///
-/// When `args` ask for something that cannot be tried at all.
+/// If `args` cannot be tried at all.
 pub async fn run(
     args: &HoldArgs,
     stop: impl Future<Output = ()>,
@@ -58,14 +58,14 @@ pub async fn run(
         turn: Semaphore::new(OPENING_AT_ONCE),
         closing,
     });
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (sender, mut changes) = mpsc::unbounded_channel();
     let mut connections = JoinSet::new();
     for _ in 0..args.connections {
-        connections.spawn(hold(Arc::clone(&plan), tell.clone()));
+        connections.spawn(hold(Arc::clone(&plan), sender.clone()));
     }
-    drop(tell);
+    drop(sender);
 
-    let stopped = account.follow(&mut told, &mut stop, Account::is_tried).await;
+    let stopped = account.follow(&mut changes, &mut stop, Account::is_tried).await;
     if !stopped {
         account.opened = Some(Instant::now());
         standing(&account.report(HoldPhase::Standing));
@@ -82,7 +82,7 @@ pub async fn run(
                 () = &mut stop => {}
             }
         });
-        account.follow(&mut told, &mut either, |account| account.standing == 0).await;
+        account.follow(&mut changes, &mut either, |account| account.standing == 0).await;
     }
     let report = account.report(HoldPhase::Ended);
     let _ = closer.send(true);
@@ -90,7 +90,7 @@ pub async fn run(
     Ok(report)
 }
 
-/// What every connection needs.
+/// What all connections share.
 struct Plan {
     dialer: Dialer,
     request: Request,
@@ -101,7 +101,7 @@ struct Plan {
     closing: watch::Receiver<bool>,
 }
 
-/// What becomes of a connection.
+/// A change in the state of a connection.
 enum Change {
     Stands,
     Failed(Failure),
@@ -109,9 +109,9 @@ enum Change {
 }
 
 /// Opens one connection, makes one call, and holds the connection until it is to be closed.
-async fn hold(plan: Arc<Plan>, tell: mpsc::UnboundedSender<Change>) {
+async fn hold(plan: Arc<Plan>, sender: mpsc::UnboundedSender<Change>) {
     let mut closing = plan.closing.clone();
-    // An error means that whoever holds is gone.
+    // An error means that the sender is gone.
     let closed = async { drop(closing.wait_for(|closing| *closing).await) };
     tokio::pin!(closed);
     let opened = tokio::select! {
@@ -120,17 +120,17 @@ async fn hold(plan: Arc<Plan>, tell: mpsc::UnboundedSender<Change>) {
     };
     let mut session = match opened {
         Ok(session) => session,
-        Err(failure) => return drop(tell.send(Change::Failed(failure))),
+        Err(failure) => return drop(sender.send(Change::Failed(failure))),
     };
-    let _ = tell.send(Change::Stands);
+    let _ = sender.send(Change::Stands);
     tokio::select! {
-        () = session.ended() => drop(tell.send(Change::Lost)),
+        () = session.ended() => drop(sender.send(Change::Lost)),
         () = &mut closed => session.close().await,
     }
 }
 
 async fn open(plan: &Plan) -> Result<Session, Failure> {
-    // Closed never.
+    // Never closed.
     let _turn = plan.turn.acquire().await;
     let clock = Clock::start(Some(plan.timeout));
     let connection = plan.dialer.connect(&plan.addresses, &clock, &mut Progress::default()).await?;
@@ -141,11 +141,11 @@ async fn open(plan: &Plan) -> Result<Session, Failure> {
     Ok(session)
 }
 
-/// What has become of the connections so far.
+/// Numbers of connections in each state.
 struct Account<'a> {
     args: &'a HoldArgs,
     begun: Instant,
-    /// When every connection had been tried.
+    /// When all connections had been tried.
     opened: Option<Instant>,
     standing: u32,
     lost: u32,
@@ -168,15 +168,15 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Whether each connection has stood or failed.
+    /// Whether each connection was opened or has failed.
     fn is_tried(&self) -> bool {
         u64::from(self.standing) + u64::from(self.lost) + self.failures.failures >= u64::from(self.args.connections)
     }
 
-    /// Counts what is told until that is `enough`, or `stop` is done; whether the latter came first.
+    /// Applies changes until the account is `enough`, or `stop` completes. Returns whether the latter came first.
     async fn follow(
         &mut self,
-        told: &mut mpsc::UnboundedReceiver<Change>,
+        changes: &mut mpsc::UnboundedReceiver<Change>,
         stop: &mut (impl Future<Output = ()> + Unpin),
         enough: impl Fn(&Self) -> bool,
     ) -> bool {
@@ -184,7 +184,7 @@ impl<'a> Account<'a> {
         while !enough(self) {
             tokio::select! {
                 biased;
-                change = told.recv(), if open => match change {
+                change = changes.recv(), if open => match change {
                     Some(change) => self.count(change),
                     None => open = false,
                 },

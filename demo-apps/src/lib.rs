@@ -1,51 +1,52 @@
-//! Demo clients and servers, with and without TLS of their own.
+//! Demo clients and servers, with and without their own TLS.
 //!
-//! They stand for the apps in the pods of a mesh. Three programs are built on this library:
+//! They represent the apps in the pods of a mesh. The programs in this crate:
 //!
-//! - `demo-client` makes one call ([`client::call`]) and says exactly how it ended ([`report::ClientReport`]);
-//!   or many calls ([`load::run`]) and says how fast they were ([`report::LoadReport`]); or it holds connections idle
-//!   ([`hold::run`]) and says how many stand ([`report::HoldReport`]);
-//! - `demo-server` ([`server::Server`]) listens on several ports at once and says what it saw
+//! - `demo-client` makes one call ([`client::call`]) and reports exactly how it ended ([`report::ClientReport`]);
+//!   or many calls ([`load::run`]) and reports their latencies ([`report::LoadReport`]); or it holds connections idle
+//!   ([`hold::run`]) and reports how many are open ([`report::HoldReport`]);
+//! - `demo-server` ([`server::Server`]) listens on several ports at once and reports what it saw
 //!   ([`report::Seen`] in its answers, [`report::Event`] in its log);
-//! - `demo-dns` ([`dns::Server`]) is the name server that the pods ask.
+//! - `demo-dns` ([`dns::Server`]) is the pods' name server;
+//! - `demo-apiserver` and `demo-webhook` are the two sides of Kubernetes' admission control.
 //!
-//! The types in [`report`] are what the programs print: whoever runs them reads the output back with `serde_json`.
+//! The programs print the types in [`report`], which can be read back with `serde_json`.
 //!
-//! # What is spoken
+//! # Protocols
 //!
-//! | URL | on the wire | went through when |
+//! | URL | on the wire | succeeds if |
 //! |---|---|---|
-//! | `http://` `https://` | HTTP/1.1; HTTP/2 with `--http2` or where ALPN chose it | the response is complete (with `--fail`: and its status below 400) |
-//! | `grpc://` `grpcs://` | gRPC over HTTP/2, with prior knowledge or by ALPN | the call ended with status `OK`, and echoes are what was sent |
-//! | `ws://` `wss://` | HTTP/1.1 with an upgrade to a websocket (RFC 6455) | the server switched, and every frame came back |
-//! | `tcp://` `tls://` | raw bytes | what was sent came back, or as many bytes as asked for |
+//! | `http://` `https://` | HTTP/1.1; HTTP/2 with `--http2` or if ALPN selects it | the response is complete (with `--fail`: and its status below 400) |
+//! | `grpc://` `grpcs://` | gRPC over HTTP/2, with prior knowledge or by ALPN | the call ends with status `OK`, and echoes are what was sent |
+//! | `ws://` `wss://` | HTTP/1.1 with an upgrade to a websocket (RFC 6455) | the server switches, and every frame is echoed |
+//! | `tcp://` `tls://` | raw bytes | what was sent is echoed, or as many bytes as requested are received |
 //!
-//! A call that fails keeps the stage and the kind of its failure ([`failure::Failure`]), whatever is spoken: a connection
-//! that is refused or reset reads the same for gRPC as for raw bytes. A status of gRPC other than `OK` fails at the stage
-//! `http`, as [`failure::FailureKind::GrpcStatus`]. An answer that is not of gRPC at all, such as a proxy's error page, gets
-//! the status that gRPC's clients make of its HTTP status: 503 is `UNAVAILABLE`. A refused upgrade fails at the stage `http`
-//! too, as [`failure::FailureKind::UpgradeRefused`].
+//! A failed call has the stage and kind of its failure ([`failure::Failure`]), in the same terms for every protocol: a connection
+//! that is refused or reset reads the same for gRPC as for raw bytes. A gRPC status other than `OK` fails at the stage
+//! `http`, as [`failure::FailureKind::GrpcStatus`]. A response that is not gRPC at all, such as a proxy's error page, gets
+//! the status that gRPC's clients derive from its HTTP status: 503 is `UNAVAILABLE`. A refused upgrade fails at the stage
+//! `http`, too, as [`failure::FailureKind::UpgradeRefused`].
 //!
 //! # The service `sidelab.Echo`
 //!
-//! Every HTTP port of the server has it. Messages may be of any kind: they are echoed without being looked into.
+//! Every HTTP port of the server provides it. Messages are echoed without being decoded.
 //!
 //! | method | messages in | messages out |
 //! |---|---|---|
 //! | `Unary` | one | the same |
-//! | `ClientStream` | many | one: all of them joined, when the last has come |
+//! | `ClientStream` | many | one: all of them joined, after the last was received |
 //! | `ServerStream` | one | the same, as often as the metadata `x-sidelab-messages` says |
 //! | `Stream` | many | each at once, before the client has sent the next |
 //! | `Seen` | one | one: [`report::Seen`] as JSON |
 //! | `Fail` | any | none: the call ends with the status of the metadata `x-sidelab-grpc-status` and `x-sidelab-grpc-message`, or of the last line of the last message, `CODE TEXT` |
 //!
-//! The client is a stub of this service: it knows which methods stream, and what has to come back. Of a method that it does
-//! not know it sends all messages, takes what comes, and judges by the status alone.
+//! The client knows which of these methods stream, and what to expect. For an unknown method it sends all messages, receives
+//! whatever comes, and judges by the status alone.
 //!
 //! # Marks
 //!
-//! `--marker ID` makes a call findable in captured packets: it stands in the header (or metadata) `x-sidelab-probe`, which the
-//! server sends back, and in the line `sidelab-probe ID` ahead of raw bytes and in each message and frame.
+//! `--marker ID` makes a call findable in captured packets: the ID is in the header (or metadata) `x-sidelab-probe`, which the
+//! server returns, and in the line `sidelab-probe ID` before raw bytes and in each message and frame.
 
 mod admission;
 pub mod apiserver;
@@ -69,17 +70,17 @@ mod websocket;
 pub use demo_args::duration;
 pub use target::{Scheme, Target};
 
-/// The programs were asked for something they cannot do. Exit code 2.
+/// The program was used incorrectly. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
 /// Exit codes of the programs.
 pub mod exit {
-    /// The call went through.
+    /// The call succeeded.
     pub const OK: u8 = 0;
     /// The call failed.
     pub const FAILED: u8 = 1;
-    /// Wrong use; clap exits with the same code.
+    /// Incorrect use; clap exits with the same code.
     pub const USAGE: u8 = 2;
 }

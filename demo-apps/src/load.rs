@@ -1,4 +1,4 @@
-//! Many calls, and how fast they were.
+//! Many calls, and their latencies.
 
 mod args;
 mod schedule;
@@ -26,14 +26,14 @@ use crate::failure::{Failure, Stage};
 use crate::report::{LOAD_SCHEMA, LoadReport};
 use schedule::{Schedule, Slot};
 
-/// A connection that failed is tried again after so long, so that a refusing server is not hammered.
+/// Delay after a failed connection, so that a refusing server is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// Runs the load that `args` describe, on threads of its own, and waits for its end.
+/// Runs the load described by `args` on separate threads, and waits for its end.
 ///
 /// # Errors
 ///
-/// When `args` ask for something that cannot be tried at all.
+/// If `args` cannot be tried at all.
 pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
     let request = Request::new(args)?;
@@ -52,7 +52,7 @@ pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
         requests_per_connection: args.requests_per_connection(),
     });
 
-    // Runtimes first, so that one that cannot be made leaves no thread behind.
+    // Runtimes are created first, so that a failure leaves no thread behind.
     let runtimes = (0..args.threads.min(args.connections)).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let threads: Vec<_> = runtimes
         .into_iter()
@@ -81,7 +81,7 @@ pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
     Ok(report(args, &tally, plan.schedule.not_started(), seconds, &cpu))
 }
 
-/// What every connection needs.
+/// What all connections share.
 struct Plan {
     dialer: Dialer,
     request: Request,
@@ -96,12 +96,12 @@ fn runtime() -> Result<Runtime, UsageError> {
     built.map_err(|error| UsageError(format!("cannot start: {error}")))
 }
 
-/// `connections` dealt out to `threads`.
+/// Distributes `connections` over `threads`.
 fn shares(connections: u32, threads: u32) -> impl Iterator<Item = u32> {
     (0..threads).map(move |i| connections / threads + u32::from(i < connections % threads))
 }
 
-/// Drives one thread's connections until the schedule is at its end.
+/// Drives one thread's connections until the end of the schedule.
 fn drive(runtime: &Runtime, plan: &Arc<Plan>, connections: u32) -> Tally {
     let tally = Arc::new(Mutex::new(Tally::default()));
     runtime.block_on(async {
@@ -115,14 +115,14 @@ fn drive(runtime: &Runtime, plan: &Arc<Plan>, connections: u32) -> Tally {
     std::mem::take(&mut *tally)
 }
 
-/// One connection after the other, one request after the other.
+/// Makes one request after the other, opening connections as needed.
 async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
     let mut session: Option<Session> = None;
-    // On the connection that is open.
+    // On the current connection.
     let mut requests = 0;
     while let Some(slot) = plan.schedule.next().await {
         let mut sample = Sample::default();
-        let result = one(&plan, &slot, &mut session, &mut sample).await;
+        let result = make_request(&plan, &slot, &mut session, &mut sample).await;
         let failed = result.is_err();
         if slot.measured {
             tally.lock().unwrap_or_else(PoisonError::into_inner).record(&sample, result.err());
@@ -143,8 +143,13 @@ async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
     }
 }
 
-/// One request, on the connection there is or on a new one.
-async fn one(plan: &Plan, slot: &Slot, session: &mut Option<Session>, sample: &mut Sample) -> Result<(), Failure> {
+/// Makes one request, on the current connection or a new one.
+async fn make_request(
+    plan: &Plan,
+    slot: &Slot,
+    session: &mut Option<Session>,
+    sample: &mut Sample,
+) -> Result<(), Failure> {
     let clock = Clock::start_at(slot.intended, Some(plan.timeout));
     let open = match session {
         Some(open) => open,
@@ -167,7 +172,7 @@ async fn one(plan: &Plan, slot: &Slot, session: &mut Option<Session>, sample: &m
 }
 
 fn report(args: &LoadArgs, tally: &Tally, not_started: u64, seconds: f64, cpu: &Cpu) -> LoadReport {
-    // Microseconds are what the clock is good for; more digits would not even read back as they were printed.
+    // The clock's resolution is microseconds; more digits would not survive printing.
     let seconds = (seconds * 1e6).round() / 1e6;
     let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
     LoadReport {
@@ -196,14 +201,14 @@ fn report(args: &LoadArgs, tally: &Tally, not_started: u64, seconds: f64, cpu: &
     }
 }
 
-/// The report of a load that found no address to go to.
+/// The report of a load whose target could not be resolved.
 fn unresolved(args: &LoadArgs, failure: Failure) -> LoadReport {
     let mut tally = Tally::default();
     tally.record(&Sample::default(), Some(failure));
     report(args, &tally, 0, 0.0, &Cpu::default())
 }
 
-/// CPU time of this process, microseconds.
+/// CPU time of this process, in microseconds.
 #[derive(Clone, Debug, Default)]
 struct Cpu {
     user_us: u64,
@@ -212,7 +217,7 @@ struct Cpu {
 
 impl Cpu {
     fn now() -> Self {
-        // getrusage of oneself cannot fail; if it did, no CPU time is what is known.
+        // getrusage of the process itself cannot fail.
         let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Self::default() };
         let micros = |time: nix::sys::time::TimeVal| u64::try_from(time.num_microseconds()).unwrap_or(0);
         Self { user_us: micros(usage.user_time()), system_us: micros(usage.system_time()) }
@@ -226,8 +231,8 @@ impl Cpu {
     }
 }
 
-/// Waits on this thread, which has nothing else to do.
-#[expect(clippy::disallowed_methods, reason = "the moment itself is what is waited for")]
+/// Sleeps on this thread, which has nothing else to do.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
 fn sleep_until(at: Instant) {
     std::thread::sleep(at.saturating_duration_since(Instant::now()));
 }

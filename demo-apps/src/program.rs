@@ -1,4 +1,4 @@
-//! What the programs have in common.
+//! Helpers of the programs.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -12,23 +12,23 @@ use crate::exit;
 use crate::report::Event;
 use crate::server::{Server, StartError};
 
-/// Lets this process open as many files as it may: each connection is one.
+/// Raises this process's soft limit for open files to the hard limit, and returns it: each connection is a file.
 ///
 /// # Errors
 ///
-/// When the operating system does not say or does not let it.
+/// If the operating system refuses.
 pub fn raise_file_limit() -> io::Result<u64> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     Ok(most)
 }
 
-/// Is done when the process is told to stop, with SIGTERM or SIGINT.
+/// Completes when the process receives SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// When signals cannot be waited for. The default, death, stays in place then.
-pub fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+/// If signal handlers cannot be installed. The signals' default action, to terminate, then stays in place.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -39,16 +39,16 @@ pub fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Sends `READY=1` to whoever waits for it at `$NOTIFY_SOCKET`. Does nothing where nobody does.
+/// Sends `READY=1` to the socket in `$NOTIFY_SOCKET`, if that is set.
 ///
 /// # Errors
 ///
-/// When the socket that is named there does not take it.
-pub fn say_ready() -> io::Result<()> {
+/// If the message cannot be sent.
+pub fn notify_ready() -> io::Result<()> {
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
 }
 
-/// The exit code of a server that has run, or could not; what kept it is said on standard error.
+/// The exit code for a server's result. An error is printed on stderr.
 pub fn exit_code(program: &str, ran: Result<(), Box<dyn Error>>) -> ExitCode {
     let Err(error) = ran else { return ExitCode::from(exit::OK) };
     let _ = writeln!(io::stderr(), "{program}: {error}");
@@ -58,22 +58,22 @@ pub fn exit_code(program: &str, ran: Result<(), Box<dyn Error>>) -> ExitCode {
     })
 }
 
-/// Serves until the process is told to stop, with the log on stdout, one event a line; says `READY=1` first.
+/// Serves until the process receives a stop signal, with one event per line on stdout. Notifies readiness first.
 ///
 /// # Errors
 ///
-/// When signals cannot be waited for.
+/// If signal handlers cannot be installed.
 pub async fn serve(program: &str, server: Server) -> io::Result<()> {
-    let stop = told_to_stop()?;
-    // Nobody to tell, or nobody who listens: the ports are bound all the same.
-    if let Err(error) = say_ready() {
-        let _ = writeln!(io::stderr(), "{program}: cannot tell that it is ready: {error}");
+    let stop = stop_signal()?;
+    // The ports are bound even if nobody can be notified.
+    if let Err(error) = notify_ready() {
+        let _ = writeln!(io::stderr(), "{program}: cannot notify readiness: {error}");
     }
     server.run(stop, Arc::new(print)).await;
     Ok(())
 }
 
-/// One line, whole, whoever else writes at the same time. A reader that is gone is no reason to stop serving.
+/// Prints one whole line, even if several threads print. A closed stdout is no reason to stop serving.
 fn print(event: &Event) {
     if let Ok(mut line) = serde_json::to_vec(event) {
         line.push(b'\n');

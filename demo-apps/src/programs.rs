@@ -1,4 +1,4 @@
-//! The programs, whole: what is compiled here once is not compiled again in each of their `main` functions.
+//! The `main` functions of the programs, in the library so that they are compiled only once.
 
 pub mod apiserver;
 pub mod client;

@@ -1,4 +1,4 @@
-//! What the programs print, as types that serialise and deserialise.
+//! The output of the programs, as serializable types.
 //!
 //! | printed by | type | `schema` |
 //! |---|---|---|
@@ -6,8 +6,8 @@
 //! | `demo-client load URL` | [`LoadReport`] | [`LOAD_SCHEMA`] |
 //! | `demo-client hold URL`, twice | [`HoldReport`] | [`HOLD_SCHEMA`] |
 //! | `demo-apiserver` | [`AdmissionReport`] | [`ADMISSION_SCHEMA`] |
-//! | `demo-server`, in answers of HTTP and of `/sidelab.Echo/Seen` | [`Seen`] | [`SEEN_SCHEMA`] |
-//! | `demo-server`, on stdout | [`Event`], one a line | |
+//! | `demo-server`, in responses of HTTP and of `/sidelab.Echo/Seen` | [`Seen`] | [`SEEN_SCHEMA`] |
+//! | `demo-server`, on stdout | [`Event`], one per line | |
 
 mod admission;
 mod call;
@@ -28,7 +28,7 @@ pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles};
 pub use seen::{Closed, Event, SEEN_SCHEMA, Seen, ServerTls};
 pub use websocket::{WebsocketClose, WebsocketFacts, WebsocketSeen};
 
-/// Header pairs in the order of the wire; a name may come more than once. Names are lower case.
+/// Header pairs in the order of the wire, with names in lower case. A name may occur more than once.
 pub type Headers = Vec<(String, String)>;
 
 /// The first value of the header `name` (given in lower case).
@@ -37,7 +37,7 @@ pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-/// Header pairs of a message. A value that is not UTF-8 has its odd bytes replaced.
+/// Header pairs of a message. Invalid UTF-8 in values is replaced.
 pub(crate) fn headers_of(map: &http::HeaderMap) -> Headers {
     map.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! A server on several ports at once.
+//! A server with several ports.
 
 mod admission;
 mod body;
@@ -27,25 +27,25 @@ use crate::UsageError;
 use crate::report::Event;
 use listener::Listener;
 
-/// The server cannot start.
+/// An error starting a server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The options do not fit together, or name files that cannot be used.
+    /// The options contradict each other, or name files that cannot be used.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// A port cannot be bound.
     #[error("cannot listen on {address} ({protocol:?}): {source}")]
     Bind {
-        /// What was to be spoken there.
+        /// Protocol of the port.
         protocol: Protocol,
-        /// Where.
+        /// The address.
         address: String,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
-/// Where the server's log goes.
+/// The sink of a server's log.
 pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// A server whose ports are bound.
@@ -56,23 +56,23 @@ pub struct Server {
     grace: Duration,
 }
 
-/// What every connection needs.
+/// What all connections share.
 struct Shared {
     name: Arc<str>,
-    /// None where connections and requests are not logged.
+    /// `None` if connections and requests are not logged.
     log: Option<Log>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Shared {
-    /// Logs an event that is made only where there is a log.
+    /// Logs an event, which is created only if there is a log.
     fn log(&self, event: impl FnOnce() -> Event) {
         if let Some(log) = &self.log {
             log(&event());
         }
     }
 
-    /// Is done when the server is told to stop.
+    /// Completes when the server is to stop.
     fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopping = self.stopping.clone();
         // An error means that the server itself is gone.
@@ -83,34 +83,34 @@ impl Shared {
 }
 
 impl Server {
-    /// Binds every port of `args`. Connections are accepted from then on, and served once [`Server::run`] runs.
+    /// Binds every port of `args`. Connections are queued from then on, and served by [`Server::run`].
     ///
     /// # Errors
     ///
-    /// When `args` do not fit together, a file of theirs cannot be read, or a port cannot be bound.
+    /// If `args` contradict each other, a file cannot be read, or a port cannot be bound.
     pub fn bind(args: &ServerArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_all(args)?;
         let name = app_name(args.name.as_deref(), "demo-server");
         Ok(Self { name: name.into(), listeners, quiet: args.quiet, grace: args.grace })
     }
 
-    /// Binds every port of an admission webhook, as [`Server::bind`] does.
+    /// Binds every port of an admission webhook, like [`Server::bind`].
     ///
     /// # Errors
     ///
-    /// When a file of `args` cannot be read, or a port cannot be bound.
+    /// If a file of `args` cannot be read, or a port cannot be bound.
     pub fn bind_webhook(args: &WebhookArgs) -> Result<Self, StartError> {
         let listeners = listener::bind_webhook(args)?;
         let name = app_name(args.name.as_deref(), "demo-webhook");
         Ok(Self { name: name.into(), listeners, quiet: false, grace: args.grace })
     }
 
-    /// What is spoken where, in the order of [`Protocol`], each in the order given. Port 0 has become a real one.
+    /// The ports in the order of [`Protocol`], then as given. Port 0 is replaced by the actual port.
     pub fn addresses(&self) -> impl Iterator<Item = (Protocol, SocketAddr)> {
         self.listeners.iter().map(|listener| (listener.protocol, listener.address))
     }
 
-    /// Serves until `stop` is done; then lets what is under way finish within the grace period.
+    /// Serves until `stop` completes; then lets requests in flight finish within the grace period.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log) {
         let (stopper, stopping) = watch::channel(false);
         let shared = Arc::new(Shared { name: self.name, log: (!self.quiet).then(|| Arc::clone(&log)), stopping });
@@ -124,12 +124,12 @@ impl Server {
         log(&Event::Stopping);
         let _ = stopper.send(true);
         let finish = async { while accepting.join_next().await.is_some() {} };
-        // What is left after that is cut off when the set is dropped.
+        // The remaining connections are aborted when the set is dropped.
         let _ = tokio::time::timeout(self.grace, finish).await;
     }
 }
 
-/// What a server calls itself.
+/// The name of a server in its answers.
 fn app_name(asked: Option<&str>, program: &str) -> String {
     let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let name = asked.map(str::to_owned).or_else(|| std::env::var("HOSTNAME").ok());

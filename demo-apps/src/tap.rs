@@ -1,4 +1,4 @@
-//! A stream that keeps account of what goes through it.
+//! A stream that records facts about the bytes that pass through it.
 
 use std::io;
 use std::pin::Pin;
@@ -11,29 +11,29 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::failure::{Cause, FailureKind, Stage};
 use crate::report::Ended;
 
-/// Anything bytes can go through both ways.
+/// A bidirectional byte stream.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What went through a [`Tap`].
+/// The facts that a [`Tap`] records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flow {
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    /// When the first byte came since [`Account::expect_answer`], or since the beginning.
+    /// When the first byte was received since [`Account::expect_answer`], or since the start.
     pub(crate) first_byte: Option<Instant>,
-    /// The first bytes that came.
+    /// The first bytes that were received.
     pub(crate) head: Vec<u8>,
     /// How the peer ended the stream.
     pub(crate) ended: Option<Ended>,
-    /// The first error of the stream, and whether it came while sending or receiving.
+    /// The first error of the stream, and whether it occurred while sending or receiving.
     pub(crate) failed: Option<(Stage, Cause)>,
 }
 
-/// So many of the first bytes are kept: enough to recognise who speaks.
+/// Number of received bytes that are kept: enough to recognize the protocol.
 const HEAD: usize = 64;
 
-/// The account of a [`Tap`], shared with whoever wants to know.
+/// A shared handle of a [`Tap`]'s facts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Account(Arc<Mutex<Flow>>);
 
@@ -42,7 +42,7 @@ impl Account {
         self.with(|flow| flow.clone())
     }
 
-    /// Forgets when the first byte came: the next one that comes is the first of the next answer.
+    /// Resets the time of the first byte, for the next response.
     pub(crate) fn expect_answer(&self) {
         self.with(|flow| flow.first_byte = None);
     }
@@ -56,29 +56,29 @@ impl Account {
     }
 
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
-        // A panic while the lock is held leaves counters, nothing half-done.
+        // A panic while the lock is held leaves only counters behind.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A stream that keeps account of what goes through it.
+/// A stream that records facts about the bytes that pass through it.
 pub(crate) struct Tap<S> {
     inner: S,
     account: Account,
-    /// What an orderly end of the stream means: FIN of TCP, `close_notify` of TLS.
+    /// What an orderly end of the stream is: FIN in TCP, `close_notify` in TLS.
     orderly_end: Ended,
-    /// Whether the peer may yet refuse our certificate. In TLS 1.3 the client is done with the handshake before the
-    /// server has seen that certificate, and learns the verdict with what it reads first.
+    /// Whether the peer may still refuse our certificate. In TLS 1.3 the client's handshake is complete before the server
+    /// has verified that certificate; the client learns the result with its first read.
     verdict_is_open: bool,
 }
 
 impl<S: Io> Tap<S> {
-    /// A tap on a TCP connection.
+    /// Taps a TCP connection.
     pub(crate) fn on_tcp(inner: S) -> (Self, Account) {
         Self::new(inner, Ended::Fin)
     }
 
-    /// A tap on the plaintext side of a TLS session.
+    /// Taps the plaintext side of a TLS session.
     pub(crate) fn on_tls(inner: S, verdict_is_open: bool) -> (Self, Account) {
         let (tap, account) = Self::new(inner, Ended::CloseNotify);
         (Self { verdict_is_open, ..tap }, account)
@@ -89,19 +89,19 @@ impl<S: Io> Tap<S> {
         (Self { inner, account: account.clone(), orderly_end, verdict_is_open: false }, account)
     }
 
-    /// Notes an error. Whoever refuses a connection has often said why just before, in an alert that is still unread
-    /// when our writing fails: that alert is the better account.
+    /// Records an error while sending. A peer that refuses a connection has often sent an alert just before, which is still
+    /// unread when our write fails: then the alert is recorded instead.
     fn fail_to_send(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
         let mut scratch = [0; 256];
-        let told = match Pin::new(&mut self.inner).poll_read(cx, &mut ReadBuf::new(&mut scratch)) {
-            Poll::Ready(Err(told)) if is_alert(&told) => told,
+        let alert = match Pin::new(&mut self.inner).poll_read(cx, &mut ReadBuf::new(&mut scratch)) {
+            Poll::Ready(Err(alert)) if is_alert(&alert) => alert,
             _ => error,
         };
-        self.note(Stage::Send, &told);
-        told
+        self.record(Stage::Send, &alert);
+        alert
     }
 
-    fn note(&self, stage: Stage, error: &io::Error) {
+    fn record(&self, stage: Stage, error: &io::Error) {
         self.account.with(|flow| {
             match error.kind() {
                 io::ErrorKind::ConnectionReset => flow.ended = Some(Ended::Reset),
@@ -110,13 +110,13 @@ impl<S: Io> Tap<S> {
             }
             let refused = self.verdict_is_open && flow.received == 0 && is_alert(error);
             let stage = if refused { Stage::Tls } else { stage };
-            flow.failed.get_or_insert_with(|| (stage, Cause::of_io(error)));
+            flow.failed.get_or_insert_with(|| (stage, Cause::from_io(error)));
         });
     }
 }
 
 fn is_alert(error: &io::Error) -> bool {
-    matches!(Cause::of_io(error).kind, FailureKind::TlsAlert { .. })
+    matches!(Cause::from_io(error).kind, FailureKind::TlsAlert { .. })
 }
 
 impl<S: Io> AsyncRead for Tap<S> {
@@ -141,7 +141,7 @@ impl<S: Io> AsyncRead for Tap<S> {
                     flow.head.extend_from_slice(&new[..wanted]);
                 });
             }
-            Err(error) => self.note(Stage::Receive, error),
+            Err(error) => self.record(Stage::Receive, error),
         }
         Poll::Ready(result)
     }
@@ -184,7 +184,7 @@ impl<S: Io> AsyncWrite for Tap<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Not noted: a peer that is gone before we say goodbye has failed nothing.
+        // Errors are not recorded: the peer may close before we do.
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

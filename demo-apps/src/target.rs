@@ -1,4 +1,4 @@
-//! What a call goes to.
+//! The target of a call.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,18 +10,18 @@ use crate::UsageError;
 #[cfg(test)]
 mod tests;
 
-/// What is spoken to the target.
+/// The protocol of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// HTTP.
+    /// Plaintext HTTP.
     Http,
     /// HTTP inside TLS.
     Https,
-    /// gRPC: HTTP/2 with prior knowledge.
+    /// gRPC over HTTP/2 with prior knowledge.
     Grpc,
     /// gRPC inside TLS.
     Grpcs,
-    /// A websocket: HTTP/1.1, then frames.
+    /// A websocket over HTTP/1.1.
     Ws,
     /// A websocket inside TLS.
     Wss,
@@ -32,25 +32,25 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Whether the client speaks TLS.
+    /// Whether the client uses TLS.
     #[must_use]
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Https | Self::Grpcs | Self::Wss | Self::Tls)
     }
 
-    /// Whether bytes go as they are, without a protocol of ours.
+    /// Whether raw bytes are exchanged, without an application protocol.
     #[must_use]
     pub fn is_raw(self) -> bool {
         matches!(self, Self::Tcp | Self::Tls)
     }
 
-    /// Whether the client speaks gRPC.
+    /// Whether the client uses gRPC.
     #[must_use]
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::Grpcs)
     }
 
-    /// As URLs begin.
+    /// The scheme in a URL.
     fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -65,19 +65,19 @@ impl Scheme {
     }
 }
 
-/// What a call goes to: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
+/// The parsed URL of a call: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
 /// `tcp://HOST:PORT`, `tls://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What is spoken.
+    /// The protocol.
     pub scheme: Scheme,
-    /// Name or address, an IPv6 address without its brackets.
+    /// Name or address; an IPv6 address without its brackets.
     pub host: String,
-    /// The port; 80 or 443 where a URL of HTTP or of a websocket names none.
+    /// Port; 80 or 443 by default for HTTP and websockets.
     pub port: u16,
-    /// Host and port as the URL has them: what goes into the `Host` header.
+    /// Host and port as in the URL, for the `Host` header.
     pub authority: String,
-    /// Path and query; `/` where the URL has none.
+    /// Path and query; `/` by default.
     pub path: String,
 }
 
@@ -112,11 +112,11 @@ impl FromStr for Target {
         if host.is_empty() {
             return Err(bad("no host"));
         }
-        // A port out of range reads as none; what follows the host tells the two apart.
+        // An out-of-range port is reported as `None`; what follows the host distinguishes it from a missing port.
         let port = match (&authority.as_str()[authority.host().len()..], authority.port_u16()) {
             (_, Some(port)) => port,
             ("", None) => default_port.ok_or_else(|| bad("no port"))?,
-            (_, None) => return Err(bad("the port is not a number within 0 to 65535")),
+            (_, None) => return Err(bad("the port is not a number from 0 to 65535")),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         if scheme.is_raw() && path != "/" && !path.is_empty() {

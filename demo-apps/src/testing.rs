@@ -1,4 +1,4 @@
-//! What the tests share: certificates of every sort, servers in this process, peers that misbehave.
+//! Helpers of tests: certificates of all kinds, servers in this process, misbehaving peers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,17 +21,17 @@ use crate::client::{CallArgs, call};
 use crate::report::{ClientReport, Event};
 use crate::server::{Protocol, Server, ServerArgs, WebhookArgs};
 
-/// Options as a shell would give them, split at blanks.
+/// Parses options, split at blanks.
 pub(crate) fn parse<T: Args>(line: &str) -> Result<T, clap::Error> {
     let command = T::augment_args(Command::new("test").no_binary_name(true));
     T::from_arg_matches(&command.try_get_matches_from(line.split_whitespace())?)
 }
 
-/// Makes the call that the options say.
+/// Makes a call with these options.
 pub(crate) async fn call_with(line: &str) -> ClientReport {
     let args: CallArgs = parse(line).unwrap();
     let report = call(&args).await.unwrap();
-    // Whatever a test provokes, its report must survive being printed and read.
+    // Every report must survive serialization.
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<ClientReport>(&json).unwrap(), report);
     report
@@ -69,7 +69,7 @@ impl Running {
         Self { addresses, events, stop: Some(stop), task }
     }
 
-    /// The port of the only address, or of the first one that speaks `protocol`.
+    /// The first port with `protocol`.
     pub(crate) fn port(&self, protocol: Protocol) -> u16 {
         self.addresses.iter().find(|(spoken, _)| *spoken == protocol).unwrap().1.port()
     }
@@ -89,7 +89,7 @@ impl Running {
     }
 }
 
-/// A certificate authority and what it issued, in PEM files of a temporary folder.
+/// A CA and the certificates that it issued, in PEM files in a temporary folder.
 pub(crate) struct Pki {
     folder: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -100,7 +100,7 @@ impl Pki {
         Self::named("good")
     }
 
-    /// An authority of this name.
+    /// A CA with this name.
     pub(crate) fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -119,12 +119,12 @@ impl Pki {
         PathBuf::from(self.folder.path()).join(name).to_str().unwrap().to_owned()
     }
 
-    /// `--cert` and `--key` of a certificate that is valid now.
+    /// `--cert` and `--key` for a certificate that is valid now.
     pub(crate) fn issue(&self, name: &str, sans: &[&str]) -> String {
         self.issue_for_years(name, sans, 2000, 2100)
     }
 
-    /// `--cert` and `--key` of a certificate for names, addresses or URIs, valid between these years.
+    /// `--cert` and `--key` for a certificate with these names, addresses or URIs, valid between these years.
     pub(crate) fn issue_for_years(&self, name: &str, sans: &[&str], from: i32, to: i32) -> String {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = sans
@@ -146,7 +146,7 @@ impl Pki {
     }
 }
 
-/// A peer that reads something once, then behaves as told. Gives its port.
+/// A peer that reads something once, then behaves as given. Returns its port.
 pub(crate) async fn peer_that(behaves: Behaviour) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -162,16 +162,16 @@ pub(crate) async fn peer_that(behaves: Behaviour) -> u16 {
     port
 }
 
-/// How a peer behaves once it has read something.
+/// The behaviour of a peer once it has read something.
 #[derive(Clone, Copy)]
 pub(crate) enum Behaviour {
     /// Sends FIN.
     Closes,
     /// Sends RST.
     Resets,
-    /// Sends this, then FIN.
+    /// Sends these bytes, then FIN.
     Answers(&'static [u8]),
-    /// Says nothing until the client goes away.
+    /// Sends nothing until the client goes away.
     Hangs,
 }
 
@@ -183,7 +183,7 @@ impl Behaviour {
             Self::Answers(bytes) => {
                 tcp.write_all(bytes).await.unwrap();
                 let _ = tcp.shutdown().await;
-                // Closing with something unread would send RST.
+                // Closing with unread input would send RST.
                 let _ = tokio::io::copy(tcp, &mut tokio::io::sink()).await;
             }
             Self::Hangs => {
@@ -193,7 +193,7 @@ impl Behaviour {
     }
 }
 
-/// A peer that answers each request of HTTP, in either version, with what `answer` makes. Gives its port.
+/// A peer that answers each HTTP request, in either version, with the result of `answer`. Returns its port.
 pub(crate) async fn peer_that_answers(
     answer: impl Fn() -> http::Response<Full<Bytes>> + Clone + Send + 'static,
 ) -> u16 {
@@ -212,7 +212,7 @@ pub(crate) async fn peer_that_answers(
     port
 }
 
-/// A port where nobody listens.
+/// A port on which nothing listens.
 pub(crate) async fn deserted_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! TLS of both programs, on rustls with the aws-lc-rs provider.
+//! TLS of the programs, with rustls and aws-lc-rs.
 
 mod certificate;
 mod client;
@@ -18,16 +18,16 @@ pub(crate) use server::{Identity, ServerTlsSetup, facts_of_session};
 
 use crate::client::{Group, TlsVersion};
 
-/// The cryptography. Its random numbers take some 30 ms of gathering entropy once in a process: that is done here, so that no
-/// handshake that is timed has to wait for it.
+/// The crypto provider. Gathering entropy takes about 30 ms once per process: that is done here, so that it does not
+/// affect the timings of a handshake.
 fn provider() -> Arc<CryptoProvider> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    // What fails here fails in a handshake again, and is told there.
+    // If this fails, so does the handshake, which reports it.
     let _ = provider.secure_random.fill(&mut [0]);
     Arc::new(provider)
 }
 
-/// Offers one group alone, where one is named.
+/// Restricts the provider to one group, if given.
 fn offering(provider: Arc<CryptoProvider>, group: Option<Group>) -> Arc<CryptoProvider> {
     use rustls::crypto::aws_lc_rs::kx_group;
     let Some(group) = group else { return provider };
@@ -47,7 +47,7 @@ fn versions(which: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {
     }
 }
 
-/// What was negotiated.
+/// Negotiated parameters.
 pub(crate) struct Session {
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) suite: Option<CipherSuite>,
@@ -56,7 +56,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// What a finished handshake negotiated.
+    /// The parameters of a complete handshake.
     pub(crate) fn of(state: &CommonState) -> Self {
         Self {
             version: state.protocol_version(),
@@ -66,7 +66,7 @@ impl Session {
         }
     }
 
-    /// As Envoy and OpenSSL write it: `TLSv1.3`.
+    /// The version as written by Envoy and OpenSSL: `TLSv1.3`.
     pub(crate) fn version_name(&self) -> Option<String> {
         self.version.map(|version| match version {
             ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
@@ -75,7 +75,7 @@ impl Session {
         })
     }
 
-    /// The suite's IANA name. rustls' own names differ from it in TLS 1.3 alone.
+    /// IANA name of the suite. rustls' names differ from it only in TLS 1.3.
     pub(crate) fn suite_name(&self) -> Option<String> {
         self.suite.map(|suite| format!("{suite:?}").replacen("TLS13_", "TLS_", 1))
     }

@@ -1,4 +1,4 @@
-//! The programs themselves: exit codes, readiness, signals, key log.
+//! The programs: exit codes, readiness, signals, key log.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
@@ -21,7 +21,7 @@ fn client(line: &str) -> Output {
     client_command(line).output().unwrap()
 }
 
-/// A server that said it is ready; killed when dropped.
+/// A server that has reported readiness; killed when dropped.
 struct Served {
     child: Child,
     port: u16,
@@ -39,9 +39,9 @@ impl Served {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut told = [0; 64];
-        let n = ready.recv(&mut told).unwrap();
-        assert_eq!(std::str::from_utf8(&told[..n]).unwrap().trim(), "READY=1");
+        let mut message = [0; 64];
+        let n = ready.recv(&mut message).unwrap();
+        assert_eq!(std::str::from_utf8(&message[..n]).unwrap().trim(), "READY=1");
         let mut first = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
         let Event::Listening { address, .. } = serde_json::from_str(&first).unwrap() else { panic!("{first}") };
@@ -57,7 +57,7 @@ impl Drop for Served {
 }
 
 #[test]
-fn the_server_says_when_it_is_ready_serves_and_ends_on_sigterm() {
+fn the_server_reports_readiness_serves_and_exits_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Served::start("--http 127.0.0.1:0", folder.path());
     let output = client(&format!("http://127.0.0.1:{}/", server.port));
@@ -73,7 +73,7 @@ fn the_server_says_when_it_is_ready_serves_and_ends_on_sigterm() {
 }
 
 #[test]
-fn keys_of_tls_go_to_the_key_log_where_there_is_one() {
+fn tls_keys_are_written_to_the_key_log_if_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = Served::start("--tls 127.0.0.1:0 --self-signed a.test", folder.path());
     let output = client(&format!("tls://127.0.0.1:{} -k", server.port));
@@ -83,13 +83,13 @@ fn keys_of_tls_go_to_the_key_log_where_there_is_one() {
 }
 
 #[test]
-fn whom_the_client_trusts_may_stand_in_its_environment() {
+fn the_client_trusts_the_cas_in_its_environment() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let line = format!("--tls 127.0.0.1:0 --self-signed a.test --write-cert {}", ca.display());
     let server = Served::start(&line, folder.path());
     let call = format!("tls://127.0.0.1:{} --sni a.test", server.port);
-    assert_eq!(client(&call).status.code(), Some(2), "nobody to trust");
+    assert_eq!(client(&call).status.code(), Some(2), "nothing is trusted");
     let output = client_command(&call).env("SSL_CERT_FILE", &ca).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
@@ -103,7 +103,7 @@ fn a_failed_call_exits_1_with_a_report() {
 }
 
 #[test]
-fn wrong_use_exits_2_with_a_message_and_no_report() {
+fn incorrect_use_exits_2_with_a_message_and_no_report() {
     for line in ["", "nonsense", "https://127.0.0.1/", "http://x --no-such-option", "load http://x", "load"] {
         let output = client(line);
         assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
@@ -123,7 +123,7 @@ fn load_is_a_command_of_the_client() {
 }
 
 #[test]
-fn hold_says_when_connections_stand_and_ends_on_sigterm() {
+fn hold_reports_when_connections_are_open_and_exits_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let server = Served::start("--http 127.0.0.1:0", folder.path());
     let socket = folder.path().join("standing");
@@ -146,7 +146,7 @@ fn hold_says_when_connections_stand_and_ends_on_sigterm() {
 }
 
 #[test]
-fn hold_exits_1_where_not_all_connections_stand() {
+fn hold_exits_1_if_not_all_connections_are_open() {
     let output = client("hold tcp://name.invalid:1 -c 2");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let report: HoldReport = serde_json::from_slice(&output.stdout).unwrap();

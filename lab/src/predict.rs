@@ -42,7 +42,7 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
 fn told_in_grpc(account: &mut Account) {
     let outcome = &mut account.outcome;
     let Some(status) = outcome.status.filter(|_| !outcome.delivered) else { return };
-    let name = GrpcStatus::of_http(status).name();
+    let name = GrpcStatus::from_http(status).name();
     (outcome.status, outcome.app_sees) = (Some(200), AppSees::failure(name));
 }
 

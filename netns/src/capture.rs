@@ -1,4 +1,4 @@
-//! Packets of pods, as their kernels saw them.
+//! Packet capture on the interfaces of pods.
 
 use std::{
     io::IoSliceMut,
@@ -27,10 +27,10 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What the kernel may hold of one interface before it drops, in bytes. It is memory only while it is full.
+/// Receive buffer of one interface's socket, in bytes. The kernel uses memory only for packets that have not been read yet.
 const BUFFER: usize = 64 << 20;
 
-/// The longest packet, in bytes: the kernel hands several segments of one connection over as one.
+/// The longest packet, in bytes: with segmentation offload the kernel delivers several TCP segments as one packet.
 const LONGEST: usize = 256 << 10;
 
 /// `sll_pkttype` of a packet that this host sends.
@@ -49,40 +49,40 @@ pub struct Interface {
     pub name: String,
 }
 
-/// Which way a packet went, seen from its pod.
+/// The direction of a packet, from its pod's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// It arrived. On `lo`, where each packet leaves and arrives, only this is recorded.
+    /// Received. On `lo`, where each packet is both sent and received, only the reception is recorded.
     Incoming,
-    /// It left.
+    /// Sent.
     Outgoing,
 }
 
-/// A packet. Its checksums may not be filled in: the kernel leaves that to hardware, and there is none.
+/// A captured packet. Its checksums may be blank: the kernel leaves them to hardware, which virtual interfaces do not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapturedPacket {
-    /// Where it was seen.
+    /// The interface that it was captured on.
     pub interface: InterfaceId,
-    /// When, by the kernel's clock: the time since 1970-01-01 00:00 UTC, to the nanosecond.
+    /// Kernel timestamp, as the time since 1970-01-01 00:00 UTC, in nanoseconds.
     pub timestamp: Duration,
-    /// The whole packet from its Ethernet header on. It can be longer than the MTU: the kernel cuts it up only for real hardware.
+    /// The whole packet, starting with its Ethernet header. It can be longer than the MTU, because veth needs no segmentation.
     pub data: Vec<u8>,
-    /// Which way it went.
+    /// Whether the pod sent or received it.
     pub direction: Direction,
 }
 
-/// What a capture has seen.
+/// The packets of a capture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Captured {
     /// The interfaces that were captured on.
     pub interfaces: Vec<Interface>,
     /// The packets, in the order of their timestamps.
     pub packets: Vec<CapturedPacket>,
-    /// How many packets of each interface were lost, because they came faster than they could be read.
+    /// How many packets the kernel dropped on each interface because its buffer was full.
     pub dropped: Vec<u64>,
 }
 
-/// A running capture. Dropping it ends it, and what it has seen is lost.
+/// A running capture. Dropping it stops it and discards the packets that were not taken.
 ///
 /// Its sockets keep the pods' network namespaces in the kernel, without names, until it ends.
 #[derive(Debug)]
@@ -93,11 +93,11 @@ pub struct Capture {
     reader: Option<JoinHandle<()>>,
 }
 
-/// A wish for what was seen since the last one.
+/// A request for the packets since the previous one, with the dropped counts.
 type Ask = mpsc::SyncSender<(Vec<CapturedPacket>, Vec<u64>)>;
 
 impl Capture {
-    /// Starts to capture on `lo` and `eth0` of each pod. What is sent after it returns is seen.
+    /// Starts to capture on `lo` and `eth0` of each pod. Every packet sent after it returns is captured.
     ///
     /// # Errors
     ///
@@ -132,21 +132,21 @@ impl Capture {
         Ok(Self { interfaces, wake, ask, reader: Some(reader) })
     }
 
-    /// What was seen since the start or since the last call; the capture goes on. Every packet that the kernel holds is read first.
+    /// Packets since the start or the previous call. Reads all that the kernel has buffered; the capture continues.
     pub fn take(&self) -> Captured {
         let (give, taken) = mpsc::sync_channel(1);
         let answer = self.ask.send(give).ok().and_then(|()| {
             self.wake.write(1).ok()?;
             taken.recv().ok()
         });
-        // To go on without it would be to say that nothing was sent.
+        // Returning an empty capture would claim that nothing was sent.
         let (mut packets, dropped) =
             answer.expect("the thread that reads packets answers until the capture is dropped");
         packets.sort_by_key(|packet| packet.timestamp);
         Captured { interfaces: self.interfaces.clone(), packets, dropped }
     }
 
-    /// Ends the capture, and gives back what was seen since the start or the last [`take`](Self::take).
+    /// Stops the capture, and returns the packets since the start or the last [`take`](Self::take).
     pub fn stop(self) -> Captured {
         self.take()
     }
@@ -154,7 +154,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // The reader ends when nobody can ask it any more.
+        // The reader stops when the sending side of the channel is gone.
         self.ask = mpsc::channel().0;
         let woken = self.wake.write(1).is_ok();
         if let Some(reader) = self.reader.take()
@@ -166,16 +166,16 @@ impl Drop for Capture {
     }
 }
 
-/// Whether a capture could be made in the namespace that the calling thread is in.
+/// Checks that packets can be captured in the calling thread's network namespace.
 pub(crate) fn probe() -> Result<()> {
     open("lo").map(drop)
 }
 
-/// Opens a socket that sees each packet of an interface once. Called inside the pod.
+/// Opens a socket that receives each packet of an interface once. Must be called inside the pod's namespace.
 fn open(interface: &str) -> Result<OwnedFd> {
     let link = Link::find(interface)?;
     let set_up = || -> nix::Result<OwnedFd> {
-        // Protocol 0 sees nothing until it is bound: nothing of other interfaces slips in.
+        // Protocol 0 receives nothing until bind, so no packet of another interface is captured.
         let socket = nix::sys::socket::socket(
             AddressFamily::Packet,
             SockType::Raw,
@@ -196,7 +196,7 @@ fn open(interface: &str) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Closes packet sockets side by side: for each the kernel waits until no processor may still be handing it a packet.
+/// Closes packet sockets in parallel: each close waits for an RCU grace period.
 fn close(sockets: Vec<OwnedFd>) {
     thread::scope(|scope| {
         for socket in sockets {
@@ -205,7 +205,7 @@ fn close(sockets: Vec<OwnedFd>) {
     });
 }
 
-/// The thread that reads every socket of a capture.
+/// Reads the sockets of a capture, on its own thread.
 struct Reader {
     sockets: Vec<OwnedFd>,
     wake: Arc<EventFd>,
@@ -223,13 +223,13 @@ impl Reader {
                 self.drain(index);
             }
             if woken {
-                // Cleared before the wishes are looked at: one that comes later wakes us again.
+                // Clear before receiving requests: a later one signals again.
                 let _ = self.wake.read();
                 loop {
                     match self.asked.try_recv() {
                         Ok(give) => {
                             (0..self.sockets.len()).for_each(|index| self.drain(index));
-                            // Somebody who no longer waits takes nothing.
+                            // The requester may have stopped waiting.
                             let _ = give.send(self.seen());
                         }
                         Err(mpsc::TryRecvError::Empty) => break,
@@ -240,14 +240,14 @@ impl Reader {
         }
     }
 
-    /// Waits until somebody asks or a packet comes. Whether somebody did, and the sockets that have packets.
+    /// Waits for a request or a packet. Returns whether the event was signalled, and the sockets that are readable.
     fn wait(&self) -> (bool, Vec<usize>) {
         let wake = self.wake.as_fd();
         let mut polled: Vec<PollFd<'_>> = std::iter::once(wake)
             .chain(self.sockets.iter().map(AsFd::as_fd))
             .map(|descriptor: BorrowedFd<'_>| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
-        // Fails only when interrupted by a signal: then nothing is readable, and we wait again.
+        // Fails only with EINTR: nothing is reported readable then, and the caller polls again.
         let _ = nix::poll::poll(&mut polled, PollTimeout::NONE);
         let mut readable = polled.iter().map(|polled| polled.any().unwrap_or(false));
         let woken = readable.next().unwrap_or(false);
@@ -255,14 +255,14 @@ impl Reader {
         (woken, sockets)
     }
 
-    /// Reads what the kernel holds of one interface.
+    /// Reads all packets that the kernel has buffered for one interface.
     fn drain(&mut self, index: usize) {
         loop {
             match self.receive(index) {
                 Ok(packet) => self.packets.push(packet),
-                // Said once, before packets that are still there, when the interface goes with its pod.
+                // Reported once, ahead of packets that are still buffered, when the interface is removed with its pod.
                 Err(Errno::ENETDOWN | Errno::EINTR) => {}
-                // EAGAIN: nothing more now.
+                // EAGAIN: the buffer is empty.
                 Err(_) => return,
             }
         }

@@ -1,4 +1,4 @@
-//! Connections as the kernels of pods track them: where each was going, and where NAT sent it
+//! Connections as tracked by the kernel in each pod: the address that was dialled, and the one that NAT replaced it by
 //! (linux/netfilter/nfnetlink_conntrack.h).
 
 use std::{
@@ -24,49 +24,49 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What the kernel may hold of messages that are not taken yet, in bytes: some ten thousand connections. It is memory only while it
-/// is full.
+/// Receive buffer for events that have not been read yet, in bytes: enough for about ten thousand connections. The kernel uses
+/// memory only while there are any.
 const BUFFER: usize = 8 << 20;
 
-/// Longer than any message about a connection.
+/// Upper bound for the length of one event message, in bytes.
 const LONGEST: usize = 8192;
 
-/// Behind the netlink header: family, version, and a number (`struct nfgenmsg`).
+/// Length of `struct nfgenmsg`, which follows the netlink header: family, version, resource id.
 const HEADER: usize = 4;
 
-/// The group of messages about new connections (`NF_NETLINK_CONNTRACK_NEW`), as `bind` takes it.
+/// Multicast group of events about new connections (`NF_NETLINK_CONNTRACK_NEW`), as the bit mask that `bind` takes.
 const NEW_CONNECTIONS: u32 = 1;
 
-/// A TCP connection that a pod's kernel began to track, be it accepted afterwards or refused.
+/// A TCP connection that a pod's kernel started to track, whether it was then accepted or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tracked {
-    /// Who opened it.
+    /// The client's address.
     pub source: SocketAddr,
-    /// Where it was going before the pod's NAT rules.
+    /// Destination before NAT.
     pub dialled: SocketAddr,
-    /// Where these sent it: the same address where they left it alone.
+    /// Destination after NAT; equal to `dialled` if no rule changed it.
     pub reached: SocketAddr,
 }
 
-/// What was tracked in a pod.
+/// The connections that were tracked in a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrackedConnections {
-    /// The connections, in the order in which they began.
+    /// In the order in which they were opened.
     pub connections: Vec<Tracked>,
-    /// Whether some are missing, because they came faster than they were taken.
+    /// Whether the kernel dropped events because the buffer was full.
     pub incomplete: bool,
 }
 
-/// Watches which connections the kernels of pods begin to track. A pod without NAT rules tracks none.
+/// Watches the connections that the kernels of pods start to track. A pod without NAT rules tracks none.
 ///
-/// It needs no thread: the kernel keeps what it has to say until it is taken.
+/// Needs no thread: the kernel buffers events until they are taken.
 #[derive(Debug)]
 pub struct Tracking {
     pods: Vec<(String, OwnedFd)>,
 }
 
 impl Tracking {
-    /// Starts to watch. What begins after it returns is seen.
+    /// Starts to watch. Connections opened after it returns are reported.
     ///
     /// # Errors
     ///
@@ -79,13 +79,13 @@ impl Tracking {
         Ok(Self { pods: pods.into_iter().map(open).collect::<Result<_>>()? })
     }
 
-    /// What began since the start or since the last call, by pod.
+    /// Connections opened since the start or the previous call, by pod.
     pub fn take(&self) -> BTreeMap<String, TrackedConnections> {
         self.pods.iter().map(|(pod, socket)| (pod.clone(), drain(socket))).collect()
     }
 }
 
-/// A socket that gets the messages of the namespace that the calling thread is in.
+/// Opens a socket that receives the events of the calling thread's network namespace.
 fn subscribe() -> nix::Result<OwnedFd> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)?;
     crate::socket::hold(&socket, BUFFER)?;
@@ -101,7 +101,7 @@ fn drain(socket: &OwnedFd) -> TrackedConnections {
             Ok(length) => taken.connections.extend(tcp_connection(&buffer[..length])),
             Err(Errno::EAGAIN) => return taken,
             Err(Errno::EINTR) => {}
-            // ENOBUFS: the kernel had no more room, and has dropped some. The rest can be read.
+            // ENOBUFS: the buffer overflowed, and events were dropped. Those that are buffered can still be read.
             Err(Errno::ENOBUFS) => taken.incomplete = true,
             Err(_) => {
                 taken.incomplete = true;
@@ -111,7 +111,7 @@ fn drain(socket: &OwnedFd) -> TrackedConnections {
     }
 }
 
-/// The TCP connection that a message is about.
+/// Parses an event; `None` if it is malformed or not about TCP.
 fn tcp_connection(message: &[u8]) -> Option<Tracked> {
     match NetlinkMessage::<NewConnection>::deserialize(message).ok()?.payload {
         NetlinkPayload::InnerMessage(NewConnection(tracked)) => tracked,
@@ -119,7 +119,7 @@ fn tcp_connection(message: &[u8]) -> Option<Tracked> {
     }
 }
 
-/// What the kernel says of a new connection; none where it is not TCP.
+/// A parsed event; `None` inside for protocols other than TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NewConnection(Option<Tracked>);
 
@@ -129,7 +129,7 @@ impl NetlinkDeserializable for NewConnection {
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
         // IPCTNL_MSG_CT_NEW is 0.
         if header.message_type != (libc::NFNL_SUBSYS_CTNETLINK << 8) as u16 {
-            return Err("not about a new connection".to_owned().into());
+            return Err("not an event about a new connection".to_owned().into());
         }
         let attributes = payload.get(HEADER..).unwrap_or_default();
         let original = Tuple::read(find(attributes, cta::TUPLE_ORIG)?)?;
@@ -140,7 +140,7 @@ impl NetlinkDeserializable for NewConnection {
     }
 }
 
-/// One direction of a connection.
+/// Source and destination of one direction of a connection.
 struct Tuple {
     protocol: u8,
     source: SocketAddr,
@@ -154,7 +154,7 @@ impl Tuple {
             Ok(v4) => fixed(v4).map(|octets: [u8; 4]| IpAddr::from(Ipv4Addr::from(octets))),
             Err(_) => fixed(find(ip, v6)?).map(|octets: [u8; 16]| IpAddr::from(Ipv6Addr::from(octets))),
         };
-        // Protocols without ports, such as ICMP, have none.
+        // Protocols without ports, such as ICMP, lack this attribute.
         let port = |kind| find(proto, kind).and_then(fixed).map_or(0, u16::from_be_bytes);
         let [protocol] = fixed(find(proto, cta::PROTO_NUM)?)?;
         Ok(Self {
@@ -165,12 +165,12 @@ impl Tuple {
     }
 }
 
-/// The value of an attribute.
+/// The value of the attribute of type `kind`.
 fn find(attributes: &[u8], kind: u16) -> Result<&[u8], DecodeError> {
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute?;
         if attribute.kind() == kind {
-            // Behind the attribute's own header, struct nlattr. That there is so much has been checked.
+            // Skips struct nlattr. The iterator has checked that the length is within the buffer.
             let length = attribute.length().into();
             return Ok(&attribute.into_inner()[4..length]);
         }
@@ -179,10 +179,10 @@ fn find(attributes: &[u8], kind: u16) -> Result<&[u8], DecodeError> {
 }
 
 fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], DecodeError> {
-    value.first_chunk().copied().ok_or_else(|| format!("{} bytes in place of {N}", value.len()).into())
+    value.first_chunk().copied().ok_or_else(|| format!("{} bytes instead of {N}", value.len()).into())
 }
 
-/// Kinds of attributes (`enum ctattr_type`, `ctattr_tuple`, `ctattr_ip`, `ctattr_l4proto`).
+/// Attribute types (`enum ctattr_type`, `ctattr_tuple`, `ctattr_ip`, `ctattr_l4proto`).
 mod cta {
     pub(super) const TUPLE_ORIG: u16 = 1;
     pub(super) const TUPLE_REPLY: u16 = 2;

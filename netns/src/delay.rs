@@ -1,7 +1,7 @@
-//! A long way between the pods of a lab: the node holds what it forwards for a while.
+//! Latency between the pods of a lab: the node delays the packets that it forwards.
 //!
-//! The kernel's own way (`netem`) is missing from many kernels. All that this needs is netfilter's queue to user space, and it works
-//! everywhere alike. A packet waits in the kernel; only its number comes here, and the word that lets it go.
+//! The kernel's own solution, `netem`, is missing from many kernels. This one needs only NFQUEUE, netfilter's queue to user space,
+//! and behaves the same everywhere. Packets stay in the kernel; only their ids and the verdicts cross into user space.
 
 use std::{
     collections::VecDeque,
@@ -35,19 +35,19 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The queue's number: there is no other in a lab's node.
+/// Queue number. Nothing else in a lab's node uses NFQUEUE.
 const QUEUE: u16 = 0;
 
-/// The longest way. Long before that TCP sends everything again, and nothing that is measured means anything.
+/// Upper limit for the delay. TCP retransmits everything long before that, and no measurement would mean anything.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How many packets are taken in before those that are due are let go.
+/// How many packets are read before the next round of verdicts.
 const AT_ONCE: usize = 64;
 
-/// While this is held, each packet between two pods of its lab takes so much longer, in either direction.
+/// Delays each packet between two pods of the lab, in both directions, until dropped.
 ///
-/// No packet is early. How late they are is a matter of how soon the kernel wakes a thread: tens of microseconds on a calm machine.
-/// Dropping it lets all that waits go at once, and takes its rules back.
+/// No packet is early. How late it is depends on how fast the kernel wakes a thread: tens of microseconds on an idle machine.
+/// Dropping it releases all queued packets at once, and removes its rules.
 #[derive(Debug)]
 pub struct Delay {
     node: Namespace,
@@ -55,16 +55,16 @@ pub struct Delay {
 }
 
 impl Delay {
-    /// Holds what the node forwards for `one_way`.
+    /// Delays what the node forwards by `one_way`.
     pub(crate) fn start(node: Namespace, one_way: Duration) -> Result<Self> {
         let line = node.run(|| Line::start(one_way))??;
-        // From here on dropping it takes back such rules as there are.
+        // From here on, dropping it removes the rules, even a part of them.
         let delay = Self { node, line };
         delay.change_rules("-A")?;
         Ok(delay)
     }
 
-    /// How many packets the kernel has dropped because more waited than fit, or came faster than they could be taken in.
+    /// How many packets the kernel dropped, because the queue or the socket's buffer was full.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Delay {
 
 impl Drop for Delay {
     fn drop(&mut self) {
-        // Where the lab is gone already, so are its rules.
+        // If the lab has been removed, so have its rules.
         let _ = self.change_rules("-D");
         if let Err(error) = self.line.stop() {
             tracing::error!("packets between the pods of {} were lost: {error}", self.node.name());
@@ -92,8 +92,8 @@ impl Drop for Delay {
     }
 }
 
-/// Tries it on the loopback interface of the namespace that the calling thread is in, which nobody uses afterwards: its rules stay.
-/// A round trip of how long took how long.
+/// Measures a delayed round trip on `lo` of the calling thread's network namespace: what it should take, and what it took. Leaves
+/// its rules behind, so the namespace must be one that nothing else uses.
 pub(crate) fn probe() -> Result<(Duration, Duration)> {
     const ONE_WAY: Duration = Duration::from_millis(5);
     const PATIENCE: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ pub(crate) fn probe() -> Result<(Duration, Duration)> {
     Netlink::open("doctor")?.set_up(Link::LOOPBACK)?;
     let _line = Line::start(ONE_WAY)?;
     rules::load("doctor", Family::ALL.map(|family| (family, rules.as_str())), Load::Add)?;
-    let doing = || "connect while packets are held back".to_owned();
+    let doing = || "connect while packets are delayed".to_owned();
     let mut longest = Duration::ZERO;
     for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
         let listener = TcpListener::bind((address, 0)).doing(doing)?;
@@ -110,27 +110,27 @@ pub(crate) fn probe() -> Result<(Duration, Duration)> {
         let took = begun.elapsed();
         if took < 2 * ONE_WAY {
             return Err(io::Error::other(format!("a round trip to {address} took {took:?}")))
-                .doing(|| format!("hold packets back for {ONE_WAY:?}"));
+                .doing(|| format!("delay packets by {ONE_WAY:?}"));
         }
         longest = longest.max(took);
     }
     Ok((2 * ONE_WAY, longest))
 }
 
-/// Adds the rule that queues what passes `chain`, or deletes it. When nobody takes packets from the queue they pass: a rule that was
-/// left by a process which was killed does nothing.
+/// A rule that queues packets of `chain`, to be added or deleted. With `--queue-bypass`, packets pass while no process is bound to
+/// the queue, so a rule left behind by a killed process has no effect.
 fn queue_rule(how: &str, chain: &str) -> String {
     format!("*mangle\n{how} {chain} -j NFQUEUE --queue-num {QUEUE} --queue-bypass\nCOMMIT\n")
 }
 
-/// The sixth and seventh number of each queue's line: lost for want of room, and on the way to user space.
+/// Sums, over all queues, the sixth and seventh column: dropped because the queue was full, and because the socket's buffer was.
 fn lost(counters: &str) -> u64 {
     let of_queue =
         |line: &str| line.split_whitespace().skip(5).take(2).filter_map(|n| n.parse::<u64>().ok()).sum::<u64>();
     counters.lines().map(of_queue).sum()
 }
 
-/// The thread that lets packets go, in the network namespace in which it was started.
+/// The thread that releases packets, in the network namespace in which it was started.
 #[derive(Debug)]
 struct Line {
     stop: Arc<EventFd>,
@@ -140,13 +140,13 @@ struct Line {
 impl Line {
     fn start(one_way: Duration) -> Result<Self> {
         if one_way > LONGEST {
-            let why = format!("the longest way is {LONGEST:?}");
+            let why = format!("the limit is {LONGEST:?}");
             return Err(Error::BadSpec { what: format!("a delay of {one_way:?}"), why });
         }
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .doing(|| "make an event descriptor".to_owned())?;
         let stop = Arc::new(stop);
-        let queue = Queue::bind(QUEUE).or_else(taken)?;
+        let queue = Queue::bind(QUEUE).or_else(queue_in_use)?;
         let keeper = thread::Builder::new()
             .name("delay".to_owned())
             .spawn({
@@ -166,27 +166,28 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // It has been stopped already by those who want to know how it ended.
+        // A caller that wants the result has stopped it already.
         let _ = self.stop();
     }
 }
 
-fn taken(error: io::Error) -> Result<Queue> {
+fn queue_in_use(error: io::Error) -> Result<Queue> {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EPERM | Errno::EBUSY) => {
-            let why = "packets are held back already; end that first".to_owned();
+            let why = "this lab's packets are delayed already; drop the first delay before".to_owned();
             Err(Error::BadSpec { what: "a delay".to_owned(), why })
         }
-        _ => Err(error).doing(|| "take packets from the kernel (NFQUEUE)".to_owned()),
+        _ => Err(error).doing(|| "bind an NFQUEUE queue".to_owned()),
     }
 }
 
-/// Lets each packet go when its time has come; all of them at the end.
+/// Releases each packet when its time has come, and all of them at the end.
 fn keep(mut queue: Queue, one_way: Duration, stop: &EventFd) -> io::Result<()> {
-    // Otherwise the kernel wakes a thread up to 50 µs late, to wake others with it (PR_SET_TIMERSLACK).
+    // By default the kernel delays timers by up to 50 µs to batch wake-ups (PR_SET_TIMERSLACK).
     prctl::set_timerslack(1)?;
-    // It runs for microseconds, and late where the programs that are held up keep all processors busy. An ordinary user may not.
-    let _ = sys::run_first();
+    // The thread runs for microseconds at a time, and would be late while the measured programs keep all CPUs busy. Fails
+    // without privilege.
+    let _ = sys::make_realtime();
     let mut waiting: VecDeque<(Instant, PacketId)> = VecDeque::new();
     loop {
         let stopped = wait(&queue, stop, waiting.front().map(|(due, _)| *due))?;
@@ -206,7 +207,7 @@ fn keep(mut queue: Queue, one_way: Duration, stop: &EventFd) -> io::Result<()> {
     }
 }
 
-/// Waits for a packet, or until `due`. Whether the line was told to stop.
+/// Waits for a packet, or until `due`. Returns whether the thread is to stop.
 fn wait(queue: &Queue, stop: &EventFd, due: Option<Instant>) -> io::Result<bool> {
     let mut watched = [stop.as_fd(), queue.as_fd()].map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
     let left = due.map(|due| TimeSpec::from(due.saturating_duration_since(Instant::now())));

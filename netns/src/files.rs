@@ -1,4 +1,4 @@
-//! Files and folders of a lab, and who may read them.
+//! Files and folders of a lab, with explicit permissions.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -9,24 +9,24 @@ use std::{
 
 use crate::error::{Doing, Result};
 
-/// Makes a folder that everybody may pass, whatever the umask: programs run in pods as other users.
+/// Creates a folder and its parents with mode 0755, regardless of the umask: programs run in pods as other users.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(path).doing_to("make", path)?;
     set_mode(path, 0o755)
 }
 
-/// Writes a file that everybody may read, whatever the umask.
+/// Writes a file with mode 0644, regardless of the umask.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).doing_to("write", path)?;
     set_mode(path, 0o644)
 }
 
-/// Sets permissions, whatever the umask.
+/// Sets permissions, regardless of the umask.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode)).doing_to("set permissions of", path)
 }
 
-/// The names of what is in a folder.
+/// The names of a folder's entries.
 pub(crate) fn list(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).doing_to("list", dir)? {
@@ -36,7 +36,7 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Takes what is gone already for removed.
+/// Treats "not found" as success.
 pub(crate) fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! What this host can do, and how to mend what it cannot.
+//! What this host supports, and how to fix what it does not.
 
 use std::{
     io,
@@ -23,48 +23,48 @@ use crate::{
     sys, sysctl,
 };
 
-/// What a host can do.
+/// What a host supports.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Host {
-    /// By what right this process makes labs; `None` when it cannot.
+    /// The privilege of this process; `None` if it cannot create labs.
     pub privilege: Option<Privilege>,
-    /// What was tried, in an order in which a person would mend it.
+    /// The checks, in the order in which their failures are best fixed.
     pub checks: Vec<Check>,
 }
 
-/// One thing that was tried.
+/// One check of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is, such as `nat for IPv6`.
+    /// Its subject, such as `nat for IPv6`.
     pub what: String,
-    /// Whether a lab needs it.
+    /// Whether a lab needs it; the others are optional.
     pub needed: bool,
-    /// What came of it.
+    /// The result.
     pub found: Found,
 }
 
-/// What came of a check.
+/// The result of a [`Check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// It works; a detail, such as a version.
+    /// It works. The text is a detail, such as a version.
     Works(String),
-    /// It does not.
+    /// It does not work.
     Missing {
-        /// What went wrong.
+        /// The reason.
         why: String,
-        /// What to do about it.
-        mend: String,
+        /// How to fix it.
+        fix: String,
     },
 }
 
 impl Host {
-    /// Tries everything, in a namespace that is gone afterwards. Call [`Privilege::acquire`] before.
+    /// Runs all checks, in a temporary network namespace. Call [`Privilege::acquire`] first.
     pub fn probe() -> Self {
         let privilege = Privilege::current();
         let mut checks = vec![
             privilege_check(privilege),
-            check("user namespaces", privilege.is_none(), user_namespaces(), &privilege::mend()),
+            check("user namespaces", privilege.is_none(), user_namespaces(), &privilege::fix()),
             check("a folder for labs", true, registry::probe(), "set XDG_RUNTIME_DIR to a folder of your own"),
         ];
         for tool in ["iptables", "ip6tables"] {
@@ -72,7 +72,7 @@ impl Host {
         }
         match in_fresh_namespace(checks_inside) {
             Ok(inside) => {
-                checks.push(works("network namespaces", true, "can be made"));
+                checks.push(works("network namespaces", true, "can be created"));
                 checks.extend(inside);
             }
             Err(error) => checks.push(check("network namespaces", true, Err(error), "run as root")),
@@ -80,17 +80,17 @@ impl Host {
         Self { privilege, checks }
     }
 
-    /// Whether all that a lab needs is there.
+    /// Whether every check that a lab needs passed.
     pub fn can_make_labs(&self) -> bool {
         self.checks.iter().all(|check| !check.needed || matches!(check.found, Found::Works(_)))
     }
 }
 
-/// Whether a lab's packets can be [held back](crate::Lab::delay) here: tried in a namespace that is gone afterwards.
+/// Checks that [`Lab::delay`](crate::Lab::delay) works here, in a temporary network namespace.
 ///
 /// # Errors
 ///
-/// What went wrong. Without privilege nothing is tried, and that is the error.
+/// The reason why it does not. Fails without privilege, too, before anything is tried.
 pub fn can_delay() -> Result<()> {
     in_fresh_namespace(delay::probe)?.map(drop)
 }
@@ -112,12 +112,12 @@ fn privilege_check(privilege: Option<Privilege>) -> Check {
         None => Check {
             what: what.to_owned(),
             needed: true,
-            found: Found::Missing { why: "an ordinary user".to_owned(), mend: privilege::mend() },
+            found: Found::Missing { why: "an ordinary user".to_owned(), fix: privilege::fix() },
         },
     }
 }
 
-/// What is tried inside a namespace made for it.
+/// The checks that run inside the temporary namespace.
 fn checks_inside() -> Vec<Check> {
     const KERNEL: &str = "load the kernel modules nf_conntrack, nf_nat, xt_REDIRECT, or use a kernel that has them";
     let mut checks = vec![check("routing", true, routing(), "run on a host whose /proc/sys/net can be written to")];
@@ -131,7 +131,7 @@ fn checks_inside() -> Vec<Check> {
     }
     let packets = capture::probe().map(|()| "AF_PACKET on lo".to_owned());
     checks.push(check("packet capture", true, packets, "run as root, on a kernel with CONFIG_PACKET"));
-    // The last: nothing gets through this namespace afterwards.
+    // Last: no packet gets through this namespace afterwards.
     let queue = "load the kernel modules nfnetlink_queue and xt_NFQUEUE; without them `--rtt` does not work";
     checks.push(check("delay between pods", false, delay_works(), queue));
     checks
@@ -143,7 +143,7 @@ fn routing() -> Result<String> {
     Ok("IPv4 and IPv6 forwarding".to_owned())
 }
 
-/// Redirects a connection as a sidecar's rules do, and asks where it was to go.
+/// Redirects a connection as a sidecar's rules do, and reads its original destination.
 fn original_dst(family: Family) -> Result<String> {
     const DIALLED: u16 = 80;
     let local = match family {
@@ -168,26 +168,26 @@ fn original_dst(family: Family) -> Result<String> {
             SocketAddr::new(address.ip().into(), address.port())
         }),
     }
-    .doing(|| "ask for SO_ORIGINAL_DST".to_owned())?;
+    .doing(|| "read SO_ORIGINAL_DST".to_owned())?;
     if found == dialled {
-        Ok("a redirected connection knows where it was to go".to_owned())
+        Ok("a redirected connection keeps its original destination".to_owned())
     } else {
-        Err(io::Error::other(format!("it says {found} in place of {dialled}")))
+        Err(io::Error::other(format!("it returned {found} instead of {dialled}")))
             .doing(|| "use SO_ORIGINAL_DST".to_owned())
     }
 }
 
 fn delay_works() -> Result<String> {
-    delay::probe().map(|(asked, took)| format!("a round trip of {asked:?} took {took:.1?}"))
+    delay::probe().map(|(expected, took)| format!("a round trip of {expected:?} took {took:.1?}"))
 }
 
 fn user_namespaces() -> Result<String> {
     sys::try_in_child(CloneFlags::CLONE_NEWUSER, CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
-        .doing(|| "make a user namespace with others inside it".to_owned())?;
-    Ok("can be made".to_owned())
+        .doing(|| "make a user namespace with another namespace inside it".to_owned())?;
+    Ok("can be created".to_owned())
 }
 
-/// Version and flavour, as the tool says it: `iptables v1.8.9 (nf_tables)`.
+/// Version and flavour of the tool, such as `iptables v1.8.9 (nf_tables)`.
 fn version(tool: &'static str) -> Result<String> {
     let output = Command::new(rules::find_tool(tool)?).arg("--version").output().doing(|| format!("run {tool}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -197,13 +197,13 @@ fn works(what: &str, needed: bool, detail: &str) -> Check {
     Check { what: what.to_owned(), needed, found: Found::Works(detail.to_owned()) }
 }
 
-fn check(what: &str, needed: bool, tried: Result<String>, mend: &str) -> Check {
-    let found = match tried {
+fn check(what: &str, needed: bool, result: Result<String>, fix: &str) -> Check {
+    let found = match result {
         Ok(detail) => Found::Works(detail),
         Err(Error::ToolMissing { tool, .. }) => {
-            Found::Missing { why: format!("`{tool}` is not on this host"), mend: INSTALL.to_owned() }
+            Found::Missing { why: format!("`{tool}` is not on this host"), fix: INSTALL.to_owned() }
         }
-        Err(error) => Found::Missing { why: error.to_string(), mend: mend.to_owned() },
+        Err(error) => Found::Missing { why: error.to_string(), fix: fix.to_owned() },
     };
     Check { what: what.to_owned(), needed, found }
 }

@@ -1,4 +1,4 @@
-//! Ending every wait at once: for a process that was told to stop.
+//! Interrupting all waits of this process at once.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -7,22 +7,22 @@ use std::{
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-/// Readable from the moment on that this process was interrupted. Without one, nothing could be told: then nothing is interrupted.
+/// Becomes readable when this process is interrupted. `None` if it could not be created; then no wait is interrupted.
 fn event() -> Option<&'static EventFd> {
     static EVENT: OnceLock<Option<EventFd>> = OnceLock::new();
     EVENT.get_or_init(|| EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).ok()).as_ref()
 }
 
-/// From now on nothing in this process waits for a program to be ready, or to come to its end by itself: who does gets
-/// [`Error::Interrupted`](crate::Error::Interrupted). Taking labs down goes on as ever.
+/// Makes every wait for a program to become ready or to exit return [`Error::Interrupted`](crate::Error::Interrupted), now and from
+/// now on. Removing labs still works.
 pub fn interrupt() {
     if let Some(event) = event() {
-        // It can only fail when it has been written to 2^64 times.
+        // Fails only after 2^64 writes.
         let _ = event.write(1);
     }
 }
 
-/// What to watch beside that which is waited for.
+/// A descriptor to poll together with the one that is waited for.
 pub(crate) fn interrupted() -> Option<BorrowedFd<'static>> {
     event().map(AsFd::as_fd)
 }

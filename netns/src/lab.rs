@@ -1,87 +1,56 @@
-//! A lab: a node that routes, and the pods on it.
+//! A lab: a node that routes, and its pods.
 
 use std::{
     fs::File,
     iter,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     os::fd::AsFd,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    Delay, Pod, PodSpec, Privilege, ServiceSpec,
+    Delay, LabSpec, NodeSpec, Pod, PodSpec, Privilege, ServiceSpec,
     error::{Doing, Error, Result},
     files,
     namespace::{Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},
-    pod::{self, MTU, NODE},
+    pod::{self, MTU},
     registry::{self, Claim},
     removal,
     rules::{self, Family, Load},
     services,
-    spawner::Spawner,
+    shared::Shared,
+    spec::NODE,
     state::{Entry, Journal, ProcessRecord},
     sysctl,
 };
 
-/// How many pods are made at once. Making one is mostly waiting for the kernel.
+/// How many pods are created in parallel. Most of the time goes into waiting for the kernel.
 const AT_ONCE: usize = 16;
 
-/// What a lab is made of, before it has pods.
-#[derive(Debug, Clone, Default)]
-pub struct LabSpec {
-    /// A name for people, shown in the list of labs. Need not be unique.
-    pub name: Option<String>,
-    /// The node's addresses.
-    pub node: NodeSpec,
-    /// Whether its programs outlive the process that makes it: set it for a lab that is to be [left up](Lab::leave_up).
-    /// Otherwise the kernel kills them when that process ends, however it ends.
-    pub stays_up: bool,
-}
-
-/// The node's own addresses, on its `lo`: what its errors and its masqueraded connections come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeSpec {
-    /// IPv4 address.
-    pub v4: Ipv4Addr,
-    /// IPv6 address.
-    pub v6: Ipv6Addr,
-}
-
-impl Default for NodeSpec {
-    /// 10.244.0.1 and fd00:244::1, the first of the pods' usual ranges.
-    fn default() -> Self {
-        Self { v4: Ipv4Addr::new(10, 244, 0, 1), v6: Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0, 1) }
-    }
-}
-
-/// A lab of this host.
+/// A lab on this host.
 ///
-/// The one that made it removes it when dropped, unless it was [left up](Self::leave_up). One that was [opened](Self::open) leaves
-/// it as it is. A signal that ends its maker drops nothing: handle it, or [sweep](crate::sweep_stale) before making the next lab.
+/// The handle that [created](Self::create) it removes it when dropped, unless the lab was [left up](Self::leave_up). A handle that
+/// was [opened](Self::open) does not. A signal that ends the process drops nothing: handle it, or call
+/// [`sweep_stale`](crate::sweep_stale) before creating the next lab.
 #[derive(Debug)]
 pub struct Lab {
     shared: Arc<Shared>,
     node: NodeSpec,
     pods: Mutex<Vec<Pod>>,
-    // Held by the one that made the lab: it tells other processes that the lab is in use.
+    // Held by the creator: it tells other processes that the lab is in use.
     lock: Option<File>,
 }
 
 impl Lab {
-    /// Makes a lab with a node and no pods. Needs a [`Privilege`].
+    /// Creates a lab with a node and no pods. Needs a [`Privilege`].
     ///
     /// # Errors
     ///
-    /// When this process lacks the privilege, or the kernel lacks the means; nothing is left behind.
+    /// If this process lacks the privilege, or the kernel a feature. Nothing is left behind.
     pub fn create(spec: LabSpec) -> Result<Self> {
         let Claim { id, dir, lock } = Claim::new(&Entry::Lab {
             name: spec.name,
@@ -90,10 +59,10 @@ impl Lab {
             node: spec.node,
         })?;
         let shared = Shared::new(id.clone(), &dir, spec.stays_up, false).inspect_err(|_| {
-            // The error that is passed on says more than a second one would.
+            // The first error says more than a second one would.
             let _ = removal::remove(&id, &dir);
         })?;
-        // From here on dropping the lab removes what there is of it.
+        // From here on, dropping the lab removes whatever exists of it.
         let lab = Self { shared: Arc::new(shared), node: spec.node, pods: Mutex::default(), lock: Some(lock) };
         for folder in ["ns", "pods", "bin", "logs", "notify"] {
             files::make_dir(&dir.join(folder))?;
@@ -102,11 +71,11 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Takes up a lab that another process made.
+    /// Opens a lab that another process created.
     ///
     /// # Errors
     ///
-    /// [`Error::NoLab`] when there is none of that id, [`Error::BadState`] when its state file is damaged.
+    /// [`Error::NoLab`] if there is no such lab, [`Error::BadState`] if its state file is damaged.
     pub fn open(id: &str) -> Result<Self> {
         let dir = registry::find(id)?;
         let entries = Journal::read(&dir)?;
@@ -116,7 +85,7 @@ impl Lab {
                 Entry::Lab { stays_up, node, .. } => Some((*stays_up, *node)),
                 _ => None,
             })
-            // Its creator was killed before it wrote the first line, so there is no node either.
+            // Its creator was killed before it wrote the first line, so the node does not exist either.
             .ok_or_else(|| Error::NoLab { id: id.to_owned(), base: dir.clone() })?;
         let shared = Arc::new(Shared::new(id.to_owned(), &dir, stays_up, true)?);
         let pods = entries
@@ -129,43 +98,43 @@ impl Lab {
         Ok(Self { shared, node, pods: Mutex::new(pods), lock: None })
     }
 
-    /// Its id, such as `sl-3f9a`, unique on this host.
+    /// The lab's id, such as `sl-3f9a`, unique on this host.
     pub fn id(&self) -> &str {
         &self.shared.id
     }
 
-    /// Its folder, removed with it. Everybody may pass through it.
+    /// The lab's folder, which is removed with it. Its mode is 0755.
     pub fn dir(&self) -> &Path {
         &self.shared.dir
     }
 
-    /// The name of the node's network namespace, as `ip netns exec` wants it.
+    /// The name of the node's network namespace, as `ip netns exec` takes it.
     pub fn node_namespace(&self) -> String {
         self.shared.namespace(NODE).name().to_owned()
     }
 
-    /// Runs `work` on a fresh thread inside the node's network namespace, and waits for it.
+    /// Runs `work` on a new thread inside the node's network namespace, and waits for it.
     ///
     /// # Errors
     ///
-    /// When the lab has been removed, or this process may not enter it.
+    /// If the lab has been removed, or this process may not enter it.
     pub fn enter_node<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         self.shared.namespace(NODE).run(work)
     }
 
-    /// Makes pods, side by side, and gives them back in the order of their specifications.
+    /// Creates pods, in parallel, and returns them in the order of their specifications.
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] before anything is made, when a name or an address is taken or cannot be one. Otherwise the first pod that
-    /// could not be made; what was made of the others is removed with the lab.
+    /// [`Error::BadSpec`] before anything is created, if a name or address is invalid or in use. Otherwise the error of the first pod
+    /// that could not be created; what exists of the others is removed with the lab.
     pub fn add_pods(&self, specs: impl IntoIterator<Item = PodSpec>) -> Result<Vec<Pod>> {
         let specs: Vec<PodSpec> = specs.into_iter().collect();
         let mut pods = self.lock_pods();
         for (index, spec) in specs.iter().enumerate() {
             spec.check()?;
             let others = pods.iter().map(Pod::spec).chain(&specs[..index]);
-            not_taken(spec, self.node, others)?;
+            check_unused(spec, self.node, others)?;
         }
         let first = pods.len();
         pods.extend(specs.into_iter().map(|spec| Pod::new(Arc::clone(&self.shared), spec)));
@@ -176,7 +145,7 @@ impl Lab {
             self.shared.journal.record(&Entry::Pod(pod.spec().clone()))?;
         }
         let node = self.shared.namespace(NODE);
-        // Side by side, but not all at once: each loads rules in processes of its own.
+        // In parallel, but not all at once: each starts processes to load its rules.
         let making = Mutex::new(new.iter().zip(&links));
         let next = || making.lock().unwrap_or_else(PoisonError::into_inner).next();
         thread::scope(|scope| {
@@ -188,7 +157,7 @@ impl Lab {
         Ok(new)
     }
 
-    /// Makes one pod.
+    /// Creates one pod.
     ///
     /// # Errors
     ///
@@ -198,16 +167,16 @@ impl Lab {
         Ok(pods.remove(0))
     }
 
-    /// Its pods, in the order in which they were made.
+    /// Its pods, in the order in which they were created.
     pub fn pods(&self) -> Vec<Pod> {
         self.lock_pods().clone()
     }
 
-    /// The pod of that name.
+    /// Finds a pod by name.
     ///
     /// # Errors
     ///
-    /// [`Error::NoPod`] lists the names that there are.
+    /// [`Error::NoPod`] lists the names of the lab's pods.
     pub fn pod(&self, name: &str) -> Result<Pod> {
         let pods = self.lock_pods();
         pods.iter().find(|pod| pod.name() == name).cloned().ok_or_else(|| Error::NoPod {
@@ -217,11 +186,11 @@ impl Lab {
         })
     }
 
-    /// The processes that were started in its pods so far, also those that have ended since.
+    /// The processes that were started in its pods, including those that have exited.
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] when its state file is damaged.
+    /// [`Error::BadState`] if its state file is damaged.
     pub fn processes(&self) -> Result<Vec<ProcessRecord>> {
         let entries = Journal::read(self.dir())?.into_iter();
         let processes = entries.filter_map(|entry| match entry {
@@ -231,34 +200,34 @@ impl Lab {
         Ok(processes.collect())
     }
 
-    /// Translates these services' addresses on the node, in place of those that were there. Connections that are open stay as they are.
+    /// Replaces the services that the node translates. Open connections are not affected.
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] for endpoints of another IP version than their service; [`Error::RuleRefused`] by the kernel.
+    /// [`Error::BadSpec`] if an endpoint's IP version differs from its service's; [`Error::RuleRefused`] by the kernel.
     pub fn set_services(&self, services: &[ServiceSpec]) -> Result<()> {
         let node = self.shared.namespace(NODE);
         node.run(|| load_services(node.name(), services))?
     }
 
-    /// Holds each packet between two pods back for `one_way`, at most 10 s, until the [`Delay`] is dropped: a round trip takes twice
-    /// that longer.
+    /// Delays each packet between two pods by `one_way`, at most 10 s, until the [`Delay`] is dropped. A round trip takes twice that
+    /// longer.
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] for a longer way, or while another delay of this lab is held; [`Error::RuleRefused`] or [`Error::Io`] where
-    /// the kernel has no NFQUEUE.
+    /// [`Error::BadSpec`] if `one_way` is longer, or another delay of this lab is active; [`Error::RuleRefused`] or [`Error::Io`] if
+    /// the kernel lacks NFQUEUE.
     pub fn delay(&self, one_way: Duration) -> Result<Delay> {
         Delay::start(self.shared.namespace(NODE), one_way)
     }
 
-    /// Leaves the lab up when this process ends, for others to [open](Self::open). [`sweep`](crate::sweep) removes it.
+    /// Leaves the lab up after this process has ended, for others to [open](Self::open). [`sweep`](crate::sweep) removes it.
     ///
-    /// Call it while the handles of the lab's processes are still held: from then on dropping them kills nothing.
+    /// Call it before the handles of the lab's processes are dropped: after it, dropping them kills nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] when its programs would not outlive this process ([`LabSpec::stays_up`]), or when others could not find its
+    /// [`Error::BadSpec`] if its programs would not outlive this process ([`LabSpec::stays_up`]), or others could not find its
     /// namespaces ([`Privilege::UserNamespace`]). The lab is then removed.
     pub fn leave_up(mut self) -> Result<()> {
         let bad = |why: &str| Err(Error::BadSpec { what: format!("lab {}", self.id()), why: why.to_owned() });
@@ -274,7 +243,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Removes the lab now, and says what could not be removed. Dropping it does the same, but can only log that.
+    /// Removes the lab now, and reports what could not be removed. Dropping it does the same, but can only log failures.
     ///
     /// # Errors
     ///
@@ -294,7 +263,7 @@ impl Lab {
             let uplink = make_uplink(&netlink, &node)?;
             for address in [IpAddr::V4(self.node.v4), IpAddr::V6(self.node.v6)] {
                 netlink.add_address(Link::LOOPBACK, address.into())?;
-                netlink.add_route(uplink, pod::everywhere(address), None)?;
+                netlink.add_route(uplink, pod::default_destination(address), None)?;
             }
             load_services(node.name(), &[])
         })
@@ -315,47 +284,9 @@ impl Drop for Lab {
     }
 }
 
-/// What the handles of one lab share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) id: String,
-    pub(crate) dir: PathBuf,
-    pub(crate) journal: Journal,
-    pub(crate) spawner: Spawner,
-    pub(crate) stays_up: bool,
-    /// Whether dropping a process's handle leaves the process alone.
-    pub(crate) left_up: AtomicBool,
-}
-
-impl Shared {
-    fn new(id: String, dir: &Path, stays_up: bool, left_up: bool) -> Result<Self> {
-        Ok(Self {
-            id,
-            dir: dir.to_owned(),
-            journal: Journal::open(dir)?,
-            spawner: Spawner::start().doing(|| "start a thread".to_owned())?,
-            stays_up,
-            left_up: AtomicBool::new(left_up),
-        })
-    }
-
-    /// The namespace of the node or of the pod `name`.
-    pub(crate) fn namespace(&self, name: &str) -> Namespace {
-        Namespace::new(format!("{}-{name}", self.id), registry::namespaces_dir(&self.dir).join(name))
-    }
-
-    fn record_namespace(&self, name: &str) -> Result<()> {
-        let namespace = self.namespace(name);
-        self.journal.record(&Entry::Namespace {
-            name: namespace.name().to_owned(),
-            path: registry::namespaces_dir(&self.dir).join(name),
-        })
-    }
-}
-
-/// Gives the node a way to everywhere else, as a node of a cluster has one, that nothing is beyond.
+/// Gives the node a default route, as a cluster's node has one, to an interface with nothing behind it.
 ///
-/// The kernel asks where a packet is to go before it asks the rules that refuse it: without such a route it would not ask them.
+/// The kernel routes a packet before it evaluates the rules that reject it, so the rules need such a route.
 fn make_uplink(netlink: &Netlink<'_>, node: &Namespace) -> Result<Link> {
     netlink.add_veth(&VethPair {
         here: services::UPLINK,
@@ -375,8 +306,8 @@ fn load_services(node: &str, services: &[ServiceSpec]) -> Result<()> {
 
 /// # Errors
 ///
-/// [`Error::BadSpec`] when the node or another pod has what the pod asks for.
-fn not_taken<'a>(spec: &PodSpec, node: NodeSpec, others: impl Iterator<Item = &'a PodSpec>) -> Result<()> {
+/// [`Error::BadSpec`] if the node or another pod has the pod's name or one of its addresses.
+fn check_unused<'a>(spec: &PodSpec, node: NodeSpec, others: impl Iterator<Item = &'a PodSpec>) -> Result<()> {
     let bad = |why: String| Err(Error::BadSpec { what: format!("pod `{}`", spec.name), why });
     let own = [IpAddr::V4(node.v4), IpAddr::V6(node.v6)];
     if let Some(taken) = spec.addresses().find(|address| own.contains(address)) {

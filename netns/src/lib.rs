@@ -1,8 +1,9 @@
 //! Linux hosts on one box: namespaces, veth, routing, NAT, processes and packet capture.
 //!
-//! A [`Lab`] is a node that routes, and [`Pod`]s on it, each a network namespace with a cable to the node. Programs run in pods as
-//! any user, with the pod's own `/etc/hosts` and `/etc/resolv.conf`. The node translates service addresses as kube-proxy does, and
-//! a [`Capture`] records what went over `lo` and `eth0` of each pod. The crate knows nothing of meshes: rules and files come as text.
+//! A [`Lab`] is a node that routes, and [`Pod`]s on it, each a network namespace connected to the node by a veth pair. Programs run
+//! in pods as any user, with the pod's own `/etc/hosts` and `/etc/resolv.conf`. The node translates service addresses as kube-proxy
+//! does, and a [`Capture`] records the packets on `lo` and `eth0` of each pod. This crate knows nothing of meshes: rules and files
+//! are passed in as text.
 //!
 //! ```no_run
 //! use std::{fs::File, time::Duration};
@@ -46,22 +47,22 @@
 //!
 //! # What a lab leaves behind
 //!
-//! Nothing. Everything that a lab consists of hangs on one folder, `/run/sidelab/ID` (or `ID` in the folder that `SIDELAB_RUN_DIR`
-//! names): its state file, a file for each namespace, and what its programs write. Dropping the lab removes it. When its creator is
-//! killed the kernel kills its programs, and [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A lock that
-//! the creator holds tells a lab in use from a stale one.
+//! Nothing. All of a lab is recorded in one folder, `/run/sidelab/ID` (or `ID` in the folder that `SIDELAB_RUN_DIR` names): its
+//! state file, a file for each namespace, and the output of its programs. Dropping the lab removes everything. If its creator is
+//! killed, the kernel kills its programs, and [`sweep_stale`] or [`sweep_all`] removes the rest, from the folder alone. A file lock
+//! that the creator holds distinguishes a lab in use from a stale one.
 //!
 //! # How a pod is connected
 //!
-//! As Calico does it: each pod has its address alone (`/32` and `/128`), and a default route to a next hop (169.254.1.1, fe80::1)
-//! that exists only as a fixed neighbour. The node has a route to each pod. No bridge, no ARP, no neighbour discovery, no duplicate
-//! address detection: a pod can be used as soon as it is made, and beside the pods' own traffic a capture holds a few multicast
-//! listener reports at most.
+//! As with Calico: each pod has only its own address (`/32` and `/128`), and a default route to a next hop (169.254.1.1, fe80::1)
+//! that exists only as a permanent neighbour entry. The node has a route to each pod. There is no bridge, no ARP, no neighbour
+//! discovery and no duplicate address detection: a pod is usable as soon as it exists, and apart from the pods' own traffic a
+//! capture contains a few multicast listener reports at most.
 //!
 //! # Threads and time
 //!
-//! Every call blocks, for milliseconds, or for as long as it says; from asynchronous code call it on a blocking thread. Handles can
-//! be sent to other threads. Nothing sleeps or polls: readiness, ends and packets are waited for by descriptor.
+//! Every call blocks, for milliseconds or for as long as its documentation says; call it on a blocking thread from asynchronous
+//! code. Handles are `Send`. Nothing sleeps or polls in a loop: readiness, exits and packets are waited for on descriptors.
 
 mod capture;
 mod conntrack;
@@ -85,8 +86,10 @@ mod removal;
 mod rules;
 mod run_folder;
 mod services;
+mod shared;
 mod socket;
 mod spawner;
+mod spec;
 mod state;
 mod sys;
 mod sysctl;
@@ -97,9 +100,9 @@ pub use delay::Delay;
 pub use error::{Error, Result};
 pub use host::{Check, Found, Host, can_delay};
 pub use interrupt::interrupt;
-pub use lab::{Lab, LabSpec, NodeSpec};
+pub use lab::Lab;
 pub use pcapng::write_pcapng;
-pub use pod::{MTU, Pod, PodSpec};
+pub use pod::{MTU, Pod};
 pub use privilege::Privilege;
 pub use process::Process;
 pub use program::{Bind, Program, Ready, Sink, Start, User};
@@ -107,4 +110,5 @@ pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, labs, sweep, s
 pub use rules::Family;
 pub use run_folder::{labs_dir, make_labs_dir};
 pub use services::{ServiceSpec, rules as service_rules};
+pub use spec::{LabSpec, NodeSpec, PodSpec};
 pub use state::ProcessRecord;

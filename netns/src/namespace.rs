@@ -1,4 +1,4 @@
-//! One network namespace, held open by a bind mount, and threads that work inside it.
+//! A network namespace, kept alive by a bind mount, and threads inside it.
 
 use std::{
     fs::{self, File},
@@ -20,12 +20,17 @@ use crate::{
     files,
 };
 
-/// Where `ip netns` looks for namespaces.
+/// The folder in which `ip netns` looks for namespaces.
 pub(crate) const IP_NETNS: &str = "/run/netns";
 
-/// A network namespace by its name and by the file that it is mounted on.
+/// The folder of a lab's namespace files. Each file is created before its namespace.
+pub(crate) fn folder(lab: &Path) -> PathBuf {
+    lab.join("ns")
+}
+
+/// A network namespace, identified by its name and the file that it is mounted on.
 ///
-/// Holds no descriptor: whoever enters opens the file, so a namespace whose lab has been removed cannot be entered by mistake.
+/// Holds no descriptor: entering opens the file, so the namespace of a removed lab cannot be entered by mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Namespace {
     name: String,
@@ -33,19 +38,19 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Names a namespace; makes nothing.
+    /// Refers to a namespace without creating it.
     pub(crate) fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: path.into() }
     }
 
-    /// Its name, as `ip netns list` shows it.
+    /// The name that `ip netns list` shows.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Makes the namespace, mounts it on its file, runs `work` in it, and links it where `ip netns exec` looks.
+    /// Creates the namespace, mounts it on its file, runs `work` in it, and links it for `ip netns exec`.
     ///
-    /// The file must not exist. Whatever of this was done when an error comes back, [`remove`](Self::remove) undoes.
+    /// The file must not exist. After an error, [`remove`](Self::remove) undoes whatever was done.
     pub(crate) fn create<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         File::create_new(&self.path).doing_to("make", &self.path)?;
         let done = on_fresh_thread(|| {
@@ -55,14 +60,14 @@ impl Namespace {
                 .doing_to("mount a network namespace at", &self.path)?;
             work()
         })?;
-        // Of a namespace that is mounted only for us there is nothing for others to find.
+        // A namespace that is mounted only for this process cannot be found by others.
         if Privilege::current() == Some(Privilege::Root) {
             self.link()?;
         }
         Ok(done)
     }
 
-    /// Runs `work` on a fresh thread inside the namespace.
+    /// Runs `work` on a new thread inside the namespace.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         on_fresh_thread(|| {
             self.join()?;
@@ -70,23 +75,23 @@ impl Namespace {
         })
     }
 
-    /// Takes the calling thread into the namespace, for good: for threads made for that.
+    /// Moves the calling thread into the namespace permanently. Only for threads started for this purpose.
     pub(crate) fn join(&self) -> Result<()> {
         setns(self.open()?, CloneFlags::CLONE_NEWNET).doing(|| format!("enter namespace {}", self.name))
     }
 
-    /// A descriptor to join it by.
+    /// Opens the namespace for `setns`.
     pub(crate) fn open(&self) -> Result<File> {
         File::open(&self.path)
             .doing(|| format!("enter namespace {} ({}), which may have been removed", self.name, self.path.display()))
     }
 
-    /// What tells it from every other namespace on this host while it lives; `None` when it was never mounted.
+    /// Distinguishes it from all other namespaces on this host while it exists; `None` if it was never mounted.
     pub(crate) fn identity(&self) -> Option<Identity> {
-        Identity::of(&self.path).filter(|_| self.is_mounted())
+        Identity::read(&self.path).filter(|_| self.is_mounted())
     }
 
-    /// Unmounts and forgets it. Nothing to do is no error, nor is another process that removes it at the same moment.
+    /// Unmounts the namespace and removes its files. It is no error if there is none, or if another process removes it concurrently.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let link = self.link_path();
         if fs::read_link(&link).is_ok_and(|target| target == self.path) {
@@ -94,25 +99,25 @@ impl Namespace {
         }
         if self.is_mounted() {
             match nix::mount::umount2(&self.path, MntFlags::MNT_DETACH) {
-                // No longer a mount point, or no longer there: umount(2).
+                // No longer a mount point, or removed: umount(2).
                 Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        // Removing the file also detaches the copies of the mount that other mount tables may hold.
+        // Removing the file also detaches copies of the mount in other mount namespaces.
         files::unless_gone(fs::remove_file(&self.path))
     }
 
-    /// Whether the namespace is mounted: its file then lies on another device than the folder that holds it.
+    /// Whether the namespace is mounted: its file is then on another device than its folder.
     fn is_mounted(&self) -> bool {
         let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
         device(&self.path).is_some_and(|own| self.path.parent().and_then(device) != Some(own))
     }
 
-    /// A symbolic link rather than a second mount: `ip netns` follows it, and it cannot keep the namespace alive.
+    /// Links it for `ip netns`. A symbolic link rather than a second mount, so that it cannot keep the namespace alive.
     fn link(&self) -> Result<()> {
         let link = self.link_path();
-        // A lab that ends at this moment may remove the folder again while it is empty.
+        // A lab that is being removed may delete the folder whenever it is empty.
         loop {
             fs::create_dir_all(IP_NETNS).doing_to("make", Path::new(IP_NETNS))?;
             match symlink(&self.path, &link) {
@@ -127,7 +132,7 @@ impl Namespace {
     }
 }
 
-/// A namespace's device and inode: the same for everything that is in it.
+/// Device and inode of a namespace: the same for every process in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     device: u64,
@@ -135,14 +140,14 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// That of the namespace file at `path`, such as `/proc/1/ns/net`.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    /// The identity of the namespace file at `path`, such as `/proc/1/ns/net`.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }
 
-/// Runs `work` on a thread of its own, so that the namespace that it enters is left when it ends.
+/// Runs `work` on a new thread, so that a namespace that it enters is left when it returns.
 pub(crate) fn on_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
@@ -153,7 +158,7 @@ pub(crate) fn on_fresh_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) 
     })
 }
 
-/// Waits for a thread, and passes on what it gave or its panic.
+/// Joins a thread, and propagates its panic.
 pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,4 +1,4 @@
-//! Links, addresses, routes and neighbours, by netlink, for threads that are inside a namespace.
+//! Links, addresses, routes and neighbours, by netlink, for threads inside a namespace.
 
 use std::{
     fmt,
@@ -23,49 +23,46 @@ use tokio::{runtime::Runtime, time::error::Elapsed};
 
 use crate::error::{Doing, Error, Result};
 
-/// How long the kernel may take to do a thing: usually it takes less than a millisecond.
+/// Timeout for an answer of the kernel, which usually takes less than a millisecond.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// An Ethernet address.
+/// An Ethernet (MAC) address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mac(pub(crate) [u8; 6]);
 
-/// A pair of interfaces joined by a virtual cable.
+/// A pair of interfaces joined by a virtual cable (veth).
 #[derive(Debug)]
 pub(crate) struct VethPair<'a> {
-    /// The end that is made in the namespace of the socket.
+    /// Name of the end that is created in the socket's namespace.
     pub(crate) here: &'a str,
-    /// Its Ethernet address.
     pub(crate) here_mac: Mac,
-    /// The end that is made in the namespace `there_namespace`.
+    /// Name of the end that is created in `there_namespace`.
     pub(crate) there: &'a str,
-    /// Its Ethernet address.
     pub(crate) there_mac: Mac,
-    /// The namespace of the other end.
     pub(crate) there_namespace: BorrowedFd<'a>,
-    /// The largest packet that either end carries, in bytes.
+    /// MTU of both ends, in bytes.
     pub(crate) mtu: u32,
 }
 
-/// A netlink socket of one namespace. Each call waits for the kernel's answer.
+/// A netlink socket in one namespace. Each call waits for the kernel's answer.
 pub(crate) struct Netlink<'a> {
     namespace: &'a str,
     handle: Handle,
-    // One for each thing that the kernel says unasked about links.
+    // One item for each link event.
     events: LocalBoxStream<'static, ()>,
-    // rtnetlink is asynchronous only; this drives it on the thread that opened the socket.
+    // rtnetlink is asynchronous only; this runtime drives it on the thread that opened the socket.
     runtime: Runtime,
 }
 
 impl<'a> Netlink<'a> {
-    /// Opens a socket in the namespace that the calling thread is in, which is `namespace`.
+    /// Opens a socket in the calling thread's namespace. `namespace` is its name, for errors.
     pub(crate) fn open(namespace: &'a str) -> Result<Self> {
         Self::open_with(namespace, &[])
     }
 
-    /// Opens one that also hears what happens to links, for [`wait_until_up`](Self::wait_until_up).
+    /// Opens a socket that also receives link events, for [`wait_until_up`](Self::wait_until_up).
     ///
-    /// Not for the node: while many pods are made, more happens there than a socket's buffer holds, and answers get lost.
+    /// Not for the node: while many pods are created its events overflow the socket's buffer, and answers are lost.
     pub(crate) fn open_listening(namespace: &'a str) -> Result<Self> {
         Self::open_with(namespace, &[MulticastGroup::Link])
     }
@@ -84,7 +81,7 @@ impl<'a> Netlink<'a> {
         Ok(Self { namespace, handle, events, runtime })
     }
 
-    /// Makes a veth pair with this end up. The kernel refuses to set the other end up while it is being made.
+    /// Creates a veth pair and sets its near end up. The kernel refuses to set the far end up in the same request.
     pub(crate) fn add_veth(&self, pair: &VethPair<'_>) -> Result<()> {
         let there = LinkMessageBuilder::<LinkUnspec>::new()
             .name(pair.there)
@@ -110,13 +107,13 @@ impl<'a> Netlink<'a> {
         self.request(|| format!("set {link} up"), self.handle.link().set(up).execute())
     }
 
-    /// Waits until an interface can send, which it can a moment after both ends of its cable were set up.
+    /// Waits until an interface is operational, which takes a moment after both ends of its cable are set up.
     ///
-    /// Before that the kernel throws away what it sends, and the first connection waits a second for its second attempt.
+    /// Until then the kernel drops its packets, and the first connection would wait a second for TCP's retransmission.
     pub(crate) fn wait_until_up(&mut self, link: Link) -> Result<()> {
         let Self { handle, events, .. } = self;
         let up = async {
-            // Asked anew at each event rather than read from it: newer kernels finish the change when they are asked.
+            // Queried after each event rather than read from it: newer kernels complete the change when they are queried.
             while !is_up(handle, link).await? {
                 if events.next().await.is_none() {
                     return Err(rtnetlink::Error::RequestFailed);
@@ -128,14 +125,14 @@ impl<'a> Netlink<'a> {
         self.judge(done, || format!("wait until {link} is up"))
     }
 
-    /// Gives an interface an address that can be used at once: duplicate address detection would hold IPv6 up for seconds.
+    /// Adds an address that is usable at once, without duplicate address detection, which would delay IPv6 by seconds.
     pub(crate) fn add_address(&self, link: Link, address: IpNet) -> Result<()> {
         let mut request = self.handle.address().add(link.0, address.addr(), address.prefix_len());
         request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         self.request(|| format!("add address {address} to {link}"), request.execute())
     }
 
-    /// Routes `to` out of an interface, by way of the neighbour `gateway` where given.
+    /// Routes `to` through an interface, by way of the neighbour `gateway` if given.
     pub(crate) fn add_route(&self, link: Link, to: IpNet, gateway: Option<IpAddr>) -> Result<()> {
         let message = match to {
             IpNet::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
@@ -157,13 +154,13 @@ impl<'a> Netlink<'a> {
             message.header.flags |= by_way.header.flags;
             message.attributes.extend(by_way.attributes);
         }
-        self.request(|| format!("route {to} out of {link}"), request.execute())
+        self.request(|| format!("route {to} through {link}"), request.execute())
     }
 
-    /// Fixes the Ethernet address of a neighbour, so that nobody has to ask for it.
+    /// Adds a permanent neighbour entry, so that no ARP or neighbour discovery is needed.
     pub(crate) fn add_neighbour(&self, link: Link, address: IpAddr, mac: Mac) -> Result<()> {
         let request = self.handle.neighbours().add(link.0, address).link_layer_address(&mac.0);
-        self.request(|| format!("fix neighbour {address} of {link}"), request.execute())
+        self.request(|| format!("add neighbour {address} to {link}"), request.execute())
     }
 
     fn request(
@@ -185,9 +182,9 @@ impl<'a> Netlink<'a> {
     }
 }
 
-/// Drives a request until the kernel has answered.
+/// Drives a request until the kernel has answered, or the timeout expires.
 fn wait<T>(runtime: &Runtime, request: impl Future<Output = T>) -> Result<T, Elapsed> {
-    // The timer belongs to the runtime, so it is made inside it.
+    // The timer needs the runtime's context.
     runtime.block_on(async { tokio::time::timeout(ANSWER, request).await })
 }
 
@@ -197,20 +194,19 @@ async fn is_up(handle: &Handle, link: Link) -> Result<bool, rtnetlink::Error> {
     Ok(message.is_some_and(|message| message.attributes.contains(&LinkAttribute::OperState(State::Up))))
 }
 
-/// An interface, by the index that it has in its namespace.
+/// An interface, by its index, which is unique within its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link(u32);
 
 impl Link {
-    /// The loopback interface: the kernel gives it index 1 in every namespace.
+    /// The loopback interface, which has index 1 in every namespace.
     pub(crate) const LOOPBACK: Self = Self(1);
 
-    /// Finds an interface of the namespace that the calling thread is in.
+    /// Finds an interface of the calling thread's namespace.
     pub(crate) fn find(name: &str) -> Result<Self> {
         nix::net::if_::if_nametoindex(name).map(Self).doing(|| format!("find interface {name}"))
     }
 
-    /// Its index.
     pub(crate) fn index(self) -> u32 {
         self.0
     }

@@ -1,5 +1,5 @@
-//! Netfilter's queue to user space, as far as a [delay](crate::Delay) needs it: packets wait in the kernel, and only their numbers
-//! come here (linux/netfilter/nfnetlink_queue.h).
+//! NFQUEUE, netfilter's queue to user space, as far as a [delay](crate::Delay) needs it: packets stay in the kernel, and only their
+//! ids are read (linux/netfilter/nfnetlink_queue.h).
 
 use std::{
     io,
@@ -19,23 +19,23 @@ use rtnetlink::packet_core::{
 #[cfg(test)]
 mod tests;
 
-/// What the kernel may hold of messages that are not read yet, in bytes. It is memory only while it is full.
+/// Receive buffer for messages that have not been read yet, in bytes. The kernel uses memory only while there are any.
 const BUFFER: usize = 64 << 20;
 
-/// How many packets may wait in the kernel: those of 16 streams with full windows, and some.
+/// How many packets the queue holds: somewhat more than 16 streams with full windows.
 const LENGTH: u32 = 1 << 17;
 
-/// Longer than any message about a packet whose bytes are not asked for.
+/// Upper bound for the length of a message without packet contents, in bytes.
 const LONGEST: usize = 4096;
 
-/// Behind the netlink header: family, version, and the queue's number in network order (`struct nfgenmsg`).
+/// Length of `struct nfgenmsg`, which follows the netlink header: family, version, and the queue's number in network order.
 const HEADER: usize = 4;
 
-/// A packet's number in its queue. They go up by one, and start again after 2^32.
+/// A packet's id in its queue. Ids increase by one, and wrap around after 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PacketId(u32);
 
-/// A queue of the namespace that it was bound in. Dropping it drops the packets that wait in it.
+/// A queue of the namespace in which it was bound. Dropping it drops the packets in it.
 #[derive(Debug)]
 pub(crate) struct Queue {
     socket: OwnedFd,
@@ -44,11 +44,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Takes the queue `number` of the namespace that the calling thread is in.
+    /// Binds queue `number` of the calling thread's namespace.
     ///
     /// # Errors
     ///
-    /// `EPERM` or `EBUSY` when somebody has it; otherwise what the kernel says where it has no such queues.
+    /// `EPERM` or `EBUSY` if another process has bound it; otherwise the kernel's error if it has no NFQUEUE.
     pub(crate) fn bind(number: u16) -> io::Result<Self> {
         let socket =
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)?;
@@ -56,23 +56,23 @@ impl Queue {
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         let mut queue = Self { socket, number, buffer: vec![0; LONGEST] };
         queue.send(&Request::Bind { queue: number, length: LENGTH })?;
-        // No rule sends packets here yet, so what comes is the answer.
+        // No rule sends packets here yet, so the first message is the answer.
         match queue.receive(MsgFlags::empty())?.payload {
             NetlinkPayload::Error(answer) if answer.code.is_some() => Err(answer.to_io()),
             _ => Ok(queue),
         }
     }
 
-    /// The next packet that waits; `None` when no other has come.
+    /// The next queued packet; `None` if there is none yet.
     pub(crate) fn next(&mut self) -> io::Result<Option<PacketId>> {
         loop {
             match self.receive(MsgFlags::MSG_DONTWAIT) {
                 Ok(NetlinkMessage { payload: NetlinkPayload::InnerMessage(Packet(id)), .. }) => return Ok(Some(id)),
-                // That there was nothing to let go: the kernel drops packets of its own when an interface goes.
+                // An ACK that no packet matched the verdict: the kernel drops queued packets when an interface is removed.
                 Ok(_) => {}
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                     Some(Errno::EAGAIN) => return Ok(None),
-                    // ENOBUFS: packets came faster than they were read. The kernel has dropped and counted them.
+                    // ENOBUFS: the buffer overflowed. The kernel has dropped packets, and counted them.
                     Some(Errno::EINTR | Errno::ENOBUFS) => {}
                     _ => return Err(error),
                 },
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Lets every packet go that came before `last`, and that one.
+    /// Accepts all queued packets up to and including `last`.
     pub(crate) fn accept_up_to(&self, last: PacketId) -> io::Result<()> {
         self.send(&Request::AcceptUpTo { queue: self.number, last })
     }
@@ -102,12 +102,12 @@ impl AsFd for Queue {
     }
 }
 
-/// What is said to the kernel.
+/// A message to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
-    /// This socket wants the packets of `queue`, of which `length` may wait: their numbers alone, and each as large as it is.
+    /// Binds `queue`, with room for `length` packets. Only ids are copied to user space, and GSO packets are not segmented.
     Bind { queue: u16, length: u32 },
-    /// Every packet up to `last` may go on.
+    /// Accepts every packet up to and including `last`.
     AcceptUpTo { queue: u16, last: PacketId },
 }
 
@@ -116,7 +116,7 @@ impl Request {
         let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(self));
         message.header.flags = match self {
             Self::Bind { .. } => NLM_F_REQUEST | NLM_F_ACK,
-            // Errors are told all the same.
+            // Errors are reported even without NLM_F_ACK.
             Self::AcceptUpTo { .. } => NLM_F_REQUEST,
         };
         message.finalize();
@@ -135,11 +135,11 @@ impl Request {
         let be = u32::to_be_bytes;
         match self {
             Self::Bind { length, .. } => {
-                // struct nfqnl_msg_config_cmd: command, padding, a protocol family that is no longer looked at.
+                // struct nfqnl_msg_config_cmd: command, padding, a protocol family that the kernel ignores.
                 let command = [libc::NFQNL_CFG_CMD_BIND as u8, 0, 0, 0];
-                // struct nfqnl_msg_config_params: how many bytes of each packet, what of it.
+                // struct nfqnl_msg_config_params: how many bytes of each packet to copy, and the copy mode.
                 let params = [&be(0)[..], &[libc::NFQNL_COPY_META as u8]].concat();
-                // Packets stay whole, and when too many wait those that come are dropped, not let pass before their time.
+                // GSO packets stay whole; a full queue drops packets rather than letting them pass early.
                 let flags = libc::NFQA_CFG_F_GSO as u32;
                 let mask = flags | libc::NFQA_CFG_F_FAIL_OPEN as u32;
                 vec![
@@ -178,7 +178,7 @@ impl NetlinkSerializable for Request {
     }
 }
 
-/// What the kernel says of a packet.
+/// A message from the kernel about a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packet(PacketId);
 
@@ -187,22 +187,22 @@ impl NetlinkDeserializable for Packet {
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
         if header.message_type != message_type(libc::NFQNL_MSG_PACKET) {
-            return Err("not about a packet of a queue".to_owned().into());
+            return Err("not a message about a queued packet".to_owned().into());
         }
         for attribute in NlasIterator::new(payload.get(HEADER..).unwrap_or_default()) {
             let attribute = attribute?;
-            // struct nfqnl_msg_packet_hdr begins with the packet's number.
+            // struct nfqnl_msg_packet_hdr starts with the packet's id.
             if attribute.kind() == libc::NFQA_PACKET_HDR as u16
                 && let Some(id) = attribute.value().first_chunk()
             {
                 return Ok(Self(PacketId(u32::from_be_bytes(*id))));
             }
         }
-        Err("a packet without a number".to_owned().into())
+        Err("a packet without an id".to_owned().into())
     }
 }
 
-/// Netfilter's messages have their subsystem in the upper byte of their type.
+/// Netfilter's message types have the subsystem in the upper byte.
 fn message_type(kind: libc::c_int) -> u16 {
     (libc::NFNL_SUBSYS_QUEUE << 8 | kind) as u16
 }

@@ -1,4 +1,4 @@
-//! Writing a capture to a file that Wireshark opens, with the TLS keys inside.
+//! Writing a capture as a pcapng file for Wireshark, with the TLS keys embedded.
 
 use std::{
     borrow::Cow,
@@ -26,20 +26,21 @@ mod tests;
 /// Block type of a Decryption Secrets Block (draft-ietf-opsawg-pcapng, section 4.7).
 const DECRYPTION_SECRETS: u32 = 0x0000_000a;
 
-/// Its type of secrets "TLSK": lines of an NSS key log.
+/// Secrets type "TLSK": an NSS key log.
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 
-/// `if_tsresol`: timestamps count 10^-9 seconds.
+/// `if_tsresol`: timestamps are in units of 10^-9 seconds.
 const NANOSECONDS: u8 = 9;
 
-/// Writes what a pcapng file holds: one interface for each that was captured on, named `POD/INTERFACE`, the keys, the packets and what was lost.
+/// Writes a capture as pcapng: an interface for each that was captured on, named `POD/INTERFACE`, the TLS keys, the packets, and
+/// how many packets were dropped.
 ///
-/// `secrets` are key logs, as `SSLKEYLOGFILE` has them; each becomes a block before the packets, so that a reader that goes
-/// through the file once can decrypt.
+/// `secrets` are key logs in the format of `SSLKEYLOGFILE`. Each becomes a block before the packets, so that a reader can decrypt
+/// in a single pass.
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// Any error of `out`.
 pub fn write_pcapng(out: &mut impl Write, captured: &Captured, secrets: &[String]) -> io::Result<()> {
     let mut writer = PcapNgWriter::new(out).map_err(io_error)?;
     let mut write = |block: Block<'_>| writer.write_block(&block).map(drop).map_err(io_error);
@@ -64,7 +65,7 @@ pub fn write_pcapng(out: &mut impl Write, captured: &Captured, secrets: &[String
     for (interface, dropped) in (0..).zip(&captured.dropped) {
         write(Block::InterfaceStatistics(InterfaceStatisticsBlock {
             interface_id: interface,
-            // The format has the high half first; the library writes one little-endian number.
+            // The format puts the upper half first; the library writes one little-endian number.
             timestamp: end.rotate_left(32),
             options: vec![InterfaceStatisticsOption::IsbIfDrop(*dropped)],
         }))?;
@@ -72,7 +73,7 @@ pub fn write_pcapng(out: &mut impl Write, captured: &Captured, secrets: &[String
     Ok(())
 }
 
-/// The library has no type for this block; it pads the body of an unknown one as the format wants.
+/// The library has no type for this block; it pads the body of an unknown block as the format requires.
 fn decryption_secrets(secrets: &str) -> Block<'static> {
     let mut body = Vec::with_capacity(8 + secrets.len());
     body.extend(TLS_KEY_LOG.to_ne_bytes());
@@ -82,7 +83,7 @@ fn decryption_secrets(secrets: &str) -> Block<'static> {
 }
 
 fn enhanced_packet(packet: &CapturedPacket) -> Block<'_> {
-    // epb_flags, bits 0 and 1.
+    // Bits 0 and 1 of epb_flags.
     let direction = match packet.direction {
         Direction::Incoming => 0b01,
         Direction::Outgoing => 0b10,

@@ -1,4 +1,4 @@
-//! By what right this process makes namespaces: as root, or as root of a user namespace of its own.
+//! Privilege to create namespaces: as root, or as root of a user namespace.
 
 use std::{fs, io, path::Path};
 
@@ -9,18 +9,18 @@ use crate::error::{Error, Result};
 #[cfg(test)]
 mod tests;
 
-/// By what right this process makes namespaces.
+/// The privilege by which this process can create namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privilege {
-    /// It is root, and can run programs as any user. Its namespaces have names that `ip netns exec` knows.
+    /// Root of the host. Programs run as any user, and the namespaces are visible to `ip netns exec`.
     Root,
-    /// It is root of a user namespace, in which there is one user only: programs all run as that one. Its namespaces are seen from inside
-    /// alone, and vanish with it.
+    /// Root of a user namespace with a single user, as which all programs run. The namespaces are visible only from inside, and vanish
+    /// with it.
     UserNamespace,
 }
 
 impl Privilege {
-    /// What this process has now: `None` when it is an ordinary user's.
+    /// The privilege that this process has; `None` for an ordinary user.
     pub fn current() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             return None;
@@ -29,13 +29,13 @@ impl Privilege {
         Some(if has_other_users(&map) { Self::Root } else { Self::UserNamespace })
     }
 
-    /// Gets what this process needs to make labs: an ordinary user's process enters a user namespace of its own, for good.
+    /// Gives this process the privilege to create labs: if it is an ordinary user's, it enters a new user namespace permanently.
     ///
-    /// Call it first in `main`: the kernel lets a process do so only while it has one thread.
+    /// Call it first in `main`: the kernel allows it only while the process has a single thread.
     ///
     /// # Errors
     ///
-    /// When the host does not allow user namespaces, with the setting that would.
+    /// If the host does not allow user namespaces; the error names the setting to change.
     pub fn acquire() -> Result<Self> {
         match Self::current() {
             Some(privilege) => Ok(privilege),
@@ -49,7 +49,7 @@ fn enter_user_namespace() -> Result<Privilege> {
     nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(|errno| not_allowed(errno.into()))?;
     for (file, text) in [
-        // The kernel wants groups given up before it maps one.
+        // The kernel requires setgroups to be disabled before a gid map is written.
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("0 {uid} 1")),
         ("/proc/self/gid_map", format!("0 {gid} 1")),
@@ -58,17 +58,17 @@ fn enter_user_namespace() -> Result<Privilege> {
     }
     const NONE: Option<&str> = None;
     let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    // AppArmor, where it restricts user namespaces, lets one be made but nothing be done in it: this is the first thing.
+    // With AppArmor's restriction a user namespace can be created, but has no privilege: this is the first call to fail.
     nix::mount::mount(NONE, "/", NONE, flags, NONE).map_err(|errno| not_allowed(errno.into()))?;
     Ok(Privilege::UserNamespace)
 }
 
 fn not_allowed(source: io::Error) -> Error {
-    Error::NoUserNamespace { source, mend: mend() }
+    Error::NoUserNamespace { source, fix: fix() }
 }
 
-/// Which of the settings that forbid user namespaces is set, and what to do about it.
-pub(crate) fn mend() -> String {
+/// How to allow user namespaces: which of the settings that forbid them is set, and what to set it to.
+pub(crate) fn fix() -> String {
     let is = |file: &str, value: &str| {
         fs::read_to_string(Path::new("/proc/sys").join(file)).is_ok_and(|text| text.trim() == value)
     };
@@ -85,20 +85,20 @@ pub(crate) fn mend() -> String {
         })
 }
 
-/// The user of this process as the host knows it: in a user namespace we are root, but of nothing outside it.
+/// This process's uid outside of its user namespace.
 pub(crate) fn uid_outside() -> u32 {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     outside(&map, nix::unistd::geteuid().as_raw())
 }
 
-/// Whether a uid map, as in `/proc/self/uid_map`, has more users than oneself: lines of first inside, first outside, count.
+/// Whether a uid map in the format of `/proc/self/uid_map` (first inside, first outside, count) maps more than one's own uid.
 fn has_other_users(map: &str) -> bool {
     let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
-    // Those of a usual system, `nobody` (65534) among them.
+    // The uids of a usual system, including `nobody` (65534).
     counts.sum::<u64>() >= 65_535
 }
 
-/// The uid outside of the uid `inside`.
+/// The uid outside that is mapped to `inside`.
 fn outside(map: &str, inside: u32) -> u32 {
     map.lines()
         .find_map(|line| {

@@ -23,26 +23,26 @@ use crate::{
     Pod, Program, Ready, Sink, Start,
     error::{Doing, Error, Result},
     files, interrupt,
-    lab::Shared,
     namespace::join,
     processes,
     program::Launch,
+    shared::Shared,
     state::{self, Entry, ProcessRecord},
     sys,
 };
 
-/// How much of a program's stderr an error quotes, in bytes.
+/// How much of a program's stderr errors quote, in bytes.
 const TAIL: u64 = 2048;
 
 impl Pod {
     /// Starts a program that keeps running, and waits until it is ready.
     ///
-    /// The program sees the pod's `/etc/hosts` and `/etc/resolv.conf`, the pod's network, and otherwise the host.
+    /// The program sees the pod's network, `/etc/hosts` and `/etc/resolv.conf`, and apart from that the host's files.
     ///
     /// # Errors
     ///
-    /// [`Error::ProgramNotFound`]; [`Error::Start`] names the step that the kernel refused; [`Error::EndedBeforeReady`] and
-    /// [`Error::NotReady`] quote the end of its stderr. None of them leaves a process behind.
+    /// [`Error::ProgramNotFound`]; [`Error::Start`] with the step that failed; [`Error::EndedBeforeReady`] and [`Error::NotReady`]
+    /// with the end of its stderr. No process is left behind.
     pub fn start(&self, program: &Program, how: &Start) -> Result<Process> {
         let mut launch = Launch::prepare(self, program)?;
         let stdout = how.stdout.path(self, program, "stdout");
@@ -68,11 +68,11 @@ impl Pod {
         Ok(process)
     }
 
-    /// Runs a program to its end, and gives back its status and all that it wrote. Its stdin is empty.
+    /// Runs a program until it exits, and returns its status and output. Its stdin is empty.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), and [`Error::TimedOut`], after which it has been killed. A status that is not 0 is no error here.
+    /// As [`start`](Self::start), and [`Error::TimedOut`] after the program was killed. A non-zero status is not an error here.
     pub fn run_to_end(&self, program: &Program, timeout: Duration) -> Result<Output> {
         let deadline = Instant::now() + timeout;
         let pipes = Start { stdout: Sink::Pipe, stderr: Sink::Pipe, ready: Ready::Immediately };
@@ -99,10 +99,10 @@ impl Pod {
         })
     }
 
-    /// Becomes the program, in the place of this process: with its terminal, its pid and its parent, who sees the program's status.
+    /// Replaces this process by the program, which keeps its terminal, pid and parent.
     ///
-    /// Call it last: nothing of this process is left to clean up, so it is for labs that were [opened](crate::Lab::open).
-    /// Comes back only when it failed.
+    /// Nothing of this process is cleaned up, so it is meant for labs that were [opened](crate::Lab::open).
+    /// Returns only if it failed.
     pub fn exec(&self, program: &Program) -> Error {
         match Launch::prepare(self, program) {
             Ok(launch) => launch.exec(self, program),
@@ -134,7 +134,7 @@ impl Pod {
     }
 }
 
-/// A process in a pod. Dropping it kills it, unless its lab was [left up](crate::Lab::leave_up).
+/// A process in a pod. Dropping it kills the process, unless its lab was [left up](crate::Lab::leave_up).
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -149,56 +149,56 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its program's name in the lab.
+    /// The name of its [`Program`](crate::Program).
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name of the pod that it runs in.
+    /// The name of its pod.
     pub fn pod(&self) -> &str {
         &self.pod
     }
 
-    /// Its process id, which is also that of its session and process group.
+    /// Its pid, which is also the id of its session and process group.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The file that its standard output goes to, where it goes to one.
+    /// The file that its stdout is written to, if any.
     pub fn stdout_path(&self) -> Option<&Path> {
         self.stdout_path.as_deref()
     }
 
-    /// The file that its standard error goes to, where it goes to one.
+    /// The file that its stderr is written to, if any.
     pub fn stderr_path(&self) -> Option<&Path> {
         self.stderr_path.as_deref()
     }
 
-    /// The reading end of its standard output, once, where that is a [`Sink::Pipe`].
+    /// The reading end of its stdout, once, if that is a [`Sink::Pipe`].
     pub fn take_stdout(&self) -> Option<ChildStdout> {
         self.lock_child().stdout.take()
     }
 
-    /// The reading end of its standard error, once, where that is a [`Sink::Pipe`].
+    /// The reading end of its stderr, once, if that is a [`Sink::Pipe`].
     pub fn take_stderr(&self) -> Option<ChildStderr> {
         self.lock_child().stderr.take()
     }
 
-    /// Waits for its end. `None` when it still runs after `timeout`. What is left of its session, such as a child in the background,
-    /// ends with it.
+    /// Waits until it exits, or returns `None` after `timeout`. Anything left of its session, such as a child in the background, is
+    /// killed.
     ///
     /// # Errors
     ///
-    /// When the kernel does not let this process wait for it.
+    /// If waiting for it fails.
     pub fn wait(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
         self.wait_by(Instant::now() + timeout)
     }
 
-    /// Sends it a signal. One that has ended is left alone.
+    /// Sends it a signal. Does nothing if it has exited.
     ///
     /// # Errors
     ///
-    /// When this process may not send it that signal.
+    /// If this process may not send it that signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         match sys::pidfd_send_signal(&self.pidfd, signal) {
             Err(error) if !processes::has_ended(&error) => {
@@ -208,7 +208,7 @@ impl Process {
         }
     }
 
-    /// Asks it to end with SIGTERM, and kills it when it has not done so after `grace`. How it ended.
+    /// Sends SIGTERM, and SIGKILL if it still runs after `grace`. Returns its status.
     ///
     /// # Errors
     ///
@@ -221,7 +221,7 @@ impl Process {
         }
     }
 
-    /// Kills it with SIGKILL. How it ended.
+    /// Sends SIGKILL. Returns its status.
     ///
     /// # Errors
     ///
@@ -235,7 +235,7 @@ impl Process {
         if processes::ended_by(&self.pidfd, deadline) { self.reap().map(Some) } else { Ok(None) }
     }
 
-    /// Waits for its own end, but no longer than until this process is interrupted.
+    /// Waits until it exits by itself, or this process is interrupted.
     fn await_end(&self, deadline: Instant) -> Result<End> {
         let watched: Vec<_> = [self.pidfd.as_fd()].into_iter().chain(interrupt::interrupted()).collect();
         Ok(match &processes::readable_by(&watched, deadline)[..] {
@@ -249,13 +249,13 @@ impl Process {
         Error::Interrupted { program: self.name.clone(), pod: self.pod.clone() }
     }
 
-    /// Takes the status of the process, which has ended or is about to, and ends what is left of its session.
+    /// Collects the status of the process, which has exited or is about to, and kills what is left of its session.
     fn reap(&self) -> Result<ExitStatus> {
         let mut child = self.lock_child();
         if let Some(status) = self.status.get() {
             return Ok(*status);
         }
-        // Until it is reaped no other process group can have its number. ESRCH when nothing of the group is left.
+        // Its process group id cannot be reused until it has been reaped. ESRCH if the group is empty.
         let group = Pid::from_raw(self.pid.cast_signed());
         let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
         let status = child.wait().doing(|| format!("wait for {}", self.label()))?;
@@ -271,7 +271,7 @@ impl Process {
             if readable[0] && socket.says_ready()? {
                 return Ok(());
             }
-            // Both may be readable at once: a word that was sent before the end still counts, and was looked for first.
+            // Both may be readable: a message sent before the exit still counts, and is read first.
             if readable[1] && !readable[0] {
                 let status = self.kill()?;
                 return Err(Error::EndedBeforeReady {
@@ -330,17 +330,15 @@ impl Drop for Process {
     }
 }
 
-/// How a wait for a process's end came out.
+/// The result of waiting for a process's exit.
 enum End {
-    /// It has ended by itself.
+    /// It exited by itself.
     Own(ExitStatus),
-    /// This process was interrupted first.
     Interrupted,
-    /// The deadline came first.
     TooLate,
 }
 
-/// The socket at which a program says that it is ready. Its file goes with it.
+/// The socket on which a program reports that it is ready. Its file is removed on drop.
 struct NotifySocket {
     socket: UnixDatagram,
     path: PathBuf,
@@ -348,7 +346,7 @@ struct NotifySocket {
 
 impl NotifySocket {
     fn bind(shared: &Shared) -> Result<Self> {
-        // A socket's path holds 107 bytes at most: too few for the names of pod and program.
+        // A socket's path has at most 107 bytes: too few for the names of pod and program.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", std::process::id());
@@ -360,7 +358,7 @@ impl NotifySocket {
         Ok(bound)
     }
 
-    /// Reads one message; whether it has the line that says so.
+    /// Reads one message. Returns whether it contains `READY=1`.
     fn says_ready(&self) -> Result<bool> {
         let mut message = [0; 4096];
         match self.socket.recv(&mut message) {
@@ -380,7 +378,7 @@ impl Drop for NotifySocket {
 fn read_all(stream: Option<impl Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
-        // What came before an error is still worth having.
+        // Keep what was read before an error.
         let _ = stream.read_to_end(&mut bytes);
     }
     bytes

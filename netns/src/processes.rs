@@ -1,4 +1,4 @@
-//! Finding and ending every process that is in a namespace.
+//! Finding and killing all processes in a namespace.
 
 use std::{
     collections::HashSet,
@@ -20,28 +20,28 @@ use crate::{
     sys,
 };
 
-/// How long a process that was sent SIGKILL may take to end. It takes longer only while it is stuck in the kernel.
+/// How long a process may take to die of SIGKILL. Longer only if it is stuck in the kernel.
 const DEATH: Duration = Duration::from_secs(5);
 
-/// Kills every process in the namespaces, and waits until all have ended. Gives back what did not end.
+/// Kills all processes in the namespaces, and waits until they have exited. Returns descriptions of those that have not.
 ///
-/// Goes by where a process is, not by a list of those that were started: it so finds the children of programs too, and what
-/// was started in the moment before a creator was killed.
+/// Finds processes by their namespace rather than by a list of those that were started, so it also finds children of programs, and
+/// a process that was started just before its creator was killed.
 pub(crate) fn kill_all_in(namespaces: &[Namespace]) -> Vec<String> {
     let mut targets: HashSet<Identity> = namespaces.iter().filter_map(Namespace::identity).collect();
-    // Whatever a file says, the host's own namespace is no lab's.
-    if let Some(host) = Identity::of(Path::new("/proc/1/ns/net")) {
+    // Never the host's own namespace, whatever a lab's file refers to.
+    if let Some(host) = Identity::read(Path::new("/proc/1/ns/net")) {
         targets.remove(&host);
     }
     let deadline = Instant::now() + DEATH;
     loop {
-        // A process may fork while we look: look again until there is none.
+        // Processes may fork meanwhile: repeat until there are none.
         let members = members(&targets);
         if members.is_empty() {
             return Vec::new();
         }
         for member in &members {
-            // One that has ended meanwhile cannot be killed, and need not be.
+            // Fails if it has exited meanwhile.
             let _ = sys::pidfd_send_signal(&member.pidfd, Signal::SIGKILL);
         }
         let left: Vec<String> = members
@@ -55,12 +55,12 @@ pub(crate) fn kill_all_in(namespaces: &[Namespace]) -> Vec<String> {
     }
 }
 
-/// Waits until the process behind `pidfd` has ended. Whether it has, at the deadline.
+/// Waits until the process behind `pidfd` has exited. Returns whether it has by the deadline.
 pub(crate) fn ended_by(pidfd: &OwnedFd, deadline: Instant) -> bool {
     readable_by(&[pidfd.as_fd()], deadline)[0]
 }
 
-/// Waits until one of the descriptors can be read; which of them can be, at the deadline.
+/// Waits until one of the descriptors is readable or the deadline has passed. Returns which of them are.
 pub(crate) fn readable_by(descriptors: &[std::os::fd::BorrowedFd<'_>], deadline: Instant) -> Vec<bool> {
     let mut polled: Vec<PollFd<'_>> =
         descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
@@ -73,7 +73,7 @@ pub(crate) fn readable_by(descriptors: &[std::os::fd::BorrowedFd<'_>], deadline:
     }
 }
 
-/// The time that is left, rounded up so that the last wait is not a busy one.
+/// The remaining time, rounded up so that the last poll does not busy-loop.
 fn until(deadline: Instant) -> PollTimeout {
     let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -97,7 +97,7 @@ fn members(targets: &HashSet<Identity>) -> Vec<Member> {
         .filter(|pid| *pid != own && is_in(*pid, targets))
         .filter_map(|pid| {
             let pidfd = sys::pidfd_open(pid).ok()?;
-            // Held by its descriptor now: look again, lest the pid was given to another in between.
+            // The descriptor pins the process: check again, in case the pid was reused in between.
             is_in(pid, targets).then_some(Member { pid, pidfd })
         })
         .collect()
@@ -105,10 +105,10 @@ fn members(targets: &HashSet<Identity>) -> Vec<Member> {
 
 fn is_in(pid: Pid, targets: &HashSet<Identity>) -> bool {
     let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
-    Identity::of(&path).is_some_and(|identity| targets.contains(&identity))
+    Identity::read(&path).is_some_and(|identity| targets.contains(&identity))
 }
 
-/// Whether an error says that the process has ended and was waited for.
+/// Whether an error says that the process has exited and was reaped.
 pub(crate) fn has_ended(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ESRCH as i32)
 }

@@ -1,4 +1,4 @@
-//! What runs in a pod, and how it is started there.
+//! Programs to run in a pod, and how they are started.
 
 use std::{
     env,
@@ -32,80 +32,80 @@ mod mounts;
 
 /// A program to run in a pod.
 ///
-/// Its environment is [`env`](Self::env), `PATH` and nothing else: what the host's shell has set, such as a proxy, is not the pod's.
+/// Its environment is [`env`](Self::env) and `PATH` only: the variables of the host's shell, such as a proxy, are not inherited.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
-    /// Its name in the lab: in errors, and of its log files. Unique in the pod.
+    /// Used in errors and for the names of its log files. Unique in the pod.
     pub name: String,
-    /// The file to run; one without a slash is looked for on this process's `PATH`.
+    /// The file to run. Without a slash it is searched for on this process's `PATH`.
     pub file: PathBuf,
-    /// Arguments, without the program's own name.
+    /// Arguments, without `argv[0]`.
     pub args: Vec<OsString>,
-    /// Environment variables.
+    /// Environment variables, by name.
     pub env: Vec<(OsString, OsString)>,
-    /// The user that it runs as. `None` is the user of this process, and so is any other in a [user namespace](Privilege::UserNamespace).
+    /// The user that it runs as. `None` is the user of this process. Ignored in a [user namespace](Privilege::UserNamespace).
     pub user: Option<User>,
-    /// Files and folders of the host that it sees at other paths.
+    /// Files and folders that it sees at other paths than on the host.
     pub binds: Vec<Bind>,
-    /// The CPUs that it may run on, counted from 0; where none is named, those of this process.
+    /// The CPUs that it may run on, counted from 0. If empty, those of this process.
     pub cpus: Vec<usize>,
 }
 
-/// A user by numbers. Neither needs an entry in `/etc/passwd`.
+/// A user, by numeric ids, which need no entry in `/etc/passwd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct User {
-    /// User id.
+    /// User id, inside the lab's user namespace if there is one.
     pub uid: u32,
-    /// Group id. There are no supplementary groups.
+    /// There are no supplementary groups.
     pub gid: u32,
 }
 
 /// A file or folder that a program sees at another path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
-    /// The path on the host.
+    /// Path on the host.
     pub source: PathBuf,
-    /// The path that the program sees it at. What the host has there, a file or a folder as `source` is, is hidden. Where it
-    /// has nothing, the nearest folder above is shown with the path in it, and cannot be written to.
+    /// The path inside the program's mount namespace. Hides the host's file or folder there, which must be of the same type as `source`.
+    /// If there is none, it is added to the nearest existing parent folder, which is then read-only to the program.
     pub target: PathBuf,
 }
 
-/// How a program that keeps running is started.
+/// How to start a program that keeps running.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
-    /// Where its standard output goes.
+    /// Destination of its standard output.
     pub stdout: Sink,
-    /// Where its standard error goes.
+    /// Destination of its standard error.
     pub stderr: Sink,
-    /// When it counts as started.
+    /// When [`Pod::start`] returns.
     pub ready: Ready,
 }
 
 /// Where a program's output goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sink {
-    /// Appended to a file of the lab, `logs/POD/NAME.stdout` or `.stderr` below its folder.
+    /// Appended to `logs/POD/NAME.stdout` or `.stderr` in the lab's folder.
     #[default]
     Log,
     /// Appended to this file.
     File(PathBuf),
-    /// To the same place as this process's own.
+    /// Inherited from this process.
     Inherit,
-    /// To whoever takes it from the [`Process`](crate::Process).
+    /// A pipe whose reading end the [`Process`](crate::Process) has.
     Pipe,
-    /// Nowhere.
+    /// `/dev/null`.
     Null,
 }
 
 /// When a program counts as started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ready {
-    /// As soon as the kernel runs it.
+    /// As soon as it was executed.
     #[default]
     Immediately,
-    /// When it has sent `READY=1` to the datagram socket that `NOTIFY_SOCKET` names, as `sd_notify(3)` does.
+    /// When it has sent `READY=1` to the datagram socket in `NOTIFY_SOCKET`, as with `sd_notify(3)`.
     Notify {
-        /// How long to wait for that.
+        /// How long to wait for the message.
         timeout: Duration,
     },
 }
@@ -127,21 +127,21 @@ impl Program {
 
     /// # Errors
     ///
-    /// [`Error::BadSpec`] when its name would lead its logs out of the pod's folder.
+    /// [`Error::BadSpec`] if its name would place its logs outside the pod's folder.
     fn check(&self) -> Result<()> {
         if self.name.is_empty() || self.name.starts_with('.') || self.name.contains(['/', '\0']) {
-            let why = "a program's name has no `/` in it, and no `.` first".to_owned();
+            let why = "a program's name must not contain `/` or start with `.`".to_owned();
             return Err(Error::BadSpec { what: format!("program {:?}", self.name), why });
         }
         Ok(())
     }
 
-    /// The user that it is to become, where there are others than oneself.
+    /// The user to switch to, if there are other users than one's own.
     pub(crate) fn user(&self) -> Option<User> {
         self.user.filter(|_| Privilege::current() == Some(Privilege::Root))
     }
 
-    /// The file that is run.
+    /// Resolves the executable.
     fn find(&self) -> Result<PathBuf> {
         let not_found = |path: Option<&OsStr>| Error::ProgramNotFound {
             program: self.file.display().to_string(),
@@ -159,14 +159,14 @@ impl Program {
     }
 }
 
-/// A program made ready to be run in a pod.
+/// A program that is ready to be executed in a pod.
 pub(crate) struct Launch {
     pub(crate) command: Command,
     steps: Vec<Step>,
 }
 
 impl Launch {
-    /// Finds the program, and prepares what the new process does before it.
+    /// Resolves the program, and prepares the steps between `fork` and `exec`.
     pub(crate) fn prepare(pod: &Pod, program: &Program) -> Result<Self> {
         program.check()?;
         let file = program.find()?;
@@ -198,22 +198,22 @@ impl Launch {
         Ok(Self { command, steps })
     }
 
-    /// Starts it in a session of its own.
+    /// Starts it in a new session.
     pub(crate) fn spawn(mut self, pod: &Pod, program: &Program) -> Result<Child> {
         self.steps.insert(0, Step::OwnSession);
         if !pod.shared.stays_up {
-            // Last, because becoming another user resets it.
+            // Last, because changing user resets it.
             self.steps.push(Step::DieWith { parent: Pid::this() });
         }
         self.run(pod, program, |mut command| pod.shared.spawner.run(move || command.spawn()))
     }
 
-    /// Becomes the program, in the place of this process. Comes back only with an error.
+    /// Replaces this process by the program. Returns only on failure.
     pub(crate) fn exec(self, pod: &Pod, program: &Program) -> Error {
         let never: Result<()> = self.run(pod, program, |mut command| Err(command.exec()));
         match never {
             Err(error) => error,
-            Ok(()) => unreachable!("exec only returns to say that it failed"),
+            Ok(()) => unreachable!("exec returns only on failure"),
         }
     }
 
@@ -235,7 +235,7 @@ impl Launch {
 }
 
 impl Sink {
-    /// The file that it is, where it is one.
+    /// The file that it writes to, if any.
     pub(crate) fn path(&self, pod: &Pod, program: &Program, stream: &str) -> Option<PathBuf> {
         match self {
             Self::Log => Some(pod.log_dir().join(format!("{}.{stream}", program.name))),
@@ -244,7 +244,7 @@ impl Sink {
         }
     }
 
-    /// Opens it for a process that runs as `user`. `path` is what [`path`](Self::path) gave.
+    /// Opens it for a process that runs as `user`. `path` is the result of [`path`](Self::path).
     pub(crate) fn open(&self, path: Option<&Path>, user: Option<User>) -> Result<Stdio> {
         Ok(match self {
             Self::Inherit => Stdio::inherit(),
@@ -255,7 +255,7 @@ impl Sink {
     }
 }
 
-/// Opens a file that `user` owns, and nobody else reads: a program may open `/dev/stdout` anew, which asks for permission again.
+/// Opens a file that only `user` may read: a program that opens `/dev/stdout` again needs permission for it.
 fn log_file(path: &Path, user: Option<User>) -> Result<File> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).doing_to("open", path)?;
     if let Some(User { uid, gid }) = user {
@@ -264,9 +264,9 @@ fn log_file(path: &Path, user: Option<User>) -> Result<File> {
     Ok(file)
 }
 
-/// A path below the lab's folder that any user can reach, for a file that may lie where only its owner can.
+/// A path in the lab's folder that all users can reach, for an executable in a folder that may be private to its owner.
 ///
-/// An empty file: each process mounts its program on it, in a mount table of its own.
+/// The file is empty: each process mounts its executable over it, in its own mount namespace.
 fn show_to_all(pod: &Pod, file: &Path) -> Result<PathBuf> {
     let name = file.file_name().unwrap_or(OsStr::new("program"));
     let shown = pod.shared.dir.join("bin").join(name);
@@ -277,21 +277,21 @@ fn show_to_all(pod: &Pod, file: &Path) -> Result<PathBuf> {
 }
 
 fn bind(source: &Path, target: &Path) -> Result<Step> {
-    // A relative path would be taken from another folder in the new process.
+    // A relative path would be resolved from another folder in the new process.
     let source = std::path::absolute(source).doing_to("find", source)?;
     Ok(Step::Bind { source: text(&source)?, target: text(target)? })
 }
 
-/// Nothing for a program that may run anywhere.
+/// No step if the program may run anywhere.
 fn pin(cpus: &[usize]) -> Result<Option<Step>> {
     let mut set = CpuSet::new();
     for cpu in cpus {
-        set.set(*cpu).map_err(io::Error::from).doing(|| format!("name CPU {cpu} to the kernel"))?;
+        set.set(*cpu).map_err(io::Error::from).doing(|| format!("select CPU {cpu}"))?;
     }
     Ok((!cpus.is_empty()).then_some(Step::Pin(set)))
 }
 
-/// A path as the kernel takes it.
+/// A path as a C string.
 fn text(path: &Path) -> Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from).doing_to("mount", path)
 }

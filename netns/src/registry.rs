@@ -1,4 +1,4 @@
-//! The labs of this host: which of them there are, which are alive, and which folders are none.
+//! The labs on this host: which exist, which are in use, and which folders are not labs.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -19,10 +19,10 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// How a lab stands with the process that made it.
+/// The relation between a lab and the process that created it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabState {
-    /// Its creator runs, and removes it when done.
+    /// Its creator still runs, and removes it when done.
     InUse,
     /// Its creator left it up on purpose.
     LeftUp,
@@ -30,63 +30,63 @@ pub enum LabState {
     Stale,
 }
 
-/// One lab of this host.
+/// A lab on this host.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LabSummary {
     /// Its id, such as `sl-3f9a`.
     pub id: String,
-    /// The name that its creator gave it.
+    /// From [`LabSpec::name`](crate::LabSpec::name).
     pub name: Option<String>,
-    /// The process that made it; `None` of a lab that was not wholly made.
+    /// Pid of the creating process; `None` if creation was cut short.
     pub creator: Option<u32>,
-    /// How it stands with its creator.
+    /// Whether its creator still runs.
     pub state: LabState,
-    /// The names of its pods, in the order in which they were made.
+    /// Names of its pods, in the order in which they were created.
     pub pods: Vec<String>,
     /// The processes that were started in it and still run.
     pub processes: Vec<ProcessRecord>,
 }
 
-/// What lies among the labs and is none: nothing here touches it.
+/// Something among the labs that is not a lab. It is never touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
-    /// Where.
+    /// Path of the file or folder.
     pub path: PathBuf,
-    /// What a lab has that it lacks.
+    /// What is missing or wrong, compared with a lab.
     pub why: String,
 }
 
-/// What lies in the folder of labs, by name.
+/// The contents of the folder of labs, sorted by name.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Listing {
-    /// The labs.
+    /// Labs, sorted by id.
     pub labs: Vec<LabSummary>,
-    /// The folders, and what is named as a lab is, that are no labs. Other files beside the labs are not listed.
+    /// Folders, and anything named like a lab, that are not labs. Other files are not listed.
     pub foreign: Vec<Foreign>,
 }
 
-/// What [`sweep_all`] did.
+/// The result of [`sweep_all`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Swept {
-    /// The ids of the labs that it removed.
+    /// Ids of the labs that were removed.
     pub removed: Vec<String>,
-    /// The labs that another process is using, and that are left to it.
+    /// Labs that another process is using, which were left alone.
     pub in_use: Vec<LabSummary>,
-    /// What is no lab, and was left alone.
+    /// What was left alone because it is not a lab.
     pub foreign: Vec<Foreign>,
 }
 
-/// The labs of this host.
+/// Lists the labs on this host.
 ///
-/// A lab is a folder that is named `sl-` and four hexadecimal digits, belongs to the user of this process, is no symbolic link, and
-/// holds the state file of a lab.
+/// A lab is a folder, not a symbolic link, that is named `sl-` and four hexadecimal digits, belongs to the user of this process, and
+/// contains a lab's state file.
 ///
 /// # Errors
 ///
-/// When the folder of labs cannot be read. A lab whose state file is damaged after its first line is listed without its pods.
+/// If the folder of labs cannot be read. A lab whose state file is damaged after its first line is listed without its pods.
 pub fn labs() -> Result<Listing> {
     let Some(base) = Base::lock_existing()? else {
         return Ok(Listing::default());
@@ -98,7 +98,7 @@ pub fn labs() -> Result<Listing> {
         let path = base.path.join(&name);
         match LabFolder::recognize(&path, &name) {
             Ok(lab) => listing.labs.push(lab.summary()),
-            // Files beside the labs are others', and nobody takes them for labs.
+            // Plain files beside the labs belong to others, and are not mistaken for labs.
             Err(why) if path.is_dir() || is_id(&name) => listing.foreign.push(Foreign { path, why: why.to_owned() }),
             Err(_) => {}
         }
@@ -106,36 +106,36 @@ pub fn labs() -> Result<Listing> {
     Ok(listing)
 }
 
-/// Removes one lab, whoever made it and whether or not that process still runs.
+/// Removes one lab, no matter who created it and whether that process still runs.
 ///
 /// # Errors
 ///
-/// [`Error::BadLabId`] when that is no lab's id, [`Error::NoLab`] when there is none of that id, [`Error::NotALab`] when something else
+/// [`Error::BadLabId`] if `id` is malformed, [`Error::NoLab`] if there is no such lab, [`Error::NotALab`] if something else
 /// has its name; [`Error::NotRemoved`] names what could not be removed.
 pub fn sweep(id: &str) -> Result<()> {
     let dir = find(id)?;
     remove(id, &dir)
 }
 
-/// Removes every lab of this host, but those that another process is using only when `in_use_too`.
+/// Removes all labs on this host; those that another process is using only if `in_use_too`.
 ///
 /// # Errors
 ///
-/// The first lab that could not be wholly removed; the others are removed first.
+/// The first lab that could not be removed completely, after all others were removed.
 pub fn sweep_all(in_use_too: bool) -> Result<Swept> {
-    sweep_those(|state| in_use_too || state != LabState::InUse)
+    sweep_where(|state| in_use_too || state != LabState::InUse)
 }
 
 /// Removes the labs whose creators were killed, and no others.
 ///
 /// # Errors
 ///
-/// The first lab that could not be wholly removed; the others are removed first.
+/// The first lab that could not be removed completely, after all others were removed.
 pub fn sweep_stale() -> Result<Swept> {
-    sweep_those(|state| state == LabState::Stale)
+    sweep_where(|state| state == LabState::Stale)
 }
 
-fn sweep_those(which: impl Fn(LabState) -> bool) -> Result<Swept> {
+fn sweep_where(which: impl Fn(LabState) -> bool) -> Result<Swept> {
     let base = labs_dir();
     let Listing { labs, foreign } = labs()?;
     let (chosen, others): (Vec<_>, Vec<_>) = labs.into_iter().partition(|lab| which(lab.state));
@@ -151,7 +151,7 @@ fn sweep_those(which: impl Fn(LabState) -> bool) -> Result<Swept> {
     failed.map_or(Ok(swept), Err)
 }
 
-/// The folder of a lab of this host.
+/// The folder of the lab `id`.
 pub(crate) fn find(id: &str) -> Result<PathBuf> {
     if !is_id(id) {
         return Err(Error::BadLabId { id: id.to_owned() });
@@ -168,34 +168,34 @@ pub(crate) fn find(id: &str) -> Result<PathBuf> {
     }
 }
 
-/// Whether a name is one that labs have: `sl-` and four hexadecimal digits.
+/// Whether a name has the form of a lab id: `sl-` and four hexadecimal digits.
 fn is_id(name: &str) -> bool {
     name.strip_prefix("sl-").is_some_and(|digits| {
         digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
     })
 }
 
-/// A folder that is a lab's, beyond doubt.
+/// A folder that is certainly a lab's.
 struct LabFolder<'a> {
     path: &'a Path,
     id: &'a str,
-    /// What its state file says; nothing when it was not wholly made, or is damaged.
+    /// From its state file; empty if that is incomplete or damaged.
     entries: Vec<Entry>,
 }
 
 impl<'a> LabFolder<'a> {
-    /// Tells a lab's folder from others'. Called with the folder of labs locked, so that no lab is half made.
+    /// Recognizes a lab's folder. Must be called with the folder of labs locked, so that no lab is in the middle of being created.
     ///
     /// # Errors
     ///
-    /// What a lab has that it lacks, as the end of a sentence.
+    /// What is missing or wrong, as a clause.
     fn recognize(path: &'a Path, id: &'a str) -> Result<Self, &'static str> {
         if !is_id(id) {
             return Err("its name is not sl- and four hexadecimal digits");
         }
-        let found = fs::symlink_metadata(path).map_err(|_| "it cannot be looked at")?;
+        let found = fs::symlink_metadata(path).map_err(|_| "it cannot be read")?;
         if !found.is_dir() {
-            return Err("it is no folder");
+            return Err("it is not a folder");
         }
         if found.uid() != nix::unistd::geteuid().as_raw() {
             return Err("it belongs to another user");
@@ -205,7 +205,7 @@ impl<'a> LabFolder<'a> {
         }
         match Journal::begins(path) {
             true => Ok(Self { path, id, entries: Journal::read(path).unwrap_or_default() }),
-            false => Err("it has no state file of a lab"),
+            false => Err("it has no lab's state file"),
         }
     }
 
@@ -223,7 +223,7 @@ impl<'a> LabFolder<'a> {
         LabSummary { id: self.id.to_owned(), name, creator, state, pods, processes }
     }
 
-    /// Asks the lock that a living creator holds.
+    /// Tests the lock that a live creator holds.
     fn state(&self) -> LabState {
         if self.entries.contains(&Entry::LeftUp) {
             return LabState::LeftUp;
@@ -235,18 +235,18 @@ impl<'a> LabFolder<'a> {
     }
 }
 
-/// Whether a folder holds nothing but empty files of a lab's names: its creator was killed in that moment, or whoever removed it. There
-/// is nothing in it to lose.
+/// Whether a folder contains at most empty files with a lab's names: its creator, or a process that was removing it, was killed at
+/// that moment. There is nothing in it to lose.
 fn is_remnant(path: &Path) -> bool {
     let is_ours = |name: &String| {
         [LOCK, Journal::FILE].contains(&name.as_str())
             && fs::symlink_metadata(path.join(name)).is_ok_and(|file| file.is_file() && file.len() == 0)
     };
-    // A lab has a state file from its first moment on: one without it is empty but for the lock.
+    // A lab has a state file from the start: a folder without one contains at most an empty lock file.
     files::list(path).is_ok_and(|names| names.iter().all(is_ours))
 }
 
-/// The folder of a new lab, with the lock that tells others that its creator lives.
+/// The folder of a new lab, with the lock that marks it as in use.
 pub(crate) struct Claim {
     pub(crate) id: String,
     pub(crate) dir: PathBuf,
@@ -254,13 +254,13 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Takes an id that no lab of this host has, and begins the state file with `first`.
+    /// Picks an unused id, and starts the state file with `first`.
     pub(crate) fn new(first: &Entry) -> Result<Self> {
         let base = Base::lock()?;
         loop {
             let id = format!("sl-{:04x}", random()?);
             if fs::symlink_metadata(Path::new(IP_NETNS).join(format!("{id}-node"))).is_ok() {
-                // A lab of another folder has it: `ip netns` knows one folder only.
+                // Used by a lab in another folder: `ip netns` has a single folder for all.
                 continue;
             }
             let dir = base.path.join(&id);
@@ -271,7 +271,7 @@ impl Claim {
             return match Self::begin(&dir, first) {
                 Ok(lock) => Ok(Self { id, dir, lock }),
                 Err(error) => {
-                    // The error that is passed on says more than a second one would.
+                    // The first error says more than a second one would.
                     let _ = fs::remove_dir_all(&dir);
                     Err(error)
                 }
@@ -289,7 +289,7 @@ impl Claim {
     }
 }
 
-/// Whether a lab's folder could be made here; where.
+/// Checks that a lab's folder can be created; returns where.
 pub(crate) fn probe() -> Result<String> {
     let base = Base::lock()?;
     let detail = base.path.display().to_string();
@@ -297,12 +297,7 @@ pub(crate) fn probe() -> Result<String> {
     Ok(detail)
 }
 
-/// The folder of a lab's namespaces: one file each, and each file is there before its namespace is.
-pub(crate) fn namespaces_dir(lab: &Path) -> PathBuf {
-    lab.join("ns")
-}
-
-/// The file whose lock the creator of a lab holds.
+/// The file that the creator of a lab holds locked.
 const LOCK: &str = "lock";
 
 fn lock_file(lab: &Path) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Removing a lab: the one way in which a lab ends.
+//! Removing a lab, the one way in which all labs end.
 
 use std::{
     ffi::OsString,
@@ -10,8 +10,8 @@ use std::{
 use crate::{
     error::{Doing, Error, Result},
     files,
-    namespace::{IP_NETNS, Namespace},
-    processes, registry,
+    namespace::{self, IP_NETNS, Namespace},
+    processes,
     run_folder::Base,
     state::Journal,
 };
@@ -19,11 +19,11 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Removes a lab: its processes, namespaces and files. `dir` is known to be its folder.
+/// Removes a lab: its processes, namespaces and files. `dir` is known to be a lab's folder.
 ///
-/// Works from the files alone, so that it also removes what a killed creator or a damaged state file left.
+/// Needs only the files, so that it also removes what is left after a kill, or with a damaged state file.
 pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
-    let folder = registry::namespaces_dir(dir);
+    let folder = namespace::folder(dir);
     let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
     let names = if is_folder { files::list(&folder).unwrap_or_default() } else { Vec::new() };
     let namespaces: Vec<Namespace> =
@@ -34,7 +34,7 @@ pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
             left.push(format!("namespace {}: {error}", namespace.name()));
         }
     }
-    // What somebody mounted in the lab is not the lab's, and would be emptied with it.
+    // Something mounted inside the lab is not the lab's, and its contents would be deleted, too.
     let mounted = fs::read_to_string("/proc/self/mountinfo").map(|text| mounts_below(&text, dir)).unwrap_or_default();
     left.extend(mounted.iter().map(|path| format!("something is mounted at {0}; `umount {0}`", path.display())));
     if left.is_empty()
@@ -45,7 +45,7 @@ pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
     if left.is_empty() { Ok(()) } else { Err(Error::NotRemoved { lab: id.to_owned(), left }) }
 }
 
-/// Removes the files, the state file last: as long as anything is there, it tells whose that is.
+/// Removes the files, with the state file last: while anything is left, it identifies the lab.
 fn remove_folder(dir: &Path) -> Result<()> {
     let Some(base) = Base::lock_existing()? else {
         return Ok(());
@@ -58,25 +58,25 @@ fn remove_folder(dir: &Path) -> Result<()> {
     remove_entry(&dir.join(Journal::FILE))?;
     files::unless_gone(fs::remove_dir(dir)).doing_to("remove", dir)?;
     base.remove_if_empty();
-    // Fails while it holds something, and stays.
+    // Fails, as intended, if it is not empty.
     let _ = fs::remove_dir(IP_NETNS);
     Ok(())
 }
 
-/// Removes a file or a folder with all that is in it; symbolic links are removed, not followed.
+/// Removes a file or a folder with its contents. Symbolic links are removed, not followed.
 fn remove_entry(path: &Path) -> Result<()> {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     files::unless_gone(removed).doing_to("remove", path)
 }
 
-/// The mount points below a folder, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)): field 5 of each line.
+/// The mount points below a folder: field 5 of each line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 fn mounts_below(mountinfo: &str, folder: &Path) -> Vec<PathBuf> {
     let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
     points.filter(|point| point.starts_with(folder) && point != folder).collect()
 }
 
-/// A path of `mountinfo`, in which blanks, tabs, line ends and backslashes are three octal digits after a backslash.
+/// Decodes a path of `mountinfo`, where blanks, tabs, line ends and backslashes are written as a backslash and three octal digits.
 fn unescaped(text: &str) -> PathBuf {
     let mut path = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

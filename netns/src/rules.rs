@@ -20,9 +20,7 @@ mod tests;
 /// An IP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
-    /// IPv4.
     V4,
-    /// IPv6.
     V6,
 }
 
@@ -30,7 +28,7 @@ impl Family {
     /// Both, IPv4 first.
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
-    /// The program that loads rules of this family.
+    /// The program that loads rules of this IP version.
     pub fn restore_tool(self) -> &'static str {
         match self {
             Self::V4 => "iptables-restore",
@@ -39,22 +37,22 @@ impl Family {
     }
 }
 
-/// Whether loading keeps what is there.
+/// What happens to existing rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// Adds to the rules that are there.
+    /// They stay.
     Add,
-    /// Replaces every table that the text names, at once.
+    /// Every table in the text is replaced, atomically.
     Replace,
 }
 
-/// Loads rules, in the format of `iptables-save`, into the namespace that the calling thread is in, which is `namespace`.
+/// Loads rules, in the format of `iptables-save`, into the calling thread's namespace. `namespace` is its name, for errors.
 ///
-/// One process for each family, side by side: each spends most of its time waiting for the kernel to close its sockets. Either all of a
-/// family's rules are in force afterwards, or an error names the line.
+/// Runs one process for each IP version, in parallel: most of the time goes into waiting for the kernel to close sockets. Either all
+/// rules of an IP version are in effect afterwards, or an error names the line.
 pub(crate) fn load<'a>(namespace: &str, rules: impl IntoIterator<Item = (Family, &'a str)>, how: Load) -> Result<()> {
     thread::scope(|scope| {
-        // These threads start in the namespace of the one that starts them.
+        // Threads start in their parent's namespace.
         let loading: Vec<_> = rules
             .into_iter()
             .map(|(family, rules)| scope.spawn(move || load_all(namespace, family, rules, how)))
@@ -63,8 +61,8 @@ pub(crate) fn load<'a>(namespace: &str, rules: impl IntoIterator<Item = (Family,
     })
 }
 
-/// The nft flavour hands a table to the kernel as one message, whose size is limited for an ordinary user's root
-/// (`net.core.wmem_max`): a rule with a comment takes about 500 bytes of 212,992.
+/// How many rules of a table are loaded at once. The nft flavour sends a table in one message, whose size `net.core.wmem_max` limits
+/// in a user namespace: a rule with a comment takes about 500 of 212,992 bytes.
 const RULES_AT_ONCE: usize = 200;
 
 fn load_all(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
@@ -75,7 +73,7 @@ fn load_all(namespace: &str, family: Family, rules: &str, how: Load) -> Result<(
     parts.try_for_each(|part| load_one(namespace, family, &part, Load::Add))
 }
 
-/// Splits a text so that no table of a part has more than `most` rules. The first part has all chains.
+/// Splits a text so that no table in a part has more than `most` rules. The first part declares all chains.
 fn parts(rules: &str, most: usize) -> Vec<String> {
     let mut first = String::new();
     let mut others = Vec::new();
@@ -108,8 +106,8 @@ fn parts(rules: &str, most: usize) -> Vec<String> {
 fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<()> {
     let tool = family.restore_tool();
     let mut command = Command::new(find_tool(tool)?);
-    // The legacy flavour wants a lock: usually root's own, and one for all namespaces of the host. Any file that can be opened will do
-    // here, and no lock is needed: nobody else loads rules into our namespaces.
+    // The legacy flavour takes a lock that usually belongs to root and is shared by all namespaces. Any file that can be opened
+    // will do, because nothing else loads rules into our namespaces.
     command.arg("-w").env("XTABLES_LOCKFILE", "/dev/null");
     if how == Load::Add {
         command.arg("--noflush");
@@ -130,29 +128,29 @@ fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<(
         return Err(refused(tool, namespace, rules, &said));
     }
     match written {
-        // It need not read what follows the last COMMIT.
+        // It need not read anything after the last COMMIT.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
-    .doing(|| format!("hand rules to {tool}"))
+    .doing(|| format!("pass rules to {tool}"))
 }
 
-/// Finds a tool on the search path, or where administrators' tools are, which an ordinary user's path may lack.
+/// Finds a tool on `PATH`, or in the system's sbin folders, which an ordinary user's `PATH` may lack.
 pub(crate) fn find_tool(tool: &'static str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(tool))
         .find(|file| is_executable(file))
-        .ok_or(Error::ToolMissing { tool, mend: "install it: the package is called `iptables` on most distributions" })
+        .ok_or(Error::ToolMissing { tool, fix: "install it: the package is called `iptables` on most distributions" })
 }
 
-/// Whether `file` is a file that somebody may execute.
+/// Whether `file` is a file with an execute permission.
 pub(crate) fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Reads out of what the tool said which line it refused.
+/// Makes an error of a tool's output.
 fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Error {
     let line = refused_line(rules, said).unwrap_or(0);
     let rule = line.checked_sub(1).and_then(|index| rules.lines().nth(index)).unwrap_or("unknown");
@@ -170,7 +168,8 @@ fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Erro
     }
 }
 
-/// The line, counted from 1. Some faults come out only at COMMIT: then it is the line with the word that the tool quotes.
+/// The number of the refused line, counted from 1. Some faults are reported only at COMMIT: then it is the line that contains the
+/// word that the tool quotes.
 fn refused_line(rules: &str, said: &str) -> Option<usize> {
     let line = line_number(said)?;
     let before: Vec<&str> = rules.lines().take(line).collect();
@@ -183,7 +182,7 @@ fn refused_line(rules: &str, said: &str) -> Option<usize> {
     Some(line)
 }
 
-/// The number after the word "line": both flavours of the tool write it, as "line 7 failed" or "at line: 7".
+/// The number after the word "line", which both flavours print: "line 7 failed" or "at line: 7".
 fn line_number(said: &str) -> Option<usize> {
     let mut words = said.split(|c: char| c.is_whitespace() || c == ':');
     words.find(|word| *word == "line")?;

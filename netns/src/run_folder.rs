@@ -1,4 +1,4 @@
-//! The folder that holds the labs: where it is, how it is made, and the lock on it.
+//! The folder that contains the labs: its path, its creation, and its lock.
 
 use std::{
     env,
@@ -19,20 +19,20 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The variable that names the folder.
+/// Environment variable with the folder's path.
 const VARIABLE: &str = "SIDELAB_RUN_DIR";
 
-/// The folder that holds the labs: the one that `SIDELAB_RUN_DIR` names, else `/run/sidelab` for root, a folder of the user's own
-/// otherwise. It is there while there are labs, or files that others keep beside them.
+/// The folder that contains the labs: the value of `SIDELAB_RUN_DIR`, or else `/run/sidelab` for root and a private folder for other
+/// users. It exists while there are labs, or other files in it.
 pub fn labs_dir() -> PathBuf {
     RunFolder::find().path
 }
 
-/// Makes the [folder of the labs](labs_dir) where it is missing, for files that are kept beside them.
+/// Creates the [folder of labs](labs_dir) if necessary, for files that are kept beside the labs.
 ///
 /// # Errors
 ///
-/// [`Error::UnsafeFolder`] when somebody else made it.
+/// [`Error::UnsafeFolder`] if another user created it.
 pub fn make_labs_dir() -> Result<PathBuf> {
     let folder = RunFolder::find();
     folder.make()?;
@@ -40,12 +40,12 @@ pub fn make_labs_dir() -> Result<PathBuf> {
     Ok(folder.path)
 }
 
-/// Where the labs are.
+/// Where the labs are, and how that folder is treated.
 struct RunFolder {
     path: PathBuf,
-    /// Whether the user named it: then it may be reached by symbolic links, and stays when the last lab is gone.
+    /// Whether the user named it: then symbolic links are followed, and it is kept when the last lab is gone.
     is_named: bool,
-    /// The mode that it is made with. As root, other users' programs run in it.
+    /// Mode for creating it. For root, other users' programs run inside.
     mode: u32,
 }
 
@@ -65,7 +65,7 @@ impl RunFolder {
         Self { path, is_named: false, mode }
     }
 
-    /// Makes it where it is missing. One that is there keeps its mode: it may be the user's.
+    /// Creates it if necessary. An existing folder keeps its mode: it may be the user's.
     fn make(&self) -> Result<()> {
         if let Some(parent) = self.path.parent() {
             fs::create_dir_all(parent).doing_to("make", parent)?;
@@ -77,14 +77,14 @@ impl RunFolder {
         }
     }
 
-    /// Opens it; `None` when it is not there.
+    /// Opens it; `None` if it does not exist.
     fn open(&self) -> Result<Option<File>> {
         let follow = if self.is_named { OFlag::empty() } else { OFlag::O_NOFOLLOW };
         let opened = OpenOptions::new().read(true).custom_flags((OFlag::O_DIRECTORY | follow).bits()).open(&self.path);
         let folder = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.raw_os_error() == Some(Errno::ENOTDIR as i32) => {
-                return Err(self.unsafe_because("it is no folder, or a symbolic link".to_owned()));
+                return Err(self.unsafe_because("it is not a folder, or a symbolic link".to_owned()));
             }
             opened => opened.doing_to("open", &self.path)?,
         };
@@ -106,7 +106,7 @@ impl RunFolder {
         Error::UnsafeFolder { path: self.path.clone(), why }
     }
 
-    /// As root, programs run as other users, which have to pass through this folder and those above it.
+    /// As root, programs run as other users, who must be able to pass through this folder and its parents.
     fn check_passable(&self) -> Result<()> {
         if Privilege::current() != Some(Privilege::Root) {
             return Ok(());
@@ -116,7 +116,7 @@ impl RunFolder {
             let mode = fs::metadata(folder).doing_to("look at", folder)?.permissions().mode();
             if mode & 0o001 == 0 {
                 let why = format!(
-                    "sidecars run as uid 1337 and can't pass {0} (mode {1:04o}); `chmod o+x {0}`",
+                    "sidecars run as uid 1337 and cannot pass {0} (mode {1:04o}); `chmod o+x {0}`",
                     folder.display(),
                     mode & 0o7777
                 );
@@ -127,7 +127,7 @@ impl RunFolder {
     }
 }
 
-/// The folder that holds the labs, locked against others who add or judge labs.
+/// The folder of labs, locked against other processes that add or inspect labs.
 pub(crate) struct Base {
     pub(crate) path: PathBuf,
     is_named: bool,
@@ -135,7 +135,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Makes the folder where it is missing.
+    /// Creates the folder if necessary, and locks it.
     pub(crate) fn lock() -> Result<Self> {
         let folder = RunFolder::find();
         loop {
@@ -147,7 +147,7 @@ impl Base {
         }
     }
 
-    /// `None` when there is no such folder, and so no lab.
+    /// Locks the folder; `None` if it does not exist, and so no labs do.
     pub(crate) fn lock_existing() -> Result<Option<Self>> {
         let folder = RunFolder::find();
         loop {
@@ -155,14 +155,14 @@ impl Base {
             let RunFolder { path, is_named, .. } = &folder;
             lock.lock().doing_to("lock", path)?;
             let locked = lock.metadata().doing_to("look at", path)?;
-            // Whoever held the lock before us may have removed the folder with its last lab.
+            // The previous holder of the lock may have removed the folder with its last lab.
             if fs::metadata(path).is_ok_and(|current| (current.dev(), current.ino()) == (locked.dev(), locked.ino())) {
                 return Ok(Some(Self { path: path.clone(), is_named: *is_named, _lock: lock }));
             }
         }
     }
 
-    /// Removes the folder, unless it holds something or the user named it.
+    /// Removes the folder, unless it is not empty or the user named it.
     pub(crate) fn remove_if_empty(&self) {
         if !self.is_named {
             let _ = fs::remove_dir(&self.path);

@@ -1,4 +1,4 @@
-//! Service addresses, translated on the node as kube-proxy's iptables mode does it.
+//! Service addresses, translated on the node as in kube-proxy's iptables mode.
 
 use std::{fmt::Write as _, net::IpAddr};
 
@@ -12,31 +12,31 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The node's interface to everywhere else. Nothing is beyond it, and the rules say so to whoever asks.
+/// The node's interface for its default route. Nothing is behind it, and the rules reject what is routed there.
 pub(crate) const UPLINK: &str = "uplink";
 
-/// One port of one service. A service with two ports, or in both IP versions, is several of these.
+/// One port of a service, in one IP version. A service with two ports, or in both IP versions, is several of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSpec {
-    /// Kubernetes' name of a service port, `NAMESPACE/SERVICE:PORT`; without `:PORT` where the port has no name. The names of the
-    /// chains are derived from it, as kube-proxy does.
+    /// Kubernetes' name of a service port, `NAMESPACE/SERVICE:PORT`, or without `:PORT` if the port has no name. The names of chains
+    /// are derived from it as in kube-proxy.
     pub name: String,
-    /// Its own address, which no pod has.
+    /// The cluster IP. No pod has it.
     pub vip: IpAddr,
-    /// Its TCP port.
+    /// TCP port of the service.
     pub port: u16,
-    /// Addresses and ports of the pods behind it, of the same IP version. With none, connections to it are refused.
+    /// Addresses and ports of the pods behind it, in the same IP version. Without any, connections are refused.
     pub endpoints: Vec<(IpAddr, u16)>,
 }
 
-/// The whole nat and filter tables of the node for one IP version, as `iptables-restore` reads them.
+/// The node's whole nat and filter tables for one IP version, in the format of `iptables-restore`.
 ///
-/// A connection to a service goes to one endpoint at random; one to an address that nobody has is told that there is no way. A pod that reaches itself by its own service is masqueraded, so
-/// that the answers come back through the node.
+/// A connection to a service goes to a random endpoint; one to an unknown address is rejected as unreachable. A pod that reaches
+/// itself through its own service is masqueraded, so that the answers pass through the node.
 ///
 /// # Errors
 ///
-/// [`Error::BadSpec`] when an endpoint is not of its service's IP version.
+/// [`Error::BadSpec`] if an endpoint's IP version differs from its service's.
 pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
     let mut nat = Table::default();
     let mut filter = Table::default();
@@ -92,7 +92,7 @@ pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
     Ok(nat + &filter)
 }
 
-/// Lines of one table, chains and rules apart because all chains come first.
+/// Lines of one table. Chains and rules are separate because all chains come first.
 #[derive(Default)]
 struct Table {
     chains: String,
@@ -100,7 +100,7 @@ struct Table {
 }
 
 impl Table {
-    /// Rules that spread a service's connections over its endpoints.
+    /// Adds rules that distribute a service's connections over its endpoints.
     fn translate(&mut self, service: &ServiceSpec) {
         let ServiceSpec { name, endpoints, .. } = service;
         let service_chain = chain("KUBE-SVC", &[name, "tcp"]);
@@ -117,7 +117,7 @@ impl Table {
             };
             let endpoint_chain = chain("KUBE-SEP", &[name, "tcp", &endpoint]);
             self.chain(&endpoint_chain);
-            // Of those that are left, each takes its share; the last takes what comes to it.
+            // Each takes its share of what the previous ones left; the last one takes the rest.
             let left = endpoints.len() - index;
             let share = if left > 1 {
                 let probability = 1.0 / left as f64;
@@ -135,10 +135,10 @@ impl Table {
         }
     }
 
-    /// A rule that refuses connections to a service that nothing is behind.
+    /// Adds a rule that refuses connections to a service without endpoints.
     ///
-    /// kube-proxy refuses with ICMP, which is the same error to the caller. Here ICMP would be back before the caller's `connect` has
-    /// let go of its socket; the kernel then only notes it, and the call fails a second later, at its second attempt.
+    /// kube-proxy rejects with ICMP, which gives the caller the same error. Here the ICMP message would arrive before the caller's
+    /// `connect` has released its socket; the kernel then only notes the error, and the call fails a second later, on retransmission.
     fn refuse(&mut self, service: &ServiceSpec) {
         let portal = service.portal();
         self.rule(format_args!(
@@ -169,17 +169,17 @@ impl ServiceSpec {
         }
         let family = family_of(self.vip);
         match self.endpoints.iter().find(|(address, _)| family_of(*address) != family) {
-            Some((address, _)) => bad(format!("endpoint {address} is not of the IP version of {}", self.vip)),
+            Some((address, _)) => bad(format!("endpoint {address} differs in IP version from {}", self.vip)),
             None => Ok(()),
         }
     }
 }
 
-/// kube-proxy's name of a chain: a prefix, and the first 16 characters of the base32 form of a SHA-256 over what it is for.
-fn chain(prefix: &str, of: &[&str]) -> String {
+/// kube-proxy's name of a chain: a prefix, and the first 16 characters of the base32-encoded SHA-256 of what it is for.
+fn chain(prefix: &str, subject: &[&str]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let hash = Sha256::digest(of.concat());
-    // 16 characters of 5 bits are the first 10 bytes.
+    // 16 characters of 5 bits each are the first 10 bytes.
     let bits = hash[..10].iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
     let name: String = (0..16).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect();
     format!("{prefix}-{name}")

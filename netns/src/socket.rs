@@ -1,4 +1,4 @@
-//! What the sockets have in common that the kernel fills.
+//! Receive buffers of sockets.
 
 use std::os::fd::AsFd;
 
@@ -7,7 +7,7 @@ use nix::{
     sys::socket::{setsockopt, sockopt},
 };
 
-/// Lets the kernel hold so many bytes for a socket until they are read; in a user namespace as many as the host allows everybody
+/// Sets a socket's receive buffer to `bytes`, in a user namespace at most to what the host allows everybody
 /// (net.core.rmem_max).
 pub(crate) fn hold(socket: &impl AsFd, bytes: usize) -> nix::Result<()> {
     match setsockopt(socket, sockopt::RcvBufForce, &bytes) {

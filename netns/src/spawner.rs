@@ -1,7 +1,7 @@
-//! A thread that starts processes.
+//! A thread that starts all processes.
 //!
-//! The kernel's "kill me when my parent ends" means the parent's *thread*. A process that a short-lived thread starts would be
-//! killed with that thread; so one thread that lives as long as the lab's handles starts them all.
+//! The kernel's parent-death signal is about the parent's *thread*: a process started by a short-lived thread would be killed when
+//! that thread exits. So one thread that lives as long as the lab's handles starts them all.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A handle of the thread, which ends when this is dropped.
+/// A handle of the thread, which exits when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Spawner {
     jobs: Mutex<mpsc::Sender<Job>>,
@@ -24,14 +24,14 @@ impl Spawner {
         Ok(Self { jobs: Mutex::new(jobs) })
     }
 
-    /// Runs `job` on the thread, and waits for what it gives.
+    /// Runs `job` on the thread, and waits for its result.
     pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
         let (give, taken) = mpsc::sync_channel(1);
         let ended = || io::Error::other("the thread that starts processes has ended");
         self.jobs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            // A caller that no longer waits takes nothing.
+            // The caller may have stopped waiting.
             .send(Box::new(move || drop(give.send(job()))))
             .map_err(|_| ended())?;
         taken.recv().unwrap_or_else(|_| Err(ended()))

@@ -1,6 +1,6 @@
-//! A lab's state file: what it consists of, one JSON value a line, each written before the thing is made.
+//! A lab's state file: its parts, one JSON value a line, each recorded before the part is created.
 //!
-//! Append-only, because a line that was cut short by SIGKILL then stands for a thing that was not made.
+//! It is append-only: a line that SIGKILL cut short then stands for a part that was not created.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,18 +28,18 @@ pub(crate) enum Entry {
     /// The first line.
     Lab {
         name: Option<String>,
-        /// The process that made it.
+        /// Pid of the creating process.
         creator: u32,
         stays_up: bool,
         node: NodeSpec,
     },
-    /// A namespace is about to be mounted on `path`, and linked as `name` where `ip netns` looks.
+    /// A namespace is about to be mounted on `path`, and linked as `name` for `ip netns`.
     Namespace { name: String, path: PathBuf },
-    /// A pod is about to be made, with a folder of its own.
+    /// A pod is about to be created, with its folder.
     Pod(PodSpec),
     /// A program is about to be started in a pod.
     Program { pod: String, name: String },
-    /// It was started.
+    /// The program was started.
     Process(ProcessRecord),
     /// The lab outlives its creator.
     LeftUp,
@@ -48,13 +48,13 @@ pub(crate) enum Entry {
 /// A process that was started in a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
-    /// The pod's name.
+    /// The name of the pod that it runs in.
     pub pod: String,
-    /// The program's name in the lab.
+    /// The name of its [`Program`](crate::Program).
     pub name: String,
-    /// Process id.
+    /// Process id, in the pid namespace of the creator.
     pub pid: u32,
-    /// When it started, in clock ticks since boot: with the pid it names one process for good.
+    /// Start time in clock ticks since boot. Together with the pid it identifies a process uniquely.
     pub start_time: u64,
 }
 
@@ -65,10 +65,10 @@ impl ProcessRecord {
     }
 }
 
-/// When a process started, in clock ticks since boot. `None` when there is none, or when it has ended and waits to be reaped.
+/// Start time of a process in clock ticks since boot. `None` if there is none, or it is a zombie.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // proc_pid_stat(5): the name, in parentheses, may hold anything; what follows starts with field 3, the state.
+    // proc_pid_stat(5): the name, in parentheses, may contain anything; field 3, the state, follows it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     if fields.next()? == "Z" {
         return None;
@@ -77,10 +77,10 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// The longest first line, in bytes: a lab's name is a path at most.
+/// Upper bound for the length of the first line, in bytes: a lab's name is at most a path.
 const LONGEST_FIRST: u64 = 64 << 10;
 
-/// The state file, open for appending.
+/// The state file, opened for appending.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
@@ -88,10 +88,10 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// The state file's name in a lab's folder.
+    /// Name of the state file in a lab's folder.
     pub(crate) const FILE: &str = "state.jsonl";
 
-    /// Makes the state file of a new lab.
+    /// Creates the state file of a new lab.
     pub(crate) fn create(lab: &Path) -> Result<Self> {
         Self::open_with(lab, File::options().create_new(true))
     }
@@ -107,7 +107,7 @@ impl Journal {
         Ok(Self { path, file: Mutex::new(file) })
     }
 
-    /// Whether a folder has a state file, a file and no link to one, that begins as a lab's does.
+    /// Whether a folder has a state file, a regular one rather than a link, that starts like a lab's.
     pub(crate) fn begins(lab: &Path) -> bool {
         let path = Self::path(lab);
         let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
@@ -120,11 +120,11 @@ impl Journal {
         let mut line =
             serde_json::to_vec(entry).map_err(std::io::Error::from).doing_to("write an entry of", &self.path)?;
         line.push(b'\n');
-        // One write, so that lines of several writers do not mix. The kernel keeps what a killed process wrote.
+        // A single write, so that lines of several writers do not mix. The kernel keeps what a killed process wrote.
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line).doing_to("write", &self.path)
     }
 
-    /// Reads the entries of a lab. A last line without its end is left out.
+    /// Reads the entries of a lab. An incomplete last line is ignored.
     pub(crate) fn read(lab: &Path) -> Result<Vec<Entry>> {
         let path = Self::path(lab);
         let text = fs::read_to_string(&path).doing_to("read", &path)?;

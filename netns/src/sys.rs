@@ -1,4 +1,4 @@
-//! The crate's only `unsafe` code: what neither std, nix nor socket2 offers safely.
+//! The crate's only `unsafe` code: what std, nix and socket2 do not offer safely.
 #![allow(unsafe_code)]
 
 use std::{
@@ -20,31 +20,30 @@ use nix::{
     unistd::{Gid, Pid, Uid},
 };
 
-/// One thing that a new process does between `fork` and `exec`, prepared beforehand so that doing it allocates nothing.
+/// One step of a new process between `fork` and `exec`, prepared beforehand so that performing it does not allocate.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Joins the network namespace behind this descriptor.
     JoinNetwork(OwnedFd),
-    /// Gets a mount table of its own. What it mounts later is seen by no one else; what others unmount vanishes here too.
+    /// Unshares the mount namespace. Later mounts are private; unmounts by others still propagate into it.
     OwnMounts,
-    /// Shows `source` at `target`, which must exist.
+    /// Bind-mounts `source` at `target`, which must exist.
     Bind { source: CString, target: CString },
-    /// Mounts an empty file system in memory.
+    /// Mounts an empty tmpfs.
     Tmpfs(CString),
-    /// Makes a folder, unless it is there.
+    /// Creates a folder, unless it exists.
     MakeFolder(CString),
-    /// Makes an empty file, unless it is there.
+    /// Creates an empty file, unless it exists.
     MakeFile(CString),
-    /// Shows the layers in `options` at `target`, which can then not be written to; but what is mounted at `keep`, a folder in
-    /// it, stays there.
+    /// Mounts an overlay of the layers in `options` at `target`, read-only, except that `keep`, a folder in it, stays as it was.
     Overlay { options: CString, target: CString, keep: Option<CString> },
-    /// Runs on these CPUs alone, and so do its threads.
+    /// Restricts it and its threads to these CPUs.
     Pin(CpuSet),
-    /// Leads a session and a process group of its own, so that no terminal's signals reach it.
+    /// Starts a new session and process group, so that it receives no signals from a terminal.
     OwnSession,
-    /// Becomes this user, without supplementary groups and with no way to regain privilege.
+    /// Switches to this user, without supplementary groups and with no way to regain privilege.
     Become { uid: u32, gid: u32 },
-    /// Is killed when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
+    /// Has itself killed when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
     DieWith { parent: Pid },
 }
 
@@ -58,17 +57,17 @@ impl Step {
                 format!("bind-mount {} at {}", source.to_string_lossy(), target.to_string_lossy())
             }
             Self::Tmpfs(path) | Self::MakeFolder(path) | Self::MakeFile(path) => {
-                format!("make {} to mount on", path.to_string_lossy())
+                format!("make the mount point {}", path.to_string_lossy())
             }
-            Self::Overlay { target, .. } => format!("lay mount points over {}", target.to_string_lossy()),
-            Self::Pin(_) => "run on the CPUs that are named".to_owned(),
+            Self::Overlay { target, .. } => format!("mount an overlay at {}", target.to_string_lossy()),
+            Self::Pin(_) => "run on the selected CPUs".to_owned(),
             Self::OwnSession => "start a session".to_owned(),
             Self::Become { uid, gid } => format!("become uid {uid}, gid {gid}"),
-            Self::DieWith { .. } => "tie its life to the lab's".to_owned(),
+            Self::DieWith { .. } => "set its parent-death signal".to_owned(),
         }
     }
 
-    /// Does it. Called between `fork` and `exec`: system calls only, no allocation, no locks.
+    /// Performs it. Called between `fork` and `exec`: system calls only, no allocation, no locks.
     fn perform(&self) -> nix::Result<()> {
         const NONE: Option<&CStr> = None;
         match self {
@@ -120,14 +119,14 @@ impl Step {
     }
 }
 
-/// A copy of what is mounted at and below a path, attached to nothing yet.
+/// A detached copy of the mounts at and below a path.
 fn clone_tree(path: &CStr) -> nix::Result<OwnedFd> {
     const CLONE: libc::c_uint =
         libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
     // SAFETY: a path that lives through the call, and integers.
     let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), CLONE) };
     let fd = nix::errno::Errno::result(fd)?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
@@ -141,12 +140,12 @@ fn attach_tree(tree: &OwnedFd, path: &CStr) -> nix::Result<()> {
     nix::errno::Errno::result(done).map(drop)
 }
 
-/// Makes `command` perform `steps` in order in the new process. When one fails its index is written to `report` as one byte.
+/// Makes `command` perform `steps` in order in the new process. If one fails, its index is written to `report` as one byte.
 pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, report: OwnedFd) {
     let perform_all = move || {
         for (index, step) in (0u8..).zip(&steps) {
             if let Err(errno) = step.perform() {
-                // A report that cannot be written leaves the error number, which is passed on in any case.
+                // If this fails the caller still gets the error number.
                 let _ = nix::unistd::write(&report, &[index]);
                 return Err(io::Error::from_raw_os_error(errno as i32));
             }
@@ -160,7 +159,7 @@ pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, report: Owned
     }
 }
 
-/// Whether a process could unshare first `one` and then `other`; tried in a child of its own, because a process with threads cannot.
+/// Tries to unshare first `one` and then `other`, in a child process, because a process with threads cannot.
 pub(crate) fn try_in_child(one: CloneFlags, other: CloneFlags) -> io::Result<()> {
     use nix::{
         sys::wait::{WaitStatus, waitpid},
@@ -181,18 +180,18 @@ pub(crate) fn try_in_child(one: CloneFlags, other: CloneFlags) -> io::Result<()>
     }
 }
 
-/// A descriptor of the process `pid`, which stays that process's even when the pid is given to another.
+/// A descriptor that keeps referring to the process `pid` even after the pid is reused.
 pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: takes integers only.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Sends `signal` to the process behind `pidfd`; `ESRCH` when it has ended and was waited for.
+/// Sends `signal` to the process behind `pidfd`; `ESRCH` if it has been reaped.
 pub(crate) fn pidfd_send_signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
     // SAFETY: a valid descriptor, integers, and a null pointer that stands for "no further information".
     let sent = unsafe {
@@ -210,7 +209,7 @@ pub(crate) fn pidfd_send_signal(pidfd: impl AsFd, signal: Signal) -> io::Result<
     Ok(())
 }
 
-/// The link-layer address that binds an AF_PACKET socket to the interface `index`, for every protocol.
+/// The link-layer address that binds an AF_PACKET socket to interface `index`, for all protocols.
 pub(crate) fn every_packet_of(index: u32) -> LinkAddr {
     // SAFETY: all-zero bytes are a valid `sockaddr_ll`.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
@@ -227,10 +226,10 @@ pub(crate) fn every_packet_of(index: u32) -> LinkAddr {
     address.expect("the family was set to AF_PACKET")
 }
 
-/// Counters of an AF_PACKET socket since they were last asked for.
+/// Counters of an AF_PACKET socket since they were last read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PacketStatistics {
-    /// Packets that were lost for want of buffer.
+    /// Packets dropped because the buffer was full.
     pub(crate) dropped: u32,
 }
 
@@ -255,7 +254,7 @@ pub(crate) fn packet_statistics(socket: impl AsFd) -> io::Result<PacketStatistic
     Ok(PacketStatistics { dropped: stats.tp_drops })
 }
 
-/// Makes an AF_PACKET socket see only what arrives at its interface, not what leaves by it.
+/// Makes an AF_PACKET socket receive only incoming packets of its interface.
 pub(crate) fn ignore_outgoing(socket: impl AsFd) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: a valid descriptor, and a value with its true length.
@@ -274,8 +273,8 @@ pub(crate) fn ignore_outgoing(socket: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the calling thread run before all others as soon as it has something to do, where the host allows that.
-pub(crate) fn run_first() -> io::Result<()> {
+/// Gives the calling thread real-time priority, if the host allows it.
+pub(crate) fn make_realtime() -> io::Result<()> {
     let lowest = libc::sched_param { sched_priority: 1 };
     // SAFETY: 0 is the calling thread, and the parameters are whole.
     let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const lowest) };

@@ -1,41 +1,40 @@
-//! Kernel settings of the namespace that the calling thread is in.
+//! Kernel settings of the calling thread's network namespace.
 
 use std::{fs, path::Path};
 
 use crate::error::{Doing, Result};
 
-/// What every pod and the node need, in the order in which it is written.
+/// Settings of every pod and of the node, in the order in which they are written.
 ///
-/// `default` is what interfaces made later start from. A new namespace may inherit the host's own settings
-/// (`net.core.devconf_inherit_init_net`), so nothing is taken for granted.
+/// `default` applies to interfaces that are created later. A new namespace may inherit the host's settings
+/// (`net.core.devconf_inherit_init_net`), so everything is set explicitly.
 pub(crate) const EVERY_HOST: &[(&str, &str)] = &[
-    // Redirected packets come back by another way than the routing table says.
+    // Redirected packets do not come back on the path that the routing table predicts.
     ("net.ipv4.conf.all.rp_filter", "0"),
     ("net.ipv4.conf.default.rp_filter", "0"),
     ("net.ipv4.conf.lo.rp_filter", "0"),
     ("net.ipv6.conf.all.disable_ipv6", "0"),
     ("net.ipv6.conf.default.disable_ipv6", "0"),
     ("net.ipv6.conf.lo.disable_ipv6", "0"),
-    // Neighbours are fixed, and addresses and routes are given: nobody needs to ask or to advertise.
+    // Neighbours, addresses and routes are static: nothing needs to be discovered or advertised.
     ("net.ipv6.conf.all.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_dad", "0"),
     ("net.ipv6.conf.default.accept_ra", "0"),
-    // 1: no link-local address of the kernel's own making, which nobody would use.
+    // 1: no automatic link-local address, which nothing would use.
     ("net.ipv6.conf.default.addr_gen_mode", "1"),
 ];
 
-/// What makes a namespace a router. `all` also covers interfaces that are made later.
+/// Settings that make a namespace a router. `all` also covers interfaces that are created later.
 pub(crate) const ROUTER: &[(&str, &str)] =
     &[("net.ipv4.ip_forward", "1"), ("net.ipv6.conf.all.forwarding", "1"), ("net.ipv6.conf.default.forwarding", "1")];
 
-/// Sets one kernel setting by its dotted name, as `sysctl` writes it.
+/// Sets a kernel setting by its dotted name, as in `sysctl -w`.
 pub(crate) fn set(name: &str, value: &str) -> Result<()> {
-    // The kernel looks below /proc/sys/net with the namespace of the thread that opens the file.
+    // /proc/sys/net shows the namespace of the thread that opens the file.
     let path = Path::new("/proc/sys").join(name.replace('.', "/"));
     fs::write(&path, value).doing(|| format!("set {name}={value}"))
 }
 
-/// Sets several.
 pub(crate) fn set_all<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
     settings.into_iter().try_for_each(|(name, value)| set(name, value))
 }

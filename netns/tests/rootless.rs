@@ -1,7 +1,7 @@
 //! A lab without root: as an ordinary user, in a user namespace.
 //!
-//! Run by root it becomes user 65534 first. Where the host allows ordinary users no user namespaces it says so and is skipped, which
-//! is a failure where `CI=true`.
+//! Root first becomes user 65534. If the host does not allow ordinary users user namespaces, the test says that it is skipped, which
+//! is a failure if `CI=true`.
 
 use std::{
     env, fs,
@@ -35,7 +35,7 @@ fn main() {
     }
 }
 
-/// In a folder that everybody can reach: the build's own may lie in a home folder.
+/// Runs this program from a folder that everybody can reach: the build folder may be inside a private home folder.
 fn run_as_ordinary_user() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -46,7 +46,7 @@ fn run_as_ordinary_user() {
     std::os::unix::fs::chown(&runtime, Some(NOBODY), Some(NOBODY)).unwrap();
     let status = Command::new(program).uid(NOBODY).gid(NOBODY).env("XDG_RUNTIME_DIR", &runtime).status().unwrap();
     assert!(status.success(), "{status}");
-    assert_eq!(fs::read_dir(runtime).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(fs::read_dir(runtime).unwrap().count(), 0, "something is left behind");
 }
 
 fn a_lab_works_without_root() {
@@ -86,7 +86,7 @@ fn a_lab_works_without_root() {
 
     let id = Program { user: Some(User { uid: 1337, gid: 1337 }), ..Program::new("id", "id", ["-u"]) };
     let output = pods[0].run_to_end(&id, Duration::from_secs(10)).unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "the one user that there is");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "the only user");
     let app = pods[0].start(&Program::new("app", "sleep", ["1000"]), &Start::default()).unwrap();
     assert_eq!(labs().unwrap().labs.len(), 1);
     lab.remove().unwrap();

@@ -1,4 +1,4 @@
-//! Prints what the flows of a pcapng file carried, as JSON.
+//! Prints the flows of a pcapng file as JSON.
 //!
 //! `cargo run -p observe --example flows -- FILE.pcapng [KEYLOG...]`
 

@@ -1,4 +1,4 @@
-//! Captures read back from pcapng files.
+//! Reading pcapng files.
 
 use std::io::{ErrorKind, Read};
 
@@ -9,59 +9,59 @@ use pcap_file::{DataLink, PcapError};
 
 use crate::{Capture, Interface, Packet};
 
-/// Type of the Decryption Secrets Block (draft-ietf-opsawg-pcapng, section 4.7), which the pcapng library leaves unparsed.
+/// Block type of a Decryption Secrets Block (draft-ietf-opsawg-pcapng, section 4.7), which the pcapng library leaves unparsed.
 const DECRYPTION_SECRETS: u32 = 0x0000_000A;
-/// The type of secrets that is an NSS key log: the letters "TLSK".
+/// Secrets type of an NSS key log: the letters "TLSK".
 const TLS_KEY_LOG: u32 = 0x544c_534b;
 
-/// Why a pcapng file could not be read.
+/// An error reading a pcapng file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file is no pcapng, or is damaged.
+    /// The file is not pcapng, or is damaged.
     #[error("pcapng, block {block}: {source}")]
     Format {
-        /// How many blocks could be read before.
+        /// How many blocks were read before.
         block: usize,
-        /// What the parser says.
+        /// The parser's error.
         source: PcapError,
     },
-    /// An interface with another link type than ethernet; `tcpdump -i any` makes such.
+    /// An interface whose link type is not Ethernet, as `tcpdump -i any` produces.
     #[error(
-        "interface {name} has link type {link:?}; capture at one interface (`tcpdump -i eth0`) to get ethernet frames"
+        "interface {name} has link type {link:?}; capture on a single interface (`tcpdump -i eth0`) to get Ethernet frames"
     )]
     Link {
-        /// The interface.
+        /// Name of the interface.
         name: String,
-        /// Its link type.
+        /// Its link type, as in the pcap registry.
         link: DataLink,
     },
-    /// A packet of an interface that was not described before.
+    /// A packet refers to an interface that has not been described.
     #[error("pcapng, block {block}: a packet of interface {interface}, which the file does not describe")]
     UnknownInterface {
-        /// How many blocks could be read before.
+        /// How many blocks were read before.
         block: usize,
-        /// The index that the packet names.
+        /// The index that the packet refers to.
         interface: u32,
     },
 }
 
 impl Capture {
-    /// Reads a pcapng file, with the TLS secrets in it.
+    /// Reads a pcapng file, including its TLS secrets.
     ///
-    /// An interface is named `HOST/NAME`, as in `client.default/eth0`; one whose name has no slash has an empty host. A file
-    /// that ends in the middle of a block (its writer was killed) gives what stands before.
+    /// An interface is named `HOST/NAME`, as in `client.default/eth0`; without a slash the host is empty. If the file ends in the
+    /// middle of a block (its writer was killed), everything before that block is returned.
     ///
     /// # Errors
     ///
-    /// When the file is no pcapng, is damaged, or holds other than ethernet frames.
+    /// If the file is not pcapng, is damaged, or contains frames that are not Ethernet.
     pub fn read_pcapng(file: impl Read) -> Result<Self, ReadError> {
         let format = |block| move |source| ReadError::Format { block, source };
         let mut reader = PcapNgReader::new(file).map_err(format(0))?;
         let mut capture = Self::default();
-        // Ticks in a second, by interface.
+        // Ticks per second, by interface.
         let mut resolutions = Vec::new();
         let mut count = 1;
-        // Where the present section's interfaces begin: each section counts from 0.
+        // Index of the current section's first interface: each section counts from 0.
         let mut section = 0;
         while let Some(block) = reader.next_block() {
             let block = match block {
@@ -109,14 +109,14 @@ fn describe(interface: &InterfaceDescriptionBlock<'_>) -> Result<Interface, Read
     Ok(Interface { host: host.to_owned(), name: name.to_owned() })
 }
 
-/// The unit of an interface's timestamps: microseconds unless it says otherwise.
+/// Resolution of an interface's timestamps; microseconds by default.
 fn ticks_per_second(interface: &InterfaceDescriptionBlock<'_>) -> u128 {
     let resolution = interface.options.iter().find_map(|option| match option {
         InterfaceDescriptionOption::IfTsResol(resolution) => Some(*resolution),
         _ => None,
     });
     match resolution {
-        // The high bit says that the rest is a power of two.
+        // With the high bit set, the rest is a power of two.
         Some(resolution) if resolution & 0x80 != 0 => 1 << u32::from(resolution & 0x7f).min(63),
         Some(resolution) => 10_u128.pow(u32::from(resolution).min(18)),
         None => 1_000_000,
@@ -124,13 +124,13 @@ fn ticks_per_second(interface: &InterfaceDescriptionBlock<'_>) -> u128 {
 }
 
 fn read_packet(packet: EnhancedPacketBlock<'_>, interface: usize, ticks_per_second: u128) -> Packet {
-    // The library takes each tick for a nanosecond, whatever the interface's resolution.
+    // The library interprets ticks as nanoseconds, regardless of the interface's resolution.
     let ticks = packet.timestamp.as_nanos();
     let timestamp_ns = ticks * 1_000_000_000 / ticks_per_second;
     Packet { interface, timestamp_ns: u64::try_from(timestamp_ns).unwrap_or(u64::MAX), data: packet.data.into_owned() }
 }
 
-/// The key log in a Decryption Secrets Block, in either byte order; empty when it holds other secrets.
+/// The key log in a Decryption Secrets Block of either byte order; empty for other types of secrets.
 fn key_log(block: &[u8]) -> String {
     let (Some(kind), Some(len)) = (block.first_chunk::<4>(), block.get(4..8)) else {
         return String::new();

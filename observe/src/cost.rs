@@ -1,4 +1,4 @@
-//! What each layer of a connection cost.
+//! The cost of each layer of a connection, in bytes.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,39 +8,39 @@ use crate::{Flow, Layer, Tls, Traffic};
 #[cfg(test)]
 mod tests;
 
-/// What a connection's bytes were spent on, both directions together. All sizes are in bytes.
+/// How a connection's bytes divide among its layers, both directions together. All sizes are in bytes.
 ///
-/// A connection that several calls share is counted whole: its handshake is paid once, by the first of them.
+/// A connection that several calls share is counted as a whole: the first call pays for its handshake.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Cost {
-    /// TCP payload on the wire, each byte once.
+    /// TCP payload on the wire, without retransmissions.
     pub wire_bytes: u64,
-    /// What is left when all layers that could be opened are off: what the apps wrote, or what is still sealed.
+    /// Payload of the innermost layer that could be opened: the apps' data, or what is still encrypted.
     pub inside_bytes: u64,
     /// The layers, outermost first.
     pub layers: Vec<LayerCost>,
 }
 
-/// What one layer cost. `handshake_bytes`, `overhead_bytes`, `payload_bytes` and `unopened_bytes` add up to what the layer
-/// below carries, but for a record that the capture cut.
+/// The cost of one layer. `handshake_bytes`, `overhead_bytes`, `payload_bytes` and `unopened_bytes` add up to the payload of the
+/// layer below, except for a truncated record at the end of the capture.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct LayerCost {
-    /// The layer's name: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
+    /// Name of the layer: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
     pub layer: &'static str,
-    /// TLS records; 0 of what is not TLS.
+    /// Number of TLS records; 0 for other layers.
     pub records: u64,
-    /// Records of the handshake in the wide sense, alerts included: see [`Traffic::handshake_bytes`].
+    /// Handshake records in the wide sense, including alerts: see [`Traffic::handshake_bytes`].
     pub handshake_bytes: u64,
-    /// What the layer adds to what it carries: record headers, tags, padding.
+    /// Overhead of data records: headers, tags, padding.
     pub overhead_bytes: u64,
-    /// What it carries: the whole of the next layer. Of the innermost, all of it.
+    /// Payload: everything in the next layer, or all bytes of the innermost layer.
     pub payload_bytes: u64,
-    /// Records that could not be opened.
+    /// Records that could not be decrypted.
     pub unopened_bytes: u64,
 }
 
 impl Flow {
-    /// What the connection's bytes were spent on.
+    /// How the connection's bytes divide among its layers.
     pub fn cost(&self) -> Cost {
         let wire_bytes = self.sent.bytes + self.received.bytes;
         let mut carried = wire_bytes;

@@ -1,4 +1,4 @@
-//! What is known of one TCP connection at one interface.
+//! One TCP connection, as captured on one interface.
 
 use std::net::SocketAddr;
 
@@ -10,54 +10,54 @@ use crate::layers::{Layer, Layers};
 use crate::packet::Interface;
 use crate::stream::End;
 
-/// One TCP connection, as seen at one interface.
+/// One TCP connection, as captured on one interface.
 ///
-/// A connection that crosses two captured interfaces (the `eth0` of two pods) is two flows.
+/// A connection that crosses two captured interfaces (the `eth0` of two pods) appears as two flows.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Flow {
-    /// Where it was seen.
+    /// The interface that it was captured on.
     pub interface: Interface,
-    /// The side that opened the connection, by its own address; where nothing says which that was, the one whose packet was
-    /// captured first.
+    /// Address of the side that opened the connection. If `initiator_by` is `unknown`, the sender of the first captured
+    /// packet.
     pub initiator: SocketAddr,
-    /// What says that it is the initiator.
+    /// How the initiator was determined.
     pub initiator_by: InitiatorBy,
-    /// The address that the initiator's packets go to at this interface: after a REDIRECT, the proxy's.
+    /// Destination of the initiator's packets on this interface; after a REDIRECT, the proxy's address.
     pub responder: SocketAddr,
-    /// Set when the two directions did not look like one connection: the kernel had redirected it.
+    /// Set if the two directions have different addresses for the responder, because the kernel redirected the connection.
     pub redirect: Option<Redirect>,
-    /// When the first packet was captured, in nanoseconds since the Unix epoch.
+    /// Time of the first packet, in nanoseconds since the Unix epoch.
     pub first_ns: u64,
-    /// When the last packet was captured, in nanoseconds since the Unix epoch.
+    /// Time of the last packet, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
-    /// How the connection began.
+    /// Outcome of the TCP handshake.
     pub opening: Opening,
     /// What the initiator sent.
     pub sent: Direction,
     /// What the responder sent.
     pub received: Direction,
-    /// What the bytes are, outermost layer first. In JSON `layers` has their names, and `content` what is known of each.
+    /// The layers of the payload, outermost first. In JSON, `layers` has their names, and `content` their details.
     #[serde(flatten)]
     pub content: Layers,
 }
 
 impl Flow {
-    /// The address that the initiator dialled: the original destination of a redirected connection, else the responder.
+    /// The address that the initiator dialled: a redirected connection's original destination, otherwise the responder.
     pub fn dialled(&self) -> SocketAddr {
         self.redirect.map_or(self.responder, |redirect| redirect.original_destination)
     }
 
-    /// The names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
+    /// Names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
     pub fn layers(&self) -> Vec<&'static str> {
         self.content.names()
     }
 
-    /// Whether the opened content holds `marker`: see [`Layer::contains`].
+    /// Whether the decrypted payload contains `marker`: see [`Layer::contains`].
     pub fn contains(&self, marker: &str) -> bool {
         self.content.iter().any(|layer| layer.contains(marker))
     }
 
-    /// The first request and response in which `marker` stands: see [`Exchange::contains`].
+    /// The first exchange that contains `marker`: see [`Exchange::contains`].
     pub fn find(&self, marker: &str) -> Option<&Exchange> {
         self.content.exchanges().iter().find(|exchange| exchange.contains(marker))
     }
@@ -68,70 +68,70 @@ impl Flow {
     }
 }
 
-/// What says which side opened a connection.
+/// How the initiator of a connection was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InitiatorBy {
-    /// Its SYN, or the answer to it.
+    /// By its SYN, or the SYN-ACK.
     Syn,
-    /// The redirect: it leaves the initiator's address alone, and shows two of the other side.
+    /// By the redirect: only the responder appears with two addresses.
     Redirect,
-    /// What it sent first: a TLS ClientHello, or a request of HTTP.
+    /// By what it sent first: a TLS ClientHello, or an HTTP request.
     Content,
-    /// Nothing: the capture began later than the connection, and what it holds may have come from either side.
+    /// Not at all: the capture started after the connection did, and either side could have sent its payload.
     Unknown,
 }
 
-/// The two destinations of a redirected connection.
+/// The two responder addresses of a redirected connection.
 ///
-/// iptables' REDIRECT rewrites the destination of what the initiator sends before the packet reaches `lo`, and gives the
-/// answers their old source address back before they do: the capture shows `pod:p -> 127.0.0.1:15001` one way and
-/// `vip:port -> pod:p` the other.
+/// iptables' REDIRECT rewrites the destination of the initiator's packets before they reach `lo`, and restores the source
+/// of the answers before they do: the capture shows `pod:p -> 127.0.0.1:15001` in one direction and
+/// `vip:port -> pod:p` in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Redirect {
-    /// What the initiator dialled, and believes to talk to.
+    /// The address that the initiator dialled.
     pub original_destination: SocketAddr,
-    /// Where the kernel sent it instead.
+    /// The address that the kernel replaced it by.
     pub redirected_to: SocketAddr,
 }
 
-/// How a TCP connection began.
+/// Outcome of a TCP handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
-    /// The SYN was answered with SYN and ACK.
+    /// The SYN was answered with a SYN-ACK.
     Established,
-    /// The SYN was answered with RST: nothing listens there, or a rule rejects it.
+    /// The SYN was answered with RST: nothing listens there, or a rule rejects the connection.
     Refused,
-    /// The SYN was not answered while the capture ran.
+    /// The SYN was not answered before the capture ended.
     Unanswered,
-    /// The capture holds no SYN: it began later than the connection, or lost it.
+    /// The capture has no SYN: it started after the connection did, or lost the SYN.
     NotSeen,
 }
 
 /// What one side of a TCP connection sent.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Direction {
-    /// How it ended.
+    /// How this direction ended.
     pub end: End,
-    /// Packets captured, retransmissions and bare acknowledgements included.
+    /// Number of packets, including retransmissions and bare acknowledgements.
     pub packets: u64,
-    /// Bytes of TCP payload, each counted once.
+    /// TCP payload in bytes, without retransmissions.
     pub bytes: u64,
-    /// Bytes of TCP payload that were captured more than once.
+    /// Retransmitted TCP payload in bytes.
     pub retransmitted_bytes: u64,
-    /// Retransmitted bytes that differ from the first copy, which is the one that is read.
+    /// Retransmitted bytes that differ from the first copy. The first copy is used.
     pub conflicting_bytes: u64,
-    /// Stretches that the sender sent (or the other side acknowledged) and the capture does not hold. What follows the
-    /// first of them is counted but not read.
+    /// Ranges that are missing from the capture, although later bytes or acknowledgements show that they were sent. Bytes
+    /// after the first gap are counted but not parsed.
     pub gaps: Vec<Gap>,
 }
 
-/// Bytes that are missing from a capture.
+/// A range of payload that is missing from a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Gap {
-    /// Bytes of payload that the sender had sent before.
+    /// Offset in the payload, in bytes.
     pub offset: u64,
-    /// How many are missing.
+    /// Length, in bytes.
     pub bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 (RFC 9113): requests and responses, stream by stream.
+//! HTTP/2 (RFC 9113): requests and responses of each stream.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,24 @@ mod frames;
 
 use frames::{Event, Frames};
 
-/// What every HTTP/2 client sends first (RFC 9113, section 3.4).
+/// The connection preface of a client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What an HTTP/2 connection carried.
+/// The contents of an HTTP/2 connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct H2 {
-    /// Requests with their responses, in the order of their streams.
+    /// Requests with their responses, in the order of stream ids.
     pub exchanges: Vec<Exchange>,
-    /// Responses to no request of these: after an upgrade from HTTP/1.1, that of the request which asked for it.
+    /// Responses without a captured request: after an upgrade from HTTP/1.1, the response to the request that upgraded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<Response>,
-    /// Who said that it takes no more streams, and why.
+    /// GOAWAY frames of either side.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub goaways: Vec<GoAway>,
-    /// Why the client's bytes could not be read to their end, when they could not.
+    /// Why parsing the client's bytes stopped early, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_error: Option<String>,
-    /// Why the server's bytes could not be read to their end, when they could not.
+    /// Why parsing the server's bytes stopped early, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_error: Option<String>,
 }
@@ -39,13 +39,13 @@ pub struct H2 {
 /// A GOAWAY frame.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct GoAway {
-    /// Who sent it.
+    /// The sender.
     pub by: Side,
-    /// Its error code by the name of RFC 9113: `NO_ERROR`.
+    /// Name of its error code in RFC 9113, such as `NO_ERROR`.
     pub error: String,
 }
 
-/// One stream, while its frames are collected.
+/// A stream, while its frames are collected.
 #[derive(Default)]
 struct Talk {
     request: Option<Request>,
@@ -54,12 +54,12 @@ struct Talk {
     reset: Option<(u64, Reset)>,
 }
 
-/// Whether a client that sent `bytes` speaks HTTP/2.
-pub(crate) fn recognise(bytes: &[u8]) -> bool {
+/// Whether `bytes` of a client start with the HTTP/2 preface.
+pub(crate) fn recognize(bytes: &[u8]) -> bool {
     bytes.starts_with(PREFACE)
 }
 
-/// Reads an HTTP/2 connection.
+/// Parses an HTTP/2 connection.
 pub(crate) fn open(client: &Stream, server: &Stream) -> H2 {
     let mut h2 = H2::default();
     let mut talks: BTreeMap<u32, Talk> = BTreeMap::new();
@@ -100,7 +100,7 @@ impl Talk {
         }
     }
 
-    /// Takes a block of fields: a head, or after one a trailer.
+    /// Adds a field block: headers, or trailers if there are headers already.
     fn head(&mut self, side: Side, mut fields: Fields, end: bool, at_ns: u64) {
         if let Some(message) = self.message(side) {
             message.trailers = fields;

@@ -1,4 +1,4 @@
-//! HTTP/1.1: requests and responses in the order in which they were sent.
+//! HTTP/1.1: requests and responses in order.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,24 +10,24 @@ mod message;
 
 use message::{Body, Head};
 
-/// What an HTTP/1.1 connection carried.
+/// The contents of an HTTP/1.1 connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Http1 {
     /// Requests with their responses, in order.
     pub exchanges: Vec<Exchange>,
-    /// Responses that no request asked for, such as a 408 on an idle connection.
+    /// Responses without a request, such as a 408 on an idle connection.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<Response>,
-    /// Why the client's bytes could not be read to their end, when they could not.
+    /// Why parsing the client's bytes stopped early, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_error: Option<String>,
-    /// Why the server's bytes could not be read to their end, when they could not.
+    /// Why parsing the server's bytes stopped early, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_error: Option<String>,
 }
 
-/// Whether a client that sent `bytes` speaks HTTP/1: they begin with a whole request line.
-pub(crate) fn recognise(bytes: &[u8]) -> bool {
+/// Whether a client that sent `bytes` speaks HTTP/1: they start with a complete request line.
+pub(crate) fn recognize(bytes: &[u8]) -> bool {
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let Some(line) = line.strip_suffix(b"\r").or(Some(line)).filter(|_| line.len() < bytes.len()) else {
         return false;
@@ -41,13 +41,13 @@ pub(crate) fn recognise(bytes: &[u8]) -> bool {
         && words.next().is_none()
 }
 
-/// The first line of `bytes` if it is an HTTP/1 status line: what a server that was sent TLS may answer.
+/// The first line of `bytes` if it is an HTTP/1 status line, with which a server may answer TLS.
 pub(crate) fn status_line(bytes: &[u8]) -> Option<String> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     line.starts_with(b"HTTP/1.").then(|| line.trim_ascii_end().escape_ascii().to_string())
 }
 
-/// Reads an HTTP/1 connection. The second value is what follows a switch of protocols (101, or an answered CONNECT).
+/// Parses an HTTP/1 connection. The second value is what follows a switch of protocols (101, or a successful CONNECT).
 pub(crate) fn open(client: &Stream, server: &Stream) -> (Http1, Option<(Stream, Stream)>) {
     let mut http1 = Http1::default();
     let mut requests = message::Reader::new(client);

@@ -1,4 +1,4 @@
-//! Which segments belong to which connection.
+//! Assigning segments to connections.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +9,15 @@ use crate::layers;
 use crate::packet::{Interface, Segment};
 use crate::tcp::Half;
 
-/// Connections, while their segments are collected.
+/// All connections, while their segments are collected.
 #[derive(Default)]
 pub(crate) struct Connections<'a> {
     all: Vec<Connection<'a>>,
-    /// Connections at an interface by the initiator's address, oldest first: the one address that a REDIRECT leaves alone in
-    /// both directions, as a rule. One whose initiator is not known is there by both addresses.
+    /// Connections by interface and initiator's address, oldest first. A REDIRECT usually leaves that address alone in both
+    /// directions. A connection whose initiator is unknown is listed by both addresses.
     by_initiator: HashMap<(usize, SocketAddr), Vec<usize>>,
-    /// The newest connection at an interface by the initiator's host and the acknowledgement that its SYN expects: for the
-    /// exception, where conntrack had to change the initiator's port, because another redirected connection has it.
+    /// The newest connection by interface, initiator's host, and the acknowledgement number that its SYN expects. Needed when
+    /// conntrack had to change the initiator's port, because another redirected connection uses it.
     by_syn: HashMap<(usize, IpAddr, u32), usize>,
 }
 
@@ -26,17 +26,17 @@ struct Connection<'a> {
     interface: usize,
     initiator: SocketAddr,
     initiator_by: InitiatorBy,
-    /// Where the initiator's segments go to, once one was seen.
+    /// Destination of the initiator's segments, once one was captured.
     to: Option<SocketAddr>,
-    /// Where the responder's segments come from, once one was seen. A redirected connection's differs from `to`.
+    /// Source of the responder's segments, once one was captured. It differs from `to` if the connection was redirected.
     from: Option<SocketAddr>,
-    /// The initiator's address in what the responder sends: its own, where conntrack changed the port on the way.
+    /// The initiator's address in the responder's segments: its true one, if conntrack changed the port on the way.
     answered_at: SocketAddr,
     sent: Half<'a>,
     received: Half<'a>,
 }
 
-/// Which way a segment goes.
+/// The direction of a segment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Sent,
@@ -44,7 +44,7 @@ enum Way {
 }
 
 impl<'a> Connections<'a> {
-    /// Adds a segment to the connection that it belongs to. Segments are to come in the order of their capture.
+    /// Adds a segment to its connection. Segments must be added in the order of their timestamps.
     pub(crate) fn push(&mut self, segment: &Segment<'a>) {
         let found = self.find(segment).or_else(|| self.find_by_syn(segment)).or_else(|| self.find_redirected(segment));
         let (id, way) = found.unwrap_or_else(|| self.begin(segment));
@@ -61,7 +61,7 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// The newest connection that the segment fits; one whose two directions look alike before one that was redirected.
+    /// The newest connection that the segment fits; one whose two directions have the same addresses before a redirected one.
     fn find(&self, segment: &Segment<'_>) -> Option<(usize, Way)> {
         let ids = |address| self.by_initiator.get(&(segment.interface, address)).into_iter().flatten();
         let sent = ids(segment.source).map(|&id| (id, Way::Sent));
@@ -72,7 +72,7 @@ impl<'a> Connections<'a> {
             .map(|(_, id, way)| (id, way))
     }
 
-    /// The connection that the segment, an answer to a SYN, opens or refuses, by the acknowledgement alone.
+    /// The connection whose SYN the segment answers, by acknowledgement number only.
     fn find_by_syn(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
         let ack = segment.ack.filter(|_| segment.syn || segment.rst)?;
         let id = *self.by_syn.get(&(segment.interface, segment.destination.ip(), ack))?;
@@ -85,21 +85,22 @@ impl<'a> Connections<'a> {
         Some((id, Way::Received))
     }
 
-    /// The connection, not captured from its beginning, of which the segment is the first the other way, and shows a redirect: its
-    /// sender is the one that was sent to so far, and sends to another address than the one that sent. So it is the initiator.
+    /// A connection whose start was not captured, and of which the segment is the first in the other direction and reveals a redirect:
+    /// the segment's source has been the destination so far, but its destination is not the source so far. So its sender is the
+    /// initiator.
     fn find_redirected(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
         let ids = self.by_initiator.get(&(segment.interface, segment.source))?;
         let id = *ids.iter().rev().find(|id| self.all[**id].is_answered_elsewhere_by(segment))?;
-        self.all[id].turn(InitiatorBy::Redirect);
+        self.all[id].swap_sides(InitiatorBy::Redirect);
         Some((id, Way::Sent))
     }
 
-    /// Begins a connection with the first segment that was seen of it.
+    /// Starts a connection with its first captured segment.
     fn begin(&mut self, segment: &Segment<'_>) -> (usize, Way) {
         let (way, initiator_by) = match (segment.syn, segment.ack) {
             (true, None) => (Way::Sent, InitiatorBy::Syn),
             (true, Some(_)) => (Way::Received, InitiatorBy::Syn),
-            // The beginning was not captured.
+            // The start of the connection was not captured.
             (false, _) => (Way::Sent, InitiatorBy::Unknown),
         };
         let initiator = match way {
@@ -127,14 +128,14 @@ impl<'a> Connections<'a> {
         (id, way)
     }
 
-    /// What is known of each connection, in the order in which they began.
+    /// The finished flows, in the order of their first packets.
     pub(crate) fn into_flows(self, interfaces: &[Interface], keys: &KeyLog) -> Vec<Flow> {
         self.all.into_iter().filter_map(|connection| connection.into_flow(interfaces, keys)).collect()
     }
 }
 
 impl Connection<'_> {
-    /// Whether the segment may be of this connection, going `way`; if so, whether the directions look alike.
+    /// Whether the segment may belong to this connection, in direction `way`; if so, whether both directions have the same addresses.
     fn fit(&self, segment: &Segment<'_>, way: Way) -> Option<bool> {
         let (half, other, far, seen, other_seen) = match way {
             Way::Sent => (&self.sent, &self.received, segment.destination, self.to, self.from),
@@ -146,7 +147,7 @@ impl Connection<'_> {
         };
         let fits = match seen {
             Some(address) => address == far && half.takes(segment),
-            // The first segment this way: it must answer what went the other way, and that must have answered it.
+            // The first segment in this direction must answer the other direction, and vice versa.
             None => {
                 let answers = match segment.ack {
                     Some(ack) => other.is_answered_by(ack),
@@ -158,8 +159,8 @@ impl Connection<'_> {
         (near_fits && fits).then_some(other_seen == Some(far))
     }
 
-    /// Whether nobody has answered what was seen of a connection of unknown initiator, and the segment does, but to another address
-    /// than sent it.
+    /// Whether a connection with unknown initiator has no answer so far, and the segment answers it, but to another address than the
+    /// one that its segments came from.
     fn is_answered_elsewhere_by(&self, segment: &Segment<'_>) -> bool {
         self.initiator_by == InitiatorBy::Unknown
             && self.received.is_empty()
@@ -169,35 +170,35 @@ impl Connection<'_> {
             && self.sent.has_answered(segment)
     }
 
-    /// Takes the other side for the initiator.
-    fn turn(&mut self, by: InitiatorBy) {
+    /// Swaps initiator and responder.
+    fn swap_sides(&mut self, by: InitiatorBy) {
         let (initiator, responder) = (self.to.or(self.from).unwrap_or(self.initiator), self.initiator);
         std::mem::swap(&mut self.sent, &mut self.received);
         (self.to, self.from) = (self.from.map(|_| responder), self.to.map(|_| responder));
         (self.initiator, self.answered_at, self.initiator_by) = (initiator, initiator, by);
     }
 
-    /// Finds out by what was sent who opened a connection whose beginning was not captured.
-    fn turn_by_content(&mut self) {
+    /// Determines the initiator by what was sent, if the start of the connection was not captured.
+    fn determine_initiator(&mut self) {
         match self.initiator_by {
             InitiatorBy::Syn | InitiatorBy::Redirect | InitiatorBy::Content => return,
-            // Two addresses on the other side, as a redirect has them.
+            // The other side has two addresses, so it is the responder of a redirected connection.
             InitiatorBy::Unknown if self.to.is_some() && self.from.is_some() && self.to != self.from => {
                 self.initiator_by = InitiatorBy::Redirect;
                 return;
             }
             InitiatorBy::Unknown => {}
         }
-        let begins = |half: &Half<'_>, other: &Half<'_>| layers::begins_as_client(&half.assemble(other).1);
-        match (begins(&self.sent, &self.received), begins(&self.received, &self.sent)) {
+        let starts = |half: &Half<'_>, other: &Half<'_>| layers::starts_as_client(&half.assemble(other).1);
+        match (starts(&self.sent, &self.received), starts(&self.received, &self.sent)) {
             (true, false) => self.initiator_by = InitiatorBy::Content,
-            (false, true) => self.turn(InitiatorBy::Content),
+            (false, true) => self.swap_sides(InitiatorBy::Content),
             (true, true) | (false, false) => {}
         }
     }
 
     fn into_flow(mut self, interfaces: &[Interface], keys: &KeyLog) -> Option<Flow> {
-        self.turn_by_content();
+        self.determine_initiator();
         let to = self.to.or(self.from)?;
         let from = self.from.or(self.to)?;
         let redirect = (to != from).then_some(Redirect { original_destination: from, redirected_to: to });
@@ -229,7 +230,7 @@ impl Connection<'_> {
             (None, None) => Opening::NotSeen,
             (Some(_), None) if self.received.is_empty() => Opening::Unanswered,
             (Some(_), None) if nothing_but_rst => Opening::Refused,
-            // One of the two SYNs may be lost to the capture, when what came after was not.
+            // The capture may have lost one of the two SYNs but not the rest.
             (Some(_), None) | (_, Some(_)) => Opening::Established,
         }
     }

@@ -1,26 +1,26 @@
-//! TLS key logs in the NSS format, which `SSLKEYLOGFILE` made common (draft-ietf-tls-keylogfile).
+//! TLS key logs in the NSS format of `SSLKEYLOGFILE` (draft-ietf-tls-keylogfile).
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-/// The TLS secrets of many connections, by client random and label.
+/// TLS secrets of many connections, by client random and label.
 #[derive(Clone, Debug, Default)]
 pub struct KeyLog {
     secrets: HashMap<[u8; 32], HashMap<String, Vec<u8>>>,
-    /// The well-formed lines, each once, in a stable order.
+    /// The well-formed lines, without duplicates, in a stable order.
     lines: BTreeSet<String>,
 }
 
 impl KeyLog {
-    /// Reads a key log. See [`KeyLog::add`].
+    /// Parses a key log. See [`KeyLog::add`].
     pub fn parse(text: &str) -> Self {
         let mut keys = Self::default();
         keys.add(text);
         keys
     }
 
-    /// Adds a participant's key log. Lines that are there already (both ends of a connection log the same secrets) change
-    /// nothing; comments, and lines that are no `LABEL CLIENT_RANDOM SECRET`, such as one that is still being written, are passed over.
+    /// Adds a participant's key log. Duplicates (both ends of a connection log the same secrets) have no effect. Comments are ignored,
+    /// as are lines that are not of the form `LABEL CLIENT_RANDOM SECRET`, such as one that is still being written.
     pub fn add(&mut self, text: &str) {
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
@@ -32,7 +32,7 @@ impl KeyLog {
             let Some(random) = hex(random).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) else {
                 continue;
             };
-            // The shortest secret is a SHA-256; a shorter one is a line cut short.
+            // The shortest secret has the length of a SHA-256. A shorter one is a truncated line.
             let Some(secret) = hex(secret).filter(|secret| secret.len() >= 32) else {
                 continue;
             };
@@ -41,17 +41,17 @@ impl KeyLog {
         }
     }
 
-    /// The secret that `label` names for the connection whose ClientHello had `client_random`.
+    /// The secret with this label for the connection whose ClientHello had `client_random`.
     pub fn secret(&self, label: &str, client_random: &[u8; 32]) -> Option<&[u8]> {
         self.secrets.get(client_random)?.get(label).map(Vec::as_slice)
     }
 
-    /// Whether nothing could be read out of the logs.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// All secrets as one key log, each line once: what the Decryption Secrets Block of a pcapng file holds.
+    /// All secrets as one key log without duplicates, as for the Decryption Secrets Block of a pcapng file.
     pub fn text(&self) -> String {
         self.lines.iter().fold(String::new(), |mut text, line| {
             let _ = writeln!(text, "{line}");
@@ -61,7 +61,7 @@ impl KeyLog {
 }
 
 impl Extend<String> for KeyLog {
-    /// Adds the key logs of many participants.
+    /// Adds the key logs of several participants.
     fn extend<T: IntoIterator<Item = String>>(&mut self, logs: T) {
         for log in logs {
             self.add(&log);
@@ -69,7 +69,7 @@ impl Extend<String> for KeyLog {
     }
 }
 
-/// The bytes that hexadecimal text stands for.
+/// Decodes hexadecimal text.
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {
@@ -85,7 +85,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Bytes as lower-case hexadecimal text.
+/// Encodes bytes as lower-case hexadecimal text.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

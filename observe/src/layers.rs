@@ -1,4 +1,4 @@
-//! What the bytes of a connection are, layer by layer.
+//! The layers of a connection's payload.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::stream::Stream;
 use crate::tls::{self, Tls};
 use crate::{h2, http1};
 
-/// TLS inside TLS is opened up to this depth. Two is what double encryption needs; the limit is there for hostile input.
+/// TLS inside TLS is opened up to this depth. Double encryption needs two; the limit guards against hostile input.
 const MAX_TLS_DEPTH: usize = 4;
 
 /// The layers of a connection's content, outermost first.
@@ -28,13 +28,13 @@ impl JsonSchema for Layers {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        /// As [`Layers`] is serialized.
+        /// The serialized form of [`Layers`].
         #[derive(JsonSchema)]
-        #[expect(dead_code, reason = "the form alone counts")]
+        #[expect(dead_code, reason = "only its schema is used")]
         struct Written {
-            /// The names of the layers, outermost first: `mtls`, `tls`, `http/1.1`, `h2`, `tcp`.
+            /// Names of the layers, outermost first: `mtls`, `tls`, `http/1.1`, `h2`, `tcp`.
             layers: Vec<String>,
-            /// What is known of each.
+            /// Details of each layer.
             content: Vec<Layer>,
         }
         Written::json_schema(generator)
@@ -42,7 +42,7 @@ impl JsonSchema for Layers {
 }
 
 impl Serialize for Layers {
-    /// An object with the names as `layers`, and the layers themselves as `content`.
+    /// An object with the names as `layers` and the details as `content`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Layers", 2)?;
         object.serialize_field("layers", &self.names())?;
@@ -52,22 +52,22 @@ impl Serialize for Layers {
 }
 
 impl Layers {
-    /// The names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
+    /// Names of the layers, outermost first: `["mtls", "tls", "http/1.1"]`.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(Layer::name).collect()
     }
 
-    /// The layers, outermost first.
+    /// Iterates over the layers, outermost first.
     pub fn iter(&self) -> std::slice::Iter<'_, Layer> {
         self.0.iter()
     }
 
-    /// The outermost layer.
+    /// The outermost layer; `None` without any.
     pub fn first(&self) -> Option<&Layer> {
         self.0.first()
     }
 
-    /// The innermost layer.
+    /// The innermost layer; `None` without any.
     pub fn last(&self) -> Option<&Layer> {
         self.0.last()
     }
@@ -80,7 +80,7 @@ impl Layers {
         })
     }
 
-    /// Requests and responses, of whichever version of HTTP there is.
+    /// Requests and responses, in either version of HTTP.
     pub fn exchanges(&self) -> &[Exchange] {
         self.0.iter().map(Layer::exchanges).find(|exchanges| !exchanges.is_empty()).unwrap_or_default()
     }
@@ -97,22 +97,22 @@ impl Layers {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "layer")]
 pub enum Layer {
-    /// TLS, mutual or not. What it carries is the next layer, when it could be opened.
+    /// TLS, mutual or not. Its payload is the next layer, if it could be decrypted.
     #[serde(rename = "tls")]
     Tls(Box<Tls>),
     /// HTTP/1.1 or HTTP/1.0.
     #[serde(rename = "http/1.1")]
     Http1(Http1),
-    /// HTTP/2, recognised by its preface.
+    /// HTTP/2, recognized by its preface.
     #[serde(rename = "h2")]
     H2(H2),
-    /// Bytes that are none of the above, or none at all.
+    /// Any other bytes, or none at all.
     #[serde(rename = "tcp")]
     Tcp(Opaque),
 }
 
 impl Layer {
-    /// The layer's name in lists of layers: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
+    /// Name of the layer: `mtls`, `tls`, `http/1.1`, `h2` or `tcp`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Tls(tls) if tls.mutual => "mtls",
@@ -123,7 +123,7 @@ impl Layer {
         }
     }
 
-    /// Requests and responses, if the layer is HTTP.
+    /// Requests and responses; empty unless the layer is HTTP.
     pub fn exchanges(&self) -> &[Exchange] {
         match self {
             Self::Http1(http1) => &http1.exchanges,
@@ -132,8 +132,8 @@ impl Layer {
         }
     }
 
-    /// Whether `marker` stands in what this layer carries itself: the target, a header or the kept start of a body of HTTP,
-    /// or the kept start of opaque bytes. A TLS layer carries nothing of its own.
+    /// Whether this layer's own content contains `marker`: the target, a header or the kept start of a body in HTTP, or the
+    /// kept start of opaque bytes. A TLS layer has no content of its own.
     pub fn contains(&self, marker: &str) -> bool {
         match self {
             Self::Tls(_) => false,
@@ -143,26 +143,26 @@ impl Layer {
     }
 }
 
-/// Whether bytes are what only a client sends first: a TLS ClientHello, or the beginning of a request.
-pub(crate) fn begins_as_client(stream: &Stream) -> bool {
-    tls::is_client_hello(&stream.bytes) || http1::recognise(&stream.bytes) || h2::recognise(&stream.bytes)
+/// Whether a stream starts with what only a client sends first: a TLS ClientHello or an HTTP request.
+pub(crate) fn starts_as_client(stream: &Stream) -> bool {
+    tls::is_client_hello(&stream.bytes) || http1::recognize(&stream.bytes) || h2::recognize(&stream.bytes)
 }
 
-/// Recognises and opens what a client and a server sent each other, layer by layer.
+/// Recognizes and opens the layers of a connection, outermost first.
 pub(crate) fn open(client: Stream, server: Stream, keys: &KeyLog) -> Layers {
     let mut layers = Vec::new();
     let mut inside = Some((client, server));
     while let Some((client, server)) = inside.take() {
         let depth = layers.iter().filter(|layer| matches!(layer, Layer::Tls(_))).count();
-        if depth < MAX_TLS_DEPTH && tls::recognise(&client, &server) {
+        if depth < MAX_TLS_DEPTH && tls::recognize(&client, &server) {
             let (tls, payload) = tls::open(&client, &server, keys);
             layers.push(Layer::Tls(Box::new(tls)));
             inside = payload;
-        } else if http1::recognise(&client.bytes) {
+        } else if http1::recognize(&client.bytes) {
             let (http1, upgraded) = http1::open(&client, &server);
             layers.push(Layer::Http1(http1));
             inside = upgraded;
-        } else if h2::recognise(&client.bytes) {
+        } else if h2::recognize(&client.bytes) {
             layers.push(Layer::H2(h2::open(&client, &server)));
         } else {
             layers.push(Layer::Tcp(Opaque::of(&client, &server)));

@@ -1,9 +1,9 @@
-//! Reads captured packets and TLS key logs, and says what each leg of a call carried.
+//! Decodes captured packets with TLS key logs, and reports what each leg of a call carried.
 //!
-//! A pure function: packets and keys in, facts out. [`observe`] joins the two directions of each TCP connection (also when
-//! iptables' REDIRECT has made them look like two), puts their bytes together, and opens what they carry layer by layer:
-//! TLS with the secrets that the participants logged, whatever is inside it by the same means, down to HTTP or to bytes that
-//! nothing explains. What a capture does not hold is said to be missing, and never guessed.
+//! A pure function: packets and keys in, facts out. [`observe`] joins the two directions of each TCP connection (even if
+//! iptables' REDIRECT made them look like two connections), reassembles their bytes, and opens them layer by layer: TLS with
+//! the secrets that the participants logged, whatever is inside it in the same way, down to HTTP or to opaque bytes. Anything
+//! missing from a capture is reported as missing, and never guessed.
 //!
 //! ```
 //! use observe::{Capture, KeyLog, observe};
@@ -49,12 +49,12 @@ pub use tls::{Alert, Certificate, Handshake, Keys, Side, Tls, Traffic};
 use join::Connections;
 use packet::Segment;
 
-/// What is known of each TCP connection in `capture`, in the order in which they began, opened with `keys`.
+/// Decodes each TCP connection in `capture` with `keys`, in the order of their first packets.
 ///
-/// A connection that several captured interfaces saw is there once for each.
+/// A connection that was captured on several interfaces is returned once for each.
 pub fn observe(capture: &Capture, keys: &KeyLog) -> Vec<Flow> {
     let mut segments: Vec<_> = capture.packets.iter().filter_map(Segment::parse).collect();
-    // Captures at several interfaces come one after the other, or interleaved as threads ran. The sort is stable.
+    // Packets may be grouped by interface, or interleaved in any order. The sort is stable.
     segments.sort_by_key(|segment| segment.timestamp_ns);
     let mut connections = Connections::default();
     for segment in &segments {

@@ -1,14 +1,14 @@
-//! Bytes that no known protocol explains.
+//! Bytes of an unknown protocol.
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::stream::Stream;
 
-/// How much of the start of each direction is kept.
+/// How much of the start of each direction is kept, in bytes.
 const KEPT: usize = 4096;
 
-/// What two sides sent each other, unexplained.
+/// A connection of an unknown protocol.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Opaque {
     /// What the client sent.
@@ -17,16 +17,16 @@ pub struct Opaque {
     pub server: Bytes,
 }
 
-/// The start of what one side sent, and how much it was.
+/// The start of what one side sent, and its length.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Bytes {
-    /// How many bytes there were.
+    /// Number of bytes sent.
     pub bytes: u64,
-    /// The first of them, 4 KiB at most. In JSON as text, with what is not printable ASCII escaped as `\x00`.
+    /// The first of them, at most 4 KiB. In JSON they are text, in which anything but printable ASCII is escaped as `\x00`.
     #[schemars(with = "String")]
     #[serde(serialize_with = "escaped")]
     pub first: Vec<u8>,
-    /// Why bytes that the side sent are not among them, when some are not.
+    /// Why bytes are missing, if any are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
 }
@@ -36,7 +36,7 @@ impl Opaque {
         Self { client: Bytes::of(client), server: Bytes::of(server) }
     }
 
-    /// Whether the kept start of either direction holds `marker`.
+    /// Whether the kept start of either direction contains `marker`.
     pub fn contains(&self, marker: &[u8]) -> bool {
         contains(&self.client.first, marker) || contains(&self.server.first, marker)
     }
@@ -52,12 +52,12 @@ impl Bytes {
     }
 }
 
-/// Whether `haystack` holds `needle`; an empty needle is nowhere.
+/// Whether `haystack` contains `needle`; never true for an empty needle.
 pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Serialises bytes as text, with what is not printable ASCII escaped.
+/// Serializes bytes as text, in which anything but printable ASCII is escaped.
 pub(crate) fn escaped<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&bytes.escape_ascii())
 }

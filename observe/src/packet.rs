@@ -1,4 +1,4 @@
-//! Captured frames, and the TCP segments that are read out of them.
+//! Captured frames, and the TCP segments in them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,41 +6,41 @@ use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Where a packet was captured.
+/// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 pub struct Interface {
-    /// The host that owns the interface; in a lab the pod, as `client.default`.
+    /// The host that has the interface; in a lab the pod, such as `client.default`.
     pub host: String,
-    /// The interface's name within that host: `lo` or `eth0`.
+    /// Name of the interface on that host: `lo` or `eth0`.
     pub name: String,
 }
 
-/// One captured ethernet frame, as an `AF_PACKET` `SOCK_RAW` socket gives it.
+/// A captured Ethernet frame, as received from an `AF_PACKET` `SOCK_RAW` socket.
 ///
-/// On `lo` the ethernet header is all zero but for the type of the payload.
+/// On `lo` the Ethernet header is all zero except for the type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Index into [`Capture::interfaces`].
     pub interface: usize,
-    /// Nanoseconds since the Unix epoch.
+    /// Time of capture in nanoseconds since the Unix epoch.
     pub timestamp_ns: u64,
-    /// The frame from its ethernet header on. It may be a super-packet, longer than the link's MTU, and its checksums may
-    /// be unset: both are what the kernel shows before the card (or the peer's veth) has done its part.
+    /// The frame, starting with its Ethernet header. With segmentation and checksum offload it may be longer than the link's
+    /// MTU and its checksums may be blank.
     pub data: Vec<u8>,
 }
 
-/// Packets, and the interfaces that they were captured at.
+/// Packets, and the interfaces that they were captured on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capture {
-    /// The interfaces, in the order that [`Packet::interface`] counts.
+    /// Interfaces, indexed by [`Packet::interface`].
     pub interfaces: Vec<Interface>,
-    /// The packets, in any order.
+    /// Packets, in any order.
     pub packets: Vec<Packet>,
-    /// Key-log text that came with the packets: the Decryption Secrets Blocks of a pcapng file.
+    /// A key log that came with the packets, from the Decryption Secrets Blocks of a pcapng file.
     pub secrets: String,
 }
 
-/// One TCP segment of a captured packet.
+/// A TCP segment of a captured packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'a> {
     pub(crate) interface: usize,
@@ -48,19 +48,19 @@ pub(crate) struct Segment<'a> {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) seq: u32,
-    /// Of the acknowledgement, when the segment carries one.
+    /// Acknowledgement number, if the ACK flag is set.
     pub(crate) ack: Option<u32>,
     pub(crate) syn: bool,
     pub(crate) fin: bool,
     pub(crate) rst: bool,
-    /// What was captured of the payload.
+    /// The captured part of the payload.
     pub(crate) payload: &'a [u8],
-    /// Length of the payload on the wire: more than was captured when the capture cut packets short.
+    /// Length of the payload on the wire, which is longer than `payload` if the capture truncated the packet.
     pub(crate) wire_len: usize,
 }
 
 impl<'a> Segment<'a> {
-    /// The TCP segment in `packet`, or `None` when it holds something else (ARP, UDP, a fragment, garbage).
+    /// The TCP segment in `packet`, or `None` if it is anything else (ARP, UDP, a fragment, garbage).
     pub(crate) fn parse(packet: &'a Packet) -> Option<Self> {
         let sliced = LaxSlicedPacket::from_ethernet(&packet.data).ok()?;
         let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
@@ -84,9 +84,9 @@ impl<'a> Segment<'a> {
 
         let header_len = tcp.header_slice().len();
         let captured = tcp.payload();
-        // A length of zero stands for "not set yet, or too long for the field" (super-packets): what was captured is then all there is.
+        // A length of zero means "not filled in yet, or too long for the field" (with segmentation offload): use the captured length.
         let wire_len = ip_payload_len.and_then(|len| len.checked_sub(header_len)).unwrap_or(captured.len());
-        // Ethernet pads short frames: what is beyond the IP packet's length is not the segment's.
+        // Ethernet pads short frames: bytes beyond the IP packet's length do not belong to the segment.
         let payload = &captured[..captured.len().min(wire_len)];
 
         Some(Self {

@@ -1,18 +1,18 @@
-//! Resumed TLS sessions: whose certificates they stand for.
+//! Certificates of resumed TLS sessions.
 
 use std::collections::HashMap;
 
 use crate::Flow;
 use crate::tls::Certificate;
 
-/// Gives resumed sessions the certificates of the handshake that they resume, when that is in the capture.
+/// Gives resumed sessions the certificates of the handshake that they resume, if it was captured.
 ///
-/// A resumed handshake shows no certificate, and yet each side holds the other to be who it was. The ticket links the two: the
-/// server sent it, encrypted, in the first connection, and the client presents it in the clear in the next.
+/// A resumed handshake contains no certificates, but each side still has the identity from the original one. The ticket links the
+/// two: the server sent it, encrypted, on the first connection, and the client presents it in the clear on the next.
 pub(crate) fn link(flows: &mut [Flow]) {
     type Certificates = (Option<Certificate>, Option<Certificate>);
     let mut sessions: HashMap<Vec<u8>, Certificates> = HashMap::new();
-    // Flows come in the order in which they began, so that the session resumed is known by then.
+    // Flows are in the order of their first packets, so the original session comes before.
     for tls in flows.iter_mut().flat_map(|flow| flow.content.tls_mut()) {
         if tls.resumed {
             let session = tls.tickets.presented.iter().find_map(|ticket| sessions.get(ticket));

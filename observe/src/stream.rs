@@ -1,4 +1,4 @@
-//! Bytes that one side sent, in order, with the time at which each became known.
+//! The bytes that one side sent, in order, with their times.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,25 +9,25 @@ use serde::Serialize;
 pub enum End {
     /// Closed in order.
     Fin,
-    /// Closed in order, then reset: the other side went on sending to a closed socket.
+    /// Closed in order, then reset: the other side kept sending to a closed socket.
     FinThenRst,
     /// Reset by this side.
     Rst,
-    /// Still open when the capture ended (or reset by the other side).
+    /// Still open when the capture ended, or reset by the other side.
     Open,
 }
 
-/// The bytes that one side sent, up to the first that is missing.
+/// The bytes that one side sent, up to the first gap.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     pub(crate) bytes: Vec<u8>,
-    /// How the side ended. Inside TLS, `Fin` is a close_notify.
+    /// How the direction ended. Inside TLS, `Fin` is a close_notify.
     pub(crate) end: End,
-    /// When it ended, in nanoseconds since the Unix epoch; 0 while it is open.
+    /// Time of the end, in nanoseconds since the Unix epoch; 0 while open.
     pub(crate) end_ns: u64,
-    /// Why `bytes` stops before what the side sent, when it does.
+    /// Why `bytes` is incomplete, if it is.
     pub(crate) cut: Option<String>,
-    /// Ends of the pieces that arrived together, and when they had.
+    /// End offset and time of arrival of each piece.
     times: Vec<(usize, u64)>,
 }
 
@@ -42,18 +42,18 @@ impl Stream {
             return;
         }
         self.bytes.extend_from_slice(bytes);
-        // A piece can only be read once all before it has arrived, be it captured earlier.
+        // A piece is only available once all previous ones have arrived, even if it was captured earlier.
         let at = self.times.last().map_or(timestamp_ns, |&(_, before)| before.max(timestamp_ns));
         self.times.push((self.bytes.len(), at));
     }
 
-    /// When the first `len` bytes had arrived, in nanoseconds since the Unix epoch. 0 for an empty stream.
+    /// Time at which the first `len` bytes had arrived, in nanoseconds since the Unix epoch; 0 for an empty stream.
     pub(crate) fn complete_at(&self, len: usize) -> u64 {
         let piece = self.times.partition_point(|&(end, _)| end < len);
         self.times.get(piece).or(self.times.last()).map_or(0, |&(_, at)| at)
     }
 
-    /// What follows the first `offset` bytes.
+    /// The stream without its first `offset` bytes.
     pub(crate) fn tail(&self, offset: usize) -> Self {
         let offset = offset.min(self.bytes.len());
         Self {

@@ -1,31 +1,31 @@
-//! One direction of a TCP connection: its segments, and the bytes that they carry.
+//! Reassembly of one direction of a TCP connection.
 
 use crate::flow::{Direction, Gap};
 use crate::packet::Segment;
 use crate::stream::{End, Stream};
 
-/// How far behind the lowest sequence number seen a segment may lie and still belong to the same connection.
+/// How far below the lowest captured sequence number a segment may be and still belong to the same connection.
 const BEHIND: i64 = 1 << 20;
-/// How far ahead of the highest.
+/// How far above the highest one it may be.
 const AHEAD: i64 = 1 << 26;
-/// How far a direction's first segment that was seen may lie from what the other side acknowledged.
+/// How far a direction's first captured segment may be from what the other side acknowledged.
 const WINDOW: u32 = 1 << 26;
 
 /// One direction of a connection, while its segments are collected.
 ///
-/// Sequence numbers are unwrapped to 64-bit positions, relative to the first that was seen.
+/// Sequence numbers are unwrapped to 64-bit positions, relative to the first captured one.
 #[derive(Debug, Default)]
 pub(crate) struct Half<'a> {
-    /// The sequence number that position 0 stands for; `None` while nothing was seen.
+    /// The sequence number at position 0; `None` before the first segment.
     origin: Option<u32>,
-    /// Initial sequence number of the SYN, if seen.
+    /// Initial sequence number, if the SYN was captured.
     pub(crate) isn: Option<u32>,
-    /// Positions of the lowest and the highest byte (or SYN, or FIN) seen.
+    /// Positions of the lowest and highest captured byte (or SYN, or FIN).
     low: i64,
     high: i64,
-    /// Position, time and payload of each segment that has one, and its length on the wire.
+    /// Segments with a payload.
     pieces: Vec<Piece<'a>>,
-    /// The highest acknowledgement of the other direction's bytes that this one carries.
+    /// The highest acknowledgement number in this direction.
     ack: Option<u32>,
     packets: u64,
     fin: Option<(i64, u64)>,
@@ -43,7 +43,7 @@ struct Piece<'a> {
 }
 
 impl<'a> Half<'a> {
-    /// Whether a segment's sequence number is near enough to this direction's to be of the same connection. A direction of
+    /// Whether a segment's sequence number is close enough to belong to this direction. Always true before the first segment.
     /// which nothing was seen takes any.
     pub(crate) fn takes(&self, segment: &Segment<'_>) -> bool {
         if segment.syn
@@ -58,19 +58,19 @@ impl<'a> Half<'a> {
         self.origin.is_none()
     }
 
-    /// Whether `acknowledgement` may answer what this direction sent.
+    /// Whether `acknowledgement` may acknowledge bytes of this direction.
     pub(crate) fn is_answered_by(&self, acknowledgement: u32) -> bool {
         match self.isn {
-            // Nothing but SYNs yet: an answer can only be to them.
+            // Only SYNs so far: only those can be acknowledged.
             Some(isn) if self.high <= 1 => acknowledgement == isn.wrapping_add(1),
             _ => self.is_near(acknowledgement),
         }
     }
 
-    /// Whether what this direction acknowledged may be `segment`, or what came shortly before it.
+    /// Whether this direction may have acknowledged `segment`, or bytes shortly before it.
     pub(crate) fn has_answered(&self, segment: &Segment<'_>) -> bool {
         match (self.isn, self.ack) {
-            // The acknowledgement of a SYN is exact. A RST in answer to a SYN has no sequence number to speak of.
+            // The acknowledgement of a SYN is exact. A RST that answers a SYN has no meaningful sequence number.
             (Some(_), Some(ack)) if segment.syn => ack == segment.seq.wrapping_add(1),
             (_, Some(ack)) if !segment.rst => {
                 let ahead = segment.seq.wrapping_sub(ack);
@@ -80,7 +80,7 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// Whether nothing was seen of this direction that carries bytes, a SYN or a FIN.
+    /// Whether no bytes, SYN or FIN were captured in this direction.
     pub(crate) fn is_bare(&self) -> bool {
         self.isn.is_none() && self.pieces.is_empty() && self.fin.is_none()
     }
@@ -90,17 +90,17 @@ impl<'a> Half<'a> {
         position >= self.low - BEHIND && position <= self.high + AHEAD
     }
 
-    /// The position of a sequence number, taken to be the nearest to what was seen last.
+    /// The position of a sequence number: of all candidates, the one closest to the highest position so far.
     fn position(&self, seq: u32) -> i64 {
         let Some(origin) = self.origin else {
             return 0;
         };
-        // Positions are kept modulo nothing; the difference to the highest is what wraps.
+        // The wrapped difference to the highest position gives the distance.
         #[expect(
             clippy::cast_possible_wrap,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "wrap-around is meant"
+            reason = "wrap-around is intended"
         )]
         let distance = seq.wrapping_sub(origin.wrapping_add(self.high as u32)) as i32;
         self.high + i64::from(distance)
@@ -124,7 +124,7 @@ impl<'a> Half<'a> {
         let mut position = self.position(segment.seq);
         if segment.rst {
             self.rst_ns.get_or_insert(segment.timestamp_ns);
-            // A RST's own number need not be one of the stream's: in answer to a SYN it is 0.
+            // A RST that answers a SYN has sequence number 0, which is not part of the stream.
             return;
         }
         self.low = self.low.min(position);
@@ -159,7 +159,7 @@ impl<'a> Half<'a> {
         self.rst_ns.is_some()
     }
 
-    /// Puts the bytes together. `answers` is the other direction: what it acknowledged was sent, captured or not.
+    /// Reassembles the bytes. `answers` is the other direction: what it acknowledges was sent, whether captured or not.
     pub(crate) fn assemble(&self, answers: &Half<'_>) -> (Direction, Stream) {
         let (end, end_ns) = match (self.fin, self.rst_ns) {
             (Some((_, at)), None) => (End::Fin, at),
@@ -180,7 +180,7 @@ impl<'a> Half<'a> {
 
         let mut order: Vec<&Piece<'_>> = self.pieces.iter().collect();
         order.sort_by_key(|piece| piece.position);
-        // Without a SYN the stream can only begin where the capture does.
+        // Without a SYN the stream starts at the first captured byte.
         let begin = match self.isn {
             Some(isn) => self.position(isn) + 1,
             None => order.first().map_or(0, |piece| piece.position),
@@ -200,7 +200,7 @@ impl<'a> Half<'a> {
             }
             direction.bytes += new.len() as u64;
             at += i64::try_from(new.len()).unwrap_or_default();
-            // A packet that the capture cut short.
+            // A packet that the capture truncated.
             direction.gap(at - begin, wire_end - at);
             at = at.max(wire_end);
         }
@@ -213,21 +213,21 @@ impl<'a> Half<'a> {
         (direction, stream)
     }
 
-    /// The position up to which `answers` acknowledges this direction's bytes, the FIN not counted.
+    /// The position up to which `answers` acknowledges this direction's bytes, without the FIN.
     fn acknowledged(&self, answers: &Half<'_>) -> Option<i64> {
         let ack = answers.ack.filter(|&ack| self.origin.is_some() && self.is_near(ack))?;
         let position = self.position(ack);
-        // The acknowledgement of a FIN is one more than the bytes.
+        // The acknowledgement of a FIN is one higher than that of the last byte.
         match self.fin {
             Some((end, _)) => Some(position.min(end)),
-            // One more than was captured is rather a FIN that was not (the capture ended then) than a lost byte.
+            // One more than was captured is more likely a FIN after the capture ended than a lost byte.
             None => Some(position).filter(|&position| position != self.high + 1),
         }
     }
 }
 
 impl Direction {
-    /// Notes a stretch of missing bytes, if it is one.
+    /// Records a gap, unless it is empty.
     fn gap(&mut self, offset: i64, bytes: i64) {
         if let (Ok(offset), Ok(bytes)) = (u64::try_from(offset), u64::try_from(bytes))
             && bytes > 0
@@ -237,7 +237,7 @@ impl Direction {
     }
 }
 
-/// How many bytes of a retransmission differ from what was read first.
+/// How many retransmitted bytes differ from the first copy.
 fn conflicts(read: &[u8], again: &[u8], offset: i64) -> u64 {
     let Some(first) = usize::try_from(offset).ok().and_then(|offset| read.get(offset..)) else {
         return 0;

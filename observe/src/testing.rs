@@ -1,4 +1,4 @@
-//! What the tests of this crate are made of: connections synthesised into packets, and real TLS between them.
+//! Test data: connections synthesized as packets, with real TLS inside.
 
 mod pki;
 mod tls;
@@ -12,7 +12,7 @@ pub(crate) use wire::{Wire, client_says, server_says};
 
 use crate::Side;
 
-/// What two sides say to each other, in order.
+/// What two sides send each other, in order.
 pub(crate) type Talk = Vec<(Side, Vec<u8>)>;
 
 /// A request with a marker in its path, and its response.

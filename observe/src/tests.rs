@@ -1,11 +1,11 @@
-//! Damaged input: whatever it is, it is reported and never a panic.
+//! Damaged input is reported, and never causes a panic.
 
 use rustls::version::{TLS12, TLS13};
 
 use crate::testing::{Wire, http_talk, tls_talk};
 use crate::{Capture, KeyLog, observe};
 
-/// Numbers that look random and are the same in every run (xorshift64).
+/// A deterministic pseudo-random generator (xorshift64).
 struct Dice(u64);
 
 impl Dice {
@@ -46,7 +46,7 @@ fn flipped_bytes_never_panic() {
     }
 }
 
-/// Flips bytes of the payload only, so that all of the damage reaches the layers above TCP.
+/// Flips bytes of the payload only, so that all damage reaches the layers above TCP.
 #[test]
 fn flipped_payload_never_panics() {
     let mut dice = Dice(0xfeed);
@@ -64,7 +64,7 @@ fn flipped_payload_never_panics() {
 }
 
 #[test]
-fn captures_cut_anywhere_never_panic() {
+fn truncated_captures_never_panic() {
     for (capture, keys) in samples() {
         for packets in 0..capture.packets.len() {
             for missing in [0, 1, 5, 30, 1000] {
@@ -85,7 +85,7 @@ fn captures_cut_anywhere_never_panic() {
 }
 
 #[test]
-fn garbage_frames_are_no_flows() {
+fn garbage_frames_are_not_flows() {
     let mut dice = Dice(0xbead);
     let mut capture = Capture::default();
     for at in 0..500 {

@@ -1,4 +1,4 @@
-//! One layer of TLS: what its handshake agreed on, who showed which certificate, and what it cost in bytes.
+//! TLS: what the handshake negotiated, which certificates were presented, and how many bytes it cost.
 
 mod certificate;
 mod direction;
@@ -11,16 +11,16 @@ mod session;
 
 pub use certificate::Certificate;
 pub(crate) use open::open;
-pub(crate) use record::recognise;
+pub(crate) use record::recognize;
 pub use session::{Alert, Handshake, Keys, Side, Tls, Traffic};
 
-/// Whether `bytes` begin with a ClientHello.
+/// Whether `bytes` start with a ClientHello.
 pub(crate) fn is_client_hello(bytes: &[u8]) -> bool {
     let first = record::split(bytes).0.into_iter().next();
     first.is_some_and(|first| first.kind == record::HANDSHAKE && first.body.first() == Some(&1))
 }
 
-/// Says what TLS record `bytes` begin with, if they do: for reports on plaintext layers that were answered with TLS.
+/// Describes the TLS record that `bytes` start with, if any, for reports on plaintext that was answered with TLS.
 pub(crate) fn describe(bytes: &[u8]) -> Option<String> {
     let record = record::split(bytes).0.into_iter().next()?;
     Some(match (record.kind, record.body) {

@@ -1,4 +1,4 @@
-//! Access logs: one line for each request or TCP session, in a format of Envoy's `%COMMAND%`s.
+//! Access logs: one line for each request or TCP session, formatted with Envoy's `%COMMAND%`s.
 
 mod command;
 mod file;
@@ -21,7 +21,7 @@ use crate::{
 };
 use file::LogFile;
 
-/// Envoy's format where a log names none.
+/// Envoy's default format.
 const DEFAULT_FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
     %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \
     \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
@@ -32,54 +32,54 @@ pub struct AccessLogs(Vec<Log>);
 
 #[derive(Debug)]
 struct Log {
-    format: Format,
-    /// Written only for one of these; always, when empty.
+    /// If not empty, only entries with one of these flags are written.
     only: Vec<Flag>,
+    format: Format,
     file: LogFile,
 }
 
-/// What a line is made from.
+/// The facts that a line is formatted from.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// The facts of the session or request.
+    /// Facts about the session or request.
     pub stream: &'a StreamInfo,
-    /// What only a request has.
+    /// Facts that only requests have.
     pub http: Option<&'a HttpFacts>,
 }
 
-/// What a log line says of a request beside its [`StreamInfo`].
+/// The facts about a request that its [`StreamInfo`] lacks.
 #[derive(Clone, Debug, Default)]
 pub struct HttpFacts {
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
     pub protocol: Option<&'static str>,
-    /// The request as it went on, or would have; `None` if none could be read.
+    /// The request as it was, or would have been, sent upstream; `None` if none could be parsed.
     pub request: Option<RequestHead>,
-    /// The headers of the response that some log wants ([`AccessLogs::response_headers`]).
+    /// The response headers that some log needs ([`AccessLogs::response_headers`]).
     pub response: HeaderMap,
-    /// The trailers of the response.
+    /// Trailers of the response.
     pub trailers: HeaderMap,
-    /// The client, where `x-forwarded-for` names another than the peer.
+    /// The client's address, if `x-forwarded-for` contains one.
     pub client: Option<SocketAddr>,
-    /// The protocol spoken upstream.
+    /// HTTP version of the upstream request.
     pub upstream_protocol: Option<HttpVersion>,
-    /// How often it was tried; 0 if it never went upstream.
+    /// Number of attempts; 0 if it was never sent upstream.
     pub attempts: u32,
-    /// When its last byte was there, from its begin.
+    /// Time of its last byte, since its start.
     pub request_duration: Option<Duration>,
-    /// When the first byte of the response was there, from its begin.
+    /// Time of the first byte of the response, since the start of the request.
     pub response_duration: Option<Duration>,
-    /// When the last byte of the response was passed on, from its first.
+    /// Time from the first byte of the response until the last one was forwarded.
     pub response_tx_duration: Option<Duration>,
 }
 
-/// A request's head.
+/// The head of a request.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
-    /// Its path with query, as it came or normalized; none for CONNECT.
+    /// Path with query, possibly normalized; `None` for CONNECT.
     pub path: Option<String>,
-    /// Its headers; `host` is its `:authority`.
+    /// Headers; `host` is the `:authority`.
     pub headers: HeaderMap,
 }
 
@@ -90,7 +90,7 @@ impl Entry<'_> {
         if self.http.is_some() { more_flags.union(outcome.flags()) } else { outcome.session_flags() }
     }
 
-    /// `RESPONSE_CODE_DETAILS`: of a request, and of a connection without a filter chain.
+    /// `RESPONSE_CODE_DETAILS` of a request, or of a connection without a filter chain.
     fn details(&self) -> Option<Cow<'static, str>> {
         let outcome = &self.stream.outcome;
         (self.http.is_some() || *outcome == Outcome::NoFilterChainMatch)
@@ -100,11 +100,11 @@ impl Entry<'_> {
 }
 
 impl AccessLogs {
-    /// Builds logs as configured.
+    /// Builds the configured logs.
     ///
     /// # Errors
-    /// When a format has a command that is not supported or a flag that is none, or a file can't be opened: the text
-    /// begins with the path of the field.
+    /// If a format contains an unsupported command, a flag is unknown, or a file can't be opened. The message starts with the
+    /// path of the field.
     pub fn new(configured: &[AccessLog], files: &LogFiles) -> Result<Self, Invalid> {
         configured
             .iter()
@@ -114,7 +114,7 @@ impl AccessLogs {
             .map(Self)
     }
 
-    /// Writes the lines of one session or request.
+    /// Writes the lines of a session or request.
     pub fn log(&self, entry: &Entry<'_>) {
         for log in &self.0 {
             if log.only.is_empty() || log.only.iter().any(|flag| entry.flags().contains(*flag)) {
@@ -123,17 +123,17 @@ impl AccessLogs {
         }
     }
 
-    /// Writes the line of a TCP session, or of a connection that reached no chain.
+    /// Writes the lines of a TCP session, or of a connection without a filter chain.
     pub fn log_session(&self, stream: &StreamInfo) {
         self.log(&Entry { stream, http: None });
     }
 
-    /// The response headers that have to be kept until the lines are written.
+    /// The response headers that must be kept for the logs.
     pub fn response_headers(&self) -> Vec<HeaderName> {
         self.0.iter().flat_map(|log| log.format.response_headers()).collect()
     }
 
-    /// Whether nothing is ever written.
+    /// Whether there is no log.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -150,7 +150,9 @@ impl Log {
         let flags = configured.filter.as_ref().map_or(&[][..], |filter| &filter.response_flag_filter.flags);
         let only = flags
             .iter()
-            .map(|name| Flag::parse(name).ok_or_else(|| Fault::Value { value: name.clone(), not: "no response flag" }))
+            .map(|name| {
+                Flag::parse(name).ok_or_else(|| Fault::Value { value: name.clone(), not: "not a response flag" })
+            })
             .collect::<Result<_, _>>()
             .at("filter.response_flag_filter")?;
         let file =

@@ -1,8 +1,8 @@
-//! Addresses by the role they play, so that they can't be swapped for one another.
+//! Addresses by role, as types that can't be confused.
 
 use std::{fmt, net::SocketAddr};
 
-/// Declares a role: a socket address that only compares and prints as one.
+/// Declares a role: a socket address that can only be compared and formatted.
 macro_rules! role {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
@@ -18,19 +18,19 @@ macro_rules! role {
 }
 
 role! {
-    /// Where a connection was going before it was redirected to a listener.
+    /// The destination of a connection before it was redirected to a listener.
     OriginalDst;
     /// The peer of a connection that a listener accepted.
     DownstreamRemote;
-    /// The address that the downstream peer believes to talk to: the original destination if there is one.
+    /// The address that the downstream peer connected to, from its point of view: the original destination if there is one.
     DownstreamLocal;
-    /// The endpoint that a connection was opened to.
+    /// The endpoint of an upstream connection.
     UpstreamHost;
     /// The source address of an upstream connection.
     UpstreamLocal;
 }
 
-/// An IPv4 address that came in through an IPv6 socket, as the IPv4 address that it is.
+/// Converts an IPv4-mapped IPv6 address to IPv4.
 pub fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,5 +1,5 @@
-//! The administration interface: Envoy's paths and shapes, on a thread of its own, so that a scrape never waits for
-//! traffic nor traffic for a scrape.
+//! The administration interface, with Envoy's paths and formats. It runs on its own thread, so that scrapes and traffic do not
+//! delay each other.
 
 mod certificates;
 mod clusters;
@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, sync::mpsc::UnboundedSender};
 
 use crate::{config::Shared, logging::Seldom};
 
-/// The paths, what they are for, and whether they change something (and so take POST alone).
+/// The paths, their purposes, and whether they change something (and so require POST).
 const PATHS: &[(&str, &str, bool)] = &[
     ("/", "this list", false),
     ("/certs", "the certificates in use", false),
@@ -26,19 +26,19 @@ const PATHS: &[(&str, &str, bool)] = &[
     ("/config_dump", "the configuration in use (?include_eds)", false),
     ("/drain_listeners", "stop accepting, and ask connections to end", true),
     ("/listeners", "the listeners and their addresses (?format=json)", false),
-    ("/quitquitquit", "end the proxy", true),
+    ("/quitquitquit", "exit the proxy", true),
     ("/ready", "whether the proxy serves", false),
     ("/server_info", "what this process is", false),
     ("/stats", "counters and gauges (?filter=TEXT, ?format=prometheus)", false),
     ("/stats/prometheus", "the same for Prometheus", false),
 ];
 
-/// What the administration interface asks of the process.
+/// A request from the administration interface to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// End.
+    /// Exit.
     Quit,
-    /// Stop accepting, and ask connections to end.
+    /// Stop accepting connections, and drain existing ones.
     DrainListeners,
 }
 
@@ -49,17 +49,17 @@ struct Admin {
     started: Instant,
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug)]
 enum Answer {
     Text(StatusCode, String),
     Json(Value),
 }
 
-/// Starts the administration interface where the bootstrap says; its address, or `None` if there is to be none.
+/// Starts the administration interface if the bootstrap has one. Returns its address.
 ///
 /// # Errors
-/// When the address is not an IP address or can't be bound, or the thread can't be started.
+/// If the address is not an IP address or can't be bound, or the thread can't be started.
 pub fn start(shared: Arc<Shared>, commands: UnboundedSender<Command>) -> io::Result<Option<SocketAddr>> {
     let Some(configured) = &shared.bootstrap.admin else { return Ok(None) };
     let ip =
@@ -88,7 +88,7 @@ async fn serve(socket: TcpListener, admin: Arc<Admin>) {
         let stream = match socket.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, most likely: wait until some are free again.
+                // Most likely out of descriptors: wait until some are free again.
                 if let Some(left_out) = NOT_ACCEPTED.due() {
                     tracing::warn!(%error, left_out, "the admin interface can't accept");
                 }
@@ -101,7 +101,7 @@ async fn serve(socket: TcpListener, admin: Arc<Admin>) {
             let response = admin.answer(&request).into_response();
             async move { Ok::<_, Infallible>(response) }
         });
-        // A client that goes away is no fault.
+        // A client that disconnects is not an error.
         tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await) });
     }
 }
@@ -141,18 +141,18 @@ impl Admin {
     }
 
     fn command(&self, command: Command) -> Answer {
-        let _ = self.commands.send(command); // nobody listens any more only when the process is ending anyway
+        let _ = self.commands.send(command); // fails only while the process is exiting
         Answer::ok("OK\n".into())
     }
 
-    /// Envoy's answers, and one more: that new connections have to wait.
+    /// Envoy's responses, and another one for stalled accepting.
     fn ready(&self) -> Answer {
         let unavailable = |text: String| Answer::Text(StatusCode::SERVICE_UNAVAILABLE, text);
         let stalled = self.shared.taking_in.stalled();
         if self.is_draining() {
             unavailable("DRAINING\n".into())
         } else if stalled > 0 {
-            unavailable(format!("NOT ACCEPTING: {stalled} listening sockets can't take connections in\n"))
+            unavailable(format!("NOT ACCEPTING: {stalled} listening sockets can't accept connections\n"))
         } else {
             Answer::ok("LIVE\n".into())
         }
@@ -194,7 +194,7 @@ impl Answer {
     }
 }
 
-/// What stands after the `?`.
+/// The part of a URL after `?`.
 struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {

@@ -1,7 +1,6 @@
-//! The steps of a connection one by one, for the benches of crate `benches`: the listener that takes them one after the
-//! other keeps them to itself.
+//! Individual steps of a connection for crate `benches`, which the listener keeps private.
 //!
-//! Calls of what is there and nothing more. Behind a feature, what is measured would be another build than what runs.
+//! These only call existing code. A feature would make the measured build differ from the one that is used.
 
 use std::{io, sync::Arc};
 
@@ -18,23 +17,23 @@ use crate::{
     tls::{ClientContext, Offer, ServerContext},
 };
 
-/// What the TLS inspector makes of a connection's first bytes: the SNI and ALPN of a ClientHello, `None` for anything
+/// The TLS inspector's result for a connection's first bytes: SNI and ALPN of a ClientHello, or `None` for anything
 /// else.
 pub fn client_hello(bytes: &[u8]) -> Option<(String, Vec<String>)> {
     listener::client_hello(bytes).map(|hello| (hello.server_name, hello.alpn))
 }
 
-/// What a listener's handshakes are made with, once every secret is there.
+/// The rustls configuration of a listener's handshakes, once all secrets have been received.
 pub fn server_config(context: &ServerContext) -> Option<Arc<ServerConfig>> {
     context.config()
 }
 
-/// What handshakes with endpoints are made with, once every secret is there.
+/// The rustls configuration of upstream handshakes, once all secrets have been received.
 pub fn client_config(context: &ClientContext) -> Option<Arc<ClientConfig>> {
     context.config()
 }
 
-/// Shakes hands as a listener does.
+/// Performs a downstream handshake like a listener.
 ///
 /// # Errors
 /// As [`ServerContext::accept`].
@@ -43,7 +42,7 @@ pub async fn accept(context: &ServerContext, socket: TcpStream) -> io::Result<Do
     Ok(Downstream::Tls(Box::new(stream)))
 }
 
-/// Shakes hands as a cluster does.
+/// Performs an upstream handshake like a cluster.
 ///
 /// # Errors
 /// As [`ClientContext::connect`].
@@ -54,7 +53,7 @@ pub async fn connect(context: &ClientContext, socket: TcpStream) -> io::Result<U
     Ok(Upstream::Tls(Box::new(stream)))
 }
 
-/// Relays until both sides are done, as the TCP proxy does. Returns the bytes from downstream, and those to it.
+/// Relays like the TCP proxy until both sides have closed. Returns the number of bytes from downstream and to it.
 pub async fn relay(downstream: Downstream, upstream: Upstream) -> (u64, u64) {
     let stats = RelayStats::new(&Stats::default(), Counter::default(), Counter::default());
     let ended = Relay::new(downstream, upstream, &stats).run(None, &Drain::default()).await;

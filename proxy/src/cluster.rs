@@ -1,4 +1,4 @@
-//! Clusters: finding an endpoint and connecting to it.
+//! Clusters: choosing endpoints and connecting to them.
 
 mod balance;
 mod connect;
@@ -7,7 +7,7 @@ mod endpoint;
 mod source;
 
 pub use connect::{ConnectContext, ConnectFailure, Connected, ConnectionGuard, PoolKey};
-pub use dns::follow_names;
+pub use dns::refresh_names;
 pub use endpoint::{Endpoint, Load, Transport};
 
 use std::{
@@ -32,17 +32,17 @@ use source::Source;
 #[cfg(test)]
 mod tests;
 
-/// A cluster, as built from its configuration.
+/// A cluster in use.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Unique among all clusters that this process ever built: a replaced cluster has another.
+    /// Unique among all clusters of this process: a replaced cluster has another id.
     pub id: u64,
-    /// Its name.
+    /// Name from its configuration.
     pub name: Arc<str>,
     config: envoy_api::Cluster,
-    /// Empty for `ORIGINAL_DST`, whose endpoint each connection brings along.
+    /// Empty for `ORIGINAL_DST`, for which the connection determines the endpoint.
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    /// What the endpoints were read from.
+    /// The configuration of the endpoints.
     assignment: ArcSwapOption<ClusterLoadAssignment>,
     balancer: Balancer,
     transports: Transports,
@@ -51,7 +51,7 @@ pub struct Cluster {
     stats: ClusterStats,
 }
 
-/// What a cluster counts.
+/// Statistics of a cluster.
 #[derive(Debug)]
 struct ClusterStats {
     cx_total: Counter,
@@ -60,7 +60,7 @@ struct ClusterStats {
     cx_connect_timeout: Counter,
     cx_none_healthy: Counter,
     membership_total: Gauge,
-    /// Only where a transport socket is TLS.
+    /// `None` unless a transport socket is TLS.
     tls: Option<TlsStats>,
 }
 
@@ -68,7 +68,7 @@ impl Cluster {
     /// Builds a cluster. One of type `EDS` has no endpoints until [`Self::set_endpoints`].
     ///
     /// # Errors
-    /// When something in it is not supported; the message begins with the path of the field.
+    /// If something is not supported. The message starts with the path of the field.
     pub fn new(config: &envoy_api::Cluster, stats: &Stats) -> Result<Self, Invalid> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -108,17 +108,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Its configuration.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &envoy_api::Cluster {
         &self.config
     }
 
-    /// The endpoints as they are now.
+    /// The current endpoints.
     pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()
     }
 
-    /// The TLS contexts of its transport sockets.
+    /// TLS contexts of its transport sockets.
     pub fn tls_contexts(&self) -> impl Iterator<Item = &Arc<ClientContext>> {
         self.transports.all().filter_map(|transport| match transport.as_ref() {
             Transport::Tls(context) => Some(context),
@@ -126,10 +126,10 @@ impl Cluster {
         })
     }
 
-    /// Replaces the endpoints. Connections to those that are gone go on.
+    /// Replaces the endpoints. Connections to removed ones stay open.
     ///
     /// # Errors
-    /// When an address is not an IP; the earlier endpoints stay.
+    /// If an address is not an IP address. The previous endpoints are kept.
     pub fn set_endpoints(&self, assignment: &ClusterLoadAssignment) -> Result<(), Invalid> {
         let mut endpoints = Vec::new();
         for (i, locality) in assignment.endpoints.iter().enumerate() {
@@ -145,7 +145,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What the endpoints were read from; `None` where names or connections say where they are.
+    /// The configuration of the endpoints; `None` if they come from DNS or original destinations.
     pub fn assignment(&self) -> Option<Arc<ClusterLoadAssignment>> {
         self.assignment.load_full()
     }
@@ -156,7 +156,7 @@ impl Cluster {
     }
 }
 
-/// Whether a cluster has what its type needs, and nothing that its type has no use for.
+/// Checks that a cluster has the fields that its type needs, and none that its type does not use.
 fn check_discovery(config: &envoy_api::Cluster) -> Result<(), Invalid> {
     use DiscoveryType as Type;
     const EDS: &str = "eds_cluster_config";
@@ -164,10 +164,8 @@ fn check_discovery(config: &envoy_api::Cluster) -> Result<(), Invalid> {
     let (field, fault) =
         match (config.discovery_type, config.load_assignment.is_some(), config.eds_cluster_config.is_some()) {
             (Type::Eds, _, false) => (EDS, "missing, with type EDS"),
-            (Type::Eds | Type::OriginalDst, true, _) => (ASSIGNMENT, "a cluster of this type has none"),
-            (Type::StrictDns | Type::LogicalDns, false, _) => {
-                (ASSIGNMENT, "a cluster of this type names its hosts there")
-            }
+            (Type::Eds | Type::OriginalDst, true, _) => (ASSIGNMENT, "not allowed for this type of cluster"),
+            (Type::StrictDns | Type::LogicalDns, false, _) => (ASSIGNMENT, "required for this type of cluster"),
             (Type::Static | Type::StrictDns | Type::LogicalDns | Type::OriginalDst, _, true) => {
                 (EDS, "only for type EDS")
             }

@@ -1,7 +1,7 @@
-//! Configuration: files read, checked, built into what connections use, and watched.
+//! Configuration: reading, validating and watching files.
 //!
-//! Envoy's rules: a file that is *moved* into place is loaded, a write in place is not noticed; a file that is refused
-//! leaves everything as it was. At start, other than Envoy, a refused file ends the program.
+//! As in Envoy, a file that is *moved* into place is loaded, while writing in place is not noticed, and an invalid file leaves
+//! everything unchanged. Unlike in Envoy, an invalid file at startup is fatal.
 
 mod builder;
 mod error;

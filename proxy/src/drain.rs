@@ -1,8 +1,8 @@
-//! Going away in two steps: connections are asked to end, and later made to.
+//! Draining in two steps: connections are first asked to close, and later forced to.
 
 use tokio_util::sync::CancellationToken;
 
-/// Tells connections that their listener, filter chain or process is going away.
+/// Signals connections that their listener, filter chain or process is going away.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     asked: CancellationToken,
@@ -10,34 +10,34 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// One that drains when this does, or before it.
+    /// A signal that drains when this one does, or earlier.
     #[must_use]
     pub fn child(&self) -> Self {
         Self { asked: self.asked.child_token(), forced: self.forced.child_token() }
     }
 
-    /// Asks connections to end: HTTP says `connection: close`, TCP goes on.
+    /// Asks connections to close: HTTP sends `connection: close`, TCP continues.
     pub fn ask(&self) {
         self.asked.cancel();
     }
 
-    /// Makes what is left end.
+    /// Forces the remaining connections to close.
     pub fn force(&self) {
         self.asked.cancel();
         self.forced.cancel();
     }
 
-    /// Whether connections are asked to end.
+    /// Whether connections have been asked to close.
     pub fn is_asked(&self) -> bool {
         self.asked.is_cancelled()
     }
 
-    /// Resolves when connections are asked to end.
+    /// Completes when connections are asked to close.
     pub async fn asked(&self) {
         self.asked.cancelled().await;
     }
 
-    /// Resolves when connections have to end at once.
+    /// Completes when connections must close at once.
     pub fn forced(&self) -> impl Future<Output = ()> {
         self.forced.cancelled()
     }

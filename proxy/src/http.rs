@@ -1,7 +1,7 @@
 //! HTTP: the connection manager, its routes, and the router that sends requests upstream.
 //!
-//! HTTP/1 is spoken by `http1`, which takes, refuses and writes what Envoy does; HTTP/2 by hyper. Which headers Envoy adds
-//! and takes away, and how it words failures, is done here.
+//! HTTP/1 is implemented by `http1`, which accepts, refuses and writes the same bytes as Envoy; HTTP/2 by hyper. This module
+//! implements which headers Envoy adds and removes, and how it describes failures.
 
 mod activity;
 mod body;

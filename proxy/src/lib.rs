@@ -1,4 +1,4 @@
-//! The data plane: a sidecar proxy that reads Envoy v3 files.
+//! The data plane: a sidecar proxy that is configured by Envoy v3 files.
 
 pub mod access_log;
 pub mod address;

@@ -1,4 +1,4 @@
-//! Listeners: taking connections in, finding out what they are, and giving each to its filter chain.
+//! Listeners: accepting connections, inspecting them, and choosing their filter chains.
 
 mod accept;
 mod chain;
@@ -23,14 +23,14 @@ use crate::{
 };
 use inspect::Inspectors;
 
-/// A listener, as built from its configuration.
+/// A listener in use.
 #[derive(Debug)]
 pub struct Listener {
-    /// Its name.
+    /// Name from its configuration.
     pub name: Arc<str>,
-    /// Where it listens; nowhere if it is not bound.
+    /// Addresses to listen on; empty if it is not bound.
     pub addresses: Vec<SocketAddr>,
-    /// Its filter chains, in the order of its configuration, and the default one last.
+    /// Filter chains, in the order of the configuration, with the default one last.
     pub chains: Vec<Arc<Chain>>,
     config: envoy_api::Listener,
     table: ChainTable,
@@ -39,7 +39,7 @@ pub struct Listener {
     stats: ListenerStats,
 }
 
-/// What a listener counts.
+/// Statistics of a listener.
 #[derive(Debug)]
 struct ListenerStats {
     cx_total: Counter,
@@ -57,10 +57,10 @@ pub struct Listeners {
 }
 
 impl Listener {
-    /// Builds a listener. Chains that `earlier` has in the same form are taken over as they are.
+    /// Builds a listener. Chains that `earlier` has with the same configuration are reused.
     ///
     /// # Errors
-    /// When something in it is not supported or can't be read; the message begins with the path of the field.
+    /// If something is not supported or can't be read. The message starts with the path of the field.
     pub fn new(
         config: &envoy_api::Listener,
         earlier: Option<&Self>,
@@ -94,12 +94,12 @@ impl Listener {
         })
     }
 
-    /// Its configuration.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &envoy_api::Listener {
         &self.config
     }
 
-    /// The chain that was built from that configuration.
+    /// The chain with this configuration, if any.
     fn built_from(&self, config: &FilterChain) -> Option<&Arc<Chain>> {
         configured_chains(&self.config).zip(&self.chains).find(|((_, own), _)| *own == config).map(|(_, chain)| chain)
     }
@@ -115,29 +115,29 @@ impl Listener {
 }
 
 impl Listeners {
-    /// These.
+    /// Indexes listeners.
     pub fn new(all: Vec<Arc<Listener>>) -> Self {
         let by_destination = ListenerTable::new(all.iter().map(|listener| &listener.config));
         Self { all, by_destination }
     }
 
-    /// All, in the order of their configuration.
+    /// All listeners, in the order of their configuration.
     pub fn all(&self) -> &[Arc<Listener>] {
         &self.all
     }
 
-    /// The one of that name.
+    /// The listener with this name.
     pub fn named(&self, name: &str) -> Option<&Arc<Listener>> {
         self.all.iter().find(|listener| &*listener.name == name)
     }
 
-    /// The one that serves connections to that original destination.
+    /// The listener for connections with this original destination.
     fn of_destination(&self, destination: SocketAddr) -> Option<&Arc<Listener>> {
         self.by_destination.find(destination).map(|index| &self.all[index])
     }
 }
 
-/// The chains of a listener, each with the path of its field: the default one is last.
+/// The chains of a listener, each with the path of its field. The default chain is last.
 fn configured_chains(config: &envoy_api::Listener) -> impl Iterator<Item = (String, &FilterChain)> {
     let named = config.filter_chains.iter().enumerate().map(|(i, chain)| (format!("filter_chains[{i}]"), chain));
     named.chain(config.default_filter_chain.as_deref().map(|chain| ("default_filter_chain".to_owned(), chain)))
@@ -156,7 +156,7 @@ fn addresses(config: &envoy_api::Listener) -> Result<Vec<SocketAddr>, Invalid> {
     Ok(addresses)
 }
 
-/// The name that its counters begin with: Envoy's is the address, with `_` for `:` before the port.
+/// Prefix of its statistics. Like Envoy's, it is the address, with `_` instead of `:` before the port.
 fn stat_name(config: &envoy_api::Listener) -> String {
     if config.stat_prefix.is_empty() {
         config.address.to_string().replace(':', "_")

@@ -1,4 +1,4 @@
-//! `sidecar-proxy`: the native data plane, with Envoy's command line as far as it is needed.
+//! `sidecar-proxy`: the native data plane, with the required subset of Envoy's command line.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -9,33 +9,33 @@ use proxy::{
 };
 use tracing_subscriber::filter::LevelFilter;
 
-/// A sidecar proxy that reads Envoy v3 files.
+/// A sidecar proxy that is configured by Envoy v3 files.
 #[derive(Debug, Parser)]
 #[command(name = "sidecar-proxy", version)]
 struct Args {
-    /// The bootstrap, as JSON
+    /// Bootstrap configuration, as JSON
     #[arg(short = 'c', long, value_name = "FILE")]
     config_path: PathBuf,
-    /// Data threads; one for each core by default
+    /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
-    /// What is logged on standard error
+    /// Log level for standard error
     #[arg(short = 'l', long, value_enum, default_value_t = Level::Info)]
     log_level: Level,
-    /// Serve, or check every file and end
+    /// Serve, or validate every file and exit
     #[arg(long, value_enum, default_value_t = Mode::Serve)]
     mode: Mode,
-    /// How long connections may go on when their filter chain is replaced (600 by default) or the proxy is told to end
-    /// (0 by default)
+    /// How long connections may stay open when their filter chain is replaced [default: 600] or the proxy is stopped
+    /// [default: 0]
     #[arg(long, value_name = "SECONDS")]
     drain_time_s: Option<u64>,
-    /// Envoy's; logs are written at once here
+    /// For compatibility with Envoy; logs are written immediately
     #[arg(long, value_name = "MSEC", hide = true)]
     file_flush_interval_msec: Option<u64>,
-    /// Envoy's; there is no hot restart here
+    /// For compatibility with Envoy; there is no hot restart
     #[arg(long, hide = true)]
     disable_hot_restart: bool,
-    /// Envoy's; unknown fields are always refused here
+    /// For compatibility with Envoy; unknown fields are always refused
     #[arg(long, hide = true)]
     reject_unknown_dynamic_fields: bool,
 }
@@ -46,7 +46,7 @@ enum Mode {
     Validate,
 }
 
-/// Envoy's names of levels.
+/// Envoy's log levels.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Level {
     Trace,

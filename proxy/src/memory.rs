@@ -1,4 +1,4 @@
-//! Memory that a storm of connections took, and nobody needs after it.
+//! Returning memory to the system after a burst of connections.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::{stats::Gauge, sys};
 #[cfg(test)]
 mod tests;
 
-/// How often it is looked whether a storm is over.
+/// Interval of checking whether a burst is over.
 const LOOK: Duration = Duration::from_secs(2);
-/// Fewer connections than this make no storm.
+/// Minimum number of connections in a burst.
 const STORM: u64 = 128;
 
-/// Gives memory back to the system after each storm, for ever. `active` are the connections that are served.
-pub(crate) async fn give_back(active: Gauge) {
+/// Returns memory to the system after each burst, forever. `active` is the number of active connections.
+pub(crate) async fn release_after_bursts(active: Gauge) {
     let mut tide = Tide::default();
     loop {
         sleep(LOOK).await;
@@ -25,12 +25,12 @@ pub(crate) async fn give_back(active: Gauge) {
     }
 }
 
-/// The most connections since memory was last given back.
+/// The maximum number of connections since memory was last returned.
 #[derive(Debug, Default)]
 struct Tide(u64);
 
 impl Tide {
-    /// Whether more than half of them, and more than a few, are gone.
+    /// Whether a burst is over: more than half of its connections have ended.
     fn has_fallen(&mut self, active: u64) -> bool {
         self.0 = self.0.max(active);
         let has_fallen = self.0 - active >= STORM.max(self.0 / 2);

@@ -1,24 +1,24 @@
-//! Looking at the first bytes of a connection without taking them.
+//! Peeking at the first bytes of a connection.
 
 use std::{io, os::fd::AsRawFd as _};
 
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::{io::Interest, net::TcpStream};
 
-/// Holds most ClientHellos at the first look, one with a post-quantum key share included.
+/// Initial size of the buffer: enough for most ClientHellos, including those with a post-quantum key share.
 const FIRST: usize = 2 * 1024;
 
-/// Why bytes were not seen.
+/// Why the bytes could not be peeked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unseen {
-    /// The peer closed before it had sent them.
+    /// The peer closed the connection before.
     PeerClosed,
-    /// As many as are looked at were not enough.
+    /// The limit was reached without a decision.
     TooLong,
 }
 
-/// Shows `decide` all bytes that have come so far, again with each that comes, until it knows what they are. No look is
-/// longer than `most` bytes.
+/// Passes all bytes received so far to `decide`, whenever more arrive, until it returns something. Peeks at no more than
+/// `most` bytes.
 pub(crate) async fn peek<T>(
     socket: &TcpStream,
     most: usize,
@@ -30,7 +30,7 @@ pub(crate) async fn peek<T>(
         let ready = socket.ready(Interest::READABLE).await.map_err(|_| Unseen::PeerClosed)?;
         let look = socket.try_io(Interest::READABLE, || {
             let count = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?;
-            // The same bytes again: to be told of more, Tokio has to believe that there are none.
+            // The same bytes as before: Tokio must consider the socket not ready, in order to wait for more.
             if count == seen && count > 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
         });
         match look {

@@ -1,8 +1,8 @@
-//! Moving bytes both ways between two connections until both are done.
+//! Relaying bytes between two connections in both directions.
 //!
-//! A direction that has nothing to move holds no memory: it waits for its socket, and only then takes a buffer (or a
-//! pipe) from the thread's pool, which it gives back when it is empty. Half-close passes through as it comes: the end of
-//! one direction is passed on, and the other goes on. A reset on one side resets the other.
+//! A direction without data holds no memory: it waits for its socket, then takes a buffer (or a pipe) from the thread's
+//! pool, and returns it when it is empty. Half-close is preserved: the end of one direction is forwarded, and the other
+//! continues. A reset on one side resets the other.
 
 mod copy;
 mod plain;
@@ -36,23 +36,23 @@ use plain::Plain;
 #[cfg(test)]
 mod tests;
 
-/// What relays count.
+/// Statistics of relays.
 #[derive(Clone, Debug)]
 pub struct RelayStats {
     /// Bytes from downstream.
     received: Counter,
     /// Bytes to downstream.
     sent: Counter,
-    /// Bytes that moved by `splice(2)`, and were never in this process.
+    /// Bytes moved by `splice(2)`, which never entered this process.
     spliced: Counter,
-    /// Bytes that moved through a buffer of this process.
+    /// Bytes copied through a buffer of this process.
     copied: Counter,
-    /// Directions that ended without TLS' `close_notify`: whoever sits on the way may have cut them short.
+    /// Directions that ended without a `close_notify`, and so may have been truncated by an attacker.
     truncated: Counter,
 }
 
 impl RelayStats {
-    /// Those of a TCP proxy, and the proxy's own for the ways that bytes take.
+    /// Statistics of a TCP proxy, and the global ones.
     pub fn new(stats: &Stats, received: Counter, sent: Counter) -> Self {
         let root = stats.scope(Scope::Root);
         Self {
@@ -65,7 +65,7 @@ impl RelayStats {
     }
 }
 
-/// Two connections.
+/// Two connections, and the state of relaying between them.
 pub(crate) struct Relay<'a> {
     way: Way,
     stats: &'a RelayStats,
@@ -73,84 +73,84 @@ pub(crate) struct Relay<'a> {
     down: Progress,
 }
 
-/// How bytes move.
+/// How bytes are moved.
 enum Way {
-    /// Both are plain.
+    /// Both connections are plaintext.
     Plain { downstream: TcpStream, upstream: TcpStream, up: Plain, down: Plain },
-    /// One is TLS at least.
+    /// At least one connection is TLS.
     Tls { downstream: Downstream, upstream: Upstream, up: Copy, down: Copy },
 }
 
-/// One direction.
+/// The progress of one direction.
 #[derive(Default)]
 struct Progress {
     moved: u64,
     done: bool,
 }
 
-/// How a relay ended, and how many bytes it moved.
+/// The result of a relay.
 pub(crate) struct Ended {
-    /// Why.
+    /// Why it ended.
     pub(crate) end: End,
-    /// Bytes from downstream.
+    /// Number of bytes from downstream.
     pub(crate) received: u64,
-    /// Bytes to downstream.
+    /// Number of bytes to downstream.
     pub(crate) sent: u64,
 }
 
 /// Why a relay ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Both sides were done.
+    /// Both sides have closed.
     Done,
     /// The downstream connection was reset.
     DownstreamReset,
     /// The upstream connection was reset.
     UpstreamReset,
-    /// The downstream's TLS broke; BoringSSL's reason.
+    /// Downstream TLS failed, with BoringSSL's error.
     DownstreamTls(Cow<'static, str>),
-    /// The upstream's TLS broke; BoringSSL's reason.
+    /// Upstream TLS failed, with BoringSSL's error.
     UpstreamTls(Cow<'static, str>),
-    /// Nothing moved for as long as it may.
+    /// The idle timeout expired.
     Idle,
-    /// It was made to end.
+    /// It was forced to end.
     Forced,
 }
 
-/// The side that an error happened on.
+/// The side on which an error occurred.
 #[derive(Clone, Copy)]
 enum Side {
     Downstream,
     Upstream,
 }
 
-/// What one direction came to.
+/// The result of moving bytes in one direction.
 #[derive(Clone, Copy)]
 enum Step {
-    /// That many bytes moved on.
+    /// Bytes were moved.
     Moved {
-        /// How many.
+        /// Number of bytes.
         count: usize,
-        /// Which way they took.
+        /// How they were moved.
         by: By,
     },
-    /// The reader is at its end, and the writer has been told.
+    /// The reader is at its end, and the writer has been closed.
     Done {
-        /// Whether TLS did not say that this is the end.
+        /// Whether TLS ended without a `close_notify`.
         truncated: bool,
     },
 }
 
-/// The ways that bytes take.
+/// How bytes are moved.
 #[derive(Clone, Copy)]
 enum By {
-    /// Through a buffer of this process.
+    /// Copied through a buffer of this process.
     Copy,
-    /// By `splice(2)`.
+    /// With `splice(2)`.
     Splice,
 }
 
-/// An error, and whether reading or writing hit it.
+/// An error while reading or writing.
 enum Fault {
     Read(io::Error),
     Write(io::Error),
@@ -167,8 +167,8 @@ impl<'a> Relay<'a> {
         Box::new(Self { way, stats, up: Progress::default(), down: Progress::default() })
     }
 
-    /// Moves bytes until both directions are done, one side fails, nothing moves for as long as `idle`, or
-    /// everything has to end.
+    /// Relays until both directions have ended, a side fails, nothing has been moved for `idle`, or connections are forced to
+    /// end.
     pub(crate) async fn run(mut self: Box<Self>, idle: Option<Duration>, drain: &Drain) -> Ended {
         let end = tokio::select! {
             end = self.run_to_end(idle) => end,
@@ -178,7 +178,7 @@ impl<'a> Relay<'a> {
             End::DownstreamReset => abort(self.way.upstream()),
             End::UpstreamReset => abort(self.way.downstream()),
             End::Done => {}
-            _ => self.way.say_goodbye(),
+            _ => self.way.close_tls(),
         }
         Ended { end, received: self.up.moved, sent: self.down.moved }
     }
@@ -187,7 +187,7 @@ impl<'a> Relay<'a> {
         let Some(idle) = idle else { return poll_fn(|cx| self.poll(cx)).await };
         loop {
             let moved = self.up.moved + self.down.moved;
-            // One timer for the whole wait, however much moves in it: it is looked at when it goes off.
+            // A single timer for the whole wait, regardless of traffic: activity is checked when it fires.
             tokio::select! {
                 end = poll_fn(|cx| self.poll(cx)) => return end,
                 () = sleep_until(Instant::now() + idle) => {}
@@ -200,7 +200,7 @@ impl<'a> Relay<'a> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(Err(fault)) = self.poll_up(cx) {
-            // Who has sent its end, and takes no more, is done: like Envoy, no reset is seen in it.
+            // A side that has sent its end and stopped reading is done: like in Envoy, that is not a reset.
             if self.down.done && matches!(fault, Fault::Write(_)) {
                 return Poll::Ready(End::Done);
             }
@@ -218,7 +218,7 @@ impl<'a> Relay<'a> {
                 Way::Plain { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
                 Way::Tls { downstream, upstream, up, .. } => ready!(up.poll(cx, downstream, upstream)),
             };
-            self.up.note(step?, &self.stats.received, self.stats);
+            self.up.record(step?, &self.stats.received, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -229,7 +229,7 @@ impl<'a> Relay<'a> {
                 Way::Plain { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
                 Way::Tls { downstream, upstream, down, .. } => ready!(down.poll(cx, upstream, downstream)),
             };
-            self.down.note(step?, &self.stats.sent, self.stats);
+            self.down.record(step?, &self.stats.sent, self.stats);
         }
         Poll::Ready(Ok(()))
     }
@@ -250,8 +250,8 @@ impl Way {
         }
     }
 
-    /// Ends TLS in an orderly way where the relay was cut short, as far as that goes without waiting.
-    fn say_goodbye(&mut self) {
+    /// Sends close_notify after the relay was cut short, as far as possible without waiting.
+    fn close_tls(&mut self) {
         if let Self::Tls { downstream, upstream, .. } = self {
             let _ = downstream.shutdown().now_or_never();
             let _ = upstream.shutdown().now_or_never();
@@ -260,7 +260,7 @@ impl Way {
 }
 
 impl Progress {
-    fn note(&mut self, step: Step, side: &Counter, stats: &RelayStats) {
+    fn record(&mut self, step: Step, side: &Counter, stats: &RelayStats) {
         match step {
             Step::Moved { count, by } => {
                 let count = count as u64;
@@ -282,7 +282,7 @@ impl Progress {
 }
 
 impl Fault {
-    /// What it means for the relay, when reading was from that side and writing to this.
+    /// The end of the relay that results from an error, given the sides of the reader and the writer.
     fn end(self, reader: Side, writer: Side) -> End {
         let (error, side) = match self {
             Self::Read(error) => (error, reader),
@@ -297,8 +297,8 @@ impl Fault {
     }
 }
 
-/// Makes closing a connection reset it, as its counterpart was reset.
+/// Makes closing the connection reset it, as the other one was.
 fn abort(socket: &TcpStream) {
-    // Fails only on a socket that is gone already.
+    // Fails only if the socket is closed already.
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }

@@ -1,4 +1,4 @@
-//! The threads of a proxy: one for configuration and signals, and the workers, each with a runtime of its own.
+//! The threads of a proxy: one for configuration and signals, and workers with separate runtimes.
 
 use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -21,41 +21,41 @@ use crate::{
     worker::Worker,
 };
 
-/// How long connections of a chain that was replaced may go on where the command line does not say. Envoy's default.
+/// Default time that connections of replaced chains may stay open. Envoy's default.
 const DEFAULT_DRAIN_TIME: Duration = Duration::from_secs(600);
-/// How long connections that were made to end may take to write their log lines.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long forced connections may take to write their log entries.
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the command line says.
+/// Options from the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The bootstrap.
+    /// Path of the bootstrap.
     pub config_path: PathBuf,
-    /// How many workers; one for each core when unset.
+    /// Number of workers; `None` for one per core.
     pub concurrency: Option<usize>,
-    /// How long connections may go on when their chain is replaced (600 s when unset), and when the proxy is told to end
-    /// (not at all when unset).
+    /// How long connections may stay open when their chain is replaced (600 s by default), and when the proxy is stopped
+    /// (0 by default).
     pub drain_time: Option<Duration>,
 }
 
-/// Why a proxy does not run.
+/// Why a proxy could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The configuration can't be used.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The administration interface can't be bound.
     #[error("admin: {0}")]
     Admin(io::Error),
-    /// A thread, runtime or signal handler can't be had.
+    /// A thread, runtime or signal handler can't be created.
     #[error("the proxy can't start: {0}")]
     System(#[from] io::Error),
 }
 
-/// Checks a configuration, every file that it names included, and binds nothing.
+/// Validates a configuration, including every file that it refers to, without binding sockets.
 ///
 /// # Errors
-/// The first fault.
+/// The first error in the configuration.
 pub fn validate(options: &Options) -> Result<(), RunError> {
     let runtime = runtime()?;
     let _inside = runtime.enter();
@@ -63,10 +63,10 @@ pub fn validate(options: &Options) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Runs a proxy until it is told to end.
+/// Runs a proxy until it is stopped.
 ///
 /// # Errors
-/// When it can't start: nothing was served then.
+/// If it can't start.
 pub fn serve(options: &Options) -> Result<(), RunError> {
     let concurrency = match options.concurrency {
         Some(count) if count > 0 => count,
@@ -89,8 +89,8 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         sys::release_free_memory();
-        tokio::spawn(memory::give_back(shared.taking_in.active().clone()));
-        // Nobody may be listening, which is no fault.
+        tokio::spawn(memory::release_after_bursts(shared.taking_in.active().clone()));
+        // Fails if nobody waits for the notification.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!(concurrency, "ready");
         loop {
@@ -109,17 +109,17 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         }
         manager.stop_listening();
         shared.drain.ask();
-        drop(manager); // the workers have no more to listen to, and end with their last connection
+        drop(manager); // closes the listening sockets; workers end with their last connection
         if timeout(options.drain_time.unwrap_or_default(), all_ended(&workers)).await.is_err() {
             shared.drain.force();
-            let _ = timeout(LAST_WORDS, all_ended(&workers)).await;
+            let _ = timeout(LOG_TIMEOUT, all_ended(&workers)).await;
         }
         shared.log_files.flush();
         Ok(())
     })
 }
 
-/// A worker's thread, and what tells that it has ended.
+/// A worker's thread, and the channel that closes when it ends.
 type Running = (JoinHandle<()>, UnboundedSender<()>);
 
 fn start_worker(
@@ -145,7 +145,7 @@ fn start_worker(
     Ok((thread, ended))
 }
 
-/// Accepts from the sockets that come, until no more can come and the last connection has ended.
+/// Accepts from the given sockets, until the channel closes and the last connection has ended.
 async fn work(mut sockets: UnboundedReceiver<(std::net::TcpListener, Accept)>, worker: Arc<Worker>) {
     while let Some((socket, accept_from)) = sockets.recv().await {
         match TcpListener::from_std(socket) {

@@ -1,7 +1,7 @@
 //! Counters and gauges, with Envoy's names.
 //!
-//! A statistic is found by name once, when a listener or cluster is built; from then on it is one atomic number behind
-//! a handle, and counting costs one relaxed addition.
+//! A statistic is looked up by name once, when a listener or cluster is built. After that it is an atomic number behind a
+//! handle, and counting costs one relaxed addition.
 
 use std::{
     collections::BTreeMap,
@@ -16,18 +16,18 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct Stats(Arc<Mutex<BTreeMap<Key, Statistic>>>);
 
-/// A number that only grows.
+/// A monotonic counter.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
-/// A number that goes up and down.
+/// A number that can increase and decrease.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<AtomicU64>);
 
-/// What statistics belong to, which is where Envoy's text names begin and what its Prometheus labels say.
+/// What a statistic belongs to, which determines its prefix in Envoy's text format and its labels for Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The proxy: the name as it is, such as `server.live`.
+    /// The proxy: no prefix, as in `server.live`.
     Root,
     /// A cluster, by name: `cluster.NAME.`
     Cluster(String),
@@ -46,7 +46,7 @@ pub struct ScopedStats {
     scope: Scope,
 }
 
-/// A statistic's two names. Sorted by text name, which is the order of Envoy's `/stats`.
+/// The two names of a statistic. Sorted by text name like Envoy's `/stats`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     text: String,
@@ -61,14 +61,14 @@ enum Statistic {
 }
 
 impl Stats {
-    /// The statistics of a scope.
+    /// The statistics in a scope.
     pub fn scope(&self, scope: Scope) -> ScopedStats {
         ScopedStats { stats: self.clone(), scope }
     }
 
-    /// A counter of a family that is known by labels alone, such as `istio_requests_total`.
+    /// A counter that is identified by labels, such as `istio_requests_total`.
     ///
-    /// Its text name is Istio's: the family with the labels in it.
+    /// Its text name is like Istio's: the family followed by the labels.
     pub fn labelled_counter(&self, family: &str, labels: &[(&str, &str)]) -> Counter {
         let text = labels.iter().fold(family.to_owned(), |text, (label, value)| format!("{text}.{label}.{value}"));
         let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
@@ -80,7 +80,7 @@ impl Stats {
         self.lock().iter().find(|(key, _)| key.text == name).map(|(_, statistic)| statistic.value())
     }
 
-    /// All statistics as `NAME: VALUE` lines, as Envoy's `/stats` prints them; those whose name `keep` accepts.
+    /// The statistics whose names `keep` accepts, as `NAME: VALUE` lines, in the format of Envoy's `/stats`.
     pub fn text(&self, keep: impl Fn(&str) -> bool) -> String {
         self.lock().iter().filter(|(key, _)| keep(&key.text)).fold(String::new(), |mut out, (key, statistic)| {
             let _ = writeln!(out, "{}: {}", key.text, statistic.value());
@@ -88,7 +88,7 @@ impl Stats {
         })
     }
 
-    /// All statistics in Prometheus' text format, as Envoy's `/stats/prometheus` prints them.
+    /// All statistics in Prometheus' text format, like Envoy's `/stats/prometheus`.
     pub fn prometheus(&self) -> String {
         let statistics = self.lock();
         let mut families: BTreeMap<&str, Vec<(&Key, &Statistic)>> = BTreeMap::new();
@@ -121,69 +121,69 @@ impl Stats {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Statistic>> {
-        // The map is whole between any two statements, so a panic elsewhere leaves nothing half done in it.
+        // The map is consistent between any two statements, so a panic elsewhere does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ScopedStats {
-    /// The counter of that name in the scope, such as `upstream_cx_total`.
+    /// The counter with this name in the scope, such as `upstream_cx_total`.
     pub fn counter(&self, name: &str) -> Counter {
         self.stats.counter(self.scope.key(name))
     }
 
-    /// The gauge of that name in the scope, such as `upstream_cx_active`.
+    /// The gauge with this name in the scope, such as `upstream_cx_active`.
     pub fn gauge(&self, name: &str) -> Gauge {
         self.stats.gauge(self.scope.key(name))
     }
 }
 
 impl Counter {
-    /// Adds one.
+    /// Increments it.
     pub fn inc(&self) {
         self.add(1);
     }
 
-    /// Adds `n`.
+    /// Adds `n` to it.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
     }
 
-    /// Its value.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
 impl Gauge {
-    /// Adds one.
+    /// Increments it.
     pub fn inc(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// Takes one away.
+    /// Decrements it.
     pub fn dec(&self) {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    /// Sets it.
+    /// Replaces the value.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
-    /// Its value.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
-    /// Adds one until the guard is dropped.
+    /// Increments it until the guard is dropped.
     pub fn hold(&self) -> Held {
         self.inc();
         Held(self.clone())
     }
 }
 
-/// One that is counted in a [`Gauge`] for as long as this lives.
+/// Increments a [`Gauge`] until dropped.
 #[derive(Debug)]
 pub struct Held(Gauge);
 
@@ -222,15 +222,15 @@ impl Scope {
         let Some((member, label)) = member else {
             return Key { text: name.to_owned(), family: family(&rest), labels };
         };
-        // Colons would read as the end of a name (`cluster.[fd00::1]_8080.x: 1`): Envoy writes underscores.
+        // A colon would look like the end of a name (`cluster.[fd00::1]_8080.x: 1`): Envoy uses underscores.
         let member_name = member.replace(':', "_");
         labels.push((label.to_owned(), member_name.clone()));
         Key { text: format!("{kind}.{member_name}.{name}"), family: family(&format!("{kind}_{rest}")), labels }
     }
 }
 
-/// Takes the response code (`upstream_rq_503`) or its class (`upstream_rq_5xx`) out of a name and into a label, as
-/// Envoy's default tags do.
+/// Moves a response code (`upstream_rq_503`) or its class (`upstream_rq_5xx`) from a name to a label, like Envoy's default
+/// tags.
 fn response_code_label(name: &str) -> (String, Vec<(String, String)>) {
     let Some((stem, last)) = name.rsplit_once("_rq_") else { return (name.to_owned(), Vec::new()) };
     let is_code = |code: &str| code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
@@ -243,7 +243,7 @@ fn response_code_label(name: &str) -> (String, Vec<(String, String)>) {
     }
 }
 
-/// A Prometheus family name: Envoy's prefix, and underscores for what may not stand in one.
+/// A Prometheus family name: Envoy's prefix, and underscores for invalid characters.
 fn family(name: &str) -> String {
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("envoy_{name}")

@@ -1,4 +1,4 @@
-//! Byte streams to both sides, plain or TLS, behind one type each.
+//! Byte streams to both sides, plaintext or TLS, as one type each.
 
 use std::{
     io,
@@ -13,26 +13,26 @@ use tokio::{
 
 use crate::tls::TlsStream;
 
-/// A connection that a listener accepted, after its handshake.
+/// An accepted connection, after its handshake.
 #[derive(Debug)]
 pub enum Downstream {
-    /// Bytes as they are.
+    /// Plaintext.
     Plain(TcpStream),
-    /// TLS, terminated here.
+    /// TLS that is terminated here.
     Tls(Box<TlsStream>),
 }
 
 /// A connection to an endpoint, after its handshake.
 #[derive(Debug)]
 pub enum Upstream {
-    /// Bytes as they are.
+    /// Plaintext.
     Plain(TcpStream),
-    /// TLS, originated here.
+    /// TLS that is originated here.
     Tls(Box<TlsStream>),
 }
 
 impl Downstream {
-    /// The socket underneath.
+    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
@@ -42,7 +42,7 @@ impl Downstream {
 }
 
 impl Upstream {
-    /// The socket underneath.
+    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
@@ -51,7 +51,7 @@ impl Upstream {
     }
 }
 
-/// Passes reads and writes on to whichever variant it is.
+/// Delegates reads and writes to the variant.
 macro_rules! delegate {
     ($name:ident) => {
         impl AsyncRead for $name {

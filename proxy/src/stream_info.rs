@@ -1,4 +1,4 @@
-//! The facts of one connection and of one request on it: what access logs, headers and metrics are made from.
+//! Facts about connections and requests, for access logs, headers and statistics.
 
 use std::{
     borrow::Cow,
@@ -14,123 +14,123 @@ use crate::{
     tls::PeerCertificate,
 };
 
-/// What is known of a downstream connection once its handshake is done (or failed). Shared by all its requests.
+/// Facts about a downstream connection after its handshake (successful or not). Shared by all its requests.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
     /// Unique in this process.
     pub id: u64,
-    /// When it was accepted.
+    /// Time at which it was accepted.
     pub started: Instant,
-    /// The same by the wall clock.
+    /// The same as wall-clock time.
     pub start_time: SystemTime,
-    /// The peer.
+    /// The peer's address.
     pub remote: DownstreamRemote,
-    /// The address that the peer believes to talk to.
+    /// The address that the peer connected to, from its point of view.
     pub local: DownstreamLocal,
-    /// Where it was going, if it was redirected here.
+    /// The destination before a redirect, if any.
     pub original_dst: Option<OriginalDst>,
-    /// What the TLS inspector saw; raw where none looked.
+    /// The transport protocol that the TLS inspector detected; raw without an inspector.
     pub transport: Transport,
-    /// The SNI that the TLS inspector or the handshake saw, in lower case; empty when there was none.
+    /// SNI from the TLS inspector or the handshake, in lower case; empty if there is none.
     pub server_name: String,
-    /// ALPN as the TLS inspector saw it offered, or what the HTTP inspector saw.
+    /// ALPN as offered to the TLS inspector, or the protocol that the HTTP inspector detected.
     pub application_protocols: Vec<String>,
-    /// The name of the filter chain; empty when it has none.
+    /// Name of the filter chain; empty if it has none.
     pub filter_chain: Arc<str>,
-    /// What the handshake agreed on, where this proxy terminates TLS.
+    /// Negotiated parameters, if this proxy terminates TLS.
     pub tls: Option<TlsInfo>,
-    /// Why the downstream handshake failed, in BoringSSL's words; empty when it did not.
+    /// Why the downstream handshake failed, in BoringSSL's wording; empty if it did not.
     pub transport_failure: Cow<'static, str>,
-    /// What `set_filter_state` set.
+    /// Values from `set_filter_state`.
     pub filter_state: FilterState,
 }
 
 impl ConnectionInfo {
-    /// The protocols that the ClientHello offers, if the TLS inspector saw one.
+    /// The ALPN protocols of the ClientHello, if the TLS inspector saw one.
     pub fn offered_in_tls(&self) -> Option<&[String]> {
         (self.transport == Transport::Tls).then_some(&self.application_protocols[..])
     }
 }
 
-/// What a TLS handshake agreed on.
+/// Negotiated parameters of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsInfo {
-    /// As Envoy prints it: `TLSv1.2` or `TLSv1.3`.
+    /// Version in Envoy's format: `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
-    /// OpenSSL's name of the suite, as Envoy prints it.
+    /// OpenSSL's name of the cipher suite, as in Envoy.
     pub cipher: &'static str,
-    /// The group of the key exchange, such as `X25519MLKEM768`.
+    /// Key exchange group, such as `X25519MLKEM768`.
     pub group: Option<&'static str>,
-    /// The protocol that was chosen by ALPN.
+    /// Protocol selected by ALPN.
     pub alpn: Option<String>,
     /// The peer's certificate, if it sent one.
     pub peer: Option<Arc<PeerCertificate>>,
-    /// The URI SANs of the own certificate.
+    /// URI SANs of the local certificate.
     pub local_uri_sans: Arc<[String]>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
 }
 
-/// Objects that `envoy.filters.network.set_filter_state` sets for the upstream connection.
+/// Values that `envoy.filters.network.set_filter_state` sets for the upstream connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FilterState {
-    /// `envoy.network.application_protocols`: the ALPN that the upstream handshake offers in place of the context's.
+    /// `envoy.network.application_protocols`: ALPN for the upstream handshake, instead of the context's.
     pub application_protocols: Option<Arc<[String]>>,
-    /// `envoy.network.upstream_server_name`: the SNI that it sends in place of the context's.
+    /// `envoy.network.upstream_server_name`: SNI for the upstream handshake, instead of the context's.
     pub upstream_server_name: Option<Arc<str>>,
 }
 
-/// One TCP session or one HTTP request, from its begin to its end.
+/// Facts about a TCP session or an HTTP request.
 #[derive(Clone, Debug)]
 pub struct StreamInfo {
-    /// The connection that it came on.
+    /// The downstream connection.
     pub connection: Arc<ConnectionInfo>,
-    /// When it began: for a TCP session when the connection was accepted, for a request when its headers came.
+    /// Start time: of a TCP session when the connection was accepted, of a request when its headers arrived.
     pub started: Instant,
-    /// The same by the wall clock.
+    /// The same as wall-clock time.
     pub start_time: SystemTime,
-    /// How long it took; set when it ended.
+    /// Duration; set at the end.
     pub duration: Option<Duration>,
-    /// Bytes of payload (of a request's body) from downstream.
+    /// Payload (of a request's body) from downstream, in bytes.
     pub bytes_received: u64,
-    /// Bytes of payload (of a response's body) to downstream.
+    /// Payload (of a response's body) to downstream, in bytes.
     pub bytes_sent: u64,
-    /// The upstream that served it, or the last that was tried.
+    /// The upstream, or the last one that was tried.
     pub upstream: Option<UpstreamInfo>,
-    /// The cluster's name, known even where no upstream was.
+    /// Name of the cluster, even if no upstream was reached.
     pub cluster: Option<Arc<str>>,
-    /// The route's name.
+    /// Name of the route.
     pub route: Option<Arc<str>>,
-    /// Why it ended.
+    /// How it ended.
     pub outcome: Outcome,
     /// Flags that were set before the outcome was known, such as `URX` before `UF`.
     pub more_flags: Flags,
-    /// The HTTP status; `None` for a TCP session and where nothing was answered (both are logged as 0).
+    /// HTTP status; `None` for a TCP session or without a response (both are logged as 0).
     pub response_code: Option<u16>,
-    /// `CONNECTION_TERMINATION_DETAILS`.
+    /// Value of `CONNECTION_TERMINATION_DETAILS`.
     pub termination_details: Option<Cow<'static, str>>,
-    /// `UPSTREAM_TRANSPORT_FAILURE_REASON`.
+    /// Value of `UPSTREAM_TRANSPORT_FAILURE_REASON`.
     pub upstream_transport_failure: Option<Cow<'static, str>>,
 }
 
-/// The upstream side of a session or request.
+/// Facts about the upstream side of a session or request.
 #[derive(Clone, Debug)]
 pub struct UpstreamInfo {
-    /// The endpoint.
+    /// Address of the endpoint.
     pub host: UpstreamHost,
-    /// The source address; `None` until the connection was made.
+    /// Source address; `None` before the connection was established.
     pub local: Option<UpstreamLocal>,
-    /// What the TLS handshake agreed on.
+    /// Negotiated TLS parameters, if any.
     pub tls: Option<TlsInfo>,
 }
 
 impl StreamInfo {
-    /// A session or request that begins now.
+    /// Starts a session or request now.
     pub fn begin(connection: Arc<ConnectionInfo>) -> Self {
         Self { started: Instant::now(), start_time: SystemTime::now(), ..Self::session(connection) }
     }
 
-    /// A TCP session, which began when its connection was accepted.
+    /// A TCP session, which started when its connection was accepted.
     pub fn session(connection: Arc<ConnectionInfo>) -> Self {
         Self {
             started: connection.started,
@@ -150,12 +150,12 @@ impl StreamInfo {
         }
     }
 
-    /// Sets a flag beside the outcome's; it is printed before it.
+    /// Sets a flag in addition to the outcome's, which it precedes in logs.
     pub fn add_flag(&mut self, flag: Flag) {
         self.more_flags = self.more_flags.with(flag);
     }
 
-    /// Marks it as ended now.
+    /// Sets the duration.
     pub fn end(&mut self) {
         self.duration = Some(self.started.elapsed());
     }

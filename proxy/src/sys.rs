@@ -1,4 +1,4 @@
-//! The one place with `unsafe`: system calls that no safe library offers.
+//! The crate's only `unsafe` code: system calls that no safe library offers.
 #![allow(unsafe_code)]
 
 use std::{io, os::fd::AsRawFd as _, os::fd::BorrowedFd};
@@ -8,10 +8,10 @@ use nix::{
     sys::signal::{SigHandler, Signal, signal},
 };
 
-/// Sets an integer socket option by number, as Envoy's `SocketOption` names them.
+/// Sets an integer socket option by number, like Envoy's `SocketOption`.
 ///
 /// # Errors
-/// The operating system's.
+/// The error of the operating system.
 pub(crate) fn set_socket_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
     let size = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads `size` bytes of `value`, which
@@ -20,7 +20,7 @@ pub(crate) fn set_socket_option(socket: BorrowedFd<'_>, level: i32, name: i32, v
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Gives freed memory back to the system: after a configuration was read, that is a good part of what was used.
+/// Returns freed memory to the system, which is much of it after loading a configuration.
 pub(crate) fn release_free_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes no pointer, and glibc allows it at any time from any thread (`malloc_trim(3)`).
@@ -29,11 +29,11 @@ pub(crate) fn release_free_memory() {
     }
 }
 
-/// Makes a write beyond the limit on file sizes (`RLIMIT_FSIZE`) an error of that write, and not the end of the process.
+/// Makes writes beyond the file size limit (`RLIMIT_FSIZE`) fail, instead of terminating the process.
 ///
 /// # Errors
-/// The operating system's.
+/// The error of the operating system.
 pub(crate) fn survive_file_size_limit() -> io::Result<()> {
-    // SAFETY: no handler is installed that could run in the middle of anything: the signal is ignored.
+    // SAFETY: the signal is ignored, so no handler is installed.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.map(drop).map_err(Into::into)
 }

@@ -1,4 +1,4 @@
-//! The TCP proxy: a downstream connection and an upstream one, and the bytes between them.
+//! The TCP proxy: relays between a downstream and an upstream connection.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     worker::Worker,
 };
 
-/// How long a connection may be silent where the configuration does not say.
+/// Default idle timeout.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The terminal filter `envoy.filters.network.tcp_proxy`.
@@ -37,7 +37,7 @@ struct TcpStats {
     relay: RelayStats,
 }
 
-/// Why a session has no two sides to relay between.
+/// Why a session could not be opened on both sides.
 enum NotOpened {
     Handshake(Cow<'static, str>),
     NoCluster,
@@ -66,7 +66,7 @@ impl TcpProxy {
         })
     }
 
-    /// Serves a connection of that chain until both sides are done, and logs it. Returns what was logged.
+    /// Serves a connection of a chain until both sides have closed, and logs it. Returns what was logged.
     pub(crate) async fn serve(
         &self,
         socket: TcpStream,
@@ -76,23 +76,23 @@ impl TcpProxy {
     ) -> Box<StreamInfo> {
         self.stats.cx_total.inc();
         let mut session = Box::new(StreamInfo::session(connection));
-        // Boxed, as opening needs far more room than the relay that may then live for hours.
+        // Boxed, since opening needs far more memory than the relay, which may run for hours.
         let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;
         match opened {
             Ok((relay, guard)) => {
                 let ended = relay.run(self.idle_timeout, &chain.drain).await;
                 drop(guard);
-                self.note_end(&mut session, &ended);
+                self.record_end(&mut session, &ended);
             }
-            Err(why) => self.note_failure(&mut session, why),
+            Err(why) => self.record_failure(&mut session, why),
         }
         session.end();
         self.access_log.log_session(&session);
         session
     }
 
-    /// Opens both sides. Like Envoy, it does not wait for the downstream's handshake before it connects upstream: that
-    /// hides one latency behind the other, and means that an endpoint may see a connection that nothing comes of.
+    /// Opens both sides. Like Envoy, connects upstream without waiting for the downstream handshake. That hides one latency
+    /// behind the other, but an endpoint may see a connection that is closed again.
     async fn open(
         &self,
         socket: TcpStream,
@@ -116,14 +116,14 @@ impl TcpProxy {
         let both = async { tokio::try_join!(handshake, connect) };
         let ((downstream, tls), connected) = tokio::select! {
             both = both => both?,
-            forced = forced => return forced.map(|()| unreachable!("it is always an error")),
+            forced = forced => return forced.map(|()| unreachable!("always an error")),
         };
         drop(connection);
         Arc::make_mut(&mut session.connection).tls = tls;
         Ok((Relay::new(downstream, connected.stream, &self.stats.relay), connected.guard))
     }
 
-    /// Connects to an endpoint of the cluster, as often as the configuration allows. Notes the last that was tried.
+    /// Connects to an endpoint of the cluster, with as many attempts as configured. Records the last one.
     async fn connect(
         &self,
         cluster: &Cluster,
@@ -134,7 +134,7 @@ impl TcpProxy {
         let context = ConnectContext {
             original_dst: connection.original_dst,
             filter_state: Some(&connection.filter_state),
-            // The relay begins at once, unless the downstream's handshake is still under way.
+            // The relay starts at once, unless the downstream handshake is still in progress.
             bytes_follow: chain.tls().is_none(),
             ..ConnectContext::default()
         };
@@ -153,14 +153,14 @@ impl TcpProxy {
         }
     }
 
-    fn note_failure(&self, session: &mut StreamInfo, why: NotOpened) {
+    fn record_failure(&self, session: &mut StreamInfo, why: NotOpened) {
         session.outcome = match why {
             NotOpened::Handshake(reason) => {
                 Arc::make_mut(&mut session.connection).transport_failure = reason.clone();
                 Outcome::DownstreamTlsFailed(reason)
             }
             NotOpened::NoCluster => {
-                session.cluster = None; // what is not there is not logged
+                session.cluster = None; // an unknown cluster is not logged
                 self.stats.cx_no_route.inc();
                 Outcome::NoCluster
             }
@@ -172,11 +172,11 @@ impl TcpProxy {
         }
     }
 
-    fn note_end(&self, session: &mut StreamInfo, ended: &Ended) {
+    fn record_end(&self, session: &mut StreamInfo, ended: &Ended) {
         session.bytes_received = ended.received;
         session.bytes_sent = ended.sent;
         session.outcome = match &ended.end {
-            // That the upstream refuses our certificate shows up here in TLS 1.3. Envoy does not say so either.
+            // In TLS 1.3, an upstream's refusal of our certificate shows up here. Like Envoy, it is not an error of the session.
             End::Done | End::DownstreamReset | End::UpstreamTls(_) => Outcome::Done,
             End::UpstreamReset => Outcome::UpstreamReset(UpstreamReset::RemoteReset),
             End::DownstreamTls(reason) => {

@@ -1,6 +1,6 @@
-//! TLS contexts on rustls: what `DownstreamTlsContext` and `UpstreamTlsContext` ask for, as Envoy would end up with it.
+//! TLS contexts on rustls, with the semantics of Envoy's `DownstreamTlsContext` and `UpstreamTlsContext`.
 //!
-//! A context is built once, and again when a secret of it rotates; a handshake takes whichever is current and keeps it.
+//! A context is built once, and again whenever one of its secrets is rotated. A handshake uses the current one.
 
 mod chain;
 mod client;
@@ -29,7 +29,7 @@ use rustls::{CommonState, ProtocolVersion};
 
 use crate::stream_info::TlsInfo;
 
-/// What the handshake of a connection agreed on.
+/// The negotiated parameters of a connection.
 fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {
     TlsInfo {
         version: match connection.protocol_version() {
@@ -42,7 +42,7 @@ fn info(connection: &CommonState, local_uri_sans: &Arc<[String]>) -> TlsInfo {
         peer: connection
             .peer_certificates()
             .and_then(|chain| chain.first())
-            .and_then(|leaf| PeerCertificate::of(leaf).ok()),
+            .and_then(|leaf| PeerCertificate::cached(leaf).ok()),
         local_uri_sans: local_uri_sans.clone(),
         resumed: connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     }

@@ -1,4 +1,4 @@
-//! What a data thread's connections share.
+//! State that a worker's connections share.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,30 +12,30 @@ use crate::{
     listener::{Listeners, TakingIn},
 };
 
-/// The clusters by name, replaced as a whole when the file of clusters is.
+/// The clusters by name, replaced as a whole when their file changes.
 pub type Clusters = ArcSwap<HashMap<String, Arc<Cluster>>>;
 
-/// One data thread.
+/// A worker thread.
 #[derive(Debug)]
 pub struct Worker {
-    /// Its number, from 0.
+    /// Index, counted from 0.
     pub index: usize,
-    /// The clusters.
+    /// The current clusters.
     pub clusters: Arc<Clusters>,
-    /// The listeners.
+    /// The current listeners.
     pub listeners: Arc<ArcSwap<Listeners>>,
     /// Its connections.
     pub connections: TaskTracker,
-    /// Goes off when the proxy ends.
+    /// Signalled when the proxy exits.
     pub drain: Drain,
-    /// How taking connections in goes.
+    /// State of accepting connections.
     pub taking_in: TakingIn,
-    /// Its HTTP connections upstream.
+    /// Its upstream HTTP connections.
     pub http: Pools,
 }
 
 impl Worker {
-    /// The cluster of that name, if there is one now.
+    /// The cluster with this name, if it currently exists.
     pub fn cluster(&self, name: &str) -> Option<Arc<Cluster>> {
         self.clusters.load().get(name).cloned()
     }

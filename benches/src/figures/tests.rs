@@ -5,7 +5,7 @@ fn figures(of: &[(&str, u64)]) -> Figures {
 }
 
 #[test]
-fn what_is_written_reads_back() {
+fn figures_can_be_read_back() {
     let written = figures(&[("chain match, 1000 ports", 540), ("mesh compile, resolve", 123_456_789)]);
     assert_eq!(Figures::read(&written.to_string()), Ok(written));
 }
@@ -18,16 +18,16 @@ fn a_line_without_a_number_or_a_name_is_named() {
 
 #[test]
 fn counts_within_the_margin_pass() {
-    assert!(figures(&[("a", 1000), ("b", 1000)]).faults_of(&figures(&[("a", 1099), ("b", 901)])).is_empty());
+    assert!(figures(&[("a", 1000), ("b", 1000)]).compare_with(&figures(&[("a", 1099), ("b", 901)])).is_empty());
 }
 
 #[test]
-fn a_count_beyond_the_margin_is_a_fault_either_way() {
+fn a_count_outside_the_margin_is_a_fault_in_either_direction() {
     assert_eq!(
-        figures(&[("a", 1000), ("b", 1000)]).faults_of(&figures(&[("a", 1200), ("b", 800)])),
+        figures(&[("a", 1000), ("b", 1000)]).compare_with(&figures(&[("a", 1200), ("b", 800)])),
         [
-            "a: 1200 instructions, where 1000 are held (+20 %): make it faster",
-            "b: 800 instructions, where 1000 are held (-20 %): lower the figure, so that it is kept"
+            "a: 1200 instructions, but 1000 are recorded (+20 %): make it faster",
+            "b: 800 instructions, but 1000 are recorded (-20 %): lower the figure, so that it is kept"
         ]
     );
 }
@@ -35,10 +35,7 @@ fn a_count_beyond_the_margin_is_a_fault_either_way() {
 #[test]
 fn a_count_without_a_figure_and_a_figure_without_a_count_are_faults() {
     assert_eq!(
-        figures(&[("a", 1)]).faults_of(&figures(&[("b", 2)])),
-        [
-            "b: 2 instructions, and no figure to hold them to: add it",
-            "a: has a figure, but is no longer counted: take it out"
-        ]
+        figures(&[("a", 1)]).compare_with(&figures(&[("b", 2)])),
+        ["b: 2 instructions, but none recorded: add it", "a: is recorded, but no longer counted: remove it"]
     );
 }

@@ -1,4 +1,4 @@
-//! The proxy's own TLS contexts, as the mesh compiles them, with secrets as its authority makes them.
+//! The proxy's own TLS contexts, as compiled for a mesh, with secrets from the mesh's CA.
 
 use envoy_api::{
     CertificateValidationContext, CommonTlsContext, DataSource, DownstreamTlsContext, Secret, TlsCertificate,
@@ -17,11 +17,11 @@ use rustls::pki_types::ServerName;
 use super::{Ends, HOST, Kind, library};
 use crate::services::{compile_client, compile_pod, read, settle};
 
-/// The contexts of a client's and a server's sidecar, and the authority that made their certificates.
+/// The contexts of a client's and a server's sidecar, and their certificates.
 pub struct Contexts {
-    /// The client's sidecar, towards the server.
+    /// Upstream context of the client's sidecar.
     pub client: ClientContext,
-    /// The server's sidecar.
+    /// Downstream context of the server's sidecar.
     pub server: ServerContext,
     kind: Kind,
     root_pem: String,
@@ -29,17 +29,17 @@ pub struct Contexts {
 }
 
 impl Contexts {
-    /// Those of scenario `strict`, changed as far as the kind asks for it.
+    /// The contexts of scenario `strict`, adapted to the kind of handshake.
     ///
     /// # Panics
-    /// When the scenario has no such contexts.
+    /// If the scenario lacks these contexts.
     pub fn new(kind: Kind) -> Self {
         let text = include_str!("../../../scenarios/strict/manifests.yaml").into();
         let mesh = settle(&read(&SourceFile { name: "manifests.yaml".into(), text }));
         let authority = Authority::new("cluster.local", kind.key).expect("an authority");
         let svids = ["client", "server"].map(|name| {
             let uris = vec![format!("spiffe://cluster.local/ns/default/sa/{name}")];
-            // A name as well, for the library alone, which checks nothing else.
+            // The host name is for rustls alone, which verifies only that.
             let names = Names { uris, hosts: vec![HOST.into()], common_name: None };
             authority.issue(&names, Validity::from_now(mesh::ca::SVID_LIFETIME)).expect("a certificate")
         });
@@ -69,10 +69,10 @@ impl Contexts {
         Self { client, server, kind, root_pem, svids }
     }
 
-    /// What the contexts shake hands with.
+    /// The rustls configurations of the contexts.
     ///
     /// # Panics
-    /// Never: every secret is there.
+    /// Never, since every secret is present.
     pub fn ends(&self) -> Ends {
         Ends {
             client: bench::client_config(&self.client).expect("every secret is there"),
@@ -81,13 +81,13 @@ impl Contexts {
         }
     }
 
-    /// The library alone, with the same certificates.
+    /// Configurations with rustls' own verifiers, and the same certificates.
     pub fn library(&self) -> Ends {
         library::ends(self.kind, &self.root_pem, &self.svids)
     }
 }
 
-/// Towards the server's port 8080.
+/// The context for the server's port 8080.
 fn upstream(config: &mesh::compile::PodConfig) -> UpstreamTlsContext {
     let cluster = config.clusters.iter().find(|cluster| cluster.name.starts_with("outbound|8080||server."));
     let cluster = cluster.expect("a cluster for the server");
@@ -99,7 +99,7 @@ fn upstream(config: &mesh::compile::PodConfig) -> UpstreamTlsContext {
     contexts.expect("mutual TLS")
 }
 
-/// Of any inbound chain: they have one context.
+/// The context of any inbound chain: all have the same.
 fn downstream(config: &mesh::compile::PodConfig) -> DownstreamTlsContext {
     let chains = config.listeners.iter().flat_map(|listener| &listener.filter_chains);
     let contexts = chains.filter_map(|chain| chain.transport_socket.as_ref()).find_map(|socket| {

@@ -1,4 +1,4 @@
-//! The floor of a handshake: the library with its own verifiers, and nothing of ours.
+//! A lower bound for handshakes: rustls with its own verifiers, and none of our code.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rustls::{
 
 use super::{Ends, Group, HOST, Kind};
 
-/// What the proxy's contexts agree on, with as little as the library takes.
+/// Configurations with the same parameters as the proxy's contexts.
 pub(super) fn ends(kind: Kind, root_pem: &str, [client, server]: &[Svid; 2]) -> Ends {
     let group = match kind.group {
         Group::X25519 => aws_lc_rs::kx_group::X25519,

@@ -2,7 +2,7 @@ use rustls::{CipherSuite, HandshakeKind, NamedGroup};
 
 use super::*;
 
-/// Shakes hands twice, as the second alone can be a resumed one, and checks that it is what it is named for.
+/// Performs two handshakes, since only the second can resume a session, and checks that they are of this kind.
 fn check(kind: Kind, ends: &Ends) {
     ends.shake();
     let (client, server) = ends.shake();

@@ -1,4 +1,4 @@
-//! Blocking streams: the peers of a relay, and the floors that it is held against.
+//! Blocking streams: the peers of a relay, and simple relays as lower bounds.
 
 use std::{
     io::{self, Read, Write},
@@ -12,12 +12,12 @@ use rustls::{ConnectionCommon, SideData, StreamOwned};
 
 use crate::clock;
 
-/// What is read, written and copied at once.
+/// Buffer size for reading, writing and copying, in bytes.
 const BUFFER: usize = 64 * 1024;
-/// As large as the proxy's pipes.
+/// Pipe size in bytes, the same as the proxy's.
 const PIPE: i32 = 1 << 20;
 
-/// A connection that can say that no more will come.
+/// A connection whose sending side can be closed.
 pub(super) trait Stream: Read + Write {
     fn finish(&mut self) -> io::Result<()>;
 }
@@ -40,8 +40,8 @@ where
     }
 }
 
-/// The library's TLS over a connection, after its handshake.
-pub(super) fn shaken<'a, C, S>(connection: C, mut socket: TcpStream) -> io::Result<Box<dyn Stream + 'a>>
+/// rustls on a connection, after its handshake.
+pub(super) fn handshaken<'a, C, S>(connection: C, mut socket: TcpStream) -> io::Result<Box<dyn Stream + 'a>>
 where
     C: DerefMut + Deref<Target = ConnectionCommon<S>> + 'a,
     S: SideData,
@@ -51,7 +51,7 @@ where
     Ok(Box::new(StreamOwned::new(stream, socket)))
 }
 
-/// Sends so many bytes, and waits until the other side is done too.
+/// Sends `bytes` bytes, and waits until the peer has closed, too.
 pub(super) fn send(mut stream: Box<dyn Stream>, bytes: u64) -> io::Result<()> {
     let buffer = vec![0x5a; BUFFER];
     let mut left = bytes;
@@ -64,7 +64,7 @@ pub(super) fn send(mut stream: Box<dyn Stream>, bytes: u64) -> io::Result<()> {
     read_all(&mut *stream).map(drop)
 }
 
-/// Receives all that comes, and says how many bytes it was.
+/// Receives until the end, and returns the number of bytes.
 pub(super) fn receive(mut stream: Box<dyn Stream>) -> io::Result<u64> {
     let received = read_all(&mut *stream)?;
     stream.finish()?;
@@ -82,7 +82,7 @@ fn read_all(stream: &mut dyn Stream) -> io::Result<u64> {
     }
 }
 
-/// Relays by copying, and says how long this thread ran.
+/// Relays by copying, and returns this thread's CPU time.
 pub(super) fn copy(mut from: Box<dyn Stream>, mut to: Box<dyn Stream>) -> io::Result<Duration> {
     let (took, result) = clock::cpu(|| {
         let mut buffer = vec![0; BUFFER];
@@ -99,7 +99,7 @@ pub(super) fn copy(mut from: Box<dyn Stream>, mut to: Box<dyn Stream>) -> io::Re
     result.map(|()| took)
 }
 
-/// Relays by `splice(2)`, and says how long this thread ran.
+/// Relays by `splice(2)`, and returns this thread's CPU time.
 pub(super) fn splice(mut from: TcpStream, mut to: TcpStream) -> io::Result<Duration> {
     let (took, result) = clock::cpu(|| {
         let (reader, writer) = io::pipe()?;

@@ -1,13 +1,13 @@
-//! Where a server listens.
+//! Addresses to listen on.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// Where to listen: a port on all addresses of both families, or on one address.
+/// An address to listen on: a port on all addresses of both IP versions, or on one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindAddress {
-    /// None for all addresses.
+    /// `None` for all addresses.
     pub ip: Option<IpAddr>,
     /// 0 for any free port.
     pub port: u16,

@@ -1,4 +1,4 @@
-//! Times on a command line: `30s`, `1m30s`, `200ms`, `500us`. `sidelab` takes them in the same form.
+//! Durations on a command line: `30s`, `1m30s`, `200ms`, `500us`. `sidelab` accepts the same format.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use jiff::SignedDuration;
 #[cfg(test)]
 mod tests;
 
-/// The longest time that is taken: a year. Clocks overflow somewhere beyond.
+/// Maximum duration, a year. Adding much more to a clock overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
-/// Reads a time with its unit. 0 needs none.
+/// Parses a duration with a unit. 0 needs none.
 ///
 /// # Errors
-/// When it is no time, has no unit, is negative, or longer than a year: how to write it.
+/// If it is not a duration, lacks a unit, is negative, or is longer than a year. The error explains the format.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text == "0" {
@@ -26,10 +26,10 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     up_to_a_year(time.try_into().map_err(|_| "a time is not negative".to_owned())?)
 }
 
-/// Reads a time, or a bare number of seconds.
+/// Parses a duration, or a bare number of seconds.
 ///
 /// # Errors
-/// As [`parse`], but for the unit.
+/// As [`parse`], except that the unit is optional.
 pub fn parse_or_seconds(text: &str) -> Result<Duration, String> {
     match text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         Some(time) => up_to_a_year(time),
@@ -37,10 +37,10 @@ pub fn parse_or_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a limit or a length: a time, or a bare number of seconds, but not 0.
+/// Parses a limit: a duration, or a bare number of seconds, greater than 0.
 ///
 /// # Errors
-/// As [`parse_or_seconds`], and when it is 0.
+/// As [`parse_or_seconds`], and if it is 0.
 pub fn parse_limit(text: &str) -> Result<Duration, String> {
     match parse_or_seconds(text)? {
         Duration::ZERO => Err("expected a time of more than 0, such as 30s or 200ms".to_owned()),

@@ -1,7 +1,7 @@
 //! The command lines of `demo-server` and `demo-webhook`, as data.
 //!
-//! The programs parse them, and a prediction reads out of a manifest what a server will do by the same types, so that neither knows
-//! an option that the other does not. Nothing here opens a port or a file, and nothing of what the servers speak is here.
+//! The programs parse their arguments into these types, and the prediction reads a container's arguments from a manifest with
+//! the same types, so both know the same options. This crate opens no port or file, and implements no protocol.
 
 mod bind;
 pub mod duration;

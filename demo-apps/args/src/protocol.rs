@@ -1,40 +1,40 @@
-//! What is spoken on a port of a server.
+//! Protocols of a server's ports.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is spoken on a port.
+/// The protocol of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// HTTP/1.1, or HTTP/2 with prior knowledge; on top of them gRPC and websockets.
+    /// HTTP/1.1, or HTTP/2 with prior knowledge, including gRPC and websockets.
     Http,
-    /// HTTP/2 with prior knowledge alone, as the servers of gRPC's libraries speak it.
+    /// HTTP/2 with prior knowledge only, as with the servers of gRPC libraries.
     Http2,
     /// HTTP inside one-way TLS.
     Https,
     /// HTTP inside one-way TLS, with the paths of an admission webhook.
     Webhook,
-    /// HTTP inside TLS that demands a client certificate.
+    /// HTTP inside TLS that requires a client certificate.
     MtlsHttp,
-    /// Every byte comes back.
+    /// An echo server.
     Tcp,
-    /// The server speaks first; then every byte comes back.
+    /// The server sends a greeting first; then it echoes.
     TcpGreeting,
-    /// The client says how many bytes go up and how many come down.
+    /// Bulk transfer: the client says how many bytes to send in each direction.
     TcpBulk,
     /// The first bytes are answered with RST.
     TcpReset,
-    /// Every byte comes back, inside one-way TLS.
+    /// An echo server inside one-way TLS.
     Tls,
-    /// As `TcpBulk`, inside one-way TLS.
+    /// `TcpBulk` inside one-way TLS.
     TlsBulk,
-    /// Every byte comes back, inside TLS that demands a client certificate.
+    /// An echo server inside TLS that requires a client certificate.
     Mtls,
 }
 
 impl Protocol {
-    /// Whether it is spoken inside TLS.
+    /// Whether it runs inside TLS.
     pub fn is_tls(self) -> bool {
         match self {
             Self::Https | Self::Webhook | Self::MtlsHttp | Self::Tls | Self::TlsBulk | Self::Mtls => true,
@@ -42,12 +42,12 @@ impl Protocol {
         }
     }
 
-    /// Whether the TLS demands a client certificate.
+    /// Whether a client certificate is required.
     pub fn demands_certificate(self) -> bool {
         matches!(self, Self::MtlsHttp | Self::Mtls)
     }
 
-    /// Whether it is HTTP, of any version, inside TLS or not.
+    /// Whether it is HTTP of any version, with or without TLS.
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Http2 | Self::Https | Self::Webhook | Self::MtlsHttp)
     }

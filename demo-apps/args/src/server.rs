@@ -1,4 +1,4 @@
-//! The options of the servers.
+//! Options of the servers.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use clap::{Args, Command, Error};
 
 use crate::{BindAddress, Protocol, TlsVersion, duration::parse_limit};
 
-/// Ports, and how to serve them.
+/// Ports and how to serve them.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
     /// HTTP/1.1, and HTTP/2 with prior knowledge; with gRPC and websockets
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub http: Vec<BindAddress>,
 
-    /// HTTP/2 with prior knowledge and nothing else, as most servers of gRPC
+    /// HTTP/2 with prior knowledge only, like most gRPC servers
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub http2: Vec<BindAddress>,
 
@@ -23,19 +23,19 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub https: Vec<BindAddress>,
 
-    /// HTTP inside TLS that demands a client certificate of --client-ca
+    /// HTTP inside TLS, requiring a client certificate from --client-ca
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub mtls_http: Vec<BindAddress>,
 
-    /// Raw TCP: every byte comes back, and so does FIN
+    /// Raw TCP echo: every byte is sent back, and so is FIN
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tcp: Vec<BindAddress>,
 
-    /// As --tcp, but the server speaks first: "220 NAME ready"
+    /// Like --tcp, but the server speaks first: "220 NAME ready"
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tcp_greeting: Vec<BindAddress>,
 
-    /// Raw TCP in bulk: for each line "UP DOWN" the server reads UP bytes and then sends DOWN bytes
+    /// Raw TCP bulk transfer: for each line "UP DOWN" the server reads UP bytes, then sends DOWN bytes
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tcp_bulk: Vec<BindAddress>,
 
@@ -43,15 +43,15 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tcp_reset: Vec<BindAddress>,
 
-    /// As --tcp, inside TLS
+    /// Like --tcp, inside TLS
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tls: Vec<BindAddress>,
 
-    /// As --tcp-bulk, inside TLS
+    /// Like --tcp-bulk, inside TLS
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub tls_bulk: Vec<BindAddress>,
 
-    /// As --tls, and demands a client certificate of --client-ca
+    /// Like --tls, requiring a client certificate from --client-ca
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub mtls: Vec<BindAddress>,
 
@@ -63,15 +63,15 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
 
-    /// Make a certificate (P-256, signed by itself) for this DNS name or address at start, may be repeated
+    /// Generate a self-signed certificate (P-256) for this DNS name or address at start; may be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "cert")]
     pub self_signed: Vec<String>,
 
-    /// Write the certificate of --self-signed here, for clients that are to trust it
+    /// Write the certificate of --self-signed to this file, for clients to trust
     #[arg(long, value_name = "FILE", requires = "self_signed")]
     pub write_cert: Option<PathBuf>,
 
-    /// Authorities of client certificates, PEM: for --mtls and --mtls-http
+    /// CAs that client certificates must come from, PEM; for --mtls and --mtls-http
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
@@ -79,40 +79,40 @@ pub struct ServerArgs {
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 
-    /// Protocols to choose from; a client that offers others alone is refused [default: h2,http/1.1 on HTTP ports, on raw
-    /// ports whatever is offered is ignored]
+    /// Protocols to choose from; a client that offers only others is refused [default: h2,http/1.1 on HTTP ports; on raw
+    /// ports ALPN is ignored]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub alpn: Option<Vec<String>>,
 
-    /// What the server calls itself [default: $HOSTNAME, else the host's name]
+    /// Name of the server in its answers [default: $HOSTNAME, else the host's name]
     #[arg(long)]
     pub name: Option<String>,
 
-    /// Keep no log of connections and requests
+    /// Do not log connections and requests
     #[arg(long)]
     pub quiet: bool,
 
-    /// Threads to serve with
+    /// Number of threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
 
-    /// What is under way when the server is told to stop gets so long to finish
+    /// How long requests in flight may take to finish when the server is stopped
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "1s")]
     pub grace: Duration,
 }
 
 impl ServerArgs {
-    /// Reads the words behind the program's name, as `demo-server` does.
+    /// Parses the arguments of `demo-server`, without the program's name.
     ///
     /// # Errors
-    /// What clap prints: the words are wrong, or ask for help.
-    pub fn read(words: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Self, Error> {
-        read("demo-server", words)
+    /// As clap reports it: invalid arguments, or a request for help.
+    pub fn read(arguments: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Self, Error> {
+        read("demo-server", arguments)
     }
 
-    /// Why the server refuses to start with these options, before it touches a port or a file.
-    pub fn mistake(&self) -> Option<&'static str> {
-        let has = |wants: fn(Protocol) -> bool| self.ports().any(|(protocol, _)| wants(protocol));
+    /// Why the server cannot start with these options, before any port or file is opened.
+    pub fn misuse(&self) -> Option<&'static str> {
+        let has = |condition: fn(Protocol) -> bool| self.ports().any(|(protocol, _)| condition(protocol));
         if self.ports().next().is_none() {
             return Some("no port to listen on; try --http 8080");
         }
@@ -125,7 +125,7 @@ impl ServerArgs {
         None
     }
 
-    /// What is to be spoken where, in the order of [`Protocol`].
+    /// The ports and their protocols, in the order of [`Protocol`].
     pub fn ports(&self) -> impl Iterator<Item = (Protocol, BindAddress)> {
         [
             (Protocol::Http, &self.http),
@@ -146,28 +146,31 @@ impl ServerArgs {
 }
 
 impl WebhookArgs {
-    /// Reads the words behind the program's name, as `demo-webhook` does.
+    /// Parses the arguments of `demo-webhook`, without the program's name.
     ///
     /// # Errors
-    /// What clap prints: the words are wrong, or ask for help.
-    pub fn read(words: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Self, Error> {
-        read("demo-webhook", words)
+    /// As clap reports it: invalid arguments, or a request for help.
+    pub fn read(arguments: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Self, Error> {
+        read("demo-webhook", arguments)
     }
 }
 
-fn read<A: Args>(program: &'static str, words: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<A, Error> {
+fn read<A: Args>(
+    program: &'static str,
+    arguments: impl IntoIterator<Item: Into<OsString> + Clone>,
+) -> Result<A, Error> {
     let command = A::augment_args(Command::new(program).no_binary_name(true));
-    A::from_arg_matches(&command.try_get_matches_from(words)?)
+    A::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
-/// An admission webhook.
+/// Options of an admission webhook.
 #[derive(Clone, Debug, Args)]
 pub struct WebhookArgs {
-    /// Where to listen; may be repeated
+    /// Port to listen on; may be repeated
     #[arg(long, value_name = "[BIND:]PORT", required = true)]
     pub https: Vec<BindAddress>,
 
-    /// Certificate chain of the webhook's own PKI, PEM
+    /// Certificate chain from the webhook's own PKI, PEM
     #[arg(long, value_name = "FILE")]
     pub cert: PathBuf,
 
@@ -175,11 +178,11 @@ pub struct WebhookArgs {
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
 
-    /// What the server calls itself [default: $HOSTNAME, else the host's name]
+    /// Name of the server in its log [default: $HOSTNAME, else the host's name]
     #[arg(long)]
     pub name: Option<String>,
 
-    /// What is under way when the server is told to stop gets so long to finish
+    /// How long requests in flight may take to finish when the server is stopped
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "1s")]
     pub grace: Duration,
 }

@@ -16,20 +16,20 @@ fn each_port_option_is_a_protocol() {
 }
 
 #[test]
-fn what_the_server_refuses_is_said_without_touching_a_file() {
-    for (words, mistake) in [
+fn options_that_cannot_work_are_refused_without_opening_a_file() {
+    for (words, misuse) in [
         (&["--quiet"][..], Some("no port to listen on; try --http 8080")),
         (&["--https", "1"], Some("TLS ports need --cert FILE with --key FILE, or --self-signed NAME")),
         (&["--mtls", "1", "--self-signed", "a"], Some("--mtls and --mtls-http need --client-ca FILE")),
         (&["--mtls", "1", "--self-signed", "a", "--client-ca", "/nowhere"], None),
         (&["--http", "1"], None),
     ] {
-        assert_eq!(ServerArgs::read(words.iter().copied()).unwrap().mistake(), mistake, "{words:?}");
+        assert_eq!(ServerArgs::read(words.iter().copied()).unwrap().misuse(), misuse, "{words:?}");
     }
 }
 
 #[test]
-fn words_that_are_wrong_are_an_error() {
+fn invalid_arguments_are_an_error() {
     for words in [&["--http", "99999"][..], &["--gopher", "70"], &["--cert", "a", "--http", "1"], &["--help"]] {
         assert!(ServerArgs::read(words.iter().copied()).is_err(), "{words:?}");
     }

@@ -1,4 +1,4 @@
-//! Values of options that the client's command line has too.
+//! Values of options that the client has, too.
 
 use clap::ValueEnum;
 

@@ -1,4 +1,4 @@
-//! What a webhook's answer means (`plugin/webhook/request/admissionreview.go`).
+//! Interpreting a webhook's response (`plugin/webhook/request/admissionreview.go`).
 
 use json_patch::Patch;
 
@@ -10,25 +10,25 @@ use crate::report::{Body, ClientReport, HttpFacts};
 #[cfg(test)]
 mod tests;
 
-/// What came of asking a webhook.
+/// The outcome for one webhook.
 pub(super) struct Verdict {
     pub(super) said: Said,
-    /// The call, if it was made.
+    /// The call, unless the webhook was skipped.
     pub(super) call: Option<ClientReport>,
 }
 
-/// What a webhook said.
+/// A webhook's decision.
 pub(super) enum Said {
-    /// It was not asked, and why.
+    /// It was not called, with the reason.
     Skipped(String),
     Allowed,
     Patched(Patch),
-    /// With an HTTP status, and in kube-apiserver's words.
+    /// With an HTTP status and kube-apiserver's message.
     Denied {
         code: u16,
         message: String,
     },
-    /// Nothing that counts, and why.
+    /// No valid response, with the reason.
     Failed(String),
 }
 
@@ -38,16 +38,16 @@ impl Verdict {
     }
 }
 
-/// Judges an answer that came.
+/// Interprets a response.
 pub(super) fn judge(report: &ClientReport, webhook: &Webhook, uid: &str) -> Said {
     let response = match report.http.as_ref().ok_or_else(|| "no response".to_owned()).and_then(body) {
         Ok(text) => review(&text, uid).map_err(|why| wording::invalid_response(&why)),
         Err(why) => Err(format!("failed to call webhook: {why}")),
     };
-    response.and_then(|response| said(response, webhook)).unwrap_or_else(Said::Failed)
+    response.and_then(|response| decision(response, webhook)).unwrap_or_else(Said::Failed)
 }
 
-/// The text of an answer that is not an error.
+/// The body of a successful response.
 fn body(http: &HttpFacts) -> Result<String, String> {
     let text = match &http.body {
         Body::Text(text) => text.clone(),
@@ -66,7 +66,7 @@ fn body(http: &HttpFacts) -> Result<String, String> {
     }
 }
 
-/// The response in an AdmissionReview that answers `uid`.
+/// The response in an AdmissionReview for `uid`.
 fn review(text: &str, uid: &str) -> Result<AdmissionResponse, String> {
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))?;
@@ -83,7 +83,7 @@ fn review(text: &str, uid: &str) -> Result<AdmissionResponse, String> {
     Ok(response)
 }
 
-fn said(response: AdmissionResponse, webhook: &Webhook) -> Result<Said, String> {
+fn decision(response: AdmissionResponse, webhook: &Webhook) -> Result<Said, String> {
     let patch = response.patch.map(|patch| patch.0).unwrap_or_default();
     let invalid = |why: &str| Err(wording::invalid_response(why));
     match (patch.is_empty(), response.patch_type.as_deref()) {
@@ -98,8 +98,9 @@ fn said(response: AdmissionResponse, webhook: &Webhook) -> Result<Said, String> 
     if !response.allowed {
         let status = response.status.unwrap_or_default();
         let code = status.code.and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 400).unwrap_or(400);
-        let told = [status.message, status.reason].into_iter().flatten().find(|told| !told.is_empty());
-        return Ok(Said::Denied { code, message: wording::denied(&webhook.hook.name, told.as_deref()) });
+        let explanation =
+            [status.message, status.reason].into_iter().flatten().find(|explanation| !explanation.is_empty());
+        return Ok(Said::Denied { code, message: wording::denied(&webhook.hook.name, explanation.as_deref()) });
     }
     if patch.is_empty() {
         return Ok(Said::Allowed);

@@ -1,35 +1,35 @@
-//! The API server's options.
+//! Options of the API server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// One object to create.
+/// The object to create, and the webhooks.
 #[derive(Clone, Debug, Args)]
 pub struct ApiserverArgs {
-    /// The object to create, YAML or JSON: a Pod or a Deployment [default: a Pod of one container]
+    /// The object to create, YAML or JSON: a Pod or a Deployment [default: a Pod with one container]
     #[arg(value_name = "FILE")]
     pub object: Option<PathBuf>,
 
-    /// Manifests, of which ValidatingWebhookConfigurations, MutatingWebhookConfigurations and the labels of Namespaces
-    /// count; may be repeated
+    /// Manifests with ValidatingWebhookConfigurations, MutatingWebhookConfigurations and Namespaces (for their labels); may
+    /// be repeated
     #[arg(long, value_name = "FILE", required = true)]
     pub webhooks: Vec<PathBuf>,
 
-    /// Call no other webhook than this
+    /// Call only this webhook
     #[arg(long, value_name = "WEBHOOK")]
     pub only: Option<String>,
 
-    /// The object's name, whatever its file says: a mark to find the call by
+    /// Name of the object, instead of the one in its file; identifies the call in captures
     #[arg(long)]
     pub name: Option<String>,
 
-    /// The object's namespace, whatever its file says
+    /// Namespace of the object, instead of the one in its file
     #[arg(long, short = 'n')]
     pub namespace: Option<String>,
 
-    /// Who creates it
+    /// User who creates the object
     #[arg(long, value_name = "NAME", default_value = "kubernetes-admin")]
     pub user: String,
 
@@ -41,7 +41,7 @@ pub struct ApiserverArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Connect to this address, whatever the webhooks' names resolve to
+    /// Connect to this address, instead of resolving the webhooks' names
     #[arg(long, value_name = "IP:PORT")]
     pub connect_to: Option<SocketAddr>,
 }

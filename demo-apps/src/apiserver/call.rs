@@ -1,4 +1,4 @@
-//! One call of a webhook: one-way HTTPS, with nobody to trust but its `caBundle`.
+//! One call of a webhook, over one-way HTTPS that trusts only its `caBundle`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::admission::{AdmissionRequest, AdmissionReview};
 use crate::client::{CallArgs, ConnectArgs};
 use crate::{Target, UsageError, client};
 
-/// `timeoutSeconds` where a webhook has none.
+/// Default of `timeoutSeconds`.
 const TIMEOUT_SECONDS: u64 = 10;
 
-/// Calls a webhook, and judges its answer. `object` is what was asked for, `converted` what the webhook's rules name.
+/// Calls a webhook, and interprets its response. `object` is the original, `converted` is in the version of the webhook's rules.
 pub(super) async fn call(
     webhook: &Webhook,
     object: &Object,
@@ -41,8 +41,8 @@ pub(super) async fn call(
     };
     let request = request(object, converted, &args.user);
     let uid = request.uid.clone();
-    // Maps with string keys always serialise.
-    let body = serde_json::to_string(&AdmissionReview::asking(request)).unwrap_or_default();
+    // Maps with string keys can always be serialized.
+    let body = serde_json::to_string(&AdmissionReview::with_request(request)).unwrap_or_default();
     let headers =
         ["content-type: application/json", "accept: application/json", "user-agent: kube-apiserver-admission"];
     let call = CallArgs {
@@ -74,7 +74,7 @@ pub(super) async fn call(
     Ok(Verdict { said, call: Some(report) })
 }
 
-/// Where a webhook is. The name of a service is also the name that its certificate must have.
+/// URL of a webhook. A service's name is also the name that its certificate must have.
 fn url(config: &WebhookClientConfig, timeout: u64) -> Result<String, String> {
     let url = match (&config.service, &config.url) {
         (Some(service), None) => {
@@ -91,7 +91,7 @@ fn url(config: &WebhookClientConfig, timeout: u64) -> Result<String, String> {
     Ok(format!("{url}?timeout={timeout}s"))
 }
 
-/// Whom to trust: exactly `caBundle`, or the host's authorities where there is none.
+/// The trusted roots: exactly `caBundle`, or the host's CAs without one.
 fn roots(bundle: Option<&[u8]>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let Some(bundle) = bundle.filter(|bundle| !bundle.is_empty()) else {

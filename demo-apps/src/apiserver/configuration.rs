@@ -1,4 +1,4 @@
-//! Webhook configurations, and the labels of namespaces, from manifests.
+//! Webhook configurations and namespace labels from manifests.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,29 @@ use serde_json::Value;
 
 use crate::UsageError;
 
-/// What counts of the manifests.
+/// The relevant parts of the manifests.
 pub(super) struct Configurations {
-    /// In the order in which an API server calls them: by the name of their configuration, then as they stand there.
+    /// In the order in which an API server calls them: by the names of their configurations, then as listed.
     pub(super) webhooks: Vec<Webhook>,
-    /// By name.
+    /// Labels of namespaces, by name.
     pub(super) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A webhook.
+/// A webhook and its configuration.
 pub(super) struct Webhook {
     pub(super) configuration: String,
     pub(super) mutating: bool,
     pub(super) failure_policy: FailurePolicy,
-    /// A mutating one has the same fields, and `reinvocationPolicy`.
+    /// Mutating webhooks have the same fields, and `reinvocationPolicy`.
     pub(super) hook: ValidatingWebhook,
 }
 
-/// What becomes of a request when a webhook fails.
+/// What happens to a request if a webhook fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailurePolicy {
-    /// It fails as well.
+    /// It fails, too.
     Fail,
-    /// It goes on.
+    /// It continues.
     Ignore,
 }
 
@@ -43,15 +43,15 @@ impl Configurations {
         let mut configurations = Self { webhooks: Vec::new(), namespaces: BTreeMap::new() };
         for file in files {
             for document in documents(file)? {
-                configurations.take(document).map_err(|why| UsageError(format!("{}: {why}", file.display())))?;
+                configurations.add(document).map_err(|why| UsageError(format!("{}: {why}", file.display())))?;
             }
         }
         configurations.webhooks.sort_by(|a, b| a.configuration.cmp(&b.configuration));
         Ok(configurations)
     }
 
-    /// Takes what counts of a document; other kinds are none of an API server's admission.
-    fn take(&mut self, document: Value) -> Result<(), String> {
+    /// Adds a document. Kinds that do not matter for admission are ignored.
+    fn add(&mut self, document: Value) -> Result<(), String> {
         match document.get("kind").and_then(Value::as_str) {
             Some("Namespace") => {
                 let Namespace { metadata, .. } = typed(document)?;
@@ -75,7 +75,7 @@ impl Configurations {
         Ok(())
     }
 
-    /// A namespace's labels. The API server itself gives each its name as a label.
+    /// Labels of a namespace, including the name label that the API server adds.
     pub(super) fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
         let mut labels = self.namespaces.get(namespace).cloned().unwrap_or_default();
         labels.insert("kubernetes.io/metadata.name".into(), namespace.into());
@@ -119,7 +119,7 @@ fn typed<T: DeserializeOwned>(document: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(document).map_err(|error| format!("{name}: {error}"))
 }
 
-/// The documents of a YAML file; JSON is YAML.
+/// The documents of a YAML or JSON file.
 pub(super) fn documents(file: &Path) -> Result<Vec<Value>, UsageError> {
     let unreadable = |why: String| UsageError(format!("{}: {why}", file.display()));
     let text = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! The object that is to be created.
+//! The object to be created.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::UsageError;
 use crate::admission::{GroupVersionKind, GroupVersionResource};
 use crate::report::ObjectReference;
 
-/// What is done with it.
+/// The only supported operation.
 pub(super) const OPERATION: &str = "CREATE";
 
-/// The kinds that can be created here, with all versions of the same thing that an API server had, or has.
+/// The supported kinds, with all versions that API servers have had.
 const KINDS: [Served; 2] = [
     Served { kind: "Pod", resource: "pods", versions: &[("", "v1")] },
     Served {
@@ -24,15 +24,15 @@ const KINDS: [Served; 2] = [
     },
 ];
 
-/// A kind.
+/// A supported kind.
 pub(super) struct Served {
     kind: &'static str,
     resource: &'static str,
-    /// Group and version; objects can be converted from each to each.
+    /// Groups and versions; objects can be converted between any two.
     versions: &'static [(&'static str, &'static str)],
 }
 
-/// A kind in one version.
+/// A kind in a particular version.
 #[derive(Clone, Copy)]
 pub(super) struct Version {
     served: &'static Served,
@@ -40,7 +40,7 @@ pub(super) struct Version {
     pub(super) version: &'static str,
 }
 
-/// An object.
+/// An object in a particular version.
 #[derive(Clone)]
 pub(super) struct Object {
     pub(super) value: Value,
@@ -52,7 +52,7 @@ impl Version {
         self.served.resource
     }
 
-    /// All versions of the same kind, this one first.
+    /// All versions of the same kind, starting with this one.
     pub(super) fn equivalents(self) -> impl Iterator<Item = Self> {
         let others = self.served.versions.iter().filter(move |other| **other != (self.group, self.version));
         std::iter::once(self).chain(others.map(move |(group, version)| Self { group, version, ..self }))
@@ -135,17 +135,17 @@ impl Object {
         labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
     }
 
-    /// The same object in another version of its kind, which differs in nothing that matters here.
+    /// The same object in another version of its kind. The versions do not differ in anything that matters here.
     pub(super) fn converted(&self, version: Version) -> Self {
         let mut value = self.value.clone();
         value["apiVersion"] = version.api_version().into();
         Self { value, version }
     }
 
-    /// The object with a patch applied. A patch in another version's terms leaves it in its own.
+    /// The object with a patch applied. If the patch was made for another version, the object keeps its own.
     pub(super) fn patched(&self, patch: &Patch) -> Result<Self, String> {
         let mut value = self.value.clone();
-        // On a copy: a patch that fails half way through spoils nothing.
+        // On a copy: a patch that fails halfway must not leave partial changes.
         json_patch::patch_unsafe(&mut value, patch).map_err(|error: PatchError| error.to_string())?;
         value["apiVersion"] = self.version.api_version().into();
         Ok(Self { value, version: self.version })

@@ -11,12 +11,16 @@ use super::object::{OPERATION, Object, Version};
 #[cfg(test)]
 mod tests;
 
-/// The object as a webhook is to see it, if its rules and selectors fit.
+/// The object in the version that the webhook expects, if its rules and selectors match.
 ///
 /// # Errors
 ///
-/// Why they don't.
-pub(super) fn fit(webhook: &Webhook, object: &Object, configurations: &Configurations) -> Result<Object, String> {
+/// The reason why they do not match.
+pub(super) fn match_object(
+    webhook: &Webhook,
+    object: &Object,
+    configurations: &Configurations,
+) -> Result<Object, String> {
     let namespace = object.namespace();
     if !selects(webhook.hook.namespace_selector.as_ref(), &configurations.labels(&namespace)) {
         return Err(format!("namespaceSelector does not select namespace {namespace}"));
@@ -39,7 +43,7 @@ fn matches(rule: &RuleWithOperations, version: Version) -> bool {
     let any =
         |list: &Option<Vec<String>>, wanted: &str| list.iter().flatten().any(|entry| entry == "*" || entry == wanted);
     let resource = |entry: &String| {
-        // An object as a whole has no subresource; `pods/*` means it as well.
+        // A whole object has no subresource, but `pods/*` matches it, too.
         let (resource, sub) = entry.split_once('/').unwrap_or((entry, ""));
         (resource == "*" || resource == version.resource_name()) && matches!(sub, "" | "*")
     };
@@ -50,7 +54,7 @@ fn matches(rule: &RuleWithOperations, version: Version) -> bool {
         && rule.scope.as_deref() != Some("Cluster")
 }
 
-/// Whether a selector selects labels; a selector that is missing or empty selects all.
+/// Whether a selector matches labels. A missing or empty selector matches everything.
 fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
     let Some(selector) = selector else { return true };
     let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));

@@ -1,4 +1,4 @@
-//! An API server and a webhook on loopback: the contract kept, and broken in every way.
+//! An API server and a webhook on loopback, with the contract kept and violated.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,10 +15,10 @@ use crate::testing::{Behaviour, Pki, Running, deserted_port, parse, peer_that};
 mod contract;
 mod transport;
 
-/// The name that an API server asks for.
+/// The name that the webhook's certificate must have.
 const NAME: &str = "webhook.default.svc";
 
-/// A webhook that runs, and whoever its caller has to trust.
+/// A running webhook, and the CA that its caller trusts.
 struct Cluster {
     pki: Pki,
     server: Running,
@@ -27,11 +27,11 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
-        Self::showing(&[NAME])
+        Cluster::with_names(&[NAME])
     }
 
-    /// With a certificate for these names.
-    fn showing(sans: &[&str]) -> Self {
+    /// A cluster whose webhook has a certificate for these names.
+    fn with_names(sans: &[&str]) -> Self {
         let pki = Pki::new();
         let server = Running::start_webhook(&format!("--https 127.0.0.1:0 {}", pki.issue("webhook", sans)));
         Self { pki, server, folder: tempfile::tempdir().unwrap() }
@@ -41,7 +41,7 @@ impl Cluster {
         self.server.port(Protocol::Webhook)
     }
 
-    /// A webhook at a path of the service, for every Pod that is created.
+    /// A webhook configuration for a path, matching all Pods.
     fn hook(&self, name: &str, path: &str) -> Value {
         let bundle = STANDARD.encode(std::fs::read(self.pki.ca()).unwrap());
         json!({
@@ -62,7 +62,7 @@ impl Cluster {
         self.create_at(self.port(), line, mutating, validating).await
     }
 
-    /// The same, with whatever listens at a port in the webhook's place.
+    /// The same, with the webhooks at another port.
     async fn create_at(&self, port: u16, line: &str, mutating: &[Value], validating: &[Value]) -> AdmissionReport {
         let configuration = |kind: &str, webhooks: &[Value]| {
             let (api_version, metadata) = ("admissionregistration.k8s.io/v1", json!({"name": "tested"}));
@@ -76,13 +76,13 @@ impl Cluster {
         let file = self.write("manifests.yaml", &manifests);
         let args: ApiserverArgs = parse(&format!("{line} --webhooks {file} --connect-to 127.0.0.1:{port}")).unwrap();
         let report = create(&args).await.unwrap();
-        // Whatever a test provokes, its report must survive being printed and read.
+        // Every report must survive serialization.
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<AdmissionReport>(&json).unwrap(), report);
         report
     }
 
-    /// What one validating webhook makes of a Pod.
+    /// Creates a Pod with a single validating webhook.
     async fn validate(&self, hook: Value) -> AdmissionReport {
         self.create("", &[], &[hook]).await
     }
@@ -94,7 +94,7 @@ impl Cluster {
     }
 }
 
-/// A webhook with other fields.
+/// A webhook configuration with additional fields.
 fn with(mut hook: Value, fields: &Value) -> Value {
     for (field, value) in fields.as_object().unwrap() {
         hook[field] = value.clone();
@@ -102,8 +102,8 @@ fn with(mut hook: Value, fields: &Value) -> Value {
     hook
 }
 
-/// The message of a request that is not granted.
-fn told(report: &AdmissionReport) -> &str {
+/// The message of a refused request.
+fn message_of(report: &AdmissionReport) -> &str {
     assert!(!report.created());
     report.message.as_deref().unwrap()
 }

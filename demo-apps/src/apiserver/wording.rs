@@ -1,49 +1,49 @@
-//! Failures in the words of kube-apiserver and Go: what people search for.
+//! Error messages in the wording of kube-apiserver and Go, which people search for.
 
 use std::net::SocketAddr;
 
 use crate::failure::{CertificateProblem, Failure, FailureKind, Stage};
 use crate::report::ClientReport;
 
-/// A webhook that said no (`plugin/webhook/errors/statuserror.go`).
-pub(super) fn denied(webhook: &str, told: Option<&str>) -> String {
-    match told {
-        Some(told) => format!("admission webhook {webhook:?} denied the request: {told}"),
+/// A webhook denied the request (`plugin/webhook/errors/statuserror.go`).
+pub(super) fn denied(webhook: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("admission webhook {webhook:?} denied the request: {reason}"),
         None => format!("admission webhook {webhook:?} denied the request without explanation"),
     }
 }
 
-/// A webhook that said nothing that counts.
+/// A webhook gave no valid response.
 pub(super) fn failed_calling(webhook: &str, why: &str) -> String {
     format!("failed calling webhook {webhook:?}: {why}")
 }
 
-/// What the client of a request gets for an error inside the API server.
+/// What the API server's client sees of an internal error.
 pub(super) fn internal(why: &str) -> String {
     format!("Internal error occurred: {why}")
 }
 
-/// What the API server's log has of a webhook that is ignored.
+/// What the API server logs if it ignores a failed webhook.
 pub(super) fn failing_open(webhook: &str, why: &str) -> String {
     format!("Failed calling webhook, failing open {webhook}: {why}")
 }
 
-/// An answer that came and breaks the contract.
+/// A response violates the contract.
 pub(super) fn invalid_response(why: &str) -> String {
     format!("received invalid webhook response: {why}")
 }
 
-/// A client that cannot even be made.
+/// The client for a webhook cannot be created.
 pub(super) fn no_rest_client(why: &str) -> String {
     format!("could not get REST client: unable to load root certificates: {why}")
 }
 
-/// A call that failed, as Go's `net/http` tells it.
+/// A call failed; the reason is worded as by Go's `net/http`.
 pub(super) fn failed_to_call(url: &str, failure: &Failure, report: &ClientReport) -> String {
-    format!("failed to call webhook: Post {url:?}: {}", as_go(failure, report))
+    format!("failed to call webhook: Post {url:?}: {}", go_net_error(failure, report))
 }
 
-fn as_go(failure: &Failure, report: &ClientReport) -> String {
+fn go_net_error(failure: &Failure, report: &ClientReport) -> String {
     let address = |address: Option<SocketAddr>| address.map_or_else(|| "?".to_owned(), |known| known.to_string());
     let remote = address(report.remote);
     match &failure.kind {
@@ -61,14 +61,14 @@ fn as_go(failure: &Failure, report: &ClientReport) -> String {
         FailureKind::NotTls { .. } => "tls: first record does not look like a TLS handshake".to_owned(),
         FailureKind::TlsAlert { alert } => format!("remote error: tls: {}", alert.replace('_', " ")),
         FailureKind::Certificate { problem } if failure.stage == Stage::Tls => {
-            format!("tls: failed to verify certificate: x509: {}", x509(*problem, failure, report))
+            format!("tls: failed to verify certificate: x509: {}", go_x509_error(*problem, failure, report))
         }
         _ => failure.message.clone(),
     }
 }
 
-/// What Go's `crypto/x509` says of a certificate.
-fn x509(problem: CertificateProblem, failure: &Failure, report: &ClientReport) -> String {
+/// The wording of Go's `crypto/x509`.
+fn go_x509_error(problem: CertificateProblem, failure: &Failure, report: &ClientReport) -> String {
     let tls = report.tls.as_ref();
     let certificate = tls.and_then(|tls| tls.peer_certificate.as_ref());
     let names: Vec<&str> = certificate

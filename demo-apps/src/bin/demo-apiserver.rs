@@ -1,4 +1,4 @@
-//! See `demo-apiserver --help`.
+//! An API server that calls admission webhooks. See `demo-apiserver --help`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! See `demo-client --help`.
+//! A client app. See `demo-client --help`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! See `demo-dns --help`.
+//! A name server. See `demo-dns --help`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! See `demo-server --help`.
+//! A server app. See `demo-server --help`.
 
 use std::process::ExitCode;
 

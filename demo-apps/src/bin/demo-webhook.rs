@@ -1,4 +1,4 @@
-//! See `demo-webhook --help`.
+//! An admission webhook. See `demo-webhook --help`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The client's options, for one call and for load alike.
+//! The client's options, for calls and for load.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,42 +13,42 @@ use super::filling;
 use crate::Target;
 use crate::duration::parse_limit;
 
-/// One call.
-// clap leaves the group of a struct empty when it has a flattened part; an `Option<CallArgs>` is told by its group.
+/// Options of one call.
+// clap leaves the group of a struct with a flattened part empty; an `Option<CallArgs>` needs it.
 #[derive(Clone, Debug, Args)]
 #[group(id = "call", args = ["target"])]
 pub struct CallArgs {
-    /// What to call: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
+    /// URL to call: `http(s)://HOST[:PORT][/PATH]`, `grpc(s)://HOST:PORT[/SERVICE/METHOD]`, `ws(s)://HOST[:PORT]/PATH`,
     /// `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// How to connect.
+    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 
-    /// A header of the request, may be repeated [all but tcp, tls; gRPC calls it metadata]
+    /// Request header or gRPC metadata; may be repeated [not for tcp and tls]
     #[arg(long = "header", short = 'H', value_name = "NAME:VALUE")]
     pub headers: Vec<String>,
 
-    /// The method of the request [http, https; default: GET, or POST where there is a body]
+    /// Request method [http, https; default: GET, or POST with a body]
     #[arg(long, short = 'X')]
     pub method: Option<String>,
 
-    /// What to send: the body of the request, each message or frame, or the raw bytes
+    /// Data to send: the body of the request, each message or frame, or the raw bytes
     #[arg(long, short = 'd', conflicts_with = "bytes", value_name = "TEXT")]
     pub data: Option<String>,
 
-    /// Send so many bytes of filling
+    /// Send N bytes of filler
     #[arg(long, value_name = "N")]
     pub bytes: Option<usize>,
 
-    /// Send so many messages or frames. Where both ways stream, each waits for the answer to the one before
-    /// [grpc, ws; default: 1; for /sidelab.Echo/ServerStream: how many to get back]
+    /// Number of messages or frames to send. With streaming in both directions, each waits for the answer to the previous
+    /// one [grpc, ws; default: 1; for /sidelab.Echo/ServerStream: how many to receive]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub messages: Option<u32>,
 
-    /// Mark the call: `x-sidelab-probe: ID` as a header, or the line `sidelab-probe ID` ahead of raw bytes; of gRPC and
+    /// Mark the call: header `x-sidelab-probe: ID`, or the line `sidelab-probe ID` before raw bytes; for gRPC and
     /// websockets both, in each message
     #[arg(long, value_name = "ID")]
     pub marker: Option<String>,
@@ -61,7 +61,7 @@ pub struct CallArgs {
     #[arg(long, conflicts_with = "reset")]
     pub half_close: bool,
 
-    /// Read so many bytes, whatever they are [tcp, tls; default: as many as were sent, which must be the same bytes]
+    /// Read N bytes, whatever they are [tcp, tls; default: as many as were sent, which must be the same bytes]
     #[arg(long, value_name = "N", conflicts_with = "half_close")]
     pub expect: Option<usize>,
 
@@ -69,13 +69,13 @@ pub struct CallArgs {
     #[arg(long, short = 'f')]
     pub fail: bool,
 
-    /// Give the whole call so long
+    /// Maximum duration of the call
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Option<Duration>,
 }
 
 impl CallArgs {
-    /// What message or frame `number` holds, the first being 1: the mark, then the bytes asked for, or its number.
+    /// Contents of message or frame `number`, counted from 1: the mark, then the given data, or its number.
     pub(super) fn numbered_message(&self, number: u32) -> String {
         let mark = self.marker.as_ref().map_or_else(String::new, |id| format!("sidelab-probe {id}\n"));
         match (&self.data, self.bytes) {
@@ -86,7 +86,7 @@ impl CallArgs {
     }
 }
 
-/// How to connect.
+/// Options for connecting.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConnectArgs {
     /// Use IPv4 only
@@ -97,15 +97,15 @@ pub struct ConnectArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Trust the authorities in this PEM file [https, grpcs, wss, tls; default: $SSL_CERT_FILE]
+    /// Trust the CAs in this PEM file [https, grpcs, wss, tls; default: $SSL_CERT_FILE]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
-    /// Accept any certificate; it is reported all the same [https, grpcs, wss, tls]
+    /// Accept any certificate, but report it [https, grpcs, wss, tls]
     #[arg(long, short = 'k', conflicts_with = "ca")]
     pub insecure: bool,
 
-    /// Certificate chain to show when the server asks, PEM [https, grpcs, wss, tls]
+    /// Certificate chain to present if the server requests one, PEM [https, grpcs, wss, tls]
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
 
@@ -113,7 +113,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
 
-    /// Name to ask for and to verify, instead of the URL's host [https, grpcs, wss, tls]
+    /// Server name to send and to verify, instead of the URL's host [https, grpcs, wss, tls]
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
 
@@ -125,34 +125,34 @@ pub struct ConnectArgs {
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     pub tls_version: TlsVersion,
 
-    /// Key exchange group to offer, and no other [https, grpcs, wss, tls; default: X25519MLKEM768, X25519, P-256, P-384]
+    /// The only key exchange group to offer [https, grpcs, wss, tls; default: X25519MLKEM768, X25519, P-256, P-384]
     #[arg(long, value_enum, value_name = "GROUP")]
     pub group: Option<Group>,
 
-    /// Speak HTTP/2: by ALPN for https, with prior knowledge for http. Without it HTTP/2 is spoken only where ALPN chose h2
+    /// Use HTTP/2: by ALPN for https, with prior knowledge for http. Without it, HTTP/2 is used only if ALPN selects h2
     #[arg(long)]
     pub http2: bool,
 
-    /// Close connections with RST in place of FIN [tcp, tls]
+    /// Close connections with RST instead of FIN [tcp, tls]
     #[arg(long)]
     pub reset: bool,
 
-    /// Give resolving, connecting and the TLS handshake so long together [default: as --timeout]
+    /// Maximum duration of resolving, connecting and the TLS handshake together [default: like --timeout]
     #[arg(long, value_name = "TIME", value_parser = parse_limit)]
     pub connect_timeout: Option<Duration>,
 
-    /// Connect to this address, whatever the URL's host resolves to; it stays the name that is asked for and verified
+    /// Connect to this address instead of resolving the URL's host, which is still sent as server name and verified
     #[arg(long, value_name = "IP:PORT")]
     pub connect_to: Option<SocketAddr>,
 
-    /// Whom to trust, where it is no file that says so: takes the place of `--ca` and `--insecure`.
+    /// Trusted roots that are not in a file: takes precedence over `--ca` and `--insecure`.
     #[arg(skip)]
     pub(crate) roots: Option<Arc<RootCertStore>>,
 }
 
 impl ConnectArgs {
-    /// Trusts what `$SSL_CERT_FILE` names, where nothing else was said: as OpenSSL, Go and curl do.
-    pub fn or_environment(&mut self) {
+    /// Trusts the CAs in `$SSL_CERT_FILE` unless another option says what to trust, like OpenSSL, Go and curl.
+    pub fn trust_environment(&mut self) {
         if self.ca.is_none() && !self.insecure {
             self.ca = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         }
@@ -162,10 +162,10 @@ impl ConnectArgs {
 /// A key exchange group, by its IANA name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
-    /// X25519.
+    /// X25519 alone.
     #[value(name = "X25519")]
     X25519,
-    /// X25519 and ML-KEM-768 together.
+    /// The hybrid of X25519 and ML-KEM-768.
     #[value(name = "X25519MLKEM768")]
     X25519Mlkem768,
 }

@@ -1,4 +1,4 @@
-//! From a target to a connection: resolve, connect, TLS.
+//! From a target to a connection: name resolution, TCP, TLS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::tap::{Account, Io, Tap};
 use crate::tls::{ClientTls, Session};
 use crate::{Target, UsageError};
 
-/// Makes connections to one target.
+/// Opens connections to one target.
 pub(crate) struct Dialer {
     host: String,
     port: u16,
@@ -44,7 +44,7 @@ impl Family {
     }
 }
 
-/// How far connecting came.
+/// The addresses so far, for reports of failures.
 #[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) timings: Timings,
@@ -52,15 +52,15 @@ pub(crate) struct Progress {
     pub(crate) remote: Option<SocketAddr>,
 }
 
-/// A connection that is ready for the app's bytes.
+/// A connection that is ready for application data.
 pub(crate) struct Connection {
     pub(crate) io: Tap<Box<dyn Io>>,
     pub(crate) account: Account,
-    /// Whether HTTP/2 is to be spoken.
+    /// Whether to use HTTP/2.
     pub(crate) http2: bool,
-    /// Whether it is to be closed with RST: by dropping it, without a goodbye.
+    /// Whether to close it with RST, by dropping it without shutdown.
     pub(crate) reset: bool,
-    /// The TLS session, where there is one.
+    /// The TLS session, if any.
     pub(crate) session: Option<Session>,
 }
 
@@ -79,11 +79,11 @@ impl Dialer {
         });
         if tls.is_none() && (args.cert.is_some() || args.sni.is_some() || args.alpn.is_some()) {
             return Err(UsageError(format!(
-                "--cert, --sni and --alpn are for https://, grpcs://, wss:// and tls:// alone, not for {target}"
+                "--cert, --sni and --alpn are only for https://, grpcs://, wss:// and tls://, not for {target}"
             )));
         }
         if !target.scheme.is_raw() && args.reset {
-            return Err(UsageError("--reset is for tcp:// and tls:// alone".into()));
+            return Err(UsageError("--reset is only for tcp:// and tls://".into()));
         }
         Ok(Self {
             host: target.host.clone(),
@@ -101,7 +101,7 @@ impl Dialer {
         })
     }
 
-    /// Connects to the first of `addresses` that accepts.
+    /// Connects to the first of `addresses` that accepts the connection.
     pub(crate) async fn connect(
         &self,
         addresses: &[SocketAddr],
@@ -111,10 +111,10 @@ impl Dialer {
         let tcp = clock.run(Stage::Connect, self.connect_timeout, connect_any(addresses, &mut progress.remote)).await?;
         progress.timings.connect_us = Some(clock.micros());
         progress.local = tcp.local_addr().ok();
-        // Requests are written whole; waiting for more (Nagle) would only add the peer's delayed ACK to each.
+        // Requests are written at once; Nagle's algorithm would only add the peer's delayed ACK to each.
         tcp.set_nodelay(true).at(Stage::Connect)?;
         if self.reset {
-            // Closing a socket that must not linger sends RST.
+            // With a zero linger time, closing the socket sends RST.
             SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).at(Stage::Connect)?;
         }
 
@@ -126,7 +126,7 @@ impl Dialer {
         let handshake = async {
             let connector = TlsConnector::from(tls.config());
             let result = connector.connect(tls.name(), io).await;
-            result.map_err(|error| Cause::of_io(&error).or_not_tls(&wire.read().head).at(Stage::Tls))
+            result.map_err(|error| Cause::from_io(&error).or_not_tls(&wire.read().head).at(Stage::Tls))
         };
         let stream = clock.run(Stage::Tls, self.connect_timeout, handshake).await?;
         progress.timings.tls_us = Some(clock.micros());
@@ -137,12 +137,12 @@ impl Dialer {
         Ok(Connection { io, account, http2, reset: self.reset, session: Some(session) })
     }
 
-    /// What is known of the TLS session that was tried last, whether or not it came about.
+    /// Facts about the last TLS session that was tried, whether or not it was established.
     pub(crate) fn tls_facts(&self, session: Option<&Session>) -> Option<TlsFacts> {
         self.tls.as_ref().map(|tls| tls.facts(session))
     }
 
-    /// getaddrinfo: what any app in the pod would use, with the pod's `/etc/hosts` and `/etc/resolv.conf`.
+    /// Resolves the host with getaddrinfo, like any app in the pod, with the pod's `/etc/hosts` and `/etc/resolv.conf`.
     pub(crate) async fn resolve(&self, clock: &Clock) -> Result<Vec<SocketAddr>, Failure> {
         clock.run(Stage::Resolve, self.connect_timeout, self.lookup()).await
     }
@@ -160,13 +160,13 @@ impl Dialer {
         let mut addresses: Vec<SocketAddr> = found.filter(|address| self.family.has(*address)).collect();
         addresses.dedup();
         if addresses.is_empty() {
-            return Err(failed("no address of the family asked for".to_owned()));
+            return Err(failed("no address of the requested IP version".to_owned()));
         }
         Ok(addresses)
     }
 }
 
-/// Tries the addresses in their order; the failure is that of the last one, as curl's is.
+/// Tries the addresses in order. The failure is that of the last one, as with curl.
 async fn connect_any(addresses: &[SocketAddr], dialled: &mut Option<SocketAddr>) -> Result<TcpStream, Failure> {
     let mut failure = None;
     for address in addresses {
@@ -174,7 +174,7 @@ async fn connect_any(addresses: &[SocketAddr], dialled: &mut Option<SocketAddr>)
         match TcpStream::connect(address).await {
             Ok(tcp) => return Ok(tcp),
             Err(error) => {
-                let mut cause = Cause::of_io(&error);
+                let mut cause = Cause::from_io(&error);
                 cause.message = format!("{address}: {}", cause.message);
                 failure = Some(cause.at(Stage::Connect));
             }

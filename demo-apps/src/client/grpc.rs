@@ -1,4 +1,4 @@
-//! One gRPC call, as a stub of `sidelab.Echo` makes it, or of a service that is not known here.
+//! One gRPC call of `sidelab.Echo` or of an unknown service.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,14 +18,14 @@ use crate::grpc::{APPLICATION_GRPC, Broken, MESSAGES_HEADER, Messages, Method, S
 use crate::report::{Body, GrpcFacts, GrpcStatus, HttpFacts, headers_of};
 use crate::tap::Account;
 
-/// What to call, and what to wait for.
+/// What to send, and what to expect.
 pub(super) struct Call {
     path: String,
     head: Request<()>,
     messages: Vec<Bytes>,
-    /// Whether each message waits for the answer to the one before.
+    /// Whether each message waits for the answer to the previous one.
     in_turn: bool,
-    /// The messages that are to come back; none where that is not known.
+    /// The expected messages; `None` if unknown.
     expected: Option<Vec<Bytes>>,
 }
 
@@ -43,11 +43,11 @@ impl Call {
         let method = Method::at(&path);
         let wanted = args.messages.unwrap_or(1);
         if wanted > 1 && matches!(method, Some(Method::Unary | Method::Seen)) {
-            return Err(UsageError(format!("--messages {wanted}: {path} takes one; {SERVICE}Stream takes many")));
+            return Err(UsageError(format!("--messages {wanted}: {path} accepts one; {SERVICE}Stream accepts many")));
         }
         let mut headers = headers(args)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(APPLICATION_GRPC));
-        // Without it a proxy may believe that trailers are not wanted.
+        // Without it a proxy may assume that trailers are not wanted.
         headers.insert(TE, HeaderValue::from_static("trailers"));
         let sent = if method == Some(Method::ServerStream) { 1 } else { wanted };
         if method == Some(Method::ServerStream) {
@@ -69,7 +69,7 @@ impl Call {
         })
     }
 
-    /// Makes the call; `http` and `grpc` get what came back, also where that was cut short.
+    /// Makes the call. `http` and `grpc` receive what was read, even if the call fails.
     pub(super) async fn run(
         &self,
         connection: Connection,
@@ -95,7 +95,7 @@ impl Call {
             tokio::pin!(receive);
             tokio::select! {
                 biased;
-                // A server may end the call before it has heard all.
+                // A server may end the call before reading everything.
                 received = &mut receive => received,
                 () = self.send(sender, &progress) => receive.await,
             }
@@ -107,15 +107,15 @@ impl Call {
         result
     }
 
-    /// Sends the messages; the end of the sender is the end of the request. A stream that broke is the receiver's to tell.
+    /// Sends the messages. Dropping the sender ends the request. A broken stream is reported by the receiving side.
     async fn send(&self, mut sender: Sender<Bytes>, progress: &Progress) {
         for (number, message) in self.messages.iter().enumerate() {
             if self.in_turn && number > 0 {
-                // Closed never.
+                // Never closed.
                 let Ok(answer) = progress.answered.acquire().await else { return };
                 answer.forget();
             }
-            // Counted first: the answer may be there before this task runs again.
+            // Counted first: the answer may arrive before this task runs again.
             progress.sent.fetch_add(1, Ordering::Relaxed);
             if sender.send_data(frame(message)).await.is_err() {
                 progress.sent.fetch_sub(1, Ordering::Relaxed);
@@ -125,20 +125,20 @@ impl Call {
     }
 }
 
-/// What sender and receiver know of each other.
+/// State shared by sender and receiver.
 struct Progress {
     sent: AtomicU64,
-    /// A permit for each message that came.
+    /// One permit for each received message.
     answered: Semaphore,
 }
 
-/// The answer of a call as it comes.
+/// The response of a call while it is received.
 struct Answer<'a> {
     call: &'a Call,
     account: &'a Account,
     progress: &'a Progress,
     facts: &'a mut GrpcFacts,
-    /// Bytes of messages in the facts.
+    /// Total length of the messages in the facts, in bytes.
     kept: usize,
 }
 
@@ -156,7 +156,7 @@ impl Answer<'_> {
         } else {
             self.read_other(body, http).await?;
         }
-        // A call that failed at once has its status in the headers, and nothing else ("Trailers-Only").
+        // A call that fails at once has its status in the headers, and no trailers ("Trailers-Only").
         let status = self.facts.status.take().or_else(|| GrpcStatus::from_trailers(&head.headers));
         let status = self.facts.status.insert(status.unwrap_or_else(|| GrpcStatus::from_http(head.status)));
         if status.is_ok() { self.all_came() } else { Err(failure_of_status(status)) }
@@ -184,7 +184,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// Reads an answer that is none of gRPC: a proxy's error page, in most cases.
+    /// Reads a response that is not gRPC, in most cases a proxy's error page.
     async fn read_other(&self, mut body: Incoming, http: &mut HttpFacts) -> Result<(), Failure> {
         let mut kept = Vec::new();
         let read = read_body(&mut body, http, &mut kept, self.account, true).await;
@@ -203,7 +203,7 @@ impl Answer<'_> {
         if let Some(expected) = &self.call.expected
             && usize::try_from(number).ok().and_then(|number| expected.get(number)) != Some(message)
         {
-            return Err(mismatch(format!("message {} that came back is not what was sent", number + 1)));
+            return Err(mismatch(format!("message {} differs from what was sent", number + 1)));
         }
         self.progress.answered.add_permits(1);
         Ok(())
@@ -213,7 +213,7 @@ impl Answer<'_> {
         match &self.call.expected {
             Some(expected) if (expected.len() as u64) > self.facts.messages_received => {
                 let (came, wanted) = (self.facts.messages_received, expected.len());
-                Err(mismatch(format!("{came} of {wanted} messages came back, and then the status OK")))
+                Err(mismatch(format!("status OK after only {came} of {wanted} messages")))
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Heads of requests, as the options ask for them.
+//! Request heads, from options.
 
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -7,10 +7,10 @@ use http::{HeaderMap, Method, Request, Uri};
 use super::CallArgs;
 use crate::{Target, UsageError};
 
-/// The header that carries `--marker`.
+/// The header with the ID of `--marker`.
 pub(crate) const PROBE_HEADER: &str = "x-sidelab-probe";
 
-/// The headers that the options give to any call of HTTP.
+/// The headers of any HTTP request with these options.
 pub(super) fn headers(args: &CallArgs) -> Result<HeaderMap, UsageError> {
     let mut headers = HeaderMap::new();
     for text in &args.headers {
@@ -24,7 +24,7 @@ pub(super) fn headers(args: &CallArgs) -> Result<HeaderMap, UsageError> {
     Ok(headers)
 }
 
-/// The head of a request, for either version of HTTP.
+/// A request head for either version of HTTP.
 pub(super) struct Head {
     method: Method,
     headers: HeaderMap,
@@ -34,7 +34,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// A request for `path` of `target`. A `Host` among the headers takes the place of the URL's.
+    /// A request for `path` of `target`. A `Host` header replaces the URL's authority.
     pub(super) fn new(target: &Target, path: &str, method: Method, mut headers: HeaderMap) -> Result<Self, UsageError> {
         let authority = match headers.remove(HOST) {
             Some(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
@@ -44,14 +44,14 @@ impl Head {
         Ok(Self { method, headers, scheme: if target.scheme.is_tls() { "https" } else { "http" }, authority, path })
     }
 
-    /// The request in HTTP/1.1, which names the authority in `Host`.
+    /// The request for HTTP/1.1, with the authority in `Host`.
     pub(super) fn http1<B>(&self, body: B) -> Result<Request<B>, UsageError> {
         let mut request = self.with_uri(self.path.clone().into(), body);
         request.headers_mut().insert(HOST, value(&self.authority)?);
         Ok(request)
     }
 
-    /// The request in HTTP/2, which names the authority in the URI.
+    /// The request for HTTP/2, with the authority in the URI.
     pub(super) fn http2<B>(&self, body: B) -> Result<Request<B>, UsageError> {
         let uri = Uri::builder().scheme(self.scheme).authority(self.authority.as_str());
         Ok(self.with_uri(uri.path_and_query(self.path.clone()).build().map_err(|error| unfit(&error))?, body))
@@ -67,7 +67,7 @@ impl Head {
 }
 
 fn unfit(error: &http::Error) -> UsageError {
-    UsageError(format!("cannot make a request of this: {error}"))
+    UsageError(format!("invalid request: {error}"))
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
@@ -78,5 +78,5 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), UsageError> {
 }
 
 fn value(text: &str) -> Result<HeaderValue, UsageError> {
-    text.parse().map_err(|_| UsageError(format!("{text:?} cannot be the value of a header")))
+    text.parse().map_err(|_| UsageError(format!("{text:?} is not a valid header value")))
 }

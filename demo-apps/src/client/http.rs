@@ -12,13 +12,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
 use super::head::{Head, headers};
-use super::{CallArgs, Clock, Connection, FAREWELL};
+use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::report::{Body, Ended, HttpFacts, headers_of};
 use crate::tap::Account;
 use crate::{Target, UsageError};
 
-/// A request that can be sent over and over.
+/// A request that can be sent repeatedly.
 pub(crate) struct Request {
     http1: http::Request<Full<Bytes>>,
     http2: http::Request<Full<Bytes>>,
@@ -28,10 +28,10 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(args: &CallArgs) -> Result<Self, UsageError> {
         if args.server_first || args.half_close || args.expect.is_some() {
-            return Err(UsageError("--server-first, --half-close and --expect are for tcp:// and tls:// alone".into()));
+            return Err(UsageError("--server-first, --half-close and --expect are only for tcp:// and tls://".into()));
         }
         if args.messages.is_some() {
-            return Err(UsageError("--messages is for grpc(s):// and ws(s):// alone".into()));
+            return Err(UsageError("--messages is only for grpc(s):// and ws(s)://".into()));
         }
         let body = match (&args.data, args.bytes) {
             (Some(text), _) => Some(Bytes::from(text.clone())),
@@ -41,7 +41,7 @@ impl Request {
         Self::with(&args.target, args.method.as_deref(), headers(args)?, body, args.fail)
     }
 
-    /// A request with a body of `upload` bytes where that is not 0, as load sends it.
+    /// A load's request, with a body of `upload` bytes unless that is 0.
     pub(crate) fn plain(target: &Target, upload: usize) -> Result<Self, UsageError> {
         let body = (upload > 0).then(|| super::stream::filling(upload));
         Self::with(target, None, HeaderMap::new(), body, false)
@@ -69,12 +69,12 @@ impl Request {
         Ok(Self { http1: head.http1(body.clone())?, http2: head.http2(body)?, fail })
     }
 
-    /// The message for a connection of this version.
+    /// The message to send on a connection of this version.
     pub(crate) fn message(&self, http2: bool) -> http::Request<Full<Bytes>> {
         if http2 { self.http2.clone() } else { self.http1.clone() }
     }
 
-    /// Sends the request; `answer` gets what came back, also where that was cut short.
+    /// Sends the request. `answer` receives what was read, even if the call fails.
     pub(super) async fn run(
         &self,
         connection: Connection,
@@ -97,13 +97,13 @@ impl Request {
         read?;
         if self.fail && facts.status >= 400 {
             let kind = FailureKind::HttpStatus { status: facts.status };
-            return Err(Cause::new(kind, format!("the answer's status is {}", head.status)).at(Stage::Http));
+            return Err(Cause::new(kind, format!("the response has status {}", head.status)).at(Stage::Http));
         }
         Ok(())
     }
 }
 
-/// What the head of a response says; the body is still to come.
+/// The facts of a response's head; the body is still to be read.
 pub(super) fn facts_of(head: &http::response::Parts) -> HttpFacts {
     HttpFacts {
         version: format!("{:?}", head.version),
@@ -115,7 +115,7 @@ pub(super) fn facts_of(head: &http::response::Parts) -> HttpFacts {
     }
 }
 
-/// Reads a body to its end; `kept` gets its first [`Body::LIMIT`] bytes, also where it is cut short.
+/// Reads a body to its end. `kept` receives its first [`Body::LIMIT`] bytes, even if the body is cut short.
 pub(super) async fn read_body(
     incoming: &mut Incoming,
     facts: &mut HttpFacts,
@@ -137,7 +137,7 @@ pub(super) async fn read_body(
     Ok(())
 }
 
-/// A connection that speaks HTTP, with requests whose bodies are `B`.
+/// A connection for HTTP requests with bodies of type `B`.
 pub(crate) struct HttpSession<B = Full<Bytes>> {
     sender: Sender<B>,
     driver: JoinHandle<()>,
@@ -156,20 +156,20 @@ where
     pub(crate) async fn open(connection: Connection) -> Result<Self, Failure> {
         let Connection { io, account, http2, .. } = connection;
         let failed = |error: hyper::Error| failure_of(&error, &account, http2);
-        // What ends the driver also ends the request in flight, which reports it.
+        // If the connection task fails, so does the request in flight, which reports it.
         let (sender, driver) = if http2 {
             let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.map_err(failed)?;
             (Sender::Http2(sender), tokio::spawn(async { drop(driver.await) }))
         } else {
             let (sender, driver) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
-            // A websocket takes the connection over.
+            // A websocket takes over the connection.
             let driver = driver.with_upgrades();
             (Sender::Http1(sender), tokio::spawn(async { drop(driver.await) }))
         };
         Ok(Self { sender, driver, account })
     }
 
-    /// Sends a request, once the connection is ready for it, and waits for the head of the response.
+    /// Sends a request once the connection is ready for it, and waits for the response's head.
     pub(crate) async fn send(&mut self, message: http::Request<B>) -> Result<Response<Incoming>, Failure> {
         let result = match &mut self.sender {
             Sender::Http1(sender) => match sender.ready().await {
@@ -184,7 +184,7 @@ where
         result.map_err(|error| failure_of(&error, &self.account, matches!(self.sender, Sender::Http2(_))))
     }
 
-    /// Is done when the server has ended the connection. Closing it in order is too late then.
+    /// Completes when the server has ended the connection, which can then no longer be closed in order.
     pub(crate) async fn ended(&mut self) {
         let _ = (&mut self.driver).await;
     }
@@ -193,22 +193,22 @@ where
     pub(crate) async fn close(self) {
         drop(self.sender);
         let mut driver = self.driver;
-        if tokio::time::timeout(FAREWELL, &mut driver).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, &mut driver).await.is_err() {
             driver.abort();
         }
     }
 }
 
-/// What the connection saw tells more than hyper's error: that says only that the exchange broke.
+/// The tap's account says more than hyper's error, which only says that the exchange failed.
 pub(crate) fn failure_of(error: &hyper::Error, account: &Account, http2: bool) -> Failure {
     let flow = account.read();
     let text = chain(error);
-    if error.is_parse() || (http2 && !begins_as_http2(&flow.head)) {
+    if error.is_parse() || (http2 && !starts_as_http2(&flow.head)) {
         let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
         let spoken = if http2 { "HTTP/2" } else { "HTTP/1.1" };
-        return Cause::new(kind, format!("the answer is not {spoken}: {text}")).at(Stage::Http);
+        return Cause::new(kind, format!("the response is not {spoken}: {text}")).at(Stage::Http);
     }
-    // What the server took back in so many words stays so when it closes after that.
+    // An explicit GOAWAY or RST_STREAM takes precedence over the close that follows it.
     if let Some(reason) = error.source().and_then(|source| source.downcast_ref()).and_then(h2::Error::reason) {
         return Cause::new(FailureKind::HttpProtocol { reason: reason.description().into() }, text).at(Stage::Http);
     }
@@ -222,8 +222,8 @@ pub(crate) fn failure_of(error: &hyper::Error, account: &Account, http2: bool) -
     }
 }
 
-/// A server of HTTP/2 speaks a SETTINGS frame first: three bytes of length, then type 4. Fewer bytes leave it open.
-fn begins_as_http2(head: &[u8]) -> bool {
+/// A server's HTTP/2 starts with a SETTINGS frame: three bytes of length, then type 4. With fewer bytes it may be HTTP/2.
+fn starts_as_http2(head: &[u8]) -> bool {
     const SETTINGS: u8 = 4;
     head.get(3).is_none_or(|kind| *kind == SETTINGS)
 }
@@ -232,7 +232,7 @@ pub(super) fn broken(reason: String) -> Failure {
     Cause::new(FailureKind::HttpProtocol { reason: reason.clone() }, reason).at(Stage::Http)
 }
 
-/// An error and what it came from, in one line.
+/// An error and its sources, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

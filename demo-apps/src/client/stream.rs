@@ -1,4 +1,4 @@
-//! One exchange of raw bytes.
+//! A raw exchange of bytes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,30 +6,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{CallArgs, Clock, Connection, FAREWELL};
+use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection};
 use crate::UsageError;
 use crate::failure::{Cause, Failure, FailureKind, InStage as _, Stage};
 use crate::report::Body;
 
-/// `n` bytes that no compression and no eye mistakes for anything: the alphabet over and over.
+/// `n` bytes of filler: the alphabet, repeated.
 pub(crate) fn filling(n: usize) -> Bytes {
     (0..n).map(|i| b'a' + (i % 26) as u8).collect()
 }
 
-/// What to send, and what to wait for.
+/// What to send, and what to expect.
 pub(super) struct Exchange {
     send: Bytes,
     server_first: bool,
     until: Until,
 }
 
-/// When the answer is complete.
+/// The condition for a complete answer.
 enum Until {
-    /// What was sent has come back.
+    /// Everything sent has been echoed.
     Echo,
-    /// So many bytes have come.
+    /// This many bytes have been received.
     Count(usize),
-    /// The server has closed.
+    /// The server has closed the connection.
     End,
 }
 
@@ -39,7 +39,7 @@ impl Exchange {
             return Err(UsageError("--header, --method, --fail and --http2 are not for tcp:// and tls://".into()));
         }
         if args.messages.is_some() {
-            return Err(UsageError("--messages is for grpc(s):// and ws(s):// alone".into()));
+            return Err(UsageError("--messages is only for grpc(s):// and ws(s)://".into()));
         }
         let mut send = args.marker.as_ref().map_or_else(Vec::new, |id| format!("sidelab-probe {id}\n").into_bytes());
         match (&args.data, args.bytes) {
@@ -56,7 +56,7 @@ impl Exchange {
         Ok(Self { send: send.into(), server_first: args.server_first, until })
     }
 
-    /// Sends and receives; `kept` gets the first [`Body::LIMIT`] bytes that come back.
+    /// Sends and receives. `kept` receives the first [`Body::LIMIT`] bytes.
     pub(super) async fn run(&self, connection: Connection, clock: &Clock, kept: &mut Vec<u8>) -> Result<(), Failure> {
         let Connection { io, account, reset, .. } = connection;
         let (mut reader, mut writer) = tokio::io::split(io);
@@ -76,15 +76,15 @@ impl Exchange {
             if failure.kind == FailureKind::Timeout && !all_sent.load(Ordering::Relaxed) {
                 failure.stage = Stage::Send;
             }
-            // The connection's first error is the cause; what came after it may be no more than an end of file.
+            // The first error is the cause; a later one may just be an end of file.
             if let Some((stage, cause)) = account.read().failed {
                 *failure = cause.at(stage);
             }
         }
-        // Says goodbye in order (`close_notify`, FIN), where there is still somebody to say it to.
+        // Closes in order (`close_notify`, FIN), unless the peer is gone.
         let mut io = reader.unsplit(writer);
         if !reset {
-            let _ = tokio::time::timeout(FAREWELL, io.shutdown()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, io.shutdown()).await;
         }
         result
     }
@@ -115,7 +115,7 @@ impl Exchange {
             let new = &buffer[..n];
             keep(kept, new);
             if matches!(self.until, Until::Echo) && self.send.get(received..received + n) != Some(new) {
-                let text = format!("what came back is not what was sent, from byte {received} on or later");
+                let text = format!("the echo differs from what was sent, at byte {received} or later");
                 return Err(Cause::new(FailureKind::EchoMismatch, text).at(Stage::Receive));
             }
             received += n;
@@ -134,8 +134,8 @@ async fn greeting(reader: &mut (impl AsyncRead + Unpin), kept: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Sends and receives at the same time, so that neither side's buffers can block the other. It is over when all that
-/// was waited for has come.
+/// Sends and receives concurrently, so that full buffers cannot block both sides. Completes when the whole answer
+/// has been received.
 async fn together(
     send: impl Future<Output = Result<(), Failure>>,
     receive: impl Future<Output = Result<(), Failure>>,
@@ -148,9 +148,9 @@ async fn together(
     };
     match sent {
         Ok(()) => receive.await,
-        // Whoever stopped reading may have said why.
-        Err(failure) => match tokio::time::timeout(FAREWELL, receive).await {
-            Ok(Err(told)) => Err(told),
+        // A peer that stopped reading may have said why.
+        Err(failure) => match tokio::time::timeout(CLOSE_TIMEOUT, receive).await {
+            Ok(Err(reason)) => Err(reason),
             _ => Err(failure),
         },
     }

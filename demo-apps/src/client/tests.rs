@@ -18,19 +18,19 @@ fn failure(report: &ClientReport) -> (Stage, FailureKind) {
     (failure.stage, failure.kind)
 }
 
-fn went_through(report: &ClientReport) -> &ClientReport {
+fn succeeded(report: &ClientReport) -> &ClientReport {
     assert!(report.ok, "{:?}", report.error);
     assert_eq!(report.error, None);
     report
 }
 
 #[tokio::test]
-async fn an_answer_has_status_headers_body_and_the_marker() {
+async fn a_response_has_status_headers_body_and_the_marker() {
     let server = Running::start("--http 127.0.0.1:0 --name srv");
     let port = server.port(Protocol::Http);
     let report = call_with(&format!("http://127.0.0.1:{port}/a?b=c --marker p7 -H x-one:1 -H x-one:2")).await;
 
-    let http = went_through(&report).http.as_ref().unwrap();
+    let http = succeeded(&report).http.as_ref().unwrap();
     assert_eq!((http.status, http.version.as_str()), (200, "HTTP/1.1"));
     assert_eq!(http.header("x-sidelab-probe"), Some("p7"));
     let seen = http.seen().unwrap();
@@ -42,11 +42,11 @@ async fn an_answer_has_status_headers_body_and_the_marker() {
 }
 
 #[tokio::test]
-async fn timings_count_from_the_beginning_and_never_go_back() {
+async fn timings_are_relative_to_the_start_and_increase() {
     let server = Running::start("--https 127.0.0.1:0 --self-signed localhost");
     let port = server.port(Protocol::Https);
     let report = call_with(&format!("https://127.0.0.1:{port}/slow/20 -k")).await;
-    let timings = went_through(&report).timings.clone();
+    let timings = succeeded(&report).timings.clone();
     let stages =
         [timings.resolve_us, timings.connect_us, timings.tls_us, timings.first_byte_us, Some(timings.total_us)];
     let stages: Vec<u64> = stages.into_iter().map(Option::unwrap).collect();
@@ -55,11 +55,11 @@ async fn timings_count_from_the_beginning_and_never_go_back() {
 }
 
 #[tokio::test]
-async fn a_long_body_is_counted_whole_and_kept_in_part() {
+async fn a_long_body_is_counted_completely_and_kept_in_part() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.port(Protocol::Http);
     let report = call_with(&format!("http://127.0.0.1:{port}/bytes/1000000")).await;
-    let http = went_through(&report).http.as_ref().unwrap();
+    let http = succeeded(&report).http.as_ref().unwrap();
     assert_eq!(http.body_bytes, 1_000_000);
     assert!(matches!(&http.body, Body::Text(text) if text.len() == Body::LIMIT));
 }
@@ -71,17 +71,17 @@ fn bytes_that_are_not_text_are_kept_as_base64() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_sent_comes_back_from_echo() {
+async fn a_body_is_echoed() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.port(Protocol::Http);
     let report = call_with(&format!("http://127.0.0.1:{port}/echo --data hello")).await;
-    assert_eq!(went_through(&report).http.as_ref().unwrap().body, Body::Text("hello".into()));
+    assert_eq!(succeeded(&report).http.as_ref().unwrap().body, Body::Text("hello".into()));
     let report = call_with(&format!("http://127.0.0.1:{port}/echo --bytes 300000 -X PUT")).await;
-    assert_eq!(went_through(&report).http.as_ref().unwrap().body_bytes, 300_000);
+    assert_eq!(succeeded(&report).http.as_ref().unwrap().body_bytes, 300_000);
 }
 
 #[tokio::test]
-async fn http2_is_spoken_with_prior_knowledge_and_by_alpn() {
+async fn http2_is_used_with_prior_knowledge_and_by_alpn() {
     let server = Running::start("--http 127.0.0.1:0 --https 127.0.0.1:0 --self-signed localhost");
     let (http, https) = (server.port(Protocol::Http), server.port(Protocol::Https));
     for line in [
@@ -90,21 +90,21 @@ async fn http2_is_spoken_with_prior_knowledge_and_by_alpn() {
         format!("https://127.0.0.1:{https}/x -k --alpn http/1.1,h2"),
     ] {
         let report = call_with(&line).await;
-        let facts = went_through(&report).http.as_ref().unwrap();
+        let facts = succeeded(&report).http.as_ref().unwrap();
         assert_eq!(facts.version, "HTTP/2.0", "{line}");
         assert!(facts.seen().unwrap().header("host").unwrap().starts_with("127.0.0.1:"), "{line}");
     }
 }
 
 #[tokio::test]
-async fn a_session_says_what_was_negotiated_and_who_the_peer_is() {
+async fn tls_facts_say_what_was_negotiated_and_who_the_peer_is() {
     let pki = Pki::new();
     let server = pki.issue("server", &["server.default.svc", "spiffe://cluster.local/ns/default/sa/server"]);
     let server = Running::start(&format!("--https 127.0.0.1:0 {server}"));
     let port = server.port(Protocol::Https);
     let report = call_with(&format!("https://127.0.0.1:{port} --ca {} --sni server.default.svc", pki.ca())).await;
 
-    let tls = went_through(&report).tls.as_ref().unwrap();
+    let tls = succeeded(&report).tls.as_ref().unwrap();
     assert_eq!(tls.version.as_deref(), Some("TLSv1.3"));
     assert!(tls.suite.as_ref().unwrap().starts_with("TLS_"), "{tls:?}");
     assert_eq!(tls.group.as_deref(), Some("X25519MLKEM768"));
@@ -120,11 +120,11 @@ async fn a_session_says_what_was_negotiated_and_who_the_peer_is() {
 }
 
 #[tokio::test]
-async fn tls_1_2_is_spoken_where_it_is_all_that_is_offered() {
+async fn tls_1_2_is_used_if_nothing_else_is_offered() {
     let server = Running::start("--tls 127.0.0.1:0 --self-signed localhost");
     let port = server.port(Protocol::Tls);
     let report = call_with(&format!("tls://127.0.0.1:{port} -k --tls-version 1.2")).await;
-    let tls = went_through(&report).tls.as_ref().unwrap();
+    let tls = succeeded(&report).tls.as_ref().unwrap();
     assert_eq!(tls.version.as_deref(), Some("TLSv1.2"));
     assert!(tls.suite.as_ref().unwrap().starts_with("TLS_ECDHE_ECDSA_WITH_"), "{tls:?}");
     assert!(!tls.verified, "nothing is verified with --insecure");
@@ -140,7 +140,7 @@ async fn both_ends_of_mutual_tls_know_each_other() {
     for version in ["1.2", "1.3"] {
         let line = format!("https://127.0.0.1:{port} --ca {} {client} --tls-version {version}", pki.ca());
         let report = call_with(&line).await;
-        assert_eq!(went_through(&report).tls.as_ref().unwrap().client_certificate, ClientCertificate::Sent);
+        assert_eq!(succeeded(&report).tls.as_ref().unwrap().client_certificate, ClientCertificate::Sent);
         let seen = report.http.as_ref().unwrap().seen().unwrap();
         let identity = seen.tls.unwrap().client_certificate.unwrap();
         assert_eq!(identity.uri(), Some("spiffe://cluster.local/ns/default/sa/client"));
@@ -148,16 +148,16 @@ async fn both_ends_of_mutual_tls_know_each_other() {
 }
 
 #[tokio::test]
-async fn raw_bytes_come_back_however_many() {
+async fn any_number_of_raw_bytes_is_echoed() {
     let server = Running::start("--tcp 127.0.0.1:0 --tls 127.0.0.1:0 --self-signed localhost");
     let (tcp, tls) = (server.port(Protocol::Tcp), server.port(Protocol::Tls));
     for target in [format!("tcp://127.0.0.1:{tcp}"), format!("tls://127.0.0.1:{tls} -k")] {
         let report = call_with(&format!("{target} --marker m1")).await;
-        let stream = went_through(&report).stream.as_ref().unwrap();
+        let stream = succeeded(&report).stream.as_ref().unwrap();
         assert_eq!(stream.data, Some(Body::Text("sidelab-probe m1\n".into())));
         assert_eq!(stream.ended, None, "the client closed first");
         let report = call_with(&format!("{target} --bytes 5000000")).await;
-        assert_eq!(went_through(&report).stream.as_ref().unwrap().received, 5_000_000);
+        assert_eq!(succeeded(&report).stream.as_ref().unwrap().received, 5_000_000);
     }
 }
 
@@ -167,25 +167,25 @@ async fn half_close_is_answered_by_the_end_of_the_stream() {
     let (tcp, tls) = (server.port(Protocol::Tcp), server.port(Protocol::Tls));
     let ended = |report: &ClientReport| report.stream.as_ref().unwrap().ended;
     let plain = call_with(&format!("tcp://127.0.0.1:{tcp} --half-close --bytes 100000")).await;
-    assert_eq!((ended(went_through(&plain)), plain.stream.as_ref().unwrap().received), (Some(Ended::Fin), 100_000));
+    assert_eq!((ended(succeeded(&plain)), plain.stream.as_ref().unwrap().received), (Some(Ended::Fin), 100_000));
     let inside_tls = call_with(&format!("tls://127.0.0.1:{tls} -k --half-close")).await;
-    assert_eq!(ended(went_through(&inside_tls)), Some(Ended::CloseNotify));
+    assert_eq!(ended(succeeded(&inside_tls)), Some(Ended::CloseNotify));
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_first_is_heard_before_anything_is_sent() {
+async fn a_greeting_is_read_before_anything_is_sent() {
     let server = Running::start("--tcp-greeting 127.0.0.1:0 --name srv");
     let port = server.port(Protocol::TcpGreeting);
     let report = call_with(&format!("tcp://127.0.0.1:{port} --server-first --data hi")).await;
-    let data = went_through(&report).stream.as_ref().unwrap().data.clone();
+    let data = succeeded(&report).stream.as_ref().unwrap().data.clone();
     assert_eq!(data, Some(Body::Text("220 srv ready\r\nhi".into())));
 }
 
 #[tokio::test]
-async fn wrong_use_is_told_before_anything_is_tried() {
+async fn invalid_options_are_reported_before_anything_is_tried() {
     let pki = Pki::new();
     let ca = pki.ca();
-    for (line, told) in [
+    for (line, expected) in [
         ("https://localhost", "--ca FILE"),
         ("https://localhost --ca /nowhere.pem", "/nowhere.pem"),
         (&format!("https://localhost --ca {ca} --cert {ca} --key {ca}"), "private key"),
@@ -206,7 +206,7 @@ async fn wrong_use_is_told_before_anything_is_tried() {
         ("ws://localhost/ws -X POST", "--method"),
     ] {
         let error = call(&parse(line).unwrap()).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{line}: {error}");
+        assert!(error.to_string().contains(expected), "{line}: {error}");
     }
     for line in ["ftp://x", "http://x:70000/", "tcp://x", "http://", "tcp://x:1 --timeout 0", "https://x -k --cert a"] {
         assert!(parse::<CallArgs>(line).is_err(), "{line}");

@@ -1,4 +1,4 @@
-//! One websocket: the upgrade, frames that come back, the goodbye of both ends.
+//! One websocket: the upgrade, echoed frames, the closing handshake.
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,14 +16,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::head::{Head, headers};
 use super::http::{broken, facts_of, read_body};
-use super::{CallArgs, Clock, Connection, FAREWELL, HttpSession, failure_of};
+use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection, HttpSession, failure_of};
 use crate::UsageError;
 use crate::failure::{Cause, Failure, FailureKind, Stage};
 use crate::report::{Body, HttpFacts, WebsocketFacts};
 use crate::tap::Account;
 use crate::websocket::{close_of, failure_of_socket};
 
-/// The answer to the key of the handshake, and what to send afterwards.
+/// The handshake's key, and the frames to send.
 pub(super) struct Exchange {
     request: Request<Full<Bytes>>,
     accept: String,
@@ -37,7 +37,7 @@ impl Exchange {
             return Err(UsageError(text.into()));
         }
         if args.connect.http2 {
-            return Err(UsageError("--http2: websockets are asked for over HTTP/1.1 here".into()));
+            return Err(UsageError("--http2: websockets are only supported over HTTP/1.1".into()));
         }
         let key = generate_key();
         let mut headers = headers(args)?;
@@ -50,7 +50,7 @@ impl Exchange {
         Ok(Self { request: head.http1(Full::default())?, accept: derive_accept_key(key.as_bytes()), frames })
     }
 
-    /// Upgrades, sends and receives; `http` and `ws` get what came back, also where that was cut short.
+    /// Upgrades, sends and receives. `http` and `ws` receive what was read, even if the call fails.
     pub(super) async fn run(
         &self,
         connection: Connection,
@@ -59,7 +59,7 @@ impl Exchange {
         ws: &mut Option<WebsocketFacts>,
     ) -> Result<(), Failure> {
         if connection.http2 {
-            return Err(broken("the server chose HTTP/2, over which no websocket is asked for here".into()));
+            return Err(broken("the server chose HTTP/2, over which websockets are not supported".into()));
         }
         let account = connection.account.clone();
         let mut session = clock.run(Stage::Send, None, HttpSession::open(connection)).await?;
@@ -81,7 +81,7 @@ impl Exchange {
             session.close().await;
             read?;
             let kind = FailureKind::UpgradeRefused { status: facts.status };
-            return Err(Cause::new(kind, format!("the answer to the upgrade is {}", head.status)).at(Stage::Http));
+            return Err(Cause::new(kind, format!("the upgrade was answered with {}", head.status)).at(Stage::Http));
         }
         self.check(&head.headers)?;
         let upgraded = hyper::upgrade::on(http::Response::from_parts(head, body));
@@ -90,11 +90,11 @@ impl Exchange {
         let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
         let result = clock.run(Stage::Receive, None, self.echo(&mut socket, &account, facts)).await;
         clock.stop();
-        let _ = tokio::time::timeout(FAREWELL, goodbye(&mut socket, facts)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(&mut socket, facts)).await;
         result
     }
 
-    /// Whether the server has understood the handshake: RFC 6455, section 4.1.
+    /// Checks the server's handshake (RFC 6455, section 4.1).
     fn check(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let is = |name, expected: &str| {
             headers
@@ -110,14 +110,14 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends each frame when the one before has come back.
+    /// Sends each frame once the previous one has been echoed.
     async fn echo(&self, socket: &mut Socket, account: &Account, facts: &mut WebsocketFacts) -> Result<(), Failure> {
         for frame in &self.frames {
             let message = Message::text(frame.as_str());
             socket.send(message.clone()).await.map_err(|error| failure_of_socket(&error, account))?;
             facts.frames_sent += 1;
             if receive(socket, account, facts).await? != message {
-                let text = format!("frame {} that came back is not what was sent", facts.frames_received);
+                let text = format!("frame {} differs from what was sent", facts.frames_received);
                 return Err(Cause::new(FailureKind::EchoMismatch, text).at(Stage::Receive));
             }
         }
@@ -127,7 +127,7 @@ impl Exchange {
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// The next frame of data. Pings are answered by the library.
+/// The next data frame. The library answers pings.
 async fn receive(socket: &mut Socket, account: &Account, facts: &mut WebsocketFacts) -> Result<Message, Failure> {
     loop {
         match socket.next().await {
@@ -138,7 +138,7 @@ async fn receive(socket: &mut Socket, account: &Account, facts: &mut WebsocketFa
             Some(Ok(Message::Close(close))) => {
                 facts.close = Some(close_of(close));
                 return Err(
-                    Cause::eof("the server closed the websocket before all frames had come back").at(Stage::Receive)
+                    Cause::eof("the server closed the websocket before all frames were echoed").at(Stage::Receive)
                 );
             }
             Some(Ok(_)) => {}
@@ -148,9 +148,9 @@ async fn receive(socket: &mut Socket, account: &Account, facts: &mut WebsocketFa
     }
 }
 
-/// Says goodbye, and waits for the server to do the same and to close the connection.
-async fn goodbye(socket: &mut Socket, facts: &mut WebsocketFacts) {
-    // An end that is closed already has nothing to say.
+/// Sends a close frame, and waits for the server to answer it and to close the connection.
+async fn close(socket: &mut Socket, facts: &mut WebsocketFacts) {
+    // Fails if the peer has closed already.
     let _ = socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await;
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Close(close) = message {

@@ -15,7 +15,7 @@ fn query(name: &str, kind: RecordType) -> Message {
     message
 }
 
-/// The code and the addresses of an answer.
+/// Response code and addresses of an answer.
 fn answered(name: &str, kind: RecordType) -> (ResponseCode, Vec<String>) {
     let query = query(name, kind);
     let answer = Records::parse(TEXT).unwrap().answer(&query.to_vec().unwrap(), Some(UDP_LENGTH)).unwrap();
@@ -25,7 +25,7 @@ fn answered(name: &str, kind: RecordType) -> (ResponseCode, Vec<String>) {
 }
 
 #[test]
-fn both_families_are_answered_each_for_itself() {
+fn a_and_aaaa_queries_are_answered_separately() {
     let full = "server.default.svc.cluster.local.";
     assert_eq!(answered(full, RecordType::A), (ResponseCode::NoError, vec!["10.96.0.10".into()]));
     assert_eq!(answered(full, RecordType::AAAA), (ResponseCode::NoError, vec!["fd00:96::a".into()]));
@@ -33,33 +33,33 @@ fn both_families_are_answered_each_for_itself() {
 }
 
 #[test]
-fn a_name_without_an_address_of_the_family_exists_all_the_same() {
+fn a_name_without_an_address_of_the_type_exists_nevertheless() {
     assert_eq!(answered("shop.example.com.", RecordType::AAAA), (ResponseCode::NoError, vec![]));
     assert_eq!(answered("shop.example.com.", RecordType::MX), (ResponseCode::NoError, vec![]));
 }
 
 #[test]
-fn a_name_that_nobody_has_does_not_exist() {
+fn an_unknown_name_does_not_exist() {
     assert_eq!(answered("nobody.example.com.", RecordType::A), (ResponseCode::NXDomain, vec![]));
     assert_eq!(answered("shop.example.com.default.svc.cluster.local.", RecordType::A).0, ResponseCode::NXDomain);
 }
 
 #[test]
-fn garbage_is_a_format_error_and_an_answer_is_no_question() {
+fn garbage_is_a_format_error_and_a_response_is_not_a_query() {
     let records = Records::parse(TEXT).unwrap();
     let answer = Message::from_vec(&records.answer(&[1, 2, 0, 0, 0, 9, 255], None).unwrap()).unwrap();
     assert_eq!((answer.metadata.id, answer.metadata.response_code), (0x0102, ResponseCode::FormErr));
     assert_eq!(records.answer(&[], None), None);
     assert_eq!(records.answer(&[7], None), None);
     let reply = records.answer(&query("shop.example.com.", RecordType::A).to_vec().unwrap(), None).unwrap();
-    assert_eq!(records.answer(&reply, None), None, "two servers would answer each other for ever");
+    assert_eq!(records.answer(&reply, None), None, "two servers would answer each other forever");
     for length in 0..reply.len() {
         records.answer(&reply[..length], None);
     }
 }
 
 #[test]
-fn what_is_too_long_for_udp_is_cut_off_and_goes_over_tcp() {
+fn a_long_answer_is_truncated_over_udp_and_complete_over_tcp() {
     let lines: String = (0..200).map(|i| format!("10.0.0.{i} many.example.com\n")).collect();
     let records = Records::parse(&lines).unwrap();
     let query = query("many.example.com.", RecordType::A).to_vec().unwrap();
@@ -70,9 +70,9 @@ fn what_is_too_long_for_udp_is_cut_off_and_goes_over_tcp() {
 }
 
 #[test]
-fn a_line_that_is_no_record_is_named() {
+fn a_malformed_line_is_named() {
     let error = |text| Records::parse(text).unwrap_err().to_string();
-    assert!(error("10.0.0.1 a\nshop 10.0.0.1").starts_with("line 2: \"shop\" is no address"));
+    assert!(error("10.0.0.1 a\nshop 10.0.0.1").starts_with("line 2: \"shop\" is not an address"));
     assert!(error("10.0.0.1").starts_with("line 1: there is no name"));
     assert!(error("10.0.0.1 a..b").starts_with("line 1: \"a..b\""));
 }

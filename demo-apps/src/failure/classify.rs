@@ -1,4 +1,4 @@
-//! From the libraries' errors to our kinds.
+//! Classifying the libraries' errors.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::{CertificateError, Error as TlsError};
 
 use super::{CertificateProblem, Failure, FailureKind, Stage};
 
-/// A failure that does not know its stage yet.
+/// A failure whose stage is not known yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
     pub(crate) kind: FailureKind,
@@ -22,10 +22,10 @@ impl Cause {
         Failure { stage, kind: self.kind, message: self.message }
     }
 
-    /// An error of a socket, or of a TLS stream (`tokio-rustls` hides rustls' errors inside `io::Error`).
-    pub(crate) fn of_io(error: &io::Error) -> Self {
+    /// Classifies an error of a socket or a TLS stream (`tokio-rustls` wraps rustls' errors in `io::Error`).
+    pub(crate) fn from_io(error: &io::Error) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-            return Self::of_tls(tls);
+            return Self::from_tls(tls);
         }
         let kind = match error.kind() {
             io::ErrorKind::AddrNotAvailable => FailureKind::AddressNotAvailable,
@@ -41,7 +41,7 @@ impl Cause {
         Self::new(kind, error.to_string())
     }
 
-    pub(crate) fn of_tls(error: &TlsError) -> Self {
+    pub(crate) fn from_tls(error: &TlsError) -> Self {
         let kind = match error {
             TlsError::AlertReceived(alert) => FailureKind::TlsAlert { alert: snake_case(&format!("{alert:?}")) },
             TlsError::InvalidCertificate(error) => FailureKind::Certificate { problem: problem_of(error) },
@@ -51,13 +51,13 @@ impl Cause {
         Self::new(kind, error.to_string())
     }
 
-    /// The peer's first bytes on a connection whose TLS handshake failed decide whether it spoke TLS at all.
+    /// If the peer's first bytes in a failed TLS handshake are not TLS at all, the kind becomes `NotTls`.
     pub(crate) fn or_not_tls(self, head: &[u8]) -> Self {
         const TLS_CONTENT_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
         match head.first() {
             Some(first) if !TLS_CONTENT_TYPES.contains(first) => Self::new(
                 FailureKind::NotTls { first_bytes: escaped(head) },
-                format!("wrong version number: what came instead of a handshake is not TLS ({})", self.message),
+                format!("wrong version number: the answer to the handshake is not TLS ({})", self.message),
             ),
             _ => self,
         }
@@ -68,18 +68,18 @@ impl Cause {
     }
 }
 
-/// Says at which stage an I/O error happened.
+/// Adds the stage to an I/O error.
 pub(crate) trait InStage<T> {
     fn at(self, stage: Stage) -> Result<T, Failure>;
 }
 
 impl<T> InStage<T> for io::Result<T> {
     fn at(self, stage: Stage) -> Result<T, Failure> {
-        self.map_err(|error| Cause::of_io(&error).at(stage))
+        self.map_err(|error| Cause::from_io(&error).at(stage))
     }
 }
 
-/// Bytes as people can read and compare them.
+/// Bytes as readable text, with escapes.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
@@ -102,9 +102,9 @@ fn problem_of(error: &CertificateError) -> CertificateProblem {
     }
 }
 
-/// rustls names alerts as Rust variants (`UnknownCA`), the RFCs in snake case (`unknown_ca`).
+/// The name of an alert in the RFCs (`unknown_ca`), from rustls' variant (`UnknownCA`).
 fn snake_case(variant: &str) -> String {
-    // The RFC's spelling of this one is not what rustls made of it.
+    // rustls spells this one differently.
     if variant == "UnrecognisedName" {
         return "unrecognized_name".to_owned();
     }

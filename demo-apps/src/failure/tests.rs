@@ -4,8 +4,8 @@ use rustls::{AlertDescription, CertificateError, Error};
 use super::*;
 
 #[test]
-fn alerts_carry_their_names_of_the_rfcs() {
-    let alert = |alert| match Cause::of_tls(&Error::AlertReceived(alert)).kind {
+fn alerts_have_their_names_in_the_rfcs() {
+    let alert = |alert| match Cause::from_tls(&Error::AlertReceived(alert)).kind {
         FailureKind::TlsAlert { alert } => alert,
         other => panic!("{other:?}"),
     };
@@ -17,8 +17,8 @@ fn alerts_carry_their_names_of_the_rfcs() {
 }
 
 #[test]
-fn a_failure_is_one_flat_object_and_reads_back() {
-    let failure = Cause::of_tls(&Error::InvalidCertificate(CertificateError::UnknownIssuer)).at(Stage::Tls);
+fn a_failure_is_one_flat_object_and_can_be_read_back() {
+    let failure = Cause::from_tls(&Error::InvalidCertificate(CertificateError::UnknownIssuer)).at(Stage::Tls);
     let json = serde_json::to_value(&failure).unwrap();
     assert_eq!(json["stage"], "tls");
     assert_eq!(json["kind"], "certificate");
@@ -27,7 +27,7 @@ fn a_failure_is_one_flat_object_and_reads_back() {
 }
 
 #[test]
-fn a_kinds_name_is_the_one_in_json() {
+fn the_name_of_a_kind_is_the_one_in_json() {
     let text = String::new;
     for kind in [
         FailureKind::AddressNotAvailable,

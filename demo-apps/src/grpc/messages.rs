@@ -1,27 +1,27 @@
-//! Messages in their frames.
+//! Message framing.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
-/// Longer messages are refused, as gRPC's libraries do unless told otherwise.
+/// Maximum length of a message, in bytes; the default of gRPC's libraries.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// One byte of flags, four of length.
+/// Length of a frame's header: one byte of flags, four of length.
 const HEAD: usize = 5;
 
-/// A message in its frame.
+/// Frames a message.
 pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(HEAD + message.len());
     frame.put_u8(0);
-    // More than 4 GiB are never in one piece here.
+    // Messages of more than 4 GiB do not occur.
     frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     frame.put_slice(message);
     frame.freeze()
 }
 
-/// The messages of a body, one by one.
+/// The messages of a body.
 pub(crate) struct Messages<B> {
     body: B,
     buffer: BytesMut,
@@ -29,10 +29,10 @@ pub(crate) struct Messages<B> {
     trailers: Option<HeaderMap>,
 }
 
-/// Why no message can be read any more.
+/// Why no further message can be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken<E> {
-    #[error("a message is compressed, though nothing was agreed on")]
+    #[error("a message is compressed, but no compression was negotiated")]
     Compressed,
     #[error("the body ends within a message")]
     CutShort,
@@ -47,7 +47,7 @@ impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
         Self { body, buffer: BytesMut::new(), bytes: 0, trailers: None }
     }
 
-    /// The next message; none at the end of the body.
+    /// The next message; `None` at the end of the body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken<B::Error>> {
         loop {
             if let Some(message) = self.buffered()? {
@@ -68,12 +68,12 @@ impl<B: Body<Data = Bytes> + Unpin> Messages<B> {
         }
     }
 
-    /// Length of the body so far, frames included.
+    /// Length of the body so far, including framing, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The trailers, once the end was reached.
+    /// The trailers, once the end of the body was reached.
     pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_ref()
     }

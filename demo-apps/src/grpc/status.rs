@@ -1,4 +1,4 @@
-//! How a call ended.
+//! The status of a call.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
@@ -8,10 +8,10 @@ use crate::report::GrpcStatus;
 const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";
 
-/// What of a message must not stand in a header as it is: everything but printable ASCII, and the sign itself.
+/// The characters that are percent-encoded in `grpc-message`: all but printable ASCII, and `%`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The names of the codes 0 to 16.
+/// Names of the codes 0 to 16.
 const NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -32,7 +32,7 @@ const NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// A code that gRPC knows.
+/// The codes that are used here.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Code {
@@ -49,7 +49,7 @@ pub(crate) enum Code {
 }
 
 impl GrpcStatus {
-    /// A status with a number of any kind: what is not known to gRPC is called `UNKNOWN`, as its clients do.
+    /// A status with any code. Codes that gRPC does not define are named `UNKNOWN`, as by its clients.
     pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
         let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code)).unwrap_or(&NAMES[2]);
         Self { code, name: (*name).to_owned(), message: message.into() }
@@ -63,7 +63,7 @@ impl GrpcStatus {
         self.code == Code::Ok as u32
     }
 
-    /// What trailers say, or headers where there is nothing but those ("Trailers-Only"); none where they say nothing.
+    /// The status in trailers, or in headers without trailers ("Trailers-Only"); `None` if there is none.
     pub(crate) fn from_trailers(trailers: &HeaderMap) -> Option<Self> {
         let status = trailers.get(STATUS)?;
         let message = trailers.get(MESSAGE).map_or(&b""[..], HeaderValue::as_bytes);
@@ -74,8 +74,8 @@ impl GrpcStatus {
         })
     }
 
-    /// What a client makes of an answer without `grpc-status`, which is not an answer of gRPC: the table of
-    /// `doc/http-grpc-status-mapping.md` in the repository of gRPC.
+    /// The status that a client derives from a response without `grpc-status`, which is not from a gRPC server:
+    /// `doc/http-grpc-status-mapping.md` in gRPC's repository.
     pub(crate) fn from_http(status: StatusCode) -> Self {
         let code = match status.as_u16() {
             400 => Code::Internal,
@@ -85,7 +85,7 @@ impl GrpcStatus {
             429 | 502..=504 => Code::Unavailable,
             _ => Code::Unknown,
         };
-        Self::of(code, format!("the answer has no grpc-status; its HTTP status is {status}"))
+        Self::of(code, format!("the response has no grpc-status; its HTTP status is {status}"))
     }
 
     pub(crate) fn trailers(&self) -> HeaderMap {
@@ -93,7 +93,7 @@ impl GrpcStatus {
         trailers.insert(STATUS, self.code.into());
         if !self.message.is_empty() {
             let message = percent_encode(self.message.as_bytes(), ENCODED).to_string();
-            // Printable ASCII always fits.
+            // Percent-encoded text is always a valid header value.
             if let Ok(message) = message.parse() {
                 trailers.insert(MESSAGE, message);
             }

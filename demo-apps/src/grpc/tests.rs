@@ -9,14 +9,14 @@ use pretty_assertions::assert_eq;
 use super::*;
 use crate::report::GrpcStatus;
 
-/// A body that comes in these pieces.
+/// A body that is received in these pieces.
 fn body(pieces: &[&[u8]]) -> Messages<impl hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + use<>> {
     let frames: Vec<_> = pieces.iter().map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
     Messages::new(StreamBody::new(futures_util::stream::iter(frames)))
 }
 
 #[tokio::test]
-async fn messages_are_found_wherever_the_body_is_cut() {
+async fn messages_are_found_however_the_body_is_split() {
     let two = [frame(b"hello"), frame(b"")].concat();
     assert_eq!(two, b"\0\0\0\0\x05hello\0\0\0\0\0");
     for cut in 0..=two.len() {
@@ -30,14 +30,14 @@ async fn messages_are_found_wherever_the_body_is_cut() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_told_apart() {
+async fn malformed_messages_are_distinguished() {
     assert!(matches!(body(&[b"\0\0\0\0\x05hel"]).next().await, Err(Broken::CutShort)));
     assert!(matches!(body(&[b"\x01\0\0\0\x01x"]).next().await, Err(Broken::Compressed)));
     assert!(matches!(body(&[b"\0\xff\0\0\0"]).next().await, Err(Broken::TooLong(0xff00_0000))));
 }
 
 #[tokio::test]
-async fn trailers_are_kept_when_the_end_is_reached() {
+async fn trailers_are_available_at_the_end() {
     let trailers = GrpcStatus::of(Code::Ok, "").trailers();
     let whole = http_body_util::Full::new(frame(b"x")).with_trailers(std::future::ready(Some(Ok(trailers))));
     let mut messages = Messages::new(whole);
@@ -46,7 +46,7 @@ async fn trailers_are_kept_when_the_end_is_reached() {
 }
 
 #[test]
-fn a_status_survives_its_trailers_whatever_its_message_holds() {
+fn a_status_with_any_message_survives_its_trailers() {
     for message in ["", "plain words", "100 % / line\nend \u{e9}\u{4e16} \x7f"] {
         let status = GrpcStatus::new(14, message);
         let trailers = status.trailers();
@@ -57,7 +57,7 @@ fn a_status_survives_its_trailers_whatever_its_message_holds() {
 }
 
 #[test]
-fn codes_have_the_names_of_grpc_and_odd_ones_none_of_their_own() {
+fn codes_have_their_names_and_undefined_ones_are_unknown() {
     for (code, name) in
         [(0, "OK"), (1, "CANCELLED"), (7, "PERMISSION_DENIED"), (16, "UNAUTHENTICATED"), (17, "UNKNOWN")]
     {
@@ -71,7 +71,7 @@ fn codes_have_the_names_of_grpc_and_odd_ones_none_of_their_own() {
 }
 
 #[test]
-fn an_answer_that_is_not_of_grpc_is_judged_by_its_http_status() {
+fn a_response_that_is_not_grpc_is_judged_by_its_http_status() {
     for (http, grpc) in [(400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (502, 14), (503, 14), (504, 14)] {
         assert_eq!(GrpcStatus::from_http(StatusCode::from_u16(http).unwrap()).code, grpc, "{http}");
     }
@@ -81,7 +81,7 @@ fn an_answer_that_is_not_of_grpc_is_judged_by_its_http_status() {
 }
 
 #[test]
-fn the_content_type_tells_grpc_from_what_looks_like_it() {
+fn the_content_type_distinguishes_grpc() {
     for (kind, expected) in [
         ("application/grpc", true),
         ("application/grpc+proto", true),

@@ -1,4 +1,4 @@
-//! The options of holding.
+//! Options of `hold`.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use crate::Target;
 use crate::client::ConnectArgs;
 use crate::duration::parse_limit;
 
-/// Connections that are to stand idle.
+/// Options for holding connections idle.
 #[derive(Clone, Debug, Args)]
 pub struct HoldArgs {
-    /// What to connect to and to call once: `http(s)://HOST[:PORT][/PATH]`, `tcp://HOST:PORT`, `tls://HOST:PORT`
+    /// URL to connect to and to call once: `http(s)://HOST[:PORT][/PATH]`, `tcp://HOST:PORT`, `tls://HOST:PORT`
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// How to connect.
+    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 
-    /// Connections to hold
+    /// Number of connections
     #[arg(long, short = 'c', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub connections: u32,
 
-    /// Hold them for so long, counted from when all stand [default: until SIGTERM or SIGINT]
+    /// How long to hold them once all were opened [default: until SIGTERM or SIGINT]
     #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_limit)]
     pub duration: Option<Duration>,
 
-    /// Give each connection and its call so long
+    /// Maximum duration of opening a connection and its call
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Duration,
 }

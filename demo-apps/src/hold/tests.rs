@@ -6,21 +6,21 @@ use crate::failure::FailureKind;
 use crate::server::Protocol;
 use crate::testing::{Behaviour, Running, deserted_port, parse, peer_that};
 
-/// Holds until `meanwhile` is done, which begins when all stand or have failed. Both reports.
+/// Holds until `meanwhile` completes, which starts when all connections were tried. Returns both reports.
 async fn hold_while(line: &str, meanwhile: impl Future<Output = ()>) -> (HoldReport, HoldReport) {
     let args: HoldArgs = parse(line).unwrap();
-    let (tell, told) = oneshot::channel();
+    let (sender, opened) = oneshot::channel();
     let mut first = None;
     let stop = async {
-        // Never told where holding ends before.
-        if told.await.is_err() {
+        // Never sent if holding ends before.
+        if opened.await.is_err() {
             std::future::pending::<()>().await;
         }
         meanwhile.await;
     };
     let standing = |report: &HoldReport| {
         first = Some(report.clone());
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
     };
     let ended = run(&args, stop, standing).await.unwrap();
     let json = serde_json::to_string(&ended).unwrap();
@@ -29,7 +29,7 @@ async fn hold_while(line: &str, meanwhile: impl Future<Output = ()>) -> (HoldRep
 }
 
 #[tokio::test]
-async fn connections_stand_until_told_to_stop() {
+async fn connections_are_held_until_stopped() {
     let server = Running::start(
         "--http 127.0.0.1:0 --tcp 127.0.0.1:0 --tls 127.0.0.1:0 --https 127.0.0.1:0 --self-signed a.test",
     );
@@ -53,7 +53,7 @@ async fn connections_stand_until_told_to_stop() {
 }
 
 #[tokio::test]
-async fn the_time_given_counts_from_when_all_stand() {
+async fn the_duration_counts_from_when_all_are_open() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let line = format!("tcp://127.0.0.1:{} -c 3 --duration 0.05", server.port(Protocol::Tcp));
     let (standing, ended) = hold_while(&line, std::future::pending()).await;
@@ -62,7 +62,7 @@ async fn the_time_given_counts_from_when_all_stand() {
 }
 
 #[tokio::test]
-async fn connections_that_the_server_ends_are_lost_and_holding_none_is_the_end() {
+async fn connections_that_the_server_ends_are_lost_and_holding_ends_with_the_last() {
     for (options, protocol, target) in [
         ("--http 127.0.0.1:0", Protocol::Http, "http://127.0.0.1:PORT"),
         ("--http 127.0.0.1:0", Protocol::Http, "http://127.0.0.1:PORT --http2"),
@@ -81,7 +81,7 @@ async fn connections_that_the_server_ends_are_lost_and_holding_none_is_the_end()
 }
 
 #[tokio::test]
-async fn connections_that_never_stood_are_counted_by_kind() {
+async fn connections_that_failed_are_counted_by_kind() {
     let port = deserted_port().await;
     let (standing, ended) = hold_while(&format!("tcp://127.0.0.1:{port} -c 3"), async {}).await;
     for report in [standing, ended] {
@@ -94,7 +94,7 @@ async fn connections_that_never_stood_are_counted_by_kind() {
 }
 
 #[tokio::test]
-async fn being_told_to_stop_while_opening_ends_it_at_once() {
+async fn stopping_while_opening_takes_effect_at_once() {
     let port = peer_that(Behaviour::Hangs).await;
     let args: HoldArgs = parse(&format!("tcp://127.0.0.1:{port} -c 200 --timeout 60")).unwrap();
     let ended = run(&args, async {}, |_| panic!("none stands")).await.unwrap();
@@ -109,12 +109,12 @@ async fn a_name_that_does_not_resolve_is_one_failure() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_held_is_refused() {
-    for (line, told) in
+async fn targets_that_cannot_be_held_are_refused() {
+    for (line, expected) in
         [("grpc://127.0.0.1:1", "http(s)://"), ("ws://127.0.0.1:1", "http(s)://"), ("tls://x:1", "--ca")]
     {
         let error = run(&parse(line).unwrap(), std::future::pending(), |_| ()).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{line}: {error}");
+        assert!(error.to_string().contains(expected), "{line}: {error}");
     }
     assert!(parse::<HoldArgs>("http://x -c 0").is_err());
 }

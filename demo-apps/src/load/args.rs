@@ -1,4 +1,4 @@
-//! The options of load.
+//! Options of `load`.
 
 use std::time::Duration;
 
@@ -8,67 +8,67 @@ use crate::Target;
 use crate::client::ConnectArgs;
 use crate::duration::parse_limit;
 
-/// Load on one target.
+/// Options for a load on one target.
 #[derive(Clone, Debug, Args)]
 #[command(group = clap::ArgGroup::new("length").required(true).multiple(true))]
 pub struct LoadArgs {
-    /// What to call: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
+    /// URL to call: `http://HOST[:PORT][/PATH]`, `https://...`, `tcp://HOST:PORT`, `tls://HOST:PORT` (raw bytes inside TLS)
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// How to connect.
+    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 
-    /// Connections side by side
+    /// Number of concurrent connections
     #[arg(long, short = 'c', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub connections: u32,
 
-    /// Go on for so long
+    /// Duration of the load
     #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_limit, group = "length")]
     pub duration: Option<Duration>,
 
-    /// Make so many requests
+    /// Number of requests
     #[arg(long, short = 'n', value_name = "N", group = "length", value_parser = value_parser!(u64).range(1..))]
     pub requests: Option<u64>,
 
-    /// Begin so many requests a second, whether or not earlier ones are done (open loop), and count latency from when each
-    /// was meant to begin [default: each connection begins its next request when it has its answer]
+    /// Start R requests per second, whether or not earlier ones are complete (open loop), and measure latency from their
+    /// scheduled start [default: each connection starts its next request after the response]
     #[arg(long, short = 'r', value_name = "R", value_parser = rate)]
     pub rate: Option<f64>,
 
-    /// Make a connection for each request
+    /// Open a connection for each request
     #[arg(long, conflicts_with = "requests_per_connection")]
     pub new_connection_per_request: bool,
 
-    /// Make so many requests on each connection, one after the other, and then another connection [default: all]
+    /// Make N requests on each connection, one after the other, then open another connection [default: all]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub requests_per_connection: Option<u64>,
 
-    /// Bytes each request sends [default: 0 for HTTP; 64 for raw connections]
+    /// Bytes to send in each request [default: 0 for HTTP; 64 for raw connections]
     #[arg(long, value_name = "BYTES")]
     pub upload: Option<usize>,
 
-    /// Bytes each answer has: for HTTP the path /bytes/N, for raw connections the bulk protocol of `demo-server --tcp-bulk`
-    /// [default: as the URL says; raw connections expect their bytes back]
+    /// Bytes of each response: for HTTP the path /bytes/N, for raw connections the bulk protocol of `demo-server --tcp-bulk`
+    /// [default: as the URL says; raw connections expect an echo]
     #[arg(long, value_name = "BYTES")]
     pub download: Option<u64>,
 
-    /// Run for so long first, without measuring
+    /// Run without measuring for this long first
     #[arg(long, value_name = "TIME", value_parser = parse_limit)]
     pub warm_up: Option<Duration>,
 
-    /// Give each request so long, its connection included
+    /// Maximum duration of each request, including its connection
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Duration,
 
-    /// Threads to generate load with
+    /// Number of threads that generate load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1024))]
     pub threads: u32,
 }
 
 impl LoadArgs {
-    /// How many requests a connection is for; any number where none is said.
+    /// Number of requests per connection; `None` for no limit.
     pub(super) fn requests_per_connection(&self) -> Option<u64> {
         if self.new_connection_per_request { Some(1) } else { self.requests_per_connection }
     }
@@ -77,6 +77,6 @@ impl LoadArgs {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && rate <= 10_000_000.0 => Ok(rate),
-        _ => Err("expected requests a second, more than 0 and at most 10000000".to_owned()),
+        _ => Err("expected a number of requests per second, more than 0 and at most 10000000".to_owned()),
     }
 }

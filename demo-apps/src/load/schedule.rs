@@ -1,4 +1,4 @@
-//! When each request is to begin.
+//! The start times of requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use tokio::sync::Semaphore;
 
 use super::{LoadArgs, sleep_until};
 
-/// Open-loop requests that are due within so long of each other may be let go together; it bounds the pacer's wake-ups.
+/// Open-loop requests that are due within this time of each other may be released together, which limits wake-ups.
 const PACE: Duration = Duration::from_micros(50);
 
-/// The requests to make, handed out one by one to whichever connection is free.
+/// The requests to make, handed out one by one to free connections.
 pub(super) struct Schedule {
     start: Instant,
     window: Instant,
@@ -20,22 +20,22 @@ pub(super) struct Schedule {
     measured: AtomicU64,
 }
 
-/// Requests begin at a rate, whether or not earlier ones are done.
+/// A schedule that starts requests at a fixed rate, whether or not earlier ones are complete.
 struct OpenLoop {
     rate: f64,
-    /// Requests that belong to the warm-up.
+    /// Number of requests in the warm-up.
     warm_up: u64,
-    /// Requests that are due and not begun.
+    /// Permits for requests that are due and not started.
     due: Semaphore,
-    /// The number of the request to begin next.
+    /// Number of the next request.
     next: AtomicU64,
 }
 
 /// One request to make.
 pub(super) struct Slot {
-    /// When it was meant to begin: latency counts from here.
+    /// Scheduled start. Latency is measured from here.
     pub(super) intended: Instant,
-    /// Whether it lies after the warm-up.
+    /// Whether it is after the warm-up.
     pub(super) measured: bool,
 }
 
@@ -44,15 +44,15 @@ impl OpenLoop {
         start + Duration::from_secs_f64(request as f64 / self.rate)
     }
 
-    /// How many requests are due within `passed` since the start.
+    /// How many requests are due within `passed` after the start.
     fn due_after(&self, passed: Duration) -> u64 {
-        // Truncation is meant; the first is due at once.
+        // Truncation is intended; the first request is due at once.
         (passed.as_secs_f64() * self.rate) as u64 + 1
     }
 }
 
 impl Schedule {
-    /// A schedule that begins now, with the warm-up.
+    /// Starts a schedule now, with the warm-up.
     pub(super) fn start(args: &LoadArgs) -> Self {
         let start = Instant::now();
         let warm_up = args.warm_up.unwrap_or_default();
@@ -72,7 +72,7 @@ impl Schedule {
         }
     }
 
-    /// Waits for the next request to make; none when the schedule is at its end.
+    /// Waits for the next request; `None` at the end of the schedule.
     pub(super) async fn next(&self) -> Option<Slot> {
         match &self.open_loop {
             Some(open_loop) => self.next_due(open_loop).await,
@@ -99,7 +99,7 @@ impl Schedule {
         open_loop.due.acquire().await.ok()?.forget();
         let number = open_loop.next.fetch_add(1, Ordering::Relaxed);
         if self.last(open_loop).is_some_and(|last| number >= last) {
-            // The others that wait are to learn it too.
+            // Wakes the other waiting connections.
             open_loop.due.close();
             return None;
         }
@@ -110,24 +110,24 @@ impl Schedule {
         Some(Slot { intended: open_loop.time_of(self.start, number), measured })
     }
 
-    /// The number of requests of an open loop, where it is limited.
+    /// Number of the last request of an open loop, if it is limited.
     fn last(&self, open_loop: &OpenLoop) -> Option<u64> {
         self.limit.map(|limit| open_loop.warm_up.saturating_add(limit))
     }
 
-    /// Waits until the warm-up is over, and says when that was.
+    /// Waits until the end of the warm-up, and returns that time.
     pub(super) fn wait_for_window(&self) -> Instant {
         sleep_until(self.window);
         Instant::now()
     }
 
-    /// Lets the requests of an open loop go when they are due, until the schedule's end. Runs on a thread of its own:
-    /// the runtime's timers count in milliseconds, and its threads have other work.
+    /// Releases the requests of an open loop when they are due, until the end of the schedule. Runs on a separate thread:
+    /// the runtime's timers have millisecond resolution, and its threads have other work.
     pub(super) fn pace(&self) {
         let Some(open_loop) = &self.open_loop else { return };
-        // Without it the kernel adds up to 50 us to each sleep. Where it cannot be had, latencies include those.
+        // Otherwise the kernel adds up to 50 us to each sleep. If this fails, latencies include that.
         let _ = nix::sys::prctl::set_timerslack(1);
-        // One more than the last: whoever gets that one finds out that it is over.
+        // One more than the last: the connection that gets it learns that the schedule has ended.
         let all = self.last(open_loop).map(|last| last + 1);
         let mut given = 0;
         while !open_loop.due.is_closed() && all.is_none_or(|all| given < all) {
@@ -145,7 +145,7 @@ impl Schedule {
         }
     }
 
-    /// Of an open loop: requests of the window that came due and were never begun, once the schedule is at its end.
+    /// In an open loop: requests of the measured window that were due but never started, once the schedule has ended.
     pub(super) fn not_started(&self) -> u64 {
         let (Some(open_loop), Some(end)) = (&self.open_loop, self.end) else { return 0 };
         let due = open_loop.due_after(end - self.start).saturating_sub(1).saturating_sub(open_loop.warm_up);

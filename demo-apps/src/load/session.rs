@@ -1,4 +1,4 @@
-//! A connection that is used for one request after the other.
+//! A connection for successive requests.
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -6,19 +6,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::LoadArgs;
 use super::tally::Sample;
-use crate::client::{Clock, ConnectArgs, Connection, FAREWELL, HttpRequest, HttpSession, failure_of, filling};
+use crate::client::{CLOSE_TIMEOUT, Clock, ConnectArgs, Connection, HttpRequest, HttpSession, failure_of, filling};
 use crate::failure::{Cause, Failure, InStage as _, Stage};
 use crate::tap::{Account, Io, Tap};
 use crate::{Scheme, Target, UsageError};
 
-/// A raw request that names no size sends so many bytes.
+/// Default size of a raw request, in bytes.
 const RAW_UPLOAD: usize = 64;
 
-/// What each request is.
+/// The request of a load.
 pub(crate) enum Request {
-    /// HTTP.
+    /// An HTTP request.
     Http(Box<HttpRequest>),
-    /// Raw bytes, and how many come back for them.
+    /// Raw bytes, and the length of the answer.
     Raw { send: Bytes, expect: u64 },
 }
 
@@ -27,7 +27,7 @@ impl Request {
         Self::for_target(&args.target, &args.connect, args.upload, args.download)
     }
 
-    /// A request that sends and gets so many bytes where that is said.
+    /// A request with these sizes, in bytes, if given.
     pub(crate) fn for_target(
         target: &Target,
         connect: &ConnectArgs,
@@ -35,16 +35,14 @@ impl Request {
         download: Option<u64>,
     ) -> Result<Self, UsageError> {
         if matches!(target.scheme, Scheme::Grpc | Scheme::Grpcs | Scheme::Ws | Scheme::Wss) {
-            return Err(UsageError(format!(
-                "{target}: only http(s)://, tcp:// and tls:// can be called over and over"
-            )));
+            return Err(UsageError(format!("{target}: only http(s)://, tcp:// and tls:// can be called repeatedly")));
         }
         if !target.scheme.is_raw() {
             let mut target = target.clone();
             if let Some(bytes) = download {
                 if target.path != "/" {
                     return Err(UsageError(format!(
-                        "--download asks for /bytes/{bytes}: leave the path out of the URL"
+                        "--download requests /bytes/{bytes}: remove the path from the URL"
                     )));
                 }
                 target.path = format!("/bytes/{bytes}");
@@ -52,17 +50,17 @@ impl Request {
             return Ok(Self::Http(Box::new(HttpRequest::plain(&target, upload.unwrap_or(0))?)));
         }
         if connect.http2 {
-            return Err(UsageError("--http2 is for http:// and https:// alone".into()));
+            return Err(UsageError("--http2 is only for http:// and https://".into()));
         }
         Ok(match download {
             None => {
                 let upload = upload.unwrap_or(RAW_UPLOAD);
                 if upload == 0 {
-                    return Err(UsageError("--upload 0: an echo of nothing cannot be waited for".into()));
+                    return Err(UsageError("--upload 0: an empty echo cannot be waited for".into()));
                 }
                 Self::Raw { send: filling(upload), expect: upload as u64 }
             }
-            Some(0) => return Err(UsageError("--download 0: an answer of nothing cannot be waited for".into())),
+            Some(0) => return Err(UsageError("--download 0: an empty answer cannot be waited for".into())),
             Some(expect) => {
                 let upload = upload.unwrap_or(0);
                 let send = [format!("{upload} {expect}\n").into_bytes().into(), filling(upload)].concat();
@@ -83,14 +81,14 @@ enum Speaks {
     Raw { reader: ReadHalf<Tap<Box<dyn Io>>>, writer: WriteHalf<Tap<Box<dyn Io>>>, buffer: Vec<u8>, reset: bool },
 }
 
-/// Bytes that went over a connection.
+/// Bytes transferred over a connection.
 pub(super) struct Moved {
     pub(super) sent: u64,
     pub(super) received: u64,
 }
 
 impl Session {
-    /// Makes ready to send requests like `request`.
+    /// Prepares a connection for requests like `request`.
     pub(crate) async fn open(connection: Connection, request: &Request) -> Result<Self, Failure> {
         let account = connection.account.clone();
         let speaks = match request {
@@ -106,12 +104,12 @@ impl Session {
         Ok(Self { account, speaks })
     }
 
-    /// What went over the connection so far.
+    /// Bytes transferred so far.
     pub(super) fn moved(&self) -> Moved {
         self.account.with(|flow| Moved { sent: flow.sent, received: flow.received })
     }
 
-    /// Makes one request and reads its answer to the end.
+    /// Makes one request and reads its whole response.
     pub(crate) async fn exchange(
         &mut self,
         request: &Request,
@@ -126,33 +124,33 @@ impl Session {
             (Speaks::Raw { reader, writer, buffer, .. }, Request::Raw { send, expect }) => {
                 raw(reader, writer, buffer, send, *expect).await
             }
-            // A session is opened for the request that it is used with.
+            // A session is only used with the kind of request that it was opened for.
             _ => Ok(()),
         };
         sample.first_byte_us = self.account.first_byte().map(|at| clock.micros_at(at));
-        // The connection's first error is the cause; what came after it may be no more than an end of file.
+        // The first error is the cause; a later one may just be an end of file.
         result.map_err(|failure| match self.account.failed() {
             Some((stage, cause)) => cause.at(stage),
             None => failure,
         })
     }
 
-    /// Is done when the server ends the connection, which is idle. Closing it in order is too late then.
+    /// Completes when the server ends the connection, which is idle. It can then no longer be closed in order.
     pub(crate) async fn ended(&mut self) {
         match &mut self.speaks {
             Speaks::Http { session, .. } => session.ended().await,
-            // Whatever comes unasked counts as the end too.
+            // Unsolicited data counts as the end, too.
             Speaks::Raw { reader, buffer, .. } => drop(reader.read(buffer).await),
         }
     }
 
-    /// Closes in order.
+    /// Closes the connection in order.
     pub(crate) async fn close(self) {
         match self.speaks {
             Speaks::Http { session, .. } => session.close().await,
             Speaks::Raw { reset: true, .. } => {}
             Speaks::Raw { reader, writer, .. } => {
-                let _ = tokio::time::timeout(FAREWELL, reader.unsplit(writer).shutdown()).await;
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, reader.unsplit(writer).shutdown()).await;
             }
         }
     }
@@ -200,6 +198,6 @@ async fn raw(
         }
         Ok(())
     };
-    // At the same time, so that neither side's buffers can block the other.
+    // Concurrently, so that full buffers cannot block both sides.
     tokio::try_join!(send, receive).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! What a load run adds up to.
+//! Statistics of a load.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use hdrhistogram::Histogram;
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::report::{ErrorCount, Latencies, Percentiles};
 
-/// Latencies up to an hour; what took longer counts as that.
+/// Maximum latency of the histograms, an hour in microseconds. Longer ones count as that.
 const LONGEST_US: u64 = 3_600_000_000;
 
-/// What one request took. Microseconds count from when it was meant to begin.
+/// Timings of one request, in microseconds since its scheduled start.
 #[derive(Default)]
 pub(crate) struct Sample {
     pub(super) connect_us: Option<u64>,
@@ -19,11 +19,11 @@ pub(crate) struct Sample {
     pub(super) total_us: u64,
     pub(super) sent: u64,
     pub(super) received: u64,
-    /// The status of the answer, of HTTP.
+    /// HTTP status of the response.
     pub(super) status: Option<u16>,
 }
 
-/// What many requests took.
+/// Timings of many requests.
 pub(crate) struct Tally {
     pub(super) requests: u64,
     pub(crate) failures: u64,
@@ -61,7 +61,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts one request.
+    /// Adds one request.
     pub(crate) fn record(&mut self, sample: &Sample, failure: Option<Failure>) {
         self.connects += u64::from(sample.connect_us.is_some());
         self.sent += sample.sent;
@@ -86,7 +86,7 @@ impl Tally {
         }
     }
 
-    /// Counts what another tally has counted.
+    /// Adds another tally.
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.failures += other.failures;
@@ -101,7 +101,7 @@ impl Tally {
             (&mut self.first_byte_of_new, &other.first_byte_of_new),
             (&mut self.total, &other.total),
         ] {
-            // Made with the same bounds, so it always fits.
+            // Cannot fail, since the bounds are the same.
             let _ = own.add(others);
         }
         for (key, (count, message)) in &other.errors {
@@ -109,7 +109,7 @@ impl Tally {
         }
     }
 
-    /// Connections made.
+    /// Number of connections made.
     pub(super) fn connects(&self) -> u64 {
         self.connects
     }
@@ -124,7 +124,7 @@ impl Tally {
         }
     }
 
-    /// Failures by kind, the most frequent first.
+    /// Failures by kind, most frequent first.
     pub(crate) fn errors(&self) -> Vec<ErrorCount> {
         let mut errors: Vec<_> = self
             .errors

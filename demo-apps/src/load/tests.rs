@@ -5,7 +5,7 @@ use crate::failure::FailureKind;
 use crate::server::Protocol;
 use crate::testing::{Behaviour, Running, deserted_port, parse, peer_that};
 
-/// Runs a load beside the servers of this test.
+/// Runs a load beside the test's servers.
 async fn load(line: String) -> LoadReport {
     let args: LoadArgs = parse(&line).unwrap();
     let report = tokio::task::spawn_blocking(move || run(&args)).await.unwrap().unwrap();
@@ -15,7 +15,7 @@ async fn load(line: String) -> LoadReport {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_requests_are_made_as_were_asked_for() {
+async fn exactly_the_requested_number_of_requests_is_made() {
     let server = Running::start("--http 127.0.0.1:0 --tcp 127.0.0.1:0 --tls 127.0.0.1:0 --self-signed a.test");
     for (target, spoken) in [
         ("http://127.0.0.1:PORT/", Protocol::Http),
@@ -35,7 +35,7 @@ async fn so_many_requests_are_made_as_were_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_for_each_request_is_made_when_asked_for() {
+async fn each_request_can_have_a_new_connection() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let port = server.port(Protocol::Tcp);
     let report = load(format!("tcp://127.0.0.1:{port} -n 20 --new-connection-per-request")).await;
@@ -44,7 +44,7 @@ async fn a_connection_for_each_request_is_made_when_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_for_as_many_requests_as_were_asked_for() {
+async fn requests_per_connection_are_limited() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let port = server.port(Protocol::Tcp);
     let report = load(format!("tcp://127.0.0.1:{port} -n 20 --requests-per-connection 5")).await;
@@ -54,7 +54,7 @@ async fn a_connection_is_for_as_many_requests_as_were_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_are_counted_both_ways() {
+async fn bytes_are_counted_in_both_directions() {
     let server = Running::start("--tcp 127.0.0.1:0 --tcp-bulk 127.0.0.1:0 --http 127.0.0.1:0");
     let (echo, bulk) = (server.port(Protocol::Tcp), server.port(Protocol::TcpBulk));
     let report = load(format!("tcp://127.0.0.1:{echo} -n 3 --upload 500000")).await;
@@ -66,10 +66,10 @@ async fn bytes_are_counted_both_ways() {
     assert!((1_500_000..1_502_000).contains(&report.bytes_received), "{report:?}");
 }
 
-/// Five requests are due at once in effect, and the only connection takes 40 ms for each: in an open loop the last one has
-/// waited for all before it, while a closed loop would say that each took 40 ms.
+/// Five requests are due almost at once, and the only connection takes 40 ms for each. In an open loop the last one has waited
+/// for all others; a closed loop would report 40 ms for each.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_loop_charges_a_stall_to_every_request_it_held_up() {
+async fn an_open_loop_charges_a_stall_to_every_request_that_it_delayed() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}/slow/40", server.port(Protocol::Http));
     let open = load(format!("{url} -n 5 --rate 1000")).await;
@@ -80,7 +80,7 @@ async fn an_open_loop_charges_a_stall_to_every_request_it_held_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_open_loop_could_not_begin_in_time_is_said() {
+async fn requests_that_an_open_loop_could_not_start_in_time_are_reported() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}/slow/60", server.port(Protocol::Http));
     let report = load(format!("{url} --duration 0.2 --rate 100")).await;
@@ -89,7 +89,7 @@ async fn what_an_open_loop_could_not_begin_in_time_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_loop_keeps_its_rate_and_its_warm_up_to_itself() {
+async fn an_open_loop_keeps_its_rate_and_excludes_its_warm_up() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let port = server.port(Protocol::Tcp);
     let report = load(format!("tcp://127.0.0.1:{port} --rate 500 --duration 0.4 --warm-up 0.2 -c 2")).await;
@@ -122,38 +122,38 @@ async fn failures_are_counted_by_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn error_statuses_are_complete_answers_and_counted_apart() {
+async fn error_statuses_are_complete_responses_and_counted_separately() {
     let server = Running::start("--http 127.0.0.1:0");
     let report = load(format!("http://127.0.0.1:{}/status/503 -n 3", server.port(Protocol::Http))).await;
     assert_eq!((report.requests, report.failures, report.http_errors), (3, 0, 3));
 }
 
 #[test]
-fn load_without_an_end_or_with_nothing_to_wait_for_is_refused() {
+fn load_without_an_end_or_without_an_answer_is_refused() {
     for line in ["http://x", "http://x -n 0", "http://x -n 1 --rate 0", "http://x -n 1 -c 0", "http://x -d nan"] {
         assert!(parse::<LoadArgs>(line).is_err(), "{line}");
     }
-    for (line, told) in [
+    for (line, expected) in [
         ("http://127.0.0.1/path -n 1 --download 1", "path"),
         ("tcp://127.0.0.1:1 -n 1 --upload 0", "--upload 0"),
         ("tcp://127.0.0.1:1 -n 1 --download 0", "--download 0"),
         ("tls://127.0.0.1:1 -n 1", "--ca"),
-        ("grpc://127.0.0.1:1 -n 1", "over and over"),
-        ("ws://127.0.0.1:1 -n 1", "over and over"),
+        ("grpc://127.0.0.1:1 -n 1", "repeatedly"),
+        ("ws://127.0.0.1:1 -n 1", "repeatedly"),
     ] {
         let error = run(&parse(line).unwrap()).unwrap_err();
-        assert!(error.to_string().contains(told), "{line}: {error}");
+        assert!(error.to_string().contains(expected), "{line}: {error}");
     }
 }
 
 #[test]
-fn connections_are_dealt_out_to_threads_without_rest() {
+fn connections_are_distributed_over_threads_completely() {
     assert_eq!(shares(7, 3).collect::<Vec<_>>(), [3, 2, 2]);
     assert_eq!(shares(2, 2).collect::<Vec<_>>(), [1, 1]);
 }
 
 #[test]
-fn the_latency_of_the_report_is_that_of_the_calls() {
+fn reported_latencies_are_those_of_the_requests() {
     let mut tally = Tally::default();
     for total_us in 1..=1000 {
         tally.record(&Sample { total_us, ..Sample::default() }, None);

@@ -1,4 +1,4 @@
-//! An API server, as far as its admission webhooks see it. See `demo-apiserver --help`.
+//! An API server, as its admission webhooks see it. See `demo-apiserver --help`.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -15,10 +15,10 @@ Examples:
   demo-apiserver --webhooks manifests.yaml --only pods.policy.example.com
   demo-apiserver --webhooks manifests.yaml --connect-to 127.0.0.1:9443
 
-Exit code: 0 the object is created, 1 a webhook denied it or failed, 2 wrong use. $SSLKEYLOGFILE
-gets the TLS keys.";
+Exit code: 0 the object is created, 1 a webhook denied it or failed, 2 incorrect use. TLS keys
+are logged to $SSLKEYLOGFILE.";
 
-/// Asks admission webhooks about an object as kube-apiserver does, and prints one line of JSON that says what came of it.
+/// Calls admission webhooks for an object like kube-apiserver, and prints the result as one line of JSON.
 #[derive(Parser)]
 #[command(name = "demo-apiserver", version, after_help = EXAMPLES)]
 struct Cli {
@@ -31,10 +31,10 @@ pub fn main() -> ExitCode {
     let args = Cli::parse().args;
     match create(&args) {
         Ok(report) => {
-            // Our reports are maps with string keys: they always serialise.
+            // Reports are maps with string keys, which can always be serialized.
             let line =
                 serde_json::to_string(&report).unwrap_or_else(|error| format!("{{\"unprintable\":\"{error}\"}}"));
-            // A reader that is gone has missed the line; the exit code still tells.
+            // If stdout is closed, the exit code still says how it went.
             let _ = writeln!(std::io::stdout(), "{line}");
             ExitCode::from(if report.created() { exit::OK } else { exit::FAILED })
         }

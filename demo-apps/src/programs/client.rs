@@ -1,4 +1,4 @@
-//! A client app: one call, or load. See `demo-client --help`.
+//! A client app: one call, a load, or idle connections. See `demo-client --help`.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,22 +14,22 @@ use serde::Serialize;
 const EXAMPLES: &str = "\
 Examples:
   demo-client http://server:8080/                                  one request, as one line of JSON
-  demo-client --marker p1 tcp://server:9000                        raw bytes that must come back
+  demo-client --marker p1 tcp://server:9000                        raw bytes, echoed
   demo-client --ca ca.pem https://server:8443/                     one-way TLS
   demo-client --ca ca.pem --cert c.pem --key c.key tls://10.0.0.2:9443 --sni server.default.svc
   demo-client grpc://server:8080                                   gRPC: /sidelab.Echo/Unary
-  demo-client grpc://server:8080 --messages 5                      both ways: /sidelab.Echo/Stream
+  demo-client grpc://server:8080 --messages 5                      streaming: /sidelab.Echo/Stream
   demo-client grpc://server:8080/sidelab.Echo/Fail --data \"14 not today\"
-  demo-client ws://server:8080/ws --messages 3                     frames that must come back
+  demo-client ws://server:8080/ws --messages 3                     frames, echoed
   demo-client load http://server:8080/bytes/1024 --connections 8 --duration 5s
   demo-client load tcp://server:9000 --rate 1000 --requests 5000 --new-connection-per-request
   demo-client hold http://server:8080/ --connections 1000          idle connections until SIGTERM
 
-Exit code: 0 the call went through (load: at least one request did; hold: all connections stood to
-the end), 1 it failed, 2 wrong use. With hold, READY=1 goes to $NOTIFY_SOCKET once each connection
-stands or has failed. $SSLKEYLOGFILE gets the TLS keys.";
+Exit code: 0 the call succeeded (load: at least one request did; hold: all connections stayed open to
+the end), 1 it failed, 2 incorrect use. hold sends READY=1 to $NOTIFY_SOCKET once each connection is
+open or has failed. TLS keys are logged to $SSLKEYLOGFILE.";
 
-/// Makes one call and prints one line of JSON that says how it went.
+/// Makes one call and prints its report as one line of JSON.
 #[derive(Parser)]
 #[command(name = "demo-client", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -41,9 +41,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Makes many calls and prints one line of JSON that says how fast they were
+    /// Make many calls, and print their latencies as one line of JSON
     Load(LoadArgs),
-    /// Opens connections, makes one call on each and keeps them idle; prints one line of JSON once each stands or has failed, and one at the end
+    /// Open connections, make one call on each and keep them idle; print one line of JSON once each is open or has failed, and one at the end
     Hold(HoldArgs),
 }
 
@@ -61,7 +61,7 @@ impl Cli {
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
     if let Some(connect) = cli.connect() {
-        connect.or_environment();
+        connect.trust_environment();
     }
     let result = match (cli.command, cli.call) {
         (Some(Command::Load(args)), _) => load::run(&args).map(|report| (report.requests > 0, line(&report))),
@@ -88,18 +88,18 @@ fn call(args: &CallArgs) -> Result<(bool, String), UsageError> {
 
 fn hold(args: &HoldArgs) -> Result<(bool, String), UsageError> {
     let files = program::raise_file_limit().map_err(|error| cannot_start(&error))?;
-    // What else a process has open: standard streams, the runtime's own.
+    // Other open files: standard streams, the runtime's own.
     let needed = u64::from(args.connections) + 32;
     if files < needed {
         let text = format!("{} connections need {needed} open files; the limit is {files}", args.connections);
-        return Err(UsageError(format!("{text}: hold fewer, or raise it (ulimit -Hn)")));
+        return Err(UsageError(format!("{text}: hold fewer, or raise the limit (ulimit -Hn)")));
     }
     runtime()?.block_on(async {
-        let stop = program::told_to_stop().map_err(|error| cannot_start(&error))?;
+        let stop = program::stop_signal().map_err(|error| cannot_start(&error))?;
         let report = hold::run(args, stop, |standing| {
             print(&line(standing));
-            if let Err(error) = program::say_ready() {
-                let _ = writeln!(std::io::stderr(), "demo-client: cannot tell that the connections stand: {error}");
+            if let Err(error) = program::notify_ready() {
+                let _ = writeln!(std::io::stderr(), "demo-client: cannot notify readiness: {error}");
             }
         });
         let report: HoldReport = report.await?;
@@ -115,12 +115,12 @@ fn cannot_start(error: &std::io::Error) -> UsageError {
     UsageError(format!("cannot start: {error}"))
 }
 
-/// A reader that is gone has missed the line; the exit code still tells.
+/// If stdout is closed, the exit code still says how it went.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn line(report: &impl Serialize) -> String {
-    // Our reports are maps with string keys: they always serialise.
+    // Reports are maps with string keys, which can always be serialized.
     serde_json::to_string(report).unwrap_or_else(|error| format!("{{\"unprintable\":\"{error}\"}}"))
 }

@@ -12,19 +12,19 @@ const EXAMPLES: &str = "\
 Examples:
   demo-dns --listen 10.96.0.2:53 --listen [fd00:96::2]:53 --records records
   demo-dns --listen 127.0.0.1:5353 --records /etc/hosts
-  dig @127.0.0.1 -p 5353 shop.example.com       asks it
+  dig @127.0.0.1 -p 5353 shop.example.com       queries it
 
-Exit code: 0 told to stop, 1 a port cannot be bound, 2 wrong use. READY=1 goes to $NOTIFY_SOCKET
-once every port is bound.";
+Exit code: 0 stopped by a signal, 1 a port cannot be bound, 2 incorrect use. READY=1 is sent to
+$NOTIFY_SOCKET once every port is bound.";
 
-/// Answers A and AAAA over UDP and TCP, from a file in the form of /etc/hosts. Names that are not there do not exist.
+/// Answers A and AAAA queries over UDP and TCP, from a file in the format of /etc/hosts. Other names do not exist.
 #[derive(Parser)]
 #[command(name = "demo-dns", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Where to listen, over UDP and TCP; may be given again
+    /// Address to listen on, over UDP and TCP; may be repeated
     #[arg(long, value_name = "IP:PORT", required = true)]
     listen: Vec<SocketAddr>,
-    /// An address and its full names on each line
+    /// File with an address and its full names on each line
     #[arg(long, value_name = "FILE")]
     records: PathBuf,
 }
@@ -46,10 +46,10 @@ fn serve(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(records, &cli.listen).await?;
-        let stop = program::told_to_stop()?;
-        // Nobody to tell, or nobody who listens: the ports are bound all the same.
-        if let Err(error) = program::say_ready() {
-            let _ = writeln!(std::io::stderr(), "demo-dns: cannot tell that it is ready: {error}");
+        let stop = program::stop_signal()?;
+        // The ports are bound even if nobody can be notified.
+        if let Err(error) = program::notify_ready() {
+            let _ = writeln!(std::io::stderr(), "demo-dns: cannot notify readiness: {error}");
         }
         server.run(stop).await;
         Ok(())

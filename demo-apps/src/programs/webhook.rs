@@ -12,17 +12,17 @@ Paths, for AdmissionReview v1:
   /deny        denies every object
   /mutate      adds the label mutated: \"true\", as a JSON patch
   /hang        never answers
-  /garbage     answers with what is not JSON
-  /wrong-kind  answers with JSON that is no AdmissionReview
-  /wrong-uid   allows, and repeats another uid than the request's
-  anything else is answered as demo-server answers it
+  /garbage     answers with something that is not JSON
+  /wrong-kind  answers with JSON that is not an AdmissionReview
+  /wrong-uid   allows, but with another uid than the request's
+  anything else is answered like by demo-server
 
 Examples:
   demo-webhook --https 9443 --cert tls.crt --key tls.key
   demo-webhook --https 127.0.0.1:9443 --cert tls.crt --key tls.key
 
-Exit code: 0 told to stop, 1 a port cannot be bound, 2 wrong use. READY=1 goes to $NOTIFY_SOCKET
-once every port is bound; $SSLKEYLOGFILE gets the TLS keys.";
+Exit code: 0 stopped by a signal, 1 a port cannot be bound, 2 incorrect use. READY=1 is sent to
+$NOTIFY_SOCKET once every port is bound; TLS keys are logged to $SSLKEYLOGFILE.";
 
 /// Answers an API server's AdmissionReviews over one-way HTTPS, and logs lines of JSON on stdout.
 #[derive(Parser)]

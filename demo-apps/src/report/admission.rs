@@ -11,24 +11,24 @@ use super::ClientReport;
 /// The `schema` of [`AdmissionReport`].
 pub const ADMISSION_SCHEMA: &str = "sidelab.admission/v1";
 
-/// What became of an object that was to be created: the one line that `demo-apiserver` prints.
+/// The result of creating an object: the one line that `demo-apiserver` prints.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct AdmissionReport {
     /// [`ADMISSION_SCHEMA`].
     pub schema: String,
-    /// Which object.
+    /// The object to be created.
     pub object: ObjectReference,
-    /// What was to be done with it: `CREATE`.
+    /// The operation, `CREATE`.
     pub operation: String,
-    /// What all webhooks together decided.
+    /// The combined decision of all webhooks.
     pub decision: Decision,
-    /// The HTTP status that whoever creates the object gets, 201 if it is created.
+    /// The HTTP status of the API server's response, 201 if the object is created.
     pub status: u16,
-    /// What they are told where it is not created, in kube-apiserver's words.
+    /// The message of a refusal, in kube-apiserver's wording.
     pub message: Option<String>,
-    /// The object as it would be stored, with all patches; none where it is not created.
+    /// The object as it would be stored, with all patches; `None` if it is not created.
     pub result: Option<Value>,
-    /// Every webhook of the configurations, mutating ones first.
+    /// All webhooks of the configurations, mutating ones first.
     pub webhooks: Vec<WebhookReport>,
 }
 
@@ -40,7 +40,7 @@ impl AdmissionReport {
     }
 }
 
-/// An object, as far as it is named.
+/// Identifies an object.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
@@ -48,44 +48,44 @@ pub struct ObjectReference {
     pub api_version: String,
     /// Such as `Deployment`.
     pub kind: String,
-    /// Its namespace.
+    /// Namespace of the object.
     pub namespace: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
 }
 
-/// What one webhook had to say.
+/// The result of one webhook.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct WebhookReport {
-    /// Its name.
+    /// Name of the webhook.
     pub name: String,
-    /// The configuration that it is of.
+    /// Name of its configuration.
     pub configuration: String,
-    /// Whether it may change objects.
+    /// Whether it is a mutating webhook.
     pub mutating: bool,
     /// Why it was not called, if it was not.
     pub skipped: Option<String>,
-    /// What it decided, or what its failure policy made of its failure; none where it was not called.
+    /// Its decision, or that of its failure policy; `None` if it was not called.
     pub decision: Option<Decision>,
-    /// Why, in kube-apiserver's words.
+    /// The reason, in kube-apiserver's wording.
     pub message: Option<String>,
-    /// The JSON patch that it answered.
+    /// The JSON patch that it returned.
     pub patch: Option<Value>,
-    /// How the call went; none where it was not even tried.
+    /// The call; `None` if it could not be tried.
     pub call: Option<ClientReport>,
 }
 
-/// What becomes of an object.
+/// A decision about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It is created as it is.
+    /// It is created unchanged.
     Allowed,
     /// It is created with a webhook's changes.
     Patched,
-    /// A webhook denies it.
+    /// A webhook denied it.
     Denied,
-    /// A webhook failed, and is ignored: `failurePolicy: Ignore`.
+    /// A webhook failed, which is ignored: `failurePolicy: Ignore`.
     LetThrough,
     /// A webhook failed, and so does the request: `failurePolicy: Fail`.
     Rejected,

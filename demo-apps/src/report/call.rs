@@ -11,114 +11,114 @@ use crate::failure::Failure;
 /// The `schema` of [`ClientReport`].
 pub const CLIENT_SCHEMA: &str = "sidelab.client/v1";
 
-/// How one call went: the one line that `demo-client URL` prints.
+/// The result of one call: the line that `demo-client URL` prints.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ClientReport {
     /// [`CLIENT_SCHEMA`].
     pub schema: String,
     /// The URL that was called.
     pub url: String,
-    /// Whether the call went through. For HTTP that is any complete response, or with `--fail` one below 400; for gRPC
-    /// the status `OK`; for websockets that all frames came back; and what is to be echoed must come back as it was.
+    /// Whether the call succeeded. For HTTP that is any complete response, or with `--fail` one below 400; for gRPC the
+    /// status `OK`; for websockets that all frames were echoed. Echoes must be what was sent.
     pub ok: bool,
-    /// Where and why it failed.
+    /// Stage and kind of a failure.
     pub error: Option<Failure>,
-    /// Every address that the name resolved to, in the order tried.
+    /// Every address of the name, in the order in which they were tried.
     pub resolved: Vec<IpAddr>,
-    /// The address the call came from.
+    /// The client's address on the connection.
     pub local: Option<SocketAddr>,
-    /// The address that was dialled, as the app sees it (not where a redirect took the connection).
+    /// The address that was dialled, as the app sees it (not the one that a redirect replaced it by).
     pub remote: Option<SocketAddr>,
-    /// When each stage was done.
+    /// When each stage was complete.
     pub timings: Timings,
-    /// What is known of the TLS session, also of one that was refused.
+    /// The TLS session, even if it was refused.
     pub tls: Option<TlsFacts>,
-    /// The response; for HTTP, and for gRPC and websockets, which are made of it.
+    /// The HTTP response, including that of gRPC calls and websocket upgrades.
     pub http: Option<HttpFacts>,
-    /// The call; for gRPC.
+    /// The gRPC call, if it is one.
     pub grpc: Option<GrpcFacts>,
-    /// The websocket; for those.
+    /// The websocket, if it is one.
     pub ws: Option<WebsocketFacts>,
-    /// What went over the connection, above TLS where there is TLS.
+    /// Bytes on the connection, inside TLS if there is TLS.
     pub stream: Option<StreamFacts>,
 }
 
 impl ClientReport {
-    /// The status of the HTTP response.
+    /// Status of the HTTP response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.http.as_ref().map(|http| http.status)
     }
 }
 
-/// Microseconds since the call began, as curl's `time_*` variables count: a later stage includes the earlier ones.
-/// A stage that was not reached has none.
+/// Microseconds since the start of the call, like curl's `time_*` variables: later stages include earlier ones. `None` for
+/// a stage that was not reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Timings {
     /// The name was resolved.
     pub resolve_us: Option<u64>,
-    /// The TCP connection stood.
+    /// The TCP connection was established.
     pub connect_us: Option<u64>,
-    /// The client's side of the TLS handshake was done.
+    /// The client's side of the TLS handshake was complete.
     pub tls_us: Option<u64>,
-    /// The first byte of the answer was there.
+    /// The first byte of the response was received.
     pub first_byte_us: Option<u64>,
-    /// The call ended, one way or the other.
+    /// The call succeeded or failed.
     pub total_us: u64,
 }
 
-/// One TLS session as an end saw it.
+/// A TLS session, from one end's point of view.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct TlsFacts {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: Option<String>,
-    /// The cipher suite by its IANA name.
+    /// IANA name of the cipher suite.
     pub suite: Option<String>,
-    /// The key exchange group, such as `X25519MLKEM768`.
+    /// Key exchange group, such as `X25519MLKEM768`.
     pub group: Option<String>,
-    /// The name that was sent; an IP address is never sent as one.
+    /// Server name that was sent; never an IP address.
     pub sni: Option<String>,
-    /// The protocols that were offered.
+    /// Protocols that were offered.
     pub alpn_offered: Vec<String>,
-    /// The protocol that was chosen.
+    /// Protocol that was selected.
     pub alpn: Option<String>,
-    /// Whether the peer's certificate was verified (not so with `--insecure`).
+    /// Whether the peer's certificate was verified (not with `--insecure`).
     pub verified: bool,
-    /// The peer's leaf certificate, also one that was refused.
+    /// The peer's leaf certificate, even if it was refused.
     pub peer_certificate: Option<CertificateFacts>,
-    /// What became of the client's certificate.
+    /// Whether a client certificate was requested and sent.
     pub client_certificate: ClientCertificate,
 }
 
-/// What became of the client's certificate in a handshake.
+/// Whether the server requested a client certificate, and got one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientCertificate {
-    /// The server did not ask for one.
+    /// The server did not request one.
     #[default]
     NotRequested,
-    /// The server asked, and the client had none to give.
+    /// The server requested one, but the client has none.
     Missing,
-    /// The server asked and got it.
+    /// The server requested one and got it.
     Sent,
 }
 
-/// A certificate, as far as it identifies somebody.
+/// The identifying parts of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct CertificateFacts {
-    /// The subject's distinguished name; SVIDs have none.
+    /// Distinguished name of the subject; empty in SVIDs.
     pub subject: String,
-    /// The issuer's distinguished name.
+    /// Distinguished name of the issuer.
     pub issuer: String,
     /// Subject alternative names, as `DNS:name`, `IP:address`, `URI:uri`.
     pub sans: Vec<String>,
-    /// Start of validity, seconds since 1970.
+    /// Start of validity, in seconds since 1970.
     pub not_before: i64,
-    /// End of validity, seconds since 1970.
+    /// End of validity, in seconds since 1970.
     pub not_after: i64,
-    /// The serial number in hex.
+    /// Serial number in hexadecimal.
     pub serial: String,
-    /// SHA-256 of the DER in hex.
+    /// SHA-256 of the DER encoding in hexadecimal.
     pub sha256: String,
 }
 
@@ -135,15 +135,15 @@ impl CertificateFacts {
 pub struct HttpFacts {
     /// `HTTP/1.1`, `HTTP/2.0`.
     pub version: String,
-    /// The status code.
+    /// Status code, such as 200.
     pub status: u16,
-    /// The response headers.
+    /// Response headers.
     pub headers: Headers,
-    /// The first 64 KiB of the body. Empty for an answer of gRPC: its messages are in [`GrpcFacts`].
+    /// First 64 KiB of the body. Empty for gRPC, whose messages are in [`GrpcFacts`].
     pub body: Body,
-    /// The length of the whole body.
+    /// Length of the whole body, in bytes.
     pub body_bytes: u64,
-    /// The trailers that came after the body.
+    /// Trailers after the body.
     #[serde(default)]
     pub trailers: Headers,
 }
@@ -161,28 +161,28 @@ impl HttpFacts {
         header(&self.trailers, name)
     }
 
-    /// The body read as what a `demo-server` says it saw.
+    /// Parses the body as [`Seen`](super::Seen), the JSON of a `demo-server`.
     #[must_use]
     pub fn seen(&self) -> Option<super::Seen> {
         self.body.seen()
     }
 }
 
-/// Bytes, readable where they are text: `{"text": ...}` or `{"base64": ...}`.
+/// Bytes, as text if possible: `{"text": ...}` or `{"base64": ...}`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    /// UTF-8.
+    /// Valid UTF-8.
     Text(String),
-    /// Anything else.
+    /// Anything else, encoded.
     Base64(String),
 }
 
 impl Body {
-    /// At most this many bytes of what came back are kept.
+    /// Maximum number of bytes that are kept of a response.
     pub const LIMIT: usize = 64 * 1024;
 
-    /// Text where `bytes` are UTF-8, else base64.
+    /// Text if `bytes` are UTF-8, otherwise base64.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         use base64::Engine as _;
@@ -192,7 +192,7 @@ impl Body {
         }
     }
 
-    /// These bytes read as what a `demo-server` says it saw.
+    /// Parses these bytes as [`Seen`](super::Seen), the JSON of a `demo-server`.
     #[must_use]
     pub fn seen(&self) -> Option<super::Seen> {
         match self {
@@ -202,16 +202,16 @@ impl Body {
     }
 }
 
-/// What went over a connection, seen from the client's end.
+/// The traffic of a connection, from the client's point of view.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct StreamFacts {
-    /// Bytes sent.
+    /// Number of bytes sent.
     pub sent: u64,
-    /// Bytes received.
+    /// Number of bytes received.
     pub received: u64,
-    /// The first 64 KiB received; for raw calls only, an HTTP body is in [`HttpFacts`].
+    /// First 64 KiB received, for raw calls; an HTTP body is in [`HttpFacts`].
     pub data: Option<Body>,
-    /// How the server ended the connection; none when the client closed it first.
+    /// How the server ended the connection; `None` if the client closed it first.
     pub ended: Option<Ended>,
 }
 
@@ -221,7 +221,7 @@ pub struct StreamFacts {
 pub enum Ended {
     /// TLS was closed in order.
     CloseNotify,
-    /// The peer sent FIN; under TLS that means without `close_notify`.
+    /// The peer sent FIN; inside TLS, without a `close_notify` before it.
     Fin,
     /// The peer sent RST.
     Reset,

@@ -1,46 +1,46 @@
-//! What both programs say of a gRPC call.
+//! The gRPC parts of reports.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Body;
 
-/// How a gRPC call ended.
+/// The status of a gRPC call.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcStatus {
-    /// The number; 0 is success.
+    /// Status code; 0 is success.
     pub code: u32,
-    /// Its name, such as `UNAVAILABLE`; `UNKNOWN` for a number without one.
+    /// Name of the code, such as `UNAVAILABLE`; `UNKNOWN` for undefined codes.
     pub name: String,
-    /// The text that came with it.
+    /// Message from the server.
     pub message: String,
 }
 
-/// A gRPC call, seen from the client's end. Headers and trailers are in [`HttpFacts`](super::HttpFacts).
+/// A gRPC call, from the client's point of view. Headers and trailers are in [`HttpFacts`](super::HttpFacts).
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcFacts {
-    /// What was called: `/SERVICE/METHOD`.
+    /// Path of the method: `/SERVICE/METHOD`.
     pub method: String,
-    /// How it ended; none where the connection or the stream broke before. An answer that is not of gRPC has the
-    /// status that gRPC's clients make of its HTTP status.
+    /// How it ended; `None` if the connection or the stream broke before. A response that is not gRPC has the status that
+    /// gRPC's clients derive from its HTTP status.
     pub status: Option<GrpcStatus>,
-    /// Messages sent.
+    /// Number of messages sent.
     pub messages_sent: u64,
-    /// Messages received.
+    /// Number of messages received.
     pub messages_received: u64,
-    /// Whether an answer came before the last message was sent: only where both ways really stream.
+    /// Whether a message was received before the last one was sent, which shows that both directions really stream.
     pub interleaved: bool,
-    /// The messages received, as many of the first as fit into 64 KiB together.
+    /// The first messages received, as many as fit into 64 KiB together.
     pub messages: Vec<Body>,
 }
 
-/// A gRPC call, seen from the server's end.
+/// A gRPC call, from the server's point of view.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct GrpcSeen {
-    /// How the server ended it; `CANCELLED` where the client went away.
+    /// How the server ended it; `CANCELLED` if the client went away.
     pub status: GrpcStatus,
-    /// Messages received.
+    /// Number of messages received.
     pub messages_received: u64,
-    /// Messages sent.
+    /// Number of messages sent.
     pub messages_sent: u64,
 }

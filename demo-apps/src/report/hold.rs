@@ -1,4 +1,4 @@
-//! The report of connections that are held.
+//! The report of idle connections.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,35 +8,35 @@ use super::ErrorCount;
 /// The `schema` of [`HoldReport`].
 pub const HOLD_SCHEMA: &str = "sidelab.hold/v1";
 
-/// Connections that are held open: printed when all have been tried, and again at the end.
+/// Connections that are held open. Reported once all were tried, and again at the end.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct HoldReport {
     /// [`HOLD_SCHEMA`].
     pub schema: String,
     /// The URL that was called.
     pub url: String,
-    /// When this is said.
+    /// Which of the two reports this is.
     pub phase: HoldPhase,
-    /// Connections asked for.
+    /// Number of connections requested.
     pub connections: u32,
-    /// Connections that stand: opened, one call answered, and not ended by the server since.
+    /// Connections that are open: one call was answered, and the server has not ended them since.
     pub standing: u32,
     /// Connections that the server ended while they were held.
     pub lost: u32,
-    /// Connections that could not be opened, or whose call failed, by kind, the most frequent first.
+    /// Connections that could not be opened or whose call failed, by kind, most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// What it took to open them all, in seconds.
+    /// Time to open all of them, in seconds.
     pub opening_seconds: f64,
-    /// How long they have been held since, in seconds.
+    /// Time since then, in seconds.
     pub held_seconds: f64,
 }
 
-/// When a [`HoldReport`] was made.
+/// The two reports of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldPhase {
-    /// Every connection has been tried; those that stand are idle from now on.
+    /// All connections were tried; those that are open are idle from now on.
     Standing,
-    /// The time is over, or a signal came; those that stood are being closed.
+    /// The time is over, or a signal was received; connections are being closed.
     Ended,
 }

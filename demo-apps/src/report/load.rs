@@ -8,100 +8,100 @@ use crate::failure::Failure;
 /// The `schema` of [`LoadReport`].
 pub const LOAD_SCHEMA: &str = "sidelab.load/v1";
 
-/// What a load run measured. Warm-up is in none of the figures.
+/// The measurements of a load. They exclude the warm-up.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LoadReport {
     /// [`LOAD_SCHEMA`].
     pub schema: String,
     /// The URL that was called.
     pub url: String,
-    /// Connections used side by side.
+    /// Number of concurrent connections.
     pub connections: u32,
-    /// Threads that generated the load.
+    /// Number of threads that generated the load.
     pub threads: u32,
-    /// Whether each request had a connection of its own.
+    /// Whether each request had a new connection.
     pub new_connection_per_request: bool,
-    /// How many requests each connection was for; none where it was for all.
+    /// Number of requests per connection; `None` without a limit.
     #[serde(default)]
     pub requests_per_connection: Option<u64>,
-    /// The rate asked for, in requests a second (open loop); none when each connection asked as fast as it could.
+    /// Requested rate in requests per second (open loop); `None` in a closed loop.
     pub target_rate: Option<f64>,
-    /// Length of the measured window in seconds.
+    /// Length of the measured window, in seconds.
     pub seconds: f64,
-    /// Requests that went through.
+    /// Number of successful requests.
     pub requests: u64,
-    /// Requests that failed.
+    /// Number of failed requests.
     pub failures: u64,
-    /// Of an open loop: requests whose time came within the window but that no connection was free to begin.
+    /// In an open loop: requests that were due within the window but for which no connection was free.
     pub not_started: u64,
-    /// Connections made.
+    /// Number of connections opened.
     pub connects: u64,
-    /// Requests that went through, a second.
+    /// Successful requests per second.
     pub rate: f64,
-    /// Payload sent, bytes, above TLS and with HTTP's own headers.
+    /// Payload sent, in bytes, inside TLS and including HTTP headers.
     pub bytes_sent: u64,
-    /// Payload received, bytes, above TLS and with HTTP's own headers.
+    /// Payload received, in bytes, inside TLS and including HTTP headers.
     pub bytes_received: u64,
-    /// Payload sent, bytes a second.
+    /// Payload sent, in bytes per second.
     pub sent_per_second: u64,
-    /// Payload received, bytes a second.
+    /// Payload received, in bytes per second.
     pub received_per_second: u64,
-    /// Latencies of the requests that went through.
+    /// Latencies of successful requests.
     pub latencies: Latencies,
-    /// Failures by kind, the most frequent first.
+    /// Failures by kind, most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// Answers with a status of 400 and above. They count as gone through: they are complete.
+    /// Responses with a status of 400 or more. They count as successful, since they are complete.
     pub http_errors: u64,
-    /// CPU this process spent in user space within the window, microseconds.
+    /// CPU time of this process in user space within the window, in microseconds.
     pub cpu_user_us: u64,
-    /// CPU this process spent in the kernel within the window, microseconds.
+    /// CPU time of this process in the kernel within the window, in microseconds.
     pub cpu_system_us: u64,
 }
 
-/// Latencies by what was waited for. All count from when the request was meant to begin, so that a stall of the server
-/// is charged to every request that it held up (no coordinated omission in an open loop).
+/// Latencies by stage, all measured from the scheduled start of the request, so that a stall of the server is charged to
+/// every request that it delayed (no coordinated omission in an open loop).
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Latencies {
-    /// Until the TCP connection stood; of requests that made one.
+    /// Until the TCP connection was established; requests that opened one.
     pub connect: Option<Percentiles>,
-    /// Until the client's side of the TLS handshake was done; of requests that made a TLS connection.
+    /// Until the client's side of the TLS handshake was complete; requests that opened a TLS connection.
     pub tls: Option<Percentiles>,
-    /// Until the first byte of the answer.
+    /// Until the first byte of the response.
     pub first_byte: Option<Percentiles>,
-    /// The same, of requests that made a connection.
+    /// The same, for requests that opened a connection.
     #[serde(default)]
     pub first_byte_of_new: Option<Percentiles>,
-    /// Until the last byte of the answer.
+    /// Until the last byte of the response.
     pub total: Option<Percentiles>,
 }
 
 /// Percentiles of an HDR histogram with three significant digits, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// How many values.
+    /// Number of values.
     pub count: u64,
-    /// The least.
+    /// Minimum.
     pub min_us: u64,
-    /// The mean.
+    /// Arithmetic mean.
     pub mean_us: u64,
-    /// Half are at or below.
+    /// Median.
     pub p50_us: u64,
-    /// 90 %.
+    /// 90th percentile.
     pub p90_us: u64,
-    /// 99 %.
+    /// 99th percentile.
     pub p99_us: u64,
-    /// 99.9 %.
+    /// 99.9th percentile.
     pub p999_us: u64,
-    /// The greatest.
+    /// Maximum.
     pub max_us: u64,
 }
 
-/// How often a failure happened.
+/// A kind of failure and its frequency.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ErrorCount {
-    /// How often.
+    /// Number of occurrences.
     pub count: u64,
-    /// The failure; its message is that of the first one.
+    /// The failure, with the message of its first occurrence.
     #[serde(flatten)]
     pub failure: Failure,
 }

@@ -1,4 +1,4 @@
-//! What a `demo-server` says: in its answers, and in its log.
+//! The output of `demo-server`: its responses, and its log.
 
 use std::net::SocketAddr;
 
@@ -12,28 +12,28 @@ use crate::server::Protocol;
 /// The `schema` of [`Seen`].
 pub const SEEN_SCHEMA: &str = "sidelab.seen/v1";
 
-/// What the server's app saw of a request: the JSON body of its answer.
+/// What the server's app saw of a request: the JSON body of its response.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Seen {
     /// [`SEEN_SCHEMA`].
     pub schema: String,
-    /// Who answers: `--name`, else the host name.
+    /// Name of the server: `--name`, or the host name.
     pub app: String,
-    /// The address the connection came from, as the app saw it.
+    /// The client's address, as the app saw it.
     pub peer: SocketAddr,
-    /// The address the connection came to, as the app saw it.
+    /// The server's address, as the app saw it.
     pub local: SocketAddr,
-    /// The request's method.
+    /// Method of the request.
     pub method: String,
     /// Path and query.
     pub path: String,
     /// `HTTP/1.1`, `HTTP/2.0`.
     pub version: String,
-    /// The request's headers, `:authority` of HTTP/2 as `host`.
+    /// Request headers; `:authority` of HTTP/2 as `host`.
     pub headers: Headers,
-    /// Length of the request's body.
+    /// Length of the request body, in bytes.
     pub body_bytes: u64,
-    /// The TLS session, where the server itself terminated one.
+    /// The TLS session, if the server terminated one.
     pub tls: Option<ServerTls>,
     /// The gRPC call, once it has ended. Only in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,75 +56,75 @@ impl Seen {
 pub struct ServerTls {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: String,
-    /// The cipher suite by its IANA name.
+    /// IANA name of the cipher suite.
     pub suite: String,
-    /// The name the client asked for.
+    /// Server name that the client sent.
     pub sni: Option<String>,
-    /// The protocol that was chosen.
+    /// Protocol that was selected.
     pub alpn: Option<String>,
-    /// The client's leaf certificate.
+    /// Leaf certificate of the client.
     pub client_certificate: Option<CertificateFacts>,
 }
 
-/// One line of the server's log.
+/// A line of the server's log.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A port is bound.
+    /// A port was bound.
     Listening {
-        /// What is spoken on it.
+        /// Protocol of the port.
         protocol: Protocol,
-        /// The address it is bound to.
+        /// Address that it is bound to.
         address: SocketAddr,
     },
-    /// A connection could not be accepted: no file descriptor is left.
+    /// A connection could not be accepted, because the process ran out of file descriptors.
     AcceptFailed {
-        /// The address that is listened on.
+        /// Address of the listening socket.
         address: SocketAddr,
-        /// The error of the operating system.
+        /// Error of the operating system.
         message: String,
     },
     /// A TLS handshake failed.
     TlsFailed {
-        /// What is spoken on the port.
+        /// Protocol of the port.
         protocol: Protocol,
-        /// The client.
+        /// Address of the client.
         peer: SocketAddr,
-        /// Why.
+        /// Stage and kind of the failure.
         #[serde(flatten)]
         failure: Box<Failure>,
     },
-    /// An HTTP request was answered; one of gRPC or for a websocket is logged when that has ended.
+    /// An HTTP request was answered. gRPC calls and websockets are logged when they have ended.
     Request {
-        /// What was answered.
+        /// Status of the response.
         status: u16,
-        /// What was seen.
+        /// The request.
         #[serde(flatten)]
         seen: Box<Seen>,
     },
     /// A connection ended.
     Closed(Box<Closed>),
-    /// The server was told to stop.
+    /// The server received a stop signal.
     Stopping,
 }
 
-/// A connection that ended.
+/// A connection that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Closed {
-    /// What is spoken on the port.
+    /// Protocol of the port.
     pub protocol: Protocol,
-    /// The client.
+    /// Address of the client.
     pub peer: SocketAddr,
-    /// The address the connection came to.
+    /// Address that the client connected to.
     pub local: SocketAddr,
-    /// Bytes received, above TLS.
+    /// Bytes received, inside TLS.
     pub received: u64,
-    /// Bytes sent, above TLS.
+    /// Bytes sent, inside TLS.
     pub sent: u64,
-    /// How the client ended it; none when the server closed first.
+    /// How the client ended it; `None` if the server closed first.
     pub ended: Option<Ended>,
-    /// The TLS session, where the server itself terminated one.
+    /// The TLS session, if the server terminated one.
     pub tls: Option<ServerTls>,
-    /// What went wrong, where something did.
+    /// What went wrong, if anything.
     pub error: Option<Failure>,
 }

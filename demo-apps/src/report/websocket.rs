@@ -1,39 +1,39 @@
-//! What both programs say of a websocket.
+//! The websocket parts of reports.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A websocket, seen from the client's end. The answer to the upgrade is in [`HttpFacts`](super::HttpFacts).
+/// A websocket, from the client's point of view. The response to the upgrade is in [`HttpFacts`](super::HttpFacts).
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketFacts {
     /// Whether the server switched protocols.
     pub upgraded: bool,
-    /// The HTTP status of the server's answer: 101, or that of a refusal.
+    /// HTTP status of the response: 101, or that of a refusal.
     pub status: u16,
-    /// Frames of data sent.
+    /// Number of data frames sent.
     pub frames_sent: u64,
-    /// Frames of data received.
+    /// Number of data frames received.
     pub frames_received: u64,
-    /// What the server said in closing; none where it did not.
+    /// The server's close frame; `None` if it sent none.
     pub close: Option<WebsocketClose>,
 }
 
-/// A websocket, seen from the server's end.
+/// A websocket, from the server's point of view.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketSeen {
-    /// Frames of data received.
+    /// Number of data frames received.
     pub frames_received: u64,
-    /// Frames of data sent.
+    /// Number of data frames sent.
     pub frames_sent: u64,
-    /// What the client said in closing; none where it did not.
+    /// The client's close frame; `None` if it sent none.
     pub close: Option<WebsocketClose>,
 }
 
-/// The last words of an end of a websocket.
+/// A close frame.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketClose {
-    /// The status code of RFC 6455, section 7.4: 1000 is normal, 1001 says that the end goes away, 1005 that no code was given.
+    /// Status code of RFC 6455, section 7.4: 1000 is normal, 1001 means going away, 1005 that the frame had no code.
     pub code: u16,
-    /// The text that came with it.
+    /// Reason text.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! The paths of an admission webhook: simple rules, and every way of breaking the contract.
+//! The paths of an admission webhook: simple rules, and all ways to violate the contract.
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -16,34 +16,34 @@ use crate::client::chain;
 #[cfg(test)]
 mod tests;
 
-/// The label of an object that `/validate` denies, and its value.
+/// Label and value of objects that `/validate` denies.
 const DENIED_LABEL: (&str, &str) = ("deny", "true");
-/// The label that `/mutate` adds, and its value.
+/// Label and value that `/mutate` adds.
 const ADDED_LABEL: (&str, &str) = ("mutated", "true");
-/// What an API server takes at most, and more than etcd does.
+/// Maximum request size of an API server, which is larger than that of etcd.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
-/// What is done at a path.
+/// The behaviour of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// Allows an object, unless its label says otherwise.
+    /// Allows an object unless it has the denied label.
     Validate,
     /// Denies every object.
     Deny,
-    /// Allows every object, with a label more.
+    /// Allows every object, and adds a label.
     Mutate,
-    /// Never answers.
+    /// Never responds.
     Hang,
-    /// Answers with what is not JSON.
+    /// Responds with something that is not JSON.
     Garbage,
-    /// Allows, and repeats another uid.
+    /// Allows, but with another uid.
     WrongUid,
-    /// Answers with JSON that is no AdmissionReview.
+    /// Responds with JSON that is not an AdmissionReview.
     WrongKind,
 }
 
 impl Rule {
-    /// The rule of a path, if it has one.
+    /// The rule of a path, if any.
     pub(super) fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/validate" => Self::Validate,
@@ -59,7 +59,7 @@ impl Rule {
 
     fn answer(self, request: &AdmissionRequest) -> Vec<u8> {
         let response = match self {
-            Self::Garbage => return b"I am no AdmissionReview.\n".to_vec(),
+            Self::Garbage => return b"not an AdmissionReview.\n".to_vec(),
             Self::WrongKind => json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": request.uid}}),
             Self::Deny => review(denied(request, "this webhook denies everything")),
             Self::Validate if label(request) == Some(DENIED_LABEL.1) => {
@@ -67,7 +67,7 @@ impl Rule {
             }
             Self::WrongUid => review(AdmissionResponse { uid: "another".into(), ..allowed(request) }),
             Self::Mutate => {
-                // Patches of strings always serialise.
+                // Patches of strings can always be serialized.
                 let patch = serde_json::to_vec(&patch(&request.object)).unwrap_or_default();
                 let (patch, patch_type) = (Some(ByteString(patch)), Some(JSON_PATCH.to_owned()));
                 review(AdmissionResponse { patch, patch_type, ..allowed(request) })
@@ -78,7 +78,7 @@ impl Rule {
     }
 }
 
-/// Answers an API server.
+/// Responds to an API server.
 pub(super) async fn answer(request: Request<Incoming>, rule: Rule, context: &Context) -> Response<AnyBody> {
     let (head, body) = request.into_parts();
     let read = Limited::new(body, BODY_LIMIT).collect().await.map(http_body_util::Collected::to_bytes);
@@ -98,7 +98,7 @@ pub(super) async fn answer(request: Request<Incoming>, rule: Rule, context: &Con
     with_type(status, content, whole(answer))
 }
 
-/// The request in a body.
+/// The request in an AdmissionReview.
 fn asked(body: &[u8]) -> Result<AdmissionRequest, String> {
     let expected = "an AdmissionReview of admission.k8s.io/v1 with a request was expected";
     let review: AdmissionReview = serde_json::from_slice(body).map_err(|error| format!("{expected}: {error}"))?;
@@ -109,8 +109,8 @@ fn asked(body: &[u8]) -> Result<AdmissionRequest, String> {
 }
 
 fn review(response: AdmissionResponse) -> Value {
-    // Maps with string keys always serialise.
-    serde_json::to_value(AdmissionReview::answering(response)).unwrap_or_default()
+    // Maps with string keys can always be serialized.
+    serde_json::to_value(AdmissionReview::with_response(response)).unwrap_or_default()
 }
 
 fn allowed(request: &AdmissionRequest) -> AdmissionResponse {
@@ -122,12 +122,12 @@ fn denied(request: &AdmissionRequest, why: &str) -> AdmissionResponse {
     AdmissionResponse { allowed: false, status: Some(status), ..allowed(request) }
 }
 
-/// The value of the label by which an object asks to be denied.
+/// The value of the denied label, if the object has it.
 fn label(request: &AdmissionRequest) -> Option<&str> {
     request.object.get("metadata")?.get("labels")?.get(DENIED_LABEL.0)?.as_str()
 }
 
-/// Adds a label; an object without labels gets the map first.
+/// A patch that adds a label. An object without labels gets the map first.
 fn patch(object: &Value) -> Patch {
     let add = |tokens: &[&str], value| {
         PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(tokens.iter().copied()), value })

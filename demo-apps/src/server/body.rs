@@ -1,4 +1,4 @@
-//! Bodies of answers.
+//! Response bodies.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Body, Frame, SizeHint};
 
-/// 64 KiB of the alphabet.
+/// 64 KiB of the alphabet, repeated.
 pub(super) static FILLING: [u8; 64 * 1024] = {
     let mut filling = [0; 64 * 1024];
     let mut i = 0;
@@ -19,15 +19,15 @@ pub(super) static FILLING: [u8; 64 * 1024] = {
     filling
 };
 
-/// Any body that an answer can have.
+/// Any body of a response.
 pub(super) type AnyBody = BoxBody<Bytes, hyper::Error>;
 
-/// A body that is there.
+/// A body from bytes in memory.
 pub(super) fn whole(bytes: impl Into<Bytes>) -> AnyBody {
     Full::new(bytes.into()).map_err(never).boxed()
 }
 
-/// A body of `length` bytes that is made as it is sent.
+/// A body of `length` bytes that is generated while it is sent.
 pub(super) fn filling(length: u64) -> AnyBody {
     Filling { left: length }.map_err(never).boxed()
 }

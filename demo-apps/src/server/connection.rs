@@ -1,4 +1,4 @@
-//! One connection of a server: TLS where there is TLS, then what the port speaks.
+//! One connection of a server: TLS if any, then the port's protocol.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::report::{Closed, Event, ServerTls};
 use crate::tap::{Io, Tap};
 use crate::tls::facts_of_session;
 
-/// A client that does not finish its handshake is let go after so long.
+/// Maximum duration of a client's TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// An accepted connection.
@@ -25,7 +25,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
 }
 
-/// Both addresses of a connection. IPv4 that came through a dual-stack socket reads as IPv4.
+/// Both addresses of a connection. IPv4-mapped addresses of dual-stack sockets are converted to IPv4.
 #[derive(Clone, Copy)]
 pub(super) struct Ends {
     pub(super) peer: SocketAddr,
@@ -35,33 +35,33 @@ pub(super) struct Ends {
 impl Connection {
     pub(super) fn new(protocol: Protocol, tcp: TcpStream, peer: SocketAddr, shared: Arc<Shared>) -> Self {
         let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-        // The address is missing only when the client is gone already.
+        // Fails only if the client is gone already.
         let local = tcp.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
         Self { protocol, tcp, ends: Ends { peer: plain(peer), local: plain(local) }, shared }
     }
 
-    /// Serves the connection to its end.
+    /// Serves the connection until its end.
     pub(super) async fn serve(self, tls: Option<TlsAcceptor>) {
-        // Answers are written whole; without it each waits for the client's delayed ACK.
+        // Responses are written at once; Nagle's algorithm would only add the client's delayed ACK to each.
         let _ = self.tcp.set_nodelay(true);
         if self.protocol == Protocol::TcpReset {
-            // Closing a socket that must not linger sends RST.
+            // With a zero linger time, closing the socket sends RST.
             let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
         let Some(tls) = tls else {
             let (io, account) = Tap::on_tcp(Box::new(self.tcp) as Box<dyn Io>);
-            return speak(self.protocol, io, account, self.ends, None, self.shared).await;
+            return serve_protocol(self.protocol, io, account, self.ends, None, self.shared).await;
         };
         let (io, wire) = Tap::on_tcp(self.tcp);
         let handshake = match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(io)).await {
-            Ok(result) => result.map_err(|error| Cause::of_io(&error).or_not_tls(&wire.read().head)),
+            Ok(result) => result.map_err(|error| Cause::from_io(&error).or_not_tls(&wire.read().head)),
             Err(_) => Err(Cause::new(FailureKind::Timeout, format!("no handshake within {HANDSHAKE_LIMIT:?}"))),
         };
         match handshake {
             Ok(stream) => {
                 let facts = facts_of_session(stream.get_ref().1);
                 let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, false);
-                speak(self.protocol, io, account, self.ends, Some(facts), self.shared).await;
+                serve_protocol(self.protocol, io, account, self.ends, Some(facts), self.shared).await;
             }
             Err(cause) => self.shared.log(|| Event::TlsFailed {
                 protocol: self.protocol,
@@ -72,7 +72,7 @@ impl Connection {
     }
 }
 
-async fn speak(
+async fn serve_protocol(
     protocol: Protocol,
     io: Tap<Box<dyn Io>>,
     account: crate::tap::Account,

@@ -8,27 +8,27 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// What is read away at most, so that nobody is served by sending for ever.
+/// Maximum number of bytes to discard, so that a client cannot keep sending forever.
 const LIMIT: usize = 1024 * 1024;
 
-/// How long a peer that was told FIN may take to say it too. Go's servers give it as long (`net/http`, rstAvoidanceDelay).
+/// How long a peer may take to close after our FIN. The same as in Go's servers (`net/http`, rstAvoidanceDelay).
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Reads what comes in and nobody wants before it closes, until the peer is done as well: the kernel answers with RST what is
-/// unread at a close or comes after it, and the peer may lose the answer that was sent before.
+/// Discards unread input before closing, until the peer is done, too. The kernel answers data that is unread at the close, or
+/// arrives later, with RST, which can make the peer lose a response that was sent before.
 pub(super) struct Drained<T> {
     io: T,
     left: usize,
-    /// Runs once FIN was said.
+    /// Started after sending FIN.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// What reading away came to.
+/// The state of draining.
 #[derive(PartialEq)]
 enum Drain {
-    /// There is no more to come, or too much.
+    /// No more input, or too much.
     Done,
-    /// There may be more to come.
+    /// There may be more input.
     Waiting,
 }
 
@@ -39,7 +39,7 @@ impl<T> Drained<T> {
 }
 
 impl<T: AsyncRead + Unpin> Drained<T> {
-    /// Reads away what there is.
+    /// Discards available input.
     fn drain(&mut self, cx: &mut Context<'_>) -> Drain {
         let mut space = [0; 4096];
         while self.left > 0 {

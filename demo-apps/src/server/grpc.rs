@@ -16,27 +16,27 @@ use crate::grpc::{APPLICATION_GRPC, Broken, Code, MESSAGE_HEADER, MESSAGES_HEADE
 use crate::grpc::{frame, is_grpc};
 use crate::report::{GrpcSeen, GrpcStatus};
 
-/// Answers a request whose path or content type is that of gRPC.
+/// Answers a request whose path or content type is gRPC's.
 pub(super) async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Response<AnyBody> {
     if !is_grpc(request.headers()) {
-        let why = "this path takes gRPC: POST with content-type: application/grpc";
+        let why = "this path requires gRPC: POST with content-type: application/grpc";
         return refuse(request, &context, StatusCode::UNSUPPORTED_MEDIA_TYPE, why).await;
     }
     if request.version() != Version::HTTP_2 {
-        return refuse(request, &context, StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC takes HTTP/2").await;
+        return refuse(request, &context, StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC requires HTTP/2").await;
     }
     let (head, body) = request.into_parts();
     let (sender, answer) = Channel::new(1);
     let call = Call { messages: Messages::new(body), sender, received: 0, sent: 0 };
     let Some(method) = Method::at(head.uri.path()) else {
         let status = GrpcStatus::of(Code::Unimplemented, format!("no method {}", head.uri.path()));
-        // Nothing but a head: gRPC calls it "Trailers-Only".
+        // A response without body or trailers, which gRPC calls "Trailers-Only".
         let mut response = grpc(whole(""));
         response.headers_mut().extend(status.trailers());
         call.log(&head, status, &context);
         return response;
     };
-    // The answer begins at once and goes on as the call does.
+    // The response starts at once, and continues in a task.
     tokio::spawn(call.run(method, head, context));
     grpc(answer.map_err(never).boxed())
 }
@@ -47,7 +47,7 @@ fn grpc(body: AnyBody) -> Response<AnyBody> {
     response
 }
 
-/// One call.
+/// A call in progress.
 struct Call {
     messages: Messages<Incoming>,
     sender: Sender<Bytes>,
@@ -60,9 +60,9 @@ impl Call {
         let ended = self.serve(method, &head, &context).await;
         let status = ended.err().unwrap_or_else(|| GrpcStatus::of(Code::Ok, ""));
         let trailers = status.trailers();
-        // Logged first: who has the trailers finds the log complete.
+        // Logged first: a client that has received the trailers finds the log complete.
         let mut sender = self.log(&head, status, &context);
-        // Fails where the client is gone.
+        // Fails if the client is gone.
         let _ = sender.send_trailers(trailers).await;
     }
 
@@ -105,11 +105,11 @@ impl Call {
                 while let Some(message) = self.next().await? {
                     last = message;
                 }
-                Err(chosen(&head.headers, &last)?)
+                Err(requested_status(&head.headers, &last)?)
             }
             Method::Seen => {
                 self.only().await?;
-                // Strings and numbers always serialise.
+                // Strings and numbers can always be serialized.
                 let json = serde_json::to_vec(&context.seen(head, self.messages.bytes())).unwrap_or_default();
                 self.send(&json).await
             }
@@ -130,24 +130,24 @@ impl Call {
         Ok(message)
     }
 
-    /// The message of a request that has one. gRPC counts any other number as a method that is not there.
+    /// The message of a request with exactly one. gRPC treats any other number like an unknown method.
     async fn only(&mut self) -> Result<Bytes, GrpcStatus> {
         match (self.next().await?, self.next().await?) {
             (Some(message), None) => Ok(message),
-            _ => Err(GrpcStatus::of(Code::Unimplemented, "this method takes exactly one message")),
+            _ => Err(GrpcStatus::of(Code::Unimplemented, "this method requires exactly one message")),
         }
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), GrpcStatus> {
-        let gone = |_| GrpcStatus::of(Code::Cancelled, "the client takes no more");
+        let gone = |_| GrpcStatus::of(Code::Cancelled, "the client stopped reading");
         self.sender.send_data(frame(message)).await.map_err(gone)?;
         self.sent += 1;
         Ok(())
     }
 }
 
-/// The status that a call of `Fail` wants: what its headers say, else its message's last line.
-fn chosen(headers: &HeaderMap, message: &[u8]) -> Result<GrpcStatus, GrpcStatus> {
+/// The status that a call of `Fail` requests, in its headers or in its message's last line.
+fn requested_status(headers: &HeaderMap, message: &[u8]) -> Result<GrpcStatus, GrpcStatus> {
     if let Some(code) = number(headers, STATUS_HEADER)? {
         let text = headers.get(MESSAGE_HEADER).map_or(&b""[..], HeaderValue::as_bytes);
         return Ok(GrpcStatus::new(code, String::from_utf8_lossy(text)));

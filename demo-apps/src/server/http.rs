@@ -1,4 +1,4 @@
-//! What the HTTP ports speak.
+//! HTTP on a server's ports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +24,12 @@ use crate::grpc::{SERVICE, is_grpc};
 use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
 use crate::tap::{Account, Io, Tap};
 
-/// The trailers of `/trailers`.
+/// A trailer of `/trailers`.
 const APP_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-app");
 const BODY_BYTES_TRAILER: HeaderName = HeaderName::from_static("x-sidelab-body-bytes");
 
-/// Serves HTTP/1.1 or HTTP/2, as the client's first bytes say, until the connection ends or the server stops; and the
-/// websocket that the connection may become.
+/// Serves HTTP/1.1 or HTTP/2, as detected from the client's first bytes, until the connection ends or the server stops; and
+/// then the websocket that the connection may have been upgraded to.
 pub(super) async fn serve(
     protocol: Protocol,
     io: Tap<Box<dyn Io>>,
@@ -44,7 +44,7 @@ pub(super) async fn serve(
         move |request| answer(request, Arc::clone(&context))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Half-close: a client that has sent its request and FIN still gets its answer.
+    // Half-close: a client that has sent its request and FIN still gets its response.
     builder.http1().half_close(true);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(Drained::new(io)), service);
     tokio::pin!(connection);
@@ -64,16 +64,16 @@ pub(super) async fn serve(
             return cause.at(stage);
         }
         let kind = FailureKind::HttpParse { first_bytes: escaped(&flow.head) };
-        Cause::new(kind, format!("the request is not HTTP, or is cut short: {}", chain(&*error))).at(Stage::Http)
+        Cause::new(kind, format!("the request is not HTTP, or is incomplete: {}", chain(&*error))).at(Stage::Http)
     })
 }
 
-/// Ends a connection without an answer, as a server that knows nothing but HTTP/2 does.
+/// Closes a connection without a response, like a server that supports only HTTP/2.
 #[derive(Debug, thiserror::Error)]
-#[error("this port takes HTTP/2 alone")]
+#[error("this port supports only HTTP/2")]
 struct NotHttp2;
 
-/// What the requests of one connection have in common.
+/// What the requests of one connection share.
 pub(super) struct Context {
     protocol: Protocol,
     ends: Ends,
@@ -116,7 +116,7 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
                 refuse(request, context, StatusCode::BAD_REQUEST, "/status/N: N is a status from 100 to 999").await
             }
         },
-        // A bare number is of milliseconds.
+        // A bare number is in milliseconds.
         (Some("slow"), Some(time)) => {
             match time.parse().map_or_else(|_| duration::parse(time), |ms| Ok(Duration::from_millis(ms))) {
                 Ok(time) => {
@@ -139,15 +139,15 @@ pub(super) enum Content {
     Text,
 }
 
-/// The answer that says what was seen.
-fn said(seen: &Seen) -> (Content, AnyBody) {
-    // Strings and numbers always serialise.
+/// The response that says what was seen.
+fn seen_content(seen: &Seen) -> (Content, AnyBody) {
+    // Strings and numbers can always be serialized.
     let mut json = serde_json::to_vec(seen).unwrap_or_default();
     json.push(b'\n');
     (Content::Json, whole(json))
 }
 
-/// The answer to a request that cannot be served.
+/// The response to a request that cannot be served.
 pub(super) async fn refuse(
     request: Request<Incoming>,
     context: &Context,
@@ -157,18 +157,18 @@ pub(super) async fn refuse(
     respond(request, context, status, |_| (Content::Text, whole(format!("{why}\n")))).await
 }
 
-/// What was seen, and after it trailers: the server's name, and the length of the body they follow. HTTP/1.1 sends them to
-/// those that say `te: trailers`.
+/// What was seen, followed by trailers: the server's name, and the length of the body. HTTP/1.1 sends trailers only to
+/// clients that send `te: trailers`.
 async fn trailers(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let mut response = respond(request, context, StatusCode::OK, |seen| {
-        let (content, body) = said(seen);
+        let (content, body) = seen_content(seen);
         let mut trailers = HeaderMap::new();
         trailers.insert(BODY_BYTES_TRAILER, body.size_hint().exact().unwrap_or(0).into());
-        // A name that cannot stand in a header is left out.
+        // A name that is not a valid header value is omitted.
         if let Ok(app) = HeaderValue::from_str(&seen.app) {
             trailers.insert(APP_TRAILER, app);
         }
-        // A body whose length is known has no room for trailers in HTTP/1.1.
+        // HTTP/1.1 has no trailers after a body of known length.
         let unknown_length = StreamBody::new(body.into_data_stream().map_ok(Frame::data));
         (content, unknown_length.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed())
     })
@@ -179,7 +179,7 @@ async fn trailers(request: Request<Incoming>, context: &Context) -> Response<Any
     response
 }
 
-/// Reads the request to its end, then answers.
+/// Reads the request to its end, then responds.
 async fn respond(
     request: Request<Incoming>,
     context: &Context,
@@ -188,7 +188,7 @@ async fn respond(
 ) -> Response<AnyBody> {
     let (head, mut body) = request.into_parts();
     let mut body_bytes = 0;
-    // A body that breaks off ends the connection as well; hyper sees to that.
+    // If the body is cut short, hyper closes the connection.
     while let Some(Ok(frame)) = body.frame().await {
         body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
     }
@@ -199,10 +199,10 @@ async fn respond(
     response
 }
 
-/// Sends the body back as it comes.
+/// Echoes the body as it is received.
 fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let (head, body) = request.into_parts();
-    // The log has the length that was announced; a body that streams has announced none.
+    // The log contains the announced length; a streamed body has none.
     let seen = context.seen(&head, body.size_hint().exact().unwrap_or(0));
     context.log(StatusCode::OK, seen);
     let mut response = with_type(StatusCode::OK, Content::Bytes, body.boxed());
@@ -242,7 +242,7 @@ impl Context {
         }
     }
 
-    /// Is done when the server is told to stop.
+    /// Completes when the server is to stop.
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.stopped()
     }
@@ -252,7 +252,7 @@ impl Context {
     }
 }
 
-/// HTTP/2 has `:authority` where HTTP/1.1 has `Host`.
+/// Adds HTTP/2's `:authority` as `host`.
 fn with_host(head: &http::request::Parts) -> HeaderMap {
     let mut headers = head.headers.clone();
     if let (None, Some(authority)) = (headers.get(HOST), head.uri.authority())

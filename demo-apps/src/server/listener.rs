@@ -1,4 +1,4 @@
-//! Ports: bound first, all of them, then served.
+//! Listening sockets. All are bound before any is served.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,15 +25,15 @@ pub(super) struct Listener {
     tls: Option<TlsAcceptor>,
 }
 
-/// After an error of `accept` (no descriptor left) the next try waits so long, so as not to spin.
+/// Delay after an error of `accept` (no file descriptors left), to avoid spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// So many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+/// Maximum number of connections in the accept queue; the kernel limits it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 pub(super) fn bind_all(args: &ServerArgs) -> Result<Vec<Listener>, StartError> {
-    if let Some(mistake) = args.mistake() {
-        return Err(UsageError(mistake.into()).into());
+    if let Some(misuse) = args.misuse() {
+        return Err(UsageError(misuse.into()).into());
     }
     let setup = tls_setup(args)?;
     let mut listeners = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn bind_webhook(args: &WebhookArgs) -> Result<Vec<Listener>, StartErr
     args.https.iter().map(|wanted| Listener::bind(Protocol::Webhook, *wanted, Some(tls.clone()))).collect()
 }
 
-/// What servers of HTTP choose from.
+/// The ALPN protocols of HTTP ports.
 fn http_alpn() -> [String; 2] {
     ["h2".to_owned(), "http/1.1".to_owned()]
 }
@@ -88,7 +88,7 @@ fn bind(wanted: BindAddress) -> io::Result<TcpListener> {
     match wanted.ip {
         Some(ip) => bind_to(SocketAddr::new(ip, wanted.port)),
         None => match bind_to(any(Ipv6Addr::UNSPECIFIED.into())) {
-            // A host without IPv6.
+            // The host has no IPv6.
             Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32) => {
                 bind_to(any(Ipv4Addr::UNSPECIFIED.into()))
             }
@@ -100,10 +100,10 @@ fn bind(wanted: BindAddress) -> io::Result<TcpListener> {
 fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     if address.is_ipv6() {
-        // `[::]` takes IPv4 as well, whatever net.ipv6.bindv6only says.
+        // `[::]` accepts IPv4, too, regardless of net.ipv6.bindv6only.
         socket.set_only_v6(false)?;
     }
-    // A server that was just restarted finds its port in TIME_WAIT otherwise.
+    // Otherwise a restarted server would find its port in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -1,4 +1,4 @@
-//! What the raw ports speak.
+//! Raw protocols of a server's ports.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use super::body::FILLING;
 use crate::failure::{Cause, Failure, FailureKind, InStage as _, Stage};
 use crate::tap::Io;
 
-/// Reads this much at once: a TLS record, and what loopback carries well.
+/// Read buffer: the size of a TLS record.
 const BUFFER: usize = 16 * 1024;
 
-/// A line of the bulk protocol is at most this long: two numbers of 20 digits.
+/// Maximum length of a line of the bulk protocol: two numbers of 20 digits each.
 const LINE: u64 = 64;
 
-/// Sends every byte back. When the client sends FIN, it gets the rest of its bytes, then FIN.
+/// Echoes every byte. After the client's FIN it gets the remaining bytes, then FIN.
 pub(super) async fn echo(mut io: impl Io) -> Result<(), Failure> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -28,7 +28,7 @@ pub(super) async fn echo(mut io: impl Io) -> Result<(), Failure> {
     }
 }
 
-/// Speaks first, as SMTP and MySQL servers do.
+/// Sends a greeting first, like SMTP and MySQL servers.
 pub(super) async fn greet(mut io: impl Io, name: &str) -> Result<(), Failure> {
     let greeting = format!("220 {name} ready\r\n");
     io.write_all(greeting.as_bytes()).await.at(Stage::Send)?;
@@ -41,7 +41,7 @@ pub(super) async fn once(mut io: impl Io) -> Result<(), Failure> {
     io.read(&mut [0; BUFFER]).await.at(Stage::Receive).map(|_| ())
 }
 
-/// For each line `UP DOWN` reads UP bytes, then sends DOWN bytes.
+/// For each line `UP DOWN`, reads UP bytes, then sends DOWN bytes.
 pub(super) async fn bulk(io: impl Io) -> Result<(), Failure> {
     let (reader, mut writer) = split(io);
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
@@ -74,7 +74,7 @@ async fn discard(reader: &mut (impl AsyncBufRead + Unpin), mut left: u64) -> io:
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let taken = there.min(left);
-        // No more than a buffer's length, so it fits.
+        // At most a buffer's length, so it fits.
         reader.consume(usize::try_from(taken).unwrap_or(usize::MAX));
         left -= taken;
     }

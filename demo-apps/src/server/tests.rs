@@ -10,7 +10,7 @@ use crate::testing::{Pki, Running, call_with, deserted_port, parse};
 mod grpc;
 mod websocket;
 
-/// Sends bytes and FIN, and returns all that comes back.
+/// Sends bytes and FIN, and returns everything that is received.
 async fn exchange(port: u16, send: &[u8]) -> Vec<u8> {
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     tcp.write_all(send).await.unwrap();
@@ -21,7 +21,7 @@ async fn exchange(port: u16, send: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_answered_and_not_reset() {
+async fn a_malformed_request_is_answered_and_not_reset() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.addresses[0].1.port();
     for _ in 0..20 {
@@ -30,7 +30,7 @@ async fn what_is_no_request_is_answered_and_not_reset() {
         hello[1..3].copy_from_slice(&[3, 1]);
         tcp.write_all(&hello).await.unwrap();
         let mut back = Vec::new();
-        tcp.read_to_end(&mut back).await.expect("an end, and no reset");
+        tcp.read_to_end(&mut back).await.expect("FIN rather than RST");
         assert!(back.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&back));
     }
 }
@@ -40,7 +40,7 @@ fn bind(line: &str) -> Result<Server, StartError> {
 }
 
 #[tokio::test]
-async fn several_ports_of_several_protocols_are_served_at_once() {
+async fn several_ports_with_several_protocols_are_served_at_once() {
     let server =
         Running::start("--http 0 --http 127.0.0.1:0 --tcp 0 --tls 0 --self-signed a.test --self-signed b.test");
     let spoken: Vec<Protocol> = server.addresses.iter().map(|(protocol, _)| *protocol).collect();
@@ -58,12 +58,12 @@ async fn several_ports_of_several_protocols_are_served_at_once() {
 }
 
 #[tokio::test]
-async fn a_port_alone_is_bound_for_both_families_and_peers_read_as_what_they_are() {
+async fn a_port_without_address_is_bound_in_both_ip_versions_and_peers_have_canonical_addresses() {
     let server = Running::start("--http 0");
     let port = server.port(Protocol::Http);
     let over_v4 = call_with(&format!("http://127.0.0.1:{port}/")).await.http.unwrap().seen().unwrap();
     assert!(over_v4.peer.is_ipv4() && over_v4.local.is_ipv4(), "{over_v4:?}");
-    // A host without IPv6 has bound IPv4 alone, and nothing more can be shown there.
+    // A host without IPv6 has bound IPv4 only, and there is nothing more to test.
     if server.addresses[0].1.is_ipv6() {
         let report = call_with(&format!("http://[::1]:{port}/")).await;
         if report.ok {
@@ -73,7 +73,7 @@ async fn a_port_alone_is_bound_for_both_families_and_peers_read_as_what_they_are
 }
 
 #[tokio::test]
-async fn an_address_that_is_asked_for_is_the_only_one_that_is_bound() {
+async fn a_given_address_is_the_only_one_that_is_bound() {
     let server = Running::start("--tcp 127.0.0.2:0");
     let port = server.port(Protocol::Tcp);
     assert!(call_with(&format!("tcp://127.0.0.2:{port}")).await.ok);
@@ -82,7 +82,7 @@ async fn an_address_that_is_asked_for_is_the_only_one_that_is_bound() {
 }
 
 #[tokio::test]
-async fn the_answer_says_what_the_app_saw() {
+async fn the_response_says_what_the_app_saw() {
     let server = Running::start("--http 127.0.0.1:0 --name server-0");
     let port = server.port(Protocol::Http);
     let url = format!("http://127.0.0.1:{port}/a/b?c=d --data abc");
@@ -97,7 +97,7 @@ async fn the_answer_says_what_the_app_saw() {
 }
 
 #[tokio::test]
-async fn paths_ask_for_sizes_statuses_and_delays() {
+async fn paths_select_sizes_statuses_and_delays() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}", server.port(Protocol::Http));
     for (path, status, bytes) in [
@@ -135,10 +135,10 @@ async fn tls_on_an_http_port_is_answered_in_plaintext() {
 }
 
 #[tokio::test]
-async fn echo_gives_back_every_byte_and_then_fin() {
+async fn echo_returns_every_byte_and_then_fin() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let sent: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
-    // More than the kernel buffers: sent and received at the same time.
+    // More than the kernel buffers, sent and received concurrently.
     let tcp = TcpStream::connect(("127.0.0.1", server.port(Protocol::Tcp))).await.unwrap();
     let (mut reader, mut writer) = tcp.into_split();
     let mut back = Vec::new();
@@ -155,20 +155,20 @@ async fn echo_gives_back_every_byte_and_then_fin() {
 }
 
 #[tokio::test]
-async fn bulk_takes_and_gives_what_each_line_says() {
+async fn bulk_transfers_as_each_line_says() {
     let server = Running::start("--tcp-bulk 127.0.0.1:0");
     let port = server.port(Protocol::TcpBulk);
     assert_eq!(exchange(port, b"0 3\n5 2\nhello0 0\n").await, b"abcab");
     assert_eq!(exchange(port, b"0 200000\n").await.len(), 200_000);
     let refused = exchange(port, b"GET / HTTP/1.1\r\n").await;
     assert!(refused.starts_with(b"expected a line"), "{}", refused.escape_ascii());
-    // Cut short within what was announced, and a line without end.
+    // Cut short within the announced bytes, and a line without an end.
     assert_eq!(exchange(port, b"10 3\nhello").await, b"");
     assert!(exchange(port, &[b'1'; 1000]).await.starts_with(b"expected a line"));
 }
 
 #[tokio::test]
-async fn the_log_has_each_request_and_each_connection() {
+async fn the_log_contains_each_request_and_each_connection() {
     let server = Running::start("--http 127.0.0.1:0 --tls 127.0.0.1:0 --self-signed a.test --name srv");
     let (http, tls) = (server.port(Protocol::Http), server.port(Protocol::Tls));
     let called = call_with(&format!("http://127.0.0.1:{http}/x --marker p9")).await;
@@ -204,7 +204,7 @@ async fn the_log_has_each_request_and_each_connection() {
 }
 
 #[tokio::test]
-async fn resets_are_sent_when_asked_for_and_seen_by_the_other_end() {
+async fn resets_are_sent_on_request_and_noticed_by_the_other_end() {
     let server = Running::start("--tcp 127.0.0.1:0 --tcp-reset 127.0.0.1:0");
     let (echo, resetting) = (server.port(Protocol::Tcp), server.port(Protocol::TcpReset));
     let reset = call_with(&format!("tcp://127.0.0.1:{resetting}")).await;
@@ -219,11 +219,11 @@ async fn resets_are_sent_when_asked_for_and_seen_by_the_other_end() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_when_the_server_is_told_to_stop() {
+async fn a_request_in_flight_is_answered_when_the_server_stops() {
     let server = Running::start("--http 127.0.0.1:0 --grace 5");
     let port = server.port(Protocol::Http);
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // The first answer shows that the connection is being served; the second request is under way when the server stops.
+    // The first response shows that the connection is being served; the second request is in flight when the server stops.
     tcp.write_all(b"GET /bytes/1 HTTP/1.1\r\nhost: x\r\n\r\nGET /slow/200 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut first = [0; 1024];
     assert!(tcp.read(&mut first).await.unwrap() > 0);
@@ -238,7 +238,7 @@ async fn a_request_under_way_is_answered_when_the_server_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn a_connection_that_stays_is_cut_off_after_the_grace_period() {
+async fn a_connection_that_stays_open_is_aborted_after_the_grace_period() {
     let server = Running::start("--tcp 127.0.0.1:0 --grace 0.05");
     let mut tcp = TcpStream::connect(("127.0.0.1", server.port(Protocol::Tcp))).await.unwrap();
     tcp.write_all(b"x").await.unwrap();
@@ -257,12 +257,12 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn options_that_cannot_work_are_refused_with_the_mend() {
+async fn options_that_cannot_work_are_refused_with_a_fix() {
     let pki = Pki::new();
     let (one, other) = (pki.issue("one", &["a.test"]), pki.issue("other", &["b.test"]));
     let mixed = format!("{} --key {}", one.split(" --key").next().unwrap(), pki.file("other.key"));
     assert!(other.contains("other.key"));
-    for (line, told) in [
+    for (line, expected) in [
         ("", "no port"),
         ("--https 0", "--cert FILE"),
         ("--mtls 0 --self-signed a.test", "--client-ca"),
@@ -272,7 +272,7 @@ async fn options_that_cannot_work_are_refused_with_the_mend() {
     ] {
         let error = bind(line).err().unwrap();
         assert!(matches!(error, StartError::Usage(_)), "{line}: {error}");
-        assert!(error.to_string().contains(told), "{line}: {error}");
+        assert!(error.to_string().contains(expected), "{line}: {error}");
     }
     for line in ["--http 70000", "--http here", "--http 1.2.3.4", "--cert x", "--write-cert x --http 0"] {
         assert!(parse::<ServerArgs>(line).is_err(), "{line}");
@@ -280,7 +280,7 @@ async fn options_that_cannot_work_are_refused_with_the_mend() {
 }
 
 #[tokio::test]
-async fn a_self_made_certificate_can_be_trusted_by_who_gets_it() {
+async fn a_self_signed_certificate_can_be_trusted() {
     let pki = Pki::new();
     let file = pki.file("self.pem");
     let server = Running::start(&format!("--https 127.0.0.1:0 --self-signed a.test --write-cert {file}"));

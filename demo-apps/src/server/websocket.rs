@@ -1,4 +1,4 @@
-//! Websockets: the handshake as an answer of HTTP, then the frames.
+//! Websockets: the handshake as an HTTP response, then the frames.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,21 +20,21 @@ use crate::report::{Seen, WebsocketSeen};
 use crate::tap::Account;
 use crate::websocket::{close_of, failure_of_socket};
 
-/// The library's own 128 KiB are for few connections with much to say.
+/// The library's default of 128 KiB is meant for few connections with much traffic.
 const READ_BUFFER: usize = 8 * 1024;
 
-/// The websocket that a connection was asked to become.
+/// The websocket that a connection is being upgraded to.
 #[derive(Default)]
 pub(super) struct Pending(Mutex<Option<(OnUpgrade, Seen)>>);
 
 impl Pending {
-    /// Takes the websocket, where one was asked for and granted.
+    /// Takes the websocket, if an upgrade was granted.
     pub(super) fn take(&self) -> Option<(OnUpgrade, Seen)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Answers a request for a websocket; `pending` gets it where it is granted.
+/// Answers a request for an upgrade. If it is granted, `pending` receives the websocket.
 pub(super) async fn upgrade(mut request: Request<Incoming>, context: &Context, pending: &Pending) -> Response<AnyBody> {
     match create_response_with_body(&request, || whole("")) {
         Ok(response) => {
@@ -43,7 +43,7 @@ pub(super) async fn upgrade(mut request: Request<Incoming>, context: &Context, p
             *pending.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgraded, seen));
             response
         }
-        // HTTP/2 knows no upgrade.
+        // HTTP/2 has no upgrades.
         Err(error) if request.version() == Version::HTTP_2 => {
             refuse(request, context, StatusCode::BAD_REQUEST, &error.to_string()).await
         }
@@ -56,7 +56,7 @@ pub(super) async fn upgrade(mut request: Request<Incoming>, context: &Context, p
     }
 }
 
-/// Sends every frame of data back until the client says goodbye, or the server stops.
+/// Echoes every data frame until the client closes, or the server stops.
 pub(super) async fn serve(
     (upgraded, mut seen): (OnUpgrade, Seen),
     account: &Account,
@@ -67,7 +67,7 @@ pub(super) async fn serve(
         Ok(io) => echo(io, account, context, facts).await,
         Err(error) => {
             let kind = FailureKind::HttpProtocol { reason: error.to_string() };
-            Err(Cause::new(kind, "the upgrade was granted and did not come about").at(Stage::Http))
+            Err(Cause::new(kind, "the upgrade was granted but did not complete").at(Stage::Http))
         }
     };
     context.log(StatusCode::SWITCHING_PROTOCOLS, seen);
@@ -94,13 +94,13 @@ async fn echo(io: Upgraded, account: &Account, context: &Context, facts: &mut We
         match message {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 facts.frames_received += 1;
-                // What still comes from a client that was told goodbye gets no answer.
+                // After our close frame, data is no longer echoed.
                 if !leaving {
                     socket.send(message).await.map_err(failed)?;
                     facts.frames_sent += 1;
                 }
             }
-            // The library answers this, and pings.
+            // The library answers close frames and pings.
             Some(Ok(Message::Close(close))) => facts.close = Some(close_of(close)),
             Some(Ok(_)) => {}
             None | Some(Err(Error::ConnectionClosed)) => return Ok(()),

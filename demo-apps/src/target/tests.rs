@@ -3,7 +3,7 @@ use pretty_assertions::assert_eq;
 use super::*;
 
 #[test]
-fn a_url_names_scheme_host_port_and_path() {
+fn a_url_has_scheme_host_port_and_path() {
     for (url, scheme, host, port, path) in [
         ("http://server", Scheme::Http, "server", 80, "/"),
         ("http://server:8080/a/b?c=d", Scheme::Http, "server", 8080, "/a/b?c=d"),
@@ -24,8 +24,8 @@ fn a_url_names_scheme_host_port_and_path() {
 }
 
 #[test]
-fn a_url_that_cannot_be_called_is_refused_with_the_reason() {
-    for (url, told) in [
+fn an_invalid_url_is_refused_with_the_reason() {
+    for (url, expected) in [
         ("server:8080", "expected http(s)://"),
         ("/path", "no scheme"),
         ("ftp://server", "unknown scheme ftp"),
@@ -38,6 +38,6 @@ fn a_url_that_cannot_be_called_is_refused_with_the_reason() {
         ("http://[::1/", "expected http(s)://"),
     ] {
         let error = url.parse::<Target>().unwrap_err().to_string();
-        assert!(error.contains(told), "{url}: {error}");
+        assert!(error.contains(expected), "{url}: {error}");
     }
 }

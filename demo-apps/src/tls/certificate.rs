@@ -1,4 +1,4 @@
-//! What a certificate says of its owner.
+//! Facts about certificates.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::report::CertificateFacts;
 
-/// The facts of a certificate in DER; one that does not parse has its hash alone.
+/// The facts of a DER certificate. If it cannot be parsed, only its hash is set.
 pub(crate) fn facts_of(der: &[u8]) -> CertificateFacts {
     let mut facts = CertificateFacts {
         subject: String::new(),
@@ -32,7 +32,7 @@ pub(crate) fn facts_of(der: &[u8]) -> CertificateFacts {
     facts
 }
 
-/// A subject alternative name as OpenSSL prints it, but for `IP:`.
+/// A subject alternative name as printed by OpenSSL, except for `IP:`.
 fn san(name: &GeneralName<'_>) -> String {
     match name {
         GeneralName::DNSName(name) => format!("DNS:{name}"),
@@ -51,7 +51,7 @@ fn san(name: &GeneralName<'_>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })

@@ -1,4 +1,4 @@
-//! The client's TLS: verifies the server as asked, and remembers whom it met.
+//! The client's TLS: verifies the server as configured, and records the certificates.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::UsageError;
 use crate::client::ConnectArgs;
 use crate::report::{ClientCertificate, TlsFacts};
 
-/// TLS towards one server name. The facts are those of the handshake made last.
+/// TLS for one server name. Facts are those of the last handshake.
 pub(crate) struct ClientTls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
@@ -40,8 +40,8 @@ impl ClientTls {
             }
             (None, None) if args.insecure => None,
             (None, None) => {
-                let mend = "name the authorities with --ca FILE or in $SSL_CERT_FILE, or accept any certificate with --insecure";
-                return Err(UsageError(format!("TLS without anybody to trust: {mend}")));
+                let fix = "name the CAs with --ca FILE or in $SSL_CERT_FILE, or accept any certificate with --insecure";
+                return Err(UsageError(format!("nothing is trusted: {fix}")));
             }
         };
         let met = Arc::new(Met { verifier, provider: Arc::clone(&provider), leaf: Mutex::new(None) });
@@ -68,12 +68,12 @@ impl ClientTls {
         self.name.clone()
     }
 
-    /// Whether the server asked for a client certificate.
+    /// Whether the server requested a client certificate.
     pub(crate) fn was_asked_for_certificate(&self) -> bool {
         self.asked.outcome() != ClientCertificate::NotRequested
     }
 
-    /// What is known of the last handshake, which had the result `session`, or failed.
+    /// Facts about the last handshake; `session` is its result if it succeeded.
     pub(crate) fn facts(&self, session: Option<&Session>) -> TlsFacts {
         let leaf = self.met.leaf.lock().unwrap_or_else(PoisonError::into_inner);
         TlsFacts {
@@ -101,7 +101,7 @@ fn own_certificate(args: &ConnectArgs, provider: &CryptoProvider) -> Result<Opti
     Ok(Some(Arc::new(certified)))
 }
 
-/// Verifies the server's certificate, or accepts any, and keeps the leaf either way.
+/// Verifies the server's certificate, or accepts any, and records the leaf in either case.
 #[derive(Debug)]
 struct Met {
     verifier: Option<Arc<WebPkiServerVerifier>>,
@@ -148,7 +148,7 @@ impl ServerCertVerifier for Met {
     }
 }
 
-/// Gives the client's certificate to a server that asks, and remembers that it asked.
+/// Provides the client's certificate, and records that the server requested one.
 #[derive(Debug)]
 struct Asked {
     own: Option<Arc<CertifiedKey>>,
@@ -174,7 +174,7 @@ impl ResolvesClientCert for Asked {
         self.own.clone()
     }
 
-    // Says no only to servers that ask: `resolve` is not called when this is false.
+    // `resolve` is not called if this is false, so it has to be true even without certificates.
     fn has_certs(&self) -> bool {
         true
     }

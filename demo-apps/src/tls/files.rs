@@ -1,4 +1,4 @@
-//! Certificates and keys from PEM files.
+//! Reading certificates and keys from PEM files.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::UsageError;
 
-/// The certificates of a PEM file; at least one.
+/// The certificates of a PEM file, at least one.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, UsageError> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
@@ -24,13 +24,13 @@ pub(crate) fn key(file: &Path) -> Result<PrivateKeyDer<'static>, UsageError> {
     PrivateKeyDer::from_pem_file(file).map_err(|error| unreadable(file, "a private key", &error))
 }
 
-/// The certificates of a PEM file, as roots of trust.
+/// The certificates of a PEM file, as trusted roots.
 pub(crate) fn roots(file: &Path) -> Result<RootCertStore, UsageError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
         roots
             .add(certificate)
-            .map_err(|error| UsageError(format!("{}: not fit as an authority: {error}", file.display())))?;
+            .map_err(|error| UsageError(format!("{}: not usable as a CA: {error}", file.display())))?;
     }
     Ok(roots)
 }

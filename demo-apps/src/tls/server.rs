@@ -12,20 +12,20 @@ use crate::UsageError;
 use crate::client::TlsVersion;
 use crate::report::ServerTls;
 
-/// Who the server is.
+/// The server's certificate chain and key.
 pub(crate) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
-    /// An identity from PEM files.
+    /// Reads an identity from PEM files.
     pub(crate) fn from_files(cert: &Path, key: &Path) -> Result<Self, UsageError> {
         Ok(Self { chain: files::certificates(cert)?, key: files::key(key)? })
     }
 
-    /// An identity made here and now: P-256, signed by itself, for these DNS names or addresses.
-    /// With it comes the certificate as PEM, for clients that are to trust it.
+    /// Generates an identity: P-256, self-signed, for these DNS names or addresses.
+    /// The certificate is returned as PEM, too, for clients to trust.
     pub(crate) fn self_signed(names: &[String]) -> Result<(Self, String), UsageError> {
         let made = rcgen::generate_simple_self_signed(names)
             .map_err(|error| UsageError(format!("--self-signed {}: {error}", names.join(","))))?;
@@ -34,14 +34,14 @@ impl Identity {
     }
 }
 
-/// What the server's TLS ports have in common.
+/// What the server's TLS ports share.
 pub(crate) struct ServerTlsSetup {
     pub(crate) identity: Identity,
     pub(crate) versions: TlsVersion,
 }
 
 impl ServerTlsSetup {
-    /// The configuration of one port, which demands a client certificate where `client_ca` is given.
+    /// The configuration of one port, which requires a client certificate if `client_ca` is given.
     pub(crate) fn config(&self, client_ca: Option<&Path>, alpn: &[String]) -> Result<Arc<ServerConfig>, UsageError> {
         let provider = super::provider();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -60,7 +60,7 @@ impl ServerTlsSetup {
             .with_single_cert(self.identity.chain.clone(), self.identity.key.clone_key())
             .map_err(|error| UsageError(format!("the server's certificate and key do not go together: {error}")))?;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        // Every handshake is a whole one: tickets that nobody redeems cost time, and unread ones turn a close into a reset.
+        // Every handshake is a full one: unused tickets cost time, and unread ones turn a close into a reset.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.key_log = Arc::new(KeyLogFile::new());
@@ -68,7 +68,7 @@ impl ServerTlsSetup {
     }
 }
 
-/// What a finished handshake brought.
+/// Facts about a complete handshake.
 pub(crate) fn facts_of_session(connection: &ServerConnection) -> ServerTls {
     let session = Session::of(connection);
     ServerTls {

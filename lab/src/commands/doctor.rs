@@ -73,7 +73,7 @@ pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
 fn reported(check: netns::Check) -> ReportedCheck {
     let (works, found, mend) = match check.found {
         Found::Works(detail) => (true, detail, None),
-        Found::Missing { why, mend } => (false, why, Some(mend)),
+        Found::Missing { why, fix: mend } => (false, why, Some(mend)),
     };
     ReportedCheck { what: check.what, needed: check.needed, works, found, mend }
 }

@@ -90,7 +90,7 @@ impl DemoServer {
         let words = words.iter().chain(&container.args);
         match name {
             "demo-server" => {
-                let args = ServerArgs::read(words).ok().filter(|args| args.mistake().is_none());
+                let args = ServerArgs::read(words).ok().filter(|args| args.misuse().is_none());
                 Some(args.map_or(Self::Broken, |args| Self::Server(args.into())))
             }
             "demo-webhook" => Some(WebhookArgs::read(words).map_or(Self::Broken, Self::Webhook)),

@@ -2,7 +2,7 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
-/// An attribute; a nested one has its flag (NLA_F_NESTED) set.
+/// An encoded attribute. Nested ones have NLA_F_NESTED set in their type.
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = 4 + value.len() as u16;
     let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
@@ -65,7 +65,7 @@ fn what_is_cut_off_is_no_connection() {
         assert_eq!(tcp_connection(&cut), None, "{length} bytes");
         if let Some(claimed) = cut.first_chunk_mut() {
             *claimed = (length as u32).to_ne_bytes();
-            // An attribute that is missing its end is not read.
+            // A truncated attribute is not read.
             assert_eq!(tcp_connection(&cut).filter(|read| read.reached != ends[0]), None, "{length} bytes");
         }
     }

@@ -2,7 +2,7 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
-/// The parts of a message that are in this machine's order: length, type, flags; sequence and port are 0.
+/// The header fields in host byte order: length, type, flags; sequence and port are 0.
 fn header(length: u32, kind: u16, flags: u16) -> Vec<u8> {
     [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8]].concat()
 }
@@ -13,7 +13,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value, &padding].concat()
 }
 
-/// The message of a packet, with attributes as the kernel sends them where it has no bytes to copy.
+/// A packet's message, with the attributes that the kernel sends if it copies no contents.
 fn packet(attributes: &[Vec<u8>]) -> Vec<u8> {
     let payload = [&[2, 0, 0, 7][..], &attributes.concat()].concat();
     [header(16 + payload.len() as u32, 0x0300, 0), payload].concat()
@@ -24,7 +24,7 @@ fn read(bytes: &[u8]) -> Result<NetlinkPayload<Packet>, DecodeError> {
 }
 
 #[test]
-fn a_queue_is_asked_for_numbers_alone_and_for_whole_packets() {
+fn a_queue_asks_for_ids_only_and_for_unsegmented_packets() {
     let expected = [
         header(16 + 4 + 8 + 12 + 3 * 8, 0x0302, 0x5),
         vec![0, 0, 0, 7],
@@ -38,7 +38,7 @@ fn a_queue_is_asked_for_numbers_alone_and_for_whole_packets() {
 }
 
 #[test]
-fn one_message_lets_all_packets_go_up_to_one() {
+fn one_verdict_accepts_all_packets_up_to_an_id() {
     let expected =
         [header(16 + 4 + 12, 0x0303, 0x1), vec![0, 0, 1, 2], attribute(2, &[0, 0, 0, 1, 0x0a, 0x0b, 0x0c, 0x0d])];
     let request = Request::AcceptUpTo { queue: 0x0102, last: PacketId(0x0a0b_0c0d) };
@@ -46,7 +46,7 @@ fn one_message_lets_all_packets_go_up_to_one() {
 }
 
 #[test]
-fn a_packet_is_known_by_its_number_wherever_the_attribute_stands() {
+fn a_packets_id_is_found_wherever_its_attribute_stands() {
     let mark = attribute(3, &[0, 0, 0, 9]);
     let number = attribute(1, &[0x0a, 0x0b, 0x0c, 0x0d, 0x08, 0x00, 2]);
     for attributes in [[mark.clone(), number.clone()], [number, mark]] {
@@ -63,16 +63,16 @@ fn the_kernels_refusal_is_an_error() {
 }
 
 #[test]
-fn what_is_cut_off_or_of_another_kind_is_refused() {
+fn truncated_messages_and_those_of_another_type_are_refused() {
     let whole = packet(&[attribute(1, &[0, 0, 0, 1, 8, 0, 2])]);
     assert!(read(&whole).is_ok());
     for length in 0..whole.len() - 1 {
-        // Also where the header claims no more than there is.
+        // Even if the header claims that this is the whole message.
         let mut cut = whole[..length].to_vec();
         assert!(read(&cut).is_err(), "{length} bytes");
         if let Some(claimed) = cut.first_chunk_mut() {
             *claimed = (length as u32).to_ne_bytes();
-            assert!(read(&cut).is_err(), "{length} bytes that are said to be all");
+            assert!(read(&cut).is_err(), "{length} bytes that claim to be complete");
         }
     }
     assert!(read(&packet(&[])).is_err());

@@ -1,7 +1,7 @@
-//! Paths that the host does not have, for programs that expect files there.
+//! Mount points that do not exist on the host.
 //!
-//! Nothing is made on the host: the nearest folder above the path is shown with the path laid over it, in the program's own
-//! mount table.
+//! Nothing is created on the host: the nearest existing parent folder is overlaid with one that has the path in it, in the program's
+//! own mount namespace.
 
 use std::{
     collections::BTreeSet,
@@ -17,23 +17,25 @@ use crate::{
     sys::Step,
 };
 
-/// What makes room for those of the program's mounts whose targets the host does not have.
+/// The steps that create mount points for those of the program's binds whose targets do not exist on the host.
 pub(super) fn overlays(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
-    // Of a file system of its own, since the folder that it is laid over may be one that the lab lies in.
+    // On a separate file system, since the folder that is overlaid may contain the lab's own.
     let layer = pod.dir().join("mount-points");
     let mut made = BTreeSet::new();
     let mut folders = BTreeSet::new();
     for bind in program.binds.iter().filter(|bind| !bind.target.exists()) {
         let bad = |why: &str| Error::BadSpec { what: format!("mount {}", bind.target.display()), why: why.to_owned() };
         if !bind.target.is_absolute() || bind.target.components().any(|part| part == Component::ParentDir) {
-            return Err(bad("a path to mount at begins with / and has no .. in it"));
+            return Err(bad("a path to mount at is absolute and contains no .."));
         }
         let above = bind.target.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
         if above == Path::new("/") {
-            return Err(bad("the host has no folder above it but /; choose one such as /etc/tls"));
+            return Err(bad(
+                "no parent folder except / exists on the host; choose a path below /etc, such as /etc/tls",
+            ));
         }
         let below = bind.target.strip_prefix(above).unwrap_or(&bind.target);
-        // Where it really is: /var/run is /run.
+        // The real path: /var/run is a link to /run.
         let folder = above.canonicalize().doing_to("find", above)?;
         let point = inside(&layer, &folder).join(below);
         let parents = point.ancestors().skip(1).take_while(|parent| *parent != layer);
@@ -46,7 +48,7 @@ pub(super) fn overlays(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     }
     files::make_dir(&layer)?;
     let mut steps = vec![Step::Tmpfs(text(&layer)?)];
-    // In order, so that a folder comes before what is in it.
+    // Sorted, so that a folder comes before its contents.
     for (path, point) in made {
         let path = text(&path)?;
         steps.push(match point {
@@ -60,28 +62,28 @@ pub(super) fn overlays(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// What is mounted on: a folder on a folder, a file on a file.
+/// The type of a mount point, which must match that of what is mounted on it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum MountPoint {
     Folder,
     File,
 }
 
-/// An absolute path, as one below `layer`.
+/// Moves an absolute path below `layer`.
 fn inside(layer: &Path, folder: &Path) -> PathBuf {
     layer.join(folder.strip_prefix("/").unwrap_or(folder))
 }
 
 fn overlay(pod: &Pod, layer: &Path, folder: &Path) -> Result<Step> {
     let lab = fs::canonicalize(&pod.shared.dir).doing_to("find", &pod.shared.dir)?;
-    // The kernel takes both signs for its own (Documentation/filesystems/overlayfs.rst).
+    // The separators of overlayfs options (Documentation/filesystems/overlayfs.rst).
     let escaped =
         |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     let options = format!("lowerdir={}:{}", escaped(&inside(layer, folder)), escaped(folder));
     Ok(Step::Overlay {
         options: text(Path::new(&options))?,
         target: text(folder)?,
-        // Logs and sockets lie in the lab's folder: it stays what it is, also below what is laid over.
+        // Logs and sockets are in the lab's folder, which must stay writable even inside an overlaid folder.
         keep: lab.starts_with(folder).then(|| text(&lab)).transpose()?,
     })
 }

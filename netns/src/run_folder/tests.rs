@@ -15,8 +15,8 @@ fn a_folder_that_another_user_could_have_planted_is_refused_and_left_as_it_is() 
     let planted = folder_at(link.clone(), false);
     planted.make().unwrap();
     let error = planted.open().unwrap_err().to_string();
-    assert!(error.contains("it is no folder, or a symbolic link") && error.contains(VARIABLE), "{error}");
-    assert!(folder_at(link, true).open().unwrap().is_some(), "who names a link means where it leads");
+    assert!(error.contains("it is not a folder, or a symbolic link") && error.contains(VARIABLE), "{error}");
+    assert!(folder_at(link, true).open().unwrap().is_some(), "a link that the user names is followed");
 
     let open_to_others = place.path().join("open");
     fs::create_dir(&open_to_others).unwrap();
@@ -33,7 +33,7 @@ fn a_folder_that_another_user_could_have_planted_is_refused_and_left_as_it_is() 
 }
 
 #[test]
-fn a_folder_that_is_there_keeps_its_mode_and_one_that_is_made_is_closed_to_others() {
+fn an_existing_folder_keeps_its_mode_and_a_new_one_is_private() {
     let place = tempfile::tempdir().unwrap();
     files::set_mode(place.path(), 0o1777).unwrap();
     folder_at(place.path().to_owned(), true).make().unwrap();

@@ -11,7 +11,7 @@ fn service(vip: &str, endpoints: &[&str]) -> ServiceSpec {
     }
 }
 
-/// The rules of one service, without those that every node has.
+/// The rules that a service adds to those of a node without services.
 fn own_rules(service: &ServiceSpec, family: Family) -> String {
     let every_node = rules(&[], family).unwrap();
     rules(std::slice::from_ref(service), family)
@@ -24,13 +24,13 @@ fn own_rules(service: &ServiceSpec, family: Family) -> String {
 
 #[test]
 fn chains_are_named_as_kube_proxy_names_them() {
-    // As seen in every cluster's `iptables-save`.
+    // From `iptables-save` on real clusters.
     assert_eq!(chain("KUBE-SVC", &["default/kubernetes:https", "tcp"]), "KUBE-SVC-NPX46M4PTMTKRN6Y");
     assert_eq!(chain("KUBE-SVC", &["kube-system/kube-dns:dns-tcp", "tcp"]), "KUBE-SVC-ERIFXISQEP7F7OF4");
 }
 
 #[test]
-fn a_node_without_services_has_kube_proxys_frame() {
+fn a_node_without_services_has_kube_proxys_base_chains() {
     assert_eq!(
         rules(&[], Family::V4).unwrap(),
         r#"*nat
@@ -104,7 +104,7 @@ fn ipv6_endpoints_stand_in_brackets() {
 }
 
 #[test]
-fn a_service_that_nothing_is_behind_refuses() {
+fn a_service_without_endpoints_refuses() {
     assert_eq!(
         own_rules(&service("10.96.0.10", &[]), Family::V4),
         "-A KUBE-SERVICES -d 10.96.0.10 -p tcp -m comment --comment \"default/server:http has no endpoints\" \
@@ -116,6 +116,6 @@ fn a_service_that_nothing_is_behind_refuses() {
 fn an_endpoint_of_another_ip_version_is_refused() {
     assert_eq!(
         rules(&[service("10.96.0.10", &["fd00:244::3"])], Family::V4).unwrap_err().to_string(),
-        "service `default/server:http`: endpoint fd00:244::3 is not of the IP version of 10.96.0.10"
+        "service `default/server:http`: endpoint fd00:244::3 differs in IP version from 10.96.0.10"
     );
 }

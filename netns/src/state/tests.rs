@@ -22,7 +22,7 @@ fn what_is_recorded_is_read_back_by_another_process() {
 }
 
 #[test]
-fn a_line_cut_short_is_left_out() {
+fn an_incomplete_last_line_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     Journal::create(folder.path()).unwrap().record(&program("app")).unwrap();
     let path = Journal::path(folder.path());
@@ -33,7 +33,7 @@ fn a_line_cut_short_is_left_out() {
 }
 
 #[test]
-fn a_line_that_is_no_entry_is_named() {
+fn a_line_that_is_not_an_entry_is_named() {
     let folder = tempfile::tempdir().unwrap();
     Journal::create(folder.path()).unwrap().record(&program("app")).unwrap();
     let path = Journal::path(folder.path());
@@ -45,7 +45,7 @@ fn a_line_that_is_no_entry_is_named() {
 }
 
 #[test]
-fn a_recycled_pid_is_another_process() {
+fn a_reused_pid_is_another_process() {
     let pid = std::process::id();
     let own = ProcessRecord { pod: String::new(), name: String::new(), pid, start_time: start_time(pid).unwrap() };
     assert!(own.is_running());

@@ -1,4 +1,4 @@
-//! What a capture records, and the file that it is written to.
+//! What a capture records, and the pcapng file.
 
 use std::{collections::BTreeMap, fs::File, process::Command};
 
@@ -31,10 +31,10 @@ fn a_capture_sees_each_packet_once_on_each_interface() {
     assert_eq!(syns, BTreeMap::from(expected));
     assert_eq!(captured.dropped, [0; 4]);
     assert!(captured.packets.is_sorted_by_key(|packet| packet.timestamp));
-    assert!(captured.packets[0].timestamp.as_secs() > 1_500_000_000, "the kernel's clock, not ours");
+    assert!(captured.packets[0].timestamp.as_secs() > 1_500_000_000, "wall-clock time");
 }
 
-/// Whether a packet is TCP over IPv4 without options, and opens a connection.
+/// Whether a packet is TCP over IPv4 without options, with SYN set.
 fn is_syn(packet: &[u8]) -> bool {
     const IPV4: [u8; 2] = [0x08, 0x00];
     const TCP: u8 = 6;
@@ -42,7 +42,7 @@ fn is_syn(packet: &[u8]) -> bool {
 }
 
 #[test]
-fn a_capture_that_goes_on_gives_each_packet_once() {
+fn a_running_capture_returns_each_packet_once() {
     let Some(lab) = lab() else { return };
     let pods = lab.add_pods([pod("client", 2), pod("server", 3)]).unwrap();
     let capture = Capture::start(&pods).unwrap();
@@ -84,7 +84,7 @@ fn wireshark_reads_the_interfaces_names_and_packets() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    // The kernel's own reports, of multicast groups, may come before the call's first packet.
+    // The kernel's own multicast reports may come before the call's first packet.
     let first: Vec<&str> =
         said.lines().map(|line| line.split('\t').collect()).find(|of: &Vec<_>| !of[2].is_empty()).unwrap();
     assert_eq!(first[0], "client.default/eth0", "{output:?}");

@@ -1,4 +1,4 @@
-//! What the tests that make labs share.
+//! Helpers of the tests that create labs.
 
 use std::{
     io::{Read, Write},
@@ -9,10 +9,10 @@ use std::{
 
 use netns::{Lab, LabSpec, Pod, PodSpec};
 
-/// Long enough that only a fault reaches it.
+/// Long enough that only a bug reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A lab; `None`, with a word about it, where this host does not let us make one. In CI that is a failure.
+/// A lab; `None`, with a message, if this host does not allow one. In CI that is a failure.
 pub(crate) fn lab() -> Option<Lab> {
     lab_of(LabSpec::default())
 }
@@ -40,7 +40,7 @@ pub(crate) fn pod(name: &str, n: u8) -> PodSpec {
     PodSpec::new(name, v4(n), v6(n))
 }
 
-/// Listens in a pod, answers one connection with where it came from and the pod's name, and gives back the address.
+/// Accepts one connection in a pod, sends the pod's name, and returns the listening address and the client's.
 pub(crate) fn serve_once(pod: &Pod, address: IpAddr) -> (SocketAddr, JoinHandle<SocketAddr>) {
     let listener = pod.enter(|| TcpListener::bind((address, 0))).unwrap().unwrap();
     let name = pod.name().to_owned();
@@ -53,7 +53,7 @@ pub(crate) fn serve_once(pod: &Pod, address: IpAddr) -> (SocketAddr, JoinHandle<
     (address, served)
 }
 
-/// Connects from a pod, and gives back all that the other end says.
+/// Connects from a pod, and returns all that the server sends.
 pub(crate) fn call(pod: &Pod, to: SocketAddr) -> std::io::Result<String> {
     let mut stream = pod.enter(|| TcpStream::connect_timeout(&to, PATIENCE)).unwrap()?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,4 +1,4 @@
-//! What the kernel reports of the connections that it tracks.
+//! Connection tracking events.
 
 use std::net::SocketAddr;
 
@@ -7,19 +7,19 @@ use pretty_assertions::assert_eq;
 
 use crate::common::{call, lab, pod, serve_once, v4};
 
-/// Hands one port to another, which is open or not.
+/// A rule that redirects one port to another.
 fn redirect(from: u16, to: u16) -> String {
     format!("*nat\n-A PREROUTING -p tcp --dport {from} -j REDIRECT --to-ports {to}\nCOMMIT\n")
 }
 
 #[test]
-fn a_redirect_is_seen_where_it_is_made_also_of_a_connection_that_is_refused() {
+fn a_redirect_is_reported_by_the_pod_that_makes_it_even_if_the_connection_is_refused() {
     let Some(lab) = lab() else { return };
     let server = PodSpec { iptables: Some(redirect(80, 81)), ..pod("server", 3) };
     let pods = lab.add_pods([pod("client", 2), server]).unwrap();
     let tracking = Tracking::start(&pods).unwrap();
     let at = |port| SocketAddr::new(v4(3).into(), port);
-    // Nobody listens at 81.
+    // Nothing listens on port 81.
     call(&pods[0], at(80)).unwrap_err();
     let (open, served) = serve_once(&pods[1], v4(3).into());
     call(&pods[0], open).unwrap();
@@ -32,5 +32,5 @@ fn a_redirect_is_seen_where_it_is_made_also_of_a_connection_that_is_refused() {
     let [refused, accepted] = server.connections[..] else { panic!("{server:?}") };
     assert_eq!((refused.dialled, refused.reached), (at(80), at(81)));
     assert_eq!(accepted, Tracked { source, dialled: open, reached: open });
-    assert_eq!(tracking.take()["server"].connections, [], "each is given once");
+    assert_eq!(tracking.take()["server"].connections, [], "each is reported once");
 }

@@ -1,4 +1,4 @@
-//! What the pods of a lab send each other can be made to take its time.
+//! Latency between the pods of a lab.
 
 use std::{
     io::{Read, Write},
@@ -22,7 +22,7 @@ fn client_and_server(lab: &Lab) -> (Pod, Pod) {
     (pods.remove(0), server)
 }
 
-/// Two sockets, of which the second has room for all that the first sends.
+/// Two sockets. The second one's buffer holds everything that the first sends.
 fn datagrams(client: &Pod, server: &Pod, address: IpAddr) -> (UdpSocket, UdpSocket) {
     let to = server.enter(|| UdpSocket::bind((address, 0))).unwrap().unwrap();
     setsockopt(&to, sockopt::RcvBufForce, &(64 << 20)).unwrap();
@@ -33,7 +33,7 @@ fn datagrams(client: &Pod, server: &Pod, address: IpAddr) -> (UdpSocket, UdpSock
     (from, to)
 }
 
-/// The node's rules and queues that hold packets back.
+/// Rules and queues in the node that delay packets.
 fn traces(lab: &Lab) -> Vec<String> {
     lab.enter_node(|| {
         let mut traces = std::fs::read_to_string("/proc/thread-self/net/netfilter/nfnetlink_queue").unwrap();
@@ -48,7 +48,7 @@ fn traces(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn a_round_trip_takes_no_less_than_what_was_asked_for() {
+fn a_round_trip_takes_no_less_than_requested() {
     let Some(lab) = lab() else { return };
     let (client, server) = client_and_server(&lab);
     let delay = lab.delay(ONE_WAY).unwrap();
@@ -71,7 +71,7 @@ fn a_round_trip_takes_no_less_than_what_was_asked_for() {
         let answered = begun.elapsed();
         assert!(answered >= 2 * ONE_WAY, "an answer of {to} took {answered:?}");
         echo.join().unwrap();
-        eprintln!("asked for {:?}: connecting took {connected:?}, an answer {answered:?}", 2 * ONE_WAY);
+        eprintln!("requested {:?}: connecting took {connected:?}, an answer {answered:?}", 2 * ONE_WAY);
     }
     assert_eq!(delay.lost().unwrap(), 0);
 }
@@ -121,7 +121,7 @@ fn a_long_transfer_arrives_whole() {
 }
 
 #[test]
-fn what_waits_when_a_delay_is_dropped_goes_at_once() {
+fn dropping_a_delay_releases_queued_packets_at_once() {
     let Some(lab) = lab() else { return };
     let (client, server) = client_and_server(&lab);
     let way = Duration::from_secs(10);
@@ -139,14 +139,14 @@ fn what_waits_when_a_delay_is_dropped_goes_at_once() {
 }
 
 #[test]
-fn a_delay_that_is_dropped_leaves_no_rule_and_no_queue() {
+fn dropping_a_delay_leaves_no_rule_and_no_queue() {
     let Some(lab) = lab() else { return };
     let (client, server) = client_and_server(&lab);
     let before = traces(&lab);
     assert_eq!(before, Vec::<String>::new());
     for _ in 0..2 {
         let delay = lab.delay(ONE_WAY).unwrap();
-        // A queue, and a rule of each IP version.
+        // A queue, and a rule for each IP version.
         assert_eq!(traces(&lab).len(), 3, "{:?}", traces(&lab));
         drop(delay);
         assert_eq!(traces(&lab), before);
@@ -157,21 +157,21 @@ fn a_delay_that_is_dropped_leaves_no_rule_and_no_queue() {
 }
 
 #[test]
-fn packets_are_not_held_back_twice_or_for_ever() {
+fn a_second_delay_and_one_over_the_limit_are_refused() {
     let Some(lab) = lab() else { return };
     let delay = lab.delay(ONE_WAY).unwrap();
     let error = lab.delay(ONE_WAY).unwrap_err();
-    assert_eq!(error.to_string(), "a delay: packets are held back already; end that first");
-    assert_eq!(traces(&lab).len(), 3, "the first goes on");
+    assert_eq!(error.to_string(), "a delay: this lab's packets are delayed already; drop the first delay before");
+    assert_eq!(traces(&lab).len(), 3, "the first one stays");
     drop(delay);
     let error = lab.delay(Duration::MAX).unwrap_err();
     assert!(matches!(error, Error::BadSpec { .. }), "{error}");
-    assert!(error.to_string().ends_with(": the longest way is 10s"), "{error}");
+    assert!(error.to_string().ends_with(": the limit is 10s"), "{error}");
     drop(lab.delay(ONE_WAY).unwrap());
 }
 
 #[test]
-fn a_lab_that_is_removed_takes_its_delay_along() {
+fn removing_a_lab_removes_its_delay() {
     let Some(lab) = lab() else { return };
     let delay = lab.delay(ONE_WAY).unwrap();
     lab.remove().unwrap();

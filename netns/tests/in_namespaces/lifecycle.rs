@@ -1,4 +1,4 @@
-//! Labs come and go, side by side, and leave nothing behind.
+//! Labs are created and removed in parallel, and leave nothing behind.
 
 use std::{
     env, fs,
@@ -13,7 +13,7 @@ use pretty_assertions::assert_eq;
 
 use crate::common::{call, lab, lab_of, pod, serve_once, v4, v6};
 
-/// Whatever of a lab a person could still find.
+/// Visible remains of a lab.
 fn traces(id: &str) -> Vec<String> {
     let mut traces = Vec::new();
     if Path::new("/run/sidelab").join(id).exists() {
@@ -33,11 +33,11 @@ fn state_of(id: &str) -> Option<LabState> {
 }
 
 #[test]
-fn a_lab_that_is_dropped_leaves_nothing() {
+fn a_dropped_lab_leaves_nothing() {
     let Some(lab) = lab() else { return };
     let id = lab.id().to_owned();
     let pod = lab.add_pod(pod("client", 2)).unwrap();
-    // Its child in the background is nobody's: only the namespace that it is in gives it away.
+    // The child in the background belongs to no process of the lab; it can only be found by its namespace.
     let process =
         pod.start(&Program::new("app", "sh", ["-c", "setsid sleep 1000 & exec sleep 1000"]), &Start::default());
     let process = process.unwrap();
@@ -45,7 +45,7 @@ fn a_lab_that_is_dropped_leaves_nothing() {
     drop(lab);
     assert_eq!(traces(&id), Vec::<String>::new());
     assert!(process.wait(crate::common::PATIENCE).unwrap().is_some());
-    assert!(pod.enter(|| ()).is_err(), "a handle does not bring it back");
+    assert!(pod.enter(|| ()).is_err(), "a handle does not keep it up");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn two_pods_share_neither_a_name_nor_an_address() {
 }
 
 #[test]
-fn a_lab_that_is_left_up_is_opened_by_others() {
+fn a_lab_that_is_left_up_can_be_opened_by_others() {
     let Some(lab) = lab_of(LabSpec { stays_up: true, ..LabSpec::default() }) else { return };
     let id = lab.id().to_owned();
     let pod = lab.add_pod(pod("client", 2)).unwrap();
@@ -121,7 +121,7 @@ fn ip_netns_enters_a_pod_by_its_name() {
 }
 
 #[test]
-fn a_lab_in_use_is_removed_when_asked_for_by_its_id() {
+fn sweeping_by_id_removes_a_lab_in_use() {
     let Some(lab) = lab() else { return };
     lab.add_pod(pod("client", 2)).unwrap();
     sweep(lab.id()).unwrap();
@@ -138,7 +138,7 @@ fn a_lab_that_several_remove_at_the_same_moment_is_gone_for_all_of_them() {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| sweep(&id))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    // One that comes when all is done finds no lab.
+    // A removal that starts after the others are done finds no lab.
     let failed = removals.into_iter().filter_map(Result::err).filter(|error| !matches!(error, Error::NoLab { .. }));
     assert_eq!(failed.map(|error| error.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
     assert_eq!(traces(&id), Vec::<String>::new());
@@ -146,7 +146,7 @@ fn a_lab_that_several_remove_at_the_same_moment_is_gone_for_all_of_them() {
 }
 
 #[test]
-fn a_lab_that_was_not_meant_to_stay_is_not_left_up() {
+fn a_lab_without_stays_up_cannot_be_left_up() {
     let Some(lab) = lab() else { return };
     let id = lab.id().to_owned();
     assert!(lab.leave_up().is_err());
@@ -194,7 +194,7 @@ fn a_lab_whose_creator_was_killed_is_swept() {
     creator.wait().unwrap();
 
     assert_eq!(state_of(&id), Some(LabState::Stale));
-    // Other tests sweep too: either may be the one that finds it.
+    // Other tests sweep, too, and one of them may remove it first.
     sweep_stale().unwrap();
     assert_eq!(traces(&id), Vec::<String>::new());
     assert!(!netns_of_any_process(&pid), "its programs are gone");

@@ -1,4 +1,4 @@
-//! Labs on this very kernel. They need root; without it each test says so and is skipped, which is a failure where `CI=true`.
+//! Labs on this host's kernel. Needs root: otherwise each test says that it is skipped, which is a failure if `CI=true`.
 
 mod capture;
 mod common;

@@ -1,4 +1,4 @@
-//! Pods reach each other, themselves and services, as pods of a cluster do.
+//! Pods reach each other, themselves and services, as in a cluster.
 
 use std::{
     fs,
@@ -60,7 +60,7 @@ fn a_service_leads_to_its_endpoints_and_to_the_caller_itself() {
 }
 
 #[test]
-fn a_pod_has_the_addresses_and_settings_that_it_was_given() {
+fn a_pod_has_the_addresses_and_settings_of_its_spec() {
     let Some(lab) = lab() else { return };
     let spec = PodSpec {
         loopback: vec!["::6/128".parse().unwrap()],
@@ -76,7 +76,7 @@ fn a_pod_has_the_addresses_and_settings_that_it_was_given() {
 }
 
 #[test]
-fn an_address_that_nobody_has_is_unreachable() {
+fn an_unknown_address_is_unreachable() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     for nobody in ["203.0.113.1:80", "[2001:db8::1]:80"] {
@@ -85,9 +85,9 @@ fn an_address_that_nobody_has_is_unreachable() {
     }
 }
 
-/// What a sidecar lives on: rules that leave its own connections alone, and the address that the app dialled.
+/// What a sidecar depends on: rules that exempt its own user, and SO_ORIGINAL_DST.
 #[test]
-fn a_redirect_tells_users_apart_and_remembers_the_address() {
+fn a_redirect_exempts_a_user_and_keeps_the_original_destination() {
     let Some(lab) = lab() else { return };
     let rules = "*nat\n\
                  -A OUTPUT -m owner --uid-owner 1337 -j RETURN\n\
@@ -133,14 +133,14 @@ fn original_dst(connection: &TcpStream) -> SocketAddr {
 }
 
 #[test]
-#[ignore = "run in a pod by a_redirect_tells_users_apart_and_remembers_the_address"]
+#[ignore = "run in a pod by a_redirect_exempts_a_user_and_keeps_the_original_destination"]
 fn dials() {
     let to: SocketAddr = std::env::var("TO").unwrap().parse().unwrap();
     TcpStream::connect_timeout(&to, PATIENCE).unwrap();
 }
 
 #[test]
-fn a_host_that_makes_labs_says_so() {
+fn a_host_that_creates_labs_passes_the_probe() {
     let Some(_lab) = lab() else { return };
     let host = Host::probe();
     assert!(host.can_make_labs(), "{host:#?}");

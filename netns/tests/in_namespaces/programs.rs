@@ -1,4 +1,4 @@
-//! Programs in pods: as whom, with which files, ready when, and how they end.
+//! Programs in pods: their user, files, readiness and exit.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 
@@ -32,11 +32,11 @@ fn a_program_sees_its_pods_files_and_network() {
         lab.add_pod(PodSpec { resolv_conf: "nameserver 10.96.0.2\n".to_owned(), ..pod("client.default", 2) }).unwrap();
     let seen = output(&pod, &sh("cat /etc/hosts /etc/resolv.conf; ls /proc/self/net/../net/dev_snmp6; pwd"));
     assert_eq!(seen, format!("{}nameserver 10.96.0.2\neth0\nlo\n/\n", pod.spec().hosts));
-    assert_ne!(fs::read_to_string("/etc/hosts").unwrap(), pod.spec().hosts, "the host's own file stays");
+    assert_ne!(fs::read_to_string("/etc/hosts").unwrap(), pod.spec().hosts, "the host's file is unchanged");
 }
 
 #[test]
-fn the_environment_of_the_host_stays_outside() {
+fn the_hosts_environment_is_not_inherited() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let program =
@@ -51,14 +51,14 @@ fn another_user_runs_a_program_that_only_root_can_reach() {
     let private = tempfile::tempdir().unwrap();
     fs::set_permissions(private.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let file = private.path().join("who");
-    // By a process of its own: the kernel runs no file that anybody may write to, and what other tests start has our descriptors.
+    // By another process: the kernel does not execute a file that is open for writing, and concurrent tests inherit our descriptors.
     assert!(Command::new("cp").arg("/usr/bin/id").arg(&file).status().unwrap().success());
     let who = Program { user: Some(SIDECAR), ..Program::new("who", &file, [""; 0]) };
     assert_eq!(output(&pod, &who), "uid=1337 gid=1337 groups=1337\n");
 }
 
 #[test]
-fn a_program_runs_on_the_cpus_that_are_named() {
+fn a_program_runs_on_the_selected_cpus_only() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let allowed = sh("grep Cpus_allowed_list /proc/self/status");
@@ -67,7 +67,7 @@ fn a_program_runs_on_the_cpus_that_are_named() {
     let first: String = first.chars().take_while(char::is_ascii_digit).collect();
     let pinned = Program { cpus: vec![first.parse().unwrap()], ..allowed.clone() };
     assert_eq!(output(&pod, &pinned), format!("Cpus_allowed_list:\t{first}\n"));
-    // More than any machine has.
+    // More CPUs than any machine has.
     let nowhere = Program { cpus: vec![100_000], ..allowed };
     let refused = pod.run_to_end(&nowhere, Duration::from_secs(5)).unwrap_err().to_string();
     assert!(refused.contains("CPU 100000"), "{refused}");
@@ -82,7 +82,7 @@ fn another_user_cannot_regain_privilege() {
 }
 
 #[test]
-fn binds_show_files_to_one_program_alone() {
+fn binds_are_visible_to_one_program_only() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let file = pod.dir().join("certificate");
@@ -94,7 +94,7 @@ fn binds_show_files_to_one_program_alone() {
 }
 
 #[test]
-fn ready_is_when_the_program_says_so() {
+fn a_program_is_ready_when_it_reports_so() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("server", 2)).unwrap();
     let flag = pod.dir().join("flag");
@@ -112,7 +112,7 @@ fn ready_is_when_the_program_says_so() {
 }
 
 #[test]
-#[ignore = "run in a pod by ready_is_when_the_program_says_so"]
+#[ignore = "run in a pod by a_program_is_ready_when_it_reports_so"]
 fn raises_a_flag_and_is_ready() {
     sd_notify::notify(&[NotifyState::Status("loading")]).unwrap();
     fs::write(std::env::var("FLAG").unwrap(), "ready").unwrap();
@@ -123,7 +123,7 @@ fn raises_a_flag_and_is_ready() {
 }
 
 #[test]
-fn a_program_that_ends_before_it_is_ready_is_quoted() {
+fn the_error_of_a_program_that_exits_before_it_is_ready_quotes_its_stderr() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("server", 2)).unwrap();
     let error = pod.start(&sh("echo port in use >&2; exit 3"), &notify()).unwrap_err();
@@ -134,7 +134,7 @@ fn a_program_that_ends_before_it_is_ready_is_quoted() {
 }
 
 #[test]
-fn a_program_that_is_never_ready_is_killed() {
+fn a_program_that_never_becomes_ready_is_killed() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("server", 2)).unwrap();
     let ready = Ready::Notify { timeout: Duration::from_millis(50) };
@@ -145,7 +145,7 @@ fn a_program_that_is_never_ready_is_killed() {
 }
 
 #[test]
-fn a_program_that_does_not_end_in_time_is_killed_with_its_children() {
+fn a_program_that_does_not_exit_in_time_is_killed_with_its_children() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let error = pod.run_to_end(&sh("sleep 1000 & echo waiting >&2; wait"), Duration::from_millis(100)).unwrap_err();
@@ -153,7 +153,7 @@ fn a_program_that_does_not_end_in_time_is_killed_with_its_children() {
 }
 
 #[test]
-fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
+fn a_program_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("server", 2)).unwrap();
     let polite = pod.start(&sh("exec sleep 1000"), &Start::default()).unwrap();
@@ -164,7 +164,7 @@ fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
 }
 
 #[test]
-fn what_cannot_start_says_which_step_failed() {
+fn a_start_error_names_the_step_that_failed() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let missing = Program::new("frob", "frobnicate", [""; 0]);
@@ -188,7 +188,7 @@ fn a_program_outlives_the_thread_that_started_it() {
 }
 
 #[test]
-fn a_refused_rule_is_named_and_none_is_in_force() {
+fn a_refused_rule_is_named_and_none_is_in_effect() {
     let Some(lab) = lab() else { return };
     let rules = "*nat\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\n-A OUTPUT -j NOWHERE\nCOMMIT\n";
     let error = lab.add_pod(PodSpec { ip6tables: Some(rules.to_owned()), ..pod("client", 2) }).unwrap_err();
@@ -197,7 +197,7 @@ fn a_refused_rule_is_named_and_none_is_in_force() {
 }
 
 #[test]
-fn a_folder_that_the_host_does_not_have_is_shown_to_a_program_and_not_made_on_the_host() {
+fn a_bind_target_missing_on_the_host_is_visible_to_the_program_but_not_created_on_the_host() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let files = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ fn a_folder_that_the_host_does_not_have_is_shown_to_a_program_and_not_made_on_th
             Bind { source: source(), target: target.into() },
             Bind { source: source().join("tls.crt"), target: "/etc/sidelab-test-too/file".into() },
         ];
-        // What lies beside it stays to be seen, and the lab's own folder can be written to.
+        // Its siblings stay visible, and the lab's own folder stays writable.
         let script = format!("cat {target}/tls.crt /etc/sidelab-test-too/file; test -e /etc/passwd; echo x >$LAB/kept");
         let program = Program { binds, env: vec![("LAB".into(), lab.dir().into())], ..sh(&script) };
         assert_eq!(output(&pod, &program), "a certificate\na certificate\n");
@@ -218,14 +218,13 @@ fn a_folder_that_the_host_does_not_have_is_shown_to_a_program_and_not_made_on_th
 }
 
 #[test]
-fn a_mount_path_that_cannot_be_one_is_refused_with_the_mend() {
+fn an_invalid_mount_path_is_refused_with_a_fix() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
-    for (target, mend) in [("/sidelab-test", "such as /etc/tls"), ("etc/x", "begins with /"), ("/etc/a/../../x", "..")]
-    {
+    for (target, fix) in [("/sidelab-test", "such as /etc/tls"), ("etc/x", "absolute"), ("/etc/a/../../x", "..")] {
         let binds = vec![Bind { source: "/etc".into(), target: target.into() }];
         let error = pod.run_to_end(&Program { binds, ..sh("true") }, PATIENCE).unwrap_err();
         assert!(matches!(error, Error::BadSpec { .. }), "{error:?}");
-        assert!(error.to_string().contains(mend), "{error}");
+        assert!(error.to_string().contains(fix), "{error}");
     }
 }

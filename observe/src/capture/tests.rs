@@ -39,7 +39,7 @@ fn file(name: &str, link: DataLink, secrets: &str, capture: &Capture) -> Vec<u8>
 }
 
 #[test]
-fn a_file_with_its_keys_inside_is_opened() {
+fn a_file_is_decrypted_with_its_embedded_keys() {
     let (talk, keys) = tls_talk(true, "TLS13_AES_128_GCM_SHA256", &TLS13);
     let capture = Wire::default().whole(&talk).capture();
     let file = file("client.default/eth0", DataLink::ETHERNET, &keys.text(), &capture);
@@ -52,7 +52,7 @@ fn a_file_with_its_keys_inside_is_opened() {
 }
 
 #[test]
-fn a_file_cut_anywhere_gives_what_stands_before() {
+fn a_truncated_file_gives_everything_before_the_cut() {
     let capture = Wire::default().whole(&vec![]).capture();
     let file = file("eth0", DataLink::ETHERNET, "", &capture);
     let header = 28;
@@ -65,7 +65,7 @@ fn a_file_cut_anywhere_gives_what_stands_before() {
 }
 
 #[test]
-fn frames_that_are_not_ethernet_are_refused_with_the_mend() {
+fn frames_that_are_not_ethernet_are_refused_with_a_fix() {
     let file = file("any", DataLink::LINUX_SLL, "", &Capture::default());
     let error = Capture::read_pcapng(file.as_slice()).unwrap_err();
     assert!(matches!(error, ReadError::Link { .. }));
@@ -73,7 +73,7 @@ fn frames_that_are_not_ethernet_are_refused_with_the_mend() {
 }
 
 #[test]
-fn what_is_no_pcapng_is_refused() {
+fn a_file_that_is_not_pcapng_is_refused() {
     let error = Capture::read_pcapng(b"not a capture, but long enough to be one".as_slice()).unwrap_err();
     assert!(error.to_string().starts_with("pcapng, block 0: "), "{error}");
 }

@@ -3,7 +3,7 @@ use pretty_assertions::assert_eq;
 use crate::testing::{Wire, http_talk, nested};
 
 #[test]
-fn each_layer_is_paid_out_of_what_the_one_around_it_carries() {
+fn the_bytes_of_each_layer_add_up_to_the_payload_of_the_one_around_it() {
     let (talk, keys) = nested(2);
     let cost = Wire::default().whole(&talk).flow(&keys).cost();
     let names: Vec<_> = cost.layers.iter().map(|layer| layer.layer).collect();
@@ -18,17 +18,17 @@ fn each_layer_is_paid_out_of_what_the_one_around_it_carries() {
 }
 
 #[test]
-fn a_second_layer_of_tls_costs_a_second_handshake_and_more_on_every_record() {
+fn a_second_tls_layer_costs_another_handshake_and_overhead_on_every_record() {
     let (talk, keys) = nested(2);
     let cost = Wire::default().whole(&talk).flow(&keys).cost();
     let [outer, inner, _] = cost.layers.as_slice() else { panic!("{cost:?}") };
     assert!(outer.handshake_bytes > 1000 && inner.handshake_bytes > 500, "{cost:?}");
-    // The outer layer has a record for each of the inner one's flights, and its own.
+    // The outer layer has records for the inner handshake's flights in addition to its own.
     assert!(outer.records > inner.records && inner.overhead_bytes > 0, "{cost:?}");
 }
 
 #[test]
-fn what_could_not_be_opened_is_paid_for_all_the_same() {
+fn bytes_that_could_not_be_decrypted_are_counted() {
     let (talk, _) = nested(1);
     let cost = Wire::default().whole(&talk).flow(&crate::KeyLog::default()).cost();
     let [sealed] = cost.layers.as_slice() else { panic!("{cost:?}") };
@@ -37,7 +37,7 @@ fn what_could_not_be_opened_is_paid_for_all_the_same() {
 }
 
 #[test]
-fn plaintext_costs_nothing_but_itself() {
+fn plaintext_has_no_overhead() {
     let cost = Wire::default().whole(&http_talk()).flow(&crate::KeyLog::default()).cost();
     assert_eq!((cost.layers.len(), cost.inside_bytes), (1, cost.wire_bytes));
 }

@@ -1,11 +1,11 @@
-//! Frames of one direction (RFC 9113, sections 4 and 6).
+//! The frames of one direction (RFC 9113, sections 4 and 6).
 
 use loona_hpack::Decoder;
 
 use crate::http::Fields;
 use crate::stream::Stream;
 
-/// Size of a frame's header.
+/// Length of a frame header, in bytes.
 const HEADER: usize = 9;
 
 const DATA: u8 = 0;
@@ -20,7 +20,7 @@ const END_HEADERS: u8 = 0x04;
 const PADDED: u8 = 0x08;
 const PRIORITY: u8 = 0x20;
 
-/// What a frame (or a HEADERS with its CONTINUATIONs) says.
+/// A parsed frame (or a HEADERS frame with its CONTINUATIONs).
 pub(super) enum Event<'a> {
     Headers { fields: Fields, end: bool },
     Data { bytes: &'a [u8], end: bool },
@@ -28,15 +28,15 @@ pub(super) enum Event<'a> {
     GoAway { error: String },
 }
 
-/// The frames that matter to a report, each with its stream and time.
+/// Iterates over the frames that a report needs, each with its stream id and time.
 pub(super) struct Frames<'a> {
     stream: &'a Stream,
     at: usize,
     decoder: Decoder<'static>,
-    /// The block of fields that CONTINUATION frames go on with: its stream, whether it is a promise (which is read for the
-    /// state of the decoder only), whether the stream ends with it, and its bytes.
+    /// The field block that CONTINUATION frames complete: its stream, whether it is a PUSH_PROMISE (decoded only for the HPACK
+    /// state), whether it has END_STREAM, and its bytes.
     block: Option<Block>,
-    /// Why reading stopped before the end of the stream.
+    /// Why parsing stopped before the end of the stream.
     pub(super) error: Option<String>,
 }
 
@@ -47,7 +47,7 @@ struct Block {
     bytes: Vec<u8>,
 }
 
-/// One frame as it is on the wire.
+/// A frame on the wire.
 struct Frame<'a> {
     kind: u8,
     flags: u8,
@@ -56,7 +56,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// Reads frames from byte `at` of `stream` on.
+    /// Parses frames starting at byte `at` of `stream`.
     pub(super) fn new(stream: &'a Stream, at: usize) -> Self {
         Self { stream, at, decoder: Decoder::new(), block: None, error: None }
     }
@@ -66,27 +66,27 @@ impl<'a> Frames<'a> {
         let whole = rest.split_first_chunk::<HEADER>().and_then(|(header, rest)| {
             let &[a, b, c, kind, flags, d, e, f, g] = header;
             let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-            // The highest bit is reserved.
+            // The highest bit of the stream id is reserved.
             let stream = u32::from_be_bytes([d & 0x7f, e, f, g]);
             Some(Frame { kind, flags, stream, payload: rest.get(..len)? })
         });
         if let Some(frame) = &whole {
             self.at += HEADER + frame.payload.len();
         } else if !rest.is_empty() {
-            let why = self.stream.cut.as_deref().unwrap_or("no more was sent");
-            self.error = Some(format!("{} bytes of a frame, then {why}", rest.len()));
+            let why = self.stream.cut.as_deref().unwrap_or("the connection ended");
+            self.error = Some(format!("{} bytes of an incomplete frame, then {why}", rest.len()));
         }
         whole
     }
 
-    /// What a frame says; `None` for one that a report has no use for, or that a CONTINUATION goes on with.
+    /// Parses a frame; `None` if a report does not need it, or a CONTINUATION completes it.
     fn read(&mut self, frame: &Frame<'a>) -> Result<Option<Event<'a>>, String> {
         let end = frame.flags & END_STREAM != 0;
         match frame.kind {
             DATA => Ok(Some(Event::Data { bytes: unpadded(frame)?, end })),
             HEADERS | PUSH_PROMISE => {
                 let promise = frame.kind == PUSH_PROMISE;
-                // A dependency and a weight, or the promised stream, come before the fields.
+                // A dependency and weight, or a promised stream id, precede the fields.
                 let skip = match promise {
                     true => 4,
                     false if frame.flags & PRIORITY != 0 => 5,
@@ -101,7 +101,7 @@ impl<'a> Frames<'a> {
                     block.bytes.extend_from_slice(frame.payload);
                     self.end_block(frame)
                 }
-                _ => Err("a CONTINUATION that continues nothing".to_owned()),
+                _ => Err("a CONTINUATION without a preceding HEADERS".to_owned()),
             },
             RST_STREAM => Ok(Some(Event::Reset { error: error_name(frame.payload) })),
             GOAWAY => Ok(Some(Event::GoAway { error: error_name(frame.payload.get(4..).unwrap_or_default()) })),
@@ -109,7 +109,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// Decodes the block of fields, if `frame` is the last of it.
+    /// Decodes the field block if `frame` is the last of it.
     fn end_block(&mut self, frame: &Frame<'_>) -> Result<Option<Event<'a>>, String> {
         let Some(block) = self.block.take_if(|_| frame.flags & END_HEADERS != 0) else {
             return Ok(None);
@@ -118,7 +118,7 @@ impl<'a> Frames<'a> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.decoder
             .decode_with_cb(&block.bytes, |name, value| fields.push((text(&name), text(&value))))
-            .map_err(|error| format!("a block of header fields that does not decode: {error}"))?;
+            .map_err(|error| format!("invalid HPACK: {error}"))?;
         Ok((!block.promise).then_some(Event::Headers { fields, end: block.end }))
     }
 }
@@ -133,7 +133,7 @@ impl<'a> Iterator for Frames<'a> {
             match self.read(&frame) {
                 Ok(Some(event)) => return Some((frame.stream, self.stream.complete_at(self.at), event)),
                 Ok(None) => {}
-                // The fields that follow refer to what could not be decoded.
+                // Later field blocks depend on the one that could not be decoded.
                 Err(error) => self.error = Some(format!("at byte {begin}: {error}")),
             }
         }
@@ -153,7 +153,7 @@ fn unpadded<'a>(frame: &Frame<'a>) -> Result<&'a [u8], String> {
         .ok_or_else(|| "a frame with more padding than payload".to_owned())
 }
 
-/// The name of the error code that `bytes` begin with (RFC 9113, section 7).
+/// Name of the error code at the start of `bytes` (RFC 9113, section 7).
 fn error_name(bytes: &[u8]) -> String {
     const NAMES: [&str; 14] = [
         "NO_ERROR",

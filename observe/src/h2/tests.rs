@@ -69,7 +69,7 @@ fn streams_are_paired_with_their_responses_and_trailers() {
         client.frame(0, 0, stream, b"abc");
         client.frame(0, 1, stream, b"de");
     }
-    // Answered the other way round, and interleaved.
+    // Responses in reverse order, and interleaved.
     server.headers(3, false, &[(":status", "200")]);
     server.headers(1, true, &[(":status", "404")]);
     server.frame(0, 0, 3, b"message");
@@ -91,7 +91,7 @@ fn streams_are_paired_with_their_responses_and_trailers() {
 }
 
 #[test]
-fn fields_split_over_continuations_with_padding_and_priority_are_put_together() {
+fn fields_split_over_continuations_with_padding_and_priority_are_joined() {
     let mut client = Writer::client();
     let block = client.block(&[(":method", "GET"), (":path", "/long"), ("x", "y")]);
     let mut first = vec![3, 0, 0, 0, 0, 16];
@@ -107,7 +107,7 @@ fn fields_split_over_continuations_with_padding_and_priority_are_put_together() 
 }
 
 #[test]
-fn resets_and_goodbyes_are_named() {
+fn resets_and_goaways_are_reported_with_their_errors() {
     let (mut client, mut server) = (Writer::client(), Writer::default());
     client.request(1, true, "/");
     server.headers(1, false, &[(":status", "100")]);
@@ -121,18 +121,18 @@ fn resets_and_goodbyes_are_named() {
 }
 
 #[test]
-fn a_frame_cut_by_the_end_of_the_capture_is_said() {
+fn a_truncated_frame_is_reported() {
     let mut client = Writer::client();
     client.request(1, false, "/cut");
     client.frame(0, 1, 1, &[b'x'; 50]);
     client.bytes.truncate(client.bytes.len() - 20);
     let h2 = read(&talk(client, Writer::default()));
     assert!(!h2.exchanges[0].request.message.complete);
-    assert_eq!(h2.client_error.as_deref(), Some("39 bytes of a frame, then no more was sent"));
+    assert_eq!(h2.client_error.as_deref(), Some("39 bytes of an incomplete frame, then the connection ended"));
 }
 
 #[test]
-fn an_answer_in_http1_is_no_frame() {
+fn an_answer_in_http1_is_not_parsed_as_a_frame() {
     let mut client = Writer::client();
     client.request(1, true, "/");
     let server = Writer { bytes: b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), ..Writer::default() };

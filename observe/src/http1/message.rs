@@ -1,4 +1,4 @@
-//! Heads and bodies of HTTP/1 messages, off a stream.
+//! Parsing heads and bodies of HTTP/1 messages.
 
 use httparse::Status;
 
@@ -6,16 +6,16 @@ use crate::http::{Fields, Message};
 use crate::stream::{End, Stream};
 use crate::tls;
 
-/// More header fields than this are not read.
+/// Maximum number of header fields. A message with more is an error.
 const MAX_HEADERS: usize = 128;
 
-/// The first line of a message.
+/// The start line of a message.
 pub(super) enum Head {
     Request { method: String, target: String, version: String },
     Response { status: u16, reason: String, version: String },
 }
 
-/// A parsed head, and how many bytes it took; `None` when there is only a part of it.
+/// A parsed head and its length in bytes; `None` if it is incomplete.
 type Parsed = Result<Option<(Head, Fields, usize)>, httparse::Error>;
 
 impl Head {
@@ -59,7 +59,7 @@ fn headers(fields: &[httparse::Header<'_>]) -> Fields {
         .collect()
 }
 
-/// How the end of a body is found (RFC 9112, section 6.3).
+/// How the length of a body is determined (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     None,
@@ -93,11 +93,11 @@ impl Body {
     }
 }
 
-/// Reads message after message off a stream.
+/// Parses successive messages of a stream.
 pub(super) struct Reader<'a> {
     stream: &'a Stream,
     at: usize,
-    /// Why reading stopped before the end of the stream.
+    /// Why parsing stopped before the end of the stream.
     pub(super) error: Option<String>,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Reader<'a> {
         Self { stream, at: 0, error: None }
     }
 
-    /// What has not been read.
+    /// The unparsed rest of the stream.
     pub(super) fn rest(&self) -> Stream {
         self.stream.tail(self.at)
     }
 
-    /// The next message, or `None` when there is no whole head of one; `error` then says why, if bytes are left.
+    /// The next message, or `None` if there is no complete head; if bytes are left, `error` says why.
     pub(super) fn next(
         &mut self,
         parse: impl Fn(&[u8]) -> Parsed,
@@ -124,14 +124,14 @@ impl<'a> Reader<'a> {
         let (head, headers, len) = match parse(rest) {
             Ok(Some(parsed)) => parsed,
             Ok(None) => {
-                let why = self.stream.cut.as_deref().unwrap_or("no more was sent");
-                self.error = Some(format!("{} bytes of a message's head, then {why}", rest.len()));
+                let why = self.stream.cut.as_deref().unwrap_or("the connection ended");
+                self.error = Some(format!("{} bytes of an incomplete head, then {why}", rest.len()));
                 return None;
             }
             Err(error) => {
                 let start =
                     tls::describe(rest).unwrap_or_else(|| format!("\"{}\"", rest[..rest.len().min(16)].escape_ascii()));
-                self.error = Some(format!("not HTTP/1 at byte {}: {error}; it begins {start}", self.at));
+                self.error = Some(format!("not HTTP/1 at byte {}: {error}; it starts with {start}", self.at));
                 return None;
             }
         };
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         let mut message = Message::new(headers, at_ns);
         self.read_body(body, &mut message);
         if !message.complete {
-            // What is left of it begins no other message.
+            // The rest of the stream cannot be parsed as messages.
             self.at = self.stream.bytes.len();
         }
         Some((head, message))
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Moves up to `len` bytes of body; whether all were there.
+    /// Appends up to `len` bytes to the body. Returns whether all were there.
     fn take(&mut self, len: u64, message: &mut Message) -> bool {
         let rest = &self.stream.bytes[self.at..];
         let taken = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         taken as u64 == len
     }
 
-    /// Reads chunks and trailers; whether all were there.
+    /// Parses chunks and trailers. Returns whether they were complete.
     fn read_chunks(&mut self, message: &mut Message) -> bool {
         loop {
             match httparse::parse_chunk_size(&self.stream.bytes[self.at..]) {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
                     return false;
                 }
                 Err(_) => {
-                    self.error = Some(format!("byte {} should begin a chunk, and does not", self.at));
+                    self.error = Some(format!("no valid chunk size at byte {}", self.at));
                     return false;
                 }
             }
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         there
     }
 
-    /// Reads the fields after the last chunk; whether they were whole.
+    /// Parses the fields after the last chunk. Returns whether they were complete.
     fn read_trailers(&mut self, message: &mut Message) -> bool {
         let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
         match httparse::parse_headers(&self.stream.bytes[self.at..], &mut fields) {

@@ -40,7 +40,7 @@ fn a_reused_connection_pairs_each_request_with_its_response() {
 }
 
 #[test]
-fn chunks_are_counted_without_their_framing() {
+fn the_length_of_a_chunked_body_excludes_its_framing() {
     let http1 = read(&vec![
         client_says("GET / HTTP/1.1\r\n\r\n"),
         server_says(
@@ -63,7 +63,7 @@ fn a_head_request_has_a_response_without_body() {
 }
 
 #[test]
-fn interim_responses_are_not_taken_for_the_answer() {
+fn interim_responses_are_not_the_final_response() {
     let http1 = read(&vec![
         client_says("POST / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"),
         server_says("HTTP/1.1 100 Continue\r\n\r\n"),
@@ -104,7 +104,7 @@ fn a_request_that_is_answered_with_tls_says_so() {
 }
 
 #[test]
-fn a_message_cut_by_the_end_of_the_capture_is_not_complete() {
+fn a_truncated_message_is_not_complete() {
     let http1 = read(&vec![
         client_says("GET / HTTP/1.1\r\n\r\n"),
         server_says("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nonly this"),
@@ -113,11 +113,11 @@ fn a_message_cut_by_the_end_of_the_capture_is_not_complete() {
     assert_eq!((message.body_bytes, message.complete), (9, false));
 
     let http1 = read(&vec![client_says("GET / HTTP/1.1\r\n\r\n"), server_says("HTTP/1.1 200 OK\r\nConte")]);
-    assert_eq!(http1.server_error.as_deref(), Some("22 bytes of a message's head, then no more was sent"));
+    assert_eq!(http1.server_error.as_deref(), Some("22 bytes of an incomplete head, then the connection ended"));
 }
 
 #[test]
-fn an_answer_to_nothing_is_kept_apart() {
+fn a_response_without_a_request_is_kept_separately() {
     let http1 = read(&vec![
         client_says("GET / HTTP/1.1\r\n\r\n"),
         server_says(
@@ -128,7 +128,7 @@ fn an_answer_to_nothing_is_kept_apart() {
 }
 
 #[test]
-fn text_that_is_no_request_line_is_opaque() {
+fn text_that_is_not_a_request_line_is_opaque() {
     for text in ["HELLO world\n", "GET /\r\n", "get / HTTP/1.1\r\n", "GET / HTTP/1.1", "GET  HTTP/1.1\r\n", ""] {
         let flow = Wire::default().whole(&vec![client_says(text)]).flow(&KeyLog::default());
         assert!(matches!(flow.content.last(), Some(Layer::Tcp(_))), "{text}");

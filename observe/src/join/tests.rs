@@ -5,7 +5,7 @@ use pretty_assertions::assert_eq;
 use crate::testing::{Wire, client_says, http_talk, server_says};
 use crate::{Flow, InitiatorBy, KeyLog, Opening, Redirect};
 
-/// The flows of several connections in one capture.
+/// The flows of several connections in a single capture.
 fn flows(wires: impl IntoIterator<Item = Wire>) -> Vec<Flow> {
     let mut all = Wire::default();
     for wire in wires {
@@ -27,14 +27,14 @@ fn the_two_directions_of_a_redirected_connection_are_one_flow() {
 }
 
 #[test]
-fn a_connection_that_was_not_redirected_says_so() {
+fn a_connection_without_a_redirect_has_none() {
     let flow = Wire::default().whole(&http_talk()).flow(&KeyLog::default());
     assert_eq!(flow.redirect, None);
     assert_eq!(flow.dialled(), flow.responder);
 }
 
 #[test]
-fn a_redirected_connection_is_joined_when_its_beginning_was_not_captured() {
+fn a_redirected_connection_is_joined_even_if_its_start_was_not_captured() {
     let mut wire = Wire::redirected().whole(&http_talk());
     wire.packets.drain(..3);
     let flow = wire.flow(&KeyLog::default());
@@ -43,7 +43,7 @@ fn a_redirected_connection_is_joined_when_its_beginning_was_not_captured() {
 }
 
 #[test]
-fn a_redirect_shows_its_initiator_also_where_the_responder_was_captured_first() {
+fn a_redirect_identifies_its_initiator_even_if_the_responder_was_captured_first() {
     let mut wire = Wire::redirected();
     let (client, server) = (wire.client, wire.server);
     wire.open();
@@ -55,9 +55,9 @@ fn a_redirect_shows_its_initiator_also_where_the_responder_was_captured_first() 
 }
 
 #[test]
-fn without_a_syn_who_sends_a_request_is_the_initiator_whatever_the_ports_are() {
+fn without_a_syn_the_sender_of_a_request_is_the_initiator_regardless_of_ports() {
     let (client, server) = ("10.244.0.2:1024".parse().unwrap(), "10.96.0.10:60000".parse().unwrap());
-    // With the answer to the request, and with the request itself, captured first.
+    // With the response, and with the request captured first.
     for answer_first in [false, true] {
         let mut wire = Wire { client, server, ..Wire::default() }.whole(&http_talk());
         wire.packets.drain(..3);
@@ -72,7 +72,7 @@ fn without_a_syn_who_sends_a_request_is_the_initiator_whatever_the_ports_are() {
 }
 
 #[test]
-fn without_a_syn_and_with_raw_bytes_the_initiator_is_not_known() {
+fn without_a_syn_the_initiator_of_raw_bytes_is_unknown() {
     let mut wire = Wire::default();
     wire.open();
     wire.talk(&vec![client_says("one"), server_says("uno")]);
@@ -81,7 +81,7 @@ fn without_a_syn_and_with_raw_bytes_the_initiator_is_not_known() {
 }
 
 #[test]
-fn a_syn_or_its_answer_says_who_the_initiator_is() {
+fn a_syn_or_syn_ack_identifies_the_initiator() {
     for begin in [0, 1] {
         let mut wire = Wire::default().whole(&vec![client_says("one"), server_says("uno")]);
         let client = wire.client;
@@ -102,7 +102,7 @@ fn a_refused_redirect_is_joined() {
 }
 
 #[test]
-fn redirected_connections_from_one_port_to_two_services_are_told_apart_by_their_numbers() {
+fn redirected_connections_from_one_port_to_two_services_are_distinguished_by_sequence_numbers() {
     let first = Wire::redirected();
     let second = Wire {
         server: "10.96.0.11:9090".parse().unwrap(),
@@ -122,12 +122,12 @@ fn redirected_connections_from_one_port_to_two_services_are_told_apart_by_their_
 }
 
 #[test]
-fn a_redirect_for_which_conntrack_changed_the_port_is_joined_by_its_numbers() {
+fn a_redirect_for_which_conntrack_changed_the_port_is_joined_by_sequence_numbers() {
     let mut wire = Wire::redirected();
     let dialled_from = wire.client;
     wire.open();
     wire.talk(&http_talk());
-    // What the initiator sends is written anew with the other port.
+    // The initiator's packets, rewritten with the other port.
     let mut other = Wire { client: SocketAddr::new(dialled_from.ip(), 2000), ..Wire::redirected() };
     other.open();
     other.talk(&http_talk());
@@ -140,7 +140,7 @@ fn a_redirect_for_which_conntrack_changed_the_port_is_joined_by_its_numbers() {
 }
 
 #[test]
-fn the_same_addresses_used_again_are_another_connection() {
+fn reused_addresses_are_another_connection() {
     let first = Wire::redirected().whole(&vec![client_says("one"), server_says("uno")]);
     let second = Wire { client_seq: 5_000_000, server_seq: 7_000_000, now_ns: first.now_ns, ..Wire::redirected() };
     let second = second.whole(&vec![client_says("two"), server_says("due")]);
@@ -153,7 +153,7 @@ fn the_same_addresses_used_again_are_another_connection() {
 }
 
 #[test]
-fn a_syn_refused_and_sent_again_from_the_same_port_is_two_connections() {
+fn a_refused_syn_and_its_retry_from_the_same_port_are_two_connections() {
     let mut first = Wire::redirected();
     first.syn();
     first.refuse();
@@ -166,7 +166,7 @@ fn a_syn_refused_and_sent_again_from_the_same_port_is_two_connections() {
 }
 
 #[test]
-fn an_answer_captured_before_its_syn_is_joined() {
+fn a_syn_ack_captured_before_its_syn_is_joined() {
     let mut wire = Wire::redirected().whole(&http_talk());
     wire.packets.swap(0, 1);
     wire.restamp();
@@ -176,7 +176,7 @@ fn an_answer_captured_before_its_syn_is_joined() {
 }
 
 #[test]
-fn one_connection_at_two_interfaces_is_two_flows() {
+fn one_connection_on_two_interfaces_is_two_flows() {
     let mut wire = Wire::default().whole(&http_talk());
     let mut far = wire.packets.clone();
     for packet in &mut far {

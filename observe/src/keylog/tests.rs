@@ -22,7 +22,7 @@ fn lines_logged_by_both_ends_are_kept_once() {
 }
 
 #[test]
-fn comments_and_lines_cut_short_are_passed_over() {
+fn comments_and_truncated_lines_are_ignored() {
     let whole = line("CLIENT_RANDOM");
     for text in
         ["# SSL/TLS secrets log file", "", &whole[..whole.len() - 1], &whole[..90], "a b c", "CLIENT_RANDOM zz zz"]

@@ -13,7 +13,7 @@ fn tls_inside_mutual_tls_is_opened_down_to_the_request() {
     let layers: Vec<_> = flow.content.tls().collect();
     assert_eq!(layers[1].version.as_deref(), Some("TLSv1.2"));
     assert_eq!(layers[1].sni.as_deref(), Some("server"));
-    // Each layer's bytes are the payload of the one around it.
+    // The payload of each layer is the content of the next.
     assert_eq!(layers[0].client.payload_bytes, layers[1].client.bytes);
     assert_eq!(layers[0].server.payload_bytes, layers[1].server.bytes);
     assert_eq!(flow.sent.bytes, layers[0].client.bytes);
@@ -35,9 +35,9 @@ fn the_apps_own_hello_is_read_inside_mutual_tls() {
     assert_ne!(mesh.client_random, app.client_random);
 }
 
-/// What a sidecar can tell of an app's TLS that it tunnels, and a reader of the wire who has the mesh's keys alone.
+/// As a sidecar sees an app's TLS that it tunnels, or an eavesdropper who has only the mesh's keys.
 #[test]
-fn tls_inside_tls_is_recognised_without_its_keys() {
+fn tls_inside_tls_is_recognized_without_its_keys() {
     let (talk, logs) = nested_apart(2);
     let flow = Wire::default().whole(&talk).flow(&KeyLog::parse(&logs[0]));
     assert_eq!(flow.layers(), ["mtls", "tls"]);
@@ -49,28 +49,28 @@ fn tls_inside_tls_is_recognised_without_its_keys() {
 }
 
 #[test]
-fn without_the_outer_keys_nothing_inside_is_seen() {
+fn without_the_outer_keys_nothing_inside_is_visible() {
     let (talk, logs) = nested_apart(2);
     let flow = Wire::default().whole(&talk).flow(&KeyLog::parse(&logs[1]));
     assert_eq!(flow.layers(), ["tls"]);
     assert!(matches!(flow.content.tls().next().unwrap().handshake, Handshake::Unknown { .. }));
 }
 
-/// The app's hello, in pieces on every level: records of its own, records around them, and segments.
+/// The app's hello is split on every level: into records, outer records, and segments.
 #[test]
-fn an_inner_hello_split_over_outer_records_and_segments_is_put_together() {
+fn an_inner_hello_split_over_outer_records_and_segments_is_joined() {
     let (talk, keys) = nested(2);
     let flow = Wire { mss: 11, ..Wire::default() }.whole(&talk).flow(&keys);
     assert_eq!(flow.layers(), ["mtls", "tls", "http/1.1"]);
 }
 
-/// The inner layer says that it was cut, not only the outer one.
+/// The inner layer reports the truncation, too, not only the outer one.
 #[test]
-fn a_capture_cut_inside_an_inner_record_says_so_of_both_layers() {
+fn a_capture_cut_inside_an_inner_record_is_reported_for_both_layers() {
     let (talk, keys) = nested(2);
     let mut wire = Wire { mss: 20, ..Wire::default() };
     wire.open();
-    // Without the goodbyes; the last packet of the response is lost.
+    // Without the close_notify alerts, and without the last packet of the response.
     wire.talk(&talk[..talk.len() - 4].to_vec());
     wire.packets.pop();
     let flow = wire.flow(&keys);
@@ -93,13 +93,13 @@ fn layers_are_opened_to_a_depth_of_four() {
 }
 
 #[test]
-fn a_connection_that_carries_nothing_is_empty_tcp() {
+fn a_connection_without_payload_is_empty_tcp() {
     let flow = Wire::default().whole(&Talk::new()).flow(&KeyLog::default());
     assert_eq!(flow.layers(), ["tcp"]);
 }
 
 #[test]
-fn a_server_that_speaks_first_is_opaque_and_its_marker_found() {
+fn a_server_that_speaks_first_is_opaque_and_its_marker_is_found() {
     let talk = vec![server_says("220 smtp marker-9\r\n"), client_says("EHLO x\r\n")];
     let flow = Wire::default().whole(&talk).flow(&KeyLog::default());
     assert_eq!(flow.layers(), ["tcp"]);

@@ -7,7 +7,7 @@ fn flow(wire: Wire) -> Flow {
     wire.flow(&KeyLog::default())
 }
 
-/// What the client sent, of a flow of opaque bytes.
+/// What the client sent, in a flow of opaque bytes.
 fn client_bytes(flow: &Flow) -> &[u8] {
     match flow.content.last() {
         Some(Layer::Tcp(opaque)) => &opaque.client.first,
@@ -15,7 +15,7 @@ fn client_bytes(flow: &Flow) -> &[u8] {
     }
 }
 
-/// Ten packets of ten bytes each from the client, at packets 3 to 12, and then a FIN.
+/// Ten packets of ten bytes each from the client, as packets 3 to 12, and then a FIN.
 fn ten_packets() -> Wire {
     let mut wire = Wire { mss: 10, ..Wire::default() };
     wire.open();
@@ -29,7 +29,7 @@ fn digits() -> Vec<u8> {
 }
 
 #[test]
-fn a_connection_closed_in_order_says_so() {
+fn an_orderly_close_is_reported() {
     let flow = flow(Wire::default().whole(&http_talk()));
     assert_eq!((flow.opening, flow.sent.end, flow.received.end), (Opening::Established, End::Fin, End::Fin));
     assert_eq!(flow.layers(), ["http/1.1"]);
@@ -39,7 +39,7 @@ fn a_connection_closed_in_order_says_so() {
 }
 
 #[test]
-fn packets_out_of_order_are_put_in_order() {
+fn packets_out_of_order_are_reordered() {
     let mut wire = ten_packets();
     wire.packets[3..13].reverse();
     wire.restamp();
@@ -49,7 +49,7 @@ fn packets_out_of_order_are_put_in_order() {
 }
 
 #[test]
-fn retransmissions_are_counted_and_read_once() {
+fn retransmissions_are_counted_and_ignored() {
     let mut wire = ten_packets();
     for at in [5, 5, 9] {
         let again = wire.packets[at].clone();
@@ -62,11 +62,11 @@ fn retransmissions_are_counted_and_read_once() {
 }
 
 #[test]
-fn overlapping_segments_keep_what_was_sent_first_and_count_what_differs() {
+fn overlapping_segments_keep_the_first_copy_and_count_differences() {
     let mut wire = Wire::default();
     wire.open();
     wire.send(Side::Client, b"abcdef");
-    // Sent again from the third byte on, in one packet with what follows, and with one byte changed.
+    // Retransmitted from the third byte on, together with new bytes, and with one byte changed.
     wire.client_seq -= 4;
     wire.send(Side::Client, b"cdXfghij");
     let flow = flow(wire);
@@ -86,7 +86,7 @@ fn sequence_numbers_may_wrap_around() {
 }
 
 #[test]
-fn a_lost_packet_is_a_gap_and_nothing_after_it_is_read() {
+fn a_lost_packet_is_a_gap_and_nothing_after_it_is_parsed() {
     let mut wire = ten_packets();
     wire.packets.remove(5);
     let flow = flow(wire);
@@ -108,7 +108,7 @@ fn bytes_that_were_acknowledged_but_not_captured_are_a_gap_at_the_end() {
 }
 
 #[test]
-fn a_packet_that_the_capture_cut_short_is_a_gap() {
+fn a_packet_truncated_by_the_capture_is_a_gap() {
     let mut wire = ten_packets();
     wire.packets[4].data.truncate(14 + 20 + 20 + 4);
     let flow = flow(wire);
@@ -117,7 +117,7 @@ fn a_packet_that_the_capture_cut_short_is_a_gap() {
 }
 
 #[test]
-fn a_capture_that_began_late_says_so_and_reads_from_there() {
+fn a_capture_that_started_late_is_reported_and_parsed_from_there() {
     let mut wire = ten_packets();
     wire.packets.drain(..6);
     let client = wire.client;
@@ -128,7 +128,7 @@ fn a_capture_that_began_late_says_so_and_reads_from_there() {
 }
 
 #[test]
-fn a_super_packet_longer_than_any_mtu_is_one_segment() {
+fn a_packet_longer_than_any_mtu_is_one_segment() {
     let mut wire = Wire { mss: 60_000, ..Wire::default() };
     wire.open();
     wire.send(Side::Client, &[b'x'; 60_000]);
@@ -147,7 +147,7 @@ fn a_refused_syn_is_refused() {
 }
 
 #[test]
-fn a_syn_that_nobody_answers_is_unanswered() {
+fn a_syn_without_an_answer_is_unanswered() {
     let mut wire = Wire::default();
     wire.syn();
     let again = wire.packets[0].clone();
@@ -157,7 +157,7 @@ fn a_syn_that_nobody_answers_is_unanswered() {
 }
 
 #[test]
-fn a_reset_is_told_from_a_reset_after_fin() {
+fn a_reset_is_distinguished_from_a_reset_after_fin() {
     let mut wire = Wire::default();
     wire.open();
     wire.talk(&vec![client_says("a"), server_says("b")]);

@@ -1,16 +1,16 @@
-//! A root, and leaves of it.
+//! A root CA, and leaf certificates.
 
 use rcgen::string::Ia5String;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A root that issues leaves.
+/// A root CA that issues leaf certificates.
 pub(crate) struct Pki {
     root: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A chain and its key, as rustls takes them.
+/// A certificate chain and its key.
 pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Pki {
@@ -22,7 +22,7 @@ impl Pki {
         Self { root }
     }
 
-    /// A leaf with a DNS name and, as SVIDs have it, a URI.
+    /// A leaf with a DNS SAN and, like an SVID, a URI SAN.
     pub(crate) fn leaf(&self, dns: &str, uri: Option<&str>) -> Identity {
         let mut params = CertificateParams::new(vec![dns.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, dns);

@@ -1,4 +1,4 @@
-//! Real TLS, between a client and a server in memory.
+//! Real TLS between a client and a server in memory.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::{Talk, http_talk};
 use crate::keylog::to_hex;
 use crate::{KeyLog, Side};
 
-/// Secrets as rustls logs them.
+/// A key log in memory.
 #[derive(Debug, Default)]
 pub(crate) struct SharedLog(Mutex<String>);
 
@@ -31,7 +31,7 @@ impl rustls::KeyLog for SharedLog {
     }
 }
 
-/// A provider with one suite.
+/// A crypto provider with a single cipher suite.
 pub(crate) fn provider(suite: &str) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.retain(|have| format!("{:?}", have.suite()) == suite);
@@ -82,8 +82,8 @@ pub(crate) fn server_config(
     config
 }
 
-/// What goes over the wire when `client` and `server` shake hands and carry `payload`. Ends early, with the alert, when one of
-/// them refuses the other.
+/// The bytes that `client` and `server` exchange for a handshake and `payload`. Ends early, with the alert, if either refuses the
+/// other.
 pub(crate) fn drive(client: &mut ClientConnection, server: &mut ServerConnection, payload: &Talk) -> Talk {
     let mut wire = Talk::new();
     let mut payload = payload.iter();
@@ -117,7 +117,7 @@ pub(crate) fn drive(client: &mut ClientConnection, server: &mut ServerConnection
     }
 }
 
-/// Gives bytes to a connection, and throws away what it carries; whether it refuses them.
+/// Passes bytes to a connection and discards the payload. Returns whether they were refused.
 fn read<C, D>(mut bytes: &[u8], connection: &mut C) -> bool
 where
     C: std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
@@ -144,14 +144,14 @@ pub(crate) fn tls_talk(mutual: bool, suite: &str, version: &'static SupportedPro
     (talk, log.keys())
 }
 
-/// TLS in TLS to a depth, mutual on the outside, and all keys: see [`nested_apart`].
+/// TLS in TLS to a depth, mutual on the outside, with all keys: see [`nested_apart`].
 pub(crate) fn nested(depth: usize) -> (Talk, KeyLog) {
     let (talk, logs) = nested_apart(depth);
     (talk, KeyLog::parse(&logs.concat()))
 }
 
 /// TLS in TLS to a depth, and the key log of each layer, outermost first. The outermost is mutual, as between sidecars;
-/// those inside are TLS 1.2 and 1.3 by turns, and offer what an app would.
+/// the inner ones alternate between TLS 1.2 and 1.3, with an app's ALPN.
 pub(crate) fn nested_apart(depth: usize) -> (Talk, Vec<String>) {
     let mut talk = http_talk();
     let mut logs = Vec::new();
@@ -174,7 +174,7 @@ pub(crate) fn nested_apart(depth: usize) -> (Talk, Vec<String>) {
     (talk, logs)
 }
 
-/// What goes over the wire between a client and a server of these configurations, their goodbyes included.
+/// The bytes that a client and a server with these configurations exchange, including close_notify.
 pub(crate) fn connect(client: ClientConfig, server: ServerConfig, payload: &Talk) -> Talk {
     let mut client = ClientConnection::new(Arc::new(client), "server".try_into().unwrap()).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();

@@ -1,4 +1,4 @@
-//! TCP connections, written as the packets that a capture would hold.
+//! TCP connections, as the packets of a capture.
 
 use std::net::SocketAddr;
 
@@ -7,17 +7,17 @@ use etherparse::PacketBuilder;
 use super::Talk;
 use crate::{Capture, Flow, Interface, KeyLog, Packet, Side, observe};
 
-/// A TCP connection that is being written as packets, one a millisecond.
+/// A TCP connection that is written as packets, one per millisecond.
 pub(crate) struct Wire {
     pub(crate) client: SocketAddr,
-    /// What the client dialled.
+    /// The address that the client dialled.
     pub(crate) server: SocketAddr,
-    /// Where a REDIRECT sends it instead.
+    /// The address that a REDIRECT replaces it by.
     pub(crate) redirected_to: Option<SocketAddr>,
     /// The next sequence numbers of client and server.
     pub(crate) client_seq: u32,
     pub(crate) server_seq: u32,
-    /// The longest payload of a packet, in bytes.
+    /// Maximum payload of a packet, in bytes.
     pub(crate) mss: usize,
     pub(crate) now_ns: u64,
     pub(crate) packets: Vec<Packet>,
@@ -63,7 +63,7 @@ impl Wire {
         }
     }
 
-    /// A whole connection: opened, talked, closed in order by the client and then the server.
+    /// A complete connection: opened, used, and closed in order by the client and then the server.
     pub(crate) fn whole(mut self, talk: &Talk) -> Self {
         self.open();
         self.talk(talk);
@@ -102,7 +102,7 @@ impl Wire {
         self.segment(side, Flags { rst: true, ..ACK }, &[]);
     }
 
-    /// Refuses a SYN: as the kernel does, with a sequence number of 0.
+    /// Refuses a SYN as the kernel does, with sequence number 0.
     pub(crate) fn refuse(&mut self) {
         self.server_seq = 0;
         self.rst(Side::Server);
@@ -123,7 +123,7 @@ impl Wire {
         self.packets.push(Packet { interface: 0, timestamp_ns: self.now_ns, data });
     }
 
-    /// Gives the packets the times of their present order.
+    /// Gives the packets new timestamps, in their current order.
     pub(crate) fn restamp(&mut self) {
         for (at, packet) in (1..).zip(&mut self.packets) {
             packet.timestamp_ns = at * 1_000_000;
@@ -139,7 +139,7 @@ impl Wire {
         Capture { interfaces: vec![interface], packets: self.packets, secrets: String::new() }
     }
 
-    /// The one flow that the packets are.
+    /// The only flow of the packets.
     pub(crate) fn flow(self, keys: &KeyLog) -> Flow {
         let mut flows = self.flows(keys);
         assert_eq!(flows.len(), 1, "{flows:#?}");

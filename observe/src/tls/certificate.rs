@@ -1,4 +1,4 @@
-//! What reports say of a certificate.
+//! Certificates, as far as reports show them.
 
 use aws_lc_rs::digest;
 use schemars::JsonSchema;
@@ -13,28 +13,28 @@ use crate::keylog::to_hex;
 /// The leaf of a certificate chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Certificate {
-    /// Its subject, as `CN=server, O=example`; empty in an SVID.
+    /// Subject, such as `CN=server, O=example`; empty in an SVID.
     pub subject: String,
-    /// Its issuer.
+    /// Issuer, in the same form.
     pub issuer: String,
-    /// Its URI names: the SPIFFE identity of an SVID.
+    /// URI SANs: the SPIFFE identity of an SVID.
     pub uri_sans: Vec<String>,
-    /// Its DNS names.
+    /// DNS SANs.
     pub dns_sans: Vec<String>,
-    /// Begin of its validity, as `2026-11-21T09:30:00Z`.
+    /// Start of its validity, such as `2026-11-21T09:30:00Z`.
     pub not_before: String,
-    /// End of its validity.
+    /// End of its validity, in the same form.
     pub not_after: String,
-    /// `P-256`, `RSA-2048`, `Ed25519`, or the algorithm's object identifier.
+    /// Key type: `P-256`, `RSA-2048`, `Ed25519`, or the object identifier of the algorithm.
     pub key: String,
-    /// SHA-256 of its DER form, in hexadecimal.
+    /// SHA-256 of its DER encoding, in hexadecimal.
     pub sha256: String,
-    /// How many certificates the chain had, this one included.
+    /// Length of the chain, including this certificate.
     pub chain_length: usize,
 }
 
 impl Certificate {
-    /// Reads the leaf of a chain of DER certificates; `None` for an empty chain. What is no certificate has its hash only.
+    /// The leaf of a chain of DER certificates; `None` for an empty chain. If it is not a certificate, only its hash is set.
     pub(super) fn of_chain(chain: &[&[u8]]) -> Option<Self> {
         let leaf = chain.first()?;
         let mut this = Self {

@@ -1,4 +1,4 @@
-//! One side of a TLS connection, record by record.
+//! The records of one side of a TLS connection.
 
 use super::keys::{Opener, Suite, next_secret};
 use super::messages::{Joiner, Message, TLS13, parse};
@@ -7,17 +7,17 @@ use super::record::{self, Record, Tail};
 use super::session::{Alert, Side, Traffic};
 use crate::stream::{End, Stream};
 
-/// What protects a side's records once it stops to send in the clear.
+/// The protection of a side's records, once it no longer sends in the clear.
 pub(super) enum Protection {
-    /// Not known: the server never chose.
+    /// Unknown, because the server's choice was not captured.
     Unknown,
     /// TLS 1.3.
     Tls13(Ladder),
-    /// TLS 1.2 and older; `None` when there is no key, or the suite is not one that we open.
+    /// TLS 1.2 and older; `None` if there is no key or the suite is not supported.
     Tls12(Option<Opener>),
 }
 
-/// The keys that one side of TLS 1.3 goes through.
+/// The successive keys of one side in TLS 1.3.
 pub(super) struct Ladder {
     suite: Option<Suite>,
     /// The traffic secrets that may come next: early data, handshake, application data.
@@ -30,7 +30,7 @@ impl Ladder {
         Self { suite, next: secrets, current: None }
     }
 
-    /// Opens a record with the key that fits. A record opens under one key only, so that trying tells when the side moved on:
+    /// Opens a record with the current or the next key that fits. Since only one key opens it, trying shows when the side switched:
     /// after Finished, after early data (accepted or not), after a KeyUpdate.
     fn open(&mut self, record: &Record<'_>) -> Option<(u8, Vec<u8>)> {
         if let Some((_, opener)) = &mut self.current
@@ -55,38 +55,38 @@ impl Ladder {
     }
 }
 
-/// Opens the first record under a key.
+/// Opens the first record under a new key.
 fn first(mut opener: Opener, record: &Record<'_>) -> Option<(Opener, (u8, Vec<u8>))> {
     let opened = opener.open_tls13(record)?;
     Some((opener, opened))
 }
 
-/// What one side sent.
+/// Everything that one side sent.
 pub(super) struct Direction {
     pub(super) side: Side,
-    /// Handshake messages that could be read, with the time of each.
+    /// Handshake messages that could be parsed, with their times.
     pub(super) messages: Vec<(u64, Message)>,
     pub(super) alerts: Vec<Alert>,
     /// The application data.
     pub(super) payload: Stream,
     pub(super) traffic: Traffic,
-    /// Whether ChangeCipherSpec was sent; it means something in TLS 1.2 only.
+    /// Whether ChangeCipherSpec was sent. Only meaningful in TLS 1.2.
     pub(super) changed_cipher: bool,
-    /// Whether Finished was sent; in TLS 1.2 this shows without keys.
+    /// Whether Finished was sent; visible without keys in TLS 1.2.
     pub(super) finished: bool,
-    /// Whether a protected record could be opened.
+    /// Whether a protected record could be decrypted.
     pub(super) opened: bool,
-    /// Set when the bytes stop being TLS: where, and what they begin with.
+    /// Set where the bytes are no longer TLS: the offset, and their start.
     pub(super) not_tls: Option<(usize, String)>,
-    /// What could not be read, and why.
+    /// What could not be parsed or decrypted, and why.
     pub(super) unread: Vec<String>,
-    /// Protected handshake records and alerts of TLS 1.2 that could not be opened.
+    /// Protected handshake records and alerts of TLS 1.2 that could not be decrypted.
     sealed_handshake: u64,
     joiner: Joiner,
     version: Option<u16>,
 }
 
-/// The messages that `stream` begins with in the clear, up to the first for which `last` holds.
+/// The handshake messages in the clear at the start of `stream`, up to the first for which `last` holds.
 pub(super) fn hellos(stream: &Stream, last: impl Fn(&Message) -> bool) -> Vec<Message> {
     let (records, _) = record::split(&stream.bytes);
     let mut joiner = Joiner::default();
@@ -98,7 +98,7 @@ pub(super) fn hellos(stream: &Stream, last: impl Fn(&Message) -> bool) -> Vec<Me
                 return messages;
             }
         }
-        // A stream that does not begin with its hello is encrypted here, and the lengths in it are noise.
+        // A stream that does not start with a hello is encrypted here, and its lengths are meaningless.
         if !matches!(messages.first(), None | Some(Message::ClientHello(_) | Message::ServerHello(_))) {
             return Vec::new();
         }
@@ -107,7 +107,7 @@ pub(super) fn hellos(stream: &Stream, last: impl Fn(&Message) -> bool) -> Vec<Me
 }
 
 impl Direction {
-    /// Reads what `side` sent. `version` is the one that the server chose, where that is known.
+    /// Parses what `side` sent. `version` is the server's choice, if known.
     pub(super) fn read(side: Side, stream: &Stream, version: Option<u16>, mut protection: Protection) -> Self {
         let mut this = Self {
             side,
@@ -159,13 +159,13 @@ impl Direction {
         }
     }
 
-    /// Counts a record that could not be opened.
+    /// Counts a record that could not be decrypted.
     fn pass_over(&mut self, record: &Record<'_>) {
         self.traffic.unopened_records += 1;
         self.traffic.unopened_bytes += record.len();
     }
 
-    /// As `pass_over`; TLS 1.2 shows the type of an encrypted record.
+    /// Like `pass_over`, but TLS 1.2 shows the type of an encrypted record.
     fn pass_over_tls12(&mut self, record: &Record<'_>) {
         if record.kind == record::APPLICATION_DATA {
             return self.pass_over(record);
@@ -181,7 +181,7 @@ impl Direction {
             self.traffic.data_records += 1;
             self.traffic.data_bytes += record.len();
             self.traffic.payload_bytes += content.len() as u64;
-            // What follows a record that could not be opened is not what follows it on the wire.
+            // What follows a record that could not be decrypted does not continue the payload.
             if self.payload.cut.is_none() {
                 self.payload.push(content, at_ns);
             }
@@ -214,12 +214,12 @@ impl Direction {
         }
     }
 
-    /// Says why the records end where they do, when that is not where the side's bytes end in order.
+    /// Records why the records end where they do, unless the side's bytes end there in order.
     fn note_tail(&mut self, stream: &Stream, tail: Tail) {
         let side = self.side.name();
         let why = match tail {
             Tail::Nothing if self.joiner.is_partial() => {
-                self.unread.push(format!("a handshake message from the {side} is not whole"));
+                self.unread.push(format!("a handshake message from the {side} is incomplete"));
                 stream.cut.clone()
             }
             Tail::Nothing => stream.cut.clone(),
@@ -231,7 +231,7 @@ impl Direction {
                 let begin = &stream.bytes[offset..];
                 let text = crate::http1::status_line(begin)
                     .unwrap_or_else(|| begin[..begin.len().min(32)].escape_ascii().to_string());
-                let why = format!("byte {offset} from the {side} begins no TLS record but \"{text}\"");
+                let why = format!("byte {offset} from the {side} is not the start of a TLS record but \"{text}\"");
                 self.not_tls = Some((offset, text));
                 Some(why)
             }
@@ -242,7 +242,7 @@ impl Direction {
         }
     }
 
-    /// Whether protected records are left that could not be opened.
+    /// Whether there are protected records that could not be decrypted.
     pub(super) fn is_sealed(&self) -> bool {
         self.sealed() > 0
     }
@@ -251,13 +251,14 @@ impl Direction {
         self.traffic.unopened_records + self.sealed_handshake
     }
 
-    /// Says how many records could not be opened although there are keys, if any.
+    /// Describes how many records could not be decrypted although there are keys, if any.
     pub(super) fn describe_sealed(&self) -> Option<String> {
         let (sealed, all, side) = (self.sealed(), self.traffic.records, self.side.name());
-        self.is_sealed().then(|| format!("{sealed} of the {side}'s {all} records do not open with the logged secrets"))
+        self.is_sealed()
+            .then(|| format!("{sealed} of the {side}'s {all} records cannot be decrypted with the logged secrets"))
     }
 
-    /// Whether TLS 1.3 is spoken.
+    /// Whether the connection uses TLS 1.3.
     pub(super) fn is_tls13(&self) -> bool {
         self.version == Some(TLS13)
     }

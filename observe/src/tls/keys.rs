@@ -1,5 +1,5 @@
-//! Record protection: key schedules of TLS 1.3 (RFC 8446, section 7) and TLS 1.2 (RFC 5246, section 6.3), from logged
-//! secrets on.
+//! Record protection from logged secrets: key schedules of TLS 1.3 (RFC 8446, section 7) and TLS 1.2 (RFC 5246, section
+//! 6.3).
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
@@ -9,7 +9,7 @@ use tls_parser::{TlsCipherEnc, TlsCipherEncMode, TlsCipherSuite, TlsPRF};
 
 use super::record::Record;
 
-/// What a cipher suite means for record protection.
+/// The algorithms of a cipher suite.
 #[derive(Clone, Copy)]
 pub(super) struct Suite {
     aead: &'static Algorithm,
@@ -20,7 +20,7 @@ pub(super) struct Suite {
 }
 
 impl Suite {
-    /// The suite with this number, if it is one with an AEAD that we have.
+    /// The suite with this id, if its AEAD is supported.
     pub(super) fn from_id(id: u16) -> Option<Self> {
         let suite = TlsCipherSuite::from_id(id)?;
         let aead = match (&suite.enc, &suite.enc_mode, suite.enc_size) {
@@ -36,15 +36,15 @@ impl Suite {
     }
 }
 
-/// How a record's nonce is made.
+/// How a record's nonce is constructed.
 enum NonceRule {
-    /// The fixed part XOR the sequence number: TLS 1.3, and ChaCha20-Poly1305 in TLS 1.2 (RFC 7905).
+    /// A fixed part XOR the sequence number: TLS 1.3, and ChaCha20-Poly1305 in TLS 1.2 (RFC 7905).
     Sequence([u8; NONCE_LEN]),
-    /// Four fixed bytes, then eight that the record carries: AES-GCM in TLS 1.2 (RFC 5288).
+    /// Four fixed bytes, then eight from the record: AES-GCM in TLS 1.2 (RFC 5288).
     Carried([u8; 4]),
 }
 
-/// Opens one side's records under one key.
+/// Decrypts one side's records under one key.
 pub(super) struct Opener {
     key: LessSafeKey,
     nonce: NonceRule,
@@ -52,7 +52,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// The protection that a TLS 1.3 traffic secret stands for.
+    /// Derives the key of a TLS 1.3 traffic secret.
     pub(super) fn tls13(suite: Suite, secret: &[u8]) -> Option<Self> {
         let key = expand_label(suite, secret, b"key", suite.aead.key_len())?;
         let iv = expand_label(suite, secret, b"iv", NONCE_LEN)?;
@@ -63,7 +63,7 @@ impl Opener {
         })
     }
 
-    /// The protections of client and server that a TLS 1.2 master secret stands for.
+    /// Derives the keys of client and server from a TLS 1.2 master secret.
     pub(super) fn tls12(
         suite: Suite,
         master_secret: &[u8],
@@ -91,8 +91,8 @@ impl Opener {
         Some((client, server))
     }
 
-    /// Opens a TLS 1.3 record: the type that it hides, and its content without padding. `None` when this is not its key; the
-    /// next record to try is then the same one by number.
+    /// Decrypts a TLS 1.3 record: its inner type, and its content without padding. `None` if the key does not fit; the
+    /// sequence number then stays the same.
     pub(super) fn open_tls13(&mut self, record: &Record<'_>) -> Option<(u8, Vec<u8>)> {
         let mut plain = self.open(record.body, record.header)?;
         while plain.last() == Some(&0) {
@@ -102,7 +102,7 @@ impl Opener {
         Some((kind, plain))
     }
 
-    /// Opens a TLS 1.2 record. `None` when this is not its key.
+    /// Decrypts a TLS 1.2 record. `None` if the key does not fit.
     pub(super) fn open_tls12(&mut self, record: &Record<'_>) -> Option<Vec<u8>> {
         let explicit = match self.nonce {
             NonceRule::Carried(_) => 8,
@@ -143,7 +143,7 @@ impl Opener {
     }
 }
 
-/// The traffic secret that follows `secret` after a KeyUpdate (RFC 8446, section 7.2).
+/// The traffic secret after a KeyUpdate (RFC 8446, section 7.2).
 pub(super) fn next_secret(suite: Suite, secret: &[u8]) -> Option<Vec<u8>> {
     expand_label(suite, secret, b"traffic upd", secret.len())
 }
@@ -157,7 +157,7 @@ fn expand_label(suite: Suite, secret: &[u8], label: &[u8], len: usize) -> Option
         }
     }
 
-    // A secret of the wrong length is a key log that does not belong to this connection.
+    // A secret of the wrong length is from another connection's key log.
     if secret.len() != suite.hkdf.hmac_algorithm().digest_algorithm().output_len {
         return None;
     }
@@ -169,7 +169,7 @@ fn expand_label(suite: Suite, secret: &[u8], label: &[u8], len: usize) -> Option
     Some(out)
 }
 
-/// The pseudo-random function of TLS 1.2 (RFC 5246, section 5); `seed` holds the label too.
+/// The pseudo-random function of TLS 1.2 (RFC 5246, section 5); `seed` includes the label.
 fn prf(algorithm: hmac::Algorithm, secret: &[u8], seed: &[u8], len: usize) -> Vec<u8> {
     let key = hmac::Key::new(algorithm, secret);
     let mut out = Vec::with_capacity(len + 64);

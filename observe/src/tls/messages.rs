@@ -1,4 +1,4 @@
-//! Handshake messages: what each says that a report wants to know.
+//! Handshake messages, as far as reports need them.
 
 use tls_parser::{
     TlsExtension, parse_tls_extensions, parse_tls_handshake_client_hello, parse_tls_handshake_server_hello,
@@ -6,7 +6,7 @@ use tls_parser::{
 
 use super::certificate::Certificate;
 
-/// The random of a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3).
+/// The random that makes a ServerHello a HelloRetryRequest (RFC 8446, section 4.1.3).
 const HELLO_RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
     0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -38,12 +38,12 @@ pub(super) enum Message {
     Finished,
     KeyUpdate,
     Other(u8),
-    /// A known type whose content does not parse.
+    /// A known type with malformed content.
     Malformed(u8),
 }
 
 impl Message {
-    /// The message's name in the standard.
+    /// Name of the message type in the RFCs.
     pub(super) fn name(&self) -> String {
         let name = match self {
             Self::ClientHello(_) => "ClientHello",
@@ -74,7 +74,7 @@ pub(super) struct ClientHello {
     pub(super) sni: Option<String>,
     pub(super) alpn: Vec<String>,
     pub(super) early_data: bool,
-    /// The tickets (or the session id) by which it asks to resume a session.
+    /// The tickets (or the session id) that it offers for resumption.
     pub(super) tickets: Vec<Vec<u8>>,
 }
 
@@ -86,19 +86,19 @@ pub(super) struct ServerHello {
     pub(super) cipher_suite: u16,
     pub(super) group: Option<u16>,
     pub(super) psk: bool,
-    /// In TLS 1.2 only; TLS 1.3 says it encrypted.
+    /// TLS 1.2 only; in TLS 1.3 it is encrypted.
     pub(super) alpn: Option<String>,
     pub(super) session_id: Vec<u8>,
 }
 
-/// Puts handshake messages together out of the records of one direction.
+/// Reassembles handshake messages from the records of one direction.
 #[derive(Default)]
 pub(super) struct Joiner {
     pending: Vec<u8>,
 }
 
 impl Joiner {
-    /// Adds a record's content, and takes the messages that are now whole: their types and bodies.
+    /// Adds a record's content, and returns the messages that are complete: their types and bodies.
     pub(super) fn push(&mut self, content: &[u8]) -> Vec<(u8, Vec<u8>)> {
         self.pending.extend_from_slice(content);
         let mut messages = Vec::new();
@@ -115,13 +115,13 @@ impl Joiner {
         messages
     }
 
-    /// Whether a part of a message waits for the rest.
+    /// Whether an incomplete message is buffered.
     pub(super) fn is_partial(&self) -> bool {
         !self.pending.is_empty()
     }
 }
 
-/// Reads a message. `version` is what the server chose, where that is known: TLS 1.3 gives some types another form.
+/// Parses a message. `version` is the server's choice, if known: TLS 1.3 has other formats for some types.
 pub(super) fn parse(kind: u8, body: &[u8], version: Option<u16>) -> Message {
     let tls13 = version == Some(TLS13);
     let parsed = match kind {
@@ -209,19 +209,19 @@ fn alpn(extensions: &[TlsExtension<'_>]) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The extensions in a list with its length before it, at `offset` of a message.
+/// The extensions in a length-prefixed list at `offset` of a message.
 fn extensions(body: &[u8], offset: usize) -> Option<Vec<TlsExtension<'_>>> {
     let list = Fields(body.get(offset..)?).vector(2)?;
     parse_tls_extensions(list).ok().map(|(_, extensions)| extensions)
 }
 
-/// The identities that a pre_shared_key extension offers (RFC 8446, section 4.2.11).
+/// The identities in a pre_shared_key extension (RFC 8446, section 4.2.11).
 fn psk_identities(offer: &[u8]) -> Vec<Vec<u8>> {
     let mut identities = Vec::new();
     let mut fields = Fields(Fields(offer).vector(2).unwrap_or_default());
     while let Some(identity) = fields.vector(2) {
         identities.push(identity.to_vec());
-        // The obfuscated age of the ticket.
+        // obfuscated_ticket_age
         if fields.take(4).is_none() {
             break;
         }
@@ -231,7 +231,7 @@ fn psk_identities(offer: &[u8]) -> Vec<Vec<u8>> {
 
 fn new_session_ticket(body: &[u8], tls13: bool) -> Option<Vec<u8>> {
     let mut fields = Fields(body);
-    // How long it lives; then, in TLS 1.3, what to add to its age, and a nonce.
+    // ticket_lifetime; then, in TLS 1.3, ticket_age_add and ticket_nonce.
     fields.take(4)?;
     if tls13 {
         fields.take(4)?;
@@ -243,7 +243,7 @@ fn new_session_ticket(body: &[u8], tls13: bool) -> Option<Vec<u8>> {
 fn certificate_chain(body: &[u8], tls13: bool) -> Option<Vec<&[u8]>> {
     let mut fields = Fields(body);
     if tls13 {
-        // The context of the request that it answers.
+        // certificate_request_context
         fields.vector(1)?;
     }
     let mut list = Fields(fields.vector(3)?);
@@ -251,14 +251,14 @@ fn certificate_chain(body: &[u8], tls13: bool) -> Option<Vec<&[u8]>> {
     while !list.0.is_empty() {
         chain.push(list.vector(3)?);
         if tls13 {
-            // Extensions of the entry.
+            // extensions of the entry
             list.vector(2)?;
         }
     }
     Some(chain)
 }
 
-/// The named curve of a ServerKeyExchange (RFC 8422, section 5.4).
+/// The named group of a ServerKeyExchange (RFC 8422, section 5.4).
 fn key_exchange_group(body: &[u8]) -> Option<u16> {
     match body {
         &[3, high, low, ..] => Some(u16::from_be_bytes([high, low])),
@@ -266,7 +266,7 @@ fn key_exchange_group(body: &[u8]) -> Option<u16> {
     }
 }
 
-/// Reads fields off the front of bytes.
+/// A cursor over the fields of a message.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -276,7 +276,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    /// A field with its length before it, in `len_bytes` bytes.
+    /// A vector whose length is in the first `len_bytes` bytes.
     fn vector(&mut self, len_bytes: usize) -> Option<&'a [u8]> {
         let len = self.take(len_bytes)?.iter().fold(0, |len, &byte| len << 8 | usize::from(byte));
         self.take(len)

@@ -1,8 +1,8 @@
-//! IANA's names of what TLS numbers.
+//! IANA names of TLS parameters.
 
 use tls_parser::TlsCipherSuite;
 
-/// `TLSv1.3` for 0x0304.
+/// Name of a protocol version: `TLSv1.3` for 0x0304.
 pub(super) fn version(version: u16) -> String {
     match version {
         0x0300 => "SSLv3".to_owned(),
@@ -14,12 +14,12 @@ pub(super) fn version(version: u16) -> String {
     }
 }
 
-/// `TLS_AES_128_GCM_SHA256` for 0x1301.
+/// Name of a cipher suite: `TLS_AES_128_GCM_SHA256` for 0x1301.
 pub(super) fn cipher_suite(id: u16) -> String {
     TlsCipherSuite::from_id(id).map_or_else(|| format!("{id:#06x}"), |suite| suite.name.to_owned())
 }
 
-/// `X25519MLKEM768` for 0x11ec (IANA, "TLS Supported Groups").
+/// Name of a group: `X25519MLKEM768` for 0x11ec (IANA, "TLS Supported Groups").
 pub(super) fn group(id: u16) -> String {
     let name = match id {
         23 => "secp256r1",
@@ -47,7 +47,7 @@ pub(super) fn group(id: u16) -> String {
     name.to_owned()
 }
 
-/// `unknown_ca` for 48 (IANA, "TLS Alerts").
+/// Name of an alert: `unknown_ca` for 48 (IANA, "TLS Alerts").
 pub(super) fn alert(code: u8) -> String {
     let name = match code {
         0 => "close_notify",
@@ -90,7 +90,7 @@ pub(super) fn alert(code: u8) -> String {
     name.to_owned()
 }
 
-/// `warning` or `fatal`.
+/// Name of an alert level: `warning` or `fatal`.
 pub(super) fn alert_level(level: u8) -> String {
     match level {
         1 => "warning".to_owned(),

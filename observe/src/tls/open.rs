@@ -1,4 +1,4 @@
-//! Opens a layer of TLS: hellos first, then each side with its keys, then what both say together.
+//! Opening a layer of TLS: the hellos first, then each side with its keys, then both together.
 
 use super::certificate::Certificate;
 use super::direction::{Direction, Ladder, Protection, hellos};
@@ -9,7 +9,7 @@ use super::session::{Alert, Handshake, Keys, Side, Tickets, Tls, Traffic};
 use crate::keylog::{KeyLog, to_hex};
 use crate::stream::{End, Stream};
 
-/// Opens a layer of TLS. The second value is what it carries, unless that is sealed or never began.
+/// Opens a layer of TLS. The second value is its payload, unless that is encrypted or absent.
 pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Option<(Stream, Stream)>) {
     let hellos = Hellos::read(client, server);
     let (protections, mut missing) = hellos.protections(keys);
@@ -46,14 +46,14 @@ pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Opt
     (tls, carried.then_some((client.payload, server.payload)))
 }
 
-/// What both sides said in the clear at first.
+/// The hellos of both sides, which are in the clear.
 struct Hellos {
     client: Option<ClientHello>,
     server: Option<ServerHello>,
     retry: bool,
 }
 
-/// A reason why records may stay sealed.
+/// Reasons why records may stay encrypted.
 type Missing = Vec<String>;
 
 impl Hellos {
@@ -78,20 +78,17 @@ impl Hellos {
         Self { client, server, retry }
     }
 
-    /// The protections of client and server, and what is missing to open them.
+    /// The protections of client and server, and what is missing to remove them.
     fn protections(&self, keys: &KeyLog) -> ((Protection, Protection), Missing) {
         let (Some(client), Some(server)) = (&self.client, &self.server) else {
             let side = if self.client.is_none() { Side::Client } else { Side::Server };
-            let why = format!("the {}'s hello was not captured, so that no keys can be found", side.name());
+            let why = format!("the {}'s hello was not captured, so no keys can be looked up", side.name());
             return ((Protection::Unknown, Protection::Unknown), vec![why]);
         };
         let suite = Suite::from_id(server.cipher_suite);
         let mut missing = Vec::new();
         if suite.is_none() {
-            missing.push(format!(
-                "cipher suite {} is not one that can be opened",
-                names::cipher_suite(server.cipher_suite)
-            ));
+            missing.push(format!("cipher suite {} is not supported", names::cipher_suite(server.cipher_suite)));
         }
         let mut secret = |label: &str| {
             let found = keys.secret(label, &client.random).map(<[u8]>::to_vec);
@@ -101,7 +98,7 @@ impl Hellos {
             found
         };
         let protections = if server.version == TLS13 {
-            // Early data is optional, so is its secret.
+            // Early data is optional, and so is its secret.
             let early = keys.secret("CLIENT_EARLY_TRAFFIC_SECRET", &client.random).map(<[u8]>::to_vec);
             let client = [early, secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET"), secret("CLIENT_TRAFFIC_SECRET_0")];
             let server = [secret("SERVER_HANDSHAKE_TRAFFIC_SECRET"), secret("SERVER_TRAFFIC_SECRET_0")];
@@ -119,7 +116,7 @@ impl Hellos {
         (protections, missing)
     }
 
-    /// What the hellos say; the rest is still to be filled in.
+    /// What the hellos say; the rest is filled in later.
     fn report(self) -> Tls {
         let client = self.client.as_ref();
         let server = self.server.as_ref();
@@ -178,7 +175,7 @@ impl Tls {
             Message::Certificate(certificate) => certificate.clone(),
             _ => None,
         });
-        // Without the key exchange of a full handshake, the server has taken up a session (RFC 5246, section 7.3).
+        // Without the key exchange of a full handshake, the server has resumed a session (RFC 5246, section 7.3).
         let abbreviated = !server.is_tls13() && server.changed_cipher && self.version.is_some() && !hello_done;
         self.resumed |= abbreviated;
         if compressed {
@@ -188,7 +185,7 @@ impl Tls {
         self.client_certificate_requested = (requested || told_all).then_some(requested);
     }
 
-    /// Takes the certificates of the session that this handshake resumed.
+    /// Sets the certificates of the session that this handshake resumed.
     pub(crate) fn resume(&mut self, client: Option<Certificate>, server: Option<Certificate>) {
         self.client_certificate = client;
         self.server_certificate = server;
@@ -197,16 +194,16 @@ impl Tls {
     }
 }
 
-/// How far the handshake came.
+/// The state of the handshake.
 fn handshake(hellos: &Hellos, client: &Direction, server: &Direction) -> Handshake {
-    // Application data under keys that open it proves what a missing handshake secret hides.
+    // Application data that could be decrypted proves a Finished whose handshake secret is missing.
     let done = |side: &Direction| side.finished || side.traffic.data_records > 0;
     let refusal = |side: &Direction| side.alerts.iter().find(|alert| alert.refuses()).cloned();
     let refused = |alert: Alert| Handshake::Refused { by: alert.from, alert: alert.name };
 
     if done(client) && done(server) {
-        // In TLS 1.3 the server judges the client's certificate after it has sent its own Finished. Tickets and data show
-        // that it was content.
+        // In TLS 1.3 the server verifies the client's certificate after sending its own Finished. Tickets and data show that
+        // it accepted it.
         let content = server.traffic.data_records > 0
             || server.messages.iter().any(|(_, message)| matches!(message, Message::NewSessionTicket(_)));
         return match refusal(server).filter(|_| server.is_tls13() && !content) {
@@ -224,10 +221,10 @@ fn handshake(hellos: &Hellos, client: &Direction, server: &Direction) -> Handsha
         }
     }
     if hellos.client.is_none() {
-        return Handshake::Unknown { why: "the capture does not begin with a ClientHello".to_owned() };
+        return Handshake::Unknown { why: "the capture does not start with a ClientHello".to_owned() };
     }
     if client.is_sealed() || server.is_sealed() {
-        return Handshake::Unknown { why: "the records that tell are encrypted, and keys are missing".to_owned() };
+        return Handshake::Unknown { why: "the relevant records are encrypted, and keys are missing".to_owned() };
     }
 
     let last = client.messages.iter().chain(&server.messages).max_by_key(|(at, _)| *at);

@@ -1,4 +1,4 @@
-//! TLS records, off a stream of bytes.
+//! Splitting a stream into TLS records.
 
 use crate::stream::Stream;
 
@@ -7,9 +7,9 @@ pub(super) const ALERT: u8 = 21;
 pub(super) const HANDSHAKE: u8 = 22;
 pub(super) const APPLICATION_DATA: u8 = 23;
 
-/// Size of a record's header.
+/// Length of a record header, in bytes.
 pub(super) const HEADER: usize = 5;
-/// The longest body that any version allows: TLS 1.2's 2^14 + 2048.
+/// Maximum length of a body in any version: TLS 1.2's 2^14 + 2048.
 const MAX_BODY: usize = (1 << 14) + 2048;
 
 /// One record, still protected.
@@ -18,22 +18,22 @@ pub(super) struct Record<'a> {
     pub(super) kind: u8,
     pub(super) header: &'a [u8],
     pub(super) body: &'a [u8],
-    /// Bytes of the stream up to the end of this record.
+    /// Offset of the end of this record in the stream.
     pub(super) end: usize,
 }
 
 impl Record<'_> {
-    /// Size with the header, in bytes.
+    /// Length including the header, in bytes.
     pub(super) fn len(&self) -> u64 {
         (HEADER + self.body.len()) as u64
     }
 }
 
-/// What follows the last whole record.
+/// What follows the last complete record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     Nothing,
-    /// A part of a record, of which `missing` bytes more are to come (at least that many, while the header is not whole).
+    /// A part of a record, of which `missing` bytes are still to come (at least, if the header is incomplete).
     Partial {
         have: usize,
         missing: usize,
@@ -71,7 +71,7 @@ pub(super) fn split(bytes: &[u8]) -> (Vec<Record<'_>>, Tail) {
 
 struct NotARecord;
 
-/// Length of the body of the record that `bytes` begin with; `None` when there is only a part of a header.
+/// Length of the body of the record at the start of `bytes`; `None` if the header is incomplete.
 fn body_len(bytes: &[u8]) -> Result<Option<usize>, NotARecord> {
     let kind_fits = bytes.first().is_none_or(|kind| (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(kind));
     let version_fits = bytes.get(1).is_none_or(|&major| major == 3) && bytes.get(2).is_none_or(|&minor| minor <= 4);
@@ -87,15 +87,15 @@ fn body_len(bytes: &[u8]) -> Result<Option<usize>, NotARecord> {
     if len_fits { Ok(Some(len)) } else { Err(NotARecord) }
 }
 
-/// Whether a client and a server that sent these bytes speak TLS, or began to: the client's begin with a record.
-/// Where the client has said nothing, the server's decide.
-pub(crate) fn recognise(client: &Stream, server: &Stream) -> bool {
+/// Whether a client and a server speak TLS, or started to: the client's bytes start with a record.
+/// If the client has sent nothing, the server's bytes decide.
+pub(crate) fn recognize(client: &Stream, server: &Stream) -> bool {
     let speaker = if client.bytes.is_empty() { server } else { client };
     let bytes = &speaker.bytes;
     if bytes.len() < 3 || body_len(bytes).is_err() {
         return false;
     }
-    // A handshake begins with a ClientHello. Anything else is a connection whose beginning was not captured; text
-    // protocols have no such bytes.
+    // A handshake starts with a ClientHello. Otherwise the start of the connection was not captured; text protocols do not
+    // contain such bytes.
     bytes[0] != HANDSHAKE || bytes.get(HEADER).is_none_or(|&message| message <= 24)
 }

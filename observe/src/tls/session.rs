@@ -1,4 +1,4 @@
-//! What is known of a layer of TLS.
+//! The facts about a layer of TLS.
 
 use std::fmt;
 
@@ -10,65 +10,65 @@ use crate::stream::End;
 
 /// A layer of TLS.
 ///
-/// What could not be read (keys missing, capture cut) is `None` or empty here, and a sentence in `unopened` says why.
+/// What is unknown (keys missing, capture truncated) is `None` or empty, and `unopened` says why.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Tls {
-    /// Whether the layer is mutual TLS: the handshake is complete, and the client showed a certificate (now, or in the
+    /// Whether this is mutual TLS: the handshake is complete, and the client presented a certificate (now, or in the
     /// session that it resumes).
     pub mutual: bool,
-    /// `TLSv1.3`, once the server has chosen.
+    /// Version that the server chose, such as `TLSv1.3`.
     pub version: Option<String>,
-    /// The suite by its IANA name: `TLS_AES_128_GCM_SHA256`.
+    /// IANA name of the cipher suite: `TLS_AES_128_GCM_SHA256`.
     pub cipher_suite: Option<String>,
-    /// The key exchange group by its IANA name: `X25519MLKEM768`. `None` when the key exchange had none (resumption, RSA).
+    /// IANA name of the key exchange group: `X25519MLKEM768`. `None` if the key exchange had none (resumption, RSA).
     pub group: Option<String>,
-    /// The server's name that the client asked for.
+    /// Server name that the client sent.
     pub sni: Option<String>,
-    /// The protocols that the client offered, in its order.
+    /// Protocols that the client offered, in its order of preference.
     pub alpn_offered: Vec<String>,
-    /// The protocol that the server chose.
+    /// Protocol that the server chose.
     pub alpn: Option<String>,
-    /// Whether the server asked for a client certificate. `None` when its answer could not be read.
+    /// Whether the server requested a client certificate. `None` if its messages could not be decrypted.
     pub client_certificate_requested: Option<bool>,
-    /// The leaf of the chain that the client showed.
+    /// Leaf of the chain that the client presented.
     pub client_certificate: Option<Certificate>,
-    /// The leaf of the chain that the server showed.
+    /// Leaf of the chain that the server presented.
     pub server_certificate: Option<Certificate>,
     /// Whether the handshake resumed a session (or used another pre-shared key).
     pub resumed: bool,
-    /// Set when a resumed session's own handshake is in the capture: the certificates above are from there.
+    /// Whether the certificates above are from the original handshake of a resumed session.
     pub certificates_of_resumed_session: bool,
-    /// Whether the server asked for another ClientHello (HelloRetryRequest).
+    /// Whether the server sent a HelloRetryRequest.
     pub hello_retry: bool,
     /// Whether the client offered early data (0-RTT).
     pub early_data_offered: bool,
-    /// The alerts of both sides that could be read, by time.
+    /// Alerts of both sides that could be decrypted, by time.
     pub alerts: Vec<Alert>,
-    /// How far the handshake came.
+    /// State of the handshake.
     pub handshake: Handshake,
-    /// Whether the secrets to open this layer were in the key log.
+    /// Whether the secrets for this layer were in the key log.
     pub keys: Keys,
-    /// What could not be opened or read, and why.
+    /// What could not be decrypted or parsed, and why.
     pub unopened: Vec<String>,
-    /// What the client's records carried.
+    /// Records of the client.
     pub client: Traffic,
-    /// What the server's records carried.
+    /// Records of the server.
     pub server: Traffic,
-    /// The random of the ClientHello, by which key logs name the connection, in hexadecimal.
+    /// Random of the ClientHello in hexadecimal, by which key logs identify the connection.
     pub client_random: Option<String>,
-    /// Tickets that the server issued, and the one that the client presented: they link a resumed session to its first.
+    /// Tickets that the server issued, and the one that the client presented: they link a resumed session to its original.
     #[serde(skip)]
     pub(crate) tickets: Tickets,
 }
 
 impl Tls {
-    /// The first fatal alert of `side` other than its goodbye.
+    /// The first fatal alert of `side`, other than a normal closure.
     pub fn fatal_alert(&self, side: Side) -> Option<&Alert> {
         self.alerts.iter().find(|alert| alert.from == side && alert.refuses())
     }
 }
 
-/// Session tickets (or session ids) seen in a handshake.
+/// Session tickets (or session ids) in a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tickets {
     pub(crate) issued: Vec<Vec<u8>>,
@@ -79,9 +79,9 @@ pub(crate) struct Tickets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// The side that sent the ClientHello; it is the initiator of the TCP connection.
+    /// The side that sent the ClientHello; also the initiator of the TCP connection.
     Client,
-    /// The other.
+    /// The side that received the ClientHello.
     Server,
 }
 
@@ -98,69 +98,69 @@ impl Side {
 /// A TLS alert.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Alert {
-    /// Who sent it.
+    /// The sender.
     pub from: Side,
-    /// `warning` or `fatal`. TLS 1.3 gives the level no meaning.
+    /// `warning` or `fatal`. The level has no meaning in TLS 1.3.
     pub level: String,
-    /// The description by its IANA name: `unknown_ca`; `alert_200` when it has none.
+    /// IANA name of the description: `unknown_ca`; `alert_200` if it has none.
     pub name: String,
-    /// Whether it was sent encrypted, and is here because the layer could be opened.
+    /// Whether it was sent encrypted, and could be decrypted.
     pub encrypted: bool,
-    /// When it was captured, in nanoseconds since the Unix epoch.
+    /// Time of capture, in nanoseconds since the Unix epoch.
     pub at_ns: u64,
 }
 
 impl Alert {
-    /// Whether the alert ends the connection for a reason, rather than says goodbye.
+    /// Whether the alert reports an error, rather than a normal closure.
     pub fn refuses(&self) -> bool {
         !matches!(self.name.as_str(), "close_notify" | "user_canceled") && self.level == "fatal"
     }
 }
 
-/// How far a handshake came.
+/// The state of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Handshake {
     /// Both sides sent Finished, and neither refused the other.
     Complete,
-    /// One side ended it with a fatal alert. In TLS 1.3 a client may believe a handshake complete that the server then
-    /// refuses, over its certificate for one.
+    /// One side ended it with a fatal alert. In TLS 1.3 a client may consider a handshake complete that the server then
+    /// refuses, for example because of the client's certificate.
     Refused {
-        /// Who.
+        /// The side that sent the alert.
         by: Side,
-        /// The alert's name: `certificate_required`.
+        /// Name of the alert: `certificate_required`.
         alert: String,
     },
     /// One side answered with something that is not TLS.
     NotTls {
-        /// Who.
+        /// The side that sent it.
         by: Side,
-        /// What it sent, begun: `HTTP/1.1 400 Bad Request`.
+        /// The start of it: `HTTP/1.1 400 Bad Request`.
         sent: String,
     },
-    /// One side closed the TCP connection (or, inside another TLS layer, that layer) in the middle.
+    /// One side closed the TCP connection (or the outer TLS layer) before the handshake was complete.
     Closed {
-        /// Who closed first.
+        /// The side that closed first.
         by: Side,
-        /// How.
+        /// How it closed the connection.
         how: End,
-        /// The last handshake message that either side sent.
+        /// The last handshake message of either side.
         after: String,
     },
-    /// Neither side had ended it when the capture did.
+    /// Neither complete nor ended when the capture ended.
     Unfinished {
-        /// The last handshake message that either side sent.
+        /// The last handshake message of either side.
         after: String,
     },
-    /// It cannot be told.
+    /// The state cannot be determined.
     Unknown {
-        /// Why: keys are missing, or the handshake is not in the capture.
+        /// The reason: keys are missing, or the handshake was not captured.
         why: String,
     },
 }
 
 impl fmt::Display for Handshake {
-    /// As a clause for a report: `refused by the server: unknown_ca`.
+    /// A clause for a report: `refused by the server: unknown_ca`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Complete => write!(f, "complete"),
@@ -176,11 +176,11 @@ impl fmt::Display for Handshake {
     }
 }
 
-/// Whether secrets for a layer were in the key log.
+/// Whether the secrets for a layer were in the key log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keys {
-    /// They were, and what is encrypted opened with them.
+    /// They were, and decrypted its records.
     Found,
     /// They were not, or did not fit; `unopened` says which.
     Missing,
@@ -188,26 +188,25 @@ pub enum Keys {
     NotNeeded,
 }
 
-/// What one side's records carried. All sizes are in bytes as the layer below carries them, record headers included,
-/// except `payload_bytes`.
+/// The records of one side. All sizes are in bytes, including record headers, except `payload_bytes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Traffic {
-    /// Whole records.
+    /// Number of complete records.
     pub records: u64,
-    /// Their size.
+    /// Size of all records.
     pub bytes: u64,
-    /// Size of the records of the handshake in the wide sense: hellos, ChangeCipherSpec, tickets, key updates, alerts.
+    /// Size of handshake records in the wide sense: hellos, ChangeCipherSpec, tickets, key updates, alerts.
     pub handshake_bytes: u64,
-    /// Records that carry application data.
+    /// Number of records with application data.
     pub data_records: u64,
-    /// Their size.
+    /// Size of records with application data.
     pub data_bytes: u64,
     /// Size of the application data itself.
     pub payload_bytes: u64,
-    /// What the layer adds to the payload: `data_bytes` less `payload_bytes`.
+    /// Overhead of application data: `data_bytes` minus `payload_bytes`.
     pub overhead_bytes: u64,
-    /// Records that could not be opened, and so are in neither of the two groups.
+    /// Number of records that could not be decrypted, which count as neither handshake nor data.
     pub unopened_records: u64,
-    /// Their size.
+    /// Size of records that could not be decrypted.
     pub unopened_bytes: u64,
 }

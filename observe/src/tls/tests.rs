@@ -34,7 +34,7 @@ fn mutual_tls13_is_opened_down_to_the_request() {
 }
 
 #[test]
-fn every_aead_suite_of_both_versions_opens() {
+fn every_aead_suite_of_both_versions_is_decrypted() {
     for (suite, version, name) in [
         ("TLS13_AES_128_GCM_SHA256", &TLS13, "TLS_AES_128_GCM_SHA256"),
         ("TLS13_AES_256_GCM_SHA384", &TLS13, "TLS_AES_256_GCM_SHA384"),
@@ -58,7 +58,7 @@ fn every_aead_suite_of_both_versions_opens() {
 }
 
 #[test]
-fn without_keys_it_says_which_secrets_are_missing() {
+fn without_keys_the_missing_secrets_are_named() {
     let (talk, _) = tls_talk(true, "TLS13_AES_128_GCM_SHA256", &TLS13);
     let flow = Wire::default().whole(&talk).flow(&KeyLog::default());
     assert_eq!(flow.layers(), ["tls"]);
@@ -69,8 +69,8 @@ fn without_keys_it_says_which_secrets_are_missing() {
 }
 
 #[test]
-fn damaged_messages_parse_to_something() {
-    // No message of TLS 1.3 shows its plaintext on the wire, so that damage there would not get past decryption.
+fn damaged_messages_are_parsed_to_something() {
+    // TLS 1.3 encrypts these messages, so damage on the wire would not get past decryption.
     for kind in 0..=30 {
         for fill in [0, 1, 2, 3, 0x30, 0x7f, 0xff] {
             for len in 0..80 {

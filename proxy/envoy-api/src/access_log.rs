@@ -13,10 +13,10 @@ use crate::typed::any_of;
 pub struct AccessLog {
     /// The logger's name, `envoy.access_loggers.file`.
     pub name: String,
-    /// Which requests or connections are logged; all, by default.
+    /// Which requests or connections are logged; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<AccessLogFilter>,
-    /// The logger.
+    /// The logger and its configuration.
     pub typed_config: AccessLogger,
 }
 
@@ -24,7 +24,7 @@ pub struct AccessLog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessLogFilter {
-    /// Logs only where one of the flags is set.
+    /// Logs only entries with one of these flags.
     pub response_flag_filter: ResponseFlagFilter,
 }
 
@@ -37,9 +37,9 @@ pub struct ResponseFlagFilter {
 }
 
 any_of! {
-    /// An access logger.
+    /// The supported access loggers.
     AccessLogger {
-        /// Lines appended to a file.
+        /// Appends lines to a file.
         File(FileAccessLog) = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
     }
 }
@@ -48,9 +48,9 @@ any_of! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileAccessLog {
-    /// The file that lines are appended to.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The format; Envoy's default format when unset.
+    /// The format; Envoy's default format if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_format: Option<SubstitutionFormatString>,
 }
@@ -59,25 +59,25 @@ pub struct FileAccessLog {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubstitutionFormatString {
-    /// One line of text with `%COMMAND%` substitutions.
+    /// A line of text with `%COMMAND%` substitutions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_format_source: Option<TextFormat>,
-    /// One JSON object a line; string values may hold `%COMMAND%` substitutions.
+    /// A JSON object, one per line, whose string values may contain `%COMMAND%` substitutions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json_format: Option<Map<String, Value>>,
 }
 
 impl SubstitutionFormatString {
-    /// A text format.
+    /// A text format, with `%COMMAND%` substitutions.
     pub fn text(format: impl Into<String>) -> Self {
         Self { text_format_source: Some(TextFormat { inline_string: format.into() }), json_format: None }
     }
 }
 
-/// A `DataSource` that holds a format inline.
+/// `envoy.config.core.v3.DataSource` with an inline format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextFormat {
-    /// The format.
+    /// The format, with `%COMMAND%` substitutions.
     pub inline_string: String,
 }

@@ -1,10 +1,15 @@
-//! The bootstrap (`envoy.config.bootstrap.v3`) and the files that it names (`envoy.service.discovery.v3`).
+//! The bootstrap (`envoy.config.bootstrap.v3`) and the files that it refers to (`envoy.service.discovery.v3`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    AccessLog, Address, Cluster, ClusterLoadAssignment, ConfigSource, Listener, RouteConfiguration, Secret,
+    access_log::AccessLog,
+    cluster::{Cluster, ClusterLoadAssignment},
+    core::{Address, ConfigSource},
+    http::RouteConfiguration,
+    listener::Listener,
+    tls::Secret,
     typed::any_of,
 };
 
@@ -12,19 +17,19 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
-    /// Who this proxy is.
+    /// Identity of this proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Node>,
-    /// The administration interface; none when unset.
+    /// The administration interface; disabled if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
-    /// What is there from the start.
+    /// Resources in the bootstrap itself.
     #[serde(default)]
     pub static_resources: StaticResources,
-    /// The files that the rest is read from.
+    /// The files with dynamic resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic_resources: Option<DynamicResources>,
-    /// Runtime values, as Envoy takes them. The native proxy has none, and warns of each.
+    /// Envoy's runtime values. The native proxy has none, and warns about each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layered_runtime: Option<Value>,
 }
@@ -33,13 +38,13 @@ pub struct Bootstrap {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// In a mesh, `sidecar~IP~POD.NAMESPACE~DOMAIN`.
+    /// `sidecar~IP~POD.NAMESPACE~DOMAIN` in a mesh.
     #[serde(default)]
     pub id: String,
-    /// In a mesh, `APP.NAMESPACE`.
+    /// `APP.NAMESPACE` in a mesh.
     #[serde(default)]
     pub cluster: String,
-    /// What the control plane knows of the workload: `NAME`, `NAMESPACE`, `LABELS`, `WORKLOAD_NAME`, ...
+    /// Facts about the workload for the control plane: `NAME`, `NAMESPACE`, `LABELS`, `WORKLOAD_NAME`, ...
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
 }
@@ -48,9 +53,9 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
-    /// Where it listens.
+    /// Address to listen on.
     pub address: Address,
-    /// Its own access log.
+    /// Access log of the administration interface.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_log: Vec<AccessLog>,
 }
@@ -59,13 +64,13 @@ pub struct Admin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StaticResources {
-    /// Listeners.
+    /// Listeners that do not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<Listener>,
-    /// Clusters.
+    /// Clusters that do not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<Cluster>,
-    /// Secrets.
+    /// Secrets that do not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
 }
@@ -74,25 +79,25 @@ pub struct StaticResources {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DynamicResources {
-    /// The file of listeners.
+    /// The file with listeners (LDS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lds_config: Option<ConfigSource>,
-    /// The file of clusters.
+    /// The file with clusters (CDS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cds_config: Option<ConfigSource>,
 }
 
-/// `envoy.service.discovery.v3.DiscoveryResponse`: what a file named by a [`ConfigSource`] holds.
+/// `envoy.service.discovery.v3.DiscoveryResponse`: the contents of a file that a [`ConfigSource`] names.
 ///
-/// A file of routes, endpoints or secrets holds exactly one resource: Envoy refuses more
+/// A file with routes, endpoints or secrets contains exactly one resource: Envoy refuses more
 /// (`source/common/router/rds_impl.cc`, `source/extensions/clusters/eds/eds.cc`, `source/common/secret/sds_api.cc`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscoveryResponse {
-    /// Which version this is, in the words of who wrote it.
+    /// Version, as chosen by the author of the file.
     #[serde(default)]
     pub version_info: String,
-    /// The resources.
+    /// The resources; all of one type.
     pub resources: Vec<Resource>,
 }
 

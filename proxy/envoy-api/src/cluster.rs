@@ -6,22 +6,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Address, ConfigSource, ExtensionProtocolOptions, ProtoDuration, SocketAddress, SocketOption, TransportSocket,
+    core::{Address, ConfigSource, ProtoDuration, SocketAddress, SocketOption},
+    http::ExtensionProtocolOptions,
+    tls::TransportSocket,
 };
 
 /// `envoy.config.cluster.v3.Cluster`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
-    /// Its name, unique in a proxy; in a mesh `DIRECTION|PORT|SUBSET|HOST`.
+    /// Unique in a proxy; `DIRECTION|PORT|SUBSET|HOST` in a mesh.
     pub name: String,
-    /// How its endpoints are found.
+    /// How its endpoints are discovered.
     #[serde(rename = "type", default)]
     pub discovery_type: DiscoveryType,
-    /// Where the file of endpoints is, for `EDS`.
+    /// The file with endpoints, for `EDS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eds_cluster_config: Option<EdsClusterConfig>,
-    /// How long connecting may take, the TLS handshake included; 5 s when unset.
+    /// Timeout for connecting, including the TLS handshake; 5 s if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<ProtoDuration>,
     /// How an endpoint is chosen.
@@ -30,31 +32,31 @@ pub struct Cluster {
     /// The endpoints, for `STATIC` and the DNS types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_assignment: Option<ClusterLoadAssignment>,
-    /// What is done with the bytes; raw when unset.
+    /// The transport, such as TLS; raw bytes if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport_socket: Option<TransportSocket>,
-    /// The same by endpoint metadata (`envoy.transport_socket_match`); the first match wins, before `transport_socket`.
+    /// Transports by endpoint metadata (`envoy.transport_socket_match`); the first match takes precedence over `transport_socket`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transport_socket_matches: Vec<TransportSocketMatch>,
-    /// The source of upstream connections.
+    /// Source address of upstream connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_bind_config: Option<BindConfig>,
-    /// How it speaks HTTP; HTTP/1.1 when unset.
+    /// HTTP options; HTTP/1.1 if unset.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub typed_extension_protocol_options: BTreeMap<String, ExtensionProtocolOptions>,
     /// Which addresses of a name are used, for the DNS types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_lookup_family: Option<DnsLookupFamily>,
-    /// Where else a connection goes than it was going, for `ORIGINAL_DST`.
+    /// Overrides of the original destination, for `ORIGINAL_DST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_dst_lb_config: Option<OriginalDstLbConfig>,
-    /// Whether each downstream connection has connections of its own upstream.
+    /// Whether each downstream connection has separate upstream connections.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connection_pool_per_downstream_connection: bool,
-    /// The name in counters in place of `name`.
+    /// Name in statistics, instead of `name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alt_stat_name: String,
-    /// What the control plane notes on it.
+    /// Annotations of the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
@@ -63,16 +65,16 @@ pub struct Cluster {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DiscoveryType {
-    /// Endpoints in place.
+    /// Endpoints in the configuration.
     #[default]
     Static,
-    /// All addresses that a name resolves to.
+    /// All addresses of a name.
     StrictDns,
-    /// The first address that a name resolves to.
+    /// The first address of a name.
     LogicalDns,
-    /// Endpoints from a file.
+    /// Endpoints in a file.
     Eds,
-    /// The address that the connection was going to.
+    /// The original destination of the connection.
     OriginalDst,
 }
 
@@ -80,14 +82,14 @@ pub enum DiscoveryType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LbPolicy {
-    /// In turn.
+    /// Round robin.
     #[default]
     RoundRobin,
-    /// The less loaded of two chosen at random.
+    /// The less loaded of two random endpoints.
     LeastRequest,
-    /// At random.
+    /// A random endpoint.
     Random,
-    /// As the discovery type says (`ORIGINAL_DST`).
+    /// Determined by the discovery type (`ORIGINAL_DST`).
     ClusterProvided,
 }
 
@@ -95,15 +97,15 @@ pub enum LbPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DnsLookupFamily {
-    /// IPv6, else IPv4.
+    /// IPv6, or IPv4 if there is none.
     Auto,
-    /// IPv4.
+    /// Only IPv4.
     V4Only,
-    /// IPv6.
+    /// Only IPv6.
     V6Only,
-    /// IPv4, else IPv6.
+    /// IPv4, or IPv6 if there is none.
     V4Preferred,
-    /// Both.
+    /// Both IP versions.
     All,
 }
 
@@ -111,14 +113,14 @@ pub enum DnsLookupFamily {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginalDstLbConfig {
-    /// The port, in place of the one that the connection was going to.
+    /// Port that replaces the one of the original destination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_port_override: Option<u16>,
 }
 
 impl Cluster {
-    /// Where a connection goes that was going to an address, for `ORIGINAL_DST`.
-    pub fn overridden(&self, mut destination: std::net::SocketAddr) -> std::net::SocketAddr {
+    /// The address to connect to for an original destination, for `ORIGINAL_DST`.
+    pub fn original_destination(&self, mut destination: std::net::SocketAddr) -> std::net::SocketAddr {
         if let Some(port) = self.original_dst_lb_config.as_ref().and_then(|config| config.upstream_port_override) {
             destination.set_port(port);
         }
@@ -130,9 +132,9 @@ impl Cluster {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdsClusterConfig {
-    /// The file.
+    /// The file with endpoints.
     pub eds_config: ConfigSource,
-    /// The name of the assignment in it; the cluster's when empty.
+    /// Name of the assignment in the file; the cluster's name if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub service_name: String,
 }
@@ -141,29 +143,29 @@ pub struct EdsClusterConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransportSocketMatch {
-    /// Its name, in counters.
+    /// Name in statistics.
     pub name: String,
-    /// Keys and values that the endpoint's metadata must have; empty matches all.
+    /// Keys and values that the endpoint's metadata must contain; matches any endpoint if empty.
     #[serde(rename = "match", default)]
     pub matcher: Map<String, Value>,
-    /// The transport socket.
+    /// The transport for matching endpoints.
     pub transport_socket: TransportSocket,
 }
 
-/// The metadata filter that [`TransportSocketMatch`] looks at.
+/// The metadata filter that [`TransportSocketMatch`] uses.
 pub const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 
 /// `envoy.config.core.v3.BindConfig`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BindConfig {
-    /// The source address.
+    /// Source address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<SocketAddress>,
-    /// Source addresses for destinations of the other family.
+    /// Source addresses for destinations of the other IP version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_source_addresses: Vec<ExtraSourceAddress>,
-    /// Options of the upstream sockets.
+    /// Options of upstream sockets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub socket_options: Vec<SocketOption>,
 }
@@ -172,7 +174,7 @@ pub struct BindConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraSourceAddress {
-    /// The address.
+    /// Source address.
     pub address: SocketAddress,
 }
 
@@ -180,7 +182,7 @@ pub struct ExtraSourceAddress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterLoadAssignment {
-    /// The cluster's name, or its `service_name`.
+    /// Name of the cluster, or its `service_name`.
     pub cluster_name: String,
     /// Endpoints by locality.
     #[serde(default)]
@@ -191,7 +193,7 @@ pub struct ClusterLoadAssignment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalityLbEndpoints {
-    /// The endpoints.
+    /// Endpoints of the locality.
     #[serde(default)]
     pub lb_endpoints: Vec<LbEndpoint>,
 }
@@ -200,12 +202,12 @@ pub struct LocalityLbEndpoints {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LbEndpoint {
-    /// Where.
+    /// Address of the endpoint.
     pub endpoint: Endpoint,
-    /// What is known of it, such as its TLS mode.
+    /// Facts about the endpoint, such as its TLS mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// Its share among the others; 1 when unset.
+    /// Relative weight; 1 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancing_weight: Option<u32>,
 }
@@ -214,7 +216,7 @@ pub struct LbEndpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// The address.
+    /// Address of the endpoint.
     pub address: Address,
 }
 
@@ -222,7 +224,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// Values by filter.
+    /// Fields by filter name.
     #[serde(default)]
     pub filter_metadata: BTreeMap<String, Map<String, Value>>,
 }

@@ -1,4 +1,4 @@
-//! Types that the other messages share (`envoy.config.core.v3`, `google.protobuf`).
+//! Types that other messages share (`envoy.config.core.v3`, `google.protobuf`).
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -8,17 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
-    /// The only kind of address that is supported.
+    /// The only supported kind of address.
     pub socket_address: SocketAddress,
 }
 
 impl Address {
-    /// A TCP address.
+    /// An address for TCP.
     pub fn tcp(address: impl Into<String>, port: u16) -> Self {
         Self { socket_address: SocketAddress { address: address.into(), port_value: port, protocol: None } }
     }
 
-    /// The address as an IP, if it is one and not a name that has to be resolved.
+    /// The IP address, unless it is a host name.
     pub fn ip(&self) -> Option<IpAddr> {
         self.socket_address.address.parse().ok()
     }
@@ -35,12 +35,12 @@ impl fmt::Display for Address {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketAddress {
-    /// An IP address, or (in DNS clusters) a host name.
+    /// An IP address, or a host name in DNS clusters.
     pub address: String,
-    /// The port; 0 in bind addresses means any.
+    /// TCP port; 0 in bind addresses means any free port.
     #[serde(default)]
     pub port_value: u16,
-    /// TCP, by default.
+    /// TCP by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<SocketProtocol>,
 }
@@ -49,7 +49,7 @@ pub struct SocketAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SocketProtocol {
-    /// The only one that is supported.
+    /// The only supported protocol.
     Tcp,
 }
 
@@ -57,25 +57,25 @@ pub enum SocketProtocol {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CidrRange {
-    /// The network's address.
+    /// Address of the network.
     pub address_prefix: IpAddr,
-    /// The length of its prefix in bits (0 when unset).
+    /// Length of the prefix in bits; 0 if unset.
     #[serde(default)]
     pub prefix_len: u8,
 }
 
-/// `envoy.config.core.v3.SocketOption`: a socket option set by number.
+/// `envoy.config.core.v3.SocketOption`: a numeric socket option.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketOption {
-    /// What it is for, in words.
+    /// Its purpose, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Level, as `setsockopt(2)` takes it.
+    /// Level, as for `setsockopt(2)`.
     pub level: i32,
-    /// Name, as `setsockopt(2)` takes it.
+    /// Name, as for `setsockopt(2)`.
     pub name: i32,
-    /// The value.
+    /// Value of the option.
     pub int_value: i32,
     /// When it is set; `STATE_PREBIND` by default.
     #[serde(default)]
@@ -99,16 +99,16 @@ pub enum SocketState {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSource {
-    /// A file's path.
+    /// Path of a file.
     Filename(PathBuf),
-    /// The text itself (PEM).
+    /// Inline text (PEM).
     InlineString(String),
-    /// The bytes, in base64.
+    /// Inline bytes in base64.
     InlineBytes(String),
 }
 
 impl fmt::Debug for DataSource {
-    /// Inline data may be a private key, so it is not printed.
+    /// Omits inline data, which may be a private key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filename(path) => write!(f, "Filename({})", path.display()),
@@ -118,19 +118,19 @@ impl fmt::Debug for DataSource {
     }
 }
 
-/// `envoy.config.core.v3.ConfigSource`: a file that holds a [`DiscoveryResponse`](crate::DiscoveryResponse).
+/// `envoy.config.core.v3.ConfigSource`: a file with a `DiscoveryResponse`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigSource {
-    /// The file, and how it is watched.
+    /// The file and how it is watched.
     pub path_config_source: PathConfigSource,
-    /// `V3`.
+    /// Must be `V3` if set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_api_version: Option<ApiVersion>,
 }
 
 impl ConfigSource {
-    /// A file that is reloaded when a new one is moved into its place.
+    /// A file that is reloaded when it is replaced by a rename.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self {
             path_config_source: PathConfigSource { path: path.into(), watched_directory: None },
@@ -142,7 +142,7 @@ impl ConfigSource {
 /// `envoy.config.core.v3.ApiVersion`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ApiVersion {
-    /// The only one that is supported.
+    /// The only supported version.
     V3,
 }
 
@@ -150,9 +150,9 @@ pub enum ApiVersion {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathConfigSource {
-    /// The file. It is reloaded when another is moved into its place; a write in place is not noticed, as in Envoy.
+    /// Path of the file. It is reloaded when it is replaced by a rename; writing to it in place is not noticed, as in Envoy.
     pub path: PathBuf,
-    /// A directory to watch in place of the file's own, for symbolic links swapped as Kubernetes does it.
+    /// Directory to watch instead of the file's own, for symbolic links that are swapped as Kubernetes does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched_directory: Option<WatchedDirectory>,
 }
@@ -161,15 +161,15 @@ pub struct PathConfigSource {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WatchedDirectory {
-    /// The directory.
+    /// Path of the directory.
     pub path: PathBuf,
 }
 
-/// `envoy.type.matcher.v3.StringMatcher`. As in Envoy, one without a pattern can't be read.
+/// `envoy.type.matcher.v3.StringMatcher`. As in Envoy, one without a pattern is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "StringMatcherFields", into = "StringMatcherFields")]
 pub struct StringMatcher {
-    /// What the string is compared with.
+    /// The pattern to compare with.
     pub pattern: StringPattern,
     /// Whether the case of ASCII letters is ignored.
     pub ignore_case: bool,
@@ -178,17 +178,17 @@ pub struct StringMatcher {
 /// `StringMatcher.match_pattern`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StringPattern {
-    /// The whole string; the empty one, too.
+    /// The whole string, which may be empty.
     Exact(String),
-    /// How it begins.
+    /// A non-empty prefix.
     Prefix(String),
-    /// How it ends.
+    /// A non-empty suffix.
     Suffix(String),
-    /// What it contains.
+    /// A non-empty substring.
     Contains(String),
 }
 
-/// A [`StringMatcher`] as JSON has it.
+/// The JSON form of a [`StringMatcher`].
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StringMatcherFields {
@@ -205,12 +205,12 @@ struct StringMatcherFields {
 }
 
 impl StringMatcher {
-    /// Matches the whole string.
+    /// Matches a whole string.
     pub fn exact(value: impl Into<String>) -> Self {
         Self { pattern: StringPattern::Exact(value.into()), ignore_case: false }
     }
 
-    /// The whole string, if that is what it is compared with.
+    /// The pattern, if it matches a whole string.
     pub fn as_exact(&self) -> Option<&str> {
         match &self.pattern {
             StringPattern::Exact(whole) => Some(whole),
@@ -218,7 +218,7 @@ impl StringMatcher {
         }
     }
 
-    /// Matches how the string begins.
+    /// Matches a prefix.
     pub fn prefix(value: impl Into<String>) -> Self {
         Self { pattern: StringPattern::Prefix(value.into()), ignore_case: false }
     }
@@ -227,7 +227,7 @@ impl StringMatcher {
 impl TryFrom<StringMatcherFields> for StringMatcher {
     type Error = &'static str;
 
-    /// The checks are those of Envoy's `StringMatcher` (`api/envoy/type/matcher/v3/string.proto`).
+    /// Performs the checks of Envoy's `StringMatcher` (`api/envoy/type/matcher/v3/string.proto`).
     fn try_from(fields: StringMatcherFields) -> Result<Self, Self::Error> {
         let StringMatcherFields { exact, prefix, suffix, contains, ignore_case } = fields;
         let patterns = [
@@ -241,7 +241,7 @@ impl TryFrom<StringMatcherFields> for StringMatcher {
             (Some(StringPattern::Prefix(text) | StringPattern::Suffix(text) | StringPattern::Contains(text)), None)
                 if text.is_empty() =>
             {
-                Err("the pattern is empty, which only `exact` may be")
+                Err("the pattern is empty, which is only allowed for `exact`")
             }
             (Some(pattern), None) => Ok(Self { pattern, ignore_case }),
             _ => Err("expected one of `exact`, `prefix`, `suffix` and `contains`"),
@@ -261,7 +261,7 @@ impl From<StringMatcher> for StringMatcherFields {
     }
 }
 
-/// An empty message, in which only presence counts.
+/// A message without fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Empty {}

@@ -3,44 +3,48 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessLog, ConfigSource, ProtoDuration, StringMatcher, TextFormat, typed::any_of};
+use crate::{
+    access_log::{AccessLog, TextFormat},
+    core::{ConfigSource, ProtoDuration, StringMatcher},
+    typed::any_of,
+};
 
 /// `HttpConnectionManager`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConnectionManager {
-    /// How the codec is chosen; `AUTO` when unset: by negotiated ALPN, else by the HTTP/2 preface.
+    /// How the codec is chosen. `AUTO` by default: by ALPN, otherwise by the HTTP/2 preface.
     #[serde(default)]
     pub codec_type: CodecType,
-    /// The prefix of its counters.
+    /// Prefix in statistics.
     pub stat_prefix: String,
-    /// Routes from a file.
+    /// Routes in a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rds: Option<Rds>,
-    /// Routes in place.
+    /// Routes in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_config: Option<RouteConfiguration>,
-    /// Its HTTP filters, in order; the last one is the router.
+    /// HTTP filters, in order; the last one is the router.
     pub http_filters: Vec<HttpFilter>,
-    /// The value of the `server` header of responses; `envoy` when empty.
+    /// Value of the `server` header in responses; `envoy` if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_name: String,
-    /// What is done with the `server` header that the upstream sent; overwritten when unset.
+    /// What happens to the upstream's `server` header; overwritten if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_header_transformation: Option<ServerHeaderTransformation>,
-    /// Whether the peer's address is taken for the client's, and appended to `x-forwarded-for`.
+    /// Whether the peer's address is used as the client's and appended to `x-forwarded-for`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_remote_address: Option<bool>,
-    /// What is done with `x-forwarded-client-cert`; `SANITIZE` when unset.
+    /// What happens to `x-forwarded-client-cert`; `SANITIZE` by default.
     #[serde(default)]
     pub forward_client_cert_details: ForwardClientCertDetails,
-    /// Which parts of the client's certificate are put into it.
+    /// Parts of the client's certificate that are added to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
-    /// One line a request.
+    /// Access logs, with one entry per request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_log: Vec<AccessLog>,
-    /// Protocol upgrades that are allowed, such as `websocket`.
+    /// Allowed protocol upgrades, such as `websocket`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upgrade_configs: Vec<UpgradeConfig>,
     /// Options of HTTP/1.
@@ -49,22 +53,22 @@ pub struct HttpConnectionManager {
     /// Options of HTTP/2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http2_protocol_options: Option<Http2ProtocolOptions>,
-    /// Options of any HTTP.
+    /// Options of all HTTP versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_http_protocol_options: Option<CommonHttpProtocolOptions>,
-    /// A stream with no bytes for this long is closed; 5 min when unset, 0 never.
+    /// Idle timeout of streams; 5 min if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_idle_timeout: Option<ProtoDuration>,
-    /// How long a connection stays open for its last requests when the listener drains; 5 s when unset.
+    /// How long a draining connection accepts its last requests; 5 s if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_timeout: Option<ProtoDuration>,
     /// Whether `.` and `..` in paths are resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalize_path: Option<bool>,
-    /// Whether a request without an `x-request-id` gets one; true when unset.
+    /// Whether requests without `x-request-id` get one; true if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generate_request_id: Option<bool>,
-    /// Whether an `x-request-id` that comes from outside is kept.
+    /// Whether an `x-request-id` from outside is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preserve_external_request_id: bool,
 }
@@ -73,12 +77,12 @@ pub struct HttpConnectionManager {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum CodecType {
-    /// By ALPN, else by the preface.
+    /// By ALPN, otherwise by the preface.
     #[default]
     Auto,
     /// HTTP/1.0 and HTTP/1.1.
     Http1,
-    /// HTTP/2.
+    /// HTTP/2 only.
     Http2,
 }
 
@@ -86,11 +90,11 @@ pub enum CodecType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ServerHeaderTransformation {
-    /// The proxy's name in place of the upstream's.
+    /// Replaces the upstream's value.
     Overwrite,
-    /// The proxy's name if there is none.
+    /// Sets the header if it is absent.
     AppendIfAbsent,
-    /// Left as it is.
+    /// Leaves the header unchanged.
     PassThrough,
 }
 
@@ -98,16 +102,16 @@ pub enum ServerHeaderTransformation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ForwardClientCertDetails {
-    /// The header is removed.
+    /// Removes the header.
     #[default]
     Sanitize,
-    /// Passed on if the connection is mTLS.
+    /// Forwards the header on mTLS connections.
     ForwardOnly,
-    /// Appended to if the connection is mTLS, else removed.
+    /// Appends to the header on mTLS connections, otherwise removes it.
     AppendForward,
-    /// Set anew if the connection is mTLS, else removed.
+    /// Replaces the header on mTLS connections, otherwise removes it.
     SanitizeSet,
-    /// Passed on in any case.
+    /// Forwards the header on all connections.
     AlwaysForwardOnly,
 }
 
@@ -115,13 +119,13 @@ pub enum ForwardClientCertDetails {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetCurrentClientCertDetails {
-    /// The subject.
+    /// Includes the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<bool>,
-    /// The URI SANs.
+    /// Includes the URI SANs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uri: bool,
-    /// The DNS SANs.
+    /// Includes the DNS SANs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dns: bool,
 }
@@ -130,7 +134,7 @@ pub struct SetCurrentClientCertDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpgradeConfig {
-    /// The value of the `upgrade` header, such as `websocket`.
+    /// Value of the `upgrade` header, such as `websocket`.
     pub upgrade_type: String,
 }
 
@@ -138,7 +142,7 @@ pub struct UpgradeConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http1ProtocolOptions {
-    /// Whether HTTP/1.0 is answered; with 426 when not.
+    /// Whether HTTP/1.0 is accepted; otherwise it is answered with 426.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accept_http_10: bool,
 }
@@ -147,13 +151,13 @@ pub struct Http1ProtocolOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http2ProtocolOptions {
-    /// Streams at a time on a connection.
+    /// Maximum number of concurrent streams on a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_streams: Option<u32>,
-    /// A stream's window, in bytes.
+    /// Flow-control window of a stream, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_stream_window_size: Option<u32>,
-    /// A connection's window, in bytes.
+    /// Flow-control window of a connection, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_connection_window_size: Option<u32>,
 }
@@ -162,10 +166,10 @@ pub struct Http2ProtocolOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommonHttpProtocolOptions {
-    /// A connection without requests for this long is closed; 1 h when unset, 0 never.
+    /// Idle timeout of connections without requests; 1 h if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<ProtoDuration>,
-    /// Requests on a connection before it is closed; no limit when unset.
+    /// Maximum number of requests on a connection; unlimited if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_requests_per_connection: Option<u32>,
 }
@@ -174,9 +178,9 @@ pub struct CommonHttpProtocolOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rds {
-    /// The file.
+    /// The file with the route configuration.
     pub config_source: ConfigSource,
-    /// The name of the route configuration in it.
+    /// Name of the route configuration in the file.
     pub route_config_name: String,
 }
 
@@ -184,16 +188,16 @@ pub struct Rds {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpFilter {
-    /// Its name.
+    /// Name of the filter.
     pub name: String,
-    /// What it is.
+    /// The filter's configuration.
     pub typed_config: HttpFilterConfig,
 }
 
 any_of! {
-    /// An HTTP filter.
+    /// The supported HTTP filters.
     HttpFilterConfig {
-        /// Sends requests to clusters.
+        /// Forwards requests to clusters.
         Router(Router) = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
     }
 }
@@ -202,7 +206,7 @@ any_of! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Router {
-    /// Whether the `x-envoy-*` headers are left out of what it sends.
+    /// Whether `x-envoy-*` headers are omitted from upstream requests and responses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suppress_envoy_headers: bool,
 }
@@ -211,15 +215,15 @@ pub struct Router {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfiguration {
-    /// Its name.
+    /// Name of the route configuration.
     pub name: String,
-    /// Its virtual hosts.
+    /// Virtual hosts; domains must be unique among them.
     #[serde(default)]
     pub virtual_hosts: Vec<VirtualHost>,
-    /// Whether a route to a cluster that is not there refuses the configuration.
+    /// Whether a route to an unknown cluster invalidates the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate_clusters: Option<bool>,
-    /// Whether the port in a request's `host` is ignored when a virtual host is looked for.
+    /// Whether the port in a request's `host` is ignored when matching virtual hosts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ignore_port_in_host_matching: bool,
 }
@@ -228,13 +232,13 @@ pub struct RouteConfiguration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VirtualHost {
-    /// Its name.
+    /// Name of the virtual host.
     pub name: String,
-    /// Values of `host` / `:authority`: exact, `*.suffix`, `prefix.*` or `*`, the most specific first.
+    /// Patterns for `host` / `:authority`: exact, `*.suffix`, `prefix.*` or `*`, of which the most specific match counts.
     pub domains: Vec<String>,
-    /// Its routes; the first that matches wins.
+    /// Routes, of which the first match counts.
     pub routes: Vec<Route>,
-    /// Whether the upstream is told by `x-envoy-attempt-count` how often a request was tried.
+    /// Whether upstream requests contain the number of attempts in `x-envoy-attempt-count`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_request_attempt_count: bool,
 }
@@ -243,19 +247,19 @@ pub struct VirtualHost {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Its name, in logs.
+    /// Name in access logs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Which requests take it.
+    /// Which requests match.
     #[serde(rename = "match")]
     pub matcher: RouteMatch,
-    /// To a cluster.
+    /// Forwards requests to a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteAction>,
-    /// Answered by the proxy itself.
+    /// Answers requests without an upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_response: Option<DirectResponseAction>,
-    /// What the operation is called in traces.
+    /// Name of the operation in traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decorator: Option<Decorator>,
 }
@@ -264,13 +268,13 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteMatch {
-    /// How the path begins.
+    /// Prefix of the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The whole path, without the query.
+    /// Whole path, without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Headers that must match.
+    /// Headers that must match, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderMatcher>,
 }
@@ -279,9 +283,9 @@ pub struct RouteMatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatcher {
-    /// The header.
+    /// Name of the header.
     pub name: String,
-    /// Its value.
+    /// Matches the value.
     pub string_match: StringMatcher,
 }
 
@@ -289,12 +293,12 @@ pub struct HeaderMatcher {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteAction {
-    /// The cluster.
+    /// Name of the cluster.
     pub cluster: String,
-    /// How long the whole response may take; 15 s when unset, 0 for ever.
+    /// Timeout for the whole response; 15 s if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<ProtoDuration>,
-    /// When and how often a request is tried again.
+    /// When and how often a request is retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_policy: Option<RetryPolicy>,
 }
@@ -305,13 +309,13 @@ pub struct RouteAction {
 pub struct RetryPolicy {
     /// Conditions, separated by commas, such as `connect-failure,refused-stream`.
     pub retry_on: String,
-    /// How often; 1 when unset.
+    /// Maximum number of retries; 1 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_retries: Option<u32>,
     /// Status codes for `retriable-status-codes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retriable_status_codes: Vec<u16>,
-    /// Waiting between tries.
+    /// Delays between attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_back_off: Option<RetryBackOff>,
 }
@@ -320,9 +324,9 @@ pub struct RetryPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryBackOff {
-    /// The first wait is at most this; it doubles with each try.
+    /// Upper bound of the first delay, which doubles with each retry.
     pub base_interval: ProtoDuration,
-    /// No wait is longer; ten times the base when unset.
+    /// Upper bound of all delays; ten times the base interval if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_interval: Option<ProtoDuration>,
 }
@@ -331,9 +335,9 @@ pub struct RetryBackOff {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectResponseAction {
-    /// The status.
+    /// HTTP status code.
     pub status: u16,
-    /// The body.
+    /// Response body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<TextFormat>,
 }
@@ -342,24 +346,24 @@ pub struct DirectResponseAction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decorator {
-    /// The operation.
+    /// Name of the operation.
     pub operation: String,
 }
 
-/// `envoy.extensions.upstreams.http.v3.HttpProtocolOptions`: how a cluster speaks HTTP.
+/// `envoy.extensions.upstreams.http.v3.HttpProtocolOptions`: HTTP options of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpProtocolOptions {
-    /// Always the same version.
+    /// Always uses this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explicit_http_config: Option<ExplicitHttpConfig>,
-    /// The version that the downstream request came in.
+    /// Uses the version of the downstream request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_downstream_protocol_config: Option<UseDownstreamHttpConfig>,
-    /// SNI and SAN checks by the request's host.
+    /// Whether SNI and SAN checks depend on the request's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_http_protocol_options: Option<UpstreamHttpProtocolOptions>,
-    /// Options of any HTTP.
+    /// Options of all HTTP versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_http_protocol_options: Option<CommonHttpProtocolOptions>,
 }
@@ -368,9 +372,9 @@ pub struct HttpProtocolOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExplicitHttpConfig {
-    /// HTTP/1.1.
+    /// Uses HTTP/1.1.
     HttpProtocolOptions(Http1ProtocolOptions),
-    /// HTTP/2.
+    /// Uses HTTP/2.
     Http2ProtocolOptions(Http2ProtocolOptions),
 }
 
@@ -378,10 +382,10 @@ pub enum ExplicitHttpConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UseDownstreamHttpConfig {
-    /// Options when it is HTTP/1.
+    /// Options for HTTP/1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_protocol_options: Option<Http1ProtocolOptions>,
-    /// Options when it is HTTP/2.
+    /// Options for HTTP/2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http2_protocol_options: Option<Http2ProtocolOptions>,
 }
@@ -390,10 +394,10 @@ pub struct UseDownstreamHttpConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamHttpProtocolOptions {
-    /// The SNI is the request's host.
+    /// Whether the SNI is the request's host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_sni: bool,
-    /// The server's certificate must be for that host.
+    /// Whether the server's certificate must be for the request's host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_san_validation: bool,
 }
@@ -402,15 +406,15 @@ pub struct UpstreamHttpProtocolOptions {
 pub const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 any_of! {
-    /// A value of a cluster's `typed_extension_protocol_options`.
+    /// The supported values of a cluster's `typed_extension_protocol_options`.
     ExtensionProtocolOptions {
-        /// How it speaks HTTP.
+        /// HTTP options.
         Http(HttpProtocolOptions) = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     }
 }
 
 impl Router {
-    /// The router, as an HTTP filter.
+    /// The router as an HTTP filter.
     pub fn filter() -> HttpFilter {
         HttpFilter { name: "envoy.filters.http.router".into(), typed_config: HttpFilterConfig::Router(Self::default()) }
     }

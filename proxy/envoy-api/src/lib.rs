@@ -1,12 +1,12 @@
 //! The subset of the Envoy v3 API that sidelab supports: the contract between its control plane, which writes these
 //! messages as JSON, and the data planes (`sidecar-proxy` and the real Envoy), which read them.
 //!
-//! Only data, and how it is written and read: no decision is taken here. Each type has the name of its protobuf message and each field the protobuf field's
-//! snake_case name, as Envoy's own JSON prints it. A field outside the subset is an error that names its path
-//! ([`read`]), never silently ignored, so that what the native proxy does not do it does not pretend to do.
+//! This crate contains only data and its JSON form, and no decisions. Types are named like their protobuf messages, and fields
+//! like the protobuf fields in snake_case, as in Envoy's own JSON. A field outside of the subset is an error with its path
+//! ([`read`]) rather than ignored, so that the native proxy never pretends to support something.
 //!
-//! The files of one sidecar, by kind, as Istio pushes them: a [`Bootstrap`] that names two [`DiscoveryResponse`] files
-//! ([`Listener`]s and [`Cluster`]s), which name one file for each [`RouteConfiguration`], [`ClusterLoadAssignment`] and
+//! The files of one sidecar correspond to what Istio pushes: a [`Bootstrap`] refers to two [`DiscoveryResponse`] files
+//! ([`Listener`]s and [`Cluster`]s), which refer to one file for each [`RouteConfiguration`], [`ClusterLoadAssignment`] and
 //! [`Secret`].
 
 mod access_log;

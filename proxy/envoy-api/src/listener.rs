@@ -1,57 +1,60 @@
-//! Listeners, their filter chains and filters (`envoy.config.listener.v3` and the extensions that stand in them).
+//! Listeners, filter chains and filters (`envoy.config.listener.v3` and extensions).
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccessLog, Address, CidrRange, Empty, HttpConnectionManager, ProtoDuration, SocketOption, SubstitutionFormatString,
-    TransportSocket, typed::any_of,
+    access_log::{AccessLog, SubstitutionFormatString},
+    core::{Address, CidrRange, Empty, ProtoDuration, SocketOption},
+    http::HttpConnectionManager,
+    tls::TransportSocket,
+    typed::any_of,
 };
 
 /// `envoy.config.listener.v3.Listener`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Its name, unique in a proxy.
+    /// Unique in a proxy.
     pub name: String,
-    /// Where it listens (or, unbound, the original destination that it serves; see `bind_to_port`).
+    /// Address to listen on, or the original destination to serve if not `bind_to_port`.
     pub address: Address,
-    /// More addresses, such as `[::]` beside `0.0.0.0`.
+    /// More addresses, such as `[::]` in addition to `0.0.0.0`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_addresses: Vec<AdditionalAddress>,
-    /// Whether it takes connections to the workload or from it.
+    /// Whether its connections are to or from the workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_direction: Option<TrafficDirection>,
-    /// Whether connections are handed on to the listener whose address is the original destination's, if there is one.
+    /// Whether connections are passed to the listener for their original destination, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_original_dst: Option<bool>,
-    /// Whether a socket is bound. A listener that is not gets its connections from one with `use_original_dst`.
+    /// Whether a socket is bound. Otherwise the listener gets connections from one with `use_original_dst`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind_to_port: Option<bool>,
-    /// Whether each worker has a socket of its own (`SO_REUSEPORT`); true when unset.
+    /// Whether each worker has a separate socket (`SO_REUSEPORT`); true if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_reuse_port: Option<bool>,
-    /// What finds out, before a chain is chosen, where a connection was going and what it speaks.
+    /// Filters that determine the original destination and the protocol before a chain is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listener_filters: Vec<ListenerFilter>,
-    /// How long the listener filters may wait for bytes; 15 s when unset, 0 waits for ever.
+    /// Timeout of the listener filters; 15 s if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_filters_timeout: Option<ProtoDuration>,
-    /// Whether a connection goes on, without what was not found out, after that time.
+    /// Whether a connection continues after that timeout, without what the filters would have determined.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continue_on_listener_filters_timeout: bool,
-    /// The chains that a connection may take.
+    /// Filter chains to match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filter_chains: Vec<FilterChain>,
-    /// The chain for connections that match none.
+    /// The chain for connections that match no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_filter_chain: Option<Box<FilterChain>>,
-    /// Logs of connections that end before they reach a chain.
+    /// Access logs for connections that end before a chain is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_log: Vec<AccessLog>,
     /// Options of the listening sockets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub socket_options: Vec<SocketOption>,
-    /// The prefix of its counters in place of its address.
+    /// Prefix in statistics, instead of the address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stat_prefix: String,
 }
@@ -60,7 +63,7 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdditionalAddress {
-    /// The address.
+    /// Address to listen on.
     pub address: Address,
 }
 
@@ -78,40 +81,40 @@ pub enum TrafficDirection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerFilter {
-    /// Its name.
+    /// Name of the filter.
     pub name: String,
-    /// What it is.
+    /// The filter's configuration.
     pub typed_config: ListenerFilterConfig,
-    /// The connections it leaves alone.
+    /// Connections to which it does not apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter_disabled: Option<ListenerFilterChainMatchPredicate>,
 }
 
 any_of! {
-    /// A listener filter.
+    /// The supported listener filters.
     ListenerFilterConfig {
-        /// Recovers the destination that the redirect rewrote (`SO_ORIGINAL_DST`).
+        /// Restores the destination before a redirect (`SO_ORIGINAL_DST`).
         OriginalDst(Empty) = "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
-        /// Tells TLS from other bytes, and reads SNI and ALPN from the ClientHello.
+        /// Detects TLS, and reads SNI and ALPN from the ClientHello.
         TlsInspector(Empty) = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
-        /// Tells HTTP/1.0, HTTP/1.1 and HTTP/2 from other plaintext.
+        /// Detects HTTP/1.0, HTTP/1.1 and HTTP/2 in plaintext.
         HttpInspector(Empty) = "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector",
     }
 }
 
-/// `envoy.config.listener.v3.ListenerFilterChainMatchPredicate`: one of its forms.
+/// `envoy.config.listener.v3.ListenerFilterChainMatchPredicate`, exactly one of its fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListenerFilterChainMatchPredicate {
-    /// Any of these.
+    /// Any of these predicates.
     OrMatch(MatchSet),
-    /// All of these.
+    /// All of these predicates.
     AndMatch(MatchSet),
-    /// Not this one.
+    /// The negation of a predicate.
     NotMatch(Box<ListenerFilterChainMatchPredicate>),
-    /// Always.
+    /// Always matches.
     AnyMatch(bool),
-    /// By (original) destination port.
+    /// Matches the (original) destination port.
     DestinationPortRange(Int32Range),
 }
 
@@ -119,7 +122,7 @@ pub enum ListenerFilterChainMatchPredicate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchSet {
-    /// At least two.
+    /// At least two predicates.
     pub rules: Vec<ListenerFilterChainMatchPredicate>,
 }
 
@@ -127,9 +130,9 @@ pub struct MatchSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Int32Range {
-    /// The first.
+    /// First value, inclusive.
     pub start: i32,
-    /// One past the last.
+    /// Last value, exclusive.
     pub end: i32,
 }
 
@@ -137,18 +140,18 @@ pub struct Int32Range {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterChain {
-    /// Its name.
+    /// Name of the chain.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Which connections take it; all, when unset.
+    /// Which connections match; all of them if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter_chain_match: Option<FilterChainMatch>,
-    /// Its network filters, in order; the last one is terminal.
+    /// Network filters, in order; the last one is terminal.
     pub filters: Vec<Filter>,
-    /// What it does with the bytes below the filters; raw when unset.
+    /// The transport below the filters, such as TLS; raw bytes if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport_socket: Option<TransportSocket>,
-    /// How long the transport socket may take to shake hands; 0 or unset: for ever.
+    /// Timeout of the transport's handshake; disabled if 0 or unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport_socket_connect_timeout: Option<ProtoDuration>,
 }
@@ -157,28 +160,28 @@ pub struct FilterChain {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterChainMatch {
-    /// The original destination's port.
+    /// Port of the original destination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_port: Option<u16>,
-    /// The original destination's address.
+    /// Networks of the original destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefix_ranges: Vec<CidrRange>,
-    /// The SNI: exact, or `*.` and a suffix.
+    /// SNI: exact, or `*.` and a suffix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_names: Vec<String>,
-    /// `tls` or `raw_buffer`, as the TLS inspector saw it.
+    /// `tls` or `raw_buffer`, as detected by the TLS inspector.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub transport_protocol: String,
-    /// ALPN as the TLS inspector saw it offered, or the protocol that the HTTP inspector saw.
+    /// ALPN as offered to the TLS inspector, or the protocol that the HTTP inspector detected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub application_protocols: Vec<String>,
     /// Whether the peer is on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_type: Option<SourceType>,
-    /// The peer's address.
+    /// Networks of the peer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_prefix_ranges: Vec<CidrRange>,
-    /// The peer's port.
+    /// Ports of the peer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_ports: Vec<u16>,
 }
@@ -187,11 +190,11 @@ pub struct FilterChainMatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SourceType {
-    /// Either.
+    /// Any peer.
     Any,
-    /// The same host or loopback.
+    /// A peer on the same host.
     SameIpOrLoopback,
-    /// Another host.
+    /// A peer on another host.
     External,
 }
 
@@ -199,21 +202,21 @@ pub enum SourceType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// Its name.
+    /// Name of the filter.
     pub name: String,
-    /// What it is.
+    /// The filter's configuration.
     pub typed_config: NetworkFilter,
 }
 
 any_of! {
-    /// A network filter.
+    /// The supported network filters.
     NetworkFilter {
         /// Relays bytes to a cluster.
         TcpProxy(TcpProxy) = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-        /// Speaks HTTP.
+        /// Processes HTTP.
         HttpConnectionManager(HttpConnectionManager) =
             "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        /// Tells the upstream connection something, such as the ALPN to offer.
+        /// Passes values to the upstream connection, such as the ALPN to offer.
         SetFilterState(SetFilterState) = "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config",
     }
 }
@@ -222,17 +225,17 @@ any_of! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TcpProxy {
-    /// The prefix of its counters.
+    /// Prefix in statistics.
     pub stat_prefix: String,
-    /// Where to.
+    /// Name of the cluster.
     pub cluster: String,
-    /// A connection with no bytes for this long is closed; 1 h when unset, 0 never.
+    /// Idle timeout; 1 h if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<ProtoDuration>,
-    /// One line a connection, when it ends.
+    /// Access logs, with one entry per connection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_log: Vec<AccessLog>,
-    /// How often connecting is tried; 1 when unset.
+    /// Maximum number of connection attempts; 1 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connect_attempts: Option<u32>,
 }
@@ -241,7 +244,7 @@ pub struct TcpProxy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetFilterState {
-    /// What is set when a connection arrives.
+    /// Values to set for each new connection.
     pub on_new_connection: Vec<FilterStateValue>,
 }
 
@@ -249,18 +252,18 @@ pub struct SetFilterState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterStateValue {
-    /// Which object. Supported: [`APPLICATION_PROTOCOLS`] and [`UPSTREAM_SERVER_NAME`].
+    /// Name of the object: [`APPLICATION_PROTOCOLS`] or [`UPSTREAM_SERVER_NAME`].
     pub object_key: String,
-    /// Its value.
+    /// Value of the object.
     pub format_string: SubstitutionFormatString,
     /// Whether the upstream connection sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with_upstream: Option<SharedWithUpstream>,
 }
 
-/// The filter state object whose comma-separated value is the ALPN list that the upstream handshake offers.
+/// Filter state object with a comma-separated list of protocols that the upstream handshake offers as ALPN.
 pub const APPLICATION_PROTOCOLS: &str = "envoy.network.application_protocols";
-/// The filter state object whose value is the SNI that the upstream handshake sends.
+/// Filter state object with the SNI of the upstream handshake.
 pub const UPSTREAM_SERVER_NAME: &str = "envoy.network.upstream_server_name";
 
 /// `envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue.SharedWithUpstream`.
@@ -269,8 +272,8 @@ pub const UPSTREAM_SERVER_NAME: &str = "envoy.network.upstream_server_name";
 pub enum SharedWithUpstream {
     /// Not shared.
     None,
-    /// Shared with the connection that this one opens.
+    /// Shared with the direct upstream connection.
     Once,
-    /// Shared with all that follow.
+    /// Shared with all later upstream connections, too.
     Transitive,
 }

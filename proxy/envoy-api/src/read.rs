@@ -1,33 +1,33 @@
-//! Reading these messages from JSON, with errors that name the path of the fault.
+//! Parsing messages from JSON, with errors that name the path.
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Why a text is not a message of the supported subset.
+/// An error parsing a message.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// Not JSON at all.
+    /// The text is not JSON.
     #[error("not JSON: {0}")]
     NotJson(serde_json::Error),
-    /// JSON, but a field is missing, unknown, or not of its type.
+    /// A field is missing, unknown, or of the wrong type.
     #[error("{path}: {reason}")]
     Field {
-        /// Where, such as `resources[2].filter_chains[0].filters[1].typed_config`.
+        /// Path of the field, such as `resources[2].filter_chains[0].filters[1].typed_config`.
         path: String,
-        /// What is wrong there.
+        /// What is wrong with it.
         reason: String,
     },
 }
 
-/// Reads a message from JSON text.
+/// Parses a message from JSON text.
 ///
 /// # Errors
-/// When the text is not JSON, or holds a field that the subset does not have: the error names its path.
+/// If the text is not JSON, or contains a field outside of the subset. The error names its path.
 pub fn read<T: DeserializeOwned>(json: &str) -> Result<T, ReadError> {
     read_value(serde_json::from_str(json).map_err(ReadError::NotJson)?)
 }
 
-/// Reads a message from a JSON value.
+/// Parses a message from a JSON value.
 ///
 /// # Errors
 /// As [`read`].

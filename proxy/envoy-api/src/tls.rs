@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigSource, DataSource, Empty, StringMatcher, typed::any_of};
+use crate::{
+    core::{ConfigSource, DataSource, Empty, StringMatcher},
+    typed::any_of,
+};
 
 /// `envoy.config.core.v3.TransportSocket`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,12 +15,12 @@ use crate::{ConfigSource, DataSource, Empty, StringMatcher, typed::any_of};
 pub struct TransportSocket {
     /// `envoy.transport_sockets.tls` or `envoy.transport_sockets.raw_buffer`.
     pub name: String,
-    /// What it is.
+    /// The transport's configuration.
     pub typed_config: TransportSocketConfig,
 }
 
 impl TransportSocket {
-    /// Bytes as they are.
+    /// Plaintext.
     pub fn raw_buffer() -> Self {
         Self {
             name: "envoy.transport_sockets.raw_buffer".into(),
@@ -25,25 +28,25 @@ impl TransportSocket {
         }
     }
 
-    /// TLS, as the server.
+    /// TLS as a server.
     pub fn downstream_tls(context: DownstreamTlsContext) -> Self {
         Self { name: "envoy.transport_sockets.tls".into(), typed_config: TransportSocketConfig::DownstreamTls(context) }
     }
 
-    /// TLS, as the client.
+    /// TLS as a client.
     pub fn upstream_tls(context: UpstreamTlsContext) -> Self {
         Self { name: "envoy.transport_sockets.tls".into(), typed_config: TransportSocketConfig::UpstreamTls(context) }
     }
 }
 
 any_of! {
-    /// A transport socket.
+    /// The supported transport sockets.
     TransportSocketConfig {
-        /// Bytes as they are.
+        /// Plaintext.
         RawBuffer(Empty) = "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
-        /// TLS, as the server.
+        /// TLS as a server.
         DownstreamTls(DownstreamTlsContext) = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-        /// TLS, as the client.
+        /// TLS as a client.
         UpstreamTls(UpstreamTlsContext) = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
     }
 }
@@ -52,16 +55,16 @@ any_of! {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DownstreamTlsContext {
-    /// What both sides have.
+    /// Fields that are common to both sides.
     #[serde(default)]
     pub common_tls_context: CommonTlsContext,
-    /// Whether a handshake without a client certificate fails.
+    /// Whether a client certificate is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require_client_certificate: Option<bool>,
-    /// Whether no tickets are given out (TLS 1.3 resumption included).
+    /// Whether stateless resumption is disabled (tickets, including TLS 1.3).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disable_stateless_session_resumption: bool,
-    /// Whether no sessions are kept for resumption by ID (TLS 1.2).
+    /// Whether stateful resumption is disabled (session ids, TLS 1.2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disable_stateful_session_resumption: bool,
 }
@@ -70,13 +73,13 @@ pub struct DownstreamTlsContext {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTlsContext {
-    /// What both sides have.
+    /// Fields that are common to both sides.
     #[serde(default)]
     pub common_tls_context: CommonTlsContext,
-    /// The SNI; none when empty.
+    /// SNI to send; none if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sni: String,
-    /// Sessions kept for resumption; 1 when unset, 0 turns resumption off.
+    /// Maximum number of stored sessions; 1 if unset, 0 disables resumption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_session_keys: Option<u32>,
 }
@@ -85,28 +88,28 @@ pub struct UpstreamTlsContext {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommonTlsContext {
-    /// Versions, suites and groups.
+    /// Versions, cipher suites and groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_params: Option<TlsParameters>,
-    /// Own certificates, in place.
+    /// Certificates in the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_certificates: Vec<TlsCertificate>,
-    /// Own certificates, by secret.
+    /// Certificates in secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
-    /// How the peer's certificate is checked, in place. Without any check the peer's certificate is taken as it is.
+    /// Validation of the peer's certificate. Without any validation context every certificate is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_context: Option<CertificateValidationContext>,
-    /// The same, by secret.
+    /// Validation context in a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_context_sds_secret_config: Option<SdsSecretConfig>,
-    /// The roots by secret, the rest in place.
+    /// Validation context with roots in a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combined_validation_context: Option<CombinedCertificateValidationContext>,
-    /// ALPN: offered as the client, in order of preference; chosen from as the server.
+    /// ALPN: offered in order of preference by a client; the choices of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alpn_protocols: Vec<String>,
-    /// A file that the session secrets are written to. Only inside a lab.
+    /// File for the session secrets. Only for labs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_log: Option<TlsKeyLog>,
 }
@@ -115,9 +118,9 @@ pub struct CommonTlsContext {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CombinedCertificateValidationContext {
-    /// What stands in place.
+    /// The context in the configuration.
     pub default_validation_context: CertificateValidationContext,
-    /// The secret whose fields are merged over it.
+    /// The secret whose fields are merged into it.
     pub validation_context_sds_secret_config: SdsSecretConfig,
 }
 
@@ -125,13 +128,13 @@ pub struct CombinedCertificateValidationContext {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsParameters {
-    /// TLS 1.2 when unset.
+    /// TLS 1.2 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_minimum_protocol_version: Option<TlsProtocol>,
-    /// TLS 1.2 for clients and 1.3 for servers when unset.
+    /// If unset, TLS 1.2 for clients and 1.3 for servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_maximum_protocol_version: Option<TlsProtocol>,
-    /// Suites of TLS 1.2 by OpenSSL name; those of 1.3 can't be chosen.
+    /// TLS 1.2 suites by OpenSSL name; those of 1.3 are fixed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cipher_suites: Vec<String>,
     /// Key exchange groups, such as `X25519` and `P-256`.
@@ -142,13 +145,13 @@ pub struct TlsParameters {
 /// `TlsParameters.TlsProtocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TlsProtocol {
-    /// As Envoy's default has it.
+    /// Envoy's default.
     #[serde(rename = "TLS_AUTO")]
     Auto,
-    /// TLS 1.2.
+    /// Version 1.2.
     #[serde(rename = "TLSv1_2")]
     V1_2,
-    /// TLS 1.3.
+    /// Version 1.3.
     #[serde(rename = "TLSv1_3")]
     V1_3,
 }
@@ -157,9 +160,9 @@ pub enum TlsProtocol {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsCertificate {
-    /// PEM, the leaf first.
+    /// PEM, with the leaf first.
     pub certificate_chain: DataSource,
-    /// PEM. Never printed by `config_dump`.
+    /// PEM. Redacted in `config_dump`.
     pub private_key: DataSource,
 }
 
@@ -167,16 +170,16 @@ pub struct TlsCertificate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateValidationContext {
-    /// The roots, PEM. No chain is checked when unset.
+    /// Trusted roots, PEM. If unset, chains are not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_ca: Option<DataSource>,
-    /// The host's own roots.
+    /// The host's trusted roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_root_certs: Option<Empty>,
-    /// One of these must match one of the peer's SANs; all do when empty.
+    /// Matchers, one of which must match a SAN of the peer; any certificate matches if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
-    /// Whether a certificate that fails the check is taken all the same.
+    /// Whether certificates that fail verification are accepted anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_chain_verification: Option<TrustChainVerification>,
 }
@@ -185,9 +188,9 @@ pub struct CertificateValidationContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TrustChainVerification {
-    /// The chain must verify.
+    /// The chain must be valid.
     VerifyTrustChain,
-    /// Anything is taken.
+    /// Any chain is accepted.
     AcceptUntrusted,
 }
 
@@ -195,9 +198,9 @@ pub enum TrustChainVerification {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectAltNameMatcher {
-    /// Which kind of SAN.
+    /// Type of SAN to match.
     pub san_type: SanType,
-    /// Its value.
+    /// Matches the value.
     pub matcher: StringMatcher,
 }
 
@@ -209,7 +212,7 @@ pub enum SanType {
     Email,
     /// `dNSName`.
     Dns,
-    /// `uniformResourceIdentifier`: SPIFFE IDs.
+    /// `uniformResourceIdentifier`, the type of SPIFFE IDs.
     Uri,
     /// `iPAddress`.
     IpAddress,
@@ -219,9 +222,9 @@ pub enum SanType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SdsSecretConfig {
-    /// The secret's name.
+    /// Name of the secret.
     pub name: String,
-    /// The file; a static secret of that name when unset.
+    /// The file; if unset, a static secret with this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sds_config: Option<ConfigSource>,
 }
@@ -230,7 +233,7 @@ pub struct SdsSecretConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsKeyLog {
-    /// The file, in NSS key log format.
+    /// File in NSS key log format.
     pub path: PathBuf,
 }
 
@@ -238,12 +241,12 @@ pub struct TlsKeyLog {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
-    /// Its name, such as `default` or `ROOTCA`.
+    /// Name of the secret, such as `default` or `ROOTCA`.
     pub name: String,
-    /// A certificate and its key.
+    /// A certificate with its private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<TlsCertificate>,
-    /// Roots.
+    /// A validation context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_context: Option<CertificateValidationContext>,
 }

@@ -1,17 +1,17 @@
-//! `google.protobuf.Any` in its JSON form: an object whose `@type` says which message the rest is.
+//! `google.protobuf.Any` in its JSON form: an object whose `@type` names the message in its other fields.
 
 use serde::{de, ser};
 use serde_json::{Map, Value};
 
-/// A message's type URL.
+/// Type URLs of messages.
 ///
-/// Each set of messages that may stand in one place is an enum here, such as [`NetworkFilter`](crate::NetworkFilter).
+/// Each set of messages for one field is an enum, such as [`NetworkFilter`](crate::NetworkFilter).
 pub trait TypeUrl: Sized {
-    /// The type URLs that are supported in this place.
+    /// Type URLs of the enum's variants.
     const SUPPORTED: &'static [&'static str];
 }
 
-/// Splits an `Any` into its type URL and its fields.
+/// Splits an `Any` into its type URL and its other fields.
 pub(crate) fn split<E: de::Error>(value: Value) -> Result<(String, Value), E> {
     let Value::Object(mut fields) = value else {
         return Err(E::custom("expected an object with `@type`"));
@@ -22,7 +22,7 @@ pub(crate) fn split<E: de::Error>(value: Value) -> Result<(String, Value), E> {
     }
 }
 
-/// Puts a type URL in front of a message's fields.
+/// Adds a type URL to the fields of a message.
 pub(crate) fn join<E: ser::Error>(url: &str, message: &impl serde::Serialize) -> Result<Value, E> {
     let Value::Object(fields) = serde_json::to_value(message).map_err(E::custom)? else {
         return Err(E::custom(format!("{url} is not a message")));
@@ -33,7 +33,7 @@ pub(crate) fn join<E: ser::Error>(url: &str, message: &impl serde::Serialize) ->
     Ok(Value::Object(any))
 }
 
-/// Reads a message out of an `Any`'s fields; an error in it carries the path inside the message.
+/// Parses the fields of an `Any`. Errors contain the path inside the message.
 pub(crate) fn message<T: de::DeserializeOwned, E: de::Error>(fields: Value) -> Result<T, E> {
     serde_path_to_error::deserialize(fields).map_err(|e| {
         let path = e.path().to_string();
@@ -41,12 +41,12 @@ pub(crate) fn message<T: de::DeserializeOwned, E: de::Error>(fields: Value) -> R
     })
 }
 
-/// Declares an enum of messages that may stand in one `Any`.
+/// Declares an enum of the messages that one `Any` may contain.
 macro_rules! any_of {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident($message:ty) = $url:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        #[allow(clippy::large_enum_variant)] // configuration: read once, never moved on a hot path
+        #[allow(clippy::large_enum_variant)] // configuration is not moved on hot paths
         pub enum $name { $($(#[$vdoc])* $variant($message),)+ }
 
         impl $crate::TypeUrl for $name {

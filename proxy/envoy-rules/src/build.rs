@@ -1,4 +1,4 @@
-//! Building the table, with the checks that Envoy makes.
+//! Building the table of filter chains, with Envoy's validation.
 
 use envoy_api::{CidrRange, FilterChainMatch, Listener, SourceType};
 use ipnet::IpNet;
@@ -9,72 +9,78 @@ use crate::{
     table::{Protocols, SourcePorts, Sources},
 };
 
-/// Why a listener's chains make no table.
+/// An error in a listener's filter chains.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BuildError {
     /// Two chains have the same match.
     #[error("{path} ({chain:?}) has the same filter_chain_match as filter chain {other:?}: make one of them narrower")]
     SameMatch {
-        /// Where, such as `filter_chains[3].filter_chain_match`.
+        /// Path of the match, such as `filter_chains[3].filter_chain_match`.
         path: String,
-        /// The chain's name.
+        /// Name of the chain.
         chain: String,
-        /// The name of the chain that came first.
+        /// Name of the earlier chain.
         other: String,
     },
-    /// Two chains match some connections both.
+    /// The matches of two chains overlap.
     #[error(
-        "{path} ({chain:?}) matches connections that filter chain {other:?} matches too: make one of them narrower"
+        "{path} ({chain:?}) matches connections that filter chain {other:?} also matches: make one of them narrower"
     )]
     Overlap {
-        /// Where.
+        /// Path of the match.
         path: String,
-        /// The chain's name.
+        /// Name of the chain.
         chain: String,
-        /// The name of the chain that came first.
+        /// Name of the earlier chain.
         other: String,
     },
-    /// A `*` that is not the whole first label of a server name.
+    /// A server name contains `*` other than as its whole first label.
     #[error("{path}: {name:?}: a wildcard must be the whole first label, such as \"*.example.com\"")]
     PartialWildcard {
-        /// Where, such as `filter_chains[3].filter_chain_match.server_names[0]`.
+        /// Path of the name, such as `filter_chains[3].filter_chain_match.server_names[0]`.
         path: String,
         /// The server name.
         name: String,
     },
-    /// A prefix that is longer than its address.
+    /// A prefix is longer than its address.
     #[error("{path}: prefix_len {length} is longer than the address {address} has bits")]
     Prefix {
-        /// Where, such as `filter_chains[3].filter_chain_match.prefix_ranges[0]`.
+        /// Path of the range, such as `filter_chains[3].filter_chain_match.prefix_ranges[0]`.
         path: String,
-        /// The network's address.
+        /// Address of the network.
         address: std::net::IpAddr,
-        /// The length.
+        /// Length of the prefix, in bits.
         length: u8,
     },
 }
 
-/// The table of a listener's chains.
-pub(crate) fn table(listener: &Listener) -> Result<ChainTable, BuildError> {
-    let mut table = ChainTable { has_default: listener.default_filter_chain.is_some(), ..ChainTable::default() };
-    let any = FilterChainMatch::default();
-    let matcher = |chain: usize| listener.filter_chains[chain].filter_chain_match.as_ref().unwrap_or(&any);
-    let name = |chain: usize| listener.filter_chains[chain].name.clone();
-    for chain in 0..listener.filter_chains.len() {
-        let path = format!("filter_chains[{chain}].filter_chain_match");
-        if let Err(other) = add(&mut table, matcher(chain), chain, &path)? {
-            let same = matcher(chain) == matcher(other);
-            let (chain, other) = (name(chain), name(other));
-            return Err(match same {
-                true => BuildError::SameMatch { path, chain, other },
-                false => BuildError::Overlap { path, chain, other },
-            });
+impl ChainTable {
+    /// Indexes a listener's chains.
+    ///
+    /// # Errors
+    /// If the matches of two chains overlap, a server name has a wildcard that is not its first label, or a prefix is longer than
+    /// its address. Envoy refuses the same listeners.
+    pub fn new(listener: &Listener) -> Result<Self, BuildError> {
+        let mut table = Self { has_default: listener.default_filter_chain.is_some(), ..Self::default() };
+        let any = FilterChainMatch::default();
+        let matcher = |chain: usize| listener.filter_chains[chain].filter_chain_match.as_ref().unwrap_or(&any);
+        let name = |chain: usize| listener.filter_chains[chain].name.clone();
+        for chain in 0..listener.filter_chains.len() {
+            let path = format!("filter_chains[{chain}].filter_chain_match");
+            if let Err(other) = add(&mut table, matcher(chain), chain, &path)? {
+                let same = matcher(chain) == matcher(other);
+                let (chain, other) = (name(chain), name(other));
+                return Err(match same {
+                    true => BuildError::SameMatch { path, chain, other },
+                    false => BuildError::Overlap { path, chain, other },
+                });
+            }
         }
+        Ok(table)
     }
-    Ok(table)
 }
 
-/// Adds a chain under every combination of its values; the inner error is a chain that has one of them already.
+/// Adds a chain under each combination of its values. The inner error is an earlier chain with the same combination.
 fn add(
     table: &mut ChainTable,
     matcher: &FilterChainMatch,
@@ -124,12 +130,12 @@ fn add_protocols(
     Ok(())
 }
 
-/// A chain's values at a level; the empty string, which is the key of chains without any, if it has none.
+/// A chain's values for one criterion, or the empty string, the key of chains without any.
 fn or_any(values: &[String]) -> Vec<&str> {
     if values.is_empty() { vec![""] } else { values.iter().map(String::as_str).collect() }
 }
 
-/// Names as the table has them: in lower case, `*.example.com` as `.example.com`.
+/// Names in the form of the table: lower case, with `*.example.com` as `.example.com`.
 fn server_names(names: &[String], path: &str) -> Result<Vec<Box<str>>, BuildError> {
     let key = |(index, name): (usize, &str)| {
         let suffix = name.strip_prefix('*').filter(|suffix| suffix.starts_with('.'));
@@ -142,7 +148,7 @@ fn server_names(names: &[String], path: &str) -> Result<Vec<Box<str>>, BuildErro
     or_any(names).into_iter().enumerate().map(key).collect()
 }
 
-/// Networks as the table has them; `None`, which is every address, if there are none.
+/// Networks in the form of the table, or `None`, which contains every address, if there are none.
 fn networks(ranges: &[CidrRange], path: &str) -> Result<Vec<Option<IpNet>>, BuildError> {
     if ranges.is_empty() {
         return Ok(vec![None]);

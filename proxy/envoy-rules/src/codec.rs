@@ -1,21 +1,21 @@
-//! Versions of HTTP, and which of them a connection manager reads.
+//! HTTP versions, and how a connection manager chooses one.
 
 use envoy_api::CodecType;
 
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HttpVersion {
-    /// HTTP/1.1, and HTTP/1.0 where it is accepted.
+    /// HTTP/1.1, and HTTP/1.0 if that is accepted.
     Http1,
     /// HTTP/2.
     Http2,
 }
 
 impl HttpVersion {
-    /// How an HTTP/2 connection begins. Envoy decides by this much of it (`Http2CodecImpl`'s `CLIENT_MAGIC_PREFIX`).
+    /// The start of an HTTP/2 connection, as much as Envoy compares (`Http2CodecImpl`'s `CLIENT_MAGIC_PREFIX`).
     pub const PREFACE: &'static [u8] = b"PRI * HTTP/2";
 
-    /// Its name, as access logs have it.
+    /// Name in access logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "HTTP/1.1",
@@ -23,7 +23,7 @@ impl HttpVersion {
         }
     }
 
-    /// Its protocol in ALPN.
+    /// ALPN protocol id.
     pub fn alpn(self) -> &'static str {
         match self {
             Self::Http1 => "http/1.1",
@@ -31,7 +31,7 @@ impl HttpVersion {
         }
     }
 
-    /// What the HTTP inspector finds of it in plaintext, for `application_protocols`.
+    /// Value in `application_protocols` if the HTTP inspector detects it in plaintext.
     pub fn sniffed(self) -> &'static str {
         match self {
             Self::Http1 => "http/1.1",
@@ -40,8 +40,8 @@ impl HttpVersion {
     }
 }
 
-/// The version that a connection manager reads, by its configuration and by what ALPN chose. `None`: the first bytes decide,
-/// HTTP/2 by its [preface](HttpVersion::PREFACE) (`HttpConnectionManagerConfig::createCodec`,
+/// The version that a connection manager uses, according to its configuration and ALPN. `None` means that the first bytes decide:
+/// HTTP/2 if they are its [preface](HttpVersion::PREFACE) (`HttpConnectionManagerConfig::createCodec`,
 /// `ConnectionManagerUtility::autoCreateCodec`).
 pub fn codec(configured: CodecType, alpn: Option<&str>) -> Option<HttpVersion> {
     match (configured, alpn) {

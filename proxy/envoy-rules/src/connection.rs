@@ -1,28 +1,28 @@
-//! What is known of a connection when a chain is chosen for it.
+//! The facts about a connection by which a filter chain is chosen.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-/// What is known of a connection when its listener filters are done.
+/// The facts about a connection after its listener filters.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
-    /// Where it was going: the original destination if the listener recovers it, else the socket's local address.
+    /// The original destination if the listener restores it, otherwise the socket's local address.
     pub destination: SocketAddr,
-    /// Where it comes from.
+    /// The peer's address.
     pub source: SocketAddr,
-    /// The SNI in lower case; empty if there is none.
+    /// SNI in lower case; empty if there is none.
     pub server_name: &'a str,
-    /// What the TLS inspector saw.
+    /// The transport protocol that the TLS inspector detected.
     pub transport_protocol: Transport,
-    /// The ALPN that the ClientHello offers, in the client's order, or the one protocol that the HTTP inspector saw.
+    /// The ALPN protocols of the ClientHello, in the client's order, or the one protocol that the HTTP inspector detected.
     pub application_protocols: &'a [String],
 }
 
 impl Connection<'_> {
-    /// Whether its peer is on this host: 127.0.0.1, `::1`, or the address that the connection was going to
-    /// (`Utility::isSameIpOrLoopback`). Other addresses of 127.0.0.0/8 are not.
+    /// Whether the peer is on this host: its address is 127.0.0.1, `::1`, or the same as the destination
+    /// (`Utility::isSameIpOrLoopback`). Other addresses in 127.0.0.0/8 do not count.
     pub fn is_local(&self) -> bool {
         let source = self.source.ip();
         source == IpAddr::V4(Ipv4Addr::LOCALHOST)
@@ -31,18 +31,18 @@ impl Connection<'_> {
     }
 }
 
-/// What a connection's first bytes are, below the application's protocol.
+/// The transport protocol of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// Anything but TLS, and everything that no TLS inspector looked at.
+    /// Anything but TLS, or not inspected.
     #[default]
     RawBuffer,
-    /// A ClientHello.
+    /// The connection starts with a ClientHello.
     Tls,
 }
 
 impl Transport {
-    /// The name that a chain's `transport_protocol` has for it.
+    /// The value in a chain's `transport_protocol`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RawBuffer => "raw_buffer",

@@ -1,31 +1,31 @@
-//! What a status of HTTP is in gRPC (`source/common/grpc/status.cc`, after gRPC's `doc/http-grpc-status-mapping.md`).
+//! gRPC statuses of HTTP statuses (`source/common/grpc/status.cc`, after gRPC's `doc/http-grpc-status-mapping.md`).
 
-/// A status of gRPC; its code is its number.
+/// A gRPC status, with its code as discriminant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrpcStatus {
-    /// The caller gave up.
+    /// The caller cancelled the call.
     Cancelled = 1,
-    /// Nothing better is known.
+    /// An error without a more specific code.
     Unknown = 2,
-    /// It took too long.
+    /// The deadline expired.
     DeadlineExceeded = 4,
-    /// Not allowed.
+    /// The caller is not permitted to make this call.
     PermissionDenied = 7,
-    /// Too much was asked for.
+    /// A quota or another resource is exhausted.
     ResourceExhausted = 8,
-    /// There is no such method.
+    /// The method is unknown.
     Unimplemented = 12,
-    /// Something is broken.
+    /// An internal error.
     Internal = 13,
-    /// Nobody is there to answer.
+    /// The service is currently unavailable.
     Unavailable = 14,
-    /// It is not known who calls.
+    /// The caller has no valid credentials.
     Unauthenticated = 16,
 }
 
 impl GrpcStatus {
-    /// What a proxy answers a gRPC request with in place of this status of HTTP.
-    pub fn of_http(status: u16) -> Self {
+    /// The status that a proxy sends to a gRPC client instead of an HTTP status.
+    pub fn from_http(status: u16) -> Self {
         match status {
             400 => Self::Internal,
             401 => Self::Unauthenticated,
@@ -36,12 +36,12 @@ impl GrpcStatus {
         }
     }
 
-    /// Its number, as `grpc-status` has it.
+    /// Value of `grpc-status`.
     pub fn code(self) -> u8 {
         self as u8
     }
 
-    /// Its name, such as `UNAVAILABLE`.
+    /// Name of the code, such as `UNAVAILABLE`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cancelled => "CANCELLED",

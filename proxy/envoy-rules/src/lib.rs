@@ -1,18 +1,18 @@
 //! Envoy's decisions, as pure functions of configuration and facts.
 //!
-//! The data plane executes them for each connection and request, the prediction says with them beforehand what the data plane
-//! will do, and access logs are read with them afterwards. The algorithms are Envoy's, branch for branch; what each function is
-//! there is said beside it here.
+//! The data plane executes them for each connection and request, the prediction evaluates them in advance, and access logs are
+//! interpreted with them afterwards. The algorithms are Envoy's, branch for branch; the documentation of each function names its
+//! source.
 //!
-//! | what is decided | where |
+//! | decision | item |
 //! |---|---|
 //! | the listener and the filter chain of a connection | [`ListenerTable`], [`ChainTable`], [`disabled`] |
-//! | the version of HTTP that a connection manager reads | [`codec`] |
+//! | the HTTP version of a connection | [`codec`] |
 //! | the route of a request | [`route`], [`string_match`], [`authority`] |
-//! | where and how a cluster is connected to | [`upstream`] |
-//! | whether a request is tried again | [`retry`] |
-//! | how an ending is logged and answered, and what a log says of one | [`outcome`], [`grpc`] |
-//! | BoringSSL's words for a failed handshake | [`tls_error`] |
+//! | how to connect to a cluster | [`upstream`] |
+//! | whether a request is retried | [`retry`] |
+//! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
+//! | BoringSSL's error for a failed handshake | [`tls_error`] |
 
 pub mod authority;
 mod build;

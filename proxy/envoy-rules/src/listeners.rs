@@ -1,4 +1,4 @@
-//! Which listener a redirected connection is handed to.
+//! Finding the listener for a redirected connection.
 
 use std::{
     collections::HashMap,
@@ -7,15 +7,15 @@ use std::{
 
 use envoy_api::Listener;
 
-/// The listeners of a proxy by address, for listeners with `use_original_dst`.
+/// The listeners of a proxy by address, for those with `use_original_dst`.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerTable {
     by_address: HashMap<SocketAddr, usize>,
 }
 
 impl ListenerTable {
-    /// The table of a proxy's listeners, bound to a port or not. Of two with one address the first counts (Envoy refuses
-    /// the second).
+    /// Indexes a proxy's listeners, whether bound to a port or not. If two have the same address the first one counts (Envoy
+    /// refuses the second).
     pub fn new<'a>(listeners: impl IntoIterator<Item = &'a Listener>) -> Self {
         let mut by_address = HashMap::new();
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -30,15 +30,15 @@ impl ListenerTable {
         Self { by_address }
     }
 
-    /// The listener for an original destination: the one at exactly that address, else the one at its port on all
-    /// addresses of its family. `None`: the connection stays where it was accepted
+    /// The listener for an original destination: the one with exactly that address, or else the one with its port and the
+    /// unspecified address of its IP version. `None` means that the connection stays with the listener that accepted it
     /// (`ConnectionHandlerImpl::getBalancedHandlerByAddress`).
     pub fn find(&self, destination: SocketAddr) -> Option<usize> {
         let all: IpAddr = match destination {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        // A V6 address is also its flow label and scope to `SocketAddr`'s equality, so the key is made anew.
+        // `SocketAddr` compares flow label and scope of IPv6 addresses, too, so the key is created without them.
         let exact = SocketAddr::new(destination.ip(), destination.port());
         let wildcard = SocketAddr::new(all, destination.port());
         self.by_address.get(&exact).or_else(|| self.by_address.get(&wildcard)).copied()

@@ -1,105 +1,115 @@
-//! Why a connection or request ended, as one type.
+//! Outcomes of connections and requests.
 //!
-//! A proxy notes an [`Outcome`]; its access log's flags and details, and what it answers in place of an upstream, follow from
-//! it. [`Outcome::read`] is the way back, from a line of the log. Flags, details and statuses are Envoy's
+//! A proxy records an [`Outcome`], which determines the flags and details in its access log, and its local reply. Conversely,
+//! [`Outcome::read`] interprets a log entry. Flags, details and statuses are Envoy's
 //! (`source/common/stream_info/utility.h`, `envoy/stream_info/stream_info.h`, `source/common/router/router.cc`).
 
 mod flags;
 mod read;
 
 pub use flags::{Flag, Flags};
-pub use read::Logged;
 
 use std::{borrow::Cow, net::SocketAddr};
 
 #[cfg(test)]
 mod tests;
 
-/// Why a connection or request ended.
+/// How a connection or request ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// A TCP session ran its course: bytes went through until both sides were done.
+    /// A TCP session completed normally: both sides have closed.
     #[default]
     Done,
-    /// The response of the upstream was passed on.
+    /// The upstream's response was forwarded.
     Answered,
-    /// The proxy answered the request itself, as its route says.
+    /// The route has a direct response.
     DirectResponse,
     /// No filter chain of the listener matches.
     NoFilterChainMatch,
-    /// No virtual host, or no route in it, matches.
+    /// No virtual host matches, or no route in it.
     NoRoute,
-    /// The route or the TCP proxy names a cluster that is not there.
+    /// The cluster of the route or TCP proxy does not exist.
     NoCluster,
     /// The cluster has no endpoint.
     NoHealthyUpstream,
-    /// No connection upstream could be made.
+    /// No upstream connection could be established.
     ConnectFailed(ConnectError),
-    /// The upstream connection or stream ended before a response began; a TCP session's was reset.
+    /// The upstream connection or stream ended before the response started; a TCP session was reset.
     UpstreamReset(UpstreamReset),
-    /// The upstream connection or stream ended in the middle of a response.
+    /// The upstream connection or stream ended during the response.
     ResponseBrokeOff(UpstreamReset),
-    /// The response did not come in the time that the route gives it.
+    /// The response exceeded the route's timeout.
     ResponseTimeout,
-    /// The downstream's handshake failed; BoringSSL's reason.
+    /// The downstream TLS handshake failed, with BoringSSL's error.
     DownstreamTlsFailed(Cow<'static, str>),
-    /// The downstream did not speak the protocol; the codec's details, such as `http1.codec_error`.
+    /// The downstream violated the protocol, with the codec's details, such as `http1.codec_error`.
     DownstreamProtocolError(Cow<'static, str>),
-    /// The downstream went away before it was answered.
+    /// The downstream closed the connection before the response was complete.
     DownstreamClosed,
     /// The downstream reset its stream (HTTP/2).
     DownstreamReset,
-    /// The request lacks what every request must have, or asks for what it can't have; the details.
+    /// The request lacks something mandatory, or contains something forbidden, with the details.
     Rejected(Cow<'static, str>),
-    /// Nothing moved on a request's stream for as long as the stream idle timeout.
+    /// The stream idle timeout expired.
     StreamIdle,
-    /// Nothing moved on a TCP session for as long as the idle timeout.
+    /// The idle timeout of a TCP session expired.
     SessionIdle,
-    /// The proxy closed it because it, or the listener, is going away.
+    /// Closed because the proxy or the listener is shutting down.
     Drained,
-    /// An authorization policy refused it; the details, which name the policy.
+    /// An authorization policy denied it, with the details, which name the policy.
     Denied(Cow<'static, str>),
 }
 
-/// At which point connecting upstream failed.
+/// The reason why an upstream connection could not be established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
-    /// There is no TCP connection; Envoy's words, such as `delayed_connect_error: Connection refused`.
+    /// TCP failed, with Envoy's details, such as `delayed_connect_error: Connection refused`.
     Refused(Cow<'static, str>),
-    /// The source address can't be bound; Envoy's words.
+    /// The source address could not be bound, with Envoy's details.
     NotBound(Cow<'static, str>),
-    /// Neither connection nor handshake was there in time.
+    /// Connection and handshake exceeded the connect timeout.
     Timeout,
-    /// The TLS handshake failed; BoringSSL's reason, such as `TLS_error:|268435581:...:CERTIFICATE_VERIFY_FAILED`.
+    /// The TLS handshake failed, with BoringSSL's error, such as `TLS_error:|268435581:...:CERTIFICATE_VERIFY_FAILED`.
     Tls(Cow<'static, str>),
     /// The peer closed the connection during the handshake.
     Closed,
 }
 
-/// How an upstream ended what had begun.
+/// How an upstream ended a connection or stream early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamReset {
-    /// The connection was closed or reset.
+    /// It closed or reset the connection.
     ConnectionTermination,
-    /// The peer reset the stream (HTTP/2), or the connection of a TCP session.
+    /// It reset the stream (HTTP/2), or the connection of a TCP session.
     RemoteReset,
-    /// The peer refused the stream (HTTP/2).
+    /// It refused the stream (HTTP/2).
     RemoteRefused,
-    /// The peer did not speak the protocol.
+    /// It violated the protocol.
     ProtocolError,
 }
 
-/// What a proxy answers in place of an upstream.
+/// The fields of a log entry that describe the outcome. `-` and the empty string both mean that there is no value.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Logged<'a> {
+    /// `RESPONSE_FLAGS`, such as `UF,URX`.
+    pub flags: &'a str,
+    /// `RESPONSE_CODE_DETAILS`, such as `via_upstream`.
+    pub details: &'a str,
+    /// `UPSTREAM_TRANSPORT_FAILURE_REASON`.
+    pub transport_failure: &'a str,
+}
+
+/// A local reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The body, in plain text.
+    /// Body, in plain text.
     pub body: Cow<'static, str>,
 }
 
 impl Outcome {
-    /// Its response flags.
+    /// The response flags.
     pub fn flags(&self) -> Flags {
         use Flag as F;
         match self {
@@ -124,8 +134,8 @@ impl Outcome {
         }
     }
 
-    /// The flags of a TCP session that ended so: where none of its attempts to connect succeeded it has used them all up, even
-    /// if one is all there are (`source/common/tcp_proxy/tcp_proxy.cc`).
+    /// The flags of a TCP session with this outcome. If connecting failed, all attempts have been used up, even if only one is
+    /// configured (`source/common/tcp_proxy/tcp_proxy.cc`).
     pub fn session_flags(&self) -> Flags {
         match self {
             Self::ConnectFailed(ConnectError::NotBound(_)) => Flag::UpstreamRetryLimitExceeded.into(),
@@ -135,7 +145,7 @@ impl Outcome {
     }
 
     /// `RESPONSE_CODE_DETAILS` of a request, or of a connection without a filter chain (`envoy/stream_info/stream_info.h`,
-    /// `ResponseCodeDetailValues`). Other TCP sessions have none, whatever their outcome.
+    /// `ResponseCodeDetailValues`). Other TCP sessions have none.
     pub fn details(&self) -> Cow<'static, str> {
         match self {
             Self::Done | Self::DownstreamTlsFailed(_) | Self::SessionIdle | Self::Drained => "".into(),
@@ -164,9 +174,9 @@ impl Outcome {
         }
     }
 
-    /// What a request is answered with that ended so before a response began. `retried`: whether it was tried more than once;
-    /// `whole`: whether all of the request was there. `None` where there is no one to answer, or what is answered does not
-    /// follow from the outcome.
+    /// The local reply to a request with this outcome, before a response has started. `retried` says whether it was tried more
+    /// than once, `whole` whether the whole request was received. `None` if there is no reply, or it does not follow from the
+    /// outcome.
     pub fn answer(&self, retried: bool, whole: bool) -> Option<Answer> {
         let answer = |status, body: &'static str| Some(Answer { status, body: body.into() });
         let reset = |status, reason: &str| {
@@ -189,7 +199,7 @@ impl Outcome {
 }
 
 impl ConnectError {
-    /// A failed `connect(2)`, with the text of its error. `at_once`: whether the kernel failed it without asking the peer
+    /// A failed `connect(2)`, with its error message. `at_once` says whether the kernel failed it without contacting the peer
     /// (`source/common/network/connection_impl.cc`).
     pub fn refused(words: &str, at_once: bool, remote: SocketAddr) -> Self {
         Self::Refused(match at_once {
@@ -198,7 +208,7 @@ impl ConnectError {
         })
     }
 
-    /// What the access log shows as `UPSTREAM_TRANSPORT_FAILURE_REASON`; empty where Envoy has none.
+    /// `UPSTREAM_TRANSPORT_FAILURE_REASON` in access logs; empty if Envoy has none.
     pub fn transport_failure(&self) -> Cow<'static, str> {
         match self {
             Self::Refused(reason) | Self::NotBound(reason) | Self::Tls(reason) => reason.clone(),
@@ -206,7 +216,7 @@ impl ConnectError {
         }
     }
 
-    /// Envoy's words for it (`Utility::resetReasonToString`, `source/common/http/utility.cc`).
+    /// Envoy's description (`Utility::resetReasonToString`, `source/common/http/utility.cc`).
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Timeout => "connection timeout",
@@ -219,7 +229,7 @@ impl ConnectError {
 impl UpstreamReset {
     const ALL: [Self; 4] = [Self::ConnectionTermination, Self::RemoteReset, Self::RemoteRefused, Self::ProtocolError];
 
-    /// Envoy's words for it.
+    /// Envoy's description.
     pub fn reason(self) -> &'static str {
         match self {
             Self::ConnectionTermination => "connection termination",

@@ -1,10 +1,10 @@
-//! Which connections a listener filter leaves alone.
+//! Predicates of listener filters.
 
 use std::net::SocketAddr;
 
 use envoy_api::ListenerFilterChainMatchPredicate as Predicate;
 
-/// Whether a listener filter's `filter_disabled` says that it leaves a connection to `destination` alone.
+/// Whether a listener filter's `filter_disabled` disables it for a connection to `destination`.
 pub fn disabled(predicate: &Predicate, destination: SocketAddr) -> bool {
     match predicate {
         Predicate::OrMatch(set) => set.rules.iter().any(|rule| disabled(rule, destination)),

@@ -1,15 +1,15 @@
-//! Longest-prefix match over a few networks.
+//! Longest-prefix match over a small number of networks.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Values by network; the longest network that holds an address wins.
+/// Values by network. The longest prefix that contains an address counts.
 ///
-/// Envoy has a level-compressed trie here. Listeners have a handful of networks at most, and a scan of those is faster.
+/// Envoy uses a level-compressed trie. Listeners have few networks, for which a linear scan is faster.
 #[derive(Clone, Debug)]
 pub(crate) struct Prefixes<T> {
-    /// Longest first; `None`, which holds every address of both families, last.
+    /// Longest prefix first; `None`, which contains every address, last.
     entries: Vec<(Option<IpNet>, T)>,
 }
 
@@ -20,7 +20,7 @@ impl<T> Default for Prefixes<T> {
 }
 
 impl<T: Default> Prefixes<T> {
-    /// The value of a network, made if it isn't there; `None` stands for every address.
+    /// The value of a network, inserted if necessary; `None` stands for every address.
     pub(crate) fn entry(&mut self, network: Option<IpNet>) -> &mut T {
         let network = network.map(|network| network.trunc());
         let length = |network: &Option<IpNet>| network.map(|network| network.prefix_len());
@@ -37,13 +37,13 @@ impl<T: Default> Prefixes<T> {
 }
 
 impl<T> Prefixes<T> {
-    /// The value of the longest network that holds an address.
+    /// The value of the longest prefix that contains an address.
     pub(crate) fn find(&self, address: IpAddr) -> Option<&T> {
         let holds = |network: &Option<IpNet>| network.is_none_or(|network| network.contains(&address));
         self.entries.iter().find(|(network, _)| holds(network)).map(|(_, value)| value)
     }
 
-    /// Whether there is no network at all.
+    /// Whether there are no networks.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

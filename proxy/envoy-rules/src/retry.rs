@@ -1,6 +1,6 @@
-//! When a request is tried again (`source/common/router/retry_state_impl.cc`).
+//! Retry policies (`source/common/router/retry_state_impl.cc`).
 //!
-//! The route's timeout ends all tries: what took too long is not tried again.
+//! The route's timeout covers all attempts, so a request that exceeds it is not retried.
 
 use std::time::Duration;
 
@@ -11,45 +11,45 @@ use crate::{
     outcome::{Outcome, UpstreamReset},
 };
 
-/// The first wait is shorter than this where no policy says.
+/// Default base interval of the back-off.
 const BASE_INTERVAL: Duration = Duration::from_millis(25);
 
-/// A route's retry policy.
+/// A parsed retry policy.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
     on: Vec<Condition>,
-    /// How often a request is tried again, at most. With 0 it is not, and is still logged as tried often enough (`URX`).
+    /// Maximum number of retries. With 0 there are none, but a failed request still counts as having used them up (`URX`).
     pub retries: u32,
     statuses: Vec<u16>,
     base: Duration,
     max: Duration,
 }
 
-/// A condition of `retry_on`.
+/// A condition in `retry_on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Condition {
-    /// Any status of 5xx, or no response.
+    /// Any 5xx status, or no response.
     ServerError,
     /// 502, 503, 504, or no response.
     GatewayError,
     /// No response.
     Reset,
-    /// No response, and the request had not been sent.
+    /// No response, and the request was not sent.
     ResetBeforeRequest,
     /// No connection.
     ConnectFailure,
     /// The upstream refused the stream.
     RefusedStream,
-    /// 409.
+    /// Status 409.
     Retriable4xx,
     /// One of the policy's statuses.
     RetriableStatusCodes,
-    /// This status of gRPC.
+    /// A gRPC status.
     Grpc(GrpcStatus),
 }
 
 impl RetryPolicy {
-    /// The policy, without its [unsupported](Self::unsupported) conditions.
+    /// The policy without [unsupported](Self::unsupported) conditions.
     pub fn new(configured: &envoy_api::RetryPolicy) -> Self {
         let back_off = configured.retry_back_off.as_ref();
         let base = back_off.map_or(BASE_INTERVAL, |back_off| back_off.base_interval.0);
@@ -63,12 +63,12 @@ impl RetryPolicy {
         }
     }
 
-    /// The first condition of `retry_on` that is not known here, if there is one. Envoy passes over those that it does not know.
+    /// The first unknown condition in `retry_on`, if any. Envoy ignores those that it does not know.
     pub fn unsupported(configured: &envoy_api::RetryPolicy) -> Option<&str> {
         conditions(configured).find(|name| Condition::parse(name).is_none())
     }
 
-    /// Whether a request that failed so is worth another try. `sent`: whether any of it had gone upstream.
+    /// Whether a request with this failure is retried. `sent` says whether any part of it was sent upstream.
     pub fn retries_failure(&self, outcome: &Outcome, sent: bool) -> bool {
         let connect_failed = matches!(outcome, Outcome::ConnectFailed(_));
         let refused = *outcome == Outcome::UpstreamReset(UpstreamReset::RemoteRefused);
@@ -84,8 +84,7 @@ impl RetryPolicy {
         })
     }
 
-    /// Whether a request that was answered so is worth another try. `grpc`: the value of `grpc-status` in the response's
-    /// headers.
+    /// Whether a request with this response is retried. `grpc` is the value of `grpc-status` in the response headers.
     pub fn retries_response(&self, status: u16, grpc: Option<&[u8]>) -> bool {
         let grpc = grpc.and_then(|text| std::str::from_utf8(text).ok()?.parse::<u8>().ok());
         self.on.iter().any(|condition| match condition {
@@ -100,7 +99,7 @@ impl RetryPolicy {
         })
     }
 
-    /// The wait before the try of that number (from 1) is a random part of this, which doubles up to the policy's bound.
+    /// Upper bound of the random delay before a retry (counted from 1). It doubles with each, up to the policy's maximum.
     pub fn back_off(&self, retry: u32) -> Duration {
         let doubled = self.base.saturating_mul(2_u32.saturating_pow(retry).saturating_sub(1));
         doubled.min(self.max).max(Duration::from_millis(1))

@@ -1,4 +1,4 @@
-//! Which route a request takes (`source/common/router/config_impl.cc`).
+//! Finding the route of a request (`source/common/router/config_impl.cc`).
 
 use std::collections::HashMap;
 
@@ -8,71 +8,71 @@ use thiserror::Error;
 
 use crate::{authority::without_port, string_match::matches};
 
-/// A route configuration, indexed for looking up routes.
+/// A route configuration, indexed for lookups.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    /// The routes' matches, by virtual host.
+    /// Matchers of the routes, by virtual host.
     routes: Vec<Vec<Matcher>>,
     exact: HashMap<String, usize>,
-    /// Domains `*.example.com` without the `*`, longest first.
+    /// Domains of the form `*.example.com`, without the `*`, longest first.
     suffixes: Vec<(String, usize)>,
-    /// Domains `example.*` without the `*`, longest first.
+    /// Domains of the form `example.*`, without the `*`, longest first.
     prefixes: Vec<(String, usize)>,
     any: Option<usize>,
     ignore_port: bool,
 }
 
-/// Where a route stands in its configuration.
+/// The position of a route in its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteIndex {
-    /// An index of `virtual_hosts`.
+    /// Index into `virtual_hosts`.
     pub virtual_host: usize,
-    /// An index of that host's `routes`.
+    /// Index into that host's `routes`.
     pub route: usize,
 }
 
-/// What routes look at.
+/// The parts of a request that routes match.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
-    /// `host` or `:authority`.
+    /// Value of `host` or `:authority`.
     pub authority: &'a str,
-    /// With the query.
+    /// Path and query.
     pub path: &'a str,
-    /// Such as `GET`.
+    /// Method, such as `GET`.
     pub method: &'a str,
-    /// The others.
+    /// The other headers.
     pub headers: &'a HeaderMap,
 }
 
-/// Why a route configuration makes no table. The text begins with the path of the field.
+/// An error in a route configuration. The message starts with the path of the field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RouteError {
-    /// A domain stands in two places.
-    #[error("virtual_hosts[{host}].domains[{domain}]: {name} stands in two virtual hosts")]
+    /// A domain is not unique.
+    #[error("virtual_hosts[{host}].domains[{domain}]: {name} is in two virtual hosts")]
     DuplicateDomain {
-        /// The virtual host's index.
+        /// Index of the virtual host.
         host: usize,
-        /// The domain's index in it.
+        /// Index of the domain.
         domain: usize,
-        /// The domain.
+        /// The duplicate domain.
         name: String,
     },
-    /// A match has no path, or two.
+    /// A match has no path criterion, or two.
     #[error("virtual_hosts[{host}].routes[{route}].match.prefix: expected one of prefix and path")]
     Path {
-        /// The virtual host's index.
+        /// Index of the virtual host.
         host: usize,
-        /// The route's index in it.
+        /// Index of the route.
         route: usize,
     },
-    /// A header that no request can have.
-    #[error("virtual_hosts[{host}].routes[{route}].match.headers: {name:?} is not a header's name")]
+    /// A header name is invalid.
+    #[error("virtual_hosts[{host}].routes[{route}].match.headers: {name:?} is not a header name")]
     HeaderName {
-        /// The virtual host's index.
+        /// Index of the virtual host.
         host: usize,
-        /// The route's index in it.
+        /// Index of the route.
         route: usize,
-        /// The name.
+        /// The invalid name.
         name: String,
     },
 }
@@ -89,7 +89,7 @@ enum PathMatch {
     Exact(String),
 }
 
-/// A header or pseudo-header by which a route can match.
+/// A header or pseudo-header to match.
 #[derive(Clone, Debug)]
 enum Header {
     Authority,
@@ -99,10 +99,10 @@ enum Header {
 }
 
 impl RouteTable {
-    /// The table of a route configuration.
+    /// Indexes a route configuration.
     ///
     /// # Errors
-    /// When Envoy would refuse the configuration, or a match is not one of the supported subset.
+    /// If Envoy would refuse the configuration, or a match is not in the supported subset.
     pub fn new(configured: &RouteConfiguration) -> Result<Self, RouteError> {
         let mut table = Self { ignore_port: configured.ignore_port_in_host_matching, ..Self::default() };
         for (index, host) in configured.virtual_hosts.iter().enumerate() {
@@ -137,15 +137,15 @@ impl RouteTable {
         Ok(())
     }
 
-    /// The route of a request: of the most specific virtual host the first route that matches.
+    /// The route of a request: the first match in the most specific virtual host.
     pub fn find(&self, request: &RequestHead<'_>) -> Option<RouteIndex> {
         let virtual_host = self.virtual_host(request.authority)?;
         let route = self.routes[virtual_host].iter().position(|route| route.matches(request))?;
         Some(RouteIndex { virtual_host, route })
     }
 
-    /// The virtual host that has the name itself, else the longest suffix of it, else the longest prefix, else `*`
-    /// (`RouteMatcher::findVirtualHost`). A wildcard stands for one character at least.
+    /// The virtual host with exactly this domain, or else the longest suffix, the longest prefix, or `*`
+    /// (`RouteMatcher::findVirtualHost`). A wildcard stands for at least one character.
     fn virtual_host(&self, authority: &str) -> Option<usize> {
         let authority = if self.ignore_port { without_port(authority) } else { authority };
         let authority = authority.to_ascii_lowercase();
@@ -192,7 +192,7 @@ impl Header {
         })
     }
 
-    /// Of a header that a request has several times, each value is looked at by itself. One that it does not have does not match.
+    /// If a request has several headers of this name, each value is compared separately. A missing header does not match.
     fn matches(&self, matcher: &StringMatcher, request: &RequestHead<'_>) -> bool {
         match self {
             Self::Authority => matches(matcher, request.authority),

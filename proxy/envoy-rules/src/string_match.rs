@@ -1,10 +1,10 @@
-//! `StringMatcher`s (`source/common/common/matchers.h`).
+//! `StringMatcher` (`source/common/common/matchers.h`).
 
 use std::borrow::Cow;
 
 use envoy_api::{StringMatcher, StringPattern};
 
-/// Whether a text matches.
+/// Whether `text` matches.
 pub fn matches(matcher: &StringMatcher, text: &str) -> bool {
     let fold = |text| if matcher.ignore_case { Cow::Owned(str::to_ascii_lowercase(text)) } else { Cow::Borrowed(text) };
     let text = fold(text);

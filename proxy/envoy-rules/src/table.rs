@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, fmt, net::SocketAddr};
 
-use envoy_api::Listener;
-
-use crate::{Connection, Transport, build::BuildError, prefixes::Prefixes};
+use crate::{Connection, Transport, prefixes::Prefixes};
 
 /// A listener's filter chains, indexed for matching. Built once; [`find`](Self::find) allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -13,16 +11,16 @@ pub struct ChainTable {
     pub(crate) has_default: bool,
 }
 
-/// By destination port; 0 for chains that name none.
+/// By destination port; 0 for chains without one.
 pub(crate) type Ports = HashMap<u16, Prefixes<ServerNames>>;
-/// By server name in lower case; `.example.com` for `*.example.com`, empty for chains that name none.
+/// By server name in lower case; `.example.com` for `*.example.com`, empty for chains without one.
 pub(crate) type ServerNames = HashMap<Box<str>, Transports>;
-/// By transport protocol; empty for chains that name none.
+/// By transport protocol; empty for chains without one.
 pub(crate) type Transports = HashMap<Box<str>, Protocols>;
-/// By application protocol; empty for chains that name none.
+/// By application protocol; empty for chains without one.
 pub(crate) type Protocols = HashMap<Box<str>, Sources>;
 
-/// By where the peer is, then by its network.
+/// By type of source, then by the peer's network.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     pub(crate) any: Prefixes<SourcePorts>,
@@ -30,26 +28,26 @@ pub(crate) struct Sources {
     pub(crate) external: Prefixes<SourcePorts>,
 }
 
-/// Chains by the peer's port; 0 for chains that name none.
+/// Chains by the peer's port; 0 for chains without one.
 pub(crate) type SourcePorts = HashMap<u16, usize>;
 
-/// What was found for a connection.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
     /// An index into the listener's `filter_chains`.
     Chain(usize),
-    /// None of these, so the listener's `default_filter_chain`.
+    /// No chain matches, so the listener's `default_filter_chain` is used.
     Default,
-    /// None, and there is no default: the connection is closed, flag `NR`, details `filter_chain_not_found`.
+    /// No chain matches, and there is no default: the connection is closed with flag `NR` and details `filter_chain_not_found`.
     None(Stage),
 }
 
-/// The level of matching at which no chain was left.
+/// The criterion after which no chain was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// No chain for the destination's port, and none for any port.
+    /// No chain for the destination port, and none for any port.
     DestinationPort,
-    /// No chain for the destination's address.
+    /// No chain for the destination address.
     DestinationAddress,
     /// No chain for the server name, and none without one.
     ServerName,
@@ -57,7 +55,7 @@ pub enum Stage {
     TransportProtocol,
     /// No chain for any of the application protocols, and none without one.
     ApplicationProtocol,
-    /// No chain for the peer's place, address or port.
+    /// No chain for the peer's source type, address or port.
     Source,
 }
 
@@ -75,16 +73,7 @@ impl fmt::Display for Stage {
 }
 
 impl ChainTable {
-    /// The table of a listener's chains.
-    ///
-    /// # Errors
-    /// When two chains match the same connections, a server name has a wildcard that is not its first label, or a
-    /// network's prefix is longer than its address. Envoy refuses the same listeners.
-    pub fn new(listener: &Listener) -> Result<Self, BuildError> {
-        crate::build::table(listener)
-    }
-
-    /// The chain for a connection.
+    /// The chain for a connection, or the default chain.
     pub fn find(&self, connection: &Connection<'_>) -> Match {
         match self.find_named(connection) {
             Ok(chain) => Match::Chain(chain),
@@ -93,13 +82,13 @@ impl ChainTable {
         }
     }
 
-    /// The chain for a connection, the default chain left aside.
+    /// The chain for a connection, without the default chain.
     ///
-    /// Each level takes its most specific branch and never comes back to another one: a port that has chains of its own
-    /// doesn't fall back to the chains for any port.
+    /// Each criterion selects the most specific branch without backtracking: a port with its own chains does not fall back to
+    /// the chains for any port.
     ///
     /// # Errors
-    /// The level at which no chain was left.
+    /// The criterion after which no chain was left.
     pub fn find_named(&self, connection: &Connection<'_>) -> Result<usize, Stage> {
         let Connection { destination, source, .. } = connection;
         let prefixes = specific_or_any(&self.ports, destination.port()).ok_or(Stage::DestinationPort)?;
@@ -111,14 +100,14 @@ impl ChainTable {
     }
 }
 
-/// A port's own entry, else the entry for any port.
+/// The entry of a port, or else the one for any port.
 fn specific_or_any<T>(ports: &HashMap<u16, T>, port: u16) -> Option<&T> {
     ports.get(&port).or_else(|| ports.get(&0))
 }
 
-/// The exact name, else the longest wildcard, else the chains without a name (`findFilterChainForServerName`).
+/// The exact name, or else the longest wildcard, or the chains without a name (`findFilterChainForServerName`).
 fn by_server_name<'a>(names: &'a ServerNames, name: &str) -> Option<&'a Transports> {
-    // A dot at the end begins no suffix (Envoy stops before the last byte).
+    // A trailing dot does not start a suffix: like Envoy, stops before the last byte.
     let suffixes = name.char_indices().filter(|&(at, c)| c == '.' && at + 1 < name.len()).map(|(at, _)| &name[at..]);
     names.get(name).or_else(|| suffixes.into_iter().find_map(|suffix| names.get(suffix))).or_else(|| names.get(""))
 }
@@ -127,13 +116,13 @@ fn by_transport(transports: &Transports, transport: Transport) -> Option<&Protoc
     transports.get(transport.as_str()).or_else(|| transports.get(""))
 }
 
-/// The first of the client's protocols that any chain names, else the chains that name none. What the chains prefer does
-/// not matter.
+/// The first of the client's protocols that any chain has, or else the chains without one. The order of the chains does not
+/// matter.
 fn by_protocol<'a>(protocols: &'a Protocols, offered: &[String]) -> Option<&'a Sources> {
     offered.iter().find_map(|protocol| protocols.get(protocol.as_str())).or_else(|| protocols.get(""))
 }
 
-/// The chains for the peer's place if there are any, else those for any place; then by network and port.
+/// The chains for the peer's source type, or else those for any type; then by network and port.
 fn by_source(sources: &Sources, local: bool, source: SocketAddr) -> Option<usize> {
     let place = if local { &sources.local } else { &sources.external };
     let networks = if place.is_empty() { &sources.any } else { place };

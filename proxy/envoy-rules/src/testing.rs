@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{ChainTable, Connection, Match, Stage, Transport};
 
-/// A listener whose chains have these matches; a `null` is a chain without one.
+/// A listener whose chains have these matches; `null` for a chain without one.
 pub(crate) fn listener(matches: &[Value]) -> Listener {
     let chain = |(index, matcher): (usize, &Value)| {
         let mut chain = json!({"name": format!("chain-{index}"), "filters": []});
@@ -23,12 +23,12 @@ pub(crate) fn listener(matches: &[Value]) -> Listener {
     .expect("a listener")
 }
 
-/// The table of a listener whose chains have these matches.
+/// The table of such a listener.
 pub(crate) fn table(matches: &[Value]) -> ChainTable {
     ChainTable::new(&listener(matches)).expect("a table")
 }
 
-/// A connection, from 10.244.0.9:40000 to 10.244.0.3:8080 in plaintext if nothing else is said.
+/// A connection; by default in plaintext from 10.244.0.9:40000 to 10.244.0.3:8080.
 #[derive(Clone)]
 pub(crate) struct Incoming {
     pub(crate) destination: &'static str,
@@ -51,7 +51,7 @@ impl Default for Incoming {
 }
 
 impl Incoming {
-    /// What a table finds for it.
+    /// Looks it up in a table.
     pub(crate) fn meets(&self, table: &ChainTable) -> Match {
         let protocols: Vec<String> = self.protocols.iter().map(ToString::to_string).collect();
         table.find(&Connection {
@@ -74,27 +74,27 @@ pub(crate) fn from(source: &'static str) -> Incoming {
     Incoming { source, ..Incoming::default() }
 }
 
-/// A TLS connection with a server name.
+/// A TLS connection with SNI.
 pub(crate) fn sni(server_name: &'static str) -> Incoming {
     Incoming { server_name, transport: Transport::Tls, ..Incoming::default() }
 }
 
-/// A TLS connection that offers these protocols.
+/// A TLS connection with ALPN.
 pub(crate) fn tls(protocols: &'static [&'static str]) -> Incoming {
     Incoming { transport: Transport::Tls, protocols, ..Incoming::default() }
 }
 
-/// A plaintext connection in which the HTTP inspector saw these protocols.
+/// A plaintext connection in which the HTTP inspector detected these protocols.
 pub(crate) fn raw(protocols: &'static [&'static str]) -> Incoming {
     Incoming { protocols, ..Incoming::default() }
 }
 
-/// The chain of that index.
+/// The chain with this index.
 pub(crate) const fn chain(index: usize) -> Match {
     Match::Chain(index)
 }
 
-/// No chain, from that stage on.
+/// No chain after this criterion.
 pub(crate) const fn none(stage: Stage) -> Match {
     Match::None(stage)
 }

@@ -1,70 +1,70 @@
-//! Why a handshake failed, in BoringSSL's words as Envoy prints them.
+//! Errors of TLS handshakes, as BoringSSL describes them and Envoy prints them.
 //!
-//! Envoy prints BoringSSL's error queue. The numbers of library `SSL` are `0x1000_0000` plus a reason of
-//! `include/openssl/ssl.h`; the reason of an alert that the peer sent is 1000 plus the alert's number.
+//! Envoy prints BoringSSL's error queue. Error codes of library `SSL` are `0x1000_0000` plus a reason from
+//! `include/openssl/ssl.h`; for an alert from the peer the reason is 1000 plus the alert's number.
 
 use std::fmt;
 
-/// The number of BoringSSL's library `SSL`.
+/// Base of the error codes of BoringSSL's library `SSL`.
 const SSL: u32 = 0x1000_0000;
 
 /// An error of a handshake. Its `Display` is the text of `UPSTREAM_TRANSPORT_FAILURE_REASON` and
-/// `DOWNSTREAM_TRANSPORT_FAILURE_REASON`; access logs print its blanks as underscores.
+/// `DOWNSTREAM_TRANSPORT_FAILURE_REASON`, in which access logs replace spaces by underscores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsError {
     /// The peer's certificate was refused.
     CertificateVerifyFailed(VerifyError),
-    /// The client has no certificate, and one is required.
+    /// A client certificate is required, but the client sent none.
     PeerDidNotReturnACertificate,
-    /// A ClientHello was answered, or begun, with what is no TLS.
+    /// The peer's first record is not TLS.
     WrongVersionNumber,
-    /// An HTTP request came where a ClientHello was expected.
+    /// The peer sent an HTTP request instead of a ClientHello.
     HttpRequest,
-    /// The two have no version in common.
+    /// No common protocol version.
     UnsupportedProtocol,
-    /// The two have no cipher suite or group in common.
+    /// No common cipher suite or group.
     NoSharedCipher,
-    /// The two have no signature algorithm in common.
+    /// No common signature algorithm.
     NoCommonSignatureAlgorithms,
-    /// A message came out of turn.
+    /// A message was out of order.
     UnexpectedMessage,
     /// A record could not be decrypted.
     DecryptionFailed,
-    /// A message could not be read.
+    /// A message could not be parsed.
     DecodeError,
-    /// Anything else.
+    /// Any other error.
     HandshakeFailure,
-    /// The peer sent the alert of that number (RFC 8446, section 6).
+    /// The peer sent the alert with this number (RFC 8446, section 6).
     Alert(u8),
-    /// The peer reset the connection, for which the operating system is to blame (library `system`, error 104).
+    /// The peer reset the connection, which is an error of the operating system (library `system`, error 104).
     ConnectionReset,
-    /// A secret of the context is not there.
+    /// A secret of the context has not been received.
     SecretNotSupplied,
 }
 
-/// Why a certificate was refused.
+/// The reason why a certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifyError {
-    /// None of its SANs is one that is asked for; the SANs that it has.
+    /// None of its SANs matches; contains the SANs.
     SanMismatch(Vec<String>),
-    /// It is valid no longer.
+    /// It has expired.
     Expired,
     /// It is not valid yet.
     NotYetValid,
-    /// No authority that is trusted issued it.
+    /// It was not issued by a trusted CA.
     UnknownIssuer,
-    /// Its signature is wrong.
+    /// Its signature is invalid.
     BadSignature,
-    /// It is not for this use.
+    /// It is not valid for this purpose.
     Purpose,
-    /// It has a critical extension that is not known.
+    /// It has an unknown critical extension.
     CriticalExtension,
-    /// Anything else.
+    /// Any other reason.
     Other,
 }
 
 impl TlsError {
-    /// The number of the reason, and its name.
+    /// Number and name of the reason.
     fn reason(&self) -> (u32, &'static str) {
         match self {
             Self::CertificateVerifyFailed(_) => (125, "CERTIFICATE_VERIFY_FAILED"),
@@ -83,7 +83,7 @@ impl TlsError {
     }
 }
 
-/// As Envoy has it in details and as the reason of a transport failure.
+/// The text in details and in transport failure reasons.
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,7 +106,7 @@ impl fmt::Display for TlsError {
     }
 }
 
-/// What Envoy appends when a certificate was refused (`source/common/tls/cert_validator/default_validator.cc`).
+/// The text that Envoy appends if a certificate was refused (`source/common/tls/cert_validator/default_validator.cc`).
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let openssl = match self {
@@ -125,7 +125,7 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// BoringSSL's name of an alert that the peer sent, by the alert's number.
+/// BoringSSL's name of an alert from the peer, by number.
 fn alert(number: u8) -> &'static str {
     match number {
         0 => "SSLV3_ALERT_CLOSE_NOTIFY",

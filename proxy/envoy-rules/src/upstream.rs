@@ -1,4 +1,4 @@
-//! Where and how a cluster is connected to: which endpoints may be chosen, from which address, through which transport
+//! Connecting to a cluster: eligible endpoints, source address, transport socket, and protocol.
 //! socket, and in which protocol.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,28 +11,28 @@ use envoy_api::{
 
 use crate::{authority::Authority, codec::HttpVersion};
 
-/// Where a connection may go.
+/// The addresses that a connection may be made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidates<'a, T> {
-    /// Nowhere.
+    /// There are none.
     None,
-    /// Where the downstream connection was going.
+    /// The original destination of the downstream connection.
     Original(SocketAddr),
-    /// To any of these; the load balancing policy chooses.
+    /// Any of these, as chosen by the load balancing policy.
     OneOf(&'a [T]),
 }
 
-/// Where a cluster's connections may go, for a downstream connection that was going to an address, and with these endpoints.
+/// The addresses that a cluster's connections may be made to, given the downstream's original destination and the endpoints.
 pub fn candidates<'a, T>(cluster: &Cluster, original_dst: Option<SocketAddr>, endpoints: &'a [T]) -> Candidates<'a, T> {
     match (cluster.discovery_type, original_dst) {
-        (DiscoveryType::OriginalDst, Some(address)) => Candidates::Original(cluster.overridden(address)),
+        (DiscoveryType::OriginalDst, Some(address)) => Candidates::Original(cluster.original_destination(address)),
         (DiscoveryType::OriginalDst, None) => Candidates::None,
         _ if endpoints.is_empty() => Candidates::None,
         _ => Candidates::OneOf(endpoints),
     }
 }
 
-/// Of the addresses of a name those that a cluster uses, IPv4 first (`dns_lookup_family`).
+/// The addresses of a name that a cluster uses, IPv4 first (`dns_lookup_family`).
 pub fn of_lookup_family(mut addresses: Vec<SocketAddr>, family: Option<DnsLookupFamily>) -> Vec<SocketAddr> {
     addresses.sort_unstable();
     addresses.dedup();
@@ -47,10 +47,10 @@ pub fn of_lookup_family(mut addresses: Vec<SocketAddr>, family: Option<DnsLookup
     }
 }
 
-/// The addresses of a bind configuration, the first of them first.
+/// The addresses in a bind configuration, with `source_address` first.
 ///
 /// # Errors
-/// The one that is no IP address.
+/// The first one that is not an IP address.
 pub fn source_addresses(config: &BindConfig) -> Result<Vec<SocketAddr>, &str> {
     let all = config.source_address.iter().chain(config.extra_source_addresses.iter().map(|extra| &extra.address));
     let address = |configured: &'_ envoy_api::SocketAddress| {
@@ -59,27 +59,27 @@ pub fn source_addresses(config: &BindConfig) -> Result<Vec<SocketAddr>, &str> {
     all.map(|configured| address(configured).ok_or(configured.address.as_str())).collect()
 }
 
-/// The address that a connection to a destination is bound to: the first of the destination's family.
+/// The source address for a destination: the first one of the same IP version.
 pub fn source_for(sources: &[SocketAddr], destination: SocketAddr) -> Option<SocketAddr> {
     sources.iter().find(|source| source.is_ipv4() == destination.is_ipv4()).copied()
 }
 
-/// Which of a cluster's transport socket matches an endpoint takes, by its metadata: the first whose keys and values are all
-/// there. `None`: the cluster's own transport socket (`TransportSocketMatcherImpl::resolve`).
+/// Which of a cluster's transport socket matches applies to an endpoint, by its metadata: the first one whose keys and values it
+/// contains. `None` means the cluster's own transport socket (`TransportSocketMatcherImpl::resolve`).
 pub fn transport_socket_match(matches: &[TransportSocketMatch], metadata: Option<&Metadata>) -> Option<usize> {
     let metadata = metadata.and_then(|metadata| metadata.filter_metadata.get(TRANSPORT_SOCKET_MATCH));
     let has = |key: &String, value: &serde_json::Value| metadata.and_then(|metadata| metadata.get(key)) == Some(value);
     matches.iter().position(|candidate| candidate.matcher.iter().all(|(key, value)| has(key, value)))
 }
 
-/// How a cluster speaks HTTP, where it says so.
+/// A cluster's HTTP options, if configured.
 pub fn http_options(cluster: &Cluster) -> Option<&HttpProtocolOptions> {
     let ExtensionProtocolOptions::Http(options) =
         cluster.typed_extension_protocol_options.get(HTTP_PROTOCOL_OPTIONS)?;
     Some(options)
 }
 
-/// The version of HTTP in which a cluster is sent a request that came in another, or the same.
+/// The HTTP version in which a request is sent to a cluster, given the downstream's version.
 pub fn http_version(cluster: &Cluster, downstream: HttpVersion) -> HttpVersion {
     let Some(options) = http_options(cluster) else { return HttpVersion::Http1 };
     match &options.explicit_http_config {
@@ -89,45 +89,45 @@ pub fn http_version(cluster: &Cluster, downstream: HttpVersion) -> HttpVersion {
     }
 }
 
-/// What decides a ClientHello, beside the TLS context.
+/// What a ClientHello depends on besides the TLS context.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HelloFacts<'a> {
-    /// The ALPN in the filter state (`envoy.network.application_protocols`).
+    /// ALPN from filter state (`envoy.network.application_protocols`).
     pub state_alpn: Option<&'a [String]>,
-    /// The SNI in the filter state (`envoy.network.upstream_server_name`).
+    /// SNI from filter state (`envoy.network.upstream_server_name`).
     pub state_server_name: Option<&'a str>,
-    /// The request for which the connection is made, by its `host`, and the version in which it is sent; none for a TCP session.
+    /// `host` and upstream version of the request; `None` for a TCP session.
     pub request: Option<(&'a str, HttpVersion)>,
 }
 
-/// What a ClientHello offers, and what the answer must be for.
+/// The contents of a ClientHello, and the host that the certificate must be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// The SNI.
+    /// The SNI, if any.
     pub server_name: Option<&'a str>,
-    /// The protocols, in order.
+    /// The offered protocols, in order.
     pub alpn: Alpn<'a>,
-    /// The host that the server's certificate must be for, a name or an IP address.
+    /// The name or IP address that the server's certificate must be for.
     pub verify_host: Option<&'a str>,
 }
 
-/// The protocols that a ClientHello offers.
+/// The protocols in a ClientHello, by source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn<'a> {
-    /// Those of the TLS context, which may be none.
+    /// From the TLS context; may be empty.
     OfContext(&'a [String]),
-    /// Others in their place.
+    /// From filter state, replacing those of the context.
     Replaced(&'a [String]),
-    /// That of the version of HTTP which is spoken, as nothing else names any.
+    /// The HTTP version in use, if nothing else provides any.
     OfVersion(HttpVersion),
 }
 
 impl<'a> Hello<'a> {
-    /// The ClientHello that a TLS context makes of these facts, for a cluster with these options.
+    /// The ClientHello for a TLS context, these facts, and the cluster's options.
     ///
-    /// Filter state comes first, then (for a request) the cluster's options, then the context. Where `auto_sni` meets an IP
-    /// address the context's SNI stays (`Filter::decodeHeaders`, `source/common/router/router.cc`). Of ALPN the protocol of
-    /// the connection pool comes last (`ContextImpl::newSsl`, `source/common/tls/client_context_impl.cc`).
+    /// Filter state takes precedence over the cluster's options (for requests), which take precedence over the context. With
+    /// `auto_sni` and an IP address, the context's SNI is kept (`Filter::decodeHeaders`, `source/common/router/router.cc`). The
+    /// connection pool's protocol is the last choice for ALPN (`ContextImpl::newSsl`, `source/common/tls/client_context_impl.cc`).
     pub fn new(
         context: &'a UpstreamTlsContext,
         options: Option<&UpstreamHttpProtocolOptions>,
@@ -152,7 +152,7 @@ impl<'a> Hello<'a> {
 }
 
 impl Alpn<'_> {
-    /// The protocols.
+    /// The protocols as a list.
     pub fn protocols(self) -> Vec<String> {
         match self {
             Self::OfContext(protocols) | Self::Replaced(protocols) => protocols.to_vec(),

@@ -1,4 +1,4 @@
-//! The rules of `envoy-rules`, held against the real Envoy: what it does is asked of it anew, and must be what the rules say.
+//! Compares the rules of `envoy-rules` with the behaviour of the real Envoy.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-/// Long enough that only a fault reaches it.
+/// Long enough that only a bug reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOCALHOST: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 const HCM: &str =
@@ -33,7 +33,7 @@ const FILTER_STATE: &str = "type.googleapis.com/envoy.extensions.filters.network
 const TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 const HTTP_OPTIONS: &str = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// The real Envoy: the one that `SIDELAB_ENVOY` names, else the one that `scripts/envoy` installed.
+/// Path of the real Envoy: `SIDELAB_ENVOY`, or else the one that `scripts/envoy` installed.
 fn envoy() -> Option<PathBuf> {
     let named = std::env::var_os("SIDELAB_ENVOY").map(PathBuf::from);
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache");
@@ -41,7 +41,7 @@ fn envoy() -> Option<PathBuf> {
     named.or_else(|| installed()?.find(|path| path.is_file() && path.to_string_lossy().contains("/envoy-")))
 }
 
-/// Whether it is there. Where it is not, the test says so and is skipped; with `CI` set it fails.
+/// Whether Envoy is installed. If not, the test prints that it is skipped; with `CI` set it fails.
 fn has_envoy() -> bool {
     let there = envoy().is_some();
     assert!(there || std::env::var_os("CI").is_none(), "in CI this test needs the real Envoy: run scripts/envoy");
@@ -51,7 +51,7 @@ fn has_envoy() -> bool {
     there
 }
 
-/// A running Envoy, whose log comes out of its standard output.
+/// A running Envoy, whose access log is its standard output.
 struct Envoy {
     process: Child,
     log: BufReader<ChildStdout>,
@@ -61,7 +61,7 @@ struct Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        let _ = self.process.kill().and_then(|()| self.process.wait()); // it may have ended by itself
+        let _ = self.process.kill().and_then(|()| self.process.wait()); // it may have exited
     }
 }
 
@@ -79,7 +79,7 @@ impl Envoy {
         command
     }
 
-    /// Starts one, and waits until it serves.
+    /// Starts Envoy, and waits until it serves.
     fn start(listeners: &[Value], clusters: &[Value]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let admin = folder.path().join("admin");
@@ -88,13 +88,13 @@ impl Envoy {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("Envoy starts");
         let mut said = BufReader::new(process.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
         assert!(said.by_ref().any(|line| line.contains("starting workers")), "Envoy does not serve");
-        thread::spawn(move || said.count()); // so that it never waits for a reader
+        thread::spawn(move || said.count()); // drains the pipe
         let admin = std::fs::read_to_string(admin).expect("the address of its admin interface");
         let log = BufReader::new(process.stdout.take().expect("a pipe"));
         Self { process, log, admin, _folder: folder }
     }
 
-    /// Whether it takes a configuration.
+    /// Whether Envoy accepts a configuration.
     fn accepts(listeners: &[Value]) -> bool {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Self::command(&folder, listeners, &[]);
@@ -110,7 +110,7 @@ impl Envoy {
         u16::try_from(port).expect("a port")
     }
 
-    /// The next line of its log.
+    /// The next line of the access log.
     fn logged(&mut self) -> String {
         let mut line = String::new();
         self.log.read_line(&mut line).expect("a line");
@@ -118,7 +118,7 @@ impl Envoy {
     }
 }
 
-/// A request of HTTP/1.1 to an address; the answer's status and body.
+/// Sends an HTTP/1.1 request. Returns the response's status and body.
 fn get(address: &str, host: &str, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -128,12 +128,12 @@ fn get(address: &str, host: &str, path: &str, headers: &str) -> (u16, String) {
     stream.read_to_string(&mut answer).expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    // What comes in chunks is JSON in one chunk here.
+    // Chunked responses contain JSON in a single chunk.
     let body = if head.contains("chunked") { body.split("\r\n").nth(1).unwrap_or_default() } else { body };
     (status, body.to_owned())
 }
 
-/// A listener whose connection manager has these routes, behind these filters.
+/// A listener with these routes, and with these filters before the connection manager.
 fn listener(name: &str, routes: &Value, filters: &[Value]) -> Value {
     let format = "%RESPONSE_FLAGS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
     let log = json!({"@type": FILE_LOG, "path": "/dev/stdout",
@@ -148,7 +148,7 @@ fn listener(name: &str, routes: &Value, filters: &[Value]) -> Value {
            "filter_chains": [{"filters": filters}]})
 }
 
-/// A route that answers with its own name.
+/// A route that responds with its own name.
 fn named(name: &str, matcher: &Value) -> Value {
     json!({"name": name, "match": matcher, "direct_response": {"status": 200, "body": {"inline_string": name}}})
 }
@@ -157,8 +157,8 @@ fn configuration(name: &str, routes: &[Value]) -> Value {
     json!({"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]})
 }
 
-/// The name of the route that the rules find.
-fn found(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -> String {
+/// The name of the route that the rules select.
+fn expected_route(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -> String {
     let configured: RouteConfiguration = envoy_api::read_value(configured.clone()).expect("routes");
     let table = RouteTable::new(&configured).expect("a table");
     let index = table.find(&RequestHead { authority, path, method: "GET", headers }).expect("a route");
@@ -166,7 +166,7 @@ fn found(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -
 }
 
 #[test]
-fn envoy_refuses_the_string_matchers_that_we_refuse() {
+fn envoy_refuses_the_same_string_matchers() {
     if !has_envoy() {
         return;
     }
@@ -187,7 +187,7 @@ fn envoy_refuses_the_string_matchers_that_we_refuse() {
 }
 
 #[test]
-fn envoy_takes_the_routes_that_the_rules_find() {
+fn envoy_selects_the_same_routes() {
     if !has_envoy() {
         return;
     }
@@ -227,7 +227,7 @@ fn envoy_takes_the_routes_that_the_rules_find() {
         }
         let text: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let (_, answered) = get(&format!("127.0.0.1:{}", envoy.port(name)), host, path, &text);
-        assert_eq!(answered, found(routes, host, path, &map), "{name}: {host} {path} {headers:?}");
+        assert_eq!(answered, expected_route(routes, host, path, &map), "{name}: {host} {path} {headers:?}");
     };
     for host in [
         "::1",
@@ -273,19 +273,19 @@ fn envoy_takes_the_routes_that_the_rules_find() {
     }
 }
 
-/// An upstream that does this with each connection.
+/// An upstream that handles each connection with `serve`.
 fn upstream(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind(LOCALHOST).expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    // It ends with the test's process.
+    // The thread ends with the test's process.
     thread::spawn(move || listener.incoming().flatten().for_each(&serve));
     port
 }
 
-/// An upstream that reads a request, and answers with this.
+/// An upstream that reads a request, and sends a fixed response.
 fn answers(with: &'static str) -> u16 {
     upstream(move |mut stream| {
-        let _ = stream.read(&mut [0; 4096]); // the other end may be gone
+        let _ = stream.read(&mut [0; 4096]); // the peer may be gone
         let _ = stream.write_all(with.as_bytes());
     })
 }
@@ -298,11 +298,11 @@ fn cluster(name: &str, port: u16) -> Value {
 }
 
 #[test]
-fn envoy_retries_logs_and_answers_as_the_rules_say() {
+fn envoy_retries_logs_and_answers_according_to_the_rules() {
     if !has_envoy() {
         return;
     }
-    // A port at which nobody listens any more.
+    // A port on which nothing listens any more.
     let closed = TcpListener::bind(LOCALHOST).and_then(|listener| listener.local_addr()).expect("a port").port();
     let silent = upstream(std::mem::forget);
     let refused = || ConnectError::Refused("delayed_connect_error:_Connection_refused".into());
@@ -346,7 +346,7 @@ fn envoy_retries_logs_and_answers_as_the_rules_say() {
 
     let mut check = |name: &str, outcome: &Outcome, status: Option<u16>, sent: bool| {
         for (condition, retries) in conditions.iter().flat_map(|condition| [(condition, 0), (condition, 1)]) {
-            // The route's time is for all tries, and a silent upstream uses it up: more of these would only take longer.
+            // A silent upstream uses up the route's timeout, so testing more of these would only take longer.
             if name == "silent" && retries == 0 {
                 continue;
             }
@@ -386,7 +386,7 @@ fn envoy_retries_logs_and_answers_as_the_rules_say() {
     }
 }
 
-/// The SNI and the ALPN of a ClientHello.
+/// SNI and ALPN of a ClientHello.
 type Offered = (Option<String>, Vec<String>);
 
 fn offered(bytes: &[u8]) -> Offered {
@@ -410,7 +410,7 @@ fn offered(bytes: &[u8]) -> Offered {
 }
 
 #[test]
-fn envoys_client_hello_is_the_one_that_the_rules_say() {
+fn envoys_client_hello_is_the_expected_one() {
     if !has_envoy() {
         return;
     }
@@ -418,7 +418,7 @@ fn envoys_client_hello_is_the_one_that_the_rules_say() {
     let port = upstream(move |mut stream| {
         let mut hello = vec![0; 16 * 1024];
         let length = stream.read(&mut hello).unwrap_or(0);
-        let _ = sender.send(offered(&hello[..length])); // the test may be over
+        let _ = sender.send(offered(&hello[..length])); // the test may have ended
     });
     let secured = |name: &str, sni: &str, alpn: &[&str], options: &Value| {
         let mut cluster = cluster(name, port);

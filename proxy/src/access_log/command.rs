@@ -1,4 +1,4 @@
-//! The `%COMMAND%`s of a format, and what each stands for.
+//! The `%COMMAND%`s of a format, and their values.
 
 use std::{
     borrow::Cow,
@@ -18,18 +18,18 @@ use crate::{
     tls::PeerCertificate,
 };
 
-/// A command with its arguments.
+/// A parsed command.
 #[derive(Debug)]
 pub(super) struct Command {
     source: Source,
-    /// The value is cut after so many bytes (`%REQ(USER-AGENT):10%`).
+    /// Maximum length of the value in bytes (`%REQ(USER-AGENT):10%`).
     limit: Option<usize>,
 }
 
-/// What a command stands for in one line.
+/// The value of a command for one entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
-    /// Not there.
+    /// No value.
     Missing,
     Text(Cow<'a, str>),
     Number(u64),
@@ -37,19 +37,19 @@ pub(super) enum Value<'a> {
 
 #[derive(Debug)]
 enum Source {
-    /// The start of the session or request, in a format of `strftime`.
+    /// Start time of the session or request, in `strftime` format.
     StartTime(String),
-    /// A request header, else the other.
+    /// A request header, with an alternative.
     Request(Field, Option<Field>),
-    /// A response header, else the other.
+    /// A response header, with an alternative.
     Response(HeaderName, Option<HeaderName>),
-    /// A response trailer, else the other.
+    /// A response trailer, with an alternative.
     Trailer(HeaderName, Option<HeaderName>),
-    /// Whatever else has no arguments.
+    /// Any command without arguments.
     Fact(for<'a> fn(&Entry<'a>) -> Value<'a>),
 }
 
-/// A part of a request's head that `REQ` names.
+/// A header or pseudo-header for `REQ`.
 #[derive(Debug)]
 enum Field {
     Method,
@@ -60,7 +60,7 @@ enum Field {
 }
 
 impl Command {
-    /// Reads what stands between two `%`.
+    /// Parses the text between two `%`.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let (text, limit) = match text.rsplit_once("):") {
             Some((_, limit)) => {
@@ -73,7 +73,7 @@ impl Command {
             Some((name, rest)) => (name, rest.strip_suffix(')')),
             None => (text, None),
         };
-        let unsupported = || fault(text, "not a command that is supported");
+        let unsupported = || fault(text, "not a supported command");
         let source = match (name, argument) {
             ("START_TIME", None) => Source::StartTime("%Y-%m-%dT%H:%M:%S%.3fZ".into()),
             ("START_TIME", Some(format)) => Source::StartTime(checked_time_format(format)?),
@@ -86,7 +86,7 @@ impl Command {
         Ok(Self { source, limit })
     }
 
-    /// What it stands for in that line.
+    /// The value for an entry.
     pub(super) fn value<'a>(&self, entry: &Entry<'a>) -> Value<'a> {
         match (self.source.value(entry), self.limit) {
             (Value::Text(text), Some(limit)) => Value::Text(cut(text, limit)),
@@ -94,7 +94,7 @@ impl Command {
         }
     }
 
-    /// The response headers that it reads.
+    /// The response headers that it needs.
     pub(super) fn response_headers(&self) -> impl Iterator<Item = &HeaderName> {
         let (first, second) = match &self.source {
             Source::Response(first, second) => (Some(first), second.as_ref()),
@@ -111,7 +111,7 @@ impl Source {
             Self::Request(field, other) => {
                 let Some(request) = entry.http.and_then(|http| http.request.as_ref()) else { return Value::Missing };
                 let value = field.value(request).or_else(|| other.as_ref()?.value(request));
-                value.map_or(Value::Missing, Value::Text) // a header that is there and empty is not missing
+                value.map_or(Value::Missing, Value::Text) // an empty header is not missing
             }
             Self::Response(name, other) => header_or(entry.http.map(|http| &http.response), name, other.as_ref()),
             Self::Trailer(name, other) => header_or(entry.http.map(|http| &http.trailers), name, other.as_ref()),
@@ -142,8 +142,8 @@ impl Field {
     }
 }
 
-/// A server name as it may stand in a log: what stands in no name of a host is an underscore, and the whole is called
-/// invalid (`source/common/formatter/stream_info_formatter.cc`).
+/// A server name in a form that is safe for logs: characters that are invalid in a host name are replaced by underscores, and the
+/// name is marked as invalid (`source/common/formatter/stream_info_formatter.cc`).
 fn printable_name(name: &str) -> Option<Cow<'_, str>> {
     let may_stand = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match name {
@@ -156,7 +156,7 @@ fn printable_name(name: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The commands without arguments.
+/// Commands without arguments.
 fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
     Some(match name {
         "PROTOCOL" => |e| e.http.and_then(|http| http.protocol).map(Cow::from).into(),
@@ -236,7 +236,7 @@ fn upstream_local(entry: &Entry<'_>) -> Option<SocketAddr> {
     upstream(entry)?.local.map(|local| local.0)
 }
 
-/// The address that is connected to, once it is.
+/// The remote address, once connected.
 fn upstream_remote(entry: &Entry<'_>) -> Option<SocketAddr> {
     upstream_local(entry).and_then(|_| upstream(entry)).map(|upstream| upstream.host.0)
 }
@@ -287,7 +287,7 @@ fn milliseconds<'a>(duration: Option<Duration>) -> Value<'a> {
 }
 
 impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
-    /// What is empty counts as missing, as in Envoy.
+    /// An empty text counts as missing, as in Envoy.
     fn from(value: Option<Cow<'a, str>>) -> Self {
         value.filter(|value| !value.is_empty()).map_or(Self::Missing, Self::Text)
     }
@@ -308,14 +308,14 @@ fn header_or<'a>(headers: Option<&'a HeaderMap>, name: &HeaderName, other: Optio
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Fault> {
-    name.parse().map_err(|_| Fault::Value { value: name.to_owned(), not: "not a header's name" })
+    name.parse().map_err(|_| Fault::Value { value: name.to_owned(), not: "not a header name" })
 }
 
 fn fault(command: &str, problem: impl Into<String>) -> Fault {
     Fault::Command { command: format!("{command}%"), problem: problem.into() }
 }
 
-/// Splits `NAME?OTHER`.
+/// Parses `NAME?ALTERNATIVE`.
 fn pair<T>(names: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<(T, Option<T>), Fault> {
     match names.split_once('?') {
         Some((name, other)) => Ok((parse(name)?, Some(parse(other)?))),
@@ -323,7 +323,7 @@ fn pair<T>(names: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<(T, 
     }
 }
 
-/// Envoy writes blanks in details as underscores, so that a line splits at its blanks.
+/// Replaces spaces in details by underscores like Envoy, so that a line can be split at spaces.
 fn words(details: &str) -> String {
     details.replace(' ', "_")
 }
@@ -339,7 +339,7 @@ fn time(time: SystemTime, format: &str) -> String {
     jiff::fmt::strtime::format(format, &time.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default()
 }
 
-/// Cuts a text after so many bytes, at a character's end.
+/// Truncates a text to a number of bytes, at a character boundary.
 fn cut(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
     match text {
         text if text.len() <= limit => text,

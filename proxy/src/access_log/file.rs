@@ -1,8 +1,8 @@
-//! Log files: each is appended to by one thread for all, so that no data thread ever waits for a disk.
+//! Log files. A single thread appends to all of them, so that workers never wait for a disk.
 //!
-//! A first line is written at once. The lines that come while that thread then rests are written together: waking it for
-//! each would cost as much as serving a short connection. What can't be written (a full disk, a limit on file sizes, a
-//! disk that hangs) is lost and counted; traffic never waits for it.
+//! The first line is written at once. Lines that arrive while that thread then pauses are written together: a wake-up for each
+//! would cost as much as serving a short connection. Lines that can't be written (full disk, file size limit, hanging disk) are
+//! dropped and counted; traffic never waits for them.
 
 mod lines;
 
@@ -28,19 +28,19 @@ use lines::Lines;
 #[cfg(test)]
 mod tests;
 
-/// How long a line may wait for others.
+/// How long the writer pauses, and so the maximum delay of a line.
 const REST: Duration = Duration::from_millis(10);
-/// How many bytes of lines may wait for a disk.
+/// Maximum size of all queued lines, in bytes.
 const MOST_WAITING: usize = 64 * 1024 * 1024;
 
-/// The log files of a proxy, by path: logs that name the same file share it.
+/// The log files of a proxy, by path. Logs with the same path share a file.
 #[derive(Clone, Debug)]
 pub struct LogFiles {
     open: Arc<Mutex<HashMap<PathBuf, Arc<OpenFile>>>>,
     queue: Arc<Queue>,
 }
 
-/// A log of one file.
+/// An access log's handle of a file.
 #[derive(Clone, Debug)]
 pub(super) struct LogFile {
     file: Arc<OpenFile>,
@@ -53,35 +53,35 @@ struct OpenFile {
     file: File,
 }
 
-/// What is to be written.
+/// Lines to be written.
 #[derive(Debug)]
 struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    /// Writes that succeeded, and that did not: Envoy's counters (`envoy/filesystem`, `FILESYSTEM_STATS`).
+    /// Successful and failed writes: Envoy's counters (`envoy/filesystem`, `FILESYSTEM_STATS`).
     completed: Counter,
     failed: Counter,
-    /// Lines that are in no file.
+    /// Dropped lines.
     lost: Counter,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Whole lines, by file in the order of their first.
+    /// Whole lines by file, in the order of their first line.
     lines: Vec<(Arc<OpenFile>, Vec<u8>)>,
-    /// How many bytes those are.
+    /// Total size of the lines, in bytes.
     bytes: usize,
-    /// Who waits until they are written.
+    /// Notified when everything has been written.
     flushes: Vec<Sender<()>>,
-    /// Whether the writer looks again by itself.
+    /// Whether the writer pauses and will look at the queue afterwards.
     resting: bool,
 }
 
 impl LogFiles {
-    /// Starts the thread that writes.
+    /// Starts the writer thread.
     ///
     /// # Errors
-    /// When the thread can't be started.
+    /// If the thread can't be started.
     pub fn start(stats: &Stats) -> io::Result<Self> {
         let root = stats.scope(Scope::Root);
         let queue = Arc::new(Queue {
@@ -96,12 +96,12 @@ impl LogFiles {
         Ok(Self { open: Arc::default(), queue })
     }
 
-    /// Returns when every line so far is in its file, or lost.
+    /// Returns once all lines so far have been written or dropped.
     pub fn flush(&self) {
         let (done, wait) = mpsc::channel();
         self.queue.lock().flushes.push(done);
         self.queue.changed.notify_one();
-        let _ = wait.recv(); // an error means that the writer is gone, and nothing is left to wait for
+        let _ = wait.recv(); // an error means that the writer is gone
     }
 
     pub(super) fn open(&self, path: &Path) -> io::Result<LogFile> {
@@ -132,7 +132,7 @@ impl LogFile {
             Some((_, lines)) => lines.extend_from_slice(line.as_bytes()),
             None => waiting.lines.push((self.file.clone(), line.into())),
         }
-        // With the others the writer was woken already, or looks by itself.
+        // Otherwise the writer has been woken already, or looks at the queue after its pause.
         if is_first && !waiting.resting {
             self.queue.changed.notify_one();
         }
@@ -140,7 +140,7 @@ impl LogFile {
 }
 
 impl Queue {
-    /// Writes what there is, as long as the process lives.
+    /// Writes queued lines, for as long as the process lives.
     fn write(&self) {
         let mut torn = HashMap::new();
         loop {
@@ -152,7 +152,7 @@ impl Queue {
             drop(waiting);
             for (file, lines) in lines {
                 let torn: &mut bool = torn.entry(file.path.clone()).or_default();
-                self.note(&file.path, Lines::new(&lines, torn).write(&mut &file.file));
+                self.record(&file.path, Lines::new(&lines, torn).write(&mut &file.file));
             }
             for done in flushes {
                 let _ = done.send(());
@@ -163,13 +163,13 @@ impl Queue {
         }
     }
 
-    fn note(&self, path: &Path, written: Result<(), lines::Lost>) {
+    fn record(&self, path: &Path, written: Result<(), lines::Lost>) {
         static LOST: Seldom = Seldom::new();
         let Err(lines::Lost { lines, error }) = written else { return self.completed.inc() };
         self.failed.inc();
         self.lost.add(lines);
         if let Some(left_out) = LOST.due() {
-            tracing::warn!(file = %path.display(), %error, lines, left_out, "lines of an access log are lost");
+            tracing::warn!(file = %path.display(), %error, lines, left_out, "lines of an access log were dropped");
         }
     }
 

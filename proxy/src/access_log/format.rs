@@ -1,4 +1,4 @@
-//! Formats: text, or JSON objects, with `%COMMAND%`s in them.
+//! Formats: text or JSON objects with `%COMMAND%`s.
 
 use envoy_api::SubstitutionFormatString;
 use http::HeaderName;
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::config::Fault;
 
-/// What one line of a log looks like.
+/// The format of a log entry.
 #[derive(Debug)]
 pub enum Format {
-    /// A text with commands in it.
+    /// Text with commands.
     Text(Template),
-    /// A JSON object whose strings may hold commands.
+    /// A JSON object whose strings may contain commands.
     Json(JsonTemplate),
 }
 
-/// A text cut at its commands.
+/// Text, split at its commands.
 #[derive(Debug)]
 pub struct Template(Vec<Piece>);
 
@@ -29,24 +29,24 @@ enum Piece {
     Command(Command),
 }
 
-/// A JSON value cut in the same way.
+/// A JSON value, split in the same way.
 #[derive(Debug)]
 pub enum JsonTemplate {
-    /// As it is.
+    /// A constant value.
     Constant(Json),
     /// Text with commands.
     Text(Template),
-    /// Members.
+    /// An object's members.
     Object(Vec<(String, JsonTemplate)>),
-    /// Elements.
+    /// An array's elements.
     Array(Vec<JsonTemplate>),
 }
 
 impl Format {
-    /// Reads a format.
+    /// Parses a format.
     ///
     /// # Errors
-    /// When a command is not known, or the format has neither text nor JSON, or both.
+    /// If a command is unknown, or there isn't exactly one of text and JSON.
     pub fn new(configured: &SubstitutionFormatString) -> Result<Self, Fault> {
         match (&configured.text_format_source, &configured.json_format) {
             (Some(text), None) => Self::text(&text.inline_string),
@@ -55,15 +55,15 @@ impl Format {
         }
     }
 
-    /// Reads a text format.
+    /// Parses a text format.
     ///
     /// # Errors
-    /// When a command is not known.
+    /// If a command is unknown.
     pub fn text(format: &str) -> Result<Self, Fault> {
         Template::new(format).map(Self::Text)
     }
 
-    /// The line of one session or request. A text format brings its own line end, JSON gets one.
+    /// Formats an entry. A text format includes its own line end; JSON gets one.
     pub fn line(&self, entry: &Entry<'_>) -> String {
         match self {
             Self::Text(template) => template.render(entry),
@@ -71,7 +71,7 @@ impl Format {
         }
     }
 
-    /// The response headers that it reads.
+    /// The response headers that it needs.
     pub(super) fn response_headers(&self) -> Vec<HeaderName> {
         let mut headers = Vec::new();
         match self {
@@ -96,7 +96,7 @@ impl Template {
             }
             let end = command_end(after).ok_or_else(|| Fault::Command {
                 command: after.to_owned(),
-                problem: "a command that does not end".to_owned(),
+                problem: "a command without an end".to_owned(),
             })?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
@@ -111,7 +111,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The text; `-` stands for what is not there.
+    /// Renders the text, with `-` for missing values.
     fn render(&self, entry: &Entry<'_>) -> String {
         let mut text = String::with_capacity(256);
         for piece in &self.0 {
@@ -146,14 +146,14 @@ impl JsonTemplate {
                     .iter()
                     .map(|(name, value)| Ok((name.clone(), Self::new(value)?)))
                     .collect::<Result<_, Fault>>()?;
-                members.sort_by(|(a, _), (b, _)| a.cmp(b)); // Envoy sorts them too
+                members.sort_by(|(a, _), (b, _)| a.cmp(b)); // as in Envoy
                 Self::Object(members)
             }
             Json::Null | Json::Bool(_) | Json::Number(_) => Self::Constant(value.clone()),
         })
     }
 
-    /// The value; a command that stands alone keeps its type, `null` if it is not there.
+    /// Renders the value. A string with only a command keeps the type of its value, `null` if missing.
     fn render(&self, entry: &Entry<'_>) -> Json {
         match self {
             Self::Constant(value) => value.clone(),
@@ -182,7 +182,7 @@ impl JsonTemplate {
     }
 }
 
-/// Where the `%` is that ends a command: after its parentheses, in which `%` may stand (`START_TIME(%s)`).
+/// Position of the `%` that ends a command: after its parentheses, which may contain `%` (`START_TIME(%s)`).
 fn command_end(text: &str) -> Option<usize> {
     let mut depth = 0_u32;
     text.char_indices().find_map(|(i, c)| {

@@ -1,4 +1,4 @@
-//! `/certs`, and the secrets that contexts use.
+//! `/certs`, and the secrets of contexts.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::{config::Shared, tls::PeerCertificate};
 
-/// A context's configuration, and the secrets that it was given.
+/// A context's configuration, and the secrets that it has received.
 type Context = (CommonTlsContext, Vec<Secret>);
 
-/// Every certificate that a context uses: the roots and the own chain of each.
+/// The certificates of all contexts: trusted roots, and own chains.
 pub(super) fn certs(shared: &Shared) -> Value {
     let certificates = contexts(shared).into_iter().map(|(common, received)| {
         let mut roots = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn certs(shared: &Shared) -> Value {
     json!({ "certificates": certificates.collect::<Value>() })
 }
 
-/// The secrets that files brought, by name.
+/// The secrets that were received from files, by name.
 pub(super) fn received(shared: &Shared) -> Vec<Secret> {
     let secrets = contexts(shared).into_iter().flat_map(|(_, received)| received);
     secrets.map(|secret| (secret.name.clone(), secret)).collect::<BTreeMap<_, _>>().into_values().collect()
@@ -51,7 +51,7 @@ fn contexts(shared: &Shared) -> Vec<Context> {
     contexts
 }
 
-/// The certificates of a source of PEM. What can't be read is left out: a context that is in use could read it.
+/// The certificates of a PEM source. Unreadable ones are omitted; contexts in use have none.
 fn described(source: &DataSource) -> Vec<Value> {
     let (path, pem) = match source {
         DataSource::Filename(path) => (path.display().to_string(), std::fs::read(path).unwrap_or_default()),

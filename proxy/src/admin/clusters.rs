@@ -1,4 +1,4 @@
-//! `/clusters`.
+//! `/clusters`, in text and JSON.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -44,14 +44,14 @@ pub(super) fn json(shared: &Shared) -> Value {
     json!({ "cluster_statuses": statuses.collect::<Value>() })
 }
 
-/// The clusters by name.
+/// All clusters, sorted by name.
 pub(super) fn sorted(shared: &Shared) -> Vec<Arc<Cluster>> {
     let mut clusters: Vec<_> = shared.clusters.load().values().cloned().collect();
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters
 }
 
-/// Whether the bootstrap itself holds the cluster.
+/// Whether the cluster is defined in the bootstrap.
 pub(super) fn is_static(shared: &Shared, cluster: &Cluster) -> bool {
     shared.bootstrap.static_resources.clusters.iter().any(|configured| configured.name == *cluster.name)
 }

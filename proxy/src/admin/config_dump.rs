@@ -1,4 +1,4 @@
-//! `/config_dump`: the configuration in use, in Envoy's shape, without private keys.
+//! `/config_dump`: the current configuration in Envoy's format, without private keys.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     listener::{Listener, Terminal},
 };
 
-/// What stands in place of a secret.
+/// Placeholder for a secret.
 const REDACTED: &str = "[redacted]";
 
 pub(super) fn dump(shared: &Shared, include_endpoints: bool) -> Value {
@@ -87,8 +87,8 @@ fn routes(shared: &Shared) -> Value {
         })
         .collect();
     let config = |hcm: &Arc<Hcm>| any(Resource::RouteConfiguration(hcm.route_configuration()));
-    let (followed, fixed): (Vec<_>, Vec<_>) = managers.into_iter().partition(|hcm| hcm.follows_routes());
-    // Managers that follow the same file have the same routes.
+    let (followed, fixed): (Vec<_>, Vec<_>) = managers.into_iter().partition(|hcm| hcm.uses_rds());
+    // Connection managers with the same file have the same routes.
     let followed: BTreeMap<String, &Arc<Hcm>> =
         followed.into_iter().map(|hcm| (hcm.route_configuration().name, hcm)).collect();
     let route = |hcm| json!({ "route_config": config(hcm) });
@@ -105,7 +105,7 @@ fn secrets(shared: &Shared) -> Value {
     members(&[("dynamic_active_secrets", secrets.collect())])
 }
 
-/// An object of those lists that are not empty.
+/// An object with the lists that are not empty.
 fn members(lists: &[(&str, Vec<Value>)]) -> Value {
     lists
         .iter()
@@ -115,7 +115,7 @@ fn members(lists: &[(&str, Vec<Value>)]) -> Value {
         .into()
 }
 
-/// A part of the dump, with its type first.
+/// A section of the dump, with its type.
 fn typed(name: &str, fields: Value) -> Value {
     let mut part = json!({ "@type": format!("type.googleapis.com/envoy.admin.v3.{name}") });
     if let (Value::Object(part), Value::Object(fields)) = (&mut part, fields) {
@@ -128,7 +128,7 @@ fn any(resource: Resource) -> Value {
     serde_json::to_value(resource).unwrap_or_else(|error| json!(error.to_string()))
 }
 
-/// Takes private keys out.
+/// Redacts private keys.
 fn redact(value: &mut Value) {
     match value {
         Value::Object(members) => {

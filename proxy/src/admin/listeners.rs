@@ -1,4 +1,4 @@
-//! `/listeners`.
+//! `/listeners`, in text and JSON.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub(super) fn json(shared: &Shared) -> Value {
     json!({ "listener_statuses": statuses.collect::<Value>() })
 }
 
-/// An `envoy.config.core.v3.Address`.
+/// JSON of `envoy.config.core.v3.Address`.
 pub(super) fn socket_address(address: std::net::SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_query_is_read_by_name() {
+fn query_parameters_are_found_by_name() {
     let query = Query("format=json&include_eds&filter=a.b");
     assert_eq!(query.get("format"), Some("json"));
     assert_eq!(query.get("include_eds"), Some(""));
@@ -10,7 +10,7 @@ fn a_query_is_read_by_name() {
 }
 
 #[test]
-fn the_list_of_paths_is_sorted_and_says_which_take_post() {
+fn the_list_of_paths_is_sorted_and_marks_those_that_require_post() {
     assert!(PATHS.is_sorted_by_key(|(path, _, _)| *path));
-    assert!(help().contains("  /quitquitquit (POST): end the proxy\n"));
+    assert!(help().contains("  /quitquitquit (POST): exit the proxy\n"));
 }

@@ -1,4 +1,4 @@
-//! Choosing one endpoint of many.
+//! Load balancing.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use super::Endpoint;
 #[cfg(test)]
 mod tests;
 
-/// A load balancing policy and where it is.
+/// A load balancing policy with its state.
 #[derive(Debug)]
 pub(super) struct Balancer {
     policy: LbPolicy,
@@ -25,7 +25,7 @@ impl Balancer {
         Self { policy, next: AtomicUsize::new(0) }
     }
 
-    /// The endpoint for the next connection or request; `None` if there is none at all.
+    /// The endpoint for the next connection or request; `None` if there are none.
     pub(super) fn choose<'a>(&self, endpoints: &'a [Arc<Endpoint>]) -> Option<&'a Arc<Endpoint>> {
         let any = || &endpoints[rand::rng().random_range(0..endpoints.len())];
         match (endpoints, self.policy) {
@@ -46,7 +46,7 @@ impl Balancer {
     }
 }
 
-/// The endpoint at a point of the line that all weights make when they are laid end to end.
+/// The endpoint at a point of the interval that the weights divide proportionally.
 fn by_weight(endpoints: &[Arc<Endpoint>], point: f64) -> Option<&Arc<Endpoint>> {
     let total: f64 = endpoints.iter().map(|endpoint| f64::from(endpoint.weight)).sum();
     let mut rest = point * total;
@@ -56,8 +56,8 @@ fn by_weight(endpoints: &[Arc<Endpoint>], point: f64) -> Option<&Arc<Endpoint>> 
     })
 }
 
-/// Points in 0..1 that are spread evenly from the first on (steps of the golden ratio): no endpoint's turns come in a row
-/// more than its weight makes them.
+/// A low-discrepancy sequence of points in 0..1 (multiples of the golden ratio), so that turns of an endpoint are spread
+/// evenly.
 fn spread(turn: usize) -> f64 {
     const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
     (turn as f64 * GOLDEN_RATIO).fract()

@@ -1,4 +1,4 @@
-//! Connecting to an endpoint, handshake included.
+//! Connecting to an endpoint, including the TLS handshake.
 
 use std::{
     io,
@@ -23,43 +23,43 @@ use envoy_rules::{
     upstream::{Candidates, Hello, HelloFacts, candidates, http_options},
 };
 
-/// What a connection upstream depends on beside the cluster.
+/// What an upstream connection depends on besides the cluster.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnectContext<'a> {
-    /// Where the downstream connection was going, for `ORIGINAL_DST` clusters.
+    /// Original destination of the downstream connection, for `ORIGINAL_DST` clusters.
     pub original_dst: Option<OriginalDst>,
-    /// What the filter state overrides.
+    /// Overrides in filter state.
     pub filter_state: Option<&'a FilterState>,
-    /// The request for which it is made, by its `host`, and the version in which it is sent; none for a TCP session.
+    /// `host` and upstream version of the request that needs the connection; `None` for a TCP session.
     pub request: Option<(&'a str, HttpVersion)>,
-    /// Whether bytes are written as soon as the connection is there.
+    /// Whether data will be written immediately.
     pub bytes_follow: bool,
 }
 
-/// A connection upstream.
+/// An established upstream connection.
 #[derive(Debug)]
 pub struct Connected {
-    /// The bytes.
+    /// The byte stream.
     pub stream: Upstream,
-    /// The facts.
+    /// Facts for access logs.
     pub info: UpstreamInfo,
-    /// What counts it as open, for as long as this lives.
+    /// Counts the connection as open until dropped.
     pub guard: ConnectionGuard,
 }
 
-/// Counts a connection as one of its endpoint and cluster.
+/// Counts an open connection of an endpoint and its cluster.
 #[derive(Debug)]
 pub struct ConnectionGuard {
     _load: Load,
     _active: Held,
 }
 
-/// Why there is no connection upstream.
+/// Why no upstream connection could be established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// The cluster has no endpoint (or, of an `ORIGINAL_DST` cluster, the connection no original destination).
+    /// The cluster has no endpoint (or the connection has no original destination, for an `ORIGINAL_DST` cluster).
     NoHealthyUpstream,
-    /// This endpoint could not be reached.
+    /// Connecting to this endpoint failed.
     Endpoint(UpstreamHost, ConnectError),
 }
 
@@ -72,7 +72,7 @@ impl From<ConnectFailure> for Outcome {
     }
 }
 
-/// What two connections must agree on for one to serve in place of the other.
+/// Connections with equal keys are interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     cluster: u64,
@@ -85,7 +85,7 @@ impl Cluster {
     /// Chooses an endpoint.
     ///
     /// # Errors
-    /// [`ConnectFailure::NoHealthyUpstream`].
+    /// [`ConnectFailure::NoHealthyUpstream`] if there is none.
     pub fn pick(&self, context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
         let chosen = match candidates(&self.config, context.original_dst.map(|dst| dst.0), &self.endpoints.load()) {
             Candidates::None => None,
@@ -98,7 +98,7 @@ impl Cluster {
         })
     }
 
-    /// What a pooled connection to that endpoint has to agree on with a new one.
+    /// The key that a pooled connection must have to be used for this context.
     pub fn pool_key(&self, endpoint: &Endpoint, context: &ConnectContext<'_>) -> PoolKey {
         let (server_name, alpn) = match endpoint.transport() {
             Transport::Plain => (None, Vec::new()),
@@ -110,10 +110,10 @@ impl Cluster {
         PoolKey { cluster: self.id, host: endpoint.host, server_name, alpn }
     }
 
-    /// Connects to an endpoint, handshake included, within the cluster's connect timeout.
+    /// Connects to an endpoint, including the handshake, within the cluster's connect timeout.
     ///
     /// # Errors
-    /// [`ConnectFailure::Endpoint`].
+    /// [`ConnectFailure::Endpoint`] with the reason.
     pub async fn connect(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -170,14 +170,14 @@ impl Cluster {
             request: context.request,
         };
         let hello = Hello::new(tls.configured(), options, facts);
-        // An address to verify stands in the SNI's place, and is not sent.
+        // An IP address to verify takes the SNI's place in rustls, which does not send it.
         let address = hello.verify_host.filter(|host| host.parse::<IpAddr>().is_ok());
         let server_name = hello.server_name.or(address);
         Offer { server_name, alpn: hello.alpn, bytes_follow: context.bytes_follow }
     }
 }
 
-/// A failed `connect(2)` in Envoy's words.
+/// A failed `connect(2)` in Envoy's wording.
 fn refused(error: &io::Error, remote: SocketAddr) -> ConnectError {
     let words = error.raw_os_error().map_or("unknown error", |errno| Errno::from_raw(errno).desc());
     let delayed = matches!(

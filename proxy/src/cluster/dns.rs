@@ -1,4 +1,4 @@
-//! Clusters whose endpoints are names: `STRICT_DNS` and `LOGICAL_DNS`.
+//! Clusters with host names as endpoints: `STRICT_DNS` and `LOGICAL_DNS`.
 
 use std::{
     net::SocketAddr,
@@ -15,16 +15,16 @@ use super::{Cluster, Endpoint};
 #[cfg(test)]
 mod tests;
 
-/// How often names are resolved again. Envoy's default (`dns_refresh_rate`).
+/// Interval for resolving names again; Envoy's default (`dns_refresh_rate`).
 const REFRESH: Duration = Duration::from_secs(5);
 
 impl Cluster {
-    /// Whether its endpoints are names.
-    pub fn is_named(&self) -> bool {
+    /// Whether its endpoints are host names.
+    pub fn uses_dns(&self) -> bool {
         matches!(self.config.discovery_type, DiscoveryType::StrictDns | DiscoveryType::LogicalDns)
     }
 
-    /// Resolves its names. Where none of them resolves, the endpoints stay as they are, as in Envoy.
+    /// Resolves its names. If all of them fail, the endpoints stay the same, as in Envoy.
     pub async fn resolve(&self) {
         let family = self.config.dns_lookup_family;
         let mut endpoints = Vec::new();
@@ -34,7 +34,7 @@ impl Cluster {
             let mut addresses = match found {
                 Ok(addresses) => of_lookup_family(addresses.collect(), family),
                 Err(error) => {
-                    tracing::warn!(cluster = %self.name, name = socket_address.address, %error, "not resolved");
+                    tracing::warn!(cluster = %self.name, name = socket_address.address, %error, "could not resolve a name");
                     continue;
                 }
             };
@@ -58,8 +58,8 @@ impl Cluster {
     }
 }
 
-/// Resolves the names of a cluster again and again, for as long as the cluster is in use.
-pub async fn follow_names(cluster: Weak<Cluster>) {
+/// Resolves the names of a cluster periodically, for as long as it is in use.
+pub async fn refresh_names(cluster: Weak<Cluster>) {
     loop {
         sleep(REFRESH).await;
         let Some(cluster) = cluster.upgrade() else { return };

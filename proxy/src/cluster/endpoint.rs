@@ -1,4 +1,4 @@
-//! Endpoints, and what is done with the bytes on the way to them.
+//! Endpoints and their transport sockets.
 
 use std::{
     net::SocketAddr,
@@ -20,24 +20,24 @@ use crate::{
 /// One endpoint of a cluster.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Where it is.
+    /// Address of the endpoint.
     pub host: UpstreamHost,
     pub(super) transport: Arc<Transport>,
-    /// Its share among the others; at least 1.
+    /// Relative weight, at least 1.
     pub(super) weight: u32,
     active: AtomicU32,
 }
 
-/// What is done with the bytes.
+/// The transport to an endpoint.
 #[derive(Debug)]
 pub enum Transport {
-    /// Nothing.
+    /// Plaintext.
     Plain,
-    /// TLS.
+    /// TLS with this context.
     Tls(Arc<ClientContext>),
 }
 
-/// A connection or request that an endpoint has to serve, for as long as this lives.
+/// Counts a connection or request of an endpoint until dropped.
 #[derive(Debug)]
 pub struct Load(Arc<Endpoint>);
 
@@ -47,22 +47,22 @@ impl Endpoint {
         Self { weight, ..Self::bare(address, transports.find(configured.metadata.as_ref())) }
     }
 
-    /// An endpoint that nothing is known of but its address.
+    /// An endpoint without metadata.
     pub(super) fn bare(address: SocketAddr, transport: &Arc<Transport>) -> Self {
         Self { host: UpstreamHost(address), transport: transport.clone(), weight: 1, active: AtomicU32::new(0) }
     }
 
-    /// What is done with the bytes.
+    /// The transport to this endpoint.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// How many connections or requests it serves.
+    /// Number of active connections or requests.
     pub fn active(&self) -> u32 {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Notes one more.
+    /// Counts another connection or request.
     pub fn load(self: &Arc<Self>) -> Load {
         self.active.fetch_add(1, Ordering::Relaxed);
         Load(self.clone())
@@ -75,11 +75,11 @@ impl Drop for Load {
     }
 }
 
-/// A cluster's transport sockets.
+/// The transport sockets of a cluster.
 #[derive(Debug)]
 pub(super) struct Transports {
     matches: Vec<TransportSocketMatch>,
-    /// That of each match.
+    /// The transport of each match.
     matched: Vec<Arc<Transport>>,
     default: Arc<Transport>,
 }
@@ -101,7 +101,7 @@ impl Transports {
         })
     }
 
-    /// The one for endpoints without metadata.
+    /// The transport for endpoints without metadata.
     pub(super) fn unmatched(&self) -> &Arc<Transport> {
         self.find(None)
     }
@@ -126,7 +126,7 @@ fn transport(socket: &TransportSocket, auto_san: bool, stats: &ContextStats) -> 
             .map(|context| Transport::Tls(Arc::new(context)))
             .at("typed_config"),
         TransportSocketConfig::DownstreamTls(_) => {
-            Err("a DownstreamTlsContext, where an UpstreamTlsContext is needed").at("typed_config")
+            Err("expected an UpstreamTlsContext, found a DownstreamTlsContext").at("typed_config")
         }
     }
 }

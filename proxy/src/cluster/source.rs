@@ -1,4 +1,4 @@
-//! Sockets to endpoints: source address and options.
+//! Upstream sockets: source address and options.
 
 use std::{io, net::SocketAddr, os::fd::AsFd as _};
 
@@ -15,11 +15,11 @@ use crate::{
     sys,
 };
 
-/// Lets the kernel choose the source port when it connects, so that more connections than ports are possible
+/// Lets the kernel choose the source port at connect time, which allows more connections than there are ports
 /// (`ip(7)`, `IP_BIND_ADDRESS_NO_PORT`).
 const BIND_ADDRESS_NO_PORT: (i32, i32) = (nix::libc::IPPROTO_IP, nix::libc::IP_BIND_ADDRESS_NO_PORT);
 
-/// What upstream sockets are bound to.
+/// Source addresses and options of upstream sockets.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     addresses: Vec<SocketAddr>,
@@ -35,7 +35,7 @@ impl Source {
         Ok(Self { addresses, options: config.socket_options.clone() })
     }
 
-    /// A socket that is ready to connect to that address: bound if there is a source address of its family.
+    /// A socket for connecting to an address, bound if there is a source address of the same IP version.
     pub(super) fn socket(&self, destination: SocketAddr) -> Result<TcpSocket, ConnectError> {
         let source = source_for(&self.addresses, destination);
         self.bound(destination, source).map_err(|error| {
@@ -54,7 +54,7 @@ impl Source {
         if let Some(source) = source {
             if source.port() == 0 {
                 let (level, name) = BIND_ADDRESS_NO_PORT;
-                // Only an optimisation: without it the port is chosen here.
+                // Only an optimization: without it, the port is chosen at bind time.
                 let _ = sys::set_socket_option(socket.as_fd(), level, name, 1);
             }
             socket.bind(source)?;

@@ -40,7 +40,7 @@ fn a_cluster_without_endpoints_has_no_healthy_upstream() {
 }
 
 #[test]
-fn endpoints_take_turns() {
+fn round_robin_alternates_between_endpoints() {
     let addresses = ["10.0.0.1:1".parse().unwrap(), "10.0.0.2:1".parse().unwrap()];
     let cluster = of_static(&addresses);
     let picked: Vec<_> = (0..4).map(|_| cluster.pick(&ConnectContext::default()).unwrap().host.0).collect();
@@ -48,7 +48,7 @@ fn endpoints_take_turns() {
 }
 
 #[test]
-fn an_original_dst_cluster_goes_where_the_connection_was_going() {
+fn an_original_dst_cluster_uses_the_original_destination() {
     let cluster = Cluster::new(&config("ORIGINAL_DST"), &Stats::default()).unwrap();
     let dst = OriginalDst("[fd00::1]:80".parse().unwrap());
     let context = ConnectContext { original_dst: Some(dst), ..ConnectContext::default() };
@@ -57,7 +57,7 @@ fn an_original_dst_cluster_goes_where_the_connection_was_going() {
 }
 
 #[test]
-fn an_original_dst_cluster_may_go_to_another_port() {
+fn an_original_dst_cluster_can_override_the_port() {
     let config = envoy_api::read_value(json!({
         "name": "c", "type": "ORIGINAL_DST", "original_dst_lb_config": {"upstream_port_override": 443}
     }));
@@ -68,7 +68,7 @@ fn an_original_dst_cluster_may_go_to_another_port() {
 }
 
 #[test]
-fn metadata_chooses_the_transport_socket() {
+fn metadata_selects_the_transport_socket() {
     let tls_mode = |value: &str| Map::from_iter([("tlsMode".to_owned(), json!(value))]);
     let of_mode =
         |value: &str| Metadata { filter_metadata: [(TRANSPORT_SOCKET_MATCH.to_owned(), tls_mode(value))].into() };
@@ -98,7 +98,7 @@ fn metadata_chooses_the_transport_socket() {
 }
 
 #[test]
-fn what_does_not_fit_the_type_is_refused() {
+fn fields_that_do_not_fit_the_type_are_refused() {
     let error = |config: &envoy_api::Cluster| Cluster::new(config, &Stats::default()).unwrap_err().to_string();
     assert!(error(&config("EDS")).starts_with("eds_cluster_config"));
     assert!(error(&config("STRICT_DNS")).starts_with("load_assignment"));
@@ -109,7 +109,7 @@ fn what_does_not_fit_the_type_is_refused() {
 }
 
 #[tokio::test]
-async fn a_connection_is_counted_while_it_lives() {
+async fn a_connection_is_counted_while_it_is_open() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cluster = of_static(&[server.local_addr().unwrap()]);
     let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
@@ -120,8 +120,8 @@ async fn a_connection_is_counted_while_it_lives() {
 }
 
 #[tokio::test]
-async fn a_closed_port_fails_in_envoys_words() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // closed again at once
+async fn a_closed_port_is_reported_in_envoys_wording() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // closed again
     let cluster = of_static(&[address]);
     let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
     let ConnectFailure::Endpoint(_, error) = cluster.connect(&endpoint, &ConnectContext::default()).await.unwrap_err()
@@ -133,7 +133,7 @@ async fn a_closed_port_fails_in_envoys_words() {
 }
 
 #[tokio::test]
-async fn the_source_address_is_of_the_destinations_family() {
+async fn the_source_address_has_the_destinations_ip_version() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let config = envoy_api::Cluster {

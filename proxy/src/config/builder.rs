@@ -1,4 +1,4 @@
-//! What building listeners and clusters takes.
+//! Building listeners and clusters from configuration.
 
 use std::sync::Arc;
 
@@ -18,29 +18,29 @@ use crate::{
     tls::{ContextStats, ServerContext},
 };
 
-/// Builds what connections use, and ties it to the files that it depends on.
+/// Builds listeners and clusters, and subscribes them to the files that they depend on.
 pub struct Builder<'a> {
-    /// Where it counts.
+    /// Registry for statistics.
     pub stats: &'a Stats,
-    /// Where it logs.
+    /// Files for access logs.
     pub log_files: &'a LogFiles,
-    /// What tells it to go away.
+    /// Signal to drain connections.
     pub drain: &'a Drain,
     pub(super) files: &'a mut Files,
 }
 
 impl Builder<'_> {
-    /// A TLS context for connections that come in, with its secrets.
+    /// Builds a downstream TLS context with its secrets.
     ///
     /// # Errors
-    /// When it or a secret can't be used; the message begins with the path of the field, or the file.
+    /// If it or a secret can't be used. The message starts with the path of the field, or the file.
     pub fn server_context(&mut self, config: &DownstreamTlsContext) -> Result<Arc<ServerContext>, Invalid> {
         let context = Arc::new(ServerContext::new(config, ContextStats::new(self.stats))?);
         self.files.secrets(context.wanted(), || User::server(&context), self.stats)?;
         Ok(context)
     }
 
-    /// A connection manager, with its routes.
+    /// Builds a connection manager with its routes.
     ///
     /// # Errors
     /// As [`Self::server_context`].
@@ -59,7 +59,7 @@ impl Builder<'_> {
         Hcm::new(config, routes, self.stats, self.log_files).map(Arc::new)
     }
 
-    /// A cluster, with its secrets and endpoints.
+    /// Builds a cluster with its secrets and endpoints.
     ///
     /// # Errors
     /// As [`Self::server_context`].

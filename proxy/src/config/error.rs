@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Errors loading a configuration.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -7,57 +7,57 @@ use thiserror::Error;
 
 use super::Invalid;
 
-/// Why a configuration can't be used.
+/// Why a configuration can't be loaded.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file can't be read.
     #[error("{}: {error}", file.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// A file is not JSON, or has a field that is not supported.
+    /// A file is not JSON, or has an unsupported field.
     #[error("{}: {error}", file.display())]
     NotRead {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// Where, and what is wrong there.
+        /// Path of the field, and the error.
         error: ReadError,
     },
-    /// A file that has to hold one resource holds none, or more.
+    /// A file does not contain exactly one resource.
     #[error("{}: resources: expected one, found {found}", file.display())]
     Count {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// How many it holds.
+        /// Number of resources.
         found: usize,
     },
-    /// A file holds something that can't be used.
+    /// A resource in a file can't be used.
     #[error("{}: {invalid}", file.display())]
     Invalid {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// Where, and what is wrong there.
+        /// Path of the field, and the error.
         invalid: Invalid,
     },
     /// A listener's address can't be bound.
     #[error("listener {listener:?}: {address} can't be listened on: {error}; is another process there?")]
     Bind {
-        /// The listener.
+        /// Name of the listener.
         listener: String,
-        /// The address.
+        /// Address to bind.
         address: SocketAddr,
-        /// What the operating system says.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// Files can't be watched.
+    /// A folder can't be watched.
     #[error("{}: the folder can't be watched: {error}", folder.display())]
     Watch {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         error: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Files of one resource each (secrets, endpoints, routes), and who uses them.
+//! Files with a single resource (secrets, endpoints, routes), and their users.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,16 +21,16 @@ use crate::{
     tls::{ClientContext, ServerContext},
 };
 
-/// The files that are in use.
+/// The files in use.
 pub(super) struct Files {
-    /// Secrets of the bootstrap, by name.
+    /// Secrets in the bootstrap, by name.
     static_secrets: HashMap<String, Secret>,
-    /// By path, so that files are loaded again in the same order each time.
+    /// Sorted by path, so that files are always reloaded in the same order.
     users: BTreeMap<PathBuf, Vec<Use>>,
     watcher: Watcher,
 }
 
-/// A resource of a file, and who it is for.
+/// A resource in a file, and its user.
 struct Use {
     source: PathConfigSource,
     name: String,
@@ -38,21 +38,21 @@ struct Use {
     updates: Updates,
 }
 
-/// Counts the versions of a file.
+/// Counts updates of a file.
 pub(super) struct Updates {
     success: Counter,
     rejected: Counter,
 }
 
 impl Updates {
-    /// As `update_success` and `update_rejected` of that scope, with a prefix that ends in a dot or is empty.
+    /// Counters `update_success` and `update_rejected` in a scope, with a prefix that is empty or ends with a dot.
     pub(super) fn new(scope: &ScopedStats, prefix: &str) -> Self {
         let counter = |name| scope.counter(&format!("{prefix}{name}"));
         Self { success: counter("update_success"), rejected: counter("update_rejected") }
     }
 }
 
-/// Who a resource is for.
+/// The user of a resource.
 pub(super) enum User {
     Server(Weak<ServerContext>),
     Client(Weak<ClientContext>),
@@ -65,7 +65,7 @@ impl Files {
         Self { static_secrets, users: BTreeMap::new(), watcher }
     }
 
-    /// Watches for a file to be replaced.
+    /// Watches a file for replacement.
     pub(super) fn watch(&mut self, source: &PathConfigSource) -> Result<(), ConfigError> {
         self.watcher.watch(match &source.watched_directory {
             Some(watched) => &watched.path,
@@ -73,12 +73,12 @@ impl Files {
         })
     }
 
-    /// Waits until something is moved into a folder that is watched.
+    /// Waits until a file is moved into a watched folder.
     pub(super) async fn moved(&mut self) -> Moved {
         self.watcher.moved().await
     }
 
-    /// Gives a context the secrets that it wants, now and whenever their files are replaced.
+    /// Provides a context with its secrets, now and whenever their files are replaced.
     pub(super) fn secrets<'a>(
         &mut self,
         wanted: impl Iterator<Item = &'a SdsSecretConfig>,
@@ -105,7 +105,7 @@ impl Files {
         Ok(())
     }
 
-    /// Gives a user its resource, now and whenever the file is replaced.
+    /// Provides a user with its resource, now and whenever the file is replaced.
     pub(super) fn subscribe(
         &mut self,
         source: &ConfigSource,
@@ -115,13 +115,13 @@ impl Files {
     ) -> Result<(), Invalid> {
         let source = &source.path_config_source;
         let path = &source.path;
-        self.watch(source)?; // before it is read, so that no move is missed
+        self.watch(source)?; // before reading it, so that no move is missed
         if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-            // Nothing has been supplied yet. Envoy starts all the same, and what needs it fails until it comes.
-            tracing::warn!(file = %path.display(), name, "empty: waiting for another to be moved into its place");
+            // Not supplied yet. Envoy starts nevertheless, and connections that need the resource fail until it is supplied.
+            tracing::warn!(file = %path.display(), name, "the file is empty: waiting for it to be replaced");
         } else {
             let resource = read_one(path)?;
-            user.take(&resource, name).map_err(|invalid| ConfigError::invalid(path, invalid))?;
+            user.apply(&resource, name).map_err(|invalid| ConfigError::invalid(path, invalid))?;
             updates.success.inc();
         }
         self.users.entry(path.clone()).or_default().push(Use {
@@ -133,22 +133,22 @@ impl Files {
         Ok(())
     }
 
-    /// The files that have to be loaded again after a move.
+    /// The files to reload after a move.
     pub(super) fn affected(&self, moved: &Moved) -> Vec<PathBuf> {
         let affected = |(_, uses): &(_, &Vec<Use>)| uses.iter().any(|u| moved.concerns(&u.source));
         self.users.iter().filter(affected).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Loads a file again, and gives its resource to all who use it. Who can't use it keeps what it has.
+    /// Reloads a file, and provides all users with its resource. Those that can't use it keep the previous one.
     pub(super) fn reload(&mut self, path: &Path) {
         let Some(uses) = self.users.get_mut(path) else { return };
         uses.retain(|u| u.user.is_there());
         match read_one(path) {
             Ok(resource) => {
                 for Use { name, user, updates, .. } in uses {
-                    match user.take(&resource, name) {
+                    match user.apply(&resource, name) {
                         Ok(()) => {
-                            tracing::info!(file = %path.display(), name, "loaded again");
+                            tracing::info!(file = %path.display(), name, "reloaded");
                             updates.success.inc();
                         }
                         Err(error) => {
@@ -165,7 +165,7 @@ impl Files {
         }
     }
 
-    /// Forgets files that nobody uses any more.
+    /// Removes files without users.
     pub(super) fn forget_unused(&mut self) {
         self.users.retain(|_, uses| {
             uses.retain(|u| u.user.is_there());
@@ -192,26 +192,26 @@ impl User {
         }
     }
 
-    /// Takes a resource in, if it is of the right kind and name.
-    fn take(&self, resource: &Resource, name: &str) -> Result<(), Invalid> {
-        let called = |found: &str| {
+    /// Applies a resource, if it has the right type and name.
+    fn apply(&self, resource: &Resource, name: &str) -> Result<(), Invalid> {
+        let check_name = |found: &str| {
             if found == name { Ok(()) } else { Err(Fault::Name { expected: name.into(), found: found.into() }) }
         };
         match (self, resource) {
             (Self::Server(user), Resource::Secret(secret)) => {
-                called(&secret.name).at("resources[0]")?;
+                check_name(&secret.name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |context| context.take(secret))
             }
             (Self::Client(user), Resource::Secret(secret)) => {
-                called(&secret.name).at("resources[0]")?;
+                check_name(&secret.name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |context| context.take(secret))
             }
             (Self::Endpoints(user), Resource::ClusterLoadAssignment(assignment)) => {
-                called(&assignment.cluster_name).at("resources[0]")?;
+                check_name(&assignment.cluster_name).at("resources[0]")?;
                 user.upgrade().map_or(Ok(()), |cluster| cluster.set_endpoints(assignment))
             }
             (Self::Routes(user), Resource::RouteConfiguration(routes)) => {
-                called(&routes.name).at("resources[0]")?;
+                check_name(&routes.name).at("resources[0]")?;
                 let built = Routes::new(routes)?;
                 if let Some(user) = user.upgrade() {
                     user.store(Arc::new(built));
@@ -227,13 +227,13 @@ fn secret_fault(config: &SdsSecretConfig, problem: &'static str) -> Fault {
     Fault::Secret { name: config.name.clone(), problem }
 }
 
-/// Reads a file of resources.
+/// Reads a file with resources.
 pub(super) fn read(path: &Path) -> Result<DiscoveryResponse, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read { file: path.into(), error })?;
     envoy_api::read(&text).map_err(|error| ConfigError::NotRead { file: path.into(), error })
 }
 
-/// Reads a file that has to hold exactly one resource.
+/// Reads a file with exactly one resource.
 fn read_one(path: &Path) -> Result<Resource, ConfigError> {
     let mut resources = read(path)?.resources;
     match (resources.pop(), resources.len()) {
@@ -245,7 +245,7 @@ fn read_one(path: &Path) -> Result<Resource, ConfigError> {
     }
 }
 
-/// What a resource is called.
+/// Name of a resource's type.
 pub(super) fn kind(resource: &Resource) -> &'static str {
     match resource {
         Resource::Listener(_) => "Listener",

@@ -1,4 +1,4 @@
-//! A configuration that can't be used: where the fault is, and what it is.
+//! Invalid configuration: the error and its path.
 
 use std::{fmt, io, net::IpAddr, path::PathBuf};
 
@@ -9,10 +9,10 @@ use thiserror::Error;
 
 use super::ConfigError;
 
-/// Why a configuration can't be used. Its text begins with the path of the field.
+/// Why a configuration is invalid. The message starts with the path of the field.
 #[derive(Debug, Error)]
 pub struct Invalid {
-    /// Such as `filter_chains[0].filters[1].typed_config`; empty for the message as a whole.
+    /// Path such as `filter_chains[0].filters[1].typed_config`; empty for the whole message.
     path: String,
     #[source]
     fault: Box<Fault>,
@@ -21,47 +21,47 @@ pub struct Invalid {
 /// What is wrong with a field.
 #[derive(Debug, Error)]
 pub enum Fault {
-    /// What does not hold, of any value.
+    /// A violated requirement.
     #[error("{0}")]
     Stated(&'static str),
-    /// A value that is not of the field's kind.
+    /// A value of the wrong kind.
     #[error("{value:?} is {not}")]
     Value {
         /// The value.
         value: String,
-        /// What it is not, such as `not an IP address`.
+        /// The violated requirement, such as `not an IP address`.
         not: &'static str,
     },
-    /// A name that is not among those that are supported.
+    /// An unsupported name.
     #[error("{kind} {name:?} is not supported; supported: {supported}")]
     Unsupported {
-        /// What it names.
+        /// What it names, such as `cipher suite`.
         kind: &'static str,
-        /// The name.
+        /// The unsupported name.
         name: String,
-        /// The names that are.
+        /// The supported names.
         supported: String,
     },
-    /// A secret that is not there, or is of another kind.
+    /// A secret is missing, or has another type.
     #[error("secret {name:?} {problem}")]
     Secret {
-        /// The secret.
+        /// Name of the secret.
         name: String,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A resource of another name.
+    /// A resource has another name.
     #[error("expected {expected:?}, found {found:?}")]
     Name {
-        /// The name that was asked for.
+        /// The expected name.
         expected: String,
-        /// The name that it has.
+        /// The actual name.
         found: String,
     },
-    /// A resource of a kind that has no place there.
+    /// A resource of an unexpected type.
     #[error("a {0} was not expected here")]
     Kind(&'static str),
-    /// A command of an access log's format.
+    /// An invalid command in an access log's format.
     #[error("%{command}: {problem}")]
     Command {
         /// The command, without its first `%`.
@@ -69,37 +69,37 @@ pub enum Fault {
         /// What is wrong with it.
         problem: String,
     },
-    /// A file that can't be opened or read.
+    /// A file can't be opened or read.
     #[error("{}: {error}", file.display())]
     File {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         #[source]
         error: io::Error,
     },
-    /// A file of another resource, or what is in it.
+    /// Another resource's file is invalid.
     #[error(transparent)]
     Other(Box<ConfigError>),
-    /// Filter chains.
+    /// The filter chains conflict.
     #[error(transparent)]
     Chains(#[from] BuildError),
-    /// Routes.
+    /// The routes are invalid.
     #[error(transparent)]
     Routes(#[from] RouteError),
-    /// PEM.
+    /// Invalid PEM.
     #[error("not PEM: {0}")]
     Pem(#[from] pem::Error),
-    /// Base64.
+    /// Invalid Base64.
     #[error("not Base64: {0}")]
     Base64(#[from] base64::DecodeError),
-    /// DER.
+    /// Invalid DER.
     #[error("not a certificate: {0}")]
     Certificate(#[from] x509_parser::nom::Err<x509_parser::error::X509Error>),
-    /// Keys, certificates or parameters that go together with nothing.
+    /// Keys, certificates or parameters that rustls refuses.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
-    /// Roots that clients can't be verified with.
+    /// Roots that can't be used to verify clients.
     #[error(transparent)]
     ClientRoots(#[from] rustls::server::VerifierBuilderError),
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Invalid {
         let Self { path, fault } = self;
         let separator = match **fault {
             _ if path.is_empty() => "",
-            // Their texts begin with the rest of the path.
+            // Their messages start with the rest of the path.
             Fault::Chains(_) | Fault::Routes(_) => ".",
             _ => ": ",
         };
@@ -136,7 +136,7 @@ impl From<ConfigError> for Fault {
 }
 
 impl Invalid {
-    /// The same, inside of that field.
+    /// Prepends a field to the path.
     pub(crate) fn inside(self, field: impl fmt::Display) -> Self {
         let Self { path, fault } = self;
         let separator = if path.is_empty() { "" } else { "." };
@@ -144,15 +144,15 @@ impl Invalid {
     }
 }
 
-/// An address that is an IP, and not a name that has to be resolved.
+/// Parses an IP address; host names are refused.
 pub(crate) fn require_ip(address: &Address) -> Result<IpAddr, Fault> {
     let value = || address.socket_address.address.clone();
     address.ip().ok_or_else(|| Fault::Value { value: value(), not: "not an IP address" })
 }
 
-/// Says where a fault is.
+/// Adds a path to an error.
 pub(crate) trait At<T> {
-    /// The same, with the fault inside of that field.
+    /// Prepends a field to the path of the error.
     fn at(self, field: impl fmt::Display) -> Result<T, Invalid>;
 }
 

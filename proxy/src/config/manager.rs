@@ -1,4 +1,4 @@
-//! The one who loads the configuration, gives it to the workers, and follows its files.
+//! Loading the configuration, publishing it to the workers, and following its files.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,37 +20,37 @@ use super::{
 };
 use crate::{
     access_log::LogFiles,
-    cluster::{Cluster, follow_names},
+    cluster::{Cluster, refresh_names},
     drain::Drain,
     listener::{Accept, Chain, Listener, Listeners, TakingIn, bind},
     stats::{Scope, Stats},
     worker::Clusters,
 };
 
-/// What all threads of a proxy look at.
+/// State shared by all threads of a proxy.
 #[derive(Debug)]
 pub struct Shared {
-    /// The bootstrap.
+    /// The bootstrap configuration.
     pub bootstrap: Bootstrap,
     /// Counters and gauges.
     pub stats: Stats,
-    /// Access logs.
+    /// Files for access logs.
     pub log_files: LogFiles,
-    /// The clusters as they are now.
+    /// The current clusters.
     pub clusters: Arc<Clusters>,
-    /// The listeners as they are now.
+    /// The current listeners.
     pub listeners: Arc<ArcSwap<Listeners>>,
-    /// Goes off when the proxy ends.
+    /// Signalled when the proxy exits.
     pub drain: Drain,
-    /// How taking connections in goes, on all threads.
+    /// State of accepting connections, on all threads.
     pub taking_in: TakingIn,
-    /// How many data threads there are.
+    /// Number of worker threads.
     pub concurrency: usize,
     /// When the proxy was started.
     pub started: Instant,
 }
 
-/// A socket for a worker to accept from.
+/// A socket from which a worker accepts.
 pub(crate) type Listen = (TcpListener, Accept);
 
 /// Loads the configuration and follows its files.
@@ -58,26 +58,26 @@ pub struct Manager {
     bootstrap_path: PathBuf,
     shared: Arc<Shared>,
     files: Files,
-    /// One channel for each worker; none where nothing is to be served.
+    /// One channel for each worker; empty if the configuration is only validated.
     workers: Vec<UnboundedSender<Listen>>,
-    /// The listeners with sockets, by name.
+    /// Listeners with sockets, by name.
     bound: HashMap<Arc<str>, Accept>,
     drain_time: Duration,
-    /// Clusters whose names were not resolved yet.
+    /// Clusters whose names have not been resolved yet.
     unresolved: Vec<Arc<Cluster>>,
 }
 
-/// A listener, and the sockets that it did not have before.
+/// A listener, with the sockets that it did not have before.
 type Fresh = (Arc<Listener>, Vec<TcpListener>);
 
-/// Which file of many resources.
+/// The files with several resources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Many {
     Clusters,
     Listeners,
 }
 
-/// A resource, and where it stands.
+/// A resource and its path.
 struct Configured<T> {
     file: PathBuf,
     path: String,
@@ -85,7 +85,7 @@ struct Configured<T> {
 }
 
 impl Many {
-    /// The field of static resources.
+    /// Name of the field with static resources.
     fn field(self) -> &'static str {
         match self {
             Self::Clusters => "clusters",
@@ -93,7 +93,7 @@ impl Many {
         }
     }
 
-    /// What Envoy's counters of the file begin with.
+    /// Prefix of Envoy's counters for the file.
     fn manager(self) -> &'static str {
         match self {
             Self::Clusters => "cluster_manager.cds",
@@ -103,11 +103,11 @@ impl Many {
 }
 
 impl Manager {
-    /// Loads the bootstrap at `path` and all that it names, and binds the listeners, one socket for each worker. Must be
+    /// Loads the bootstrap at `path` and everything that it refers to, and binds the listeners, one socket per worker. Must be
     /// called inside a Tokio runtime.
     ///
     /// # Errors
-    /// The first thing that can't be read, is not supported, or can't be bound.
+    /// The first error: something can't be read, is not supported, or can't be bound.
     pub(crate) fn load(
         path: &Path,
         workers: Vec<UnboundedSender<Listen>>,
@@ -118,7 +118,7 @@ impl Manager {
         let bootstrap: Bootstrap =
             envoy_api::read(&text).map_err(|error| ConfigError::NotRead { file: path.into(), error })?;
         if bootstrap.layered_runtime.is_some() {
-            tracing::warn!("layered_runtime: this proxy has no runtime values, and ignores them");
+            tracing::warn!("layered_runtime: ignored, because this proxy has no runtime values");
         }
         let secrets = bootstrap.static_resources.secrets.iter().map(|s| (s.name.clone(), s.clone()));
         let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
@@ -149,21 +149,21 @@ impl Manager {
         Ok(manager)
     }
 
-    /// What all threads look at.
+    /// The state that all threads share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    /// Resolves the names of new clusters, and goes on doing so.
+    /// Resolves the names of new clusters, and refreshes them from then on.
     pub async fn resolve(&mut self) {
         let named = std::mem::take(&mut self.unresolved);
         futures_util::future::join_all(named.iter().map(|cluster| cluster.resolve())).await;
         for cluster in named {
-            tokio::spawn(follow_names(Arc::downgrade(&cluster)));
+            tokio::spawn(refresh_names(Arc::downgrade(&cluster)));
         }
     }
 
-    /// Follows the files, for ever.
+    /// Follows the files forever.
     pub async fn follow(&mut self) {
         loop {
             self.resolve().await;
@@ -179,7 +179,7 @@ impl Manager {
         }
     }
 
-    /// Stops accepting. Connections go on.
+    /// Stops accepting connections. Existing ones continue.
     pub fn stop_listening(&mut self) {
         self.bound.drain().for_each(|(_, accept)| accept.closing.cancel());
     }
@@ -190,9 +190,9 @@ impl Manager {
             Many::Listeners => self.load_listeners(),
         };
         match loaded {
-            Ok(()) => tracing::info!("{} loaded again", many.manager()),
+            Ok(()) => tracing::info!("{} reloaded", many.manager()),
             Err(error) => {
-                tracing::error!(%error, "refused; what was loaded before stays");
+                tracing::error!(%error, "invalid; the previous configuration is kept");
                 self.count_update(many, "update_rejected");
             }
         }
@@ -217,7 +217,7 @@ impl Manager {
                 _ => self.builder().cluster(&config).map_err(invalid)?,
             };
             let is_new = earlier.get(&config.name).is_none_or(|earlier| !Arc::ptr_eq(earlier, &cluster));
-            if is_new && cluster.is_named() {
+            if is_new && cluster.uses_dns() {
                 self.unresolved.push(cluster.clone());
             }
             if clusters.insert(config.name.clone(), cluster).is_some() {
@@ -262,7 +262,7 @@ impl Manager {
         Ok(())
     }
 
-    /// The sockets for listeners that have none at their addresses yet.
+    /// Binds sockets for listeners with new addresses.
     fn bind_new(&self, listeners: &[Arc<Listener>], earlier: &Listeners) -> Result<Vec<Fresh>, ConfigError> {
         let mut fresh = Vec::new();
         if self.workers.is_empty() {
@@ -287,7 +287,7 @@ impl Manager {
         Ok(fresh)
     }
 
-    /// Puts listeners in the place of the earlier ones. Connections of chains that are gone are drained.
+    /// Publishes new listeners. Connections of removed chains are drained.
     fn publish(&mut self, earlier: &Listeners, listeners: Vec<Arc<Listener>>, fresh: Vec<Fresh>) {
         let kept: HashSet<*const Chain> = listeners.iter().flat_map(|l| &l.chains).map(Arc::as_ptr).collect();
         let gone = earlier.all().iter().flat_map(|l| &l.chains).filter(|chain| !kept.contains(&Arc::as_ptr(chain)));
@@ -305,7 +305,7 @@ impl Manager {
             let accept =
                 Accept { listener: Arc::new(ArcSwap::new(listener.clone())), closing: CancellationToken::new() };
             for (socket, worker) in sockets.into_iter().zip(self.workers.iter().cycle()) {
-                let _ = worker.send((socket, accept.clone())); // a worker that is gone is the end of the program
+                let _ = worker.send((socket, accept.clone())); // fails only if the worker is gone, which ends the program
             }
             if let Some(replaced) = self.bound.insert(listener.name.clone(), accept) {
                 replaced.closing.cancel();
@@ -322,12 +322,12 @@ impl Manager {
         root.gauge("listener_manager.total_listeners_active").set(all.all().len() as u64);
         self.count_update(Many::Listeners, "update_success");
         if !gone.is_empty() {
-            tokio::spawn(end(gone, self.drain_time));
+            tokio::spawn(drain_chains(gone, self.drain_time));
         }
     }
 
-    /// What is configured: static resources first, then those of the file that are of the kind which `of_kind` takes; each
-    /// with where it stands.
+    /// The configured resources with their paths: static ones first, then those from the file for which `of_kind` returns
+    /// something.
     fn configured<T: Clone>(
         &mut self,
         many: Many,
@@ -340,7 +340,7 @@ impl Manager {
             all.push(Configured { file: self.bootstrap_path.clone(), path, config: config.clone() });
         }
         let Some(source) = self.source_of(many).cloned() else { return Ok(all) };
-        self.files.watch(&source)?; // before it is read, so that no move is missed
+        self.files.watch(&source)?; // before reading it, so that no move is missed
         for (i, resource) in files::read(&source.path)?.resources.into_iter().enumerate() {
             let path = format!("resources[{i}]");
             let config = of_kind(resource)
@@ -350,7 +350,7 @@ impl Manager {
         Ok(all)
     }
 
-    /// Counts a version of the file, if there is one.
+    /// Counts an update of the file, if there is one.
     fn count_update(&self, many: Many, how: &str) {
         if self.source_of(many).is_some() {
             self.shared.stats.scope(Scope::Root).counter(&format!("{}.{how}", many.manager())).inc();
@@ -372,8 +372,8 @@ impl Manager {
     }
 }
 
-/// Lets connections of chains that are gone end by themselves for a while, and then makes them.
-async fn end(gone: Vec<Drain>, drain_time: Duration) {
+/// Drains connections of removed chains, and closes the remaining ones after a while.
+async fn drain_chains(gone: Vec<Drain>, drain_time: Duration) {
     gone.iter().for_each(Drain::ask);
     tokio::time::sleep(drain_time).await;
     gone.iter().for_each(Drain::force);

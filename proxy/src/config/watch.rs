@@ -1,4 +1,4 @@
-//! Being told of files that are moved into place.
+//! Watching folders for files that are moved into them.
 
 use std::{
     collections::HashMap,
@@ -12,26 +12,26 @@ use inotify::{EventStream, Inotify, WatchDescriptor, WatchMask};
 
 use super::ConfigError;
 
-/// Room for a few events, whose names may be long.
+/// Size of the event buffer, enough for a few events with long names.
 const BUFFER: usize = 4096;
 
-/// Watches folders.
+/// Watches folders with inotify.
 pub(super) struct Watcher {
     events: EventStream<[u8; BUFFER]>,
     folders: HashMap<WatchDescriptor, PathBuf>,
 }
 
-/// Something was moved into a watched folder.
+/// A file was moved into a watched folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moved {
-    /// The folder, as it was given.
+    /// Path of the folder, as it was passed in.
     pub(super) folder: PathBuf,
-    /// What was moved there.
+    /// Path of the file.
     pub(super) path: PathBuf,
 }
 
 impl Moved {
-    /// Whether it means that a file has to be loaded again.
+    /// Whether the file from this source has to be reloaded.
     pub(super) fn concerns(&self, source: &PathConfigSource) -> bool {
         match &source.watched_directory {
             Some(watched) => watched.path == self.folder,
@@ -45,20 +45,20 @@ impl Watcher {
         Ok(Self { events: Inotify::init()?.into_event_stream([0; BUFFER])?, folders: HashMap::new() })
     }
 
-    /// Watches a folder, from now on. Doing so again changes nothing.
+    /// Watches a folder from now on. Idempotent.
     pub(super) fn watch(&mut self, folder: &Path) -> Result<(), ConfigError> {
-        // What Envoy acts on: `source/common/filesystem/inotify/watcher_impl.cc`, `MovedTo`.
+        // The event that Envoy acts on: `source/common/filesystem/inotify/watcher_impl.cc`, `MovedTo`.
         let watched = self.events.watches().add(folder, WatchMask::MOVED_TO);
         let descriptor = watched.map_err(|error| ConfigError::Watch { folder: folder.into(), error })?;
         self.folders.insert(descriptor, folder.into());
         Ok(())
     }
 
-    /// Waits until something is moved into one of the folders.
+    /// Waits until a file is moved into one of the folders.
     pub(super) async fn moved(&mut self) -> Moved {
         loop {
             let Some(Ok(event)) = self.events.next().await else {
-                // The kernel has nothing more to tell. There is nothing to follow then, and nothing else to do.
+                // Reading events failed, so there is nothing to wait for.
                 return std::future::pending().await;
             };
             if let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) {

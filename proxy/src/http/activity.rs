@@ -1,4 +1,4 @@
-//! When something last happened, without a timer that is set again each time.
+//! Tracking the time of the last activity, without resetting a timer each time.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -7,22 +7,22 @@ use std::{
 
 use tokio::time::sleep;
 
-/// When something last happened.
+/// The time of the last activity.
 #[derive(Debug)]
 pub(super) struct Activity {
     begin: Instant,
-    /// Milliseconds after `begin`.
+    /// In milliseconds since `begin`.
     last: AtomicU64,
 }
 
 impl Activity {
-    /// Something happened.
+    /// Records activity.
     pub(super) fn touch(&self) {
         self.last.store(self.now(), Relaxed);
     }
 
-    /// Resolves when nothing has happened for that long; never, where there is no limit. `busy`: whether what goes on
-    /// without a sign counts as something.
+    /// Completes when there has been no activity for `limit`; never without a limit. While `busy` returns true, time does not
+    /// count as idle.
     pub(super) async fn idle_for(&self, limit: Option<Duration>, busy: impl Fn() -> bool) {
         let Some(limit) = limit else { return std::future::pending().await };
         loop {

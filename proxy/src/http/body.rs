@@ -1,4 +1,4 @@
-//! Bodies on their way through: counted, timed, and the requests' kept for another try.
+//! Bodies in transit: counted, timed, and buffered for retries.
 
 mod request;
 mod response;
@@ -20,16 +20,16 @@ use super::{
     rejection::Rejection,
 };
 
-/// A body as it comes in, in either version.
+/// A body that is being received, in either version.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// There is none.
+    /// No body.
     Empty,
     Http1(http1::Body),
     Http2(hyper::body::Incoming),
 }
 
-/// Why a body that comes in breaks off.
+/// Why receiving a body failed.
 #[derive(Debug, Error)]
 pub(super) enum Broken {
     #[error(transparent)]
@@ -38,18 +38,18 @@ pub(super) enum Broken {
     Http2(hyper::Error),
 }
 
-/// Why a body ends before its end.
+/// Why a forwarded body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum BodyError {
-    #[error("the downstream's body is not well-formed: {0}")]
+    #[error("the downstream's body is malformed: {0}")]
     DownstreamProtocol(Rejection),
-    #[error("the downstream went away")]
+    #[error("the downstream closed the connection")]
     DownstreamClosed,
-    #[error("the upstream went away")]
+    #[error("the upstream closed the connection")]
     Upstream,
-    #[error("the response took too long")]
+    #[error("the response timed out")]
     Timeout,
-    #[error("another try sends the body now")]
+    #[error("a retry sends the body now")]
     Superseded,
 }
 

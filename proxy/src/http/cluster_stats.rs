@@ -1,4 +1,4 @@
-//! What a cluster counts of its requests.
+//! Request statistics of a cluster.
 
 use envoy_rules::outcome::{Outcome, UpstreamReset};
 use std::{
@@ -8,7 +8,7 @@ use std::{
 
 use crate::stats::{Counter, Gauge, Held, ScopedStats};
 
-/// What a cluster counts of its requests.
+/// Request statistics of a cluster.
 #[derive(Debug)]
 pub(super) struct ClusterStats {
     requests: Counter,
@@ -49,13 +49,13 @@ impl ClusterStats {
         }
     }
 
-    /// Counts a request as under way.
+    /// Counts an active request until dropped.
     pub(super) fn begun(&self) -> Held {
         self.requests.inc();
         self.active.hold()
     }
 
-    /// Counts a try that failed.
+    /// Counts a failed attempt.
     pub(super) fn failed(&self, outcome: &Outcome) {
         match outcome {
             Outcome::ResponseTimeout => self.timeouts.inc(),
@@ -65,7 +65,7 @@ impl ClusterStats {
         }
     }
 
-    /// Counts a response, by its status and by its class.
+    /// Counts a response by its status and its class.
     pub(super) fn responded(&self, status: u16) {
         self.completed.inc();
         let names = || [format!("upstream_rq_{status}"), format!("upstream_rq_{}xx", status / 100)];

@@ -1,4 +1,4 @@
-//! A connection manager as configured.
+//! A configured HTTP connection manager.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,17 +16,17 @@ use crate::{
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
 };
 
-/// How long a stream may be silent where nothing is configured.
+/// Default idle timeout of streams.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// How long a connection may be without requests where nothing is configured.
+/// Default idle timeout of connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-/// How long a connection that is to end waits for a last request where nothing is configured.
+/// Default time that a draining connection waits for a last request.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP connection manager, built once for its filter chain.
 #[derive(Debug)]
 pub struct Hcm {
-    follows_routes: bool,
+    uses_rds: bool,
     pub(super) codec: CodecType,
     pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) server_name: HeaderValue,
@@ -39,13 +39,13 @@ pub struct Hcm {
     pub(super) normalize_path: bool,
     pub(super) accept_http_10: bool,
     pub(super) suppress_envoy_headers: bool,
-    /// The protocols that may be upgraded to, in lower case.
+    /// Allowed upgrade protocols, in lower case.
     pub(super) upgrades: Vec<String>,
-    /// `None`: for ever.
+    /// `None` for no limit.
     pub(super) stream_idle_timeout: Option<Duration>,
-    /// `None`: for ever.
+    /// `None` for no limit.
     pub(super) idle_timeout: Option<Duration>,
-    /// How long an HTTP/1 connection that is to end waits for a last request.
+    /// How long a draining HTTP/1 connection waits for a last request.
     pub(super) drain_timeout: Duration,
     pub(super) max_requests: Option<u32>,
     pub(super) http2: Http2ProtocolOptions,
@@ -54,7 +54,7 @@ pub struct Hcm {
     pub(super) stats: HcmStats,
 }
 
-/// What a connection manager counts.
+/// Statistics of a connection manager.
 #[derive(Debug)]
 pub(super) struct HcmStats {
     pub(super) connections: Counter,
@@ -78,23 +78,23 @@ pub(super) struct HcmStats {
     pub(super) no_cluster: Counter,
     pub(super) direct_responses: Counter,
     pub(super) upgrades: Counter,
-    /// By the first digit of the status, from 1.
+    /// By the first digit of the status, starting at 1.
     classes: [Counter; 5],
 }
 
 impl Hcm {
-    /// Builds a connection manager. `routes` is the table that follows the file which `rds` names; with `route_config`
-    /// in place there is none.
+    /// Builds a connection manager. `routes` is updated from the file that `rds` names; `None` if `route_config` contains the
+    /// routes.
     ///
     /// # Errors
-    /// When an access log, the routes or a value can't be what it is; the text begins with the path of the field.
+    /// If an access log, the routes or a value is invalid. The message starts with the path of the field.
     pub fn new(
         config: &HttpConnectionManager,
         routes: Option<Arc<ArcSwap<Routes>>>,
         stats: &Stats,
         files: &LogFiles,
     ) -> Result<Self, Invalid> {
-        let follows_routes = routes.is_some();
+        let uses_rds = routes.is_some();
         let routes = match (&config.route_config, routes) {
             (Some(inline), None) => Arc::new(ArcSwap::from_pointee(Routes::new(inline).at("route_config")?)),
             (None, Some(routes)) => routes,
@@ -103,18 +103,18 @@ impl Hcm {
         let [HttpFilterConfig::Router(router)] =
             config.http_filters.iter().map(|f| &f.typed_config).collect::<Vec<_>>()[..]
         else {
-            return Err("expected the router alone").at("http_filters");
+            return Err("expected only the router").at("http_filters");
         };
         let server_name = if config.server_name.is_empty() { "envoy" } else { &config.server_name };
         let logs = AccessLogs::new(&config.access_log, files)?;
         let http1 = config.http_protocol_options.clone().unwrap_or_default();
         let common = config.common_http_protocol_options.clone().unwrap_or_default();
         Ok(Self {
-            follows_routes,
+            uses_rds,
             codec: config.codec_type,
             routes,
             server_name: HeaderValue::from_str(server_name)
-                .map_err(|_| Fault::Value { value: server_name.to_owned(), not: "not a header's value" })
+                .map_err(|_| Fault::Value { value: server_name.to_owned(), not: "not a header value" })
                 .at("server_name")?,
             server_header: config.server_header_transformation.unwrap_or(ServerHeaderTransformation::Overwrite),
             use_remote_address: config.use_remote_address.unwrap_or(false),
@@ -137,14 +137,14 @@ impl Hcm {
         })
     }
 
-    /// The routes in use.
+    /// The current routes.
     pub fn route_configuration(&self) -> RouteConfiguration {
         self.routes.load().configuration().clone()
     }
 
-    /// Whether the routes come from a file of their own.
-    pub fn follows_routes(&self) -> bool {
-        self.follows_routes
+    /// Whether the routes come from a separate file.
+    pub fn uses_rds(&self) -> bool {
+        self.uses_rds
     }
 }
 
@@ -176,7 +176,7 @@ impl HcmStats {
         }
     }
 
-    /// Counts a response.
+    /// Counts a response by its class.
     pub(super) fn responded(&self, status: u16) {
         self.completed.inc();
         if let Some(class) = self.classes.get(usize::from(status / 100).wrapping_sub(1)) {
@@ -185,7 +185,7 @@ impl HcmStats {
     }
 }
 
-/// A configured timeout, where 0 means for ever.
+/// A configured timeout, where 0 means no limit.
 pub(super) fn timeout(configured: Option<ProtoDuration>, default: Duration) -> Option<Duration> {
     Some(configured.map_or(default, |ProtoDuration(duration)| duration)).filter(|duration| !duration.is_zero())
 }

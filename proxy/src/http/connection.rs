@@ -1,4 +1,4 @@
-//! A downstream connection: which version it speaks, its requests, and when it ends.
+//! A downstream connection: its version, its requests, and its end.
 
 use std::{
     pin::pin,
@@ -27,16 +27,16 @@ use super::{
 use crate::{drain::Drain, stream::Downstream, stream_info::ConnectionInfo, worker::Worker};
 use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 
-/// The most that the headers of a request of HTTP/2 may take, in bytes. Envoy's default.
+/// Maximum size of an HTTP/2 request's headers, in bytes. Envoy's default.
 const MAX_HEAD: usize = 60 * 1024;
-/// Streams at a time on an HTTP/2 connection where nothing is configured. Envoy's default.
+/// Default for concurrent streams on an HTTP/2 connection. Envoy's default.
 const MAX_STREAMS: u32 = 1024;
-/// The window of an HTTP/2 stream where nothing is configured, in bytes. Envoy's default.
+/// Default window of an HTTP/2 stream, in bytes. Envoy's default.
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
-/// The window of an HTTP/2 connection where nothing is configured, in bytes. Envoy's default.
+/// Default window of an HTTP/2 connection, in bytes. Envoy's default.
 const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
 
-/// A downstream connection, as its requests see it.
+/// A downstream connection, shared with its requests.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) info: Arc<ConnectionInfo>,
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     requests: AtomicU32,
     active: AtomicU32,
     activity: Activity,
-    /// Cancelled when it has served as many requests as it may.
+    /// Cancelled when it has served its maximum number of requests.
     worn_out: CancellationToken,
     closing: AtomicBool,
     ended: AtomicBool,
@@ -69,7 +69,7 @@ pub async fn serve(
     let silence = Activity::default();
     let sniffed = tokio::select! {
         biased;
-        sniffed = sniff::version(&mut stream, &info, hcm.codec) => sniffed.ok(), // an error is a peer that left without a word
+        sniffed = sniff::version(&mut stream, &info, hcm.codec) => sniffed.ok(), // an error means that the peer closed without sending anything
         () = drain.asked() => None,
         () = silence.idle_for(hcm.idle_timeout, || false) => None,
     };
@@ -104,7 +104,7 @@ pub async fn serve(
 }
 
 impl Connection {
-    /// Notes that a request is under way.
+    /// Records the start of a request.
     pub(super) fn exchange_begun(&self) {
         self.active.fetch_add(1, Relaxed);
         let served = self.requests.fetch_add(1, Relaxed) + 1;
@@ -113,13 +113,13 @@ impl Connection {
         }
     }
 
-    /// Notes that a response was passed on, or dropped.
+    /// Records that a response was forwarded, or dropped.
     pub(super) fn exchange_ended(&self) {
         self.active.fetch_sub(1, Relaxed);
         self.activity.touch();
     }
 
-    /// Writes the line of a request whose head could not be read.
+    /// Writes the log line of a request whose head could not be parsed.
     pub(super) fn log_rejection(self: &Arc<Self>, rejection: Rejection) {
         self.hcm.stats.protocol_errors.inc();
         self.hcm.stats.responded(rejection.status.as_u16());
@@ -129,7 +129,7 @@ impl Connection {
         exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()));
     }
 
-    /// Whether the downstream is gone.
+    /// Whether the downstream connection has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Relaxed)
     }
@@ -138,7 +138,7 @@ impl Connection {
         self.active.load(Relaxed) > 0
     }
 
-    /// Resolves when the connection is to end as soon as its requests are done.
+    /// Completes when the connection should end as soon as its requests are complete.
     async fn to_be_closed(&self, drain: &Drain) {
         tokio::select! {
             () = drain.asked() => self.hcm.stats.drained.inc(),
@@ -147,8 +147,8 @@ impl Connection {
         }
     }
 
-    /// Resolves when a connection of HTTP/1 is to be closed. The client is told by its next response, and has some time to
-    /// ask for it: a connection that is closed as a request comes would cost that request.
+    /// Completes when an HTTP/1 connection should be closed. The client learns of it with the next response, and has some time to
+    /// request it: closing a connection while a request arrives would lose that request.
     async fn last_call(&self, drain: &Drain) {
         self.to_be_closed(drain).await;
         self.closing.store(true, Relaxed);
@@ -173,7 +173,7 @@ where
             connection.log_rejection(rejection);
             io.push(rejection.answer(&connection.hcm).into());
         }
-        End::HalfHead => drop(Exchange::begin(&connection, "HTTP/1.1")), // logged as left by the downstream
+        End::HalfHead => drop(Exchange::begin(&connection, "HTTP/1.1")), // logged as closed by the downstream
         End::Closed | End::Gone | End::Last => {}
     }
     tokio::select! {
@@ -232,6 +232,6 @@ where
             }
         }
     };
-    // The streams' tasks run on this thread, and so look after this.
+    // The tasks of its streams run on this thread, so they see this afterwards.
     connection.ended.store(true, Relaxed);
 }

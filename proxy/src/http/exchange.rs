@@ -1,4 +1,4 @@
-//! One request, from its head to its log line.
+//! One request, from its head to its access log entry.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -22,55 +22,55 @@ use envoy_rules::{
     outcome::{Answer, Outcome},
 };
 
-/// A request and what became of it. Its log line is written when this is dropped, which is when the
-/// response was passed on, or when the downstream went away.
+/// A request and its outcome. The log entry is written on drop, which is when the response has been forwarded, or the
+/// downstream has closed.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) stream: StreamInfo,
     pub(super) http: HttpFacts,
-    /// How far the request's body came.
+    /// Progress of the request's body.
     pub(super) progress: Arc<Progress>,
     connection: Arc<Connection>,
-    /// Whether it is known how it ended. What is dropped before that was left by the downstream.
+    /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
 }
 
-/// There is no one to answer any more: nothing is.
+/// The downstream has closed, so no response is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the downstream went away")]
+#[error("the downstream closed the connection")]
 pub(super) struct Abandoned;
 
-/// What the proxy answers in place of an upstream.
+/// A response that the proxy generates itself.
 #[derive(Debug)]
 pub(super) struct LocalReply {
     pub(super) status: StatusCode,
     pub(super) body: Cow<'static, str>,
     pub(super) outcome: Outcome,
-    /// Whether the connection is closed after it.
+    /// Whether the connection is closed afterwards.
     pub(super) close: bool,
 }
 
 impl LocalReply {
-    /// A reply after which the connection goes on.
+    /// A reply that keeps the connection open.
     pub(super) fn new(status: StatusCode, body: impl Into<Cow<'static, str>>, outcome: Outcome) -> Self {
         Self { status, body: body.into(), outcome, close: false }
     }
 
-    /// What an outcome is answered with.
-    pub(super) fn answering(answer: Answer, outcome: Outcome) -> Self {
+    /// The reply for an outcome.
+    pub(super) fn for_outcome(answer: Answer, outcome: Outcome) -> Self {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         Self::new(status, answer.body, outcome)
     }
 
-    /// The same, with the connection closed after it.
+    /// Closes the connection after the reply.
     pub(super) fn closing(self) -> Self {
         Self { close: true, ..self }
     }
 }
 
 impl Exchange {
-    /// A request whose head was just read, in that protocol.
+    /// Starts a request whose head has just been read, in this protocol.
     pub(super) fn begin(connection: &Arc<Connection>, protocol: &'static str) -> Box<Self> {
         let stats = &connection.hcm.stats;
         connection.exchange_begun();
@@ -90,18 +90,18 @@ impl Exchange {
         &self.connection.hcm
     }
 
-    /// Notes how it ended.
+    /// Records the outcome.
     pub(super) fn settle(&mut self, outcome: Outcome) {
         self.stream.outcome = outcome;
         self.settled = true;
     }
 
-    /// Notes that it ended as was noted before.
-    pub(super) fn settle_as_it_is(&mut self) {
+    /// Confirms the outcome that has been recorded.
+    pub(super) fn settle_as_recorded(&mut self) {
         self.settled = true;
     }
 
-    /// Answers it.
+    /// Sends a local reply.
     pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
         let LocalReply { status, body, outcome, close } = reply;
         self.settle(outcome);
@@ -126,18 +126,18 @@ impl Exchange {
         response
     }
 
-    /// Makes the response of a status, headers (which get what every response gets) and a body.
+    /// Builds a response, adding the headers that every response gets.
     pub(super) fn respond(
         mut self: Box<Self>,
         status: StatusCode,
         headers: HeaderMap,
         body: impl FnOnce(Box<Self>) -> ResponseBody,
     ) -> Response<ResponseBody> {
-        let head = self.note_response(status, headers);
+        let head = self.record_response(status, headers);
         head.map(|()| body(self))
     }
 
-    fn note_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
+    fn record_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
         headers::finish_response(&mut headers, self.hcm());
         self.stream.response_code = Some(status.as_u16());
         self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());

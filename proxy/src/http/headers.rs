@@ -1,4 +1,4 @@
-//! What Envoy does to the headers of requests and responses on their way through.
+//! Envoy's changes to the headers of requests and responses.
 
 use std::{cell::RefCell, fmt::Write as _, net::SocketAddr};
 
@@ -20,7 +20,7 @@ const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
-/// What only an internal caller may ask for. Without `internal_address_config`, as of Envoy 1.40 no caller is internal.
+/// Headers that only internal callers may send. Without `internal_address_config`, no caller is internal as of Envoy 1.40.
 const INTERNAL_ONLY: [HeaderName; 11] = [
     HeaderName::from_static("x-envoy-hedge-on-per-try-timeout"),
     HeaderName::from_static("x-envoy-internal"),
@@ -35,7 +35,7 @@ const INTERNAL_ONLY: [HeaderName; 11] = [
     HeaderName::from_static("x-envoy-force-trace"),
 ];
 
-/// What an edge proxy (one that uses the peer's address as the client's) takes no one's word for.
+/// Headers that an edge proxy (one that uses the peer's address as the client's) does not accept from clients.
 const EDGE_ONLY: [HeaderName; 5] = [
     HeaderName::from_static("x-envoy-decorator-operation"),
     HeaderName::from_static("x-envoy-downstream-service-cluster"),
@@ -44,8 +44,8 @@ const EDGE_ONLY: [HeaderName; 5] = [
     HeaderName::from_static("x-envoy-ip-tags"),
 ];
 
-/// Prepares a request's headers for routing and for the upstream. Returns the client, where `x-forwarded-for` names
-/// another than the peer.
+/// Prepares a request's headers for routing and for the upstream. Returns the client's address, if `x-forwarded-for` contains
+/// one.
 pub(super) fn prepare_request(
     headers: &mut HeaderMap,
     hcm: &Hcm,
@@ -76,7 +76,7 @@ pub(super) fn prepare_request(
     client
 }
 
-/// What every response gets or loses before it goes downstream.
+/// Adds and removes the headers that every response gets or loses.
 pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm) {
     headers.entry(DATE).or_insert_with(date);
     match hcm.server_header {
@@ -90,7 +90,7 @@ pub(super) fn finish_response(headers: &mut HeaderMap, hcm: &Hcm) {
     }
 }
 
-/// Makes one header of several of a name, as Envoy's map has it for those that it knows.
+/// Joins several headers of a name, as Envoy's map does for well-known ones.
 fn join(headers: &mut HeaderMap, name: &HeaderName) {
     let all: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     if all.len() > 1
@@ -100,7 +100,7 @@ fn join(headers: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Keeps of `te` what is of use beyond this hop: that trailers are taken.
+/// Keeps only the part of `te` that is end-to-end: that trailers are accepted.
 fn te(headers: &mut HeaderMap) {
     let trailers = listed(headers, &TE).any(|coding| coding == "trailers");
     if trailers {
@@ -110,7 +110,7 @@ fn te(headers: &mut HeaderMap) {
     }
 }
 
-/// The value of `date` now, made once a second.
+/// The current value of `date`, updated once a second.
 pub(super) fn date() -> HeaderValue {
     thread_local! {
         static LAST: RefCell<(i64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };
@@ -125,13 +125,13 @@ pub(super) fn date() -> HeaderValue {
     })
 }
 
-/// What a header lists, with commas between, in all of its lines.
+/// The comma-separated elements of all headers of a name.
 pub(super) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// Removes what is between two neighbours only.
+/// Removes hop-by-hop headers.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap, keep_upgrade: bool) {
     if !keep_upgrade {
         headers.remove(CONNECTION);
@@ -162,7 +162,7 @@ fn forwarded_proto(headers: &mut HeaderMap, hcm: &Hcm, connection: &ConnectionIn
     }
 }
 
-/// `x-forwarded-client-cert`, in Envoy's format.
+/// Sets `x-forwarded-client-cert`, in Envoy's format.
 fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
     use ForwardClientCertDetails as Forward;
     let peer = tls.and_then(|tls| Some((tls, tls.peer.as_ref()?)));
@@ -187,7 +187,7 @@ fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
         let _ = write!(element, ";Subject=\"{}\"", peer.subject);
     }
     if wanted.uri {
-        // The key stands there without a value when the certificate has no URI SAN.
+        // Without a URI SAN, the key is present with an empty value.
         let uris = if peer.uri_sans.is_empty() { &[String::new()][..] } else { &peer.uri_sans };
         for uri in uris {
             let _ = write!(element, ";URI={uri}");
@@ -208,7 +208,7 @@ fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
     headers.insert(X_FORWARDED_CLIENT_CERT, text(&element));
 }
 
-/// A header's value; what can't stand in one (a subject with line breaks) is left empty.
+/// A header value; empty if the text is not a valid one (a subject with line breaks).
 pub(super) fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

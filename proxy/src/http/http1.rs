@@ -1,10 +1,10 @@
-//! HTTP/1 as Envoy speaks it.
+//! HTTP/1, compatible with Envoy.
 //!
-//! What is taken, what is refused and in which words follows Envoy's codec (`source/common/http/http1/codec_impl.cc`) and
-//! its parser (quiche's `balsa_frame.cc`), which differ from most: an obsolete line folding is taken, a second
-//! `content-length` is not. Where this codec and Envoy's differ all the same, `scripts/differential` says so.
+//! What is accepted and refused, and with which errors, follows Envoy's codec (`source/common/http/http1/codec_impl.cc`) and
+//! its parser (quiche's `balsa_frame.cc`), which differ from most: obsolete line folding is accepted, a second
+//! `content-length` is not. `scripts/differential` reports remaining differences.
 //!
-//! Heads are read and written by pure functions; [`serve`] and [`Client`] drive a connection with them.
+//! Heads are parsed and written by pure functions; [`serve`] and [`Client`] use them to drive connections.
 
 mod body;
 mod client;
@@ -27,18 +27,18 @@ use thiserror::Error;
 
 use super::rejection::Rejection;
 
-/// Why a body ends before its end.
+/// Why a body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum Fault {
     /// The connection ended.
-    #[error("the connection ended in it")]
+    #[error("the connection ended in the body")]
     Cut,
-    /// It is not well-formed.
+    /// The body is malformed.
     #[error("{0}")]
     Malformed(Rejection),
 }
 
-/// The most that a head, or trailers, may take, in bytes. Envoy's default (`max_request_headers_kb`).
+/// Maximum size of a head or trailers, in bytes. Envoy's default (`max_request_headers_kb`).
 const MAX_HEAD: usize = 60 * 1024;
-/// The most headers that a message may have. Envoy's default (`max_headers_count`).
+/// Maximum number of headers in a message. Envoy's default (`max_headers_count`).
 const MAX_HEADERS: usize = 100;

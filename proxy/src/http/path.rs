@@ -1,10 +1,10 @@
-//! Paths, normalized as Envoy's URL library does (`source/common/http/path_utility.cc`, `PathUtil::canonicalPath`).
+//! Normalizing paths like Envoy's URL library (`source/common/http/path_utility.cc`, `PathUtil::canonicalPath`).
 
 #[cfg(test)]
 mod tests;
 
-/// A path with its query, where the path is as it should be: without `.` and `..`, with `/` for `\`, percent-encoded where
-/// it has to be and nowhere else. `None` where it can't be made so.
+/// Normalizes a path with its query: resolves `.` and `..`, replaces `\` by `/`, and percent-encodes what has to be, and nothing
+/// else. `None` for an invalid path.
 pub(super) fn normalized(path_and_query: &str) -> Option<String> {
     if path_and_query.contains('#') {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn normalized(path_and_query: &str) -> Option<String> {
     Some(format!("/{}{query}", segments.join("/")))
 }
 
-/// A dot segment without its parameters, which some apps take off too (`/..;/`); any other as it is.
+/// A dot segment without its parameters, which some apps remove, too (`/..;/`); other segments are unchanged.
 fn without_parameters(segment: &str) -> &str {
     match segment.split_once(';') {
         Some((dots @ ("." | ".."), _)) => dots,
@@ -35,8 +35,8 @@ fn without_parameters(segment: &str) -> &str {
     }
 }
 
-/// A segment with what is unreserved (RFC 3986, section 2.3) decoded, and what may not stand there encoded. `None` where it
-/// has an encoded NUL.
+/// Decodes unreserved characters of a segment (RFC 3986, section 2.3), and encodes invalid ones. `None` if it contains an
+/// encoded NUL.
 fn decoded(segment: &str) -> Option<String> {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(segment.len());
@@ -55,7 +55,7 @@ fn decoded(segment: &str) -> Option<String> {
             }
             _ if byte.is_ascii_graphic() && !b"\"<>^`{|}".contains(byte) => out.push((*byte).into()),
             _ => {
-                let _ = write!(out, "%{byte:02X}"); // a String takes whatever it is given
+                let _ = write!(out, "%{byte:02X}"); // writing to a String cannot fail
             }
         }
     }

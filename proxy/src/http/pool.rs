@@ -1,4 +1,4 @@
-//! Upstream connections that wait for the next request. Each worker has its own, so no lock is ever contended.
+//! Pools of upstream connections. Each worker has its own, so locks are never contended.
 
 mod http1;
 mod http2;
@@ -33,33 +33,33 @@ pub struct Pools {
     http2: http2::Pool,
 }
 
-/// A cluster that was sent requests.
+/// A cluster to which requests were sent.
 #[derive(Debug)]
 struct Served {
     cluster: Weak<Cluster>,
     stats: Arc<ClusterStats>,
 }
 
-/// What two requests must agree on to use one connection.
+/// Requests with equal keys can share a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// The cluster's number: a cluster that was replaced has another.
+    /// The cluster's id, which changes if it is replaced.
     cluster: u64,
     connection: PoolKey,
-    /// The downstream connection, where the cluster keeps them apart.
+    /// Id of the downstream connection, if the cluster does not share connections among them.
     downstream: Option<u64>,
 }
 
-/// What a connection is wanted for.
+/// What a connection is needed for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) cluster: &'a Arc<Cluster>,
     pub(super) endpoint: &'a Arc<Endpoint>,
     pub(super) context: &'a ConnectContext<'a>,
     pub(super) version: HttpVersion,
-    /// The downstream connection's number.
+    /// Id of the downstream connection.
     pub(super) downstream: u64,
-    /// Whether one that has not served before is wanted.
+    /// Whether a new connection is required.
     pub(super) fresh: bool,
 }
 
@@ -77,17 +77,17 @@ enum Sender {
     Http2(http2::Sender),
 }
 
-/// A connection while its response is under way.
+/// A connection that is in use for a response.
 #[derive(Debug)]
 pub(super) struct Lease {
-    /// Counts the request as under way.
+    /// Counts the request as active.
     _active: Option<Held>,
-    /// What goes back to where it came from.
+    /// Returned to the pool afterwards.
     http1: Option<(http1::Lent, UpstreamInfo)>,
 }
 
 impl Pools {
-    /// No connections yet.
+    /// Empty pools.
     pub fn new(stats: &Stats) -> Self {
         Self {
             hits: stats.scope(Scope::Root).counter("sidelab.pool_hits"),
@@ -98,13 +98,13 @@ impl Pools {
         }
     }
 
-    /// The statistics of a cluster's requests.
+    /// The request statistics of a cluster.
     pub(super) fn stats(&self, cluster: &Arc<Cluster>) -> Arc<ClusterStats> {
         let mut by_cluster = lock(&self.by_cluster);
         if let Some(served) = by_cluster.get(&cluster.id) {
             return served.stats.clone();
         }
-        // A new cluster often takes another's place: what that one had is closed.
+        // A new cluster often replaces another one, whose connections are closed.
         by_cluster.retain(|_, served| served.cluster.strong_count() > 0);
         self.retain(|key| by_cluster.contains_key(&key.cluster));
         let name = &cluster.config().alt_stat_name;
@@ -114,10 +114,10 @@ impl Pools {
         stats
     }
 
-    /// A connection to an endpoint: one that waits, or a new one.
+    /// A connection to an endpoint: an idle one, or a new one.
     ///
     /// # Errors
-    /// When there is none and none can be made.
+    /// If there is no idle one and connecting fails.
     pub(super) async fn acquire(&self, wanted: Wanted<'_>) -> Result<Acquired, ConnectFailure> {
         let Wanted { cluster, endpoint, context, .. } = wanted;
         let own = cluster.config().connection_pool_per_downstream_connection.then_some(wanted.downstream);
@@ -133,7 +133,7 @@ impl Pools {
         Ok(acquired)
     }
 
-    /// Closes what a downstream connection had for itself.
+    /// Closes the connections that were reserved for a downstream connection.
     pub(super) fn forget(&self, downstream: u64) {
         self.retain(|key| key.downstream != Some(downstream));
     }
@@ -145,17 +145,17 @@ impl Pools {
 }
 
 impl Acquired {
-    /// The facts of the connection.
+    /// Facts about the connection.
     pub(super) fn info(&self) -> &UpstreamInfo {
         &self.info
     }
 
-    /// Whether it served a request before.
+    /// Whether it has served a request before.
     pub(super) fn is_reused(&self) -> bool {
         self.reused
     }
 
-    /// Sends a request and waits for the head of the response.
+    /// Sends a request and waits for the response's head.
     pub(super) async fn send(
         self,
         head: &RequestHead,
@@ -176,12 +176,12 @@ impl Acquired {
 }
 
 impl Lease {
-    /// The same, counted as under way for as long as it lives.
+    /// Also counts the request as active until dropped.
     pub(super) fn counted(self, active: Held) -> Self {
         Self { _active: Some(active), ..self }
     }
 
-    /// Makes the connection wait for the next request, if it can go on.
+    /// Returns the connection to the pool, if it can be reused.
     pub(super) fn give_back(self) {
         if let Some((lent, info)) = self.http1 {
             lent.give_back(info);

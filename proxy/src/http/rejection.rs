@@ -1,4 +1,4 @@
-//! Envoy's answer to what can't be read as HTTP/1.
+//! Envoy's responses to malformed HTTP/1 requests.
 
 use envoy_api::ServerHeaderTransformation;
 use http::StatusCode;
@@ -6,45 +6,45 @@ use thiserror::Error;
 
 use super::{config::Hcm, headers};
 
-/// How a request is answered that can't be read.
+/// The response to a malformed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{details}")]
 pub(super) struct Rejection {
     pub(super) status: StatusCode,
     pub(super) body: &'static str,
-    /// `RESPONSE_CODE_DETAILS`.
+    /// Value of `RESPONSE_CODE_DETAILS`.
     pub(super) details: &'static str,
 }
 
 impl Rejection {
-    /// A version that is not spoken here.
+    /// An unsupported version.
     pub(super) const VERSION: Self =
         Self { status: StatusCode::UPGRADE_REQUIRED, body: "Upgrade Required", details: "low_version" };
-    /// No HTTP.
+    /// Not HTTP.
     pub(super) const CODEC: Self = Self::bad("http1.codec_error");
-    /// A byte that may stand nowhere in a head.
+    /// A byte that is invalid anywhere in a head.
     pub(super) const INVALID_CHARACTERS: Self = Self::bad("http1.invalid_characters");
-    /// A target that is no URL.
+    /// A target that is not a URL.
     pub(super) const URL: Self = Self::bad("http1.invalid_url");
-    /// A target with a scheme that is not HTTP's.
+    /// A target with a scheme other than HTTP.
     pub(super) const SCHEME: Self = Self::bad("http1.invalid_scheme");
-    /// A host that can be none.
+    /// An invalid host.
     pub(super) const AUTHORITY: Self = Self::bad("http.invalid_authority");
-    /// Two ways to say where the body ends.
+    /// Both `content-length` and `transfer-encoding`.
     pub(super) const LENGTH_AND_CHUNKED: Self = Self::bad("http1.content_length_and_chunked_not_allowed");
-    /// A body where none may be.
+    /// A body that is not allowed.
     pub(super) const BODY_DISALLOWED: Self = Self::bad("http1.body_disallowed");
-    /// A `connection` header that names what it may not.
+    /// A `connection` header that lists a protected header.
     pub(super) const CONNECTION_HEADER: Self = Self::bad("http1.connection_header_rejected");
-    /// A coding that is not spoken here.
+    /// An unsupported transfer coding.
     pub(super) const TRANSFER_ENCODING: Self = Self {
         status: StatusCode::NOT_IMPLEMENTED,
         body: "Not Implemented",
         details: "http1.invalid_transfer_encoding",
     };
-    /// A head, or trailers, that are too long.
+    /// A head or trailers that exceed the limit.
     pub(super) const HEAD_TOO_LARGE: Self = Self::large("http1.headers_too_large");
-    /// More headers than there may be.
+    /// More headers than the limit.
     pub(super) const TOO_MANY_HEADERS: Self = Self::large("http1.too_many_headers");
 
     const fn bad(details: &'static str) -> Self {
@@ -55,7 +55,7 @@ impl Rejection {
         Self { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, body: "Request Header Fields Too Large", details }
     }
 
-    /// The answer as it goes over the wire.
+    /// The encoded response.
     pub(super) fn answer(self, hcm: &Hcm) -> String {
         let Self { status, body, .. } = self;
         let date = headers::date();

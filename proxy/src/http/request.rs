@@ -1,4 +1,4 @@
-//! A request as it came: checked, prepared, and sent where its route says.
+//! Handling a request: validation, header changes, and forwarding according to its route.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use envoy_rules::{outcome::Outcome, route};
 #[cfg(test)]
 mod tests;
 
-/// A request, in whichever version it came.
+/// A request in either version.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) head: RequestHead,
     pub(super) version: Version,
-    /// The protocol that it asks to change to, in lower case.
+    /// Requested upgrade protocol, in lower case.
     pub(super) upgrade: Option<String>,
     pub(super) body: Incoming,
 }
 
 impl Request {
-    /// One that came in HTTP/1.
+    /// From an HTTP/1 request.
     pub(super) fn http1(request: http1::Request, body: Option<http1::Body>) -> Self {
         let http1::Request { method, path, headers, version, upgrade, .. } = request;
         Self { head: RequestHead { method, path, headers }, version, upgrade, body: body.into() }
     }
 
-    /// One that came in HTTP/2.
+    /// From an HTTP/2 request.
     pub(super) fn http2(request: http::Request<hyper::body::Incoming>) -> Self {
         let (parts, body) = request.into_parts();
         let mut headers = parts.headers;
@@ -56,10 +56,10 @@ impl Request {
     }
 }
 
-/// Answers a request.
+/// Handles a request.
 ///
 /// # Errors
-/// When there is no one to answer any more.
+/// If the downstream has closed.
 pub(super) async fn handle(
     connection: &Arc<Connection>,
     request: Request,
@@ -82,7 +82,7 @@ pub(super) async fn handle(
     };
     let Some(route) = route.filter(|_| head.method != Method::CONNECT) else {
         hcm.stats.no_route.inc();
-        let close = head.method == Method::CONNECT; // what follows would be no HTTP
+        let close = head.method == Method::CONNECT; // what follows would not be HTTP
         let reply = LocalReply::new(StatusCode::NOT_FOUND, "", Outcome::NoRoute);
         return Ok(exchange.reply(LocalReply { close, ..reply }));
     };
@@ -100,7 +100,7 @@ pub(super) async fn handle(
     }
 }
 
-/// A version's name, as access logs have it.
+/// Name of a version in access logs.
 fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_2 => "HTTP/2",
@@ -109,7 +109,7 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// Makes one `cookie` of its parts, which HTTP/2 may split it into (RFC 9113, section 8.2.3).
+/// Joins the parts of `cookie`, which HTTP/2 may split (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let parts: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if parts.len() > 1
@@ -119,7 +119,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// What Envoy refuses before it looks for a route. The path is normalized on the way.
+/// The reply to a request that Envoy refuses before looking for a route. Normalizes the path.
 fn refusal(head: &mut RequestHead, normalize_path: bool) -> Option<LocalReply> {
     let refuse = |status, details: &'static str| LocalReply::new(status, "", Outcome::Rejected(details.into()));
     if !head.headers.contains_key(header::HOST) {

@@ -1,4 +1,4 @@
-//! Routes: where a request goes, and with what.
+//! Routes: the targets of requests, and their options.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,19 +12,19 @@ use http::StatusCode;
 use super::config::timeout;
 use crate::config::{At as _, Fault, Invalid};
 
-/// How long a response may take where the route does not say.
+/// Default timeout of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A route configuration, ready to look up in. Nothing is found in the default.
+/// A route configuration, indexed for lookups. The default is empty.
 #[derive(Debug, Default)]
 pub struct Routes {
     configuration: RouteConfiguration,
     table: RouteTable,
-    /// The routes of each virtual host.
+    /// Routes, by virtual host.
     entries: Vec<Vec<Arc<RouteEntry>>>,
 }
 
-/// A route.
+/// A configured route.
 #[derive(Debug)]
 pub(super) struct RouteEntry {
     pub(super) name: Arc<str>,
@@ -32,12 +32,12 @@ pub(super) struct RouteEntry {
     pub(super) include_attempt_count: bool,
 }
 
-/// Where a route leads.
+/// The action of a route.
 #[derive(Debug)]
 pub(super) enum Target {
     Cluster {
         name: Arc<str>,
-        /// `None`: for ever.
+        /// `None` for no limit.
         timeout: Option<Duration>,
         retry: Option<RetryPolicy>,
     },
@@ -48,11 +48,11 @@ pub(super) enum Target {
 }
 
 impl Routes {
-    /// Reads a route configuration.
+    /// Builds the routes of a configuration.
     ///
     /// # Errors
-    /// When Envoy would refuse it, a route has no target or more than one, or something in it is not supported; the text begins
-    /// with the path of the field.
+    /// If Envoy would refuse it, a route has not exactly one action, or something is not supported. The message starts with the
+    /// path of the field.
     pub fn new(configured: &RouteConfiguration) -> Result<Self, Invalid> {
         let table = RouteTable::new(configured)?;
         let hosts = configured.virtual_hosts.iter().enumerate();
@@ -60,7 +60,7 @@ impl Routes {
         Ok(Self { entries: entries.collect::<Result<_, _>>()?, configuration: configured.clone(), table })
     }
 
-    /// What it was read from.
+    /// The configuration that it was built from.
     pub fn configuration(&self) -> &RouteConfiguration {
         &self.configuration
     }
@@ -84,7 +84,7 @@ impl RouteEntry {
         let target = match (&route.route, &route.direct_response) {
             (Some(action), None) => {
                 if let Some(name) = action.retry_policy.as_ref().and_then(RetryPolicy::unsupported) {
-                    let fault = Fault::Value { value: name.to_owned(), not: "not a condition that is supported" };
+                    let fault = Fault::Value { value: name.to_owned(), not: "not a supported condition" };
                     return Err(fault).at("route.retry_policy.retry_on");
                 }
                 Target::Cluster {
@@ -95,7 +95,7 @@ impl RouteEntry {
             }
             (None, Some(direct)) => Target::Direct {
                 status: StatusCode::from_u16(direct.status)
-                    .map_err(|_| Fault::Value { value: direct.status.to_string(), not: "not a status" })
+                    .map_err(|_| Fault::Value { value: direct.status.to_string(), not: "not an HTTP status" })
                     .at("direct_response.status")?,
                 body: direct.body.as_ref().map(|body| body.inline_string.clone()).unwrap_or_default(),
             },

@@ -1,4 +1,4 @@
-//! The router: sends a request to an endpoint of its cluster, as often as the route allows, and words what came of it.
+//! The router: sends a request to an endpoint of its cluster, with the retries that the route allows, and reports the outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
-/// What a route says of sending a request upstream.
+/// A route's options for sending a request upstream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan<'a> {
     pub(super) cluster: &'a str,
@@ -39,7 +39,7 @@ pub(super) struct Plan<'a> {
     pub(super) route: &'a RouteEntry,
 }
 
-/// Sends a request upstream and answers with what comes back.
+/// Sends a request upstream and returns the response.
 pub(super) async fn forward(
     connection: &Arc<Connection>,
     mut exchange: Box<Exchange>,
@@ -64,7 +64,7 @@ pub(super) async fn forward(
     let mut deadline = deadline(&exchange, plan.timeout);
     let answered = tokio::select! {
         biased;
-        answered = tries(connection, &cluster, &mut exchange, &body, plan, upgrade.is_some()) => answered,
+        answered = attempts(connection, &cluster, &mut exchange, &body, plan, upgrade.is_some()) => answered,
         over = &mut deadline => {
             connection.worker.http.stats(&cluster).failed(&over);
             Err(over)
@@ -75,13 +75,13 @@ pub(super) async fn forward(
             let refused = Outcome::Rejected("websocket_handshake_unsuccessful".into());
             Ok(exchange.reply(LocalReply::new(response.status(), "", refused).closing()))
         }
-        Ok((response, lease)) => Ok(pass_on(exchange, response, lease, deadline, upgrade.is_some())),
+        Ok((response, lease)) => Ok(forward_response(exchange, response, lease, deadline, upgrade.is_some())),
         Err(outcome) => answer_failure(exchange, outcome),
     }
 }
 
-/// Resolves when the route's time for a response is over, which counts from the end of the request, or when nothing has
-/// moved for too long.
+/// Completes when the route's timeout has expired, which starts at the end of the request, or when there has been no activity
+/// for too long.
 fn deadline(exchange: &Exchange, timeout: Option<Duration>) -> Deadline {
     let progress = exchange.progress.clone();
     let idle = exchange.hcm().stream_idle_timeout;
@@ -99,8 +99,8 @@ fn deadline(exchange: &Exchange, timeout: Option<Duration>) -> Deadline {
     })
 }
 
-/// Tries until there is an answer to pass on, or none is to be expected.
-async fn tries(
+/// Makes attempts until there is a response to forward, or no more are allowed.
+async fn attempts(
     connection: &Arc<Connection>,
     cluster: &Arc<Cluster>,
     exchange: &mut Exchange,
@@ -189,7 +189,7 @@ async fn attempt(
         let reused = upstream.is_reused();
         let Some(head) = &exchange.http.request else { return Err(UpstreamReset::ProtocolError.into()) };
         match upstream.send(head, body, upgrade).await {
-            // Closed by the upstream while it was idle: not a try, for nothing was sent.
+            // The upstream closed it while it was idle. This does not count as an attempt, since nothing was sent.
             Err(failure) if !failure.sent && reused => wanted.fresh = true,
             Err(failure) => return Err(failure_of(exchange, failure)),
             Ok((response, lease)) => {
@@ -200,7 +200,7 @@ async fn attempt(
     }
 }
 
-/// A failure whose cause is the request's own body is the downstream's.
+/// A failure caused by the request's own body is the downstream's.
 fn failure_of(exchange: &Exchange, failure: Failure) -> Failure {
     let outcome = match exchange.progress.failed() {
         Some(BodyError::DownstreamProtocol(rejection)) => Outcome::DownstreamProtocolError(rejection.details.into()),
@@ -210,7 +210,7 @@ fn failure_of(exchange: &Exchange, failure: Failure) -> Failure {
     Failure { outcome, ..failure }
 }
 
-/// Tells the upstream which try this is, if it wants to know.
+/// Sets the number of the attempt in the request's headers, if configured.
 fn count_attempt(exchange: &mut Exchange, wanted: bool) {
     let attempts = exchange.http.attempts;
     if let Some(head) = exchange.http.request.as_mut().filter(|_| wanted) {
@@ -218,8 +218,8 @@ fn count_attempt(exchange: &mut Exchange, wanted: bool) {
     }
 }
 
-/// Passes an upstream's answer on.
-fn pass_on(
+/// Forwards an upstream's response.
+fn forward_response(
     exchange: Box<Exchange>,
     response: Response<Incoming>,
     lease: Lease,
@@ -241,7 +241,7 @@ fn pass_on(
     exchange.respond(parts.status, headers, |exchange| ResponseBody::upstream(incoming, exchange, deadline, lease))
 }
 
-/// Answers in place of an upstream that did not.
+/// Replies locally after a failure.
 fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Result<Response<ResponseBody>, Abandoned> {
     if let Outcome::DownstreamProtocolError(_) = outcome {
         let rejection = match exchange.progress.failed() {
@@ -252,7 +252,7 @@ fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Result<Response<
         return Ok(exchange.reply(LocalReply::new(status, body, outcome).closing()));
     }
     match outcome.answer(exchange.http.attempts > 1, exchange.progress.whole.is_cancelled()) {
-        Some(answer) => Ok(exchange.reply(LocalReply::answering(answer, outcome))),
+        Some(answer) => Ok(exchange.reply(LocalReply::for_outcome(answer, outcome))),
         None => Err(Abandoned),
     }
 }

@@ -1,4 +1,4 @@
-//! Which version of HTTP a connection speaks.
+//! Detecting the HTTP version of a connection.
 
 use std::io;
 
@@ -11,11 +11,11 @@ use crate::stream_info::ConnectionInfo;
 
 const PREFACE: &[u8] = HttpVersion::PREFACE;
 
-/// Decides which version is spoken: as configured, else by what ALPN chose, else by the first bytes. Returns what was read
-/// of them.
+/// Determines the version: the configured one, or that of ALPN, or by the first bytes. Returns the bytes that were
+/// read.
 ///
 /// # Errors
-/// When the first bytes can't be read. A connection that ends before them is [`io::ErrorKind::UnexpectedEof`].
+/// If the first bytes can't be read. [`io::ErrorKind::UnexpectedEof`] if the connection ends before them.
 pub(super) async fn version<S: AsyncRead + Unpin>(
     stream: &mut S,
     info: &ConnectionInfo,

@@ -1,4 +1,4 @@
-//! Speaking HTTP to an endpoint.
+//! HTTP requests to an endpoint, and their failures.
 
 use std::error::Error as _;
 
@@ -10,11 +10,11 @@ use http::{
 use crate::{access_log::RequestHead, cluster::ConnectFailure};
 use envoy_rules::outcome::{Outcome, UpstreamReset};
 
-/// A try that brought no answer.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) outcome: Outcome,
-    /// Whether any of the request may have reached the upstream.
+    /// Whether any part of the request may have reached the upstream.
     pub(super) sent: bool,
 }
 
@@ -30,7 +30,7 @@ impl From<UpstreamReset> for Failure {
     }
 }
 
-/// What an error of HTTP/2 says of the upstream.
+/// How an upstream ended a stream, from an HTTP/2 error.
 pub(super) fn http2_reset(error: &hyper::Error) -> UpstreamReset {
     match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
         Some(error) if error.is_remote() && error.is_reset() => match error.reason() {
@@ -42,7 +42,7 @@ pub(super) fn http2_reset(error: &hyper::Error) -> UpstreamReset {
     }
 }
 
-/// A request as it goes out in HTTP/2, with its host in its URI.
+/// A request for HTTP/2, with the host in its URI.
 pub(super) fn http2_request(head: &RequestHead) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = head.method.clone();
@@ -66,7 +66,7 @@ pub(super) fn http2_request(head: &RequestHead) -> Request<()> {
     request
 }
 
-/// A path for HTTP/2. What its library has no room for is percent-encoded, where Envoy passes it on as it is.
+/// A path for HTTP/2. Characters that the library does not support are percent-encoded, while Envoy forwards them unchanged.
 fn path_and_query(path: &str) -> Option<PathAndQuery> {
     path.parse().ok().or_else(|| {
         let encoded = |c: char| if "\"<>\\^`{|}".contains(c) { format!("%{:02X}", u32::from(c)) } else { c.into() };

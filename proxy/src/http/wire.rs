@@ -1,4 +1,4 @@
-//! A connection's bytes: counted, and the first ones given back where they were read to find out what they are.
+//! A byte stream that is counted, and whose first bytes may have been read before.
 
 use std::{
     io::{self, IoSlice},
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::stats::Counter;
 
-/// A stream whose bytes are counted. With TLS those are the bytes inside.
+/// A stream whose bytes are counted, inside TLS if there is TLS.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     first: Bytes,
@@ -21,7 +21,7 @@ pub(super) struct Wire<S> {
 }
 
 impl<S> Wire<S> {
-    /// `first`: what was read already, and is to be read again.
+    /// `first` are bytes that have already been read, and will be returned again.
     pub(super) fn new(first: Bytes, stream: S, received: &Counter, sent: &Counter) -> Self {
         received.add(first.len() as u64);
         Self { first, stream, received: received.clone(), sent: sent.clone() }
@@ -34,7 +34,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let given_back = this.first.len().min(buf.remaining());
         buf.put_slice(&this.first[..given_back]);
         this.first.advance(given_back);
-        // What is there already comes along: hyper looks at a head that it got in pieces only when it seems complete.
+        // Returns more bytes along with the first ones: hyper parses an incomplete head again only when it looks complete.
         let before = buf.filled().len();
         let read =
             if buf.remaining() == 0 { Poll::Ready(Ok(())) } else { Pin::new(&mut this.stream).poll_read(cx, buf) };

@@ -1,4 +1,4 @@
-//! The way of a connection that was taken in to its filter chain.
+//! From an accepted connection to its filter chain.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ use envoy_rules::outcome::Outcome;
 #[cfg(test)]
 mod tests;
 
-/// Serves one connection from its first to its last byte.
+/// Serves a connection until it ends.
 pub(super) async fn serve(
     socket: TcpStream,
     remote: DownstreamRemote,
@@ -35,7 +35,7 @@ pub(super) async fn serve(
     worker: Arc<Worker>,
 ) {
     let Ok(local) = socket.local_addr() else { return };
-    let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read tells
+    let _ = socket.set_nodelay(true); // fails only if the peer is gone, which the first read reports
     let mut info = Arc::new(accepted(remote, DownstreamLocal(unmapped(local))));
     let mut inspected = inspect(&listener, &socket, &mut info, &worker).await;
     if let (Ok(()), Some(other)) = (inspected, hand_over(&listener, &info, &worker)) {
@@ -47,12 +47,12 @@ pub(super) async fn serve(
         Err(_) => Err(Box::new(StreamInfo::session(info.clone()))),
     };
     let _active = chain.is_ok().then(|| listener.count());
-    // A connection keeps its chain, and lets go of the rest when the listener is replaced.
+    // A connection keeps its chain, but not the listener, which may be replaced.
     let access_log = listener.access_log.clone();
     drop(listener);
     let mut session = match chain {
         Ok(chain) => dispatch(socket, info, chain, worker).await,
-        // The socket is closed after this. The bytes that nobody read make the kernel reset the connection.
+        // The socket is closed afterwards. Unread bytes make the kernel reset the connection.
         Err(session) => session,
     };
     if !access_log.is_empty() {
@@ -61,7 +61,7 @@ pub(super) async fn serve(
     }
 }
 
-/// What is known of a connection at first.
+/// The initial facts about a connection.
 fn accepted(remote: DownstreamRemote, local: DownstreamLocal) -> ConnectionInfo {
     static NEXT_ID: AtomicU64 = AtomicU64::new(1);
     ConnectionInfo {
@@ -94,12 +94,12 @@ async fn inspect(
     match result {
         Ok(Inspected::InPart) | Err(Refused::TimedOut) => listener.stats.pre_cx_timeout.inc(),
         Err(Refused::Unseen(Unseen::PeerClosed)) => listener.stats.filter_remote_close.inc(),
-        Ok(Inspected::Whole) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Hopeless | Refused::Forced) => {}
+        Ok(Inspected::Whole) | Err(Refused::Unseen(Unseen::TooLong) | Refused::Invalid | Refused::Forced) => {}
     }
     result.map(drop)
 }
 
-/// The listener that the original destination belongs to, if it is another one.
+/// The listener for the original destination, if it is another one.
 fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -> Option<Arc<Listener>> {
     if listener.config.use_original_dst != Some(true) {
         return None;
@@ -109,7 +109,7 @@ fn hand_over(listener: &Arc<Listener>, info: &ConnectionInfo, worker: &Worker) -
     listeners.of_destination(destination.0).filter(|other| other.name != listener.name).cloned()
 }
 
-/// The chain for a connection, or what is to be logged where there is none.
+/// The chain for a connection, or what to log if there is none.
 fn find_chain(listener: &Listener, info: &mut Arc<ConnectionInfo>) -> Result<Arc<Chain>, Box<StreamInfo>> {
     let found = listener.chain(&envoy_rules::Connection {
         destination: info.local.0,
@@ -133,7 +133,7 @@ fn find_chain(listener: &Listener, info: &mut Arc<ConnectionInfo>) -> Result<Arc
     }
 }
 
-/// Gives a connection to its chain. Returns what is known of it as a whole when it has ended.
+/// Passes a connection to its chain. Returns the facts about the whole session when it has ended.
 async fn dispatch(
     socket: TcpStream,
     mut info: Arc<ConnectionInfo>,
@@ -151,7 +151,7 @@ async fn dispatch(
                 Ok((_, tls)) => known.tls = tls.take(),
                 Err(reason) => known.transport_failure = reason.clone(),
             }
-            // Without a handshake there is no request, and so nothing that the connection manager would log.
+            // Without a handshake there is no request, and so nothing for the connection manager to log.
             if let Ok((downstream, _)) = handshake {
                 Box::pin(http::serve(downstream, info.clone(), hcm.clone(), worker, chain.drain.clone())).await;
             }
@@ -161,7 +161,7 @@ async fn dispatch(
 }
 
 impl Listener {
-    /// Counts a connection that has found its chain, and as active for as long as what it returns lives.
+    /// Counts a connection with a chain, and counts it as active until the result is dropped.
     fn count(&self) -> Held {
         self.stats.cx_total.inc();
         self.stats.cx_active.hold()

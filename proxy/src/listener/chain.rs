@@ -20,21 +20,21 @@ use crate::{
     tls::{self, ServerContext, TlsStats},
 };
 
-/// A filter chain, as built from its configuration.
+/// A filter chain in use.
 #[derive(Debug)]
 pub struct Chain {
-    /// Its name; may be empty.
+    /// Name from its configuration; may be empty.
     pub name: Arc<str>,
-    /// Goes off when the chain is replaced.
+    /// Signalled when the chain is replaced.
     pub drain: Drain,
-    /// Where its connections end up.
+    /// The terminal filter.
     pub terminal: Terminal,
     tls: Option<Tls>,
     handshake_timeout: Option<Duration>,
     filter_state: Vec<(Object, Format)>,
 }
 
-/// What a chain that terminates TLS does it with.
+/// The TLS of a chain.
 #[derive(Debug)]
 struct Tls {
     context: Arc<ServerContext>,
@@ -44,13 +44,13 @@ struct Tls {
 /// The last filter of a chain.
 #[derive(Debug)]
 pub enum Terminal {
-    /// Relays bytes.
+    /// Relays bytes to a cluster.
     TcpProxy(TcpProxy),
-    /// Speaks HTTP.
+    /// Processes HTTP.
     Http(Arc<Hcm>),
 }
 
-/// The filter state objects that are supported.
+/// The supported filter state objects.
 #[derive(Clone, Copy, Debug)]
 enum Object {
     ApplicationProtocols,
@@ -61,7 +61,7 @@ impl Chain {
     pub(super) fn new(config: &FilterChain, stats: &ScopedStats, builder: &mut Builder<'_>) -> Result<Self, Invalid> {
         let context = server_context(config, builder).at("transport_socket.typed_config")?;
         let Some((last, others)) = config.filters.split_last() else {
-            return Err("a chain has to end in tcp_proxy or http_connection_manager").at("filters");
+            return Err("a chain must end with tcp_proxy or http_connection_manager").at("filters");
         };
         let mut filter_state = Vec::new();
         for (i, filter) in others.iter().enumerate() {
@@ -71,14 +71,14 @@ impl Chain {
                     filter_state.extend(objects(config).at(path)?);
                 }
                 NetworkFilter::TcpProxy(_) | NetworkFilter::HttpConnectionManager(_) => {
-                    return Err("this filter has to be the last").at(path);
+                    return Err("this filter must be the last one").at(path);
                 }
             }
         }
         let terminal = match &last.typed_config {
             NetworkFilter::TcpProxy(config) => TcpProxy::new(config, builder).map(Terminal::TcpProxy),
             NetworkFilter::HttpConnectionManager(config) => builder.hcm(config).map(Terminal::Http),
-            NetworkFilter::SetFilterState(_) => Err("a chain can't end in this filter".into()),
+            NetworkFilter::SetFilterState(_) => Err("a chain can't end with this filter".into()),
         }
         .at(format_args!("filters[{}].typed_config", others.len()))?;
         Ok(Self {
@@ -91,12 +91,12 @@ impl Chain {
         })
     }
 
-    /// The TLS context, where it terminates TLS.
+    /// The TLS context, if the chain terminates TLS.
     pub fn tls(&self) -> Option<&Arc<ServerContext>> {
         self.tls.as_ref().map(|tls| &tls.context)
     }
 
-    /// What `set_filter_state` sets for a connection.
+    /// The filter state that `set_filter_state` sets for a connection.
     pub(super) fn filter_state(&self, connection: &Arc<ConnectionInfo>) -> FilterState {
         let mut state = FilterState::default();
         if self.filter_state.is_empty() {
@@ -116,10 +116,10 @@ impl Chain {
         state
     }
 
-    /// Shakes hands, where it terminates TLS. `offered` are the protocols of the ClientHello, if the TLS inspector saw one.
+    /// Performs the TLS handshake, if the chain terminates TLS. `offered` is the ALPN of the ClientHello, if the TLS inspector saw one.
     ///
     /// # Errors
-    /// The reason in BoringSSL's words; empty if the peer went away or took too long.
+    /// The failure in BoringSSL's wording; empty if the peer closed or timed out.
     pub async fn handshake(
         &self,
         socket: TcpStream,
@@ -144,7 +144,7 @@ fn server_context(config: &FilterChain, builder: &mut Builder<'_>) -> Result<Opt
         None | Some(TransportSocketConfig::RawBuffer(_)) => Ok(None),
         Some(TransportSocketConfig::DownstreamTls(context)) => builder.server_context(context).map(Some),
         Some(TransportSocketConfig::UpstreamTls(_)) => {
-            Err("an UpstreamTlsContext, where a DownstreamTlsContext is needed".into())
+            Err("expected a DownstreamTlsContext, found an UpstreamTlsContext".into())
         }
     }
 }
@@ -166,7 +166,7 @@ fn objects(config: &SetFilterState) -> Result<Vec<(Object, Format)>, Invalid> {
     config.on_new_connection.iter().enumerate().map(read).filter_map(Result::transpose).collect()
 }
 
-/// Both objects are for the upstream connection: one that is not shared with it does nothing.
+/// Both objects are for the upstream connection: one that is not shared with it has no effect.
 fn is_shared(value: &envoy_api::FilterStateValue) -> bool {
     matches!(value.shared_with_upstream, Some(SharedWithUpstream::Once | SharedWithUpstream::Transitive))
 }

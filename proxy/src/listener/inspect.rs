@@ -1,6 +1,6 @@
-//! Listener filters: what is found out about a connection before a chain is chosen for it.
+//! Listener filters, which determine the facts about a connection by which its chain is chosen.
 //!
-//! Bytes are only peeked at: whoever serves the connection reads them all from the socket.
+//! Bytes are only peeked at, and stay in the socket.
 
 mod http;
 mod tls;
@@ -20,14 +20,14 @@ use crate::{
     stream_info::{ConnectionInfo, Transport},
 };
 
-/// How long listener filters may wait where the configuration does not say.
+/// Default timeout of listener filters.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The listener filters of a listener.
 #[derive(Debug)]
 pub(super) struct Inspectors {
     filters: Vec<Inspector>,
-    /// `None` waits for ever.
+    /// `None` for no limit.
     timeout: Option<Duration>,
     continue_on_timeout: bool,
 }
@@ -45,25 +45,25 @@ enum Kind {
     Http,
 }
 
-/// How far the filters came with a connection that goes on.
+/// The result for a connection that continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inspected {
-    /// All there is to know is known.
+    /// Everything was determined.
     Whole,
-    /// The bytes that were waited for did not come in time.
+    /// The timeout expired before.
     InPart,
 }
 
-/// Why a connection goes no further.
+/// Why a connection does not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// The bytes that were waited for did not come in time.
+    /// The timeout expired.
     TimedOut,
-    /// They were not to be seen.
+    /// Its first bytes could not be peeked at.
     Unseen(Unseen),
-    /// What was seen can lead to nothing.
-    Hopeless,
-    /// The proxy ends.
+    /// No chain could handle it.
+    Invalid,
+    /// The proxy is shutting down.
     Forced,
 }
 
@@ -78,7 +78,7 @@ impl Inspectors {
             disabled: filter.filter_disabled.clone(),
         });
         let mut filters: Vec<Inspector> = filters.collect();
-        // Envoy adds the filter itself to a listener that hands connections on
+        // Envoy implicitly adds the filter to a listener with `use_original_dst`
         // (`source/common/listener_manager/listener_impl.cc`, `buildOriginalDstListenerFilter`).
         if config.use_original_dst == Some(true) && filters.iter().all(|filter| filter.kind != Kind::OriginalDst) {
             filters.push(Inspector { kind: Kind::OriginalDst, disabled: None });
@@ -90,7 +90,7 @@ impl Inspectors {
         }
     }
 
-    /// Finds out what there is to know.
+    /// Runs all filters.
     pub(super) async fn run(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<Inspected, Refused> {
         let all = self.run_all(socket, info);
         let whole = |()| Inspected::Whole;
@@ -123,12 +123,12 @@ impl Inspectors {
                         info.application_protocols = hello.alpn;
                     }
                     Opening::Plaintext => {}
-                    Opening::Hopeless(hello) => {
+                    Opening::Invalid(hello) => {
                         info.server_name = hello.server_name;
-                        return Err(Refused::Hopeless);
+                        return Err(Refused::Invalid);
                     }
                 },
-                // Below TLS there is nothing to see.
+                // HTTP inside TLS is not visible.
                 Kind::Http if info.transport == Transport::Tls => {}
                 Kind::Http => {
                     let version = http::inspect(socket).await.map_err(Refused::Unseen)?;
@@ -140,10 +140,10 @@ impl Inspectors {
     }
 }
 
-/// Where a connection was going, if that is not where it arrived.
+/// The original destination of a connection, if it is not the address on which it was accepted.
 ///
-/// Which option to ask is decided by the peer's family: an IPv4 peer's redirect is in the IPv4 table, whatever the
-/// listening socket is. A connection that was not redirected has either no entry, or itself for one.
+/// The peer's IP version determines the socket option: an IPv4 peer's redirect is in the IPv4 table, whatever the listening
+/// socket is. A connection that was not redirected has no entry, or one that is equal to its own address.
 fn original_dst(socket: &TcpStream, info: &ConnectionInfo) -> Option<OriginalDst> {
     let socket = SockRef::from(socket);
     let found = if info.remote.0.is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() };

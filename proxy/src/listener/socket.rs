@@ -11,18 +11,18 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::sys;
 
-/// How many connections may wait to be accepted, as far as `net.core.somaxconn` allows.
+/// Maximum length of the accept queue; the kernel limits it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// One listening socket for each worker, all at one address of a listener (`SO_REUSEPORT`): the kernel spreads
-/// connections. Without `enable_reuse_port` they are one socket, which each worker has a descriptor of.
+/// Binds one listening socket for each worker to an address of a listener (`SO_REUSEPORT`), so that the kernel distributes
+/// connections. Without `enable_reuse_port` there is a single socket, of which each worker gets a descriptor.
 ///
 /// # Errors
-/// When the address can't be bound, or an option not be set.
+/// If the address can't be bound, or an option can't be set.
 pub fn bind(address: SocketAddr, listener: &Listener, workers: usize) -> io::Result<Vec<TcpListener>> {
     let reuse_port = listener.enable_reuse_port != Some(false);
     let first: TcpListener = listen(address, reuse_port, &listener.socket_options)?.into();
-    let address = first.local_addr()?; // so that port 0 is the same port for all
+    let address = first.local_addr()?; // all sockets get the same port for port 0
     let mut sockets = Vec::with_capacity(workers);
     for _ in 1..workers {
         sockets.push(match reuse_port {
@@ -39,7 +39,7 @@ fn listen(address: SocketAddr, reuse_port: bool, options: &[SocketOption]) -> io
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?; // Envoy's `ipv4_compat` is off: 0.0.0.0 has a socket of its own
+        socket.set_only_v6(true)?; // Envoy's `ipv4_compat` is off: 0.0.0.0 has a separate socket
     }
     let set = |state| {
         let options = options.iter().filter(move |option| option.state == state);

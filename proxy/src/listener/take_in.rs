@@ -1,4 +1,4 @@
-//! `accept(2)`: taking connections in, whatever happens to one of them or to the process' descriptors.
+//! Accept loops, which survive errors of single connections, a lack of descriptors, and panics.
 
 use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -21,33 +21,33 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// After which pause to accept again where the process has no file descriptor left, or lost the loop that accepts.
+/// Delay before accepting again after running out of file descriptors, or after the accept loop panicked.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What an accept loop works from.
+/// What an accept loop needs.
 #[derive(Clone, Debug)]
 pub struct Accept {
-    /// The listener as it is now.
+    /// The current listener.
     pub listener: Arc<ArcSwap<Listener>>,
-    /// Goes off when the listener is removed.
+    /// Cancelled when the listener is removed.
     pub closing: CancellationToken,
 }
 
-/// How taking connections in goes, on all listening sockets.
+/// The state of accepting connections, for all listening sockets.
 #[derive(Clone, Debug)]
 pub struct TakingIn {
-    /// Listening sockets that can take no connection in at the moment.
+    /// Number of listening sockets that currently can't accept connections.
     stalled: Gauge,
-    /// Connections that are served.
+    /// Number of active connections.
     active: Gauge,
-    /// Connections that could not be taken in.
+    /// Number of connections that could not be accepted.
     failures: Counter,
-    /// How often an accept loop was begun again.
+    /// Number of times that an accept loop was restarted.
     restarts: Counter,
 }
 
 impl TakingIn {
-    /// Counts into these.
+    /// Registers the statistics.
     pub fn new(stats: &Stats) -> Self {
         let root = stats.scope(Scope::Root);
         Self {
@@ -58,18 +58,18 @@ impl TakingIn {
         }
     }
 
-    /// The connections that are served.
+    /// The number of active connections.
     pub(crate) fn active(&self) -> &Gauge {
         &self.active
     }
 
-    /// How many listening sockets can take no connection in.
+    /// Number of listening sockets that currently can't accept connections.
     pub fn stalled(&self) -> u64 {
         self.stalled.get()
     }
 }
 
-/// Takes connections in on this thread until the listener closes.
+/// Accepts connections on this thread until the listener closes.
 pub fn take_in(socket: TcpListener, from: Accept, worker: Arc<Worker>) {
     let taking_in = worker.taking_in.clone();
     let looking_after = async move {
@@ -79,11 +79,11 @@ pub fn take_in(socket: TcpListener, from: Accept, worker: Arc<Worker>) {
     drop(tokio::spawn(looking_after));
 }
 
-/// Runs what `begin` begins to its end, and again where it panics.
+/// Runs the future that `begin` returns, and restarts it if it panics.
 async fn supervise<F: Future<Output = ()>>(begin: impl Fn() -> F, listener: &str, taking_in: &TakingIn) {
     while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
-        // Its message is on standard error already.
-        tracing::error!(listener, "accepting connections failed, and begins again");
+        // The panic message has been printed on standard error.
+        tracing::error!(listener, "the accept loop panicked, and was restarted");
         taking_in.restarts.inc();
         let _stalled = taking_in.stalled.hold();
         sleep(PAUSE).await;
@@ -123,7 +123,7 @@ fn serve(connection: TcpStream, remote: SocketAddr, from: &Accept, worker: &Arc<
     });
 }
 
-/// Whether an error is that of the connection that was next, and the one behind it may be taken in (`accept(2)`).
+/// Whether an error concerns only the next connection, so that the one after it may be accepted (`accept(2)`).
 fn is_of_connection(error: &io::Error) -> bool {
     use nix::libc::{EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPROTO};
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn memory_is_given_back_once_when_a_storm_is_over() {
+fn memory_is_returned_once_after_a_burst() {
     let mut tide = Tide::default();
     let seen = [0, 100, 0, 5_000, 4_000, 2_501, 2_400, 2_400, 2_000, 10, 10, 0];
     let fallen = seen.map(|active| tide.has_fallen(active));

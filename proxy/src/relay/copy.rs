@@ -1,4 +1,4 @@
-//! One direction through a buffer of this process.
+//! Relaying one direction through a buffer.
 
 use std::{
     io,
@@ -11,31 +11,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{By, Fault, Step};
 use crate::buffer::Buffer;
 
-/// The state between two polls.
+/// State between polls.
 #[derive(Default)]
 pub(super) struct Copy {
-    /// Bytes that the writer has not taken yet.
+    /// Bytes that have not been written yet.
     buffer: Option<Buffer>,
-    /// Whether the writer has sent all that it has taken. At first it may still have the end of its handshake.
+    /// Whether the writer is flushed. Initially it may still hold the end of its handshake.
     flushed: bool,
-    /// How many the last look at the reader brought.
+    /// Number of bytes that the last read returned.
     brought: usize,
     at_end: bool,
     truncated: bool,
 }
 
 impl Copy {
-    /// Whether all that was taken from the reader is with the writer.
+    /// Whether everything that was read has been written.
     pub(super) fn is_empty(&self) -> bool {
         self.buffer.is_none()
     }
 
-    /// How many bytes the last look at the reader brought.
+    /// Number of bytes that the last read returned.
     pub(super) fn brought(&self) -> usize {
         self.brought
     }
 
-    /// Moves what can be moved, once.
+    /// Moves available bytes, once.
     pub(super) fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -58,7 +58,7 @@ impl Copy {
             let mut space = ReadBuf::new(&mut buffer.space()[..Buffer::PLAINTEXT]);
             match reader.as_mut().poll_read(cx, &mut space) {
                 Poll::Ready(Ok(())) => {}
-                // The peer ended its TLS without `close_notify`. Envoy takes it for an end too; here it is counted.
+                // The peer ended TLS without `close_notify`. Envoy treats it as a normal end, too; here it is counted.
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     space.clear();
                     self.truncated = true;

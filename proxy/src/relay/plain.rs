@@ -1,5 +1,5 @@
-//! One direction between two sockets without TLS: small messages through a buffer of this process, large ones by
-//! `splice(2)`, which is cheaper from some size on.
+//! Relaying one direction between plaintext sockets: small messages through a buffer, large ones with `splice(2)`, which is
+//! more efficient above a certain size.
 
 use std::task::{Context, Poll, ready};
 
@@ -7,11 +7,11 @@ use tokio::net::TcpStream;
 
 use super::{Fault, Step, copy::Copy, splice::Splice};
 
-/// Where as many bytes or more were waiting, the next are spliced. Two calls on a pipe cost more than copying a message that
-/// is small; from about here on they cost less.
+/// If at least this many bytes were available, the next ones are spliced. For small messages, two system calls on a pipe cost
+/// more than copying; from about this size on they cost less.
 const BULK: usize = 32 * 1024;
 
-/// The state between two polls.
+/// State between polls.
 #[derive(Default)]
 pub(super) struct Plain {
     copy: Copy,
@@ -20,7 +20,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// Moves what can be moved, once.
+    /// Moves available bytes, once.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,7 +39,7 @@ impl Plain {
         Poll::Ready(step)
     }
 
-    /// Whether it holds no memory and no pipe.
+    /// Whether it holds no buffer and no pipe.
     pub(super) fn is_empty(&self) -> bool {
         self.copy.is_empty() && self.splice.is_empty()
     }

@@ -1,4 +1,4 @@
-//! One direction by `splice(2)`: the kernel moves the bytes from socket to socket through a pipe.
+//! Relaying one direction with `splice(2)`: the kernel moves bytes from socket to socket through a pipe.
 
 use std::{
     cell::RefCell,
@@ -13,45 +13,45 @@ use tokio::{io::Interest, net::TcpStream};
 
 use super::{By, Fault, Step};
 
-/// How much a pipe holds, where the system allows it (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`): splice needs large
-/// pipes to be cheaper than copying.
+/// Size of a pipe in bytes, if the system allows it (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`): splicing is only cheaper
+/// than copying with large pipes.
 const PIPE_SIZE: i32 = 1 << 20;
-/// How many empty pipes a thread keeps.
+/// Maximum number of empty pipes that a thread keeps.
 const KEPT: usize = 16;
 
 thread_local! {
     static FREE: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A pipe, and how many bytes are in it.
+/// A pipe, and the number of bytes in it.
 struct Pipe {
     reader: PipeReader,
     writer: PipeWriter,
     held: usize,
 }
 
-/// The state between two polls.
+/// State between polls.
 #[derive(Default)]
 pub(super) struct Splice {
-    /// Bytes that the writer has not taken yet.
+    /// Bytes that have not been written yet.
     pipe: Option<Pipe>,
-    /// How many the last look at the reader brought.
+    /// Number of bytes that the last read returned.
     brought: usize,
     at_end: bool,
 }
 
 impl Splice {
-    /// Whether all that was taken from the reader is with the writer.
+    /// Whether everything that was read has been written.
     pub(super) fn is_empty(&self) -> bool {
         self.pipe.is_none()
     }
 
-    /// How many bytes the last look at the reader brought.
+    /// Number of bytes that the last read returned.
     pub(super) fn brought(&self) -> usize {
         self.brought
     }
 
-    /// Moves what can be moved, once.
+    /// Moves available bytes, once.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,7 +69,7 @@ impl Splice {
             _ => 0,
         };
         if let Some(pipe) = self.pipe.take_if(|pipe| pipe.held == 0) {
-            pipe.give_back();
+            pipe.return_to_pool();
         }
         if self.at_end {
             return Poll::Ready(shutdown(writer).map(|()| Step::Done { truncated: false }).map_err(Fault::Write));
@@ -78,13 +78,13 @@ impl Splice {
     }
 }
 
-/// How many empty pipes this thread keeps.
+/// Number of empty pipes that this thread keeps.
 #[cfg(test)]
 pub(super) fn free() -> usize {
     FREE.with_borrow(Vec::len)
 }
 
-/// Waits for bytes, and only then takes a pipe for them; an empty one means that there are no more to come.
+/// Waits for bytes, and only then takes a pipe for them. An empty pipe means the end.
 fn fill(cx: &mut Context<'_>, socket: &TcpStream) -> Poll<io::Result<Pipe>> {
     loop {
         ready!(socket.poll_read_ready(cx))?;
@@ -96,7 +96,7 @@ fn fill(cx: &mut Context<'_>, socket: &TcpStream) -> Poll<io::Result<Pipe>> {
                 return Poll::Ready(Ok(pipe));
             }
             Err(error) => {
-                pipe.give_back();
+                pipe.return_to_pool();
                 if error.kind() != io::ErrorKind::WouldBlock {
                     return Poll::Ready(Err(error));
                 }
@@ -124,7 +124,7 @@ fn splice_once(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Res
     Ok(splice(from, None, to, None, most, flags)?)
 }
 
-/// Says that no more bytes will come. A peer that is gone already needs no telling.
+/// Closes the sending side. Does nothing if the peer is gone.
 fn shutdown(socket: &TcpStream) -> io::Result<()> {
     match SockRef::from(socket).shutdown(std::net::Shutdown::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -133,19 +133,19 @@ fn shutdown(socket: &TcpStream) -> io::Result<()> {
 }
 
 impl Pipe {
-    /// An empty one, of the thread's pool or new.
+    /// An empty pipe, from the thread's pool if possible.
     fn take() -> io::Result<Self> {
         if let Some(pipe) = FREE.with_borrow_mut(Vec::pop) {
             return Ok(pipe);
         }
         let (reader, writer) = io::pipe()?;
-        // Where the system does not allow it, the pipe is smaller and more calls are needed.
+        // If the system does not allow it, the pipe is smaller and more calls are needed.
         let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
         Ok(Self { reader, writer, held: 0 })
     }
 
-    /// Keeps it for the next. One that still holds bytes is dropped instead: they belong to a connection that is gone.
-    fn give_back(self) {
+    /// Returns an empty pipe to the pool. One with bytes in it, which belong to a closed connection, is dropped.
+    fn return_to_pool(self) {
         FREE.with_borrow_mut(|free| {
             if self.held == 0 && free.len() < KEPT {
                 free.push(self);

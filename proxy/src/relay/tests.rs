@@ -2,7 +2,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::*;
 
-/// A relay between two connections, and their other ends.
+/// A relay between two connections, and their peers' ends.
 async fn relay(stats: &RelayStats) -> (Box<Relay<'_>>, TcpStream, TcpStream) {
     let (client, downstream) = pair().await;
     let (upstream, server) = pair().await;
@@ -20,7 +20,7 @@ fn stats() -> RelayStats {
     RelayStats::new(&Stats::default(), Counter::default(), Counter::default())
 }
 
-/// Runs a relay until something else is done.
+/// Runs a relay until `done` completes.
 async fn until<T>(relay: &mut Relay<'_>, done: impl Future<Output = T>) -> T {
     tokio::select! {
         end = relay.run_to_end(None) => panic!("the relay ended: {end:?}"),
@@ -29,7 +29,7 @@ async fn until<T>(relay: &mut Relay<'_>, done: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_direction_with_nothing_to_move_holds_no_memory_and_no_pipe() {
+async fn a_direction_without_data_holds_no_buffer_and_no_pipe() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     let mut bytes = [0; 3];
@@ -44,7 +44,7 @@ async fn a_direction_with_nothing_to_move_holds_no_memory_and_no_pipe() {
 }
 
 #[tokio::test]
-async fn a_small_message_is_copied_and_many_bytes_are_spliced_after_the_first() {
+async fn small_messages_are_copied_and_bulk_data_is_spliced_after_the_first_read() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     let mut small = [0; 3];
@@ -68,7 +68,7 @@ async fn a_small_message_is_copied_and_many_bytes_are_spliced_after_the_first() 
 }
 
 #[tokio::test]
-async fn a_pipe_serves_one_connection_after_the_other() {
+async fn a_pipe_is_reused_by_the_next_connection() {
     let (stats, drain) = (stats(), Drain::default());
     for _ in 0..3 {
         let (relay, mut client, mut server) = relay(&stats).await;
@@ -86,16 +86,16 @@ async fn a_pipe_serves_one_connection_after_the_other() {
         let (ended, (), received) = tokio::join!(relaying, calling, answering);
         assert_eq!((ended.end, ended.received, received), (End::Done, 4 << 20, 4 << 20));
     }
-    // Each direction may need one at a time.
+    // Each direction may use one at a time.
     assert!((1..=2).contains(&splice::free()), "{} pipes", splice::free());
 }
 
 #[tokio::test]
-async fn bytes_that_the_reader_does_not_take_wait() {
+async fn bytes_that_are_not_read_wait() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     let megabytes = vec![1; 64 << 20];
-    // Nobody reads at the other end, so that all there is between fills up.
+    // Nothing reads at the other end, so all buffers in between fill up.
     let writing = client.write_all(&megabytes);
     let stuck = until(&mut relay, tokio::time::timeout(Duration::from_millis(300), writing)).await;
     assert!(stuck.is_err());
@@ -107,7 +107,7 @@ async fn bytes_that_the_reader_does_not_take_wait() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_ends_after_the_idle_timeout_and_not_before() {
+async fn an_idle_connection_ends_after_the_timeout_and_not_before() {
     const IDLE: Duration = Duration::from_millis(50);
     let stats = stats();
     let (relay, _client, _server) = relay(&stats).await;
@@ -118,7 +118,7 @@ async fn a_silent_connection_ends_after_the_idle_timeout_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_forced_to_end_ends() {
+async fn a_forced_relay_ends() {
     let stats = stats();
     let (relay, mut client, _server) = relay(&stats).await;
     let drain = Drain::default();
@@ -129,7 +129,7 @@ async fn a_relay_that_is_forced_to_end_ends() {
 }
 
 #[tokio::test]
-async fn a_reset_by_who_has_said_its_end_is_the_end() {
+async fn a_reset_after_fin_is_a_normal_end() {
     let stats = stats();
     let (mut relay, mut client, mut server) = relay(&stats).await;
     until(&mut relay, async {
@@ -140,7 +140,7 @@ async fn a_reset_by_who_has_said_its_end_is_the_end() {
     abort(&server);
     drop(server);
     let ending = async {
-        // The first bytes may still find room; those after the reset do not.
+        // The first bytes may still be buffered; those after the reset are not.
         while client.write_all(b"late").await.is_ok() {
             tokio::task::yield_now().await;
         }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn one_name_is_one_number() {
+fn the_same_name_is_the_same_number() {
     let stats = Stats::default();
     let first = stats.scope(Scope::Cluster("ok".into())).counter("upstream_cx_total");
     let second = stats.scope(Scope::Cluster("ok".into())).counter("upstream_cx_total");
@@ -38,14 +38,14 @@ fn prometheus_has_envoys_families_and_labels() {
 }
 
 #[test]
-fn labelled_counters_keep_their_own_family() {
+fn labelled_counters_keep_their_family_name() {
     let stats = Stats::default();
     stats.labelled_counter("istio_requests_total", &[("reporter", "source"), ("response_code", "200")]).inc();
     assert!(stats.prometheus().contains("istio_requests_total{reporter=\"source\",response_code=\"200\"} 1\n"));
 }
 
 #[test]
-fn a_held_gauge_goes_back_when_dropped() {
+fn a_held_gauge_is_decremented_on_drop() {
     let gauge = Gauge::default();
     let held = gauge.hold();
     assert_eq!(gauge.get(), 1);

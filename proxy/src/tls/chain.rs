@@ -1,8 +1,8 @@
-//! Certificates as they are in the field, beyond what webpki takes: of version 1 (`openssl x509 -req` makes them), leaves
-//! that may sign others (`openssl req -x509`), long chains, authorities with short RSA keys. BoringSSL, and so Envoy, takes
-//! them; here, what webpki has refused is looked at as `x509_vfy.cc` does.
+//! Certificates in the field that webpki refuses: version 1 (as `openssl x509 -req` makes them), leaves that may sign
+//! certificates (`openssl req -x509`), long chains, CAs with short RSA keys. BoringSSL, and so Envoy, accepts them. Chains that
+//! webpki has refused are verified again as in `x509_vfy.cc`.
 //!
-//! Not here: name constraints, which webpki checks and this does not. A chain with them is webpki's alone.
+//! Name constraints are not implemented here, so chains with them are left to webpki.
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error,
@@ -20,19 +20,19 @@ use x509_parser::{
 #[cfg(test)]
 mod tests;
 
-/// The most certificates between a leaf and its root (`X509_VERIFY_PARAM`'s depth in BoringSSL).
+/// Maximum number of certificates between a leaf and its root (`X509_VERIFY_PARAM`'s depth in BoringSSL).
 const MAX_DEPTH: usize = 100;
-/// The most signatures that are checked for one chain, so that no peer makes that a burden.
+/// Maximum number of signatures that are verified for a chain, to limit the cost that a peer can cause.
 const MAX_SIGNATURES: usize = 200;
 
-/// Which end of a connection shows a certificate, and so what it has to be good for.
+/// The end that presents a certificate, which determines the required purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Client,
     Server,
 }
 
-/// What a chain is looked at with.
+/// What a chain is verified against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trust<'a> {
     pub(super) anchors: &'a [CertificateDer<'static>],
@@ -64,11 +64,11 @@ impl Trust<'_> {
         uses_key && self.is_good(leaf)
     }
 
-    /// Whether a certificate may stand below others in a chain.
+    /// Whether a certificate may be a CA, with `below` CAs between it and the leaf.
     fn may_be_authority(&self, certificate: &X509Certificate<'_>, below: usize) -> bool {
         let constraints = match certificate.basic_constraints() {
             Ok(Some(constraints)) => constraints.value,
-            // Before version 3 nobody said so; only what signs itself is taken for one.
+            // Before version 3, certificates do not say; only self-signed ones are accepted as CAs.
             Ok(None) => {
                 return certificate.version() == X509Version::V1 && certificate.subject() == certificate.issuer();
             }
@@ -79,7 +79,7 @@ impl Trust<'_> {
         constraints.ca && may_sign && is_short_enough && self.is_good(certificate)
     }
 
-    /// What any certificate of a chain has to be: valid now, of the right purpose, and understood.
+    /// Whether a certificate is currently valid, has the right purpose, and has no unknown critical extensions.
     fn is_good(&self, certificate: &X509Certificate<'_>) -> bool {
         let now = i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX);
         let validity = certificate.validity();
@@ -101,7 +101,7 @@ impl Trust<'_> {
     }
 }
 
-/// Looks for a way from a certificate to a root.
+/// A search for a path from a certificate to a root.
 struct Search<'a, 'b> {
     trust: &'a Trust<'a>,
     intermediates: &'a [X509Certificate<'b>],
@@ -110,7 +110,7 @@ struct Search<'a, 'b> {
 }
 
 impl Search<'_, '_> {
-    /// `below` are the authorities on the way so far, by their place among the intermediates.
+    /// `below` are the CAs on the path so far, by index of the intermediates.
     fn leads_up(&mut self, certificate: &X509Certificate<'_>, below: &mut Vec<usize>) -> bool {
         let issued = |issuer: &&X509Certificate<'_>| issuer.subject().as_raw() == certificate.issuer().as_raw();
         for anchor in self.anchors.iter().filter(issued) {
@@ -162,7 +162,7 @@ fn is_signed_by(
         })
 }
 
-/// RSA from 1024 bits, by the signature's name.
+/// RSA with keys from 1024 bits, by signature algorithm.
 fn short_rsa(algorithm: &AlgorithmIdentifier<'_>) -> Option<&'static aws_lc_rs::signature::RsaParameters> {
     use aws_lc_rs::signature as rsa;
     match algorithm.algorithm.to_id_string().as_str() {
@@ -172,8 +172,7 @@ fn short_rsa(algorithm: &AlgorithmIdentifier<'_>) -> Option<&'static aws_lc_rs::
     }
 }
 
-/// Verifies the signature of a handshake, where `result` is what webpki made of it: a leaf that it could not read is read
-/// here.
+/// Verifies the signature of a handshake if webpki, whose `result` this is, could not parse the leaf.
 pub(super) fn handshake_signature(
     result: Result<HandshakeSignatureValid, Error>,
     message: &[u8],
@@ -200,7 +199,7 @@ fn parse<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
     X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
 }
 
-/// An algorithm as rustls names it: the content of its DER.
+/// An algorithm in rustls' form: the contents of its DER encoding.
 fn identifier(algorithm: &AlgorithmIdentifier<'_>) -> Vec<u8> {
     const SEQUENCE: u32 = 16;
     let mut out = element(6, algorithm.algorithm.as_bytes());
@@ -211,7 +210,7 @@ fn identifier(algorithm: &AlgorithmIdentifier<'_>) -> Vec<u8> {
     out
 }
 
-/// A DER element that is short, as all of an algorithm's are.
+/// A short DER element, as in all algorithm identifiers.
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, content.len() as u8], content].concat()
 }

@@ -1,4 +1,4 @@
-//! The client's side of a handshake: `UpstreamTlsContext`.
+//! Upstream TLS: `UpstreamTlsContext`.
 
 use std::{io, sync::Arc};
 
@@ -25,13 +25,13 @@ use crate::{
     stream_info::TlsInfo,
 };
 
-/// A TLS context for connections to endpoints.
+/// A TLS context for upstream connections.
 #[derive(Debug)]
 pub struct ClientContext {
     config: UpstreamTlsContext,
     auto_san: bool,
     secrets: Secrets,
-    /// Empty until every secret is there.
+    /// `None` until every secret has been received.
     current: ArcSwapOption<Current>,
     stats: ContextStats,
 }
@@ -42,28 +42,28 @@ struct Current {
     local_uri_sans: Arc<[String]>,
 }
 
-/// What one handshake offers.
+/// The contents of a ClientHello.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
-    /// The SNI; an IP address is not sent.
+    /// SNI; an IP address is not sent.
     pub server_name: Option<&'a str>,
-    /// ALPN.
+    /// Protocols to offer.
     pub alpn: Alpn<'a>,
-    /// Whether bytes are written at once, or the stream is flushed: the handshake's last flight then goes with them.
+    /// Whether data is written, or the stream flushed, immediately: then the last flight of the handshake is sent with it.
     pub bytes_follow: bool,
 }
 
 impl ClientContext {
-    /// Checks a context, and builds it if no secret has to come first. With `auto_san` the server's certificate must be
+    /// Validates a context, and builds it unless it needs secrets from files. With `auto_san`, the server's certificate must be
     /// for the name that is sent as SNI.
     ///
     /// # Errors
-    /// When something in it is not supported or can't be read; the message names the field.
+    /// If something is not supported or can't be read. The message starts with the path of the field.
     pub fn new(config: &UpstreamTlsContext, auto_san: bool, stats: ContextStats) -> Result<Self, Invalid> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         if !config.sni.is_empty() {
             ServerName::try_from(config.sni.as_str())
-                .map_err(|_| Fault::Value { value: config.sni.clone(), not: "not a name" })
+                .map_err(|_| Fault::Value { value: config.sni.clone(), not: "not a valid name" })
                 .at("sni")?;
         }
         let context = Self { config: config.clone(), auto_san, secrets, current: ArcSwapOption::empty(), stats };
@@ -73,38 +73,38 @@ impl ClientContext {
         Ok(context)
     }
 
-    /// What it has in common with contexts of the other side, as configured.
+    /// The configuration that both kinds of contexts share.
     pub fn common(&self) -> &CommonTlsContext {
         &self.config.common_tls_context
     }
 
-    /// The secrets that files brought.
+    /// The secrets that were received from files.
     pub fn received(&self) -> Vec<Secret> {
         self.secrets.received()
     }
 
-    /// The secrets that have to come.
+    /// The secrets that the context needs.
     pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
         self.secrets.wanted()
     }
 
-    /// What handshakes are made with now; `None` until every secret is there.
+    /// The current rustls configuration; `None` until every secret has been received.
     pub(crate) fn config(&self) -> Option<Arc<ClientConfig>> {
         self.current.load().as_ref().map(|current| current.config.clone())
     }
 
-    /// Takes in a secret that it wants; later handshakes use it.
+    /// Applies a secret that the context needs, for later handshakes.
     ///
     /// # Errors
-    /// When the context can't be built with it; the earlier one stays.
+    /// If the context can't be built with it. The previous one is kept.
     pub fn take(&self, secret: &Secret) -> Result<(), Invalid> {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
-    /// Shakes hands over a connection to an endpoint.
+    /// Performs a handshake over a connection to an endpoint.
     ///
     /// # Errors
-    /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
+    /// If it fails, after sending an alert to the peer. [`super::reason`] describes it in BoringSSL's wording.
     pub async fn connect(&self, socket: TcpStream, offer: Offer<'_>) -> io::Result<(TlsStream, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(Failure(TlsError::SecretNotSupplied)))?;
         let name = offer.server_name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
@@ -112,11 +112,11 @@ impl ClientContext {
         let alpn = offer.alpn.protocols().into_iter().map(String::into_bytes).collect();
         let session = UnbufferedClientConnection::new_with_alpn(current.config.clone(), name, alpn);
         let stream = TlsStream::connect(socket, session.map_err(io::Error::other)?, offer.bytes_follow).await?;
-        let info = super::info(stream.agreed(), &current.local_uri_sans);
+        let info = super::info(stream.negotiated(), &current.local_uri_sans);
         Ok((stream, info))
     }
 
-    /// What it was made from.
+    /// The configuration that it was built from.
     pub fn configured(&self) -> &UpstreamTlsContext {
         &self.config
     }
@@ -143,7 +143,7 @@ impl ClientContext {
         if let Some(key_log) = &common.key_log {
             config.key_log = Arc::new(KeyLogFile::open(&key_log.path)?);
         }
-        // New with every build: a session that was verified with earlier roots is not resumed.
+        // New with every build, so that sessions verified with earlier roots are not resumed.
         config.resumption = match self.config.max_session_keys {
             Some(0) => Resumption::disabled(),
             keys => Resumption::in_memory_sessions(keys.unwrap_or(1) as usize),

@@ -1,4 +1,4 @@
-//! Why a handshake failed: from rustls' errors to those of BoringSSL, which is what Envoy logs.
+//! Translating errors of rustls to those of BoringSSL, which Envoy logs.
 
 use std::{borrow::Cow, io};
 
@@ -11,12 +11,12 @@ use super::verify::SanMismatch;
 #[cfg(test)]
 mod tests;
 
-/// An error that is no error of rustls.
+/// An error that rustls does not have.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[error("{0}")]
 pub(super) struct Failure(pub(super) TlsError);
 
-/// The reason in Envoy's words; empty where the peer just went away, as Envoy has no words for that.
+/// The error in Envoy's wording; empty if the peer just closed the connection, for which Envoy has none.
 pub fn reason(error: &io::Error) -> Cow<'static, str> {
     if error.kind() == io::ErrorKind::ConnectionReset {
         return TlsError::ConnectionReset.to_string().into();
@@ -27,12 +27,12 @@ pub fn reason(error: &io::Error) -> Cow<'static, str> {
     known.map_or_else(|| "".into(), |error| error.to_string().into())
 }
 
-/// Whether TLS itself broke, and not the connection underneath.
+/// Whether TLS failed, as opposed to the underlying connection.
 pub fn broke(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some()
 }
 
-/// BoringSSL's error for what rustls calls so.
+/// The BoringSSL error for an error of rustls.
 fn boringssl(error: &Error) -> TlsError {
     match error {
         Error::InvalidCertificate(error) => TlsError::CertificateVerifyFailed(verify_error(error)),

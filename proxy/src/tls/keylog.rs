@@ -1,4 +1,4 @@
-//! Session secrets, written to a file so that captured packets can be opened. Only inside a lab.
+//! Logging session secrets to a file, so that captured packets can be decrypted. Only for labs.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,7 +13,7 @@ use crate::{
     logging::Seldom,
 };
 
-/// A file in NSS key log format. Many contexts may append to one file: each line is one write.
+/// A file in NSS key log format. Several contexts may append to the same file: each line is a single write.
 #[derive(Debug)]
 pub(super) struct KeyLogFile(File);
 
@@ -41,11 +41,11 @@ impl KeyLog for KeyLogFile {
     }
 }
 
-/// Lower-case hexadecimal.
+/// Encodes bytes as lower-case hexadecimal text.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes whatever it is given
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
         text
     })
 }

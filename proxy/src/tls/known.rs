@@ -1,8 +1,8 @@
-//! Chains of certificates that were verified before.
+//! Caching of verified certificate chains.
 //!
-//! A chain that was good under some roots is good under them for as long as all of its certificates are valid: only the
-//! time has to be looked at again. In a mesh the same few peers come with each connection, and checking a signature takes as
-//! long as making two. That the peer has the key is proved in each handshake all the same.
+//! A chain that was valid under some roots stays valid for as long as all of its certificates are: only the time has to be
+//! checked again. In a mesh the same few peers connect repeatedly, and verifying a signature takes as long as making
+//! two. The proof that the peer has the key is part of each handshake nevertheless.
 
 use std::{
     collections::HashMap,
@@ -21,15 +21,15 @@ use crate::stats::Counter;
 #[cfg(test)]
 mod tests;
 
-/// How many chains a verifier remembers.
+/// Maximum number of chains in a cache.
 const REMEMBERED: usize = 256;
 
-/// The chains that one verifier, with its roots, has found good.
+/// The chains that a verifier, with its roots, has verified.
 #[derive(Debug)]
 pub(super) struct KnownChains {
-    /// By leaf.
+    /// Chains by leaf.
     chains: Mutex<HashMap<Box<[u8]>, Known>>,
-    /// How often a chain was known already.
+    /// Counts cache hits.
     known: Counter,
 }
 
@@ -41,15 +41,15 @@ struct Known {
 }
 
 impl KnownChains {
-    /// None yet; `known` counts those that come again.
+    /// An empty cache; `known` counts its hits.
     pub(super) fn new(known: Counter) -> Self {
         Self { chains: Mutex::default(), known }
     }
 
-    /// Verifies a chain, unless it was verified before and is valid now.
+    /// Verifies a chain, unless it was verified before and is still valid.
     ///
     /// # Errors
-    /// What `verify` finds; a chain that it finds bad is not remembered.
+    /// The error of `verify`. Invalid chains are not cached.
     pub(super) fn verify_once(
         &self,
         leaf: &CertificateDer<'_>,
@@ -64,7 +64,7 @@ impl KnownChains {
         Ok(())
     }
 
-    /// Whether a chain was verified before, and is valid now.
+    /// Whether a chain was verified before, and is still valid.
     fn has(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: UnixTime) -> bool {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let chains = self.lock();
@@ -76,10 +76,12 @@ impl KnownChains {
         good
     }
 
-    /// Remembers a chain that was just verified.
+    /// Adds a chain that was just verified.
     fn add(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
         let certificates = intermediates.iter().chain([leaf]);
-        let Ok(facts) = certificates.map(|der| PeerCertificate::of(der)).collect::<Result<Vec<_>, _>>() else { return };
+        let Ok(facts) = certificates.map(|der| PeerCertificate::cached(der)).collect::<Result<Vec<_>, _>>() else {
+            return;
+        };
         let from = facts.iter().map(|facts| facts.not_before).max().unwrap_or(i64::MAX);
         let until = facts.iter().map(|facts| facts.not_after).min().unwrap_or(i64::MIN);
         let intermediates = intermediates.iter().map(|der| der.clone().into_owned()).collect();

@@ -1,4 +1,4 @@
-//! Versions, suites and groups by the names that Envoy has for them.
+//! Versions, cipher suites and groups, by Envoy's names.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,11 +17,11 @@ use crate::config::Fault;
 #[cfg(test)]
 mod tests;
 
-/// Suites of TLS 1.3 in the order that BoringSSL offers them on a machine with AES instructions. They can't be chosen.
+/// TLS 1.3 suites, in the order in which BoringSSL offers them with AES instructions. They can't be configured.
 const TLS13_SUITES: [SupportedCipherSuite; 3] =
     [suite::TLS13_AES_128_GCM_SHA256, suite::TLS13_AES_256_GCM_SHA384, suite::TLS13_CHACHA20_POLY1305_SHA256];
 
-/// Suites of TLS 1.2, with OpenSSL's names, in the order of Envoy's default.
+/// TLS 1.2 suites with OpenSSL's names, in the order of Envoy's default.
 const TLS12_SUITES: [(&str, SupportedCipherSuite); 6] = [
     ("ECDHE-ECDSA-AES128-GCM-SHA256", suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
     ("ECDHE-ECDSA-CHACHA20-POLY1305", suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
@@ -31,11 +31,11 @@ const TLS12_SUITES: [(&str, SupportedCipherSuite); 6] = [
     ("ECDHE-RSA-AES256-GCM-SHA384", suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
 ];
 
-/// Suites that Envoy and Istio name and rustls does not have (no forward secrecy): left out without a word, as a peer
-/// that has nothing else is not to be expected.
+/// Suites that are used by Envoy and Istio but not supported by rustls (no forward secrecy). They are silently omitted, since
+/// peers that support nothing else are not expected.
 const KNOWN_AND_ABSENT: [&str; 2] = ["AES256-GCM-SHA384", "AES128-GCM-SHA256"];
 
-/// Groups by the names that `ecdh_curves` takes; without P-384 they are Envoy's default, in its order.
+/// Groups with their names in `ecdh_curves`. Without P-384, they are Envoy's default, in its order.
 const GROUPS: [(&str, NamedGroup, &dyn SupportedKxGroup); 4] = [
     ("X25519MLKEM768", NamedGroup::X25519MLKEM768, kx_group::X25519MLKEM768),
     ("X25519", NamedGroup::X25519, kx_group::X25519),
@@ -43,8 +43,8 @@ const GROUPS: [(&str, NamedGroup, &dyn SupportedKxGroup); 4] = [
     ("P-384", NamedGroup::secp384r1, kx_group::SECP384R1),
 ];
 
-/// How a peer may sign its handshake: BoringSSL's default (`ssl/extensions.cc`, `kVerifySignatureAlgorithms`), in its order.
-/// P-521 and Ed25519 are not in it.
+/// Signature schemes of handshakes: BoringSSL's default (`ssl/extensions.cc`, `kVerifySignatureAlgorithms`), in its order.
+/// P-521 and Ed25519 are not included.
 const SCHEMES: [SignatureScheme; 8] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::RSA_PSS_SHA256,
@@ -56,21 +56,21 @@ const SCHEMES: [SignatureScheme; 8] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// The signatures that are verified: of a handshake by [`SCHEMES`], of certificates all that there are.
+/// The signature algorithms that are verified: [`SCHEMES`] in handshakes, all available ones in certificates.
 static SIGNATURES: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     let WebPkiSupportedAlgorithms { all, mapping } = aws_lc_rs::default_provider().signature_verification_algorithms;
     let known = SCHEMES.iter().filter_map(|scheme| mapping.iter().find(|(known, _)| known == scheme));
     WebPkiSupportedAlgorithms { all, mapping: Vec::leak(known.copied().collect()) }
 });
 
-/// Which end of the connection a context is for; their default versions differ.
+/// The side of a context, which determines its default versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
     Server,
 }
 
-/// The cryptography that these parameters ask for.
+/// The crypto provider for these parameters.
 pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, Fault> {
     let mut cipher_suites = TLS13_SUITES.to_vec();
     if params.cipher_suites.is_empty() {
@@ -91,8 +91,8 @@ pub(super) fn provider(params: &TlsParameters) -> Result<Arc<CryptoProvider>, Fa
     let signature_verification_algorithms = *SIGNATURES;
     let default = aws_lc_rs::default_provider();
     let provider = CryptoProvider { cipher_suites, kx_groups, signature_verification_algorithms, ..default };
-    // Random numbers take some 30 ms of gathering entropy once in a process. Done here, no handshake waits for it; what
-    // fails here fails there again, and is told.
+    // Gathering entropy takes about 30 ms once per process. Doing it here keeps it out of handshakes, which report
+    // a failure.
     let _ = provider.secure_random.fill(&mut [0]);
     Ok(Arc::new(provider))
 }
@@ -106,7 +106,7 @@ fn group(name: &str) -> Result<&'static dyn SupportedKxGroup, Fault> {
     found.ok_or_else(|| unsupported("group", name, GROUPS.iter().map(|(known, ..)| *known)))
 }
 
-/// The versions that these parameters ask for: by default 1.2 to 1.3 as a server and 1.2 alone as a client, as in Envoy.
+/// The versions for these parameters: by default 1.2 and 1.3 as a server and only 1.2 as a client, as in Envoy.
 pub(super) fn versions(params: &TlsParameters, side: Side) -> Result<Vec<&'static SupportedProtocolVersion>, Fault> {
     let number = |protocol, default| match protocol {
         None | Some(TlsProtocol::Auto) => default,
@@ -123,7 +123,7 @@ pub(super) fn versions(params: &TlsParameters, side: Side) -> Result<Vec<&'stati
     }
 }
 
-/// OpenSSL's name of a suite, as Envoy logs it.
+/// OpenSSL's name of a suite, which Envoy logs.
 pub(super) fn openssl_name(suite: CipherSuite) -> &'static str {
     TLS12_SUITES
         .iter()
@@ -132,7 +132,7 @@ pub(super) fn openssl_name(suite: CipherSuite) -> &'static str {
         .unwrap_or_else(|| suite.as_str().map_or("", |name| name.strip_prefix("TLS13_").map_or(name, tls13_name)))
 }
 
-/// The IANA name of a suite of TLS 1.3, which rustls spells `TLS13_` where IANA has `TLS_`.
+/// IANA name of a TLS 1.3 suite, which starts with `TLS_` where rustls has `TLS13_`.
 fn tls13_name(rest: &'static str) -> &'static str {
     match rest {
         "AES_128_GCM_SHA256" => "TLS_AES_128_GCM_SHA256",
@@ -142,7 +142,7 @@ fn tls13_name(rest: &'static str) -> &'static str {
     }
 }
 
-/// The name of a group, as `ecdh_curves` has it.
+/// Name of a group in `ecdh_curves`.
 pub(super) fn group_name(group: NamedGroup) -> Option<&'static str> {
     GROUPS.iter().find(|(_, known, _)| *known == group).map(|(name, ..)| *name)
 }

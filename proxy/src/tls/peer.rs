@@ -1,4 +1,4 @@
-//! What a peer's certificate says, parsed once.
+//! Facts about a peer's certificate, parsed once.
 
 use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -16,32 +16,32 @@ use crate::config::Fault;
 #[cfg(test)]
 mod tests;
 
-/// The facts of a peer's leaf certificate.
+/// Facts about a peer's leaf certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// Its URI SANs: SPIFFE IDs.
+    /// URI SANs: SPIFFE IDs.
     pub uri_sans: Vec<String>,
-    /// Its DNS SANs.
+    /// DNS SANs.
     pub dns_sans: Vec<String>,
-    /// Its IP SANs.
+    /// IP SANs.
     pub ip_sans: Vec<String>,
-    /// Its email SANs.
+    /// Email SANs.
     pub email_sans: Vec<String>,
-    /// Its subject as RFC 2253 has it; empty for an SVID.
+    /// Subject in RFC 2253 format; empty for an SVID.
     pub subject: String,
-    /// Its issuer as RFC 2253 has it.
+    /// Issuer in RFC 2253 format.
     pub issuer: String,
-    /// Its serial number, lower-case hexadecimal.
+    /// Serial number in lower-case hexadecimal.
     pub serial: String,
-    /// SHA-256 of its DER, lower-case hexadecimal.
+    /// SHA-256 of the DER encoding in lower-case hexadecimal.
     pub sha256: String,
-    /// Valid from, in seconds since 1970.
+    /// Start of validity, in seconds since 1970.
     pub not_before: i64,
-    /// Valid until, in seconds since 1970.
+    /// End of validity, in seconds since 1970.
     pub not_after: i64,
 }
 
-/// How many certificates a thread remembers.
+/// Maximum number of certificates in a thread's cache.
 const REMEMBERED: usize = 256;
 
 thread_local! {
@@ -49,12 +49,12 @@ thread_local! {
 }
 
 impl PeerCertificate {
-    /// The facts of a certificate, read once for as long as the thread remembers it: the verifier asks first, then
-    /// whoever wants to know the peer, and in a mesh the same few peers come again and again.
+    /// The facts about a certificate, from the thread's cache if possible: several parts of a handshake need them, and in a mesh
+    /// the same few peers connect repeatedly.
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub(super) fn of(der: &[u8]) -> Result<Arc<Self>, Fault> {
+    pub(super) fn cached(der: &[u8]) -> Result<Arc<Self>, Fault> {
         PARSED.with_borrow_mut(|parsed| {
             if let Some(facts) = parsed.get(der) {
                 return Ok(facts.clone());
@@ -68,10 +68,10 @@ impl PeerCertificate {
         })
     }
 
-    /// Reads a certificate.
+    /// Parses a certificate.
     ///
     /// # Errors
-    /// When it is not a DER certificate.
+    /// If it is not a DER certificate.
     pub fn parse(der: &[u8]) -> Result<Self, Fault> {
         let (_, certificate) = X509Certificate::from_der(der)?;
         let mut facts = Self {
@@ -97,10 +97,10 @@ impl PeerCertificate {
     }
 }
 
-/// A certificate's public key, as DER.
+/// The public key of a certificate, as DER.
 ///
 /// # Errors
-/// When it is not a DER certificate.
+/// If it is not a DER certificate.
 pub(super) fn public_key(der: &[u8]) -> Result<Vec<u8>, Fault> {
     let (_, certificate) = X509Certificate::from_der(der)?;
     Ok(certificate.public_key().raw.to_vec())
@@ -114,7 +114,7 @@ fn ip(bytes: &[u8]) -> Option<String> {
         .map(|ip| ip.to_string())
 }
 
-/// A name as RFC 2253 has it: the last part first, `,` between parts, special characters escaped.
+/// A name in RFC 2253 format: in reverse order, separated by `,`, with special characters escaped.
 fn rfc2253(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = name
         .iter_rdn()

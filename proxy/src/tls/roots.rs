@@ -1,4 +1,4 @@
-//! The roots that chains must lead to.
+//! Trusted roots.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -19,17 +19,17 @@ use super::{
 };
 use crate::config::{At as _, Invalid};
 
-/// Roots, and what their keys are called.
+/// Trusted roots, in several forms.
 #[derive(Clone, Debug)]
 pub(super) struct Roots {
     pub(super) store: Arc<RootCertStore>,
-    /// The same, whole.
+    /// The certificates.
     anchors: Arc<[CertificateDer<'static>]>,
-    /// Subject key identifiers.
+    /// Their subject key identifiers.
     keys: HashSet<Vec<u8>>,
 }
 
-/// The roots to verify with; `None` where no chain is checked.
+/// The trusted roots of a context; `None` if chains are not verified.
 pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roots>, Invalid> {
     let mut store = RootCertStore::empty();
     let (mut keys, mut anchors) = (HashSet::new(), Vec::new());
@@ -47,23 +47,23 @@ pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roo
     }
     let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
     match (asked, store.is_empty()) {
-        (true, true) => Err("holds no root").at("trusted_ca"),
+        (true, true) => Err("contains no certificate").at("trusted_ca"),
         (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
         (true, false) => Ok(Some(Roots { store: Arc::new(store), anchors: anchors.into(), keys })),
-        // Names in a certificate that anybody may have signed say nothing: Envoy refuses this too.
+        // Without verification, the names in a certificate prove nothing: Envoy refuses this, too.
         (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
-            Err("there is no trusted_ca: name the roots to trust").at("match_typed_subject_alt_names")
+            Err("requires trusted_ca").at("match_typed_subject_alt_names")
         }
         (false, _) => Ok(None),
     }
 }
 
 impl Roots {
-    /// Looks at a chain that webpki has refused as BoringSSL does.
+    /// Verifies a chain that webpki has refused again, like BoringSSL.
     ///
     /// # Errors
-    /// webpki's, where there is no way to a root either.
-    pub(super) fn look_again(
+    /// webpki's error, if there is no path to a root.
+    pub(super) fn verify_again(
         &self,
         error: Error,
         leaf: &CertificateDer<'_>,
@@ -73,12 +73,12 @@ impl Roots {
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), Error> {
         let trust = Trust { anchors: &self.anchors, algorithms, peer, now };
-        if trust.leads_to_root(leaf, chain) { Ok(()) } else { Err(self.blame(error, leaf, chain)) }
+        if trust.leads_to_root(leaf, chain) { Ok(()) } else { Err(self.as_boringssl(error, leaf, chain)) }
     }
 
-    /// Puts an error as BoringSSL sees it: an authority of the right name with another key (by the key identifier that
-    /// the certificate names) is an unknown one there, and a wrong signature here.
-    fn blame(&self, error: Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Error {
+    /// Translates an error to what BoringSSL reports: a CA with the right name but another key (according to the certificate's
+    /// key identifier) is an unknown issuer there, and a bad signature in webpki.
+    fn as_boringssl(&self, error: Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Error {
         let bad_signature = matches!(error, Error::InvalidCertificate(CertificateError::BadSignature));
         match authority_key(leaf).filter(|_| bad_signature) {
             Some(key)

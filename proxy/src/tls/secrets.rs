@@ -1,4 +1,4 @@
-//! Certificates and roots of a context: in place, or from secrets that files replace.
+//! Certificates and roots of a context, from its configuration or from secrets in files.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,19 +16,19 @@ use crate::config::{At as _, Fault, Invalid};
 #[cfg(test)]
 mod tests;
 
-/// What a context takes from secrets, as far as it is there.
+/// The secrets of a context that have been received.
 #[derive(Debug)]
 pub(super) struct Secrets {
     common: CommonTlsContext,
-    /// By name; a context names two at most.
+    /// At most two, distinguished by name.
     received: Mutex<Vec<Secret>>,
 }
 
-/// All that a context needs of secrets.
+/// Everything that a context needs from secrets.
 pub(super) struct Material {
-    /// The own certificate.
+    /// The local certificate and its key.
     pub(super) own: Option<TlsCertificate>,
-    /// How the peer's is checked.
+    /// Validation of the peer's certificate.
     pub(super) validation: Option<CertificateValidationContext>,
 }
 
@@ -42,12 +42,12 @@ impl Secrets {
             return Err("more than one certificate in a context is not supported").at("tls_certificates");
         }
         if validation > 1 {
-            return Err("give one, in place, by secret or combined").at("validation_context");
+            return Err("expected only one of the three forms of a validation context").at("validation_context");
         }
         Ok(Self { common: common.clone(), received: Mutex::default() })
     }
 
-    /// The secrets that have to come.
+    /// The secrets that the context needs.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
         let common = &self.common;
         let combined = common.combined_validation_context.as_ref().map(|c| &c.validation_context_sds_secret_config);
@@ -58,12 +58,12 @@ impl Secrets {
             .chain(combined)
     }
 
-    /// The secrets that came.
+    /// The secrets that have been received.
     pub(super) fn received(&self) -> Vec<Secret> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a secret in, in place of an earlier one of its name, if `build` finds all well with it.
+    /// Replaces a secret with a new one of the same name, if `build` succeeds with it.
     pub(super) fn replace(
         &self,
         secret: &Secret,
@@ -79,7 +79,7 @@ impl Secrets {
         Ok(())
     }
 
-    /// What there is without any secret; `None` where one has to come.
+    /// The material without any secrets; `None` if secrets are needed.
     pub(super) fn in_place(&self) -> Result<Option<Material>, Invalid> {
         self.material(&[])
     }
@@ -113,16 +113,17 @@ impl Secrets {
 fn certificate_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<TlsCertificate, Fault> {
     secret
         .and_then(|secret| secret.tls_certificate.clone())
-        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "holds no tls_certificate" })
+        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "contains no tls_certificate" })
 }
 
 fn validation_of(config: &SdsSecretConfig, secret: Option<&Secret>) -> Result<CertificateValidationContext, Fault> {
     secret
         .and_then(|secret| secret.validation_context.clone())
-        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "holds no validation_context" })
+        .ok_or_else(|| Fault::Secret { name: config.name.clone(), problem: "contains no validation_context" })
 }
 
-/// A secret's validation context merged over the one in place, as protobuf merges messages: what is set replaces, lists are appended to.
+/// Merges a secret's validation context into the configured one, like protobuf messages: fields are replaced, lists are
+/// appended to.
 fn merged(
     default: &CertificateValidationContext,
     secret: CertificateValidationContext,
@@ -137,13 +138,13 @@ fn merged(
     }
 }
 
-/// A certificate ready to sign with, and the URI SANs that it has.
+/// A certified key for handshakes, and the URI SANs of the certificate.
 pub(super) fn identity(
     certificate: &TlsCertificate,
     provider: &CryptoProvider,
 ) -> Result<(Arc<SingleCertAndKey>, Arc<[String]>), Invalid> {
     let chain = certificates(&certificate.certificate_chain).at("certificate_chain")?;
-    let leaf = chain.first().ok_or("holds no certificate").at("certificate_chain")?;
+    let leaf = chain.first().ok_or("contains no certificate").at("certificate_chain")?;
     let uri_sans = PeerCertificate::parse(leaf).at("certificate_chain")?.uri_sans;
     let public = peer::public_key(leaf).at("certificate_chain")?;
     let pem = read(&certificate.private_key).at("private_key")?;
@@ -155,7 +156,7 @@ pub(super) fn identity(
     Ok((Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))), uri_sans.into()))
 }
 
-/// The certificates of a PEM text.
+/// The certificates in a PEM source.
 pub(super) fn certificates(source: &DataSource) -> Result<Vec<CertificateDer<'static>>, Fault> {
     Ok(CertificateDer::pem_slice_iter(&read(source)?).collect::<Result<_, _>>()?)
 }

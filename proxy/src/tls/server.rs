@@ -1,4 +1,4 @@
-//! The server's side of a handshake: `DownstreamTlsContext`.
+//! Downstream TLS: `DownstreamTlsContext`.
 
 use std::{io, sync::Arc};
 
@@ -27,15 +27,15 @@ use crate::{
     stream_info::TlsInfo,
 };
 
-/// The bytes of a TLS record's header.
+/// Length of a TLS record header, in bytes.
 const RECORD_HEADER: usize = 5;
 
-/// A TLS context for connections that come in.
+/// A TLS context for downstream connections.
 #[derive(Debug)]
 pub struct ServerContext {
     config: DownstreamTlsContext,
     secrets: Secrets,
-    /// Empty until every secret is there.
+    /// `None` until every secret has been received.
     current: ArcSwapOption<Current>,
     stats: ContextStats,
 }
@@ -43,14 +43,14 @@ pub struct ServerContext {
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
-    /// The same, with no ALPN: rustls ends a handshake whose ALPN lists have nothing in common, where Envoy goes on
-    /// without ALPN.
+    /// The same without ALPN: rustls fails handshakes without a common ALPN protocol, while Envoy continues without
+    /// ALPN.
     without_alpn: Arc<ServerConfig>,
     local_uri_sans: Arc<[String]>,
 }
 
 impl Current {
-    /// The configuration for a client that offers these protocols.
+    /// The configuration for a client with these ALPN protocols.
     fn for_client(&self, offered: &[String]) -> &Arc<ServerConfig> {
         let ours = &self.config.alpn_protocols;
         let overlap = offered.iter().any(|protocol| ours.iter().any(|ours| ours == protocol.as_bytes()));
@@ -59,10 +59,10 @@ impl Current {
 }
 
 impl ServerContext {
-    /// Checks a context, and builds it if no secret has to come first.
+    /// Validates a context, and builds it unless it needs secrets from files.
     ///
     /// # Errors
-    /// When something in it is not supported or can't be read; the message names the field.
+    /// If something is not supported or can't be read. The message starts with the path of the field.
     pub fn new(config: &DownstreamTlsContext, stats: ContextStats) -> Result<Self, Invalid> {
         let secrets = Secrets::new(&config.common_tls_context)?;
         let context = Self { config: config.clone(), secrets, current: ArcSwapOption::empty(), stats };
@@ -72,39 +72,39 @@ impl ServerContext {
         Ok(context)
     }
 
-    /// What it has in common with contexts of the other side, as configured.
+    /// The configuration that both kinds of contexts share.
     pub fn common(&self) -> &CommonTlsContext {
         &self.config.common_tls_context
     }
 
-    /// The secrets that files brought.
+    /// The secrets that were received from files.
     pub fn received(&self) -> Vec<Secret> {
         self.secrets.received()
     }
 
-    /// The secrets that have to come.
+    /// The secrets that the context needs.
     pub fn wanted(&self) -> impl Iterator<Item = &SdsSecretConfig> {
         self.secrets.wanted()
     }
 
-    /// What handshakes are made with now; `None` until every secret is there.
+    /// The current rustls configuration; `None` until every secret has been received.
     pub(crate) fn config(&self) -> Option<Arc<ServerConfig>> {
         self.current.load().as_ref().map(|current| current.config.clone())
     }
 
-    /// Takes in a secret that it wants; later handshakes use it.
+    /// Applies a secret that the context needs, for later handshakes.
     ///
     /// # Errors
-    /// When the context can't be built with it; the earlier one stays.
+    /// If the context can't be built with it. The previous one is kept.
     pub fn take(&self, secret: &Secret) -> Result<(), Invalid> {
         self.secrets.replace(secret, |material| self.build(material))
     }
 
-    /// Shakes hands. `offered` are the protocols of the ClientHello that the TLS inspector saw; where it has not looked, the
-    /// first bytes are looked at here.
+    /// Performs a handshake. `offered` are the ALPN protocols that the TLS inspector saw; without an inspector, the first bytes
+    /// are inspected here.
     ///
     /// # Errors
-    /// When it fails; the peer has been sent the alert. [`super::reason`] gives the reason in BoringSSL's words.
+    /// If it fails, after sending an alert to the peer. [`super::reason`] describes it in BoringSSL's wording.
     pub async fn accept(&self, socket: TcpStream, offered: Option<&[String]>) -> io::Result<(TlsStream, TlsInfo)> {
         let current = self.current.load_full().ok_or_else(|| io::Error::other(Failure(TlsError::SecretNotSupplied)))?;
         let config = match offered {
@@ -114,13 +114,13 @@ impl ServerContext {
                 let opening = listener::peek_client_hello(&socket).await;
                 match opening.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))? {
                     Opening::Hello(hello) => current.for_client(&hello.alpn),
-                    Opening::Plaintext | Opening::Hopeless(_) => current.for_client(&[]),
+                    Opening::Plaintext | Opening::Invalid(_) => current.for_client(&[]),
                 }
             }
         };
         let session = UnbufferedServerConnection::new(config.clone()).map_err(io::Error::other)?;
         let stream = TlsStream::accept(socket, session).await?;
-        let info = super::info(stream.agreed(), &current.local_uri_sans);
+        let info = super::info(stream.negotiated(), &current.local_uri_sans);
         Ok((stream, info))
     }
 
@@ -129,7 +129,7 @@ impl ServerContext {
         let tls_params = common.tls_params.clone().unwrap_or_default();
         let provider = params::provider(&tls_params)?;
         let versions = params::versions(&tls_params, Side::Server)?;
-        let own = material.own.ok_or("a server has to have a certificate").at("tls_certificates")?;
+        let own = material.own.ok_or("a server requires a certificate").at("tls_certificates")?;
         let (resolver, local_uri_sans) = secrets::identity(&own, &provider)?;
         let required = self.config.require_client_certificate == Some(true);
         let verifier = verify::client_verifier(
@@ -150,8 +150,8 @@ impl ServerContext {
         if let Some(key_log) = &common.key_log {
             config.key_log = Arc::new(KeyLogFile::open(&key_log.path)?);
         }
-        // A resumed session is not verified again. The ticket keys are new with every build, so that no session outlives
-        // the roots that it was verified with.
+        // A resumed session is not verified again. Ticket keys are new with every build, so that sessions do not outlive the
+        // roots that they were verified with.
         if self.config.disable_stateless_session_resumption {
             config.send_tls13_tickets = 0;
         } else {
@@ -172,9 +172,9 @@ impl ServerContext {
     }
 }
 
-/// Refuses a connection that does not begin with a TLS record, as BoringSSL does (`ssl/tls_record.cc`,
-/// `ssl_open_record`): nothing is said to an HTTP request, anything else is sent an alert of TLS 1.0. rustls would send
-/// an alert of its own to both.
+/// Refuses a connection that does not start with a TLS record like BoringSSL (`ssl/tls_record.cc`, `ssl_open_record`): an HTTP
+/// request is not answered, anything else gets a TLS 1.0 alert. rustls would send its own alert in both
+/// cases.
 async fn refuse_plaintext(socket: &TcpStream) -> io::Result<()> {
     const ALERT_PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
     let first =
@@ -186,7 +186,7 @@ async fn refuse_plaintext(socket: &TcpStream) -> io::Result<()> {
         b"GET /" | b"POST " | b"HEAD " | b"PUT /" => TlsError::HttpRequest,
         _ => TlsError::WrongVersionNumber,
     };
-    // Whoever is there is no TLS client, and may be gone, too. What it sent is read, so that it sees an end and no reset.
+    // The peer does not use TLS, and may be gone. Its data is read so that it sees FIN rather than a reset.
     let _ = socket.try_read(&mut [0; 16 * 1024]);
     if plaintext == TlsError::WrongVersionNumber {
         let _ = socket.try_write(&ALERT_PROTOCOL_VERSION);

@@ -1,4 +1,4 @@
-//! What is counted of handshakes, as Envoy counts it (`source/common/tls/stats.h`).
+//! Statistics of handshakes, as in Envoy (`source/common/tls/stats.h`).
 
 use std::io;
 
@@ -10,17 +10,17 @@ use crate::{
     stream_info::TlsInfo,
 };
 
-/// What contexts count, all of a proxy together.
+/// Statistics of contexts, for the whole proxy.
 #[derive(Clone, Debug, Default)]
 pub struct ContextStats {
-    /// Contexts that were built: one for each rotation, never one for a connection.
+    /// Number of contexts built: one for each rotation, not for each connection.
     pub(super) built: Counter,
-    /// Peers' chains that had been verified before.
+    /// Number of peers' chains that had been verified before.
     pub(super) known_chains: Counter,
 }
 
 impl ContextStats {
-    /// `sidelab.tls_contexts_built` and `sidelab.tls_known_chains`.
+    /// Registers `sidelab.tls_contexts_built` and `sidelab.tls_known_chains`.
     pub fn new(stats: &Stats) -> Self {
         let root = stats.scope(Scope::Root);
         Self {
@@ -30,7 +30,7 @@ impl ContextStats {
     }
 }
 
-/// The handshakes of a listener or cluster.
+/// Handshake statistics of a listener or cluster.
 #[derive(Debug)]
 pub struct TlsStats {
     handshake: Counter,
@@ -43,7 +43,7 @@ pub struct TlsStats {
 }
 
 impl TlsStats {
-    /// Those of a scope, as `ssl.handshake` and so on.
+    /// Registers `ssl.handshake` and so on in a scope.
     pub fn new(scope: &ScopedStats) -> Self {
         let counter = |name| scope.counter(&format!("ssl.{name}"));
         Self {
@@ -57,7 +57,7 @@ impl TlsStats {
         }
     }
 
-    /// Counts a handshake by how it ended.
+    /// Counts a handshake by its result.
     pub fn count(&self, handshake: Result<&TlsInfo, &io::Error>) {
         let error = match handshake {
             Ok(info) => {
@@ -78,7 +78,7 @@ impl TlsStats {
                 self.fail_verify_san.inc();
             }
             Some(Error::InvalidCertificate(_)) => self.fail_verify_error.inc(),
-            // The peer went away: no error of TLS, so Envoy does not count it.
+            // The peer closed the connection, which Envoy does not count as a TLS error.
             None if error.kind() == io::ErrorKind::ConnectionReset || super::reason(error).is_empty() => {}
             _ => self.connection_error.inc(),
         }

@@ -1,7 +1,7 @@
 //! TLS over a socket.
 //!
-//! On rustls' connections without buffers of their own, so that a connection has none while nothing moves, and one read
-//! brings several records: tokio-rustls reads 4 KiB at first and a record at most, into memory that it keeps.
+//! Uses rustls' unbuffered connections, so that an idle connection has no buffers, and one read returns several records:
+//! tokio-rustls initially reads 4 KiB and at most one record, into memory that it keeps.
 
 mod session;
 
@@ -23,31 +23,31 @@ use session::{Next, Outbound, Session, Turn};
 #[cfg(test)]
 mod tests;
 
-/// A connection with TLS, as either side of it.
+/// A TLS connection, as client or server.
 #[derive(Debug)]
 pub struct TlsStream {
     socket: TcpStream,
     session: Session,
-    /// What came and was not opened: the begin of a record, or whole ones that there was no room for.
+    /// Received and not decrypted: an incomplete record, or complete ones for which there was no space.
     incoming: Option<Buffer>,
-    /// What was opened and not read.
+    /// Decrypted and not read.
     plaintext: Option<Buffer>,
-    /// Records on their way out.
+    /// Records to send.
     outgoing: Option<Buffer>,
-    /// What broke it, behind bytes that were not read yet.
+    /// An error that follows the unread plaintext.
     failed: Option<io::Error>,
-    /// The peer has said that no more will come.
+    /// Whether the peer has sent close_notify.
     peer_closed: bool,
-    /// We have said so.
+    /// Whether close_notify has been sent.
     closed: bool,
 }
 
 impl TlsStream {
-    /// Shakes hands as a client. Where `bytes_follow` at once, the last flight waits for them: that is one packet less, and
-    /// the peer wakes once less.
+    /// Performs a client handshake. If `bytes_follow` immediately, the last flight waits for them, which saves a packet, and a
+    /// wake-up of the peer.
     ///
     /// # Errors
-    /// When the handshake fails; the peer has been sent the alert.
+    /// If the handshake fails, after sending an alert to the peer.
     pub(super) async fn connect(
         socket: TcpStream,
         session: UnbufferedClientConnection,
@@ -56,10 +56,10 @@ impl TlsStream {
         Self::handshake(socket, Session::Client(session), bytes_follow).await
     }
 
-    /// Shakes hands as a server.
+    /// Performs a server handshake.
     ///
     /// # Errors
-    /// When the handshake fails; the peer has been sent the alert.
+    /// If the handshake fails, after sending an alert to the peer.
     pub(super) async fn accept(socket: TcpStream, session: UnbufferedServerConnection) -> io::Result<Self> {
         Self::handshake(socket, Session::Server(session), false).await
     }
@@ -79,26 +79,26 @@ impl TlsStream {
         Ok(stream)
     }
 
-    /// The socket underneath.
+    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// What was agreed on.
-    pub(super) fn agreed(&self) -> &CommonState {
+    /// The negotiated parameters.
+    pub(super) fn negotiated(&self) -> &CommonState {
         self.session.common()
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>, bytes_follow: bool) -> Poll<io::Result<()>> {
         loop {
             self.turn(cx, None, Outbound::Nothing)?;
-            let is_done = !self.agreed().is_handshaking();
+            let is_done = !self.negotiated().is_handshaking();
             if is_done && bytes_follow {
                 return Poll::Ready(Ok(()));
             }
             let sent = self.poll_send(cx)?;
             if is_done {
-                return Poll::Ready(Ok(())); // what is not sent yet is when there is room for it
+                return Poll::Ready(Ok(())); // unsent records are sent later
             }
             ready!(sent);
             if self.peer_closed || ready!(self.poll_receive(cx))? == 0 {
@@ -107,8 +107,8 @@ impl TlsStream {
         }
     }
 
-    /// Takes what came through TLS, until that needs more, or as much was opened as there is room for; then seals what goes
-    /// out. Returns how much plaintext that was.
+    /// Processes received bytes until more are needed, or the plaintext fills the available space; then encrypts outgoing data.
+    /// Returns how much plaintext was encrypted.
     fn turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +136,7 @@ impl TlsStream {
         }
     }
 
-    /// Sends the alert that says why, as far as that goes without waiting.
+    /// Sends an alert with the reason, as far as possible without waiting.
     fn give_up(&mut self, cx: &mut Context<'_>, error: rustls::Error) -> io::Error {
         let (incoming, outgoing) = (&mut self.incoming, &mut self.outgoing);
         loop {
@@ -146,11 +146,11 @@ impl TlsStream {
                 break;
             }
         }
-        let _ = self.poll_send(cx); // the peer may be gone
+        let _ = self.poll_send(cx); // fails if the peer is gone
         io::Error::new(io::ErrorKind::InvalidData, error)
     }
 
-    /// Reads from the socket; returns how many bytes, 0 at its end.
+    /// Reads from the socket. Returns the number of bytes, 0 at its end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let incoming = self.incoming.get_or_insert_with(Buffer::take);
         incoming.make_room_for_a_record();
@@ -162,7 +162,7 @@ impl TlsStream {
         read.map_ok(|()| count)
     }
 
-    /// Writes what is to go out.
+    /// Writes outgoing records.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(outgoing) = &mut self.outgoing {
             let count = ready!(Pin::new(&mut self.socket).poll_write(cx, outgoing.rest()))?;
@@ -177,7 +177,7 @@ impl TlsStream {
 }
 
 impl AsyncRead for TlsStream {
-    /// A connection that ends without `close_notify` is [`io::ErrorKind::UnexpectedEof`].
+    /// A connection that ends without `close_notify` returns [`io::ErrorKind::UnexpectedEof`].
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -188,7 +188,7 @@ impl AsyncRead for TlsStream {
                 plaintext.advance(count);
                 this.plaintext.take_if(|plaintext| plaintext.rest().is_empty());
             }
-            // What came before a record that is broken, or forged, is good.
+            // Data before an invalid record is valid.
             if this.failed.is_none()
                 && let Err(error) = this.turn(cx, Some(buf), Outbound::Nothing)
             {
@@ -205,7 +205,7 @@ impl AsyncRead for TlsStream {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Poll::Ready(_) => {}
                 Poll::Pending => {
-                    // An answer to the peer's key update waits for no write.
+                    // The answer to the peer's key update must not wait for a write.
                     let _ = this.poll_send(cx)?;
                     return Poll::Pending;
                 }
@@ -230,7 +230,7 @@ impl AsyncWrite for TlsStream {
             if this.closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            ready!(sent); // there was no room
+            ready!(sent); // there was no space
         }
     }
 

@@ -1,4 +1,4 @@
-//! Checking the peer's certificate as a `CertificateValidationContext` asks for it.
+//! Verifying the peer's certificate according to a `CertificateValidationContext`.
 
 use std::{fmt, net::Ipv4Addr, sync::Arc};
 
@@ -33,20 +33,20 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// No SAN of the peer's certificate is one of those that are asked for. Envoy counts it as `ssl.fail_verify_san`.
+/// No SAN of the peer's certificate matches. Envoy counts it as `ssl.fail_verify_san`.
 #[derive(Debug, ThisError)]
 #[error("SAN matcher, certificate SANs are [{}]", .0.join(", "))]
 pub(super) struct SanMismatch(pub(super) Vec<String>);
 
-/// What stands for "no name" where rustls asks for one: an IP address is never sent as SNI, and nobody is reached at this one.
+/// A placeholder for rustls if there is no name: an IP address is never sent as SNI, and this one is never connected to.
 pub(super) const NO_NAME: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
-/// The names that a peer must have.
+/// The names that a peer may have.
 #[derive(Debug)]
 struct Names {
-    /// One of these must match; all do when empty.
+    /// One of these must match; everything matches if empty.
     matchers: Vec<SubjectAltNameMatcher>,
-    /// Whether the certificate must be for the name that the connection was opened to, if there is one.
+    /// Whether the certificate must also be for the name that the connection was opened to, if there is one.
     auto: bool,
 }
 
@@ -55,7 +55,7 @@ impl Names {
         if self.matchers.is_empty() && !self.auto {
             return Ok(());
         }
-        let peer = PeerCertificate::of(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        let peer = PeerCertificate::cached(leaf).map_err(|_| Error::from(CertificateError::BadEncoding))?;
         let listed = self.matchers.is_empty() || self.matchers.iter().any(|matcher| has_name(&peer, matcher));
         let name = server_name.filter(|name| **name != ServerName::from(NO_NAME));
         let named = !self.auto || name.is_none_or(|name| is_for(&peer, name));
@@ -89,15 +89,15 @@ fn is_for(peer: &PeerCertificate, name: &ServerName<'_>) -> bool {
     }
 }
 
-/// Whether a DNS SAN is a name's, or a wildcard that covers its first label.
+/// Whether a DNS SAN is equal to a name, or a wildcard for its first label.
 fn covers(san: &str, name: &str) -> bool {
     san.eq_ignore_ascii_case(name)
         || matches!((san.strip_prefix("*."), name.split_once('.')),
             (Some(suffix), Some((_, parent))) if suffix.eq_ignore_ascii_case(parent))
 }
 
-/// Verifies a server's certificate. The name that was connected to is not looked at, unless `auto_san` asks for it:
-/// Envoy checks what `match_typed_subject_alt_names` lists, and nothing more.
+/// A verifier of servers' certificates. The name that was connected to is only checked with `auto_san`: Envoy checks
+/// `match_typed_subject_alt_names`, and nothing more.
 pub(super) fn server_verifier(
     context: &CertificateValidationContext,
     auto_san: bool,
@@ -136,7 +136,7 @@ impl ServerCertVerifier for OfServers {
                     verify_server_cert_signed_by_trust_anchor(&leaf, &roots.store, intermediates, now, algorithms)
                 };
                 ParsedCertificate::try_from(end_entity).and_then(verify).or_else(|error| {
-                    roots.look_again(error, end_entity, intermediates, Peer::Server, now, &self.algorithms)
+                    roots.verify_again(error, end_entity, intermediates, Peer::Server, now, &self.algorithms)
                 })
             })?;
             self.names.check(end_entity, Some(server_name))?;
@@ -169,7 +169,7 @@ impl ServerCertVerifier for OfServers {
     }
 }
 
-/// Verifies a client's certificate; `None` where none is asked for.
+/// A verifier of clients' certificates; `None` if none is requested.
 pub(super) fn client_verifier(
     context: Option<&CertificateValidationContext>,
     required: bool,
@@ -228,7 +228,7 @@ impl ClientCertVerifier for OfClients {
             self.known.verify_once(end_entity, intermediates, now, || {
                 let verified = chain.verify_client_cert(end_entity, intermediates, now);
                 verified.map(drop).or_else(|error| {
-                    roots.look_again(error, end_entity, intermediates, Peer::Client, now, &self.algorithms)
+                    roots.verify_again(error, end_entity, intermediates, Peer::Client, now, &self.algorithms)
                 })
             })?;
             self.names.check(end_entity, None)?;

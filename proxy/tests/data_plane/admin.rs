@@ -12,7 +12,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// A sidecar that terminates mutual TLS, and originates it towards `server`.
+/// A sidecar that terminates mutual TLS, and originates it for cluster `server`.
 fn sidecar() -> (Proxy, SocketAddr) {
     let (mesh, ip, files) = (Mesh::new(), loopback(), folder());
     let address: SocketAddr = (ip, 15006).into();
@@ -31,10 +31,10 @@ fn json_of(proxy: &Proxy, path: &str) -> Value {
 }
 
 #[test]
-fn the_dump_has_everything_but_the_keys() {
+fn the_dump_contains_everything_except_private_keys() {
     let (proxy, _) = sidecar();
     let text = proxy.admin("/config_dump?include_eds");
-    assert!(!text.contains("PRIVATE KEY"), "a private key is in the dump");
+    assert!(!text.contains("PRIVATE KEY"), "the dump contains a private key");
     let dump: Value = serde_json::from_str(&text).unwrap();
     let part = |name: &str| {
         let url = format!("type.googleapis.com/envoy.admin.v3.{name}");
@@ -64,7 +64,7 @@ fn certificates_in_use_are_listed_with_their_names() {
 }
 
 #[test]
-fn listeners_clusters_and_numbers_are_told() {
+fn listeners_clusters_and_statistics_are_reported() {
     let (ip, files) = (loopback(), folder());
     let (address, app): (SocketAddr, SocketAddr) = ((ip, 15001).into(), (ip, 8080).into());
     upstream(app, echo);
@@ -87,7 +87,7 @@ fn listeners_clusters_and_numbers_are_told() {
 }
 
 #[test]
-fn what_changes_something_takes_post_alone() {
+fn changes_require_post() {
     let (mut proxy, _) = sidecar();
     assert_eq!(proxy.admin("/quitquitquit"), "Method GET not allowed, POST required.");
     assert_eq!(proxy.order("/quitquitquit"), "OK\n");
@@ -95,11 +95,11 @@ fn what_changes_something_takes_post_alone() {
 }
 
 #[test]
-fn drained_listeners_take_no_more_connections() {
+fn drained_listeners_accept_no_more_connections() {
     let (proxy, address) = sidecar();
     assert_eq!(proxy.order("/drain_listeners"), "OK\n");
     let deadline = Instant::now() + LONG;
     while TcpStream::connect(address).is_ok() {
-        assert!(Instant::now() < deadline, "it still listens"); // what is told is done by another thread
+        assert!(Instant::now() < deadline, "it still listens"); // another thread executes it
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 chains, through the running program. Statuses, bodies, flags and details are those of Envoy 1.40, seen.
+//! HTTP/1.1 chains of the running program. Expected statuses, bodies, flags and details are Envoy 1.40's.
 
 use std::{
     io::{Read, Write},
@@ -24,7 +24,7 @@ fn proxy(routes: &[Value], clusters: &[Value], options: &Value) -> (Proxy, Socke
     (Proxy::start(files, &["--concurrency", "1"]), address)
 }
 
-/// A proxy that sends everything to an upstream.
+/// A proxy that forwards everything to one upstream.
 fn proxy_to(upstream: SocketAddr, action: &Value) -> (Proxy, SocketAddr) {
     proxy(&[route("/", "c", action)], &[cluster("c", upstream)], &json!({}))
 }
@@ -33,7 +33,7 @@ fn reset(stream: &TcpStream) {
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Answers every request with these bytes, and closes.
+/// Responds to every request with these bytes, and closes.
 fn once(bytes: &'static [u8]) -> impl Fn(TcpStream) + Send + Sync {
     move |mut stream| {
         read_request(&mut stream);
@@ -41,14 +41,14 @@ fn once(bytes: &'static [u8]) -> impl Fn(TcpStream) + Send + Sync {
     }
 }
 
-/// Reads a request and never answers.
+/// Reads a request and never responds.
 fn never(mut stream: TcpStream) {
     read_request(&mut stream);
-    let _ = stream.read(&mut [0]); // until the proxy gives up too
+    let _ = stream.read(&mut [0]); // until the proxy closes, too
 }
 
 #[test]
-fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
+fn a_request_through_two_sidecars_identifies_the_caller_to_the_app() {
     let (mesh, ip) = (Mesh::new(), loopback());
     let (outbound, inbound, app): (SocketAddr, SocketAddr, SocketAddr) =
         ((ip, 15001).into(), (ip, 15006).into(), (ip, 8080).into());
@@ -92,7 +92,7 @@ fn a_request_passes_two_sidecars_and_tells_the_app_who_called() {
 }
 
 #[test]
-fn failures_of_the_upstream_read_as_envoys() {
+fn upstream_failures_are_reported_like_by_envoy() {
     const RESET: &str = "upstream connect error or disconnect/reset before headers. reset reason: ";
     let ip = loopback();
     upstream((ip, 1).into(), |mut stream| drop(read_request(&mut stream)));
@@ -149,7 +149,7 @@ fn failures_of_the_upstream_read_as_envoys() {
 }
 
 #[test]
-fn what_is_no_http_is_answered_400_in_plaintext() {
+fn a_request_that_is_not_http_is_answered_with_400_in_plaintext() {
     let (proxy, address) = proxy(&[], &[], &json!({}));
     let client_hello = [&b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03"[..], &[0x55; 190]].concat();
     for bytes in [&client_hello[..], b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n"] {
@@ -164,7 +164,7 @@ fn what_is_no_http_is_answered_400_in_plaintext() {
 }
 
 #[test]
-fn garbage_after_a_request_does_not_touch_its_response() {
+fn garbage_after_a_request_does_not_affect_its_response() {
     let app = (loopback(), 8080).into();
     upstream(app, echo);
     let (proxy, address) = proxy_to(app, &json!({}));
@@ -181,13 +181,13 @@ fn garbage_after_a_request_does_not_touch_its_response() {
 }
 
 #[test]
-fn a_client_that_leaves_is_logged_as_dc() {
+fn a_client_that_closes_is_logged_as_dc() {
     let app = (loopback(), 8080).into();
     let (asked, wait) = std::sync::mpsc::channel();
     upstream(app, move |mut stream| {
         read_request(&mut stream);
         asked.send(()).unwrap();
-        let _ = stream.read(&mut [0]); // until the proxy gives up too
+        let _ = stream.read(&mut [0]); // until the proxy closes, too
     });
     let (proxy, address) = proxy_to(app, &json!({}));
     let mut stream = TcpStream::connect(address).unwrap();
@@ -198,7 +198,7 @@ fn a_client_that_leaves_is_logged_as_dc() {
 }
 
 #[test]
-fn a_response_that_breaks_off_breaks_off_downstream() {
+fn a_truncated_response_is_truncated_downstream() {
     let app = (loopback(), 8080).into();
     upstream(app, once(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npartial"));
     let (proxy, address) = proxy_to(app, &json!({}));
@@ -208,7 +208,7 @@ fn a_response_that_breaks_off_breaks_off_downstream() {
 }
 
 #[test]
-fn upstream_connections_are_used_again() {
+fn upstream_connections_are_reused() {
     let app = (loopback(), 8080).into();
     let connections = upstream(app, echo);
     let (_proxy, address) = proxy_to(app, &json!({}));
@@ -219,7 +219,7 @@ fn upstream_connections_are_used_again() {
 }
 
 #[test]
-fn a_body_is_sent_again_when_the_request_is_tried_again() {
+fn a_retry_sends_the_body_again() {
     let app = (loopback(), 8080).into();
     let tries = std::sync::atomic::AtomicUsize::new(0);
     upstream(app, move |mut stream| {
@@ -237,7 +237,7 @@ fn a_body_is_sent_again_when_the_request_is_tried_again() {
 }
 
 #[test]
-fn a_websocket_passes_where_it_is_allowed() {
+fn a_websocket_passes_if_allowed() {
     let app = (loopback(), 8080).into();
     upstream(app, |mut stream| {
         read_request(&mut stream);
@@ -265,7 +265,7 @@ fn a_websocket_passes_where_it_is_allowed() {
 }
 
 #[test]
-fn a_stream_that_stands_still_is_given_up() {
+fn an_idle_stream_times_out() {
     let app = (loopback(), 8080).into();
     upstream(app, never);
     let action = json!({"timeout": "0s"});
@@ -284,7 +284,7 @@ fn a_request_without_a_host_is_refused() {
 }
 
 #[test]
-fn a_proxy_that_drains_answers_once_more_on_each_connection() {
+fn a_draining_proxy_answers_once_more_on_each_connection() {
     let app = (loopback(), 8080).into();
     upstream(app, echo);
     let (files, address) = (folder(), (loopback(), 15001).into());
@@ -308,7 +308,7 @@ fn a_proxy_that_drains_answers_once_more_on_each_connection() {
     assert!(proxy.wait().success());
 }
 
-/// What an app gets in chunks, behind its head; it answers `ok`.
+/// An app that sends the chunked body of each request to a channel, and responds `ok`.
 fn chunked(sender: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send + Sync {
     move |mut stream| {
         let mut request = Vec::new();
@@ -323,7 +323,7 @@ fn chunked(sender: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send
 }
 
 #[test]
-fn a_body_reaches_the_app_whatever_the_method() {
+fn a_body_reaches_the_app_with_any_method() {
     let (app, (sender, seen)) = ((loopback(), 8080).into(), std::sync::mpsc::channel());
     upstream(app, chunked(sender));
     let (_proxy, address) = proxy_to(app, &json!({}));
@@ -338,7 +338,7 @@ fn a_body_reaches_the_app_whatever_the_method() {
 }
 
 #[test]
-fn a_request_that_is_cut_is_not_answered() {
+fn a_truncated_request_is_not_answered() {
     let app = (loopback(), 8080).into();
     upstream(app, never);
     let (proxy, address) = proxy_to(app, &json!({}));
@@ -348,14 +348,14 @@ fn a_request_that_is_cut_is_not_answered() {
         write!(stream, "POST / HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n{part}").unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer); // a reset ends it too
+        let _ = stream.read_to_end(&mut answer); // a reset ends it, too
         assert_eq!(String::from_utf8(answer).unwrap(), "", "{head}");
     }
     assert_eq!(proxy.log(), ["POST / HTTP/1.1 0 DC downstream_remote_disconnect"; 2]);
 }
 
 #[test]
-fn an_upstream_that_says_two_lengths_is_a_protocol_error() {
+fn an_upstream_with_two_lengths_is_a_protocol_error() {
     let app = (loopback(), 8080).into();
     upstream(
         app,
@@ -367,7 +367,7 @@ fn an_upstream_that_says_two_lengths_is_a_protocol_error() {
 }
 
 #[test]
-fn a_request_behind_another_has_the_same_limits() {
+fn a_pipelined_request_has_the_same_limits() {
     let app = (loopback(), 8080).into();
     upstream(app, echo);
     let (proxy, address) = proxy_to(app, &json!({}));
@@ -378,7 +378,7 @@ fn a_request_behind_another_has_the_same_limits() {
 }
 
 #[test]
-fn an_answer_that_comes_before_the_request_is_whole_is_passed_on_and_ends_the_connection() {
+fn a_response_before_the_end_of_the_request_is_forwarded_and_ends_the_connection() {
     let app = (loopback(), 8080).into();
     upstream(app, |mut stream| {
         let mut head = [0; 10];

@@ -1,4 +1,4 @@
-//! HTTP/2 and gRPC, through the running program: from the app (prior knowledge), between sidecars (ALPN), to the app.
+//! HTTP/2 and gRPC in the running program: from the app (prior knowledge), between sidecars (ALPN), and to the app.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -26,8 +26,8 @@ use tokio::{
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// An app that speaks HTTP/2: `/grpc` sends what it gets back piece by piece, and then `grpc-status: 0`; `/refused` refuses
-/// the stream; all else is answered with its own version.
+/// An app with HTTP/2: `/grpc` echoes piece by piece, and then sends `grpc-status: 0`; `/refused` refuses the stream; all
+/// other requests are answered with their version.
 async fn app(address: SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(async move {
@@ -54,7 +54,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, h2::Error>
     }
 }
 
-/// A client with one connection.
+/// A client with a single connection.
 async fn connect(address: SocketAddr) -> client::SendRequest<Body> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) = client::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -72,7 +72,7 @@ async fn body(response: Response<Incoming>) -> (StatusCode, String) {
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Makes a cluster speak HTTP/2.
+/// Makes a cluster use HTTP/2.
 fn over_http2(mut cluster: Value) -> Value {
     cluster["typed_extension_protocol_options"] = json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -81,7 +81,7 @@ fn over_http2(mut cluster: Value) -> Value {
     cluster
 }
 
-/// A proxy that sends everything to one cluster, and its address.
+/// A proxy that forwards everything to one cluster, and its address.
 fn proxy(cluster: &Value, action: &Value) -> (Proxy, SocketAddr) {
     let (files, address) = (folder(), (loopback(), 15001).into());
     let name = cluster["name"].as_str().unwrap();
@@ -92,7 +92,7 @@ fn proxy(cluster: &Value, action: &Value) -> (Proxy, SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_grpc_stream_passes_piece_by_piece_both_ways_with_its_trailers() {
+async fn a_grpc_stream_passes_piece_by_piece_in_both_directions_with_its_trailers() {
     let address = (loopback(), 8080).into();
     app(address).await;
     let (proxy, to_proxy) = proxy(&over_http2(cluster("c", address)), &json!({}));
@@ -108,7 +108,7 @@ async fn a_grpc_stream_passes_piece_by_piece_both_ways_with_its_trailers() {
     for piece in ["one", "two"] {
         say.send(piece).unwrap();
         let frame = response.frame().await.unwrap().unwrap();
-        assert_eq!(frame.into_data().unwrap(), piece, "it comes before the next is said");
+        assert_eq!(frame.into_data().unwrap(), piece, "received before the next one is sent");
     }
     drop(say);
     let trailers = loop {
@@ -123,7 +123,7 @@ async fn a_grpc_stream_passes_piece_by_piece_both_ways_with_its_trailers() {
 }
 
 #[tokio::test]
-async fn each_side_has_its_own_version() {
+async fn each_side_can_use_another_version() {
     let ip = loopback();
     let (http1, http2): (SocketAddr, SocketAddr) = ((ip, 8081).into(), (ip, 8082).into());
     upstream(http1, echo);
@@ -140,7 +140,7 @@ async fn each_side_has_its_own_version() {
 }
 
 #[tokio::test]
-async fn a_grpc_client_is_told_of_a_failure_in_grpc() {
+async fn a_failure_is_reported_to_a_grpc_client_as_grpc() {
     let (proxy, to_proxy) = proxy(&over_http2(cluster("c", (loopback(), 9).into())), &json!({}));
     let mut request = get("/pkg.Service/Method");
     request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
@@ -160,7 +160,7 @@ async fn a_grpc_client_is_told_of_a_failure_in_grpc() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_tried_again_and_then_told() {
+async fn a_refused_stream_is_retried_and_then_reported() {
     let address = (loopback(), 8080).into();
     app(address).await;
     let policy = json!({"retry_policy": {"retry_on": "refused-stream", "num_retries": 1}});
@@ -175,7 +175,7 @@ async fn a_refused_stream_is_tried_again_and_then_told() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_taken_back_is_logged_as_dr() {
+async fn a_request_that_the_client_resets_is_logged_as_dr() {
     let app: SocketAddr = (loopback(), 8080).into();
     let (seen, mut wait) = mpsc::unbounded_channel();
     upstream(app, move |mut stream| {
@@ -189,12 +189,12 @@ async fn a_request_that_is_taken_back_is_logged_as_dr() {
     let response = tokio::spawn(sender.send_request(get("/slow")));
     assert_eq!(wait.recv().await, Some("request"));
     response.abort();
-    assert_eq!(wait.recv().await, Some("end"), "the upstream is given up too");
+    assert_eq!(wait.recv().await, Some("end"), "the upstream stream is reset, too");
     assert_eq!(proxy.log(), ["GET /slow HTTP/2 0 DR http2.remote_reset"]);
 }
 
 #[tokio::test]
-async fn sidecars_speak_http2_when_alpn_says_so() {
+async fn sidecars_use_http2_if_alpn_selects_it() {
     let (mesh, ip) = (Mesh::new(), loopback());
     let (outbound, inbound, address): (SocketAddr, SocketAddr, SocketAddr) =
         ((ip, 15001).into(), (ip, 15006).into(), (ip, 8080).into());
@@ -224,7 +224,7 @@ async fn sidecars_speak_http2_when_alpn_says_so() {
 }
 
 #[tokio::test]
-async fn the_parts_of_a_cookie_reach_an_app_of_http1_as_one() {
+async fn the_parts_of_a_cookie_reach_an_http1_app_as_one() {
     let (files, ip) = (folder(), loopback());
     let (address, app): (SocketAddr, SocketAddr) = ((ip, 15001).into(), (ip, 8080).into());
     upstream(app, echo);

@@ -1,4 +1,4 @@
-//! Who is let in by mutual TLS, and what is said of those who are not. The words were seen of Envoy 1.40.
+//! Which clients mutual TLS accepts, and how refusals are reported. Expected texts are Envoy 1.40's.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
 
 const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
 
-/// A proxy that calls itself: plain on the one side, mutual TLS in between. The client's certificate is this one.
+/// A proxy that connects to itself: plaintext on both outer sides, mutual TLS in between, with this client certificate.
 fn calling_itself(mesh: &Mesh, certificate: &(String, String)) -> (Proxy, SocketAddr) {
     let ip = loopback();
     let (app, inbound, address) = ((ip, 8080).into(), (ip, 15006).into(), (ip, 15001).into());
@@ -32,7 +32,7 @@ fn calling_itself(mesh: &Mesh, certificate: &(String, String)) -> (Proxy, Socket
     (Proxy::start(files, &["-l", "warning"]), address)
 }
 
-/// What the server's side logs of a client that it refuses, and the counter of the refusal.
+/// The server's log entry for a refused client, and the counter of the refusal.
 fn refused(change: impl FnOnce(&mut CertificateParams)) -> (String, &'static str) {
     let mesh = Mesh::new();
     let certificate = mesh.issue(CLIENT, change);
@@ -41,10 +41,10 @@ fn refused(change: impl FnOnce(&mut CertificateParams)) -> (String, &'static str
 
 fn refused_with(mesh: &Mesh, certificate: &(String, String)) -> (String, &'static str) {
     let (proxy, address) = calling_itself(mesh, certificate);
-    let _ = end(&mut connect(address)); // an end or a reset, whichever comes first
+    let _ = end(&mut connect(address)); // FIN or a reset, whichever comes first
     let counters = ["fail_verify_san", "fail_verify_error", "fail_verify_no_cert"];
     let scope = format!("listener.{}_15006.ssl", address.ip());
-    // Who refuses counts on another thread than the one that ended the connection here.
+    // The refusal is counted on another thread than the one that ended this connection.
     let counted = proxy.wait_for_one(&counters, &scope);
     let log = proxy.log();
     let line = log.iter().find_map(|line| line.strip_prefix("- TLS_error:|268435581:SSL_routines:OPENSSL_internal:"));
@@ -55,7 +55,7 @@ fn refused_with(mesh: &Mesh, certificate: &(String, String)) -> (String, &'stati
 const VERIFY: &str = "X509_verify_cert:_certificate_verification_error_at_depth_0:_";
 
 #[test]
-fn a_client_of_the_mesh_is_let_in_with_its_name() {
+fn a_client_of_the_mesh_is_accepted_with_its_identity() {
     let mesh = Mesh::new();
     let (proxy, address) = calling_itself(&mesh, &mesh.svid(CLIENT));
     ping(&mut connect(address), b"hello");
@@ -73,13 +73,13 @@ fn an_expired_certificate_is_refused() {
 }
 
 #[test]
-fn a_certificate_of_tomorrow_is_refused() {
+fn a_certificate_that_is_not_valid_yet_is_refused() {
     let (reason, _) = refused(|params| params.not_before = date_time_ymd(2999, 1, 1));
     assert_eq!(reason, format!("{VERIFY}certificate_is_not_yet_valid"));
 }
 
 #[test]
-fn an_authority_of_the_same_name_with_another_key_is_unknown() {
+fn a_ca_with_the_same_name_and_another_key_is_unknown() {
     let rogue = Mesh::new().issue(CLIENT, |params| params.use_authority_key_identifier_extension = true);
     let (reason, counter) = refused_with(&Mesh::new(), &rogue);
     let unknown = format!("{VERIFY}unable_to_get_local_issuer_certificate");
@@ -87,19 +87,19 @@ fn an_authority_of_the_same_name_with_another_key_is_unknown() {
 }
 
 #[test]
-fn a_signature_of_another_key_is_wrong_where_the_certificate_names_no_key() {
+fn a_signature_by_another_key_is_invalid_if_the_certificate_has_no_key_identifier() {
     let (reason, counter) = refused_with(&Mesh::new(), &Mesh::new().svid(CLIENT));
     assert_eq!((reason, counter), (format!("{VERIFY}certificate_signature_failure"), "fail_verify_error"));
 }
 
 #[test]
-fn a_certificate_that_is_for_servers_alone_is_refused() {
+fn a_certificate_for_servers_only_is_refused() {
     let (reason, _) = refused(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]);
     assert_eq!(reason, format!("{VERIFY}unsupported_certificate_purpose"));
 }
 
 #[test]
-fn a_name_of_another_trust_domain_is_refused() {
+fn an_identity_in_another_trust_domain_is_refused() {
     let mesh = Mesh::new();
     let (reason, counter) = refused_with(&mesh, &mesh.svid("spiffe://other.example/ns/default/sa/client"));
     let sans = "SAN_matcher,_certificate_SANs_are_[spiffe://other.example/ns/default/sa/client]";

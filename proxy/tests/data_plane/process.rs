@@ -1,4 +1,4 @@
-//! How the program starts and ends.
+//! Starting and stopping the program.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// Writes a bootstrap with these listeners and one cluster, and returns its path.
+/// Writes a bootstrap with these listeners and one cluster. Returns its path.
 fn configured(folder: &Path, listeners: &[Value]) -> String {
     resources(folder, "lds.json", listeners);
     resources(folder, "cds.json", &[cluster("c", (loopback(), 8080).into())]);
@@ -30,7 +30,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_field_that_is_not_supported_is_named_with_its_file_and_path() {
+fn an_unsupported_field_is_reported_with_its_file_and_path() {
     let files = folder();
     let mut odd = listener("l", (loopback(), 15001).into(), &tcp_chain(files.path(), "c", ""));
     odd["no_such_field"] = json!(true);
@@ -39,7 +39,7 @@ fn a_field_that_is_not_supported_is_named_with_its_file_and_path() {
 }
 
 #[test]
-fn a_port_in_use_is_named_with_its_listener() {
+fn a_port_in_use_is_reported_with_its_listener() {
     let (files, address) = (folder(), SocketAddr::from((loopback(), 15001)));
     let _taken = std::net::TcpListener::bind(address).unwrap();
     let config = configured(files.path(), &[listener("inbound", address, &tcp_chain(files.path(), "c", ""))]);
@@ -48,12 +48,12 @@ fn a_port_in_use_is_named_with_its_listener() {
 }
 
 #[test]
-fn a_missing_bootstrap_is_named() {
+fn a_missing_bootstrap_is_reported() {
     assert!(refused(&["-c", "/no/such/file"]).contains("/no/such/file"));
 }
 
 #[test]
-fn a_file_with_the_wrong_kind_of_resource_is_named() {
+fn a_file_with_the_wrong_type_of_resource_is_reported() {
     let files = folder();
     let config = configured(files.path(), &[cluster("c", (loopback(), 1).into())]);
     let message = refused(&["-c", &config]);
@@ -101,14 +101,14 @@ fn with_a_drain_time_open_connections_may_finish_after_sigterm() {
     let mut open = connect(address);
     ping(&mut open, b"before");
     proxy.signal_term();
-    while std::net::TcpStream::connect(address).is_ok() {} // until it listens no more
+    while std::net::TcpStream::connect(address).is_ok() {} // until it stops listening
     ping(&mut open, b"after");
     drop(open);
     assert!(proxy.wait().success());
 }
 
 #[test]
-fn session_secrets_are_logged_where_the_context_says() {
+fn session_secrets_are_logged_as_configured() {
     let ip = loopback();
     let (app, inbound, address) = ((ip, 8080).into(), (ip, 15006).into(), (ip, 15001).into());
     echo(app);
@@ -132,7 +132,7 @@ fn session_secrets_are_logged_where_the_context_says() {
 }
 
 #[test]
-fn what_can_not_be_said_on_standard_error_costs_neither_the_start_nor_a_reload() {
+fn failing_to_write_to_standard_error_prevents_neither_start_nor_reload() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -150,7 +150,7 @@ fn what_can_not_be_said_on_standard_error_costs_neither_the_start_nor_a_reload()
 }
 
 #[test]
-fn a_full_disk_costs_lines_of_the_access_log_and_no_connection() {
+fn a_full_disk_loses_access_log_lines_but_no_connection() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -170,7 +170,7 @@ fn a_full_disk_costs_lines_of_the_access_log_and_no_connection() {
 }
 
 #[test]
-fn a_proxy_without_descriptors_says_so_at_ready_and_accepts_again_when_there_are_some() {
+fn a_proxy_without_descriptors_reports_it_at_ready_and_accepts_again_later() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -178,7 +178,7 @@ fn a_proxy_without_descriptors_says_so_at_ready_and_accepts_again_when_there_are
     resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", ""))]);
     resources(files.path(), "cds.json", &[cluster("c", app)]);
     let proxy = Proxy::start_with_descriptors(64, files, &["--concurrency", "1", "-l", "warning"]);
-    let mut admin = proxy.admin_connection(); // there is no descriptor for another
+    let mut admin = proxy.admin_connection(); // there will be no descriptor for another
     let mut ready = || {
         admin.write_all(b"GET /ready HTTP/1.1\r\nhost: admin\r\n\r\n").unwrap();
         let mut answer = Vec::new();
@@ -199,7 +199,7 @@ fn a_proxy_without_descriptors_says_so_at_ready_and_accepts_again_when_there_are
     assert!(last.starts_with("HTTP/1.1 503"), "{last}");
     drop(open);
     while !ready().ends_with("LIVE\n") {}
-    // Those that waited to be accepted hold descriptors until they are seen to have ended.
+    // Those in the accept queue use descriptors until their end is noticed.
     while proxy.stat("sidelab.connections_active") > 0 {}
     ping(&mut connect(address), b"accepted again");
     assert_eq!(proxy.stat("sidelab.accept_restarts"), 0);

@@ -1,4 +1,4 @@
-//! Files that are moved into place while connections are open.
+//! Replacing files while connections are open.
 
 use std::{
     io::{Read, Write},
@@ -24,7 +24,7 @@ fn assignment(endpoint: SocketAddr) -> Value {
     assignment
 }
 
-/// A proxy whose endpoints come from `eds.json`.
+/// A proxy with endpoints from `eds.json`.
 fn with_eds(address: SocketAddr, endpoint: SocketAddr) -> Proxy {
     let files = folder();
     resources(files.path(), "eds.json", &[assignment(endpoint)]);
@@ -41,7 +41,7 @@ fn with_eds(address: SocketAddr, endpoint: SocketAddr) -> Proxy {
 }
 
 #[test]
-fn endpoints_change_under_open_connections() {
+fn endpoints_change_while_connections_are_open() {
     let ip = loopback();
     let (old, new, address) = ((ip, 8080).into(), (ip, 8081).into(), (ip, 15001).into());
     echo(old);
@@ -55,7 +55,7 @@ fn endpoints_change_under_open_connections() {
 }
 
 #[test]
-fn a_refused_file_changes_nothing_and_is_counted() {
+fn an_invalid_file_changes_nothing_and_is_counted() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     named(app, "still here");
@@ -73,14 +73,14 @@ fn a_refused_file_changes_nothing_and_is_counted() {
 }
 
 #[test]
-fn a_file_that_is_written_in_place_is_not_noticed() {
+fn writing_a_file_in_place_is_not_noticed() {
     let ip = loopback();
     let (app, other, address) = ((ip, 8080).into(), (ip, 8081).into(), (ip, 15001).into());
     named(app, "app");
     let proxy = with_eds(address, app);
     let text = json!({"resources": [assignment(other)]}).to_string();
     std::fs::write(proxy.folder.path().join("eds.json"), text).unwrap();
-    // A later move of another file is noticed, so the write before it would have been by now.
+    // A later move of another file is noticed, so the previous write would have been by now.
     proxy.replace(
         "lds.json",
         &[listener("l", address, &tcp_chain(proxy.folder.path(), "c", ""))],
@@ -91,7 +91,7 @@ fn a_file_that_is_written_in_place_is_not_noticed() {
 }
 
 #[test]
-fn listeners_come_and_go() {
+fn listeners_are_added_and_removed() {
     let ip = loopback();
     let (app, one, two) = ((ip, 8080).into(), (ip, 15001).into(), (ip, 15002).into());
     named(app, "app");
@@ -107,7 +107,7 @@ fn listeners_come_and_go() {
 }
 
 #[test]
-fn a_chain_that_is_gone_drains_and_then_ends_its_connections() {
+fn a_removed_chain_drains_and_then_ends_its_connections() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -124,11 +124,11 @@ fn a_chain_that_is_gone_drains_and_then_ends_its_connections() {
     strict["filter_chains"][0]["transport_socket"] = Mesh::downstream(proxy.folder.path(), "spiffe://");
     proxy.replace("lds.json", &[strict], "listener_manager.lds.update_success");
     ping(&mut open, b"while it drains");
-    assert_eq!(end(&mut open), Ok(()), "it ends with an end, and no reset");
+    assert_eq!(end(&mut open), Ok(()), "it ends with FIN, not a reset");
 }
 
 #[test]
-fn a_chain_that_stays_keeps_its_connections() {
+fn an_unchanged_chain_keeps_its_connections() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -148,7 +148,7 @@ fn a_chain_that_stays_keeps_its_connections() {
 }
 
 #[test]
-fn a_rotated_certificate_serves_new_connections_and_drops_none() {
+fn a_rotated_certificate_is_used_for_new_connections_and_closes_none() {
     let ip = loopback();
     let (app, inbound, address) = ((ip, 8080).into(), (ip, 15006).into(), (ip, 15001).into());
     echo(app);
@@ -182,7 +182,7 @@ fn a_rotated_certificate_serves_new_connections_and_drops_none() {
     ping(&mut open, b"after");
     drop((open, later));
     server.wait_for("tcp.c.downstream_cx_total", 3);
-    drop(client); // ends what is still open
+    drop(client); // ends open connections
     let mut peers = server.log();
     peers.sort();
     peers.dedup();
@@ -190,7 +190,7 @@ fn a_rotated_certificate_serves_new_connections_and_drops_none() {
 }
 
 #[test]
-fn a_key_that_does_not_fit_its_certificate_is_refused_and_the_old_one_serves_on() {
+fn a_key_that_does_not_match_its_certificate_is_refused_and_the_old_one_is_kept() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
     echo(app);
@@ -210,7 +210,7 @@ fn a_key_that_does_not_fit_its_certificate_is_refused_and_the_old_one_serves_on(
 }
 
 #[test]
-fn routes_change_under_an_open_connection() {
+fn routes_change_on_an_open_connection() {
     let ip = loopback();
     let address = (ip, 15001).into();
     let files = folder();

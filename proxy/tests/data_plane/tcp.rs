@@ -1,4 +1,4 @@
-//! TCP chains, through the running program.
+//! TCP chains of the running program.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -57,7 +57,7 @@ fn addresses() -> (SocketAddr, SocketAddr) {
 }
 
 #[test]
-fn bytes_pass_two_sidecars_and_a_half_closed_client_is_answered() {
+fn bytes_pass_two_sidecars_and_a_half_closed_client_gets_a_response() {
     let (app, address) = addresses();
     echo_after_end(app);
     let format = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_PEER_URI_SAN% %UPSTREAM_CLUSTER%";
@@ -70,7 +70,7 @@ fn bytes_pass_two_sidecars_and_a_half_closed_client_is_answered() {
 }
 
 #[test]
-fn many_plain_bytes_move_by_splice() {
+fn plaintext_bulk_data_is_spliced() {
     let (app, address) = addresses();
     echo_after_end(app);
     let proxy = one(app, address, "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%");
@@ -83,7 +83,7 @@ fn many_plain_bytes_move_by_splice() {
 }
 
 #[test]
-fn what_is_tls_on_one_side_is_copied() {
+fn data_with_tls_on_one_side_is_copied() {
     let (app, address) = addresses();
     echo_after_end(app);
     let (client, _server) = two(app, address, "");
@@ -92,10 +92,10 @@ fn what_is_tls_on_one_side_is_copied() {
 }
 
 #[test]
-fn a_peer_that_comes_again_is_not_verified_again() {
+fn a_returning_peer_is_not_verified_again() {
     let (app, address) = addresses();
     echo_after_end(app);
-    // A session that is resumed needs no certificate at all.
+    // A resumed session needs no certificate at all.
     let (client, server) = sidecars(app, address, "", false);
     for connections in 0..3 {
         exchange(address, &[7; 1000]);
@@ -105,7 +105,7 @@ fn a_peer_that_comes_again_is_not_verified_again() {
 }
 
 #[test]
-fn a_server_that_has_said_all_still_hears_the_client() {
+fn a_server_that_has_sent_fin_can_still_receive() {
     let (app, address) = addresses();
     let (heard, hears) = mpsc::channel();
     serve(app, move |mut connection| {
@@ -155,7 +155,7 @@ fn a_reset_by_the_server_reaches_the_client_through_both_sidecars() {
 }
 
 #[test]
-fn a_server_that_speaks_first_is_heard() {
+fn a_server_that_speaks_first_is_relayed() {
     let (app, address) = addresses();
     named(app, "220 ready");
     let (_client, _server) = two(app, address, "");
@@ -216,7 +216,7 @@ fn plaintext_under_strict_finds_no_chain_and_is_reset() {
 }
 
 #[test]
-fn ipv6_goes_as_ipv4_does() {
+fn ipv6_behaves_like_ipv4() {
     let app = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
     let address = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
     echo(app);
@@ -245,6 +245,6 @@ fn idle_connections_hold_no_buffers() {
     let before = client.resident();
     let _idle = open(100);
     let each = (client.resident() - before) / 100;
-    // A buffer of the relay is 64 KiB. What remains is rustls' and Tokio's own.
+    // A buffer of the relay is 64 KiB. The rest belongs to rustls and Tokio.
     assert!(each < 32 * 1024, "{each} bytes a connection");
 }

@@ -1,4 +1,4 @@
-//! Holds what two planes did against each other, and against what is accepted.
+//! Compares the results of two data planes with each other, and differences with the accepted ones.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,13 @@ use crate::{
     wire::Patience,
 };
 
-/// What a row came to, fact by fact.
+/// The facts about a row's result.
 pub(crate) type Facts = Vec<(&'static str, String)>;
 
-/// Plays rows on a plane of that kind: the facts of each.
+/// Plays rows on a kind of data plane, and returns the facts of each.
 pub(crate) type Play = fn(Kind, &Path, &[Row], Patience) -> Vec<Facts>;
 
-/// Plays the rows on both planes; fails on differences that are not accepted, and on accepted ones that are none.
+/// Plays the rows on both data planes. Fails on differences that are not accepted, and on accepted ones that did not occur.
 pub(crate) fn compare(file: &str, text: &str, play: Play) {
     let Some(envoy) = planes::envoy() else { return };
     let accepted: BTreeMap<String, String> = rows::rows(include_str!("accepted.rows"))
@@ -62,7 +62,7 @@ pub(crate) fn compare(file: &str, text: &str, play: Play) {
     assert!(new.is_empty() && gone.is_empty(), "{file}: {} differences", new.len() + gone.len());
 }
 
-/// Plays each row on one of so many lanes, and returns what they came to in the order of the rows.
+/// Plays each row on one of several lanes, and returns the results in the order of the rows.
 pub(crate) fn on_lanes<T: Send>(lanes: usize, rows: &[Row], play: impl Fn(usize, &Row) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! Requests of HTTP/1, hostile and odd: what is answered, what the upstream gets, and what is logged.
+//! Hostile and unusual HTTP/1 requests: the response, what the upstream receives, and the log entry.
 
 use std::{
     collections::BTreeSet,
@@ -23,15 +23,15 @@ use crate::{
 const LANES: usize = 8;
 const FORMAT: &str = "%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% \
     %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT%|%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%\n";
-/// How long what the upstream got may take to be written down.
+/// How long the upstream may take to record what it received.
 const SETTLED: Duration = Duration::from_millis(120);
 
 #[test]
-fn requests_of_http1_are_taken_and_refused_as_by_envoy() {
+fn http1_requests_are_accepted_and_refused_like_by_envoy() {
     compare("http1", include_str!("http1.rows"), play);
 }
 
-/// A manager with what Istio sets for its inbound listeners, as far as bytes are concerned.
+/// A connection manager with Istio's options for inbound listeners, as far as they affect bytes.
 pub(crate) fn manager(log: &str, cluster: &str) -> Value {
     json!({"filters": [{"name": "http", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -49,7 +49,7 @@ pub(crate) fn manager(log: &str, cluster: &str) -> Value {
     }}]})
 }
 
-/// Listeners from port 10000, each with a cluster of an app of its own.
+/// Listeners from port 10000, each with a separate cluster and app.
 pub(crate) fn lanes(ip: IpAddr, log: &str, app: impl Fn(usize) -> SocketAddr) -> Value {
     let without_type = |mut value: Value| {
         value.as_object_mut().unwrap().remove("@type");
@@ -92,7 +92,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     facts.collect()
 }
 
-/// What came back, with heads in an order that means nothing, and without what changes each time.
+/// The responses, with sorted heads and without values that differ each time.
 pub(crate) fn answers(bytes: &[u8]) -> String {
     let mut out = String::new();
     let all = text(bytes);
@@ -108,7 +108,7 @@ pub(crate) fn answers(bytes: &[u8]) -> String {
     out.replace('\r', "\\r").replace('\n', "\\n")
 }
 
-/// A head with its lines in order.
+/// A head with its lines sorted.
 pub(crate) fn normalized(head: &str) -> String {
     let mut lines = head.split("\r\n");
     let first = lines.next().unwrap_or_default();
@@ -128,7 +128,7 @@ pub(crate) fn normalized(head: &str) -> String {
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
-/// A strict little app, which writes down what it gets and answers `ok`.
+/// A strict minimal app, which records what it receives and responds `ok`.
 fn serve(address: SocketAddr) -> Seen {
     let listener = TcpListener::bind(address).unwrap();
     let seen = Seen::default();
@@ -155,7 +155,7 @@ fn answer_all(mut stream: &TcpStream, notes: &Seen) {
     }
 }
 
-/// A request, as it is noted; `None` at the end, or where it is not whole.
+/// A request in the recorded form; `None` at the end, or if it is incomplete.
 fn read_request(stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
     let line = |buffer: &mut Vec<u8>, end: &[u8]| -> Option<Vec<u8>> {
         loop {

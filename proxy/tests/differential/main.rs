@@ -1,11 +1,8 @@
-//! Both data planes get the same bytes, and have to do the same: the native one and the real Envoy, each with the same
-//! bootstrap, on loopback. What each row came to is compared as text; a difference that is accepted stands in
-//! `accepted.rows` with its reason, and any other fails, as does one that is there no more.
+//! Sends the same bytes to both data planes, the native one and the real Envoy, each with the same bootstrap on loopback,
+//! and compares the results of each row as text. Accepted differences are listed in `accepted.rows` with their reasons. Any
+//! other difference fails, as does an accepted one that no longer occurs.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "rows say when bytes come: a pause between two parts is a part of the case"
-)]
+#![allow(clippy::disallowed_methods, reason = "a pause between two parts is part of a row")]
 
 #[path = "../data_plane/support/mod.rs"]
 mod support;

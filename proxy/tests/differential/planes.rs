@@ -18,22 +18,22 @@ use tempfile::TempDir;
 
 use crate::support::{LONG, PROGRAM, folder, loopback};
 
-/// Which data plane.
+/// The implementation of a data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Native,
     Envoy,
 }
 
-/// A data plane that runs.
+/// A running data plane.
 pub(crate) struct Plane {
-    /// Where its listeners are.
+    /// Address of its listeners.
     pub(crate) ip: IpAddr,
     folder: TempDir,
     child: Child,
 }
 
-/// The path of the real Envoy; `None`, and a word, where it is not there. With `CI` that is a failure.
+/// Path of the real Envoy; `None`, with a message, if it is not installed. With `CI` that is a failure.
 pub(crate) fn envoy() -> Option<PathBuf> {
     let cached = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/envoy-1.40.0/envoy");
     let path = env::var_os("SIDELAB_ENVOY").map_or_else(|| cached.into(), PathBuf::from);
@@ -47,7 +47,7 @@ pub(crate) fn envoy() -> Option<PathBuf> {
 }
 
 impl Plane {
-    /// Starts one. `configure` makes its static resources, of the address to listen at and the path of an access log.
+    /// Starts a data plane. `configure` returns its static resources, given the address to listen on and the path of an access log.
     pub(crate) fn start(kind: Kind, envoy: &Path, configure: impl FnOnce(IpAddr, &str) -> Value) -> Self {
         let (folder, ip) = (folder(), loopback());
         let admin = SocketAddr::from((ip, 9999));
@@ -74,7 +74,7 @@ impl Plane {
         plane
     }
 
-    /// Ends it, and returns the lines of its access log.
+    /// Stops it, and returns the lines of its access log.
     pub(crate) fn end(mut self) -> Vec<String> {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap();
@@ -101,7 +101,7 @@ fn is_live(admin: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.contains("LIVE"))
 }
 
-/// The lines of a log that are about a port of ours, without it: it stands behind the last bar.
+/// The lines of a log for a client port, without the port, which follows the last bar.
 pub(crate) fn lines_of(log: &[String], port: u16) -> Vec<String> {
     let is_of = |line: &&String| line.rsplit_once('|').is_some_and(|(_, at)| at.ends_with(&format!(":{port}")));
     log.iter().filter(is_of).map(|line| line.rsplit_once('|').unwrap().0.to_owned()).collect()

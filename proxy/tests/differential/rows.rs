@@ -1,14 +1,14 @@
-//! Rows of data: one a line, `name | bytes`. In the bytes `↵` is CRLF, `\r \n \t \0 \xHH \\` are what they are elsewhere,
-//! `{text*N}` is a text N times (with its number for each `#`), and `{pause}` parts what is sent from what is sent later.
+//! Rows of test data, one per line: `name | bytes`. In bytes, `↵` is CRLF, `\r \n \t \0 \xHH \\` have their usual meaning,
+//! `{text*N}` is a text N times (with its index for each `#`), and `{pause}` separates parts that are sent with a pause.
 
-/// A row: its name, and what stands behind it, column by column.
+/// A row: its name, and the columns after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
 }
 
-/// Reads rows; empty lines and those that begin with `#` are none.
+/// Parses rows, ignoring empty lines and those that start with `#`.
 pub(crate) fn rows(text: &str) -> Vec<Row> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let rows: Vec<Row> = lines
@@ -64,7 +64,7 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
     out
 }
 
-/// Takes `text*N}` apart, and what stands behind it.
+/// Parses `text*N}`, and returns what follows it.
 fn repeated(text: &str) -> Option<(&str, usize, &str)> {
     let (inside, after) = text.split_once('}')?;
     let (inner, count) = inside.rsplit_once('*')?;
@@ -72,7 +72,7 @@ fn repeated(text: &str) -> Option<(&str, usize, &str)> {
 }
 
 #[test]
-fn rows_read_as_their_bytes() {
+fn rows_are_parsed_to_their_bytes() {
     let rows = rows("# no row\n\na row | G {ab*2}↵\\x00\\\\{x#,*3}\n");
     assert_eq!(rows[0].name, "a row");
     assert_eq!(bytes(&rows[0].columns[0]), b"G abab\r\n\x00\\x0,x1,x2,");

@@ -1,6 +1,6 @@
-//! Openings of connections: what the TLS inspector takes for a ClientHello, and which filter chain that leads to.
+//! The first bytes of connections: what the TLS inspector detects as a ClientHello, and which filter chain that selects.
 //!
-//! A row is `name | what is sent`: `bytes TEXT`, or `hello` with what is to be different in it:
+//! A row is `name | bytes to send`: `bytes TEXT`, or `hello` with changes to it:
 //! `sni=NAME`, `alpn=A,B`, `legacy=HEX` (the version), `versions=HEX`, `session=N`, `suites=HEX`, `compression=HEX`,
 //! `pad=N`, `extension=TYPE:HEX`, `without=TYPE`, `after=HEX` (in the message), `kind=N`, `length=N` (of the message),
 //! `record=HEX` (its version), `split=N` (bytes a record), `before=TEXT` and `then=TEXT` (around the records).
@@ -24,13 +24,13 @@ use crate::{
 };
 
 const LANES: usize = 12;
-/// The chains, which are also the clusters, and what the apps behind them say.
+/// The chains, which are also the clusters and what their apps send.
 const CHAINS: [&str; 3] = ["istio", "tls", "plain"];
 const FORMAT: &str =
     "%FILTER_CHAIN_NAME% %REQUESTED_SERVER_NAME% %RESPONSE_FLAGS%|%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%\n";
 
 #[test]
-fn openings_of_connections_lead_where_they_do_in_envoy() {
+fn first_bytes_select_the_same_chain_as_in_envoy() {
     compare("tls", include_str!("tls.rows"), play);
 }
 
@@ -85,7 +85,7 @@ fn resources(ip: std::net::IpAddr, log: &str, apps: &[SocketAddr]) -> Value {
     })
 }
 
-/// An app that says its name, and then reads what comes.
+/// An app that sends its name, and then reads.
 fn serve(address: SocketAddr, name: &'static str) {
     let listener = TcpListener::bind(address).unwrap();
     thread::spawn(move || {
@@ -111,7 +111,7 @@ fn parts(text: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// A ClientHello to be.
+/// The description of a ClientHello.
 struct Hello<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Hello<'a> {

@@ -1,4 +1,4 @@
-//! Upstreams that misbehave: what the client gets of it, whether its connection goes on, and what is logged.
+//! Misbehaving upstreams: what the client receives, whether its connection continues, and the log entry.
 //!
 //! A row is `name | method | how the upstream ends (keep, fin, rst) | its bytes`; the method POST sends a body of 5 MB, which
 //! the upstream does not read.
@@ -25,11 +25,11 @@ const LANES: usize = 8;
 const BODY: usize = 5_000_000;
 
 #[test]
-fn upstreams_that_misbehave_come_to_what_they_come_to_in_envoy() {
+fn misbehaving_upstreams_have_the_same_effects_as_in_envoy() {
     compare("upstream", include_str!("upstream.rows"), play);
 }
 
-/// What an upstream does with a request: its bytes, part by part, and its end.
+/// How an upstream handles a request: the bytes that it sends, in parts, and how it ends.
 #[derive(Clone, Debug, Default)]
 struct Script {
     parts: Vec<Vec<u8>>,
@@ -66,7 +66,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     let facts = played.into_iter().map(|(heard, next, is_post)| -> Facts {
         let answer = answers(&heard.bytes);
         let log = lines_of(&log, heard.port).join(" & ");
-        // How much of a large body was read is a matter of buffers, and so is whether what was not becomes a reset.
+        // How much of a large body is read depends on buffers, and so does whether the unread rest causes a reset.
         let log = if is_post { log.split(' ').take(7).collect::<Vec<_>>().join(" ") } else { log };
         vec![
             ("answer", short(&answer)),
@@ -78,7 +78,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     facts.collect()
 }
 
-/// An app that does with a first request what its script says, and answers `/next` as it should.
+/// An app that handles a first request according to its script, and answers `/next` normally.
 fn serve(address: SocketAddr) -> Arc<Mutex<Script>> {
     let listener = TcpListener::bind(address).unwrap();
     let script = Arc::<Mutex<Script>>::default();

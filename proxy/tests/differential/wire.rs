@@ -1,4 +1,4 @@
-//! A connection, from its opening to its end.
+//! One connection to a data plane.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -7,32 +7,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long to listen.
+/// Timeouts of reading.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// For an answer.
+    /// For a response.
     pub(crate) answer: Duration,
-    /// For the end, once we have said ours.
+    /// For the end, after closing our side.
     pub(crate) end: Duration,
 }
 
 impl Patience {
     pub(crate) const SHORT: Self = Self { answer: Duration::from_millis(600), end: Duration::from_millis(1800) };
-    /// For what is looked at again: a machine that is busy is no difference.
+    /// For repeating a row that differed: a busy machine must not count as a difference.
     pub(crate) const LONG: Self = Self { answer: Duration::from_secs(2), end: Duration::from_secs(4) };
 }
 
-/// What came back.
+/// What was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     /// Our port.
     pub(crate) port: u16,
     pub(crate) bytes: Vec<u8>,
-    /// How it ended, in words.
+    /// Description of how it ended.
     pub(crate) how: &'static str,
 }
 
-/// How reading went.
+/// The result of reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Open,
@@ -40,7 +40,7 @@ enum Reading {
     Reset,
 }
 
-/// Sends the parts, listens, says that no more comes, and listens again.
+/// Sends the parts, reads, closes the sending side, and reads again.
 pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -> Heard {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -51,7 +51,7 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
             sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
         }
         if stream.write_all(part).is_err() {
-            break; // the peer has had enough, which it says below
+            break; // the peer stopped reading, and the reason is read below
         }
     }
     let mut bytes = Vec::new();
@@ -88,12 +88,12 @@ fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, limit: Duration) -> Reading
     }
 }
 
-/// Bytes as text, each a character.
+/// Bytes as text, with one character for each.
 pub(crate) fn text(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// A text that is no longer than what a person reads.
+/// Truncates a text to a readable length.
 pub(crate) fn short(text: &str) -> String {
     if text.len() <= 300 {
         return text.into();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_time_is_a_number_with_its_unit_or_0() {
+fn a_duration_is_a_number_with_a_unit_or_0() {
     for (text, micros) in [
         ("30s", 30_000_000),
         ("1m30s", 90_000_000),
@@ -18,7 +18,7 @@ fn a_time_is_a_number_with_its_unit_or_0() {
 }
 
 #[test]
-fn what_is_no_time_is_refused_with_the_way_to_write_it() {
+fn anything_else_is_refused_with_an_example() {
     for (text, why) in [
         ("10", "a time needs a unit: write 10s, 10ms or 10us"),
         ("0.5", "a time needs a unit: write 0.5s, 0.5ms or 0.5us"),
@@ -35,7 +35,7 @@ fn what_is_no_time_is_refused_with_the_way_to_write_it() {
 }
 
 #[test]
-fn a_bare_number_of_seconds_is_taken_where_it_always_was() {
+fn a_bare_number_of_seconds_is_accepted_for_compatibility() {
     assert_eq!(parse_or_seconds("5"), Ok(Duration::from_secs(5)));
     assert_eq!(parse_or_seconds("0.05"), Ok(Duration::from_millis(50)));
     assert_eq!(parse_or_seconds("50ms"), Ok(Duration::from_millis(50)));

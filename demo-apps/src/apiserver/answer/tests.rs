@@ -1,4 +1,4 @@
-//! Answers that no webhook of this project gives.
+//! Responses that no webhook in this project sends.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn judged(mutating: bool, response: &Value) -> Result<Said, String> {
         failure_policy: super::super::configuration::FailurePolicy::Fail,
         hook: serde_json::from_value(json!({"name": "one.example.com"})).unwrap(),
     };
-    said(reviewed(response).unwrap(), &webhook)
+    decision(reviewed(response).unwrap(), &webhook)
 }
 
 fn invalid(mutating: bool, response: &Value) -> String {
@@ -34,7 +34,7 @@ fn invalid(mutating: bool, response: &Value) -> String {
 }
 
 #[test]
-fn an_http_error_is_told_in_the_api_servers_words() {
+fn an_http_error_is_reported_in_the_api_servers_wording() {
     assert_eq!(answered(200, "{}").unwrap(), "{}");
     assert_eq!(
         answered(503, "not now\n").unwrap_err(),
@@ -45,14 +45,14 @@ fn an_http_error_is_told_in_the_api_servers_words() {
 }
 
 #[test]
-fn a_review_has_to_hold_a_response_to_this_request() {
+fn a_review_must_contain_a_response_to_this_request() {
     assert_eq!(reviewed(&Value::Null).unwrap_err(), "webhook response was absent");
     assert_eq!(reviewed(&json!({"allowed": true})).unwrap_err(), r#"expected response.uid="u-1", got """#);
     assert!(reviewed(&json!({"uid": "u-1", "allowed": "yes"})).is_err());
 }
 
 #[test]
-fn patch_and_its_type_go_together_and_are_for_mutating_webhooks() {
+fn patch_and_patch_type_go_together_and_are_for_mutating_webhooks_only() {
     let patch = |patch: &str, kind: Value| json!({"uid": "u-1", "allowed": true, "patch": patch, "patchType": kind});
     // `[]` in base64.
     assert!(invalid(false, &patch("W10=", "JSONPatch".into())).ends_with("may not return response.patch"));
@@ -67,7 +67,7 @@ fn patch_and_its_type_go_together_and_are_for_mutating_webhooks() {
 }
 
 #[test]
-fn a_denial_without_a_word_is_told_so_and_is_never_a_success() {
+fn a_denial_without_explanation_is_reported_as_such_and_never_as_success() {
     let denied = |status: Value| match judged(false, &json!({"uid": "u-1", "allowed": false, "status": status})) {
         Ok(Said::Denied { code, message }) => (code, message),
         _ => panic!("not denied"),

@@ -31,7 +31,7 @@ fn rule(field: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_rule_fits_by_group_version_operation_resource_and_scope() {
+fn a_rule_matches_by_group_version_operation_resource_and_scope() {
     for (field, fits, does_not) in [
         ("apiGroups", json!(["", "apps"]), json!(["apps"])),
         ("apiVersions", json!(["v1"]), json!(["v2"])),
@@ -48,7 +48,7 @@ fn a_rule_fits_by_group_version_operation_resource_and_scope() {
 }
 
 #[test]
-fn a_selector_goes_by_the_namespaces_labels_and_its_name_is_one() {
+fn a_namespace_selector_matches_labels_including_the_name() {
     let by_name = |name: &str| json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}});
     assert_eq!(called(&by_name("default")), Ok(()));
     assert_eq!(called(&by_name("other")), Err("namespaceSelector does not select namespace default".into()));
@@ -67,7 +67,7 @@ fn a_selector_goes_by_the_namespaces_labels_and_its_name_is_one() {
 }
 
 #[test]
-fn a_selector_goes_by_the_objects_labels() {
+fn an_object_selector_matches_the_objects_labels() {
     let labelled = json!({"objectSelector": {"matchLabels": {"app": "x"}}});
     assert_eq!(called(&labelled), Err("objectSelector does not select the object".into()));
     assert_eq!(called(&json!({"objectSelector": {}})), Ok(()));

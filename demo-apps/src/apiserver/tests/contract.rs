@@ -1,4 +1,4 @@
-//! What a webhook says, and what it means.
+//! Responses of a webhook and their effects.
 
 use pretty_assertions::assert_eq;
 
@@ -9,7 +9,7 @@ const LABELLED: &str =
 const BETA: &str = "{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: old}, spec: {}}";
 
 #[tokio::test]
-async fn an_object_that_the_webhook_allows_is_created_as_it_is() {
+async fn an_allowed_object_is_created_unchanged() {
     let cluster = Cluster::new();
     let report = cluster.validate(cluster.hook("allow", "/validate")).await;
     assert_eq!((report.decision, report.status, &report.message), (Decision::Allowed, 201, &None));
@@ -19,12 +19,15 @@ async fn an_object_that_the_webhook_allows_is_created_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_object_that_the_webhook_denies_is_refused_in_its_words() {
+async fn a_denied_object_is_refused_with_the_webhooks_message() {
     let cluster = Cluster::new();
     let file = cluster.write("object.yaml", LABELLED);
     let report = cluster.create(&file, &[], &[cluster.hook("policy", "/validate")]).await;
     assert_eq!((report.decision, report.status), (Decision::Denied, 403));
-    assert_eq!(told(&report), r#"admission webhook "policy.example.com" denied the request: label deny is "true""#);
+    assert_eq!(
+        message_of(&report),
+        r#"admission webhook "policy.example.com" denied the request: label deny is "true""#
+    );
     assert_eq!(report.object.name, "bad");
 }
 
@@ -46,25 +49,25 @@ async fn patches_are_applied_in_turn_and_validators_see_the_result() {
 }
 
 #[tokio::test]
-async fn once_a_request_is_refused_nobody_else_is_asked() {
+async fn once_a_request_is_refused_no_other_webhook_is_called() {
     let cluster = Cluster::new();
     let report = cluster.create("", &[cluster.hook("deny", "/deny")], &[cluster.hook("never", "/validate")]).await;
     assert_eq!(report.decision, Decision::Denied);
-    assert_eq!(report.webhooks[1].skipped.as_deref(), Some("the request was refused before"));
+    assert_eq!(report.webhooks[1].skipped.as_deref(), Some("the request was already refused"));
 }
 
 #[tokio::test]
-async fn a_webhook_that_hangs_fails_the_request_when_its_time_is_over() {
+async fn a_webhook_that_hangs_fails_the_request_after_its_timeout() {
     let cluster = Cluster::new();
     let report = cluster.validate(with(cluster.hook("slow", "/hang"), &json!({"timeoutSeconds": 1}))).await;
     assert_eq!((report.decision, report.status), (Decision::Rejected, 500));
     let said = r#"failed calling webhook "slow.example.com": failed to call webhook: Post "https://webhook.default.svc:443/hang?timeout=1s": context deadline exceeded"#;
-    assert_eq!(told(&report), format!("Internal error occurred: {said}"));
+    assert_eq!(message_of(&report), format!("Internal error occurred: {said}"));
     assert_eq!(kind(report.webhooks[0].call.as_ref().unwrap()), FailureKind::Timeout);
 }
 
 #[tokio::test]
-async fn failure_policy_ignore_lets_the_object_through() {
+async fn failure_policy_ignore_ignores_a_timeout() {
     let cluster = Cluster::new();
     let hook = with(cluster.hook("slow", "/hang"), &json!({"timeoutSeconds": 1, "failurePolicy": "Ignore"}));
     let report = cluster.validate(hook).await;
@@ -74,14 +77,14 @@ async fn failure_policy_ignore_lets_the_object_through() {
 }
 
 #[tokio::test]
-async fn failure_policy_ignore_does_not_help_against_a_denial() {
+async fn failure_policy_ignore_does_not_ignore_a_denial() {
     let cluster = Cluster::new();
     let report = cluster.validate(with(cluster.hook("deny", "/deny"), &json!({"failurePolicy": "Ignore"}))).await;
     assert_eq!(report.decision, Decision::Denied);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_admission_review_of_the_request_is_a_failure() {
+async fn a_response_that_does_not_match_the_request_is_a_failure() {
     let cluster = Cluster::new();
     for (path, said) in [
         ("/garbage", "couldn't get version/kind; json parse error"),
@@ -91,13 +94,13 @@ async fn an_answer_that_is_no_admission_review_of_the_request_is_a_failure() {
         let report = cluster.validate(cluster.hook("bad", path)).await;
         assert_eq!(report.decision, Decision::Rejected);
         let said = format!("received invalid webhook response: {said}");
-        assert!(told(&report).contains(&said), "{path}: {}", told(&report));
-        assert_eq!(report.webhooks[0].call.as_ref().unwrap().status(), Some(200), "the call itself went well");
+        assert!(message_of(&report).contains(&said), "{path}: {}", message_of(&report));
+        assert_eq!(report.webhooks[0].call.as_ref().unwrap().status(), Some(200), "the call itself succeeded");
     }
 }
 
 #[tokio::test]
-async fn an_object_of_another_version_is_converted_to_the_rules() {
+async fn an_object_of_another_version_is_converted_for_the_rules() {
     let cluster = Cluster::new();
     let file = cluster.write("object.yaml", BETA);
     let rules =
@@ -106,23 +109,23 @@ async fn an_object_of_another_version_is_converted_to_the_rules() {
     let exact = with(cluster.hook("exact", "/deny"), &json!({"rules": rules, "matchPolicy": "Exact"}));
     let report = cluster.create(&file, &[equivalent], &[exact]).await;
     assert_eq!(report.decision, Decision::Patched);
-    assert_eq!(report.result.unwrap()["apiVersion"], "apps/v1beta1", "it is stored as it was sent");
+    assert_eq!(report.result.unwrap()["apiVersion"], "apps/v1beta1", "stored in its original version");
     assert_eq!(report.webhooks[1].skipped.as_deref(), Some("no rule fits CREATE of deployments in apps/v1beta1"));
 }
 
 #[tokio::test]
-async fn a_patch_that_does_not_apply_is_an_error_whatever_the_failure_policy() {
+async fn a_patch_that_does_not_apply_is_an_error_regardless_of_failure_policy() {
     let cluster = Cluster::new();
-    // It wants to add a label below what is no mapping.
+    // The patch adds a label below something that is not a mapping.
     let file = cluster.write("object.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: odd, labels: [1]}}");
     let hook = with(cluster.hook("label", "/mutate"), &json!({"failurePolicy": "Ignore"}));
     let report = cluster.create(&file, &[hook], &[]).await;
     assert_eq!(report.decision, Decision::Rejected);
-    assert!(told(&report).starts_with("Internal error occurred: "), "{}", told(&report));
+    assert!(message_of(&report).starts_with("Internal error occurred: "), "{}", message_of(&report));
 }
 
 #[tokio::test]
-async fn what_cannot_be_tried_is_said_before_anybody_is_called() {
+async fn invalid_input_is_reported_before_any_webhook_is_called() {
     let cluster = Cluster::new();
     let file = cluster.write("manifests.yaml", "kind: ValidatingWebhookConfiguration\nwebhooks: [{name: 1}]");
     let error = |line: &str| {

@@ -1,4 +1,4 @@
-//! How a webhook is called, and how that fails.
+//! How a webhook is called, and transport failures.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use super::*;
 use crate::client::{CallArgs, call};
 use crate::report::Event;
 
-/// What the message of a failed call ends with.
+/// The end of the message of a failed call.
 fn reason(report: &AdmissionReport) -> &str {
     assert_eq!(report.decision, Decision::Rejected);
-    let (head, reason) = told(report).split_once("svc:443/validate?timeout=5s\": ").unwrap();
+    let (head, reason) = message_of(report).split_once("svc:443/validate?timeout=5s\": ").unwrap();
     assert!(head.starts_with("Internal error occurred: failed calling webhook"), "{head}");
     reason
 }
 
 #[tokio::test]
-async fn a_webhook_is_called_over_one_way_tls_without_alpn_of_a_mesh() {
+async fn a_webhook_is_called_over_one_way_tls_without_a_meshs_alpn() {
     let cluster = Cluster::new();
     let report = cluster.validate(cluster.hook("allow", "/validate")).await;
     let tls = report.webhooks[0].call.as_ref().unwrap().tls.clone().unwrap();
@@ -36,7 +36,7 @@ async fn a_webhook_is_called_over_one_way_tls_without_alpn_of_a_mesh() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_refused() {
+async fn a_certificate_of_another_ca_is_refused() {
     let (cluster, other) = (Cluster::new(), Pki::named("another"));
     let mut hook = cluster.hook("strange", "/validate");
     hook["clientConfig"]["caBundle"] = STANDARD.encode(std::fs::read(other.ca()).unwrap()).into();
@@ -47,17 +47,17 @@ async fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_ca_bundle_the_hosts_authorities_count() {
+async fn without_a_ca_bundle_the_hosts_cas_are_trusted() {
     let cluster = Cluster::new();
     let mut hook = cluster.hook("public", "/validate");
     hook["clientConfig"].as_object_mut().unwrap().remove("caBundle");
     let report = cluster.validate(hook).await;
-    assert!(!report.created(), "no host trusts a certificate authority that was made for a test");
+    assert!(!report.created(), "no host trusts the CA of a test");
     assert!(report.webhooks[0].call.is_some());
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_name_is_refused() {
+async fn a_certificate_for_another_name_is_refused() {
     for (sans, said) in [
         (&["other.test"][..], "certificate is valid for other.test, not webhook.default.svc"),
         (
@@ -65,25 +65,25 @@ async fn a_certificate_of_another_name_is_refused() {
             "certificate is not valid for any names, but wanted to match webhook.default.svc",
         ),
     ] {
-        let cluster = Cluster::showing(sans);
+        let cluster = Cluster::with_names(sans);
         let report = cluster.validate(cluster.hook("named", "/validate")).await;
         assert_eq!(reason(&report), format!("tls: failed to verify certificate: x509: {said}"));
     }
 }
 
 #[tokio::test]
-async fn a_ca_bundle_that_is_not_pem_makes_no_call() {
+async fn a_ca_bundle_that_is_not_pem_prevents_the_call() {
     let cluster = Cluster::new();
     let mut hook = cluster.hook("unreadable", "/validate");
     hook["clientConfig"]["caBundle"] = STANDARD.encode("no PEM").into();
     let report = cluster.validate(hook).await;
     let said = "could not get REST client: unable to load root certificates: unable to parse bytes as PEM block";
-    assert!(told(&report).ends_with(said), "{}", told(&report));
+    assert!(message_of(&report).ends_with(said), "{}", message_of(&report));
     assert_eq!(report.webhooks[0].call, None);
 }
 
 #[tokio::test]
-async fn whoever_else_listens_is_told_by_what_he_does() {
+async fn other_listeners_are_reported_by_their_behaviour() {
     let cluster = Cluster::new();
     let hook = || [cluster.hook("peer", "/validate")];
     let cases = [
@@ -98,13 +98,13 @@ async fn whoever_else_listens_is_told_by_what_he_does() {
     ];
     for (port, said) in cases {
         let report = cluster.create_at(port, "", &[], &hook()).await;
-        assert!(reason(&report).ends_with(said), "{}", told(&report));
+        assert!(reason(&report).ends_with(said), "{}", message_of(&report));
     }
 }
 
 #[tokio::test]
-async fn a_url_is_called_as_it_is() {
-    let cluster = Cluster::showing(&["localhost"]);
+async fn a_url_is_called_as_configured() {
+    let cluster = Cluster::with_names(&["localhost"]);
     let mut hook = cluster.hook("url", "");
     hook["clientConfig"].as_object_mut().unwrap().remove("service");
     hook["clientConfig"]["url"] = format!("https://localhost:{}/validate", cluster.port()).into();
@@ -112,7 +112,7 @@ async fn a_url_is_called_as_it_is() {
     assert_eq!(report.decision, Decision::Allowed, "{:?}", report.message);
 
     hook["clientConfig"]["url"] = "http://localhost/validate".into();
-    assert!(told(&cluster.validate(hook).await).ends_with("is not HTTPS"));
+    assert!(message_of(&cluster.validate(hook).await).ends_with("is not HTTPS"));
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn half_a_megabyte_of_garbage_does_not_disturb_the_webhook() {
     let cluster = Cluster::new();
     let mut tcp = TcpStream::connect(("127.0.0.1", cluster.port())).await.unwrap();
     let garbage: Vec<u8> = (0..512 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
-    // The webhook may be gone before all is written.
+    // The webhook may close before everything is written.
     let _ = tcp.write_all(&garbage).await;
     let _ = tcp.read_to_end(&mut Vec::new()).await;
     cluster.server.logged(|event| matches!(event, Event::TlsFailed { .. })).await;
@@ -128,14 +128,14 @@ async fn half_a_megabyte_of_garbage_does_not_disturb_the_webhook() {
 }
 
 #[tokio::test]
-async fn a_client_hello_in_pieces_is_put_together() {
+async fn a_client_hello_in_fragments_is_reassembled() {
     let cluster = Cluster::new();
     let mut roots = rustls::RootCertStore::empty();
     for certificate in crate::tls::certificates(cluster.pki.ca().as_ref()).unwrap() {
         roots.add(certificate).unwrap();
     }
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    // The smallest that rustls makes: a ClientHello needs many such records.
+    // rustls' minimum: a ClientHello takes several such records.
     config.max_fragment_size = Some(32);
     let name = ServerName::try_from(NAME).unwrap();
     let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
@@ -158,7 +158,7 @@ async fn a_client_hello_in_pieces_is_put_together() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_admission_review_is_answered_with_400() {
+async fn a_body_that_is_not_an_admission_review_is_answered_with_400() {
     let cluster = Cluster::new();
     let line =
         format!("https://127.0.0.1:{}/validate --ca {} --sni {NAME} --data nonsense", cluster.port(), cluster.pki.ca());

@@ -1,4 +1,4 @@
-//! Every failure but those of TLS, provoked for real.
+//! All failures except those of TLS, with real peers.
 
 use pretty_assertions::assert_eq;
 
@@ -15,7 +15,7 @@ async fn a_port_without_listener_refuses() {
 
 #[tokio::test]
 async fn an_unknown_name_does_not_resolve() {
-    // RFC 6761 keeps `invalid` for names that never exist.
+    // RFC 6761 reserves `invalid` for names that never exist.
     let (stage, kind) = failure(&call_with("tcp://name.invalid:1").await);
     assert_eq!((stage, kind), (Stage::Resolve, FailureKind::Resolution));
 }
@@ -27,7 +27,7 @@ async fn an_address_of_the_other_family_does_not_resolve() {
 }
 
 #[tokio::test]
-async fn a_reset_instead_of_an_answer_is_a_reset() {
+async fn a_reset_instead_of_a_response_is_a_reset() {
     let port = peer_that(Behaviour::Resets).await;
     for target in ["http", "tcp"] {
         let report = call_with(&format!("{target}://127.0.0.1:{port}")).await;
@@ -37,7 +37,7 @@ async fn a_reset_instead_of_an_answer_is_a_reset() {
 }
 
 #[tokio::test]
-async fn an_end_before_the_answer_is_an_eof() {
+async fn a_close_before_the_response_is_an_eof() {
     let port = peer_that(Behaviour::Closes).await;
     for target in ["http", "tcp"] {
         let report = call_with(&format!("{target}://127.0.0.1:{port}")).await;
@@ -47,7 +47,7 @@ async fn an_end_before_the_answer_is_an_eof() {
 }
 
 #[tokio::test]
-async fn an_end_within_the_body_is_an_eof_and_keeps_what_came() {
+async fn a_close_within_the_body_is_an_eof_and_keeps_what_was_read() {
     let port = peer_that(Behaviour::Answers(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345")).await;
     let report = call_with(&format!("http://127.0.0.1:{port}")).await;
     assert_eq!(failure(&report), (Stage::Receive, FailureKind::Eof));
@@ -56,7 +56,7 @@ async fn an_end_within_the_body_is_an_eof_and_keeps_what_came() {
 }
 
 #[tokio::test]
-async fn silence_ends_with_the_time_given() {
+async fn silence_ends_with_a_timeout() {
     let port = peer_that(Behaviour::Hangs).await;
     for target in ["http", "tcp"] {
         let report = call_with(&format!("{target}://127.0.0.1:{port} --timeout 0.05")).await;
@@ -66,8 +66,8 @@ async fn silence_ends_with_the_time_given() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_nothing_times_out_while_sending() {
-    // Accepted by the kernel, read by nobody: its buffers fill up.
+async fn a_server_that_reads_nothing_times_out_while_sending() {
+    // Accepted by the kernel but never read, so the buffers fill up.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let report = call_with(&format!("tcp://127.0.0.1:{port} --bytes 20000000 --timeout 0.2")).await;
@@ -75,7 +75,7 @@ async fn a_server_that_takes_nothing_times_out_while_sending() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_http_is_shown() {
+async fn a_response_that_is_not_http_is_quoted() {
     let port = peer_that(Behaviour::Answers(b"\x15\x03\x01\x00\x02\x02\x32")).await;
     let (stage, kind) = failure(&call_with(&format!("http://127.0.0.1:{port}")).await);
     assert_eq!(stage, Stage::Http);
@@ -83,7 +83,7 @@ async fn an_answer_that_is_not_http_is_shown() {
 }
 
 #[tokio::test]
-async fn a_server_of_http1_that_is_spoken_to_in_http2_is_recognised() {
+async fn an_http1_server_that_receives_http2_is_recognized() {
     let port = peer_that(Behaviour::Answers(b"HTTP/1.1 400 Bad Request\r\n\r\n")).await;
     let (stage, kind) = failure(&call_with(&format!("http://127.0.0.1:{port} --http2")).await);
     assert_eq!(stage, Stage::Http);
@@ -91,7 +91,7 @@ async fn a_server_of_http1_that_is_spoken_to_in_http2_is_recognised() {
 }
 
 #[tokio::test]
-async fn http2_that_is_taken_back_is_a_protocol_error() {
+async fn a_goaway_is_a_protocol_error() {
     // SETTINGS, then GOAWAY of stream 0 with INADEQUATE_SECURITY (12).
     let goaway = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0c";
     let port = peer_that(Behaviour::Answers(goaway)).await;
@@ -102,19 +102,19 @@ async fn http2_that_is_taken_back_is_a_protocol_error() {
 }
 
 #[tokio::test]
-async fn other_bytes_than_were_sent_are_no_echo() {
+async fn bytes_other_than_those_sent_are_not_an_echo() {
     let port = peer_that(Behaviour::Answers(b"something else")).await;
     let (stage, kind) = failure(&call_with(&format!("tcp://127.0.0.1:{port} --marker m")).await);
     assert_eq!((stage, kind), (Stage::Receive, FailureKind::EchoMismatch));
-    // Whoever only counts takes any bytes.
-    went_through(&call_with(&format!("tcp://127.0.0.1:{port} --expect 9")).await);
+    // With --expect only the length matters.
+    succeeded(&call_with(&format!("tcp://127.0.0.1:{port} --expect 9")).await);
 }
 
 #[tokio::test]
 async fn an_error_status_fails_only_when_asked_to() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}/status/503", server.port(Protocol::Http));
-    assert_eq!(went_through(&call_with(&url).await).status(), Some(503));
+    assert_eq!(succeeded(&call_with(&url).await).status(), Some(503));
     let report = call_with(&format!("{url} --fail")).await;
     assert_eq!(failure(&report), (Stage::Http, FailureKind::HttpStatus { status: 503 }));
     assert_eq!(report.status(), Some(503));

@@ -1,4 +1,4 @@
-//! gRPC calls, as they go and as they fail.
+//! gRPC calls and their failures.
 
 use ::http::Response;
 use http_body_util::Full;
@@ -23,9 +23,9 @@ async fn echo(path_and_options: &str) -> ClientReport {
 }
 
 #[tokio::test]
-async fn a_message_comes_back_with_the_status_in_trailers() {
+async fn a_message_is_echoed_with_the_status_in_trailers() {
     let report = echo(" --marker p7 -H x-one:1").await;
-    let facts = grpc(went_through(&report));
+    let facts = grpc(succeeded(&report));
     assert_eq!((facts.method.as_str(), facts.messages_sent, facts.messages_received), ("/sidelab.Echo/Unary", 1, 1));
     assert_eq!(facts.messages, [Body::Text("sidelab-probe p7\ndemo-client 1\n".into())]);
     assert_eq!(status(&report), (0, "OK"));
@@ -39,9 +39,9 @@ async fn a_message_comes_back_with_the_status_in_trailers() {
 }
 
 #[tokio::test]
-async fn both_ways_stream_message_by_message() {
+async fn bidirectional_streams_alternate_message_by_message() {
     let report = echo(" --messages 5 --data hi").await;
-    let facts = grpc(went_through(&report));
+    let facts = grpc(succeeded(&report));
     assert_eq!(facts.method, "/sidelab.Echo/Stream");
     assert_eq!((facts.messages_sent, facts.messages_received), (5, 5));
     assert!(facts.interleaved);
@@ -49,32 +49,32 @@ async fn both_ways_stream_message_by_message() {
 }
 
 #[tokio::test]
-async fn the_client_streams_and_gets_one_message() {
+async fn a_client_stream_gets_one_message() {
     let report = echo("/sidelab.Echo/ClientStream --messages 3").await;
-    let facts = grpc(went_through(&report));
+    let facts = grpc(succeeded(&report));
     assert_eq!((facts.messages_sent, facts.messages_received, facts.interleaved), (3, 1, false));
     assert_eq!(facts.messages, [Body::Text("demo-client 1\ndemo-client 2\ndemo-client 3\n".into())]);
 }
 
 #[tokio::test]
-async fn the_server_streams_for_one_message() {
+async fn one_message_gets_a_server_stream() {
     let report = echo("/sidelab.Echo/ServerStream --messages 3 --bytes 100000").await;
-    let facts = grpc(went_through(&report));
+    let facts = grpc(succeeded(&report));
     assert_eq!((facts.messages_sent, facts.messages_received, facts.interleaved), (1, 3, false));
-    assert!(facts.messages.is_empty(), "none of them fits into what is kept");
+    assert!(facts.messages.is_empty(), "each exceeds the limit for kept messages");
 }
 
 #[tokio::test]
-async fn messages_larger_than_any_window_stream_both_ways() {
+async fn messages_larger_than_any_window_are_streamed_in_both_directions() {
     let report = echo(" --messages 4 --bytes 1000000").await;
-    assert_eq!(grpc(went_through(&report)).messages_received, 4);
+    assert_eq!(grpc(succeeded(&report)).messages_received, 4);
 }
 
 #[tokio::test]
-async fn what_the_app_saw_is_the_answer_of_seen() {
+async fn the_seen_method_answers_with_what_the_app_saw() {
     let report =
         echo("/sidelab.Echo/Seen -H host:server.default.svc:8080 -H x-forwarded-client-cert:By=spiffe://x").await;
-    let seen = grpc(went_through(&report)).messages[0].seen().unwrap();
+    let seen = grpc(succeeded(&report)).messages[0].seen().unwrap();
     assert_eq!((seen.app.as_str(), seen.method.as_str(), seen.path.as_str()), ("srv", "POST", "/sidelab.Echo/Seen"));
     assert_eq!(seen.header("host"), Some("server.default.svc:8080"));
     assert_eq!(seen.header("x-forwarded-client-cert"), Some("By=spiffe://x"));
@@ -83,7 +83,7 @@ async fn what_the_app_saw_is_the_answer_of_seen() {
 
 #[tokio::test]
 async fn a_status_other_than_ok_is_a_failure_with_its_name() {
-    // As the message says, mark or no mark; a message that says nothing is an argument that is not valid.
+    // The code in the message counts, with or without a mark. Without a code, the argument is invalid.
     for (line, code, name) in [
         ("/sidelab.Echo/Fail --data 14", 14, "UNAVAILABLE"),
         ("/sidelab.Echo/Fail --marker p1 --data 5", 5, "NOT_FOUND"),
@@ -100,12 +100,12 @@ async fn a_status_other_than_ok_is_a_failure_with_its_name() {
     assert_eq!(grpc(&report).status.as_ref(), Some(&expected));
     let http = report.http.unwrap();
     assert_eq!((http.trailer("grpc-status"), http.trailer("grpc-message")), (Some("7"), Some("100%25%C3%A9")));
-    // 0 is a status as well.
-    went_through(&echo("/sidelab.Echo/Fail --data 0").await);
+    // 0 is a valid code, too.
+    succeeded(&echo("/sidelab.Echo/Fail --data 0").await);
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_there_is_told_without_a_body() {
+async fn an_unknown_method_gets_a_trailers_only_response() {
     let report = echo("/some.Service/Method").await;
     assert_eq!(status(&report), (12, "UNIMPLEMENTED"));
     let http = report.http.unwrap();
@@ -113,7 +113,7 @@ async fn a_method_that_is_not_there_is_told_without_a_body() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_of_grpc_is_judged_by_its_http_status() {
+async fn a_response_that_is_not_grpc_is_judged_by_its_http_status() {
     let port =
         peer_that_answers(|| Response::builder().status(503).body(Full::from("no healthy upstream")).unwrap()).await;
     let report = call_with(&format!("grpc://127.0.0.1:{port}")).await;
@@ -127,7 +127,7 @@ async fn an_answer_that_is_not_of_grpc_is_judged_by_its_http_status() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_or_with_other_messages_is_no_success() {
+async fn a_response_without_status_or_with_other_messages_is_a_failure() {
     let head = || Response::builder().header("content-type", "application/grpc");
     let bare = move || head().body(Full::from(&b"\0\0\0\0\x01x"[..])).unwrap();
     let port = peer_that_answers(bare).await;
@@ -149,14 +149,14 @@ async fn an_answer_without_a_status_or_with_other_messages_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_keeps_its_own_kind_of_failure() {
+async fn a_broken_connection_keeps_its_kind_of_failure() {
     let port = deserted_port().await;
     let report = call_with(&format!("grpc://127.0.0.1:{port}")).await;
     assert_eq!(failure(&report), (Stage::Connect, FailureKind::ConnectionRefused));
     assert_eq!(report.grpc, None);
     let port = peer_that(Behaviour::Resets).await;
     let report = call_with(&format!("grpc://127.0.0.1:{port}")).await;
-    // While sending or receiving: the client does both at a time.
+    // While sending or receiving: the client does both concurrently.
     assert_eq!(failure(&report).1, FailureKind::ConnectionReset);
     assert_eq!(grpc(&report).status, None);
     let port = peer_that(Behaviour::Answers(b"HTTP/1.1 400 Bad Request\r\n\r\n")).await;
@@ -172,7 +172,7 @@ async fn a_connection_that_breaks_keeps_its_own_kind_of_failure() {
 async fn grpc_inside_tls_offers_h2() {
     let server = Running::start("--https 127.0.0.1:0 --self-signed localhost");
     let report = call_with(&format!("grpcs://127.0.0.1:{} -k --messages 2", server.port(Protocol::Https))).await;
-    assert!(grpc(went_through(&report)).interleaved);
+    assert!(grpc(succeeded(&report)).interleaved);
     let tls = report.tls.as_ref().unwrap();
     assert_eq!((tls.alpn_offered.clone(), tls.alpn.as_deref()), (vec!["h2".to_owned()], Some("h2")));
 }
@@ -183,10 +183,10 @@ async fn trailers_of_plain_http_are_reported() {
     let url = format!("http://127.0.0.1:{}/trailers", server.port(Protocol::Http));
     for options in ["--http2", "-H te:trailers"] {
         let report = call_with(&format!("{url} {options}")).await;
-        let http = went_through(&report).http.as_ref().unwrap();
+        let http = succeeded(&report).http.as_ref().unwrap();
         assert_eq!(http.trailer("x-sidelab-app"), Some("srv"), "{options}");
         assert_eq!(http.trailer("x-sidelab-body-bytes"), Some(http.body_bytes.to_string().as_str()), "{options}");
     }
     let report = call_with(&url).await;
-    assert!(went_through(&report).http.as_ref().unwrap().trailers.is_empty(), "HTTP/1.1 must be asked for them");
+    assert!(succeeded(&report).http.as_ref().unwrap().trailers.is_empty(), "HTTP/1.1 must be asked for them");
 }

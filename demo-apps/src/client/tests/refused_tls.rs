@@ -1,4 +1,4 @@
-//! Every way in which TLS is refused, provoked for real.
+//! All TLS failures, with real peers.
 
 use pretty_assertions::assert_eq;
 
@@ -12,58 +12,58 @@ fn certificate(problem: CertificateProblem) -> (Stage, FailureKind) {
     (Stage::Tls, FailureKind::Certificate { problem })
 }
 
-/// What comes of calling a server that shows this certificate, by its name `server.test`.
-async fn shown(trusted: &Pki, cert_and_key: &str) -> ClientReport {
+/// Calls a server with this certificate by the name `server.test`.
+async fn call_server_with(trusted: &Pki, cert_and_key: &str) -> ClientReport {
     let server = Running::start(&format!("--https 127.0.0.1:0 {cert_and_key}"));
     let port = server.port(Protocol::Https);
     call_with(&format!("https://127.0.0.1:{port} --ca {} --sni server.test", trusted.ca())).await
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_strange_authority_is_refused_and_reported() {
+async fn a_certificate_of_an_untrusted_ca_is_refused_and_reported() {
     let (trusted, rogue) = (Pki::new(), Pki::named("rogue"));
-    let report = shown(&trusted, &rogue.issue("server", &["server.test"])).await;
+    let report = call_server_with(&trusted, &rogue.issue("server", &["server.test"])).await;
     assert_eq!(failure(&report), certificate(CertificateProblem::UnknownIssuer));
     let tls = report.tls.unwrap();
     assert!(!tls.verified);
     assert_eq!(tls.peer_certificate.unwrap().sans, ["DNS:server.test"]);
 }
 
-/// Who verifies finds the issuer by its name, and so takes the rogue for the one it knows, until the signature.
+/// A verifier finds the issuer by its name, and so takes the rogue CA for the trusted one until it checks the signature.
 #[tokio::test]
-async fn a_strange_authority_of_a_trusted_name_is_told_by_its_signature() {
+async fn an_untrusted_ca_with_a_trusted_name_is_detected_by_its_signature() {
     let (trusted, rogue) = (Pki::named("root"), Pki::named("root"));
-    let report = shown(&trusted, &rogue.issue("server", &["server.test"])).await;
+    let report = call_server_with(&trusted, &rogue.issue("server", &["server.test"])).await;
     assert_eq!(failure(&report), certificate(CertificateProblem::BadSignature));
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_name_is_refused() {
+async fn a_certificate_for_another_name_is_refused() {
     let pki = Pki::new();
-    let report = shown(&pki, &pki.issue("server", &["other.test"])).await;
+    let report = call_server_with(&pki, &pki.issue("server", &["other.test"])).await;
     assert_eq!(failure(&report), certificate(CertificateProblem::NotValidForName));
 }
 
 #[tokio::test]
-async fn an_svid_is_refused_by_whoever_asks_for_a_dns_name() {
+async fn an_svid_does_not_match_a_dns_name() {
     let pki = Pki::new();
-    let report = shown(&pki, &pki.issue("server", &["spiffe://cluster.local/ns/default/sa/server"])).await;
+    let report = call_server_with(&pki, &pki.issue("server", &["spiffe://cluster.local/ns/default/sa/server"])).await;
     assert_eq!(failure(&report), certificate(CertificateProblem::NotValidForName));
     let shown = report.tls.unwrap().peer_certificate.unwrap();
     assert_eq!(shown.uri(), Some("spiffe://cluster.local/ns/default/sa/server"));
 }
 
 #[tokio::test]
-async fn certificates_out_of_their_time_are_refused() {
+async fn expired_and_not_yet_valid_certificates_are_refused() {
     let pki = Pki::new();
-    let expired = shown(&pki, &pki.issue_for_years("old", &["server.test"], 2000, 2001)).await;
+    let expired = call_server_with(&pki, &pki.issue_for_years("old", &["server.test"], 2000, 2001)).await;
     assert_eq!(failure(&expired), certificate(CertificateProblem::Expired));
-    let early = shown(&pki, &pki.issue_for_years("new", &["server.test"], 2099, 2100)).await;
+    let early = call_server_with(&pki, &pki.issue_for_years("new", &["server.test"], 2099, 2100)).await;
     assert_eq!(failure(&early), certificate(CertificateProblem::NotYetValid));
 }
 
 #[tokio::test]
-async fn a_server_that_demands_a_certificate_refuses_at_the_tls_stage_in_both_versions() {
+async fn a_server_that_requires_a_certificate_refuses_at_the_tls_stage_in_both_versions() {
     let (pki, rogue) = (Pki::new(), Pki::named("rogue"));
     let server = pki.issue("server", &["127.0.0.1"]);
     let strange = rogue.issue("client", &["client.test"]);
@@ -86,7 +86,7 @@ async fn a_server_that_demands_a_certificate_refuses_at_the_tls_stage_in_both_ve
 }
 
 #[tokio::test]
-async fn a_refused_certificate_is_told_also_to_whoever_sends_much() {
+async fn a_refused_certificate_is_reported_even_while_sending_a_lot() {
     let pki = Pki::new();
     let server = pki.issue("server", &["127.0.0.1"]);
     let server = Running::start(&format!("--mtls 127.0.0.1:0 {server} --client-ca {}", pki.ca()));
@@ -98,7 +98,7 @@ async fn a_refused_certificate_is_told_also_to_whoever_sends_much() {
 }
 
 #[tokio::test]
-async fn protocols_without_overlap_are_refused() {
+async fn alpn_without_overlap_is_refused() {
     let server = Running::start("--https 127.0.0.1:0 --self-signed localhost");
     let port = server.port(Protocol::Https);
     let report = call_with(&format!("https://127.0.0.1:{port} -k --alpn istio")).await;
@@ -114,11 +114,11 @@ async fn versions_without_overlap_are_refused() {
 }
 
 #[tokio::test]
-async fn a_plaintext_answer_is_not_tls_and_is_shown() {
+async fn a_plaintext_answer_is_not_tls_and_is_quoted() {
     for (answer, shown) in [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), "HTTP/1.1 400 Bad Request\\r\\n\\r\\n"),
         (b"220 ready\r\n", "220 ready\\r\\n"),
-        // Too short for a TLS record header: TLS itself sees no more than an end of file.
+        // Shorter than a TLS record header: rustls only sees an end of file.
         (b"no", "no"),
     ] {
         let port = peer_that(Behaviour::Answers(answer)).await;
@@ -129,7 +129,7 @@ async fn a_plaintext_answer_is_not_tls_and_is_shown() {
 }
 
 #[tokio::test]
-async fn what_ends_a_handshake_is_told_apart() {
+async fn reset_close_and_silence_during_a_handshake_are_distinguished() {
     for (behaviour, kind) in [
         (Behaviour::Closes, FailureKind::Eof),
         (Behaviour::Resets, FailureKind::ConnectionReset),

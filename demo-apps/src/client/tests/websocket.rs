@@ -1,4 +1,4 @@
-//! Websockets, as they go and as they fail.
+//! Websockets and their failures.
 
 use ::http::Response;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use crate::report::{WebsocketClose, WebsocketFacts};
 use crate::testing::peer_that_answers;
 
 #[tokio::test]
-async fn frames_come_back_and_both_ends_say_goodbye() {
+async fn frames_are_echoed_and_both_ends_close() {
     let server = Running::start("--http 127.0.0.1:0 --https 127.0.0.1:0 --self-signed localhost");
     let (http, https) = (server.port(Protocol::Http), server.port(Protocol::Https));
     for url in [format!("ws://127.0.0.1:{http}/ws"), format!("wss://127.0.0.1:{https}/ws -k")] {
@@ -22,7 +22,7 @@ async fn frames_come_back_and_both_ends_say_goodbye() {
             frames_received: 3,
             close: Some(WebsocketClose { code: 1000, reason: String::new() }),
         };
-        assert_eq!(went_through(&report).ws, Some(facts));
+        assert_eq!(succeeded(&report).ws, Some(facts));
         let answer = report.http.unwrap();
         assert_eq!((answer.version.as_str(), answer.status), ("HTTP/1.1", 101));
         assert_eq!((answer.header("upgrade"), answer.header("x-sidelab-probe")), (Some("websocket"), Some("p7")));
@@ -30,14 +30,14 @@ async fn frames_come_back_and_both_ends_say_goodbye() {
 }
 
 #[tokio::test]
-async fn a_frame_longer_than_any_buffer_comes_back() {
+async fn a_frame_larger_than_any_buffer_is_echoed() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("ws://127.0.0.1:{}/ws --bytes 3000000", server.port(Protocol::Http));
-    assert!(went_through(&call_with(&url).await).stream.as_ref().unwrap().received > 3_000_000);
+    assert!(succeeded(&call_with(&url).await).stream.as_ref().unwrap().received > 3_000_000);
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_upgrade_has_status_and_body() {
+async fn a_refused_upgrade_has_status_and_body() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("ws://127.0.0.1:{}", server.port(Protocol::Http));
     for (path, refusal) in [("/status/403", 403), ("/", 200)] {
@@ -50,12 +50,12 @@ async fn a_refusal_of_the_upgrade_has_status_and_body() {
 }
 
 #[tokio::test]
-async fn a_switch_that_is_not_ours_is_a_protocol_error() {
-    for (upgrade, told) in [("h2c", "not websocket"), ("websocket", "Sec-WebSocket-Accept")] {
+async fn a_switch_to_something_else_is_a_protocol_error() {
+    for (upgrade, expected) in [("h2c", "not websocket"), ("websocket", "Sec-WebSocket-Accept")] {
         let port = peer_that_answers(move || switching(upgrade)).await;
         let (stage, kind) = failure(&call_with(&format!("ws://127.0.0.1:{port}/ws")).await);
         assert_eq!(stage, Stage::Http);
-        assert!(matches!(&kind, FailureKind::HttpProtocol { reason } if reason.contains(told)), "{kind:?}");
+        assert!(matches!(&kind, FailureKind::HttpProtocol { reason } if reason.contains(expected)), "{kind:?}");
     }
 }
 
@@ -64,7 +64,7 @@ fn switching(to: &str) -> Response<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_keeps_its_own_kind_of_failure() {
+async fn a_broken_connection_keeps_its_kind_of_failure() {
     let resetting = peer_that(Behaviour::Resets).await;
     let report = call_with(&format!("ws://127.0.0.1:{resetting}/ws")).await;
     assert_eq!(failure(&report), (Stage::Receive, FailureKind::ConnectionReset));

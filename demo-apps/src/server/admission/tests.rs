@@ -1,4 +1,4 @@
-//! What the rules answer.
+//! Responses of the webhook.
 
 use super::*;
 
@@ -21,17 +21,17 @@ fn a_patch_is_base64_of_json_with_its_type() {
     let response: AdmissionReview = serde_json::from_value(answer.clone()).unwrap();
     let patch: Patch = serde_json::from_slice(&response.response.unwrap().patch.unwrap().0).unwrap();
     assert_eq!(patch.0.len(), 2, "first the map of labels, then the label");
-    assert!(answer["response"]["patch"].is_string(), "base64, no list of numbers");
+    assert!(answer["response"]["patch"].is_string(), "base64, not a list of numbers");
 }
 
 #[test]
-fn labels_that_are_there_stay() {
+fn existing_labels_are_kept() {
     let object = json!({"metadata": {"labels": {"app": "a"}}});
     assert_eq!(patch(&object).0.len(), 1);
 }
 
 #[test]
-fn a_body_that_is_no_review_says_what_was_expected() {
+fn a_body_that_is_not_a_review_is_refused_with_what_is_expected() {
     for body in [
         "",
         "[]",

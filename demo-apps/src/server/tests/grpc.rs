@@ -1,4 +1,4 @@
-//! gRPC as the server sees it.
+//! gRPC from the server's point of view.
 
 use ::http::Request;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ fn status(code: u32, name: &str, message: &str) -> GrpcStatus {
 }
 
 #[tokio::test]
-async fn the_log_has_each_call_with_its_status_and_its_messages() {
+async fn the_log_contains_each_call_with_its_status_and_message_counts() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("grpc://127.0.0.1:{}", server.port(Protocol::Http));
     call_with(&format!("{url} --messages 3 --marker p9")).await;
@@ -49,7 +49,7 @@ async fn the_log_has_each_call_with_its_status_and_its_messages() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_client_gives_up_is_cancelled() {
+async fn a_call_that_the_client_aborts_is_cancelled() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.port(Protocol::Http);
     let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -64,8 +64,8 @@ async fn a_call_that_the_client_gives_up_is_cancelled() {
     let mut answer = client.send_request(request).await.unwrap().into_body();
     sender.send_data(frame(b"one")).await.unwrap();
     let echoed = http_body_util::BodyExt::frame(&mut answer).await.unwrap().unwrap();
-    assert_eq!(echoed.into_data().unwrap(), frame(b"one"), "before the request is at its end");
-    // The library resets the stream of a request that fails on its own side.
+    assert_eq!(echoed.into_data().unwrap(), frame(b"one"), "before the end of the request");
+    // The library resets the stream of a request whose body fails.
     sender.abort(io::Error::other("given up"));
     let logged = server.logged(|event| matches!(event, Event::Request { .. })).await;
     let Event::Request { seen, .. } = logged else { unreachable!() };
@@ -73,7 +73,7 @@ async fn a_call_that_the_client_gives_up_is_cancelled() {
     assert_eq!((seen.status.name.as_str(), seen.messages_received, seen.messages_sent), ("CANCELLED", 1, 1));
 }
 
-/// Calls `Unary` with a body that is not in the order of gRPC.
+/// Calls `Unary` with a malformed body.
 async fn with_body(port: u16, body: &str) -> ClientReport {
     let line = format!("http://127.0.0.1:{port}/sidelab.Echo/Unary --http2 -H content-type:application/grpc");
     let mut args: CallArgs = parse(&line).unwrap();
@@ -82,7 +82,7 @@ async fn with_body(port: u16, body: &str) -> ClientReport {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_in_order_ends_with_the_status_of_grpc_for_it() {
+async fn a_malformed_body_ends_with_the_matching_grpc_status() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.port(Protocol::Http);
     for (body, code) in [
@@ -101,7 +101,7 @@ async fn a_body_that_is_not_in_order_ends_with_the_status_of_grpc_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_is_told_what_is_missing() {
+async fn a_request_that_is_not_grpc_is_answered_with_what_is_missing() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}/sidelab.Echo/Unary", server.port(Protocol::Http));
     assert_eq!(call_with(&url).await.status(), Some(415));
@@ -110,7 +110,7 @@ async fn what_is_not_grpc_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_port_of_http2_alone_takes_no_http1() {
+async fn an_http2_only_port_refuses_http1() {
     let server = Running::start("--http2 127.0.0.1:0");
     let port = server.port(Protocol::Http2);
     assert!(call_with(&format!("grpc://127.0.0.1:{port} --messages 2")).await.ok);
@@ -123,5 +123,5 @@ async fn a_port_of_http2_alone_takes_no_http1() {
         unreachable!()
     };
     let error = closed.error.unwrap();
-    assert!(error.message.contains("HTTP/2 alone"), "{error}");
+    assert!(error.message.contains("only HTTP/2"), "{error}");
 }

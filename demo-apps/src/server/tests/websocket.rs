@@ -1,4 +1,4 @@
-//! Websockets as the server sees them, with a client that is not ours.
+//! Websockets from the server's point of view, with another client implementation.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use pretty_assertions::assert_eq;
@@ -14,7 +14,7 @@ async fn websocket(port: u16) -> WebSocketStream<TcpStream> {
 }
 
 #[tokio::test]
-async fn frames_come_back_as_what_they_were_and_pings_are_answered() {
+async fn frames_are_echoed_with_their_type_and_pings_are_answered() {
     let server = Running::start("--http 127.0.0.1:0");
     let mut socket = websocket(server.port(Protocol::Http)).await;
     for message in [Message::text("words"), Message::binary(&b"\0\xff"[..]), Message::text("")] {
@@ -26,7 +26,7 @@ async fn frames_come_back_as_what_they_were_and_pings_are_answered() {
 }
 
 #[tokio::test]
-async fn the_log_has_the_websocket_and_all_its_bytes() {
+async fn the_log_contains_the_websocket_and_all_its_bytes() {
     let server = Running::start("--http 127.0.0.1:0");
     let port = server.port(Protocol::Http);
     let called = call_with(&format!("ws://127.0.0.1:{port}/ws --messages 2 --bytes 1000 --marker p9")).await;
@@ -48,7 +48,7 @@ async fn the_log_has_the_websocket_and_all_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_says_goodbye() {
+async fn a_server_that_stops_sends_a_close_frame() {
     let server = Running::start("--http 127.0.0.1:0 --grace 10");
     let mut socket = websocket(server.port(Protocol::Http)).await;
     socket.send(Message::text("x")).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_server_that_stops_says_goodbye() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_without_goodbye_is_logged_as_a_failure() {
+async fn a_client_that_disconnects_without_a_close_frame_is_logged_as_a_failure() {
     let server = Running::start("--http 127.0.0.1:0");
     drop(websocket(server.port(Protocol::Http)).await);
     let Event::Closed(closed) = server.logged(|event| matches!(event, Event::Closed(_))).await else { unreachable!() };
@@ -72,7 +72,7 @@ async fn a_client_that_goes_without_goodbye_is_logged_as_a_failure() {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_for_no_upgrade_is_told_which_is_wanted() {
+async fn a_request_without_upgrade_is_answered_with_the_required_one() {
     let server = Running::start("--http 127.0.0.1:0");
     let url = format!("http://127.0.0.1:{}/ws", server.port(Protocol::Http));
     let refused = call_with(&url).await.http.unwrap();

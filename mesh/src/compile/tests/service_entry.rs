@@ -146,7 +146,7 @@ fn the_resolution_is_the_clusters_type() {
     assert_eq!(none.original_dst_lb_config, None);
     let spec = "hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]";
     let config = client(Flavor::Istio, &entry("a", spec));
-    let to = config.cluster("outbound|80||a.example.com").overridden("203.0.113.1:80".parse().unwrap());
+    let to = config.cluster("outbound|80||a.example.com").original_destination("203.0.113.1:80".parse().unwrap());
     assert_eq!(to.to_string(), "203.0.113.1:443");
 }
 

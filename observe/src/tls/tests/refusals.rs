@@ -1,4 +1,4 @@
-//! Handshakes that come to nothing.
+//! Handshakes that fail.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::{End, Flow, Handshake, KeyLog, Keys, Side};
 
 const SUITE: &str = "TLS13_AES_128_GCM_SHA256";
 
-/// What the client sends first.
+/// A client's first flight.
 fn client_hello() -> Vec<u8> {
     tls_talk(true, SUITE, &TLS13).0.remove(0).1
 }
 
-/// Connects a client of one configuration with a server of another.
+/// Connects a client and a server with incompatible configurations.
 fn refused(
     edit: impl Fn(&mut rustls::ClientConfig, &mut rustls::ServerConfig),
     mutual: (bool, bool),
@@ -39,7 +39,7 @@ fn refused_by(by: Side, alert: &str) -> Handshake {
 }
 
 #[test]
-fn a_server_that_misses_the_clients_certificate_refuses_after_the_handshake_seems_done() {
+fn a_server_that_requires_a_client_certificate_refuses_after_the_handshake_seems_complete() {
     let flow = refused(|_, _| {}, (false, true), true);
     let tls = outer(&flow);
     assert_eq!(tls.handshake, refused_by(Side::Server, "certificate_required"));
@@ -49,7 +49,7 @@ fn a_server_that_misses_the_clients_certificate_refuses_after_the_handshake_seem
 }
 
 #[test]
-fn a_client_that_does_not_know_the_root_refuses() {
+fn a_client_that_does_not_trust_the_root_refuses() {
     let flow = refused(|_, _| {}, (false, false), false);
     let tls = outer(&flow);
     assert_eq!(tls.handshake, refused_by(Side::Client, "unknown_ca"));
@@ -87,7 +87,7 @@ fn a_plaintext_answer_to_a_hello_is_quoted() {
 }
 
 #[test]
-fn who_hangs_up_on_a_hello_is_named() {
+fn the_side_that_closes_during_the_handshake_is_named() {
     for (end, how) in [(Wire::fin as fn(&mut Wire, Side), End::Fin), (Wire::rst, End::Rst)] {
         let mut wire = Wire::default();
         wire.open();
@@ -103,7 +103,7 @@ fn who_hangs_up_on_a_hello_is_named() {
 }
 
 #[test]
-fn a_hello_that_nobody_answers_is_unfinished() {
+fn a_hello_without_an_answer_is_unfinished() {
     let mut wire = Wire::default();
     wire.open();
     wire.send(Side::Client, &client_hello());
@@ -113,7 +113,7 @@ fn a_hello_that_nobody_answers_is_unfinished() {
 
 #[test]
 fn garbage_on_a_tls_port_is_opaque() {
-    // Half a megabyte that begins like nothing known.
+    // Half a megabyte of bytes without a known start.
     let garbage: Vec<u8> = (0..500_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
     let talk = vec![(Side::Client, garbage), server_says("?")];
     let flow = Wire::default().whole(&talk).flow(&KeyLog::default());
@@ -121,30 +121,30 @@ fn garbage_on_a_tls_port_is_opaque() {
 }
 
 #[test]
-fn garbage_that_begins_like_a_record_is_said_to_be_none_of_tls() {
+fn garbage_that_starts_like_a_record_is_reported_as_not_tls() {
     // A header of application data for 1000 bytes, and then half a megabyte of noise.
     let mut garbage = vec![0x17, 3, 3, 3, 0xe8];
     garbage.extend((0..500_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80));
     let flow = Wire::default().whole(&vec![(Side::Client, garbage)]).flow(&KeyLog::default());
     let unopened = outer(&flow).unopened.join("; ");
-    assert!(unopened.contains("byte 1005 from the client begins no TLS record"), "{unopened}");
+    assert!(unopened.contains("byte 1005 from the client is not the start of a TLS record"), "{unopened}");
     assert!(!matches!(outer(&flow).handshake, Handshake::Complete));
 }
 
 #[test]
-fn garbage_after_a_hello_is_said_to_be_none_of_tls() {
+fn garbage_after_a_hello_is_reported_as_not_tls() {
     let mut hello = client_hello();
     let len = hello.len();
     hello.extend([0xff; 100]);
     let flow = Wire::default().whole(&vec![(Side::Client, hello)]).flow(&KeyLog::default());
     let unopened = outer(&flow).unopened.join("; ");
-    assert!(unopened.contains(&format!("byte {len} from the client begins no TLS record")), "{unopened}");
+    assert!(unopened.contains(&format!("byte {len} from the client is not the start of a TLS record")), "{unopened}");
 }
 
 #[test]
-fn a_suite_without_aead_is_named_as_not_opened() {
+fn a_suite_without_aead_is_named_as_unsupported() {
     let (mut talk, keys) = tls_talk(false, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", &TLS12);
-    // The suite follows the record's and the message's header, version, random and an empty or 32-byte session id.
+    // The suite follows the record and message headers, version, random, and an empty or 32-byte session id.
     let hello = &mut talk[1].1;
     let at = 5 + 4 + 2 + 32;
     let suite = at + 1 + usize::from(hello[at]);
@@ -152,5 +152,5 @@ fn a_suite_without_aead_is_named_as_not_opened() {
     let flow = Wire::default().whole(&talk).flow(&keys);
     let tls = outer(&flow);
     assert_eq!(tls.cipher_suite.as_deref(), Some("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"));
-    assert_eq!(tls.unopened, ["cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA is not one that can be opened"]);
+    assert_eq!(tls.unopened, ["cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA is not supported"]);
 }

@@ -1,4 +1,4 @@
-//! Handshakes out of the ordinary: retried, resumed, with keys changed on the way.
+//! Unusual handshakes: retried, resumed, with key updates.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn a_hello_retry_is_followed() {
 }
 
 #[test]
-fn keys_that_are_updated_on_the_way_are_followed() {
+fn key_updates_are_followed() {
     let (pki, log) = (Pki::new("root"), Arc::new(SharedLog::default()));
     let client = client_config(&pki, true, provider(SUITE), &[&TLS13], &log);
     let server = server_config(&pki, true, provider(SUITE), &[&TLS13], &log);
@@ -54,7 +54,7 @@ fn keys_that_are_updated_on_the_way_are_followed() {
 }
 
 #[test]
-fn a_resumed_session_has_the_certificates_of_its_first_handshake() {
+fn a_resumed_session_has_the_certificates_of_its_original_handshake() {
     for (suite, version) in [(SUITE, &TLS13), ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", &TLS12)] {
         let (pki, log) = (Pki::new("root"), Arc::new(SharedLog::default()));
         let client = client_config(&pki, true, provider(suite), &[version], &log);
@@ -74,7 +74,7 @@ fn a_resumed_session_has_the_certificates_of_its_first_handshake() {
         assert!(outer(again).certificates_of_resumed_session);
         assert_eq!(outer(again).client_certificate, outer(first).client_certificate);
 
-        // Without the first handshake, nobody can tell whose session it was.
+        // Without the original handshake, the identities are unknown.
         let flow = Wire { packets: alone, ..Wire::default() }.flow(&log.keys());
         assert_eq!(flow.layers(), ["tls", "http/1.1"]);
         assert!(outer(&flow).resumed && outer(&flow).client_certificate.is_none());
@@ -82,7 +82,7 @@ fn a_resumed_session_has_the_certificates_of_its_first_handshake() {
 }
 
 #[test]
-fn early_data_is_opened_and_comes_first() {
+fn early_data_is_decrypted_and_comes_first() {
     let (pki, log) = (Pki::new("root"), Arc::new(SharedLog::default()));
     let mut client = client_config(&pki, false, provider(SUITE), &[&TLS13], &log);
     client.enable_early_data = true;
@@ -107,18 +107,18 @@ fn early_data_is_opened_and_comes_first() {
 }
 
 #[test]
-fn session_tickets_after_the_handshake_are_no_payload() {
+fn session_tickets_after_the_handshake_are_not_payload() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let flow = Wire::default().whole(&talk).flow(&keys);
     let tls = outer(&flow);
     assert!(!tls.tickets.issued.is_empty());
     assert_eq!((tls.server.data_records, tls.server.payload_bytes), (1, http_talk()[1].1.len() as u64));
-    // A record costs its header, the hidden type and the tag.
+    // Overhead of a record: header, inner type and tag.
     assert_eq!(tls.server.overhead_bytes, 5 + 1 + 16);
 }
 
 #[test]
-fn a_hello_split_over_records_and_segments_is_put_together() {
+fn a_hello_split_over_records_and_segments_is_joined() {
     let (mut talk, keys) = tls_talk(true, SUITE, &TLS13);
     let (_, hello) = &mut talk[0];
     let content = hello.split_off(5);
@@ -136,7 +136,7 @@ fn a_hello_split_over_records_and_segments_is_put_together() {
 }
 
 #[test]
-fn traffic_secrets_alone_open_the_payload() {
+fn traffic_secrets_alone_decrypt_the_payload() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let text: String =
         keys.text().lines().filter(|line| line.contains("TRAFFIC_SECRET_0")).map(|line| format!("{line}\n")).collect();
@@ -149,9 +149,9 @@ fn traffic_secrets_alone_open_the_payload() {
 }
 
 #[test]
-fn keys_of_another_connection_open_nothing() {
+fn keys_of_another_connection_decrypt_nothing() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
-    // The right names with wrong secrets.
+    // The right labels with wrong secrets.
     let text: String = keys
         .text()
         .lines()
@@ -164,7 +164,7 @@ fn keys_of_another_connection_open_nothing() {
     assert_eq!(flow.layers(), ["tls"]);
     assert_eq!(outer(&flow).keys, Keys::Missing);
     let unopened = outer(&flow).unopened.join("; ");
-    assert!(unopened.contains("3 of the client's 5 records do not open with the logged secrets"), "{unopened}");
+    assert!(unopened.contains("3 of the client's 5 records cannot be decrypted with the logged secrets"), "{unopened}");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn without_keys_tls12_still_shows_certificates_and_that_it_is_mutual() {
 }
 
 #[test]
-fn a_capture_cut_in_the_middle_of_a_record_says_so() {
+fn a_capture_cut_in_the_middle_of_a_record_is_reported() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let mut wire = Wire::default();
     wire.open();
@@ -193,7 +193,7 @@ fn a_capture_cut_in_the_middle_of_a_record_says_so() {
 }
 
 #[test]
-fn a_capture_that_begins_after_the_handshake_says_so() {
+fn a_capture_that_starts_after_the_handshake_is_reported() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let mut wire = Wire::default();
     wire.open();
@@ -201,31 +201,31 @@ fn a_capture_that_begins_after_the_handshake_says_so() {
     wire.talk(&talk[payload..].to_vec());
     let flow = wire.flow(&keys);
     assert_eq!(flow.layers(), ["tls"]);
-    assert_eq!(outer(&flow).unopened, ["the client's hello was not captured, so that no keys can be found"]);
+    assert_eq!(outer(&flow).unopened, ["the client's hello was not captured, so no keys can be looked up"]);
     assert!(matches!(outer(&flow).handshake, Handshake::Unknown { .. }));
 }
 
 #[test]
-fn a_damaged_record_is_not_opened_and_nothing_after_it_is_carried() {
+fn a_damaged_record_is_not_decrypted_and_nothing_after_it_is_payload() {
     let (mut talk, keys) = tls_talk(true, SUITE, &TLS13);
-    // The request, before the response and the two goodbyes.
+    // The request, before the response and the two close_notify alerts.
     let request = talk.len() - 4;
     talk[request].1[20] ^= 1;
     let flow = Wire::default().whole(&talk).flow(&keys);
     let tls = outer(&flow);
-    // The goodbye that follows has another number than a reader that skips the record expects.
+    // A reader that skips the record expects another sequence number for the close_notify that follows.
     assert_eq!((tls.client.unopened_records, tls.server.unopened_records), (2, 0));
     assert_eq!((tls.client.payload_bytes, &tls.handshake), (0, &Handshake::Complete));
-    assert_eq!(tls.unopened, ["2 of the client's 5 records do not open with the logged secrets"]);
+    assert_eq!(tls.unopened, ["2 of the client's 5 records cannot be decrypted with the logged secrets"]);
 }
 
 #[test]
-fn a_packet_that_the_capture_cut_short_is_said_of_the_record_in_it() {
+fn a_packet_truncated_by_the_capture_is_reported_for_the_record_in_it() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let mut wire = Wire::default();
     wire.open();
     wire.talk(&talk[..talk.len() - 2].to_vec());
-    // The response, of which the capture kept all but ten bytes, and the end, which shows that they were sent.
+    // The response, truncated by ten bytes, and the end, which shows that they were sent.
     let response = &mut wire.packets.last_mut().unwrap().data;
     response.truncate(response.len() - 10);
     wire.fin(Side::Server);
@@ -238,14 +238,14 @@ fn a_packet_that_the_capture_cut_short_is_said_of_the_record_in_it() {
 }
 
 #[test]
-fn segments_sent_twice_and_overlapping_open_as_if_they_were_not() {
+fn retransmitted_and_overlapping_segments_are_decrypted_as_if_they_were_not() {
     let (talk, keys) = tls_talk(true, SUITE, &TLS13);
     let clean = Wire::default().whole(&talk).flow(&keys);
     let mut wire = Wire { mss: 100, ..Wire::default() };
     wire.open();
     for (side, bytes) in &talk {
         wire.send(*side, bytes);
-        // The last 40 bytes again, in a segment of their own that begins in the middle of the one before.
+        // The last 40 bytes again, in a separate segment that starts in the middle of the previous one.
         let again = &bytes[bytes.len().saturating_sub(40)..];
         let back = u32::try_from(again.len()).unwrap();
         match side {

@@ -1,9 +1,9 @@
-//! What Envoy 1.40 does with each host was seen: `proxy/envoy-rules/tests/envoy_decides.rs` asks it again.
+//! Expected values are Envoy 1.40's, as checked by `proxy/envoy-rules/tests/envoy_decides.rs`.
 
 use super::*;
 
 #[test]
-fn what_follows_the_last_colon_is_cut_off_unless_a_bracket_follows() {
+fn everything_after_the_last_colon_is_cut_off_unless_it_contains_a_bracket() {
     for (authority, host) in [
         ("a", "a"),
         ("a:80", "a"),
@@ -20,7 +20,7 @@ fn what_follows_the_last_colon_is_cut_off_unless_a_bracket_follows() {
 }
 
 #[test]
-fn for_the_sni_only_a_port_is_cut_off_and_addresses_are_known() {
+fn for_the_sni_only_a_port_is_cut_off_and_addresses_are_recognized() {
     for (authority, host, port, is_ip) in [
         ("a.b", "a.b", None, false),
         ("a.b:80", "a.b", Some(80), false),

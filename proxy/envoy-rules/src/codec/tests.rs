@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_codec_is_the_configured_one_else_that_of_alpn_else_of_the_first_bytes() {
+fn the_codec_is_the_configured_one_or_that_of_alpn_or_of_the_first_bytes() {
     use HttpVersion::{Http1, Http2};
     for (configured, alpn, expected) in [
         (CodecType::Auto, Some("h2"), Some(Http2)),

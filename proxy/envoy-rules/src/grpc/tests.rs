@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn statuses_are_those_of_grpcs_own_table() {
+fn statuses_are_those_of_grpcs_table() {
     for (http, code, name) in [
         (400, 13, "INTERNAL"),
         (401, 16, "UNAUTHENTICATED"),
@@ -13,7 +13,7 @@ fn statuses_are_those_of_grpcs_own_table() {
         (503, 14, "UNAVAILABLE"),
         (504, 14, "UNAVAILABLE"),
     ] {
-        let status = GrpcStatus::of_http(http);
+        let status = GrpcStatus::from_http(http);
         assert_eq!((status.code(), status.name()), (code, name), "{http}");
     }
 }

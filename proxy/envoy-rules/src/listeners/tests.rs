@@ -23,13 +23,13 @@ fn table() -> ListenerTable {
 }
 
 #[test]
-fn the_listener_at_the_address_wins_over_the_one_at_its_port() {
+fn a_listener_with_the_address_takes_precedence_over_one_with_the_port() {
     assert_eq!(table().find("10.96.0.10:8080".parse().unwrap()), Some(2));
     assert_eq!(table().find("10.96.0.99:8080".parse().unwrap()), Some(1));
 }
 
 #[test]
-fn a_listener_on_all_addresses_of_one_family_does_not_take_the_other() {
+fn a_listener_on_all_addresses_of_one_ip_version_does_not_accept_the_other() {
     assert_eq!(table().find("10.96.0.10:9000".parse().unwrap()), Some(3));
     assert_eq!(table().find("[fd00::1]:9000".parse().unwrap()), None);
 }
@@ -41,7 +41,7 @@ fn additional_addresses_count() {
 }
 
 #[test]
-fn without_a_listener_a_connection_stays() {
+fn without_a_matching_listener_a_connection_stays() {
     assert_eq!(table().find("10.96.0.10:9001".parse().unwrap()), None);
     assert_eq!(table().find("1.2.3.4:443".parse().unwrap()), None);
 }

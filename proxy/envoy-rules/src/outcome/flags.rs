@@ -5,14 +5,14 @@ use std::fmt;
 /// Declares the flags, each with its short name.
 macro_rules! flags {
     ($($(#[$doc:meta])* $name:ident = $short:literal,)+) => {
-        /// One of Envoy's response flags.
+        /// A response flag.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Flag { $($(#[$doc])* $name,)+ }
 
         impl Flag {
             pub(super) const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// The short name, as access logs print it.
+            /// The short name, as in access logs.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $short,)+ }
             }
@@ -21,9 +21,9 @@ macro_rules! flags {
 }
 
 flags! {
-    /// No endpoint of the cluster is healthy, or it has none.
+    /// The cluster has no healthy endpoint.
     NoHealthyUpstream = "UH",
-    /// The response took longer than the route allows.
+    /// The response exceeded the route's timeout.
     UpstreamRequestTimeout = "UT",
     /// The proxy reset the stream.
     LocalReset = "LR",
@@ -33,50 +33,50 @@ flags! {
     UpstreamConnectionFailure = "UF",
     /// The upstream closed the connection.
     UpstreamConnectionTermination = "UC",
-    /// The cluster has as much to do as it may.
+    /// A circuit breaker of the cluster is open.
     UpstreamOverflow = "UO",
-    /// No route, or no filter chain.
+    /// No route or filter chain matches.
     NoRouteFound = "NR",
     /// The downstream closed the connection.
     DownstreamConnectionTermination = "DC",
-    /// The request was tried as often as it may be.
+    /// All attempts have been used up.
     UpstreamRetryLimitExceeded = "URX",
-    /// Nothing moved for as long as the idle timeout.
+    /// An idle timeout expired.
     StreamIdleTimeout = "SI",
-    /// The downstream did not speak the protocol.
+    /// The downstream violated the protocol.
     DownstreamProtocolError = "DPE",
-    /// The connection or stream was as long as it may be.
+    /// The maximum duration was exceeded.
     DurationTimeout = "DT",
-    /// The upstream did not speak the protocol.
+    /// The upstream violated the protocol.
     UpstreamProtocolError = "UPE",
-    /// The cluster is not there.
+    /// The cluster does not exist.
     NoClusterFound = "NC",
     /// The downstream reset the stream.
     DownstreamRemoteReset = "DR",
 }
 
 impl Flag {
-    /// The flag of that short name, if it is one that this proxy sets.
+    /// The flag with this short name, if this proxy supports it.
     pub fn parse(short: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|flag| flag.as_str() == short)
     }
 }
 
-/// Response flags, each once, in the order that they were set in. Prints as access logs have it: short names with commas
-/// between, or `-`.
+/// A set of response flags, in the order in which they were set. Formatted as in access logs: short names separated by commas,
+/// or `-`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags([Option<Flag>; 4]);
 
 impl Flags {
-    /// No flag.
+    /// The empty set.
     pub const NONE: Self = Self([None; 4]);
 
-    /// The flags that a log prints, such as `UF,URX`. Those that are not known here are left out.
+    /// Parses the flags in a log entry, such as `UF,URX`. Unknown flags are ignored.
     pub fn read(logged: &str) -> Self {
         logged.split(',').filter_map(Flag::parse).fold(Self::NONE, Self::with)
     }
 
-    /// These and one more. More than four never come together; a fifth would be left out.
+    /// Adds a flag. A fifth flag would be dropped, but at most four are ever combined.
     #[must_use]
     pub fn with(mut self, flag: Flag) -> Self {
         if !self.contains(flag)
@@ -87,18 +87,18 @@ impl Flags {
         self
     }
 
-    /// These, and then those of the other that are not among them.
+    /// Adds the flags of another set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         other.0.into_iter().flatten().fold(self, Self::with)
     }
 
-    /// Whether that one is in.
+    /// Whether the flag is set.
     pub fn contains(self, flag: Flag) -> bool {
         self.0.contains(&Some(flag))
     }
 
-    /// Whether there is none.
+    /// Whether no flag is set.
     pub fn is_empty(self) -> bool {
         self == Self::NONE
     }

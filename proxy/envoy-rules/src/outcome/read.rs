@@ -1,29 +1,18 @@
-//! From a line of an access log back to the outcome.
+//! Interpreting an access log entry.
 
 use std::borrow::Cow;
 
-use super::{ConnectError, Flag, Flags, Outcome, UpstreamReset};
-
-/// What a line says of how a connection or request ended. `-` and the empty text both say nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Logged<'a> {
-    /// `RESPONSE_FLAGS`, such as `UF,URX`.
-    pub flags: &'a str,
-    /// `RESPONSE_CODE_DETAILS`, such as `via_upstream`.
-    pub details: &'a str,
-    /// `UPSTREAM_TRANSPORT_FAILURE_REASON`.
-    pub transport_failure: &'a str,
-}
+use super::{ConnectError, Flag, Flags, Logged, Outcome, UpstreamReset};
 
 impl Outcome {
-    /// The outcome that a line tells of. `None` if it has flags or details that are not known here. Words of connections are as they
-    /// are logged, with underscores for blanks.
+    /// The outcome that a log entry describes. `None` if it has unknown flags or details. Details in the outcome are as logged, with
+    /// underscores instead of spaces.
     pub fn read(logged: Logged<'_>) -> Option<Self> {
         let flags = Flags::read(logged.flags);
         let details = present(logged.details);
         Some(match details {
             "" if present(logged.flags).is_empty() => Self::Done,
-            "" => return of_session(flags, present(logged.transport_failure)),
+            "" => return session_outcome(flags, present(logged.transport_failure)),
             "via_upstream" => Self::Answered,
             "direct_response" => Self::DirectResponse,
             "filter_chain_not_found" => Self::NoFilterChainMatch,
@@ -52,8 +41,8 @@ impl Outcome {
     }
 }
 
-/// What the flags of a session without details say; the first of these that is set decides.
-fn of_session(flags: Flags, transport_failure: &str) -> Option<Outcome> {
+/// The outcome of a session without details: the first of these flags that is set decides.
+fn session_outcome(flags: Flags, transport_failure: &str) -> Option<Outcome> {
     const DECISIVE: [Flag; 12] = [
         Flag::NoHealthyUpstream,
         Flag::NoClusterFound,
@@ -74,7 +63,7 @@ fn of_session(flags: Flags, transport_failure: &str) -> Option<Outcome> {
         Flag::NoClusterFound => Outcome::NoCluster,
         Flag::NoRouteFound => Outcome::NoRoute,
         Flag::UpstreamConnectionFailure => connect("remote_connection_failure"),
-        // Alone, it is that of a source that could not be bound.
+        // This flag alone means that the source address could not be bound.
         Flag::UpstreamRetryLimitExceeded => connect("local_connection_failure"),
         Flag::UpstreamRemoteReset => Outcome::UpstreamReset(UpstreamReset::RemoteReset),
         Flag::UpstreamConnectionTermination => Outcome::UpstreamReset(UpstreamReset::ConnectionTermination),
@@ -87,7 +76,7 @@ fn of_session(flags: Flags, transport_failure: &str) -> Option<Outcome> {
     })
 }
 
-/// `words`: the reason of a transport failure where `why` does not end with it.
+/// `words` is the transport failure, if `why` does not end with it.
 fn before_response(why: &str, words: &str) -> Option<Outcome> {
     if let Some(reset) = UpstreamReset::read(why) {
         return Some(Outcome::UpstreamReset(reset));
@@ -115,7 +104,7 @@ impl UpstreamReset {
     }
 }
 
-/// What stands in the braces behind a name.
+/// The text in the braces after a name.
 fn inside<'a>(details: &'a str, name: &str) -> Option<&'a str> {
     details.strip_prefix(name)?.strip_prefix('{')?.strip_suffix('}')
 }

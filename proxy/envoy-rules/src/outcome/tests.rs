@@ -2,7 +2,7 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
-/// One of each.
+/// One outcome of each kind.
 fn all() -> Vec<Outcome> {
     use ConnectError::{Closed, NotBound, Refused, Timeout, Tls};
     let words = |text: &'static str| Cow::from(text);
@@ -34,13 +34,13 @@ fn all() -> Vec<Outcome> {
     all
 }
 
-/// As access logs print text.
+/// Text as in access logs.
 fn logged(text: &str) -> String {
     text.replace(' ', "_")
 }
 
 #[test]
-fn what_a_request_is_logged_with_reads_back_as_its_outcome() {
+fn the_log_entry_of_a_request_reads_back_as_its_outcome() {
     for outcome in all() {
         let (flags, details) = (outcome.flags().to_string(), logged(&outcome.details()));
         let read = Outcome::read(Logged { flags: &flags, details: &details, transport_failure: "-" });
@@ -51,7 +51,7 @@ fn what_a_request_is_logged_with_reads_back_as_its_outcome() {
 }
 
 #[test]
-fn what_a_session_is_logged_with_reads_back_as_its_outcome() {
+fn the_log_entry_of_a_session_reads_back_as_its_outcome() {
     for outcome in all().into_iter().chain([Outcome::Done]) {
         let transport_failure = match &outcome {
             Outcome::ConnectFailed(error) => logged(&error.transport_failure()),
@@ -63,7 +63,7 @@ fn what_a_session_is_logged_with_reads_back_as_its_outcome() {
         };
         let flags = outcome.session_flags().to_string();
         let read = Outcome::read(Logged { flags: &flags, details: "-", transport_failure: &transport_failure });
-        // That it took too long is not in a session's line.
+        // The entry of a session does not show a timeout.
         if outcome == Outcome::ConnectFailed(ConnectError::Timeout) {
             assert_eq!(read, Some(Outcome::ConnectFailed(ConnectError::Closed)));
             continue;
@@ -75,7 +75,7 @@ fn what_a_session_is_logged_with_reads_back_as_its_outcome() {
 }
 
 #[test]
-fn what_is_not_known_reads_as_nothing() {
+fn an_unknown_entry_has_no_outcome() {
     let read = |flags, details| Outcome::read(Logged { flags, details, transport_failure: "-" });
     assert_eq!(read("UAEX", "ext_authz_denied"), None);
     assert_eq!((read("-", "-"), read("DT", "-")), (Some(Outcome::Done), None));
@@ -84,7 +84,7 @@ fn what_is_not_known_reads_as_nothing() {
 }
 
 #[test]
-fn a_session_that_never_had_its_upstream_has_used_up_its_attempts() {
+fn a_session_without_an_upstream_connection_has_used_up_its_attempts() {
     assert_eq!(Outcome::ConnectFailed(ConnectError::Timeout).session_flags().to_string(), "UF,URX");
     assert_eq!(Outcome::ConnectFailed(ConnectError::NotBound("".into())).session_flags().to_string(), "URX");
     assert_eq!(Outcome::NoHealthyUpstream.session_flags().to_string(), "UH");
@@ -118,7 +118,7 @@ fn statuses_and_bodies_are_envoys() {
 }
 
 #[test]
-fn flags_print_in_the_order_that_they_were_set_in() {
+fn flags_are_formatted_in_the_order_in_which_they_were_set() {
     let flags = Flags::from(Flag::UpstreamRetryLimitExceeded).with(Flag::UpstreamConnectionFailure);
     assert_eq!(flags.to_string(), "URX,UF");
     assert_eq!(flags.union(Flag::UpstreamRetryLimitExceeded.into()).to_string(), "URX,UF");

@@ -15,24 +15,24 @@ fn port(port: u16) -> Value {
 }
 
 #[test]
-fn a_range_has_its_start_and_not_its_end() {
+fn a_range_includes_its_start_and_excludes_its_end() {
     check(json!({"destination_port_range": {"start": 80, "end": 82}}), &[80, 81], &[79, 82]);
 }
 
 #[test]
-fn the_last_port_can_be_named() {
+fn the_last_port_can_be_matched() {
     check(json!({"destination_port_range": {"start": 65535, "end": 65536}}), &[65535], &[0, 65534]);
 }
 
 #[test]
-fn or_takes_any_and_takes_all_not_turns_round() {
+fn or_needs_any_and_needs_all_not_negates() {
     check(json!({"or_match": {"rules": [port(80), port(81)]}}), &[80, 81], &[82]);
     check(json!({"and_match": {"rules": [port(80), {"any_match": true}]}}), &[80], &[81]);
     check(json!({"not_match": {"or_match": {"rules": [port(80), port(81)]}}}), &[82], &[80, 81]);
 }
 
 #[test]
-fn any_match_is_what_it_says() {
+fn any_match_always_has_its_value() {
     check(json!({"any_match": true}), &[1, 65535], &[]);
     check(json!({"any_match": false}), &[], &[1, 65535]);
 }

@@ -16,7 +16,7 @@ fn policy(retry_on: &str) -> RetryPolicy {
 }
 
 #[test]
-fn istios_default_retries_what_never_reached_the_app() {
+fn istios_default_retries_requests_that_never_reached_the_app() {
     let policy = policy(ISTIO);
     assert!(policy.retries_failure(&Outcome::ConnectFailed(ConnectError::Timeout), false));
     assert!(policy.retries_failure(&Outcome::UpstreamReset(UpstreamReset::RemoteRefused), true));
@@ -43,9 +43,9 @@ fn a_gateway_error_is_a_status_from_502_to_504() {
     );
 }
 
-/// Envoy 1.40's own verdicts, one condition at a time: `proxy/envoy-rules/tests/envoy_decides.rs` asks it again.
+/// Expected values are Envoy 1.40's, one condition at a time, as checked by `proxy/envoy-rules/tests/envoy_decides.rs`.
 #[test]
-fn each_condition_retries_what_envoy_retries_under_it() {
+fn each_condition_retries_what_envoy_retries() {
     let connect = Outcome::ConnectFailed(ConnectError::Refused("".into()));
     let protocol = Outcome::UpstreamReset(UpstreamReset::ProtocolError);
     let closed = Outcome::UpstreamReset(UpstreamReset::ConnectionTermination);
@@ -76,7 +76,7 @@ fn each_condition_retries_what_envoy_retries_under_it() {
 }
 
 #[test]
-fn what_took_too_long_and_what_has_no_endpoint_is_never_tried_again() {
+fn timeouts_and_missing_endpoints_are_never_retried() {
     let all = policy("5xx,gateway-error,reset,connect-failure,retriable-status-codes");
     for outcome in [Outcome::ResponseTimeout, Outcome::StreamIdle, Outcome::NoHealthyUpstream, Outcome::NoCluster] {
         assert!(!all.retries_failure(&outcome, true) && !all.retries_failure(&outcome, false), "{outcome:?}");
@@ -84,7 +84,7 @@ fn what_took_too_long_and_what_has_no_endpoint_is_never_tried_again() {
 }
 
 #[test]
-fn a_reset_before_the_request_is_not_one_after_it() {
+fn a_reset_before_the_request_is_distinguished_from_one_after_it() {
     let policy = policy("reset-before-request");
     let reset = Outcome::UpstreamReset(UpstreamReset::ConnectionTermination);
     assert!(policy.retries_failure(&reset, false));
@@ -92,7 +92,7 @@ fn a_reset_before_the_request_is_not_one_after_it() {
 }
 
 #[test]
-fn the_bound_of_waits_doubles_up_to_ten_times_the_base() {
+fn the_bound_of_delays_doubles_up_to_ten_times_the_base_interval() {
     let policy = policy("5xx");
     for (retry, bound) in [(1, 25), (2, 75), (3, 175), (4, 250), (40, 250)] {
         assert_eq!(policy.back_off(retry), Duration::from_millis(bound), "retry {retry}");
@@ -100,13 +100,13 @@ fn the_bound_of_waits_doubles_up_to_ten_times_the_base() {
 }
 
 #[test]
-fn an_unknown_condition_is_found_by_name() {
+fn an_unknown_condition_is_reported() {
     assert_eq!(RetryPolicy::unsupported(&configured("5xx, nope")), Some("nope"));
     assert_eq!(RetryPolicy::unsupported(&configured(ISTIO)), None);
 }
 
 #[test]
-fn a_request_is_tried_again_once_where_the_policy_does_not_say() {
+fn the_default_is_one_retry() {
     let configured: envoy_api::RetryPolicy = envoy_api::read_value(json!({"retry_on": "5xx"})).unwrap();
     assert_eq!(RetryPolicy::new(&configured).retries, 1);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A table, and the names of its routes.
+/// A table with its configuration, for the names of routes.
 struct Routes(RouteTable, RouteConfiguration);
 
 fn routes(configured: Value) -> Result<Routes, RouteError> {
@@ -12,7 +12,7 @@ fn routes(configured: Value) -> Result<Routes, RouteError> {
     Ok(Routes(RouteTable::new(&configured)?, configured))
 }
 
-/// Virtual hosts by name, each with one route of its name for everything.
+/// Virtual hosts by name, each with one route of the same name for all paths.
 fn hosts(hosts: &[(&str, &[&str])]) -> Value {
     let hosts = hosts.iter().map(|(name, domains)| {
         json!({"name": name, "domains": domains, "routes": [{"name": name, "match": {"prefix": "/"}, "route": {"cluster": name}}]})
@@ -70,13 +70,13 @@ fn the_most_specific_domain_wins() {
 }
 
 #[test]
-fn without_a_domain_for_all_a_host_may_have_no_route() {
+fn without_a_wildcard_domain_a_request_may_have_no_route() {
     let routes = routes(hosts(&[("exact", &["a"])])).unwrap();
     assert_eq!((routes.found("b", "/", &[]), routes.found("a:80", "/", &[])), (None, None));
 }
 
 #[test]
-fn ports_are_ignored_when_asked_for() {
+fn ports_are_ignored_if_configured() {
     let mut configured = hosts(&[("exact", &["a", "[fd00::1]"]), ("colon", &[":"])]);
     configured["ignore_port_in_host_matching"] = json!(true);
     let routes = routes(configured).unwrap();
@@ -88,7 +88,7 @@ fn ports_are_ignored_when_asked_for() {
 }
 
 #[test]
-fn the_first_route_that_matches_wins() {
+fn the_first_matching_route_counts() {
     let routes = matching(&[
         ("exact", json!({"path": "/exact"})),
         ("canary", json!({"prefix": "/", "headers": [{"name": "x-version", "string_match": {"exact": "canary"}}]})),
@@ -101,7 +101,7 @@ fn the_first_route_that_matches_wins() {
 }
 
 #[test]
-fn the_query_is_no_part_of_the_path() {
+fn the_query_is_not_part_of_the_path() {
     let routes = matching(&[("query", json!({"prefix": "/a?b"})), ("exact", json!({"path": "/a"}))]);
     for path in ["/a?b", "/a?bc", "/a#b"] {
         assert_eq!(routes.found("a", path, &[]), Some("exact"), "{path}");
@@ -109,7 +109,7 @@ fn the_query_is_no_part_of_the_path() {
 }
 
 #[test]
-fn each_value_of_a_header_is_looked_at_by_itself() {
+fn each_value_of_a_header_is_compared_separately() {
     let value = |exact: &str| json!({"prefix": "/", "headers": [{"name": "x", "string_match": {"exact": exact}}]});
     let routes = matching(&[("both", value("a,b")), ("second", value("b")), ("none", json!({"prefix": "/"}))]);
     assert_eq!(routes.found("h", "/", &[("x", "a"), ("x", "b")]), Some("second"));
@@ -118,7 +118,7 @@ fn each_value_of_a_header_is_looked_at_by_itself() {
 }
 
 #[test]
-fn pseudo_headers_match_what_the_request_is() {
+fn pseudo_headers_can_be_matched() {
     let on =
         |name: &str, exact: &str| json!({"prefix": "/", "headers": [{"name": name, "string_match": {"exact": exact}}]});
     let routes = matching(&[
@@ -136,11 +136,11 @@ fn pseudo_headers_match_what_the_request_is() {
 }
 
 #[test]
-fn faults_are_named_by_their_path() {
+fn errors_name_their_path() {
     for domain in ["a", "A", "*.x", "x.*", "*"] {
         let twice = routes(hosts(&[("one", &["a", "*.x", "x.*", "*"]), ("two", &["b", domain])])).err().unwrap();
         let name = domain.to_ascii_lowercase();
-        assert_eq!(twice.to_string(), format!("virtual_hosts[1].domains[1]: {name} stands in two virtual hosts"));
+        assert_eq!(twice.to_string(), format!("virtual_hosts[1].domains[1]: {name} is in two virtual hosts"));
     }
     let one = |matcher: Value| {
         let routes = json!([{"match": matcher, "route": {"cluster": "c"}}]);
@@ -149,5 +149,5 @@ fn faults_are_named_by_their_path() {
     };
     assert!(one(json!({})).starts_with("virtual_hosts[0].routes[0].match.prefix: "));
     let named = json!({"prefix": "/", "headers": [{"name": "a b", "string_match": {"exact": ""}}]});
-    assert_eq!(one(named), "virtual_hosts[0].routes[0].match.headers: \"a b\" is not a header's name");
+    assert_eq!(one(named), "virtual_hosts[0].routes[0].match.headers: \"a b\" is not a header name");
 }

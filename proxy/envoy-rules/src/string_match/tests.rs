@@ -7,7 +7,7 @@ fn matcher(fields: Value) -> Result<StringMatcher, String> {
 }
 
 #[test]
-fn each_pattern_matches_what_it_says() {
+fn each_pattern_matches_as_named() {
     for (fields, text, expected) in [
         (json!({"exact": "a"}), "a", true),
         (json!({"exact": "a"}), "ab", false),
@@ -25,7 +25,7 @@ fn each_pattern_matches_what_it_says() {
 }
 
 #[test]
-fn only_the_case_of_ascii_letters_is_ignored_and_only_where_asked() {
+fn case_is_ignored_only_if_configured_and_only_for_ascii_letters() {
     let folded = |exact: &str| matcher(json!({"exact": exact, "ignore_case": true})).unwrap();
     assert!(matches(&folded("A.example"), "a.EXAMPLE"));
     assert!(!matches(&folded("\u{c4}"), "\u{e4}"));

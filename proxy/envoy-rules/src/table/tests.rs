@@ -10,7 +10,7 @@ use crate::{
 
 mod istio_inbound;
 
-/// Each connection must meet what stands beside it.
+/// Checks the result for each connection.
 #[track_caller]
 fn check(matches: &[Value], rows: &[(Incoming, Match)]) {
     let table = table(matches);
@@ -20,7 +20,7 @@ fn check(matches: &[Value], rows: &[(Incoming, Match)]) {
 }
 
 #[test]
-fn a_chain_without_a_match_takes_everything() {
+fn a_chain_without_a_match_accepts_everything() {
     check(
         &[Value::Null],
         &[(raw(&[]), chain(0)), (tls(&["h2"]), chain(0)), (sni("a.b"), chain(0)), (to("[::1]:1"), chain(0))],
@@ -28,12 +28,12 @@ fn a_chain_without_a_match_takes_everything() {
 }
 
 #[test]
-fn a_listener_without_chains_takes_nothing() {
+fn a_listener_without_chains_accepts_nothing() {
     check(&[], &[(raw(&[]), none(DestinationPort))]);
 }
 
 #[test]
-fn a_port_of_its_own_wins_over_any_port() {
+fn a_specific_port_takes_precedence_over_any_port() {
     check(
         &[json!({}), json!({"destination_port": 8080})],
         &[(to("10.0.0.1:8080"), chain(1)), (to("10.0.0.1:8081"), chain(0)), (to("[fd00::1]:8080"), chain(1))],
@@ -41,7 +41,7 @@ fn a_port_of_its_own_wins_over_any_port() {
 }
 
 #[test]
-fn a_port_of_its_own_never_falls_back_to_the_chains_for_any_port() {
+fn a_specific_port_never_falls_back_to_the_chains_for_any_port() {
     check(
         &[json!({}), json!({"destination_port": 9443, "transport_protocol": "tls"})],
         &[(to("10.0.0.1:9443"), none(TransportProtocol)), (to("10.0.0.1:9444"), chain(0))],
@@ -49,12 +49,12 @@ fn a_port_of_its_own_never_falls_back_to_the_chains_for_any_port() {
 }
 
 #[test]
-fn without_a_chain_for_the_port_or_any_port_the_port_is_to_blame() {
+fn without_a_chain_for_the_port_or_any_port_the_port_is_reported() {
     check(&[json!({"destination_port": 1})], &[(to("10.0.0.1:2"), none(DestinationPort))]);
 }
 
 #[test]
-fn the_longest_destination_prefix_wins_whatever_the_order() {
+fn the_longest_destination_prefix_wins_in_any_order() {
     let net = |address: &str, length: u8| json!({"prefix_ranges": [{"address_prefix": address, "prefix_len": length}]});
     check(
         &[net("10.0.0.0", 8), net("10.1.2.3", 32), json!({}), net("10.1.0.0", 16), net("fd00::", 8)],
@@ -70,7 +70,7 @@ fn the_longest_destination_prefix_wins_whatever_the_order() {
 }
 
 #[test]
-fn host_bits_of_a_prefix_do_not_count() {
+fn host_bits_of_a_prefix_are_ignored() {
     check(
         &[json!({"prefix_ranges": [{"address_prefix": "10.1.2.3", "prefix_len": 16}]})],
         &[(to("10.1.9.9:80"), chain(0)), (to("10.2.0.1:80"), none(DestinationAddress))],
@@ -127,12 +127,12 @@ fn a_wildcard_stands_for_at_least_one_label() {
 }
 
 #[test]
-fn the_case_of_a_configured_server_name_does_not_matter() {
+fn the_case_of_a_configured_server_name_is_ignored() {
     check(&[json!({"server_names": ["WWW.Example.COM"]})], &[(sni("www.example.com"), chain(0))]);
 }
 
 #[test]
-fn a_server_name_branch_never_tries_another_one() {
+fn a_server_name_branch_does_not_backtrack() {
     check(
         &[
             json!({"server_names": ["a.test"], "application_protocols": ["h2"]}),
@@ -144,7 +144,7 @@ fn a_server_name_branch_never_tries_another_one() {
 }
 
 #[test]
-fn a_transport_protocol_wins_over_any_and_never_falls_back() {
+fn a_transport_protocol_takes_precedence_over_any_and_never_falls_back() {
     check(
         &[
             json!({"transport_protocol": "tls", "application_protocols": ["h2"]}),
@@ -161,12 +161,12 @@ fn a_transport_protocol_wins_over_any_and_never_falls_back() {
 }
 
 #[test]
-fn a_transport_protocol_that_nobody_detects_matches_nothing() {
+fn an_unknown_transport_protocol_matches_nothing() {
     check(&[json!({"transport_protocol": "quic"})], &[(tls(&[]), none(TransportProtocol))]);
 }
 
 #[test]
-fn the_first_protocol_of_the_client_that_any_chain_names_wins() {
+fn the_clients_first_protocol_that_any_chain_has_wins() {
     check(
         &[json!({"application_protocols": ["h2"]}), json!({"application_protocols": ["http/1.1", "istio"]}), json!({})],
         &[
@@ -180,7 +180,7 @@ fn the_first_protocol_of_the_client_that_any_chain_names_wins() {
 }
 
 #[test]
-fn a_protocol_branch_never_tries_the_clients_next_protocol() {
+fn a_protocol_branch_does_not_try_the_clients_next_protocol() {
     check(
         &[
             json!({"application_protocols": ["h2"], "source_ports": [1]}),
@@ -198,7 +198,7 @@ fn a_peer_on_this_host_is_local() {
             (from("127.0.0.1:1"), chain(0)),
             (from("10.244.0.3:1"), chain(0)),
             (from("10.244.0.9:1"), chain(1)),
-            // Envoy compares with 127.0.0.1 alone.
+            // Envoy only compares with 127.0.0.1.
             (from("127.0.0.6:1"), chain(1)),
             (Incoming { source: "[::1]:1", ..to("[fd00::1]:80") }, chain(0)),
         ],
@@ -206,7 +206,7 @@ fn a_peer_on_this_host_is_local() {
 }
 
 #[test]
-fn without_chains_for_the_peers_place_those_for_any_place_are_taken() {
+fn without_chains_for_the_peers_source_type_those_for_any_type_match() {
     check(
         &[json!({"source_type": "SAME_IP_OR_LOOPBACK"}), json!({"source_type": "ANY"})],
         &[(from("127.0.0.1:1"), chain(0)), (from("10.244.0.9:1"), chain(1))],
@@ -214,7 +214,7 @@ fn without_chains_for_the_peers_place_those_for_any_place_are_taken() {
 }
 
 #[test]
-fn a_peers_place_never_falls_back_to_any_place() {
+fn a_source_type_never_falls_back_to_any_type() {
     check(
         &[json!({"source_type": "SAME_IP_OR_LOOPBACK", "source_ports": [7]}), json!({})],
         &[(from("127.0.0.1:7"), chain(0)), (from("127.0.0.1:8"), none(Source)), (from("10.244.0.9:8"), chain(1))],
@@ -222,7 +222,7 @@ fn a_peers_place_never_falls_back_to_any_place() {
 }
 
 #[test]
-fn the_longest_source_prefix_wins_then_the_source_port() {
+fn the_longest_source_prefix_wins_before_the_source_port() {
     let peer = |length: u8, ports: Value| json!({"source_prefix_ranges": [{"address_prefix": "10.244.0.0", "prefix_len": length}], "source_ports": ports});
     check(
         &[peer(16, json!([])), peer(24, json!([7])), json!({})],
@@ -237,7 +237,7 @@ fn the_longest_source_prefix_wins_then_the_source_port() {
 }
 
 #[test]
-fn the_default_chain_takes_what_no_other_does() {
+fn the_default_chain_accepts_what_no_other_does() {
     let mut listener = listener(&[json!({"destination_port": 1, "transport_protocol": "tls"}), json!({})]);
     listener.filter_chains.pop();
     listener.default_filter_chain = Some(Box::new(listener.filter_chains[0].clone()));
@@ -249,7 +249,7 @@ fn the_default_chain_takes_what_no_other_does() {
 }
 
 #[test]
-fn levels_are_named_in_the_order_in_which_they_are_looked_at() {
+fn criteria_are_named_in_the_order_in_which_they_are_compared() {
     let stages = [DestinationPort, DestinationAddress, ServerName, TransportProtocol, ApplicationProtocol, Source];
     assert!(stages.is_sorted());
     assert_eq!(

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Each was seen in a log of Envoy 1.40.
+/// All of them are from logs of Envoy 1.40.
 #[test]
 fn texts_are_those_of_envoys_log() {
     for (error, text) in [

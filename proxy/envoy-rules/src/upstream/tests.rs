@@ -15,7 +15,7 @@ fn raw() -> Value {
 }
 
 #[test]
-fn the_first_match_that_the_endpoint_meets_chooses_the_transport_socket() {
+fn the_first_match_with_the_endpoints_metadata_selects_the_transport_socket() {
     let matches = cluster(&json!({"transport_socket_matches": [
         {"name": "tlsMode-istio", "match": {"tlsMode": "istio"}, "transport_socket": raw()},
         {"name": "two", "match": {"a": "1", "b": "2"}, "transport_socket": raw()},
@@ -39,7 +39,7 @@ fn the_first_match_that_the_endpoint_meets_chooses_the_transport_socket() {
 }
 
 #[test]
-fn a_cluster_is_spoken_to_in_its_version_of_http() {
+fn a_cluster_selects_the_http_version() {
     use HttpVersion::{Http1, Http2};
     let options = |fields: &Value| {
         let url = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -58,7 +58,7 @@ fn a_cluster_is_spoken_to_in_its_version_of_http() {
 }
 
 #[test]
-fn connections_are_bound_to_the_address_of_their_family() {
+fn connections_are_bound_to_the_address_of_their_ip_version() {
     let config = |address: &str| -> BindConfig {
         envoy_api::read_value(json!({
             "source_address": {"address": address, "port_value": 0},
@@ -76,7 +76,7 @@ fn connections_are_bound_to_the_address_of_their_family() {
 }
 
 #[test]
-fn a_connection_may_go_to_any_endpoint_or_where_it_was_going() {
+fn a_connection_is_made_to_any_endpoint_or_the_original_destination() {
     let address = "10.0.0.1:80".parse().unwrap();
     let of_type = |fields: Value| cluster(&fields);
     let fixed = of_type(json!({}));
@@ -91,7 +91,7 @@ fn a_connection_may_go_to_any_endpoint_or_where_it_was_going() {
 }
 
 #[test]
-fn a_name_has_the_addresses_of_the_families_that_are_asked_for() {
+fn a_name_has_the_addresses_of_the_configured_ip_versions() {
     let parse = |all: &[&str]| all.iter().map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>();
     let (v4, v6) = (["10.0.0.1:1", "10.0.0.2:1"], ["[fd00::1]:1"]);
     let both = || parse(&["[fd00::1]:1", "10.0.0.2:1", "10.0.0.1:1", "10.0.0.2:1"]);
@@ -116,9 +116,9 @@ fn context(sni: &str, alpn: &[&str]) -> UpstreamTlsContext {
     envoy_api::read_value(json!({"sni": sni, "common_tls_context": {"alpn_protocols": alpn}})).unwrap()
 }
 
-/// Envoy 1.40's own choices: `proxy/envoy-rules/tests/envoy_decides.rs` asks it again.
+/// Expected values are Envoy 1.40's, as checked by `proxy/envoy-rules/tests/envoy_decides.rs`.
 #[test]
-fn the_sni_is_the_filter_states_then_the_requests_then_the_contexts() {
+fn the_sni_is_from_filter_state_or_the_request_or_the_context() {
     let auto = UpstreamHttpProtocolOptions { auto_sni: true, auto_san_validation: false };
     let plain = UpstreamHttpProtocolOptions::default();
     for (options, state, host, expected) in [
@@ -141,7 +141,7 @@ fn the_sni_is_the_filter_states_then_the_requests_then_the_contexts() {
 }
 
 #[test]
-fn alpn_is_the_filter_states_then_the_contexts_then_that_of_the_version() {
+fn alpn_is_from_filter_state_or_the_context_or_the_version() {
     let state = ["q".to_owned()];
     let request = Some(("a", HttpVersion::Http2));
     for (state_alpn, of_context, request, expected) in [
@@ -157,7 +157,7 @@ fn alpn_is_the_filter_states_then_the_contexts_then_that_of_the_version() {
 }
 
 #[test]
-fn the_certificate_must_be_for_the_requests_host_where_the_cluster_says_so() {
+fn the_certificate_must_be_for_the_requests_host_if_configured() {
     let auto = UpstreamHttpProtocolOptions { auto_sni: false, auto_san_validation: true };
     let context = context("", &[]);
     let host = |host| {

@@ -1,20 +1,20 @@
-//! Lines that go into a file whole, or not at all.
+//! Writing whole lines.
 
 use std::io::{self, Write};
 
-/// Whole lines for a file. `O_APPEND` keeps the lines of several writers whole, if each writes its own at once.
+/// Whole lines for a file. With `O_APPEND`, lines of several processes do not mix if each is written at once.
 pub(super) struct Lines<'a> {
     lines: &'a [u8],
-    /// Whether the file ends in a part of a line, because there was no room for the rest.
+    /// Whether the file ends with an incomplete line, because there was no space for the rest.
     torn: &'a mut bool,
 }
 
-/// Lines that are not in their file.
+/// Lines that were not written.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// How many.
+    /// Number of lines.
     pub(super) lines: u64,
-    /// Why.
+    /// The error of the write.
     pub(super) error: io::Error,
 }
 
@@ -23,10 +23,10 @@ impl<'a> Lines<'a> {
         Self { lines, torn }
     }
 
-    /// Appends them. A line that was torn before is ended first, so that it spoils none but itself.
+    /// Appends the lines, after completing a previous incomplete line with a line end.
     ///
     /// # Errors
-    /// When not all are in the file now.
+    /// If not all lines were written.
     pub(super) fn write(self, file: &mut impl Write) -> Result<(), Lost> {
         let mut rest = self.lines;
         let result = (|| {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_line_is_in_its_file_and_in_its_order_after_a_flush() {
+fn after_a_flush_every_line_is_in_its_file_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let files = LogFiles::start(&Stats::default()).unwrap();
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
@@ -9,7 +9,7 @@ fn every_line_is_in_its_file_and_in_its_order_after_a_flush() {
     for i in 0..1000 {
         logs[i % 3].append(&format!("{i}\n"));
         if i == 500 {
-            files.flush(); // while the writer rests
+            files.flush(); // while the writer pauses
         }
     }
     files.flush();
@@ -21,7 +21,7 @@ fn every_line_is_in_its_file_and_in_its_order_after_a_flush() {
 }
 
 #[test]
-fn a_line_is_written_without_being_asked_for() {
+fn a_line_is_written_without_a_flush() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let files = LogFiles::start(&Stats::default()).unwrap();
     let log = files.open(file.path()).unwrap();
@@ -34,7 +34,7 @@ fn a_line_is_written_without_being_asked_for() {
 }
 
 #[test]
-fn what_a_full_disk_has_no_room_for_is_counted_and_costs_no_other_file_a_line() {
+fn lines_that_do_not_fit_on_the_disk_are_counted_and_do_not_affect_other_files() {
     let (file, stats) = (tempfile::NamedTempFile::new().unwrap(), Stats::default());
     let files = LogFiles::start(&stats).unwrap();
     let (full, good) = (files.open(Path::new("/dev/full")).unwrap(), files.open(file.path()).unwrap());
@@ -48,7 +48,7 @@ fn what_a_full_disk_has_no_room_for_is_counted_and_costs_no_other_file_a_line() 
     assert_eq!(counters.map(|name| stats.get(name)), [Some(3); 3]);
 }
 
-/// Takes so many bytes more.
+/// A writer that accepts a limited number of bytes.
 struct Room(Vec<u8>, usize);
 
 impl io::Write for Room {
@@ -68,10 +68,10 @@ impl io::Write for Room {
 }
 
 #[test]
-fn a_line_that_was_torn_spoils_none_but_itself() {
+fn an_incomplete_line_does_not_affect_others() {
     let (mut disk, mut torn) = (Room(Vec::new(), 6), false);
     let lost = Lines::new(b"one\ntwo\nthree\n", &mut torn).write(&mut disk).unwrap_err();
-    assert_eq!((lost.lines, torn), (2, true), "the one that is there in part is lost too");
+    assert_eq!((lost.lines, torn), (2, true), "an incomplete line is lost, too");
     let lost = Lines::new(b"four\n", &mut torn).write(&mut disk).unwrap_err();
     assert_eq!((lost.lines, torn), (1, true));
     disk.1 = 100;

@@ -76,7 +76,7 @@ fn line(format: &str, stream: &StreamInfo, http: Option<&HttpFacts>) -> String {
 }
 
 #[test]
-fn istios_line_of_a_request() {
+fn a_request_in_istios_format() {
     let (stream, http) = request();
     assert_eq!(
         line(ISTIO, &stream, Some(&http)),
@@ -87,7 +87,7 @@ fn istios_line_of_a_request() {
 }
 
 #[test]
-fn istios_line_of_a_session_that_found_no_chain() {
+fn a_session_without_a_chain_in_istios_format() {
     let stream = StreamInfo { outcome: Outcome::NoFilterChainMatch, ..session() };
     assert_eq!(
         line(ISTIO, &stream, None),
@@ -115,7 +115,7 @@ fn json_keeps_types_and_sorts_members() {
 }
 
 #[test]
-fn a_flag_and_its_reason_are_printed() {
+fn flags_of_sessions_and_requests_differ() {
     let stream = StreamInfo { outcome: Outcome::ConnectFailed(ConnectError::Timeout), ..session() };
     assert_eq!(line("%RESPONSE_FLAGS%", &stream, None), "UF,URX");
     assert_eq!(line("%RESPONSE_FLAGS%", &stream, Some(&HttpFacts::default())), "UF");
@@ -130,6 +130,6 @@ fn arguments_limits_and_percent_signs() {
 
 #[test]
 fn an_unknown_command_is_refused_by_name() {
-    assert_eq!(Format::text("a %NOPE% b").unwrap_err().to_string(), "%NOPE%: not a command that is supported");
-    assert_eq!(Format::text("%REQ(a").unwrap_err().to_string(), "%REQ(a: a command that does not end");
+    assert_eq!(Format::text("a %NOPE% b").unwrap_err().to_string(), "%NOPE%: not a supported command");
+    assert_eq!(Format::text("%REQ(a").unwrap_err().to_string(), "%REQ(a: a command without an end");
 }

@@ -3,7 +3,7 @@ use envoy_api::{Address, LbEndpoint};
 use super::*;
 use crate::cluster::endpoint::Transports;
 
-/// Endpoints with these weights; the port is the weight.
+/// Endpoints with these weights, and ports equal to the weights.
 fn endpoints(weights: &[u16]) -> Vec<Arc<Endpoint>> {
     let config: envoy_api::Cluster = envoy_api::read_value(serde_json::json!({"name": "c"})).unwrap();
     let transports = Transports::new(&config, false, &Default::default()).unwrap();
@@ -25,24 +25,24 @@ fn turns(policy: LbPolicy, endpoints: &[Arc<Endpoint>], count: usize) -> Vec<u16
 }
 
 #[test]
-fn each_has_as_many_turns_as_its_weight_says_and_not_in_a_row() {
+fn turns_are_proportional_to_weights_and_spread_evenly() {
     let turns = turns(LbPolicy::RoundRobin, &endpoints(&[1, 3]), 400);
     let of_three = turns.iter().filter(|port| **port == 3).count();
     assert!((295..=305).contains(&of_three), "{of_three} of 400");
-    assert!(turns.windows(5).all(|five| five.contains(&1)), "the lighter one waits for 4 turns at most");
+    assert!(turns.windows(5).all(|five| five.contains(&1)), "the lighter one waits at most 4 turns");
 }
 
 #[test]
-fn the_less_loaded_of_two_is_taken() {
+fn the_less_loaded_of_two_is_chosen() {
     let endpoints = endpoints(&[1, 1]);
     let _busy: Vec<_> = (0..10).map(|_| endpoints[0].load()).collect();
     let balancer = Balancer::new(LbPolicy::LeastRequest);
     let idle = (0..200).filter(|_| balancer.choose(&endpoints).is_some_and(|e| Arc::ptr_eq(e, &endpoints[1]))).count();
-    // The busy one is taken only if both choices fall on it: one time in four.
+    // The busy one is only chosen if both random choices are the same: one time in four.
     assert!((110..=185).contains(&idle), "{idle} of 200");
 }
 
 #[test]
-fn of_none_none_is_chosen() {
+fn without_endpoints_none_is_chosen() {
     assert!(Balancer::new(LbPolicy::Random).choose(&[]).is_none());
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::stats::Stats;
 
 #[tokio::test]
-async fn names_become_endpoints_and_logical_dns_takes_one() {
+async fn names_become_endpoints_and_logical_dns_uses_one_address() {
     let config = |kind: &str| -> envoy_api::Cluster {
         envoy_api::read_value(json!({
             "name": "c", "type": kind, "dns_lookup_family": "ALL",
@@ -16,13 +16,13 @@ async fn names_become_endpoints_and_logical_dns_takes_one() {
         .unwrap()
     };
     let strict = Cluster::new(&config("STRICT_DNS"), &Stats::default()).unwrap();
-    assert!(strict.is_named() && strict.endpoints().is_empty());
+    assert!(strict.uses_dns() && strict.endpoints().is_empty());
     strict.resolve().await;
     assert!(strict.endpoints().len() >= 2);
     let first = strict.endpoints()[0].clone();
     strict.resolve().await;
-    assert!(Arc::ptr_eq(&first, &strict.endpoints()[0]), "an endpoint that is still there keeps its load");
+    assert!(Arc::ptr_eq(&first, &strict.endpoints()[0]), "an existing endpoint is kept, with its load");
     let logical = Cluster::new(&config("LOGICAL_DNS"), &Stats::default()).unwrap();
     logical.resolve().await;
-    assert_eq!(logical.endpoints().len(), 2, "one of each name");
+    assert_eq!(logical.endpoints().len(), 2, "one per name");
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_is_busy_is_never_idle() {
+async fn a_busy_connection_is_never_idle() {
     let activity = Activity::default();
     let limit = Some(Duration::from_millis(2));
     let idle = tokio::time::timeout(Duration::from_millis(50), activity.idle_for(limit, || true));
@@ -9,7 +9,7 @@ async fn what_is_busy_is_never_idle() {
 }
 
 #[tokio::test]
-async fn silence_ends_after_the_limit() {
+async fn inactivity_ends_after_the_limit() {
     let activity = Activity::default();
     activity.idle_for(Some(Duration::from_millis(5)), || false).await;
     assert!(activity.begin.elapsed() >= Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Requests' bodies, on their way upstream.
+//! Request bodies on their way upstream.
 
 use std::{
     pin::Pin,
@@ -18,22 +18,22 @@ use tokio_util::sync::CancellationToken;
 use super::{BodyError, Broken, Incoming};
 use crate::http::{activity::Activity, http1::Fault, rejection::Rejection};
 
-/// What is kept of a request's body for another try; with more, it is tried once. Envoy's default buffer limit.
+/// How much of a request body is buffered for retries, in bytes; a longer one is sent once. Envoy's default buffer limit.
 const REPLAY_LIMIT: usize = 1024 * 1024;
 
-/// How far a request's body came from downstream.
+/// How much of a request body has been received from downstream.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Progress {
     bytes: AtomicU64,
     finished: OnceLock<Instant>,
     failed: OnceLock<BodyError>,
-    /// Cancelled when the body is at its end.
+    /// Cancelled at the end of the body.
     pub(in crate::http) whole: CancellationToken,
-    /// When bytes last went either way.
+    /// Time of the last transfer in either direction.
     pub(in crate::http) activity: Activity,
 }
 
-/// A request's body, from which each try takes a [`RequestBody`].
+/// A request body, from which each attempt takes a [`RequestBody`].
 #[derive(Clone, Debug, Default)]
 pub(in crate::http) struct RequestSource(Option<Arc<Mutex<Source>>>);
 
@@ -41,25 +41,25 @@ pub(in crate::http) struct RequestSource(Option<Arc<Mutex<Source>>>);
 struct Source {
     incoming: Incoming,
     progress: Arc<Progress>,
-    /// What went to earlier tries; `None` when it is not kept, or no longer.
+    /// Data of earlier attempts; `None` if it is not buffered, or no longer.
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
-    /// What the downstream said of the length.
+    /// The length announced by the downstream.
     size: SizeHint,
-    /// How many tries there were: the body is the last one's alone.
+    /// Number of attempts. Only the last one receives the body.
     tries: u32,
-    /// Whether any of it went upstream.
+    /// Whether any of it has been sent upstream.
     begun: bool,
     whole: bool,
 }
 
-/// A request's body on its way upstream.
+/// A request body on its way upstream, for one attempt.
 #[derive(Debug)]
 pub(in crate::http) struct RequestBody {
     source: RequestSource,
-    /// Which try it is for.
+    /// Number of the attempt.
     number: u32,
-    /// How many kept pieces this try has sent.
+    /// Number of buffered pieces that this attempt has sent.
     replayed: usize,
     size: SizeHint,
     trailers: bool,
@@ -83,19 +83,19 @@ impl Progress {
         self.finished.get().map(|end| end.duration_since(begin))
     }
 
-    /// How long ago the body was there as a whole, if it is.
+    /// Time since the end of the body, if it was received completely.
     pub(in crate::http) fn elapsed_since_whole(&self) -> Option<Duration> {
         self.finished.get().map(Instant::elapsed)
     }
 
     pub(in crate::http) fn finish(&self) {
-        let _ = self.finished.set(Instant::now()); // already set when hyper asks again after the end
+        let _ = self.finished.set(Instant::now()); // already set if hyper polls again after the end
         self.whole.cancel();
     }
 }
 
 impl RequestSource {
-    /// The body as it comes in, `kept` for more than one try.
+    /// Wraps the received body, `kept` for several attempts.
     pub(in crate::http) fn new(incoming: Incoming, progress: &Arc<Progress>, kept: bool) -> Self {
         if incoming.is_end_stream() {
             progress.finish();
@@ -113,7 +113,7 @@ impl RequestSource {
         }))))
     }
 
-    /// The body for one try, in that version. Envoy's HTTP/1 codec does not pass trailers on.
+    /// The body for one attempt, in this version. Like Envoy's HTTP/1 codec, HTTP/1 omits trailers.
     pub(in crate::http) fn body(&self, version: HttpVersion) -> RequestBody {
         let (number, size) = self.lock().map_or((0, SizeHint::with_exact(0)), |mut source| {
             source.tries += 1;
@@ -122,7 +122,7 @@ impl RequestSource {
         RequestBody { source: self.clone(), number, replayed: 0, size, trailers: version == HttpVersion::Http2 }
     }
 
-    /// Whether another try would send what this one did.
+    /// Whether another attempt would send the whole body.
     pub(in crate::http) fn can_replay(&self) -> bool {
         self.lock().is_none_or(|source| source.kept.is_some() || !source.begun)
     }
@@ -192,7 +192,7 @@ impl From<&Broken> for BodyError {
     }
 }
 
-/// Whether a body was cut off, and not wrong.
+/// Whether a body was cut off, as opposed to malformed.
 fn is_disconnect(error: &hyper::Error) -> bool {
     let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     error.is_incomplete_message()

@@ -1,4 +1,4 @@
-//! Responses' bodies, on their way downstream.
+//! Response bodies on their way downstream.
 
 use std::{
     fmt,
@@ -14,16 +14,16 @@ use super::{BodyError, Broken, Incoming};
 use crate::http::{exchange::Exchange, http1::Fault, pool::Lease, upstream::http2_reset};
 use envoy_rules::outcome::{Outcome, UpstreamReset};
 
-/// Resolves when the time for a response is over, to why.
+/// Completes when the time for a response is over, with the outcome.
 pub(in crate::http) type Deadline = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// A response's body on its way downstream.
+/// A response body on its way downstream.
 #[derive(Debug)]
 pub(in crate::http) struct ResponseBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// The proxy's own.
+    /// The body of a local reply.
     Local {
         data: Option<Bytes>,
         _exchange: Box<Exchange>,
@@ -36,17 +36,17 @@ struct UpstreamBody {
     exchange: Box<Exchange>,
     begun: Instant,
     deadline: Deadline,
-    /// The upstream connection, for whoever comes next.
+    /// The upstream connection, returned to the pool at the end.
     lease: Option<Lease>,
 }
 
 impl ResponseBody {
-    /// A body of the proxy's own.
+    /// The body of a local reply.
     pub(in crate::http) fn local(data: Bytes, exchange: Box<Exchange>) -> Self {
         Self(Kind::Local { data: Some(data).filter(|data| !data.is_empty()), _exchange: exchange })
     }
 
-    /// The upstream's body.
+    /// The body of an upstream's response.
     pub(in crate::http) fn upstream(
         incoming: Incoming,
         mut exchange: Box<Exchange>,
@@ -55,11 +55,11 @@ impl ResponseBody {
     ) -> Self {
         let ended = incoming.is_end_stream();
         if ended {
-            exchange.settle_as_it_is();
+            exchange.settle_as_recorded();
         }
         let mut body = UpstreamBody { incoming, exchange, begun: Instant::now(), deadline, lease: Some(lease) };
         if ended {
-            body.give_back();
+            body.return_connection();
         }
         Self(Kind::Upstream(Box::new(body)))
     }
@@ -87,13 +87,13 @@ impl UpstreamBody {
                     self.end();
                 }
                 if frame.is_trailers() && self.exchange.http.protocol != Some("HTTP/2") {
-                    self.end(); // Envoy's HTTP/1 codec does not pass trailers on
+                    self.end(); // Envoy's HTTP/1 codec drops trailers, too
                     return Poll::Ready(None);
                 }
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                self.broke_off(&error);
+                self.record_error(&error);
                 Some(Err(BodyError::Upstream))
             }
             None => {
@@ -103,14 +103,14 @@ impl UpstreamBody {
         })
     }
 
-    /// Notes why the body broke off. Where the request's did, that is why. Else, in HTTP/1 a body that is shorter than
-    /// announced is a fault of the codec.
-    fn broke_off(&mut self, error: &Broken) {
+    /// Records why the body ended early: because the request's body did, or else, in HTTP/1, because it is shorter than
+    /// announced, which is a codec error.
+    fn record_error(&mut self, error: &Broken) {
         let reset = match (self.exchange.progress.failed(), error) {
             (Some(BodyError::DownstreamProtocol(rejection)), _) => {
                 return self.exchange.settle(Outcome::DownstreamProtocolError(rejection.details.into()));
             }
-            (Some(_), _) => return, // the downstream is gone: what is dropped unsettled is logged so
+            (Some(_), _) => return, // the downstream is gone, which is the default outcome
             (None, Broken::Http2(error)) => http2_reset(error),
             (None, Broken::Http1(Fault::Cut)) => UpstreamReset::ConnectionTermination,
             (None, Broken::Http1(Fault::Malformed(_))) => UpstreamReset::ProtocolError,
@@ -119,12 +119,12 @@ impl UpstreamBody {
     }
 
     fn end(&mut self) {
-        self.exchange.settle_as_it_is();
+        self.exchange.settle_as_recorded();
         self.exchange.http.response_tx_duration = Some(self.begun.elapsed());
-        self.give_back();
+        self.return_connection();
     }
 
-    fn give_back(&mut self) {
+    fn return_connection(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }

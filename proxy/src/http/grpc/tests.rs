@@ -5,7 +5,7 @@ fn with_content_type(value: &'static str) -> HeaderMap {
 }
 
 #[test]
-fn grpc_is_known_by_its_content_type() {
+fn grpc_is_recognized_by_its_content_type() {
     assert!(is_grpc(&with_content_type("application/grpc")));
     assert!(is_grpc(&with_content_type("application/grpc+proto")));
     assert!(!is_grpc(&with_content_type("application/grpc-web")));
@@ -14,7 +14,7 @@ fn grpc_is_known_by_its_content_type() {
 }
 
 #[test]
-fn a_failure_becomes_a_status_of_grpc() {
+fn a_failure_becomes_a_grpc_status() {
     let headers = reply_headers(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream");
     assert_eq!(headers[GRPC_STATUS], "14");
     assert_eq!(headers[GRPC_MESSAGE], "no healthy upstream");

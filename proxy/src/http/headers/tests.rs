@@ -61,7 +61,7 @@ fn mutual_tls() -> TlsInfo {
     }
 }
 
-/// Prepares a request with these headers; returns the headers that come out, sorted, and the client.
+/// Prepares a request with these headers. Returns the resulting headers, sorted, and the client's address.
 fn prepared(
     options: &Value,
     tls: Option<TlsInfo>,
@@ -78,7 +78,7 @@ fn prepared(
 }
 
 #[test]
-fn a_sidecar_takes_forwarded_headers_as_they_are() {
+fn a_sidecar_keeps_forwarded_headers() {
     let (headers, client) = prepared(
         &json!({"generate_request_id": false}),
         None,
@@ -101,7 +101,7 @@ fn a_sidecar_takes_forwarded_headers_as_they_are() {
 }
 
 #[test]
-fn an_edge_takes_no_ones_word() {
+fn an_edge_replaces_forwarded_headers() {
     let (headers, client) = prepared(
         &json!({"use_remote_address": true, "generate_request_id": false}),
         None,
@@ -125,7 +125,7 @@ fn an_edge_takes_no_ones_word() {
 }
 
 #[test]
-fn a_request_id_is_made_or_kept() {
+fn a_request_id_is_generated_or_kept() {
     let (headers, _) = prepared(&json!({}), None, &[]);
     assert!(headers.iter().any(|line| line.starts_with("x-request-id: ")));
     let (headers, _) = prepared(&json!({}), None, &[("x-request-id", "mine")]);
@@ -133,7 +133,7 @@ fn a_request_id_is_made_or_kept() {
 }
 
 #[test]
-fn client_certificates_are_described_as_envoy_does() {
+fn client_certificates_are_described_like_by_envoy() {
     let details = json!({"subject": true, "uri": true, "dns": true});
     let element = "By=spiffe://td/ns/n/sa/server;Hash=ab12;Subject=\"CN=client,O=Acme\";\
         URI=spiffe://td/ns/n/sa/client;DNS=client.example.com";
@@ -156,7 +156,7 @@ fn client_certificates_are_described_as_envoy_does() {
 }
 
 #[test]
-fn the_server_header_is_whose_it_is_told_to_be() {
+fn the_server_header_is_transformed_as_configured() {
     for (how, sent, expected) in [
         ("OVERWRITE", Some("app"), Some("envoy")),
         ("APPEND_IF_ABSENT", Some("app"), Some("app")),

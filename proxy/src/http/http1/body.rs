@@ -1,4 +1,4 @@
-//! A body on its way from the task that reads its connection to the task that sends it on, one piece at a time.
+//! A body in transit between the task that reads its connection and the task that forwards it, one piece at a time.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,15 +13,15 @@ use super::Fault;
 #[cfg(test)]
 mod tests;
 
-/// The end that takes.
+/// The receiving end.
 #[derive(Debug)]
 pub(in crate::http) struct Body {
     state: Arc<Mutex<State>>,
-    /// What was announced.
+    /// The announced length.
     length: Option<u64>,
 }
 
-/// The end that gives. A body that it is dropped with before its end was cut.
+/// The sending end. If dropped before the end of the body, the body is truncated.
 #[derive(Debug)]
 pub(super) struct Feed(Arc<Mutex<State>>);
 
@@ -29,31 +29,31 @@ pub(super) struct Feed(Arc<Mutex<State>>);
 struct State {
     piece: Option<Bytes>,
     end: Option<Result<(), Fault>>,
-    /// Whether somebody waits for a piece.
+    /// Whether the receiver waits for a piece.
     wanted: bool,
-    /// Whether nobody will.
+    /// Whether the receiver is gone.
     abandoned: bool,
     taker: Option<Waker>,
     feeder: Option<Waker>,
 }
 
-/// What a feeder is to do.
+/// What the receiver wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Give a piece.
+    /// Another piece.
     Piece,
-    /// Stop: nobody takes any.
+    /// Nothing more: the receiver is gone.
     Nothing,
 }
 
-/// A body, by its two ends. `ahead`: its first piece is read before anybody waits for it.
+/// The two ends of a body. With `ahead`, its first piece is read before the receiver asks for it.
 pub(super) fn body(length: Option<u64>, ahead: bool) -> (Feed, Body) {
     let state = Arc::new(Mutex::new(State { wanted: ahead, ..State::default() }));
     (Feed(state.clone()), Body { state, length })
 }
 
 impl Feed {
-    /// Resolves when somebody waits for a piece, or nobody will.
+    /// Completes when the receiver waits for a piece, or is gone.
     pub(super) fn poll_wish(&self, cx: &mut Context<'_>) -> Poll<Wish> {
         let mut state = lock(&self.0);
         if state.abandoned {
@@ -66,7 +66,7 @@ impl Feed {
         Poll::Pending
     }
 
-    /// Gives a piece; `whole` says that it is the last.
+    /// Sends a piece; `whole` says that it is the last.
     pub(super) fn give(&self, piece: Bytes, whole: bool) {
         let mut state = lock(&self.0);
         state.piece = Some(piece);
@@ -77,7 +77,7 @@ impl Feed {
         wake(state);
     }
 
-    /// Ends the body.
+    /// Ends the body, possibly early.
     pub(super) fn end(&self, how: Result<(), Fault>) {
         let mut state = lock(&self.0);
         state.end.get_or_insert(how);
@@ -114,7 +114,7 @@ impl Body {
         }
     }
 
-    /// Whether all of it was taken.
+    /// Whether everything has been received.
     pub(in crate::http) fn is_end_stream(&self) -> bool {
         let state = lock(&self.state);
         state.piece.is_none() && state.end == Some(Ok(()))

@@ -1,5 +1,5 @@
-//! The client's side of a connection: a task of its own that sends one request after the other, and notices when the
-//! upstream closes in between.
+//! The client side of a connection: a task that sends one request after the other, and notices when the upstream closes in
+//! between.
 
 use std::{
     future::poll_fn,
@@ -33,20 +33,20 @@ use crate::http::body::RequestBody;
 #[cfg(test)]
 mod tests;
 
-/// A connection that requests can be sent on. It is closed when this is dropped.
+/// A connection for requests. It is closed when this is dropped.
 #[derive(Debug)]
 pub(in crate::http) struct Client {
     jobs: mpsc::UnboundedSender<Job>,
     ready: Arc<AtomicBool>,
 }
 
-/// The head of a request, as it goes out.
+/// The head of a request to send.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Outgoing<'a> {
     pub(in crate::http) method: &'a Method,
     pub(in crate::http) target: &'a str,
     pub(in crate::http) headers: &'a HeaderMap,
-    /// Whether it asks to change the protocol.
+    /// Whether it requests an upgrade.
     pub(in crate::http) upgrade: bool,
 }
 
@@ -55,7 +55,7 @@ pub(in crate::http) struct Outgoing<'a> {
 pub(in crate::http) enum NoResponse {
     /// The connection was closed before anything was sent.
     NotSent,
-    /// The upstream closed it, or sent what is no response.
+    /// The upstream closed the connection, or sent something that is not a response.
     Reset(UpstreamReset),
 }
 
@@ -69,7 +69,7 @@ struct Job {
 }
 
 impl Client {
-    /// A client of a connection, and the task that has to run for it.
+    /// A client for a connection, and the task that must be run for it.
     pub(in crate::http) fn new<S>(stream: S) -> (Self, impl Future<Output = ()>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -84,10 +84,10 @@ impl Client {
         self.ready.load(Relaxed) && !self.jobs.is_closed()
     }
 
-    /// Sends a request and waits for the head of the response.
+    /// Sends a request and waits for the response's head.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no response.
     pub(in crate::http) async fn send(
         &self,
         request: Outgoing<'_>,
@@ -114,7 +114,7 @@ where
     loop {
         let job = tokio::select! {
             biased;
-            // Nobody asked for whatever comes now: it is the end, or would be taken for the answer to the next request.
+            // Unsolicited bytes or the end: they must not be taken for the response to the next request.
             _ = poll_fn(|cx| io.poll_read(cx)) => break,
             job = jobs.recv() => job,
         };
@@ -127,15 +127,15 @@ where
     io.close(true).await;
 }
 
-/// A request and its response.
+/// A request and its response in transit.
 struct Transfer {
     asked: Asked,
-    /// The request's body, as long as there is more of it.
+    /// The request's body, until it has been sent.
     upload: Option<RequestBody>,
     encoder: Encoder,
-    /// Whether the body waits for the upstream to change the protocol.
+    /// Whether the body waits for the upstream to accept an upgrade.
     held: bool,
-    /// Whether all of the request was taken by the connection.
+    /// Whether the whole request has been written to the connection.
     sent: bool,
     receiving: Receiving,
 }
@@ -150,7 +150,7 @@ enum Receiving {
         feed: Feed,
         closes: bool,
     },
-    /// It is over; whether the connection can go on.
+    /// Complete; whether the connection can be reused.
     Over(bool),
 }
 
@@ -162,7 +162,7 @@ impl Transfer {
         Self { asked, upload: Some(body), encoder, held: asked.upgrade, sent: false, receiving }
     }
 
-    /// Goes on until the response is whole, or cannot be; whether the connection can be used again.
+    /// Continues until the response is complete or has failed. Returns whether the connection can be reused.
     fn poll<S>(&mut self, io: &mut Io<S>, ready: &AtomicBool, cx: &mut Context<'_>) -> Poll<bool>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -175,7 +175,7 @@ impl Transfer {
             if self.poll_receive(io, ready, cx).is_pending() {
                 return Poll::Pending;
             }
-            // What came may have let the request go on, or end.
+            // The received bytes may allow the request to continue, or end it.
             if self.poll_upload(io, cx).is_err() {
                 self.fail();
                 return Poll::Ready(false);
@@ -184,10 +184,10 @@ impl Transfer {
         Poll::Ready(matches!(self.receiving, Receiving::Over(true)))
     }
 
-    /// Sends what there is of the request.
+    /// Sends available parts of the request.
     ///
     /// # Errors
-    /// When its body breaks off.
+    /// If its body ends early.
     fn poll_upload<S>(&mut self, io: &mut Io<S>, cx: &mut Context<'_>) -> Result<(), ()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -202,7 +202,7 @@ impl Transfer {
                         }
                     }
                     Poll::Ready(Some(Err(_))) => {
-                        let _ = io.poll_flush(cx); // as far as it came
+                        let _ = io.poll_flush(cx); // what has been buffered
                         return Err(());
                     }
                     Poll::Ready(None) => {
@@ -215,8 +215,8 @@ impl Transfer {
             match io.poll_flush(cx) {
                 Poll::Ready(Ok(())) if self.upload.is_none() => self.sent = true,
                 Poll::Ready(Ok(())) if waits => break,
-                Poll::Ready(Ok(())) => {} // there is room again
-                // The upstream takes no more; perhaps it has answered.
+                Poll::Ready(Ok(())) => {} // there is space again
+                // The upstream stopped reading; it may have responded.
                 Poll::Ready(Err(_)) => {
                     self.upload = None;
                     io.discard();
@@ -235,7 +235,7 @@ impl Transfer {
         match &mut self.receiving {
             Receiving::Head { end, reply } => {
                 if reply.poll_closed(cx).is_ready() {
-                    self.receiving = Receiving::Over(false); // nobody waits for it any more
+                    self.receiving = Receiving::Over(false); // the receiver is gone
                     return Poll::Ready(());
                 }
                 match response::read(&io.read, end, self.asked) {
@@ -270,7 +270,7 @@ impl Transfer {
                     Ok(Decoded::Data(piece)) => {
                         let over = decoder.is_done();
                         let reusable = over && self.sent && !*closes && io.read.is_empty();
-                        ready.store(reusable, Relaxed); // before anybody can see the end
+                        ready.store(reusable, Relaxed); // before the receiver can see the end
                         feed.give(piece, over);
                         if over {
                             self.receiving = Receiving::Over(reusable);
@@ -305,7 +305,7 @@ impl Transfer {
         }
     }
 
-    /// Hands the head over, and goes on with the body.
+    /// Delivers the head, and continues with the body.
     fn begin<S>(&mut self, response: response::Response, io: &Io<S>, ready: &AtomicBool) {
         let response::Response { status, headers, closes, body: decoder } = response;
         let (feed, body) = body::body(decoder.exact_length(), true);
@@ -318,17 +318,17 @@ impl Transfer {
         let mut response = Response::new((!over).then_some(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        let _ = reply.send(Ok(response)); // nobody may wait for it any more
+        let _ = reply.send(Ok(response)); // fails if the receiver is gone
     }
 
     fn reset(&mut self, reset: UpstreamReset) -> Poll<()> {
         if let Receiving::Head { reply, .. } = std::mem::replace(&mut self.receiving, Receiving::Over(false)) {
-            let _ = reply.send(Err(reset)); // nobody may wait for it any more
+            let _ = reply.send(Err(reset)); // fails if the receiver is gone
         }
         Poll::Ready(())
     }
 
-    /// The request broke off: whoever waits for a response knows why.
+    /// Ends the exchange after the request failed: the receiver of the response knows the reason.
     fn fail(&mut self) {
         match std::mem::replace(&mut self.receiving, Receiving::Over(false)) {
             Receiving::Head { reply, .. } => drop(reply.send(Err(UpstreamReset::ConnectionTermination))),

@@ -1,4 +1,4 @@
-//! Bodies, as they come in.
+//! Decoding bodies.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -8,44 +8,44 @@ use crate::http::rejection::Rejection;
 #[cfg(test)]
 mod tests;
 
-/// Takes a body out of the bytes of a connection.
+/// Extracts a body from the bytes of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Decoder(State);
 
 #[derive(Clone, Debug)]
 enum State {
-    /// It is over, or there was none.
+    /// The body is complete, or there is none.
     Done,
-    /// So many bytes more.
+    /// The number of bytes that are still to come.
     Length(u64),
     Chunked(Chunk),
-    /// All bytes to the end of the connection.
+    /// All bytes until the end of the connection.
     UntilClose,
-    /// All bytes, in another protocol: only the connection ends it.
+    /// All bytes, in another protocol, until the end of the connection.
     Raw,
 }
 
-/// Where in a chunked body it stands.
+/// The position in a chunked body.
 #[derive(Clone, Debug)]
 enum Chunk {
     /// In the digits of a size; `None` before the first.
     Size(Option<u64>),
-    /// Behind the digits, before the end of their line.
+    /// After the digits, before the end of the line.
     Extension(u64),
     Data(u64),
-    /// Behind the data, before the end of its line. Envoy takes anything for that.
+    /// After the data, before the end of the line. Like Envoy, accepts any bytes there.
     DataEnd,
     Trailers,
 }
 
-/// What came of some bytes.
+/// The result of decoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
     /// A part of the body.
     Data(Bytes),
-    /// Its end.
+    /// The end of the body.
     End,
-    /// More bytes have to come first.
+    /// More bytes are needed.
     More,
 }
 
@@ -70,12 +70,12 @@ impl Decoder {
         Self(State::Raw)
     }
 
-    /// Whether the body is over.
+    /// Whether the body is complete.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.0, State::Done)
     }
 
-    /// What the end of the connection means for a body that is not over.
+    /// Whether the body may end with the connection.
     pub(super) fn cut(&self) -> Result<(), Fault> {
         match self.0 {
             State::Done | State::UntilClose => Ok(()),
@@ -84,7 +84,7 @@ impl Decoder {
         }
     }
 
-    /// How many bytes are still to come, where that was announced.
+    /// The number of bytes that are still to come, if it was announced.
     pub(super) fn exact_length(&self) -> Option<u64> {
         match self.0 {
             State::Done => Some(0),
@@ -93,15 +93,15 @@ impl Decoder {
         }
     }
 
-    /// Whether it is not HTTP's any more.
+    /// Whether the bytes are in another protocol.
     pub(super) fn is_raw(&self) -> bool {
         matches!(self.0, State::Raw)
     }
 
-    /// Takes the next part of the body out of `bytes`.
+    /// Decodes the next part of the body, and removes it from `bytes`.
     ///
     /// # Errors
-    /// When it is not well-formed.
+    /// If the body is malformed.
     pub(super) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Decoded, Rejection> {
         loop {
             match &mut self.0 {
@@ -139,7 +139,7 @@ enum Step {
 }
 
 impl Chunk {
-    /// Goes on with what is no data.
+    /// Parses anything but data.
     fn step(&mut self, bytes: &mut BytesMut) -> Result<Step, Rejection> {
         match self {
             Self::Size(size) => {
@@ -155,7 +155,7 @@ impl Chunk {
                     _ => return Err(Rejection::CODEC),
                 }
             }
-            // It may be of any length and any bytes, but CR and LF stand nowhere in it, and only together behind it.
+            // An extension may have any length and contain any bytes except CR and LF, which must follow it together.
             Self::Extension(size) => match bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
                 None => {
                     bytes.clear();
@@ -183,7 +183,7 @@ impl Chunk {
                     *self = Self::Size(None);
                 }
             },
-            // Not many, and so looked at from their begin each time.
+            // Trailers are short, so they are scanned from the start each time.
             Self::Trailers => match trailers::skip(bytes, &mut HeadEnd::default())? {
                 None => return Ok(Step::More),
                 Some(length) => {

@@ -1,4 +1,4 @@
-//! Heads and bodies, as they go out (`source/common/http/http1/codec_impl.cc`, `encodeHeadersBase`).
+//! Encoding heads and bodies (`source/common/http/http1/codec_impl.cc`, `encodeHeadersBase`).
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
@@ -12,19 +12,19 @@ mod tests;
 const EMPTY: &[u8] = b"content-length: 0\r\n";
 const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
 
-/// How a body goes out.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoder {
-    /// There is none, whatever comes.
+    /// Drops the body.
     Nothing,
-    /// As it is: its length is announced, or the end of the connection ends it.
+    /// Unchanged: its length is announced, or it ends with the connection.
     Plain,
-    /// In chunks.
+    /// Chunked.
     Chunked,
 }
 
 impl Encoder {
-    /// Queues a piece.
+    /// Queues a piece of the body.
     pub(super) fn piece<S: AsyncRead + AsyncWrite + Unpin>(self, io: &mut Io<S>, piece: Bytes) {
         match self {
             Self::Nothing => {}
@@ -38,7 +38,7 @@ impl Encoder {
         }
     }
 
-    /// Queues the end.
+    /// Queues the end of the body.
     pub(super) fn end<S: AsyncRead + AsyncWrite + Unpin>(self, io: &mut Io<S>) {
         if self == Self::Chunked {
             io.append(|out| out.extend_from_slice(b"0\r\n\r\n"));
@@ -46,8 +46,8 @@ impl Encoder {
     }
 }
 
-/// Writes the head of a request; returns how its body goes out. `whole`: there is none. `raw`: it asks to change the
-/// protocol, and what follows is in that one.
+/// Writes a request's head, and returns the encoder for its body. `whole` means that there is no body, `raw` that it requests
+/// an upgrade, and the rest is in the new protocol.
 pub(super) fn request(
     out: &mut BytesMut,
     method: &Method,
@@ -77,22 +77,22 @@ pub(super) fn request(
     encoder
 }
 
-/// What the head of a response depends on beside itself.
+/// What a response's head depends on besides the response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answering {
-    /// The version of the request.
+    /// HTTP version of the request.
     pub(super) version: Version,
-    /// Whether the request was HEAD.
+    /// Whether the request's method was HEAD.
     pub(super) head: bool,
     /// Whether the body is empty.
     pub(super) whole: bool,
-    /// Whether it is the last on its connection.
+    /// Whether it is the last response on its connection.
     pub(super) closes: bool,
-    /// Whether the protocol changes with it.
+    /// Whether it switches protocols.
     pub(super) raw: bool,
 }
 
-/// Writes the head of a response; returns how its body goes out.
+/// Writes a response's head, and returns the encoder for its body.
 pub(super) fn response(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap, answering: Answering) -> Encoder {
     let Answering { version, head, whole, closes, raw } = answering;
     let is_http10 = version == Version::HTTP_10;
@@ -117,7 +117,7 @@ pub(super) fn response(out: &mut BytesMut, status: StatusCode, headers: &HeaderM
     } else if whole && !head && !has_length && !is_unmodified {
         out.extend_from_slice(EMPTY);
     } else if !has_length && !is_unmodified && !is_http10 {
-        out.extend_from_slice(CHUNKED); // to HEAD too, as a guess of what GET would get
+        out.extend_from_slice(CHUNKED); // for HEAD, too, as it would be for GET
         encoder = Encoder::Chunked;
     }
     out.extend_from_slice(b"\r\n");

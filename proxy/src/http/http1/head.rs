@@ -1,4 +1,4 @@
-//! What the heads of requests and responses have in common: lines of names and values.
+//! Parsing the header lines of requests and responses.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -8,16 +8,16 @@ use crate::http::rejection::Rejection;
 #[cfg(test)]
 mod tests;
 
-/// Looks for the end of a head as bytes come in, each of them once.
+/// Finds the end of a head as bytes arrive, scanning each of them once.
 #[derive(Debug, Default)]
 pub(super) struct HeadEnd {
     scanned: usize,
 }
 
 impl HeadEnd {
-    /// How many bytes the head takes, its empty line included. `bytes` are all so far.
+    /// Length of the head, including its empty line. `bytes` are all bytes so far.
     pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        // A line may end in a bare LF: the head ends with LF LF or LF CR LF.
+        // Lines may end with a bare LF, so the head ends with LF LF or LF CR LF.
         let from = self.scanned.saturating_sub(2);
         self.scanned = bytes.len();
         let ends = |at: usize| match bytes[at + 1..] {
@@ -29,51 +29,51 @@ impl HeadEnd {
     }
 }
 
-/// How a message says where its body ends.
+/// How a message announces the end of its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lengths {
-    /// `content-length`.
+    /// `content-length`, in bytes.
     pub(super) length: Option<u64>,
-    /// `transfer-encoding: chunked`.
+    /// Whether `transfer-encoding` is `chunked`.
     pub(super) chunked: bool,
 }
 
-/// Whether a byte may stand nowhere in a head.
+/// Whether a byte is invalid anywhere in a head.
 pub(super) fn is_forbidden(byte: u8) -> bool {
     matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127)
 }
 
-/// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
+/// Whether a byte is valid in a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The first line of a head, without its end, and the lines after it.
+/// Splits a head into its first line, without the line end, and the other lines.
 pub(super) fn first_line(head: &[u8]) -> (&[u8], &[u8]) {
     let end = head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len());
     (trim_end(&head[..end]), head.get(end + 1..).unwrap_or_default())
 }
 
-/// The words of a first line: what stands between white space, and all of the rest as the third.
+/// Splits a start line into three words at white space; the third includes the rest.
 pub(super) fn words(line: &[u8]) -> [&[u8]; 3] {
     let (first, rest) = word(line);
     let (second, rest) = word(rest);
     [first, second, trim(rest)]
 }
 
-/// The first word, and what is behind it.
+/// Splits off the first word.
 fn word(line: &[u8]) -> (&[u8], &[u8]) {
     let begin = line.iter().position(|byte| *byte > b' ').unwrap_or(line.len());
     let line = &line[begin..];
     line.split_at(line.iter().position(|byte| *byte <= b' ').unwrap_or(line.len()))
 }
 
-/// Whether that is a version, such as `HTTP/1.1`.
+/// Whether a word is a version, such as `HTTP/1.1`.
 pub(super) fn is_version(word: &[u8]) -> bool {
     matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Reads header lines, up to the empty one.
+/// Parses header lines, up to the empty one.
 pub(super) fn headers(lines: &[u8]) -> Result<HeaderMap, Rejection> {
     let mut headers = HeaderMap::new();
     let mut count = 0;
@@ -83,7 +83,7 @@ pub(super) fn headers(lines: &[u8]) -> Result<HeaderMap, Rejection> {
             return Err(Rejection::TOO_MANY_HEADERS);
         }
         let name = HeaderName::from_bytes(name).map_err(|_| Rejection::CODEC)?;
-        // What is left of a folded or broken line are its parts (`onHeaderValue`).
+        // The parts of a folded or broken line are joined (`onHeaderValue`).
         let value = match value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
             false => HeaderValue::from_bytes(value),
             true => {
@@ -96,7 +96,7 @@ pub(super) fn headers(lines: &[u8]) -> Result<HeaderMap, Rejection> {
     Ok(headers)
 }
 
-/// Gives each header line to `take`, its continuation lines included, as name and value without the white space around.
+/// Passes each header line, including its continuation lines, to `take`, as name and value without surrounding white space.
 pub(super) fn each_line(
     lines: &[u8],
     mut take: impl FnMut(&[u8], &[u8]) -> Result<(), Rejection>,
@@ -119,12 +119,12 @@ pub(super) fn each_line(
     Ok(())
 }
 
-/// How the headers say that the body ends.
+/// How the headers announce the end of the body.
 pub(super) fn lengths(headers: &HeaderMap) -> Result<Lengths, Rejection> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let length = lengths.next().map(|value| content_length(value.as_bytes())).transpose()?;
     if lengths.next().is_some() {
-        return Err(Rejection::CODEC); // even if it says the same
+        return Err(Rejection::CODEC); // even with the same value
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -138,13 +138,13 @@ pub(super) fn lengths(headers: &HeaderMap) -> Result<Lengths, Rejection> {
     Ok(Lengths { length, chunked })
 }
 
-/// Digits alone, and no more than a `u64` holds.
+/// Parses digits that fit into a `u64`.
 fn content_length(value: &[u8]) -> Result<u64, Rejection> {
     let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|text| text.parse().ok()).ok_or(Rejection::CODEC)
 }
 
-/// Where a line ends, its LF included.
+/// The end of a line, including its LF.
 fn line_end(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1)
 }

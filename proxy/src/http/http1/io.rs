@@ -1,4 +1,4 @@
-//! The bytes of a connection: what was read and not yet understood, and what is to be written.
+//! The buffers of a connection: bytes that were read but not parsed, and bytes to write.
 
 use std::{
     collections::VecDeque,
@@ -18,25 +18,25 @@ use tokio::{
 #[cfg(test)]
 mod tests;
 
-/// What is read at once at first, in bytes, and what of a body that goes on.
+/// Initial size of reads, and the size for a body in progress, in bytes.
 const READ: usize = 8 * 1024;
 const READ_MORE: usize = 64 * 1024;
-/// No more is taken from a body while this much waits to be written.
+/// Bodies are not read further while this many bytes wait to be written.
 const WRITE_AHEAD: usize = 64 * 1024;
-/// A piece that is smaller is copied behind what is before it, so that one write, and one record of TLS, takes both.
+/// Smaller pieces are copied to the previous one, so that one write, and one TLS record, contains both.
 const COPIED: usize = 16 * 1024;
-/// How many pieces one write takes.
+/// Maximum number of pieces in a write.
 const PIECES: usize = 8;
-/// How long a connection that we close waits for the peer. Envoy's `delayed_close_timeout`.
+/// How long closing a connection waits for the peer. Envoy's `delayed_close_timeout`.
 const DELAYED_CLOSE: Duration = Duration::from_secs(1);
-/// What is read, in bytes, of what nobody wants: then the peer sees a reset.
+/// Maximum number of bytes that are discarded while closing; then the peer sees a reset.
 const WASTE: usize = 1024 * 1024;
 
-/// A connection with its buffers. Neither holds memory while it is empty.
+/// A connection with its buffers, which hold no memory while they are empty.
 #[derive(Debug)]
 pub(in crate::http) struct Io<S> {
     stream: S,
-    /// What was read and not yet understood.
+    /// Bytes that were read but not parsed.
     pub(super) read: BytesMut,
     next_read: usize,
     pieces: VecDeque<Bytes>,
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         let room = self.read.capacity() - self.read.len();
         let result = pin!(self.stream.read_buf(&mut self.read)).poll(cx);
         match result {
-            // What fills its room is likely to go on.
+            // A read that fills its buffer is likely to be followed by another.
             Poll::Ready(Ok(count)) if count == room => self.next_read = READ_MORE,
             Poll::Ready(Ok(count)) if count < READ => self.next_read = READ,
             _ => {}
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         result
     }
 
-    /// Queues bytes to be written.
+    /// Queues bytes for writing.
     pub(in crate::http) fn push(&mut self, bytes: Bytes) {
         self.queued += bytes.len();
         if bytes.len() < COPIED || !self.stream.is_write_vectored() {
@@ -93,17 +93,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         self.queued += self.last.len() - before;
     }
 
-    /// Whether there is room to queue more.
+    /// Whether there is space to queue more.
     pub(super) fn has_room(&self) -> bool {
         self.queued < WRITE_AHEAD
     }
 
-    /// Whether everything was written.
+    /// Whether everything has been written.
     pub(super) fn is_flushed(&self) -> bool {
         self.queued == 0
     }
 
-    /// Writes what is queued.
+    /// Writes queued bytes.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.queued > 0 {
             let count = ready!(self.poll_write(cx))?;
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Gives up what is queued.
+    /// Discards queued bytes.
     pub(super) fn discard(&mut self) {
         self.pieces.clear();
         self.last = BytesMut::new();
@@ -147,8 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         self.last.advance(count);
     }
 
-    /// Writes what is queued, and closes. `at_once`: the peer expects it. Else it has some time to see the last answer and
-    /// to close first, as what it still sends would become a reset that overtakes it.
+    /// Writes queued bytes, and closes. With `at_once`, the peer expects it. Otherwise it has some time to read the last response
+    /// and to close first, because what it still sends would cause a reset that overtakes the response.
     pub(in crate::http) async fn close(mut self, at_once: bool) {
         let mut wasted = 0;
         let close = async {
@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         };
         let closed = timeout(DELAYED_CLOSE, close).await;
         if !matches!(closed, Ok(Ok::<(), io::Error>(()))) && wasted < WASTE {
-            // As far as that goes without waiting: the end of TLS, and of the connection.
+            // As far as possible without waiting: close_notify, and the end of the connection.
             let mut cx = Context::from_waker(Waker::noop());
             let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
         }

@@ -1,4 +1,4 @@
-//! Heads of requests.
+//! Parsing heads of requests.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
@@ -15,7 +15,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-/// The methods that Envoy's HTTP/1 codec knows (`balsa_parser.cc`, `isMethodValid`).
+/// The methods that Envoy's HTTP/1 codec accepts (`balsa_parser.cc`, `isMethodValid`).
 const METHODS: [&str; 35] = [
     "ACL",
     "BIND",
@@ -54,37 +54,37 @@ const METHODS: [&str; 35] = [
     "UNSUBSCRIBE",
 ];
 
-/// The head of a request that may go on.
+/// The head of a valid request.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Request {
     pub(in crate::http) method: Method,
-    /// Path and query; none for CONNECT.
+    /// Path and query; `None` for CONNECT.
     pub(in crate::http) path: Option<String>,
-    /// The headers, with one `host` at most: the target's, if it names one.
+    /// The headers, with at most one `host`: the target's, if it has one.
     pub(in crate::http) headers: HeaderMap,
-    /// `HTTP/1.1`, or whatever else is taken for `HTTP/1.0`.
+    /// `HTTP/1.1`; any other version is treated as `HTTP/1.0`.
     pub(in crate::http) version: Version,
-    /// The protocol that it asks to change to, in lower case.
+    /// Requested upgrade protocol, in lower case.
     pub(in crate::http) upgrade: Option<String>,
-    /// Whether the client means this to be the last on its connection.
+    /// Whether the client announces that this is the last request on its connection.
     pub(in crate::http) closes: bool,
     /// Whether the client waits for `100 Continue`.
     pub(in crate::http) expects_continue: bool,
-    /// Its body.
+    /// The decoder for its body.
     pub(super) body: Decoder,
 }
 
-/// Reads the head of a request from the bytes so far. `Ok(None)` as long as more are needed; else also how many bytes it
-/// took.
+/// Parses a request's head from the bytes so far. `Ok(None)` if more are needed; otherwise the second value is the head's
+/// length.
 ///
 /// # Errors
-/// What is wrong with it, as soon as that can be said.
+/// If it is invalid, as soon as that is known.
 pub(super) fn read(bytes: &[u8], end: &mut HeadEnd) -> Result<Option<(Request, usize)>, Rejection> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let bytes = &bytes[blank..];
     let Some(first) = bytes.first() else { return Ok(None) };
     if *first <= b' ' {
-        return Err(Rejection::CODEC); // the record of a ClientHello, say: no line is waited for
+        return Err(Rejection::CODEC); // such as a TLS record: do not wait for a line
     }
     let found = end.find(bytes);
     let length = found.unwrap_or(bytes.len());
@@ -102,7 +102,7 @@ pub(super) fn read(bytes: &[u8], end: &mut HeadEnd) -> Result<Option<(Request, u
     let [method, target, version] = head::words(line);
     let line = request_line(method, target, version)?;
     if version.is_empty() {
-        return Err(Rejection::VERSION); // HTTP/0.9, whose requests are a line
+        return Err(Rejection::VERSION); // HTTP/0.9, whose requests have only one line
     }
     if found.is_none() {
         return Ok(None);
@@ -110,7 +110,7 @@ pub(super) fn read(bytes: &[u8], end: &mut HeadEnd) -> Result<Option<(Request, u
     request(line, lines).map(|request| Some((request, blank + length)))
 }
 
-/// A first line whose words may stand where they do.
+/// A start line with valid words.
 struct RequestLine<'a> {
     method: Method,
     target: &'a str,
@@ -163,7 +163,7 @@ fn request(line: RequestLine<'_>, lines: &[u8]) -> Result<Request, Rejection> {
     Ok(Request { method, path: target.path, headers, version, upgrade, closes, expects_continue, body })
 }
 
-/// Takes the target's authority, or several `host` headers, for the one; a host that can be none is refused
+/// Sets a single `host` from the target's authority or several `host` headers, and refuses invalid ones
 /// (`header_utility.cc`, `authorityIsValid`).
 fn host(headers: &mut HeaderMap, authority: Option<&str>) -> Result<(), Rejection> {
     let one = match authority {
@@ -182,7 +182,7 @@ fn host(headers: &mut HeaderMap, authority: Option<&str>) -> Result<(), Rejectio
     Ok(())
 }
 
-/// The protocol that the request asks to change to. An `h2c` is not, and what asks for it is removed.
+/// The requested upgrade protocol. Requests for `h2c` are ignored, and removed.
 fn upgrade(headers: &mut HeaderMap) -> Option<String> {
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
     let wanted = listed(headers, &header::CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));

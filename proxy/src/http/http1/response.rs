@@ -1,4 +1,4 @@
-//! Heads of responses.
+//! Parsing heads of responses.
 
 use http::{HeaderMap, Method, StatusCode, header};
 
@@ -12,12 +12,12 @@ use crate::http::{headers::listed, rejection::Rejection};
 #[cfg(test)]
 mod tests;
 
-/// What a response's head depends on of its request.
+/// What a response's head depends on in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// Whether it was HEAD.
+    /// Whether the method was HEAD.
     pub(super) head: bool,
-    /// Whether it asked to change the protocol.
+    /// Whether it requested an upgrade.
     pub(super) upgrade: bool,
 }
 
@@ -32,23 +32,23 @@ impl Asked {
 pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// Whether the upstream closes the connection after it.
+    /// Whether the upstream closes the connection afterwards.
     pub(super) closes: bool,
     pub(super) body: Decoder,
 }
 
 impl Response {
-    /// Whether another comes after it.
+    /// Whether another response follows.
     pub(super) fn is_interim(&self) -> bool {
         self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
     }
 }
 
-/// Reads the head of a response from the bytes so far. `Ok(None)` as long as more are needed; else also how many bytes it
-/// took.
+/// Parses a response's head from the bytes so far. `Ok(None)` if more are needed; otherwise the second value is the head's
+/// length.
 ///
 /// # Errors
-/// When it is none: Envoy has one word for it, a protocol error.
+/// If it is invalid. Envoy calls all such errors protocol errors.
 pub(super) fn read(bytes: &[u8], end: &mut HeadEnd, asked: Asked) -> Result<Option<(Response, usize)>, Rejection> {
     if bytes.first().is_some_and(|first| *first <= b' ') {
         return Err(Rejection::CODEC);
@@ -60,7 +60,7 @@ pub(super) fn read(bytes: &[u8], end: &mut HeadEnd, asked: Asked) -> Result<Opti
     }
     let head = &bytes[..length];
     let Some(length) = found else {
-        // The first line may be wrong already.
+        // The start line may already be invalid.
         return if head.contains(&b'\n') { status(head::first_line(head).0).map(|_| None) } else { Ok(None) };
     };
     if head.iter().any(|byte| is_forbidden(*byte)) {
@@ -71,10 +71,10 @@ pub(super) fn read(bytes: &[u8], end: &mut HeadEnd, asked: Asked) -> Result<Opti
     response(status, is_http11, lines, asked).map(|response| Some((response, length)))
 }
 
-/// The status, and whether the version is 1.1: any other is taken for 1.0.
+/// The status, and whether the version is 1.1: any other is treated as 1.0.
 fn status(line: &[u8]) -> Result<(StatusCode, bool), Rejection> {
     let [version, status, _] = head::words(line);
-    // Envoy passes numbers on that are no status at all (0, 99, 1000).
+    // Envoy forwards numbers that are not valid statuses (0, 99, 1000).
     let status = Some(status).filter(|_| head::is_version(version)).and_then(|s| StatusCode::from_bytes(s).ok());
     status.map(|status| (status, version == b"HTTP/1.1")).ok_or(Rejection::CODEC)
 }

@@ -1,4 +1,4 @@
-//! The server's side of a connection: one request after the other, each with its answer.
+//! The server side of a connection: one request after the other, each with its response.
 
 use std::{
     future::poll_fn,
@@ -21,40 +21,40 @@ use super::{
 };
 use crate::http::{body::ResponseBody, rejection::Rejection};
 
-/// Why no more requests come.
+/// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum End {
-    /// The peer closed between two requests, or it may not send another and knows it.
+    /// The peer closed between two requests, or knows that it may not send another.
     Closed,
-    /// The peer closed in the middle of a request or before its answer was whole, or there is no answer.
+    /// The peer closed during a request or a response, or there is no response.
     Gone,
-    /// The peer closed in the middle of a head.
+    /// The peer closed during a head.
     HalfHead,
-    /// The answer was the last, which may be news to the peer.
+    /// The response was the last one, which the peer may not know.
     Last,
-    /// That is no request.
+    /// The peer sent something that is not a request.
     Rejected(Rejection),
 }
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum NoAnswer {
-    /// There is nobody, or nothing, to answer.
+    /// The peer is gone, or there is no response.
     Gone,
-    /// It is refused as what can't be read is.
+    /// It is refused like a malformed one.
     Rejected(Rejection),
 }
 
-/// Who answers requests.
+/// Handles requests.
 pub(in crate::http) trait Service {
-    /// Answers a request.
+    /// Handles a request.
     fn answer(
         &self,
         request: Request,
         body: Option<Body>,
     ) -> impl Future<Output = Result<Response<ResponseBody>, NoAnswer>> + Send;
 
-    /// Whether an answer that begins now is to be the last.
+    /// Whether a response that starts now should be the last one.
     fn is_closing(&self) -> bool;
 }
 
@@ -91,7 +91,7 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(io: &mut Io<S>) -> Resu
     }
 }
 
-/// One request and its answer; `Some` if it was the last.
+/// Handles one request and its response; `Some` if it was the last one.
 async fn exchange<S>(io: &mut Io<S>, service: &impl Service, mut request: Request) -> Option<End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -123,7 +123,7 @@ where
     };
     let (head, body) = response.into_parts();
     let raw = head.status == StatusCode::SWITCHING_PROTOCOLS && upload.decoder.is_raw();
-    // Who does not read a request to its end can't read the next either.
+    // If a request's body is not read completely, the next request can't be read either.
     let mut closes = asked.closes || service.is_closing() || (!upload.decoder.is_done() && !raw);
     let is_unbounded = asked.version == Version::HTTP_10 && !head.headers.contains_key(header::CONTENT_LENGTH);
     closes |= is_unbounded && !body.is_end_stream();
@@ -144,10 +144,10 @@ where
     let mut download = Download { body, encoder, done: false };
     let sent = poll_fn(|cx| poll_exchange(io, &mut upload, &mut download, cx)).await;
     let whole = upload.decoder.is_done();
-    drop(download); // the exchange ends with its body
+    drop(download); // dropping the body ends the exchange
     match sent {
         Sent::Whole if raw => Some(End::Gone),
-        // What was asked for, and what both know to be over, ends at once; else the peer has to be given time.
+        // A close that the client requested, after a complete exchange, can be immediate; otherwise the peer needs time.
         Sent::Whole if closes && asked.closes && whole => Some(End::Closed),
         Sent::Whole if closes || !whole => Some(End::Last),
         Sent::Whole => None,
@@ -155,29 +155,29 @@ where
     }
 }
 
-/// What of a request its answer depends on.
+/// The facts about a request that its response depends on.
 struct Asked {
     version: Version,
     head: bool,
     closes: bool,
 }
 
-/// How far an answer came.
+/// How much of a response was sent.
 enum Sent {
     Whole,
     Broken,
 }
 
-/// A request's body, on its way from the connection to whoever sends it on.
+/// A request's body, on its way from the connection to the handler.
 struct Upload {
     decoder: Decoder,
     feed: Option<Feed>,
 }
 
 enum Moved {
-    /// A piece went on, or the body ended.
+    /// A piece was forwarded, or the body ended.
     Piece,
-    /// The peer has left.
+    /// The peer is gone.
     Left,
 }
 
@@ -190,7 +190,7 @@ impl Upload {
         (Self { decoder, feed: Some(feed) }, Some(body))
     }
 
-    /// Moves the next piece, if somebody waits for one, and else looks after whether the peer is still there.
+    /// Forwards the next piece if the handler waits for one; otherwise checks whether the peer is still there.
     fn poll<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut Io<S>, cx: &mut Context<'_>) -> Poll<Moved> {
         if !io.is_flushed() && matches!(io.poll_flush(cx), Poll::Ready(Err(_))) {
             return Poll::Ready(self.left());
@@ -228,10 +228,10 @@ impl Upload {
         }
     }
 
-    /// With a whole request, whatever comes is the begin of the next; no more than one read of it is held.
+    /// After a complete request, further bytes are the start of the next one; at most one read of them is buffered.
     fn poll_left<S: AsyncRead + AsyncWrite + Unpin>(&self, io: &mut Io<S>, cx: &mut Context<'_>) -> Poll<Moved> {
         if !self.decoder.is_done() {
-            return Poll::Pending; // malformed: the answer says so
+            return Poll::Pending; // malformed: the response reports it
         }
         while io.read.is_empty() {
             match io.poll_read(cx) {
@@ -251,7 +251,7 @@ impl Upload {
     }
 }
 
-/// An answer's body, on its way to the connection.
+/// A response's body, on its way to the connection.
 struct Download {
     body: ResponseBody,
     encoder: Encoder,
@@ -273,10 +273,10 @@ fn poll_exchange<S: AsyncRead + AsyncWrite + Unpin>(
                     if let Ok(piece) = frame.into_data() {
                         download.encoder.piece(io, piece);
                     }
-                    download.end_if_over(io);
+                    download.end_if_complete(io);
                 }
                 Poll::Ready(Some(Err(_))) => {
-                    // What there is of it is passed on; that there is no more shows by the connection's end.
+                    // The available part is forwarded; closing the connection shows that it is incomplete.
                     let _ = io.poll_flush(cx);
                     return Poll::Ready(Sent::Broken);
                 }
@@ -301,7 +301,7 @@ fn poll_exchange<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl Download {
-    fn end_if_over<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut Io<S>) {
+    fn end_if_complete<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut Io<S>) {
         if self.body.is_end_stream() {
             self.end(io);
         }

@@ -1,4 +1,4 @@
-//! What may stand after the last chunk. Envoy reads it and, where trailers are not enabled, drops it.
+//! Trailers after the last chunk. Envoy parses and, unless they are enabled, drops them.
 
 use super::{
     MAX_HEAD,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::http::rejection::Rejection;
 
-/// How many bytes the trailers of `bytes` take, the empty line at their end included; `Ok(None)` as long as more are needed.
+/// Length of the trailers at the start of `bytes`, including the empty line; `Ok(None)` if more bytes are needed.
 pub(super) fn skip(bytes: &[u8], end: &mut HeadEnd) -> Result<Option<usize>, Rejection> {
     match bytes {
         [b'\n', ..] => return Ok(Some(1)),

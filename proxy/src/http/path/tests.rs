@@ -1,8 +1,8 @@
 use super::*;
 
-/// What Envoy 1.40 makes of each.
+/// Expected values are Envoy 1.40's.
 #[test]
-fn paths_become_what_envoy_makes_of_them() {
+fn paths_are_normalized_like_by_envoy() {
     for (path, expected) in [
         ("/", "/"),
         ("/a/b", "/a/b"),
@@ -38,7 +38,7 @@ fn paths_become_what_envoy_makes_of_them() {
 }
 
 #[test]
-fn a_fragment_or_a_nul_makes_a_path_that_is_none() {
+fn a_path_with_a_fragment_or_nul_is_invalid() {
     for path in ["/x#y", "/x?a#b", "/a%00", "/a/..%00"] {
         assert_eq!(normalized(path), None, "{path}");
     }

@@ -1,4 +1,4 @@
-//! Connections of HTTP/1: each serves one request at a time, and waits in between.
+//! HTTP/1 connections: each serves one request at a time, and is idle in between.
 
 use std::{
     collections::HashMap,
@@ -28,10 +28,10 @@ use crate::{
     stream_info::UpstreamInfo,
 };
 
-/// How long a connection may wait where nothing is configured. Envoy's default.
+/// Default idle timeout. Envoy's default.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// The connections that wait.
+/// The idle connections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool(Arc<Mutex<HashMap<Key, Vec<Idle>>>>);
 
@@ -43,7 +43,7 @@ struct Idle {
     timeout: Option<Duration>,
 }
 
-/// A connection that serves a request, and where it goes afterwards.
+/// A connection in use, and the pool to return it to.
 #[derive(Debug)]
 pub(super) struct Lent {
     client: Client,
@@ -81,18 +81,18 @@ impl Pool {
         Ok(Acquired { sender: lend(client, key), info, reused: false })
     }
 
-    /// Closes what waits for no key that is kept.
+    /// Closes idle connections for other keys.
     pub(super) fn retain(&self, keep: impl Fn(&Key) -> bool) {
         lock(&self.0).retain(|key, _| keep(key));
     }
 
-    /// The connection that waited the shortest.
+    /// The most recently used connection.
     fn take(&self, key: &Key) -> Option<Idle> {
         self.sweep(key);
         lock(&self.0).get_mut(key)?.pop()
     }
 
-    /// Drops what can serve no more.
+    /// Removes closed connections.
     fn sweep(&self, key: &Key) {
         let mut waiting = lock(&self.0);
         if let Some(idle) = waiting.get_mut(key) {
@@ -111,7 +111,7 @@ impl Idle {
 }
 
 impl Lent {
-    /// Sends a request and waits for the head of the response.
+    /// Sends a request and waits for the response's head.
     pub(super) async fn send(
         &self,
         head: &RequestHead,
@@ -129,7 +129,7 @@ impl Lent {
         }
     }
 
-    /// Makes it wait for the next request, if it can take one.
+    /// Returns the connection to the pool, if it can be reused.
     pub(super) fn give_back(self, info: UpstreamInfo) {
         let Self { client, pool, key, timeout } = self;
         if client.is_ready() {

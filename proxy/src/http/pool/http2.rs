@@ -1,4 +1,4 @@
-//! Connections of HTTP/2: one for each key, shared by all its requests.
+//! HTTP/2 connections: one for each key, shared by all its requests.
 
 use std::{
     collections::HashMap,
@@ -24,9 +24,9 @@ use crate::{
     stream_info::UpstreamInfo,
 };
 
-/// The window of a stream, in bytes. Envoy's default.
+/// Window of a stream, in bytes. Envoy's default.
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
-/// The window of a connection, in bytes. Envoy's default.
+/// Window of a connection, in bytes. Envoy's default.
 const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
 
 pub(super) type Sender = SendRequest<RequestBody>;
@@ -35,13 +35,13 @@ pub(super) type Sender = SendRequest<RequestBody>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool(Arc<Mutex<HashMap<Key, Arc<Slot>>>>);
 
-/// A connection's place. It is locked while a connection is made, so that requests that come meanwhile wait for that one.
+/// A slot for a connection. Locked while connecting, so that concurrent requests wait for the same connection.
 type Slot = tokio::sync::Mutex<Place>;
 
 #[derive(Debug, Default)]
 struct Place {
     shared: Option<(Sender, UpstreamInfo)>,
-    /// When the last attempt failed, and how.
+    /// Time and reason of the last failure.
     failed: Option<(Instant, ConnectFailure)>,
 }
 
@@ -58,7 +58,7 @@ impl Pool {
         if let Some((sender, info)) = place.shared.clone().filter(|(sender, _)| !wanted.fresh && !sender.is_closed()) {
             return Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: true });
         }
-        // All who waited for an attempt share its failure.
+        // All requests that waited for the attempt share its failure.
         if let Some((when, failure)) = &place.failed
             && *when > asked
         {
@@ -83,19 +83,19 @@ impl Pool {
         let pool = self.clone();
         tokio::spawn(async move {
             let _counted = guard;
-            let _ = connection.await; // whoever waits for a response is told the error too
+            let _ = connection.await; // requests in flight get the error, too
             pool.sweep(&key);
         });
         place.shared = Some((sender.clone(), info.clone()));
         Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: false })
     }
 
-    /// Lets go of the connections of keys that are not kept. They end with their last request.
+    /// Drops the connections for other keys. They end with their last request.
     pub(super) fn retain(&self, keep: impl Fn(&Key) -> bool) {
         lock(&self.0).retain(|key, _| keep(key));
     }
 
-    /// Drops a connection that has ended.
+    /// Removes closed connections.
     fn sweep(&self, key: &Key) {
         let mut slots = lock(&self.0);
         let over = slots.get(key).is_some_and(|slot| {
@@ -107,7 +107,7 @@ impl Pool {
     }
 }
 
-/// Sends a request and waits for the head of the response.
+/// Sends a request and waits for the response's head.
 pub(super) async fn send(
     mut sender: Sender,
     head: &RequestHead,

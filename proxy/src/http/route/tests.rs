@@ -8,7 +8,7 @@ fn fault(route: &Value) -> String {
 }
 
 #[test]
-fn faults_are_named_by_their_path() {
+fn errors_name_their_path() {
     let matched = json!({"prefix": "/"});
     assert_eq!(
         fault(&json!({"match": matched})),
@@ -17,7 +17,7 @@ fn faults_are_named_by_their_path() {
     let policy = json!({"cluster": "c", "retry_policy": {"retry_on": "5xx,nope"}});
     assert_eq!(
         fault(&json!({"match": matched, "route": policy})),
-        "virtual_hosts[0].routes[0].route.retry_policy.retry_on: \"nope\" is not a condition that is supported"
+        "virtual_hosts[0].routes[0].route.retry_policy.retry_on: \"nope\" is not a supported condition"
     );
     assert_eq!(
         fault(&json!({"match": {}, "route": {"cluster": "c"}})),

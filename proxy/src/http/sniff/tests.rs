@@ -38,7 +38,7 @@ fn connection(alpn: Option<&str>) -> ConnectionInfo {
     }
 }
 
-/// What is decided for bytes that come in these pieces, after which the peer closes.
+/// The version for bytes that arrive in these pieces, before the peer closes.
 async fn decided(codec: CodecType, alpn: Option<&str>, pieces: &[&[u8]]) -> Option<(HttpVersion, Vec<u8>)> {
     let (mut peer, mut stream) = tokio::io::duplex(64);
     let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
@@ -53,7 +53,7 @@ async fn decided(codec: CodecType, alpn: Option<&str>, pieces: &[&[u8]]) -> Opti
 }
 
 #[tokio::test]
-async fn the_preface_decides_where_alpn_does_not() {
+async fn the_preface_decides_without_alpn() {
     let preface: &[&[u8]] = &[b"PRI * ", b"HTTP/2.0\r\n\r\nSM\r\n\r\n"];
     assert_eq!(decided(CodecType::Auto, None, preface).await, Some((HttpVersion::Http2, PREFACE.to_vec())));
     assert_eq!(decided(CodecType::Auto, None, &[b"GE"]).await, Some((HttpVersion::Http1, b"GE".to_vec())));
@@ -62,7 +62,7 @@ async fn the_preface_decides_where_alpn_does_not() {
 }
 
 #[tokio::test]
-async fn alpn_and_configuration_decide_before_a_byte_came() {
+async fn alpn_and_configuration_decide_without_reading() {
     assert_eq!(decided(CodecType::Auto, Some("h2"), &[]).await, Some((HttpVersion::Http2, Vec::new())));
     assert_eq!(decided(CodecType::Auto, Some("istio-peer-exchange"), &[]).await.unwrap().0, HttpVersion::Http1);
     assert_eq!(decided(CodecType::Http2, Some("http/1.1"), &[]).await.unwrap().0, HttpVersion::Http2);
@@ -70,6 +70,6 @@ async fn alpn_and_configuration_decide_before_a_byte_came() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_speaks_no_version() {
+async fn a_peer_that_sends_nothing_has_no_version() {
     assert_eq!(decided(CodecType::Auto, None, &[]).await, None);
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::*;
 use crate::{config::Manager, http::Pools};
 
-/// What each connection costs before it has moved a byte, beside its sockets' room in the kernel. Grows with whatever is
-/// held across an `await`; box what only some connections need.
+/// Maximum memory for a new connection, in bytes, besides its socket's in the kernel. It grows with everything that is held
+/// across an `await`; box what only some connections need.
 const MOST: usize = 1024;
 
 #[tokio::test]
-async fn a_connection_takes_little_room() {
+async fn a_connection_uses_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bootstrap.json");
     let bootstrap = json!({"static_resources": {"listeners": [{

@@ -1,7 +1,7 @@
-//! The HTTP inspector: which version of HTTP plaintext begins with, if any.
+//! The HTTP inspector, which detects the HTTP version of plaintext.
 //!
-//! Follows `source/extensions/filters/listener/http_inspector/http_inspector.cc`: the preface of HTTP/2, else a request
-//! line of HTTP/1, which has to be there as a whole.
+//! Follows `source/extensions/filters/listener/http_inspector/http_inspector.cc`: the HTTP/2 preface, or else a complete
+//! HTTP/1 request line.
 
 use tokio::net::TcpStream;
 
@@ -10,23 +10,23 @@ use crate::peek::{Unseen, peek};
 #[cfg(test)]
 mod tests;
 
-/// What an HTTP/2 connection begins with.
+/// The start of an HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The most that is looked at, in bytes (`HTTP_INSPECTOR_MAX_INSPECT_SIZE`).
+/// Maximum number of bytes to inspect (`HTTP_INSPECTOR_MAX_INSPECT_SIZE`).
 const MOST: usize = 64 * 1024;
 
-/// Waits until it is clear which version of HTTP the connection begins with: `http/1.0`, `http/1.1`, `h2c` or none.
+/// Waits until the HTTP version is known: `http/1.0`, `http/1.1`, `h2c`, or `None` if it is not HTTP.
 pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<String>, Unseen> {
     let found = peek(socket, MOST, look).await;
     match found {
-        // As much as Envoy looks at without a line end: not HTTP, or not to be waited for.
+        // Like Envoy, gives up on a first line that exceeds the limit.
         Err(Unseen::TooLong) => Ok(None),
         other => other.map(|version| version.map(str::to_owned)),
     }
 }
 
-/// `None` as long as more bytes are needed; `Some(None)` when this is no HTTP.
+/// `None` if more bytes are needed; `Some(None)` if it is not HTTP.
 fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
     let length = bytes.len().min(PREFACE.len());
     if bytes[..length] == PREFACE[..length] {
@@ -34,13 +34,13 @@ fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
     }
     match bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
         Some(end) => Some(version(&bytes[..end])),
-        // A first byte that no method has, or a NUL, and Envoy's parser (Balsa) gives up; anything else may become one.
+        // Envoy's parser (Balsa) gives up on a first byte that is not a token character, and on NUL; anything else may be a method.
         None if bytes.first().is_none_or(|byte| is_token(*byte)) && !bytes.contains(&0) => None,
         None => Some(None),
     }
 }
 
-/// The version at the end of a request line. The method may be any, the target has to look like one.
+/// The version at the end of a request line. The method is arbitrary, the target must look like one.
 fn version(line: &[u8]) -> Option<&'static str> {
     if line.first().is_none_or(|byte| !is_token(*byte)) {
         return None;
@@ -59,7 +59,7 @@ fn version(line: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
+/// Whether a byte is valid in a token (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

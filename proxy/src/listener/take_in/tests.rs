@@ -3,7 +3,7 @@ use std::cell::Cell;
 use super::*;
 
 #[tokio::test]
-async fn an_accept_loop_that_panics_begins_again() {
+async fn an_accept_loop_that_panics_is_restarted() {
     let (stats, runs) = (Stats::default(), Cell::new(0));
     let taking_in = TakingIn::new(&stats);
     let run = || {
@@ -13,11 +13,11 @@ async fn an_accept_loop_that_panics_begins_again() {
     };
     supervise(run, "inbound", &taking_in).await;
     assert_eq!((runs.get(), stats.get("sidelab.accept_restarts")), (3, Some(2)));
-    assert_eq!(taking_in.stalled(), 0, "it takes connections in again");
+    assert_eq!(taking_in.stalled(), 0, "it accepts connections again");
 }
 
 #[test]
-fn a_connection_that_was_aborted_stops_nothing_and_a_want_of_descriptors_does() {
+fn an_aborted_connection_does_not_stop_accepting_but_a_lack_of_descriptors_does() {
     use nix::libc::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO};
     let of_connection = |code| is_of_connection(&io::Error::from_raw_os_error(code));
     assert!([ECONNABORTED, EPROTO].into_iter().all(of_connection));

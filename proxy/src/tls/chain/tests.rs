@@ -25,17 +25,17 @@ fn root() -> CertifiedIssuer<'static, KeyPair> {
 }
 
 #[test]
-fn a_leaf_that_may_sign_others_is_taken() {
+fn a_leaf_that_may_sign_certificates_is_accepted() {
     let root = root();
     let leaf = authority("leaf").signed_by(&KeyPair::generate().unwrap(), &root).unwrap();
     assert!(leads_to(&[root.der()], leaf.der(), &[]));
-    assert!(leads_to(&[leaf.der()], leaf.der(), &[]), "it is trusted itself");
+    assert!(leads_to(&[leaf.der()], leaf.der(), &[]), "it is itself trusted");
     let other = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
     assert!(!leads_to(&[other.der()], leaf.der(), &[]), "a root of the same name with another key");
 }
 
 #[test]
-fn chains_are_as_long_as_they_are() {
+fn long_chains_are_accepted() {
     let root = root();
     let mut chain = Vec::new();
     let mut issuer = CertifiedIssuer::signed_by(authority("0"), KeyPair::generate().unwrap(), &root).unwrap();
@@ -53,7 +53,7 @@ fn chains_are_as_long_as_they_are() {
 }
 
 #[test]
-fn what_is_no_authority_signs_nothing() {
+fn only_a_ca_can_sign_certificates() {
     let root = root();
     let leaf_params = || {
         let mut params = CertificateParams::default();
@@ -70,11 +70,11 @@ fn what_is_no_authority_signs_nothing() {
     let below = CertifiedIssuer::signed_by(authority("below"), KeyPair::generate().unwrap(), &short).unwrap();
     let leaf = CertificateParams::default().signed_by(&KeyPair::generate().unwrap(), &below).unwrap();
     let chain = [below.der().clone(), short.der().clone()];
-    assert!(!leads_to(&[root.der()], leaf.der(), &chain), "longer than its authority allows");
+    assert!(!leads_to(&[root.der()], leaf.der(), &chain), "longer than its CA allows");
 }
 
 #[test]
-fn a_leaf_for_something_else_is_refused() {
+fn a_leaf_with_another_purpose_is_refused() {
     let root = root();
     let signed = |change: fn(&mut CertificateParams)| {
         let mut params = CertificateParams::default();
@@ -90,7 +90,7 @@ fn a_leaf_for_something_else_is_refused() {
 }
 
 #[test]
-fn a_certificate_of_version_1_is_taken() {
+fn a_certificate_of_version_1_is_accepted() {
     let (root, key) = (root(), KeyPair::generate().unwrap());
     let leaf = CertificateParams::default().signed_by(&key, &root).unwrap();
     let version_1 = as_version_1(leaf.der(), root.key());
@@ -103,7 +103,7 @@ fn webpki_refuses(leaf: &CertificateDer<'_>) -> bool {
     rustls::server::ParsedCertificate::try_from(leaf).is_err()
 }
 
-/// The certificate without what version 3 added, signed anew.
+/// The certificate without the fields of version 3, signed again.
 fn as_version_1(der: &CertificateDer<'_>, key: &KeyPair) -> CertificateDer<'static> {
     let certificate = parse(der).unwrap();
     let tbs = certificate.tbs_certificate.as_ref();

@@ -15,7 +15,7 @@ fn at(years_since_1970: u64) -> UnixTime {
 }
 
 #[test]
-fn a_chain_is_known_after_it_was_verified_and_only_as_it_was() {
+fn a_chain_is_known_after_verification_and_only_with_the_same_certificates() {
     let count = Counter::default();
     let known = KnownChains::new(count.clone());
     let (leaf, other, middle) = (certificate("leaf"), certificate("leaf"), certificate("middle"));
@@ -29,7 +29,7 @@ fn a_chain_is_known_after_it_was_verified_and_only_as_it_was() {
 }
 
 #[test]
-fn a_known_chain_is_not_good_before_or_after_its_time() {
+fn a_known_chain_is_invalid_before_and_after_its_validity() {
     let known = KnownChains::new(Counter::default());
     let leaf = certificate("leaf");
     known.add(&leaf, &[]);
@@ -39,7 +39,7 @@ fn a_known_chain_is_not_good_before_or_after_its_time() {
 }
 
 #[test]
-fn not_more_chains_are_remembered_than_fit() {
+fn the_size_of_the_cache_is_limited() {
     let known = KnownChains::new(Counter::default());
     let one = certificate("leaf");
     for i in 0..=REMEMBERED {

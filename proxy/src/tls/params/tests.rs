@@ -9,19 +9,19 @@ fn params(suites: &[&str], groups: &[&str]) -> TlsParameters {
 }
 
 #[test]
-fn a_client_stops_at_tls_1_2_unless_told_otherwise() {
+fn a_client_is_limited_to_tls_1_2_by_default() {
     assert_eq!(versions(&TlsParameters::default(), Side::Client).unwrap(), [&TLS12]);
     assert_eq!(versions(&TlsParameters::default(), Side::Server).unwrap(), [&TLS13, &TLS12]);
 }
 
 #[test]
-fn a_client_that_must_speak_1_3_and_may_not_is_refused() {
+fn a_minimum_version_above_the_maximum_is_refused() {
     let params = TlsParameters { tls_minimum_protocol_version: Some(TlsProtocol::V1_3), ..TlsParameters::default() };
     assert!(versions(&params, Side::Client).unwrap_err().to_string().contains("tls_maximum_protocol_version"));
 }
 
 #[test]
-fn istios_list_of_suites_is_taken_without_those_that_rustls_lacks() {
+fn istios_list_of_suites_is_accepted_without_those_that_rustls_lacks() {
     let istio = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256", "AES256-GCM-SHA384"];
     let provider = provider(&params(&istio, &["P-256"])).unwrap();
     let names: Vec<_> = provider.cipher_suites.iter().map(|suite| openssl_name(suite.suite())).collect();

@@ -22,13 +22,13 @@ fn an_svid_has_a_uri_and_no_subject() {
 #[test]
 fn a_certificate_is_parsed_once() {
     let der = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap();
-    let first = PeerCertificate::of(der.der()).unwrap();
-    assert!(Arc::ptr_eq(&first, &PeerCertificate::of(der.der()).unwrap()));
-    assert!(PeerCertificate::of(b"no certificate").is_err());
+    let first = PeerCertificate::cached(der.der()).unwrap();
+    assert!(Arc::ptr_eq(&first, &PeerCertificate::cached(der.der()).unwrap()));
+    assert!(PeerCertificate::cached(b"no certificate").is_err());
 }
 
 #[test]
-fn a_subject_is_printed_last_part_first_and_escaped() {
+fn a_subject_is_formatted_in_reverse_order_and_escaped() {
     let facts = certificate(|p| {
         p.distinguished_name.push(DnType::OrganizationName, "Acme, Inc.");
         p.distinguished_name.push(DnType::CommonName, "web");
@@ -37,7 +37,7 @@ fn a_subject_is_printed_last_part_first_and_escaped() {
 }
 
 #[test]
-fn sans_are_told_apart_by_kind() {
+fn sans_are_grouped_by_type() {
     let facts = certificate(|p| {
         p.subject_alt_names = vec![
             SanType::DnsName("a.example".try_into().unwrap()),

@@ -29,7 +29,7 @@ fn roots(pem: &str) -> Secret {
 }
 
 #[test]
-fn a_context_waits_for_its_secret_and_keeps_the_names_in_place() {
+fn a_context_waits_for_its_secret_and_keeps_the_configured_names() {
     let secrets = Secrets::new(&combined()).unwrap();
     assert!(secrets.in_place().unwrap().is_none());
     let mut built = None;
@@ -45,7 +45,7 @@ fn a_context_waits_for_its_secret_and_keeps_the_names_in_place() {
 }
 
 #[test]
-fn a_secret_that_can_not_be_built_with_is_not_kept() {
+fn a_secret_that_prevents_building_is_not_kept() {
     let secrets = Secrets::new(&combined()).unwrap();
     secrets.replace(&roots("good"), |_| Ok(())).unwrap();
     secrets.replace(&roots("bad"), |_| Err("no".into())).unwrap_err();
@@ -54,9 +54,9 @@ fn a_secret_that_can_not_be_built_with_is_not_kept() {
 }
 
 #[test]
-fn a_secret_of_the_wrong_kind_is_named() {
+fn a_secret_of_the_wrong_type_is_named() {
     let secrets = Secrets::new(&combined()).unwrap();
     let wrong = Secret { validation_context: None, ..roots("") };
     let error = secrets.replace(&wrong, |_| Ok(())).unwrap_err();
-    assert_eq!(error.to_string(), "secret \"ROOTCA\" holds no validation_context");
+    assert_eq!(error.to_string(), "secret \"ROOTCA\" contains no validation_context");
 }

@@ -1,4 +1,4 @@
-//! rustls' state machine, of either side, one turn at a time.
+//! rustls' state machine for both sides, one step at a time.
 
 use std::fmt;
 
@@ -12,42 +12,42 @@ use tokio::io::ReadBuf;
 
 use crate::buffer::Buffer;
 
-/// Which side a connection is.
+/// A client or server session.
 pub(super) enum Session {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
 }
 
-/// Where a turn puts what comes of it, and what it is to send.
+/// Inputs and outputs of a step.
 pub(super) struct Turn<'a, 'b> {
-    /// Where plaintext is wanted, if it is.
+    /// The reader's buffer for plaintext, if there is a reader.
     pub(super) room: Option<&'a mut ReadBuf<'b>>,
-    /// Where it goes otherwise.
+    /// The buffer for plaintext otherwise.
     pub(super) plaintext: &'a mut Option<Buffer>,
-    /// Records to be written.
+    /// Buffer for records to send.
     pub(super) outgoing: &'a mut Option<Buffer>,
-    /// What is to be sealed.
+    /// Data to encrypt.
     pub(super) send: Outbound<'a>,
 }
 
-/// What is to be sealed as soon as that can be.
+/// Data to encrypt as soon as possible.
 #[derive(Clone, Copy)]
 pub(super) enum Outbound<'a> {
     Nothing,
-    /// Some of these.
+    /// As much as possible of this data.
     Bytes(&'a [u8]),
     CloseNotify,
 }
 
-/// What comes after a turn.
+/// What to do after a step.
 pub(super) enum Next {
-    /// Another one.
+    /// Take another step.
     Again,
-    /// Another one; the peer has sent its `close_notify`.
+    /// Take another step; the peer has sent its `close_notify`.
     PeerClosed,
-    /// More bytes have to come first.
+    /// Wait for more bytes.
     Input {
-        /// How many bytes of plaintext were sealed.
+        /// How much plaintext was encrypted, in bytes.
         sealed: usize,
     },
 }
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// Takes some of the bytes that came; returns how many of them are done with.
+    /// Processes received bytes. Returns how many of them can be discarded.
     pub(super) fn turn(&mut self, incoming: &mut [u8], turn: &mut Turn<'_, '_>) -> (usize, Result<Next, Error>) {
         match self {
             Self::Client(client) => turn.take(client.process_tls_records(incoming)),
@@ -100,20 +100,20 @@ impl Turn<'_, '_> {
                 outgoing.fill(encoded.map_err(|error| Error::General(error.to_string()))?);
                 Ok(Next::Again)
             }
-            // They are as good as sent: nothing goes out before them.
+            // The caller sends them before anything else.
             ConnectionState::TransmitTlsData(data) => {
                 data.done();
                 Ok(Next::Again)
             }
             ConnectionState::WriteTraffic(traffic) => self.write(traffic).map(|sealed| Next::Input { sealed }),
             ConnectionState::PeerClosed => Ok(Next::PeerClosed),
-            // No early data is ever allowed.
+            // Early data is never enabled.
             _ => Ok(Next::Input { sealed: 0 }),
         });
         (discard, next)
     }
 
-    /// Gives plaintext to whoever wants it, and keeps the rest.
+    /// Copies plaintext to the reader's buffer, and the rest to the other one.
     fn read(&mut self, payload: &[u8]) {
         let fits = self.room.as_ref().map_or(0, |room| room.remaining().min(payload.len()));
         let (now, later) = payload.split_at(fits);
@@ -125,7 +125,7 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Seals as much as there is room for; returns how many bytes of plaintext that was.
+    /// Encrypts as much as there is space for. Returns how much plaintext that was, in bytes.
     fn write<Data>(&mut self, mut traffic: WriteTraffic<'_, Data>) -> Result<usize, Error> {
         let room = self.outgoing.as_ref().map_or(Buffer::PLAINTEXT, Buffer::room_for_plaintext);
         let bytes = match self.send {

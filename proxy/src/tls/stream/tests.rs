@@ -18,7 +18,7 @@ fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let mut server =
         ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
-    // Tickets that nobody reads would make a dropped connection a reset one.
+    // Unread tickets would turn a dropped connection into a reset one.
     server.send_tls13_tickets = 0;
     (client.into(), server.into())
 }
@@ -34,7 +34,7 @@ fn client(config: Arc<ClientConfig>) -> UnbufferedClientConnection {
     UnbufferedClientConnection::new(config, ServerName::try_from("server").unwrap()).unwrap()
 }
 
-/// Both ends ours.
+/// Both ends with our implementation.
 async fn ours() -> (TlsStream, TlsStream) {
     let (from, to) = configs();
     let (near, far) = sockets().await;
@@ -43,7 +43,7 @@ async fn ours() -> (TlsStream, TlsStream) {
     (near.unwrap(), far.unwrap())
 }
 
-/// Our end, and tokio-rustls at the other.
+/// Our implementation with tokio-rustls as its peer.
 async fn with_a_library() -> (TlsStream, server::TlsStream<TcpStream>) {
     let (from, to) = configs();
     let (near, far) = sockets().await;
@@ -56,7 +56,7 @@ fn message(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn many_bytes_pass_both_ways_at_once() {
+async fn bulk_data_passes_in_both_directions_concurrently() {
     let (near, far) = ours().await;
     let sent = message(5_000_003);
     let pass = |stream: TlsStream| {
@@ -64,7 +64,7 @@ async fn many_bytes_pass_both_ways_at_once() {
         async move {
             let (mut read, mut write) = tokio::io::split(stream);
             let writing = async {
-                // Of many lengths, so that records and buffers are filled in many ways.
+                // With various lengths, so that records and buffers are filled differently.
                 for part in sent.chunks(77_777) {
                     write.write_all(part).await.unwrap();
                 }
@@ -80,7 +80,7 @@ async fn many_bytes_pass_both_ways_at_once() {
 }
 
 #[tokio::test]
-async fn a_reader_with_little_room_gets_it_all() {
+async fn a_reader_with_a_small_buffer_gets_everything() {
     let (mut near, mut far) = ours().await;
     let sent = message(100_000);
     let reading = async {
@@ -98,7 +98,7 @@ async fn a_reader_with_little_room_gets_it_all() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_nothing_moves_has_no_buffer() {
+async fn an_idle_connection_has_no_buffer() {
     let (mut near, mut far) = ours().await;
     let mut room = [0; 5];
     near.write_all(b"hello").await.unwrap();
@@ -111,7 +111,7 @@ async fn a_connection_on_which_nothing_moves_has_no_buffer() {
 }
 
 #[tokio::test]
-async fn an_end_without_close_notify_is_told_from_one_with() {
+async fn an_end_without_close_notify_is_distinguished_from_one_with() {
     let (mut near, mut far) = ours().await;
     near.write_all(b"all").await.unwrap();
     near.shutdown().await.unwrap();
@@ -125,7 +125,7 @@ async fn an_end_without_close_notify_is_told_from_one_with() {
 }
 
 #[tokio::test]
-async fn who_has_said_its_end_still_hears_the_other() {
+async fn after_sending_close_notify_data_can_still_be_received() {
     let (mut near, mut far) = ours().await;
     near.shutdown().await.unwrap();
     assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0);
@@ -138,7 +138,7 @@ async fn who_has_said_its_end_still_hears_the_other() {
 }
 
 #[tokio::test]
-async fn keys_are_changed_when_the_peer_asks_for_it() {
+async fn keys_are_updated_on_the_peers_request() {
     let (mut near, mut far) = with_a_library().await;
     let mut room = [0; 4];
     for _ in 0..3 {
@@ -153,7 +153,7 @@ async fn keys_are_changed_when_the_peer_asks_for_it() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_sent_the_reason() {
+async fn a_refused_peer_receives_the_reason() {
     let (_, to) = configs();
     let (stranger, _) = configs();
     let (near, far) = sockets().await;
@@ -165,7 +165,7 @@ async fn who_is_refused_is_sent_the_reason() {
 }
 
 #[tokio::test]
-async fn a_peer_that_leaves_in_a_handshake_is_an_early_end() {
+async fn a_peer_that_closes_during_the_handshake_is_an_unexpected_end() {
     let (_, to) = configs();
     let (near, far) = sockets().await;
     drop(near);
@@ -174,7 +174,7 @@ async fn a_peer_that_leaves_in_a_handshake_is_an_early_end() {
 }
 
 #[tokio::test]
-async fn where_bytes_follow_the_last_flight_goes_with_them() {
+async fn if_bytes_follow_the_last_flight_is_sent_with_them() {
     let (from, to) = configs();
     let (near, far) = sockets().await;
     let calling = async {
@@ -191,7 +191,7 @@ async fn where_bytes_follow_the_last_flight_goes_with_them() {
 }
 
 #[tokio::test]
-async fn what_came_before_a_forged_record_is_read() {
+async fn data_before_a_forged_record_is_read() {
     const FORGED: [u8; 37] = {
         let mut record = [0x55; 37];
         (record[0], record[1], record[2], record[3], record[4]) = (23, 3, 3, 0, 32);
@@ -202,7 +202,7 @@ async fn what_came_before_a_forged_record_is_read() {
     far.flush().await.unwrap();
     far.get_mut().0.write_all(&FORGED).await.unwrap();
     let mut seen = [0; 1024];
-    // Both have to be there for one read.
+    // Both must have arrived for a single read.
     loop {
         let count = near.socket().peek(&mut seen).await.unwrap();
         if seen[..count].ends_with(&FORGED) {

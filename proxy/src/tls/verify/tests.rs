@@ -21,7 +21,7 @@ fn names_without_roots_are_refused() {
 }
 
 #[test]
-fn a_uri_matcher_does_not_look_at_dns_names() {
+fn a_uri_matcher_does_not_match_dns_names() {
     let peer = PeerCertificate { dns_sans: vec!["spiffe://td/x".into()], ..PeerCertificate::default() };
     let matcher =
         SubjectAltNameMatcher { san_type: SanType::Uri, matcher: envoy_api::StringMatcher::prefix("spiffe://td/") };
@@ -29,7 +29,7 @@ fn a_uri_matcher_does_not_look_at_dns_names() {
 }
 
 #[test]
-fn without_a_name_to_check_none_is_checked() {
+fn without_a_name_to_check_every_certificate_matches() {
     let certificate = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()]).unwrap().cert;
     let names = Names { matchers: vec![], auto: true };
     let check =
@@ -37,5 +37,5 @@ fn without_a_name_to_check_none_is_checked() {
     assert!(check("shop.example.com"));
     assert!(!check("pay.example.com"));
     assert!(!check("203.0.113.1"));
-    assert!(names.check(certificate.der(), Some(&NO_NAME.into())).is_ok(), "a TCP proxy knows no host");
+    assert!(names.check(certificate.der(), Some(&NO_NAME.into())).is_ok(), "a TCP proxy has no host");
 }

@@ -1,4 +1,4 @@
-//! HTTP in tests, byte by byte, so that nothing but the proxy decides what is sent.
+//! HTTP as raw bytes, so that nothing but the proxy affects what is sent.
 
 use std::{
     io::{Read, Write},
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::{LONG, access_log};
 
-/// What the tests want logged of a request.
+/// The log format of the tests.
 pub(crate) const FORMAT: &str =
     "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%";
 
-/// A chain with a connection manager, whose routes are in place.
+/// A chain with a connection manager and these routes.
 pub(crate) fn hcm_chain(folder: &Path, routes: &[Value], options: &Value) -> Value {
     let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -36,7 +36,7 @@ pub(crate) fn hcm_chain(folder: &Path, routes: &[Value], options: &Value) -> Val
     json!({"filters": [{"name": "http", "typed_config": manager}]})
 }
 
-/// A route of a prefix to a cluster, with more of its action.
+/// A route from a prefix to a cluster, with additional fields for its action.
 pub(crate) fn route(prefix: &str, cluster: &str, more: &Value) -> Value {
     let mut action = json!({"cluster": cluster});
     for (name, value) in more.as_object().unwrap() {
@@ -45,7 +45,7 @@ pub(crate) fn route(prefix: &str, cluster: &str, more: &Value) -> Value {
     json!({"match": {"prefix": prefix}, "route": action})
 }
 
-/// An upstream that does with each connection what it is told. Returns how many there were.
+/// An upstream that handles each connection with `serve`. Returns the number of connections.
 pub(crate) fn upstream(address: SocketAddr, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Arc<AtomicUsize> {
     let listener = TcpListener::bind(address).unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -60,7 +60,7 @@ pub(crate) fn upstream(address: SocketAddr, serve: impl Fn(TcpStream) + Send + S
     connections
 }
 
-/// Answers each request of a connection with its own bytes.
+/// Echoes each request of a connection.
 pub(crate) fn echo(mut stream: TcpStream) {
     while let Some(request) = read_request(&mut stream) {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.len());
@@ -86,22 +86,22 @@ pub(crate) fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// Sends bytes and returns all that comes back until the proxy closes.
+/// Sends bytes and returns everything that is received until the proxy closes.
 pub(crate) fn talk(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer); // a reset ends it too
+    let _ = stream.read_to_end(&mut answer); // a reset ends it, too
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// `GET` of a path on a connection of its own.
+/// `GET` of a path on a new connection.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     talk(address, format!("GET {path} HTTP/1.1\r\nhost: server:8080\r\nconnection: close\r\n\r\n").as_bytes())
 }
 
-/// The status and the body of an answer.
+/// Status and body of a response.
 pub(crate) fn status_and_body(answer: &str) -> (u16, &str) {
     let status = answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
     (status, answer.split_once("\r\n\r\n").map_or("", |(_, body)| body))

@@ -1,4 +1,4 @@
-//! What the tests of the running program share: a folder of files, certificates, and the program itself.
+//! Helpers for tests of the running program: a folder of files, certificates, and the program itself.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 pub(crate) mod http;
@@ -20,12 +20,12 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The program.
+/// Path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-proxy");
-/// No wait in a test is longer; one that is has failed.
+/// Timeout of all waits in tests.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
-/// A loopback address that no other test has, so that ports can be whatever the test likes.
+/// A loopback address that no other test uses, so that any port is free.
 pub(crate) fn loopback() -> IpAddr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [a, b] = (std::process::id() as u16).to_be_bytes();
@@ -33,7 +33,7 @@ pub(crate) fn loopback() -> IpAddr {
     Ipv4Addr::new(127, a.max(1), b, c).into()
 }
 
-/// A folder of configuration, and the program that runs with it.
+/// A running program, with its folder of configuration.
 pub(crate) struct Proxy {
     pub(crate) folder: TempDir,
     admin: SocketAddr,
@@ -45,12 +45,12 @@ pub(crate) fn folder() -> TempDir {
     tempfile::Builder::new().prefix("sidecar-proxy-").tempdir().unwrap()
 }
 
-/// Writes a file of resources, by a move, as Envoy wants it.
+/// Writes a file with resources, by a rename, as Envoy requires.
 pub(crate) fn resources(folder: &Path, name: &str, resources: &[Value]) -> PathBuf {
     write(folder, name, &json!({"resources": resources}).to_string())
 }
 
-/// Writes a file, by a move.
+/// Writes a file by a rename.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let (draft, file) = (folder.join(format!(".{name}")), folder.join(name));
     std::fs::write(&draft, text).unwrap();
@@ -58,7 +58,7 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     file
 }
 
-/// A bootstrap that names `lds.json` and `cds.json` of its folder.
+/// A bootstrap that refers to `lds.json` and `cds.json` in its folder.
 pub(crate) fn bootstrap(folder: &Path) -> Value {
     json!({"dynamic_resources": {
         "lds_config": {"path_config_source": {"path": folder.join("lds.json")}},
@@ -66,25 +66,25 @@ pub(crate) fn bootstrap(folder: &Path) -> Value {
     }})
 }
 
-/// Runs the program until it ends by itself, which it has to.
+/// Runs the program until it exits.
 pub(crate) fn run(arguments: &[&str]) -> std::process::Output {
     Command::new(PROGRAM).args(arguments).env_remove("NOTIFY_SOCKET").output().unwrap()
 }
 
 impl Proxy {
-    /// Starts the program with the files of a folder, and returns when it is ready.
+    /// Starts the program with the files of a folder, and waits until it is ready.
     pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
         Self::start_as(Command::new(PROGRAM), folder, arguments)
     }
 
-    /// The same, with no more than so many file descriptors.
+    /// The same, with a limit for file descriptors.
     pub(crate) fn start_with_descriptors(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), PROGRAM]);
         Self::start_as(shell, folder, arguments)
     }
 
-    /// The same, by a command that only lacks the arguments.
+    /// The same, with a command that lacks only the arguments.
     pub(crate) fn start_as(mut command: Command, folder: TempDir, arguments: &[&str]) -> Self {
         let admin = SocketAddr::from((loopback(), 15000));
         let mut bootstrap = bootstrap(folder.path());
@@ -109,19 +109,19 @@ impl Proxy {
         proxy
     }
 
-    /// What the administration interface answers.
+    /// The response to a GET on the administration interface.
     pub(crate) fn admin(&self, path: &str) -> String {
         self.ask("GET", path)
     }
 
-    /// A connection to the administration interface that stays open.
+    /// A connection to the administration interface.
     pub(crate) fn admin_connection(&self) -> TcpStream {
         let stream = TcpStream::connect(self.admin).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream
     }
 
-    /// What it answers to an order.
+    /// The response to a POST on the administration interface.
     pub(crate) fn order(&self, path: &str) -> String {
         self.ask("POST", path)
     }
@@ -135,14 +135,14 @@ impl Proxy {
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
-    /// The value of a statistic; 0 where there is none.
+    /// The value of a statistic; 0 if there is none.
     pub(crate) fn stat(&self, name: &str) -> u64 {
         let stats = self.admin("/stats");
         let value = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         value.map_or(0, |value| value.trim().parse().unwrap())
     }
 
-    /// Returns when a statistic has reached a value.
+    /// Waits until a statistic has reached a value.
     pub(crate) fn wait_for(&self, name: &str, value: u64) {
         let deadline = Instant::now() + LONG;
         while self.stat(name) < value {
@@ -150,7 +150,7 @@ impl Proxy {
         }
     }
 
-    /// Waits until one of these statistics is at least 1, and says which.
+    /// Waits until one of these statistics is at least 1, and returns its name.
     pub(crate) fn wait_for_one<'a>(&self, names: &[&'a str], scope: &str) -> &'a str {
         let deadline = Instant::now() + LONG;
         loop {
@@ -161,32 +161,32 @@ impl Proxy {
         }
     }
 
-    /// Replaces a file of resources, and returns when the statistic of that name says that it was looked at.
+    /// Replaces a file of resources, and waits until the counter shows that it was processed.
     pub(crate) fn replace(&self, file: &str, content: &[Value], counter: &str) {
         let before = self.stat(counter);
         resources(self.folder.path(), file, content);
         self.wait_for(counter, before + 1);
     }
 
-    /// How many bytes of memory it has resident.
+    /// Resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Tells it to end.
+    /// Sends SIGTERM.
     pub(crate) fn signal_term(&self) {
         let id = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
     }
 
-    /// Waits until it has ended.
+    /// Waits until it exits.
     pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 
-    /// The lines of its access log, when it has ended.
+    /// The lines of its access log, after it has exited.
     pub(crate) fn log(mut self) -> Vec<String> {
         self.signal_term();
         self.wait();
@@ -212,7 +212,7 @@ pub(crate) fn listener(name: &str, address: SocketAddr, chain: &Value) -> Value 
     })
 }
 
-/// A chain that relays to a cluster, and logs into `access.log` of the folder in that format.
+/// A chain that relays to a cluster, and logs to `access.log` in the folder with this format.
 pub(crate) fn tcp_chain(folder: &Path, cluster: &str, format: &str) -> Value {
     json!({"filters": [{"name": "tcp", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -220,7 +220,7 @@ pub(crate) fn tcp_chain(folder: &Path, cluster: &str, format: &str) -> Value {
     }}]})
 }
 
-/// A log into `access.log` of the folder.
+/// An access log in `access.log` of the folder.
 pub(crate) fn access_log(folder: &Path, format: &str) -> Value {
     json!({"name": "file", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
@@ -229,7 +229,7 @@ pub(crate) fn access_log(folder: &Path, format: &str) -> Value {
     }})
 }
 
-/// A static cluster of one endpoint.
+/// A static cluster with one endpoint.
 pub(crate) fn cluster(name: &str, endpoint: SocketAddr) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",

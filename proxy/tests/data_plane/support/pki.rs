@@ -1,4 +1,4 @@
-//! A mesh's certificates.
+//! Certificates of a mesh.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::resources;
 
-/// A certificate authority that issues SVIDs.
+/// A CA that issues SVIDs.
 pub(crate) struct Mesh {
     root: CertifiedIssuer<'static, KeyPair>,
 }
@@ -29,12 +29,12 @@ impl Mesh {
         self.root.pem()
     }
 
-    /// A certificate with that SPIFFE ID, and its key, as PEM.
+    /// A certificate with this SPIFFE ID, and its key, as PEM.
     pub(crate) fn svid(&self, id: &str) -> (String, String) {
         self.issue(id, |_| ())
     }
 
-    /// The same, with something about it changed.
+    /// The same, with changed parameters.
     pub(crate) fn issue(&self, id: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -47,7 +47,7 @@ impl Mesh {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// Writes the files of secrets `default` (an SVID with that ID) and `ROOTCA`.
+    /// Writes the files for secrets `default` (an SVID with this ID) and `ROOTCA`.
     pub(crate) fn secrets(&self, folder: &Path, id: &str) {
         let (certificate, key) = self.svid(id);
         resources(folder, "default.json", &[Self::secret("default", &certificate, &key)]);

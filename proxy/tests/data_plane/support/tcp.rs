@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use super::LONG;
 
-/// Serves each connection on a thread of its own.
+/// Serves each connection on a separate thread.
 pub(crate) fn serve(address: SocketAddr, with: impl Fn(TcpStream) + Clone + Send + 'static) {
     let server = TcpListener::bind(address).unwrap();
     thread::spawn(move || {
@@ -23,7 +23,7 @@ pub(crate) fn serve(address: SocketAddr, with: impl Fn(TcpStream) + Clone + Send
     });
 }
 
-/// A server that sends back what it gets, as it comes.
+/// An echo server.
 pub(crate) fn echo(address: SocketAddr) {
     serve(address, |mut connection| {
         let mut buffer = [0; 16 * 1024];
@@ -33,7 +33,7 @@ pub(crate) fn echo(address: SocketAddr) {
     });
 }
 
-/// A server that answers each connection with what it got, once the client has said all.
+/// A server that answers each connection with everything that it received, after the client's FIN.
 pub(crate) fn echo_after_end(address: SocketAddr) {
     serve(address, |mut connection| {
         let mut all = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn echo_after_end(address: SocketAddr) {
     });
 }
 
-/// A server that says its name and no more.
+/// A server that sends its name and nothing else.
 pub(crate) fn named(address: SocketAddr, name: &'static str) {
     serve(address, |mut connection| drop(connection.write_all(name.as_bytes())));
 }
@@ -53,7 +53,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends a message, says that it was all, and returns the answer.
+/// Sends a message and FIN, and returns the answer.
 pub(crate) fn exchange(address: SocketAddr, message: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     let mut writer = stream.try_clone().unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn exchange(address: SocketAddr, message: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Sends a message on an open connection, and waits until all of it has come back.
+/// Sends a message on an open connection, and waits until all of it has been echoed.
 pub(crate) fn ping(stream: &mut TcpStream, message: &[u8]) {
     stream.write_all(message).unwrap();
     let mut answer = vec![0; message.len()];
@@ -76,13 +76,13 @@ pub(crate) fn ping(stream: &mut TcpStream, message: &[u8]) {
     assert!(answer == message);
 }
 
-/// Closes a connection by a reset.
+/// Closes a connection with a reset.
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
 }
 
-/// How reading on comes to an end: `Ok` after all bytes, or the kind of the error.
+/// How the connection ends: `Ok` after all bytes, or the kind of the error.
 pub(crate) fn end(stream: &mut TcpStream) -> Result<(), std::io::ErrorKind> {
     std::io::copy(stream, &mut std::io::sink()).map(drop).map_err(|e| e.kind())
 }

@@ -1,5 +1,5 @@
-//! The chains that Istio makes for one inbound port (`pilot/pkg/networking/core/filterchain_options.go`), and what each kind
-//! of connection finds there.
+//! The chains that Istio generates for an inbound port (`pilot/pkg/networking/core/filterchain_options.go`), and which of them
+//! each kind of connection matches.
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -17,28 +17,28 @@ const MTLS_ALL: &[&str] = &["istio-http/1.0", "istio-http/1.1", "istio-h2", "ist
 const PLAIN_HTTP: &[&str] = &["http/1.1", "h2c"];
 const ANY: &[&str] = &[];
 
-/// What becomes of a connection.
+/// How a connection is processed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
-    /// mTLS ends, HTTP inside.
+    /// mTLS is terminated, HTTP inside.
     MtlsHttp,
-    /// mTLS ends, bytes inside.
+    /// mTLS is terminated, TCP inside.
     MtlsTcp,
     /// Plaintext HTTP.
     Http,
-    /// Bytes as they are.
+    /// Opaque TCP.
     Tcp,
-    /// No chain: plaintext where TLS is asked for.
+    /// No chain, because plaintext is not accepted.
     NoPlaintext,
-    /// No chain: TLS without Istio's ALPN.
+    /// No chain, because TLS lacks Istio's ALPN.
     NoForeignTls,
 }
 use Fate::{Http, MtlsHttp, MtlsTcp, NoForeignTls, NoPlaintext, Tcp};
 
-/// One chain: transport protocol, application protocols, and what becomes of the connections that it takes.
+/// A chain: transport protocol, application protocols, and how it processes connections.
 type Chain = (&'static str, &'static [&'static str], Fate);
 
-/// Kinds of connections, as the inspectors see them.
+/// Kinds of connections, as detected by the inspectors.
 fn connections() -> [(&'static str, Incoming); 9] {
     [
         ("plain http/1.1", raw(&["http/1.1"])),
@@ -58,7 +58,7 @@ fn check(chains: &[Chain], expected: [Fate; 9]) {
     let matcher = |(transport, protocols, _): &Chain| -> Value {
         json!({"destination_port": 8080, "transport_protocol": transport, "application_protocols": protocols})
     };
-    // Catch-all chains stand beside them, and must never be taken.
+    // A catch-all chain for any port, which must never match.
     let matches: Vec<Value> = chains.iter().map(matcher).chain([json!({})]).collect();
     let table = table(&matches);
     for ((kind, connection), expected) in connections().into_iter().zip(expected) {
@@ -73,7 +73,7 @@ fn check(chains: &[Chain], expected: [Fate; 9]) {
 }
 
 #[test]
-fn strict_tcp_port_terminates_every_tls_and_has_no_chain_for_plaintext() {
+fn a_strict_tcp_port_terminates_all_tls_and_has_no_chain_for_plaintext() {
     check(
         &[("tls", ANY, MtlsTcp)],
         [NoPlaintext, NoPlaintext, NoPlaintext, MtlsTcp, MtlsTcp, MtlsTcp, MtlsTcp, MtlsTcp, MtlsTcp],
@@ -81,7 +81,7 @@ fn strict_tcp_port_terminates_every_tls_and_has_no_chain_for_plaintext() {
 }
 
 #[test]
-fn strict_http_port_terminates_every_tls_and_has_no_chain_for_plaintext() {
+fn a_strict_http_port_terminates_all_tls_and_has_no_chain_for_plaintext() {
     check(
         &[("tls", ANY, MtlsHttp)],
         [NoPlaintext, NoPlaintext, NoPlaintext, MtlsHttp, MtlsHttp, MtlsHttp, MtlsHttp, MtlsHttp, MtlsHttp],
@@ -89,7 +89,7 @@ fn strict_http_port_terminates_every_tls_and_has_no_chain_for_plaintext() {
 }
 
 #[test]
-fn strict_auto_port_tells_http_from_tcp_by_the_mesh_alpn() {
+fn a_strict_auto_port_distinguishes_http_from_tcp_by_the_mesh_alpn() {
     check(
         &[("tls", MTLS_HTTP, MtlsHttp), ("tls", ANY, MtlsTcp)],
         [NoPlaintext, NoPlaintext, NoPlaintext, MtlsHttp, MtlsHttp, MtlsTcp, MtlsTcp, MtlsTcp, MtlsTcp],
@@ -97,7 +97,7 @@ fn strict_auto_port_tells_http_from_tcp_by_the_mesh_alpn() {
 }
 
 #[test]
-fn permissive_tcp_port_passes_what_is_not_of_the_mesh() {
+fn a_permissive_tcp_port_relays_everything_that_is_not_from_the_mesh() {
     check(
         &[("tls", MTLS_ALL, MtlsTcp), ("tls", ANY, Tcp), ("raw_buffer", ANY, Tcp)],
         [Tcp, Tcp, Tcp, MtlsTcp, MtlsTcp, MtlsTcp, MtlsTcp, Tcp, Tcp],
@@ -105,7 +105,7 @@ fn permissive_tcp_port_passes_what_is_not_of_the_mesh() {
 }
 
 #[test]
-fn permissive_http_port_has_no_chain_for_foreign_tls() {
+fn a_permissive_http_port_has_no_chain_for_foreign_tls() {
     check(
         &[("tls", MTLS_ALL, MtlsHttp), ("raw_buffer", ANY, Http)],
         [Http, Http, Http, MtlsHttp, MtlsHttp, MtlsHttp, MtlsHttp, NoForeignTls, NoForeignTls],
@@ -113,7 +113,7 @@ fn permissive_http_port_has_no_chain_for_foreign_tls() {
 }
 
 #[test]
-fn permissive_auto_port_has_a_chain_for_everything() {
+fn a_permissive_auto_port_has_a_chain_for_everything() {
     check(
         &[
             ("tls", MTLS_HTTP, MtlsHttp),
@@ -126,7 +126,7 @@ fn permissive_auto_port_has_a_chain_for_everything() {
     );
 }
 
-/// `connections` as they look where the TLS inspector leaves a port alone: TLS is bytes like any other.
+/// The same connections without the TLS inspector, for which TLS is opaque TCP.
 fn uninspected() -> [(&'static str, Incoming); 9] {
     connections().map(|(kind, connection)| match connection.transport {
         Transport::Tls => (kind, raw(&[])),
@@ -135,7 +135,7 @@ fn uninspected() -> [(&'static str, Incoming); 9] {
 }
 
 #[test]
-fn disabled_ports_leave_tls_to_the_chains_for_plaintext() {
+fn disabled_ports_match_tls_with_the_chains_for_plaintext() {
     let declared = table(&[json!({"transport_protocol": "raw_buffer"})]);
     let auto = table(&[
         json!({"transport_protocol": "raw_buffer", "application_protocols": PLAIN_HTTP}),

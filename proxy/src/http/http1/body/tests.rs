@@ -12,7 +12,7 @@ fn take(body: &mut Body) -> Poll<Option<Result<Vec<u8>, Fault>>> {
 }
 
 #[test]
-fn a_piece_is_read_when_somebody_waits_for_it() {
+fn a_piece_is_read_when_the_receiver_waits_for_it() {
     let (feed, mut body) = body(Some(6), false);
     assert_eq!(feed.poll_wish(&mut context()), Poll::Pending);
     assert_eq!(take(&mut body), Poll::Pending);
@@ -29,7 +29,7 @@ fn a_piece_is_read_when_somebody_waits_for_it() {
 }
 
 #[test]
-fn a_body_whose_connection_goes_away_was_cut() {
+fn a_body_whose_connection_ends_is_truncated() {
     let (feed, mut body) = body(None, true);
     assert_eq!(feed.poll_wish(&mut context()), Poll::Ready(Wish::Piece), "the first is read ahead");
     feed.give(Bytes::from_static(b"abc"), false);
@@ -39,7 +39,7 @@ fn a_body_whose_connection_goes_away_was_cut() {
 }
 
 #[test]
-fn who_gives_learns_that_nobody_takes() {
+fn the_sender_learns_that_the_receiver_is_gone() {
     let (feed, body) = body(None, false);
     drop(body);
     assert_eq!(feed.poll_wish(&mut context()), Poll::Ready(Wish::Nothing));

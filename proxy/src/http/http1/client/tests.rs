@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use super::*;
 use crate::http::body::{Incoming, RequestSource};
 
-/// A client, and the other end of its connection.
+/// A client, and the peer's end of its connection.
 fn connected() -> (Client, DuplexStream) {
     let (near, far) = duplex(100_000);
     let (client, connection) = Client::new(near);
@@ -23,7 +23,7 @@ async fn get(client: &Client) -> Result<(u16, Option<String>), NoResponse> {
     Ok((status, body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap())))
 }
 
-/// Reads a request, and answers it with these bytes.
+/// Reads a request, and responds with these bytes.
 async fn answer(far: &mut DuplexStream, bytes: &[u8]) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -34,7 +34,7 @@ async fn answer(far: &mut DuplexStream, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_connection_serves_one_request_after_the_other() {
+async fn a_connection_serves_one_request_after_another() {
     let (client, mut far) = connected();
     for body in ["one", "two"] {
         let bytes = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{body}");
@@ -45,7 +45,7 @@ async fn a_connection_serves_one_request_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_connection_that_said_more_than_it_was_asked_is_not_used_again() {
+async fn a_connection_with_extra_bytes_after_a_response_is_not_reused() {
     let (client, mut far) = connected();
     let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\nevil";
     let (found, ()) = tokio::join!(get(&client), answer(&mut far, bytes));
@@ -55,7 +55,7 @@ async fn a_connection_that_said_more_than_it_was_asked_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn an_end_in_a_head_is_a_fault_and_before_it_a_termination() {
+async fn an_end_inside_a_head_is_a_protocol_error_and_before_it_a_termination() {
     for (bytes, reset) in
         [(&b""[..], UpstreamReset::ConnectionTermination), (b"HTTP/1.1 200 OK\r\nconte", UpstreamReset::ProtocolError)]
     {
@@ -70,7 +70,7 @@ async fn an_end_in_a_head_is_a_fault_and_before_it_a_termination() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_is_none() {
+async fn a_truncated_body_is_an_error() {
     let (client, mut far) = connected();
     let end = async {
         answer(&mut far, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart").await;
@@ -81,7 +81,7 @@ async fn a_body_that_is_cut_is_none() {
 }
 
 #[tokio::test]
-async fn a_large_body_goes_up_however_slowly_it_is_taken() {
+async fn a_large_body_is_sent_however_slowly_it_is_read() {
     const LENGTH: usize = 5_000_000;
     let (near, mut far) = duplex(10_000);
     let (client, connection) = Client::new(near);

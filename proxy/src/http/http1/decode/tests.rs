@@ -1,6 +1,6 @@
 use super::*;
 
-/// The body that a decoder finds in bytes which come in pieces of that size, and what is left.
+/// Decodes bytes that arrive in pieces of this size. Returns the body, whether it is complete, and the remaining bytes.
 fn decoded(mut decoder: Decoder, bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Rejection> {
     let (mut body, mut buffer) = (Vec::new(), BytesMut::new());
     let mut pieces = bytes.chunks(size);
@@ -28,7 +28,7 @@ fn assert_chunks(bytes: &[u8], body: &[u8]) {
 }
 
 #[test]
-fn chunks_are_put_together_and_what_follows_is_left() {
+fn chunks_are_joined_and_what_follows_is_left() {
     assert_chunks(b"3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\n", b"abc0123456789");
     assert_chunks(b"3;a=\"b\"; c\r\nabc\r\n0 \r\n\r\n", b"abc");
     assert_chunks(b"3\r\nabc\r\n0\r\nx-a: 1\r\nx-b: 2\r\n\r\n", b"abc");
@@ -37,7 +37,7 @@ fn chunks_are_put_together_and_what_follows_is_left() {
 }
 
 #[test]
-fn chunks_that_are_none_are_refused() {
+fn malformed_chunks_are_refused() {
     for bytes in [
         &b"\r\n"[..],
         b"x\r\n",
@@ -63,7 +63,7 @@ fn chunks_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_body_of_a_length_ends_there() {
+fn a_body_with_a_length_ends_there() {
     for size in [1, 2, 100] {
         let found = decoded(Decoder::length(5), b"hellonext", size);
         assert_eq!(found, Ok((b"hello".to_vec(), true, b"next".to_vec())));

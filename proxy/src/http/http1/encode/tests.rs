@@ -19,7 +19,7 @@ const ANSWERING: Answering =
     Answering { version: Version::HTTP_11, head: false, whole: false, closes: false, raw: false };
 
 #[test]
-fn a_get_with_a_body_says_so() {
+fn the_head_of_a_request_announces_its_body() {
     let length = (header::CONTENT_LENGTH, "3");
     assert_eq!(head_of(Method::GET, &[], true), ("GET /x HTTP/1.1\r\n\r\n".into(), Encoder::Plain));
     assert_eq!(
@@ -37,7 +37,7 @@ fn a_get_with_a_body_says_so() {
 }
 
 #[test]
-fn an_answer_says_where_it_ends() {
+fn the_head_of_a_response_announces_the_end_of_its_body() {
     let ended = |status, answering| {
         let (head, encoder) = answer_of(status, &[], answering);
         (head.split_once("\r\n").unwrap().1.to_owned(), encoder)

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_head_ends_at_an_empty_line_however_its_lines_end_and_its_bytes_come() {
+fn a_head_ends_at_an_empty_line_with_any_line_ends_and_in_any_pieces() {
     for (bytes, end) in [
         (&b"GET / HTTP/1.1\r\nhost: a\r\n\r\nbody"[..], 27),
         (b"GET / HTTP/1.1\nhost: a\n\nbody", 24),
@@ -17,7 +17,7 @@ fn a_head_ends_at_an_empty_line_however_its_lines_end_and_its_bytes_come() {
 }
 
 #[test]
-fn lines_that_go_on_are_one_value() {
+fn continuation_lines_are_joined_to_one_value() {
     let headers = headers(b"x-a: 1\r\n  2\r\n\t3\r\nx-b:\t4 \t\r\nx-c: 5\r6\r\n\r\n").unwrap();
     assert_eq!(headers["x-a"], "1  2\t3");
     assert_eq!(headers["x-b"], "4");
@@ -25,7 +25,7 @@ fn lines_that_go_on_are_one_value() {
 }
 
 #[test]
-fn a_line_that_is_no_header_is_refused() {
+fn a_malformed_header_line_is_refused() {
     for line in ["no colon", ": no name", "a b: name", "a : blank", "(: c", "x\u{e9}: c"] {
         assert_eq!(headers(format!("{line}\r\n\r\n").as_bytes()).unwrap_err(), Rejection::CODEC, "{line}");
     }
@@ -39,7 +39,7 @@ fn more_than_a_hundred_headers_are_too_many() {
 }
 
 #[test]
-fn there_is_one_way_to_say_how_long_a_body_is() {
+fn only_one_way_to_announce_the_end_of_a_body_is_accepted() {
     let said = |lines: &str| lengths(&headers(format!("{lines}\r\n\r\n").as_bytes()).unwrap());
     assert_eq!(said("content-length: 007"), Ok(Lengths { length: Some(7), chunked: false }));
     assert_eq!(said("transfer-encoding: CHUNKED"), Ok(Lengths { length: None, chunked: true }));

@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use super::*;
 
 #[tokio::test]
-async fn what_is_queued_goes_out_in_order_however_little_is_taken_at_once() {
+async fn queued_bytes_are_written_in_order_however_short_the_writes_are() {
     let (near, mut far) = duplex(1000);
     let mut io = Io::new(near);
     let mut expected = Vec::new();
@@ -27,7 +27,7 @@ async fn what_is_queued_goes_out_in_order_however_little_is_taken_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_read_stays_until_it_is_taken_and_an_empty_buffer_holds_nothing() {
+async fn unparsed_bytes_are_kept_and_an_empty_buffer_holds_no_memory() {
     let (near, mut far) = duplex(100_000);
     let mut io = Io::new(near);
     far.write_all(&[1; 50_000]).await.unwrap();

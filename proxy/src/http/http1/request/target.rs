@@ -1,19 +1,19 @@
-//! The target of a request: a path, an absolute URL, or of CONNECT an authority.
+//! The target of a request: a path, an absolute URL, or for CONNECT an authority.
 
 use http::Method;
 
 use crate::http::rejection::Rejection;
 
-/// What a target names.
+/// A parsed target.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
-    /// Where it goes, if that is in it.
+    /// Host and port, if the target contains them.
     pub(super) authority: Option<&'a str>,
-    /// Path and query; none for CONNECT.
+    /// Path and query; `None` for CONNECT.
     pub(super) path: Option<String>,
 }
 
-/// Whether the parser takes it for a target at all (`balsa_parser.cc`, `isUrlValid`).
+/// Whether Envoy's parser accepts the target (`balsa_parser.cc`, `isUrlValid`).
 pub(super) fn is_plausible(target: &str, is_connect: bool) -> bool {
     let in_path = |byte: u8| byte == b'\t' || byte == 12 || (33..127).contains(&byte);
     match target.as_bytes() {
@@ -31,7 +31,7 @@ pub(super) fn is_plausible(target: &str, is_connect: bool) -> bool {
     host.bytes().all(in_host) && !host.contains("@@") && path.bytes().all(in_path)
 }
 
-/// Takes a target apart (`codec_impl.cc`, `handlePath`).
+/// Parses a target (`codec_impl.cc`, `handlePath`).
 pub(super) fn read<'a>(target: &'a str, method: &Method) -> Result<Target<'a>, Rejection> {
     if *method == Method::CONNECT {
         let (host, port) = target.rsplit_once(':').ok_or(Rejection::URL)?;
@@ -60,7 +60,7 @@ pub(super) fn read<'a>(target: &'a str, method: &Method) -> Result<Target<'a>, R
     Ok(Target { authority: Some(authority), path: Some(path.into()) })
 }
 
-/// Whether it is a name or an address as Envoy's URL library has them.
+/// Whether it is a name or an address according to Envoy's URL library.
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),

@@ -13,7 +13,7 @@ fn refused(text: &str) -> Rejection {
 }
 
 #[test]
-fn a_request_is_known_by_its_head_and_the_rest_is_left() {
+fn a_request_is_parsed_from_its_head_and_the_rest_is_left() {
     let (request, length) = read_all("\r\n\r\nGET /a?b HTTP/1.1\r\nHost: a\r\n\r\nGET").unwrap().unwrap();
     assert_eq!((request.method, request.path.as_deref(), length), (Method::GET, Some("/a?b"), 34));
     assert!(request.body.is_done() && !request.closes);
@@ -21,7 +21,7 @@ fn a_request_is_known_by_its_head_and_the_rest_is_left() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_as_soon_as_that_shows() {
+fn an_invalid_request_is_refused_as_soon_as_possible() {
     for text in ["\u{16}", " GET", "get / HTTP/1.1\n", "GET x HTTP/1.1\r\n", "GET / y HTTP/1.1\r\n", "FOO / HTTP/1.1\n"]
     {
         assert_eq!(refused(text), Rejection::CODEC, "{text:?}");
@@ -33,7 +33,7 @@ fn what_is_no_request_is_refused_as_soon_as_that_shows() {
 }
 
 #[test]
-fn the_targets_host_is_the_requests() {
+fn the_targets_host_replaces_the_header() {
     let host = |text: &str| request_of(text).headers["host"].clone();
     assert_eq!(host("GET http://u@other:81/x?y HTTP/1.1\r\nHost: a\r\n\r\n"), "other:81");
     assert_eq!(host("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), "a,b");
@@ -46,7 +46,7 @@ fn the_targets_host_is_the_requests() {
 }
 
 #[test]
-fn headers_that_the_connection_names_are_removed_and_some_can_not_be() {
+fn headers_listed_by_connection_are_removed_except_protected_ones() {
     let request = request_of("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-A, close\r\nX-A: 1\r\nX-B: 2\r\n\r\n");
     assert!(request.closes && !request.headers.contains_key("x-a") && request.headers.contains_key("x-b"));
     let request = request_of("GET / HTTP/1.1\r\nHost: a\r\nConnection: te\r\nTE: gzip, trailers\r\n\r\n");
@@ -58,7 +58,7 @@ fn headers_that_the_connection_names_are_removed_and_some_can_not_be() {
 }
 
 #[test]
-fn a_change_of_protocol_makes_what_follows_bytes_and_h2c_is_none() {
+fn an_upgrade_makes_the_rest_opaque_and_h2c_is_ignored() {
     let request = request_of("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n");
     assert_eq!(request.upgrade.as_deref(), Some("websocket"));
     assert!(request.body.is_raw());

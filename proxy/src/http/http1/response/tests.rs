@@ -7,7 +7,7 @@ fn response_of(text: &str, asked: Asked) -> Response {
 }
 
 #[test]
-fn the_head_says_where_the_body_ends() {
+fn the_head_announces_the_end_of_the_body() {
     let ended = |headers: &str, asked| {
         let response = response_of(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n"), asked);
         (response.body.exact_length(), response.closes)
@@ -15,12 +15,12 @@ fn the_head_says_where_the_body_ends() {
     assert_eq!(ended("content-length: 5\r\n", GET), (Some(5), false));
     assert_eq!(ended("content-length: 5\r\n", Asked { head: true, ..GET }), (Some(0), false));
     assert_eq!(ended("transfer-encoding: chunked\r\nconnection: close\r\n", GET), (None, true));
-    assert!(response_of("HTTP/1.1 200\r\n\r\n", GET).body.cut().is_ok(), "the connection's end is the body's");
+    assert!(response_of("HTTP/1.1 200\r\n\r\n", GET).body.cut().is_ok(), "the body ends with the connection");
     assert!(response_of("HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", GET).closes);
 }
 
 #[test]
-fn a_response_without_a_body_announces_none() {
+fn a_malformed_response_is_refused() {
     for head in [
         "HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\n",
         "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -39,7 +39,7 @@ fn a_response_without_a_body_announces_none() {
 }
 
 #[test]
-fn only_who_asked_to_change_the_protocol_does() {
+fn a_protocol_switch_is_only_accepted_if_requested() {
     let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: foo\r\n\r\n";
     assert!(response_of(head, Asked { upgrade: true, ..GET }).body.is_raw());
     assert!(response_of(head, GET).body.is_done());

@@ -1,32 +1,32 @@
-//! The ClientHello itself (RFC 8446, section 4.1.2).
+//! Parsing a ClientHello (RFC 8446, section 4.1.2).
 
 use super::{Hello, Opening};
 
-/// The longest name that SNI may have, in bytes.
+/// Maximum length of a name in SNI, in bytes.
 const MAX_NAME: usize = 255;
 
 const SERVER_NAME: u16 = 0;
 const ALPN: u16 = 16;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 
-/// Reads a ClientHello; what is not well-formed is no TLS.
+/// Parses a ClientHello. If it is malformed, the connection is not TLS.
 pub(super) fn read(message: &[u8]) -> Opening {
     let mut reader = Reader(message);
     match hello(&mut reader) {
         None => Opening::Plaintext,
-        // TLS 1.0 to 1.3; what is older, or never was, ends here.
+        // TLS 1.0 to 1.3; older or undefined versions are invalid.
         Some((0x0301..=0x0304, hello)) => Opening::Hello(hello),
-        Some((_, hello)) => Opening::Hopeless(hello),
+        Some((_, hello)) => Opening::Invalid(hello),
     }
 }
 
-/// A ClientHello that asks for nothing.
+/// A ClientHello without extensions.
 pub(super) fn bare() -> Vec<u8> {
     let random = [0; 32];
     [&[3, 1][..], &random, &[0], &[0, 2, 0, 0], &[1, 0]].concat()
 }
 
-/// The version that it says, and what it asks for.
+/// The version, and the relevant contents.
 fn hello(reader: &mut Reader<'_>) -> Option<(u16, Hello)> {
     let version = reader.u16()?;
     reader.take(32)?; // random
@@ -49,13 +49,13 @@ fn hello(reader: &mut Reader<'_>) -> Option<(u16, Hello)> {
         if let Some(body) = body(ENCRYPTED_CLIENT_HELLO) {
             encrypted(Reader(body))?;
         }
-        // A list that is not well-formed is left to the handshake.
+        // A malformed list is left to the handshake.
         hello.alpn = body(ALPN).and_then(|body| alpn(Reader(body))).unwrap_or_default();
     }
     Some((version, hello))
 }
 
-/// The extensions, each of which may be there once.
+/// The extensions, which must be unique.
 fn extensions(mut reader: Reader<'_>) -> Option<Vec<(u16, &[u8])>> {
     let mut all = Vec::new();
     while !reader.0.is_empty() {
@@ -66,7 +66,7 @@ fn extensions(mut reader: Reader<'_>) -> Option<Vec<(u16, &[u8])>> {
     kinds.windows(2).all(|pair| pair[0] != pair[1]).then_some(all)
 }
 
-/// The one name, in lower case.
+/// The host name, in lower case.
 fn server_name(mut reader: Reader<'_>) -> Option<String> {
     let mut list = Reader(reader.vec16()?);
     let kind = list.u8()?;
@@ -88,18 +88,18 @@ fn alpn(mut reader: Reader<'_>) -> Option<Vec<String>> {
     reader.0.is_empty().then_some(protocols)
 }
 
-/// Whether an encrypted ClientHello is well-formed. Only the outer kind is looked into, as by Envoy.
+/// Checks an encrypted ClientHello. Like Envoy, only examines the outer type.
 fn encrypted(mut reader: Reader<'_>) -> Option<()> {
     if reader.u8()? != 0 {
         return Some(());
     }
-    reader.take(5)?; // the ciphers, and which configuration
-    reader.vec16()?; // the encapsulated key
+    reader.take(5)?; // cipher suite and config id
+    reader.vec16()?; // encapsulated key
     reader.vec16().filter(|payload| !payload.is_empty())?;
     reader.0.is_empty().then_some(())
 }
 
-/// Takes bytes from the begin.
+/// A cursor over bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,35 +1,35 @@
-//! The first message of a handshake, out of its records.
+//! Extracting the first handshake message from its records.
 
 use std::borrow::Cow;
 
-/// A record's header, in bytes. Like Envoy, the inspector wants to see it before it calls a connection plaintext: a client
-/// that sends less and then waits, waits for ever.
+/// Length of a record header, in bytes. Like Envoy, the inspector needs all of it to call a connection plaintext: a client
+/// that sends less and then waits is not answered.
 const HEADER: usize = 5;
-/// The most that a record holds (RFC 8446, section 5.1).
+/// Maximum payload of a record (RFC 8446, section 5.1).
 const MAX_RECORD: usize = 16 * 1024;
-/// The most that a ClientHello may say that it takes; BoringSSL looks no further (`ssl_max_handshake_message_len`).
+/// Maximum length of a ClientHello, as in BoringSSL (`ssl_max_handshake_message_len`).
 const MAX_MESSAGE: usize = 16 * 1024;
-/// How many empty records, or warnings, may follow each other (`kMaxEmptyRecords`).
+/// Maximum number of consecutive empty records or warnings (`kMaxEmptyRecords`).
 const MAX_EMPTY: usize = 32;
 
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 
-/// What the bytes so far are.
+/// The result of examining the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<'a> {
     /// A ClientHello, without its header.
     Message(Cow<'a, [u8]>),
-    /// Not yet to be said.
+    /// More bytes are needed.
     More,
-    /// No TLS.
+    /// Not TLS.
     Plaintext,
-    /// An alert that says that there will be no handshake.
-    Goodbye,
+    /// An alert that ends the connection.
+    Closed,
 }
 
-/// Puts the first handshake message together.
+/// Reassembles the first handshake message.
 pub(super) fn handshake(bytes: &[u8]) -> Found<'_> {
     if let Some(found) = version2(bytes) {
         return found;
@@ -47,7 +47,7 @@ pub(super) fn handshake(bytes: &[u8]) -> Found<'_> {
         let Some(body) = body.get(..length) else { return Found::More };
         rest = &rest[HEADER + length..];
         match (header[0], body) {
-            (ALERT, [1, 0]) => return Found::Goodbye,
+            (ALERT, [1, 0]) => return Found::Closed,
             (HANDSHAKE, []) | (ALERT, [1, _]) => empty += 1,
             (HANDSHAKE, body) => {
                 empty = 0;
@@ -62,7 +62,7 @@ pub(super) fn handshake(bytes: &[u8]) -> Found<'_> {
             let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
             let have = message.len() - 4;
             if length > MAX_MESSAGE || have > length {
-                return Found::Plaintext; // too long, or more than one message
+                return Found::Plaintext; // too long, or several messages
             }
             if have == length {
                 return Found::Message(match message {
@@ -74,12 +74,12 @@ pub(super) fn handshake(bytes: &[u8]) -> Found<'_> {
     }
 }
 
-/// A ClientHello of TLS in the form of SSL 2, which asks for nothing: it has no extensions.
+/// A ClientHello in the format of SSL 2, which has no extensions.
 fn version2(bytes: &[u8]) -> Option<Found<'_>> {
     match bytes {
         [first, second, CLIENT_HELLO, 3, ..] if first & 0x80 != 0 => {
             let length = usize::from(first & 0x7f) << 8 | usize::from(*second);
-            // As a hello of TLS: its version, and what no extensions can follow.
+            // Converted to TLS format: its version, and no extensions.
             Some(if bytes.len() < 2 + length { Found::More } else { Found::Message(super::hello::bare().into()) })
         }
         _ => None,

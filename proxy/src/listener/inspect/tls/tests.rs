@@ -4,7 +4,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto::aws_lc_rs};
 
 use super::*;
 
-/// The ClientHello of our own provider, with a post-quantum key share.
+/// A ClientHello of rustls, with a post-quantum key share.
 fn hello(name: &str, alpn: &[&str]) -> Vec<u8> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -19,14 +19,14 @@ fn hello(name: &str, alpn: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn name_in_lower_case_and_protocols_in_the_clients_order() {
+fn sni_is_in_lower_case_and_alpn_in_the_clients_order() {
     let hello = look(&hello("A.Example", &["istio", "h2"]));
     let expected = Hello { server_name: "a.example".into(), alpn: vec!["istio".into(), "h2".into()] };
     assert_eq!(hello, Some(Opening::Hello(expected)));
 }
 
 #[test]
-fn bytes_may_come_one_by_one_and_in_records_of_one_byte() {
+fn bytes_may_arrive_one_by_one_and_in_records_of_one_byte() {
     let bytes = hello("a.example", &[]);
     for end in 1..bytes.len() {
         assert_eq!(look(&bytes[..end]), None, "after {end} bytes");
@@ -37,21 +37,21 @@ fn bytes_may_come_one_by_one_and_in_records_of_one_byte() {
 }
 
 #[test]
-fn plaintext_is_known_by_five_bytes() {
+fn plaintext_is_recognized_after_five_bytes() {
     assert_eq!(look(b"abcd"), None);
     assert_eq!(look(b"abcde"), Some(Opening::Plaintext));
-    assert_eq!(look(b"\x16\x03\x01\x00\x05hello"), Some(Opening::Plaintext), "a handshake, and no hello");
+    assert_eq!(look(b"\x16\x03\x01\x00\x05hello"), Some(Opening::Plaintext), "a handshake record without a hello");
 }
 
 #[test]
-fn an_empty_record_before_the_hello_is_read_over_and_many_are_not() {
+fn an_empty_record_before_the_hello_is_skipped_but_not_many() {
     let (bytes, empty) = (hello("a.example", &[]), [22, 3, 1, 0, 0]);
     assert_eq!(look(&[&empty[..], &bytes].concat()), look(&bytes));
     assert_eq!(look(&[&empty.repeat(33)[..], &bytes].concat()), Some(Opening::Plaintext));
 }
 
 #[test]
-fn a_name_that_is_no_host_costs_the_hello_nothing() {
+fn an_invalid_host_name_does_not_invalidate_the_hello() {
     let mut bytes = hello("a.example", &["istio"]);
     let at = bytes.windows(9).position(|window| window == b"a.example").unwrap();
     for (name, read) in [
@@ -68,15 +68,15 @@ fn a_name_that_is_no_host_costs_the_hello_nothing() {
 }
 
 #[test]
-fn a_goodbye_and_a_version_that_never_was_are_hopeless() {
-    assert_eq!(look(&[21, 3, 1, 0, 2, 1, 0]), Some(Opening::Hopeless(Hello::default())));
+fn a_close_notify_and_an_undefined_version_are_invalid() {
+    assert_eq!(look(&[21, 3, 1, 0, 2, 1, 0]), Some(Opening::Invalid(Hello::default())));
     let mut bytes = hello("a.example", &[]);
     bytes[9..11].copy_from_slice(&[3, 0]); // the version in the hello: SSL 3
-    assert!(matches!(look(&bytes), Some(Opening::Hopeless(Hello { server_name, .. })) if server_name == "a.example"));
+    assert!(matches!(look(&bytes), Some(Opening::Invalid(Hello { server_name, .. })) if server_name == "a.example"));
 }
 
 #[test]
-fn the_largest_hello_of_our_own_provider_fits_the_first_look() {
+fn the_largest_hello_of_our_own_provider_fits_the_first_peek() {
     let protocols = ["istio-peer-exchange", "istio-http/1.1", "istio", "h2", "http/1.1"];
     let name = "outbound_.8080_._.server.a-rather-long-namespace-name.svc.cluster.local";
     assert!(hello(name, &protocols).len() <= 2048);
