@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Delay, LabSpec, NodeSpec, Pod, PodSpec, Privilege, ServiceSpec,
-    error::{Doing, Error, Result},
+    error::{Error, Result},
     files,
     namespace::{Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},

@@ -178,7 +178,7 @@ impl ServiceSpec {
 /// kube-proxy's name of a chain: a prefix, and the first 16 characters of the base32-encoded SHA-256 of what it is for.
 fn chain(prefix: &str, subject: &[&str]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let hash = Sha256::digest(of.concat());
+    let hash = Sha256::digest(subject.concat());
     // 16 characters of 5 bits each are the first 10 bytes.
     let bits = hash[..10].iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
     let name: String = (0..16).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect();

@@ -41,7 +41,7 @@ pub fn start(level: LevelFilter) {
 
 /// Prints a final error message.
 pub fn say(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{words}");
+    let _ = writeln!(io::stderr(), "{message}");
 }
 
 /// Limits a warning that peers can cause at any rate to one in ten seconds.

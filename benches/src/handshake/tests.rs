@@ -1,6 +1,6 @@
 use rustls::{CipherSuite, HandshakeKind, NamedGroup};
 
-use super::*;
+use super::{contexts::Contexts, *};
 
 /// Performs two handshakes, since only the second can resume a session, and checks that they are of this kind.
 fn check(kind: Kind, ends: &Ends) {

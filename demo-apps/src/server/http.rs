@@ -111,7 +111,7 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
             Err(_) => refuse(request, context, StatusCode::BAD_REQUEST, "/bytes/N: N is a number of bytes").await,
         },
         (Some("status"), Some(status)) => match status.parse() {
-            Ok(status) => respond(request, context, status, said).await,
+            Ok(status) => respond(request, context, status, seen_content).await,
             Err(_) => {
                 refuse(request, context, StatusCode::BAD_REQUEST, "/status/N: N is a status from 100 to 999").await
             }
@@ -121,14 +121,14 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
             match time.parse().map_or_else(|_| duration::parse(time), |ms| Ok(Duration::from_millis(ms))) {
                 Ok(time) => {
                     tokio::time::sleep(time).await;
-                    respond(request, context, StatusCode::OK, said).await
+                    respond(request, context, StatusCode::OK, seen_content).await
                 }
                 Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/slow/TIME: {why}")).await,
             }
         }
         (Some("trailers"), None) => trailers(request, context).await,
         (Some("ws"), None) => websocket::upgrade(request, context, &context.websocket).await,
-        _ => respond(request, context, StatusCode::OK, said).await,
+        _ => respond(request, context, StatusCode::OK, seen_content).await,
     }
 }
 

@@ -97,7 +97,7 @@ impl Files {
                         .get(&config.name)
                         .ok_or_else(|| secret_fault(config, "is not among the static secrets"))?;
                     user()
-                        .take(&Resource::Secret(secret.clone()), &config.name)
+                        .apply(&Resource::Secret(secret.clone()), &config.name)
                         .at(format_args!("secret {:?}", config.name))?;
                 }
             }

@@ -21,7 +21,7 @@ fn called(fields: &Value) -> Result<(), String> {
     let labels = [("team".to_owned(), "a".to_owned())].into();
     let configurations = Configurations { webhooks: vec![], namespaces: [("default".to_owned(), labels)].into() };
     let object = Object::read(&parse("--webhooks none").unwrap()).unwrap();
-    fit(&webhook, &object, &configurations).map(drop)
+    match_object(&webhook, &object, &configurations).map(drop)
 }
 
 fn rule(field: &str, value: Value) -> Value {
