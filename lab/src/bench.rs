@@ -28,6 +28,7 @@ mod fixtures;
 pub mod html;
 pub mod layering;
 pub mod measure;
+pub mod pace;
 pub mod parts;
 mod preflight;
 pub mod read;
@@ -47,9 +48,10 @@ use self::{
     cell::Cell,
     layering::{Layering, Refuted},
     measure::Measure,
+    pace::Pace,
     report::BenchReport,
     rig::{Blueprint, Rig},
-    rounds::{Pace, Rounds},
+    rounds::Rounds,
     rtt::Ways,
     setup::{Settings, Setup},
 };

@@ -5,7 +5,7 @@ mod claims;
 mod config;
 mod delay;
 mod diff;
-mod doctor;
+pub(crate) mod doctor;
 mod explain;
 mod inspect;
 mod istiod;
@@ -14,8 +14,8 @@ mod listing;
 mod logs;
 mod run;
 mod shell;
-mod up;
-mod validate;
+pub(crate) mod up;
+pub(crate) mod validate;
 
 use std::process::ExitCode;
 

@@ -219,7 +219,7 @@ impl Istiod {
         };
         program.map(|program| Self { program }).ok_or_else(|| MissingTool {
             program: "istiod".into(),
-            mend: "build it with `scripts/istiod` (it needs Go, or brings it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
+            fix: "build it with `scripts/istiod` (it needs Go, or brings it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
         })
     }
 

@@ -1,4 +1,5 @@
-//! JSON Schemas of what sidelab reads and prints: for editors, and for programs that read its JSON. `docs/schema` holds them.
+//! JSON Schemas of the documents that sidelab reads and prints, for editors and for programs that read its JSON. They are
+//! checked in as `docs/schema`.
 
 use demo_apps::report::{AdmissionReport, ClientReport, HoldReport, LoadReport, Seen};
 use mesh::{account::Account, policy::Policy};
@@ -6,6 +7,11 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 use crate::{
     bench::{compare::Comparison, report::BenchReport},
+    commands::{
+        doctor::{self, DoctorReport},
+        up::{self, UpReport},
+        validate::{self, ValidateReport},
+    },
     run_report::RunReport,
     scenario,
 };
@@ -13,37 +19,40 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Every schema, by its file's name without `.json`.
-pub fn all() -> Vec<(&'static str, Schema)> {
+/// Generates every schema, with its file name without `.json`.
+pub fn generate() -> Vec<(&'static str, Schema)> {
+    use Direction::{Printed, Read};
     vec![
-        ("scenario", of::<scenario::File>("scenario.yaml", Use::Reads)),
-        ("explain", of::<Account>(mesh::account::SCHEMA, Use::Prints)),
-        ("run", of::<RunReport>(crate::run_report::SCHEMA, Use::Prints)),
-        ("policy", of::<Policy>(mesh::policy::SCHEMA, Use::Prints)),
-        ("bench", of::<BenchReport>(crate::bench::report::SCHEMA, Use::Prints)),
-        ("comparison", of::<Comparison>(crate::bench::compare::SCHEMA, Use::Prints)),
-        ("client", of::<ClientReport>(demo_apps::report::CLIENT_SCHEMA, Use::Prints)),
-        ("load", of::<LoadReport>(demo_apps::report::LOAD_SCHEMA, Use::Prints)),
-        ("hold", of::<HoldReport>(demo_apps::report::HOLD_SCHEMA, Use::Prints)),
-        ("seen", of::<Seen>(demo_apps::report::SEEN_SCHEMA, Use::Prints)),
-        ("admission", of::<AdmissionReport>(demo_apps::report::ADMISSION_SCHEMA, Use::Prints)),
+        ("scenario", schema::<scenario::File>("scenario.yaml", Read)),
+        ("explain", schema::<Account>(mesh::account::SCHEMA, Printed)),
+        ("run", schema::<RunReport>(crate::run_report::SCHEMA, Printed)),
+        ("policy", schema::<Policy>(mesh::policy::SCHEMA, Printed)),
+        ("validate", schema::<ValidateReport>(validate::SCHEMA, Printed)),
+        ("up", schema::<UpReport>(up::SCHEMA, Printed)),
+        ("doctor", schema::<DoctorReport>(doctor::SCHEMA, Printed)),
+        ("bench", schema::<BenchReport>(crate::bench::report::SCHEMA, Printed)),
+        ("comparison", schema::<Comparison>(crate::bench::compare::SCHEMA, Printed)),
+        ("client", schema::<ClientReport>(demo_apps::report::CLIENT_SCHEMA, Printed)),
+        ("load", schema::<LoadReport>(demo_apps::report::LOAD_SCHEMA, Printed)),
+        ("hold", schema::<HoldReport>(demo_apps::report::HOLD_SCHEMA, Printed)),
+        ("seen", schema::<Seen>(demo_apps::report::SEEN_SCHEMA, Printed)),
+        ("admission", schema::<AdmissionReport>(demo_apps::report::ADMISSION_SCHEMA, Printed)),
     ]
 }
 
-/// What is done with a document.
-#[derive(PartialEq)]
-enum Use {
-    /// It is written by people: what may be left out is optional.
-    Reads,
-    /// It is printed: what is always there is required.
-    Prints,
+/// Whether sidelab reads a document or prints it.
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    /// Written by people: fields with a default are optional.
+    Read,
+    /// Fields that are always printed are required.
+    Printed,
 }
 
-/// The schema of a type, in the draft that editors know best.
-#[allow(clippy::needless_pass_by_value, reason = "a use is a word")]
-fn of<T: JsonSchema>(title: &str, done: Use) -> Schema {
+/// The schema of a type in draft 07, which editors support best.
+fn schema<T: JsonSchema>(title: &str, direction: Direction) -> Schema {
     let settings = SchemaSettings::draft07();
-    let settings = if done == Use::Prints { settings.for_serialize() } else { settings };
+    let settings = if direction == Direction::Printed { settings.for_serialize() } else { settings };
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());
     schema

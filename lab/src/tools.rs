@@ -1,4 +1,4 @@
-//! The programs that a lab runs: where they are.
+//! Finds the programs that a lab runs.
 
 use std::{env, path::PathBuf};
 
@@ -6,28 +6,28 @@ use thiserror::Error;
 
 use crate::data;
 
-/// The programs that a lab runs.
+/// Where the programs are that a lab runs.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The folder of this project's own programs: that of the running one.
+    /// The folder of this project's programs: `SIDELAB_BIN`, else that of the running program.
     pub own: PathBuf,
-    /// The real Envoy, where it is installed.
+    /// The real Envoy's binary, if it is installed.
     pub envoy: Option<PathBuf>,
 }
 
-/// A program is not there.
+/// A program that was not found.
 #[derive(Debug, Error)]
-#[error("{program} is not there: {mend}")]
+#[error("{program} is missing: {fix}")]
 pub struct MissingTool {
-    /// Which.
+    /// The program's file name.
     pub program: String,
-    /// What brings it.
-    pub mend: String,
+    /// How to install it.
+    pub fix: String,
 }
 
 impl Tools {
-    /// Finds them: this project's beside the running program (or in `SIDELAB_BIN`), Envoy by `SIDELAB_ENVOY`, else where
-    /// `scripts/envoy` installed it, else on `PATH`.
+    /// Looks for this project's programs next to the running one (or in `SIDELAB_BIN`), and for Envoy in `SIDELAB_ENVOY`, else
+    /// where `scripts/envoy` installed it, else on `PATH`.
     pub fn find() -> Self {
         let own = env::var_os("SIDELAB_BIN").map(PathBuf::from).or_else(|| {
             let program = env::current_exe().ok()?;
@@ -41,32 +41,32 @@ impl Tools {
         Self { own, envoy }
     }
 
-    /// One of this project's own programs.
+    /// The path of one of this project's programs.
     ///
     /// # Errors
-    /// When it has not been built.
+    /// If it has not been built.
     pub fn own(&self, program: &str) -> Result<PathBuf, MissingTool> {
         let path = self.own.join(program);
         if path.is_file() {
             return Ok(path);
         }
-        let of = if program == "sidecar-proxy" { "proxy" } else { "demo-apps" };
-        let mend = format!(
-            "looked in {}; in a checkout, `cargo build --release --bins` builds it beside sidelab, and `cargo install --path {of}` \
-             installs it where cargo installed sidelab; SIDELAB_BIN names a folder elsewhere",
+        let package = if program == "sidecar-proxy" { "proxy" } else { "demo-apps" };
+        let fix = format!(
+            "looked in {}; in a checkout, `cargo build --release --bins` builds it next to sidelab, and `cargo install --path {package}` \
+             installs it where cargo installed sidelab; SIDELAB_BIN names another folder",
             self.own.display()
         );
-        Err(MissingTool { program: program.into(), mend })
+        Err(MissingTool { program: program.into(), fix })
     }
 
-    /// The real Envoy.
+    /// The path of the real Envoy.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// If it is not installed.
     pub fn envoy(&self) -> Result<PathBuf, MissingTool> {
         self.envoy.clone().ok_or_else(|| MissingTool {
             program: "envoy".into(),
-            mend: "`scripts/envoy` installs it (in a release, `share/sidelab/scripts/envoy`); SIDELAB_ENVOY names one elsewhere"
+            fix: "`scripts/envoy` installs it (in a release, `share/sidelab/scripts/envoy`); SIDELAB_ENVOY names another binary"
                 .into(),
         })
     }

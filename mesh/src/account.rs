@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{leg::*, words::*};
 
-use crate::model::{Flavor, Protocol};
+use crate::model::{Flavor, Protocol, Source};
 
 mod outcome;
 
@@ -108,7 +108,7 @@ pub struct Step {
     pub because: String,
     /// The document and field that decided, or `default: ...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub source: Option<Source>,
 }
 
 /// What is decided in a step.

@@ -9,7 +9,7 @@ use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfig
 
 use crate::{
     flavor::Decisions,
-    model::{Mesh, Pod, Protocol, Service, ServicePort, Source},
+    model::{Mesh, Pod, Protocol, ProtocolField, Service, ServicePort, Source},
     redirect::ProxyIdentity,
 };
 
@@ -214,10 +214,10 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Why a port has its protocol, in words.
+/// The reason for a port's protocol, as an explanation shows it.
 fn protocol_because(port: &ServicePort) -> String {
-    let ServicePort { name, port: number, protocol, protocol_source, .. } = port;
-    if protocol_source.field.ends_with("appProtocol") {
+    let ServicePort { name, port: number, protocol, protocol_field, .. } = port;
+    if *protocol_field == ProtocolField::AppProtocol {
         format!("appProtocol of port {number} says {protocol}")
     } else if *number == 0 || name.is_empty() {
         format!("port {number} is unnamed: {protocol}")

@@ -1,33 +1,25 @@
 //! Reading manifests: YAML text into documents of known kinds, with every fault that a document shows by itself.
 
 mod place;
+mod source_file;
 mod yaml;
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-pub use self::place::{Places, locate};
+pub use self::{
+    place::{Places, locate},
+    source_file::SourceFile,
+};
 pub use crate::manifests::nearest;
 pub(crate) use crate::manifests::{is_dns_label, is_dns_subdomain, label_fault};
 use crate::{
     fault::{Fault, Faults},
-    manifests::{
-        KINDS, Manifests, Named, Scope,
-        others::{self, SetAside},
-    },
+    manifests::{KINDS, Manifests, Named, Scope, SetAside, others},
     model::Source,
     validate,
 };
-
-/// A manifest file, or what came in on standard input.
-#[derive(Clone, Debug)]
-pub struct SourceFile {
-    /// The name that faults and explanations use.
-    pub name: String,
-    /// YAML (or JSON, which is YAML), one document or several.
-    pub text: String,
-}
 
 /// What files hold.
 #[derive(Debug)]

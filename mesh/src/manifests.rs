@@ -4,6 +4,7 @@ pub mod destination_rule;
 pub mod envoy_filter;
 pub mod istio;
 mod metadata;
+mod object;
 pub mod others;
 pub mod peer_authentication;
 mod readers;
@@ -13,8 +14,6 @@ pub mod traffic_policy;
 pub(crate) mod typed;
 pub mod webhook;
 pub mod workload;
-
-use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
@@ -28,21 +27,21 @@ use k8s_openapi::{
 };
 use serde_json::{Map, Value};
 
-pub use self::typed::nearest;
 use self::{
-    destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, others::SetAside,
-    peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec, webhook::WebhookConfiguration,
-    workload::Workload,
+    destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec,
+    service_entry::ServiceEntrySpec, webhook::WebhookConfiguration, workload::Workload,
 };
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
+    object::{Named, Scope},
     selector::matches,
     typed::read,
 };
-use crate::{
-    fault::{At, Faults},
-    model::{Age, ObjectName, Source},
+pub use self::{
+    object::{Head, Object, SetAside},
+    typed::nearest,
 };
+use crate::{fault::Faults, model::Source};
 
 /// Makes [`Manifests`] and the table of kinds from one list. A kind has its name, the API versions that are taken, its scope, and
 /// the function that reads a document of it.
@@ -142,13 +141,6 @@ pub(crate) struct Kind {
     pub(crate) keep: fn(&mut Manifests, Head, Value, &mut Faults),
 }
 
-/// Whether objects of a kind are in a namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Cluster,
-    Namespaced,
-}
-
 impl Kind {
     /// The API groups that have it; the core's is empty.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &'static str> {
@@ -165,90 +157,10 @@ impl Kind {
                 return None;
             }
         };
-        let head = Head::new(self, meta, source, order);
+        let head = Head::new(self.name, self.scope, meta, source, order);
         for (field, message) in metadata::faults(&head) {
             faults.error(&head, field, message);
         }
         Some(head)
-    }
-}
-
-/// One document.
-#[derive(Clone, Debug)]
-pub struct Object<T> {
-    /// What every document has.
-    pub head: Head,
-    /// The document, or of Istio's kinds its `spec`.
-    pub body: T,
-}
-
-/// What every document has.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// Where it stands.
-    pub source: Source,
-    /// Its kind.
-    pub kind: &'static str,
-    /// Its name; the namespace is `default` where none is given, and empty for kinds that have none.
-    pub name: ObjectName,
-    /// How old it is.
-    pub age: Age,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// The kind and name of the object that made it, in the same namespace.
-    pub controller: Option<(String, String)>,
-}
-
-impl Head {
-    fn new(kind: &Kind, meta: ObjectMeta, source: Source, order: usize) -> Self {
-        let namespace = match kind.scope {
-            Scope::Namespaced => meta.namespace.unwrap_or_else(|| "default".into()),
-            Scope::Cluster => String::new(),
-        };
-        Self {
-            source,
-            kind: kind.name,
-            name: ObjectName { namespace, name: meta.name.unwrap_or_default() },
-            age: Age { created: meta.creation_timestamp.map(|t| t.0.as_second()), order },
-            labels: meta.labels.unwrap_or_default(),
-            annotations: meta.annotations.unwrap_or_default(),
-            controller: meta
-                .owner_references
-                .into_iter()
-                .flatten()
-                .find(|owner| owner.controller == Some(true))
-                .map(|owner| (owner.kind, owner.name)),
-        }
-    }
-
-    /// `KIND NAMESPACE/NAME`, or `KIND NAME` for kinds without namespaces.
-    pub fn full_name(&self) -> String {
-        match self.name.namespace.as_str() {
-            "" => format!("{} {}", self.kind, self.name.name),
-            namespace => format!("{} {namespace}/{}", self.kind, self.name.name),
-        }
-    }
-}
-
-impl At for Head {
-    fn place(&self) -> (&Source, String) {
-        (&self.source, format!("{} {}", self.kind, self.name.name))
-    }
-}
-
-impl<T> At for Object<T> {
-    fn place(&self) -> (&Source, String) {
-        self.head.place()
-    }
-}
-
-/// A document of which only this is known.
-pub(crate) struct Named(pub(crate) Source, pub(crate) String);
-
-impl At for Named {
-    fn place(&self) -> (&Source, String) {
-        (&self.0, self.1.clone())
     }
 }

@@ -21,7 +21,9 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::{addresses::is_service_address, protocol::of_entry as protocol_of_entry, tls_to_app::TLS_TO_APP};
+pub(crate) use self::{
+    addresses::is_service_address, protocol::of_entry_port as protocol_of_entry, tls_to_app::TLS_TO_APP,
+};
 use crate::{
     fault::{Fault, Faults},
     manifests::Manifests,
@@ -59,7 +61,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
         external_names: services::external_names(manifests),
         webhooks,
     };
-    destination_rule::check(manifests, &mesh, &mut faults);
+    destination_rule::checks::check(manifests, &mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);
     tls_to_app::check(&mesh, &mut faults);
     let faults = faults.sorted();

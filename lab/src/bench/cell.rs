@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::{
     layering::Layering,
     measure::{Dose, Measure},
+    pace::Pace,
     rig::Rig,
-    rounds::Pace,
     sample::Sample,
     series::{Failed, Series},
     setup::Setup,

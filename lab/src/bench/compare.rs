@@ -17,10 +17,8 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-mod fail_on;
+pub mod fail_on;
 pub mod table;
-
-pub use fail_on::FailOn;
 
 /// The contract's name.
 pub const SCHEMA: &str = "sidelab.comparison/v1";

@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, path::PathBuf, sync::LazyLock, time::Duration};
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
 use demo_apps::duration;
 
-use super::{DataPlaneChoice, RootArgs};
+use super::common::{DataPlaneChoice, RootArgs};
 use crate::{
     bench::{
-        compare::FailOn,
+        compare::fail_on::FailOn,
         measure::{Group, Measure},
-        rounds::Pace,
+        pace::Pace,
         setup::Setup,
     },
     data_plane::DataPlane,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ManifestArgs, OneMesh, OutputArgs};
+use super::common::{LabArgs, ManifestArgs, OneMesh, OutputArgs};
 use crate::data_plane::DataPlane;
 
 /// `up`.
@@ -43,14 +43,6 @@ impl From<OneDataPlane> for DataPlane {
             OneDataPlane::Envoy => Self::Envoy,
         }
     }
-}
-
-/// Which lab.
-#[derive(Debug, Args)]
-pub struct LabArgs {
-    /// The lab's id [default: the only one that is up]
-    #[arg(long, value_name = "ID")]
-    pub lab: Option<String>,
 }
 
 /// `get`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ManifestArgs, OutputArgs, RootArgs};
+use super::common::{ManifestArgs, OutputArgs, RootArgs};
 
 /// `istiod`.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use demo_apps::duration;
 
-use super::LabArgs;
+use super::common::LabArgs;
 
 /// The longest round trip. TCP gives an answer up after a second already.
 const LONGEST: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 
-use super::{DataPlaneChoice, MeshChoice, RootArgs, claim};
+use super::common::{DataPlaneChoice, MeshChoice, RootArgs, claim};
 use crate::select::Shard;
 
 const SELECTION: &str = "Which calls";

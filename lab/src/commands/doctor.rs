@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use netns::{Found, Host, Privilege};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{HOST, OK, print_json};
@@ -11,38 +12,45 @@ use crate::{
     tools::Tools,
 };
 
-/// What this host can do; JSON contract `sidelab.doctor/v1`.
-#[derive(Serialize)]
-struct Report {
+/// The version of [`DoctorReport`].
+pub(crate) const SCHEMA: &str = "sidelab.doctor/v2";
+
+/// What this host can do.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DoctorReport {
     schema: &'static str,
-    /// `root`, `user namespace`, or nothing.
+    /// `root`, `user namespace`, or `null` if labs cannot run here.
     privilege: Option<&'static str>,
-    /// Why that way.
+    /// The reason for `privilege`.
     because: &'static str,
     can_make_labs: bool,
     checks: Vec<ReportedCheck>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReportedCheck {
     what: String,
+    /// Whether labs need it.
     needed: bool,
     works: bool,
+    /// What was found, or why it does not work.
     found: String,
+    /// What to do about a check that does not work.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
-    // What an ordinary user's process may not do is what the checks find out.
+    // Not an error here: the checks report what an unprivileged process cannot do.
     let refused = Privilege::acquire().err();
     let host = Host::probe();
     let (privilege, because) = match host.privilege {
         Some(Privilege::Root) => (Some("root"), "this process is root: sidecars run as uid 1337, as in Istio"),
-        Some(Privilege::UserNamespace) => {
-            (Some("user namespace"), "this process is not root: sidecars are told by a mark in place of their uid")
-        }
-        None => (None, "this process is not root, and the host allows it no user namespace"),
+        Some(Privilege::UserNamespace) => (
+            Some("user namespace"),
+            "this process is not root: the redirects recognize sidecars by a mark instead of their uid",
+        ),
+        None => (None, "this process is not root, and the host does not allow it a user namespace"),
     };
     let can_make_labs = host.can_make_labs();
     let mut checks: Vec<ReportedCheck> = host.checks.into_iter().map(reported).collect();
@@ -52,17 +60,17 @@ pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
             needed: false,
             works: true,
             found: path.display().to_string(),
-            mend: None,
+            fix: None,
         },
         Err(missing) => ReportedCheck {
             what: "the real Envoy".into(),
             needed: false,
             works: false,
             found: "not installed".into(),
-            mend: Some(missing.mend),
+            fix: Some(missing.fix),
         },
     });
-    let report = Report { schema: "sidelab.doctor/v1", privilege, because, can_make_labs, checks };
+    let report = DoctorReport { schema: SCHEMA, privilege, because, can_make_labs, checks };
     match args.output {
         Output::Json => print_json(&report)?,
         Output::Table => print(&report, refused.as_ref())?,
@@ -71,14 +79,14 @@ pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
 }
 
 fn reported(check: netns::Check) -> ReportedCheck {
-    let (works, found, mend) = match check.found {
+    let (works, found, fix) = match check.found {
         Found::Works(detail) => (true, detail, None),
         Found::Missing { why, fix: mend } => (false, why, Some(mend)),
     };
-    ReportedCheck { what: check.what, needed: check.needed, works, found, mend }
+    ReportedCheck { what: check.what, needed: check.needed, works, found, fix }
 }
 
-fn print(report: &Report, refused: Option<&netns::Error>) -> Result<()> {
+fn print(report: &DoctorReport, refused: Option<&netns::Error>) -> Result<()> {
     for check in &report.checks {
         let mark = match (check.works, check.needed) {
             (true, _) => "✓",
@@ -86,8 +94,8 @@ fn print(report: &Report, refused: Option<&netns::Error>) -> Result<()> {
             (false, false) => "-",
         };
         outln!("{mark} {:<34} {}", check.what, check.found)?;
-        if let Some(mend) = &check.mend {
-            outln!("  {:<34} mend: {mend}", "")?;
+        if let Some(fix) = &check.fix {
+            outln!("  {:<34} fix: {fix}", "")?;
         }
     }
     outln!("\nlabs are made by: {} ({})", report.privilege.unwrap_or("nobody"), report.because)?;

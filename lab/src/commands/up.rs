@@ -1,11 +1,12 @@
 //! `sidelab up` and `sidelab down`.
 
-use std::sync::atomic::Ordering;
+use std::{net::IpAddr, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, bail};
-use mesh::model::Mesh;
+use mesh::model::{Flavor, Mesh};
 use netns::{Foreign, LabSummary, Privilege, Swept};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{OK, USAGE, labs, labs::Note, print_json, run};
 use crate::{
@@ -14,13 +15,14 @@ use crate::{
     deploy::{self, Deployment},
     interrupt::interruptible,
     manifests,
+    report::words::counted,
     run::Interrupted,
     terminal::{noteln, outln},
     tools::Tools,
     tuning::Tuning,
 };
 
-/// A lab that stays needs namespaces that outlive the process which made them.
+/// `up` was run without root: the lab's namespaces would end with the process that made them.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`sidelab up` needs root: a lab that an ordinary user makes lives in a user namespace, which ends with the process; \
@@ -31,7 +33,6 @@ pub(super) struct NeedsRoot;
 pub(super) fn up(args: &UpArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
     if privilege == Privilege::UserNamespace {
-        // The lab's namespaces would vanish with this process.
         bail!(NeedsRoot);
     }
     let files = manifests::read(&args.manifests.files)?;
@@ -39,7 +40,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     let mesh = Mesh::new(resolved, args.mesh.into());
     manifests::tell(&warnings);
     if mesh.pods.is_empty() {
-        bail!("these manifests have no pod");
+        bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }
     let data_plane: DataPlane = args.data_plane.into();
     let interrupted = interruptible()?;
@@ -64,60 +65,69 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     }
     let deployment = deployment?;
     Note::new(mesh.flavor, data_plane, &files).write(deployment.lab.dir())?;
-    let up = Up {
-        mesh: &mesh,
+    let namespaces = deployment.pods.iter().map(|pod| pod.namespace().to_owned());
+    let pods = mesh.pods.iter().zip(namespaces).map(|(pod, network_namespace)| PodUp {
+        pod: pod.name.to_string(),
+        ips: pod.ips.both(),
+        sidecar: pod.sidecar.is_some(),
+        network_namespace,
+    });
+    let report = UpReport {
+        schema: SCHEMA,
+        mesh: mesh.flavor,
         data_plane,
         seconds: deployment.ready_after.as_secs_f64(),
-        namespaces: deployment.pods.iter().map(|pod| pod.namespace().to_owned()).collect(),
-        id: deployment.leave_up()?,
+        pods: pods.collect(),
+        lab: deployment.leave_up()?,
     };
     progress.finish_and_clear();
-    up.print(args.output.output).or_else(|error| {
-        // Nobody would know of it.
-        netns::sweep(&up.id)?;
-        Err(error).context(format!("lab {} was removed again", up.id))
+    print(&report, args.output.output).or_else(|error| {
+        // Nobody would learn that the lab exists.
+        netns::sweep(&report.lab)?;
+        Err(error).context(format!("lab {} was removed again", report.lab))
     })?;
     Ok(OK)
 }
 
+/// The version of [`UpReport`].
+pub(crate) const SCHEMA: &str = "sidelab.up/v1";
+
 /// A lab that is up.
-struct Up<'a> {
-    id: String,
-    mesh: &'a Mesh,
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct UpReport {
+    schema: &'static str,
+    /// The lab's id.
+    lab: String,
+    mesh: Flavor,
     data_plane: DataPlane,
-    /// How long it took until all was ready.
+    /// Until everything was ready.
     seconds: f64,
-    /// The pods' network namespaces, in the order of the pods.
-    namespaces: Vec<String>,
+    pods: Vec<PodUp>,
 }
 
-impl Up<'_> {
-    fn print(&self, output: Output) -> Result<()> {
-        let Self { id, mesh, data_plane, seconds, namespaces } = self;
-        if output == Output::Json {
-            let pods: Vec<_> = mesh
-                .pods
-                .iter()
-                .zip(namespaces)
-                .map(|(pod, namespace)| {
-                    json!({"pod": pod.name.to_string(), "ips": pod.ips.both(), "sidecar": pod.sidecar.is_some(),
-                           "network_namespace": namespace})
-                })
-                .collect();
-            return print_json(&json!({"schema": "sidelab.up/v1", "lab": id, "mesh": mesh.flavor,
-                                      "data_plane": data_plane, "seconds": seconds, "pods": pods}));
-        }
-        let pods = mesh.pods.len();
-        let noun = if pods == 1 { "pod" } else { "pods" };
-        outln!("lab {id} is up ({pods} {noun}, {data_plane}, ready after {seconds:.2} s)\n")?;
-        for (pod, namespace) in mesh.pods.iter().zip(namespaces) {
-            let sidecar = if pod.sidecar.is_some() { "sidecar" } else { "no sidecar" };
-            let (name, ip) = (pod.name.to_string(), pod.ips.v4);
-            outln!("  {name:<24} {ip:<14} {sidecar:<11} ip netns exec {namespace} ...")?;
-        }
-        outln!("\n  sidelab exec POD -- COMMAND\n  sidelab get services\n  sidelab down")?;
-        Ok(())
+#[derive(Serialize, JsonSchema)]
+struct PodUp {
+    /// POD.NAMESPACE
+    pod: String,
+    /// IPv4 first.
+    ips: [IpAddr; 2],
+    sidecar: bool,
+    /// As `ip netns exec` takes it.
+    network_namespace: String,
+}
+
+fn print(report: &UpReport, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(report);
     }
+    let UpReport { lab, data_plane, seconds, pods, .. } = report;
+    outln!("lab {lab} is up ({}, {data_plane}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
+    for PodUp { pod, ips: [ip, _], sidecar, network_namespace } in pods {
+        let sidecar = if *sidecar { "sidecar" } else { "no sidecar" };
+        outln!("  {pod:<24} {ip:<14} {sidecar:<11} ip netns exec {network_namespace} ...")?;
+    }
+    outln!("\n  sidelab exec POD -- COMMAND\n  sidelab get services\n  sidelab down")?;
+    Ok(())
 }
 
 pub(super) fn down(args: &DownArgs) -> Result<u8> {
@@ -141,18 +151,18 @@ pub(super) fn down(args: &DownArgs) -> Result<u8> {
     Ok(if in_use.is_empty() { OK } else { USAGE })
 }
 
-/// Names what lies among the labs and is none.
+/// Lists entries of the lab folder that are not labs.
 pub(super) fn left_alone(foreign: &[Foreign]) {
     for Foreign { path, why } in foreign {
-        noteln!("{} is no lab, and was left alone: {why}", path.display());
+        noteln!("{} is not a lab, and was left alone: {why}", path.display());
     }
 }
 
 fn in_use_by(lab: &LabSummary) -> String {
     let user = lab.creator.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     format!(
-        "lab {} was left alone: another process{user} is using it; `sidelab down --all --force` removes it, too, and what \
-         that process does in it fails",
+        "lab {} was left alone: another process{user} is using it; `sidelab down --all --force` removes it as well, and breaks \
+         what that process is doing",
         lab.id
     )
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use mesh::{Check, Fault, Place, Severity};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{OK, USAGE, print_json};
@@ -17,24 +18,30 @@ use crate::{
     terminal::outln,
 };
 
-/// The faults of some manifests; JSON contract `sidelab.validate/v1`.
-#[derive(Serialize)]
-struct Report {
+/// The version of [`ValidateReport`].
+pub(crate) const SCHEMA: &str = "sidelab.validate/v1";
+
+/// The faults in a set of manifests.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ValidateReport {
     schema: &'static str,
     valid: bool,
+    /// How many documents were read.
     documents: usize,
-    /// How many objects of each kind decide nothing.
+    /// By kind, the number of objects that were skipped because they do not matter here.
     set_aside: BTreeMap<String, usize>,
     faults: Vec<ReportedFault>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReportedFault {
     severity: Severity,
     file: String,
+    /// From 1; each item of a List counts.
     document: usize,
     #[serde(flatten)]
     place: Option<Place>,
+    /// `KIND NAME`.
     object: String,
     field: String,
     message: String,
@@ -51,8 +58,8 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<u8> {
     }
     let valid = !faults.iter().any(Fault::is_error);
     match args.output {
-        ValidateOutput::Json => print_json(&Report {
-            schema: "sidelab.validate/v1",
+        ValidateOutput::Json => print_json(&ValidateReport {
+            schema: SCHEMA,
             valid,
             documents,
             set_aside,
@@ -66,7 +73,7 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<u8> {
             }
             if !set_aside.is_empty() {
                 let kinds: Vec<_> = set_aside.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-                outln!("set aside, since they decide nothing here: {}", kinds.join(", "))?;
+                outln!("skipped, since they do not matter here: {}", kinds.join(", "))?;
             }
             if faults.iter().all(|fault| fault.severity == Severity::Note) {
                 outln!("{}, no fault", counted(documents, "document"))?;
@@ -89,7 +96,7 @@ fn reported(fault: Fault) -> ReportedFault {
     }
 }
 
-/// What a fault says beside its place: `Service server: spec.ports: message`, as far as there is something to say.
+/// A fault without its place: `Service server: spec.ports: message`; empty parts are left out.
 fn text(fault: &Fault) -> String {
     let parts = [&fault.kind_and_name, &fault.source.field, &fault.message];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();

@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 
-/// What is to stand first in every `scenario.yaml`, so that editors know the schema.
+/// The first line of every `scenario.yaml`, which names the schema for editors.
 const MODELINE: &str = "# yaml-language-server: $schema=../../docs/schema/scenario.json\n";
 
 fn checkout() -> PathBuf {
@@ -12,21 +12,21 @@ fn checkout() -> PathBuf {
 }
 
 #[test]
-fn the_schemas_in_the_docs_are_those_of_the_types() {
+fn the_schemas_in_the_docs_match_the_types() {
     let folder = checkout().join("docs/schema");
     let update = env::var_os("UPDATE_SCHEMAS").is_some();
     let mut files = Vec::new();
-    for (name, schema) in all() {
+    for (name, schema) in generate() {
         let path = folder.join(format!("{name}.json"));
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if update {
             fs::create_dir_all(&folder).unwrap();
             fs::write(&path, &text).unwrap();
         }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
+        let stored = fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            kept == text,
-            "docs/schema/{name}.json: write it anew with UPDATE_SCHEMAS=1 cargo test -p lab --lib schema"
+            stored == text,
+            "docs/schema/{name}.json: is outdated: UPDATE_SCHEMAS=1 cargo test -p lab --lib schema rewrites it"
         );
         files.push(path.file_name().unwrap().to_owned());
     }

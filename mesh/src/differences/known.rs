@@ -13,9 +13,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "alpn",
         section: Section::StockEnvoy,
-        istio: "The filter `istio.alpn`: an HTTP request offers ALPN by the version that its *upstream* connection speaks",
-        here: "The cluster of a port that says what it speaks offers it (`istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2`). The listener of a port that does not has one chain for HTTP/1.1 and one for HTTP/2, where Istio has one for both, each with `set_filter_state` on `envoy.network.application_protocols`",
-        why: "Nothing on the wire: the offers are the same. In the config: one chain more on such ports",
+        istio: "The filter `istio.alpn`: the ALPN offered for an HTTP request depends on the version that its *upstream* connection speaks",
+        here: "The cluster of a port with a declared protocol offers it (`istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2`). The listener of a port without one has separate chains for HTTP/1.1 and HTTP/2, where Istio has one for both, each with `set_filter_state` on `envoy.network.application_protocols`",
+        why: "Nothing on the wire: the offers are the same. In the config: one more chain on such ports",
         scope: &[
             Scope(
                 Istio,
@@ -35,9 +35,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "metadata-exchange-tcp",
         section: Section::StockEnvoy,
-        istio: "The filter `istio.metadata_exchange`: on TCP, once both have agreed on ALPN `istio-peer-exchange`, each side first writes a frame (magic 0x3D230467) with its workload's metadata",
-        here: "No frame. The ALPN is offered and chosen all the same",
-        why: "The first bytes inside mTLS are the app's. **A real Istio sidecar cannot be a peer of these on TCP ports**",
+        istio: "The filter `istio.metadata_exchange`: on TCP, after both sides have negotiated ALPN `istio-peer-exchange`, each first writes a frame (magic 0x3D230467) with its workload's metadata",
+        here: "No frame. The ALPN is still offered and chosen",
+        why: "The first bytes inside mTLS are the app's. **These sidecars cannot interoperate with a real Istio sidecar on TCP ports**",
         scope: &[
             Scope(Istio, "listeners / ** / filters / istio.metadata_exchange", Any),
             Scope(Istio, "clusters / * / filters", Any),
@@ -48,7 +48,7 @@ pub const KNOWN: &[Known] = &[
         section: Section::StockEnvoy,
         istio: "The same for HTTP: the headers `x-envoy-peer-metadata` and `-id`",
         here: "No such headers",
-        why: "An app that echoes headers shows fewer",
+        why: "An app that echoes headers echoes fewer",
         scope: &[Scope(
             Istio,
             "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / istio.metadata_exchange",
@@ -59,8 +59,8 @@ pub const KNOWN: &[Known] = &[
         id: "stats",
         section: Section::StockEnvoy,
         istio: "The filter `istio.stats`",
-        here: "No data plane counts `istio_*`: the filter is Istio's own build of Envoy",
-        why: "There are Envoy's own metrics alone",
+        here: "No `istio_*` metrics on either data plane: the filter exists only in Istio's build of Envoy",
+        why: "Only Envoy's own metrics exist",
         scope: &[
             Scope(Istio, "listeners / ** / filters / istio.stats", Any),
             Scope(
@@ -101,9 +101,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "protocol-filters",
         section: Section::StockEnvoy,
-        istio: "`mongo_proxy` before the bytes of a port that speaks Mongo, and `grpc_web` in the HTTP chains of one that speaks gRPC-Web",
+        istio: "`mongo_proxy` in front of `tcp_proxy` on Mongo ports, and `grpc_web` in the HTTP chains of gRPC-Web ports",
         here: "Neither",
-        why: "No counters of Mongo's. A gRPC-Web call reaches the app as it was sent, not as gRPC",
+        why: "No Mongo counters. A gRPC-Web call reaches the app as it was sent, not as gRPC",
         scope: &[
             Scope(Istio, "listeners / ** / filters / envoy.filters.network.mongo_proxy", Any),
             Scope(
@@ -116,8 +116,8 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "access-log",
         section: Section::Lab,
-        istio: "Logs where `accessLogFile` or a Telemetry resource says so, and not on the chains for connections to 15001 and 15006 themselves",
-        here: "Always logs, on every chain, to a file of the lab, in Istio's default format (`accessLogEncoding` is kept)",
+        istio: "Logs only if `accessLogFile` or a Telemetry resource says so, and not on the chains for connections to 15001 and 15006 themselves",
+        here: "Always logs, on every chain, to a file of the lab, in Istio's default format (`accessLogEncoding` applies)",
         why: "Verdicts are read from it",
         scope: &[
             Scope(
@@ -141,7 +141,7 @@ pub const KNOWN: &[Known] = &[
         section: Section::Lab,
         istio: "Resumes TLS sessions (Envoy's default)",
         here: "`max_session_keys: 0`, no tickets, no session ids",
-        why: "A resumed handshake shows no certificates: nothing could be read from the wire",
+        why: "A resumed handshake shows no certificates, so they could not be read from the wire",
         scope: &[
             Scope(Here, "clusters / ** / typed_config / max_session_keys", Any),
             Scope(Here, "listeners / ** / typed_config / disable_stateless_session_resumption", Any),
@@ -151,9 +151,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "groups",
         section: Section::Lab,
-        istio: "Leaves key exchange groups to Envoy",
-        here: "Writes Envoy's default out: X25519MLKEM768, X25519, P-256",
-        why: "So that the native proxy does the same",
+        istio: "Does not set key exchange groups",
+        here: "Sets Envoy's default explicitly: X25519MLKEM768, X25519, P-256",
+        why: "So the native proxy does the same",
         scope: &[
             Scope(Here, "clusters / ** / tls_params / ecdh_curves", Any),
             Scope(Here, "listeners / ** / tls_params / ecdh_curves", Any),
@@ -162,8 +162,8 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "timeouts",
         section: Section::Lab,
-        istio: "Leaves idle, drain and inspection timeouts, and the number of connection attempts, to Envoy",
-        here: "Writes its defaults out",
+        istio: "Does not set idle, drain and inspection timeouts and the number of connection attempts",
+        here: "Sets Envoy's defaults explicitly",
         why: "The same",
         scope: &[
             Scope(
@@ -189,9 +189,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "written-out",
         section: Section::Lab,
-        istio: "Leaves what is Envoy's default anyway to Envoy: request ids, HTTP/1.1 to the next hop",
-        here: "Writes it out",
-        why: "So that the native proxy does the same",
+        istio: "Does not set what is Envoy's default: request ids, HTTP/1.1 to the next hop",
+        here: "Sets it explicitly",
+        why: "So the native proxy does the same",
         scope: &[
             Scope(
                 Here,
@@ -204,9 +204,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "names-of-statistics",
         section: Section::Lab,
-        istio: "Counters are named by `alt_stat_name` (`stat_prefix` ends with `;`) and `stats_tags` of the bootstrap, and most are left out by a matcher",
+        istio: "Names counters by `alt_stat_name` (`stat_prefix` ends with `;`) and `stats_tags` of the bootstrap, and drops most with a matcher",
         here: "Envoy's own names, all of them",
-        why: "Nothing to filter in a lab",
+        why: "A lab has nothing to filter",
         scope: &[
             Scope(Istio, "clusters / * / alt_stat_name", Any),
             Scope(
@@ -219,15 +219,15 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "no-limits",
         section: Section::Lab,
-        istio: "Circuit breakers raised to no limit (with Envoy's own, 1,024 connections)",
+        istio: "Circuit breakers without limits (Envoy's default is 1,024 connections)",
         here: "Not written",
-        why: "A lab does not come near",
+        why: "A lab stays far below the default",
         scope: &[Scope(Istio, "clusters / * / circuit_breakers", Any)],
     },
     Known {
         id: "tracing",
         section: Section::Lab,
-        istio: "Samples one request in a hundred for a tracer that nobody has configured",
+        istio: "Samples one request in a hundred, without a configured tracer",
         here: "Not written",
         why: "There is no tracer",
         scope: &[
@@ -246,9 +246,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "defaults-of-http",
         section: Section::Lab,
-        istio: "Writes some of Envoy's defaults out, and lets an app's `Expect: 100-continue` through",
+        istio: "Sets some of Envoy's defaults explicitly, and forwards an app's `Expect: 100-continue`",
         here: "Not written",
-        why: "`100 Continue` comes from the next sidecar",
+        why: "The next sidecar answers with `100 Continue`",
         scope: &[
             Scope(
                 Istio,
@@ -281,9 +281,9 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "dns",
         section: Section::Lab,
-        istio: "Resolves a ServiceEntry's names in both families (`dns_lookup_family: ALL`), and Envoy takes turns; again every 60 s, or when the answer is too old",
-        here: "`V4_PREFERRED`, again every 5 s (Envoy's default)",
-        why: "A call goes the same way each time",
+        istio: "Resolves a ServiceEntry's names in both families (`dns_lookup_family: ALL`), and Envoy alternates; refreshes every 60 s, or when the TTL expires",
+        here: "`V4_PREFERRED`, refreshed every 5 s (Envoy's default)",
+        why: "A call takes the same path every time",
         scope: &[
             Scope(Both, "clusters / * / dns_lookup_family", Any),
             Scope(Istio, "clusters / * / dns_refresh_rate", Any),
@@ -315,17 +315,17 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "second-family",
         section: Section::Lab,
-        istio: "Lists a pod of both families with both addresses, and Envoy tries them in that order",
-        here: "At its address of the service's first family",
-        why: "A call to a service's second address has leg 1 in one family and leg 2 in the other all the same",
+        istio: "Lists a dual-stack pod with both addresses, and Envoy tries them in that order",
+        here: "Only its address in the service's first family",
+        why: "A call to a service's second address has leg 1 in one family and leg 2 in the other",
         scope: &[Scope(Istio, "endpoints / ** / endpoint / additional_addresses", Any)],
     },
     Known {
         id: "accepting",
         section: Section::Lab,
-        istio: "`max_connections_to_accept_per_socket_event: 1`, the first read of a TLS inspector 512 bytes long, 15 s for a handshake with the app on chains where there is none, and other settings of performance",
+        istio: "`max_connections_to_accept_per_socket_event: 1`, a first read of 512 bytes in the TLS inspector, a handshake timeout of 15 s on chains without a handshake, and other performance settings",
         here: "Not written",
-        why: "They decide nothing",
+        why: "They do not change a call's outcome",
         scope: &[
             Scope(Istio, "listeners / * / max_connections_to_accept_per_socket_event", Any),
             Scope(Istio, "listeners / ** / typed_config / initial_read_buffer_size", Any),
@@ -341,7 +341,7 @@ pub const KNOWN: &[Known] = &[
         section: Section::Lab,
         istio: "`retry_host_predicate: previous_hosts`",
         here: "Not written",
-        why: "Outside the supported subset. With several pods a retry may meet the one that just failed",
+        why: "Outside the supported subset. With several pods a retry can reach the one that just failed",
         scope: &[
             Scope(Istio, "routes / ** / retry_policy / retry_host_predicate", Any),
             Scope(Istio, "routes / ** / retry_policy / host_selection_retry_max_attempts", Any),
@@ -352,7 +352,7 @@ pub const KNOWN: &[Known] = &[
         section: Section::Lab,
         istio: "`max_stream_duration: 0s`, `max_grpc_timeout: 0s`: no limit, whatever `grpc-timeout` says",
         here: "Not written",
-        why: "Envoy's default is none either, where `timeout` is 0",
+        why: "Envoy has no limit either if `timeout` is 0",
         scope: &[
             Scope(Istio, "listeners / ** / route / max_stream_duration", Any),
             Scope(Istio, "routes / ** / route / max_grpc_timeout", Any),
@@ -361,10 +361,10 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "several-addresses",
         section: Section::Lab,
-        istio: "Has a service for each of a ServiceEntry's addresses: its endpoints once for each, and in a virtual host the address of \
-                one of them, which one is chance",
+        istio: "Has a service for each address of a ServiceEntry: its endpoints once per address, and in a virtual host one of the \
+                addresses at random",
         here: "One service, with all addresses",
-        why: "The same endpoints are chosen from. A request that names the entry by address goes to it",
+        why: "The choice of endpoints is the same. A request that addresses the entry by IP reaches it",
         scope: &[
             Scope(Here, "routes / * / virtual_hosts / * / domains / *", Address),
             Scope(Istio, "clusters / * / load_assignment / endpoints / * / lb_endpoints / *", Again),

@@ -1,26 +1,26 @@
-//! Where in a file a field stands.
+//! Finds the place of a field in a file.
 
 use std::collections::BTreeMap;
 
-use super::yaml::{self, Content, Node};
-use crate::{
-    SourceFile,
-    fault::{Fault, Place},
+use super::{
+    source_file::SourceFile,
+    yaml::{self, Content, Node},
 };
+use crate::fault::{Fault, Place};
 
-/// The documents of one file, to find fields in. They count from 1, as a [`crate::model::Source`] has them.
+/// The documents of one file, in which to find fields. They are numbered from 1, as in [`crate::model::Source`].
 #[derive(Clone, Debug)]
 pub struct Places(Vec<Node>);
 
 impl Places {
-    /// Reads a file; what follows a document that is not YAML is not there.
+    /// Reads a file up to the first document that is not YAML.
     pub fn new(text: &str) -> Self {
         Self(yaml::documents(text).map_while(|document| document.content.ok()).collect())
     }
 
-    /// Where a field of a document stands, or the nearest field around it that is there. Nothing when there is no such
+    /// The place of a field of a document, or of the nearest enclosing field that is written; `None` if there is no such
     /// document.
-    pub fn of(&self, document: usize, field: &str) -> Option<Place> {
+    pub fn find(&self, document: usize, field: &str) -> Option<Place> {
         Some(place_in(self.document(document)?, field))
     }
 
@@ -37,7 +37,7 @@ impl Places {
     }
 }
 
-/// Finds the places of faults. Each file with a fault is read once more, so that files without any cost nothing.
+/// Fills in the places of faults. Only files with faults are parsed again.
 pub fn locate(files: &[SourceFile], faults: &mut [Fault]) {
     for file in files {
         let mut by_document: BTreeMap<usize, Vec<&mut Fault>> = BTreeMap::new();
@@ -56,8 +56,8 @@ pub fn locate(files: &[SourceFile], faults: &mut [Fault]) {
     }
 }
 
-/// Follows a path such as `spec.ports[0].name` or `metadata.labels[sidecar.istio.io/inject]` as far as it goes. Keys may
-/// hold dots: of several that fit the longest is taken.
+/// Follows a path such as `spec.ports[0].name` or `metadata.labels[sidecar.istio.io/inject]` as far as it exists. Keys
+/// can contain dots: of several that match, the longest wins.
 fn place_in(document: &Node, path: &str) -> Place {
     let (mut node, mut rest) = (document, path);
     while let Some((next, after)) = step(node, rest) {

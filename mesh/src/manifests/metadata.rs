@@ -1,6 +1,6 @@
 //! What names, labels and annotations may look like (`k8s.io/apimachinery/pkg/util/validation`).
 
-use super::Head;
+use super::object::Head;
 
 /// What is wrong with an object's metadata: field and message.
 pub(super) fn faults(head: &Head) -> Vec<(String, String)> {

@@ -1,29 +1,7 @@
 //! Objects of kinds that are not read: whether they may decide anything here.
 
-use super::{KINDS, Kind, Manifests, typed::nearest};
-use crate::{
-    fault::{At, Faults},
-    model::Source,
-};
-
-/// An object of a kind that is not read.
-#[derive(Clone, Debug)]
-pub struct SetAside {
-    /// Where it stands.
-    pub source: Source,
-    /// Its kind.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// What it may change; nothing for a kind that decides nothing here.
-    pub may_change: Option<&'static str>,
-}
-
-impl At for SetAside {
-    fn place(&self) -> (&Source, String) {
-        (&self.source, format!("{} {}", self.kind, self.name))
-    }
-}
+use super::{KINDS, Kind, Manifests, object::SetAside, typed::nearest};
+use crate::fault::Faults;
 
 const BLOCKS: &str = "it may block calls that are answered here as delivered";
 const ROUTES: &str = "it may send calls elsewhere than is answered here";

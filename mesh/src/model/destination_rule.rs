@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Pod, Source};
+use super::{object::Source, pod::Pod};
 pub use crate::manifests::destination_rule::{ClientTlsMode, TlsSpec};
 
 /// All rules, as they are looked up (`pilot/pkg/model/push_context.go`).

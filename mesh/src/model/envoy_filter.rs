@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use envoy_api::{ReadError, TransportSocket};
 use serde_json::Value;
 
-use super::{Pod, Resolved, Source};
+use super::{object::Source, pod::Pod};
 
 /// An EnvoyFilter.
 #[derive(Clone, Debug)]
@@ -40,21 +40,6 @@ impl EnvoyFilter {
     pub fn is_for(&self, pod: &Pod) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| *namespace == pod.name.namespace)
             && self.selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
-    }
-}
-
-impl Resolved {
-    /// The patches of an inbound cluster of a pod, in the order in which they are applied; see [`InboundPatch::matches`].
-    pub fn inbound_patches(
-        &self,
-        pod: &Pod,
-        cluster: &str,
-        port: u16,
-        services: &[&str],
-    ) -> Vec<(&EnvoyFilter, &InboundPatch)> {
-        let filters = self.envoy_filters.iter().filter(|filter| filter.is_for(pod));
-        let patches = filters.flat_map(|filter| filter.patches.iter().map(move |patch| (filter, patch)));
-        patches.filter(|(_, patch)| patch.matches(cluster, port, services)).collect()
     }
 }
 

@@ -1,6 +1,11 @@
 //! The certificates and keys that DestinationRules name.
 
-use super::{ClientTls, ClientTlsMode, ObjectName, Pod, Resolved};
+use super::{
+    destination_rule::{ClientTls, ClientTlsMode},
+    object::ObjectName,
+    pod::Pod,
+    resolved::Resolved,
+};
 
 /// What a client's sidecar has for the TLS settings of a DestinationRule.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Capture, EffectivePeerAuthentication, ObjectName, Source, SvidKind};
+use super::{
+    capture::Capture,
+    object::{ObjectName, Source},
+    peer_authentication::EffectivePeerAuthentication,
+    svid::SvidKind,
+};
 
 /// The label by which automatic mTLS knows that an endpoint takes it; injection sets it on pods.
 pub(crate) const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";

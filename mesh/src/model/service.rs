@@ -9,7 +9,12 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Family, ObjectName, PodIps, Source};
+use super::{
+    family::Family,
+    object::{ObjectName, Source},
+    pod::PodIps,
+    service_entry::Entry,
+};
 
 /// The addresses of the cluster's DNS server, which no other service has: 10.96.0.2 and fd00:96::2.
 pub const CLUSTER_DNS: PodIps =
@@ -83,12 +88,39 @@ pub struct ServicePort {
     pub name: String,
     /// The port that callers dial.
     pub port: u16,
-    /// What it speaks, and why Istio thinks so.
+    /// The protocol that Istio assumes.
     pub protocol: Protocol,
-    /// Why: the field that decided the protocol.
+    /// Which of the port's fields decided that.
+    pub protocol_field: ProtocolField,
+    /// That field's place in the manifests.
     pub protocol_source: Source,
     /// The pods behind it, in order of name, each with the container port that `targetPort` is there.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The field of a port that decides its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolField {
+    /// `appProtocol` of a Service's port.
+    AppProtocol,
+    /// `name` of a Service's port, which may be missing.
+    Name,
+    /// `port`: a number whose protocol is known, such as 3306.
+    Port,
+    /// `protocol`: UDP of a Service's port, or any of a ServiceEntry's.
+    Protocol,
+}
+
+impl ProtocolField {
+    /// The field as manifests spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppProtocol => "appProtocol",
+            Self::Name => "name",
+            Self::Port => "port",
+            Self::Protocol => "protocol",
+        }
+    }
 }
 
 /// A pod behind a service port.

@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::Source;
+use super::object::Source;
 
 /// What is known of a [`super::Service`] that a ServiceEntry makes, beside what every service has.
 #[derive(Clone, Debug)]

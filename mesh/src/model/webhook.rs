@@ -1,6 +1,6 @@
 //! Admission webhooks: whom the API server calls when somebody creates an object.
 
-use super::{ObjectName, Source};
+use super::object::{ObjectName, Source};
 
 /// An admission webhook.
 #[derive(Clone, Debug)]

@@ -3,18 +3,16 @@
 use std::{fmt, net::IpAddr};
 
 use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
-use envoy_api::TlsProtocol;
 
 use crate::{
-    account::{AppProtocol, AppSees, Reason},
+    account::{AppSees, Reason},
     model::{Container, Mount, Pod},
 };
 
 use super::{
-    Call,
     certificate::{self, Authority, Certificate, Check, Why},
-    tls::{Acceptor, Hello, Side},
-    wire::{Reply, Request, Sent, Version},
+    tls::{Acceptor, Side},
+    wire::{Reply, Sent, Version},
 };
 
 /// What the called app is.
@@ -266,28 +264,6 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
             Answered { reply: Reply::Response(*version, 200), refusal: None, understood: true }
         }
         _ => Answered { reply: Reply::Echo, refusal: None, understood: matches!(layer, Sent::Bytes) },
-    }
-}
-
-/// What a calling app sends, which asks for a path and checks a server's certificate like this.
-pub(super) fn sends(call: &Call, path: &str, check: Check) -> Vec<Sent> {
-    let Call { host, port, .. } = call;
-    let is_ip = host.parse::<IpAddr>().is_ok();
-    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let request = Request { authority: format!("{bracketed}:{port}"), path: path.into() };
-    let hello = Hello {
-        server_name: (!is_ip).then(|| host.to_ascii_lowercase()),
-        alpn: vec!["http/1.1".into()],
-        certificate: None,
-        check,
-        latest: TlsProtocol::V1_3,
-    };
-    match call.app {
-        AppProtocol::Http => vec![Sent::Http(Version::Http1, request)],
-        AppProtocol::H2 => vec![Sent::Http(Version::Http2, request)],
-        AppProtocol::Https => vec![Sent::Tls(hello), Sent::Http(Version::Http1, request)],
-        AppProtocol::Tcp if call.server_first => vec![Sent::Nothing],
-        AppProtocol::Tcp => vec![Sent::Bytes],
     }
 }
 

@@ -18,8 +18,9 @@ use crate::{
 };
 
 use super::{
-    Call, CallError, account, app,
+    call::{Call, CallError},
     certificate::{Authority, Certificate, Check},
+    conclude::conclude,
     sidecar::Sidecar,
     simulate::Simulation,
     trace::Trace,
@@ -43,7 +44,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
         reached.map(|reached| (called, reached)),
     );
-    let sent = app::sends(call, "/", Check::of_apps());
+    let sent = call.layers("/", Check::of_apps());
     let server_app =
         |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), Certificate::of_app(Authority::Apps));
     let subset = call.subset.as_deref();
@@ -62,7 +63,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         target_port: trace.callee.map(|(_, port)| port),
     };
     let from = Caller { pod: client.pod.clone(), ips: client.ips.clone(), sidecar: true };
-    Ok(account(Flavor::Istio, from, to, call.app, &sent, &reply, trace))
+    Ok(conclude(Flavor::Istio, from, to, call.app, &sent, &reply, trace))
 }
 
 fn host(dump: &EnvoyDump, endpoints: Vec<ClusterLoadAssignment>) -> Result<Host, CallError> {

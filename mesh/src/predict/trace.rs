@@ -100,13 +100,7 @@ impl Trace {
         because: impl Into<String>,
         source: Option<&Source>,
     ) {
-        self.steps.push(Step {
-            at,
-            what,
-            choice: choice.into(),
-            because: because.into(),
-            source: source.map(ToString::to_string),
-        });
+        self.steps.push(Step { at, what, choice: choice.into(), because: because.into(), source: source.cloned() });
     }
 
     /// Notes who refused the call, unless it is known already.

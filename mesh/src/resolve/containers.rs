@@ -2,14 +2,15 @@
 
 mod env;
 mod paths;
+mod reader;
 mod volumes;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as k8s;
 
-use self::volumes::Files;
 pub(super) use self::volumes::secrets;
+use self::{reader::Reader, volumes::Files};
 use super::{drafts::Draft, index::Index};
 use crate::{
     fault::Faults,
@@ -44,23 +45,7 @@ pub(super) fn of(
     (containers, mounts)
 }
 
-struct Reader<'a, 'b> {
-    pod: &'a Draft<'a>,
-    ips: PodIps,
-    injected: bool,
-    index: &'a Index<'a>,
-    faults: &'b mut Faults,
-}
-
 impl Reader<'_, '_> {
-    fn error(&mut self, field: &str, message: &str) {
-        self.faults.error(self.pod.head, self.pod.at(field).field, message);
-    }
-
-    fn warn(&mut self, field: &str, message: &str) {
-        self.faults.warn(self.pod.head, self.pod.at(field).field, message);
-    }
-
     fn container(&mut self, i: usize, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Container {
         let field = format!("spec.containers[{i}]");
         let ports = container.ports.iter().flatten().filter_map(|port| {

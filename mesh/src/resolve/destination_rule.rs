@@ -1,11 +1,10 @@
 //! Which DestinationRules clients see, merged as Istio merges them (`pilot/pkg/model/destination_rule.go`,
 //! `pilot/pkg/model/push_context.go`).
 
-mod checks;
+pub(super) mod checks;
 
 use std::collections::BTreeSet;
 
-pub(super) use self::checks::check;
 use crate::{
     manifests::{
         Manifests, Object,

@@ -1,35 +1,38 @@
-//! What a service's port speaks, as Istio makes it out (`pkg/config/kube/conversion.go`).
+//! How Istio determines the protocol of a service's port (`pkg/config/kube/conversion.go`).
 
 use k8s_openapi::api::core::v1::ServicePort;
 
-use crate::model::Protocol;
+use crate::model::{Protocol, ProtocolField};
 
-/// Ports on which the server speaks first, so that waiting for the client's first bytes would hang: 25 SMTP, 53 DNS,
+/// Ports whose servers speak first, so that waiting for the client's first bytes would hang: 25 SMTP, 53 DNS,
 /// 3306 MySQL, 27017 MongoDB.
 const SERVER_FIRST: [i32; 4] = [25, 53, 3306, 27017];
 
-/// What a port speaks, and the field that says so.
-pub(super) fn of(port: &ServicePort) -> (Protocol, &'static str) {
+/// The protocol of a Service's port, and the field that decides it.
+pub(super) fn of_service_port(port: &ServicePort) -> (Protocol, ProtocolField) {
     if port.protocol.as_deref() == Some("UDP") {
-        return (Protocol::Udp, "protocol");
+        return (Protocol::Udp, ProtocolField::Protocol);
     }
-    // An appProtocol decides even when it is unknown: the name is not looked at any more.
-    let (said, field) = match (&port.app_protocol, &port.name) {
-        (Some(app_protocol), _) => (app_protocol.as_str(), "appProtocol"),
-        (None, Some(name)) => (name.as_str(), "name"),
-        (None, None) => ("", "name"),
+    // An appProtocol decides even if it is unknown: the name is then ignored.
+    let (text, field) = match (&port.app_protocol, &port.name) {
+        (Some(app_protocol), _) => (app_protocol.as_str(), ProtocolField::AppProtocol),
+        (None, Some(name)) => (name.as_str(), ProtocolField::Name),
+        (None, None) => ("", ProtocolField::Name),
     };
-    let known = if field == "appProtocol" { kubernetes(said).or_else(|| istio(said)) } else { istio(said) };
+    let known = match field {
+        ProtocolField::AppProtocol => kubernetes(text).or_else(|| istio(text)),
+        _ => istio(text),
+    };
     match known {
         Some(protocol) => (protocol, field),
-        None if SERVER_FIRST.contains(&port.port) => (Protocol::Tcp, "port"),
+        None if SERVER_FIRST.contains(&port.port) => (Protocol::Tcp, ProtocolField::Port),
         None => (Protocol::Auto, field),
     }
 }
 
-/// What a ServiceEntry's port speaks: its `protocol` alone says it (`pkg/config/protocol/instance.go`). Nothing for one that Istio
-/// does not know.
-pub(crate) fn of_entry(protocol: &str) -> Option<Protocol> {
+/// The protocol of a ServiceEntry's port, which only its `protocol` decides (`pkg/config/protocol/instance.go`); `None` if Istio
+/// does not know it.
+pub(crate) fn of_entry_port(protocol: &str) -> Option<Protocol> {
     match protocol.to_ascii_lowercase().as_str() {
         "" => Some(Protocol::Auto),
         "grpc-web" => Some(Protocol::GrpcWeb),
@@ -38,7 +41,7 @@ pub(crate) fn of_entry(protocol: &str) -> Option<Protocol> {
     }
 }
 
-/// What Kubernetes itself defines for `appProtocol`.
+/// The values of `appProtocol` that Kubernetes defines.
 fn kubernetes(app_protocol: &str) -> Option<Protocol> {
     match app_protocol {
         "kubernetes.io/h2c" => Some(Protocol::Http2),
@@ -48,13 +51,13 @@ fn kubernetes(app_protocol: &str) -> Option<Protocol> {
     }
 }
 
-/// What Istio knows: the text up to the first `-`, but `grpc-web` as a prefix first since it holds one.
-fn istio(said: &str) -> Option<Protocol> {
-    let said = said.to_ascii_lowercase();
-    if said.starts_with("grpc-web") {
+/// The names that Istio knows: the text up to the first `-`; the prefix `grpc-web`, which contains one, comes first.
+fn istio(text: &str) -> Option<Protocol> {
+    let text = text.to_ascii_lowercase();
+    if text.starts_with("grpc-web") {
         return Some(Protocol::GrpcWeb);
     }
-    match said.split('-').next().unwrap_or_default() {
+    match text.split('-').next().unwrap_or_default() {
         "tcp" => Some(Protocol::Tcp),
         "udp" => Some(Protocol::Udp),
         "grpc" => Some(Protocol::Grpc),

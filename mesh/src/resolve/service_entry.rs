@@ -11,8 +11,8 @@ use crate::{
         service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
     },
     model::{
-        Entry, EntryEndpoint, Family, ObjectName, Protocol, Resolution, Service, ServicePort, Source, TLS_MODE_ISTIO,
-        TLS_MODE_LABEL,
+        Entry, EntryEndpoint, Family, ObjectName, Protocol, ProtocolField, Resolution, Service, ServicePort, Source,
+        TLS_MODE_ISTIO, TLS_MODE_LABEL,
     },
 };
 
@@ -82,7 +82,8 @@ fn one_port(object: &Object<ServiceEntrySpec>, index: usize, port: &EntryPort) -
     Some(ServicePort {
         name: port.name.clone(),
         port: u16::try_from(port.number).ok()?,
-        protocol: protocol::of_entry(&port.protocol).unwrap_or(Protocol::Auto),
+        protocol: protocol::of_entry_port(&port.protocol).unwrap_or(Protocol::Auto),
+        protocol_field: ProtocolField::Protocol,
         protocol_source: object.head.source.at(format!("spec.ports[{index}].protocol")),
         endpoints: vec![],
     })

@@ -182,7 +182,7 @@ impl<'p> Finder<'p> {
         for (i, port) in spec.ports.iter().flatten().enumerate() {
             let Ok(number) = u16::try_from(port.port) else { continue };
             let field = format!("spec.ports[{i}]");
-            let (protocol, decided_by) = protocol::of(port);
+            let (protocol, protocol_field) = protocol::of_service_port(port);
             let endpoints: Vec<_> = match &selected {
                 Some(selected) => selected
                     .iter()
@@ -204,7 +204,8 @@ impl<'p> Finder<'p> {
                 name: port.name.clone().unwrap_or_default(),
                 port: number,
                 protocol,
-                protocol_source: object.head.source.at(format!("{field}.{decided_by}")),
+                protocol_field,
+                protocol_source: object.head.source.at(format!("{field}.{}", protocol_field.name())),
                 endpoints,
             });
         }

@@ -26,7 +26,7 @@ fn what_is_no_lab_survives_every_command_and_is_named() {
 
     let foreign = ["notes", "sl-dead", "sl-1234-old", "sl-beef"];
     let names_them_all =
-        |told: &str| foreign.iter().all(|name| told.contains(&format!("/{name} is no lab, and was left alone: ")));
+        |told: &str| foreign.iter().all(|name| told.contains(&format!("/{name} is not a lab, and was left alone: ")));
     let listed = labs.sidelab(&["get", "labs"]);
     assert!(listed.status.success() && names_them_all(&text(&listed)), "{}", text(&listed));
     for name in ["..", ".", "a/b", "/", "", "notes", "sl-dead", "sl-1234-old", "sl-beef", "sl-beef/", "sl-0000"] {

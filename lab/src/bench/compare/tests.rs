@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::*;
+use super::{fail_on::FailOn, *};
 use crate::{
     bench::fixtures::{Bench, plain},
     data_plane::DataPlane,

@@ -1,6 +1,7 @@
 //! The decisions that led to the prediction, each with the line of YAML that decided it.
 
 use maud::{Markup, html};
+use mesh::model::Source;
 
 use super::yaml::Manifests;
 use crate::run_report::ProbeReport;
@@ -31,7 +32,7 @@ pub(super) fn render(probe: &ProbeReport, manifests: Option<&Manifests>) -> Opti
     })
 }
 
-fn decided_by(source: &str, manifests: Option<&Manifests>) -> Markup {
+fn decided_by(source: &Source, manifests: Option<&Manifests>) -> Markup {
     match manifests.and_then(|manifests| manifests.place(source)) {
         Some(place) => html! {
             a .source href={ "#" (place.anchor) } {

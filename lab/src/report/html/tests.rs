@@ -40,7 +40,7 @@ fn delivered() -> Account {
         what: Decision::Listener,
         choice: "0.0.0.0_8080".into(),
         because: "port 8080 named http".into(),
-        source: Some("scenarios/first/manifests.yaml#1 spec.ports[0].name".into()),
+        source: Some("scenarios/first/manifests.yaml#1 spec.ports[0].name".parse().unwrap()),
     }];
     account
 }

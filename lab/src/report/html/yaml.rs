@@ -1,9 +1,9 @@
-//! A scenario's manifests with numbered lines, and where in them a field stands.
+//! A scenario's manifests with numbered lines, and the lines of their fields.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use maud::{Markup, html};
-use mesh::Places;
+use mesh::{Places, model::Source};
 
 use super::slug;
 
@@ -17,10 +17,10 @@ pub(super) struct Manifests<'a> {
     places: Places,
 }
 
-/// Where something stands.
+/// The place of a field on the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Its line, from 1.
+    /// From 1.
     pub(super) line: usize,
     /// The line's anchor on the page.
     pub(super) anchor: String,
@@ -35,20 +35,18 @@ impl<'a> Manifests<'a> {
         Self { scenario, lines: text.lines().collect(), places: Places::new(text) }
     }
 
-    /// Where a source stands that a step names: `FILE#2 spec.mtls.mode`. Nothing for what is not in these manifests.
-    pub(super) fn place(&self, source: &str) -> Option<Place> {
-        let (file, rest) = source.rsplit_once('#')?;
-        let (number, field) = rest.split_once(' ').unwrap_or((rest, ""));
-        let number = number.parse().ok()?;
-        if !file.ends_with("manifests.yaml") {
+    /// The place of a step's source; `None` if it is not in these manifests.
+    pub(super) fn place(&self, source: &Source) -> Option<Place> {
+        let Source { file, document, field } = source;
+        if Path::new(file).file_name()? != "manifests.yaml" {
             return None;
         }
-        let line = self.places.of(number, field)?.line as usize;
-        let document = self.places.kind_and_name(number)?;
-        Some(Place { line, anchor: self.anchor(line - 1), document, field: field.into() })
+        let line = self.places.find(*document, field)?.line as usize;
+        let document = self.places.kind_and_name(*document)?;
+        Some(Place { line, anchor: self.anchor(line - 1), document, field: field.clone() })
     }
 
-    /// The text, line by line; what decided something is marked.
+    /// The text, line by line, with the `decisive` lines marked.
     pub(super) fn render(&self, decisive: &BTreeSet<usize>) -> Markup {
         html! {
             pre .yaml {

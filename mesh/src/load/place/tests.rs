@@ -25,7 +25,7 @@ items:
 ";
 
 fn at(document: usize, field: &str) -> String {
-    Places::new(TEXT).of(document, field).map(|place| place.to_string()).unwrap_or_default()
+    Places::new(TEXT).find(document, field).map(|place| place.to_string()).unwrap_or_default()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn an_item_of_a_list_is_a_document_of_its_own() {
 #[test]
 fn objects_of_a_json_stream_have_their_places_in_the_file() {
     let text = "{\"kind\": \"A\"}\n  {\"kind\":\n\"B\", \"metadata\": {}} {\"kind\": \"C\"}";
-    let at = |document, field| Places::new(text).of(document, field).map(|place| place.to_string());
+    let at = |document, field| Places::new(text).find(document, field).map(|place| place.to_string());
     assert_eq!(at(1, "kind").as_deref(), Some("1:2"));
     assert_eq!(at(2, "kind").as_deref(), Some("2:4"));
     assert_eq!(at(2, "metadata").as_deref(), Some("3:6"));

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, ScalarStyle, Tag};
 use serde_json::Value;
 
-use super::{Content, Node, NotYaml, scalar};
+use super::{
+    node::{Content, Node, NotYaml},
+    scalar,
+};
 use crate::fault::Place;
 
 /// Builds one document.

@@ -1,6 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::{account::AppProtocol, predict::Call};
 
 const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
 
@@ -21,7 +22,7 @@ fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
         subset: None,
         webhook: None,
     };
-    sends(&call, "/", Check::of_apps())
+    call.layers("/", Check::of_apps())
 }
 
 /// What an app of each kind sees when it calls another without any sidecar between.

@@ -194,7 +194,7 @@ fn the_rule_that_decides_is_named() {
     let step = step(&account, Party::ClientSidecar, Decision::TransportSocket);
     assert_eq!(step.choice, "raw_buffer");
     assert!(step.because.contains("DestinationRule default/server says DISABLE"), "{}", step.because);
-    assert_eq!(step.source.as_deref(), Some("m.yaml#6 spec.trafficPolicy.tls"));
+    assert_eq!(step.source.as_ref().map(ToString::to_string).as_deref(), Some("m.yaml#6 spec.trafficPolicy.tls"));
 }
 
 #[test]

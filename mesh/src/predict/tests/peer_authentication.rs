@@ -82,5 +82,5 @@ fn a_refusal_names_the_policy_and_the_line() {
     let step = step(&account, Party::ServerSidecar, Decision::FilterChain);
     assert_eq!(step.choice, "none");
     assert!(step.because.contains("PeerAuthentication default/server says STRICT"), "{}", step.because);
-    assert_eq!(step.source.as_deref(), Some("m.yaml#6 spec.portLevelMtls[80].mode"));
+    assert_eq!(step.source.as_ref().map(ToString::to_string).as_deref(), Some("m.yaml#6 spec.portLevelMtls[80].mode"));
 }

@@ -115,7 +115,7 @@ fn ports_that_are_not_captured_on_the_way_out_go_past_the_sidecar() {
     let redirect = step(&account, Party::ClientApp, Decision::Redirect);
     assert_eq!(redirect.choice, "not captured");
     assert!(
-        redirect.source.as_deref().is_some_and(|source| source.ends_with("/excludeOutboundPorts]")),
+        redirect.source.as_ref().is_some_and(|source| source.field.ends_with("/excludeOutboundPorts]")),
         "{redirect:?}"
     );
 }

@@ -55,7 +55,7 @@ fn f6_mtls_to_a_port_that_is_not_captured_meets_the_app_itself() {
     assert_eq!((leg(&account, 2).path, layers(&account, 2).as_str()), (LegPath::SidecarToApp, "tls"));
     let step = step(&account, Party::ServerSidecar, Decision::Redirect);
     assert_eq!(step.choice, "not captured");
-    assert!(step.source.as_deref().is_some_and(|source| source.ends_with("/excludeInboundPorts]")), "{step:?}");
+    assert!(step.source.as_ref().is_some_and(|source| source.field.ends_with("/excludeInboundPorts]")), "{step:?}");
 
     ends(
         &mesh,

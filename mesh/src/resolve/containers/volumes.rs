@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1 as k8s};
 use serde::de::DeserializeOwned;
 
-use super::{Reader, paths};
+use super::{paths, reader::Reader};
 use crate::{
     manifests::{Manifests, read},
     model::{Mount, ObjectName},

@@ -1,17 +1,22 @@
 use k8s_openapi::api::core::v1::ServicePort;
 use pretty_assertions::assert_eq;
 
-use super::of;
-use crate::model::Protocol::{self, *};
+use super::of_service_port;
+use crate::model::{
+    Protocol::{self, *},
+    ProtocolField,
+};
 
-/// What a port speaks by its name, `appProtocol`, number.
+/// The protocol of a port with this name, `appProtocol` and number, and the field that decides it.
 fn protocol(name: &str, app_protocol: &str, port: i32) -> (Protocol, &'static str) {
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    of(&ServicePort { name: text(name), app_protocol: text(app_protocol), port, ..ServicePort::default() })
+    let port = ServicePort { name: text(name), app_protocol: text(app_protocol), port, ..ServicePort::default() };
+    let (protocol, field) = of_service_port(&port);
+    (protocol, field.name())
 }
 
 #[test]
-fn the_name_says_it_up_to_the_first_dash() {
+fn the_name_up_to_the_first_dash_decides() {
     for (name, expected) in [
         ("http", Http),
         ("HTTP-web", Http),
@@ -35,14 +40,14 @@ fn the_name_says_it_up_to_the_first_dash() {
 }
 
 #[test]
-fn a_name_that_only_begins_alike_says_nothing() {
+fn a_name_with_only_a_known_beginning_is_detected() {
     for name in ["", "web", "httpbin", "webhook-https", "grpcweb-x", "http_x", "tcpx"] {
         assert_eq!(protocol(name, "", 8080).0, Auto, "{name}");
     }
 }
 
 #[test]
-fn app_protocol_decides_and_the_name_is_not_looked_at() {
+fn app_protocol_takes_precedence_over_the_name() {
     assert_eq!(protocol("http", "tcp", 8080), (Tcp, "appProtocol"));
     assert_eq!(protocol("http", "https", 8080), (Https, "appProtocol"));
     assert_eq!(protocol("http", "unknown", 8080), (Auto, "appProtocol"));
@@ -64,5 +69,5 @@ fn well_known_ports_whose_servers_speak_first_are_tcp() {
 fn a_port_of_kubernetes_protocol_udp_is_udp() {
     let port =
         ServicePort { name: Some("http".into()), protocol: Some("UDP".into()), port: 53, ..ServicePort::default() };
-    assert_eq!(of(&port), (Udp, "protocol"));
+    assert_eq!(of_service_port(&port), (Udp, ProtocolField::Protocol));
 }

@@ -31,7 +31,7 @@ spec:
 ";
 
 fn line(source: &str) -> Option<usize> {
-    Manifests::new("some scenario", MANIFESTS).place(source).map(|place| place.line)
+    Manifests::new("some scenario", MANIFESTS).place(&source.parse().unwrap()).map(|place| place.line)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_field_is_found_where_a_reader_would() {
 }
 
 #[test]
-fn a_field_that_is_not_written_is_at_the_nearest_around_it() {
+fn a_missing_field_is_at_the_nearest_enclosing_one() {
     assert_eq!(line("a/manifests.yaml#1 spec.selector.app"), Some(15));
     assert_eq!(line("a/manifests.yaml#1 spec.ports[0].protocol"), Some(10));
     assert_eq!(line("a/manifests.yaml#1 spec.ports[7].name"), Some(9));
@@ -59,7 +59,7 @@ fn a_whole_document_is_at_its_first_line() {
 }
 
 #[test]
-fn what_is_no_line_of_these_manifests_has_no_place() {
+fn a_source_outside_these_manifests_has_no_place() {
     for source in
         ["default: Istio's redirect rules", "a/manifests.yaml#9 kind", "a/manifests.yaml#0", "other.yaml#1", "#"]
     {
@@ -69,7 +69,9 @@ fn what_is_no_line_of_these_manifests_has_no_place() {
 
 #[test]
 fn a_place_names_the_document() {
-    let place = Manifests::new("some scenario", MANIFESTS).place("a/manifests.yaml#1 spec.ports[0].name").unwrap();
+    let place = Manifests::new("some scenario", MANIFESTS)
+        .place(&"a/manifests.yaml#1 spec.ports[0].name".parse().unwrap())
+        .unwrap();
     assert_eq!(
         place,
         Place {
@@ -82,6 +84,6 @@ fn a_place_names_the_document() {
 }
 
 #[test]
-fn nothing_in_nothing() {
-    assert!(Manifests::new("", "").place("manifests.yaml#1 kind").is_none());
+fn empty_manifests_have_no_places() {
+    assert!(Manifests::new("", "").place(&"manifests.yaml#1 kind".parse().unwrap()).is_none());
 }

@@ -1,0 +1,117 @@
+//! Objects as they are read, and what every kind of them has.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    fault::At,
+    model::{Age, ObjectName, Source},
+};
+
+/// Whether objects of a kind are in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Object<T> {
+    /// What every document has.
+    pub head: Head,
+    /// The document, or of Istio's kinds its `spec`.
+    pub body: T,
+}
+
+/// What every document has.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Where it stands.
+    pub source: Source,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name; the namespace is `default` where none is given, and empty for kinds that have none.
+    pub name: ObjectName,
+    /// How old it is.
+    pub age: Age,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The kind and name of the object that made it, in the same namespace.
+    pub controller: Option<(String, String)>,
+}
+
+impl Head {
+    /// The head of the `order`-th document read.
+    pub(super) fn new(kind: &'static str, scope: Scope, meta: ObjectMeta, source: Source, order: usize) -> Self {
+        let namespace = match scope {
+            Scope::Namespaced => meta.namespace.unwrap_or_else(|| "default".into()),
+            Scope::Cluster => String::new(),
+        };
+        Self {
+            source,
+            kind,
+            name: ObjectName { namespace, name: meta.name.unwrap_or_default() },
+            age: Age { created: meta.creation_timestamp.map(|t| t.0.as_second()), order },
+            labels: meta.labels.unwrap_or_default(),
+            annotations: meta.annotations.unwrap_or_default(),
+            controller: meta
+                .owner_references
+                .into_iter()
+                .flatten()
+                .find(|owner| owner.controller == Some(true))
+                .map(|owner| (owner.kind, owner.name)),
+        }
+    }
+
+    /// `KIND NAMESPACE/NAME`, or `KIND NAME` for kinds without namespaces.
+    pub fn full_name(&self) -> String {
+        match self.name.namespace.as_str() {
+            "" => format!("{} {}", self.kind, self.name.name),
+            namespace => format!("{} {namespace}/{}", self.kind, self.name.name),
+        }
+    }
+}
+
+impl At for Head {
+    fn place(&self) -> (&Source, String) {
+        (&self.source, format!("{} {}", self.kind, self.name.name))
+    }
+}
+
+impl<T> At for Object<T> {
+    fn place(&self) -> (&Source, String) {
+        self.head.place()
+    }
+}
+
+/// A document of which only this is known.
+pub(crate) struct Named(pub(crate) Source, pub(crate) String);
+
+impl At for Named {
+    fn place(&self) -> (&Source, String) {
+        (&self.0, self.1.clone())
+    }
+}
+
+/// An object of a kind that is not read.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// Where it stands.
+    pub source: Source,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What it may change; nothing for a kind that decides nothing here.
+    pub may_change: Option<&'static str>,
+}
+
+impl At for SetAside {
+    fn place(&self) -> (&Source, String) {
+        (&self.source, format!("{} {}", self.kind, self.name))
+    }
+}

@@ -1,0 +1,62 @@
+//! Everything that manifests define, resolved.
+
+use std::collections::BTreeMap;
+
+use super::{
+    destination_rule::DestinationRules,
+    envoy_filter::EnvoyFilter,
+    mesh_config::MeshConfig,
+    object::{ObjectName, Source},
+    peer_authentication::Decided,
+    pod::Pod,
+    service::Service,
+    webhook::Webhook,
+};
+
+/// What manifests make, whichever mesh is compiled from it.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Mesh-wide settings.
+    pub config: MeshConfig,
+    /// Pods in order of namespace and name.
+    pub pods: Vec<Pod>,
+    /// Kubernetes' services in order of namespace and name.
+    pub services: Vec<Service>,
+    /// Services of type ExternalName: other names of hosts.
+    pub external_names: Vec<ExternalName>,
+    /// What ServiceEntries add to them, a service for each host, the oldest first. Only sidecars know of it: neither the node nor DNS
+    /// does.
+    pub entries: Vec<Service>,
+    /// DestinationRules, as clients look them up.
+    pub destination_rules: DestinationRules,
+    /// EnvoyFilters, those of the root namespace first, each namespace's by age.
+    pub envoy_filters: Vec<EnvoyFilter>,
+    /// What Secrets hold, by name.
+    pub secrets: BTreeMap<ObjectName, BTreeMap<String, Vec<u8>>>,
+    /// Namespaces that any document names.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// The PeerAuthentication mode of each of them as a whole.
+    pub namespace_modes: BTreeMap<String, Decided>,
+    /// Admission webhooks, in the order of documents.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A Service of type ExternalName: a name in the cluster's DNS that stands for another one.
+#[derive(Clone, Debug)]
+pub struct ExternalName {
+    /// Its name.
+    pub name: ObjectName,
+    /// `NAME.NAMESPACE.svc.cluster.local`.
+    pub host: String,
+    /// The host that it stands for.
+    pub target: String,
+    /// Its document.
+    pub source: Source,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its labels (`istio-injection`).
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,67 @@
+//! The account of a call, from what its simulation left.
+
+use crate::{
+    account::{Account, AppProtocol, AppSees, Callee, Caller, Outcome, Party, Reason, SCHEMA},
+    model::Flavor,
+};
+
+use super::{
+    app,
+    trace::{Log, Trace},
+    wire::{Reply, Sent},
+};
+
+/// The account of a simulated call.
+pub(super) fn conclude(
+    mesh: Flavor,
+    from: Caller,
+    to: Callee,
+    app_sends: AppProtocol,
+    sent: &[Sent],
+    reply: &Reply,
+    trace: Trace,
+) -> Account {
+    let (status, app_sees) = app::sees(sent, reply);
+    let answered = app_sees == AppSees::Echo || status.is_some_and(|status| status < 400);
+    let delivered = answered && trace.reached_app;
+    // A call that failed and that nobody refused was given up by the calling app.
+    let given_up = match reply {
+        Reply::Silence => Reason::Timeout,
+        Reply::Response(..) | Reply::Echo | Reply::Alert | Reply::Broken(..) if matches!(sent, [Sent::Tls(_), ..]) => {
+            Reason::TlsHandshakeFailed
+        }
+        Reply::Response(..) | Reply::Echo | Reply::Alert | Reply::Broken(..) | Reply::Tunnel(..) => {
+            Reason::ProtocolError
+        }
+        Reply::Refused | Reply::Unreachable => Reason::ConnectionRefused,
+        Reply::Reset | Reply::Closed => Reason::ConnectionTerminated,
+    };
+    let refusal = (!delivered).then(|| trace.refusal.unwrap_or((Party::ClientApp, given_up)));
+    let [client_log, server_log] = trace.logs;
+    let log = match refusal {
+        Some((Party::ServerSidecar, _)) => server_log.or(client_log),
+        _ => client_log.or(server_log),
+    };
+    let log = log.unwrap_or_else(Log::plain);
+    Account {
+        schema: SCHEMA.into(),
+        mesh,
+        from,
+        to,
+        app_sends,
+        legs: trace.legs,
+        read_by: trace.read_by,
+        steps: trace.steps,
+        outcome: Outcome {
+            delivered,
+            at: refusal.map(|(party, _)| party),
+            reason: refusal.map(|(_, reason)| reason),
+            response_flags: log.flags.into(),
+            details: log.details.into(),
+            requested_server_name: trace.requested_server_name.into(),
+            status,
+            admission: None,
+            app_sees,
+        },
+    }
+}
