@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[cfg(test)]
 mod tests;
 
-/// What a line says of one request or connection, as far as verdicts need it. `-` reads as nothing.
+/// The fields of a line that verdicts need. `-` is read as nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
     /// When the request or connection began.
@@ -19,7 +19,7 @@ pub struct Line {
     /// The request's path, for HTTP.
     #[serde(default, deserialize_with = "text")]
     pub path: Option<String>,
-    /// The status; 0 where there was none.
+    /// The HTTP status; 0 if there was none.
     #[serde(default)]
     pub response_code: u16,
     /// Such as `UF,URX`.
@@ -34,31 +34,31 @@ pub struct Line {
     /// Why TLS to the upstream failed.
     #[serde(default, deserialize_with = "text")]
     pub upstream_transport_failure_reason: Option<String>,
-    /// The endpoint.
+    /// `%UPSTREAM_HOST%`: the address of the endpoint.
     #[serde(default, deserialize_with = "address")]
     pub upstream_host: Option<SocketAddr>,
-    /// The cluster.
+    /// `%UPSTREAM_CLUSTER%`
     #[serde(default, deserialize_with = "text")]
     pub upstream_cluster: Option<String>,
-    /// Where the upstream connection came from.
+    /// `%UPSTREAM_LOCAL_ADDRESS%`: the source of the upstream connection.
     #[serde(default, deserialize_with = "address")]
     pub upstream_local_address: Option<SocketAddr>,
     /// The address that the peer dialled.
     #[serde(default, deserialize_with = "address")]
     pub downstream_local_address: Option<SocketAddr>,
-    /// The peer.
+    /// The address of the peer.
     #[serde(default, deserialize_with = "address")]
     pub downstream_remote_address: Option<SocketAddr>,
-    /// The SNI, where it was read.
+    /// The SNI, if it was read.
     #[serde(default, deserialize_with = "text")]
     pub requested_server_name: Option<String>,
-    /// The line itself.
+    /// The whole line.
     #[serde(skip)]
     pub raw: String,
 }
 
 impl Line {
-    /// How the request or connection ended; nothing where the line has details that are not known.
+    /// How the request or connection ended; `None` if the line's details are unknown.
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::read(Logged {
             flags: self.response_flags.as_deref().unwrap_or_default(),
@@ -68,7 +68,7 @@ impl Line {
     }
 }
 
-/// Reads a log. A line that is in neither format is left out: the log may hold what its file's other writers put there.
+/// Reads a log. Lines in neither format are skipped: others may write to the same file.
 pub fn read(log: &str) -> Vec<Line> {
     log.lines().filter_map(line).collect()
 }
@@ -78,7 +78,7 @@ fn line(raw: &str) -> Option<Line> {
     Some(Line { raw: raw.to_owned(), ..line })
 }
 
-/// A line of the text format. Its fields, split at blanks outside quotes, stand in this order: start time, request,
+/// A line of the text format. Its fields, split at spaces outside quotes, are in this order: start time, request,
 /// code, flags, code details, termination details, transport failure, bytes received, bytes sent, duration, service
 /// time, forwarded for, user agent, request ID, authority, upstream host, cluster, upstream local, downstream local,
 /// downstream remote, SNI, route.
@@ -105,7 +105,7 @@ fn text_line(raw: &str) -> Option<Line> {
     })
 }
 
-/// Splits at blanks, but not inside `"..."`; the quotes are dropped.
+/// Splits at spaces outside `"..."`, and drops the quotes.
 fn fields(raw: &str) -> Vec<&str> {
     let mut fields = Vec::new();
     let mut rest = raw.trim();

@@ -1,4 +1,4 @@
-//! The certification authorities of a lab, and the secrets that they make for its sidecars.
+//! The certification authorities of a lab, and the secrets that they issue to its sidecars.
 
 use anyhow::Result;
 use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate};
@@ -7,15 +7,15 @@ use mesh::{
     model::Sidecar,
 };
 
-/// Who issues certificates in a lab.
+/// The issuers of certificates in a lab.
 pub(crate) struct Authorities {
     mesh: Authority,
-    /// One that the mesh does not trust, for sidecars that are given a wrong certificate on purpose.
+    /// An authority that the mesh does not trust, for sidecars with a deliberately wrong certificate.
     other: Authority,
 }
 
 impl Authorities {
-    /// New ones, whose keys and certificates' keys are of this type.
+    /// Creates authorities that use keys of this type, and issue certificates with such keys.
     pub(crate) fn new(trust_domain: &str, key_type: KeyType) -> Result<Self> {
         let new = |name: &str| Authority::new(name, key_type);
         Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")? })

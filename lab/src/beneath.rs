@@ -1,6 +1,6 @@
-//! Folders whose files are named by manifests: no name leads out of them.
+//! Folders whose files are named by manifests: no name escapes them.
 //!
-//! The kernel sees to that, whatever the name says and whatever lies in the folder: `openat2` with `RESOLVE_BENEATH` (openat2(2)).
+//! The kernel enforces it, whatever the name and whatever is in the folder: `openat2` with `RESOLVE_BENEATH` (openat2(2)).
 
 use std::{
     fs::File,
@@ -30,9 +30,9 @@ pub(crate) struct Beneath {
     path: PathBuf,
 }
 
-/// A file or folder can't be made in a folder.
+/// A file or folder could not be created in a folder.
 #[derive(Debug, Error)]
-#[error("can't make {name:?} in {}: {}", folder.display(), why(source))]
+#[error("can't create {name:?} in {}: {}", folder.display(), why(source))]
 pub(crate) struct NotMade {
     name: PathBuf,
     folder: PathBuf,
@@ -41,26 +41,28 @@ pub(crate) struct NotMade {
 
 fn why(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EXDEV | Errno::ELOOP) => "it leads out of that folder, in which what a pod mounts stays".to_owned(),
+        Some(Errno::EXDEV | Errno::ELOOP) => {
+            "it leads out of that folder, to which a pod's mounts are confined".to_owned()
+        }
         _ => error.to_string(),
     }
 }
 
 impl Beneath {
-    /// Opens a folder of our own.
+    /// Opens a folder that is not named by a manifest.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub(crate) fn open(path: &Path) -> Result<Self, NotMade> {
         let opened =
             File::open(path).map_err(|source| NotMade { name: ".".into(), folder: path.to_owned(), source })?;
         Ok(Self { folder: opened.into(), path: path.to_owned() })
     }
 
-    /// Makes a folder in it, and those on the way. Only `owner`, else root, may look into those that are made.
+    /// Creates a folder in it, with its parents. Only `owner`, else root, can read new folders.
     ///
     /// # Errors
-    /// When the name leads out of this folder, or the kernel says no.
+    /// If the name leads out of this folder, or the kernel refuses.
     pub(crate) fn folder(&self, name: &Path, owner: Option<User>) -> Result<Self, NotMade> {
         let mut folder = self.folder.try_clone().map_err(|source| self.not_made(name, source))?;
         for part in name.components() {
@@ -69,17 +71,17 @@ impl Beneath {
         Ok(Self { folder, path: self.path.join(name) })
     }
 
-    /// Writes a file in it, which only `owner`, else root, may read, and makes the folders on the way.
+    /// Writes a file in it that only `owner`, else root, can read, and creates its parent folders.
     ///
     /// # Errors
-    /// As [`folder`](Self::folder), and when the disk is full.
+    /// As for [`folder`](Self::folder), or if the disk is full.
     pub(crate) fn write(&self, name: &Path, content: &[u8], owner: Option<User>) -> Result<(), NotMade> {
         let parent = match name.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => &self.folder(parent, owner)?,
             _ => self,
         };
         let write = || {
-            // A name such as `a/..` has no last part: the kernel is asked for it as it is.
+            // A name such as `a/..` has no last component: it goes to the kernel unchanged.
             let last = name.file_name().unwrap_or(name.as_os_str());
             let how = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
             let mut file = File::from(open_beneath(&parent.folder, last, how)?);
@@ -89,10 +91,10 @@ impl Beneath {
         write().map_err(|source| self.not_made(name, source))
     }
 
-    /// Lets other users pass through it to what in it is theirs.
+    /// Lets other users traverse it to reach their files.
     ///
     /// # Errors
-    /// When the kernel says no.
+    /// If the kernel refuses.
     pub(crate) fn let_others_pass(&self) -> Result<(), NotMade> {
         let mode = Mode::S_IRWXU | Mode::S_IXGRP | Mode::S_IXOTH;
         fchmod(&self.folder, mode).map_err(|error| self.not_made(Path::new("."), error.into()))
@@ -103,7 +105,7 @@ impl Beneath {
     }
 }
 
-/// Makes a folder, unless it is there, and opens it.
+/// Creates a folder if it does not exist, and opens it.
 fn make_folder(parent: &OwnedFd, name: Component<'_>, owner: Option<User>) -> io::Result<OwnedFd> {
     let made = match mkdirat(parent, name.as_os_str(), Mode::S_IRWXU) {
         Ok(()) => true,

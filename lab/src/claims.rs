@@ -1,4 +1,4 @@
-//! The claims that scenarios put to the test (`scenarios/claims.yaml`).
+//! The claims that scenarios test (`scenarios/claims.yaml`).
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 /// The file of claims, in the folder of scenarios.
 pub const FILE: &str = "claims.yaml";
 
-/// A claim.
+/// A statement about meshes that scenarios test.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// What is said.
+    /// The statement.
     pub claim: String,
-    /// What the textbook has.
+    /// What happens in the textbook's mesh.
     pub textbook: String,
-    /// What Istio does; `same` where it is no different.
+    /// What happens in Istio; `same` if it does not differ.
     pub istio: String,
 }
 
 /// Reads the claims, by number.
 ///
 /// # Errors
-/// When the file is missing or is not a map of claims.
+/// If the file is missing or is not a map of claims.
 pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
     let path = root.join(FILE);
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -33,7 +33,7 @@ pub fn read(root: &Path) -> anyhow::Result<BTreeMap<u16, Claim>> {
         .into_iter()
         .map(|(name, claim)| {
             let number = name.strip_prefix('C').and_then(|digits| digits.parse().ok());
-            let number = number.with_context(|| format!("{}: {name:?} is no claim's number", path.display()))?;
+            let number = number.with_context(|| format!("{}: {name:?} is not a claim's number", path.display()))?;
             Ok((number, claim))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! The command line, after the habits of kubectl and istioctl.
+//! The command line, in the style of kubectl and istioctl.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ use common::claim;
 const EXAMPLES: &str = "\
 Examples:
   sidelab run                                   every scenario, in both meshes
-  sidelab run strict --data-plane both          one scenario, with the real Envoy beside
+  sidelab run strict --data-plane both          one scenario, also with the real Envoy
   sidelab explain -f app.yaml --from client --to server:8080 --app http
   sidelab config server -f app.yaml --iptables  the redirects of one pod
   sidelab up -f app.yaml                        a lab to work in by hand
@@ -37,58 +37,58 @@ Examples:
 
 Exit codes: 0 all as expected, 1 a verdict failed, 2 wrong use or bad input, 3 this host can't do it.";
 
-/// A sidecar TLS lab on one Linux box: runs pods with sidecars in network namespaces, opens what goes over each leg, and
-/// says what was expected, predicted and seen.
+/// A TLS lab for service-mesh sidecars on one Linux machine: runs pods with sidecars in network namespaces, decrypts every leg,
+/// and compares what was expected, predicted and seen.
 #[derive(Debug, Parser)]
 #[command(name = "sidelab", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
-    /// Whether to print in colour.
+    /// When to print in colour.
     #[command(flatten)]
     pub color: colorchoice_clap::Color,
 }
 
-/// What to do.
+/// A subcommand with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what this host can do, and how to mend what it can't
+    /// Show what this host can do, and how to fix what it can't
     Doctor(OutputArgs),
     /// Check manifests as the API server and Istio's webhook would
     Validate(ValidateArgs),
     /// Predict one call, leg by leg, and name the policy that decides each step
     Explain(ExplainArgs),
-    /// Show what the compiler makes for one pod
+    /// Show the configuration compiled for one pod
     Config(ConfigArgs),
-    /// Show what the real Istio control plane makes of manifests
+    /// Show what the real Istio control plane generates from manifests
     Istiod(IstiodArgs),
     /// Show where the compiler's files differ from those of the real Istio control plane, and why
     Diff(DiffArgs),
     /// List the scenarios, with what each shows
     Scenarios(ScenariosArgs),
-    /// List the claims, and what was seen of each in the last run
+    /// List the claims, with what the last run saw of each
     Claims(ClaimsArgs),
-    /// Run scenarios and judge them: the main job
+    /// Run scenarios and check every call
     Run(RunArgs),
     /// Measure what each layering of TLS costs: handshakes, requests, bytes, memory
     Bench(BenchArgs),
-    /// Bring manifests up as a lab that stays, to work in by hand
+    /// Bring up manifests as a lab to work in by hand
     Up(UpArgs),
-    /// Show the pods or services of a lab that is up, or the labs of this host
+    /// Show the pods or services of a running lab, or the labs of this host
     Get(GetArgs),
-    /// Run a command in a pod of a lab that is up
+    /// Run a command in a pod of a running lab
     Exec(ExecArgs),
-    /// Show the logs of a pod of a lab that is up
+    /// Show the logs of a pod of a running lab
     Logs(LogsArgs),
-    /// Make round trips between the pods of a lab that is up take longer, until Ctrl-C
+    /// Delay round trips between the pods of a lab, until Ctrl-C
     Delay(DelayArgs),
-    /// Remove a lab that is up, or all
+    /// Remove one lab, or all
     Down(DownArgs),
-    /// Keep the logs of a lab short until it is gone
+    /// Keep the logs of a lab short until it ends
     #[command(hide = true)]
     KeepLogs(KeepLogsArgs),
-    /// Print what completes sidelab's commands in a shell
+    /// Print a shell's completion script
     Completion(CompletionArgs),
     /// Write the manual pages
     #[command(hide = true)]
@@ -98,10 +98,10 @@ pub enum Command {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// What to check.
+    /// The manifests to check.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// Refuse what is set aside though it may change an answer, such as a NetworkPolicy
+    /// Treat skipped objects that may change an answer, such as a NetworkPolicy, as errors
     #[arg(long)]
     pub strict: bool,
     /// How to print
@@ -109,10 +109,10 @@ pub struct ValidateArgs {
     pub output: ValidateOutput,
 }
 
-/// How to print the faults of manifests.
+/// The output format of `validate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ValidateOutput {
-    /// A line each: FILE:LINE:COLUMN: document N (KIND NAME): FIELD: message
+    /// One line per fault: FILE:LINE:COLUMN: document N (KIND NAME): FIELD: message
     #[default]
     Table,
     /// sidelab.validate/v1
@@ -129,31 +129,31 @@ pub enum ValidateOutput {
     after_help = "Example:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json"
 )]
 pub struct ExplainArgs {
-    /// The mesh, from its manifests.
+    /// A file of manifests, a folder of them, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
     pub files: Vec<PathBuf>,
-    /// The mesh, from the config_dump of two real sidecars
+    /// Read the mesh from the config_dump of two real sidecars instead of manifests
     #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with = "files", value_delimiter = ',', num_args = 1)]
     pub config_dump: Vec<PathBuf>,
     /// The calling pod, POD or POD.NAMESPACE
     #[arg(long, value_name = "POD")]
     pub from: String,
-    /// What it dials: a name as the pod resolves it, or an address
+    /// The destination: a name that the pod resolves, or an address
     #[arg(long, value_name = "HOST:PORT")]
     pub to: String,
-    /// What the app sends
+    /// The protocol that the app sends: http, h2, https or tcp
     #[arg(long, default_value = "http", value_parser = app_protocol)]
     pub app: AppProtocol,
-    /// Use IPv6, where the host has both
+    /// Use IPv6 if the host has both families
     #[arg(short = '6', long)]
     pub ipv6: bool,
-    /// Ask for one subset of a DestinationRule, as a route of a VirtualService would
+    /// Route to one subset of a DestinationRule, as a VirtualService would
     #[arg(long, value_name = "NAME")]
     pub subset: Option<String>,
-    /// In which mesh
+    /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: MeshChoice,
-    /// The namespace of --from, where it names none
+    /// The namespace of --from, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
     /// How to print.
@@ -166,40 +166,40 @@ pub struct ExplainArgs {
 pub struct ConfigArgs {
     /// The pod, POD or POD.NAMESPACE
     pub pod: String,
-    /// The mesh.
+    /// The manifests that define the mesh.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// In which mesh
+    /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
-    /// The namespace of POD, where it names none
+    /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// Its listeners
+    /// Only listeners
     #[arg(long, group = "part")]
     pub listeners: bool,
-    /// Its routes
+    /// Only routes
     #[arg(long, group = "part")]
     pub routes: bool,
-    /// Its clusters
+    /// Only clusters
     #[arg(long, group = "part")]
     pub clusters: bool,
-    /// Its endpoints
+    /// Only endpoints
     #[arg(long, group = "part")]
     pub endpoints: bool,
-    /// Its secrets; keys are redacted
+    /// Only secrets; keys are redacted
     #[arg(long, group = "part")]
     pub secrets: bool,
-    /// Its redirects, as iptables-restore and ip6tables-restore read them
+    /// Only redirects, as iptables-restore and ip6tables-restore read them
     #[arg(long, group = "part")]
     pub iptables: bool,
-    /// The PeerAuthentication modes in force
+    /// Only the PeerAuthentication modes in force
     #[arg(long, group = "part")]
     pub policy: bool,
-    /// With --iptables: one family alone
+    /// With --iptables: only one address family
     #[arg(long, value_enum, requires = "iptables")]
     pub family: Option<FamilyChoice>,
-    /// With --iptables: the rules as in a user namespace, by mark in place of uid
+    /// With --iptables: the rules as in a user namespace, which match a mark instead of a uid
     #[arg(long, requires = "iptables")]
     pub rootless: bool,
     /// How to print.
@@ -219,13 +219,13 @@ pub enum FamilyChoice {
 /// `scenarios`.
 #[derive(Debug, Args)]
 pub struct ScenariosArgs {
-    /// Only those that put this claim to the test, such as C37
+    /// Only those that test this claim, such as C37
     #[arg(long, value_parser = claim)]
     pub claim: Option<String>,
     /// Only those that reproduce this failure, such as F7
     #[arg(long)]
     pub signature: Option<String>,
-    /// Where they are.
+    /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,
     /// How to print.
@@ -242,7 +242,7 @@ pub struct ClaimsArgs {
     /// Only these, such as C37; all by default
     #[arg(value_name = "CLAIM", value_parser = claim)]
     pub names: Vec<String>,
-    /// What was seen, as `sidelab run --json FILE` wrote it [default: what the last run saw]
+    /// A report that `sidelab run --json FILE` wrote [default: the last run]
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Where scenarios are.

@@ -1,4 +1,4 @@
-//! The commands: each reads what it needs, asks the rest of the program, and prints.
+//! The commands: each reads its input, calls the rest of the program, and prints.
 
 mod bench;
 mod claims;
@@ -30,23 +30,23 @@ use crate::{
     tools::MissingTool,
 };
 
-/// All as expected.
+/// Everything as expected.
 const OK: u8 = 0;
 /// A verdict failed.
 const FAILED: u8 = 1;
-/// Wrong use, or bad input.
+/// Usage error, or invalid input.
 const USAGE: u8 = 2;
-/// This host can't do it.
+/// This host lacks something.
 const HOST: u8 = 3;
-/// Ended by Ctrl-C, as shells have it (128 + SIGINT).
+/// Ended by Ctrl-C: 128 + SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// Does what the command line asks, and says how it ended.
+/// Runs a command, and returns its exit code.
 pub fn dispatch(cli: Cli) -> ExitCode {
     cli.color.write_global();
     let result = logging::init().map_err(Into::into).and_then(|()| command(cli.command));
     let code = result.unwrap_or_else(|error| {
-        noteln!("{ERROR}error{ERROR:#}: {}", told(&error));
+        noteln!("{ERROR}error{ERROR:#}: {}", message_of(&error));
         code_of(&error)
     });
     ExitCode::from(code)
@@ -79,10 +79,10 @@ fn command(command: Command) -> Result<u8> {
     }
 }
 
-/// Says what the command line asks for in place of a command, such as `--help`, or what is wrong with it.
-pub fn usage(told: &clap::Error) -> ExitCode {
-    let text = told.render();
-    if told.use_stderr() {
+/// Prints what the command line requests instead of a command, such as `--help`, or why it is invalid.
+pub fn print_usage(answer: &clap::Error) -> ExitCode {
+    let text = answer.render();
+    if answer.use_stderr() {
         noteln!("{}", text.ansi().to_string().trim_end());
         return ExitCode::from(USAGE);
     }
@@ -98,17 +98,17 @@ pub fn usage(told: &clap::Error) -> ExitCode {
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 
-/// An error and its causes, outermost first. Some errors quote their cause: it is not said twice.
-fn told(error: &anyhow::Error) -> String {
-    let mut told = String::new();
+/// An error and its causes, outermost first, without repeating a cause that an error already quotes.
+fn message_of(error: &anyhow::Error) -> String {
+    let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        if told.is_empty() {
-            told = cause;
-        } else if !told.contains(&cause) {
-            told = format!("{told}: {cause}");
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
         }
     }
-    told
+    message
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {

@@ -1,4 +1,4 @@
-//! A pod's containers as programs: with their environment, the files that they mount, and the user that they run as.
+//! A pod's containers as programs, with their environment, mounted files and user.
 
 use std::path::{Path, PathBuf};
 
@@ -8,40 +8,40 @@ use netns::{Bind, Privilege, Program, User};
 
 use crate::beneath::Beneath;
 
-/// The variable that says where a program writes down its TLS keys.
+/// The variable that names the file to which a program logs its TLS keys.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
-/// What a pod's container is given by the lab, below the pod's folder.
+/// A container's part of the pod's folder.
 #[derive(Clone, Debug)]
 pub struct Files {
     folder: PathBuf,
 }
 
 impl Files {
-    /// Those of one container.
+    /// The paths of one container.
     pub fn of(host: &netns::Pod, container: &str) -> Self {
         Self { folder: host.dir().join(FOLDER).join(container) }
     }
 
-    /// The TLS keys of the programs in it, as far as they write them where `SSLKEYLOGFILE` says.
+    /// The TLS keys of its programs that honour `SSLKEYLOGFILE`.
     pub fn key_log(&self) -> PathBuf {
         self.folder.join("keys.log")
     }
 
-    /// The files that the container mounts at the `index`th place.
+    /// The files of the container's `index`th mount.
     fn mount(&self, index: usize) -> PathBuf {
         self.folder.join(mounted(index))
     }
 
-    /// Writes what the container mounts, and makes the folder of what its programs write. Only the user that they run as may look into
-    /// it: there are private keys in it.
+    /// Writes the container's mounts, and creates the folder for its programs' output. Only their user can read it, since it
+    /// contains private keys.
     ///
     /// # Errors
-    /// When a file can't be written, or its name leads out of the pod's folder.
+    /// If a file can't be written, or its name leads out of the pod's folder.
     pub fn write(&self, host: &netns::Pod, container: &Container) -> Result<()> {
         let owner = user(container);
         let containers = Beneath::open(&host.dir())?.folder(Path::new(FOLDER), None)?;
-        // Each container's user passes through it.
+        // Each container's user has to traverse it.
         containers.let_others_pass()?;
         let folder = containers.folder(Path::new(&container.name), owner)?;
         for (index, Mount { path, files, .. }) in container.mounts.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Files {
             for (name, content) in files {
                 mount
                     .write(Path::new(name), content, owner)
-                    .with_context(|| format!("{}: what is mounted at {path}", container.source))?;
+                    .with_context(|| format!("{}: the mount at {path}", container.source))?;
             }
         }
         Ok(())
@@ -59,12 +59,12 @@ impl Files {
 /// The folder of all containers in a pod's.
 const FOLDER: &str = "containers";
 
-/// What is mounted at the `index`th place, in a container's folder.
+/// The `index`th mount, in a container's folder.
 fn mounted(index: usize) -> PathBuf {
     Path::new("mounts").join(index.to_string())
 }
 
-/// A program in a container: its own, or one that is run beside it.
+/// A program in a container: its own, or an additional one.
 pub fn program(
     pod: &Pod,
     container: &Container,
@@ -88,17 +88,17 @@ pub fn program(
     program
 }
 
-/// The log of a container's own program: its standard output and standard error, as they came.
+/// The log of a container's program: its standard output and standard error, interleaved.
 pub fn log(host: &netns::Pod, container: &str) -> PathBuf {
     host.log_dir().join(format!("{container}.log"))
 }
 
-/// Lets a program not write down its TLS keys.
+/// Stops a program from logging its TLS keys.
 pub fn keep_keys_secret(program: &mut Program) {
     program.env.retain(|(name, _)| name != KEY_LOG);
 }
 
-/// Who it runs as, where there is more than one user to be.
+/// The user that it runs as; `None` in a user namespace, which has only one.
 fn user(container: &Container) -> Option<User> {
     let uid = container.run_as_user.filter(|_| Privilege::current() == Some(Privilege::Root))?;
     Some(User { uid, gid: uid })

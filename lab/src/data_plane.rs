@@ -1,20 +1,20 @@
-//! Which proxies run as sidecars.
+//! Data planes.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which proxies run as sidecars.
+/// The proxies that run as sidecars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataPlane {
-    /// `sidecar-proxy`, this project's own.
+    /// `sidecar-proxy`, sidelab's own proxy.
     Native,
     /// The real Envoy.
     Envoy,
-    /// `sidecar-proxy` beside the callers, Envoy beside the others.
+    /// `sidecar-proxy` for the callers, Envoy for the others.
     NativeToEnvoy,
-    /// Envoy beside the callers, `sidecar-proxy` beside the others.
+    /// Envoy for the callers, `sidecar-proxy` for the others.
     EnvoyToNative,
 }
 

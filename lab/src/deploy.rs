@@ -1,4 +1,4 @@
-//! From a resolved mesh to a lab in which it runs: pods, redirects, sidecars, apps, and a capture of it all.
+//! Deploys a resolved mesh as a lab: pods, redirects, sidecars, apps, and a capture of everything.
 
 use std::{
     collections::BTreeMap,
@@ -33,13 +33,13 @@ use crate::{
     usage,
 };
 
-/// How long an app may take until it is ready.
+/// How long an app can take to become ready.
 const APP_READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a program may take to end when it is told to, before it is killed.
+/// How long a program can take to end after SIGTERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What a pod is about to be given; a [`Tamper`] may change it.
+/// What a pod is about to get; a [`Tamper`] can change it.
 #[derive(Clone, Debug)]
 pub struct PodPlan {
     /// `POD.NAMESPACE`.
@@ -52,51 +52,51 @@ pub struct PodPlan {
     pub ip6tables: String,
 }
 
-/// Breaks a plan on purpose, to show that the verdicts would notice.
+/// Breaks a plan deliberately, to show that the verdicts would notice.
 pub type Tamper = Arc<dyn Fn(&mut PodPlan) + Send + Sync>;
 
 /// How a mesh is deployed.
 #[derive(Clone)]
 pub struct Options {
-    /// Which sidecars.
+    /// The proxies that run as sidecars.
     pub data_plane: DataPlane,
     /// The pods that call, for data planes that differ by side, and for programs that are pinned.
     pub callers: Vec<usize>,
-    /// Where programs are.
+    /// Where the programs are.
     pub tools: Tools,
-    /// By what right labs are made.
+    /// The privilege with which labs are made.
     pub privilege: Privilege,
     /// Whether packets are captured.
     pub capture: bool,
     /// Whether the lab outlives this process.
     pub stays_up: bool,
-    /// A name for people.
+    /// A display name.
     pub name: String,
-    /// How its programs run.
+    /// How the lab's programs run.
     pub tuning: Tuning,
-    /// Breaks the plans.
+    /// Breaks the plans, in tests.
     pub tamper: Option<Tamper>,
 }
 
-/// A mesh that runs.
+/// A running mesh.
 pub struct Deployment {
-    /// The lab.
+    /// The lab that it runs in.
     pub lab: Lab,
     /// Its pods, in the order of [`pods`](mesh::model::Resolved::pods).
     pub pods: Vec<netns::Pod>,
-    /// How long it took until all was ready.
+    /// How long it took until everything was ready.
     pub ready_after: Duration,
-    /// What each sidecar had resident when it was ready and had served nothing yet, in bytes.
+    /// The resident memory of each sidecar when it was ready, before any traffic, in bytes.
     pub resident: Vec<u64>,
     sidecars: BTreeMap<String, Process>,
     apps: Vec<Process>,
     watch: Option<Watch>,
 }
 
-/// What is seen of a lab's connections while it runs.
+/// Observes a lab's connections while it runs.
 struct Watch {
     capture: Capture,
-    /// None where the kernel does not report connections.
+    /// `None` if the kernel does not report connections.
     tracking: Option<Tracking>,
 }
 
@@ -104,17 +104,17 @@ impl Watch {
     fn start(pods: &[netns::Pod]) -> Result<Self> {
         let tracking = Tracking::start(pods);
         if let Err(error) = &tracking {
-            tracing::warn!("where redirects led is read from logs alone: {error}");
+            tracing::warn!("redirects are read only from logs: {error}");
         }
         Ok(Self { capture: Capture::start(pods)?, tracking: tracking.ok() })
     }
 }
 
 impl Deployment {
-    /// Brings a mesh up, and returns when every sidecar and every app is ready.
+    /// Brings a mesh up, and returns once every sidecar and every app is ready.
     ///
     /// # Errors
-    /// When the host can't do it, a program is missing, or a sidecar refuses its files. Nothing is left behind.
+    /// If the host lacks something, a program is missing, or a sidecar rejects its files. Nothing is left behind.
     pub fn new(mesh: &Mesh, options: &Options) -> Result<Self> {
         let begun = Instant::now();
         let lab = Lab::create(LabSpec {
@@ -153,7 +153,7 @@ impl Deployment {
         let mut sidecars = BTreeMap::new();
         let mut apps = vec![name_server];
         if options.stays_up {
-            // Nobody else looks after them when this process has ended.
+            // Nothing else keeps them short after this process has ended.
             apps.push(log_keeper::start(&lab.pod(name_server::POD)?, lab.dir())?);
         }
         for (pod, started) in mesh.pods.iter().zip(started) {
@@ -167,11 +167,11 @@ impl Deployment {
         Ok(Self { lab, pods, ready_after, resident, sidecars, apps, watch })
     }
 
-    /// Ends the apps and sidecars, so that all logs are written, and gives what was seen. The capture is written to
-    /// `pcapng`, with the keys that open it, if a path is given.
+    /// Stops the apps and sidecars, so that all logs are written, and returns what was seen. If a path is given, writes the capture
+    /// to `pcapng`, with the keys that decrypt it.
     ///
     /// # Errors
-    /// When a log can't be read, or the capture can't be written.
+    /// If a log can't be read, or the capture can't be written.
     pub fn finish(mut self, mesh: &Mesh, pcapng: Option<PathBuf>) -> Result<Observations> {
         thread::scope(|scope| {
             for process in self.sidecars.values().chain(&self.apps) {
@@ -215,10 +215,10 @@ impl Deployment {
         self.apps.iter().find(|app| app.pod() == pod)
     }
 
-    /// Leaves the lab up, and gives its id.
+    /// Leaves the lab up, and returns its id.
     ///
     /// # Errors
-    /// When its state can't be written.
+    /// If its state can't be written.
     pub fn leave_up(self) -> Result<String> {
         let id = self.lab.id().to_owned();
         self.lab.leave_up()?;
@@ -253,7 +253,7 @@ fn to_observe(captured: netns::Captured) -> observe::Capture {
     }
 }
 
-/// What a pod's sidecar is given; nothing for a pod without one.
+/// The configuration of a pod's sidecar; `None` for a pod without one.
 fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Option<PodPlan> {
     let sidecar = pod.sidecar.as_ref()?;
     let name = pod.name.to_string();
@@ -389,7 +389,7 @@ fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, role: Role, op
 
 /// A container's program did not start, or ended before it was ready.
 #[derive(Debug, Error)]
-#[error("{place}: container {container} of {pod} did not start: {source}{}", mend(source))]
+#[error("{place}: container {container} of {pod} did not start: {source}{}", fix(source))]
 struct AppNotStarted {
     place: Source,
     container: String,
@@ -397,7 +397,7 @@ struct AppNotStarted {
     source: netns::Error,
 }
 
-fn mend(error: &netns::Error) -> &'static str {
+fn fix(error: &netns::Error) -> &'static str {
     match error {
         netns::Error::EndedBeforeReady { stderr, .. } if stderr.contains("in use") => {
             "; the containers of a pod share its ports, and its sidecar has 15000, 15001, 15006, 15021 and 15090: give \

@@ -1,6 +1,6 @@
 //! What a person expects of a call.
 //!
-//! An expectation names only what it cares about: a field that it leaves out may be anything.
+//! A field that an expectation leaves out can have any value.
 
 use std::{
     collections::BTreeMap,
@@ -21,57 +21,57 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-/// What is expected of a call.
+/// The expected account of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// By leg: 1, 2, 3.
     #[serde(default)]
     pub legs: BTreeMap<LegNumber, ExpectedLeg>,
-    /// The sidecars that read the request in plaintext; an empty list expects that none does.
+    /// The sidecars that read the request in plaintext; an empty list expects that neither does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_by: Option<Vec<Party>>,
-    /// How it ends.
+    /// The expected end.
     #[serde(default)]
     pub outcome: ExpectedOutcome,
 }
 
-/// What is expected of a leg.
+/// The expected contents of a leg.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedLeg {
-    /// Its layers, outermost first; an empty list expects that no byte was sent on it.
+    /// Its layers, outermost first; an empty list expects that no byte is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<LayerKind>>,
     /// The interface that it crosses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<Interface>,
-    /// Where it comes from.
+    /// The source address of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<IpAddr>,
-    /// The address that is dialled.
+    /// The destination, before redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dials: Option<SocketAddr>,
     /// The port that iptables redirects it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<u16>,
-    /// Its TLS layers, outermost first. Written without a list it is the outermost.
+    /// Its TLS layers, outermost first. A single one, without a list, is the outermost.
     #[schemars(with = "OneOrMore")]
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub tls: Vec<ExpectedTls>,
 }
 
-/// What is expected of the end.
+/// The expected end of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedOutcome {
-    /// Whether the app is served.
+    /// Whether the app gets an answer from the server's app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<bool>,
-    /// Who refuses.
+    /// The party that refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Party>,
-    /// Why.
+    /// The reason of the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Envoy's response flags.
@@ -80,28 +80,28 @@ pub struct ExpectedOutcome {
     /// Envoy's response code details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Logged>,
-    /// The SNI that the client's sidecar reads of the app's own TLS; `-` if it reads none.
+    /// The SNI that the client's sidecar reads from the app's TLS; `-` if it reads none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_server_name: Option<Logged>,
     /// The HTTP status that the app gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// What the API server makes of a webhook's answer.
+    /// What the API server concludes from a webhook's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
-    /// What the app sees.
+    /// The result as the app sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_sees: Option<AppSees>,
 }
 
 impl Expectation {
-    /// All that an account says.
+    /// Everything that an account contains.
     pub fn of(account: &Account) -> Self {
         let legs = account.legs.iter().map(|leg| (leg.number, ExpectedLeg::of(leg))).collect();
         Self { legs, read_by: Some(account.read_by.clone()), outcome: ExpectedOutcome::of(&account.outcome) }
     }
 
-    /// All that a prediction says, as an expectation of what is seen; but for what is a race, and may be seen either way.
+    /// Everything that a prediction contains, as an expectation of what is seen, except for races, which can go either way.
     pub fn of_prediction(account: &Account) -> Self {
         let mut all = Self::of(account);
         let outcome = &account.outcome;
@@ -109,7 +109,7 @@ impl Expectation {
             return all;
         }
         if (outcome.at, outcome.reason) == (Some(Party::ServerSidecar), Some(Reason::TlsHandshakeFailed)) {
-            // In TLS 1.3 the client has done its part when the server looks at its certificate (RFC 8446, section 2): how
+            // In TLS 1.3 the client is done before the server verifies its certificate (RFC 8446, section 2): how
             // much it has sent by then, and whether its sidecar calls the end a failed connection or a lost one, is open.
             if let Some(leg) = all.legs.get_mut(&LegNumber::BetweenPods) {
                 leg.layers = None;
@@ -122,7 +122,7 @@ impl Expectation {
             && let Some(leg) =
                 all.legs.get_mut(&LegNumber::ToApp).filter(|leg| leg.layers.as_ref().is_some_and(Vec::is_empty))
         {
-            // A TCP proxy dials its app while the handshake goes on: whether it had when that failed is open.
+            // A TCP proxy connects to its app during the handshake: whether it had when that failed is open.
             (leg.interface, leg.source, leg.dials) = (None, None, None);
         }
         if outcome.status.is_none() {
@@ -136,7 +136,7 @@ impl Expectation {
         all
     }
 
-    /// This expectation, with another's fields over it.
+    /// This expectation, overridden by the fields of another.
     pub fn merged_with(mut self, over: Self) -> Self {
         for (number, leg) in over.legs {
             let merged = self.legs.remove(&number).unwrap_or_default().merged_with(leg);
@@ -146,7 +146,7 @@ impl Expectation {
         Self { legs: self.legs, read_by, outcome: self.outcome.merged_with(over.outcome) }
     }
 
-    /// Whether it expects enough to be worth judging: something of a leg, and whether the call is delivered.
+    /// Checks that it expects at least the layers of a leg, and whether the call is delivered.
     ///
     /// # Errors
     /// What is missing.

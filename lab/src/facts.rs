@@ -1,4 +1,4 @@
-//! Accounts and expectations as flat lists of fields, so that they can be compared and stand beside each other in a table.
+//! Accounts and expectations as flat lists of fields, to compare them and to show them side by side.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,17 +11,17 @@ use crate::expect::{Expectation, ExpectedLeg, ExpectedOutcome, ExpectedTls};
 #[cfg(test)]
 mod tests;
 
-/// What an account or an expectation says, field by field, in the order in which people read it.
+/// The fields of an account or an expectation, in reading order.
 pub type Facts = BTreeMap<Field, Value>;
 
 /// A field of an account that can be expected. In JSON its name: `leg 2 layers`, `refused at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// Of a leg.
+    /// A field of a leg.
     Leg(LegNumber, LegField),
     /// The sidecars that read the request.
     ReadBy,
-    /// Of the end.
+    /// A field of the end.
     Outcome(OutcomeField),
 }
 
@@ -34,7 +34,7 @@ pub enum LegField {
     Source,
     Dials,
     RedirectedTo,
-    /// Of a TLS layer: how many TLS layers are around it, and which field.
+    /// A field of a TLS layer, with the number of TLS layers around it.
     Tls(usize, TlsField),
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for LegField {
 }
 
 impl Field {
-    /// What the field is part of: `leg 2`, `outcome`.
+    /// The group of the field: `leg 2`, `outcome`.
     pub fn group(self) -> String {
         match self {
             Self::Leg(leg, _) => format!("leg {leg}"),
@@ -161,7 +161,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// All that an account says and that could be expected. A leg that is not there carried nothing.
+/// All fields of an account that can be expected. A missing leg carried nothing.
 pub fn of_account(account: &Account) -> Facts {
     let mut all = Expectation::of(account);
     for number in LegNumber::ALL {
@@ -170,7 +170,7 @@ pub fn of_account(account: &Account) -> Facts {
     of_expectation(&all)
 }
 
-/// All that an expectation names.
+/// All fields that an expectation contains.
 pub fn of_expectation(expectation: &Expectation) -> Facts {
     let Expectation { legs, read_by, outcome } = expectation;
     let of_legs = legs.iter().flat_map(|(number, leg)| of_leg(*number, leg));
@@ -238,19 +238,19 @@ fn of_outcome(outcome: &ExpectedOutcome) -> impl Iterator<Item = (Field, Value)>
 /// A field in which an account differs from what was expected, or from another account.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 pub struct Difference {
-    /// Which field.
+    /// The field that differs.
     #[schemars(with = "String")]
     pub field: Field,
-    /// What was expected.
+    /// The expected value.
     #[schemars(with = "String")]
     pub expected: Value,
-    /// What the account says, if it says anything.
+    /// The account's value, if it has one.
     #[schemars(with = "String")]
     pub found: Option<Value>,
 }
 
 impl Difference {
-    /// Whether the two differ at all. An empty list is expected of what is not there as well.
+    /// Whether the two differ. An absent value matches an empty list.
     fn is_one(&self) -> bool {
         match (&self.found, &self.expected) {
             (Some(found), expected) => found != expected,
@@ -258,7 +258,7 @@ impl Difference {
         }
     }
 
-    /// What the account says: `nothing` where it does not say.
+    /// The account's value: `nothing` if it has none.
     pub fn found(&self) -> String {
         self.found.as_ref().map_or_else(|| "nothing".into(), ToString::to_string)
     }
@@ -280,7 +280,7 @@ impl Serialize for Difference {
     }
 }
 
-/// Where an account differs from what is expected of it. What is not expected may be anything.
+/// The differences between an account and an expectation. Fields without an expectation can have any value.
 pub fn differences(expectation: &Expectation, account: &Account) -> Vec<Difference> {
     let found = of_account(account);
     let expected = of_expectation(expectation).into_iter();

@@ -60,7 +60,7 @@ pub(crate) fn account() -> Account {
     }
 }
 
-/// The same, as seen.
+/// The same call, as seen.
 pub(crate) fn seen(account: Account) -> Seen {
     let client = serde_json::from_value(serde_json::json!({
         "schema": demo_apps::report::CLIENT_SCHEMA, "url": "http://server:8080/", "ok": true, "error": null,
@@ -80,7 +80,7 @@ pub(crate) fn seen(account: Account) -> Seen {
     }
 }
 
-/// A run of one call that is expected, and predicted, to go over mTLS, and is seen to go like this.
+/// A run of one call that is expected and predicted to use mTLS, with this account of what was seen.
 pub(crate) fn run(native: Account) -> RunReport {
     let expected: Expectation =
         serde_saphyr::from_str("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}").unwrap();
@@ -105,7 +105,7 @@ pub(crate) fn run(native: Account) -> RunReport {
     RunReport::new(jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(1), vec![probe])
 }
 
-/// The same run, whose call is seen to go in plaintext.
+/// The same run, whose call was seen in plaintext.
 pub(crate) fn run_that_fails() -> RunReport {
     let mut plaintext = account();
     plaintext.legs[0].layers = vec![LayerKind::Http1];

@@ -1,4 +1,4 @@
-//! The signals that end the program: what is under way ends early and in order, and nothing is left behind.
+//! Signals that end the program: it stops early and in order, and leaves nothing behind.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// How a program ends that was interrupted, as shells have it: 128 + SIGINT.
+/// The exit code of an interrupted program: 128 + SIGINT, as in shells.
 const CODE: i32 = 130;
 
-/// Set by the first signal. The labs are removed by whoever made them, at the next step.
+/// Set by the first signal. The makers of labs remove them at the next step.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C ends the work early and in order, and so do SIGTERM, SIGQUIT and SIGHUP, which a lost ssh session sends. A second
-/// Ctrl-C ends it at once, and the next `sidelab down --all` removes what is left; a terminal that goes may send SIGHUP twice.
+/// Ctrl-C ends the program at once, and the next `sidelab down --all` removes what is left. A closing terminal can send SIGHUP twice.
 pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
     let mut signals = signals()?;
     let handle = move || {
@@ -34,16 +34,16 @@ pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
     Ok(&INTERRUPTED)
 }
 
-/// Waits for one of these signals, which from its making on end nothing else.
+/// Waits for one of these signals, which have no other effect once it exists.
 pub(crate) struct UntilInterrupted(Signals);
 
 impl UntilInterrupted {
-    /// Begins to take them.
+    /// Starts handling them.
     pub(crate) fn new() -> Result<Self> {
         signals().map(Self)
     }
 
-    /// Waits for the first.
+    /// Waits for the first signal.
     pub(crate) fn wait(mut self) {
         self.0.forever().next();
     }
@@ -51,7 +51,7 @@ impl UntilInterrupted {
 
 fn signals() -> Result<Signals> {
     let mut ending = vec![SIGINT, SIGTERM, SIGQUIT];
-    // Under nohup a terminal that goes is to end nothing.
+    // Under nohup, a closing terminal must not end the program.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if !is_ignored(&status, SIGHUP) {
         ending.push(SIGHUP);
@@ -59,7 +59,7 @@ fn signals() -> Result<Signals> {
     Signals::new(ending).context("can't handle Ctrl-C")
 }
 
-/// Whether a process ignores a signal, by its `/proc/PID/status` (proc_pid_status(5)).
+/// Whether a process ignores a signal, according to its `/proc/PID/status` (proc_pid_status(5)).
 fn is_ignored(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)

@@ -1,5 +1,5 @@
-//! The real Istio control plane: the program that `scripts/istiod` builds of Istio's own packages, asked what it makes of
-//! manifests; or what it once said of a scenario, kept beside it.
+//! The real Istio control plane: runs the program that `scripts/istiod` builds from Istio's packages, or reads its stored answer
+//! for a scenario.
 
 use std::{
     collections::BTreeMap,
@@ -28,10 +28,10 @@ use crate::{
     tools::{MissingTool, Tools},
 };
 
-/// The file of a scenario that holds what istiod said of its manifests.
+/// The file of a scenario with istiod's answer for its manifests.
 pub const GOLDEN: &str = "istiod.json.gz";
 
-/// What istiod is asked.
+/// A request to istiod.
 #[derive(Clone, Debug, Serialize)]
 pub struct Request {
     manifests: Vec<Manifest>,
@@ -52,7 +52,7 @@ struct Addresses {
 }
 
 impl Request {
-    /// About manifests, with the addresses of the mesh that they make here; without a mesh istiod gives out its own.
+    /// A request for these manifests, with the addresses that they get in `mesh`; without a mesh istiod assigns addresses.
     pub fn new(files: &[SourceFile], mesh: Option<&Mesh>) -> Self {
         let manifests =
             files.iter().map(|file| Manifest { name: file.name.clone(), text: file.text.clone() }).collect();
@@ -69,18 +69,18 @@ impl Request {
     }
 }
 
-/// What istiod says.
+/// istiod's answer to one request.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Answer {
     /// The version of `istio.io/istio`.
     pub istio: String,
-    /// Why there is no answer.
+    /// Why the request failed; empty if it did not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// What its webhook says of each of Istio's objects.
+    /// Its webhook's verdict on each Istio object.
     #[serde(default)]
     pub objects: Vec<Object>,
-    /// Objects of kinds that it does not read.
+    /// Objects of kinds that the control plane does not read.
     #[serde(default)]
     pub ignored: Vec<String>,
     /// The cluster's pods.
@@ -88,7 +88,7 @@ pub struct Answer {
     pub pods: Vec<Pod>,
 }
 
-/// An object of Istio's, and what the validating webhook says.
+/// An Istio object, and the validating webhook's verdict.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Object {
     /// Its kind.
@@ -97,21 +97,21 @@ pub struct Object {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The file that it stands in.
+    /// The file that contains it.
     pub file: String,
     /// The document's number in the file, from 1.
     pub document: usize,
-    /// Whether it is taken.
+    /// Whether the webhook accepts it.
     pub allowed: bool,
-    /// Why not.
+    /// The reason for a rejection; empty otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// What is wrong with it though it is taken.
+    /// Warnings about an accepted object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// A pod, and what Istio gives it.
+/// A pod, with what Istio generates for it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Pod {
     /// Its namespace.
@@ -120,9 +120,9 @@ pub struct Pod {
     pub name: String,
     /// Its addresses.
     pub ips: Vec<String>,
-    /// Whether the injector gave it a sidecar.
+    /// Whether the injector added a sidecar.
     pub sidecar: bool,
-    /// Why the injector refused it.
+    /// Why the injector failed; empty if it did not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub injection_error: String,
     /// Its labels after injection.
@@ -151,7 +151,7 @@ pub struct Pod {
     pub endpoints: Vec<Value>,
 }
 
-/// What takes a pod's traffic to its sidecar.
+/// The redirects of a pod.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Redirect {
     /// The arguments of `istio-init`.
@@ -168,7 +168,7 @@ impl Pod {
         format!("{}.{}", self.name, self.namespace)
     }
 
-    /// What is pushed to its sidecar, in the shape of `sidelab config -o json`.
+    /// The configuration pushed to its sidecar, in the format of `sidelab config -o json`.
     pub fn resources(&self) -> Value {
         serde_json::json!({
             "listeners": self.listeners, "routes": self.routes, "clusters": self.clusters, "endpoints": self.endpoints,
@@ -177,7 +177,7 @@ impl Pod {
 }
 
 impl Answer {
-    /// With resources in order of their names: istiod goes through maps, in another order each time.
+    /// Sorts the resources by name: istiod iterates over maps, in a random order.
     fn in_order(mut self) -> Self {
         let name = |resource: &Value| {
             let name = resource["name"].as_str().or_else(|| resource["cluster_name"].as_str());
@@ -191,27 +191,27 @@ impl Answer {
         self
     }
 
-    /// A pod's part.
+    /// The answer's part for one pod.
     ///
     /// # Errors
-    /// When istiod does not know the pod.
+    /// If the answer does not contain the pod.
     pub fn pod(&self, name: &str) -> Result<&Pod> {
         let found = self.pods.iter().find(|pod| pod.full_name() == name);
-        found.with_context(|| format!("istiod knows no pod {name}"))
+        found.with_context(|| format!("istiod does not know pod {name}"))
     }
 }
 
-/// The program.
+/// The built program.
 #[derive(Clone, Debug)]
 pub struct Istiod {
     program: PathBuf,
 }
 
 impl Istiod {
-    /// Finds it: by `SIDELAB_ISTIOD`, else in the project's cache.
+    /// Finds the program: in `SIDELAB_ISTIOD`, else in the project's cache.
     ///
     /// # Errors
-    /// When it has not been built.
+    /// If it has not been built.
     pub fn find() -> Result<Self, MissingTool> {
         let program = match env::var_os("SIDELAB_ISTIOD") {
             Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
@@ -219,14 +219,14 @@ impl Istiod {
         };
         program.map(|program| Self { program }).ok_or_else(|| MissingTool {
             program: "istiod".into(),
-            fix: "build it with `scripts/istiod` (it needs Go, or brings it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
+            fix: "build it with `scripts/istiod` (which needs Go, or gets it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
         })
     }
 
-    /// Asks about manifests, one request after the other, in one process.
+    /// Sends several requests to one process, one after the other.
     ///
     /// # Errors
-    /// When it can't be run, or gives no answer.
+    /// If the program can't be run, or does not answer.
     pub fn ask(&self, requests: &[Request]) -> Result<Vec<Answer>> {
         let program = self.program.display();
         let mut child = Command::new(&self.program)
@@ -239,29 +239,29 @@ impl Istiod {
         let mut stdin = child.stdin.take().context("a pipe to it")?;
         let stdout = child.stdout.take().context("a pipe from it")?;
         let mut stderr = child.stderr.take().context("a pipe from it")?;
-        let (answers, told) = thread::scope(|scope| {
-            // It may stop to read before it has read all: what it says then is worth more than the broken pipe.
+        let (answers, stderr_text) = thread::scope(|scope| {
+            // It can stop reading early: its error message is then worth more than the broken pipe.
             scope.spawn(move || requests.iter().try_for_each(|request| send(&mut stdin, request)));
-            let told = scope.spawn(move || {
+            let stderr_text = scope.spawn(move || {
                 let mut text = String::new();
                 stderr.read_to_string(&mut text).map(|_| text).unwrap_or_default()
             });
             let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter::<Answer>();
             let answers: Result<Vec<_>, _> = answers.map(|answer| answer.map(Answer::in_order)).collect();
-            (answers, told.join().unwrap_or_default())
+            (answers, stderr_text.join().unwrap_or_default())
         });
         let status = child.wait()?;
-        let answers = answers.with_context(|| format!("{program}: {}", told.trim()))?;
+        let answers = answers.with_context(|| format!("{program}: {}", stderr_text.trim()))?;
         if !status.success() || answers.len() != requests.len() {
-            bail!("{program} gave {} of {} answers ({status}): {}", answers.len(), requests.len(), told.trim());
+            bail!("{program} gave {} of {} answers ({status}): {}", answers.len(), requests.len(), stderr_text.trim());
         }
         Ok(answers)
     }
 
-    /// Asks about manifests.
+    /// Sends one request.
     ///
     /// # Errors
-    /// When it can't be run, or gives no answer.
+    /// If the program can't be run, or does not answer.
     pub fn ask_one(&self, request: Request) -> Result<Answer> {
         let answer = self.ask(&[request])?.pop().context("an answer for the request")?;
         if !answer.error.is_empty() {
@@ -276,16 +276,16 @@ fn send(to: &mut impl Write, request: &Request) -> std::io::Result<()> {
     to.write_all(b"\n")
 }
 
-/// How istiod and the compiler differ about a pod.
+/// The differences between istiod and the compiler for one pod.
 #[derive(Clone, Debug)]
 pub struct PodDifferences {
     /// `POD.NAMESPACE`.
     pub pod: String,
-    /// What differs, and why.
+    /// The differences, each with its reason if it is known.
     pub judged: Vec<Judged>,
 }
 
-/// How istiod and the compiler differ, for each pod of the cluster that either gives a sidecar.
+/// The differences between istiod and the compiler, for each pod to which either gives a sidecar.
 ///
 /// # Errors
 /// When istiod does not know a pod.
@@ -314,22 +314,22 @@ pub fn differences(mesh: &Mesh, answer: &Answer) -> Result<Vec<PodDifferences>> 
     Ok(all)
 }
 
-/// Where a real sidecar's files would lie.
+/// Where a real sidecar's files would be.
 pub fn placement(redirect: ProxyIdentity) -> Placement {
     Placement { config_dir: "/etc/istio/proxy".into(), log_dir: "/dev".into(), redirect, options: Options::default() }
 }
 
-/// What was once said of a scenario, and of which manifests.
+/// A stored answer, with the manifests that it is for.
 #[derive(Debug, Deserialize, Serialize)]
 struct Golden {
     manifests: String,
     answer: Answer,
 }
 
-/// What istiod once said of a scenario's manifests; nothing when they have changed since.
+/// istiod's stored answer for a scenario's manifests; `None` if they have changed since.
 ///
 /// # Errors
-/// When the file can't be read.
+/// If the file can't be read.
 pub fn golden(folder: &Path, manifests: &str) -> Result<Option<Answer>> {
     let path = folder.join(GOLDEN);
     let Ok(file) = File::open(&path) else { return Ok(None) };
@@ -338,10 +338,10 @@ pub fn golden(folder: &Path, manifests: &str) -> Result<Option<Answer>> {
     Ok((golden.manifests == manifests).then(|| golden.answer.in_order()))
 }
 
-/// Keeps what istiod says of a scenario.
+/// Stores istiod's answer for a scenario.
 ///
 /// # Errors
-/// When the file can't be written.
+/// If the file can't be written.
 pub fn keep(folder: &Path, manifests: &str, answer: &Answer) -> Result<()> {
     let path = folder.join(GOLDEN);
     let golden = Golden { manifests: manifests.into(), answer: answer.clone() };

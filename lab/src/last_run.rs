@@ -1,4 +1,4 @@
-//! What the last run saw of each call, kept beside the labs for `sidelab claims`.
+//! What the last run saw of each call, stored next to the labs for `sidelab claims`.
 
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
 /// Its file, in the folder of labs.
 pub const FILE: &str = "last-run.json";
 
-/// What a run saw: the part of `sidelab.run/v1` without evidence. It is read from a whole report as well.
+/// What a run saw: `sidelab.run/v1` without evidence. It can also be read from a full report.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LastRun {
     /// `sidelab.run/v1`.
@@ -35,11 +35,11 @@ pub struct SeenCall {
     pub probe: String,
     /// The mesh.
     pub mesh: Flavor,
-    /// The claims that it serves.
+    /// The claims that it tests.
     pub claims: Vec<String>,
     /// Whether all accounts agreed.
     pub verdict: Agreement,
-    /// What the native data plane was seen to do, and so on.
+    /// The account of the native data plane, and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     native: Option<Account>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,14 +80,14 @@ impl SeenCall {
 }
 
 impl LastRun {
-    /// Reads what `sidelab run --json` wrote, or [`keep`] kept.
+    /// Reads a report of `sidelab run --json`, or of [`keep`].
     ///
     /// # Errors
-    /// When the file can't be read, or is no report.
+    /// If the file can't be read, or is not a report.
     pub fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
         let run: Self = serde_json::from_reader(BufReader::new(file))
-            .with_context(|| format!("{} is no report; `sidelab run --json FILE` writes one", path.display()))?;
+            .with_context(|| format!("{} is not a report; `sidelab run --json FILE` writes one", path.display()))?;
         if run.schema != SCHEMA {
             bail!(
                 "{} is a {:?}, not a {SCHEMA}; write it again with `sidelab run --json FILE`",
@@ -98,16 +98,16 @@ impl LastRun {
         Ok(run)
     }
 
-    /// What the last run saw, if it is kept.
+    /// What the last run saw, if it was stored.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// If it can't be read.
     pub fn kept() -> Result<Option<Self>> {
         let path = netns::labs_dir().join(FILE);
         if path.exists() { Self::read(&path).map(Some) } else { Ok(None) }
     }
 
-    /// The calls that put a claim to the test in a mesh, by claim and mesh.
+    /// The calls that test a claim in a mesh, by claim and mesh.
     pub fn by_claim(&self) -> BTreeMap<(&str, Flavor), Vec<&SeenCall>> {
         let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for call in &self.probes {
@@ -119,10 +119,10 @@ impl LastRun {
     }
 }
 
-/// Keeps what a run saw, in place of what an earlier one did. Whoever reads meanwhile reads the one or the other.
+/// Stores what a run saw, replacing that of an earlier run. A concurrent reader sees one or the other.
 ///
 /// # Errors
-/// When the file can't be written.
+/// If the file can't be written.
 pub fn keep(report: &RunReport) -> Result<()> {
     let run = LastRun {
         schema: SCHEMA.into(),

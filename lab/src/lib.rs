@@ -1,6 +1,6 @@
-//! sidelab: runs scenarios in namespaces, observes each leg on the wire and judges what was seen.
+//! sidelab: runs scenarios in network namespaces, observes each leg on the wire, and checks what was seen.
 //!
-//! The program's commands are in [`commands`]; the main job is [`run::run`]: it resolves a scenario's manifests,
+//! The program's commands are in [`commands`]; the central one is [`run::run`]: it resolves a scenario's manifests,
 //! [deploys](deploy) them as a lab, makes the calls, and turns [what was captured](observe_call) into accounts that a
 //! [`verdict`] compares with what a person [expects](expect).
 

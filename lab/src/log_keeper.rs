@@ -1,8 +1,8 @@
 //! Keeps the logs of a lab that stays up from filling `/run`: each keeps its newest lines.
 //!
-//! Programs append to their logs themselves, Envoy among them, so nothing stands between. The oldest part of a log that has grown too
-//! long is given back to the file system as a hole (fallocate(2), `FALLOC_FL_PUNCH_HOLE`): no line that comes meanwhile is lost, and
-//! whoever reads goes on reading where it was. A line where the hole ends says so.
+//! Programs, including Envoy, append to their logs directly. The oldest part of a log that is too long is returned to the file system
+//! as a hole (fallocate(2), `FALLOC_FL_PUNCH_HOLE`), so no line written meanwhile is lost, and readers keep their position. A line at the
+//! end of the hole reports the cut.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,32 +24,32 @@ use nix::{
 #[cfg(test)]
 mod tests;
 
-/// The command by which the program is its own log keeper.
+/// The hidden command that runs the log keeper.
 pub(crate) const COMMAND: &str = "keep-logs";
 
-/// What of a log is kept when it has grown too long, in bytes.
+/// How much of a log is kept when it is cut, in bytes.
 const KEPT: u64 = 8 << 20;
 
-/// How much of the disk a log may take before that, in bytes.
+/// How much disk space a log can use before it is cut, in bytes.
 const MOST: u64 = 2 * KEPT;
 
-/// How often they are looked at: what a program writes in that time comes on top.
+/// How often logs are checked: what a program writes in between comes on top.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A block, of which only whole ones are given back.
+/// The block size: only whole blocks are returned.
 const BLOCK: u64 = 4096;
 
-/// Has the logs of the lab in this folder kept short, by a process in one of its pods, which ends with the lab.
+/// Starts a process in one of the lab's pods that keeps the logs in this folder short, and ends with the lab.
 ///
 /// # Errors
-/// When it can't be started.
+/// If it can't be started.
 pub(crate) fn start(pod: &Pod, lab: &Path) -> Result<Process> {
     let program = std::env::current_exe().context("can't find this program")?;
     let program = Program::new("log-keeper", program, [COMMAND.as_ref(), lab.as_os_str()]);
     Ok(pod.start(&program, &Start::default())?)
 }
 
-/// Keeps the logs of the lab in this folder short until it is gone.
+/// Keeps the logs of the lab in this folder short until the folder is removed.
 pub(crate) fn keep(lab: &Path) {
     while lab.is_dir() {
         for log in logs(lab) {
@@ -57,12 +57,12 @@ pub(crate) fn keep(lab: &Path) {
                 tracing::warn!("{} can't be kept short: {error}", log.display());
             }
         }
-        // Signals end it, and nothing else is waited for.
+        // Only signals end the process.
         let _ = nix::poll::poll(&mut [], PollTimeout::try_from(EVERY).unwrap_or(PollTimeout::MAX));
     }
 }
 
-/// What grows in a lab: what programs print, access logs, and key logs.
+/// The files that grow in a lab: program output, access logs and key logs.
 fn logs(lab: &Path) -> Vec<PathBuf> {
     let mut logs: Vec<PathBuf> = entries(&lab.join("logs")).flat_map(|pod| entries(&pod)).collect();
     for pod in entries(&lab.join("pods")) {
@@ -76,7 +76,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Gives the oldest part of a log back, if it has grown too long.
+/// Returns the oldest part of a log to the file system if the log is too long.
 fn shorten(path: &Path) -> io::Result<()> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = match OpenOptions::new().read(true).write(true).custom_flags(flags).open(path) {
@@ -84,7 +84,7 @@ fn shorten(path: &Path) -> io::Result<()> {
         opened => opened?,
     };
     let found = file.metadata()?;
-    // In units of 512 bytes, whatever the file system's own (stat(2)).
+    // In units of 512 bytes on every file system (stat(2)).
     if !found.is_file() || found.blocks() * 512 <= MOST || found.len() <= KEPT {
         return Ok(());
     }
@@ -95,12 +95,12 @@ fn shorten(path: &Path) -> io::Result<()> {
         let hole = hole.try_into().map_err(io::Error::other)?;
         fallocate(&file, FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, hole)?;
     }
-    // What is left of older lines between the hole and the word.
+    // The rest of older lines between the hole and the note.
     file.write_all_at(&vec![0; (word_at % BLOCK) as usize], word_at - word_at % BLOCK)?;
     file.write_all_at(word.as_bytes(), word_at)
 }
 
-/// Where the first line begins that is kept, and what is written before it. `#` begins a comment in key logs, too.
+/// The offset of the first line to keep, and the note written before it. `#` starts a comment in key logs, too.
 fn cut(file: &File, length: u64) -> io::Result<(u64, String)> {
     let from = length - KEPT;
     let mut after = vec![0; 64 << 10];
@@ -113,13 +113,13 @@ fn cut(file: &File, length: u64) -> io::Result<(u64, String)> {
     ))
 }
 
-/// Where a log's lines begin: behind the hole, if there is one.
+/// The offset of a log's first line: after the hole, if there is one.
 ///
 /// # Errors
-/// When it can't be read.
+/// If it can't be read.
 pub(crate) fn beginning(file: &File) -> io::Result<u64> {
     let data = match lseek(file, 0, Whence::SeekData) {
-        // Nothing but a hole, or nothing at all.
+        // Only a hole, or empty.
         Err(Errno::ENXIO) => return Ok(file.metadata()?.len()),
         found => u64::try_from(found?).unwrap_or_default(),
     };

@@ -1,4 +1,4 @@
-//! What is logged on standard error: by `SIDELAB_LOG`, else by `RUST_LOG`.
+//! Logging to standard error, filtered by `SIDELAB_LOG`, else by `RUST_LOG`.
 
 use std::{env, io};
 
@@ -13,16 +13,16 @@ use tracing_subscriber::{
 #[cfg(test)]
 mod tests;
 
-/// Where the filter is looked for, the first that is set.
+/// The variables with the filter; the first that is set is used.
 const VARIABLES: [&str; 2] = ["SIDELAB_LOG", "RUST_LOG"];
 
-/// From the quietest on.
+/// Quietest first.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A variable that holds no filter.
+/// A variable with an invalid filter.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "{variable}: {part:?} is no level{}; write {}, or a level for a part of the program alone, such as netns=debug",
+    "{variable}: {part:?} is not a level{}; write {}, or a level for one part of the program, such as netns=debug",
     meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)")),
     LEVELS.join(", ")
 )]
@@ -32,10 +32,10 @@ pub struct BadFilter {
     meant: Option<&'static str>,
 }
 
-/// Begins to log, in colour where standard error shows colours.
+/// Starts logging, in colour if standard error supports it.
 ///
 /// # Errors
-/// When `SIDELAB_LOG`, or `RUST_LOG` where that is not set, holds no filter.
+/// If `SIDELAB_LOG`, or `RUST_LOG` if that is not set, is not a valid filter.
 pub fn init() -> Result<(), BadFilter> {
     let filter = filter(|variable| env::var(variable).ok())?;
     let lines = tracing_subscriber::fmt::layer()
@@ -43,13 +43,13 @@ pub fn init() -> Result<(), BadFilter> {
         .with_target(false)
         .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never)
         .with_writer(io::stderr)
-        // Where standard error can't be written to, saying so on standard error panics.
+        // Reporting a failed write to standard error on standard error would panic.
         .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }
 
-/// The filter: a level for all, for targets (`netns=debug`), or both, with commas between them. Warnings where nothing is said.
+/// The filter: a level for all, for targets (`netns=debug`), or both, with commas between them. Warnings by default.
 fn filter(value_of: impl Fn(&str) -> Option<String>) -> Result<Targets, BadFilter> {
     let said = |variable| value_of(variable).filter(|text| !text.trim().is_empty());
     let Some((variable, text)) = VARIABLES.into_iter().find_map(|variable| Some((variable, said(variable)?))) else {

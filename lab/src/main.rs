@@ -1,4 +1,4 @@
-//! sidelab: a sidecar TLS lab on one Linux box.
+//! sidelab: a TLS lab for service-mesh sidecars, on one Linux machine.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -10,6 +10,6 @@ use lab::{cli::Cli, commands};
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => commands::dispatch(cli),
-        Err(told) => commands::usage(&told),
+        Err(answer) => commands::print_usage(&answer),
     }
 }

@@ -1,4 +1,4 @@
-//! Manifests from files: reading, resolving, and finding pods in what they make.
+//! Reads and resolves manifest files, and finds pods in the result.
 
 use std::{
     fs,
@@ -19,14 +19,14 @@ use crate::{
     terminal::noteln,
 };
 
-/// The namespace of what names none.
+/// The namespace of objects without one.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// Manifests that can't be used: every fault of theirs, a line each.
+/// Manifests with errors: every fault, one per line.
 #[derive(Debug, Error)]
 #[error("{}", lines(faults))]
 pub struct BadManifests {
-    /// What is wrong.
+    /// The faults, including warnings.
     pub faults: Vec<Fault>,
 }
 
@@ -39,7 +39,7 @@ pub struct NoManifests {
 }
 
 impl NoManifests {
-    /// Says so of these.
+    /// The error for these files.
     pub fn in_files(files: &[SourceFile]) -> Self {
         Self { files: files.iter().map(|file| file.name.clone()).collect() }
     }
@@ -55,14 +55,14 @@ fn named(files: &[String]) -> String {
 pub struct NoSuchPod {
     /// As given.
     pub name: String,
-    /// The namespace of a name that says none.
+    /// The namespace assumed for a name without one.
     pub namespace: String,
-    /// Those that there are.
+    /// The existing pods.
     pub pods: Vec<String>,
 }
 
 impl NoSuchPod {
-    /// All that a pod may be called.
+    /// Every spelling of the existing names.
     fn names(&self) -> impl Iterator<Item = &str> {
         let short = |pod: &str| Some(pod.strip_suffix(self.namespace.as_str())?.strip_suffix('.')?.len());
         self.pods.iter().flat_map(move |pod| [Some(pod.as_str()), short(pod).map(|length| &pod[..length])]).flatten()
@@ -78,7 +78,7 @@ fn lines(faults: &[Fault]) -> String {
 /// name, or `-` for standard input.
 ///
 /// # Errors
-/// When one can't be read.
+/// If a file can't be read.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for path in paths {
@@ -114,13 +114,13 @@ fn read_file(path: &Path) -> Result<SourceFile> {
     Ok(SourceFile { name: path.display().to_string(), text })
 }
 
-/// Resolves manifests, and gives the warnings too.
+/// Resolves manifests, and returns the warnings, too.
 ///
 /// # Errors
 /// [`NoManifests`], or [`BadManifests`] with every fault.
 pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
     let loaded = mesh::load(files);
-    // An empty answer to an empty file would be taken for a good one. A document that can't be read is a fault, and not nothing.
+    // An empty result for an empty file would look like success. An unreadable document is a fault, not an empty file.
     if loaded.manifests.heads().next().is_none() && loaded.manifests.set_aside.is_empty() && loaded.faults.is_empty() {
         bail!(NoManifests::in_files(files));
     }
@@ -143,26 +143,26 @@ pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
 /// Reads and resolves manifests, and reports warnings on standard error.
 ///
 /// # Errors
-/// When a file can't be read, and as [`resolve`].
+/// If a file can't be read, and as for [`resolve`].
 pub fn resolve_files(paths: &[PathBuf]) -> Result<Arc<Resolved>> {
     let (resolved, warnings) = resolve(&read(paths)?)?;
     tell(&warnings);
     Ok(resolved)
 }
 
-/// What manifests make, seen as each of these meshes.
+/// The meshes of these flavours that the manifests define.
 pub fn meshes(resolved: &Arc<Resolved>, flavors: &[Flavor]) -> Vec<Mesh> {
     flavors.iter().map(|flavor| Mesh::new(Arc::clone(resolved), *flavor)).collect()
 }
 
-/// Tells warnings on standard error, a line each.
+/// Prints warnings to standard error, one per line.
 pub fn tell<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
     for warning in warnings.into_iter().filter(|fault| fault.severity != Severity::Note) {
         noteln!("{warning}");
     }
 }
 
-/// The pod of a name, `POD` or `POD.NAMESPACE`.
+/// The pod with a name, `POD` or `POD.NAMESPACE`.
 ///
 /// # Errors
 /// [`NoSuchPod`].

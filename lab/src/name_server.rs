@@ -1,4 +1,4 @@
-//! The cluster's DNS server: a pod of its own, at the addresses that every pod's `/etc/resolv.conf` names.
+//! The cluster's DNS server: a separate pod, at the addresses in every pod's `/etc/resolv.conf`.
 
 use std::{fs, time::Duration};
 
@@ -8,16 +8,16 @@ use netns::{Lab, PodSpec, Process, Program, Ready, Start};
 
 use crate::tools::Tools;
 
-/// The pod. Its addresses are those of Kubernetes' Service of this name; there is no other pod behind them.
+/// The pod's name. It has the addresses of Kubernetes' Service of this name, without other pods behind them.
 pub(crate) const POD: &str = "kube-dns.kube-system";
 
-/// How long it may take until it answers.
+/// How long it can take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Starts the DNS server, and returns when it answers.
+/// Starts the DNS server, and returns once it answers.
 ///
 /// # Errors
-/// When it can't be started.
+/// If it can't be started.
 pub(crate) fn start(mesh: &Mesh, lab: &Lab, tools: &Tools) -> Result<Process> {
     let pod = lab.add_pod(PodSpec::new(POD, CLUSTER_DNS.v4, CLUSTER_DNS.v6))?;
     let records = pod.dir().join("records");

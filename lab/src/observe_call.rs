@@ -1,7 +1,7 @@
-//! From what was captured and logged to an account of one call.
+//! Turns captures and logs into the account of one call.
 //!
-//! What a leg carried is read from packets. The participants' logs are used for two things only: for what no packet says
-//! (Envoy's flags and details), and to tell which of several connections belongs to a call that left no mark on the wire.
+//! The contents of a leg are read from packets. The participants' logs are used only for what no packet contains (Envoy's flags and
+//! details), and to attribute a connection to a call that left no mark on the wire.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ mod refusal;
 use self::found::{Found, find};
 pub use self::made::{MadeCall, Observations};
 
-/// What an account was read from.
+/// The evidence for an account.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Evidence {
     /// The client's own report.
@@ -38,25 +38,25 @@ pub struct Evidence {
     pub client_sidecar_log: Option<String>,
     /// The line of the server's sidecar.
     pub server_sidecar_log: Option<String>,
-    /// The connection of each leg, opened.
+    /// The decrypted connection of each leg.
     pub flows: BTreeMap<LegNumber, Flow>,
-    /// What each leg's bytes were spent on, layer by layer.
+    /// The cost of each leg in bytes, layer by layer.
     pub costs: BTreeMap<LegNumber, Cost>,
-    /// What could not be read, in words.
+    /// Notes for people: what could not be read, and what was derived.
     pub notes: Vec<String>,
 }
 
 /// A call as it was seen on the wire.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Seen {
-    /// What the packets and the participants' logs say.
+    /// The account according to packets and logs.
     #[serde(flatten)]
     pub account: Account,
-    /// What it was read from.
+    /// The evidence for it.
     pub evidence: Evidence,
 }
 
-/// The account of a call, and what it was read from.
+/// The account of a call, with its evidence.
 pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations) -> Seen {
     let found = find(mesh, call, seen);
     let client = &mesh.pods[call.from];
@@ -84,7 +84,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         outcome: outcome(mesh, call, &found),
     };
     let mut notes: Vec<String> = Vec::new();
-    notes.extend(call.told.iter().map(|told| format!("the API server says: {told}")));
+    notes.extend(call.admission_message.iter().map(|message| format!("the API server says: {message}")));
     notes.extend(found.derived.map(|why| format!("whether leg 2 reached a sidecar is {why}")));
     if seen.dropped > 0 {
         notes.push(format!("the capture lost {} packets", seen.dropped));
@@ -108,7 +108,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
     Seen { account, evidence }
 }
 
-/// The sidecars that read the request: who read one logs its path.
+/// The sidecars that read the request: they log its path.
 fn read_by(found: &Found<'_>) -> Vec<Party> {
     let logs = [(Party::ClientSidecar, found.client_log), (Party::ServerSidecar, found.server_log)];
     let read = logs.into_iter().filter(|(_, log)| log.is_some_and(|line| line.path.is_some()));
@@ -145,12 +145,12 @@ fn leg(number: LegNumber, path: LegPath, flow: &Flow) -> Leg {
     }
 }
 
-/// The pod's interface that saw a connection.
+/// The interface on which a connection was seen.
 fn interface(flow: &Flow) -> Option<Interface> {
     [Interface::Lo, Interface::Eth0].into_iter().find(|interface| interface.to_string() == flow.interface.name)
 }
 
-/// What a layer is, as accounts name it.
+/// The name of a layer in accounts.
 pub(crate) fn layer_kind(layer: &Layer) -> LayerKind {
     match layer {
         Layer::Tls(tls) if tls.mutual => LayerKind::Mtls,
@@ -201,7 +201,7 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
     }
 }
 
-/// What the calling app sees, in one word. A gRPC call that failed has a status of its own, on top of HTTP's 200.
+/// What the calling app sees, in one word. A failed gRPC call has a separate status, in addition to HTTP's 200.
 pub fn app_sees(report: &ClientReport) -> AppSees {
     if let Some(FailureKind::GrpcStatus { name, .. }) = report.error.as_ref().map(|failure| &failure.kind) {
         return AppSees::failure(name);

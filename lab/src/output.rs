@@ -1,6 +1,6 @@
-//! Files that a command leaves to its user: each stands whole under its name, or is as it was before.
+//! Output files: each is either complete or unchanged.
 //!
-//! A file is written beside its place and renamed. Until then an earlier file of that name is untouched, however the program ends.
+//! A file is written next to its place and renamed. Until then an earlier file of that name is untouched, however the program ends.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -16,62 +16,62 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
-/// A file can't be written. What was there before is as it was.
+/// A file could not be written; an earlier one is unchanged.
 #[derive(Debug, Error)]
-#[error("can't write {}: {source}{}", path.display(), mend(source))]
+#[error("can't write {}: {source}{}", path.display(), fix(source))]
 pub struct NotWritten {
-    /// Which.
+    /// The file's path.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     pub source: io::Error,
 }
 
-/// Who may read what is written.
+/// Who can read an output file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readers {
-    /// As the umask has it, or as of the file that is replaced.
+    /// According to the umask, or to the file that is replaced.
     Usual,
-    /// Its owner alone: there are keys in it.
+    /// Only its owner: it contains keys.
     Owner,
 }
 
-/// Finds out before the work whether files can be written, and changes nothing.
+/// Checks before the work that files can be written, without changing anything.
 ///
 /// # Errors
-/// The first that can't.
+/// The first file that can't be written.
 pub fn check<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), NotWritten> {
     paths.into_iter().try_for_each(|path| {
         let found = Place::of(path).and_then(|place| match place {
             Place::Straight(path) => Ok(access(&path, AccessFlags::W_OK)?),
-            // It goes again at once.
+            // Removed again at once.
             Place::Beside { .. } => place.begin(Readers::Usual).map(drop),
         });
         found.map_err(|source| NotWritten { path: path.clone(), source })
     })
 }
 
-/// Makes the folder of files that only their owner may read, where it is missing, and finds out whether they can be written to it.
+/// Creates the folder for files that only their owner can read, if it is missing, and checks that files can be written to it.
 ///
 /// # Errors
-/// When they can't.
+/// If they can't.
 pub fn check_secret_folder(folder: &Path) -> Result<(), NotWritten> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let tried = made.and_then(|()| tempfile::tempfile_in(folder).map(drop));
     tried.map_err(|source| NotWritten { path: folder.to_owned(), source })
 }
 
-/// Writes a file, in place of one that is there.
+/// Writes a file, replacing an existing one.
 ///
 /// # Errors
-/// When it can't be written; what was there stays.
+/// If it can't be written; an existing file stays.
 pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), NotWritten> {
     write_for(Readers::Usual, path, |file| file.write_all(content.as_ref()))
 }
 
-/// Writes a file with keys in it, which only its owner may read.
+/// Writes a file that contains keys, and that only its owner can read.
 ///
 /// # Errors
-/// When it can't be written, or `fill` fails; what was there stays.
+/// If it can't be written, or `fill` fails; an existing file stays.
 pub fn write_secret(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), NotWritten> {
     write_for(Readers::Owner, path, fill)
 }
@@ -99,35 +99,35 @@ fn filled(file: &File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> i
     writer.flush()
 }
 
-/// Where a file goes.
+/// The kind of an output path.
 enum Place {
-    /// A pipe or a device, such as `/dev/stdout`: what is written to it is not kept there.
+    /// A pipe or a device, such as `/dev/stdout`: it is written to directly.
     Straight(PathBuf),
-    /// Its final name, and what is there now.
+    /// A regular file: its final name, and the existing file.
     Beside { target: PathBuf, earlier: Option<Metadata> },
 }
 
 impl Place {
     fn of(path: &Path) -> io::Result<Self> {
-        // The shell's own files by other names: it would not notice that they were replaced.
+        // Other names of the shell's open files: a replacement would go unnoticed.
         if path.starts_with("/dev") || path.starts_with("/proc") {
             return Ok(Self::Straight(path.to_owned()));
         }
         match fs::metadata(path) {
             Ok(earlier) if earlier.is_file() => {
                 access(path, AccessFlags::W_OK)?;
-                // A symbolic link stays one.
+                // A symbolic link is followed, and stays.
                 Ok(Self::Beside { target: fs::canonicalize(path)?, earlier: Some(earlier) })
             }
             Ok(other) if other.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(_) => Ok(Self::Straight(path.to_owned())),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Err(_) if path.is_symlink() => Err(io::Error::other("it is a symbolic link that leads nowhere")),
+            Err(_) if path.is_symlink() => Err(io::Error::other("it is a dangling symbolic link")),
             Err(_) => Ok(Self::Beside { target: std::path::absolute(path)?, earlier: None }),
         }
     }
 
-    /// Makes the file that is written, beside the one that it will be.
+    /// Creates the temporary file, next to the final one.
     fn begin(&self, readers: Readers) -> io::Result<NamedTempFile> {
         let Self::Beside { target, earlier } = self else { return Err(io::ErrorKind::Unsupported.into()) };
         let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
@@ -146,7 +146,7 @@ impl Place {
             let owner = (earlier.uid(), earlier.gid());
             let ours = file.as_file().metadata()?;
             if owner != (ours.uid(), ours.gid()) {
-                // Who may not give files away keeps them.
+                // Without the right to change owners the file keeps its own.
                 let _ = fchown(file.as_file(), Some(owner.0), Some(owner.1));
             }
         }
@@ -159,13 +159,13 @@ impl Place {
     }
 }
 
-fn mend(error: &io::Error) -> &'static str {
+fn fix(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::NotFound => "; create its folder first",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; a file is written beside its place and renamed, so its folder must be writable, too"
+            "; a file is written next to its place and renamed, so its folder must be writable, too"
         }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room there, or name another place",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space there, or name another place",
         _ => "",
     }
 }

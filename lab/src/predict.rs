@@ -1,4 +1,4 @@
-//! From a scenario's probe, or a command line's words, to the prediction of a call.
+//! Predicts the call of a scenario's probe, or of a command line.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use crate::{
 /// Predicts a scenario's call.
 ///
 /// # Errors
-/// When the calling pod is not there, or the host does not resolve.
+/// If the calling pod does not exist, or the host does not resolve.
 pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
     let call = Call {
         from: manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?,
@@ -33,20 +33,20 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
     };
     let mut account = predict(mesh, &call)?;
     if probe.speaks == Some(Speaks::Grpc) {
-        told_in_grpc(&mut account);
+        set_grpc_status(&mut account);
     }
     Ok(account)
 }
 
-/// What a sidecar answers itself, it answers a gRPC request with `200` and a status of gRPC.
-fn told_in_grpc(account: &mut Account) {
+/// A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
+fn set_grpc_status(account: &mut Account) {
     let outcome = &mut account.outcome;
     let Some(status) = outcome.status.filter(|_| !outcome.delivered) else { return };
     let name = GrpcStatus::from_http(status).name();
     (outcome.status, outcome.app_sees) = (Some(200), AppSees::failure(name));
 }
 
-/// The webhook that a probe asks, which has to be where the probe says.
+/// The webhook that a probe calls, which must be at the probe's address.
 fn webhook(mesh: &Mesh, probe: &Probe, name: &str) -> Result<usize> {
     let known = || mesh.webhooks.iter().map(|webhook| webhook.name.as_str()).collect::<Vec<_>>().join(", ");
     let index = mesh.webhooks.iter().position(|webhook| webhook.name == name);
@@ -58,17 +58,17 @@ fn webhook(mesh: &Mesh, probe: &Probe, name: &str) -> Result<usize> {
     Ok(index)
 }
 
-/// Splits `HOST:PORT`; an IPv6 address stands in brackets.
+/// Splits `HOST:PORT`; an IPv6 address is in brackets.
 ///
 /// # Errors
-/// When there is no port, or it is none.
+/// If the port is missing or invalid.
 pub fn destination(text: &str) -> Result<(String, u16)> {
     let (host, port) = text.rsplit_once(':').with_context(|| format!("{text:?} is not HOST:PORT"))?;
     let port =
         port.parse().ok().filter(|port| *port > 0).with_context(|| format!("{port:?} is not a port (1-65535)"))?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if host.is_empty() || (host.contains(':') && host.parse::<IpAddr>().is_err()) {
-        bail!("{host:?} is neither a name nor an address (an IPv6 address stands in brackets)");
+        bail!("{host:?} is neither a name nor an address (an IPv6 address is written in brackets)");
     }
     Ok((host.to_owned(), port))
 }

@@ -1,8 +1,8 @@
-//! The main job: runs scenarios, each in a lab of its own, and judges what was seen.
+//! Runs scenarios, each in a separate lab, and checks what was seen.
 //!
 //! A lab is one scenario in one mesh on one data plane, so that its addresses and files are those that `sidelab explain`,
-//! `config` and `up` show for the same manifests. Its calls are made one by one; then the sidecars are ended, so that
-//! every log is written; only then is the capture opened. Labs run side by side.
+//! `config` and `up` show for the same manifests. Its calls are made one by one; then the sidecars are stopped, so that
+//! every log is written; only then is the capture decrypted. Labs run concurrently.
 
 use std::{
     collections::BTreeMap,
@@ -40,40 +40,40 @@ use crate::{
 
 mod webhook;
 
-/// How long a call may take. A call that hangs is a result.
+/// The time limit of a call. A call that hangs is a result.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a greeting is waited for: where nobody greets, a call says so only by taking so long.
+/// How long to wait for a greeting: only the timeout shows that none comes.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a run is made.
+/// The options of a run.
 #[derive(Clone)]
 pub struct Options {
-    /// On which data planes, one after the other.
+    /// The data planes, one after the other.
     pub data_planes: Vec<DataPlane>,
-    /// In which meshes.
+    /// The meshes, in parallel.
     pub meshes: Vec<Flavor>,
-    /// Where programs are.
+    /// Where the programs are.
     pub tools: Tools,
-    /// By what right labs are made.
+    /// The privilege with which labs are made.
     pub privilege: Privilege,
     /// A folder for the captures, `SCENARIO-MESH-DATAPLANE.pcapng`.
     pub captures: Option<PathBuf>,
-    /// How many labs run side by side.
+    /// How many labs run concurrently.
     pub jobs: usize,
-    /// Whether no lab is begun any more once a call went otherwise than it should.
+    /// Whether to start no further lab after a failed call.
     pub fail_fast: bool,
     /// How the labs' programs run.
     pub tuning: Tuning,
     /// Breaks the plans, to show that verdicts notice.
     pub tamper: Option<Tamper>,
-    /// Progress, one step a lab.
+    /// Progress, one step per lab.
     pub progress: ProgressBar,
-    /// Set when the run is to end early.
+    /// Set to end the run early.
     pub interrupted: &'static AtomicBool,
 }
 
-/// One lab's work.
+/// The work for one lab.
 struct Unit<'a> {
     scenario: &'a Scenario,
     mesh: &'a Mesh,
@@ -90,7 +90,7 @@ struct UnitResult {
 /// Runs scenarios.
 ///
 /// # Errors
-/// When manifests are wrong, or a lab can't be made. A verdict that fails is not an error.
+/// If manifests are invalid, or a lab can't be made. A failed verdict is not an error.
 pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();
@@ -133,7 +133,7 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
             }
         }
     }
-    // The two meshes side by side.
+    // The two meshes concurrently.
     let position = |name: &str| scenarios.iter().position(|scenario| scenario.name == name);
     probes.sort_by_key(|(number, report)| (position(&report.scenario), *number, report.mesh));
     let probes = probes.into_iter().map(|(_, report)| report).collect();
@@ -170,7 +170,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     })
 }
 
-/// Whether a lab's calls went as they should.
+/// Whether all calls of a lab went as expected.
 fn agrees(unit: &Unit<'_>, result: &mut UnitResult) -> Result<bool> {
     let mut agrees = true;
     for (probe, seen) in unit.scenario.probes.iter().zip(std::mem::take(&mut result.seen)) {
@@ -181,8 +181,8 @@ fn agrees(unit: &Unit<'_>, result: &mut UnitResult) -> Result<bool> {
     Ok(agrees)
 }
 
-/// Runs the units on a few threads, and gives their results in order: none of a unit that was not begun, since a call failed and
-/// the run is to end then. The first error ends the run.
+/// Runs the units on a few threads, and returns their results in order: `None` for a unit that was not started because a call
+/// had failed. The first error ends the run.
 fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<Option<UnitResult>>> {
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
@@ -307,10 +307,10 @@ fn make_call(
     let output = host.run_to_end(&program, CALL_TIMEOUT + Duration::from_secs(5))?;
     let ended_ns = now_ns();
     let report: ClientReport = serde_json::from_slice(&output.stdout).with_context(|| {
-        let told = String::from_utf8_lossy(&output.stderr);
-        format!("probe {:?}: the client in {} gave no report: {told}", probe.name, pod.name)
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("probe {:?}: the client in {} printed no report: {stderr}", probe.name, pod.name)
     })?;
-    Ok(MadeCall { from, report, admission: None, told: None, marker, began_ns, ended_ns })
+    Ok(MadeCall { from, report, admission: None, admission_message: None, marker, began_ns, ended_ns })
 }
 
 fn now_ns() -> u64 {

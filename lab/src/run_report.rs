@@ -32,26 +32,26 @@ pub struct RunReport {
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// What bringing labs up took, by data plane.
+    /// The cost of bringing up labs, by data plane.
     pub labs: BTreeMap<DataPlane, LabFigures>,
     /// Whether all verdicts agree.
     pub agrees: bool,
     /// The calls, in order of scenario, probe and mesh.
     pub probes: Vec<ProbeReport>,
-    /// Labs that were not begun, `SCENARIO-MESH-DATAPLANE`, since a call had failed and the run was to end then.
+    /// Labs that were not started because a call had failed (`--fail-fast`): `SCENARIO-MESH-DATAPLANE`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<String>,
 }
 
-/// The contract's name.
+/// The version of [`RunReport`].
 pub const SCHEMA: &str = "sidelab.run/v1";
 
-/// What bringing labs up took. Figures of this run on this machine, under whatever else it was doing.
+/// The cost of bringing up labs, on this machine and under its current load.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct LabFigures {
     /// How long each lab took until all its sidecars and apps were ready, in seconds.
     pub ready_seconds: Vec<f64>,
-    /// What each sidecar had resident when it was ready and had served nothing yet, in bytes.
+    /// The resident memory of each sidecar when it was ready, before any traffic, in bytes.
     pub resident_bytes: Vec<u64>,
 }
 
@@ -66,10 +66,10 @@ pub struct ProbeReport {
     pub probe: String,
     /// The mesh.
     pub mesh: Flavor,
-    /// Its place, where the scenario's calls are drawn as a grid, and what rows and columns are.
+    /// Its cell, if the scenario's calls are drawn as a grid, and the grid's axes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cell: Option<(Grid, Cell)>,
-    /// The claims that it serves.
+    /// The claims that it tests.
     pub claims: Vec<String>,
     /// The failure signatures that it reproduces.
     pub signatures: Vec<String>,
@@ -88,7 +88,7 @@ pub struct ProbeReport {
     pub verdict: Verdict,
 }
 
-/// The claims that calls put to the test, each once, by number.
+/// The claims that calls test, each once, by number.
 pub fn claims_of(probes: &[ProbeReport]) -> Vec<&str> {
     let mut names: Vec<&str> = probes.iter().flat_map(|probe| &probe.claims).map(String::as_str).collect();
     names.sort_by_key(|name| (claims::number(name), *name));
@@ -97,7 +97,7 @@ pub fn claims_of(probes: &[ProbeReport]) -> Vec<&str> {
 }
 
 impl RunReport {
-    /// Puts a run together.
+    /// Assembles the report of a run.
     pub fn new(started: jiff::Timestamp, took: Duration, probes: Vec<ProbeReport>) -> Self {
         Self {
             schema: SCHEMA,
@@ -116,7 +116,7 @@ impl RunReport {
         self.probes.iter().flat_map(|probe| probe.seen.keys().copied()).collect()
     }
 
-    /// By claim: in which meshes it was put to the test, and whether all calls for it were as expected.
+    /// By claim: the meshes in which it was tested, and whether all its calls were as expected.
     pub fn claims(&self) -> BTreeMap<String, BTreeMap<Flavor, bool>> {
         let mut claims: BTreeMap<String, BTreeMap<Flavor, bool>> = BTreeMap::new();
         for probe in &self.probes {

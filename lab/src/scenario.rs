@@ -28,15 +28,15 @@ pub struct Scenario {
     pub name: String,
     /// The folder.
     pub directory: PathBuf,
-    /// One line that says what it is.
+    /// The title, in one line.
     pub title: String,
-    /// What it shows, in a few sentences.
+    /// What it demonstrates, in a few sentences.
     pub shows: String,
-    /// The claims that it puts to the test, such as `C4`: those of all its probes.
+    /// The claims that it tests, such as `C4`: those of all its probes.
     pub claims: Vec<String>,
     /// The failure signatures that it reproduces, such as `F1`.
     pub signatures: Vec<String>,
-    /// What rows and columns are, where the calls are drawn as a grid.
+    /// The axes, if the calls are drawn as a grid.
     pub grid: Option<Grid>,
     /// The calls, made in this order.
     pub probes: Vec<Probe>,
@@ -53,17 +53,17 @@ pub struct Probe {
     pub host: String,
     /// The port that the app dials.
     pub port: u16,
-    /// The address family, where the host has both; IPv4 by default.
+    /// The address family, if the host has both; IPv4 by default.
     pub family: Family,
     /// What the app sends.
     pub app: AppProtocol,
-    /// What it speaks on top of that.
+    /// A protocol on top of that.
     pub speaks: Option<Speaks>,
     /// The webhook of the manifests that is called, as kube-apiserver calls it.
     pub webhook: Option<String>,
-    /// Its place, where the scenario's calls are drawn as a grid.
+    /// Its cell, if the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
-    /// The claims that this call puts to the test; all of the scenario's, if it names none.
+    /// The claims that this call tests; all of the scenario's by default.
     pub claims: Vec<String>,
     /// What is expected in the textbook's mesh.
     pub textbook: Expectation,
@@ -72,7 +72,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// What is expected in a mesh.
+    /// The expectation in a mesh.
     pub fn expected(&self, mesh: Flavor) -> &Expectation {
         match mesh {
             Flavor::Textbook => &self.textbook,
@@ -93,7 +93,7 @@ impl Probe {
     }
 }
 
-/// What an app speaks on top of HTTP or TCP.
+/// A protocol on top of HTTP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaks {
@@ -103,7 +103,7 @@ pub enum Speaks {
     Greeting,
 }
 
-/// What the rows and columns of a grid of calls are.
+/// The axes of a grid of calls.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
@@ -113,16 +113,16 @@ pub struct Grid {
     pub columns: String,
 }
 
-/// A place in a grid of calls, written `[ROW, COLUMN]`. Several calls may share one.
+/// A place in a grid of calls, written `[ROW, COLUMN]`. Several calls can share one.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 pub struct Cell(pub String, pub String);
 
 /// Why a folder is not a scenario.
 #[derive(Debug, Error)]
 pub enum ScenarioError {
-    /// There is no folder of scenarios to look into.
+    /// The folder of scenarios does not exist.
     #[error(
-        "{}: no such folder of scenarios; a checkout and a release come with one: run sidelab from there, or name it with \
+        "{}: no such folder of scenarios; a checkout and a release contain one: run sidelab from there, or name it with \
          --scenarios or SIDELAB_SCENARIOS", .0.display()
     )]
     NoFolder(PathBuf),
@@ -136,7 +136,7 @@ pub enum ScenarioError {
     },
     /// Neither a folder nor the name of a scenario.
     #[error(
-        "no scenario {name:?}, neither as a folder nor in {}{}; `sidelab scenarios` lists those that there are",
+        "no scenario {name:?}, neither as a folder nor in {}{}; `sidelab scenarios` lists them",
         root.display(),
         did_you_mean(name, names.iter().map(String::as_str))
     )]
@@ -145,15 +145,15 @@ pub enum ScenarioError {
         name: String,
         /// The folder of scenarios.
         root: PathBuf,
-        /// Those in it.
+        /// The scenarios in it.
         names: Vec<String>,
     },
-    /// `scenario.yaml` is not one.
+    /// `scenario.yaml` is invalid.
     #[error("{}: {message}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The fault, with its place.
         message: String,
     },
 }
@@ -162,7 +162,7 @@ impl Scenario {
     /// Reads a scenario from its folder.
     ///
     /// # Errors
-    /// When `scenario.yaml` is missing, has a field that is unknown or ill-typed, or a probe that expects nothing.
+    /// If `scenario.yaml` is missing, has an unknown or ill-typed field, or a probe without expectations.
     pub fn read(directory: &Path) -> Result<Self, ScenarioError> {
         let path = directory.join("scenario.yaml");
         let text = fs::read_to_string(&path).map_err(|error| ScenarioError::Read { path: path.clone(), error })?;
@@ -174,7 +174,7 @@ impl Scenario {
         Self::parse(&name, directory, &text).map_err(|message| ScenarioError::Invalid { path, message })
     }
 
-    /// The file of its manifests.
+    /// The path of its manifests.
     pub fn manifests(&self) -> PathBuf {
         self.directory.join("manifests.yaml")
     }
@@ -201,7 +201,7 @@ impl Scenario {
             probes.push(probe);
         }
         if let Some(claim) = file.claims.iter().find(|claim| !probes.iter().any(|probe| probe.claims.contains(claim))) {
-            return Err(format!("claims: no probe puts {claim} to the test; name it in the `claims` of one"));
+            return Err(format!("claims: no probe tests {claim}; name it in the `claims` of one"));
         }
         Ok(Self {
             name: name.into(),
@@ -219,14 +219,14 @@ impl Scenario {
 /// Finds scenarios: each path is a scenario's folder, a folder of scenarios, or the name of one in `root`.
 ///
 /// # Errors
-/// When a path is none of these, a scenario in it is not valid, or it names a claim that `root` has not.
+/// If a path is none of these, a scenario in it is invalid, or it names a claim that is not in `root`.
 pub fn find(root: &Path, paths: &[String]) -> Result<Vec<Scenario>, ScenarioError> {
     let needs_root = paths.is_empty() || paths.iter().any(|path| !Path::new(path).is_dir());
     if needs_root && !root.is_dir() {
         return Err(ScenarioError::NoFolder(root.into()));
     }
     let found = if paths.is_empty() { read_all(root)? } else { named(root, paths)? };
-    // A folder of one's own need not say what its claims are.
+    // Other folders need not define their claims.
     if let Ok(known) = claims::read(root) {
         for scenario in &found {
             let unknown = |claim: &&String| claims::number(claim).is_none_or(|number| !known.contains_key(&number));
@@ -291,14 +291,14 @@ pub(crate) struct File {
     signatures: Vec<String>,
     #[serde(default)]
     grid: Option<Grid>,
-    /// A place for YAML anchors that several probes use; it means nothing by itself.
+    /// Holds YAML anchors that several probes use; otherwise ignored.
     #[schemars(with = "Option<serde_json::Value>")]
     #[serde(default, rename = "cases")]
     _cases: serde::de::IgnoredAny,
     probes: Vec<WrittenProbe>,
 }
 
-/// A probe, as written: `expect` holds in both meshes, `textbook` and `istio` add to it or differ.
+/// A probe, as written: `expect` applies to both meshes, `textbook` and `istio` extend or override it.
 #[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenProbe {
@@ -346,7 +346,7 @@ impl WrittenProbe {
         let istio = self.expect.merged_with(self.istio);
         for (mesh, expectation) in [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)] {
             expectation.check().map_err(|missing| {
-                format!("nothing is expected of {missing} in the {mesh} mesh; say it under `expect`, or under `{mesh}`")
+                format!("{missing} has no expectation in the {mesh} mesh; add it to `expect` or `{mesh}`")
             })?;
         }
         Ok(Probe {

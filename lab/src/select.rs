@@ -1,4 +1,4 @@
-//! Which scenarios, and which of their calls, a run makes.
+//! Selects the scenarios and calls of a run.
 
 use std::{cmp::Reverse, str::FromStr};
 
@@ -9,12 +9,12 @@ use crate::scenario::{Probe, Scenario};
 #[cfg(test)]
 mod tests;
 
-/// What is asked for. An empty list asks for nothing in particular.
+/// What to select. An empty list does not restrict the selection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Selection<'a> {
-    /// Calls that put one of these claims to the test.
+    /// Calls that test one of these claims.
     pub claims: &'a [String],
-    /// Calls whose name has one of these in it, in capitals or not.
+    /// Calls whose name contains one of these texts, ignoring case.
     pub probes: &'a [String],
     /// One of several parts of the scenarios.
     pub shard: Option<Shard>,
@@ -23,9 +23,9 @@ pub struct Selection<'a> {
 /// One of several parts: `2/4` is the second of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which, from 1.
+    /// The part's number, from 1.
     number: usize,
-    /// Of how many.
+    /// The number of parts.
     of: usize,
 }
 
@@ -41,33 +41,33 @@ impl FromStr for Shard {
     }
 }
 
-/// No call is what was asked for.
+/// The selection is empty.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum NothingSelected {
-    /// Nothing tests these claims.
-    #[error("--claim {0}: no call of these scenarios puts it to the test; `sidelab claims` lists what is tested")]
+    /// No call tests these claims.
+    #[error("--claim {0}: no call of these scenarios tests it; `sidelab claims` lists what is tested")]
     Claim(String),
-    /// Nothing is called so.
+    /// No call has this text in its name.
     #[error(
         "--probe {text:?}: no call of these scenarios has this in its name{}",
         meant.as_ref().map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"))
     )]
     Probe {
-        /// What was asked for.
+        /// The text.
         text: String,
-        /// What may be meant.
+        /// A similar name.
         meant: Option<String>,
     },
-    /// What has the names tests other claims.
-    #[error("--claim, --probe: no call is what both ask for")]
+    /// The calls with these names test other claims.
+    #[error("--claim, --probe: no call matches both")]
     Both,
 }
 
-/// The scenarios with those of their calls that are asked for; one without any is left out. A shard may be empty: there are then
-/// more shards than scenarios.
+/// The scenarios, reduced to their selected calls; those without any are left out. A shard can be empty if there are more shards
+/// than scenarios.
 ///
 /// # Errors
-/// When a claim or a name finds no call, or both together find none.
+/// If a claim or a name matches no call, or both together match none.
 pub fn select(mut scenarios: Vec<Scenario>, selection: Selection<'_>) -> Result<Vec<Scenario>, NothingSelected> {
     let Selection { claims, probes, shard } = selection;
     let any = |is_asked: &dyn Fn(&Probe) -> bool| scenarios.iter().flat_map(|scenario| &scenario.probes).any(is_asked);
@@ -99,8 +99,8 @@ fn has(name: &str, text: &str) -> bool {
     name.to_lowercase().contains(&text.to_lowercase())
 }
 
-/// A part of the scenarios, so that all parts have about as many calls: each scenario, the largest first, goes to the part that
-/// has the fewest so far.
+/// One part of the scenarios, chosen so that all parts have about the same number of calls: each scenario, the largest first, goes to
+/// the part with the fewest so far.
 fn part(scenarios: Vec<Scenario>, shard: Shard) -> Vec<Scenario> {
     let mut by_size: Vec<usize> = (0..scenarios.len()).collect();
     by_size.sort_by_key(|&index| Reverse(scenarios[index].probes.len()));

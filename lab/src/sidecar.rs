@@ -1,4 +1,4 @@
-//! Starting a sidecar, native or Envoy, and knowing when it is ready.
+//! Starts a sidecar, native or Envoy, and waits until it is ready.
 
 use std::{
     fs,
@@ -16,10 +16,10 @@ use netns::{Pod, Privilege, Process, Program, Ready, Start, User};
 
 use crate::tools::Tools;
 
-/// Istio's uid and gid of a sidecar: the redirect rules let its packets pass.
+/// Istio's uid and gid of a sidecar, whose packets the redirect rules exempt.
 const PROXY: User = User { uid: sidecar::UID, gid: sidecar::GID };
 
-/// The user that a sidecar runs as. In a user namespace there is but one, and its packets are told by a mark instead.
+/// The user that a sidecar runs as. A user namespace has only one user, and a mark identifies its packets instead.
 fn user(privilege: Privilege) -> Option<User> {
     match privilege {
         Privilege::Root => Some(PROXY),
@@ -27,7 +27,7 @@ fn user(privilege: Privilege) -> Option<User> {
     }
 }
 
-/// How the redirect rules tell a sidecar's packets from its app's.
+/// How the redirect rules distinguish a sidecar's packets from its app's.
 pub fn identity(privilege: Privilege) -> ProxyIdentity {
     match privilege {
         Privilege::Root => ProxyIdentity::Owner { uid: PROXY.uid, gid: PROXY.gid },
@@ -35,13 +35,13 @@ pub fn identity(privilege: Privilege) -> ProxyIdentity {
     }
 }
 
-/// How long a sidecar may take until it is ready.
+/// How long a sidecar can take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Envoy's administration interface, in each pod.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 15000);
 
-/// Which proxy a sidecar is.
+/// The program of a sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `sidecar-proxy`.
@@ -53,11 +53,11 @@ pub enum Kind {
 /// The sidecar's container, by Istio's name.
 pub const CONTAINER: &str = "istio-proxy";
 
-/// The names of the programs that a sidecar may be.
+/// The names of all programs of sidecars.
 pub const PROGRAMS: [&str; 2] = ["sidecar-proxy", "envoy"];
 
 impl Kind {
-    /// Its program.
+    /// The program's file name.
     fn program(self) -> &'static str {
         let [native, envoy] = PROGRAMS;
         match self {
@@ -70,17 +70,17 @@ impl Kind {
 /// How a sidecar runs.
 #[derive(Clone, Debug)]
 pub struct How {
-    /// Which proxy it is.
+    /// The program.
     pub kind: Kind,
-    /// How many workers it has.
+    /// The number of workers.
     pub concurrency: u32,
-    /// The CPUs that it may run on; where none is named, all.
+    /// The CPUs that it can run on; all if empty.
     pub cpus: Vec<usize>,
-    /// By what right its lab was made.
+    /// The privilege with which its lab was made.
     pub privilege: Privilege,
 }
 
-/// Where a sidecar's files lie, below its pod's folder.
+/// The paths of a sidecar's files, below its pod's folder.
 #[derive(Clone, Debug)]
 pub struct Folders {
     /// Its configuration.
@@ -90,7 +90,7 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Those of a pod.
+    /// The paths in a pod's folder.
     pub fn of(pod: &Pod) -> Self {
         Self { config: pod.dir().join("proxy"), log: pod.dir().join("log") }
     }
@@ -105,10 +105,10 @@ impl Folders {
         self.log.join("keys.log")
     }
 
-    /// Writes a sidecar's files, so that only it can read them: there are private keys among them.
+    /// Writes a sidecar's files, readable only by the sidecar, since they include private keys.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// If a file can't be written.
     pub fn write(&self, config: &PodConfig, secrets: &[Secret], privilege: Privilege) -> Result<()> {
         let user = user(privilege);
         make_folder(&self.config, user)?;
@@ -129,11 +129,11 @@ fn make_folder(path: &Path, user: Option<User>) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).with_context(|| format!("can't make {}", path.display()))?;
+    fs::create_dir_all(path).with_context(|| format!("can't create {}", path.display()))?;
     own(path, 0o700, user)
 }
 
-/// Makes a file or folder the sidecar's, and nobody else's.
+/// Makes a file or folder accessible to the sidecar only.
 fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
     let given = fs::set_permissions(path, fs::Permissions::from_mode(mode)).and_then(|()| match user {
         Some(User { uid, gid }) => chown(path, Some(uid), Some(gid)),
@@ -142,7 +142,7 @@ fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
     given.with_context(|| format!("can't give {} to the sidecar", path.display()))
 }
 
-/// What the sidecar of a pod says of itself, and its access log.
+/// The output of a pod's sidecar, and its access log.
 pub fn logs(pod: &Pod) -> Vec<PathBuf> {
     let own = PROGRAMS.map(|program| pod.log_dir().join(format!("{program}.stderr")));
     own.into_iter().chain([Folders::of(pod).access_log()]).collect()
@@ -151,7 +151,7 @@ pub fn logs(pod: &Pod) -> Vec<PathBuf> {
 /// The host allows too few inotify instances.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "Envoy watches each of its files by an inotify instance of its own: these sidecars need {needed}, and the host allows \
+    "Envoy uses one inotify instance per file: these sidecars need {needed}, and the host allows \
      a user {allowed}; `sudo sysctl -w fs.inotify.max_user_instances=8192`"
 )]
 pub struct TooFewInotifyInstances {
@@ -159,7 +159,7 @@ pub struct TooFewInotifyInstances {
     allowed: usize,
 }
 
-/// Finds out before Envoy aborts whether the host lets it watch its files.
+/// Checks that the host lets Envoy watch its files; otherwise Envoy would abort.
 ///
 /// # Errors
 /// [`TooFewInotifyInstances`].
@@ -167,7 +167,7 @@ pub fn check_inotify<'a>(envoys: impl Iterator<Item = &'a PodConfig>) -> Result<
     let files = |config: &PodConfig| config.endpoints.len() + config.routes.len() + config.secret_names.len() + 2;
     let needed = envoys.map(files).sum();
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
-    // Where the limit can't be read, nothing is known.
+    // If the limit can't be read, there is nothing to check.
     let allowed = limit.trim().parse().unwrap_or(usize::MAX);
     if needed > allowed { Err(TooFewInotifyInstances { needed, allowed }) } else { Ok(()) }
 }
@@ -175,7 +175,7 @@ pub fn check_inotify<'a>(envoys: impl Iterator<Item = &'a PodConfig>) -> Result<
 /// Starts a pod's sidecar on the files in its folder, and waits until it has accepted every one of them.
 ///
 /// # Errors
-/// When it refuses a file, ends, or is not ready in time: what it printed is quoted.
+/// If it rejects a file, exits, or is not ready in time; the error quotes its output.
 pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<Process> {
     let concurrency = how.concurrency.to_string();
     let bootstrap = Folders::of(pod).config.join("bootstrap.json");
@@ -194,7 +194,7 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
                 "-l", "warning",
                 // Hot restart is for one Envoy on a host: it uses fixed names in shared memory.
                 "--disable-hot-restart",
-                // Logs are read as soon as Envoy has ended; by default they reach their files after up to 10 s.
+                // Logs are read as soon as Envoy has ended; by default they are flushed only every 10 s.
                 "--file-flush-interval-msec", "50",
                 "--reject-unknown-dynamic-fields",
             ];
@@ -209,7 +209,7 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
     Ok(process)
 }
 
-/// Envoy does not say when it is ready, and says `LIVE` with every listener refused: its counters have to be asked.
+/// Envoy does not signal readiness, and is `LIVE` even with every listener rejected, so its counters are polled.
 fn wait_for_envoy(pod: &Pod, process: &Process, config: &PodConfig) -> Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
     let listeners = config.listeners.len() + config.bootstrap.static_resources.listeners.len();
@@ -221,7 +221,7 @@ fn wait_for_envoy(pod: &Pod, process: &Process, config: &PodConfig) -> Result<()
         if let Ok(stats) = &state {
             let state = EnvoyState::of(stats);
             if let Some(refused) = state.refused {
-                bail!("envoy in {} refused a file ({refused}): {}", pod.name(), stderr_of(process));
+                bail!("envoy in {} rejected a file ({refused}): {}", pod.name(), stderr_of(process));
             }
             if state.live && state.active_listeners == listeners {
                 return Ok(());
@@ -243,7 +243,7 @@ fn stderr_of(process: &Process) -> String {
 
 /// What Envoy's counters say of its configuration.
 struct EnvoyState {
-    /// The counter of a refused file.
+    /// The counter of a rejected file.
     refused: Option<String>,
     live: bool,
     active_listeners: usize,

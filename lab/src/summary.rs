@@ -1,4 +1,4 @@
-//! An account in a line, for lists of many.
+//! Accounts in one line each, for lists.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub fn layers(leg: &Leg) -> String {
     leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
 }
 
-/// What the app sees, and what the API server made of a webhook's answer: `200, patched`.
+/// What the app sees, and the API server's conclusion from a webhook's answer: `200, patched`.
 pub fn sees(outcome: &Outcome) -> String {
     let admission = outcome.admission.map(|admission| format!(", {admission}"));
     format!("{}{}", outcome.app_sees, admission.unwrap_or_default())

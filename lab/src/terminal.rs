@@ -1,7 +1,7 @@
-//! Standard output and standard error: what the program says goes through here, and nothing else of it prints; and how wide they are.
+//! Standard output and standard error: all printing goes through here. Also the terminal's width.
 //!
-//! The usual macros panic when they can't write. Here a failed write to standard output is an error like any other, and one to
-//! standard error, after which nothing more could be said, is passed over.
+//! The standard macros panic if they can't write. Here a failed write to standard output is an ordinary error, and one to standard
+//! error, which could not be reported, is ignored.
 
 use std::{
     fmt,
@@ -11,28 +11,28 @@ use std::{
 use terminal_size::{Width, terminal_size_of};
 use thiserror::Error;
 
-/// What the narrowest table needs. A terminal that is narrower breaks lines by itself.
+/// The minimum width of a table, in columns. A narrower terminal wraps lines.
 pub(crate) const NARROWEST: usize = 80;
 
-/// Columns of the terminal that standard output is; elsewhere what `COLUMNS` says, and else `otherwise`. [`NARROWEST`] at least.
+/// The width of the terminal on standard output, else `COLUMNS`, else `otherwise`; at least [`NARROWEST`].
 pub(crate) fn columns(otherwise: usize) -> usize {
     let terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into());
     let said = || std::env::var("COLUMNS").ok()?.parse().ok();
     terminal.or_else(said).unwrap_or(otherwise).clamp(NARROWEST, 1000)
 }
 
-/// Standard output takes nothing: the disk behind it is full, say.
+/// Standard output could not be written, for example because a disk is full.
 #[derive(Debug, Error)]
 #[error("can't write to standard output: {0}")]
 pub(crate) struct NotPrinted(#[from] io::Error);
 
-/// Prints text, styled where that is a terminal. A reader that has seen enough (`| head`) is no error.
+/// Prints text, styled on a terminal. A reader that closes early (`| head`) is not an error.
 pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), NotPrinted> {
     let mut stdout = anstream::stdout().lock();
     passed_on(stdout.write_fmt(text).and_then(|()| stdout.flush()))
 }
 
-/// Prints bytes as they are, such as those of a log. Whether there is still a reader.
+/// Prints raw bytes, such as those of a log. Returns whether there is still a reader.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<bool, NotPrinted> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -53,17 +53,17 @@ fn passed_on(written: io::Result<()>) -> Result<(), NotPrinted> {
     }
 }
 
-/// As `print!`, but gives back an error in place of a panic.
+/// Like `print!`, but returns an error instead of panicking.
 macro_rules! out {
     ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
 }
 
-/// As `println!`, but gives back an error in place of a panic.
+/// Like `println!`, but returns an error instead of panicking.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// As `eprintln!`, but never panics.
+/// Like `eprintln!`, but never panics.
 macro_rules! noteln {
     ($($text:tt)*) => { $crate::terminal::note(format_args!("{}\n", format_args!($($text)*))) };
 }

@@ -1,4 +1,4 @@
-//! How a lab's programs run, as far as the manifests don't say: what a bench compares.
+//! How a lab's programs run, beyond the manifests: what a bench varies.
 
 use mesh::{ca::KeyType, compile};
 use nix::{
@@ -11,16 +11,16 @@ use crate::role::Role;
 #[cfg(test)]
 mod tests;
 
-/// How a lab's programs run. By default as in any lab.
+/// How a lab's programs run; the default is an ordinary lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// How many workers each sidecar has.
+    /// The number of workers of each sidecar.
     pub concurrency: u32,
-    /// What the keys of the mesh's certificates are made of.
+    /// The key type of the mesh's certificates.
     pub key_type: KeyType,
-    /// What the sidecars' files are compiled with. Its key log is the apps' too: it opens captures.
+    /// The compile options of the sidecars' files. Its key log also applies to the apps, and decrypts captures.
     pub compile: compile::Options,
-    /// Whether each program runs on CPUs of its own: see [`cpus`](Self::cpus).
+    /// Whether each program runs on separate CPUs: see [`cpus`](Self::cpus).
     pub pin: bool,
     /// Kernel settings of each pod: dotted names, and values.
     pub sysctls: Vec<(String, String)>,
@@ -39,9 +39,9 @@ impl Default for Tuning {
 }
 
 impl Tuning {
-    /// The CPUs that a program may run on, from those that this process may: none in particular unless programs are pinned.
-    /// Along a call's way each gets the next ones, an app one and a sidecar one for each worker, and where there are no more,
-    /// the first again: neighbours, which work for each other, are never on the same as long as there are two.
+    /// The CPUs that a program can run on, among those of this process; empty unless programs are pinned.
+    /// Along a call's path each program gets the next ones: one for an app, one per worker for a sidecar. If there are too few,
+    /// they are reused from the first, so neighbours never share a CPU as long as there are two.
     pub fn cpus(&self, role: Role) -> Vec<usize> {
         if self.pin { self.seated(role, &own_cpus()) } else { Vec::new() }
     }
@@ -58,7 +58,7 @@ impl Tuning {
     }
 }
 
-/// The CPUs that this process may run on; none where the kernel doesn't say.
+/// The CPUs that this process can run on; empty if the kernel doesn't say.
 fn own_cpus() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()

@@ -1,17 +1,17 @@
-//! Who spent how much CPU: processes by their threads' clocks, the machine by its own.
+//! CPU use of processes, by their threads' clocks, and of the machine.
 
 use std::{fs, time::Duration};
 
-/// What processes and the machine have spent so far.
+/// The CPU time that processes and the machine have used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
     /// All processes in user space and in the kernel, without interrupts.
     busy: Duration,
 }
 
-/// CPU that a process's threads have spent so far; nothing of one that has ended.
+/// The CPU time of a process's threads so far; zero for a process that has ended.
 ///
-/// `/proc/PID/task/*/schedstat` (Documentation/scheduler/sched-stats.rst) counts nanoseconds, where `stat` counts ticks of
+/// `/proc/PID/task/*/schedstat` (Documentation/scheduler/sched-stats.rst) counts nanoseconds, while `stat` counts ticks of
 /// 10 ms.
 pub(crate) fn of_process(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -25,7 +25,7 @@ fn on_cpu(schedstat: &str) -> Duration {
 }
 
 impl Machine {
-    /// What `/proc/stat` says now.
+    /// The current values of `/proc/stat`.
     pub(crate) fn now() -> Self {
         Self::parse(&fs::read_to_string("/proc/stat").unwrap_or_default())
     }
@@ -37,7 +37,7 @@ impl Machine {
         Self { busy: Duration::from_millis(ticks * 10) }
     }
 
-    /// How much was spent since then.
+    /// How much was used since then.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.busy.saturating_sub(earlier.busy)
     }
@@ -54,14 +54,14 @@ pub(crate) fn memory(field: &str) -> Option<u64> {
     bytes_in("/proc/meminfo", field)
 }
 
-/// A field that is told in kB, which are KiB, in bytes.
+/// A field in kB, which are KiB, converted to bytes.
 fn bytes_in(path: &str, field: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// What an interface has carried so far, in both directions.
+/// The traffic of an interface so far, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     /// Packets as the kernel counts them: segments that it hands over in one piece are one.
@@ -71,7 +71,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// What an interface in the network namespace of a process has carried; none where there is no such interface.
+    /// The traffic of an interface in a process's network namespace; `None` if there is no such interface.
     pub(crate) fn of(pid: u32, interface: &str) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?, interface)
     }
@@ -85,7 +85,7 @@ impl Traffic {
         Some(Self { bytes: sum(0)?, packets: sum(1)? })
     }
 
-    /// What was carried since then.
+    /// The traffic since then.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self { packets: self.packets - earlier.packets, bytes: self.bytes - earlier.bytes }
     }
@@ -99,7 +99,7 @@ mod tests {
     fn a_process_is_charged_and_one_that_is_not_there_is_not() {
         assert!(of_process(std::process::id()) > Duration::ZERO);
         assert!(resident(std::process::id()).unwrap() > 100_000);
-        // No process has a number as large (proc(5), kernel.pid_max).
+        // No process has such a large id (proc(5), kernel.pid_max).
         assert_eq!((of_process(u32::MAX), resident(u32::MAX)), (Duration::ZERO, None));
     }
 

@@ -16,12 +16,12 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Whose account of a call it is.
+/// The source of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Judge {
-    /// A person's, in `scenario.yaml`.
+    /// A person's expectation, in `scenario.yaml`.
     Expected,
-    /// The prediction's, from the manifests.
+    /// The prediction, from the manifests.
     Predicted,
     /// What was seen with a data plane.
     Seen(DataPlane),
@@ -46,22 +46,22 @@ impl Serialize for Judge {
 /// Whether the accounts of a call agree.
 #[derive(Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Verdict {
-    /// Whether they all do.
+    /// Whether all accounts agree.
     pub agrees: bool,
-    /// Where they do not.
+    /// The pairs of accounts that differ.
     pub disagreements: Vec<Disagreement>,
 }
 
 /// Two accounts that differ.
 #[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Disagreement {
-    /// Whose account it is.
+    /// The account's source.
     #[schemars(with = "String")]
     pub account: Judge,
-    /// Whose it is compared with.
+    /// The source that it is compared with.
     #[schemars(with = "String")]
     pub against: Judge,
-    /// The fields.
+    /// The fields that differ.
     pub differences: Vec<Difference>,
 }
 

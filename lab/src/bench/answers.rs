@@ -63,7 +63,7 @@ impl Twice {
     }
 
     /// For people.
-    pub fn told(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Less => "less than twice",
             Self::Yes => "twice, within what was measured",
@@ -125,7 +125,7 @@ pub fn subject(claim: &str) -> &'static str {
 
 /// Of what "twice" holds, and of what it does not: a line each.
 pub fn twice(answers: &[Answer]) -> Vec<String> {
-    let told = |verdict: Twice| {
+    let list = |verdict: Twice| {
         let holds = |question: &Question, ratio: fn(&Answer) -> Option<Estimate>, prefix: &str| {
             let asked = answers.iter().filter(|answer| answer.claim == question.claim);
             let setups: Vec<String> = asked
@@ -137,9 +137,9 @@ pub fn twice(answers: &[Answer]) -> Vec<String> {
         let whole = QUESTIONS.iter().filter_map(|question| holds(question, |answer| Some(answer.whole), ""));
         let tls = QUESTIONS.iter().filter_map(|question| holds(question, |answer| answer.tls, "what TLS adds to "));
         let things: Vec<String> = whole.chain(tls).collect();
-        (!things.is_empty()).then(|| format!("{}: {}", verdict.told(), things.join(", ")))
+        (!things.is_empty()).then(|| format!("{}: {}", verdict.as_str(), things.join(", ")))
     };
-    [Twice::Yes, Twice::More, Twice::Less, Twice::Unsure].into_iter().filter_map(told).collect()
+    [Twice::Yes, Twice::More, Twice::Less, Twice::Unsure].into_iter().filter_map(list).collect()
 }
 
 fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Question) -> Option<Answer> {
@@ -154,12 +154,12 @@ fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Que
     let beside = setups.iter().filter(|other| other.rtt > setup.rtt && setup.is_alike_but_for_rtt(**other));
     let farther: Vec<(Duration, Estimate)> = beside.filter_map(|other| Some((other.rtt, whole_at(*other)?))).collect();
     let here = if setup.rtt.is_zero() { " here".to_owned() } else { format!(" at {:?} RTT", setup.rtt) };
-    let mut words = format!("{} {}", question.makes, told(&whole, &here));
+    let mut words = format!("{} {}", question.makes, ratio_text(&whole, &here));
     for (rtt, whole) in &farther {
-        words.push_str(&format!(", {}", told(whole, &format!(" at {rtt:?} RTT"))));
+        words.push_str(&format!(", {}", ratio_text(whole, &format!(" at {rtt:?} RTT"))));
     }
     if let Some(tls) = &tls {
-        words.push_str(&format!("; of what TLS adds, {}", told(tls, "")));
+        words.push_str(&format!("; of what TLS adds, {}", ratio_text(tls, "")));
     }
     let rtt_us = |rtt: Duration| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
     Some(Answer {
@@ -173,10 +173,10 @@ fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Que
 }
 
 /// `x1.60 [1.54-1.65] here (less than twice)`.
-fn told(estimate: &Estimate, place: &str) -> String {
+fn ratio_text(estimate: &Estimate, place: &str) -> String {
     let Estimate { value, low, high } = estimate;
     if estimate.is_of_one_round() {
         return format!("x{value:.2}{place} (measured once: too few rounds to say)");
     }
-    format!("x{value:.2} [{low:.2}-{high:.2}]{place} ({})", Twice::of(estimate).told())
+    format!("x{value:.2} [{low:.2}-{high:.2}]{place} ({})", Twice::of(estimate).as_str())
 }

@@ -96,8 +96,8 @@ pub enum Change {
 }
 
 impl Change {
-    /// In a word.
-    pub fn told(self) -> &'static str {
+    /// The JSON name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",

@@ -18,16 +18,16 @@ pub(super) fn machine(report: &BenchReport) -> String {
 /// Each setting: `key p256`, `resumption off`. What a setting is called here is what it is called in the JSON.
 pub(super) fn settings(settings: &Settings) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::to_value(settings) else { return Vec::new() };
-    fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), told(value))).collect()
+    fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), value_text(value))).collect()
 }
 
 /// A value as people write it.
-pub(super) fn told(value: &Value) -> String {
+pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::Null => "not said".into(),
         Value::Bool(on) => if *on { "on" } else { "off" }.into(),
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(told).collect::<Vec<_>>().join(" "),
+        Value::Array(values) => values.iter().map(value_text).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }

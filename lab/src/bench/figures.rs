@@ -1,4 +1,4 @@
-//! The figures of a measure: what is told of its samples, in which unit, and which way is better.
+//! The figures of a measure: what is reported of its samples, in which unit, and which direction is better.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ const KIB: f64 = 1024.0;
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1_073_741_824.0;
 
-/// One thing that is told of a sample.
+/// A quantity that is reported for a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
@@ -50,7 +50,7 @@ pub enum Better {
 }
 
 impl Measure {
-    /// What is told of it, in the order in which it is shown.
+    /// The figures of the measure, in display order.
     pub fn figures(self) -> &'static [Figure] {
         use Figure::{AtRest, Bytes, Cost, P50, P90, P99, Packets, Rate, Sidecars};
         match self.group() {

@@ -1,7 +1,7 @@
 //! The cost model: what each part of a layering costs, and what the parts do not explain.
 //!
 //! A part is the difference of two layerings that it alone tells apart. That a connection costs the sum of its parts is an
-//! assumption; how far it holds is told by what is left over of `double`, which has all of them.
+//! assumption; how far it holds shows in the rest of `double`, which has all of them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub enum PartName {
 
 impl PartName {
     /// For people.
-    pub fn told(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Apps => "the apps alone",
             Self::TwoProxies => "two redirects and proxies",

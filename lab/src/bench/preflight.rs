@@ -101,17 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_few_file_descriptors_are_told_with_what_would_fit() {
+    fn too_few_file_descriptors_are_reported_with_what_would_fit() {
         assert!(files(1000, 4096).is_ok());
-        let told = files(5000, 4096).unwrap_err().to_string();
-        assert!(told.contains("need 10512 file descriptors") && told.ends_with("--idle 0,1792"), "{told}");
+        let message = files(5000, 4096).unwrap_err().to_string();
+        assert!(message.contains("need 10512 file descriptors") && message.ends_with("--idle 0,1792"), "{message}");
         assert!(files(1792, 4096).is_ok());
     }
 
     #[test]
-    fn too_little_memory_is_told_in_mib() {
+    fn too_little_memory_is_reported_in_mib() {
         assert!(memory(1000, 1, 2 << 30).is_ok());
-        let told = memory(5000, 2, 1 << 30).unwrap_err().to_string();
-        assert!(told.contains("about 1981 MiB") && told.contains("1024 MiB are available"), "{told}");
+        let message = memory(5000, 2, 1 << 30).unwrap_err().to_string();
+        assert!(message.contains("about 1981 MiB") && message.contains("1024 MiB are available"), "{message}");
     }
 }

@@ -11,7 +11,7 @@ use super::report::{BenchReport, SCHEMA};
 mod tests;
 
 /// What writes such a file.
-const MEND: &str = "`sidelab bench --json FILE` writes one";
+const FIX: &str = "`sidelab bench --json FILE` writes one";
 
 /// Reads a bench. What it comes to is drawn anew from its samples, as this version draws it.
 ///
@@ -24,17 +24,17 @@ pub fn read(path: &Path) -> Result<BenchReport> {
 
 fn parse(text: &[u8]) -> Result<BenchReport> {
     if text.trim_ascii().is_empty() {
-        bail!("is empty, as of a bench that did not end; {MEND}");
+        bail!("is empty, as if the bench did not finish; {FIX}");
     }
-    let value: Value = serde_json::from_slice(text).with_context(|| format!("is no JSON; {MEND}"))?;
+    let value: Value = serde_json::from_slice(text).with_context(|| format!("is not JSON; {FIX}"))?;
     match value.get("schema") {
         Some(Value::String(schema)) if schema == SCHEMA => {}
-        Some(Value::String(schema)) => bail!("schema: is {schema}, not {SCHEMA}; {MEND}"),
-        _ => bail!("schema: is missing, so this is no bench; {MEND}"),
+        Some(Value::String(schema)) => bail!("schema: is {schema}, not {SCHEMA}; {FIX}"),
+        _ => bail!("schema: is missing, so this is not a bench; {FIX}"),
     }
     let mut report: BenchReport = serde_path_to_error::deserialize(value).map_err(|error| {
         let (path, what) = (error.path().to_string(), error.into_inner());
-        anyhow::anyhow!("{path}: {what}; was it written by another version? measure again: {MEND}")
+        anyhow::anyhow!("{path}: {what}; was it written by another version? measure again: {FIX}")
     })?;
     report.conclude();
     Ok(report)

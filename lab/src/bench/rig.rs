@@ -142,9 +142,9 @@ impl<'a> Rig<'a> {
         let busy = usage::Machine::now().since(machine);
         let mut cpu: BTreeMap<Role, Duration> =
             spent().into_iter().zip(before).map(|((role, now), (_, then))| (role, now.saturating_sub(then))).collect();
-        let told = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         let report: LoadReport = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{}: the client gave no report: {told}", layering.name))?;
+            .with_context(|| format!("{}: the client printed no report: {stderr}", layering.name))?;
         if report.failures > 0 || report.http_errors > 0 {
             let kinds: Vec<_> = report.errors.iter().map(|error| error.failure.message.as_str()).collect();
             bail!("{}: {} of {} requests failed: {}", layering.name, report.failures, load.requests, kinds.join("; "));
@@ -261,7 +261,7 @@ fn stood(client: &Process, connections: u32) -> Result<()> {
         std::io::Read::read_to_string(&mut stdout, &mut text).context("can't read the client's report")?;
     }
     let report: HoldReport = serde_json::from_str(text.lines().next().unwrap_or_default()).with_context(|| {
-        format!("the client that held {connections} connections gave no report and ended with {status}")
+        format!("the client that held {connections} connections printed no report and ended with {status}")
     })?;
     if report.standing != connections {
         let kinds: Vec<_> = report.errors.iter().map(|error| error.failure.message.as_str()).collect();

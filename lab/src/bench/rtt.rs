@@ -38,7 +38,7 @@ impl Rtt {
 }
 
 /// For people: `asked for a round trip of 10ms, it took 10.23 ms`, in a line each.
-pub fn told(rtts: &[Rtt]) -> String {
+pub fn summary(rtts: &[Rtt]) -> String {
     let line = |rtt: &Rtt| {
         let lost = if rtt.lost > 0 { format!("; {} packets were lost", rtt.lost) } else { String::new() };
         let (asked, took) = (Duration::from_micros(rtt.asked_us), rtt.measured_us / 1e3);
@@ -137,12 +137,12 @@ mod tests {
     fn what_a_round_trip_took_is_the_median_and_the_error_what_it_is_more() {
         let rtt = Rtt::new(Duration::from_millis(10), seen(&[10_200.0, 10_100.0, 25_000.0], 0));
         assert_eq!(rtt, Rtt { asked_us: 10_000, measured_us: 10_200.0, error_us: 200.0, lost: 0 });
-        assert_eq!(told(&[rtt]), "round trips of 10ms more took 10.20 ms more (+0.20 ms)\n");
+        assert_eq!(summary(&[rtt]), "round trips of 10ms more took 10.20 ms more (+0.20 ms)\n");
     }
 
     #[test]
-    fn packets_that_were_lost_are_told() {
+    fn packets_that_were_lost_are_reported() {
         let rtt = Rtt::new(Duration::from_micros(500), seen(&[510.0], 3));
-        assert_eq!(told(&[rtt]), "round trips of 500µs more took 0.51 ms more (+0.01 ms); 3 packets were lost\n");
+        assert_eq!(summary(&[rtt]), "round trips of 500µs more took 0.51 ms more (+0.01 ms); 3 packets were lost\n");
     }
 }

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setup_is_told_by_what_is_not_plain_of_it() {
+    fn a_setup_is_named_by_what_is_not_the_default() {
         let plain = Setup::plain(DataPlane::Native);
         assert_eq!(plain.to_string(), "native");
         let other =

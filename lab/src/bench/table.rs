@@ -33,7 +33,7 @@ pub fn render(report: &BenchReport, width: usize) -> String {
     for warning in &report.warnings {
         text.push_str(&wrapped(&format!("warning: {warning}")));
     }
-    text.push_str(&rtt::told(&report.rtts));
+    text.push_str(&rtt::summary(&report.rtts));
     text.push('\n');
     for measure in Measure::ALL {
         for setup in report.measured().setups() {
@@ -75,7 +75,7 @@ fn section(report: &BenchReport, measure: Measure, setup: Setup, width: usize) -
             Some(match figure {
                 // These are counted, and the same each time.
                 Figure::Packets | Figure::Bytes => format!("{:.*}", figure.decimals(measure), estimate.value),
-                _ => told(&estimate, figure.decimals(measure)),
+                _ => with_spread(&estimate, figure.decimals(measure)),
             })
         });
         let cells: Vec<Option<String>> = cells.collect();
@@ -126,7 +126,7 @@ pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
 }
 
 /// `12 ±1`: a figure, and half of its interval; `12 ±?` where it was measured once.
-fn told(estimate: &Estimate, decimals: usize) -> String {
+fn with_spread(estimate: &Estimate, decimals: usize) -> String {
     if estimate.is_of_one_round() {
         return format!("{:.decimals$} ±?", estimate.value);
     }

@@ -61,7 +61,7 @@ pub struct Member {
 
 impl Member {
     /// Which one: `double`, `double, up`.
-    pub fn told(&self) -> String {
+    pub fn label(&self) -> String {
         if self.measure == Measure::Up { format!("{}, up", self.layering) } else { self.layering.clone() }
     }
 }

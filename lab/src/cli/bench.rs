@@ -22,7 +22,7 @@ mod tests;
 
 pub use settings::SettingsArgs;
 
-/// How long is measured for each lab that is up, where nothing is said.
+/// The default budget for each lab.
 const BUDGET: Duration = Duration::from_secs(300);
 
 /// The longest budget.
@@ -33,51 +33,51 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  sidelab bench --quick                                the answers within 90 seconds\n  \
-                  sidelab bench handshake --data-plane native,envoy    with the real Envoy beside\n  \
+                  sidelab bench handshake --data-plane native,envoy    also with the real Envoy\n  \
                   sidelab bench throughput --layering mesh,double --budget 30s\n  \
-                  sidelab bench show bench.json -o csv                 one that --json has kept\n\n\
-                  A layering is measured when the wire has shown that it carries what it is named for. An interval is of 95 %."
+                  sidelab bench show bench.json -o csv                 a bench that --json wrote\n\n\
+                  A layering is measured only if packets show that it carries what its name says. Intervals are 95 %."
 )]
 pub struct BenchArgs {
-    /// In place of measuring: what is made of benches that were measured.
+    /// A subcommand on earlier benches, instead of measuring.
     #[command(subcommand)]
     pub kept: Option<KeptCommand>,
-    /// What to measure; all by default, but with --quick
+    /// What to measure; everything by default, except with --quick
     #[arg(value_name = "MEASURE", value_enum)]
     pub measures: Vec<MeasureChoice>,
-    /// Which layerings, by name; all by default
+    /// The layerings to measure; all by default
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub layering: Vec<String>,
-    /// On which data planes
+    /// The data planes to measure
     #[arg(long, value_enum, value_name = "A,B", value_delimiter = ',', default_value = "native")]
     pub data_plane: Vec<DataPlaneChoice>,
-    /// Measure for about so long [default: 5m for each data plane and number of workers]
+    /// Measure for about this long [default: 5m for each data plane and number of workers]
     #[arg(long, value_name = "TIME", value_parser = budget)]
     pub budget: Option<Duration>,
-    /// A short bench: 60 seconds of measuring, and of measures only connect, request, down and idle unless others are named
+    /// A short bench: 60 seconds, and only connect, request, down and idle unless measures are named
     #[arg(long, conflicts_with = "budget")]
     pub quick: bool,
-    /// Write everything, with all samples, to this file, as JSON
+    /// Write all results, including every sample, to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw it on one page of HTML that holds everything, in this file
+    /// Write the results to this file as one self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Where scenarios are; layerings may lie beside them, in benches/layerings.
+    /// Where scenarios are; layerings can be next to them, in benches/layerings.
     #[command(flatten)]
     pub root: RootArgs,
     /// How to print
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: BenchOutput,
-    /// Under what is measured. Last, as what follows would have its heading.
+    /// The conditions. Last, since its heading would apply to the options that follow.
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
 
-/// What is made of benches that `--json` kept.
+/// Subcommands on benches that `--json` wrote.
 #[derive(Debug, Subcommand)]
 pub enum KeptCommand {
-    /// Say what changed beyond noise from one bench to another
+    /// Show what changed beyond noise between two benches
     Compare(CompareArgs),
     /// Show a bench again
     Show(ShowArgs),
@@ -86,16 +86,16 @@ pub enum KeptCommand {
 /// `bench compare`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json --fail-on worse=5%\n\nA figure has changed when the 99 % interval of the ratio of its medians does not hold 1, by 3 % or more."
+    after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json --fail-on worse=5%\n\nA figure has changed if the 99 % interval of the ratio of its medians excludes 1, and the ratio deviates by at least 3 %."
 )]
 pub struct CompareArgs {
-    /// The first bench, as --json wrote it
+    /// The first bench, written by --json
     #[arg(value_name = "A.json")]
     pub first: PathBuf,
-    /// The second
+    /// The second bench
     #[arg(value_name = "B.json")]
     pub second: PathBuf,
-    /// Exit with 1 if a figure is worse in the second, beyond noise; or only if it is so by a share, such as worse=5%
+    /// Exit with 1 if a figure of the second bench is worse beyond noise, or by at least a share, such as worse=5%
     #[arg(long, value_name = "worse[=N%]")]
     pub fail_on: Option<FailOn>,
     /// How to print
@@ -106,10 +106,10 @@ pub struct CompareArgs {
 /// `bench show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The bench, as --json wrote it
+    /// The bench, written by --json
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Draw it on one page of HTML that holds everything, in this file
+    /// Write the results to this file as one self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// How to print
@@ -117,7 +117,7 @@ pub struct ShowArgs {
     pub output: BenchOutput,
 }
 
-/// How a bench is printed.
+/// The output format of a bench.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BenchOutput {
     /// For people
@@ -133,7 +133,7 @@ pub enum BenchOutput {
     BiggerIsBetter,
 }
 
-/// How a comparison is printed.
+/// The output format of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CompareOutput {
     /// For people
@@ -141,18 +141,18 @@ pub enum CompareOutput {
     Table,
     /// For programs
     Json,
-    /// As the table, and an annotation for each figure that is worse, as GitHub Actions shows them
+    /// The table, and a GitHub Actions annotation for each figure that is worse
     Github,
 }
 
-/// What to measure: all of it, measures of one kind, or one.
+/// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasureChoice {
-    /// All.
+    /// Every measure.
     All,
-    /// Of one kind.
+    /// The measures of one group.
     Group(Group),
-    /// One.
+    /// One measure.
     One(Measure),
 }
 
@@ -168,7 +168,7 @@ impl ValueEnum for MeasureChoice {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::All => PossibleValue::new("all").help("All of it"),
+            Self::All => PossibleValue::new("all").help("Everything"),
             Self::Group(Group::Handshake) => {
                 PossibleValue::new("handshake").help("New connections: connect, connect_load")
             }
@@ -191,7 +191,7 @@ fn budget(text: &str) -> Result<Duration, String> {
 }
 
 impl BenchArgs {
-    /// What to measure, in the order in which it is shown.
+    /// What to measure, in display order.
     pub fn measures(&self) -> Vec<Measure> {
         let chosen = |measure: &Measure| {
             self.measures.is_empty() && (!self.quick || Measure::QUICK.contains(measure))
@@ -204,7 +204,7 @@ impl BenchArgs {
         Measure::ALL.into_iter().filter(chosen).collect()
     }
 
-    /// What of it is measured at longer round trips, too: all but memory where both were asked for, else what they make slower.
+    /// The measures to repeat with longer round trips: all but memory if both were requested, else those that latency affects.
     pub fn far(&self) -> Vec<Measure> {
         let asked = self.settings.rtt.is_some() && !self.measures.is_empty();
         let is_far = |measure: &Measure| match measure {
@@ -224,7 +224,7 @@ impl BenchArgs {
         planes
     }
 
-    /// How long to measure.
+    /// How long to measure, and in what steps.
     pub fn pace(&self) -> Pace {
         if self.quick {
             return Pace::QUICK;

@@ -1,4 +1,4 @@
-//! `sidelab up`, and what works on a lab that is up: `get`, `exec`, `logs`, `down`.
+//! `sidelab up`, and the commands for a running lab: `get`, `exec`, `logs`, `down`.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,13 @@ use crate::data_plane::DataPlane;
     after_help = "Example:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down"
 )]
 pub struct UpArgs {
-    /// What to bring up.
+    /// The manifests to bring up.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// In which mesh
+    /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
-    /// On which data plane
+    /// The proxy to use as sidecars
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: OneDataPlane,
     /// How to print.
@@ -30,7 +30,7 @@ pub struct UpArgs {
 /// One data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OneDataPlane {
-    /// `sidecar-proxy`, this project's own.
+    /// `sidecar-proxy`, sidelab's own proxy.
     Native,
     /// The real Envoy.
     Envoy,
@@ -48,10 +48,10 @@ impl From<OneDataPlane> for DataPlane {
 /// `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// What to show
+    /// The objects to show
     #[arg(value_enum, default_value = "pods")]
     pub what: What,
-    /// Of which lab.
+    /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
     /// How to print.
@@ -59,7 +59,7 @@ pub struct GetArgs {
     pub output: OutputArgs,
 }
 
-/// What `get` shows.
+/// The objects that `get` can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum What {
     /// The lab's pods.
@@ -81,13 +81,13 @@ pub enum What {
 pub struct ExecArgs {
     /// The pod, POD or POD.NAMESPACE
     pub pod: String,
-    /// The namespace of POD, where it names none
+    /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// The container in whose environment, with its files [default: the first]
+    /// Use this container's environment and files [default: the first]
     #[arg(short = 'c', long)]
     pub container: Option<String>,
-    /// Of which lab.
+    /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
     /// The command: any program of this host
@@ -98,24 +98,24 @@ pub struct ExecArgs {
 /// `logs`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Standard output and standard error of a container, as they came. A log that has grown to 16 MiB keeps its newest 8 MiB, and says so.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f"
+    after_help = "Standard output and standard error of a container, interleaved. A log that reaches 16 MiB is cut to its newest 8 MiB, with a note.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f"
 )]
 pub struct LogsArgs {
     /// The pod, POD or POD.NAMESPACE
     pub pod: String,
-    /// The namespace of POD, where it names none
+    /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// The container; `istio-proxy` is the sidecar: its own log, and its access log [default: the first]
+    /// The container; `istio-proxy` is the sidecar, with its log and access log [default: the first]
     #[arg(short = 'c', long)]
     pub container: Option<String>,
-    /// Go on with what is written until Ctrl-C, or the end of the lab
+    /// Follow the log until Ctrl-C, or the end of the lab
     #[arg(short = 'f', long)]
     pub follow: bool,
-    /// Show the last lines only
+    /// Show only this many lines from the end
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u64>,
-    /// Of which lab.
+    /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
 }
@@ -123,21 +123,21 @@ pub struct LogsArgs {
 /// `down`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Only what `up`, `run` or `bench` made is removed: whatever else lies in the folder of labs is left alone, and named.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also what another process is using"
+    after_help = "Only what `up`, `run` or `bench` created is removed: anything else in the lab folder is listed and left alone.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also labs that another process is using"
 )]
 pub struct DownArgs {
     /// The lab's id [default: the only one that is up]
     #[arg(value_name = "ID", conflicts_with = "all")]
     pub lab: Option<String>,
-    /// Every lab of this host, also those that a killed process left behind
+    /// All labs of this host, including those that a killed process left behind
     #[arg(long)]
     pub all: bool,
-    /// With --all: also the labs that another process, such as a run, is using
+    /// With --all: include labs that another process, such as a run, is using
     #[arg(long, requires = "all")]
     pub force: bool,
 }
 
-/// `keep-logs`, which a lab that stays up runs by itself.
+/// `keep-logs`, which `sidelab up` starts in the background.
 #[derive(Debug, Args)]
 pub struct KeepLogsArgs {
     /// The lab's folder

@@ -7,7 +7,7 @@ use mesh::model::Flavor;
 
 use crate::{claims, data_plane::DataPlane};
 
-/// How to print.
+/// The output format of most commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
@@ -17,7 +17,7 @@ pub enum Output {
     Json,
 }
 
-/// `-o`.
+/// The option `-o`.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// How to print
@@ -25,18 +25,18 @@ pub struct OutputArgs {
     pub output: Output,
 }
 
-/// Manifests.
+/// Where manifests are.
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// A file of manifests, a folder of them, or - for standard input; may be repeated
+    /// A file of manifests, a folder of them, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }
 
-/// A mesh, or both.
+/// One mesh, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MeshChoice {
-    /// As it is commonly told and taught.
+    /// The mesh as it is usually described.
     Textbook,
     /// What a current Istio generates.
     Istio,
@@ -45,7 +45,7 @@ pub enum MeshChoice {
 }
 
 impl MeshChoice {
-    /// The meshes.
+    /// The meshes that were chosen.
     pub fn flavors(self) -> Vec<Flavor> {
         match self {
             Self::Textbook => vec![Flavor::Textbook],
@@ -58,7 +58,7 @@ impl MeshChoice {
 /// One mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OneMesh {
-    /// As it is commonly told and taught.
+    /// The mesh as it is usually described.
     Textbook,
     /// What a current Istio generates.
     Istio,
@@ -73,23 +73,23 @@ impl From<OneMesh> for Flavor {
     }
 }
 
-/// Which sidecars run.
+/// The proxies that run as sidecars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DataPlaneChoice {
-    /// `sidecar-proxy`, this project's own.
+    /// `sidecar-proxy`, sidelab's own proxy.
     Native,
     /// The real Envoy.
     Envoy,
     /// One after the other.
     Both,
-    /// `sidecar-proxy` beside the callers, Envoy beside the others.
+    /// `sidecar-proxy` for the callers, Envoy for the others.
     NativeToEnvoy,
-    /// Envoy beside the callers, `sidecar-proxy` beside the others.
+    /// Envoy for the callers, `sidecar-proxy` for the others.
     EnvoyToNative,
 }
 
 impl DataPlaneChoice {
-    /// The data planes.
+    /// The data planes that were chosen.
     pub fn planes(self) -> Vec<DataPlane> {
         match self {
             Self::Native => vec![DataPlane::Native],
@@ -104,12 +104,12 @@ impl DataPlaneChoice {
 /// Where scenarios are.
 #[derive(Debug, Args)]
 pub struct RootArgs {
-    /// The folder of scenarios [default: ./scenarios, else that of the checkout that this program was built in]
+    /// The folder of scenarios [default: ./scenarios, else the one that came with this program]
     #[arg(long, value_name = "FOLDER", env = "SIDELAB_SCENARIOS")]
     pub scenarios: Option<PathBuf>,
 }
 
-/// Which lab.
+/// The lab to work on.
 #[derive(Debug, Args)]
 pub struct LabArgs {
     /// The lab's id [default: the only one that is up]
@@ -117,8 +117,8 @@ pub struct LabArgs {
     pub lab: Option<String>,
 }
 
-/// Reads a claim's name, `C37`; `c37` is taken too.
+/// Reads a claim's name, `C37`; `c37` is accepted, too.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let name = text.to_uppercase();
-    if claims::number(&name).is_some() { Ok(name) } else { Err("a claim is written as C37".into()) }
+    if claims::number(&name).is_some() { Ok(name) } else { Err("expected a claim such as C37".into()) }
 }

@@ -1,4 +1,4 @@
-//! The arguments of `istiod` and `diff`: the real Istio control plane, beside the compiler.
+//! The arguments of `istiod` and `diff`: the real Istio control plane, next to the compiler.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use super::common::{ManifestArgs, OutputArgs, RootArgs};
 /// `istiod`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab istiod -f app.yaml                 what the webhook says, and who gets a sidecar\n  sidelab istiod -f app.yaml server -o json   what is pushed to one sidecar\n\nBuild the control plane first, once: scripts/istiod. It runs Istio's own packages in memory; no cluster is needed."
+    after_help = "Examples:\n  sidelab istiod -f app.yaml                 the webhook's verdicts, and which pods get a sidecar\n  sidelab istiod -f app.yaml server -o json   the configuration pushed to one sidecar\n\nBuild the control plane first, once: scripts/istiod. It runs Istio's own packages in memory; no cluster is needed."
 )]
 pub struct IstiodArgs {
     /// Only this pod, POD or POD.NAMESPACE
     pub pod: Option<String>,
-    /// A file of manifests, a folder of them, or - for standard input; may be repeated
+    /// A file of manifests, a folder of them, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "goldens")]
     pub files: Vec<PathBuf>,
-    /// The namespace of POD, where it names none
+    /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// Keep what is said of each scenario beside it, for machines without the control plane
+    /// Store the answer for each scenario next to it, for machines without the control plane
     #[arg(long, conflicts_with_all = ["files", "pod"])]
     pub goldens: bool,
     /// Where scenarios are.
@@ -39,10 +39,10 @@ pub struct IstiodArgs {
 pub struct DiffArgs {
     /// Only this pod, POD or POD.NAMESPACE
     pub pod: Option<String>,
-    /// The mesh.
+    /// The manifests that define the mesh.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// The namespace of POD, where it names none
+    /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
     /// Only differences without a reason

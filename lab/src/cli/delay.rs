@@ -1,4 +1,4 @@
-//! `sidelab delay`, and round trips as they are written on the command line.
+//! `sidelab delay`, and the syntax of round trips on the command line.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use demo_apps::duration;
 
 use super::common::LabArgs;
 
-/// The longest round trip. TCP gives an answer up after a second already.
+/// The longest round trip. TCP starts to retransmit after one second.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// `delay`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab delay 10ms &\n  sidelab exec client -- curl -s -o /dev/null -w '%{time_total}\\n' http://server:8080/\n  sidelab delay 0                ends the one that runs"
+    after_help = "Examples:\n  sidelab delay 10ms &\n  sidelab exec client -- curl -s -o /dev/null -w '%{time_total}\\n' http://server:8080/\n  sidelab delay 0                ends the running one"
 )]
 pub struct DelayArgs {
-    /// How much longer a round trip between two pods takes, such as 10ms; 0 ends the `delay` that runs
+    /// The delay to add to each round trip between two pods, such as 10ms; 0 ends the running `delay`
     #[arg(value_name = "RTT", value_parser = round_trip)]
     pub rtt: Duration,
-    /// Of which lab.
+    /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
 }

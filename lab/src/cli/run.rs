@@ -18,22 +18,22 @@ pub struct RunArgs {
     /// Scenarios by name, their folders, or folders of scenarios; all by default
     #[arg(value_name = "NAME|DIR")]
     pub names: Vec<String>,
-    /// Only calls that put this claim to the test, such as C27; may be repeated
+    /// Only calls that test this claim, such as C27; can be repeated
     #[arg(long, value_name = "CLAIM", value_delimiter = ',', value_parser = claim, help_heading = SELECTION)]
     pub claim: Vec<String>,
-    /// Only calls with this in their name, in capitals or not; may be repeated
+    /// Only calls with this text in their name, ignoring case; can be repeated
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new(), help_heading = SELECTION)]
     pub probe: Vec<String>,
-    /// Only the K-th of N parts of the scenarios, such as 1/4: for N machines side by side
+    /// Only the K-th of N parts of the scenarios, such as 1/4: one part per machine
     #[arg(long, value_name = "K/N", help_heading = SELECTION)]
     pub shard: Option<Shard>,
-    /// Begin no further lab once a call went otherwise than it should
+    /// Start no further lab after a call did not go as expected
     #[arg(long)]
     pub fail_fast: bool,
-    /// In which meshes
+    /// The meshes to run in
     #[arg(long, value_enum, default_value = "both")]
     pub mesh: MeshChoice,
-    /// On which data planes
+    /// The data planes to run on
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: DataPlaneChoice,
     /// Write the whole report to this file, as JSON
@@ -42,19 +42,19 @@ pub struct RunArgs {
     /// Write the verdicts to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write the report to look at to this file: one HTML page that holds everything it shows
+    /// Write the report to this file, as one self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Write a summary to this file, as Markdown; it is added to what is there where the file is $GITHUB_STEP_SUMMARY
+    /// Write a summary to this file, as Markdown; $GITHUB_STEP_SUMMARY is appended to
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
-    /// Write where the two meshes were seen to differ to this file, as Markdown
+    /// Write the differences seen between the two meshes to this file, as Markdown
     #[arg(long, value_name = "FILE")]
     pub differences: Option<PathBuf>,
-    /// Write what was captured, with the keys that open it, to this folder: one pcapng file for each lab
+    /// Write the captures, with the keys that decrypt them, to this folder: one pcapng file per lab
     #[arg(long, value_name = "FOLDER")]
     pub pcap: Option<PathBuf>,
-    /// How many labs run side by side
+    /// How many labs run concurrently
     #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
     /// Where scenarios are.
@@ -65,7 +65,7 @@ pub struct RunArgs {
     pub output: RunOutput,
 }
 
-/// How a run is printed.
+/// The output format of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum RunOutput {
     /// For people.
@@ -73,7 +73,7 @@ pub enum RunOutput {
     Table,
     /// For programs.
     Json,
-    /// As the table, and an annotation for each call that went otherwise than it should, as GitHub Actions shows them.
+    /// The table, and a GitHub Actions annotation for each call that did not go as expected.
     Github,
 }
 

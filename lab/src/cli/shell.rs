@@ -1,4 +1,4 @@
-//! What a shell and `man` are given: completions and manual pages.
+//! Shell completions and manual pages.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use clap_complete::Shell;
                         sidelab completion zsh > \"${fpath[1]}/_sidelab\"\n  \
                         sidelab completion fish > ~/.config/fish/completions/sidelab.fish")]
 pub struct CompletionArgs {
-    /// Of which shell
+    /// The shell to complete in
     #[arg(value_enum)]
     pub shell: Shell,
 }
@@ -19,6 +19,6 @@ pub struct CompletionArgs {
 /// `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Where to: a page for each command, such as sidelab-run.1
+    /// The folder for the pages, one per command, such as sidelab-run.1
     pub folder: PathBuf,
 }

@@ -28,7 +28,7 @@ use crate::{
     tools::Tools,
 };
 
-/// A round trip within a continent, roughly.
+/// The default delay: roughly a round trip within a continent.
 const FAR: Duration = Duration::from_millis(10);
 
 pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
@@ -42,7 +42,7 @@ pub(super) fn bench(args: &BenchArgs) -> Result<u8> {
 fn compare(args: &CompareArgs) -> Result<u8> {
     let comparison = compare::compare(&read::read(&args.first)?, &read::read(&args.second)?);
     if args.fail_on.is_some() && comparison.figures.is_empty() {
-        bail!("--fail-on: the two benches have no figure in common, so nothing can be said of it");
+        bail!("--fail-on: the two benches have no figure in common to compare");
     }
     let failing = args.fail_on.map(|on| comparison.failing(on)).unwrap_or_default();
     match args.output {
@@ -57,7 +57,7 @@ fn compare(args: &CompareArgs) -> Result<u8> {
         for compared in comparison.changed().filter(|compared| compared.change == Change::Worse) {
             let level = if failing.contains(&compared) { Level::Error } else { Level::Warning };
             let title = "worse than before".to_owned();
-            outln!("{}", Annotation { level, place: None, title, message: compared.told() })?;
+            outln!("{}", Annotation { level, place: None, title, message: compared.summary() })?;
         }
     }
     match args.fail_on.filter(|_| !failing.is_empty()) {
@@ -95,10 +95,10 @@ fn measure(args: &BenchArgs) -> Result<u8> {
     let rtts = rtts(args)?;
     if args.far().is_empty() && !rtts.contains(&Duration::ZERO) {
         bail!(
-            "--rtt: nothing to measure: memory is measured at a round trip of 0 alone; add 0, or name another measure"
+            "--rtt: nothing to measure: memory is measured only at a round trip of 0; add 0, or name another measure"
         );
     }
-    // Found out before the work, not after.
+    // Before the work, not after it.
     output::check([&args.json, &args.html].into_iter().flatten())?;
     let interrupted = interruptible()?;
     let progress = run::progress("{spinner} {bar:20} {msg}");
@@ -131,10 +131,10 @@ fn measure(args: &BenchArgs) -> Result<u8> {
     Ok(if report.refuted.is_empty() && report.failed.is_empty() { OK } else { FAILED })
 }
 
-/// The round trips that are asked for; else what this host can do.
+/// The requested round trips; else the default ones that this host can produce.
 ///
 /// # Errors
-/// When this host can't do what is asked for.
+/// If this host cannot produce a requested one.
 fn rtts(args: &BenchArgs) -> Result<Vec<Duration>> {
     let near = vec![Duration::ZERO];
     let rtts = match &args.settings.rtt {
@@ -147,9 +147,11 @@ fn rtts(args: &BenchArgs) -> Result<Vec<Duration>> {
     }
     match netns::can_delay() {
         Ok(()) => Ok(rtts),
-        Err(error) if args.settings.rtt.is_some() => Err(error).context("--rtt: `sidelab doctor` says what is missing"),
+        Err(error) if args.settings.rtt.is_some() => {
+            Err(error).context("--rtt: `sidelab doctor` shows what is missing")
+        }
         Err(error) => {
-            tracing::warn!("nothing is measured at a round trip of {FAR:?}: {error}; `sidelab doctor` says more");
+            tracing::warn!("nothing is measured at a round trip of {FAR:?}: {error}; `sidelab doctor` shows more");
             Ok(near)
         }
     }

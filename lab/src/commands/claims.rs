@@ -1,4 +1,4 @@
-//! `sidelab claims`: what is claimed, and what the last run saw of it.
+//! `sidelab claims`: the claims, and what the last run saw of each.
 
 use anyhow::{Result, bail};
 use mesh::model::Flavor;
@@ -28,7 +28,7 @@ pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
             .first()
             .zip(numbers.last())
             .map_or_else(String::new, |(first, last)| format!("C{first} to C{last}"));
-        bail!("{name} is no claim: there are {range}; `sidelab claims` lists them");
+        bail!("{name} is not a claim: the claims are {range}; `sidelab claims` lists them");
     }
     let listed = known.into_iter().map(|(number, claim)| {
         let number = format!("C{number}");

@@ -52,7 +52,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
         return Ok(OK);
     }
     let config = compile(&mesh, index, &placement(identity));
-    // Certificates are made anew each time: those of a lab are its own.
+    // Certificates are issued on each call: a lab has different ones.
     let secrets = Authorities::new(&mesh.config.trust_domain, KeyType::default())?.secrets(sidecar)?;
     let json = part(args, config.to_json(&secrets));
     match args.output.output {
@@ -62,7 +62,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
     Ok(OK)
 }
 
-/// The part that was asked for; all of it when none was.
+/// The requested part, or everything.
 fn part(args: &ConfigArgs, json: Value) -> Value {
     let part = [
         (args.listeners, "listeners"),
@@ -79,7 +79,7 @@ fn part(args: &ConfigArgs, json: Value) -> Value {
     }
 }
 
-/// The names of what there is, and why each is there.
+/// The names of the resources, and why each exists.
 fn table(args: &ConfigArgs, config: &PodConfig) -> Result<()> {
     let parts = [
         (args.listeners, "LISTENERS", config.listeners.iter().map(|l| l.name.clone()).collect::<Vec<_>>()),
@@ -117,7 +117,7 @@ fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
                 outln!("  port {port}: {}, by {} ({})", decided.mode, decided.decided_by, decided.source)?;
             }
             if !policy.sidecar {
-                outln!("  without a sidecar nobody enforces this")?;
+                outln!("  nothing enforces this: the pod has no sidecar")?;
             }
         }
     }

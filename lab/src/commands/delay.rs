@@ -22,22 +22,22 @@ pub(super) fn delay(args: &DelayArgs) -> Result<u8> {
     let mut turn = Turn::of(&lab)?;
     if args.rtt.is_zero() {
         match turn.end_the_other()? {
-            true => outln!("lab {id} is as before")?,
-            false => outln!("no `sidelab delay` runs in lab {id}")?,
+            true => outln!("lab {id} is no longer delayed")?,
+            false => outln!("no `sidelab delay` is running in lab {id}")?,
         }
         return Ok(OK);
     }
     turn.take().with_context(|| format!("lab {id}"))?;
     let end = UntilInterrupted::new()?;
     let delay = lab.delay(args.rtt / 2)?;
-    outln!("a round trip between pods of lab {id} takes {:?} longer, until Ctrl-C", args.rtt)?;
+    outln!("each round trip between pods of lab {id} takes {:?} longer, until Ctrl-C", args.rtt)?;
     end.wait();
     drop(delay);
-    outln!("lab {id} is as before")?;
+    outln!("lab {id} is no longer delayed")?;
     Ok(OK)
 }
 
-/// Whose turn it is to hold packets back: a file of the lab, locked by the one process that does, with its id in it.
+/// The right to delay packets: a file of the lab that the one process doing so locks, with its pid in it.
 struct Turn {
     path: PathBuf,
     file: File,
@@ -50,29 +50,29 @@ impl Turn {
         Ok(Self { file: file.with_context(|| format!("can't open {}", path.display()))?, path })
     }
 
-    /// Takes it until this process ends.
+    /// Takes the lock until this process ends.
     fn take(&mut self) -> Result<()> {
         if self.is_taken()? {
-            bail!("packets are held back already; end that first: `sidelab delay 0`");
+            bail!("another `sidelab delay` is running; end it first: `sidelab delay 0`");
         }
         self.file.set_len(0)?;
         Ok(write!(self.file, "{}", std::process::id())?)
     }
 
-    /// Ends the process whose turn it is, and waits for it. Whether there was one.
+    /// Ends the process that holds the lock, and waits for it. Returns whether there was one.
     fn end_the_other(&mut self) -> Result<bool> {
         if !self.is_taken()? {
             return Ok(false);
         }
         let text = fs::read_to_string(&self.path)?;
-        // It is written as soon as the turn is taken.
+        // Written as soon as the lock is taken.
         let process: i32 = text.parse().with_context(|| format!("{} is damaged", self.path.display()))?;
         kill(Pid::from_raw(process), Signal::SIGTERM).with_context(|| format!("can't end process {process}"))?;
         self.file.lock()?;
         Ok(true)
     }
 
-    /// Whether another process has it; if not, this one has.
+    /// Whether another process has the lock; if not, this one takes it.
     fn is_taken(&self) -> Result<bool> {
         match self.file.try_lock() {
             Ok(()) => Ok(false),

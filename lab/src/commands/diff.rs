@@ -1,4 +1,4 @@
-//! `sidelab diff`: the compiler's files beside those of the real control plane.
+//! `sidelab diff`: the compiler's files next to those of the real control plane.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,7 +19,7 @@ use crate::{
     terminal::{noteln, outln},
 };
 
-/// A pod's differences, for programs.
+/// The differences of one pod, as JSON.
 #[derive(Serialize)]
 struct PodRow {
     pod: String,
@@ -44,23 +44,23 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
     let mesh = Mesh::new(resolved, Flavor::Istio);
     manifests::tell(&warnings);
     let answer = answer(args, &files, &mesh)?;
-    let mut told = istiod::differences(&mesh, &answer)?;
+    let mut pods = istiod::differences(&mesh, &answer)?;
     if let Some(name) = &args.pod {
         let index = manifests::find_pod(&mesh, name, &args.namespace)?;
-        told.retain(|of| of.pod == mesh.pods[index].name.to_string());
+        pods.retain(|of| of.pod == mesh.pods[index].name.to_string());
     }
-    if told.is_empty() {
+    if pods.is_empty() {
         bail!("no pod has a sidecar, so there is nothing to compare");
     }
-    let unexplained = told.iter().flat_map(|of| &of.judged).filter(|judged| judged.known.is_none()).count();
+    let unexplained = pods.iter().flat_map(|of| &of.judged).filter(|judged| judged.known.is_none()).count();
     match args.output.output {
-        Output::Json => print_json(&told.into_iter().map(row).collect::<Vec<_>>())?,
-        Output::Table => told.iter().try_for_each(|of| table(args, &of.pod, &of.judged))?,
+        Output::Json => print_json(&pods.into_iter().map(row).collect::<Vec<_>>())?,
+        Output::Table => pods.iter().try_for_each(|of| table(args, &of.pod, &of.judged))?,
     }
     Ok(if unexplained == 0 { OK } else { FAILED })
 }
 
-/// What istiod says; what it once said of a scenario's manifests, where it was never built.
+/// istiod's answer; if it is not built, the stored answer for a scenario's manifests.
 fn answer(args: &DiffArgs, files: &[SourceFile], mesh: &Mesh) -> Result<Answer> {
     let missing = match Istiod::find() {
         Ok(istiod) => return istiod.ask_one(Request::new(files, Some(mesh))),
@@ -70,7 +70,7 @@ fn answer(args: &DiffArgs, files: &[SourceFile], mesh: &Mesh) -> Result<Answer> 
         let folder = path.parent().unwrap_or(Path::new("."));
         if let Some(answer) = istiod::golden(folder, &file.text)? {
             noteln!(
-                "istiod is not built here (scripts/istiod builds it): comparing with what it once said of this scenario"
+                "istiod is not built here (scripts/istiod builds it): comparing with the stored answer for this scenario"
             );
             return Ok(answer);
         }

@@ -63,14 +63,14 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     if is_unknown(&resolved, &host, from) {
         if PRIVATE_DOMAINS.contains(&host.rsplit('.').next().unwrap_or_default()) {
             bail!(
-                "{host}: no DNS knows it, so that {} cannot resolve it: a ServiceEntry alone gives it no address without DNS capture \
+                "{host}: no DNS server knows it, so {} cannot resolve it: without DNS capture a ServiceEntry alone does not give it an address \
                  (proxyMetadata ISTIO_META_DNS_CAPTURE); give an address, or a pod that stands for it (sidelab.io/external-host)",
                 args.from
             );
         }
         files.push(host_outside(&host));
         (resolved, _) = manifests::resolve(&files)?;
-        noteln!("{host}: no manifest has it: taken for a host outside of the cluster");
+        noteln!("{host}: not in the manifests: assumed to be a host outside the cluster");
     }
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
@@ -79,27 +79,27 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     manifests::meshes(&resolved, &args.mesh.flavors()).iter().map(account).collect()
 }
 
-/// Whether a host is named as one outside of the cluster is, and no manifest says where.
+/// Whether a host has a public name and is in no manifest.
 fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
     let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
-    // In these it is rather a mistake.
+    // Such names are more likely mistakes.
     let of_cluster = ["svc", "local"].contains(&last)
         || mesh.namespaces.contains_key(last)
         || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
     !of_cluster && host.parse::<IpAddr>().is_err() && mesh.resolve_in(from, host).is_empty()
 }
 
-/// Domains that no DNS outside of a company's own knows (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
+/// Domains that no public DNS resolves (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
 const PRIVATE_DOMAINS: [&str; 8] = ["corp", "home", "internal", "intranet", "invalid", "lan", "private", "test"];
 
-/// The host outside of the cluster that a name stands for: its own, or that of an ExternalName.
+/// The external host that a name stands for: the name, or the target of an ExternalName.
 fn host_of(mesh: &Resolved, host: &str, namespace: &str) -> String {
     let names = [format!("{host}.{namespace}.svc.cluster.local"), format!("{host}.svc.cluster.local"), host.to_owned()];
     let alias = mesh.external_names.iter().find(|alias| names.contains(&alias.host));
     alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
 }
 
-/// What the manifests would say of a host outside of the cluster.
+/// A manifest that stands in for a host outside the cluster.
 fn host_outside(host: &str) -> SourceFile {
     let pod = json!({
         "apiVersion": "v1",
@@ -110,7 +110,7 @@ fn host_outside(host: &str) -> SourceFile {
     SourceFile { name: "<assumed>".into(), text: pod.to_string() }
 }
 
-/// Reads a sidecar's `config_dump`; what is left out of it is told.
+/// Reads a sidecar's `config_dump`, and reports what it leaves out.
 fn read_dump(path: &Path) -> Result<EnvoyDump> {
     let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     let dump = EnvoyDump::parse(&text).with_context(|| path.display().to_string())?;

@@ -1,4 +1,4 @@
-//! `sidelab get` and `exec`: a lab that is up, looked into.
+//! `sidelab get` and `exec`: looking into a running lab.
 
 use anyhow::{Context, Result, bail};
 use mesh::model::{Container, Mesh, Pod};
@@ -99,11 +99,11 @@ fn pod_rows(mesh: &Mesh, started: &[ProcessRecord]) -> Vec<Vec<Value>> {
     mesh.pods.iter().map(row).collect()
 }
 
-/// Which of a pod's programs run, in kubectl's words.
+/// Which of a pod's programs are running, in kubectl's terms.
 struct Health {
-    /// `1/2`: so many of so many.
+    /// Such as `1/2`.
     ready: String,
-    /// `Running`, or which ended: with which code, nobody knows who was not their parent.
+    /// `Running`, or which ended; only their parent could know the exit code.
     status: String,
 }
 
@@ -136,12 +136,12 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
     let Some((file, arguments)) = args.command.split_first() else { bail!("no command") };
     let container = container_of(&pod, args.container.as_deref())?;
     let mut program = container::program(&pod, container, &host, "exec", file, arguments);
-    // A terminal's programs want to know which.
+    // Programs on a terminal need its type.
     program.env.extend(std::env::vars_os().filter(|(name, _)| name == "TERM" || name == "HOME" || name == "LANG"));
     Err(host.exec(&program).into())
 }
 
-/// The pod of a name, `POD` or `POD.NAMESPACE`, in the lab that is meant; a Deployment's name stands for its first pod.
+/// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab; a Deployment's name stands for its first pod.
 pub(super) fn meant(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
     let lab = Lab::open(&labs::meant(lab.lab.as_deref())?)?;
     let mesh = Note::read(&lab)?.resolve()?;

@@ -37,12 +37,12 @@ pub(super) fn istiod(args: &IstiodArgs) -> Result<u8> {
     Ok(OK)
 }
 
-/// What istiod says of manifests, at the addresses that they get here. What the compiler refuses istiod may take: it is
-/// asked all the same, and gives out addresses itself.
+/// istiod's answer for manifests, with the addresses that they get here. istiod may accept what the compiler rejects; it then
+/// assigns addresses itself.
 fn answer(program: &Istiod, files: &[SourceFile]) -> Result<Answer> {
     let mesh = manifests::resolve(files).map(|(resolved, _)| Mesh::new(resolved, Flavor::Istio));
     if let Err(faults) = &mesh {
-        noteln!("sidelab does not take these manifests; what follows is istiod's answer alone:\n{faults}");
+        noteln!("sidelab rejects these manifests; what follows is only istiod's answer:\n{faults}");
     }
     program.ask_one(Request::new(files, mesh.as_ref().ok()))
 }
@@ -50,7 +50,7 @@ fn answer(program: &Istiod, files: &[SourceFile]) -> Result<Answer> {
 fn table(answer: &Answer, pods: &[&Pod]) -> Result<()> {
     outln!("istio.io/istio {}", answer.istio)?;
     for object in &answer.objects {
-        let verdict = if object.allowed { "taken" } else { "refused" };
+        let verdict = if object.allowed { "accepted" } else { "rejected" };
         let name = format!("{} {}/{}", object.kind, object.namespace, object.name);
         outln!("{name}: {verdict}{}{}", if object.message.is_empty() { "" } else { ": " }, object.message)?;
         for warning in &object.warnings {
@@ -79,11 +79,11 @@ fn table(answer: &Answer, pods: &[&Pod]) -> Result<()> {
             outln!("  istio-init {}", redirect.args.join(" "))?;
         }
     }
-    outln!("\n-o json prints all of it.")?;
+    outln!("\n-o json prints everything.")?;
     Ok(())
 }
 
-/// Keeps what is said of each scenario.
+/// Stores the answer for each scenario.
 fn goldens(args: &IstiodArgs, program: &Istiod) -> Result<u8> {
     let scenarios = scenario::find(&args.root.folder(), &[])?;
     let mut requests = vec![];
@@ -103,7 +103,7 @@ fn goldens(args: &IstiodArgs, program: &Istiod) -> Result<u8> {
     Ok(OK)
 }
 
-/// A file without the folder that it lies in, which is another on each machine.
+/// A file without its folder, which differs between machines.
 fn nameless(file: SourceFile) -> SourceFile {
     let name = file.name.rsplit('/').next().unwrap_or_default().to_owned();
     SourceFile { name, ..file }

@@ -1,4 +1,4 @@
-//! Labs that are up: finding one, and what was noted on it when it was brought up.
+//! Running labs: finding one, and the record of what it was brought up from.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{data_plane::DataPlane, manifests, output, report::words::did_you_mean};
 
-/// What a lab was brought up from, beside its state file: enough to resolve it again.
+/// What a lab was brought up from, stored next to its state file: enough to resolve it again.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) mesh: Flavor,
@@ -34,7 +34,7 @@ impl Note {
 
     pub(super) fn write(&self, lab: &Path) -> Result<()> {
         let path = lab.join("manifests.json");
-        // There are Secrets in it.
+        // It contains Secrets.
         let text = serde_json::to_string(self)?;
         Ok(output::write_secret(&path, |file| file.write_all(text.as_bytes()))?)
     }
@@ -53,7 +53,7 @@ impl Note {
     }
 }
 
-/// The lab that is meant: the one named, else the only one that is up.
+/// The selected lab: the one named, else the only running one.
 pub(super) fn meant(id: Option<&str>) -> Result<String> {
     let labs = netns::labs()?.labs;
     if let Some(id) = id {
@@ -74,10 +74,10 @@ pub(super) fn meant(id: Option<&str>) -> Result<String> {
     }
 }
 
-/// Whether an error is the user's, and not the host's.
+/// Whether the user caused an error, rather than the host.
 pub(super) fn is_wrong_use(error: &netns::Error) -> bool {
     use netns::Error as E;
-    // A program that does not start, or ends at once, is what the manifests ask for.
+    // The manifests ask for a program that does not start, or ends at once.
     matches!(
         error,
         E::BadLabId { .. }

@@ -23,7 +23,7 @@ impl RootArgs {
         self.scenarios.clone().or_else(|| data::folder("scenarios")).unwrap_or_else(|| "scenarios".into())
     }
 
-    /// The layerings of a bench: beside the folder of scenarios where that is named, else the program's own.
+    /// The layerings of a bench: next to the folder of scenarios if that is named, else those that came with the program.
     pub(super) fn layerings(&self) -> PathBuf {
         let beside = self.scenarios.as_ref().map(|scenarios| scenarios.join("..").join(LAYERINGS));
         let own = || data::folder(LAYERINGS);
@@ -84,7 +84,7 @@ fn listed(scenario: &Scenario) -> ListedScenario<'_> {
     }
 }
 
-/// Sets columns apart, and keeps the names in the first from being broken.
+/// Separates the columns, and keeps the names in the first from wrapping.
 pub(super) fn names_whole(table: &mut Table) {
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

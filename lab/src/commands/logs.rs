@@ -1,4 +1,4 @@
-//! `sidelab logs`: what a pod's programs have written, and what they go on to write.
+//! `sidelab logs`: what a pod's programs have written, and keep writing.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use crate::{cli::LogsArgs, container, log_keeper, sidecar, terminal::print_bytes
 #[cfg(test)]
 mod tests;
 
-/// How much of a log is held in memory at a time, in bytes.
+/// How much of a log is in memory at a time, in bytes.
 const CHUNK: usize = 256 << 10;
 
 pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
@@ -30,7 +30,7 @@ pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     for path in &files {
         match Log::open(path) {
             Ok(log) => logs.push(log),
-            // A sidecar that has served nothing yet has no access log.
+            // A sidecar without traffic has no access log yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
         }
@@ -45,7 +45,7 @@ pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     if let Some(lines) = args.tail {
         logs.iter_mut().try_for_each(|log| log.skip_to_last(lines)).context("can't read a log")?;
     }
-    // Before the first is read: what is written meanwhile is seen.
+    // Before the first read, so that nothing written meanwhile is missed.
     let watch = args.follow.then(|| watch(&files)).transpose().context("can't watch a log")?;
     loop {
         for log in &mut logs {
@@ -60,11 +60,11 @@ pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     }
 }
 
-/// Tells of what is written to files, and of their end.
+/// Watches files for writes and removal.
 fn watch(files: &[PathBuf]) -> Result<Inotify> {
     let watch = Inotify::init(InitFlags::IN_CLOEXEC)?;
     for file in files.iter().filter(|file| file.exists()) {
-        // The last name of a file that is open goes as a change of its attributes (inotify(7)).
+        // Removing the last name of an open file is reported as an attribute change (inotify(7)).
         watch.add_watch(file, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB)?;
     }
     Ok(watch)
@@ -83,7 +83,7 @@ impl Log {
         Ok(Self { file, at })
     }
 
-    /// Leaves all but the last lines out. One that is not ended counts.
+    /// Skips all but the last lines; an unterminated one counts.
     fn skip_to_last(&mut self, lines: u64) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         if lines == 0 {
@@ -98,7 +98,7 @@ impl Log {
             self.file.read_exact_at(part, from)?;
             for (index, byte) in part.iter().enumerate().rev() {
                 let after = from + index as u64 + 1;
-                // The end of the last line begins none.
+                // The newline at the end does not begin a line.
                 if *byte == b'\n' && after < end {
                     wanted -= 1;
                     if wanted == 0 {
@@ -112,7 +112,7 @@ impl Log {
         Ok(())
     }
 
-    /// Whether there is still a reader.
+    /// Whether standard output still has a reader.
     fn print_what_is_new(&mut self) -> Result<bool> {
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -127,7 +127,7 @@ impl Log {
         }
     }
 
-    /// Whether its lab is.
+    /// Whether its lab still exists.
     fn is_there(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.nlink() > 0)
     }

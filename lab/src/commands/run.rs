@@ -37,9 +37,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     let found = scenario::find(&args.root.folder(), &args.names)?;
     let scenarios = select(found, Selection { claims: &args.claim, probes: &args.probe, shard: args.shard })?;
     if scenarios.is_empty() {
-        tracing::warn!("--shard: there are fewer scenarios than shards: this one has none");
+        tracing::warn!("--shard: there are fewer scenarios than shards: this shard is empty");
     }
-    // Found out before the work, not after.
+    // Before the work, not after it.
     let files = [&args.json, &args.junit, &args.html, &args.summary, &args.differences];
     output::check(files.into_iter().flatten())?;
     let report = run::run(
@@ -59,7 +59,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         },
     )?;
     if let Err(error) = last_run::keep(&report) {
-        tracing::warn!("what was seen is not kept for `sidelab claims`: {error:#}");
+        tracing::warn!("the results are not stored for `sidelab claims`: {error:#}");
     }
     if let Some(path) = &args.json {
         output::write(path, &serde_json::to_string_pretty(&report)?)?;
@@ -89,14 +89,14 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
 
 fn page(args: &RunArgs, scenarios: &[Scenario], report: &RunReport, privilege: Privilege) -> Result<String> {
     let texts = scenarios.iter().map(ScenarioText::read).collect::<Result<Vec<_>>>()?;
-    // Scenarios of one's own need not have claims: the page then has no index of them.
+    // Other folders of scenarios need not have claims: the page then has no index of them.
     let claims = claims::read(&args.root.folder()).unwrap_or_default();
     let with_envoy = report.planes().iter().any(|plane| *plane != DataPlane::Native);
     let host = html::Host::probe(privilege, &Tools::find(), with_envoy);
     Ok(html::render(&html::Page { run: report, scenarios: &texts, claims: &claims, host: &host }))
 }
 
-/// Writes a summary; where the file is that of a step of GitHub Actions, after what earlier commands of the step have put there.
+/// Writes a summary; appends if the file is that of a GitHub Actions step, which earlier commands may have written to.
 fn write_summary(path: &Path, text: &str) -> Result<()> {
     if std::env::var_os("GITHUB_STEP_SUMMARY").is_none_or(|file| file != path.as_os_str()) {
         return Ok(output::write(path, text)?);
@@ -105,7 +105,7 @@ fn write_summary(path: &Path, text: &str) -> Result<()> {
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Progress by labs.
+/// The style of a progress bar that counts labs.
 pub(super) const LABS: &str = "{spinner} {pos}/{len} labs  {elapsed}  {msg}";
 
 /// Progress on standard error, if that is a terminal.

@@ -21,7 +21,7 @@ pub(super) fn completion(args: &CompletionArgs) -> Result<u8> {
 
 pub(super) fn man(args: &ManArgs) -> Result<u8> {
     let folder = args.folder.display();
-    fs::create_dir_all(&args.folder).with_context(|| format!("{folder}: can't be made"))?;
+    fs::create_dir_all(&args.folder).with_context(|| format!("{folder}: can't be created"))?;
     clap_mangen::generate_to(Cli::command(), &args.folder).with_context(|| format!("{folder}: can't be written to"))?;
     Ok(OK)
 }

@@ -1,4 +1,4 @@
-//! What is expected of the layers of TLS on a leg.
+//! The expected TLS layers of a leg.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::{
     },
 };
 
-/// What is expected of a TLS layer.
+/// The expected properties of a TLS layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedTls {
@@ -64,7 +64,7 @@ impl ExpectedTls {
     }
 }
 
-/// Layers of TLS, each with those of another list over it.
+/// TLS layers, each overridden by that of another list.
 pub(super) fn merged(tls: Vec<ExpectedTls>, over: Vec<ExpectedTls>) -> Vec<ExpectedTls> {
     let (mut tls, mut over) = (tls.into_iter(), over.into_iter());
     std::iter::from_fn(|| match (tls.next(), over.next()) {
@@ -74,23 +74,23 @@ pub(super) fn merged(tls: Vec<ExpectedTls>, over: Vec<ExpectedTls>) -> Vec<Expec
     .collect()
 }
 
-/// How layers of TLS are written: one alone is the outermost.
+/// The two notations of TLS layers: a single one is the outermost.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "the form alone counts")]
+#[expect(dead_code, reason = "only the shape matters")]
 pub(super) enum OneOrMore {
     One(ExpectedTls),
     More(Vec<ExpectedTls>),
 }
 
-/// A layer of TLS, or a list of them.
+/// One TLS layer, or a list of them.
 pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ExpectedTls>, D::Error> {
     struct Layers;
     impl<'de> Visitor<'de> for Layers {
         type Value = Vec<ExpectedTls>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("what is expected of a TLS layer, or a list of such")
+            f.write_str("an expected TLS layer, or a list of them")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

@@ -36,9 +36,9 @@ fn what_is_no_level_is_refused_by_the_variable_that_holds_it() {
     let refusal = |sidelab, rust| of(sidelab, rust).unwrap_err().to_string();
     assert_eq!(
         refusal(Some("warning"), None),
-        "SIDELAB_LOG: \"warning\" is no level; write off, error, warn, info, debug, trace, or a level for a part of the \
-         program alone, such as netns=debug"
+        "SIDELAB_LOG: \"warning\" is not a level; write off, error, warn, info, debug, trace, or a level for one part of the \
+         program, such as netns=debug"
     );
-    assert!(refusal(Some("info,netns=debgu"), None).contains("\"netns=debgu\" is no level (did you mean debug?)"));
-    assert!(refusal(None, Some("verbose")).starts_with("RUST_LOG: \"verbose\" is no level"));
+    assert!(refusal(Some("info,netns=debgu"), None).contains("\"netns=debgu\" is not a level (did you mean debug?)"));
+    assert!(refusal(None, Some("verbose")).starts_with("RUST_LOG: \"verbose\" is not a level"));
 }

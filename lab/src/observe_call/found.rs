@@ -1,4 +1,4 @@
-//! Which connections and log lines are a call's.
+//! Finds the connections and log lines of a call.
 
 use std::net::SocketAddr;
 
@@ -15,14 +15,14 @@ use crate::access_log::Line;
 /// The connections and log lines of one call.
 pub(super) struct Found<'a> {
     pub(super) leg1: Option<&'a Flow>,
-    /// As the calling pod's `eth0` saw it.
+    /// As seen on the calling pod's `eth0`.
     pub(super) leg2: Option<&'a Flow>,
     pub(super) leg3: Option<&'a Flow>,
     /// The pod that leg 2 reached.
     pub(super) server: Option<usize>,
-    /// Whether leg 2 came to that pod's sidecar: its redirects may let a port pass.
+    /// Whether leg 2 reached that pod's sidecar: its redirects can exempt a port.
     pub(super) to_sidecar: bool,
-    /// Why that is not known from what was seen, if it is not.
+    /// Why that could not be observed, if so.
     pub(super) derived: Option<&'static str>,
     pub(super) client_log: Option<&'a Line>,
     pub(super) server_log: Option<&'a Line>,
@@ -52,7 +52,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let leg2 = match leg1 {
         None => at(&client_name, "eth0").find(from_app),
         Some(_) => {
-            // A pod that calls itself by its own service reaches its sidecar again over `lo`.
+            // A pod that calls its own service reaches its sidecar again over `lo`.
             let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
             let outside = at(&client_name, "eth0").filter(from_pod);
             pick(outside.chain(to_itself), call, client_log, in_time)
@@ -67,7 +67,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
         })
     });
     let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
-    // As the server's pod sees leg 2: where it goes to is no longer a service's address.
+    // As the server's pod sees leg 2, the destination is no longer a service's address.
     let arrived = server_pod.and_then(|pod| {
         let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
         at(&pod.name.to_string(), interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)))
@@ -79,7 +79,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let to_sidecar = reached.map_or(server_log.is_some(), |reached| is_sidecars_port(reached.port()));
     let derived = (server_pod.is_some() && arrived.is_some() && reached.is_none()).then_some(match to_sidecar {
         true => "derived from the sidecar's log: the kernel did not report where the connection was sent",
-        false => "not seen: neither the kernel nor the sidecar's log has the connection; taken for one to the app",
+        false => "not seen: neither the kernel nor the sidecar's log has the connection; assumed to go to the app",
     });
     let server_name = server_name.filter(|_| to_sidecar);
     let server_log = server_log.filter(|_| to_sidecar);
@@ -111,19 +111,19 @@ fn is_sidecars_port(port: u16) -> bool {
     port == INBOUND_PORT || is_own_port(port)
 }
 
-/// The sidecar's own ports: connections to them are no leg of a call.
+/// The sidecar's own ports: connections to them are not legs of a call.
 fn is_own_port(port: u16) -> bool {
     [sidecar::ADMIN_PORT, sidecar::STATUS_PORT, sidecar::HEALTH_PORT, sidecar::PROMETHEUS_PORT].contains(&port)
 }
 
-/// Of a sidecar's upstream connections, the call's.
+/// The call's connection among a sidecar's upstream connections.
 fn pick<'a>(
     flows: impl Iterator<Item = &'a Flow>,
     call: &MadeCall,
     log: Option<&Line>,
     in_time: impl Fn(&Flow) -> bool,
 ) -> Option<&'a Flow> {
-    // One that began after the call is another call's, which may use the same port again.
+    // A connection that began after the call belongs to another one, which can reuse the port.
     let flows: Vec<&Flow> =
         flows.filter(|flow| flow.first_ns <= call.ended_ns && flow.last_ns >= call.began_ns).collect();
     let logged = |flow: &&&Flow| {
@@ -138,8 +138,8 @@ fn pick<'a>(
         .copied()
 }
 
-/// Whether a pod's interface saw a connection that another one saw begin. Of the addresses only the initiator's is sure to
-/// be the same: the node translates a service's. A port may be in use towards several destinations, and used again later.
+/// Whether two interfaces saw the same connection. Only the initiator's address is certain to be equal: the node translates
+/// a service's. A port can be in use towards several destinations, and be reused later.
 fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
     let translated = mesh.pod_at(begun.responder.ip()).is_none();
     begun.initiator == arrived.initiator
@@ -148,7 +148,7 @@ fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
         && arrived.first_ns <= begun.last_ns
 }
 
-/// The line that a sidecar wrote of a call: by the mark in its path, else by the connection's two ends, else by the time.
+/// A sidecar's log line for a call: by the mark in its path, else by the connection's two ends, else by time.
 fn log_line<'a>(
     seen: &'a Observations,
     pod: &str,
@@ -163,7 +163,7 @@ fn log_line<'a>(
         let of_host = |address: Option<SocketAddr>| address.is_some_and(|address| address.ip() == peer.ip());
         let to_there = || newest_first().filter(|line| line.downstream_local_address == Some(dialled));
         to_there().find(|line| line.downstream_remote_address == Some(peer)).or_else(|| {
-            // Where a redirected connection has the port of an earlier one, conntrack gives it another: the sidecar sees that.
+            // If a redirected connection reuses the port of an earlier one, conntrack changes it, and the sidecar sees the new port.
             let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
             to_there().find(|line| of_host(line.downstream_remote_address) && in_time(line))
         })

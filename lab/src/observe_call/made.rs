@@ -1,4 +1,4 @@
-//! A call that was made, and what its lab left behind.
+//! A completed call, and the records of its lab.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use observe::Flow;
 
 use crate::access_log::Line;
 
-/// What a lab left behind when all its calls had been made.
+/// The records of a lab after all its calls.
 #[derive(Debug, Default)]
 pub struct Observations {
     /// Every TCP connection, once for each interface that saw it.
     pub flows: Vec<Flow>,
-    /// Where connections that came to a pod were sent by its redirects, by pod (`POD.NAMESPACE`).
+    /// Where a pod's redirects sent the connections that arrived, by pod (`POD.NAMESPACE`).
     pub tracked: BTreeMap<String, TrackedConnections>,
     /// The sidecars' access logs, by pod (`POD.NAMESPACE`).
     pub logs: BTreeMap<String, Vec<Line>>,
-    /// Packets that the capture lost; what was read may then be incomplete.
+    /// Packets that the capture lost; the accounts may then be incomplete.
     pub dropped: u64,
 }
 
-/// A call that was made.
+/// A completed call.
 #[derive(Debug)]
 pub struct MadeCall {
     /// Index of the calling pod in [`pods`](mesh::model::Resolved::pods).
     pub from: usize,
-    /// What the client says of it.
+    /// The client's report.
     pub report: ClientReport,
-    /// What came of it, where it was the call of a webhook.
+    /// The decision, for a webhook call.
     pub admission: Option<Admission>,
-    /// What the API server says of it then, if it says anything.
-    pub told: Option<String>,
-    /// The mark that the client put into what it sent.
+    /// The API server's message for a webhook call, if any.
+    pub admission_message: Option<String>,
+    /// The mark that the client sent.
     pub marker: String,
     /// When it began, in nanoseconds since 1970.
     pub began_ns: u64,
@@ -43,7 +43,7 @@ pub struct MadeCall {
 }
 
 impl MadeCall {
-    /// Whether a moment, told in milliseconds, is in the call's time.
+    /// Whether a time with a resolution of milliseconds is within the call.
     pub(super) fn includes(&self, time: Timestamp) -> bool {
         const MILLISECOND: i128 = 1_000_000;
         let time = time.as_nanosecond();

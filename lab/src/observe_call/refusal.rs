@@ -1,4 +1,4 @@
-//! Who refused a call, and why, by what was seen.
+//! Determines from the evidence who refused a call, and why.
 
 use demo_apps::failure::FailureKind;
 use envoy_rules::outcome::{Outcome, UpstreamReset};
@@ -11,7 +11,7 @@ use observe::{End, Flow, Handshake, Opening, Side, Tls};
 use super::{found::Found, made::MadeCall};
 use crate::access_log::Line;
 
-/// Who refused, and why. Nothing if the evidence does not say.
+/// Who refused, and why; `None` if the evidence does not say.
 ///
 /// The evidence nearest to the called app counts first: what happened there is why the rest failed.
 pub(super) fn of(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Party, Reason)> {
@@ -25,12 +25,12 @@ pub(super) fn of(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Par
         .or_else(|| silence(call, found, way.server_side))
 }
 
-/// The parties on the way, and which TLS is whose.
+/// The parties of a call, and the TLS layers that each terminates.
 struct Way<'a> {
     found: &'a Found<'a>,
-    /// Whoever leg 2 begins at.
+    /// The party at the start of leg 2.
     client_side: Party,
-    /// Whoever leg 2 ends at.
+    /// The party at the end of leg 2.
     server_side: Party,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// What a connection says: which of the two that spoke on it ended it, and how.
+    /// The evidence of a connection: which end closed it, and how.
     fn on_leg(&self, flow: &Flow, responder: Party) -> Option<(Party, Reason)> {
         if flow.opening == Opening::Refused {
             return Some((responder, Reason::ConnectionRefused));
@@ -53,7 +53,7 @@ impl<'a> Way<'a> {
         flow.content.tls().find_map(|tls| {
             let party = match &tls.handshake {
                 Handshake::Refused { by, .. } | Handshake::Closed { by, .. } => self.party(tls, *by),
-                // Whoever is answered by something that is not TLS gives up.
+                // The end that gets a non-TLS answer gives up.
                 Handshake::NotTls { by: Side::Server, .. } => self.party(tls, Side::Client),
                 Handshake::NotTls { by: Side::Client, .. } => self.party(tls, Side::Server),
                 Handshake::Complete | Handshake::Unfinished { .. } | Handshake::Unknown { .. } => return None,
@@ -62,7 +62,7 @@ impl<'a> Way<'a> {
         })
     }
 
-    /// Who is at that end of a TLS layer. One that is seen on several legs passes through the sidecars between them.
+    /// The party at one end of a TLS layer. A layer on several legs passes through the sidecars between them.
     fn party(&self, tls: &Tls, side: Side) -> Party {
         let Found { leg1, leg2, leg3, .. } = self.found;
         let seen_on = |leg: &Option<&Flow>| {
@@ -79,8 +79,8 @@ impl<'a> Way<'a> {
     }
 }
 
-/// What a sidecar's line says: of the sidecar itself, or of what is upstream of it. Nothing where the line tells only that a
-/// connection ended, of which the wire tells more.
+/// The evidence of a sidecar's log line: about the sidecar, or what is upstream of it. `None` if it only reports that a connection
+/// ended, about which packets say more.
 fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party, Reason)> {
     let outcome = line?.outcome()?;
     let party = match outcome {
@@ -99,11 +99,11 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
     Some((party, Reason::of(&outcome)?))
 }
 
-/// A connection that just ended, or an answer that never came.
+/// A connection that ended without a reason, or an answer that never came.
 fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Party, Reason)> {
     match call.report.error.as_ref().map(|failure| &failure.kind) {
         Some(FailureKind::Timeout) => {
-            // Who waits is where the connection came to and went no further.
+            // The party that waits is the last one that the connection reached.
             let waits = match (found.leg1, found.leg2, found.leg3) {
                 (_, _, Some(_)) => Party::ServerApp,
                 (_, Some(_), None) | (None, None, None) => server_side,
@@ -111,7 +111,7 @@ fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Pa
             };
             return Some((waits, Reason::Timeout));
         }
-        // It was answered, with what it can't read.
+        // There was an answer, which the client can't parse.
         Some(FailureKind::HttpParse { .. } | FailureKind::EchoMismatch) => {
             let answered = if found.leg3.is_some() { Party::ServerApp } else { server_side };
             return Some((answered, Reason::ProtocolError));
@@ -119,7 +119,7 @@ fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Pa
         Some(FailureKind::ConnectionRefused) => return Some((Party::Node, Reason::ConnectionRefused)),
         _ => {}
     }
-    // The app took what it was sent, and ended the connection in place of an answer.
+    // The app accepted the bytes, and closed the connection instead of answering.
     if found.leg3.is_some_and(|flow| flow.sent.bytes > 0 && flow.received.bytes == 0 && flow.received.end != End::Open)
     {
         return Some((Party::ServerApp, Reason::ConnectionTerminated));

@@ -33,7 +33,7 @@ fn what_was_there_is_untouched_until_the_new_file_is_whole() {
     });
     let error = failed.unwrap_err().to_string();
     assert!(error.starts_with(&format!("can't write {}: ", path.display())), "{error}");
-    assert!(error.ends_with("make room there, or name another place"), "{error}");
+    assert!(error.ends_with("free some space there, or name another place"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "earlier");
     write(&path, "new").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
@@ -76,7 +76,7 @@ fn a_place_that_cannot_be_written_to_is_found_out_before_the_work() {
     symlink("nowhere", &dangling).unwrap();
     for (path, why) in [
         (folder.path().to_owned(), "is a directory"),
-        (folder.path().join("none/report"), "make its folder first"),
+        (folder.path().join("none/report"), "create its folder first"),
         (dangling, "leads nowhere"),
         (PathBuf::from("/proc/version"), "Permission denied"),
     ] {

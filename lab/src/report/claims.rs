@@ -1,4 +1,4 @@
-//! The claims and what was seen of each, in 80 columns or as many as the terminal has: textbook on the left, istio on the right.
+//! The claims and what was seen of each, in 80 columns or the terminal's width: textbook on the left, istio on the right.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -25,13 +25,13 @@ const SOFT: Style = Style::new().dimmed();
 /// Width of the claim's number.
 const NUMBER: usize = 3;
 
-/// Width of a mesh's column that needs no more.
+/// The maximum width of a mesh's column.
 const WIDEST: usize = 100;
 
-/// How many different ends of a claim's calls are told.
-const TOLD: usize = 3;
+/// How many different outcomes of a claim's calls are listed.
+const SHOWN_ENDS: usize = 3;
 
-/// A claim, the scenarios that put it to the test, and what was seen.
+/// A claim, the scenarios that test it, and what was seen.
 #[derive(Serialize)]
 pub(crate) struct ListedClaim {
     pub(crate) number: String,
@@ -50,7 +50,7 @@ pub(crate) struct SeenOfClaim {
     pub(crate) calls: Vec<CallOfClaim>,
 }
 
-/// One call that puts a claim to the test.
+/// One call that tests a claim.
 #[derive(Serialize)]
 pub(crate) struct CallOfClaim {
     pub(crate) scenario: String,
@@ -76,7 +76,7 @@ impl SeenOfClaim {
     }
 }
 
-/// The list in lines of `width` columns, with colours; whoever prints it takes them out where they don't belong.
+/// The list in lines of `width` columns, with colours, which printing removes where they don't belong.
 pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>, width: usize) -> String {
     let mut text = String::new();
     for claim in claims {
@@ -91,13 +91,13 @@ pub(crate) fn render(claims: &[ListedClaim], run: Option<&LastRun>, width: usize
     text
 }
 
-/// What the two meshes make of a claim, side by side.
+/// A claim in the two meshes, side by side.
 fn beside(claim: &ListedClaim, width: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["", "TEXTBOOK", "ISTIO"]);
-    let told = [&claim.claim.textbook, &claim.claim.istio];
-    table.add_row([String::new(), told[0].clone(), told[1].clone()]);
+    let statements = [&claim.claim.textbook, &claim.claim.istio];
+    table.add_row([String::new(), statements[0].clone(), statements[1].clone()]);
     let column = |mesh| claim.seen.get(&mesh).map_or_else(|| not_seen(claim), lines);
     table.add_row([String::new(), column(Flavor::Textbook), column(Flavor::Istio)].map(Cell::new));
     let both = width - NUMBER - " ".len() - " ".len();
@@ -117,7 +117,7 @@ fn not_seen(claim: &ListedClaim) -> String {
     format!("· not run: {}", claim.scenarios.join(", "))
 }
 
-/// The verdict, where it was seen, and what: the commonest first.
+/// The verdict, the scenarios, and what was seen, the most frequent first.
 fn lines(seen: &SeenOfClaim) -> String {
     let mut scenarios: Vec<&str> = seen.calls.iter().map(|call| call.scenario.as_str()).collect();
     scenarios.dedup();
@@ -135,16 +135,16 @@ fn lines(seen: &SeenOfClaim) -> String {
         }
     }
     ends.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    for (saw, times) in ends.iter().take(TOLD) {
+    for (saw, times) in ends.iter().take(SHOWN_ENDS) {
         let _ = write!(text, "\n{times}x {saw}");
     }
-    if let Some(more) = ends.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        let _ = write!(text, "\nand {more} more; -o json has all");
+    if let Some(more) = ends.len().checked_sub(SHOWN_ENDS).filter(|more| *more > 0) {
+        let _ = write!(text, "\nand {more} more; -o json shows all");
     }
     text
 }
 
-/// Colours the marks and the head. Done after the layout, so that no colour counts as width.
+/// Colours the marks and the head, after the layout, so that no colour counts as width.
 fn coloured(line: &str) -> String {
     if line.trim_start().starts_with("TEXTBOOK") {
         return format!("{SOFT}{line}{SOFT:#}");
@@ -154,7 +154,7 @@ fn coloured(line: &str) -> String {
 
 fn tally(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
     let Some(run) = run else {
-        return "no run is kept: `sidelab run` keeps what it sees, and `--report FILE` reads what\n\
+        return "no run is stored: `sidelab run` stores what it sees, and `--report FILE` reads what\n\
                 `sidelab run --json FILE` wrote\n"
             .into();
     };

@@ -10,7 +10,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// The account as text, with colours; whoever prints it takes them out where they don't belong.
+/// The account as text, with colours, which printing removes where they don't belong.
 pub fn render(account: &Account) -> String {
     let mut text = String::new();
     let Account { from, to, outcome, .. } = account;

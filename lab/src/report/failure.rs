@@ -1,4 +1,4 @@
-//! A call that went otherwise than it should, for CI: where it is written, what was found, and how to see it again.
+//! A failed call, for CI: where it is defined, what was found, and how to repeat it.
 
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -7,7 +7,7 @@ use crate::{observe_call::Seen, run_report::ProbeReport, scenario::Scenario, sum
 #[cfg(test)]
 mod tests;
 
-/// Where a call is written.
+/// The place of a call's definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// `scenario.yaml`, as the scenario was found.
@@ -17,7 +17,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Where the call of a report is written; nothing where its scenario is not among these.
+    /// The definition of a reported call; `None` if its scenario is not among these.
     pub(crate) fn of(probe: &ProbeReport, scenarios: &[Scenario]) -> Option<Self> {
         let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario)?;
         let file = scenario.directory.join("scenario.yaml");
@@ -41,14 +41,14 @@ pub(crate) fn title(probe: &ProbeReport) -> String {
     format!("{} ({}): {}", probe.scenario, probe.mesh, probe.probe)
 }
 
-/// In what its accounts differ, a line each.
+/// The differences between its accounts, one per line.
 pub(crate) fn disagreements(probe: &ProbeReport) -> Vec<String> {
-    let told = probe.verdict.disagreements.iter().map(ToString::to_string);
-    told.flat_map(|lines| lines.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let disagreements = probe.verdict.disagreements.iter().map(ToString::to_string);
+    disagreements.flat_map(|lines| lines.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// All that is known of it, in lines: in what the accounts differ, each account, logs, and the command that makes it again.
-pub(crate) fn told(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
+/// All details, in lines: the differences, each account, logs, and the command that repeats the call.
+pub(crate) fn details(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     let mut text = disagreements(probe).join("\n") + "\n";
     if let Some(predicted) = &probe.predicted {
         let _ = writeln!(text, "\npredicted: {}", summary::of(predicted));
@@ -71,7 +71,7 @@ pub(crate) fn told(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     text
 }
 
-/// The command that makes the call again.
+/// The command that repeats the call.
 fn again(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario);
     let folder = scenario.map_or_else(|| probe.scenario.clone(), |scenario| scenario.directory.display().to_string());
@@ -84,7 +84,7 @@ fn again(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     format!("sidelab run {folder} --probe {name} --mesh {} --data-plane {plane}", probe.mesh)
 }
 
-/// A word as a shell takes it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! Annotations for GitHub Actions: lines that its runner shows beside the file (`::error file=...::message`).
+//! Annotations for GitHub Actions: lines that its runner shows next to the file (`::error file=...::message`).
 
 use std::{fmt, path::PathBuf};
 
@@ -8,12 +8,12 @@ use crate::{run_report::RunReport, scenario::Scenario};
 #[cfg(test)]
 mod tests;
 
-/// How much it matters.
+/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// It failed.
+    /// A failure.
     Error,
-    /// It may be wrong.
+    /// A possible problem.
     Warning,
 }
 
@@ -23,13 +23,13 @@ pub enum Level {
 /// (`actions/runner`, `src/Runner.Common/ActionCommand.cs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
-    /// How much it matters.
+    /// The severity.
     pub level: Level,
-    /// What it stands beside: a file, and a line of it from 1.
+    /// The file that it annotates, and a line from 1.
     pub place: Option<(PathBuf, usize)>,
-    /// Its head.
+    /// The title.
     pub title: String,
-    /// What it says; may have several lines.
+    /// The text, possibly of several lines.
     pub message: String,
 }
 
@@ -47,17 +47,17 @@ impl fmt::Display for Annotation {
     }
 }
 
-/// Text as it stands after the `::`.
+/// Escapes text after the `::`.
 pub(crate) fn data(text: &str) -> String {
     text.trim_end().replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// Text as it stands in a property, such as `file=`.
+/// Escapes text in a property, such as `file=`.
 pub(crate) fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// An error for each call of a run that went otherwise than it should, a line each.
+/// An error for each failed call of a run, one per line.
 pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
     let failed = run.probes.iter().filter(|probe| !probe.verdict.agrees);
     let annotation = |probe| Annotation {

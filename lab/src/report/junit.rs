@@ -13,10 +13,10 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The run as XML text. `scenarios` say where its calls are written.
+/// The run as XML text. `scenarios` give the places of its calls.
 ///
 /// # Errors
-/// When it can't be written as XML.
+/// If it can't be written as XML.
 pub fn render(run: &RunReport, scenarios: &[Scenario]) -> Result<String, SerializeError> {
     let mut report = Report::new("sidelab");
     report.timestamp = run.started.to_string().parse().ok();
@@ -58,17 +58,17 @@ fn case(call: &ProbeReport, scenarios: &[Scenario]) -> TestCase {
         Property::new("claims", call.claims.join(" ")),
     ]);
     if !call.verdict.agrees {
-        case.set_system_out(failure::told(call, scenarios));
+        case.set_system_out(failure::details(call, scenarios));
     }
     case
 }
 
 fn failed(call: &ProbeReport) -> TestCaseStatus {
-    let told = failure::disagreements(call);
+    let disagreements = failure::disagreements(call);
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_type("disagreement");
-    status.set_message(told.first().map_or("nothing was seen", String::as_str));
-    status.set_description(told.join("\n"));
+    status.set_message(disagreements.first().map_or("nothing was seen", String::as_str));
+    status.set_description(disagreements.join("\n"));
     status
 }
 

@@ -1,4 +1,4 @@
-//! A run as Markdown, as GitHub shows the summary of a job.
+//! A run as Markdown, for the summary of a GitHub job.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Of how many calls that failed everything is said: a job's summary holds 1 MiB.
+/// The maximum number of failed calls with details: a job's summary holds 1 MiB.
 const TOLD: usize = 50;
 
-/// The run: what agrees, scenario by scenario, and all that is known of each call that does not.
+/// The run: what agrees, scenario by scenario, and the details of each call that does not.
 pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
     let mut text = String::new();
     let planes: Vec<String> = run.planes().iter().map(ToString::to_string).collect();
@@ -27,7 +27,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
         run.seconds
     );
     if !run.not_run.is_empty() {
-        let _ = writeln!(text, "{} not begun, since a call failed.\n", counted(run.not_run.len(), "lab"));
+        let _ = writeln!(text, "{} not started, because a call failed.\n", counted(run.not_run.len(), "lab"));
     }
     text.push_str("| | Scenario | Calls that agree | Claims |\n|---|---|---|---|\n");
     for calls in run.probes.chunk_by(|one, other| one.scenario == other.scenario) {
@@ -49,7 +49,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
             text,
             "\n<details><summary>❌ {}</summary>\n\n{}\n</details>",
             html(&failure::title(call)),
-            fenced(&failure::told(call, scenarios))
+            fenced(&failure::details(call, scenarios))
         );
     }
     if let Some(more) = failed.len().checked_sub(TOLD).filter(|more| *more > 0) {
@@ -76,7 +76,7 @@ fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// Text as it stands, in a fence that is longer than any in it.
+/// Verbatim text, in a fence longer than any in it.
 fn fenced(text: &str) -> String {
     let longest = text.split(|char| char != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);

@@ -1,4 +1,4 @@
-//! A run as a table, of 80 columns or as many as the terminal has.
+//! A run as a table, in 80 columns or the terminal's width.
 
 use std::fmt::Write;
 
@@ -22,13 +22,13 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 
-/// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a blank between them, [`NARROWEST`].
+/// Widths of the columns: mark, probe, mesh, legs 1 to 3, what the app sees. With a space between them, [`NARROWEST`].
 const WIDTHS: [usize; 7] = [1, 20, 8, 8, 13, 8, 16];
 
-/// The columns that get what a wider terminal has more, in this order.
+/// The columns that get the extra width of a wider terminal, in this order.
 const WIDENED: [usize; 5] = [1, 6, 4, 3, 5];
 
-/// The run in lines of `width` columns, with colours; whoever prints it takes them out where they don't belong.
+/// The run in lines of `width` columns, with colours, which printing removes where they don't belong.
 pub fn render(report: &RunReport, width: usize) -> String {
     let mut text = String::new();
     let mut scenario = "";
@@ -51,9 +51,9 @@ pub fn render(report: &RunReport, width: usize) -> String {
 fn rows(probes: &[ProbeReport], width: usize) -> String {
     let mut rows: Vec<[String; WIDTHS.len()]> = Vec::new();
     for meshes in probes.chunk_by(|one, other| one.probe == other.probe) {
-        let told: Vec<[String; 5]> = meshes.iter().map(told).collect();
-        let alike = told.windows(2).all(|pair| pair[0] == pair[1]);
-        for (probe, [mark, leg1, leg2, leg3, sees]) in meshes.iter().zip(told) {
+        let cells: Vec<[String; 5]> = meshes.iter().map(row_of).collect();
+        let alike = cells.windows(2).all(|pair| pair[0] == pair[1]);
+        for (probe, [mark, leg1, leg2, leg3, sees]) in meshes.iter().zip(cells) {
             let mesh = if alike && meshes.len() > 1 { "both".into() } else { probe.mesh.to_string() };
             rows.push([mark, probe.probe.clone(), mesh, leg1, leg2, leg3, sees]);
             if alike {
@@ -85,7 +85,7 @@ fn rows(probes: &[ProbeReport], width: usize) -> String {
     text.trim_end().to_owned()
 }
 
-/// The widths of these rows' columns in lines of `width` columns: what they have more than 80 goes to columns whose text is longer
+/// The widths of these rows' columns in lines of `width` columns: the excess over 80 goes to columns whose text is longer
 /// than they are wide.
 fn widths(rows: &[[String; WIDTHS.len()]], width: usize) -> [usize; WIDTHS.len()] {
     let mut widths = WIDTHS;
@@ -99,8 +99,8 @@ fn widths(rows: &[[String; WIDTHS.len()]], width: usize) -> [usize; WIDTHS.len()
     widths
 }
 
-/// What a row says of a call: mark, legs, what the app sees.
-fn told(probe: &ProbeReport) -> [String; 5] {
+/// The cells of a call: mark, legs, what the app sees.
+fn row_of(probe: &ProbeReport) -> [String; 5] {
     let account = shown(probe);
     let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
     let sees = account.map_or_else(|| "?".into(), |account| summary::sees(&account.outcome));
@@ -108,7 +108,7 @@ fn told(probe: &ProbeReport) -> [String; 5] {
     [mark(probe), leg1, leg2, leg3, sees]
 }
 
-/// Text in lines of a width, broken at blanks, and after the hyphens and underscores of long words.
+/// Text in lines of a width, broken at spaces, and after the hyphens and underscores of long words.
 fn broken(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -128,7 +128,7 @@ fn broken(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// `claims: C1 ✓, C2 ✓`, in lines of so many columns.
+/// `claims: C1 ✓, C2 ✓`, in lines of `width` columns.
 fn listed(head: &str, items: &[String], columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (i, item) in items.iter().enumerate() {
@@ -144,7 +144,7 @@ fn listed(head: &str, items: &[String], columns: usize) -> String {
     lines.join("\n")
 }
 
-/// What differs in the calls whose accounts do not agree.
+/// The differences in the calls whose accounts disagree.
 fn disagreements(probes: &[ProbeReport]) -> String {
     let mut text = String::new();
     for probe in probes.iter().filter(|probe| !probe.verdict.agrees) {
@@ -158,7 +158,7 @@ fn disagreements(probes: &[ProbeReport]) -> String {
     text
 }
 
-/// The account that a row shows: what was seen, of the native data plane first; else what is predicted.
+/// The account that a row shows: the native data plane's, else another's, else the prediction.
 fn shown(probe: &ProbeReport) -> Option<&Account> {
     let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
     seen.map(|seen| &seen.account).or(probe.predicted.as_ref())
@@ -168,7 +168,7 @@ fn mark(probe: &ProbeReport) -> String {
     if probe.verdict.agrees { "✓".into() } else { "✗".into() }
 }
 
-/// Colours a row's mark. Done after the layout, so that no colour counts as width.
+/// Colours a row's mark, after the layout, so that no colour counts as width.
 fn coloured(line: &str) -> String {
     match line.chars().next() {
         Some('✓') => line.replacen('✓', &format!("{GOOD}✓{GOOD:#}"), 1),
@@ -194,7 +194,7 @@ fn summary(report: &RunReport, width: usize) -> String {
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
     if !report.not_run.is_empty() {
-        let _ = writeln!(text, "{} not begun, since a call failed", counted(report.not_run.len(), "lab"));
+        let _ = writeln!(text, "{} not started, because a call failed", counted(report.not_run.len(), "lab"));
     }
     let held = report.claims();
     let covered: Vec<String> = claims_of(&report.probes)

@@ -1,6 +1,6 @@
-//! Words: in lines of a terminal, counted, and guessed.
+//! Text helpers: wrapping, plurals and suggestions.
 
-/// Words in lines of at most `width` columns, of which the first has `column` already; those below are set in by four.
+/// Wraps words to lines of at most `width` columns; the first starts at `column`, the others are indented by four.
 pub(crate) fn wrapped(words: &str, width: usize, mut column: usize) -> String {
     let mut text = String::new();
     for word in words.split_whitespace() {
@@ -23,15 +23,15 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// ` (did you mean strict?)`, where one of the names is so like the word that it may be meant.
+/// ` (did you mean strict?)`, if one of the names is similar to the word.
 pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     mesh::nearest(word, names.into_iter()).map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"))
 }
 
-/// How many of many names are listed.
+/// How many names a long list shows.
 const LISTED: usize = 30;
 
-/// `a, b, c`; of very many the first, and how many more there are.
+/// `a, b, c`; a long list shows the first ones, and how many more there are.
 pub(crate) fn listed(names: &[String]) -> String {
     match names.len().saturating_sub(LISTED) {
         0 => names.join(", "),

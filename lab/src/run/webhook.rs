@@ -1,4 +1,4 @@
-//! Calls of admission webhooks, made as kube-apiserver makes them.
+//! Webhook calls, made as kube-apiserver makes them.
 
 use std::{fs, time::Duration};
 
@@ -9,10 +9,10 @@ use mesh::{account::Admission, model::Family};
 use super::{Unit, now_ns};
 use crate::{container, deploy::Deployment, observe_call::MadeCall, scenario::Probe, tools::Tools};
 
-/// How much longer than the webhook's own timeout the program may take.
+/// How much longer than the webhook's timeout the program can take.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// Has the calling pod create an object, of which only this webhook is asked.
+/// Lets the calling pod create an object, for which only this webhook is called.
 pub(super) fn call(
     deployment: &Deployment,
     unit: &Unit<'_>,
@@ -42,18 +42,18 @@ pub(super) fn call(
     let began_ns = now_ns();
     let output = host.run_to_end(&program, Duration::from_secs(webhook.timeout_seconds.into()) + SLACK)?;
     let ended_ns = now_ns();
-    let told = || {
-        let told = String::from_utf8_lossy(&output.stderr);
-        format!("probe {:?}: the API server in {} gave no report: {told}", probe.name, pod.name)
+    let no_report = || {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("probe {:?}: the API server in {} printed no report: {stderr}", probe.name, pod.name)
     };
-    let report: AdmissionReport = serde_json::from_slice(&output.stdout).with_context(told)?;
-    let asked = report.webhooks.into_iter().find(|webhook| webhook.name == name).with_context(told)?;
+    let report: AdmissionReport = serde_json::from_slice(&output.stdout).with_context(no_report)?;
+    let asked = report.webhooks.into_iter().find(|webhook| webhook.name == name).with_context(no_report)?;
     let Some(report) = asked.call else {
         let why = asked.skipped.or(asked.message).unwrap_or_default();
         bail!("probe {:?}: webhook {name} was not called: {why}", probe.name);
     };
     let admission = asked.decision.map(admission);
-    Ok(MadeCall { from, report, admission, told: asked.message, marker, began_ns, ended_ns })
+    Ok(MadeCall { from, report, admission, admission_message: asked.message, marker, began_ns, ended_ns })
 }
 
 fn admission(decision: Decision) -> Admission {

@@ -38,8 +38,8 @@ fn a_scenario_that_expects_nothing_is_refused() {
     let message = parse(&text).unwrap_err();
     assert_eq!(
         message,
-        "probes[0] (one): nothing is expected of the outcome (`outcome.delivered`) in the textbook mesh; \
-         say it under `expect`, or under `textbook`"
+        "probes[0] (one): the outcome (`outcome.delivered`) has no expectation in the textbook mesh; \
+         add it to `expect` or `textbook`"
     );
 }
 
@@ -84,7 +84,7 @@ fn a_claim_of_a_probe_is_a_claim_of_its_scenario() {
 fn a_claim_that_no_probe_serves_is_refused() {
     let text =
         GOOD.replace("claims: [C1]", "claims: [C1, C2]").replace("  from: client", "  claims: [C2]\n  from: client");
-    assert_eq!(parse(&text).unwrap_err(), "claims: no probe puts C1 to the test; name it in the `claims` of one");
+    assert_eq!(parse(&text).unwrap_err(), "claims: no probe tests C1; name it in the `claims` of one");
 }
 
 #[test]

@@ -37,11 +37,11 @@ fn scenarios() -> Vec<Scenario> {
 fn selected(claims: &[&str], probes: &[&str]) -> Result<Vec<String>, NothingSelected> {
     let [claims, probes] = [claims, probes].map(|all| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>());
     let left = select(scenarios(), Selection { claims: &claims, probes: &probes, shard: None })?;
-    let told = |scenario: &Scenario| {
+    let names = |scenario: &Scenario| {
         let calls: Vec<&str> = scenario.probes.iter().map(|probe| probe.name.as_str()).collect();
         format!("{}: {}", scenario.name, calls.join(", "))
     };
-    Ok(left.iter().map(told).collect())
+    Ok(left.iter().map(names).collect())
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn a_scenario_that_expects_nothing_is_refused() {
         ("{title: t, shows: s, claims: [], probes: []}", "probes: a scenario without probes shows nothing"),
         (
             "{title: t, shows: s, claims: [], probes: [{name: call, from: client, to: 'server:8080', app: http}]}",
-            "probes[0] (call): nothing is expected of the outcome (`outcome.delivered`) in the textbook mesh; say it under",
+            "probes[0] (call): the outcome (`outcome.delivered`) has no expectation in the textbook mesh; add it to",
         ),
     ] {
         let labs = OwnLabs::new();

@@ -138,9 +138,9 @@ fn a_file_that_is_no_bench_is_wrong_use() {
     let (kept, other) = (folder.path().join("kept.json"), folder.path().join("other.json"));
     keep(&kept, 200.0);
     for (content, what) in [
-        ("", "is empty, as of a bench that did not end"),
-        ("{\"a\": ", "is no JSON"),
-        ("{}", "schema: is missing, so this is no bench"),
+        ("", "is empty, as if the bench did not finish"),
+        ("{\"a\": ", "is not JSON"),
+        ("{}", "schema: is missing, so this is not a bench"),
         (r#"{"schema": "sidelab.run/v1"}"#, "schema: is sidelab.run/v1, not sidelab.bench/v1"),
         (r#"{"schema": "sidelab.bench/v1"}"#, "missing field `version`"),
     ] {

@@ -107,9 +107,9 @@ fn round_trips_between_pods_take_longer_while_a_delay_runs() {
     assert!(seconds >= 0.1, "{seconds} s to connect");
     let twice = labs.sidelab(&["delay", "1ms"]);
     assert_eq!(twice.status.code(), Some(2), "{}", text(&twice));
-    assert!(text(&twice).contains("packets are held back already; end that first"), "{}", text(&twice));
+    assert!(text(&twice).contains("another `sidelab delay` is running; end it first"), "{}", text(&twice));
     assert!(end(&mut running, Signal::SIGINT).success());
-    assert_eq!(said.next().unwrap(), format!("lab {id} is as before"));
+    assert_eq!(said.next().unwrap(), format!("lab {id} is no longer delayed"));
     assert!(time_to_connect(&labs) > 0.0, "it still connects");
 }
 
@@ -120,10 +120,10 @@ fn a_delay_of_0_ends_the_one_that_runs() {
     }
     let labs = OwnLabs::new();
     let id = labs.up(&["-f", STRICT]);
-    assert_eq!(labs.done(&["delay", "0"]), format!("no `sidelab delay` runs in lab {id}\n"));
+    assert_eq!(labs.done(&["delay", "0"]), format!("no `sidelab delay` is running in lab {id}\n"));
     let (mut running, mut said) = delay(&labs, "100ms");
-    assert_eq!(labs.done(&["delay", "0"]), format!("lab {id} is as before\n"));
-    assert_eq!(said.next().unwrap(), format!("lab {id} is as before"));
+    assert_eq!(labs.done(&["delay", "0"]), format!("lab {id} is no longer delayed\n"));
+    assert_eq!(said.next().unwrap(), format!("lab {id} is no longer delayed"));
     assert!(running.wait().unwrap().success());
 }
 

@@ -121,8 +121,8 @@ fn a_selection_that_finds_nothing_is_an_error() {
         text(&output)
     };
     for (options, part) in [
-        (["--claim", "C999"], "--claim C999: no call of these scenarios puts it to the test"),
-        (["--claim", "mtls"], "a claim is written as C37"),
+        (["--claim", "C999"], "--claim C999: no call of these scenarios tests it"),
+        (["--claim", "mtls"], "expected a claim such as C37"),
         (["--probe", "no such call"], "no call of these scenarios has this in its name"),
         (["--shard", "3/2"], "expected K/N, such as 2/4"),
     ] {

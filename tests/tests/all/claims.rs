@@ -58,6 +58,6 @@ fn a_claim_that_nobody_made_is_refused() {
     let output = OwnLabs::new().sidelab(&["claims", "C99"]);
     assert_eq!(
         (output.status.code(), text(&output).as_str()),
-        (Some(2), "error: C99 is no claim: there are C1 to C48; `sidelab claims` lists them\n")
+        (Some(2), "error: C99 is not a claim: the claims are C1 to C48; `sidelab claims` lists them\n")
     );
 }

@@ -50,7 +50,7 @@ fn what_was_not_measured_is_not_answered() {
 }
 
 #[test]
-fn of_what_twice_holds_is_told_apart_from_what_it_does_not() {
+fn costs_that_double_are_listed_apart_from_those_that_do_not() {
     let answers = answers(&[("redirect", 0, 500.0), ("mesh", 0, 1000.0), ("double", 0, 1500.0)]);
     assert_eq!(
         twice(&answers),

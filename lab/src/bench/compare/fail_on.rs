@@ -48,8 +48,8 @@ impl Compared {
         }
     }
 
-    /// In a line: `mesh: new connections, p50 (native): 1200 -> 1500 µs, +25 %`.
-    pub fn told(&self) -> String {
+    /// One line, such as `mesh: new connections, p50 (native): 1200 -> 1500 µs, +25 %`.
+    pub fn summary(&self) -> String {
         let Self { layering, measure, figure, setup, unit, values: [first, second], ratio, .. } = self;
         let decimals = figure.decimals(*measure);
         format!(

@@ -23,7 +23,7 @@ pub fn render(comparison: &Comparison, files: [&str; 2], width: usize) -> String
         text += &line(format!("{letter}: {}, of {started}, sidelab {}", files[i], comparison.versions[i]));
     }
     for condition in &comparison.conditions {
-        let [first, second] = condition.values.each_ref().map(conditions::told);
+        let [first, second] = condition.values.each_ref().map(conditions::value_text);
         text += &line(format!("not alike: {}: {first} in A, {second} in B", condition.name));
     }
     let machine: Vec<&Compared> = comparison.changed_without_sidecars().collect();
@@ -72,7 +72,7 @@ fn row(compared: &Compared) -> [String; 8] {
         unit.clone(),
         format!("{value:.2} [{low:.2}-{high:.2}]"),
         format!("{:+.0} %", (value - 1.0) * 100.0),
-        change.told().to_owned(),
+        change.as_str().to_owned(),
     ]
 }
 
@@ -106,10 +106,10 @@ fn grouped(only: &[Only]) -> BTreeMap<Setup, String> {
     for Only { layering, setup, measure } in only {
         by_setup.entry(*setup).or_default().entry(*measure).or_default().push(layering);
     }
-    let told = |measures: BTreeMap<Measure, Vec<&str>>| {
-        let told: Vec<String> =
+    let describe = |measures: BTreeMap<Measure, Vec<&str>>| {
+        let lines: Vec<String> =
             measures.into_iter().map(|(measure, layerings)| format!("{measure} of {}", layerings.join(", "))).collect();
-        told.join("; ")
+        lines.join("; ")
     };
-    by_setup.into_iter().map(|(setup, measures)| (setup, told(measures))).collect()
+    by_setup.into_iter().map(|(setup, measures)| (setup, describe(measures))).collect()
 }

@@ -147,10 +147,10 @@ fn a_comparison_fails_on_what_is_worse_by_as_much_as_is_asked_for() {
 }
 
 #[test]
-fn what_fails_is_told_with_both_medians() {
+fn a_failing_figure_is_reported_with_both_medians() {
     let comparison = slower(1.25);
-    let told = comparison.failing("worse".parse().unwrap())[0].told();
-    assert_eq!(told, "mesh: new connections, p50 (native): 1000 -> 1250 µs, +25 %");
+    let summary = comparison.failing("worse".parse().unwrap())[0].summary();
+    assert_eq!(summary, "mesh: new connections, p50 (native): 1000 -> 1250 µs, +25 %");
 }
 
 #[test]

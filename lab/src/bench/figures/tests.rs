@@ -7,19 +7,19 @@ use crate::{
 };
 
 #[test]
-fn figures_are_told_in_the_units_that_they_name() {
+fn figures_are_reported_in_the_units_that_they_name() {
     let gib = Sample {
         per_second: Some(2.5e9),
         cost: BTreeMap::from([(Role::ClientSidecar, 1.5), (Role::ClientApp, 1.0)]),
         wire: Some(Wire { packets: 20_000.0, bytes: GIB * 1.5 }),
         ..Sample::default()
     };
-    let told = |figure: Figure| (figure.of(Measure::Down, &gib), figure.unit(Measure::Down));
-    assert_eq!(told(Figure::Rate), (2.5, "GB/s"));
-    assert_eq!(told(Figure::Cost), (2.5, "s/GiB"));
-    assert_eq!(told(Figure::Sidecars), (1.5, "s/GiB"));
-    assert_eq!(told(Figure::Packets), (20.0, "thousand/GiB"));
-    assert_eq!(told(Figure::Bytes), (1.5, "GiB/GiB"));
+    let reported = |figure: Figure| (figure.of(Measure::Down, &gib), figure.unit(Measure::Down));
+    assert_eq!(reported(Figure::Rate), (2.5, "GB/s"));
+    assert_eq!(reported(Figure::Cost), (2.5, "s/GiB"));
+    assert_eq!(reported(Figure::Sidecars), (1.5, "s/GiB"));
+    assert_eq!(reported(Figure::Packets), (20.0, "thousand/GiB"));
+    assert_eq!(reported(Figure::Bytes), (1.5, "GiB/GiB"));
 
     let resident = BTreeMap::from([(Role::ClientSidecar, 3 << 20), (Role::ServerSidecar, 5 << 20)]);
     let idle = Sample {
@@ -27,9 +27,9 @@ fn figures_are_told_in_the_units_that_they_name() {
         held: vec![Held { connections: 0, resident }],
         ..Sample::default()
     };
-    let told = |figure: Figure| (figure.of(Measure::Idle, &idle), figure.unit(Measure::Idle));
-    assert_eq!(told(Figure::Sidecars), (2.0, "KiB"));
-    assert_eq!(told(Figure::AtRest), (4.0, "MiB"));
+    let reported = |figure: Figure| (figure.of(Measure::Idle, &idle), figure.unit(Measure::Idle));
+    assert_eq!(reported(Figure::Sidecars), (2.0, "KiB"));
+    assert_eq!(reported(Figure::AtRest), (4.0, "MiB"));
 }
 
 #[test]

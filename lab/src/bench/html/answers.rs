@@ -18,9 +18,9 @@ const FAR: f64 = 2.6;
 pub(super) fn headline(report: &BenchReport) -> String {
     let Some(first) = report.answers.first() else { return "What the layers cost".into() };
     let of_setup = report.answers.iter().filter(|answer| answer.setup == first.setup);
-    let told: Vec<String> =
+    let ratios: Vec<String> =
         of_setup.map(|answer| format!("{} ×{:.2}", subject(&answer.claim), answer.whole.value)).collect();
-    format!("A second layer of TLS: {}", told.join(", "))
+    format!("A second layer of TLS: {}", ratios.join(", "))
 }
 
 pub(super) fn render(report: &BenchReport) -> Markup {
@@ -78,7 +78,7 @@ fn row(name: &str, class: &str, ratio: &Estimate, far: f64, strong: bool) -> Mar
     let at = |value: f64| ((value - 1.0) / (far - 1.0)).clamp(0.0, 1.0);
     let Estimate { value, low, high } = *ratio;
     html! {
-        div .gauge .strong[strong] title=(Twice::of(ratio).told()) {
+        div .gauge .strong[strong] title=(Twice::of(ratio).as_str()) {
             span .name { (name) }
             span .track .(class) {
                 span .two style=(percent("left", at(2.0))) {}

@@ -44,8 +44,8 @@ fn lines(report: &BenchReport, measure: Measure, layering: &str) -> Vec<Line> {
             Some((i as f64, median(report.measured().values(layering, setup, measure, *figure)?)))
         };
         let points: Vec<(f64, f64)> = PERCENTILES.iter().enumerate().filter_map(point).collect();
-        let told: Vec<String> = points.iter().map(|(_, y)| format!("{y:.0}")).collect();
-        let name = format!("{setup}: {} µs", told.join(", "));
+        let values: Vec<String> = points.iter().map(|(_, y)| format!("{y:.0}")).collect();
+        let name = format!("{setup}: {} µs", values.join(", "));
         (!points.is_empty()).then(|| Line { class: class(setup).to_owned(), points, name })
     };
     if measure.figures().contains(&Figure::P50) {

@@ -40,7 +40,7 @@ fn stack(parts: &Parts) -> Markup {
         .parts
         .iter()
         .filter(|part| part.name.adds_up())
-        .map(|part| (part.name.told(), class(part.name), &part.cost))
+        .map(|part| (part.name.label(), class(part.name), &part.cost))
         .chain([("not explained", "rest", &parts.residual)])
         .collect();
     let all: f64 = added.iter().map(|(_, _, cost)| cost.value.max(0.0)).sum();

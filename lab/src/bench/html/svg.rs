@@ -39,7 +39,7 @@ impl Axis {
     pub(super) fn up_to(most: f64) -> Self {
         let step = step(most / 5.0);
         let count = (most / step).ceil().max(1.0);
-        let ticks = (0..=count as u32).map(|i| (f64::from(i) * step, told(f64::from(i) * step)));
+        let ticks = (0..=count as u32).map(|i| (f64::from(i) * step, tick_label(f64::from(i) * step)));
         Self::of(0.0, count * step, ticks.collect())
     }
 
@@ -48,7 +48,7 @@ impl Axis {
         let (from, to) = ((least * 0.8).max(1e-3), (most * 1.25).max(2e-3));
         let decades = from.log10().floor() as i32..=to.log10().ceil() as i32;
         let ticks = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(decade)));
-        let ticks = ticks.filter(|tick| (from..=to).contains(tick)).map(|tick| (tick, told(tick))).collect();
+        let ticks = ticks.filter(|tick| (from..=to).contains(tick)).map(|tick| (tick, tick_label(tick))).collect();
         Self { from, to, logarithmic: true, ticks }
     }
 
@@ -96,7 +96,7 @@ fn step(least: f64) -> f64 {
 }
 
 /// `0.5`, `20`, `5k`.
-fn told(value: f64) -> String {
+fn tick_label(value: f64) -> String {
     if value >= 1000.0 { format!("{}k", rounded(value / 1000.0)) } else { rounded(value).to_string() }
 }
 

@@ -38,11 +38,11 @@ fn row(target: &Target) -> Markup {
     html! {
         details .target {
             summary {
-                span .mark .(class) { span aria-hidden="true" { (sign) } span .sr { (target.reached.told()) } }
+                span .mark .(class) { span aria-hidden="true" { (sign) } span .sr { (target.reached.as_str()) } }
                 span .name { (target.name) }
                 @if let Some(member) = target.members.first() { (scale(target, member)) }
             }
-            ul .plain { @for member in &target.members { li { (told(member)) } } }
+            ul .plain { @for member in &target.members { li { (member_line(member)) } } }
         }
     }
 }
@@ -64,12 +64,12 @@ fn scale(target: &Target, member: &Member) -> Markup {
     }
 }
 
-fn told(member: &Member) -> Markup {
+fn member_line(member: &Member) -> Markup {
     let decimals = member.figure.decimals(member.measure);
     let Estimate { value, low, high } = member.ratio;
     html! {
-        b { (member.told()) } ": "
+        b { (member.label()) } ": "
         (format!("{value:.2} [{low:.2}-{high:.2}], {:.decimals$} / {:.decimals$} {}", member.native, member.envoy, member.unit))
-        " (" (member.measure) ", workers: " (member.concurrency) "): " (member.reached.told())
+        " (" (member.measure) ", workers: " (member.concurrency) "): " (member.reached.as_str())
     }
 }

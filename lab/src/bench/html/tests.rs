@@ -15,7 +15,7 @@ fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     page.select(&Selector::parse(selector).unwrap()).collect()
 }
 
-fn told(page: &Html, selector: &str) -> Vec<String> {
+fn texts(page: &Html, selector: &str) -> Vec<String> {
     let words = |element: &ElementRef<'_>| element.text().collect::<Vec<_>>().join(" ");
     all(page, selector).iter().map(|element| words(element).split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
@@ -56,15 +56,15 @@ fn every_layering_of_every_measure_has_a_bar_on_both_data_planes() {
             assert_eq!(bars, names.len(), "{class}");
         }
     }
-    assert_eq!(told(&page, ".measure > h2").len(), Measure::ALL.len());
+    assert_eq!(texts(&page, ".measure > h2").len(), Measure::ALL.len());
 }
 
 #[test]
 fn the_answers_stand_on_top_and_twice_is_marked() {
     let page = page(&FULL);
-    let head = &told(&page, "h1")[0];
+    let head = &texts(&page, "h1")[0];
     assert!(head.starts_with("A second layer of TLS: a new connection ×1."), "{head}");
-    let cards = told(&page, ".answers .card > h3");
+    let cards = texts(&page, ".answers .card > h3");
     assert_eq!(cards, ["C10: a new connection", "C11: the CPU of a GiB", "C12: the memory of an idle connection"]);
     for gauge in all(&page, ".answers .gauge:not(.scale)") {
         assert_eq!(gauge.select(&Selector::parse(".two").unwrap()).count(), 1);
@@ -83,7 +83,7 @@ fn distance_targets_and_parts_are_drawn_where_they_were_measured() {
     for selector in [".distance", ".targets", ".stacks", ".answers"] {
         assert!(all(&little, selector).is_empty(), "{selector}");
     }
-    assert_eq!(told(&little, "h1"), ["What the layers cost"]);
+    assert_eq!(texts(&little, "h1"), ["What the layers cost"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn text_stays_text() {
     assert!(all(&page, "script").is_empty());
     assert_eq!(page.errors, Vec::<String>::new());
     for selector in [".bars .name", ".conditions li", ".conditions p", ".conditions th"] {
-        assert!(told(&page, selector).iter().any(|text| text.contains(hostile)), "{selector}");
+        assert!(texts(&page, selector).iter().any(|text| text.contains(hostile)), "{selector}");
     }
 }
 

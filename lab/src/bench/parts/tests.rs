@@ -21,9 +21,9 @@ fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
         bench(&[("direct", 100.0), ("app-tls", 400.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]);
     let all = all(report.measured());
     let p50 = all.iter().find(|parts| parts.figure == Figure::P50).unwrap();
-    let told: Vec<(&str, f64)> = p50.parts.iter().map(|part| (part.name.told(), part.cost.value)).collect();
+    let costs: Vec<(&str, f64)> = p50.parts.iter().map(|part| (part.name.label(), part.cost.value)).collect();
     assert_eq!(
-        told,
+        costs,
         [
             ("the apps alone", 100.0),
             ("two redirects and proxies", 150.0),

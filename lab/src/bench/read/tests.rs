@@ -16,7 +16,7 @@ fn bench() -> Value {
     serde_json::to_value(bench.report()).unwrap()
 }
 
-fn told(value: &Value) -> String {
+fn message(value: &Value) -> String {
     format!("{:#}", parse(value.to_string().as_bytes()).unwrap_err())
 }
 
@@ -40,15 +40,15 @@ fn what_a_bench_comes_to_is_drawn_from_its_samples_and_not_from_the_file() {
 }
 
 #[test]
-fn a_file_that_is_no_bench_is_refused_with_field_and_mend() {
-    let mend = "`sidelab bench --json FILE` writes one";
+fn a_file_that_is_no_bench_is_refused_with_field_and_fix() {
+    let fix = "`sidelab bench --json FILE` writes one";
     let refused = |text: &str| format!("{:#}", parse(text.as_bytes()).unwrap_err());
-    assert_eq!(refused("\n"), format!("is empty, as of a bench that did not end; {mend}"));
-    assert!(refused("not json").starts_with(&format!("is no JSON; {mend}: expected ident at line 1")));
-    assert_eq!(refused("[1]"), format!("schema: is missing, so this is no bench; {mend}"));
+    assert_eq!(refused("\n"), format!("is empty, as if the bench did not finish; {fix}"));
+    assert!(refused("not json").starts_with(&format!("is not JSON; {fix}: expected ident at line 1")));
+    assert_eq!(refused("[1]"), format!("schema: is missing, so this is not a bench; {fix}"));
     assert_eq!(
         refused(r#"{"schema": "sidelab.run/v1"}"#),
-        format!("schema: is sidelab.run/v1, not sidelab.bench/v1; {mend}")
+        format!("schema: is sidelab.run/v1, not sidelab.bench/v1; {fix}")
     );
 }
 
@@ -56,10 +56,10 @@ fn a_file_that_is_no_bench_is_refused_with_field_and_mend() {
 fn a_field_that_is_wrong_is_named_by_its_path() {
     let mut value = bench();
     value["series"][1]["samples"][2]["foreign"] = "much".into();
-    assert!(told(&value).starts_with("series[1]"), "{}", told(&value));
+    assert!(message(&value).starts_with("series[1]"), "{}", message(&value));
     let mut value = bench();
     value["machine"].as_object_mut().unwrap().remove("kernel");
-    assert!(told(&value).starts_with("machine: missing field `kernel`; was it written"), "{}", told(&value));
+    assert!(message(&value).starts_with("machine: missing field `kernel`; was it written"), "{}", message(&value));
 }
 
 #[test]

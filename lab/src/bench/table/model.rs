@@ -1,6 +1,6 @@
 //! The cost model as a table: parts below each other, figures beside each other.
 
-use super::{NOTHING, finish, plain_table, told};
+use super::{NOTHING, finish, plain_table, with_spread};
 use crate::bench::{
     parts::{PartName, Parts},
     report::BenchReport,
@@ -33,13 +33,13 @@ fn table(figures: &[Parts], width: usize) -> String {
     };
     let decimals = |parts: &Parts| parts.figure.decimals(parts.measure);
     for name in SHOWN {
-        row(name.told(), &|parts| {
+        row(name.label(), &|parts| {
             let part = parts.parts.iter().find(|part| part.name == name)?;
-            Some(told(&part.cost, decimals(parts)))
+            Some(with_spread(&part.cost, decimals(parts)))
         });
     }
-    row("not explained", &|parts| Some(told(&parts.residual, decimals(parts))));
-    row("double, whole", &|parts| Some(told(&parts.whole, decimals(parts))));
+    row("not explained", &|parts| Some(with_spread(&parts.residual, decimals(parts))));
+    row("double, whole", &|parts| Some(with_spread(&parts.whole, decimals(parts))));
     let setup = figures.first().map(|parts| parts.setup.to_string()).unwrap_or_default();
     format!("what each part costs, {setup}\n{}\n\n", finish(&mut table, &(1..=figures.len()).collect::<Vec<_>>()))
 }

@@ -1,6 +1,6 @@
 //! The targets as a table: a row each, of the figure that is furthest from it.
 
-use super::{finish, plain_table, told};
+use super::{finish, plain_table, with_spread};
 use crate::{
     bench::{
         report::BenchReport,
@@ -36,16 +36,16 @@ fn row(target: &Target) -> Vec<String> {
         Some(member) => row.extend(figures(member)),
         None => row.extend(vec![String::new(); 4]),
     }
-    row.extend([format!("{:.2}", target.target), format!("{:.2}", target.stretch), target.reached.told().to_owned()]);
+    row.extend([format!("{:.2}", target.target), format!("{:.2}", target.stretch), target.reached.as_str().to_owned()]);
     row
 }
 
 fn figures(member: &Member) -> [String; 4] {
     let decimals = member.figure.decimals(member.measure);
     [
-        member.told(),
+        member.label(),
         member.concurrency.to_string(),
         format!("{:.decimals$}/{:.decimals$} {}", member.native, member.envoy, member.unit),
-        told(&member.ratio, 2),
+        with_spread(&member.ratio, 2),
     ]
 }

@@ -23,7 +23,7 @@ pub enum Reached {
 
 impl Reached {
     /// In a word.
-    pub fn told(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Not => "not",
             Self::Target => "target",

@@ -1,4 +1,4 @@
-//! Options of `sidelab bench` that say under what is measured.
+//! The options of `sidelab bench` that set the conditions.
 
 use std::time::Duration;
 
@@ -11,57 +11,57 @@ use crate::{
     data_plane::DataPlane,
 };
 
-/// Under what is measured.
+/// The conditions of a bench.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Under what is measured")]
+#[command(next_help_heading = "Conditions")]
 pub struct SettingsArgs {
-    /// How many workers each sidecar has; each number is measured
+    /// Workers of each sidecar; each number is measured
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1", value_parser = value_parser!(u32).range(1..=64))]
     pub concurrency: Vec<u32>,
-    /// How much longer a round trip between pods takes, such as 0,1ms,10ms,50ms: each is measured, by default with connect and
-    /// request only; memory at 0 alone [default: 0,10ms]
+    /// Delays added to each round trip between pods, such as 0,1ms,10ms,50ms: each is measured, by default with connect and
+    /// request only; memory only at 0 [default: 0,10ms]
     #[arg(long, value_name = "TIME,TIME", value_delimiter = ',', value_parser = round_trip)]
     pub rtt: Option<Vec<Duration>>,
-    /// What the keys of the mesh's certificates are made of. The apps' own stay P-256
+    /// The key type of the mesh's certificates. The apps' certificates stay P-256
     #[arg(long, value_enum, default_value_t)]
     pub key: Key,
-    /// How all TLS agrees on its secret, the sidecars' and the apps'
+    /// The key exchange of all TLS, the sidecars' and the apps'
     #[arg(long, value_enum, default_value_t)]
     pub kx: KeyExchange,
-    /// The suite of TLS 1.3. Sidecars can't be told any but what they agree on by themselves
+    /// The TLS 1.3 cipher suite; only the default can be used, since Envoy has no such setting
     #[arg(long, value_enum, default_value = "aes128")]
     pub suite: Suite,
-    /// Whether sidecars resume TLS sessions, with each other and into the app
+    /// Whether sidecars resume TLS sessions, with each other and with their apps
     #[arg(long, value_enum, default_value = "off")]
     pub resumption: Switch,
     /// Whether sidecars write access logs
     #[arg(long, value_enum, default_value = "off")]
     pub access_log: Switch,
-    /// Bytes of each answer where connections and requests are counted; each number is measured
+    /// Bytes of each answer in measures of connections and requests; each number is measured
     #[arg(long, value_name = "BYTES,BYTES", value_delimiter = ',', default_value = "64",
           value_parser = value_parser!(u64).range(1..=1 << 30))]
     pub message_size: Vec<u64>,
-    /// Connections side by side, where many are
+    /// Concurrent connections in the measures that have several
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..=1024))]
     pub connections: u32,
-    /// Requests on each new connection, one after the other. What is counted stays the connection, and latency its first
-    /// request's
+    /// Requests on each new connection, one after the other. Operations are still connections, and latency is that
+    /// of the first request
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=100_000))]
     pub requests_per_connection: u32,
-    /// Bind the client's app, its sidecar, the server's sidecar and its app to CPUs of their own, in this order, an app to one
-    /// and a sidecar to one for each worker; where there are no more, the first are used again
+    /// Pin the client's app, its sidecar, the server's sidecar and its app to separate CPUs, in this order: one for an app, and
+    /// one per worker for a sidecar; if there are too few, they are reused from the first
     #[arg(long)]
     pub pin: bool,
-    /// Offer the load of many connections at a fixed rate, 70 % of what the layering can do, and count latency from when
-    /// each request was meant to begin: a stall then counts for all that it holds up
+    /// Start concurrent requests at a fixed rate, 70 % of what the layering can do, and count latency from when each was due:
+    /// a stall then counts for every request that it delays
     #[arg(long)]
     pub open_loop: bool,
-    /// How many idle connections are held, one number after the other [default: 0,1000,5000; with --quick 0,1000]
+    /// Numbers of idle connections to measure [default: 0,1000,5000; with --quick 0,1000]
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = value_parser!(u32).range(..=100_000))]
     pub idle: Option<Vec<u32>>,
 }
 
-/// Off or on.
+/// An option that can be switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
     /// Off.
@@ -82,14 +82,14 @@ pub enum Suite {
 }
 
 impl SettingsArgs {
-    /// What all of the bench has in common.
+    /// The settings that all series share.
     ///
     /// # Errors
-    /// When it can't be had.
+    /// If they cannot be satisfied.
     pub fn settings(&self, quick: bool) -> Result<Settings> {
         if self.suite != Suite::Aes128 {
             bail!(
-                "--suite: Envoy takes no choice among the suites of TLS 1.3 (its tls_params.cipher_suites are those of TLS 1.2): \
+                "--suite: Envoy has no setting for TLS 1.3 suites (tls_params.cipher_suites are those of TLS 1.2): \
                  where the processor has AES, sidecars agree on TLS_AES_128_GCM_SHA256; leave --suite out"
             );
         }
@@ -97,7 +97,7 @@ impl SettingsArgs {
         idle.sort_unstable();
         idle.dedup();
         if idle.len() < 2 {
-            bail!("--idle: memory for each connection is a difference: name two numbers at least, such as 0,1000");
+            bail!("--idle: memory per connection is a difference: name at least two numbers, such as 0,1000");
         }
         Ok(Settings {
             key: self.key,
@@ -112,7 +112,7 @@ impl SettingsArgs {
         })
     }
 
-    /// All that is to be measured, on these data planes, at these round trips.
+    /// Every combination of conditions to measure, on these data planes and with these round trips.
     pub fn setups(&self, planes: &[DataPlane], rtts: &[Duration]) -> Vec<Setup> {
         let mut setups = Vec::new();
         for data_plane in planes.iter().copied() {

@@ -40,7 +40,7 @@ fn result(fault: &Fault) -> Value {
     })
 }
 
-/// Faults of one field of one kind are of one rule: `Service/spec.ports.targetPort`.
+/// Faults in one field of one kind share a rule: `Service/spec.ports.targetPort`.
 fn rule(fault: &Fault) -> String {
     let kind = fault.kind_and_name.split(' ').next().filter(|kind| !kind.is_empty()).unwrap_or("document");
     let mut field = String::new();

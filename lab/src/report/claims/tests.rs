@@ -49,19 +49,19 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn the_commonest_end_comes_first_with_how_often_it_was_seen() {
-    let told = lines(&seen()[&Flavor::Textbook]);
-    let told: Vec<&str> = told.lines().collect();
-    assert_eq!(told[0], "✓ 3 calls: matrix");
-    assert!(told[1].starts_with("2x leg 1 http/1.1, leg 2 mtls > tls > http/1.1"), "{told:?}");
-    assert_eq!(told[2], "1x leg 2 tcp: eof");
+    let texts = lines(&seen()[&Flavor::Textbook]);
+    let texts: Vec<&str> = texts.lines().collect();
+    assert_eq!(texts[0], "✓ 3 calls: matrix");
+    assert!(texts[1].starts_with("2x leg 1 http/1.1, leg 2 mtls > tls > http/1.1"), "{texts:?}");
+    assert_eq!(texts[2], "1x leg 2 tcp: eof");
 }
 
 #[test]
 fn a_claim_that_is_not_held_names_the_calls() {
-    let told = lines(&seen()[&Flavor::Istio]);
-    let told: Vec<&str> = told.lines().collect();
-    assert_eq!((told[0], told[1]), ("✗ 4 calls: matrix", "✗ not as expected: b"));
-    assert_eq!(told.last(), Some(&"and 1 more; -o json has all"));
+    let texts = lines(&seen()[&Flavor::Istio]);
+    let texts: Vec<&str> = texts.lines().collect();
+    assert_eq!((texts[0], texts[1]), ("✗ 4 calls: matrix", "✗ not as expected: b"));
+    assert_eq!(texts.last(), Some(&"and 1 more; -o json shows all"));
 }
 
 #[test]

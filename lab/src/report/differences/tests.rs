@@ -66,7 +66,7 @@ fn calls_that_differ_in_the_same_way_share_a_row_without_addresses() {
 }
 
 #[test]
-fn what_a_failed_handshake_let_through_is_not_told() {
+fn what_a_failed_handshake_let_through_is_left_out() {
     let refused = |layers: &[LayerKind], flags: &str| {
         let mut account = fixtures::account();
         account.legs[0].layers = layers.to_vec();

@@ -14,15 +14,15 @@ fn a_call_is_found_by_its_name_however_that_is_written() {
 }
 
 #[test]
-fn what_is_told_of_a_call_ends_with_the_command_that_makes_it_again() {
+fn the_details_of_a_call_end_with_the_command_that_makes_it_again() {
     let run = fixtures::run_that_fails();
-    let told = told(&run.probes[0], &[]);
-    assert!(told.starts_with("leg 2 layers: expected [mtls, http/1.1], native [http/1.1]\n"), "{told}");
-    assert!(told.contains("\nnative: leg 2 http/1.1: 200\n"), "{told}");
-    assert!(told.contains("\n  client: {\"schema\":\"sidelab.client/v1\","), "{told}");
+    let details = details(&run.probes[0], &[]);
+    assert!(details.starts_with("leg 2 layers: expected [mtls, http/1.1], native [http/1.1]\n"), "{details}");
+    assert!(details.contains("\nnative: leg 2 http/1.1: 200\n"), "{details}");
+    assert!(details.contains("\n  client: {\"schema\":\"sidelab.client/v1\","), "{details}");
     let again = "again: sidelab run strict --probe 'a call with a name that does not fit its column' --mesh istio \
                  --data-plane native\n";
-    assert!(told.ends_with(again), "{told}");
+    assert!(details.ends_with(again), "{details}");
 }
 
 #[test]

@@ -125,14 +125,14 @@ fn tile(row: &Row<'_>) -> Markup {
 }
 
 fn line(row: &Row<'_>, scenarios: &BTreeMap<&str, Vec<Tests<'_>>>) -> Markup {
-    let told = [&row.claim.textbook, &row.claim.istio];
+    let statements = [&row.claim.textbook, &row.claim.istio];
     html! {
         tr id=(row.name) {
             th scope="row" { b { (row.name) } " " (row.claim.claim) }
-            @for ((told, result), mesh) in told.into_iter().zip(row.results).zip(MESHES) {
+            @for ((statements, result), mesh) in statements.into_iter().zip(row.results).zip(MESHES) {
                 td data-mesh=(mesh) {
                     span class={ "result " (result.class()) } { (result.sign()) " " (result.word()) }
-                    " " (told)
+                    " " (statements)
                 }
             }
             td data-mesh="seen in" {

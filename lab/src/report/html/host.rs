@@ -42,6 +42,6 @@ impl Host {
 /// Out of `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`.
 fn envoy_version(tools: &Tools) -> Option<String> {
     let output = Command::new(tools.envoy().ok()?).arg("--version").output().ok()?;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    told.split_once("version:")?.1.split('/').nth(1).map(str::to_owned)
+    let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output_text.split_once("version:")?.1.split('/').nth(1).map(str::to_owned)
 }

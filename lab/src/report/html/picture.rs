@@ -40,7 +40,7 @@ struct Picture<'a> {
     account: &'a Account,
     flows: Option<&'a BTreeMap<LegNumber, Flow>>,
     /// The client's own words on why it failed.
-    told: Option<String>,
+    client_error: Option<String>,
     client: Side<'a>,
     server: Side<'a>,
 }
@@ -82,7 +82,7 @@ impl<'a> Picture<'a> {
         Self {
             account,
             flows: seen.map(|seen| &seen.evidence.flows),
-            told: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
+            client_error: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
             client: Side {
                 name: &account.from.pod,
                 sidecar: Sidecar::of(has(LegNumber::ToSidecar), account.from.sidecar),
@@ -152,7 +152,7 @@ impl<'a> Picture<'a> {
             div .refusal .(at) data-party=(party) {
                 p { b { "✗ refused here" } ", by the " (party) }
                 @if let Some(reason) = outcome.reason { p .reason { (words(reason)) } }
-                @if let Some(told) = self.handshake() { p { (told) } }
+                @if let Some(failure) = self.handshake() { p { (failure) } }
                 @let logged: Vec<&str> = [&outcome.response_flags, &outcome.details].into_iter().filter_map(Logged::get).collect();
                 @if !logged.is_empty() {
                     p { "logged: " @for code in logged { code { (code) } " " } }
@@ -172,8 +172,8 @@ impl<'a> Picture<'a> {
         html! {
             p .sees {
                 "the app sees " b .(if outcome.delivered { "ok" } else { "bad" }) { (outcome.app_sees) }
-                @if let Some(told) = &self.told { span .told { (told) } }
-                @if let Some(admission) = outcome.admission { span .told { "the object is " b { (admission) } } }
+                @if let Some(error) = &self.client_error { span .remark { (error) } }
+                @if let Some(admission) = outcome.admission { span .remark { "the object is " b { (admission) } } }
             }
         }
     }

@@ -123,7 +123,7 @@ fn words(element: &ElementRef<'_>) -> String {
     element.text().collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn told(page: &Html, selector: &str) -> Vec<String> {
+fn texts(page: &Html, selector: &str) -> Vec<String> {
     all(page, selector).iter().map(words).collect()
 }
 
@@ -135,12 +135,12 @@ fn a_parser_finds_no_fault_in_the_page() {
 #[test]
 fn every_scenario_and_every_call_is_there_once() {
     let page = page(whole_page());
-    let titles = told(&page, ".scenario h2");
+    let titles = texts(&page, ".scenario h2");
     assert_eq!(titles, ["✓ as expected Title of first", "✓ as expected Title of second"]);
     let ids: Vec<_> = all(&page, ".call").iter().filter_map(|call| call.attr("id")).collect();
     assert_eq!(ids, ["first--one", "first--two", "second--one"]);
-    assert_eq!(told(&page, "#first--one .pictures h3"), ["textbook", "istio"]);
-    assert_eq!(told(&page, "#first--two .pictures h3"), ["istio"]);
+    assert_eq!(texts(&page, "#first--one .pictures h3"), ["textbook", "istio"]);
+    assert_eq!(texts(&page, "#first--two .pictures h3"), ["istio"]);
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn text_stays_text() {
     assert!(all(&page, "script").is_empty());
     assert_eq!(page.errors, Vec::<String>::new());
     for selector in ["h2", "summary b", ".refusal code", ".steps dd", ".logs code"] {
-        assert!(told(&page, selector).iter().any(|text| text.contains(hostile)), "{selector}");
+        assert!(texts(&page, selector).iter().any(|text| text.contains(hostile)), "{selector}");
     }
-    assert!(told(&page, ".yaml")[0].contains("</pre><script>"));
+    assert!(texts(&page, ".yaml")[0].contains("</pre><script>"));
 }
 
 #[test]
@@ -199,9 +199,9 @@ fn a_refusal_is_marked_at_whoever_refused() {
     ] {
         let page = page(vec![probe("first", "one", Flavor::Istio, &refused(at))]);
         let said = format!("✗ refused here , by the {at} no filter chain match logged: NR filter_chain_not_found");
-        assert_eq!(told(&page, ".refusal"), [said.as_str()]);
-        assert_eq!(told(&page, place), [said.as_str()], "{at}");
-        assert!(told(&page, ".sees")[0].contains("the app sees connection_reset"));
+        assert_eq!(texts(&page, ".refusal"), [said.as_str()]);
+        assert_eq!(texts(&page, place), [said.as_str()], "{at}");
+        assert!(texts(&page, ".sees")[0].contains("the app sees connection_reset"));
     }
 }
 
@@ -209,7 +209,7 @@ fn a_refusal_is_marked_at_whoever_refused() {
 fn a_call_that_was_served_has_no_refusal() {
     let page = page(vec![probe("first", "one", Flavor::Istio, &delivered())]);
     assert!(all(&page, ".refusal, .refuses, .disagreements").is_empty());
-    assert_eq!(told(&page, ".sees"), ["the app sees 200", "the app gets HTTP/1.1"]);
+    assert_eq!(texts(&page, ".sees"), ["the app sees 200", "the app gets HTTP/1.1"]);
 }
 
 #[test]
@@ -217,8 +217,8 @@ fn layers_are_boxes_in_boxes() {
     let mut account = delivered();
     account.legs[1].layers = vec![LayerKind::Mtls, LayerKind::Tls, LayerKind::Http1];
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
-    assert_eq!(told(&page, "[data-leg='2'] .tube > .mtls > .tls > .http"), ["HTTP/1.1"]);
-    assert_eq!(told(&page, "[data-leg='1'] .tube > .http"), ["HTTP/1.1"]);
+    assert_eq!(texts(&page, "[data-leg='2'] .tube > .mtls > .tls > .http"), ["HTTP/1.1"]);
+    assert_eq!(texts(&page, "[data-leg='1'] .tube > .http"), ["HTTP/1.1"]);
 }
 
 #[test]
@@ -230,9 +230,9 @@ fn a_leg_that_was_not_reached_says_so() {
     predicted.legs.push(leg(LegNumber::BetweenPods, LegPath::SidecarToSidecar, &[]));
     predicted.legs.push(leg(LegNumber::ToApp, LegPath::SidecarToApp, &[]));
     let page = page(vec![probe]);
-    assert_eq!(told(&page, "[data-leg='2'].idle .tube"), ["not reached"]);
-    assert_eq!(told(&page, "[data-leg='3'].idle .tube"), ["not reached"]);
-    assert_eq!(told(&page, ".pod:last-child .sees"), ["no byte reaches the app"]);
+    assert_eq!(texts(&page, "[data-leg='2'].idle .tube"), ["not reached"]);
+    assert_eq!(texts(&page, "[data-leg='3'].idle .tube"), ["not reached"]);
+    assert_eq!(texts(&page, ".pod:last-child .sees"), ["no byte reaches the app"]);
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn a_pod_without_sidecar_is_drawn_without() {
     account.legs.remove(0);
     account.legs[0].path = LegPath::AppToSidecar;
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
-    assert_eq!(told(&page, ".pod:first-child .node"), ["app"]);
-    assert_eq!(told(&page, ".pod:last-child .node"), ["sidecar", "app"]);
+    assert_eq!(texts(&page, ".pod:first-child .node"), ["app"]);
+    assert_eq!(texts(&page, ".pod:last-child .node"), ["sidecar", "app"]);
 }
 
 #[test]
@@ -254,12 +254,12 @@ fn a_sidecar_that_the_call_goes_past_is_drawn_aside() {
     account.legs[0].path = LegPath::AppToApp;
     account.steps[0].at = Party::ServerSidecar;
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
-    assert_eq!(told(&page, ".pod:first-child .node.bypassed"), ["sidecar"]);
-    assert_eq!(told(&page, ".pod:last-child .node.bypassed"), ["sidecar"]);
+    assert_eq!(texts(&page, ".pod:first-child .node.bypassed"), ["sidecar"]);
+    assert_eq!(texts(&page, ".pod:last-child .node.bypassed"), ["sidecar"]);
 }
 
 #[test]
-fn a_handshake_that_failed_is_told_on_its_leg() {
+fn a_handshake_that_failed_is_shown_on_its_leg() {
     let mut account = refused(Party::ClientSidecar);
     account.legs[1].layers = vec![LayerKind::Tls];
     let mut probe = probe("first", "one", Flavor::Istio, &account);
@@ -267,16 +267,16 @@ fn a_handshake_that_failed_is_told_on_its_leg() {
         evidence.flows.insert(LegNumber::BetweenPods, wire::tls_answered_in_plaintext("asked.for"));
     }
     let page = page(vec![probe]);
-    assert_eq!(told(&page, "[data-leg='2'] .tls .broken"), ["✗ failed"]);
-    assert!(told(&page, ".refusal")[0].contains("leg 2: handshake answered without TLS by the server"));
-    assert!(told(&page, ".beside tr").contains(&"SNI asked.for".to_owned()));
-    assert!(told(&page, ".cost")[0].starts_with("leg 2, native"));
+    assert_eq!(texts(&page, "[data-leg='2'] .tls .broken"), ["✗ failed"]);
+    assert!(texts(&page, ".refusal")[0].contains("leg 2: handshake answered without TLS by the server"));
+    assert!(texts(&page, ".beside tr").contains(&"SNI asked.for".to_owned()));
+    assert!(texts(&page, ".cost")[0].starts_with("leg 2, native"));
 }
 
 #[test]
 fn data_planes_that_did_the_same_share_a_picture() {
     let alike = probe("first", "one", Flavor::Istio, &delivered());
-    assert_eq!(told(&page(vec![alike]), "figcaption"), ["seen with native and envoy"]);
+    assert_eq!(texts(&page(vec![alike]), "figcaption"), ["seen with native and envoy"]);
 }
 
 #[test]
@@ -284,11 +284,11 @@ fn data_planes_that_differ_are_drawn_both_and_the_difference_is_marked() {
     let mut apart = probe("first", "one", Flavor::Istio, &delivered());
     apart.seen.get_mut(&DataPlane::Envoy).unwrap().account = refused(Party::ServerSidecar);
     let page = page(vec![judged(apart)]);
-    assert_eq!(told(&page, "figcaption"), ["seen with native", "seen with envoy"]);
-    let lines = told(&page, ".disagreements li");
+    assert_eq!(texts(&page, "figcaption"), ["seen with native", "seen with envoy"]);
+    let lines = texts(&page, ".disagreements li");
     assert!(lines.iter().any(|line| line == "app sees : predicted 200 , envoy connection_reset"), "{lines:?}");
-    assert!(told(&page, "td.differs").contains(&"differs: ≠ connection_reset".to_owned()));
-    assert_eq!(told(&page, "h1"), ["0 of 1 call agree"]);
+    assert!(texts(&page, "td.differs").contains(&"differs: ≠ connection_reset".to_owned()));
+    assert_eq!(texts(&page, "h1"), ["0 of 1 call agree"]);
 }
 
 #[test]
@@ -325,8 +325,8 @@ fn a_call_that_nobody_saw_is_drawn_as_predicted() {
     let mut probe = probe("first", "one", Flavor::Istio, &delivered());
     probe.seen.clear();
     let page = page(vec![judged(probe)]);
-    assert_eq!(told(&page, "figcaption"), ["predicted; nothing was seen"]);
-    assert_eq!(told(&page, ".disagreements li"), ["nothing was seen"]);
+    assert_eq!(texts(&page, "figcaption"), ["predicted; nothing was seen"]);
+    assert_eq!(texts(&page, ".disagreements li"), ["nothing was seen"]);
 }
 
 #[test]
@@ -335,11 +335,11 @@ fn claims_are_held_not_held_or_not_tested() {
     wrong.expected = serde_saphyr::from_str("{outcome: {status: 404}}").unwrap();
     let page = page(vec![probe("first", "one", Flavor::Textbook, &delivered()), judged(wrong)]);
     assert_eq!(
-        told(&page, ".tile"),
+        texts(&page, ".tile"),
         ["C4 ✓ ✗ : textbook held, istio not held", "C5 · · : textbook not tested, istio not tested"]
     );
-    assert_eq!(told(&page, "#C4 .result"), ["✓ held", "✗ not held"]);
-    assert_eq!(told(&page, "#C4 a"), ["Title of first"]);
+    assert_eq!(texts(&page, "#C4 .result"), ["✓ held", "✗ not held"]);
+    assert_eq!(texts(&page, "#C4 a"), ["Title of first"]);
 }
 
 #[test]
@@ -347,10 +347,10 @@ fn a_claim_that_some_calls_test_names_them_and_they_name_it() {
     let mut other = probe("first", "two", Flavor::Istio, &refused(Party::Node));
     other.claims = vec!["C5".into()];
     let page = page(vec![probe("first", "one", Flavor::Istio, &delivered()), other]);
-    assert_eq!(told(&page, "#C5 .calls a"), ["two"]);
+    assert_eq!(texts(&page, "#C5 .calls a"), ["two"]);
     assert_eq!(all(&page, "#C5 .calls a")[0].attr("href"), Some("#first--two"));
-    assert_eq!(told(&page, "#first--two > .tags a"), ["C5"]);
-    assert_eq!(told(&page, ".scenario .head .tags a"), ["C4", "C5"]);
+    assert_eq!(texts(&page, "#first--two > .tags a"), ["C5"]);
+    assert_eq!(texts(&page, ".scenario .head .tags a"), ["C4", "C5"]);
 }
 
 #[test]
@@ -358,37 +358,37 @@ fn a_sidecar_that_reads_the_request_says_so() {
     let mut account = delivered();
     account.read_by = vec![Party::ClientSidecar];
     let page = page(vec![probe("first", "one", Flavor::Istio, &account)]);
-    assert_eq!(told(&page, ".node:has(.reads)"), ["sidecar reads it"]);
+    assert_eq!(texts(&page, ".node:has(.reads)"), ["sidecar reads it"]);
     assert_eq!(all(&page, ".node:has(.reads)")[0].attr("data-party"), Some("client sidecar"));
 }
 
 #[test]
-fn what_both_meshes_have_is_told_once() {
+fn what_both_meshes_share_is_shown_once() {
     let page = page(vec![
         probe("first", "one", Flavor::Textbook, &delivered()),
         probe("first", "one", Flavor::Istio, &delivered()),
     ]);
-    assert!(told(&page, ".part h4").iter().all(|head| head == "textbook and istio"), "{:?}", told(&page, ".part h4"));
+    assert!(texts(&page, ".part h4").iter().all(|head| head == "textbook and istio"), "{:?}", texts(&page, ".part h4"));
 }
 
 #[test]
 fn a_decision_links_to_its_line_of_yaml() {
     let page = page(vec![probe("first", "one", Flavor::Istio, &delivered())]);
-    assert_eq!(told(&page, ".steps a"), ["line 6: Service server spec.ports[0].name"]);
+    assert_eq!(texts(&page, ".steps a"), ["line 6: Service server spec.ports[0].name"]);
     assert_eq!(all(&page, ".steps a")[0].attr("href"), Some("#first-line-6"));
-    assert_eq!(told(&page, "#first-line-6.decides"), ["- name: http"]);
+    assert_eq!(texts(&page, "#first-line-6.decides"), ["- name: http"]);
 }
 
 #[test]
 fn commands_to_reproduce_name_the_scenario_and_the_pod() {
     let page = page(vec![probe("first", "one", Flavor::Istio, &delivered())]);
-    let commands = told(&page, ".commands code");
+    let commands = texts(&page, ".commands code");
     for command in [
         "sidelab run scenarios/first --data-plane both",
         "sidelab up -f scenarios/first/manifests.yaml --mesh istio",
         "sidelab exec client -- curl -sv -4 http://server:8080/",
     ] {
-        assert!(commands.iter().any(|told| told == command), "{command}: {commands:?}");
+        assert!(commands.iter().any(|text| text == command), "{command}: {commands:?}");
     }
 }
 
@@ -406,16 +406,16 @@ fn calls_in_two_dimensions_are_drawn_as_a_grid() {
         placed("a to y, http", ["a", "y"], Flavor::Istio, &delivered()),
         placed("b to y, tcp", ["b", "y"], Flavor::Istio, &delivered()),
     ]);
-    assert_eq!(told(&page, ".grid thead th"), ["client ↓ server →", "x", "y"]);
+    assert_eq!(texts(&page, ".grid thead th"), ["client ↓ server →", "x", "y"]);
     let cells =
         ["http textbook mTLS HTTP/1.1 istio ✗ no filter chain match", "http mTLS HTTP/1.1", "", "tcp mTLS HTTP/1.1"];
-    assert_eq!(told(&page, ".grid td"), cells);
+    assert_eq!(texts(&page, ".grid td"), cells);
     assert_eq!(page.errors, Vec::<String>::new());
 }
 
 #[test]
 fn calls_that_end_differently_in_the_two_meshes_say_so() {
     let page = page(whole_page());
-    assert_eq!(told(&page, "#first--one .apart"), ["served in one mesh only"]);
-    assert_eq!(told(&page, "#second--one .apart"), ["refused differently"]);
+    assert_eq!(texts(&page, "#first--one .apart"), ["served in one mesh only"]);
+    assert_eq!(texts(&page, "#second--one .apart"), ["refused differently"]);
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::fixtures;
 
 #[test]
-fn a_scenario_is_one_suite_and_its_calls_are_told_apart_by_mesh() {
+fn a_scenario_is_one_suite_and_its_calls_are_distinguished_by_mesh() {
     let mut run = fixtures::run(fixtures::account());
     let mut other = fixtures::run(fixtures::account()).probes.remove(0);
     other.mesh = Flavor::Textbook;

@@ -10,7 +10,7 @@ fn a_run_is_a_row_for_each_scenario() {
 }
 
 #[test]
-fn a_call_that_fails_is_told_below() {
+fn a_failed_call_is_detailed_below() {
     let text = render(&fixtures::run_that_fails(), &[]);
     assert!(text.starts_with("## ❌ sidelab: 0 of 1 calls agree\n"), "{text}");
     assert!(text.contains("\n| ❌ | **strict**: A plaintext app | 0 of 1 | C4 |\n"), "{text}");

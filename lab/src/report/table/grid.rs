@@ -1,4 +1,4 @@
-//! Calls that vary in two things, as a grid: a cell says what became of all calls in it.
+//! Calls that vary in two dimensions, as a grid: a cell shows the outcome of all its calls.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ use crate::run_report::ProbeReport;
 /// Width of the column that names the mesh, where a row has two lines.
 const MESH: usize = 6;
 
-/// Width of a cell that holds all that there is to say.
+/// The maximum width of a cell.
 const WIDEST: usize = 24;
 
-const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: handshake failed; codec: no HTTP";
+const LEGEND: &str = "  ✗ chain: no filter chain matched; TLS: handshake failed; codec: not HTTP";
 
 /// The grid, and below it what differs.
 pub(super) fn draw(probes: &[ProbeReport], width: usize) -> String {
@@ -27,7 +27,7 @@ pub(super) fn draw(probes: &[ProbeReport], width: usize) -> String {
     if let Some((grid, _)) = probes.first().and_then(|probe| probe.cell.as_ref()) {
         let _ = writeln!(text, "  {} down, {} across", grid.rows, grid.columns);
     }
-    // What the names leave of a line is the cells', as far as they need it.
+    // The cells share the width that the names leave, as far as they need it.
     let names = rows.iter().map(|row| row.chars().count()).max().unwrap_or_default() + 1;
     let width = (width.saturating_sub(2 + names + MESH) / columns.len().max(1)).min(WIDEST);
     let mut line = |name: &str, mesh: &str, cells: &[String]| {
@@ -54,20 +54,20 @@ pub(super) fn draw(probes: &[ProbeReport], width: usize) -> String {
     text.trim_end().to_owned()
 }
 
-/// What became of a cell's calls in a mesh.
+/// The outcome of a cell's calls in one mesh.
 fn cell(probes: &[ProbeReport], mesh: Flavor, row: &str, column: &str) -> String {
     let here = probes.iter().filter(|probe| {
         probe.mesh == mesh && probe.cell.as_ref().is_some_and(|(_, cell)| cell.0 == row && cell.1 == column)
     });
     let outcomes = distinct(here.map(|probe| shown(probe).map_or("?", outcome).to_owned()));
     let refused: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome.strip_prefix("✗ ")).collect();
-    let mut told: Vec<String> = outcomes.iter().filter(|outcome| !outcome.starts_with('✗')).cloned().collect();
+    let mut texts: Vec<String> = outcomes.iter().filter(|outcome| !outcome.starts_with('✗')).cloned().collect();
     if !refused.is_empty() {
-        // A cell that has both is full.
-        let blank = if told.is_empty() { " " } else { "" };
-        told.push(format!("✗{blank}{}", refused.join("/")));
+        // A cell with both is full.
+        let blank = if texts.is_empty() { " " } else { "" };
+        texts.push(format!("✗{blank}{}", refused.join("/")));
     }
-    told.join(" ")
+    texts.join(" ")
 }
 
 /// In a word: by what leg 2 carried when the call was delivered, else why it was refused.

@@ -1,4 +1,4 @@
-//! Whether text can be told from what it stands on (WCAG 2.2, success criterion 1.4.3: 4.5 to 1).
+//! Whether text contrasts with its background (WCAG 2.2, success criterion 1.4.3: 4.5 to 1).
 
 use std::collections::BTreeMap;
 
