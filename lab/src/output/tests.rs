@@ -77,7 +77,7 @@ fn a_place_that_cannot_be_written_to_is_found_out_before_the_work() {
     for (path, why) in [
         (folder.path().to_owned(), "is a directory"),
         (folder.path().join("none/report"), "create its folder first"),
-        (dangling, "leads nowhere"),
+        (dangling, "dangling symbolic link"),
         (PathBuf::from("/proc/version"), "Permission denied"),
     ] {
         match check([&path]) {

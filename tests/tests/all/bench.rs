@@ -12,7 +12,7 @@ use lab::{
     bench::{
         self,
         measure::Measure,
-        rounds::Pace,
+        pace::Pace,
         setup::{Settings, Setup},
     },
     data_plane::DataPlane,

@@ -14,7 +14,7 @@ fn claims_say_what_the_last_run_saw() {
     }
     let labs = OwnLabs::new();
     let before = labs.done(&["claims"]);
-    assert!(before.contains("no run is kept: `sidelab run` keeps what it sees"), "{before}");
+    assert!(before.contains("no run is stored: `sidelab run` stores what it sees"), "{before}");
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("out.json");
     let report = report.to_str().unwrap();

@@ -68,6 +68,6 @@ fn a_claim_that_is_not_held_names_the_calls() {
 fn without_a_run_it_says_how_to_get_one() {
     let text = plain(&render(&[claim(BTreeMap::new())], None, 80));
     assert!(text.contains("· not run: matrix"), "{text}");
-    assert!(text.contains("no run is kept: `sidelab run` keeps what it sees"), "{text}");
+    assert!(text.contains("no run is stored: `sidelab run` stores what it sees"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
