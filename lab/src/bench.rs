@@ -83,7 +83,7 @@ pub struct Options {
 /// Measures.
 ///
 /// # Errors
-/// When this machine is not up to it, or a lab can't be made. What fails later ends its series alone.
+/// If this machine is not up to it, or a lab can't be made. What fails later ends its series alone.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();

@@ -1,6 +1,6 @@
 //! An account of one call: what each leg carried and how it ended.
 //!
-//! One shape for all four judges: expected by a person, predicted from the manifests, seen with the native proxy, seen
+//! One type for all four sources: expected by a person, predicted from the manifests, seen with the native proxy, seen
 //! with Envoy. Its JSON is the contract `sidelab.explain/v1` (docs/json.md).
 
 mod leg;
@@ -22,21 +22,20 @@ mod outcome;
 pub struct Account {
     /// `sidelab.explain/v1`.
     pub schema: String,
-    /// In which mesh.
+    /// The mesh.
     pub mesh: Flavor,
-    /// Who calls.
+    /// The caller.
     pub from: Caller,
-    /// Who is called.
+    /// The destination.
     pub to: Callee,
     /// What the calling app sends.
     pub app_sends: AppProtocol,
     /// The legs, in order; a leg that does not exist (no sidecar on that side) is left out.
     pub legs: Vec<Leg>,
-    /// The sidecars that read the request in plaintext, which is what they need for all that HTTP gives them: routes, retries,
-    /// metrics, rules on paths.
+    /// The sidecars that read the request in plaintext, as routes, retries, metrics and rules on paths require.
     #[serde(default)]
     pub read_by: Vec<Party>,
-    /// The decisions that led there, in order. Empty where they can't be known (an observation).
+    /// The decisions on the way, in order. Empty in an observation, which can't know them.
     #[serde(default)]
     pub steps: Vec<Step>,
     /// How it ended.
@@ -50,10 +49,10 @@ impl Account {
     }
 }
 
-/// The contract's name.
+/// The version of [`Account`].
 pub const SCHEMA: &str = "sidelab.explain/v1";
 
-/// Who calls.
+/// The calling pod.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Caller {
     /// `POD.NAMESPACE`.
@@ -64,10 +63,10 @@ pub struct Caller {
     pub sidecar: bool,
 }
 
-/// Who is called.
+/// What a call goes to.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Callee {
-    /// The service's full name, or the address when no manifest has it.
+    /// The service's full name, or the address if it is in no manifest.
     pub host: String,
     /// The address that the app dials.
     pub address: IpAddr,
@@ -75,7 +74,7 @@ pub struct Callee {
     pub port: u16,
     /// The port's protocol, if a service has it.
     pub protocol: Option<Protocol>,
-    /// The pod that answers (the first, if there are more), `POD.NAMESPACE`.
+    /// The pod that answers (the first of several), `POD.NAMESPACE`.
     pub pod: Option<String>,
     /// The container port.
     pub target_port: Option<u16>,
@@ -89,7 +88,7 @@ pub enum AppProtocol {
     Http,
     /// HTTP/2 in plaintext, with prior knowledge.
     H2,
-    /// HTTP/1.1 in TLS of the app's own.
+    /// HTTP/1.1 in the app's own TLS.
     Https,
     /// Bytes that are neither TLS nor HTTP.
     Tcp,
@@ -98,13 +97,13 @@ pub enum AppProtocol {
 /// One decision on the way.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Step {
-    /// Who decided.
+    /// The party that decided.
     pub at: Party,
-    /// What was decided.
+    /// The kind of decision.
     pub what: Decision,
-    /// What was chosen.
+    /// The choice.
     pub choice: String,
-    /// Why.
+    /// The reason, in words.
     pub because: String,
     /// The document and field that decided, or `default: ...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,22 +131,22 @@ pub enum Decision {
     Codec,
     /// Which route takes a request.
     Route,
-    /// Whether a try that failed is followed by another.
+    /// Whether a failed attempt is retried.
     Retry,
     /// Which cluster it is sent to.
     Cluster,
     /// Which endpoint of the cluster.
     Endpoint,
-    /// With what the connection there is secured.
+    /// How the connection to the endpoint is secured.
     #[serde(rename = "transport socket")]
     TransportSocket,
-    /// Whether the secrets that it needs are there.
+    /// Whether the required secrets exist.
     Secret,
     /// What the called app does.
     App,
 }
 
-/// Who takes part in a call.
+/// A participant in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum Party {
     /// The calling app.
@@ -173,9 +172,9 @@ pub enum Party {
 pub enum Reason {
     /// No filter chain matched (`NR`, `filter_chain_not_found`).
     NoFilterChainMatch,
-    /// A TLS handshake failed: a certificate was missing or refused, or the peer does not speak TLS.
+    /// A TLS handshake failed: a certificate was missing or rejected, or the peer does not speak TLS.
     TlsHandshakeFailed,
-    /// Nobody listens at the address.
+    /// Nothing listens at the address.
     ConnectionRefused,
     /// The connection ended before a response.
     ConnectionTerminated,
@@ -200,27 +199,27 @@ crate::display_as_serialized!(AppProtocol, Decision, Party, Reason, Admission);
 pub struct Outcome {
     /// Whether the called app got what the calling app sent, and its answer came back.
     pub delivered: bool,
-    /// Who refused.
+    /// The party that refused.
     pub at: Option<Party>,
-    /// Why.
+    /// The reason of the refusal.
     pub reason: Option<Reason>,
-    /// Envoy's response flags in the log of the sidecar that refused, else of the client's (the server's without one).
+    /// Envoy's response flags from the access log of the sidecar that refused, else the client's, else the server's.
     pub response_flags: Logged,
     /// Envoy's response code details in that log.
     pub details: Logged,
-    /// The SNI that the client's sidecar read of TLS that the app sent.
+    /// The SNI that the client's sidecar read from the app's own TLS.
     #[serde(default, skip_serializing_if = "Logged::is_nothing")]
     pub requested_server_name: Logged,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
-    /// What the API server made of a webhook's answer, or of its failure; of calls of webhooks alone.
+    /// What the API server concludes from a webhook's answer or failure; for webhook calls only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
     /// What the calling app sees.
     pub app_sees: AppSees,
 }
 
-/// What becomes of an object that was to be created, by what one webhook says of it.
+/// What happens to an object submitted for creation, according to one webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub enum Admission {
     /// It is created as it is.

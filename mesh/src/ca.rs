@@ -1,4 +1,4 @@
-//! The mesh's certificate authority, and the workload certificates (SVIDs) that it issues.
+//! The mesh's certificate authority, and the workload certificates (SVIDs) it issues.
 //!
 //! Fields and lifetimes are Istio's (`security/pkg/pki/util/generate_cert.go`).
 
@@ -15,9 +15,9 @@ use crate::model::{SvidKind, ValidAt};
 
 /// How long an SVID is valid by default (`SECRET_TTL`).
 pub const SVID_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// How far an SVID's validity begins in the past, for clocks that differ.
+/// How far in the past an SVID's validity begins, to allow for clock skew.
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
-/// How long the root is valid.
+/// How long the root certificate is valid.
 const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A certificate authority: a self-signed root and its key. Two of them never trust each other's leaves.
@@ -26,7 +26,7 @@ pub struct Authority {
     key_type: KeyType,
 }
 
-/// What keys are made of.
+/// The algorithm of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyType {
     /// ECDSA on P-256: Istio's `ECC_SIGNATURE_ALGORITHM=ECDSA`.
@@ -41,13 +41,13 @@ pub enum KeyType {
 /// A workload's certificate and key.
 #[derive(Clone)]
 pub struct Svid {
-    /// The certificate in PEM. The root is not in it: nobody needs it sent.
+    /// The certificate in PEM. It does not include the root, which peers already have.
     pub chain_pem: String,
     /// The private key in PEM (PKCS #8).
     pub key_pem: String,
 }
 
-/// From when to when a certificate is valid.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.
@@ -57,17 +57,17 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From a little before now, for this long.
+    /// Starts slightly before now, and lasts this long.
     pub fn from_now(lifetime: Duration) -> Self {
         let now = Timestamp::now();
         Self { not_before: now - CLOCK_SKEW, not_after: now + lifetime }
     }
 }
 
-/// Issues the certificate that a sidecar is given, be it wrong: some kinds are the mesh's authority's, some another's.
+/// Issues a sidecar's certificate, possibly a deliberately wrong one: some kinds come from the mesh's authority, some from another.
 ///
 /// # Errors
-/// When the id is not ASCII, or the library refuses.
+/// If the id is not ASCII, or the library fails.
 pub fn issue_of(kind: SvidKind, spiffe_id: &str, mesh: &Authority, other: &Authority) -> Result<Svid, CaError> {
     let names =
         Names { uris: kind.uris(spiffe_id), hosts: kind.hosts(), common_name: kind.common_name().map(str::to_owned) };
@@ -84,7 +84,7 @@ pub fn issue_of(kind: SvidKind, spiffe_id: &str, mesh: &Authority, other: &Autho
     authority.issue(&names, validity)
 }
 
-/// What a leaf certificate says of its holder; an SVID has one URI and nothing else.
+/// The names in a leaf certificate; an SVID has one URI and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// URIs, such as a SPIFFE id.
@@ -96,31 +96,31 @@ pub struct Names {
 }
 
 impl Names {
-    /// Those of an SVID.
+    /// The names of an SVID.
     pub fn spiffe(id: &str) -> Self {
         Self { uris: vec![id.to_owned()], ..Self::default() }
     }
 }
 
-/// Why a certificate could not be made.
+/// Why a certificate could not be issued.
 #[derive(Debug, Error)]
 pub enum CaError {
-    /// A name that cannot stand in a certificate.
-    #[error("{name:?} cannot stand in a certificate: only ASCII can")]
+    /// A name that a certificate cannot contain.
+    #[error("{name:?} cannot be in a certificate: it must be ASCII")]
     Name {
         /// The name.
         name: String,
     },
-    /// The library refused.
-    #[error("the certificate could not be made: {0}")]
+    /// The library failed.
+    #[error("the certificate could not be issued: {0}")]
     Make(#[from] rcgen::Error),
 }
 
 impl Authority {
-    /// A new authority with a key of its own: nothing about it can be foretold.
+    /// Creates an authority with a random key.
     ///
     /// # Errors
-    /// When the library cannot make a key.
+    /// If the library cannot create a key.
     pub fn new(trust_domain: &str, key_type: KeyType) -> Result<Self, CaError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -132,7 +132,7 @@ impl Authority {
         Ok(Self { issuer, key_type })
     }
 
-    /// The root certificate in PEM: what everybody in the mesh trusts.
+    /// The root certificate in PEM: which every workload in the mesh trusts.
     pub fn root_pem(&self) -> String {
         self.issuer.pem()
     }
@@ -140,15 +140,15 @@ impl Authority {
     /// Issues the certificate of one workload.
     ///
     /// # Errors
-    /// When the id is not ASCII, or the library refuses.
+    /// If the id is not ASCII, or the library fails.
     pub fn issue_svid(&self, spiffe_id: &str, validity: Validity) -> Result<Svid, CaError> {
         self.issue(&Names::spiffe(spiffe_id), validity)
     }
 
-    /// Issues a certificate for any names, for what a mesh should refuse: no URI, two URIs, none of the mesh's.
+    /// Issues a certificate with any names, including those that a mesh should reject: no URI, two URIs, none of the mesh's.
     ///
     /// # Errors
-    /// When a name is not ASCII, or the library refuses.
+    /// If a name is not ASCII, or the library fails.
     pub fn issue(&self, names: &Names, validity: Validity) -> Result<Svid, CaError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -181,7 +181,7 @@ fn key(key_type: KeyType) -> Result<KeyPair, rcgen::Error> {
     }
 }
 
-/// 128 random bits, less the sign.
+/// 127 random bits: serial numbers are positive.
 fn serial() -> [u8; 16] {
     let mut serial: [u8; 16] = rand::random();
     serial[0] &= 0x7f;

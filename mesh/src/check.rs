@@ -1,17 +1,17 @@
-//! Every fault of manifests at once.
+//! All faults of a set of manifests.
 
 use std::collections::BTreeMap;
 
 use crate::{Fault, SourceFile, load, locate, resolve};
 
-/// What there is to say of manifests: what `sidelab validate` prints.
+/// The result of checking manifests, which `sidelab validate` prints.
 #[derive(Debug)]
 pub struct Check {
-    /// All faults that reading and resolving brings up, in order of documents.
+    /// All faults found while reading and resolving, in order of documents.
     pub faults: Vec<Fault>,
     /// How many documents could be read.
     pub documents: usize,
-    /// How many objects of kinds that decide nothing here were set aside, by kind.
+    /// By kind, the number of objects that were skipped because they do not matter here.
     pub set_aside: BTreeMap<String, usize>,
 }
 
@@ -25,7 +25,7 @@ pub fn check(files: &[SourceFile]) -> Check {
             Ok((_, warnings)) => warnings,
             Err(faults) => faults,
         };
-        // What follows from an error would only hide it.
+        // Consequences of an error would only hide it.
         resolved.retain(|fault| fault.is_error() || !has_errors);
         locate(files, &mut resolved);
         faults.extend(resolved);

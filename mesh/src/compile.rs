@@ -1,6 +1,6 @@
-//! The compiler: from the resolved mesh to the Envoy files of one pod's sidecar.
+//! Compiles a resolved mesh to the Envoy files of one pod's sidecar.
 //!
-//! Names of listeners, chains, clusters and routes are Istio's. What the two meshes do differently is asked of
+//! Names of listeners, chains, clusters and routes are Istio's. The differences between the two meshes come from
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
 use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
@@ -37,45 +37,45 @@ pub(crate) use names::inbound_cluster;
 #[cfg(test)]
 mod tests;
 
-/// Where a sidecar's files will lie, how its packets are told from the app's, and what of its configuration no manifest decides.
+/// Where a sidecar's files will be, how its packets are recognized, and the options that no manifest sets.
 #[derive(Clone, Debug)]
 pub struct Placement {
     /// The directory of the files that [`PodConfig::files`] names.
     pub config_dir: PathBuf,
     /// The directory that `access.log` and `keys.log` are written to.
     pub log_dir: PathBuf,
-    /// How the redirect rules tell the sidecar's packets from the app's.
+    /// How the redirect rules recognize the sidecar's packets.
     pub redirect: ProxyIdentity,
-    /// What no manifest decides.
+    /// The options that no manifest sets.
     pub options: Options,
 }
 
-/// What of a sidecar's configuration no manifest decides: what a lab watches, and what a bench compares.
+/// Options that no manifest sets: what a lab observes, and what a bench varies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether the session secrets of each TLS connection are written to `keys.log`. Only inside a lab.
     pub key_log: bool,
     /// Whether connections and requests are written to `access.log`.
     pub access_log: bool,
-    /// Whether TLS sessions are resumed, within Envoy's defaults. A resumed one shows no certificates.
+    /// Whether TLS sessions are resumed, within Envoy's defaults. A resumed session shows no certificates.
     pub resumption: bool,
-    /// The one key exchange group, by Envoy's name; those that Envoy offers where none is named.
+    /// The only key exchange group, by Envoy's name; by default those that Envoy offers.
     pub group: Option<String>,
-    /// Whether Envoy may have any number of connections and requests to a cluster, as under Istio, and not 1024, its default.
+    /// Whether to remove Envoy's default limit of 1024 connections and requests per cluster, as Istio does.
     pub unlimited: bool,
 }
 
 impl Default for Options {
-    /// With an access log, and nothing else.
+    /// Only an access log.
     fn default() -> Self {
         Self { key_log: false, access_log: true, resumption: false, group: None, unlimited: false }
     }
 }
 
-/// What one sidecar is given.
+/// The configuration of one sidecar.
 #[derive(Clone, Debug)]
 pub struct PodConfig {
-    /// What it starts with.
+    /// The bootstrap.
     pub bootstrap: Bootstrap,
     /// LDS.
     pub listeners: Vec<Listener>,
@@ -85,28 +85,28 @@ pub struct PodConfig {
     pub clusters: Vec<Cluster>,
     /// EDS: the endpoints that clusters name.
     pub endpoints: Vec<ClusterLoadAssignment>,
-    /// The secrets that the mesh's authority makes: `default` (the workload's SVID) and `ROOTCA` (the mesh root).
+    /// The secrets that the mesh's authority issues: `default` (the workload's SVID) and `ROOTCA` (the mesh root).
     pub secret_names: Vec<String>,
-    /// The secrets that DestinationRules name, by name; `None` where there is nothing by that name. Then its file is empty,
+    /// The secrets that DestinationRules name, by name; `None` if there is no such secret. Then its file is empty,
     /// and the connections that need it fail, as in Istio.
     pub own_secrets: BTreeMap<String, Option<Secret>>,
-    /// Why each resource is what it is.
+    /// The reason for each resource.
     pub provenance: Vec<Provenance>,
 }
 
 impl PodConfig {
-    /// Why a resource is what it is.
+    /// The reason for a resource, as an explanation shows it.
     pub fn why(&self, resource: &Resource) -> Option<&Provenance> {
         self.provenance.iter().find(|p| p.resource == *resource)
     }
 }
 
-/// Why a resource is what it is.
+/// The reason for a resource, as an explanation shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// Which.
+    /// The resource.
     pub resource: Resource,
-    /// Why, in words.
+    /// The reason, in words.
     pub because: String,
     /// The document and field that decided.
     pub source: Source,
@@ -133,7 +133,7 @@ pub enum Resource {
     },
     /// A cluster.
     Cluster(String),
-    /// Whether a cluster's connections are mTLS, plaintext, or as each endpoint takes them.
+    /// Whether a cluster's connections are mTLS, plaintext, or depend on the endpoint.
     TransportSocket {
         /// The cluster.
         cluster: String,
@@ -149,10 +149,10 @@ pub enum Resource {
     },
 }
 
-/// Compiles the files of a pod's sidecar. Whether the pod has one is the caller's to ask.
+/// Compiles the files of a pod's sidecar. The caller checks that the pod has one.
 ///
 /// # Panics
-/// When `pod` is no index of [`pods`](crate::model::Resolved::pods).
+/// If `pod` is not an index of [`pods`](crate::model::Resolved::pods).
 pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut compiler = Compiler {
         mesh,
@@ -179,7 +179,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     }
 }
 
-/// One compilation. Its methods, in the files beside this one, each make one kind of resource.
+/// One compilation. Its methods, in the submodules, each produce one kind of resource.
 struct Compiler<'a> {
     mesh: &'a Mesh,
     pod: &'a Pod,
@@ -199,12 +199,12 @@ impl<'a> Compiler<'a> {
         &self.placement.options
     }
 
-    /// Notes why a resource is what it is.
+    /// Records the reason for a resource.
     fn because(&mut self, resource: Resource, because: impl Into<String>, source: &Source) {
         self.provenance.push(Provenance { resource, because: because.into(), source: source.clone() });
     }
 
-    /// How the sidecar treats a protocol.
+    /// How the sidecar handles a protocol.
     fn class(&self, protocol: Protocol) -> PortClass {
         match protocol {
             _ if protocol.is_http() => PortClass::Http,

@@ -1,7 +1,7 @@
-//! What Istio's own control plane writes for a sidecar and the compiler doesn't, and the reverse.
+//! Compares the configuration that Istio's control plane generates for a sidecar with the compiler's.
 //!
-//! Both are brought to one canonical form and compared field by field. Each difference is in the table of [`KNOWN`] ones,
-//! which docs/differences.md shows, or it is a fault of the compiler's.
+//! Both are normalized and compared field by field. A difference is either in the table of [`KNOWN`] ones, which
+//! docs/differences.md shows, or a fault in the compiler.
 
 mod canonical;
 mod diff;
@@ -17,10 +17,10 @@ pub use self::{
     row::{Known, Section},
 };
 
-/// A difference, and what is known of it.
+/// A difference, with its explanation if there is one.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// What differs.
+    /// The difference.
     pub difference: Difference,
     /// Its row in the table; `None` is a fault.
     pub known: Option<&'static Known>,
@@ -66,7 +66,7 @@ fn matches(pattern: &[&str], path: &[&str]) -> bool {
     }
 }
 
-/// The rows of a section, as the table of docs/differences.md has them.
+/// The rows of a section, as in the table of docs/differences.md.
 pub fn markdown(section: Section) -> String {
     let rows = KNOWN.iter().filter(|known| known.section == section);
     rows.map(|known| format!("| {} | {} | {} |\n", known.istio, known.here, known.why)).collect()

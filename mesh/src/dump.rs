@@ -1,8 +1,8 @@
-//! What a running sidecar says of itself: `config_dump` of Envoy's admin interface
+//! Reads the configuration of a running sidecar: `config_dump` of Envoy's admin interface
 //! (`istioctl proxy-config all POD -o json`, or `GET /config_dump?include_eds`).
 //!
-//! A real sidecar's configuration holds more than the supported subset. For a prediction it is read as far as it matters to
-//! TLS: what doesn't is left out, and named in [`EnvoyDump::warnings`]; what does, and is not supported, is an error.
+//! A real sidecar's configuration contains more than the supported subset. A prediction needs the parts that matter to TLS: the
+//! rest is left out and listed in [`EnvoyDump::warnings`]; a part that matters but is not supported is an error.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -17,7 +17,7 @@ mod prune;
 pub(crate) use alpn::HttpAlpn;
 use prune::Pruner;
 
-/// A sidecar's configuration, as it was dumped.
+/// The dumped configuration of a sidecar.
 #[derive(Clone, Debug)]
 pub struct EnvoyDump {
     /// `POD.NAMESPACE`, from the node's ID.
@@ -26,40 +26,40 @@ pub struct EnvoyDump {
     pub ips: Vec<IpAddr>,
     /// The SPIFFE ID of the workload's certificate.
     pub identity: Option<String>,
-    /// Its listeners.
+    /// LDS.
     pub listeners: Vec<Listener>,
-    /// Its route configurations.
+    /// RDS.
     pub routes: Vec<RouteConfiguration>,
-    /// Its clusters.
+    /// CDS.
     pub clusters: Vec<Cluster>,
-    /// The endpoints of its clusters; none at all if the dump was made without them.
+    /// EDS; empty if the dump does not include endpoints.
     pub endpoints: Vec<ClusterLoadAssignment>,
-    /// What was left out, and what that may mean.
+    /// What was left out, and the possible consequences.
     pub warnings: Vec<String>,
-    /// What Istio's own filter says of the ALPN that HTTP connections offer.
+    /// The ALPN that Istio's filter makes HTTP connections offer.
     pub(crate) http_alpn: HttpAlpn,
     /// Clusters and route configurations that could not be read, and why.
     pub(crate) unread: BTreeMap<String, String>,
 }
 
-/// Why a text is no dump that a prediction can be made from.
+/// Why a dump cannot be used for a prediction.
 #[derive(Debug, Error)]
 pub enum DumpError {
     /// Not JSON.
-    #[error("not JSON: {0}; expected what Envoy's /config_dump answers")]
+    #[error("not JSON: {0}; expected the output of Envoy's /config_dump")]
     NotJson(serde_json::Error),
-    /// JSON, and no dump.
-    #[error("no `configs` list: expected what Envoy's /config_dump answers")]
+    /// JSON, but not a dump.
+    #[error("no `configs` list: expected the output of Envoy's /config_dump")]
     NoConfigs,
-    /// Nothing says whose dump it is.
-    #[error("{0}: no BootstrapConfigDump with it; dump everything, not single resources")]
+    /// The dump does not contain the node's identity.
+    #[error("{0}: no BootstrapConfigDump; dump everything, not single resources")]
     NoNode(&'static str),
-    /// A listener has something that matters to TLS and is not supported.
+    /// A listener uses something unsupported that matters to TLS.
     #[error("listener {name}: {reason}")]
     Listener {
         /// The listener.
         name: String,
-        /// What, and where.
+        /// The reason, with its path.
         reason: String,
     },
 }
@@ -68,7 +68,7 @@ impl EnvoyDump {
     /// Reads a dump.
     ///
     /// # Errors
-    /// When the text is no dump, or a listener can't be read in what matters to TLS.
+    /// If the text is not a dump, or a listener uses something unsupported that matters to TLS.
     pub fn parse(text: &str) -> Result<Self, DumpError> {
         let dump: Value = serde_json::from_str(text).map_err(DumpError::NotJson)?;
         let configs = dump.get("configs").and_then(Value::as_array).ok_or(DumpError::NoConfigs)?;
@@ -91,7 +91,9 @@ impl EnvoyDump {
         let mut warnings = pruner.warnings();
         warnings.extend(unread.iter().map(|(name, reason)| format!("{name} is left out: {reason}")));
         if endpoints.is_empty() {
-            warnings.push("no endpoints: dump them with /config_dump?include_eds, or the first pod is guessed".into());
+            warnings.push(
+                "no endpoints: dump them with /config_dump?include_eds; otherwise the first pod is assumed".into(),
+            );
         }
         Ok(Self {
             pod: identity::pod(node),
@@ -108,7 +110,7 @@ impl EnvoyDump {
     }
 }
 
-/// Reads resources; those that can't be read are noted by name.
+/// Reads resources, and records the names of those that can't be read.
 fn read_all<'a, T: serde::de::DeserializeOwned>(
     pruner: &mut Pruner,
     unread: &mut BTreeMap<String, String>,

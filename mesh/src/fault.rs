@@ -1,4 +1,4 @@
-//! What is wrong with manifests, and where.
+//! Faults in manifests, with their places.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use serde::Serialize;
 
 use crate::model::Source;
 
-/// One thing that is wrong with a document.
+/// One fault in a document.
 ///
 /// Printed as `FILE:LINE:COLUMN: document N (KIND NAME): FIELD: message`, a warning as `...: warning: message`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// In which document, and at which field of it.
+    /// The document and the field.
     pub source: Source,
-    /// Where in the file that is; the nearest field around it, where the field is missing. Nothing for what no document says.
+    /// The place in the file: of the field, or of the nearest enclosing field if it is missing. `None` for a fault outside documents.
     pub place: Option<Place>,
-    /// Whether it stops everything.
+    /// An error stops everything.
     pub severity: Severity,
-    /// Whether it says that objects are set aside which may change an answer.
+    /// Whether it reports skipped objects that may change an answer.
     pub set_aside: bool,
-    /// The document's kind and name, such as `Service server`; empty where neither could be read.
+    /// The document's kind and name, such as `Service server`; empty if neither could be read.
     pub kind_and_name: String,
-    /// What is wrong, and how to mend it.
+    /// What is wrong, and how to fix it.
     pub message: String,
 }
 
-/// A place in a file, as editors count.
+/// A place in a file, counted as in editors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Place {
     /// From 1.
@@ -41,20 +41,20 @@ impl fmt::Display for Place {
     }
 }
 
-/// How bad a [`Fault`] is.
+/// The severity of a [`Fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// A cluster would refuse it, or it cannot be done here.
+    /// A cluster would reject it, or it is not supported here.
     Error,
-    /// A cluster would take it, but it is hardly what was meant.
+    /// A cluster would accept it, but it is probably a mistake.
     Warning,
-    /// It is left out, and decides nothing that is shown here.
+    /// It is ignored, and does not affect any answer.
     Note,
 }
 
 impl Fault {
-    /// Whether it stops everything.
+    /// Whether the manifests can't be used.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -91,22 +91,22 @@ impl fmt::Display for Fault {
 pub(crate) struct Faults(pub(crate) Vec<Fault>);
 
 impl Faults {
-    /// A cluster would refuse this field of this document.
+    /// Adds an error: a cluster would reject this field of this document.
     pub(crate) fn error(&mut self, at: &impl At, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Error, at, field.into(), message.into());
     }
 
-    /// A cluster would take this field of this document, but it is hardly what was meant.
+    /// Adds a warning: a cluster would accept this field, but it is probably a mistake.
     pub(crate) fn warn(&mut self, at: &impl At, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Warning, at, field.into(), message.into());
     }
 
-    /// This field of this document decides nothing here.
+    /// Adds a note: this field does not affect any answer.
     pub(crate) fn note(&mut self, at: &impl At, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Note, at, field.into(), message.into());
     }
 
-    /// A cluster would take this document, and it may matter, but it is left out.
+    /// Adds a warning: this document may matter, but is skipped.
     pub(crate) fn set_aside(&mut self, at: &impl At, field: &str, message: String) {
         self.warn(at, field, message);
         self.0.iter_mut().rev().take(1).for_each(|fault| fault.set_aside = true);
@@ -124,7 +124,7 @@ impl Faults {
         });
     }
 
-    /// All, in order of documents, each once.
+    /// All faults in order of documents, without duplicates.
     pub(crate) fn sorted(mut self) -> Vec<Fault> {
         self.0.sort();
         self.0.dedup();
@@ -132,7 +132,7 @@ impl Faults {
     }
 }
 
-/// A document, as far as a fault has to name it.
+/// Something that a fault can refer to.
 pub(crate) trait At {
     /// Its source, and its kind and name.
     fn place(&self) -> (&Source, String);

@@ -1,4 +1,4 @@
-//! Reading manifests: YAML text into documents of known kinds, with every fault that a document shows by itself.
+//! Reads manifests: YAML text into documents of known kinds, with every fault that a document shows on its own.
 
 mod place;
 mod source_file;
@@ -21,14 +21,14 @@ use crate::{
     validate,
 };
 
-/// What files hold.
+/// The contents of manifest files.
 #[derive(Debug)]
 pub struct Loaded {
     /// The documents that could be read.
     pub manifests: Manifests,
-    /// What is wrong with them, in order of place. With an error among them the manifests should not be used.
+    /// Their faults, in order of place. With an error among them the manifests should not be used.
     pub faults: Vec<Fault>,
-    /// Whether every document could be read, be it with faults: only then does what is missing mean anything.
+    /// Whether every document could be read, even with faults: only then is the absence of an object meaningful.
     pub complete: bool,
 }
 
@@ -41,8 +41,8 @@ impl Loaded {
 
 /// Reads manifest files as `kubectl apply` would, and checks each document as the API server and Istio's webhook would.
 ///
-/// Unknown and ill-typed fields are faults. Objects of kinds that decide nothing here are set aside, and those that may are named
-/// in a warning: nothing is skipped without a word.
+/// Unknown and ill-typed fields are faults. Objects of kinds that do not matter here are skipped and counted; those that may matter are
+/// reported as warnings. Nothing is skipped silently.
 pub fn load(files: &[SourceFile]) -> Loaded {
     let mut reader = Reader::default();
     for file in files {
@@ -59,7 +59,7 @@ pub fn load(files: &[SourceFile]) -> Loaded {
     }
     let Reader { mut manifests, mut faults, order, unread, replaced, .. } = reader;
     if order + unread == 0 {
-        faults.error(&unnamed(nothing(files)), "", "holds no document");
+        faults.error(&unnamed(nothing(files)), "", "contains no document");
     }
     let complete = unread == 0 && manifests.heads().count() + manifests.set_aside.len() == order;
     if !replaced.is_empty() {
@@ -72,7 +72,7 @@ pub fn load(files: &[SourceFile]) -> Loaded {
     Loaded { manifests, faults, complete }
 }
 
-/// Where the documents should have been.
+/// The place where documents were expected.
 fn nothing(files: &[SourceFile]) -> Source {
     let file = files.first().map_or_else(|| "<no file>".to_owned(), |file| file.name.clone());
     Source { file, document: 0, field: String::new() }
@@ -82,11 +82,11 @@ fn nothing(files: &[SourceFile]) -> Source {
 struct Reader {
     manifests: Manifests,
     faults: Faults,
-    /// How many documents there were.
+    /// The number of documents so far.
     order: usize,
-    /// How many were not even YAML.
+    /// The number of documents that were not YAML.
     unread: usize,
-    /// Where each object stands, to find a second one of the same name.
+    /// The place of each object, to detect duplicates.
     seen: HashMap<String, Source>,
     /// Objects that a later document replaces.
     replaced: HashSet<Source>,
@@ -126,7 +126,7 @@ impl Reader {
         (known.keep)(&mut self.manifests, head, value, &mut self.faults);
     }
 
-    /// Keeps what is known of an object of another kind.
+    /// Records an object of a kind that is not read.
     fn set_aside(&mut self, api_version: &str, kind: String, value: &Value, source: Source) {
         let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         match others::may_change(api_version, &kind) {

@@ -1,4 +1,4 @@
-//! Documents of known kinds, as they were read: one list a kind, each in the order of documents.
+//! Documents of known kinds as they were read: one list per kind, in the order of documents.
 
 pub mod destination_rule;
 pub mod envoy_filter;
@@ -43,8 +43,8 @@ pub use self::{
 };
 use crate::{fault::Faults, model::Source};
 
-/// Makes [`Manifests`] and the table of kinds from one list. A kind has its name, the API versions that are taken, its scope, and
-/// the function that reads a document of it.
+/// Makes [`Manifests`] and the table of kinds from one list. A kind has its name, the accepted API versions, its scope, and
+/// the function that reads its documents.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $field:ident: $body:ty = { $($kind:literal [$($version:literal),+] $scope:ident $read:expr),+ $(,)? };)+) => {
         /// All documents of all files, by kind.
@@ -56,12 +56,12 @@ macro_rules! kinds {
         }
 
         impl Manifests {
-            /// What every document has, of all kinds.
+            /// The heads of all documents.
             pub fn heads(&self) -> impl Iterator<Item = &Head> {
                 std::iter::empty()$(.chain(self.$field.iter().map(|object| &object.head)))+
             }
 
-            /// Keeps only the objects of which this holds.
+            /// Keeps only the objects for which `keep` is true.
             pub(crate) fn retain(&mut self, keep: impl Fn(&Head) -> bool) {
                 $(self.$field.retain(|object| keep(&object.head));)+
             }
@@ -88,7 +88,7 @@ kinds! {
     service_accounts: ServiceAccount = { "ServiceAccount" ["v1"] Namespaced readers::whole };
     /// `v1` Pod.
     pods: Pod = { "Pod" ["v1"] Namespaced readers::whole };
-    /// What makes pods: Deployments and the like.
+    /// Workloads: Deployments and other kinds that make pods.
     workloads: Workload = {
         "Deployment" ["apps/v1"] Namespaced readers::workload::<Deployment>,
         "StatefulSet" ["apps/v1"] Namespaced readers::workload::<StatefulSet>,
@@ -134,20 +134,20 @@ kinds! {
 /// A kind of object that is read.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// Such as `apps/v1`, the one to write first.
+    /// Such as `apps/v1`; the recommended one first.
     pub(crate) versions: &'static [&'static str],
     pub(crate) scope: Scope,
-    /// Reads a document of the kind and keeps it, unless it does not read.
+    /// Reads a document of the kind, and stores it if that succeeds.
     pub(crate) keep: fn(&mut Manifests, Head, Value, &mut Faults),
 }
 
 impl Kind {
-    /// The API groups that have it; the core's is empty.
+    /// The API groups that have it; the core group is empty.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &'static str> {
         self.versions.iter().map(|version| version.split_once('/').map_or("", |(group, _)| group))
     }
 
-    /// The head of a document of this kind. What is wrong with its metadata is a fault; nothing if that cannot be read at all.
+    /// The head of a document of this kind. Adds faults in its metadata; `None` if the metadata cannot be read.
     pub(crate) fn head(&self, value: &Value, source: Source, order: usize, faults: &mut Faults) -> Option<Head> {
         let meta = value.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
         let meta: ObjectMeta = match read(meta) {

@@ -1,7 +1,7 @@
-//! The mesh as resolved from its manifests: what the compiler and the prediction both read.
+//! The mesh as resolved from its manifests, which both the compiler and the prediction read.
 //!
-//! Everything that manifests leave open (addresses, ports, policies, who has a sidecar) is settled here. Where a value
-//! came from a document, a [`Source`] says which, so that an explanation can name it.
+//! Everything that manifests leave open (addresses, ports, policies, sidecars) is resolved here. A value from a document
+//! has a [`Source`], so that an explanation can name it.
 
 mod capture;
 mod destination_rule;
@@ -33,7 +33,7 @@ pub use self::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flavor {
-    /// The mesh as it is commonly told and taught.
+    /// The mesh as it is usually described.
     Textbook,
     /// What a current Istio control plane generates.
     Istio,
@@ -41,7 +41,7 @@ pub enum Flavor {
 
 crate::display_as_serialized!(Flavor, MtlsMode, Protocol);
 
-/// What manifests make, seen as one of the two meshes. Both are made of the same [`Resolved`].
+/// Resolved manifests as one of the two meshes, which share a [`Resolved`].
 #[derive(Clone, Debug)]
 pub struct Mesh {
     /// Which mesh is compiled.
@@ -50,7 +50,7 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Sees it as one of the two meshes.
+    /// Creates one of the two meshes.
     pub fn new(resolved: Arc<Resolved>, flavor: Flavor) -> Self {
         Self { flavor, resolved }
     }

@@ -1,4 +1,4 @@
-//! Finding pods, services and hosts outside of the cluster by the names that people and programs use.
+//! Finding pods, services and hosts outside the cluster by the names that people and programs use.
 
 use std::{fmt::Write, net::IpAddr};
 
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Resolved {
-    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. The name of what makes pods stands for its
-    /// first one, with its kind or without: `server`, `deploy/server`.
+    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A workload's name stands for its
+    /// first pod, with or without its kind: `server`, `deploy/server`.
     pub fn pod(&self, name: &str, default_namespace: &str) -> Option<usize> {
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         let in_namespace = |name: &str, namespace: &str| {
@@ -35,7 +35,7 @@ impl Resolved {
         completed(host, namespace).find_map(|name| self.service_of_full_name(&name, 0))
     }
 
-    /// The service of a full name. An ExternalName may stand for another, but not without end.
+    /// The service of a full name, following ExternalNames up to a limit.
     fn service_of_full_name(&self, name: &str, steps: usize) -> Option<&Service> {
         let service = self.services.iter().find(|service| service.host == name);
         service.or_else(|| {
@@ -44,8 +44,8 @@ impl Resolved {
         })
     }
 
-    /// The pod that has a name of its own in DNS, below that of its headless service (`db-0.db`), as a pod of a namespace resolves
-    /// it; with that service.
+    /// The pod with a separate DNS name, below that of its headless service (`db-0.db`), as a pod of a namespace resolves
+    /// it, with that service.
     pub fn pod_of_headless(&self, host: &str, namespace: &str) -> Option<(usize, &Service)> {
         completed(host, namespace).find_map(|name| {
             let (_, domain) = name.split_once('.')?;
@@ -86,7 +86,7 @@ impl Resolved {
     }
 
     /// The addresses that a host's name stands for, as a pod of a namespace resolves it: a service's, else those of a host
-    /// outside of the cluster. None for a name that nobody has.
+    /// outside the cluster. Empty for an unknown name.
     pub fn resolve(&self, host: &str, namespace: &str) -> Vec<IpAddr> {
         if let Some(service) = self.service(host, namespace) {
             return self.addresses(service);
@@ -101,8 +101,8 @@ impl Resolved {
         outside.map(|pod| self.pods[pod].ips.both().into()).unwrap_or_default()
     }
 
-    /// The addresses that a host's name stands for, as a program in a pod resolves it. With DNS capture the sidecar's agent knows the
-    /// addresses of ServiceEntries too, and answers first (`pkg/dns/client/dns.go`).
+    /// The addresses that a host's name stands for, as a program in a pod resolves it. With DNS capture the sidecar's agent also knows the
+    /// addresses of ServiceEntries, and answers first (`pkg/dns/client/dns.go`).
     pub fn resolve_in(&self, pod: usize, host: &str) -> Vec<IpAddr> {
         let pod = &self.pods[pod];
         let namespace = pod.name.namespace.as_str();
@@ -119,7 +119,7 @@ impl Resolved {
         }
     }
 
-    /// The name that is most like one that does not resolve, as a pod of `namespace` would write it.
+    /// The name most similar to one that does not resolve, as a pod of `namespace` would write it.
     pub fn nearest_host(&self, host: &str, namespace: &str) -> Option<String> {
         let services = self.services.iter().flat_map(|service| {
             let short = (service.name.namespace == namespace).then(|| service.name.name.clone());
@@ -130,14 +130,14 @@ impl Resolved {
         nearest(host, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
-    /// The pod that stands for a host outside of the cluster.
+    /// The pod that stands for a host outside the cluster.
     pub fn external_host(&self, host: &str) -> Option<usize> {
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix('.').unwrap_or(&host);
         self.pods.iter().position(|pod| pod.external_hosts.iter().any(|name| name == host))
     }
 
-    /// What a pod's `/etc/hosts` holds: itself, as the kubelet writes it.
+    /// The contents of a pod's `/etc/hosts`: the pod itself, as the kubelet writes it.
     pub fn hosts_file(&self, pod: usize) -> String {
         let pod = &self.pods[pod];
         let mut text = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
@@ -150,8 +150,8 @@ impl Resolved {
         text
     }
 
-    /// What a pod's `/etc/resolv.conf` holds: the cluster's DNS server, and how short names of services are completed. A
-    /// host outside of the cluster asks the same server.
+    /// The contents of a pod's `/etc/resolv.conf`: the cluster's DNS server, and the search list for short names of services. A
+    /// host outside the cluster asks the same server.
     pub fn resolv_conf(&self, pod: usize) -> String {
         let mut text = String::new();
         for ip in CLUSTER_DNS.both() {
@@ -163,7 +163,7 @@ impl Resolved {
         text
     }
 
-    /// All that the cluster's DNS server knows, in the form of `/etc/hosts`: every service and every host outside of the
+    /// The records of the cluster's DNS server, in the format of `/etc/hosts`: every service and every host outside of the
     /// cluster, by its full name.
     pub fn dns_records(&self) -> String {
         let mut text = String::new();
@@ -193,7 +193,7 @@ impl Resolved {
     }
 }
 
-/// How many ExternalNames may stand for one another.
+/// The maximum length of a chain of ExternalNames.
 const ALIAS_STEPS: usize = 8;
 
 /// The full names that a resolver tries for a name, by its search list.

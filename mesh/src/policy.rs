@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::model::{Decided, Mesh, MtlsMode};
 
-/// The contract's name.
+/// The version of [`Policy`].
 pub const SCHEMA: &str = "sidelab.policy/v1";
 
 /// The modes in force for a pod; JSON contract `sidelab.policy/v1` (docs/json.md).
@@ -17,23 +17,23 @@ pub struct Policy {
     pub schema: &'static str,
     /// `POD.NAMESPACE`.
     pub pod: String,
-    /// Whether there is a sidecar to enforce them; without one nobody does.
+    /// Whether there is a sidecar to enforce them.
     pub sidecar: bool,
-    /// On ports that have no entry of their own.
+    /// On ports without an entry.
     #[serde(flatten)]
     pub workload: PolicyMode,
     /// By container port.
     pub ports: BTreeMap<u16, PolicyMode>,
 }
 
-/// A mode, and who decided it.
+/// A mode, and the policy that decided it.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PolicyMode {
     /// The mode.
     pub mode: MtlsMode,
     /// Such as `PeerAuthentication istio-system/default`, or `default`.
     pub decided_by: String,
-    /// Where it says so, such as `mesh.yaml#1 spec.mtls.mode`.
+    /// Its place, such as `mesh.yaml#1 spec.mtls.mode`.
     pub source: String,
 }
 

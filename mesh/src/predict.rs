@@ -1,8 +1,8 @@
-//! What will become of a call, said beforehand.
+//! Predicts the outcome of a call.
 //!
 //! The configurations of both sidecars are compiled and *simulated*: redirect rules, listeners, filter chains
-//! (`envoy-rules`, which the data plane runs too), routes, clusters, handshakes, as Envoy goes through them. So a
-//! prediction follows from what the data planes are given, and names the policy behind each decision.
+//! (`envoy-rules`, which the data plane also runs), routes, clusters, handshakes, as Envoy evaluates them. A prediction
+//! thus follows from the configuration of the data planes, and names the policy behind each decision.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -42,10 +42,10 @@ use world::World;
 /// Predicts a call.
 ///
 /// # Errors
-/// When the host has no address, or a sidecar's configuration is one that Envoy refuses.
+/// If the host has no address, or a sidecar's configuration is one that Envoy refuses.
 ///
 /// # Panics
-/// When `call.from` is no index of [`pods`](crate::model::Resolved::pods), or `call.webhook` none of [`webhooks`](crate::model::Resolved::webhooks).
+/// If `call.from` is no index of [`pods`](crate::model::Resolved::pods), or `call.webhook` none of [`webhooks`](crate::model::Resolved::webhooks).
 pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     let pod = &mesh.pods[call.from];
     modelled(pod)?;
@@ -102,7 +102,7 @@ fn modelled(pod: &Pod) -> Result<(), CallError> {
     }
 }
 
-/// Whether a pod's redirects take connections to one of its ports to its sidecar.
+/// Whether a pod's redirects send connections to one of its ports to its sidecar.
 fn redirects(pod: &Pod, port: u16) -> bool {
     let to_pod = pod.sidecar.as_ref().zip(pod.ips.both().into_iter().next());
     to_pod.is_some_and(|(sidecar, ip)| {
@@ -122,7 +122,7 @@ fn address(mesh: &Mesh, call: &Call) -> Result<IpAddr, CallError> {
         meant: mesh.nearest_host(&call.host, &pod.name.namespace),
     };
     let addresses = match mesh.resolve_in(call.from, &call.host) {
-        // A pod knows its own name.
+        // A pod can resolve its own name.
         addresses if addresses.is_empty() && call.host == pod.name.name => pod.ips.both().into(),
         addresses => addresses,
     };

@@ -1,4 +1,4 @@
-//! Settling what manifests leave open: namespaces, addresses, pods, sidecars, endpoints, modes.
+//! Resolves what manifests leave open: namespaces, addresses, pods, sidecars, endpoints, modes.
 
 mod addresses;
 mod capture;
@@ -30,12 +30,12 @@ use crate::{
     model::{Namespace, Resolved},
 };
 
-/// Settles what manifests leave open, and gives the warnings that come up on the way.
+/// Resolves what manifests leave open, and returns the warnings found on the way.
 ///
-/// Addresses are given out in order of names, so that the same manifests always make the same mesh.
+/// Addresses are assigned in order of names, so that the same manifests always give the same mesh.
 ///
 /// # Errors
-/// All faults, if one of them is an error: such as a traffic annotation that does not parse, with which injection fails.
+/// All faults, if one of them is an error: such as a traffic annotation that does not parse, which makes injection fail.
 pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Fault>> {
     let mut faults = Faults::default();
     let config = mesh_config::resolve(manifests, &mut faults);
@@ -71,7 +71,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     Ok((mesh, faults))
 }
 
-/// All namespaces that any document names, and `default`.
+/// All namespaces that documents refer to, and `default`.
 fn namespaces(manifests: &Manifests) -> BTreeMap<String, Namespace> {
     let mut namespaces: BTreeMap<_, _> =
         manifests.heads().map(|head| (head.name.namespace.clone(), Namespace::default())).collect();

@@ -1,4 +1,4 @@
-//! What tests of this crate share: manifests in, a mesh or faults out.
+//! Helpers for this crate's tests: manifests in, a mesh or faults out.
 
 use crate::{
     Fault, Severity, SourceFile, check, load,
@@ -11,7 +11,7 @@ pub(crate) fn file(yaml: &str) -> SourceFile {
     SourceFile { name: "m.yaml".into(), text: yaml.into() }
 }
 
-/// The mesh that manifests make, with its warnings. Panics with the faults if they make none.
+/// The mesh that manifests define, with its warnings. Panics with the faults if they are invalid.
 pub(crate) fn mesh_with_warnings(yaml: &str, flavor: Flavor) -> (Mesh, Vec<Fault>) {
     let loaded = load(&[file(yaml)]);
     assert!(!loaded.has_errors(), "{}", text(&loaded.faults));
@@ -23,12 +23,12 @@ pub(crate) fn mesh_with_warnings(yaml: &str, flavor: Flavor) -> (Mesh, Vec<Fault
     }
 }
 
-/// The Istio mesh that manifests make. Panics with the faults if they make none.
+/// The Istio mesh that manifests define. Panics with the faults if they are invalid.
 pub(crate) fn mesh(yaml: &str) -> Mesh {
     mesh_with_warnings(yaml, Flavor::Istio).0
 }
 
-/// All errors and warnings of manifests, as they are printed but for line and column: one a line.
+/// All errors and warnings of manifests, as printed without line and column, one per line.
 pub(crate) fn faults(yaml: &str) -> String {
     let mut faults = check(&[file(yaml)]).faults;
     faults.retain(|fault| fault.severity != Severity::Note);

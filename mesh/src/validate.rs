@@ -1,4 +1,4 @@
-//! What the API server and Istio's webhook would refuse, document by document.
+//! Checks documents as the API server and Istio's webhook would.
 
 mod destination_rule;
 mod envoy_filter;
@@ -20,7 +20,7 @@ use crate::{
     manifests::{Head, Manifests, Object},
 };
 
-/// Checks every document, and what documents say of each other.
+/// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     let known = Known::new(manifests);
     for pod in &manifests.pods {
@@ -63,7 +63,7 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     namespaces(manifests, faults);
 }
 
-/// What documents refer to by name.
+/// The names that documents can refer to.
 struct Known<'m> {
     /// By namespace and name.
     service_accounts: HashSet<(&'m str, &'m str)>,
@@ -116,19 +116,19 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Names that must differ: says so of every later one.
+    /// Reports duplicates among names that must differ.
     fn unique<'b>(&mut self, names: impl IntoIterator<Item = (String, &'b str)>) {
         let mut seen = BTreeSet::new();
         for (field, name) in names {
             if !seen.insert(name) {
-                self.error(field, format!("{name:?} is there twice; names must differ"));
+                self.error(field, format!("{name:?} is duplicated; names must differ"));
             }
         }
     }
 }
 
 /// Namespaces that a rule is exported to: `.`, `*` or names, each once.
-/// A ServiceEntry may be for nobody at all: `~`.
+/// A ServiceEntry can be for nobody: `~`.
 fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String], may_be_none: bool) -> BTreeSet<&'a str> {
     let own = checked.head.name.namespace.as_str();
     let mut seen = BTreeSet::new();
@@ -139,7 +139,7 @@ fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String], may_be_none: 
             checked.error(&field, format!("{entry:?} is neither '.', '*', nor the name of a namespace"));
         }
         if !seen.insert(namespace) {
-            checked.error(&field, format!("{entry:?} is there twice"));
+            checked.error(&field, format!("{entry:?} is duplicated"));
         }
     }
     if seen.contains("*") && seen.len() > 1 {
@@ -151,7 +151,7 @@ fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String], may_be_none: 
     seen
 }
 
-/// A host name of which the first label may be `*` or begin with `*-`.
+/// A host name whose first label can be `*` or begin with `*-`.
 fn is_wildcard_host(host: &str) -> bool {
     let (first, rest) = match host.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
@@ -181,7 +181,7 @@ fn keys<'a>(checked: &mut Checked<'_>, keys: impl Iterator<Item = (&'static str,
     }
 }
 
-/// Namespaces that no document makes are taken to exist: manifests are often a part of what a cluster holds.
+/// Undefined namespaces are assumed to exist: manifests are often only a part of a cluster.
 fn namespaces(manifests: &Manifests, faults: &mut Faults) {
     // Those that every cluster has, and Istio's own.
     let mut known: BTreeSet<&str> = ["", "default", "kube-system", "istio-system"].into();
@@ -191,7 +191,7 @@ fn namespaces(manifests: &Manifests, faults: &mut Faults) {
     for head in heads {
         if known.insert(&head.name.namespace) {
             let message =
-                format!("no document makes namespace {}; it is taken to exist, without labels", head.name.namespace);
+                format!("no document makes namespace {}; it is assumed to exist, without labels", head.name.namespace);
             faults.warn(head, "metadata.namespace", message);
         }
     }

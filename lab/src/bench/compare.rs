@@ -38,7 +38,7 @@ const ENOUGH: usize = 5;
 pub struct Comparison {
     /// `sidelab.comparison/v1`.
     pub schema: String,
-    /// When the first began, and the second.
+    /// If the first began, and the second.
     pub started: [jiff::Timestamp; 2],
     /// The programs' versions.
     pub versions: [String; 2],

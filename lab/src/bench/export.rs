@@ -48,7 +48,7 @@ pub struct Entry {
 /// All figures as CSV (RFC 4180). A figure that was measured once has no interval.
 ///
 /// # Errors
-/// When it can't be written.
+/// If it can't be written.
 pub fn csv(report: &BenchReport) -> Result<String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     for (series, figure, estimate) in figures(report) {

@@ -42,7 +42,7 @@ pub struct Refuted {
 /// Makes one call of each layering on each data plane, and opens it.
 ///
 /// # Errors
-/// When a lab can't be made.
+/// If a lab can't be made.
 pub fn check(scenario: &Scenario, options: &Options) -> Result<(Vec<Layering>, Vec<Refuted>)> {
     let report = run::run(std::slice::from_ref(scenario), options)?;
     let mut layerings = Vec::new();

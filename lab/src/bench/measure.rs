@@ -206,7 +206,7 @@ impl Measure {
     /// Takes a sample.
     ///
     /// # Errors
-    /// When an operation fails.
+    /// If an operation fails.
     pub(super) fn sample(self, rig: &Rig<'_>, layering: &Layering, setup: Setup, dose: Dose) -> Result<Sample> {
         if self == Self::Idle {
             // What an allocator was given once it keeps: only processes that never had more show what they need.

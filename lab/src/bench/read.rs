@@ -16,7 +16,7 @@ const FIX: &str = "`sidelab bench --json FILE` writes one";
 /// Reads a bench. What it comes to is drawn anew from its samples, as this version draws it.
 ///
 /// # Errors
-/// When the file can't be read, or holds no bench: which file, which field, and what to do.
+/// If the file can't be read, or holds no bench: which file, which field, and what to do.
 pub fn read(path: &Path) -> Result<BenchReport> {
     let text = fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
     parse(&text).with_context(|| path.display().to_string())

@@ -27,7 +27,7 @@ pub struct BenchReport {
     pub schema: String,
     /// The version of the program that made it.
     pub version: String,
-    /// When it began.
+    /// If it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,

@@ -129,7 +129,7 @@ impl<'a> Rig<'a> {
     /// Puts a load on a layering, and waits for its end.
     ///
     /// # Errors
-    /// When the client can't be run, or any of its requests fails: a layering that fails costs something else.
+    /// If the client can't be run, or any of its requests fails: a layering that fails costs something else.
     pub fn load(&self, layering: &Layering, load: &Load) -> Result<Round> {
         let (host, program) = self.client("load", layering, load.args(self.call("load", layering)))?;
         let processes = self.processes(layering);

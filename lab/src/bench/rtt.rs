@@ -71,7 +71,7 @@ impl<'a> Ways<'a> {
     /// Makes each round trip take so much longer than it does by itself.
     ///
     /// # Errors
-    /// When the kernel can't hold packets back.
+    /// If the kernel can't hold packets back.
     pub(super) fn set(&mut self, rtt: Duration) -> Result<()> {
         if rtt == self.rtt {
             return Ok(());

@@ -58,7 +58,7 @@ impl Measured<'_> {
         setups
     }
 
-    /// A figure of a layering, sample by sample, in the figure's unit; nothing where it was not measured.
+    /// A figure of a layering, sample by sample, in the figure's unit; `None` if it was not measured.
     pub fn values(&self, layering: &str, setup: Setup, measure: Measure, figure: Figure) -> Option<Vec<f64>> {
         let is_asked =
             |series: &&Series| series.layering == layering && series.setup == setup && series.measure == measure;

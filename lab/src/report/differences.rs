@@ -162,7 +162,7 @@ fn rows<'a>(aspect: &Aspect, pairs: &[(&'a ProbeReport, Settled<'_>, Settled<'_>
 }
 
 impl Settled<'_> {
-    /// The legs and how it ended; nothing where only the way differs.
+    /// The legs and how it ended; `None` if only the way differs.
     fn ending(&self) -> String {
         format!("{}<br>{}", self.legs(), self.end())
     }

@@ -66,7 +66,7 @@ impl ScenarioText {
     /// Reads what the page shows of a scenario.
     ///
     /// # Errors
-    /// When its manifests can't be read.
+    /// If its manifests can't be read.
     pub fn read(scenario: &Scenario) -> Result<Self> {
         let path = scenario.manifests();
         let manifests = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;

@@ -12,12 +12,12 @@ use thiserror::Error;
 /// One leg of a call.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Leg {
-    /// Which one.
+    /// Its number.
     #[serde(rename = "leg")]
     pub number: LegNumber,
-    /// Who is at its two ends.
+    /// The parties at its two ends.
     pub path: LegPath,
-    /// What it carries, outermost first; empty when nothing was sent on it.
+    /// What it carries, outermost first; empty if nothing was sent.
     pub layers: Vec<LayerKind>,
     /// Its TLS layers, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,7 +31,7 @@ pub struct Leg {
     /// The address that the sender dials; on leg 1, before the redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dials: Option<SocketAddr>,
-    /// The port that iptables redirects it to, where the redirect is seen on the wire (leg 1: 15001).
+    /// The port that iptables redirects it to, if the redirect is visible on the wire (leg 1: 15001).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<u16>,
 }
@@ -78,16 +78,16 @@ impl TryFrom<u8> for LegNumber {
     }
 }
 
-/// Who is at the two ends of a leg, the sender first.
+/// The parties at the two ends of a leg, the sender first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum LegPath {
     /// Leg 1; and leg 2 of a caller without a sidecar.
     #[serde(rename = "app -> sidecar")]
     AppToSidecar,
-    /// Leg 2 in the mesh.
+    /// Leg 2 between two sidecars.
     #[serde(rename = "sidecar -> sidecar")]
     SidecarToSidecar,
-    /// Leg 3; and leg 2 where no sidecar receives it.
+    /// Leg 3; and leg 2 to a server without a sidecar.
     #[serde(rename = "sidecar -> app")]
     SidecarToApp,
     /// Leg 2 without any sidecar.
@@ -116,16 +116,16 @@ impl LegPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
-    /// Inside the pod.
+    /// `lo`: inside the pod.
     Lo,
-    /// Between pods.
+    /// `eth0`: between pods.
     Eth0,
 }
 
-/// A layer.
+/// The protocol of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum LayerKind {
-    /// TLS in which both sides showed a certificate.
+    /// TLS in which both sides presented a certificate.
     #[serde(rename = "mtls")]
     Mtls,
     /// TLS in which only the server did.
@@ -142,7 +142,7 @@ pub enum LayerKind {
     Tcp,
 }
 
-/// What is known of a TLS layer. A prediction leaves out what only a handshake settles.
+/// The properties of a TLS layer. A prediction leaves out what only a handshake decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct TlsFacts {
     /// `TLSv1.3`.

@@ -1,11 +1,11 @@
-//! What an outcome at a sidecar is as the reason of a refusal.
+//! Maps an outcome at a sidecar to the reason of a refusal.
 
 use envoy_rules::outcome::{ConnectError, Outcome, UpstreamReset};
 
 use super::Reason;
 
 impl Reason {
-    /// The reason; `None` where nothing was refused, or the downstream gave up.
+    /// The reason; `None` if nothing was refused, or the downstream gave up.
     pub fn of(outcome: &Outcome) -> Option<Self> {
         Some(match outcome {
             Outcome::Done

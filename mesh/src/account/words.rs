@@ -1,27 +1,27 @@
-//! What logs and apps say of the end of a call, each a word in JSON.
+//! How logs and apps describe the end of a call; strings in JSON.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A field of an access log: what Envoy writes there, or nothing, for which it writes `-`.
+/// A field of an access log, which Envoy writes as `-` if it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Logged(Option<String>);
 
 impl Logged {
-    /// What is written, if anything is.
+    /// The value, if there is one.
     pub fn get(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
-    /// What stands in the log: the text, or `-`.
+    /// The text in the log: the value, or `-`.
     pub fn as_str(&self) -> &str {
         self.get().unwrap_or("-")
     }
 
-    /// Whether nothing is written.
+    /// Whether there is no value.
     pub fn is_nothing(&self) -> bool {
         self.0.is_none()
     }
@@ -63,15 +63,15 @@ impl fmt::Display for Logged {
     }
 }
 
-/// What a calling app sees of its call. In JSON a word: `200`, `echo`, `connection_reset`.
+/// The result of a call as its app sees it. In JSON a string: `200`, `echo`, `connection_reset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum AppSees {
     /// An HTTP status.
     Status(u16),
-    /// The bytes that it sent, come back.
+    /// The bytes that it sent came back.
     Echo,
-    /// How it failed: the kind of error as demo-client reports it, such as `connection_reset`, `eof`, `connection_refused`, `not_tls`; the
+    /// A failure: the kind of error that demo-client reports, such as `connection_reset`, `eof`, `connection_refused`, `not_tls`; the
     /// alert that its TLS got, such as `certificate_required`; or the status of gRPC, such as `UNAVAILABLE`.
     Failure(String),
 }

@@ -50,12 +50,12 @@ const JSON: &[(&str, &str)] = &[
 ];
 
 impl Compiler<'_> {
-    /// The log of each connection or request that reached a chain.
+    /// Logs each connection or request that reached a chain.
     pub(super) fn access_log(&self) -> Vec<AccessLog> {
         self.log(None)
     }
 
-    /// The log of connections that found no chain: all others are logged by theirs.
+    /// Logs connections that matched no chain; all others are logged by their chain.
     pub(super) fn no_chain_log(&self) -> Vec<AccessLog> {
         let flags = vec!["NR".into()];
         self.log(Some(AccessLogFilter { response_flag_filter: ResponseFlagFilter { flags } }))

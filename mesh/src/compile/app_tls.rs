@@ -1,5 +1,4 @@
-//! TLS from the server's sidecar to its own app, where somebody asks for it. It is on leg 3, inside the pod: of leg 2 it
-//! changes nothing.
+//! TLS from the server's sidecar to its own app, if configured. It is on leg 3, inside the pod, and does not affect leg 2.
 
 use envoy_api::{Cluster, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
 
@@ -10,8 +9,7 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    /// Gives an inbound cluster, which leads to a container port of these services, the transport socket that somebody asks
-    /// for.
+    /// Sets the configured transport socket of an inbound cluster, which leads to a container port of these services.
     pub(super) fn add_app_tls(&mut self, cluster: &mut Cluster, port: u16, services: &[&str]) {
         let asked = match self.decisions.tls_to_app {
             TlsToApp::Annotation => self.by_annotation(port),
@@ -22,11 +20,11 @@ impl Compiler<'_> {
         cluster.transport_socket = Some(self.observable(socket));
     }
 
-    /// The annotation asks for TLS and no more: any certificate of the app's is taken, as the usual EnvoyFilter does.
+    /// The annotation only enables TLS: any certificate of the app is accepted, as with the usual EnvoyFilter.
     fn by_annotation(&self, port: u16) -> Option<(TransportSocket, String, Source)> {
         let source = self.pod.sidecar.as_ref()?.tls_to_app.get(&port)?;
         let context = UpstreamTlsContext { common_tls_context: self.base_context(&[]), ..Default::default() };
-        let because = format!("the pod's annotation asks for TLS to its app on port {port}");
+        let because = format!("the pod's annotation enables TLS to its app on port {port}");
         Some((TransportSocket::upstream_tls(context), because, source.clone()))
     }
 
@@ -39,12 +37,12 @@ impl Compiler<'_> {
         let patches = self.mesh.inbound_patches(self.pod, cluster, port, services);
         let (filter, last) = patches.last()?;
         let because = format!("{} patches the cluster", filter.by);
-        // That they fit together was checked.
+        // Validation checked that they fit together.
         let socket = merged(patches.iter().map(|(_, patch)| *patch)).ok()?;
         Some((socket, because, last.source.clone()))
     }
 
-    /// With what the [options](super::Options) ask of every TLS context, where it is not said otherwise.
+    /// Adds what the [options](super::Options) require of every TLS context, unless it is already set.
     fn observable(&self, mut socket: TransportSocket) -> TransportSocket {
         if let TransportSocketConfig::UpstreamTls(context) = &mut socket.typed_config {
             let common = &mut context.common_tls_context;

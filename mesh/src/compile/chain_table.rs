@@ -1,4 +1,4 @@
-//! Which chains a container port has: the heart of PeerAuthentication.
+//! The filter chains of a container port: the core of PeerAuthentication.
 //!
 //! A pure table, pinned by tests against `pilot/pkg/networking/core/filterchain_options.go` (istio) and the claims
 //! (textbook).
@@ -11,36 +11,36 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// How the sidecar treats a port.
+/// How the sidecar handles a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortClass {
-    /// Bytes.
+    /// As bytes.
     Tcp,
-    /// HTTP.
+    /// As HTTP.
     Http,
-    /// Either: found out for each connection.
+    /// Detected for each connection.
     Detected,
 }
 
 /// One chain of a container port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// What the TLS inspector must have seen.
+    /// What the TLS inspector must have detected.
     pub transport: Transport,
-    /// What must have been offered (TLS) or seen (plaintext); empty for anything.
+    /// The protocols of which one must have been offered (TLS) or detected (plaintext); empty matches any.
     pub alpn: &'static [&'static str],
-    /// Whether the sidecar is the TLS server, and asks for a mesh certificate; else it passes the bytes on.
+    /// Whether the sidecar terminates TLS and requires a mesh certificate; otherwise it passes the bytes on.
     pub terminates: bool,
-    /// What is done with the bytes.
+    /// How the bytes are handled.
     pub terminal: Terminal,
 }
 
-/// What the TLS inspector sees.
+/// The result of the TLS inspector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// A ClientHello.
     Tls,
-    /// Anything else, or anything at all where no inspector looks.
+    /// Anything else, or anything if there is no inspector.
     RawBuffer,
 }
 
@@ -54,24 +54,24 @@ impl Transport {
     }
 }
 
-/// What a chain ends in.
+/// The terminal filter of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminal {
     /// Parses HTTP.
     Http,
-    /// Relays.
+    /// Relays bytes.
     Tcp,
 }
 
-/// ALPN that marks mesh traffic which carries HTTP.
+/// The ALPN protocols that mark mesh traffic carrying HTTP.
 pub(super) const MESH_HTTP: &[&str] = &["istio-http/1.0", "istio-http/1.1", "istio-h2"];
-/// ALPN that marks mesh traffic which carries other bytes.
+/// The ALPN protocols that mark mesh traffic carrying other bytes.
 pub(super) const MESH_TCP: &[&str] = &["istio-peer-exchange", "istio"];
 /// Both.
 const MESH_ANY: &[&str] = &["istio-http/1.0", "istio-http/1.1", "istio-h2", "istio-peer-exchange", "istio"];
-/// ALPN that marks all mesh traffic in the textbook's mesh.
+/// The ALPN protocol that marks all mesh traffic in the textbook's mesh.
 pub(super) const PEER_EXCHANGE: &[&str] = &["istio-peer-exchange"];
-/// What the HTTP inspector calls HTTP.
+/// The protocols that the HTTP inspector reports.
 pub(super) const PLAIN_HTTP: &[&str] = &["http/1.1", "h2c"];
 /// Anything.
 const ANY: &[&str] = &[];

@@ -1,5 +1,5 @@
-//! What the client's sidecar does with connections to a destination: nothing, mTLS with its SVID, or TLS as a
-//! DestinationRule has it (`pilot/pkg/networking/core/cluster_tls.go`).
+//! How the client's sidecar secures connections to a destination: not at all, with mTLS and its SVID, or with TLS as in a
+//! DestinationRule (`pilot/pkg/networking/core/cluster_tls.go`).
 
 use envoy_api::{
     CertificateValidationContext, CommonTlsContext, DataSource, Empty, SanType, Secret, StringMatcher,
@@ -18,10 +18,10 @@ use crate::{
     model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Protocol, Roots, Source},
 };
 
-/// What the client's sidecar does, and why.
+/// What the client's sidecar does, and the reason.
 pub(super) struct ClientSide {
     pub(super) sockets: Sockets,
-    /// What it takes from the request's host.
+    /// The settings that it takes from the request's host.
     pub(super) by_host: Option<UpstreamHttpProtocolOptions>,
     pub(super) because: String,
     pub(super) source: Source,
@@ -30,11 +30,11 @@ pub(super) struct ClientSide {
 /// A cluster's transport sockets.
 #[allow(clippy::large_enum_variant)] // one for each cluster, for as long as it takes to compile it
 pub(super) enum Sockets {
-    /// Bytes as they are.
+    /// No TLS.
     Plaintext,
     /// The same for all endpoints.
     All(TransportSocket),
-    /// This one for endpoints that are marked for mTLS, plaintext for others.
+    /// This socket for endpoints marked for mTLS, plaintext for others.
     Marked(TransportSocket),
 }
 
@@ -44,7 +44,7 @@ impl<'a> Compiler<'a> {
             (Some((by, source)), _) => ClientSide {
                 sockets: Sockets::Plaintext,
                 by_host: None,
-                because: format!("{by} is annotated PASSTHROUGH: the app's TLS as it is"),
+                because: format!("{by} is annotated PASSTHROUGH: the app's TLS unchanged"),
                 source: source.clone(),
             },
             (None, Some(tls)) => self.as_ruled(destination, tls),
@@ -84,14 +84,14 @@ impl<'a> Compiler<'a> {
         };
         let mode = spec.mode.name();
         let because = if tls.is_ignored() {
-            format!("{by} says {mode}, but its credentialName counts only with a workloadSelector: plaintext")
+            format!("{by} says {mode}, but its credentialName only applies with a workloadSelector: plaintext")
         } else {
             format!("{by} says {mode}")
         };
         ClientSide { sockets, by_host, because, source: source.clone() }
     }
 
-    /// mTLS with the workload's SVID. Without names of the user's own it is to one of the service's accounts.
+    /// mTLS with the workload's SVID, to one of the service's accounts unless the user names others.
     fn mesh_tls(&self, destination: Destination<'_>, sni: String, names: Option<&[String]>) -> TransportSocket {
         let identities = match names {
             Some(names) => names.iter().flat_map(|name| any_kind(name)).collect(),
@@ -101,7 +101,7 @@ impl<'a> Compiler<'a> {
             None if self.decisions.checks_identities => {
                 let endpoints = destination.service.ports.iter().flat_map(|port| &port.endpoints);
                 let pods = endpoints.map(|endpoint| &self.mesh.pods[endpoint.pod]);
-                // Pods without a sidecar count too: Istio knows only their service accounts.
+                // Pods without a sidecar count, too: Istio considers only their service accounts.
                 let mut ids: Vec<_> = pods
                     .flat_map(|pod| self.mesh.config.spiffe_ids(&pod.name.namespace, &pod.service_account))
                     .collect();
@@ -130,7 +130,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// TLS as the user wants it: certificates, roots and names of its own.
+    /// TLS with the user's certificates, roots and names.
     fn own_tls(&mut self, destination: Destination<'_>, tls: &ClientTls) -> TransportSocket {
         let names = destination.own_names(&tls.spec.subject_alt_names);
         let names = names.iter().flat_map(|name| any_kind(name)).collect();
@@ -200,7 +200,7 @@ fn by_host(tls: &ClientTls) -> Option<UpstreamHttpProtocolOptions> {
     auto_sni.then_some(UpstreamHttpProtocolOptions { auto_sni, auto_san_validation })
 }
 
-/// A name that the user gives may be of any kind.
+/// A name from the user can be of any type.
 fn any_kind(name: &str) -> [SubjectAltNameMatcher; 4] {
     let exact = |san_type| SubjectAltNameMatcher { san_type, matcher: StringMatcher::exact(name) };
     [SanType::Email, SanType::Dns, SanType::Uri, SanType::IpAddress].map(exact)

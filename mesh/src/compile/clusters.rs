@@ -1,4 +1,4 @@
-//! Clusters and endpoints: where connections go, and which of them are mTLS.
+//! Clusters and endpoints: where connections go, and which use mTLS.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use crate::{
     redirect::ProxyIdentity,
 };
 
-/// The key of the endpoint metadata that marks an endpoint for mTLS.
+/// The metadata key that marks an endpoint for mTLS.
 const TLS_MODE: &str = "tlsMode";
 
 impl<'a> Compiler<'a> {
@@ -37,7 +37,7 @@ impl<'a> Compiler<'a> {
             let whole = self.destination(service, port);
             let kind = cluster_type(service);
             for destination in std::iter::once(whole).chain(whole.subsets()) {
-                // What is resolved by name and has no name is not written at all (`buildCluster` in `cluster_builder.go`).
+                // A cluster that is resolved by name but has no name is omitted (`buildCluster` in `cluster_builder.go`).
                 let by_name = matches!(kind, DiscoveryType::StrictDns | DiscoveryType::LogicalDns);
                 if by_name && destination.targets(self.mesh).is_empty() {
                     continue;
@@ -99,7 +99,7 @@ impl<'a> Compiler<'a> {
             }
             by_name => Cluster {
                 load_assignment: Some(self.endpoints(destination)),
-                // Istio resolves both families, and Envoy takes turns: here a call goes the same way each time.
+                // Istio resolves both families, and Envoy alternates: here a call takes the same path every time.
                 dns_lookup_family: Some(DnsLookupFamily::V4Preferred),
                 ..cluster(&name, by_name, LbPolicy::LeastRequest)
             },
@@ -170,7 +170,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// On to where the connection was going.
+    /// A cluster that leads to the original destination.
     fn passthrough(&self, name: &str) -> Cluster {
         Cluster {
             upstream_bind_config: self.bind(None, None),
@@ -215,7 +215,7 @@ impl<'a> Compiler<'a> {
         self.bind(Some("127.0.0.6"), Some("::6"))
     }
 
-    /// The source of upstream connections, and the mark that tells them from the app's where no user does.
+    /// The source of upstream connections, and the mark that identifies them if no user does.
     fn bind(&self, source: Option<&str>, ipv6_source: Option<&str>) -> Option<BindConfig> {
         /// `SOL_SOCKET` and `SO_MARK` of Linux.
         const SOL_SOCKET: i32 = 1;
@@ -224,7 +224,7 @@ impl<'a> Compiler<'a> {
         let socket_options = match self.placement.redirect {
             ProxyIdentity::Owner { .. } => vec![],
             ProxyIdentity::Mark(mark) => vec![SocketOption {
-                description: "tells the sidecar's connections from the app's".into(),
+                description: "identifies the sidecar's connections".into(),
                 level: SOL_SOCKET,
                 name: SO_MARK,
                 int_value: mark.cast_signed(),
@@ -253,12 +253,12 @@ fn cluster_type(service: &Service) -> DiscoveryType {
     }
 }
 
-/// The port that connections to a ServiceEntry's port go to, wherever they were going.
+/// The port that connections to a ServiceEntry's port are sent to.
 fn target_port(service: &Service, port: &ServicePort) -> Option<u16> {
     service.entry.as_ref()?.target_ports.get(&port.port).copied()
 }
 
-/// A cluster whose endpoints stand in place.
+/// A cluster with inline endpoints.
 pub(super) fn fixed(name: &str) -> Cluster {
     cluster(name, DiscoveryType::Static, LbPolicy::RoundRobin)
 }
@@ -290,19 +290,19 @@ fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cl
     }
 }
 
-/// One socket for endpoints that are marked for mTLS, plaintext for the others.
+/// One socket for endpoints marked for mTLS, plaintext for the others.
 fn by_mark(socket: TransportSocket) -> Vec<TransportSocketMatch> {
     let named =
         |name: &str, matcher, transport_socket| TransportSocketMatch { name: name.into(), matcher, transport_socket };
     vec![named("tlsMode-istio", marked(), socket), named("tlsMode-disabled", Map::new(), TransportSocket::raw_buffer())]
 }
 
-/// The mark of an endpoint that takes mTLS.
+/// The metadata of an endpoint that accepts mTLS.
 fn marked() -> Map<String, Value> {
     Map::from_iter([(TLS_MODE.into(), TLS_MODE_ISTIO.into())])
 }
 
-/// What Istio notes on a cluster for its metrics.
+/// The metadata that Istio adds to a cluster for its metrics.
 fn service_metadata(services: &[&Service]) -> Metadata {
     let noted = |service: &&Service| {
         let (name, namespace) = (&service.name.name, &service.name.namespace);

@@ -8,26 +8,26 @@ use crate::model::{
     ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
 
-/// Where a cluster leads.
+/// The destination of a cluster.
 #[derive(Clone, Copy)]
 pub(super) struct Destination<'a> {
     pub(super) service: &'a Service,
     pub(super) port: &'a ServicePort,
     /// The rule for this client and the service.
     rule: Option<&'a DestinationRule>,
-    /// All pods, if there is none.
+    /// `None` is all pods.
     subset: Option<&'a Subset>,
-    /// Who asks for mode PASSTHROUGH, and where, in a mesh that has it.
+    /// The rule that asks for mode PASSTHROUGH, with its place, in a mesh that has it.
     pub(super) passthrough: Option<&'a (String, Source)>,
 }
 
-/// Which connections to a destination are mTLS, as automatic mTLS has it.
+/// Which connections to a destination automatic mTLS secures.
 pub(super) enum AutoMtls {
     /// None.
     Never,
     /// All.
     Always,
-    /// Those to endpoints whose metadata says so.
+    /// Those to endpoints that are marked for it.
     ByEndpoint,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// How the client's sidecar treats a destination.
+    /// The settings of the client's sidecar for a destination.
     pub(super) fn client_class(&self, destination: Destination<'_>) -> PortClass {
         if destination.passthrough.is_some() { PortClass::Tcp } else { self.class(destination.port.protocol) }
     }
@@ -77,17 +77,17 @@ impl<'a> Destination<'a> {
         self.subset.map_or("", |subset| &subset.name)
     }
 
-    /// Where the destination is written down.
+    /// The place of the destination in the manifests.
     pub(super) fn source(self) -> &'a Source {
         self.subset.map_or(&self.service.source, |subset| &subset.source)
     }
 
-    /// The TLS settings that the rule has for it; without any, automatic mTLS decides.
+    /// The rule's TLS settings for it; without any, automatic mTLS decides.
     pub(super) fn tls(self) -> Option<&'a ClientTls> {
         self.rule?.tls(self.port.port, self.subset.map(|subset| subset.name.as_str()))
     }
 
-    /// Whether its TLS is the user's own: then it offers no ALPN of the mesh's.
+    /// Whether its TLS uses the user's settings, and thus offers no ALPN of the mesh.
     pub(super) fn has_own_tls(self) -> bool {
         self.tls().is_some_and(|tls| matches!(tls.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual))
     }
@@ -104,18 +104,18 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
+    /// Automatic mTLS for the whole destination, and the reason. It considers only the modes of the service's namespace and the mesh
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
     pub(super) fn auto_mtls(self, mesh: &'a Mesh) -> (AutoMtls, String, Source) {
         let never = |because: String, source: Source| (AutoMtls::Never, because, source);
         let Service { host, entry, source, name, .. } = self.service;
         if entry.as_ref().is_some_and(|entry| entry.external) {
-            let because = "MESH_EXTERNAL: automatic mTLS leaves what is outside of the mesh alone";
+            let because = "MESH_EXTERNAL: automatic mTLS does not apply outside the mesh";
             return never(because.into(), source.at("spec.location"));
         }
         if entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None) {
-            return never("resolution NONE: nothing is known of its endpoints".into(), source.at("spec.resolution"));
+            return never("resolution NONE: its endpoints are unknown".into(), source.at("spec.resolution"));
         }
         let mut pods = self.port.endpoints.iter().map(|endpoint| &mesh.pods[endpoint.pod]);
         if self.service.is_headless() && pods.len() == 0 {
@@ -136,7 +136,7 @@ impl<'a> Destination<'a> {
         }
         let (because, source) = match entry {
             Some(_) => {
-                let because = "MESH_INTERNAL: automatic mTLS to the endpoints that say they take it";
+                let because = "MESH_INTERNAL: automatic mTLS to the endpoints marked for it";
                 (because, source.at("spec.location"))
             }
             None => ("automatic mTLS: to the endpoints that have a sidecar", by_default),
@@ -144,7 +144,7 @@ impl<'a> Destination<'a> {
         (AutoMtls::ByEndpoint, because.into(), source)
     }
 
-    /// Its endpoints: pods, or what a ServiceEntry lists.
+    /// Its endpoints: pods, or those that a ServiceEntry lists.
     pub(super) fn targets(self, mesh: &'a Mesh) -> Vec<Target<'a>> {
         let Some(entry) = &self.service.entry else { return self.pods(&mesh.pods) };
         let endpoints = self.entry_endpoints(mesh).filter(|endpoint| self.is_in_subset(&endpoint.labels));
@@ -161,7 +161,7 @@ impl<'a> Destination<'a> {
         endpoints.map(target).collect()
     }
 
-    /// The endpoints that entries of its host in its namespace list for ports of its port's name: Istio keeps them together
+    /// The endpoints that entries with its host, in its namespace, list for ports with its port's name: Istio merges them
     /// (`EndpointShards` in `pilot/pkg/model/endpointshards.go`).
     fn entry_endpoints(self, mesh: &'a Mesh) -> impl Iterator<Item = &'a EntryEndpoint> {
         let Service { host, name, .. } = self.service;
@@ -195,7 +195,7 @@ impl<'a> Destination<'a> {
             .collect()
     }
 
-    /// Whether an endpoint is marked for mTLS, and why (`pilot/pkg/xds/endpoints/mtls_checker.go`).
+    /// Whether an endpoint is marked for mTLS, and the reason (`pilot/pkg/xds/endpoints/mtls_checker.go`).
     fn marks(self, pod: &'a Pod, port: u16) -> (bool, String, &'a Source) {
         if let Some((by, source)) = self.passthrough {
             return (false, format!("{by} is annotated PASSTHROUGH"), source);
@@ -216,7 +216,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.
+/// Whether a pod is marked for mTLS by injection's label, which is all that Istio considers.
 fn takes_mtls(pod: &Pod) -> bool {
     pod.labels.get(TLS_MODE_LABEL).is_some_and(|mode| mode == TLS_MODE_ISTIO)
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{PodConfig, names};
 
-/// The file of listeners.
+/// The file with all listeners.
 pub(super) const LISTENERS: &str = "lds.json";
-/// The file of clusters.
+/// The file with all clusters.
 pub(super) const CLUSTERS: &str = "cds.json";
 
 /// The file of a route configuration.
@@ -28,14 +28,14 @@ pub(super) fn secret(name: &str) -> PathBuf {
     PathBuf::from("sds").join(names::file(name))
 }
 
-/// What Envoy's `config_dump` puts in place of a private key: `[redacted]` in base64.
+/// Envoy's replacement for a private key in `config_dump`: `[redacted]` in base64.
 const REDACTED: &str = "W3JlZGFjdGVkXQ==";
 
 impl PodConfig {
     /// Every file, by its path in [`Placement::config_dir`](super::Placement::config_dir), as JSON text.
     ///
-    /// Files of routes, endpoints and secrets hold one resource each, since Envoy refuses more. `secrets` are those that
-    /// the mesh's authority makes.
+    /// Files of routes, endpoints and secrets contain one resource each, since Envoy rejects more. `secrets` are those that
+    /// the mesh's authority issues.
     pub fn files(&self, secrets: &[Secret]) -> Vec<(PathBuf, String)> {
         let listeners = self.listeners.iter().cloned().map(Resource::Listener);
         let clusters = self.clusters.iter().cloned().map(Resource::Cluster);
@@ -52,8 +52,8 @@ impl PodConfig {
                 .map(|e| (endpoints(&e.cluster_name), response([Resource::ClusterLoadAssignment(e.clone())]))),
         );
         files.extend(secrets.iter().map(|s| (secret(&s.name), response([Resource::Secret(s.clone())]))));
-        // A file must be there for Envoy to take the cluster that names it. An empty one is no update: the secret is
-        // waited for, and the connections that need it fail meanwhile.
+        // Envoy accepts a cluster only if the files it names exist. An empty file is not an update: Envoy waits for the
+        // secret, and the connections that need it fail meanwhile.
         let own = |s: &Option<Secret>| s.as_ref().map(|s| response([Resource::Secret(s.clone())])).unwrap_or_default();
         files.extend(self.own_secrets.iter().map(|(name, s)| (secret(name), own(s))));
         files

@@ -11,7 +11,7 @@ use envoy_api::{
 
 use super::{Compiler, files};
 
-/// Envoy's default, written out: a connection without bytes for this long is closed.
+/// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
 
 pub(super) const fn seconds(seconds: u64) -> ProtoDuration {
@@ -40,7 +40,7 @@ impl Compiler<'_> {
         http(HttpConnectionManager { rds: Some(rds), ..self.http(format!("outbound_{listener}")) })
     }
 
-    /// Speaks HTTP with the peer, and tells the app who it is.
+    /// Speaks HTTP with the peer, and forwards its identity to the app.
     pub(super) fn inbound_http(&self, stat_prefix: String, codec: CodecType, routes: RouteConfiguration) -> Filter {
         http(HttpConnectionManager {
             codec_type: codec,
@@ -56,13 +56,13 @@ impl Compiler<'_> {
         })
     }
 
-    /// Answers for the sidecar itself.
+    /// Answers requests to the sidecar itself.
     pub(super) fn utility_http(&self, stat_prefix: &str, routes: RouteConfiguration) -> Filter {
         let base = self.http(stat_prefix.into());
         http(HttpConnectionManager { route_config: Some(routes), access_log: vec![], upgrade_configs: vec![], ..base })
     }
 
-    /// What all have.
+    /// The settings that all share.
     fn http(&self, stat_prefix: String) -> HttpConnectionManager {
         HttpConnectionManager {
             codec_type: CodecType::Auto,
@@ -92,7 +92,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Makes the upstream handshake offer this ALPN: what Istio does with its filter `istio.alpn`.
+/// Makes the upstream handshake offer this ALPN, as Istio's filter `istio.alpn` does.
 pub(super) fn offer(alpn: &[&str]) -> Filter {
     Filter {
         name: "envoy.filters.network.set_filter_state".into(),

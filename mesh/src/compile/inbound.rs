@@ -1,4 +1,4 @@
-//! `virtualInbound`: what connections to the pod meet, by the port that they were going to.
+//! `virtualInbound`: how connections to the pod are handled, by original destination port.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -17,15 +17,15 @@ use crate::{
     sidecar::INBOUND_PORT,
 };
 
-/// What one set of chains is for.
+/// The scope of one set of chains.
 struct Target<'a> {
-    /// The container port; `None` for all that have no chains of their own.
+    /// The container port; `None` for all ports without separate chains.
     port: Option<u16>,
     /// The service port that sends to it.
     service: Option<(&'a Service, &'a ServicePort)>,
     /// The PeerAuthentication mode in force.
     mode: &'a Decided,
-    /// The family of the connections, where it decides which cluster they go to.
+    /// The family of the connections, if it decides their cluster.
     family: Option<Family>,
     cluster: String,
 }
@@ -47,7 +47,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// What gets chains, in Istio's order: everything else, container ports that only PeerAuthentication names, and
+    /// The scopes that get chains, in Istio's order: everything else, container ports that only PeerAuthentication names, and
     /// those that services send to.
     fn targets(&self) -> Vec<Target<'a>> {
         let pod = self.pod;
@@ -118,7 +118,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Inside mTLS the textbook's one ALPN doesn't tell HTTP/2 from HTTP/1.1, and Envoy would guess wrong.
+    /// Inside mTLS the textbook's single ALPN does not distinguish HTTP/2 from HTTP/1.1, and Envoy would guess wrong.
     fn codec(&self, target: &Target<'_>, chain: &Chain) -> CodecType {
         let by_name = self.decisions.inbound_codec == InboundCodec::PortName && chain.terminates;
         match target.service {
@@ -128,10 +128,10 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Connections to the sidecar's own port would go round in circles.
+    /// Connections to the sidecar's own port would loop.
     fn black_hole(&mut self) -> FilterChain {
         let listener = names::VIRTUAL_INBOUND.into();
-        let because = "dialled the sidecar itself: iptables sent nothing here from there";
+        let because = "dialled the sidecar itself: no redirect was involved";
         let source = Source::default_of("inbound port 15006");
         self.because(Resource::FilterChain { listener, chain: Some(0) }, because, &source);
         let to_itself = FilterChainMatch { destination_port: Some(INBOUND_PORT), ..FilterChainMatch::default() };
@@ -141,7 +141,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Inspectors look only where a chain asks: a port whose chains don't is left alone, so that TLS looks like any
+    /// Inspectors run only if a chain needs them: otherwise the port is left alone, so that TLS looks like any
     /// other bytes there (which is how a DISABLE port comes to pass it on), and a server that speaks first can.
     fn inbound_inspectors(&self, chains: &[FilterChain]) -> Vec<ListenerFilter> {
         let wants_tls = |m: &FilterChainMatch| m.transport_protocol == Transport::Tls.as_str();
@@ -215,19 +215,19 @@ fn chain_match(target: &Target<'_>, chain: &Chain) -> FilterChainMatch {
     }
 }
 
-/// Why a chain is there, in words.
+/// The reason for a chain, in words.
 fn because(chain: &Chain, mode: &Decided) -> String {
     let Decided { mode, by, .. } = mode;
     match (mode, chain.transport, chain.terminates) {
         (MtlsMode::Strict, ..) => format!("{by} says STRICT, only mTLS"),
         (MtlsMode::Permissive, _, true) => format!("{by} says PERMISSIVE, mTLS is marked by its ALPN"),
-        (MtlsMode::Permissive, Transport::Tls, false) => format!("{by} says PERMISSIVE, TLS of others is passed on"),
-        (MtlsMode::Permissive, Transport::RawBuffer, _) => format!("{by} says PERMISSIVE, plaintext is taken"),
+        (MtlsMode::Permissive, Transport::Tls, false) => format!("{by} says PERMISSIVE, other TLS is passed on"),
+        (MtlsMode::Permissive, Transport::RawBuffer, _) => format!("{by} says PERMISSIVE, plaintext is accepted"),
         (MtlsMode::Disable, ..) => format!("{by} says DISABLE, no TLS is terminated"),
     }
 }
 
-/// What a set of chains is for, in words.
+/// The scope of a set of chains, in words.
 fn what(target: &Target<'_>) -> String {
     match (target.service, target.port) {
         (Some((_, port)), Some(target)) => format!("container port {target}, {}", protocol_because(port)),

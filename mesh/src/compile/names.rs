@@ -2,21 +2,21 @@
 
 use std::net::IpAddr;
 
-/// Where what the mesh doesn't know is passed on to.
+/// The cluster that forwards what the mesh does not know.
 pub(super) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
-/// Where nothing comes back from.
+/// The cluster that drops connections.
 pub(super) const BLACK_HOLE_CLUSTER: &str = "BlackHoleCluster";
-/// Where connections to ports that no service has are passed on to.
+/// The cluster that forwards connections to ports of no service.
 pub(super) const INBOUND_PASSTHROUGH_CLUSTER: &str = "InboundPassthroughCluster";
-/// The listener that iptables sends the app's connections to.
+/// The listener to which iptables redirects the app's connections.
 pub(super) const VIRTUAL_OUTBOUND: &str = "virtualOutbound";
-/// The listener that iptables sends connections to the pod to.
+/// The listener to which iptables redirects connections to the pod.
 pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
 /// The secret of the workload's certificate.
 pub(super) const SVID_SECRET: &str = "default";
 /// The secret of the mesh's root.
 pub(super) const ROOT_SECRET: &str = "ROOTCA";
-/// What stands before the name of a Kubernetes Secret.
+/// The prefix of the name of a Kubernetes Secret.
 pub(super) const SECRET_SCHEME: &str = "kubernetes://";
 
 /// A listener's name: `ADDRESS_PORT`.
@@ -34,8 +34,8 @@ pub(crate) fn inbound_cluster(port: u16) -> String {
     format!("inbound|{port}||")
 }
 
-/// The same for connections that came in IPv6, where the app is dialled on loopback: no name of Istio's, which has one
-/// cluster for both families.
+/// The same for connections over IPv6, if the app is dialled on loopback. Not a name of Istio's, which has one cluster for both
+/// families.
 pub(super) fn inbound_ipv6_cluster(port: u16) -> String {
     format!("inbound|{port}|ipv6|")
 }
@@ -45,12 +45,12 @@ pub(super) fn mesh_sni(port: u16, subset: &str, host: &str) -> String {
     format!("outbound_.{port}_.{subset}_.{host}")
 }
 
-/// The route configuration of a port that is found out for each connection, which has a listener of its own.
+/// The route configuration of a port with detection, which has a separate listener.
 pub(super) fn detected_routes(port: u16, host: &str) -> String {
     format!("{host}:{port}")
 }
 
-/// What an operation is called in traces.
+/// The name of an operation in traces.
 pub(super) fn operation(host: &str, port: u16) -> String {
     format!("{host}:{port}/*")
 }

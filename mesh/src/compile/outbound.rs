@@ -1,7 +1,7 @@
-//! Outbound listeners: what the app's connections meet, by the address that they were going to.
+//! Outbound listeners: how the app's connections are handled, by original destination.
 //!
 //! iptables sends them all to `virtualOutbound`, which hands each on to the listener of its original destination
-//! (none of those is bound), or keeps what no listener is for.
+//! (none of those is bound), or handles it itself if there is none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -74,7 +74,7 @@ impl Compiler<'_> {
         let tcp = chain(None, vec![self.relay(&destination.cluster_name())]);
         let chain_of = |chain| Resource::FilterChain { listener: listener.clone(), chain };
         if let Some((by, source)) = destination.passthrough {
-            self.because(chain_of(Some(0)), format!("{by} is annotated PASSTHROUGH: TLS goes by its SNI"), source);
+            self.because(chain_of(Some(0)), format!("{by} is annotated PASSTHROUGH: TLS is routed by its SNI"), source);
             let chain = FilterChain { filter_chain_match: Some(self.tls_for(service)), ..tcp };
             return self.reading_sni(unbound(addresses, port.port, vec![chain]));
         }
@@ -99,7 +99,7 @@ impl Compiler<'_> {
         Listener { default_filter_chain: Some(Box::new(tcp)), ..self.detecting(unbound(addresses, port.port, chains)) }
     }
 
-    /// TLS for a service, by the names that an app of this pod may call it.
+    /// TLS for a service, matched by the names by which an app of this pod can call it.
     fn tls_for(&self, service: &Service) -> FilterChainMatch {
         let is_name =
             |domain: &String| !domain.ends_with('.') && !domain.contains(':') && domain.parse::<IpAddr>().is_err();
@@ -110,7 +110,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// With what reads the SNI, and a line for connections that no chain is for.
+    /// Adds the SNI inspector, and logging of connections that match no chain.
     fn reading_sni(&self, listener: Listener) -> Listener {
         Listener {
             listener_filters: vec![tls_inspector(None)],
@@ -121,7 +121,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// With what finds out whether the app speaks HTTP.
+    /// Adds the inspectors that detect whether the app speaks HTTP.
     pub(super) fn detecting(&self, listener: Listener) -> Listener {
         Listener {
             listener_filters: vec![http_inspector(None)],
@@ -135,7 +135,7 @@ impl Compiler<'_> {
         let name = names::VIRTUAL_OUTBOUND;
         let resource = |chain| Resource::FilterChain { listener: name.into(), chain: Some(chain) };
         let to_itself = FilterChainMatch { destination_port: Some(OUTBOUND_PORT), ..FilterChainMatch::default() };
-        let because = "dialled the sidecar itself: iptables sent nothing here from there";
+        let because = "dialled the sidecar itself: no redirect was involved";
         let source = crate::model::Source::default_of("outbound port 15001");
         self.because(resource(0), because, &source);
         let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
@@ -170,7 +170,7 @@ impl Compiler<'_> {
         listener
     }
 
-    /// Where connections go that no service is for.
+    /// The cluster for connections to unknown destinations.
     pub(super) fn unknown_destination(&self) -> &'static str {
         match self.mesh.config.outbound_traffic_policy {
             OutboundTrafficPolicy::AllowAny => names::PASSTHROUGH_CLUSTER,
@@ -178,7 +178,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// How long the inspectors wait for bytes; 0 is for ever, Istio's default.
+    /// How long the inspectors wait for bytes; 0, Istio's default, is forever.
     pub(super) fn detection_timeout(&self) -> envoy_api::ProtoDuration {
         std::time::Duration::from_millis(self.mesh.config.protocol_detection_timeout_ms).into()
     }

@@ -1,4 +1,4 @@
-//! What listeners are made of: addresses, chains, and the filters that look at a connection before a chain is chosen.
+//! The parts of listeners: addresses, chains, and listener filters.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,7 +22,7 @@ pub(super) fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<Filter
     }
 }
 
-/// A listener on addresses of which the first gives it its name.
+/// A listener on several addresses, named after the first.
 pub(super) fn listener(name: &str, addresses: &[IpAddr], port: u16, filter_chains: Vec<FilterChain>) -> Listener {
     let mut addresses = addresses.iter().map(|address| Address::tcp(address.to_string(), port));
     Listener {
@@ -54,7 +54,7 @@ pub(super) fn chain(filter_chain_match: Option<FilterChainMatch>, filters: Vec<e
     }
 }
 
-/// Plaintext in which the HTTP inspector saw one of these.
+/// Matches plaintext in which the HTTP inspector detected one of these.
 pub(super) fn plain_http(seen: &[&str]) -> FilterChainMatch {
     FilterChainMatch {
         transport_protocol: Transport::RawBuffer.as_str().into(),
@@ -63,7 +63,7 @@ pub(super) fn plain_http(seen: &[&str]) -> FilterChainMatch {
     }
 }
 
-/// Recovers the original destination.
+/// The listener filter that recovers the original destination.
 pub(super) fn original_dst() -> ListenerFilter {
     ListenerFilter {
         name: "envoy.filters.listener.original_dst".into(),
@@ -72,7 +72,7 @@ pub(super) fn original_dst() -> ListenerFilter {
     }
 }
 
-/// Tells TLS from other bytes.
+/// The listener filter that detects TLS.
 pub(super) fn tls_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
     ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".into(),
@@ -81,7 +81,7 @@ pub(super) fn tls_inspector(filter_disabled: Option<ListenerFilterChainMatchPred
     }
 }
 
-/// Tells HTTP from other plaintext.
+/// The listener filter that detects HTTP in plaintext.
 pub(super) fn http_inspector(filter_disabled: Option<ListenerFilterChainMatchPredicate>) -> ListenerFilter {
     ListenerFilter {
         name: "envoy.filters.listener.http_inspector".into(),
@@ -90,7 +90,7 @@ pub(super) fn http_inspector(filter_disabled: Option<ListenerFilterChainMatchPre
     }
 }
 
-/// Connections that were going to one of these ports; `None` when there are none.
+/// Matches connections to one of these original destination ports; `None` if there are none.
 pub(super) fn on_ports(ports: impl IntoIterator<Item = u16>) -> Option<ListenerFilterChainMatchPredicate> {
     let on_port = |port: u16| {
         let start = i32::from(port);

@@ -12,7 +12,7 @@ use crate::model::{ObjectName, OutboundTrafficPolicy, Protocol, Service, Service
 
 /// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
 const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
-/// Istio's default retries of requests to the app: only what never reached it.
+/// Istio's default retries of requests to the app: only requests that never reached it.
 const RETRY_INBOUND: &str = "reset-before-request";
 
 impl Compiler<'_> {
@@ -30,8 +30,8 @@ impl Compiler<'_> {
         names.into_iter().map(|name| self.route_configuration(name)).collect()
     }
 
-    /// A shared listener's routes are by its port, and those of a port that is found out for each connection by
-    /// `HOST:PORT`, for that service alone.
+    /// A shared listener's routes are named after its port, and those of a port with detection `HOST:PORT`, for that service
+    /// only.
     fn route_configuration(&mut self, name: &str) -> RouteConfiguration {
         let mut virtual_hosts = vec![];
         let mut taken = BTreeSet::new();
@@ -46,7 +46,7 @@ impl Compiler<'_> {
             if of_one {
                 host.domains = vec!["*".into()];
             }
-            // Envoy refuses a domain that two virtual hosts have.
+            // Envoy rejects a domain in two virtual hosts.
             host.domains.retain(|domain| taken.insert(domain.clone()));
             if host.domains.is_empty() {
                 continue;
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Every name by which an app of this pod may call a service.
+    /// Every name by which an app of this pod can call a service.
     pub(super) fn domains(&self, service: &Service) -> Vec<String> {
         let mut domains = vec![service.host.clone(), format!("{}.", service.host)];
         if service.entry.is_none() {
@@ -96,7 +96,7 @@ impl Compiler<'_> {
             std::net::IpAddr::V4(vip) => vip.to_string(),
             std::net::IpAddr::V6(vip) => format!("[{vip}]"),
         }));
-        // Nobody calls a range by name; Istio lists it all the same.
+        // Nothing calls a range by name, but Istio lists it.
         domains.extend(service.entry.iter().flat_map(|entry| &entry.ranges).map(ToString::to_string));
         domains
     }
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Hosts that the mesh doesn't know.
+    /// The virtual host for unknown hosts.
     fn catch_all(&mut self, routes: &str) -> VirtualHost {
         let policy = self.mesh.config.outbound_traffic_policy;
         let (name, route) = match policy {
@@ -133,7 +133,7 @@ impl Compiler<'_> {
         VirtualHost { name: name.into(), domains, routes: vec![route], include_request_attempt_count: true }
     }
 
-    /// The one route to the app.
+    /// The only route to the app.
     pub(super) fn inbound_routes(
         &self,
         cluster: &str,
@@ -169,7 +169,7 @@ pub(super) fn to_cluster(
     }
 }
 
-/// A route that all paths take, to nowhere yet.
+/// A route for all paths, without an action yet.
 pub(super) fn any_path(name: &str) -> Route {
     Route {
         name: name.into(),

@@ -1,4 +1,4 @@
-//! What a sidecar knows: which services, of those of one host which namespace's, and in which order
+//! The services that a sidecar knows: which ones, from which namespace if several define a host, and in which order
 //! (`pilot/pkg/model/sidecar.go`: `selectServices`, `appendSidecarServices`).
 
 use std::{collections::BTreeMap, rc::Rc};
@@ -8,12 +8,12 @@ use crate::model::{Entry, Mesh, Protocol, Service, ServicePort};
 
 impl<'a> Compiler<'a> {
     /// Every TCP port of every service that this sidecar knows, in Istio's order: services for this namespace alone before
-    /// those for all, the older first. Of one host, it knows those of one namespace: its own if there is one there.
+    /// those for all, the older first. For each host it knows those of one namespace: its own if possible.
     pub(super) fn service_ports(&self) -> impl Iterator<Item = (&'a Service, &'a ServicePort)> + use<'a> {
         self.ports_of_any_kind().filter(|(_, port)| port.protocol != Protocol::Udp)
     }
 
-    /// The same with UDP ports. For them too Istio has chains at the server's side, of the TCP that may come to such a port.
+    /// The same with UDP ports, for which Istio also generates inbound chains, for TCP to such a port.
     pub(super) fn ports_of_any_kind(&self) -> impl Iterator<Item = (&'a Service, &'a ServicePort)> + use<'a> {
         let known = Rc::clone(&self.known);
         (0..known.len()).map(move |i| known[i])
@@ -54,7 +54,7 @@ pub(super) fn known<'a>(mesh: &'a Mesh, namespace: &str) -> Rc<[(&'a Service, &'
         };
         let first = merged[at].first().map(|(first, _)| *first);
         match first.map(|first| (first, &first.entry, &service.entry)) {
-            // Nobody takes a name of Kubernetes' by an entry that is older.
+            // An older entry does not take over a Kubernetes name.
             None | Some((_, Some(_), None)) => merged[at] = ports(service).collect(),
             Some((first, Some(a), Some(b))) if may_merge(first, a, service, b) => {
                 for (service, port) in ports(service) {
@@ -69,12 +69,12 @@ pub(super) fn known<'a>(mesh: &'a Mesh, namespace: &str) -> Rc<[(&'a Service, &'
     merged.into_iter().flatten().collect()
 }
 
-/// Whether a service is for every namespace.
+/// Whether a service is forevery namespace.
 fn is_public(service: &Service) -> bool {
     service.entry.as_ref().is_none_or(|entry| entry.export_to.is_empty() || entry.export_to.contains("*"))
 }
 
-/// Whether entries of one host in one namespace come to one service with the ports of both (`canMergeServices`).
+/// Whether entries with one host in one namespace merge into one service with the ports of both (`canMergeServices`).
 fn may_merge(first: &Service, a: &Entry, second: &Service, b: &Entry) -> bool {
     first.name.namespace == second.name.namespace && a.resolution == b.resolution && a.export_to == b.export_to
 }

@@ -1,7 +1,7 @@
-//! TLS contexts: what both sides of leg 2 have, and the server's side.
+//! TLS contexts: what both sides of leg 2 share, and the server's side.
 //!
-//! What Envoy leaves to defaults and two data planes might do differently is written out: groups, versions, and whether sessions are
-//! resumed (a resumed one shows no certificates, so nothing could be read from the wire).
+//! Where defaults of the two data planes could differ, they are set explicitly: groups, versions, and whether sessions are
+//! resumed (a resumed session shows no certificates, so they could not be read from the wire).
 
 use envoy_api::{
     CertificateValidationContext, CombinedCertificateValidationContext, CommonTlsContext, ConfigSource,
@@ -18,7 +18,7 @@ use crate::{
 /// The file in [`super::Placement::log_dir`].
 const KEY_LOG: &str = "keys.log";
 
-/// What Envoy 1.40 offers when it is told nothing.
+/// The groups that Envoy 1.40 offers by default.
 const GROUPS: &[&str] = &["X25519MLKEM768", "X25519", "P-256"];
 
 /// Istio's suites of TLS 1.2 (`pilot/pkg/security/authn/utils/utils.go`).
@@ -31,20 +31,20 @@ const SUITES: &[&str] = &[
     "AES128-GCM-SHA256",
 ];
 
-/// What Istio's sidecars offer for mesh traffic that is HTTP/1.1.
+/// The ALPN that Istio's sidecars offer for HTTP/1.1 mesh traffic.
 pub(super) const OFFER_HTTP1: &[&str] = &["istio-http/1.1", "istio", "http/1.1"];
-/// What Istio's sidecars offer for mesh traffic that is HTTP/2.
+/// The ALPN that Istio's sidecars offer for HTTP/2 mesh traffic.
 pub(super) const OFFER_HTTP2: &[&str] = &["istio-h2", "istio", "h2"];
 
 impl Compiler<'_> {
-    /// The server's side.
+    /// The context of the server's side.
     pub(super) fn server_tls(&self, terminal: Terminal) -> TransportSocket {
         let alpn: &[&str] = match (self.decisions.mesh_alpn, terminal) {
             (MeshAlpn::PeerExchange, _) => PEER_EXCHANGE,
             (MeshAlpn::ByProtocol, Terminal::Http) => &["h2", "http/1.1"],
             (MeshAlpn::ByProtocol, Terminal::Tcp) => &["istio-peer-exchange", "h2", "http/1.1"],
         };
-        // Istio lets the trust domain and its aliases in (`pilot/pkg/networking/plugin/authn/util.go`).
+        // Istio accepts the trust domain and its aliases (`pilot/pkg/networking/plugin/authn/util.go`).
         let domains = self.mesh.config.spiffe_domains().filter(|_| self.decisions.checks_identities);
         let identities = domains.map(|domain| uri(StringMatcher::prefix(format!("spiffe://{domain}/"))));
         let MeshTls { floor, cipher_suites, .. } = &self.mesh.config.mesh_mtls;
@@ -78,9 +78,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// What all contexts have.
+    /// The settings that all contexts share.
     pub(super) fn base_context(&self, suites: &[&str]) -> CommonTlsContext {
-        // A client offers what the mesh's defaults say, if anything (`applyTLSDefaults` in `pilot/pkg/networking/core/cluster_tls.go`).
+        // A client offers the mesh's defaults, if set (`applyTLSDefaults` in `pilot/pkg/networking/core/cluster_tls.go`).
         let defaults = Some(&self.mesh.config.tls_defaults).filter(|_| suites.is_empty());
         let own = |list: fn(&MeshTls) -> &Vec<String>| defaults.map(list).filter(|list| !list.is_empty()).cloned();
         CommonTlsContext {
@@ -104,7 +104,7 @@ impl Compiler<'_> {
         (!self.options().resumption).then_some(0)
     }
 
-    /// A check of the peer's certificate against roots in a secret.
+    /// Validates the peer's certificate against roots in a secret.
     pub(super) fn checked_against(
         &self,
         roots: &str,
@@ -122,7 +122,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A URI in a certificate.
+/// Matches a URI in a certificate.
 pub(super) fn uri(matcher: StringMatcher) -> SubjectAltNameMatcher {
     SubjectAltNameMatcher { san_type: SanType::Uri, matcher }
 }

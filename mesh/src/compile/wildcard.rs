@@ -1,7 +1,7 @@
-//! Listeners for all addresses of a port: what services share that their addresses do not tell apart.
+//! Listeners for all addresses of a port, shared by services that their addresses do not distinguish.
 //!
-//! HTTP services are told apart by the request's host. Hosts of ServiceEntries without an address of their own are told apart by
-//! SNI where they speak TLS, by ranges of addresses where they have any, and not at all otherwise
+//! HTTP services are distinguished by the request's host. Hosts of ServiceEntries without an address are distinguished by SNI if
+//! they speak TLS, by address ranges if they have any, and otherwise not at all
 //! (`pilot/pkg/networking/core/listener.go`, `tls.go`).
 
 use envoy_api::{CidrRange, FilterChain, FilterChainMatch, Listener};
@@ -16,16 +16,16 @@ use super::{
 };
 use crate::model::{Entry, Service, ServicePort, Source};
 
-/// What shares a port at all addresses.
+/// The services that share a port at all addresses.
 #[derive(Default)]
 pub(super) struct Wildcard<'a> {
-    /// The first of the services that speak HTTP, or may.
+    /// The first service that speaks HTTP, or may.
     http: Option<&'a ServicePort>,
-    /// Hosts that are not, or not for sure, spoken to in HTTP.
+    /// Hosts whose protocol is not, or not certainly, HTTP.
     opaque: Vec<(&'a Service, &'a ServicePort)>,
 }
 
-/// A filter chain, and why it is there.
+/// A filter chain, and its reason.
 struct Chain {
     chain: FilterChain,
     because: String,
@@ -44,7 +44,7 @@ impl<'a> Wildcard<'a> {
 }
 
 impl Entry {
-    /// Whether connections to it may go to any address, or to one of a range.
+    /// Whether connections to it can go to any address, or to one in a range.
     pub(super) fn needs_wildcard(&self, service: &Service) -> bool {
         service.vips.is_empty() || !self.ranges.is_empty()
     }
@@ -59,7 +59,7 @@ impl Compiler<'_> {
             self.because(Resource::Listener(name.clone()), protocol_because(port), &port.protocol_source);
         }
         let inspects_tls = wildcard.opaque.iter().any(|(_, port)| port.protocol.is_tls());
-        // Bytes that are not HTTP have nowhere else to go.
+        // There is no other chain for bytes that are not HTTP.
         let http_alone = wildcard.opaque.is_empty() && !self.decisions.http_ports_pass_other_bytes;
         let mut chains: Vec<Chain> = vec![];
         if let Some(port) = wildcard.http {
@@ -72,7 +72,7 @@ impl Compiler<'_> {
         }
         for (service, port) in &wildcard.opaque {
             let (matches, because) = told_apart_by(service, port);
-            // Envoy refuses two chains of one match: the older one stays.
+            // Envoy rejects two chains with the same match: the older one stays.
             if chains.iter().all(|earlier| earlier.chain.filter_chain_match != matches) {
                 let relay = vec![self.relay(&names::outbound_cluster(port.port, "", &service.host))];
                 chains.push(Chain { chain: chain(matches, relay), because, source: service.source.clone() });
@@ -103,12 +103,12 @@ impl Compiler<'_> {
         listener
     }
 
-    /// What nothing on the port is for goes where everything unknown goes.
+    /// What matches nothing on the port is handled like any unknown destination.
     fn fall_through(&self, is_http: bool) -> Chain {
         let relay = vec![self.relay(self.unknown_destination())];
         let because = match is_http {
             true => "the bytes are not HTTP in plaintext",
-            false => "neither its SNI (it may have none) nor its address is of a ServiceEntry of this port",
+            false => "neither its SNI (if it has one) nor its address belongs to a ServiceEntry of this port",
         };
         Chain {
             chain: FilterChain { name: "PassthroughFilterChain".into(), ..chain(None, relay) },
@@ -118,7 +118,7 @@ impl Compiler<'_> {
     }
 }
 
-/// By what connections to a host are told from others on its port.
+/// How connections to a host are distinguished from others on its port.
 fn told_apart_by(service: &Service, port: &ServicePort) -> (Option<FilterChainMatch>, String) {
     let ranges = service.entry.as_ref().map_or(&[][..], |entry| &entry.ranges);
     let prefix_ranges =
@@ -127,7 +127,7 @@ fn told_apart_by(service: &Service, port: &ServicePort) -> (Option<FilterChainMa
     let because = match (server_names.is_empty(), ranges.is_empty()) {
         (false, _) => format!("SNI {}", service.host),
         (true, false) => format!("the address is in a range of {}", service.host),
-        (true, true) => format!("{} takes every address of port {}", service.host, port.port),
+        (true, true) => format!("{} matches every address of port {}", service.host, port.port),
     };
     let matches =
         FilterChainMatch { prefix_ranges: prefix_ranges.collect(), server_names, ..FilterChainMatch::default() };

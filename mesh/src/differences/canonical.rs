@@ -1,9 +1,9 @@
-//! One form for what means the same: where resources come from, how durations are written, which kinds of names are
+//! A canonical form for equivalent messages: where resources come from, how durations are written, which kinds of names are
 //! matched, what is Envoy's default.
 
 use serde_json::{Map, Value, json};
 
-/// What protobuf takes for a field that is not there: the first of its enumeration.
+/// Protobuf's default for an absent field: the first value of its enumeration.
 const UNSET: [(&str, &str); 4] = [
     ("codec_type", "AUTO"),
     ("server_header_transformation", "OVERWRITE"),
@@ -11,7 +11,7 @@ const UNSET: [(&str, &str); 4] = [
     ("lb_policy", "ROUND_ROBIN"),
 ];
 
-/// Messages that say nothing when they are empty.
+/// Messages that have no meaning when empty.
 const EMPTY: [&str; 8] = [
     "common_lb_config",
     "endpoints",
@@ -29,13 +29,13 @@ pub(super) fn canonical(value: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 match name.as_str() {
-                    // Where from is a matter of the lab's: files here, the control plane and the agent there.
+                    // The source differs by design: files here, the control plane and the agent there.
                     "sds_config" | "eds_config" | "config_source" => *value = json!("(pushed)"),
                     _ => canonical(value),
                 }
             }
             names_of_peers(fields);
-            // A locality without endpoints is none.
+            // A locality without endpoints does not count.
             if let Some(Value::Array(localities)) = fields.get_mut("endpoints") {
                 localities.retain(|locality| !locality.as_object().is_some_and(Map::is_empty));
             }
@@ -61,16 +61,15 @@ pub(super) fn canonical(value: &mut Value) {
     }
 }
 
-/// A duration without trailing zeros: protobuf writes 0.100s, and so may others write 0.1s.
+/// A duration without trailing zeros: protobuf writes 0.100s, others 0.1s.
 fn duration(text: &str) -> Option<String> {
     let number = text.strip_suffix('s')?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     (is_number && number.contains('.')).then(|| format!("{}s", number.trim_end_matches('0').trim_end_matches('.')))
 }
 
-/// Names of which a peer's certificate must have one. The deprecated field has no kind, and Envoy then matches each name with
-/// all four kinds: typed matchers of all kinds for one name are the same, and so is one that only takes a SPIFFE ID, which
-/// is a URI.
+/// The names of which a peer's certificate must have one. The deprecated field has no type, and Envoy matches each name against
+/// all four types: equivalent are typed matchers of all types for one name, and a URI matcher for a SPIFFE ID.
 fn names_of_peers(fields: &mut Map<String, Value>) {
     const KINDS: [&str; 4] = ["EMAIL", "DNS", "URI", "IP_ADDRESS"];
     let mut taken = |name: &str| match fields.shift_remove(name) {

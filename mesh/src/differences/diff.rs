@@ -1,13 +1,13 @@
-//! Two messages, field by field. Elements of lists are paired by what names them, and their order counts where Envoy goes by it.
+//! Compares two messages field by field. List elements are paired by name; their order matters only where it does to Envoy.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
-/// A field that two sides have otherwise, or that one of them does not have.
+/// A field that differs, or that only one side has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// Where: fields, and the names of list elements.
+    /// The path: fields, and the names of list elements.
     pub path: Vec<String>,
     /// What Istio wrote, if anything.
     pub istio: Option<Value>,
@@ -17,7 +17,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Longer values are cut.
+        /// The maximum length of a printed value.
         const WIDTH: usize = 300;
         let side = |value: &Option<Value>| match value {
             None => "(nothing)".into(),
@@ -52,7 +52,7 @@ fn walk(path: &mut Vec<String>, istio: Option<&Value>, here: Option<&Value>, fou
             }
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => lists(path, a, b, found),
-        // Metadata of one filter says nothing of that of others: none is empty.
+        // Metadata of one filter is independent of that of others: absent equals empty.
         (Some(Value::Object(fields)), None) if is_metadata(path) => {
             for (name, value) in fields {
                 path.push(name.clone());
@@ -95,7 +95,7 @@ fn lists(path: &mut Vec<String>, istio: &[Value], here: &[Value], found: &mut Ve
     }
 }
 
-/// Whether Envoy takes the elements of a list in order.
+/// Whether the order of a list matters to Envoy.
 fn in_order(field: &str) -> bool {
     matches!(
         field,
@@ -109,7 +109,7 @@ fn in_order(field: &str) -> bool {
     )
 }
 
-/// The elements of a list, each with what names it; those of the same name are numbered.
+/// The elements of a list with their names; equal names are numbered.
 fn keyed(field: &str, items: &[Value]) -> Vec<(String, Value)> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut keyed = vec![];
@@ -126,7 +126,7 @@ fn key(field: &str, item: &Value) -> Option<String> {
     if let Some(text) = item.as_str() {
         return Some(text.into());
     }
-    // Envoy tells chains by what they match: two of one match are refused.
+    // Envoy identifies chains by their match: it rejects two with the same one.
     if field == "filter_chains" {
         return Some(matched(&item["filter_chain_match"]));
     }
@@ -138,7 +138,7 @@ fn key(field: &str, item: &Value) -> Option<String> {
     name.map(str::to_owned).or_else(|| address(&item["endpoint"])).or_else(|| address(item))
 }
 
-/// What a filter chain matches, in words.
+/// The match of a filter chain, in words.
 fn matched(chain_match: &Value) -> String {
     let Some(fields) = chain_match.as_object() else { return "any".into() };
     let text = |value: &Value| match value {

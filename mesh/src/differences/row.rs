@@ -1,53 +1,53 @@
-//! What a row of the table of known differences says, and which differences it explains.
+//! Rows of the table of known differences, and which differences they explain.
 
 /// A row of the table of known differences.
 #[derive(Debug)]
 pub struct Known {
-    /// A name for it.
+    /// A unique name.
     pub id: &'static str,
-    /// Where it stands in docs/differences.md.
+    /// Its table in docs/differences.md.
     pub section: Section,
     /// What a real sidecar has.
     pub istio: &'static str,
     /// What is written here.
     pub here: &'static str,
-    /// Why, or what one would notice.
+    /// The reason, or the visible effect.
     pub why: &'static str,
     pub(super) scope: &'static [Scope],
 }
 
-/// A part of docs/differences.md.
+/// A table of docs/differences.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// What stock Envoy does not have.
     StockEnvoy,
-    /// What a lab does otherwise.
+    /// What a lab does differently.
     Lab,
 }
 
-/// Who has written something where two sides differ.
+/// The side that has a value at a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Istio alone.
+    /// Only Istio.
     Istio,
-    /// The compiler alone.
+    /// Only the compiler.
     Here,
-    /// Both, and not the same.
+    /// Both, with different values.
     Both,
 }
 
-/// Differences at a path, by who has written something there.
+/// The differences at a path that one row explains.
 #[derive(Debug)]
 pub(super) struct Scope(pub(super) Side, pub(super) &'static str, pub(super) Key);
 
-/// What the last part of a path is.
+/// A condition on the last part of a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Key {
     /// Anything.
     Any,
     /// An address, or a range of them.
     Address,
-    /// An element that is there before under the same name.
+    /// A further element with the same name.
     Again,
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) struct HttpAlpn(BTreeMap<String, Vec<String>>);
 
 impl HttpAlpn {
-    /// Takes in what the filters of a listener say. They say the same in all of a sidecar.
+    /// Collects the settings of a listener's filters, which are the same in all listeners of a sidecar.
     pub(super) fn learn(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => {
@@ -29,7 +29,7 @@ impl HttpAlpn {
         }
     }
 
-    /// What is offered for HTTP/1.1, or else HTTP/2.
+    /// The ALPN offered for HTTP/1.1, else for HTTP/2.
     pub(crate) fn offered(&self, http2: bool) -> Option<&Vec<String>> {
         self.0.get(if http2 { "HTTP2" } else { "HTTP11" })
     }

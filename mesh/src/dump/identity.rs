@@ -1,4 +1,4 @@
-//! Whose dump it is.
+//! The identity of a dumped sidecar.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ pub(super) fn node(configs: &[Value]) -> Option<&Value> {
     configs.iter().find_map(|config| config.get("bootstrap")?.get("node"))
 }
 
-/// `POD.NAMESPACE`, from `sidecar~IP~POD.NAMESPACE~DOMAIN`; the whole ID if it is none of Istio's.
+/// `POD.NAMESPACE`, from `sidecar~IP~POD.NAMESPACE~DOMAIN`; the whole ID if it does not have Istio's format.
 pub(super) fn pod(node: &Value) -> String {
     let id = node["id"].as_str().unwrap_or("(unnamed)");
     id.split('~').nth(2).unwrap_or(id).into()
@@ -25,7 +25,7 @@ pub(super) fn addresses(node: &Value) -> Option<Vec<IpAddr>> {
     (!ips.is_empty()).then_some(ips)
 }
 
-/// The SPIFFE ID of the secret `default`. Its certificate is dumped whole, only its key is not.
+/// The SPIFFE ID of the secret `default`. The dump contains its certificate, but not its key.
 pub(super) fn spiffe_id(configs: &[Value], node: &Value) -> Option<String> {
     let secrets = super::found(configs, "SecretsConfigDump", "secret");
     let of_certificate = secrets.into_iter().filter(|secret| secret["name"] == "default").find_map(|secret| {
@@ -37,7 +37,7 @@ pub(super) fn spiffe_id(configs: &[Value], node: &Value) -> Option<String> {
         uri_san(&pem)
     });
     of_certificate.or_else(|| {
-        // Without it, what Istio's agent asks for.
+        // Without it, the id that Istio's agent requests.
         let metadata = &node["metadata"];
         let (namespace, account) = (metadata["NAMESPACE"].as_str()?, metadata["SERVICE_ACCOUNT"].as_str()?);
         let trust_domain = metadata["MESH_ID"].as_str().unwrap_or("cluster.local");

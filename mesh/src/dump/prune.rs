@@ -1,4 +1,4 @@
-//! Reading resources that hold more than the supported subset.
+//! Reads resources that contain more than the supported subset.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use envoy_api::ReadError;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Parts of a resource in which nothing may be left out: it would match, or trust, more than it does.
+/// Parts of a resource in which nothing can be left out: it would match, or trust, more than before.
 const MATTERS: [&str; 3] = ["filter_chain_match", "match_typed_subject_alt_names", "transport_socket"];
 
-/// Fields inside of [`MATTERS`] that may be left out all the same: they choose no peer and no protocol.
+/// Fields inside of [`MATTERS`] that can be left out anyway: they affect neither peer nor protocol.
 const HARMLESS: [&str; 4] = ["allow_renegotiation", "stats_prefix", "enforce_rsa_key_usage", "signature_algorithms"];
 
-/// Reads resources, and remembers what it left out.
+/// Reads resources, and records what it left out.
 #[derive(Debug, Default)]
 pub(super) struct Pruner {
     /// Fields by kind of resource.
@@ -22,10 +22,10 @@ pub(super) struct Pruner {
 }
 
 impl Pruner {
-    /// Reads a resource, and leaves out what the subset does not have.
+    /// Reads a resource, leaving out what the subset does not support.
     ///
     /// # Errors
-    /// What can't be left out, and where it stands.
+    /// What can't be left out, with its path.
     pub(super) fn read<T: DeserializeOwned>(&mut self, kind: &'static str, value: &Value) -> Result<T, String> {
         let mut value = value.clone();
         settle(&mut value);
@@ -34,7 +34,7 @@ impl Pruner {
         if kind == "listeners" {
             named(&mut value);
         }
-        // Each turn leaves out one thing, so this ends.
+        // Each iteration removes one thing, so this terminates.
         loop {
             let (path, reason) = match envoy_api::read_value(value.clone()) {
                 Ok(resource) => return Ok(resource),
@@ -65,7 +65,7 @@ impl Pruner {
     /// What was left out, in words.
     pub(super) fn warnings(&self) -> Vec<String> {
         let extensions = self.extensions.iter().map(|(name, times)| {
-            format!("{name} ({times} times) is left out; what it does to a connection or request is not predicted")
+            format!("{name} ({times} times) is left out; its effect on connections and requests is not predicted")
         });
         // Of endpoints Envoy prints health and locality in any case, which choose no transport socket.
         let fields = self.fields.iter().filter(|(kind, _)| **kind != "endpoints").map(|(kind, fields)| {

@@ -51,7 +51,7 @@ fn text_that_is_not_yaml_says_where() {
 #[test]
 fn a_key_that_is_there_twice_is_refused() {
     let text = faults("apiVersion: v1\nkind: Namespace\nkind: Pod\nmetadata: {name: a}\n");
-    assert_eq!(text, "m.yaml: document 1: key \"kind\" is there twice in one mapping; keep one\n");
+    assert_eq!(text, "m.yaml: document 1: key \"kind\" is duplicated in one mapping; keep one\n");
 }
 
 #[test]
@@ -176,9 +176,9 @@ fn labels_and_annotation_keys_are_checked() {
     let meta =
         "{name: a, labels: {'a b': c, ok: 'no/good', example.com/ok: ''}, annotations: {'a b': anything at all}}";
     let text = faults(&format!("{{apiVersion: v1, kind: ServiceAccount, metadata: {meta}}}"));
-    assert!(text.contains("metadata.labels[a b]: \"a b\" is no label key"), "{text}");
-    assert!(text.contains("metadata.labels[ok]: \"no/good\" is no label value"), "{text}");
-    assert!(text.contains("metadata.annotations[a b]: \"a b\" is no annotation key"), "{text}");
+    assert!(text.contains("metadata.labels[a b]: \"a b\" is not a label key"), "{text}");
+    assert!(text.contains("metadata.labels[ok]: \"no/good\" is not a label value"), "{text}");
+    assert!(text.contains("metadata.annotations[a b]: \"a b\" is not an annotation key"), "{text}");
     assert!(!text.contains("example.com"), "{text}");
 }
 

@@ -1,6 +1,6 @@
-//! YAML text into trees that know where each of their parts stands.
+//! Parses YAML text into trees that know the place of each part.
 //!
-//! Scalars are read as kubectl reads them, by YAML 1.1 (`sigs.k8s.io/yaml`): `0400` is octal, `yes` is true.
+//! Scalars are read as in kubectl, by YAML 1.1 (`sigs.k8s.io/yaml`): `0400` is octal, `yes` is true.
 
 mod items;
 mod node;
@@ -15,13 +15,13 @@ use crate::fault::Place;
 
 /// One document of a file.
 pub(crate) struct Document {
-    /// Its number in the file, from 1. Documents without content count for nothing, as they do for kubectl; each item of a List
-    /// counts.
+    /// Its number in the file, from 1. Documents without content do not count, as in kubectl; each item of a List
+    /// does.
     pub(crate) number: usize,
     pub(crate) content: Result<Node, NotYaml>,
 }
 
-/// All documents up to the first that is not YAML: what follows it cannot be known.
+/// All documents up to the first that is not YAML: what follows it is undefined.
 pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
     let mut streams = Streams::new(text);
     let mut pending = Vec::new().into_iter();
@@ -43,10 +43,10 @@ pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
 /// The documents of a file: YAML, or JSON objects one after the other, as `kubectl` takes both.
 struct Streams<'t> {
     text: &'t str,
-    /// Where the streams begin that are still to be read, the next one last.
+    /// The offsets of the streams still to be read, the next one last.
     begins: Vec<usize>,
     parser: Parser<'t, granit_parser::StrInput<'t>>,
-    /// Where the current stream begins, and what to add to places in it.
+    /// The offset of the current stream, and what to add to places in it.
     begin: usize,
     lines: u32,
     columns: u32,
@@ -73,7 +73,7 @@ impl<'t> Streams<'t> {
         streams
     }
 
-    /// Begins with the next stream, if there is one.
+    /// Starts the next stream, if there is one.
     fn begin_next(&mut self) -> bool {
         let Some(begin) = self.begins.pop() else { return false };
         let before = &self.text[..begin];

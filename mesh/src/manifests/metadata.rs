@@ -1,4 +1,4 @@
-//! What names, labels and annotations may look like (`k8s.io/apimachinery/pkg/util/validation`).
+//! The syntax of names, labels and annotations (`k8s.io/apimachinery/pkg/util/validation`).
 
 use super::object::Head;
 
@@ -13,21 +13,23 @@ pub(super) fn faults(head: &Head) -> Vec<(String, String)> {
         match head.kind {
             "Service" if !is_service_name(name) => faults.push((
                 name_field,
-                format!("{name:?} is no service name: lower-case letters, digits and '-', a letter first, at most 63"),
+                format!(
+                    "{name:?} is not a service name: lower-case letters, digits and '-', a letter first, at most 63"
+                ),
             )),
             "Namespace" if !is_dns_label(name) => faults.push((
                 name_field,
-                format!("{name:?} is no namespace name: lower-case letters, digits and '-', at most 63"),
+                format!("{name:?} is not a namespace name: lower-case letters, digits and '-', at most 63"),
             )),
             _ if !is_dns_subdomain(name) => faults.push((
                 name_field,
-                format!("{name:?} is no object name: lower-case letters, digits, '-' and '.', at most 253"),
+                format!("{name:?} is not an object name: lower-case letters, digits, '-' and '.', at most 253"),
             )),
             _ => {}
         }
     }
     if !head.name.namespace.is_empty() && !is_dns_label(&head.name.namespace) {
-        faults.push(("metadata.namespace".to_owned(), format!("{:?} is no namespace name", head.name.namespace)));
+        faults.push(("metadata.namespace".to_owned(), format!("{:?} is not a namespace name", head.name.namespace)));
     }
     for (key, value) in &head.labels {
         let field = format!("metadata.labels[{key}]");
@@ -37,7 +39,7 @@ pub(super) fn faults(head: &Head) -> Vec<(String, String)> {
     }
     for key in head.annotations.keys() {
         if !is_qualified_name(&key.to_lowercase()) {
-            faults.push((format!("metadata.annotations[{key}]"), format!("{key:?} is no annotation key")));
+            faults.push((format!("metadata.annotations[{key}]"), format!("{key:?} is not an annotation key")));
         }
     }
     faults
@@ -46,9 +48,9 @@ pub(super) fn faults(head: &Head) -> Vec<(String, String)> {
 /// What is wrong with a label.
 pub(crate) fn label_fault(key: &str, value: &str) -> Option<String> {
     if !is_qualified_name(key) {
-        Some(format!("{key:?} is no label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.', NAME at most 63"))
+        Some(format!("{key:?} is not a label key: [PREFIX/]NAME of letters, digits, '-', '_' and '.', NAME at most 63"))
     } else if !is_label_value(value) {
-        Some(format!("{value:?} is no label value: letters, digits, '-', '_' and '.', at most 63"))
+        Some(format!("{value:?} is not a label value: letters, digits, '-', '_' and '.', at most 63"))
     } else {
         None
     }
@@ -73,7 +75,7 @@ fn is_service_name(text: &str) -> bool {
     is_dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
-/// IANA service name, as names of containers' ports are.
+/// IANA service name, the syntax of container port names.
 pub(crate) fn is_port_name(text: &str) -> bool {
     is_dns_label(text) && text.len() <= 15 && text.contains(|c: char| c.is_ascii_lowercase()) && !text.contains("--")
 }

@@ -19,28 +19,28 @@ pub(crate) enum Scope {
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Object<T> {
-    /// What every document has.
+    /// The common part.
     pub head: Head,
-    /// The document, or of Istio's kinds its `spec`.
+    /// The document, or the `spec` of Istio's kinds.
     pub body: T,
 }
 
-/// What every document has.
+/// The part that documents of all kinds have.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
     /// Its kind.
     pub kind: &'static str,
-    /// Its name; the namespace is `default` where none is given, and empty for kinds that have none.
+    /// Its name; the namespace defaults to `default`, and is empty for cluster-scoped kinds.
     pub name: ObjectName,
-    /// How old it is.
+    /// Its age, for rules that prefer the oldest.
     pub age: Age,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// The kind and name of the object that made it, in the same namespace.
+    /// The kind and name of its controller, in the same namespace.
     pub controller: Option<(String, String)>,
 }
 
@@ -88,7 +88,7 @@ impl<T> At for Object<T> {
     }
 }
 
-/// A document of which only this is known.
+/// A document of which only the source and a name are known.
 pub(crate) struct Named(pub(crate) Source, pub(crate) String);
 
 impl At for Named {
@@ -100,13 +100,13 @@ impl At for Named {
 /// An object of a kind that is not read.
 #[derive(Clone, Debug)]
 pub struct SetAside {
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
     /// Its kind.
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// What it may change; nothing for a kind that decides nothing here.
+    /// What it may change; `None` for a kind that does not matter here.
     pub may_change: Option<&'static str>,
 }
 

@@ -1,14 +1,14 @@
-//! Objects of kinds that are not read: whether they may decide anything here.
+//! Kinds that are not read, and whether they may matter here.
 
 use super::{KINDS, Kind, Manifests, object::SetAside, typed::nearest};
 use crate::fault::Faults;
 
-const BLOCKS: &str = "it may block calls that are answered here as delivered";
-const ROUTES: &str = "it may send calls elsewhere than is answered here";
-const AUTHORIZES: &str = "it may refuse calls that are answered here as delivered";
-const MAKES_PODS: &str = "it makes pods, which are not here";
-const SCOPES: &str = "it may take services from what a sidecar knows: calls to these pass through it without mTLS";
-const ENTERS: &str = "calls that come through it from outside of the cluster are not answered here";
+const BLOCKS: &str = "it may block calls that are predicted as delivered";
+const ROUTES: &str = "it may route calls elsewhere than predicted";
+const AUTHORIZES: &str = "it may refuse calls that are predicted as delivered";
+const MAKES_PODS: &str = "it makes pods that are not modelled";
+const SCOPES: &str = "it may hide services from a sidecar: calls to them pass through it without mTLS";
+const ENTERS: &str = "calls that enter the cluster through it are not predicted";
 
 /// Kinds that may change an answer, by API group.
 const DECISIVE: &[(&str, &str, &str)] = &[
@@ -32,7 +32,7 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
     ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),
-    ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not answered here"),
+    ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not predicted"),
     ("gateway.networking.k8s.io", "HTTPRoute", ROUTES),
     ("gateway.networking.k8s.io", "GRPCRoute", ROUTES),
     ("gateway.networking.k8s.io", "TCPRoute", ROUTES),
@@ -49,7 +49,7 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("kubevirt.io", "VirtualMachineInstance", MAKES_PODS),
 ];
 
-/// The kinds of Kubernetes' and Istio's own groups that decide nothing here.
+/// The kinds of Kubernetes' and Istio's groups that do not matter here.
 const OTHERS: &[(&str, &[&str])] = &[
     (
         "",
@@ -98,11 +98,10 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("telemetry.istio.io", &["Telemetry"]),
 ];
 
-/// What an object of a kind that is not read may change.
+/// What an object of a kind that is not read may change; `None` if it does not matter.
 ///
 /// # Errors
-/// When no server has such a kind: what is wrong with it. Kinds of other groups are custom resources, of which nobody can
-/// know: they are taken to exist, and to decide nothing.
+/// If no server has such a kind. Kinds of other groups are custom resources, which are assumed to exist and not to matter.
 pub(crate) fn may_change(api_version: &str, kind: &str) -> Result<Option<&'static str>, String> {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     if let Some((.., what)) = DECISIVE.iter().find(|(of, known, _)| (*of, *known) == (group, kind)) {
@@ -140,7 +139,7 @@ fn read_in(group: &str) -> impl Iterator<Item = &'static Kind> {
     KINDS.iter().filter(move |known| known.groups().any(|of| of == group))
 }
 
-/// Names each kind that may change an answer once, at its first object.
+/// Warns once about each kind that may change an answer, at its first object.
 pub(crate) fn warn(manifests: &Manifests, faults: &mut Faults) {
     let all = &manifests.set_aside;
     for (i, object) in all.iter().enumerate() {
@@ -151,7 +150,7 @@ pub(crate) fn warn(manifests: &Manifests, faults: &mut Faults) {
         }
         let count = all.iter().filter(same).count();
         let more = if count > 1 { format!(" ({count} of this kind)") } else { String::new() };
-        faults.set_aside(object, "kind", format!("is set aside{more}: {what}"));
+        faults.set_aside(object, "kind", format!("is skipped{more}: {what}"));
     }
 }
 

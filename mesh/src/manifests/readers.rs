@@ -1,4 +1,4 @@
-//! How a document of each kind is read.
+//! Readers for the documents of each kind.
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,17 +11,17 @@ use super::{
 };
 use crate::fault::Faults;
 
-/// The whole document.
+/// Reads the whole document.
 pub(super) fn whole<T: DeserializeOwned>(head: &Head, value: Value, faults: &mut Faults) -> Option<T> {
     read(head, value, faults, |_, message| message)
 }
 
-/// A custom resource's `spec`.
+/// Reads a custom resource's `spec`.
 pub(super) fn spec<S: DeserializeOwned + Default>(head: &Head, value: Value, faults: &mut Faults) -> Option<S> {
     whole::<CustomResource<S>>(head, value, faults).map(|resource| resource.spec)
 }
 
-/// What makes pods.
+/// Reads a workload.
 pub(super) fn workload<T: DeserializeOwned + MakesPods>(
     head: &Head,
     value: Value,
@@ -44,7 +44,7 @@ pub(super) fn secret(head: &Head, mut value: Value, faults: &mut Faults) -> Opti
     })
 }
 
-/// A webhook configuration of either kind.
+/// Reads a webhook configuration of either kind.
 pub(super) fn webhooks<T>(head: &Head, mut value: Value, faults: &mut Faults) -> Option<WebhookConfiguration>
 where
     T: DeserializeOwned + Into<WebhookConfiguration>,
@@ -88,7 +88,7 @@ fn strip_line_breaks(base64: &mut Value) {
     }
 }
 
-/// What surrounds the `spec` of a custom resource.
+/// The fields around the `spec` of a custom resource.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CustomResource<S> {
@@ -100,7 +100,7 @@ struct CustomResource<S> {
     _metadata: ObjectMeta,
     #[serde(default)]
     spec: S,
-    /// Written by the control plane; nobody reads it here.
+    /// Written by the control plane; ignored here.
     #[serde(rename = "status", default)]
     _status: Option<Value>,
 }

@@ -1,4 +1,4 @@
-//! JSON values into typed documents, with the path of whatever does not fit.
+//! Reads JSON values into typed documents, reporting the path of what does not fit.
 //!
 //! Kubernetes' types are large, and `Deserialize` is compiled anew for each deserializer: each wrapper
 //! around a value instantiates all of them again. So one deserializer does what serde_ignored and serde_path_to_error do.
@@ -15,16 +15,16 @@ use serde_json::Value;
 /// A field that does not fit its type.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
-    /// Where, such as `spec.ports[0].port`; empty for the whole document.
+    /// The path, such as `spec.ports[0].port`; empty for the whole document.
     pub(crate) path: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub(crate) message: String,
 }
 
 /// Reads a value as a type, and lists the fields that the type does not know.
 ///
 /// # Errors
-/// When a field is missing or not of its type.
+/// If a field is missing or not of its type.
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<Misfit>), Misfit> {
     let unknown = RefCell::default();
     match T::deserialize(Reader { value, place: Place::Document, siblings: &[], unknown: &unknown }) {
@@ -33,7 +33,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<Misfit>)
     }
 }
 
-/// The candidate that is most like a word, if any is like it enough to have been meant.
+/// The candidate most similar to a word, if any is similar enough to be what was meant.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
@@ -43,7 +43,7 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, c)| c)
 }
 
-/// A value in a document, about to be read.
+/// A deserializer for a value in a document.
 struct Reader<'a> {
     value: Value,
     place: Place<'a>,
@@ -52,7 +52,7 @@ struct Reader<'a> {
     unknown: &'a RefCell<Vec<Misfit>>,
 }
 
-/// Where in a document a value is.
+/// The path of a value in a document.
 #[derive(Clone, Copy)]
 enum Place<'a> {
     Document,
@@ -155,7 +155,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 /// The entries of a mapping.
 struct Entries<'a> {
     rest: serde_json::map::IntoIter,
-    /// The one of which the key has been read.
+    /// The value whose key has been read.
     next: Option<(String, Value)>,
     place: Place<'a>,
     fields: &'static [&'static str],
@@ -206,7 +206,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 /// Why a value could not be read.
 #[derive(Debug)]
 struct Unfit {
-    /// Set where the error first surfaces, which is the innermost place.
+    /// Set where the error first occurs, the innermost place.
     path: Option<String>,
     message: String,
 }

@@ -1,4 +1,4 @@
-//! The kinds that make pods, as one: what of them decides which pods there are.
+//! The kinds that make pods, reduced to what decides the pods.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +14,28 @@ use k8s_openapi::{
 /// An object that makes pods.
 #[derive(Clone, Debug, Default)]
 pub struct Workload {
-    /// How many pods it makes.
+    /// The number of pods.
     pub replicas: i32,
-    /// What it makes them from.
+    /// The pod template.
     pub template: PodTemplateSpec,
-    /// Where in the document the template stands: `spec.template.`.
+    /// The path of the template in the document: `spec.template.`.
     pub template_field: &'static str,
-    /// Which pods are its own, where it says so itself.
+    /// Its selector, if it has one.
     pub selector: Option<LabelSelector>,
     /// The number of the first pod.
     pub first_ordinal: i32,
     /// The headless service that gives its pods their names in DNS (`serviceName` of a StatefulSet).
     pub service_name: Option<String>,
-    /// Volumes that each pod has of its own (`volumeClaimTemplates`).
+    /// Volumes that exist once per pod (`volumeClaimTemplates`).
     pub claims: Vec<String>,
-    /// Whether its pods may end: those of a Job.
+    /// Whether its pods can complete: those of a Job.
     pub ends: bool,
 }
 
-/// Where the template of nearly every kind stands.
+/// The path of the template in nearly every kind.
 const TEMPLATE: &str = "spec.template.";
 
-/// A kind that makes pods; nothing without a spec, or without a template in it.
+/// A kind that makes pods. Returns `None` without a spec, or a template in it.
 pub(crate) trait MakesPods {
     fn workload(self) -> Option<Workload>;
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{object::Source, pod::Pod};
 pub use crate::manifests::destination_rule::{ClientTlsMode, TlsSpec};
 
-/// All rules, as they are looked up (`pilot/pkg/model/push_context.go`).
+/// All rules, indexed for lookup (`pilot/pkg/model/push_context.go`).
 #[derive(Clone, Debug, Default)]
 pub struct DestinationRules {
-    /// By the namespace that they stand in: what clients of that namespace see.
+    /// By the rules' namespace: those visible to clients in it.
     pub(crate) local: BTreeMap<String, RulesByHost>,
-    /// By the namespace that they stand in: what clients of other namespaces may see.
+    /// By the rules' namespace: those visible to clients in other namespaces.
     pub(crate) exported: BTreeMap<String, RulesByHost>,
-    /// Those that the root namespace keeps to itself.
+    /// The private rules of the root namespace.
     pub(crate) root_private: RulesByHost,
     /// The root namespace.
     pub(crate) root: String,
@@ -26,19 +26,19 @@ pub(crate) type RulesByHost = BTreeMap<String, Vec<DestinationRule>>;
 pub struct DestinationRule {
     /// Its host in full, perhaps with a wildcard first.
     pub host: String,
-    /// The namespace that it stands in.
+    /// Its namespace.
     pub namespace: String,
-    /// The documents that it is merged from: such as `DestinationRule default/server`, and where it stands.
+    /// The documents that it is merged from, such as `DestinationRule default/server`, with their places.
     pub from: Vec<(String, Source)>,
     /// To which namespaces it is exported, as written.
     pub export_to: BTreeSet<String>,
-    /// To which clients of its own namespace, if it doesn't hold for all.
+    /// The clients of its namespace that it applies to; `None` is all.
     pub workload_selector: Option<BTreeMap<String, String>>,
     /// Settings of the whole destination.
     pub traffic_policy: Option<TrafficPolicy>,
     /// Named sets of its pods.
     pub subsets: Vec<Subset>,
-    /// Who asks for the textbook's mode PASSTHROUGH, and where, if any does.
+    /// The document that asks for the textbook's mode PASSTHROUGH, with its place.
     pub passthrough: Option<(String, Source)>,
 }
 
@@ -51,7 +51,7 @@ pub struct Subset {
     pub labels: BTreeMap<String, String>,
     /// Settings that replace the rule's.
     pub traffic_policy: Option<TrafficPolicy>,
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
 }
 
@@ -62,27 +62,27 @@ pub struct TrafficPolicy {
     pub by: String,
     /// For the whole destination.
     pub tls: Option<ClientTls>,
-    /// For single ports of the service. A port that is here takes nothing from the whole destination.
+    /// For single ports of the service. A port with an entry inherits nothing from the whole destination.
     pub ports: BTreeMap<u16, Option<ClientTls>>,
 }
 
-/// TLS settings, and who set them.
+/// TLS settings, with their document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTls {
     /// The settings.
     pub spec: TlsSpec,
     /// Such as `DestinationRule default/server`.
     pub by: String,
-    /// Where it says so.
+    /// The place of the decisive field.
     pub source: Source,
-    /// Whether the rule is for clients that a selector selects: else Istio makes nothing of a `credentialName`.
+    /// Whether the rule has a client selector; otherwise Istio ignores `credentialName`.
     pub selected_clients: bool,
 }
 
 impl DestinationRules {
     /// The rule that a client's sidecar follows for a host of a service in a namespace: in the client's namespace, else in
-    /// the service's, else in the root namespace. In each the most specific host counts, and a rule that selects this
-    /// client goes before one for all.
+    /// the service's, else in the root namespace. In each the most specific host wins, and a rule that selects this
+    /// client takes precedence over one for all.
     pub fn find(&self, client: &Pod, host: &str, service_namespace: &str) -> Option<&DestinationRule> {
         let namespace = client.name.namespace.as_str();
         let own = if namespace == self.root { Some(&self.root_private) } else { self.local.get(namespace) };
@@ -101,7 +101,7 @@ impl DestinationRules {
         rules.iter().find(selects_client).or_else(for_all).copied()
     }
 
-    /// The rules of a namespace for exactly this host, those that are merged as one.
+    /// The rules of a namespace for exactly this host, merged into one if possible.
     pub(crate) fn of_host(&self, namespace: &str, host: &str) -> Vec<&DestinationRule> {
         let own = [self.local.get(namespace), self.exported.get(namespace)].into_iter().flatten();
         own.chain([&self.root_private]).filter_map(|rules| rules.get(host)).flatten().collect()
@@ -133,7 +133,7 @@ impl DestinationRule {
 
     /// The TLS settings that the cluster of a service's port is built with, of the whole service or a subset: a port's
     /// settings replace those of the destination, and a subset's those of the rule
-    /// (`pilot/pkg/networking/util/util.go`). Nothing leaves it to automatic mTLS.
+    /// (`pilot/pkg/networking/util/util.go`). `None` leaves it to automatic mTLS.
     pub fn tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
         let of_rule = self.traffic_policy.as_ref().and_then(|policy| policy.of_port(port).0);
         let of_subset = subset.and_then(|name| self.subset(name)).and_then(|subset| subset.traffic_policy.as_ref());

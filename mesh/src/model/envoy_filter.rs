@@ -1,4 +1,4 @@
-//! EnvoyFilters: what they make of the way from a sidecar to its own app.
+//! EnvoyFilters that patch the connection from a sidecar to its own app.
 
 use std::collections::BTreeMap;
 
@@ -12,31 +12,31 @@ use super::{object::Source, pod::Pod};
 pub struct EnvoyFilter {
     /// Such as `EnvoyFilter default/server`.
     pub by: String,
-    /// The namespace that it is for; `None` is all of them.
+    /// The namespace that it applies to; `None` is all.
     pub namespace: Option<String>,
-    /// The labels of the pods that it is for; none are all.
+    /// The labels of the pods that it applies to; empty is all.
     pub selector: BTreeMap<String, String>,
-    /// What it patches.
+    /// Its patches.
     pub patches: Vec<InboundPatch>,
 }
 
 /// A patch that gives inbound clusters a transport socket.
 #[derive(Clone, Debug)]
 pub struct InboundPatch {
-    /// A cluster by its name; the others are not looked at then.
+    /// The cluster's name; if set, the other conditions are ignored.
     pub name: Option<String>,
     /// The container port.
     pub port: Option<u16>,
     /// The full name of a service that has it.
     pub service: Option<String>,
-    /// What the sidecar does with the bytes for its app: a [`TransportSocket`], or what is to be merged into one.
+    /// A [`TransportSocket`], or a part to merge into one.
     pub transport_socket: Value,
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
 }
 
 impl EnvoyFilter {
-    /// Whether it is for a pod's sidecar.
+    /// Whether it applies to a pod's sidecar.
     pub fn is_for(&self, pod: &Pod) -> bool {
         self.namespace.as_ref().is_none_or(|namespace| *namespace == pod.name.namespace)
             && self.selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value))
@@ -44,7 +44,7 @@ impl EnvoyFilter {
 }
 
 impl InboundPatch {
-    /// Whether it is for an inbound cluster: its name, the container port that it leads to, and the services that have it
+    /// Whether it applies to an inbound cluster: its name, the container port that it leads to, and the services that have it
     /// (`pilot/pkg/networking/core/envoyfilter/cluster_patch.go`).
     pub fn matches(&self, cluster: &str, port: u16, services: &[&str]) -> bool {
         match &self.name {
@@ -57,10 +57,10 @@ impl InboundPatch {
     }
 }
 
-/// The transport socket that patches make of none, one after the other.
+/// The transport socket that results from applying patches in order.
 ///
 /// # Errors
-/// When they do not fit together.
+/// If the result is not a valid transport socket.
 pub fn merged<'a>(patches: impl IntoIterator<Item = &'a InboundPatch>) -> Result<TransportSocket, ReadError> {
     let mut socket = Value::Null;
     for patch in patches {
@@ -69,8 +69,8 @@ pub fn merged<'a>(patches: impl IntoIterator<Item = &'a InboundPatch>) -> Result
     envoy_api::read_value(socket)
 }
 
-/// Merges as protobuf does: fields of messages each by itself, lists end to end, other values by the later one. Messages of two
-/// types do not mix: the later one stays.
+/// Merges as protobuf does: messages field by field, lists by appending, other values by replacement. A message of another
+/// type replaces the earlier one.
 fn merge(into: &mut Value, patch: &Value) {
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) if into.get("@type") == patch.get("@type") => {

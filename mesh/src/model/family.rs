@@ -19,7 +19,7 @@ impl Family {
     /// Both, IPv4 first.
     pub const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
 
-    /// Which family an address is of.
+    /// The family of an address.
     pub fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
     }

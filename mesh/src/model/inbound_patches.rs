@@ -7,7 +7,7 @@ use super::{
 };
 
 impl Resolved {
-    /// The patches of an inbound cluster of a pod, in the order in which they are applied; see [`InboundPatch::matches`].
+    /// The patches of an inbound cluster of a pod, in order of application; see [`InboundPatch::matches`].
     pub fn inbound_patches(
         &self,
         pod: &Pod,

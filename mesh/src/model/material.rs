@@ -7,14 +7,14 @@ use super::{
     resolved::Resolved,
 };
 
-/// What a client's sidecar has for the TLS settings of a DestinationRule.
+/// The material of a client's sidecar for the TLS settings of a DestinationRule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientMaterial<'a> {
-    /// Its certificates, if it is to show any.
+    /// Its certificates, if it presents any.
     pub certificate: Option<Pem<'a>>,
-    /// The key to them.
+    /// Their private key.
     pub key: Option<Pem<'a>>,
-    /// Whom it trusts.
+    /// The roots that it trusts.
     pub roots: Roots<'a>,
 }
 
@@ -23,16 +23,16 @@ pub struct ClientMaterial<'a> {
 pub struct Pem<'a> {
     /// A path in the sidecar's file system, or `SECRET/KEY`.
     pub name: String,
-    /// What it holds; nothing when there is no such file or key, with which Istio's TLS never gets ready.
+    /// The content; `None` if there is no such file or key, in which case Istio's TLS never becomes ready.
     pub content: Option<&'a [u8]>,
 }
 
-/// Whom a client trusts.
+/// The roots that a client trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots<'a> {
     /// Those of the operating system.
     System,
-    /// Those named.
+    /// The named ones.
     Pem(Pem<'a>),
     /// Any certificate will do.
     Anyone,
@@ -43,7 +43,7 @@ pub enum Roots<'a> {
 const SECRET_KEYS: [[&str; 3]; 2] = [["tls.crt", "tls.key", "ca.crt"], ["cert", "key", "cacert"]];
 
 impl Resolved {
-    /// What a pod's sidecar has for these settings, of mode SIMPLE or MUTUAL: files, or a Secret by `credentialName`.
+    /// The material of a pod's sidecar for settings of mode SIMPLE or MUTUAL: files, or a Secret by `credentialName`.
     pub fn client_material(&self, client: usize, tls: &ClientTls) -> ClientMaterial<'_> {
         let spec = &tls.spec;
         let pod = &self.pods[client];
@@ -76,7 +76,7 @@ impl Resolved {
         ClientMaterial {
             certificate: mutual.then(|| entry(name, 0).unwrap_or_else(|| missing(0))),
             key: mutual.then(|| entry(name, 1).unwrap_or_else(|| missing(1))),
-            // The roots may stand in a Secret of their own.
+            // The roots can be in a separate Secret.
             roots: match entry(&format!("{name}-cacert"), 2).or_else(|| entry(name, 2)) {
                 _ if anyone => Roots::Anyone,
                 Some(roots) => Roots::Pem(roots),
@@ -87,7 +87,7 @@ impl Resolved {
 }
 
 impl ClientTls {
-    /// Whether Istio makes nothing of these settings, so that the connection is plaintext: a `credentialName` counts only in
+    /// Whether Istio ignores these settings, so that the connection is plaintext: a `credentialName` only applies in
     /// a rule with a `workloadSelector` (`pilot/pkg/networking/core/cluster_tls.go`).
     pub fn is_ignored(&self) -> bool {
         let own_certificates = matches!(self.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
@@ -96,8 +96,8 @@ impl ClientTls {
 }
 
 impl Pod {
-    /// A file of the sidecar's: of what it mounts itself, else of what any container mounts. In a cluster only the former
-    /// would do; here a mount of the app's serves, so that manifests stay short.
+    /// A file of the sidecar: from its own mounts, else from those of any container. In a cluster only the former would work; here
+    /// the app's mounts work, too, so that manifests stay short.
     pub fn sidecar_file(&self, path: &str) -> Option<&[u8]> {
         let sidecar = self.sidecar.as_ref()?;
         let mounts = sidecar.mounts.iter().chain(self.containers.iter().flat_map(|container| &container.mounts));

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use super::object::Source;
 
-/// What MeshConfig says (`istio.mesh.v1alpha1.MeshConfig`), as far as it is supported.
+/// The supported part of MeshConfig (`istio.mesh.v1alpha1.MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeshConfig {
     /// `trustDomain`; `cluster.local`.
     pub trust_domain: String,
-    /// `trustDomainAliases`: other trust domains whose workloads are the mesh's own.
+    /// `trustDomainAliases`: other trust domains whose workloads belong to the mesh.
     pub trust_domain_aliases: Vec<String>,
     /// `rootNamespace`; `istio-system`.
     pub root_namespace: String,
@@ -23,21 +23,21 @@ pub struct MeshConfig {
     pub access_log_file: Option<String>,
     /// `accessLogEncoding` JSON rather than TEXT.
     pub access_log_json: bool,
-    /// `protocolDetectionTimeout` in milliseconds; 0 waits for ever.
+    /// `protocolDetectionTimeout` in milliseconds; 0 waits forever.
     pub protocol_detection_timeout_ms: u64,
-    /// `meshMTLS`: of TLS between sidecars, on the server's side.
+    /// `meshMTLS`: for TLS between sidecars, on the server's side.
     pub mesh_mtls: MeshTls,
-    /// `tlsDefaults`: of all other TLS.
+    /// `tlsDefaults`: for all other TLS.
     pub tls_defaults: MeshTls,
-    /// `defaultConfig`: every pod's ProxyConfig, as far as it says nothing of its own.
+    /// `defaultConfig`: the defaults of every pod's ProxyConfig.
     pub proxy_config: Map<String, Value>,
-    /// What every pod's annotations are taken to be where it has none of their name (`values.global.proxy` of Istio's charts).
+    /// The defaults of every pod's annotations (`values.global.proxy` of Istio's charts).
     pub injection_defaults: BTreeMap<String, String>,
-    /// Where each of these was set.
+    /// The document with the settings.
     pub source: Source,
 }
 
-/// `MeshConfig.TLSConfig`; what is empty is Istio's own choice.
+/// `MeshConfig.TLSConfig`; empty values mean Istio's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MeshTls {
     /// `minProtocolVersion`.
@@ -48,30 +48,30 @@ pub struct MeshTls {
     pub ecdh_curves: Vec<String>,
 }
 
-/// The oldest version of TLS that is spoken.
+/// The minimum TLS version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsFloor {
-    /// Istio's own choice, which is 1.2.
+    /// Istio's default: 1.2.
     #[default]
     Auto,
-    /// 1.2.
+    /// TLS 1.2.
     Tls12,
-    /// 1.3.
+    /// TLS 1.3.
     Tls13,
 }
 
 impl MeshConfig {
-    /// The trust domain as it stands in SPIFFE ids, which may not hold an `@` (`pkg/spiffe/spiffe.go`).
+    /// The trust domain as written in SPIFFE ids, which cannot contain an `@` (`pkg/spiffe/spiffe.go`).
     pub fn spiffe_domain(&self) -> String {
         self.trust_domain.replace('@', ".")
     }
 
-    /// The trust domain and its aliases, as they stand in SPIFFE ids.
+    /// The trust domain and its aliases, as written in SPIFFE ids.
     pub fn spiffe_domains(&self) -> impl Iterator<Item = String> {
         [&self.trust_domain].into_iter().chain(&self.trust_domain_aliases).map(|domain| domain.replace('@', "."))
     }
 
-    /// The ids that a service account may have: of the trust domain, and of each alias (`ExpandWithTrustDomains` in
+    /// The accepted ids of a service account: in the trust domain, and in each alias (`ExpandWithTrustDomains` in
     /// `pkg/spiffe/spiffe.go`).
     pub fn spiffe_ids(&self, namespace: &str, service_account: &str) -> Vec<String> {
         self.spiffe_domains().map(|domain| format!("spiffe://{domain}/ns/{namespace}/sa/{service_account}")).collect()
@@ -86,8 +86,8 @@ impl MeshConfig {
 /// `MeshConfig.OutboundTrafficPolicy.Mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboundTrafficPolicy {
-    /// What the mesh doesn't know is passed on to where it was going.
+    /// Unknown destinations are forwarded.
     AllowAny,
-    /// What the mesh doesn't know goes nowhere.
+    /// Unknown destinations are dropped.
     RegistryOnly,
 }

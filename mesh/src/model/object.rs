@@ -5,19 +5,19 @@ use std::{borrow::Cow, convert::Infallible, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Where in the manifests something stands: `server.yaml#2 spec.ports[0].name`.
+/// A place in the manifests: `server.yaml#2 spec.ports[0].name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
-    /// The file's name as given, or `<stdin>`; `<default>` for what no document says.
+    /// The file's name as given, or `<stdin>`; `<default>` for a default.
     pub file: String,
-    /// The document's number in the file, from 1; 0 for what no document says.
+    /// The document's number in the file, from 1; 0 for a default.
     pub document: usize,
     /// The field's path; empty for the whole document.
     pub field: String,
 }
 
 impl Source {
-    /// For what no document says.
+    /// The source of a default.
     pub fn default_of(what: &str) -> Self {
         Self { file: "<default>".into(), document: 0, field: what.into() }
     }
@@ -52,7 +52,7 @@ impl FromStr for Source {
     }
 }
 
-/// In JSON it is its text.
+/// A string in JSON: its text.
 impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -13,7 +13,7 @@ use super::object::Source;
 pub enum MtlsMode {
     /// TLS is not terminated.
     Disable,
-    /// Both.
+    /// Both plaintext and mTLS.
     Permissive,
     /// Only mTLS.
     Strict,
@@ -24,20 +24,20 @@ pub enum MtlsMode {
 pub struct Decided {
     /// The mode.
     pub mode: MtlsMode,
-    /// Which policy, such as `PeerAuthentication istio-system/default`, or `default` for the mesh's own.
+    /// The policy, such as `PeerAuthentication istio-system/default`, or `default`.
     pub by: String,
-    /// Where it says so.
+    /// The place of the decisive field.
     pub source: Source,
 }
 
 /// The PeerAuthentication modes in force for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectivePeerAuthentication {
-    /// For ports that have no entry of their own.
+    /// For ports without an entry.
     pub workload: Decided,
     /// By container port.
     pub ports: BTreeMap<u16, Decided>,
-    /// What the namespace and the mesh alone say: all that automatic mTLS looks at for a whole cluster
+    /// The mode by namespace and mesh only, which automatic mTLS uses for a whole cluster
     /// (`pilot/pkg/networking/core/cluster_builder.go`).
     pub namespace_level: Decided,
 }

@@ -13,10 +13,10 @@ use super::{
     svid::SvidKind,
 };
 
-/// The label by which automatic mTLS knows that an endpoint takes it; injection sets it on pods.
+/// The label that marks an endpoint for automatic mTLS; injection sets it on pods.
 pub(crate) const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 
-/// Its value then.
+/// The value of that label.
 pub(crate) const TLS_MODE_ISTIO: &str = "istio";
 
 /// The sidecar's container, in a pod that has been injected.
@@ -27,17 +27,17 @@ pub(crate) const SIDECAR_CONTAINER: &str = "istio-proxy";
 pub struct Pod {
     /// Its name.
     pub name: ObjectName,
-    /// Its labels, those of injection included.
+    /// Its labels, including those of injection.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// What made it in the end: its Deployment's name, or its own.
+    /// The name of its top-level owner, such as a Deployment, or its own.
     pub workload: String,
     /// The kind and name of its document, such as `Deployment server`.
     pub document: String,
-    /// Its name inside (`hostname`).
+    /// Its hostname (`hostname`).
     pub hostname: String,
-    /// What its `/etc/hosts` holds besides (`hostAliases`).
+    /// Additional entries of its `/etc/hosts` (`hostAliases`).
     pub host_aliases: Vec<(IpAddr, Vec<String>)>,
     /// Its full name in DNS, if a headless service gives it one: `db-0.db.default.svc.cluster.local`.
     pub dns_name: Option<String>,
@@ -45,27 +45,27 @@ pub struct Pod {
     pub service_account: String,
     /// Its addresses.
     pub ips: PodIps,
-    /// The addresses that it has in the cluster that its manifest was read from (`status.podIPs`).
+    /// Its addresses in the cluster that its manifest comes from (`status.podIPs`).
     pub cluster_ips: Vec<IpAddr>,
-    /// The names of the host outside of the cluster that it stands for (`sidelab.io/external-host`); none for a pod of the
+    /// The names of the host outside the cluster that it stands for (`sidelab.io/external-host`); none for a pod of the
     /// cluster.
     pub external_hosts: Vec<String>,
-    /// Its programs.
+    /// Its containers.
     pub containers: Vec<Container>,
-    /// Whether it was given a sidecar, and why.
+    /// Whether it gets a sidecar, and the reason.
     pub injection: Injection,
     /// Its sidecar, if it was injected.
     pub sidecar: Option<Sidecar>,
-    /// What it is besides, of which nothing is predicted, and where it says so.
+    /// Its role that cannot be predicted, if it has one, with its place.
     pub unmodelled: Option<(Unmodelled, Source)>,
-    /// Which PeerAuthentication modes are in force. Without a sidecar nobody enforces them.
+    /// The PeerAuthentication modes in force. Without a sidecar nothing enforces them.
     pub peer_authentication: EffectivePeerAuthentication,
     /// Its document (a Deployment's, for a Deployment's pods).
     pub source: Source,
 }
 
 impl Pod {
-    /// Whether it stands for a host outside of the cluster.
+    /// Whether it stands for a host outside the cluster.
     pub fn is_external(&self) -> bool {
         !self.external_hosts.is_empty()
     }
@@ -74,14 +74,14 @@ impl Pod {
 /// A pod's addresses, of both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodIps {
-    /// In 10.244.0.0/16; outside of the cluster in 203.0.113.0/24.
+    /// In 10.244.0.0/16; outside the cluster in 203.0.113.0/24.
     pub v4: Ipv4Addr,
-    /// In fd00:244::/64; outside of the cluster in 2001:db8:cafe::/64.
+    /// In fd00:244::/64; outside the cluster in 2001:db8:cafe::/64.
     pub v6: Ipv6Addr,
 }
 
 impl PodIps {
-    /// Whether an address is the pod's.
+    /// Whether one of the addresses is `ip`.
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip == IpAddr::V4(self.v4) || ip == IpAddr::V6(self.v6)
     }
@@ -107,18 +107,18 @@ pub struct Container {
     pub env: Vec<(String, String)>,
     /// Ports that it declares.
     pub ports: Vec<ContainerPort>,
-    /// What it mounts.
+    /// Its mounts.
     pub mounts: Vec<Mount>,
-    /// The user that it runs as (`securityContext.runAsUser`). As 1337 it is taken for the sidecar, and never captured.
+    /// The user that it runs as (`securityContext.runAsUser`). User 1337 is treated as the sidecar, and never captured.
     pub run_as_user: Option<u32>,
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
 }
 
 /// A folder that a container mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Where.
+    /// The path.
     pub path: String,
     /// The files in it, of a Secret or a ConfigMap; none in an `emptyDir`.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -133,18 +133,18 @@ pub struct ContainerPort {
     pub port: u16,
 }
 
-/// Whether a pod is given a sidecar, and why.
+/// Whether a pod gets a sidecar, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
-    /// Whether.
+    /// Whether it gets one.
     pub injected: bool,
-    /// Why, as the end of a sentence: `the namespace's label says so`.
+    /// The reason, as the end of a sentence: `the namespace's label says so`.
     pub because: String,
     /// The label or annotation that decided.
     pub source: Source,
 }
 
-/// What a pod may be beside an app, with or without a sidecar: its calls are not predicted.
+/// A role of a pod that is not modelled: its calls are not predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmodelled {
     /// Its node's ztunnel carries its connections.
@@ -169,17 +169,17 @@ impl fmt::Display for Unmodelled {
     }
 }
 
-/// A sidecar, as injection made it.
+/// An injected sidecar.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
-    /// What its iptables rules capture.
+    /// What its redirects capture.
     pub capture: Capture,
     /// `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
     pub spiffe_id: String,
-    /// What kind of certificate it is given.
+    /// The kind of its certificate.
     pub svid: SvidKind,
-    /// What it mounts: by annotations `sidecar.istio.io/userVolume` and `userVolumeMount`, or as container `istio-proxy`.
+    /// Its mounts: by annotations `sidecar.istio.io/userVolume` and `userVolumeMount`, or as container `istio-proxy`.
     pub mounts: Vec<Mount>,
-    /// The container ports at which the textbook's sidecar speaks TLS to its app, and where it says so.
+    /// The container ports at which the textbook's sidecar speaks TLS to its app, with the annotation's place.
     pub tls_to_app: BTreeMap<u16, Source>,
 }

@@ -13,7 +13,7 @@ use super::{
     webhook::Webhook,
 };
 
-/// What manifests make, whichever mesh is compiled from it.
+/// Resolved manifests, independent of the mesh compiled from them.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Mesh-wide settings.
@@ -24,31 +24,30 @@ pub struct Resolved {
     pub services: Vec<Service>,
     /// Services of type ExternalName: other names of hosts.
     pub external_names: Vec<ExternalName>,
-    /// What ServiceEntries add to them, a service for each host, the oldest first. Only sidecars know of it: neither the node nor DNS
-    /// does.
+    /// What ServiceEntries add to them, a service for each host, the oldest first. Only sidecars know them, not the node or DNS.
     pub entries: Vec<Service>,
     /// DestinationRules, as clients look them up.
     pub destination_rules: DestinationRules,
     /// EnvoyFilters, those of the root namespace first, each namespace's by age.
     pub envoy_filters: Vec<EnvoyFilter>,
-    /// What Secrets hold, by name.
+    /// The contents of Secrets, by name.
     pub secrets: BTreeMap<ObjectName, BTreeMap<String, Vec<u8>>>,
-    /// Namespaces that any document names.
+    /// All namespaces that documents refer to.
     pub namespaces: BTreeMap<String, Namespace>,
-    /// The PeerAuthentication mode of each of them as a whole.
+    /// The PeerAuthentication mode of each namespace as a whole.
     pub namespace_modes: BTreeMap<String, Decided>,
     /// Admission webhooks, in the order of documents.
     pub webhooks: Vec<Webhook>,
 }
 
-/// A Service of type ExternalName: a name in the cluster's DNS that stands for another one.
+/// A Service of type ExternalName: an alias in the cluster's DNS.
 #[derive(Clone, Debug)]
 pub struct ExternalName {
     /// Its name.
     pub name: ObjectName,
     /// `NAME.NAMESPACE.svc.cluster.local`.
     pub host: String,
-    /// The host that it stands for.
+    /// The host that it is an alias of.
     pub target: String,
     /// Its document.
     pub source: Source,

@@ -23,36 +23,36 @@ pub const CLUSTER_DNS: PodIps =
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Its name; of a ServiceEntry's host, the host.
+    /// Its name; for a ServiceEntry's host, the host.
     pub name: ObjectName,
     /// `NAME.NAMESPACE.svc.cluster.local`, or a ServiceEntry's host.
     pub host: String,
-    /// The Services of type ExternalName that stand for it: Istio takes calls to these as calls to it (`resolveServiceAliases` in
+    /// The Services of type ExternalName that are aliases of it: Istio treats calls to them as calls to it (`resolveServiceAliases` in
     /// `pilot/pkg/model/push_context.go`).
     pub aliases: Vec<ObjectName>,
-    /// Its virtual addresses; none when headless, or when a ServiceEntry gives none.
+    /// Its virtual addresses; empty if headless, or if a ServiceEntry has none.
     pub vips: Vec<IpAddr>,
-    /// The families of its addresses, or, when it has none, of its pods'.
+    /// The families of its addresses, or of its pods' if it has none.
     pub families: Vec<Family>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
-    /// What selects its pods; none when it has no selector.
+    /// The selector of its pods; `None` if it has none.
     pub selector: Option<BTreeMap<String, String>>,
-    /// When it was made: documents without `creationTimestamp` by their order. Smaller is older.
+    /// Its age; smaller is older.
     pub age: Age,
-    /// What more there is to know of it, if a ServiceEntry makes it.
+    /// Further properties, if a ServiceEntry defines it.
     pub entry: Option<Entry>,
     /// Its document.
     pub source: Source,
 }
 
 impl Service {
-    /// Whether it is one of Kubernetes' without a virtual address.
+    /// Whether it is a Kubernetes service without a virtual address.
     pub fn is_headless(&self) -> bool {
         self.entry.is_none() && self.vips.is_empty()
     }
 
-    /// Its port of that number.
+    /// The port with a number.
     pub fn port(&self, number: u16) -> Option<&ServicePort> {
         self.ports.iter().find(|port| port.port == number)
     }
@@ -177,7 +177,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Whether the sidecar treats it as HTTP.
+    /// Whether the sidecar handles it as HTTP.
     pub fn is_http(self) -> bool {
         matches!(self, Self::Grpc | Self::GrpcWeb | Self::Http | Self::Http2 | Self::HttpProxy)
     }
@@ -187,12 +187,12 @@ impl Protocol {
         matches!(self, Self::Grpc | Self::GrpcWeb | Self::Http2)
     }
 
-    /// Whether the sidecar finds it out for each connection.
+    /// Whether the sidecar detects it for each connection.
     pub fn is_auto(self) -> bool {
         self == Self::Auto
     }
 
-    /// Whether it is TLS of the app's own.
+    /// Whether it is the app's own TLS.
     pub fn is_tls(self) -> bool {
         matches!(self, Self::Https | Self::Tls)
     }

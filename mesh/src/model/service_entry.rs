@@ -9,20 +9,20 @@ use ipnet::IpNet;
 
 use super::object::Source;
 
-/// What is known of a [`super::Service`] that a ServiceEntry makes, beside what every service has.
+/// The properties of a [`super::Service`] that only a ServiceEntry defines.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Whether it is outside of the mesh: then automatic mTLS leaves it alone.
+    /// Whether it is outside the mesh: automatic mTLS then does not apply.
     pub external: bool,
     /// How its endpoints are found.
     pub resolution: Resolution,
-    /// Ranges of addresses that stand for it.
+    /// Address ranges that belong to it.
     pub ranges: Vec<IpNet>,
-    /// Its endpoints; none where the connection itself says where it goes.
+    /// Its endpoints; empty if connections go to their original destination.
     pub endpoints: Vec<EntryEndpoint>,
-    /// The port that connections go on to by port of the entry, where it is another one and nothing is resolved.
+    /// The target port by port of the entry, if they differ and nothing is resolved.
     pub target_ports: BTreeMap<u16, u16>,
-    /// Names of which a server's certificate must have one, where a DestinationRule has none of its own.
+    /// Names of which a server's certificate must have one, unless a DestinationRule has some.
     pub subject_alt_names: Vec<String>,
     /// To which namespaces: `.`, `*` or names; empty is all.
     pub export_to: BTreeSet<String>,
@@ -31,9 +31,9 @@ pub struct Entry {
 /// How the endpoints of a ServiceEntry's hosts are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// They are not: a connection goes on to where it was going.
+    /// Not at all: a connection goes to its original destination.
     None,
-    /// They are addresses that the entry lists.
+    /// The entry lists addresses.
     Static,
     /// All addresses that the names resolve to.
     Dns,
@@ -44,7 +44,7 @@ pub enum Resolution {
 /// An endpoint of a ServiceEntry.
 #[derive(Clone, Debug)]
 pub struct EntryEndpoint {
-    /// For which port of the entry.
+    /// The entry's port that it serves.
     pub for_port: u16,
     /// An address, or a name that the sidecar resolves.
     pub address: String,
@@ -52,9 +52,9 @@ pub struct EntryEndpoint {
     pub port: u16,
     /// Its labels, for subsets.
     pub labels: BTreeMap<String, String>,
-    /// Whether it says that it takes mTLS: by its label, or by its service account.
+    /// Whether it accepts mTLS, by its label or service account.
     pub takes_mtls: bool,
-    /// Where it stands.
+    /// Its place in the manifests.
     pub source: Source,
 }
 
@@ -64,14 +64,14 @@ impl Entry {
         self.endpoints.iter().filter(move |endpoint| endpoint.for_port == port)
     }
 
-    /// Whether sidecars of a namespace know it, which stands in a namespace of its own.
+    /// Whether it is exported from its own namespace to another one.
     pub fn is_seen_from(&self, namespace: &str, own: &str) -> bool {
         let names = &self.export_to;
         let at_home = namespace == own && names.contains(".");
         names.is_empty() || names.contains("*") || names.contains(namespace) || at_home
     }
 
-    /// Whether one of its ranges holds an address.
+    /// Whether one of its ranges contains an address.
     pub fn covers(&self, ip: IpAddr) -> bool {
         self.ranges.iter().any(|range| range.contains(&ip))
     }

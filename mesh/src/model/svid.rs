@@ -1,9 +1,9 @@
-//! Which certificate a sidecar shows: its own, or one that peers should refuse.
+//! The kinds of certificates of sidecars: proper ones, and ones that peers should reject.
 
 use std::str::FromStr;
 
-/// What kind of certificate a sidecar is given: annotation `sidelab.io/svid` on its pod. All but the first are wrong in
-/// one way each, to show who refuses them.
+/// The kind of a sidecar's certificate: annotation `sidelab.io/svid` on its pod. All but the first are wrong in one way
+/// each, to show who rejects them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SvidKind {
     /// As the mesh's authority issues it.
@@ -19,7 +19,7 @@ pub enum SvidKind {
     Expired,
     /// Valid in an hour.
     NotYetValid,
-    /// No URI: a common name alone.
+    /// No URI: only a common name.
     NoUri,
     /// The right id, and a second one.
     TwoUris,
@@ -27,7 +27,7 @@ pub enum SvidKind {
     PlainClientCert,
 }
 
-/// When a certificate is valid.
+/// If a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidAt {
     /// No longer.
@@ -102,7 +102,7 @@ impl SvidKind {
         }
     }
 
-    /// When it is valid.
+    /// If it is valid.
     pub fn valid(self) -> ValidAt {
         match self {
             Self::Expired => ValidAt::Past,
@@ -118,7 +118,7 @@ impl FromStr for SvidKind {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|kind| kind.name()).collect();
-            format!("{text:?} is no kind of certificate; known are {}", names.join(", "))
+            format!("{text:?} is not a kind of certificate; known are {}", names.join(", "))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Admission webhooks: whom the API server calls when somebody creates an object.
+//! Admission webhooks, which the API server calls when an object is created.
 
 use super::object::{ObjectName, Source};
 
@@ -7,11 +7,11 @@ use super::object::{ObjectName, Source};
 pub struct Webhook {
     /// Its name, such as `pods.policy.example.com`.
     pub name: String,
-    /// The configuration that it is of.
+    /// The name of its configuration.
     pub configuration: String,
     /// Whether it may change objects.
     pub mutating: bool,
-    /// Where it is.
+    /// Its address.
     pub place: WebhookPlace,
     /// `caBundle`, PEM: the only authorities that its server's certificate is checked against. None: the host's.
     pub ca_bundle: Option<Vec<u8>>,
@@ -23,7 +23,7 @@ pub struct Webhook {
     pub source: Source,
 }
 
-/// Where a webhook is.
+/// The address of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookPlace {
     /// `clientConfig.service`.
@@ -71,19 +71,19 @@ impl WebhookPlace {
     }
 }
 
-/// What becomes of a request when its webhook fails.
+/// What happens to a request if its webhook fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailurePolicy {
     /// It fails as well.
     Fail,
-    /// It goes on as if the webhook had allowed it.
+    /// It continues as if the webhook had allowed it.
     Ignore,
 }
 
 /// Host and port (443 where none is given) of what follows `https://` in a URL.
 pub(crate) fn host_and_port(rest: &str) -> Option<(String, u16)> {
     let authority = rest.split('/').next()?;
-    // An IPv6 address stands in brackets.
+    // An IPv6 address is in brackets.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|port| *port > 0)?),
         _ => (authority, 443),

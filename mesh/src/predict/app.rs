@@ -15,24 +15,24 @@ use super::{
     wire::{Reply, Sent, Version},
 };
 
-/// What the called app is.
+/// The properties of a called app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerApp {
     /// What it speaks.
     pub speaks: Speaks,
-    /// Whether it listens on loopback alone.
+    /// Whether it listens only on loopback.
     pub loopback_only: bool,
 }
 
-/// What a called app speaks.
+/// The protocol of a called app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Speaks {
-    /// What it is sent, whatever that is: nothing is known of it.
+    /// Unknown: assumed to speak whatever it is sent.
     #[default]
     Anything,
     /// HTTP/1.1 and HTTP/2 in plaintext.
     Http,
-    /// HTTP/2 in plaintext and nothing else, as most servers of gRPC.
+    /// Only HTTP/2 in plaintext, like most gRPC servers.
     Http2,
     /// The same inside TLS.
     Https {
@@ -52,13 +52,13 @@ pub enum Speaks {
         /// Whether it demands a client certificate.
         mutual: bool,
     },
-    /// Nothing: nobody listens.
+    /// Nothing listens.
     Nothing,
 }
 
 impl ServerApp {
-    /// What a pod's manifest tells of the app at a port: the arguments of sidelab's own `demo-server` and `demo-webhook`. Of
-    /// other programs nothing is known.
+    /// The app at a pod's port according to its manifest: the arguments of `demo-server` and `demo-webhook`. Other programs
+    /// are unknown.
     pub fn of(pod: &Pod, port: u16) -> Self {
         let mut servers = pod.containers.iter().filter_map(DemoServer::of).peekable();
         if servers.peek().is_none() {
@@ -69,16 +69,16 @@ impl ServerApp {
     }
 }
 
-/// One of sidelab's own servers, as a container starts it.
+/// One of sidelab's servers, as a container starts it.
 enum DemoServer {
     Server(Box<ServerArgs>),
     Webhook(WebhookArgs),
-    /// Its arguments are wrong: it ends at once.
+    /// Its arguments are invalid: it exits at once.
     Broken,
 }
 
 impl DemoServer {
-    /// The server that a container runs: its `command`, else what its image is named for.
+    /// The server that a container runs: its `command`, else the program that its image is named after.
     fn of(container: &Container) -> Option<Self> {
         let (program, words) = match container.command.split_first() {
             Some((program, words)) => (program.as_str(), words),
@@ -96,7 +96,7 @@ impl DemoServer {
         }
     }
 
-    /// What it does at a port; nothing where it does not listen.
+    /// Its app at a port; `None` if it does not listen there.
     fn app(&self, port: u16) -> Option<ServerApp> {
         let ports: Vec<(Protocol, BindAddress)> = match self {
             Self::Server(args) => args.ports().collect(),
@@ -108,8 +108,7 @@ impl DemoServer {
         Some(ServerApp { speaks: Speaks::of(protocol), loopback_only })
     }
 
-    /// The certificate that it shows on its TLS ports: a file that its container mounts, or one that it makes itself, which nobody
-    /// trusts.
+    /// The certificate of its TLS ports: a mounted file, or a self-signed one, which nobody trusts.
     fn certificate(&self, container: &Container) -> Option<Certificate> {
         let file = match self {
             Self::Server(args) if !args.self_signed.is_empty() => {
@@ -140,14 +139,14 @@ impl Speaks {
     }
 }
 
-/// The certificate that an app of a pod shows on its TLS ports. What is not known of an app is taken to fit.
+/// The certificate of the TLS ports of a pod's app. An unknown app is assumed to have a valid one.
 pub(super) fn certificate(pod: &Pod) -> Certificate {
     let named = pod.containers.iter().find_map(|container| DemoServer::of(container)?.certificate(container));
     named.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
 }
 
-/// How the calling app checks who is at a host: as `SSL_CERT_FILE` of its pod's first container says, in which calls are
-/// made. What is not known of an app is taken to fit.
+/// How the calling app verifies a host: with the roots in `SSL_CERT_FILE` of its pod's first container, from which calls
+/// are made. An unknown app is assumed to trust the host.
 pub(super) fn trust(pod: &Pod, host: &str) -> Check {
     let roots = pod.containers.first().and_then(|container| {
         let (_, path) = container.env.iter().find(|(name, _)| name == TRUST)?;
@@ -159,7 +158,7 @@ pub(super) fn trust(pod: &Pod, host: &str) -> Check {
     }
 }
 
-/// Whom TLS clients trust (OpenSSL, curl, Go, and `demo-client`): a file of certificates.
+/// The variable that names the trusted roots of TLS clients (OpenSSL, curl, Go, and `demo-client`).
 const TRUST: &str = "SSL_CERT_FILE";
 
 /// A file that a container mounts.
@@ -171,7 +170,7 @@ fn mounted<'a>(container: &'a Container, path: &str) -> Option<&'a [u8]> {
 impl fmt::Display for ServerApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.speaks {
-            Speaks::Anything => "taken for an app that speaks what it is sent",
+            Speaks::Anything => "assumed to be an app that speaks what it is sent",
             Speaks::Http => "speaks HTTP in plaintext",
             Speaks::Http2 => "speaks HTTP/2 in plaintext, and nothing else",
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
@@ -182,32 +181,32 @@ impl fmt::Display for ServerApp {
             Speaks::Reset => "answers the first bytes with RST",
             Speaks::Tls { mutual: false } => "sends back raw bytes inside TLS",
             Speaks::Tls { mutual: true } => "sends back raw bytes inside TLS, and demands a client certificate",
-            Speaks::Nothing => "nobody listens",
+            Speaks::Nothing => "nothing listens",
         })?;
-        f.write_str(if self.loopback_only { ", on loopback alone" } else { "" })
+        f.write_str(if self.loopback_only { ", only on loopback" } else { "" })
     }
 }
 
 /// The path at which `demo-webhook` never answers.
 const HANGS: &str = "/hang";
 
-/// What a called app answers.
+/// The answer of a called app.
 pub(super) struct Answered {
     pub(super) reply: Reply,
-    /// Why it refused, if it did.
+    /// The reason of its refusal, if it refused.
     pub(super) refusal: Option<Reason>,
-    /// Whether it got what the calling app meant to send.
+    /// Whether it understood what the calling app sent.
     pub(super) understood: bool,
 }
 
-/// What an app that shows a certificate on its TLS ports answers to a connection that comes to it at an address.
+/// How an app with this certificate answers a connection to one of its addresses.
 pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAddr, sent: &[Sent]) -> Answered {
     let refused = |reply, reason| Answered { reply, refusal: Some(reason), understood: false };
     if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
         return refused(Reply::Refused, Reason::ConnectionRefused);
     }
     let [layer, inside @ ..] = sent else {
-        // A connection on which nothing came.
+        // A connection without data.
         return Answered { reply: Reply::Closed, refusal: None, understood: false };
     };
     let tls = |alpn: &[&str], mutual| Acceptor::of_app(certificate.clone(), alpn, mutual);
@@ -245,17 +244,17 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
                 }
             }
         }
-        // A server that speaks TLS alone ends what is not TLS with an alert.
+        // A server that only speaks TLS answers other bytes with an alert.
         (_, Some(_)) if server.speaks != Speaks::Anything => refused(Reply::Alert, Reason::ProtocolError),
         _ if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::ConnectionTerminated),
         (Sent::Http(Version::Http1, _), _) if server.speaks == Speaks::Http2 => {
             refused(Reply::Closed, Reason::ConnectionTerminated)
         }
-        // No method begins like a ClientHello. Who began that TLS is the one to give up.
+        // No method begins like a ClientHello. The initiator of that TLS gives up.
         (Sent::Tls(_), _) if is_http => {
             Answered { reply: Reply::Response(Version::Http1, 400), refusal: None, understood: false }
         }
-        // A line of text may be the beginning of a request: the rest is waited for.
+        // A line of text can be the start of a request: the server waits for the rest.
         (Sent::Bytes, _) if is_http => refused(Reply::Silence, Reason::Timeout),
         (Sent::Http(..), _) if matches!(server.speaks, Speaks::Tcp | Speaks::Greeting) => {
             refused(Reply::Echo, Reason::ProtocolError)
@@ -267,9 +266,9 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
     }
 }
 
-/// What a calling app sees: the status if it gets one, and the word for it, as `demo-client` reports it.
+/// What a calling app sees: the status if it gets one, and the result as `demo-client` reports it.
 pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
-    let [layer, inside @ ..] = sent else { unreachable!("whoever sends, sends a layer") };
+    let [layer, inside @ ..] = sent else { unreachable!("a sender sends at least one layer") };
     let word = |word: &str| (None, AppSees::failure(word));
     match (layer, reply) {
         (_, Reply::Refused) => word("connection_refused"),
@@ -286,7 +285,7 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
             (Side::Server, why) => word(why.alert()),
         },
         (Sent::Tls(_), Reply::Alert) => word("decode_error"),
-        // Its own ClientHello is TLS, and still no answer to it.
+        // An echo of its own ClientHello is TLS, but not an answer.
         (Sent::Tls(_), Reply::Echo) => word("tls_protocol"),
         (Sent::Tls(_), Reply::Response(..)) => word("not_tls"),
         (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {

@@ -1,4 +1,4 @@
-//! A call to predict, and why it may not be possible.
+//! A call to predict, and the errors of a prediction.
 
 use std::net::IpAddr;
 
@@ -21,32 +21,32 @@ use super::{
 /// A call to predict.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The calling pod, an index of [`pods`](crate::model::Resolved::pods).
+    /// The calling pod, an index into [`pods`](crate::model::Resolved::pods).
     pub from: usize,
-    /// What it calls: a name as it would resolve it, or an address.
+    /// The destination: a name that the pod resolves, or an address.
     pub host: String,
-    /// The port that it calls.
+    /// The destination port.
     pub port: u16,
-    /// What it sends.
+    /// The protocol that it sends.
     pub app: AppProtocol,
-    /// Whether it waits for the server to speak first; only raw bytes can.
+    /// Whether it waits for the server to speak first; only for raw bytes.
     pub server_first: bool,
-    /// Which of a name's addresses it takes; IPv4 where there is one if unset.
+    /// The family of the address to use; by default IPv4 if there is one.
     pub family: Option<Family>,
-    /// What the called app is; what its manifest tells ([`ServerApp::of`]) if unset.
+    /// The called app; by default according to its manifest ([`ServerApp::of`]).
     pub server_app: Option<ServerApp>,
-    /// The subset of a DestinationRule that it is sent to, as a route might do it.
+    /// The subset of a DestinationRule to route it to.
     pub subset: Option<String>,
-    /// The webhook that it asks as an API server does, an index of [`webhooks`](crate::model::Resolved::webhooks).
+    /// The webhook that it calls as an API server would, an index into [`webhooks`](crate::model::Resolved::webhooks).
     pub webhook: Option<usize>,
 }
 
 /// Why a call can't be predicted.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The name is no service's, and no host's outside of the cluster.
+    /// The name is neither a service nor a host outside the cluster.
     #[error(
-        "{host}: no service of this name as pod {pod} resolves it, and no host outside of the cluster \
+        "{host}: no service of this name as pod {pod} resolves it, and no host outside the cluster \
          (sidelab.io/external-host); {}",
         meant.as_ref().map_or_else(
             || "give the name of one, or an address".to_owned(),
@@ -58,10 +58,10 @@ pub enum CallError {
         host: String,
         /// The calling pod.
         pod: String,
-        /// What may be meant.
+        /// A similar name.
         meant: Option<String>,
     },
-    /// The name has no address of the family that was asked for.
+    /// The name has no address of the requested family.
     #[error("{host} has no {family} address")]
     NoAddress {
         /// The name.
@@ -69,14 +69,14 @@ pub enum CallError {
         /// The family.
         family: Family,
     },
-    /// A compiled listener is one that Envoy refuses.
+    /// Envoy would reject a compiled listener.
     #[error("{pod}: listener {listener}: {error}")]
     Refused {
         /// The pod.
         pod: String,
         /// The listener.
         listener: String,
-        /// Why.
+        /// The reason.
         error: Box<BuildError>,
     },
     /// The call asks for a subset that no DestinationRule has.
@@ -87,24 +87,24 @@ pub enum CallError {
         /// The subset.
         subset: String,
     },
-    /// The call came to a cluster or route configuration of a dump that could not be read.
-    #[error("the call comes to {resource}, which could not be read from the dump: {reason}")]
+    /// The call reached a cluster or route configuration of a dump that could not be read.
+    #[error("the call reaches {resource}, which could not be read from the dump: {reason}")]
     Unread {
         /// Its name.
         resource: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The call is of a pod, or comes to one, whose part in the mesh is not modelled.
+    /// The caller or the called pod has a role that is not modelled.
     #[error("{pod} {what}: the call cannot be predicted")]
     NotModelled {
         /// The pod.
         pod: String,
-        /// What it is.
+        /// Its role.
         what: Unmodelled,
     },
-    /// The call came to a sidecar of which nothing is known.
-    #[error("{pod}: its sidecar's configuration is not known")]
+    /// The call reached a sidecar whose configuration is unknown.
+    #[error("{pod}: its sidecar's configuration is unknown")]
     NoSidecar {
         /// The pod.
         pod: String,

@@ -1,4 +1,4 @@
-//! Certificates, and whom they are shown to: who issued one, what it says, who takes it.
+//! Certificates: their issuer, their names, and who accepts them.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -16,18 +16,18 @@ const MESH_ROOT: &str = "ROOTCA";
 /// The secret of the workload's SVID.
 const SVID: &str = "default";
 
-/// Who issues certificates.
+/// An issuer of certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// The mesh's.
+    /// The mesh's authority.
     Mesh,
-    /// One that is known by its name.
+    /// An authority known by its subject.
     Named(String),
-    /// Whichever the apps trust among themselves: their certificates are not in the manifests.
+    /// The unknown authority that apps are assumed to trust, if their certificates are not in the manifests.
     Apps,
-    /// One that every host trusts.
+    /// A public authority, which every host trusts.
     Public,
-    /// One that nobody trusts.
+    /// An authority that nobody trusts.
     Rogue,
 }
 
@@ -39,32 +39,32 @@ pub(super) struct Certificate {
     pub(super) uris: Vec<String>,
     /// Its IP SANs, as text.
     pub(super) addresses: Vec<String>,
-    /// Its DNS SANs; `None` where they are not known, and taken for what is asked for.
+    /// Its DNS SANs; `None` if unknown, and assumed to match.
     pub(super) hosts: Option<Vec<String>>,
     pub(super) valid: ValidAt,
 }
 
-/// How a peer's certificate is checked.
+/// The validation of a peer's certificate.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Check {
-    /// Whose certificates are taken; anybody's if unset.
+    /// The trusted authorities; all if unset.
     pub(super) roots: Option<Vec<Authority>>,
-    /// One of these must match; all do if there are none.
+    /// The SAN matchers, of which one must match; empty accepts all.
     pub(super) sans: Vec<SubjectAltNameMatcher>,
     /// The host that the certificate must be for.
     pub(super) host: Option<String>,
 }
 
-/// Why a handshake was broken off.
+/// Why a handshake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// The peer's certificate is of an authority that is not trusted.
+    /// The peer's certificate is from an untrusted authority.
     UnknownIssuer,
-    /// It is valid no longer.
+    /// It has expired.
     Expired,
     /// It is not valid yet.
     NotYetValid,
-    /// None of its SANs is among those asked for; the SANs that it has.
+    /// None of its SANs matches; contains its SANs.
     WrongSan(Vec<String>),
     /// The client has no certificate, and one is required.
     NoCertificate,
@@ -84,7 +84,7 @@ impl Why {
         }
     }
 
-    /// What a client of BoringSSL's that broke the handshake off says of it.
+    /// The error message of a BoringSSL client that aborted the handshake.
     pub(super) fn verify_error(&self) -> TlsError {
         TlsError::CertificateVerifyFailed(match self {
             Self::WrongSan(sans) => VerifyError::SanMismatch(sans.clone()),
@@ -94,7 +94,7 @@ impl Why {
         })
     }
 
-    /// The alert that tells the peer, by its name in the RFCs.
+    /// The alert sent to the peer, by its name in the RFCs.
     pub(super) fn alert(&self) -> &'static str {
         match self {
             Self::UnknownIssuer => "unknown_ca",
@@ -107,7 +107,7 @@ impl Why {
 }
 
 impl Certificate {
-    /// What a sidecar of a workload shows.
+    /// The certificate of a workload's sidecar.
     pub(super) fn of_sidecar(sidecar: &Injected) -> Self {
         let kind = sidecar.svid;
         Self {
@@ -125,12 +125,12 @@ impl Certificate {
         Self { issuer: Authority::Mesh, uris, addresses: vec![], hosts: Some(vec![]), valid: ValidAt::Now }
     }
 
-    /// An app's, of which nothing is known.
+    /// The unknown certificate of an app.
     pub(super) fn of_app(issuer: Authority) -> Self {
         Self { issuer, uris: vec![], addresses: vec![], hosts: None, valid: ValidAt::Now }
     }
 
-    /// An app's, that it makes at its start for these names.
+    /// A self-signed certificate that an app creates for these names.
     pub(super) fn self_signed<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let (addresses, hosts): (Vec<_>, Vec<_>) =
             names.map(str::to_owned).partition(|name| name.parse::<IpAddr>().is_ok());
@@ -177,7 +177,7 @@ fn names<'a>(certificate: &'a X509Certificate<'_>) -> impl Iterator<Item = &'a G
 }
 
 impl Check {
-    /// What apps trust.
+    /// The validation of apps without configured roots.
     pub(super) fn of_apps() -> Self {
         Self { roots: Some(vec![Authority::Apps, Authority::Public]), ..Self::default() }
     }
@@ -189,7 +189,7 @@ impl Check {
         }
         match certificate.valid {
             ValidAt::Now => {}
-            // Without roots nothing of the chain is checked, its validity neither.
+            // Without roots the chain is not checked, including its validity.
             _ if self.roots.is_none() => {}
             ValidAt::Past => return Err(Why::Expired),
             ValidAt::Future => return Err(Why::NotYetValid),
@@ -216,7 +216,7 @@ impl Check {
 fn vouches(root: &Authority, issuer: &Authority) -> bool {
     match (root, issuer) {
         (_, Authority::Rogue) | (Authority::Rogue, _) => false,
-        // What is not known of apps is taken to fit.
+        // Unknown apps are assumed to trust each other.
         (Authority::Apps, Authority::Named(_)) | (Authority::Named(_), Authority::Apps) => true,
         (root, issuer) => root == issuer,
     }
@@ -228,7 +228,7 @@ fn is_for(san: &str, host: &str) -> bool {
     san.eq_ignore_ascii_case(host) || wildcard().unwrap_or(false)
 }
 
-/// A secret that a TLS context names and that is not there.
+/// A TLS context refers to a missing secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotThere;
 
@@ -237,7 +237,7 @@ pub(super) struct NotThere;
 pub(super) struct Material {
     /// Its own, in secret `default`.
     svid: Option<Certificate>,
-    /// Those that DestinationRules name; `None` is a name without a secret.
+    /// Those that DestinationRules name; `None` is a missing secret.
     own: BTreeMap<String, Option<Secret>>,
 }
 
@@ -246,7 +246,7 @@ impl Material {
         Self { svid, own }
     }
 
-    /// The certificate that a TLS context shows, if it has one.
+    /// The certificate that a TLS context presents, if it has one.
     pub(super) fn certificate(&self, context: &CommonTlsContext) -> Result<Option<Certificate>, NotThere> {
         let Some(config) = context.tls_certificate_sds_secret_configs.first() else {
             let in_place = context.tls_certificates.first().map(|certificate| &certificate.certificate_chain);
@@ -259,7 +259,7 @@ impl Material {
                 Ok(Some(of_source(&certificate.certificate_chain)))
             }
             (_, Some(None)) => Err(NotThere),
-            // A dump may name secrets that it does not have.
+            // A dump can refer to secrets that it does not contain.
             (_, None) => Ok(Some(Certificate::of_app(Authority::Apps))),
         }
     }
@@ -293,7 +293,7 @@ impl Material {
     }
 }
 
-/// The certificate in a data source; one of which nothing is known if it isn't inline, or is none.
+/// The certificate in a data source; an unknown one if it isn't inline or can't be read.
 fn of_source(source: &DataSource) -> Certificate {
     let known = inline(source).and_then(|pem| Certificate::of_pem(&pem));
     known.unwrap_or_else(|| Certificate::of_app(Authority::Apps))

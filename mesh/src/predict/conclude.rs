@@ -1,4 +1,4 @@
-//! The account of a call, from what its simulation left.
+//! Assembles the account of a simulated call.
 
 use crate::{
     account::{Account, AppProtocol, AppSees, Callee, Caller, Outcome, Party, Reason, SCHEMA},
@@ -24,7 +24,7 @@ pub(super) fn conclude(
     let (status, app_sees) = app::sees(sent, reply);
     let answered = app_sees == AppSees::Echo || status.is_some_and(|status| status < 400);
     let delivered = answered && trace.reached_app;
-    // A call that failed and that nobody refused was given up by the calling app.
+    // A failed call that no party refused was given up by the calling app.
     let given_up = match reply {
         Reply::Silence => Reason::Timeout,
         Reply::Response(..) | Reply::Echo | Reply::Alert | Reply::Broken(..) if matches!(sent, [Sent::Tls(_), ..]) => {

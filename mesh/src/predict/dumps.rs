@@ -31,10 +31,10 @@ const CLIENT: usize = 0;
 const SERVER: usize = 1;
 
 /// Predicts a call between two pods whose sidecars' configurations were dumped. [`Call::from`] does not matter: the client's
-/// pod calls. Redirects are taken for those of an injected pod without annotations, since no dump has them.
+/// pod calls. Redirects are assumed to be those of an injected pod without annotations, since dumps do not contain them.
 ///
 /// # Errors
-/// When the host is none that the client's sidecar knows, or the call comes to something that could not be read.
+/// If the client's sidecar does not know the host, or the call reaches something that could not be read.
 pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Account, CallError> {
     let address = address(client, call)?;
     let called = SocketAddr::new(address, call.port);
@@ -75,8 +75,8 @@ fn host(dump: &EnvoyDump, endpoints: Vec<ClusterLoadAssignment>) -> Result<Host,
     Ok(Host::with(dump.pod.clone(), dump.ips.clone(), Capture::default(), sidecar))
 }
 
-/// A dump's endpoints, those of the server's pod first; if it has none, the server's pod is taken for the one endpoint of
-/// the cluster that is called.
+/// A dump's endpoints, those of the server's pod first; if it has none, the server's pod is assumed to be the only endpoint of
+/// the called cluster.
 fn endpoints(dump: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Vec<ClusterLoadAssignment> {
     let mut endpoints = dump.endpoints.clone();
     let is_server = |endpoint: &LbEndpoint| endpoint.endpoint.address.ip().is_some_and(|ip| server.ips.contains(&ip));
@@ -92,7 +92,7 @@ fn endpoints(dump: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Vec<ClusterLo
     endpoints
 }
 
-/// Where the node takes a service's virtual address to: the first endpoint of its cluster, in the same family.
+/// Where the node sends a service's virtual address: the first endpoint of its cluster, in the same family.
 fn reached(endpoints: &[ClusterLoadAssignment], cluster: &Cluster, called: SocketAddr) -> Option<SocketAddr> {
     let set = endpoints.iter().find(|set| set.cluster_name == endpoints_name(cluster))?;
     let addresses = set.endpoints.iter().flat_map(|locality| &locality.lb_endpoints);
@@ -103,7 +103,7 @@ fn reached(endpoints: &[ClusterLoadAssignment], cluster: &Cluster, called: Socke
     addresses.find(|address| Family::of(address.ip()) == Family::of(called.ip()))
 }
 
-/// The name that a cluster's endpoints have.
+/// The name of a cluster's endpoints.
 fn endpoints_name(cluster: &Cluster) -> &str {
     let service_name = cluster.eds_cluster_config.as_ref().map_or("", |config| &config.service_name);
     if service_name.is_empty() { &cluster.name } else { service_name }

@@ -1,4 +1,4 @@
-//! The HTTP connection manager: codec, route, and what becomes of the request.
+//! The HTTP connection manager: codec, route, and the outcome of the request.
 
 use envoy_api::{CodecType, HttpConnectionManager, RouteConfiguration};
 use envoy_rules::{
@@ -27,12 +27,12 @@ use super::{
 enum Ended {
     /// The upstream answered, with this status.
     Answered(u16),
-    /// It did not. `sent`: whether any of the request had gone upstream.
+    /// It did not. `sent`: whether a part of the request had been sent upstream.
     Failed { outcome: Outcome, sent: bool },
 }
 
 impl Simulation<'_> {
-    /// A connection manager gets what stands inside of TLS, if there was any.
+    /// A connection manager handles what is inside TLS, if there was any.
     pub(super) fn http(
         &mut self,
         at: Place,
@@ -116,7 +116,7 @@ impl Simulation<'_> {
         Reply::Response(codec, outcome.answer(false, true).map_or(503, |answer| answer.status))
     }
 
-    /// Bytes that are no request in the codec's version of HTTP.
+    /// Bytes that are not a request in the codec's version of HTTP.
     fn not_http(&mut self, at: Place, codec: Version) -> Reply {
         self.trace.refuse(at.role.party(), Reason::ProtocolError);
         match codec {
@@ -126,7 +126,7 @@ impl Simulation<'_> {
                 self.trace.log(at.role, Log::of_request(&outcome, false));
                 Reply::Response(Version::Http1, 400)
             }
-            // Without the preface there is no stream to answer, and no line.
+            // Without the preface there is no stream to answer, and no log line.
             Version::Http2 => {
                 self.trace.step(at.role.party(), Decision::Codec, "closed", "the bytes are not HTTP/2", None);
                 Reply::Closed
@@ -134,7 +134,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// What the answer from upstream, or its absence, becomes.
+    /// Converts the answer from upstream, or its absence.
     fn ended(&mut self, at: Place, upstream: Upstream, codec: Version) -> Ended {
         let (version, reply) = match upstream {
             Upstream::Failed(outcome) => return Ended::Failed { outcome, sent: false },
@@ -157,7 +157,7 @@ impl Simulation<'_> {
     }
 }
 
-/// Which version a connection manager reads.
+/// The HTTP version that a connection manager reads.
 fn read_as(configured: CodecType, alpn: Option<&str>, sent: &[Sent]) -> Version {
     codec::codec(configured, alpn).unwrap_or_else(|| match sent.first() {
         Some(Sent::Http(version, _)) => *version,
@@ -165,7 +165,7 @@ fn read_as(configured: CodecType, alpn: Option<&str>, sent: &[Sent]) -> Version 
     })
 }
 
-/// The route of a request, which has no headers but those that every request has.
+/// The route of a request with only the mandatory headers.
 fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<RouteIndex>, CallError> {
     let table = RouteTable::new(routes).map_err(|error| CallError::Unread {
         resource: format!("route configuration {}", routes.name),

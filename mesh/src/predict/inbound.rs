@@ -1,6 +1,6 @@
 //! A connection at a sidecar: its listener, its filter chain, its filters.
 //!
-//! `inbound` as seen from Envoy (downstream), whichever way the traffic goes.
+//! "Inbound" is Envoy's downstream side, for both directions of traffic.
 
 use std::net::SocketAddr;
 
@@ -25,7 +25,7 @@ use super::{
     wire::{Reply, Sent},
 };
 
-/// What the inspectors saw.
+/// The result of the inspectors.
 struct Inspected<'a> {
     transport: Transport,
     server_name: &'a str,
@@ -53,8 +53,8 @@ impl Simulation<'_> {
         let listener = &sidecar.listeners[index];
         let why = sidecar.why(&Resource::Listener(listener.name.clone()));
         let otherwise = || match index == accepted_by {
-            true => format!("it listens at port {port}"),
-            false => format!("the connection was going to {}", arrival.destination),
+            true => format!("it listens on port {port}"),
+            false => format!("the original destination is {}", arrival.destination),
         };
         let because = why.map_or_else(otherwise, |why| why.because.clone());
         self.trace.step(role.party(), Decision::Listener, &listener.name, because, why.map(|why| &why.source));
@@ -81,7 +81,7 @@ impl Simulation<'_> {
             Match::Chain(number) => (Some(number), Some(&listener.filter_chains[number])),
             Match::Default => (None, listener.default_filter_chain.as_deref()),
             Match::None(stage) => {
-                // Who decided which chains there are for the port decided this, too.
+                // What decided the port's chains decided this, too.
                 let why = sidecar.why_of_port(listener, arrival.destination.port());
                 let decided = why.map_or_else(String::new, |why| format!("; {}", why.because));
                 let because =
@@ -93,7 +93,7 @@ impl Simulation<'_> {
         let Some(chain) = chain else {
             self.trace.refuse(role.party(), Reason::NoFilterChainMatch);
             self.trace.log(role, Log::of_session(&Outcome::NoFilterChainMatch));
-            // What was peeked at is still unread, so the kernel answers the close with RST.
+            // The peeked bytes are still unread, so the kernel answers the close with RST.
             return Ok(Reply::Reset);
         };
         let why = sidecar.why(&Resource::FilterChain { listener: listener.name.clone(), chain: number });
@@ -104,11 +104,11 @@ impl Simulation<'_> {
         self.take(Place { host, role, arrival, ended_tls: false }, chain, sent)
     }
 
-    /// A chain takes a connection: first its transport socket, then its filters.
+    /// A chain handles a connection: first its transport socket, then its filters.
     fn take(&mut self, at: Place, chain: &FilterChain, sent: &[Sent]) -> Result<Reply, CallError> {
         let Some(context) = downstream_tls(chain) else { return self.filters(at, chain, None, sent) };
         let acceptor = Acceptor::of(context, &self.world.sidecar(at.host)?.material);
-        // Plaintext for a TLS socket, or a socket whose secret is not there.
+        // Plaintext for a TLS socket, or a socket with a missing secret.
         let ([Sent::Tls(hello), inside @ ..], Ok(acceptor)) = (sent, acceptor) else {
             self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
             return Ok(Reply::Closed);
@@ -122,7 +122,7 @@ impl Simulation<'_> {
             let inner = self.filters(Place { ended_tls: true, ..at }, chain, alpn.as_deref(), inside)?;
             return Ok(Reply::Tunnel(session, Box::new(inner)));
         };
-        let because = format!("{:?} broke it off: {}", broken.by, broken.why.alert()).to_lowercase();
+        let because = format!("{:?} aborted it: {}", broken.by, broken.why.alert()).to_lowercase();
         self.trace.step(at.role.party(), Decision::Tls, "handshake failed", because, None);
         // A TCP proxy connects upstream before the handshake is done, and has its line for the connection in any case. An HTTP
         // connection manager has lines for requests alone.
@@ -150,7 +150,7 @@ impl Simulation<'_> {
                 NetworkFilter::HttpConnectionManager(manager) => return self.http(at, manager, alpn, &shared, sent),
             }
         }
-        // Without a terminal filter there is nobody to read the connection; Envoy refuses such a chain.
+        // Without a terminal filter nothing reads the connection; Envoy rejects such a chain.
         Ok(Reply::Closed)
     }
 }
@@ -173,7 +173,7 @@ impl Shared {
     }
 }
 
-/// What the listener's inspectors make of the first bytes.
+/// Runs the listener's inspectors on the first bytes.
 fn inspect<'a>(listener: &Listener, destination: SocketAddr, sent: &'a [Sent]) -> Inspected<'a> {
     let active = |is: fn(&ListenerFilterConfig) -> bool| {
         listener.listener_filters.iter().any(|filter| {

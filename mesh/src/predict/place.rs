@@ -1,4 +1,4 @@
-//! Where in a sidecar a connection is, and what it brings along.
+//! The position of a connection in a sidecar, and its properties.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,22 +7,22 @@ use super::trace::Role;
 /// A connection as a sidecar accepted it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
-    /// Where it was going before any redirect.
+    /// Its original destination.
     pub(super) destination: SocketAddr,
     pub(super) source: IpAddr,
 }
 
-/// Where in a sidecar a connection is.
+/// The position of a connection in a sidecar.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) host: usize,
     pub(super) role: Role,
     pub(super) arrival: Arrival,
-    /// Whether it ended the connection's TLS.
+    /// Whether it terminated the connection's TLS.
     pub(super) ended_tls: bool,
 }
 
-/// What the filters of a chain tell the connection upstream.
+/// What the filters of a chain set for the upstream connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     /// The ALPN to offer, in place of the cluster's.

@@ -1,4 +1,4 @@
-//! What one sidecar is configured with, as the simulation looks it up.
+//! The configuration of one sidecar, indexed for the simulation.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -33,7 +33,7 @@ pub(super) struct Sidecar {
 
 impl Sidecar {
     /// # Errors
-    /// When Envoy would refuse a listener.
+    /// If Envoy would reject a listener.
     pub(super) fn new(config: PodConfig, svid: Option<Certificate>) -> Result<Self, (String, BuildError)> {
         let PodConfig { listeners, routes, clusters, endpoints, provenance, bootstrap, own_secrets, .. } = config;
         let clusters = bootstrap.static_resources.clusters.into_iter().chain(clusters);
@@ -42,7 +42,7 @@ impl Sidecar {
     }
 
     /// # Errors
-    /// When Envoy would refuse a listener.
+    /// If Envoy would reject a listener.
     pub(super) fn of_dump(
         dump: &EnvoyDump,
         endpoints: Vec<ClusterLoadAssignment>,
@@ -76,7 +76,7 @@ impl Sidecar {
         })
     }
 
-    /// The listener that is bound to a port.
+    /// The listener bound to a port.
     pub(super) fn bound_to(&self, port: u16) -> Option<usize> {
         let bound = |listener: &Listener| {
             listener.address.socket_address.port_value == port && listener.bind_to_port.unwrap_or(true)
@@ -84,7 +84,7 @@ impl Sidecar {
         self.listeners.iter().position(bound)
     }
 
-    /// The listener that takes a connection which a bound one accepted.
+    /// The listener that handles a connection accepted by a bound one.
     pub(super) fn handed_to(&self, accepted_by: usize, destination: SocketAddr) -> usize {
         if !self.listeners[accepted_by].use_original_dst.unwrap_or(false) {
             return accepted_by;
@@ -104,7 +104,7 @@ impl Sidecar {
         self.clusters.get(name)
     }
 
-    /// A cluster's endpoints, wherever they stand.
+    /// A cluster's endpoints, inline or separate.
     pub(super) fn endpoints<'a>(&'a self, cluster: &'a Cluster) -> Vec<&'a LbEndpoint> {
         let by_eds = |config: &envoy_api::EdsClusterConfig| {
             let name = if config.service_name.is_empty() { &cluster.name } else { &config.service_name };
@@ -115,7 +115,7 @@ impl Sidecar {
         found.into_iter().flat_map(|set| &set.endpoints).flat_map(|locality| &locality.lb_endpoints).collect()
     }
 
-    /// The ALPN that Istio's own filter makes HTTP connections to a cluster offer, where there is that filter.
+    /// The ALPN that Istio's own filter makes HTTP connections to a cluster offer, if that filter is present.
     pub(super) fn http_alpn(&self, cluster: &Cluster, http2: bool) -> Option<&Vec<String>> {
         let istio = cluster.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("istio"));
         let turned_off = istio.and_then(|istio| istio.get("alpn_override")).is_some_and(|value| value == "false");
@@ -127,12 +127,12 @@ impl Sidecar {
         self.unread.get(name)
     }
 
-    /// Why a resource is what it is, if that is known.
+    /// The reason for a resource, if it is known.
     pub(super) fn why(&self, resource: &Resource) -> Option<&Provenance> {
         self.provenance.iter().find(|provenance| provenance.resource == *resource)
     }
 
-    /// Why a listener has the chains that it has for a destination port.
+    /// The reason for a listener's chains for a destination port.
     pub(super) fn why_of_port(&self, listener: &Listener, port: u16) -> Option<&Provenance> {
         let of = |port| {
             let is_for =

@@ -1,4 +1,4 @@
-//! A call, followed from the calling app to the called one and back.
+//! Follows a call from the calling app to the called one and back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,20 +22,20 @@ use super::{
 /// A simulation of one call.
 pub(super) struct Simulation<'a> {
     pub(super) world: &'a World<'a>,
-    /// What the called app is, and what certificate it has, by pod (none: outside of the mesh) and port.
+    /// The called app and its certificate, by pod (`None`: outside the mesh) and port.
     pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> (ServerApp, Certificate),
-    /// The subset of a DestinationRule that the client's sidecar is told to send to.
+    /// The subset of a DestinationRule to which the client's sidecar routes.
     pub(super) subset: Option<&'a str>,
     pub(super) trace: Trace,
 }
 
-/// Who opens a connection.
+/// The initiator of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dialler {
     pub(super) host: usize,
     /// The sidecar, or the app if `None`.
     pub(super) sidecar: Option<Role>,
-    /// The address that its socket is bound to, if it is.
+    /// The address that its socket is bound to, if any.
     pub(super) bound_to: Option<IpAddr>,
 }
 
@@ -71,7 +71,7 @@ impl Simulation<'_> {
         Ok(reply)
     }
 
-    /// Somebody in a pod opens a connection that nothing captures any more on its way out.
+    /// Opens a connection from a pod that is not captured any more.
     pub(super) fn dial(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
         let host = &self.world.hosts[who.host];
         if host.ips.contains(&destination.ip()) || destination.ip().is_loopback() {
@@ -113,7 +113,7 @@ impl Simulation<'_> {
     /// A connection that stays in the pod: to its own app, or from its sidecar to itself.
     fn dial_own_pod(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
         let host = &self.world.hosts[who.host];
-        // The kernel takes the address that is called as the source, where nothing else is asked for.
+        // By default the kernel uses the called address as the source.
         let source = who.bound_to.unwrap_or(destination.ip());
         let verdict = match (&host.capture, who.sidecar) {
             (Some(capture), Some(_)) => {
@@ -135,7 +135,7 @@ impl Simulation<'_> {
                 self.trace.callee = Some((who.host, destination.port()));
                 self.enter(who.host, port, Role::Server, Arrival { destination, source }, sent)?
             }
-            // The last leg would come back for ever.
+            // The last leg would loop forever.
             Some(_) => Reply::Silence,
             None => self.reach(Some(who.host), Arrival { destination, source }, sent)?,
         };
@@ -143,8 +143,8 @@ impl Simulation<'_> {
         Ok(reply)
     }
 
-    /// A connection that nothing captures comes to whoever listens: the app, or the sidecar at a port of its own. `host` is
-    /// none outside of the mesh.
+    /// Delivers a connection that is not captured to its listener: the app, or the sidecar on one of its own ports. `host` is
+    /// `None` outside the mesh.
     fn reach(&mut self, host: Option<usize>, arrival: Arrival, sent: &[Sent]) -> Result<Reply, CallError> {
         let destination = arrival.destination;
         if let Some(host) = host {
@@ -157,7 +157,7 @@ impl Simulation<'_> {
         let (server, certificate) = (self.server_app)(host, destination.port());
         let (because, source) = match host {
             Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
-            None => ("no manifest has this address: taken for an app that speaks what it is sent".into(), None),
+            None => ("no manifest has this address: assumed to be an app that speaks what it is sent".into(), None),
         };
         self.trace.step(Party::ServerApp, Decision::App, destination.to_string(), because, source);
         let answered = app::answer(server, &certificate, destination.ip(), sent);
@@ -168,12 +168,12 @@ impl Simulation<'_> {
         Ok(answered.reply)
     }
 
-    /// Who is upstream of a sidecar.
+    /// The party upstream of a sidecar.
     pub(super) fn upstream_of(&self, at: Place) -> Party {
         if at.role == Role::Client && self.trace.reached_sidecar() { Party::ServerSidecar } else { Party::ServerApp }
     }
 
-    /// What the node makes of a service's virtual address, as kube-proxy does it; `None` refuses.
+    /// Translates a service's virtual address as kube-proxy does; `None` refuses.
     fn translate(&mut self, destination: SocketAddr) -> Option<SocketAddr> {
         if let Some((called, reached)) = self.world.alias.filter(|(called, _)| *called == destination) {
             let because = format!("an endpoint of the service at {called}");
@@ -202,13 +202,13 @@ impl Simulation<'_> {
         let reached = SocketAddr::new(ip, endpoint.port);
         let because = match port.endpoints.len() {
             1 => format!("the only endpoint of service {}", service.name),
-            n => format!("the first of {n} endpoints of service {}; the node takes any", service.name),
+            n => format!("the first of {n} endpoints of service {}; the node picks any", service.name),
         };
         self.trace.step(Party::Node, Decision::Service, reached.to_string(), because, Some(&service.source));
         Some(reached)
     }
 
-    /// Notes what the redirect rules of a pod do.
+    /// Records what the redirect rules of a pod do.
     fn redirected(&mut self, at: Party, host: usize, verdict: Verdict) {
         let choice = verdict.redirected_to.map_or_else(|| "not captured".to_owned(), |port| port.to_string());
         let source = match verdict.why.annotation {

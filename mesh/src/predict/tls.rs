@@ -1,4 +1,4 @@
-//! TLS handshakes: who offers what, who checks whom, and what comes of it.
+//! Simulates TLS handshakes.
 
 use envoy_api::{DownstreamTlsContext, TlsProtocol, UpstreamTlsContext};
 
@@ -6,7 +6,7 @@ use crate::account::TlsFacts;
 
 use super::certificate::{Certificate, Check, Material, NotThere, Why};
 
-/// What a client brings to a handshake.
+/// The client's side of a handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Hello {
     pub(super) server_name: Option<String>,
@@ -16,28 +16,28 @@ pub(super) struct Hello {
     pub(super) latest: TlsProtocol,
 }
 
-/// What a server brings to a handshake.
+/// The server's side of a handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Acceptor {
     pub(super) certificate: Certificate,
     /// In order of preference.
     pub(super) alpn: Vec<String>,
-    /// Whether a client that offers other protocols alone is refused, as rustls does it and Envoy does not.
+    /// Whether to reject a client that offers only other protocols, as rustls does and Envoy does not.
     pub(super) insists_on_alpn: bool,
-    /// How client certificates are checked; `None` asks for none.
+    /// The validation of client certificates; `None` does not request one.
     pub(super) client: Option<Check>,
     pub(super) latest: TlsProtocol,
 }
 
-/// What is known of a session, also of one that was broken off.
+/// The known properties of a session, even if it failed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
     pub(super) facts: TlsFacts,
-    /// Whether both sides showed a certificate, and took the other's.
+    /// Whether both sides presented a certificate, and accepted the other's.
     pub(super) mutual: bool,
 }
 
-/// A handshake that was broken off.
+/// A failed handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) by: Side,
@@ -47,15 +47,15 @@ pub(super) struct Broken {
 /// A side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Who connected.
+    /// The side that connected.
     Client,
-    /// Who was connected to.
+    /// The side that accepted.
     Server,
 }
 
 impl Broken {
-    /// Whether the client took the handshake for done and went on, as it does in TLS 1.3 before it hears what the server makes
-    /// of its certificate.
+    /// Whether the client considered the handshake complete and continued, as in TLS 1.3 before the server has checked its
+    /// certificate.
     pub(super) fn is_late(&self, session: &Session) -> bool {
         self.by == Side::Server
             && self.why != Why::NoCommonProtocol
@@ -64,7 +64,7 @@ impl Broken {
 }
 
 impl Hello {
-    /// What is known of a session of which nothing but this was sent.
+    /// The known properties of a session of which only this was sent.
     pub(super) fn unanswered(&self) -> Session {
         let (alpn_offered, sni) = (self.alpn.clone(), self.server_name.clone());
         Session { facts: TlsFacts { alpn_offered, sni, ..TlsFacts::default() }, mutual: false }
@@ -73,7 +73,7 @@ impl Hello {
     /// What an upstream TLS context sends.
     ///
     /// # Errors
-    /// When a secret that it names is not there.
+    /// If it refers to a missing secret.
     pub(super) fn of(context: &UpstreamTlsContext, material: &Material) -> Result<Self, NotThere> {
         let common = &context.common_tls_context;
         Ok(Self {
@@ -81,7 +81,7 @@ impl Hello {
             alpn: common.alpn_protocols.clone(),
             certificate: material.certificate(common)?,
             check: material.check(common)?,
-            // Envoy's clients stop at 1.2 unless they are told otherwise.
+            // Envoy's clients use at most 1.2 unless configured.
             latest: latest(common, TlsProtocol::V1_2),
         })
     }
@@ -91,7 +91,7 @@ impl Acceptor {
     /// How a downstream TLS context answers.
     ///
     /// # Errors
-    /// When a secret that it names is not there.
+    /// If it refers to a missing secret.
     pub(super) fn of(context: &DownstreamTlsContext, material: &Material) -> Result<Self, NotThere> {
         let common = &context.common_tls_context;
         let requires = context.require_client_certificate.unwrap_or(false);
@@ -115,7 +115,7 @@ impl Acceptor {
         }
     }
 
-    /// The handshake with a client: what is known of it, and who broke it off.
+    /// The handshake with a client: the session, and who aborted it.
     pub(super) fn handshake(&self, hello: &Hello) -> (Box<Session>, Option<Broken>) {
         let mut session = Box::new(hello.unanswered());
         let chosen = self.alpn.iter().find(|protocol| hello.alpn.contains(protocol));

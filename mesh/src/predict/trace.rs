@@ -1,4 +1,4 @@
-//! What is noted while a call is followed: legs, decisions, log lines, and who refused it.
+//! The records of a simulated call: legs, decisions, log lines, and the refusal.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,26 +11,26 @@ use crate::{
 
 use super::wire::{Reply, Sent, Version};
 
-/// The notes of one call.
+/// The records of one call.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     pub(super) legs: Vec<Leg>,
     pub(super) steps: Vec<Step>,
-    /// What the client's sidecar logs, and the server's.
+    /// The log lines of the client's and the server's sidecar.
     pub(super) logs: [Option<Log>; 2],
     /// The SNI that the client's sidecar read.
     pub(super) requested_server_name: Option<String>,
-    /// Who refused the call first, which is who is nearest to the called app.
+    /// The first refusal, which is the one nearest to the called app.
     pub(super) refusal: Option<(Party, Reason)>,
     /// The sidecars that read the request.
     pub(super) read_by: Vec<Party>,
     /// Whether the called app got what the calling app sent.
     pub(super) reached_app: bool,
-    /// The pod whose app the call came to, or whose sidecar, and the port there.
+    /// The pod whose app or sidecar the call reached, and the port there.
     pub(super) callee: Option<(usize, u16)>,
 }
 
-/// What a sidecar logs of a connection or request.
+/// A sidecar's log line for a connection or request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Log {
     pub(super) flags: String,
@@ -43,13 +43,13 @@ impl Log {
         Self::of_session(&Outcome::Done)
     }
 
-    /// The line of a request that ended so. `exhausted`: whether it was tried as often as its route allows.
+    /// The line of a request with this outcome. `exhausted`: whether its route's retries are used up.
     pub(super) fn of_request(outcome: &Outcome, exhausted: bool) -> Self {
         let exhausted = if exhausted { Flag::UpstreamRetryLimitExceeded.into() } else { Flags::NONE };
         Self { flags: exhausted.union(outcome.flags()).to_string(), details: logged(&outcome.details()) }
     }
 
-    /// The line of a connection that ended so.
+    /// The line of a connection with this outcome.
     pub(super) fn of_session(outcome: &Outcome) -> Self {
         let details = if *outcome == Outcome::NoFilterChainMatch { outcome.details() } else { "".into() };
         Self { flags: outcome.session_flags().to_string(), details: logged(&details) }
@@ -61,7 +61,7 @@ fn logged(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") }
 }
 
-/// Which sidecar is at work.
+/// The sidecar's role in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The calling app's.
@@ -91,7 +91,7 @@ pub(super) struct NewLeg {
 }
 
 impl Trace {
-    /// Notes a decision.
+    /// Records a decision.
     pub(super) fn step(
         &mut self,
         at: Party,
@@ -103,25 +103,25 @@ impl Trace {
         self.steps.push(Step { at, what, choice: choice.into(), because: because.into(), source: source.cloned() });
     }
 
-    /// Notes who refused the call, unless it is known already.
+    /// Records who refused the call, unless it is known already.
     pub(super) fn refuse(&mut self, party: Party, reason: Reason) {
         self.refusal.get_or_insert((party, reason));
     }
 
-    /// Notes that a sidecar read the request.
+    /// Records that a sidecar read the request.
     pub(super) fn read(&mut self, party: Party) {
         if !self.read_by.contains(&party) {
             self.read_by.push(party);
         }
     }
 
-    /// Notes what a sidecar logs. A connection that comes to the same sidecar twice has two lines: the outer one counts, which
-    /// is the last to end.
+    /// Records a sidecar's log line. A connection that reaches the same sidecar twice has two lines: the outer one, which ends
+    /// last, counts.
     pub(super) fn log(&mut self, role: Role, log: Log) {
         self.logs[role as usize] = Some(log);
     }
 
-    /// Begins a leg; what it carries is known when the answer is there.
+    /// Begins a leg; its contents are known once there is an answer.
     pub(super) fn begin(&mut self, leg: NewLeg) -> usize {
         let NewLeg { number, path, interface, source, dials, redirected_to } = leg;
         self.legs.push(Leg {
@@ -137,7 +137,7 @@ impl Trace {
         self.legs.len() - 1
     }
 
-    /// Adds the legs that there are and on which nothing was sent.
+    /// Adds the existing legs on which nothing was sent.
     pub(super) fn add_silent_legs(&mut self, to_sidecar: bool) {
         let silent = |number, path| Leg {
             number,
@@ -184,7 +184,7 @@ fn layer_of(version: Version) -> LayerKind {
     }
 }
 
-/// The layers that were sent: what stands inside TLS is sent only when the handshake is done.
+/// The layers that were sent: the inside TLS is sent only after the handshake.
 fn carried(sent: &[Sent], mut reply: &Reply) -> (Vec<LayerKind>, Vec<TlsFacts>) {
     let (mut layers, mut tls) = (vec![], vec![]);
     for layer in sent {

@@ -1,4 +1,4 @@
-//! A sidecar on its way upstream: cluster, endpoint, transport socket, and what comes back.
+//! The upstream side of a sidecar: cluster, endpoint, transport socket, and the answer.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -27,11 +27,11 @@ use super::{
     wire::{Reply, Request, Sent, Version},
 };
 
-/// What came of an attempt to reach a cluster.
+/// The outcome of an attempt to reach a cluster.
 pub(super) enum Upstream {
-    /// The connection stood, its handshake too. For HTTP, the version that was spoken.
+    /// The connection and its handshake succeeded. For HTTP, with the version.
     Connected(Option<Version>, Reply),
-    /// It never did: there is no cluster, no endpoint, or no connection.
+    /// It failed: there is no cluster, no endpoint, or no connection.
     Failed(Outcome),
 }
 
@@ -64,8 +64,8 @@ impl Simulation<'_> {
         Ok(reply)
     }
 
-    /// Something is sent to a cluster. `request` is what an HTTP connection manager read, which is sent in the cluster's
-    /// version of HTTP.
+    /// Sends something to a cluster. `request` is what an HTTP connection manager read, and is sent in the cluster's version of
+    /// HTTP.
     pub(super) fn upstream(
         &mut self,
         at: Place,
@@ -159,11 +159,11 @@ impl Simulation<'_> {
         let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), host, port: address.port() });
         let which = match candidates {
             Candidates::Original(address) if address != at.arrival.destination => {
-                "where the connection was going, at another port".to_owned()
+                "the original destination, at another port".to_owned()
             }
             Candidates::OneOf(endpoints @ [_, _, ..]) => format!("the first of {} endpoints", endpoints.len()),
             Candidates::OneOf(_) => "the only endpoint".to_owned(),
-            Candidates::Original(_) | Candidates::None => "where the connection was going".to_owned(),
+            Candidates::Original(_) | Candidates::None => "the original destination".to_owned(),
         };
         let because = why.map_or_else(|| which.clone(), |why| format!("{which}; {}", why.because));
         self.trace.step(party, Decision::Endpoint, address.to_string(), because, why.map(|why| &why.source));
@@ -180,7 +180,7 @@ impl Simulation<'_> {
         Some(Target { address, context })
     }
 
-    /// Where an endpoint is; nowhere if it is a name that nobody has.
+    /// The address of an endpoint; `None` if it is an unknown name.
     fn address_of(&self, cluster: &Cluster, endpoint: &LbEndpoint) -> Option<SocketAddr> {
         let address = &endpoint.endpoint.address;
         let port = address.socket_address.port_value;
@@ -201,20 +201,20 @@ impl Simulation<'_> {
         }
     }
 
-    /// A TLS context that waits for a secret closes each connection at once.
+    /// A TLS context without its secret closes each connection at once.
     fn without_secret(&mut self, at: Place) -> Upstream {
         self.trace.step(
             at.role.party(),
             Decision::Secret,
             "none",
-            "a secret that the transport socket names is not there",
+            "the transport socket refers to a missing secret",
             None,
         );
         self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
         tls_failed(&TlsError::SecretNotSupplied)
     }
 
-    /// What a reply to a ClientHello of this sidecar comes to.
+    /// The outcome of a reply to this sidecar's ClientHello.
     fn secured(&mut self, at: Place, version: Option<Version>, address: SocketAddr, reply: Reply) -> Upstream {
         let error = match reply {
             Reply::Tunnel(_, inner) => return Upstream::Connected(version, *inner),
@@ -245,7 +245,7 @@ fn tls_failed(error: &TlsError) -> Upstream {
     Upstream::Failed(Outcome::ConnectFailed(ConnectError::Tls(error.to_string().into())))
 }
 
-/// What a reply on a connection without TLS comes to.
+/// The outcome of a reply on a connection without TLS.
 fn plain(version: Option<Version>, address: SocketAddr, reply: Reply) -> Upstream {
     let error = match reply {
         Reply::Refused => ConnectError::refused("Connection refused", false, address),
@@ -276,7 +276,7 @@ fn upstream_tls(socket: &TransportSocket) -> Option<&UpstreamTlsContext> {
     }
 }
 
-/// The address that a cluster's connections are bound to; none where the kernel chooses.
+/// The address that a cluster's connections are bound to; `None` if the kernel chooses.
 fn source(cluster: &Cluster, destination: SocketAddr) -> Option<IpAddr> {
     let sources = source_addresses(cluster.upstream_bind_config.as_ref()?).ok()?;
     source_for(&sources, destination).map(|source| source.ip()).filter(|ip| !ip.is_unspecified())

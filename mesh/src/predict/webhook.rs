@@ -1,4 +1,4 @@
-//! Calls of admission webhooks: whom the API server trusts, and what it makes of the answer.
+//! Webhook calls: the API server's trust, and its conclusion from the answer.
 
 use crate::{
     account::Admission,
@@ -10,7 +10,7 @@ use super::{
     certificate::{self, Check},
 };
 
-/// How the API server checks who answers: `caBundle` alone counts, and the name that it calls.
+/// The API server's validation of the webhook: only `caBundle`, and the name that it calls.
 pub(super) fn check(webhook: &Webhook, pod: &Pod) -> Check {
     let host = webhook.place.host();
     match &webhook.ca_bundle {
@@ -19,7 +19,7 @@ pub(super) fn check(webhook: &Webhook, pod: &Pod) -> Check {
     }
 }
 
-/// What the API server decides. Nothing where the webhook is called and nothing is known of what it says.
+/// The API server's decision; `None` if the webhook's answer is unknown.
 pub(super) fn admission(webhook: &Webhook, delivered: bool, server: Speaks) -> Option<Admission> {
     let failed = match webhook.failure_policy {
         FailurePolicy::Fail => Admission::Rejected,
@@ -31,7 +31,7 @@ pub(super) fn admission(webhook: &Webhook, delivered: bool, server: Speaks) -> O
         (Speaks::Webhook, "/validate") => Admission::Allowed,
         (Speaks::Webhook, "/deny") => Admission::Denied,
         (Speaks::Webhook, "/mutate") if webhook.mutating => Admission::Patched,
-        // Whatever else answers, answers with no AdmissionReview of the request; and only mutating webhooks may patch.
+        // Other apps do not answer with an AdmissionReview of the request; and only mutating webhooks can patch.
         _ => failed,
     })
 }

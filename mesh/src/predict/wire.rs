@@ -1,10 +1,10 @@
-//! What is sent on a connection, and what comes back.
+//! Data sent on a connection, and the reply.
 
 pub(super) use envoy_rules::codec::HttpVersion as Version;
 
 use super::tls::{Broken, Hello, Session};
 
-/// One layer of what a party sends. A slice of them is a whole, the outermost first; the last one is no TLS.
+/// One layer of what a party sends. A slice lists all layers, the outermost first; the last one is not TLS.
 #[derive(Clone, Debug)]
 pub(super) enum Sent {
     /// A TLS handshake, and the rest inside.
@@ -17,7 +17,7 @@ pub(super) enum Sent {
     Nothing,
 }
 
-/// A request, as far as it decides where it goes.
+/// The parts of a request that decide its route.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     /// `host` or `:authority`.
@@ -26,26 +26,26 @@ pub(super) struct Request {
     pub(super) path: String,
 }
 
-/// What a party that sent something gets back, seen from its outermost layer.
+/// The reply to what a party sent, seen from its outermost layer.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     /// RST to the SYN.
     Refused,
-    /// There is no way to the address.
+    /// The address is unreachable.
     Unreachable,
-    /// Nothing, for as long as one waits.
+    /// Nothing, until a timeout.
     Silence,
     /// The connection is reset before any answer.
     Reset,
     /// The connection is closed before any answer.
     Closed,
-    /// A TLS alert that ends everything, to what was no ClientHello.
+    /// A fatal TLS alert, in reply to something other than a ClientHello.
     Alert,
-    /// A handshake that one of the two broke off.
+    /// A handshake that one side aborted.
     Broken(Box<Session>, Broken),
-    /// A handshake that was completed, and what came back inside.
+    /// A completed handshake, and the reply inside.
     Tunnel(Box<Session>, Box<Reply>),
-    /// An HTTP response, outside of TLS.
+    /// An HTTP response, not inside TLS.
     Response(Version, u16),
     /// The same bytes.
     Echo,

@@ -1,4 +1,4 @@
-//! Who is where: the pods, their sidecars, and the addresses that the node translates.
+//! The pods, their sidecars, and the addresses that the node translates.
 
 use std::{
     cell::OnceCell,
@@ -15,12 +15,12 @@ use crate::{
 
 use super::{CallError, certificate::Certificate, sidecar::Sidecar};
 
-/// All that a call may meet.
+/// Everything that a call can reach.
 pub(super) struct World<'a> {
     pub(super) hosts: Vec<Host>,
     /// Services, for the node's translation of their virtual addresses.
     pub(super) services: &'a [Service],
-    /// A virtual address of which only that is known where the node takes it to.
+    /// A virtual address, and where the node sends it, if nothing else is known about it.
     pub(super) alias: Option<(SocketAddr, SocketAddr)>,
     mesh: Option<&'a Mesh>,
 }
@@ -32,19 +32,19 @@ pub(super) struct Host {
     pub(super) ips: Vec<IpAddr>,
     /// What its sidecar's redirects capture; `None` if it has no sidecar.
     pub(super) capture: Option<Capture>,
-    /// Whether its app runs as the sidecar's user, and is taken for it.
+    /// Whether its app runs as the sidecar's user, and is treated as the sidecar.
     pub(super) app_runs_as_sidecar: bool,
     /// Its document.
     pub(super) source: Source,
-    /// Why it has a sidecar, or has none.
+    /// The reason why it has a sidecar, or has none.
     pub(super) injection: (String, Source),
     sidecar: OnceCell<Sidecar>,
 }
 
 impl Host {
-    /// A pod whose sidecar is known already.
+    /// A pod with a known sidecar.
     pub(super) fn with(name: String, ips: Vec<IpAddr>, capture: Capture, sidecar: Sidecar) -> Self {
-        let source = Source::default_of("a configuration dump has no manifests");
+        let source = Source::default_of("a configuration dump contains no manifests");
         let injection = ("its configuration was dumped".into(), source.clone());
         Self {
             name,
@@ -64,7 +64,7 @@ impl Host {
 }
 
 impl<'a> World<'a> {
-    /// The world of a mesh. Sidecars are compiled when a call comes to them.
+    /// The world of a mesh. Sidecars are compiled when a call reaches them.
     pub(super) fn of_mesh(mesh: &'a Mesh) -> Self {
         let host = |pod: &crate::model::Pod| Host {
             name: pod.name.to_string(),
@@ -86,7 +86,7 @@ impl<'a> World<'a> {
     /// A pod's sidecar.
     ///
     /// # Errors
-    /// When its configuration is one that Envoy refuses.
+    /// If Envoy would reject its configuration.
     pub(super) fn sidecar(&self, host: usize) -> Result<&Sidecar, CallError> {
         let cell = &self.hosts[host].sidecar;
         match (cell.get(), self.mesh) {
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Where files would lie does not matter to what they say.
+/// A placement for configurations that are never written to files.
 pub(super) fn nowhere() -> Placement {
     let nowhere = PathBuf::from("/");
     Placement {

@@ -1,19 +1,19 @@
-//! What the rules of a pod do with a connection, as the kernel goes through them.
+//! Evaluates the rules of a pod for a connection, as the kernel does.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Chain, Match, Rule, Rules, Target, Test, Why};
 
-/// The first packet of a TCP connection, as rules look at it.
+/// The first packet of a TCP connection, as rules match it.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
-    /// The interface that it comes in by, or leaves by.
+    /// The interface on which it arrives or leaves.
     pub interface: &'a str,
-    /// Where it comes from, where that is known.
+    /// Its source address, if known.
     pub source: Option<IpAddr>,
-    /// Where it goes.
+    /// Its destination.
     pub destination: SocketAddr,
-    /// The user that owns its socket; of no account for what comes to the pod.
+    /// The user that owns its socket; ignored for connections to the pod.
     pub uid: u32,
     /// The group that owns it.
     pub gid: u32,
@@ -21,22 +21,22 @@ pub struct Packet<'a> {
     pub mark: u32,
 }
 
-/// What becomes of a connection, and the rule that says so.
+/// The result of the rules for a connection, and the decisive rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The port that it is redirected to; `None` lets it pass.
+    /// The port that it is redirected to; `None` if it is not redirected.
     pub redirected_to: Option<u16>,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
 impl Rules {
-    /// What becomes of a connection from inside the pod.
+    /// Evaluates a connection from inside the pod.
     pub fn outbound(&self, packet: &Packet<'_>) -> Verdict {
         self.evaluate(Chain::Output, packet, self.outbound_else)
     }
 
-    /// What becomes of a connection to the pod.
+    /// Evaluates a connection to the pod.
     pub fn inbound(&self, packet: &Packet<'_>) -> Verdict {
         self.evaluate(Chain::Prerouting, packet, self.inbound_else)
     }
@@ -47,10 +47,10 @@ impl Rules {
         Verdict { redirected_to, why: why.unwrap_or(otherwise) }
     }
 
-    /// Goes through a chain; `why` becomes that of the last rule that matched and has one.
+    /// Evaluates a chain; `why` becomes that of the last rule that matched and has one.
     fn walk(&self, chain: Chain, packet: &Packet<'_>, why: &mut Option<Why>) -> Option<u16> {
         let of_chain = |first: bool| self.rules.iter().filter(move |rule| rule.chain == chain && rule.first == first);
-        // Each that is put first stands before those that were put first earlier.
+        // Each inserted rule comes before those inserted earlier.
         for rule in of_chain(true).rev().chain(of_chain(false)).filter(|rule| rule.matches(packet)) {
             *why = rule.why.or(*why);
             match rule.target {
@@ -84,7 +84,7 @@ impl Match {
             Test::Udp => false,
             Test::Port(port) => *port == packet.destination.port(),
             Test::User(uid) => *uid == packet.uid,
-            // Which number a name stands for is not in the manifests: taken for another group.
+            // The manifests do not map group names to numbers: assumed to be another group.
             Test::Group(group) => group.parse() == Ok(packet.gid),
             Test::Mark(mark) => *mark == packet.mark,
         };

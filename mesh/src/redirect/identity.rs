@@ -3,7 +3,7 @@
 use super::rule::Test;
 use crate::sidecar;
 
-/// How a sidecar's own packets are told from the app's, so that they are not sent back to the sidecar.
+/// How a sidecar's own packets are recognized, so that they are not sent back to the sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyIdentity {
     /// By the user and group that own the socket, as Istio does it.
@@ -22,7 +22,7 @@ impl ProxyIdentity {
     /// What Istio uses: user and group 1337.
     pub const ISTIO: Self = Self::Owner { uid: sidecar::UID, gid: sidecar::GID };
 
-    /// A test for each trait by which the sidecar's packets are told.
+    /// The tests that recognize the sidecar's packets, any of which suffices.
     pub(super) fn tests(self) -> Vec<Test> {
         match self {
             Self::Owner { uid, gid } => vec![Test::User(uid), Test::Group(gid.to_string())],

@@ -1,4 +1,4 @@
-//! One rule, and how `iptables-restore` reads it.
+//! A rule, and its text for `iptables-restore`.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use ipnet::IpNet;
 /// A chain of table `nat`: one of the kernel's, or one of Istio's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chain {
-    /// What comes to the pod.
+    /// Packets that arrive at the pod.
     Prerouting,
-    /// What leaves a socket of the pod.
+    /// Packets that leave a socket of the pod.
     Output,
-    /// What of it is the sidecar's: connections to the pod.
+    /// Istio's chain for connections to the pod.
     IstioInbound,
-    /// To the outbound port.
+    /// Istio's chain that redirects to the outbound port.
     IstioRedirect,
-    /// To the inbound port.
+    /// Istio's chain that redirects to the inbound port.
     IstioInRedirect,
-    /// What of it is the sidecar's: connections from the pod.
+    /// Istio's chain for connections from the pod.
     IstioOutput,
 }
 
 impl Chain {
-    /// Istio's own, in the order in which they are made.
+    /// Istio's chains, in order of creation.
     pub(super) const OWN: [Self; 4] =
         [Self::IstioInbound, Self::IstioRedirect, Self::IstioInRedirect, Self::IstioOutput];
 }
@@ -43,30 +43,30 @@ impl fmt::Display for Chain {
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Whether it stands before all rules that its chain has so far, and not behind them.
+    /// Whether it is inserted before the rules of its chain so far, instead of appended.
     pub first: bool,
     /// Its chain.
     pub chain: Chain,
-    /// All must hold.
+    /// The conditions, which must all hold.
     pub matches: Vec<Match>,
-    /// What becomes of a packet then.
+    /// The target of a matching packet.
     pub target: Target,
-    /// Why, where it decides something.
+    /// The reason, if it decides something.
     pub why: Option<Why>,
 }
 
-/// What becomes of a packet.
+/// The target of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// It goes back to the chain that it came from, and passes where that was none.
+    /// Returns to the calling chain, or accepts in a built-in one.
     Return,
-    /// It is redirected to that port of the pod.
+    /// Redirects to a port of the pod.
     Redirect(u16),
-    /// It goes to another chain.
+    /// Jumps to another chain.
     Jump(Chain),
 }
 
-/// Why a rule is there.
+/// The reason for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Why {
     /// In words.
@@ -78,18 +78,18 @@ pub struct Why {
 /// One condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// What is looked at.
+    /// The property tested.
     pub test: Test,
-    /// Whether it must not hold.
+    /// Whether the test is inverted.
     pub negated: bool,
 }
 
-/// What a condition looks at.
+/// A property that a condition tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// The interface that the packet comes in by.
+    /// The incoming interface.
     In(String),
-    /// The interface that it leaves by.
+    /// The outgoing interface.
     Out(String),
     /// Its source.
     From(IpNet),

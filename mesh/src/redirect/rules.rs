@@ -1,4 +1,4 @@
-//! The rules of a pod, from what is to be captured.
+//! Generates the rules of a pod from its capture settings.
 
 use std::{
     fmt,
@@ -28,14 +28,14 @@ COMMIT
 pub struct Rules {
     pub(super) rules: Vec<Rule>,
     drop_invalid: bool,
-    /// Why a connection to the pod passes that no rule speaks of.
+    /// The reason why a connection to the pod passes if no rule matches.
     pub(super) inbound_else: Why,
-    /// The same of connections from the pod.
+    /// The same for connections from the pod.
     pub(super) outbound_else: Why,
 }
 
 impl Rules {
-    /// The rules that capture that much, except for what is the sidecar's own.
+    /// The rules for these capture settings, exempting the sidecar's own packets.
     pub fn new(capture: &Capture, identity: ProxyIdentity, family: Family) -> Self {
         if capture.mode == InterceptionMode::None {
             let no_rules = why("interceptionMode NONE: no rules");
@@ -65,7 +65,7 @@ impl Rules {
         rules
     }
 
-    /// What of the connections to the pod goes to the sidecar.
+    /// Which connections to the pod go to the sidecar.
     fn capture_inbound(&mut self, capture: &Capture) {
         const CAPTURE: Target = Target::Jump(Chain::IstioInRedirect);
         if capture.include_inbound_ports == PortSet::List(vec![]) {
@@ -79,7 +79,7 @@ impl Rules {
                     self.add(Chain::IstioInbound, tcp_to(port), CAPTURE, included);
                 }
             }
-            // Exclusions count only here: a list of included ports has none left to exclude.
+            // Exclusions only apply here: they do not apply to a list of included ports.
             PortSet::All => {
                 let excluded = Some(by("the port is excluded", "traffic.sidecar.istio.io/excludeInboundPorts"));
                 for &port in &capture.exclude_inbound_ports {
@@ -91,7 +91,7 @@ impl Rules {
         }
     }
 
-    /// What of the pod's own connections goes to the sidecar.
+    /// Which connections from the pod go to the sidecar.
     fn capture_outbound(&mut self, capture: &Capture, identity: ProxyIdentity, family: Family) {
         const CAPTURE: Target = Target::Jump(Chain::IstioRedirect);
         let (passthrough, loopback) = match family {
@@ -116,7 +116,7 @@ impl Rules {
         self.by_destination(capture, family, CAPTURE);
     }
 
-    /// What of the pod's own connections passes for being, or not being, the sidecar's.
+    /// Which connections from the pod pass because they are, or are not, the sidecar's.
     fn of_sidecar(&mut self, sidecar: &Test, loopback: IpNet, capture: &Capture) {
         // The sidecar to its own pod: the app called itself by its service, and inbound policy holds there too.
         let to_itself = [
@@ -135,7 +135,7 @@ impl Rules {
         self.output([sidecar.clone().holds()], Target::Return, Some(why("the sidecar's own connection")));
     }
 
-    /// Lets connections of groups pass that are not to be captured.
+    /// Exempts the connections of groups that are not captured.
     fn owner_groups(&mut self, groups: &OwnerGroups) {
         let passes = Some(by("the app's group is not captured", "proxy.istio.io/config"));
         match groups {
@@ -151,7 +151,7 @@ impl Rules {
         }
     }
 
-    /// What is captured, or not, for where it goes.
+    /// Which connections are captured by destination.
     fn by_destination(&mut self, capture: &Capture, family: Family, target: Target) {
         let of_family = |range: &&IpNet| Family::of(range.addr()) == family;
         let excluded = Some(by("the address is excluded", "traffic.sidecar.istio.io/excludeOutboundIPRanges"));
@@ -191,7 +191,7 @@ impl Rules {
         self.rules.push(Rule { first: false, chain, matches: matches.into(), target, why });
     }
 
-    /// Before all rules so far of what comes to the pod.
+    /// Inserts a rule before all rules so far for packets that arrive at the pod.
     fn insert(&mut self, matches: impl Into<Vec<Match>>, target: Target, why: Option<Why>) {
         self.rules.push(Rule { first: true, chain: Chain::Prerouting, matches: matches.into(), target, why });
     }
@@ -216,7 +216,7 @@ impl fmt::Display for Rules {
     }
 }
 
-/// Whether the app's connections to loopback are asked for, in either family.
+/// Whether connections of the app to loopback are to be captured, in either family.
 fn includes_loopback(capture: &Capture) -> bool {
     capture.include_outbound_ip_ranges.iter().flatten().any(|range| range.addr().is_loopback())
 }
@@ -236,7 +236,7 @@ const fn why(words: &'static str) -> Why {
     Why { words, annotation: None }
 }
 
-/// Because of an annotation.
+/// A reason with its annotation.
 const fn by(words: &'static str, annotation: &'static str) -> Why {
     Why { words, annotation: Some(annotation) }
 }

@@ -1,4 +1,4 @@
-//! Addresses for pods, services and hosts outside of the cluster, given out in order of names.
+//! Addresses for pods, services and hosts outside the cluster, assigned in order of names.
 
 use std::{
     collections::BTreeSet,
@@ -21,8 +21,8 @@ pub(super) fn pod(nth: usize) -> Option<PodIps> {
     Some(PodIps { v4: Ipv4Addr::new(10, 244, high, low), v6: Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0, number) })
 }
 
-/// The addresses of the host outside of the cluster that is `nth` in order of its pod's namespace and name, from 0: in the
-/// ranges that documentation has, 203.0.113.0/24 (RFC 5737) and 2001:db8::/32 (RFC 3849). Nothing when the range is used up.
+/// The addresses of the host outside the cluster that is `nth` in order of its pod's namespace and name, from 0: in the
+/// ranges that documentation has, 203.0.113.0/24 (RFC 5737) and 2001:db8::/32 (RFC 3849). `None` if the range is used up.
 pub(super) fn external_host(nth: usize) -> Option<PodIps> {
     let number = u8::try_from(nth).ok()?.checked_add(1).filter(|number| *number < 255)?;
     Some(PodIps {
@@ -31,19 +31,19 @@ pub(super) fn external_host(nth: usize) -> Option<PodIps> {
     })
 }
 
-/// Virtual addresses that are still free, in 10.96.0.0/16 and fd00:96::/112.
+/// The free virtual addresses, in 10.96.0.0/16 and fd00:96::/112.
 pub(super) struct Services {
     taken: BTreeSet<IpAddr>,
     next: u16,
 }
 
 impl Services {
-    /// All but those that manifests ask for by number.
+    /// All except those that manifests request.
     pub(super) fn new(taken: BTreeSet<IpAddr>) -> Self {
         Self { taken, next: FIRST_SERVICE }
     }
 
-    /// The next pair that is free in both families. Nothing when the range is used up.
+    /// The next pair that is free in both families. `None` if the range is used up.
     pub(super) fn next(&mut self) -> Option<(IpAddr, IpAddr)> {
         loop {
             let [high, low] = self.next.to_be_bytes();
@@ -57,7 +57,7 @@ impl Services {
     }
 }
 
-/// Whether a service may ask for this address: it lies in the range of services.
+/// Whether a service can request this address: it is in the range of services.
 pub(crate) fn is_service_address(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.octets()[..2] == [10, 96],

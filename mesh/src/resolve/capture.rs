@@ -20,7 +20,7 @@ const MODE: &str = "sidecar.istio.io/interceptionMode";
 const REROUTE: &str = "istio.io/reroute-virtual-interfaces";
 const STATUS_ANNOTATION: &str = "status.sidecar.istio.io/port";
 
-/// Every annotation that says what is captured, without the prefix.
+/// Every annotation that affects the capture, without the prefix.
 const TRAFFIC: [&str; 8] = [
     "includeInboundPorts",
     "excludeInboundPorts",
@@ -32,10 +32,10 @@ const TRAFFIC: [&str; 8] = [
     "kubevirtInterfaces",
 ];
 
-/// Ports that injection itself keeps out of the inbound capture.
+/// Ports that injection always excludes from the inbound capture.
 const OWN_PORTS: [u16; 2] = [PROMETHEUS_PORT, HEALTH_PORT];
 
-/// Reads a pod's annotations. A value that does not parse is an error: injection fails with it, as Istio's does.
+/// Reads a pod's annotations. A value that does not parse is an error, since Istio's injection would fail.
 pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, faults: &mut Faults) -> Capture {
     let mut read = Annotations { pod, mesh, faults };
     read.refuse_unknown();
@@ -73,7 +73,7 @@ pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, faults: &mut Faults) -> Cap
     }
 }
 
-/// The group that a pod's programs run as; root's where nothing is said.
+/// The group of a pod's programs; root by default.
 fn app_gid(pod: &Draft<'_>) -> u32 {
     let of_container = pod.spec.containers.first().and_then(|c| c.security_context.as_ref()?.run_as_group);
     let of_pod = || pod.spec.security_context.as_ref().and_then(|context| context.run_as_group);
@@ -82,7 +82,7 @@ fn app_gid(pod: &Draft<'_>) -> u32 {
 
 struct Annotations<'a, 'b> {
     pod: &'a Draft<'a>,
-    /// What holds where the pod says nothing.
+    /// The defaults.
     mesh: &'a MeshConfig,
     faults: &'b mut Faults,
 }
@@ -108,9 +108,9 @@ impl Annotations<'_, '_> {
         match mode {
             "REDIRECT" => return Some(InterceptionMode::Redirect),
             "NONE" => return Some(InterceptionMode::None),
-            "TPROXY" => self.error(annotation, "TPROXY is not supported yet; REDIRECT and NONE are"),
+            "TPROXY" => self.error(annotation, "TPROXY is not supported yet; expected REDIRECT or NONE"),
             other => {
-                let message = format!("injection fails: {other:?} is no mode; REDIRECT, TPROXY and NONE are");
+                let message = format!("injection fails: {other:?} is not a mode; expected REDIRECT, TPROXY or NONE");
                 self.error(annotation, &message);
             }
         }
@@ -121,10 +121,10 @@ impl Annotations<'_, '_> {
         for (key, _) in self.pod.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
             let name = &key[PREFIX.len()..];
             if !TRAFFIC.contains(&name) {
-                // Istio skips it without a word, so that nobody sees the slip.
+                // Istio ignores it silently, so a mistake would go unnoticed.
                 let message = match nearest(name, TRAFFIC.into_iter()) {
-                    Some(meant) => format!("Istio knows no such annotation; did you mean {PREFIX}{meant}?"),
-                    None => format!("Istio knows no such annotation; it knows {}", TRAFFIC.join(", ")),
+                    Some(meant) => format!("Istio has no such annotation; did you mean {PREFIX}{meant}?"),
+                    None => format!("Istio has no such annotation; it knows {}", TRAFFIC.join(", ")),
                 };
                 self.faults.warn(self.pod.head, self.pod.at(&format!("metadata.annotations[{key}]")).field, message);
             }
@@ -150,7 +150,7 @@ impl Annotations<'_, '_> {
 fn one_port(text: &str) -> Result<u16, String> {
     text.trim()
         .parse()
-        .map_err(|_| format!("injection fails: {text:?} is no port; a number from 0 to 65535 was expected"))
+        .map_err(|_| format!("injection fails: {text:?} is not a port; expected a number from 0 to 65535"))
 }
 
 /// A comma list; an empty text is an empty list.
@@ -165,13 +165,13 @@ fn port_set(text: &str) -> Result<PortSet, String> {
 fn ranges(text: &str) -> Result<Vec<IpNet>, String> {
     let range = |cidr: &str| {
         IpNet::from_str(cidr).map_err(|_| {
-            format!("injection fails: {cidr:?} is no address range; ADDRESS/BITS was expected, such as 10.0.0.0/8")
+            format!("injection fails: {cidr:?} is not an address range; expected ADDRESS/BITS, such as 10.0.0.0/8")
         })
     };
     if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(range).collect() }
 }
 
-/// Nothing stands for `*`.
+/// `None` stands for `*`.
 fn all_or_ranges(text: &str) -> Result<Option<Vec<IpNet>>, String> {
     if text == "*" { Ok(None) } else { ranges(text).map(Some) }
 }
@@ -184,7 +184,7 @@ fn interfaces(text: &str) -> Result<Vec<String>, String> {
         if !name.is_empty() && name.len() <= 15 && name.chars().all(allowed) {
             Ok(name.to_owned())
         } else {
-            Err(format!("injection fails: {name:?} is no name of an interface"))
+            Err(format!("injection fails: {name:?} is not a name of an interface"))
         }
     };
     if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(interface).collect() }

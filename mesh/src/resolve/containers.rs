@@ -18,8 +18,8 @@ use crate::{
     sidecar,
 };
 
-/// A pod's containers, in the order of its document, and what its sidecar mounts.
-pub(super) fn of(
+/// Reads a pod's containers, in document order, and its sidecar's mounts.
+pub(super) fn read(
     pod: &Draft<'_>,
     ips: PodIps,
     injected: bool,
@@ -38,7 +38,7 @@ pub(super) fn of(
     let volumes = pod.claims.iter().map(|claim| (claim.as_str(), Files::new())).chain(volumes).collect();
     let all = pod.spec.containers.iter().enumerate();
     let all: Vec<_> = all.map(|(i, container)| reader.container(i, container, &volumes)).collect();
-    // Injection merges a container of this name into its own: it is no program of the pod's.
+    // Injection merges a container of this name into the sidecar: it is not a program of the pod.
     let (sidecar, containers) = all.into_iter().partition::<Vec<_>, _>(|c| injected && c.name == SIDECAR_CONTAINER);
     let mut mounts = if injected { reader.user_volumes() } else { Vec::new() };
     mounts.extend(sidecar.into_iter().flat_map(|container| container.mounts));
@@ -55,7 +55,7 @@ impl Reader<'_, '_> {
         let env = self.env(&field, container);
         for (j, port) in ports.iter().enumerate().filter(|(_, port)| sidecar::PORTS.contains(&port.port)) {
             if self.injected && container.name != SIDECAR_CONTAINER {
-                let message = format!("{} is a port of the sidecar's own: the program cannot listen there", port.port);
+                let message = format!("{} is one of the sidecar's ports: the program cannot listen there", port.port);
                 self.warn(&format!("{field}.ports[{j}].containerPort"), &message);
             }
         }
@@ -82,7 +82,7 @@ impl Reader<'_, '_> {
             }
         };
         let Ok(user) = u32::try_from(user) else {
-            self.error(&field, &format!("{user} is no user; a number from 0 was expected"));
+            self.error(&field, &format!("{user} is not a user; expected a number from 0"));
             return None;
         };
         if self.injected && user == sidecar::UID && container.name != SIDECAR_CONTAINER {

@@ -13,14 +13,14 @@ use crate::{
     model::{ClientTls, DestinationRule, DestinationRules, MeshConfig, RulesByHost, Source, Subset, TrafficPolicy},
 };
 
-/// All rules, sorted into what clients of their own namespace see and what they show to others.
+/// All rules, sorted by visibility: to clients of their own namespace, and to others.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> DestinationRules {
     let mut rules = DestinationRules { root: config.root_namespace.clone(), ..DestinationRules::default() };
     let mut objects: Vec<_> = manifests.destination_rules.iter().collect();
-    // Those for selected clients first, then the oldest: what comes first stays when rules are merged.
+    // Those for selected clients first, then the oldest: the first settings stay when rules are merged.
     objects.sort_by_key(|rule| (rule.body.workload_selector.is_none(), &rule.head.age));
     for object in objects {
-        let rule = one(object);
+        let rule = rule(object);
         let namespace = rule.namespace.clone();
         let only = |name: &str| rule.export_to.len() == 1 && rule.export_to.contains(name);
         let seen_at_home =
@@ -37,8 +37,8 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Destination
     rules
 }
 
-/// The host that a rule is for, in full. Only a name without dots is completed: `server.default` stays as it is, and is no
-/// service's.
+/// The full name of a rule's host. Only a name without dots is completed: `server.default` stays unchanged, and matches no
+/// service.
 fn full_host(host: &str, namespace: &str) -> String {
     if host == "*" || host.contains('.') || host.parse::<std::net::IpAddr>().is_ok() {
         host.to_owned()
@@ -47,7 +47,7 @@ fn full_host(host: &str, namespace: &str) -> String {
     }
 }
 
-fn one(object: &Object<Spec>) -> DestinationRule {
+fn rule(object: &Object<Spec>) -> DestinationRule {
     let (head, spec) = (&object.head, &object.body);
     let selector = spec.workload_selector.as_ref();
     let policy = |policy: &Option<TrafficPolicySpec>, source: Source| {
@@ -98,8 +98,8 @@ fn traffic_policy(spec: &TrafficPolicySpec, by: &str, source: &Source, selected_
     policy
 }
 
-/// Adds a rule to those of its namespace: into one of the same host if it may, else beside it. Subsets are united, and
-/// the first settings of the whole destination stay.
+/// Adds a rule to those of its namespace: merged into one with the same host if possible, else separately. Subsets are united,
+/// and the first settings of the whole destination stay.
 fn merge(rules: &mut RulesByHost, incoming: DestinationRule) {
     let same_host = rules.entry(incoming.host.clone()).or_default();
     let mut stands_alone = true;

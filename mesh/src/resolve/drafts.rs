@@ -1,4 +1,4 @@
-//! Which pods there are: those written out, and those that other objects make.
+//! Determines the pods: those that documents define, and those that workloads make.
 //!
 //! An object whose pods are written out as well (or whose ReplicaSets are, as `kubectl get all` prints them) makes none: by
 //! `ownerReferences` they are the same.
@@ -17,7 +17,7 @@ use crate::{
 
 /// A pod before injection.
 pub(super) struct Draft<'a> {
-    /// The object that makes it.
+    /// The object that defines it.
     pub(super) head: &'a Head,
     pub(super) name: ObjectName,
     pub(super) labels: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ pub(super) struct Draft<'a> {
     pub(super) spec: &'a PodSpec,
     /// Its name in DNS, below that of its headless service: `hostname` and `subdomain`.
     pub(super) dns: Option<(String, String)>,
-    /// Its name inside: `hostname`, else its own.
+    /// Its hostname: `hostname`, else its name.
     pub(super) hostname: String,
     /// Volumes of a StatefulSet's `volumeClaimTemplates`.
     pub(super) claims: &'a [String],
@@ -33,7 +33,7 @@ pub(super) struct Draft<'a> {
     pub(super) cluster_ips: Vec<IpAddr>,
     /// Where the pod's fields stand in the document: nothing, or `spec.template.` in a Deployment.
     prefix: &'static str,
-    /// What makes it in the end: a Deployment's name, or the pod's own.
+    /// The name of its top-level owner, such as a Deployment, or the pod's own.
     pub(super) workload: &'a str,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn of(manifests: &Manifests) -> Vec<Draft<'_>> {
     drafts
 }
 
-/// What makes an object in the end. Two steps at most: a pod's ReplicaSet, and its Deployment.
+/// The top-level owner of an object. Two steps at most: a pod's ReplicaSet, and its Deployment.
 fn top<'a>(mut head: &'a Head, workloads: &HashMap<Key<'a>, &'a Head>) -> &'a str {
     for _ in 0..2 {
         head = controller(head).and_then(|owner| workloads.get(&owner).copied()).unwrap_or(head);
@@ -121,7 +121,7 @@ fn key(head: &Head) -> Key<'_> {
     (head.kind, &head.name.namespace, &head.name.name)
 }
 
-/// What made an object.
+/// The controller of an object.
 fn controller(head: &Head) -> Option<Key<'_>> {
     let (kind, name) = head.controller.as_ref()?;
     Some((kind, &head.name.namespace, name))

@@ -1,4 +1,4 @@
-//! Where a Service without a selector leads: its EndpointSlices, and its Endpoints where there are none.
+//! The endpoints of Services without a selector: EndpointSlices, or Endpoints if there are none.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,10 +10,10 @@ use crate::{
     model::{ObjectName, Pod},
 };
 
-/// The label by which an EndpointSlice says whose it is.
+/// The label of an EndpointSlice with its Service's name.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// The endpoints that are written out for one port of a Service.
+/// The explicit endpoints of one port of a Service.
 pub(super) struct Written {
     /// The name of the Service's port.
     port_name: String,
@@ -21,8 +21,7 @@ pub(super) struct Written {
     addresses: Vec<IpAddr>,
 }
 
-/// All endpoints that are written out, by Service. Those of Services with a selector are there too, as a cluster prints them;
-/// nobody asks for them.
+/// All explicit endpoints, by Service. Those of Services with a selector, which a cluster prints, are included but unused.
 pub(super) struct Endpoints(BTreeMap<ObjectName, Vec<Written>>);
 
 impl Endpoints {
@@ -53,7 +52,7 @@ impl Endpoints {
         Self(all)
     }
 
-    /// Where a port of a Service leads.
+    /// The endpoints of a port of a Service.
     pub(super) fn of(&self, service: &ObjectName, port_name: &str) -> impl Iterator<Item = (IpAddr, u16)> {
         let written = self.0.get(service).into_iter().flatten();
         let of_port = written.filter(move |written| written.port_name == port_name);

@@ -1,4 +1,4 @@
-//! EnvoyFilters: which sidecars they are for, and whether they do anything at all.
+//! EnvoyFilters: the sidecars that they apply to, and warnings if they have no effect.
 
 use crate::{
     compile::inbound_cluster,
@@ -22,7 +22,7 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     let head = &filter.head;
     let patches = filter.body.config_patches.iter().enumerate().filter_map(|(i, patch)| {
         let cluster = &patch.matcher.cluster;
-        // What does not read is an error of the document's.
+        // Unreadable patches are reported as errors of the document.
         let port = cluster.port_number.map(u16::try_from).transpose().ok()?;
         let transport_socket = patch.patch.value.get("transport_socket")?.clone();
         Some(InboundPatch {
@@ -41,7 +41,7 @@ fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     }
 }
 
-/// Warns of filters and patches that match nothing; patches of one cluster that do not fit together are an error.
+/// Warns about filters and patches that match nothing; patches of one cluster that do not fit together are an error.
 pub(super) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults) {
     if mesh.envoy_filters.is_empty() {
         return;
@@ -68,7 +68,7 @@ pub(super) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults)
         for (port, hosts) in inbound(mesh, pod) {
             let cluster = inbound_cluster(port);
             let matching = mesh.inbound_patches(pod, &cluster, port, &hosts);
-            // One that is wrong by itself is told of by itself.
+            // A patch that is invalid on its own is reported separately.
             if matching.iter().any(|(_, patch)| merged([*patch]).is_err()) {
                 continue;
             }
@@ -97,7 +97,7 @@ fn inbound<'a>(mesh: &'a Resolved, pod: &Pod) -> Vec<(u16, Vec<&'a str>)> {
     ports.into_iter().collect()
 }
 
-/// What there is to match.
+/// The clusters that could be matched.
 fn known(clusters: &[(u16, Vec<&str>)]) -> String {
     let mut names: Vec<_> = clusters
         .iter()

@@ -1,4 +1,4 @@
-//! Pods that stand for hosts outside of the cluster: no sidecar, addresses of their own, found by name alone.
+//! Pods that stand for hosts outside the cluster: no sidecar, separate addresses, found only by name.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 /// The names of the host that a pod stands for, with commas between them.
 const ANNOTATION: &str = "sidelab.io/external-host";
 
-/// The names of the host outside of the cluster that a pod stands for; none for a pod of the cluster.
+/// The names of the host outside the cluster that a pod stands for; none for a pod of the cluster.
 pub(super) fn of(pod: &Draft<'_>, taken: &mut BTreeMap<String, ObjectName>, faults: &mut Faults) -> Vec<String> {
     let Some(text) = pod.annotations.get(ANNOTATION) else { return Vec::new() };
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
@@ -20,7 +20,7 @@ pub(super) fn of(pod: &Draft<'_>, taken: &mut BTreeMap<String, ObjectName>, faul
     for name in &names {
         if !is_public_name(name) {
             let message =
-                format!("{name:?} is no host outside of the cluster; a name such as shop.example.com was expected");
+                format!("{name:?} is not a host outside the cluster; expected a name such as shop.example.com");
             faults.error(pod.head, field.clone(), message);
         }
         if let Some(other) = taken.get(name) {
@@ -32,9 +32,9 @@ pub(super) fn of(pod: &Draft<'_>, taken: &mut BTreeMap<String, ObjectName>, faul
     names
 }
 
-/// Why such a pod has no sidecar.
+/// The reason why such a pod has no sidecar.
 pub(super) fn injection(pod: &Draft<'_>) -> Injection {
-    let because = "it stands for a host outside of the cluster".into();
+    let because = "it stands for a host outside the cluster".into();
     Injection { injected: false, because, source: source(pod) }
 }
 

@@ -1,4 +1,4 @@
-//! Objects by what they are looked up by, so that resolving takes as long as there are objects, and no longer.
+//! Indexes of objects, so that resolving takes linear time.
 
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ impl<'m> Index<'m> {
         self.policies.get(namespace).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The webhooks of sidecar injectors, as far as manifests have them.
+    /// The sidecar injectors' webhooks in the manifests, if any.
     pub(super) fn injectors(&self) -> &[(&'m Head, &'m ValidatingWebhook)] {
         &self.injectors
     }

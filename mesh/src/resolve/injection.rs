@@ -1,9 +1,9 @@
-//! Who is in the mesh.
+//! Determines which pods get a sidecar.
 //!
-//! A pod that has the sidecar already (as `kubectl get` or `istioctl kube-inject` print it) has it. Else it takes two steps: whether
+//! A pod that has the sidecar already (as `kubectl get` or `istioctl kube-inject` print it) has it. Otherwise there are two steps: whether
 //! the API server asks an injection webhook at all (selectors of
 //! `manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml`, or of the webhooks that the manifests have), and
-//! whether the webhook then injects (`injectRequired` in `pkg/kube/inject/inject.go`). An annotation is only seen in the second.
+//! whether the webhook then injects (`injectRequired` in `pkg/kube/inject/inject.go`). Annotations only matter in the second.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::{
 const NAMESPACE_LABEL: &str = "istio-injection";
 /// Label or annotation of a pod: `"true"` or `"false"`.
 const POD_LABEL: &str = "sidecar.istio.io/inject";
-/// Label of a namespace or a pod: a revision of the control plane, or a tag that stands for one. Any is taken to be installed.
+/// Label of a namespace or a pod: a revision of the control plane, or a tag that stands for one. Any is assumed to be installed.
 const REVISION_LABEL: &str = "istio.io/rev";
 /// Annotation that injection writes.
 const STATUS: &str = "sidecar.istio.io/status";
@@ -33,7 +33,7 @@ const MANAGED: &str = "gateway.istio.io/managed";
 /// Namespaces of Kubernetes' own (`pkg/kube/inject/initializer.go`).
 const IGNORED: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
 
-/// What a pod is to the mesh beside an app with or without a sidecar, and where it says so.
+/// The role of a pod that is not modelled, if it has one, with its place.
 pub(super) fn unmodelled(pod: &Draft<'_>, index: &Index<'_>) -> Option<(Unmodelled, Source)> {
     let label = |key: &str| Some((pod.labels.get(key)?.as_str(), pod.at(&format!("metadata.labels[{key}]"))));
     if let Some((by, source)) = label(MANAGED) {
@@ -68,7 +68,7 @@ pub(super) fn unmodelled(pod: &Draft<'_>, index: &Index<'_>) -> Option<(Unmodell
     (mode == "ambient").then_some((Unmodelled::Ambient, source))
 }
 
-/// Whether a pod has a sidecar, and why.
+/// Whether a pod has a sidecar, and the reason.
 pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) -> Injection {
     if let Some(source) = has_sidecar(pod) {
         return yes("it has been injected already", source);
@@ -103,7 +103,7 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
         injectors => by_injectors(pod, namespace_labels, injectors),
     };
     match asked {
-        // The label of the same name wins over the annotation.
+        // The label of the same name takes precedence over the annotation.
         Ok(_) if label.is_none() && annotation == Some("false") => {
             no("the pod's annotation says so", annotation_source)
         }
@@ -115,12 +115,12 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
                     pod.head,
                     source.field,
                     format!(
-                        "no sidecar is injected all the same: {}; label the namespace {NAMESPACE_LABEL}: enabled{}",
+                        "no sidecar is injected nevertheless: {}; label the namespace {NAMESPACE_LABEL}: enabled{}",
                         no.because,
                         if label.is_some() {
                             ""
                         } else {
-                            ", or write a label of this name (an annotation is not asked)"
+                            ", or add a label of this name (an annotation is not enough)"
                         }
                     ),
                 );
@@ -130,7 +130,7 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
     }
 }
 
-/// Where a pod shows that it was injected: its sidecar is a container of it, since Kubernetes 1.29 among the init containers.
+/// The evidence that a pod was injected: its sidecar is a container of it, since Kubernetes 1.29 among the init containers.
 fn has_sidecar(pod: &Draft<'_>) -> Option<Source> {
     let position =
         |containers: &[Container]| containers.iter().position(|container| container.name == SIDECAR_CONTAINER);

@@ -11,7 +11,7 @@ use crate::{
     model::{MeshConfig, MeshTls, OutboundTrafficPolicy, Source, TlsFloor},
 };
 
-/// What is read.
+/// The settings that are read.
 const SUPPORTED: [&str; 11] = [
     "trustDomain",
     "trustDomainAliases",
@@ -26,7 +26,7 @@ const SUPPORTED: [&str; 11] = [
     "defaultConfig",
 ];
 
-/// What is not read, and decides nothing that is shown here.
+/// Settings that are not read, and do not affect any answer.
 const WITHOUT_EFFECT: [&str; 27] = [
     "accessLogFormat",
     "certificates",
@@ -57,7 +57,7 @@ const WITHOUT_EFFECT: [&str; 27] = [
     "verifyCertificateAtClient",
 ];
 
-/// What is not read though it may change an answer, and what holds anyway.
+/// Settings that are not read though they may change an answer, with the behaviour assumed instead.
 fn decisive(name: &str) -> Option<Value> {
     Some(match name {
         "proxyListenPort" => json!(15001),
@@ -87,7 +87,7 @@ const DECISIVE: [&str; 13] = [
     "serviceSettings",
 ];
 
-/// Reads the mesh's settings; Istio's defaults where nothing is said.
+/// Reads the mesh's settings; Istio's defaults if unset.
 pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig {
     let mut config = MeshConfig {
         trust_domain: "cluster.local".into(),
@@ -118,7 +118,7 @@ struct Reader<'a, 'm> {
     config: &'a mut MeshConfig,
 }
 
-/// Where within a setting the fault is, and what.
+/// The path within a setting, and the message.
 type Wrong = (String, String);
 
 impl Reader<'_, '_> {
@@ -133,7 +133,7 @@ impl Reader<'_, '_> {
             }
         }
         if let [first, ..] = without_effect[..] {
-            let message = format!("decides nothing that is shown here; nor do: {}", without_effect[1..].join(", "));
+            let message = format!("does not affect any answer; nor do: {}", without_effect[1..].join(", "));
             let message = message.trim_end_matches("; nor do: ");
             self.faults.note(self.settings.object, self.settings.field(first), message);
         }
@@ -145,15 +145,14 @@ impl Reader<'_, '_> {
         match name {
             "trustDomain" => self.config.trust_domain = trust_domain(value).map_err(whole)?,
             "trustDomainAliases" => {
-                let aliases = value.as_array().ok_or_else(|| whole("a list was expected".into()))?;
+                let aliases = value.as_array().ok_or_else(|| whole("expected a list".into()))?;
                 let aliases = aliases.iter().enumerate();
                 let aliases = aliases.map(|(i, alias)| trust_domain(alias).map_err(|e| (format!("[{i}]"), e)));
                 self.config.trust_domain_aliases = aliases.collect::<Result<_, _>>()?;
             }
             "rootNamespace" => self.config.root_namespace = string(value).map_err(whole)?,
             "enableAutoMtls" => {
-                self.config.enable_auto_mtls =
-                    value.as_bool().ok_or_else(|| whole("true or false was expected".into()))?;
+                self.config.enable_auto_mtls = value.as_bool().ok_or_else(|| whole("expected true or false".into()))?;
             }
             "outboundTrafficPolicy" => self.outbound_traffic_policy(value)?,
             "accessLogFile" => {
@@ -162,7 +161,7 @@ impl Reader<'_, '_> {
             "accessLogEncoding" => match value.as_str() {
                 Some("TEXT") => self.config.access_log_json = false,
                 Some("JSON") => self.config.access_log_json = true,
-                _ => return Err(whole(format!("{value} is no encoding; TEXT and JSON are"))),
+                _ => return Err(whole(format!("{value} is not an encoding; expected TEXT or JSON"))),
             },
             "protocolDetectionTimeout" => {
                 self.config.protocol_detection_timeout_ms = milliseconds(value).map_err(whole)?;
@@ -184,7 +183,7 @@ impl Reader<'_, '_> {
                 self.config.tls_defaults = tls;
             }
             "defaultConfig" => {
-                let fields = value.as_object().ok_or_else(|| whole("a ProxyConfig was expected".into()))?;
+                let fields = value.as_object().ok_or_else(|| whole("expected a ProxyConfig".into()))?;
                 self.config.proxy_config.extend(fields.clone());
             }
             _ => match decisive(name) {
@@ -201,7 +200,7 @@ impl Reader<'_, '_> {
 
     fn outbound_traffic_policy(&mut self, value: &Value) -> Result<(), Wrong> {
         let wrong = |within: &str, message: String| (within.to_owned(), message);
-        let fields = value.as_object().ok_or_else(|| wrong("", "a mapping with mode was expected".to_owned()))?;
+        let fields = value.as_object().ok_or_else(|| wrong("", "expected a mapping with mode".to_owned()))?;
         if let Some(other) = fields.keys().find(|key| *key != "mode") {
             return Err(wrong("", format!("unknown field {other}; known is mode")));
         }
@@ -209,7 +208,7 @@ impl Reader<'_, '_> {
             None | Some("ALLOW_ANY") => OutboundTrafficPolicy::AllowAny,
             Some("REGISTRY_ONLY") => OutboundTrafficPolicy::RegistryOnly,
             Some(other) => {
-                return Err(wrong(".mode", format!("{other} is not supported; ALLOW_ANY and REGISTRY_ONLY are")));
+                return Err(wrong(".mode", format!("{other} is not supported; expected ALLOW_ANY or REGISTRY_ONLY")));
             }
         };
         Ok(())
@@ -219,14 +218,14 @@ impl Reader<'_, '_> {
 fn trust_domain(value: &Value) -> Result<String, String> {
     let domain = string(value)?;
     if domain.is_empty() || domain.contains(|c: char| c == '/' || c.is_whitespace()) {
-        return Err(format!("{domain:?} is no trust domain"));
+        return Err(format!("{domain:?} is not a trust domain"));
     }
     Ok(domain)
 }
 
 /// `MeshConfig.TLSConfig`.
 fn mesh_tls(value: &Value) -> Result<MeshTls, Wrong> {
-    let fields = value.as_object().ok_or_else(|| (String::new(), "a mapping was expected".to_owned()))?;
+    let fields = value.as_object().ok_or_else(|| (String::new(), "expected a mapping".to_owned()))?;
     let mut tls = MeshTls::default();
     for (name, value) in fields {
         let at = |message: String| (format!(".{name}"), message);
@@ -236,7 +235,7 @@ fn mesh_tls(value: &Value) -> Result<MeshTls, Wrong> {
                     Some("TLS_AUTO") => TlsFloor::Auto,
                     Some("TLSV1_2") => TlsFloor::Tls12,
                     Some("TLSV1_3") => TlsFloor::Tls13,
-                    _ => return Err(at(format!("{value} is no version; TLS_AUTO, TLSV1_2 and TLSV1_3 are"))),
+                    _ => return Err(at(format!("{value} is not a version; expected TLS_AUTO, TLSV1_2 or TLSV1_3"))),
                 };
             }
             "cipherSuites" => tls.cipher_suites = strings(value).map_err(at)?,
@@ -259,11 +258,11 @@ fn unknown(name: &str) -> String {
 }
 
 fn string(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| format!("a text was expected, not {value}"))
+    value.as_str().map(str::to_owned).ok_or_else(|| format!("expected a text, not {value}"))
 }
 
 fn strings(value: &Value) -> Result<Vec<String>, String> {
-    let texts = value.as_array().ok_or_else(|| format!("a list of texts was expected, not {value}"))?;
+    let texts = value.as_array().ok_or_else(|| format!("expected a list of texts, not {value}"))?;
     texts.iter().map(string).collect()
 }
 
@@ -272,7 +271,7 @@ fn milliseconds(value: &Value) -> Result<u64, String> {
     let seconds = value.as_str().and_then(|text| text.strip_suffix('s')?.parse::<f64>().ok());
     match seconds {
         Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok((seconds * 1000.0).round() as u64),
-        _ => Err(format!("{value} is no duration; seconds with an s were expected, such as 5s or 0.1s")),
+        _ => Err(format!("{value} is not a duration; seconds with an s were expected, such as 5s or 0.1s")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Which PeerAuthentication modes are in force for a pod (`pilot/pkg/security/authn/policy_applier.go`).
+//! The PeerAuthentication modes in force for a pod (`pilot/pkg/security/authn/policy_applier.go`).
 //!
-//! PERMISSIVE to begin with; then the mesh's policy, the namespace's and the workload's each replace the mode unless theirs
-//! is UNSET. In each of these scopes only the oldest policy counts; they are never merged.
+//! The mode starts as PERMISSIVE; then the policies of the mesh, the namespace and the workload each replace it unless theirs
+//! is UNSET. In each scope only the oldest policy applies; policies are never merged.
 
 use std::{collections::BTreeMap, num::NonZeroU16};
 
@@ -29,7 +29,7 @@ pub(super) fn effective(
     EffectivePeerAuthentication { workload, ports, namespace_level }
 }
 
-/// What the mesh and a namespace say: all that automatic mTLS looks at.
+/// The mode by mesh and namespace, which automatic mTLS uses.
 pub(super) fn of_namespace(index: &Index<'_>, config: &MeshConfig, namespace: &str) -> Decided {
     let root = config.root_namespace.as_str();
     let of_mesh = oldest(index.policies(root), |policy| selector(policy).is_none());
@@ -41,8 +41,8 @@ pub(super) fn of_namespace(index: &Index<'_>, config: &MeshConfig, namespace: &s
     })
 }
 
-/// The one policy that counts for the pods with these labels in particular. One with a selector in the root namespace counts
-/// for nobody, not even for the pods there.
+/// The policy with a selector that applies to pods with these labels. In the root namespace such a policy applies to no pod, not
+/// even there.
 fn of_workload<'m>(
     index: &Index<'m>,
     root: &str,
@@ -58,12 +58,12 @@ fn oldest<'m>(policies: &[&'m Object<Spec>], is_of_scope: impl Fn(&Object<Spec>)
     policies.iter().copied().filter(|policy| is_of_scope(policy)).min_by_key(|policy| &policy.head.age)
 }
 
-/// What a policy says of a whole workload; nothing when UNSET.
+/// The mode of a policy for a whole workload; `None` if UNSET.
 fn mode(policy: &Object<Spec>) -> Option<Decided> {
     Some(decided(policy, set(policy.body.mtls.as_ref()?.mode)?, "spec.mtls.mode"))
 }
 
-/// What a policy says of ports; UNSET there takes the mode of the whole workload.
+/// The modes of a policy for ports; UNSET inherits the workload's mode.
 fn port_modes(policy: &Object<Spec>, workload: &Decided) -> BTreeMap<u16, Decided> {
     let ports = policy.body.port_level_mtls.iter().flatten().filter_map(|(port, mtls)| {
         let port: u16 = port.parse().ok()?;
@@ -73,7 +73,7 @@ fn port_modes(policy: &Object<Spec>, workload: &Decided) -> BTreeMap<u16, Decide
     ports.collect()
 }
 
-/// The mode that is written; nothing when UNSET.
+/// The mode as written; `None` if UNSET.
 fn set(mode: MutualTlsMode) -> Option<MtlsMode> {
     match mode {
         MutualTlsMode::Unset => None,
@@ -87,12 +87,12 @@ fn decided(policy: &Object<Spec>, mode: MtlsMode, field: &str) -> Decided {
     Decided { mode, by: policy.head.full_name(), source: policy.head.source.at(field) }
 }
 
-/// A policy's selector; nothing when it selects a whole namespace.
+/// A policy's selector; `None` if it selects a whole namespace.
 fn selector(policy: &Object<Spec>) -> Option<&BTreeMap<String, String>> {
     Some(&policy.body.selector.as_ref()?.match_labels).filter(|labels| !labels.is_empty())
 }
 
-/// Warns of policies that decide nothing, in whole or in part.
+/// Warns about policies without effect, in whole or in part.
 pub(super) fn warn(
     manifests: &Manifests,
     config: &MeshConfig,
@@ -120,7 +120,7 @@ fn warn_workload(
     let namespace = &policy.head.name.namespace;
     if namespace == root {
         let message =
-            "a policy with a selector in the root namespace is in force for no pod; move it to the pods' namespace";
+            "a policy with a selector in the root namespace applies to no pod; move it to the pods' namespace";
         return faults.warn(policy, "spec.selector", message);
     }
     let selected: Vec<_> =
@@ -134,7 +134,7 @@ fn warn_workload(
         if selected.iter().any(declares) {
             continue;
         }
-        // A program may listen where no manifest says so. A service's port of that number, which leads elsewhere, is what was hardly meant.
+        // A program can listen on an undeclared port. But a service's port of that number with another target is probably a mistake.
         let is_selected = |pod: usize| pods.get(pod).is_some_and(|pod| selected.iter().any(|one| one.name == pod.name));
         let of_services = services.iter().filter(|service| service.name.namespace == *namespace);
         let mistaken =
@@ -155,17 +155,17 @@ fn warn_workload(
         chosen.is_some_and(|chosen| chosen.head.age == policy.head.age)
     };
     if !selected.iter().any(counts) {
-        faults.warn(policy, "spec.selector", "an older policy selects the same pods, and only the oldest counts");
+        faults.warn(policy, "spec.selector", "an older policy selects the same pods, and only the oldest applies");
     }
 }
 
-/// Only the oldest policy of a namespace without a selector counts.
+/// Warns about policies without a selector that are not the oldest of their namespace.
 fn warn_shadowed(policy: &Object<Spec>, index: &Index<'_>, faults: &mut Faults) {
     let namespace = index.policies(&policy.head.name.namespace);
     let older = namespace.iter().find(|other| selector(other).is_none() && other.head.age < policy.head.age);
     if let Some(older) = older {
         let message =
-            format!("{} at {} is older, and only the oldest counts", older.head.full_name(), older.head.source);
+            format!("{} at {} is older, and only the oldest applies", older.head.full_name(), older.head.source);
         faults.warn(policy, "metadata.creationTimestamp", message);
     }
 }

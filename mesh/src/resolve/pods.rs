@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What kind of certificate the sidecar is given.
+/// The annotation with the kind of the sidecar's certificate.
 const SVID_ANNOTATION: &str = "sidelab.io/svid";
 
 /// All pods in order of namespace and name, with sidecars where they are injected.
@@ -62,7 +62,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
             faults.warn(draft.head, source.field.clone(), format!("the pod {what}"));
         }
         let service_account = draft.spec.service_account_name.clone().unwrap_or_else(|| "default".into());
-        let (containers, mounts) = containers::of(&draft, ips, injection.injected, &index, faults);
+        let (containers, mounts) = containers::read(&draft, ips, injection.injected, &index, faults);
         let has_sidecar = injection.injected && unmodelled.is_none();
         let sidecar = has_sidecar.then(|| Sidecar {
             capture: capture::of(&draft, config, faults),
@@ -104,14 +104,14 @@ fn host_aliases(spec: &PodSpec) -> Vec<(IpAddr, Vec<String>)> {
     aliases.filter_map(|alias| Some((alias.ip.parse().ok()?, alias.hostnames.clone().unwrap_or_default()))).collect()
 }
 
-/// A pod that stands for an address outside of the cluster of which nothing more is known.
+/// A pod that stands in for an address outside the cluster about which nothing is known.
 pub(super) fn host_outside(address: IpAddr, nth: usize) -> Pod {
     let number = u16::try_from(nth).unwrap_or(u16::MAX);
     let ips = match address {
         IpAddr::V4(v4) => PodIps { v4, v6: Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 1, 0, 0, 0, number) },
         IpAddr::V6(v6) => PodIps { v4: Ipv4Addr::new(198, 18, number.to_be_bytes()[0], number.to_be_bytes()[1]), v6 },
     };
-    let source = Source::default_of("an address outside of the cluster");
+    let source = Source::default_of("an address outside the cluster");
     let mode = Decided { mode: MtlsMode::Permissive, by: "default".into(), source: source.clone() };
     Pod {
         name: ObjectName { namespace: "outside".into(), name: address.to_string() },
@@ -127,11 +127,7 @@ pub(super) fn host_outside(address: IpAddr, nth: usize) -> Pod {
         cluster_ips: vec![address],
         external_hosts: vec![address.to_string()],
         containers: vec![],
-        injection: Injection {
-            injected: false,
-            because: "it is outside of the cluster".into(),
-            source: source.clone(),
-        },
+        injection: Injection { injected: false, because: "it is outside the cluster".into(), source: source.clone() },
         sidecar: None,
         unmodelled: None,
         peer_authentication: EffectivePeerAuthentication {
@@ -143,7 +139,7 @@ pub(super) fn host_outside(address: IpAddr, nth: usize) -> Pod {
     }
 }
 
-/// What kind of certificate a pod's sidecar is given.
+/// The kind of certificate of a pod's sidecar.
 fn svid_kind(pod: &Draft<'_>, faults: &mut Faults) -> SvidKind {
     let read = pod.annotations.get(SVID_ANNOTATION).map(|text| text.parse()).transpose();
     read.map(Option::unwrap_or_default).unwrap_or_else(|e: String| {

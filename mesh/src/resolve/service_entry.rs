@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The services of all entries, the oldest first: where two want one listener, the older has it.
+/// The services of all entries, the oldest first: if two need the same listener, the older gets it.
 pub(super) fn resolve(manifests: &Manifests) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.service_entries.iter().collect();
     objects.sort_by_key(|object| &object.head.age);
@@ -52,7 +52,7 @@ fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> 
     })
 }
 
-/// How a ServiceEntry's hosts are found. What is not supported is refused before.
+/// The resolution of a ServiceEntry's hosts. Unsupported ones were rejected before.
 fn resolution(written: ResolutionSpec) -> Resolution {
     match written {
         ResolutionSpec::None | ResolutionSpec::DynamicDns => Resolution::None,
@@ -62,7 +62,7 @@ fn resolution(written: ResolutionSpec) -> Resolution {
     }
 }
 
-/// Single addresses, and ranges. A range of one address is one.
+/// Single addresses, and ranges. A range of one address is a single address.
 fn addresses(spec: &ServiceEntrySpec) -> (Vec<IpAddr>, Vec<IpNet>) {
     let (mut single, mut ranges) = (vec![], vec![]);
     for text in &spec.addresses {

@@ -18,8 +18,8 @@ use crate::{
     model::{Endpoint, ExternalName, Family, Pod, Service, ServicePort},
 };
 
-/// All services in order of namespace and name. An address outside of the cluster to which one without a selector leads becomes
-/// a pod that stands for it.
+/// All services in order of namespace and name. An address outside the cluster to which a service without selector leads becomes
+/// a pod that stands in for it.
 pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut Faults) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.services.iter().filter(|object| external_name(object).is_none()).collect();
     objects.sort_by(|a, b| a.head.name.cmp(&b.head.name));
@@ -55,14 +55,14 @@ pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut F
     services
 }
 
-/// Finds the service that each ExternalName stands for in the end.
+/// Resolves the service behind each ExternalName.
 fn add_aliases(services: &mut [Service], external_names: &[ExternalName]) {
     let targets: HashMap<_, _> =
         external_names.iter().map(|alias| (alias.host.as_str(), alias.target.as_str())).collect();
     let by_host: HashMap<_, _> = services.iter().enumerate().map(|(i, service)| (service.host.clone(), i)).collect();
     for alias in external_names {
         let mut target = alias.target.as_str();
-        // Names that stand for one another lead nowhere.
+        // Cyclic aliases lead nowhere.
         for _ in 0..external_names.len() {
             target = targets.get(target).copied().unwrap_or(target);
         }
@@ -98,15 +98,15 @@ fn selector(object: &Object<k8s::Service>) -> Option<&BTreeMap<String, String>> 
     object.body.spec.as_ref()?.selector.as_ref().filter(|selector| !selector.is_empty())
 }
 
-/// The virtual addresses that a service asks for by number, as far as they are of the range here.
+/// The virtual addresses that a service requests, if they are in the lab's range.
 fn asked_addresses(service: &Object<k8s::Service>) -> BTreeSet<IpAddr> {
     let Some(spec) = &service.body.spec else { return BTreeSet::new() };
     let asked = spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten()).filter_map(|ip| ip.parse().ok());
     asked.filter(|ip| addresses::is_service_address(*ip)).collect()
 }
 
-/// A service's virtual addresses, IPv4 first: none when headless, those asked for, else new ones. A cluster of both
-/// families is pictured whose default is `PreferDualStack`.
+/// A service's virtual addresses, IPv4 first: none if headless, the requested ones, else new ones. The cluster is
+/// dual-stack, with `PreferDualStack` as its default.
 fn vips(object: &Object<k8s::Service>, spec: &k8s::ServiceSpec, free: &mut addresses::Services) -> Option<Vec<IpAddr>> {
     if spec.cluster_ip.as_deref() == Some("None") {
         return Some(Vec::new());
@@ -172,7 +172,7 @@ impl<'p> Finder<'p> {
         let of_pods = selected.iter().flatten().map(|&i| &pods[i]);
         if let Some(outside) = of_pods.clone().find(|pod| pod.is_external()) {
             let message = format!(
-                "selects pod {}, which stands for a host outside of the cluster: no Service leads there; change its labels, or write \
+                "selects pod {}, which stands for a host outside the cluster: no Service leads there; change its labels, or write \
                  a ServiceEntry",
                 outside.name.name
             );
@@ -222,10 +222,10 @@ impl<'p> Finder<'p> {
     }
 }
 
-/// The port of a pod that a service's port leads to; nothing when it goes by a name that the pod doesn't have.
+/// The port of a pod that a service's port leads to; `None` for a named port that the pod doesn't have.
 fn target_port(port: &k8s::ServicePort, number: u16, pod: &Pod) -> Option<u16> {
     match &port.target_port {
-        // The API server takes 0 as unset.
+        // The API server treats 0 as unset.
         None | Some(IntOrString::Int(0)) => Some(number),
         Some(IntOrString::Int(target)) => u16::try_from(*target).ok(),
         Some(IntOrString::String(name)) => pod
@@ -237,7 +237,7 @@ fn target_port(port: &k8s::ServicePort, number: u16, pod: &Pod) -> Option<u16> {
     }
 }
 
-/// Says that a selector selects nothing, and which pod comes nearest.
+/// The warning for a selector that selects nothing, with the closest pod.
 fn no_pod(selector: &BTreeMap<String, String>, namespace: &str, pods: &[Pod]) -> String {
     let selector_text: Vec<_> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut message = format!("finds no pod with {} in namespace {namespace}: calls fail", selector_text.join(","));

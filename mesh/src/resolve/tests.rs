@@ -70,7 +70,7 @@ fn faults_of_a_template_are_said_once() {
     assert_eq!(
         lines,
         [
-            "m.yaml: document 2 (Deployment web): spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: injection fails: \"94x\" is no port; a number from 0 to 65535 was expected"
+            "m.yaml: document 2 (Deployment web): spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: injection fails: \"94x\" is not a port; expected a number from 0 to 65535"
         ]
     );
 }

@@ -26,7 +26,7 @@ pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> BTreeMap<u16, Source> 
             }
             _ => {
                 let message =
-                    format!("{port:?} is no port; a comma list of container ports was expected, such as 8443,9443");
+                    format!("{port:?} is not a port; expected a comma list of container ports, such as 8443,9443");
                 faults.error(pod.head, &source.field, message);
             }
         }
@@ -34,7 +34,7 @@ pub(super) fn of(pod: &Draft<'_>, faults: &mut Faults) -> BTreeMap<u16, Source> 
     ports
 }
 
-/// Warns of ports that no service sends to: they have no cluster of their own, and nothing changes.
+/// Warns about ports that no service sends to: they have no separate cluster, so the annotation has no effect.
 pub(super) fn check(mesh: &Resolved, faults: &mut Faults) {
     let endpoints = || mesh.services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.endpoints);
     for (index, pod) in mesh.pods.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Admission webhooks, and whether their services are there.
+//! Admission webhooks, and checks of their services.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
 
@@ -17,7 +17,7 @@ pub(super) fn resolve(manifests: &Manifests, services: &[Service], faults: &mut 
     for configuration in &manifests.webhook_configurations {
         for (i, hook) in configuration.body.webhooks.iter().enumerate() {
             let field = format!("webhooks[{i}]");
-            // One without a place was an error before.
+            // A missing address was reported before.
             let Some(place) = place(hook) else { continue };
             warn(configuration, &field, &place, services, faults);
             webhooks.push(webhook(configuration, &field, hook, place));
@@ -66,7 +66,7 @@ fn place(hook: &ValidatingWebhook) -> Option<WebhookPlace> {
     }
 }
 
-/// The API server takes a service that is not there: every call fails then.
+/// Warns about missing services, which the API server accepts: every call fails.
 fn warn(
     configuration: &Object<WebhookConfiguration>,
     field: &str,
@@ -79,8 +79,8 @@ fn warn(
     let Some(service) = services.iter().find(|service| service.name == *name) else {
         let known: Vec<String> = services.iter().map(|service| service.name.to_string()).collect();
         let message = match nearest(&name.to_string(), known.iter().map(String::as_str)) {
-            Some(meant) => format!("service {name} is not there: every call fails; did you mean {meant}?"),
-            None => format!("service {name} is not there: every call fails"),
+            Some(meant) => format!("service {name} does not exist: every call fails; did you mean {meant}?"),
+            None => format!("service {name} does not exist: every call fails"),
         };
         return faults.warn(configuration, format!("{field}.name"), message);
     };

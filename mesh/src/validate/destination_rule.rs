@@ -16,7 +16,7 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
     let spec = &rule.body;
     if !is_wildcard_host(&spec.host) {
         let message =
-            format!("{:?} is no host: a name, a name with * for its first label, or * was expected", spec.host);
+            format!("{:?} is not a host: a name, a name with * for its first label, or * was expected", spec.host);
         checked.error("spec.host", message);
     }
     if let Some(policy) = &spec.traffic_policy {
@@ -25,7 +25,7 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
     for (i, subset) in spec.subsets.iter().enumerate() {
         let field = format!("spec.subsets[{i}]");
         if !is_dns_label(&subset.name) {
-            let message = format!("{:?} is no subset name: lower-case letters, digits and '-'", subset.name);
+            let message = format!("{:?} is not a subset name: lower-case letters, digits and '-'", subset.name);
             checked.error(format!("{field}.name"), message);
         }
         checked.labels(&format!("{field}.labels"), &subset.labels);
@@ -107,7 +107,7 @@ fn tls(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec) {
         return;
     }
     if tls.insecure_skip_verify && (!tls.ca_certificates.is_empty() || !tls.subject_alt_names.is_empty()) {
-        let message = "cannot stand beside caCertificates or subjectAltNames, which say how to verify; remove one";
+        let message = "cannot be combined with caCertificates or subjectAltNames, which say how to verify; remove one";
         checked.error(format!("{field}.insecureSkipVerify"), message);
     }
     if mode == ClientTlsMode::Mutual {
@@ -139,11 +139,11 @@ fn credential(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec, files: &[(&
         checked.error(&field_of_name, "a ConfigMap is not supported yet");
     }
     for (name, _) in files.iter().filter(|(_, said)| *said) {
-        checked.error(format!("{field}.{name}"), "cannot stand beside credentialName; remove one");
+        checked.error(format!("{field}.{name}"), "cannot be combined with credentialName; remove one");
     }
     let names_ca = tls.mode == ClientTlsMode::Simple;
     if tls.insecure_skip_verify && (names_ca || !tls.subject_alt_names.is_empty()) {
-        let message = "cannot stand beside credentialName or subjectAltNames, which say how to verify; remove one";
+        let message = "cannot be combined with credentialName or subjectAltNames, which say how to verify; remove one";
         checked.error(format!("{field}.insecureSkipVerify"), message);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn validate(filter: &Object<EnvoyFilterSpec>, faults: &mut Faults) {
     let spec = &filter.body;
     for (field, value) in [("priority", &spec.priority), ("targetRefs", &spec.target_refs)] {
         if value.is_some() {
-            checked.error(format!("spec.{field}"), "is not supported; workloadSelector and configPatches are");
+            checked.error(format!("spec.{field}"), "is not supported; expected workloadSelector or configPatches");
         }
     }
     if let Some(selector) = &spec.workload_selector {

@@ -45,7 +45,7 @@ pub(super) fn validate(policy: &Object<PeerAuthenticationSpec>, faults: &mut Fau
         match port.parse::<u32>() {
             Ok(1..=65535) => {}
             Ok(_) => checked.error(field, format!("{port} is out of range; a port is a number from 1 to 65535")),
-            Err(_) => checked.error(field, format!("{port:?} is no port; the key is a container's port by number")),
+            Err(_) => checked.error(field, format!("{port:?} is not a port; the key is a container's port by number")),
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn validate(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, c
 
 fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volumes: &BTreeSet<&str>) {
     if !is_dns_label(&container.name) {
-        let message = format!("{:?} is no container name: lower-case letters, digits and '-'", container.name);
+        let message = format!("{:?} is not a container name: lower-case letters, digits and '-'", container.name);
         checked.error(format!("{field}.name"), message);
     }
     if container.image.as_ref().is_none_or(String::is_empty) {
@@ -58,7 +58,7 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
             && !is_port_name(name)
         {
             let message = format!(
-                "{name:?} is no port name: lower-case letters, digits and '-', a letter among them, at most 15"
+                "{name:?} is not a port name: lower-case letters, digits and '-', a letter among them, at most 15"
             );
             checked.error(format!("{field}.name"), message);
         }
@@ -68,7 +68,7 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
     checked.unique(names.map(|(i, name)| (format!("{field}.ports[{i}].name"), name)));
     for (i, variable) in container.env.iter().flatten().enumerate() {
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            checked.error(format!("{field}.env[{i}].name"), format!("{:?} is no name of a variable", variable.name));
+            checked.error(format!("{field}.env[{i}].name"), format!("{:?} is not a name of a variable", variable.name));
         }
     }
     for (i, mount) in container.volume_mounts.iter().flatten().enumerate() {
@@ -78,7 +78,7 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
         }
         if !mount.mount_path.starts_with('/') || mount.mount_path.contains(':') {
             let message = format!(
-                "{:?} is no folder of a container: an absolute path without ':' was expected",
+                "{:?} is not a folder of a container: an absolute path without ':' was expected",
                 mount.mount_path
             );
             checked.error(format!("{field}.volumeMounts[{i}].mountPath"), message);
@@ -90,17 +90,18 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
 pub(super) fn protocol(checked: &mut Checked<'_>, field: &str, protocol: Option<&str>) {
     match protocol {
         None | Some("TCP" | "UDP") => {}
-        Some("SCTP") => checked.error(field, "SCTP is not supported; TCP and UDP are"),
-        Some(other) => checked.error(field, format!("{other:?} is no protocol; TCP, UDP and SCTP are")),
+        Some("SCTP") => checked.error(field, "SCTP is not supported; expected TCP or UDP"),
+        Some(other) => checked.error(field, format!("{other:?} is not a protocol; expected TCP, UDP or SCTP")),
     }
 }
 
-/// A ServiceAccount that no document makes is taken to exist, as namespaces are.
+/// A ServiceAccount that no document makes is assumed to exist, as namespaces are.
 fn service_account(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, known: &Known<'_>) {
     let Some(name) = spec.service_account_name.as_deref().filter(|name| *name != "default") else { return };
     let namespace = &checked.head.name.namespace;
     if !known.service_accounts.contains(&(namespace.as_str(), name)) {
-        let message = format!("no document makes ServiceAccount {name} in namespace {namespace}; it is taken to exist");
+        let message =
+            format!("no document makes ServiceAccount {name} in namespace {namespace}; it is assumed to exist");
         checked.warn(format!("{field}.serviceAccountName"), message);
     }
 }

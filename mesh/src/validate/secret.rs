@@ -1,4 +1,4 @@
-//! Secrets: whether the certificates and keys that they hold can be used.
+//! Checks the certificates and keys in Secrets.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{Checked, keys};
 use crate::{fault::Faults, manifests::Object, pem};
 
-/// Allows a certificate that is not valid now, for scenarios that show what becomes of it.
+/// Accepts a certificate that is not valid now, for scenarios that demonstrate the failure.
 const ALLOW_EXPIRED: &str = "sidelab.io/allow-expired";
 
 pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
@@ -22,7 +22,7 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
             certificates(&mut checked, &format!("{field}[{key}]"), value);
         }
     }
-    // What stringData says replaces what data says.
+    // stringData overrides data.
     let entries: BTreeMap<_, _> = entries.iter().map(|(field, key, value)| (key.as_str(), (*field, value))).collect();
     if secret.body.type_.as_deref() == Some("kubernetes.io/tls") {
         for key in ["tls.crt", "tls.key"] {
@@ -32,8 +32,7 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
                     checked.error(format!("data[{key}]"), message);
                 }
                 Some((field, value)) if !pem::is_pem(value) => {
-                    checked
-                        .error(format!("{field}[{key}]"), "is not PEM; text that begins with -----BEGIN was expected");
+                    checked.error(format!("{field}[{key}]"), "is not PEM; expected text that begins with -----BEGIN");
                 }
                 Some(_) => {}
             }

@@ -30,7 +30,8 @@ pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
         }
         Some("ExternalName") => return external_name(&mut checked, spec),
         Some(other) => {
-            let message = format!("{other:?} is no type; ClusterIP, NodePort, LoadBalancer and ExternalName are");
+            let message =
+                format!("{other:?} is not a type; expected ClusterIP, NodePort, LoadBalancer or ExternalName");
             checked.error("spec.type", message);
         }
     }
@@ -51,13 +52,13 @@ fn external_name(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         Some(name) if !is_dns_subdomain(name.trim_end_matches('.')) => {
             checked.error(
                 "spec.externalName",
-                format!("{name:?} is no name of a host: lower-case letters, digits, '-' and '.'"),
+                format!("{name:?} is not a name of a host: lower-case letters, digits, '-' and '.'"),
             );
         }
         Some(_) => {}
     }
     if spec.cluster_ip.as_deref().is_some_and(|ip| !ip.is_empty()) {
-        checked.error("spec.clusterIP", "cannot stand beside type ExternalName, which has no address; remove it");
+        checked.error("spec.clusterIP", "cannot be combined with type ExternalName, which has no address; remove it");
     }
     for (i, one) in spec.ports.iter().flatten().enumerate() {
         port(checked, &format!("spec.ports[{i}]"), one, false);
@@ -78,7 +79,7 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceSpec) {
     for (i, port) in ports.iter().enumerate() {
         let protocol = port.protocol.as_deref().unwrap_or("TCP");
         if !seen.insert((protocol, port.port)) {
-            checked.error(format!("spec.ports[{i}].port"), format!("{protocol} port {} is there twice", port.port));
+            checked.error(format!("spec.ports[{i}].port"), format!("{protocol} port {} is duplicated", port.port));
         }
     }
 }
@@ -92,7 +93,7 @@ fn port(checked: &mut Checked<'_>, field: &str, port: &ServicePort, among_others
         Some(name) if !name.is_empty() && !is_dns_label(name) => {
             checked.error(
                 format!("{field}.name"),
-                format!("{name:?} is no port name: lower-case letters, digits and '-'"),
+                format!("{name:?} is not a port name: lower-case letters, digits and '-'"),
             );
         }
         _ => {}
@@ -131,7 +132,7 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
                 );
                 checked.note(field, message);
             }
-            Err(_) => checked.error(field, format!("{text:?} is no address; an IP address or None was expected")),
+            Err(_) => checked.error(field, format!("{text:?} is not an address; expected an IP address or None")),
         }
     }
     let families: Vec<_> = all.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).map(|ip| ip.is_ipv4()).collect();
@@ -141,12 +142,12 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
     if let Some(policy) = spec.ip_family_policy.as_deref()
         && !matches!(policy, "SingleStack" | "PreferDualStack" | "RequireDualStack")
     {
-        let message = format!("{policy:?} is no policy; SingleStack, PreferDualStack and RequireDualStack are");
+        let message = format!("{policy:?} is not a policy; expected SingleStack, PreferDualStack or RequireDualStack");
         checked.error("spec.ipFamilyPolicy", message);
     }
     let families = spec.ip_families.as_deref().unwrap_or_default();
     for (i, family) in families.iter().enumerate().filter(|(_, family)| !matches!(family.as_str(), "IPv4" | "IPv6")) {
-        checked.error(format!("spec.ipFamilies[{i}]"), format!("{family:?} is no family; IPv4 and IPv6 are"));
+        checked.error(format!("spec.ipFamilies[{i}]"), format!("{family:?} is not a family; expected IPv4 or IPv6"));
     }
     checked.unique(families.iter().enumerate().map(|(i, family)| (format!("spec.ipFamilies[{i}]"), family.as_str())));
 }

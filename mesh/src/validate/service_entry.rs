@@ -27,7 +27,7 @@ pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
     match spec.resolution {
         Resolution::None => {
             if spec.endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
-                let message = "cannot stand beside resolution NONE: connections go on to where they were going; write STATIC or DNS";
+                let message = "cannot be combined with resolution NONE: connections go on to where they were going; write STATIC or DNS";
                 checked.error("spec.endpoints", message);
             }
         }
@@ -37,7 +37,7 @@ pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
     }
     if spec.workload_selector.is_some() {
         let beside = spec.endpoints.is_some();
-        let message = if beside { "cannot stand beside endpoints" } else { "is not supported yet" };
+        let message = if beside { "cannot be combined with endpoints" } else { "is not supported yet" };
         checked.error("spec.workloadSelector", message);
     }
     export_to(&mut checked, &spec.export_to, true);
@@ -50,7 +50,7 @@ fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
     for (i, host) in spec.hosts.iter().enumerate() {
         let field = format!("spec.hosts[{i}]");
         if host == "*" || !is_wildcard_host(host) {
-            let message = format!("{host:?} is no host: a name, or a name with * for its first label, was expected");
+            let message = format!("{host:?} is not a host: a name, or a name with * for its first label, was expected");
             checked.error(field, message);
         } else if host.starts_with("*-") {
             checked.warn(field, "a wildcard for a part of a label matches nothing in SNI or in the host of a request");
@@ -83,7 +83,7 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
     checked.unique(ports().map(|(i, port)| (format!("spec.ports[{i}].name"), port.name.as_str())));
     let mut numbers = BTreeSet::new();
     for (i, port) in ports().filter(|(_, port)| !numbers.insert(port.number)) {
-        checked.error(format!("spec.ports[{i}].number"), format!("port {} is there twice", port.number));
+        checked.error(format!("spec.ports[{i}].number"), format!("port {} is duplicated", port.number));
     }
     // Only HTTP and TLS say which of several hosts is meant.
     let is_told = |protocol: Protocol| protocol.is_http() || protocol.is_tls();
@@ -101,7 +101,7 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
 fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, port: &EntryPort) {
     checked.port(format!("{field}.number"), port.number);
     if !is_dns_label(&port.name) {
-        let message = format!("{:?} is no port name: lower-case letters, digits and '-'", port.name);
+        let message = format!("{:?} is not a port name: lower-case letters, digits and '-'", port.name);
         checked.error(format!("{field}.name"), message);
     }
     if port.target_port != 0 {
@@ -110,7 +110,7 @@ fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, por
     match protocol_of_entry(&port.protocol) {
         None => {
             let message = format!(
-                "{:?} is no protocol that Istio knows; HTTP, HTTPS, TLS, TCP, GRPC and HTTP2 are",
+                "{:?} is not a protocol that Istio knows; expected HTTP, HTTPS, TLS, TCP, GRPC or HTTP2",
                 port.protocol
             );
             checked.error(format!("{field}.protocol"), message);
@@ -154,7 +154,7 @@ fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: b
             if !address["unix://".len()..].starts_with(['/', '@']) {
                 checked.error(format!("{field}.address"), format!("{address:?} has no absolute path"));
             } else if !endpoint.ports.is_empty() {
-                checked.error(format!("{field}.ports"), "cannot stand beside a socket of this host; remove them");
+                checked.error(format!("{field}.ports"), "cannot be combined with a socket of this host; remove them");
             }
             checked
                 .warn(format!("{field}.address"), "is a socket of the sidecar's own host: there is nobody at it here");

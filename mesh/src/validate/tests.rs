@@ -44,11 +44,11 @@ fn ports_of_a_service_have_names_that_differ() {
         &service("ports: [{port: 80, name: a}, {port: 81}]"),
         "spec.ports[1].name: is missing; with several ports each needs a name",
     );
-    refused(&service("ports: [{port: 80, name: a}, {port: 81, name: a}]"), "spec.ports[1].name: \"a\" is there twice");
-    refused(&service("ports: [{port: 80, name: HTTP}]"), "spec.ports[0].name: \"HTTP\" is no port name");
+    refused(&service("ports: [{port: 80, name: a}, {port: 81, name: a}]"), "spec.ports[1].name: \"a\" is duplicated");
+    refused(&service("ports: [{port: 80, name: HTTP}]"), "spec.ports[0].name: \"HTTP\" is not a port name");
     refused(
         &service("ports: [{port: 80, name: a}, {port: 80, name: b}]"),
-        "spec.ports[1].port: TCP port 80 is there twice",
+        "spec.ports[1].port: TCP port 80 is duplicated",
     );
     accepted(&service("ports: [{port: 80, name: a}, {port: 80, name: b, protocol: UDP}]"));
 }
@@ -68,7 +68,7 @@ fn a_target_port_by_name_is_a_name_that_a_port_can_have() {
 
 #[test]
 fn an_address_that_is_asked_for_is_one_of_the_services_range() {
-    refused(&service("clusterIP: nonsense, ports: [{port: 80}]"), "spec.clusterIP: \"nonsense\" is no address");
+    refused(&service("clusterIP: nonsense, ports: [{port: 80}]"), "spec.clusterIP: \"nonsense\" is not an address");
     accepted(&service("clusterIP: 10.0.0.1, ports: [{port: 80}]"));
     refused(
         &service("clusterIP: 10.96.1.1, clusterIPs: [10.96.1.2], ports: [{port: 80}]"),
@@ -87,14 +87,14 @@ fn an_address_that_is_asked_for_is_one_of_the_services_range() {
 
 #[test]
 fn families_and_types_are_known_words() {
-    refused(&service("ports: [{port: 80}], ipFamilies: [IPv5]"), "spec.ipFamilies[0]: \"IPv5\" is no family");
-    refused(&service("ports: [{port: 80}], ipFamilies: [IPv4, IPv4]"), "spec.ipFamilies[1]: \"IPv4\" is there twice");
-    refused(&service("ports: [{port: 80}], ipFamilyPolicy: Both"), "spec.ipFamilyPolicy: \"Both\" is no policy");
-    refused(&service("ports: [{port: 80}], type: External"), "spec.type: \"External\" is no type");
+    refused(&service("ports: [{port: 80}], ipFamilies: [IPv5]"), "spec.ipFamilies[0]: \"IPv5\" is not a family");
+    refused(&service("ports: [{port: 80}], ipFamilies: [IPv4, IPv4]"), "spec.ipFamilies[1]: \"IPv4\" is duplicated");
+    refused(&service("ports: [{port: 80}], ipFamilyPolicy: Both"), "spec.ipFamilyPolicy: \"Both\" is not a policy");
+    refused(&service("ports: [{port: 80}], type: External"), "spec.type: \"External\" is not a type");
     refused(&service("ports: [{port: 80}], type: ExternalName"), "spec.externalName: is missing");
-    refused(&service("type: ExternalName, externalName: a_b"), "spec.externalName: \"a_b\" is no name of a host");
+    refused(&service("type: ExternalName, externalName: a_b"), "spec.externalName: \"a_b\" is not a name of a host");
     refused(&service("ports: [{port: 80, protocol: SCTP}]"), "spec.ports[0].protocol: SCTP is not supported");
-    refused(&service("ports: [{port: 80, protocol: tcp}]"), "spec.ports[0].protocol: \"tcp\" is no protocol");
+    refused(&service("ports: [{port: 80, protocol: tcp}]"), "spec.ports[0].protocol: \"tcp\" is not a protocol");
 }
 
 #[test]
@@ -118,10 +118,10 @@ fn a_pod_needs_a_container_with_a_name_and_an_image() {
     refused("{apiVersion: v1, kind: Pod, metadata: {name: a}}", "(Pod a): spec: is missing; a pod needs containers");
     refused(&pod_spec("containers: []"), "spec.containers: is empty; a pod needs a container");
     refused(&pod_spec("containers: [{name: app}]"), "spec.containers[0].image: is missing");
-    refused(&pod_spec("containers: [{name: A, image: x}]"), "spec.containers[0].name: \"A\" is no container name");
+    refused(&pod_spec("containers: [{name: A, image: x}]"), "spec.containers[0].name: \"A\" is not a container name");
     refused(
         &pod_spec("containers: [{name: a, image: x}, {name: a, image: x}]"),
-        "spec.containers[1].name: \"a\" is there twice; names must differ",
+        "spec.containers[1].name: \"a\" is duplicated; names must differ",
     );
 }
 
@@ -133,10 +133,10 @@ fn ports_of_a_container_are_in_range_and_their_names_differ() {
     );
     refused(
         &container("ports: [{containerPort: 1, name: a}, {containerPort: 2, name: a}]"),
-        "spec.containers[0].ports[1].name: \"a\" is there twice",
+        "spec.containers[0].ports[1].name: \"a\" is duplicated",
     );
     for name in ["way-too-long-for-it", "80", "a--b", "Web"] {
-        let expected = format!("spec.containers[0].ports[0].name: \"{name}\" is no port name");
+        let expected = format!("spec.containers[0].ports[0].name: \"{name}\" is not a port name");
         refused(&container(&format!("ports: [{{containerPort: 1, name: '{name}'}}]")), &expected);
     }
 }
@@ -189,7 +189,7 @@ fn nothing_of_a_volume_may_be_outside_of_it() {
         let yaml = with(&format!("{{key: k, path: {path}}}"), mount) + secret;
         refused(&yaml, "spec.volumes[0].secret.items[0].path: ");
     }
-    refused(&with("", "mountPath: v"), "volumeMounts[0].mountPath: \"v\" is no folder of a container");
+    refused(&with("", "mountPath: v"), "volumeMounts[0].mountPath: \"v\" is not a folder of a container");
     refused(
         &with("", "mountPath: /v, subPath: ../up"),
         "volumeMounts[0].subPath: Invalid value: \"../up\": must not contain '..'",
@@ -294,7 +294,7 @@ fn port_levels_are_of_ports() {
             &format!("spec.portLevelMtls[{port}]: {port} is out of range"),
         );
     }
-    refused(&levels("http: {mode: STRICT}"), "spec.portLevelMtls[http]: \"http\" is no port");
+    refused(&levels("http: {mode: STRICT}"), "spec.portLevelMtls[http]: \"http\" is not a port");
 }
 
 #[test]

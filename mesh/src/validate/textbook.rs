@@ -1,4 +1,4 @@
-//! Annotations that say in the textbook's mesh what no API can: a slip in one would change nothing, and nobody would see it.
+//! The textbook mesh's annotations: a misspelled one would silently have no effect.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ fn annotations(head: &Head, kind: &str, prefix: &str, all: &BTreeMap<String, Str
             }
             Some((name, _)) if *name == TLS_MODE && value != PASSTHROUGH => {
                 let message = format!(
-                    "{value:?} is no mode that an annotation asks for; {PASSTHROUGH} is, others stand in spec.trafficPolicy.tls.mode"
+                    "{value:?} is not a mode that an annotation asks for; {PASSTHROUGH} is, others stand in spec.trafficPolicy.tls.mode"
                 );
                 checked.error(field, message);
             }

@@ -1,6 +1,6 @@
 //! Load balancing, connection pools and outlier detection, by the rules of Istio's webhook (`validateLoadBalancer`,
 //! `validateConnectionPool` and `validateOutlierDetection` in `pkg/config/validation/validation.go`). A fault in one of them
-//! has the whole rule refused; beyond that they have no effect here.
+//! invalidates the whole rule; otherwise they have no effect here.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ fn consistent_hash(checked: &mut Checked<'_>, field: &str, hash: &ConsistentHash
             if attribute.name.is_empty() {
                 checked.error(field, "is missing; an attribute needs a name");
             } else if !seen.insert(&attribute.name) {
-                checked.error(field, format!("{:?} is there twice; names must differ", attribute.name));
+                checked.error(field, format!("{:?} is duplicated; names must differ", attribute.name));
             }
         }
     }
@@ -80,7 +80,7 @@ fn consistent_hash(checked: &mut Checked<'_>, field: &str, hash: &ConsistentHash
         checked.warn(format!("{field}.minimumRingSize"), "is deprecated; write ringHash.minimumRingSize");
     }
     if old_ring && (hash.ring_hash.is_some() || hash.maglev.is_some()) {
-        checked.error(format!("{field}.minimumRingSize"), "cannot stand beside ringHash or maglev; remove it");
+        checked.error(format!("{field}.minimumRingSize"), "cannot be combined with ringHash or maglev; remove it");
     }
     if hash.ring_hash.is_some() && hash.maglev.is_some() {
         checked.error(field, "has both ringHash and maglev; give one of them");
@@ -111,7 +111,8 @@ fn locality(checked: &mut Checked<'_>, field: &str, setting: &LocalityLbSetting,
     if let Some(label) = setting.failover_priority.iter().find(|label| topology.contains(&label.as_str()))
         && !setting.failover.is_empty()
     {
-        return checked.error(format!("{field}.failoverPriority"), format!("cannot have {label} beside failover"));
+        return checked
+            .error(format!("{field}.failoverPriority"), format!("cannot have {label} together with failover"));
     }
     for (i, distribute) in setting.distribute.iter().enumerate() {
         let field = format!("{field}.distribute[{i}].to");
@@ -163,8 +164,10 @@ fn http_pool(checked: &mut Checked<'_>, field: &str, http: &HttpPool) {
     }
     duration(checked, &format!("{field}.idleTimeout"), http.idle_timeout.as_deref());
     if http.h2_upgrade_policy == H2UpgradePolicy::Upgrade && http.use_client_protocol {
-        checked
-            .error(format!("{field}.useClientProtocol"), "cannot be true beside h2UpgradePolicy UPGRADE; remove one");
+        checked.error(
+            format!("{field}.useClientProtocol"),
+            "cannot be true together with h2UpgradePolicy UPGRADE; remove one",
+        );
     }
     if let Some(keep_alive) = &http.http2_keep_alive {
         let field = format!("{field}.http2KeepAlive");
@@ -198,14 +201,14 @@ pub(super) fn outlier_detection(checked: &mut Checked<'_>, field: &str, settings
     }
     let local = settings.consecutive_local_origin_failures.is_some_and(|count| count > 0);
     if local && !settings.split_external_local_origin_errors {
-        let message = "needs splitExternalLocalOriginErrors: true beside it";
+        let message = "needs splitExternalLocalOriginErrors: true as well";
         checked.error(format!("{field}.consecutiveLocalOriginFailures"), message);
     }
     for (name, percent) in
         [("maxEjectionPercent", settings.max_ejection_percent), ("minHealthPercent", settings.min_health_percent)]
     {
         if !(0..=100).contains(&percent) {
-            checked.error(format!("{field}.{name}"), format!("{percent} is no percentage; a number from 0 to 100"));
+            checked.error(format!("{field}.{name}"), format!("{percent} is not a percentage; a number from 0 to 100"));
         }
     }
 }
@@ -227,7 +230,7 @@ fn required_duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>)
 fn duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
     let Some(text) = text else { return };
     match nanoseconds(text) {
-        None => checked.error(field, format!("{text:?} is no duration; such as 10s, 100ms or 1h30m was expected")),
+        None => checked.error(field, format!("{text:?} is not a duration; expected such as 10s, 100ms or 1h30m")),
         Some(ns) if ns < 1_000_000 => checked.error(field, format!("{text} is less than 1ms")),
         Some(ns) if ns % 1_000_000 != 0 => checked.error(field, format!("{text} is not in whole milliseconds")),
         Some(_) => {}

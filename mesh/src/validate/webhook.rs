@@ -41,7 +41,7 @@ fn webhook(checked: &mut Checked<'_>, field: &str, hook: &ValidatingWebhook) {
         checked.error(at("name"), "is missing; such as pods.policy.example.com");
     } else if !is_dns_subdomain(name) || name.split('.').count() < 3 {
         let message =
-            format!("{name:?} is no webhook name: a domain of three parts or more, such as {name}.example.com");
+            format!("{name:?} is not a webhook name: a domain of three parts or more, such as {name}.example.com");
         checked.error(at("name"), message);
     }
     client_config(checked, &at("clientConfig"), &hook.client_config);
@@ -96,7 +96,7 @@ fn service(checked: &mut Checked<'_>, field: &str, reference: &ServiceReference)
         if value.is_empty() {
             checked.error(format!("{field}.{name}"), "is missing");
         } else if !is_dns_label(value) {
-            checked.error(format!("{field}.{name}"), format!("{value:?} is no name of a {name}"));
+            checked.error(format!("{field}.{name}"), format!("{value:?} is not a name of a {name}"));
         }
     }
     if let Some(port) = reference.port {

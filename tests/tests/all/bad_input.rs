@@ -81,7 +81,7 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
         &scenario_with("tls-to-app", "\"8443,8445,9443,8080\"", "\"8443;8445\""),
         &[
             ": document 6 (Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: ",
-            "\"8443;8445\" is no port; a comma list of container ports was expected",
+            "\"8443;8445\" is not a port; expected a comma list of container ports",
         ],
     );
 }
@@ -107,7 +107,7 @@ fn a_service_entry_is_refused_as_istios_webhook_would() {
 fn a_host_outside_of_the_cluster_needs_a_full_name() {
     assert_refused(
         &scenario_with("egress", "external-host: \"shop.example.com, pay", "external-host: \"shop, pay"),
-        &["(Pod host): metadata.annotations[sidelab.io/external-host]: ", "\"shop\" is no host outside of the cluster"],
+        &["(Pod host): metadata.annotations[sidelab.io/external-host]: ", "\"shop\" is not a host outside the cluster"],
     );
 }
 
@@ -157,7 +157,7 @@ fn a_traffic_annotation_that_does_not_parse_fails_injection() {
         &strict_with("name: server\n  labels:", annotation),
         &[
             ": document 7 (Pod server): metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]: ",
-            "injection fails: \"80a\" is no port",
+            "injection fails: \"80a\" is not a port",
         ],
     );
 }
@@ -177,7 +177,7 @@ fn a_webhook_without_a_service_and_url_or_with_a_wrong_path_is_refused() {
         &["webhooks[0].clientConfig.service.path: \"validate\" does not begin with /; write /validate"],
     );
     let name = scenario_with("webhook-strict", "name: pods.policy.example.com", "name: pods");
-    assert_refused(&name, &["webhooks[0].name: \"pods\" is no webhook name", "pods.example.com"]);
+    assert_refused(&name, &["webhooks[0].name: \"pods\" is not a webhook name", "pods.example.com"]);
 }
 
 #[test]

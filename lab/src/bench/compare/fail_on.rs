@@ -1,4 +1,4 @@
-//! When a comparison fails: `worse`, or `worse=5%`.
+//! If a comparison fails: `worse`, or `worse=5%`.
 
 use std::{fmt, str::FromStr};
 
@@ -21,7 +21,7 @@ impl FromStr for FailOn {
             Some(("worse", share)) => share,
             _ => return Err(usage()),
         };
-        let percent = share.strip_suffix('%').ok_or_else(|| format!("{share:?} is no share: write worse=5%"))?;
+        let percent = share.strip_suffix('%').ok_or_else(|| format!("{share:?} is not a share: write worse=5%"))?;
         match percent.trim_end().parse::<f64>() {
             Ok(percent) if (0.0..=10_000.0).contains(&percent) => Ok(Self { at_least: percent / 100.0 }),
             _ => Err(usage()),

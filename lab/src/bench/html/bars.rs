@@ -22,7 +22,7 @@ pub(super) fn figures(measure: Measure) -> &'static [Figure] {
     }
 }
 
-/// One figure; nothing where it was not measured.
+/// One figure; `None` if it was not measured.
 pub(super) fn panel(report: &BenchReport, measure: Measure, figure: Figure) -> Option<Markup> {
     let estimate = |layering: &str, setup: Setup| {
         let values = report.measured().values(layering, setup, measure, figure)?;

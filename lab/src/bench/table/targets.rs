@@ -9,7 +9,7 @@ use crate::{
     report::words::wrapped,
 };
 
-/// The table; nothing where only one data plane was measured.
+/// The table; `None` if only one data plane was measured.
 pub(super) fn render(report: &BenchReport, width: usize) -> String {
     if report.targets.is_empty() {
         return String::new();

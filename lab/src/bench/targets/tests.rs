@@ -108,7 +108,7 @@ fn every_target_can_be_measured_and_asks_for_more_at_a_stretch() {
     let targets = bench.report().targets;
     assert_eq!(targets.len(), GOALS.len());
     let names: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-    assert_eq!(names.len(), GOALS.len(), "a name is there twice");
+    assert_eq!(names.len(), GOALS.len(), "a name is duplicated");
     for goal in GOALS {
         assert_eq!(goal.reached(goal.stretch), Reached::Stretch, "{}", goal.name);
         assert_eq!(goal.reached(goal.target), Reached::Target, "{}", goal.name);

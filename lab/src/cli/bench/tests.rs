@@ -7,7 +7,7 @@ fn bench(line: &str) -> BenchArgs {
     let words = ["sidelab", "bench"].into_iter().chain(line.split_whitespace());
     match Cli::try_parse_from(words).unwrap().command {
         Command::Bench(args) => args,
-        other => panic!("{other:?} is no bench"),
+        other => panic!("{other:?} is not a bench"),
     }
 }
 

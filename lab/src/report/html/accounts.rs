@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Row {
     pub(super) group: String,
     pub(super) name: String,
-    /// By column; nothing where the column does not say.
+    /// By column; `None` if the column does not say.
     pub(super) values: Vec<Option<String>>,
     /// The columns that are wrong.
     pub(super) wrong: BTreeSet<usize>,

@@ -148,7 +148,7 @@ fn every_link_leads_to_one_place_on_the_page() {
     let page = page(whole_page());
     let ids: Vec<&str> = all(&page, "[id]").iter().filter_map(|element| element.attr("id")).collect();
     let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), distinct.len(), "an id is there twice");
+    assert_eq!(ids.len(), distinct.len(), "an id is duplicated");
     for link in all(&page, "[href]") {
         let target = link.attr("href").unwrap();
         let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} leads off the page"));

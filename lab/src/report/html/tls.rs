@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{observe_call::layer_kind, run_report::ProbeReport};
 
-/// The TLS facts of a call in one mesh; nothing when no leg carried TLS.
+/// The TLS facts of a call in one mesh; `None` if no leg carried TLS.
 pub(super) fn render(probe: &ProbeReport) -> Option<Markup> {
     let heads: Vec<String> = probe.seen.keys().map(ToString::to_string).collect();
     let columns: Vec<&BTreeMap<LegNumber, Flow>> = probe.seen.values().map(|seen| &seen.evidence.flows).collect();

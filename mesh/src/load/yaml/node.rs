@@ -7,7 +7,7 @@ use crate::fault::Place;
 /// A part of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    /// Where it begins; for a value in a mapping where its key does.
+    /// Where it begins; for a value in a mapping, where its key begins.
     pub(crate) place: Place,
     pub(crate) content: Content,
 }
@@ -17,14 +17,14 @@ pub(crate) enum Content {
     /// Never an array or an object.
     Scalar(Value),
     Sequence(Vec<Node>),
-    /// In order; no key is there twice.
+    /// In order, without duplicate keys.
     Mapping(Vec<(String, Node)>),
 }
 
-/// Mappings from text to text: of these Kubernetes reads a null as an empty text, elsewhere as if the field was not there.
+/// Mappings from string to string: in these Kubernetes reads a null as an empty string, elsewhere as an absent field.
 const TEXTS: [&str; 7] = ["annotations", "binaryData", "data", "labels", "matchLabels", "nodeSelector", "stringData"];
 
-/// Amounts by resource, which may be numbers or texts.
+/// Amounts by resource, which can be numbers or strings.
 const AMOUNTS: [&str; 2] = ["limits", "requests"];
 
 impl Node {
@@ -80,7 +80,7 @@ impl Node {
     }
 }
 
-/// A number as a text.
+/// Converts a number to a string.
 fn text_of(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::String(number.to_string()),

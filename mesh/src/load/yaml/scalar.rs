@@ -1,8 +1,8 @@
-//! What a scalar means in YAML 1.1, as go-yaml reads it (`resolve.go` of `sigs.k8s.io/yaml/goyaml.v2`).
+//! Resolves scalars by YAML 1.1, as go-yaml does (`resolve.go` of `sigs.k8s.io/yaml/goyaml.v2`).
 
 use serde_json::{Number, Value};
 
-/// A scalar that is written without quotes.
+/// Resolves an unquoted scalar.
 pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -12,7 +12,7 @@ pub(super) fn plain(text: &str) -> Value {
     }
 }
 
-/// A scalar with a tag; nothing when it is not what the tag says.
+/// Resolves a scalar with a tag; `None` if it does not fit the tag.
 pub(super) fn tagged(text: &str, tag: &str, is_plain: bool) -> Option<Value> {
     match tag {
         "int" | "float" => number(text).map(Value::Number),

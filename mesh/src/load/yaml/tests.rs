@@ -106,6 +106,6 @@ fn a_stream_of_json_objects_is_several_documents() {
 #[test]
 fn what_is_not_yaml_says_where() {
     assert_eq!(refused("a: 1\nb: {\n"), "2:4: not YAML: unclosed bracket '{'");
-    assert_eq!(refused("a: 1\nb: {c: 1, d: 2, c: 3}\n"), "2:17: key \"c\" is there twice in one mapping; keep one");
+    assert_eq!(refused("a: 1\nb: {c: 1, d: 2, c: 3}\n"), "2:17: key \"c\" is duplicated in one mapping; keep one");
     assert!(refused("a: *b\n").starts_with("1:4: not YAML: "), "{}", refused("a: *b\n"));
 }

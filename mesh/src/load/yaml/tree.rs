@@ -1,4 +1,4 @@
-//! A parser's events into trees, with aliases and merge keys resolved.
+//! Builds trees from a parser's events, resolving aliases and merge keys.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +14,11 @@ use crate::fault::Place;
 /// Builds one document.
 #[derive(Default)]
 pub(super) struct Builder {
-    /// The collections that are not complete yet, the innermost last.
+    /// The incomplete collections, the innermost last.
     open: Vec<Open>,
-    /// Complete nodes with an anchor, and how many nodes each has.
+    /// Complete nodes with an anchor, and the size of each.
     anchors: HashMap<usize, (Node, usize)>,
-    /// How many nodes there are, and how many of them aliases brought.
+    /// The number of nodes so far, and how many of them came from aliases.
     nodes: usize,
     expanded: usize,
     root: Option<Node>,
@@ -27,14 +27,14 @@ pub(super) struct Builder {
 struct Open {
     place: Place,
     anchor: usize,
-    /// How many nodes there were before it.
+    /// The number of nodes before it.
     before: usize,
     content: Unfinished,
 }
 
 enum Unfinished {
     Sequence(Vec<Node>),
-    /// The key stands without its value until that is complete.
+    /// `key` waits for its value to be complete.
     Mapping {
         entries: Vec<(String, Node)>,
         merged: Vec<Node>,
@@ -45,12 +45,12 @@ enum Unfinished {
 struct Key {
     text: String,
     place: Place,
-    /// `<<`, which takes the entries of another mapping in.
+    /// `<<`, which merges the entries of another mapping.
     merges: bool,
 }
 
 impl Builder {
-    /// Takes an event; gives the document with its last one.
+    /// Processes an event; returns the document after its last one.
     pub(super) fn take(&mut self, event: Event<'_>, place: Place) -> Result<Option<Node>, NotYaml> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -84,7 +84,7 @@ impl Builder {
         Ok(None)
     }
 
-    /// The key of the innermost mapping, if that waits for one.
+    /// The key slot of the innermost mapping, if it expects a key.
     fn key_wanted(&mut self) -> Option<&mut Option<Key>> {
         match &mut self.open.last_mut()?.content {
             Unfinished::Mapping { key, .. } if key.is_none() => Some(key),
@@ -94,14 +94,14 @@ impl Builder {
 
     fn begin(&mut self, place: Place, anchor: usize, content: Unfinished) -> Result<(), NotYaml> {
         if self.key_wanted().is_some() {
-            return refused(place, "a key must be a text, not a list or a mapping");
+            return refused(place, "a key must be a string, not a list or a mapping");
         }
         self.open.push(Open { place, anchor, before: self.nodes, content });
         self.nodes += 1;
         Ok(())
     }
 
-    /// Puts a complete node where it belongs.
+    /// Adds a complete node to its parent.
     fn complete(&mut self, mut node: Node, anchor: usize, size: usize) -> Result<(), NotYaml> {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -110,7 +110,7 @@ impl Builder {
             None => self.root = Some(node),
             Some(Unfinished::Sequence(items)) => items.push(node),
             Some(Unfinished::Mapping { entries, merged, key }) => {
-                let Some(key) = key.take() else { return refused(node.place, "a key must be a text") };
+                let Some(key) = key.take() else { return refused(node.place, "a key must be a string") };
                 node.place = key.place;
                 match (key.merges, node.content) {
                     (false, content) => entries.push((key.text, Node { content, ..node })),
@@ -123,11 +123,11 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a copy of an anchored node in place, unless aliases grow the document out of all measure (as go-yaml decides it:
+    /// Inserts a copy of an anchored node, unless aliases expand the document excessively (as go-yaml decides it:
     /// `allowedAliasRatio` in `decode.go`).
     fn alias(&mut self, anchor: usize, place: Place) -> Result<(), NotYaml> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
-            return refused(place, "an alias stands inside what it names");
+            return refused(place, "an alias is inside the node that it refers to");
         };
         let size = *size;
         self.expanded += size;
@@ -138,11 +138,11 @@ impl Builder {
             nodes => 0.99 - 0.89 * ((nodes - 400_000) as f64 / 3_600_000.0),
         };
         if self.expanded > 100 && self.nodes > 1000 && self.expanded as f64 > ratio * self.nodes as f64 {
-            return refused(place, "the document's aliases make it many times larger than it is written");
+            return refused(place, "aliases expand the document to many times its size");
         }
         let node = Node { place, ..node.clone() };
         if let Some(key) = self.key_wanted() {
-            let Content::Scalar(value) = node.content else { return refused(place, "a key must be a text") };
+            let Content::Scalar(value) = node.content else { return refused(place, "a key must be a string") };
             *key = Some(Key { text: key_text(value), place, merges: false });
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Builder {
     }
 }
 
-const MERGES: &str = "<< takes in a mapping, or a list of mappings";
+const MERGES: &str = "<< takes a mapping, or a list of mappings";
 
 fn refused<T>(place: Place, reason: &str) -> Result<T, NotYaml> {
     Err(NotYaml { place, reason: reason.to_owned() })
@@ -165,7 +165,7 @@ fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, Str
     }
 }
 
-/// Keys that are no texts become some, as in JSON.
+/// Keys that are not strings are converted, as in JSON.
 fn key_text(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -173,12 +173,12 @@ fn key_text(value: Value) -> String {
     }
 }
 
-/// A mapping with what its merge keys take in: its own entries win, then those of the first.
+/// Merges mappings into another: its own entries win, then those of the first.
 fn merge(mut entries: Vec<(String, Node)>, merged: Vec<Node>) -> Result<Vec<(String, Node)>, NotYaml> {
     {
         let mut seen = HashSet::with_capacity(entries.len());
         if let Some((key, node)) = entries.iter().find(|(key, _)| !seen.insert(key.as_str())) {
-            return refused(node.place, &format!("key {key:?} is there twice in one mapping; keep one"));
+            return refused(node.place, &format!("duplicate key {key:?} in one mapping; keep one"));
         }
     }
     for node in merged {

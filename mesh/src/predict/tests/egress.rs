@@ -1,4 +1,4 @@
-//! Calls to hosts outside of the cluster: the recipes that people follow, and what they really do.
+//! Calls to hosts outside the cluster: the recipes that people follow, and what they really do.
 
 use pretty_assertions::assert_eq;
 

@@ -209,7 +209,7 @@ fn a_name_that_is_no_services_is_an_error() {
     assert!(matches!(&error, CallError::UnknownHost { .. }));
     assert_eq!(
         error.to_string(),
-        "nobody: no service of this name as pod client.default resolves it, and no host outside of the cluster \
+        "nobody: no service of this name as pod client.default resolves it, and no host outside the cluster \
          (sidelab.io/external-host); give the name of one, or an address"
     );
 }

@@ -99,7 +99,7 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
                 None => annotations.error(ANNOTATION, "injection fails: proxyMetadata: texts by name were expected"),
             },
             known if WITHOUT_EFFECT.contains(&known) => {
-                annotations.note(ANNOTATION, &format!("{known} decides nothing that is shown here"));
+                annotations.note(ANNOTATION, &format!("{known} does not affect any answer"));
             }
             known if DECISIVE.contains(&known) => {
                 annotations.warn(ANNOTATION, &format!("{known} is not supported yet and has no effect here"));
@@ -142,7 +142,7 @@ impl ProxyConfig {
                     Ok(range) => self.ipv4_loopback = range,
                     Err(_) => {
                         let message = format!(
-                            "proxyMetadata {name}: {value:?} is no IPv4 range; such as 127.0.0.1/8 was expected"
+                            "proxyMetadata {name}: {value:?} is not an IPv4 range; expected such as 127.0.0.1/8"
                         );
                         annotations.error(ANNOTATION, &message);
                     }
@@ -150,7 +150,7 @@ impl ProxyConfig {
                 "INVALID_DROP" => self.drop_invalid = is_true(value),
                 "ISTIO_META_DNS_CAPTURE" => self.dns = is_true(value),
                 _ if annotations.pod.annotations.get(ANNOTATION).is_none_or(|own| !own.contains(name.as_str())) => {}
-                _ => annotations.note(ANNOTATION, &format!("proxyMetadata {name} decides nothing that is shown here")),
+                _ => annotations.note(ANNOTATION, &format!("proxyMetadata {name} does not affect any answer")),
             }
         }
     }

@@ -103,7 +103,7 @@ fn interfaces_of_virtual_machines_go_by_the_newer_annotation_first() {
 #[test]
 fn tproxy_is_not_supported_and_says_so() {
     let text = faults(&manifests("sidecar.istio.io/interceptionMode: TPROXY"));
-    assert!(text.contains("TPROXY is not supported yet; REDIRECT and NONE are"), "{text}");
+    assert!(text.contains("TPROXY is not supported yet; expected REDIRECT or NONE"), "{text}");
 }
 
 #[test]

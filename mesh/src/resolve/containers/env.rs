@@ -4,12 +4,12 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::{Reader, volumes::Files};
 
-/// The node's name and address, and what it offers, where a pod asks.
+/// The node's name, address and resources, for the downward API.
 const NODE: &str = "node";
 const NODE_IP: &str = "10.244.0.1";
 
 impl Reader<'_, '_> {
-    /// A container's variables; of two with one name the later counts, as in a cluster.
+    /// A container's variables; the later of two with one name wins, as in a cluster.
     pub(super) fn env(&mut self, field: &str, container: &k8s::Container) -> Vec<(String, String)> {
         let mut env = Vec::new();
         for (i, source) in container.env_from.iter().flatten().enumerate() {
@@ -38,7 +38,7 @@ impl Reader<'_, '_> {
         self.config_map(&field, &config_map.name, config_map.optional)
     }
 
-    /// The value of one variable; nothing when it is optional and not there.
+    /// The value of one variable; `None` if it is optional and missing.
     fn value(&mut self, field: &str, source: &k8s::EnvVarSource, container: &k8s::Container) -> Option<String> {
         if let Some(resource) = &source.resource_field_ref {
             return Some(of_resource(resource, container));
@@ -47,7 +47,7 @@ impl Reader<'_, '_> {
             let value = self.of_pod(&field_ref.field_path);
             if value.is_none() {
                 let message = format!(
-                    "{:?} is no field that a variable can have; metadata.name, .namespace, .uid, .labels['KEY'] and .annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, .hostIPs, .podIP and .podIPs are",
+                    "{:?} is not a field that a variable can have; expected metadata.name, .namespace, .uid, .labels['KEY'] and .annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, .hostIPs, .podIP or .podIPs",
                     field_ref.field_path
                 );
                 self.error(&format!("{field}.fieldRef.fieldPath"), &message);
@@ -65,7 +65,7 @@ impl Reader<'_, '_> {
         } else {
             self.error(
                 field,
-                "is of a kind that is not supported; fieldRef, resourceFieldRef, secretKeyRef and configMapKeyRef are",
+                "is of a kind that is not supported; expected fieldRef, resourceFieldRef, secretKeyRef or configMapKeyRef",
             );
             return None;
         };
@@ -134,7 +134,7 @@ fn expand(text: &str, env: &[(String, String)]) -> String {
     expanded + rest
 }
 
-/// What a container may use. Where it says nothing a node of one core and one GiB answers.
+/// The resources of a container; by default those of a node with one core and one GiB.
 fn of_resource(reference: &k8s::ResourceFieldSelector, container: &k8s::Container) -> String {
     let (which, name) = reference.resource.split_once('.').unwrap_or(("limits", reference.resource.as_str()));
     let resources = container.resources.as_ref();
@@ -177,7 +177,7 @@ fn quoted(texts: &std::collections::BTreeMap<String, String>) -> String {
     texts.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join("\n")
 }
 
-/// A pod's id: the same each time, and no other pod's.
+/// A pod's uid: stable and unique.
 fn uid(name: &str) -> String {
     let hash =
         |basis: u64| name.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -1,11 +1,11 @@
-//! Paths in a pod's document, refused as the API server refuses them (kubernetes: pkg/apis/core/validation/validation.go).
+//! Checks paths in a pod's document as the API server does (kubernetes: pkg/apis/core/validation/validation.go).
 
 /// What is wrong with the path of a file in a volume (`validateLocalNonReservedPath`).
 pub(super) fn file_path_fault(path: &str) -> Option<String> {
     if path.is_empty() {
         return Some("Required value".to_owned());
     }
-    // Names that begin so are the kubelet's own.
+    // The kubelet reserves such names.
     let is_reserved = path.starts_with("..") && !path.starts_with("../") && path != "..";
     descending_path_fault(path).or_else(|| is_reserved.then(|| invalid(path, "must not start with '..'")))
 }

@@ -1,4 +1,4 @@
-//! What is at hand while the containers of a pod are read.
+//! The state while reading the containers of a pod.
 
 use crate::{
     fault::Faults,

@@ -147,7 +147,7 @@ fn a_variable_whose_source_is_not_there_is_named() {
         ),
         (
             "fieldRef: {fieldPath: spec.hostname}",
-            "valueFrom.fieldRef.fieldPath: \"spec.hostname\" is no field that a variable can have; metadata.name",
+            "valueFrom.fieldRef.fieldPath: \"spec.hostname\" is not a field that a variable can have; metadata.name",
         ),
     ] {
         let text = faults(&manifests(&format!("env: [{{name: A, valueFrom: {{{source}}}}}]"), ""));

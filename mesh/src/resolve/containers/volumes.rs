@@ -11,20 +11,20 @@ use crate::{
     model::{Mount, ObjectName},
 };
 
-/// Annotations with volumes of the sidecar's, and where it mounts them: JSON, by name of volume.
+/// Annotations with the sidecar's volumes and mounts: JSON, by name of volume.
 const USER_VOLUME: &str = "sidecar.istio.io/userVolume";
 const USER_VOLUME_MOUNT: &str = "sidecar.istio.io/userVolumeMount";
 
 /// Files of a folder, by name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// What all Secrets hold.
+/// The contents of all Secrets.
 pub(in crate::resolve) fn secrets(manifests: &Manifests) -> BTreeMap<ObjectName, Files> {
     manifests.secrets.iter().map(|secret| (secret.head.name.clone(), secret_files(&secret.body))).collect()
 }
 
 impl Reader<'_, '_> {
-    /// What annotations have the sidecar mount.
+    /// The sidecar's mounts from annotations.
     pub(super) fn user_volumes(&mut self) -> Vec<Mount> {
         let volumes: BTreeMap<String, k8s::Volume> = self.json(USER_VOLUME);
         let mounts: BTreeMap<String, k8s::VolumeMount> = self.json(USER_VOLUME_MOUNT);
@@ -89,7 +89,7 @@ impl Reader<'_, '_> {
         Files::new()
     }
 
-    /// All sources of a projected volume in one folder. The token of the pod's service account is for the API server alone.
+    /// All sources of a projected volume in one folder. The token of the pod's service account is only for the API server.
     fn projected(&mut self, field: &str, projected: &k8s::ProjectedVolumeSource) -> Files {
         let mut files = Files::new();
         for (i, source) in projected.sources.iter().flatten().enumerate() {
@@ -125,26 +125,26 @@ impl Reader<'_, '_> {
         files
     }
 
-    /// What a Secret holds, by name.
+    /// The contents of a Secret, by name.
     pub(super) fn secret(&mut self, field: &str, name: &str, optional: Option<bool>) -> Option<Files> {
         let found = self.index.secret(&self.pod.name.namespace, name).map(secret_files);
         self.warn_if_missing("Secret", field, name, found.is_none() && optional != Some(true));
         found
     }
 
-    /// What a ConfigMap holds, by name.
+    /// The contents of a ConfigMap, by name.
     pub(super) fn config_map(&mut self, field: &str, name: &str, optional: Option<bool>) -> Option<Files> {
         let found = self.index.config_map(&self.pod.name.namespace, name).map(config_map_files);
         self.warn_if_missing("ConfigMap", field, name, found.is_none() && optional != Some(true));
         found
     }
 
-    /// Manifests are often a part of what a cluster holds.
+    /// Warns about a missing object: manifests are often only a part of a cluster.
     fn warn_if_missing(&mut self, kind: &str, field: &str, name: &str, is_missing: bool) {
         if is_missing {
             let namespace = &self.pod.name.namespace;
             let message = format!(
-                "no document makes {kind} {name} in namespace {namespace}: in a cluster the pod waits until there is one; here it is empty"
+                "no document defines {kind} {name} in namespace {namespace}: in a cluster the pod waits until there is one; here it is empty"
             );
             self.faults.warn(self.pod.head, field, message);
         }

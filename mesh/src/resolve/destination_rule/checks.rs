@@ -1,4 +1,4 @@
-//! What a DestinationRule says in vain, and whether what it names can be used.
+//! Finds parts of DestinationRules without effect, and references that can't be used.
 
 mod material;
 
@@ -13,7 +13,7 @@ use crate::{
     resolve::selects,
 };
 
-/// Warns of rules that decide nothing, in whole or in part; a certificate or key that cannot be used is an error.
+/// Warns about rules without effect, in whole or in part; a certificate or key that cannot be used is an error.
 pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults) {
     let services = || mesh.services.iter().chain(&mesh.entries);
     let mut by_host: HashMap<&str, Vec<&Service>> = HashMap::new();
@@ -42,12 +42,12 @@ pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: 
         subsets(rule, &matched, &mesh.pods, faults);
         ports(rule, &matched, faults);
         clients(rule, &mesh.pods, faults);
-        fights(rule, &host, &mesh.destination_rules, faults);
+        conflicts(rule, &host, &mesh.destination_rules, faults);
         material::check(rule, &matched, mesh, faults);
     }
 }
 
-/// Whether a rule stands where no client looks (`destinationRule` in `pilot/pkg/model/push_context.go`).
+/// Whether a rule is in a namespace where no client looks (`destinationRule` in `pilot/pkg/model/push_context.go`).
 fn is_out_of_sight(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved) -> bool {
     let namespace = &rule.head.name.namespace;
     *namespace != mesh.config.root_namespace
@@ -114,8 +114,8 @@ fn clients(rule: &Object<Spec>, pods: &[Pod], faults: &mut Faults) {
     }
 }
 
-/// Two rules for one host: the settings of the younger one are lost where the older has some.
-fn fights(rule: &Object<Spec>, host: &str, rules: &DestinationRules, faults: &mut Faults) {
+/// Warns about two rules for one host: the older one's settings win.
+fn conflicts(rule: &Object<Spec>, host: &str, rules: &DestinationRules, faults: &mut Faults) {
     let name = rule.head.full_name();
     let merged = rules.of_host(&rule.head.name.namespace, host);
     let merged = merged.into_iter().find(|merged| merged.from.iter().skip(1).any(|(from, _)| *from == name));

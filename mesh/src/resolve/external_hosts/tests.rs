@@ -19,7 +19,7 @@ fn a_host_outside_of_the_cluster_has_no_sidecar_and_a_public_address() {
     let expected = [("10.244.0.2", true), ("203.0.113.1", false), ("10.244.0.3", true), ("203.0.113.2", false)];
     assert_eq!(seen, expected.map(|(ip, sidecar)| (ip.to_owned(), sidecar)));
     assert_eq!(mesh.pods[3].ips.v6.to_string(), "2001:db8:cafe::2");
-    assert_eq!(mesh.pods[1].injection.because, "it stands for a host outside of the cluster");
+    assert_eq!(mesh.pods[1].injection.because, "it stands for a host outside the cluster");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_name_is_a_full_one_and_one_hosts_alone() {
     let field = "m.yaml: document 2 (Pod b): metadata.annotations[sidelab.io/external-host]";
     for name in ["shop", "10.0.0.1", "*.example.com", "a..com", "server.default.svc.cluster.local", ""] {
         let faults = faults(&(pod("a", "") + &outside("b", name)));
-        assert!(faults.contains(&format!("{field}: {name:?} is no host outside of the cluster")), "{name}: {faults}");
+        assert!(faults.contains(&format!("{field}: {name:?} is not a host outside the cluster")), "{name}: {faults}");
     }
     let faults = faults(&(outside("a", "shop.example.com") + &outside("b", "www.example.com, shop.example.com")));
     assert_eq!(faults, format!("{field}: pod a.default stands for shop.example.com already; a name has one host\n"));
@@ -40,7 +40,7 @@ fn no_service_leads_outside_of_the_cluster() {
 ";
     assert_eq!(
         faults(&(outside("b", "shop.example.com") + service)),
-        "m.yaml: document 2 (Service s): spec.selector: selects pod b, which stands for a host outside of the cluster: no \
+        "m.yaml: document 2 (Service s): spec.selector: selects pod b, which stands for a host outside the cluster: no \
          Service leads there; change its labels, or write a ServiceEntry\n"
     );
 }

@@ -124,7 +124,7 @@ fn an_annotation_gives_a_sidecar_a_wrong_certificate() {
     let text = faults(&manifests(ENABLED, "", "sidelab.io/svid: stolen"));
     assert!(
         text.contains(
-            "metadata.annotations[sidelab.io/svid]: \"stolen\" is no kind of certificate; known are proper, rogue-ca"
+            "metadata.annotations[sidelab.io/svid]: \"stolen\" is not a kind of certificate; known are proper, rogue-ca"
         ),
         "{text}"
     );

@@ -1,4 +1,4 @@
-//! Where MeshConfig stands: in ConfigMap `istio` of `istio-system` (key `mesh`), which the control plane reads; or in what that is
+//! The sources of MeshConfig: ConfigMap `istio` of `istio-system` (key `mesh`), which the control plane reads; or in what that is
 //! made from, an IstioOperator or the values of Istio's Helm charts.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(super) struct Settings<'m> {
     pub(super) source: Source,
     /// By name, as written.
     pub(super) fields: Map<String, Value>,
-    /// What the charts hand to injection, by the annotation that would say the same.
+    /// The charts' values for injection, by the equivalent annotation.
     pub(super) injection_defaults: BTreeMap<String, String>,
 }
 
@@ -28,7 +28,7 @@ impl Settings<'_> {
     }
 }
 
-/// Values of the charts, and the annotation with which a pod says the same
+/// Values of the charts, and the equivalent annotations of a pod
 /// (`manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
 const INJECTION: [(&str, &str); 6] = [
     ("includeIPRanges", "traffic.sidecar.istio.io/includeOutboundIPRanges"),
@@ -39,7 +39,7 @@ const INJECTION: [(&str, &str); 6] = [
     ("excludeOutboundPorts", "traffic.sidecar.istio.io/excludeOutboundPorts"),
 ];
 
-/// All that manifests have, the one that counts most last.
+/// All sources in the manifests, the one with the highest precedence last.
 pub(super) fn of<'m>(manifests: &'m Manifests, faults: &mut Faults) -> Vec<Settings<'m>> {
     let mut found = Vec::new();
     for Object { head, body } in &manifests.istio_operators {

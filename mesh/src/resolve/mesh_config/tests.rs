@@ -79,7 +79,7 @@ fn a_fault_names_the_setting_and_what_was_expected() {
     for (line, expected) in [
         ("trustDomian: a", "data.mesh.trustDomian: unknown field; did you mean trustDomain?"),
         ("xyzzy: a", "data.mesh.xyzzy: unknown field; supported are trustDomain, trustDomainAliases"),
-        ("trustDomain: a/b", "data.mesh.trustDomain: \"a/b\" is no trust domain"),
+        ("trustDomain: a/b", "data.mesh.trustDomain: \"a/b\" is not a trust domain"),
         ("trustDomain: 1", "data.mesh.trustDomain: a text was expected, not 1"),
         ("enableAutoMtls: maybe", "data.mesh.enableAutoMtls: true or false was expected"),
         (
@@ -87,11 +87,14 @@ fn a_fault_names_the_setting_and_what_was_expected() {
             "data.mesh.outboundTrafficPolicy.mode: NONE is not supported; ALLOW_ANY and",
         ),
         ("outboundTrafficPolicy: {mod: NONE}", "data.mesh.outboundTrafficPolicy: unknown field mod; known is mode"),
-        ("accessLogEncoding: XML", "data.mesh.accessLogEncoding: \"XML\" is no encoding; TEXT and JSON are"),
-        ("protocolDetectionTimeout: 100ms", "data.mesh.protocolDetectionTimeout: \"100ms\" is no duration"),
-        ("protocolDetectionTimeout: -1s", "data.mesh.protocolDetectionTimeout: \"-1s\" is no duration"),
-        ("trustDomainAliases: [a/b]", "data.mesh.trustDomainAliases[0]: \"a/b\" is no trust domain"),
-        ("meshMTLS: {minProtocolVersion: TLSV1_1}", "data.mesh.meshMTLS.minProtocolVersion: \"TLSV1_1\" is no version"),
+        ("accessLogEncoding: XML", "data.mesh.accessLogEncoding: \"XML\" is not an encoding; expected TEXT or JSON"),
+        ("protocolDetectionTimeout: 100ms", "data.mesh.protocolDetectionTimeout: \"100ms\" is not a duration"),
+        ("protocolDetectionTimeout: -1s", "data.mesh.protocolDetectionTimeout: \"-1s\" is not a duration"),
+        ("trustDomainAliases: [a/b]", "data.mesh.trustDomainAliases[0]: \"a/b\" is not a trust domain"),
+        (
+            "meshMTLS: {minProtocolVersion: TLSV1_1}",
+            "data.mesh.meshMTLS.minProtocolVersion: \"TLSV1_1\" is not a version",
+        ),
         ("meshMTLS: {ecdhCurves: [P-256]}", "data.mesh.meshMTLS.ecdhCurves: mesh TLS does not support"),
         ("a: [", "data.mesh: not YAML: "),
     ] {

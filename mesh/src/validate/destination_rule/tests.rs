@@ -73,7 +73,7 @@ fn istio_mutual_and_disable_take_no_certificates() {
 
 #[test]
 fn skipping_verification_and_saying_how_to_verify_exclude_each_other() {
-    let expected = "spec.trafficPolicy.tls.insecureSkipVerify: cannot stand beside";
+    let expected = "spec.trafficPolicy.tls.insecureSkipVerify: cannot be combined with";
     refused(&tls("mode: SIMPLE, insecureSkipVerify: true, caCertificates: /a"), expected);
     refused(&tls("mode: SIMPLE, insecureSkipVerify: true, subjectAltNames: [a]"), expected);
     refused(
@@ -88,7 +88,7 @@ fn skipping_verification_and_saying_how_to_verify_exclude_each_other() {
 fn a_credential_stands_alone() {
     let text = faults(&tls("mode: MUTUAL, credentialName: c, clientCertificate: /a, caCertificates: /b"));
     for name in ["clientCertificate", "caCertificates"] {
-        assert!(text.contains(&format!("tls.{name}: cannot stand beside credentialName")), "{text}");
+        assert!(text.contains(&format!("tls.{name}: cannot be combined with credentialName")), "{text}");
     }
     assert!(!text.contains("privateKey"), "{text}");
 }
@@ -138,10 +138,10 @@ fn hosts_may_begin_with_a_wildcard_and_nothing_else() {
 
 #[test]
 fn subsets_have_names_that_differ() {
-    refused(&rule("host: s, subsets: [{name: v1}, {name: v1}]"), "spec.subsets[1].name: \"v1\" is there twice");
-    refused(&rule("host: s, subsets: [{name: V1}]"), "spec.subsets[0].name: \"V1\" is no subset name");
+    refused(&rule("host: s, subsets: [{name: v1}, {name: v1}]"), "spec.subsets[1].name: \"v1\" is duplicated");
+    refused(&rule("host: s, subsets: [{name: V1}]"), "spec.subsets[0].name: \"V1\" is not a subset name");
     let text = faults(&rule("host: s, subsets: [{name: v1, labels: {'a b': c}}]"));
-    assert!(text.contains("spec.subsets[0].labels[a b]: \"a b\" is no label key"), "{text}");
+    assert!(text.contains("spec.subsets[0].labels[a b]: \"a b\" is not a label key"), "{text}");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn export_is_to_this_namespace_or_all_or_some() {
     }
     for (bad, expected) in [
         ("['~']", "spec.exportTo[0]: \"~\" is neither"),
-        ("['.', default]", "spec.exportTo[1]: \"default\" is there twice"),
+        ("['.', default]", "spec.exportTo[1]: \"default\" is duplicated"),
         ("['*', a]", "spec.exportTo: '*' is for all namespaces; remove the others"),
     ] {
         refused(&rule(&format!("host: s, exportTo: {bad}")), expected);

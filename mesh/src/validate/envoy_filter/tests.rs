@@ -44,7 +44,7 @@ fn a_transport_socket_for_an_inbound_cluster_is_what_is_supported() {
     let added = PATCH.replace("MERGE", "ADD");
     refused(&format!("{{applyTo: CLUSTER, {MATCH}, {added}}}"), "patch.operation: \"ADD\" is not supported; MERGE is");
     let subset = MATCH.replace("portNumber: 8080", "portNumber: 8080, subset: v1");
-    let expected = "match.cluster.subset: is not supported; portNumber, service and name are";
+    let expected = "match.cluster.subset: is not supported; expected portNumber, service or name";
     refused(&format!("{{applyTo: CLUSTER, {subset}, {PATCH}}}"), expected);
 }
 

@@ -99,7 +99,7 @@ fn endpoints_fit_the_resolution() {
     };
     assert!(
         endpoint("NONE", "{address: 203.0.113.1}")[0]
-            .starts_with("spec.endpoints: cannot stand beside resolution NONE")
+            .starts_with("spec.endpoints: cannot be combined with resolution NONE")
     );
     assert_eq!(
         endpoint("STATIC", "{address: shop.example.com}"),

@@ -39,6 +39,6 @@ fn passthrough_is_the_one_mode_of_the_annotation() {
              metadata: {{name: a, annotations: {{textbook.sidelab.io/tls-mode: {mode}}}}}\nspec: {{host: a.b}}\n"
         )
     };
-    refused(&rule("SIMPLE"), "\"SIMPLE\" is no mode that an annotation asks for; PASSTHROUGH is");
+    refused(&rule("SIMPLE"), "\"SIMPLE\" is not a mode that an annotation asks for; PASSTHROUGH is");
     assert!(!faults(&rule("PASSTHROUGH")).contains("annotations"), "{}", faults(&rule("PASSTHROUGH")));
 }

@@ -120,7 +120,7 @@ fn a_ca_bundle_that_is_not_pem_is_an_error_that_names_the_field() {
     // "no PEM" in base64; then what is no base64; then PEM that holds no certificate.
     assert_eq!(
         bundle("bm8gUEVN"),
-        "clientConfig.caBundle: is not PEM; text that begins with -----BEGIN CERTIFICATE was expected"
+        "clientConfig.caBundle: is not PEM; expected text that begins with -----BEGIN CERTIFICATE"
     );
     assert!(bundle("'no base64!'").contains("is not base64"));
     assert!(

@@ -76,7 +76,7 @@ fn a_fault_says_what_was_expected() {
         ("proxyMetadata: [a]", "injection fails: proxyMetadata: texts by name were expected"),
         ("proxyMetdata: {}", "injection fails: unknown field proxyMetdata; did you mean proxyMetadata?"),
         ("proxyAdminPort: 1", "proxyAdminPort is not supported yet"),
-        ("proxyMetadata: {ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: \"::1/128\"}", "\"::1/128\" is no IPv4 range"),
+        ("proxyMetadata: {ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: \"::1/128\"}", "\"::1/128\" is not an IPv4 range"),
     ] {
         let text = faults(&manifests(config, "", ""));
         assert!(

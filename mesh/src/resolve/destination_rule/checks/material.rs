@@ -1,4 +1,4 @@
-//! Whether the certificates and keys that a rule names are there, and can be used.
+//! Checks that the certificates and keys that a rule names exist and can be used.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     pem,
 };
 
-/// Looks at each of a rule's TLS settings, with the eyes of the clients that follow it.
+/// Checks each of a rule's TLS settings for the clients that follow it.
 pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved, faults: &mut Faults) {
     if !names_certificates(rule) {
         return;
@@ -20,12 +20,11 @@ pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved,
     for (tls, clients) in followed(rule, services, mesh) {
         let field = tls.source.field.as_str();
         if tls.is_ignored() {
-            let message =
-                "counts only in a rule with a workloadSelector: Istio does no TLS at all, and sends plaintext";
+            let message = "only applies in a rule with a workloadSelector: Istio uses no TLS, and sends plaintext";
             faults.warn(rule, format!("{field}.credentialName"), message);
             continue;
         }
-        // With one client that has all of it, the others are taken not to call.
+        // If one client has all of it, the others are assumed not to call.
         let of_clients: Vec<_> = clients.iter().map(|&client| mesh.client_material(client, tls)).collect();
         match of_clients.iter().find(|material| missing(material).is_empty()) {
             Some(material) => unusable(rule, tls, material, faults),
@@ -78,7 +77,7 @@ fn followed<'m>(rule: &Object<Spec>, services: &[&Service], mesh: &'m Resolved) 
     by_field.into_values().collect()
 }
 
-/// What is not there, by field.
+/// The missing material, by field.
 fn missing<'a>(material: &ClientMaterial<'a>) -> Vec<(&'static str, Pem<'a>)> {
     let roots = match &material.roots {
         Roots::Pem(roots) => Some(roots),
