@@ -13,7 +13,7 @@ mod tests;
 /// The fields of a line that verdicts need. `-` is read as nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
-    /// If the request or connection began.
+    /// When the request or connection began.
     #[serde(default)]
     pub start_time: Option<Timestamp>,
     /// The request's path, for HTTP.

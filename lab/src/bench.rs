@@ -1,8 +1,8 @@
-//! `sidelab bench`: what each layering costs.
+//! `sidelab bench`: measures what each layering costs.
 //!
-//! One lab a data plane holds every layering, so that all of them can be measured in turn: round after round, each round in
-//! an order of its own, until every figure is sure enough or the time is over. What slows the machine down then slows all
-//! of a round, and the ratios, which are what the answers are made of, hold.
+//! One lab per data plane contains every layering, so that they can be measured in turn, in rounds of random order, until
+//! every figure is precise enough or the time is over. A slowdown of the machine then affects the whole round, and the ratios,
+//! on which the answers are based, remain valid.
 
 use std::{
     collections::BTreeSet,
@@ -56,34 +56,34 @@ use self::{
     setup::{Settings, Setup},
 };
 
-/// How a bench is made.
+/// The options of a bench.
 pub struct Options {
-    /// Under what.
+    /// The conditions.
     pub setups: Vec<Setup>,
-    /// What all of it has in common.
+    /// The settings that all series share.
     pub settings: Settings,
-    /// Which layerings, by name; all where none is named.
+    /// The layerings by name; empty is all.
     pub layerings: Vec<String>,
-    /// What is measured.
+    /// What to measure.
     pub measures: Vec<Measure>,
-    /// What of it is measured at round trips that are longer than they are by themselves, too.
+    /// The measures to repeat with added round trips.
     pub far: Vec<Measure>,
-    /// How long measuring may take.
+    /// How long measuring can take.
     pub pace: Pace,
-    /// Where programs are.
+    /// Where the programs are.
     pub tools: Tools,
-    /// By what right labs are made.
+    /// The privilege with which labs are made.
     pub privilege: Privilege,
     /// Progress, in seconds of the budget.
     pub progress: ProgressBar,
-    /// Set when the bench is to end early. What was measured by then is kept.
+    /// Set to end the bench early. The results so far are kept.
     pub interrupted: &'static AtomicBool,
 }
 
-/// Measures.
+/// Runs a bench.
 ///
 /// # Errors
-/// If this machine is not up to it, or a lab can't be made. What fails later ends its series alone.
+/// If this machine is not up to it, or a lab can't be made. A later failure only ends its series.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();
@@ -121,7 +121,7 @@ fn blueprint(scenario: &Scenario, layerings: &[Layering], options: &Options) -> 
     Ok(Blueprint { mesh, callers, settings: settings.clone(), tools: tools.clone(), privilege: *privilege })
 }
 
-/// What there is to measure, in the order in which it is shown.
+/// What to measure, in display order.
 fn cells<'a>(
     rigs: &'a [Rig<'a>],
     (layerings, refuted): &'a (Vec<Layering>, Vec<Refuted>),
@@ -148,13 +148,13 @@ fn cells<'a>(
 }
 
 impl Options {
-    /// The most idle connections that are held.
+    /// The maximum number of idle connections.
     fn idle(&self) -> u32 {
         let is_measured = self.measures.contains(&Measure::Idle);
         self.settings.idle.iter().copied().filter(|_| is_measured).max().unwrap_or(0)
     }
 
-    /// The labs that are up at a time: data planes, with how many workers.
+    /// The labs that are up at a time: data planes, with the number of workers.
     fn labs(&self) -> BTreeSet<(DataPlane, u32)> {
         self.setups.iter().copied().map(Setup::lab).collect()
     }

@@ -20,7 +20,7 @@ pub const FILE: &str = "last-run.json";
 pub struct LastRun {
     /// `sidelab.run/v1`.
     pub schema: String,
-    /// If the run began.
+    /// When the run began.
     pub started: jiff::Timestamp,
     /// The calls, in order of scenario, probe and mesh.
     pub probes: Vec<SeenCall>,

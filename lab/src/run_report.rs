@@ -28,7 +28,7 @@ pub struct RunReport {
     pub schema: &'static str,
     /// This program's version.
     pub version: &'static str,
-    /// If it began.
+    /// When it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,

@@ -99,7 +99,7 @@ impl Reader {
             return self.faults.error(
                 &unnamed(source),
                 "",
-                "not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected",
+                "not a Kubernetes object; expected a mapping with apiVersion, kind and metadata",
             );
         };
         let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);

@@ -18,7 +18,7 @@ pub(crate) fn not_certificates(text: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// If the validity of one of the certificates ended or will begin, if they are not all valid now.
+/// When the validity of a certificate ended or will begin, if they are not all valid now.
 pub(crate) fn not_valid_now(text: &[u8]) -> Option<String> {
     Pem::iter_from_buffer(text).filter_map(Result::ok).find_map(|pem| {
         let certificate = pem.parse_x509().ok()?;
@@ -38,7 +38,7 @@ pub(crate) fn not_the_key(certificates: &[u8], key: &[u8]) -> Option<&'static st
     let pem = Pem::iter_from_buffer(certificates).next()?.ok()?;
     let certificate = pem.parse_x509().ok()?;
     let Ok(key) = KeyPair::from_pem(&String::from_utf8_lossy(key)) else {
-        return Some("is no private key that can be read; expected PEM of an RSA, P-256 or P-384 key");
+        return Some("is not a readable private key; expected PEM of an RSA, P-256 or P-384 key");
     };
     let fits = certificate.public_key().subject_public_key.data == key.der_bytes();
     (!fits).then_some("is not the key of its certificate")

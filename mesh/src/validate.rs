@@ -190,8 +190,10 @@ fn namespaces(manifests: &Manifests, faults: &mut Faults) {
     heads.sort_by_key(|head| &head.source);
     for head in heads {
         if known.insert(&head.name.namespace) {
-            let message =
-                format!("no document makes namespace {}; it is assumed to exist, without labels", head.name.namespace);
+            let message = format!(
+                "no document defines namespace {}; it is assumed to exist, without labels",
+                head.name.namespace
+            );
             faults.warn(head, "metadata.namespace", message);
         }
     }

@@ -1,4 +1,4 @@
-//! What the figures say of the claims: is it twice?
+//! Answers the claims with figures: does double encryption double the cost?
 
 use std::time::Duration;
 
@@ -10,49 +10,49 @@ use super::{figures::Figure, measure::Measure, series::Measured, setup::Setup, s
 #[cfg(test)]
 mod tests;
 
-/// What a bench says of a claim.
+/// A bench's answer to a claim.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Answer {
     /// Such as `C10`.
     pub claim: String,
-    /// Under what; in JSON its fields are the answer's. Of several round trips, the shortest.
+    /// The conditions, flattened in JSON, with the shortest of several round trips.
     #[serde(flatten)]
     pub setup: Setup,
-    /// How many times as much double encryption takes as mutual TLS alone.
+    /// The cost of double encryption as a multiple of mutual TLS alone.
     pub whole: Estimate,
-    /// The same of what TLS adds to calls through two sidecars without it.
+    /// The same for what TLS adds to calls through two sidecars.
     pub tls: Option<Estimate>,
-    /// The whole over longer ways.
+    /// `whole` with longer round trips.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub farther: Vec<Farther>,
-    /// In words.
+    /// The answer in words.
     pub words: String,
 }
 
-/// The whole over a longer way.
+/// The ratio with a longer round trip.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Farther {
     /// The round trip that was added, microseconds.
     pub rtt_us: u64,
-    /// How many times as much double encryption takes as mutual TLS alone.
+    /// The cost of double encryption as a multiple of mutual TLS alone.
     pub whole: Estimate,
 }
 
 /// Whether something is twice as much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Twice {
-    /// Surely less.
+    /// The interval is below 2.
     Less,
-    /// The interval holds 2.
+    /// The interval contains 2.
     Yes,
-    /// Surely more.
+    /// The interval is above 2.
     More,
-    /// The interval is so wide that it may as well be no more at all.
+    /// The interval contains 2 and 1.
     Unsure,
 }
 
 impl Twice {
-    /// What an interval says.
+    /// Classifies an interval.
     pub fn of(estimate: &Estimate) -> Self {
         match estimate {
             unsure if unsure.holds(1.0) && unsure.holds(2.0) => Self::Unsure,
@@ -62,7 +62,7 @@ impl Twice {
         }
     }
 
-    /// For people.
+    /// The verdict in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Less => "less than twice",
@@ -73,7 +73,7 @@ impl Twice {
     }
 }
 
-/// What is asked: a claim, by which figure it is answered, and what a second layer does to what.
+/// A question: the claim, the figure that answers it, and the wording.
 struct Question {
     claim: &'static str,
     measure: Measure,
@@ -106,7 +106,7 @@ const QUESTIONS: [Question; 3] = [
     },
 ];
 
-/// The answers to C10, C11 and C12, as far as what they need was measured.
+/// The answers to C10, C11 and C12, as far as the necessary figures were measured.
 pub fn all(measured: Measured<'_>) -> Vec<Answer> {
     let setups = measured.setups();
     let is_nearest =
@@ -123,7 +123,7 @@ pub fn subject(claim: &str) -> &'static str {
     QUESTIONS.iter().find(|question| question.claim == claim).map_or("something else", |question| question.what)
 }
 
-/// Of what "twice" holds, and of what it does not: a line each.
+/// What doubles, and what does not: one line each.
 pub fn twice(answers: &[Answer]) -> Vec<String> {
     let list = |verdict: Twice| {
         let holds = |question: &Question, ratio: fn(&Answer) -> Option<Estimate>, prefix: &str| {

@@ -1,4 +1,4 @@
-//! One measure of one layering under one setup, round after round.
+//! One measure of one layering under one setup, over all rounds.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use super::{
     stats::Estimate,
 };
 
-/// How much of a CPU others may use while a sample is taken, before it is taken anew.
+/// How much of a CPU others can use during a sample before it is repeated.
 pub(super) const QUIET: f64 = 0.15;
 
-/// How often a disturbed sample is taken anew, before it counts as it is.
+/// How often a disturbed sample is taken before it counts anyway.
 const ATTEMPTS: usize = 3;
 
-/// A figure whose 95 % interval is this narrow, as a share of it to either side, is sure enough.
+/// The half width of a 95 % interval, as a share of the figure, that is precise enough.
 const SURE: f64 = 0.03;
 
-/// How many samples a figure that is sure has at least.
+/// The minimum number of samples of a precise figure.
 const ENOUGH: usize = 5;
 
 /// One measure of one layering under one setup.
@@ -35,9 +35,9 @@ pub(super) struct Cell<'a> {
     pub(super) measure: Measure,
     /// How long its last step took.
     pub(super) took: Duration,
-    /// How many samples it has at most.
+    /// The maximum number of samples.
     rounds: usize,
-    /// What makes a sample; found out by [`calibrate`](Self::calibrate).
+    /// The size of a sample, determined by [`calibrate`](Self::calibrate).
     dose: Dose,
     samples: Vec<Sample>,
     /// Why it ended early, if it did.
@@ -51,13 +51,13 @@ impl<'a> Cell<'a> {
         Self { rig, layering, setup, measure, took, rounds, dose: Dose::default(), samples: Vec::new(), failed: None }
     }
 
-    /// Finds out what makes a sample that takes so long.
+    /// Determines the size of a sample that takes `lasting`.
     pub(super) fn calibrate(&mut self, lasting: Duration) -> Result<()> {
         self.dose = self.measure.calibrate(self.rig, self.layering, self.setup, lasting)?;
         Ok(())
     }
 
-    /// Takes a sample; anew while others use the machine, as long as that may be.
+    /// Takes a sample, and repeats it while others use the machine, as long as `may_retake` allows.
     pub(super) fn take(&mut self, may_retake: impl Fn() -> bool) -> Result<()> {
         let mut best: Option<Sample> = None;
         for _ in 0..ATTEMPTS {
@@ -73,17 +73,17 @@ impl<'a> Cell<'a> {
         Ok(())
     }
 
-    /// Ends it.
+    /// Ends the cell with an error.
     pub(super) fn fail(&mut self, why: &anyhow::Error) {
         self.failed = Some(format!("{why:#}"));
     }
 
-    /// Whether there is more to be found out by another sample in this round, counted from 0.
+    /// Whether another sample in this round, counted from 0, is useful.
     pub(super) fn wants(&self, round: usize) -> bool {
         self.failed.is_none() && round < self.rounds
     }
 
-    /// Whether its interval is narrow enough, or nothing will make it so.
+    /// Whether its interval is narrow enough, or will not become narrower.
     pub(super) fn is_done(&self) -> bool {
         self.failed.is_some() || self.samples.len() >= self.rounds || self.is_sure()
     }
@@ -94,7 +94,7 @@ impl<'a> Cell<'a> {
         value.len() >= ENOUGH && estimate.is_some_and(|estimate| estimate.spread() <= SURE)
     }
 
-    /// What was measured, and why no more was.
+    /// The results, and why there are no more.
     pub(super) fn into_series(self) -> (Option<Series>, Option<Failed>) {
         let Self { layering, setup, measure, dose, samples, failed, .. } = self;
         let layering = layering.name.clone();

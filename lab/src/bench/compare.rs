@@ -1,4 +1,4 @@
-//! Two benches beside each other: what changed beyond noise, by how much, and what did not.
+//! Compares two benches: what changed beyond noise, and by how much.
 
 use std::collections::BTreeSet;
 
@@ -20,31 +20,31 @@ mod tests;
 pub mod fail_on;
 pub mod table;
 
-/// The contract's name.
+/// The version of [`Comparison`].
 pub const SCHEMA: &str = "sidelab.comparison/v1";
 
-/// How sure the interval of a ratio is. Two benches have hundreds of figures: of a hundred that did not change, 95 % would
-/// have five that seem to.
+/// The confidence of a ratio's interval. Two benches have hundreds of figures: with 95 %, five of a hundred unchanged ones
+/// would appear changed.
 const CONFIDENCE: f64 = 0.99;
 
-/// What changed by less than this share is not called a change: a figure of a bench is not surer.
+/// The minimum share of a change: figures are not more precise.
 const WORTH: f64 = 0.03;
 
-/// With fewer samples than this on a side, a bootstrap knows nothing of their spread.
+/// The minimum number of samples per side for a bootstrap.
 const ENOUGH: usize = 5;
 
-/// What two benches say of each other.
+/// The comparison of two benches.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Comparison {
     /// `sidelab.comparison/v1`.
     pub schema: String,
-    /// If the first began, and the second.
+    /// When the first and the second bench began.
     pub started: [jiff::Timestamp; 2],
     /// The programs' versions.
     pub versions: [String; 2],
-    /// In what machine and settings differ.
+    /// The differences in machine and settings.
     pub conditions: Vec<Condition>,
-    /// All figures that are in both.
+    /// The figures that both have.
     pub figures: Vec<Compared>,
     /// Series that only the first has.
     pub only_first: Vec<Only>,
@@ -52,32 +52,32 @@ pub struct Comparison {
     pub only_second: Vec<Only>,
 }
 
-/// A condition under which the two were not alike.
+/// A condition that differs.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Condition {
     /// Such as `machine.kernel`.
     pub name: String,
-    /// What it was in the first and in the second; `null` where a bench does not say.
+    /// The values of the first and the second; `null` if missing.
     pub values: [Value; 2],
 }
 
-/// A figure in both.
+/// A figure that both have.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Compared {
     /// The layering's name.
     pub layering: String,
-    /// Under what; in JSON its fields are the figure's.
+    /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
     /// The measure.
     pub measure: Measure,
     /// The figure.
     pub figure: Figure,
-    /// What it is counted in.
+    /// The unit.
     pub unit: String,
     /// The medians.
     pub values: [f64; 2],
-    /// The second as a multiple of the first, with an interval of 99 %.
+    /// The second as a multiple of the first, with a 99 % interval.
     pub ratio: Estimate,
     /// Whether it changed.
     pub change: Change,
@@ -87,11 +87,11 @@ pub struct Compared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// To the better, beyond noise.
+    /// Improved, beyond noise.
     Better,
-    /// To the worse, beyond noise.
+    /// Worsened, beyond noise.
     Worse,
-    /// Not beyond noise.
+    /// Unchanged, within noise.
     Same,
 }
 
@@ -111,14 +111,14 @@ impl Change {
 pub struct Only {
     /// The layering's name.
     pub layering: String,
-    /// Under what; in JSON its fields are the series's.
+    /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
     /// The measure.
     pub measure: Measure,
 }
 
-/// Compares.
+/// Compares two benches.
 pub fn compare(first: &BenchReport, second: &BenchReport) -> Comparison {
     let [of_first, of_second] = [first, second].map(series);
     let (in_both, only_first) = of_first.iter().cloned().partition::<Vec<_>, _>(|one| of_second.contains(one));
@@ -140,13 +140,13 @@ impl Comparison {
         self.figures.iter().filter(|compared| compared.change != Change::Same)
     }
 
-    /// Those of them in which no sidecar takes part: whatever changed them, it was not the sidecars.
+    /// The changed figures without a sidecar: the sidecars cannot be the cause.
     pub fn changed_without_sidecars(&self) -> impl Iterator<Item = &Compared> {
         self.changed().filter(|compared| matches!(compared.layering.as_str(), "direct" | "app-tls"))
     }
 }
 
-/// What was measured, in the order in which it is shown.
+/// The measured series, in display order.
 fn series(report: &BenchReport) -> Vec<Only> {
     let measured = report.series.iter().filter(|series| !series.samples.is_empty());
     measured
@@ -154,7 +154,7 @@ fn series(report: &BenchReport) -> Vec<Only> {
         .collect()
 }
 
-/// Fields of machine and settings that are not alike. A field that a later version adds is compared as well.
+/// Fields of machine and settings that differ, including those of later versions.
 fn conditions(first: &BenchReport, second: &BenchReport) -> Vec<Condition> {
     let mut conditions = Vec::new();
     let of = |report: &BenchReport| {
@@ -194,7 +194,7 @@ fn figures(first: &BenchReport, second: &BenchReport, series: &Only) -> Vec<Comp
     measure.figures().iter().filter_map(compared).collect()
 }
 
-/// By how much two sets of samples differ, and whether that is a change.
+/// The ratio of two sets of samples, and whether it is a change.
 fn judge(first: &[f64], second: &[f64], better: Better) -> Option<(Estimate, Change)> {
     let ratio = Estimate::of_independent(first, second, CONFIDENCE)?;
     let change = match better {
@@ -212,7 +212,7 @@ fn is_change(first: &[f64], second: &[f64], ratio: &Estimate) -> bool {
     beyond && (ratio.value - 1.0).abs() >= WORTH
 }
 
-/// Whether more lies between two sets than either spans. Of three samples each that do not differ (normally distributed),
+/// Whether the gap between two sets exceeds the span of either. Of three samples each that do not differ (normally distributed),
 /// 0.7 % are that far apart.
 fn are_far_apart(first: &[f64], second: &[f64]) -> bool {
     let span = |samples: &[f64]| {

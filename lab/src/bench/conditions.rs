@@ -1,4 +1,4 @@
-//! Under what a bench was made, for people.
+//! The conditions of a bench, as text.
 
 use serde_json::Value;
 
@@ -15,13 +15,13 @@ pub(super) fn machine(report: &BenchReport) -> String {
     )
 }
 
-/// Each setting: `key p256`, `resumption off`. What a setting is called here is what it is called in the JSON.
+/// Each setting: `key p256`, `resumption off`. Settings have their JSON names.
 pub(super) fn settings(settings: &Settings) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::to_value(settings) else { return Vec::new() };
     fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), value_text(value))).collect()
 }
 
-/// A value as people write it.
+/// A value as text.
 pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::Null => "not said".into(),

@@ -1,4 +1,4 @@
-//! A bench's figures for other programs: as CSV, and as github-action-benchmark takes them.
+//! A bench's figures for other programs: as CSV, and in github-action-benchmark's format.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub fn csv(report: &BenchReport) -> Result<String> {
     Ok(String::from_utf8(lines.into_inner()?)?)
 }
 
-/// The figures of which less, or more, is better: github-action-benchmark takes one sort at a time.
+/// The figures of which less, or more, is better: github-action-benchmark accepts one kind at a time.
 pub fn entries(report: &BenchReport, better: Better) -> Vec<Entry> {
     let entry = |(series, figure, estimate): (&Series, Figure, Estimate)| {
         let Series { layering, measure, setup, samples, .. } = series;

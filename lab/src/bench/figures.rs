@@ -19,19 +19,19 @@ const GIB: f64 = 1_073_741_824.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
-    /// The median until the first byte.
+    /// The median time until the first byte.
     P50,
-    /// 90 % took no longer until the first byte.
+    /// The 90th percentile until the first byte.
     P90,
-    /// 99 % took no longer until the first byte.
+    /// The 99th percentile until the first byte.
     P99,
-    /// Connections, requests or bytes a second.
+    /// Connections, requests or bytes per second.
     Rate,
     /// CPU, or memory, of all processes together.
     Cost,
     /// CPU, or memory, of both sidecars together.
     Sidecars,
-    /// What a sidecar has resident while it holds no connection.
+    /// The resident memory of a sidecar without connections.
     AtRest,
     /// Packets between the pods.
     Packets,
@@ -39,13 +39,13 @@ pub enum Figure {
     Bytes,
 }
 
-/// Which way of a figure is better.
+/// The better direction of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
-    /// Less of it.
+    /// Lower values.
     Less,
-    /// More of it.
+    /// Higher values.
     More,
 }
 
@@ -62,7 +62,7 @@ impl Measure {
 }
 
 impl Figure {
-    /// The figure of a sample, in its [`unit`](Self::unit); not a number where it was not measured.
+    /// The figure of a sample, in its [`unit`](Self::unit); NaN if it was not measured.
     pub fn of(self, measure: Measure, sample: &Sample) -> f64 {
         let scale = match (self, measure.group()) {
             (Self::Rate, Group::Throughput) => 1e9,
@@ -87,7 +87,7 @@ impl Figure {
         figure / scale
     }
 
-    /// What it is counted in.
+    /// The unit.
     pub fn unit(self, measure: Measure) -> &'static str {
         match (self, measure.group()) {
             (Self::Rate, Group::Throughput) => "GB/s",
@@ -103,7 +103,7 @@ impl Figure {
         }
     }
 
-    /// What it is called beside its unit.
+    /// The display name, without the unit.
     pub fn name(self, measure: Measure) -> &'static str {
         match (self, measure.group()) {
             (Self::P50, _) => "p50",
@@ -119,7 +119,7 @@ impl Figure {
         }
     }
 
-    /// With how many decimals it is shown.
+    /// The number of decimals to show.
     pub fn decimals(self, measure: Measure) -> usize {
         match (self, measure.group()) {
             (Self::Rate | Self::Cost | Self::Sidecars, Group::Throughput) => 2,
@@ -129,7 +129,7 @@ impl Figure {
         }
     }
 
-    /// Which way is better.
+    /// The better direction.
     pub fn better(self) -> Better {
         if self == Self::Rate { Better::More } else { Better::Less }
     }

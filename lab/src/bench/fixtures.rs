@@ -1,4 +1,4 @@
-//! Benches made up, for tests.
+//! Synthetic benches for tests.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{data_plane::DataPlane, role::Role};
 
-/// How fast the machine is in each round: what disturbs one disturbs all that is measured in it.
+/// The speed of the machine in each round, which affects all its samples.
 const ROUNDS: [f64; 5] = [1.0, 1.3, 0.9, 2.0, 1.1];
 
 /// One worker, nothing added.
@@ -49,7 +49,7 @@ impl Bench {
         Self { series: Vec::new() }
     }
 
-    /// New connections, one by one, of which the median takes and costs so many microseconds.
+    /// New connections, one by one, with a median time and cost in microseconds.
     pub(super) fn connects(&mut self, layering: &str, setup: Setup, p50: f64) {
         self.add(layering, setup, Measure::Connect, p50);
     }

@@ -1,8 +1,8 @@
-//! A bench as one self-contained HTML page: the answers, what was reached of the targets, what a call is made of, and each
-//! figure as a bar with its interval.
+//! A bench as one self-contained HTML page: the answers, the targets, the parts of a call, and each figure as a bar with its
+//! interval.
 //!
-//! Like the page of a run it needs no script and fetches nothing. Bars are boxes, curves are SVG without a colour of its
-//! own, so that all of it follows the page's width, and light and dark.
+//! Like the page of a run it needs no script and fetches nothing. Bars are boxes, curves are SVG without fixed colours, so
+//! that the page adapts to its width, and to light and dark.
 
 use maud::{Markup, html};
 
@@ -24,15 +24,15 @@ mod tests;
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// The page.
+/// Renders the page.
 pub fn render(report: &BenchReport) -> String {
     let body = html! {
         header .top {
             p .brand { "sidelab bench" }
             h1 { (answers::headline(report)) }
             p .lead {
-                "What TLS costs in a mesh, layer by layer: each layering was opened on the wire before it was measured. "
-                "A thin line is the 95 % interval of what it stands on."
+                "What TLS costs in a mesh, layer by layer: each layering was checked on the wire before it was measured. "
+                "A thin line is the 95 % interval of its bar."
             }
             (legend(report))
         }
@@ -64,7 +64,7 @@ fn section(report: &BenchReport, measure: Measure) -> Markup {
     }
 }
 
-/// Which colour is whose.
+/// The legend of colours.
 fn legend(report: &BenchReport) -> Markup {
     html! {
         p .keys {
@@ -111,7 +111,7 @@ fn under_what(report: &BenchReport) -> Markup {
     }
 }
 
-/// The setups at the shortest distance: those that bars are drawn of.
+/// The setups with the shortest round trip, for which bars are drawn.
 fn near(report: &BenchReport) -> Vec<Setup> {
     let setups = report.measured().setups();
     let shortest = setups.iter().map(|setup| setup.rtt).min();

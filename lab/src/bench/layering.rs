@@ -1,4 +1,4 @@
-//! The layerings, and whether they carry on the wire what they are named for.
+//! The layerings, and whether they carry what their names say.
 
 use anyhow::Result;
 use mesh::account::LegNumber;
@@ -13,33 +13,33 @@ use crate::{
     verdict::Judge,
 };
 
-/// A way to lay TLS over a call.
+/// A way to layer TLS over a call.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Layering {
-    /// Its name, that of the probe that checks it.
+    /// Its name, which is also the probe's.
     pub name: String,
     /// The calling pod, `POD.NAMESPACE`.
     pub client: String,
     /// The pod that answers.
     pub server: String,
-    /// What the client calls.
+    /// The URL that the client calls.
     pub url: String,
-    /// What leg 1, 2 and 3 carry, as seen: `mtls > http/1.1`; none of a leg that is not there.
+    /// What legs 1, 2 and 3 carried: `mtls > http/1.1`; `None` for a missing leg.
     pub legs: [Option<String>; 3],
 }
 
-/// A layering that does not carry what it is named for, and is not measured.
+/// A layering that does not carry what its name says, and is not measured.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Refuted {
     /// Its name.
     pub name: String,
-    /// On which data plane.
+    /// The data plane.
     pub data_plane: DataPlane,
     /// What was seen instead.
     pub seen: Vec<String>,
 }
 
-/// Makes one call of each layering on each data plane, and opens it.
+/// Makes one call of each layering on each data plane, and decrypts it.
 ///
 /// # Errors
 /// If a lab can't be made.
@@ -64,7 +64,7 @@ fn refutations(report: &ProbeReport) -> Vec<Refuted> {
     report.seen.keys().filter_map(of_plane).collect()
 }
 
-/// A layering as it was seen, on a data plane where it is what it is named for.
+/// A layering as seen on a data plane where it carries what its name says.
 fn layering(probe: &Probe, report: &ProbeReport, wrong: &[Refuted]) -> Option<Layering> {
     let is_right = |plane: &DataPlane| wrong.iter().all(|refuted| refuted.data_plane != *plane);
     let account = &report.seen.iter().find(|(plane, _)| is_right(plane))?.1.account;

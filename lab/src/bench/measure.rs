@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measures of a bench.
 
 use std::{fmt, time::Duration};
 
@@ -14,17 +14,17 @@ use super::{
 };
 use crate::usage::Traffic;
 
-/// What is measured.
+/// A measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// New connections, one by one, each with one request.
+    /// New connections, one after the other, each with one request.
     Connect,
-    /// New connections, side by side, each with one request.
+    /// New connections, concurrently, each with one request.
     ConnectLoad,
-    /// Requests on one open connection, one by one.
+    /// Requests on one open connection, one after the other.
     Request,
-    /// Requests on open connections, side by side.
+    /// Requests on open connections, concurrently.
     RequestLoad,
     /// Bytes from the server to the client over one connection.
     Down,
@@ -40,14 +40,14 @@ pub enum Measure {
     Idle,
 }
 
-/// Measures of one kind, which have the same figures.
+/// A group of measures with the same figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// New connections.
     Handshake,
     /// Requests on open connections.
     Latency,
-    /// Bulk.
+    /// Bulk transfers.
     Throughput,
     /// Idle connections.
     Memory,
@@ -59,17 +59,17 @@ const BULK: u64 = 64 << 20;
 /// Connections of the measures of bulk over several streams.
 const STREAMS: u32 = 4;
 
-/// The load that an open loop offers, as a share of what the layering can do: enough to queue, too little to queue ever more.
+/// The load of an open loop, as a share of what the layering can do: enough to queue, too little for the queue to grow.
 const OFFERED: f64 = 0.7;
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// How much makes a sample.
+/// The size of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Dose {
-    /// How many operations.
+    /// The number of operations.
     pub(super) operations: u64,
-    /// How many are meant to begin a second; each when the one before is done, where none is said.
+    /// Operations due per second; `None` starts each after the previous one.
     pub(super) offered: Option<f64>,
 }
 
@@ -80,12 +80,12 @@ impl fmt::Display for Measure {
 }
 
 impl Group {
-    /// All, in the order in which they are shown.
+    /// All, in display order.
     pub const ALL: [Self; 4] = [Self::Handshake, Self::Latency, Self::Throughput, Self::Memory];
 }
 
 impl Measure {
-    /// All, in the order in which they are shown.
+    /// All, in display order.
     pub const ALL: [Self; 9] = [
         Self::Connect,
         Self::ConnectLoad,
@@ -113,7 +113,7 @@ impl Measure {
         }
     }
 
-    /// What one is, for people.
+    /// A description.
     pub fn what(self) -> &'static str {
         match self {
             Self::Connect => "new connections",
@@ -128,7 +128,7 @@ impl Measure {
         }
     }
 
-    /// Of which kind it is.
+    /// Its group.
     pub fn group(self) -> Group {
         match self {
             Self::Connect | Self::ConnectLoad => Group::Handshake,
@@ -138,12 +138,12 @@ impl Measure {
         }
     }
 
-    /// Whether it is of requests and their answers, whose size can be chosen.
+    /// Whether it has requests with answers of configurable size.
     pub fn has_messages(self) -> bool {
         matches!(self.group(), Group::Handshake | Group::Latency)
     }
 
-    /// What a cost is counted in.
+    /// The unit of its cost.
     pub fn unit(self) -> &'static str {
         match self.group() {
             Group::Handshake | Group::Latency => "µs CPU",
@@ -152,7 +152,7 @@ impl Measure {
         }
     }
 
-    /// The figure by which a series counts as sure.
+    /// The figure that decides whether a series is precise.
     pub fn headline(self, sample: &Sample) -> f64 {
         match self.group() {
             Group::Handshake | Group::Latency => sample.p50(),
@@ -160,15 +160,15 @@ impl Measure {
         }
     }
 
-    /// What a first look needs: the answers to C10, C11 and C12, and requests on open connections.
+    /// The measures of a quick bench: the answers to C10, C11 and C12, and requests on open connections.
     pub const QUICK: [Self; 4] = [Self::Connect, Self::Request, Self::Down, Self::Idle];
 
-    /// Whether it loads a layering with many connections side by side.
+    /// Whether it uses many concurrent connections.
     fn is_load(self) -> bool {
         matches!(self, Self::ConnectLoad | Self::RequestLoad)
     }
 
-    /// How much makes a sample that takes about so long; warms up what is measured.
+    /// Determines the size of a sample that takes about `lasting`, and warms up the layering.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
@@ -198,7 +198,7 @@ impl Measure {
         if !(self.is_load() && rig.blueprint.settings.open_loop) {
             return Ok(full);
         }
-        // What a few can do, starting and ending among them, says too little of what it can do for long.
+        // A few operations, including start and end, say too little about the sustained rate.
         let offered = can(full)? * OFFERED;
         Ok(Dose { operations: lasting(offered), offered: Some(offered) })
     }
@@ -209,7 +209,7 @@ impl Measure {
     /// If an operation fails.
     pub(super) fn sample(self, rig: &Rig<'_>, layering: &Layering, setup: Setup, dose: Dose) -> Result<Sample> {
         if self == Self::Idle {
-            // What an allocator was given once it keeps: only processes that never had more show what they need.
+            // An allocator keeps memory: only processes that never had more connections show what they need.
             let held = rig.anew()?.idle(layering, &rig.blueprint.settings.idle)?;
             return Ok(Sample { cost: Held::per_connection(&held), held, ..Sample::default() });
         }
@@ -227,7 +227,7 @@ impl Measure {
             Self::Up | Self::Up4 => (BULK, setup.message_bytes),
             _ => (0, setup.message_bytes),
         };
-        // Operations are connections where they are new, and their rate is the connections'.
+        // For new connections, operations are connections, and so is their rate.
         let each = rig.blueprint.settings.requests_per_connection;
         let requests_per_connection = (self.group() == Group::Handshake).then_some(each);
         let requests = dose.operations * u64::from(requests_per_connection.unwrap_or(1));

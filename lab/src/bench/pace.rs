@@ -1,36 +1,36 @@
-//! How long a bench takes, and on what it spends the time.
+//! How long a bench takes, and how it spends the time.
 
 use std::time::Duration;
 
 use super::{measure::Measure, setup::Setup};
 
-/// How many samples are taken at most where round trips that are always as long are most of what is measured.
+/// The maximum number of samples if constant round trips dominate the result.
 const FAR: usize = 5;
 
-/// How long measuring may take, and what it is spent on.
+/// How long measuring can take, and how the time is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// All rounds together, with the warm-up.
+    /// The time for all rounds, including the warm-up.
     pub budget: Duration,
-    /// About how long a sample takes: the clocks are fine against it, and yet there are many rounds.
+    /// The approximate duration of a sample: long compared with clock resolution, short enough for many rounds.
     pub sample: Duration,
-    /// How many samples of idle connections are taken at most: they differ little, and each costs a lab of its own.
+    /// The maximum number of samples of idle connections: they vary little, and each needs a separate lab.
     pub idle: usize,
-    /// How many rounds are measured, whatever they take. One alone has no interval.
+    /// The minimum number of rounds. A single one has no interval.
     pub least: usize,
 }
 
 impl Pace {
-    /// For a first answer.
+    /// The pace of a quick bench.
     pub const QUICK: Self =
         Self { budget: Duration::from_secs(60), sample: Duration::from_millis(150), idle: 2, least: 2 };
 
-    /// For narrow intervals.
+    /// The pace for a budget.
     pub fn of(budget: Duration) -> Self {
         Self { budget, sample: Duration::from_millis(350), idle: 3, least: 1 }
     }
 
-    /// How many samples of a figure are taken at most: more say nothing new.
+    /// The maximum number of samples of a figure.
     pub(super) fn rounds(&self, measure: Measure, setup: Setup) -> usize {
         match measure {
             Measure::Idle => self.idle,

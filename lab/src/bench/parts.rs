@@ -1,6 +1,6 @@
 //! The cost model: what each part of a layering costs, and what the parts do not explain.
 //!
-//! A part is the difference of two layerings that it alone tells apart. That a connection costs the sum of its parts is an
+//! A part is the difference between two layerings that differ only in it. That a connection costs the sum of its parts is an
 //! assumption; how far it holds shows in the rest of `double`, which has all of them.
 
 use schemars::JsonSchema;
@@ -17,21 +17,21 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-/// What the parts of one figure cost under one setup.
+/// The costs of the parts of one figure under one setup.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Parts {
-    /// Under what; in JSON its fields are these.
+    /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// What was measured.
+    /// The measure.
     pub measure: Measure,
-    /// The figure: of all processes together, or of the client.
+    /// The figure, of all processes together or of the client.
     pub figure: Figure,
-    /// What it is counted in.
+    /// The unit.
     pub unit: String,
-    /// The parts, in the order in which they are added.
+    /// The parts, in order of addition.
     pub parts: Vec<Part>,
-    /// What the parts do not explain of `double`.
+    /// The unexplained part of `double`.
     pub residual: Estimate,
     /// The whole of `double`.
     pub whole: Estimate,
@@ -40,9 +40,9 @@ pub struct Parts {
 /// One part.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Part {
-    /// Which.
+    /// The part's name.
     pub name: PartName,
-    /// What it costs.
+    /// Its cost.
     pub cost: Estimate,
 }
 
@@ -65,7 +65,7 @@ pub enum PartName {
 }
 
 impl PartName {
-    /// For people.
+    /// The display name.
     pub fn label(self) -> &'static str {
         match self {
             Self::Apps => "the apps alone",
@@ -77,14 +77,14 @@ impl PartName {
         }
     }
 
-    /// Whether the whole is made of it. The others say the same in another way.
+    /// Whether it is a summand of the whole.
     pub fn adds_up(self) -> bool {
         matches!(self, Self::Apps | Self::TwoProxies | Self::MeshTls | Self::AppTls)
     }
 }
 
 impl Parts {
-    /// Of what: `a connection`.
+    /// The object of the cost: `a connection`.
     pub fn of(&self) -> &'static str {
         match self.measure.group() {
             Group::Handshake => "a connection",
@@ -95,7 +95,7 @@ impl Parts {
     }
 }
 
-/// The layerings that the parts are taken from, and their places in what follows.
+/// The layerings that the parts are computed from, and their indices below.
 const NAMES: [&str; 5] = ["direct", "app-tls", "redirect", "mesh", "double"];
 const DIRECT: usize = 0;
 const APP_TLS: usize = 1;
@@ -103,7 +103,7 @@ const REDIRECT: usize = 2;
 const MESH: usize = 3;
 const DOUBLE: usize = 4;
 
-/// What is taken apart; of measures that are side by side, the first that there is.
+/// What is split into parts; of alternative measures, the first available.
 const FIGURES: [(&[Measure], Figure); 5] = [
     (&[Measure::Connect], Figure::P50),
     (&[Measure::ConnectLoad, Measure::Connect], Figure::Cost),
@@ -112,7 +112,7 @@ const FIGURES: [(&[Measure], Figure); 5] = [
     (&[Measure::Idle], Figure::Cost),
 ];
 
-/// The cost model of a bench, as far as all five layerings were measured: of the shortest round trip alone.
+/// The cost model of a bench, as far as all five layerings were measured: only for the shortest round trip.
 pub fn all(measured: Measured<'_>) -> Vec<Parts> {
     let setups = measured.setups();
     let shortest = setups.iter().map(|setup| setup.rtt).min();

@@ -1,4 +1,4 @@
-//! Whether this machine is up to a bench: found out before it, not after.
+//! Checks before a bench that this machine is up to it.
 
 use std::{thread, time::Duration};
 
@@ -9,16 +9,16 @@ use thiserror::Error;
 use super::cell::QUIET;
 use crate::usage;
 
-/// File descriptors that a program has beside those of idle connections.
+/// File descriptors that a program needs besides those of idle connections.
 const OTHER_FILES: u64 = 512;
 
 /// Memory of a lab in bytes, roughly: its sidecars and apps, at rest and under load.
 const LAB: u64 = 400 << 20;
 
-/// Memory of an idle connection in bytes, roughly: of all processes that it passes, and of the kernel.
+/// Memory of an idle connection in bytes, roughly: in all processes on its path, and in the kernel.
 const CONNECTION: u64 = 160 << 10;
 
-/// For how long the machine is watched.
+/// How long the machine is observed.
 const WATCHED: Duration = Duration::from_millis(500);
 
 /// This machine is not up to it.
@@ -26,17 +26,17 @@ const WATCHED: Duration = Duration::from_millis(500);
 pub(super) enum NotUpToIt {
     /// Too few file descriptors.
     #[error(
-        "{connections} idle connections need {needed} file descriptors in a sidecar, and a process may have {allowed} here: \
+        "{connections} idle connections need {needed} file descriptors in a sidecar, and the limit of a process is {allowed}: \
          raise the hard limit (`ulimit -Hn {needed}`, as root), or hold fewer: --idle 0,{fewer}"
     )]
     Files {
-        /// How many connections were to be held.
+        /// The requested number of connections.
         connections: u32,
-        /// How many descriptors they need.
+        /// The necessary number of descriptors.
         needed: u64,
-        /// How many there may be.
+        /// The limit.
         allowed: u64,
-        /// How many connections fit.
+        /// The number of connections that fit.
         fewer: u64,
     },
     /// Too little memory.
@@ -52,8 +52,8 @@ pub(super) enum NotUpToIt {
     },
 }
 
-/// Makes ready for a bench with so many labs at a time, and up to so many idle connections, and says what will disturb it.
-/// Raises the number of files that this process and its children may have open to what it may be.
+/// Prepares for a bench with this many concurrent labs and idle connections, and returns warnings about disturbances.
+/// Raises the soft limit of open files to the hard limit.
 ///
 /// # Errors
 /// [`NotUpToIt`].
@@ -61,7 +61,7 @@ pub(super) fn check(connections: u32, labs: usize) -> Result<Vec<String>> {
     let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit of file descriptors")?;
     setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).context("can't raise the number of file descriptors")?;
     files(connections, allowed)?;
-    // What can't be read is not known to be too little.
+    // An unreadable value is not known to be too small.
     memory(connections, labs, usage::memory("MemAvailable:").unwrap_or(u64::MAX))?;
     let foreign = foreign();
     let disturbed = foreign > QUIET;
@@ -76,7 +76,7 @@ fn files(connections: u32, allowed: u64) -> Result<(), NotUpToIt> {
     if needed > allowed { Err(NotUpToIt::Files { connections, needed, allowed, fewer }) } else { Ok(()) }
 }
 
-/// One lab more, as idle connections are measured in labs of their own.
+/// One more lab, since idle connections are measured in separate labs.
 fn memory(connections: u32, labs: usize, available: u64) -> Result<(), NotUpToIt> {
     let needed = (labs as u64 + 1) * LAB + u64::from(connections) * CONNECTION;
     let in_mib = |bytes: u64| bytes >> 20;
@@ -87,7 +87,7 @@ fn memory(connections: u32, labs: usize, available: u64) -> Result<(), NotUpToIt
 }
 
 /// CPUs that others use.
-#[expect(clippy::disallowed_methods, reason = "the time that passes is what others are watched for")]
+#[expect(clippy::disallowed_methods, reason = "the passing time is what is observed")]
 fn foreign() -> f64 {
     let own = || usage::of_process(std::process::id());
     let (before, own_before) = (usage::Machine::now(), own());

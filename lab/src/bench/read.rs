@@ -1,4 +1,4 @@
-//! Reading back what `sidelab bench --json FILE` wrote.
+//! Reads what `sidelab bench --json FILE` wrote.
 
 use std::{fs, path::Path};
 
@@ -10,13 +10,13 @@ use super::report::{BenchReport, SCHEMA};
 #[cfg(test)]
 mod tests;
 
-/// What writes such a file.
+/// How to create such a file.
 const FIX: &str = "`sidelab bench --json FILE` writes one";
 
-/// Reads a bench. What it comes to is drawn anew from its samples, as this version draws it.
+/// Reads a bench, and recomputes its conclusions from the samples.
 ///
 /// # Errors
-/// If the file can't be read, or holds no bench: which file, which field, and what to do.
+/// If the file can't be read, or is not a bench; names file, field and fix.
 pub fn read(path: &Path) -> Result<BenchReport> {
     let text = fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
     parse(&text).with_context(|| path.display().to_string())

@@ -1,4 +1,4 @@
-//! What a bench found, with all its samples. Its JSON is `sidelab.bench/v1`.
+//! The results of a bench, with all samples. Its JSON is `sidelab.bench/v1`.
 
 use std::{fs, time::Duration};
 
@@ -17,56 +17,56 @@ use super::{
 };
 use crate::usage;
 
-/// The contract's name.
+/// The version of [`BenchReport`].
 pub const SCHEMA: &str = "sidelab.bench/v1";
 
-/// A bench.
+/// The results of a bench.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct BenchReport {
     /// `sidelab.bench/v1`.
     pub schema: String,
     /// The version of the program that made it.
     pub version: String,
-    /// If it began.
+    /// When it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// On what it ran.
+    /// The machine that it ran on.
     pub machine: Machine,
-    /// What all series have in common.
+    /// The settings that all series share.
     pub settings: Settings,
-    /// The round trips that were asked for, and what they took.
+    /// The requested round trips, and their measured values.
     #[serde(default)]
     pub rtts: Vec<Rtt>,
-    /// What was measured, as it was seen on the wire.
+    /// The measured layerings, as seen on the wire.
     pub layerings: Vec<Layering>,
-    /// What was not, since the wire showed something else.
+    /// Layerings that were not measured because they carried something else.
     pub refuted: Vec<Refuted>,
-    /// What disturbed it, as was said before.
+    /// Disturbances detected at the start.
     pub warnings: Vec<String>,
-    /// What ended early, since an operation failed.
+    /// Series that ended early because an operation failed.
     pub failed: Vec<Failed>,
     /// Every sample.
     pub series: Vec<Series>,
-    /// What it comes to, in words.
+    /// The answers to the claims.
     pub answers: Vec<Answer>,
     /// What each part of a layering costs.
     #[serde(default)]
     pub parts: Vec<Parts>,
-    /// How many round trips a new connection takes, where several distances were measured.
+    /// How many round trips a new connection takes, if several round trips were measured.
     #[serde(default)]
     pub round_trips: Vec<RoundTrips>,
-    /// Native held to Envoy, where both were measured.
+    /// Native compared with Envoy, if both were measured.
     #[serde(default)]
     pub targets: Vec<Target>,
 }
 
-/// A machine, as far as figures depend on it.
+/// The properties of a machine that affect figures.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
-    /// How many of it this process may use.
+    /// How many CPUs this process can use.
     pub cpus: usize,
     /// Memory in bytes.
     pub memory_bytes: u64,
@@ -75,7 +75,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one.
+    /// The current machine.
     pub fn this() -> Self {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.trim_start().strip_prefix(':'));
@@ -89,7 +89,7 @@ impl Machine {
 }
 
 impl BenchReport {
-    /// Puts a bench together, and draws from its series what they come to.
+    /// Assembles a bench, and computes its conclusions.
     pub fn new(
         (started, took): (jiff::Timestamp, Duration),
         (settings, warnings, rtts): (Settings, Vec<String>, Vec<Rtt>),
@@ -118,7 +118,7 @@ impl BenchReport {
         report
     }
 
-    /// Draws anew from the series what they come to.
+    /// Recomputes the conclusions from the series.
     pub fn conclude(&mut self) {
         let measured = self.measured();
         let answers = answers::all(measured);
@@ -128,7 +128,7 @@ impl BenchReport {
         (self.answers, self.parts, self.round_trips, self.targets) = (answers, parts, round_trips, targets);
     }
 
-    /// All that conclusions are drawn from.
+    /// The input of the conclusions.
     pub fn measured(&self) -> Measured<'_> {
         let Self { layerings, rtts, series, .. } = self;
         Measured { layerings, rtts, series }

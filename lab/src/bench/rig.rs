@@ -20,28 +20,28 @@ use crate::{
     usage::{self, Traffic},
 };
 
-/// The longest that one load may take: far longer than any does.
+/// The time limit of one load, far longer than any takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is asked of a layering.
+/// A load on a layering.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Connections side by side.
+    /// Concurrent connections.
     pub connections: u32,
-    /// How many requests each connection is for; all of its share where none is said.
+    /// Requests per connection; by default an equal share.
     pub requests_per_connection: Option<u32>,
-    /// How many requests.
+    /// The number of requests.
     pub requests: u64,
-    /// How many bytes each request has.
+    /// Bytes of each request.
     pub upload: u64,
-    /// How many bytes each answer has.
+    /// Bytes of each answer.
     pub download: u64,
-    /// How many requests are meant to begin a second; each when the one before is answered, where none is said.
+    /// Requests due per second; `None` starts each after the previous answer.
     pub rate: Option<f64>,
 }
 
 impl Load {
-    /// As the client takes it, after what is common to all that it is asked.
+    /// The client's arguments for this load, after the common ones.
     fn args(&self, common: Vec<String>) -> Vec<String> {
         let mut args = common;
         let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
@@ -59,16 +59,16 @@ impl Load {
     }
 }
 
-/// What a load cost.
+/// The cost of a load.
 #[derive(Debug)]
 pub struct Round {
     /// The client's own report.
     pub report: LoadReport,
     /// CPU by process.
     pub cpu: BTreeMap<Role, Duration>,
-    /// What the server pod's `eth0` carried.
+    /// The traffic of the server pod's `eth0`.
     pub(crate) wire: Option<Traffic>,
-    /// CPU that others on this machine spent meanwhile, a second.
+    /// CPUs that other programs used meanwhile.
     pub foreign: f64,
 }
 
@@ -76,13 +76,13 @@ pub struct Round {
 pub struct Blueprint {
     /// The pods of all layerings.
     pub mesh: Mesh,
-    /// Those of them that call.
+    /// The calling pods among them.
     pub callers: Vec<usize>,
-    /// How their programs run, and what is asked of them.
+    /// How their programs run, and the settings of the load.
     pub settings: Settings,
-    /// Where programs are.
+    /// Where the programs are.
     pub tools: Tools,
-    /// By what right labs are made.
+    /// The privilege with which labs are made.
     pub privilege: Privilege,
 }
 
@@ -92,13 +92,13 @@ pub struct Rig<'a> {
     pub blueprint: &'a Blueprint,
     /// Its sidecars.
     pub data_plane: DataPlane,
-    /// How many workers each of them has.
+    /// The number of workers of each sidecar.
     pub concurrency: u32,
     deployment: Deployment,
 }
 
 impl<'a> Rig<'a> {
-    /// Brings it up.
+    /// Brings up the lab.
     ///
     /// # Errors
     /// As [`Deployment::new`].
@@ -118,7 +118,7 @@ impl<'a> Rig<'a> {
         Ok(Self { blueprint, data_plane, concurrency, deployment })
     }
 
-    /// Another one, whose processes have done nothing yet.
+    /// Brings up a fresh copy, whose processes have not done anything.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -129,7 +129,7 @@ impl<'a> Rig<'a> {
     /// Puts a load on a layering, and waits for its end.
     ///
     /// # Errors
-    /// If the client can't be run, or any of its requests fails: a layering that fails costs something else.
+    /// If the client can't be run, or any request fails, since failures have different costs.
     pub fn load(&self, layering: &Layering, load: &Load) -> Result<Round> {
         let (host, program) = self.client("load", layering, load.args(self.call("load", layering)))?;
         let processes = self.processes(layering);
@@ -156,10 +156,10 @@ impl<'a> Rig<'a> {
         Ok(Round { report, cpu, wire, foreign })
     }
 
-    /// Holds so many idle connections, one number after the other, the fewest first, and says what each party has resident.
+    /// Holds each of these numbers of idle connections, the smallest first, and reads the resident memory of each process.
     ///
     /// # Errors
-    /// When not all of them stand.
+    /// If not all of them are established.
     pub fn idle(&self, layering: &Layering, steps: &[u32]) -> Result<Vec<Held>> {
         let processes = self.processes(layering);
         let resident = || processes.iter().filter_map(|(role, pid)| Some((*role, usage::resident(*pid)?))).collect();
@@ -185,7 +185,7 @@ impl<'a> Rig<'a> {
         Ok(held)
     }
 
-    /// Opens so many connections more, up to so many together, and holds them.
+    /// Opens more connections, up to a total, and holds them.
     fn hold(&self, layering: &Layering, more: u32, together: u32) -> Result<Process> {
         let mut hold = self.call("hold", layering);
         hold.extend(["--connections".to_owned(), more.to_string()]);
@@ -199,19 +199,19 @@ impl<'a> Rig<'a> {
         &self.deployment.lab
     }
 
-    /// Two pods between which nothing stands.
+    /// Two pods without sidecars.
     pub(super) fn without_sidecars(&self) -> Option<(&netns::Pod, &netns::Pod)> {
         let pods = self.blueprint.mesh.pods.iter().zip(&self.deployment.pods);
         let mut pods = pods.filter(|(pod, _)| pod.sidecar.is_none());
         Some((pods.next()?.1, pods.next()?.1))
     }
 
-    /// CPU that this program has spent.
+    /// The CPU time of this program.
     fn own_cpu() -> Duration {
         usage::of_process(std::process::id())
     }
 
-    /// What the client is asked to do to a layering.
+    /// The client's arguments for a layering.
     fn call(&self, what: &str, layering: &Layering) -> Vec<String> {
         [what, &layering.url, "--group", self.blueprint.settings.key_exchange.group()].map(str::to_owned).into()
     }
@@ -233,7 +233,7 @@ impl<'a> Rig<'a> {
         Ok((host, program))
     }
 
-    /// The processes that a layering's calls pass; the client is another one each time.
+    /// The processes on the path of a layering's calls; the client differs each time.
     fn processes(&self, layering: &Layering) -> Vec<(Role, u32)> {
         let sidecar = |pod: &str| self.deployment.sidecar(pod).map(Process::pid);
         let app = |pod: &str| self.deployment.app(pod).map(Process::pid);
@@ -253,7 +253,7 @@ impl<'a> Rig<'a> {
     }
 }
 
-/// Ends a client that holds connections, and sees to it that all of them stood.
+/// Ends a client that holds connections, and checks that all were established.
 fn stood(client: &Process, connections: u32) -> Result<()> {
     let status = client.terminate(Duration::from_secs(10))?;
     let mut text = String::new();
@@ -265,7 +265,7 @@ fn stood(client: &Process, connections: u32) -> Result<()> {
     })?;
     if report.standing != connections {
         let kinds: Vec<_> = report.errors.iter().map(|error| error.failure.message.as_str()).collect();
-        bail!("only {} of {connections} idle connections stand: {}", report.standing, kinds.join("; "));
+        bail!("only {} of {connections} idle connections are established: {}", report.standing, kinds.join("; "));
     }
     Ok(())
 }

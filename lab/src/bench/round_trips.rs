@@ -1,4 +1,4 @@
-//! How many round trips a new connection takes: how much its first byte comes later as the way gets longer.
+//! The number of round trips before the first byte of a new connection.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::data_plane::DataPlane;
 #[cfg(test)]
 mod tests;
 
-/// What a new connection waits for.
+/// The round trips of a new connection.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RoundTrips {
     /// The layering's name.
     pub layering: String,
     /// The sidecars.
     pub data_plane: DataPlane,
-    /// How many workers each of them has.
+    /// The number of workers of each sidecar.
     pub concurrency: u32,
-    /// How many round trips pass until the first byte: microseconds more for each microsecond of round trip.
+    /// The round trips until the first byte: additional microseconds per microsecond of round trip.
     pub round_trips: Estimate,
 }
 
-/// The round trips of each layering that was measured at two distances or more.
+/// The round trips of each layering that was measured with at least two delays.
 pub fn all(measured: Measured<'_>) -> Vec<RoundTrips> {
     let setups = measured.setups();
     let is_nearest =
@@ -55,13 +55,13 @@ fn round_trips(measured: Measured<'_>, layering: &str, along: &[Setup]) -> Optio
     })
 }
 
-/// How much longer a round trip really was, in microseconds.
+/// The measured delay of a round trip, in microseconds.
 fn took(measured: Measured<'_>, asked: Duration) -> f64 {
     let micros = asked.as_secs_f64() * 1e6;
     measured.rtts.iter().find(|rtt| rtt.asked_us as f64 == micros).map_or(micros, |rtt| rtt.measured_us)
 }
 
-/// The slope of the line with the least squares through points.
+/// The slope of the least-squares line through points.
 fn slope(x: &[f64], y: &[f64]) -> f64 {
     let count = x.len() as f64;
     let (mean_x, mean_y) = (x.iter().sum::<f64>() / count, y.iter().sum::<f64>() / count);

@@ -1,4 +1,4 @@
-//! When which sample is taken.
+//! Schedules the samples.
 
 use std::{
     collections::BTreeSet,
@@ -18,23 +18,23 @@ use super::{
     series::{Failed, Series},
 };
 
-/// Rounds that are being measured.
+/// The rounds of a bench.
 pub(super) struct Rounds<'a> {
     pace: Pace,
     progress: &'a ProgressBar,
     interrupted: &'a AtomicBool,
-    /// Whether disturbed samples are taken anew. On a machine that others use all the time that would only cost time.
+    /// Whether disturbed samples are repeated. On a constantly used machine that would only cost time.
     retakes: bool,
     begun: Instant,
 }
 
 impl<'a> Rounds<'a> {
-    /// Begins now.
+    /// Starts now.
     pub(super) fn new(pace: Pace, progress: &'a ProgressBar, interrupted: &'a AtomicBool, retakes: bool) -> Self {
         Self { pace, progress, interrupted, retakes, begun: Instant::now() }
     }
 
-    /// Takes samples, round after round, until every figure is sure or the time is over.
+    /// Takes samples, round after round, until every figure is precise or the time is over.
     pub(super) fn measure(&self, mut cells: Vec<Cell<'_>>, ways: &mut Ways<'_>) -> (Vec<Series>, Vec<Failed>) {
         // The same order in every bench.
         let mut random = StdRng::seed_from_u64(0x5eed);
@@ -62,8 +62,8 @@ impl<'a> Rounds<'a> {
         (series.into_iter().flatten().collect(), failed.into_iter().flatten().collect())
     }
 
-    /// What of a round will be over within the budget, if each sample takes as long as the one before: all, all but idle
-    /// connections, which take longest, or nothing. A round that is begun is ended, so that all series are as long.
+    /// The samples of a round that fit into the budget, if each takes as long as the previous one: all, all but idle
+    /// connections, which take longest, or none. A started round is finished, so that all series have equal length.
     fn affordable(&self, due: Vec<usize>, cells: &[Cell<'_>]) -> Vec<usize> {
         let fits = |due: &[usize]| due.iter().map(|index| cells[*index].took).sum::<Duration>() < self.left();
         if fits(&due) {
@@ -73,7 +73,7 @@ impl<'a> Rounds<'a> {
         if fits(&brief) { brief } else { Vec::new() }
     }
 
-    /// Does a step of a cell, and says so; nothing once Ctrl-C was pressed.
+    /// Performs a step of a cell, with progress; does nothing after Ctrl-C.
     fn step<'c>(&self, doing: &str, cell: &mut Cell<'c>, work: impl FnOnce(&mut Cell<'c>) -> Result<()>) {
         if self.is_interrupted() {
             return;
@@ -84,7 +84,7 @@ impl<'a> Rounds<'a> {
         self.progress.set_position(self.pace.budget.as_secs() - left);
         self.progress.set_message(format!("{left} s left, {doing}: {measure}, {}, {setup}", layering.name));
         let begun = Instant::now();
-        // What Ctrl-C cuts off has not failed.
+        // A step interrupted by Ctrl-C has not failed.
         if let Err(error) = work(cell)
             && !self.is_interrupted()
         {
@@ -102,7 +102,7 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// All cells in an order drawn anew: those of one round trip together, since another one takes a moment to be had.
+/// All cells in random order, grouped by round trip, since changing it takes a moment.
 fn order(cells: &[Cell<'_>], random: &mut StdRng) -> Vec<usize> {
     let rtts: BTreeSet<Duration> = cells.iter().map(|cell| cell.setup.rtt).collect();
     let mut rtts: Vec<Duration> = rtts.into_iter().collect();

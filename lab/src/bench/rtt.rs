@@ -1,4 +1,4 @@
-//! Round trips: one that is asked for is held by all labs at once, and what it really takes is measured.
+//! Round trips: sets them in all labs at once, and measures the result.
 
 use std::{
     collections::BTreeMap,
@@ -14,19 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{rig::Rig, stats::median};
 
-/// How many connections are made to see what a round trip takes, each time that another one is asked for, in each lab.
+/// The number of connections that measure a round trip whenever it changes, in each lab.
 const CONNECTIONS: usize = 3;
 
-/// A round trip that was asked for, and what came of it.
+/// A requested round trip, and its measured value.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Rtt {
-    /// By how much longer a round trip was to take, in microseconds.
+    /// The requested delay, in microseconds.
     pub asked_us: u64,
-    /// By how much longer connecting between two pods without sidecars took: the median, in microseconds.
+    /// The median of the delay when connecting between two pods without sidecars, in microseconds.
     pub measured_us: f64,
-    /// How much that is more than what was asked for, in microseconds.
+    /// The excess over the requested delay, in microseconds.
     pub error_us: f64,
-    /// Packets that were dropped in place of being delayed.
+    /// Packets that were dropped instead of delayed.
     pub lost: u64,
 }
 
@@ -37,7 +37,7 @@ impl Rtt {
     }
 }
 
-/// For people: `asked for a round trip of 10ms, it took 10.23 ms`, in a line each.
+/// The round trips as text, one per line.
 pub fn summary(rtts: &[Rtt]) -> String {
     let line = |rtt: &Rtt| {
         let lost = if rtt.lost > 0 { format!("; {} packets were lost", rtt.lost) } else { String::new() };
@@ -47,7 +47,7 @@ pub fn summary(rtts: &[Rtt]) -> String {
     rtts.iter().map(line).collect()
 }
 
-/// The ways between the pods of some labs, equally long in all of them.
+/// The paths between the pods of several labs, with equal delays.
 pub(super) struct Ways<'a> {
     rigs: &'a [Rig<'a>],
     rtt: Duration,
@@ -55,7 +55,7 @@ pub(super) struct Ways<'a> {
     seen: BTreeMap<Duration, Seen>,
 }
 
-/// What was seen of a round trip.
+/// The measurements of one round trip.
 #[derive(Debug, Default)]
 struct Seen {
     longer_us: Vec<f64>,
@@ -63,22 +63,22 @@ struct Seen {
 }
 
 impl<'a> Ways<'a> {
-    /// As short as they are.
+    /// Paths without delay.
     pub(super) fn new(rigs: &'a [Rig<'a>]) -> Self {
         Self { rigs, rtt: Duration::ZERO, delays: Vec::new(), seen: BTreeMap::new() }
     }
 
-    /// Makes each round trip take so much longer than it does by itself.
+    /// Adds a delay to each round trip.
     ///
     /// # Errors
-    /// If the kernel can't hold packets back.
+    /// If the kernel can't delay packets.
     pub(super) fn set(&mut self, rtt: Duration) -> Result<()> {
         if rtt == self.rtt {
             return Ok(());
         }
         self.shorten();
         if rtt > Duration::ZERO {
-            // Beside each other: what the machine does at the moment is in both.
+            // Back to back, so that the machine's current state affects both.
             let short = self.rigs.iter().map(connect_times).collect::<Result<Vec<_>>>()?;
             self.delays = self.rigs.iter().map(|rig| rig.lab().delay(rtt / 2)).collect::<Result<_, _>>()?;
             self.rtt = rtt;
@@ -91,7 +91,7 @@ impl<'a> Ways<'a> {
         Ok(())
     }
 
-    /// What was asked for so far, and what came of it.
+    /// The round trips requested so far, with their measured values.
     pub(super) fn found(mut self) -> Vec<Rtt> {
         self.shorten();
         let seen = self.seen.into_iter().filter(|(_, seen)| !seen.longer_us.is_empty());
@@ -100,14 +100,14 @@ impl<'a> Ways<'a> {
 
     fn shorten(&mut self) {
         for delay in self.delays.drain(..) {
-            // Of a lab that is gone nothing is measured any more.
+            // Nothing more is measured in a lab that has ended.
             self.seen.entry(self.rtt).or_default().lost += delay.lost().unwrap_or(0);
         }
         self.rtt = Duration::ZERO;
     }
 }
 
-/// How long connections from a pod without a sidecar to another one took to be made, in microseconds.
+/// Connect times between two pods without sidecars, in microseconds.
 fn connect_times(rig: &Rig<'_>) -> Result<Vec<f64>> {
     let (from, to) = rig.without_sidecars().context("fewer than two pods without a sidecar")?;
     let spec = to.spec();

@@ -11,37 +11,37 @@ use crate::role::Role;
 /// One measurement of one measure of one layering under one setup.
 #[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Sample {
-    /// Until the first byte of the answer; in JSON its fields are the sample's.
+    /// The time until the first byte of the answer, flattened in JSON.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// Connections, requests or bytes a second.
+    /// Connections, requests or bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
     /// By process: microseconds of CPU for each connection or request, seconds of CPU for each GiB, or bytes of memory for
     /// each idle connection.
     pub cost: BTreeMap<Role, f64>,
-    /// What went between the pods for each connection, request or GiB.
+    /// The traffic between the pods per connection, request or GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<Wire>,
-    /// What was resident while so many connections were held, the fewest first.
+    /// The resident memory by number of connections, the smallest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
-    /// CPUs that others on this machine used meanwhile.
+    /// CPUs that other programs used meanwhile.
     pub foreign: f64,
 }
 
-/// Percentiles in microseconds: so much took no longer.
+/// Percentiles, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Latency {
     /// The median.
     pub p50_us: f64,
-    /// 90 %.
+    /// The 90th percentile.
     pub p90_us: f64,
-    /// 99 %.
+    /// The 99th percentile.
     pub p99_us: f64,
-    /// 99.9 %.
+    /// The 99.9th percentile.
     pub p999_us: f64,
-    /// All.
+    /// The maximum.
     pub max_us: f64,
 }
 
@@ -54,7 +54,7 @@ impl From<&Percentiles> for Latency {
     }
 }
 
-/// What the server pod's `eth0` carried, in both directions: leg 2.
+/// The traffic of the server pod's `eth0`, in both directions: leg 2.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Wire {
     /// Packets, as the pod's interface counts them: segments that the kernel hands over in one piece are one.
@@ -63,17 +63,17 @@ pub struct Wire {
     pub bytes: f64,
 }
 
-/// Memory while connections are held.
+/// The memory with a number of connections.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Held {
-    /// How many.
+    /// The number of connections.
     pub connections: u32,
     /// By process: bytes resident.
     pub resident: BTreeMap<Role, u64>,
 }
 
 impl Held {
-    /// How many bytes more each process has resident for each connection more: the line that fits best (least squares).
+    /// The resident bytes per connection and process: the slope of the least-squares line.
     pub fn per_connection(held: &[Self]) -> BTreeMap<Role, f64> {
         let mean = |of: &dyn Fn(&Self) -> f64| held.iter().map(of).sum::<f64>() / held.len() as f64;
         let connections = mean(&|one| f64::from(one.connections));
@@ -87,7 +87,7 @@ impl Held {
     }
 }
 
-/// What each figure is where it was not measured: not a number, which no estimate is made of.
+/// The value of a figure that was not measured: NaN, for which there is no estimate.
 const NONE: f64 = f64::NAN;
 
 impl Sample {
@@ -101,23 +101,22 @@ impl Sample {
         self.cost.iter().filter(|(role, _)| role.is_sidecar()).fold(0.0, |sum, (_, cost)| sum + cost)
     }
 
-    /// The median until the first byte, microseconds; not a number where none was measured.
+    /// The median until the first byte, microseconds; NaN if not measured.
     pub fn p50(&self) -> f64 {
         self.latency.map_or(NONE, |latency| latency.p50_us)
     }
 
-    /// The 99th percentile until the first byte, microseconds; not a number where none was measured.
+    /// The 99th percentile until the first byte, microseconds; NaN if not measured.
     pub fn p99(&self) -> f64 {
         self.latency.map_or(NONE, |latency| latency.p99_us)
     }
 
-    /// Connections, requests or bytes a second; not a number where they were not counted.
+    /// Connections, requests or bytes per second; NaN if not counted.
     pub fn rate(&self) -> f64 {
         self.per_second.unwrap_or(NONE)
     }
 
-    /// What a sidecar has resident while no connection is held, bytes: the mean of both; not a number where that was not
-    /// measured.
+    /// The resident bytes of a sidecar without connections: the mean of both; NaN if not measured.
     pub fn at_rest(&self) -> f64 {
         let rest = self.held.iter().find(|held| held.connections == 0);
         let sidecars = rest.iter().flat_map(|held| &held.resident).filter(|(role, _)| role.is_sidecar());

@@ -1,4 +1,4 @@
-//! What was measured: every sample, and the figures that conclusions are drawn from.
+//! The measured series: every sample, and the figures for conclusions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,47 +10,47 @@ use super::{figures::Figure, layering::Layering, measure::Measure, rtt::Rtt, sam
 pub struct Series {
     /// The layering's name.
     pub layering: String,
-    /// Under what; in JSON its fields are the series's.
+    /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// What was measured.
+    /// The measure.
     pub measure: Measure,
     /// Operations in each sample.
     pub operations: u64,
-    /// Of an open loop: how many were meant to begin a second.
+    /// For an open loop: operations due per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<f64>,
-    /// The samples, one a round.
+    /// The samples, one per round.
     pub samples: Vec<Sample>,
 }
 
-/// A series that ended early: what fails costs something else than what works.
+/// A series that ended early, since failures have different costs.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Failed {
     /// The layering's name.
     pub layering: String,
-    /// Under what.
+    /// The conditions.
     #[serde(flatten)]
     pub setup: Setup,
-    /// What was measured.
+    /// The measure.
     pub measure: Measure,
-    /// What failed.
+    /// The error.
     pub why: String,
 }
 
-/// All that conclusions are drawn from.
+/// The input of the conclusions.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured<'a> {
-    /// What was measured, as it was seen on the wire.
+    /// The measured layerings, as seen on the wire.
     pub layerings: &'a [Layering],
-    /// The round trips that were asked for, and what they took.
+    /// The requested round trips, and their measured values.
     pub rtts: &'a [Rtt],
     /// Every sample.
     pub series: &'a [Series],
 }
 
 impl Measured<'_> {
-    /// The setups, in the order of their measuring.
+    /// The setups, in order of measurement.
     pub fn setups(&self) -> Vec<Setup> {
         let mut setups: Vec<Setup> = self.series.iter().map(|series| series.setup).collect();
         setups.sort();

@@ -1,4 +1,4 @@
-//! Under what is measured: what varies within a bench, and what the whole of it has in common.
+//! The conditions of a bench: those that vary within it, and those that all series share.
 
 use std::{fmt, time::Duration};
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{data_plane::DataPlane, tuning::Tuning};
 
-/// What varies within a bench: under what one series was measured.
+/// The conditions of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub struct Setup {
     /// The sidecars.
     pub data_plane: DataPlane,
-    /// How many workers each of them has.
+    /// The number of workers of each sidecar.
     pub concurrency: u32,
     /// The round trip that was added to the node's links; in JSON `rtt_us`, microseconds.
     #[schemars(with = "u64")]
@@ -25,7 +25,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Bytes of an answer, where nothing else is said: small, so that the rest counts.
+    /// The default size of an answer in bytes: small, so that other costs dominate.
     pub const MESSAGE_BYTES: u64 = 64;
 
     /// One worker in each sidecar, no round trip added, small answers.
@@ -33,19 +33,19 @@ impl Setup {
         Self { data_plane, concurrency: 1, rtt: Duration::ZERO, message_bytes: Self::MESSAGE_BYTES }
     }
 
-    /// What takes a lab of its own: the sidecars, and how many workers they have.
+    /// What requires a separate lab: the sidecars, and their number of workers.
     pub fn lab(self) -> (DataPlane, u32) {
         (self.data_plane, self.concurrency)
     }
 
-    /// Whether another is like it, but maybe at another distance.
+    /// Whether another setup differs at most in the round trip.
     pub fn is_alike_but_for_rtt(self, other: Self) -> bool {
         Self { rtt: other.rtt, ..self } == other
     }
 }
 
 impl fmt::Display for Setup {
-    /// `native`, and what is not plain of it: `native, 2 workers, 10ms RTT`.
+    /// `native`, with what is not the default: `native, 2 workers, 10ms RTT`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = Self::plain(self.data_plane);
         write!(f, "{}", self.data_plane)?;
@@ -70,26 +70,26 @@ fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D
     u64::deserialize(deserializer).map(Duration::from_micros)
 }
 
-/// What all series of a bench have in common: how the sidecars are configured, and how the load is made.
+/// The settings that all series of a bench share, of the sidecars and the load.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Settings {
-    /// What the keys of the mesh's certificates are made of. The apps' are P-256 always.
+    /// The key type of the mesh's certificates. The apps' keys are always P-256.
     pub key: Key,
-    /// How all TLS, the sidecars' and the apps', agrees on its secret.
+    /// The key exchange of all TLS, the sidecars' and the apps'.
     pub key_exchange: KeyExchange,
-    /// Whether TLS sessions of the sidecars may be resumed.
+    /// Whether the sidecars resume TLS sessions.
     pub resumption: bool,
     /// Whether the sidecars write an access log.
     pub access_log: bool,
-    /// Whether each program runs on CPUs of its own.
+    /// Whether each program runs on separate CPUs.
     pub pin: bool,
-    /// Whether the measures under load offer it at a fixed rate below what the layering can do.
+    /// Whether concurrent measures use a fixed rate below what the layering can do.
     pub open_loop: bool,
-    /// Connections side by side of the measures under load.
+    /// Concurrent connections in the measures under load.
     pub connections: u32,
-    /// Requests of each connection, of the measures of new ones.
+    /// Requests per connection in the measures of new connections.
     pub requests_per_connection: u32,
-    /// How many idle connections are held at once, from none on.
+    /// The numbers of idle connections to hold, from 0 on.
     pub idle: Vec<u32>,
 }
 
@@ -98,7 +98,7 @@ pub struct Settings {
 const SYSCTLS: [(&str, &str); 2] = [("net.ipv4.ip_local_port_range", "16384 65535"), ("net.ipv4.tcp_tw_reuse", "1")];
 
 impl Settings {
-    /// How the labs run that are measured.
+    /// The tuning of labs that are measured.
     pub fn tuning(&self, concurrency: u32) -> Tuning {
         Tuning {
             concurrency,
@@ -115,8 +115,8 @@ impl Settings {
         }
     }
 
-    /// How the labs run in which the layerings are checked on the wire: with all logs, which say what was seen, and whole
-    /// handshakes, which alone show certificates.
+    /// The tuning of labs in which the layerings are checked on the wire: with all logs, and with full handshakes, which show
+    /// certificates.
     pub fn tuning_of_check(&self) -> Tuning {
         let tuning = self.tuning(1);
         let compile = Options { resumption: false, access_log: true, key_log: true, ..tuning.compile };
@@ -169,14 +169,14 @@ impl From<Key> for KeyType {
 pub enum KeyExchange {
     /// X25519.
     X25519,
-    /// X25519 and ML-KEM-768 together, against computers that are yet to come: what Envoy and rustls prefer.
+    /// X25519 and ML-KEM-768 together, which resists quantum computers: the preference of Envoy and rustls.
     #[default]
     #[value(name = "x25519mlkem768")]
     X25519Mlkem768,
 }
 
 impl KeyExchange {
-    /// Its name, as Envoy and the apps take it.
+    /// Its name, as Envoy and the apps accept it.
     pub fn group(self) -> &'static str {
         match self {
             Self::X25519 => "X25519",

@@ -1,13 +1,13 @@
-//! Figures with the interval that they are sure to lie in.
+//! Figures with confidence intervals.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many times samples are drawn anew. The interval's ends are then good to a few per cent of its width.
+/// The number of bootstrap resamples: the interval's ends are then accurate to a few per cent of its width.
 const RESAMPLES: usize = 1000;
 
-/// A figure, and between what it lies with 95 % confidence.
+/// A figure with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Estimate {
     /// The figure.
@@ -19,11 +19,11 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// What `figure` makes of several series of samples, each given to it as its median.
+    /// Applies `figure` to the medians of several series of samples.
     ///
     /// The interval is a bootstrap's (percentile method; Efron and Tibshirani, An Introduction to the Bootstrap, chapter
-    /// 13): the rounds are drawn anew with replacement, the same ones for all series, since what disturbs a round disturbs
-    /// all that is measured in it. Series are as long as the shortest. One round says
+    /// 13): the rounds are resampled with replacement, the same ones for all series, since a disturbance affects the whole
+    /// round. Series are as long as the shortest. One round says
     /// nothing of how sure it is: the interval is then as wide as the figure, to either side. `None` without a sample, or where the figure is none.
     pub fn of(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Self> {
         let rounds = series.iter().map(|samples| samples.len()).min()?;
@@ -50,13 +50,13 @@ impl Estimate {
         Self { value, low: value - value.abs(), high: value + value.abs() }
     }
 
-    /// Whether nothing is known of how sure it is.
+    /// Whether its precision is unknown.
     pub fn is_of_one_round(&self) -> bool {
         *self == Self::of_one_round(self.value)
     }
 
-    /// How many times as much the median of `second` is as that of `first`, which have no rounds in common: each is drawn
-    /// anew by itself. `confidence` is the interval's, such as 0.95. `None` without samples, or where it is no number.
+    /// The ratio of the medians of `second` and `first`, which share no rounds: each is resampled
+    /// separately. `confidence` is the interval's, such as 0.95. `None` without samples, or if it is NaN.
     pub fn of_independent(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
         if first.is_empty() || second.is_empty() {
             return None;
@@ -68,7 +68,7 @@ impl Estimate {
         Self::within(median(second.to_vec()) / median(first.to_vec()), drawn, confidence)
     }
 
-    /// A figure, and the middle of what was drawn for it.
+    /// A figure, and the middle of its resamples.
     fn within(value: f64, mut drawn: Vec<f64>, confidence: f64) -> Option<Self> {
         drawn.retain(|figure| figure.is_finite());
         drawn.sort_by(f64::total_cmp);
@@ -82,7 +82,7 @@ impl Estimate {
         (self.high - self.low) / 2.0 / self.value.abs().max(f64::MIN_POSITIVE)
     }
 
-    /// Whether the interval holds a value.
+    /// Whether the interval contains a value.
     pub fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
@@ -93,7 +93,7 @@ fn random() -> StdRng {
     StdRng::seed_from_u64(0x5eed)
 }
 
-/// The middle sample, or the mean of the two in the middle; not a number without samples.
+/// The middle sample, or the mean of the two in the middle; NaN without samples.
 pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     let middle = samples.len() / 2;
@@ -145,9 +145,9 @@ mod tests {
         let two: Vec<f64> = one.iter().map(|sample| sample * 1.5).collect();
         let ratio = Estimate::of_independent(&one, &two, 0.95).unwrap();
         assert_eq!(ratio.value, 1.5);
-        assert!(ratio.spread() > 0.2, "a slow round of the one is none of the other's: {ratio:?}");
+        assert!(ratio.spread() > 0.2, "a slow round of one does not affect the other: {ratio:?}");
         let surer = Estimate::of_independent(&one, &two, 0.5).unwrap();
-        assert!(surer.spread() < ratio.spread(), "{surer:?} is of less confidence than {ratio:?}");
+        assert!(surer.spread() < ratio.spread(), "{surer:?} has less confidence than {ratio:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A bench as text, of 100 columns or as many as the terminal has: under what, then each measure, and what it comes to.
+//! A bench as text, in 100 columns or the terminal's width: conditions, measures and conclusions.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
@@ -19,13 +19,13 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-/// What stands where nothing was measured.
+/// The placeholder for a missing value.
 const NOTHING: &str = "-";
 
-/// Columns of a line where nothing is said.
+/// The default width in columns.
 pub const WIDTH: usize = 100;
 
-/// Draws a bench in lines of `width` columns. A table that is wider is broken within its columns.
+/// Draws a bench in lines of `width` columns. A wider table wraps within its columns.
 pub fn render(report: &BenchReport, width: usize) -> String {
     let wrapped = |line: &str| words::wrapped(line, width, 0) + "\n";
     let settings = conditions::settings(&report.settings).join(", ");
@@ -73,7 +73,7 @@ fn section(report: &BenchReport, measure: Measure, setup: Setup, width: usize) -
             let values = report.measured().values(&layering.name, setup, measure, *figure)?;
             let estimate = Estimate::of(&[&values], |medians| medians[0])?;
             Some(match figure {
-                // These are counted, and the same each time.
+                // These are counts, which do not vary.
                 Figure::Packets | Figure::Bytes => format!("{:.*}", figure.decimals(measure), estimate.value),
                 _ => with_spread(&estimate, figure.decimals(measure)),
             })
@@ -102,7 +102,7 @@ fn title(figure: Figure, measure: Measure) -> String {
     }
 }
 
-/// A table without lines, of at most so many columns.
+/// A table without lines, at most `width` columns wide.
 pub(super) fn plain_table(width: usize) -> Table {
     let width = u16::try_from(width).unwrap_or(u16::MAX);
     let mut table = Table::new();
@@ -115,7 +115,7 @@ pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if i == 0 {
-            // Names are not broken.
+            // Names do not wrap.
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
         if numbers.contains(&i) {
@@ -125,7 +125,7 @@ pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
     table.trim_fmt()
 }
 
-/// `12 ±1`: a figure, and half of its interval; `12 ±?` where it was measured once.
+/// `12 ±1`: a figure, and half of its interval; `12 ±?` if it was measured once.
 fn with_spread(estimate: &Estimate, decimals: usize) -> String {
     if estimate.is_of_one_round() {
         return format!("{:.decimals$} ±?", estimate.value);

@@ -1,4 +1,4 @@
-//! Native held to Envoy, in the same bench: how much of Envoy's figure a figure of ours is, and how much it may be.
+//! Native compared with Envoy, in the same bench: the ratio of the figures, and its goal.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,17 +22,17 @@ use goals::{GOALS, Goal};
 /// A target, and how far it was reached.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Target {
-    /// What it is of.
+    /// Its name.
     pub name: String,
-    /// Which way is better.
+    /// The better direction.
     pub better: Better,
-    /// What native divided by Envoy is to be.
+    /// The goal for native divided by Envoy.
     pub target: f64,
-    /// What it would be at best.
+    /// The stretch goal.
     pub stretch: f64,
-    /// What all members have reached.
+    /// The level that all members reach.
     pub reached: Reached,
-    /// The figures that it is made of; the one that is furthest from it first.
+    /// Its figures, the one furthest from the goal first.
     pub members: Vec<Member>,
 }
 
@@ -45,28 +45,28 @@ pub struct Member {
     pub measure: Measure,
     /// The figure.
     pub figure: Figure,
-    /// What it is counted in.
+    /// The unit.
     pub unit: String,
-    /// How many workers each sidecar had: the number at which Envoy is better.
+    /// Workers of each sidecar: the number that suits Envoy best.
     pub concurrency: u32,
     /// The native data plane's median.
     pub native: f64,
     /// Envoy's median.
     pub envoy: f64,
-    /// The one divided by the other, in the same rounds.
+    /// Native divided by Envoy, in the same rounds.
     pub ratio: Estimate,
-    /// What it has reached.
+    /// The level that it reaches.
     pub reached: Reached,
 }
 
 impl Member {
-    /// Which one: `double`, `double, up`.
+    /// The display name: `double`, `double, up`.
     pub fn label(&self) -> String {
         if self.measure == Measure::Up { format!("{}, up", self.layering) } else { self.layering.clone() }
     }
 }
 
-/// The targets, as far as what they need was measured on both data planes.
+/// The targets, as far as the necessary figures were measured on both data planes.
 pub fn all(measured: Measured<'_>) -> Vec<Target> {
     GOALS.iter().filter_map(|goal| target(measured, goal)).collect()
 }
@@ -89,7 +89,7 @@ fn target(measured: Measured<'_>, goal: &Goal) -> Option<Target> {
     })
 }
 
-/// One figure of both: by the first of the measures that there is, at the concurrency that suits Envoy best.
+/// One figure of both, by the first available measure, at the concurrency that suits Envoy best.
 fn member(measured: Measured<'_>, goal: &Goal, layering: &str, measures: &[Measure]) -> Option<Member> {
     measures.iter().find_map(|measure| {
         let pairs = pairs(measured).into_iter();
@@ -119,7 +119,7 @@ fn member(measured: Measured<'_>, goal: &Goal, layering: &str, measures: &[Measu
     })
 }
 
-/// Setups of both data planes that are alike; of the shortest round trip and the smallest messages.
+/// Equal setups of both data planes, with the shortest round trip and the smallest messages.
 fn pairs(measured: Measured<'_>) -> Vec<(Setup, Setup)> {
     let setups = measured.setups();
     let alike = |native: &Setup| {

@@ -30,7 +30,7 @@ pub(super) struct Found<'a> {
 
 /// Finds a call's connections and log lines.
 ///
-/// A connection that carries the call's mark is the call's, also one that an earlier call opened. A call that was
+/// A connection that carries the call's mark belongs to the call, even if an earlier call opened it. A call that was
 /// refused before its mark was sent is found by the sidecar's line, else by time: calls of a lab are made one by one.
 pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> Found<'a> {
     let client = &mesh.pods[call.from];

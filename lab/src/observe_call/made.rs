@@ -36,9 +36,9 @@ pub struct MadeCall {
     pub admission_message: Option<String>,
     /// The mark that the client sent.
     pub marker: String,
-    /// If it began, in nanoseconds since 1970.
+    /// When it began, in nanoseconds since 1970.
     pub began_ns: u64,
-    /// If the client had ended, in nanoseconds since 1970.
+    /// When the client had ended, in nanoseconds since 1970.
     pub ended_ns: u64,
 }
 

@@ -1,7 +1,7 @@
-//! A run as one self-contained HTML page: for each call a picture of its legs, textbook beside istio, and under it what
+//! A run as one self-contained HTML page: for each call a picture of its legs, textbook next to istio, and below it what
 //! was expected, predicted and seen, the TLS facts, the decisions, the log lines and the YAML.
 //!
-//! The page needs no script and fetches nothing: styles stand in it, pictures are boxes. All text goes through `maud`,
+//! The page needs no script and fetches nothing: styles are inline, pictures are boxes. All text goes through `maud`,
 //! which escapes it.
 
 mod accounts;
@@ -36,25 +36,25 @@ use crate::{claims::Claim, run_report::ProbeReport, run_report::RunReport, scena
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// What the page is made of.
+/// The contents of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// What was found.
+    /// The results.
     pub run: &'a RunReport,
     /// The scenarios that ran.
     pub scenarios: &'a [ScenarioText],
-    /// Every claim there is, by number.
+    /// All claims, by number.
     pub claims: &'a BTreeMap<u16, Claim>,
-    /// Where it ran.
+    /// The host that it ran on.
     pub host: &'a Host,
 }
 
-/// What a scenario says of itself.
+/// A scenario's own text.
 #[derive(Clone, Debug)]
 pub struct ScenarioText {
     /// Its name.
     pub name: String,
-    /// What it shows, in a few sentences.
+    /// What it demonstrates, in a few sentences.
     pub shows: String,
     /// Its folder, as a command line names it.
     pub folder: String,
@@ -63,7 +63,7 @@ pub struct ScenarioText {
 }
 
 impl ScenarioText {
-    /// Reads what the page shows of a scenario.
+    /// Reads a scenario's text for the page.
     ///
     /// # Errors
     /// If its manifests can't be read.
@@ -79,7 +79,7 @@ impl ScenarioText {
     }
 }
 
-/// The page.
+/// Renders the page.
 pub fn render(page: &Page<'_>) -> String {
     let scenarios = scenario::group(page);
     let body = html! {
@@ -120,12 +120,12 @@ fn call_id(scenario: &str, call: &str) -> String {
     format!("{}--{}", slug(scenario), slug(call))
 }
 
-/// Text as part of an anchor: letters and digits, and `-` for what else there is.
+/// Text as part of an anchor: letters and digits, and `-` for everything else.
 fn slug(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
-/// Whether something is as expected: a mark for the eye, with its word for whoever can't see it.
+/// Whether something is as expected: a mark, with text for screen readers.
 fn mark(good: bool) -> Markup {
     let (class, sign, word) = if good { ("ok", "✓", "as expected") } else { ("bad", "✗", "not as expected") };
     html! { span class={ "mark " (class) } title=(word) { span aria-hidden="true" { (sign) } span .sr { (word) } } }

@@ -115,7 +115,7 @@ fn whatever_a_mesh_should_refuse_can_be_issued() {
 #[test]
 fn a_name_that_is_not_ascii_is_refused() {
     let error = p256().issue_svid("spiffe://mañana", Validity::from_now(SVID_LIFETIME)).err().unwrap();
-    assert_eq!(error.to_string(), "\"spiffe://mañana\" cannot stand in a certificate: only ASCII can");
+    assert_eq!(error.to_string(), "\"spiffe://mañana\" cannot be in a certificate: it must be ASCII");
 }
 
 #[test]

@@ -21,10 +21,10 @@ fn errors_of_reading_and_of_resolving_are_told_together() {
 }
 
 #[test]
-fn warnings_that_may_follow_from_an_error_wait_until_it_is_mended() {
+fn warnings_that_may_follow_from_an_error_wait_until_it_is_fixed() {
     assert_eq!(faults(UNKNOWN_FIELD).len(), 1);
-    let mended = UNKNOWN_FIELD.replace(", prots: 1", "");
-    assert!(faults(&mended)[0].contains("warning: finds no pod with app=x"));
+    let fixed = UNKNOWN_FIELD.replace(", prots: 1", "");
+    assert!(faults(&fixed)[0].contains("warning: finds no pod with app=x"));
 }
 
 #[test]

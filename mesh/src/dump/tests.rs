@@ -127,9 +127,6 @@ fn listeners_that_only_warm_are_not_there_yet() {
 fn a_text_that_is_no_dump_is_refused() {
     let said = |text: &str| EnvoyDump::parse(text).unwrap_err().to_string();
     assert!(said("{").starts_with("not JSON: "));
-    assert_eq!(said("{}"), "no `configs` list: expected what Envoy's /config_dump answers");
-    assert_eq!(
-        said(r#"{"configs": []}"#),
-        "node.id: no BootstrapConfigDump with it; dump everything, not single resources"
-    );
+    assert_eq!(said("{}"), "no `configs` list: expected the output of Envoy's /config_dump");
+    assert_eq!(said(r#"{"configs": []}"#), "node.id: no BootstrapConfigDump; dump everything, not single resources");
 }

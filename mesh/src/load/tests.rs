@@ -51,15 +51,15 @@ fn text_that_is_not_yaml_says_where() {
 #[test]
 fn a_key_that_is_there_twice_is_refused() {
     let text = faults("apiVersion: v1\nkind: Namespace\nkind: Pod\nmetadata: {name: a}\n");
-    assert_eq!(text, "m.yaml: document 1: key \"kind\" is duplicated in one mapping; keep one\n");
+    assert_eq!(text, "m.yaml: document 1: duplicate key \"kind\" in one mapping; keep one\n");
 }
 
 #[test]
 fn what_is_no_object_says_what_was_expected() {
     assert_eq!(
         faults("just text\n---\n- a\n---\nkind: Pod\n---\napiVersion: v1\n"),
-        "m.yaml: document 1: not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected
-m.yaml: document 2: not a Kubernetes object: a mapping with apiVersion, kind and metadata was expected
+        "m.yaml: document 1: not a Kubernetes object; expected a mapping with apiVersion, kind and metadata
+m.yaml: document 2: not a Kubernetes object; expected a mapping with apiVersion, kind and metadata
 m.yaml: document 3: apiVersion: is missing; say which API the object is of, such as v1
 m.yaml: document 4: kind: is missing; say which kind of object it is, such as Service
 "
@@ -153,7 +153,7 @@ fn an_object_that_is_there_twice_is_the_last_one() {
 #[test]
 fn nothing_at_all_is_refused() {
     for yaml in ["", "# a comment\n---\n", "{apiVersion: v1, kind: List, items: []}"] {
-        assert_eq!(faults(yaml), "m.yaml: holds no document\n", "{yaml}");
+        assert_eq!(faults(yaml), "m.yaml: contains no document\n", "{yaml}");
     }
     assert_eq!(faults("{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: a}}"), "");
 }

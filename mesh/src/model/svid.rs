@@ -27,7 +27,7 @@ pub enum SvidKind {
     PlainClientCert,
 }
 
-/// If a certificate is valid.
+/// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidAt {
     /// No longer.
@@ -102,7 +102,7 @@ impl SvidKind {
         }
     }
 
-    /// If it is valid.
+    /// When it is valid.
     pub fn valid(self) -> ValidAt {
         match self {
             Self::Expired => ValidAt::Past,

@@ -271,7 +271,7 @@ fn milliseconds(value: &Value) -> Result<u64, String> {
     let seconds = value.as_str().and_then(|text| text.strip_suffix('s')?.parse::<f64>().ok());
     match seconds {
         Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok((seconds * 1000.0).round() as u64),
-        _ => Err(format!("{value} is not a duration; seconds with an s were expected, such as 5s or 0.1s")),
+        _ => Err(format!("{value} is not a duration; expected seconds with an s, such as 5s or 0.1s")),
     }
 }
 

@@ -15,8 +15,7 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
     let mut checked = Checked::of(rule, faults);
     let spec = &rule.body;
     if !is_wildcard_host(&spec.host) {
-        let message =
-            format!("{:?} is not a host: a name, a name with * for its first label, or * was expected", spec.host);
+        let message = format!("{:?} is not a host; expected a name, a name with * as its first label, or *", spec.host);
         checked.error("spec.host", message);
     }
     if let Some(policy) = &spec.traffic_policy {

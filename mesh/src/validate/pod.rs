@@ -77,10 +77,8 @@ fn container(checked: &mut Checked<'_>, field: &str, container: &Container, volu
             checked.error(field, format!("the pod has no volume {:?}; add it to spec.volumes", mount.name));
         }
         if !mount.mount_path.starts_with('/') || mount.mount_path.contains(':') {
-            let message = format!(
-                "{:?} is not a folder of a container: an absolute path without ':' was expected",
-                mount.mount_path
-            );
+            let message =
+                format!("{:?} is not a folder of a container; expected an absolute path without ':'", mount.mount_path);
             checked.error(format!("{field}.volumeMounts[{i}].mountPath"), message);
         }
     }
@@ -101,7 +99,7 @@ fn service_account(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, known
     let namespace = &checked.head.name.namespace;
     if !known.service_accounts.contains(&(namespace.as_str(), name)) {
         let message =
-            format!("no document makes ServiceAccount {name} in namespace {namespace}; it is assumed to exist");
+            format!("no document defines ServiceAccount {name} in namespace {namespace}; it is assumed to exist");
         checked.warn(format!("{field}.serviceAccountName"), message);
     }
 }

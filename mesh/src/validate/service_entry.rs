@@ -50,7 +50,7 @@ fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
     for (i, host) in spec.hosts.iter().enumerate() {
         let field = format!("spec.hosts[{i}]");
         if host == "*" || !is_wildcard_host(host) {
-            let message = format!("{host:?} is not a host: a name, or a name with * for its first label, was expected");
+            let message = format!("{host:?} is not a host; expected a name, or a name with * as its first label");
             checked.error(field, message);
         } else if host.starts_with("*-") {
             checked.warn(field, "a wildcard for a part of a label matches nothing in SNI or in the host of a request");

@@ -167,12 +167,12 @@ fn accounts_and_namespaces_that_no_document_makes_are_warned_of() {
     let with_account = pod_spec("serviceAccountName: shop, containers: [{name: a, image: x}]");
     refused(
         &with_account,
-        "spec.serviceAccountName: warning: no document makes ServiceAccount shop in namespace default",
+        "spec.serviceAccountName: warning: no document defines ServiceAccount shop in namespace default",
     );
     accepted(&(with_account + "\n---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: shop}}"));
     refused(
         &(pod("a", "namespace: apart") + &pod("b", "namespace: apart")),
-        "(Pod a): metadata.namespace: warning: no document makes namespace apart",
+        "(Pod a): metadata.namespace: warning: no document defines namespace apart",
     );
 }
 
@@ -340,14 +340,14 @@ fn a_tls_secret_holds_a_certificate_and_its_key() {
     refused(&secret("", TLS, &[("tls.crt", &one.chain_pem)]), "(Secret s): data[tls.key]: is missing");
     refused(
         &secret("", TLS, &[("tls.crt", &one.chain_pem), ("tls.key", &other.key_pem)]),
-        "stringData[tls.key]: is not the key of the certificate beside it",
+        "stringData[tls.key]: is not the key of its certificate",
     );
     refused(&secret("", TLS, &[("tls.crt", "text"), ("tls.key", &one.key_pem)]), "stringData[tls.crt]: is not PEM");
     let cut = &one.chain_pem[..one.chain_pem.len() / 2];
     let text = faults(&secret("", "Opaque", &[("ca.crt", cut)]));
-    assert!(text.contains("stringData[ca.crt]: is not PEM from one end to the other"), "{text}");
+    assert!(text.contains("stringData[ca.crt]: contains something other than PEM"), "{text}");
     let torn = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    refused(&secret("", "Opaque", &[("ca.crt", torn)]), "stringData[ca.crt]: holds a certificate that cannot be read");
+    refused(&secret("", "Opaque", &[("ca.crt", torn)]), "stringData[ca.crt]: contains an unreadable certificate");
 }
 
 #[test]

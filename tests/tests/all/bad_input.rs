@@ -1,4 +1,4 @@
-//! Bad input: one clear message with file, document, field and mend; the right exit code; nothing left behind.
+//! Bad input: one clear message with file, document, field and fix; the right exit code; nothing left behind.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 

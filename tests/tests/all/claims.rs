@@ -40,7 +40,7 @@ fn claims_say_what_the_last_run_saw() {
 }
 
 #[test]
-fn what_is_no_report_is_refused_with_the_mend() {
+fn what_is_no_report_is_refused_with_the_fix() {
     let (_folder, files) = folder(&[
         ("text", "not json"),
         ("other", r#"{"schema": "sidelab.load/v1"}"#),

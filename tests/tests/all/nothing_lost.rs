@@ -149,7 +149,7 @@ fn escapes(target: &Path) -> Vec<Escape> {
             all.push(escape(object + &pod_with(source), "a key is letters, digits, '-', '_' and '.'"));
         }
         all.push(escape(pod(&format!("\"{path}\""), "a", "}]"), "metadata.name"));
-        all.push(escape(pod("a", &format!("\"{path}\""), "}]"), "is no container name"));
+        all.push(escape(pod("a", &format!("\"{path}\""), "}]"), "is not a container name"));
         let namespaced = pod("a", "a", "}]").replacen("name: a,", &format!("name: a, namespace: \"{path}\","), 1);
         all.push(escape(namespaced, "metadata.namespace"));
         all.push(escape(pod_with(&format!("secret: {{secretName: \"{path}\"}}")), None));
@@ -274,7 +274,7 @@ fn an_empty_input_is_an_error_everywhere() {
             let refused = sidelab(args);
             assert_eq!(refused.status.code(), Some(2), "{args:?}: {}", text(&refused));
             let why = text(&refused);
-            assert!(why.contains("no manifests in ") || why.contains("holds no document"), "{args:?}: {why}");
+            assert!(why.contains("no manifests in ") || why.contains("contains no document"), "{args:?}: {why}");
         }
     }
 }

@@ -108,8 +108,8 @@ fn the_page_on_where_the_meshes_differ_is_what_a_run_gives() {
     }
     let report = run(&all(), &BOTH, &[DataPlane::Native], None);
     let page = std::fs::read_to_string(checkout().join("docs/where-they-differ.md")).unwrap();
-    let mend = "write it again: sidelab run --differences docs/where-they-differ.md";
-    pretty_assertions::assert_str_eq!(page, differences::render(&report), "{mend}");
+    let fix = "write it again: sidelab run --differences docs/where-they-differ.md";
+    pretty_assertions::assert_str_eq!(page, differences::render(&report), "{fix}");
 }
 
 #[test]

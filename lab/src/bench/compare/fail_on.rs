@@ -1,11 +1,11 @@
-//! If a comparison fails: `worse`, or `worse=5%`.
+//! When a comparison fails: `worse`, or `worse=5%`.
 
 use std::{fmt, str::FromStr};
 
 use super::{Change, Compared, Comparison};
 use crate::bench::figures::Better;
 
-/// Fails on figures that are worse beyond noise, and by this share at least.
+/// Fails on figures that are worse beyond noise, and by at least this share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FailOn {
     at_least: f64,
@@ -15,7 +15,7 @@ impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || "expected worse, or worse=5% for those that are worse by 5 % at least".to_owned();
+        let usage = || "expected worse, or worse=5% for figures that are worse by at least 5 %".to_owned();
         let share = match text.split_once('=') {
             None if text == "worse" => return Ok(Self { at_least: 0.0 }),
             Some(("worse", share)) => share,

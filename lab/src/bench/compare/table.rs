@@ -1,4 +1,4 @@
-//! A comparison as text, of 100 columns or as many as the terminal has: what was not alike, what changed, what did not.
+//! A comparison as text, in 100 columns or the terminal's width: differing conditions, changes, and unchanged figures.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -44,7 +44,7 @@ pub fn render(comparison: &Comparison, files: [&str; 2], width: usize) -> String
     text
 }
 
-/// What changed, a table for each measure under each setup.
+/// The changes, a table for each measure under each setup.
 fn changes(comparison: &Comparison, width: usize) -> String {
     let changed: Vec<&Compared> = comparison.changed().collect();
     let mut text = String::new();
@@ -76,7 +76,7 @@ fn row(compared: &Compared) -> [String; 8] {
     ]
 }
 
-/// How many of each measure changed, and of all.
+/// The numbers of changed figures, per measure and in total.
 fn rest(comparison: &Comparison) -> String {
     let mut counts: BTreeMap<(Measure, Setup), (usize, usize)> = BTreeMap::new();
     for compared in &comparison.figures {

@@ -1,4 +1,4 @@
-//! The answers, as places on a scale on which "twice" is marked.
+//! The answers, on a scale with a mark at "twice".
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::bench::{
 /// The scale goes from once, which is no more, to this many times, or as far as it must.
 const FAR: f64 = 2.6;
 
-/// What the first data plane says, in a line.
+/// The answer of the first data plane, in one line.
 pub(super) fn headline(report: &BenchReport) -> String {
     let Some(first) = report.answers.first() else { return "What the layers cost".into() };
     let of_setup = report.answers.iter().filter(|answer| answer.setup == first.setup);
@@ -29,7 +29,7 @@ pub(super) fn render(report: &BenchReport) -> Markup {
     let mut claims: Vec<&str> = shown().map(|answer| answer.claim.as_str()).collect();
     claims.sort_unstable();
     claims.dedup();
-    // By the values: an interval that goes far beyond is cut off.
+    // By the values: a wide interval is cut off.
     let highest = shown().flat_map(|answer| [Some(answer.whole.value), answer.tls.map(|tls| tls.value)]);
     let far = (highest.flatten().fold(0.0, f64::max) * 1.1).clamp(FAR, 6.0);
     html! {
@@ -90,7 +90,7 @@ fn row(name: &str, class: &str, ratio: &Estimate, far: f64, strong: bool) -> Mar
     }
 }
 
-/// What the places on the scale mean.
+/// The legend of the scale.
 fn scale(far: f64) -> Markup {
     html! {
         div .gauge .scale aria-hidden="true" {

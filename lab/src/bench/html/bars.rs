@@ -11,7 +11,7 @@ use crate::bench::{
     stats::Estimate,
 };
 
-/// The figures that are drawn of a measure; the table and the JSON have all.
+/// The figures of a measure that are drawn; the table and the JSON have all.
 pub(super) fn figures(measure: Measure) -> &'static [Figure] {
     match (measure, measure.group()) {
         (Measure::Connect, _) => &[Figure::P50, Figure::Cost, Figure::Sidecars, Figure::Packets, Figure::Bytes],
@@ -39,7 +39,7 @@ pub(super) fn panel(report: &BenchReport, measure: Measure, figure: Figure) -> O
         })
         .filter(|(_, bars): &(_, Vec<_>)| !bars.is_empty())
         .collect();
-    // An interval that goes far beyond is cut off: it must not make all bars short.
+    // A wide interval is cut off, so that it does not shrink all bars.
     let most = rows.iter().flat_map(|(_, bars)| bars).map(|(_, bar)| bar.value).fold(0.0, f64::max) * 1.15;
     let decimals = figure.decimals(measure);
     let better = if figure.better() == Better::More { "more is better" } else { "less is better" };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::bench::{figures::Figure, measure::Measure, report::BenchReport, stats::median};
 
-/// What a curve goes through, and how it is written at its axis.
+/// The percentiles of a curve, with their axis labels.
 const PERCENTILES: [(Figure, &str); 3] = [(Figure::P50, "p50"), (Figure::P90, "p90"), (Figure::P99, "p99")];
 
 pub(super) fn render(report: &BenchReport, measure: Measure) -> Markup {

@@ -1,4 +1,4 @@
-//! What distance does: the median of a new connection over the round trip, and how many round trips that is.
+//! The effect of distance: the median of a new connection over the round trip, and how many round trips it takes.
 
 use maud::{Markup, html};
 
@@ -24,7 +24,7 @@ pub(super) fn render(report: &BenchReport) -> Markup {
 
 fn card(report: &BenchReport, layerings: &[&RoundTrips]) -> Markup {
     let mut lines: Vec<Line> = layerings.iter().map(|one| line(report, one)).collect();
-    // Many lie on each other: those that are asked about on top.
+    // Many overlap: those of the questions are on top.
     lines.sort_by_key(|line| !line.class.starts_with("other"));
     let most = |of: fn(&(f64, f64)) -> f64| lines.iter().flat_map(|line| &line.points).map(of).fold(0.0, f64::max);
     let (x, y) = (Axis::up_to(most(|(x, _)| *x)), Axis::up_to(most(|(_, y)| *y)));

@@ -1,4 +1,4 @@
-//! The cost model, as bars of parts that stand on each other's end.
+//! The cost model, as stacked bars of parts.
 
 use maud::{Markup, html};
 
@@ -17,8 +17,8 @@ pub(super) fn render(report: &BenchReport) -> Markup {
             section .stacks {
                 h2 { "What a doubly encrypted call is made of" }
                 p .soft {
-                    "Each part is the difference of two layerings that it alone tells apart; what the parts leave over of the "
-                    "whole they do not explain."
+                    "Each part is the difference between two layerings that differ only in it; the rest of the "
+                    "whole is not explained by the parts."
                 }
                 div .panels { @for setup in shown.chunk_by(|one, other| one.setup == other.setup) { (card(setup)) } }
             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// Width and height of a picture, in its own units; it is drawn about as large in pixels.
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 190.0;
-/// What is left free for the axes' words.
+/// The margin for axis labels.
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 8.0;
@@ -15,13 +15,13 @@ const BOTTOM: f64 = 24.0;
 pub(super) struct Line {
     /// Its class, which is its colour.
     pub(super) class: String,
-    /// Through which points.
+    /// The points.
     pub(super) points: Vec<(f64, f64)>,
-    /// For whoever points at it.
+    /// The tooltip.
     pub(super) name: String,
 }
 
-/// From where to where an axis goes, and what is written at it.
+/// The range and labels of an axis.
 pub(super) struct Axis {
     from: f64,
     to: f64,
@@ -30,12 +30,12 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// With ticks that are given.
+    /// An axis with given ticks.
     pub(super) fn of(from: f64, to: f64, ticks: Vec<(f64, String)>) -> Self {
         Self { from, to: if to > from { to } else { from + 1.0 }, logarithmic: false, ticks }
     }
 
-    /// From nothing to at least this much.
+    /// An axis from 0 to at least this value.
     pub(super) fn up_to(most: f64) -> Self {
         let step = step(most / 5.0);
         let count = (most / step).ceil().max(1.0);
@@ -43,7 +43,7 @@ impl Axis {
         Self::of(0.0, count * step, ticks.collect())
     }
 
-    /// A logarithmic one that holds these two.
+    /// A logarithmic axis that contains these two values.
     pub(super) fn logarithmic(least: f64, most: f64) -> Self {
         let (from, to) = ((least * 0.8).max(1e-3), (most * 1.25).max(2e-3));
         let decades = from.log10().floor() as i32..=to.log10().ceil() as i32;
@@ -52,14 +52,14 @@ impl Axis {
         Self { from, to, logarithmic: true, ticks }
     }
 
-    /// Where a value lies, from 0 to 1.
+    /// The position of a value, from 0 to 1.
     fn share(&self, value: f64) -> f64 {
         let place = |value: f64| if self.logarithmic { value.max(1e-9).log10() } else { value };
         ((place(value) - place(self.from)) / (place(self.to) - place(self.from))).clamp(0.0, 1.0)
     }
 }
 
-/// Draws lines. `label` says for whoever can't see it what it shows.
+/// Draws lines. `label` describes the picture for screen readers.
 pub(super) fn plot(label: &str, x: &Axis, y: &Axis, lines: &[Line]) -> Markup {
     let to_x = |value: f64| LEFT + x.share(value) * (WIDTH - LEFT - RIGHT);
     let to_y = |value: f64| HEIGHT - BOTTOM - y.share(value) * (HEIGHT - TOP - BOTTOM);
@@ -89,7 +89,7 @@ pub(super) fn plot(label: &str, x: &Axis, y: &Axis, lines: &[Line]) -> Markup {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, ... that is not less.
+/// Rounds up to the next of 1, 2, 5, 10, 20, ...
 fn step(least: f64) -> f64 {
     let decade = 10_f64.powf(least.max(1e-9).log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|step| *step >= least).unwrap_or(decade * 10.0)

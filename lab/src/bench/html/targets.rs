@@ -1,4 +1,4 @@
-//! The targets: ratios on a scale, with what was aimed at.
+//! The targets: ratios on a scale, with their goals.
 
 use maud::{Markup, html};
 
@@ -18,10 +18,10 @@ pub(super) fn render(report: &BenchReport) -> Markup {
     html! {
         @if !report.targets.is_empty() {
             section .targets {
-                h2 { "Native held to Envoy: " (reached) " of " (report.targets.len()) " targets reached" }
+                h2 { "Native compared with Envoy: " (reached) " of " (report.targets.len()) " targets reached" }
                 p .soft {
-                    "Native divided by Envoy, of both sidecars together, at as many workers as suit Envoy best. "
-                    "The mark is the target, the pale one the stretch. A target is reached when each of its figures reaches it."
+                    "Native divided by Envoy, for both sidecars together, with the number of workers that suits Envoy best. "
+                    "The mark is the target, the pale one the stretch goal. A target is reached if each of its figures reaches it."
                 }
                 @for target in &report.targets { (row(target)) }
             }

@@ -1,4 +1,4 @@
-//! The cost model as a table: parts below each other, figures beside each other.
+//! The cost model as a table: one row per part, one column per figure.
 
 use super::{NOTHING, finish, plain_table, with_spread};
 use crate::bench::{
@@ -6,7 +6,7 @@ use crate::bench::{
     report::BenchReport,
 };
 
-/// The parts, in the order in which they are shown.
+/// The parts, in display order.
 const SHOWN: [PartName; 6] = [
     PartName::Apps,
     PartName::TwoProxies,

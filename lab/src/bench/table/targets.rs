@@ -1,4 +1,4 @@
-//! The targets as a table: a row each, of the figure that is furthest from it.
+//! The targets as a table: one row each, with the figure furthest from it.
 
 use super::{finish, plain_table, with_spread};
 use crate::{

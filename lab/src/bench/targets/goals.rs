@@ -1,5 +1,5 @@
-//! What is aimed at. The numbers are those of peers: what nginx, HAProxy and bare relays were seen to need of what Envoy
-//! 1.40 does, on a machine with two CPUs.
+//! The goals. The numbers come from peers: the measured cost of nginx, HAProxy and bare relays relative to Envoy 1.40, on a
+//! machine with two CPUs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,20 +9,20 @@ use crate::bench::{
     measure::Measure,
 };
 
-/// What was reached of a target. The worse, the less.
+/// The level reached for a target, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reached {
-    /// Less than the target.
+    /// Below the target.
     Not,
     /// The target.
     Target,
-    /// More than was asked.
+    /// The stretch goal.
     Stretch,
 }
 
 impl Reached {
-    /// In a word.
+    /// The JSON name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Not => "not",
@@ -38,13 +38,13 @@ pub(super) struct Goal {
     pub(super) name: &'static str,
     pub(super) figure: Figure,
     layerings: &'static [&'static str],
-    /// What is measured; of measures that are side by side, the first that there is.
+    /// The measures; of alternatives, the first available.
     measures: &'static [&'static [Measure]],
     pub(super) target: f64,
     pub(super) stretch: f64,
 }
 
-/// Under load where that was measured, else one by one.
+/// Under load if that was measured, else sequential.
 const CONNECTIONS: &[&[Measure]] = &[&[Measure::ConnectLoad, Measure::Connect]];
 const REQUESTS: &[&[Measure]] = &[&[Measure::RequestLoad, Measure::Request]];
 const BULK: &[&[Measure]] = &[&[Measure::Down], &[Measure::Up]];
@@ -86,12 +86,12 @@ const fn goal(
 }
 
 impl Goal {
-    /// Every layering with what is measured of it.
+    /// Every layering with its measures.
     pub(super) fn figures(&self) -> impl Iterator<Item = (&'static str, &'static [Measure])> {
         self.layerings.iter().flat_map(|layering| self.measures.iter().map(|measures| (*layering, *measures)))
     }
 
-    /// What a ratio reaches.
+    /// The level that a ratio reaches.
     pub(super) fn reached(&self, ratio: f64) -> Reached {
         let meets = |goal: f64| match self.figure.better() {
             Better::Less => ratio <= goal,

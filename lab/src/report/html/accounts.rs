@@ -1,5 +1,5 @@
-//! Expected beside predicted beside seen, field by field. Neighbours that say the same share a cell, so that a
-//! difference is a seam.
+//! Expected, predicted and seen side by side, field by field. Equal neighbours share a cell, so that a difference is a
+//! visible border.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use crate::{
     verdict::Judge,
 };
 
-/// One row of values that stand beside each other.
+/// One row of values side by side.
 pub(super) struct Row {
     pub(super) group: String,
     pub(super) name: String,
-    /// By column; `None` if the column does not say.
+    /// By column; `None` if the column has no value.
     pub(super) values: Vec<Option<String>>,
     /// The columns that are wrong.
     pub(super) wrong: BTreeSet<usize>,
@@ -46,7 +46,7 @@ fn row(field: Field, columns: &[(Judge, Facts)], probe: &ProbeReport) -> Row {
     }
 }
 
-/// A value as people read it: layers are inside each other.
+/// A value for people: nested layers.
 fn text(field: Field, value: &Value) -> String {
     match value {
         Value::Flag(yes) => if *yes { "yes" } else { "no" }.into(),
@@ -58,8 +58,7 @@ fn text(field: Field, value: &Value) -> String {
     }
 }
 
-/// A table of columns beside each other. `unsaid` stands in the first column where it says nothing; elsewhere that is
-/// a dash.
+/// A table of columns side by side. `unsaid` is the placeholder of the first column; elsewhere it is a dash.
 pub(super) fn beside(heads: &[String], rows: &[Row], unsaid: Option<&str>) -> Markup {
     html! {
         div .scroll {
@@ -109,7 +108,7 @@ struct Cell<'a> {
     wrong: bool,
 }
 
-/// A row's cells: neighbours of the same value are one.
+/// A row's cells: equal neighbours are merged.
 fn cells(row: &Row) -> Vec<Cell<'_>> {
     let mut cells: Vec<Cell<'_>> = Vec::new();
     for (column, value) in row.values.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! One call: a line that says how it went in each mesh, and behind it pictures and evidence.
+//! One call: a summary line for each mesh, and collapsed pictures and evidence.
 
 use maud::{Markup, html};
 use mesh::account::{Account, LayerKind, Outcome};
@@ -51,7 +51,7 @@ pub(super) fn render(
     }
 }
 
-/// What is seen of a call before it is opened.
+/// The summary of a collapsed call.
 fn line(call: &Call<'_>) -> Markup {
     let url = call.meshes.first().map(|probe| probe.url.as_str());
     let from = call.meshes.iter().find_map(|probe| shown(probe)).map(|account| account.from.pod.as_str());
@@ -88,13 +88,13 @@ fn strip(account: &Account) -> Markup {
     }
 }
 
-/// The account that stands for a call: of the native data plane first, else of another; else what is predicted.
+/// The account that stands for a call: the native data plane's, else another's, else the prediction.
 pub(super) fn shown(probe: &ProbeReport) -> Option<&Account> {
     let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
     seen.map(|seen| &seen.account).or(probe.predicted.as_ref())
 }
 
-/// In what the two meshes differ, if a person would see it.
+/// The visible difference between the two meshes, if there is one.
 pub(super) fn apart(call: &Call<'_>) -> Option<&'static str> {
     let [textbook, istio] = call.meshes.as_slice() else { return None };
     let (textbook, istio) = (shown(textbook)?, shown(istio)?);
@@ -115,7 +115,7 @@ pub(super) fn apart(call: &Call<'_>) -> Option<&'static str> {
     }
 }
 
-/// Where the accounts of a call do not agree: never folded away. Accounts that differ in the same way share a line.
+/// The disagreements of a call's accounts, never collapsed. Accounts that differ in the same way share a line.
 fn disagreements(probe: &ProbeReport) -> Markup {
     let mut lines: Vec<(Judge, &Difference, Vec<String>)> = Vec::new();
     for Disagreement { account, against, differences } in &probe.verdict.disagreements {
@@ -142,12 +142,12 @@ fn disagreements(probe: &ProbeReport) -> Markup {
     }
 }
 
-/// A part of the evidence, textbook beside istio, once where both have the same; left out when there is nothing to show in either.
+/// A part of the evidence, textbook next to istio, merged if equal; left out if empty in both.
 fn part(call: &Call<'_>, title: &str, of: impl Fn(&ProbeReport) -> Option<Markup>) -> Markup {
     let mut meshes: Vec<_> = call.meshes.iter().map(|probe| (probe.mesh.to_string(), of(probe))).collect();
     let text = |content: &Option<Markup>| content.as_ref().map(|content| content.0.clone());
     if meshes.windows(2).all(|pair| text(&pair[0].1) == text(&pair[1].1)) {
-        // Told once.
+        // Shown once.
         let both: Vec<String> = meshes.iter().map(|(mesh, _)| mesh.clone()).collect();
         meshes.truncate(1);
         meshes.iter_mut().for_each(|(mesh, _)| *mesh = listed(&both));

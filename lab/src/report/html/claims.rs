@@ -1,4 +1,4 @@
-//! The index by claim: what is claimed, what each mesh makes of it, and whether it was seen so.
+//! The index of claims: the statement, the behaviour of each mesh, and whether it was seen.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::claims::Claim;
 
-/// What became of a claim in a mesh.
+/// The result of a claim in a mesh.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Held,
@@ -54,7 +54,7 @@ impl Standing {
     }
 }
 
-/// A claim with what became of it in the textbook's mesh and in Istio's.
+/// A claim with its results in the textbook's mesh and in Istio's.
 struct Row<'a> {
     name: String,
     claim: &'a Claim,
@@ -78,7 +78,7 @@ pub(super) fn render(page: &Page<'_>) -> Markup {
         section .claims aria-labelledby="claims" {
             h2 #claims { "Claims" }
             p .soft {
-                "Held: every call that puts the claim to the test went as expected, in all accounts. "
+                "Held: every call that tests the claim went as expected, in all accounts. "
                 "The first mark is the textbook's mesh, the second Istio's. "
                 @for (i, mesh) in MESHES.into_iter().enumerate() {
                     (tally(mesh, &rows.iter().map(|row| row.results[i]).collect::<Vec<_>>())) " "

@@ -1,11 +1,11 @@
-//! What all pages have in common: a document that needs no script and fetches nothing.
+//! The common frame of all pages: a document that needs no script and fetches nothing.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Colours in light and in dark, type, tables: of every page.
 pub(crate) const BASE: &str = include_str!("base.css");
 
-/// A page: its title, the style that is its own, and what stands in it.
+/// A page: its title, additional styles, and body.
 pub(crate) fn document(title: &str, style: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
@@ -25,5 +25,5 @@ pub(crate) fn document(title: &str, style: &str, body: &Markup) -> String {
 
 /// The foot of every page.
 pub(crate) fn foot(version: &str) -> Markup {
-    html! { footer { p { "Written by sidelab " (version) ". This page holds everything that it shows." } } }
+    html! { footer { p { "Written by sidelab " (version) ". This page is self-contained." } } }
 }

@@ -1,4 +1,4 @@
-//! What both sidecars logged of a call, and what the capture could not tell.
+//! The log lines of both sidecars for a call, and the gaps of the capture.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! Calls that vary in two things, as a grid: in each cell its calls, and what became of each.
+//! Calls that vary in two dimensions, as a grid: each cell has its calls with their outcomes.
 
 use maud::{Markup, html};
 use mesh::account::{LayerKind, LegNumber};
@@ -6,7 +6,7 @@ use mesh::account::{LayerKind, LegNumber};
 use super::{Call, call::shown, layers, mark, picture::words};
 use crate::run_report::ProbeReport;
 
-/// The grid, where the scenario's calls make one.
+/// The grid, if the scenario's calls have cells.
 pub(super) fn render(calls: &[Call<'_>]) -> Option<Markup> {
     let (grid, _) = calls.first()?.meshes.first()?.cell.as_ref()?;
     let (rows, columns) = (distinct(calls, |(row, _)| row), distinct(calls, |(_, column)| column));
@@ -54,11 +54,11 @@ fn distinct<'a>(calls: &[Call<'a>], of: impl Fn((&'a str, &'a str)) -> &'a str) 
     distinct
 }
 
-/// A call in its cell: what leg 2 carried, or why it was refused; once, where it is the same in both meshes.
+/// A call in its cell: what leg 2 carried, or why it was refused; once if it is the same in both meshes.
 fn entry(call: &Call<'_>) -> Markup {
     let ends: Vec<_> = call.meshes.iter().map(|probe| (probe.mesh, end(probe))).collect();
     let alike = ends.windows(2).all(|pair| pair[0].1 == pair[1].1);
-    // What tells a cell's calls apart stands at the end of their names.
+    // The calls of a cell differ at the end of their names.
     let name = call.name.rsplit(", ").next().unwrap_or(call.name);
     html! {
         div .entry {

@@ -20,7 +20,7 @@ pub(super) fn render(page: &Page<'_>) -> Markup {
             h1 .(if run.agrees { "ok" } else { "bad" }) { (agreement(run)) }
             p .lead {
                 "Each call was made in a pod's network namespace. What its legs carried was read from packets and "
-                "opened with the keys that the participants logged; then it was held to what a person expected and to "
+                "decrypted with the keys that the participants logged; then it was compared with what a person expected and with "
                 "what the manifests predict."
             }
             dl .facts {

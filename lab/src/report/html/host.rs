@@ -1,10 +1,10 @@
-//! Where a run was made.
+//! The host of a run.
 
 use std::{fs, process::Command};
 
 use crate::tools::Tools;
 
-/// Where a run was made.
+/// The host of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
     /// The kernel's release.
@@ -13,14 +13,14 @@ pub struct Host {
     pub processor: Option<String>,
     /// How many threads it runs at once.
     pub cores: usize,
-    /// By what right labs were made, such as `root`.
+    /// The privilege with which labs were made, such as `root`.
     pub privilege: String,
-    /// The real Envoy's version, where it ran.
+    /// The real Envoy's version, if it ran.
     pub envoy: Option<String>,
 }
 
 impl Host {
-    /// Asks this host. What it does not tell is left out.
+    /// Reads the properties of this host; unknown ones are left out.
     pub fn probe(privilege: netns::Privilege, tools: &Tools, with_envoy: bool) -> Self {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| release.trim().to_owned());
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

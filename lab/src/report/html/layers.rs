@@ -1,4 +1,4 @@
-//! Layers as nested boxes. Each kind has a colour, and always its name too.
+//! Layers as nested boxes. Each kind has a colour, and is always labelled.
 
 use maud::{Markup, html};
 use mesh::account::LayerKind;
@@ -32,7 +32,7 @@ pub(super) fn label(kind: LayerKind) -> &'static str {
 /// A kind, for the legend.
 pub(super) fn meaning(kind: LayerKind) -> &'static str {
     match kind {
-        LayerKind::Mtls => "both sides showed a certificate",
+        LayerKind::Mtls => "both sides presented a certificate",
         LayerKind::Tls => "only the server did",
         LayerKind::Http1 | LayerKind::H2 => "HTTP",
         LayerKind::Tcp => "other bytes",

@@ -10,7 +10,7 @@ use observe::{Flow, Handshake, Opening};
 use super::{layers, listed};
 use crate::{data_plane::DataPlane, observe_call::Seen, run_report::ProbeReport};
 
-/// The pictures of a call in one mesh: one when all data planes did the same, else one for each.
+/// The pictures of a call in one mesh: one if all data planes did the same, else one for each.
 pub(super) fn pictures(probe: &ProbeReport) -> Markup {
     let mut alike: Vec<(Vec<DataPlane>, &Seen)> = Vec::new();
     for (plane, seen) in &probe.seen {
@@ -30,7 +30,7 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
     }
 }
 
-/// What a picture shows of an account: accounts that are the same in this are drawn once.
+/// The parts of an account that a picture shows; accounts with equal parts are drawn once.
 fn drawn(account: &Account) -> impl PartialEq + '_ {
     let legs: Vec<_> = account.legs.iter().map(|leg| (leg.number, &leg.layers)).collect();
     (legs, &account.read_by, &account.outcome)
@@ -39,7 +39,7 @@ fn drawn(account: &Account) -> impl PartialEq + '_ {
 struct Picture<'a> {
     account: &'a Account,
     flows: Option<&'a BTreeMap<LegNumber, Flow>>,
-    /// The client's own words on why it failed.
+    /// The client's error message.
     client_error: Option<String>,
     client: Side<'a>,
     server: Side<'a>,
@@ -55,7 +55,7 @@ struct Side<'a> {
 enum Sidecar {
     /// The call goes through it.
     OnTheWay,
-    /// It is there, and the call goes past it.
+    /// It exists, but the call bypasses it.
     Bypassed,
     None,
 }
@@ -77,7 +77,7 @@ impl<'a> Picture<'a> {
         let leg2 = planned.leg(LegNumber::BetweenPods).or(account.leg(LegNumber::BetweenPods));
         let to_sidecar = leg2.is_some_and(|leg| leg.path.reaches_sidecar());
         let through_server = to_sidecar || has(LegNumber::ToApp) || account.outcome.at == Some(Party::ServerSidecar);
-        // The redirect rules of the called pod are asked where there are any, also about a port that they leave alone.
+        // If the called pod has redirect rules, they apply, even to a port that they exempt.
         let beside_server = planned.steps.iter().any(|step| step.at == Party::ServerSidecar);
         Self {
             account,
@@ -110,7 +110,7 @@ impl<'a> Picture<'a> {
                             }
                         }
                         (self.app_sees())
-                        @if unknown { p .refusal { b { "✗ ended" } " and nothing seen says by whom" } }
+                        @if unknown { p .refusal { b { "✗ ended" } " and the evidence does not show by whom" } }
                     }
                     div .net {
                         (self.leg(LegNumber::BetweenPods))
@@ -133,7 +133,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// A participant, and its refusal, if it is the one who refused.
+    /// A participant, with the refusal if it refused.
     fn node(&self, name: &str, party: Party, bypassed: bool) -> Markup {
         let refuses = self.account.outcome.at == Some(party);
         html! {
@@ -238,7 +238,7 @@ fn dials(leg: &Leg) -> Markup {
     }
 }
 
-/// An address that may break before its port.
+/// An address that can wrap before its port.
 fn address(address: SocketAddr) -> Markup {
     let text = address.to_string();
     let port = text.rfind(':').unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! The commands that show the same again.
+//! The commands that reproduce a result.
 
 use maud::{Markup, html};
 use mesh::account::{Account, AppProtocol};
@@ -10,7 +10,7 @@ pub(super) fn scenario(text: &ScenarioText) -> Markup {
     let (name, folder) = (&text.name, &text.folder);
     commands(&[
         (format!("sidelab run {folder} --data-plane both"), "this scenario again, in both meshes"),
-        (format!("sidelab run {folder} --pcap captures"), "and keep what was captured, with the keys that open it"),
+        (format!("sidelab run {folder} --pcap captures"), "also write the captures, with the keys that decrypt them"),
         (format!("tshark -r captures/{name}-istio-native.pcapng"), "read it"),
         (format!("sidelab up -f {folder}/manifests.yaml --mesh istio"), "the same pods, to work in by hand"),
         ("sidelab down".into(), "remove them"),
@@ -34,11 +34,11 @@ pub(super) fn call(call: &Call<'_>, text: Option<&ScenarioText>) -> Option<Marku
         (explain, "the prediction"),
         (format!("sidelab up -f {manifests} --mesh istio"), "a lab with these pods; or --mesh textbook"),
         (format!("sidelab exec {from} -- {}", by_hand(&probe.url, account)), "the call by hand"),
-        (format!("sidelab logs {from} -c istio-proxy"), "what its sidecar logged"),
+        (format!("sidelab logs {from} -c istio-proxy"), "its sidecar's log"),
     ]))
 }
 
-/// A pod of the default namespace by its bare name.
+/// A pod's name, without the default namespace.
 fn short(pod: &str) -> &str {
     pod.strip_suffix(".default").unwrap_or(pod)
 }

@@ -1,4 +1,4 @@
-//! A scenario: what it shows, its calls, its YAML, and how to run it again.
+//! A scenario: its description, calls and YAML, and how to run it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +101,7 @@ pub(super) fn render(section: &Section<'_>, page: &Page<'_>) -> Markup {
     }
 }
 
-/// A claim by its number, with a link to what it says, if it is one that there is.
+/// A claim's number, with a link if the claim exists.
 fn tag(name: &str, page: &Page<'_>) -> Markup {
     match crate::claims::number(name).and_then(|number| page.claims.get(&number)) {
         Some(claim) => html! { a .tag href={ "#" (name) } title=(claim.claim) { (name) } },
@@ -109,7 +109,7 @@ fn tag(name: &str, page: &Page<'_>) -> Markup {
     }
 }
 
-/// The claims that a call tests, where these are not all of its scenario's.
+/// The claims that a call tests, if these are not all of its scenario's.
 fn own_claims(call: &Call<'_>, section: &Section<'_>, page: &Page<'_>) -> Option<Markup> {
     let claims = &call.meshes.first()?.claims;
     (claims.len() < section.claims.len()).then(|| html! { @for claim in claims { (tag(claim, page)) " " } })
@@ -122,7 +122,7 @@ fn decisive(section: &Section<'_>, manifests: &Manifests<'_>) -> BTreeSet<usize>
     sources.filter_map(|source| manifests.place(source)).map(|place| place.line).collect()
 }
 
-/// A scenario that puts a claim to the test.
+/// A scenario that tests a claim.
 pub(super) struct Tests<'a> {
     pub(super) name: &'a str,
     pub(super) title: &'a str,
@@ -132,7 +132,7 @@ pub(super) struct Tests<'a> {
     pub(super) all: bool,
 }
 
-/// By claim, the scenarios that put it to the test.
+/// By claim, the scenarios that test it.
 pub(super) fn by_claim<'a>(page: &Page<'a>) -> BTreeMap<&'a str, Vec<Tests<'a>>> {
     let mut claims: BTreeMap<&str, Vec<Tests<'_>>> = BTreeMap::new();
     for scenario in page.run.probes.chunk_by(|one, other| one.scenario == other.scenario) {

@@ -1,4 +1,4 @@
-//! What the TLS handshakes of a call agreed on, and what each layer cost in bytes.
+//! The results of a call's TLS handshakes, and the cost of each layer in bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,12 +81,12 @@ fn list(items: &[String]) -> String {
 
 fn asked(tls: &Tls) -> Option<String> {
     match tls.client_certificate_requested? {
-        true => Some("asked for a certificate, shows none".into()),
+        true => Some("asked for a certificate, presents none".into()),
         false => Some("not asked for a certificate".into()),
     }
 }
 
-/// Who a certificate says its owner is: the SPIFFE id, else the DNS name, else the subject.
+/// The identity in a certificate: the SPIFFE id, else the DNS name, else the subject.
 fn identity(certificate: &Certificate) -> String {
     let name = certificate.uri_sans.first().or(certificate.dns_sans.first()).unwrap_or(&certificate.subject);
     format!("{name} ({}, until {})", certificate.key, certificate.not_after)
@@ -100,7 +100,7 @@ fn alerts(tls: &Tls) -> String {
         .join(", ")
 }
 
-/// What a stretch of the bytes on the wire is.
+/// The meaning of a section of the bytes on the wire.
 struct Share {
     class: &'static str,
     label: String,
@@ -146,8 +146,8 @@ fn cost(leg: LegNumber, plane: &str, flow: &Flow) -> Markup {
     }
 }
 
-/// What a connection's bytes were spent on, both directions: for each TLS layer its handshake (hellos, tickets and
-/// alerts counted in) and what its records add, and at the end what was carried.
+/// The breakdown of a connection's bytes, both directions: for each TLS layer its handshake (including hellos, tickets and
+/// alerts) and the overhead of its records, and finally the payload.
 fn shares(layers: &[(LayerKind, &LayerCost)]) -> Vec<Share> {
     let mut shares = Vec::new();
     for (kind, cost) in layers {

@@ -112,7 +112,7 @@ fn http_hosts_join_the_ports_routes_by_their_names_and_addresses() {
         host.domains.join(" ")
     };
     assert_eq!(domains("a.example.com:80"), "a.example.com a.example.com. 203.0.113.9");
-    assert_eq!(domains("b.example.com:80"), "b.example.com b.example.com."); // Envoy refuses a domain that is duplicated
+    assert_eq!(domains("b.example.com:80"), "b.example.com b.example.com."); // Envoy rejects duplicate domains
 }
 
 #[test]

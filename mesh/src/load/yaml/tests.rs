@@ -78,7 +78,7 @@ fn an_alias_bomb_is_refused_before_it_takes_memory() {
         let previous = format!("*a{}", i - 1);
         text.push_str(&format!("a{i}: &a{i} [{}]\n", vec![previous; 10].join(", ")));
     }
-    assert!(refused(&text).contains("aliases make it many times larger"), "{}", refused(&text));
+    assert!(refused(&text).contains("aliases expand the document"), "{}", refused(&text));
 }
 
 #[test]
@@ -106,6 +106,6 @@ fn a_stream_of_json_objects_is_several_documents() {
 #[test]
 fn what_is_not_yaml_says_where() {
     assert_eq!(refused("a: 1\nb: {\n"), "2:4: not YAML: unclosed bracket '{'");
-    assert_eq!(refused("a: 1\nb: {c: 1, d: 2, c: 3}\n"), "2:17: key \"c\" is duplicated in one mapping; keep one");
+    assert_eq!(refused("a: 1\nb: {c: 1, d: 2, c: 3}\n"), "2:17: duplicate key \"c\" in one mapping; keep one");
     assert!(refused("a: *b\n").starts_with("1:4: not YAML: "), "{}", refused("a: *b\n"));
 }

@@ -22,7 +22,7 @@ fn a_kind_that_may_change_the_answer_is_named_once() {
     };
     assert_eq!(
         faults(&(one("a") + &one("b"))),
-        "m.yaml: document 1 (NetworkPolicy a): kind: warning: is set aside (2 of this kind): it may block calls that are answered here as delivered\n"
+        "m.yaml: document 1 (NetworkPolicy a): kind: warning: is skipped (2 of this kind): it may block calls that are predicted as delivered\n"
     );
 }
 

@@ -159,7 +159,7 @@ fn a_call_to_what_could_not_be_read_says_so() {
     let error =
         predict_dumps(&client, &parse(&dumped(&mesh, 1)), &call(80, AppProtocol::Http)).unwrap_err().to_string();
     let expected =
-        "the call comes to outbound|80||server.default.svc.cluster.local, which could not be read from the dump: ";
+        "the call reaches outbound|80||server.default.svc.cluster.local, which could not be read from the dump: ";
     assert!(error.starts_with(expected), "{error}");
 }
 

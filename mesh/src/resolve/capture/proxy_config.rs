@@ -96,7 +96,7 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
             "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
             "proxyMetadata" => match texts(Some(value)) {
                 Some(own) => metadata.extend(own),
-                None => annotations.error(ANNOTATION, "injection fails: proxyMetadata: texts by name were expected"),
+                None => annotations.error(ANNOTATION, "injection fails: proxyMetadata: expected strings by name"),
             },
             known if WITHOUT_EFFECT.contains(&known) => {
                 annotations.note(ANNOTATION, &format!("{known} does not affect any answer"));

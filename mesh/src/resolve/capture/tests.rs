@@ -111,7 +111,7 @@ fn an_annotation_that_istio_does_not_know_is_warned_of() {
     let text = faults(&manifests("traffic.sidecar.istio.io/excludeInboundPort: '1'"));
     assert!(
         text.contains(
-            "warning: Istio knows no such annotation; did you mean traffic.sidecar.istio.io/excludeInboundPorts?"
+            "warning: Istio has no such annotation; did you mean traffic.sidecar.istio.io/excludeInboundPorts?"
         ),
         "{text}"
     );

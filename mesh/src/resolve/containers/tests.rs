@@ -65,9 +65,9 @@ fn what_a_pod_would_wait_for_is_a_warning() {
     for (volume, expected) in [
         (
             "secret: {secretName: none}",
-            "spec.volumes[0].secret.secretName: warning: no document makes Secret none in namespace default",
+            "spec.volumes[0].secret.secretName: warning: no document defines Secret none in namespace default",
         ),
-        ("configMap: {name: none}", "spec.volumes[0].configMap.name: warning: no document makes ConfigMap none"),
+        ("configMap: {name: none}", "spec.volumes[0].configMap.name: warning: no document defines ConfigMap none"),
         (
             "secret: {secretName: certs, items: [{key: x, path: z}]}",
             "spec.volumes[0].secret.items[0].key: there is no key \"x\" in it",
@@ -139,7 +139,7 @@ fn a_variable_whose_source_is_not_there_is_named() {
     for (source, expected) in [
         (
             "secretKeyRef: {name: none, key: a}",
-            "valueFrom.secretKeyRef.name: warning: no document makes Secret none in namespace default",
+            "valueFrom.secretKeyRef.name: warning: no document defines Secret none in namespace default",
         ),
         (
             "configMapKeyRef: {name: conf, key: x}",
@@ -147,7 +147,7 @@ fn a_variable_whose_source_is_not_there_is_named() {
         ),
         (
             "fieldRef: {fieldPath: spec.hostname}",
-            "valueFrom.fieldRef.fieldPath: \"spec.hostname\" is not a field that a variable can have; metadata.name",
+            "valueFrom.fieldRef.fieldPath: \"spec.hostname\" is not a field that a variable can have; expected metadata.name",
         ),
     ] {
         let text = faults(&manifests(&format!("env: [{{name: A, valueFrom: {{{source}}}}}]"), ""));

@@ -57,7 +57,7 @@ fn the_annotation_counts_only_where_the_webhook_is_asked() {
 fn an_annotation_that_does_nothing_is_warned_of() {
     let text = faults(&manifests("", "", TRUE));
     assert!(
-        text.contains("metadata.annotations[sidecar.istio.io/inject]: warning: no sidecar is injected all the same"),
+        text.contains("metadata.annotations[sidecar.istio.io/inject]: warning: no sidecar is injected nevertheless"),
         "{text}"
     );
     assert!(text.contains("label the namespace istio-injection: enabled"), "{text}");

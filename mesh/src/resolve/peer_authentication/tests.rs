@@ -145,7 +145,7 @@ fn an_empty_selector_is_for_the_whole_namespace() {
 fn a_selector_in_the_root_namespace_is_in_force_for_nobody() {
     let policies = [policy("istio-system/one", &format!("{SELECT}, mtls: {{mode: STRICT}}"))];
     assert_eq!(mode(&policies), "Permissive by default");
-    assert!(warnings(&policies).contains("in force for no pod"));
+    assert!(warnings(&policies).contains("applies to no pod"));
     let there = pod("a", "namespace: istio-system, labels: {app: a}") + &policies.concat();
     assert_eq!(mesh(&there).pods[0].peer_authentication.workload.by, "default");
 }

@@ -20,8 +20,8 @@ fn ports_stand_in_a_comma_list() {
     {
         let text = annotated(value);
         let expected = format!(
-            "(Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: {culprit:?} is not a port; a comma list of \
-             container ports was expected, such as 8443,9443"
+            "(Pod server): metadata.annotations[textbook.sidelab.io/tls-to-app]: {culprit:?} is not a port; expected a comma list of \
+             container ports, such as 8443,9443"
         );
         assert!(text.contains(&expected), "{text}");
     }

@@ -60,7 +60,7 @@ fn what_the_api_server_requires_is_missed_by_name() {
 #[test]
 fn a_name_is_a_domain_of_three_parts() {
     for name in ["pods", "pods.example", "Pods.example.com", "pods..example.com"] {
-        assert!(only("name", &format!("name: {name}")).contains("is no webhook name"), "{name}");
+        assert!(only("name", &format!("name: {name}")).contains("is not a webhook name"), "{name}");
     }
 }
 

@@ -73,7 +73,7 @@ fn the_other_variables_are_read() {
 fn a_fault_says_what_was_expected() {
     for (config, expected) in [
         ("a: [", "injection fails: not YAML"),
-        ("proxyMetadata: [a]", "injection fails: proxyMetadata: texts by name were expected"),
+        ("proxyMetadata: [a]", "injection fails: proxyMetadata: expected strings by name"),
         ("proxyMetdata: {}", "injection fails: unknown field proxyMetdata; did you mean proxyMetadata?"),
         ("proxyAdminPort: 1", "proxyAdminPort is not supported yet"),
         ("proxyMetadata: {ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: \"::1/128\"}", "\"::1/128\" is not an IPv4 range"),

@@ -102,7 +102,7 @@ fn a_credential_without_a_selector_is_ignored_with_a_warning() {
     assert!(tls(&mesh(&yaml)).is_ignored());
     assert!(
         faults(&yaml)
-            .contains("spec.trafficPolicy.tls.credentialName: warning: counts only in a rule with a workloadSelector")
+            .contains("spec.trafficPolicy.tls.credentialName: warning: only applies in a rule with a workloadSelector")
     );
 }
 
@@ -130,12 +130,9 @@ fn what_is_no_pem_or_does_not_fit_is_refused() {
     let text = of("text", &one.key_pem, &one.chain_pem);
     assert!(text.contains("spec.trafficPolicy.tls.clientCertificate: /certs/a is not PEM"), "{text}");
     let text = of(&one.chain_pem, &other.key_pem, &one.chain_pem);
-    assert!(
-        text.contains("spec.trafficPolicy.tls.privateKey: /certs/b is not the key of the certificate beside it"),
-        "{text}"
-    );
+    assert!(text.contains("spec.trafficPolicy.tls.privateKey: /certs/b is not the key of its certificate"), "{text}");
     let text = of(&one.chain_pem, "text", &one.chain_pem);
-    assert!(text.contains("spec.trafficPolicy.tls.privateKey: /certs/b is no private key that can be read"), "{text}");
+    assert!(text.contains("spec.trafficPolicy.tls.privateKey: /certs/b is not a readable private key"), "{text}");
     let text = of(&one.chain_pem, &one.key_pem, "text");
     assert!(text.contains("spec.trafficPolicy.tls.caCertificates: /certs/c is not PEM"), "{text}");
 }
