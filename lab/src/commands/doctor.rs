@@ -81,7 +81,7 @@ pub(super) fn doctor(args: &OutputArgs) -> Result<u8> {
 fn reported(check: netns::Check) -> ReportedCheck {
     let (works, found, fix) = match check.found {
         Found::Works(detail) => (true, detail, None),
-        Found::Missing { why, fix: mend } => (false, why, Some(mend)),
+        Found::Missing { why, fix } => (false, why, Some(fix)),
     };
     ReportedCheck { what: check.what, needed: check.needed, works, found, fix }
 }
