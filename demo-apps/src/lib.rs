@@ -65,15 +65,12 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod usage;
 mod websocket;
 
 pub use demo_args::duration;
 pub use target::{Scheme, Target};
-
-/// The program was used incorrectly. Exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
+pub use usage::UsageError;
 
 /// Exit codes of the programs.
 pub mod exit {

@@ -9,7 +9,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -229,10 +229,4 @@ impl Cpu {
             system_us: self.system_us.saturating_sub(earlier.system_us),
         }
     }
-}
-
-/// Sleeps on this thread, which has nothing else to do.
-#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
-fn sleep_until(at: Instant) {
-    std::thread::sleep(at.saturating_duration_since(Instant::now()));
 }

@@ -3,17 +3,19 @@
 mod admission;
 mod body;
 mod connection;
+mod context;
 mod drained;
 mod grpc;
 mod http;
 mod listener;
+mod respond;
+mod shared;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod websocket;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,31 +24,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
+pub use listener::StartError;
+pub use shared::Log;
 
-use crate::UsageError;
 use crate::report::Event;
 use listener::Listener;
-
-/// An error starting a server.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The options contradict each other, or name files that cannot be used.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    /// A port cannot be bound.
-    #[error("cannot listen on {address} ({protocol:?}): {source}")]
-    Bind {
-        /// Protocol of the port.
-        protocol: Protocol,
-        /// The address.
-        address: String,
-        /// Error of the operating system.
-        source: io::Error,
-    },
-}
-
-/// The sink of a server's log.
-pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
+use shared::Shared;
 
 /// A server whose ports are bound.
 pub struct Server {
@@ -54,32 +37,6 @@ pub struct Server {
     listeners: Vec<Listener>,
     quiet: bool,
     grace: Duration,
-}
-
-/// What all connections share.
-struct Shared {
-    name: Arc<str>,
-    /// `None` if connections and requests are not logged.
-    log: Option<Log>,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Shared {
-    /// Logs an event, which is created only if there is a log.
-    fn log(&self, event: impl FnOnce() -> Event) {
-        if let Some(log) = &self.log {
-            log(&event());
-        }
-    }
-
-    /// Completes when the server is to stop.
-    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut stopping = self.stopping.clone();
-        // An error means that the server itself is gone.
-        async move {
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        }
-    }
 }
 
 impl Server {

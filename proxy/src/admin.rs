@@ -148,7 +148,7 @@ impl Admin {
     /// Envoy's responses, and another one for stalled accepting.
     fn ready(&self) -> Answer {
         let unavailable = |text: String| Answer::Text(StatusCode::SERVICE_UNAVAILABLE, text);
-        let stalled = self.shared.taking_in.stalled();
+        let stalled = self.shared.accept_stats.stalled();
         if self.is_draining() {
             unavailable("DRAINING\n".into())
         } else if stalled > 0 {

@@ -6,12 +6,10 @@
 mod builder;
 mod error;
 mod files;
-mod invalid;
 mod manager;
 mod watch;
 
 pub use builder::Builder;
-pub use error::ConfigError;
-pub(crate) use invalid::{At, require_ip};
-pub use invalid::{Fault, Invalid};
+pub(crate) use error::{At, require_ip};
+pub use error::{ConfigError, Fault, Invalid};
 pub use manager::{Manager, Shared};

@@ -7,11 +7,11 @@
 mod copy;
 mod plain;
 mod splice;
+mod step;
 
 use std::{
     borrow::Cow,
     future::poll_fn,
-    io,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -32,6 +32,7 @@ use crate::{
 };
 use copy::Copy;
 use plain::Plain;
+use step::{By, Fault, Step};
 
 #[cfg(test)]
 mod tests;
@@ -122,38 +123,6 @@ pub(crate) enum End {
 enum Side {
     Downstream,
     Upstream,
-}
-
-/// The result of moving bytes in one direction.
-#[derive(Clone, Copy)]
-enum Step {
-    /// Bytes were moved.
-    Moved {
-        /// Number of bytes.
-        count: usize,
-        /// How they were moved.
-        by: By,
-    },
-    /// The reader is at its end, and the writer has been closed.
-    Done {
-        /// Whether TLS ended without a `close_notify`.
-        truncated: bool,
-    },
-}
-
-/// How bytes are moved.
-#[derive(Clone, Copy)]
-enum By {
-    /// Copied through a buffer of this process.
-    Copy,
-    /// With `splice(2)`.
-    Splice,
-}
-
-/// An error while reading or writing.
-enum Fault {
-    Read(io::Error),
-    Write(io::Error),
 }
 
 impl<'a> Relay<'a> {

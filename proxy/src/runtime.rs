@@ -89,7 +89,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         sys::release_free_memory();
-        tokio::spawn(memory::release_after_bursts(shared.taking_in.active().clone()));
+        tokio::spawn(memory::release_after_bursts(shared.accept_stats.active().clone()));
         // Fails if nobody waits for the notification.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!(concurrency, "ready");
@@ -134,7 +134,7 @@ fn start_worker(
         listeners: shared.listeners.clone(),
         connections: TaskTracker::new(),
         drain: shared.drain.clone(),
-        taking_in: shared.taking_in.clone(),
+        accept_stats: shared.accept_stats.clone(),
         http: Pools::new(&shared.stats),
     });
     let runtime = runtime()?;
@@ -149,7 +149,7 @@ fn start_worker(
 async fn work(mut sockets: UnboundedReceiver<(std::net::TcpListener, Accept)>, worker: Arc<Worker>) {
     while let Some((socket, accept_from)) = sockets.recv().await {
         match TcpListener::from_std(socket) {
-            Ok(socket) => listener::take_in(socket, accept_from, worker.clone()),
+            Ok(socket) => listener::spawn_accept_loop(socket, accept_from, worker.clone()),
             Err(error) => tracing::error!(%error, "a listening socket can't be used"),
         }
     }

@@ -7,13 +7,13 @@ use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
-    cluster::{Cluster, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
+    cluster::{Cluster, Clusters, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
     config::{Builder, Invalid},
-    listener::Chain,
+    drain::Drain,
+    listener::TransportSocket,
     relay::{End, Ended, Relay, RelayStats},
     stats::{Counter, Scope},
     stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
-    worker::Worker,
 };
 
 /// Default idle timeout.
@@ -71,16 +71,17 @@ impl TcpProxy {
         &self,
         socket: TcpStream,
         connection: Arc<ConnectionInfo>,
-        chain: &Chain,
-        worker: &Worker,
+        transport_socket: &TransportSocket,
+        drain: &Drain,
+        clusters: &Clusters,
     ) -> Box<StreamInfo> {
         self.stats.cx_total.inc();
         let mut session = Box::new(StreamInfo::session(connection));
         // Boxed, since opening needs far more memory than the relay, which may run for hours.
-        let opened = Box::pin(self.open(socket, &mut session, chain, worker)).await;
+        let opened = Box::pin(self.open(socket, &mut session, transport_socket, drain, clusters)).await;
         match opened {
             Ok((relay, guard)) => {
-                let ended = relay.run(self.idle_timeout, &chain.drain).await;
+                let ended = relay.run(self.idle_timeout, drain).await;
                 drop(guard);
                 self.record_end(&mut session, &ended);
             }
@@ -97,20 +98,25 @@ impl TcpProxy {
         &self,
         socket: TcpStream,
         session: &mut StreamInfo,
-        chain: &Chain,
-        worker: &Worker,
+        transport_socket: &TransportSocket,
+        drain: &Drain,
+        clusters: &Clusters,
     ) -> Result<(Box<Relay<'_>>, ConnectionGuard), NotOpened> {
         let connection = session.connection.clone();
         session.cluster = Some(self.cluster.clone());
         let upstream = &mut session.upstream;
-        let handshake =
-            async { chain.handshake(socket, connection.offered_in_tls()).await.map_err(NotOpened::Handshake) };
+        let handshake = async {
+            transport_socket.handshake(socket, connection.offered_in_tls()).await.map_err(NotOpened::Handshake)
+        };
         let connect = async {
-            let cluster = worker.cluster(&self.cluster).ok_or(NotOpened::NoCluster)?;
-            self.connect(&cluster, &connection, chain, upstream).await.map_err(NotOpened::Connect)
+            let cluster = clusters.load().get(&*self.cluster).cloned().ok_or(NotOpened::NoCluster)?;
+            // The relay starts at once, unless the downstream handshake is still in progress.
+            self.connect(&cluster, &connection, transport_socket.tls().is_none(), upstream)
+                .await
+                .map_err(NotOpened::Connect)
         };
         let forced = async {
-            chain.drain.forced().await;
+            drain.forced().await;
             Err::<(), _>(NotOpened::Forced)
         };
         let both = async { tokio::try_join!(handshake, connect) };
@@ -128,14 +134,13 @@ impl TcpProxy {
         &self,
         cluster: &Cluster,
         connection: &ConnectionInfo,
-        chain: &Chain,
+        bytes_follow: bool,
         upstream: &mut Option<UpstreamInfo>,
     ) -> Result<Connected, ConnectFailure> {
         let context = ConnectContext {
             original_dst: connection.original_dst,
             filter_state: Some(&connection.filter_state),
-            // The relay starts at once, unless the downstream handshake is still in progress.
-            bytes_follow: chain.tls().is_none(),
+            bytes_follow,
             ..ConnectContext::default()
         };
         let mut attempt = 1;

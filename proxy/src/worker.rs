@@ -1,19 +1,16 @@
 //! State that a worker's connections share.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, Clusters},
     drain::Drain,
     http::Pools,
-    listener::{Listeners, TakingIn},
+    listener::{AcceptStats, Listeners},
 };
-
-/// The clusters by name, replaced as a whole when their file changes.
-pub type Clusters = ArcSwap<HashMap<String, Arc<Cluster>>>;
 
 /// A worker thread.
 #[derive(Debug)]
@@ -28,8 +25,8 @@ pub struct Worker {
     pub connections: TaskTracker,
     /// Signalled when the proxy exits.
     pub drain: Drain,
-    /// State of accepting connections.
-    pub taking_in: TakingIn,
+    /// Statistics of accepting connections.
+    pub accept_stats: AcceptStats,
     /// Its upstream HTTP connections.
     pub http: Pools,
 }

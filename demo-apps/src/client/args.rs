@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use demo_args::TlsVersion;
 use rustls::RootCertStore;
 
-use super::filling;
 use crate::Target;
 use crate::duration::parse_limit;
 
@@ -84,6 +84,11 @@ impl CallArgs {
             (None, None) => format!("{mark}demo-client {number}\n"),
         }
     }
+}
+
+/// `n` bytes of filler: the alphabet, repeated.
+pub(crate) fn filling(n: usize) -> Bytes {
+    (0..n).map(|i| b'a' + (i % 26) as u8).collect()
 }
 
 /// Options for connecting.

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
 use super::head::{Head, headers};
-use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection};
+use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection, filling};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::report::{Body, Ended, HttpFacts, headers_of};
 use crate::tap::Account;
@@ -35,7 +35,7 @@ impl Request {
         }
         let body = match (&args.data, args.bytes) {
             (Some(text), _) => Some(Bytes::from(text.clone())),
-            (None, Some(n)) => Some(super::stream::filling(n)),
+            (None, Some(n)) => Some(filling(n)),
             (None, None) => None,
         };
         Self::with(&args.target, args.method.as_deref(), headers(args)?, body, args.fail)
@@ -43,7 +43,7 @@ impl Request {
 
     /// A load's request, with a body of `upload` bytes unless that is 0.
     pub(crate) fn plain(target: &Target, upload: usize) -> Result<Self, UsageError> {
-        let body = (upload > 0).then(|| super::stream::filling(upload));
+        let body = (upload > 0).then(|| filling(upload));
         Self::with(target, None, HeaderMap::new(), body, false)
     }
 

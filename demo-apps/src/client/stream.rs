@@ -6,15 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection};
+use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection, filling};
 use crate::UsageError;
 use crate::failure::{Cause, Failure, FailureKind, InStage as _, Stage};
 use crate::report::Body;
-
-/// `n` bytes of filler: the alphabet, repeated.
-pub(crate) fn filling(n: usize) -> Bytes {
-    (0..n).map(|i| b'a' + (i % 26) as u8).collect()
-}
 
 /// What to send, and what to expect.
 pub(super) struct Exchange {

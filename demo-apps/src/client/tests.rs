@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::failure::CertificateProblem;
+use crate::failure::{CertificateProblem, FailureKind, Stage};
 use crate::report::{ClientCertificate, Ended};
 use crate::server::Protocol;
 use crate::testing::{Behaviour, Pki, Running, call_with, deserted_port, parse, peer_that};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::{LoadArgs, sleep_until};
+use super::LoadArgs;
 
 /// Open-loop requests that are due within this time of each other may be released together, which limits wake-ups.
 const PACE: Duration = Duration::from_micros(50);
@@ -152,4 +152,10 @@ impl Schedule {
         let due = self.limit.map_or(due, |limit| due.min(limit));
         due.saturating_sub(self.measured.load(Ordering::Relaxed))
     }
+}
+
+/// Sleeps on this thread, which has nothing else to do.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
+pub(super) fn sleep_until(at: Instant) {
+    std::thread::sleep(at.saturating_duration_since(Instant::now()));
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GrpcFacts, Headers, WebsocketFacts, header};
+use super::{Body, GrpcFacts, Headers, WebsocketFacts, header};
 use crate::failure::Failure;
 
 /// The `schema` of [`ClientReport`].
@@ -159,46 +159,6 @@ impl HttpFacts {
     #[must_use]
     pub fn trailer(&self, name: &str) -> Option<&str> {
         header(&self.trailers, name)
-    }
-
-    /// Parses the body as [`Seen`](super::Seen), the JSON of a `demo-server`.
-    #[must_use]
-    pub fn seen(&self) -> Option<super::Seen> {
-        self.body.seen()
-    }
-}
-
-/// Bytes, as text if possible: `{"text": ...}` or `{"base64": ...}`.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Body {
-    /// Valid UTF-8.
-    Text(String),
-    /// Anything else, encoded.
-    Base64(String),
-}
-
-impl Body {
-    /// Maximum number of bytes that are kept of a response.
-    pub const LIMIT: usize = 64 * 1024;
-
-    /// Text if `bytes` are UTF-8, otherwise base64.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        use base64::Engine as _;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Base64(base64::engine::general_purpose::STANDARD.encode(bytes)),
-        }
-    }
-
-    /// Parses these bytes as [`Seen`](super::Seen), the JSON of a `demo-server`.
-    #[must_use]
-    pub fn seen(&self) -> Option<super::Seen> {
-        match self {
-            Self::Text(text) => serde_json::from_str(text).ok(),
-            Self::Base64(_) => None,
-        }
     }
 }
 

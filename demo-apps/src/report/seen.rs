@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
+use demo_args::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateFacts, Ended, GrpcSeen, Headers, WebsocketSeen, header};
+use super::{Body, CertificateFacts, Ended, GrpcSeen, Headers, HttpFacts, WebsocketSeen, header};
 use crate::failure::Failure;
-use crate::server::Protocol;
 
 /// The `schema` of [`Seen`].
 pub const SEEN_SCHEMA: &str = "sidelab.seen/v1";
@@ -48,6 +48,25 @@ impl Seen {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
+    }
+}
+
+impl Body {
+    /// Parses these bytes as [`Seen`], the JSON of a `demo-server`.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        match self {
+            Self::Text(text) => serde_json::from_str(text).ok(),
+            Self::Base64(_) => None,
+        }
+    }
+}
+
+impl HttpFacts {
+    /// Parses the body as [`Seen`], the JSON of a `demo-server`.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        self.body.seen()
     }
 }
 

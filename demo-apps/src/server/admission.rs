@@ -9,7 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use serde_json::{Value, json};
 
 use super::body::{AnyBody, whole};
-use super::http::{Content, Context, with_type};
+use super::context::Context;
+use super::respond::{Content, with_type};
 use crate::admission::{API_VERSION, AdmissionRequest, AdmissionResponse, AdmissionReview, JSON_PATCH, KIND};
 use crate::client::chain;
 

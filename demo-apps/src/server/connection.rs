@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use demo_args::Protocol;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Protocol, Shared, http, stream};
+use super::context::Ends;
+use super::shared::Shared;
+use super::{http, stream};
 use crate::failure::{Cause, Failure, FailureKind, Stage};
 use crate::report::{Closed, Event, ServerTls};
 use crate::tap::{Io, Tap};
@@ -23,13 +26,6 @@ pub(super) struct Connection {
     tcp: TcpStream,
     ends: Ends,
     shared: Arc<Shared>,
-}
-
-/// Both addresses of a connection. IPv4-mapped addresses of dual-stack sockets are converted to IPv4.
-#[derive(Clone, Copy)]
-pub(super) struct Ends {
-    pub(super) peer: SocketAddr,
-    pub(super) local: SocketAddr,
 }
 
 impl Connection {

@@ -11,7 +11,8 @@ use http_body_util::channel::{Channel, Sender};
 use hyper::body::Incoming;
 
 use super::body::{AnyBody, never, whole};
-use super::http::{Context, refuse};
+use super::context::Context;
+use super::respond::refuse;
 use crate::grpc::{APPLICATION_GRPC, Broken, Code, MESSAGE_HEADER, MESSAGES_HEADER, Messages, Method, STATUS_HEADER};
 use crate::grpc::{frame, is_grpc};
 use crate::report::{GrpcSeen, GrpcStatus};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use demo_args::Protocol;
 use futures_util::TryStreamExt as _;
-use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
@@ -13,15 +14,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 
 use super::body::{AnyBody, filling, whole};
-use super::connection::Ends;
+use super::context::{Context, Ends};
 use super::drained::Drained;
+use super::respond::{Content, refuse, respond, with_type};
+use super::shared::Shared;
 use super::websocket::Pending;
-use super::{Protocol, Shared, admission, grpc, websocket};
+use super::{admission, grpc, websocket};
 use crate::client::{PROBE_HEADER, chain};
 use crate::duration;
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::grpc::{SERVICE, is_grpc};
-use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
+use crate::report::{Seen, ServerTls};
 use crate::tap::{Account, Io, Tap};
 
 /// A trailer of `/trailers`.
@@ -38,10 +41,11 @@ pub(super) async fn serve(
     tls: Option<ServerTls>,
     shared: &Arc<Shared>,
 ) -> Result<(), Failure> {
-    let context = Arc::new(Context { protocol, ends, tls, shared: Arc::clone(shared), websocket: Pending::default() });
+    let context = Arc::new(Context { protocol, ends, tls, shared: Arc::clone(shared) });
+    let upgrade = Arc::new(Pending::default());
     let service = service_fn({
-        let context = Arc::clone(&context);
-        move |request| answer(request, Arc::clone(&context))
+        let (context, upgrade) = (Arc::clone(&context), Arc::clone(&upgrade));
+        move |request| answer(request, Arc::clone(&context), Arc::clone(&upgrade))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Half-close: a client that has sent its request and FIN still gets its response.
@@ -55,7 +59,7 @@ pub(super) async fn serve(
             connection.await
         }
     };
-    if let (Ok(()), Some(granted)) = (&result, context.websocket.take()) {
+    if let (Ok(()), Some(granted)) = (&result, upgrade.take()) {
         return websocket::serve(granted, account, &context).await;
     }
     result.map_err(|error| {
@@ -73,16 +77,11 @@ pub(super) async fn serve(
 #[error("this port supports only HTTP/2")]
 struct NotHttp2;
 
-/// What the requests of one connection share.
-pub(super) struct Context {
-    protocol: Protocol,
-    ends: Ends,
-    tls: Option<ServerTls>,
-    shared: Arc<Shared>,
-    websocket: Pending,
-}
-
-async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Response<AnyBody>, NotHttp2> {
+async fn answer(
+    request: Request<Incoming>,
+    context: Arc<Context>,
+    upgrade: Arc<Pending>,
+) -> Result<Response<AnyBody>, NotHttp2> {
     if context.protocol == Protocol::Http2 && request.version() != Version::HTTP_2 {
         return Err(NotHttp2);
     }
@@ -90,7 +89,7 @@ async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Res
     let mut response = if is_grpc(request.headers()) || request.uri().path().starts_with(SERVICE) {
         grpc::answer(request, context).await
     } else {
-        route(request, &context).await
+        route(request, &context, &upgrade).await
     };
     if let Some(probe) = probe {
         response.headers_mut().insert(PROBE_HEADER, probe);
@@ -98,7 +97,7 @@ async fn answer(request: Request<Incoming>, context: Arc<Context>) -> Result<Res
     Ok(response)
 }
 
-async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending) -> Response<AnyBody> {
     let path = request.uri().path().to_owned();
     if let (Protocol::Webhook, Some(rule)) = (context.protocol, admission::Rule::at(&path)) {
         return admission::answer(request, rule, context).await;
@@ -127,16 +126,9 @@ async fn route(request: Request<Incoming>, context: &Context) -> Response<AnyBod
             }
         }
         (Some("trailers"), None) => trailers(request, context).await,
-        (Some("ws"), None) => websocket::upgrade(request, context, &context.websocket).await,
+        (Some("ws"), None) => websocket::upgrade(request, context, upgrade).await,
         _ => respond(request, context, StatusCode::OK, seen_content).await,
     }
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Content {
-    Bytes,
-    Json,
-    Text,
 }
 
 /// The response that says what was seen.
@@ -145,16 +137,6 @@ fn seen_content(seen: &Seen) -> (Content, AnyBody) {
     let mut json = serde_json::to_vec(seen).unwrap_or_default();
     json.push(b'\n');
     (Content::Json, whole(json))
-}
-
-/// The response to a request that cannot be served.
-pub(super) async fn refuse(
-    request: Request<Incoming>,
-    context: &Context,
-    status: StatusCode,
-    why: &str,
-) -> Response<AnyBody> {
-    respond(request, context, status, |_| (Content::Text, whole(format!("{why}\n")))).await
 }
 
 /// What was seen, followed by trailers: the server's name, and the length of the body. HTTP/1.1 sends trailers only to
@@ -179,26 +161,6 @@ async fn trailers(request: Request<Incoming>, context: &Context) -> Response<Any
     response
 }
 
-/// Reads the request to its end, then responds.
-async fn respond(
-    request: Request<Incoming>,
-    context: &Context,
-    status: StatusCode,
-    make: impl FnOnce(&Seen) -> (Content, AnyBody),
-) -> Response<AnyBody> {
-    let (head, mut body) = request.into_parts();
-    let mut body_bytes = 0;
-    // If the body is cut short, hyper closes the connection.
-    while let Some(Ok(frame)) = body.frame().await {
-        body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-    }
-    let seen = context.seen(&head, body_bytes);
-    let (content, body) = make(&seen);
-    let response = with_type(status, content, body);
-    context.log(status, seen);
-    response
-}
-
 /// Echoes the body as it is received.
 fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let (head, body) = request.into_parts();
@@ -210,55 +172,4 @@ fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
         response.headers_mut().insert(CONTENT_TYPE, kind.clone());
     }
     response
-}
-
-pub(super) fn with_type(status: StatusCode, content: Content, body: AnyBody) -> Response<AnyBody> {
-    let content = HeaderValue::from_static(match content {
-        Content::Bytes => "application/octet-stream",
-        Content::Json => "application/json",
-        Content::Text => "text/plain; charset=utf-8",
-    });
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content);
-    response
-}
-
-impl Context {
-    pub(super) fn seen(&self, head: &http::request::Parts, body_bytes: u64) -> Seen {
-        Seen {
-            schema: SEEN_SCHEMA.to_owned(),
-            app: self.shared.name.to_string(),
-            peer: self.ends.peer,
-            local: self.ends.local,
-            method: head.method.to_string(),
-            path: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-            version: format!("{:?}", head.version),
-            headers: headers_of(&with_host(head)),
-            body_bytes,
-            tls: self.tls.clone(),
-            grpc: None,
-            websocket: None,
-        }
-    }
-
-    /// Completes when the server is to stop.
-    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.shared.stopped()
-    }
-
-    pub(super) fn log(&self, status: StatusCode, seen: Seen) {
-        self.shared.log(|| Event::Request { status: status.as_u16(), seen: Box::new(seen) });
-    }
-}
-
-/// Adds HTTP/2's `:authority` as `host`.
-fn with_host(head: &http::request::Parts) -> HeaderMap {
-    let mut headers = head.headers.clone();
-    if let (None, Some(authority)) = (headers.get(HOST), head.uri.authority())
-        && let Ok(value) = HeaderValue::from_str(authority.as_str())
-    {
-        headers.insert(HOST, value);
-    }
-    headers
 }

@@ -5,17 +5,35 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use demo_args::{BindAddress, Protocol, ServerArgs, TlsVersion, WebhookArgs};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
-use super::{BindAddress, Protocol, ServerArgs, Shared, StartError, WebhookArgs};
+use super::shared::Shared;
 use crate::UsageError;
-use crate::client::TlsVersion;
 use crate::report::Event;
 use crate::tls::{Identity, ServerTlsSetup};
+
+/// An error starting a server.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The options contradict each other, or name files that cannot be used.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A port cannot be bound.
+    #[error("cannot listen on {address} ({protocol:?}): {source}")]
+    Bind {
+        /// Protocol of the port.
+        protocol: Protocol,
+        /// The address.
+        address: String,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+}
 
 /// A bound port.
 pub(super) struct Listener {

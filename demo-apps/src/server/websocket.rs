@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::body::{AnyBody, whole};
-use super::http::{Context, refuse};
+use super::context::Context;
+use super::respond::refuse;
 use crate::failure::{Cause, Failure, FailureKind, Stage};
 use crate::report::{Seen, WebsocketSeen};
 use crate::tap::Account;

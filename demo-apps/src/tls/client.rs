@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, KeyLogFile, SignatureScheme};
 
+use super::provider::{offering, provider, versions};
 use super::{Session, facts_of, files};
 use crate::UsageError;
 use crate::client::ConnectArgs;
@@ -28,7 +29,7 @@ impl ClientTls {
     pub(crate) fn new(args: &ConnectArgs, name: &str, alpn: &[String]) -> Result<Self, UsageError> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| UsageError(format!("{name:?} is neither a DNS name nor an IP address")))?;
-        let provider = super::provider();
+        let provider = provider();
         let verifier = |roots| WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
         let verifier = match (&args.roots, &args.ca) {
             (Some(roots), _) => {
@@ -47,8 +48,8 @@ impl ClientTls {
         let met = Arc::new(Met { verifier, provider: Arc::clone(&provider), leaf: Mutex::new(None) });
         let asked = Arc::new(Asked { own: own_certificate(args, &provider)?, outcome: AtomicU8::new(0) });
 
-        let builder = ClientConfig::builder_with_provider(super::offering(provider, args.group))
-            .with_protocol_versions(&super::versions(args.tls_version))
+        let builder = ClientConfig::builder_with_provider(offering(provider, args.group))
+            .with_protocol_versions(&versions(args.tls_version))
             .map_err(|error| UsageError(error.to_string()))?;
         let mut config = builder
             .dangerous()

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use demo_args::TlsVersion;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{KeyLogFile, ServerConfig, ServerConnection};
 
+use super::provider::{provider, versions};
 use super::{Session, facts_of, files};
 use crate::UsageError;
-use crate::client::TlsVersion;
 use crate::report::ServerTls;
 
 /// The server's certificate chain and key.
@@ -43,9 +44,9 @@ pub(crate) struct ServerTlsSetup {
 impl ServerTlsSetup {
     /// The configuration of one port, which requires a client certificate if `client_ca` is given.
     pub(crate) fn config(&self, client_ca: Option<&Path>, alpn: &[String]) -> Result<Arc<ServerConfig>, UsageError> {
-        let provider = super::provider();
+        let provider = provider();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&super::versions(self.versions))
+            .with_protocol_versions(&versions(self.versions))
             .map_err(|error| UsageError(error.to_string()))?;
         let builder = match client_ca {
             Some(file) => {

@@ -43,7 +43,8 @@ pub(super) fn received(shared: &Shared) -> Vec<Secret> {
 
 fn contexts(shared: &Shared) -> Vec<Context> {
     let listeners = shared.listeners.load();
-    let downstream = listeners.all().iter().flat_map(|listener| &listener.chains).filter_map(|chain| chain.tls());
+    let downstream =
+        listeners.all().iter().flat_map(|listener| &listener.chains).filter_map(|chain| chain.transport_socket.tls());
     let mut contexts: Vec<Context> = downstream.map(|tls| (tls.common().clone(), tls.received())).collect();
     for cluster in super::clusters::sorted(shared) {
         contexts.extend(cluster.tls_contexts().map(|tls| (tls.common().clone(), tls.received())));

@@ -20,11 +20,10 @@ use super::{
 };
 use crate::{
     access_log::LogFiles,
-    cluster::{Cluster, refresh_names},
+    cluster::{Cluster, Clusters, refresh_names},
     drain::Drain,
-    listener::{Accept, Chain, Listener, Listeners, TakingIn, bind},
+    listener::{Accept, AcceptStats, Chain, Listener, Listeners, bind},
     stats::{Scope, Stats},
-    worker::Clusters,
 };
 
 /// State shared by all threads of a proxy.
@@ -43,7 +42,7 @@ pub struct Shared {
     /// Signalled when the proxy exits.
     pub drain: Drain,
     /// State of accepting connections, on all threads.
-    pub taking_in: TakingIn,
+    pub accept_stats: AcceptStats,
     /// Number of worker threads.
     pub concurrency: usize,
     /// When the proxy was started.
@@ -126,7 +125,7 @@ impl Manager {
         let stats = Stats::default();
         let shared = Arc::new(Shared {
             log_files: LogFiles::start(&stats).map_err(read_error)?,
-            taking_in: TakingIn::new(&stats),
+            accept_stats: AcceptStats::new(&stats),
             stats,
             clusters: Arc::default(),
             listeners: Arc::default(),

@@ -1,91 +1,9 @@
 //! Bodies in transit: counted, timed, and buffered for retries.
 
+mod incoming;
 mod request;
 mod response;
 
+pub(super) use incoming::{BodyError, Broken, Incoming};
 pub(super) use request::{Progress, RequestBody, RequestSource};
 pub(super) use response::{Deadline, ResponseBody};
-
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
-use thiserror::Error;
-
-use super::{
-    http1::{self, Fault},
-    rejection::Rejection,
-};
-
-/// A body that is being received, in either version.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    /// No body.
-    Empty,
-    Http1(http1::Body),
-    Http2(hyper::body::Incoming),
-}
-
-/// Why receiving a body failed.
-#[derive(Debug, Error)]
-pub(super) enum Broken {
-    #[error(transparent)]
-    Http1(Fault),
-    #[error(transparent)]
-    Http2(hyper::Error),
-}
-
-/// Why a forwarded body ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum BodyError {
-    #[error("the downstream's body is malformed: {0}")]
-    DownstreamProtocol(Rejection),
-    #[error("the downstream closed the connection")]
-    DownstreamClosed,
-    #[error("the upstream closed the connection")]
-    Upstream,
-    #[error("the response timed out")]
-    Timeout,
-    #[error("a retry sends the body now")]
-    Superseded,
-}
-
-impl From<Option<http1::Body>> for Incoming {
-    fn from(body: Option<http1::Body>) -> Self {
-        body.map_or(Self::Empty, Self::Http1)
-    }
-}
-
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Http1(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::Http1))),
-            Self::Http2(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::Http2)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Http1(body) => body.size_hint(),
-            Self::Http2(body) => body.size_hint(),
-        }
-    }
-}

@@ -9,7 +9,7 @@ use envoy_api::{
 };
 use http::{HeaderName, HeaderValue};
 
-use super::route::Routes;
+use super::{route::Routes, timeout::timeout};
 use crate::{
     access_log::{AccessLogs, LogFiles},
     config::{At as _, Fault, Invalid},
@@ -183,9 +183,4 @@ impl HcmStats {
             class.inc();
         }
     }
-}
-
-/// A configured timeout, where 0 means no limit.
-pub(super) fn timeout(configured: Option<ProtoDuration>, default: Duration) -> Option<Duration> {
-    Some(configured.map_or(default, |ProtoDuration(duration)| duration)).filter(|duration| !duration.is_zero())
 }

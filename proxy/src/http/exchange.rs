@@ -1,26 +1,17 @@
 //! One request, from its head to its access log entry.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use thiserror::Error;
 
-use super::{
-    body::{Progress, ResponseBody},
-    config::Hcm,
-    connection::Connection,
-    grpc, headers,
-};
+use super::{body::Progress, config::Hcm, connection::Connection, headers};
 use crate::{
     access_log::{Entry, HttpFacts},
     stats::Held,
     stream_info::StreamInfo,
 };
-use envoy_rules::{
-    codec::HttpVersion,
-    outcome::{Answer, Outcome},
-};
+use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 
 /// A request and its outcome. The log entry is written on drop, which is when the response has been forwarded, or the
 /// downstream has closed.
@@ -30,7 +21,7 @@ pub(super) struct Exchange {
     pub(super) http: HttpFacts,
     /// Progress of the request's body.
     pub(super) progress: Arc<Progress>,
-    connection: Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
@@ -40,34 +31,6 @@ pub(super) struct Exchange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the downstream closed the connection")]
 pub(super) struct Abandoned;
-
-/// A response that the proxy generates itself.
-#[derive(Debug)]
-pub(super) struct LocalReply {
-    pub(super) status: StatusCode,
-    pub(super) body: Cow<'static, str>,
-    pub(super) outcome: Outcome,
-    /// Whether the connection is closed afterwards.
-    pub(super) close: bool,
-}
-
-impl LocalReply {
-    /// A reply that keeps the connection open.
-    pub(super) fn new(status: StatusCode, body: impl Into<Cow<'static, str>>, outcome: Outcome) -> Self {
-        Self { status, body: body.into(), outcome, close: false }
-    }
-
-    /// The reply for an outcome.
-    pub(super) fn for_outcome(answer: Answer, outcome: Outcome) -> Self {
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Self::new(status, answer.body, outcome)
-    }
-
-    /// Closes the connection after the reply.
-    pub(super) fn closing(self) -> Self {
-        Self { close: true, ..self }
-    }
-}
 
 impl Exchange {
     /// Starts a request whose head has just been read, in this protocol.
@@ -101,38 +64,13 @@ impl Exchange {
         self.settled = true;
     }
 
-    /// Sends a local reply.
-    pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
-        let LocalReply { status, body, outcome, close } = reply;
-        self.settle(outcome);
-        let request = self.http.request.as_ref();
-        let is_head = request.is_some_and(|request| request.method == http::Method::HEAD);
-        let is_http2 = self.connection.version == HttpVersion::Http2;
-        let mut response = if request.is_some_and(|request| grpc::is_grpc(&request.headers)) {
-            let headers = grpc::reply_headers(status, &body);
-            self.respond(StatusCode::OK, headers, |exchange| ResponseBody::local(Bytes::new(), exchange))
-        } else {
-            let mut headers = HeaderMap::new();
-            if !body.is_empty() {
-                headers.insert(header::CONTENT_LENGTH, body.len().into());
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-            }
-            self.stream.bytes_sent = if is_head { 0 } else { body.len() as u64 };
-            self.respond(status, headers, |exchange| ResponseBody::local(Bytes::from(body.into_owned()), exchange))
-        };
-        if close && !is_http2 {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
     /// Builds a response, adding the headers that every response gets.
-    pub(super) fn respond(
+    pub(super) fn respond<B>(
         mut self: Box<Self>,
         status: StatusCode,
         headers: HeaderMap,
-        body: impl FnOnce(Box<Self>) -> ResponseBody,
-    ) -> Response<ResponseBody> {
+        body: impl FnOnce(Box<Self>) -> B,
+    ) -> Response<B> {
         let head = self.record_response(status, headers);
         head.map(|()| body(self))
     }

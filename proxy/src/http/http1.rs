@@ -10,6 +10,7 @@ mod body;
 mod client;
 mod decode;
 mod encode;
+mod fault;
 mod head;
 mod io;
 mod request;
@@ -19,26 +20,7 @@ mod trailers;
 
 pub(super) use body::Body;
 pub(super) use client::{Client, NoResponse, Outgoing};
+pub(super) use fault::Fault;
 pub(super) use io::Io;
 pub(super) use request::Request;
 pub(super) use server::{End, NoAnswer, Service, serve};
-
-use thiserror::Error;
-
-use super::rejection::Rejection;
-
-/// Why a body ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum Fault {
-    /// The connection ended.
-    #[error("the connection ended in the body")]
-    Cut,
-    /// The body is malformed.
-    #[error("{0}")]
-    Malformed(Rejection),
-}
-
-/// Maximum size of a head or trailers, in bytes. Envoy's default (`max_request_headers_kb`).
-const MAX_HEAD: usize = 60 * 1024;
-/// Maximum number of headers in a message. Envoy's default (`max_headers_count`).
-const MAX_HEADERS: usize = 100;

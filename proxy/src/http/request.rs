@@ -7,8 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header
 use super::{
     body::{Incoming, RequestSource, ResponseBody},
     connection::Connection,
-    exchange::{Abandoned, Exchange, LocalReply},
-    headers, http1, path,
+    exchange::{Abandoned, Exchange},
+    headers, http1,
+    local_reply::LocalReply,
+    path,
     route::Target,
     router,
 };

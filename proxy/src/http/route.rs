@@ -9,7 +9,7 @@ use envoy_rules::{
 };
 use http::StatusCode;
 
-use super::config::timeout;
+use super::timeout::timeout;
 use crate::config::{At as _, Fault, Invalid};
 
 /// Default timeout of a response.

@@ -9,8 +9,9 @@ use tokio::time::sleep;
 use super::{
     body::{BodyError, Deadline, Incoming, RequestSource, ResponseBody},
     connection::Connection,
-    exchange::{Abandoned, Exchange, LocalReply},
+    exchange::{Abandoned, Exchange},
     headers,
+    local_reply::LocalReply,
     pool::{Lease, Wanted},
     rejection::Rejection,
     route::RouteEntry,

@@ -143,9 +143,11 @@ async fn dispatch(
     let filter_state = chain.filter_state(&info);
     Arc::make_mut(&mut info).filter_state = filter_state;
     match &chain.terminal {
-        Terminal::TcpProxy(proxy) => proxy.serve(socket, info, &chain, &worker).await,
+        Terminal::TcpProxy(proxy) => {
+            proxy.serve(socket, info, &chain.transport_socket, &chain.drain, &worker.clusters).await
+        }
         Terminal::Http(hcm) => {
-            let mut handshake = Box::pin(chain.handshake(socket, info.offered_in_tls())).await;
+            let mut handshake = Box::pin(chain.transport_socket.handshake(socket, info.offered_in_tls())).await;
             let known = Arc::make_mut(&mut info);
             match &mut handshake {
                 Ok((_, tls)) => known.tls = tls.take(),

@@ -1,23 +1,20 @@
 //! Filter chains: transport socket, network filters and the terminal filter.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use envoy_api::{
-    APPLICATION_PROTOCOLS, FilterChain, NetworkFilter, SetFilterState, SharedWithUpstream, TransportSocketConfig,
-    UPSTREAM_SERVER_NAME,
+    APPLICATION_PROTOCOLS, FilterChain, NetworkFilter, SetFilterState, SharedWithUpstream, UPSTREAM_SERVER_NAME,
 };
-use tokio::{net::TcpStream, time::timeout};
 
+use super::transport::TransportSocket;
 use crate::{
     access_log::{Entry, Format},
     config::{At as _, Builder, Fault, Invalid},
     drain::Drain,
     http::Hcm,
     stats::ScopedStats,
-    stream::Downstream,
-    stream_info::{ConnectionInfo, FilterState, StreamInfo, TlsInfo},
+    stream_info::{ConnectionInfo, FilterState, StreamInfo},
     tcp_proxy::TcpProxy,
-    tls::{self, ServerContext, TlsStats},
 };
 
 /// A filter chain in use.
@@ -27,18 +24,11 @@ pub struct Chain {
     pub name: Arc<str>,
     /// Signalled when the chain is replaced.
     pub drain: Drain,
+    /// Plaintext or TLS.
+    pub transport_socket: TransportSocket,
     /// The terminal filter.
     pub terminal: Terminal,
-    tls: Option<Tls>,
-    handshake_timeout: Option<Duration>,
     filter_state: Vec<(Object, Format)>,
-}
-
-/// The TLS of a chain.
-#[derive(Debug)]
-struct Tls {
-    context: Arc<ServerContext>,
-    stats: TlsStats,
 }
 
 /// The last filter of a chain.
@@ -59,7 +49,7 @@ enum Object {
 
 impl Chain {
     pub(super) fn new(config: &FilterChain, stats: &ScopedStats, builder: &mut Builder<'_>) -> Result<Self, Invalid> {
-        let context = server_context(config, builder).at("transport_socket.typed_config")?;
+        let transport_socket = TransportSocket::new(config, stats, builder)?;
         let Some((last, others)) = config.filters.split_last() else {
             return Err("a chain must end with tcp_proxy or http_connection_manager").at("filters");
         };
@@ -84,16 +74,10 @@ impl Chain {
         Ok(Self {
             name: config.name.as_str().into(),
             drain: builder.drain.child(),
+            transport_socket,
             terminal,
-            tls: context.map(|context| Tls { context, stats: TlsStats::new(stats) }),
-            handshake_timeout: config.transport_socket_connect_timeout.map(|t| t.0).filter(|t| !t.is_zero()),
             filter_state,
         })
-    }
-
-    /// The TLS context, if the chain terminates TLS.
-    pub fn tls(&self) -> Option<&Arc<ServerContext>> {
-        self.tls.as_ref().map(|tls| &tls.context)
     }
 
     /// The filter state that `set_filter_state` sets for a connection.
@@ -114,38 +98,6 @@ impl Chain {
             }
         }
         state
-    }
-
-    /// Performs the TLS handshake, if the chain terminates TLS. `offered` is the ALPN of the ClientHello, if the TLS inspector saw one.
-    ///
-    /// # Errors
-    /// The failure in BoringSSL's wording; empty if the peer closed or timed out.
-    pub async fn handshake(
-        &self,
-        socket: TcpStream,
-        offered: Option<&[String]>,
-    ) -> Result<(Downstream, Option<TlsInfo>), Cow<'static, str>> {
-        let Some(tls) = &self.tls else { return Ok((Downstream::Plain(socket), None)) };
-        let handshake = match self.handshake_timeout {
-            Some(limit) => timeout(limit, tls.context.accept(socket, offered))
-                .await
-                .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "transport_socket_connect_timeout"))),
-            None => tls.context.accept(socket, offered).await,
-        };
-        tls.stats.count(handshake.as_ref().map(|(_, info)| info));
-        handshake
-            .map(|(stream, info)| (Downstream::Tls(Box::new(stream)), Some(info)))
-            .map_err(|error| tls::reason(&error))
-    }
-}
-
-fn server_context(config: &FilterChain, builder: &mut Builder<'_>) -> Result<Option<Arc<ServerContext>>, Invalid> {
-    match config.transport_socket.as_ref().map(|socket| &socket.typed_config) {
-        None | Some(TransportSocketConfig::RawBuffer(_)) => Ok(None),
-        Some(TransportSocketConfig::DownstreamTls(context)) => builder.server_context(context).map(Some),
-        Some(TransportSocketConfig::UpstreamTls(_)) => {
-            Err("expected a DownstreamTlsContext, found an UpstreamTlsContext".into())
-        }
     }
 }
 

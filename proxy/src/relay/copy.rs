@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{By, Fault, Step};
+use super::step::{By, Fault, Step};
 use crate::buffer::Buffer;
 
 /// State between polls.

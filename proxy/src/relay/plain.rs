@@ -5,7 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 
-use super::{Fault, Step, copy::Copy, splice::Splice};
+use super::{
+    copy::Copy,
+    splice::Splice,
+    step::{Fault, Step},
+};
 
 /// If at least this many bytes were available, the next ones are spliced. For small messages, two system calls on a pipe cost
 /// more than copying; from about this size on they cost less.

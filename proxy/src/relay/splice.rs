@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use socket2::SockRef;
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{By, Fault, Step};
+use super::step::{By, Fault, Step};
 
 /// Size of a pipe in bytes, if the system allows it (`fs.pipe-max-size`, `fs.pipe-user-pages-soft`): splicing is only cheaper
 /// than copying with large pipes.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{At as _, Invalid},
-    listener::{self, Opening},
+    listener::{Opening, peek_client_hello},
     peek::peek,
     stream_info::TlsInfo,
 };
@@ -111,7 +111,7 @@ impl ServerContext {
             Some(offered) => current.for_client(offered),
             None => {
                 refuse_plaintext(&socket).await?;
-                let opening = listener::peek_client_hello(&socket).await;
+                let opening = peek_client_hello(&socket).await;
                 match opening.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))? {
                     Opening::Hello(hello) => current.for_client(&hello.alpn),
                     Opening::Plaintext | Opening::Invalid(_) => current.for_client(&[]),

@@ -1,5 +1,7 @@
 //! gRPC from the server's point of view.
 
+use std::io;
+
 use ::http::Request;
 use bytes::Bytes;
 use http_body_util::channel::Channel;

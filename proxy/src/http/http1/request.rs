@@ -3,9 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use super::{
-    MAX_HEAD,
     decode::Decoder,
-    head::{self, HeadEnd, is_forbidden},
+    head::{self, HeadEnd, MAX_HEAD, is_forbidden},
 };
 use crate::http::{headers::listed, rejection::Rejection};
 

@@ -1,9 +1,6 @@
 //! Trailers after the last chunk. Envoy parses and, unless they are enabled, drops them.
 
-use super::{
-    MAX_HEAD,
-    head::{self, HeadEnd, is_forbidden},
-};
+use super::head::{self, HeadEnd, MAX_HEAD, is_forbidden};
 use crate::http::rejection::Rejection;
 
 /// Length of the trailers at the start of `bytes`, including the empty line; `Ok(None)` if more bytes are needed.

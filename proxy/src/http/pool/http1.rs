@@ -20,8 +20,8 @@ use crate::{
     http::{
         body::{Incoming, RequestBody},
         cluster_stats::ClusterStats,
-        config::timeout,
         http1::{Client, NoResponse, Outgoing},
+        timeout::timeout,
         upstream::Failure,
         wire::Wire,
     },

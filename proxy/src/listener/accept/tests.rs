@@ -34,7 +34,7 @@ async fn a_connection_uses_little_memory() {
         listeners: shared.listeners.clone(),
         connections: TaskTracker::new(),
         drain: shared.drain.clone(),
-        taking_in: shared.taking_in.clone(),
+        accept_stats: shared.accept_stats.clone(),
         http: Pools::new(&shared.stats),
     });
     let (listening, accept) = sockets.try_recv().unwrap();

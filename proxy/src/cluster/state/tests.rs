@@ -8,7 +8,10 @@ use serde_json::{Map, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::address::OriginalDst;
+use crate::{
+    address::OriginalDst,
+    cluster::{ConnectContext, ConnectFailure},
+};
 use envoy_rules::outcome::ConnectError;
 
 fn config(discovery_type: &str) -> envoy_api::Cluster {

@@ -1,19 +1,20 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::stats::Stats;
 
 #[tokio::test]
 async fn an_accept_loop_that_panics_is_restarted() {
     let (stats, runs) = (Stats::default(), Cell::new(0));
-    let taking_in = TakingIn::new(&stats);
+    let accept_stats = AcceptStats::new(&stats);
     let run = || {
         runs.set(runs.get() + 1);
         let run = runs.get();
         async move { assert!(run == 3, "this panic is part of a test") }
     };
-    supervise(run, "inbound", &taking_in).await;
+    supervise(run, "inbound", &accept_stats).await;
     assert_eq!((runs.get(), stats.get("sidelab.accept_restarts")), (3, Some(2)));
-    assert_eq!(taking_in.stalled(), 0, "it accepts connections again");
+    assert_eq!(accept_stats.stalled(), 0, "it accepts connections again");
 }
 
 #[test]

@@ -10,11 +10,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Listener, accept};
+use super::{AcceptStats, Listener, accept};
 use crate::{
     address::{DownstreamRemote, unmapped},
     logging::Seldom,
-    stats::{Counter, Gauge, Scope, Stats},
     worker::Worker,
 };
 
@@ -33,59 +32,23 @@ pub struct Accept {
     pub closing: CancellationToken,
 }
 
-/// The state of accepting connections, for all listening sockets.
-#[derive(Clone, Debug)]
-pub struct TakingIn {
-    /// Number of listening sockets that currently can't accept connections.
-    stalled: Gauge,
-    /// Number of active connections.
-    active: Gauge,
-    /// Number of connections that could not be accepted.
-    failures: Counter,
-    /// Number of times that an accept loop was restarted.
-    restarts: Counter,
-}
-
-impl TakingIn {
-    /// Registers the statistics.
-    pub fn new(stats: &Stats) -> Self {
-        let root = stats.scope(Scope::Root);
-        Self {
-            stalled: root.gauge("sidelab.accept_stalled"),
-            active: root.gauge("sidelab.connections_active"),
-            failures: root.counter("sidelab.accept_failures"),
-            restarts: root.counter("sidelab.accept_restarts"),
-        }
-    }
-
-    /// The number of active connections.
-    pub(crate) fn active(&self) -> &Gauge {
-        &self.active
-    }
-
-    /// Number of listening sockets that currently can't accept connections.
-    pub fn stalled(&self) -> u64 {
-        self.stalled.get()
-    }
-}
-
-/// Accepts connections on this thread until the listener closes.
-pub fn take_in(socket: TcpListener, from: Accept, worker: Arc<Worker>) {
-    let taking_in = worker.taking_in.clone();
-    let looking_after = async move {
+/// Spawns a task on this thread that accepts connections until the listener closes.
+pub fn spawn_accept_loop(socket: TcpListener, from: Accept, worker: Arc<Worker>) {
+    let stats = worker.accept_stats.clone();
+    let accepting = async move {
         let name = from.listener.load().name.clone();
-        supervise(|| accept_all(&socket, &from, &worker), &name, &taking_in).await;
+        supervise(|| accept_all(&socket, &from, &worker), &name, &stats).await;
     };
-    drop(tokio::spawn(looking_after));
+    drop(tokio::spawn(accepting));
 }
 
 /// Runs the future that `begin` returns, and restarts it if it panics.
-async fn supervise<F: Future<Output = ()>>(begin: impl Fn() -> F, listener: &str, taking_in: &TakingIn) {
+async fn supervise<F: Future<Output = ()>>(begin: impl Fn() -> F, listener: &str, stats: &AcceptStats) {
     while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
         // The panic message has been printed on standard error.
         tracing::error!(listener, "the accept loop panicked, and was restarted");
-        taking_in.restarts.inc();
-        let _stalled = taking_in.stalled.hold();
+        stats.restarts.inc();
+        let _stalled = stats.stalled.hold();
         sleep(PAUSE).await;
     }
 }
@@ -100,12 +63,12 @@ async fn accept_all(socket: &TcpListener, from: &Accept, worker: &Arc<Worker>) {
         match accepted {
             Ok((connection, remote)) => serve(connection, remote, from, worker),
             Err(error) => {
-                worker.taking_in.failures.inc();
+                worker.accept_stats.failures.inc();
                 if let Some(left_out) = NOT_ACCEPTED.due() {
                     tracing::warn!(%error, left_out, "a connection could not be accepted");
                 }
                 if !is_of_connection(&error) {
-                    let _stalled = worker.taking_in.stalled.hold();
+                    let _stalled = worker.accept_stats.stalled.hold();
                     sleep(PAUSE).await;
                 }
             }
@@ -114,7 +77,7 @@ async fn accept_all(socket: &TcpListener, from: &Accept, worker: &Arc<Worker>) {
 }
 
 fn serve(connection: TcpStream, remote: SocketAddr, from: &Accept, worker: &Arc<Worker>) {
-    let active = worker.taking_in.active.hold();
+    let active = worker.accept_stats.active.hold();
     let remote = DownstreamRemote(unmapped(remote));
     let serving = accept::serve(connection, remote, from.listener.load_full(), worker.clone());
     worker.connections.spawn(async move {
