@@ -12,7 +12,7 @@ const UNKNOWN_FIELD: &str = "---
 ";
 
 #[test]
-fn errors_of_reading_and_of_resolving_are_told_together() {
+fn errors_of_reading_and_of_resolving_are_reported_together() {
     let pod = pod("a", "annotations: {traffic.sidecar.istio.io/excludeInboundPorts: x}");
     let faults = faults(&(INJECTED.to_owned() + &pod + UNKNOWN_FIELD));
     assert_eq!(faults.len(), 2, "{faults:#?}");

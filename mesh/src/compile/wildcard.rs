@@ -71,7 +71,7 @@ impl Compiler<'_> {
             chains.push(Chain { chain: chain(matches, http), because, source: port.protocol_source.clone() });
         }
         for (service, port) in &wildcard.opaque {
-            let (matches, because) = told_apart_by(service, port);
+            let (matches, because) = distinguish(service, port);
             // Envoy rejects two chains with the same match: the older one stays.
             if chains.iter().all(|earlier| earlier.chain.filter_chain_match != matches) {
                 let relay = vec![self.relay(&names::outbound_cluster(port.port, "", &service.host))];
@@ -119,7 +119,7 @@ impl Compiler<'_> {
 }
 
 /// How connections to a host are distinguished from others on its port.
-fn told_apart_by(service: &Service, port: &ServicePort) -> (Option<FilterChainMatch>, String) {
+fn distinguish(service: &Service, port: &ServicePort) -> (Option<FilterChainMatch>, String) {
     let ranges = service.entry.as_ref().map_or(&[][..], |entry| &entry.ranges);
     let prefix_ranges =
         ranges.iter().map(|range: &IpNet| CidrRange { address_prefix: range.addr(), prefix_len: range.prefix_len() });

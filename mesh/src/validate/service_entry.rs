@@ -86,9 +86,10 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
         checked.error(format!("spec.ports[{i}].number"), format!("port {} is duplicated", port.number));
     }
     // Only HTTP and TLS say which of several hosts is meant.
-    let is_told = |protocol: Protocol| protocol.is_http() || protocol.is_tls();
-    let untold = ports().find(|(_, port)| protocol_of_entry(&port.protocol).is_some_and(|protocol| !is_told(protocol)));
-    if let Some((i, port)) = untold
+    let names_its_host = |protocol: Protocol| protocol.is_http() || protocol.is_tls();
+    let ambiguous =
+        ports().find(|(_, port)| protocol_of_entry(&port.protocol).is_some_and(|protocol| !names_its_host(protocol)));
+    if let Some((i, port)) = ambiguous
         && spec.hosts.len() > 1
         && spec.resolution != Resolution::None
     {

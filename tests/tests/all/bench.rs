@@ -28,8 +28,8 @@ fn every_layering_carries_what_it_is_named_for_on_both_data_planes() {
     }
     let layerings = checkout().join("benches/layerings");
     let labs = OwnLabs::new();
-    let told = labs.done(&["run", layerings.to_str().unwrap(), "--mesh", "istio", "--data-plane", "both"]);
-    assert!(told.contains("9 of 9 calls agree"), "{told}");
+    let printed = labs.done(&["run", layerings.to_str().unwrap(), "--mesh", "istio", "--data-plane", "both"]);
+    assert!(printed.contains("9 of 9 calls agree"), "{printed}");
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn the_load_of_an_open_loop_is_below_what_can_be_done_and_said() {
 fn what_cannot_be_measured_is_said_before_anything_is() {
     let labs = OwnLabs::new();
     for (options, why) in [
-        (["--suite", "aes256"], "Envoy takes no choice among the suites of TLS 1.3"),
-        (["--idle", "1000"], "name two numbers at least"),
+        (["--suite", "aes256"], "Envoy has no setting for TLS 1.3 suites"),
+        (["--idle", "1000"], "name at least two numbers"),
         (["--layering", "triple"], "no such layering"),
         (["--concurrency", "0"], "0 is not in 1..=64"),
         (["--message-size", "many"], "invalid digit"),
@@ -216,7 +216,7 @@ fn a_layering_that_the_wire_refutes_is_not_measured() {
     let labs = OwnLabs::new();
     let output = labs.sidelab(&[&args[..], &[scenarios.to_str().unwrap()]].concat());
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("mesh (native) was not measured: leg 2 layers: expected [mtls, http/1.1]"), "{told}");
-    assert!(told.contains("\nredirect "), "the other one was: {told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("mesh (native) was not measured: leg 2 layers: expected [mtls, http/1.1]"), "{printed}");
+    assert!(printed.contains("\nredirect "), "the other one was: {printed}");
 }

@@ -62,31 +62,31 @@ fn a_bench_that_was_kept_is_shown_and_drawn_again() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, page) = (folder.path().join("kept.json"), folder.path().join("page.html"));
     keep(&kept, 200.0);
-    let (code, told) = bench(&["show", kept.to_str().unwrap(), "--html", page.to_str().unwrap()]);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = bench(&["show", kept.to_str().unwrap(), "--html", page.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{printed}");
     assert!(
-        told.contains("C10 (native): the second handshake makes a new connection x1.50 [1.50-1.50] here"),
-        "{told}"
+        printed.contains("C10 (native): the second handshake makes a new connection x1.50 [1.50-1.50] here"),
+        "{printed}"
     );
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("A second layer of TLS: a new connection ×1.50"), "{page}");
 }
 
 #[test]
-fn what_changed_from_one_bench_to_another_is_told_and_is_no_failure() {
+fn what_changed_from_one_bench_to_another_is_printed_and_is_not_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("a.json"), folder.path().join("b.json"));
     keep(&first, 200.0);
     keep(&second, 150.0);
     let (first, second) = (first.to_str().unwrap(), second.to_str().unwrap());
-    let (code, told) = bench(&["compare", first, second]);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("-25 %  better"), "{told}");
-    assert!(told.contains("15 figures in both: 15 better, 0 worse, 0 not changed beyond noise"), "{told}");
-    let (_, told) = bench(&["compare", first, first]);
-    assert!(told.contains("15 figures in both: 0 better, 0 worse, 15 not changed beyond noise"), "{told}");
-    let (_, told) = bench(&["compare", first, second, "-o", "json"]);
-    let comparison: Value = serde_json::from_str(&told).unwrap();
+    let (code, printed) = bench(&["compare", first, second]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("-25 %  better"), "{printed}");
+    assert!(printed.contains("15 figures in both: 15 better, 0 worse, 0 not changed beyond noise"), "{printed}");
+    let (_, printed) = bench(&["compare", first, first]);
+    assert!(printed.contains("15 figures in both: 0 better, 0 worse, 15 not changed beyond noise"), "{printed}");
+    let (_, printed) = bench(&["compare", first, second, "-o", "json"]);
+    let comparison: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(comparison["schema"], "sidelab.comparison/v1");
     assert_eq!(comparison["figures"][0]["change"], "better");
 }
@@ -105,17 +105,17 @@ fn a_comparison_may_fail_on_what_is_worse() {
         ([second, first], "worse", 0),
         ([first, first], "worse", 0),
     ] {
-        let (ended, told) = bench(&[&["compare"], &files[..], &["--fail-on", on]].concat());
-        assert_eq!(ended, Some(code), "{on}: {told}");
-        assert_eq!(told.contains("--fail-on: 15 figures: worse"), code == 1, "{told}");
+        let (ended, printed) = bench(&[&["compare"], &files[..], &["--fail-on", on]].concat());
+        assert_eq!(ended, Some(code), "{on}: {printed}");
+        assert_eq!(printed.contains("--fail-on: 15 figures: worse"), code == 1, "{printed}");
     }
-    let (_, told) = bench(&["compare", first, second, "--fail-on", "worse=20%", "-o", "github"]);
+    let (_, printed) = bench(&["compare", first, second, "--fail-on", "worse=20%", "-o", "github"]);
     let annotation =
         "::warning title=worse than before::redirect: new connections, p50 (native): 150 -> 165 µs, +10 %25";
-    assert!(told.lines().any(|line| line == annotation), "{told}");
-    let (ended, told) = bench(&["compare", first, second, "--fail-on", "worse=5"]);
-    assert_eq!(ended, Some(2), "{told}");
-    assert!(told.contains("write worse=5%"), "{told}");
+    assert!(printed.lines().any(|line| line == annotation), "{printed}");
+    let (ended, printed) = bench(&["compare", first, second, "--fail-on", "worse=5"]);
+    assert_eq!(ended, Some(2), "{printed}");
+    assert!(printed.contains("write worse=5%"), "{printed}");
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn a_file_that_is_no_bench_is_wrong_use() {
         (r#"{"schema": "sidelab.bench/v1"}"#, "missing field `version`"),
     ] {
         fs::write(&other, content).unwrap();
-        let (code, told) = bench(&["compare", kept.to_str().unwrap(), other.to_str().unwrap()]);
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(&format!("{}: ", other.display())) && told.contains(what), "{told}");
-        assert!(told.contains("`sidelab bench --json FILE` writes one"), "{told}");
+        let (code, printed) = bench(&["compare", kept.to_str().unwrap(), other.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{printed}");
+        assert!(printed.contains(&format!("{}: ", other.display())) && printed.contains(what), "{printed}");
+        assert!(printed.contains("`sidelab bench --json FILE` writes one"), "{printed}");
     }
 }

@@ -37,8 +37,8 @@ fn run(scenarios: &Path, options: &[&str]) -> (Option<i32>, Value) {
 
 /// The calls of a run: `SCENARIO: CALL`.
 fn calls(run: &Value) -> Vec<String> {
-    let told = |call: &Value| format!("{}: {}", call["scenario"].as_str().unwrap(), call["probe"].as_str().unwrap());
-    run["probes"].as_array().unwrap().iter().map(told).collect()
+    let name_of = |call: &Value| format!("{}: {}", call["scenario"].as_str().unwrap(), call["probe"].as_str().unwrap());
+    run["probes"].as_array().unwrap().iter().map(name_of).collect()
 }
 
 #[test]

@@ -21,10 +21,10 @@ fn into_full(labs: &OwnLabs, args: &[&str]) -> Output {
 
 #[track_caller]
 fn assert_said_once(args: &[&str], output: &Output) {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {} {told}", output.status);
-    assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
-    assert!(told.contains("can't write to standard output: No space left on device"), "{args:?}: {told}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {} {printed}", output.status);
+    assert_eq!(printed.lines().count(), 1, "{args:?}: {printed}");
+    assert!(printed.contains("can't write to standard output: No space left on device"), "{args:?}: {printed}");
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn a_report_that_its_disk_has_no_room_for_leaves_the_earlier_one() {
         fs::write(&report, "earlier").unwrap();
         let output = labs.sidelab(&["run", "loopback-app", "--mesh", "istio", flag, report.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-        let told = format!("can't write {}: No space left on device", report.display());
-        assert!(text(&output).contains(&told), "{}", text(&output));
+        let printed = format!("can't write {}: No space left on device", report.display());
+        assert!(text(&output).contains(&printed), "{}", text(&output));
         assert_eq!(fs::read_to_string(&report).unwrap(), "earlier");
         fs::remove_file(&report).unwrap();
         assert_eq!(fs::read_dir(tiny.path()).unwrap().count(), 0, "nothing half written is left");

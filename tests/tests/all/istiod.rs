@@ -22,17 +22,17 @@ fn istio(files: &[SourceFile]) -> anyhow::Result<Mesh> {
 
 /// What differs without a reason, a line each; and how many differences have one.
 fn unexplained(all: &[PodDifferences]) -> (Vec<String>, usize) {
-    let mut told = vec![];
+    let mut lines = vec![];
     let mut explained = 0;
     for of in all {
         for judged in &of.judged {
             match judged.known {
                 Some(_) => explained += 1,
-                None => told.push(format!("{}: {}", of.pod, judged.difference)),
+                None => lines.push(format!("{}: {}", of.pod, judged.difference)),
             }
         }
     }
-    (told, explained)
+    (lines, explained)
 }
 
 #[test]
@@ -50,8 +50,8 @@ fn every_scenario_differs_from_istiod_only_as_the_table_says() {
             )
         });
         let mesh = istio(&files).unwrap();
-        let (told, known) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
-        bad.extend(told.into_iter().map(|line| format!("{}: {line}", scenario.name)));
+        let (lines, known) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
+        bad.extend(lines.into_iter().map(|line| format!("{}: {line}", scenario.name)));
         explained += known;
     }
     println!("{} scenarios: {explained} differences with a reason, {} without", scenarios.len(), bad.len());
@@ -138,11 +138,11 @@ fn generated_manifests_differ_from_istiod_as_the_table_says_or_as_is_known_to_be
         println!("  {kind}: {} of them, the first is {}", seeds.len(), seeds[0]);
     }
     by_kind.retain(|kind, _| !OPEN.contains(&kind.as_str()));
-    let told: Vec<String> = by_kind.iter().take(12).map(|(kind, seeds)| shrunk(&program, kind, seeds)).collect();
+    let lines: Vec<String> = by_kind.iter().take(12).map(|(kind, seeds)| shrunk(&program, kind, seeds)).collect();
     assert!(
         by_kind.is_empty(),
         "{}\n{:#?}",
-        told.join("\n\n"),
+        lines.join("\n\n"),
         by_kind.iter().map(|(k, s)| (k, s.len())).collect::<Vec<_>>()
     );
 }
@@ -220,9 +220,9 @@ fn shrunk(program: &Istiod, kind: &str, seeds: &[u64]) -> String {
     let files = [SourceFile { name: "m.yaml".into(), text: generate::yaml(&smallest) }];
     let mesh = istio(&files).unwrap();
     let answer = program.ask_one(Request::new(&files, Some(&mesh))).unwrap();
-    let (told, _) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
-    let told: Vec<&String> = told.iter().take(4).collect();
-    format!("{kind}: {} of the seeds, {seed} among them:\n{}\n{told:#?}", seeds.len(), generate::yaml(&smallest))
+    let (lines, _) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
+    let lines: Vec<&String> = lines.iter().take(4).collect();
+    format!("{kind}: {} of the seeds, {seed} among them:\n{}\n{lines:#?}", seeds.len(), generate::yaml(&smallest))
 }
 
 #[test]

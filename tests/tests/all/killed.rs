@@ -98,8 +98,8 @@ fn after_kill_9_in_the_middle_down_all_leaves_nothing() {
     let ended = running.end_by(Signal::SIGKILL);
     assert_eq!(ended.code(), None, "killed in the middle, not at its end");
     assert_ne!(running.labs.left_behind(&running.namespaces), Vec::<String>::new(), "a killed run can't tidy up");
-    let told = running.labs.done(&["get", "labs"]);
-    assert!(told.contains("stale: its process was killed"), "{told}");
+    let printed = running.labs.done(&["get", "labs"]);
+    assert!(printed.contains("stale: its process was killed"), "{printed}");
     assert!(running.labs.done(&["down", "--all"]).starts_with("removed sl-"));
     running.labs.assert_gone(&running.namespaces);
     assert_eq!(running.labs.done(&["down", "--all"]), "there was no lab\n", "once is enough, twice does no harm");
@@ -162,9 +162,9 @@ fn a_lab_in_use_is_left_to_its_user_unless_forced() {
     let mut running = Running::start(&["up", "-f", &manifests]);
     let refused = running.labs.sidelab(&["down", "--all"]);
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
-    let told =
+    let printed =
         format!("left alone: another process (pid {}) is using it; `sidelab down --all --force`", running.sidelab.id());
-    assert!(text(&refused).contains(&told), "{}", text(&refused));
+    assert!(text(&refused).contains(&printed), "{}", text(&refused));
     assert_eq!(running.labs.namespaces(), running.namespaces);
     assert!(running.labs.done(&["down", "--all", "--force"]).starts_with("removed sl-"));
     running.sidelab.wait().expect("its lab is gone from under it");

@@ -25,8 +25,9 @@ fn what_is_no_lab_survives_every_command_and_is_named() {
     fs::write(run.join("file"), "mine").unwrap();
 
     let foreign = ["notes", "sl-dead", "sl-1234-old", "sl-beef"];
-    let names_them_all =
-        |told: &str| foreign.iter().all(|name| told.contains(&format!("/{name} is not a lab, and was left alone: ")));
+    let names_them_all = |printed: &str| {
+        foreign.iter().all(|name| printed.contains(&format!("/{name} is not a lab, and was left alone: ")))
+    };
     let listed = labs.sidelab(&["get", "labs"]);
     assert!(listed.status.success() && names_them_all(&text(&listed)), "{}", text(&listed));
     for name in ["..", ".", "a/b", "/", "", "notes", "sl-dead", "sl-1234-old", "sl-beef", "sl-beef/", "sl-0000"] {

@@ -26,11 +26,11 @@ fn all() -> Vec<Scenario> {
 
 fn disagreements(report: &RunReport) -> String {
     let bad = report.probes.iter().filter(|probe| !probe.verdict.agrees);
-    let told = bad.map(|probe| {
+    let printed = bad.map(|probe| {
         let what: Vec<String> = probe.verdict.disagreements.iter().map(ToString::to_string).collect();
         format!("{} / {} ({}):\n{}", probe.scenario, probe.probe, probe.mesh, what.join("\n"))
     });
-    told.collect::<Vec<_>>().join("\n\n")
+    printed.collect::<Vec<_>>().join("\n\n")
 }
 
 #[test]
@@ -92,7 +92,8 @@ fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_sw
             continue;
         }
         differing += 1;
-        let contradicts = one_says.iter().any(|(field, value)| other_says.get(field).is_some_and(|told| told != value));
+        let contradicts =
+            one_says.iter().any(|(field, value)| other_says.get(field).is_some_and(|printed| printed != value));
         let red = [one, other].into_iter().filter(|probe| !probe.verdict.agrees).count();
         // Where only one of the two says something, the other's row has nothing to fail by.
         let wanted = if contradicts { 2 } else { 1 };

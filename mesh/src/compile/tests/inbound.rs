@@ -150,7 +150,7 @@ fn the_textbook_looks_for_tls_on_disable_ports_to_refuse_it() {
 }
 
 #[test]
-fn the_app_is_told_who_called() {
+fn the_app_learns_who_called() {
     let config = with("", Flavor::Istio, "server");
     for (_, http) in managers(&config) {
         assert_eq!(http.forward_client_cert_details, ForwardClientCertDetails::AppendForward);

@@ -64,7 +64,7 @@ fn a_host_with_an_address_has_a_listener_there_and_no_look_at_sni() {
 }
 
 #[test]
-fn a_range_is_told_by_the_address() {
+fn a_range_is_matched_by_address() {
     let spec = "hosts: [a.example.com], addresses: [203.0.113.0/24], ports: [{number: 9000, name: tcp, protocol: TCP}]";
     let config = client(Flavor::Istio, &entry("a", spec));
     assert_eq!(
@@ -116,7 +116,7 @@ fn http_hosts_join_the_ports_routes_by_their_names_and_addresses() {
 }
 
 #[test]
-fn http_and_tls_on_one_port_are_told_apart() {
+fn http_and_tls_on_one_port_are_distinguished() {
     let http =
         entry("a", "hosts: [a.example.com], resolution: DNS, ports: [{number: 443, name: http, protocol: HTTP}]");
     let config = client(Flavor::Istio, &(http + &entry("b", &format!("hosts: [b.example.com], {TLS}"))));

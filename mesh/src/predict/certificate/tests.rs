@@ -131,7 +131,7 @@ fn context(secret: &str) -> CommonTlsContext {
 }
 
 #[test]
-fn a_secret_that_is_named_and_not_there_is_told() {
+fn a_missing_secret_is_reported() {
     let material = Material::new(None, BTreeMap::from([("file-root:/ca".to_owned(), None)]));
     assert_eq!(material.check(&context("file-root:/ca")).unwrap_err(), NotThere);
     assert_eq!(material.certificate(&context("file-root:/ca")).unwrap_err(), NotThere);

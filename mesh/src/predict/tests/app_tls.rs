@@ -1,4 +1,4 @@
-//! App TLS: whom the apps trust, which sidecar reads what, and what the mesh can be told of it.
+//! App TLS: whom the apps trust, which sidecar reads what, and how the mesh can be configured for it.
 
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 

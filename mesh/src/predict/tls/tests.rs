@@ -81,7 +81,7 @@ fn a_client_without_a_certificate_is_refused_where_one_is_required() {
 }
 
 #[test]
-fn the_client_takes_only_the_identities_that_it_was_told() {
+fn the_client_accepts_only_the_configured_identities() {
     let check = |identity: &str| of_mesh(vec![san(StringMatcher::exact(identity))]);
     assert_eq!(server(&[]).handshake(&Hello { check: check(SERVER), ..client(&[]) }).1, None);
     let other = Hello { check: check(CLIENT), ..client(&[]) };
@@ -105,7 +105,7 @@ fn in_tls_1_3_the_client_hears_of_its_certificate_when_it_has_gone_on() {
 }
 
 #[test]
-fn envoys_clients_stop_at_tls_1_2_unless_told_otherwise() {
+fn envoys_clients_use_at_most_tls_1_2_unless_configured() {
     let context = UpstreamTlsContext::default();
     let (session, _) = server(&[]).handshake(&Hello::of(&context, &Material::default()).expect("no secret is named"));
     assert_eq!(session.facts.version.as_deref(), Some("TLSv1.2"));

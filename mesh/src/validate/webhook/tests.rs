@@ -65,7 +65,7 @@ fn a_name_is_a_domain_of_three_parts() {
 }
 
 #[test]
-fn values_that_are_not_known_are_told_with_those_that_are() {
+fn unknown_values_are_reported_with_the_known_ones() {
     assert_eq!(only("more", "failurePolicy: Retry"), r#"failurePolicy: "Retry" is not known; Fail, Ignore are"#);
     assert_eq!(only("more", "matchPolicy: Fuzzy"), r#"matchPolicy: "Fuzzy" is not known; Exact, Equivalent are"#);
     assert!(only("sideEffects", "sideEffects: Some").starts_with("sideEffects: "));
