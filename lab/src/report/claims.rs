@@ -154,7 +154,7 @@ fn coloured(line: &str) -> String {
 
 fn tally(claims: &[ListedClaim], run: Option<&LastRun>) -> String {
     let Some(run) = run else {
-        return "no run is stored: `sidelab run` stores what it sees, and `--report FILE` reads what\n\
+        return "no run is stored: `sidelab run` stores what it sees, `--report FILE` reads what\n\
                 `sidelab run --json FILE` wrote\n"
             .into();
     };

@@ -48,12 +48,12 @@ fn config_patch(checked: &mut Checked<'_>, field: &str, patch: &ConfigPatchSpec)
     let matcher = &patch.matcher;
     let cluster = &matcher.cluster;
     for (name, value, supported) in [
-        ("match.proxy", &matcher.proxy, "context and cluster are"),
-        ("match.listener", &matcher.listener, "context and cluster are"),
-        ("match.routeConfiguration", &matcher.route_configuration, "context and cluster are"),
-        ("match.waypoint", &matcher.waypoint, "context and cluster are"),
-        ("match.cluster.subset", &cluster.subset, "portNumber, service and name are"),
-        ("patch.filterClass", &patch.patch.filter_class, "operation and value are"),
+        ("match.proxy", &matcher.proxy, "expected context or cluster"),
+        ("match.listener", &matcher.listener, "expected context or cluster"),
+        ("match.routeConfiguration", &matcher.route_configuration, "expected context or cluster"),
+        ("match.waypoint", &matcher.waypoint, "expected context or cluster"),
+        ("match.cluster.subset", &cluster.subset, "expected portNumber, service or name"),
+        ("patch.filterClass", &patch.patch.filter_class, "expected operation or value"),
     ] {
         if value.is_some() {
             checked.error(format!("{field}.{name}"), format!("is not supported; {supported}"));

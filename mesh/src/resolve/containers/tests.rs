@@ -102,7 +102,7 @@ fn what_cannot_work_beside_a_sidecar_is_warned_of() {
     );
     let text = faults(&manifests("ports: [{containerPort: 15006}]", ""));
     assert!(
-        text.contains("spec.containers[0].ports[0].containerPort: warning: 15006 is a port of the sidecar's own"),
+        text.contains("spec.containers[0].ports[0].containerPort: warning: 15006 is one of the sidecar's ports"),
         "{text}"
     );
 }

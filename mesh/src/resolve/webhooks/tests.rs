@@ -67,7 +67,7 @@ fn a_service_or_port_that_is_not_there_is_a_warning() {
     let missing = warned("name: webhooks, namespace: default");
     assert!(
         missing.contains(
-            "warning: service webhooks.default is not there: every call fails; did you mean webhook.default?"
+            "warning: service webhooks.default does not exist: every call fails; did you mean webhook.default?"
         ),
         "{missing}"
     );

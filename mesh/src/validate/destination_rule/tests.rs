@@ -132,7 +132,7 @@ fn hosts_may_begin_with_a_wildcard_and_nothing_else() {
     }
     for host in ["'a.*.b'", "'*a.b'", "'a b'", "''", "'-a'"] {
         let text = faults(&rule(&format!("host: {host}")));
-        assert!(text.contains("spec.host:") && text.contains("is no host"), "{host}: {text}");
+        assert!(text.contains("spec.host:") && text.contains("is not a host"), "{host}: {text}");
     }
 }
 

@@ -125,7 +125,7 @@ fn a_ca_bundle_that_is_not_pem_is_an_error_that_names_the_field() {
     assert!(bundle("'no base64!'").contains("is not base64"));
     assert!(
         bundle("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBQUEKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=")
-            .contains("cannot be read")
+            .contains("unreadable certificate")
     );
 }
 
