@@ -101,6 +101,10 @@ func (c *cluster) run(pod *corev1.Pod, index int) {
 // complete sets what the API server sets on a service.
 func (c *cluster) complete(service *corev1.Service) {
 	spec := &service.Spec
+	asked := slices.DeleteFunc(append([]string{spec.ClusterIP}, spec.ClusterIPs...), func(ip string) bool {
+		return ip == "" || ip == corev1.ClusterIPNone
+	})
+	asked = slices.Compact(asked)
 	for i := range spec.Ports {
 		port := &spec.Ports[i]
 		if port.Protocol == "" {
@@ -129,20 +133,36 @@ func (c *cluster) complete(service *corev1.Service) {
 			spec.ClusterIP, spec.ClusterIPs = addresses[0], addresses
 		}
 	}
-	// Without an explicit policy a service is dual-stack, as with ipFamilyPolicy PreferDualStack: the lab's default.
-	policy := spec.IPFamilyPolicy
-	single := policy != nil && *policy == corev1.IPFamilyPolicySingleStack || policy == nil && len(spec.IPFamilies) == 1
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	c.families(service, asked)
+}
+
+// families settles which families a service has: one, unless it asks for more (initIPFamilyFields in Kubernetes'
+// pkg/registry/core/service/storage/alloc.go).
+func (c *cluster) families(service *corev1.Service, asked []string) {
+	spec := &service.Spec
+	headless := spec.ClusterIP == corev1.ClusterIPNone
+	dual := len(spec.IPFamilies) > 1 || len(asked) > 1 || headless && len(spec.Selector) == 0
+	if policy := spec.IPFamilyPolicy; policy != nil {
+		dual = *policy != corev1.IPFamilyPolicySingleStack
 	}
-	if !single && len(spec.IPFamilies) == 1 {
+	if len(spec.IPFamilies) == 0 {
+		first := corev1.IPv4Protocol
+		if len(asked) > 0 && isIPv6(asked[0]) {
+			first = corev1.IPv6Protocol
+		}
+		spec.IPFamilies = []corev1.IPFamily{first}
+	}
+	if dual && len(spec.IPFamilies) == 1 {
 		other := corev1.IPv6Protocol
 		if spec.IPFamilies[0] == corev1.IPv6Protocol {
 			other = corev1.IPv4Protocol
 		}
 		spec.IPFamilies = append(spec.IPFamilies, other)
 	}
-	if single && len(spec.ClusterIPs) > 1 {
+	if !dual {
+		spec.IPFamilies = spec.IPFamilies[:1]
+	}
+	if !dual && len(spec.ClusterIPs) > 1 {
 		wanted := spec.IPFamilies[0] == corev1.IPv6Protocol
 		spec.ClusterIPs = slices.DeleteFunc(spec.ClusterIPs, func(ip string) bool { return isIPv6(ip) != wanted })
 		spec.ClusterIP = spec.ClusterIPs[0]

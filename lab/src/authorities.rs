@@ -3,7 +3,7 @@
 use anyhow::Result;
 use envoy_api::{CertificateValidationContext, DataSource, Secret, TlsCertificate};
 use mesh::{
-    ca::{Authority, KeyType, issue_of},
+    ca::{Authority, KeyType, Names, SVID_LIFETIME, Svid, Validity, issue_of},
     model::Sidecar,
 };
 
@@ -12,13 +12,26 @@ pub(crate) struct Authorities {
     mesh: Authority,
     /// An authority that the mesh does not trust, for sidecars with a deliberately wrong certificate.
     other: Authority,
+    /// One that each pod trusts as one of the system's: of stand-ins, and of hosts outside of the cluster.
+    public: Authority,
 }
 
 impl Authorities {
     /// Creates authorities that use keys of this type, and issue certificates with such keys.
     pub(crate) fn new(trust_domain: &str, key_type: KeyType) -> Result<Self> {
         let new = |name: &str| Authority::new(name, key_type);
-        Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")? })
+        Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")?, public: new("sidelab: public hosts")? })
+    }
+
+    /// The certificate of a stand-in.
+    pub(crate) fn stand_in(&self, hosts: &[String]) -> Result<Svid> {
+        let names = Names { hosts: hosts.to_vec(), ..Names::default() };
+        Ok(self.public.issue(&names, Validity::from_now(SVID_LIFETIME))?)
+    }
+
+    /// The authority that each pod trusts.
+    pub(crate) fn public_root_pem(&self) -> String {
+        self.public.root_pem()
     }
 
     /// The secrets that a sidecar gets by SDS: its SVID, and the mesh's root.

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use mesh::model::{Flavor, Mesh, Pod};
 use netns::Privilege;
 
-use crate::{data_plane::DataPlane, manifests, run, scenario::Scenario, tools::Tools};
+use crate::{data_plane::DataPlane, manifests, run, scenario::Scenario, stand_ins::Images, tools::Tools};
 
 pub mod answers;
 mod cell;
@@ -173,6 +173,7 @@ impl Options {
         run::Options {
             data_planes: self.data_planes(),
             meshes: vec![Flavor::Istio],
+            images: Images::default(),
             tools: self.tools.clone(),
             privilege: self.privilege,
             captures: None,

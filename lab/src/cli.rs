@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mesh::account::AppProtocol;
+use demo_apps::server::Protocol as Speaks;
+use mesh::{account::AppProtocol, stand_in};
 
 mod bench;
 mod by_hand;
 mod common;
 mod control_plane;
 mod delay;
+mod import;
 mod run;
 mod shell;
+mod stand_ins;
 
 pub use bench::{
     BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
@@ -20,8 +23,10 @@ pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, OneDataPl
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
+pub use import::ImportArgs;
 pub use run::{RunArgs, RunOutput};
 pub use shell::{CompletionArgs, ManArgs};
+pub use stand_ins::{StandInArgs, StandInChoice};
 
 use common::claim;
 
@@ -59,6 +64,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Predict one call, leg by leg, and name the policy that decides each step
     Explain(ExplainArgs),
+    /// Make a folder of manifests from what kubectl prints of a cluster
+    Import(ImportArgs),
     /// Show the configuration compiled for one pod
     Config(ConfigArgs),
     /// Show what the real Istio control plane generates from manifests
@@ -126,7 +133,7 @@ pub enum ValidateOutput {
 /// `explain`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json"
+    after_help = "Examples:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json\n  sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --app-speaks greeting"
 )]
 pub struct ExplainArgs {
     /// A file of manifests, a folder of them, or - for standard input; can be repeated
@@ -150,12 +157,18 @@ pub struct ExplainArgs {
     /// Route to one subset of a DestinationRule, as a VirtualService would
     #[arg(long, value_name = "NAME")]
     pub subset: Option<String>,
+    /// What the called app speaks, where the manifests don't tell: http, http2, grpc, https, tcp, tls, greeting or any
+    #[arg(long, value_name = "PROTOCOL", value_parser = app_speaks, conflicts_with = "config_dump")]
+    pub app_speaks: Option<Speaks>,
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: MeshChoice,
     /// The namespace of --from, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
+    /// What runs in the place of images.
+    #[command(flatten)]
+    pub stand_ins: StandInArgs,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -251,6 +264,13 @@ pub struct ClaimsArgs {
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn app_speaks(text: &str) -> Result<Speaks, String> {
+    match &stand_in::parse_speaks(text)?[..] {
+        [(None, speaks)] => Ok(*speaks),
+        _ => Err("one protocol was expected, such as tcp".into()),
+    }
 }
 
 fn app_protocol(text: &str) -> Result<AppProtocol, String> {

@@ -7,6 +7,7 @@ mod delay;
 mod diff;
 pub(crate) mod doctor;
 mod explain;
+mod import;
 mod inspect;
 mod istiod;
 mod labs;
@@ -57,6 +58,7 @@ fn command(command: Command) -> Result<u8> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Validate(args) => validate::validate(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Import(args) => import::import(&args),
         Command::Config(args) => config::config(&args),
         Command::Istiod(args) => istiod::istiod(&args),
         Command::Diff(args) => diff::diff(&args),

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mesh::model::{Container, Mount, Pod};
+use mesh::{
+    ca::Svid,
+    model::{Container, Mount, Pod, StandIn},
+};
 use netns::{Bind, Privilege, Program, User};
 
-use crate::beneath::Beneath;
+use crate::{beneath::Beneath, trust};
 
 /// The variable that names the file to which a program logs its TLS keys.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
@@ -33,12 +36,12 @@ impl Files {
         self.folder.join(mounted(index))
     }
 
-    /// Writes the container's mounts, and creates the folder for its programs' output. Only their user can read it, since it
-    /// contains private keys.
+    /// Writes the container's mounts, with the certificate that was `made` for a stand-in, and creates the folder for its programs'
+    /// output. Only their user can read it, since it contains private keys.
     ///
     /// # Errors
     /// If a file can't be written, or its name leads out of the pod's folder.
-    pub fn write(&self, host: &netns::Pod, container: &Container) -> Result<()> {
+    pub fn write(&self, host: &netns::Pod, container: &Container, made: Option<&Svid>) -> Result<()> {
         let owner = user(container);
         let containers = Beneath::open(&host.dir())?.folder(Path::new(FOLDER), None)?;
         // Each container's user has to traverse it.
@@ -46,6 +49,10 @@ impl Files {
         let folder = containers.folder(Path::new(&container.name), owner)?;
         for (index, Mount { path, files, .. }) in container.mounts.iter().enumerate() {
             let mount = folder.folder(&mounted(index), owner)?;
+            if let Some(made) = made.filter(|_| path == StandIn::CERTIFICATE_FOLDER) {
+                mount.write(Path::new("tls.crt"), made.chain_pem.as_bytes(), owner)?;
+                mount.write(Path::new("tls.key"), made.key_pem.as_bytes(), owner)?;
+            }
             for (name, content) in files {
                 mount
                     .write(Path::new(name), content, owner)
@@ -84,6 +91,7 @@ pub fn program(
         .iter()
         .enumerate()
         .map(|(index, mount)| Bind { source: files.mount(index), target: PathBuf::from(&mount.path) })
+        .chain(trust::binds(host, &container.mounts))
         .collect();
     program
 }

@@ -12,29 +12,27 @@ use std::{
 use anyhow::{Context, Result};
 use mesh::{
     compile::{Placement, PodConfig, compile},
-    model::{Container, Family, Mesh, ObjectName, Pod, Source},
+    model::{Family, Mesh, Pod},
     redirect::Rules,
 };
-use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, Ready, ServiceSpec, Sink, Start, Tracking};
-use thiserror::Error;
+use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, ServiceSpec, Tracking};
 
 use crate::{
-    access_log,
+    access_log, app,
     authorities::Authorities,
     container,
     data_plane::DataPlane,
     log_keeper, name_server,
     observe_call::Observations,
     output,
+    readiness::Started,
     role::Role,
     sidecar::{self, Folders, Kind},
     tools::Tools,
+    trust,
     tuning::Tuning,
     usage,
 };
-
-/// How long an app can take to become ready.
-const APP_READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a program can take to end after SIGTERM, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -283,7 +281,9 @@ fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &T
     spec.resolv_conf = mesh.resolv_conf(index);
     // Envoy binds the source of its inbound connections to it (istio: pilot/pkg/networking/core/cluster_builder.go).
     spec.loopback = vec![ipnet::IpNet::V6(ipnet::Ipv6Net::from(std::net::Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)))];
-    spec.sysctls = tuning.sysctls.clone();
+    // As container runtimes have it, so that a program of any user listens on port 80 (containerd: `enable_unprivileged_ports`).
+    spec.sysctls = vec![("net.ipv4.ip_unprivileged_port_start".into(), "0".into())];
+    spec.sysctls.extend(tuning.sysctls.clone());
     spec.iptables = plan.map(|plan| plan.iptables.clone());
     spec.ip6tables = plan.map(|plan| plan.ip6tables.clone());
     spec
@@ -327,6 +327,7 @@ fn start_pod(
     options: &Options,
 ) -> Result<StartedPod> {
     let is_caller = options.callers.contains(&index);
+    trust::write(host, &authorities.public_root_pem())?;
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = authorities.secrets(sidecar)?;
         Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
@@ -340,11 +341,20 @@ fn start_pod(
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     for container in &pod.containers {
-        container::Files::of(host, &container.name).write(host, container)?;
+        let made = container.stand_in.as_ref().filter(|stand_in| !stand_in.names.is_empty());
+        let made = made.map(|stand_in| authorities.stand_in(&stand_in.names)).transpose()?;
+        container::Files::of(host, &container.name).write(host, container, made.as_ref())?;
     }
     let role = if is_caller { Role::ClientApp } else { Role::ServerApp };
-    let apps = pod.containers.iter().map(|container| start_app(pod, container, host, role, options));
-    Ok(StartedPod { sidecar, apps: apps.collect::<Result<_>>()? })
+    let apps = pod
+        .containers
+        .iter()
+        .map(|container| app::start(pod, container, host, role, (&options.tools, &options.tuning)));
+    let apps = apps.collect::<Result<Vec<_>>>()?;
+    for (container, process) in pod.containers.iter().zip(&apps).filter(|(container, _)| !app::reports(container)) {
+        Started { pod, container, host, process, tools: &options.tools }.wait()?;
+    }
+    Ok(StartedPod { sidecar, apps })
 }
 
 /// Which proxy a pod's sidecar is.
@@ -352,57 +362,5 @@ fn kind_of(options: &Options, pod: usize) -> Kind {
     match (options.data_plane, options.callers.contains(&pod)) {
         (DataPlane::Native, _) | (DataPlane::NativeToEnvoy, true) | (DataPlane::EnvoyToNative, false) => Kind::Native,
         (DataPlane::Envoy, _) | (DataPlane::NativeToEnvoy, false) | (DataPlane::EnvoyToNative, true) => Kind::Envoy,
-    }
-}
-
-/// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
-fn start_app(pod: &Pod, container: &Container, host: &netns::Pod, role: Role, options: &Options) -> Result<Process> {
-    let own = container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"));
-    let (file, args, ready) = match (container.command.split_first(), own) {
-        (Some((command, arguments)), _) => (PathBuf::from(command), arguments.to_vec(), Ready::Immediately),
-        (None, Some(program)) => (options.tools.own(program)?, Vec::new(), Ready::Notify { timeout: APP_READY_WITHIN }),
-        (None, None) => anyhow::bail!(
-            "{}: images are not run: image {:?} of container {} needs a `command` that this host has, or is one of \
-             sidelab/demo-server, sidelab/demo-client",
-            container.source,
-            container.image,
-            container.name
-        ),
-    };
-    let args = args.into_iter().chain(container.args.iter().cloned());
-    let mut program = container::program(pod, container, host, &container.name, file, args);
-    program.cpus = options.tuning.cpus(role);
-    if !options.tuning.compile.key_log {
-        container::keep_keys_secret(&mut program);
-    }
-    let log = Sink::File(container::log(host, &container.name));
-    host.start(&program, &Start { stdout: log.clone(), stderr: log, ready }).map_err(|source| {
-        let error = AppNotStarted {
-            place: container.source.clone(),
-            container: container.name.clone(),
-            pod: pod.name.clone(),
-            source,
-        };
-        error.into()
-    })
-}
-
-/// A container's program did not start, or ended before it was ready.
-#[derive(Debug, Error)]
-#[error("{place}: container {container} of {pod} did not start: {source}{}", fix(source))]
-struct AppNotStarted {
-    place: Source,
-    container: String,
-    pod: ObjectName,
-    source: netns::Error,
-}
-
-fn fix(error: &netns::Error) -> &'static str {
-    match error {
-        netns::Error::EndedBeforeReady { stderr, .. } if stderr.contains("in use") => {
-            "; the containers of a pod share its ports, and its sidecar has 15000, 15001, 15006, 15021 and 15090: give \
-             each container ports of its own"
-        }
-        _ => "",
     }
 }

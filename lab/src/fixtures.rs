@@ -57,6 +57,7 @@ pub(crate) fn account() -> Account {
             admission: None,
             app_sees: AppSees::Status(200),
         },
+        assumes: None,
     }
 }
 

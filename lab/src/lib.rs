@@ -7,6 +7,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod access_log;
+mod app;
 mod authorities;
 pub mod bench;
 mod beneath;
@@ -30,7 +31,9 @@ pub mod manifests;
 mod name_server;
 pub mod observe_call;
 pub mod output;
+pub mod outside;
 pub mod predict;
+mod readiness;
 pub mod report;
 pub mod role;
 pub mod run;
@@ -39,9 +42,11 @@ pub mod scenario;
 pub mod schema;
 pub mod select;
 pub mod sidecar;
+pub mod stand_ins;
 pub mod summary;
 pub mod terminal;
 pub mod tools;
+mod trust;
 pub mod tuning;
 mod usage;
 pub mod verdict;

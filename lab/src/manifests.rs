@@ -105,6 +105,10 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>> {
             file.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
         })
         .collect();
+    // Beside manifests of this name it says what is expected of them.
+    if files.iter().any(|file| file.file_name().is_some_and(|name| name == "manifests.yaml")) {
+        files.retain(|file| file.file_name().is_none_or(|name| name != "scenario.yaml"));
+    }
     files.sort();
     Ok(files)
 }

@@ -82,6 +82,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         read_by: read_by(&found),
         steps: Vec::new(),
         outcome: outcome(mesh, call, &found),
+        assumes: None,
     };
     let mut notes: Vec<String> = Vec::new();
     notes.extend(call.admission_message.iter().map(|message| format!("the API server says: {message}")));

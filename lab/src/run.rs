@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -20,7 +20,7 @@ use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
     account::{Account, AppProtocol},
-    model::{Family, Flavor, Mesh, Pod},
+    model::{Family, Flavor, Mesh, Pod, Resolved},
 };
 use netns::Privilege;
 
@@ -30,9 +30,10 @@ use crate::{
     deploy::{self, Deployment, Tamper},
     manifests,
     observe_call::{self, MadeCall, Observations, Seen},
-    output, predict,
+    output, outside, predict,
     run_report::{LabFigures, ProbeReport, RunReport},
     scenario::{Probe, Scenario, Speaks},
+    stand_ins::{self, Images},
     tools::Tools,
     tuning::Tuning,
     verdict::Verdict,
@@ -53,6 +54,8 @@ pub struct Options {
     pub data_planes: Vec<DataPlane>,
     /// The meshes, in parallel.
     pub meshes: Vec<Flavor>,
+    /// What runs in the place of images.
+    pub images: Images,
     /// Where the programs are.
     pub tools: Tools,
     /// The privilege with which labs are made.
@@ -99,7 +102,7 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     }
     let mut meshes = Vec::new();
     for scenario in scenarios {
-        let resolved = manifests::resolve_files(&[scenario.manifests()])?;
+        let resolved = resolve(scenario, &options.images)?;
         meshes.extend(manifests::meshes(&resolved, &options.meshes).into_iter().map(|mesh| (scenario, mesh)));
     }
     let units: Vec<Unit<'_>> = meshes
@@ -141,6 +144,24 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     report.labs = labs;
     report.not_run = not_run;
     Ok(report)
+}
+
+/// The mesh of a scenario, with the hosts outside that its calls name, and with stand-ins for the images that are not here.
+fn resolve(scenario: &Scenario, images: &Images) -> Result<Arc<Resolved>> {
+    let mut files = manifests::read(&[scenario.manifests()])?;
+    let (mut resolved, warnings) = manifests::resolve(&files)?;
+    manifests::tell(&warnings);
+    let calls = scenario.probes.iter().filter_map(|probe| {
+        let from = resolved.pod(&probe.from, manifests::DEFAULT_NAMESPACE)?;
+        Some((from, probe.host.as_str(), probe.port))
+    });
+    if let Some(hosts) = outside::hosts(&resolved, &calls.collect::<Vec<_>>()) {
+        files.push(hosts);
+        (resolved, _) = manifests::resolve(&files)?;
+    }
+    let vacancies = images.settle(&mut resolved)?;
+    stand_ins::tell(&resolved, &vacancies, &format!("{}: ", scenario.name));
+    Ok(resolved)
 }
 
 fn chunks<T>(results: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {

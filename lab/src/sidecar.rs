@@ -14,7 +14,7 @@ use envoy_api::Secret;
 use mesh::{compile::PodConfig, redirect::ProxyIdentity, sidecar};
 use netns::{Pod, Privilege, Process, Program, Ready, Start, User};
 
-use crate::tools::Tools;
+use crate::{tools::Tools, trust};
 
 /// Istio's uid and gid of a sidecar, whose packets the redirect rules exempt.
 const PROXY: User = User { uid: sidecar::UID, gid: sidecar::GID };
@@ -201,7 +201,8 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
             (Program::new(how.kind.program(), tools.envoy()?, args), Ready::Immediately)
         }
     };
-    let program = Program { user: user(how.privilege), cpus: how.cpus.clone(), ..program };
+    let binds = trust::binds(pod, &[]);
+    let program = Program { user: user(how.privilege), cpus: how.cpus.clone(), binds, ..program };
     let process = pod.start(&program, &Start { ready, ..Start::default() })?;
     if how.kind == Kind::Envoy {
         wait_for_envoy(pod, &process, config)?;

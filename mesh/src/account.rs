@@ -40,6 +40,10 @@ pub struct Account {
     pub steps: Vec<Step>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What is taken for granted of a program of which nothing is known, as the end of a sentence: `the app speaks HTTP on 8080`.
+    /// Nothing where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumes: Option<String>,
 }
 
 impl Account {

@@ -43,6 +43,7 @@ pub mod differences;
 pub mod dump;
 mod fault;
 pub mod flavor;
+pub mod import;
 mod load;
 pub mod manifests;
 pub mod model;
@@ -53,6 +54,7 @@ pub mod predict;
 pub mod redirect;
 mod resolve;
 pub mod sidecar;
+pub mod stand_in;
 #[cfg(test)]
 mod testing;
 mod validate;

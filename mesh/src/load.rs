@@ -72,6 +72,28 @@ pub fn load(files: &[SourceFile]) -> Loaded {
     Loaded { manifests, faults, complete }
 }
 
+/// The documents of files as they are, those of lists one by one.
+///
+/// # Errors
+/// Those that are no YAML.
+pub(crate) fn values(files: &[SourceFile]) -> Result<Vec<Value>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut values = Vec::new();
+    for file in files {
+        for document in yaml::documents(&file.text) {
+            match document.content {
+                Ok(node) => values.push(node.into_value()),
+                Err(e) => {
+                    let source = Source { file: file.name.clone(), document: document.number, field: String::new() };
+                    faults.error(&unnamed(source), "", e.reason);
+                }
+            }
+        }
+    }
+    let faults = faults.sorted();
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}
+
 /// The place where documents were expected.
 fn nothing(files: &[SourceFile]) -> Source {
     let file = files.first().map_or_else(|| "<no file>".to_owned(), |file| file.name.clone());

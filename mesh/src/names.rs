@@ -80,9 +80,8 @@ impl Resolved {
         let mut pods: Vec<_> = service.ports.iter().flat_map(|port| &port.endpoints).map(|e| e.pod).collect();
         pods.sort_unstable();
         pods.dedup();
-        let v4 = pods.iter().map(|&pod| IpAddr::V4(self.pods[pod].ips.v4));
-        let v6 = pods.iter().map(|&pod| IpAddr::V6(self.pods[pod].ips.v6));
-        v4.chain(v6).collect()
+        let of = |family| pods.iter().map(move |&pod| self.pods[pod].ips.of(family));
+        service.families.iter().flat_map(|&family| of(family)).collect()
     }
 
     /// The addresses that a host's name stands for, as a pod of a namespace resolves it: a service's, else those of a host
@@ -91,8 +90,8 @@ impl Resolved {
         if let Some(service) = self.service(host, namespace) {
             return self.addresses(service);
         }
-        if let Some((pod, _)) = self.pod_of_headless(host, namespace) {
-            return self.pods[pod].ips.both().into();
+        if let Some((pod, service)) = self.pod_of_headless(host, namespace) {
+            return service.families.iter().map(|&family| self.pods[pod].ips.of(family)).collect();
         }
         let target = completed(host, namespace)
             .find_map(|name| self.external_names.iter().find(|alias| alias.host == name))

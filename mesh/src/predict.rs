@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    account::{Account, Callee, Caller},
+    account::{Account, Callee, Caller, LayerKind},
     model::{Family, Mesh, Pod},
 };
 
@@ -92,7 +92,29 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
         let server = call.server_app.or_else(from_manifest).unwrap_or_default();
         webhook::admission(webhook, account.outcome.delivered, server.speaks)
     });
+    if let Some((pod, port)) = callee.filter(|_| account.outcome.delivered && call.server_app.is_none()) {
+        account.assumes = assumption(&mesh.pods[pod], port, &account);
+    }
     Ok(account)
+}
+
+/// What has to be true of a program of which nothing is known, for a call to be delivered.
+fn assumption(pod: &Pod, port: u16, account: &Account) -> Option<String> {
+    if ServerApp::of(pod, port).speaks != Speaks::Anything {
+        return None;
+    }
+    let carried = account.legs.iter().rev().find(|leg| !leg.layers.is_empty())?;
+    let is = |layer: LayerKind| carried.layers.contains(&layer);
+    // mTLS between sidecars is not the app's.
+    let tls = is(LayerKind::Tls) || (is(LayerKind::Mtls) && pod.sidecar.is_none());
+    let speaks = match (tls, is(LayerKind::Http1) || is(LayerKind::H2)) {
+        (true, _) => "TLS",
+        (false, true) if is(LayerKind::H2) => "HTTP/2 without TLS",
+        (false, true) => "HTTP",
+        (false, false) => "what it is sent",
+    };
+    let who = if pod.is_external() { "the host" } else { "the app" };
+    Some(format!("{who} speaks {speaks} on {port}"))
 }
 
 fn modelled(pod: &Pod) -> Result<(), CallError> {

@@ -22,7 +22,8 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 pub(crate) use self::{
-    addresses::is_service_address, protocol::of_entry_port as protocol_of_entry, tls_to_app::TLS_TO_APP,
+    addresses::is_service_address, protocol::of_entry_port as protocol_of_entry, protocol::of_name as protocol_of_name,
+    tls_to_app::TLS_TO_APP,
 };
 use crate::{
     fault::{Fault, Faults},

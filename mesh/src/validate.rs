@@ -20,6 +20,8 @@ use crate::{
     manifests::{Head, Manifests, Object},
 };
 
+pub(crate) use self::secret::VALUES_REPLACED;
+
 /// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     let known = Known::new(manifests);
@@ -93,6 +95,10 @@ impl<'a> Checked<'a> {
 
     fn warn(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.faults.warn(self.head, field, message);
+    }
+
+    fn set_aside(&mut self, field: &str, message: String) {
+        self.faults.set_aside(self.head, field, message);
     }
 
     fn note(&mut self, field: impl Into<String>, message: impl Into<String>) {

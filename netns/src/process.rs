@@ -194,6 +194,19 @@ impl Process {
         self.wait_by(Instant::now() + timeout)
     }
 
+    /// Whether it ends within a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] when this process is interrupted first.
+    pub fn ends_within(&self, time: Duration) -> Result<bool> {
+        match self.await_end(Instant::now() + time)? {
+            End::Own(_) => Ok(true),
+            End::TooLate => Ok(false),
+            End::Interrupted => Err(self.interrupted()),
+        }
+    }
+
     /// Sends it a signal. Does nothing if it has exited.
     ///
     /// # Errors

@@ -66,7 +66,8 @@ pub struct Bind {
     /// Path on the host.
     pub source: PathBuf,
     /// The path inside the program's mount namespace. Hides the host's file or folder there, which must be of the same type as `source`.
-    /// If there is none, it is added to the nearest existing parent folder, which is then read-only to the program.
+    /// If there is none, it is added to the nearest existing parent folder, which is then read-only to the program; if that is `/`, the
+    /// program gets a root of its own with everything of the host's in it.
     pub target: PathBuf,
 }
 
@@ -171,24 +172,24 @@ impl Launch {
         program.check()?;
         let file = program.find()?;
         let mut steps = vec![Step::JoinNetwork(pod.open_namespace()?.into()), Step::OwnMounts];
-        steps.extend(mounts::overlays(pod, program)?);
+        steps.extend(mounts::make_room(pod, program)?);
         for (source, target) in pod.etc_files() {
             steps.push(bind(&source, target)?);
         }
-        for Bind { source, target } in &program.binds {
-            steps.push(bind(source, target)?);
-        }
-        steps.extend(pin(&program.cpus)?);
-        let mut command = if let Some(User { uid, gid }) = program.user() {
+        let user = program.user();
+        let is_hidden = program.binds.iter().any(|bind| mounts::hides(&bind.target, &file));
+        let mut command = if user.is_some() || is_hidden {
             let shown = show_to_all(pod, &file)?;
             steps.push(bind(&file, &shown)?);
-            steps.push(Step::Become { uid, gid });
             let mut command = Command::new(shown);
             command.arg0(&file);
             command
         } else {
             Command::new(file)
         };
+        steps.extend(mounts::binds(pod, program)?);
+        steps.extend(pin(&program.cpus)?);
+        steps.extend(user.map(|User { uid, gid }| Step::Become { uid, gid }));
         command
             .args(&program.args)
             .env_clear()

@@ -12,9 +12,9 @@ use std::{
 };
 
 use nix::{
-    fcntl::OFlag,
+    fcntl::{AT_FDCWD, OFlag},
     libc,
-    mount::MsFlags,
+    mount::{MntFlags, MsFlags},
     sched::{CloneFlags, CpuSet},
     sys::{signal::Signal, socket::LinkAddr, stat::Mode},
     unistd::{Gid, Pid, Uid},
@@ -29,6 +29,14 @@ pub(crate) enum Step {
     OwnMounts,
     /// Bind-mounts `source` at `target`, which must exist.
     Bind { source: CString, target: CString },
+    /// The same, with all that is mounted below `source`.
+    BindAll { source: CString, target: CString },
+    /// Shows `source` at `target`; but what is mounted at `keep`, a folder below it, stays there. `folders` are those on the way.
+    BindAround { source: CString, target: CString, folders: Vec<CString>, keep: CString },
+    /// Makes a symbolic link.
+    Link { path: CString, leads_to: CString },
+    /// Takes a folder on which a file system is mounted for its root, and lets go of the old one.
+    Root(CString),
     /// Mounts an empty tmpfs.
     Tmpfs(CString),
     /// Creates a folder, unless it exists.
@@ -53,12 +61,16 @@ impl Step {
         match self {
             Self::JoinNetwork(_) => "join the pod's network namespace".to_owned(),
             Self::OwnMounts => "unshare the mount table".to_owned(),
-            Self::Bind { source, target } => {
+            Self::Bind { source, target }
+            | Self::BindAll { source, target }
+            | Self::BindAround { source, target, .. } => {
                 format!("bind-mount {} at {}", source.to_string_lossy(), target.to_string_lossy())
             }
             Self::Tmpfs(path) | Self::MakeFolder(path) | Self::MakeFile(path) => {
                 format!("make the mount point {}", path.to_string_lossy())
             }
+            Self::Link { path, .. } => format!("make the link {}", path.to_string_lossy()),
+            Self::Root(root) => format!("take {} for its root", root.to_string_lossy()),
             Self::Overlay { target, .. } => format!("mount an overlay at {}", target.to_string_lossy()),
             Self::Pin(_) => "run on the selected CPUs".to_owned(),
             Self::OwnSession => "start a session".to_owned(),
@@ -80,14 +92,29 @@ impl Step {
             Self::Bind { source, target } => {
                 nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, MsFlags::MS_BIND, NONE)
             }
+            Self::BindAll { source, target } => {
+                let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+                nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, flags, NONE)
+            }
+            Self::BindAround { source, target, folders, keep } => {
+                let kept = clone_tree(keep)?;
+                nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, MsFlags::MS_BIND, NONE)?;
+                folders.iter().try_for_each(|folder| make_folder(folder))?;
+                attach_tree(&kept, keep)
+            }
+            Self::Link { path, leads_to } => nix::unistd::symlinkat(leads_to.as_c_str(), AT_FDCWD, path.as_c_str()),
+            Self::Root(root) => {
+                nix::unistd::chdir(root.as_c_str())?;
+                // The old root lands on the new one, and is what an unmount takes off again (pivot_root(2)).
+                nix::unistd::pivot_root(c".", c".")?;
+                nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
+                nix::unistd::chdir(c"/")
+            }
             Self::Tmpfs(path) => {
                 let name = Some(c"tmpfs");
                 nix::mount::mount(name, path.as_c_str(), name, MsFlags::empty(), Some(c"mode=755"))
             }
-            Self::MakeFolder(path) => match nix::unistd::mkdir(path.as_c_str(), Mode::from_bits_retain(0o755)) {
-                Err(nix::errno::Errno::EEXIST) => Ok(()),
-                made => made,
-            },
+            Self::MakeFolder(path) => make_folder(path),
             Self::MakeFile(path) => {
                 let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
                 nix::fcntl::open(path.as_c_str(), flags, Mode::from_bits_retain(0o644)).map(drop)
@@ -116,6 +143,14 @@ impl Step {
                 if nix::unistd::getppid() == *parent { Ok(()) } else { Err(nix::errno::Errno::ECHILD) }
             }
         }
+    }
+}
+
+/// Makes a folder, unless it is there.
+fn make_folder(path: &CStr) -> nix::Result<()> {
+    match nix::unistd::mkdir(path, Mode::from_bits_retain(0o755)) {
+        Err(nix::errno::Errno::EEXIST) => Ok(()),
+        made => made,
     }
 }
 

@@ -233,6 +233,8 @@ impl Generator {
         if self.chance(0.1) {
             spec["ipFamilies"] = json!([self.one_of(&["IPv4", "IPv6"])]);
             spec["ipFamilyPolicy"] = "SingleStack".into();
+        } else if self.chance(0.5) {
+            spec["ipFamilyPolicy"] = "PreferDualStack".into();
         }
         let name = self.one_of(&[app, "web", "extra"]);
         self.push("v1", "Service", namespace, name, spec);

@@ -13,6 +13,7 @@ use lab::{
     run::{self, Options},
     run_report::RunReport,
     scenario::{self, Scenario},
+    stand_ins::Images,
     tools::Tools,
     tuning::Tuning,
 };
@@ -96,6 +97,7 @@ pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamp
     let options = Options {
         data_planes: planes.to_vec(),
         meshes: meshes.to_vec(),
+        images: Images::default(),
         tools: tools(),
         privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,

@@ -31,6 +31,8 @@ pub enum Protocol {
     TlsBulk,
     /// An echo server inside TLS that requires a client certificate.
     Mtls,
+    /// What the client's first bytes are: HTTP, raw bytes, or either inside one-way TLS.
+    Any,
 }
 
 impl Protocol {
@@ -38,8 +40,15 @@ impl Protocol {
     pub fn is_tls(self) -> bool {
         match self {
             Self::Https | Self::Webhook | Self::MtlsHttp | Self::Tls | Self::TlsBulk | Self::Mtls => true,
-            Self::Http | Self::Http2 | Self::Tcp | Self::TcpGreeting | Self::TcpBulk | Self::TcpReset => false,
+            Self::Http | Self::Http2 | Self::Tcp | Self::TcpGreeting | Self::TcpBulk | Self::TcpReset | Self::Any => {
+                false
+            }
         }
+    }
+
+    /// Whether it needs a certificate: it is spoken inside TLS, or may be.
+    pub fn needs_certificate(self) -> bool {
+        self.is_tls() || self == Self::Any
     }
 
     /// Whether a client certificate is required.

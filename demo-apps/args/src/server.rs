@@ -55,6 +55,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
     pub mtls: Vec<BindAddress>,
 
+    /// What the client speaks: HTTP, raw bytes, or either inside TLS
+    #[arg(long, value_name = "[BIND:]PORT", help_heading = "Ports (each may be repeated)")]
+    pub any: Vec<BindAddress>,
+
     /// Certificate chain of the TLS ports, PEM
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,
@@ -116,7 +120,7 @@ impl ServerArgs {
         if self.ports().next().is_none() {
             return Some("no port to listen on; try --http 8080");
         }
-        if has(Protocol::is_tls) && self.cert.is_none() && self.self_signed.is_empty() {
+        if has(Protocol::needs_certificate) && self.cert.is_none() && self.self_signed.is_empty() {
             return Some("TLS ports need --cert FILE with --key FILE, or --self-signed NAME");
         }
         if has(Protocol::demands_certificate) && self.client_ca.is_none() {
@@ -139,6 +143,7 @@ impl ServerArgs {
             (Protocol::Tls, &self.tls),
             (Protocol::TlsBulk, &self.tls_bulk),
             (Protocol::Mtls, &self.mtls),
+            (Protocol::Any, &self.any),
         ]
         .into_iter()
         .flat_map(|(protocol, addresses)| addresses.iter().map(move |address| (protocol, *address)))

@@ -102,7 +102,7 @@ pub struct ConnectArgs {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Trust the CAs in this PEM file [https, grpcs, wss, tls; default: $SSL_CERT_FILE]
+    /// Trust the CAs in this PEM file [https, grpcs, wss, tls; default: $SSL_CERT_FILE, else the system's]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
@@ -156,10 +156,16 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
-    /// Trusts the CAs in `$SSL_CERT_FILE` unless another option says what to trust, like OpenSSL, Go and curl.
+    /// Trusts the CAs in `$SSL_CERT_FILE`, else the system's, unless another option says what to trust, like OpenSSL, Go and curl.
     pub fn trust_environment(&mut self) {
-        if self.ca.is_none() && !self.insecure {
-            self.ca = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        if self.ca.is_some() || self.insecure {
+            return;
+        }
+        self.ca = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        if self.ca.is_none() {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            self.roots = (!roots.is_empty()).then(|| roots.into());
         }
     }
 }

@@ -1,15 +1,19 @@
 //! One connection of a server: TLS if any, then the port's protocol.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use demo_args::Protocol;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::context::Ends;
+use super::detect::{HEAD, Reread, Spoken};
 use super::shared::Shared;
 use super::{http, stream};
 use crate::failure::{Cause, Failure, FailureKind, Stage};
@@ -44,27 +48,66 @@ impl Connection {
             // With a zero linger time, closing the socket sends RST.
             let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
+        if self.protocol == Protocol::Any {
+            return self.serve_as_spoken_to(tls).await;
+        }
         let Some(tls) = tls else {
             let (io, account) = Tap::on_tcp(Box::new(self.tcp) as Box<dyn Io>);
             return serve_protocol(self.protocol, io, account, self.ends, None, self.shared).await;
         };
         let (io, wire) = Tap::on_tcp(self.tcp);
-        let handshake = match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(io)).await {
-            Ok(result) => result.map_err(|error| Cause::from_io(&error).or_not_tls(&wire.read().head)),
-            Err(_) => Err(Cause::new(FailureKind::Timeout, format!("no handshake within {HANDSHAKE_LIMIT:?}"))),
-        };
-        match handshake {
+        match in_time(tls.accept(io)).await.map_err(|cause| cause.or_not_tls(&wire.read().head)) {
             Ok(stream) => {
                 let facts = facts_of_session(stream.get_ref().1);
                 let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, false);
                 serve_protocol(self.protocol, io, account, self.ends, Some(facts), self.shared).await;
             }
-            Err(cause) => self.shared.log(|| Event::TlsFailed {
-                protocol: self.protocol,
-                peer: self.ends.peer,
-                failure: Box::new(cause.at(Stage::Tls)),
-            }),
+            Err(cause) => tls_failed(self.protocol, self.ends, cause, &self.shared),
         }
+    }
+
+    /// Looks at what the client speaks, and speaks that.
+    async fn serve_as_spoken_to(self, tls: Option<TlsAcceptor>) {
+        let mut head = [0; HEAD];
+        // What can't be read is read once more, where the error is accounted for.
+        let length = self.tcp.peek(&mut head).await.unwrap_or(0);
+        let spoken = Spoken::of(&head[..length]);
+        let Some(tls) = tls.filter(|_| spoken == Spoken::Tls) else {
+            let (io, account) = Tap::on_tcp(Box::new(self.tcp) as Box<dyn Io>);
+            return serve_protocol(spoken.protocol(), io, account, self.ends, None, self.shared).await;
+        };
+        let (io, _) = Tap::on_tcp(self.tcp);
+        let accepting = async {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+            let knows = |offered: &[u8]| tls.config().alpn_protocols.iter().any(|own| own == offered);
+            let agrees = start.client_hello().alpn().is_some_and(|mut offered| offered.any(knows));
+            let mut config = ServerConfig::clone(tls.config());
+            if !agrees {
+                config.alpn_protocols.clear();
+            }
+            start.into_stream(Arc::new(config)).await
+        };
+        match in_time(accepting).await {
+            Ok(stream) => {
+                let facts = facts_of_session(stream.get_ref().1);
+                let Ok((spoken, stream)) = Reread::of(stream).await else { return };
+                let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, false);
+                serve_protocol(spoken.protocol(), io, account, self.ends, Some(facts), self.shared).await;
+            }
+            Err(cause) => tls_failed(self.protocol, self.ends, cause, &self.shared),
+        }
+    }
+}
+
+fn tls_failed(protocol: Protocol, ends: Ends, cause: Cause, shared: &Shared) {
+    shared.log(|| Event::TlsFailed { protocol, peer: ends.peer, failure: Box::new(cause.at(Stage::Tls)) });
+}
+
+/// A handshake, if it ends in time.
+async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> Result<T, Cause> {
+    match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
+        Ok(result) => result.map_err(|error| Cause::from_io(&error)),
+        Err(_) => Err(Cause::new(FailureKind::Timeout, format!("no handshake within {HANDSHAKE_LIMIT:?}"))),
     }
 }
 
@@ -80,7 +123,7 @@ async fn serve_protocol(
         Protocol::Http | Protocol::Http2 | Protocol::Https | Protocol::Webhook | Protocol::MtlsHttp => {
             http::serve(protocol, io, &account, ends, tls.clone(), &shared).await
         }
-        Protocol::Tcp | Protocol::Tls | Protocol::Mtls => stream::echo(io).await,
+        Protocol::Tcp | Protocol::Tls | Protocol::Mtls | Protocol::Any => stream::echo(io).await,
         Protocol::TcpGreeting => stream::greet(io, &shared.name).await,
         Protocol::TcpReset => stream::once(io).await,
         Protocol::TcpBulk | Protocol::TlsBulk => stream::bulk(io).await,

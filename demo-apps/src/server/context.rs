@@ -44,6 +44,22 @@ impl Context {
         }
     }
 
+    /// Who asks: the first that `x-forwarded-for` names, else the peer.
+    pub(super) fn origin(&self, headers: &HeaderMap) -> String {
+        let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+        let first = forwarded.and_then(|all| all.split(',').next()).map(str::trim);
+        first.map_or_else(|| self.ends.peer.ip().to_string(), str::to_owned)
+    }
+
+    /// The URL that is asked for.
+    pub(super) fn url(&self, head: &http::request::Parts) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let headers = with_host(head);
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        format!("{scheme}://{host}{path}")
+    }
+
     /// Completes when the server is to stop.
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.stopped()
@@ -55,7 +71,7 @@ impl Context {
 }
 
 /// Adds HTTP/2's `:authority` as `host`.
-fn with_host(head: &http::request::Parts) -> HeaderMap {
+pub(super) fn with_host(head: &http::request::Parts) -> HeaderMap {
     let mut headers = head.headers.clone();
     if let (None, Some(authority)) = (headers.get(HOST), head.uri.authority())
         && let Ok(value) = HeaderValue::from_str(authority.as_str())

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use demo_args::Protocol;
 use futures_util::TryStreamExt as _;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TRAILER};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 
 use super::body::{AnyBody, filling, whole};
-use super::context::{Context, Ends};
+use super::context::{Context, Ends, with_host};
 use super::drained::Drained;
+use super::httpbin::{Asked, Echo, LONGEST_BODY, Page};
 use super::respond::{Content, refuse, respond, with_type};
 use super::shared::Shared;
 use super::websocket::Pending;
@@ -102,9 +104,18 @@ async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending)
     if let (Protocol::Webhook, Some(rule)) = (context.protocol, admission::Rule::at(&path)) {
         return admission::answer(request, rule, context).await;
     }
+    if let Some(page) = Page::at(&path) {
+        return match page {
+            Ok(page) => page_of_httpbin(page, request, context).await,
+            Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &why).await,
+        };
+    }
     let mut parts = path.splitn(3, '/').skip(1);
     match (parts.next(), parts.next()) {
-        (Some("echo"), None) => echo(request, context),
+        (Some("echo"), None) => match Echo::of(request.uri().query()) {
+            Ok(asked) => echo(request, context, asked).await,
+            Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/echo: {why}")).await,
+        },
         (Some("bytes"), Some(n)) => match n.parse() {
             Ok(n) => respond(request, context, StatusCode::OK, |_| (Content::Bytes, filling(n))).await,
             Err(_) => refuse(request, context, StatusCode::BAD_REQUEST, "/bytes/N: N is a number of bytes").await,
@@ -139,6 +150,31 @@ fn seen_content(seen: &Seen) -> (Content, AnyBody) {
     (Content::Json, whole(json))
 }
 
+/// A page of httpbin's.
+async fn page_of_httpbin(page: Page, request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, LONGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("a body is at most {LONGEST_BODY} bytes\n");
+            return with_type(StatusCode::PAYLOAD_TOO_LARGE, Content::Text, whole(why));
+        }
+        // A body that breaks off ends the connection as well; hyper sees to that.
+        Err(_) => Bytes::new(),
+    };
+    tokio::time::sleep(page.delay()).await;
+    let answer = page.answer(&Asked {
+        method: head.method.as_str(),
+        headers: with_host(&head),
+        origin: context.origin(&head.headers),
+        url: context.url(&head),
+        query: head.uri.query(),
+        body: &body,
+    });
+    context.log(StatusCode::OK, context.seen(&head, body.len() as u64));
+    with_type(StatusCode::OK, Content::Json, whole(format!("{answer:#}\n")))
+}
+
 /// What was seen, followed by trailers: the server's name, and the length of the body. HTTP/1.1 sends trailers only to
 /// clients that send `te: trailers`.
 async fn trailers(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
@@ -161,13 +197,14 @@ async fn trailers(request: Request<Incoming>, context: &Context) -> Response<Any
     response
 }
 
-/// Echoes the body as it is received.
-fn echo(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+/// Echoes the body as it is received, or what is asked for in its place.
+async fn echo(request: Request<Incoming>, context: &Context, asked: Echo) -> Response<AnyBody> {
+    tokio::time::sleep(asked.delay).await;
     let (head, body) = request.into_parts();
     // The log contains the announced length; a streamed body has none.
     let seen = context.seen(&head, body.size_hint().exact().unwrap_or(0));
-    context.log(StatusCode::OK, seen);
-    let mut response = with_type(StatusCode::OK, Content::Bytes, body.boxed());
+    context.log(asked.status, seen);
+    let mut response = with_type(asked.status, Content::Bytes, asked.body().unwrap_or_else(|| body.boxed()));
     if let Some(kind) = head.headers.get(CONTENT_TYPE) {
         response.headers_mut().insert(CONTENT_TYPE, kind.clone());
     }

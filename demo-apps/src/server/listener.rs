@@ -56,7 +56,7 @@ pub(super) fn bind_all(args: &ServerArgs) -> Result<Vec<Listener>, StartError> {
     let setup = tls_setup(args)?;
     let mut listeners = Vec::new();
     for (protocol, wanted) in args.ports() {
-        let tls = setup.as_ref().filter(|_| protocol.is_tls());
+        let tls = setup.as_ref().filter(|_| protocol.needs_certificate());
         let tls = tls.map(|setup| tls_of(protocol, args, setup)).transpose()?;
         listeners.push(Listener::bind(protocol, wanted, tls)?);
     }
@@ -95,7 +95,7 @@ fn tls_of(protocol: Protocol, args: &ServerArgs, setup: &ServerTlsSetup) -> Resu
     let client_ca = args.client_ca.as_deref().filter(|_| protocol.demands_certificate());
     let alpn = match &args.alpn {
         Some(alpn) => alpn.clone(),
-        None if protocol.is_http() => http_alpn().into(),
+        None if protocol.is_http() || protocol == Protocol::Any => http_alpn().into(),
         None => Vec::new(),
     };
     Ok(TlsAcceptor::from(setup.config(client_ca, &alpn)?))

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::common::{LabArgs, ManifestArgs, OneMesh, OutputArgs};
+use super::stand_ins::StandInArgs;
 use crate::data_plane::DataPlane;
 
 /// `up`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down"
+    after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt"
 )]
 pub struct UpArgs {
     /// The manifests to bring up.
@@ -22,6 +23,9 @@ pub struct UpArgs {
     /// The proxy to use as sidecars
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: OneDataPlane,
+    /// What runs in the place of images.
+    #[command(flatten)]
+    pub stand_ins: StandInArgs,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::common::{DataPlaneChoice, MeshChoice, RootArgs, claim};
+use super::stand_ins::StandInArgs;
 use crate::select::Shard;
 
 const SELECTION: &str = "Which calls";
@@ -54,6 +55,9 @@ pub struct RunArgs {
     /// Write the captures, with the keys that decrypt them, to this folder: one pcapng file per lab
     #[arg(long, value_name = "FOLDER")]
     pub pcap: Option<PathBuf>,
+    /// What runs in the place of images.
+    #[command(flatten)]
+    pub stand_ins: StandInArgs,
     /// How many labs run concurrently
     #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

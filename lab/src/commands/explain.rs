@@ -1,23 +1,22 @@
 //! `sidelab explain`.
 
-use std::{fs, net::IpAddr, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use mesh::{
-    SourceFile,
     account::Account,
     dump::EnvoyDump,
-    model::{Family, Mesh, Resolved},
-    predict::{Call, predict, predict_dumps},
+    model::{Family, Mesh},
+    predict::{Call, ServerApp, predict, predict_dumps},
 };
-use serde_json::json;
 
 use super::{OK, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    manifests,
+    manifests, outside,
     predict::destination,
     report::explain,
+    stand_ins::{self, Images},
     terminal::{noteln, outln},
 };
 
@@ -30,7 +29,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         app: args.app,
         server_first: false,
         family: args.ipv6.then_some(Family::Ipv6),
-        server_app: None,
+        server_app: args.app_speaks.map(ServerApp::speaking),
         subset: args.subset.clone(),
         webhook: None,
     };
@@ -59,55 +58,30 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     manifests::tell(&warnings);
     let from = manifests::find_pod(&resolved, &args.from, &args.namespace).context("--from")?;
     let namespace = resolved.pods[from].name.namespace.clone();
-    let host = host_of(&resolved, &call.host, &namespace);
-    if is_unknown(&resolved, &host, from) {
-        if PRIVATE_DOMAINS.contains(&host.rsplit('.').next().unwrap_or_default()) {
+    let host = outside::alias(&resolved, &call.host, &namespace);
+    if outside::is_unknown(&resolved, &host, from) {
+        if outside::is_private(&host) {
             bail!(
                 "{host}: no DNS server knows it, so {} cannot resolve it: without DNS capture a ServiceEntry alone does not give it an address \
                  (proxyMetadata ISTIO_META_DNS_CAPTURE); give an address, or a pod that stands for it (sidelab.io/external-host)",
                 args.from
             );
         }
-        files.push(host_outside(&host));
-        (resolved, _) = manifests::resolve(&files)?;
         noteln!("{host}: not in the manifests: assumed to be a host outside the cluster");
     }
+    if let Some(hosts) = outside::hosts(&resolved, &[(from, &call.host, call.port)]) {
+        files.push(hosts);
+        (resolved, _) = manifests::resolve(&files)?;
+    }
+    // The answer is about the programs themselves, of which this is what a lab would run in their place.
+    let mut in_a_lab = Arc::clone(&resolved);
+    let vacancies = Images::of(&args.stand_ins)?.settle(&mut in_a_lab)?;
+    stand_ins::tell(&in_a_lab, &vacancies, "in a lab ");
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         Ok(predict(mesh, &Call { from, ..call.clone() })?)
     };
     manifests::meshes(&resolved, &args.mesh.flavors()).iter().map(account).collect()
-}
-
-/// Whether a host has a public name and is in no manifest.
-fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
-    let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
-    // Such names are more likely mistakes.
-    let of_cluster = ["svc", "local"].contains(&last)
-        || mesh.namespaces.contains_key(last)
-        || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
-    !of_cluster && host.parse::<IpAddr>().is_err() && mesh.resolve_in(from, host).is_empty()
-}
-
-/// Domains that no public DNS resolves (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
-const PRIVATE_DOMAINS: [&str; 8] = ["corp", "home", "internal", "intranet", "invalid", "lan", "private", "test"];
-
-/// The external host that a name stands for: the name, or the target of an ExternalName.
-fn host_of(mesh: &Resolved, host: &str, namespace: &str) -> String {
-    let names = [format!("{host}.{namespace}.svc.cluster.local"), format!("{host}.svc.cluster.local"), host.to_owned()];
-    let alias = mesh.external_names.iter().find(|alias| names.contains(&alias.host));
-    alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
-}
-
-/// A manifest that stands in for a host outside the cluster.
-fn host_outside(host: &str) -> SourceFile {
-    let pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "host", "namespace": "outside", "annotations": {"sidelab.io/external-host": host}},
-        "spec": {"containers": [{"name": "app", "image": "host"}]},
-    });
-    SourceFile { name: "<assumed>".into(), text: pod.to_string() }
 }
 
 /// Reads a sidecar's `config_dump`, and reports what it leaves out.

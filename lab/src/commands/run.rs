@@ -27,6 +27,7 @@ use crate::{
     run_report::RunReport,
     scenario::{self, Scenario},
     select::{Selection, select},
+    stand_ins::Images,
     terminal::{NARROWEST, columns, out},
     tools::Tools,
     tuning::Tuning,
@@ -47,6 +48,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         &Options {
             data_planes: args.data_plane.planes(),
             meshes: args.mesh.flavors(),
+            images: Images::of(&args.stand_ins)?,
             tools: Tools::find(),
             privilege,
             captures: args.pcap.clone(),

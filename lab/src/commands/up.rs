@@ -14,9 +14,10 @@ use crate::{
     data_plane::DataPlane,
     deploy::{self, Deployment},
     interrupt::interruptible,
-    manifests,
+    manifests, outside,
     report::words::counted,
     run::Interrupted,
+    stand_ins::{self, Images},
     terminal::{noteln, outln},
     tools::Tools,
     tuning::Tuning,
@@ -35,10 +36,16 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     if privilege == Privilege::UserNamespace {
         bail!(NeedsRoot);
     }
-    let files = manifests::read(&args.manifests.files)?;
-    let (resolved, warnings) = manifests::resolve(&files)?;
+    let mut files = manifests::read(&args.manifests.files)?;
+    let (mut resolved, warnings) = manifests::resolve(&files)?;
+    if let Some(hosts) = outside::hosts(&resolved, &[]) {
+        files.push(hosts);
+        (resolved, _) = manifests::resolve(&files)?;
+    }
+    let vacancies = Images::of(&args.stand_ins)?.settle(&mut resolved)?;
     let mesh = Mesh::new(resolved, args.mesh.into());
     manifests::tell(&warnings);
+    stand_ins::tell(&mesh, &vacancies, "");
     if mesh.pods.is_empty() {
         bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }

@@ -57,11 +57,12 @@ pub fn render(account: &Account) -> String {
         let reason = outcome.reason.map_or_else(|| "?".into(), |reason| reason.to_string());
         let _ = write!(text, "  {BAD}refused{BAD:#} at the {at}: {reason}");
     }
+    let assumes = account.assumes.as_ref().map_or_else(String::new, |assumes| format!(" if {assumes}"));
     let read_by: Vec<String> = account.read_by.iter().map(ToString::to_string).collect();
     let read_by = if read_by.is_empty() { "no sidecar".into() } else { read_by.join(", ") };
     let _ = writeln!(
         text,
-        "; the app sees {STRONG}{}{STRONG:#}; flags {}, details {}
+        "; the app sees {STRONG}{}{STRONG:#}{assumes}; flags {}, details {}
   the request is read by: {read_by}",
         outcome.app_sees, outcome.response_flags, outcome.details
     );

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    Family,
     capture::Capture,
     object::{ObjectName, Source},
     peer_authentication::EffectivePeerAuthentication,
@@ -86,6 +87,14 @@ impl PodIps {
         ip == IpAddr::V4(self.v4) || ip == IpAddr::V6(self.v6)
     }
 
+    /// The one of a family.
+    pub fn of(&self, family: Family) -> IpAddr {
+        match family {
+            Family::Ipv4 => self.v4.into(),
+            Family::Ipv6 => self.v6.into(),
+        }
+    }
+
     /// Both, IPv4 first.
     pub fn both(&self) -> [IpAddr; 2] {
         [self.v4.into(), self.v6.into()]
@@ -111,8 +120,75 @@ pub struct Container {
     pub mounts: Vec<Mount>,
     /// The user that it runs as (`securityContext.runAsUser`). User 1337 is treated as the sidecar, and never captured.
     pub run_as_user: Option<u32>,
+    /// What the kubelet asks before it takes the program for started (`startupProbe`).
+    pub startup: Option<Probe>,
+    /// What it asks before calls are sent to the pod (`readinessProbe`).
+    pub readiness: Option<Probe>,
+    /// What it asks to know that the program is alive (`livenessProbe`).
+    pub liveness: Option<Probe>,
+    /// The program that stands in for its own, which is not here.
+    pub stand_in: Option<StandIn>,
     /// Its place in the manifests.
     pub source: Source,
+}
+
+/// A question by which a container's program shows that it is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What is asked.
+    pub check: Check,
+    /// The time between two tries, in seconds (`periodSeconds`).
+    pub period: u32,
+    /// How long an answer may take, in seconds (`timeoutSeconds`).
+    pub timeout: u32,
+}
+
+/// What a probe asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A GET, answered with a status from 200 to 399.
+    Http {
+        /// Whether inside TLS, whose certificate nobody checks.
+        tls: bool,
+        /// The port.
+        port: u16,
+        /// The path.
+        path: String,
+        /// Headers, by name.
+        headers: Vec<(String, String)>,
+    },
+    /// A connection.
+    Tcp(u16),
+    /// gRPC's health service.
+    Grpc(u16),
+    /// A program in the container, which ends with 0.
+    Exec(Vec<String>),
+}
+
+impl Check {
+    /// The port that is asked, if one is.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Http { port, .. } | Self::Tcp(port) | Self::Grpc(port) => Some(*port),
+            Self::Exec(_) => None,
+        }
+    }
+}
+
+/// What runs in the place of a program that is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// The image that it stands in for.
+    pub image: String,
+    /// Where it listens, and what it speaks there.
+    pub ports: Vec<(u16, demo_args::Protocol)>,
+    /// The names for which the lab makes it a certificate, where the container mounts none.
+    pub names: Vec<String>,
+}
+
+impl StandIn {
+    /// Where the certificate that the lab makes is mounted, as `tls.crt` and `tls.key`.
+    pub const CERTIFICATE_FOLDER: &str = "/etc/sidelab-stand-in";
 }
 
 /// A folder that a container mounts.
@@ -131,6 +207,8 @@ pub struct ContainerPort {
     pub name: Option<String>,
     /// The port that the program listens on.
     pub port: u16,
+    /// Whether it is one of UDP.
+    pub udp: bool,
 }
 
 /// Whether a pod gets a sidecar, and the reason.

@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::Mesh,
+    model::{Family, Mesh},
     testing::{mesh, pod},
 };
 
@@ -19,7 +19,7 @@ fn shop() -> Mesh {
             + &pod("server", "labels: {app: server}")
             + &pod("server", "namespace: apart, labels: {app: server}")
             + deployment
-            + &service("name: server", "")
+            + &service("name: server", "ipFamilyPolicy: PreferDualStack")
             + &service("name: server, namespace: apart", "")
             + &service("name: headless", "clusterIP: None")),
     )
@@ -67,7 +67,7 @@ fn addresses_lead_back_to_pods_and_services() {
     assert_eq!(mesh.pod_at("192.0.2.1".parse().unwrap()), None);
     let headless = mesh.service("headless", "default").unwrap();
     let server = &mesh.pods[mesh.pod("server", "default").unwrap()];
-    assert_eq!(mesh.addresses(headless), server.ips.both());
+    assert_eq!(mesh.addresses(headless), [server.ips.of(Family::Ipv4)]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fd00:96::a\tserver.default.svc.cluster.local
 }
 
 const SERVICE: &str = "---
-{apiVersion: v1, kind: Service, metadata: {name: server}, spec: {selector: {app: a}, ports: [{port: 80}]}}
+{apiVersion: v1, kind: Service, metadata: {name: server}, spec: {ipFamilyPolicy: PreferDualStack, selector: {app: a}, ports: [{port: 80}]}}
 ";
 
 #[test]

@@ -6,7 +6,8 @@ use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 
 use crate::{
     account::{AppSees, Reason},
-    model::{Container, Mount, Pod},
+    model::{Container, Mount, Pod, StandIn},
+    stand_in::{APP_SPEAKS, parse_speaks},
 };
 
 use super::{
@@ -43,6 +44,11 @@ pub enum Speaks {
     Webhook,
     /// Raw bytes, which it sends back.
     Tcp,
+    /// HTTP, raw bytes, or, where nobody has unwrapped it yet, either inside TLS: whichever comes.
+    Detects {
+        /// Whether TLS is one of them.
+        tls: bool,
+    },
     /// A greeting first, and then what it is sent.
     Greeting,
     /// Raw bytes, of which it answers the first with RST.
@@ -57,12 +63,19 @@ pub enum Speaks {
 }
 
 impl ServerApp {
+    /// One that speaks this, and listens on all addresses.
+    pub fn speaking(protocol: Protocol) -> Self {
+        Self { speaks: Speaks::of(protocol), loopback_only: false }
+    }
+
     /// The app at a pod's port according to its manifest: the arguments of `demo-server` and `demo-webhook`. Other programs
-    /// are unknown.
+    /// are unknown, except for what the annotation [`APP_SPEAKS`] says.
     pub fn of(pod: &Pod, port: u16) -> Self {
         let mut servers = pod.containers.iter().filter_map(DemoServer::of).peekable();
         if servers.peek().is_none() {
-            return Self::default();
+            let said = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
+            let said = said.into_iter().find(|(of, _)| of.is_none_or(|of| of == port));
+            return said.map_or_else(Self::default, |(_, protocol)| Self::speaking(protocol));
         }
         let found = servers.find_map(|server| server.app(port));
         found.unwrap_or(Self { speaks: Speaks::Nothing, loopback_only: false })
@@ -118,6 +131,9 @@ impl DemoServer {
             Self::Webhook(args) => args.cert.as_path(),
             Self::Broken => return None,
         };
+        if let Some(stand_in) = container.stand_in.as_ref().filter(|_| file.starts_with(StandIn::CERTIFICATE_FOLDER)) {
+            return Some(Certificate::public(stand_in.names.clone()));
+        }
         Certificate::of_pem(mounted(container, file.to_str()?)?)
     }
 }
@@ -135,6 +151,7 @@ impl Speaks {
             Protocol::TcpReset => Self::Reset,
             Protocol::Tls | Protocol::TlsBulk => Self::Tls { mutual: false },
             Protocol::Mtls => Self::Tls { mutual: true },
+            Protocol::Any => Self::Detects { tls: true },
         }
     }
 }
@@ -142,7 +159,10 @@ impl Speaks {
 /// The certificate of the TLS ports of a pod's app. An unknown app is assumed to have a valid one.
 pub(super) fn certificate(pod: &Pod) -> Certificate {
     let named = pod.containers.iter().find_map(|container| DemoServer::of(container)?.certificate(container));
-    named.unwrap_or_else(|| Certificate::of_app(Authority::Apps))
+    // Of a host outside whose program nobody knows it is not known either which authority it has.
+    let is_known = pod.containers.iter().any(|container| DemoServer::of(container).is_some());
+    let unknown = if pod.is_external() && !is_known { Authority::Unknown } else { Authority::Apps };
+    named.unwrap_or_else(|| Certificate::of_app(unknown))
 }
 
 /// How the calling app verifies a host: with the roots in `SSL_CERT_FILE` of its pod's first container, from which calls
@@ -176,6 +196,8 @@ impl fmt::Display for ServerApp {
             Speaks::Https { mutual: false } => "speaks HTTP inside TLS",
             Speaks::Https { mutual: true } => "speaks HTTP inside TLS, and demands a client certificate",
             Speaks::Webhook => "answers AdmissionReviews inside TLS",
+            Speaks::Detects { tls: true } => "answers HTTP and raw bytes, inside TLS or not",
+            Speaks::Detects { tls: false } => "answers HTTP and raw bytes",
             Speaks::Tcp => "sends back raw bytes",
             Speaks::Greeting => "greets, and sends back raw bytes",
             Speaks::Reset => "answers the first bytes with RST",
@@ -215,9 +237,20 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         Speaks::Webhook => Some((tls(&["h2", "http/1.1"], false), Speaks::Http)),
         Speaks::Tls { mutual } => Some((tls(&[], mutual), Speaks::Tcp)),
         Speaks::Anything => Some((tls(&[], false), Speaks::Anything)),
-        Speaks::Http | Speaks::Http2 | Speaks::Tcp | Speaks::Greeting | Speaks::Reset | Speaks::Nothing => None,
+        Speaks::Detects { tls: true } => {
+            let acceptor = Acceptor { insists_on_alpn: false, ..tls(&["h2", "http/1.1"], false) };
+            Some((acceptor, Speaks::Detects { tls: false }))
+        }
+        Speaks::Detects { tls: false }
+        | Speaks::Http
+        | Speaks::Http2
+        | Speaks::Tcp
+        | Speaks::Greeting
+        | Speaks::Reset
+        | Speaks::Nothing => None,
     };
     let is_http = matches!(server.speaks, Speaks::Http | Speaks::Http2);
+    let takes_plaintext = matches!(server.speaks, Speaks::Anything | Speaks::Detects { .. });
     let greets = matches!(server.speaks, Speaks::Greeting | Speaks::Anything);
     if matches!(layer, Sent::Nothing) {
         return match greets {
@@ -245,7 +278,7 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
             }
         }
         // A server that only speaks TLS answers other bytes with an alert.
-        (_, Some(_)) if server.speaks != Speaks::Anything => refused(Reply::Alert, Reason::ProtocolError),
+        (_, Some(_)) if !takes_plaintext => refused(Reply::Alert, Reason::ProtocolError),
         _ if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::ConnectionTerminated),
         (Sent::Http(Version::Http1, _), _) if server.speaks == Speaks::Http2 => {
             refused(Reply::Closed, Reason::ConnectionTerminated)

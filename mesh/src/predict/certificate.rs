@@ -27,6 +27,8 @@ pub(super) enum Authority {
     Apps,
     /// A public authority, which every host trusts.
     Public,
+    /// Whichever is asked for, but for the mesh's: nothing is known of it.
+    Unknown,
     /// An authority that nobody trusts.
     Rogue,
 }
@@ -130,6 +132,11 @@ impl Certificate {
         Self { issuer, uris: vec![], addresses: vec![], hosts: None, valid: ValidAt::Now }
     }
 
+    /// One that a lab makes for a host, of an authority that each pod trusts.
+    pub(super) fn public(hosts: Vec<String>) -> Self {
+        Self { hosts: Some(hosts), ..Self::of_app(Authority::Public) }
+    }
+
     /// A self-signed certificate that an app creates for these names.
     pub(super) fn self_signed<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let (addresses, hosts): (Vec<_>, Vec<_>) =
@@ -216,7 +223,9 @@ impl Check {
 fn vouches(root: &Authority, issuer: &Authority) -> bool {
     match (root, issuer) {
         (_, Authority::Rogue) | (Authority::Rogue, _) => false,
-        // Unknown apps are assumed to trust each other.
+        (Authority::Mesh, Authority::Unknown) => false,
+        // What is unknown is assumed to fit.
+        (_, Authority::Unknown) | (Authority::Unknown, _) => true,
         (Authority::Apps, Authority::Named(_)) | (Authority::Named(_), Authority::Apps) => true,
         (root, issuer) => root == issuer,
     }

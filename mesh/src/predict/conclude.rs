@@ -63,5 +63,6 @@ pub(super) fn conclude(
             admission: None,
             app_sees,
         },
+        assumes: None,
     }
 }

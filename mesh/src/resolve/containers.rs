@@ -2,6 +2,7 @@
 
 mod env;
 mod paths;
+mod probes;
 mod reader;
 mod volumes;
 
@@ -49,7 +50,8 @@ impl Reader<'_, '_> {
     fn container(&mut self, i: usize, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Container {
         let field = format!("spec.containers[{i}]");
         let ports = container.ports.iter().flatten().filter_map(|port| {
-            Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()? })
+            let udp = port.protocol.as_deref() == Some("UDP");
+            Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()?, udp })
         });
         let ports: Vec<_> = ports.collect();
         let env = self.env(&field, container);
@@ -59,7 +61,12 @@ impl Reader<'_, '_> {
                 self.warn(&format!("{field}.ports[{j}].containerPort"), &message);
             }
         }
+        let probe = |probe: &Option<k8s::Probe>| probes::of(probe.as_ref()?, &ports);
         Container {
+            startup: probe(&container.startup_probe),
+            readiness: probe(&container.readiness_probe),
+            liveness: probe(&container.liveness_probe),
+            stand_in: None,
             name: container.name.clone(),
             image: container.image.clone().unwrap_or_default(),
             command: env::expanded(container.command.as_deref(), &env),

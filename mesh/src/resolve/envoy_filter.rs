@@ -20,7 +20,8 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<EnvoyFi
 
 fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     let head = &filter.head;
-    let patches = filter.body.config_patches.iter().enumerate().filter_map(|(i, patch)| {
+    let of_clusters = filter.body.config_patches.iter().enumerate().filter(|(_, patch)| patch.apply_to == "CLUSTER");
+    let patches = of_clusters.filter_map(|(i, patch)| {
         let cluster = &patch.matcher.cluster;
         // Unreadable patches are reported as errors of the document.
         let port = cluster.port_number.map(u16::try_from).transpose().ok()?;

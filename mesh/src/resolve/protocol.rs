@@ -41,6 +41,11 @@ pub(crate) fn of_entry_port(protocol: &str) -> Option<Protocol> {
     }
 }
 
+/// What the name of a port says, whichever object names it.
+pub(crate) fn of_name(name: &str) -> Protocol {
+    istio(name).unwrap_or(Protocol::Auto)
+}
+
 /// The values of `appProtocol` that Kubernetes defines.
 fn kubernetes(app_protocol: &str) -> Option<Protocol> {
     match app_protocol {

@@ -42,7 +42,7 @@ pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut F
             host: full_name(object),
             aliases: vec![],
             vips,
-            families: families(spec),
+            families: families(object, spec),
             ports: finder.ports(object, spec, faults),
             selector: selector(object).cloned(),
             age: object.head.age.clone(),
@@ -105,33 +105,43 @@ fn asked_addresses(service: &Object<k8s::Service>) -> BTreeSet<IpAddr> {
     asked.filter(|ip| addresses::is_service_address(*ip)).collect()
 }
 
-/// A service's virtual addresses, IPv4 first: none if headless, the requested ones, else new ones. The cluster is
-/// dual-stack, with `PreferDualStack` as its default.
+/// A service's virtual addresses, IPv4 first: none if headless; the requested ones, and new ones for its other families.
 fn vips(object: &Object<k8s::Service>, spec: &k8s::ServiceSpec, free: &mut addresses::Services) -> Option<Vec<IpAddr>> {
-    if spec.cluster_ip.as_deref() == Some("None") {
+    if is_headless(spec) {
         return Some(Vec::new());
     }
     let asked = asked_addresses(object);
-    if !asked.is_empty() {
-        return Some(asked.into_iter().collect());
+    let families = families(object, spec);
+    let asked_of = |family| asked.iter().copied().find(|ip| Family::of(*ip) == family);
+    if let Some(asked) = families.iter().map(|family| asked_of(*family)).collect() {
+        return Some(asked);
     }
     let (v4, v6) = free.next()?;
-    let of_family = |family| if family == Family::Ipv4 { v4 } else { v6 };
-    Some(families(spec).into_iter().map(of_family).collect())
+    let of_family = |family| asked_of(family).unwrap_or(if family == Family::Ipv4 { v4 } else { v6 });
+    Some(families.into_iter().map(of_family).collect())
 }
 
-/// The families of a service's addresses, IPv4 first.
-fn families(spec: &k8s::ServiceSpec) -> Vec<Family> {
-    let asked = spec.ip_families.as_deref().unwrap_or_default();
-    let single = match spec.ip_family_policy.as_deref() {
-        None => asked.len() == 1,
-        Some(policy) => policy == "SingleStack",
+/// The families of a service's addresses, IPv4 first, in a cluster that has both and whose first is IPv4: one, unless the service
+/// says otherwise by `ipFamilyPolicy`, by two `ipFamilies` or two `clusterIPs`, or is headless without a selector
+/// (kubernetes: `initIPFamilyFields` in `pkg/registry/core/service/storage/alloc.go`; the field's documentation in
+/// `staging/src/k8s.io/api/core/v1/types.go`).
+fn families(object: &Object<k8s::Service>, spec: &k8s::ServiceSpec) -> Vec<Family> {
+    let listed = spec.ip_families.as_deref().unwrap_or_default();
+    let asked = spec.cluster_ips.as_deref().unwrap_or_default();
+    let dual = match spec.ip_family_policy.as_deref() {
+        Some(policy) => policy != "SingleStack",
+        None => listed.len() > 1 || asked.len() > 1 || (is_headless(spec) && selector(object).is_none()),
     };
-    match (single, asked.first().map(String::as_str)) {
-        (false, _) => Family::BOTH.to_vec(),
-        (true, Some("IPv6")) => vec![Family::Ipv6],
-        (true, _) => vec![Family::Ipv4],
+    if dual {
+        return Family::BOTH.to_vec();
     }
+    let by_name = listed.first().map(|family| if family == "IPv6" { Family::Ipv6 } else { Family::Ipv4 });
+    let by_address = || spec.cluster_ip.as_deref()?.parse().ok().map(Family::of);
+    vec![by_name.or_else(by_address).unwrap_or(Family::Ipv4)]
+}
+
+fn is_headless(spec: &k8s::ServiceSpec) -> bool {
+    spec.cluster_ip.as_deref() == Some("None")
 }
 
 /// Finds the pods behind services.

@@ -1,7 +1,7 @@
 //! EnvoyFilter: the one use of it that is supported, a transport socket for the sidecar's way to its own app.
 //!
 //! Istio's webhook lets nearly everything pass (`pkg/config/validation/envoyfilter`), and what matches nothing is skipped
-//! without a word. So what is not supported is an error here.
+//! without a word. So what is not supported of a cluster's patch is an error here; patches of anything else are set aside by name.
 
 use envoy_api::{ReadError, TransportSocket, TransportSocketConfig};
 use serde_json::Value;
@@ -42,7 +42,25 @@ pub(super) fn validate(filter: &Object<EnvoyFilterSpec>, faults: &mut Faults) {
     }
 }
 
+/// What a patch may apply to besides (`EnvoyFilter.ApplyTo`, istio: api/networking/v1alpha3/envoy_filter.proto).
+const SET_ASIDE: [&str; 10] = [
+    "BOOTSTRAP",
+    "EXTENSION_CONFIG",
+    "FILTER_CHAIN",
+    "HTTP_FILTER",
+    "HTTP_ROUTE",
+    "LISTENER",
+    "LISTENER_FILTER",
+    "NETWORK_FILTER",
+    "ROUTE_CONFIGURATION",
+    "VIRTUAL_HOST",
+];
+
 fn config_patch(checked: &mut Checked<'_>, field: &str, patch: &ConfigPatchSpec) {
+    if SET_ASIDE.contains(&patch.apply_to.as_str()) {
+        let message = format!("{}: the patch is set aside; it may change what is answered here", patch.apply_to);
+        return checked.set_aside(&format!("{field}.applyTo"), message);
+    }
     only(checked, &format!("{field}.applyTo"), &patch.apply_to, "CLUSTER");
     only(checked, &format!("{field}.match.context"), &patch.matcher.context, "SIDECAR_INBOUND");
     let matcher = &patch.matcher;

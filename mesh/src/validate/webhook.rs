@@ -84,7 +84,9 @@ fn client_config(checked: &mut Checked<'_>, field: &str, config: &WebhookClientC
     // The API server takes any bytes, and fails with each call: nobody can mean that.
     let field = format!("{field}.caBundle");
     let Some(ByteString(bundle)) = config.ca_bundle.as_ref().filter(|bundle| !bundle.0.is_empty()) else { return };
-    if let Some(message) = pem::not_certificates(bundle) {
+    if bundle.trim_ascii().is_empty() {
+        checked.warn(field, "is a placeholder: every call of this webhook fails until something fills it in");
+    } else if let Some(message) = pem::not_certificates(bundle) {
         checked.error(field, message);
     } else if let Some(message) = pem::not_valid_now(bundle) {
         checked.warn(field, format!("{message}: every call of this webhook fails"));

@@ -1,7 +1,7 @@
-//! Mount points that do not exist on the host.
+//! What a program mounts, at any path.
 //!
-//! Nothing is created on the host: the nearest existing parent folder is overlaid with one that has the path in it, in the program's
-//! own mount namespace.
+//! Nothing is made on the host: a folder that lacks a path is shown with the path laid over it, and where `/` lacks it the program
+//! gets a root of its own, in which everything of the host's is. All of it is in the program's own mount table, and ends with it.
 
 use std::{
     collections::BTreeSet,
@@ -9,81 +9,167 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{Program, text};
+use super::{Program, bind, text};
 use crate::{
-    Pod,
+    Bind, Pod,
     error::{Doing, Error, Result},
     files,
     sys::Step,
 };
 
-/// The steps that create mount points for those of the program's binds whose targets do not exist on the host.
-pub(super) fn overlays(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
-    // On a separate file system, since the folder that is overlaid may contain the lab's own.
+/// What makes room for those of the program's mounts whose targets the host does not have.
+pub(super) fn make_room(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
+    // Of a file system of its own, since the folder that it is laid over may be one that the lab lies in.
     let layer = pod.dir().join("mount-points");
     let mut made = BTreeSet::new();
     let mut folders = BTreeSet::new();
-    for bind in program.binds.iter().filter(|bind| !bind.target.exists()) {
+    let mut in_root = BTreeSet::new();
+    for bind in program.binds.iter().filter(|bind| !bind.target.exists() && !is_inside_another(bind, program)) {
         let bad = |why: &str| Error::BadSpec { what: format!("mount {}", bind.target.display()), why: why.to_owned() };
         if !bind.target.is_absolute() || bind.target.components().any(|part| part == Component::ParentDir) {
-            return Err(bad("a path to mount at is absolute and contains no .."));
+            return Err(bad("a mount path must be absolute and must not contain .."));
         }
         let above = bind.target.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-        if above == Path::new("/") {
-            return Err(bad(
-                "no parent folder except / exists on the host; choose a path below /etc, such as /etc/tls",
-            ));
-        }
         let below = bind.target.strip_prefix(above).unwrap_or(&bind.target);
-        // The real path: /var/run is a link to /run.
+        let kind = if bind.source.is_dir() { MountPoint::Folder } else { MountPoint::File };
+        if above == Path::new("/") {
+            in_root.extend(with_parents(below, kind));
+            continue;
+        }
+        // Where it really is: /var/run is /run.
         let folder = above.canonicalize().doing_to("find", above)?;
         let point = inside(&layer, &folder).join(below);
-        let parents = point.ancestors().skip(1).take_while(|parent| *parent != layer);
-        made.extend(parents.map(|parent| (parent.to_path_buf(), MountPoint::Folder)));
-        made.insert((point, if bind.source.is_dir() { MountPoint::Folder } else { MountPoint::File }));
+        made.extend(with_parents(point.strip_prefix(&layer).unwrap_or(&point), kind));
         folders.insert(folder);
     }
-    if folders.is_empty() {
-        return Ok(Vec::new());
+    let mut steps = Vec::new();
+    if !folders.is_empty() {
+        files::make_dir(&layer)?;
+        steps.push(Step::Tmpfs(text(&layer)?));
+        for (path, point) in made {
+            steps.push(point.make(&layer.join(path))?);
+        }
+        for folder in folders {
+            steps.push(overlay(pod, &layer, &folder)?);
+        }
     }
-    files::make_dir(&layer)?;
-    let mut steps = vec![Step::Tmpfs(text(&layer)?)];
-    // Sorted, so that a folder comes before its contents.
-    for (path, point) in made {
-        let path = text(&path)?;
-        steps.push(match point {
-            MountPoint::Folder => Step::MakeFolder(path),
-            MountPoint::File => Step::MakeFile(path),
-        });
-    }
-    for folder in folders {
-        steps.push(overlay(pod, &layer, &folder)?);
+    if !in_root.is_empty() {
+        steps.extend(own_root(pod, in_root)?);
     }
     Ok(steps)
 }
 
-/// The type of a mount point, which must match that of what is mounted on it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// Shows the program's files and folders, those that lie in another's after it. The lab's folder stays where it is: programs write
+/// their keys there, and report that they are ready.
+pub(super) fn binds(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
+    let lab = fs::canonicalize(&pod.shared.dir).doing_to("find", &pod.shared.dir)?;
+    let mut sorted: Vec<&Bind> = program.binds.iter().collect();
+    sorted.sort_by_key(|bind| bind.target.components().count());
+    let mut steps = Vec::new();
+    for Bind { source, target } in sorted.iter().copied() {
+        let outer = sorted.iter().filter(|other| other.target != *target && target.starts_with(&other.target));
+        if let Some(outer) = outer.max_by_key(|outer| outer.target.components().count()) {
+            let below = target.strip_prefix(&outer.target).unwrap_or(target);
+            let kind = if source.is_dir() { MountPoint::Folder } else { MountPoint::File };
+            for (path, point) in with_parents(below, kind) {
+                steps.push(point.make(&outer.target.join(path))?);
+            }
+        }
+        if hides(target, &lab) && source.is_dir() {
+            let on_the_way = lab.ancestors().take_while(|folder| *folder != target && hides(target, folder));
+            let mut folders = on_the_way.map(text).collect::<Result<Vec<_>>>()?;
+            folders.reverse();
+            let (source, target) = (text(&std::path::absolute(source).doing_to("find", source)?)?, text(target)?);
+            steps.push(Step::BindAround { source, target, folders, keep: text(&lab)? });
+        } else {
+            steps.push(bind(source, target)?);
+        }
+    }
+    Ok(steps)
+}
+
+/// Whether what is mounted at `target` hides a path of the host.
+pub(super) fn hides(target: &Path, path: &Path) -> bool {
+    let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).starts_with(target)
+}
+
+fn is_inside_another(bind: &Bind, program: &Program) -> bool {
+    program.binds.iter().any(|other| other.target != bind.target && bind.target.starts_with(&other.target))
+}
+
+/// What is mounted on: a folder on a folder, a file on a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum MountPoint {
     Folder,
     File,
 }
 
-/// Moves an absolute path below `layer`.
+impl MountPoint {
+    fn make(self, path: &Path) -> Result<Step> {
+        let path = text(path)?;
+        Ok(match self {
+            Self::Folder => Step::MakeFolder(path),
+            Self::File => Step::MakeFile(path),
+        })
+    }
+}
+
+/// A relative path to mount on, and the folders on the way to it, in the order in which they are made.
+fn with_parents(path: &Path, kind: MountPoint) -> Vec<(PathBuf, MountPoint)> {
+    let folders = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+    let mut all: Vec<_> = folders.map(|parent| (parent.to_owned(), MountPoint::Folder)).collect();
+    all.reverse();
+    all.push((path.to_owned(), kind));
+    all
+}
+
+/// A root of its own: an empty one, with all that the host's has, and the points to mount on.
+fn own_root(pod: &Pod, points: BTreeSet<(PathBuf, MountPoint)>) -> Result<Vec<Step>> {
+    let root = pod.dir().join("root");
+    files::make_dir(&root)?;
+    let mut steps = vec![Step::Tmpfs(text(&root)?)];
+    let entries =
+        fs::read_dir("/").and_then(Iterator::collect::<std::io::Result<Vec<_>>>).doing_to("read", Path::new("/"))?;
+    let mut entries: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    // The folder that the root itself is in comes first, while there is nothing in the root.
+    entries.sort_by_key(|path| (!root.starts_with(path), path.clone()));
+    for path in entries {
+        let shown = inside(&root, &path);
+        let kind = path.symlink_metadata().doing_to("look at", &path)?.file_type();
+        if kind.is_symlink() {
+            let leads_to = fs::read_link(&path).doing_to("read", &path)?;
+            steps.push(Step::Link { path: text(&shown)?, leads_to: text(&leads_to)? });
+        } else if kind.is_dir() {
+            steps.push(Step::MakeFolder(text(&shown)?));
+            steps.push(Step::BindAll { source: text(&path)?, target: text(&shown)? });
+        } else if kind.is_file() {
+            steps.push(Step::MakeFile(text(&shown)?));
+            steps.push(bind(&path, &shown)?);
+        }
+    }
+    for (path, point) in points {
+        steps.push(point.make(&root.join(path))?);
+    }
+    steps.push(Step::Root(text(&root)?));
+    Ok(steps)
+}
+
+/// An absolute path, as one below `layer`.
 fn inside(layer: &Path, folder: &Path) -> PathBuf {
     layer.join(folder.strip_prefix("/").unwrap_or(folder))
 }
 
 fn overlay(pod: &Pod, layer: &Path, folder: &Path) -> Result<Step> {
     let lab = fs::canonicalize(&pod.shared.dir).doing_to("find", &pod.shared.dir)?;
-    // The separators of overlayfs options (Documentation/filesystems/overlayfs.rst).
+    // The kernel takes both signs for its own (Documentation/filesystems/overlayfs.rst).
     let escaped =
         |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     let options = format!("lowerdir={}:{}", escaped(&inside(layer, folder)), escaped(folder));
     Ok(Step::Overlay {
         options: text(Path::new(&options))?,
         target: text(folder)?,
-        // Logs and sockets are in the lab's folder, which must stay writable even inside an overlaid folder.
+        // Logs and sockets lie in the lab's folder: it stays what it is, also below what is laid over.
         keep: lab.starts_with(folder).then(|| text(&lab)).transpose()?,
     })
 }

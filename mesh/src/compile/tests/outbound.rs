@@ -208,10 +208,12 @@ fn each_address_of_a_headless_services_pods_has_a_listener() {
         listeners.flat_map(|l| addresses(l).into_iter().chain(outlines(l))).collect()
     };
     let relay = "-> tcp outbound|9090||pods.default.svc.cluster.local";
-    assert_eq!(bound(&headless(""), "client"), ["10.244.0.3:9090", relay, "[fd00:244::3]:9090", relay]);
+    let both = headless("ipFamilyPolicy: PreferDualStack, ");
+    assert_eq!(bound(&both, "client"), ["10.244.0.3:9090", relay, "[fd00:244::3]:9090", relay]);
+    assert_eq!(bound(&headless(""), "client"), ["10.244.0.3:9090", relay]);
     assert_eq!(bound(&headless("ipFamilies: [IPv6], "), "client"), ["[fd00:244::3]:9090", relay]);
     // What Istio leaves out is what has the pod's first address.
-    assert_eq!(bound(&headless(""), "server"), ["[fd00:244::3]:9090", relay]);
+    assert_eq!(bound(&both, "server"), ["[fd00:244::3]:9090", relay]);
 }
 
 #[test]

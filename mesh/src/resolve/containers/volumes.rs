@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1 as k8s};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{paths, reader::Reader};
 use crate::{
@@ -21,6 +22,17 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 /// The contents of all Secrets.
 pub(in crate::resolve) fn secrets(manifests: &Manifests) -> BTreeMap<ObjectName, Files> {
     manifests.secrets.iter().map(|secret| (secret.head.name.clone(), secret_files(&secret.body))).collect()
+}
+
+/// The entries of a list by their names: the injector goes through either (istio:
+/// `manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
+fn by_name(value: Value) -> Value {
+    let Value::Array(entries) = value else { return value };
+    let named = entries.into_iter().enumerate().map(|(i, entry)| {
+        let name = entry.get("name").and_then(Value::as_str).map_or_else(|| i.to_string(), str::to_owned);
+        (name, entry)
+    });
+    Value::Object(named.collect())
 }
 
 impl Reader<'_, '_> {
@@ -52,7 +64,9 @@ impl Reader<'_, '_> {
     fn json<T: DeserializeOwned + Default>(&mut self, annotation: &str) -> T {
         let Some(text) = self.pod.annotations.get(annotation) else { return T::default() };
         let read = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}")).and_then(|value| {
-            read(value).map(|(typed, _)| typed).map_err(|misfit| format!("{}: {}", misfit.path, misfit.message))
+            read(by_name(value))
+                .map(|(typed, _)| typed)
+                .map_err(|misfit| format!("{}: {}", misfit.path, misfit.message))
         });
         read.unwrap_or_else(|e| {
             self.error(&format!("metadata.annotations[{annotation}]"), &format!("injection fails: {e}"));

@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::Service,
+    model::{Family, Service},
     testing::{faults, mesh, pod},
 };
 
@@ -32,17 +32,27 @@ fn endpoints(spec: &str) -> Vec<(usize, u16)> {
 }
 
 #[test]
-fn a_service_has_an_address_in_both_families_unless_it_asks_for_one() {
-    assert_eq!(vips(""), ["10.96.0.10", "fd00:96::a"]);
-    assert_eq!(vips("ipFamilyPolicy: PreferDualStack"), ["10.96.0.10", "fd00:96::a"]);
-    assert_eq!(vips("ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6]"), ["10.96.0.10", "fd00:96::a"]);
+fn a_service_has_an_ipv4_address_unless_it_asks_for_more() {
+    let both = ["10.96.0.10", "fd00:96::a"];
+    assert_eq!(vips(""), ["10.96.0.10"]);
+    assert_eq!(vips("ipFamilyPolicy: PreferDualStack"), both);
+    assert_eq!(vips("ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6]"), both);
+    assert_eq!(vips("ipFamilies: [IPv4, IPv6]"), both);
     assert_eq!(vips("ipFamilyPolicy: SingleStack"), ["10.96.0.10"]);
     assert_eq!(vips("ipFamilies: [IPv6]"), ["fd00:96::a"]);
     assert_eq!(vips("ipFamilyPolicy: SingleStack, ipFamilies: [IPv6]"), ["fd00:96::a"]);
     assert_eq!(vips("clusterIP: None"), Vec::<String>::new());
     assert_eq!(vips("clusterIP: 10.96.7.7"), ["10.96.7.7"]);
-    assert_eq!(vips("clusterIP: 172.20.0.7"), ["10.96.0.10", "fd00:96::a"], "another cluster's address is no use here");
+    assert_eq!(vips("clusterIP: 10.96.7.7, ipFamilyPolicy: PreferDualStack"), ["10.96.7.7", "fd00:96::a"]);
+    assert_eq!(vips("clusterIP: 'fd00:96::7'"), ["fd00:96::7"]);
+    assert_eq!(vips("clusterIP: 172.20.0.7"), ["10.96.0.10"], "another cluster's address is no use here");
     assert_eq!(vips("clusterIP: 'fd00:96::7', clusterIPs: ['fd00:96::7', 10.96.7.7]"), ["10.96.7.7", "fd00:96::7"]);
+}
+
+#[test]
+fn a_headless_service_has_both_families_where_it_selects_nothing() {
+    assert_eq!(resolved(&format!("{SELECT}, clusterIP: None, ports: [{{port: 80}}]")).families, [Family::Ipv4]);
+    assert_eq!(resolved("clusterIP: None, ports: [{port: 80}]").families, Family::BOTH);
 }
 
 #[test]

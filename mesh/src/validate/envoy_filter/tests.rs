@@ -33,7 +33,7 @@ fn refused(patch: &str, expected: &str) {
 fn a_transport_socket_for_an_inbound_cluster_is_what_is_supported() {
     assert_eq!(faults(&filter(&format!("{{applyTo: CLUSTER, {MATCH}, {PATCH}}}"))), "");
     for (apply_to, expected) in [
-        ("applyTo: LISTENER", "spec.configPatches[0].applyTo: \"LISTENER\" is not supported; CLUSTER is"),
+        ("applyTo: CLUSTERS", "spec.configPatches[0].applyTo: \"CLUSTERS\" is not supported; CLUSTER is"),
         ("applyTo: ''", "spec.configPatches[0].applyTo: is missing; CLUSTER is what is supported"),
     ] {
         refused(&format!("{{{apply_to}, {MATCH}, {PATCH}}}"), expected);
@@ -76,4 +76,12 @@ fn a_port_is_in_range() {
         &format!("{{applyTo: CLUSTER, {port}, {PATCH}}}"),
         "match.cluster.portNumber: 70000 is out of range; a port is a number from 1 to 65535",
     );
+}
+
+#[test]
+fn a_patch_of_anything_but_a_cluster_is_set_aside_by_name() {
+    let said = faults(&filter(
+        "{applyTo: HTTP_FILTER, match: {listener: {portNumber: 80}}, patch: {operation: INSERT_BEFORE, value: {name: a}}}",
+    ));
+    assert!(said.contains("spec.configPatches[0].applyTo: warning: HTTP_FILTER: the patch is set aside"), "{said}");
 }

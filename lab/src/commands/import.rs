@@ -1,0 +1,223 @@
+//! `sidelab import`: a cluster's manifests, as kubectl prints them.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    SourceFile,
+    import::{self, CUSTOM_RESOURCES, Imported, RESOURCES},
+    model::Resolved,
+};
+use serde_json::json;
+
+use super::{OK, USAGE, print_json};
+use crate::{
+    cli::{ImportArgs, Output},
+    manifests::{self, BadManifests},
+    report::words::counted,
+    terminal::{noteln, outln},
+};
+
+/// The file by which a folder is known as one that an import wrote.
+const MARK: &str = ".sidelab-import";
+
+/// The files of such a folder.
+const FILES: [&str; 3] = [MARK, "manifests.yaml", "scenario.yaml"];
+
+pub(super) fn import(args: &ImportArgs) -> Result<u8> {
+    check(&args.folder)?;
+    let files = match &args.context {
+        Some(context) => vec![SourceFile { name: format!("context {context}"), text: read_cluster(context)? }],
+        None if args.files.is_empty() => {
+            noteln!(
+                "give what these print, or the cluster's context with --context NAME:\n\n{}",
+                commands(&args.folder)
+            );
+            return Ok(USAGE);
+        }
+        None => manifests::read(&args.files)?,
+    };
+    let imported = import::import(&files, args.with_secrets).map_err(|faults| BadManifests { faults })?;
+    if imported.objects.is_empty() {
+        bail!("nothing in it decides anything here: expected what `kubectl get -A -o yaml` prints");
+    }
+    let text = text(&imported);
+    let scenario = scenario(&text);
+    write(&args.folder, &[("manifests.yaml", text), ("scenario.yaml", scenario)])?;
+    report(args, &imported)?;
+    Ok(OK)
+}
+
+fn report(args: &ImportArgs, imported: &Imported) -> Result<()> {
+    let folder = &args.folder;
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for object in &imported.objects {
+        *kinds.entry(object["kind"].as_str().unwrap_or_default()).or_default() += 1;
+    }
+    if args.output.output == Output::Json {
+        return print_json(&json!({
+            "schema": "sidelab.import/v1", "folder": folder, "kept": kinds, "left_out": imported.left_out,
+            "secret_values_replaced": imported.replaced,
+        }));
+    }
+    let listed: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    outln!("{}: {}", folder.display(), listed.join(", "))?;
+    for (reason, count) in &imported.left_out {
+        outln!("  left out: {count} {reason}")?;
+    }
+    if imported.replaced > 0 {
+        let values = counted(imported.replaced, "value");
+        outln!(
+            "  {values} of Secrets replaced (--with-secrets keeps them); certificates are kept, and keys are other keys"
+        )?;
+    }
+    let shown = folder.display();
+    outln!(
+        "\n  sidelab validate -f {shown}\n  sidelab explain -f {shown} --from POD --to HOST:PORT\n  sidelab up -f {shown}\n  sidelab run {shown}"
+    )?;
+    Ok(())
+}
+
+/// The commands that print what is needed, for somebody to run.
+fn commands(folder: &Path) -> String {
+    format!(
+        "  kubectl get {} -A -o yaml > cluster.yaml\n  kubectl get {} -A -o yaml > istio.yaml\n  sidelab import {} -f cluster.yaml -f istio.yaml\n\n\
+         (leave out of the second what `kubectl api-resources` does not list)",
+        RESOURCES.join(","),
+        CUSTOM_RESOURCES.join(","),
+        folder.display()
+    )
+}
+
+/// Reads a cluster with kubectl.
+fn read_cluster(context: &str) -> Result<String> {
+    let known = kubectl(&["--context", context, "api-resources", "--verbs=list", "-o", "name"])?;
+    // A resource of the core group is printed without one.
+    let known: Vec<&str> = known.lines().map(|line| line.trim().trim_end_matches('.')).collect();
+    let asked: Vec<&str> =
+        RESOURCES.iter().chain(CUSTOM_RESOURCES).copied().filter(|name| known.contains(name)).collect();
+    if asked.is_empty() {
+        bail!("context {context}: the cluster lists none of the resources that are needed");
+    }
+    kubectl(&["--context", context, "get", &asked.join(","), "--all-namespaces", "--output", "yaml"])
+}
+
+fn kubectl(arguments: &[&str]) -> Result<String> {
+    noteln!("kubectl {}", arguments.join(" "));
+    let output = Command::new("kubectl").args(arguments).output().context(
+        "kubectl can't be run; run it where it is (`sidelab import FOLDER` prints the commands), and give what it prints with -f",
+    )?;
+    if !output.status.success() {
+        bail!("kubectl: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).context("kubectl printed something other than text")
+}
+
+/// The objects as documents. JSON is YAML in which nothing is read as something else.
+fn text(imported: &Imported) -> String {
+    let mut text = String::from("# Written by `sidelab import`.\n");
+    for object in &imported.objects {
+        let _ = writeln!(text, "---\n{object:#}");
+    }
+    text
+}
+
+/// A scenario in which each service is called by the first pod that is none of its own; nothing is expected of a call but that it
+/// goes as predicted.
+fn scenario(manifests: &str) -> String {
+    let file = SourceFile { name: "manifests.yaml".into(), text: manifests.to_owned() };
+    let probes = match manifests::resolve(&[file]) {
+        Ok((mesh, _)) => probes(&mesh),
+        Err(error) => {
+            noteln!("the manifests are written, but do not make a mesh yet:\n{error}");
+            Vec::new()
+        }
+    };
+    let scenario = json!({
+        "title": "An imported cluster",
+        "shows": "each service, called by another's pod: what is seen is as predicted",
+        "claims": [],
+        "probes": probes,
+    });
+    format!("# Written by `sidelab import`; add what you expect of each call.\n{scenario:#}\n")
+}
+
+fn probes(mesh: &Resolved) -> Vec<serde_json::Value> {
+    let mut probes = Vec::new();
+    for service in &mesh.services {
+        for port in &service.ports {
+            let is_behind = |pod: usize| port.endpoints.iter().any(|endpoint| endpoint.pod == pod);
+            let callers = || (0..mesh.pods.len()).filter(|pod| !mesh.pods[*pod].is_external() && !is_behind(*pod));
+            let same = callers().find(|pod| mesh.pods[*pod].name.namespace == service.name.namespace);
+            let Some(from) = same.or_else(|| callers().next()).filter(|_| !port.endpoints.is_empty()) else { continue };
+            let app = if port.protocol.is_tls() {
+                "https"
+            } else if port.protocol.is_http() || port.protocol.is_auto() {
+                "http"
+            } else {
+                "tcp"
+            };
+            probes.push(json!({
+                "name": format!("{} port {}", service.name, port.port),
+                "from": mesh.pods[from].name.to_string(),
+                "to": format!("{}:{}", service.name, port.port),
+                "app": app,
+            }));
+        }
+    }
+    probes
+}
+
+/// Whether a folder may be written: it is not there, is empty, or an import wrote it and nobody added to it.
+fn check(folder: &Path) -> Result<()> {
+    let Ok(metadata) = folder.symlink_metadata() else { return Ok(()) };
+    if !metadata.is_dir() {
+        bail!("{} is there, and no folder; name another", folder.display());
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
+    let names = entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()?;
+    let is_ours = names.iter().any(|name| name == MARK);
+    match names.iter().find(|name| !FILES.iter().any(|own| *name == own)) {
+        None if is_ours || names.is_empty() => Ok(()),
+        Some(other) if is_ours => bail!(
+            "{} has {} in it, which no import wrote; move it away, or name another folder",
+            folder.display(),
+            other.display()
+        ),
+        _ => bail!("{} was not written by an import, and stays as it is; name another folder", folder.display()),
+    }
+}
+
+/// Writes a folder beside its place, and renames it.
+fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || format!("can't write {}", folder.display());
+    fs::create_dir_all(above).with_context(written)?;
+    let aside = tempfile::Builder::new().prefix(".sidelab-import-").tempdir_in(above).with_context(written)?;
+    let new: PathBuf = aside.path().join("new");
+    fs::create_dir(&new).with_context(written)?;
+    // There may be Secrets in it.
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).with_context(written)?;
+    let mark = (MARK, "This folder was written by `sidelab import`, which may replace it.\n".to_owned());
+    for (name, text) in files.iter().chain([&mark]) {
+        fs::write(new.join(name), text).with_context(written)?;
+    }
+    if folder.symlink_metadata().is_ok() {
+        check(folder)?;
+        let old = aside.path().join("old");
+        fs::rename(folder, &old).with_context(written)?;
+        if let Err(error) = fs::rename(&new, folder) {
+            fs::rename(&old, folder).with_context(written)?;
+            return Err(error).with_context(written);
+        }
+        return Ok(());
+    }
+    fs::rename(&new, folder).with_context(written)
+}

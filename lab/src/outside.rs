@@ -1,0 +1,97 @@
+//! Hosts outside of the cluster that manifests or a call name, and that no manifest stands for.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use mesh::{
+    SourceFile,
+    model::{Resolution, Resolved},
+};
+use serde_json::json;
+
+#[cfg(test)]
+mod tests;
+
+/// Domains that no DNS outside of a company's own knows (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
+const PRIVATE_DOMAINS: [&str; 8] = ["corp", "home", "internal", "intranet", "invalid", "lan", "private", "test"];
+
+/// Whether a name is of a domain that only a company's own DNS may know.
+pub fn is_private(host: &str) -> bool {
+    PRIVATE_DOMAINS.contains(&host.rsplit('.').next().unwrap_or_default())
+}
+
+/// The hosts that ServiceEntries and these calls, each of a pod to a host and a port, lead to outside of the cluster, as the
+/// manifests would say it: a pod for each, which answers on the ports that are named. Nothing if there are none.
+pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile> {
+    let mut found: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+    let is_wanted = |host: &str| is_unknown(mesh, host, 0) && !is_private(host);
+    for service in &mesh.entries {
+        let Some(entry) = service.entry.as_ref().filter(|entry| entry.external) else { continue };
+        if entry.resolution == Resolution::Static {
+            continue;
+        }
+        let own = service.ports.iter().map(|port| port.port).chain(entry.target_ports.values().copied());
+        let own = own.map(|port| (service.host.as_str(), port));
+        let ends = entry.endpoints.iter().map(|end| (end.address.as_str(), end.port));
+        for (host, port) in own.chain(ends).filter(|(host, _)| is_wanted(host)) {
+            found.entry(host.to_owned()).or_default().push(port);
+        }
+    }
+    for (from, host, port) in calls {
+        let host = alias(mesh, host, &mesh.pods[*from].name.namespace);
+        if is_unknown(mesh, &host, *from) && !is_private(&host) {
+            found.entry(host).or_default().push(*port);
+        }
+    }
+    let pods: Vec<_> = found.into_iter().map(|(host, ports)| pod(&host, ports)).collect();
+    (!pods.is_empty()).then(|| SourceFile { name: "<assumed>".into(), text: pods.join("\n---\n") })
+}
+
+/// Whether a host is named as one outside of the cluster is, and no manifest says where.
+pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
+    let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
+    // In these it is rather a mistake.
+    let of_cluster = ["svc", "local"].contains(&last)
+        || mesh.namespaces.contains_key(last)
+        || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
+    let is_written = mesh.pods.iter().any(|pod| pod.external_hosts.iter().any(|own| own.eq_ignore_ascii_case(host)));
+    !of_cluster
+        && !host.starts_with('*')
+        && host.parse::<IpAddr>().is_err()
+        && !is_written
+        && (mesh.pods.is_empty() || mesh.resolve_in(from, host).is_empty())
+}
+
+/// The host outside of the cluster that a name stands for: its own, or that of an ExternalName.
+pub fn alias(mesh: &Resolved, host: &str, namespace: &str) -> String {
+    let names = [format!("{host}.{namespace}.svc.cluster.local"), format!("{host}.svc.cluster.local"), host.to_owned()];
+    let alias = mesh.external_names.iter().find(|alias| names.contains(&alias.host));
+    alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
+}
+
+/// A pod that stands for a host. Its ports are taken to speak what their numbers are known for.
+fn pod(host: &str, mut ports: Vec<u16>) -> String {
+    ports.sort_unstable();
+    ports.dedup();
+    let speaks: Vec<_> = ports
+        .iter()
+        .map(|port| match port {
+            80 => "80=http".to_owned(),
+            443 => "443=https".to_owned(),
+            other => format!("{other}=any"),
+        })
+        .collect();
+    let declared: Vec<_> = ports.iter().map(|port| json!({ "containerPort": port })).collect();
+    // A label of DNS has 63 letters at most, and a pod's name 253.
+    let name: String = host.to_ascii_lowercase().chars().take(200).collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name.trim_end_matches(['.', '-']),
+            "namespace": "outside",
+            "annotations": {"sidelab.io/external-host": host, "sidelab.io/app-speaks": speaks.join(",")},
+        },
+        "spec": {"containers": [{"name": "host", "image": format!("the host {host}"), "ports": declared}]},
+    })
+    .to_string()
+}

@@ -1,0 +1,48 @@
+use pretty_assertions::assert_eq;
+
+use super::*;
+use crate::manifests;
+
+fn mesh(text: &str) -> std::sync::Arc<Resolved> {
+    let client = "apiVersion: v1\nkind: Pod\nmetadata: {name: client}\nspec: {containers: [{name: a, image: sidelab/demo-client}]}\n---\n";
+    manifests::resolve(&[SourceFile { name: "m.yaml".into(), text: format!("{client}{text}") }]).unwrap().0
+}
+
+fn entry(spec: &str) -> String {
+    format!("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: e}}\nspec: {{{spec}}}\n")
+}
+
+/// The hosts that are made up, with their ports.
+fn made(text: &str, calls: &[(usize, &str, u16)]) -> Vec<(String, Vec<u16>)> {
+    let Some(file) = hosts(&mesh(text), calls) else { return Vec::new() };
+    let resolved = manifests::resolve(&[file]).unwrap().0;
+    let ports = |pod: &mesh::model::Pod| pod.containers[0].ports.iter().map(|port| port.port).collect();
+    resolved.pods.iter().map(|pod| (pod.external_hosts[0].clone(), ports(pod))).collect()
+}
+
+#[test]
+fn a_host_of_a_service_entry_is_made_with_the_ports_that_are_dialled() {
+    let text = entry(
+        "hosts: [www.example.com], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}], resolution: DNS",
+    );
+    assert_eq!(made(&text, &[]), [("www.example.com".into(), vec![80, 443])]);
+}
+
+#[test]
+fn a_host_that_a_call_names_is_made() {
+    assert_eq!(made("", &[(0, "api.example.com", 8443)]), [("api.example.com".into(), vec![8443])]);
+    assert_eq!(made("", &[(0, "10.0.0.1", 80), (0, "db.default", 80), (0, "*.example.com", 80)]), []);
+}
+
+#[test]
+fn a_host_that_only_a_companys_own_dns_knows_is_not_made() {
+    let text = entry("hosts: [vm.internal], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS");
+    assert_eq!(made(&text, &[(0, "vm.corp", 80)]), []);
+}
+
+#[test]
+fn a_host_that_a_pod_stands_for_is_not_made_again() {
+    let text = entry("hosts: [www.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS")
+        + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: w, annotations: {sidelab.io/external-host: www.example.com}}\nspec: {containers: [{name: a, image: sidelab/demo-server}]}\n";
+    assert_eq!(made(&text, &[]), []);
+}

@@ -1,0 +1,177 @@
+//! Which programs run in the place of images: those that were asked for, and stand-ins.
+
+use std::{collections::BTreeMap, env, fmt::Write, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use mesh::{
+    model::{Container, Resolved},
+    stand_in::{self, Vacancy},
+};
+
+use crate::{
+    cli::{StandInArgs, StandInChoice},
+    terminal::noteln,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What was asked for of images.
+#[derive(Clone, Debug, Default)]
+pub struct Images {
+    /// Commands by the names of images.
+    commands: BTreeMap<String, Vec<String>>,
+    choice: StandInChoice,
+}
+
+impl Images {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// When the file can't be read, or a line is not `NAME=COMMAND`.
+    pub fn of(args: &StandInArgs) -> Result<Self> {
+        let mut commands = BTreeMap::new();
+        if let Some(path) = &args.images {
+            let text = fs::read_to_string(path).with_context(|| format!("--images: can't read {}", path.display()))?;
+            for (number, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line.trim())) {
+                if !line.is_empty() && !line.starts_with('#') {
+                    let (name, command) = read(line).with_context(|| format!("{}:{number}", path.display()))?;
+                    commands.insert(name, command);
+                }
+            }
+        }
+        for line in &args.image {
+            let (name, command) = read(line).context("--image")?;
+            commands.insert(name, command);
+        }
+        Ok(Self { commands, choice: args.stand_in })
+    }
+
+    /// Gives each container whose program is not here another, and says which; with `--stand-in none` it has to be here.
+    ///
+    /// # Errors
+    /// When a program is not here and nothing is to stand in for it, or an image that was named is nobody's.
+    pub fn settle(&self, mesh: &mut Arc<Resolved>) -> Result<Vec<Vacancy>> {
+        let mesh = Arc::make_mut(mesh);
+        let mut unused: Vec<&String> = self.commands.keys().collect();
+        for container in mesh.pods.iter_mut().flat_map(|pod| &mut pod.containers) {
+            let Some((name, command)) = self.commands.iter().find(|(name, _)| is_named(&container.image, name)) else {
+                continue;
+            };
+            unused.retain(|unused| *unused != name);
+            container.command.clone_from(command);
+        }
+        for name in unused {
+            noteln!("--image {name}: no container has this image");
+        }
+        let vacancies = vacancies(mesh);
+        if self.choice == StandInChoice::None && !vacancies.is_empty() {
+            bail!("{}", refusal(mesh, &vacancies));
+        }
+        stand_in::fill(mesh, &vacancies);
+        Ok(vacancies)
+    }
+}
+
+/// The containers whose programs are not here.
+pub fn vacancies(mesh: &Resolved) -> Vec<Vacancy> {
+    stand_in::vacancies(mesh, &runs)
+}
+
+/// Says on standard error what stands in for what, a line an image.
+pub fn tell(mesh: &Resolved, vacancies: &[Vacancy], of: &str) {
+    let text = list(mesh, vacancies);
+    if !text.is_empty() {
+        noteln!(
+            "{of}images are not run; these programs are not here, and have stand-ins (--image NAME=COMMAND runs another):\n{text}"
+        );
+    }
+}
+
+/// A line for each image: who has it, and what its stand-in speaks where.
+fn list(mesh: &Resolved, vacancies: &[Vacancy]) -> String {
+    let mut by_image: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
+    for Vacancy { pod, container, stand_in } in vacancies {
+        let container = &mesh.pods[*pod].containers[*container];
+        let image = if stand_in.image.is_empty() { container.name.as_str() } else { stand_in.image.as_str() };
+        let ports = stand_in.ports.iter().map(|(port, speaks)| {
+            let speaks = serde_json::to_value(speaks).ok().and_then(|word| word.as_str().map(str::to_owned));
+            format!("{port} {}", speaks.unwrap_or_default())
+        });
+        let ports: Vec<_> = ports.collect();
+        let does = if ports.is_empty() { "listens nowhere".into() } else { format!("listens on {}", ports.join(", ")) };
+        by_image.entry((image, does)).or_default().push(&mesh.pods[*pod].workload);
+    }
+    let mut text = String::new();
+    for ((image, does), mut pods) in by_image {
+        pods.dedup();
+        let others = if pods.len() > 3 { format!(" and {} more", pods.len() - 3) } else { String::new() };
+        pods.truncate(3);
+        let _ = writeln!(text, "  {image} ({}{others}): {does}", pods.join(", "));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn refusal(mesh: &Resolved, vacancies: &[Vacancy]) -> String {
+    let lines = vacancies.iter().map(|Vacancy { pod, container, .. }| {
+        let Container { source, image, name, command, .. } = &mesh.pods[*pod].containers[*container];
+        match command.first() {
+            None => format!("{source}: images are not run: container {name} has image {image:?} and no `command`"),
+            Some(program) => format!("{source}: container {name} runs {program:?}, which this host does not have"),
+        }
+    });
+    let mut lines: Vec<_> = lines.collect();
+    lines.dedup();
+    lines.join("\n") + "\nname a program of this host with --image NAME=COMMAND, or leave out --stand-in none"
+}
+
+/// Reads `NAME=COMMAND`.
+fn read(line: &str) -> Result<(String, Vec<String>)> {
+    let (name, command) =
+        line.split_once('=').with_context(|| format!("{line:?} is not NAME=COMMAND, such as redis=redis-server"))?;
+    let words = words(command).with_context(|| format!("{line:?}: a quote is not closed"))?;
+    if name.trim().is_empty() || words.is_empty() {
+        bail!("{line:?} is not NAME=COMMAND, such as redis=redis-server");
+    }
+    Ok((name.trim().to_owned(), words))
+}
+
+/// The words of a command, as a shell cuts them: quotes keep them together. Nothing when one is not closed.
+fn words(command: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in command.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// Whether an image is meant by a name: the whole of it, without tag and digest, or the last part of its path.
+fn is_named(image: &str, name: &str) -> bool {
+    let untagged = image.split('@').next().unwrap_or(image);
+    let untagged = match untagged.rsplit_once(':') {
+        // A colon before a slash is a registry's port.
+        Some((before, tag)) if !tag.contains('/') => before,
+        _ => untagged,
+    };
+    image == name || untagged == name || untagged.rsplit('/').next() == Some(name)
+}
+
+/// Whether this host has a program.
+fn runs(program: &str) -> bool {
+    let is_program =
+        |path: &Path| fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| is_program(&folder.join(program)))
+}
