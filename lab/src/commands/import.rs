@@ -129,8 +129,8 @@ fn text(imported: &Imported) -> String {
     text
 }
 
-/// A scenario in which each service is called by the first pod that is none of its own; nothing is expected of a call but that it
-/// goes as predicted.
+/// A scenario in which the first pod that is none of its own calls each service, and is expected to be answered: a beginning, for
+/// people to go on from.
 fn scenario(manifests: &str) -> String {
     let file = SourceFile { name: "manifests.yaml".into(), text: manifests.to_owned() };
     let probes = match manifests::resolve(&[file]) {
@@ -142,11 +142,11 @@ fn scenario(manifests: &str) -> String {
     };
     let scenario = json!({
         "title": "An imported cluster",
-        "shows": "each service, called by another's pod: what is seen is as predicted",
+        "shows": "each service answers a pod of another",
         "claims": [],
         "probes": probes,
     });
-    format!("# Written by `sidelab import`; add what you expect of each call.\n{scenario:#}\n")
+    format!("# Written by `sidelab import`; change what you expect of each call.\n{scenario:#}\n")
 }
 
 fn probes(mesh: &Resolved) -> Vec<serde_json::Value> {
@@ -169,6 +169,7 @@ fn probes(mesh: &Resolved) -> Vec<serde_json::Value> {
                 "from": mesh.pods[from].name.to_string(),
                 "to": format!("{}:{}", service.name, port.port),
                 "app": app,
+                "expect": {"outcome": {"delivered": true}},
             }));
         }
     }
