@@ -23,6 +23,8 @@ use mesh::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub mod verdicts;
+
 use crate::{
     data,
     tools::{MissingTool, Tools},
@@ -84,11 +86,16 @@ pub struct Answer {
     #[serde(default)]
     pub ignored: Vec<String>,
     /// The cluster's pods.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub pods: Vec<Pod>,
 }
 
-/// An Istio object, and the validating webhook's verdict.
+/// Go writes a list without elements as null.
+fn or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Pod>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// An object of Istio's, and what the validating webhook says.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Object {
     /// Its kind.

@@ -58,7 +58,7 @@ impl Started<'_> {
             }
         }
         if probes.is_empty() {
-            for port in self.container.ports.iter().filter(|port| !port.udp).map(|port| port.port) {
+            for port in self.container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port) {
                 if !self.until(LISTENS_WITHIN, PORT_PERIOD, || Ok(self.accepts(port)))? {
                     noteln!(
                         "{}: {} does not listen on port {port}, which it declares, after {LISTENS_WITHIN:?}",

@@ -3,13 +3,13 @@
 //! Names of listeners, chains, clusters and routes are Istio's. The differences between the two meshes come from
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
 use crate::{
     flavor::Decisions,
-    model::{Mesh, Pod, Protocol, ProtocolField, Service, ServicePort, Source},
+    model::{Mesh, Pod, Protocol, ProtocolField, ServicePort, Source},
     redirect::ProxyIdentity,
 };
 
@@ -28,8 +28,8 @@ mod outbound;
 mod parts;
 mod routes;
 mod scope;
+mod shared;
 mod tls;
-mod wildcard;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
 pub(crate) use names::inbound_cluster;
@@ -157,7 +157,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut compiler = Compiler {
         mesh,
         pod: &mesh.pods[pod],
-        known: scope::known(mesh, &mesh.pods[pod].name.namespace),
+        known: scope::Known::to(&mesh.pods[pod].name.namespace, mesh),
         index: pod,
         placement,
         decisions: Decisions::of(mesh.flavor),
@@ -184,7 +184,7 @@ struct Compiler<'a> {
     mesh: &'a Mesh,
     pod: &'a Pod,
     /// The ports of the services that it knows.
-    known: Rc<[(&'a Service, &'a ServicePort)]>,
+    known: scope::Known<'a>,
     /// The pod's index in the mesh.
     index: usize,
     placement: &'a Placement,

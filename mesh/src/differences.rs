@@ -50,9 +50,7 @@ fn explain(difference: &Difference) -> Option<&'static Known> {
     };
     let path: Vec<&str> = difference.path.iter().map(String::as_str).collect();
     let explains = |Scope(of, pattern, last): &Scope| {
-        *of == side
-            && path.last().is_some_and(|key| last.is(key))
-            && matches(&pattern.split(" / ").collect::<Vec<_>>(), &path)
+        *of == side && last.is(difference) && matches(&pattern.split(" / ").collect::<Vec<_>>(), &path)
     };
     KNOWN.iter().find(|known| known.scope.iter().any(explains))
 }

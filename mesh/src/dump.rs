@@ -4,18 +4,22 @@
 //! A real sidecar's configuration contains more than the supported subset. A prediction needs the parts that matter to TLS: the
 //! rest is left out and listed in [`EnvoyDump::warnings`]; a part that matters but is not supported is an error.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use envoy_api::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 use serde_json::Value;
-use thiserror::Error;
 
 mod alpn;
 mod identity;
 mod prune;
+mod refusal;
 
 pub(crate) use alpn::HttpAlpn;
 use prune::Pruner;
+pub use refusal::DumpError;
 
 /// The dumped configuration of a sidecar.
 #[derive(Clone, Debug)]
@@ -40,28 +44,31 @@ pub struct EnvoyDump {
     pub(crate) http_alpn: HttpAlpn,
     /// Clusters and route configurations that could not be read, and why.
     pub(crate) unread: BTreeMap<String, String>,
+    /// Listeners that could not be read.
+    pub(crate) unread_listeners: Vec<Unread>,
 }
 
-/// Why a dump cannot be used for a prediction.
-#[derive(Debug, Error)]
-pub enum DumpError {
-    /// Not JSON.
-    #[error("not JSON: {0}; expected the output of Envoy's /config_dump")]
-    NotJson(serde_json::Error),
-    /// JSON, but not a dump.
-    #[error("no `configs` list: expected the output of Envoy's /config_dump")]
-    NoConfigs,
-    /// The dump does not contain the node's identity.
-    #[error("{0}: no BootstrapConfigDump; dump everything, not single resources")]
-    NoNode(&'static str),
-    /// A listener uses something unsupported that matters to TLS.
-    #[error("listener {name}: {reason}")]
-    Listener {
-        /// The listener.
-        name: String,
-        /// The reason, with its path.
-        reason: String,
-    },
+/// A listener that could not be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Unread {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) reason: String,
+}
+
+impl Unread {
+    /// `None` for a listener without a socket address: no call reaches it.
+    fn of(name: String, listener: &Value, reason: String) -> Option<Self> {
+        let address = &listener["address"]["socket_address"];
+        let port = u16::try_from(address["port_value"].as_u64()?).ok()?;
+        Some(Self { name, address: SocketAddr::new(address["address"].as_str()?.parse().ok()?, port), reason })
+    }
+
+    /// Whether connections to an address would come to it.
+    pub(crate) fn takes(&self, destination: SocketAddr) -> bool {
+        self.address.port() == destination.port()
+            && (self.address.ip() == destination.ip() || self.address.ip().is_unspecified())
+    }
 }
 
 impl EnvoyDump {
@@ -70,25 +77,35 @@ impl EnvoyDump {
     /// # Errors
     /// If the text is not a dump, or a listener uses something unsupported that matters to TLS.
     pub fn parse(text: &str) -> Result<Self, DumpError> {
-        let dump: Value = serde_json::from_str(text).map_err(DumpError::NotJson)?;
-        let configs = dump.get("configs").and_then(Value::as_array).ok_or(DumpError::NoConfigs)?;
+        let dump = refusal::json(text)?;
+        let configs = refusal::configs(&dump)?;
+        let node = identity::node(configs).ok_or_else(|| refusal::no_node("node.id", configs))?;
+        refusal::sidecars_alone(node)?;
+        let ips = identity::addresses(node).ok_or_else(|| refusal::no_node("node.metadata.INSTANCE_IPS", configs))?;
         let mut pruner = Pruner::default();
-        let mut listeners = vec![];
+        let (mut listeners, mut unread_listeners) = (vec![], vec![]);
         let mut http_alpn = HttpAlpn::default();
         for value in found(configs, "ListenersConfigDump", "listener") {
             http_alpn.learn(value);
             let name = value["name"].as_str().unwrap_or("(unnamed)").to_owned();
-            let listener = pruner.read("listeners", value);
-            listeners.push(listener.map_err(|reason| DumpError::Listener { name, reason })?);
+            match pruner.read("listeners", value) {
+                Ok(listener) => listeners.push(listener),
+                // Every call meets those that are bound; of the others only some do.
+                Err(reason) if value["bind_to_port"] == false => {
+                    unread_listeners.extend(Unread::of(name, value, reason))
+                }
+                Err(reason) => return Err(DumpError::Listener { name, reason }),
+            }
         }
         let mut unread = BTreeMap::new();
         let clusters = read_all(&mut pruner, &mut unread, "clusters", found(configs, "ClustersConfigDump", "cluster"));
         let routes = read_all(&mut pruner, &mut unread, "routes", found(configs, "RoutesConfigDump", "route_config"));
         let endpoints = found(configs, "EndpointsConfigDump", "endpoint_config");
         let endpoints = read_all(&mut pruner, &mut BTreeMap::new(), "endpoints", endpoints);
-        let node = identity::node(configs).ok_or(DumpError::NoNode("node.id"))?;
-        let ips = identity::addresses(node).ok_or(DumpError::NoNode("node.metadata.INSTANCE_IPS"))?;
-        let mut warnings = pruner.warnings();
+        let mut warnings: Vec<String> = identity::other_version(node).into_iter().collect();
+        warnings.extend(pruner.warnings());
+        let listener = |unread: &Unread| format!("listener {} is left out: {}", unread.name, unread.reason);
+        warnings.extend(unread_listeners.iter().map(listener));
         warnings.extend(unread.iter().map(|(name, reason)| format!("{name} is left out: {reason}")));
         if endpoints.is_empty() {
             warnings.push(
@@ -106,6 +123,7 @@ impl EnvoyDump {
             warnings,
             http_alpn,
             unread,
+            unread_listeners,
         })
     }
 }

@@ -106,11 +106,7 @@ impl Resolved {
         let pod = &self.pods[pod];
         let namespace = pod.name.namespace.as_str();
         let is_captured = pod.sidecar.as_ref().is_some_and(|sidecar| sidecar.capture.dns);
-        let is_seen = |service: &&Service| {
-            let entry = service.entry.as_ref();
-            entry.is_some_and(|entry| entry.is_seen_from(namespace, &service.name.namespace))
-                && !service.vips.is_empty()
-        };
+        let is_seen = |service: &&Service| service.is_seen_from(namespace) && !service.vips.is_empty();
         let mut entries = self.entries.iter().filter(|_| is_captured).filter(is_seen);
         match entries.find(|service| service.host.eq_ignore_ascii_case(host)) {
             Some(service) => service.vips.clone(),

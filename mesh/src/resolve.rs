@@ -41,8 +41,10 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let mut faults = Faults::default();
     let config = mesh_config::resolve(manifests, &mut faults);
     let mut pods = pods::resolve(manifests, &config, &mut faults);
-    let services = services::resolve(manifests, &mut pods, &mut faults);
-    let entries = service_entry::resolve(manifests);
+    let mut services = services::resolve(manifests, &mut pods, &mut faults);
+    let mut entries = service_entry::resolve(manifests, &config);
+    let external_names = services::external_names(manifests);
+    services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
     peer_authentication::warn(manifests, &config, &pods, &services, &mut faults);
     let webhooks = webhooks::resolve(manifests, &services, &mut faults);
     let namespaces = namespaces(manifests);
@@ -59,7 +61,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
         secrets: containers::secrets(manifests),
         namespaces,
         namespace_modes,
-        external_names: services::external_names(manifests),
+        external_names,
         webhooks,
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);

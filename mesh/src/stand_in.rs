@@ -131,7 +131,7 @@ fn stand_in(mesh: &Resolved, pod: &Pod, index: usize, services: &[(u16, Protocol
         let of_port = said.iter().find(|(of, _)| *of == Some(port));
         of_port.or_else(|| said.iter().find(|(of, _)| of.is_none())).map(|(_, speaks)| *speaks)
     };
-    let declared = container.ports.iter().filter(|port| !port.udp).map(|port| port.port);
+    let declared = container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
     let probed = probes(container).filter_map(Check::port);
     let rest = services.iter().map(|(port, ..)| *port).filter(|port| {
         takes_rest && pod.containers.iter().all(|other| other.ports.iter().all(|declared| declared.port != *port))

@@ -124,6 +124,9 @@ impl Generator {
         for _ in 0..self.between(0, 3) {
             self.service_entry();
         }
+        if self.chance(0.25) {
+            self.external_name();
+        }
         self.documents
     }
 
@@ -146,7 +149,9 @@ impl Generator {
         let mut metadata = json!({"name": name, "namespace": namespace});
         if self.chance(0.3) {
             let hour = self.between(0, 9);
-            metadata["creationTimestamp"] = format!("2026-01-01T0{hour}:00:00Z").into();
+            // Of two entries of one host and one second Istio takes any as the older.
+            let minute = if kind == "ServiceEntry" { self.documents.len() } else { 0 };
+            metadata["creationTimestamp"] = format!("2026-01-01T0{hour}:{minute:02}:00Z").into();
         }
         let taken =
             |d: &Value| d["kind"] == kind && d["metadata"]["name"] == name && d["metadata"]["namespace"] == namespace;
@@ -238,6 +243,26 @@ impl Generator {
         }
         let name = self.one_of(&[app, "web", "extra"]);
         self.push("v1", "Service", namespace, name, spec);
+        if self.chance(0.15)
+            && let Some(service) = self.documents.last_mut().filter(|document| document["kind"] == "Service")
+        {
+            let namespaces = *[".", "*", "default", "shop, other", "~"].choose(&mut self.random).expect("there is one");
+            service["metadata"]["annotations"] = json!({"networking.istio.io/exportTo": namespaces});
+        }
+    }
+
+    /// Another name for a service, for a host of a ServiceEntry, or for another such name.
+    fn external_name(&mut self) {
+        let of = self.one_of(&NAMESPACES);
+        let app = self.one_of(&["server", "web", "store", "other-name"]);
+        let target = match self.between(0, 2) {
+            0 => self.one_of(&HOSTS).to_owned(),
+            _ => format!("{app}.{of}.svc.cluster.local"),
+        };
+        let spec = json!({"type": "ExternalName", "externalName": target});
+        let namespace = self.one_of(&NAMESPACES);
+        let name = self.one_of(&["other-name", "outside"]);
+        self.push("v1", "Service", namespace, name, spec);
     }
 
     fn peer_authentication(&mut self) {
@@ -272,21 +297,23 @@ impl Generator {
         if mode != "DISABLE" && self.chance(0.3) {
             tls["subjectAltNames"] = json!(["san.example.com", "spiffe://cluster.local/ns/shop/sa/runner"]);
         }
-        if mode == "SIMPLE" && self.chance(0.3) {
+        if mode == "SIMPLE" && tls.get("subjectAltNames").is_none() && self.chance(0.3) {
             tls["insecureSkipVerify"] = true.into();
         }
         tls
     }
 
     fn traffic_policy(&mut self) -> Value {
+        // An empty policy is refused.
         let mut policy = json!({});
-        if self.chance(0.8) {
+        let has_tls = self.chance(0.8);
+        if has_tls {
             policy["tls"] = self.tls();
         }
-        if self.chance(0.3) {
-            let mut at = json!({"port": {"number": self.one_of(&[80, 443, 8080])}});
-            if self.chance(0.8) {
-                at["tls"] = self.tls();
+        if !has_tls || self.chance(0.3) {
+            let mut at = json!({"port": {"number": self.one_of(&[80, 443, 8080])}, "tls": self.tls()});
+            if self.chance(0.2) {
+                at = json!({"port": at["port"], "loadBalancer": {"simple": "LEAST_REQUEST"}});
             }
             policy["portLevelSettings"] = json!([at]);
         }
@@ -318,7 +345,7 @@ impl Generator {
         if self.chance(0.3) {
             spec["exportTo"] = self.export_to();
         }
-        if self.chance(0.1) {
+        if self.chance(0.1) && spec.get("exportTo").is_none() {
             spec["workloadSelector"] = json!({"matchLabels": {"app": "client"}});
         }
         let name = self.one_of(&["first", "second", "third"]);
@@ -346,7 +373,15 @@ impl Generator {
         if self.chance(0.15) && resolution != "NONE" {
             ports[0]["targetPort"] = 8443.into();
         }
-        let mut spec = json!({"hosts": [host], "ports": ports, "resolution": resolution});
+        let mut hosts = vec![host];
+        let is_told = |port: &Value| port["protocol"] != "TCP";
+        if self.chance(0.15) && (resolution == "NONE" || ports.iter().all(is_told)) {
+            hosts.push("second.example.com");
+        }
+        if self.chance(0.1) && matches!(resolution, "NONE" | "STATIC") {
+            hosts = vec!["*.example.com"];
+        }
+        let mut spec = json!({"hosts": hosts, "ports": ports, "resolution": resolution});
         if self.chance(0.7) {
             spec["location"] = self.one_of(&["MESH_EXTERNAL", "MESH_INTERNAL"]).into();
         }
@@ -358,6 +393,17 @@ impl Generator {
             "STATIC" => {
                 spec["endpoints"] =
                     json!([{"address": "203.0.113.9"}, {"address": "203.0.113.10", "labels": {"version": "v1"}}]);
+                if self.chance(0.3) {
+                    spec["endpoints"][0]["serviceAccount"] = "vm".into();
+                }
+                if self.chance(0.2) {
+                    let mode = self.one_of(&["istio", "disabled"]);
+                    spec["endpoints"][1]["labels"]["security.istio.io/tlsMode"] = mode.into();
+                }
+                if self.chance(0.2) {
+                    let name = spec["ports"][0]["name"].as_str().expect("a name").to_owned();
+                    spec["endpoints"][0]["ports"] = json!({name: 9443});
+                }
             }
             "DNS" if self.chance(0.4) => spec["endpoints"] = json!([{"address": "one.example.net"}]),
             _ => {}

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{FAILED, OK, print_json};
 use crate::{
     cli::{DiffArgs, Output},
-    istiod::{self, Answer, Istiod, PodDifferences, Request},
+    istiod::{self, Answer, Istiod, PodDifferences, Request, verdicts::disagreements},
     manifests,
     terminal::{noteln, outln},
 };
@@ -40,10 +40,14 @@ struct Row {
 
 pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
     let files = manifests::read(&args.manifests.files)?;
-    let (resolved, warnings) = manifests::resolve(&files)?;
+    let (resolved, warnings) = manifests::resolve(&files).inspect_err(|_| verdicts_on_refused(&files))?;
     let mesh = Mesh::new(resolved, Flavor::Istio);
     manifests::tell(&warnings);
     let answer = answer(args, &files, &mesh)?;
+    let disagreements = disagreements(&files, &answer);
+    for disagreement in &disagreements {
+        noteln!("{disagreement}");
+    }
     let mut pods = istiod::differences(&mesh, &answer)?;
     if let Some(name) = &args.pod {
         let index = manifests::find_pod(&mesh, name, &args.namespace)?;
@@ -57,7 +61,15 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
         Output::Json => print_json(&pods.into_iter().map(row).collect::<Vec<_>>())?,
         Output::Table => pods.iter().try_for_each(|of| table(args, &of.pod, &of.judged))?,
     }
-    Ok(if unexplained == 0 { OK } else { FAILED })
+    Ok(if unexplained == 0 && disagreements.is_empty() { OK } else { FAILED })
+}
+
+/// What is refused here as a whole istiod may take: where the two differ about an object, both are printed.
+fn verdicts_on_refused(files: &[SourceFile]) {
+    let answer = Istiod::find().map_err(Into::into).and_then(|istiod| istiod.ask_one(Request::new(files, None)));
+    for disagreement in answer.iter().flat_map(|answer| disagreements(files, answer)) {
+        noteln!("{disagreement}");
+    }
 }
 
 /// istiod's answer; if it is not built, the stored answer for a scenario's manifests.

@@ -96,7 +96,7 @@ impl<'a> Compiler<'a> {
         let identities = match names {
             Some(names) => names.iter().flat_map(|name| any_kind(name)).collect(),
             None if destination.service.entry.is_some() => {
-                destination.own_names(&[]).iter().flat_map(|name| any_kind(name)).collect()
+                destination.entry_names(self.mesh).iter().flat_map(|name| any_kind(name)).collect()
             }
             None if self.decisions.checks_identities => {
                 let endpoints = destination.service.ports.iter().flat_map(|port| &port.endpoints);
@@ -132,7 +132,7 @@ impl<'a> Compiler<'a> {
 
     /// TLS with the user's certificates, roots and names.
     fn own_tls(&mut self, destination: Destination<'_>, tls: &ClientTls) -> TransportSocket {
-        let names = destination.own_names(&tls.spec.subject_alt_names);
+        let names = destination.own_names(&tls.spec.subject_alt_names, self.mesh);
         let names = names.iter().flat_map(|name| any_kind(name)).collect();
         let checks = CertificateValidationContext { match_typed_subject_alt_names: names, ..Default::default() };
         let ClientMaterial { certificate, key, roots } = self.mesh.client_material(self.index, tls);

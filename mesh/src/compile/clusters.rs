@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Compiler, PortClass, Resource,
     client_tls::{ClientSide, Sockets},
-    destination::Destination,
+    destination::{Destination, config_note},
     files,
     filters::seconds,
     names, protocol_because,
@@ -33,7 +33,7 @@ impl<'a> Compiler<'a> {
     /// CDS, and EDS for the clusters that have it.
     pub(super) fn clusters(&mut self) -> (Vec<Cluster>, Vec<ClusterLoadAssignment>) {
         let (mut clusters, mut endpoints) = (vec![], vec![]);
-        for (service, port) in self.service_ports() {
+        for (service, port) in self.cluster_ports() {
             let whole = self.destination(service, port);
             let kind = cluster_type(service);
             for destination in std::iter::once(whole).chain(whole.subsets()) {
@@ -59,16 +59,25 @@ impl<'a> Compiler<'a> {
         (clusters, endpoints)
     }
 
+    /// The ports of services that send to this pod, whoever knows them, the oldest first (`SetServiceTargets` in
+    /// `pilot/pkg/model/context.go`). For UDP ports Istio has chains and clusters as well, of the TCP that may come to such a port.
+    fn ports_of_pod(&self) -> Vec<(&'a Service, &'a ServicePort, u16)> {
+        let mut services: Vec<&Service> = self.mesh.services.iter().collect();
+        services.sort_by_key(|service| (service.age.moment(), &service.host));
+        let ports = services.into_iter().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
+        let of_pod = ports.flat_map(|(service, port)| {
+            let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index);
+            here.map(move |endpoint| (service, port, endpoint.port))
+        });
+        of_pod.collect()
+    }
+
     /// The container ports that services send to, each with the service port that decides its protocol: the oldest
     /// service's, if several do.
     pub(super) fn inbound_ports(&self) -> BTreeMap<u16, (&'a Service, &'a ServicePort)> {
-        let mut by_age: Vec<_> = self.ports_of_any_kind().collect();
-        by_age.sort_by_key(|(service, _)| &service.age);
         let mut ports = BTreeMap::new();
-        for (service, port) in by_age {
-            for endpoint in port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index) {
-                ports.entry(endpoint.port).or_insert((service, port));
-            }
+        for (service, port, target) in self.ports_of_pod() {
+            ports.entry(target).or_insert((service, port));
         }
         ports
     }
@@ -111,7 +120,7 @@ impl<'a> Compiler<'a> {
         }
         cluster.upstream_bind_config = self.bind(None, None);
         cluster.typed_extension_protocol_options = self.speaks(port, self.client_class(destination), by_host);
-        cluster.metadata = Some(service_metadata(&[service]));
+        cluster.metadata = Some(service_metadata(&[service], destination.notes()));
         cluster
     }
 
@@ -143,23 +152,33 @@ impl<'a> Compiler<'a> {
             ],
         };
         let services = self.services_of(target);
-        let hosts: Vec<_> = services.iter().map(|service| service.host.as_str()).collect();
+        let hosts: Vec<_> = services.iter().map(|(service, _)| service.host.as_str()).collect();
+        // Noted are those of the same port number (`addTelemetryMetadata` in `cluster_builder.go`).
+        let noted = services.iter().filter(|(_, number)| *number == port.port);
+        let mut noted: Vec<_> = noted.map(|(service, _)| *service).collect();
+        noted.dedup_by_key(|service| &service.host);
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
             cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
-            cluster.metadata = Some(service_metadata(&services));
+            cluster.metadata = Some(service_metadata(&noted, self.inbound_notes(services[0].0)));
             self.add_app_tls(cluster, target, &hosts);
         }
         clusters
     }
 
-    /// The services that send to a container port, the oldest first.
-    fn services_of(&self, target: u16) -> Vec<&'a Service> {
-        let sends = |port: &ServicePort| port.endpoints.iter().any(|e| e.pod == self.index && e.port == target);
-        let mut services: Vec<_> =
-            self.ports_of_any_kind().filter(|(_, port)| sends(port)).map(|(service, _)| service).collect();
-        services.dedup_by_key(|service| &service.host);
-        services
+    /// The rule whose settings of a whole destination or a port a server follows, too.
+    fn inbound_notes(&self, service: &Service) -> Map<String, Value> {
+        let rules = &self.mesh.destination_rules;
+        // Of a host that the sidecar does not know it knows no rules.
+        let is_known = self.cluster_ports().any(|(known, _)| known.host == service.host);
+        let rule = rules.find_inbound(self.pod, &service.host, &service.name.namespace).filter(|_| is_known);
+        rule.filter(|rule| rule.traffic_policy.is_some()).map(config_note).into_iter().collect()
+    }
+
+    /// The services that send to a container port, the oldest first, each with its port that does.
+    fn services_of(&self, target: u16) -> Vec<(&'a Service, u16)> {
+        let to_it = self.ports_of_pod().into_iter().filter(|(_, _, port)| *port == target);
+        to_it.map(|(service, port, _)| (service, port.port)).collect()
     }
 
     fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
@@ -302,14 +321,15 @@ fn marked() -> Map<String, Value> {
     Map::from_iter([(TLS_MODE.into(), TLS_MODE_ISTIO.into())])
 }
 
-/// The metadata that Istio adds to a cluster for its metrics.
-fn service_metadata(services: &[&Service]) -> Metadata {
+/// What Istio notes on a cluster for its metrics.
+fn service_metadata(services: &[&Service], mut notes: Map<String, Value>) -> Metadata {
     let noted = |service: &&Service| {
         let (name, namespace) = (&service.name.name, &service.name.namespace);
         json!({ "host": service.host, "name": name, "namespace": namespace })
     };
     let services = services.iter().map(noted).collect();
-    metadata("istio", Map::from_iter([("services".into(), Value::Array(services))]))
+    notes.insert("services".into(), Value::Array(services));
+    metadata("istio", notes)
 }
 
 fn metadata(filter: &str, fields: Map<String, Value>) -> Metadata {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::{Compiler, PortClass, names};
 use crate::model::{
     ClientTls, ClientTlsMode, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, Pod, Resolution, Service,
@@ -94,17 +96,32 @@ impl<'a> Destination<'a> {
 
     /// The names of which the server's certificate must have one: a DestinationRule's, else those of a ServiceEntry
     /// (`constructUpstreamTLS` in `pilot/pkg/networking/core/cluster_tls.go`).
-    pub(super) fn own_names<'b>(self, of_rule: &'b [String]) -> &'b [String]
-    where
-        'a: 'b,
-    {
+    pub(super) fn own_names(self, of_rule: &[String], mesh: &Mesh) -> Vec<String> {
         match &self.service.entry {
-            Some(entry) if of_rule.is_empty() => &entry.subject_alt_names,
-            _ => of_rule,
+            Some(_) if of_rule.is_empty() => self.entry_names(mesh),
+            _ => of_rule.to_vec(),
         }
     }
 
-    /// Automatic mTLS for the whole destination, and the reason. It considers only the modes of the service's namespace and the mesh
+    /// The names of which a ServiceEntry's endpoint must have one: those that the youngest entry of its host in its namespace lists, and
+    /// those of the service accounts that the endpoints of all of them run as (`addServiceAccounts` in
+    /// `pilot/pkg/model/push_context.go`).
+    pub(super) fn entry_names(self, mesh: &Mesh) -> Vec<String> {
+        let Service { host, name, .. } = self.service;
+        let alike = || mesh.entries.iter().filter(|other| other.host == *host && other.name == *name);
+        let entries = || alike().filter_map(|other| other.entry.as_ref());
+        let accounts = entries().flat_map(|entry| &entry.endpoints).map(|endpoint| &endpoint.service_account);
+        let ids = accounts
+            .filter(|account| !account.is_empty())
+            .flat_map(|account| mesh.config.spiffe_ids(&name.namespace, account));
+        let listed = entries().last().into_iter().flat_map(|entry| entry.subject_alt_names.clone());
+        let mut names: Vec<String> = listed.chain(ids).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
     pub(super) fn auto_mtls(self, mesh: &'a Mesh) -> (AutoMtls, String, Source) {
@@ -114,8 +131,13 @@ impl<'a> Destination<'a> {
             let because = "MESH_EXTERNAL: automatic mTLS does not apply outside the mesh";
             return never(because.into(), source.at("spec.location"));
         }
-        if entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None) {
+        let is_passed_on = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None);
+        if is_passed_on && self.entry_endpoints(mesh).next().is_none() {
             return never("resolution NONE: its endpoints are unknown".into(), source.at("spec.resolution"));
+        }
+        if let Some(endpoint) = self.entry_endpoints(mesh).find(|endpoint| is_passed_on && !endpoint.says_mtls) {
+            let because = format!("resolution NONE, and {} does not say that it takes mTLS", endpoint.address);
+            return never(because, endpoint.source.clone());
         }
         let mut pods = self.port.endpoints.iter().map(|endpoint| &mesh.pods[endpoint.pod]);
         if self.service.is_headless() && pods.len() == 0 {
@@ -130,6 +152,10 @@ impl<'a> Destination<'a> {
             return never(format!("{} says DISABLE for the namespace", level.by), level.source.clone());
         }
         let by_default = Source::default_of("enableAutoMtls: true");
+        if is_passed_on {
+            let because = "resolution NONE, and all of its endpoints say that they take mTLS: mTLS for all";
+            return (AutoMtls::Always, because.into(), source.at("spec.resolution"));
+        }
         if self.service.is_headless() {
             let because = "headless, and all of its pods have a sidecar: mTLS for all";
             return (AutoMtls::Always, because.into(), by_default);
@@ -151,7 +177,10 @@ impl<'a> Destination<'a> {
         let target = |endpoint: &'a EntryEndpoint| Target {
             host: endpoint.address.clone(),
             port: endpoint.port,
-            mtls: endpoint.takes_mtls && !entry.external,
+            mtls: match self.ruled_mark() {
+                Some(tls) => tls.spec.mode == ClientTlsMode::IstioMutual && endpoint.says_mtls,
+                None => endpoint.takes_mtls,
+            },
             because: match entry.resolution {
                 Resolution::Dns | Resolution::DnsRoundRobin => format!("an address of {}", endpoint.address),
                 Resolution::None | Resolution::Static => format!("an endpoint of {}", self.service.host),
@@ -161,15 +190,20 @@ impl<'a> Destination<'a> {
         endpoints.map(target).collect()
     }
 
-    /// The endpoints that entries with its host, in its namespace, list for ports with its port's name: Istio merges them
-    /// (`EndpointShards` in `pilot/pkg/model/endpointshards.go`).
+    /// The endpoints that entries of its host in its namespace list, which Istio keeps together (`CopyEndpoints` in
+    /// `pilot/pkg/model/endpointshards.go`, `BuildClusterLoadAssignment` in `pilot/pkg/xds/endpoints/endpoint_builder.go`): addresses for
+    /// ports of its port's name where they are sent by themselves, else all for ports of its number.
     fn entry_endpoints(self, mesh: &'a Mesh) -> impl Iterator<Item = &'a EntryEndpoint> {
-        let Service { host, name, .. } = self.service;
+        let Service { host, name, entry, .. } = self.service;
+        let is_static = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::Static);
         let alike = mesh.entries.iter().filter(move |other| other.host == *host && other.name == *name);
-        alike.flat_map(move |other| {
-            let ports = other.ports.iter().filter(move |port| port.name == self.port.name);
-            ports.flat_map(|port| other.entry.iter().flat_map(|entry| entry.endpoints_of(port.port)))
-        })
+        let endpoints = alike.flat_map(Service::entry_endpoints);
+        endpoints
+            .filter(move |(port, endpoint)| match is_static {
+                true => port.name == self.port.name && endpoint.is_address(),
+                false => port.port == self.port.port,
+            })
+            .map(|(_, endpoint)| endpoint)
     }
 
     fn is_in_subset(self, labels: &BTreeMap<String, String>) -> bool {
@@ -195,15 +229,39 @@ impl<'a> Destination<'a> {
             .collect()
     }
 
-    /// Whether an endpoint is marked for mTLS, and the reason (`pilot/pkg/xds/endpoints/mtls_checker.go`).
+    /// The TLS settings by which the rule marks endpoints, or does not.
+    fn ruled_mark(self) -> Option<&'a ClientTls> {
+        self.rule?.endpoint_tls(self.port.port, self.subset.map(|subset| subset.name.as_str()))
+    }
+
+    /// What Istio notes on its cluster for its metrics, and for its filter `istio.alpn` (`applyDestinationRule` and
+    /// `buildSubsetCluster` in `pilot/pkg/networking/core/cluster_builder.go`).
+    pub(super) fn notes(self) -> Map<String, Value> {
+        let mut notes = Map::new();
+        match self.subset {
+            Some(subset) => drop(notes.insert("subset".into(), subset.name.clone().into())),
+            None if self.service.entry.as_ref().is_some_and(|entry| entry.external) => {
+                notes.insert("external".into(), true.into());
+            }
+            None => {}
+        }
+        notes.extend(self.rule.map(config_note));
+        if self.has_own_tls() {
+            notes.insert("alpn_override".into(), "false".into());
+        }
+        notes
+    }
+
+    /// Whether an endpoint is marked for mTLS, and why (`pilot/pkg/xds/endpoints/mtls_checker.go`).
     fn marks(self, pod: &'a Pod, port: u16) -> (bool, String, &'a Source) {
         if let Some((by, source)) = self.passthrough {
             return (false, format!("{by} is annotated PASSTHROUGH"), source);
         }
-        let subset = self.subset.map(|subset| subset.name.as_str());
-        if let Some(tls) = self.rule.and_then(|rule| rule.endpoint_tls(self.port.port, subset)) {
+        if let Some(tls) = self.ruled_mark() {
             let mode = tls.spec.mode;
-            return (mode == ClientTlsMode::IstioMutual, format!("{} says {}", tls.by, mode.name()), &tls.source);
+            // Istio marks none that does not say itself that it takes mTLS (`AppendLbEndpointMetadata` in `networking/util/util.go`).
+            let is_marked = mode == ClientTlsMode::IstioMutual && takes_mtls(pod);
+            return (is_marked, format!("{} says {}", tls.by, mode.name()), &tls.source);
         }
         let mode = pod.peer_authentication.on_port(port);
         if !takes_mtls(pod) {
@@ -216,7 +274,14 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// Whether a pod is marked for mTLS by injection's label, which is all that Istio considers.
+/// What Istio notes of a rule on the clusters that it shapes.
+pub(super) fn config_note(rule: &DestinationRule) -> (String, Value) {
+    let DestinationRule { namespace, name, .. } = rule;
+    let path = format!("/apis/networking.istio.io/v1/namespaces/{namespace}/destination-rule/{name}");
+    ("config".into(), path.into())
+}
+
+/// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.
 fn takes_mtls(pod: &Pod) -> bool {
     pod.labels.get(TLS_MODE_LABEL).is_some_and(|mode| mode == TLS_MODE_ISTIO)
 }

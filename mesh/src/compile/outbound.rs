@@ -3,12 +3,10 @@
 //! iptables sends them all to `virtualOutbound`, which hands each on to the listener of its original destination
 //! (none of those is bound), or handles it itself if there is none.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
-use envoy_api::{FilterChain, FilterChainMatch, Listener};
+use envoy_api::{CidrRange, FilterChain, FilterChainMatch, Listener};
+use ipnet::IpNet;
 
 use super::{
     Compiler, PortClass, Resource, Transport,
@@ -17,86 +15,217 @@ use super::{
     filters, names,
     parts::{WILDCARDS, chain, http_inspector, on_ports, original_dst, plain_http, tls_inspector, unbound},
     protocol_because,
+    shared::{Shared, SharedChain, SharedListener},
     tls::{OFFER_HTTP1, OFFER_HTTP2},
-    wildcard::Wildcard,
 };
 use crate::{
-    model::{Family, OutboundTrafficPolicy, Service, ServicePort},
-    sidecar::OUTBOUND_PORT,
+    model::{Family, OutboundTrafficPolicy, Resolution, Service, ServicePort},
+    sidecar::{HEALTH_PORT, INBOUND_PORT, OUTBOUND_PORT, PROMETHEUS_PORT},
 };
 
-impl Compiler<'_> {
-    /// One listener for each port that services share at all addresses, one for each other service port, and
-    /// `virtualOutbound`. Where two services have an address and port, the first has the listener.
+/// Where a service's port has a listener.
+struct Place {
+    /// Its addresses, the first of which names it.
+    addresses: Vec<IpAddr>,
+    /// The range of addresses that tells the service apart there.
+    range: Option<IpNet>,
+}
+
+impl Place {
+    fn at(addresses: impl Into<Vec<IpAddr>>) -> Self {
+        Self { addresses: addresses.into(), range: None }
+    }
+
+    fn is_everywhere(&self) -> bool {
+        self.addresses[0].is_unspecified()
+    }
+}
+
+/// Ports at which the sidecar itself is met: nothing else listens there at all addresses (`conflictWithReservedListener` in
+/// `pilot/pkg/model/context.go`).
+const RESERVED: [u16; 4] = [OUTBOUND_PORT, INBOUND_PORT, HEALTH_PORT, PROMETHEUS_PORT];
+
+impl<'a> Compiler<'a> {
+    /// One listener for each port that services share at all addresses, one for each other address and port of services, and
+    /// `virtualOutbound`.
     pub(super) fn outbound_listeners(&mut self) -> Vec<Listener> {
-        let mut listeners: Vec<Listener> = vec![];
-        let mut shared: BTreeMap<u16, Wildcard<'_>> = BTreeMap::new();
+        let mut shared = Shared::default();
         for (service, port) in self.service_ports() {
             let destination = self.destination(service, port);
-            let class = self.client_class(destination);
-            if class == PortClass::Http || service.entry.as_ref().is_some_and(|entry| entry.needs_wildcard(service)) {
-                shared.entry(port.port).or_default().add(class, service, port);
+            for place in self.places(destination) {
+                let chains = self.chains_at(&place, destination);
+                shared.add(&place.addresses, port, self.client_class(destination), chains);
             }
-            for addresses in self.addresses(service, port).into_iter().filter(|_| class != PortClass::Http) {
-                let listener = self.of_one_service(&addresses, destination);
-                if listeners.iter().all(|earlier| earlier.name != listener.name) {
-                    listeners.push(listener);
+        }
+        let mut listeners: Vec<_> = shared.into_listeners().into_iter().map(|made| self.listener_of(made)).collect();
+        listeners.push(self.virtual_outbound());
+        listeners
+    }
+
+    /// Where a service's port is met: HTTP at all addresses; else at its virtual addresses, or at each address of each of its pods when
+    /// it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first address a pod talks
+    /// without its sidecar. Each address of a ServiceEntry is a place of its own.
+    fn places(&self, destination: Destination<'a>) -> Vec<Place> {
+        let Destination { service, port, .. } = destination;
+        if self.client_class(destination) == PortClass::Http {
+            return if RESERVED.contains(&port.port) { vec![] } else { vec![Place::at(WILDCARDS)] };
+        }
+        let own = IpAddr::from(self.pod.ips.v4);
+        let Some(entry) = &service.entry else {
+            if !service.is_headless() {
+                return vec![Place::at(service.vips.clone())];
+            }
+            let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].ips.both());
+            let of_service = |ip: &IpAddr| *ip != own && service.families.contains(&Family::of(*ip));
+            return of_pods.filter(of_service).map(|ip| Place::at([ip])).collect();
+        };
+        let single = service.vips.iter().map(|vip| Place::at([*vip]));
+        let ranges = entry.ranges.iter().map(|range| Place { range: Some(*range), ..Place::at(WILDCARDS) });
+        let places: Vec<_> = single.chain(ranges).collect();
+        if !places.is_empty() {
+            return places;
+        }
+        // Another entry of the host may list what this one does not resolve.
+        let endpoints = destination.targets(self.mesh).into_iter().filter_map(|target| target.host.parse().ok());
+        let listed: Vec<IpAddr> = endpoints.filter(|_| entry.resolution == Resolution::None).collect();
+        match listed.is_empty() {
+            true => vec![Place::at(WILDCARDS)],
+            false => listed.into_iter().filter(|ip| *ip != own).map(|ip| Place::at([ip])).collect(),
+        }
+    }
+
+    /// What a service's port brings to a listener.
+    fn chains_at(&self, place: &Place, destination: Destination<'a>) -> Vec<SharedChain> {
+        let Destination { service, port, .. } = destination;
+        let tcp = vec![self.relay(&destination.cluster_name())];
+        if let Some((by, source)) = destination.passthrough {
+            let because = format!("{by} is annotated PASSTHROUGH: TLS is routed by its SNI");
+            let chain = chain(Some(self.tls_for(service)), tcp);
+            return vec![SharedChain { chain, because, source: source.clone() }];
+        }
+        let class = self.class(port.protocol);
+        let listener = names::listener(place.addresses[0], port.port);
+        let mut chains = vec![];
+        let mut add = |matches, filters, because: String| {
+            chains.push(SharedChain { chain: chain(matches, filters), because, source: port.protocol_source.clone() });
+        };
+        match class {
+            PortClass::Tcp => {}
+            _ if place.is_everywhere() => {
+                let http = vec![self.outbound_http(&listener, &port.port.to_string())];
+                add(Some(plain_http(PLAIN_HTTP)), http, "the bytes are HTTP in plaintext".into());
+            }
+            _ => {
+                let http = self.outbound_http(&listener, &names::detected_routes(port.port, &service.host));
+                if destination.has_own_tls() {
+                    add(Some(plain_http(PLAIN_HTTP)), vec![http], "the bytes are HTTP in plaintext".into());
+                } else {
+                    // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be
+                    // told only for a whole connection.
+                    for (seen, version, alpn) in [("http/1.1", "HTTP/1.1", OFFER_HTTP1), ("h2c", "HTTP/2", OFFER_HTTP2)]
+                    {
+                        let because = format!("the bytes are {version} in plaintext");
+                        add(Some(plain_http(&[seen])), vec![filters::offer(alpn), http.clone()], because);
+                    }
                 }
             }
         }
-        let mut all: Vec<_> = shared.iter().map(|(number, wildcard)| self.wildcard(*number, wildcard)).collect();
-        all.append(&mut listeners);
-        all.push(self.virtual_outbound());
-        all
+        if class != PortClass::Http {
+            let (matches, because) = self.told_apart_by(place, service, port);
+            let because = match class {
+                PortClass::Detected if matches.is_none() => "the bytes are not HTTP in plaintext".into(),
+                _ => because,
+            };
+            let source = if place.is_everywhere() { &service.source } else { &port.protocol_source };
+            chains.push(SharedChain { chain: chain(matches, tcp), because, source: source.clone() });
+        }
+        chains
     }
 
-    /// The sets of addresses that a service port has listeners for: its virtual addresses, or each address of each of its
-    /// pods when it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first
-    /// address a pod talks without its sidecar. Each address of a ServiceEntry has a listener of its own.
-    fn addresses(&self, service: &Service, port: &ServicePort) -> Vec<Vec<IpAddr>> {
-        if service.entry.is_some() {
-            return service.vips.iter().map(|vip| vec![*vip]).collect();
+    /// By what connections to a service are told from others of its listener.
+    fn told_apart_by(
+        &self,
+        place: &Place,
+        service: &Service,
+        port: &ServicePort,
+    ) -> (Option<FilterChainMatch>, String) {
+        if !place.is_everywhere() {
+            return (None, protocol_because(port));
         }
-        if !service.is_headless() {
-            return vec![service.vips.clone()];
-        }
-        let own = IpAddr::from(self.pod.ips.v4);
-        let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].ips.both());
-        let of_service = |ip: &IpAddr| *ip != own && service.families.contains(&Family::of(*ip));
-        of_pods.filter(of_service).map(|ip| vec![ip]).collect()
-    }
-
-    /// The listener of one service's port, or of one pod's.
-    fn of_one_service(&mut self, addresses: &[IpAddr], destination: Destination<'_>) -> Listener {
-        let Destination { service, port, .. } = destination;
-        let listener = names::listener(addresses[0], port.port);
-        self.because(Resource::Listener(listener.clone()), protocol_because(port), &port.protocol_source);
-        let tcp = chain(None, vec![self.relay(&destination.cluster_name())]);
-        let chain_of = |chain| Resource::FilterChain { listener: listener.clone(), chain };
-        if let Some((by, source)) = destination.passthrough {
-            self.because(chain_of(Some(0)), format!("{by} is annotated PASSTHROUGH: TLS is routed by its SNI"), source);
-            let chain = FilterChain { filter_chain_match: Some(self.tls_for(service)), ..tcp };
-            return self.reading_sni(unbound(addresses, port.port, vec![chain]));
-        }
-        if self.class(port.protocol) == PortClass::Tcp {
-            self.because(chain_of(Some(0)), protocol_because(port), &port.protocol_source);
-            return unbound(addresses, port.port, vec![tcp]);
-        }
-        let http = self.outbound_http(&listener, &names::detected_routes(port.port, &service.host));
-        let chains = if destination.has_own_tls() {
-            self.because(chain_of(Some(0)), "the bytes are HTTP in plaintext", &port.protocol_source);
-            vec![chain(Some(plain_http(PLAIN_HTTP)), vec![http])]
-        } else {
-            // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be told
-            // only for a whole connection.
-            self.because(chain_of(Some(0)), "the bytes are HTTP/1.1 in plaintext", &port.protocol_source);
-            self.because(chain_of(Some(1)), "the bytes are HTTP/2 in plaintext", &port.protocol_source);
-            [("http/1.1", OFFER_HTTP1), ("h2c", OFFER_HTTP2)]
-                .map(|(seen, alpn)| chain(Some(plain_http(&[seen])), vec![filters::offer(alpn), http.clone()]))
-                .into()
+        let prefix_ranges =
+            place.range.iter().map(|range| CidrRange { address_prefix: range.addr(), prefix_len: range.prefix_len() });
+        let server_names = if port.protocol.is_tls() { self.server_names_of(service) } else { vec![] };
+        let because = match (server_names.is_empty(), place.range) {
+            (false, _) => format!("SNI {}", service.host),
+            (true, Some(_)) => format!("the address is in a range of {}", service.host),
+            (true, None) => format!("{} takes every address of port {}", service.host, port.port),
         };
-        self.because(chain_of(None), "the bytes are not HTTP in plaintext", &port.protocol_source);
-        Listener { default_filter_chain: Some(Box::new(tcp)), ..self.detecting(unbound(addresses, port.port, chains)) }
+        let matches =
+            FilterChainMatch { prefix_ranges: prefix_ranges.collect(), server_names, ..FilterChainMatch::default() };
+        ((matches != FilterChainMatch::default()).then_some(matches), because)
+    }
+
+    /// A listener with the chains of all that share it. A chain that takes everything comes last.
+    fn listener_of(&mut self, made: SharedListener<'_>) -> Listener {
+        let SharedListener { addresses, port, mut chains, .. } = made;
+        let name = names::listener(addresses[0], port.port);
+        self.because(Resource::Listener(name.clone()), protocol_because(port), &port.protocol_source);
+        let matches = |chain: &SharedChain, wanted: fn(&FilterChainMatch) -> bool| {
+            chain.chain.filter_chain_match.as_ref().is_some_and(wanted)
+        };
+        let mut looks_for_http = chains.iter().any(|chain| matches(chain, |m| !m.application_protocols.is_empty()));
+        let looks_for_sni = chains.iter().any(|chain| matches(chain, |m| !m.server_names.is_empty()));
+        let by_sni_alone =
+            chains.iter().all(|chain| matches(chain, |m| !m.transport_protocol.is_empty())) && looks_for_sni;
+        // Bytes that are not HTTP have nowhere else to go.
+        if looks_for_http && chains.len() == 1 && !self.decisions.http_ports_pass_other_bytes {
+            looks_for_http = false;
+            chains[0].chain.filter_chain_match = None;
+            chains[0].because = protocol_because(port);
+        }
+        let takes_all = chains.iter().position(|chain| chain.chain.filter_chain_match.is_none());
+        let default = match takes_all {
+            Some(_) if chains.len() == 1 => None,
+            Some(takes_all) => Some(chains.remove(takes_all)),
+            None if by_sni_alone => None,
+            None => Some(self.fall_through(looks_for_http)),
+        };
+        let mut listener = unbound(&addresses, port.port, vec![]);
+        for (i, SharedChain { chain, because, source }) in chains.into_iter().enumerate() {
+            self.because(Resource::FilterChain { listener: name.clone(), chain: Some(i) }, because, &source);
+            listener.filter_chains.push(chain);
+        }
+        if let Some(SharedChain { chain, because, source }) = default {
+            self.because(Resource::FilterChain { listener: name, chain: None }, because, &source);
+            listener.default_filter_chain = Some(Box::new(chain));
+        }
+        if looks_for_sni {
+            listener.listener_filters.push(tls_inspector(None));
+        }
+        if looks_for_http {
+            listener.listener_filters.push(http_inspector(None));
+        }
+        if looks_for_http || by_sni_alone {
+            listener.listener_filters_timeout = Some(self.detection_timeout());
+        }
+        if by_sni_alone {
+            listener.access_log = self.no_chain_log();
+        }
+        listener
+    }
+
+    /// What nothing of a listener is for goes where everything unknown goes.
+    fn fall_through(&self, looks_for_http: bool) -> SharedChain {
+        let relay = vec![self.relay(self.unknown_destination())];
+        let because = match looks_for_http {
+            true => "the bytes are not HTTP in plaintext",
+            false => "neither its SNI (it may have none) nor its address is of a ServiceEntry of this port",
+        };
+        SharedChain {
+            chain: FilterChain { name: "PassthroughFilterChain".into(), ..chain(None, relay) },
+            because: because.into(),
+            source: self.mesh.config.source.at("outboundTrafficPolicy.mode"),
+        }
     }
 
     /// TLS for a service, matched by the names by which an app of this pod can call it.
@@ -107,27 +236,6 @@ impl Compiler<'_> {
             transport_protocol: Transport::Tls.as_str().into(),
             server_names: self.domains(service).into_iter().filter(is_name).collect(),
             ..FilterChainMatch::default()
-        }
-    }
-
-    /// Adds the SNI inspector, and logging of connections that match no chain.
-    fn reading_sni(&self, listener: Listener) -> Listener {
-        Listener {
-            listener_filters: vec![tls_inspector(None)],
-            listener_filters_timeout: Some(self.detection_timeout()),
-            continue_on_listener_filters_timeout: true,
-            access_log: self.no_chain_log(),
-            ..listener
-        }
-    }
-
-    /// Adds the inspectors that detect whether the app speaks HTTP.
-    pub(super) fn detecting(&self, listener: Listener) -> Listener {
-        Listener {
-            listener_filters: vec![http_inspector(None)],
-            listener_filters_timeout: Some(self.detection_timeout()),
-            continue_on_listener_filters_timeout: true,
-            ..listener
         }
     }
 
@@ -153,6 +261,7 @@ impl Compiler<'_> {
         ];
         let mut listener = Listener {
             bind_to_port: None,
+            continue_on_listener_filters_timeout: false,
             use_original_dst: Some(true),
             access_log: self.no_chain_log(),
             ..unbound(&WILDCARDS, OUTBOUND_PORT, chains)

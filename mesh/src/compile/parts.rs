@@ -17,6 +17,7 @@ pub(super) fn unbound(addresses: &[IpAddr], port: u16, filter_chains: Vec<Filter
     Listener {
         bind_to_port: Some(false),
         listener_filters_timeout: Some(seconds(0)),
+        continue_on_listener_filters_timeout: true,
         traffic_direction: Some(TrafficDirection::Outbound),
         ..listener(&names::listener(addresses[0], port), addresses, port, filter_chains)
     }

@@ -1,6 +1,6 @@
 //! Routes: which cluster an HTTP request goes to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use envoy_api::{
     Decorator, DirectResponseAction, Listener, NetworkFilter, RetryPolicy, Route, RouteAction, RouteConfiguration,
@@ -8,7 +8,7 @@ use envoy_api::{
 };
 
 use super::{Compiler, PortClass, Resource, filters::seconds, names};
-use crate::model::{ObjectName, OutboundTrafficPolicy, Protocol, Service, ServicePort};
+use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
 /// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
 const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
@@ -33,30 +33,36 @@ impl Compiler<'_> {
     /// A shared listener's routes are named after its port, and those of a port with detection `HOST:PORT`, for that service
     /// only.
     fn route_configuration(&mut self, name: &str) -> RouteConfiguration {
-        let mut virtual_hosts = vec![];
-        let mut taken = BTreeSet::new();
+        let of_one = name.contains(':');
+        // Of the services of one host the last one counts (`BuildSidecarOutboundVirtualHosts` in `httproute.go`).
+        let mut by_host = BTreeMap::new();
         for (service, port) in self.service_ports() {
-            let is_http = self.client_class(self.destination(service, port)) != PortClass::Tcp;
-            let of_all = name == port.port.to_string();
-            let of_one = name == names::detected_routes(port.port, &service.host);
-            if !is_http || !(of_all || of_one) {
-                continue;
+            let is_of_all = !of_one && name == port.port.to_string();
+            if is_of_all || of_one && name == names::detected_routes(port.port, &service.host) {
+                by_host.insert(&service.host, (service, port));
             }
+        }
+        let is_http = |this: &Self, service, port| this.client_class(this.destination(service, port)) != PortClass::Tcp;
+        by_host.retain(|_, (service, port)| is_http(self, service, port));
+        let mut virtual_hosts = vec![];
+        let mut taken: BTreeSet<String> = BTreeSet::new();
+        for (service, port) in by_host.values() {
             let mut host = self.service_host(service, port);
-            if of_one {
-                host.domains = vec!["*".into()];
-            }
-            // Envoy rejects a domain in two virtual hosts.
-            host.domains.retain(|domain| taken.insert(domain.clone()));
+            // Envoy refuses a domain that two virtual hosts have. A short name that is a host of its own is that host's.
+            let is_of_another = |domain: &String| *domain != service.host && by_host.contains_key(domain);
+            host.domains.retain(|domain| !is_of_another(domain) && taken.insert(domain.clone()));
             if host.domains.is_empty() {
                 continue;
+            }
+            if of_one {
+                host.domains = vec!["*".into()];
             }
             let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
             self.because(resource, format!("port {} of {}", port.port, service.host), &service.source);
             virtual_hosts.push(host);
         }
         virtual_hosts.sort_by(|a, b| a.name.cmp(&b.name));
-        if !name.contains(':') {
+        if !of_one {
             virtual_hosts.push(self.catch_all(name));
         }
         RouteConfiguration {
@@ -81,16 +87,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// Every name by which an app of this pod can call a service.
+    /// Every name and address by which an app of this pod may call a service (`generateVirtualHostDomains` in `httproute.go`).
     pub(super) fn domains(&self, service: &Service) -> Vec<String> {
-        let mut domains = vec![service.host.clone(), format!("{}.", service.host)];
-        if service.entry.is_none() {
-            self.add_short_names(&service.name, service.is_headless(), &mut domains);
-            for alias in &service.aliases {
-                let host = format!("{alias}.svc.cluster.local");
-                domains.extend([format!("{host}."), host]);
-                self.add_short_names(alias, false, &mut domains);
-            }
+        let mut domains = self.names_of(service);
+        if service.is_headless() {
+            let of_a_pod: Vec<_> = domains.iter().map(|domain| format!("*.{domain}")).collect();
+            domains.extend(of_a_pod);
         }
         domains.extend(service.vips.iter().map(|vip| match vip {
             std::net::IpAddr::V4(vip) => vip.to_string(),
@@ -101,16 +103,33 @@ impl Compiler<'_> {
         domains
     }
 
-    fn add_short_names(&self, name: &ObjectName, is_headless: bool, domains: &mut Vec<String>) {
-        let short = format!("{}.{}", name.name, name.namespace);
-        if name.namespace == self.pod.name.namespace {
-            domains.push(name.name.clone());
+    /// Every name by which an app of this pod may call a service: its own, and those that stand for it.
+    fn names_of(&self, service: &Service) -> Vec<String> {
+        let hosts = std::iter::once(service.host.clone()).chain(aliases(service));
+        hosts.flat_map(|host| self.forms_of(host)).collect()
+    }
+
+    /// The SNI by which a service is told from others: its host, and what stands for it in all forms
+    /// (`buildSidecarOutboundTLSFilterChainOpts` in `pilot/pkg/networking/core/tls.go`).
+    pub(super) fn server_names_of(&self, service: &Service) -> Vec<String> {
+        let aliases = aliases(service).flat_map(|alias| self.forms_of(alias));
+        std::iter::once(service.host.clone()).chain(aliases).collect()
+    }
+
+    /// A host in all its forms: with a dot at the end, and as one of Kubernetes' shorter (`GenerateAltVirtualHosts`).
+    fn forms_of(&self, host: String) -> Vec<String> {
+        let mut forms = vec![];
+        if host.parse::<std::net::IpAddr>().is_err() {
+            forms.push(format!("{host}."));
         }
-        domains.extend([format!("{short}.svc"), short]);
-        if is_headless {
-            let of_a_pod: Vec<_> = domains.iter().map(|domain| format!("*.{domain}")).collect();
-            domains.extend(of_a_pod);
+        let short =
+            host.strip_suffix("svc.cluster.local").and_then(|_| host.split_once(".svc.")).map(|(short, _)| short);
+        if let Some((short, (name, namespace))) = short.and_then(|short| Some((short, short.split_once('.')?))) {
+            forms.extend((namespace == self.pod.name.namespace).then(|| name.to_owned()));
+            forms.extend([format!("{short}.svc"), short.to_owned()]);
         }
+        forms.insert(0, host);
+        forms
     }
 
     /// The virtual host for unknown hosts.
@@ -154,6 +173,11 @@ impl Compiler<'_> {
             ignore_port_in_host_matching: false,
         }
     }
+}
+
+/// The hosts that stand for a service.
+fn aliases(service: &Service) -> impl Iterator<Item = String> {
+    service.aliases.iter().map(|alias| format!("{alias}.svc.cluster.local"))
 }
 
 pub(super) fn to_cluster(

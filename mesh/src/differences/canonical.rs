@@ -42,6 +42,9 @@ pub(super) fn canonical(value: &mut Value) {
             if let Some(Value::Array(chains)) = fields.get_mut("filter_chains") {
                 merge_versions(chains);
             }
+            if let Some(Value::Array(clusters)) = fields.get_mut("clusters") {
+                clusters.iter_mut().for_each(name_offers);
+            }
             fields.retain(|name, value| {
                 let is_unset = UNSET.iter().any(|(field, unset)| name == field && value == unset);
                 let is_empty =
@@ -96,19 +99,59 @@ fn names_of_peers(fields: &mut Map<String, Value>) {
     }
 }
 
+/// What Istio's filter `istio.alpn` offers for HTTP/1.1 (`pilot/pkg/xds/filters/filters.go`).
+const HTTP1: [&str; 3] = ["istio-http/1.1", "istio", "http/1.1"];
+/// What it offers for HTTP/2.
+const HTTP2: [&str; 3] = ["istio-h2", "istio", "h2"];
+
+/// What a cluster of HTTP offers here of itself, and Istio by its filter: only where the cluster speaks that version.
+fn name_offers(cluster: &mut Value) {
+    let options =
+        &cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+    let explicit = &options["explicit_http_config"];
+    let offer = if explicit["http_protocol_options"].is_object() {
+        (json!(HTTP1), "(offers what istio.alpn offers for HTTP/1.1)")
+    } else if explicit["http2_protocol_options"].is_object() {
+        (json!(HTTP2), "(offers what istio.alpn offers for HTTP/2)")
+    } else {
+        return;
+    };
+    let matched = cluster.get_mut("transport_socket_matches").and_then(Value::as_array_mut);
+    let sockets = matched.into_iter().flatten().map(|matched| &mut matched["transport_socket"]);
+    let mut name = |socket: &mut Value| {
+        if let Some(alpn) =
+            socket.pointer_mut("/typed_config/common_tls_context/alpn_protocols").filter(|a| **a == offer.0)
+        {
+            *alpn = offer.1.into();
+        }
+    };
+    sockets.for_each(&mut name);
+    if let Some(socket) = cluster.get_mut("transport_socket") {
+        name(socket);
+    }
+}
+
 /// One chain of the two that the compiler writes for the versions of HTTP, each with what its upstream handshake offers
 /// (`offer` in `compile/filters.rs`): Istio has one, whose filter `istio.alpn` offers by version.
 fn merge_versions(chains: &mut Vec<Value>) {
     let protocols = |chain: &Value| chain["filter_chain_match"]["application_protocols"].clone();
     let rest = |chain: &Value| chain["filters"].as_array().map(|filters| filters.get(1..).unwrap_or_default().to_vec());
-    let offers = |chain: &Value| chain["filters"][0]["name"] == "envoy.filters.network.set_filter_state";
+    let offers = |chain: &Value, alpn: [&str; 3]| {
+        let config = &chain["filters"][0]["typed_config"]["on_new_connection"];
+        config.as_array().is_some_and(|state| state.len() == 1)
+            && config[0]["object_key"] == "envoy.network.application_protocols"
+            && config[0]["shared_with_upstream"] == "ONCE"
+            && config[0]["format_string"]["text_format_source"]["inline_string"] == alpn.join(",")
+    };
     let mut i = 1;
     while i < chains.len() {
         let (first, second) = (&chains[i - 1], &chains[i]);
         let are_versions = protocols(first) == json!(["http/1.1"]) && protocols(second) == json!(["h2c"]);
-        if are_versions && offers(first) && offers(second) && rest(first) == rest(second) {
+        if are_versions && offers(first, HTTP1) && offers(second, HTTP2) && rest(first) == rest(second) {
             chains.remove(i);
             chains[i - 1]["filter_chain_match"]["application_protocols"] = json!(["http/1.1", "h2c"]);
+            // It keeps its place in the order.
+            chains[i - 1]["filters"][0] = json!({"name": "(offers what istio.alpn offers)"});
         } else {
             i += 1;
         }

@@ -51,8 +51,8 @@ fn walk(path: &mut Vec<String>, istio: Option<&Value>, here: Option<&Value>, fou
                 path.pop();
             }
         }
-        (Some(Value::Array(a)), Some(Value::Array(b))) => lists(path, a, b, found),
-        // Metadata of one filter is independent of that of others: absent equals empty.
+        (Some(Value::Array(a)), Some(Value::Array(b))) if !is_one_value(path) => lists(path, a, b, found),
+        // Metadata of one filter says nothing of that of others: none is empty.
         (Some(Value::Object(fields)), None) if is_metadata(path) => {
             for (name, value) in fields {
                 path.push(name.clone());
@@ -62,6 +62,11 @@ fn walk(path: &mut Vec<String>, istio: Option<&Value>, here: Option<&Value>, fou
         }
         _ => found.push(Difference { path: path.clone(), istio: istio.cloned(), here: here.cloned() }),
     }
+}
+
+/// Whether a list is compared as a whole.
+fn is_one_value(path: &[String]) -> bool {
+    path.last().is_some_and(|field| field == "alpn_protocols" || field == "cipher_suites")
 }
 
 fn is_metadata(path: &[String]) -> bool {
@@ -97,16 +102,7 @@ fn lists(path: &mut Vec<String>, istio: &[Value], here: &[Value], found: &mut Ve
 
 /// Whether the order of a list matters to Envoy.
 fn in_order(field: &str) -> bool {
-    matches!(
-        field,
-        "filters"
-            | "http_filters"
-            | "listener_filters"
-            | "routes"
-            | "transport_socket_matches"
-            | "alpn_protocols"
-            | "cipher_suites"
-    )
+    matches!(field, "filters" | "http_filters" | "listener_filters" | "routes" | "transport_socket_matches")
 }
 
 /// The elements of a list with their names; equal names are numbered.

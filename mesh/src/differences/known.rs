@@ -3,7 +3,7 @@
 //! docs/differences.md shows it. In a path `*` stands for one field or element, `**` for any number of them.
 
 use super::row::{
-    Key::{Address, Again, Any},
+    Key::{Address, Again, Any, Instead, Written},
     Known, Scope, Section,
     Side::{Both, Here, Istio},
 };
@@ -22,14 +22,17 @@ pub const KNOWN: &[Known] = &[
                 "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / http_filters / istio.alpn",
                 Any,
             ),
-            Scope(Here, "listeners / * / filter_chains / * / filters / envoy.filters.network.set_filter_state", Any),
-            Scope(Istio, "clusters / ** / alpn_protocols / istio-peer-exchange", Any),
-            Scope(Here, "clusters / ** / alpn_protocols / istio-http/1.1", Any),
-            Scope(Here, "clusters / ** / alpn_protocols / http/1.1", Any),
-            Scope(Here, "clusters / ** / alpn_protocols / istio-h2", Any),
-            Scope(Here, "clusters / ** / alpn_protocols / h2", Any),
-            Scope(Both, "clusters / ** / alpn_protocols / (order)", Any),
-            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / alpn_override", Any),
+            Scope(Here, "listeners / * / filter_chains / * / filters / (offers what istio.alpn offers)", Any),
+            Scope(
+                Both,
+                "clusters / ** / alpn_protocols",
+                Instead(r#"["istio-peer-exchange","istio"]"#, r#""(offers what istio.alpn offers for HTTP/1.1)""#),
+            ),
+            Scope(
+                Both,
+                "clusters / ** / alpn_protocols",
+                Instead(r#"["istio-peer-exchange","istio","h2"]"#, r#""(offers what istio.alpn offers for HTTP/2)""#),
+            ),
         ],
     },
     Known {
@@ -70,8 +73,6 @@ pub const KNOWN: &[Known] = &[
             ),
             Scope(Istio, "endpoints / ** / filter_metadata / istio", Any),
             Scope(Istio, "clusters / * / load_assignment / ** / filter_metadata / istio", Any),
-            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / config", Any),
-            Scope(Istio, "clusters / * / metadata / filter_metadata / istio / external", Any),
         ],
     },
     Known {
@@ -196,9 +197,15 @@ pub const KNOWN: &[Known] = &[
             Scope(
                 Here,
                 "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / generate_request_id",
-                Any,
+                Written("true"),
             ),
-            Scope(Here, "clusters / * / typed_extension_protocol_options", Any),
+            Scope(
+                Here,
+                "clusters / * / typed_extension_protocol_options",
+                Written(
+                    r#"{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":{"@type":"type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions","explicit_http_config":{"http_protocol_options":{}}}}"#,
+                ),
+            ),
         ],
     },
     Known {
@@ -331,7 +338,6 @@ pub const KNOWN: &[Known] = &[
             Scope(Istio, "listeners / ** / typed_config / initial_read_buffer_size", Any),
             Scope(Istio, "listeners / * / filter_chains / * / transport_socket_connect_timeout", Any),
             Scope(Istio, "listeners / * / default_filter_chain / transport_socket_connect_timeout", Any),
-            Scope(Istio, "listeners / * / continue_on_listener_filters_timeout", Any),
             Scope(Istio, "clusters / * / cleanup_interval", Any),
             Scope(Istio, "routes / * / max_direct_response_body_size_bytes", Any),
         ],
@@ -367,6 +373,7 @@ pub const KNOWN: &[Known] = &[
         why: "The choice of endpoints is the same. A request that addresses the entry by IP reaches it",
         scope: &[
             Scope(Here, "routes / * / virtual_hosts / * / domains / *", Address),
+            Scope(Istio, "routes / * / virtual_hosts / * / domains / *", Address),
             Scope(Istio, "clusters / * / load_assignment / endpoints / * / lb_endpoints / *", Again),
             Scope(Istio, "endpoints / * / endpoints / * / lb_endpoints / *", Again),
         ],

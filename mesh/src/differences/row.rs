@@ -1,5 +1,7 @@
 //! Rows of the table of known differences, and which differences they explain.
 
+use super::diff::Difference;
+
 /// A row of the table of known differences.
 #[derive(Debug)]
 pub struct Known {
@@ -40,11 +42,15 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct Scope(pub(super) Side, pub(super) &'static str, pub(super) Key);
 
-/// A condition on the last part of a path.
+/// What the last part of a path is, or what stands there.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Key {
     /// Anything.
     Any,
+    /// Exactly this is written, by one side alone.
+    Written(&'static str),
+    /// Istio writes exactly the first, and the compiler the second.
+    Instead(&'static str, &'static str),
     /// An address, or a range of them.
     Address,
     /// A further element with the same name.
@@ -52,9 +58,20 @@ pub(super) enum Key {
 }
 
 impl Key {
-    pub(super) fn is(self, last: &str) -> bool {
+    /// Whether it is the last part of a difference's path, or what stands there.
+    pub(super) fn is(self, difference: &Difference) -> bool {
+        let Some(last) = difference.path.last() else { return false };
+        let text = |side: &Option<serde_json::Value>| side.as_ref().map(ToString::to_string);
         match self {
             Self::Any => true,
+            Self::Written(one) => {
+                text(&difference.istio).is_none_or(|text| text == one)
+                    && text(&difference.here).is_none_or(|text| text == one)
+            }
+            Self::Instead(istio, here) => {
+                text(&difference.istio).is_some_and(|text| text == istio)
+                    && text(&difference.here).is_some_and(|text| text == here)
+            }
             Self::Address => last.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok(),
             Self::Again => last.ends_with(')') && last.contains(" ("),
         }

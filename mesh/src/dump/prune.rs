@@ -112,6 +112,14 @@ fn settle(value: &mut Value) {
                 }
                 settle(field);
             }
+            // The deprecated form has no kind of name: each kind is meant.
+            if let Some(Value::Array(names)) = fields.shift_remove("match_subject_alt_names") {
+                let typed = fields.entry("match_typed_subject_alt_names").or_insert_with(|| json!([]));
+                let of_all_kinds = names.iter().flat_map(|name| {
+                    ["EMAIL", "DNS", "URI", "IP_ADDRESS"].map(|kind| json!({"san_type": kind, "matcher": name}))
+                });
+                typed.as_array_mut().into_iter().for_each(|typed| typed.extend(of_all_kinds.clone()));
+            }
             // The supported subset has one destination for a route.
             if let Some(split) = fields.shift_remove("weighted_clusters") {
                 fields.insert("cluster".into(), split["clusters"][0]["name"].clone());

@@ -51,11 +51,12 @@ impl Head {
             Scope::Namespaced => meta.namespace.unwrap_or_else(|| "default".into()),
             Scope::Cluster => String::new(),
         };
+        let name = ObjectName { namespace, name: meta.name.unwrap_or_default() };
         Self {
             source,
             kind,
-            name: ObjectName { namespace, name: meta.name.unwrap_or_default() },
-            age: Age { created: meta.creation_timestamp.map(|t| t.0.as_second()), order },
+            age: Age { created: meta.creation_timestamp.map(|t| t.0.as_second()), order, of: name.clone() },
+            name,
             labels: meta.labels.unwrap_or_default(),
             annotations: meta.annotations.unwrap_or_default(),
             controller: meta

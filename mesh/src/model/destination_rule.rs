@@ -28,7 +28,9 @@ pub struct DestinationRule {
     pub host: String,
     /// Its namespace.
     pub namespace: String,
-    /// The documents that it is merged from, such as `DestinationRule default/server`, with their places.
+    /// Its name; the first one's of those that it is merged from.
+    pub name: String,
+    /// The documents that it is merged from: such as `DestinationRule default/server`, and where it stands.
     pub from: Vec<(String, Source)>,
     /// To which namespaces it is exported, as written.
     pub export_to: BTreeSet<String>,
@@ -85,6 +87,24 @@ impl DestinationRules {
     /// client takes precedence over one for all.
     pub fn find(&self, client: &Pod, host: &str, service_namespace: &str) -> Option<&DestinationRule> {
         let namespace = client.name.namespace.as_str();
+        let rules = self.seen(namespace, host, service_namespace)?;
+        let selects_client = |rule: &&&DestinationRule| {
+            let selector = rule.workload_selector.as_ref().filter(|_| rule.namespace == namespace);
+            selector.is_some_and(|selector| selector.iter().all(|(k, v)| client.labels.get(k) == Some(v)))
+        };
+        let for_all = || rules.iter().rev().find(|rule| rule.workload_selector.is_none());
+        rules.iter().find(selects_client).or_else(for_all).copied()
+    }
+
+    /// The rule that a server's sidecar follows for a service of its own: one for all clients (`DestinationRule` in
+    /// `pilot/pkg/model/sidecar.go`).
+    pub fn find_inbound(&self, server: &Pod, host: &str, service_namespace: &str) -> Option<&DestinationRule> {
+        let rules = self.seen(&server.name.namespace, host, service_namespace)?;
+        rules.into_iter().rev().find(|rule| rule.workload_selector.is_none())
+    }
+
+    /// The rules that sidecars of a namespace see for a host of a service in a namespace.
+    fn seen(&self, namespace: &str, host: &str, service_namespace: &str) -> Option<Vec<&DestinationRule>> {
         let own = if namespace == self.root { Some(&self.root_private) } else { self.local.get(namespace) };
         let own = own.and_then(|rules| most_specific(rules, host)).map(|rules| rules.iter().collect::<Vec<_>>());
         let exported = |from: &str| {
@@ -92,13 +112,7 @@ impl DestinationRules {
             let visible: Vec<_> = rules.iter().filter(|rule| rule.is_exported_to(namespace)).collect();
             (!visible.is_empty()).then_some(visible)
         };
-        let rules = own.or_else(|| exported(service_namespace)).or_else(|| exported(&self.root))?;
-        let selects_client = |rule: &&&DestinationRule| {
-            let selector = rule.workload_selector.as_ref().filter(|_| rule.namespace == namespace);
-            selector.is_some_and(|selector| selector.iter().all(|(k, v)| client.labels.get(k) == Some(v)))
-        };
-        let for_all = || rules.iter().rev().find(|rule| rule.workload_selector.is_none());
-        rules.iter().find(selects_client).or_else(for_all).copied()
+        own.or_else(|| exported(service_namespace)).or_else(|| exported(&self.root))
     }
 
     /// The rules of a namespace for exactly this host, merged into one if possible.

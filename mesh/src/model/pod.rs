@@ -207,8 +207,8 @@ pub struct ContainerPort {
     pub name: Option<String>,
     /// The port that the program listens on.
     pub port: u16,
-    /// Whether it is one of UDP.
-    pub udp: bool,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: String,
 }
 
 /// Whether a pod gets a sidecar, and the reason.

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -13,7 +13,7 @@ use super::{
     family::Family,
     object::{ObjectName, Source},
     pod::PodIps,
-    service_entry::Entry,
+    service_entry::{Entry, EntryEndpoint},
 };
 
 /// The addresses of the cluster's DNS server, which no other service has: 10.96.0.2 and fd00:96::2.
@@ -40,7 +40,10 @@ pub struct Service {
     pub selector: Option<BTreeMap<String, String>>,
     /// Its age; smaller is older.
     pub age: Age,
-    /// Further properties, if a ServiceEntry defines it.
+    /// To which namespaces: `.`, `*`, `~` (nobody) or names; empty is all. A ServiceEntry's `exportTo`, or a Service's annotation
+    /// `networking.istio.io/exportTo`.
+    pub export_to: BTreeSet<String>,
+    /// What more there is to know of it, if a ServiceEntry makes it.
     pub entry: Option<Entry>,
     /// Its document.
     pub source: Source,
@@ -52,26 +55,54 @@ impl Service {
         self.entry.is_none() && self.vips.is_empty()
     }
 
-    /// The port with a number.
+    /// Whether it is for every namespace.
+    pub fn is_public(&self) -> bool {
+        self.export_to.is_empty() || self.export_to.contains("*")
+    }
+
+    /// Whether sidecars of a namespace know it (`initServiceRegistry` in `pilot/pkg/model/push_context.go`).
+    pub fn is_seen_from(&self, namespace: &str) -> bool {
+        let names = &self.export_to;
+        let at_home = namespace == self.name.namespace && names.contains(".");
+        self.is_public() || !names.contains("~") && (names.contains(namespace) || at_home)
+    }
+
+    /// What a ServiceEntry lists for it, each with the port that it is for.
+    pub fn entry_endpoints(&self) -> impl Iterator<Item = (&ServicePort, &EntryEndpoint)> {
+        let endpoints = self.entry.iter().flat_map(|entry| &entry.endpoints);
+        endpoints.filter_map(|endpoint| Some((self.port(endpoint.for_port)?, endpoint)))
+    }
+
+    /// Its port of that number.
     pub fn port(&self, number: u16) -> Option<&ServicePort> {
         self.ports.iter().find(|port| port.port == number)
     }
 }
 
-/// Order of creation: `creationTimestamp` where given, else the order of documents.
+/// Order of creation: `creationTimestamp` where given, else the order of documents. Objects of one second go by their names
+/// (`configCompareByCreationTime` in `pilot/pkg/model/config.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Age {
     /// Seconds since 1970, if given. Objects without one are younger than all with one.
     pub created: Option<i64>,
     /// The order of documents over all files.
     pub order: usize,
+    /// The object's name.
+    pub of: ObjectName,
+}
+
+impl Age {
+    /// The moment alone: objects of one second have the same.
+    pub fn moment(&self) -> impl Ord + use<> {
+        (self.created.is_none(), self.created, self.created.is_none().then_some(self.order))
+    }
 }
 
 impl Ord for Age {
     /// Older is less.
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |age: &Self| (age.created.is_none(), age.created, age.order);
-        key(self).cmp(&key(other))
+        let names = |age: &Self| (age.of.name.clone(), age.of.namespace.clone(), age.order);
+        self.moment().cmp(&other.moment()).then_with(|| names(self).cmp(&names(other)))
     }
 }
 

@@ -1,9 +1,6 @@
 //! ServiceEntries: hosts that no Service has, as Istio's registry knows them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -24,8 +21,6 @@ pub struct Entry {
     pub target_ports: BTreeMap<u16, u16>,
     /// Names of which a server's certificate must have one, unless a DestinationRule has some.
     pub subject_alt_names: Vec<String>,
-    /// To which namespaces: `.`, `*` or names; empty is all.
-    pub export_to: BTreeSet<String>,
 }
 
 /// How the endpoints of a ServiceEntry's hosts are found.
@@ -52,25 +47,24 @@ pub struct EntryEndpoint {
     pub port: u16,
     /// Its labels, for subsets.
     pub labels: BTreeMap<String, String>,
-    /// Whether it accepts mTLS, by its label or service account.
+    /// The service account that it runs as; empty where it names none.
+    pub service_account: String,
+    /// Whether it says that it takes mTLS: by its label, or by its service account.
+    pub says_mtls: bool,
+    /// Whether it says so, and no PeerAuthentication of its namespace disables it.
     pub takes_mtls: bool,
     /// Its place in the manifests.
     pub source: Source,
 }
 
+impl EntryEndpoint {
+    /// Whether it is an address, or a socket's path, and no name.
+    pub fn is_address(&self) -> bool {
+        self.address.starts_with("unix://") || self.address.parse::<IpAddr>().is_ok()
+    }
+}
+
 impl Entry {
-    /// The endpoints of a port.
-    pub fn endpoints_of(&self, port: u16) -> impl Iterator<Item = &EntryEndpoint> {
-        self.endpoints.iter().filter(move |endpoint| endpoint.for_port == port)
-    }
-
-    /// Whether it is exported from its own namespace to another one.
-    pub fn is_seen_from(&self, namespace: &str, own: &str) -> bool {
-        let names = &self.export_to;
-        let at_home = namespace == own && names.contains(".");
-        names.is_empty() || names.contains("*") || names.contains(namespace) || at_home
-    }
-
     /// Whether one of its ranges contains an address.
     pub fn covers(&self, ip: IpAddr) -> bool {
         self.ranges.iter().any(|range| range.contains(&ip))

@@ -38,6 +38,10 @@ const SERVER: usize = 1;
 pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Account, CallError> {
     let address = address(client, call)?;
     let called = SocketAddr::new(address, call.port);
+    if let Some(unread) = client.unread_listeners.iter().find(|unread| unread.takes(called)) {
+        let resource = format!("listener {}", unread.name);
+        return Err(CallError::Unread { resource, reason: unread.reason.clone() });
+    }
     let endpoints_of_client = endpoints(client, server, call);
     let reached = cluster_of(client, call).and_then(|cluster| reached(&endpoints_of_client, cluster, called));
     let world = World::of_hosts(

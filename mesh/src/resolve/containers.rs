@@ -50,8 +50,11 @@ impl Reader<'_, '_> {
     fn container(&mut self, i: usize, container: &k8s::Container, volumes: &BTreeMap<&str, Files>) -> Container {
         let field = format!("spec.containers[{i}]");
         let ports = container.ports.iter().flatten().filter_map(|port| {
-            let udp = port.protocol.as_deref() == Some("UDP");
-            Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.container_port).ok()?, udp })
+            Some(ContainerPort {
+                name: port.name.clone(),
+                port: u16::try_from(port.container_port).ok()?,
+                protocol: port.protocol.clone().unwrap_or_else(|| "TCP".into()),
+            })
         });
         let ports: Vec<_> = ports.collect();
         let env = self.env(&field, container);

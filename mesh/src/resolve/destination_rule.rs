@@ -62,6 +62,7 @@ fn rule(object: &Object<Spec>) -> DestinationRule {
     DestinationRule {
         host: full_host(&spec.host, &head.name.namespace),
         namespace: head.name.namespace.clone(),
+        name: head.name.name.clone(),
         from: vec![(head.full_name(), head.source.clone())],
         // A rule for selected clients is never exported.
         export_to: match selector {

@@ -4,52 +4,55 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::protocol;
+use super::{index::Index, peer_authentication, protocol};
 use crate::{
     manifests::{
         Manifests, Object,
         service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
     },
     model::{
-        Entry, EntryEndpoint, Family, ObjectName, Protocol, ProtocolField, Resolution, Service, ServicePort, Source,
-        TLS_MODE_ISTIO, TLS_MODE_LABEL,
+        Age, Entry, EntryEndpoint, Family, MeshConfig, MtlsMode, ObjectName, Protocol, ProtocolField, Resolution,
+        Service, ServicePort, Source, TLS_MODE_ISTIO, TLS_MODE_LABEL,
     },
 };
 
-/// The services of all entries, the oldest first: if two need the same listener, the older gets it.
-pub(super) fn resolve(manifests: &Manifests) -> Vec<Service> {
+/// The services of all entries, the oldest first: where two want one listener, the older has it.
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<Service> {
+    let index = Index::new(manifests);
     let mut objects: Vec<_> = manifests.service_entries.iter().collect();
     objects.sort_by_key(|object| &object.head.age);
-    objects.into_iter().flat_map(of_entry).collect()
+    objects.into_iter().flat_map(|object| of_entry(object, &index, config)).collect()
 }
 
-fn of_entry(object: &Object<ServiceEntrySpec>) -> impl Iterator<Item = Service> {
-    object.body.hosts.iter().map(|host| {
+fn of_entry(object: &Object<ServiceEntrySpec>, index: &Index<'_>, config: &MeshConfig) -> Vec<Service> {
+    let services = object.body.hosts.iter().map(|host| {
         let host = host.to_ascii_lowercase();
         let spec = &object.body;
         let (vips, ranges) = addresses(spec);
         let resolution = resolution(spec.resolution);
+        let name = ObjectName { namespace: object.head.name.namespace.clone(), name: host.clone() };
         Service {
-            name: ObjectName { namespace: object.head.name.namespace.clone(), name: host.clone() },
+            age: Age { of: name.clone(), ..object.head.age.clone() },
+            name,
             aliases: vec![],
             vips,
             families: Family::BOTH.to_vec(),
             ports: spec.ports.iter().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
             selector: None,
-            age: object.head.age.clone(),
             entry: Some(Entry {
                 external: spec.location == Location::MeshExternal,
                 resolution,
                 ranges,
-                endpoints: endpoints(object, &host, resolution),
+                endpoints: endpoints(object, &host, resolution, index, config),
                 target_ports: if resolution == Resolution::None { target_ports(spec) } else { BTreeMap::new() },
                 subject_alt_names: spec.subject_alt_names.clone(),
-                export_to: spec.export_to.iter().cloned().collect(),
             }),
+            export_to: spec.export_to.iter().cloned().collect(),
             source: object.head.source.clone(),
             host,
         }
-    })
+    });
+    services.collect()
 }
 
 /// The resolution of a ServiceEntry's hosts. Unsupported ones were rejected before.
@@ -96,7 +99,13 @@ fn target_ports(spec: &ServiceEntrySpec) -> BTreeMap<u16, u16> {
 }
 
 /// An entry's endpoints: those that it lists, or with DNS and none listed the host itself.
-fn endpoints(object: &Object<ServiceEntrySpec>, host: &str, resolution: Resolution) -> Vec<EntryEndpoint> {
+fn endpoints(
+    object: &Object<ServiceEntrySpec>,
+    host: &str,
+    resolution: Resolution,
+    index: &Index<'_>,
+    config: &MeshConfig,
+) -> Vec<EntryEndpoint> {
     let spec = &object.body;
     let listed = spec.endpoints.as_deref().unwrap_or_default();
     let itself = WorkloadEntrySpec { address: host.to_owned(), ..WorkloadEntrySpec::default() };
@@ -110,14 +119,20 @@ fn endpoints(object: &Object<ServiceEntrySpec>, host: &str, resolution: Resoluti
         let own = endpoint.ports.get(&port.name).copied();
         let target = own.or(Some(port.target_port).filter(|target| *target != 0)).unwrap_or(port.number);
         let labels = endpoint.labels.clone();
+        let target = u16::try_from(target).ok()?;
+        let says_mtls = match labels.get(TLS_MODE_LABEL) {
+            Some(mode) => mode == TLS_MODE_ISTIO,
+            None => !endpoint.service_account.is_empty(),
+        };
+        let namespace = &object.head.name.namespace;
+        let modes = || peer_authentication::effective(index, config, namespace, &labels);
         Some(EntryEndpoint {
             for_port: u16::try_from(port.number).ok()?,
             address: endpoint.address.to_ascii_lowercase(),
-            port: u16::try_from(target).ok()?,
-            takes_mtls: match labels.get(TLS_MODE_LABEL) {
-                Some(mode) => mode == TLS_MODE_ISTIO,
-                None => !endpoint.service_account.is_empty(),
-            },
+            port: target,
+            service_account: endpoint.service_account.clone(),
+            says_mtls,
+            takes_mtls: says_mtls && modes().on_port(target).mode != MtlsMode::Disable,
             labels,
             source: source.clone(),
         })

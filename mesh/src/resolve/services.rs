@@ -18,8 +18,11 @@ use crate::{
     model::{Endpoint, ExternalName, Family, Pod, Service, ServicePort},
 };
 
-/// All services in order of namespace and name. An address outside the cluster to which a service without selector leads becomes
-/// a pod that stands in for it.
+/// The annotation of a Service that says which namespaces know it.
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
+
+/// All services in order of namespace and name. An address outside of the cluster to which one without a selector leads becomes
+/// a pod that stands for it.
 pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut Faults) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.services.iter().filter(|object| external_name(object).is_none()).collect();
     objects.sort_by(|a, b| a.head.name.cmp(&b.head.name));
@@ -46,28 +49,38 @@ pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut F
             ports: finder.ports(object, spec, faults),
             selector: selector(object).cloned(),
             age: object.head.age.clone(),
+            export_to: export_to(object),
             entry: None,
             source: object.head.source.clone(),
             name,
         });
     }
-    add_aliases(&mut services, &external_names(manifests));
     services
 }
 
-/// Resolves the service behind each ExternalName.
-fn add_aliases(services: &mut [Service], external_names: &[ExternalName]) {
+/// To which namespaces a service is shown (`ConvertService` in `pilot/pkg/serviceregistry/kube/conversion.go`).
+fn export_to(object: &Object<k8s::Service>) -> BTreeSet<String> {
+    let written = object.head.annotations.get(EXPORT_TO).filter(|text| !text.is_empty());
+    written.into_iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
+}
+
+/// Finds the services that each ExternalName stands for in the end: those of Kubernetes, or of ServiceEntries
+/// (`resolveServiceAliases` in `pilot/pkg/model/push_context.go`).
+pub(super) fn add_aliases<'s>(services: impl Iterator<Item = &'s mut Service>, external_names: &[ExternalName]) {
     let targets: HashMap<_, _> =
         external_names.iter().map(|alias| (alias.host.as_str(), alias.target.as_str())).collect();
-    let by_host: HashMap<_, _> = services.iter().enumerate().map(|(i, service)| (service.host.clone(), i)).collect();
+    let mut by_host: HashMap<String, Vec<&mut Service>> = HashMap::new();
+    for service in services {
+        by_host.entry(service.host.clone()).or_default().push(service);
+    }
     for alias in external_names {
         let mut target = alias.target.as_str();
         // Cyclic aliases lead nowhere.
         for _ in 0..external_names.len() {
             target = targets.get(target).copied().unwrap_or(target);
         }
-        if let Some(&service) = by_host.get(target) {
-            services[service].aliases.push(alias.name.clone());
+        for service in by_host.get_mut(target).into_iter().flatten() {
+            service.aliases.push(alias.name.clone());
         }
     }
 }
@@ -242,7 +255,10 @@ fn target_port(port: &k8s::ServicePort, number: u16, pod: &Pod) -> Option<u16> {
             .containers
             .iter()
             .flat_map(|container| &container.ports)
-            .find(|port| port.name.as_deref() == Some(name))
+            // Of the same protocol (`FindPort` in Kubernetes' `pkg/api/v1/pod/util.go`).
+            .find(|of_pod| {
+                of_pod.name.as_deref() == Some(name) && of_pod.protocol == port.protocol.as_deref().unwrap_or("TCP")
+            })
             .map(|port| port.port),
     }
 }

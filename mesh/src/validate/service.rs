@@ -39,10 +39,6 @@ pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
     addresses(&mut checked, spec);
     ports(&mut checked, spec);
     without_effect(&mut checked, spec);
-    if checked.head.annotations.contains_key("networking.istio.io/exportTo") {
-        let message = "is not supported yet: sidecars of all namespaces know the service here";
-        checked.warn("metadata.annotations[networking.istio.io/exportTo]", message);
-    }
 }
 
 /// Another name for a host (`ValidateService` in `pkg/apis/core/validation/validation.go`).

@@ -13,7 +13,12 @@ fn entries(spec: &str) -> Vec<Service> {
 /// Address and port of each endpoint of a port.
 fn endpoints(service: &Service, port: u16) -> Vec<String> {
     let entry = service.entry.as_ref().unwrap();
-    entry.endpoints_of(port).map(|endpoint| format!("{}:{}", endpoint.address, endpoint.port)).collect()
+    entry
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.for_port == port)
+        .map(|endpoint| format!("{}:{}", endpoint.address, endpoint.port))
+        .collect()
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! Where Istio's webhook and the checks here judge an object differently.
+
+use std::fmt;
+
+use mesh::{Fault, SourceFile};
+
+use super::{Answer, Object};
+
+/// An object that one side takes and the other refuses, with both sides' words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Such as `ServiceEntry default/api`.
+    pub object: String,
+    /// Why it is refused here; nothing where it is taken.
+    pub here: Vec<String>,
+    /// Why istiod refuses it; nothing where it takes it.
+    pub istiod: Option<String>,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let here = if self.here.is_empty() { "takes it".to_owned() } else { self.here.join("\n          ") };
+        let istiod = self.istiod.as_deref().unwrap_or("takes it");
+        write!(f, "{}\n  istiod: {istiod}\n  here:   {here}", self.object)
+    }
+}
+
+/// The objects of Istio's kinds of which the verdicts differ.
+pub fn disagreements(files: &[SourceFile], answer: &Answer) -> Vec<Disagreement> {
+    let faults = mesh::load(files).faults;
+    let of = |object: &Object| {
+        let name = format!("{} {}", object.kind, object.name);
+        let is_of = |fault: &&Fault| {
+            fault.is_error()
+                && fault.source.file == object.file
+                && fault.source.document == object.document
+                && fault.kind_and_name == name
+        };
+        let here: Vec<String> = faults.iter().filter(is_of).map(ToString::to_string).collect();
+        (here.is_empty() != object.allowed).then(|| Disagreement {
+            object: format!("{} {}/{}", object.kind, object.namespace, object.name),
+            here,
+            istiod: (!object.allowed).then(|| object.message.clone()),
+        })
+    };
+    answer.objects.iter().filter_map(of).collect()
+}
