@@ -72,7 +72,10 @@ impl Key {
                 text(&difference.istio).is_some_and(|text| text == istio)
                     && text(&difference.here).is_some_and(|text| text == here)
             }
-            Self::Address => last.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok(),
+            Self::Address => {
+                last.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+                    || last.parse::<ipnet::IpNet>().is_ok()
+            }
             Self::Again => last.ends_with(')') && last.contains(" ("),
         }
     }

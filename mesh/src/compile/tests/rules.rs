@@ -81,7 +81,10 @@ fn istio_mutual_is_mtls_to_all_with_a_sidecar_or_without() {
     assert_eq!(tls.sni, "outbound_.80_._.server.default.svc.cluster.local");
     assert_eq!(tls.common_tls_context.alpn_protocols, ["istio-http/1.1", "istio", "http/1.1"]);
     assert_eq!(tls.common_tls_context.tls_certificate_sds_secret_configs[0].name, "default");
-    assert!(is_marked(&config, CLUSTER));
+    assert!(
+        !is_marked(&config, CLUSTER),
+        "Istio does not mark a pod without a sidecar, and the cluster does not need it"
+    );
 }
 
 #[test]
