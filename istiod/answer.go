@@ -33,7 +33,7 @@ func fill(t test.Failer, settings *Settings, request *Request, answer *Answer) e
 		return err
 	}
 	answer.Ignored = objects.ignored
-	mesh, err := settings.mesh(objects)
+	mesh, err := settings.mesh(objects, request)
 	if err != nil {
 		return err
 	}

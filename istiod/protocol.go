@@ -6,6 +6,8 @@ import "encoding/json"
 type Request struct {
 	Manifests []Manifest `json:"manifests"`
 	Addresses Addresses  `json:"addresses"`
+	// MeshConfig is YAML that is set on top of the installation's MeshConfig and the manifests' own.
+	MeshConfig string `json:"mesh_config,omitempty"`
 }
 
 // Manifest is a file of manifests.

@@ -81,8 +81,8 @@ func data(object map[string]any, key string) (string, error) {
 	return configMap.Data[key], nil
 }
 
-// mesh returns the installation's MeshConfig, overridden by ConfigMap istio-system/istio.
-func (s *Settings) mesh(given *objects) (*meshconfig.MeshConfig, error) {
+// mesh returns the installation's MeshConfig, overridden by ConfigMap istio-system/istio, overridden by the request.
+func (s *Settings) mesh(given *objects, request *Request) (*meshconfig.MeshConfig, error) {
 	config, err := mesh.ApplyMeshConfig(s.meshYAML, mesh.DefaultMeshConfig())
 	if err != nil {
 		return nil, err
@@ -92,6 +92,11 @@ func (s *Settings) mesh(given *objects) (*meshconfig.MeshConfig, error) {
 			if config, err = mesh.ApplyMeshConfig(own.Data["mesh"], config); err != nil {
 				return nil, fmt.Errorf("ConfigMap istio-system/istio: %w", err)
 			}
+		}
+	}
+	if request.MeshConfig != "" {
+		if config, err = mesh.ApplyMeshConfig(request.MeshConfig, config); err != nil {
+			return nil, fmt.Errorf("mesh_config of the request: %w", err)
 		}
 	}
 	return config, nil

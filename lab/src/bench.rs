@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use indicatif::ProgressBar;
-use mesh::model::{Flavor, Mesh, Pod};
+use mesh::model::{ControlPlane, Flavor, Mesh, Pod};
 use netns::Privilege;
 
 use crate::{data_plane::DataPlane, manifests, run, scenario::Scenario, stand_ins::Images, tools::Tools};
@@ -174,6 +174,7 @@ impl Options {
             data_planes: self.data_planes(),
             meshes: vec![Flavor::Istio],
             images: Images::default(),
+            control_plane: ControlPlane::Compiler,
             tools: self.tools.clone(),
             privilege: self.privilege,
             captures: None,

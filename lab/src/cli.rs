@@ -21,7 +21,7 @@ pub use bench::{
 };
 pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, OneDataPlane, UpArgs, What};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
-pub use control_plane::{DiffArgs, IstiodArgs};
+pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
 pub use import::ImportArgs;
 pub use run::{RunArgs, RunOutput};
@@ -133,14 +133,14 @@ pub enum ValidateOutput {
 /// `explain`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json\n  sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --app-speaks greeting"
+    after_help = "Examples:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json\n  sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --app-speaks greeting\n  sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod"
 )]
 pub struct ExplainArgs {
     /// A file of manifests, a folder of them, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
     pub files: Vec<PathBuf>,
     /// Read the mesh from the config_dump of two real sidecars instead of manifests
-    #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with = "files", value_delimiter = ',', num_args = 1)]
+    #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with_all = ["files", "control_plane"], value_delimiter = ',', num_args = 1)]
     pub config_dump: Vec<PathBuf>,
     /// The calling pod, POD or POD.NAMESPACE
     #[arg(long, value_name = "POD")]
@@ -163,6 +163,9 @@ pub struct ExplainArgs {
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: MeshChoice,
+    /// Whose files the sidecars have.
+    #[command(flatten)]
+    pub control_plane: ControlPlaneArgs,
     /// The namespace of --from, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
@@ -185,6 +188,9 @@ pub struct ConfigArgs {
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
+    /// Whose files the sidecar has.
+    #[command(flatten)]
+    pub control_plane: ControlPlaneArgs,
     /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,

@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use mesh::{
-    compile::{Placement, PodConfig, compile},
+    compile::{Placement, PodConfig},
+    control_plane::configure,
     model::{Family, Mesh, Pod},
     redirect::Rules,
 };
@@ -120,8 +121,8 @@ impl Deployment {
             stays_up: options.stays_up,
             ..LabSpec::default()
         })?;
-        let plans: Vec<Option<PodPlan>> =
-            mesh.pods.iter().enumerate().map(|(i, pod)| plan(mesh, i, pod, &lab, options)).collect();
+        let plans = mesh.pods.iter().enumerate().map(|(i, pod)| plan(mesh, i, pod, &lab, options));
+        let plans: Vec<Option<PodPlan>> = plans.collect::<Result<_>>()?;
         let envoys = plans.iter().enumerate().filter(|(pod, _)| kind_of(options, *pod) == Kind::Envoy);
         sidecar::check_inotify(envoys.filter_map(|(_, plan)| Some(&plan.as_ref()?.config)))?;
         let specs = mesh.pods.iter().enumerate().zip(&plans);
@@ -252,8 +253,8 @@ fn to_observe(captured: netns::Captured) -> observe::Capture {
 }
 
 /// The configuration of a pod's sidecar; `None` for a pod without one.
-fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Option<PodPlan> {
-    let sidecar = pod.sidecar.as_ref()?;
+fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Result<Option<PodPlan>> {
+    let Some(sidecar) = &pod.sidecar else { return Ok(None) };
     let name = pod.name.to_string();
     let folder = lab.dir().join("pods").join(&name);
     let identity = sidecar::identity(options.privilege);
@@ -263,16 +264,20 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> O
         redirect: identity,
         options: options.tuning.compile.clone(),
     };
+    let mut config = configure(mesh, index, &placement)?;
+    if kind_of(options, index) == Kind::Envoy {
+        config.fit_stock_envoy();
+    }
     let mut plan = PodPlan {
         pod: name,
-        config: compile(mesh, index, &placement),
+        config,
         iptables: Rules::new(&sidecar.capture, identity, Family::Ipv4).to_string(),
         ip6tables: Rules::new(&sidecar.capture, identity, Family::Ipv6).to_string(),
     };
     if let Some(tamper) = &options.tamper {
         tamper(&mut plan);
     }
-    Some(plan)
+    Ok(Some(plan))
 }
 
 fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &Tuning) -> PodSpec {

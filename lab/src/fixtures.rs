@@ -7,7 +7,7 @@ use mesh::{
         Account, AppProtocol, AppSees, Callee, Caller, Interface, LayerKind, Leg, LegNumber, LegPath, Logged, Outcome,
         SCHEMA, TlsFacts,
     },
-    model::{Family, Flavor},
+    model::{ControlPlane, Family, Flavor},
 };
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
 pub(crate) fn account() -> Account {
     Account {
         schema: SCHEMA.into(),
+        control_plane: ControlPlane::Compiler,
         mesh: Flavor::Istio,
         from: Caller { pod: "client.default".into(), ips: vec![], sidecar: true },
         to: Callee {

@@ -38,6 +38,9 @@ pub const GOLDEN: &str = "istiod.json.gz";
 pub struct Request {
     manifests: Vec<Manifest>,
     addresses: Addresses,
+    /// YAML on top of all other MeshConfig.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    mesh_config: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -67,7 +70,13 @@ impl Request {
             let vips = service.vips.iter().map(ToString::to_string).collect();
             addresses.services.insert(format!("{}/{}", service.name.namespace, service.name.name), vips);
         }
-        Self { manifests, addresses }
+        Self { manifests, addresses, mesh_config: "" }
+    }
+
+    /// The same for a lab: with access logs in a format that it can read, whatever the manifests say.
+    #[must_use]
+    pub fn of_lab(self) -> Self {
+        Self { mesh_config: "accessLogFile: /dev/stdout\naccessLogFormat: ''\n", ..self }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod claims;
 pub mod cli;
 pub mod commands;
 pub mod container;
+pub mod control_plane;
 pub mod data;
 pub mod data_plane;
 pub mod deploy;

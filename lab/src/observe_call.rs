@@ -66,6 +66,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
     let account = Account {
         schema: SCHEMA.into(),
         mesh: mesh.flavor,
+        control_plane: mesh.control_plane(),
         from: Caller { pod: client.name.to_string(), ips: client.ips.both().into(), sidecar: client.sidecar.is_some() },
         to: Callee {
             host: service.map_or_else(|| probe.host.clone(), |service| service.host.clone()),

@@ -20,12 +20,12 @@ use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
     account::{Account, AppProtocol},
-    model::{Family, Flavor, Mesh, Pod, Resolved},
+    model::{ControlPlane, Family, Flavor, Mesh, Pod, Resolved},
 };
 use netns::Privilege;
 
 use crate::{
-    container,
+    container, control_plane,
     data_plane::DataPlane,
     deploy::{self, Deployment, Tamper},
     manifests,
@@ -56,6 +56,8 @@ pub struct Options {
     pub meshes: Vec<Flavor>,
     /// What runs in the place of images.
     pub images: Images,
+    /// Whose files the sidecars have.
+    pub control_plane: ControlPlane,
     /// Where the programs are.
     pub tools: Tools,
     /// The privilege with which labs are made.
@@ -100,11 +102,7 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     if let Some(folder) = &options.captures {
         output::check_secret_folder(folder)?;
     }
-    let mut meshes = Vec::new();
-    for scenario in scenarios {
-        let resolved = resolve(scenario, &options.images)?;
-        meshes.extend(manifests::meshes(&resolved, &options.meshes).into_iter().map(|mesh| (scenario, mesh)));
-    }
+    let meshes = meshes(scenarios, options)?;
     let units: Vec<Unit<'_>> = meshes
         .iter()
         .flat_map(|(scenario, mesh)| {
@@ -141,13 +139,14 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     probes.sort_by_key(|(number, report)| (position(&report.scenario), *number, report.mesh));
     let probes = probes.into_iter().map(|(_, report)| report).collect();
     let mut report = RunReport::new(started, begun.elapsed(), probes);
+    report.control_plane = options.control_plane;
     report.labs = labs;
     report.not_run = not_run;
     Ok(report)
 }
 
 /// The mesh of a scenario, with the hosts outside that its calls name, and with stand-ins for the images that are not here.
-fn resolve(scenario: &Scenario, images: &Images) -> Result<Arc<Resolved>> {
+fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc<Resolved>)> {
     let mut files = manifests::read(&[scenario.manifests()])?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
     manifests::tell(&warnings);
@@ -161,7 +160,20 @@ fn resolve(scenario: &Scenario, images: &Images) -> Result<Arc<Resolved>> {
     }
     let vacancies = images.settle(&mut resolved)?;
     stand_ins::tell(&resolved, &vacancies, &format!("{}: ", scenario.name));
-    Ok(resolved)
+    Ok((files, resolved))
+}
+
+/// Each scenario in each mesh.
+fn meshes<'a>(scenarios: &'a [Scenario], options: &Options) -> Result<Vec<(&'a Scenario, Mesh)>> {
+    let resolved = scenarios.iter().map(|scenario| resolve(scenario, &options.images)).collect::<Result<Vec<_>>>()?;
+    let (mut of, mut meshes) = (Vec::new(), Vec::new());
+    for (scenario, (files, resolved)) in scenarios.iter().zip(&resolved) {
+        for mesh in manifests::meshes(resolved, &options.meshes) {
+            of.push(scenario);
+            meshes.push((mesh, &files[..]));
+        }
+    }
+    Ok(of.into_iter().zip(control_plane::apply(options.control_plane, meshes)?).collect())
 }
 
 fn chunks<T>(results: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {

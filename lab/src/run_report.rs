@@ -7,7 +7,7 @@ use std::{
 
 use mesh::{
     account::Account,
-    model::{Family, Flavor},
+    model::{ControlPlane, Family, Flavor},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,6 +32,9 @@ pub struct RunReport {
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Whose files the sidecars had; the compiler's if absent.
+    #[serde(skip_serializing_if = "ControlPlane::is_compiler")]
+    pub control_plane: ControlPlane,
     /// The cost of bringing up labs, by data plane.
     pub labs: BTreeMap<DataPlane, LabFigures>,
     /// Whether all verdicts agree.
@@ -104,6 +107,7 @@ impl RunReport {
             version: env!("CARGO_PKG_VERSION"),
             started,
             seconds: took.as_secs_f64(),
+            control_plane: ControlPlane::Compiler,
             labs: BTreeMap::new(),
             agrees: probes.iter().all(|probe| probe.verdict.agrees),
             probes,

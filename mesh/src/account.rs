@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{leg::*, words::*};
 
-use crate::model::{Flavor, Protocol, Source};
+use crate::model::{ControlPlane, Flavor, Protocol, Source};
 
 mod outcome;
 
@@ -24,6 +24,9 @@ pub struct Account {
     pub schema: String,
     /// The mesh.
     pub mesh: Flavor,
+    /// Whose files the sidecars have; the compiler's if absent.
+    #[serde(default, skip_serializing_if = "ControlPlane::is_compiler")]
+    pub control_plane: ControlPlane,
     /// The caller.
     pub from: Caller,
     /// The destination.

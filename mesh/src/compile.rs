@@ -9,7 +9,7 @@ use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfig
 
 use crate::{
     flavor::Decisions,
-    model::{Mesh, Pod, Protocol, ProtocolField, ServicePort, Source},
+    model::{Mesh, Pod, Protocol, ProtocolField, Pushed, ServicePort, Source},
     redirect::ProxyIdentity,
 };
 
@@ -32,7 +32,10 @@ mod shared;
 mod tls;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
+pub(crate) use access_log::FILE as ACCESS_LOG;
+pub(crate) use files::{endpoints as endpoints_file, routes as routes_file, secret as secret_file};
 pub(crate) use names::inbound_cluster;
+pub(crate) use tls::KEY_LOG;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +95,8 @@ pub struct PodConfig {
     pub own_secrets: BTreeMap<String, Option<Secret>>,
     /// The reason for each resource.
     pub provenance: Vec<Provenance>,
+    /// The resources as another control plane wrote them, each with its type, where one did: files then have these.
+    pub as_written: Option<Pushed>,
 }
 
 impl PodConfig {
@@ -176,6 +181,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         secret_names: vec![names::SVID_SECRET.into(), names::ROOT_SECRET.into()],
         own_secrets: compiler.secrets,
         provenance: compiler.provenance,
+        as_written: None,
     }
 }
 

@@ -12,12 +12,10 @@ use std::{
 use envoy_api::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 use serde_json::Value;
 
-mod alpn;
 mod identity;
 mod prune;
 mod refusal;
 
-pub(crate) use alpn::HttpAlpn;
 use prune::Pruner;
 pub use refusal::DumpError;
 
@@ -40,8 +38,6 @@ pub struct EnvoyDump {
     pub endpoints: Vec<ClusterLoadAssignment>,
     /// What was left out, and the possible consequences.
     pub warnings: Vec<String>,
-    /// The ALPN that Istio's filter makes HTTP connections offer.
-    pub(crate) http_alpn: HttpAlpn,
     /// Clusters and route configurations that could not be read, and why.
     pub(crate) unread: BTreeMap<String, String>,
     /// Listeners that could not be read.
@@ -84,9 +80,7 @@ impl EnvoyDump {
         let ips = identity::addresses(node).ok_or_else(|| refusal::no_node("node.metadata.INSTANCE_IPS", configs))?;
         let mut pruner = Pruner::default();
         let (mut listeners, mut unread_listeners) = (vec![], vec![]);
-        let mut http_alpn = HttpAlpn::default();
         for value in found(configs, "ListenersConfigDump", "listener") {
-            http_alpn.learn(value);
             let name = value["name"].as_str().unwrap_or("(unnamed)").to_owned();
             match pruner.read("listeners", value) {
                 Ok(listener) => listeners.push(listener),
@@ -121,7 +115,6 @@ impl EnvoyDump {
             clusters,
             endpoints,
             warnings,
-            http_alpn,
             unread,
             unread_listeners,
         })

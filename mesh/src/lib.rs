@@ -39,6 +39,7 @@ pub mod account;
 pub mod ca;
 mod check;
 pub mod compile;
+pub mod control_plane;
 pub mod differences;
 pub mod dump;
 mod fault;

@@ -13,6 +13,7 @@ mod mesh_config;
 mod object;
 mod peer_authentication;
 mod pod;
+mod pushed;
 mod resolved;
 mod service;
 mod service_entry;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*, object::*,
-    peer_authentication::*, pod::*, resolved::*, service::*, service_entry::*, svid::*, webhook::*,
+    peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*, svid::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
@@ -39,7 +40,7 @@ pub enum Flavor {
     Istio,
 }
 
-crate::display_as_serialized!(Flavor, MtlsMode, Protocol);
+crate::display_as_serialized!(ControlPlane, Flavor, MtlsMode, Protocol);
 
 /// Resolved manifests as one of the two meshes, which share a [`Resolved`].
 #[derive(Clone, Debug)]
@@ -47,12 +48,30 @@ pub struct Mesh {
     /// Which mesh is compiled.
     pub flavor: Flavor,
     resolved: Arc<Resolved>,
+    /// What another control plane than the compiler pushes, by `POD.NAMESPACE`.
+    pushed: Option<Arc<BTreeMap<String, Pushed>>>,
 }
 
 impl Mesh {
     /// Creates one of the two meshes.
     pub fn new(resolved: Arc<Resolved>, flavor: Flavor) -> Self {
-        Self { flavor, resolved }
+        Self { flavor, resolved, pushed: None }
+    }
+
+    /// Has a real istiod push to its sidecars, by `POD.NAMESPACE`, in place of the compiler.
+    #[must_use]
+    pub fn pushed_to(self, pushed: BTreeMap<String, Pushed>) -> Self {
+        Self { pushed: Some(pushed.into()), ..self }
+    }
+
+    /// Whose files its sidecars have.
+    pub fn control_plane(&self) -> ControlPlane {
+        if self.pushed.is_some() { ControlPlane::Istiod } else { ControlPlane::Compiler }
+    }
+
+    /// What istiod pushes to a pod's sidecar; none where the compiler writes its files, or istiod does not know the pod.
+    pub fn pushed(&self, pod: &ObjectName) -> Option<&Pushed> {
+        self.pushed.as_ref()?.get(&pod.to_string())
     }
 }
 

@@ -87,6 +87,7 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     };
     let from = Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() };
     let mut account = conclude(mesh.flavor, from, to, call.app, &sent, &reply, trace);
+    account.control_plane = mesh.control_plane();
     account.outcome.admission = webhook.and_then(|webhook| {
         let from_manifest = || callee.map(|(pod, port)| ServerApp::of(&mesh.pods[pod], port));
         let server = call.server_app.or_else(from_manifest).unwrap_or_default();

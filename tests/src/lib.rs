@@ -17,7 +17,7 @@ use lab::{
     tools::Tools,
     tuning::Tuning,
 };
-use mesh::model::Flavor;
+use mesh::model::{ControlPlane, Flavor};
 
 pub mod generate;
 pub mod labs;
@@ -93,22 +93,36 @@ pub fn scenario(name: &str) -> Scenario {
 
 /// Runs scenarios; `tamper` breaks what the sidecars are given.
 pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamper: Option<Tamper>) -> RunReport {
+    run::run(scenarios, &Options { tamper, ..options(meshes, planes) }).expect("the run comes to its end")
+}
+
+/// Runs scenarios on what this control plane writes.
+pub fn run_by(
+    control_plane: ControlPlane,
+    scenarios: &[Scenario],
+    meshes: &[Flavor],
+    planes: &[DataPlane],
+) -> RunReport {
+    run::run(scenarios, &Options { control_plane, ..options(meshes, planes) }).expect("the run comes to its end")
+}
+
+fn options(meshes: &[Flavor], planes: &[DataPlane]) -> Options {
     static NEVER: AtomicBool = AtomicBool::new(false);
-    let options = Options {
+    Options {
         data_planes: planes.to_vec(),
         meshes: meshes.to_vec(),
         images: Images::default(),
+        control_plane: ControlPlane::Compiler,
         tools: tools(),
         privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,
         jobs: 4,
         fail_fast: false,
         tuning: Tuning::default(),
-        tamper,
+        tamper: None,
         progress: indicatif::ProgressBar::hidden(),
         interrupted: &NEVER,
-    };
-    run::run(scenarios, &options).expect("the run comes to its end")
+    }
 }
 
 /// What an output says, both streams.

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::common::{LabArgs, ManifestArgs, OneMesh, OutputArgs};
-use super::stand_ins::StandInArgs;
+use super::{
+    common::{LabArgs, ManifestArgs, OneMesh, OutputArgs},
+    control_plane::ControlPlaneArgs,
+    stand_ins::StandInArgs,
+};
 use crate::data_plane::DataPlane;
 
 /// `up`.
@@ -20,6 +23,9 @@ pub struct UpArgs {
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
+    /// Whose files the sidecars have.
+    #[command(flatten)]
+    pub control_plane: ControlPlaneArgs,
     /// The proxy to use as sidecars
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: OneDataPlane,

@@ -1,10 +1,38 @@
-//! The arguments of `istiod` and `diff`: the real Istio control plane, next to the compiler.
+//! `--control-plane`, and the arguments of `istiod` and `diff`: the real Istio control plane, next to the compiler.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use mesh::model::ControlPlane;
 
 use super::common::{ManifestArgs, OutputArgs, RootArgs};
+
+/// `--control-plane`.
+#[derive(Debug, Args)]
+pub struct ControlPlaneArgs {
+    /// Whose files the sidecars have. istiod makes the istio mesh alone; scripts/istiod builds it
+    #[arg(long, value_enum, default_value_t)]
+    pub control_plane: ControlPlaneChoice,
+}
+
+/// Whose files sidecars have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ControlPlaneChoice {
+    /// Sidelab's own compiler.
+    #[default]
+    Compiler,
+    /// The real Istio control plane.
+    Istiod,
+}
+
+impl From<&ControlPlaneArgs> for ControlPlane {
+    fn from(args: &ControlPlaneArgs) -> Self {
+        match args.control_plane {
+            ControlPlaneChoice::Compiler => Self::Compiler,
+            ControlPlaneChoice::Istiod => Self::Istiod,
+        }
+    }
+}
 
 /// `istiod`.
 #[derive(Debug, Args)]

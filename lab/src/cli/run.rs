@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 
-use super::common::{DataPlaneChoice, MeshChoice, RootArgs, claim};
-use super::stand_ins::StandInArgs;
+use super::{
+    common::{DataPlaneChoice, MeshChoice, RootArgs, claim},
+    control_plane::ControlPlaneArgs,
+    stand_ins::StandInArgs,
+};
 use crate::select::Shard;
 
 const SELECTION: &str = "Which calls";
@@ -13,7 +16,7 @@ const SELECTION: &str = "Which calls";
 /// `run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng\n  sidelab run --claim C27 --fail-fast\n  sidelab run strict --probe 'http over IPv4' --mesh istio\n  sidelab run --shard 1/4 --junit out.xml --summary \"$GITHUB_STEP_SUMMARY\" -o github"
+    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng\n  sidelab run --claim C27 --fail-fast\n  sidelab run strict --probe 'http over IPv4' --mesh istio\n  sidelab run --control-plane istiod --data-plane both\n  sidelab run --shard 1/4 --junit out.xml --summary \"$GITHUB_STEP_SUMMARY\" -o github"
 )]
 pub struct RunArgs {
     /// Scenarios by name, their folders, or folders of scenarios; all by default
@@ -31,9 +34,12 @@ pub struct RunArgs {
     /// Start no further lab after a call did not go as expected
     #[arg(long)]
     pub fail_fast: bool,
-    /// The meshes to run in
-    #[arg(long, value_enum, default_value = "both")]
-    pub mesh: MeshChoice,
+    /// The meshes to run in [default: both; with --control-plane istiod: istio]
+    #[arg(long, value_enum)]
+    pub mesh: Option<MeshChoice>,
+    /// Whose files the sidecars have.
+    #[command(flatten)]
+    pub control_plane: ControlPlaneArgs,
     /// The data planes to run on
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: DataPlaneChoice,

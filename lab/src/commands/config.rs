@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use mesh::{
     ca::KeyType,
-    compile::{PodConfig, compile},
+    compile::PodConfig,
+    control_plane::configure,
     model::{Family, Mesh},
     policy::Policy,
     redirect::{ProxyIdentity, Rules},
@@ -15,15 +16,19 @@ use super::{OK, print_json};
 use crate::{
     authorities::Authorities,
     cli::{ConfigArgs, FamilyChoice, Output},
+    control_plane,
     istiod::placement,
     manifests,
     terminal::{out, outln},
 };
 
 pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
-    let (resolved, warnings) = manifests::resolve(&manifests::read(&args.manifests.files)?)?;
-    let mesh = Mesh::new(resolved, args.mesh.into());
+    let control_plane = (&args.control_plane).into();
+    control_plane::flavors(control_plane, Some(vec![args.mesh.into()]), &[])?;
+    let files = manifests::read(&args.manifests.files)?;
+    let (resolved, warnings) = manifests::resolve(&files)?;
     manifests::tell(&warnings);
+    let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
     let index = manifests::find_pod(&mesh, &args.pod, &args.namespace)?;
     if args.policy {
         return policy(args, &mesh, index);
@@ -51,7 +56,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
         }
         return Ok(OK);
     }
-    let config = compile(&mesh, index, &placement(identity));
+    let config = configure(&mesh, index, &placement(identity))?;
     // Certificates are issued on each call: a lab has different ones.
     let secrets = Authorities::new(&mesh.config.trust_domain, KeyType::default())?.secrets(sidecar)?;
     let json = part(args, config.to_json(&secrets));

@@ -13,7 +13,7 @@ use mesh::{
 use super::{OK, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    manifests, outside,
+    control_plane, manifests, outside,
     predict::destination,
     report::explain,
     stand_ins::{self, Images},
@@ -81,7 +81,10 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         Ok(predict(mesh, &Call { from, ..call.clone() })?)
     };
-    manifests::meshes(&resolved, &args.mesh.flavors()).iter().map(account).collect()
+    let control_plane = (&args.control_plane).into();
+    let flavors = control_plane::flavors(control_plane, Some(args.mesh.flavors()), &[])?;
+    let meshes = manifests::meshes(&resolved, &flavors).into_iter().map(|mesh| (mesh, &files[..]));
+    control_plane::apply(control_plane, meshes.collect())?.iter().map(account).collect()
 }
 
 /// Reads a sidecar's `config_dump`, and reports what it leaves out.

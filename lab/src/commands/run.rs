@@ -9,12 +9,14 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh::model::{ControlPlane, Flavor};
 use netns::Privilege;
 
 use super::{FAILED, OK, print_json};
 use crate::{
     claims,
-    cli::{RunArgs, RunOutput},
+    cli::{MeshChoice, RunArgs, RunOutput},
+    control_plane,
     data_plane::DataPlane,
     interrupt::interruptible,
     last_run, output,
@@ -40,15 +42,23 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     if scenarios.is_empty() {
         tracing::warn!("--shard: there are fewer scenarios than shards: this shard is empty");
     }
+    let control_plane = (&args.control_plane).into();
+    let both = [Flavor::Textbook, Flavor::Istio];
+    let meshes = control_plane::flavors(control_plane, args.mesh.map(MeshChoice::flavors), &both)?;
+    let data_planes = args.data_plane.planes();
+    if control_plane == ControlPlane::Istiod && data_planes.iter().any(|plane| *plane != DataPlane::Native) {
+        control_plane::tell_stock_envoy();
+    }
     // Before the work, not after it.
     let files = [&args.json, &args.junit, &args.html, &args.summary, &args.differences];
     output::check(files.into_iter().flatten())?;
     let report = run::run(
         &scenarios,
         &Options {
-            data_planes: args.data_plane.planes(),
-            meshes: args.mesh.flavors(),
+            data_planes,
+            meshes,
             images: Images::of(&args.stand_ins)?,
+            control_plane,
             tools: Tools::find(),
             privilege,
             captures: args.pcap.clone(),

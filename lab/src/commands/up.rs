@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, bail};
-use mesh::model::{Flavor, Mesh};
+use mesh::model::{ControlPlane, Flavor, Mesh};
 use netns::{Foreign, LabSummary, Privilege, Swept};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{OK, USAGE, labs, labs::Note, print_json, run};
 use crate::{
     cli::{DownArgs, Output, UpArgs},
+    control_plane,
     data_plane::DataPlane,
     deploy::{self, Deployment},
     interrupt::interruptible,
@@ -36,6 +37,8 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     if privilege == Privilege::UserNamespace {
         bail!(NeedsRoot);
     }
+    let control_plane = (&args.control_plane).into();
+    control_plane::flavors(control_plane, Some(vec![args.mesh.into()]), &[])?;
     let mut files = manifests::read(&args.manifests.files)?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
     if let Some(hosts) = outside::hosts(&resolved, &[]) {
@@ -43,13 +46,16 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         (resolved, _) = manifests::resolve(&files)?;
     }
     let vacancies = Images::of(&args.stand_ins)?.settle(&mut resolved)?;
-    let mesh = Mesh::new(resolved, args.mesh.into());
     manifests::tell(&warnings);
+    let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
     stand_ins::tell(&mesh, &vacancies, "");
     if mesh.pods.is_empty() {
         bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }
     let data_plane: DataPlane = args.data_plane.into();
+    if control_plane == ControlPlane::Istiod && data_plane == DataPlane::Envoy {
+        control_plane::tell_stock_envoy();
+    }
     let interrupted = interruptible()?;
     let progress = run::progress(run::LABS);
     progress.set_message(format!("bringing {} pods up", mesh.pods.len()));
@@ -82,6 +88,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     let report = UpReport {
         schema: SCHEMA,
         mesh: mesh.flavor,
+        control_plane,
         data_plane,
         seconds: deployment.ready_after.as_secs_f64(),
         pods: pods.collect(),
@@ -106,6 +113,7 @@ pub(crate) struct UpReport {
     /// The lab's id.
     lab: String,
     mesh: Flavor,
+    control_plane: ControlPlane,
     data_plane: DataPlane,
     /// Until everything was ready.
     seconds: f64,
@@ -127,8 +135,12 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(report);
     }
-    let UpReport { lab, data_plane, seconds, pods, .. } = report;
-    outln!("lab {lab} is up ({}, {data_plane}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
+    let UpReport { lab, control_plane, data_plane, seconds, pods, .. } = report;
+    let by = match control_plane {
+        ControlPlane::Compiler => "",
+        ControlPlane::Istiod => ", files by istiod",
+    };
+    outln!("lab {lab} is up ({}, {data_plane}{by}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
     for PodUp { pod, ips: [ip, _], sidecar, network_namespace } in pods {
         let sidecar = if *sidecar { "sidecar" } else { "no sidecar" };
         outln!("  {pod:<24} {ip:<14} {sidecar:<11} ip netns exec {network_namespace} ...")?;

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use mesh::account::{Account, TlsFacts};
+use mesh::{
+    account::{Account, TlsFacts},
+    model::ControlPlane,
+};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -14,10 +17,14 @@ const FAINT: Style = Style::new().dimmed();
 pub fn render(account: &Account) -> String {
     let mut text = String::new();
     let Account { from, to, outcome, .. } = account;
+    let by = match account.control_plane {
+        ControlPlane::Compiler => "",
+        ControlPlane::Istiod => " (files by istiod)",
+    };
     let sidecar = |has: bool| if has { "" } else { " (no sidecar)" };
     let _ = writeln!(
         text,
-        "{STRONG}{} mesh: {}{} sends {} to {}:{}{STRONG:#} ({})",
+        "{STRONG}{} mesh{by}: {}{} sends {} to {}:{}{STRONG:#} ({})",
         account.mesh,
         from.pod,
         sidecar(from.sidecar),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use mesh::model::ControlPlane;
+
 use super::{failure, words::counted};
 use crate::{
     run_report::{ProbeReport, RunReport, claims_of},
@@ -17,10 +19,14 @@ const TOLD: usize = 50;
 /// The run: what agrees, scenario by scenario, and the details of each call that does not.
 pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
     let mut text = String::new();
+    let by = match run.control_plane {
+        ControlPlane::Compiler => "",
+        ControlPlane::Istiod => ", on istiod's files",
+    };
     let planes: Vec<String> = run.planes().iter().map(ToString::to_string).collect();
     let _ = writeln!(
         text,
-        "## {} sidelab: {}\n\nOn {}, in {:.1} s.\n",
+        "## {} sidelab: {}\n\nOn {}{by}, in {:.1} s.\n",
         mark(run.agrees),
         agree(&run.probes),
         planes.join(", "),

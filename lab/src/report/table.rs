@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
-use mesh::account::{Account, LegNumber};
+use mesh::{
+    account::{Account, LegNumber},
+    model::ControlPlane,
+};
 
 use super::words::counted;
 use crate::{
@@ -190,7 +193,11 @@ fn summary(report: &RunReport, width: usize) -> String {
     let right = report.probes.iter().filter(|probe| probe.verdict.agrees).count();
     let all = report.probes.len();
     let planes: Vec<String> = report.planes().iter().map(ToString::to_string).collect();
-    let judges = format!("expected, predicted, {}", planes.join(", "));
+    let by = match report.control_plane {
+        ControlPlane::Compiler => "",
+        ControlPlane::Istiod => "; the sidecars' files by istiod",
+    };
+    let judges = format!("expected, predicted, {}{by}", planes.join(", "));
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
     if !report.not_run.is_empty() {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::Compiler;
 
 /// The file in [`super::Placement::log_dir`].
-const FILE: &str = "access.log";
+pub(crate) const FILE: &str = "access.log";
 
 /// Istio's text format.
 const TEXT: &str = concat!(

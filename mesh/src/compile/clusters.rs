@@ -131,7 +131,7 @@ impl<'a> Compiler<'a> {
             let resource = Resource::Endpoint { cluster: name.clone(), host: target.host.clone(), port: target.port };
             self.because(resource, target.because, target.source);
             lb_endpoints.push(LbEndpoint {
-                endpoint: Endpoint { address: Address::tcp(target.host, target.port) },
+                endpoint: Endpoint { address: Address::tcp(target.host, target.port), additional_addresses: vec![] },
                 metadata: target.mtls.then(|| metadata(TRANSPORT_SOCKET_MATCH, marked())),
                 load_balancing_weight: None,
             });
@@ -284,7 +284,7 @@ pub(super) fn fixed(name: &str) -> Cluster {
 
 /// One endpoint for a cluster.
 pub(super) fn one_endpoint(cluster: &str, address: &str, port: u16) -> ClusterLoadAssignment {
-    let endpoint = Endpoint { address: Address::tcp(address, port) };
+    let endpoint = Endpoint { address: Address::tcp(address, port), additional_addresses: vec![] };
     let lb_endpoints = vec![LbEndpoint { endpoint, metadata: None, load_balancing_weight: None }];
     ClusterLoadAssignment { cluster_name: cluster.into(), endpoints: vec![LocalityLbEndpoints { lb_endpoints }] }
 }

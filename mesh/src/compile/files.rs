@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use envoy_api::{DataSource, DiscoveryResponse, Resource, Secret, TlsCertificate};
+use envoy_api::{DataSource, Resource, Secret, TlsCertificate};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{PodConfig, names};
+use crate::model::Pushed;
 
 /// The file with all listeners.
 pub(super) const LISTENERS: &str = "lds.json";
@@ -14,17 +15,17 @@ pub(super) const LISTENERS: &str = "lds.json";
 pub(super) const CLUSTERS: &str = "cds.json";
 
 /// The file of a route configuration.
-pub(super) fn routes(name: &str) -> PathBuf {
+pub(crate) fn routes(name: &str) -> PathBuf {
     PathBuf::from("rds").join(names::file(name))
 }
 
 /// The file of a cluster's endpoints.
-pub(super) fn endpoints(cluster: &str) -> PathBuf {
+pub(crate) fn endpoints(cluster: &str) -> PathBuf {
     PathBuf::from("eds").join(names::file(cluster))
 }
 
 /// The file of a secret.
-pub(super) fn secret(name: &str) -> PathBuf {
+pub(crate) fn secret(name: &str) -> PathBuf {
     PathBuf::from("sds").join(names::file(name))
 }
 
@@ -37,24 +38,21 @@ impl PodConfig {
     /// Files of routes, endpoints and secrets contain one resource each, since Envoy rejects more. `secrets` are those that
     /// the mesh's authority issues.
     pub fn files(&self, secrets: &[Secret]) -> Vec<(PathBuf, String)> {
-        let listeners = self.listeners.iter().cloned().map(Resource::Listener);
-        let clusters = self.clusters.iter().cloned().map(Resource::Cluster);
+        let Pushed { listeners, routes: all_routes, clusters, endpoints: all_endpoints } = self.resources();
         let mut files = vec![
             (PathBuf::from("bootstrap.json"), pretty(&self.bootstrap)),
             (PathBuf::from(LISTENERS), response(listeners)),
             (PathBuf::from(CLUSTERS), response(clusters)),
         ];
-        files
-            .extend(self.routes.iter().map(|r| (routes(&r.name), response([Resource::RouteConfiguration(r.clone())]))));
+        files.extend(self.routes.iter().zip(all_routes).map(|(r, text)| (routes(&r.name), response([text]))));
         files.extend(
-            self.endpoints
-                .iter()
-                .map(|e| (endpoints(&e.cluster_name), response([Resource::ClusterLoadAssignment(e.clone())]))),
+            self.endpoints.iter().zip(all_endpoints).map(|(e, text)| (endpoints(&e.cluster_name), response([text]))),
         );
-        files.extend(secrets.iter().map(|s| (secret(&s.name), response([Resource::Secret(s.clone())]))));
+        let of_secret = |s: &Secret| response([value(&Resource::Secret(s.clone()))]);
+        files.extend(secrets.iter().map(|s| (secret(&s.name), of_secret(s))));
         // Envoy accepts a cluster only if the files it names exist. An empty file is not an update: Envoy waits for the
         // secret, and the connections that need it fail meanwhile.
-        let own = |s: &Option<Secret>| s.as_ref().map(|s| response([Resource::Secret(s.clone())])).unwrap_or_default();
+        let own = |s: &Option<Secret>| s.as_ref().map(of_secret).unwrap_or_default();
         files.extend(self.own_secrets.iter().map(|(name, s)| (secret(name), own(s))));
         files
     }
@@ -62,13 +60,26 @@ impl PodConfig {
     /// Everything but the bootstrap as one JSON object: `listeners`, `routes`, `clusters`, `endpoints`, `secrets`, with
     /// private keys redacted.
     pub fn to_json(&self, secrets: &[Secret]) -> Value {
+        let secrets: Vec<_> = secrets.iter().chain(self.own_secrets.values().flatten()).map(redact).collect();
+        let Pushed { listeners, routes, clusters, endpoints } = self.resources();
+        let [listeners, routes, clusters, endpoints] = [listeners, routes, clusters, endpoints].map(untyped);
         json!({
-            "listeners": self.listeners,
-            "routes": self.routes,
-            "clusters": self.clusters,
-            "endpoints": self.endpoints,
-            "secrets": secrets.iter().chain(self.own_secrets.values().flatten()).map(redact).collect::<Vec<_>>(),
+            "listeners": listeners, "routes": routes, "clusters": clusters, "endpoints": endpoints, "secrets": secrets,
         })
+    }
+
+    /// The resources in Envoy's JSON, each with its type.
+    fn resources(&self) -> Pushed {
+        if let Some(written) = &self.as_written {
+            return written.clone();
+        }
+        let Self { listeners, routes, clusters, endpoints, .. } = self;
+        Pushed {
+            listeners: listeners.iter().map(|one| value(&Resource::Listener(one.clone()))).collect(),
+            routes: routes.iter().map(|one| value(&Resource::RouteConfiguration(one.clone()))).collect(),
+            clusters: clusters.iter().map(|one| value(&Resource::Cluster(one.clone()))).collect(),
+            endpoints: endpoints.iter().map(|one| value(&Resource::ClusterLoadAssignment(one.clone()))).collect(),
+        }
     }
 }
 
@@ -80,8 +91,21 @@ fn redact(secret: &Secret) -> Secret {
     Secret { tls_certificate, ..secret.clone() }
 }
 
-fn response(resources: impl IntoIterator<Item = Resource>) -> String {
-    pretty(&DiscoveryResponse { version_info: String::new(), resources: resources.into_iter().collect() })
+fn response(resources: impl IntoIterator<Item = Value>) -> String {
+    let resources: Vec<Value> = resources.into_iter().collect();
+    pretty(&json!({"version_info": "", "resources": resources}))
+}
+
+fn value(resource: &Resource) -> Value {
+    serde_json::to_value(resource).expect("messages have string keys and no failing parts")
+}
+
+/// Resources without their types, as `config` shows them.
+fn untyped(mut resources: Vec<Value>) -> Vec<Value> {
+    for resource in &mut resources {
+        resource.as_object_mut().and_then(|fields| fields.shift_remove("@type"));
+    }
+    resources
 }
 
 fn pretty(message: &impl Serialize) -> String {

@@ -42,6 +42,7 @@ pub(super) fn listener(name: &str, addresses: &[IpAddr], port: u16, filter_chain
         access_log: vec![],
         socket_options: vec![],
         stat_prefix: String::new(),
+        tcp_backlog_size: None,
     }
 }
 

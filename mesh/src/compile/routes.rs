@@ -210,5 +210,7 @@ fn retry(retry_on: &str) -> Option<RetryPolicy> {
         num_retries: Some(2),
         retriable_status_codes: vec![],
         retry_back_off: None,
+        retry_host_predicate: vec![],
+        host_selection_retry_max_attempts: None,
     })
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The file in [`super::Placement::log_dir`].
-const KEY_LOG: &str = "keys.log";
+pub(crate) const KEY_LOG: &str = "keys.log";
 
 /// The groups that Envoy 1.40 offers by default.
 const GROUPS: &[&str] = &["X25519MLKEM768", "X25519", "P-256"];

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Parts of a resource in which nothing can be left out: it would match, or trust, more than before.
-const MATTERS: [&str; 3] = ["filter_chain_match", "match_typed_subject_alt_names", "transport_socket"];
+const MATTERS: [&str; 4] =
+    ["filter_chain_match", "match_typed_subject_alt_names", "match_subject_alt_names", "transport_socket"];
 
 /// Fields inside of [`MATTERS`] that can be left out anyway: they affect neither peer nor protocol.
 const HARMLESS: [&str; 4] = ["allow_renegotiation", "stats_prefix", "enforce_rsa_key_usage", "signature_algorithms"];

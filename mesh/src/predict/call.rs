@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::{
     account::AppProtocol,
+    control_plane::NotSupported,
     model::{Family, Unmodelled},
 };
 
@@ -103,6 +104,9 @@ pub enum CallError {
         /// Its role.
         what: Unmodelled,
     },
+    /// The control plane pushes to a sidecar what is not supported.
+    #[error(transparent)]
+    Pushed(NotSupported),
     /// The call reached a sidecar whose configuration is unknown.
     #[error("{pod}: its sidecar's configuration is unknown")]
     NoSidecar {

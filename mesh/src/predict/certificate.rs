@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use envoy_api::{CommonTlsContext, DataSource, SanType, Secret, SubjectAltNameMatcher};
 use envoy_rules::{
-    string_match::matches,
+    string_match::{matches, san_matchers},
     tls_error::{TlsError, VerifyError},
 };
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::Pem};
@@ -285,7 +285,7 @@ impl Material {
             (None, Some(stated)) if stated.system_root_certs.is_some() => Some(vec![Authority::Public]),
             (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(of_roots),
         };
-        let sans = stated.map(|stated| stated.match_typed_subject_alt_names.clone()).unwrap_or_default();
+        let sans = stated.map(san_matchers).unwrap_or_default();
         Ok(Check { roots, sans, host: None })
     }
 
@@ -293,8 +293,11 @@ impl Material {
         match (name, self.own.get(name)) {
             (MESH_ROOT, _) => Ok(vec![Authority::Mesh]),
             (_, Some(Some(secret))) => {
-                let roots = secret.validation_context.as_ref().and_then(|context| context.trusted_ca.as_ref());
-                roots.map(of_roots).ok_or(NotThere)
+                let context = secret.validation_context.as_ref().ok_or(NotThere)?;
+                if context.system_root_certs.is_some() {
+                    return Ok(vec![Authority::Public]);
+                }
+                context.trusted_ca.as_ref().map(of_roots).ok_or(NotThere)
             }
             (_, Some(None)) => Err(NotThere),
             (_, None) => Ok(vec![Authority::Apps]),

@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Account, AppProtocol, AppSees, Callee, Caller, Outcome, Party, Reason, SCHEMA},
-    model::Flavor,
+    model::{ControlPlane, Flavor},
 };
 
 use super::{
@@ -46,6 +46,7 @@ pub(super) fn conclude(
     Account {
         schema: SCHEMA.into(),
         mesh,
+        control_plane: ControlPlane::Compiler,
         from,
         to,
         app_sends,

@@ -118,7 +118,7 @@ fn guessed(cluster: &Cluster, ip: IpAddr, port: u16) -> ClusterLoadAssignment {
     let matcher = matcher.as_object().cloned().unwrap_or_default();
     let metadata = Metadata { filter_metadata: BTreeMap::from([(TRANSPORT_SOCKET_MATCH.to_owned(), matcher)]) };
     let endpoint = LbEndpoint {
-        endpoint: Endpoint { address: Address::tcp(ip.to_string(), port) },
+        endpoint: Endpoint { address: Address::tcp(ip.to_string(), port), additional_addresses: vec![] },
         metadata: Some(metadata),
         load_balancing_weight: None,
     };

@@ -1,6 +1,6 @@
 //! The HTTP connection manager: codec, route, and the outcome of the request.
 
-use envoy_api::{CodecType, HttpConnectionManager, RouteConfiguration};
+use envoy_api::{AlpnFilter, CodecType, HttpConnectionManager, HttpFilterConfig, RouteConfiguration};
 use envoy_rules::{
     codec,
     outcome::{Outcome, UpstreamReset},
@@ -88,7 +88,8 @@ impl Simulation<'_> {
             let because = format!("condition {condition} of retry_on is not known, and passed over");
             self.trace.step(at.role.party(), Decision::Retry, "known conditions alone", because, None);
         }
-        let upstream = self.upstream(at, &action.cluster, shared, Some((codec, request)), sent)?;
+        let shared = Shared { of_request: alpn_filter(manager), ..shared.clone() };
+        let upstream = self.upstream(at, &action.cluster, &shared, Some((codec, request)), sent)?;
         let ended = self.ended(at, upstream, codec);
         // Each try has the same end.
         let policy = policy.map(RetryPolicy::new).filter(|policy| match &ended {
@@ -173,6 +174,14 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
     })?;
     let Request { authority, path } = request;
     Ok(table.find(&RequestHead { authority, path, method: "GET", headers: &HeaderMap::new() }))
+}
+
+/// What decides the ALPN that a manager's requests offer upstream.
+fn alpn_filter(manager: &HttpConnectionManager) -> Option<AlpnFilter> {
+    manager.http_filters.iter().find_map(|filter| match &filter.typed_config {
+        HttpFilterConfig::Alpn(filter) => Some(filter.clone()),
+        HttpFilterConfig::Router(_) => None,
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use envoy_api::AlpnFilter;
+
 use super::trace::Role;
 
 /// A connection as a sidecar accepted it.
@@ -29,4 +31,6 @@ pub(super) struct Shared {
     pub(super) alpn: Option<Vec<String>>,
     /// The SNI to send, in place of the cluster's.
     pub(super) server_name: Option<String>,
+    /// What decides the ALPN of a request, before the one above.
+    pub(super) of_request: Option<AlpnFilter>,
 }

@@ -10,7 +10,7 @@ use envoy_rules::{BuildError, ChainTable, ListenerTable};
 
 use crate::{
     compile::{PodConfig, Provenance, Resource},
-    dump::{EnvoyDump, HttpAlpn},
+    dump::EnvoyDump,
 };
 
 use super::certificate::{Certificate, Material};
@@ -25,7 +25,6 @@ pub(super) struct Sidecar {
     clusters: HashMap<String, Cluster>,
     endpoints: HashMap<String, ClusterLoadAssignment>,
     provenance: Vec<Provenance>,
-    http_alpn: HttpAlpn,
     unread: BTreeMap<String, String>,
     /// Its certificates and roots.
     pub(super) material: Material,
@@ -49,9 +48,9 @@ impl Sidecar {
     ) -> Result<Self, (String, BuildError)> {
         let EnvoyDump { listeners, routes, clusters, .. } = dump.clone();
         let sidecar = Self::build(listeners, routes, clusters, endpoints)?;
-        let EnvoyDump { identity, http_alpn, unread, .. } = dump.clone();
+        let EnvoyDump { identity, unread, .. } = dump.clone();
         let material = Material::new(identity.as_deref().map(Certificate::of_mesh), BTreeMap::new());
-        Ok(Self { material, http_alpn, unread, ..sidecar })
+        Ok(Self { material, unread, ..sidecar })
     }
 
     fn build(
@@ -70,7 +69,6 @@ impl Sidecar {
             endpoints: endpoints.into_iter().map(|set| (set.cluster_name.clone(), set)).collect(),
             listeners,
             provenance: vec![],
-            http_alpn: HttpAlpn::default(),
             unread: BTreeMap::new(),
             material: Material::default(),
         })
@@ -113,13 +111,6 @@ impl Sidecar {
         let in_place = cluster.load_assignment.as_ref();
         let found = in_place.or_else(|| cluster.eds_cluster_config.as_ref().and_then(by_eds));
         found.into_iter().flat_map(|set| &set.endpoints).flat_map(|locality| &locality.lb_endpoints).collect()
-    }
-
-    /// The ALPN that Istio's own filter makes HTTP connections to a cluster offer, if that filter is present.
-    pub(super) fn http_alpn(&self, cluster: &Cluster, http2: bool) -> Option<&Vec<String>> {
-        let istio = cluster.metadata.as_ref().and_then(|metadata| metadata.filter_metadata.get("istio"));
-        let turned_off = istio.and_then(|istio| istio.get("alpn_override")).is_some_and(|value| value == "false");
-        if turned_off { None } else { self.http_alpn.offered(http2) }
     }
 
     /// Why a cluster or route configuration that is there can't be used: it could not be read.

@@ -12,7 +12,7 @@ use crate::{
 use super::wire::{Reply, Sent, Version};
 
 /// The records of one call.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trace {
     pub(super) legs: Vec<Leg>,
     pub(super) steps: Vec<Step>,

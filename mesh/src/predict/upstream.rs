@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use envoy_api::{Cluster, LbEndpoint, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
+use envoy_api::{Cluster, DiscoveryType, LbEndpoint, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
 use envoy_rules::{
     outcome::{ConnectError, Outcome, UpstreamReset},
     tls_error::TlsError,
     upstream::{
-        Candidates, HelloFacts, candidates, http_options, http_version, of_lookup_family, source_addresses, source_for,
+        Candidates, HelloFacts, alpn_override, candidates, http_options, http_version, of_lookup_family, source_addresses, source_for,
         transport_socket_match,
     },
 };
@@ -38,6 +38,8 @@ pub(super) enum Upstream {
 /// Where a sidecar connects to.
 struct Target<'a> {
     address: SocketAddr,
+    /// The endpoint's other addresses, in the order that they are tried in.
+    others: Vec<SocketAddr>,
     /// The TLS to speak there, if any.
     context: Option<&'a UpstreamTlsContext>,
 }
@@ -81,23 +83,51 @@ impl Simulation<'_> {
         let Some(target) = self.target(at, sidecar, cluster) else {
             return Ok(Upstream::Failed(Outcome::NoHealthyUpstream));
         };
+        let before = self.trace.clone();
+        let mut upstream = self.connect(at, cluster, &target, shared, request, sent)?;
+        // An endpoint's addresses are tried one after the other; what is seen at the end is the last.
+        for &address in &target.others {
+            if !matches!(upstream, Upstream::Failed(Outcome::ConnectFailed(_))) {
+                break;
+            }
+            self.trace = before.clone();
+            let because = "the same endpoint, whose earlier addresses failed alike";
+            self.trace.step(at.role.party(), Decision::Endpoint, address.to_string(), because, None);
+            let target = Target { address, others: vec![], context: target.context };
+            upstream = self.connect(at, cluster, &target, shared, request, sent)?;
+        }
+        Ok(upstream)
+    }
+
+    /// A connection to the first address of an endpoint, and what comes of it.
+    fn connect(
+        &mut self,
+        at: Place,
+        cluster: &Cluster,
+        target: &Target<'_>,
+        shared: &Shared,
+        request: Option<(Version, &Request)>,
+        sent: &[Sent],
+    ) -> Result<Upstream, CallError> {
+        let (sidecar, address) = (self.world.sidecar(at.host)?, target.address);
         let version = request.map(|(downstream, _)| http_version(cluster, downstream));
         let message = match (version, request) {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
         };
-        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, target.address) };
+        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, address) };
         let Some(context) = target.context else {
-            let reply = self.dial(dialler, target.address, &message)?;
-            return Ok(plain(version, target.address, reply));
+            let reply = self.dial(dialler, address, &message)?;
+            return Ok(plain(version, address, reply));
         };
         let Ok(mut hello) = Hello::of(context, &sidecar.material) else {
             return Ok(self.without_secret(at));
         };
-        let by_filter = version.and_then(|version| sidecar.http_alpn(cluster, version == Version::Http2));
+        let by_filter = shared.of_request.as_ref().zip(version);
+        let by_filter = by_filter.and_then(|(filter, version)| alpn_override(filter, cluster.metadata.as_ref(), version));
         let options = http_options(cluster).and_then(|options| options.upstream_http_protocol_options.as_ref());
         let facts = HelloFacts {
-            state_alpn: shared.alpn.as_ref().or(by_filter).map(Vec::as_slice),
+            state_alpn: by_filter.or(shared.alpn.as_deref()),
             state_server_name: shared.server_name.as_deref(),
             request: version.zip(request).map(|(version, (_, request))| (request.authority.as_str(), version)),
         };
@@ -106,8 +136,8 @@ impl Simulation<'_> {
         hello.alpn = decided.alpn.protocols();
         hello.check.host = decided.verify_host.map(str::to_owned);
         let layers: Vec<Sent> = [Sent::Tls(hello)].into_iter().chain(message).collect();
-        let reply = self.dial(dialler, target.address, &layers)?;
-        Ok(self.secured(at, version, target.address, reply))
+        let reply = self.dial(dialler, address, &layers)?;
+        Ok(self.secured(at, version, address, reply))
     }
 
     /// The cluster of that name, or of the subset that the call asks for; `None` if there is none.
@@ -138,12 +168,12 @@ impl Simulation<'_> {
         let party = at.role.party();
         let endpoints = sidecar.endpoints(cluster);
         let candidates = candidates(cluster, Some(at.arrival.destination), &endpoints);
-        let (endpoint, address) = match candidates {
-            Candidates::None => (None, None),
-            Candidates::Original(address) => (None, Some(address)),
-            Candidates::OneOf(endpoints) => (Some(endpoints[0]), self.address_of(cluster, endpoints[0])),
+        let (endpoint, addresses) = match candidates {
+            Candidates::None => (None, vec![]),
+            Candidates::Original(address) => (None, vec![address]),
+            Candidates::OneOf(endpoints) => (Some(endpoints[0]), self.addresses_of(cluster, endpoints[0])),
         };
-        let Some(address) = address else {
+        let Some((&address, others)) = addresses.split_first() else {
             let because = match endpoint.map(|endpoint| &endpoint.endpoint.address.socket_address.address) {
                 Some(name) => format!("{name} does not resolve"),
                 None => "the cluster has no endpoint".to_owned(),
@@ -177,19 +207,27 @@ impl Simulation<'_> {
         };
         let because = why.map_or("the cluster's transport socket", |why| &why.because);
         self.trace.step(party, Decision::TransportSocket, choice, because, why.map(|why| &why.source));
-        Some(Target { address, context })
+        Some(Target { address, others: others.to_vec(), context })
     }
 
-    /// The address of an endpoint; `None` if it is an unknown name.
-    fn address_of(&self, cluster: &Cluster, endpoint: &LbEndpoint) -> Option<SocketAddr> {
+    /// The addresses of an endpoint, in the order that they are tried in; none if it is an unknown name.
+    fn addresses_of(&self, cluster: &Cluster, endpoint: &LbEndpoint) -> Vec<SocketAddr> {
         let address = &endpoint.endpoint.address;
         let port = address.socket_address.port_value;
         if let Some(ip) = address.ip() {
-            return Some(SocketAddr::new(ip, port));
+            let others = endpoint.endpoint.additional_addresses.iter().filter_map(|other| {
+                Some(SocketAddr::new(other.address.ip()?, other.address.socket_address.port_value))
+            });
+            return [SocketAddr::new(ip, port)].into_iter().chain(others).collect();
         }
         let found = self.world.resolve(&address.socket_address.address);
         let found = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        of_lookup_family(found, cluster.dns_lookup_family).first().copied()
+        let mut found = of_lookup_family(found, cluster.dns_lookup_family);
+        if cluster.discovery_type != DiscoveryType::LogicalDns {
+            // Each is an endpoint of its own.
+            found.truncate(1);
+        }
+        found
     }
 
     /// The cluster of the subset that the call asks for, in place of the whole service's.

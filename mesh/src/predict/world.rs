@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    compile::{Options, Placement, compile},
+    compile::{Options, Placement},
+    control_plane::configure,
     model::{Capture, Family, Mesh, Service, Source},
     redirect::ProxyIdentity,
     sidecar,
@@ -94,7 +95,8 @@ impl<'a> World<'a> {
             (None, None) => Err(CallError::NoSidecar { pod: self.hosts[host].name.clone() }),
             (None, Some(mesh)) => {
                 let svid = mesh.pods[host].sidecar.as_ref().map(Certificate::of_sidecar);
-                let sidecar = Sidecar::new(compile(mesh, host, &nowhere()), svid).map_err(|(listener, error)| {
+                let config = configure(mesh, host, &nowhere()).map_err(CallError::Pushed)?;
+                let sidecar = Sidecar::new(config, svid).map_err(|(listener, error)| {
                     CallError::Refused { pod: self.hosts[host].name.clone(), listener, error: error.into() }
                 })?;
                 Ok(cell.get_or_init(|| sidecar))

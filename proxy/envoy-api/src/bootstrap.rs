@@ -7,8 +7,8 @@ use crate::{
     access_log::AccessLog,
     cluster::{Cluster, ClusterLoadAssignment},
     core::{Address, ConfigSource},
-    http::RouteConfiguration,
     listener::Listener,
+    route::RouteConfiguration,
     tls::Secret,
     typed::any_of,
 };

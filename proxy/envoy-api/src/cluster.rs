@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     core::{Address, ConfigSource, ProtoDuration, SocketAddress, SocketOption},
     http::ExtensionProtocolOptions,
+    listener::AdditionalAddress,
     tls::TransportSocket,
 };
 
@@ -218,6 +219,9 @@ pub struct LbEndpoint {
 pub struct Endpoint {
     /// Address of the endpoint.
     pub address: Address,
+    /// More addresses of the same host, tried in this order if the first fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_addresses: Vec<AdditionalAddress>,
 }
 
 /// `envoy.config.core.v3.Metadata`.

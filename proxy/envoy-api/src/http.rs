@@ -1,11 +1,12 @@
-//! HTTP: connection manager, filters, routes
-//! (`envoy.extensions.filters.network.http_connection_manager.v3`, `envoy.config.route.v3`).
+//! HTTP: connection manager, filters, options of clusters
+//! (`envoy.extensions.filters.network.http_connection_manager.v3`, `envoy.extensions.upstreams.http.v3`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access_log::{AccessLog, TextFormat},
-    core::{ConfigSource, ProtoDuration, StringMatcher},
+    access_log::AccessLog,
+    core::{ConfigSource, ProtoDuration},
+    route::RouteConfiguration,
     typed::any_of,
 };
 
@@ -199,6 +200,8 @@ any_of! {
     HttpFilterConfig {
         /// Forwards requests to clusters.
         Router(Router) = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        /// Chooses the ALPN that the upstream handshake offers; in Istio's build of Envoy only.
+        Alpn(AlpnFilter) = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
     }
 }
 
@@ -211,143 +214,38 @@ pub struct Router {
     pub suppress_envoy_headers: bool,
 }
 
-/// `envoy.config.route.v3.RouteConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// `istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RouteConfiguration {
-    /// Name of the route configuration.
-    pub name: String,
-    /// Virtual hosts; domains must be unique among them.
+pub struct AlpnFilter {
+    /// ALPN to offer, by the HTTP version of the upstream connection.
     #[serde(default)]
-    pub virtual_hosts: Vec<VirtualHost>,
-    /// Whether a route to an unknown cluster invalidates the configuration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validate_clusters: Option<bool>,
-    /// Whether the port in a request's `host` is ignored when matching virtual hosts.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_port_in_host_matching: bool,
+    pub alpn_override: Vec<AlpnOverride>,
 }
 
-/// `envoy.config.route.v3.VirtualHost`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VirtualHost {
-    /// Name of the virtual host.
-    pub name: String,
-    /// Patterns for `host` / `:authority`: exact, `*.suffix`, `prefix.*` or `*`, of which the most specific match counts.
-    pub domains: Vec<String>,
-    /// Routes, of which the first match counts.
-    pub routes: Vec<Route>,
-    /// Whether upstream requests contain the number of attempts in `x-envoy-attempt-count`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub include_request_attempt_count: bool,
-}
-
-/// `envoy.config.route.v3.Route`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// Name in access logs.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// Which requests match.
-    #[serde(rename = "match")]
-    pub matcher: RouteMatch,
-    /// Forwards requests to a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route: Option<RouteAction>,
-    /// Answers requests without an upstream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direct_response: Option<DirectResponseAction>,
-    /// Name of the operation in traces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decorator: Option<Decorator>,
-}
-
-/// `envoy.config.route.v3.RouteMatch`.
+/// `istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig.AlpnOverride`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RouteMatch {
-    /// Prefix of the path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// Whole path, without the query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Headers that must match, too.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<HeaderMatcher>,
+pub struct AlpnOverride {
+    /// HTTP version.
+    #[serde(default)]
+    pub upstream_protocol: UpstreamProtocol,
+    /// Protocols to offer, in order of preference.
+    #[serde(default)]
+    pub alpn_override: Vec<String>,
 }
 
-/// `envoy.config.route.v3.HeaderMatcher`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeaderMatcher {
-    /// Name of the header.
-    pub name: String,
-    /// Matches the value.
-    pub string_match: StringMatcher,
-}
-
-/// `envoy.config.route.v3.RouteAction`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteAction {
-    /// Name of the cluster.
-    pub cluster: String,
-    /// Timeout for the whole response; 15 s if unset, 0 disables it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<ProtoDuration>,
-    /// When and how often a request is retried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_policy: Option<RetryPolicy>,
-}
-
-/// `envoy.config.route.v3.RetryPolicy`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryPolicy {
-    /// Conditions, separated by commas, such as `connect-failure,refused-stream`.
-    pub retry_on: String,
-    /// Maximum number of retries; 1 if unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_retries: Option<u32>,
-    /// Status codes for `retriable-status-codes`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub retriable_status_codes: Vec<u16>,
-    /// Delays between attempts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_back_off: Option<RetryBackOff>,
-}
-
-/// `envoy.config.route.v3.RetryPolicy.RetryBackOff`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryBackOff {
-    /// Upper bound of the first delay, which doubles with each retry.
-    pub base_interval: ProtoDuration,
-    /// Upper bound of all delays; ten times the base interval if unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_interval: Option<ProtoDuration>,
-}
-
-/// `envoy.config.route.v3.DirectResponseAction`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirectResponseAction {
-    /// HTTP status code.
-    pub status: u16,
-    /// Response body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<TextFormat>,
-}
-
-/// `envoy.config.route.v3.Decorator`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Decorator {
-    /// Name of the operation.
-    pub operation: String,
+/// `istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig.Protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum UpstreamProtocol {
+    /// HTTP/1.0.
+    #[default]
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
 }
 
 /// `envoy.extensions.upstreams.http.v3.HttpProtocolOptions`: HTTP options of a cluster.

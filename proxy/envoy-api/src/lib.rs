@@ -9,6 +9,7 @@
 //! ([`Listener`]s and [`Cluster`]s), which refer to one file for each [`RouteConfiguration`], [`ClusterLoadAssignment`] and
 //! [`Secret`].
 
+pub mod accepted;
 mod access_log;
 mod bootstrap;
 mod cluster;
@@ -16,6 +17,7 @@ mod core;
 mod http;
 mod listener;
 mod read;
+mod route;
 mod tls;
 mod typed;
 
@@ -26,5 +28,6 @@ pub use core::*;
 pub use http::*;
 pub use listener::*;
 pub use read::{ReadError, read, read_value};
+pub use route::*;
 pub use tls::*;
 pub use typed::TypeUrl;

@@ -57,9 +57,12 @@ pub struct Listener {
     /// Prefix in statistics, instead of the address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stat_prefix: String,
+    /// How many connections may wait to be accepted; the host's `net.core.somaxconn` when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_backlog_size: Option<u32>,
 }
 
-/// `envoy.config.listener.v3.AdditionalAddress`.
+/// `envoy.config.listener.v3.AdditionalAddress`, and `envoy.config.endpoint.v3.Endpoint.AdditionalAddress`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdditionalAddress {

@@ -179,6 +179,9 @@ pub struct CertificateValidationContext {
     /// Matchers, one of which must match a SAN of the peer; any certificate matches if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+    /// The same for SANs of any type: the deprecated form, which Istio uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_subject_alt_names: Vec<StringMatcher>,
     /// Whether certificates that fail verification are accepted anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_chain_verification: Option<TrustChainVerification>,

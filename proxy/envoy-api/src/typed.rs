@@ -64,7 +64,8 @@ macro_rules! any_of {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 use serde::de::Error as _;
-                let (url, fields) = $crate::typed::split::<D::Error>(serde_json::Value::deserialize(deserializer)?)?;
+                let (url, mut fields) = $crate::typed::split::<D::Error>(serde_json::Value::deserialize(deserializer)?)?;
+                $crate::accepted::leave_out(&url, &mut fields);
                 match url.as_str() {
                     $($url => $crate::typed::message(fields).map(Self::$variant),)+
                     _ => Err(D::Error::unknown_variant(&url, <Self as $crate::TypeUrl>::SUPPORTED)),

@@ -23,6 +23,8 @@ pub struct RetryPolicy {
     statuses: Vec<u16>,
     base: Duration,
     max: Duration,
+    /// How often an endpoint is chosen for one try, at most, where the first choices were tried before; 1 takes any.
+    pub choices: u32,
 }
 
 /// A condition in `retry_on`.
@@ -60,6 +62,7 @@ impl RetryPolicy {
             statuses: configured.retriable_status_codes.clone(),
             base,
             max,
+            choices: choices(configured),
         }
     }
 
@@ -104,6 +107,15 @@ impl RetryPolicy {
         let doubled = self.base.saturating_mul(2_u32.saturating_pow(retry).saturating_sub(1));
         doubled.min(self.max).max(Duration::from_millis(1))
     }
+}
+
+/// One choice, and one more for each that `previous_hosts` may turn down (`host_selection_retry_max_attempts`, 1 when unset).
+fn choices(configured: &envoy_api::RetryPolicy) -> u32 {
+    if configured.retry_host_predicate.is_empty() {
+        return 1;
+    }
+    let more = configured.host_selection_retry_max_attempts.unwrap_or(1).max(0);
+    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn conditions(configured: &envoy_api::RetryPolicy) -> impl Iterator<Item = &str> {

@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envoy_api::{
-    BindConfig, Cluster, DiscoveryType, DnsLookupFamily, ExplicitHttpConfig, ExtensionProtocolOptions,
+    AlpnFilter, BindConfig, Cluster, DiscoveryType, DnsLookupFamily, ExplicitHttpConfig, ExtensionProtocolOptions,
     HTTP_PROTOCOL_OPTIONS, HttpProtocolOptions, Metadata, TRANSPORT_SOCKET_MATCH, TransportSocketMatch,
-    UpstreamHttpProtocolOptions, UpstreamTlsContext,
+    UpstreamHttpProtocolOptions, UpstreamProtocol, UpstreamTlsContext,
 };
 
 use crate::{authority::Authority, codec::HttpVersion};
@@ -89,10 +89,31 @@ pub fn http_version(cluster: &Cluster, downstream: HttpVersion) -> HttpVersion {
     }
 }
 
+/// ALPN that Istio's filter `istio.alpn` makes a request to a cluster with this metadata offer; `None` if the metadata
+/// disables the filter, or the filter does not mention the upstream version
+/// (istio-proxy: `source/extensions/filters/http/alpn/alpn_filter.cc`).
+pub fn alpn_override<'a>(
+    filter: &'a AlpnFilter,
+    cluster: Option<&Metadata>,
+    version: HttpVersion,
+) -> Option<&'a [String]> {
+    let istio = cluster.and_then(|metadata| metadata.filter_metadata.get("istio"));
+    if istio.and_then(|istio| istio.get("alpn_override")).is_some_and(|value| value == "false") {
+        return None;
+    }
+    let spoken = match version {
+        HttpVersion::Http1 => UpstreamProtocol::Http11,
+        HttpVersion::Http2 => UpstreamProtocol::Http2,
+    };
+    // The last of a version counts, as in the filter's map.
+    let found = filter.alpn_override.iter().rev().find(|one| one.upstream_protocol == spoken)?;
+    Some(&found.alpn_override[..]).filter(|offered| !offered.is_empty())
+}
+
 /// What a ClientHello depends on besides the TLS context.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HelloFacts<'a> {
-    /// ALPN from filter state (`envoy.network.application_protocols`).
+    /// ALPN from filter state (`envoy.network.application_protocols`) of the request, else of the connection.
     pub state_alpn: Option<&'a [String]>,
     /// SNI from filter state (`envoy.network.upstream_server_name`).
     pub state_server_name: Option<&'a str>,

@@ -3,7 +3,9 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
     sync::Arc,
+    time::Duration,
 };
 
 use nix::errno::Errno;
@@ -23,6 +25,9 @@ use envoy_rules::{
     upstream::{Candidates, Hello, HelloFacts, candidates, http_options},
 };
 
+/// How long an address of an endpoint may take before the next is tried in parallel.
+const NEXT_ADDRESS: Duration = Duration::from_millis(300);
+
 /// What an upstream connection depends on besides the cluster.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnectContext<'a> {
@@ -32,8 +37,14 @@ pub struct ConnectContext<'a> {
     pub filter_state: Option<&'a FilterState>,
     /// `host` and upstream version of the request that needs the connection; `None` for a TCP session.
     pub request: Option<(&'a str, HttpVersion)>,
+    /// ALPN from an HTTP filter, which overrides that in filter state.
+    pub alpn: Option<&'a [String]>,
     /// Whether data will be written immediately.
     pub bytes_follow: bool,
+    /// Hosts of earlier attempts, to be avoided.
+    pub tried: &'a [UpstreamHost],
+    /// Maximum number of choices to find an endpoint that was not tried; with 0 and 1 any is used.
+    pub choices: u32,
 }
 
 /// An established upstream connection.
@@ -90,12 +101,25 @@ impl Cluster {
         let chosen = match candidates(&self.config, context.original_dst.map(|dst| dst.0), &self.endpoints.load()) {
             Candidates::None => None,
             Candidates::Original(address) => Some(Arc::new(Endpoint::bare(address, self.transports.unmatched()))),
-            Candidates::OneOf(endpoints) => self.balancer.choose(endpoints).cloned(),
+            Candidates::OneOf(endpoints) => self.choose(endpoints, context).cloned(),
         };
         chosen.ok_or_else(|| {
             self.stats.cx_none_healthy.inc();
             ConnectFailure::NoHealthyUpstream
         })
+    }
+
+    /// Chooses again, as often as allowed, if the chosen endpoint was tried before
+    /// (`ClusterManagerImpl::ClusterEntry::chooseHost`).
+    fn choose<'a>(&self, endpoints: &'a [Arc<Endpoint>], context: &ConnectContext<'_>) -> Option<&'a Arc<Endpoint>> {
+        let mut chosen = self.balancer.choose(endpoints)?;
+        for _ in 1..context.choices {
+            if !context.tried.iter().any(|tried| chosen.addresses().contains(&tried.0)) {
+                break;
+            }
+            chosen = self.balancer.choose(endpoints)?;
+        }
+        Some(chosen)
     }
 
     /// The key that a pooled connection must have to be used for this context.
@@ -121,7 +145,7 @@ impl Cluster {
     ) -> Result<Connected, ConnectFailure> {
         self.stats.cx_total.inc();
         let guard = ConnectionGuard { _load: endpoint.load(), _active: self.stats.cx_active.hold() };
-        let attempt = self.attempt(endpoint, context);
+        let attempt = self.race(endpoint, endpoint.addresses(), context);
         let result = timeout(self.connect_timeout, attempt).await.unwrap_or(Err(ConnectError::Timeout));
         match result {
             Ok((stream, info)) => Ok(Connected { stream, info, guard }),
@@ -135,14 +159,48 @@ impl Cluster {
         }
     }
 
+    /// Connects to the first of an endpoint's addresses that succeeds, including the handshake. The next is tried when one has failed,
+    /// or in parallel after [`NEXT_ADDRESS`] (`source/common/network/happy_eyeballs_connection_impl.cc`).
+    fn race<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        addresses: &'a [SocketAddr],
+        context: &'a ConnectContext<'_>,
+    ) -> Pin<Box<dyn Future<Output = Result<(Upstream, UpstreamInfo), ConnectError>> + Send + 'a>> {
+        Box::pin(async move {
+            let (first, others) = match addresses {
+                [] => return Err(ConnectError::Closed),
+                [only] => return self.attempt(endpoint, *only, context).await,
+                [first, others @ ..] => (*first, others),
+            };
+            let mut attempt = pin!(self.attempt(endpoint, first, context));
+            match timeout(NEXT_ADDRESS, &mut attempt).await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(_)) => return self.race(endpoint, others, context).await,
+                Err(_) => {}
+            }
+            let mut rest = self.race(endpoint, others, context);
+            tokio::select! {
+                first = &mut attempt => match first {
+                    Ok(connected) => Ok(connected),
+                    Err(_) => rest.await,
+                },
+                others = &mut rest => match others {
+                    Ok(connected) => Ok(connected),
+                    Err(_) => attempt.await,
+                },
+            }
+        })
+    }
+
     async fn attempt(
         &self,
         endpoint: &Endpoint,
+        address: SocketAddr,
         context: &ConnectContext<'_>,
     ) -> Result<(Upstream, UpstreamInfo), ConnectError> {
-        let address = endpoint.host.0;
         let socket = self.source.socket(address)?.connect(address).await.map_err(|e| refused(&e, address))?;
-        let mut info = UpstreamInfo { host: endpoint.host, local: local(&socket), tls: None };
+        let mut info = UpstreamInfo { host: UpstreamHost(address), local: local(&socket), tls: None };
         let stream = match endpoint.transport() {
             Transport::Plain => Upstream::Plain(socket),
             Transport::Tls(tls) => {
@@ -165,7 +223,7 @@ impl Cluster {
         let state = context.filter_state;
         let options = http_options(&self.config).and_then(|http| http.upstream_http_protocol_options.as_ref());
         let facts = HelloFacts {
-            state_alpn: state.and_then(|state| state.application_protocols.as_deref()),
+            state_alpn: context.alpn.or_else(|| state.and_then(|state| state.application_protocols.as_deref())),
             state_server_name: state.and_then(|state| state.upstream_server_name.as_deref()),
             request: context.request,
         };

@@ -38,16 +38,23 @@ impl Cluster {
                     continue;
                 }
             };
-            if self.config.discovery_type == DiscoveryType::LogicalDns {
-                addresses.truncate(1);
+            if self.config.discovery_type == DiscoveryType::LogicalDns && !addresses.is_empty() {
+                // One host, whose other addresses are tried where the first does not answer.
+                let others = addresses.split_off(1);
+                endpoints.extend(addresses.into_iter().map(|address| (address, others.clone(), named)));
+            } else {
+                endpoints.extend(addresses.into_iter().map(|address| (address, vec![], named)));
             }
-            endpoints.extend(addresses.into_iter().map(|address| (address, named)));
         }
         if !endpoints.is_empty() {
             let earlier = self.endpoints();
-            let endpoint = |(address, named): (SocketAddr, &LbEndpoint)| {
-                let same = earlier.iter().find(|endpoint| endpoint.host.0 == address);
-                same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address, named, &self.transports)))
+            let endpoint = |(address, others, named): (SocketAddr, Vec<SocketAddr>, &LbEndpoint)| {
+                let is_same = |endpoint: &&Arc<Endpoint>| {
+                    let addresses = endpoint.addresses();
+                    addresses[0] == address && addresses[1..] == others[..]
+                };
+                let same = earlier.iter().find(is_same);
+                same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address, others, named, &self.transports)))
             };
             self.publish(endpoints.into_iter().map(endpoint).collect());
         }

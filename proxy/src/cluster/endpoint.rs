@@ -22,6 +22,8 @@ use crate::{
 pub struct Endpoint {
     /// Address of the endpoint.
     pub host: UpstreamHost,
+    /// The host's addresses, the one above first.
+    addresses: Vec<SocketAddr>,
     pub(super) transport: Arc<Transport>,
     /// Relative weight, at least 1.
     pub(super) weight: u32,
@@ -42,14 +44,32 @@ pub enum Transport {
 pub struct Load(Arc<Endpoint>);
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, configured: &LbEndpoint, transports: &Transports) -> Self {
+    /// One with these addresses, in the order that they are tried in.
+    pub(super) fn new(
+        address: SocketAddr,
+        others: impl IntoIterator<Item = SocketAddr>,
+        configured: &LbEndpoint,
+        transports: &Transports,
+    ) -> Self {
         let weight = configured.load_balancing_weight.unwrap_or(1).max(1);
-        Self { weight, ..Self::bare(address, transports.find(configured.metadata.as_ref())) }
+        let addresses = [address].into_iter().chain(others).collect();
+        Self { weight, addresses, ..Self::bare(address, transports.find(configured.metadata.as_ref())) }
+    }
+
+    /// Its addresses, in the order that they are tried in.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// An endpoint without metadata.
     pub(super) fn bare(address: SocketAddr, transport: &Arc<Transport>) -> Self {
-        Self { host: UpstreamHost(address), transport: transport.clone(), weight: 1, active: AtomicU32::new(0) }
+        Self {
+            host: UpstreamHost(address),
+            addresses: vec![address],
+            transport: transport.clone(),
+            weight: 1,
+            active: AtomicU32::new(0),
+        }
     }
 
     /// The transport to this endpoint.

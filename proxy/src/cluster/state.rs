@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use envoy_api::{ClusterLoadAssignment, DiscoveryType};
+use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType};
 use envoy_rules::upstream::http_options;
 
 use super::{
@@ -132,10 +133,17 @@ impl Cluster {
         let mut endpoints = Vec::new();
         for (i, locality) in assignment.endpoints.iter().enumerate() {
             for (j, configured) in locality.lb_endpoints.iter().enumerate() {
+                let socket = |address: &Address| {
+                    require_ip(address).map(|ip| SocketAddr::new(ip, address.socket_address.port_value))
+                };
                 let at = format_args!("endpoints[{i}].lb_endpoints[{j}].endpoint.address");
-                let ip = require_ip(&configured.endpoint.address).at(at)?;
-                let address = (ip, configured.endpoint.address.socket_address.port_value).into();
-                endpoints.push(Arc::new(Endpoint::new(address, configured, &self.transports)));
+                let address = socket(&configured.endpoint.address).at(at)?;
+                let others = configured.endpoint.additional_addresses.iter().enumerate().map(|(k, other)| {
+                    let at = format!("endpoints[{i}].lb_endpoints[{j}].endpoint.additional_addresses[{k}].address");
+                    socket(&other.address).at(at)
+                });
+                let others = others.collect::<Result<Vec<_>, _>>()?;
+                endpoints.push(Arc::new(Endpoint::new(address, others, configured, &self.transports)));
             }
         }
         self.publish(endpoints);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use envoy_api::{
-    CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig, ProtoDuration,
+    AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig, ProtoDuration,
     RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
 };
 use http::{HeaderName, HeaderValue};
@@ -39,6 +39,8 @@ pub struct Hcm {
     pub(super) normalize_path: bool,
     pub(super) accept_http_10: bool,
     pub(super) suppress_envoy_headers: bool,
+    /// Determines the ALPN that requests offer upstream.
+    pub(super) alpn: Option<AlpnFilter>,
     /// Allowed upgrade protocols, in lower case.
     pub(super) upgrades: Vec<String>,
     /// `None` for no limit.
@@ -100,11 +102,20 @@ impl Hcm {
             (None, Some(routes)) => routes,
             _ => return Err("expected one of rds and route_config".into()),
         };
-        let [HttpFilterConfig::Router(router)] =
-            config.http_filters.iter().map(|f| &f.typed_config).collect::<Vec<_>>()[..]
+        let Some((HttpFilterConfig::Router(router), others)) =
+            config.http_filters.split_last().map(|(last, others)| (&last.typed_config, others))
         else {
-            return Err("expected only the router").at("http_filters");
+            return Err("expected the router at the end").at("http_filters");
         };
+        let mut alpn = None;
+        for (i, filter) in others.iter().enumerate() {
+            match &filter.typed_config {
+                HttpFilterConfig::Alpn(filter) => alpn = Some(filter.clone()),
+                HttpFilterConfig::Router(_) => {
+                    return Err("the router has to be the last").at(format_args!("http_filters[{i}].typed_config"));
+                }
+            }
+        }
         let server_name = if config.server_name.is_empty() { "envoy" } else { &config.server_name };
         let logs = AccessLogs::new(&config.access_log, files)?;
         let http1 = config.http_protocol_options.clone().unwrap_or_default();
@@ -125,6 +136,7 @@ impl Hcm {
             normalize_path: config.normalize_path.unwrap_or(false),
             accept_http_10: http1.accept_http_10,
             suppress_envoy_headers: router.suppress_envoy_headers,
+            alpn,
             upgrades: config.upgrade_configs.iter().map(|upgrade| upgrade.upgrade_type.to_ascii_lowercase()).collect(),
             stream_idle_timeout: timeout(config.stream_idle_timeout, STREAM_IDLE_TIMEOUT),
             idle_timeout: timeout(common.idle_timeout, IDLE_TIMEOUT),

@@ -18,13 +18,14 @@ use super::{
     upstream::Failure,
 };
 use crate::{
+    address::UpstreamHost,
     cluster::{Cluster, ConnectContext, ConnectFailure},
     stream_info::UpstreamInfo,
 };
 use envoy_rules::{
     outcome::{Flag, Outcome, UpstreamReset},
     retry::RetryPolicy,
-    upstream::http_version,
+    upstream::{alpn_override, http_version},
 };
 
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
@@ -109,10 +110,12 @@ async fn attempts(
     plan: Plan<'_>,
     upgrade: bool,
 ) -> Result<(Response<Incoming>, Lease), Outcome> {
+    let mut tried = vec![];
     loop {
         exchange.http.attempts += 1;
         let stats = connection.worker.http.stats(cluster);
-        let result = attempt(connection, cluster, exchange, body, plan, upgrade).await;
+        let result = attempt(connection, cluster, exchange, body, plan, &tried, upgrade).await;
+        tried.extend(exchange.stream.upstream.as_ref().map(|upstream| upstream.host));
         let retries_done = exchange.http.attempts - 1;
         if let Err(failure) = &result {
             stats.failed(&failure.outcome);
@@ -153,6 +156,7 @@ async fn attempt(
     exchange: &mut Exchange,
     body: &RequestSource,
     plan: Plan<'_>,
+    tried: &[UpstreamHost],
     upgrade: bool,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let version = http_version(cluster.config(), connection.version);
@@ -163,7 +167,10 @@ async fn attempt(
         original_dst: connection.info.original_dst,
         filter_state: Some(&connection.info.filter_state),
         request: Some((host.as_deref().unwrap_or_default(), version)),
+        alpn: connection.hcm.alpn.as_ref().and_then(|filter| alpn_override(filter, cluster.config().metadata.as_ref(), version)),
         bytes_follow: false,
+        tried,
+        choices: plan.retry.filter(|_| !tried.is_empty()).map_or(1, |policy| policy.choices),
     };
     let endpoint = cluster.pick(&context)?;
     exchange.stream.upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::sys;
 
-/// Maximum length of the accept queue; the kernel limits it to `net.core.somaxconn`.
+/// Maximum length of the accept queue if `tcp_backlog_size` is unset; the kernel limits it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 /// Binds one listening socket for each worker to an address of a listener (`SO_REUSEPORT`), so that the kernel distributes
@@ -21,12 +21,14 @@ const BACKLOG: i32 = 4096;
 /// If the address can't be bound, or an option can't be set.
 pub fn bind(address: SocketAddr, listener: &Listener, workers: usize) -> io::Result<Vec<TcpListener>> {
     let reuse_port = listener.enable_reuse_port != Some(false);
-    let first: TcpListener = listen(address, reuse_port, &listener.socket_options)?.into();
+    let backlog = listener.tcp_backlog_size.map_or(BACKLOG, |size| size.try_into().unwrap_or(i32::MAX));
+    let listen = |address, reuse_port| listen(address, reuse_port, backlog, &listener.socket_options);
+    let first: TcpListener = listen(address, reuse_port)?.into();
     let address = first.local_addr()?; // all sockets get the same port for port 0
     let mut sockets = Vec::with_capacity(workers);
     for _ in 1..workers {
         sockets.push(match reuse_port {
-            true => listen(address, true, &listener.socket_options)?.into(),
+            true => listen(address, true)?.into(),
             false => first.try_clone()?,
         });
     }
@@ -34,7 +36,7 @@ pub fn bind(address: SocketAddr, listener: &Listener, workers: usize) -> io::Res
     Ok(sockets)
 }
 
-fn listen(address: SocketAddr, reuse_port: bool, options: &[SocketOption]) -> io::Result<Socket> {
+fn listen(address: SocketAddr, reuse_port: bool, backlog: i32, options: &[SocketOption]) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
@@ -48,7 +50,7 @@ fn listen(address: SocketAddr, reuse_port: bool, options: &[SocketOption]) -> io
     set(SocketState::StatePrebind)?;
     socket.bind(&address.into())?;
     set(SocketState::StateBound)?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     set(SocketState::StateListening)?;
     Ok(socket)
 }

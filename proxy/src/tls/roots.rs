@@ -54,6 +54,9 @@ pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roo
         (false, _) if !context.match_typed_subject_alt_names.is_empty() => {
             Err("requires trusted_ca").at("match_typed_subject_alt_names")
         }
+        (false, _) if !context.match_subject_alt_names.is_empty() => {
+            Err("there is no trusted_ca: name the roots to trust").at("match_subject_alt_names")
+        }
         (false, _) => Ok(None),
     }
 }

@@ -128,12 +128,15 @@ fn merged(
     default: &CertificateValidationContext,
     secret: CertificateValidationContext,
 ) -> CertificateValidationContext {
-    let mut matchers = default.match_typed_subject_alt_names.clone();
-    matchers.extend(secret.match_typed_subject_alt_names);
     CertificateValidationContext {
         trusted_ca: secret.trusted_ca.or_else(|| default.trusted_ca.clone()),
         system_root_certs: secret.system_root_certs.or(default.system_root_certs),
-        match_typed_subject_alt_names: matchers,
+        match_typed_subject_alt_names: [
+            &default.match_typed_subject_alt_names[..],
+            &secret.match_typed_subject_alt_names,
+        ]
+        .concat(),
+        match_subject_alt_names: [&default.match_subject_alt_names[..], &secret.match_subject_alt_names].concat(),
         trust_chain_verification: secret.trust_chain_verification.or(default.trust_chain_verification),
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use envoy_api::{CertificateValidationContext, SanType, StringPattern, SubjectAltNameMatcher};
-use envoy_rules::string_match::matches;
+use envoy_rules::string_match::{matches, san_matchers};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
     client::{
@@ -97,7 +97,7 @@ fn covers(san: &str, name: &str) -> bool {
 }
 
 /// A verifier of servers' certificates. The name that was connected to is only checked with `auto_san`: Envoy checks
-/// `match_typed_subject_alt_names`, and nothing more.
+/// the listed names, and nothing more.
 pub(super) fn server_verifier(
     context: &CertificateValidationContext,
     auto_san: bool,
@@ -107,7 +107,7 @@ pub(super) fn server_verifier(
     Ok(Arc::new(OfServers {
         known: KnownChains::new(known),
         roots: roots(context)?,
-        names: Names { matchers: context.match_typed_subject_alt_names.clone(), auto: auto_san },
+        names: Names { matchers: san_matchers(context), auto: auto_san },
         algorithms: provider.signature_verification_algorithms,
     }))
 }
@@ -185,7 +185,7 @@ pub(super) fn client_verifier(
         None if required => None,
         None => return Ok(None),
     };
-    let matchers = context.map(|c| c.match_typed_subject_alt_names.clone()).unwrap_or_default();
+    let matchers = context.map(san_matchers).unwrap_or_default();
     Ok(Some(Arc::new(OfClients {
         known: KnownChains::new(known),
         chain,

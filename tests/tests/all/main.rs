@@ -6,6 +6,7 @@ mod bench_kept;
 mod by_hand;
 mod ci;
 mod claims;
+mod control_plane;
 mod envoy_files;
 mod full_disk;
 mod installing;

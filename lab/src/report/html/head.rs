@@ -1,7 +1,7 @@
 //! The head of the page: how the run went, where and when it was made, and how to read what follows.
 
 use maud::{Markup, html};
-use mesh::account::LayerKind;
+use mesh::{account::LayerKind, model::ControlPlane};
 
 use super::{Page, count, layers};
 use crate::run_report::RunReport;
@@ -43,6 +43,9 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
     meshes.dedup();
     meshes.reverse();
     facts.push(("Meshes", meshes.join(", ")));
+    if run.control_plane == ControlPlane::Istiod {
+        facts.push(("Control plane", "istiod: the sidecars ran on the files that it writes, and the prediction is of them".into()));
+    }
     for (plane, figures) in &run.labs {
         let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);
         let largest = figures.resident_bytes.iter().copied().max().unwrap_or_default();

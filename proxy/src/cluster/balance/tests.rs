@@ -10,7 +10,7 @@ fn endpoints(weights: &[u16]) -> Vec<Arc<Endpoint>> {
     let endpoint = |weight: &u16| {
         let address = Address::tcp("10.0.0.1", *weight);
         let configured = LbEndpoint {
-            endpoint: envoy_api::Endpoint { address },
+            endpoint: envoy_api::Endpoint { address, additional_addresses: vec![] },
             metadata: None,
             load_balancing_weight: Some(u32::from(*weight)),
         };

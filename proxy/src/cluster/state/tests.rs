@@ -20,7 +20,10 @@ fn config(discovery_type: &str) -> envoy_api::Cluster {
 
 fn assignment(endpoints: &[(SocketAddr, Option<Metadata>)]) -> ClusterLoadAssignment {
     let lb_endpoints = endpoints.iter().map(|(address, metadata)| LbEndpoint {
-        endpoint: ConfiguredEndpoint { address: Address::tcp(address.ip().to_string(), address.port()) },
+        endpoint: ConfiguredEndpoint {
+            address: Address::tcp(address.ip().to_string(), address.port()),
+            additional_addresses: vec![],
+        },
         metadata: metadata.clone(),
         load_balancing_weight: None,
     });

@@ -1,0 +1,128 @@
+//! Where a sidecar's files come from: the compiler, or a real istiod, whose resources are put into files as they are.
+
+use std::collections::BTreeMap;
+
+use envoy_api::{CertificateValidationContext, Empty, ReadError, Resource, Secret};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{
+    compile::{Placement, PodConfig, compile},
+    model::Mesh,
+};
+
+mod alpn;
+mod place;
+mod stock_envoy;
+#[cfg(test)]
+mod tests;
+
+pub use stock_envoy::{ABSENT, Absent};
+
+/// The secret of the operating system's roots, by Istio's name.
+const SYSTEM_ROOTS: &str = "file-root:system";
+
+/// Something that istiod pushes is outside of the supported subset of Envoy's API.
+#[derive(Clone, Debug, Error)]
+#[error("istiod pushes to {pod} what sidelab does not support: {kind} {name}: {reason}")]
+pub struct NotSupported {
+    /// `POD.NAMESPACE`.
+    pub pod: String,
+    /// The kind of resource.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The field, and what is wrong there.
+    pub reason: String,
+}
+
+/// The files of a pod's sidecar, by the mesh's control plane. Whether the pod has a sidecar is the caller's to ask.
+///
+/// Of what istiod pushes, sources of resources become files, access logs go to the lab's, keys are logged where the lab asks for
+/// it, and sessions are resumed only where it does. Nothing else is changed.
+///
+/// # Errors
+/// When istiod pushes what is not supported.
+///
+/// # Panics
+/// When `pod` is no index of [`pods`](crate::model::Resolved::pods).
+pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodConfig, NotSupported> {
+    let compiled = compile(mesh, pod, placement);
+    let name = &mesh.pods[pod].name;
+    let Some(pushed) = mesh.pushed(name) else { return Ok(compiled) };
+    let (placed, secrets) = place::placed(pushed, placement);
+    let read = Reader { pod: name.to_string() };
+    let own_secrets = secrets
+        .into_iter()
+        .filter(|secret| !compiled.secret_names.contains(secret))
+        .map(|secret| {
+            let found = if secret == SYSTEM_ROOTS {
+                Some(system_roots())
+            } else {
+                compiled.own_secrets.get(&secret).cloned().flatten()
+            };
+            (secret, found)
+        })
+        .collect::<BTreeMap<_, _>>();
+    Ok(PodConfig {
+        listeners: read.all("listener", &placed.listeners, |resource| match resource {
+            Resource::Listener(listener) => Some(listener),
+            _ => None,
+        })?,
+        routes: read.all("routes", &placed.routes, |resource| match resource {
+            Resource::RouteConfiguration(routes) => Some(routes),
+            _ => None,
+        })?,
+        clusters: read.all("cluster", &placed.clusters, |resource| match resource {
+            Resource::Cluster(cluster) => Some(cluster),
+            _ => None,
+        })?,
+        endpoints: read.all("endpoints of", &placed.endpoints, |resource| match resource {
+            Resource::ClusterLoadAssignment(endpoints) => Some(endpoints),
+            _ => None,
+        })?,
+        own_secrets,
+        provenance: vec![],
+        as_written: Some(placed),
+        bootstrap: compiled.bootstrap,
+        secret_names: compiled.secret_names,
+    })
+}
+
+/// What stands in the place of Istio's secret of the operating system's roots, which its agent reads.
+fn system_roots() -> Secret {
+    let context = CertificateValidationContext { system_root_certs: Some(Empty {}), ..Default::default() };
+    Secret { name: SYSTEM_ROOTS.into(), tls_certificate: None, validation_context: Some(context) }
+}
+
+struct Reader {
+    pod: String,
+}
+
+impl Reader {
+    /// Reads resources of one kind.
+    fn all<T>(
+        &self,
+        kind: &'static str,
+        written: &[Value],
+        of_kind: impl Fn(Resource) -> Option<T>,
+    ) -> Result<Vec<T>, NotSupported> {
+        let read = |value: &Value| {
+            let resource: Result<Resource, ReadError> = envoy_api::read_value(value.clone());
+            resource
+                .map_err(|error| match error {
+                    // The path of what an `Any` holds stands in the reason.
+                    ReadError::Field { path, reason } if path == "." => reason,
+                    error => error.to_string(),
+                })
+                .and_then(|resource| of_kind(resource).ok_or_else(|| "a resource of another kind".to_owned()))
+                .map_err(|reason| NotSupported {
+                    pod: self.pod.clone(),
+                    kind,
+                    name: place::name(value).to_owned(),
+                    reason,
+                })
+        };
+        written.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,111 @@
+//! What the filter `istio.alpn` does, where there is no such filter: clusters that speak one version of HTTP name its ALPN, and where
+//! the client's version counts, each version has a filter chain that names it. The compiler's files do it so, too.
+
+use std::collections::BTreeSet;
+
+use envoy_api::{APPLICATION_PROTOCOLS, AlpnFilter, Resource};
+use envoy_rules::{
+    codec::HttpVersion,
+    upstream::{alpn_override, http_version},
+};
+use serde_json::{Value, json};
+
+use crate::model::Pushed;
+
+const FILTER: &str = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig";
+const SET_FILTER_STATE: &str = "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config";
+
+/// What inspectors call the versions of HTTP.
+const VERSIONS: [(&str, HttpVersion); 2] = [("http/1.1", HttpVersion::Http1), ("h2c", HttpVersion::Http2)];
+
+/// Has clusters and chains name the ALPN that the filter would choose.
+pub(super) fn name_it_elsewhere(written: &mut Pushed) {
+    let Some(filter) = written.listeners.iter().find_map(find) else { return };
+    let of_tcp: BTreeSet<String> = written.listeners.iter().flat_map(relayed_to).collect();
+    for cluster in &mut written.clusters {
+        let Ok(Resource::Cluster(read)) = envoy_api::read_value(cluster.clone()) else { continue };
+        let [one, other] = VERSIONS.map(|(_, version)| http_version(&read, version));
+        if one == other
+            && !of_tcp.contains(&read.name)
+            && let Some(offered) = alpn_override(&filter, read.metadata.as_ref(), one)
+        {
+            offer(cluster, offered);
+        }
+    }
+    for listener in &mut written.listeners {
+        if let Some(chains) = listener["filter_chains"].as_array_mut() {
+            *chains = chains.drain(..).flat_map(|chain| by_version(chain, &filter)).collect();
+        }
+    }
+}
+
+/// The filter, which is the same in all of a sidecar.
+fn find(value: &Value) -> Option<AlpnFilter> {
+    match value {
+        Value::Object(fields) if fields.get("@type").is_some_and(|url| url == FILTER) => {
+            let mut fields = fields.clone();
+            fields.shift_remove("@type");
+            envoy_api::read_value(Value::Object(fields)).ok()
+        }
+        Value::Object(fields) => fields.values().find_map(find),
+        Value::Array(items) => items.iter().find_map(find),
+        _ => None,
+    }
+}
+
+/// The clusters that a listener relays bytes to.
+fn relayed_to(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let is_proxy = fields.get("@type").and_then(Value::as_str).is_some_and(|url| url.ends_with(".TcpProxy"));
+            let own = fields.get("cluster").and_then(Value::as_str).filter(|_| is_proxy).map(str::to_owned);
+            own.into_iter().chain(fields.values().flat_map(relayed_to)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(relayed_to).collect(),
+        _ => vec![],
+    }
+}
+
+/// Has the contexts of a cluster offer these protocols, where they offer any.
+fn offer(value: &mut Value, offered: &[String]) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if name == "alpn_protocols" {
+                    *field = json!(offered);
+                } else {
+                    offer(field, offered);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| offer(item, offered)),
+        _ => {}
+    }
+}
+
+/// A chain for each version of HTTP that a chain with the filter is for; the chain alone where it is not said for which.
+fn by_version(chain: Value, filter: &AlpnFilter) -> Vec<Value> {
+    let Some(protocols) = chain["filter_chain_match"]["application_protocols"].as_array() else { return vec![chain] };
+    let known = VERSIONS.iter().filter(|(name, _)| protocols.iter().any(|protocol| protocol == name));
+    let known: Vec<_> = known.collect();
+    if known.len() != protocols.len() || find(&chain).is_none() {
+        return vec![chain];
+    }
+    let of = |(name, version): &&(&str, HttpVersion)| {
+        let mut chain = chain.clone();
+        chain["filter_chain_match"]["application_protocols"] = json!([name]);
+        // A cluster's own metadata can't turn it off here: the chain does not know the cluster.
+        let offered = alpn_override(filter, None, *version).map(|offered| offered.join(","));
+        if let (Some(offered), Some(filters)) = (offered, chain["filters"].as_array_mut()) {
+            let state = json!({
+                "object_key": APPLICATION_PROTOCOLS,
+                "format_string": {"text_format_source": {"inline_string": offered}},
+                "shared_with_upstream": "ONCE",
+            });
+            let config = json!({"@type": SET_FILTER_STATE, "on_new_connection": [state]});
+            filters.insert(0, json!({"name": "envoy.filters.network.set_filter_state", "typed_config": config}));
+        }
+        chain
+    };
+    known.iter().map(of).collect()
+}

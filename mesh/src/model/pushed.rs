@@ -1,0 +1,37 @@
+//! What a control plane pushes to a sidecar.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Whose files sidecars have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlPlane {
+    /// What this project's compiler makes of the manifests.
+    #[default]
+    Compiler,
+    /// What the real istiod writes.
+    Istiod,
+}
+
+impl ControlPlane {
+    /// Whether it is the compiler.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    pub fn is_compiler(&self) -> bool {
+        *self == Self::Compiler
+    }
+}
+
+/// What is pushed to one sidecar, in Envoy's JSON, as it was written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pushed {
+    /// LDS.
+    pub listeners: Vec<Value>,
+    /// RDS.
+    pub routes: Vec<Value>,
+    /// CDS.
+    pub clusters: Vec<Value>,
+    /// EDS.
+    pub endpoints: Vec<Value>,
+}

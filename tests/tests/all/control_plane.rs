@@ -1,0 +1,122 @@
+//! Labs whose sidecars run on what the real istiod writes, where it is built (`scripts/istiod`).
+
+use std::{env, fs};
+
+use envoy_api::accepted;
+use lab::{data_plane::DataPlane, istiod::Istiod, scenario};
+use mesh::model::{ControlPlane, Flavor};
+use serde_json::Value;
+use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
+
+/// Scenarios that istiod's files take another way than a person expects of Istio, each with the reason.
+const DIFFER: [(&str, &str); 0] = [];
+
+/// Whether istiod is built. Where it could be and is not, that is a failure under CI.
+fn is_built() -> bool {
+    if Istiod::find().is_ok() {
+        return true;
+    }
+    let go = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join("go").is_file()));
+    assert!(!(go && env::var_os("CI").is_some()), "istiod is not built, and Go is there: run scripts/istiod");
+    println!("skipped: istiod is not built: run scripts/istiod");
+    false
+}
+
+fn all_agree(plane: DataPlane) {
+    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let report = run_by(ControlPlane::Istiod, &scenarios, &[Flavor::Istio], &[plane]);
+    let mut bad = vec![];
+    for probe in report.probes.iter().filter(|probe| !probe.verdict.agrees) {
+        if DIFFER.iter().any(|(name, _)| *name == probe.scenario) {
+            continue;
+        }
+        let told: Vec<_> = probe.verdict.disagreements.iter().map(ToString::to_string).collect();
+        bad.push(format!("{}: {}: {}", probe.scenario, probe.probe, told.join("; ")));
+    }
+    println!("{plane}: {} calls on istiod's files, {} otherwise than expected", report.probes.len(), bad.len());
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn every_scenario_agrees_on_istiods_files_with_the_native_proxy() {
+    if is_built() && may_make_labs() {
+        all_agree(DataPlane::Native);
+    }
+}
+
+#[test]
+fn every_scenario_agrees_on_istiods_files_with_envoy() {
+    if is_built() && may_make_labs() && has_envoy() {
+        all_agree(DataPlane::Envoy);
+    }
+}
+
+const EXPLAIN: [&str; 7] =
+    ["explain", "-f", "scenarios/strict/manifests.yaml", "--from", "client", "--to", "server:8080"];
+
+#[test]
+fn a_prediction_from_istiods_files_says_whose_they_are() {
+    if !is_built() {
+        return;
+    }
+    let output = sidelab(&[&EXPLAIN[..], &["--control-plane", "istiod", "-o", "json"]].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    let account: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&account["control_plane"], &account["outcome"]["delivered"]), (&"istiod".into(), &true.into()));
+    assert_eq!(account["legs"][1]["tls"][0]["alpn_offered"][0], "istio-http/1.1");
+}
+
+#[test]
+fn the_configuration_is_what_istiod_pushes_but_for_where_it_comes_from() {
+    if !is_built() {
+        return;
+    }
+    let of = |args: &[&str]| -> Value {
+        let output = sidelab(args);
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let manifests = ["-f", "scenarios/strict/manifests.yaml", "-o", "json"];
+    let here = of(&[&["config", "client", "--control-plane", "istiod"], &manifests[..]].concat());
+    let pushed = of(&[&["istiod", "client"], &manifests[..]].concat());
+    assert_eq!(here["routes"], pushed["routes"]);
+    assert_eq!(here["endpoints"], pushed["endpoints"]);
+    assert_eq!(here["clusters"][0], pushed["clusters"][0], "a cluster without sources");
+}
+
+#[test]
+fn istiod_writes_no_textbook() {
+    for mesh in ["textbook", "both"] {
+        let output = sidelab(&[&EXPLAIN[..], &["--control-plane", "istiod", "--mesh", mesh]].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains("the istio mesh alone"), "{}", text(&output));
+    }
+}
+
+#[test]
+fn without_istiod_it_is_said_what_builds_it() {
+    let mut command = sidelab_command(&[&EXPLAIN[..], &["--control-plane", "istiod"]].concat());
+    let output = command.env("SIDELAB_ISTIOD", "/nowhere/istiod").output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("scripts/istiod"), "{}", text(&output));
+}
+
+#[test]
+fn a_lab_that_is_up_on_istiods_files_serves_calls() {
+    if !is_built() || !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let up = labs.done(&["up", "-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
+    assert!(up.contains("files by istiod"), "{up}");
+    let answer = labs.done(&["exec", "client", "--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"]);
+    assert_eq!(answer.trim(), "200");
+    labs.done(&["down"]);
+}
+
+#[test]
+fn docs_list_every_field_that_is_accepted_without_effect() {
+    let docs = fs::read_to_string(checkout().join("docs/control-plane.md")).unwrap();
+    let table = accepted::markdown();
+    assert!(docs.contains(&table), "docs/control-plane.md should have this table:\n{table}");
+}
