@@ -22,19 +22,26 @@ const VERSIONS: [(&str, HttpVersion); 2] = [("http/1.1", HttpVersion::Http1), ("
 pub(super) fn name_it_elsewhere(written: &mut Pushed) {
     let Some(filter) = written.listeners.iter().find_map(find) else { return };
     let of_tcp: BTreeSet<String> = written.listeners.iter().flat_map(relayed_to).collect();
+    let mut by_downstream = BTreeSet::new();
     for cluster in &mut written.clusters {
         let Ok(Resource::Cluster(read)) = envoy_api::read_value(cluster.clone()) else { continue };
         let [one, other] = VERSIONS.map(|(_, version)| http_version(&read, version));
-        if one == other
-            && !of_tcp.contains(&read.name)
-            && let Some(offered) = alpn_override(&filter, read.metadata.as_ref(), one)
-        {
-            offer(cluster, offered);
+        match alpn_override(&filter, read.metadata.as_ref(), one) {
+            Some(offered) if one == other && !of_tcp.contains(&read.name) => offer(cluster, offered),
+            Some(_) if one != other => _ = by_downstream.insert(read.name),
+            _ => {}
         }
     }
+    // Route configurations all of whose clusters speak the client's version; a chain can't offer by cluster.
+    let all_by_downstream = |routes: &&Value| {
+        let clusters = routed_to(routes);
+        !clusters.is_empty() && clusters.iter().all(|cluster| by_downstream.contains(cluster))
+    };
+    let names = written.routes.iter().filter(all_by_downstream).filter_map(|routes| routes["name"].as_str());
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
     for listener in &mut written.listeners {
         if let Some(chains) = listener["filter_chains"].as_array_mut() {
-            *chains = chains.drain(..).flat_map(|chain| by_version(chain, &filter)).collect();
+            *chains = chains.drain(..).flat_map(|chain| by_version(chain, &filter, &names)).collect();
         }
     }
 }
@@ -66,6 +73,29 @@ fn relayed_to(value: &Value) -> Vec<String> {
     }
 }
 
+/// The clusters that a route configuration leads to, but for those without TLS that take what no service has.
+fn routed_to(value: &Value) -> Vec<String> {
+    let clusters = strings(value, "cluster");
+    clusters.into_iter().filter(|cluster| cluster != "PassthroughCluster").collect()
+}
+
+/// The route configurations that a chain names.
+fn route_names(chain: &Value) -> Vec<String> {
+    strings(chain, "route_config_name")
+}
+
+/// The strings of fields of a name.
+fn strings(value: &Value, name: &str) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get(name).and_then(Value::as_str).map(str::to_owned);
+            own.into_iter().chain(fields.values().flat_map(|field| strings(field, name))).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(|item| strings(item, name)).collect(),
+        _ => vec![],
+    }
+}
+
 /// Has the contexts of a cluster offer these protocols, where they offer any.
 fn offer(value: &mut Value, offered: &[String]) {
     match value {
@@ -84,11 +114,12 @@ fn offer(value: &mut Value, offered: &[String]) {
 }
 
 /// A chain for each version of HTTP that a chain with the filter is for; the chain alone where it is not said for which.
-fn by_version(chain: Value, filter: &AlpnFilter) -> Vec<Value> {
+fn by_version(chain: Value, filter: &AlpnFilter, routes: &BTreeSet<String>) -> Vec<Value> {
     let Some(protocols) = chain["filter_chain_match"]["application_protocols"].as_array() else { return vec![chain] };
     let known = VERSIONS.iter().filter(|(name, _)| protocols.iter().any(|protocol| protocol == name));
     let known: Vec<_> = known.collect();
-    if known.len() != protocols.len() || find(&chain).is_none() {
+    let is_meant = route_names(&chain).iter().any(|name| routes.contains(name));
+    if known.len() != protocols.len() || !is_meant {
         return vec![chain];
     }
     let of = |(name, version): &&(&str, HttpVersion)| {
