@@ -31,8 +31,8 @@ mod scope;
 mod shared;
 mod tls;
 
-pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
 pub(crate) use access_log::FILE as ACCESS_LOG;
+pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
 pub(crate) use files::{endpoints as endpoints_file, routes as routes_file, secret as secret_file};
 pub(crate) use names::inbound_cluster;
 pub(crate) use tls::KEY_LOG;

@@ -20,7 +20,7 @@ mod service_entry;
 mod svid;
 mod webhook;
 
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

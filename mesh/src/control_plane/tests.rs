@@ -101,7 +101,10 @@ fn what_is_not_supported_names_pod_resource_and_field() {
     cluster["outlier_detection"] = json!({"consecutive_5xx": 1});
     let error = configured(Pushed { clusters: vec![cluster], ..Pushed::default() }, Options::default()).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("client.default") && text.contains("cluster c") && text.contains("outlier_detection"), "{text}");
+    assert!(
+        text.contains("client.default") && text.contains("cluster c") && text.contains("outlier_detection"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use envoy_rules::{
     outcome::{ConnectError, Outcome, UpstreamReset},
     tls_error::TlsError,
     upstream::{
-        Candidates, HelloFacts, alpn_override, candidates, http_options, http_version, of_lookup_family, source_addresses, source_for,
-        transport_socket_match,
+        Candidates, HelloFacts, alpn_override, candidates, http_options, http_version, of_lookup_family,
+        source_addresses, source_for, transport_socket_match,
     },
 };
 
@@ -124,7 +124,8 @@ impl Simulation<'_> {
             return Ok(self.without_secret(at));
         };
         let by_filter = shared.of_request.as_ref().zip(version);
-        let by_filter = by_filter.and_then(|(filter, version)| alpn_override(filter, cluster.metadata.as_ref(), version));
+        let by_filter =
+            by_filter.and_then(|(filter, version)| alpn_override(filter, cluster.metadata.as_ref(), version));
         let options = http_options(cluster).and_then(|options| options.upstream_http_protocol_options.as_ref());
         let facts = HelloFacts {
             state_alpn: by_filter.or(shared.alpn.as_deref()),

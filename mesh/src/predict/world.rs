@@ -96,8 +96,10 @@ impl<'a> World<'a> {
             (None, Some(mesh)) => {
                 let svid = mesh.pods[host].sidecar.as_ref().map(Certificate::of_sidecar);
                 let config = configure(mesh, host, &nowhere()).map_err(CallError::Pushed)?;
-                let sidecar = Sidecar::new(config, svid).map_err(|(listener, error)| {
-                    CallError::Refused { pod: self.hosts[host].name.clone(), listener, error: error.into() }
+                let sidecar = Sidecar::new(config, svid).map_err(|(listener, error)| CallError::Refused {
+                    pod: self.hosts[host].name.clone(),
+                    listener,
+                    error: error.into(),
                 })?;
                 Ok(cell.get_or_init(|| sidecar))
             }

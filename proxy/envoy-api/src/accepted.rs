@@ -64,8 +64,7 @@ use Values::{Any, EmptyOfType, OfType, Only, Without};
 
 const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
-const WHY_EXCHANGE: &str =
-    "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no frame is sent, and none expected";
+const WHY_EXCHANGE: &str = "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no frame is sent, and none expected";
 const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are not counted here";
 const WHY_DNS: &str =
     "How often and how a name is resolved. Here every 5 s by the host's resolver, whose answers a lab does not change";
@@ -91,7 +90,12 @@ pub const ACCEPTED: &[Accepted] = &[
         Any,
         "Which worker takes a connection. All of them have the same configuration",
     ),
-    row(TlsInspector, "initial_read_buffer_size", Any, "How much is read at once. A longer ClientHello is read in full"),
+    row(
+        TlsInspector,
+        "initial_read_buffer_size",
+        Any,
+        "How much is read at once. A longer ClientHello is read in full",
+    ),
     row(
         HttpConnectionManager,
         "http_filters[]",

@@ -20,9 +20,10 @@ pub fn matches(matcher: &StringMatcher, text: &str) -> bool {
 /// (`source/common/ssl/certificate_validation_context_config_impl.cc`, `getSubjectAltNameMatchers`).
 pub fn san_matchers(context: &CertificateValidationContext) -> Vec<SubjectAltNameMatcher> {
     const KINDS: [SanType; 4] = [SanType::Dns, SanType::Uri, SanType::Email, SanType::IpAddress];
-    let of_any_kind = context.match_subject_alt_names.iter().flat_map(|matcher| {
-        KINDS.map(|san_type| SubjectAltNameMatcher { san_type, matcher: matcher.clone() })
-    });
+    let of_any_kind = context
+        .match_subject_alt_names
+        .iter()
+        .flat_map(|matcher| KINDS.map(|san_type| SubjectAltNameMatcher { san_type, matcher: matcher.clone() }));
     context.match_typed_subject_alt_names.iter().cloned().chain(of_any_kind).collect()
 }
 

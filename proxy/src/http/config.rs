@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use envoy_api::{
-    AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig, ProtoDuration,
-    RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
+    AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig,
+    ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
 };
 use http::{HeaderName, HeaderValue};
 

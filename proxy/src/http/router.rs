@@ -167,7 +167,11 @@ async fn attempt(
         original_dst: connection.info.original_dst,
         filter_state: Some(&connection.info.filter_state),
         request: Some((host.as_deref().unwrap_or_default(), version)),
-        alpn: connection.hcm.alpn.as_ref().and_then(|filter| alpn_override(filter, cluster.config().metadata.as_ref(), version)),
+        alpn: connection
+            .hcm
+            .alpn
+            .as_ref()
+            .and_then(|filter| alpn_override(filter, cluster.config().metadata.as_ref(), version)),
         bytes_follow: false,
         tried,
         choices: plan.retry.filter(|_| !tried.is_empty()).map_or(1, |policy| policy.choices),

@@ -6,10 +6,11 @@ use envoy_api::accepted;
 use lab::{data_plane::DataPlane, istiod::Istiod, scenario};
 use mesh::model::{ControlPlane, Flavor};
 use serde_json::Value;
-use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
+use tests::{checkout, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
 
-/// Scenarios that istiod's files take another way than a person expects of Istio, each with the reason.
-const DIFFER: [(&str, &str); 0] = [];
+/// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and which one a call
+/// goes to is chance. Only the addresses of leg 2 may differ.
+const EITHER_FAMILY: [&str; 2] = ["egress-registry-only", "egress-tls-origination"];
 
 /// Whether istiod is built. Where it could be and is not, that is a failure under CI.
 fn is_built() -> bool {
@@ -22,33 +23,25 @@ fn is_built() -> bool {
     false
 }
 
-fn all_agree(plane: DataPlane) {
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
-    let report = run_by(ControlPlane::Istiod, &scenarios, &[Flavor::Istio], &[plane]);
-    let mut bad = vec![];
-    for probe in report.probes.iter().filter(|probe| !probe.verdict.agrees) {
-        if DIFFER.iter().any(|(name, _)| *name == probe.scenario) {
-            continue;
-        }
-        let told: Vec<_> = probe.verdict.disagreements.iter().map(ToString::to_string).collect();
-        bad.push(format!("{}: {}: {}", probe.scenario, probe.probe, told.join("; ")));
-    }
-    println!("{plane}: {} calls on istiod's files, {} otherwise than expected", report.probes.len(), bad.len());
-    assert!(bad.is_empty(), "{}", bad.join("\n"));
-}
-
 #[test]
 fn every_scenario_agrees_on_istiods_files_with_the_native_proxy() {
-    if is_built() && may_make_labs() {
-        all_agree(DataPlane::Native);
+    if !is_built() || !may_make_labs() {
+        return;
     }
-}
-
-#[test]
-fn every_scenario_agrees_on_istiods_files_with_envoy() {
-    if is_built() && may_make_labs() && has_envoy() {
-        all_agree(DataPlane::Envoy);
+    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let report = run_by(ControlPlane::Istiod, &scenarios, &[Flavor::Istio], &[DataPlane::Native]);
+    let mut bad = vec![];
+    for probe in report.probes.iter().filter(|probe| !probe.verdict.agrees) {
+        let by_chance = EITHER_FAMILY.contains(&probe.scenario.as_str());
+        for disagreement in &probe.verdict.disagreements {
+            let text = disagreement.to_string();
+            if !by_chance || !text.lines().all(|line| line.starts_with("leg 2 dials:") || line.starts_with("leg 2 source:")) {
+                bad.push(format!("{}: {}: {text}", probe.scenario, probe.probe));
+            }
+        }
     }
+    println!("{} calls on istiod's files, {} otherwise than expected", report.probes.len(), bad.len());
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
 const EXPLAIN: [&str; 7] =
@@ -109,7 +102,18 @@ fn a_lab_that_is_up_on_istiods_files_serves_calls() {
     let labs = OwnLabs::new();
     let up = labs.done(&["up", "-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
     assert!(up.contains("files by istiod"), "{up}");
-    let answer = labs.done(&["exec", "client", "--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"]);
+    let answer = labs.done(&[
+        "exec",
+        "client",
+        "--",
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "http://server:8080/",
+    ]);
     assert_eq!(answer.trim(), "200");
     labs.done(&["down"]);
 }

@@ -56,7 +56,10 @@ fn the_commands_of_the_readme_run_as_they_stand_there() {
     let commands = commands(&readme);
     assert_eq!(commands[..2], ["scripts/lab", "scripts/test"], "the two main commands come first");
     // They run for minutes, and the second would run this test: that they are what CI runs is another test's claim.
-    let by_hand: Vec<&str> = commands[2..].iter().map(String::as_str).collect();
+    // Where the control plane is not built, what needs it is left out.
+    let is_built = lab::istiod::Istiod::find().is_ok();
+    let can_run = |line: &&str| is_built || !line.contains("--control-plane istiod");
+    let by_hand: Vec<&str> = commands[2..].iter().map(String::as_str).filter(can_run).collect();
     assert!(by_hand.len() >= 10, "{by_hand:?}");
     let labs = OwnLabs::new();
     let folder = tempfile::tempdir().unwrap();

@@ -44,7 +44,10 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
     meshes.reverse();
     facts.push(("Meshes", meshes.join(", ")));
     if run.control_plane == ControlPlane::Istiod {
-        facts.push(("Control plane", "istiod: the sidecars ran on the files that it writes, and the prediction is of them".into()));
+        facts.push((
+            "Control plane",
+            "istiod: the sidecars ran on the files that it writes, and the prediction is of them".into(),
+        ));
     }
     for (plane, figures) in &run.labs {
         let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);
