@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail};
 use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
+    SourceFile,
     account::{Account, AppProtocol},
     model::{ControlPlane, Family, Flavor, Mesh, Pod, Resolved},
 };
