@@ -14,7 +14,7 @@ fn endpoints(weights: &[u16]) -> Vec<Arc<Endpoint>> {
             metadata: None,
             load_balancing_weight: Some(u32::from(*weight)),
         };
-        Arc::new(Endpoint::new(([10, 0, 0, 1], *weight).into(), &configured, &transports))
+        Arc::new(Endpoint::new(([10, 0, 0, 1], *weight).into(), vec![], &configured, &transports))
     };
     weights.iter().map(endpoint).collect()
 }
