@@ -138,11 +138,12 @@ impl TlsStream {
 
     /// Sends an alert with the reason, as far as possible without waiting.
     fn give_up(&mut self, cx: &mut Context<'_>, error: rustls::Error) -> io::Error {
-        let outgoing = &mut self.outgoing;
-        loop {
+        let (incoming, outgoing) = (&mut self.incoming, &mut self.outgoing);
+        // Only while alerts are queued: rustls must not read further records after a fatal one.
+        while self.session.common().wants_write() {
+            let incoming = incoming.as_mut().map_or(&mut [][..], Buffer::rest_mut);
             let mut turn = Turn { room: None, plaintext: &mut self.plaintext, outgoing, send: Outbound::Nothing };
-            // Without further records: after a fatal alert, rustls must not be given any.
-            if !matches!(self.session.turn(&mut [], &mut turn), (0, Ok(Next::Again))) {
+            if !matches!(self.session.turn(incoming, &mut turn), (0, Ok(Next::Again))) {
                 break;
             }
         }

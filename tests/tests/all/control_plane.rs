@@ -35,7 +35,9 @@ fn every_scenario_agrees_on_istiods_files_with_the_native_proxy() {
         let by_chance = EITHER_FAMILY.contains(&probe.scenario.as_str());
         for disagreement in &probe.verdict.disagreements {
             let text = disagreement.to_string();
-            if !by_chance || !text.lines().all(|line| line.starts_with("leg 2 dials:") || line.starts_with("leg 2 source:")) {
+            if !by_chance
+                || !text.lines().all(|line| line.starts_with("leg 2 dials:") || line.starts_with("leg 2 source:"))
+            {
                 bad.push(format!("{}: {}: {text}", probe.scenario, probe.probe));
             }
         }

@@ -32,10 +32,14 @@ fn a_value_that_decides_something_stays_an_error_that_names_the_field() {
 }
 
 fn manager(filter: serde_json::Value, tracing: serde_json::Value) -> Result<Resource, ReadError> {
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+    });
     let filters = [json!({
         "name": "http",
         "typed_config": {
-            "@type": HCM, "stat_prefix": "s", "http_filters": [filter], "tracing": tracing,
+            "@type": HCM, "stat_prefix": "s", "http_filters": [filter, router], "tracing": tracing,
             "route_config": {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{
                 "match": {"prefix": "/"}, "route": {"cluster": "c", "max_grpc_timeout": "0s"}
             }]}]},
