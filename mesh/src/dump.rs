@@ -86,7 +86,7 @@ impl EnvoyDump {
                 Ok(listener) => listeners.push(listener),
                 // Every call meets those that are bound; of the others only some do.
                 Err(reason) if value["bind_to_port"] == false => {
-                    unread_listeners.extend(Unread::of(name, value, reason))
+                    unread_listeners.extend(Unread::of(name, value, reason));
                 }
                 Err(reason) => return Err(DumpError::Listener { name, reason }),
             }

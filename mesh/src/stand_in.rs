@@ -65,7 +65,7 @@ pub fn fill(mesh: &mut Resolved, vacancies: &[Vacancy]) {
         container.args = words(container, stand_in);
         container.command = match stand_in.ports.is_empty() {
             // A program that listens nowhere: a client, from which calls are made.
-            true => std::mem::replace(&mut container.args, Vec::new()),
+            true => std::mem::take(&mut container.args),
             false => Vec::new(),
         };
         container.image = SERVER.into();

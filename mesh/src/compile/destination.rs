@@ -114,7 +114,7 @@ impl<'a> Destination<'a> {
         let ids = accounts
             .filter(|account| !account.is_empty())
             .flat_map(|account| mesh.config.spiffe_ids(&name.namespace, account));
-        let listed = entries().last().into_iter().flat_map(|entry| entry.subject_alt_names.clone());
+        let listed = entries().next_back().into_iter().flat_map(|entry| entry.subject_alt_names.clone());
         let mut names: Vec<String> = listed.chain(ids).collect();
         names.sort();
         names.dedup();
@@ -195,15 +195,19 @@ impl<'a> Destination<'a> {
     /// ports of its port's name where they are sent by themselves, else all for ports of its number.
     fn entry_endpoints(self, mesh: &'a Mesh) -> impl Iterator<Item = &'a EntryEndpoint> {
         let Service { host, name, entry, .. } = self.service;
-        let is_static = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::Static);
+        let resolution = entry.as_ref().map(|entry| entry.resolution);
+        // Of a name that is resolved by turns, the oldest alone (`mergeServicesInstancesByNamespaceHost` in
+        // `pilot/pkg/serviceregistry/serviceentry/conversion.go`).
+        let at_most = if resolution == Some(Resolution::DnsRoundRobin) { 1 } else { usize::MAX };
         let alike = mesh.entries.iter().filter(move |other| other.host == *host && other.name == *name);
         let endpoints = alike.flat_map(Service::entry_endpoints);
         endpoints
-            .filter(move |(port, endpoint)| match is_static {
+            .filter(move |(port, endpoint)| match resolution == Some(Resolution::Static) {
                 true => port.name == self.port.name && endpoint.is_address(),
                 false => port.port == self.port.port,
             })
             .map(|(_, endpoint)| endpoint)
+            .take(at_most)
     }
 
     fn is_in_subset(self, labels: &BTreeMap<String, String>) -> bool {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Family,
     capture::Capture,
+    family::Family,
     object::{ObjectName, Source},
     peer_authentication::EffectivePeerAuthentication,
     svid::SvidKind,

@@ -92,6 +92,9 @@ pub struct PoolKey {
     alpn: Vec<String>,
 }
 
+/// A race of connections to the addresses of one endpoint.
+type Race<'a> = Pin<Box<dyn Future<Output = Result<(Upstream, UpstreamInfo), ConnectError>> + Send + 'a>>;
+
 impl Cluster {
     /// Chooses an endpoint.
     ///
@@ -166,7 +169,7 @@ impl Cluster {
         endpoint: &'a Endpoint,
         addresses: &'a [SocketAddr],
         context: &'a ConnectContext<'_>,
-    ) -> Pin<Box<dyn Future<Output = Result<(Upstream, UpstreamInfo), ConnectError>> + Send + 'a>> {
+    ) -> Race<'a> {
         Box::pin(async move {
             let (first, others) = match addresses {
                 [] => return Err(ConnectError::Closed),

@@ -10,7 +10,7 @@ use tests::{checkout, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_com
 
 /// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and which one a call
 /// goes to is chance. Only the addresses of leg 2 may differ.
-const EITHER_FAMILY: [&str; 2] = ["egress-registry-only", "egress-tls-origination"];
+const EITHER_FAMILY: [&str; 3] = ["egress", "egress-registry-only", "egress-tls-origination"];
 
 /// Whether istiod is built. Where it could be and is not, that is a failure under CI.
 fn is_built() -> bool {

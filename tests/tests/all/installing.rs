@@ -41,7 +41,7 @@ fn script(machine: &Path, command: &[&str]) -> Output {
 fn without_rust_the_version_that_is_needed_and_how_to_get_it_are_said() {
     let output = script(machine(&[], &[]).path(), &["lab"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    for part in ["cargo is not there", "Rust 1.95 or newer is needed", "https://rustup.rs"] {
+    for part in ["cargo not found", "Rust 1.95 or newer is needed", "https://rustup.rs"] {
         assert!(text(&output).contains(part), "{part} in {}", text(&output));
     }
 }

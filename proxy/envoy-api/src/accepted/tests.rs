@@ -8,7 +8,7 @@ const HCM: &str =
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const STRUCT: &str = "type.googleapis.com/udpa.type.v1.TypedStruct";
 
-fn cluster(field: &str, value: serde_json::Value) -> Result<Cluster, String> {
+fn cluster(field: &str, value: &serde_json::Value) -> Result<Cluster, String> {
     match read_value(json!({"@type": CLUSTER, "name": "c", field: value})) {
         Ok(Resource::Cluster(cluster)) => Ok(cluster),
         Ok(_) => panic!("it is a cluster"),
@@ -19,19 +19,19 @@ fn cluster(field: &str, value: serde_json::Value) -> Result<Cluster, String> {
 
 #[test]
 fn a_field_that_decides_nothing_is_read_without_effect() {
-    assert!(cluster("cleanup_interval", json!("60s")).is_ok());
-    assert!(cluster("common_lb_config", json!({"healthy_panic_threshold": {}})).is_ok());
+    assert!(cluster("cleanup_interval", &json!("60s")).is_ok());
+    assert!(cluster("common_lb_config", &json!({"healthy_panic_threshold": {}})).is_ok());
 }
 
 #[test]
 fn a_value_that_decides_something_stays_an_error_that_names_the_field() {
-    let error = cluster("common_lb_config", json!({"locality_weighted_lb_config": {}})).unwrap_err();
+    let error = cluster("common_lb_config", &json!({"locality_weighted_lb_config": {}})).unwrap_err();
     assert!(error.contains("common_lb_config"), "{error}");
-    let error = cluster("outlier_detection", json!({"consecutive_5xx": 5})).unwrap_err();
+    let error = cluster("outlier_detection", &json!({"consecutive_5xx": 5})).unwrap_err();
     assert!(error.contains("outlier_detection"), "{error}");
 }
 
-fn manager(filter: serde_json::Value, tracing: serde_json::Value) -> Result<Resource, ReadError> {
+fn manager(filter: &serde_json::Value, tracing: &serde_json::Value) -> Result<Resource, ReadError> {
     let router = json!({
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
@@ -55,15 +55,15 @@ fn manager(filter: serde_json::Value, tracing: serde_json::Value) -> Result<Reso
 #[test]
 fn filters_are_known_by_their_type_in_a_typed_struct_too() {
     let of_type = |url: &str| json!({"name": "f", "typed_config": {"@type": STRUCT, "type_url": url, "value": {}}});
-    assert!(manager(of_type("type.googleapis.com/io.istio.http.peer_metadata.Config"), json!({})).is_ok());
-    assert!(manager(of_type("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"), json!({})).is_err());
+    assert!(manager(&of_type("type.googleapis.com/io.istio.http.peer_metadata.Config"), &json!({})).is_ok());
+    assert!(manager(&of_type("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"), &json!({})).is_err());
 }
 
 #[test]
 fn a_fault_that_is_configured_and_a_tracer_stay_errors() {
     let fault = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
     let filter = |config: serde_json::Value| json!({"name": "f", "typed_config": config});
-    assert!(manager(filter(json!({"@type": fault})), json!({})).is_ok());
-    assert!(manager(filter(json!({"@type": fault, "abort": {"http_status": 500}})), json!({})).is_err());
-    assert!(manager(filter(json!({"@type": fault})), json!({"provider": {"name": "zipkin"}})).is_err());
+    assert!(manager(&filter(json!({"@type": fault})), &json!({})).is_ok());
+    assert!(manager(&filter(json!({"@type": fault, "abort": {"http_status": 500}})), &json!({})).is_err());
+    assert!(manager(&filter(json!({"@type": fault})), &json!({"provider": {"name": "zipkin"}})).is_err());
 }
