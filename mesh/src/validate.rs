@@ -4,7 +4,7 @@ mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
 mod pod;
-mod secret;
+pub(crate) mod secret;
 mod service;
 mod service_entry;
 mod textbook;
@@ -19,8 +19,6 @@ use crate::{
     load::{is_dns_label, label_fault},
     manifests::{Head, Manifests, Object},
 };
-
-pub(crate) use self::secret::VALUES_REPLACED;
 
 /// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {

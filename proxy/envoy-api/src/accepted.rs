@@ -270,8 +270,13 @@ fn remove(value: &mut Value, path: &str, values: Values) {
     let (field, rest) = path.split_once('.').unwrap_or((path, ""));
     let Value::Object(fields) = value else { return };
     let (name, is_list) = field.strip_suffix("[]").map_or((field, false), |name| (name, true));
+    let mut emptied = false;
     match (fields.get_mut(name), rest) {
-        (Some(Value::Array(items)), "") if is_list => items.retain(|item| !values.hold(item)),
+        (Some(Value::Array(items)), "") if is_list => {
+            let count = items.len();
+            items.retain(|item| !values.hold(item));
+            emptied = items.is_empty() && count > 0;
+        }
         (Some(Value::Array(items)), rest) if is_list => items.iter_mut().for_each(|item| remove(item, rest, values)),
         (Some(value), "") if values.hold(value) => {
             fields.shift_remove(name);
@@ -279,8 +284,8 @@ fn remove(value: &mut Value, path: &str, values: Values) {
         (Some(inner), rest) if !rest.is_empty() => remove(inner, rest, values),
         _ => {}
     }
-    // A list of extensions that are all accepted is no list any more.
-    if is_list && rest.is_empty() && fields.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+    // A list of extensions that are all accepted is no list any more; one that was empty stays, for the reader to judge.
+    if emptied {
         fields.shift_remove(name);
     }
 }
