@@ -26,7 +26,7 @@ pub struct HttpFacts {
     pub protocol: Option<&'static str>,
     /// The request as it was, or would have been, sent upstream; `None` if none could be parsed.
     pub request: Option<RequestHead>,
-    /// The response headers that some log needs ([`AccessLogs::response_headers`]).
+    /// The response headers that some log needs ([`response_headers`](super::AccessLogs::response_headers)).
     pub response: HeaderMap,
     /// Trailers of the response.
     pub trailers: HeaderMap,
