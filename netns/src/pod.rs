@@ -111,7 +111,7 @@ impl Pod {
     ///
     /// # Errors
     ///
-    /// [`Error::RuleRefused`] names the line; then none of the rules is in effect.
+    /// [`RuleRefused`](crate::Error::RuleRefused) names the line; then none of the rules is in effect.
     pub fn add_rules(&self, family: Family, rules: &str) -> Result<()> {
         self.namespace.run(|| rules::load(self.namespace(), [(family, rules)], Load::Add))?
     }

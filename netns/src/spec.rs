@@ -20,7 +20,7 @@ pub struct LabSpec {
     pub name: Option<String>,
     /// Addresses of its node.
     pub node: NodeSpec,
-    /// Whether its programs outlive the creating process. Set it for a lab that will be [left up](Lab::leave_up).
+    /// Whether its programs outlive the creating process. Set it for a lab that will be [left up](crate::Lab::leave_up).
     /// Otherwise the kernel kills the programs when that process ends, for whatever reason.
     pub stays_up: bool,
 }
