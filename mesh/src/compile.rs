@@ -13,14 +13,14 @@ use crate::{
     redirect::ProxyIdentity,
 };
 
-mod access_log;
+pub(crate) mod access_log;
 mod app_tls;
 mod bootstrap;
 mod chain_table;
 mod client_tls;
 mod clusters;
 mod destination;
-mod files;
+pub(crate) mod files;
 mod filters;
 mod inbound;
 mod names;
@@ -29,13 +29,10 @@ mod parts;
 mod routes;
 mod scope;
 mod shared;
-mod tls;
+pub(crate) mod tls;
 
-pub(crate) use access_log::FILE as ACCESS_LOG;
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
-pub(crate) use files::{endpoints as endpoints_file, routes as routes_file, secret as secret_file};
 pub(crate) use names::inbound_cluster;
-pub(crate) use tls::KEY_LOG;
 
 #[cfg(test)]
 mod tests;
@@ -163,6 +160,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         mesh,
         pod: &mesh.pods[pod],
         known: scope::Known::to(&mesh.pods[pod].name.namespace, mesh),
+        entries: destination::entries(mesh),
         index: pod,
         placement,
         decisions: Decisions::of(mesh.flavor),
@@ -191,6 +189,7 @@ struct Compiler<'a> {
     pod: &'a Pod,
     /// The ports of the services that it knows.
     known: scope::Known<'a>,
+    entries: destination::Entries<'a>,
     /// The pod's index in the mesh.
     index: usize,
     placement: &'a Placement,

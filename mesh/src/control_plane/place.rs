@@ -6,7 +6,7 @@ use envoy_api::{ConfigSource, Resource, TypeUrl as _};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    compile::{ACCESS_LOG, KEY_LOG, Placement, endpoints_file, routes_file, secret_file},
+    compile::{Placement, access_log, files, tls::KEY_LOG},
     model::Pushed,
 };
 
@@ -71,18 +71,18 @@ impl Places<'_> {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         if fields.contains_key("sds_config") {
             let secret = text(fields.get("name"));
-            fields.insert("sds_config".into(), self.file(&secret_file(&secret)));
+            fields.insert("sds_config".into(), self.file(&files::secret(&secret)));
             self.secrets.insert(secret);
         }
         if fields.contains_key("config_source") && fields.contains_key("route_config_name") {
             let routes = text(fields.get("route_config_name"));
-            fields.insert("config_source".into(), self.file(&routes_file(&routes)));
+            fields.insert("config_source".into(), self.file(&files::routes(&routes)));
         }
         let cluster = text(fields.get("name"));
         if let Some(Value::Object(eds)) = fields.get_mut("eds_cluster_config") {
             let service = text(eds.get("service_name"));
             let set = if service.is_empty() { cluster } else { service };
-            eds.insert("eds_config".into(), self.file(&endpoints_file(&set)));
+            eds.insert("eds_config".into(), self.file(&files::endpoints(&set)));
             self.endpoints.insert(set);
         }
     }
@@ -97,7 +97,7 @@ impl Places<'_> {
         let message = fields.get("@type").and_then(Value::as_str).and_then(|url| url.rsplit('.').next());
         match message {
             Some("FileAccessLog") => {
-                fields.insert("path".into(), json!(log_dir.join(ACCESS_LOG)));
+                fields.insert("path".into(), json!(log_dir.join(access_log::FILE)));
             }
             Some("DownstreamTlsContext") => {
                 self.key_log(fields);

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Family,
     capture::Capture,
+    family::Family,
     object::{ObjectName, Source},
     peer_authentication::EffectivePeerAuthentication,
     svid::SvidKind,
@@ -69,6 +69,17 @@ impl Pod {
     /// Whether it stands for a host outside the cluster.
     pub fn is_external(&self) -> bool {
         !self.external_hosts.is_empty()
+    }
+
+    /// The addresses that its `/etc/hosts` has for a name, which is asked before any DNS.
+    pub fn in_hosts_file(&self, name: &str) -> Vec<IpAddr> {
+        let is = |other: &String| other.eq_ignore_ascii_case(name);
+        if name.eq_ignore_ascii_case("localhost") {
+            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        let own = self.ips.both().into_iter().filter(|_| is(&self.hostname));
+        let aliases = self.host_aliases.iter().filter(|(_, names)| names.iter().any(is)).map(|(ip, _)| *ip);
+        own.chain(aliases).collect()
     }
 }
 
