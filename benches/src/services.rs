@@ -18,9 +18,9 @@ mod tests;
 /// Number of services in each namespace.
 const A_NAMESPACE: usize = 50;
 
-/// Manifests of `services` services with two ports and one pod each, and of a client: namespaces with injection, each with
-/// its own policy, and a DestinationRule for every tenth service.
-pub fn manifests(services: usize) -> SourceFile {
+/// Manifests of so many services with two ports and so many pods each, and of a client: namespaces with injection, each with a
+/// policy of its own, and a DestinationRule for every tenth service.
+pub fn manifests(services: usize, pods: usize) -> SourceFile {
     let mut text = pod("client", "default", "client");
     for namespace in 0..services.div_ceil(A_NAMESPACE) {
         let _ = write!(
@@ -40,7 +40,9 @@ spec: {{mtls: {{mode: {}}}}}
     }
     for service in 0..services {
         let namespace = format!("team-{}", service / A_NAMESPACE);
-        text.push_str(&pod(&format!("server-{service}"), &namespace, &format!("service-{service}")));
+        for replica in 0..pods {
+            text.push_str(&pod(&format!("server-{service}-{replica}"), &namespace, &format!("service-{service}")));
+        }
         let _ = write!(
             text,
             "---

@@ -59,17 +59,17 @@ fn hello(first: First) -> Work {
 }
 
 fn parse() -> Work {
-    let text = services::manifests(50);
+    let text = services::manifests(50, 1);
     Box::new(move || drop(black_box(services::read(black_box(&text)))))
 }
 
 fn resolve() -> Work {
-    let manifests = services::read(&services::manifests(50));
+    let manifests = services::read(&services::manifests(50, 1));
     Box::new(move || drop(black_box(services::settle(black_box(&manifests)))))
 }
 
 fn compile() -> Work {
-    let mesh = services::settle(&services::read(&services::manifests(50)));
+    let mesh = services::settle(&services::read(&services::manifests(50, 1)));
     Box::new(move || drop(black_box(services::compile_client(black_box(&mesh)).files(&[]))))
 }
 

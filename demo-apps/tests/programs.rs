@@ -89,7 +89,7 @@ fn the_client_trusts_the_cas_in_its_environment() {
     let line = format!("--tls 127.0.0.1:0 --self-signed a.test --write-cert {}", ca.display());
     let server = Served::start(&line, folder.path());
     let call = format!("tls://127.0.0.1:{} --sni a.test", server.port);
-    assert_eq!(client(&call).status.code(), Some(2), "nothing is trusted");
+    assert_eq!(client(&call).status.code(), Some(1), "the system does not trust it");
     let output = client_command(&call).env("SSL_CERT_FILE", &ca).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
@@ -104,7 +104,7 @@ fn a_failed_call_exits_1_with_a_report() {
 
 #[test]
 fn incorrect_use_exits_2_with_a_message_and_no_report() {
-    for line in ["", "nonsense", "https://127.0.0.1/", "http://x --no-such-option", "load http://x", "load"] {
+    for line in ["", "nonsense", "http://x --no-such-option", "load http://x", "load"] {
         let output = client(line);
         assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
         assert!(output.stdout.is_empty(), "{line}");

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_apps::server::Protocol as Speaks;
-use mesh::{account::AppProtocol, stand_in};
+use mesh::{
+    account::{AppProtocol, AppSpeaks},
+    stand_in,
+};
 
 mod bench;
 mod by_hand;
@@ -132,9 +135,12 @@ pub enum ValidateOutput {
 
 /// `explain`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json\n  sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --app-speaks greeting\n  sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod"
-)]
+#[command(after_help = "Examples:
+  sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json
+  sidelab explain -f app.yaml --from client --to server:9000 --app h2 --speaks grpc
+  sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --speaks greeting --app-speaks greeting
+  sidelab explain -f app.yaml --from client --to 203.0.113.7:443 --app https --sni shop.example.com
+  sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod")]
 pub struct ExplainArgs {
     /// A file of manifests, a folder of them, or - for standard input; can be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
@@ -151,6 +157,22 @@ pub struct ExplainArgs {
     /// The protocol that the app sends: http, h2, https or tcp
     #[arg(long, default_value = "http", value_parser = app_protocol)]
     pub app: AppProtocol,
+    /// What it speaks on top of that: grpc (h2, https), h2 and grpc inside the TLS of https, greeting (tcp: the server speaks
+    /// first), websocket, connect, http1.0 (http, https)
+    #[arg(long, value_parser = speaks)]
+    pub speaks: Option<AppSpeaks>,
+    /// The Host header or :authority [default: HOST:PORT]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// The name that the app's TLS asks for and verifies [https; default: the host]
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+    /// Have the app's TLS take any certificate [https]
+    #[arg(long)]
+    pub no_verify: bool,
+    /// The client certificate of the app's TLS: a PEM file, as the calling pod's first container mounts it [https]
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<String>,
     /// Use IPv6 if the host has both families
     #[arg(short = '6', long)]
     pub ipv6: bool,
@@ -270,6 +292,12 @@ pub struct ClaimsArgs {
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn speaks(text: &str) -> Result<AppSpeaks, String> {
+    let names: Vec<_> = AppSpeaks::ALL.iter().map(ToString::to_string).collect();
+    let known = AppSpeaks::ALL.into_iter().find(|speaks| speaks.to_string() == text);
+    known.ok_or_else(|| format!("expected {}", names.join(", ")))
 }
 
 fn app_speaks(text: &str) -> Result<Speaks, String> {

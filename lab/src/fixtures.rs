@@ -35,6 +35,7 @@ pub(crate) fn account() -> Account {
             target_port: None,
         },
         app_sends: AppProtocol::Http,
+        app_speaks: None,
         legs: vec![Leg {
             number: LegNumber::BetweenPods,
             path: LegPath::SidecarToSidecar,
@@ -59,6 +60,8 @@ pub(crate) fn account() -> Account {
             app_sees: AppSees::Status(200),
         },
         assumes: None,
+        alternatives: vec![],
+        notes: vec![],
     }
 }
 

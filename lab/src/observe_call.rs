@@ -79,11 +79,14 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
             target_port: found.leg3.or(found.leg2).map(|flow| flow.dialled().port()),
         },
         app_sends: probe.app,
+        app_speaks: probe.speaks,
         legs: legs(mesh, call, &found),
         read_by: read_by(&found),
         steps: Vec::new(),
         outcome: outcome(mesh, call, &found),
         assumes: None,
+        alternatives: Vec::new(),
+        notes: Vec::new(),
     };
     let mut notes: Vec<String> = Vec::new();
     notes.extend(call.admission_message.iter().map(|message| format!("the API server says: {message}")));

@@ -1,6 +1,6 @@
 //! Hosts outside of the cluster that manifests or a call name, and that no manifest stands for.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use mesh::{
     SourceFile,
@@ -11,19 +11,31 @@ use serde_json::json;
 #[cfg(test)]
 mod tests;
 
-/// Domains that no DNS outside of a company's own knows (RFC 6761, RFC 6762, and ICANN's resolution of 2024-07-29 for `internal`).
-const PRIVATE_DOMAINS: [&str; 8] = ["corp", "home", "internal", "intranet", "invalid", "lan", "private", "test"];
-
-/// Whether a name is of a domain that only a company's own DNS may know.
-pub fn is_private(host: &str) -> bool {
-    PRIVATE_DOMAINS.contains(&host.rsplit('.').next().unwrap_or_default())
-}
+/// Domains that no DNS outside of a cluster's or a company's own knows (RFC 6761, RFC 6762, RFC 7686, RFC 9476, and ICANN's resolution of
+/// 2024-07-29 for `internal`).
+const PRIVATE_DOMAINS: [&str; 15] = [
+    "alt",
+    "cluster",
+    "corp",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "onion",
+    "private",
+    "svc",
+    "test",
+];
 
 /// The hosts that ServiceEntries and these calls, each of a pod to a host and a port, lead to outside of the cluster, as the
 /// manifests would say it: a pod for each, which answers on the ports that are named. Nothing if there are none.
 pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile> {
     let mut found: BTreeMap<String, Vec<u16>> = BTreeMap::new();
-    let is_wanted = |host: &str| is_unknown(mesh, host, 0) && !is_private(host);
+    let is_wanted = |host: &str| is_unknown(mesh, host, 0);
     for service in &mesh.entries {
         let Some(entry) = service.entry.as_ref().filter(|entry| entry.external) else { continue };
         if entry.resolution == Resolution::Static {
@@ -38,7 +50,7 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
     }
     for (from, host, port) in calls {
         let host = alias(mesh, host, &mesh.pods[*from].name.namespace);
-        if is_unknown(mesh, &host, *from) && !is_private(&host) {
+        if is_unknown(mesh, &host, *from) {
             found.entry(host).or_default().push(*port);
         }
     }
@@ -46,17 +58,19 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
     (!pods.is_empty()).then(|| SourceFile { name: "<assumed>".into(), text: pods.join("\n---\n") })
 }
 
-/// Whether a host is named as one outside of the cluster is, and no manifest says where.
+/// Whether a host is named as one outside of the cluster is, in a domain that public DNS may have, and no manifest says where.
 pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
-    let (Some((first, _)), Some((_, last))) = (host.split_once('.'), host.rsplit_once('.')) else { return false };
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let (Some((first, _)), Some((_, last))) = (name.split_once('.'), name.rsplit_once('.')) else { return false };
+    let is_domain = last.len() > 1 && last.starts_with(|c: char| c.is_ascii_alphabetic());
     // In these it is rather a mistake.
-    let of_cluster = ["svc", "local"].contains(&last)
-        || mesh.namespaces.contains_key(last)
+    let of_cluster = mesh.namespaces.contains_key(last)
         || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
     let is_written = mesh.pods.iter().any(|pod| pod.external_hosts.iter().any(|own| own.eq_ignore_ascii_case(host)));
-    !of_cluster
+    is_domain
+        && !PRIVATE_DOMAINS.contains(&last)
+        && !of_cluster
         && !host.starts_with('*')
-        && host.parse::<IpAddr>().is_err()
         && !is_written
         && (mesh.pods.is_empty() || mesh.resolve_in(from, host).is_empty())
 }

@@ -3,47 +3,31 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use envoy_rules::grpc::GrpcStatus;
 use mesh::{
-    account::{Account, AppSees},
+    account::Account,
     model::Mesh,
-    predict::{Call, predict},
+    predict::{Call, predict_each},
 };
 
-use crate::{
-    manifests,
-    scenario::{Probe, Speaks},
-};
+use crate::{manifests, scenario::Probe};
 
-/// Predicts a scenario's call.
+/// Predicts every way that a scenario's call may go.
 ///
 /// # Errors
-/// If the calling pod does not exist, or the host does not resolve.
-pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Account> {
+/// When the calling pod is not there, or something that is not modelled takes part.
+pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Vec<Account>> {
+    let from = manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?;
     let call = Call {
-        from: manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?,
-        host: probe.host.clone(),
-        port: probe.port,
-        app: probe.app,
-        server_first: probe.speaks == Some(Speaks::Greeting),
+        speaks: probe.speaks,
+        authority: probe.authority.clone(),
+        sni: probe.sni.clone(),
+        verify: probe.verify,
+        certificate: probe.certificate.as_ref().map(|files| files.cert.clone()),
         family: Some(probe.family),
-        server_app: None,
-        subset: None,
         webhook: probe.webhook.as_deref().map(|name| webhook(mesh, probe, name)).transpose()?,
+        ..Call::new(from, probe.host.as_str(), probe.port, probe.app)
     };
-    let mut account = predict(mesh, &call)?;
-    if probe.speaks == Some(Speaks::Grpc) {
-        set_grpc_status(&mut account);
-    }
-    Ok(account)
-}
-
-/// A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
-fn set_grpc_status(account: &mut Account) {
-    let outcome = &mut account.outcome;
-    let Some(status) = outcome.status.filter(|_| !outcome.delivered) else { return };
-    let name = GrpcStatus::from_http(status).name();
-    (outcome.status, outcome.app_sees) = (Some(200), AppSees::failure(name));
+    Ok(predict_each(mesh, &call)?)
 }
 
 /// The webhook that a probe calls, which must be at the probe's address.

@@ -20,7 +20,7 @@ use demo_apps::report::ClientReport;
 use indicatif::ProgressBar;
 use mesh::{
     SourceFile,
-    account::{Account, AppProtocol},
+    account::{AppProtocol, AppSpeaks},
     model::{ControlPlane, Family, Flavor, Mesh, Pod, Resolved},
 };
 use netns::Privilege;
@@ -33,7 +33,7 @@ use crate::{
     observe_call::{self, MadeCall, Observations, Seen},
     output, outside, predict,
     run_report::{LabFigures, ProbeReport, RunReport},
-    scenario::{Probe, Scenario, Speaks},
+    scenario::{Probe, Scenario},
     stand_ins::{self, Images},
     tools::Tools,
     tuning::Tuning,
@@ -184,9 +184,9 @@ fn chunks<T>(results: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
 
 fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPlane, Seen>) -> Result<ProbeReport> {
     let expected = probe.expected(mesh.flavor).clone();
-    let predicted: Account = predict::probe(mesh, probe)
+    let ways = predict::probe(mesh, probe)
         .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
-    let verdict = Verdict::of(&expected, Some(&predicted), &seen);
+    let (predicted, verdict) = Verdict::of_ways(&expected, ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -198,7 +198,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
         url: probe.url(),
         family: probe.family,
         expected,
-        predicted: Some(predicted),
+        predicted,
         seen,
         verdict,
     })
@@ -311,28 +311,12 @@ fn make_call(
     tools: &Tools,
 ) -> Result<MadeCall> {
     let marker = format!("probe-{number}-{}", deployment.lab.id());
-    let mut url = probe.url();
-    match probe.speaks {
-        Some(Speaks::Grpc) => url.push_str("/sidelab.Echo/Stream"),
-        None if probe.app != AppProtocol::Tcp => url = format!("{url}/{marker}"),
-        None | Some(Speaks::Greeting) => {}
-    }
-    let family = match probe.family {
-        Family::Ipv4 => "-4",
-        Family::Ipv6 => "-6",
-    };
     let timeout = match probe.speaks {
-        Some(Speaks::Greeting) => GREETING_TIMEOUT,
+        Some(AppSpeaks::Greeting) => GREETING_TIMEOUT,
         _ => CALL_TIMEOUT,
     };
     let timeout = timeout.as_secs().to_string();
-    let mut args = vec![url.as_str(), "--marker", &marker, family, "--timeout", &timeout];
-    if probe.app == AppProtocol::H2 && probe.speaks.is_none() {
-        args.push("--http2");
-    }
-    if probe.speaks == Some(Speaks::Greeting) {
-        args.push("--server-first");
-    }
+    let args = client_args(probe, &marker, &timeout);
     let host = &deployment.pods[from];
     let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
     let name = format!("call-{number}");
@@ -345,6 +329,44 @@ fn make_call(
         format!("probe {:?}: the client in {} printed no report: {stderr}", probe.name, pod.name)
     })?;
     Ok(MadeCall { from, report, admission: None, admission_message: None, marker, began_ns, ended_ns })
+}
+
+/// The demo client's words for a probe.
+fn client_args(probe: &Probe, marker: &str, timeout: &str) -> Vec<String> {
+    let mut url = probe.url();
+    match probe.speaks {
+        Some(AppSpeaks::Grpc) => url.push_str("/sidelab.Echo/Stream"),
+        Some(AppSpeaks::Websocket) => url.push_str("/ws"),
+        _ if probe.app != AppProtocol::Tcp => url = format!("{url}/{marker}"),
+        _ => {}
+    }
+    let family = match probe.family {
+        Family::Ipv4 => "-4",
+        Family::Ipv6 => "-6",
+    };
+    let mut args = vec![url, "--marker".into(), marker.into(), family.into(), "--timeout".into(), timeout.into()];
+    let flag = match probe.speaks {
+        None if probe.app == AppProtocol::H2 => Some("--http2"),
+        Some(AppSpeaks::H2) => Some("--http2"),
+        Some(AppSpeaks::Greeting) => Some("--server-first"),
+        Some(AppSpeaks::Http10) => Some("--http1.0"),
+        Some(AppSpeaks::Connect) => Some("--method=CONNECT"),
+        None | Some(AppSpeaks::Grpc | AppSpeaks::Websocket) => None,
+    };
+    args.extend(flag.map(str::to_owned));
+    args.extend((!probe.verify).then(|| "--insecure".to_owned()));
+    let mut option = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
+    if let Some(authority) = &probe.authority {
+        option("--header", &format!("host:{authority}"));
+    }
+    if let Some(sni) = &probe.sni {
+        option("--sni", sni);
+    }
+    if let Some(files) = &probe.certificate {
+        option("--cert", &files.cert);
+        option("--key", &files.key);
+    }
+    args
 }
 
 fn now_ns() -> u64 {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use mesh::{
-    account::AppProtocol,
+    account::{AppProtocol, AppSpeaks},
     model::{Family, Flavor},
 };
 use schemars::JsonSchema;
@@ -57,8 +57,16 @@ pub struct Probe {
     pub family: Family,
     /// What the app sends.
     pub app: AppProtocol,
-    /// A protocol on top of that.
-    pub speaks: Option<Speaks>,
+    /// What it speaks on top of that.
+    pub speaks: Option<AppSpeaks>,
+    /// The `Host` header or `:authority`, if it is not the host and port that are dialled.
+    pub authority: Option<String>,
+    /// The name that the app's TLS asks for and verifies, if it is not the host.
+    pub sni: Option<String>,
+    /// Whether the app's TLS checks the server's certificate.
+    pub verify: bool,
+    /// The client certificate of the app's TLS.
+    pub certificate: Option<CertificateFiles>,
     /// The webhook of the manifests that is called, as kube-apiserver calls it.
     pub webhook: Option<String>,
     /// Its cell, if the scenario's calls are drawn as a grid.
@@ -83,9 +91,12 @@ impl Probe {
     /// The call's URL, as the demo client takes it.
     pub fn url(&self) -> String {
         let scheme = match self.app {
-            _ if self.speaks == Some(Speaks::Grpc) => "grpc",
-            AppProtocol::Http | AppProtocol::H2 => "http",
+            AppProtocol::Https if self.speaks == Some(AppSpeaks::Grpc) => "grpcs",
+            AppProtocol::Https if self.speaks == Some(AppSpeaks::Websocket) => "wss",
             AppProtocol::Https => "https",
+            _ if self.speaks == Some(AppSpeaks::Grpc) => "grpc",
+            _ if self.speaks == Some(AppSpeaks::Websocket) => "ws",
+            AppProtocol::Http | AppProtocol::H2 => "http",
             AppProtocol::Tcp => "tcp",
         };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -93,14 +104,14 @@ impl Probe {
     }
 }
 
-/// A protocol on top of HTTP or TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Speaks {
-    /// gRPC, on `h2`: a stream both ways, and trailers.
-    Grpc,
-    /// On `tcp`: nothing until the server has greeted.
-    Greeting,
+/// A client certificate: files of the calling pod's first container.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFiles {
+    /// The chain, PEM.
+    pub cert: String,
+    /// Its private key, PEM.
+    pub key: String,
 }
 
 /// The axes of a grid of calls.
@@ -309,7 +320,16 @@ struct WrittenProbe {
     family: Family,
     app: AppProtocol,
     #[serde(default)]
-    speaks: Option<Speaks>,
+    speaks: Option<AppSpeaks>,
+    /// `Host` or `:authority`.
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    sni: Option<String>,
+    #[serde(default = "yes")]
+    verify: bool,
+    #[serde(default)]
+    certificate: Option<CertificateFiles>,
     #[serde(default)]
     webhook: Option<String>,
     #[serde(default)]
@@ -329,11 +349,14 @@ impl WrittenProbe {
         let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
         let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if self.speaks == Some(Speaks::Grpc) && self.app != AppProtocol::H2 {
-            return Err("speaks: gRPC needs `app: h2`".into());
+        fits(self.app, self.speaks).map_err(|message| format!("speaks: {message}"))?;
+        let of_tls =
+            [("sni", self.sni.is_some()), ("verify", !self.verify), ("certificate", self.certificate.is_some())];
+        if let Some((field, _)) = of_tls.iter().find(|(_, set)| *set && self.app != AppProtocol::Https) {
+            return Err(format!("{field}: only the TLS of `app: https` has one"));
         }
-        if self.speaks == Some(Speaks::Greeting) && self.app != AppProtocol::Tcp {
-            return Err("speaks: greeting needs `app: tcp`".into());
+        if self.host.is_some() && self.app == AppProtocol::Tcp {
+            return Err("host: raw bytes have no Host header".into());
         }
         if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
             return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
@@ -357,6 +380,10 @@ impl WrittenProbe {
             family: self.family,
             app: self.app,
             speaks: self.speaks,
+            authority: self.host,
+            sni: self.sni,
+            verify: self.verify,
+            certificate: self.certificate,
             webhook: self.webhook,
             cell: self.cell,
             claims,
@@ -364,6 +391,20 @@ impl WrittenProbe {
             istio,
         })
     }
+}
+
+/// Whether it can be spoken on top of what an app sends.
+///
+/// # Errors
+/// What it can be spoken on top of.
+pub fn fits(app: AppProtocol, speaks: Option<AppSpeaks>) -> Result<(), String> {
+    let Some(speaks) = speaks.filter(|speaks| !speaks.on().contains(&app)) else { return Ok(()) };
+    let on: Vec<_> = speaks.on().iter().map(|app| format!("`app: {app}`")).collect();
+    Err(format!("{speaks} needs {}", on.join(" or ")))
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn ipv4() -> Family {

@@ -81,25 +81,51 @@ impl Verdict {
     /// Compares each account with what was expected, and what was seen with what was predicted.
     ///
     /// An expectation names what a person cares about. The second comparison covers the rest, so that a data plane that
-    /// goes its own way is found even where nobody thought of expecting anything.
-    pub fn of(expected: &Expectation, predicted: Option<&Account>, seen: &BTreeMap<DataPlane, Seen>) -> Self {
+    /// goes its own way is found even where nobody thought of expecting anything. Where a call may go several ways, it is with
+    /// the prediction of that way which was seen.
+    pub fn of_ways(
+        expected: &Expectation,
+        ways: Vec<Account>,
+        seen: &BTreeMap<DataPlane, Seen>,
+    ) -> (Option<Account>, Self) {
+        let off = |way: &Account, seen: &Seen| differences(&Expectation::of_prediction(way), &seen.account).len();
+        let nearest = |seen: &Seen| ways.iter().min_by_key(|way| off(way, seen));
         let mut disagreements = Vec::new();
-        let mut compare = |account, against, differences: Vec<Difference>| {
-            if !differences.is_empty() {
-                disagreements.push(Disagreement { account, against, differences });
-            }
-        };
-        if let Some(predicted) = predicted {
-            compare(Judge::Predicted, Judge::Expected, differences(expected, predicted));
-        }
         for (plane, seen) in seen {
-            let unexpected = differences(expected, &seen.account);
-            let mut unpredicted = predicted
-                .map_or_else(Vec::new, |predicted| differences(&Expectation::of_prediction(predicted), &seen.account));
-            unpredicted.retain(|difference| unexpected.iter().all(|reported| reported.field != difference.field));
-            compare(Judge::Seen(*plane), Judge::Expected, unexpected);
-            compare(Judge::Seen(*plane), Judge::Predicted, unpredicted);
+            let predicted = nearest(seen);
+            disagreements.extend(Self::against(expected, predicted, *plane, seen));
         }
-        Self { agrees: disagreements.is_empty() && !seen.is_empty(), disagreements }
+        let predicted = seen.values().next().and_then(nearest).or(ways.first()).cloned();
+        let unexpected = predicted.iter().map(|predicted| (Judge::Predicted, differences(expected, predicted)));
+        let of_prediction = unexpected.filter(|(_, differences)| !differences.is_empty());
+        let of_prediction =
+            of_prediction.map(|(account, differences)| Disagreement { account, against: Judge::Expected, differences });
+        let disagreements: Vec<_> = of_prediction.chain(disagreements).collect();
+        let verdict = Self { agrees: disagreements.is_empty() && !seen.is_empty(), disagreements };
+        (predicted, verdict)
+    }
+
+    /// What was seen on one data plane, against what was expected and predicted.
+    fn against(
+        expected: &Expectation,
+        predicted: Option<&Account>,
+        plane: DataPlane,
+        seen: &Seen,
+    ) -> Vec<Disagreement> {
+        let unexpected = differences(expected, &seen.account);
+        let mut unpredicted = predicted
+            .map_or_else(Vec::new, |predicted| differences(&Expectation::of_prediction(predicted), &seen.account));
+        unpredicted.retain(|difference| unexpected.iter().all(|reported| reported.field != difference.field));
+        [(Judge::Expected, unexpected), (Judge::Predicted, unpredicted)]
+            .into_iter()
+            .filter(|(_, differences)| !differences.is_empty())
+            .map(|(against, differences)| Disagreement { account: Judge::Seen(plane), against, differences })
+            .collect()
+    }
+
+    /// The same, of one prediction.
+    #[cfg(test)]
+    pub(crate) fn of(expected: &Expectation, predicted: Option<&Account>, seen: &BTreeMap<DataPlane, Seen>) -> Self {
+        Self::of_ways(expected, predicted.into_iter().cloned().collect(), seen).1
     }
 }

@@ -4,6 +4,7 @@
 //! with Envoy. Its JSON is the contract `sidelab.explain/v1` (docs/json.md).
 
 mod leg;
+mod note;
 mod words;
 
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::{leg::*, words::*};
+pub use self::{leg::*, note::*, words::*};
 
 use crate::model::{ControlPlane, Flavor, Protocol, Source};
 
@@ -33,6 +34,9 @@ pub struct Account {
     pub to: Callee,
     /// What the calling app sends.
     pub app_sends: AppProtocol,
+    /// What it speaks on top of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_speaks: Option<AppSpeaks>,
     /// The legs, in order; a leg that does not exist (no sidecar on that side) is left out.
     pub legs: Vec<Leg>,
     /// The sidecars that read the request in plaintext, as routes, retries, metrics and rules on paths require.
@@ -47,6 +51,12 @@ pub struct Account {
     /// Nothing where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumes: Option<String>,
+    /// What may become of the call as well, where any of several endpoints may be taken: other answers alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Self>,
+    /// What there is to know beside the answer. Only a prediction has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 impl Account {
@@ -101,6 +111,40 @@ pub enum AppProtocol {
     Tcp,
 }
 
+/// What an app speaks on top of what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppSpeaks {
+    /// On `tcp`: nothing until the server has greeted.
+    Greeting,
+    /// gRPC, on `h2` or inside the TLS of `https`.
+    Grpc,
+    /// HTTP/2 inside the TLS of `https`.
+    H2,
+    /// A websocket: a request to upgrade, on `http` or `https`.
+    Websocket,
+    /// The method CONNECT, which asks for a tunnel, on `http` or `https`.
+    Connect,
+    /// HTTP/1.0, on `http` or `https`.
+    #[serde(rename = "http1.0")]
+    Http10,
+}
+
+impl AppSpeaks {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Greeting, Self::Grpc, Self::H2, Self::Websocket, Self::Connect, Self::Http10];
+
+    /// On top of what it can be spoken.
+    pub fn on(self) -> &'static [AppProtocol] {
+        match self {
+            Self::Greeting => &[AppProtocol::Tcp],
+            Self::Grpc => &[AppProtocol::H2, AppProtocol::Https],
+            Self::H2 => &[AppProtocol::Https],
+            Self::Websocket | Self::Connect | Self::Http10 => &[AppProtocol::Http, AppProtocol::Https],
+        }
+    }
+}
+
 /// One decision on the way.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Step {
@@ -121,6 +165,8 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
+    /// What a name resolves to.
+    Name,
     /// Whether iptables hands a connection to the sidecar.
     Redirect,
     /// Which endpoint the node translates a service's address to.
@@ -177,6 +223,8 @@ pub enum Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
+    /// No DNS knows the name that is called.
+    NameNotResolved,
     /// No filter chain matched (`NR`, `filter_chain_not_found`).
     NoFilterChainMatch,
     /// A TLS handshake failed: a certificate was missing or rejected, or the peer does not speak TLS.
@@ -199,7 +247,7 @@ pub enum Reason {
     Forbidden,
 }
 
-crate::display_as_serialized!(AppProtocol, Decision, Party, Reason, Admission);
+crate::display_as_serialized!(AppProtocol, AppSpeaks, Decision, Party, Reason, Admission);
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]

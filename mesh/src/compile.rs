@@ -160,6 +160,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         mesh,
         pod: &mesh.pods[pod],
         known: scope::Known::to(&mesh.pods[pod].name.namespace, mesh),
+        entries: destination::entries(mesh),
         index: pod,
         placement,
         decisions: Decisions::of(mesh.flavor),
@@ -188,6 +189,7 @@ struct Compiler<'a> {
     pod: &'a Pod,
     /// The ports of the services that it knows.
     known: scope::Known<'a>,
+    entries: destination::Entries<'a>,
     /// The pod's index in the mesh.
     index: usize,
     placement: &'a Placement,

@@ -11,7 +11,7 @@ use crate::{
     load::{self, SourceFile},
     manifests::{KINDS, others},
     pem,
-    validate::secret::VALUES_REPLACED,
+    validate::VALUES_REPLACED,
 };
 
 #[cfg(test)]

@@ -151,8 +151,12 @@ impl Reader {
     /// Records an object of a kind that is not read.
     fn set_aside(&mut self, api_version: &str, kind: String, value: &Value, source: Source) {
         let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
         match others::may_change(api_version, &kind) {
-            Ok(may_change) => self.manifests.set_aside.push(SetAside { source, kind, name, may_change }),
+            Ok(may_change) => {
+                let spec = may_change.and_then(|_| value.get("spec").cloned()).unwrap_or_default();
+                self.manifests.set_aside.push(SetAside { source, kind, name, namespace, spec, may_change });
+            }
             Err(message) => self.faults.error(&Named(source, format!("{kind} {name}")), "kind", message),
         }
     }

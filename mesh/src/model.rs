@@ -10,6 +10,7 @@ mod family;
 mod inbound_patches;
 mod material;
 mod mesh_config;
+mod not_modelled;
 mod object;
 mod peer_authentication;
 mod pod;
@@ -26,8 +27,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*, object::*,
-    peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*, svid::*, webhook::*,
+    capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*, not_modelled::*,
+    object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*, svid::*,
+    webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -105,6 +105,10 @@ impl Resolved {
     pub fn resolve_in(&self, pod: usize, host: &str) -> Vec<IpAddr> {
         let pod = &self.pods[pod];
         let namespace = pod.name.namespace.as_str();
+        let by_file = pod.in_hosts_file(host);
+        if !by_file.is_empty() {
+            return by_file;
+        }
         let is_captured = pod.sidecar.as_ref().is_some_and(|sidecar| sidecar.capture.dns);
         let is_seen = |service: &&Service| service.is_seen_from(namespace) && !service.vips.is_empty();
         let mut entries = self.entries.iter().filter(|_| is_captured).filter(is_seen);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     account::{Account, Callee, Caller, LayerKind},
-    model::{Family, Mesh, Pod},
+    model::{Mesh, Pod, Service, ServicePort},
 };
 
 mod app;
@@ -17,14 +17,19 @@ mod capture;
 mod certificate;
 mod conclude;
 mod dumps;
+mod fixes;
 mod http;
 mod inbound;
+mod name;
 mod place;
 mod sidecar;
 mod simulate;
 mod tls;
+mod touching;
 mod trace;
+mod unused;
 mod upstream;
+mod ways;
 mod webhook;
 mod wire;
 mod world;
@@ -33,44 +38,112 @@ pub use app::{ServerApp, Speaks};
 pub use call::{Call, CallError};
 pub use dumps::predict_dumps;
 
+use app::AppTls;
 use certificate::{Authority, Certificate};
 use conclude::conclude;
 use simulate::Simulation;
 use trace::Trace;
+use ways::Picks;
 use world::World;
 
-/// Predicts a call.
+/// Predicts a call: its answer, the [other answers](Account::alternatives) where any of several endpoints may be taken, and what
+/// there is to know beside.
 ///
 /// # Errors
-/// If the host has no address, or a sidecar's configuration is one that Envoy refuses.
+/// When a sidecar's configuration is one that Envoy refuses, or something that is not modelled takes part.
 ///
 /// # Panics
 /// If `call.from` is no index of [`pods`](crate::model::Resolved::pods), or `call.webhook` none of [`webhooks`](crate::model::Resolved::webhooks).
 pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
-    let pod = &mesh.pods[call.from];
-    modelled(pod)?;
-    let address = address(mesh, call)?;
-    let webhook = call.webhook.map(|index| &mesh.webhooks[index]);
-    let check = webhook.map_or_else(|| app::trust(pod, &call.host), |webhook| webhook::check(webhook, pod));
-    let path = webhook.map_or("/", |webhook| webhook.place.path());
-    let sent = call.layers(path, check);
-    let server_app = |host: Option<usize>, port: u16| {
-        let pod = host.map(|host| &mesh.pods[host]);
-        let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
-        let certificate = pod.map_or_else(|| Certificate::of_app(Authority::Public), app::certificate);
-        (app.unwrap_or_default(), certificate)
+    let mut ways = predict_each(mesh, call)?.into_iter();
+    let mut first = ways.next().expect("there is a way at least");
+    for other in ways {
+        if !ways::is_same_answer(&first, &other)
+            && !first.alternatives.iter().any(|one| ways::is_same_answer(one, &other))
+        {
+            first.alternatives.push(other);
+        }
+    }
+    let callee = first.to.pod.as_deref().and_then(|pod| mesh.pod(pod, ""));
+    let ends = Ends {
+        mesh,
+        call,
+        client: &mesh.pods[call.from],
+        server: callee.map(|pod| &mesh.pods[pod]),
+        to: called(mesh, call, first.to.address),
+    };
+    first.notes = touching::notes(&ends);
+    first.notes.extend(unused::notes(&ends, &first));
+    first.notes.extend(fixes::notes(&ends, &first));
+    Ok(first)
+}
+
+/// Who takes part in a call.
+struct Ends<'a> {
+    mesh: &'a Mesh,
+    call: &'a Call,
+    client: &'a Pod,
+    /// Who is called, if it is a pod.
+    server: Option<&'a Pod>,
+    /// The service and its port, if it is one's.
+    to: (Option<&'a Service>, Option<&'a ServicePort>),
+}
+
+/// Predicts every way that a call may go, where any of several endpoints may be taken: the way by the first of each, and others.
+/// They may have the same answer, each at its own addresses.
+///
+/// # Errors
+/// As [`predict`].
+///
+/// # Panics
+/// As [`predict`].
+pub fn predict_each(mesh: &Mesh, call: &Call) -> Result<Vec<Account>, CallError> {
+    modelled(&mesh.pods[call.from])?;
+    let addresses = match name::addresses(mesh, call) {
+        Ok(addresses) => addresses,
+        Err(name::Unknown::Nowhere) => return Ok(vec![name::not_resolved(mesh, call)]),
+        Err(name::Unknown::Family(error)) => return Err(error),
     };
     let world = World::of_mesh(mesh);
-    let subset = call.subset.as_deref();
-    let mut simulation = Simulation { world: &world, server_app: &server_app, subset, trace: Trace::default() };
-    let reply = simulation.call(call.from, SocketAddr::new(address, call.port), &sent)?;
-    let mut trace = simulation.trace;
+    ways::each(|picks| one_way(mesh, call, &addresses, &world, picks))
+}
 
-    let namespace = pod.name.namespace.as_str();
+/// The service and port that a call is to.
+fn called<'m>(mesh: &'m Mesh, call: &Call, address: IpAddr) -> (Option<&'m Service>, Option<&'m ServicePort>) {
+    let namespace = mesh.pods[call.from].name.namespace.as_str();
     let service = mesh.service_at(address).or_else(|| mesh.service(&call.host, namespace));
     let service = service.or_else(|| mesh.pod_of_headless(&call.host, namespace).map(|(_, service)| service));
     let service = service.or_else(|| mesh.entries.iter().find(|entry| entry.host.eq_ignore_ascii_case(&call.host)));
-    let service_port = service.and_then(|service| service.ports.iter().find(|port| port.port == call.port));
+    (service, service.and_then(|service| service.port(call.port)))
+}
+
+/// Predicts one way that a call may go.
+fn one_way(
+    mesh: &Mesh,
+    call: &Call,
+    addresses: &[IpAddr],
+    world: &World<'_>,
+    mut picks: Picks,
+) -> Result<(Account, Picks), CallError> {
+    let pod = &mesh.pods[call.from];
+    let address = addresses[picks.pick(addresses.len())];
+    let webhook = call.webhook.map(|index| &mesh.webhooks[index]);
+    let host = call.sni.as_deref().unwrap_or(&call.host);
+    let check = webhook.map_or_else(|| app::trust(pod, host), |webhook| webhook::check(webhook, pod));
+    let path = webhook.map_or("/", |webhook| webhook.place.path());
+    let sent = call.layers(path, check, own_certificate(pod, call)?);
+    let server_app = |host: Option<usize>, port: u16| {
+        let pod = host.map(|host| &mesh.pods[host]);
+        let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));
+        let tls = pod.map_or_else(|| AppTls::unknown(Authority::Public), AppTls::of);
+        (app.unwrap_or_default(), tls)
+    };
+    let subset = call.subset.as_deref();
+    let mut simulation = Simulation { world, server_app: &server_app, subset, picks, trace: Trace::default() };
+    let reply = simulation.call(call.from, SocketAddr::new(address, call.port), &sent)?;
+    let Simulation { mut trace, picks, .. } = simulation;
+
+    let (service, service_port) = called(mesh, call, address);
     let first = service_port.and_then(|port| port.endpoints.first()).map(|endpoint| (endpoint.pod, endpoint.port));
     let callee = trace.callee.or(first);
     if let Some((pod, _)) = callee {
@@ -85,8 +158,7 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
         pod: callee.map(|(pod, _)| mesh.pods[pod].name.to_string()),
         target_port: callee.map(|(_, port)| port),
     };
-    let from = Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() };
-    let mut account = conclude(mesh.flavor, from, to, call.app, &sent, &reply, trace);
+    let mut account = conclude(mesh.flavor, caller(pod), to, call, &sent, &reply, trace);
     account.control_plane = mesh.control_plane();
     account.outcome.admission = webhook.and_then(|webhook| {
         let from_manifest = || callee.map(|(pod, port)| ServerApp::of(&mesh.pods[pod], port));
@@ -96,7 +168,11 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
     if let Some((pod, port)) = callee.filter(|_| account.outcome.delivered && call.server_app.is_none()) {
         account.assumes = assumption(&mesh.pods[pod], port, &account);
     }
-    Ok(account)
+    Ok((account, picks))
+}
+
+fn caller(pod: &Pod) -> Caller {
+    Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() }
 }
 
 /// What has to be true of a program of which nothing is known, for a call to be delivered.
@@ -118,6 +194,13 @@ fn assumption(pod: &Pod, port: u16, account: &Account) -> Option<String> {
     Some(format!("{who} speaks {speaks} on {port}"))
 }
 
+/// The certificate that the calling app shows, if it has one.
+fn own_certificate(pod: &Pod, call: &Call) -> Result<Option<Certificate>, CallError> {
+    let Some(path) = &call.certificate else { return Ok(None) };
+    let found = app::own_certificate(pod, path).map(Some);
+    found.ok_or_else(|| CallError::NoCertificate { path: path.clone(), pod: pod.name.to_string() })
+}
+
 fn modelled(pod: &Pod) -> Result<(), CallError> {
     match pod.unmodelled {
         Some((what, _)) => Err(CallError::NotModelled { pod: pod.name.to_string(), what }),
@@ -131,32 +214,6 @@ fn redirects(pod: &Pod, port: u16) -> bool {
     to_pod.is_some_and(|(sidecar, ip)| {
         capture::inbound(&sidecar.capture, SocketAddr::new(ip, port)).redirected_to.is_some()
     })
-}
-
-/// The address that a call goes to.
-fn address(mesh: &Mesh, call: &Call) -> Result<IpAddr, CallError> {
-    if let Ok(ip) = call.host.parse() {
-        return Ok(ip);
-    }
-    let pod = &mesh.pods[call.from];
-    let unknown = || CallError::UnknownHost {
-        host: call.host.clone(),
-        pod: pod.name.to_string(),
-        meant: mesh.nearest_host(&call.host, &pod.name.namespace),
-    };
-    let addresses = match mesh.resolve_in(call.from, &call.host) {
-        // A pod can resolve its own name.
-        addresses if addresses.is_empty() && call.host == pod.name.name => pod.ips.both().into(),
-        addresses => addresses,
-    };
-    if addresses.is_empty() {
-        return Err(unknown());
-    }
-    let of = |family| addresses.iter().copied().find(|&ip| Family::of(ip) == family);
-    match call.family {
-        Some(family) => of(family).ok_or_else(|| CallError::NoAddress { host: call.host.clone(), family }),
-        None => of(Family::Ipv4).or_else(|| of(Family::Ipv6)).ok_or_else(unknown),
-    }
 }
 
 #[cfg(test)]

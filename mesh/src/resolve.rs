@@ -3,6 +3,7 @@
 mod addresses;
 mod capture;
 mod containers;
+mod contradictions;
 mod destination_rule;
 mod drafts;
 mod endpoints;
@@ -27,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::{
     fault::{Fault, Faults},
-    manifests::Manifests,
+    manifests::{Manifests, SetAside},
     model::{Namespace, Resolved},
 };
 
@@ -42,6 +43,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let config = mesh_config::resolve(manifests, &mut faults);
     let mut pods = pods::resolve(manifests, &config, &mut faults);
     let mut services = services::resolve(manifests, &mut pods, &mut faults);
+    contradictions::warn(&services, &pods, &mut faults);
     let mut entries = service_entry::resolve(manifests, &config);
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
@@ -63,6 +65,8 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
         namespace_modes,
         external_names,
         webhooks,
+        policies: peer_authentication::heads(manifests),
+        not_modelled: manifests.set_aside.iter().filter_map(SetAside::not_modelled).collect(),
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);

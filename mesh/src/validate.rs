@@ -4,7 +4,7 @@ mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
 mod pod;
-pub(crate) mod secret;
+mod secret;
 mod service;
 mod service_entry;
 mod textbook;
@@ -42,7 +42,17 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     for config_map in &manifests.config_maps {
         let data = config_map.body.data.iter().flat_map(BTreeMap::keys).map(|key| ("data", key));
         let binary = config_map.body.binary_data.iter().flat_map(BTreeMap::keys).map(|key| ("binaryData", key));
-        keys(&mut Checked { head: &config_map.head, faults }, data.chain(binary));
+        let mut checked = Checked { head: &config_map.head, faults };
+        keys(&mut checked, data.chain(binary));
+        let text = config_map.body.data.as_ref();
+        for key in config_map.body.binary_data.iter().flatten().map(|(key, _)| key) {
+            if text.is_some_and(|text| text.contains_key(key)) {
+                checked.error(format!("binaryData[{key}]"), "is a key of data, too; keep one");
+            }
+        }
+        let texts = config_map.body.data.iter().flatten().map(|(_, text)| text.len());
+        let bytes = config_map.body.binary_data.iter().flatten().map(|(_, bytes)| bytes.0.len());
+        size(&mut checked, texts.chain(bytes).sum());
     }
     for policy in &manifests.peer_authentications {
         peer_authentication::validate(policy, faults);
@@ -95,12 +105,13 @@ impl<'a> Checked<'a> {
         self.faults.warn(self.head, field, message);
     }
 
-    fn set_aside(&mut self, field: &str, message: String) {
-        self.faults.set_aside(self.head, field, message);
-    }
-
     fn note(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.faults.note(self.head, field, message);
+    }
+
+    /// A field that may matter, and is left out.
+    fn set_aside(&mut self, field: &str, message: impl Into<String>) {
+        self.faults.set_aside(self.head, field, message.into());
     }
 
     /// A port is from 1 to 65535.
@@ -108,6 +119,14 @@ impl<'a> Checked<'a> {
         let port = port.into();
         if !(1..=65535).contains(&port) {
             self.error(field, format!("{port} is out of range; a port is a number from 1 to 65535"));
+        }
+    }
+
+    /// A field that holds one of a few words, where it is set.
+    fn one_of(&mut self, field: &str, word: Option<&str>, words: &[&str]) {
+        if let Some(word) = word.filter(|word| !words.contains(word)) {
+            let known: Vec<_> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+            self.error(field, format!("{word:?} is none of {}", known.join(", ")));
         }
     }
 
@@ -172,6 +191,14 @@ fn is_full_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let last_is_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= 255 && !last_is_number && name.split('.').all(is_dns_label)
+}
+
+/// How much a Secret or a ConfigMap holds (`MaxSecretSize`).
+fn size(checked: &mut Checked<'_>, bytes: usize) {
+    const MOST: usize = 1 << 20;
+    if bytes > MOST {
+        checked.error("data", format!("holds {bytes} bytes, and may hold {MOST}"));
+    }
 }
 
 /// Keys of a Secret's or a ConfigMap's data.

@@ -63,6 +63,7 @@ pub(super) async fn call(
         server_first: false,
         half_close: false,
         expect: None,
+        http10: false,
         fail: false,
         timeout: Some(Duration::from_secs(timeout)),
     };

@@ -65,6 +65,10 @@ pub struct CallArgs {
     #[arg(long, value_name = "N", conflicts_with = "half_close")]
     pub expect: Option<usize>,
 
+    /// Speak HTTP/1.0 [http, https]
+    #[arg(long = "http1.0")]
+    pub http10: bool,
+
     /// Count an HTTP status of 400 or more as a failure [http, https]
     #[arg(long, short = 'f')]
     pub fail: bool,

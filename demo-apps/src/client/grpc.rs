@@ -31,7 +31,13 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
-        if args.server_first || args.half_close || args.expect.is_some() || args.method.is_some() || args.fail {
+        if args.server_first
+            || args.half_close
+            || args.expect.is_some()
+            || args.method.is_some()
+            || args.fail
+            || args.http10
+        {
             let text = "--server-first, --half-close, --expect, --method and --fail are not for grpc:// and grpcs://";
             return Err(UsageError(text.into()));
         }

@@ -46,7 +46,12 @@ impl Head {
 
     /// The request for HTTP/1.1, with the authority in `Host`.
     pub(super) fn http1<B>(&self, body: B) -> Result<Request<B>, UsageError> {
-        let mut request = self.with_uri(self.path.clone().into(), body);
+        // CONNECT asks for a host and port, and has no path (RFC 9112, section 3.2.3).
+        let uri = match self.method {
+            Method::CONNECT => self.authority.parse().map_err(|error: http::uri::InvalidUri| unfit(&error.into()))?,
+            _ => self.path.clone().into(),
+        };
+        let mut request = self.with_uri(uri, body);
         request.headers_mut().insert(HOST, value(&self.authority)?);
         Ok(request)
     }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::{http1, http2};
@@ -38,7 +38,14 @@ impl Request {
             (None, Some(n)) => Some(filling(n)),
             (None, None) => None,
         };
-        Self::with(&args.target, args.method.as_deref(), headers(args)?, body, args.fail)
+        let mut request = Self::with(&args.target, args.method.as_deref(), headers(args)?, body, args.fail)?;
+        if args.http10 {
+            if args.connect.http2 {
+                return Err(UsageError("--http1.0 and --http2 contradict each other".into()));
+            }
+            *request.http1.version_mut() = Version::HTTP_10;
+        }
+        Ok(request)
     }
 
     /// A load's request, with a body of `upload` bytes unless that is 0.

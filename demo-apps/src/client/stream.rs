@@ -30,7 +30,7 @@ enum Until {
 
 impl Exchange {
     pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
-        if !args.headers.is_empty() || args.method.is_some() || args.fail || args.connect.http2 {
+        if !args.headers.is_empty() || args.method.is_some() || args.fail || args.http10 || args.connect.http2 {
             return Err(UsageError("--header, --method, --fail and --http2 are not for tcp:// and tls://".into()));
         }
         if args.messages.is_some() {

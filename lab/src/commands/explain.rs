@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use mesh::{
-    account::Account,
+    account::{Account, AppProtocol, Note, NoteKind},
     dump::EnvoyDump,
     model::{Family, Mesh},
     predict::{Call, ServerApp, predict, predict_dumps},
@@ -16,22 +16,28 @@ use crate::{
     control_plane, manifests, outside,
     predict::destination,
     report::explain,
+    scenario::fits,
     stand_ins::{self, Images},
     terminal::{noteln, outln},
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let (host, port) = destination(&args.to).context("--to")?;
+    let of_tls = [("--sni", args.sni.is_some()), ("--no-verify", args.no_verify), ("--cert", args.cert.is_some())];
+    if let Some((option, _)) = of_tls.iter().find(|(_, set)| *set && args.app != AppProtocol::Https) {
+        bail!("{option}: only the TLS of --app https has one");
+    }
+    fits(args.app, args.speaks).map_err(|message| anyhow!("--speaks: {}", message.replace("`app: ", "`--app ")))?;
     let call = Call {
-        from: 0,
-        host,
-        port,
-        app: args.app,
-        server_first: false,
+        speaks: args.speaks,
+        authority: args.host.clone(),
+        sni: args.sni.clone(),
+        verify: !args.no_verify,
+        certificate: args.cert.clone(),
         family: args.ipv6.then_some(Family::Ipv6),
         server_app: args.app_speaks.map(ServerApp::speaking),
         subset: args.subset.clone(),
-        webhook: None,
+        ..Call::new(0, host, port, args.app)
     };
     let accounts = match &args.config_dump[..] {
         [] => from_manifests(args, &call)?,
@@ -59,16 +65,7 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let from = manifests::find_pod(&resolved, &args.from, &args.namespace).context("--from")?;
     let namespace = resolved.pods[from].name.namespace.clone();
     let host = outside::alias(&resolved, &call.host, &namespace);
-    if outside::is_unknown(&resolved, &host, from) {
-        if outside::is_private(&host) {
-            bail!(
-                "{host}: no DNS server knows it, so {} cannot resolve it: without DNS capture a ServiceEntry alone does not give it an address \
-                 (proxyMetadata ISTIO_META_DNS_CAPTURE); give an address, or a pod that stands for it (sidelab.io/external-host)",
-                args.from
-            );
-        }
-        noteln!("{host}: not in the manifests: assumed to be a host outside the cluster");
-    }
+    let assumed = outside::is_unknown(&resolved, &host, from);
     if let Some(hosts) = outside::hosts(&resolved, &[(from, &call.host, call.port)]) {
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
@@ -79,7 +76,12 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     stand_ins::tell(&in_a_lab, &vacancies, "in a lab ");
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
-        Ok(predict(mesh, &Call { from, ..call.clone() })?)
+        let mut account = predict(mesh, &Call { from, ..call.clone() })?;
+        let text = format!(
+            "no manifest has {host}: it is taken for a host outside of the cluster, which DNS knows and which answers"
+        );
+        account.notes.splice(..0, assumed.then(|| Note::new(NoteKind::Assumed, text)));
+        Ok(account)
     };
     let control_plane = (&args.control_plane).into();
     let flavors = control_plane::flavors(control_plane, Some(args.mesh.flavors()), &[])?;

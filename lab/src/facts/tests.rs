@@ -54,3 +54,27 @@ fn fields_stand_in_the_order_of_the_call() {
     let places = places.map(|name| names.iter().position(|other| other == name).unwrap());
     assert!(places.is_sorted(), "{names:?}");
 }
+
+#[test]
+fn names_are_compared_without_regard_to_case() {
+    assert_eq!(found("{legs: {2: {tls: {sni: A}}}}"), [""; 0]);
+}
+
+#[test]
+fn how_a_connection_ended_is_one_word() {
+    let mut ended = account();
+    ended.outcome.app_sees = "eof".into();
+    let expected =
+        |word: &str| -> Expectation { serde_saphyr::from_str(&format!("{{outcome: {{app_sees: {word}}}}}")).unwrap() };
+    assert_eq!(differences(&expected("connection_reset"), &ended), []);
+    assert_ne!(differences(&expected("timeout"), &ended), []);
+}
+
+#[test]
+fn a_request_inside_a_handshake_that_the_server_refuses_is_there_or_not() {
+    let expectation: Expectation = serde_saphyr::from_str("{legs: {2: {layers: [mtls]}}}").unwrap();
+    let mut refused = account();
+    assert_ne!(differences(&expectation, &refused), []);
+    (refused.outcome.at, refused.outcome.reason) = (Some(Party::ServerSidecar), Some(Reason::TlsHandshakeFailed));
+    assert_eq!(differences(&expectation, &refused), []);
+}

@@ -50,7 +50,8 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let client_log = log_line(seen, &client_name, call, local, dialled);
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
-        None => at(&client_name, "eth0").find(from_app),
+        // A pod that calls its own address stays on `lo`, and passes its sidecar.
+        None => at(&client_name, "eth0").chain(at(&client_name, "lo")).find(from_app),
         Some(_) => {
             // A pod that calls its own service reaches its sidecar again over `lo`.
             let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
@@ -100,6 +101,9 @@ fn is_captured_inbound(flow: &Flow) -> bool {
 fn reached(seen: &Observations, pod: &str, arrived: &Flow) -> Option<SocketAddr> {
     if let Some(redirect) = arrived.redirect {
         return Some(redirect.redirected_to);
+    }
+    if arrived.interface.name == "lo" {
+        return Some(arrived.responder);
     }
     let tracked = &seen.tracked.get(pod)?.connections;
     let same = |one: &&Tracked| one.source == arrived.initiator && one.dialled == arrived.responder;

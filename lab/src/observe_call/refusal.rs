@@ -15,6 +15,9 @@ use crate::access_log::Line;
 ///
 /// The evidence nearest to the called app counts first: what happened there is why the rest failed.
 pub(super) fn of(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Party, Reason)> {
+    if matches!(call.report.error.as_ref().map(|failure| &failure.kind), Some(FailureKind::Resolution)) {
+        return Some((Party::ClientApp, Reason::NameNotResolved));
+    }
     let way = Way::of(mesh, call, found);
     let leg = |flow: Option<&Flow>, responder| flow.and_then(|flow| way.on_leg(flow, responder));
     leg(found.leg3, Party::ServerApp)
@@ -38,10 +41,17 @@ impl<'a> Way<'a> {
     fn of(mesh: &Mesh, call: &MadeCall, found: &'a Found<'a>) -> Self {
         let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
         let server_sidecar = found.to_sidecar;
+        // A service's address that led to no pod was refused by the node.
+        let by_node =
+            found.server.is_none() && found.leg2.is_some_and(|flow| mesh.service_at(flow.dialled().ip()).is_some());
         Self {
             found,
             client_side: if client_sidecar { Party::ClientSidecar } else { Party::ClientApp },
-            server_side: if server_sidecar { Party::ServerSidecar } else { Party::ServerApp },
+            server_side: match server_sidecar {
+                true => Party::ServerSidecar,
+                false if by_node => Party::Node,
+                false => Party::ServerApp,
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use mesh::{
-    account::{Account, TlsFacts},
+    account::{Account, LegNumber, NoteKind, TlsFacts},
     model::ControlPlane,
 };
 
@@ -24,11 +24,12 @@ pub fn render(account: &Account) -> String {
     let sidecar = |has: bool| if has { "" } else { " (no sidecar)" };
     let _ = writeln!(
         text,
-        "{STRONG}{} mesh{by}: {}{} sends {} to {}:{}{STRONG:#} ({})",
+        "{STRONG}{} mesh{by}: {}{} sends {}{} to {}:{}{STRONG:#} ({})",
         account.mesh,
         from.pod,
         sidecar(from.sidecar),
         account.app_sends,
+        account.app_speaks.map_or_else(String::new, |speaks| format!(" ({speaks})")),
         to.host,
         to.port,
         to.address
@@ -57,23 +58,61 @@ pub fn render(account: &Account) -> String {
         let _ = writeln!(text, "  {:<15} {:<17} {FAINT}{}{source}{FAINT:#}", "", "", step.because);
     }
     let _ = writeln!(text);
-    if outcome.delivered {
-        let _ = write!(text, "  {GOOD}delivered{GOOD:#}");
-    } else {
-        let at = outcome.at.map_or_else(|| "?".into(), |at| at.to_string());
-        let reason = outcome.reason.map_or_else(|| "?".into(), |reason| reason.to_string());
-        let _ = write!(text, "  {BAD}refused{BAD:#} at the {at}: {reason}");
-    }
-    let assumes = account.assumes.as_ref().map_or_else(String::new, |assumes| format!(" if {assumes}"));
     let read_by: Vec<String> = account.read_by.iter().map(ToString::to_string).collect();
     let read_by = if read_by.is_empty() { "no sidecar".into() } else { read_by.join(", ") };
     let _ = writeln!(
         text,
-        "; the app sees {STRONG}{}{STRONG:#}{assumes}; flags {}, details {}
+        "  {}; flags {}, details {}
   the request is read by: {read_by}",
-        outcome.app_sees, outcome.response_flags, outcome.details
+        end(account),
+        outcome.response_flags,
+        outcome.details
     );
+    for other in &account.alternatives {
+        let _ = writeln!(text, "{}", alternative(other));
+    }
+    notes(&mut text, account);
     text
+}
+
+/// How a call ends, in a line.
+fn end(account: &Account) -> String {
+    let outcome = &account.outcome;
+    let ends = if outcome.delivered {
+        format!("{GOOD}delivered{GOOD:#}")
+    } else {
+        let at = outcome.at.map_or_else(|| "?".into(), |at| at.to_string());
+        let reason = outcome.reason.map_or_else(|| "?".into(), |reason| reason.to_string());
+        format!("{BAD}refused{BAD:#} at the {at}: {reason}")
+    };
+    let is_open = account.notes.iter().any(|note| note.kind == NoteKind::NotModelled);
+    let as_far = if is_open { " as far as it is modelled (see below)" } else { "" };
+    let assumes = account.assumes.as_ref().map_or_else(String::new, |assumes| format!(" if {assumes}"));
+    format!("{ends}{as_far}; the app sees {STRONG}{}{STRONG:#}{assumes}", outcome.app_sees)
+}
+
+/// What may become of the call as well, in two lines.
+fn alternative(other: &Account) -> String {
+    let pod = other.to.pod.as_deref().unwrap_or("another address");
+    let leg = other.leg(LegNumber::BetweenPods);
+    let layers: Vec<_> = leg.iter().flat_map(|leg| &leg.layers).map(ToString::to_string).collect();
+    let layers = if layers.is_empty() { "nothing".into() } else { layers.join(" > ") };
+    let way = leg.map_or_else(String::new, |leg| match leg.dials {
+        Some(dials) => format!(" ({}, to {dials})", leg.path),
+        None => format!(" ({})", leg.path),
+    });
+    format!("  {STRONG}or, where {pod} is taken{STRONG:#}: leg 2 carries {layers}{way}\n    {}", end(other))
+}
+
+fn notes(text: &mut String, account: &Account) {
+    for note in &account.notes {
+        let source = note.source.as_ref().map_or_else(String::new, |source| format!(" {FAINT}({source}){FAINT:#}"));
+        let style = if note.kind == NoteKind::NotUsed { FAINT } else { STRONG };
+        let _ = writeln!(text, "  {style}{}{style:#}: {}{source}", note.kind, note.text);
+        for line in note.yaml.iter().flat_map(|yaml| yaml.lines()) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
 }
 
 fn tls_lines(tls: &TlsFacts) -> Vec<String> {

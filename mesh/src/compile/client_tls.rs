@@ -54,7 +54,7 @@ impl<'a> Compiler<'a> {
 
     fn automatic(&self, destination: Destination<'a>) -> ClientSide {
         let (mtls, because, source) = if self.mesh.config.enable_auto_mtls {
-            destination.auto_mtls(self.mesh)
+            destination.auto_mtls(self.mesh, &self.entries)
         } else {
             let source = self.mesh.config.source.at("enableAutoMtls");
             (AutoMtls::Never, "automatic mTLS is off".into(), source)

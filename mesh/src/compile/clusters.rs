@@ -39,7 +39,7 @@ impl<'a> Compiler<'a> {
             for destination in std::iter::once(whole).chain(whole.subsets()) {
                 // A cluster that is resolved by name but has no name is omitted (`buildCluster` in `cluster_builder.go`).
                 let by_name = matches!(kind, DiscoveryType::StrictDns | DiscoveryType::LogicalDns);
-                if by_name && destination.targets(self.mesh).is_empty() {
+                if by_name && destination.targets(self.mesh, &self.entries).is_empty() {
                     continue;
                 }
                 clusters.push(self.outbound_cluster(destination));
@@ -127,7 +127,7 @@ impl<'a> Compiler<'a> {
     fn endpoints(&mut self, destination: Destination<'a>) -> ClusterLoadAssignment {
         let name = destination.cluster_name();
         let mut lb_endpoints = vec![];
-        for target in destination.targets(self.mesh) {
+        for target in destination.targets(self.mesh, &self.entries) {
             let resource = Resource::Endpoint { cluster: name.clone(), host: target.host.clone(), port: target.port };
             self.because(resource, target.because, target.source);
             lb_endpoints.push(LbEndpoint {

@@ -1,6 +1,6 @@
 //! A destination: a service's port, or a subset of the pods behind it, with the DestinationRule that this client follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -42,6 +42,18 @@ pub(super) struct Target<'a> {
     pub(super) mtls: bool,
     pub(super) because: String,
     pub(super) source: &'a Source,
+}
+
+/// What ServiceEntries make, by host.
+pub(super) type Entries<'a> = HashMap<&'a str, Vec<&'a Service>>;
+
+/// What the ServiceEntries of a mesh make, by host.
+pub(super) fn entries(mesh: &Mesh) -> Entries<'_> {
+    let mut by_host = Entries::new();
+    for entry in &mesh.entries {
+        by_host.entry(entry.host.as_str()).or_default().push(entry);
+    }
+    by_host
 }
 
 impl<'a> Compiler<'a> {
@@ -124,7 +136,7 @@ impl<'a> Destination<'a> {
     /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
-    pub(super) fn auto_mtls(self, mesh: &'a Mesh) -> (AutoMtls, String, Source) {
+    pub(super) fn auto_mtls(self, mesh: &'a Mesh, entries: &Entries<'a>) -> (AutoMtls, String, Source) {
         let never = |because: String, source: Source| (AutoMtls::Never, because, source);
         let Service { host, entry, source, name, .. } = self.service;
         if entry.as_ref().is_some_and(|entry| entry.external) {
@@ -132,10 +144,10 @@ impl<'a> Destination<'a> {
             return never(because.into(), source.at("spec.location"));
         }
         let is_passed_on = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None);
-        if is_passed_on && self.entry_endpoints(mesh).next().is_none() {
+        if is_passed_on && self.entry_endpoints(entries).next().is_none() {
             return never("resolution NONE: its endpoints are unknown".into(), source.at("spec.resolution"));
         }
-        if let Some(endpoint) = self.entry_endpoints(mesh).find(|endpoint| is_passed_on && !endpoint.says_mtls) {
+        if let Some(endpoint) = self.entry_endpoints(entries).find(|endpoint| is_passed_on && !endpoint.says_mtls) {
             let because = format!("resolution NONE, and {} does not say that it takes mTLS", endpoint.address);
             return never(because, endpoint.source.clone());
         }
@@ -170,10 +182,10 @@ impl<'a> Destination<'a> {
         (AutoMtls::ByEndpoint, because.into(), source)
     }
 
-    /// Its endpoints: pods, or those that a ServiceEntry lists.
-    pub(super) fn targets(self, mesh: &'a Mesh) -> Vec<Target<'a>> {
+    /// Its endpoints: pods, or what a ServiceEntry lists.
+    pub(super) fn targets(self, mesh: &'a Mesh, entries: &Entries<'a>) -> Vec<Target<'a>> {
         let Some(entry) = &self.service.entry else { return self.pods(&mesh.pods) };
-        let endpoints = self.entry_endpoints(mesh).filter(|endpoint| self.is_in_subset(&endpoint.labels));
+        let endpoints = self.entry_endpoints(entries).filter(|endpoint| self.is_in_subset(&endpoint.labels));
         let target = |endpoint: &'a EntryEndpoint| Target {
             host: endpoint.address.clone(),
             port: endpoint.port,
@@ -193,13 +205,14 @@ impl<'a> Destination<'a> {
     /// The endpoints that entries of its host in its namespace list, which Istio keeps together (`CopyEndpoints` in
     /// `pilot/pkg/model/endpointshards.go`, `BuildClusterLoadAssignment` in `pilot/pkg/xds/endpoints/endpoint_builder.go`): addresses for
     /// ports of its port's name where they are sent by themselves, else all for ports of its number.
-    fn entry_endpoints(self, mesh: &'a Mesh) -> impl Iterator<Item = &'a EntryEndpoint> {
+    fn entry_endpoints(self, entries: &Entries<'a>) -> impl Iterator<Item = &'a EntryEndpoint> + use<'a> {
         let Service { host, name, entry, .. } = self.service;
         let resolution = entry.as_ref().map(|entry| entry.resolution);
         // Of a name that is resolved by turns, the oldest alone (`mergeServicesInstancesByNamespaceHost` in
         // `pilot/pkg/serviceregistry/serviceentry/conversion.go`).
         let at_most = if resolution == Some(Resolution::DnsRoundRobin) { 1 } else { usize::MAX };
-        let alike = mesh.entries.iter().filter(move |other| other.host == *host && other.name == *name);
+        let of_host = entries.get(host.as_str()).cloned().unwrap_or_default();
+        let alike = of_host.into_iter().filter(move |other| other.name == *name);
         let endpoints = alike.flat_map(Service::entry_endpoints);
         endpoints
             .filter(move |(port, endpoint)| match resolution == Some(Resolution::Static) {

@@ -86,7 +86,8 @@ impl<'a> Compiler<'a> {
             return places;
         }
         // Another entry of the host may list what this one does not resolve.
-        let endpoints = destination.targets(self.mesh).into_iter().filter_map(|target| target.host.parse().ok());
+        let endpoints =
+            destination.targets(self.mesh, &self.entries).into_iter().filter_map(|target| target.host.parse().ok());
         let listed: Vec<IpAddr> = endpoints.filter(|_| entry.resolution == Resolution::None).collect();
         match listed.is_empty() {
             true => vec![Place::at(WILDCARDS)],

@@ -1,6 +1,6 @@
 //! Routes: which cluster an HTTP request goes to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use envoy_api::{
     Decorator, DirectResponseAction, Listener, NetworkFilter, RetryPolicy, Route, RouteAction, RouteConfiguration,
@@ -15,7 +15,10 @@ const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancell
 /// Istio's default retries of requests to the app: only requests that never reached it.
 const RETRY_INBOUND: &str = "reset-before-request";
 
-impl Compiler<'_> {
+/// The port that a route configuration has of each host.
+type ByHost<'a> = BTreeMap<&'a String, (&'a Service, &'a ServicePort)>;
+
+impl<'a> Compiler<'a> {
     /// RDS: the route configurations that listeners name, each once.
     pub(super) fn routes(&mut self, listeners: &[Listener]) -> Vec<RouteConfiguration> {
         let chains = listeners.iter().flat_map(|l| l.filter_chains.iter().chain(l.default_filter_chain.as_deref()));
@@ -27,25 +30,26 @@ impl Compiler<'_> {
             })
             .map(|rds| rds.route_config_name.as_str())
             .collect();
-        names.into_iter().map(|name| self.route_configuration(name)).collect()
+        // Of the services of one host the last one counts (`BuildSidecarOutboundVirtualHosts` in `httproute.go`).
+        let mut by_name: BTreeMap<&str, ByHost<'a>> = names.into_iter().map(|name| (name, ByHost::new())).collect();
+        for (service, port) in self.service_ports() {
+            for name in [port.port.to_string(), names::detected_routes(port.port, &service.host)] {
+                if let Some(by_host) = by_name.get_mut(name.as_str()) {
+                    by_host.insert(&service.host, (service, port));
+                }
+            }
+        }
+        by_name.into_iter().map(|(name, by_host)| self.route_configuration(name, by_host)).collect()
     }
 
     /// A shared listener's routes are named after its port, and those of a port with detection `HOST:PORT`, for that service
     /// only.
-    fn route_configuration(&mut self, name: &str) -> RouteConfiguration {
+    fn route_configuration(&mut self, name: &str, mut by_host: ByHost<'a>) -> RouteConfiguration {
         let of_one = name.contains(':');
-        // Of the services of one host the last one counts (`BuildSidecarOutboundVirtualHosts` in `httproute.go`).
-        let mut by_host = BTreeMap::new();
-        for (service, port) in self.service_ports() {
-            let is_of_all = !of_one && name == port.port.to_string();
-            if is_of_all || of_one && name == names::detected_routes(port.port, &service.host) {
-                by_host.insert(&service.host, (service, port));
-            }
-        }
         let is_http = |this: &Self, service, port| this.client_class(this.destination(service, port)) != PortClass::Tcp;
         by_host.retain(|_, (service, port)| is_http(self, service, port));
         let mut virtual_hosts = vec![];
-        let mut taken: BTreeSet<String> = BTreeSet::new();
+        let mut taken: HashSet<String> = HashSet::new();
         for (service, port) in by_host.values() {
             let mut host = self.service_host(service, port);
             // Envoy refuses a domain that two virtual hosts have. A short name that is a host of its own is that host's.

@@ -175,17 +175,8 @@ fn a_dump_gives_the_answers_of_the_files_that_it_came_from() {
     assert_eq!(imported.pods.len(), source.pods.len(), "a Deployment, its ReplicaSet and its pods are the same once");
     for (from, delivered) in [("client.shop", true), ("client.legacy", false)] {
         let [expected, found] = [&source, &imported].map(|mesh| {
-            let call = Call {
-                from: mesh.pod(from, "default").unwrap(),
-                host: "web.shop".into(),
-                port: 80,
-                app: AppProtocol::Http,
-                server_first: false,
-                family: None,
-                server_app: None,
-                subset: None,
-                webhook: None,
-            };
+            let from = mesh.pod(from, "default").unwrap();
+            let call = Call::new(from, "web.shop", 80, AppProtocol::Http);
             let account = predict(mesh, &call).unwrap();
             let layers: Vec<_> = account.legs.iter().map(|leg| leg.layers.clone()).collect();
             (layers, account.outcome, account.assumes)

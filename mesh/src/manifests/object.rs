@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 use crate::{
     fault::At,
-    model::{Age, ObjectName, Source},
+    model::{Age, NotModelled, ObjectName, Source},
 };
 
 /// Whether objects of a kind are in a namespace.
@@ -107,8 +108,28 @@ pub struct SetAside {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// Its namespace, as written; empty if it names none.
+    pub namespace: String,
+    /// Its `spec`, for a kind that may change an answer.
+    pub spec: Value,
     /// What it may change; `None` for a kind that does not matter here.
     pub may_change: Option<&'static str>,
+}
+
+impl SetAside {
+    /// The object, if its kind may change an answer.
+    pub(crate) fn not_modelled(&self) -> Option<NotModelled> {
+        let is_of_cluster =
+            self.kind.contains("Cluster") || self.kind.contains("Global") || self.kind.contains("Admin");
+        let namespace = if self.namespace.is_empty() && !is_of_cluster { "default" } else { &self.namespace };
+        Some(NotModelled {
+            kind: self.kind.clone(),
+            name: ObjectName { namespace: namespace.to_owned(), name: self.name.clone() },
+            may_change: self.may_change?,
+            spec: self.spec.clone(),
+            source: self.source.clone(),
+        })
+    }
 }
 
 impl At for SetAside {

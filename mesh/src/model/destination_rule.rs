@@ -1,6 +1,9 @@
 //! DestinationRules: how clients' sidecars speak to a destination.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use super::{object::Source, pod::Pod};
 pub use crate::manifests::destination_rule::{ClientTlsMode, TlsSpec};
@@ -16,6 +19,42 @@ pub struct DestinationRules {
     pub(crate) root_private: RulesByHost,
     /// The root namespace.
     pub(crate) root: String,
+    /// Each rule as it was written, in the order of documents.
+    pub(crate) heads: Vec<RuleHead>,
+}
+
+/// What a rule says of whom it is for.
+#[derive(Clone, Debug)]
+pub struct RuleHead {
+    /// Such as `DestinationRule default/server`.
+    pub full_name: String,
+    /// Its host in full, perhaps with a wildcard first.
+    pub host: String,
+    /// The namespace that it stands in.
+    pub namespace: String,
+    /// To which namespaces it is exported, as written.
+    pub export_to: BTreeSet<String>,
+    /// To which clients of its own namespace, if it doesn't hold for all.
+    pub workload_selector: Option<BTreeMap<String, String>>,
+    /// Its document.
+    pub source: Source,
+}
+
+impl RuleHead {
+    /// Whether it is for a service of this host.
+    pub fn is_for(&self, host: &str) -> bool {
+        match self.host.strip_prefix('*') {
+            Some(suffix) => host.ends_with(suffix),
+            None => self.host == host,
+        }
+    }
+
+    /// Whether clients of a namespace may see it.
+    pub fn is_exported_to(&self, namespace: &str) -> bool {
+        let names = &self.export_to;
+        let at_home = names.contains(".") && self.namespace == namespace;
+        names.is_empty() || names.contains("*") || names.contains(namespace) || at_home
+    }
 }
 
 /// The rules of one namespace, by host.
@@ -127,8 +166,9 @@ fn most_specific<'a>(rules: &'a RulesByHost, host: &str) -> Option<&'a Vec<Desti
     let matches = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix));
     let exact = rules.get(host).filter(|_| !host.starts_with('*'));
     exact.or_else(|| {
+        // All wildcards, and nothing else, stand between these two.
         rules
-            .iter()
+            .range::<str, _>((Bound::Included("*"), Bound::Excluded("+")))
             .filter(|(wildcard, _)| matches(wildcard))
             .max_by_key(|(wildcard, _)| wildcard.len())
             .map(|(_, r)| r)

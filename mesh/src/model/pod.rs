@@ -70,6 +70,17 @@ impl Pod {
     pub fn is_external(&self) -> bool {
         !self.external_hosts.is_empty()
     }
+
+    /// The addresses that its `/etc/hosts` has for a name, which is asked before any DNS.
+    pub fn in_hosts_file(&self, name: &str) -> Vec<IpAddr> {
+        let is = |other: &String| other.eq_ignore_ascii_case(name);
+        if name.eq_ignore_ascii_case("localhost") {
+            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        let own = self.ips.both().into_iter().filter(|_| is(&self.hostname));
+        let aliases = self.host_aliases.iter().filter(|(_, names)| names.iter().any(is)).map(|(ip, _)| *ip);
+        own.chain(aliases).collect()
+    }
 }
 
 /// A pod's addresses, of both families.

@@ -6,6 +6,7 @@ use super::{
     destination_rule::DestinationRules,
     envoy_filter::EnvoyFilter,
     mesh_config::MeshConfig,
+    not_modelled::{NotModelled, PolicyHead},
     object::{ObjectName, Source},
     peer_authentication::Decided,
     pod::Pod,
@@ -38,6 +39,10 @@ pub struct Resolved {
     pub namespace_modes: BTreeMap<String, Decided>,
     /// Admission webhooks, in the order of documents.
     pub webhooks: Vec<Webhook>,
+    /// All PeerAuthentications, in the order of documents.
+    pub policies: Vec<PolicyHead>,
+    /// What is not modelled and may change an answer, in the order of documents.
+    pub not_modelled: Vec<NotModelled>,
 }
 
 /// A Service of type ExternalName: an alias in the cluster's DNS.

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use demo_args::{BindAddress, Protocol, ServerArgs, WebhookArgs};
 
 use crate::{
-    account::{AppSees, Reason},
+    account::{AppSees, AppSpeaks, Reason},
     model::{Container, Mount, Pod, StandIn},
     stand_in::{APP_SPEAKS, parse_speaks},
 };
@@ -136,6 +136,12 @@ impl DemoServer {
         }
         Certificate::of_pem(mounted(container, file.to_str()?)?)
     }
+
+    /// Whose client certificates it takes, where a file that its container mounts says so.
+    fn client_ca(&self, container: &Container) -> Option<Vec<Authority>> {
+        let Self::Server(args) = self else { return None };
+        Some(certificate::subjects(mounted(container, args.client_ca.as_deref()?.to_str()?)?))
+    }
 }
 
 impl Speaks {
@@ -156,13 +162,41 @@ impl Speaks {
     }
 }
 
-/// The certificate of the TLS ports of a pod's app. An unknown app is assumed to have a valid one.
-pub(super) fn certificate(pod: &Pod) -> Certificate {
-    let named = pod.containers.iter().find_map(|container| DemoServer::of(container)?.certificate(container));
-    // Of a host outside whose program nobody knows it is not known either which authority it has.
-    let is_known = pod.containers.iter().any(|container| DemoServer::of(container).is_some());
-    let unknown = if pod.is_external() && !is_known { Authority::Unknown } else { Authority::Apps };
-    named.unwrap_or_else(|| Certificate::of_app(unknown))
+/// The TLS of an app's ports. What is not known of an app is taken to fit.
+#[derive(Clone, Debug)]
+pub(super) struct AppTls {
+    /// What it shows.
+    certificate: Certificate,
+    /// How it checks client certificates, where it demands one.
+    clients: Check,
+}
+
+impl AppTls {
+    /// That of the app of a pod.
+    pub(super) fn of(pod: &Pod) -> Self {
+        let server = |container| Some((container, DemoServer::of(container)?));
+        let servers = || pod.containers.iter().filter_map(server);
+        let certificate = servers().find_map(|(container, server)| server.certificate(container));
+        let clients = servers().find_map(|(container, server)| server.client_ca(container));
+        // Of a host outside whose program nobody knows it is not known either which authority it has.
+        let is_unknown = pod.is_external() && servers().next().is_none();
+        let unknown = Self::unknown(if is_unknown { Authority::Unknown } else { Authority::Apps });
+        Self {
+            certificate: certificate.unwrap_or(unknown.certificate),
+            clients: clients.map_or(unknown.clients, |roots| Check { roots: Some(roots), ..Check::default() }),
+        }
+    }
+
+    /// That of an app of which nothing is known, whose certificate is of this authority.
+    pub(super) fn unknown(authority: Authority) -> Self {
+        Self { certificate: Certificate::of_app(authority), clients: Check::of_apps() }
+    }
+}
+
+/// The certificate in a PEM file that the pod's first container mounts; `None` if there is none.
+pub(super) fn own_certificate(pod: &Pod, path: &str) -> Option<Certificate> {
+    let file = pod.containers.first().and_then(|container| mounted(container, path));
+    file.and_then(Certificate::of_pem)
 }
 
 /// How the calling app verifies a host: with the roots in `SSL_CERT_FILE` of its pod's first container, from which calls
@@ -221,8 +255,8 @@ pub(super) struct Answered {
     pub(super) understood: bool,
 }
 
-/// How an app with this certificate answers a connection to one of its addresses.
-pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAddr, sent: &[Sent]) -> Answered {
+/// What an app answers to a connection that comes to it at an address.
+pub(super) fn answer(server: ServerApp, app_tls: &AppTls, dialled: IpAddr, sent: &[Sent]) -> Answered {
     let refused = |reply, reason| Answered { reply, refusal: Some(reason), understood: false };
     if server.speaks == Speaks::Nothing || (server.loopback_only && !dialled.is_loopback()) {
         return refused(Reply::Refused, Reason::ConnectionRefused);
@@ -231,7 +265,9 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         // A connection without data.
         return Answered { reply: Reply::Closed, refusal: None, understood: false };
     };
-    let tls = |alpn: &[&str], mutual| Acceptor::of_app(certificate.clone(), alpn, mutual);
+    let AppTls { certificate, clients } = app_tls;
+    let tls =
+        |alpn: &[&str], mutual: bool| Acceptor::of_app(certificate.clone(), alpn, mutual.then(|| clients.clone()));
     let acceptor = match server.speaks {
         Speaks::Https { mutual } => Some((tls(&["h2", "http/1.1"], mutual), Speaks::Http)),
         Speaks::Webhook => Some((tls(&["h2", "http/1.1"], false), Speaks::Http)),
@@ -271,7 +307,7 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
                         [Sent::Http(_, request)] if server.speaks == Speaks::Webhook && request.path == HANGS => {
                             refused(Reply::Silence, Reason::Timeout)
                         }
-                        _ => answer(ServerApp { speaks, ..server }, certificate, dialled, inside),
+                        _ => answer(ServerApp { speaks, ..server }, app_tls, dialled, inside),
                     };
                     Answered { reply: Reply::Tunnel(session, Box::new(inner.reply)), ..inner }
                 }
@@ -292,14 +328,15 @@ pub(super) fn answer(server: ServerApp, certificate: &Certificate, dialled: IpAd
         (Sent::Http(..), _) if matches!(server.speaks, Speaks::Tcp | Speaks::Greeting) => {
             refused(Reply::Echo, Reason::ProtocolError)
         }
-        (Sent::Http(version, _), _) => {
-            Answered { reply: Reply::Response(*version, 200), refusal: None, understood: true }
+        (Sent::Http(version, request), _) => {
+            let status = if request.speaks == Some(AppSpeaks::Websocket) { 101 } else { 200 };
+            Answered { reply: Reply::Response(*version, status), refusal: None, understood: true }
         }
         _ => Answered { reply: Reply::Echo, refusal: None, understood: matches!(layer, Sent::Bytes) },
     }
 }
 
-/// What a calling app sees: the status if it gets one, and the result as `demo-client` reports it.
+/// What a calling app sees: the status if it gets one, and the word for it, as `demo-client` reports it.
 pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
     let [layer, inside @ ..] = sent else { unreachable!("a sender sends at least one layer") };
     let word = |word: &str| (None, AppSees::failure(word));

@@ -1,4 +1,4 @@
-//! A call to predict, and the errors of a prediction.
+//! A call to predict, and why it can't be.
 
 use std::net::IpAddr;
 
@@ -6,17 +6,16 @@ use envoy_api::TlsProtocol;
 use envoy_rules::BuildError;
 use thiserror::Error;
 
-use crate::{
-    account::AppProtocol,
-    control_plane::NotSupported,
-    model::{Family, Unmodelled},
-};
-
 use super::{
     app::ServerApp,
-    certificate::Check,
+    certificate::{Certificate, Check},
     tls::Hello,
     wire::{Request, Sent, Version},
+};
+use crate::{
+    account::{AppProtocol, AppSpeaks},
+    control_plane::NotSupported,
+    model::{Family, Unmodelled},
 };
 
 /// A call to predict.
@@ -28,41 +27,89 @@ pub struct Call {
     pub host: String,
     /// The destination port.
     pub port: u16,
-    /// The protocol that it sends.
+    /// What it sends.
     pub app: AppProtocol,
-    /// Whether it waits for the server to speak first; only for raw bytes.
-    pub server_first: bool,
+    /// What it speaks on top of that.
+    pub speaks: Option<AppSpeaks>,
+    /// The `Host` header or `:authority`; `HOST:PORT` if unset.
+    pub authority: Option<String>,
+    /// The name that its TLS asks for, and verifies; the host if unset.
+    pub sni: Option<String>,
+    /// Whether its TLS checks the server's certificate.
+    pub verify: bool,
+    /// The client certificate of its TLS: a PEM file as the calling pod's first container mounts it.
+    pub certificate: Option<String>,
     /// The family of the address to use; by default IPv4 if there is one.
     pub family: Option<Family>,
     /// The called app; by default according to its manifest ([`ServerApp::of`]).
     pub server_app: Option<ServerApp>,
     /// The subset of a DestinationRule to route it to.
     pub subset: Option<String>,
-    /// The webhook that it calls as an API server would, an index into [`webhooks`](crate::model::Resolved::webhooks).
+    /// The webhook that it asks as an API server does, an index of [`webhooks`](crate::model::Resolved::webhooks).
     pub webhook: Option<usize>,
+}
+
+impl Call {
+    /// A call that asks for nothing in particular.
+    pub fn new(from: usize, host: impl Into<String>, port: u16, app: AppProtocol) -> Self {
+        Self {
+            from,
+            host: host.into(),
+            port,
+            app,
+            speaks: None,
+            authority: None,
+            sni: None,
+            verify: true,
+            certificate: None,
+            family: None,
+            server_app: None,
+            subset: None,
+            webhook: None,
+        }
+    }
+
+    /// What the calling app sends, outermost layer first, if it requests `path`, verifies the server with `check`, and has this certificate.
+    pub(super) fn layers(&self, path: &str, check: Check, certificate: Option<Certificate>) -> Vec<Sent> {
+        let Self { host, port, speaks, .. } = self;
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let authority = self.authority.clone().unwrap_or_else(|| format!("{bracketed}:{port}"));
+        let request = Request { authority, path: path.into(), speaks: *speaks };
+        let name = self.sni.as_ref().unwrap_or(host);
+        let is_ip = name.parse::<IpAddr>().is_ok();
+        let inside = match speaks {
+            Some(AppSpeaks::H2 | AppSpeaks::Grpc) => Version::Http2,
+            _ => Version::Http1,
+        };
+        let hello = Hello {
+            server_name: (!is_ip).then(|| name.to_ascii_lowercase()),
+            alpn: vec![inside.alpn().into()],
+            certificate,
+            check: if self.verify { check } else { Check::default() },
+            latest: TlsProtocol::V1_3,
+        };
+        match self.app {
+            AppProtocol::Http => vec![Sent::Http(Version::Http1, request)],
+            AppProtocol::H2 => vec![Sent::Http(Version::Http2, request)],
+            AppProtocol::Https => vec![Sent::Tls(hello), Sent::Http(inside, request)],
+            AppProtocol::Tcp if *speaks == Some(AppSpeaks::Greeting) => vec![Sent::Nothing],
+            AppProtocol::Tcp => vec![Sent::Bytes],
+        }
+    }
 }
 
 /// Why a call can't be predicted.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The name is neither a service nor a host outside the cluster.
-    #[error(
-        "{host}: no service of this name as pod {pod} resolves it, and no host outside the cluster \
-         (sidelab.io/external-host); {}",
-        meant.as_ref().map_or_else(
-            || "give the name of one, or an address".to_owned(),
-            |meant| format!("did you mean {meant}?")
-        )
-    )]
+    /// The name is none that the configuration of a sidecar knows.
+    #[error("{host}: the sidecar of {pod} knows no service of this name; give the name of one, or an address")]
     UnknownHost {
         /// The name.
         host: String,
         /// The calling pod.
         pod: String,
-        /// A similar name.
-        meant: Option<String>,
     },
-    /// The name has no address of the requested family.
+    /// The name has no address of the family that was asked for.
     #[error("{host} has no {family} address")]
     NoAddress {
         /// The name.
@@ -70,14 +117,14 @@ pub enum CallError {
         /// The family.
         family: Family,
     },
-    /// Envoy would reject a compiled listener.
+    /// A compiled listener is one that Envoy refuses.
     #[error("{pod}: listener {listener}: {error}")]
     Refused {
         /// The pod.
         pod: String,
         /// The listener.
         listener: String,
-        /// The reason.
+        /// Why.
         error: Box<BuildError>,
     },
     /// The call asks for a subset that no DestinationRule has.
@@ -88,53 +135,45 @@ pub enum CallError {
         /// The subset.
         subset: String,
     },
-    /// The call reached a cluster or route configuration of a dump that could not be read.
+    /// The call came to a cluster or route configuration of a dump that could not be read.
     #[error("the call reaches {resource}, which could not be read from the dump: {reason}")]
     Unread {
         /// Its name.
         resource: String,
-        /// The reason.
+        /// Why.
         reason: String,
     },
-    /// The caller or the called pod has a role that is not modelled.
+    /// The call is of a pod, or comes to one, whose part in the mesh is not modelled.
     #[error("{pod} {what}: the call cannot be predicted")]
     NotModelled {
         /// The pod.
         pod: String,
-        /// Its role.
+        /// What it is.
         what: Unmodelled,
     },
     /// The control plane pushes to a sidecar what is not supported.
     #[error(transparent)]
     Pushed(NotSupported),
+    /// The client certificate is no file that the calling pod mounts, or no certificate.
+    #[error("{path}: no certificate that the first container of {pod} mounts; name a PEM file of one of its Secrets")]
+    NoCertificate {
+        /// As given.
+        path: String,
+        /// The calling pod.
+        pod: String,
+    },
+    /// A websocket would have to be asked for over HTTP/2.
+    #[error(
+        "a websocket through {cluster}, which speaks HTTP/2, is an extended CONNECT (RFC 8441): it is not modelled yet"
+    )]
+    WebsocketOverHttp2 {
+        /// The cluster.
+        cluster: String,
+    },
     /// The call reached a sidecar whose configuration is unknown.
     #[error("{pod}: its sidecar's configuration is unknown")]
     NoSidecar {
         /// The pod.
         pod: String,
     },
-}
-
-impl Call {
-    /// What the calling app sends, outermost layer first, if it requests `path` and verifies the server with `check`.
-    pub(super) fn layers(&self, path: &str, check: Check) -> Vec<Sent> {
-        let Self { host, port, .. } = self;
-        let is_ip = host.parse::<IpAddr>().is_ok();
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let request = Request { authority: format!("{bracketed}:{port}"), path: path.into() };
-        let hello = Hello {
-            server_name: (!is_ip).then(|| host.to_ascii_lowercase()),
-            alpn: vec!["http/1.1".into()],
-            certificate: None,
-            check,
-            latest: TlsProtocol::V1_3,
-        };
-        match self.app {
-            AppProtocol::Http => vec![Sent::Http(Version::Http1, request)],
-            AppProtocol::H2 => vec![Sent::Http(Version::Http2, request)],
-            AppProtocol::Https => vec![Sent::Tls(hello), Sent::Http(Version::Http1, request)],
-            AppProtocol::Tcp if self.server_first => vec![Sent::Nothing],
-            AppProtocol::Tcp => vec![Sent::Bytes],
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! Assembles the account of a simulated call.
 
+use envoy_rules::grpc::GrpcStatus;
+
 use crate::{
-    account::{Account, AppProtocol, AppSees, Callee, Caller, Outcome, Party, Reason, SCHEMA},
+    account::{Account, AppSees, AppSpeaks, Callee, Caller, Outcome, Party, Reason, SCHEMA},
     model::{ControlPlane, Flavor},
 };
 
 use super::{
     app,
+    call::Call,
     trace::{Log, Trace},
     wire::{Reply, Sent},
 };
@@ -16,7 +19,7 @@ pub(super) fn conclude(
     mesh: Flavor,
     from: Caller,
     to: Callee,
-    app_sends: AppProtocol,
+    call: &Call,
     sent: &[Sent],
     reply: &Reply,
     trace: Trace,
@@ -43,13 +46,20 @@ pub(super) fn conclude(
         _ => client_log.or(server_log),
     };
     let log = log.unwrap_or_else(Log::plain);
+    // A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
+    let is_grpc = call.speaks == Some(AppSpeaks::Grpc) && !delivered;
+    let (status, app_sees) = match status.filter(|_| is_grpc) {
+        Some(status) => (Some(200), AppSees::failure(GrpcStatus::from_http(status).name())),
+        None => (status, app_sees),
+    };
     Account {
         schema: SCHEMA.into(),
         mesh,
         control_plane: ControlPlane::Compiler,
         from,
         to,
-        app_sends,
+        app_sends: call.app,
+        app_speaks: call.speaks,
         legs: trace.legs,
         read_by: trace.read_by,
         steps: trace.steps,
@@ -65,5 +75,7 @@ pub(super) fn conclude(
             app_sees,
         },
         assumes: None,
+        alternatives: vec![],
+        notes: vec![],
     }
 }

@@ -18,12 +18,14 @@ use crate::{
 };
 
 use super::{
+    app::AppTls,
     call::{Call, CallError},
-    certificate::{Authority, Certificate, Check},
+    certificate::{Authority, Check},
     conclude::conclude,
     sidecar::Sidecar,
     simulate::Simulation,
     trace::Trace,
+    ways::Picks,
     world::{Host, World},
 };
 
@@ -48,11 +50,11 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
         reached.map(|reached| (called, reached)),
     );
-    let sent = call.layers("/", Check::of_apps());
-    let server_app =
-        |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), Certificate::of_app(Authority::Apps));
+    let sent = call.layers("/", Check::of_apps(), None);
+    let server_app = |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), AppTls::unknown(Authority::Apps));
     let subset = call.subset.as_deref();
-    let mut simulation = Simulation { world: &world, server_app: &server_app, subset, trace: Trace::default() };
+    let mut simulation =
+        Simulation { world: &world, server_app: &server_app, subset, picks: Picks::default(), trace: Trace::default() };
     let reply = simulation.call(CLIENT, called, &sent)?;
     let mut trace = simulation.trace;
     trace.add_silent_legs(true);
@@ -67,7 +69,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         target_port: trace.callee.map(|(_, port)| port),
     };
     let from = Caller { pod: client.pod.clone(), ips: client.ips.clone(), sidecar: true };
-    Ok(conclude(Flavor::Istio, from, to, call.app, &sent, &reply, trace))
+    Ok(conclude(Flavor::Istio, from, to, call, &sent, &reply, trace))
 }
 
 fn host(dump: &EnvoyDump, endpoints: Vec<ClusterLoadAssignment>) -> Result<Host, CallError> {
@@ -149,7 +151,7 @@ fn address(client: &EnvoyDump, call: &Call) -> Result<IpAddr, CallError> {
     if let Ok(ip) = call.host.parse() {
         return Ok(ip);
     }
-    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: client.pod.clone(), meant: None };
+    let unknown = || CallError::UnknownHost { host: call.host.clone(), pod: client.pod.clone() };
     let Some(cluster) = cluster_of(client, call) else {
         let unread = client.unread.iter().find(|(name, _)| is_outbound_to(name, call));
         return Err(unread.map_or_else(unknown, |(name, reason)| CallError::Unread {

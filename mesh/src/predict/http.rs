@@ -3,6 +3,7 @@
 use envoy_api::{AlpnFilter, CodecType, HttpConnectionManager, HttpFilterConfig, RouteConfiguration};
 use envoy_rules::{
     codec,
+    grpc::GrpcStatus,
     outcome::{Outcome, UpstreamReset},
     retry::RetryPolicy,
     route::{RequestHead, RouteIndex, RouteTable},
@@ -10,7 +11,7 @@ use envoy_rules::{
 use http::HeaderMap;
 
 use crate::{
-    account::{Decision, Reason},
+    account::{AppSpeaks, Decision, Reason},
     compile::Resource,
 };
 
@@ -51,6 +52,10 @@ impl Simulation<'_> {
             }
             _ => return Ok(self.not_http(at, codec)),
         };
+        let accepts_http_10 = manager.http_protocol_options.as_ref().is_some_and(|options| options.accept_http_10);
+        if request.speaks == Some(AppSpeaks::Http10) && !accepts_http_10 {
+            return Ok(self.too_old(at));
+        }
         self.trace.read(at.role.party());
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
@@ -63,8 +68,13 @@ impl Simulation<'_> {
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
         };
-        let Some((routes, found)) = found else {
-            let because = format!("no virtual host or route for {:?}", request.authority);
+        // Only a route with a `connect_matcher` takes it (`RouteEntryImplBase` in `source/common/router/config_impl.cc`).
+        let is_connect = request.speaks == Some(AppSpeaks::Connect);
+        let Some((routes, found)) = found.filter(|_| !is_connect) else {
+            let because = match is_connect {
+                true => "no route is for the method CONNECT".to_owned(),
+                false => format!("no virtual host or route for {:?}", request.authority),
+            };
             self.trace.step(at.role.party(), Decision::Route, "none", because, None);
             return Ok(self.answered(at, codec, &Outcome::NoRoute));
         };
@@ -82,6 +92,19 @@ impl Simulation<'_> {
             self.trace.log(at.role, Log::of_request(&Outcome::DirectResponse, false));
             return Ok(Reply::Response(codec, direct.status));
         }
+        let upgrades = manager.upgrade_configs.iter().any(|upgrade| upgrade.upgrade_type == "websocket");
+        if request.speaks == Some(AppSpeaks::Websocket) && !upgrades {
+            self.trace.step(
+                at.role.party(),
+                Decision::Codec,
+                "403",
+                "upgrades to a websocket are not allowed here",
+                None,
+            );
+            self.trace.refuse(at.role.party(), Reason::ProtocolError);
+            self.trace.log(at.role, Log::of_request(&Outcome::Rejected("upgrade_failed".into()), false));
+            return Ok(Reply::Response(codec, 403));
+        }
         let Some(action) = &route.route else { return Ok(self.answered(at, codec, &Outcome::NoRoute)) };
         let policy = action.retry_policy.as_ref();
         if let Some(condition) = policy.and_then(RetryPolicy::unsupported) {
@@ -93,6 +116,10 @@ impl Simulation<'_> {
         let ended = self.ended(at, upstream, codec);
         // Each try has the same end.
         let policy = policy.map(RetryPolicy::new).filter(|policy| match &ended {
+            // A sidecar upstream answers a gRPC request with `200` and a status of gRPC.
+            Ended::Answered(status) if *status != 200 && request.speaks == Some(AppSpeaks::Grpc) => {
+                policy.retries_response(200, Some(GrpcStatus::from_http(*status).code().to_string().as_bytes()))
+            }
             Ended::Answered(status) => policy.retries_response(*status, None),
             Ended::Failed { outcome, sent } => policy.retries_failure(outcome, *sent),
         });
@@ -117,7 +144,16 @@ impl Simulation<'_> {
         Reply::Response(codec, outcome.answer(false, true).map_or(503, |answer| answer.status))
     }
 
-    /// Bytes that are not a request in the codec's version of HTTP.
+    /// A request in HTTP/1.0, where that is not taken.
+    fn too_old(&mut self, at: Place) -> Reply {
+        self.trace.refuse(at.role.party(), Reason::ProtocolError);
+        let because = "HTTP/1.0 is not taken unless accept_http_10 says so";
+        self.trace.step(at.role.party(), Decision::Codec, "426", because, None);
+        self.trace.log(at.role, Log::of_request(&Outcome::DownstreamProtocolError("low_version".into()), false));
+        Reply::Response(Version::Http1, 426)
+    }
+
+    /// Bytes that are no request in the codec's version of HTTP.
     fn not_http(&mut self, at: Place, codec: Version) -> Reply {
         self.trace.refuse(at.role.party(), Reason::ProtocolError);
         match codec {
@@ -172,8 +208,8 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
         resource: format!("route configuration {}", routes.name),
         reason: error.to_string(),
     })?;
-    let Request { authority, path } = request;
-    Ok(table.find(&RequestHead { authority, path, method: "GET", headers: &HeaderMap::new() }))
+    let Request { authority, path, .. } = request;
+    Ok(table.find(&RequestHead { authority, path, method: request.method(), headers: &HeaderMap::new() }))
 }
 
 /// What decides the ALPN that a manager's requests offer upstream.

@@ -191,8 +191,10 @@ fn inspect<'a>(listener: &Listener, destination: SocketAddr, sent: &'a [Sent]) -
             seen.server_name = hello.server_name.as_deref().unwrap_or_default();
             seen.protocols.clone_from(&hello.alpn);
         }
-        Some(Sent::Http(version, _)) if active(|config| matches!(config, ListenerFilterConfig::HttpInspector(_))) => {
-            seen.protocols = vec![version.sniffed().into()];
+        Some(Sent::Http(version, request))
+            if active(|config| matches!(config, ListenerFilterConfig::HttpInspector(_))) =>
+        {
+            seen.protocols = vec![request.sniffed(*version).into()];
         }
         // With a timeout they give up, and the connection goes on as what nothing was seen of.
         Some(Sent::Nothing) => {

@@ -1,6 +1,9 @@
 //! Follows a call from the calling app to the called one and back.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     account::{Decision, Interface, LegNumber, LegPath, Party, Reason},
@@ -10,11 +13,12 @@ use crate::{
 };
 
 use super::{
-    CallError, ServerApp, app,
+    app::{self, AppTls, ServerApp},
+    call::CallError,
     capture::{self, Opener},
-    certificate::Certificate,
     place::{Arrival, Place},
     trace::{NewLeg, Role, Trace},
+    ways::Picks,
     wire::{Reply, Sent},
     world::World,
 };
@@ -22,10 +26,12 @@ use super::{
 /// A simulation of one call.
 pub(super) struct Simulation<'a> {
     pub(super) world: &'a World<'a>,
-    /// The called app and its certificate, by pod (`None`: outside the mesh) and port.
-    pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> (ServerApp, Certificate),
-    /// The subset of a DestinationRule to which the client's sidecar routes.
+    /// What the called app is, and its TLS, by pod (none: outside of the mesh) and port.
+    pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> (ServerApp, AppTls),
+    /// The subset of a DestinationRule that the client's sidecar is told to send to.
     pub(super) subset: Option<&'a str>,
+    /// Which of several endpoints are taken.
+    pub(super) picks: Picks,
     pub(super) trace: Trace,
 }
 
@@ -154,13 +160,13 @@ impl Simulation<'_> {
                 return self.enter(host, destination.port(), Role::Server, arrival, sent);
             }
         }
-        let (server, certificate) = (self.server_app)(host, destination.port());
+        let (server, tls) = (self.server_app)(host, destination.port());
         let (because, source) = match host {
             Some(host) => (server.to_string(), Some(&self.world.hosts[host].source)),
             None => ("no manifest has this address: assumed to be an app that speaks what it is sent".into(), None),
         };
         self.trace.step(Party::ServerApp, Decision::App, destination.to_string(), because, source);
-        let answered = app::answer(server, &certificate, destination.ip(), sent);
+        let answered = app::answer(server, &tls, destination.ip(), sent);
         if let Some(reason) = answered.refusal {
             self.trace.refuse(Party::ServerApp, reason);
         }
@@ -187,7 +193,8 @@ impl Simulation<'_> {
             self.trace.step(Party::Node, Decision::Service, "refused", because, Some(&service.source));
             return None;
         };
-        let Some(endpoint) = port.endpoints.first() else {
+        let pods = port.endpoints.iter().map(|endpoint| Some(endpoint.pod));
+        let Some(picked) = self.pick(pods) else {
             let because = format!("service {} has no endpoint", service.name);
             self.trace.step(
                 Party::Node,
@@ -198,17 +205,35 @@ impl Simulation<'_> {
             );
             return None;
         };
+        let endpoint = &port.endpoints[picked];
         let ip = self.world.hosts[endpoint.pod].ip(Family::of(destination.ip()))?;
         let reached = SocketAddr::new(ip, endpoint.port);
         let because = match port.endpoints.len() {
             1 => format!("the only endpoint of service {}", service.name),
-            n => format!("the first of {n} endpoints of service {}; the node picks any", service.name),
+            n => format!("one of {n} endpoints of service {}: the node takes any", service.name),
         };
         self.trace.step(Party::Node, Decision::Service, reached.to_string(), because, Some(&service.source));
         Some(reached)
     }
 
-    /// Records what the redirect rules of a pod do.
+    /// One of several endpoints, which are these pods; nothing of none. Of very many, those of one workload stand for each other.
+    pub(super) fn pick(&mut self, pods: impl Iterator<Item = Option<usize>>) -> Option<usize> {
+        const EACH: usize = 16;
+        let all: Vec<_> = pods.collect();
+        let mut kinds = BTreeSet::new();
+        let kind = |pod: &Option<usize>| pod.map(|pod| self.world.hosts[pod].kind.clone());
+        let open: Vec<usize> = match all.len() {
+            0..=EACH => (0..all.len()).collect(),
+            _ => (0..all.len()).filter(|&i| kinds.insert(kind(&all[i]))).collect(),
+        };
+        match open.len() {
+            0 => None,
+            1 => Some(open[0]),
+            among => open.get(self.picks.pick(among)).copied(),
+        }
+    }
+
+    /// Notes what the redirect rules of a pod do.
     fn redirected(&mut self, at: Party, host: usize, verdict: Verdict) {
         let choice = verdict.redirected_to.map_or_else(|| "not captured".to_owned(), |port| port.to_string());
         let source = match verdict.why.annotation {

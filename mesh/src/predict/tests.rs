@@ -6,19 +6,20 @@ use std::net::IpAddr;
 use envoy_api::TlsProtocol;
 
 use crate::{
-    account::{Account, AppProtocol, AppSees, Decision, Leg, LegPath, Outcome, Party, Reason, Step},
+    account::{Account, AppProtocol, AppSees, AppSpeaks, Decision, Leg, LegPath, Outcome, Party, Reason, Step},
     model::{Family, Flavor, Mesh},
     testing::mesh_with_warnings,
 };
 
 use super::{
-    Call, ServerApp, Speaks,
+    AppTls, Call, ServerApp, Speaks,
     certificate::{Authority, Certificate, Check},
     place::Arrival,
     predict,
     simulate::Simulation,
     tls::Hello,
     trace::{Role, Trace},
+    ways::Picks,
     wire::{Request, Sent, Version},
     world::World,
 };
@@ -113,20 +114,7 @@ struct Calling<'a> {
 
 fn call<'a>(mesh: &'a Mesh, from: &str, host: &str, port: u16, app: AppProtocol) -> Calling<'a> {
     let from = mesh.pod(from, "default").expect("a pod of that name");
-    Calling {
-        mesh,
-        call: Call {
-            from,
-            host: host.into(),
-            port,
-            app,
-            server_first: false,
-            family: None,
-            server_app: None,
-            subset: None,
-            webhook: None,
-        },
-    }
+    Calling { mesh, call: Call::new(from, host, port, app) }
 }
 
 impl Calling<'_> {
@@ -141,7 +129,7 @@ impl Calling<'_> {
     }
 
     fn waiting(mut self) -> Self {
-        self.call.server_first = true;
+        self.call.speaks = Some(AppSpeaks::Greeting);
         self
     }
 

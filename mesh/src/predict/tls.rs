@@ -104,13 +104,13 @@ impl Acceptor {
         })
     }
 
-    /// How an app's TLS port answers.
-    pub(super) fn of_app(certificate: Certificate, alpn: &[&str], asks_for_certificate: bool) -> Self {
+    /// How an app's TLS port answers, which asks for a client certificate if it says how to check it.
+    pub(super) fn of_app(certificate: Certificate, alpn: &[&str], client: Option<Check>) -> Self {
         Self {
             certificate,
             alpn: alpn.iter().map(ToString::to_string).collect(),
             insists_on_alpn: true,
-            client: asks_for_certificate.then(Check::of_apps),
+            client,
             latest: TlsProtocol::V1_3,
         }
     }

@@ -13,7 +13,7 @@ use envoy_rules::{
 };
 
 use crate::{
-    account::{Decision, Reason},
+    account::{AppSpeaks, Decision, Reason},
     compile::Resource,
 };
 
@@ -111,6 +111,10 @@ impl Simulation<'_> {
     ) -> Result<Upstream, CallError> {
         let (sidecar, address) = (self.world.sidecar(at.host)?, target.address);
         let version = request.map(|(downstream, _)| http_version(cluster, downstream));
+        let asks_for = request.and_then(|(_, request)| request.speaks);
+        if (version, asks_for) == (Some(Version::Http2), Some(AppSpeaks::Websocket)) {
+            return Err(CallError::WebsocketOverHttp2 { cluster: cluster.name.clone() });
+        }
         let message = match (version, request) {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
@@ -172,7 +176,12 @@ impl Simulation<'_> {
         let (endpoint, addresses) = match candidates {
             Candidates::None => (None, vec![]),
             Candidates::Original(address) => (None, vec![address]),
-            Candidates::OneOf(endpoints) => (Some(endpoints[0]), self.addresses_of(cluster, endpoints[0])),
+            Candidates::OneOf(endpoints) => {
+                let pods = endpoints.iter().map(|endpoint| self.world.host_at(endpoint.endpoint.address.ip()?));
+                let pods: Vec<_> = pods.collect();
+                let picked = endpoints[self.pick(pods.into_iter()).unwrap_or_default()];
+                (Some(picked), self.addresses_of(cluster, picked))
+            }
         };
         let Some((&address, others)) = addresses.split_first() else {
             let because = match endpoint.map(|endpoint| &endpoint.endpoint.address.socket_address.address) {
@@ -192,7 +201,7 @@ impl Simulation<'_> {
             Candidates::Original(address) if address != at.arrival.destination => {
                 "the original destination, at another port".to_owned()
             }
-            Candidates::OneOf(endpoints @ [_, _, ..]) => format!("the first of {} endpoints", endpoints.len()),
+            Candidates::OneOf(endpoints @ [_, _, ..]) => format!("one of {} endpoints", endpoints.len()),
             Candidates::OneOf(_) => "the only endpoint".to_owned(),
             Candidates::Original(_) | Candidates::None => "the original destination".to_owned(),
         };

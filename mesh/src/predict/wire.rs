@@ -3,6 +3,7 @@
 pub(super) use envoy_rules::codec::HttpVersion as Version;
 
 use super::tls::{Broken, Hello, Session};
+use crate::account::AppSpeaks;
 
 /// One layer of what a party sends. A slice lists all layers, the outermost first; the last one is not TLS.
 #[derive(Clone, Debug)]
@@ -24,6 +25,24 @@ pub(super) struct Request {
     pub(super) authority: String,
     /// The path.
     pub(super) path: String,
+    /// What is spoken beside plain HTTP.
+    pub(super) speaks: Option<AppSpeaks>,
+}
+
+impl Request {
+    /// The method.
+    pub(super) fn method(&self) -> &'static str {
+        match self.speaks {
+            Some(AppSpeaks::Connect) => "CONNECT",
+            Some(AppSpeaks::Grpc) => "POST",
+            _ => "GET",
+        }
+    }
+
+    /// What the HTTP inspector finds of it.
+    pub(super) fn sniffed(&self, version: Version) -> &'static str {
+        if self.speaks == Some(AppSpeaks::Http10) { "http/1.0" } else { version.sniffed() }
+    }
 }
 
 /// The reply to what a party sent, seen from its outermost layer.

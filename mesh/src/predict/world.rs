@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
@@ -19,6 +20,7 @@ use super::{CallError, certificate::Certificate, sidecar::Sidecar};
 /// Everything that a call can reach.
 pub(super) struct World<'a> {
     pub(super) hosts: Vec<Host>,
+    by_ip: HashMap<IpAddr, usize>,
     /// Services, for the node's translation of their virtual addresses.
     pub(super) services: &'a [Service],
     /// A virtual address, and where the node sends it, if nothing else is known about it.
@@ -35,6 +37,8 @@ pub(super) struct Host {
     pub(super) capture: Option<Capture>,
     /// Whether its app runs as the sidecar's user, and is treated as the sidecar.
     pub(super) app_runs_as_sidecar: bool,
+    /// What pods that are alike have in common: what made them, and whether they have a sidecar.
+    pub(super) kind: (String, bool),
     /// Its document.
     pub(super) source: Source,
     /// The reason why it has a sidecar, or has none.
@@ -48,6 +52,7 @@ impl Host {
         let source = Source::default_of("a configuration dump contains no manifests");
         let injection = ("its configuration was dumped".into(), source.clone());
         Self {
+            kind: (name.clone(), true),
             name,
             ips,
             capture: Some(capture),
@@ -72,16 +77,24 @@ impl<'a> World<'a> {
             ips: pod.ips.both().into(),
             capture: pod.sidecar.as_ref().map(|sidecar| sidecar.capture.clone()),
             app_runs_as_sidecar: pod.containers.iter().any(|container| container.run_as_user == Some(sidecar::UID)),
+            kind: (format!("{} {}", pod.name.namespace, pod.workload), pod.sidecar.is_some()),
             source: pod.source.clone(),
             injection: (pod.injection.because.clone(), pod.injection.source.clone()),
             sidecar: OnceCell::new(),
         };
-        Self { hosts: mesh.pods.iter().map(host).collect(), services: &mesh.services, alias: None, mesh: Some(mesh) }
+        Self {
+            services: &mesh.services,
+            mesh: Some(mesh),
+            ..Self::of_hosts(mesh.pods.iter().map(host).collect(), None)
+        }
     }
 
     /// A world of pods whose sidecars are known.
     pub(super) fn of_hosts(hosts: Vec<Host>, alias: Option<(SocketAddr, SocketAddr)>) -> Self {
-        Self { hosts, services: &[], alias, mesh: None }
+        let addresses = |(i, host): (usize, &Host)| host.ips.iter().map(move |ip| (*ip, i)).collect::<Vec<_>>();
+        // The first that has an address counts.
+        let by_ip = hosts.iter().enumerate().rev().flat_map(addresses).collect();
+        Self { hosts, by_ip, services: &[], alias, mesh: None }
     }
 
     /// A pod's sidecar.
@@ -108,7 +121,7 @@ impl<'a> World<'a> {
 
     /// The pod that has an address.
     pub(super) fn host_at(&self, ip: IpAddr) -> Option<usize> {
-        self.hosts.iter().position(|host| host.ips.contains(&ip))
+        self.by_ip.get(&ip).copied()
     }
 
     /// The addresses that a full name stands for.

@@ -10,12 +10,16 @@ use crate::{
         Manifests, Object,
         destination_rule::{DestinationRuleSpec as Spec, TLS_MODE, TlsSpec, TrafficPolicySpec},
     },
-    model::{ClientTls, DestinationRule, DestinationRules, MeshConfig, RulesByHost, Source, Subset, TrafficPolicy},
+    model::{
+        ClientTls, DestinationRule, DestinationRules, MeshConfig, RuleHead, RulesByHost, Source, Subset, TrafficPolicy,
+    },
 };
 
 /// All rules, sorted by visibility: to clients of their own namespace, and to others.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> DestinationRules {
-    let mut rules = DestinationRules { root: config.root_namespace.clone(), ..DestinationRules::default() };
+    let heads = manifests.destination_rules.iter().map(head).collect();
+    let root = config.root_namespace.clone();
+    let mut rules = DestinationRules { root, heads, ..DestinationRules::default() };
     let mut objects: Vec<_> = manifests.destination_rules.iter().collect();
     // Those for selected clients first, then the oldest: the first settings stay when rules are merged.
     objects.sort_by_key(|rule| (rule.body.workload_selector.is_none(), &rule.head.age));
@@ -35,6 +39,22 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Destination
         }
     }
     rules
+}
+
+/// What a rule says of whom it is for. One for selected clients is never exported.
+fn head(rule: &Object<Spec>) -> RuleHead {
+    let selector = rule.body.workload_selector.as_ref();
+    RuleHead {
+        full_name: rule.head.full_name(),
+        host: full_host(&rule.body.host, &rule.head.name.namespace),
+        namespace: rule.head.name.namespace.clone(),
+        export_to: match selector {
+            Some(_) => BTreeSet::from([".".to_owned()]),
+            None => rule.body.export_to.iter().cloned().collect(),
+        },
+        workload_selector: selector.map(|selector| selector.match_labels.clone()),
+        source: rule.head.source.clone(),
+    }
 }
 
 /// The full name of a rule's host. Only a name without dots is completed: `server.default` stays unchanged, and matches no
@@ -59,17 +79,14 @@ fn rule(object: &Object<Spec>) -> DestinationRule {
         traffic_policy: policy(&subset.traffic_policy, head.source.at(format!("spec.subsets[{i}].trafficPolicy"))),
         source: head.source.at(format!("spec.subsets[{i}]")),
     });
+    let RuleHead { full_name, host, namespace, export_to, workload_selector, source } = self::head(object);
     DestinationRule {
-        host: full_host(&spec.host, &head.name.namespace),
-        namespace: head.name.namespace.clone(),
+        host,
+        namespace,
         name: head.name.name.clone(),
-        from: vec![(head.full_name(), head.source.clone())],
-        // A rule for selected clients is never exported.
-        export_to: match selector {
-            Some(_) => BTreeSet::from([".".to_owned()]),
-            None => spec.export_to.iter().cloned().collect(),
-        },
-        workload_selector: selector.map(|selector| selector.match_labels.clone()),
+        from: vec![(full_name, source)],
+        export_to,
+        workload_selector,
         traffic_policy: policy(&spec.traffic_policy, head.source.at("spec.trafficPolicy")),
         subsets: subsets.collect(),
         passthrough: head

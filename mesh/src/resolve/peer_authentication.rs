@@ -12,8 +12,20 @@ use crate::{
         Manifests, Object,
         peer_authentication::{MutualTlsMode, PeerAuthenticationSpec as Spec},
     },
-    model::{Decided, EffectivePeerAuthentication, MeshConfig, MtlsMode, Pod, Service, Source},
+    model::{Decided, EffectivePeerAuthentication, MeshConfig, MtlsMode, Pod, PolicyHead, Service, Source},
 };
+
+/// All policies, by whom they are for.
+pub(super) fn heads(manifests: &Manifests) -> Vec<PolicyHead> {
+    let head = |policy: &Object<Spec>| PolicyHead {
+        full_name: policy.head.full_name(),
+        namespace: policy.head.name.namespace.clone(),
+        selector: selector(policy).cloned(),
+        age: policy.head.age.clone(),
+        source: policy.head.source.clone(),
+    };
+    manifests.peer_authentications.iter().map(head).collect()
+}
 
 /// The modes in force for a pod of a namespace with these labels.
 pub(super) fn effective(

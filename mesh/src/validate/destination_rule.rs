@@ -93,7 +93,7 @@ fn tls(checked: &mut Checked<'_>, field: &str, tls: &TlsSpec) {
         ("caCrl", !tls.ca_crl.is_empty()),
     ];
     if !tls.ca_crl.is_empty() {
-        checked.error(format!("{field}.caCrl"), "is not supported yet");
+        checked.set_aside(&format!("{field}.caCrl"), "is not modelled: a certificate that it revokes is taken here");
     }
     match mode {
         ClientTlsMode::Disable | ClientTlsMode::IstioMutual => {

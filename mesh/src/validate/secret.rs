@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
-use super::{Checked, keys};
+use super::{Checked, VALUES_REPLACED, keys, size};
 use crate::{fault::Faults, manifests::Object, pem};
 
 /// Accepts a certificate that is not valid now, for scenarios that demonstrate the failure.
 const ALLOW_EXPIRED: &str = "sidelab.io/allow-expired";
-
-/// Says that values were replaced when the Secret was read from a cluster, and its keys with them.
-pub(crate) const VALUES_REPLACED: &str = "sidelab.io/values-replaced";
 
 pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
     let mut checked = Checked::of(secret, faults);
@@ -41,6 +38,8 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
             }
         }
     }
+    typed(&mut checked, secret.body.type_.as_deref(), &entries);
+    size(&mut checked, entries.values().map(|(_, value)| value.len()).sum());
     if checked.head.annotations.get(VALUES_REPLACED).map(String::as_str) == Some("true") {
         return;
     }
@@ -50,6 +49,41 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
         {
             checked.error(format!("{field}[{key}]"), message);
         }
+    }
+}
+
+/// What Secrets of Kubernetes' own types must hold (`ValidateSecret`).
+fn typed(checked: &mut Checked<'_>, kind: Option<&str>, entries: &BTreeMap<&str, (&str, &Vec<u8>)>) {
+    let needed: &[&str] = match kind {
+        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
+        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
+        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
+        _ => &[],
+    };
+    for key in needed {
+        match entries.get(key) {
+            None => checked.error(
+                format!("data[{key}]"),
+                format!("is missing; a Secret of type {} holds it", kind.unwrap_or_default()),
+            ),
+            Some((field, value))
+                if key.starts_with('.') && serde_json::from_slice::<serde_json::Value>(value).is_err() =>
+            {
+                checked.error(format!("{field}[{key}]"), "is not JSON");
+            }
+            Some(_) => {}
+        }
+    }
+    let has = |key: &str| entries.contains_key(key);
+    if kind == Some("kubernetes.io/basic-auth") && !has("username") && !has("password") {
+        checked.error(
+            "data",
+            "holds neither username nor password; a Secret of type kubernetes.io/basic-auth holds one at least",
+        );
+    }
+    let account = "kubernetes.io/service-account.name";
+    if kind == Some("kubernetes.io/service-account-token") && !checked.head.annotations.contains_key(account) {
+        checked.error(format!("metadata.annotations[{account}]"), "is missing; a token is some ServiceAccount's");
     }
 }
 

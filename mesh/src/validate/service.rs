@@ -13,7 +13,7 @@ use k8s_openapi::{
 use super::{Checked, pod::protocol};
 use crate::{
     fault::Faults,
-    manifests::{Object, is_dns_label, is_dns_subdomain, is_port_name},
+    manifests::{Object, is_dns_label, is_dns_subdomain, is_port_name, label_fault},
     model::CLUSTER_DNS,
     resolve::is_service_address,
 };
@@ -38,6 +38,7 @@ pub(super) fn validate(service: &Object<Service>, faults: &mut Faults) {
     checked.labels("spec.selector", spec.selector.iter().flatten());
     addresses(&mut checked, spec);
     ports(&mut checked, spec);
+    by_type(&mut checked, spec);
     without_effect(&mut checked, spec);
 }
 
@@ -146,6 +147,75 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         checked.error(format!("spec.ipFamilies[{i}]"), format!("{family:?} is not a family; expected IPv4 or IPv6"));
     }
     checked.unique(families.iter().enumerate().map(|(i, family)| (format!("spec.ipFamilies[{i}]"), family.as_str())));
+}
+
+/// Fields that only some types have, and fields that hold one of a few words (`ValidateService`).
+fn by_type(checked: &mut Checked<'_>, spec: &ServiceSpec) {
+    let kind = spec.type_.as_deref().unwrap_or("ClusterIP");
+    let (balanced, on_nodes) = (kind == "LoadBalancer", matches!(kind, "NodePort" | "LoadBalancer"));
+    if spec.cluster_ip.as_deref() == Some("None") && on_nodes {
+        checked.error("spec.clusterIP", format!("may not be None for a Service of type {kind}"));
+    }
+    let mut taken = BTreeSet::new();
+    for (i, port) in spec.ports.iter().flatten().enumerate() {
+        let field = format!("spec.ports[{i}].nodePort");
+        if let Some(node_port) = port.node_port.filter(|port| *port != 0) {
+            if !on_nodes {
+                checked.error(&field, "may not be used when type is ClusterIP; remove it, or say type: NodePort");
+            } else if !(30000..=32767).contains(&node_port) {
+                checked.error(&field, format!("{node_port} is not in the range of node ports, 30000 to 32767"));
+            }
+            if !taken.insert((port.protocol.as_deref().unwrap_or("TCP"), node_port)) {
+                checked.error(&field, format!("{node_port} is duplicated"));
+            }
+        }
+        if let Some(text) = port.app_protocol.as_deref().filter(|text| label_fault(text, "").is_some()) {
+            checked.error(
+                format!("spec.ports[{i}].appProtocol"),
+                format!("{text:?} is not a name of a protocol: [PREFIX/]NAME"),
+            );
+        }
+    }
+    let said = [
+        ("externalTrafficPolicy", spec.external_traffic_policy.is_some(), on_nodes, "NodePort or LoadBalancer"),
+        ("healthCheckNodePort", spec.health_check_node_port.is_some_and(|port| port != 0), balanced, "LoadBalancer"),
+        ("loadBalancerClass", spec.load_balancer_class.is_some(), balanced, "LoadBalancer"),
+        ("allocateLoadBalancerNodePorts", spec.allocate_load_balancer_node_ports.is_some(), balanced, "LoadBalancer"),
+        ("loadBalancerSourceRanges", spec.load_balancer_source_ranges.is_some(), balanced, "LoadBalancer"),
+    ];
+    let has_external_ips = spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty());
+    for (field, set, allowed, types) in said {
+        let by_address = field == "externalTrafficPolicy" && has_external_ips;
+        if set && !allowed && !by_address {
+            checked.error(format!("spec.{field}"), format!("may only be set for a Service of type {types}"));
+        }
+    }
+    checked.one_of("spec.sessionAffinity", spec.session_affinity.as_deref(), &["None", "ClientIP"]);
+    checked.one_of("spec.externalTrafficPolicy", spec.external_traffic_policy.as_deref(), &["Cluster", "Local"]);
+    checked.one_of("spec.internalTrafficPolicy", spec.internal_traffic_policy.as_deref(), &["Cluster", "Local"]);
+    let distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    checked.one_of("spec.trafficDistribution", spec.traffic_distribution.as_deref(), &distributions);
+    let timeout = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref()?.timeout_seconds);
+    if let Some(timeout) = timeout {
+        let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+        if !(1..=86400).contains(&timeout) {
+            checked.error(field, format!("{timeout} is out of range; from 1 to 86400"));
+        }
+        if spec.session_affinity.as_deref() != Some("ClientIP") {
+            checked.error("spec.sessionAffinityConfig", "may only be set where sessionAffinity is ClientIP");
+        }
+    }
+    for (i, ip) in spec.external_ips.iter().flatten().enumerate().filter(|(_, ip)| ip.parse::<IpAddr>().is_err()) {
+        checked.error(format!("spec.externalIPs[{i}]"), format!("{ip:?} is not an address"));
+    }
+    for (i, range) in spec.load_balancer_source_ranges.iter().flatten().enumerate() {
+        if range.trim().parse::<ipnet::IpNet>().is_err() {
+            checked.error(
+                format!("spec.loadBalancerSourceRanges[{i}]"),
+                format!("{range:?} is not a range; expected one such as 203.0.113.0/24"),
+            );
+        }
+    }
 }
 
 /// Fields that change where connections go in a cluster, and change nothing here.

@@ -156,7 +156,7 @@ fn what_a_pod_here_cannot_have_is_said() {
         "spec.hostNetwork: warning: is not done here",
     );
     refused(
-        &pod_spec("dnsPolicy: None, containers: [{name: a, image: x}]"),
+        &pod_spec("dnsPolicy: Default, containers: [{name: a, image: x}]"),
         "spec.dnsPolicy: warning: is not done here",
     );
     accepted(&pod_spec("containers: [{name: a, image: x}], initContainers: [{name: b, image: x}]"));

@@ -1,6 +1,6 @@
 //! Finding the route of a request (`source/common/router/config_impl.cc`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use envoy_api::{HeaderMatcher, RouteConfiguration, RouteMatch, StringMatcher, VirtualHost};
 use http::{HeaderMap, HeaderName};
@@ -18,6 +18,8 @@ pub struct RouteTable {
     suffixes: Vec<(String, usize)>,
     /// Domains of the form `example.*`, without the `*`, longest first.
     prefixes: Vec<(String, usize)>,
+    /// Both kinds, as they are written.
+    wildcards: HashSet<String>,
     any: Option<usize>,
     ignore_port: bool,
 }
@@ -114,17 +116,17 @@ impl RouteTable {
     }
 
     fn add(&mut self, index: usize, host: &VirtualHost) -> Result<(), RouteError> {
-        let push = |list: &mut Vec<(String, usize)>, part: &str| {
-            let twice = list.iter().any(|(other, _)| other == part);
+        let wildcards = &mut self.wildcards;
+        let mut push = |list: &mut Vec<(String, usize)>, domain: &str, part: &str| {
             list.push((part.to_owned(), index));
-            twice
+            !wildcards.insert(domain.to_owned())
         };
         for (at, domain) in host.domains.iter().enumerate() {
             let name = domain.to_ascii_lowercase();
             let twice = match (name.as_str(), name.strip_prefix('*'), name.strip_suffix('*')) {
                 ("*", ..) => self.any.replace(index).is_some(),
-                (_, Some(suffix), _) => push(&mut self.suffixes, suffix),
-                (_, None, Some(prefix)) => push(&mut self.prefixes, prefix),
+                (_, Some(suffix), _) => push(&mut self.suffixes, &name, suffix),
+                (_, None, Some(prefix)) => push(&mut self.prefixes, &name, prefix),
                 (exact, None, None) => self.exact.insert(exact.to_owned(), index).is_some(),
             };
             if twice {

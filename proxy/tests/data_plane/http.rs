@@ -308,7 +308,7 @@ fn a_draining_proxy_answers_once_more_on_each_connection() {
     assert!(proxy.wait().success());
 }
 
-/// An app that sends the chunked body of each request to a channel, and responds `ok`.
+/// An app that sends the chunked body of one request a connection to a channel, and responds `ok`.
 fn chunked(sender: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send + Sync {
     move |mut stream| {
         let mut request = Vec::new();
@@ -318,7 +318,7 @@ fn chunked(sender: std::sync::mpsc::Sender<String>) -> impl Fn(TcpStream) + Send
             request.push(byte[0]);
         }
         sender.send(String::from_utf8(request).unwrap()).unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").unwrap();
     }
 }
 

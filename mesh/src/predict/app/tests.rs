@@ -5,24 +5,12 @@ use crate::{account::AppProtocol, predict::Call};
 
 const APPS: [AppProtocol; 4] = [AppProtocol::Http, AppProtocol::H2, AppProtocol::Https, AppProtocol::Tcp];
 
-fn own() -> Certificate {
-    Certificate::of_app(Authority::Apps)
+fn own() -> AppTls {
+    AppTls::unknown(Authority::Apps)
 }
 
 fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
-    let host = host.into();
-    let call = Call {
-        from: 0,
-        host,
-        port: 8080,
-        app,
-        server_first: false,
-        family: None,
-        server_app: None,
-        subset: None,
-        webhook: None,
-    };
-    call.layers("/", Check::of_apps())
+    Call::new(0, host, 8080, app).layers("/", Check::of_apps(), None)
 }
 
 /// What an app of each kind sees when it calls another without any sidecar between.

@@ -64,17 +64,7 @@ fn parse(dump: &Value) -> EnvoyDump {
 }
 
 fn call(port: u16, app: AppProtocol) -> Call {
-    Call {
-        from: 0,
-        host: "server".into(),
-        port,
-        app,
-        server_first: false,
-        family: None,
-        server_app: None,
-        subset: None,
-        webhook: None,
-    }
+    Call::new(0, "server", port, app)
 }
 
 #[test]

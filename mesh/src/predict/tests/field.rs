@@ -4,9 +4,9 @@ use pretty_assertions::assert_eq;
 
 use super::*;
 use crate::{
-    account::LegNumber,
+    account::{LegNumber, NoteKind},
     predict::CallError,
-    testing::{INJECTED, faults, mesh},
+    testing::{INJECTED, faults, mesh, mesh_with_warnings},
 };
 
 /// The pods `client` and `server` (label `app: server`), an app each, and what stands in the server's `spec` besides.
@@ -183,8 +183,9 @@ spec:
   endpoints: [{address: 198.51.100.9}]
 ";
     let without = mesh(&(INJECTED.to_owned() + &pods("") + entry));
-    let error = predict(&without, &call(&without, "client", "vm.internal", 8080, AppProtocol::Http).call);
-    assert!(matches!(error, Err(CallError::UnknownHost { .. })), "{error:?}");
+    let unresolved = call(&without, "client", "vm.internal", 8080, AppProtocol::Http).account();
+    assert_eq!(brief(&unresolved.outcome), "client app name_not_resolved - - -> resolution");
+    assert!(unresolved.notes.iter().any(|note| note.yaml.as_ref().is_some_and(|yaml| yaml.contains("DNS_CAPTURE"))));
     let capture = mesh_config("defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}}");
     let with = mesh(&(INJECTED.to_owned() + &pods("") + entry + &capture));
     assert_eq!(answer(&with, "vm.internal", 8080, AppProtocol::Http), "http/1.1: 200");
@@ -308,4 +309,158 @@ fn an_alias_of_the_trust_domain_is_let_in() {
     let mesh = strict(&(INJECTED.to_owned() + &pods("") + &config));
     assert_eq!(mesh.config.trust_domain_aliases, ["cluster.local"]);
     assert_eq!(answer(&mesh, "server", 80, AppProtocol::Http), "mtls,http/1.1: 200");
+}
+
+/// A pod of label `app: server`, and what else stands in its labels.
+fn replica(name: &str, labels: &str) -> String {
+    format!(
+        "---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: server, {labels}}}}}
+spec: {{containers: [{{name: app, image: any}}]}}
+"
+    )
+}
+
+/// <https://github.com/istio/istio/issues/27169>
+#[test]
+fn an_endpoint_without_a_sidecar_is_another_answer() {
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + &replica("bare", "sidecar.istio.io/inject: 'false'")));
+    let account = call(&mesh, "client", "server", 80, AppProtocol::Http).account();
+    let ways: Vec<_> = [&account].into_iter().chain(&account.alternatives).collect();
+    let seen: Vec<_> = ways.iter().map(|way| (way.to.pod.as_deref().unwrap_or_default(), layers(way, 2))).collect();
+    assert_eq!(seen, [("bare.default", "http/1.1".to_owned()), ("server.default", "mtls,http/1.1".to_owned())]);
+    assert!(ways.iter().all(|way| way.outcome.delivered));
+}
+
+#[test]
+fn replicas_that_are_alike_are_one_answer_and_several_ways() {
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + &replica("second", "")));
+    let call = call(&mesh, "client", "server", 80, AppProtocol::Http);
+    assert_eq!(call.account().alternatives, []);
+    let ways = crate::predict::predict_each(&mesh, &call.call).expect("a prediction");
+    let reached: Vec<_> = ways.iter().filter_map(|way| way.to.pod.as_deref()).collect();
+    assert_eq!(reached, ["second.default", "server.default"]);
+}
+
+/// <https://github.com/istio/istio/issues/53048>, <https://github.com/istio/istio/issues/21650>
+#[test]
+fn what_touches_a_call_and_is_not_modelled_is_named() {
+    let objects = "---
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: mine}, spec: {selector: {matchLabels: {app: server}}}}
+---
+{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: others}, spec: {selector: {matchLabels: {app: other}}}}
+---
+{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: scope}, spec: {egress: [{hosts: [./*]}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: elsewhere}, spec: {hosts: [other], http: []}}
+---
+{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: entry}, spec: {}}
+";
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + objects));
+    let notes = call(&mesh, "client", "server", 80, AppProtocol::Http).account().notes;
+    let named: Vec<_> =
+        notes.iter().filter(|note| note.kind == NoteKind::NotModelled).map(|note| note.text.as_str()).collect();
+    let named: Vec<_> = named.iter().map(|text| text.split(" touches").next().unwrap_or_default()).collect();
+    assert_eq!(named, ["AuthorizationPolicy mine.default", "Sidecar scope.default"]);
+}
+
+/// <https://github.com/istio/istio/issues/9379>
+#[test]
+fn a_greeting_on_a_port_of_protocol_tls_hangs() {
+    let entry = "---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: mail}
+spec: {hosts: [mail.example.com], location: MESH_EXTERNAL, resolution: DNS, ports: [{number: 587, name: tls, protocol: TLS}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: mail, namespace: outside, annotations: {sidelab.io/external-host: mail.example.com}}
+spec: {containers: [{name: app, image: any}]}
+";
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + entry));
+    let greeted = |port| brief(&call(&mesh, "client", "mail.example.com", port, AppProtocol::Tcp).waiting().outcome());
+    assert_eq!(greeted(587), "client sidecar timeout - - -> timeout");
+    assert_eq!(greeted(2525), "echo");
+}
+
+#[test]
+fn policies_that_are_not_used_are_named_with_the_reason() {
+    let objects = "---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: mesh, namespace: istio-system}, spec: {mtls: {mode: STRICT}}}
+---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: whole}, spec: {mtls: {mode: PERMISSIVE}}}
+---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: others}, spec: {selector: {matchLabels: {app: other}}, mtls: {mode: DISABLE}}}
+---
+{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: dotted}, spec: {host: server.default}}
+---
+{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: away, namespace: third}, spec: {host: server.default.svc.cluster.local}}
+";
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("") + objects));
+    let notes = call(&mesh, "client", "server", 80, AppProtocol::Http).account().notes;
+    let said: Vec<_> =
+        notes.iter().filter(|note| note.kind == NoteKind::NotUsed).map(|note| note.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "PeerAuthentication istio-system/mesh: PeerAuthentication default/whole is more specific",
+            "PeerAuthentication default/others: its selector does not select server.default",
+            "DestinationRule default/dotted: its host server.default has a dot, and is taken as it is: no service's; write \
+             server.default.svc.cluster.local",
+            "DestinationRule third/away: it stands in namespace third: rules are looked for in the client's (default), the service's \
+             (default) and istio-system",
+        ]
+    );
+}
+
+#[test]
+fn a_fix_is_yaml_that_has_the_call_delivered() {
+    let bare = "---
+{apiVersion: v1, kind: Pod, metadata: {name: bare, labels: {sidecar.istio.io/inject: 'false'}}, spec: {containers: [{name: app, image: any}]}}
+";
+    let yaml = INJECTED.to_owned() + &pods("") + bare + &policy("STRICT");
+    let ask = |yaml: &str| call(&mesh(yaml), "bare", "server", 80, AppProtocol::Http).account();
+    let refused = ask(&yaml);
+    assert!(!refused.outcome.delivered);
+    let fix = refused.notes.iter().find_map(|note| note.yaml.clone()).expect("a fix");
+    assert!(ask(&format!("{yaml}---\n{fix}")).outcome.delivered, "{fix}");
+}
+
+/// <https://github.com/istio/istio/issues/9926>
+#[test]
+fn ports_that_contradict_each_other_on_a_container_port_are_a_warning() {
+    let service = |ports: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{name: both}}, spec: {{selector: {{app: server}}, ports: [{ports}]}}}}\n"
+        )
+    };
+    let said = |ports: &str| {
+        let (_, warnings) = mesh_with_warnings(&(INJECTED.to_owned() + &pods("") + &service(ports)), Flavor::Istio);
+        warnings.iter().map(|warning| warning.message.clone()).filter(|text| text.contains("goes before")).collect()
+    };
+    let said: [Vec<String>; 2] = [
+        said("{name: http, port: 81, targetPort: 8080}, {name: grpc, port: 82, targetPort: 8080}"),
+        said("{name: http, port: 81, targetPort: 8080}, {name: grpc, port: 82, targetPort: 8081}"),
+    ];
+    let warning = "port 82 is GRPC, and leads to container port 8080 of server as port 81 of Service both does, which is HTTP and goes before: \
+                   its sidecar takes both for HTTP";
+    assert_eq!(said, [vec![warning.to_owned()], vec![]]);
+}
+
+#[test]
+fn what_is_spoken_on_top_of_http_decides_too() {
+    let mesh = mesh(&(INJECTED.to_owned() + &pods("")));
+    let said = |host: &str, app, speaks| {
+        let mut call = call(&mesh, "client", host, 80, app);
+        call.call.speaks = Some(speaks);
+        brief(&call.outcome())
+    };
+    assert_eq!(said("server", AppProtocol::Http, AppSpeaks::Websocket), "101");
+    let no_tunnel = "client sidecar no_route NR route_not_found -> 404";
+    assert_eq!(said("server", AppProtocol::Http, AppSpeaks::Connect), no_tunnel);
+    // The client's sidecar takes HTTP/1.0 for no HTTP, and passes it on as it is; the server's answers it.
+    assert!(said("server", AppProtocol::Http, AppSpeaks::Http10).contains("426"));
 }

@@ -29,7 +29,7 @@ pub(super) fn hello(alpn: &[&str], uri: Option<&str>) -> Sent {
 }
 
 fn request(version: Version) -> Sent {
-    Sent::Http(version, Request { authority: "foo".into(), path: "/".into() })
+    Sent::Http(version, Request { authority: "foo".into(), path: "/".into(), speaks: None })
 }
 
 const CLIENT: Option<&str> = Some("spiffe://cluster.local/ns/default/sa/client");
@@ -52,8 +52,14 @@ pub(super) fn connection(kind: &str) -> Vec<Sent> {
 pub(super) fn fate(mesh: &Mesh, port: u16, sent: &[Sent]) -> String {
     let server = mesh.pod("server", "default").expect("the server");
     let world = World::of_mesh(mesh);
-    let server_app = |_: Option<usize>, _: u16| (ServerApp::default(), Certificate::of_app(Authority::Apps));
-    let mut simulation = Simulation { world: &world, server_app: &server_app, subset: None, trace: Trace::default() };
+    let server_app = |_: Option<usize>, _: u16| (ServerApp::default(), AppTls::unknown(Authority::Apps));
+    let mut simulation = Simulation {
+        world: &world,
+        server_app: &server_app,
+        subset: None,
+        picks: Picks::default(),
+        trace: Trace::default(),
+    };
     let destination = (mesh.pods[server].ips.v4, port).into();
     let arrival = Arrival { destination, source: IpAddr::from([10, 244, 9, 9]) };
     simulation.enter(server, 15006, Role::Server, arrival, sent).expect("a listener");

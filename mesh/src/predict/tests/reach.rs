@@ -1,7 +1,6 @@
 //! Who is called, and how it is reached: by service, by pod, by nobody's address, by oneself, over both families.
 
 use super::*;
-use crate::predict::CallError;
 
 fn account(mesh: &Mesh, from: &str, host: &str, port: u16, app: AppProtocol) -> Account {
     call(mesh, from, host, port, app).account()
@@ -92,7 +91,7 @@ fn an_app_that_calls_its_own_pod_meets_no_sidecar() {
 
 #[test]
 fn an_app_that_calls_its_own_service_meets_both_ends_of_its_sidecar() {
-    let account = account(&istio("STRICT"), "server", "server", 80, AppProtocol::Http);
+    let account = account(&istio("STRICT"), "server", "server.default", 80, AppProtocol::Http);
     assert_eq!(
         ways(&account),
         [
@@ -192,26 +191,29 @@ fn an_app_that_does_not_listen_refuses() {
 }
 
 #[test]
-fn a_name_that_is_no_services_is_an_error() {
-    let mesh = istio("STRICT");
-    let call = Call {
-        from: mesh.pod("client", "default").unwrap(),
-        host: "nobody".into(),
-        port: 80,
-        app: AppProtocol::Http,
-        server_first: false,
-        family: None,
-        server_app: None,
-        subset: None,
-        webhook: None,
-    };
-    let error = predict(&mesh, &call).unwrap_err();
-    assert!(matches!(&error, CallError::UnknownHost { .. }));
-    assert_eq!(
-        error.to_string(),
-        "nobody: no service of this name as pod client.default resolves it, and no host outside the cluster \
-         (sidelab.io/external-host); give the name of one, or an address"
-    );
+fn a_name_that_no_dns_knows_is_answered_as_such() {
+    let account = call(&istio("STRICT"), "client", "servr", 80, AppProtocol::Http).account();
+    assert_eq!(brief(&account.outcome), "client app name_not_resolved - - -> resolution");
+    assert_eq!(account.legs, []);
+    let name = step(&account, Party::ClientApp, Decision::Name);
+    assert!(name.because.ends_with("did you mean server?"), "{}", name.because);
+}
+
+#[test]
+fn a_name_in_the_hosts_file_goes_before_any_dns() {
+    let pod = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: caller}
+spec:
+  hostAliases: [{ip: 10.244.0.77, hostnames: [server]}]
+  containers: [{name: app, image: any}]
+";
+    let mesh = mesh_of(Flavor::Istio, pod);
+    for (host, address) in [("server", "10.244.0.77"), ("localhost", "127.0.0.1")] {
+        let account = call(&mesh, "caller", host, 80, AppProtocol::Http).account();
+        assert_eq!(account.to.address.to_string(), address);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod material;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::full_host;
 use crate::{
@@ -20,14 +20,21 @@ pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: 
     for service in services() {
         by_host.entry(&service.host).or_default().push(service);
     }
-    for rule in &manifests.destination_rules {
+    let mut hints: usize = 100;
+    // The namespaces of clients: rules are theirs.
+    let clients: BTreeSet<&str> =
+        mesh.pods.iter().filter(|pod| pod.sidecar.is_some()).map(|pod| pod.name.namespace.as_str()).collect();
+    for (rule, head) in manifests.destination_rules.iter().zip(&mesh.destination_rules.heads) {
         let host = full_host(&rule.body.host, &rule.head.name.namespace);
         let matched: Vec<_> = match host.strip_prefix('*') {
             Some(suffix) => services().filter(|service| service.host.ends_with(suffix)).collect(),
             None => by_host.get(host.as_str()).cloned().unwrap_or_default(),
         };
         if matched.is_empty() {
-            faults.warn(rule, "spec.host", no_service(&rule.body.host, &host, &mesh.services));
+            // Each looks through all services.
+            let services = if hints > 0 { mesh.services.as_slice() } else { &[] };
+            hints = hints.saturating_sub(1);
+            faults.warn(rule, "spec.host", no_service(&rule.body.host, &host, services));
             continue;
         }
         if is_out_of_sight(rule, &matched, mesh) {
@@ -38,10 +45,14 @@ pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: 
                 matched[0].name.namespace, mesh.config.root_namespace
             );
             faults.warn(rule, "metadata.namespace", message);
+        } else if !clients.is_empty() && !clients.iter().any(|client| head.is_exported_to(client)) {
+            let message =
+                format!("is used by no client: no pod of {} has a sidecar", exported_to(&rule.body.export_to));
+            faults.warn(rule, "spec.exportTo", message);
         }
         subsets(rule, &matched, &mesh.pods, faults);
         ports(rule, &matched, faults);
-        clients(rule, &mesh.pods, faults);
+        selected_clients(rule, &mesh.pods, faults);
         conflicts(rule, &host, &mesh.destination_rules, faults);
         material::check(rule, &matched, mesh, faults);
     }
@@ -53,6 +64,10 @@ fn is_out_of_sight(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved) 
     *namespace != mesh.config.root_namespace
         && services.iter().all(|service| service.name.namespace != *namespace)
         && !mesh.pods.iter().any(|pod| pod.name.namespace == *namespace && pod.sidecar.is_some())
+}
+
+fn exported_to(names: &[String]) -> String {
+    if names.is_empty() { "any namespace".to_owned() } else { format!("exportTo ({})", names.join(", ")) }
 }
 
 fn no_service(written: &str, host: &str, services: &[Service]) -> String {
@@ -105,7 +120,7 @@ fn ports(rule: &Object<Spec>, services: &[&Service], faults: &mut Faults) {
     }
 }
 
-fn clients(rule: &Object<Spec>, pods: &[Pod], faults: &mut Faults) {
+fn selected_clients(rule: &Object<Spec>, pods: &[Pod], faults: &mut Faults) {
     let Some(selector) = &rule.body.workload_selector else { return };
     let namespace = &rule.head.name.namespace;
     let selected = |pod: &Pod| pod.name.namespace == *namespace && selects(&selector.match_labels, &pod.labels);

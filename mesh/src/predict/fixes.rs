@@ -1,0 +1,183 @@
+//! What would have a call delivered, as objects to apply.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::Ends;
+use crate::{
+    account::{Account, AppProtocol, AppSpeaks, Note, NoteKind, Party, Reason},
+    model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, Protocol},
+};
+
+/// The fixes of a call that was not delivered, the best first.
+pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
+    let fixes = [rule, strict, tls_to_http, greeting, dns_capture, registry_only];
+    match account.outcome.delivered {
+        true => vec![],
+        false => fixes.iter().find_map(|fix| fix(ends, account)).into_iter().collect(),
+    }
+}
+
+fn fix(text: String, yaml: String) -> Option<Note> {
+    Some(Note::new(NoteKind::Fix, text).applying(yaml))
+}
+
+/// The client's DestinationRule says otherwise than the server's sidecar.
+fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    let ((Some(service), Some(port)), Some(server)) = (ends.to, ends.server) else { return None };
+    ends.client.sidecar.as_ref()?;
+    let tls = ends.mesh.destination_rules.find(ends.client, &service.host, &service.name.namespace)?;
+    let tls = tls.tls(port.port, ends.call.subset.as_deref())?;
+    let strict = mode(server, account) == Some(MtlsMode::Strict);
+    let takes_mtls = mode(server, account).is_some_and(|mode| mode != MtlsMode::Disable);
+    let by_server = account.outcome.at != Some(Party::ClientApp);
+    let meant = match tls.spec.mode {
+        ClientTlsMode::IstioMutual if !takes_mtls => "DISABLE",
+        ClientTlsMode::IstioMutual => return None,
+        _ if strict && by_server => "ISTIO_MUTUAL",
+        _ => return None,
+    };
+    let (_, name) = tls.by.rsplit_once(' ')?;
+    let (namespace, name) = name.split_once('/')?;
+    let why = if meant == "DISABLE" { "takes no mTLS" } else { "takes mTLS alone" };
+    let text =
+        format!("{} says {}, and {} {why}: say {meant}, or remove its tls", tls.by, tls.spec.mode.name(), server.name);
+    fix(
+        text,
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  host: {}\n  \
+         trafficPolicy: {{tls: {{mode: {meant}}}}}\n",
+            service.host
+        ),
+    )
+}
+
+/// A caller without mTLS meets a port that takes nothing else.
+fn strict(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    let (server, port) = ends.server.zip(account.to.target_port)?;
+    let refused = matches!(account.outcome.reason, Some(Reason::NoFilterChainMatch | Reason::TlsHandshakeFailed));
+    if account.outcome.at != Some(Party::ServerSidecar) || !refused || mode(server, account)? != MtlsMode::Strict {
+        return None;
+    }
+    let service = ends.to.0.and_then(|service| service.selector.as_ref());
+    let labels = service.or_else(|| Some(&server.labels).filter(|labels| !labels.is_empty()))?;
+    let who = match ends.client.sidecar {
+        None => format!("{} has no sidecar: give it one, or", ends.client.name),
+        Some(_) => "the call comes without mTLS: remove what has it pass its sidecar, or".to_owned(),
+    };
+    fix(
+        format!("{who} let port {port} of {} take plaintext too", server.workload),
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: {}-{port}, namespace: {}}}\nspec:\n  \
+         selector: {{matchLabels: {{{}}}}}\n  mtls: {{mode: STRICT}}\n  portLevelMtls: {{\"{port}\": {{mode: PERMISSIVE}}}}\n",
+            server.workload,
+            server.name.namespace,
+            flow(labels)
+        ),
+    )
+}
+
+/// TLS of the app's own to a port that is said to speak HTTP.
+fn tls_to_http(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    if ends.call.app != AppProtocol::Https || !account.to.protocol?.is_http() {
+        return None;
+    }
+    let text = "the app sends TLS to a port that is said to speak plaintext HTTP: call it with http://, or say that it speaks TLS";
+    of_port(ends, text, Protocol::Https)
+}
+
+/// A server that speaks first, on a port whose bytes a sidecar waits for.
+fn greeting(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    if ends.call.speaks != Some(AppSpeaks::Greeting) || account.outcome.reason != Some(Reason::Timeout) {
+        return None;
+    }
+    let (server, port) = (ends.server, account.to.target_port);
+    if let (Some(Party::ServerSidecar), Some((server, port))) = (account.outcome.at, server.zip(port)) {
+        let labels = ends.to.0.and_then(|service| service.selector.as_ref()).unwrap_or(&server.labels);
+        return fix(
+            format!("the server speaks first, and its sidecar waits for the client: let port {port} pass"),
+            format!(
+                "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: {}-{port}, namespace: {}}}\nspec:\n  \
+             selector: {{matchLabels: {{{}}}}}\n  portLevelMtls: {{\"{port}\": {{mode: DISABLE}}}}\n",
+                server.workload,
+                server.name.namespace,
+                flow(labels)
+            ),
+        );
+    }
+    of_port(
+        ends,
+        "the server speaks first, and the sidecar waits for the client: say that the port is TCP",
+        Protocol::Tcp,
+    )
+}
+
+/// What the called port would have to say.
+fn of_port(ends: &Ends<'_>, text: &str, protocol: Protocol) -> Option<Note> {
+    let (Some(service), Some(port)) = ends.to else { return None };
+    let (name, number) = (&service.name.name, port.port);
+    if service.entry.is_some() {
+        return Some(Note::new(NoteKind::Fix, format!("{text} (protocol: {protocol})")).about(&port.protocol_source));
+    }
+    let word = protocol.to_string().to_ascii_lowercase();
+    let ports = if port.name.is_empty() { String::new() } else { format!("name: {}, ", port.name) };
+    fix(
+        format!("{text} (kubectl patch service {name} --patch-file)"),
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  ports:\n  - {{{ports}port: {number}, appProtocol: {word}}}\n",
+            service.name.namespace
+        ),
+    )
+}
+
+/// The host of a ServiceEntry that no DNS knows.
+fn dns_capture(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    let is_entry = || {
+        ends.mesh.entries.iter().any(|entry| entry.host.eq_ignore_ascii_case(&ends.call.host) && !entry.vips.is_empty())
+    };
+    if account.outcome.reason != Some(Reason::NameNotResolved) || ends.client.sidecar.is_none() || !is_entry() {
+        return None;
+    }
+    fix(format!("have the sidecar of {} answer for DNS (in its pod's template)", ends.client.name),
+        "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}\n".to_owned())
+}
+
+/// A host that the mesh does not know, where it knows all that may be called.
+fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
+    let closed = ends.mesh.config.outbound_traffic_policy == OutboundTrafficPolicy::RegistryOnly;
+    let host = &ends.call.host;
+    let named = host.contains('.') && host.parse::<std::net::IpAddr>().is_err();
+    if !closed || ends.to.1.is_some() || !named || account.outcome.at != Some(Party::ClientSidecar) {
+        return None;
+    }
+    let port = ends.call.port;
+    let protocol = match ends.call.app {
+        AppProtocol::Https => "TLS",
+        AppProtocol::Http => "HTTP",
+        AppProtocol::H2 => "HTTP2",
+        AppProtocol::Tcp => "TCP",
+    };
+    fix(
+        format!("outboundTrafficPolicy is REGISTRY_ONLY, and no ServiceEntry has {host}:{port}"),
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {}, namespace: {}}}\nspec:\n  hosts: [{host}]\n  \
+         location: MESH_EXTERNAL\n  resolution: DNS\n  ports: [{{number: {port}, name: port-{port}, protocol: {protocol}}}]\n",
+            host.replace('.', "-").to_ascii_lowercase(),
+            ends.client.name.namespace
+        ),
+    )
+}
+
+/// The mode in force on the port that is called.
+fn mode(server: &Pod, account: &Account) -> Option<MtlsMode> {
+    server.sidecar.as_ref()?;
+    Some(server.peer_authentication.on_port(account.to.target_port?).mode)
+}
+
+fn flow(labels: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for (key, value) in labels {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{comma}{key}: {value:?}");
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! What takes part in a call and is not modelled.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Ends;
+use crate::{
+    account::{Note, NoteKind},
+    model::{NotModelled, Pod},
+};
+
+/// A note for each object that is not modelled and touches the call.
+pub(super) fn notes(ends: &Ends<'_>) -> Vec<Note> {
+    let touching = ends.mesh.not_modelled.iter().filter(|object| touches(object, ends));
+    let revoked = ends.to.0.zip(ends.to.1).and_then(|(service, port)| {
+        let rule = ends.mesh.destination_rules.find(ends.client, &service.host, &service.name.namespace)?;
+        let tls = rule.tls(port.port, ends.call.subset.as_deref()).filter(|tls| !tls.spec.ca_crl.is_empty())?;
+        let text = format!("caCrl of {} is not modelled: a certificate that it revokes is taken here", tls.by);
+        Some(Note::new(NoteKind::NotModelled, text).about(&tls.source))
+    });
+    touching
+        .map(|object| {
+            let NotModelled { kind, name, may_change, .. } = object;
+            let text = format!("{kind} {name} touches this call: {may_change}");
+            Note::new(NoteKind::NotModelled, text).about(&object.source)
+        })
+        .chain(revoked)
+        .collect()
+}
+
+/// Whether an object may have a part in a call. Where that is not sure, it has.
+fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
+    let spec = &object.spec;
+    match object.kind.as_str() {
+        "AuthorizationPolicy" | "RequestAuthentication" => {
+            ends.server.is_some_and(|server| guards(object, server, ends))
+        }
+        "WasmPlugin" | "TrafficExtension" => {
+            [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
+        }
+        "Sidecar" => {
+            let listens = |server: &Pod| spec.get("ingress").is_some() && scopes(object, server, ends);
+            scopes(object, ends.client, ends) || ends.server.is_some_and(listens)
+        }
+        "VirtualService" => {
+            ends.client.sidecar.is_some() && in_mesh(spec) && names(spec, "hosts", &object.name.namespace, ends)
+        }
+        "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
+            ends.client.sidecar.is_some() && refers_to_service(spec, "parentRefs", ends)
+        }
+        "XBackendTrafficPolicy" => refers_to_service(spec, "targetRefs", ends),
+        "NetworkPolicy" | "CiliumNetworkPolicy" => {
+            let selects =
+                |pod: &Pod| pod.name.namespace == object.name.namespace && selects(pod_selector(spec), &pod.labels);
+            ends.server.is_some_and(selects) || (selects(ends.client) && spec.get("egress").is_some())
+        }
+        "AdminNetworkPolicy"
+        | "BaselineAdminNetworkPolicy"
+        | "ClusterNetworkPolicy"
+        | "GlobalNetworkPolicy"
+        | "CiliumClusterwideNetworkPolicy" => true,
+        "ProxyConfig" => {
+            let configures = |pod: &Pod| {
+                pod.sidecar.is_some() && covers(object, pod, ends) && selects(spec.get("selector"), &pod.labels)
+            };
+            configures(ends.client) || ends.server.is_some_and(configures)
+        }
+        "WorkloadEntry" => {
+            let selector = ends.to.0.and_then(|service| service.selector.as_ref());
+            let labels = spec.get("labels").and_then(Value::as_object);
+            selector.is_some_and(|selector| {
+                selector
+                    .iter()
+                    .all(|(key, value)| labels.and_then(|labels| labels.get(key)).is_some_and(|own| own == value))
+            }) || ends
+                .to
+                .0
+                .is_some_and(|service| service.entry.is_some() && service.name.namespace == object.name.namespace)
+        }
+        "ServiceImport" => ends.to.0.is_some_and(|service| service.name == object.name),
+        _ => ends.to.0.and_then(|service| Some((service, service.selector.as_ref()?))).is_some_and(
+            |(service, selector)| {
+                let made = spec.pointer("/template/metadata/labels").and_then(Value::as_object);
+                service.name.namespace == object.name.namespace
+                    && made.is_some_and(|made| {
+                        selector.iter().all(|(key, value)| made.get(key).is_some_and(|own| own == value))
+                    })
+            },
+        ),
+    }
+}
+
+/// Whether an object is for the pods of a namespace: it stands there, or in the root namespace.
+fn covers(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
+    [&pod.name.namespace, &ends.mesh.config.root_namespace].contains(&&object.name.namespace)
+}
+
+/// Whether a policy of a sidecar is for a pod's. One with `targetRefs` is for waypoints and gateways.
+fn guards(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
+    let for_others = ["targetRef", "targetRefs"].iter().any(|field| object.spec.get(field).is_some());
+    pod.sidecar.is_some()
+        && !for_others
+        && covers(object, pod, ends)
+        && selects(object.spec.get("selector"), &pod.labels)
+}
+
+/// Whether a Sidecar is for a pod's.
+fn scopes(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
+    let labels = object.spec.pointer("/workloadSelector/labels").and_then(Value::as_object);
+    let selected = labels.is_none_or(|labels| labels.iter().all(|(key, value)| is(&pod.labels, key, value)));
+    pod.sidecar.is_some() && covers(object, pod, ends) && selected
+}
+
+/// Whether a VirtualService is for sidecars: `gateways` is empty, or names `mesh`.
+fn in_mesh(spec: &Value) -> bool {
+    let gateways = spec.get("gateways").and_then(Value::as_array).filter(|gateways| !gateways.is_empty());
+    gateways.is_none_or(|gateways| gateways.iter().any(|gateway| gateway == "mesh"))
+}
+
+/// Whether a list of hosts has the one that is called.
+fn names(spec: &Value, field: &str, namespace: &str, ends: &Ends<'_>) -> bool {
+    let called = ends.to.0.map_or(ends.call.host.as_str(), |service| service.host.as_str());
+    let mut hosts = spec.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    hosts.any(|host| match host.strip_prefix('*') {
+        Some(suffix) => called.ends_with(suffix),
+        None => called.eq_ignore_ascii_case(host) || called == format!("{host}.{namespace}.svc.cluster.local"),
+    })
+}
+
+/// Whether a list of references names the service that is called.
+fn refers_to_service(spec: &Value, field: &str, ends: &Ends<'_>) -> bool {
+    let Some(service) = ends.to.0 else { return false };
+    let mut references = spec.get(field).and_then(Value::as_array).into_iter().flatten();
+    references.any(|one| {
+        one.get("kind").is_some_and(|kind| kind == "Service" || kind == "ServiceEntry")
+            && one.get("name").is_some_and(|name| *name == *service.name.name)
+    })
+}
+
+fn pod_selector(spec: &Value) -> Option<&Value> {
+    ["podSelector", "endpointSelector", "selector"].iter().find_map(|field| spec.get(field))
+}
+
+/// Whether a label selector may select labels: expressions are taken to.
+fn selects(selector: Option<&Value>, labels: &BTreeMap<String, String>) -> bool {
+    let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
+    wanted.into_iter().flatten().all(|(key, value)| is(labels, key, value))
+}
+
+fn is(labels: &BTreeMap<String, String>, key: &str, value: &Value) -> bool {
+    labels.get(key).is_some_and(|own| value == own)
+}

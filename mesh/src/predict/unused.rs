@@ -1,0 +1,120 @@
+//! Policies that were looked at for a call and not used, and why.
+
+use super::Ends;
+use crate::{
+    account::{Account, Note, NoteKind},
+    model::{Pod, PolicyHead, RuleHead, Service},
+};
+
+/// As many are named; more would hide the rest.
+const NAMED: usize = 8;
+
+/// A note for each policy that one might take to be in force for the call.
+pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
+    let mut notes = peer_authentications(ends, account.to.target_port);
+    if let Some(service) = ends.to.0 {
+        notes.extend(destination_rules(ends, service));
+    }
+    let left_out = notes.len().saturating_sub(NAMED);
+    notes.truncate(NAMED);
+    if left_out > 0 {
+        notes.push(Note::new(NoteKind::NotUsed, format!("and {left_out} more policies")));
+    }
+    notes
+}
+
+fn note(name: &str, why: &str, source: &crate::model::Source) -> Note {
+    Note::new(NoteKind::NotUsed, format!("{name}: {why}")).about(source)
+}
+
+fn peer_authentications(ends: &Ends<'_>, port: Option<u16>) -> Vec<Note> {
+    let Some((server, port)) = ends.server.zip(port) else { return vec![] };
+    let in_force = &server.peer_authentication.on_port(port).by;
+    let looked_at =
+        ends.mesh.policies.iter().filter(|policy| policy.full_name != *in_force && concerns(ends, policy, server));
+    looked_at.map(|policy| note(&policy.full_name, &why_not(ends, policy, server, in_force), &policy.source)).collect()
+}
+
+/// Whether one might take a policy to be for the server: it stands in its namespace, in the root namespace, or in the client's.
+fn concerns(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod) -> bool {
+    let root = &ends.mesh.config.root_namespace;
+    [root, &server.name.namespace, &ends.client.name.namespace].contains(&&policy.namespace)
+}
+
+fn why_not(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod, in_force: &str) -> String {
+    let root = &ends.mesh.config.root_namespace;
+    let namespace = &server.name.namespace;
+    if server.sidecar.is_none() {
+        return format!("{} has no sidecar to enforce it", server.name);
+    }
+    if policy.namespace != *namespace && policy.namespace != *root {
+        return format!("it is for the pods of namespace {}, and {} is called", policy.namespace, server.name);
+    }
+    if policy.selector.is_some() && policy.namespace == *root {
+        return "with a selector in the root namespace it is in force for no pod".into();
+    }
+    if !policy.selects(&server.labels) {
+        return format!("its selector does not select {}", server.name);
+    }
+    let same_scope = |other: &&PolicyHead| {
+        other.namespace == policy.namespace
+            && other.selector.is_some() == policy.selector.is_some()
+            && other.selects(&server.labels)
+            && other.age < policy.age
+    };
+    match ends.mesh.policies.iter().find(same_scope) {
+        Some(older) => format!("{} is older, and only the oldest counts", older.full_name),
+        None if in_force == "default" => "it says nothing of the mode (UNSET)".into(),
+        None => format!("{in_force} is more specific"),
+    }
+}
+
+fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
+    let rules = &ends.mesh.destination_rules;
+    let used = rules.find(ends.client, &service.host, &service.name.namespace);
+    let client = &ends.client.name.namespace;
+    let mut notes = vec![];
+    for rule in &rules.heads {
+        let full = format!("{}.svc.cluster.local", rule.host);
+        if full == service.host {
+            let why = format!("its host {} has a dot, and is taken as it is: no service's; write {full}", rule.host);
+            notes.push(note(&rule.full_name, &why, &rule.source));
+            continue;
+        }
+        let is_used = used.is_some_and(|used| used.from.iter().any(|(name, _)| *name == rule.full_name));
+        if !rule.is_for(&service.host) || (is_used && ends.client.sidecar.is_some()) {
+            continue;
+        }
+        let places = [client, &service.name.namespace, &ends.mesh.config.root_namespace];
+        let selects_client =
+            rule.workload_selector.iter().flatten().all(|(key, value)| ends.client.labels.get(key) == Some(value));
+        let why = if ends.client.sidecar.is_none() {
+            format!("{} has no sidecar, and rules are the client's", ends.client.name)
+        } else if !places.contains(&&rule.namespace) {
+            format!(
+                "it stands in namespace {}: rules are looked for in the client's ({client}), the service's ({}) and {}",
+                rule.namespace, service.name.namespace, ends.mesh.config.root_namespace
+            )
+        } else if !rule.is_exported_to(client) {
+            format!("its exportTo does not name the client's namespace, {client}")
+        } else if rule.workload_selector.is_some() && (rule.namespace != *client || !selects_client) {
+            format!("its workloadSelector does not select {}", ends.client.name)
+        } else {
+            used.map_or_else(|| "it is not found".into(), |used| before(used, rule))
+        };
+        notes.push(note(&rule.full_name, &why, &rule.source));
+    }
+    notes
+}
+
+/// Why a rule goes before another.
+fn before(used: &crate::model::DestinationRule, rule: &RuleHead) -> String {
+    let first = used.from.first().map_or("another", |(name, _)| name.as_str());
+    if used.namespace != rule.namespace {
+        format!("{first} in namespace {} goes before", used.namespace)
+    } else if used.host != rule.host {
+        format!("{first} is for the more specific host {}", used.host)
+    } else {
+        format!("{first} is for the same host, and goes before")
+    }
+}

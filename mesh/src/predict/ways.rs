@@ -1,0 +1,73 @@
+//! The ways that a call may go, where any of several endpoints or addresses may be taken.
+
+use crate::account::{Account, LegNumber};
+
+use super::CallError;
+
+/// As many ways are followed.
+const WAYS: usize = 64;
+
+/// Which of several equals is taken, each time that there are several: as the script says, then the first.
+#[derive(Debug, Default)]
+pub(super) struct Picks {
+    script: Vec<usize>,
+    /// How many there were, each time.
+    among: Vec<usize>,
+}
+
+impl Picks {
+    /// The one of so many that is taken.
+    pub(super) fn pick(&mut self, among: usize) -> usize {
+        let taken = self.script.get(self.among.len()).copied().unwrap_or(0);
+        self.among.push(among);
+        taken
+    }
+}
+
+/// Follows every way, that by the first of each first. A way that can't be followed is left out, unless it is the first.
+pub(super) fn each(
+    mut follow: impl FnMut(Picks) -> Result<(Account, Picks), CallError>,
+) -> Result<Vec<Account>, CallError> {
+    let (account, picks) = follow(Picks::default())?;
+    let mut accounts = vec![account];
+    let mut scripts = others(&picks);
+    let mut next = 0;
+    while next < scripts.len() && accounts.len() < WAYS {
+        let script = scripts[next].clone();
+        next += 1;
+        let (account, picks) = follow(Picks { script, among: vec![] })?;
+        scripts.extend(others(&picks));
+        accounts.push(account);
+    }
+    Ok(accounts)
+}
+
+/// The scripts that differ from one first where it says nothing any more.
+fn others(picks: &Picks) -> Vec<Vec<usize>> {
+    let Picks { script, among } = picks;
+    let open = among.iter().enumerate().skip(script.len());
+    open.flat_map(|(at, among)| {
+        (1..*among).map(move |other| {
+            let mut other_script = script.clone();
+            other_script.resize(at, 0);
+            other_script.push(other);
+            other_script
+        })
+    })
+    .collect()
+}
+
+/// Whether two ways have the same answer: all but the addresses of the endpoint.
+pub(super) fn is_same_answer(one: &Account, other: &Account) -> bool {
+    let legs = |account: &Account| {
+        LegNumber::ALL.map(|number| {
+            account
+                .leg(number)
+                .map(|leg| (leg.path, leg.layers.clone(), leg.tls.clone(), leg.interface, leg.redirected_to))
+        })
+    };
+    legs(one) == legs(other) && one.outcome == other.outcome && one.read_by == other.read_by
+}
+
+#[cfg(test)]
+mod tests;
