@@ -222,9 +222,9 @@ fn docs_list_every_known_difference() {
     }
 }
 
-/// For whoever looks at what was drawn: `SIDELAB_SEED=7 cargo test -p tests --test all drawn -- --nocapture --ignored`.
+/// A tool, not a claim: `SIDELAB_SEED=7 cargo test -p tests --test all drawn -- --nocapture --ignored`.
 #[test]
-#[ignore = "prints what a seed draws, and where istiod says otherwise"]
+#[ignore = "run by hand: prints what a seed draws, and where istiod differs"]
 fn drawn() {
     let files = [SourceFile { name: "m.yaml".into(), text: generate::yaml(&generate::manifests(draws().1)) }];
     println!("{}", files[0].text);
