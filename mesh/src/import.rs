@@ -11,7 +11,7 @@ use crate::{
     load::{self, SourceFile},
     manifests::{KINDS, others},
     pem,
-    validate::VALUES_REPLACED,
+    validate::secret::VALUES_REPLACED,
 };
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
 mod pod;
-mod secret;
+pub(crate) mod secret;
 mod service;
 mod service_entry;
 mod textbook;

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
-use super::{Checked, VALUES_REPLACED, keys, size};
+use super::{Checked, keys, size};
 use crate::{fault::Faults, manifests::Object, pem};
 
 /// Accepts a certificate that is not valid now, for scenarios that demonstrate the failure.
 const ALLOW_EXPIRED: &str = "sidelab.io/allow-expired";
+
+/// Says that values were replaced when the Secret was read from a cluster, and its keys with them.
+pub(crate) const VALUES_REPLACED: &str = "sidelab.io/values-replaced";
 
 pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
     let mut checked = Checked::of(secret, faults);
