@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_apps::server::Protocol as Speaks;
+use http::{HeaderName, HeaderValue, Method};
 use mesh::{
     account::{AppProtocol, AppSpeaks},
     stand_in,
 };
+
+use crate::request;
 
 mod bench;
 mod by_hand;
@@ -137,7 +140,8 @@ pub enum ValidateOutput {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json
-  sidelab explain -f app.yaml --from client --to server:9000 --app h2 --speaks grpc
+  sidelab explain -f app.yaml --from client --to server:9000 --app grpc --path /shop.Cart/Add
+  sidelab explain -f app.yaml --from client --to reviews:9080 --path '/reviews?id=7' --header 'end-user: jason'
   sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --speaks greeting --app-speaks greeting
   sidelab explain -f app.yaml --from client --to 203.0.113.7:443 --app https --sni shop.example.com
   sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod")]
@@ -154,14 +158,23 @@ pub struct ExplainArgs {
     /// The destination: a name that the pod resolves, or an address
     #[arg(long, value_name = "HOST:PORT")]
     pub to: String,
-    /// The protocol that the app sends: http, h2, https or tcp
-    #[arg(long, default_value = "http", value_parser = app_protocol)]
-    pub app: AppProtocol,
+    /// The protocol that the app sends: http, h2, https, tcp, or grpc, which is h2 that speaks grpc
+    #[arg(long, default_value = "http", value_parser = app_choice)]
+    pub app: AppChoice,
     /// What it speaks on top of that: grpc (h2, https), h2 and grpc inside the TLS of https, greeting (tcp: the server speaks
     /// first), websocket, connect, http1.0 (http, https)
     #[arg(long, value_parser = speaks)]
     pub speaks: Option<AppSpeaks>,
-    /// The Host header or :authority [default: HOST:PORT]
+    /// The method of the request [default: GET, or POST for grpc]
+    #[arg(long, short = 'X', value_name = "METHOD")]
+    pub method: Option<Method>,
+    /// The path and query of the request, for grpc /PACKAGE.SERVICE/METHOD [default: /]
+    #[arg(long, value_name = "PATH", value_parser = request::path_and_query)]
+    pub path: Option<String>,
+    /// A header of the request, NAME: VALUE; can be repeated. Host is the same as --host
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The Host header or :authority [default: HOST:PORT, without the port that the scheme has by default]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// The name that the app's TLS asks for and verifies [https; default: the host]
@@ -307,12 +320,28 @@ fn app_speaks(text: &str) -> Result<Speaks, String> {
     }
 }
 
-fn app_protocol(text: &str) -> Result<AppProtocol, String> {
+/// What an app sends, and what it speaks on top of that where the name says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppChoice {
+    /// What it sends.
+    pub sends: AppProtocol,
+    /// What it speaks.
+    pub speaks: Option<AppSpeaks>,
+}
+
+fn app_choice(text: &str) -> Result<AppChoice, String> {
+    let choice = |sends, speaks| Ok(AppChoice { sends, speaks });
     match text {
-        "http" => Ok(AppProtocol::Http),
-        "h2" => Ok(AppProtocol::H2),
-        "https" => Ok(AppProtocol::Https),
-        "tcp" => Ok(AppProtocol::Tcp),
-        _ => Err("expected http, h2, https or tcp".into()),
+        "http" => choice(AppProtocol::Http, None),
+        "h2" => choice(AppProtocol::H2, None),
+        "grpc" => choice(AppProtocol::H2, Some(AppSpeaks::Grpc)),
+        "https" => choice(AppProtocol::Https, None),
+        "tcp" => choice(AppProtocol::Tcp, None),
+        _ => Err("expected http, h2, grpc, https or tcp".into()),
     }
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
+    request::header(name.trim(), value.trim())
 }

@@ -36,6 +36,7 @@ pub mod outside;
 pub mod predict;
 mod readiness;
 pub mod report;
+pub mod request;
 pub mod role;
 pub mod run;
 pub mod run_report;

@@ -19,7 +19,10 @@ pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Vec<Account>> {
     let from = manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?;
     let call = Call {
         speaks: probe.speaks,
-        authority: probe.authority.clone(),
+        authority: probe.asked.authority.clone(),
+        method: probe.asked.method.clone(),
+        path: Some(probe.path("probe")),
+        headers: probe.asked.headers.clone(),
         sni: probe.sni.clone(),
         verify: probe.verify,
         certificate: probe.certificate.as_ref().map(|files| files.cert.clone()),

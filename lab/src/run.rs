@@ -334,11 +334,8 @@ fn make_call(
 /// The demo client's words for a probe.
 fn client_args(probe: &Probe, marker: &str, timeout: &str) -> Vec<String> {
     let mut url = probe.url();
-    match probe.speaks {
-        Some(AppSpeaks::Grpc) => url.push_str("/sidelab.Echo/Stream"),
-        Some(AppSpeaks::Websocket) => url.push_str("/ws"),
-        _ if probe.app != AppProtocol::Tcp => url = format!("{url}/{marker}"),
-        _ => {}
+    if probe.app != AppProtocol::Tcp {
+        url.push_str(&probe.path(marker));
     }
     let family = match probe.family {
         Family::Ipv4 => "-4",
@@ -356,8 +353,17 @@ fn client_args(probe: &Probe, marker: &str, timeout: &str) -> Vec<String> {
     args.extend(flag.map(str::to_owned));
     args.extend((!probe.verify).then(|| "--insecure".to_owned()));
     let mut option = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
-    if let Some(authority) = &probe.authority {
+    let asked = &probe.asked;
+    if let Some(authority) = probe.authority() {
         option("--header", &format!("host:{authority}"));
+    }
+    for (name, value) in &asked.headers {
+        option("--header", &format!("{name}:{}", String::from_utf8_lossy(value.as_bytes())));
+    }
+    if let Some(method) =
+        asked.method.as_ref().filter(|_| !matches!(probe.speaks, Some(AppSpeaks::Grpc | AppSpeaks::Websocket)))
+    {
+        option("--method", method.as_str());
     }
     if let Some(sni) = &probe.sni {
         option("--sni", sni);

@@ -4,10 +4,12 @@
 //! are written by hand; nothing generates them.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
+use http::Method;
 use mesh::{
     account::{AppProtocol, AppSpeaks},
     model::{Family, Flavor},
@@ -16,7 +18,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{claims, expect::Expectation, report::words::did_you_mean};
+use crate::{
+    claims,
+    expect::Expectation,
+    report::words::did_you_mean,
+    request::{self, Asked},
+};
 
 #[cfg(test)]
 mod tests;
@@ -59,8 +66,8 @@ pub struct Probe {
     pub app: AppProtocol,
     /// What it speaks on top of that.
     pub speaks: Option<AppSpeaks>,
-    /// The `Host` header or `:authority`, if it is not the host and port that are dialled.
-    pub authority: Option<String>,
+    /// What its request asks for.
+    pub asked: Asked,
     /// The name that the app's TLS asks for and verifies, if it is not the host.
     pub sni: Option<String>,
     /// Whether the app's TLS checks the server's certificate.
@@ -101,6 +108,27 @@ impl Probe {
         };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{scheme}://{host}:{}", self.port)
+    }
+
+    /// The `Host` header or `:authority`, where it is not the URL's: without the port that the scheme has by default, as curl writes it.
+    pub fn authority(&self) -> Option<String> {
+        let own_port = match (self.app, self.speaks) {
+            (_, Some(AppSpeaks::Connect)) | (AppProtocol::Tcp, _) => None,
+            (AppProtocol::Https, _) => Some(443),
+            (AppProtocol::Http | AppProtocol::H2, _) => Some(80),
+        };
+        let host = || if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        self.asked.authority.clone().or_else(|| (own_port == Some(self.port)).then(host))
+    }
+
+    /// The path and query of its request. `mark` is the last part of it where the probe says nothing.
+    pub fn path(&self, mark: &str) -> String {
+        match (&self.asked.path, self.speaks) {
+            (Some(path), _) => path.clone(),
+            (None, Some(AppSpeaks::Grpc)) => "/sidelab.Echo/Stream".into(),
+            (None, Some(AppSpeaks::Websocket)) => "/ws".into(),
+            (None, _) => format!("/{mark}"),
+        }
     }
 }
 
@@ -324,6 +352,15 @@ struct WrittenProbe {
     /// `Host` or `:authority`.
     #[serde(default)]
     host: Option<String>,
+    /// The method of the request.
+    #[serde(default)]
+    method: Option<String>,
+    /// Its path and query.
+    #[serde(default)]
+    path: Option<String>,
+    /// Its headers.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
     #[serde(default)]
     sni: Option<String>,
     #[serde(default = "yes")]
@@ -345,6 +382,17 @@ struct WrittenProbe {
 }
 
 impl WrittenProbe {
+    fn asked(&self) -> Result<Asked, String> {
+        let method = self.method.as_ref().map(|text| {
+            text.parse::<Method>().map_err(|_| format!("method: {text:?} is not a method of HTTP, such as GET"))
+        });
+        let path = self.path.as_deref().map(request::path_and_query).transpose();
+        let path = path.map_err(|message| format!("path: {message}"))?;
+        let headers = self.headers.iter().map(|(name, value)| request::header(name, value));
+        let headers: Vec<_> = headers.collect::<Result<_, _>>().map_err(|message| format!("headers: {message}"))?;
+        Asked::new(method.transpose()?, path, self.host.clone(), headers, self.app, self.speaks)
+    }
+
     fn settle(self, of_scenario: &[String]) -> Result<Probe, String> {
         let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
         let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
@@ -355,9 +403,7 @@ impl WrittenProbe {
         if let Some((field, _)) = of_tls.iter().find(|(_, set)| *set && self.app != AppProtocol::Https) {
             return Err(format!("{field}: only the TLS of `app: https` has one"));
         }
-        if self.host.is_some() && self.app == AppProtocol::Tcp {
-            return Err("host: raw bytes have no Host header".into());
-        }
+        let asked = self.asked()?;
         if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
             return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
         }
@@ -380,7 +426,7 @@ impl WrittenProbe {
             family: self.family,
             app: self.app,
             speaks: self.speaks,
-            authority: self.host,
+            asked,
             sni: self.sni,
             verify: self.verify,
             certificate: self.certificate,

@@ -130,8 +130,8 @@ fn one_way(
     let webhook = call.webhook.map(|index| &mesh.webhooks[index]);
     let host = call.sni.as_deref().unwrap_or(&call.host);
     let check = webhook.map_or_else(|| app::trust(pod, host), |webhook| webhook::check(webhook, pod));
-    let path = webhook.map_or("/", |webhook| webhook.place.path());
-    let sent = call.layers(path, check, own_certificate(pod, call)?);
+    let of_webhook = webhook.map(|webhook| Call { path: Some(webhook.place.path().into()), ..call.clone() });
+    let sent = of_webhook.as_ref().unwrap_or(call).layers(check, own_certificate(pod, call)?);
     let server_app = |host: Option<usize>, port: u16| {
         let pod = host.map(|host| &mesh.pods[host]);
         let app = call.server_app.or_else(|| Some(ServerApp::of(pod?, port)));

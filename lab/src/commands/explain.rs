@@ -3,8 +3,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
+use http::Method;
 use mesh::{
-    account::{Account, AppProtocol, Note, NoteKind},
+    account::{Account, AppProtocol, AppSpeaks, Note, NoteKind},
     dump::EnvoyDump,
     model::{Family, Mesh},
     predict::{Call, ServerApp, predict, predict_dumps},
@@ -16,6 +17,7 @@ use crate::{
     control_plane, manifests, outside,
     predict::destination,
     report::explain,
+    request::Asked,
     scenario::fits,
     stand_ins::{self, Images},
     terminal::{noteln, outln},
@@ -24,20 +26,29 @@ use crate::{
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
     let (host, port) = destination(&args.to).context("--to")?;
     let of_tls = [("--sni", args.sni.is_some()), ("--no-verify", args.no_verify), ("--cert", args.cert.is_some())];
-    if let Some((option, _)) = of_tls.iter().find(|(_, set)| *set && args.app != AppProtocol::Https) {
+    if let Some((option, _)) = of_tls.iter().find(|(_, set)| *set && args.app.sends != AppProtocol::Https) {
         bail!("{option}: only the TLS of --app https has one");
     }
-    fits(args.app, args.speaks).map_err(|message| anyhow!("--speaks: {}", message.replace("`app: ", "`--app ")))?;
+    let app = args.app.sends;
+    let connects = (args.method == Some(Method::CONNECT)).then_some(AppSpeaks::Connect);
+    let speaks = args.speaks.or(args.app.speaks).or(connects);
+    fits(app, speaks).map_err(|message| anyhow!("--speaks: {}", message.replace("`app: ", "`--app ")))?;
+    let (method, path, authority) = (args.method.clone(), args.path.clone(), args.host.clone());
+    let asked = Asked::new(method, path, authority, args.headers.iter().cloned(), app, speaks);
+    let asked = asked.map_err(|message| anyhow!("--{message}"))?;
     let call = Call {
-        speaks: args.speaks,
-        authority: args.host.clone(),
+        speaks,
+        authority: asked.authority,
+        method: asked.method,
+        path: asked.path,
+        headers: asked.headers,
         sni: args.sni.clone(),
         verify: !args.no_verify,
         certificate: args.cert.clone(),
         family: args.ipv6.then_some(Family::Ipv6),
         server_app: args.app_speaks.map(ServerApp::speaking),
         subset: args.subset.clone(),
-        ..Call::new(0, host, port, args.app)
+        ..Call::new(0, host, port, app)
     };
     let accounts = match &args.config_dump[..] {
         [] => from_manifests(args, &call)?,

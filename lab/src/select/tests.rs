@@ -4,7 +4,7 @@ use mesh::{account::AppProtocol, model::Family};
 use pretty_assertions::assert_eq;
 
 use super::*;
-use crate::{expect::Expectation, fixtures};
+use crate::{expect::Expectation, fixtures, request::Asked};
 
 /// A scenario whose calls test these claims.
 fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
@@ -16,7 +16,7 @@ fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
         family: Family::Ipv4,
         app: AppProtocol::Http,
         speaks: None,
-        authority: None,
+        asked: Asked::default(),
         sni: None,
         verify: true,
         certificate: None,

@@ -191,7 +191,7 @@ pub(super) fn to_cluster(
     retry_policy: Option<RetryPolicy>,
 ) -> Route {
     Route {
-        route: Some(RouteAction { cluster, timeout: Some(seconds(0)), retry_policy }),
+        route: Some(RouteAction { cluster, timeout: Some(seconds(0)), retry_policy, ..RouteAction::default() }),
         decorator: operation.map(|operation| Decorator { operation }),
         ..any_path(name)
     }
@@ -201,20 +201,11 @@ pub(super) fn to_cluster(
 pub(super) fn any_path(name: &str) -> Route {
     Route {
         name: name.into(),
-        matcher: RouteMatch { prefix: Some("/".into()), path: None, headers: vec![] },
-        route: None,
-        direct_response: None,
-        decorator: None,
+        matcher: RouteMatch { prefix: Some("/".into()), ..RouteMatch::default() },
+        ..Route::default()
     }
 }
 
 fn retry(retry_on: &str) -> Option<RetryPolicy> {
-    Some(RetryPolicy {
-        retry_on: retry_on.into(),
-        num_retries: Some(2),
-        retriable_status_codes: vec![],
-        retry_back_off: None,
-        retry_host_predicate: vec![],
-        host_selection_retry_max_attempts: None,
-    })
+    Some(RetryPolicy { retry_on: retry_on.into(), num_retries: Some(2), ..RetryPolicy::default() })
 }

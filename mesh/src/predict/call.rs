@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use envoy_api::TlsProtocol;
 use envoy_rules::BuildError;
+use http::{HeaderMap, Method};
 use thiserror::Error;
 
 use super::{
@@ -31,8 +32,14 @@ pub struct Call {
     pub app: AppProtocol,
     /// What it speaks on top of that.
     pub speaks: Option<AppSpeaks>,
-    /// The `Host` header or `:authority`; `HOST:PORT` if unset.
+    /// The `Host` header or `:authority`; if unset `HOST:PORT`, without the port where it is the scheme's own, as curl writes it.
     pub authority: Option<String>,
+    /// The method of its request; by default what it speaks decides.
+    pub method: Option<Method>,
+    /// The path and query of its request; `/` if unset.
+    pub path: Option<String>,
+    /// The headers of its request, beside `Host` and those of what it speaks.
+    pub headers: HeaderMap,
     /// The name that its TLS asks for, and verifies; the host if unset.
     pub sni: Option<String>,
     /// Whether its TLS checks the server's certificate.
@@ -59,6 +66,9 @@ impl Call {
             app,
             speaks: None,
             authority: None,
+            method: None,
+            path: None,
+            headers: HeaderMap::new(),
             sni: None,
             verify: true,
             certificate: None,
@@ -69,12 +79,31 @@ impl Call {
         }
     }
 
-    /// What the calling app sends, outermost layer first, if it requests `path`, verifies the server with `check`, and has this certificate.
-    pub(super) fn layers(&self, path: &str, check: Check, certificate: Option<Certificate>) -> Vec<Sent> {
-        let Self { host, port, speaks, .. } = self;
+    /// The request that it makes.
+    fn request(&self) -> Request {
+        let authority = self.authority.clone().unwrap_or_else(|| self.default_authority());
+        let path = self.path.clone().unwrap_or_else(|| "/".to_owned());
+        let mut request = Request::new(authority, path, self.speaks);
+        if let Some(method) = &self.method {
+            request.method = method.clone();
+        }
+        request.headers.extend(self.headers.clone());
+        request
+    }
+
+    fn default_authority(&self) -> String {
+        let Self { host, port, .. } = self;
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let authority = self.authority.clone().unwrap_or_else(|| format!("{bracketed}:{port}"));
-        let request = Request { authority, path: path.into(), speaks: *speaks };
+        let own_port = if self.app == AppProtocol::Https { 443 } else { 80 };
+        // CONNECT names a port always (RFC 9112, section 3.2.3).
+        let is_connect = self.speaks == Some(AppSpeaks::Connect);
+        if *port == own_port && !is_connect { bracketed } else { format!("{bracketed}:{port}") }
+    }
+
+    /// What the calling app sends, outermost layer first, if it verifies the server with `check`, and has this certificate.
+    pub(super) fn layers(&self, check: Check, certificate: Option<Certificate>) -> Vec<Sent> {
+        let Self { host, speaks, .. } = self;
+        let request = self.request();
         let name = self.sni.as_ref().unwrap_or(host);
         let is_ip = name.parse::<IpAddr>().is_ok();
         let inside = match speaks {

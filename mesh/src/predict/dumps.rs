@@ -50,7 +50,7 @@ pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Res
         vec![host(client, endpoints_of_client)?, host(server, server.endpoints.clone())?],
         reached.map(|reached| (called, reached)),
     );
-    let sent = call.layers("/", Check::of_apps(), None);
+    let sent = call.layers(Check::of_apps(), None);
     let server_app = |_: Option<usize>, _: u16| (call.server_app.unwrap_or_default(), AppTls::unknown(Authority::Apps));
     let subset = call.subset.as_deref();
     let mut simulation =

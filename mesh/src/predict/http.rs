@@ -8,7 +8,6 @@ use envoy_rules::{
     retry::RetryPolicy,
     route::{RequestHead, RouteIndex, RouteTable},
 };
-use http::HeaderMap;
 
 use crate::{
     account::{AppSpeaks, Decision, Reason},
@@ -106,6 +105,11 @@ impl Simulation<'_> {
             return Ok(Reply::Response(codec, 403));
         }
         let Some(action) = &route.route else { return Ok(self.answered(at, codec, &Outcome::NoRoute)) };
+        if action.weighted_clusters.is_some() || route.fault().is_some() {
+            let resource = format!("route {} of {}", route.name, routes.name);
+            let reason = "weighted clusters and faults are not modelled yet".to_owned();
+            return Err(CallError::Unread { resource, reason });
+        }
         let policy = action.retry_policy.as_ref();
         if let Some(condition) = policy.and_then(RetryPolicy::unsupported) {
             let because = format!("condition {condition} of retry_on is not known, and passed over");
@@ -202,14 +206,14 @@ fn read_as(configured: CodecType, alpn: Option<&str>, sent: &[Sent]) -> Version 
     })
 }
 
-/// The route of a request with only the mandatory headers.
+/// The route of a request.
 fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<RouteIndex>, CallError> {
     let table = RouteTable::new(routes).map_err(|error| CallError::Unread {
         resource: format!("route configuration {}", routes.name),
         reason: error.to_string(),
     })?;
-    let Request { authority, path, .. } = request;
-    Ok(table.find(&RequestHead { authority, path, method: request.method(), headers: &HeaderMap::new() }))
+    let Request { authority, path, method, headers, .. } = request;
+    Ok(table.find(&RequestHead { authority, path, method: method.as_str(), scheme: "http", headers }))
 }
 
 /// What decides the ALPN that a manager's requests offer upstream.

@@ -1,5 +1,7 @@
 //! Data sent on a connection, and the reply.
 
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
 pub(super) use envoy_rules::codec::HttpVersion as Version;
 
 use super::tls::{Broken, Hello, Session};
@@ -23,20 +25,30 @@ pub(super) enum Sent {
 pub(super) struct Request {
     /// `host` or `:authority`.
     pub(super) authority: String,
-    /// The path.
+    /// The path and query.
     pub(super) path: String,
+    pub(super) method: Method,
+    /// The other headers.
+    pub(super) headers: HeaderMap,
     /// What is spoken beside plain HTTP.
     pub(super) speaks: Option<AppSpeaks>,
 }
 
 impl Request {
-    /// The method.
-    pub(super) fn method(&self) -> &'static str {
-        match self.speaks {
-            Some(AppSpeaks::Connect) => "CONNECT",
-            Some(AppSpeaks::Grpc) => "POST",
-            _ => "GET",
-        }
+    /// A request with the method and headers of what is spoken.
+    pub(super) fn new(authority: impl Into<String>, path: impl Into<String>, speaks: Option<AppSpeaks>) -> Self {
+        let (method, headers): (Method, &[(HeaderName, &str)]) = match speaks {
+            Some(AppSpeaks::Connect) => (Method::CONNECT, &[]),
+            Some(AppSpeaks::Grpc) => {
+                (Method::POST, &[(header::CONTENT_TYPE, "application/grpc"), (header::TE, "trailers")])
+            }
+            Some(AppSpeaks::Websocket) => {
+                (Method::GET, &[(header::CONNECTION, "Upgrade"), (header::UPGRADE, "websocket")])
+            }
+            _ => (Method::GET, &[]),
+        };
+        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        Self { authority: authority.into(), path: path.into(), method, headers, speaks }
     }
 
     /// What the HTTP inspector finds of it.

@@ -186,6 +186,26 @@ pub enum StringPattern {
     Suffix(String),
     /// A non-empty substring.
     Contains(String),
+    /// A regular expression that the whole string matches.
+    SafeRegex(RegexMatcher),
+}
+
+/// `envoy.type.matcher.v3.RegexMatcher`, with RE2, the one engine that there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegexMatcher {
+    /// The regular expression.
+    pub regex: String,
+    /// The engine, which is RE2 in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google_re2: Option<Empty>,
+}
+
+impl RegexMatcher {
+    /// A regular expression.
+    pub fn new(regex: impl Into<String>) -> Self {
+        Self { regex: regex.into(), google_re2: None }
+    }
 }
 
 /// The JSON form of a [`StringMatcher`].
@@ -200,6 +220,8 @@ struct StringMatcherFields {
     suffix: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contains: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    safe_regex: Option<RegexMatcher>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ignore_case: bool,
 }
@@ -229,12 +251,13 @@ impl TryFrom<StringMatcherFields> for StringMatcher {
 
     /// Performs the checks of Envoy's `StringMatcher` (`api/envoy/type/matcher/v3/string.proto`).
     fn try_from(fields: StringMatcherFields) -> Result<Self, Self::Error> {
-        let StringMatcherFields { exact, prefix, suffix, contains, ignore_case } = fields;
+        let StringMatcherFields { exact, prefix, suffix, contains, safe_regex, ignore_case } = fields;
         let patterns = [
             exact.map(StringPattern::Exact),
             prefix.map(StringPattern::Prefix),
             suffix.map(StringPattern::Suffix),
             contains.map(StringPattern::Contains),
+            safe_regex.map(StringPattern::SafeRegex),
         ];
         let mut patterns = patterns.into_iter().flatten();
         match (patterns.next(), patterns.next()) {
@@ -244,7 +267,7 @@ impl TryFrom<StringMatcherFields> for StringMatcher {
                 Err("the pattern is empty, which is only allowed for `exact`")
             }
             (Some(pattern), None) => Ok(Self { pattern, ignore_case }),
-            _ => Err("expected one of `exact`, `prefix`, `suffix` and `contains`"),
+            _ => Err("expected one of `exact`, `prefix`, `suffix`, `contains` and `safe_regex`"),
         }
     }
 }
@@ -257,6 +280,7 @@ impl From<StringMatcher> for StringMatcherFields {
             StringPattern::Prefix(text) => Self { prefix: Some(text), ..fields },
             StringPattern::Suffix(text) => Self { suffix: Some(text), ..fields },
             StringPattern::Contains(text) => Self { contains: Some(text), ..fields },
+            StringPattern::SafeRegex(regex) => Self { safe_regex: Some(regex), ..fields },
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Routes (`envoy.config.route.v3`).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access_log::TextFormat,
-    core::{Empty, ProtoDuration, StringMatcher},
-    typed::any_of,
+    cluster::Metadata,
+    core::{RegexMatcher, StringMatcher},
+    header_value::HeaderValueOption,
+    route_action::{DirectResponseAction, RedirectAction, RouteAction},
+    route_filters::{CORS_FILTER, CorsPolicy, FAULT_FILTER, HttpFault, PerRouteConfig},
 };
 
 /// `envoy.config.route.v3.RouteConfiguration`.
@@ -41,7 +45,7 @@ pub struct VirtualHost {
 }
 
 /// `envoy.config.route.v3.Route`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Name in access logs.
@@ -50,19 +54,61 @@ pub struct Route {
     /// Which requests match.
     #[serde(rename = "match")]
     pub matcher: RouteMatch,
+    /// Annotations of the control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     /// Forwards requests to a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<RouteAction>,
+    /// Answers requests with another place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<RedirectAction>,
     /// Answers requests without an upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_response: Option<DirectResponseAction>,
     /// Name of the operation in traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decorator: Option<Decorator>,
+    /// Headers that requests get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_headers_to_add: Vec<HeaderValueOption>,
+    /// Headers that requests lose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_headers_to_remove: Vec<String>,
+    /// Headers that responses get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_headers_to_add: Vec<HeaderValueOption>,
+    /// Headers that responses lose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_headers_to_remove: Vec<String>,
+    /// What filters do on this route, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub typed_per_filter_config: BTreeMap<String, PerRouteConfig>,
+    /// Prefix of the route's statistics.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stat_prefix: String,
+}
+
+impl Route {
+    /// What delays and aborts its requests.
+    pub fn fault(&self) -> Option<&HttpFault> {
+        match self.typed_per_filter_config.get(FAULT_FILTER) {
+            Some(PerRouteConfig::Fault(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Which origins may make its requests.
+    pub fn cors(&self) -> Option<&CorsPolicy> {
+        match self.typed_per_filter_config.get(CORS_FILTER) {
+            Some(PerRouteConfig::Cors(policy)) => Some(policy),
+            _ => None,
+        }
+    }
 }
 
 /// `envoy.config.route.v3.RouteMatch`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteMatch {
     /// Prefix of the path.
@@ -71,119 +117,55 @@ pub struct RouteMatch {
     /// Whole path, without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Regular expression that the whole path matches, without the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_regex: Option<RegexMatcher>,
+    /// Prefix of the path that ends at a `/` or at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_separated_prefix: Option<String>,
+    /// Whether the case of the path matters (not to `safe_regex`); true if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_sensitive: Option<bool>,
     /// Headers that must match, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderMatcher>,
+    /// Parameters of the query that must match, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query_parameters: Vec<QueryParameterMatcher>,
 }
 
-/// `envoy.config.route.v3.HeaderMatcher`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `envoy.config.route.v3.HeaderMatcher`. Without `string_match` and `present_match`, the header must be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatcher {
     /// Name of the header.
     pub name: String,
     /// Matches the value.
-    pub string_match: StringMatcher,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub string_match: Option<StringMatcher>,
+    /// Whether the header must be there, or must not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present_match: Option<bool>,
+    /// Whether what matches does not, and the reverse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invert_match: bool,
+    /// Whether a header that is not there is as an empty one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub treat_missing_header_as_empty: bool,
 }
 
-/// `envoy.config.route.v3.RouteAction`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// `envoy.config.route.v3.QueryParameterMatcher`. Without `string_match` and `present_match`, the parameter must be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RouteAction {
-    /// Name of the cluster.
-    pub cluster: String,
-    /// Timeout for the whole response; 15 s if unset, 0 disables it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<ProtoDuration>,
-    /// When and how often a request is retried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_policy: Option<RetryPolicy>,
-}
-
-/// `envoy.config.route.v3.RetryPolicy`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryPolicy {
-    /// Conditions, separated by commas, such as `connect-failure,refused-stream`.
-    pub retry_on: String,
-    /// Maximum number of retries; 1 if unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_retries: Option<u32>,
-    /// Status codes for `retriable-status-codes`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub retriable_status_codes: Vec<u16>,
-    /// Delays between attempts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_back_off: Option<RetryBackOff>,
-    /// Endpoints that a retry passes over.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub retry_host_predicate: Vec<RetryHostPredicate>,
-    /// How often an endpoint is chosen again because of a predicate; 1 if unset.
-    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
-    pub host_selection_retry_max_attempts: Option<i64>,
-}
-
-/// `envoy.config.route.v3.RetryPolicy.RetryHostPredicate`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryHostPredicate {
-    /// Its name.
+pub struct QueryParameterMatcher {
+    /// Name of the parameter.
     pub name: String,
-    /// What it is.
-    pub typed_config: RetryHostPredicateConfig,
-}
-
-any_of! {
-    /// Which endpoints a retry passes over.
-    RetryHostPredicateConfig {
-        /// Those that the request was sent to before.
-        PreviousHosts(Empty) = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-    }
-}
-
-/// A 64-bit number, which protobuf's JSON writes as a string and reads as either.
-mod int64 {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-    use serde_json::Value;
-
-    #[allow(clippy::ref_option)] // serde's signature
-    pub(super) fn serialize<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match number {
-            Some(number) => serializer.collect_str(number),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-        let number = match Value::deserialize(deserializer)? {
-            Value::String(text) => text.parse().ok(),
-            Value::Number(number) => number.as_i64(),
-            _ => None,
-        };
-        number.map(Some).ok_or_else(|| D::Error::custom("expected a whole number"))
-    }
-}
-
-/// `envoy.config.route.v3.RetryPolicy.RetryBackOff`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryBackOff {
-    /// Upper bound of the first delay, which doubles with each retry.
-    pub base_interval: ProtoDuration,
-    /// Upper bound of all delays; ten times the base interval if unset.
+    /// Matches the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_interval: Option<ProtoDuration>,
-}
-
-/// `envoy.config.route.v3.DirectResponseAction`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirectResponseAction {
-    /// HTTP status code.
-    pub status: u16,
-    /// Response body.
+    pub string_match: Option<StringMatcher>,
+    /// Whether the parameter must be there, or must not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<TextFormat>,
+    pub present_match: Option<bool>,
 }
 
 /// `envoy.config.route.v3.Decorator`.

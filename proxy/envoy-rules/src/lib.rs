@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the listener and the filter chain of a connection | [`ListenerTable`], [`ChainTable`], [`disabled`] |
 //! | the HTTP version of a connection | [`codec`] |
-//! | the route of a request | [`route`], [`string_match`], [`authority`] |
+//! | the route of a request | [`route`], [`header_match`], [`string_match`], [`re2`], [`authority`] |
 //! | how to connect to a cluster | [`upstream`] |
 //! | whether a request is retried | [`retry`] |
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
@@ -19,10 +19,12 @@ mod build;
 pub mod codec;
 mod connection;
 pub mod grpc;
+pub mod header_match;
 mod listeners;
 pub mod outcome;
 mod predicate;
 mod prefixes;
+pub mod re2;
 pub mod retry;
 pub mod route;
 pub mod string_match;

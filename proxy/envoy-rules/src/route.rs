@@ -2,11 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use envoy_api::{HeaderMatcher, RouteConfiguration, RouteMatch, StringMatcher, VirtualHost};
-use http::{HeaderMap, HeaderName};
+use envoy_api::{RouteConfiguration, RouteMatch, VirtualHost};
+use regex::Regex;
 use thiserror::Error;
 
-use crate::{authority::without_port, string_match::matches};
+pub use crate::header_match::RequestHead;
+use crate::{
+    authority::without_port,
+    header_match::{HeaderMatch, HeaderMatchError, QueryMatch},
+    re2::{self, Re2Error},
+};
 
 /// A route configuration, indexed for lookups.
 #[derive(Clone, Debug, Default)]
@@ -33,19 +38,6 @@ pub struct RouteIndex {
     pub route: usize,
 }
 
-/// The parts of a request that routes match.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    /// Value of `host` or `:authority`.
-    pub authority: &'a str,
-    /// Path and query.
-    pub path: &'a str,
-    /// Method, such as `GET`.
-    pub method: &'a str,
-    /// The other headers.
-    pub headers: &'a HeaderMap,
-}
-
 /// An error in a route configuration. The message starts with the path of the field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RouteError {
@@ -59,45 +51,53 @@ pub enum RouteError {
         /// The duplicate domain.
         name: String,
     },
-    /// A match has no path criterion, or two.
-    #[error("virtual_hosts[{host}].routes[{route}].match.prefix: expected one of prefix and path")]
+    /// A match has no path criterion, or several.
+    #[error(
+        "virtual_hosts[{host}].routes[{route}].match.prefix: expected one of prefix, path, safe_regex and path_separated_prefix"
+    )]
     Path {
         /// Index of the virtual host.
         host: usize,
         /// Index of the route.
         route: usize,
     },
-    /// A header name is invalid.
-    #[error("virtual_hosts[{host}].routes[{route}].match.headers: {name:?} is not a header name")]
-    HeaderName {
+    /// A regular expression is none.
+    #[error("virtual_hosts[{host}].routes[{route}].match.safe_regex: {error}")]
+    Regex {
         /// Index of the virtual host.
         host: usize,
         /// Index of the route.
         route: usize,
-        /// The invalid name.
-        name: String,
+        /// Why.
+        error: Re2Error,
+    },
+    /// A matcher of a header or of a parameter of the query is invalid.
+    #[error("virtual_hosts[{host}].routes[{route}].match.headers: {error}")]
+    Header {
+        /// Index of the virtual host.
+        host: usize,
+        /// Index of the route.
+        route: usize,
+        /// Why.
+        error: HeaderMatchError,
     },
 }
 
 #[derive(Clone, Debug)]
 struct Matcher {
     path: PathMatch,
-    headers: Vec<(Header, StringMatcher)>,
+    case_sensitive: bool,
+    headers: Vec<HeaderMatch>,
+    query: Vec<QueryMatch>,
 }
 
 #[derive(Clone, Debug)]
 enum PathMatch {
     Prefix(String),
     Exact(String),
-}
-
-/// A header or pseudo-header to match.
-#[derive(Clone, Debug)]
-enum Header {
-    Authority,
-    Path,
-    Method,
-    Named(HeaderName),
+    /// A prefix that ends at a `/` or at the end of the path.
+    Separated(String),
+    Regex(Regex),
 }
 
 impl RouteTable {
@@ -161,51 +161,55 @@ impl RouteTable {
 
 impl Matcher {
     fn new(configured: &RouteMatch, host: usize, route: usize) -> Result<Self, RouteError> {
-        let path = match (&configured.prefix, &configured.path) {
-            (Some(prefix), None) => PathMatch::Prefix(prefix.clone()),
-            (None, Some(path)) => PathMatch::Exact(path.clone()),
+        let RouteMatch { prefix, path, safe_regex, path_separated_prefix, .. } = configured;
+        let path = match (prefix, path, safe_regex, path_separated_prefix) {
+            (Some(prefix), None, None, None) => PathMatch::Prefix(prefix.clone()),
+            (None, Some(path), None, None) => PathMatch::Exact(path.clone()),
+            (None, None, Some(regex), None) => {
+                let compiled = re2::full_match(&regex.regex);
+                PathMatch::Regex(compiled.map_err(|error| RouteError::Regex { host, route, error })?)
+            }
+            (None, None, None, Some(prefix)) => PathMatch::Separated(prefix.clone()),
             _ => return Err(RouteError::Path { host, route }),
         };
-        let header = |HeaderMatcher { name, string_match }: &HeaderMatcher| {
-            let header = Header::parse(name).ok_or_else(|| RouteError::HeaderName { host, route, name: name.clone() });
-            Ok((header?, string_match.clone()))
-        };
-        Ok(Self { path, headers: configured.headers.iter().map(header).collect::<Result<_, _>>()? })
-    }
-
-    fn matches(&self, request: &RequestHead<'_>) -> bool {
-        // `PathUtil::removeQueryAndFragment`
-        let path = request.path.split(['?', '#']).next().unwrap_or_default();
-        let path_matches = match &self.path {
-            PathMatch::Prefix(prefix) => path.starts_with(&**prefix),
-            PathMatch::Exact(exact) => path == exact,
-        };
-        path_matches && self.headers.iter().all(|(header, matcher)| header.matches(matcher, request))
-    }
-}
-
-impl Header {
-    fn parse(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            ":authority" | "host" => Self::Authority,
-            ":path" => Self::Path,
-            ":method" => Self::Method,
-            _ => Self::Named(name.parse().ok()?),
+        let refused = |error| RouteError::Header { host, route, error };
+        let headers = configured.headers.iter().map(HeaderMatch::new);
+        let query = configured.query_parameters.iter().map(QueryMatch::new);
+        Ok(Self {
+            path,
+            case_sensitive: configured.case_sensitive.unwrap_or(true),
+            headers: headers.collect::<Result<_, _>>().map_err(refused)?,
+            query: query.collect::<Result<_, _>>().map_err(refused)?,
         })
     }
 
-    /// If a request has several headers of this name, each value is compared separately. A missing header does not match.
-    fn matches(&self, matcher: &StringMatcher, request: &RequestHead<'_>) -> bool {
+    fn matches(&self, request: &RequestHead<'_>) -> bool {
+        self.path.matches(without_query(request.path), self.case_sensitive)
+            && self.headers.iter().all(|header| header.matches(request))
+            && self.query.iter().all(|parameter| parameter.matches(request.path))
+    }
+}
+
+impl PathMatch {
+    fn matches(&self, path: &str, case_sensitive: bool) -> bool {
+        let begins = |prefix: &str| match case_sensitive {
+            true => path.starts_with(prefix),
+            false => path.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix)),
+        };
         match self {
-            Self::Authority => matches(matcher, request.authority),
-            Self::Path => matches(matcher, request.path),
-            Self::Method => matches(matcher, request.method),
-            Self::Named(name) => {
-                let mut values = request.headers.get_all(name).iter();
-                values.any(|value| matches(matcher, &String::from_utf8_lossy(value.as_bytes())))
+            Self::Prefix(prefix) => begins(prefix),
+            Self::Exact(exact) => path.len() == exact.len() && begins(exact),
+            Self::Separated(prefix) => {
+                begins(prefix) && (path.len() == prefix.len() || path.as_bytes()[prefix.len()] == b'/')
             }
+            Self::Regex(regex) => regex.is_match(path),
         }
     }
+}
+
+/// A path without its query and fragment (`PathUtil::removeQueryAndFragment`).
+pub fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

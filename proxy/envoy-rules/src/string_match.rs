@@ -3,16 +3,50 @@
 use std::borrow::Cow;
 
 use envoy_api::{CertificateValidationContext, SanType, StringMatcher, StringPattern, SubjectAltNameMatcher};
+use regex::Regex;
 
-/// Whether `text` matches.
+use crate::re2::{self, Re2Error};
+
+/// A matcher whose regular expression is compiled.
+#[derive(Clone, Debug)]
+pub struct CompiledMatcher {
+    matcher: StringMatcher,
+    regex: Option<Regex>,
+}
+
+impl CompiledMatcher {
+    /// Compiles a matcher.
+    ///
+    /// # Errors
+    /// If its regular expression is none.
+    pub fn new(matcher: &StringMatcher) -> Result<Self, Re2Error> {
+        let regex = match &matcher.pattern {
+            StringPattern::SafeRegex(regex) => Some(re2::full_match(&regex.regex)?),
+            _ => None,
+        };
+        Ok(Self { matcher: matcher.clone(), regex })
+    }
+
+    /// Whether `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.regex {
+            Some(regex) => regex.is_match(text),
+            None => matches(&self.matcher, text),
+        }
+    }
+}
+
+/// Whether `text` matches. A regular expression is compiled anew; one that is none matches nothing.
 pub fn matches(matcher: &StringMatcher, text: &str) -> bool {
     let fold = |text| if matcher.ignore_case { Cow::Owned(str::to_ascii_lowercase(text)) } else { Cow::Borrowed(text) };
-    let text = fold(text);
+    let folded = fold(text);
     match &matcher.pattern {
-        StringPattern::Exact(whole) => text == fold(whole),
-        StringPattern::Prefix(prefix) => text.starts_with(&*fold(prefix)),
-        StringPattern::Suffix(suffix) => text.ends_with(&*fold(suffix)),
-        StringPattern::Contains(part) => text.contains(&*fold(part)),
+        StringPattern::Exact(whole) => folded == fold(whole),
+        StringPattern::Prefix(prefix) => folded.starts_with(&*fold(prefix)),
+        StringPattern::Suffix(suffix) => folded.ends_with(&*fold(suffix)),
+        StringPattern::Contains(part) => folded.contains(&*fold(part)),
+        // The case of a regular expression is its own matter.
+        StringPattern::SafeRegex(regex) => re2::full_match(&regex.regex).is_ok_and(|regex| regex.is_match(text)),
     }
 }
 

@@ -161,7 +161,7 @@ fn configuration(name: &str, routes: &[Value]) -> Value {
 fn expected_route(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -> String {
     let configured: RouteConfiguration = envoy_api::read_value(configured.clone()).expect("routes");
     let table = RouteTable::new(&configured).expect("a table");
-    let index = table.find(&RequestHead { authority, path, method: "GET", headers }).expect("a route");
+    let index = table.find(&RequestHead { authority, path, method: "GET", scheme: "http", headers }).expect("a route");
     configured.virtual_hosts[index.virtual_host].routes[index.route].name.clone()
 }
 

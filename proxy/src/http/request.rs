@@ -79,7 +79,9 @@ pub(super) async fn handle(
     let route = {
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let path = head.path.as_deref().unwrap_or_default();
-        let head = route::RequestHead { authority, path, method: head.method.as_str(), headers: &head.headers };
+        let method = head.method.as_str();
+        let scheme = if connection.info.tls.is_some() { "https" } else { "http" };
+        let head = route::RequestHead { authority, path, method, scheme, headers: &head.headers };
         hcm.routes.load().find(&head).cloned()
     };
     let Some(route) = route.filter(|_| head.method != Method::CONNECT) else {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use envoy_api::{Route, RouteConfiguration, VirtualHost};
+use envoy_api::{DirectResponseBody, Route, RouteConfiguration, VirtualHost};
 use envoy_rules::{
     retry::RetryPolicy,
     route::{RequestHead, RouteTable},
@@ -81,6 +81,9 @@ fn entries(host: &VirtualHost) -> Result<Vec<Arc<RouteEntry>>, Invalid> {
 
 impl RouteEntry {
     fn new(route: &Route, include_attempt_count: bool) -> Result<Self, Invalid> {
+        if let Some(field) = not_done(route) {
+            return Err("is not supported yet").at(field);
+        }
         let target = match (&route.route, &route.direct_response) {
             (Some(action), None) => {
                 if let Some(name) = action.retry_policy.as_ref().and_then(RetryPolicy::unsupported) {
@@ -97,12 +100,45 @@ impl RouteEntry {
                 status: StatusCode::from_u16(direct.status)
                     .map_err(|_| Fault::Value { value: direct.status.to_string(), not: "not an HTTP status" })
                     .at("direct_response.status")?,
-                body: direct.body.as_ref().map(|body| body.inline_string.clone()).unwrap_or_default(),
+                body: match &direct.body {
+                    Some(DirectResponseBody::InlineString(text)) => text.clone(),
+                    Some(DirectResponseBody::InlineBytes(_)) => {
+                        return Err("is not supported yet").at("direct_response.body.inline_bytes");
+                    }
+                    None => String::new(),
+                },
             },
             _ => return Err("expected one of route and direct_response").at("route"),
         };
         Ok(Self { name: route.name.as_str().into(), target, include_attempt_count })
     }
+}
+
+/// The first field of a route that is read and not done.
+fn not_done(route: &Route) -> Option<&'static str> {
+    let action = route.route.as_ref();
+    let retry = action.and_then(|action| action.retry_policy.as_ref());
+    let fields = [
+        ("redirect", route.redirect.is_some()),
+        ("request_headers_to_add", !route.request_headers_to_add.is_empty()),
+        ("request_headers_to_remove", !route.request_headers_to_remove.is_empty()),
+        ("response_headers_to_add", !route.response_headers_to_add.is_empty()),
+        ("response_headers_to_remove", !route.response_headers_to_remove.is_empty()),
+        ("typed_per_filter_config", !route.typed_per_filter_config.is_empty()),
+        ("route.weighted_clusters", action.is_some_and(|action| action.weighted_clusters.is_some())),
+        ("route.prefix_rewrite", action.is_some_and(|action| !action.prefix_rewrite.is_empty())),
+        ("route.regex_rewrite", action.is_some_and(|action| action.regex_rewrite.is_some())),
+        ("route.host_rewrite_literal", action.is_some_and(|action| !action.host_rewrite_literal.is_empty())),
+        ("route.request_mirror_policies", action.is_some_and(|action| !action.request_mirror_policies.is_empty())),
+        ("route.hash_policy", action.is_some_and(|action| !action.hash_policy.is_empty())),
+        (
+            "route.max_grpc_timeout",
+            action.and_then(|action| action.max_grpc_timeout).is_some_and(|most| !most.0.is_zero()),
+        ),
+        ("route.retry_policy.per_try_timeout", retry.is_some_and(|retry| retry.per_try_timeout.is_some())),
+        ("route.retry_policy.retry_priority", retry.is_some_and(|retry| retry.retry_priority.is_some())),
+    ];
+    fields.iter().find(|(_, is_set)| *is_set).map(|(field, _)| *field)
 }
 
 #[cfg(test)]

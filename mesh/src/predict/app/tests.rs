@@ -10,7 +10,7 @@ fn own() -> AppTls {
 }
 
 fn sent(app: AppProtocol, host: &str) -> Vec<Sent> {
-    Call::new(0, host, 8080, app).layers("/", Check::of_apps(), None)
+    Call::new(0, host, 8080, app).layers(Check::of_apps(), None)
 }
 
 /// What an app of each kind sees when it calls another without any sidecar between.

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn where_nothing_else_decides_what_is_sent_does() {
-    let request = || Request { authority: "any".into(), path: "/".into(), speaks: None };
+    let request = || Request::new("any", "/", None);
     for (sent, expected) in [
         (Sent::Http(Version::Http1, request()), Version::Http1),
         (Sent::Http(Version::Http2, request()), Version::Http2),

@@ -29,7 +29,7 @@ pub(super) fn hello(alpn: &[&str], uri: Option<&str>) -> Sent {
 }
 
 fn request(version: Version) -> Sent {
-    Sent::Http(version, Request { authority: "foo".into(), path: "/".into(), speaks: None })
+    Sent::Http(version, Request::new("foo", "/", None))
 }
 
 const CLIENT: Option<&str> = Some("spiffe://cluster.local/ns/default/sa/client");

@@ -1,4 +1,4 @@
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl Routes {
             headers.append(name, value);
             headers
         });
-        let found = self.0.find(&RequestHead { authority, path, method: "GET", headers: &headers })?;
+        let found = self.0.find(&RequestHead { authority, path, method: "GET", scheme: "http", headers: &headers })?;
         Some(&self.1.virtual_hosts[found.virtual_host].routes[found.route].name)
     }
 }

@@ -36,7 +36,7 @@ fn case_is_ignored_only_if_configured_and_only_for_ascii_letters() {
 fn a_matcher_without_a_pattern_or_with_two_is_refused() {
     for fields in [json!({}), json!({"ignore_case": true}), json!({"exact": "a", "prefix": "a"})] {
         let error = matcher(fields).unwrap_err();
-        assert!(error.contains("expected one of `exact`, `prefix`, `suffix` and `contains`"), "{error}");
+        assert!(error.contains("expected one of `exact`, `prefix`, `suffix`, `contains` and `safe_regex`"), "{error}");
     }
     for pattern in ["prefix", "suffix", "contains"] {
         let error = matcher(json!({pattern: ""})).unwrap_err();

@@ -14,5 +14,8 @@ fn the_message_starts_with_the_whole_path() {
 fn an_error_with_its_own_path_is_appended_to_it() {
     let routes = RouteError::Path { host: 0, route: 1 };
     let error = Err::<(), _>(routes).at("route_config").unwrap_err().to_string();
-    assert_eq!(error, "route_config.virtual_hosts[0].routes[1].match.prefix: expected one of prefix and path");
+    assert_eq!(
+        error,
+        "route_config.virtual_hosts[0].routes[1].match.prefix: expected one of prefix, path, safe_regex and path_separated_prefix"
+    );
 }

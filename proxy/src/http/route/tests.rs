@@ -21,6 +21,6 @@ fn errors_name_their_path() {
     );
     assert_eq!(
         fault(&json!({"match": {}, "route": {"cluster": "c"}})),
-        "virtual_hosts[0].routes[0].match.prefix: expected one of prefix and path"
+        "virtual_hosts[0].routes[0].match.prefix: expected one of prefix, path, safe_regex and path_separated_prefix"
     );
 }
