@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::{ExecArgs, GetArgs, LabArgs, Output, What},
-    container, manifests, sidecar,
+    container, manifests, name_server, sidecar,
     terminal::outln,
 };
 
@@ -73,7 +73,9 @@ fn lab_rows() -> Result<Vec<Vec<Value>>> {
             LabState::LeftUp => "up",
             LabState::Stale => "stale: its process was killed; `sidelab down --all` removes it",
         };
-        vec![json!(lab.id), json!(lab.name), json!(state), json!(lab.pods.len()), json!(lab.processes.len())]
+        // The manifests' own, as `up` counts them.
+        let pods = lab.pods.iter().filter(|pod| *pod != name_server::POD).count();
+        vec![json!(lab.id), json!(lab.name), json!(state), json!(pods), json!(lab.processes.len())]
     };
     let listing = netns::labs()?;
     left_alone(&listing.foreign);
