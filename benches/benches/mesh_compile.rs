@@ -1,4 +1,4 @@
-//! From the manifests of 100, 1,000 and 10,000 services, with two pods each, to the files of one sidecar, step by step: ten times as many
+//! From the manifests of 100, 1,000 and 10,000 services, with two pods each, to the files of one sidecar, step by step: ten times the
 //! services should take ten times as long.
 
 use std::hint::black_box;

@@ -23,7 +23,6 @@ pub struct Kind {
     pub mutual: bool,
     /// Key type of the certificates.
     pub key: KeyType,
-    /// Key exchange group.
     pub group: Group,
     /// Whether it resumes an earlier session.
     pub resumed: bool,
@@ -81,9 +80,7 @@ impl fmt::Display for Kind {
 /// Both ends of a connection.
 #[derive(Clone, Debug)]
 pub struct Ends {
-    /// The client's configuration.
     pub client: Arc<ClientConfig>,
-    /// The server's configuration.
     pub server: Arc<ServerConfig>,
     /// The server name that the client sends.
     pub name: ServerName<'static>,
@@ -112,7 +109,7 @@ impl Ends {
 fn pass<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>, wire: &mut Vec<u8>) {
     wire.clear();
     while from.wants_write() {
-        from.write_tls(wire).expect("memory takes all");
+        from.write_tls(wire).expect("memory accepts everything");
     }
     let mut rest = &wire[..];
     while !rest.is_empty() {

@@ -25,7 +25,6 @@ pub enum First {
 }
 
 impl First {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::X25519, Self::PostQuantum, Self::Http];
 
     /// Name of the message in benches.
@@ -59,7 +58,7 @@ impl First {
         let name = "outbound_.8080_._.server.default.svc.cluster.local".try_into().expect("it is a name");
         let mut connection = ClientConnection::new(Arc::new(config), name).expect("a new connection");
         let mut bytes = Vec::new();
-        connection.write_tls(&mut bytes).expect("memory takes all");
+        connection.write_tls(&mut bytes).expect("memory accepts everything");
         bytes
     }
 }
@@ -89,7 +88,7 @@ impl SupportedKxGroup for KeyShare {
 
 impl ActiveKeyExchange for KeyShare {
     fn complete(self: Box<Self>, _peer: &[u8]) -> Result<SharedSecret, Error> {
-        Err(Error::General("nobody answers".into()))
+        Err(Error::General("no answer".into()))
     }
 
     fn pub_key(&self) -> &[u8] {

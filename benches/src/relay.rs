@@ -57,7 +57,6 @@ impl By {
 }
 
 impl Path {
-    /// All four paths.
     pub const ALL: [Self; 4] = [Self::PlainToPlain, Self::TlsToPlain, Self::PlainToTls, Self::TlsToTls];
 
     /// The implementations that support this path.

@@ -18,8 +18,8 @@ mod tests;
 /// Number of services in each namespace.
 const A_NAMESPACE: usize = 50;
 
-/// Manifests of so many services with two ports and so many pods each, and of a client: namespaces with injection, each with a
-/// policy of its own, and a DestinationRule for every tenth service.
+/// Manifests of this number of services, each with two ports and this number of pods, and of a client: namespaces with injection, each
+/// with its own policy, and a DestinationRule for every tenth service.
 pub fn manifests(services: usize, pods: usize) -> SourceFile {
     let mut text = pod("client", "default", "client");
     for namespace in 0..services.div_ceil(A_NAMESPACE) {

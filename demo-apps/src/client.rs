@@ -93,7 +93,7 @@ async fn make(dialer: &Dialer, exchange: &Exchange, clock: &Clock, report: &mut 
     report.stream = Some(StreamFacts {
         sent: flow.sent,
         received: flow.received,
-        data: data.map(|data| Body::of(&data)),
+        data: data.map(|data| Body::from_bytes(&data)),
         ended: flow.ended,
     });
     exchanged

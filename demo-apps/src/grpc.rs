@@ -49,7 +49,7 @@ pub(crate) enum Method {
 
 impl Method {
     /// The method at this path, if any.
-    pub(crate) fn at(path: &str) -> Option<Self> {
+    pub(crate) fn from_path(path: &str) -> Option<Self> {
         Some(match path.strip_prefix(SERVICE)? {
             "Unary" => Self::Unary,
             "ClientStream" => Self::ClientStream,

@@ -65,7 +65,7 @@ pub fn exit_code(program: &str, ran: Result<(), Box<dyn Error>>) -> ExitCode {
 /// If signal handlers cannot be installed.
 pub async fn serve(program: &str, server: Server) -> io::Result<()> {
     let stop = stop_signal()?;
-    // The ports are bound even if nobody can be notified.
+    // The ports are bound even if the notification fails.
     if let Err(error) = notify_ready() {
         let _ = writeln!(io::stderr(), "{program}: cannot notify readiness: {error}");
     }

@@ -69,7 +69,6 @@ impl Scheme {
 /// `tcp://HOST:PORT`, `tls://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The protocol.
     pub scheme: Scheme,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,

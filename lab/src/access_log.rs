@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[cfg(test)]
 mod tests;
 
-/// The fields of a line that verdicts need. `-` is read as nothing.
+/// The fields of a line that verdicts need. `-` is read as `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
     /// When the request or connection began.
@@ -52,7 +52,6 @@ pub struct Line {
     /// The SNI, if it was read.
     #[serde(default, deserialize_with = "text")]
     pub requested_server_name: Option<String>,
-    /// The whole line.
     #[serde(skip)]
     pub raw: String,
 }
@@ -68,7 +67,7 @@ impl Line {
     }
 }
 
-/// Reads a log. Lines in neither format are skipped: others may write to the same file.
+/// Reads a log. Lines in neither format are skipped: other programs may write to the same file.
 pub fn read(log: &str) -> Vec<Line> {
     log.lines().filter_map(line).collect()
 }

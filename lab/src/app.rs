@@ -12,7 +12,7 @@ use crate::{container, role::Role, tools::Tools, tuning::Tuning};
 /// How long an app may take until it is ready.
 const APP_READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Starts a container's program: `command`, else what the image `sidelab/NAME` stands for.
+/// Starts a container's program: its `command`, else the program of the image `sidelab/NAME`.
 pub(crate) fn start(
     pod: &Pod,
     container: &Container,
@@ -59,12 +59,12 @@ struct AppNotStarted {
     source: netns::Error,
 }
 
-/// Whether a container's program reports by itself that it is ready, as sidelab's own do.
+/// Whether a container's program signals its readiness, as sidelab's own do (`NOTIFY_SOCKET`).
 pub(crate) fn reports(container: &Container) -> bool {
     container.command.is_empty() && own(container).is_some()
 }
 
-/// The program of sidelab's own that an image stands for.
+/// The name of sidelab's own program in an image, such as `demo-server` for `sidelab/demo-server`.
 fn own(container: &Container) -> Option<&str> {
     container.image.split(':').next().and_then(|image| image.strip_prefix("sidelab/"))
 }

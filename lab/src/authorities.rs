@@ -12,7 +12,7 @@ pub(crate) struct Authorities {
     mesh: Authority,
     /// An authority that the mesh does not trust, for sidecars with a deliberately wrong certificate.
     other: Authority,
-    /// One that each pod trusts as one of the system's: of stand-ins, and of hosts outside of the cluster.
+    /// The issuer of stand-ins' and external hosts' certificates, which each pod trusts like the system's authorities.
     public: Authority,
 }
 
@@ -20,16 +20,16 @@ impl Authorities {
     /// Creates authorities that use keys of this type, and issue certificates with such keys.
     pub(crate) fn new(trust_domain: &str, key_type: KeyType) -> Result<Self> {
         let new = |name: &str| Authority::new(name, key_type);
-        Ok(Self { mesh: new(trust_domain)?, other: new("somebody else")?, public: new("sidelab: public hosts")? })
+        Ok(Self { mesh: new(trust_domain)?, other: new("another authority")?, public: new("sidelab: public hosts")? })
     }
 
-    /// The certificate of a stand-in.
+    /// Issues a stand-in's certificate.
     pub(crate) fn stand_in(&self, hosts: &[String]) -> Result<Svid> {
         let names = Names { hosts: hosts.to_vec(), ..Names::default() };
         Ok(self.public.issue(&names, Validity::from_now(SVID_LIFETIME))?)
     }
 
-    /// The authority that each pod trusts.
+    /// The certificate of the public authority, PEM.
     pub(crate) fn public_root_pem(&self) -> String {
         self.public.root_pem()
     }

@@ -58,13 +58,11 @@ use self::{
 
 /// The options of a bench.
 pub struct Options {
-    /// The conditions.
     pub setups: Vec<Setup>,
     /// The settings that all series share.
     pub settings: Settings,
     /// The layerings by name; empty is all.
     pub layerings: Vec<String>,
-    /// What to measure.
     pub measures: Vec<Measure>,
     /// The measures to repeat with added round trips.
     pub far: Vec<Measure>,
@@ -83,7 +81,7 @@ pub struct Options {
 /// Runs a bench.
 ///
 /// # Errors
-/// If this machine is not up to it, or a lab can't be made. A later failure only ends its series.
+/// If this machine can't run it, or a lab can't be made. A later failure only ends its series.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<BenchReport> {
     let started = jiff::Timestamp::now();
     let begun = Instant::now();

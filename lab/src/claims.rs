@@ -12,9 +12,8 @@ pub const FILE: &str = "claims.yaml";
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The statement.
     pub claim: String,
-    /// What happens in the textbook's mesh.
+    /// What happens in the textbook mesh.
     pub textbook: String,
     /// What happens in Istio; `same` if it does not differ.
     pub istio: String,

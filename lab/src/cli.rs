@@ -53,7 +53,6 @@ Exit codes: 0 all as expected, 1 a verdict failed, 2 wrong use or bad input, 3 t
 #[derive(Debug, Parser)]
 #[command(name = "sidelab", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Cli {
-    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
     /// When to print in colour.
@@ -108,7 +107,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
     /// The manifests to check.
@@ -136,7 +134,6 @@ pub enum ValidateOutput {
     Github,
 }
 
-/// `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sidelab explain -f app.yaml --from client --to server:8080 --app http --mesh both -o json
@@ -158,10 +155,10 @@ pub struct ExplainArgs {
     /// The destination: a name that the pod resolves, or an address
     #[arg(long, value_name = "HOST:PORT")]
     pub to: String,
-    /// The protocol that the app sends: http, h2, https, tcp, or grpc, which is h2 that speaks grpc
+    /// The protocol that the app sends: http, h2, https, tcp, or grpc, which is short for h2 with --speaks grpc
     #[arg(long, default_value = "http", value_parser = app_choice)]
     pub app: AppChoice,
-    /// What it speaks on top of that: grpc (h2, https), h2 and grpc inside the TLS of https, greeting (tcp: the server speaks
+    /// The protocol within it: grpc (h2, https), h2 and grpc inside the TLS of https, greeting (tcp: the server speaks
     /// first), websocket, connect, http1.0 (http, https)
     #[arg(long, value_parser = speaks)]
     pub speaks: Option<AppSpeaks>,
@@ -180,7 +177,7 @@ pub struct ExplainArgs {
     /// The name that the app's TLS asks for and verifies [https; default: the host]
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
-    /// Have the app's TLS take any certificate [https]
+    /// Have the app's TLS accept any certificate [https]
     #[arg(long)]
     pub no_verify: bool,
     /// The client certificate of the app's TLS: a PEM file, as the calling pod's first container mounts it [https]
@@ -192,27 +189,23 @@ pub struct ExplainArgs {
     /// Route to one subset of a DestinationRule, as a VirtualService would
     #[arg(long, value_name = "NAME")]
     pub subset: Option<String>,
-    /// What the called app speaks, where the manifests don't tell: http, http2, grpc, https, tcp, tls, greeting or any
+    /// What the called app speaks, if the manifests don't say: http, http2, grpc, https, tcp, tls, greeting or any
     #[arg(long, value_name = "PROTOCOL", value_parser = app_speaks, conflicts_with = "config_dump")]
     pub app_speaks: Option<Speaks>,
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: MeshChoice,
-    /// Whose files the sidecars have.
     #[command(flatten)]
     pub control_plane: ControlPlaneArgs,
     /// The namespace of --from, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// What runs in the place of images.
     #[command(flatten)]
     pub stand_ins: StandInArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// `config`.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// The pod, POD or POD.NAMESPACE
@@ -223,7 +216,6 @@ pub struct ConfigArgs {
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
-    /// Whose files the sidecar has.
     #[command(flatten)]
     pub control_plane: ControlPlaneArgs,
     /// The namespace of POD, if it names none
@@ -256,21 +248,16 @@ pub struct ConfigArgs {
     /// With --iptables: the rules as in a user namespace, which match a mark instead of a uid
     #[arg(long, requires = "iptables")]
     pub rootless: bool,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FamilyChoice {
-    /// IPv4.
     Ipv4,
-    /// IPv6.
     Ipv6,
 }
 
-/// `scenarios`.
 #[derive(Debug, Args)]
 pub struct ScenariosArgs {
     /// Only those that test this claim, such as C37
@@ -279,15 +266,12 @@ pub struct ScenariosArgs {
     /// Only those that reproduce this failure, such as F7
     #[arg(long)]
     pub signature: Option<String>,
-    /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// `claims`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab run && sidelab claims\n  sidelab claims C27 C29\n  sidelab claims --report out.json -o json"
@@ -299,10 +283,8 @@ pub struct ClaimsArgs {
     /// A report that `sidelab run --json FILE` wrote [default: the last run]
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -22,7 +22,7 @@ pub struct Files {
 
 impl Files {
     /// The paths of one container.
-    pub fn of(host: &netns::Pod, container: &str) -> Self {
+    pub fn new(host: &netns::Pod, container: &str) -> Self {
         Self { folder: host.dir().join(FOLDER).join(container) }
     }
 
@@ -80,7 +80,7 @@ pub fn program(
     file: impl Into<PathBuf>,
     args: impl IntoIterator<Item: Into<std::ffi::OsString>>,
 ) -> Program {
-    let files = Files::of(host, &container.name);
+    let files = Files::new(host, &container.name);
     let mut program = Program::new(name, file, args);
     program.user = user(container);
     program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));

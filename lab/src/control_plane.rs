@@ -1,4 +1,4 @@
-//! Whose files the sidecars of a lab or a prediction have: the compiler's, or those that the real istiod writes.
+//! Where the sidecars' files come from: the compiler, or the real istiod.
 
 use std::collections::BTreeMap;
 
@@ -15,39 +15,37 @@ use crate::{
     terminal::noteln,
 };
 
-/// istiod is asked for a mesh that it does not make.
+/// istiod was requested for the textbook mesh.
 #[derive(Clone, Copy, Debug, Error)]
-#[error(
-    "--control-plane istiod makes the istio mesh alone: no istiod writes the textbook's; leave --mesh out, or write --mesh istio"
-)]
+#[error("--control-plane istiod supports only the istio mesh; leave --mesh out, or write --mesh istio")]
 pub struct NoTextbook;
 
-/// istiod makes something else of the manifests than what the lab is built by.
+/// istiod and sidelab disagree on what the manifests contain.
 #[derive(Debug, Error)]
 pub enum Disagrees {
-    /// Its webhook refuses an object.
+    /// istiod's webhook rejects an object that sidelab accepts.
     #[error(
-        "{}: document {}: istiod refuses {} {}/{}, which sidelab takes: {}", .0.file, .0.document, .0.kind, .0.namespace, .0.name,
+        "{}: document {}: istiod rejects {} {}/{}, which sidelab accepts: {}", .0.file, .0.document, .0.kind, .0.namespace, .0.name,
         .0.message.trim()
     )]
     Refuses(Object),
-    /// Its injector gives a pod a sidecar, or none, and the lab's rules say otherwise.
-    #[error("{pod}: istiod's injector gives it {} sidecar, and sidelab {}{reason}", some(*.istiod), some(!.istiod))]
+    /// istiod's injector and sidelab disagree on whether a pod gets a sidecar.
+    #[error("{pod}: istiod's injector gives it {} sidecar, and sidelab {}{reason}", article(*.istiod), article(!.istiod))]
     Injection {
         /// `POD.NAMESPACE`.
         pod: String,
-        /// Whether istiod gives it one.
+        /// Whether istiod's injector adds a sidecar.
         istiod: bool,
-        /// Why not, where it says.
+        /// istiod's reason, with a separator; empty if it gives none.
         reason: String,
     },
 }
 
-fn some(sidecar: bool) -> &'static str {
+fn article(sidecar: bool) -> &'static str {
     if sidecar { "a" } else { "no" }
 }
 
-/// The meshes to make where a control plane is named and perhaps meshes.
+/// The meshes to run for a control plane: those that were requested, else its defaults.
 ///
 /// # Errors
 /// [`NoTextbook`].
@@ -60,25 +58,25 @@ pub fn flavors(control_plane: ControlPlane, asked: Option<Vec<Flavor>>, otherwis
     }
 }
 
-/// Has istiod write the files of meshes, each with the manifests that it was made of, where it is the control plane.
+/// Replaces the sidecars' files of each mesh by istiod's, if that is the control plane. Each mesh comes with its manifests.
 ///
 /// # Errors
-/// When it is not built, or disagrees with sidelab on what runs at all.
+/// If istiod is not built, or disagrees with sidelab on an object or an injection.
 pub fn apply(control_plane: ControlPlane, meshes: Vec<(Mesh, &[SourceFile])>) -> Result<Vec<Mesh>> {
     if control_plane == ControlPlane::Compiler {
         return Ok(meshes.into_iter().map(|(mesh, _)| mesh).collect());
     }
-    let requests: Vec<Request> = meshes.iter().map(|(mesh, files)| Request::new(files, Some(mesh)).of_lab()).collect();
+    let requests: Vec<Request> = meshes.iter().map(|(mesh, files)| Request::new(files, Some(mesh)).for_lab()).collect();
     let answers = Istiod::find()?.ask(&requests)?;
     meshes.into_iter().zip(answers).map(|((mesh, files), answer)| pushed(mesh, files, answer)).collect()
 }
 
-/// The same of one mesh.
+/// [`apply`] for one mesh.
 ///
 /// # Errors
 /// As [`apply`].
 pub fn apply_to(control_plane: ControlPlane, mesh: Mesh, files: &[SourceFile]) -> Result<Mesh> {
-    apply(control_plane, vec![(mesh, files)])?.pop().context("a mesh of a mesh")
+    apply(control_plane, vec![(mesh, files)])?.pop().context("one mesh gives one mesh")
 }
 
 fn pushed(mesh: Mesh, files: &[SourceFile], answer: Answer) -> Result<Mesh> {
@@ -107,9 +105,9 @@ fn pushed(mesh: Mesh, files: &[SourceFile], answer: Answer) -> Result<Mesh> {
     Ok(mesh.pushed_to(pushed))
 }
 
-/// Says once which of Istio's filters stock Envoy runs without.
+/// Prints once which of Istio's filters were removed for stock Envoy.
 pub fn tell_stock_envoy() {
-    noteln!("stock Envoy does not have all filters that istiod writes; taken out for it:");
+    noteln!("stock Envoy lacks some filters that istiod generates; these were removed:");
     for Absent { name, without, .. } in &ABSENT {
         noteln!("  {name}: {without}");
     }

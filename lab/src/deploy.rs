@@ -43,7 +43,6 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct PodPlan {
     /// `POD.NAMESPACE`.
     pub pod: String,
-    /// Its sidecar's files.
     pub config: PodConfig,
     /// Its IPv4 redirects.
     pub iptables: String,
@@ -69,7 +68,6 @@ pub struct Options {
     pub capture: bool,
     /// Whether the lab outlives this process.
     pub stays_up: bool,
-    /// A display name.
     pub name: String,
     /// How the lab's programs run.
     pub tuning: Tuning,
@@ -77,7 +75,6 @@ pub struct Options {
     pub tamper: Option<Tamper>,
 }
 
-/// A running mesh.
 pub struct Deployment {
     /// The lab that it runs in.
     pub lab: Lab,
@@ -181,10 +178,10 @@ impl Deployment {
         let mut logs = BTreeMap::new();
         for (host, pod) in self.pods.iter().zip(&mesh.pods) {
             for container in &pod.containers {
-                secrets.push_str(&read_if_there(&container::Files::of(host, &container.name).key_log())?);
+                secrets.push_str(&read_if_there(&container::Files::new(host, &container.name).key_log())?);
             }
             if self.sidecars.contains_key(host.name()) {
-                let folders = Folders::of(host);
+                let folders = Folders::new(host);
                 secrets.push_str(&read_if_there(&folders.key_log())?);
                 logs.insert(host.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
             }
@@ -335,7 +332,7 @@ fn start_pod(
     trust::write(host, &authorities.public_root_pem())?;
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = authorities.secrets(sidecar)?;
-        Folders::of(host).write(&plan.config, &secrets, options.privilege)?;
+        Folders::new(host).write(&plan.config, &secrets, options.privilege)?;
         let how = sidecar::How {
             kind: kind_of(options, index),
             concurrency: options.tuning.concurrency,
@@ -348,7 +345,7 @@ fn start_pod(
     for container in &pod.containers {
         let made = container.stand_in.as_ref().filter(|stand_in| !stand_in.names.is_empty());
         let made = made.map(|stand_in| authorities.stand_in(&stand_in.names)).transpose()?;
-        container::Files::of(host, &container.name).write(host, container, made.as_ref())?;
+        container::Files::new(host, &container.name).write(host, container, made.as_ref())?;
     }
     let role = if is_caller { Role::ClientApp } else { Role::ServerApp };
     let apps = pod

@@ -31,7 +31,6 @@ pub struct Expectation {
     /// The sidecars that read the request in plaintext; an empty list expects that neither does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_by: Option<Vec<Party>>,
-    /// The expected end.
     #[serde(default)]
     pub outcome: ExpectedOutcome,
 }
@@ -74,7 +73,6 @@ pub struct ExpectedOutcome {
     /// The reason of the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// Envoy's response flags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_flags: Option<Logged>,
     /// Envoy's response code details.
@@ -96,14 +94,14 @@ pub struct ExpectedOutcome {
 
 impl Expectation {
     /// Everything that an account contains.
-    pub fn of(account: &Account) -> Self {
-        let legs = account.legs.iter().map(|leg| (leg.number, ExpectedLeg::of(leg))).collect();
-        Self { legs, read_by: Some(account.read_by.clone()), outcome: ExpectedOutcome::of(&account.outcome) }
+    pub fn exactly(account: &Account) -> Self {
+        let legs = account.legs.iter().map(|leg| (leg.number, ExpectedLeg::exactly(leg))).collect();
+        Self { legs, read_by: Some(account.read_by.clone()), outcome: ExpectedOutcome::exactly(&account.outcome) }
     }
 
     /// Everything that a prediction contains, as an expectation of what is seen, except for races, which can go either way.
-    pub fn of_prediction(account: &Account) -> Self {
-        let mut all = Self::of(account);
+    pub fn from_prediction(account: &Account) -> Self {
+        let mut all = Self::exactly(account);
         let outcome = &account.outcome;
         if outcome.delivered {
             return all;
@@ -146,6 +144,11 @@ impl Expectation {
         Self { legs: self.legs, read_by, outcome: self.outcome.merged_with(over.outcome) }
     }
 
+    /// Whether every account fits.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Checks that it expects at least the layers of a leg, and whether the call is delivered.
     ///
     /// # Errors
@@ -162,14 +165,14 @@ impl Expectation {
 }
 
 impl ExpectedLeg {
-    fn of(leg: &Leg) -> Self {
+    fn exactly(leg: &Leg) -> Self {
         Self {
             layers: Some(leg.layers.clone()),
             interface: leg.interface,
             source: leg.source,
             dials: leg.dials,
             redirected_to: leg.redirected_to,
-            tls: leg.tls.iter().map(ExpectedTls::of).collect(),
+            tls: leg.tls.iter().map(ExpectedTls::exactly).collect(),
         }
     }
 
@@ -186,7 +189,7 @@ impl ExpectedLeg {
 }
 
 impl ExpectedOutcome {
-    fn of(outcome: &Outcome) -> Self {
+    fn exactly(outcome: &Outcome) -> Self {
         let Outcome {
             delivered,
             at,

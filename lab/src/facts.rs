@@ -25,9 +25,8 @@ pub enum Field {
     Outcome(OutcomeField),
 }
 
-/// A field of a leg.
+/// A field of a leg, as documented in [`mesh::account::Leg`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "documented in `mesh::account::Leg`")]
 pub enum LegField {
     Layers,
     Interface,
@@ -38,9 +37,8 @@ pub enum LegField {
     Tls(usize, TlsField),
 }
 
-/// A field of a TLS layer.
+/// A field of a TLS layer, as documented in [`mesh::account::TlsFacts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[expect(missing_docs, reason = "documented in `mesh::account::TlsFacts`")]
 pub enum TlsField {
     #[serde(rename = "TLS version")]
     Version,
@@ -60,10 +58,9 @@ pub enum TlsField {
     ServerIdentity,
 }
 
-/// A field of the end.
+/// A field of the end of a call, as documented in [`mesh::account::Outcome`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "documented in `mesh::account::Outcome`")]
 pub enum OutcomeField {
     Delivered,
     #[serde(rename = "refused at")]
@@ -163,7 +160,7 @@ impl fmt::Display for Value {
 
 /// All fields of an account that can be expected. A missing leg carried nothing.
 pub fn of_account(account: &Account) -> Facts {
-    let mut all = Expectation::of(account);
+    let mut all = Expectation::exactly(account);
     for number in LegNumber::ALL {
         all.legs.entry(number).or_default().layers.get_or_insert_default();
     }
@@ -241,7 +238,6 @@ pub struct Difference {
     /// The field that differs.
     #[schemars(with = "String")]
     pub field: Field,
-    /// The expected value.
     #[schemars(with = "String")]
     pub expected: Value,
     /// The account's value, if it has one.
@@ -265,8 +261,8 @@ impl Difference {
     }
 }
 
-/// Whether two words of a field say the same: names without regard to case (RFC 6066, section 3), and of how a connection ended
-/// only that it did: FIN or RST depends on what was still unread.
+/// Whether two values of a field mean the same. Names are compared without regard to case (RFC 6066, section 3), and all ways to end a
+/// connection are equal: FIN or RST depends on what was still unread.
 fn is_same(field: Field, one: &str, other: &str) -> bool {
     const ENDED: [&str; 3] = ["broken_pipe", "connection_reset", "eof"];
     match field {
@@ -294,8 +290,8 @@ impl Serialize for Difference {
     }
 }
 
-/// Whether two accounts of a leg differ in a race: in TLS 1.3 the client has done its part when the server looks at its
-/// certificate (RFC 8446, section 2), so that of a handshake which the server refuses the request inside is on the wire or not.
+/// Whether two accounts of a leg differ only by a race: in TLS 1.3 the client has finished when the server verifies its certificate
+/// (RFC 8446, section 2), so the request inside a rejected handshake may or may not be on the wire.
 fn is_race(difference: &Difference, account: &Account) -> bool {
     let Outcome { at, reason, .. } = &account.outcome;
     let by_server = matches!(at, Some(Party::ServerSidecar | Party::ServerApp));
@@ -313,7 +309,7 @@ fn is_race(difference: &Difference, account: &Account) -> bool {
         && long.starts_with(short)
 }
 
-/// Where an account differs from what is expected of it. What is not expected may be anything.
+/// The fields in which an account differs from an expectation. A field without an expectation can have any value.
 pub fn differences(expectation: &Expectation, account: &Account) -> Vec<Difference> {
     let found = of_account(account);
     let expected = of_expectation(expectation).into_iter();

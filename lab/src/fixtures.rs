@@ -91,7 +91,7 @@ pub(crate) fn run(native: Account) -> RunReport {
         serde_saphyr::from_str("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}").unwrap();
     let predicted = account();
     let seen = BTreeMap::from([(DataPlane::Native, seen(native))]);
-    let verdict = Verdict::of(&expected, Some(&predicted), &seen);
+    let verdict = Verdict::compare_one(&expected, Some(&predicted), &seen);
     let probe = ProbeReport {
         scenario: "strict".into(),
         title: "A plaintext app".into(),

@@ -15,7 +15,7 @@ use signal_hook::{
 /// The exit code of an interrupted program: 128 + SIGINT, as in shells.
 const CODE: i32 = 130;
 
-/// Set by the first signal. The makers of labs remove them at the next step.
+/// Set by the first signal. Whatever creates a lab then removes it at its next step.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C ends the work early and in order, and so do SIGTERM, SIGQUIT and SIGHUP, which a lost ssh session sends. A second
@@ -38,7 +38,6 @@ pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
 pub(crate) struct UntilInterrupted(Signals);
 
 impl UntilInterrupted {
-    /// Starts handling them.
     pub(crate) fn new() -> Result<Self> {
         signals().map(Self)
     }

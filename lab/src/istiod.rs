@@ -73,9 +73,9 @@ impl Request {
         Self { manifests, addresses, mesh_config: "" }
     }
 
-    /// The same for a lab: with access logs in a format that it can read, whatever the manifests say.
+    /// Adapts the request to a lab: access logs are enabled, in the default format, which the lab can read, whatever the manifests say.
     #[must_use]
-    pub fn of_lab(self) -> Self {
+    pub fn for_lab(self) -> Self {
         Self { mesh_config: "accessLogFile: /dev/stdout\naccessLogFormat: ''\n", ..self }
     }
 }
@@ -94,7 +94,6 @@ pub struct Answer {
     /// Objects of kinds that the control plane does not read.
     #[serde(default)]
     pub ignored: Vec<String>,
-    /// The cluster's pods.
     #[serde(default, deserialize_with = "or_none")]
     pub pods: Vec<Pod>,
 }
@@ -104,14 +103,11 @@ fn or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Pod>
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An object of Istio's, and what the validating webhook says.
+/// An Istio object, and the validating webhook's verdict.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Object {
-    /// Its kind.
     pub kind: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The file that contains it.
     pub file: String,
@@ -130,11 +126,8 @@ pub struct Object {
 /// A pod, with what Istio generates for it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Pod {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// Its addresses.
     pub ips: Vec<String>,
     /// Whether the injector added a sidecar.
     pub sidecar: bool,
@@ -150,7 +143,6 @@ pub struct Pod {
     /// The probes of its containers after injection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Value>,
-    /// Its redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
     /// LDS.
@@ -217,7 +209,6 @@ impl Answer {
     }
 }
 
-/// The built program.
 #[derive(Clone, Debug)]
 pub struct Istiod {
     program: PathBuf,
@@ -304,7 +295,7 @@ pub struct PodDifferences {
 /// The differences between istiod and the compiler, for each pod to which either gives a sidecar.
 ///
 /// # Errors
-/// When istiod does not know a pod.
+/// If istiod does not know a pod.
 pub fn differences(mesh: &Mesh, answer: &Answer) -> Result<Vec<PodDifferences>> {
     let mut all = vec![];
     for (index, pod) in mesh.pods.iter().enumerate().filter(|(_, pod)| !pod.is_external()) {

@@ -29,17 +29,14 @@ pub struct LastRun {
 /// One call in one mesh.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SeenCall {
-    /// The scenario's name.
     pub scenario: String,
-    /// The probe's name.
     pub probe: String,
-    /// The mesh.
     pub mesh: Flavor,
     /// The claims that it tests.
     pub claims: Vec<String>,
     /// Whether all accounts agreed.
     pub verdict: Agreement,
-    /// The account of the native data plane, and so on.
+    /// The account seen with each data plane that ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     native: Option<Account>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +55,7 @@ pub struct Agreement {
 }
 
 impl SeenCall {
-    fn of(probe: &ProbeReport) -> Self {
+    fn from_report(probe: &ProbeReport) -> Self {
         let account = |plane| probe.seen.get(&plane).map(|seen| seen.account.clone());
         Self {
             scenario: probe.scenario.clone(),
@@ -127,7 +124,7 @@ pub fn keep(report: &RunReport) -> Result<()> {
     let run = LastRun {
         schema: SCHEMA.into(),
         started: report.started,
-        probes: report.probes.iter().map(SeenCall::of).collect(),
+        probes: report.probes.iter().map(SeenCall::from_report).collect(),
     };
     output::write(&netns::make_labs_dir()?.join(FILE), serde_json::to_string(&run)?)?;
     Ok(())

@@ -57,7 +57,6 @@ pub struct NoSuchPod {
     pub name: String,
     /// The namespace assumed for a name without one.
     pub namespace: String,
-    /// The existing pods.
     pub pods: Vec<String>,
 }
 
@@ -150,7 +149,7 @@ pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
 /// If a file can't be read, and as for [`resolve`].
 pub fn resolve_files(paths: &[PathBuf]) -> Result<Arc<Resolved>> {
     let (resolved, warnings) = resolve(&read(paths)?)?;
-    tell(&warnings);
+    print_warnings(&warnings);
     Ok(resolved)
 }
 
@@ -160,7 +159,7 @@ pub fn meshes(resolved: &Arc<Resolved>, flavors: &[Flavor]) -> Vec<Mesh> {
 }
 
 /// Prints warnings to standard error, one per line.
-pub fn tell<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
+pub fn print_warnings<'a>(warnings: impl IntoIterator<Item = &'a Fault>) {
     for warning in warnings.into_iter().filter(|fault| fault.severity != Severity::Note) {
         noteln!("{warning}");
     }

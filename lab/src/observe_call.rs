@@ -187,7 +187,7 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
     let reached_app = found.leg3.or(found.leg2).is_some_and(|flow| flow.contains(&call.marker));
     let status = call.report.status();
     let delivered = call.report.ok && reached_app && status.is_none_or(|status| status < 400);
-    let refusal = (!delivered).then(|| refusal::of(mesh, call, found)).flatten();
+    let refusal = (!delivered).then(|| refusal::find(mesh, call, found)).flatten();
     let at = refusal.map(|(at, _)| at);
     let log = match at {
         Some(Party::ServerSidecar) => found.server_log.or(found.client_log),

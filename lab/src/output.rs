@@ -20,9 +20,7 @@ mod tests;
 #[derive(Debug, Error)]
 #[error("can't write {}: {source}{}", path.display(), fix(source))]
 pub struct NotWritten {
-    /// The file's path.
     pub path: PathBuf,
-    /// The cause.
     pub source: io::Error,
 }
 
@@ -41,7 +39,7 @@ enum Readers {
 /// The first file that can't be written.
 pub fn check<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), NotWritten> {
     paths.into_iter().try_for_each(|path| {
-        let found = Place::of(path).and_then(|place| match place {
+        let found = Place::resolve(path).and_then(|place| match place {
             Place::Straight(path) => Ok(access(&path, AccessFlags::W_OK)?),
             // Removed again at once.
             Place::Beside { .. } => place.begin(Readers::Usual).map(drop),
@@ -81,7 +79,7 @@ fn write_for(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), NotWritten> {
-    let write = || match Place::of(path)? {
+    let write = || match Place::resolve(path)? {
         Place::Straight(path) => filled(&OpenOptions::new().append(true).open(path)?, fill),
         place @ Place::Beside { .. } => {
             let file = place.begin(readers)?;
@@ -108,7 +106,7 @@ enum Place {
 }
 
 impl Place {
-    fn of(path: &Path) -> io::Result<Self> {
+    fn resolve(path: &Path) -> io::Result<Self> {
         // Other names of the shell's open files: a replacement would go unnoticed.
         if path.starts_with("/dev") || path.starts_with("/proc") {
             return Ok(Self::Straight(path.to_owned()));

@@ -1,4 +1,4 @@
-//! Hosts outside of the cluster that manifests or a call name, and that no manifest stands for.
+//! Hosts outside the cluster that manifests or a call name, and for which no manifest has a pod.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 #[cfg(test)]
 mod tests;
 
-/// Domains that no DNS outside of a cluster's or a company's own knows (RFC 6761, RFC 6762, RFC 7686, RFC 9476, and ICANN's resolution of
+/// Domains that public DNS does not have (RFC 6761, RFC 6762, RFC 7686, RFC 9476, and ICANN's resolution of
 /// 2024-07-29 for `internal`).
 const PRIVATE_DOMAINS: [&str; 15] = [
     "alt",
@@ -58,12 +58,12 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
     (!pods.is_empty()).then(|| SourceFile { name: "<assumed>".into(), text: pods.join("\n---\n") })
 }
 
-/// Whether a host is named as one outside of the cluster is, in a domain that public DNS may have, and no manifest says where.
+/// Whether a host has a name in a domain that public DNS may have, and no address in the manifests.
 pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     let (Some((first, _)), Some((_, last))) = (name.split_once('.'), name.rsplit_once('.')) else { return false };
     let is_domain = last.len() > 1 && last.starts_with(|c: char| c.is_ascii_alphabetic());
-    // In these it is rather a mistake.
+    // A name in one of these domains is more likely a mistake.
     let of_cluster = mesh.namespaces.contains_key(last)
         || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
     let is_written = mesh.pods.iter().any(|pod| pod.external_hosts.iter().any(|own| own.eq_ignore_ascii_case(host)));
@@ -75,14 +75,14 @@ pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
         && (mesh.pods.is_empty() || mesh.resolve_in(from, host).is_empty())
 }
 
-/// The host outside of the cluster that a name stands for: its own, or that of an ExternalName.
+/// The external host that a name resolves to: itself, or the target of an ExternalName Service.
 pub fn alias(mesh: &Resolved, host: &str, namespace: &str) -> String {
     let names = [format!("{host}.{namespace}.svc.cluster.local"), format!("{host}.svc.cluster.local"), host.to_owned()];
     let alias = mesh.external_names.iter().find(|alias| names.contains(&alias.host));
     alias.map_or_else(|| host.to_owned(), |alias| alias.target.clone())
 }
 
-/// A pod that stands for a host. Its ports are taken to speak what their numbers are known for.
+/// A pod that plays an external host. Its ports speak the protocols that their numbers are known for.
 fn pod(host: &str, mut ports: Vec<u16>) -> String {
     ports.sort_unstable();
     ports.dedup();
@@ -95,7 +95,7 @@ fn pod(host: &str, mut ports: Vec<u16>) -> String {
         })
         .collect();
     let declared: Vec<_> = ports.iter().map(|port| json!({ "containerPort": port })).collect();
-    // A label of DNS has 63 letters at most, and a pod's name 253.
+    // A DNS label has at most 63 letters, and a pod's name 253.
     let name: String = host.to_ascii_lowercase().chars().take(200).collect();
     json!({
         "apiVersion": "v1",

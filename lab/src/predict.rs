@@ -14,7 +14,7 @@ use crate::{manifests, scenario::Probe};
 /// Predicts every way that a scenario's call may go.
 ///
 /// # Errors
-/// When the calling pod is not there, or something that is not modelled takes part.
+/// If there is no such calling pod, or something that is not modelled takes part.
 pub fn probe(mesh: &Mesh, probe: &Probe) -> Result<Vec<Account>> {
     let from = manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)?;
     let call = Call {

@@ -1,4 +1,4 @@
-//! When a container's program is ready: as its probes say, else when it accepts connections at the ports that it declares.
+//! When a container's program is ready: according to its probes, else once it accepts connections on its declared ports.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
@@ -15,16 +15,16 @@ use netns::Process;
 
 use crate::{container, terminal::noteln, tools::Tools};
 
-/// How long a pod may take until its probes succeed. The kubelet waits for ever.
+/// How long a pod may take until its probes succeed. The kubelet waits forever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a program may take until it listens where it declares that it does, which binds it to nothing.
+/// How long a program may take until it listens on its declared ports, which are informational in Kubernetes.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The time between two looks at a port that no probe asks.
+/// The interval between checks of a port without a probe.
 const PORT_PERIOD: Duration = Duration::from_millis(50);
 
-/// The longest time between two tries of a probe: nobody wants to wait for the kubelet's ten seconds.
+/// The maximum interval between tries of a probe: the kubelet's default of ten seconds would make labs slow.
 const LONGEST_PERIOD: Duration = Duration::from_secs(1);
 
 /// A pod's container whose program was started.
@@ -37,10 +37,10 @@ pub(crate) struct Started<'a> {
 }
 
 impl Started<'_> {
-    /// Waits until the program is ready, or has ended. One that is not ready in time is named: calls to it fail as they would.
+    /// Waits until the program is ready, or has ended. A program that is not ready in time is reported: calls to it fail as they would in a cluster.
     ///
     /// # Errors
-    /// When this process is interrupted.
+    /// If this process is interrupted.
     pub(crate) fn wait(&self) -> Result<()> {
         let Container { startup, readiness, .. } = self.container;
         let probes = [("startupProbe", startup), ("readinessProbe", readiness)];
@@ -71,7 +71,7 @@ impl Started<'_> {
         Ok(())
     }
 
-    /// Tries until it succeeds, or the program has ended. False when it has not within the time.
+    /// Repeats a check until it succeeds, or the program has ended. Returns false if it has not succeeded in time.
     fn until(&self, time: Duration, period: Duration, succeeds: impl Fn() -> Result<bool>) -> Result<bool> {
         let deadline = Instant::now() + time;
         loop {
@@ -112,7 +112,7 @@ impl Started<'_> {
         })
     }
 
-    /// Runs a program beside the container's; nothing when it can't be, or takes too long.
+    /// Runs a program in the container; `None` if it can't be started, or takes too long.
     fn run(
         &self,
         file: std::path::PathBuf,
@@ -128,7 +128,7 @@ impl Started<'_> {
         }
     }
 
-    /// Whether somebody in the pod accepts connections at a port, at any of its addresses.
+    /// Whether a program in the pod accepts connections on a port, at any of the pod's addresses.
     fn accepts(&self, port: u16) -> bool {
         let own = Family::BOTH.map(|family| self.pod.ips.of(family));
         let all = own.into_iter().chain([IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]);
@@ -137,7 +137,7 @@ impl Started<'_> {
     }
 }
 
-/// Whether a probe asks the sidecar, as the injector rewrites them.
+/// Whether a probe was rewritten by the injector, and asks the sidecar.
 fn is_sidecars(probe: &Probe) -> bool {
     probe.check.port().is_some_and(|port| sidecar::PORTS.contains(&port))
 }

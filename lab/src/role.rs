@@ -7,13 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The calling app.
     ClientApp,
-    /// Its sidecar.
     ClientSidecar,
     /// The called app's sidecar.
     ServerSidecar,
-    /// The called app.
     ServerApp,
 }
 

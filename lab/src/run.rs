@@ -55,9 +55,8 @@ pub struct Options {
     pub data_planes: Vec<DataPlane>,
     /// The meshes, in parallel.
     pub meshes: Vec<Flavor>,
-    /// What runs in the place of images.
     pub images: Images,
-    /// Whose files the sidecars have.
+    /// The source of the sidecars' files.
     pub control_plane: ControlPlane,
     /// Where the programs are.
     pub tools: Tools,
@@ -146,11 +145,11 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     Ok(report)
 }
 
-/// The mesh of a scenario, with the hosts outside that its calls name, and with stand-ins for the images that are not here.
+/// The mesh of a scenario, with pods for the external hosts that its calls name, and with stand-ins for images.
 fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc<Resolved>)> {
     let mut files = manifests::read(&[scenario.manifests()])?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
-    manifests::tell(&warnings);
+    manifests::print_warnings(&warnings);
     let calls = scenario.probes.iter().filter_map(|probe| {
         let from = resolved.pod(&probe.from, manifests::DEFAULT_NAMESPACE)?;
         Some((from, probe.host.as_str(), probe.port))
@@ -159,8 +158,8 @@ fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
     }
-    let vacancies = images.settle(&mut resolved)?;
-    stand_ins::tell(&resolved, &vacancies, &format!("{}: ", scenario.name));
+    let vacancies = images.apply(&mut resolved)?;
+    stand_ins::print(&resolved, &vacancies, &format!("{}: ", scenario.name));
     Ok((files, resolved))
 }
 
@@ -186,7 +185,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     let expected = probe.expected(mesh.flavor).clone();
     let ways = predict::probe(mesh, probe)
         .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
-    let (predicted, verdict) = Verdict::of_ways(&expected, ways, &seen);
+    let (predicted, verdict) = Verdict::compare(&expected, ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -331,7 +330,7 @@ fn make_call(
     Ok(MadeCall { from, report, admission: None, admission_message: None, marker, began_ns, ended_ns })
 }
 
-/// The demo client's words for a probe.
+/// The demo client's arguments for a probe.
 fn client_args(probe: &Probe, marker: &str, timeout: &str) -> Vec<String> {
     let mut url = probe.url();
     if probe.app != AppProtocol::Tcp {

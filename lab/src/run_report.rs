@@ -21,18 +21,15 @@ use crate::{
     verdict::Verdict,
 };
 
-/// A whole run.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RunReport {
     /// `sidelab.run/v1`.
     pub schema: &'static str,
-    /// This program's version.
     pub version: &'static str,
-    /// When it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// Whose files the sidecars had; the compiler's if absent.
+    /// The source of the sidecars' files; the compiler if absent.
     #[serde(skip_serializing_if = "ControlPlane::is_compiler")]
     pub control_plane: ControlPlane,
     /// The cost of bringing up labs, by data plane.
@@ -61,13 +58,9 @@ pub struct LabFigures {
 /// One call in one mesh.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ProbeReport {
-    /// The scenario's name.
     pub scenario: String,
-    /// The scenario's title.
     pub title: String,
-    /// The probe's name.
     pub probe: String,
-    /// The mesh.
     pub mesh: Flavor,
     /// Its cell, if the scenario's calls are drawn as a grid, and the grid's axes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +71,6 @@ pub struct ProbeReport {
     pub signatures: Vec<String>,
     /// The call as the app makes it, such as `http://server:8080`.
     pub url: String,
-    /// The address family.
     pub family: Family,
     /// What a person expects.
     pub expected: Expectation,
@@ -87,7 +79,6 @@ pub struct ProbeReport {
     /// What was seen, by data plane.
     #[serde(flatten)]
     pub seen: BTreeMap<DataPlane, Seen>,
-    /// Whether they agree.
     pub verdict: Verdict,
 }
 

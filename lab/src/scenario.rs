@@ -1,7 +1,7 @@
 //! Scenarios: manifests, the calls to make, and what a person expects of each in each mesh.
 //!
 //! A scenario is a folder with `manifests.yaml`, which `kubectl apply` also accepts, and `scenario.yaml`. Expectations
-//! are written by hand; nothing generates them.
+//! are written by hand; nothing generates them. What is seen of a probe without any is compared with the prediction alone.
 
 use std::{
     collections::BTreeMap,
@@ -31,9 +31,7 @@ mod tests;
 /// A scenario, as read from its folder.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The folder's name.
     pub name: String,
-    /// The folder.
     pub directory: PathBuf,
     /// The title, in one line.
     pub title: String,
@@ -62,15 +60,15 @@ pub struct Probe {
     pub port: u16,
     /// The address family, if the host has both; IPv4 by default.
     pub family: Family,
-    /// What the app sends.
+    /// The outermost protocol that the app sends.
     pub app: AppProtocol,
-    /// What it speaks on top of that.
+    /// The protocol within `app`, if it is not the usual one.
     pub speaks: Option<AppSpeaks>,
     /// What its request asks for.
     pub asked: Asked,
     /// The name that the app's TLS asks for and verifies, if it is not the host.
     pub sni: Option<String>,
-    /// Whether the app's TLS checks the server's certificate.
+    /// Whether the app's TLS verifies the server's certificate.
     pub verify: bool,
     /// The client certificate of the app's TLS.
     pub certificate: Option<CertificateFiles>,
@@ -78,11 +76,11 @@ pub struct Probe {
     pub webhook: Option<String>,
     /// Its cell, if the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
-    /// The claims that this call tests; all of the scenario's by default.
+    /// The claims that this call tests: by default all of the scenario's, or none without an expectation.
     pub claims: Vec<String>,
-    /// What is expected in the textbook's mesh.
+    /// The expectation in the textbook mesh; empty if the probe has none.
     pub textbook: Expectation,
-    /// What is expected in Istio's.
+    /// The expectation in the istio mesh; empty if the probe has none.
     pub istio: Expectation,
 }
 
@@ -95,7 +93,7 @@ impl Probe {
         }
     }
 
-    /// The call's URL, as the demo client takes it.
+    /// The call's URL, as the demo client accepts it.
     pub fn url(&self) -> String {
         let scheme = match self.app {
             AppProtocol::Https if self.speaks == Some(AppSpeaks::Grpc) => "grpcs",
@@ -167,12 +165,7 @@ pub enum ScenarioError {
     NoFolder(PathBuf),
     /// A file can't be read.
     #[error("{}: {error}; a scenario is a folder with manifests.yaml and scenario.yaml", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Read { path: PathBuf, error: io::Error },
     /// Neither a folder nor the name of a scenario.
     #[error(
         "no scenario {name:?}, neither as a folder nor in {}{}; `sidelab scenarios` lists them",
@@ -190,7 +183,6 @@ pub enum ScenarioError {
     /// `scenario.yaml` is invalid.
     #[error("{}: {message}", path.display())]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// The fault, with its place.
         message: String,
@@ -201,7 +193,7 @@ impl Scenario {
     /// Reads a scenario from its folder.
     ///
     /// # Errors
-    /// If `scenario.yaml` is missing, has an unknown or ill-typed field, or a probe without expectations.
+    /// If `scenario.yaml` is missing, has an unknown or ill-typed field, or a probe whose expectation is incomplete.
     pub fn read(directory: &Path) -> Result<Self, ScenarioError> {
         let path = directory.join("scenario.yaml");
         let text = fs::read_to_string(&path).map_err(|error| ScenarioError::Read { path: path.clone(), error })?;
@@ -337,7 +329,8 @@ pub(crate) struct File {
     probes: Vec<WrittenProbe>,
 }
 
-/// A probe, as written: `expect` applies to both meshes, `textbook` and `istio` extend or override it.
+/// A probe, as written: `expect` applies to both meshes, `textbook` and `istio` extend or override it. Without the three, what is
+/// seen is compared with the prediction alone.
 #[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenProbe {
@@ -407,13 +400,23 @@ impl WrittenProbe {
         if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
             return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
         }
-        let claims = self.claims.unwrap_or_else(|| of_scenario.to_vec());
+        let is_expected = ![&self.expect, &self.textbook, &self.istio].into_iter().all(Expectation::is_empty);
+        let claims = match self.claims {
+            Some(claims) if !is_expected && !claims.is_empty() => {
+                return Err("claims: a probe without an expectation tests no claim; add `expect`".into());
+            }
+            Some(claims) => claims,
+            None if is_expected => of_scenario.to_vec(),
+            None => vec![],
+        };
         if let Some(claim) = claims.iter().find(|claim| !of_scenario.contains(claim)) {
             return Err(format!("claims: {claim} is not among the scenario's `claims`; add it there"));
         }
         let textbook = self.expect.clone().merged_with(self.textbook);
         let istio = self.expect.merged_with(self.istio);
-        for (mesh, expectation) in [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)] {
+        for (mesh, expectation) in
+            [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)].into_iter().filter(|_| is_expected)
+        {
             expectation.check().map_err(|missing| {
                 format!("{missing} has no expectation in the {mesh} mesh; add it to `expect` or `{mesh}`")
             })?;
@@ -439,10 +442,10 @@ impl WrittenProbe {
     }
 }
 
-/// Whether it can be spoken on top of what an app sends.
+/// Checks that `speaks` can be spoken within `app`.
 ///
 /// # Errors
-/// What it can be spoken on top of.
+/// The values of `app` within which it can be spoken.
 pub fn fits(app: AppProtocol, speaks: Option<AppSpeaks>) -> Result<(), String> {
     let Some(speaks) = speaks.filter(|speaks| !speaks.on().contains(&app)) else { return Ok(()) };
     let on: Vec<_> = speaks.on().iter().map(|app| format!("`app: {app}`")).collect();

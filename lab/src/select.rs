@@ -53,7 +53,6 @@ pub enum NothingSelected {
         meant.as_ref().map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"))
     )]
     Probe {
-        /// The text.
         text: String,
         /// A similar name.
         meant: Option<String>,

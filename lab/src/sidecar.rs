@@ -70,7 +70,6 @@ impl Kind {
 /// How a sidecar runs.
 #[derive(Clone, Debug)]
 pub struct How {
-    /// The program.
     pub kind: Kind,
     /// The number of workers.
     pub concurrency: u32,
@@ -83,7 +82,6 @@ pub struct How {
 /// The paths of a sidecar's files, below its pod's folder.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    /// Its configuration.
     pub config: PathBuf,
     /// Its access log and key log.
     pub log: PathBuf,
@@ -91,16 +89,14 @@ pub struct Folders {
 
 impl Folders {
     /// The paths in a pod's folder.
-    pub fn of(pod: &Pod) -> Self {
+    pub fn new(pod: &Pod) -> Self {
         Self { config: pod.dir().join("proxy"), log: pod.dir().join("log") }
     }
 
-    /// The access log.
     pub fn access_log(&self) -> PathBuf {
         self.log.join("access.log")
     }
 
-    /// The key log.
     pub fn key_log(&self) -> PathBuf {
         self.log.join("keys.log")
     }
@@ -145,7 +141,7 @@ fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
 /// The output of a pod's sidecar, and its access log.
 pub fn logs(pod: &Pod) -> Vec<PathBuf> {
     let own = PROGRAMS.map(|program| pod.log_dir().join(format!("{program}.stderr")));
-    own.into_iter().chain([Folders::of(pod).access_log()]).collect()
+    own.into_iter().chain([Folders::new(pod).access_log()]).collect()
 }
 
 /// The host allows too few inotify instances.
@@ -178,7 +174,7 @@ pub fn check_inotify<'a>(envoys: impl Iterator<Item = &'a PodConfig>) -> Result<
 /// If it rejects a file, exits, or is not ready in time; the error quotes its output.
 pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<Process> {
     let concurrency = how.concurrency.to_string();
-    let bootstrap = Folders::of(pod).config.join("bootstrap.json");
+    let bootstrap = Folders::new(pod).config.join("bootstrap.json");
     let bootstrap = bootstrap.display().to_string();
     let (program, ready) = match how.kind {
         Kind::Native => {
@@ -220,7 +216,7 @@ fn wait_for_envoy(pod: &Pod, process: &Process, config: &PodConfig) -> Result<()
         }
         let state = pod.enter(|| get("/stats?usedonly&filter=update_|total_listeners|^server.state"))?;
         if let Ok(stats) = &state {
-            let state = EnvoyState::of(stats);
+            let state = EnvoyState::parse(stats);
             if let Some(refused) = state.refused {
                 bail!("envoy in {} rejected a file ({refused}): {}", pod.name(), stderr_of(process));
             }
@@ -242,7 +238,7 @@ fn stderr_of(process: &Process) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
-/// What Envoy's counters say of its configuration.
+/// The state of Envoy's configuration, according to its counters.
 struct EnvoyState {
     /// The counter of a rejected file.
     refused: Option<String>,
@@ -251,7 +247,7 @@ struct EnvoyState {
 }
 
 impl EnvoyState {
-    fn of(stats: &str) -> Self {
+    fn parse(stats: &str) -> Self {
         let counters: Vec<(&str, u64)> = stats
             .lines()
             .filter_map(|line| line.split_once(": "))

@@ -1,4 +1,4 @@
-//! Which programs run in the place of images: those that were asked for, and stand-ins.
+//! Programs that run instead of images: those named on the command line, and stand-ins.
 
 use std::{collections::BTreeMap, env, fmt::Write, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
@@ -16,10 +16,10 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What was asked for of images.
+/// The options `--image`, `--images` and `--stand-in`.
 #[derive(Clone, Debug, Default)]
 pub struct Images {
-    /// Commands by the names of images.
+    /// The command of each image, by the image's name as given.
     commands: BTreeMap<String, Vec<String>>,
     choice: StandInChoice,
 }
@@ -28,8 +28,8 @@ impl Images {
     /// Reads the options.
     ///
     /// # Errors
-    /// When the file can't be read, or a line is not `NAME=COMMAND`.
-    pub fn of(args: &StandInArgs) -> Result<Self> {
+    /// If the file can't be read, or a line is not `NAME=COMMAND`.
+    pub fn from_args(args: &StandInArgs) -> Result<Self> {
         let mut commands = BTreeMap::new();
         if let Some(path) = &args.images {
             let text = fs::read_to_string(path).with_context(|| format!("--images: can't read {}", path.display()))?;
@@ -47,11 +47,12 @@ impl Images {
         Ok(Self { commands, choice: args.stand_in })
     }
 
-    /// Gives each container whose program is not here another, and says which; with `--stand-in none` it has to be here.
+    /// Sets the commands of the named images, and puts stand-ins into the containers whose programs this host does not have. Returns
+    /// those containers.
     ///
     /// # Errors
-    /// When a program is not here and nothing is to stand in for it, or an image that was named is nobody's.
-    pub fn settle(&self, mesh: &mut Arc<Resolved>) -> Result<Vec<Vacancy>> {
+    /// With `--stand-in none`, if this host lacks a container's program.
+    pub fn apply(&self, mesh: &mut Arc<Resolved>) -> Result<Vec<Vacancy>> {
         let mesh = Arc::make_mut(mesh);
         let mut unused: Vec<&String> = self.commands.keys().collect();
         for container in mesh.pods.iter_mut().flat_map(|pod| &mut pod.containers) {
@@ -73,32 +74,26 @@ impl Images {
     }
 }
 
-/// The containers whose programs are not here.
+/// The containers whose programs this host does not have.
 pub fn vacancies(mesh: &Resolved) -> Vec<Vacancy> {
     stand_in::vacancies(mesh, &runs)
 }
 
-/// Says on standard error what stands in for what, a line an image.
-pub fn tell(mesh: &Resolved, vacancies: &[Vacancy], of: &str) {
+/// Prints the stand-ins to standard error, one line per image. `of` is a prefix, such as the scenario.
+pub fn print(mesh: &Resolved, vacancies: &[Vacancy], of: &str) {
     let text = list(mesh, vacancies);
     if !text.is_empty() {
-        noteln!(
-            "{of}images are not run; these programs are not here, and have stand-ins (--image NAME=COMMAND runs another):\n{text}"
-        );
+        noteln!("{of}images are not run; these have stand-ins instead (--image NAME=COMMAND runs another):\n{text}");
     }
 }
 
-/// A line for each image: who has it, and what its stand-in speaks where.
+/// One line per image: its pods, and the ports of its stand-in with their protocols.
 fn list(mesh: &Resolved, vacancies: &[Vacancy]) -> String {
     let mut by_image: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
     for Vacancy { pod, container, stand_in } in vacancies {
         let container = &mesh.pods[*pod].containers[*container];
         let image = if stand_in.image.is_empty() { container.name.as_str() } else { stand_in.image.as_str() };
-        let ports = stand_in.ports.iter().map(|(port, speaks)| {
-            let speaks = serde_json::to_value(speaks).ok().and_then(|word| word.as_str().map(str::to_owned));
-            format!("{port} {}", speaks.unwrap_or_default())
-        });
-        let ports: Vec<_> = ports.collect();
+        let ports: Vec<_> = stand_in.ports.iter().map(|(port, speaks)| format!("{port} {speaks}")).collect();
         let does = if ports.is_empty() { "listens nowhere".into() } else { format!("listens on {}", ports.join(", ")) };
         by_image.entry((image, does)).or_default().push(&mesh.pods[*pod].workload);
     }
@@ -137,7 +132,7 @@ fn read(line: &str) -> Result<(String, Vec<String>)> {
     Ok((name.trim().to_owned(), words))
 }
 
-/// The words of a command, as a shell cuts them: quotes keep them together. Nothing when one is not closed.
+/// Splits a command into words, as a shell does; quotes keep words together. `None` if a quote is not closed.
 fn words(command: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for letter in command.chars() {
@@ -155,7 +150,7 @@ fn words(command: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// Whether an image is meant by a name: the whole of it, without tag and digest, or the last part of its path.
+/// Whether a name refers to an image: it is all of it, all without tag and digest, or the last part of its path.
 fn is_named(image: &str, name: &str) -> bool {
     let untagged = image.split('@').next().unwrap_or(image);
     let untagged = match untagged.rsplit_once(':') {

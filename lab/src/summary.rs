@@ -8,7 +8,7 @@ use mesh::account::{Account, Leg, Outcome};
 mod tests;
 
 /// What the legs carried and how the call ended: `leg 1 http/1.1, leg 2 mtls > http/1.1, leg 3 http/1.1: 200`.
-pub fn of(account: &Account) -> String {
+pub fn line(account: &Account) -> String {
     let legs: Vec<String> = account.legs.iter().map(|leg| format!("leg {} {}", leg.number, layers(leg))).collect();
     format!("{}: {}", legs.join(", "), end(account))
 }
@@ -22,7 +22,7 @@ pub fn layers(leg: &Leg) -> String {
 }
 
 /// What the app sees, and the API server's conclusion from a webhook's answer: `200, patched`.
-pub fn sees(outcome: &Outcome) -> String {
+pub fn app_sees(outcome: &Outcome) -> String {
     let admission = outcome.admission.map(|admission| format!(", {admission}"));
     format!("{}{}", outcome.app_sees, admission.unwrap_or_default())
 }
@@ -30,7 +30,7 @@ pub fn sees(outcome: &Outcome) -> String {
 /// How a call ended: `200`, or `503, refused by the server sidecar (no filter chain match)`.
 pub fn end(account: &Account) -> String {
     let outcome = &account.outcome;
-    let mut text = sees(outcome);
+    let mut text = app_sees(outcome);
     if outcome.delivered {
         return text;
     }

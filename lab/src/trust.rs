@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use mesh::model::Mount;
 use netns::Bind;
 
-/// Where distributions keep the authorities of the system (Go: `src/crypto/x509/root_linux.go`).
+/// Where distributions keep the system's authorities (Go: `src/crypto/x509/root_linux.go`).
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -26,7 +26,7 @@ pub(crate) fn write(host: &netns::Pod, root_pem: &str) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Shows them to a program in the place of the host's, unless it mounts something of its own there.
+/// Mounts them over the host's for a program, unless the program has a mount there itself.
 pub(crate) fn binds(host: &netns::Pod, mounts: &[Mount]) -> Vec<Bind> {
     let is_free = |bundle: &&str| !mounts.iter().any(|mount| Path::new(bundle).starts_with(&mount.path));
     let source = file(host);
@@ -38,7 +38,7 @@ pub(crate) fn binds(host: &netns::Pod, mounts: &[Mount]) -> Vec<Bind> {
     shown.iter().copied().filter(is_free).map(|bundle| Bind { source: source.clone(), target: bundle.into() }).collect()
 }
 
-/// Those that this host has. One that is a link to another is that one.
+/// The bundles that this host has, with symbolic links resolved.
 fn bundles() -> impl Iterator<Item = &'static str> {
     BUNDLES.into_iter().filter(|path| fs::symlink_metadata(path).is_ok_and(|file| file.is_file()))
 }

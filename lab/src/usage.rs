@@ -13,7 +13,7 @@ pub(crate) struct Machine {
 ///
 /// `/proc/PID/task/*/schedstat` (Documentation/scheduler/sched-stats.rst) counts nanoseconds, while `stat` counts ticks of
 /// 10 ms.
-pub(crate) fn of_process(pid: u32) -> Duration {
+pub(crate) fn cpu_time(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.flat_map(|thread| fs::read_to_string(thread.path().join("schedstat"))).map(|text| on_cpu(&text)).sum()
 }
@@ -43,12 +43,12 @@ impl Machine {
     }
 }
 
-/// Memory that a process has to itself or shares, in bytes; none of one that has ended.
+/// The resident memory of a process, private and shared, in bytes; `None` if it has ended.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
     bytes_in(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
-/// Memory of this machine, in bytes: `MemTotal:`, or what programs can be given of it without swapping, `MemAvailable:`
+/// Memory of this machine, in bytes: `MemTotal:`, or what is available to programs without swapping, `MemAvailable:`
 /// (proc_meminfo(5)).
 pub(crate) fn memory(field: &str) -> Option<u64> {
     bytes_in("/proc/meminfo", field)
@@ -64,7 +64,7 @@ fn bytes_in(path: &str, field: &str) -> Option<u64> {
 /// The traffic of an interface so far, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
-    /// Packets as the kernel counts them: segments that it hands over in one piece are one.
+    /// Packets as the kernel counts them: segments that it passes on in one piece count once.
     pub(crate) packets: u64,
     /// Bytes with Ethernet's headers.
     pub(crate) bytes: u64,
@@ -72,12 +72,12 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// The traffic of an interface in a process's network namespace; `None` if there is no such interface.
-    pub(crate) fn of(pid: u32, interface: &str) -> Option<Self> {
+    pub(crate) fn read(pid: u32, interface: &str) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?, interface)
     }
 
-    /// A line of `/proc/net/dev` (proc_pid_net(5)): bytes and packets come first of what was received, and eight columns on
-    /// of what was sent.
+    /// A line of `/proc/net/dev` (proc_pid_net(5)): bytes and packets received are the first columns, those sent follow eight columns
+    /// later.
     fn parse(text: &str, interface: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'))?;
         let counters: Vec<u64> = line.split_whitespace().map_while(|counter| counter.parse().ok()).collect();
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn a_process_is_charged_and_one_that_is_not_there_is_not() {
-        assert!(of_process(std::process::id()) > Duration::ZERO);
+        assert!(cpu_time(std::process::id()) > Duration::ZERO);
         assert!(resident(std::process::id()).unwrap() > 100_000);
         // No process has such a large id (proc(5), kernel.pid_max).
-        assert_eq!((of_process(u32::MAX), resident(u32::MAX)), (Duration::ZERO, None));
+        assert_eq!((cpu_time(u32::MAX), resident(u32::MAX)), (Duration::ZERO, None));
     }
 
     #[test]

@@ -55,7 +55,6 @@ pub struct Verdict {
 /// Two accounts that differ.
 #[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Disagreement {
-    /// The account's source.
     #[schemars(with = "String")]
     pub account: Judge,
     /// The source that it is compared with.
@@ -80,15 +79,15 @@ impl fmt::Display for Disagreement {
 impl Verdict {
     /// Compares each account with what was expected, and what was seen with what was predicted.
     ///
-    /// An expectation names what a person cares about. The second comparison covers the rest, so that a data plane that
-    /// goes its own way is found even where nobody thought of expecting anything. Where a call may go several ways, it is with
-    /// the prediction of that way which was seen.
-    pub fn of_ways(
+    /// An expectation names what a person cares about. The second comparison covers the rest, so that a deviating data plane is found even
+    /// without an expectation. If a call may go several ways, what was seen is compared with the most similar one. Returns the prediction
+    /// that was compared, too.
+    pub fn compare(
         expected: &Expectation,
         ways: Vec<Account>,
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> (Option<Account>, Self) {
-        let off = |way: &Account, seen: &Seen| differences(&Expectation::of_prediction(way), &seen.account).len();
+        let off = |way: &Account, seen: &Seen| differences(&Expectation::from_prediction(way), &seen.account).len();
         let nearest = |seen: &Seen| ways.iter().min_by_key(|way| off(way, seen));
         let mut disagreements = Vec::new();
         for (plane, seen) in seen {
@@ -114,7 +113,7 @@ impl Verdict {
     ) -> Vec<Disagreement> {
         let unexpected = differences(expected, &seen.account);
         let mut unpredicted = predicted
-            .map_or_else(Vec::new, |predicted| differences(&Expectation::of_prediction(predicted), &seen.account));
+            .map_or_else(Vec::new, |predicted| differences(&Expectation::from_prediction(predicted), &seen.account));
         unpredicted.retain(|difference| unexpected.iter().all(|reported| reported.field != difference.field));
         [(Judge::Expected, unexpected), (Judge::Predicted, unpredicted)]
             .into_iter()
@@ -123,9 +122,13 @@ impl Verdict {
             .collect()
     }
 
-    /// The same, of one prediction.
+    /// [`compare`](Self::compare) with one prediction.
     #[cfg(test)]
-    pub(crate) fn of(expected: &Expectation, predicted: Option<&Account>, seen: &BTreeMap<DataPlane, Seen>) -> Self {
-        Self::of_ways(expected, predicted.into_iter().cloned().collect(), seen).1
+    pub(crate) fn compare_one(
+        expected: &Expectation,
+        predicted: Option<&Account>,
+        seen: &BTreeMap<DataPlane, Seen>,
+    ) -> Self {
+        Self::compare(expected, predicted.into_iter().cloned().collect(), seen).1
     }
 }

@@ -23,18 +23,15 @@ mod outcome;
 pub struct Account {
     /// `sidelab.explain/v1`.
     pub schema: String,
-    /// The mesh.
     pub mesh: Flavor,
-    /// Whose files the sidecars have; the compiler's if absent.
+    /// The source of the sidecars' files; the compiler if absent.
     #[serde(default, skip_serializing_if = "ControlPlane::is_compiler")]
     pub control_plane: ControlPlane,
-    /// The caller.
     pub from: Caller,
-    /// The destination.
     pub to: Callee,
-    /// What the calling app sends.
+    /// The outermost protocol that the calling app sends.
     pub app_sends: AppProtocol,
-    /// What it speaks on top of that.
+    /// The protocol within `app_sends`, if it is not the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_speaks: Option<AppSpeaks>,
     /// The legs, in order; a leg that does not exist (no sidecar on that side) is left out.
@@ -45,22 +42,21 @@ pub struct Account {
     /// The decisions on the way, in order. Empty in an observation, which can't know them.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// How it ended.
     pub outcome: Outcome,
-    /// What is taken for granted of a program of which nothing is known, as the end of a sentence: `the app speaks HTTP on 8080`.
-    /// Nothing where nothing is.
+    /// What is assumed about a program that the manifests don't describe, as the end of a sentence: `the app speaks HTTP on 8080`.
+    /// Absent if nothing is assumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumes: Option<String>,
-    /// What may become of the call as well, where any of several endpoints may be taken: other answers alone.
+    /// Different results that the call may have, if any of several endpoints may be chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Self>,
-    /// What there is to know beside the answer. Only a prediction has any.
+    /// Notes on the answer. Only a prediction has any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
 }
 
 impl Account {
-    /// One of its legs, if it is there.
+    /// The leg of this number, if the call has it.
     pub fn leg(&self, number: LegNumber) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.number == number)
     }
@@ -69,18 +65,16 @@ impl Account {
 /// The version of [`Account`].
 pub const SCHEMA: &str = "sidelab.explain/v1";
 
-/// The calling pod.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Caller {
     /// `POD.NAMESPACE`.
     pub pod: String,
-    /// Its addresses.
     pub ips: Vec<IpAddr>,
     /// Whether it has a sidecar.
     pub sidecar: bool,
 }
 
-/// What a call goes to.
+/// The destination of a call.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Callee {
     /// The service's full name, or the address if it is in no manifest.
@@ -111,7 +105,7 @@ pub enum AppProtocol {
     Tcp,
 }
 
-/// What an app speaks on top of what it sends.
+/// The protocol that an app speaks within its [`AppProtocol`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AppSpeaks {
@@ -123,7 +117,7 @@ pub enum AppSpeaks {
     H2,
     /// A websocket: a request to upgrade, on `http` or `https`.
     Websocket,
-    /// The method CONNECT, which asks for a tunnel, on `http` or `https`.
+    /// The method CONNECT, which requests a tunnel, on `http` or `https`.
     Connect,
     /// HTTP/1.0, on `http` or `https`.
     #[serde(rename = "http1.0")]
@@ -131,10 +125,9 @@ pub enum AppSpeaks {
 }
 
 impl AppSpeaks {
-    /// All of them.
     pub const ALL: [Self; 6] = [Self::Greeting, Self::Grpc, Self::H2, Self::Websocket, Self::Connect, Self::Http10];
 
-    /// On top of what it can be spoken.
+    /// The protocols within which it can be spoken.
     pub fn on(self) -> &'static [AppProtocol] {
         match self {
             Self::Greeting => &[AppProtocol::Tcp],
@@ -152,7 +145,6 @@ pub struct Step {
     pub at: Party,
     /// The kind of decision.
     pub what: Decision,
-    /// The choice.
     pub choice: String,
     /// The reason, in words.
     pub because: String,
@@ -171,18 +163,18 @@ pub enum Decision {
     Redirect,
     /// Which endpoint the node translates a service's address to.
     Service,
-    /// Which listener takes a connection.
+    /// Which listener accepts a connection.
     Listener,
     /// What a listener filter reads before a filter chain is chosen.
     Inspector,
-    /// Which filter chain takes it.
+    /// Which filter chain matches it.
     #[serde(rename = "filter chain")]
     FilterChain,
     /// How a handshake with the sidecar as its server ends.
     Tls,
     /// Whether the HTTP codec understands the bytes.
     Codec,
-    /// Which route takes a request.
+    /// Which route matches a request.
     Route,
     /// Whether a failed attempt is retried.
     Retry,
@@ -202,10 +194,8 @@ pub enum Decision {
 /// A participant in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum Party {
-    /// The calling app.
     #[serde(rename = "client app")]
     ClientApp,
-    /// Its sidecar.
     #[serde(rename = "client sidecar")]
     ClientSidecar,
     /// The node, for services without endpoints.
@@ -214,7 +204,6 @@ pub enum Party {
     /// The called app's sidecar.
     #[serde(rename = "server sidecar")]
     ServerSidecar,
-    /// The called app.
     #[serde(rename = "server app")]
     ServerApp,
 }
@@ -223,7 +212,7 @@ pub enum Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No DNS knows the name that is called.
+    /// The called name does not resolve.
     NameNotResolved,
     /// No filter chain matched (`NR`, `filter_chain_not_found`).
     NoFilterChainMatch,
@@ -241,7 +230,7 @@ pub enum Reason {
     NoRoute,
     /// A route's own answer, such as the 502 of `REGISTRY_ONLY`.
     DirectResponse,
-    /// Nobody answered in time.
+    /// No answer came in time.
     Timeout,
     /// A policy forbade it.
     Forbidden,
@@ -252,7 +241,7 @@ crate::display_as_serialized!(AppProtocol, AppSpeaks, Decision, Party, Reason, A
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Whether the called app got what the calling app sent, and its answer came back.
+    /// Whether the called app received what the calling app sent, and its answer came back.
     pub delivered: bool,
     /// The party that refused.
     pub at: Option<Party>,

@@ -89,7 +89,6 @@ pub fn issue_of(kind: SvidKind, spiffe_id: &str, mesh: &Authority, other: &Autho
 pub struct Names {
     /// URIs, such as a SPIFFE id.
     pub uris: Vec<String>,
-    /// Host names.
     pub hosts: Vec<String>,
     /// The subject's common name; without one the subject is empty.
     pub common_name: Option<String>,
@@ -107,11 +106,7 @@ impl Names {
 pub enum CaError {
     /// A name that a certificate cannot contain.
     #[error("{name:?} cannot be in a certificate: it must be ASCII")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// The library failed.
+    Name { name: String },
     #[error("the certificate could not be issued: {0}")]
     Make(#[from] rcgen::Error),
 }

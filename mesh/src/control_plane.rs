@@ -1,4 +1,4 @@
-//! Where a sidecar's files come from: the compiler, or a real istiod, whose resources are put into files as they are.
+//! A sidecar's files, from the compiler or from a real istiod, whose resources are written to files unchanged.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub use stock_envoy::{ABSENT, Absent};
 /// The secret of the operating system's roots, by Istio's name.
 const SYSTEM_ROOTS: &str = "file-root:system";
 
-/// Something that istiod pushes is outside of the supported subset of Envoy's API.
+/// istiod pushes something outside the supported subset of Envoy's API.
 #[derive(Clone, Debug, Error)]
 #[error("istiod pushes to {pod} what sidelab does not support: {kind} {name}: {reason}")]
 pub struct NotSupported {
@@ -30,22 +30,21 @@ pub struct NotSupported {
     pub pod: String,
     /// The kind of resource.
     pub kind: &'static str,
-    /// Its name.
     pub name: String,
     /// The field, and what is wrong there.
     pub reason: String,
 }
 
-/// The files of a pod's sidecar, by the mesh's control plane. Whether the pod has a sidecar is the caller's to ask.
+/// The files of a pod's sidecar, from the mesh's control plane. The pod must have a sidecar.
 ///
-/// Of what istiod pushes, sources of resources become files, access logs go to the lab's, keys are logged where the lab asks for
-/// it, and sessions are resumed only where it does. Nothing else is changed.
+/// In what istiod pushes, sources of resources become files, access logs go to the lab's file, keys are logged if the lab requests
+/// it, and sessions are resumed only if it does. Nothing else is changed.
 ///
 /// # Errors
-/// When istiod pushes what is not supported.
+/// If istiod pushes something that is not supported.
 ///
 /// # Panics
-/// When `pod` is no index of [`pods`](crate::model::Resolved::pods).
+/// If `pod` is not an index into [`pods`](crate::model::Resolved::pods).
 pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodConfig, NotSupported> {
     let compiled = compile(mesh, pod, placement);
     let name = &mesh.pods[pod].name;
@@ -65,19 +64,19 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
         })
         .collect::<BTreeMap<_, _>>();
     Ok(PodConfig {
-        listeners: read.all("listener", &placed.listeners, |resource| match resource {
+        listeners: read.read_all("listener", &placed.listeners, |resource| match resource {
             Resource::Listener(listener) => Some(listener),
             _ => None,
         })?,
-        routes: read.all("routes", &placed.routes, |resource| match resource {
+        routes: read.read_all("routes", &placed.routes, |resource| match resource {
             Resource::RouteConfiguration(routes) => Some(routes),
             _ => None,
         })?,
-        clusters: read.all("cluster", &placed.clusters, |resource| match resource {
+        clusters: read.read_all("cluster", &placed.clusters, |resource| match resource {
             Resource::Cluster(cluster) => Some(cluster),
             _ => None,
         })?,
-        endpoints: read.all("endpoints of", &placed.endpoints, |resource| match resource {
+        endpoints: read.read_all("endpoints of", &placed.endpoints, |resource| match resource {
             Resource::ClusterLoadAssignment(endpoints) => Some(endpoints),
             _ => None,
         })?,
@@ -89,7 +88,7 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
     })
 }
 
-/// What stands in the place of Istio's secret of the operating system's roots, which its agent reads.
+/// The secret with the operating system's roots. In Istio the agent reads them.
 fn system_roots() -> Secret {
     let context = CertificateValidationContext { system_root_certs: Some(Empty {}), ..Default::default() };
     Secret { name: SYSTEM_ROOTS.into(), tls_certificate: None, validation_context: Some(context) }
@@ -101,7 +100,7 @@ struct Reader {
 
 impl Reader {
     /// Reads resources of one kind.
-    fn all<T>(
+    fn read_all<T>(
         &self,
         kind: &'static str,
         written: &[Value],
@@ -111,7 +110,7 @@ impl Reader {
             let resource: Result<Resource, ReadError> = envoy_api::read_value(value.clone());
             resource
                 .map_err(|error| match error {
-                    // The path of what an `Any` holds stands in the reason.
+                    // The reason contains the path inside an `Any`.
                     ReadError::Field { path, reason } if path == "." => reason,
                     error => error.to_string(),
                 })

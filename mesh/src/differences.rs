@@ -20,7 +20,6 @@ pub use self::{
 /// A difference, with its explanation if there is one.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// The difference.
     pub difference: Difference,
     /// Its row in the table; `None` is a fault.
     pub known: Option<&'static Known>,

@@ -24,7 +24,6 @@ pub use refusal::DumpError;
 pub struct EnvoyDump {
     /// `POD.NAMESPACE`, from the node's ID.
     pub pod: String,
-    /// The pod's addresses.
     pub ips: Vec<IpAddr>,
     /// The SPIFFE ID of the workload's certificate.
     pub identity: Option<String>,
@@ -54,14 +53,14 @@ pub(crate) struct Unread {
 
 impl Unread {
     /// `None` for a listener without a socket address: no call reaches it.
-    fn of(name: String, listener: &Value, reason: String) -> Option<Self> {
+    fn from_listener(name: String, listener: &Value, reason: String) -> Option<Self> {
         let address = &listener["address"]["socket_address"];
         let port = u16::try_from(address["port_value"].as_u64()?).ok()?;
         Some(Self { name, address: SocketAddr::new(address["address"].as_str()?.parse().ok()?, port), reason })
     }
 
-    /// Whether connections to an address would come to it.
-    pub(crate) fn takes(&self, destination: SocketAddr) -> bool {
+    /// Whether connections to an address would reach it.
+    pub(crate) fn accepts(&self, destination: SocketAddr) -> bool {
         self.address.port() == destination.port()
             && (self.address.ip() == destination.ip() || self.address.ip().is_unspecified())
     }
@@ -84,9 +83,9 @@ impl EnvoyDump {
             let name = value["name"].as_str().unwrap_or("(unnamed)").to_owned();
             match pruner.read("listeners", value) {
                 Ok(listener) => listeners.push(listener),
-                // Every call meets those that are bound; of the others only some do.
+                // Bound listeners are on the path of every call, the others only of some.
                 Err(reason) if value["bind_to_port"] == false => {
-                    unread_listeners.extend(Unread::of(name, value, reason));
+                    unread_listeners.extend(Unread::from_listener(name, value, reason));
                 }
                 Err(reason) => return Err(DumpError::Listener { name, reason }),
             }
@@ -141,7 +140,7 @@ fn read_all<'a, T: serde::de::DeserializeOwned>(
     read
 }
 
-/// The resources of a kind, static and dynamic: wherever in that kind's dump a field of this name stands.
+/// The resources of a kind, static and dynamic: all fields of this name in the kind's dump.
 fn found<'a>(configs: &'a [Value], kind: &str, field: &'a str) -> impl Iterator<Item = &'a Value> {
     let dumps = configs.iter().filter(move |config| config["@type"].as_str().is_some_and(|url| url.ends_with(kind)));
     let dumps: Vec<&Value> = dumps.collect();

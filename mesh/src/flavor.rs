@@ -23,7 +23,7 @@ pub struct Decisions {
     ///
     /// Textbook: yes, everything else falls through to the passthrough chain. Istio: no chain matches it.
     pub http_ports_pass_foreign_tls: bool,
-    /// Whether a port with mode DISABLE refuses TLS.
+    /// Whether a port with mode DISABLE rejects TLS.
     ///
     /// Textbook: yes, the server's sidecar rejects it (there are only `raw_buffer` chains). Istio: it does not detect
     /// TLS there at all, and the bytes reach the HTTP codec or the app.
@@ -42,7 +42,7 @@ pub struct Decisions {
     ///
     /// Textbook: no, it is opaque TCP. Istio: yes.
     pub detects_protocols: bool,
-    /// Whether the two sidecars check the identity in the peer's certificate, besides the mesh root.
+    /// Whether the two sidecars verify the identity in the peer's certificate, besides the mesh root.
     ///
     /// Textbook: no. Istio: the client accepts only the service accounts behind the service, the server only the mesh's
     /// trust domain.
@@ -70,9 +70,9 @@ pub struct Decisions {
 /// See [`Decisions::mesh_alpn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeshAlpn {
-    /// `istio-peer-exchange` foreverything.
+    /// `istio-peer-exchange` for everything.
     PeerExchange,
-    /// By what the connection carries.
+    /// According to what the connection carries.
     ByProtocol,
 }
 
@@ -81,7 +81,6 @@ pub enum MeshAlpn {
 pub enum AppAddress {
     /// The loopback address of the connection's family.
     Loopback,
-    /// The original destination.
     OriginalDestination,
 }
 
@@ -99,7 +98,6 @@ pub enum InboundCodec {
 pub enum TlsToApp {
     /// With an annotation of the pod.
     Annotation,
-    /// With an EnvoyFilter.
     EnvoyFilter,
 }
 

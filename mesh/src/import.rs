@@ -1,4 +1,4 @@
-//! What `kubectl get -o yaml` prints of a cluster, reduced to the manifests that decide something here.
+//! Reduces the output of `kubectl get -o yaml` to the manifests that matter here.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The resources that are asked for, as kubectl names them: those of Kubernetes.
+/// The resources of Kubernetes to read, as kubectl names them.
 pub const RESOURCES: &[&str] = &[
     "namespaces",
     "serviceaccounts",
@@ -38,7 +38,7 @@ pub const RESOURCES: &[&str] = &[
     "networkpolicies.networking.k8s.io",
 ];
 
-/// And those that a cluster has where Istio, or the Gateway API, is installed.
+/// The resources to read if Istio or the Gateway API is installed.
 pub const CUSTOM_RESOURCES: &[&str] = &[
     "peerauthentications.security.istio.io",
     "authorizationpolicies.security.istio.io",
@@ -57,21 +57,21 @@ pub const CUSTOM_RESOURCES: &[&str] = &[
     "gateways.gateway.networking.k8s.io",
 ];
 
-/// Namespaces of the cluster's own, in which nothing is of the mesh.
+/// Namespaces of the cluster itself, which have no part in the mesh.
 const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
-/// What is kept of a cluster.
+/// The result of an import.
 #[derive(Clone, Debug, Default)]
 pub struct Imported {
     /// The objects, in the order in which they were printed.
     pub objects: Vec<Value>,
-    /// How many were left out, by the reason.
+    /// The numbers of objects that were left out, by reason.
     pub left_out: BTreeMap<String, usize>,
-    /// How many values of Secrets were replaced.
+    /// The number of replaced values of Secrets.
     pub replaced: usize,
 }
 
-/// Reduces a dump.
+/// Reduces the objects of a cluster.
 ///
 /// # Errors
 /// The documents that can't be read.
@@ -92,7 +92,7 @@ pub fn import(files: &[SourceFile], with_secrets: bool) -> Result<Imported, Vec<
     Ok(imported)
 }
 
-/// Why an object decides nothing here, if it doesn't.
+/// Why an object does not matter here; `None` if it does.
 fn reason_to_leave_out(object: &Value) -> Option<String> {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
@@ -101,7 +101,7 @@ fn reason_to_leave_out(object: &Value) -> Option<String> {
     }
     let is_read = KINDS.iter().any(|known| known.name == kind && known.versions.contains(&text("/apiVersion")));
     if !is_read && !matches!(others::may_change(text("/apiVersion"), kind), Ok(Some(_))) {
-        return Some(format!("{kind}: decides nothing here"));
+        return Some(format!("{kind}: does not matter here"));
     }
     let made_by_cluster = match kind {
         "ConfigMap" => matches!(name, "kube-root-ca.crt" | "istio-ca-root-cert") || name.ends_with("-leader"),
@@ -118,7 +118,7 @@ fn reason_to_leave_out(object: &Value) -> Option<String> {
         .then(|| format!("{kind}: {}", if kind == "Pod" { "has ended" } else { "made by the cluster itself" }))
 }
 
-/// An object without what the server keeps for itself. Of its status the addresses of a pod stay, which endpoints name.
+/// An object without the server's bookkeeping. Of its status, only a pod's addresses stay, since endpoints refer to them.
 fn reduced(mut object: Value) -> Value {
     let Some(fields) = object.as_object_mut() else { return object };
     let ips: Map<String, Value> = match fields.remove("status") {
@@ -135,14 +135,14 @@ fn reduced(mut object: Value) -> Value {
             metadata.remove(name);
         }
         if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-            // A copy of the whole object, a Secret's values included.
+            // A copy of the whole object, including a Secret's values.
             annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
     }
     object
 }
 
-/// Puts others in the place of a Secret's values, but for certificates, which are public: a key in the place of a key. How many.
+/// Replaces a Secret's values, except certificates, which are public. Private keys are replaced by new ones. Returns the number.
 fn replace_values(secret: &mut Value) -> usize {
     let mut replaced = 0;
     for (field, encoded) in [("data", true), ("stringData", false)] {

@@ -2,7 +2,7 @@
 //!
 //! A pure function of the manifests: nothing here opens a socket, needs root, or knows how a pod is built. It goes in steps,
 //! each a module: [`load`] reads and checks documents, [`resolve`] settles what they leave open into a [`model::Mesh`],
-//! [`compile`] writes one sidecar's files from it, [`redirect`] its pod's iptables rules, [`predict`] says what becomes of a call.
+//! [`compile`] writes one sidecar's files from it, [`redirect`] its pod's iptables rules, [`predict`] simulates a call.
 //!
 //! ```
 //! use mesh::{SourceFile, load, model::{Flavor, Mesh}, resolve};
@@ -23,7 +23,7 @@
 //! assert_eq!(sidecar.spiffe_id, "spiffe://cluster.local/ns/default/sa/default");
 //! ```
 
-/// Gives enums `Display` by the names of their variants in JSON (serde's), so that each name is spelled once.
+/// Implements `Display` for enums with serde's names of their variants, so that each name is spelled once.
 #[macro_export]
 macro_rules! display_as_serialized {
     ($($name:ty),+ $(,)?) => {$(

@@ -72,10 +72,10 @@ pub fn load(files: &[SourceFile]) -> Loaded {
     Loaded { manifests, faults, complete }
 }
 
-/// The documents of files as they are, those of lists one by one.
+/// The documents of files, unchecked; items of lists are separate documents.
 ///
 /// # Errors
-/// Those that are no YAML.
+/// The documents that are not YAML.
 pub(crate) fn values(files: &[SourceFile]) -> Result<Vec<Value>, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut values = Vec::new();

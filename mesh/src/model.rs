@@ -50,7 +50,7 @@ pub struct Mesh {
     /// Which mesh is compiled.
     pub flavor: Flavor,
     resolved: Arc<Resolved>,
-    /// What another control plane than the compiler pushes, by `POD.NAMESPACE`.
+    /// What istiod pushes to each sidecar, by `POD.NAMESPACE`; `None` if the compiler writes the files.
     pushed: Option<Arc<BTreeMap<String, Pushed>>>,
 }
 
@@ -60,18 +60,18 @@ impl Mesh {
         Self { flavor, resolved, pushed: None }
     }
 
-    /// Has a real istiod push to its sidecars, by `POD.NAMESPACE`, in place of the compiler.
+    /// Replaces the compiler's files by what istiod pushes to each sidecar, by `POD.NAMESPACE`.
     #[must_use]
     pub fn pushed_to(self, pushed: BTreeMap<String, Pushed>) -> Self {
         Self { pushed: Some(pushed.into()), ..self }
     }
 
-    /// Whose files its sidecars have.
+    /// The source of the sidecars' files.
     pub fn control_plane(&self) -> ControlPlane {
         if self.pushed.is_some() { ControlPlane::Istiod } else { ControlPlane::Compiler }
     }
 
-    /// What istiod pushes to a pod's sidecar; none where the compiler writes its files, or istiod does not know the pod.
+    /// What istiod pushes to a pod's sidecar; `None` if the compiler writes its files, or istiod does not know the pod.
     pub fn pushed(&self, pod: &ObjectName) -> Option<&Pushed> {
         self.pushed.as_ref()?.get(&pod.to_string())
     }

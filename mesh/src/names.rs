@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Resolved {
-    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A workload's name stands for its
-    /// first pod, with or without its kind: `server`, `deploy/server`.
+    /// The pod of this name: `client` in the namespace given, or `client.NAMESPACE`. A workload's name, with or without its
+    /// kind, means its first pod: `server`, `deploy/server`.
     pub fn pod(&self, name: &str, default_namespace: &str) -> Option<usize> {
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         let in_namespace = |name: &str, namespace: &str| {
@@ -30,7 +30,7 @@ impl Resolved {
     }
 
     /// The service that a pod of a namespace reaches by a host name, as its resolver completes it: `server`, `server.NS`,
-    /// `server.NS.svc`, the full name, or that of an ExternalName which stands for one of these.
+    /// `server.NS.svc`, the full name, or that of an ExternalName for one of these.
     pub fn service(&self, host: &str, namespace: &str) -> Option<&Service> {
         completed(host, namespace).find_map(|name| self.service_of_full_name(&name, 0))
     }
@@ -72,7 +72,7 @@ impl Resolved {
         self.pods.iter().position(|p| p.ips.contains(ip))
     }
 
-    /// The addresses that a service's name stands for: its own, or its pods' when it is headless.
+    /// The addresses that a service's name resolves to: its own, or its pods' if it is headless.
     pub fn addresses(&self, service: &Service) -> Vec<IpAddr> {
         if !service.is_headless() {
             return service.vips.clone();
@@ -84,7 +84,7 @@ impl Resolved {
         service.families.iter().flat_map(|&family| of(family)).collect()
     }
 
-    /// The addresses that a host's name stands for, as a pod of a namespace resolves it: a service's, else those of a host
+    /// The addresses that a host's name resolves to in a pod of a namespace: a service's, else those of a host
     /// outside the cluster. Empty for an unknown name.
     pub fn resolve(&self, host: &str, namespace: &str) -> Vec<IpAddr> {
         if let Some(service) = self.service(host, namespace) {
@@ -100,7 +100,7 @@ impl Resolved {
         outside.map(|pod| self.pods[pod].ips.both().into()).unwrap_or_default()
     }
 
-    /// The addresses that a host's name stands for, as a program in a pod resolves it. With DNS capture the sidecar's agent also knows the
+    /// The addresses that a host's name resolves to for a program in a pod. With DNS capture the sidecar's agent also knows the
     /// addresses of ServiceEntries, and answers first (`pkg/dns/client/dns.go`).
     pub fn resolve_in(&self, pod: usize, host: &str) -> Vec<IpAddr> {
         let pod = &self.pods[pod];
@@ -129,7 +129,7 @@ impl Resolved {
         nearest(host, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
-    /// The pod that stands for a host outside the cluster.
+    /// The pod that plays a host outside the cluster.
     pub fn external_host(&self, host: &str) -> Option<usize> {
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix('.').unwrap_or(&host);
@@ -162,7 +162,7 @@ impl Resolved {
         text
     }
 
-    /// The records of the cluster's DNS server, in the format of `/etc/hosts`: every service and every host outside of the
+    /// The records of the cluster's DNS server, in the format of `/etc/hosts`: every service and every host outside the
     /// cluster, by its full name.
     pub fn dns_records(&self) -> String {
         let mut text = String::new();

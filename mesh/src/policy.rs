@@ -29,7 +29,6 @@ pub struct Policy {
 /// A mode, and the policy that decided it.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PolicyMode {
-    /// The mode.
     pub mode: MtlsMode,
     /// Such as `PeerAuthentication istio-system/default`, or `default`.
     pub decided_by: String,
@@ -39,21 +38,21 @@ pub struct PolicyMode {
 
 impl Policy {
     /// The modes in force for a pod of the mesh.
-    pub fn of(mesh: &Mesh, pod: usize) -> Self {
+    pub fn for_pod(mesh: &Mesh, pod: usize) -> Self {
         let pod = &mesh.pods[pod];
         let modes = &pod.peer_authentication;
         Self {
             schema: SCHEMA,
             pod: pod.name.to_string(),
             sidecar: pod.sidecar.is_some(),
-            workload: PolicyMode::of(&modes.workload),
-            ports: modes.ports.iter().map(|(port, decided)| (*port, PolicyMode::of(decided))).collect(),
+            workload: PolicyMode::new(&modes.workload),
+            ports: modes.ports.iter().map(|(port, decided)| (*port, PolicyMode::new(decided))).collect(),
         }
     }
 }
 
 impl PolicyMode {
-    fn of(decided: &Decided) -> Self {
+    fn new(decided: &Decided) -> Self {
         Self { mode: decided.mode, decided_by: decided.by.clone(), source: decided.source.to_string() }
     }
 }

@@ -1,8 +1,8 @@
-//! Stand-ins: what listens in the place of a program whose image is not here.
+//! Stand-ins: programs that run instead of images.
 //!
-//! A lab runs no images. Where a container has no command that this host can run, `demo-server` listens where the pod says that
-//! its program does, and speaks what the manifests say: a probe first, which the program itself answers; then the protocol of the
-//! Services' ports that lead there; then the port's own name.
+//! A lab does not run images. If a container has no command that this host can run, `demo-server` listens on the ports that the pod
+//! declares. What it speaks there is decided by the annotation [`APP_SPEAKS`], else by a probe, which the program itself answers, else by
+//! the protocol of the Services' ports that lead there, else by the port's name.
 
 use std::collections::BTreeMap;
 
@@ -18,27 +18,27 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The annotation by which a pod says what its program speaks: `8080=http,9000=tcp`.
+/// The annotation with the protocols that a pod's program speaks: `8080=http,9000=tcp`.
 pub const APP_SPEAKS: &str = "sidelab.io/app-speaks";
 
-/// The image of the program that stands in.
+/// The image of the stand-in.
 const SERVER: &str = "sidelab/demo-server";
 
-/// The prefix of images that are programs of sidelab's own.
+/// The prefix of images that are sidelab's own programs.
 const OWN: &str = "sidelab/";
 
-/// A container whose program is not here.
+/// A container whose program this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vacancy {
-    /// The pod, an index of [`pods`](Resolved::pods).
+    /// The pod, an index into [`pods`](Resolved::pods).
     pub pod: usize,
-    /// The container, an index of its [`containers`](Pod::containers).
+    /// The container, an index into its [`containers`](Pod::containers).
     pub container: usize,
-    /// What would stand in for it.
+    /// Its stand-in.
     pub stand_in: StandIn,
 }
 
-/// The containers that have neither an image of sidelab's own nor a command that `runs` on this host.
+/// The containers that have neither one of sidelab's own images nor a command that `runs` on this host.
 pub fn vacancies(mesh: &Resolved, runs: &dyn Fn(&str) -> bool) -> Vec<Vacancy> {
     let behind = ports_by_pod(mesh);
     let mut all = Vec::new();
@@ -49,7 +49,7 @@ pub fn vacancies(mesh: &Resolved, runs: &dyn Fn(&str) -> bool) -> Vec<Vacancy> {
         };
         let vacant: Vec<usize> = (0..of.containers.len()).filter(|i| is_vacant(&of.containers[*i])).collect();
         for &container in &vacant {
-            // A port that no container declares is the first one's, if nobody else can have it.
+            // A port that no container declares goes to the first container if all have stand-ins.
             let takes_rest = Some(&container) == vacant.first() && vacant.len() == of.containers.len();
             let services = behind.get(&pod).map(Vec::as_slice).unwrap_or_default();
             all.push(Vacancy { pod, container, stand_in: stand_in(mesh, of, container, services, takes_rest) });
@@ -58,13 +58,13 @@ pub fn vacancies(mesh: &Resolved, runs: &dyn Fn(&str) -> bool) -> Vec<Vacancy> {
     all
 }
 
-/// Has the stand-ins run in the place of what they stand in for.
+/// Puts the stand-ins into their containers.
 pub fn fill(mesh: &mut Resolved, vacancies: &[Vacancy]) {
     for Vacancy { pod, container, stand_in } in vacancies {
         let container = &mut mesh.pods[*pod].containers[*container];
         container.args = words(container, stand_in);
         container.command = match stand_in.ports.is_empty() {
-            // A program that listens nowhere: a client, from which calls are made.
+            // A program without ports is a client, from which calls are made.
             true => std::mem::take(&mut container.args),
             false => Vec::new(),
         };
@@ -78,15 +78,15 @@ pub fn fill(mesh: &mut Resolved, vacancies: &[Vacancy]) {
     }
 }
 
-/// What an annotation or an option says of ports: `8080=http,9000=tcp`, or one protocol for all.
+/// Parses protocols of ports: `8080=http,9000=tcp`, or one protocol for all. A port of `None` means all.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If a port is not a number, or a protocol is unknown.
 pub fn parse_speaks(text: &str) -> Result<Vec<(Option<u16>, Speaks)>, String> {
     let one = |part: &str| {
         let (port, protocol) = match part.split_once('=') {
             Some((port, protocol)) => {
-                let port = port.trim().parse().map_err(|_| format!("{port:?} is no port"))?;
+                let port = port.trim().parse().map_err(|_| format!("{port:?} is not a port"))?;
                 (Some(port), protocol)
             }
             None => (None, part),
@@ -96,7 +96,7 @@ pub fn parse_speaks(text: &str) -> Result<Vec<(Option<u16>, Speaks)>, String> {
     text.split(',').map(one).collect()
 }
 
-/// What a program speaks, by a word for it.
+/// Parses a protocol.
 fn speaks_of_word(word: &str) -> Result<Speaks, String> {
     Ok(match word {
         "http" => Speaks::Http,
@@ -106,11 +106,11 @@ fn speaks_of_word(word: &str) -> Result<Speaks, String> {
         "tls" => Speaks::Tls,
         "greeting" => Speaks::TcpGreeting,
         "any" => Speaks::Any,
-        _ => return Err(format!("{word:?}: http, http2, grpc, https, tcp, tls, greeting or any was expected")),
+        _ => return Err(format!("{word:?}: expected http, http2, grpc, https, tcp, tls, greeting or any")),
     })
 }
 
-/// The service ports that lead to each pod: the container's port, what the service's speaks, and the service's host.
+/// The service ports that lead to each pod: the container port, the service port's protocol, and the service's host.
 fn ports_by_pod(mesh: &Resolved) -> BTreeMap<usize, Vec<(u16, Protocol, &str)>> {
     let mut all: BTreeMap<usize, Vec<_>> = BTreeMap::new();
     for service in &mesh.services {
@@ -163,7 +163,7 @@ fn probes(container: &Container) -> impl Iterator<Item = &Check> {
     [&container.startup, &container.readiness, &container.liveness].into_iter().flatten().map(|probe| &probe.check)
 }
 
-/// What the probes of a port say: they are answered by the program itself.
+/// The protocol that probes of a port indicate: the program itself answers them.
 fn of_probes(container: &Container, port: u16) -> Option<Speaks> {
     probes(container).filter(|check| check.port() == Some(port)).find_map(|check| match check {
         Check::Http { tls: true, .. } => Some(Speaks::Https),
@@ -173,7 +173,7 @@ fn of_probes(container: &Container, port: u16) -> Option<Speaks> {
     })
 }
 
-/// What a port's protocol says of the program behind it; nothing where it may be anything.
+/// The protocol that a stand-in speaks behind a service port; `None` if the port's protocol does not determine it.
 fn of_protocol(protocol: Protocol) -> Option<Speaks> {
     match protocol {
         Protocol::Http | Protocol::Http2 | Protocol::HttpProxy | Protocol::GrpcWeb => Some(Speaks::Http),
@@ -186,21 +186,21 @@ fn of_protocol(protocol: Protocol) -> Option<Speaks> {
     }
 }
 
-/// Whether a server of this port speaks first: those of FTP, SSH, mail and MySQL do.
+/// Whether a server on this port speaks first, as FTP, SSH, mail and MySQL do.
 fn greets(port: u16, name: Option<&str>) -> bool {
     let by_name = ["ftp", "ssh", "smtp", "submission", "pop3", "imap", "mysql"];
     let first = name.map(|name| name.split('-').next().unwrap_or(name));
     [21, 22, 25, 110, 143, 587, 2525, 3306].contains(&port) || first.is_some_and(|first| by_name.contains(&first))
 }
 
-/// The names by which a pod is called.
+/// The names that callers use for a pod, for its certificate.
 fn names(mesh: &Resolved, pod: &Pod, services: &[(u16, Protocol, &str)]) -> Vec<String> {
     if pod.is_external() {
         return pod.external_hosts.clone();
     }
     let mut names = Vec::new();
     for (.., host) in services {
-        // NAME.NAMESPACE.svc.cluster.local, and each name that a search list makes it from.
+        // NAME.NAMESPACE.svc.cluster.local, and each short form that a search list completes.
         let labels: Vec<&str> = host.split('.').collect();
         names.extend([5, 3, 2, 1].map(|length| labels[..length.min(labels.len())].join(".")));
     }
@@ -217,7 +217,7 @@ fn names(mesh: &Resolved, pod: &Pod, services: &[(u16, Protocol, &str)]) -> Vec<
     names
 }
 
-/// The certificate that a container mounts with its key: `tls.crt` and `tls.key`, or two files that differ in such endings.
+/// The paths of a certificate and its key that a container mounts: `tls.crt` and `tls.key`, or files with similar endings.
 fn mounted_certificate(container: &Container) -> Option<(String, String)> {
     container.mounts.iter().find_map(|mount| {
         mount.files.iter().find_map(|(name, certificate)| {
@@ -233,7 +233,7 @@ fn mounted_certificate(container: &Container) -> Option<(String, String)> {
     })
 }
 
-/// The command line: `demo-server`'s, or that of a program which waits.
+/// The command line: `demo-server`'s, or that of a program that only waits.
 fn words(container: &Container, stand_in: &StandIn) -> Vec<String> {
     if stand_in.ports.is_empty() {
         return ["sleep", "infinity"].map(str::to_owned).into();
@@ -254,7 +254,7 @@ fn words(container: &Container, stand_in: &StandIn) -> Vec<String> {
     words
 }
 
-/// The option of `demo-server` that has it speak a protocol; no stand-in asks for a client's certificate.
+/// `demo-server`'s option for a protocol; no stand-in requires a client certificate.
 fn option(speaks: Speaks) -> &'static str {
     match speaks {
         Speaks::Http2 => "--http2",

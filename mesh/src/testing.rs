@@ -39,7 +39,7 @@ fn text(faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("{}\n", Fault { place: None, ..fault.clone() })).collect()
 }
 
-/// A pod document: its name, and what stands in its `metadata` beside the name.
+/// A pod document with this name and further fields of its `metadata`.
 pub(crate) fn pod(name: &str, metadata: &str) -> String {
     format!(
         "---

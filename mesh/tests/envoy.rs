@@ -1,7 +1,7 @@
 //! The real Envoy accepts every file that the compiler writes: none rejected, no field unknown.
 //!
-//! Runs where `scripts/envoy` has brought it (or `SIDELAB_ENVOY` names it) and the kernel allows a network namespace;
-//! elsewhere it says that it was skipped. With `CI=true` nothing may be missing.
+//! It needs Envoy (`scripts/envoy` installs it, or `SIDELAB_ENVOY` names it) and a network namespace. Without them it reports that it
+//! is skipped; with `CI=true` it fails.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use mesh::{
 
 /// The version that the files are written for.
 const VERSION: &str = "1.40.0";
-/// What Envoy logs when every listener, cluster, route and secret that was named has been taken or refused.
+/// What Envoy logs once every listener, cluster, route and secret has been accepted or rejected.
 const INITIALIZED: &str = "all dependencies initialized. starting workers";
 
 #[test]
@@ -44,10 +44,10 @@ fn envoy_accepts_every_file_of_every_pod() {
     }
 }
 
-/// Starts Envoy on a pod's files and asks what it made of them.
+/// Starts Envoy on a pod's files, and checks its counters.
 fn accepts(envoy: &Path, mesh: &Mesh, name: &str, redirect: ProxyIdentity, run: &str) {
     let dir = tempfile::tempdir().expect("a directory");
-    // Files are read by whoever Envoy runs as.
+    // Envoy may run as another user, who must be able to read the files.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("permissions");
     let options = Options { key_log: true, ..Options::default() };
     let placement = Placement { config_dir: dir.path().into(), log_dir: dir.path().into(), redirect, options };
@@ -76,7 +76,7 @@ fn accepts(envoy: &Path, mesh: &Mesh, name: &str, redirect: ProxyIdentity, run: 
     assert_eq!(stats["cluster_manager.active_clusters"], clusters(&config), "{run}: {}", log());
     let own = config.own_secrets.iter().filter(|(_, secret)| secret.is_some()).map(|(name, _)| name);
     for secret in config.secret_names.iter().chain(own) {
-        // As Envoy writes a name in a counter's.
+        // A name as Envoy writes it in the name of a counter.
         let secret = secret.replace(":/", "_");
         let updates = stats.get(&format!("sds.{secret}.update_success"));
         assert!(updates.is_some_and(|n| *n > 0), "{run}: secret {secret}: {}", log());
@@ -103,7 +103,7 @@ fn mesh(manifests: &str, policy: &str, flavor: Flavor) -> Mesh {
     Mesh::new(resolved.into(), flavor)
 }
 
-/// The manifests with certificates that are no one else's in place of `$ROOT`, `$CHAIN` and `$KEY`.
+/// The manifests with fresh certificates in place of `$ROOT`, `$CHAIN` and `$KEY`.
 fn with_certificates(manifests: &str) -> String {
     let authority = Authority::new("example.com", KeyType::P256).expect("an authority");
     let svid =
@@ -140,7 +140,7 @@ fn secrets(mesh: &Mesh, pod: usize) -> Vec<Secret> {
     ]
 }
 
-/// A running Envoy in a network namespace of its own; it ends with this.
+/// A running Envoy in a separate network namespace; killed when dropped.
 struct Envoy {
     process: Child,
     admin: PathBuf,
@@ -178,7 +178,7 @@ impl Envoy {
         Self { process, admin }
     }
 
-    /// The counters and gauges that say what became of the files. They are few enough for one chunk, so that no line
+    /// The counters and gauges about the files. They are few enough for one chunk, so that no line
     /// is cut in two.
     fn stats(&self) -> BTreeMap<String, u64> {
         const PATH: &str = "/stats?filter=(rejected|success|fields|feature_use|listeners_active|active_clusters)$";
@@ -201,19 +201,19 @@ impl Drop for Envoy {
     }
 }
 
-/// Runs what follows in a fresh network namespace, as root of a fresh user namespace where this user is not root.
+/// A command that runs the following arguments in a new network namespace, and in a new user namespace unless this user is root.
 fn namespace() -> Command {
     let mut unshare = Command::new("unshare");
     unshare.args(["--user", "--map-root-user", "--net"]);
     unshare
 }
 
-/// Envoy's binary, or the reason that there is no test.
+/// Envoy's binary, or the reason to skip the test.
 fn envoy() -> Option<PathBuf> {
     let cached = || Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../.cache/envoy-{VERSION}/envoy"));
     let binary = env::var_os("SIDELAB_ENVOY").map_or_else(cached, PathBuf::from);
     let missing = if !binary.is_file() {
-        format!("no Envoy at {}: bring it with scripts/envoy, or name it in SIDELAB_ENVOY", binary.display())
+        format!("no Envoy at {}: install it with scripts/envoy, or name it in SIDELAB_ENVOY", binary.display())
     } else if !namespace().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
         "this host allows no network namespace (unshare --user --net failed)".into()
     } else {

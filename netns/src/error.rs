@@ -31,7 +31,6 @@ pub enum Error {
     /// A program exited before it reported that it was ready.
     #[error("`{program}` in {pod} ended before it was ready ({status}){}", tail(stderr))]
     EndedBeforeReady {
-        /// Its [name](crate::Program::name).
         program: String,
         pod: String,
         /// Exit status or signal.
@@ -42,11 +41,7 @@ pub enum Error {
 
     /// This process was [interrupted](crate::interrupt) while it waited for a program. The program was killed.
     #[error("interrupted while `{program}` ran in {pod}")]
-    Interrupted {
-        /// Its [name](crate::Program::name).
-        program: String,
-        pod: String,
-    },
+    Interrupted { program: String, pod: String },
 
     /// A system call failed in this process, outside any pod.
     #[error("cannot {doing}: {source}{}", hint(source))]
@@ -59,7 +54,6 @@ pub enum Error {
     /// A file or folder that has a lab's name is not a lab. It was left alone.
     #[error("{} is not a lab, and was left alone: {why}", path.display())]
     NotALab {
-        /// Its path.
         path: PathBuf,
         /// What is missing or wrong.
         why: &'static str,
@@ -119,7 +113,6 @@ pub enum Error {
         tail(stderr)
     )]
     NotReady {
-        /// Its [name](crate::Program::name).
         program: String,
         pod: String,
         /// How long it was waited for.
@@ -144,7 +137,6 @@ pub enum Error {
         namespace: String,
         /// Line number, counted from 1; 0 if the tool named none.
         line: usize,
-        /// That line.
         rule: String,
         /// The tool's own message.
         message: String,
@@ -155,7 +147,6 @@ pub enum Error {
     Start {
         /// Completes the sentence "cannot ...".
         doing: String,
-        /// Its [name](crate::Program::name).
         program: String,
         pod: String,
         source: io::Error,
@@ -164,7 +155,6 @@ pub enum Error {
     /// A program did not exit in time. It was killed.
     #[error("`{program}` in {pod} did not end within {timeout:?}{}", tail(stderr))]
     TimedOut {
-        /// Its [name](crate::Program::name).
         program: String,
         pod: String,
         /// How long it was waited for.

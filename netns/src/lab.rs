@@ -41,7 +41,7 @@ pub struct Lab {
     shared: Arc<Shared>,
     node: NodeSpec,
     pods: Mutex<Vec<Pod>>,
-    // Held by the creator: it tells other processes that the lab is in use.
+    // Held by the creator, to signal other processes that the lab is in use.
     lock: Option<File>,
 }
 
@@ -106,11 +106,6 @@ impl Lab {
     /// The lab's folder, which is removed with it. Its mode is 0755.
     pub fn dir(&self) -> &Path {
         &self.shared.dir
-    }
-
-    /// The name of the node's network namespace, as `ip netns exec` takes it.
-    pub fn node_namespace(&self) -> String {
-        self.shared.namespace(NODE).name().to_owned()
     }
 
     /// Runs `work` on a new thread inside the node's network namespace, and waits for it.

@@ -64,6 +64,8 @@
 //! Every call blocks, for milliseconds or for as long as its documentation says; call it on a blocking thread from asynchronous
 //! code. Handles are `Send`. Nothing sleeps or polls in a loop: readiness, exits and packets are waited for on descriptors.
 
+#![warn(missing_docs)]
+
 mod capture;
 mod conntrack;
 mod delay;

@@ -107,15 +107,6 @@ impl Pod {
         self.namespace.run(work)
     }
 
-    /// Adds rules, in the format of `iptables-restore --noflush`.
-    ///
-    /// # Errors
-    ///
-    /// [`RuleRefused`](crate::Error::RuleRefused) names the line; then none of the rules is in effect.
-    pub fn add_rules(&self, family: Family, rules: &str) -> Result<()> {
-        self.namespace.run(|| rules::load(self.namespace(), [(family, rules)], Load::Add))?
-    }
-
     pub(crate) fn open_namespace(&self) -> Result<File> {
         self.namespace.open()
     }

@@ -91,7 +91,7 @@ pub(crate) fn uid_outside() -> u32 {
     outside(&map, nix::unistd::geteuid().as_raw())
 }
 
-/// Whether a uid map in the format of `/proc/self/uid_map` (first inside, first outside, count) maps more than one's own uid.
+/// Whether a uid map in the format of `/proc/self/uid_map` (first inside, first outside, count) maps more than one uid.
 fn has_other_users(map: &str) -> bool {
     let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
     // The uids of a usual system, including `nobody` (65534).

@@ -67,7 +67,7 @@ pub struct Bind {
     pub source: PathBuf,
     /// The path inside the program's mount namespace. Hides the host's file or folder there, which must be of the same type as `source`.
     /// If there is none, it is added to the nearest existing parent folder, which is then read-only to the program; if that is `/`, the
-    /// program gets a root of its own with everything of the host's in it.
+    /// program gets a separate root with everything from the host in it.
     pub target: PathBuf,
 }
 
@@ -137,12 +137,11 @@ impl Program {
         Ok(())
     }
 
-    /// The user to switch to, if there are other users than one's own.
+    /// The user to switch to; `None` in a user namespace, which has only one.
     pub(crate) fn user(&self) -> Option<User> {
         self.user.filter(|_| Privilege::current() == Some(Privilege::Root))
     }
 
-    /// Resolves the executable.
     fn find(&self) -> Result<PathBuf> {
         let not_found = |path: Option<&OsStr>| Error::ProgramNotFound {
             program: self.file.display().to_string(),

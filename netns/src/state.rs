@@ -1,6 +1,6 @@
 //! A lab's state file: its parts, one JSON value a line, each recorded before the part is created.
 //!
-//! It is append-only: a line that SIGKILL cut short then stands for a part that was not created.
+//! It is append-only: a line that SIGKILL cut short then belongs to a part that was not created.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -115,7 +115,6 @@ impl Journal {
         is_file && first().is_some_and(|line| matches!(serde_json::from_str(&line), Ok(Entry::Lab { .. })))
     }
 
-    /// Appends one entry.
     pub(crate) fn record(&self, entry: &Entry) -> Result<()> {
         let mut line =
             serde_json::to_vec(entry).map_err(std::io::Error::from).doing_to("write an entry of", &self.path)?;

@@ -29,13 +29,13 @@ pub(crate) enum Step {
     OwnMounts,
     /// Bind-mounts `source` at `target`, which must exist.
     Bind { source: CString, target: CString },
-    /// The same, with all that is mounted below `source`.
+    /// Bind-mounts `source` at `target` with everything mounted below it.
     BindAll { source: CString, target: CString },
-    /// Shows `source` at `target`; but what is mounted at `keep`, a folder below it, stays there. `folders` are those on the way.
+    /// Bind-mounts `source` at `target`, and keeps the existing mount at `keep`, a folder below it. `folders` are those on the way.
     BindAround { source: CString, target: CString, folders: Vec<CString>, keep: CString },
-    /// Makes a symbolic link.
+    /// Creates a symbolic link.
     Link { path: CString, leads_to: CString },
-    /// Takes a folder on which a file system is mounted for its root, and lets go of the old one.
+    /// Makes a mount point the new root, and unmounts the old root.
     Root(CString),
     /// Mounts an empty tmpfs.
     Tmpfs(CString),
@@ -43,7 +43,7 @@ pub(crate) enum Step {
     MakeFolder(CString),
     /// Creates an empty file, unless it exists.
     MakeFile(CString),
-    /// Mounts an overlay of the layers in `options` at `target`, read-only, except that `keep`, a folder in it, stays as it was.
+    /// Mounts an overlay of the layers in `options` at `target`, read-only. `keep`, a folder in it, stays as it was.
     Overlay { options: CString, target: CString, keep: Option<CString> },
     /// Restricts it and its threads to these CPUs.
     Pin(CpuSet),
@@ -51,7 +51,7 @@ pub(crate) enum Step {
     OwnSession,
     /// Switches to this user, without supplementary groups and with no way to regain privilege.
     Become { uid: u32, gid: u32 },
-    /// Has itself killed when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
+    /// Makes the kernel kill the process when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
     DieWith { parent: Pid },
 }
 
@@ -105,7 +105,7 @@ impl Step {
             Self::Link { path, leads_to } => nix::unistd::symlinkat(leads_to.as_c_str(), AT_FDCWD, path.as_c_str()),
             Self::Root(root) => {
                 nix::unistd::chdir(root.as_c_str())?;
-                // The old root lands on the new one, and is what an unmount takes off again (pivot_root(2)).
+                // The old root is stacked on the new one, and unmounted (pivot_root(2)).
                 nix::unistd::pivot_root(c".", c".")?;
                 nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
                 nix::unistd::chdir(c"/")
@@ -146,7 +146,7 @@ impl Step {
     }
 }
 
-/// Makes a folder, unless it is there.
+/// Creates a folder, unless it exists.
 fn make_folder(path: &CStr) -> nix::Result<()> {
     match nix::unistd::mkdir(path, Mode::from_bits_retain(0o755)) {
         Err(nix::errno::Errno::EEXIST) => Ok(()),
@@ -228,7 +228,7 @@ pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
 
 /// Sends `signal` to the process behind `pidfd`; `ESRCH` if it has been reaped.
 pub(crate) fn pidfd_send_signal(pidfd: impl AsFd, signal: Signal) -> io::Result<()> {
-    // SAFETY: a valid descriptor, integers, and a null pointer that stands for "no further information".
+    // SAFETY: a valid descriptor, integers, and a null pointer that means "no further information".
     let sent = unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,

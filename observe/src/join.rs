@@ -146,7 +146,7 @@ impl Connection<'_> {
             Way::Received => segment.destination == self.answered_at,
         };
         let fits = match seen {
-            Some(address) => address == far && half.takes(segment),
+            Some(address) => address == far && half.accepts(segment),
             // The first segment in this direction must answer the other direction, and vice versa.
             None => {
                 let answers = match segment.ack {

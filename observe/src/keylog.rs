@@ -69,7 +69,6 @@ impl Extend<String> for KeyLog {
     }
 }
 
-/// Decodes hexadecimal text.
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {

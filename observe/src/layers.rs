@@ -133,7 +133,7 @@ impl Layer {
     }
 
     /// Whether this layer's own content contains `marker`: the target, a header or the kept start of a body in HTTP, or the
-    /// kept start of opaque bytes. A TLS layer has no content of its own.
+    /// kept start of opaque bytes. A TLS layer has only a payload.
     pub fn contains(&self, marker: &str) -> bool {
         match self {
             Self::Tls(_) => false,
@@ -165,7 +165,7 @@ pub(crate) fn open(client: Stream, server: Stream, keys: &KeyLog) -> Layers {
         } else if h2::recognize(&client.bytes) {
             layers.push(Layer::H2(h2::open(&client, &server)));
         } else {
-            layers.push(Layer::Tcp(Opaque::of(&client, &server)));
+            layers.push(Layer::Tcp(Opaque::new(&client, &server)));
         }
     }
     Layers(layers)

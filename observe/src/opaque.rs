@@ -32,8 +32,8 @@ pub struct Bytes {
 }
 
 impl Opaque {
-    pub(crate) fn of(client: &Stream, server: &Stream) -> Self {
-        Self { client: Bytes::of(client), server: Bytes::of(server) }
+    pub(crate) fn new(client: &Stream, server: &Stream) -> Self {
+        Self { client: Bytes::new(client), server: Bytes::new(server) }
     }
 
     /// Whether the kept start of either direction contains `marker`.
@@ -43,7 +43,7 @@ impl Opaque {
 }
 
 impl Bytes {
-    fn of(stream: &Stream) -> Self {
+    fn new(stream: &Stream) -> Self {
         Self {
             bytes: stream.bytes.len() as u64,
             first: stream.bytes[..stream.bytes.len().min(KEPT)].to_vec(),

@@ -44,8 +44,7 @@ struct Piece<'a> {
 
 impl<'a> Half<'a> {
     /// Whether a segment's sequence number is close enough to belong to this direction. Always true before the first segment.
-    /// which nothing was seen takes any.
-    pub(crate) fn takes(&self, segment: &Segment<'_>) -> bool {
+    pub(crate) fn accepts(&self, segment: &Segment<'_>) -> bool {
         if segment.syn
             && let Some(isn) = self.isn
         {

@@ -36,7 +36,6 @@ const PATHS: &[(&str, &str, bool)] = &[
 /// A request from the administration interface to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Exit.
     Quit,
     /// Stop accepting connections, and drain existing ones.
     DrainListeners,
@@ -49,7 +48,6 @@ struct Admin {
     started: Instant,
 }
 
-/// A response.
 #[derive(Debug)]
 enum Answer {
     Text(StatusCode, String),

@@ -40,7 +40,7 @@ pub fn start(level: LevelFilter) {
 }
 
 /// Prints a final error message.
-pub fn say(message: impl fmt::Display) {
+pub fn print_error(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{message}");
 }
 

@@ -46,7 +46,6 @@ enum Mode {
     Validate,
 }
 
-/// Envoy's log levels.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Level {
     Trace,
@@ -82,7 +81,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::say(format_args!("sidecar-proxy: {error}"));
+            logging::print_error(format_args!("sidecar-proxy: {error}"));
             ExitCode::from(2)
         }
     }

@@ -37,12 +37,9 @@ use step::{By, Fault, Step};
 #[cfg(test)]
 mod tests;
 
-/// Statistics of relays.
 #[derive(Clone, Debug)]
 pub struct RelayStats {
-    /// Bytes from downstream.
     received: Counter,
-    /// Bytes to downstream.
     sent: Counter,
     /// Bytes moved by `splice(2)`, which never entered this process.
     spliced: Counter,
@@ -91,7 +88,6 @@ struct Progress {
 
 /// The result of a relay.
 pub(crate) struct Ended {
-    /// Why it ended.
     pub(crate) end: End,
     /// Number of bytes from downstream.
     pub(crate) received: u64,

@@ -66,15 +66,6 @@ impl Stats {
         ScopedStats { stats: self.clone(), scope }
     }
 
-    /// A counter that is identified by labels, such as `istio_requests_total`.
-    ///
-    /// Its text name is like Istio's: the family followed by the labels.
-    pub fn labelled_counter(&self, family: &str, labels: &[(&str, &str)]) -> Counter {
-        let text = labels.iter().fold(family.to_owned(), |text, (label, value)| format!("{text}.{label}.{value}"));
-        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
-        self.counter(Key { text, family: family.to_owned(), labels })
-    }
-
     /// The value of a statistic by its text name, such as `cluster.NAME.upstream_cx_total`.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.lock().iter().find(|(key, _)| key.text == name).map(|(_, statistic)| statistic.value())
@@ -139,7 +130,6 @@ impl ScopedStats {
 }
 
 impl Counter {
-    /// Increments it.
     pub fn inc(&self) {
         self.add(1);
     }
@@ -149,29 +139,24 @@ impl Counter {
         self.0.fetch_add(n, Relaxed);
     }
 
-    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
 impl Gauge {
-    /// Increments it.
     pub fn inc(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// Decrements it.
     pub fn dec(&self) {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    /// Replaces the value.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
-    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }

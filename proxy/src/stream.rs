@@ -16,7 +16,6 @@ use crate::tls::TlsStream;
 /// An accepted connection, after its handshake.
 #[derive(Debug)]
 pub enum Downstream {
-    /// Plaintext.
     Plain(TcpStream),
     /// TLS that is terminated here.
     Tls(Box<TlsStream>),
@@ -25,14 +24,12 @@ pub enum Downstream {
 /// A connection to an endpoint, after its handshake.
 #[derive(Debug)]
 pub enum Upstream {
-    /// Plaintext.
     Plain(TcpStream),
     /// TLS that is originated here.
     Tls(Box<TlsStream>),
 }
 
 impl Downstream {
-    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
@@ -42,7 +39,6 @@ impl Downstream {
 }
 
 impl Upstream {
-    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,

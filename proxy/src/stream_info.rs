@@ -23,7 +23,6 @@ pub struct ConnectionInfo {
     pub started: Instant,
     /// The same as wall-clock time.
     pub start_time: SystemTime,
-    /// The peer's address.
     pub remote: DownstreamRemote,
     /// The address that the peer connected to, from its point of view.
     pub local: DownstreamLocal,
@@ -83,7 +82,6 @@ pub struct FilterState {
 /// Facts about a TCP session or an HTTP request.
 #[derive(Clone, Debug)]
 pub struct StreamInfo {
-    /// The downstream connection.
     pub connection: Arc<ConnectionInfo>,
     /// Start time: of a TCP session when the connection was accepted, of a request when its headers arrived.
     pub started: Instant,
@@ -101,7 +99,6 @@ pub struct StreamInfo {
     pub cluster: Option<Arc<str>>,
     /// Name of the route.
     pub route: Option<Arc<str>>,
-    /// How it ended.
     pub outcome: Outcome,
     /// Flags that were set before the outcome was known, such as `URX` before `UF`.
     pub more_flags: Flags,

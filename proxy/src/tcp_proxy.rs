@@ -16,7 +16,6 @@ use crate::{
     stream_info::{ConnectionInfo, StreamInfo, UpstreamInfo},
 };
 
-/// Default idle timeout.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The terminal filter `envoy.filters.network.tcp_proxy`.

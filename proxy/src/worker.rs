@@ -12,16 +12,12 @@ use crate::{
     listener::{AcceptStats, Listeners},
 };
 
-/// A worker thread.
 #[derive(Debug)]
 pub struct Worker {
     /// Index, counted from 0.
     pub index: usize,
-    /// The current clusters.
     pub clusters: Arc<Clusters>,
-    /// The current listeners.
     pub listeners: Arc<ArcSwap<Listeners>>,
-    /// Its connections.
     pub connections: TaskTracker,
     /// Signalled when the proxy exits.
     pub drain: Drain,

@@ -1,10 +1,10 @@
-//! Manifests drawn at random, from a seed: services, protocols, policies at every level, DestinationRules, ServiceEntries,
-//! who may see what, and ages. And the smallest part of some that still shows a fault.
+//! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, ServiceEntries, visibility, ages), and
+//! their reduction to the smallest part that still shows a fault.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Map, Value, json};
 
-/// Documents that `kubectl apply` would take.
+/// Documents that `kubectl apply` accepts.
 pub type Documents = Vec<Value>;
 
 /// The manifests of a seed.
@@ -17,8 +17,7 @@ pub fn yaml(documents: &[Value]) -> String {
     documents.iter().map(|document| format!("---\n{document}\n")).collect()
 }
 
-/// The smallest part of documents that is still `bad`: objects are left out, then fields, as long as it stays so. `bad` is asked
-/// about many candidates at once, and says for each.
+/// The smallest part of documents that is still `bad`: objects are removed, then fields. `bad` judges many candidates at once.
 pub fn shrink(documents: Documents, mut bad: impl FnMut(&[Documents]) -> Vec<bool>) -> Documents {
     let mut smallest = documents;
     loop {
@@ -31,7 +30,7 @@ pub fn shrink(documents: Documents, mut bad: impl FnMut(&[Documents]) -> Vec<boo
     }
 }
 
-/// Without an object, or without a field or an element of one.
+/// The documents with one object, field or element removed.
 fn smaller(documents: &[Value]) -> Vec<Documents> {
     let mut candidates: Vec<Documents> = (0..documents.len())
         .map(|left_out| documents.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, d)| d.clone()).collect())
@@ -134,7 +133,7 @@ impl Generator {
         self.random.random_bool(of)
     }
 
-    /// A number from `low` up to and with `high`.
+    /// A number from `low` to `high`, inclusive.
     fn between(&mut self, low: usize, high: usize) -> usize {
         self.random.random_range(low..=high)
     }
@@ -143,13 +142,13 @@ impl Generator {
         *of.choose(&mut self.random).expect("there is one")
     }
 
-    /// An object with a name of its own, and an age in a third of cases.
+    /// An object with a unique name, and an age in a third of cases.
     #[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
     fn push(&mut self, api: &str, kind: &str, namespace: &str, name: &str, spec: Value) {
         let mut metadata = json!({"name": name, "namespace": namespace});
         if self.chance(0.3) {
             let hour = self.between(0, 9);
-            // Of two entries of one host and one second Istio takes any as the older.
+            // Of two entries of one host and one second, Istio treats either as the older.
             let minute = if kind == "ServiceEntry" { self.documents.len() } else { 0 };
             metadata["creationTimestamp"] = format!("2026-01-01T0{hour}:{minute:02}:00Z").into();
         }

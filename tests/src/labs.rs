@@ -1,4 +1,4 @@
-//! Labs that no other test sees, and what they leave behind: nothing.
+//! Labs that are invisible to other tests, and the check that they leave nothing behind.
 
 use std::{
     fs,
@@ -11,47 +11,47 @@ use tempfile::TempDir;
 
 use crate::{sidelab_command, text};
 
-/// A folder of labs of a test's own, which `sidelab` finds by `SIDELAB_RUN_DIR`. Removes them when dropped.
+/// A separate folder of labs, which `sidelab` finds by `SIDELAB_RUN_DIR`. Dropping it removes the labs.
 pub struct OwnLabs {
     folder: TempDir,
 }
 
-/// A process or namespace by what is in `/proc`: the device and inode of its network namespace.
+/// Identifies a network namespace: device and inode of its file in `/proc`.
 pub type NamespaceId = (u64, u64);
 
 impl OwnLabs {
-    /// A folder that sidecars, which run as a user of their own, may pass.
+    /// A folder that sidecars, which run as another user, can traverse.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("labs-").tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("the folder is ours");
         Self { folder }
     }
 
-    /// Where the labs are. It goes with the last lab.
+    /// The folder of the labs, which is removed with the last lab.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("run")
     }
 
-    /// `sidelab` on these labs, to be changed before it runs.
+    /// A `sidelab` command on these labs.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = sidelab_command(args);
         command.env("SIDELAB_RUN_DIR", self.path());
         command
     }
 
-    /// `sidelab` on these labs.
+    /// Runs `sidelab` on these labs.
     pub fn sidelab(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("sidelab runs")
     }
 
-    /// `sidelab` on these labs, to success; what it prints.
+    /// Runs `sidelab` on these labs, asserts success, and returns its standard output.
     pub fn done(&self, args: &[&str]) -> String {
         let output = self.sidelab(args);
         assert!(output.status.success(), "sidelab {args:?}: {}", text(&output));
         String::from_utf8(output.stdout).expect("sidelab prints text")
     }
 
-    /// Brings manifests up; the lab's id.
+    /// Brings manifests up, and returns the lab's id.
     pub fn up(&self, args: &[&str]) -> String {
         let up: serde_json::Value = serde_json::from_str(&self.done(&[&["up", "-o", "json"], args].concat()))
             .expect("`up -o json` prints JSON");
@@ -65,12 +65,12 @@ impl OwnLabs {
         files.filter_map(|file| namespace_id(&file.path())).collect()
     }
 
-    /// Says what is left of these labs: files, mounts, names that `ip netns` lists, and processes in `namespaces`.
+    /// Lists what is left of these labs: files, mounts, names that `ip netns` lists, and processes in `namespaces`.
     pub fn left_behind(&self, namespaces: &[NamespaceId]) -> Vec<String> {
         let mut left = Vec::new();
         if self.path().exists() {
             let mut files = entries(&self.path());
-            // What a run saw is kept on purpose.
+            // The record of the last run is kept on purpose.
             files.retain(|path| !path.ends_with(lab::last_run::FILE));
             left.extend(files.iter().map(|path| format!("file {}", path.display())));
         }

@@ -1,4 +1,4 @@
-//! What the tests that cross crates share: finding the programs, asking for privileges, and running scenarios.
+//! Helpers of tests across crates: find the programs, check privileges, run scenarios.
 
 use std::{
     env,
@@ -22,13 +22,12 @@ use mesh::model::{ControlPlane, Flavor};
 pub mod generate;
 pub mod labs;
 
-/// The checkout.
 pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout")
 }
 
-/// This project's programs, and the real Envoy where it is installed. Where `SIDELAB_BIN` names their folder they are taken as
-/// they are; else they are built.
+/// This project's programs, and the real Envoy if it is installed. The programs in `SIDELAB_BIN` are used as they are; without it
+/// they are built.
 pub fn tools() -> Tools {
     static BUILT: OnceLock<Tools> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
@@ -48,17 +47,17 @@ pub fn tools() -> Tools {
     built.clone()
 }
 
-/// Whether this process may make labs. Where it may not, the test says so and is skipped; with `CI` set it fails.
+/// Whether this process can create labs. If not, the test reports that it is skipped, or fails if `CI` is set.
 pub fn may_make_labs() -> bool {
     needs(nix::unistd::geteuid().is_root(), "root: network namespaces, redirects and captures")
 }
 
-/// Whether the real Envoy is there.
+/// Whether the real Envoy is installed.
 pub fn has_envoy() -> bool {
     needs(tools().envoy.is_some(), "the real Envoy: run scripts/envoy")
 }
 
-/// Whether a program of this host is there.
+/// Whether this host has a program.
 pub fn has(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let there = env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -73,12 +72,12 @@ fn needs(there: bool, what: &str) -> bool {
     there
 }
 
-/// `sidelab` with these arguments, in the checkout.
+/// Runs `sidelab` with these arguments in the checkout.
 pub fn sidelab(args: &[&str]) -> Output {
     sidelab_command(args).output().expect("sidelab runs")
 }
 
-/// The same, to be changed before it runs.
+/// A `sidelab` command with these arguments in the checkout.
 pub fn sidelab_command(args: &[&str]) -> Command {
     let mut command = Command::new(tools().own.join("sidelab"));
     command.args(args).current_dir(checkout());
@@ -91,12 +90,12 @@ pub fn scenario(name: &str) -> Scenario {
     found.expect("the scenario is there").remove(0)
 }
 
-/// Runs scenarios; `tamper` breaks what the sidecars are given.
+/// Runs scenarios; `tamper` breaks the sidecars' files.
 pub fn run(scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane], tamper: Option<Tamper>) -> RunReport {
     run::run(scenarios, &Options { tamper, ..options(meshes, planes) }).expect("the run comes to its end")
 }
 
-/// Runs scenarios on what this control plane writes.
+/// Runs scenarios on the files of this control plane.
 pub fn run_by(
     control_plane: ControlPlane,
     scenarios: &[Scenario],
@@ -125,12 +124,12 @@ fn options(meshes: &[Flavor], planes: &[DataPlane]) -> Options {
     }
 }
 
-/// What an output says, both streams.
+/// The text of both streams of an output.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A folder that is removed when dropped, with these files in it.
+/// A folder with these files, removed when dropped.
 pub fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let paths = files.iter().map(|(name, text)| {

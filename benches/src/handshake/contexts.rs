@@ -61,10 +61,10 @@ impl Contexts {
         let server = ServerContext::new(&server, ContextStats::default()).expect("a context");
         let root_pem = authority.root_pem();
         for secret in secrets(&svids[0], &root_pem) {
-            client.take(&secret).expect("a secret of its own");
+            client.take(&secret).expect("a separate secret");
         }
         for secret in secrets(&svids[1], &root_pem) {
-            server.take(&secret).expect("a secret of its own");
+            server.take(&secret).expect("a separate secret");
         }
         Self { client, server, kind, root_pem, svids }
     }

@@ -1,5 +1,7 @@
 //! Protocols of a server's ports.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,13 @@ pub enum Protocol {
     Mtls,
     /// What the client's first bytes are: HTTP, raw bytes, or either inside one-way TLS.
     Any,
+}
+
+impl fmt::Display for Protocol {
+    /// Its name in JSON, such as `tcp_greeting`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Protocol {

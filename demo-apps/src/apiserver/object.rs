@@ -90,7 +90,7 @@ impl Object {
                 }
             }
         };
-        let mut object = Self::of(value).map_err(|why| UsageError(format!("{place}: {why}")))?;
+        let mut object = Self::from_value(value).map_err(|why| UsageError(format!("{place}: {why}")))?;
         for (field, asked, default) in [("name", &args.name, None), ("namespace", &args.namespace, Some("default"))] {
             let known = object.value["metadata"].get(field).and_then(Value::as_str);
             let Some(text) = asked.as_deref().or(known).or(default) else {
@@ -101,7 +101,7 @@ impl Object {
         Ok(object)
     }
 
-    fn of(value: Value) -> Result<Self, String> {
+    fn from_value(value: Value) -> Result<Self, String> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -23,7 +23,6 @@ pub struct CallArgs {
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 
@@ -95,7 +94,6 @@ pub(crate) fn filling(n: usize) -> Bytes {
     (0..n).map(|i| b'a' + (i % 26) as u8).collect()
 }
 
-/// Options for connecting.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConnectArgs {
     /// Use IPv4 only

@@ -130,7 +130,7 @@ impl Dialer {
         };
         let stream = clock.run(Stage::Tls, self.connect_timeout, handshake).await?;
         progress.timings.tls_us = Some(clock.micros());
-        let session = Session::of(stream.get_ref().1);
+        let session = Session::from_state(stream.get_ref().1);
         let http2 = self.http2 || session.alpn.as_deref() == Some(b"h2");
         let verdict_is_open = tls.was_asked_for_certificate() && session.version == Some(ProtocolVersion::TLSv1_3);
         let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, verdict_is_open);

@@ -46,7 +46,7 @@ impl Call {
             "/" => format!("{SERVICE}Unary"),
             path => path.to_owned(),
         };
-        let method = Method::at(&path);
+        let method = Method::from_path(&path);
         let wanted = args.messages.unwrap_or(1);
         if wanted > 1 && matches!(method, Some(Method::Unary | Method::Seen)) {
             return Err(UsageError(format!("--messages {wanted}: {path} accepts one; {SERVICE}Stream accepts many")));
@@ -194,7 +194,7 @@ impl Answer<'_> {
     async fn read_other(&self, mut body: Incoming, http: &mut HttpFacts) -> Result<(), Failure> {
         let mut kept = Vec::new();
         let read = read_body(&mut body, http, &mut kept, self.account, true).await;
-        http.body = Body::of(&kept);
+        http.body = Body::from_bytes(&kept);
         read
     }
 
@@ -204,7 +204,7 @@ impl Answer<'_> {
         self.facts.interleaved |= self.progress.sent.load(Ordering::Relaxed) < self.call.messages.len() as u64;
         self.kept += message.len();
         if self.kept <= Body::LIMIT {
-            self.facts.messages.push(Body::of(message));
+            self.facts.messages.push(Body::from_bytes(message));
         }
         if let Some(expected) = &self.call.expected
             && usize::try_from(number).ok().and_then(|number| expected.get(number)) != Some(message)

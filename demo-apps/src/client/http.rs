@@ -99,7 +99,7 @@ impl Request {
         let read = read_body(&mut incoming, facts, &mut kept, &account, http2);
         let read = clock.run(Stage::Receive, None, read).await;
         clock.stop();
-        facts.body = Body::of(&kept);
+        facts.body = Body::from_bytes(&kept);
         session.close().await;
         read?;
         if self.fail && facts.status >= 400 {

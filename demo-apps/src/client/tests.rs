@@ -66,8 +66,8 @@ async fn a_long_body_is_counted_completely_and_kept_in_part() {
 
 #[test]
 fn bytes_that_are_not_text_are_kept_as_base64() {
-    assert_eq!(Body::of(b"plain"), Body::Text("plain".into()));
-    assert_eq!(Body::of(&[0x15, 0x03, 0xff]), Body::Base64("FQP/".into()));
+    assert_eq!(Body::from_bytes(b"plain"), Body::Text("plain".into()));
+    assert_eq!(Body::from_bytes(&[0x15, 0x03, 0xff]), Body::Base64("FQP/".into()));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl Exchange {
             let mut kept = Vec::new();
             let read = clock.run(Stage::Receive, None, read_body(&mut body, http, &mut kept, &account, false)).await;
             clock.stop();
-            http.body = Body::of(&kept);
+            http.body = Body::from_bytes(&kept);
             session.close().await;
             read?;
             let kind = FailureKind::UpgradeRefused { status: facts.status };

@@ -1,11 +1,10 @@
-//! What a report says of a failure.
+//! Failures, as reports contain them.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {message}", .stage.name())]
 pub struct Failure {
@@ -29,7 +28,6 @@ pub enum Stage {
     /// The TLS handshake. A TLS 1.3 server verifies the client's certificate after the client considers the handshake
     /// complete; its refusal belongs to this stage, too.
     Tls,
-    /// Sending the request.
     Send,
     /// Waiting for the response, or reading it.
     Receive,
@@ -76,7 +74,6 @@ pub enum FailureKind {
     Eof,
     /// The gRPC call ended with a status other than `OK`.
     GrpcStatus {
-        /// Status code.
         code: u32,
         /// Name of the code, such as `UNAVAILABLE`.
         name: String,
@@ -94,10 +91,7 @@ pub enum FailureKind {
         reason: String,
     },
     /// The status is 400 or more, and `--fail` was given.
-    HttpStatus {
-        /// Status code.
-        status: u16,
-    },
+    HttpStatus { status: u16 },
     /// Another error of the operating system.
     Io {
         /// Its errno, if any.
@@ -168,7 +162,6 @@ pub enum CertificateProblem {
     BadEncoding,
     /// Its signature is invalid.
     BadSignature,
-    /// It has expired.
     Expired,
     /// It is not valid for this purpose.
     InvalidPurpose,

@@ -11,7 +11,6 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// Length of a frame's header: one byte of flags, four of length.
 const HEAD: usize = 5;
 
-/// Frames a message.
 pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(HEAD + message.len());
     frame.put_u8(0);

@@ -55,7 +55,7 @@ impl GrpcStatus {
         Self { code, name: (*name).to_owned(), message: message.into() }
     }
 
-    pub(crate) fn of(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn from_code(code: Code, message: impl Into<String>) -> Self {
         Self::new(code as u32, message)
     }
 
@@ -70,7 +70,7 @@ impl GrpcStatus {
         let message = percent_decode(message).decode_utf8_lossy();
         Some(match status.to_str().ok().and_then(|status| status.parse().ok()) {
             Some(code) => Self::new(code, message),
-            None => Self::of(Code::Unknown, format!("grpc-status is not a number: {status:?}")),
+            None => Self::from_code(Code::Unknown, format!("grpc-status is not a number: {status:?}")),
         })
     }
 
@@ -85,7 +85,7 @@ impl GrpcStatus {
             429 | 502..=504 => Code::Unavailable,
             _ => Code::Unknown,
         };
-        Self::of(code, format!("the response has no grpc-status; its HTTP status is {status}"))
+        Self::from_code(code, format!("the response has no grpc-status; its HTTP status is {status}"))
     }
 
     pub(crate) fn trailers(&self) -> HeaderMap {

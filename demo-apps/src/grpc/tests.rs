@@ -38,7 +38,7 @@ async fn malformed_messages_are_distinguished() {
 
 #[tokio::test]
 async fn trailers_are_available_at_the_end() {
-    let trailers = GrpcStatus::of(Code::Ok, "").trailers();
+    let trailers = GrpcStatus::from_code(Code::Ok, "").trailers();
     let whole = http_body_util::Full::new(frame(b"x")).with_trailers(std::future::ready(Some(Ok(trailers))));
     let mut messages = Messages::new(whole);
     while messages.next().await.unwrap().is_some() {}
@@ -63,7 +63,7 @@ fn codes_have_their_names_and_undefined_ones_are_unknown() {
     {
         assert_eq!(GrpcStatus::new(code, "").name, name);
     }
-    assert_eq!(GrpcStatus::of(Code::Unavailable, "").name, "UNAVAILABLE");
+    assert_eq!(GrpcStatus::from_code(Code::Unavailable, "").name, "UNAVAILABLE");
     let mut odd = HeaderMap::new();
     odd.insert("grpc-status", "fine".parse().unwrap());
     assert_eq!(GrpcStatus::from_trailers(&odd).unwrap().code, 2);

@@ -15,7 +15,6 @@ pub struct HoldArgs {
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 

@@ -16,7 +16,6 @@ pub struct LoadArgs {
     #[arg(value_name = "URL")]
     pub target: Target,
 
-    /// Options for connecting.
     #[command(flatten)]
     pub connect: ConnectArgs,
 

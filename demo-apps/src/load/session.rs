@@ -16,10 +16,12 @@ const RAW_UPLOAD: usize = 64;
 
 /// The request of a load.
 pub(crate) enum Request {
-    /// An HTTP request.
     Http(Box<HttpRequest>),
     /// Raw bytes, and the length of the answer.
-    Raw { send: Bytes, expect: u64 },
+    Raw {
+        send: Bytes,
+        expect: u64,
+    },
 }
 
 impl Request {

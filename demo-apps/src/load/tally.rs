@@ -86,7 +86,6 @@ impl Tally {
         }
     }
 
-    /// Adds another tally.
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.failures += other.failures;

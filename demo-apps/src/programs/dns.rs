@@ -47,7 +47,7 @@ fn serve(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(async {
         let server = Server::bind(records, &cli.listen).await?;
         let stop = program::stop_signal()?;
-        // The ports are bound even if nobody can be notified.
+        // The ports are bound even if the notification fails.
         if let Err(error) = program::notify_ready() {
             let _ = writeln!(std::io::stderr(), "demo-dns: cannot notify readiness: {error}");
         }

@@ -40,7 +40,6 @@ impl AdmissionReport {
     }
 }
 
-/// Identifies an object.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {

@@ -19,7 +19,7 @@ impl Body {
 
     /// Text if `bytes` are UTF-8, otherwise base64.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         use base64::Engine as _;
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),

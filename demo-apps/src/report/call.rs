@@ -137,7 +137,6 @@ pub struct HttpFacts {
     pub version: String,
     /// Status code, such as 200.
     pub status: u16,
-    /// Response headers.
     pub headers: Headers,
     /// First 64 KiB of the body. Empty for gRPC, whose messages are in [`GrpcFacts`].
     pub body: Body,

@@ -78,28 +78,19 @@ pub struct Latencies {
 /// Percentiles of an HDR histogram with three significant digits, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// Number of values.
     pub count: u64,
-    /// Minimum.
     pub min_us: u64,
-    /// Arithmetic mean.
     pub mean_us: u64,
-    /// Median.
     pub p50_us: u64,
-    /// 90th percentile.
     pub p90_us: u64,
-    /// 99th percentile.
     pub p99_us: u64,
-    /// 99.9th percentile.
     pub p999_us: u64,
-    /// Maximum.
     pub max_us: u64,
 }
 
 /// A kind of failure and its frequency.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ErrorCount {
-    /// Number of occurrences.
     pub count: u64,
     /// The failure, with the message of its first occurrence.
     #[serde(flatten)]

@@ -117,11 +117,9 @@ pub enum Event {
     Request {
         /// Status of the response.
         status: u16,
-        /// The request.
         #[serde(flatten)]
         seen: Box<Seen>,
     },
-    /// A connection ended.
     Closed(Box<Closed>),
     /// The server received a stop signal.
     Stopping,

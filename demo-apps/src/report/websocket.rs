@@ -29,11 +29,9 @@ pub struct WebsocketSeen {
     pub close: Option<WebsocketClose>,
 }
 
-/// A close frame.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct WebsocketClose {
     /// Status code of RFC 6455, section 7.4: 1000 is normal, 1001 means going away, 1005 that the frame had no code.
     pub code: u16,
-    /// Reason text.
     pub reason: String,
 }

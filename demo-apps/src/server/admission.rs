@@ -29,7 +29,6 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 pub(super) enum Rule {
     /// Allows an object unless it has the denied label.
     Validate,
-    /// Denies every object.
     Deny,
     /// Allows every object, and adds a label.
     Mutate,
@@ -45,7 +44,7 @@ pub(super) enum Rule {
 
 impl Rule {
     /// The rule of a path, if any.
-    pub(super) fn at(path: &str) -> Option<Self> {
+    pub(super) fn from_path(path: &str) -> Option<Self> {
         Some(match path {
             "/validate" => Self::Validate,
             "/deny" => Self::Deny,

@@ -24,7 +24,6 @@ use crate::tls::facts_of_session;
 /// Maximum duration of a client's TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// An accepted connection.
 pub(super) struct Connection {
     protocol: Protocol,
     tcp: TcpStream,
@@ -66,12 +65,12 @@ impl Connection {
         }
     }
 
-    /// Looks at what the client speaks, and speaks that.
+    /// Detects what the client speaks, and serves that.
     async fn serve_as_spoken_to(self, tls: Option<TlsAcceptor>) {
         let mut head = [0; HEAD];
-        // What can't be read is read once more, where the error is accounted for.
+        // An error is read again by the connection, which records it.
         let length = self.tcp.peek(&mut head).await.unwrap_or(0);
-        let spoken = Spoken::of(&head[..length]);
+        let spoken = Spoken::detect(&head[..length]);
         let Some(tls) = tls.filter(|_| spoken == Spoken::Tls) else {
             let (io, account) = Tap::on_tcp(Box::new(self.tcp) as Box<dyn Io>);
             return serve_protocol(spoken.protocol(), io, account, self.ends, None, self.shared).await;
@@ -90,7 +89,7 @@ impl Connection {
         match in_time(accepting).await {
             Ok(stream) => {
                 let facts = facts_of_session(stream.get_ref().1);
-                let Ok((spoken, stream)) = Reread::of(stream).await else { return };
+                let Ok((spoken, stream)) = Reread::read(stream).await else { return };
                 let (io, account) = Tap::on_tls(Box::new(stream) as Box<dyn Io>, false);
                 serve_protocol(spoken.protocol(), io, account, self.ends, Some(facts), self.shared).await;
             }

@@ -1,4 +1,4 @@
-//! What the server knows of a connection when it answers a request.
+//! What the server knows about a connection when it answers a request.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -44,14 +44,14 @@ impl Context {
         }
     }
 
-    /// Who asks: the first that `x-forwarded-for` names, else the peer.
+    /// The origin of the request: the first address in `x-forwarded-for`, else the peer.
     pub(super) fn origin(&self, headers: &HeaderMap) -> String {
         let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
         let first = forwarded.and_then(|all| all.split(',').next()).map(str::trim);
         first.map_or_else(|| self.ends.peer.ip().to_string(), str::to_owned)
     }
 
-    /// The URL that is asked for.
+    /// The requested URL.
     pub(super) fn url(&self, head: &http::request::Parts) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let headers = with_host(head);

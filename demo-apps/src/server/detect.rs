@@ -1,4 +1,4 @@
-//! A port that speaks what it is spoken to, as a stand-in does for a program of which nothing is known.
+//! Detects the protocol of a connection from its first bytes, for stand-ins of programs whose protocol is unknown.
 
 use std::io;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use demo_args::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-/// As many of the first bytes as tell what they begin.
+/// The number of first bytes that determine the protocol.
 pub(super) const HEAD: usize = 16;
 
-/// What a client speaks.
+/// The protocol of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spoken {
     Tls,
@@ -23,9 +23,9 @@ const REQUESTS: [&[u8]; 10] =
     [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ", b"PRI "];
 
 impl Spoken {
-    /// By the first bytes that came. A record of type handshake and of any version of TLS begins with 22 and 3 (RFC 8446
+    /// Detects it from the first bytes. A handshake record of any TLS version begins with 22 and 3 (RFC 8446
     /// section 5.1).
-    pub(super) fn of(head: &[u8]) -> Self {
+    pub(super) fn detect(head: &[u8]) -> Self {
         match head {
             [22, 3, ..] => Self::Tls,
             _ if REQUESTS.iter().any(|request| head.starts_with(request)) => Self::Http,
@@ -33,13 +33,13 @@ impl Spoken {
         }
     }
 
-    /// What answers it; TLS inside TLS is bytes.
+    /// The protocol that answers it; TLS inside TLS counts as bytes.
     pub(super) fn protocol(self) -> Protocol {
         if self == Self::Http { Protocol::Http } else { Protocol::Tcp }
     }
 }
 
-/// A stream whose first bytes were read already.
+/// A stream whose first bytes have been read.
 pub(super) struct Reread<S> {
     head: Vec<u8>,
     given: usize,
@@ -47,12 +47,12 @@ pub(super) struct Reread<S> {
 }
 
 impl<S: AsyncRead + Unpin> Reread<S> {
-    /// Reads the first bytes; none when the client says nothing and closes.
-    pub(super) async fn of(mut inner: S) -> io::Result<(Spoken, Self)> {
+    /// Reads the first bytes; none if the client closes without sending any.
+    pub(super) async fn read(mut inner: S) -> io::Result<(Spoken, Self)> {
         let mut head = vec![0; HEAD];
         let length = inner.read(&mut head).await?;
         head.truncate(length);
-        Ok((Spoken::of(&head), Self { head, given: 0, inner }))
+        Ok((Spoken::detect(&head), Self { head, given: 0, inner }))
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) async fn answer(request: Request<Incoming>, context: Arc<Context>) ->
     let (head, body) = request.into_parts();
     let (sender, answer) = Channel::new(1);
     let call = Call { messages: Messages::new(body), sender, received: 0, sent: 0 };
-    let Some(method) = Method::at(head.uri.path()) else {
-        let status = GrpcStatus::of(Code::Unimplemented, format!("no method {}", head.uri.path()));
+    let Some(method) = Method::from_path(head.uri.path()) else {
+        let status = GrpcStatus::from_code(Code::Unimplemented, format!("no method {}", head.uri.path()));
         // A response without body or trailers, which gRPC calls "Trailers-Only".
         let mut response = grpc(whole(""));
         response.headers_mut().extend(status.trailers());
@@ -59,7 +59,7 @@ struct Call {
 impl Call {
     async fn run(mut self, method: Method, head: Parts, context: Arc<Context>) {
         let ended = self.serve(method, &head, &context).await;
-        let status = ended.err().unwrap_or_else(|| GrpcStatus::of(Code::Ok, ""));
+        let status = ended.err().unwrap_or_else(|| GrpcStatus::from_code(Code::Ok, ""));
         let trailers = status.trailers();
         // Logged first: a client that has received the trailers finds the log complete.
         let mut sender = self.log(&head, status, &context);
@@ -125,7 +125,7 @@ impl Call {
                 Broken::TooLong(_) => Code::ResourceExhausted,
                 Broken::Stream(_) => Code::Cancelled,
             };
-            GrpcStatus::of(code, broken.to_string())
+            GrpcStatus::from_code(code, broken.to_string())
         })?;
         self.received += u64::from(message.is_some());
         Ok(message)
@@ -135,12 +135,12 @@ impl Call {
     async fn only(&mut self) -> Result<Bytes, GrpcStatus> {
         match (self.next().await?, self.next().await?) {
             (Some(message), None) => Ok(message),
-            _ => Err(GrpcStatus::of(Code::Unimplemented, "this method requires exactly one message")),
+            _ => Err(GrpcStatus::from_code(Code::Unimplemented, "this method requires exactly one message")),
         }
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), GrpcStatus> {
-        let gone = |_| GrpcStatus::of(Code::Cancelled, "the client stopped reading");
+        let gone = |_| GrpcStatus::from_code(Code::Cancelled, "the client stopped reading");
         self.sender.send_data(frame(message)).await.map_err(gone)?;
         self.sent += 1;
         Ok(())
@@ -171,5 +171,5 @@ fn number(headers: &HeaderMap, name: &str) -> Result<Option<u32>, GrpcStatus> {
 }
 
 fn invalid(message: String) -> GrpcStatus {
-    GrpcStatus::of(Code::InvalidArgument, message)
+    GrpcStatus::from_code(Code::InvalidArgument, message)
 }

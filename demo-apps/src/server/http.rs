@@ -101,10 +101,10 @@ async fn answer(
 
 async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending) -> Response<AnyBody> {
     let path = request.uri().path().to_owned();
-    if let (Protocol::Webhook, Some(rule)) = (context.protocol, admission::Rule::at(&path)) {
+    if let (Protocol::Webhook, Some(rule)) = (context.protocol, admission::Rule::from_path(&path)) {
         return admission::answer(request, rule, context).await;
     }
-    if let Some(page) = Page::at(&path) {
+    if let Some(page) = Page::from_path(&path) {
         return match page {
             Ok(page) => page_of_httpbin(page, request, context).await,
             Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &why).await,
@@ -112,7 +112,7 @@ async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending)
     }
     let mut parts = path.splitn(3, '/').skip(1);
     match (parts.next(), parts.next()) {
-        (Some("echo"), None) => match Echo::of(request.uri().query()) {
+        (Some("echo"), None) => match Echo::from_query(request.uri().query()) {
             Ok(asked) => echo(request, context, asked).await,
             Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/echo: {why}")).await,
         },
@@ -150,7 +150,7 @@ fn seen_content(seen: &Seen) -> (Content, AnyBody) {
     (Content::Json, whole(json))
 }
 
-/// A page of httpbin's.
+/// Answers with one of httpbin's pages.
 async fn page_of_httpbin(page: Page, request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, LONGEST_BODY).collect().await {
@@ -197,7 +197,7 @@ async fn trailers(request: Request<Incoming>, context: &Context) -> Response<Any
     response
 }
 
-/// Echoes the body as it is received, or what is asked for in its place.
+/// Echoes the body as it is received, or a filler if the query requests one.
 async fn echo(request: Request<Incoming>, context: &Context, asked: Echo) -> Response<AnyBody> {
     tokio::time::sleep(asked.delay).await;
     let (head, body) = request.into_parts();

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::body::{AnyBody, filling};
 
-/// A body longer than this is refused.
+/// The maximum length of a body, in bytes.
 pub(super) const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// The longest delay that is asked for (go-httpbin: `DefaultMaxDuration`).
+/// The maximum delay; longer ones are reduced to it (go-httpbin: `DefaultMaxDuration`).
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// A path that is answered.
@@ -29,7 +29,7 @@ pub(super) enum Page {
     Ip,
     /// `/user-agent`.
     UserAgent,
-    /// `/delay/N`: the request, after so many seconds.
+    /// `/delay/N`: the request, after N seconds.
     Delay(Duration),
 }
 
@@ -37,8 +37,8 @@ impl Page {
     /// The page at a path.
     ///
     /// # Errors
-    /// When its parameter is wrong: what is wrong.
-    pub(super) fn at(path: &str) -> Option<Result<Self, String>> {
+    /// If its parameter is invalid.
+    pub(super) fn from_path(path: &str) -> Option<Result<Self, String>> {
         let mut parts = path.splitn(3, '/').skip(1);
         Some(Ok(match (parts.next()?, parts.next()) {
             ("get" | "post" | "put" | "patch" | "delete" | "head", None) => Self::Request,
@@ -54,7 +54,7 @@ impl Page {
         }))
     }
 
-    /// How long the answer is waited for.
+    /// The delay before the answer.
     pub(super) fn delay(self) -> Duration {
         if let Self::Delay(time) = self { time } else { Duration::ZERO }
     }
@@ -86,7 +86,7 @@ impl Page {
     }
 }
 
-/// A request, as it is told to who sent it.
+/// The parts of a request that answers contain.
 pub(super) struct Asked<'a> {
     pub(super) method: &'a str,
     pub(super) headers: HeaderMap,
@@ -96,7 +96,7 @@ pub(super) struct Asked<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// What fortio's echo is asked for in a query: `status=503`, `size=1024`, `delay=100ms`.
+/// The parameters of fortio's echo in a query: `status=503`, `size=1024`, `delay=100ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Echo {
     pub(super) status: StatusCode,
@@ -106,8 +106,8 @@ pub(super) struct Echo {
 
 impl Echo {
     /// # Errors
-    /// What is wrong with a parameter.
-    pub(super) fn of(query_text: Option<&str>) -> Result<Self, String> {
+    /// If a parameter is invalid.
+    pub(super) fn from_query(query_text: Option<&str>) -> Result<Self, String> {
         let mut echo = Self::default();
         for (name, values) in query(query_text) {
             let Some(value) = values.last() else { continue };
@@ -124,7 +124,7 @@ impl Echo {
         Ok(echo)
     }
 
-    /// The body that it asks for in place of the request's.
+    /// The filler that it requests instead of the request's body.
     pub(super) fn body(&self) -> Option<AnyBody> {
         self.size.map(filling)
     }
@@ -175,9 +175,9 @@ mod tests {
             ("/getter", None),
             ("/headers/more", None),
         ] {
-            assert_eq!(Page::at(path).map(Result::unwrap), page, "{path}");
+            assert_eq!(Page::from_path(path).map(Result::unwrap), page, "{path}");
         }
-        assert!(Page::at("/delay/long").unwrap().is_err());
+        assert!(Page::from_path("/delay/long").unwrap().is_err());
     }
 
     #[test]
@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn fortios_echo_is_asked_by_its_query() {
-        let echo = Echo::of(Some("status=503&size=10&delay=1s&other=x")).unwrap();
+        let echo = Echo::from_query(Some("status=503&size=10&delay=1s&other=x")).unwrap();
         assert_eq!((echo.status.as_u16(), echo.size, echo.delay), (503, Some(10), Duration::from_secs(1)));
-        assert_eq!(Echo::of(None).unwrap(), Echo::default());
-        assert!(Echo::of(Some("status=abc")).is_err());
+        assert_eq!(Echo::from_query(None).unwrap(), Echo::default());
+        assert!(Echo::from_query(Some("status=abc")).is_err());
     }
 }

@@ -28,7 +28,6 @@ pub enum StartError {
     Bind {
         /// Protocol of the port.
         protocol: Protocol,
-        /// The address.
         address: String,
         /// Error of the operating system.
         source: io::Error,

@@ -71,7 +71,7 @@ impl ServerTlsSetup {
 
 /// Facts about a complete handshake.
 pub(crate) fn facts_of_session(connection: &ServerConnection) -> ServerTls {
-    let session = Session::of(connection);
+    let session = Session::from_state(connection);
     ServerTls {
         version: session.version_name().unwrap_or_default(),
         suite: session.suite_name().unwrap_or_default(),

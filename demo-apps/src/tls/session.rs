@@ -13,7 +13,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// The parameters of a complete handshake.
-    pub(crate) fn of(state: &CommonState) -> Self {
+    pub(crate) fn from_state(state: &CommonState) -> Self {
         Self {
             version: state.protocol_version(),
             suite: state.negotiated_cipher_suite().map(|suite| suite.suite()),

@@ -52,11 +52,10 @@ pub enum Twice {
 }
 
 impl Twice {
-    /// Classifies an interval.
-    pub fn of(estimate: &Estimate) -> Self {
+    pub fn classify(estimate: &Estimate) -> Self {
         match estimate {
-            unsure if unsure.holds(1.0) && unsure.holds(2.0) => Self::Unsure,
-            twice if twice.holds(2.0) => Self::Yes,
+            unsure if unsure.contains(1.0) && unsure.contains(2.0) => Self::Unsure,
+            twice if twice.contains(2.0) => Self::Yes,
             less if less.high < 2.0 => Self::Less,
             _ => Self::More,
         }
@@ -107,7 +106,7 @@ const QUESTIONS: [Question; 3] = [
 ];
 
 /// The answers to C10, C11 and C12, as far as the necessary figures were measured.
-pub fn all(measured: Measured<'_>) -> Vec<Answer> {
+pub fn compute(measured: Measured<'_>) -> Vec<Answer> {
     let setups = measured.setups();
     let is_nearest =
         |setup: &Setup| setups.iter().all(|other| other.rtt >= setup.rtt || !setup.is_alike_but_for_rtt(*other));
@@ -129,7 +128,7 @@ pub fn twice(answers: &[Answer]) -> Vec<String> {
         let holds = |question: &Question, ratio: fn(&Answer) -> Option<Estimate>, prefix: &str| {
             let asked = answers.iter().filter(|answer| answer.claim == question.claim);
             let setups: Vec<String> = asked
-                .filter(|answer| ratio(answer).is_some_and(|ratio| Twice::of(&ratio) == verdict))
+                .filter(|answer| ratio(answer).is_some_and(|ratio| Twice::classify(&ratio) == verdict))
                 .map(|answer| answer.setup.to_string())
                 .collect();
             (!setups.is_empty()).then(|| format!("{prefix}{} ({})", question.what, setups.join("; ")))
@@ -146,7 +145,7 @@ fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Que
     let ratio = |setup: Setup, names: &[&str], figures: fn(&[f64]) -> f64| {
         let values = |name: &&str| measured.values(name, setup, question.measure, question.figure);
         let values: Vec<Vec<f64>> = names.iter().map(values).collect::<Option<_>>()?;
-        Estimate::of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>(), figures)
+        Estimate::from_medians(&values.iter().map(Vec::as_slice).collect::<Vec<_>>(), figures)
     };
     let whole_at = |setup| ratio(setup, &["mesh", "double"], |m| m[1] / m[0]);
     let whole = whole_at(setup)?;
@@ -175,8 +174,8 @@ fn answer(measured: Measured<'_>, setup: Setup, setups: &[Setup], question: &Que
 /// `x1.60 [1.54-1.65] here (less than twice)`.
 fn ratio_text(estimate: &Estimate, place: &str) -> String {
     let Estimate { value, low, high } = estimate;
-    if estimate.is_of_one_round() {
+    if estimate.is_from_one_round() {
         return format!("x{value:.2}{place} (measured once: too few rounds to say)");
     }
-    format!("x{value:.2} [{low:.2}-{high:.2}]{place} ({})", Twice::of(estimate).as_str())
+    format!("x{value:.2} [{low:.2}-{high:.2}]{place} ({})", Twice::classify(estimate).as_str())
 }

@@ -90,7 +90,7 @@ impl<'a> Cell<'a> {
 
     fn is_sure(&self) -> bool {
         let value: Vec<f64> = self.samples.iter().map(|sample| self.measure.headline(sample)).collect();
-        let estimate = Estimate::of(&[&value], |medians| medians[0]);
+        let estimate = Estimate::from_medians(&[&value], |medians| medians[0]);
         value.len() >= ENOUGH && estimate.is_some_and(|estimate| estimate.spread() <= SURE)
     }
 

@@ -40,7 +40,6 @@ pub struct Comparison {
     pub schema: String,
     /// When the first and the second bench began.
     pub started: [jiff::Timestamp; 2],
-    /// The programs' versions.
     pub versions: [String; 2],
     /// The differences in machine and settings.
     pub conditions: Vec<Condition>,
@@ -64,22 +63,17 @@ pub struct Condition {
 /// A figure that both have.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Compared {
-    /// The layering's name.
     pub layering: String,
     /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// The measure.
     pub measure: Measure,
-    /// The figure.
     pub figure: Figure,
-    /// The unit.
     pub unit: String,
     /// The medians.
     pub values: [f64; 2],
     /// The second as a multiple of the first, with a 99 % interval.
     pub ratio: Estimate,
-    /// Whether it changed.
     pub change: Change,
 }
 
@@ -109,16 +103,13 @@ impl Change {
 /// A series that only one of them has.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Only {
-    /// The layering's name.
     pub layering: String,
     /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// The measure.
     pub measure: Measure,
 }
 
-/// Compares two benches.
 pub fn compare(first: &BenchReport, second: &BenchReport) -> Comparison {
     let [of_first, of_second] = [first, second].map(series);
     let (in_both, only_first) = of_first.iter().cloned().partition::<Vec<_>, _>(|one| of_second.contains(one));
@@ -196,7 +187,7 @@ fn figures(first: &BenchReport, second: &BenchReport, series: &Only) -> Vec<Comp
 
 /// The ratio of two sets of samples, and whether it is a change.
 fn judge(first: &[f64], second: &[f64], better: Better) -> Option<(Estimate, Change)> {
-    let ratio = Estimate::of_independent(first, second, CONFIDENCE)?;
+    let ratio = Estimate::ratio_of_independent(first, second, CONFIDENCE)?;
     let change = match better {
         _ if !is_change(first, second, &ratio) => Change::Same,
         Better::Less if ratio.value < 1.0 => Change::Better,
@@ -208,7 +199,8 @@ fn judge(first: &[f64], second: &[f64], better: Better) -> Option<(Estimate, Cha
 
 /// Whether two sets of samples differ beyond noise.
 fn is_change(first: &[f64], second: &[f64], ratio: &Estimate) -> bool {
-    let beyond = if first.len().min(second.len()) < ENOUGH { are_far_apart(first, second) } else { !ratio.holds(1.0) };
+    let beyond =
+        if first.len().min(second.len()) < ENOUGH { are_far_apart(first, second) } else { !ratio.contains(1.0) };
     beyond && (ratio.value - 1.0).abs() >= WORTH
 }
 

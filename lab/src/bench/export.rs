@@ -52,7 +52,7 @@ pub struct Entry {
 pub fn csv(report: &BenchReport) -> Result<String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     for (series, figure, estimate) in figures(report) {
-        let sure = !estimate.is_of_one_round();
+        let sure = !estimate.is_from_one_round();
         lines.serialize(Row {
             layering: &series.layering,
             data_plane: series.setup.data_plane,
@@ -82,7 +82,7 @@ pub fn entries(report: &BenchReport, better: Better) -> Vec<Entry> {
             name: format!("{layering}: {measure}, {} ({setup})", figure.name(*measure)),
             unit: figure.unit(*measure).to_owned(),
             value: estimate.value,
-            range: (!estimate.is_of_one_round()).then(|| format!("± {half:.decimals$}")),
+            range: (!estimate.is_from_one_round()).then(|| format!("± {half:.decimals$}")),
             extra: format!("median of {}, interval of 95 %; sidelab {}", samples.len(), report.version),
         }
     };
@@ -93,8 +93,8 @@ pub fn entries(report: &BenchReport, better: Better) -> Vec<Entry> {
 fn figures(report: &BenchReport) -> impl Iterator<Item = (&Series, Figure, Estimate)> {
     report.series.iter().flat_map(|series| {
         series.measure.figures().iter().filter_map(move |&figure| {
-            let values: Vec<f64> = series.samples.iter().map(|sample| figure.of(series.measure, sample)).collect();
-            let estimate = Estimate::of(&[&values], |medians| medians[0])?;
+            let values: Vec<f64> = series.samples.iter().map(|sample| figure.value(series.measure, sample)).collect();
+            let estimate = Estimate::from_medians(&[&values], |medians| medians[0])?;
             Some((series, figure, estimate))
         })
     })

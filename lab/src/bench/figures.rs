@@ -1,4 +1,4 @@
-//! The figures of a measure: what is reported of its samples, in which unit, and which direction is better.
+//! The figures of a measure: the quantities reported for its samples, their units, and which direction is better.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl Measure {
 
 impl Figure {
     /// The figure of a sample, in its [`unit`](Self::unit); NaN if it was not measured.
-    pub fn of(self, measure: Measure, sample: &Sample) -> f64 {
+    pub fn value(self, measure: Measure, sample: &Sample) -> f64 {
         let scale = match (self, measure.group()) {
             (Self::Rate, Group::Throughput) => 1e9,
             (Self::Cost | Self::Sidecars, Group::Memory) => KIB,
@@ -87,7 +87,6 @@ impl Figure {
         figure / scale
     }
 
-    /// The unit.
     pub fn unit(self, measure: Measure) -> &'static str {
         match (self, measure.group()) {
             (Self::Rate, Group::Throughput) => "GB/s",
@@ -129,7 +128,6 @@ impl Figure {
         }
     }
 
-    /// The better direction.
     pub fn better(self) -> Better {
         if self == Self::Rate { Better::More } else { Better::Less }
     }

@@ -24,7 +24,6 @@ mod tests;
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// Renders the page.
 pub fn render(report: &BenchReport) -> String {
     let body = html! {
         header .top {
@@ -56,7 +55,7 @@ fn section(report: &BenchReport, measure: Measure) -> Markup {
     html! {
         @if !panels.is_empty() {
             section .measure {
-                h2 { (capital(measure.what())) }
+                h2 { (capital(measure.description())) }
                 div .panels { @for panel in &panels { (panel) } }
                 (curves::render(report, measure))
             }

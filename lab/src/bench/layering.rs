@@ -31,9 +31,7 @@ pub struct Layering {
 /// A layering that does not carry what its name says, and is not measured.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Refuted {
-    /// Its name.
     pub name: String,
-    /// The data plane.
     pub data_plane: DataPlane,
     /// What was seen instead.
     pub seen: Vec<String>,

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::usage::Traffic;
 
-/// A measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -75,7 +74,7 @@ pub(super) struct Dose {
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what())
+        f.write_str(self.description())
     }
 }
 
@@ -113,8 +112,7 @@ impl Measure {
         }
     }
 
-    /// A description.
-    pub fn what(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Connect => "new connections",
             Self::ConnectLoad => "new connections, many at once",
@@ -128,7 +126,6 @@ impl Measure {
         }
     }
 
-    /// Its group.
     pub fn group(self) -> Group {
         match self {
             Self::Connect | Self::ConnectLoad => Group::Handshake,

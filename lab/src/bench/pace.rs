@@ -26,7 +26,7 @@ impl Pace {
         Self { budget: Duration::from_secs(60), sample: Duration::from_millis(150), idle: 2, least: 2 };
 
     /// The pace for a budget.
-    pub fn of(budget: Duration) -> Self {
+    pub fn for_budget(budget: Duration) -> Self {
         Self { budget, sample: Duration::from_millis(350), idle: 3, least: 1 }
     }
 

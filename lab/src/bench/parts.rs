@@ -23,11 +23,9 @@ pub struct Parts {
     /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// The measure.
     pub measure: Measure,
     /// The figure, of all processes together or of the client.
     pub figure: Figure,
-    /// The unit.
     pub unit: String,
     /// The parts, in order of addition.
     pub parts: Vec<Part>,
@@ -37,16 +35,12 @@ pub struct Parts {
     pub whole: Estimate,
 }
 
-/// One part.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Part {
-    /// The part's name.
     pub name: PartName,
-    /// Its cost.
     pub cost: Estimate,
 }
 
-/// The parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartName {
@@ -65,7 +59,6 @@ pub enum PartName {
 }
 
 impl PartName {
-    /// The display name.
     pub fn label(self) -> &'static str {
         match self {
             Self::Apps => "the apps alone",
@@ -85,7 +78,7 @@ impl PartName {
 
 impl Parts {
     /// The object of the cost: `a connection`.
-    pub fn of(&self) -> &'static str {
+    pub fn object(&self) -> &'static str {
         match self.measure.group() {
             Group::Handshake => "a connection",
             Group::Latency => "a request",
@@ -113,7 +106,7 @@ const FIGURES: [(&[Measure], Figure); 5] = [
 ];
 
 /// The cost model of a bench, as far as all five layerings were measured: only for the shortest round trip.
-pub fn all(measured: Measured<'_>) -> Vec<Parts> {
+pub fn compute(measured: Measured<'_>) -> Vec<Parts> {
     let setups = measured.setups();
     let shortest = setups.iter().map(|setup| setup.rtt).min();
     let setups = setups.into_iter().filter(|setup| Some(setup.rtt) == shortest);
@@ -130,7 +123,7 @@ fn parts(measured: Measured<'_>, setup: Setup, measure: Measure, figure: Figure)
     let values: Vec<Vec<f64>> =
         NAMES.iter().map(|name| measured.values(name, setup, measure, figure)).collect::<Option<_>>()?;
     let series: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
-    let estimate = |cost: fn(&[f64]) -> f64| Estimate::of(&series, cost);
+    let estimate = |cost: fn(&[f64]) -> f64| Estimate::from_medians(&series, cost);
     let part = |name, cost| Some(Part { name, cost: estimate(cost)? });
     let parts = [
         part(PartName::Apps, |m| m[DIRECT]),

@@ -1,4 +1,4 @@
-//! Checks before a bench that this machine is up to it.
+//! Checks before a bench that this machine can run it.
 
 use std::{thread, time::Duration};
 
@@ -21,7 +21,7 @@ const CONNECTION: u64 = 160 << 10;
 /// How long the machine is observed.
 const WATCHED: Duration = Duration::from_millis(500);
 
-/// This machine is not up to it.
+/// This machine can't run the bench.
 #[derive(Debug, Error)]
 pub(super) enum NotUpToIt {
     /// Too few file descriptors.
@@ -34,12 +34,10 @@ pub(super) enum NotUpToIt {
         connections: u32,
         /// The necessary number of descriptors.
         needed: u64,
-        /// The limit.
         allowed: u64,
         /// The number of connections that fit.
         fewer: u64,
     },
-    /// Too little memory.
     #[error(
         "this bench needs about {needed} MiB of memory, and {available} MiB are available: end something, or hold fewer \
          idle connections (--idle 0,1000), or measure fewer data planes at once"
@@ -89,7 +87,7 @@ fn memory(connections: u32, labs: usize, available: u64) -> Result<(), NotUpToIt
 /// CPUs that others use.
 #[expect(clippy::disallowed_methods, reason = "the passing time is what is observed")]
 fn foreign() -> f64 {
-    let own = || usage::of_process(std::process::id());
+    let own = || usage::cpu_time(std::process::id());
     let (before, own_before) = (usage::Machine::now(), own());
     thread::sleep(WATCHED);
     let ours = own().saturating_sub(own_before);

@@ -27,7 +27,6 @@ pub struct BenchReport {
     pub schema: String,
     /// The version of the program that made it.
     pub version: String,
-    /// When it began.
     pub started: jiff::Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
@@ -46,7 +45,6 @@ pub struct BenchReport {
     pub warnings: Vec<String>,
     /// Series that ended early because an operation failed.
     pub failed: Vec<Failed>,
-    /// Every sample.
     pub series: Vec<Series>,
     /// The answers to the claims.
     pub answers: Vec<Answer>,
@@ -64,11 +62,9 @@ pub struct BenchReport {
 /// The properties of a machine that affect figures.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's name.
     pub cpu: String,
     /// How many CPUs this process can use.
     pub cpus: usize,
-    /// Memory in bytes.
     pub memory_bytes: u64,
     /// The kernel's release.
     pub kernel: String,
@@ -121,10 +117,10 @@ impl BenchReport {
     /// Recomputes the conclusions from the series.
     pub fn conclude(&mut self) {
         let measured = self.measured();
-        let answers = answers::all(measured);
-        let parts = parts::all(measured);
-        let round_trips = round_trips::all(measured);
-        let targets = targets::all(measured);
+        let answers = answers::compute(measured);
+        let parts = parts::compute(measured);
+        let round_trips = round_trips::compute(measured);
+        let targets = targets::compute(measured);
         (self.answers, self.parts, self.round_trips, self.targets) = (answers, parts, round_trips, targets);
     }
 

@@ -64,7 +64,6 @@ impl Load {
 pub struct Round {
     /// The client's own report.
     pub report: LoadReport,
-    /// CPU by process.
     pub cpu: BTreeMap<Role, Duration>,
     /// The traffic of the server pod's `eth0`.
     pub(crate) wire: Option<Traffic>,
@@ -90,7 +89,6 @@ pub struct Blueprint {
 pub struct Rig<'a> {
     /// What it is made from.
     pub blueprint: &'a Blueprint,
-    /// Its sidecars.
     pub data_plane: DataPlane,
     /// The number of workers of each sidecar.
     pub concurrency: u32,
@@ -133,8 +131,8 @@ impl<'a> Rig<'a> {
     pub fn load(&self, layering: &Layering, load: &Load) -> Result<Round> {
         let (host, program) = self.client("load", layering, load.args(self.call("load", layering)))?;
         let processes = self.processes(layering);
-        let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, usage::of_process(*pid))).collect() };
-        let carried = || Traffic::of(self.deployment.app(&layering.server)?.pid(), "eth0");
+        let spent = || -> Vec<_> { processes.iter().map(|(role, pid)| (*role, usage::cpu_time(*pid))).collect() };
+        let carried = || Traffic::read(self.deployment.app(&layering.server)?.pid(), "eth0");
         let wire = carried();
         let (before, machine, own, begun) = (spent(), usage::Machine::now(), Self::own_cpu(), Instant::now());
         let output = host.run_to_end(&program, PATIENCE)?;
@@ -194,7 +192,6 @@ impl<'a> Rig<'a> {
         Ok(host.start(&program, &how)?)
     }
 
-    /// The lab itself.
     pub(super) fn lab(&self) -> &Lab {
         &self.deployment.lab
     }
@@ -208,7 +205,7 @@ impl<'a> Rig<'a> {
 
     /// The CPU time of this program.
     fn own_cpu() -> Duration {
-        usage::of_process(std::process::id())
+        usage::cpu_time(std::process::id())
     }
 
     /// The client's arguments for a layering.

@@ -14,9 +14,7 @@ mod tests;
 /// The round trips of a new connection.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RoundTrips {
-    /// The layering's name.
     pub layering: String,
-    /// The sidecars.
     pub data_plane: DataPlane,
     /// The number of workers of each sidecar.
     pub concurrency: u32,
@@ -25,7 +23,7 @@ pub struct RoundTrips {
 }
 
 /// The round trips of each layering that was measured with at least two delays.
-pub fn all(measured: Measured<'_>) -> Vec<RoundTrips> {
+pub fn compute(measured: Measured<'_>) -> Vec<RoundTrips> {
     let setups = measured.setups();
     let is_nearest =
         |setup: &Setup| setups.iter().all(|other| other.rtt >= setup.rtt || !setup.is_alike_but_for_rtt(*other));
@@ -51,7 +49,7 @@ fn round_trips(measured: Measured<'_>, layering: &str, along: &[Setup]) -> Optio
         layering: layering.to_owned(),
         data_plane: setup.data_plane,
         concurrency: setup.concurrency,
-        round_trips: Estimate::of(&values, |medians| slope(&rtts, medians))?,
+        round_trips: Estimate::from_medians(&values, |medians| slope(&rtts, medians))?,
     })
 }
 

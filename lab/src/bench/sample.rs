@@ -33,15 +33,10 @@ pub struct Sample {
 /// Percentiles, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Latency {
-    /// The median.
     pub p50_us: f64,
-    /// The 90th percentile.
     pub p90_us: f64,
-    /// The 99th percentile.
     pub p99_us: f64,
-    /// The 99.9th percentile.
     pub p999_us: f64,
-    /// The maximum.
     pub max_us: f64,
 }
 

@@ -8,12 +8,10 @@ use super::{figures::Figure, layering::Layering, measure::Measure, rtt::Rtt, sam
 /// One measure of one layering under one setup.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Series {
-    /// The layering's name.
     pub layering: String,
     /// The conditions, flattened in JSON.
     #[serde(flatten)]
     pub setup: Setup,
-    /// The measure.
     pub measure: Measure,
     /// Operations in each sample.
     pub operations: u64,
@@ -27,14 +25,10 @@ pub struct Series {
 /// A series that ended early, since failures have different costs.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Failed {
-    /// The layering's name.
     pub layering: String,
-    /// The conditions.
     #[serde(flatten)]
     pub setup: Setup,
-    /// The measure.
     pub measure: Measure,
-    /// The error.
     pub why: String,
 }
 
@@ -45,7 +39,6 @@ pub struct Measured<'a> {
     pub layerings: &'a [Layering],
     /// The requested round trips, and their measured values.
     pub rtts: &'a [Rtt],
-    /// Every sample.
     pub series: &'a [Series],
 }
 
@@ -63,7 +56,7 @@ impl Measured<'_> {
         let is_asked =
             |series: &&Series| series.layering == layering && series.setup == setup && series.measure == measure;
         let samples = &self.series.iter().find(is_asked)?.samples;
-        let values: Vec<f64> = samples.iter().map(|sample| figure.of(measure, sample)).collect();
+        let values: Vec<f64> = samples.iter().map(|sample| figure.value(measure, sample)).collect();
         (!values.is_empty() && values.iter().all(|value| value.is_finite())).then_some(values)
     }
 }

@@ -12,7 +12,6 @@ use crate::{data_plane::DataPlane, tuning::Tuning};
 /// The conditions of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub struct Setup {
-    /// The sidecars.
     pub data_plane: DataPlane,
     /// The number of workers of each sidecar.
     pub concurrency: u32,
@@ -167,7 +166,7 @@ impl From<Key> for KeyType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyExchange {
-    /// X25519.
+    /// X25519 alone.
     X25519,
     /// X25519 and ML-KEM-768 together, which resists quantum computers: the preference of Envoy and rustls.
     #[default]

@@ -10,7 +10,6 @@ const RESAMPLES: usize = 1000;
 /// A figure with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The figure.
     pub value: f64,
     /// The lower end.
     pub low: f64,
@@ -23,9 +22,9 @@ impl Estimate {
     ///
     /// The interval is a bootstrap's (percentile method; Efron and Tibshirani, An Introduction to the Bootstrap, chapter
     /// 13): the rounds are resampled with replacement, the same ones for all series, since a disturbance affects the whole
-    /// round. Series are as long as the shortest. One round says
-    /// nothing of how sure it is: the interval is then as wide as the figure, to either side. `None` without a sample, or where the figure is none.
-    pub fn of(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Self> {
+    /// round. Series are cut to the shortest. One round says nothing about precision: the interval then extends by the figure's own size
+    /// to either side. `None` without a sample, or if `figure` is not finite.
+    pub fn from_medians(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Self> {
         let rounds = series.iter().map(|samples| samples.len()).min()?;
         if rounds == 0 {
             return None;
@@ -37,7 +36,7 @@ impl Estimate {
         };
         let value = over(&(0..rounds).collect::<Vec<_>>());
         if rounds == 1 {
-            return value.is_finite().then(|| Self::of_one_round(value));
+            return value.is_finite().then(|| Self::from_one_round(value));
         }
         let mut random = random();
         let drawn =
@@ -46,18 +45,18 @@ impl Estimate {
     }
 
     /// A figure that was measured once.
-    fn of_one_round(value: f64) -> Self {
+    fn from_one_round(value: f64) -> Self {
         Self { value, low: value - value.abs(), high: value + value.abs() }
     }
 
     /// Whether its precision is unknown.
-    pub fn is_of_one_round(&self) -> bool {
-        *self == Self::of_one_round(self.value)
+    pub fn is_from_one_round(&self) -> bool {
+        *self == Self::from_one_round(self.value)
     }
 
     /// The ratio of the medians of `second` and `first`, which share no rounds: each is resampled
     /// separately. `confidence` is the interval's, such as 0.95. `None` without samples, or if it is NaN.
-    pub fn of_independent(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
+    pub fn ratio_of_independent(first: &[f64], second: &[f64], confidence: f64) -> Option<Self> {
         if first.is_empty() || second.is_empty() {
             return None;
         }
@@ -83,7 +82,7 @@ impl Estimate {
     }
 
     /// Whether the interval contains a value.
-    pub fn holds(&self, value: f64) -> bool {
+    pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
@@ -117,9 +116,9 @@ mod tests {
 
     #[test]
     fn samples_that_agree_give_a_narrow_interval_and_samples_that_differ_a_wide_one() {
-        let sure = Estimate::of(&[&[10.0; 7]], |medians| medians[0]).unwrap();
+        let sure = Estimate::from_medians(&[&[10.0; 7]], |medians| medians[0]).unwrap();
         assert_eq!((sure.value, sure.low, sure.high), (10.0, 10.0, 10.0));
-        let unsure = Estimate::of(&[&[5.0, 10.0, 15.0, 8.0, 12.0]], |medians| medians[0]).unwrap();
+        let unsure = Estimate::from_medians(&[&[5.0, 10.0, 15.0, 8.0, 12.0]], |medians| medians[0]).unwrap();
         assert!(unsure.low < 10.0 && unsure.high > 10.0 && unsure.spread() > 0.2, "{unsure:?}");
     }
 
@@ -127,35 +126,35 @@ mod tests {
     fn a_ratio_is_surer_than_its_parts_where_a_slow_round_slows_both() {
         let one = [10.0, 13.0, 9.0, 20.0, 11.0];
         let two: Vec<f64> = one.iter().map(|sample| sample * 1.5).collect();
-        let ratio = Estimate::of(&[&one, &two], |medians| medians[1] / medians[0]).unwrap();
-        assert!(ratio.holds(1.5) && ratio.spread() < 1e-9, "{ratio:?}");
+        let ratio = Estimate::from_medians(&[&one, &two], |medians| medians[1] / medians[0]).unwrap();
+        assert!(ratio.contains(1.5) && ratio.spread() < 1e-9, "{ratio:?}");
     }
 
     #[test]
     fn one_round_is_not_sure_of_anything() {
-        let once = Estimate::of(&[&[10.0]], |medians| medians[0]).unwrap();
+        let once = Estimate::from_medians(&[&[10.0]], |medians| medians[0]).unwrap();
         assert_eq!(once, Estimate { value: 10.0, low: 0.0, high: 20.0 });
-        assert!(once.spread() == 1.0 && once.is_of_one_round());
-        assert!(!Estimate::of(&[&[10.0, 11.0]], |medians| medians[0]).unwrap().is_of_one_round());
+        assert!(once.spread() == 1.0 && once.is_from_one_round());
+        assert!(!Estimate::from_medians(&[&[10.0, 11.0]], |medians| medians[0]).unwrap().is_from_one_round());
     }
 
     #[test]
     fn the_ratio_of_two_benches_knows_of_no_common_rounds() {
         let one = [10.0, 13.0, 9.0, 20.0, 11.0];
         let two: Vec<f64> = one.iter().map(|sample| sample * 1.5).collect();
-        let ratio = Estimate::of_independent(&one, &two, 0.95).unwrap();
+        let ratio = Estimate::ratio_of_independent(&one, &two, 0.95).unwrap();
         assert_eq!(ratio.value, 1.5);
         assert!(ratio.spread() > 0.2, "a slow round of one does not affect the other: {ratio:?}");
-        let surer = Estimate::of_independent(&one, &two, 0.5).unwrap();
+        let surer = Estimate::ratio_of_independent(&one, &two, 0.5).unwrap();
         assert!(surer.spread() < ratio.spread(), "{surer:?} has less confidence than {ratio:?}");
     }
 
     #[test]
     fn nothing_measured_is_no_estimate() {
-        assert_eq!(Estimate::of_independent(&[], &[1.0], 0.95), None);
-        assert_eq!(Estimate::of_independent(&[0.0], &[1.0], 0.95), None);
-        assert_eq!(Estimate::of(&[&[], &[1.0]], |medians| medians[0]), None);
-        assert_eq!(Estimate::of(&[], |_| 1.0), None);
-        assert_eq!(Estimate::of(&[&[0.0]], |medians| 1.0 / medians[0]), None);
+        assert_eq!(Estimate::ratio_of_independent(&[], &[1.0], 0.95), None);
+        assert_eq!(Estimate::ratio_of_independent(&[0.0], &[1.0], 0.95), None);
+        assert_eq!(Estimate::from_medians(&[&[], &[1.0]], |medians| medians[0]), None);
+        assert_eq!(Estimate::from_medians(&[], |_| 1.0), None);
+        assert_eq!(Estimate::from_medians(&[&[0.0]], |medians| 1.0 / medians[0]), None);
     }
 }

@@ -71,7 +71,7 @@ fn section(report: &BenchReport, measure: Measure, setup: Setup, width: usize) -
     for layering in &report.layerings {
         let cells = figures.iter().map(|figure| {
             let values = report.measured().values(&layering.name, setup, measure, *figure)?;
-            let estimate = Estimate::of(&[&values], |medians| medians[0])?;
+            let estimate = Estimate::from_medians(&[&values], |medians| medians[0])?;
             Some(match figure {
                 // These are counts, which do not vary.
                 Figure::Packets | Figure::Bytes => format!("{:.*}", figure.decimals(measure), estimate.value),
@@ -127,7 +127,7 @@ pub(super) fn finish(table: &mut Table, numbers: &[usize]) -> String {
 
 /// `12 ±1`: a figure, and half of its interval; `12 ±?` if it was measured once.
 fn with_spread(estimate: &Estimate, decimals: usize) -> String {
-    if estimate.is_of_one_round() {
+    if estimate.is_from_one_round() {
         return format!("{:.decimals$} ±?", estimate.value);
     }
     format!("{:.decimals$} ±{:.decimals$}", estimate.value, (estimate.high - estimate.low) / 2.0)

@@ -22,13 +22,10 @@ use goals::{GOALS, Goal};
 /// A target, and how far it was reached.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Target {
-    /// Its name.
     pub name: String,
-    /// The better direction.
     pub better: Better,
     /// The goal for native divided by Envoy.
     pub target: f64,
-    /// The stretch goal.
     pub stretch: f64,
     /// The level that all members reach.
     pub reached: Reached,
@@ -39,13 +36,9 @@ pub struct Target {
 /// One figure of a target.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Member {
-    /// The layering.
     pub layering: String,
-    /// The measure.
     pub measure: Measure,
-    /// The figure.
     pub figure: Figure,
-    /// The unit.
     pub unit: String,
     /// Workers of each sidecar: the number that suits Envoy best.
     pub concurrency: u32,
@@ -67,7 +60,7 @@ impl Member {
 }
 
 /// The targets, as far as the necessary figures were measured on both data planes.
-pub fn all(measured: Measured<'_>) -> Vec<Target> {
+pub fn compute(measured: Measured<'_>) -> Vec<Target> {
     GOALS.iter().filter_map(|goal| target(measured, goal)).collect()
 }
 
@@ -104,7 +97,7 @@ fn member(measured: Measured<'_>, goal: &Goal, layering: &str, measures: &[Measu
                 Better::More => other.total_cmp(&one),
             }
         })?;
-        let ratio = Estimate::of(&[&native, &envoy], |medians| medians[0] / medians[1])?;
+        let ratio = Estimate::from_medians(&[&native, &envoy], |medians| medians[0] / medians[1])?;
         Some(Member {
             layering: layering.to_owned(),
             measure: *measure,

@@ -42,7 +42,7 @@ fn no_name_leads_out_of_the_folder() {
 }
 
 #[test]
-fn files_and_folders_are_their_owners_alone() {
+fn files_and_folders_are_readable_by_their_owner_only() {
     let place = tempfile::tempdir().unwrap();
     let owner = nix::unistd::geteuid().is_root().then_some(User { uid: 1234, gid: 1235 });
     let mount = Beneath::open(place.path()).unwrap().folder(Path::new("containers/app"), owner).unwrap();

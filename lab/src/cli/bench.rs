@@ -25,10 +25,8 @@ pub use settings::SettingsArgs;
 /// The default budget for each lab.
 const BUDGET: Duration = Duration::from_secs(300);
 
-/// The longest budget.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// `bench`.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -83,7 +81,6 @@ pub enum KeptCommand {
     Show(ShowArgs),
 }
 
-/// `bench compare`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  sidelab bench --json before.json\n  sidelab bench --json after.json\n  sidelab bench compare before.json after.json --fail-on worse=5%\n\nA figure has changed if the 99 % interval of the ratio of its medians excludes 1, and the ratio deviates by at least 3 %."
@@ -103,7 +100,6 @@ pub struct CompareArgs {
     pub output: CompareOutput,
 }
 
-/// `bench show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// The bench, written by --json
@@ -145,14 +141,11 @@ pub enum CompareOutput {
     Github,
 }
 
-/// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasureChoice {
-    /// Every measure.
     All,
     /// The measures of one group.
     Group(Group),
-    /// One measure.
     One(Measure),
 }
 
@@ -177,7 +170,7 @@ impl ValueEnum for MeasureChoice {
             }
             Self::Group(Group::Throughput) => PossibleValue::new("throughput").help("Bulk: down, up, down_4, up_4"),
             Self::Group(Group::Memory) => PossibleValue::new("memory").help("Idle connections: idle"),
-            Self::One(measure) => PossibleValue::new(measure.name()).help(measure.what()),
+            Self::One(measure) => PossibleValue::new(measure.name()).help(measure.description()),
         })
     }
 }
@@ -236,6 +229,6 @@ impl BenchArgs {
             .map(Setup::lab)
             .collect::<BTreeSet<_>>();
         let each = u32::try_from(labs.len()).unwrap_or(1) * BUDGET;
-        Pace::of(self.budget.unwrap_or(each))
+        Pace::for_budget(self.budget.unwrap_or(each))
     }
 }

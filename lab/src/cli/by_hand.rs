@@ -11,7 +11,6 @@ use super::{
 };
 use crate::data_plane::DataPlane;
 
-/// `up`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt"
@@ -23,21 +22,17 @@ pub struct UpArgs {
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,
-    /// Whose files the sidecars have.
     #[command(flatten)]
     pub control_plane: ControlPlaneArgs,
     /// The proxy to use as sidecars
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: OneDataPlane,
-    /// What runs in the place of images.
     #[command(flatten)]
     pub stand_ins: StandInArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// One data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OneDataPlane {
     /// `sidecar-proxy`, sidelab's own proxy.
@@ -55,7 +50,6 @@ impl From<OneDataPlane> for DataPlane {
     }
 }
 
-/// `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
     /// The objects to show
@@ -64,7 +58,6 @@ pub struct GetArgs {
     /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -83,7 +76,6 @@ pub enum What {
     Labs,
 }
 
-/// `exec`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec client -- bash\n  sidelab exec server -- tcpdump -ni eth0"
@@ -105,7 +97,6 @@ pub struct ExecArgs {
     pub command: Vec<String>,
 }
 
-/// `logs`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Standard output and standard error of a container, interleaved. A log that reaches 16 MiB is cut to its newest 8 MiB, with a note.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f"
@@ -130,7 +121,6 @@ pub struct LogsArgs {
     pub lab: LabArgs,
 }
 
-/// `down`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Only what `up`, `run` or `bench` created is removed: anything else in the lab folder is listed and left alone.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also labs that another process is using"

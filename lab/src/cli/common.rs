@@ -17,7 +17,6 @@ pub enum Output {
     Json,
 }
 
-/// The option `-o`.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// How to print
@@ -25,7 +24,6 @@ pub struct OutputArgs {
     pub output: Output,
 }
 
-/// Where manifests are.
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
     /// A file of manifests, a folder of them, or - for standard input; can be repeated
@@ -55,7 +53,6 @@ impl MeshChoice {
     }
 }
 
-/// One mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OneMesh {
     /// The mesh as it is usually described.
@@ -101,7 +98,6 @@ impl DataPlaneChoice {
     }
 }
 
-/// Where scenarios are.
 #[derive(Debug, Args)]
 pub struct RootArgs {
     /// The folder of scenarios [default: ./scenarios, else the one that came with this program]

@@ -7,18 +7,17 @@ use mesh::model::ControlPlane;
 
 use super::common::{ManifestArgs, OutputArgs, RootArgs};
 
-/// `--control-plane`.
 #[derive(Debug, Args)]
 pub struct ControlPlaneArgs {
-    /// Whose files the sidecars have. istiod makes the istio mesh alone; scripts/istiod builds it
+    /// Where the sidecars' files come from. istiod supports only the istio mesh; scripts/istiod builds it
     #[arg(long, value_enum, default_value_t)]
     pub control_plane: ControlPlaneChoice,
 }
 
-/// Whose files sidecars have.
+/// The source of the sidecars' files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ControlPlaneChoice {
-    /// Sidelab's own compiler.
+    /// sidelab's own compiler.
     #[default]
     Compiler,
     /// The real Istio control plane.
@@ -34,7 +33,6 @@ impl From<&ControlPlaneArgs> for ControlPlane {
     }
 }
 
-/// `istiod`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab istiod -f app.yaml                 the webhook's verdicts, and which pods get a sidecar\n  sidelab istiod -f app.yaml server -o json   the configuration pushed to one sidecar\n\nBuild the control plane first, once: scripts/istiod. It runs Istio's own packages in memory; no cluster is needed."
@@ -51,15 +49,12 @@ pub struct IstiodArgs {
     /// Store the answer for each scenario next to it, for machines without the control plane
     #[arg(long, conflicts_with_all = ["files", "pod"])]
     pub goldens: bool,
-    /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// `diff`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab diff -f app.yaml server\n  sidelab diff -f app.yaml --unexplained\n\nExit codes: 0 every difference has a reason, 1 one has none."
@@ -76,7 +71,6 @@ pub struct DiffArgs {
     /// Only differences without a reason
     #[arg(long)]
     pub unexplained: bool,
-    /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -10,7 +10,6 @@ use super::common::LabArgs;
 /// The longest round trip. TCP starts to retransmit after one second.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// `delay`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab delay 10ms &\n  sidelab exec client -- curl -s -o /dev/null -w '%{time_total}\\n' http://server:8080/\n  sidelab delay 0                ends the running one"

@@ -13,7 +13,6 @@ use crate::select::Shard;
 
 const SELECTION: &str = "Which calls";
 
-/// `run`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng\n  sidelab run --claim C27 --fail-fast\n  sidelab run strict --probe 'http over IPv4' --mesh istio\n  sidelab run --control-plane istiod --data-plane both\n  sidelab run --shard 1/4 --junit out.xml --summary \"$GITHUB_STEP_SUMMARY\" -o github"
@@ -31,13 +30,12 @@ pub struct RunArgs {
     /// Only the K-th of N parts of the scenarios, such as 1/4: one part per machine
     #[arg(long, value_name = "K/N", help_heading = SELECTION)]
     pub shard: Option<Shard>,
-    /// Start no further lab after a call did not go as expected
+    /// Start no more labs once a call did not go as expected
     #[arg(long)]
     pub fail_fast: bool,
     /// The meshes to run in [default: both; with --control-plane istiod: istio]
     #[arg(long, value_enum)]
     pub mesh: Option<MeshChoice>,
-    /// Whose files the sidecars have.
     #[command(flatten)]
     pub control_plane: ControlPlaneArgs,
     /// The data planes to run on
@@ -61,13 +59,11 @@ pub struct RunArgs {
     /// Write the captures, with the keys that decrypt them, to this folder: one pcapng file per lab
     #[arg(long, value_name = "FOLDER")]
     pub pcap: Option<PathBuf>,
-    /// What runs in the place of images.
     #[command(flatten)]
     pub stand_ins: StandInArgs,
     /// How many labs run concurrently
     #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Where scenarios are.
     #[command(flatten)]
     pub root: RootArgs,
     /// How to print

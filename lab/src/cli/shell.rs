@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
-/// `completion`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  source <(sidelab completion bash)\n  \
                         sidelab completion zsh > \"${fpath[1]}/_sidelab\"\n  \
@@ -16,7 +15,6 @@ pub struct CompletionArgs {
     pub shell: Shell,
 }
 
-/// `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// The folder for the pages, one per command, such as sidelab-run.1

@@ -33,7 +33,7 @@ pub(super) fn claims(args: &ClaimsArgs) -> Result<u8> {
     let listed = known.into_iter().map(|(number, claim)| {
         let number = format!("C{number}");
         let tested_by = scenarios.iter().filter(|scenario| scenario.claims.contains(&number));
-        let of_mesh = |mesh| seen.get(&(number.as_str(), mesh)).map(|calls| (mesh, SeenOfClaim::of(calls)));
+        let of_mesh = |mesh| seen.get(&(number.as_str(), mesh)).map(|calls| (mesh, SeenOfClaim::from_calls(calls)));
         ListedClaim {
             scenarios: tested_by.map(|scenario| scenario.name.clone()).collect(),
             seen: [Flavor::Textbook, Flavor::Istio].into_iter().filter_map(of_mesh).collect(),

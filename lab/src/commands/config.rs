@@ -27,7 +27,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8> {
     control_plane::flavors(control_plane, Some(vec![args.mesh.into()]), &[])?;
     let files = manifests::read(&args.manifests.files)?;
     let (resolved, warnings) = manifests::resolve(&files)?;
-    manifests::tell(&warnings);
+    manifests::print_warnings(&warnings);
     let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
     let index = manifests::find_pod(&mesh, &args.pod, &args.namespace)?;
     if args.policy {
@@ -107,7 +107,7 @@ fn table(args: &ConfigArgs, config: &PodConfig) -> Result<()> {
 }
 
 fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
-    let policy = Policy::of(mesh, index);
+    let policy = Policy::for_pod(mesh, index);
     match args.output.output {
         Output::Json => print_json(&policy)?,
         Output::Table => {

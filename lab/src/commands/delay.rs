@@ -17,9 +17,9 @@ use super::{OK, labs};
 use crate::{cli::DelayArgs, interrupt::UntilInterrupted, terminal::outln};
 
 pub(super) fn delay(args: &DelayArgs) -> Result<u8> {
-    let id = labs::meant(args.lab.lab.as_deref())?;
+    let id = labs::select(args.lab.lab.as_deref())?;
     let lab = Lab::open(&id)?;
-    let mut turn = Turn::of(&lab)?;
+    let mut turn = Turn::open(&lab)?;
     if args.rtt.is_zero() {
         match turn.end_the_other()? {
             true => outln!("lab {id} is no longer delayed")?,
@@ -44,7 +44,7 @@ struct Turn {
 }
 
 impl Turn {
-    fn of(lab: &Lab) -> Result<Self> {
+    fn open(lab: &Lab) -> Result<Self> {
         let path = lab.dir().join("delay");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         Ok(Self { file: file.with_context(|| format!("can't open {}", path.display()))?, path })

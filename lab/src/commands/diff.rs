@@ -42,7 +42,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
     let files = manifests::read(&args.manifests.files)?;
     let (resolved, warnings) = manifests::resolve(&files).inspect_err(|_| verdicts_on_refused(&files))?;
     let mesh = Mesh::new(resolved, Flavor::Istio);
-    manifests::tell(&warnings);
+    manifests::print_warnings(&warnings);
     let answer = answer(args, &files, &mesh)?;
     let disagreements = disagreements(&files, &answer);
     for disagreement in &disagreements {
@@ -64,7 +64,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
     Ok(if unexplained == 0 && disagreements.is_empty() { OK } else { FAILED })
 }
 
-/// What is refused here as a whole istiod may take: where the two differ about an object, both are printed.
+/// istiod may accept manifests that are rejected here: verdicts that differ are printed.
 fn verdicts_on_refused(files: &[SourceFile]) {
     let answer = Istiod::find().map_err(Into::into).and_then(|istiod| istiod.ask_one(Request::new(files, None)));
     for disagreement in answer.iter().flat_map(|answer| disagreements(files, answer)) {

@@ -98,7 +98,7 @@ fn print(report: &DoctorReport, refused: Option<&netns::Error>) -> Result<()> {
             outln!("  {:<34} fix: {fix}", "")?;
         }
     }
-    outln!("\nlabs are made by: {} ({})", report.privilege.unwrap_or("nobody"), report.because)?;
+    outln!("\nprivilege for labs: {} ({})", report.privilege.unwrap_or("none"), report.because)?;
     if let Some(refused) = refused {
         outln!("{refused}")?;
     }

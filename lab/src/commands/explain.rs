@@ -55,7 +55,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         [client, server] => {
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
         }
-        _ => bail!("--config-dump takes two files, separated by a comma: the client's, then the server's"),
+        _ => bail!("--config-dump needs two files, separated by a comma: the client's, then the server's"),
     };
     match args.output.output {
         Output::Json if args.mesh == MeshChoice::Both => print_json(&accounts)?,
@@ -72,7 +72,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
 fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let mut files = manifests::read(&args.files)?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
-    manifests::tell(&warnings);
+    manifests::print_warnings(&warnings);
     let from = manifests::find_pod(&resolved, &args.from, &args.namespace).context("--from")?;
     let namespace = resolved.pods[from].name.namespace.clone();
     let host = outside::alias(&resolved, &call.host, &namespace);
@@ -81,16 +81,15 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
     }
-    // The answer is about the programs themselves, of which this is what a lab would run in their place.
+    // The prediction is about the real programs; in a lab, stand-ins would run instead of these.
     let mut in_a_lab = Arc::clone(&resolved);
-    let vacancies = Images::of(&args.stand_ins)?.settle(&mut in_a_lab)?;
-    stand_ins::tell(&in_a_lab, &vacancies, "in a lab ");
+    let vacancies = Images::from_args(&args.stand_ins)?.apply(&mut in_a_lab)?;
+    stand_ins::print(&in_a_lab, &vacancies, "in a lab, ");
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         let mut account = predict(mesh, &Call { from, ..call.clone() })?;
-        let text = format!(
-            "no manifest has {host}: it is taken for a host outside of the cluster, which DNS knows and which answers"
-        );
+        let text =
+            format!("no manifest has {host}: assuming a host outside the cluster that DNS resolves and that answers");
         account.notes.splice(..0, assumed.then(|| Note::new(NoteKind::Assumed, text)));
         Ok(account)
     };

@@ -15,7 +15,7 @@ use mesh::{
     import::{self, CUSTOM_RESOURCES, Imported, RESOURCES},
     model::Resolved,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OK, USAGE, print_json};
 use crate::{
@@ -25,10 +25,10 @@ use crate::{
     terminal::{noteln, outln},
 };
 
-/// The file by which a folder is known as one that an import wrote.
+/// The file that marks a folder as written by an import.
 const MARK: &str = ".sidelab-import";
 
-/// The files of such a folder.
+/// The files that an import writes.
 const FILES: [&str; 3] = [MARK, "manifests.yaml", "scenario.yaml"];
 
 pub(super) fn import(args: &ImportArgs) -> Result<u8> {
@@ -37,7 +37,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8> {
         Some(context) => vec![SourceFile { name: format!("context {context}"), text: read_cluster(context)? }],
         None if args.files.is_empty() => {
             noteln!(
-                "give what these print, or the cluster's context with --context NAME:\n\n{}",
+                "pass the output of these commands, or the cluster's context with --context NAME:\n\n{}",
                 commands(&args.folder)
             );
             return Ok(USAGE);
@@ -46,16 +46,21 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8> {
     };
     let imported = import::import(&files, args.with_secrets).map_err(|faults| BadManifests { faults })?;
     if imported.objects.is_empty() {
-        bail!("nothing in it decides anything here: expected what `kubectl get -A -o yaml` prints");
+        bail!("the input has no object that matters here; expected the output of `kubectl get -A -o yaml`");
     }
     let text = text(&imported);
-    let scenario = scenario(&text);
-    write(&args.folder, &[("manifests.yaml", text), ("scenario.yaml", scenario)])?;
-    report(args, &imported)?;
+    let probes = calls(&text);
+    let has_calls = !probes.is_empty();
+    let mut files = vec![("manifests.yaml", text)];
+    if has_calls {
+        files.push(("scenario.yaml", scenario(&probes)));
+    }
+    write(&args.folder, &files)?;
+    report(args, &imported, has_calls)?;
     Ok(OK)
 }
 
-fn report(args: &ImportArgs, imported: &Imported) -> Result<()> {
+fn report(args: &ImportArgs, imported: &Imported, has_calls: bool) -> Result<()> {
     let folder = &args.folder;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for object in &imported.objects {
@@ -75,17 +80,20 @@ fn report(args: &ImportArgs, imported: &Imported) -> Result<()> {
     if imported.replaced > 0 {
         let values = counted(imported.replaced, "value");
         outln!(
-            "  {values} of Secrets replaced (--with-secrets keeps them); certificates are kept, and keys are other keys"
+            "  {values} of Secrets replaced (--with-secrets keeps them); certificates are kept, and private keys are replaced by new ones"
         )?;
     }
     let shown = folder.display();
     outln!(
-        "\n  sidelab validate -f {shown}\n  sidelab explain -f {shown} --from POD --to HOST:PORT\n  sidelab up -f {shown}\n  sidelab run {shown}"
+        "\n  sidelab validate -f {shown}\n  sidelab explain -f {shown} --from POD --to HOST:PORT\n  sidelab up -f {shown}"
     )?;
+    if has_calls {
+        outln!("  sidelab run {shown}")?;
+    }
     Ok(())
 }
 
-/// The commands that print what is needed, for somebody to run.
+/// The commands whose output an import needs, for a person to run.
 fn commands(folder: &Path) -> String {
     format!(
         "  kubectl get {} -A -o yaml > cluster.yaml\n  kubectl get {} -A -o yaml > istio.yaml\n  sidelab import {} -f cluster.yaml -f istio.yaml\n\n\
@@ -112,7 +120,7 @@ fn read_cluster(context: &str) -> Result<String> {
 fn kubectl(arguments: &[&str]) -> Result<String> {
     noteln!("kubectl {}", arguments.join(" "));
     let output = Command::new("kubectl").args(arguments).output().context(
-        "kubectl can't be run; run it where it is (`sidelab import FOLDER` prints the commands), and give what it prints with -f",
+        "kubectl can't be run here; run the commands that `sidelab import FOLDER` prints where it can be, and pass their output with -f",
     )?;
     if !output.status.success() {
         bail!("kubectl: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -120,7 +128,7 @@ fn kubectl(arguments: &[&str]) -> Result<String> {
     String::from_utf8(output.stdout).context("kubectl printed something other than text")
 }
 
-/// The objects as documents. JSON is YAML in which nothing is read as something else.
+/// The objects as documents, in JSON: it is YAML without ambiguous scalars.
 fn text(imported: &Imported) -> String {
     let mut text = String::from("# Written by `sidelab import`.\n");
     for object in &imported.objects {
@@ -129,27 +137,32 @@ fn text(imported: &Imported) -> String {
     text
 }
 
-/// A scenario in which the first pod that is none of its own calls each service, and is expected to be answered: a beginning, for
-/// people to go on from.
-fn scenario(manifests: &str) -> String {
-    let file = SourceFile { name: "manifests.yaml".into(), text: manifests.to_owned() };
-    let probes = match manifests::resolve(&[file]) {
-        Ok((mesh, _)) => probes(&mesh),
-        Err(error) => {
-            noteln!("the manifests are written, but do not make a mesh yet:\n{error}");
-            Vec::new()
-        }
-    };
+/// A scenario of these calls, without expectations: those are for a person to write.
+fn scenario(probes: &[Value]) -> String {
     let scenario = json!({
         "title": "An imported cluster",
-        "shows": "each service answers a pod of another",
+        "shows": "how a call to each service from another pod goes",
         "claims": [],
         "probes": probes,
     });
-    format!("# Written by `sidelab import`; change what you expect of each call.\n{scenario:#}\n")
+    format!("# Written by `sidelab import`; add what you expect of a call as `expect`.\n{scenario:#}\n")
 }
 
-fn probes(mesh: &Resolved) -> Vec<serde_json::Value> {
+/// The calls to make: none if the manifests are not a mesh yet, which is reported.
+fn calls(manifests: &str) -> Vec<Value> {
+    let file = SourceFile { name: "manifests.yaml".into(), text: manifests.to_owned() };
+    match manifests::resolve(&[file]) {
+        Ok((mesh, _)) => probes(&mesh),
+        Err(error) => {
+            noteln!("the manifests are written, but do not make a mesh yet:\n{error}");
+            vec![]
+        }
+    }
+}
+
+/// A call to each port of each service that has endpoints, from the first pod that is not one of them, in the same namespace if
+/// possible.
+fn probes(mesh: &Resolved) -> Vec<Value> {
     let mut probes = Vec::new();
     for service in &mesh.services {
         for port in &service.ports {
@@ -169,18 +182,20 @@ fn probes(mesh: &Resolved) -> Vec<serde_json::Value> {
                 "from": mesh.pods[from].name.to_string(),
                 "to": format!("{}:{}", service.name, port.port),
                 "app": app,
-                "expect": {"outcome": {"delivered": true}},
             }));
         }
     }
     probes
 }
 
-/// Whether a folder may be written: it is not there, is empty, or an import wrote it and nobody added to it.
+/// Checks that a folder may be replaced: it does not exist, is empty, or contains only what an import wrote.
+///
+/// # Errors
+/// If it is a file, or contains anything else.
 fn check(folder: &Path) -> Result<()> {
     let Ok(metadata) = folder.symlink_metadata() else { return Ok(()) };
     if !metadata.is_dir() {
-        bail!("{} is there, and no folder; name another", folder.display());
+        bail!("{} exists and is not a folder; name another", folder.display());
     }
     let entries = fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
     let names = entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()?;
@@ -188,15 +203,15 @@ fn check(folder: &Path) -> Result<()> {
     match names.iter().find(|name| !FILES.iter().any(|own| *name == own)) {
         None if is_ours || names.is_empty() => Ok(()),
         Some(other) if is_ours => bail!(
-            "{} has {} in it, which no import wrote; move it away, or name another folder",
+            "{} contains {}, which no import wrote; move it away, or name another folder",
             folder.display(),
             other.display()
         ),
-        _ => bail!("{} was not written by an import, and stays as it is; name another folder", folder.display()),
+        _ => bail!("{} was not written by an import; name another folder", folder.display()),
     }
 }
 
-/// Writes a folder beside its place, and renames it.
+/// Writes a folder aside, and renames it into place.
 fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || format!("can't write {}", folder.display());
@@ -204,7 +219,7 @@ fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     let aside = tempfile::Builder::new().prefix(".sidelab-import-").tempdir_in(above).with_context(written)?;
     let new: PathBuf = aside.path().join("new");
     fs::create_dir(&new).with_context(written)?;
-    // There may be Secrets in it.
+    // The manifests may contain Secrets.
     fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).with_context(written)?;
     let mark = (MARK, "This folder was written by `sidelab import`, which may replace it.\n".to_owned());
     for (name, text) in files.iter().chain([&mark]) {

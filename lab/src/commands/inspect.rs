@@ -61,7 +61,7 @@ fn cell(value: &Value) -> String {
 }
 
 fn resolved(args: &GetArgs) -> Result<(Lab, Mesh)> {
-    let lab = Lab::open(&labs::meant(args.lab.lab.as_deref())?)?;
+    let lab = Lab::open(&labs::select(args.lab.lab.as_deref())?)?;
     let mesh = Note::read(&lab)?.resolve()?;
     Ok((lab, mesh))
 }
@@ -87,7 +87,7 @@ fn pod_rows(mesh: &Mesh, started: &[ProcessRecord]) -> Vec<Vec<Value>> {
         let mode = &pod.peer_authentication.workload;
         let name = pod.name.to_string();
         let of_pod: Vec<&ProcessRecord> = started.iter().filter(|process| process.pod == name).collect();
-        let Health { ready, status } = Health::of(pod, &of_pod);
+        let Health { ready, status } = Health::new(pod, &of_pod);
         vec![
             json!(name),
             json!(ready),
@@ -110,7 +110,7 @@ struct Health {
 }
 
 impl Health {
-    fn of(pod: &Pod, started: &[&ProcessRecord]) -> Self {
+    fn new(pod: &Pod, started: &[&ProcessRecord]) -> Self {
         let runs = |names: &[&str]| started.iter().any(|one| names.contains(&one.name.as_str()) && one.is_running());
         let containers = pod.containers.iter().map(|one| (one.name.as_str(), runs(&[&one.name])));
         let sidecar = pod.sidecar.as_ref().map(|_| (sidecar::CONTAINER, runs(&sidecar::PROGRAMS)));
@@ -134,7 +134,7 @@ fn service_rows(mesh: &Mesh) -> Vec<Vec<Value>> {
 }
 
 pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
-    let (_, host, pod) = meant(&args.lab, &args.pod, &args.namespace)?;
+    let (_, host, pod) = open_pod(&args.lab, &args.pod, &args.namespace)?;
     let Some((file, arguments)) = args.command.split_first() else { bail!("no command") };
     let container = container_of(&pod, args.container.as_deref())?;
     let mut program = container::program(&pod, container, &host, "exec", file, arguments);
@@ -143,9 +143,9 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
     Err(host.exec(&program).into())
 }
 
-/// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab; a Deployment's name stands for its first pod.
-pub(super) fn meant(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
-    let lab = Lab::open(&labs::meant(lab.lab.as_deref())?)?;
+/// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab. The name of a Deployment means its first pod.
+pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
+    let lab = Lab::open(&labs::select(lab.lab.as_deref())?)?;
     let mesh = Note::read(&lab)?.resolve()?;
     let index = manifests::find_pod(&mesh, name, namespace)?;
     let pod = mesh.pods[index].clone();

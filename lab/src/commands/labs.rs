@@ -54,7 +54,7 @@ impl Note {
 }
 
 /// The selected lab: the one named, else the only running one.
-pub(super) fn meant(id: Option<&str>) -> Result<String> {
+pub(super) fn select(id: Option<&str>) -> Result<String> {
     let labs = netns::labs()?.labs;
     if let Some(id) = id {
         let ids: Vec<&str> = labs.iter().map(|lab| lab.id.as_str()).collect();

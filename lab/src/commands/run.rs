@@ -57,7 +57,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         &Options {
             data_planes,
             meshes,
-            images: Images::of(&args.stand_ins)?,
+            images: Images::from_args(&args.stand_ins)?,
             control_plane,
             tools: Tools::find(),
             privilege,

@@ -45,10 +45,10 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
     }
-    let vacancies = Images::of(&args.stand_ins)?.settle(&mut resolved)?;
-    manifests::tell(&warnings);
+    let vacancies = Images::from_args(&args.stand_ins)?.apply(&mut resolved)?;
+    manifests::print_warnings(&warnings);
     let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
-    stand_ins::tell(&mesh, &vacancies, "");
+    stand_ins::print(&mesh, &vacancies, "");
     if mesh.pods.is_empty() {
         bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }
@@ -96,7 +96,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     };
     progress.finish_and_clear();
     print(&report, args.output.output).or_else(|error| {
-        // Nobody would learn that the lab exists.
+        // The user would not learn that the lab exists.
         netns::sweep(&report.lab)?;
         Err(error).context(format!("lab {} was removed again", report.lab))
     })?;
@@ -110,7 +110,6 @@ pub(crate) const SCHEMA: &str = "sidelab.up/v1";
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UpReport {
     schema: &'static str,
-    /// The lab's id.
     lab: String,
     mesh: Flavor,
     control_plane: ControlPlane,
@@ -127,7 +126,7 @@ struct PodUp {
     /// IPv4 first.
     ips: [IpAddr; 2],
     sidecar: bool,
-    /// As `ip netns exec` takes it.
+    /// The name for `ip netns exec`.
     network_namespace: String,
 }
 
@@ -151,7 +150,7 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
 
 pub(super) fn down(args: &DownArgs) -> Result<u8> {
     if !args.all {
-        let id = labs::meant(args.lab.as_deref())?;
+        let id = labs::select(args.lab.as_deref())?;
         netns::sweep(&id)?;
         outln!("removed {id}")?;
         return Ok(OK);
@@ -161,7 +160,7 @@ pub(super) fn down(args: &DownArgs) -> Result<u8> {
         outln!("removed {id}")?;
     }
     if removed.is_empty() && in_use.is_empty() {
-        outln!("there was no lab")?;
+        outln!("no lab to remove")?;
     }
     left_alone(&foreign);
     for lab in &in_use {

@@ -30,13 +30,13 @@ fn a_built_program_has_its_data_in_the_checkout() {
 }
 
 #[test]
-fn a_folder_that_happens_to_be_called_scenarios_is_no_data() {
+fn an_unrelated_folder_called_scenarios_is_ignored() {
     let top = tree(&["home/.cargo/bin/sidelab", "home/scenarios/of-a-play.txt"]);
     assert_eq!(root(&top.path().join("home/.cargo/bin")), None);
 }
 
 #[test]
-fn of_several_envoys_in_the_cache_the_pinned_one_is_taken() {
+fn the_pinned_envoy_in_the_cache_is_used() {
     let top = tree(&[
         "scenarios/claims.yaml",
         "benches/layerings/scenario.yaml",

@@ -5,7 +5,7 @@ use super::*;
 use crate::{facts::differences, fixtures::account};
 
 #[test]
-fn whether_a_proxy_had_dialled_its_app_when_the_handshake_failed_is_open() {
+fn a_proxys_connection_to_its_app_is_optional_when_the_handshake_failed() {
     let mut predicted = account();
     predicted.legs[0].layers = vec![LayerKind::Tls];
     let mut dialled = predicted.legs[0].clone();
@@ -17,7 +17,7 @@ fn whether_a_proxy_had_dialled_its_app_when_the_handshake_failed_is_open() {
     outcome.reason = Some(Reason::TlsHandshakeFailed);
     let mut too_early = predicted.clone();
     too_early.legs.truncate(1);
-    let expected = Expectation::of_prediction(&predicted);
+    let expected = Expectation::from_prediction(&predicted);
     assert_eq!(differences(&expected, &too_early), []);
     // What it sent there is not.
     predicted.legs[1].layers = vec![LayerKind::Tls];

@@ -31,19 +31,16 @@ pub struct ExpectedTls {
     /// ALPN as chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpn: Option<String>,
-    /// The SNI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
-    /// The client's identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_identity: Option<String>,
-    /// The server's identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_identity: Option<String>,
 }
 
 impl ExpectedTls {
-    pub(super) fn of(tls: &TlsFacts) -> Self {
+    pub(super) fn exactly(tls: &TlsFacts) -> Self {
         let TlsFacts { version, cipher_suite, group, alpn_offered, alpn, sni, client_identity, server_identity } =
             tls.clone();
         let alpn_offered = Some(alpn_offered);

@@ -9,7 +9,7 @@ fn found(yaml: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_expected_may_be_anything() {
+fn a_field_without_an_expectation_can_have_any_value() {
     assert_eq!(found("{legs: {2: {layers: [mtls, http/1.1]}}, outcome: {delivered: true}}"), [""; 0]);
 }
 
@@ -39,7 +39,7 @@ fn an_expected_refusal_that_was_served_differs_in_each_field() {
 }
 
 #[test]
-fn an_empty_list_is_expected_of_what_is_not_there_as_well() {
+fn an_empty_list_matches_an_absent_value() {
     assert_eq!(found("{legs: {2: {tls: [{}, {alpn_offered: []}]}}}"), [""; 0]);
     assert_eq!(
         found("{legs: {2: {tls: [{}, {alpn_offered: [h2]}]}}}"),
@@ -48,7 +48,7 @@ fn an_empty_list_is_expected_of_what_is_not_there_as_well() {
 }
 
 #[test]
-fn fields_stand_in_the_order_of_the_call() {
+fn fields_are_in_the_order_of_the_call() {
     let names: Vec<String> = of_account(&account()).keys().map(ToString::to_string).collect();
     let places = ["leg 1 layers", "leg 2 layers", "leg 2 SNI", "leg 3 layers", "read by", "app sees"];
     let places = places.map(|name| names.iter().position(|other| other == name).unwrap());
@@ -61,7 +61,7 @@ fn names_are_compared_without_regard_to_case() {
 }
 
 #[test]
-fn how_a_connection_ended_is_one_word() {
+fn all_ways_to_end_a_connection_are_equal() {
     let mut ended = account();
     ended.outcome.app_sees = "eof".into();
     let expected =
@@ -71,7 +71,7 @@ fn how_a_connection_ended_is_one_word() {
 }
 
 #[test]
-fn a_request_inside_a_handshake_that_the_server_refuses_is_there_or_not() {
+fn a_request_inside_a_rejected_handshake_is_optional() {
     let expectation: Expectation = serde_saphyr::from_str("{legs: {2: {layers: [mtls]}}}").unwrap();
     let mut refused = account();
     assert_ne!(differences(&expectation, &refused), []);

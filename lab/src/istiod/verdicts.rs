@@ -6,26 +6,26 @@ use mesh::{Fault, SourceFile};
 
 use super::{Answer, Object};
 
-/// An object that one side takes and the other refuses, with both sides' words.
+/// An object that one side accepts and the other rejects, with both reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     /// Such as `ServiceEntry default/api`.
     pub object: String,
-    /// Why it is refused here; nothing where it is taken.
+    /// Why it is rejected here; empty if it is accepted.
     pub here: Vec<String>,
-    /// Why istiod refuses it; nothing where it takes it.
+    /// Why istiod rejects it; empty if it is accepted.
     pub istiod: Option<String>,
 }
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let here = if self.here.is_empty() { "takes it".to_owned() } else { self.here.join("\n          ") };
-        let istiod = self.istiod.as_deref().unwrap_or("takes it");
+        let here = if self.here.is_empty() { "accepts it".to_owned() } else { self.here.join("\n          ") };
+        let istiod = self.istiod.as_deref().unwrap_or("accepts it");
         write!(f, "{}\n  istiod: {istiod}\n  here:   {here}", self.object)
     }
 }
 
-/// The objects of Istio's kinds of which the verdicts differ.
+/// The Istio objects whose verdicts differ.
 pub fn disagreements(files: &[SourceFile], answer: &Answer) -> Vec<Disagreement> {
     let faults = mesh::load(files).faults;
     let of = |object: &Object| {

@@ -25,13 +25,13 @@ fn lines(path: &Path) -> String {
 }
 
 #[test]
-fn a_log_that_is_long_keeps_its_newest_lines_and_says_so() {
+fn a_long_log_keeps_its_newest_lines_and_reports_the_cut() {
     let (log, mut appending) = log_of(MOST + 1);
     let last = lines(log.path()).lines().last().unwrap().to_owned();
     shorten(log.path()).unwrap();
     writeln!(appending, "one more").unwrap();
 
-    assert!(fs::metadata(log.path()).unwrap().blocks() * 512 <= KEPT + 2 * BLOCK, "the rest was given back");
+    assert!(fs::metadata(log.path()).unwrap().blocks() * 512 <= KEPT + 2 * BLOCK, "the rest was returned");
     let kept = lines(log.path());
     let mut lines_kept = kept.lines();
     assert_eq!(lines_kept.next(), Some(""));
@@ -44,7 +44,7 @@ fn a_log_that_is_long_keeps_its_newest_lines_and_says_so() {
 }
 
 #[test]
-fn a_log_that_is_short_is_left_alone() {
+fn a_short_log_is_left_alone() {
     let (log, _appending) = log_of(MOST - BLOCK);
     let before = lines(log.path());
     shorten(log.path()).unwrap();

@@ -11,14 +11,14 @@ fn of(sidelab: Option<&str>, rust: Option<&str>) -> Result<Targets, BadFilter> {
 }
 
 #[test]
-fn warnings_are_logged_where_nothing_is_said() {
+fn warnings_are_logged_by_default() {
     for said in [None, Some(""), Some(" ")] {
         assert_eq!(of(said, None), Ok(Targets::new().with_default(L::WARN)));
     }
 }
 
 #[test]
-fn rust_log_counts_where_sidelab_log_is_not_set() {
+fn rust_log_applies_if_sidelab_log_is_not_set() {
     assert_eq!(of(None, Some("debug")), Ok(Targets::new().with_default(L::DEBUG)));
     assert_eq!(of(Some(""), Some("debug")), Ok(Targets::new().with_default(L::DEBUG)));
     assert_eq!(of(Some("INFO"), Some("debug")), Ok(Targets::new().with_default(L::INFO)));
@@ -26,13 +26,13 @@ fn rust_log_counts_where_sidelab_log_is_not_set() {
 }
 
 #[test]
-fn a_target_may_have_a_level_of_its_own() {
+fn a_target_can_have_a_separate_level() {
     let expected = Targets::new().with_default(L::INFO).with_target("netns", L::DEBUG);
     assert_eq!(of(Some("info, netns=debug"), None), Ok(expected));
 }
 
 #[test]
-fn what_is_no_level_is_refused_by_the_variable_that_holds_it() {
+fn an_invalid_level_is_reported_with_its_variable() {
     let refusal = |sidelab, rust| of(sidelab, rust).unwrap_err().to_string();
     assert_eq!(
         refusal(Some("warning"), None),

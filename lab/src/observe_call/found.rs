@@ -50,7 +50,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let client_log = log_line(seen, &client_name, call, local, dialled);
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
-        // A pod that calls its own address stays on `lo`, and passes its sidecar.
+        // A pod that calls its own address stays on `lo`, and bypasses its sidecar.
         None => at(&client_name, "eth0").chain(at(&client_name, "lo")).find(from_app),
         Some(_) => {
             // A pod that calls its own service reaches its sidecar again over `lo`.
@@ -80,7 +80,9 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let to_sidecar = reached.map_or(server_log.is_some(), |reached| is_sidecars_port(reached.port()));
     let derived = (server_pod.is_some() && arrived.is_some() && reached.is_none()).then_some(match to_sidecar {
         true => "derived from the sidecar's log: the kernel did not report where the connection was sent",
-        false => "not seen: neither the kernel nor the sidecar's log has the connection; assumed to go to the app",
+        false => {
+            "not observed: neither the kernel nor the sidecar's log has the connection; it is assumed to go to the app"
+        }
     });
     let server_name = server_name.filter(|_| to_sidecar);
     let server_log = server_log.filter(|_| to_sidecar);

@@ -28,7 +28,6 @@ pub struct Observations {
 pub struct MadeCall {
     /// Index of the calling pod in [`pods`](mesh::model::Resolved::pods).
     pub from: usize,
-    /// The client's report.
     pub report: ClientReport,
     /// The decision, for a webhook call.
     pub admission: Option<Admission>,

@@ -14,11 +14,11 @@ use crate::access_log::Line;
 /// Who refused, and why; `None` if the evidence does not say.
 ///
 /// The evidence nearest to the called app counts first: what happened there is why the rest failed.
-pub(super) fn of(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Party, Reason)> {
+pub(super) fn find(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(Party, Reason)> {
     if matches!(call.report.error.as_ref().map(|failure| &failure.kind), Some(FailureKind::Resolution)) {
         return Some((Party::ClientApp, Reason::NameNotResolved));
     }
-    let way = Way::of(mesh, call, found);
+    let way = Way::new(mesh, call, found);
     let leg = |flow: Option<&Flow>, responder| flow.and_then(|flow| way.on_leg(flow, responder));
     leg(found.leg3, Party::ServerApp)
         .or_else(|| by_log(found.server_log, Party::ServerSidecar, Party::ServerApp))
@@ -38,7 +38,7 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    fn of(mesh: &Mesh, call: &MadeCall, found: &'a Found<'a>) -> Self {
+    fn new(mesh: &Mesh, call: &MadeCall, found: &'a Found<'a>) -> Self {
         let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
         let server_sidecar = found.to_sidecar;
         // A service's address that led to no pod was refused by the node.

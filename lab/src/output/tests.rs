@@ -20,7 +20,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_was_there_is_untouched_until_the_new_file_is_whole() {
+fn an_existing_file_is_untouched_until_the_new_one_is_complete() {
     let folder = folder();
     let path = folder.path().join("report.json");
     fs::write(&path, "earlier").unwrap();
@@ -58,7 +58,7 @@ fn a_file_keeps_its_mode_its_owner_and_its_link() {
 }
 
 #[test]
-fn keys_are_for_their_owner_alone_also_in_place_of_a_file_that_was_open() {
+fn keys_are_readable_by_their_owner_only_even_in_place_of_a_readable_file() {
     let folder = folder();
     let path = folder.path().join("captures/a.pcapng");
     check_secret_folder(&folder.path().join("captures")).unwrap();
@@ -70,7 +70,7 @@ fn keys_are_for_their_owner_alone_also_in_place_of_a_file_that_was_open() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_to_is_found_out_before_the_work() {
+fn an_unwritable_place_is_detected_before_the_work() {
     let folder = folder();
     let dangling = folder.path().join("dangling");
     symlink("nowhere", &dangling).unwrap();
@@ -89,7 +89,7 @@ fn a_place_that_cannot_be_written_to_is_found_out_before_the_work() {
 }
 
 #[test]
-fn a_pipe_and_a_device_are_written_to_and_stay_what_they_are() {
+fn a_pipe_and_a_device_are_written_to_directly() {
     let folder = folder();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -12,7 +12,7 @@ fn entry(spec: &str) -> String {
     format!("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: e}}\nspec: {{{spec}}}\n")
 }
 
-/// The hosts that are made up, with their ports.
+/// The hosts that pods are made for, with their ports.
 fn made(text: &str, calls: &[(usize, &str, u16)]) -> Vec<(String, Vec<u16>)> {
     let Some(file) = hosts(&mesh(text), calls) else { return Vec::new() };
     let resolved = manifests::resolve(&[file]).unwrap().0;
@@ -21,7 +21,7 @@ fn made(text: &str, calls: &[(usize, &str, u16)]) -> Vec<(String, Vec<u16>)> {
 }
 
 #[test]
-fn a_host_of_a_service_entry_is_made_with_the_ports_that_are_dialled() {
+fn a_service_entry_host_gets_a_pod_with_the_dialled_ports() {
     let text = entry(
         "hosts: [www.example.com], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}], resolution: DNS",
     );
@@ -29,19 +29,19 @@ fn a_host_of_a_service_entry_is_made_with_the_ports_that_are_dialled() {
 }
 
 #[test]
-fn a_host_that_a_call_names_is_made() {
+fn a_called_host_gets_a_pod() {
     assert_eq!(made("", &[(0, "api.example.com", 8443)]), [("api.example.com".into(), vec![8443])]);
     assert_eq!(made("", &[(0, "10.0.0.1", 80), (0, "db.default", 80), (0, "*.example.com", 80)]), []);
 }
 
 #[test]
-fn a_host_that_only_a_companys_own_dns_knows_is_not_made() {
+fn a_host_in_a_private_domain_gets_no_pod() {
     let text = entry("hosts: [vm.internal], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS");
     assert_eq!(made(&text, &[(0, "vm.corp", 80)]), []);
 }
 
 #[test]
-fn a_host_that_a_pod_stands_for_is_not_made_again() {
+fn a_host_with_a_pod_gets_no_other() {
     let text = entry("hosts: [www.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS")
         + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: w, annotations: {sidelab.io/external-host: www.example.com}}\nspec: {containers: [{name: a, image: sidelab/demo-server}]}\n";
     assert_eq!(made(&text, &[]), []);

@@ -62,14 +62,14 @@ pub(crate) struct CallOfClaim {
 
 impl SeenOfClaim {
     /// What the run saw in these calls.
-    pub(crate) fn of(calls: &[&SeenCall]) -> Self {
+    pub(crate) fn from_calls(calls: &[&SeenCall]) -> Self {
         let calls: Vec<CallOfClaim> = calls
             .iter()
             .map(|call| CallOfClaim {
                 scenario: call.scenario.clone(),
                 probe: call.probe.clone(),
                 agrees: call.verdict.agrees,
-                saw: call.account().map_or_else(|| "nothing was seen".into(), summary::of),
+                saw: call.account().map_or_else(|| "nothing was seen".into(), summary::line),
             })
             .collect();
         Self { held: calls.iter().all(|call| call.agrees), calls }

@@ -1,7 +1,7 @@
 //! Where the two meshes were seen to differ, as a page of Markdown.
 //!
-//! The page holds what any run of the same scenarios gives: no times, no addresses but those of `lo`, and nothing that is
-//! a race ([`Expectation::of_prediction`] says what is).
+//! The page contains only what every run of the same scenarios gives: no times, no addresses but those of `lo`, and no outcome
+//! of a race (see [`Expectation::from_prediction`]).
 
 use std::{
     fmt::Write,
@@ -33,20 +33,20 @@ which the two do the same is not here. `a > b` is b inside a.
 /// Where Istio's sidecar dials its app from over IPv6. It is on `lo`, as 127.0.0.6 is, but no loopback address by its number.
 const ISTIO_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6));
 
-/// How many calls of a scenario are named.
+/// The maximum number of calls that are named per scenario.
 const NAMED: usize = 3;
 
 /// One way in which the meshes may differ.
 struct Aspect {
     title: &'static str,
     about: &'static str,
-    /// What an account says of it; `None` where it says nothing that another run would say again.
+    /// Its value in an account; `None` if that can differ from run to run.
     of: fn(&Settled<'_>) -> Option<String>,
-    /// In which calls it is looked at.
+    /// The calls in which it is compared.
     when: When,
 }
 
-/// In which calls an aspect is looked at.
+/// The calls in which an aspect is compared.
 #[derive(PartialEq)]
 enum When {
     EndsDiffer,
@@ -87,20 +87,19 @@ const ASPECTS: [Aspect; 5] = [
     },
 ];
 
-/// An account, and what of it any run would say again.
+/// An account, reduced to what every run gives.
 struct Settled<'a> {
     account: &'a Account,
     fields: Expectation,
 }
 
-/// What the two meshes do, and in which calls: scenario and probe.
+/// What the two meshes do, and the calls in which they do it, by scenario and probe.
 struct Row<'a> {
     textbook: String,
     istio: String,
     calls: Vec<(&'a str, &'a str)>,
 }
 
-/// The page.
 pub fn render(run: &RunReport) -> String {
     let calls = run.probes.chunk_by(|one, other| (&one.scenario, &one.probe) == (&other.scenario, &other.probe));
     let pairs: Vec<_> = calls.filter_map(pair).collect();
@@ -136,7 +135,7 @@ fn pair(calls: &[ProbeReport]) -> Option<(&ProbeReport, Settled<'_>, Settled<'_>
     let of = |mesh| {
         let probe = calls.iter().find(|probe| probe.mesh == mesh)?;
         let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next())?;
-        Some(Settled { account: &seen.account, fields: Expectation::of_prediction(&seen.account) })
+        Some(Settled { account: &seen.account, fields: Expectation::from_prediction(&seen.account) })
     };
     Some((calls.first()?, of(Flavor::Textbook)?, of(Flavor::Istio)?))
 }

@@ -91,7 +91,7 @@ fn end(account: &Account) -> String {
     format!("{ends}{as_far}; the app sees {STRONG}{}{STRONG:#}{assumes}", outcome.app_sees)
 }
 
-/// What may become of the call as well, in two lines.
+/// Another way that the call may go, in two lines.
 fn alternative(other: &Account) -> String {
     let pod = other.to.pod.as_deref().unwrap_or("another address");
     let leg = other.leg(LegNumber::BetweenPods);
@@ -101,7 +101,7 @@ fn alternative(other: &Account) -> String {
         Some(dials) => format!(" ({}, to {dials})", leg.path),
         None => format!(" ({})", leg.path),
     });
-    format!("  {STRONG}or, where {pod} is taken{STRONG:#}: leg 2 carries {layers}{way}\n    {}", end(other))
+    format!("  {STRONG}or, if {pod} is chosen{STRONG:#}: leg 2 carries {layers}{way}\n    {}", end(other))
 }
 
 fn notes(text: &mut String, account: &Account) {

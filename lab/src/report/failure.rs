@@ -18,7 +18,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// The definition of a reported call; `None` if its scenario is not among these.
-    pub(crate) fn of(probe: &ProbeReport, scenarios: &[Scenario]) -> Option<Self> {
+    pub(crate) fn find(probe: &ProbeReport, scenarios: &[Scenario]) -> Option<Self> {
         let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario)?;
         let file = scenario.directory.join("scenario.yaml");
         let text = fs::read_to_string(&file).unwrap_or_default();
@@ -51,10 +51,10 @@ pub(crate) fn disagreements(probe: &ProbeReport) -> Vec<String> {
 pub(crate) fn details(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     let mut text = disagreements(probe).join("\n") + "\n";
     if let Some(predicted) = &probe.predicted {
-        let _ = writeln!(text, "\npredicted: {}", summary::of(predicted));
+        let _ = writeln!(text, "\npredicted: {}", summary::line(predicted));
     }
     for (plane, Seen { account, evidence }) in &probe.seen {
-        let _ = writeln!(text, "\n{plane}: {}", summary::of(account));
+        let _ = writeln!(text, "\n{plane}: {}", summary::line(account));
         for (whose, line) in [("client", &evidence.client_sidecar_log), ("server", &evidence.server_sidecar_log)] {
             if let Some(line) = line {
                 let _ = writeln!(text, "  {whose} sidecar's log: {}", line.trim_end());
@@ -67,12 +67,12 @@ pub(crate) fn details(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
             let _ = writeln!(text, "  client: {client}");
         }
     }
-    let _ = writeln!(text, "\nagain: {}", again(probe, scenarios));
+    let _ = writeln!(text, "\nrerun: {}", rerun_command(probe, scenarios));
     text
 }
 
 /// The command that repeats the call.
-fn again(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
+fn rerun_command(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     let scenario = scenarios.iter().find(|scenario| scenario.name == probe.scenario);
     let folder = scenario.map_or_else(|| probe.scenario.clone(), |scenario| scenario.directory.display().to_string());
     let planes: Vec<String> = probe.seen.keys().map(ToString::to_string).collect();

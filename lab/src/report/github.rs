@@ -8,12 +8,9 @@ use crate::{run_report::RunReport, scenario::Scenario};
 #[cfg(test)]
 mod tests;
 
-/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// A failure.
     Error,
-    /// A possible problem.
     Warning,
 }
 
@@ -23,11 +20,9 @@ pub enum Level {
 /// (`actions/runner`, `src/Runner.Common/ActionCommand.cs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
-    /// The severity.
     pub level: Level,
     /// The file that it annotates, and a line from 1.
     pub place: Option<(PathBuf, usize)>,
-    /// The title.
     pub title: String,
     /// The text, possibly of several lines.
     pub message: String,
@@ -62,7 +57,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
     let failed = run.probes.iter().filter(|probe| !probe.verdict.agrees);
     let annotation = |probe| Annotation {
         level: Level::Error,
-        place: Place::of(probe, scenarios).map(|Place { file, line }| (file, line)),
+        place: Place::find(probe, scenarios).map(|Place { file, line }| (file, line)),
         title: failure::title(probe),
         message: failure::disagreements(probe).join("\n"),
     };

@@ -39,7 +39,6 @@ const STYLE: &str = include_str!("html/page.css");
 /// The contents of the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// The results.
     pub run: &'a RunReport,
     /// The scenarios that ran.
     pub scenarios: &'a [ScenarioText],
@@ -52,7 +51,6 @@ pub struct Page<'a> {
 /// A scenario's own text.
 #[derive(Clone, Debug)]
 pub struct ScenarioText {
-    /// Its name.
     pub name: String,
     /// What it demonstrates, in a few sentences.
     pub shows: String,
@@ -79,7 +77,6 @@ impl ScenarioText {
     }
 }
 
-/// Renders the page.
 pub fn render(page: &Page<'_>) -> String {
     let scenarios = scenario::group(page);
     let body = html! {
@@ -96,9 +93,7 @@ pub fn render(page: &Page<'_>) -> String {
 
 /// One call, in each mesh in which it was made.
 struct Call<'a> {
-    /// The scenario's name.
     scenario: &'a str,
-    /// The probe's name.
     name: &'a str,
     /// The call in each mesh, textbook first.
     meshes: Vec<&'a ProbeReport>,

@@ -48,7 +48,7 @@ fn case(call: &ProbeReport, scenarios: &[Scenario]) -> TestCase {
     let mut case = TestCase::new(call.probe.as_str(), status);
     case.set_classname(format!("{}.{}", call.scenario, call.mesh));
     case.set_time(time(call));
-    if let Some(Place { file, line }) = Place::of(call, scenarios) {
+    if let Some(Place { file, line }) = Place::find(call, scenarios) {
         case.extra.insert("file".into(), file.display().to_string().into());
         case.extra.insert("line".into(), line.to_string().into());
     }

@@ -14,7 +14,7 @@ use crate::{
 mod tests;
 
 /// The maximum number of failed calls with details: a job's summary holds 1 MiB.
-const TOLD: usize = 50;
+const DETAILED: usize = 50;
 
 /// The run: what agrees, scenario by scenario, and the details of each call that does not.
 pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
@@ -50,7 +50,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
         );
     }
     let failed: Vec<&ProbeReport> = run.probes.iter().filter(|call| !call.verdict.agrees).collect();
-    for call in failed.iter().take(TOLD) {
+    for call in failed.iter().take(DETAILED) {
         let _ = writeln!(
             text,
             "\n<details><summary>❌ {}</summary>\n\n{}\n</details>",
@@ -58,7 +58,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
             fenced(&failure::details(call, scenarios))
         );
     }
-    if let Some(more) = failed.len().checked_sub(TOLD).filter(|more| *more > 0) {
+    if let Some(more) = failed.len().checked_sub(DETAILED).filter(|more| *more > 0) {
         let _ = writeln!(text, "\nand {more} more that failed");
     }
     text

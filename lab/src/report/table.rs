@@ -42,7 +42,8 @@ pub fn render(report: &RunReport, width: usize) -> String {
             let claims = claims_of(group).join(" ");
             let head = scenario.chars().count() + first.title.chars().count() + claims.len();
             let between = if head + ":  []".len() > width { "\n  " } else { " " };
-            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {}{between}[{claims}]", first.title);
+            let claims = if claims.is_empty() { claims } else { format!("{between}[{claims}]") };
+            let _ = writeln!(text, "{STRONG}{scenario}{STRONG:#}: {}{claims}", first.title);
         }
         let _ =
             writeln!(text, "{}\n", if first.cell.is_some() { grid::draw(group, width) } else { rows(group, width) });
@@ -106,7 +107,7 @@ fn widths(rows: &[[String; WIDTHS.len()]], width: usize) -> [usize; WIDTHS.len()
 fn row_of(probe: &ProbeReport) -> [String; 5] {
     let account = shown(probe);
     let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
-    let sees = account.map_or_else(|| "?".into(), |account| summary::sees(&account.outcome));
+    let sees = account.map_or_else(|| "?".into(), |account| summary::app_sees(&account.outcome));
     let [leg1, leg2, leg3] = LegNumber::ALL.map(leg);
     [mark(probe), leg1, leg2, leg3, sees]
 }
@@ -197,7 +198,13 @@ fn summary(report: &RunReport, width: usize) -> String {
         ControlPlane::Compiler => "",
         ControlPlane::Istiod => "; the sidecars' files by istiod",
     };
-    let judges = format!("expected, predicted, {}{by}", planes.join(", "));
+    let unexpected = report.probes.iter().filter(|probe| probe.expected.is_empty()).count();
+    let (expected, without) = match unexpected {
+        0 => ("expected, ", String::new()),
+        _ if unexpected == all => ("", "; no call has an expectation".into()),
+        _ => ("expected, ", format!("; {} without an expectation", counted(unexpected, "call"))),
+    };
+    let judges = format!("{expected}predicted, {}{by}{without}", planes.join(", "));
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
     if !report.not_run.is_empty() {

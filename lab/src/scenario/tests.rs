@@ -24,7 +24,7 @@ fn parse(text: &str) -> Result<Scenario, String> {
 }
 
 #[test]
-fn what_one_mesh_says_stands_over_what_both_say() {
+fn a_meshs_expectation_overrides_the_common_one() {
     let scenario = parse(GOOD).unwrap();
     let probe = &scenario.probes[0];
     assert_eq!(probe.expected(Flavor::Textbook).outcome.delivered, Some(true));
@@ -33,7 +33,7 @@ fn what_one_mesh_says_stands_over_what_both_say() {
 }
 
 #[test]
-fn a_scenario_that_expects_nothing_is_refused() {
+fn an_incomplete_expectation_is_rejected() {
     let text = GOOD.replace("    outcome: {delivered: true}\n", "");
     let message = parse(&text).unwrap_err();
     assert_eq!(
@@ -44,51 +44,70 @@ fn a_scenario_that_expects_nothing_is_refused() {
 }
 
 #[test]
+fn a_probe_without_expectations_is_compared_with_the_prediction_alone() {
+    let bare = "title: t\nshows: s\nclaims: []\nprobes: [{name: one, from: client, to: 'server:8080', app: http}]";
+    let scenario = parse(bare).unwrap();
+    assert!([Flavor::Textbook, Flavor::Istio].into_iter().all(|mesh| scenario.probes[0].expected(mesh).is_empty()));
+}
+
+#[test]
+fn a_probe_without_expectations_tests_no_claim() {
+    let claims = |of_probe: &str| {
+        parse(&format!(
+            "title: t\nshows: s\nclaims: [C4]\nprobes: [{{name: one, from: client, to: 'server:8080', app: http{of_probe}}}]"
+        ))
+    };
+    assert_eq!(claims("").unwrap_err(), "claims: no probe tests C4; name it in the `claims` of one");
+    let message = "probes[0] (one): claims: a probe without an expectation tests no claim; add `expect`";
+    assert_eq!(claims(", claims: [C4]").unwrap_err(), message);
+}
+
+#[test]
 fn an_unknown_field_is_named_with_its_path() {
     let message = parse(&GOOD.replace("status: 503", "statuss: 503")).unwrap_err();
     assert!(message.starts_with("probes[0].istio.outcome.statuss: unknown field `statuss`"), "{message}");
 }
 
 #[test]
-fn two_probes_of_one_name_are_refused() {
+fn duplicate_probe_names_are_rejected() {
     let probe = GOOD.split_once("probes:\n").unwrap().1;
     let message = parse(&format!("{GOOD}{probe}")).unwrap_err();
     assert_eq!(message, "probes[1].name: \"one\" is the name of an earlier probe");
 }
 
 #[test]
-fn a_destination_without_a_port_is_refused() {
+fn a_destination_without_a_port_is_rejected() {
     let message = parse(&GOOD.replace("server:8080", "server")).unwrap_err();
     assert_eq!(message, "probes[0] (one): to: \"server\" is not HOST:PORT");
 }
 
 #[test]
-fn a_probe_without_claims_of_its_own_serves_all_of_the_scenario() {
+fn a_probe_tests_all_claims_of_its_scenario_by_default() {
     assert_eq!(parse(GOOD).unwrap().probes[0].claims, ["C1"]);
 }
 
 #[test]
-fn a_probe_may_serve_some_claims_of_its_scenario() {
+fn a_probe_can_test_some_claims_of_its_scenario() {
     let second = GOOD.split_once("probes:\n").unwrap().1.replace("name: one", "name: two\n  claims: [C2]");
     let scenario = parse(&format!("{GOOD}{second}").replace("claims: [C1]", "claims: [C1, C2]")).unwrap();
     assert_eq!(scenario.probes[1].claims, ["C2"]);
 }
 
 #[test]
-fn a_claim_of_a_probe_is_a_claim_of_its_scenario() {
+fn a_probes_claim_must_be_a_claim_of_its_scenario() {
     let message = parse(&GOOD.replace("  from: client", "  claims: [C2]\n  from: client")).unwrap_err();
     assert_eq!(message, "probes[0] (one): claims: C2 is not among the scenario's `claims`; add it there");
 }
 
 #[test]
-fn a_claim_that_no_probe_serves_is_refused() {
+fn a_claim_that_no_probe_tests_is_rejected() {
     let text =
         GOOD.replace("claims: [C1]", "claims: [C1, C2]").replace("  from: client", "  claims: [C2]\n  from: client");
     assert_eq!(parse(&text).unwrap_err(), "claims: no probe tests C1; name it in the `claims` of one");
 }
 
 #[test]
-fn a_claim_that_nobody_made_is_refused() {
+fn an_unknown_claim_is_rejected() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join(claims::FILE), "C2: {claim: c, textbook: t, istio: i}").unwrap();
     fs::create_dir(root.path().join("s")).unwrap();
@@ -100,13 +119,13 @@ fn a_claim_that_nobody_made_is_refused() {
 }
 
 #[test]
-fn a_scenario_without_probes_is_refused() {
+fn a_scenario_without_probes_is_rejected() {
     let message = parse("title: t\nshows: s\nclaims: []\nprobes: []\n").unwrap_err();
     assert!(message.contains("shows nothing"), "{message}");
 }
 
 #[test]
-fn a_webhook_is_called_over_https_alone() {
+fn a_webhook_can_only_be_called_over_https() {
     let with = |app: &str| parse(&GOOD.replace("app: http\n", app));
     let probe = with("app: https\n  webhook: pods.example.com\n").unwrap().probes.remove(0);
     assert_eq!(probe.webhook.as_deref(), Some("pods.example.com"));

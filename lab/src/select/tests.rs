@@ -49,7 +49,7 @@ fn selected(claims: &[&str], probes: &[&str]) -> Result<Vec<String>, NothingSele
 }
 
 #[test]
-fn all_is_selected_where_nothing_is_asked_for() {
+fn an_empty_selection_selects_everything() {
     assert_eq!(selected(&[], &[]).unwrap().len(), 3);
 }
 
@@ -60,13 +60,13 @@ fn a_claim_selects_the_calls_that_test_it() {
 }
 
 #[test]
-fn a_part_of_a_name_selects_calls_in_capitals_or_not() {
+fn a_part_of_a_name_selects_calls_ignoring_case() {
     assert_eq!(selected(&[], &["http over"]).unwrap(), ["first: HTTP over IPv4, http over IPv6"]);
     assert_eq!(selected(&["C2"], &["HTTP"]).unwrap(), ["first: http over IPv6"]);
 }
 
 #[test]
-fn what_finds_no_call_is_an_error_that_names_it() {
+fn a_selection_without_calls_is_an_error_that_names_it() {
     assert_eq!(selected(&["C2", "C9"], &[]), Err(NothingSelected::Claim("C9".into())));
     let nearly = selected(&[], &["http ovr IPv6"]).unwrap_err();
     assert!(nearly.to_string().ends_with("has this in its name; did you mean \"http over IPv6\"?"), "{nearly}");
@@ -74,7 +74,7 @@ fn what_finds_no_call_is_an_error_that_names_it() {
 }
 
 #[test]
-fn every_scenario_is_in_one_shard_and_shards_have_about_as_many_calls() {
+fn every_scenario_is_in_one_shard_and_shards_have_similar_sizes() {
     let of = |shard: &str| {
         let shard = Some(shard.parse().unwrap());
         let left = select(scenarios(), Selection { shard, ..Selection::default() }).unwrap();
@@ -86,7 +86,7 @@ fn every_scenario_is_in_one_shard_and_shards_have_about_as_many_calls() {
 }
 
 #[test]
-fn a_shard_is_one_of_several() {
+fn a_shard_is_written_as_k_of_n() {
     for text in ["", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/2"] {
         assert!(text.parse::<Shard>().is_err(), "{text}");
     }

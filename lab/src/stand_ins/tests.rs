@@ -3,7 +3,7 @@ use pretty_assertions::assert_eq;
 use super::*;
 
 #[test]
-fn an_image_is_named_with_its_tag_or_without_or_by_its_last_part() {
+fn an_image_is_named_with_or_without_its_tag_or_by_its_last_part() {
     for name in ["docker.io/istio/echo:1.2", "docker.io/istio/echo", "echo"] {
         assert!(is_named("docker.io/istio/echo:1.2", name), "{name}");
     }
@@ -15,7 +15,7 @@ fn an_image_is_named_with_its_tag_or_without_or_by_its_last_part() {
 }
 
 #[test]
-fn a_command_is_cut_into_words_as_a_shell_does() {
+fn a_command_is_split_as_by_a_shell() {
     assert_eq!(
         words("python3 -m 'http server' \"\" 80"),
         Some(vec!["python3".into(), "-m".into(), "http server".into(), String::new(), "80".into()])
@@ -26,7 +26,7 @@ fn a_command_is_cut_into_words_as_a_shell_does() {
 }
 
 #[test]
-fn a_program_is_found_on_path_or_where_it_says() {
+fn a_program_is_found_on_path_or_at_its_path() {
     assert!(runs("sh") && runs("/bin/sh"));
     assert!(!runs("/bin") && !runs("/no/such/program") && !runs("no-such-program-anywhere"));
 }

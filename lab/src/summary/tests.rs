@@ -6,7 +6,7 @@ use crate::fixtures;
 
 #[test]
 fn a_call_that_is_served_ends_with_what_the_app_sees() {
-    assert_eq!(of(&fixtures::account()), "leg 2 mtls > http/1.1: 200");
+    assert_eq!(line(&fixtures::account()), "leg 2 mtls > http/1.1: 200");
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn a_call_that_is_refused_says_by_whom_and_why() {
     account.outcome.at = Some(Party::ServerSidecar);
     account.outcome.reason = Some(Reason::NoFilterChainMatch);
     account.outcome.app_sees = "503".into();
-    assert_eq!(of(&account), "leg 2 http/1.1: 503, refused by the server sidecar (no filter chain match)");
+    assert_eq!(line(&account), "leg 2 http/1.1: 503, refused by the server sidecar (no filter chain match)");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_leg_without_bytes_carried_nothing() {
 }
 
 #[test]
-fn what_becomes_of_an_object_is_said_of_a_webhooks_call() {
+fn a_webhook_call_includes_the_admission() {
     let mut account = fixtures::account();
     account.outcome.admission = Some(Admission::Patched);
     assert_eq!(end(&account), "200, patched");

@@ -16,7 +16,10 @@ fn seen(accounts: [(DataPlane, Account); 2]) -> BTreeMap<DataPlane, Seen> {
 fn accounts_that_agree_make_a_good_verdict() {
     let account = fixtures::account();
     let seen = seen([(DataPlane::Native, account.clone()), (DataPlane::Envoy, account.clone())]);
-    assert_eq!(Verdict::of(&expectation(), Some(&account), &seen), Verdict { agrees: true, disagreements: vec![] });
+    assert_eq!(
+        Verdict::compare_one(&expectation(), Some(&account), &seen),
+        Verdict { agrees: true, disagreements: vec![] }
+    );
 }
 
 #[test]
@@ -25,19 +28,19 @@ fn a_data_plane_that_sends_plaintext_on_leg_2_disagrees_with_the_expectation() {
     let mut broken = account.clone();
     broken.legs[0].layers = vec![LayerKind::Http1];
     let seen = seen([(DataPlane::Native, broken), (DataPlane::Envoy, account.clone())]);
-    let verdict = Verdict::of(&expectation(), Some(&account), &seen);
+    let verdict = Verdict::compare_one(&expectation(), Some(&account), &seen);
     assert!(!verdict.agrees);
     let reported: Vec<String> = verdict.disagreements.iter().map(ToString::to_string).collect();
     assert_eq!(reported, ["leg 2 layers: expected [mtls, http/1.1], native [http/1.1]"]);
 }
 
 #[test]
-fn what_nobody_expected_is_compared_with_the_prediction() {
+fn a_field_without_an_expectation_is_compared_with_the_prediction() {
     let account = fixtures::account();
     let mut other = account.clone();
     other.outcome.details = "something_else".into();
     let seen = seen([(DataPlane::Native, account.clone()), (DataPlane::Envoy, other)]);
-    let verdict = Verdict::of(&expectation(), Some(&account), &seen);
+    let verdict = Verdict::compare_one(&expectation(), Some(&account), &seen);
     assert!(!verdict.agrees);
     assert_eq!(verdict.disagreements[0].account, Judge::Seen(DataPlane::Envoy));
     assert_eq!(verdict.disagreements[0].against, Judge::Predicted);
@@ -45,7 +48,7 @@ fn what_nobody_expected_is_compared_with_the_prediction() {
 }
 
 #[test]
-fn a_call_that_nobody_saw_is_no_good_verdict() {
-    let verdict = Verdict::of(&expectation(), Some(&fixtures::account()), &BTreeMap::new());
+fn a_call_that_was_not_seen_does_not_agree() {
+    let verdict = Verdict::compare_one(&expectation(), Some(&fixtures::account()), &BTreeMap::new());
     assert!(!verdict.agrees);
 }

@@ -12,7 +12,6 @@ use thiserror::Error;
 /// One leg of a call.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Leg {
-    /// Its number.
     #[serde(rename = "leg")]
     pub number: LegNumber,
     /// The parties at its two ends.
@@ -134,7 +133,6 @@ pub enum LayerKind {
     /// HTTP/1.0 or HTTP/1.1.
     #[serde(rename = "http/1.1")]
     Http1,
-    /// HTTP/2.
     #[serde(rename = "h2")]
     H2,
     /// Other bytes.
@@ -160,7 +158,7 @@ pub struct TlsFacts {
     /// ALPN as chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpn: Option<String>,
-    /// The server name that the client asked for.
+    /// The server name in the ClientHello.
     #[serde(default)]
     pub sni: Option<String>,
     /// The client certificate's URI SAN.

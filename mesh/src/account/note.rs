@@ -1,14 +1,13 @@
-//! What there is to know beside an answer.
+//! Notes: what a reader of an account must know besides the outcome.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something to know beside an answer.
+/// Something that a reader of an account must know besides the outcome.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Note {
-    /// What kind of thing it is.
     pub kind: NoteKind,
-    /// In words.
+    /// A sentence without a period.
     pub text: String,
     /// The document that it is about, such as `mesh.yaml#2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -18,36 +17,36 @@ pub struct Note {
     pub yaml: Option<String>,
 }
 
-/// What kind of thing a note says.
+/// What a note is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum NoteKind {
-    /// What no manifest says, and the answer is built on.
+    /// The answer depends on something that no manifest says.
     #[serde(rename = "assumed")]
     Assumed,
-    /// An object that touches the call and is not modelled: it may change the answer.
+    /// An object that is not modelled takes part in the call, and may change the answer.
     #[serde(rename = "not modelled")]
     NotModelled,
-    /// A policy that was looked at and not used, and why.
+    /// A policy does not apply to the call, and why.
     #[serde(rename = "not used")]
     NotUsed,
-    /// What would have the call delivered.
+    /// A change that would let the call be delivered.
     #[serde(rename = "fix")]
     Fix,
 }
 
 impl Note {
-    /// A note without a document.
+    /// A note without a source and without objects.
     pub fn new(kind: NoteKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into(), source: None, yaml: None }
     }
 
-    /// The same, about a document.
+    /// Sets the document that the note is about.
     #[must_use]
     pub fn about(self, source: impl ToString) -> Self {
         Self { source: Some(source.to_string()), ..self }
     }
 
-    /// The same, with objects to apply.
+    /// Sets the objects to apply.
     #[must_use]
     pub fn applying(self, yaml: impl Into<String>) -> Self {
         Self { yaml: Some(yaml.into()), ..self }

@@ -67,7 +67,6 @@ impl fmt::Display for Logged {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum AppSees {
-    /// An HTTP status.
     Status(u16),
     /// The bytes that it sent came back.
     Echo,
@@ -77,7 +76,7 @@ pub enum AppSees {
 }
 
 impl AppSees {
-    /// A failure, by its name.
+    /// A failure with this name.
     pub fn failure(name: impl Into<String>) -> Self {
         Self::Failure(name.into())
     }

@@ -25,7 +25,7 @@ fn p256() -> Authority {
 }
 
 #[test]
-fn an_svid_has_the_fields_that_istios_have() {
+fn an_svid_has_the_fields_of_istios() {
     let der = svid(&p256());
     let certificate = parse(&der);
     assert_eq!(certificate.subject().to_string(), "");
@@ -72,7 +72,7 @@ fn serials_differ() {
 }
 
 #[test]
-fn keys_are_of_the_type_asked_for_and_fit_their_certificate() {
+fn keys_are_of_the_requested_type_and_fit_their_certificate() {
     for (key_type, bits) in [(KeyType::P256, 256), (KeyType::P384, 384), (KeyType::Rsa2048, 2048)] {
         let svid = Authority::new("cluster.local", key_type)
             .unwrap()
@@ -92,7 +92,7 @@ fn keys_are_of_the_type_asked_for_and_fit_their_certificate() {
 }
 
 #[test]
-fn whatever_a_mesh_should_refuse_can_be_issued() {
+fn certificates_that_a_mesh_should_reject_can_be_issued() {
     let authority = p256();
     let at = |text: &str| text.parse().unwrap();
     let past = Validity { not_before: at("2020-01-01T00:00:00Z"), not_after: at("2020-01-02T00:00:00Z") };
@@ -113,7 +113,7 @@ fn whatever_a_mesh_should_refuse_can_be_issued() {
 }
 
 #[test]
-fn a_name_that_is_not_ascii_is_refused() {
+fn a_name_that_is_not_ascii_is_rejected() {
     let error = p256().issue_svid("spiffe://mañana", Validity::from_now(SVID_LIFETIME)).err().unwrap();
     assert_eq!(error.to_string(), "\"spiffe://mañana\" cannot be in a certificate: it must be ASCII");
 }

@@ -21,14 +21,14 @@ fn errors_of_reading_and_of_resolving_are_reported_together() {
 }
 
 #[test]
-fn warnings_that_may_follow_from_an_error_wait_until_it_is_fixed() {
+fn warnings_that_may_follow_from_an_error_are_withheld() {
     assert_eq!(faults(UNKNOWN_FIELD).len(), 1);
     let fixed = UNKNOWN_FIELD.replace(", prots: 1", "");
     assert!(faults(&fixed)[0].contains("warning: finds no pod with app=x"));
 }
 
 #[test]
-fn what_is_missing_means_nothing_when_a_document_could_not_be_read() {
+fn missing_objects_are_not_reported_if_a_document_could_not_be_read() {
     let wants_secret = "---
 {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: x}], volumes: [{name: v, secret: {secretName: s}}]}}
 ";

@@ -1,5 +1,5 @@
-//! What the filter `istio.alpn` does, where there is no such filter: clusters that speak one version of HTTP name its ALPN, and where
-//! the client's version counts, each version has a filter chain that names it. The compiler's files do it so, too.
+//! Replaces the filter `istio.alpn`, which stock Envoy lacks: clusters that speak one version of HTTP name its ALPN; if the version
+//! depends on the client, each version gets a filter chain that names its ALPN. The compiler writes its files in the same way.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use crate::model::Pushed;
 const FILTER: &str = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig";
 const SET_FILTER_STATE: &str = "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config";
 
-/// What inspectors call the versions of HTTP.
+/// The versions of HTTP, as the HTTP inspector names them.
 const VERSIONS: [(&str, HttpVersion); 2] = [("http/1.1", HttpVersion::Http1), ("h2c", HttpVersion::Http2)];
 
-/// Has clusters and chains name the ALPN that the filter would choose.
+/// Makes clusters and chains name the ALPN that the filter would choose.
 pub(super) fn name_it_elsewhere(written: &mut Pushed) {
     let Some(filter) = written.listeners.iter().find_map(find) else { return };
     let of_tcp: BTreeSet<String> = written.listeners.iter().flat_map(relayed_to).collect();
@@ -46,7 +46,7 @@ pub(super) fn name_it_elsewhere(written: &mut Pushed) {
     }
 }
 
-/// The filter, which is the same in all of a sidecar.
+/// The filter, which has the same configuration throughout a sidecar.
 fn find(value: &Value) -> Option<AlpnFilter> {
     match value {
         Value::Object(fields) if fields.get("@type").is_some_and(|url| url == FILTER) => {
@@ -73,7 +73,7 @@ fn relayed_to(value: &Value) -> Vec<String> {
     }
 }
 
-/// The clusters that a route configuration leads to, but for those without TLS that take what no service has.
+/// The clusters that a route configuration leads to, except those without TLS for destinations of no service.
 fn routed_to(value: &Value) -> Vec<String> {
     let clusters = strings(value, "cluster");
     clusters.into_iter().filter(|cluster| cluster != "PassthroughCluster").collect()
@@ -84,7 +84,7 @@ fn route_names(chain: &Value) -> Vec<String> {
     strings(chain, "route_config_name")
 }
 
-/// The strings of fields of a name.
+/// The strings in all fields with this name.
 fn strings(value: &Value, name: &str) -> Vec<String> {
     match value {
         Value::Object(fields) => {
@@ -96,7 +96,7 @@ fn strings(value: &Value, name: &str) -> Vec<String> {
     }
 }
 
-/// Has the contexts of a cluster offer these protocols, where they offer any.
+/// Sets the ALPN of a cluster's TLS contexts, if they offer any.
 fn offer(value: &mut Value, offered: &[String]) {
     match value {
         Value::Object(fields) => {
@@ -113,7 +113,7 @@ fn offer(value: &mut Value, offered: &[String]) {
     }
 }
 
-/// A chain for each version of HTTP that a chain with the filter is for; the chain alone where it is not said for which.
+/// One chain for each version of HTTP that a chain with the filter matches; the chain itself if it names no version.
 fn by_version(chain: Value, filter: &AlpnFilter, routes: &BTreeSet<String>) -> Vec<Value> {
     let Some(protocols) = chain["filter_chain_match"]["application_protocols"].as_array() else { return vec![chain] };
     let known = VERSIONS.iter().filter(|(name, _)| protocols.iter().any(|protocol| protocol == name));

@@ -1,4 +1,4 @@
-//! From what is pushed to what lies in files.
+//! Turns pushed resources into files.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -10,12 +10,11 @@ use crate::{
     model::Pushed,
 };
 
-/// A resource's name.
 pub(super) fn name(resource: &Value) -> &str {
     resource["name"].as_str().or_else(|| resource["cluster_name"].as_str()).unwrap_or_default()
 }
 
-/// The resources as they lie in files, each with its type, and the names of the secrets that they ask for.
+/// The resources as they are written to files, each with its type, and the names of the secrets that they request.
 pub(super) fn placed(pushed: &Pushed, placement: &Placement) -> (Pushed, BTreeSet<String>) {
     let mut places = Places { placement, secrets: BTreeSet::new(), endpoints: BTreeSet::new() };
     let mut of = |kind, written: &[Value]| -> Vec<Value> {
@@ -27,7 +26,7 @@ pub(super) fn placed(pushed: &Pushed, placement: &Placement) -> (Pushed, BTreeSe
         clusters: of("Cluster", &pushed.clusters),
         endpoints: of("ClusterLoadAssignment", &pushed.endpoints),
     };
-    // A cluster whose endpoints were not pushed has none; its file must be there all the same.
+    // A cluster whose endpoints were not pushed has none, but needs a file.
     let there: BTreeSet<String> = placed.endpoints.iter().map(|set| name(set).to_owned()).collect();
     let missing = places.endpoints.difference(&there);
     placed
@@ -38,9 +37,9 @@ pub(super) fn placed(pushed: &Pushed, placement: &Placement) -> (Pushed, BTreeSe
 
 struct Places<'a> {
     placement: &'a Placement,
-    /// The secrets that are asked for.
+    /// The secrets that resources request.
     secrets: BTreeSet<String>,
-    /// The sets of endpoints that are asked for.
+    /// The sets of endpoints that clusters request.
     endpoints: BTreeSet<String>,
 }
 
@@ -66,7 +65,7 @@ impl Places<'_> {
         }
     }
 
-    /// Files in place of where the control plane and its agent would be asked.
+    /// Replaces requests to the control plane and its agent by files.
     fn sources(&mut self, fields: &mut Map<String, Value>) {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         if fields.contains_key("sds_config") {
@@ -91,7 +90,7 @@ impl Places<'_> {
         serde_json::to_value(ConfigSource::path(self.placement.config_dir.join(path))).unwrap_or_default()
     }
 
-    /// What the lab has to see: logs, keys and certificates.
+    /// Enables what the lab needs to observe: logs, keys and certificates.
     fn extension(&self, fields: &mut Map<String, Value>) {
         let Placement { log_dir, options, .. } = self.placement;
         let message = fields.get("@type").and_then(Value::as_str).and_then(|url| url.rsplit('.').next());

@@ -8,18 +8,16 @@ use serde_json::Value;
 use super::alpn;
 use crate::compile::PodConfig;
 
-/// A filter that is taken out of what stock Envoy reads.
+/// A filter that is removed for stock Envoy.
 #[derive(Clone, Copy, Debug)]
 pub struct Absent {
-    /// Its name.
     pub name: &'static str,
-    /// Its types, by the ends of their URLs.
+    /// The ends of its type URLs.
     types: &'static [&'static str],
-    /// What is different without it.
+    /// The effect of its absence.
     pub without: &'static str,
 }
 
-/// All of them.
 pub const ABSENT: [Absent; 3] = [
     Absent {
         name: "istio.alpn",
@@ -29,13 +27,13 @@ pub const ABSENT: [Absent; 3] = [
     Absent {
         name: "istio.metadata_exchange",
         types: &["envoy.tcp.metadataexchange.config.MetadataExchange", "io.istio.http.peer_metadata.Config"],
-        without: "no sidecar is told of which workload its peer is",
+        without: "sidecars do not learn which workload their peer is",
     },
     Absent { name: "istio.stats", types: &["stats.PluginConfig"], without: "there are no istio_* metrics" },
 ];
 
 impl PodConfig {
-    /// Takes out what stock Envoy does not have, and says which filters that were.
+    /// Removes the filters that stock Envoy does not have, and returns them.
     pub fn fit_stock_envoy(&mut self) -> BTreeSet<&'static str> {
         let mut taken = BTreeSet::new();
         if let Some(written) = &mut self.as_written {

@@ -61,7 +61,7 @@ fn file(files: &[(PathBuf, String)], path: &str) -> Value {
 }
 
 #[test]
-fn sources_become_files_and_all_else_stays_as_it_was_written() {
+fn sources_become_files_and_everything_else_is_unchanged() {
     let pushed = Pushed { clusters: vec![cluster()], ..Pushed::default() };
     let config = configured(pushed, Options { resumption: true, ..Options::default() }).unwrap();
     let written = file(&config.files(&[] as &[Secret]), "cds.json")["resources"][0].clone();
@@ -77,7 +77,7 @@ fn sources_become_files_and_all_else_stays_as_it_was_written() {
 }
 
 #[test]
-fn every_file_that_is_named_is_there() {
+fn every_file_that_is_named_exists() {
     let pushed = Pushed { clusters: vec![cluster()], ..Pushed::default() };
     let files = configured(pushed, Options::default()).unwrap().files(&[]);
     let names: Vec<_> = files.iter().filter_map(|(name, _)| name.to_str()).collect();
@@ -96,7 +96,7 @@ fn a_lab_logs_keys_and_resumes_nothing() {
 }
 
 #[test]
-fn what_is_not_supported_names_pod_resource_and_field() {
+fn an_unsupported_field_is_reported_with_pod_and_resource() {
     let mut cluster = cluster();
     cluster["outlier_detection"] = json!({"consecutive_5xx": 1});
     let error = configured(Pushed { clusters: vec![cluster], ..Pushed::default() }, Options::default()).unwrap_err();

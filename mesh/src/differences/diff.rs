@@ -52,7 +52,7 @@ fn walk(path: &mut Vec<String>, istio: Option<&Value>, here: Option<&Value>, fou
             }
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) if !is_one_value(path) => lists(path, a, b, found),
-        // Metadata of one filter says nothing of that of others: none is empty.
+        // Metadata is by filter: absent and empty are equal.
         (Some(Value::Object(fields)), None) if is_metadata(path) => {
             for (name, value) in fields {
                 path.push(name.clone());

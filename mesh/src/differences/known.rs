@@ -8,7 +8,6 @@ use super::row::{
     Side::{Both, Here, Istio},
 };
 
-/// Every known difference.
 pub const KNOWN: &[Known] = &[
     Known {
         id: "alpn",

@@ -5,13 +5,12 @@ use super::diff::Difference;
 /// A row of the table of known differences.
 #[derive(Debug)]
 pub struct Known {
-    /// A unique name.
     pub id: &'static str,
     /// Its table in docs/differences.md.
     pub section: Section,
     /// What a real sidecar has.
     pub istio: &'static str,
-    /// What is written here.
+    /// What the compiler writes.
     pub here: &'static str,
     /// The reason, or the visible effect.
     pub why: &'static str,
@@ -42,10 +41,9 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct Scope(pub(super) Side, pub(super) &'static str, pub(super) Key);
 
-/// What the last part of a path is, or what stands there.
+/// A condition on the last part of a path, or on its value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Key {
-    /// Anything.
     Any,
     /// Exactly this is written, by one side alone.
     Written(&'static str),
@@ -58,7 +56,7 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// Whether it is the last part of a difference's path, or what stands there.
+    /// Whether a difference meets the condition.
     pub(super) fn is(self, difference: &Difference) -> bool {
         let Some(last) = difference.path.last() else { return false };
         let text = |side: &Option<serde_json::Value>| side.as_ref().map(ToString::to_string);

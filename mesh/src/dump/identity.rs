@@ -17,7 +17,6 @@ pub(super) fn pod(node: &Value) -> String {
     id.split('~').nth(2).unwrap_or(id).into()
 }
 
-/// The pod's addresses.
 pub(super) fn addresses(node: &Value) -> Option<Vec<IpAddr>> {
     let listed = node["metadata"]["INSTANCE_IPS"].as_str();
     let in_id = || node["id"].as_str()?.split('~').nth(1);
@@ -32,7 +31,7 @@ pub(super) fn other_version(node: &Value) -> Option<String> {
     let (major, minor) = (number("major_number"), number("minor_number"));
     let istio = node["metadata"]["ISTIO_VERSION"].as_str().map(|istio| format!(" (Istio {istio})")).unwrap_or_default();
     (version.is_object() && (major, minor) != (1, 40))
-        .then(|| format!("dumped by Envoy {major}.{minor}{istio}; what is predicted are the decisions of Envoy 1.40"))
+        .then(|| format!("dumped by Envoy {major}.{minor}{istio}; the prediction follows the decisions of Envoy 1.40"))
 }
 
 /// The SPIFFE ID of the secret `default`. Its certificate is dumped whole, only its key is not.
@@ -47,7 +46,7 @@ pub(super) fn spiffe_id(configs: &[Value], node: &Value) -> Option<String> {
         uri_san(&pem)
     });
     of_certificate.or_else(|| {
-        // Without it, the id that Istio's agent requests.
+        // Without the certificate, the id that Istio's agent requests.
         let metadata = &node["metadata"];
         let (namespace, account) = (metadata["NAMESPACE"].as_str()?, metadata["SERVICE_ACCOUNT"].as_str()?);
         let trust_domain = metadata["MESH_ID"].as_str().unwrap_or("cluster.local");

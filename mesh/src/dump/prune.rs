@@ -29,8 +29,8 @@ impl Pruner {
     /// What can't be left out, with its path.
     pub(super) fn read<T: DeserializeOwned>(&mut self, kind: &'static str, value: &Value) -> Result<T, String> {
         let mut value = value.clone();
-        settle(&mut value);
-        // The resource itself stands in an `Any`.
+        normalize(&mut value);
+        // The resource itself is in an `Any`.
         value.as_object_mut().and_then(|fields| fields.shift_remove("@type"));
         if kind == "listeners" {
             named(&mut value);
@@ -68,7 +68,7 @@ impl Pruner {
         let extensions = self.extensions.iter().map(|(name, times)| {
             format!("{name} ({times} times) is left out; its effect on connections and requests is not predicted")
         });
-        // Of endpoints Envoy prints health and locality in any case, which choose no transport socket.
+        // Envoy always prints the health and locality of endpoints, which do not affect the transport socket.
         let fields = self.fields.iter().filter(|(kind, _)| **kind != "endpoints").map(|(kind, fields)| {
             let names: Vec<&str> = fields.keys().map(String::as_str).collect();
             format!("fields of {kind} that do not matter to TLS are left out: {}", names.join(", "))
@@ -83,8 +83,7 @@ fn may_go(path: &str) -> bool {
     HARMLESS.contains(&field) || !MATTERS.iter().any(|part| path.contains(part))
 }
 
-/// The path and the reason of an error that may have come through several messages in `Any`s: each puts the path inside of
-/// it in front of the reason.
+/// The full path and the reason of an error inside nested `Any`s: each level puts the path within it in front of the reason.
 fn innermost(path: &str, reason: &str) -> (String, String) {
     let (mut path, mut reason) = (path.to_owned(), reason);
     while let Some((inner, rest)) = reason.split_once(": ") {
@@ -97,8 +96,8 @@ fn innermost(path: &str, reason: &str) -> (String, String) {
     (path, reason.to_owned())
 }
 
-/// Takes out what never matters, and files in place of other sources: where a resource came from is over once it is dumped.
-fn settle(value: &mut Value) {
+/// Removes what never matters, and replaces sources of resources by files: once dumped, the origin of a resource does not matter.
+fn normalize(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.shift_remove("access_log");
@@ -111,9 +110,9 @@ fn settle(value: &mut Value) {
                 if name == "route_config" {
                     named(field);
                 }
-                settle(field);
+                normalize(field);
             }
-            // The deprecated form has no kind of name: each kind is meant.
+            // The deprecated form has no kind of name, and applies to every kind.
             if let Some(Value::Array(names)) = fields.shift_remove("match_subject_alt_names") {
                 let typed = fields.entry("match_typed_subject_alt_names").or_insert_with(|| json!([]));
                 let of_all_kinds = names.iter().flat_map(|name| {
@@ -126,7 +125,7 @@ fn settle(value: &mut Value) {
                 fields.insert("cluster".into(), split["clusters"][0]["name"].clone());
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Array(items) => items.iter_mut().for_each(normalize),
         _ => {}
     }
 }
@@ -138,11 +137,11 @@ fn named(resource: &mut Value) {
     }
 }
 
-/// Takes out what stands at a path such as `filter_chains[0].filters[1]`.
+/// Removes the value at a path such as `filter_chains[0].filters[1]`.
 fn remove(value: &mut Value, path: &str) -> bool {
     match value {
         Value::Object(fields) => {
-            // Keys of maps may hold dots, so the longest that fits is the one.
+            // Map keys can contain dots: the longest match wins.
             let fits = |key: &&String| {
                 path.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             };

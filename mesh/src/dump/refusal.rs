@@ -7,14 +7,13 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum DumpError {
     /// The text ends in the middle.
-    #[error("cut off at line {line}, column {column}: the JSON ends in the middle; dump it again, and whole")]
+    #[error("cut off at line {line}, column {column}: the JSON is incomplete; dump it again")]
     CutOff {
         /// From 1.
         line: usize,
         /// From 1.
         column: usize,
     },
-    /// Not JSON.
     #[error("not JSON: {0}; expected the output of Envoy's /config_dump")]
     NotJson(serde_json::Error),
     /// The dump of ambient mode's proxy.
@@ -29,38 +28,30 @@ pub enum DumpError {
          `istioctl proxy-config all POD -o json`"
     )]
     List,
-    /// JSON, and no dump.
+    /// JSON, but not a dump.
     #[error("no `configs` list: expected the output of Envoy's /config_dump")]
     NoConfigs,
-    /// Envoy's API before the present one.
-    #[error("of Envoy's v2 API ({0}), which Envoy 1.18 and later do not speak; only v3 is read")]
+    /// Envoy's v2 API, the predecessor of v3.
+    #[error("of Envoy's v2 API ({0}), which Envoy 1.18 and later do not support; only v3 is supported")]
     OldApi(String),
-    /// Nothing says whose dump it is.
+    /// The dump does not identify its sidecar.
     #[error("{missing}: no BootstrapConfigDump{}; dump everything, not single resources", listed(found))]
     NoNode {
-        /// The field that would say so.
+        /// The field that would identify it.
         missing: &'static str,
-        /// What there is.
         found: Vec<String>,
     },
-    /// Another Envoy of Istio's than a sidecar.
-    #[error(
-        "the dump of a {kind} ({id}), not of a sidecar: no app calls through it, and its listeners are bound to ports of its own"
-    )]
+    /// The dump of a gateway or a waypoint.
+    #[error("the dump of a {kind} ({id}), not of a sidecar: no app's calls are redirected to it")]
     NotASidecar {
-        /// `gateway`, `waypoint`, or what its ID begins with.
+        /// `gateway`, `waypoint`, or the first part of its ID.
         kind: String,
         /// The node's ID.
         id: String,
     },
-    /// A listener that every call meets has something that matters to TLS and is not supported.
+    /// A listener on every call's path has something unsupported that matters to TLS.
     #[error("listener {name}: {reason}")]
-    Listener {
-        /// The listener.
-        name: String,
-        /// What, and where.
-        reason: String,
-    },
+    Listener { name: String, reason: String },
 }
 
 fn listed(found: &[String]) -> String {
@@ -91,7 +82,7 @@ pub(super) fn configs(dump: &Value) -> Result<&Vec<Value>, DumpError> {
     }
 }
 
-/// Refuses what is not a sidecar's.
+/// Checks that a node is a sidecar.
 pub(super) fn sidecars_alone(node: &Value) -> Result<(), DumpError> {
     let id = node["id"].as_str().unwrap_or_default();
     match id.split_once('~') {
@@ -103,7 +94,7 @@ pub(super) fn sidecars_alone(node: &Value) -> Result<(), DumpError> {
     }
 }
 
-/// What a dump without a node has.
+/// The error for a dump without a node, with the parts that it has.
 pub(super) fn no_node(missing: &'static str, configs: &[Value]) -> DumpError {
     let kinds = configs.iter().filter_map(|config| config["@type"].as_str());
     DumpError::NoNode { missing, found: kinds.map(|kind| short(kind).to_owned()).collect() }

@@ -38,7 +38,7 @@ fn parse(configs: &[Value]) -> Result<EnvoyDump, DumpError> {
 }
 
 #[test]
-fn a_dump_says_whose_it_is() {
+fn a_dump_identifies_its_sidecar() {
     let dump = parse(&[bootstrap()]).expect("a dump");
     assert_eq!(dump.pod, "client.default");
     assert_eq!(dump.ips, ["10.244.0.2".parse::<IpAddr>().unwrap(), "fd00:244::2".parse().unwrap()]);
@@ -46,7 +46,7 @@ fn a_dump_says_whose_it_is() {
 }
 
 #[test]
-fn the_identity_is_the_certificates_where_it_was_dumped() {
+fn the_identity_comes_from_the_certificate_if_it_was_dumped() {
     let authority = crate::ca::Authority::new("example.org", crate::ca::KeyType::default()).expect("an authority");
     let id = "spiffe://example.org/ns/shop/sa/cart";
     let validity = crate::ca::Validity::from_now(crate::ca::SVID_LIFETIME);
@@ -63,7 +63,7 @@ fn the_identity_is_the_certificates_where_it_was_dumped() {
 }
 
 #[test]
-fn filters_of_istios_own_are_left_out_and_named() {
+fn istios_own_filters_are_left_out_and_named() {
     let istio = json!({"name": "istio.metadata_exchange", "typed_config": {
         "@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange",
     }});
@@ -86,7 +86,7 @@ fn fields_that_do_not_matter_to_tls_are_left_out_and_named() {
 }
 
 #[test]
-fn what_matters_to_tls_is_never_left_out() {
+fn fields_that_matter_to_tls_are_never_left_out() {
     let mut one = listener("one", &json!([tcp_proxy()]));
     one["filter_chains"][0]["filter_chain_match"] = json!({"address_suffix": "1.2.3.4"});
     let error = parse(&[bootstrap(), listeners(&[one])]).unwrap_err().to_string();
@@ -115,7 +115,7 @@ fn clusters_that_cannot_be_read_are_noted() {
 }
 
 #[test]
-fn listeners_that_only_warm_are_not_there_yet() {
+fn warming_listeners_are_ignored() {
     let warming = json!({
         "@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump",
         "dynamic_listeners": [{"name": "one", "warming_state": {"listener": listener("one", &json!([tcp_proxy()]))}}],
@@ -124,7 +124,7 @@ fn listeners_that_only_warm_are_not_there_yet() {
 }
 
 #[test]
-fn a_text_that_is_no_dump_is_refused() {
+fn a_text_that_is_not_a_dump_is_rejected() {
     let said = |text: &str| EnvoyDump::parse(text).unwrap_err().to_string();
     assert!(said("[1, 2").starts_with("cut off at line 1"));
     assert!(said("{x").starts_with("not JSON: "));

@@ -34,7 +34,7 @@ items:
 "#;
 
 #[test]
-fn what_the_server_keeps_for_itself_goes_and_a_pods_addresses_stay() {
+fn the_servers_bookkeeping_is_dropped_and_a_pods_addresses_stay() {
     let imported = import(&[file(DUMP)], false).unwrap();
     let pod = serde_json::json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -46,14 +46,14 @@ fn what_the_server_keeps_for_itself_goes_and_a_pods_addresses_stay() {
 }
 
 #[test]
-fn what_decides_nothing_is_counted_and_what_may_decide_stays() {
+fn objects_that_do_not_matter_are_counted_and_the_others_stay() {
     let imported = import(&[file(DUMP)], false).unwrap();
     let kinds: Vec<_> = imported.objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["Pod", "NetworkPolicy", "Secret"]);
     let reasons: Vec<_> = imported.left_out.keys().map(String::as_str).collect();
     let expected = [
         "ConfigMap: made by the cluster itself",
-        "Event: decides nothing here",
+        "Event: does not matter here",
         "Pod: has ended",
         "of namespace kube-system",
     ];
@@ -61,7 +61,7 @@ fn what_decides_nothing_is_counted_and_what_may_decide_stays() {
 }
 
 #[test]
-fn values_of_secrets_are_replaced_unless_they_are_asked_for() {
+fn values_of_secrets_are_replaced_unless_they_are_requested() {
     let text = |with| serde_json::to_string(&import(&[file(DUMP)], with).unwrap().objects).unwrap();
     assert!(!text(false).contains("aHVudGVyMg=="));
     assert!(text(true).contains("aHVudGVyMg=="));
@@ -69,7 +69,7 @@ fn values_of_secrets_are_replaced_unless_they_are_asked_for() {
 }
 
 #[test]
-fn certificates_stay_and_their_keys_are_other_keys() {
+fn certificates_stay_and_their_keys_are_replaced() {
     let own = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
     let (certificate, key) = (own.cert.pem(), own.signing_key.serialize_pem());
     let secret = serde_json::json!({
@@ -80,7 +80,11 @@ fn certificates_stay_and_their_keys_are_other_keys() {
     let secret = imported.objects.remove(0);
     assert_eq!(secret["data"]["tls.crt"], STANDARD.encode(&certificate));
     assert_ne!(secret["data"]["tls.key"], STANDARD.encode(&key));
-    assert_eq!(crate::testing::faults(&secret.to_string()), "", "it is known that they do not go together");
+    assert_eq!(
+        crate::testing::faults(&secret.to_string()),
+        "",
+        "the certificate and the new key are known not to match"
+    );
 }
 
 /// The source of a small mesh: two Deployments, one in a namespace that is injected and STRICT.
@@ -115,7 +119,7 @@ spec:
   template: {metadata: {labels: {app: client}}, spec: {containers: [{name: app, image: curl, command: [sleep, infinity]}]}}
 "#;
 
-/// One of its pods as a cluster has it: owned by a ReplicaSet, and injected where its namespace says so.
+/// One of its pods as a cluster has it: owned by a ReplicaSet, and injected if its namespace's label asks for it.
 fn printed(workload: &str, namespace: &str, ip: &str, ports: &str, injected: bool) -> String {
     let (labels, annotations, sidecar) = match injected {
         true => (
@@ -168,7 +172,7 @@ fn dump() -> String {
 }
 
 #[test]
-fn a_dump_gives_the_answers_of_the_files_that_it_came_from() {
+fn an_imported_cluster_gives_the_answers_of_its_source() {
     let imported = import(&[file(&dump())], false).unwrap();
     let text: Vec<_> = imported.objects.iter().map(ToString::to_string).collect();
     let (source, imported) = (mesh(SOURCE), mesh(&text.join("\n---\n")));

@@ -17,7 +17,7 @@ fn documents_are_numbered_without_empty_ones() {
 }
 
 #[test]
-fn items_of_a_list_are_documents_of_their_own() {
+fn items_of_a_list_are_separate_documents() {
     let yaml = "
 apiVersion: v1
 kind: List
@@ -41,7 +41,7 @@ fn json_is_read_as_well() {
 }
 
 #[test]
-fn text_that_is_not_yaml_says_where() {
+fn text_that_is_not_yaml_is_reported_with_its_place() {
     assert_eq!(
         faults("{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\nkind: [\n"),
         "m.yaml: document 2: not YAML: unclosed bracket '['\n"
@@ -49,13 +49,13 @@ fn text_that_is_not_yaml_says_where() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_refused() {
+fn a_duplicate_key_is_rejected() {
     let text = faults("apiVersion: v1\nkind: Namespace\nkind: Pod\nmetadata: {name: a}\n");
     assert_eq!(text, "m.yaml: document 1: duplicate key \"kind\" in one mapping; keep one\n");
 }
 
 #[test]
-fn what_is_no_object_says_what_was_expected() {
+fn a_document_that_is_not_an_object_names_what_was_expected() {
     assert_eq!(
         faults("just text\n---\n- a\n---\nkind: Pod\n---\napiVersion: v1\n"),
         "m.yaml: document 1: not a Kubernetes object; expected a mapping with apiVersion, kind and metadata
@@ -67,7 +67,7 @@ m.yaml: document 4: kind: is missing; say which kind of object it is, such as Se
 }
 
 #[test]
-fn an_unknown_field_names_its_path_and_what_was_meant() {
+fn an_unknown_field_names_its_path_and_a_similar_field() {
     let text = faults(&service("{ports: [{port: 80, targetport: web}], clusterIp: None}"));
     assert!(
         text.contains("(Service server): spec.ports[0].targetport: unknown field; did you mean targetPort?"),
@@ -77,7 +77,7 @@ fn an_unknown_field_names_its_path_and_what_was_meant() {
 }
 
 #[test]
-fn an_unknown_field_that_is_like_no_other_lists_the_known_ones() {
+fn an_unknown_field_without_a_similar_one_lists_the_known_fields() {
     let text = faults(&service("{ports: [{port: 80, xyzzy: 1}]}"));
     let expected =
         "spec.ports[0].xyzzy: unknown field; known here are appProtocol, name, nodePort, port, protocol, targetPort";
@@ -134,7 +134,7 @@ status: {conditions: [], anything: 1}
 }
 
 #[test]
-fn an_object_that_is_there_twice_is_the_last_one() {
+fn of_duplicate_objects_the_last_one_applies() {
     let account = |labels: &str| {
         format!("{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: a, labels: {{v: '{labels}'}}}}}}\n---\n")
     };
@@ -151,7 +151,7 @@ fn an_object_that_is_there_twice_is_the_last_one() {
 }
 
 #[test]
-fn nothing_at_all_is_refused() {
+fn empty_input_is_rejected() {
     for yaml in ["", "# a comment\n---\n", "{apiVersion: v1, kind: List, items: []}"] {
         assert_eq!(faults(yaml), "m.yaml: contains no document\n", "{yaml}");
     }
@@ -183,7 +183,7 @@ fn labels_and_annotation_keys_are_checked() {
 }
 
 #[test]
-fn the_nearest_word_is_near_enough_or_none() {
+fn a_suggestion_is_similar_or_absent() {
     let fields = ["mode", "selector", "portLevelMtls", "mtls"];
     assert_eq!(nearest("mod", fields.into_iter()), Some("mode"));
     assert_eq!(nearest("PORTLEVELMTLS", fields.into_iter()), Some("portLevelMtls"));

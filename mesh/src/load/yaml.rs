@@ -32,7 +32,7 @@ pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
             }
             match streams.next()? {
                 Ok(node) if node.is_null() => {}
-                Ok(node) => pending = items::of(node).into_iter(),
+                Ok(node) => pending = items::flatten(node).into_iter(),
                 Err(e) => return Some(Err(e)),
             }
         }
@@ -40,7 +40,7 @@ pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
     contents.enumerate().map(|(i, content)| Document { number: i + 1, content })
 }
 
-/// The documents of a file: YAML, or JSON objects one after the other, as `kubectl` takes both.
+/// The documents of a file: YAML, or JSON objects one after the other; `kubectl` accepts both.
 struct Streams<'t> {
     text: &'t str,
     /// The offsets of the streams still to be read, the next one last.

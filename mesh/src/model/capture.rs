@@ -28,13 +28,13 @@ pub struct Capture {
     /// `excludeInterfaces`.
     pub exclude_interfaces: Vec<String>,
     /// Interfaces behind which virtual machines of the pod sit (`istio.io/reroute-virtual-interfaces`, else
-    /// `kubevirtInterfaces`): what they send is captured as what leaves the pod.
+    /// `kubevirtInterfaces`): their traffic is captured like that of the pod.
     pub reroute_interfaces: Vec<String>,
     /// Whose connections are captured (`ISTIO_OUTBOUND_OWNER_GROUPS`, `ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE`).
     pub owner_groups: OwnerGroups,
-    /// The group of the pod's programs, as their manifest gives it; root's where it does not.
+    /// The group of the pod's programs, from their manifest; root's if it names none.
     pub app_gid: u32,
-    /// What counts as loopback in IPv4 (`ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR`).
+    /// The range that counts as loopback in IPv4 (`ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR`).
     pub ipv4_loopback: Ipv4Net,
     /// Whether packets that belong to no connection are dropped (`INVALID_DROP`).
     pub drop_invalid: bool,
@@ -43,7 +43,7 @@ pub struct Capture {
 }
 
 impl Default for Capture {
-    /// What injection asks for where no annotation says otherwise.
+    /// Injection's default, without annotations.
     fn default() -> Self {
         Self {
             mode: InterceptionMode::Redirect,

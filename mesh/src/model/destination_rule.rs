@@ -19,24 +19,22 @@ pub struct DestinationRules {
     pub(crate) root_private: RulesByHost,
     /// The root namespace.
     pub(crate) root: String,
-    /// Each rule as it was written, in the order of documents.
+    /// The scope of each rule, in the order of documents.
     pub(crate) heads: Vec<RuleHead>,
 }
 
-/// What a rule says of whom it is for.
+/// The scope of a rule: its host, and the clients that it applies to.
 #[derive(Clone, Debug)]
 pub struct RuleHead {
     /// Such as `DestinationRule default/server`.
     pub full_name: String,
     /// Its host in full, perhaps with a wildcard first.
     pub host: String,
-    /// The namespace that it stands in.
     pub namespace: String,
-    /// To which namespaces it is exported, as written.
+    /// The namespaces that it is exported to, as written.
     pub export_to: BTreeSet<String>,
-    /// To which clients of its own namespace, if it doesn't hold for all.
+    /// The labels of the clients in its namespace that it applies to; `None` for all.
     pub workload_selector: Option<BTreeMap<String, String>>,
-    /// Its document.
     pub source: Source,
 }
 
@@ -65,13 +63,12 @@ pub(crate) type RulesByHost = BTreeMap<String, Vec<DestinationRule>>;
 pub struct DestinationRule {
     /// Its host in full, perhaps with a wildcard first.
     pub host: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name; the first one's of those that it is merged from.
+    /// The name of the first rule that it is merged from.
     pub name: String,
-    /// The documents that it is merged from: such as `DestinationRule default/server`, and where it stands.
+    /// The rules that it is merged from: their names, such as `DestinationRule default/server`, and places.
     pub from: Vec<(String, Source)>,
-    /// To which namespaces it is exported, as written.
+    /// The namespaces that it is exported to, as written.
     pub export_to: BTreeSet<String>,
     /// The clients of its namespace that it applies to; `None` is all.
     pub workload_selector: Option<BTreeMap<String, String>>,
@@ -79,14 +76,13 @@ pub struct DestinationRule {
     pub traffic_policy: Option<TrafficPolicy>,
     /// Named sets of its pods.
     pub subsets: Vec<Subset>,
-    /// The document that asks for the textbook's mode PASSTHROUGH, with its place.
+    /// The document that requests the textbook's mode PASSTHROUGH, with its place.
     pub passthrough: Option<(String, Source)>,
 }
 
 /// A named set of a destination's pods.
 #[derive(Clone, Debug)]
 pub struct Subset {
-    /// Its name.
     pub name: String,
     /// The labels of its pods.
     pub labels: BTreeMap<String, String>,
@@ -110,7 +106,6 @@ pub struct TrafficPolicy {
 /// TLS settings, with their document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTls {
-    /// The settings.
     pub spec: TlsSpec,
     /// Such as `DestinationRule default/server`.
     pub by: String,
@@ -135,7 +130,7 @@ impl DestinationRules {
         rules.iter().find(selects_client).or_else(for_all).copied()
     }
 
-    /// The rule that a server's sidecar follows for a service of its own: one for all clients (`DestinationRule` in
+    /// The rule that a server's sidecar follows for its own service: one for all clients (`DestinationRule` in
     /// `pilot/pkg/model/sidecar.go`).
     pub fn find_inbound(&self, server: &Pod, host: &str, service_namespace: &str) -> Option<&DestinationRule> {
         let rules = self.seen(&server.name.namespace, host, service_namespace)?;
@@ -166,7 +161,7 @@ fn most_specific<'a>(rules: &'a RulesByHost, host: &str) -> Option<&'a Vec<Desti
     let matches = |wildcard: &str| wildcard.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix));
     let exact = rules.get(host).filter(|_| !host.starts_with('*'));
     exact.or_else(|| {
-        // All wildcards, and nothing else, stand between these two.
+        // The wildcards, and only they, sort between these two.
         rules
             .range::<str, _>((Bound::Included("*"), Bound::Excluded("+")))
             .filter(|(wildcard, _)| matches(wildcard))
@@ -197,8 +192,8 @@ impl DestinationRule {
         }
     }
 
-    /// The TLS settings whose mode marks endpoints for mTLS: ISTIO_MUTUAL does, any other does not (`pilot/pkg/xds/endpoints/mtls_checker.go`). Unlike
-    /// [`Self::tls`], a port without TLS settings of its own falls back to those of the destination.
+    /// The TLS settings whose mode decides whether endpoints are marked for mTLS: only ISTIO_MUTUAL does (`pilot/pkg/xds/endpoints/mtls_checker.go`). Unlike
+    /// [`Self::tls`], a port without TLS settings falls back to those of the destination.
     pub fn endpoint_tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
         let of_rule = self.traffic_policy.as_ref().and_then(|policy| policy.with_fallback(port));
         match subset {

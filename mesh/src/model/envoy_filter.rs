@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{object::Source, pod::Pod};
 
-/// An EnvoyFilter.
 #[derive(Clone, Debug)]
 pub struct EnvoyFilter {
     /// Such as `EnvoyFilter default/server`.
@@ -16,7 +15,6 @@ pub struct EnvoyFilter {
     pub namespace: Option<String>,
     /// The labels of the pods that it applies to; empty is all.
     pub selector: BTreeMap<String, String>,
-    /// Its patches.
     pub patches: Vec<InboundPatch>,
 }
 

@@ -12,7 +12,6 @@ use super::{
 pub struct ClientMaterial<'a> {
     /// Its certificates, if it presents any.
     pub certificate: Option<Pem<'a>>,
-    /// Their private key.
     pub key: Option<Pem<'a>>,
     /// The roots that it trusts.
     pub roots: Roots<'a>,
@@ -32,7 +31,7 @@ pub struct Pem<'a> {
 pub enum Roots<'a> {
     /// Those of the operating system.
     System,
-    /// The named ones.
+    /// These certificates.
     Pem(Pem<'a>),
     /// Any certificate will do.
     Anyone,

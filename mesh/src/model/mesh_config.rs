@@ -54,9 +54,7 @@ pub enum TlsFloor {
     /// Istio's default: 1.2.
     #[default]
     Auto,
-    /// TLS 1.2.
     Tls12,
-    /// TLS 1.3.
     Tls13,
 }
 

@@ -1,4 +1,4 @@
-//! Objects of kinds that are not modelled and may change an answer, and all policies by what they say of whom they are for.
+//! Objects of kinds that are not modelled, and the scope of every PeerAuthentication.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,6 @@ use super::{
 /// An object of a kind that is not modelled, and that may change an answer.
 #[derive(Clone, Debug)]
 pub struct NotModelled {
-    /// Its kind.
     pub kind: String,
     /// Its name; the namespace is empty where the kind has none.
     pub name: ObjectName,
@@ -20,22 +19,18 @@ pub struct NotModelled {
     pub may_change: &'static str,
     /// Its `spec`, as written.
     pub spec: Value,
-    /// Its document.
     pub source: Source,
 }
 
-/// A PeerAuthentication, by what says for whom it is.
+/// A PeerAuthentication, as far as it decides which pods it applies to.
 #[derive(Clone, Debug)]
 pub struct PolicyHead {
     /// Such as `PeerAuthentication default/server`.
     pub full_name: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Which pods it is for; none for a whole namespace.
+    /// The labels of the pods that it applies to; `None` for its whole namespace.
     pub selector: Option<BTreeMap<String, String>>,
-    /// How old it is.
     pub age: Age,
-    /// Its document.
     pub source: Source,
 }
 

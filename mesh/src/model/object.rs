@@ -84,9 +84,7 @@ impl JsonSchema for Source {
 /// A namespaced object's name: `NAME.NAMESPACE`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
-    /// The namespace.
     pub namespace: String,
-    /// The name.
     pub name: String,
 }
 

@@ -22,7 +22,6 @@ pub enum MtlsMode {
 /// A mode, and the policy that decided it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
-    /// The mode.
     pub mode: MtlsMode,
     /// The policy, such as `PeerAuthentication istio-system/default`, or `default`.
     pub by: String,

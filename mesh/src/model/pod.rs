@@ -23,14 +23,11 @@ pub(crate) const TLS_MODE_ISTIO: &str = "istio";
 /// The sidecar's container, in a pod that has been injected.
 pub(crate) const SIDECAR_CONTAINER: &str = "istio-proxy";
 
-/// A pod.
 #[derive(Clone, Debug)]
 pub struct Pod {
-    /// Its name.
     pub name: ObjectName,
     /// Its labels, including those of injection.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// The name of its top-level owner, such as a Deployment, or its own.
     pub workload: String,
@@ -42,16 +39,12 @@ pub struct Pod {
     pub host_aliases: Vec<(IpAddr, Vec<String>)>,
     /// Its full name in DNS, if a headless service gives it one: `db-0.db.default.svc.cluster.local`.
     pub dns_name: Option<String>,
-    /// Its service account.
     pub service_account: String,
-    /// Its addresses.
     pub ips: PodIps,
     /// Its addresses in the cluster that its manifest comes from (`status.podIPs`).
     pub cluster_ips: Vec<IpAddr>,
-    /// The names of the host outside the cluster that it stands for (`sidelab.io/external-host`); none for a pod of the
-    /// cluster.
+    /// The names of the external host that it plays (`sidelab.io/external-host`); empty for a pod of the cluster.
     pub external_hosts: Vec<String>,
-    /// Its containers.
     pub containers: Vec<Container>,
     /// Whether it gets a sidecar, and the reason.
     pub injection: Injection,
@@ -66,12 +59,12 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Whether it stands for a host outside the cluster.
+    /// Whether it plays a host outside the cluster.
     pub fn is_external(&self) -> bool {
         !self.external_hosts.is_empty()
     }
 
-    /// The addresses that its `/etc/hosts` has for a name, which is asked before any DNS.
+    /// The addresses that its `/etc/hosts` has for a name; they take precedence over DNS.
     pub fn in_hosts_file(&self, name: &str) -> Vec<IpAddr> {
         let is = |other: &String| other.eq_ignore_ascii_case(name);
         if name.eq_ignore_ascii_case("localhost") {
@@ -98,7 +91,7 @@ impl PodIps {
         ip == IpAddr::V4(self.v4) || ip == IpAddr::V6(self.v6)
     }
 
-    /// The one of a family.
+    /// The address of a family.
     pub fn of(&self, family: Family) -> IpAddr {
         match family {
             Family::Ipv4 => self.v4.into(),
@@ -115,7 +108,6 @@ impl PodIps {
 /// A program of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
     pub name: String,
     /// Its image, such as `sidelab/demo-server`.
     pub image: String,
@@ -127,26 +119,24 @@ pub struct Container {
     pub env: Vec<(String, String)>,
     /// Ports that it declares.
     pub ports: Vec<ContainerPort>,
-    /// Its mounts.
     pub mounts: Vec<Mount>,
     /// The user that it runs as (`securityContext.runAsUser`). User 1337 is treated as the sidecar, and never captured.
     pub run_as_user: Option<u32>,
-    /// What the kubelet asks before it takes the program for started (`startupProbe`).
+    /// Succeeds once the program has started (`startupProbe`).
     pub startup: Option<Probe>,
-    /// What it asks before calls are sent to the pod (`readinessProbe`).
+    /// Succeeds while the pod can receive calls (`readinessProbe`).
     pub readiness: Option<Probe>,
-    /// What it asks to know that the program is alive (`livenessProbe`).
+    /// Succeeds while the program is alive (`livenessProbe`).
     pub liveness: Option<Probe>,
-    /// The program that stands in for its own, which is not here.
+    /// The stand-in that runs instead of its program, if this host does not have it.
     pub stand_in: Option<StandIn>,
     /// Its place in the manifests.
     pub source: Source,
 }
 
-/// A question by which a container's program shows that it is up.
+/// A container's startup, readiness or liveness probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// What is asked.
     pub check: Check,
     /// The time between two tries, in seconds (`periodSeconds`).
     pub period: u32,
@@ -154,18 +144,15 @@ pub struct Probe {
     pub timeout: u32,
 }
 
-/// What a probe asks.
+/// The action of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// A GET, answered with a status from 200 to 399.
     Http {
-        /// Whether inside TLS, whose certificate nobody checks.
+        /// Whether the request is sent inside TLS. The certificate is not verified.
         tls: bool,
-        /// The port.
         port: u16,
-        /// The path.
         path: String,
-        /// Headers, by name.
         headers: Vec<(String, String)>,
     },
     /// A connection.
@@ -177,7 +164,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// The port that is asked, if one is.
+    /// The port that it connects to, if it does.
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Http { port, .. } | Self::Tcp(port) | Self::Grpc(port) => Some(*port),
@@ -186,28 +173,27 @@ impl Check {
     }
 }
 
-/// What runs in the place of a program that is not here.
+/// A stand-in: a program that runs instead of one that this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandIn {
-    /// The image that it stands in for.
+    /// The image that it replaces.
     pub image: String,
-    /// Where it listens, and what it speaks there.
+    /// The ports that it listens on, each with its protocol.
     pub ports: Vec<(u16, demo_args::Protocol)>,
-    /// The names for which the lab makes it a certificate, where the container mounts none.
+    /// The names in the certificate that the lab issues to it; empty if it needs none or mounts its own.
     pub names: Vec<String>,
 }
 
 impl StandIn {
-    /// Where the certificate that the lab makes is mounted, as `tls.crt` and `tls.key`.
+    /// The mount path of the lab's certificate, as `tls.crt` and `tls.key`.
     pub const CERTIFICATE_FOLDER: &str = "/etc/sidelab-stand-in";
 }
 
 /// A folder that a container mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The path.
     pub path: String,
-    /// The files in it, of a Secret or a ConfigMap; none in an `emptyDir`.
+    /// The files in it, from a Secret or a ConfigMap; none in an `emptyDir`.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -238,7 +224,7 @@ pub struct Injection {
 pub enum Unmodelled {
     /// Its node's ztunnel carries its connections.
     Ambient,
-    /// It is a gateway.
+    /// It is a gateway, whose routes come from Gateways and VirtualServices.
     Gateway,
     /// It is a waypoint.
     Waypoint,
@@ -269,6 +255,6 @@ pub struct Sidecar {
     pub svid: SvidKind,
     /// Its mounts: by annotations `sidecar.istio.io/userVolume` and `userVolumeMount`, or as container `istio-proxy`.
     pub mounts: Vec<Mount>,
-    /// The container ports at which the textbook's sidecar speaks TLS to its app, with the annotation's place.
+    /// The container ports on which the textbook's sidecar speaks TLS to its app, with the annotation's place.
     pub tls_to_app: BTreeMap<u16, Source>,
 }

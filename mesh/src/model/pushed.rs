@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Whose files sidecars have.
+/// The source of sidecars' files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ControlPlane {
-    /// What this project's compiler makes of the manifests.
+    /// This project's compiler.
     #[default]
     Compiler,
-    /// What the real istiod writes.
+    /// The real istiod.
     Istiod,
 }
 
@@ -23,7 +23,7 @@ impl ControlPlane {
     }
 }
 
-/// What is pushed to one sidecar, in Envoy's JSON, as it was written.
+/// What is pushed to one sidecar, in Envoy's JSON, unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pushed {
     /// LDS.

@@ -17,15 +17,14 @@ use super::{
 /// Resolved manifests, independent of the mesh compiled from them.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// Mesh-wide settings.
     pub config: MeshConfig,
     /// Pods in order of namespace and name.
     pub pods: Vec<Pod>,
     /// Kubernetes' services in order of namespace and name.
     pub services: Vec<Service>,
-    /// Services of type ExternalName: other names of hosts.
+    /// Services of type ExternalName: DNS aliases of hosts.
     pub external_names: Vec<ExternalName>,
-    /// What ServiceEntries add to them, a service for each host, the oldest first. Only sidecars know them, not the node or DNS.
+    /// The services of ServiceEntries, one for each host, the oldest first. Only sidecars know them, not the node or DNS.
     pub entries: Vec<Service>,
     /// DestinationRules, as clients look them up.
     pub destination_rules: DestinationRules,
@@ -41,24 +40,21 @@ pub struct Resolved {
     pub webhooks: Vec<Webhook>,
     /// All PeerAuthentications, in the order of documents.
     pub policies: Vec<PolicyHead>,
-    /// What is not modelled and may change an answer, in the order of documents.
+    /// Objects that are not modelled and may change an answer, in the order of documents.
     pub not_modelled: Vec<NotModelled>,
 }
 
 /// A Service of type ExternalName: an alias in the cluster's DNS.
 #[derive(Clone, Debug)]
 pub struct ExternalName {
-    /// Its name.
     pub name: ObjectName,
     /// `NAME.NAMESPACE.svc.cluster.local`.
     pub host: String,
     /// The host that it is an alias of.
     pub target: String,
-    /// Its document.
     pub source: Source,
 }
 
-/// A namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
     /// Its labels (`istio-injection`).

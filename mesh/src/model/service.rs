@@ -20,7 +20,6 @@ use super::{
 pub const CLUSTER_DNS: PodIps =
     PodIps { v4: Ipv4Addr::new(10, 96, 0, 2), v6: Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 2) };
 
-/// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// Its name; for a ServiceEntry's host, the host.
@@ -34,18 +33,16 @@ pub struct Service {
     pub vips: Vec<IpAddr>,
     /// The families of its addresses, or of its pods' if it has none.
     pub families: Vec<Family>,
-    /// Its ports.
     pub ports: Vec<ServicePort>,
     /// The selector of its pods; `None` if it has none.
     pub selector: Option<BTreeMap<String, String>>,
     /// Its age; smaller is older.
     pub age: Age,
-    /// To which namespaces: `.`, `*`, `~` (nobody) or names; empty is all. A ServiceEntry's `exportTo`, or a Service's annotation
-    /// `networking.istio.io/exportTo`.
+    /// The namespaces that it is exported to: `.`, `*`, `~` (none) or names; empty means all. A ServiceEntry's `exportTo`, or a
+    /// Service's annotation `networking.istio.io/exportTo`.
     pub export_to: BTreeSet<String>,
-    /// What more there is to know of it, if a ServiceEntry makes it.
+    /// The properties that only a ServiceEntry defines, if it comes from one.
     pub entry: Option<Entry>,
-    /// Its document.
     pub source: Source,
 }
 
@@ -55,7 +52,7 @@ impl Service {
         self.entry.is_none() && self.vips.is_empty()
     }
 
-    /// Whether it is for every namespace.
+    /// Whether it is exported to every namespace.
     pub fn is_public(&self) -> bool {
         self.export_to.is_empty() || self.export_to.contains("*")
     }
@@ -67,7 +64,7 @@ impl Service {
         self.is_public() || !names.contains("~") && (names.contains(namespace) || at_home)
     }
 
-    /// What a ServiceEntry lists for it, each with the port that it is for.
+    /// The endpoints that its ServiceEntry lists; empty for a Kubernetes service.
     pub fn entry_endpoints(&self) -> impl Iterator<Item = (&ServicePort, &EntryEndpoint)> {
         let endpoints = self.entry.iter().flat_map(|entry| &entry.endpoints);
         endpoints.filter_map(|endpoint| Some((self.port(endpoint.for_port)?, endpoint)))
@@ -92,7 +89,7 @@ pub struct Age {
 }
 
 impl Age {
-    /// The moment alone: objects of one second have the same.
+    /// The creation time without the tie-breakers.
     pub fn moment(&self) -> impl Ord + use<> {
         (self.created.is_none(), self.created, self.created.is_none().then_some(self.order))
     }
@@ -121,11 +118,11 @@ pub struct ServicePort {
     pub port: u16,
     /// The protocol that Istio assumes.
     pub protocol: Protocol,
-    /// Which of the port's fields decided that.
+    /// The field of the port that decided the protocol.
     pub protocol_field: ProtocolField,
     /// That field's place in the manifests.
     pub protocol_source: Source,
-    /// The pods behind it, in order of name, each with the container port that `targetPort` is there.
+    /// The pods behind it, in order of name, each with the container port that `targetPort` resolves to.
     pub endpoints: Vec<Endpoint>,
 }
 

@@ -17,9 +17,9 @@ pub struct Entry {
     pub ranges: Vec<IpNet>,
     /// Its endpoints; empty if connections go to their original destination.
     pub endpoints: Vec<EntryEndpoint>,
-    /// The target port by port of the entry, if they differ and nothing is resolved.
+    /// The target port by port of the entry, if they differ; only without resolution.
     pub target_ports: BTreeMap<u16, u16>,
-    /// Names of which a server's certificate must have one, unless a DestinationRule has some.
+    /// Names of which a server's certificate must have one, unless a DestinationRule sets such names.
     pub subject_alt_names: Vec<String>,
 }
 
@@ -43,22 +43,22 @@ pub struct EntryEndpoint {
     pub for_port: u16,
     /// An address, or a name that the sidecar resolves.
     pub address: String,
-    /// The port there.
+    /// The port of the endpoint.
     pub port: u16,
     /// Its labels, for subsets.
     pub labels: BTreeMap<String, String>,
-    /// The service account that it runs as; empty where it names none.
+    /// The service account that it runs as; empty if it names none.
     pub service_account: String,
-    /// Whether it says that it takes mTLS: by its label, or by its service account.
+    /// Whether it declares mTLS, by its label or by its service account.
     pub says_mtls: bool,
-    /// Whether it says so, and no PeerAuthentication of its namespace disables it.
+    /// Whether it declares mTLS, and no PeerAuthentication of its namespace disables it.
     pub takes_mtls: bool,
     /// Its place in the manifests.
     pub source: Source,
 }
 
 impl EntryEndpoint {
-    /// Whether it is an address, or a socket's path, and no name.
+    /// Whether it is an address or a socket's path rather than a name.
     pub fn is_address(&self) -> bool {
         self.address.starts_with("unix://") || self.address.parse::<IpAddr>().is_ok()
     }

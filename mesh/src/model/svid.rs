@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-/// The kind of a sidecar's certificate: annotation `sidelab.io/svid` on its pod. All but the first are wrong in one way
-/// each, to show who rejects them.
+/// The kind of a sidecar's certificate (annotation `sidelab.io/svid` on its pod). All but the first are wrong in one way each, to show
+/// which side rejects them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SvidKind {
     /// As the mesh's authority issues it.
@@ -30,11 +30,8 @@ pub enum SvidKind {
 /// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidAt {
-    /// No longer.
     Past,
-    /// Now.
     Now,
-    /// Not yet.
     Future,
 }
 

@@ -2,7 +2,6 @@
 
 use super::object::{ObjectName, Source};
 
-/// An admission webhook.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     /// Its name, such as `pods.policy.example.com`.
@@ -11,9 +10,8 @@ pub struct Webhook {
     pub configuration: String,
     /// Whether it may change objects.
     pub mutating: bool,
-    /// Its address.
     pub place: WebhookPlace,
-    /// `caBundle`, PEM: the only authorities that its server's certificate is checked against. None: the host's.
+    /// `caBundle`, PEM: the only authorities that its server's certificate is verified against; the host's if `None`.
     pub ca_bundle: Option<Vec<u8>>,
     /// `failurePolicy`; Fail.
     pub failure_policy: FailurePolicy,
@@ -28,9 +26,7 @@ pub struct Webhook {
 pub enum WebhookPlace {
     /// `clientConfig.service`.
     Service {
-        /// The service.
         name: ObjectName,
-        /// Its port; 443.
         port: u16,
         /// The path; `/`.
         path: String,
@@ -39,7 +35,6 @@ pub enum WebhookPlace {
     Url {
         /// A name or an address.
         host: String,
-        /// The port; 443.
         port: u16,
         /// The path; `/`.
         path: String,
@@ -63,7 +58,7 @@ impl WebhookPlace {
         }
     }
 
-    /// The path that is asked for.
+    /// The path of the request.
     pub fn path(&self) -> &str {
         match self {
             Self::Service { path, .. } | Self::Url { path, .. } => path,

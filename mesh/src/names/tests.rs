@@ -71,7 +71,7 @@ fn addresses_lead_back_to_pods_and_services() {
 }
 
 #[test]
-fn the_hosts_file_holds_the_pod_alone() {
+fn the_hosts_file_contains_only_the_pod() {
     let mesh = shop();
     assert_eq!(
         mesh.hosts_file(mesh.pod("client", "default").unwrap()),
@@ -97,7 +97,7 @@ options ndots:5
 }
 
 #[test]
-fn dns_knows_services_and_hosts_outside_of_the_cluster() {
+fn dns_resolves_services_and_external_hosts() {
     let outside = pod("outside", "annotations: {sidelab.io/external-host: 'Shop.example.com, www.example.com'}");
     let mesh = mesh(&(pod("server", "labels: {app: a}") + SERVICE + &outside));
     assert_eq!(
@@ -118,7 +118,7 @@ const SERVICE: &str = "---
 ";
 
 #[test]
-fn a_name_that_does_not_resolve_is_guessed_as_its_caller_would_write_it() {
+fn a_suggested_name_is_written_as_its_caller_would() {
     let mesh = shop();
     let meant = |host: &str| mesh.nearest_host(host, "default");
     assert_eq!(meant("servr").as_deref(), Some("server"));

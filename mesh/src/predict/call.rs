@@ -1,4 +1,4 @@
-//! A call to predict, and why it can't be.
+//! The call that a prediction is made for, and the errors of predicting it.
 
 use std::net::IpAddr;
 
@@ -28,36 +28,36 @@ pub struct Call {
     pub host: String,
     /// The destination port.
     pub port: u16,
-    /// What it sends.
+    /// The outermost protocol that the app sends.
     pub app: AppProtocol,
-    /// What it speaks on top of that.
+    /// The protocol within `app`, if it is not the usual one.
     pub speaks: Option<AppSpeaks>,
-    /// The `Host` header or `:authority`; if unset `HOST:PORT`, without the port where it is the scheme's own, as curl writes it.
+    /// The `Host` header or `:authority`; if unset `HOST:PORT`, without the scheme's default port, as curl writes it.
     pub authority: Option<String>,
-    /// The method of its request; by default what it speaks decides.
+    /// The method of the request; by default the one that `app` and `speaks` imply.
     pub method: Option<Method>,
-    /// The path and query of its request; `/` if unset.
+    /// The path and query of the request; `/` if unset.
     pub path: Option<String>,
-    /// The headers of its request, beside `Host` and those of what it speaks.
+    /// Headers of the request, besides `Host` and those that `speaks` implies.
     pub headers: HeaderMap,
-    /// The name that its TLS asks for, and verifies; the host if unset.
+    /// The SNI of the app's TLS, and the name that it verifies; `host` if unset.
     pub sni: Option<String>,
-    /// Whether its TLS checks the server's certificate.
+    /// Whether the app's TLS verifies the server's certificate.
     pub verify: bool,
-    /// The client certificate of its TLS: a PEM file as the calling pod's first container mounts it.
+    /// The client certificate of the app's TLS: the path of a PEM file in the calling pod's first container.
     pub certificate: Option<String>,
-    /// The family of the address to use; by default IPv4 if there is one.
+    /// The address family to use; if unset, IPv4 where the host has such an address.
     pub family: Option<Family>,
-    /// The called app; by default according to its manifest ([`ServerApp::of`]).
+    /// The called app; if unset, what its manifest says ([`ServerApp::of`]).
     pub server_app: Option<ServerApp>,
-    /// The subset of a DestinationRule to route it to.
+    /// The subset of a DestinationRule that the call is routed to.
     pub subset: Option<String>,
-    /// The webhook that it asks as an API server does, an index of [`webhooks`](crate::model::Resolved::webhooks).
+    /// The webhook that the API server asks with this call, an index into [`webhooks`](crate::model::Resolved::webhooks).
     pub webhook: Option<usize>,
 }
 
 impl Call {
-    /// A call that asks for nothing in particular.
+    /// A call with everything optional unset, which verifies the server's certificate.
     pub fn new(from: usize, host: impl Into<String>, port: u16, app: AppProtocol) -> Self {
         Self {
             from,
@@ -79,7 +79,7 @@ impl Call {
         }
     }
 
-    /// The request that it makes.
+    /// The HTTP request of the call.
     fn request(&self) -> Request {
         let authority = self.authority.clone().unwrap_or_else(|| self.default_authority());
         let path = self.path.clone().unwrap_or_else(|| "/".to_owned());
@@ -95,12 +95,12 @@ impl Call {
         let Self { host, port, .. } = self;
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let own_port = if self.app == AppProtocol::Https { 443 } else { 80 };
-        // CONNECT names a port always (RFC 9112, section 3.2.3).
+        // CONNECT always names a port (RFC 9112, section 3.2.3).
         let is_connect = self.speaks == Some(AppSpeaks::Connect);
         if *port == own_port && !is_connect { bracketed } else { format!("{bracketed}:{port}") }
     }
 
-    /// What the calling app sends, outermost layer first, if it verifies the server with `check`, and has this certificate.
+    /// The layers that the calling app sends, outermost first. Its TLS verifies the server with `check` and presents `certificate`.
     pub(super) fn layers(&self, check: Check, certificate: Option<Certificate>) -> Vec<Sent> {
         let Self { host, speaks, .. } = self;
         let request = self.request();
@@ -130,7 +130,7 @@ impl Call {
 /// Why a call can't be predicted.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The name is none that the configuration of a sidecar knows.
+    /// The calling sidecar's configuration has no service of this name.
     #[error("{host}: the sidecar of {pod} knows no service of this name; give the name of one, or an address")]
     UnknownHost {
         /// The name.
@@ -138,7 +138,7 @@ pub enum CallError {
         /// The calling pod.
         pod: String,
     },
-    /// The name has no address of the family that was asked for.
+    /// The host has no address of the requested family.
     #[error("{host} has no {family} address")]
     NoAddress {
         /// The name.
@@ -146,7 +146,7 @@ pub enum CallError {
         /// The family.
         family: Family,
     },
-    /// A compiled listener is one that Envoy refuses.
+    /// Envoy would reject a compiled listener.
     #[error("{pod}: listener {listener}: {error}")]
     Refused {
         /// The pod.
@@ -156,7 +156,7 @@ pub enum CallError {
         /// Why.
         error: Box<BuildError>,
     },
-    /// The call asks for a subset that no DestinationRule has.
+    /// No DestinationRule for the host has the subset of the call.
     #[error("no DestinationRule for {host} has a subset {subset:?}")]
     NoSubset {
         /// The service.
@@ -164,7 +164,7 @@ pub enum CallError {
         /// The subset.
         subset: String,
     },
-    /// The call came to a cluster or route configuration of a dump that could not be read.
+    /// The call reaches a cluster or route configuration of a dump that could not be read.
     #[error("the call reaches {resource}, which could not be read from the dump: {reason}")]
     Unread {
         /// Its name.
@@ -172,7 +172,7 @@ pub enum CallError {
         /// Why.
         reason: String,
     },
-    /// The call is of a pod, or comes to one, whose part in the mesh is not modelled.
+    /// The calling or the called pod has a role in the mesh that is not modelled.
     #[error("{pod} {what}: the call cannot be predicted")]
     NotModelled {
         /// The pod.
@@ -180,10 +180,10 @@ pub enum CallError {
         /// What it is.
         what: Unmodelled,
     },
-    /// The control plane pushes to a sidecar what is not supported.
+    /// The control plane pushes something unsupported to a sidecar.
     #[error(transparent)]
     Pushed(NotSupported),
-    /// The client certificate is no file that the calling pod mounts, or no certificate.
+    /// The calling pod's first container mounts no such file, or it holds no certificate.
     #[error("{path}: no certificate that the first container of {pod} mounts; name a PEM file of one of its Secrets")]
     NoCertificate {
         /// As given.
@@ -191,7 +191,7 @@ pub enum CallError {
         /// The calling pod.
         pod: String,
     },
-    /// A websocket would have to be asked for over HTTP/2.
+    /// The websocket would have to be requested over HTTP/2.
     #[error(
         "a websocket through {cluster}, which speaks HTTP/2, is an extended CONNECT (RFC 8441): it is not modelled yet"
     )]

@@ -40,7 +40,7 @@ const SERVER: usize = 1;
 pub fn predict_dumps(client: &EnvoyDump, server: &EnvoyDump, call: &Call) -> Result<Account, CallError> {
     let address = address(client, call)?;
     let called = SocketAddr::new(address, call.port);
-    if let Some(unread) = client.unread_listeners.iter().find(|unread| unread.takes(called)) {
+    if let Some(unread) = client.unread_listeners.iter().find(|unread| unread.accepts(called)) {
         let resource = format!("listener {}", unread.name);
         return Err(CallError::Unread { resource, reason: unread.reason.clone() });
     }

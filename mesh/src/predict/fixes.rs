@@ -1,4 +1,4 @@
-//! What would have a call delivered, as objects to apply.
+//! Fixes: objects which, once applied, let the call be delivered.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -8,7 +8,7 @@ use crate::{
     model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, Protocol},
 };
 
-/// The fixes of a call that was not delivered, the best first.
+/// The first fix that applies to a call that was not delivered.
 pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
     let fixes = [rule, strict, tls_to_http, greeting, dns_capture, registry_only];
     match account.outcome.delivered {
@@ -21,7 +21,7 @@ fn fix(text: String, yaml: String) -> Option<Note> {
     Some(Note::new(NoteKind::Fix, text).applying(yaml))
 }
 
-/// The client's DestinationRule says otherwise than the server's sidecar.
+/// The client's DestinationRule disagrees with the server's sidecar about mTLS.
 fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let ((Some(service), Some(port)), Some(server)) = (ends.to, ends.server) else { return None };
     ends.client.sidecar.as_ref()?;
@@ -38,9 +38,13 @@ fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     };
     let (_, name) = tls.by.rsplit_once(' ')?;
     let (namespace, name) = name.split_once('/')?;
-    let why = if meant == "DISABLE" { "takes no mTLS" } else { "takes mTLS alone" };
-    let text =
-        format!("{} says {}, and {} {why}: say {meant}, or remove its tls", tls.by, tls.spec.mode.name(), server.name);
+    let why = if meant == "DISABLE" { "accepts no mTLS" } else { "accepts only mTLS" };
+    let text = format!(
+        "{} sets tls.mode {}, and {} {why}: set it to {meant}, or remove tls",
+        tls.by,
+        tls.spec.mode.name(),
+        server.name
+    );
     fix(
         text,
         format!(
@@ -51,7 +55,7 @@ fn rule(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     )
 }
 
-/// A caller without mTLS meets a port that takes nothing else.
+/// A caller without mTLS meets a port that accepts nothing else.
 fn strict(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let (server, port) = ends.server.zip(account.to.target_port)?;
     let refused = matches!(account.outcome.reason, Some(Reason::NoFilterChainMatch | Reason::TlsHandshakeFailed));
@@ -62,10 +66,10 @@ fn strict(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let labels = service.or_else(|| Some(&server.labels).filter(|labels| !labels.is_empty()))?;
     let who = match ends.client.sidecar {
         None => format!("{} has no sidecar: give it one, or", ends.client.name),
-        Some(_) => "the call comes without mTLS: remove what has it pass its sidecar, or".to_owned(),
+        Some(_) => "the call bypasses its sidecar, and comes without mTLS: remove what exempts it, or".to_owned(),
     };
     fix(
-        format!("{who} let port {port} of {} take plaintext too", server.workload),
+        format!("{who} let port {port} of {} also accept plaintext", server.workload),
         format!(
             "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: {}-{port}, namespace: {}}}\nspec:\n  \
          selector: {{matchLabels: {{{}}}}}\n  mtls: {{mode: STRICT}}\n  portLevelMtls: {{\"{port}\": {{mode: PERMISSIVE}}}}\n",
@@ -76,16 +80,16 @@ fn strict(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     )
 }
 
-/// TLS of the app's own to a port that is said to speak HTTP.
+/// The app sends TLS to a port that is declared as HTTP.
 fn tls_to_http(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     if ends.call.app != AppProtocol::Https || !account.to.protocol?.is_http() {
         return None;
     }
-    let text = "the app sends TLS to a port that is said to speak plaintext HTTP: call it with http://, or say that it speaks TLS";
+    let text = "the app sends TLS to a port that is declared as plaintext HTTP: call it with http://, or declare the port as TLS";
     of_port(ends, text, Protocol::Https)
 }
 
-/// A server that speaks first, on a port whose bytes a sidecar waits for.
+/// A server that speaks first, on a port where a sidecar waits for the client's first bytes.
 fn greeting(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     if ends.call.speaks != Some(AppSpeaks::Greeting) || account.outcome.reason != Some(Reason::Timeout) {
         return None;
@@ -94,7 +98,9 @@ fn greeting(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     if let (Some(Party::ServerSidecar), Some((server, port))) = (account.outcome.at, server.zip(port)) {
         let labels = ends.to.0.and_then(|service| service.selector.as_ref()).unwrap_or(&server.labels);
         return fix(
-            format!("the server speaks first, and its sidecar waits for the client: let port {port} pass"),
+            format!(
+                "the server speaks first, and its sidecar waits for the client: set the mTLS mode of port {port} to DISABLE"
+            ),
             format!(
                 "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: {}-{port}, namespace: {}}}\nspec:\n  \
              selector: {{matchLabels: {{{}}}}}\n  portLevelMtls: {{\"{port}\": {{mode: DISABLE}}}}\n",
@@ -106,12 +112,12 @@ fn greeting(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     }
     of_port(
         ends,
-        "the server speaks first, and the sidecar waits for the client: say that the port is TCP",
+        "the server speaks first, and the sidecar waits for the client: declare the port as TCP",
         Protocol::Tcp,
     )
 }
 
-/// What the called port would have to say.
+/// A fix that declares the called port as `protocol`.
 fn of_port(ends: &Ends<'_>, text: &str, protocol: Protocol) -> Option<Note> {
     let (Some(service), Some(port)) = ends.to else { return None };
     let (name, number) = (&service.name.name, port.port);
@@ -129,7 +135,7 @@ fn of_port(ends: &Ends<'_>, text: &str, protocol: Protocol) -> Option<Note> {
     )
 }
 
-/// The host of a ServiceEntry that no DNS knows.
+/// The host is that of a ServiceEntry, and only DNS capture would resolve it.
 fn dns_capture(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let is_entry = || {
         ends.mesh.entries.iter().any(|entry| entry.host.eq_ignore_ascii_case(&ends.call.host) && !entry.vips.is_empty())
@@ -137,11 +143,11 @@ fn dns_capture(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     if account.outcome.reason != Some(Reason::NameNotResolved) || ends.client.sidecar.is_none() || !is_entry() {
         return None;
     }
-    fix(format!("have the sidecar of {} answer for DNS (in its pod's template)", ends.client.name),
+    fix(format!("let the sidecar of {} answer DNS queries (in its pod's template)", ends.client.name),
         "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}\n".to_owned())
 }
 
-/// A host that the mesh does not know, where it knows all that may be called.
+/// The host is not in the registry, and nothing else may be called (`REGISTRY_ONLY`).
 fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     let closed = ends.mesh.config.outbound_traffic_policy == OutboundTrafficPolicy::RegistryOnly;
     let host = &ends.call.host;
@@ -167,7 +173,7 @@ fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
     )
 }
 
-/// The mode in force on the port that is called.
+/// The mTLS mode in force on the called port.
 fn mode(server: &Pod, account: &Account) -> Option<MtlsMode> {
     server.sidecar.as_ref()?;
     Some(server.peer_authentication.on_port(account.to.target_port?).mode)

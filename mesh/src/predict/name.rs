@@ -1,4 +1,4 @@
-//! What the name that a call is made to resolves to, as the app's resolver has it.
+//! Name resolution as the calling app's resolver does it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,15 +9,15 @@ use crate::{
 
 use super::{Call, CallError, caller};
 
-/// Why there is no address.
+/// Why a host has no address to call.
 pub(super) enum Unknown {
-    /// No DNS knows the name.
+    /// The name does not resolve at all.
     Nowhere,
-    /// It has none of the family that was asked for.
+    /// It has no address of the requested family.
     Family(CallError),
 }
 
-/// The addresses that a call may go to, of one family: an app takes any.
+/// The addresses that a call may go to, all of one family; the app may use any of them.
 pub(super) fn addresses(mesh: &Mesh, call: &Call) -> Result<Vec<IpAddr>, Unknown> {
     if let Ok(ip) = call.host.parse() {
         return Ok(vec![ip]);
@@ -86,11 +86,12 @@ pub(super) fn not_resolved(mesh: &Mesh, call: &Call) -> Account {
 fn why(mesh: &Mesh, call: &Call) -> (String, Option<Source>) {
     let pod = &mesh.pods[call.from];
     if let Some(entry) = mesh.entries.iter().find(|entry| entry.host.eq_ignore_ascii_case(&call.host)) {
-        let because = "a ServiceEntry has the host, but gives it no address in DNS: only DNS capture does, which this pod has not";
+        let because =
+            "a ServiceEntry has the host, but only DNS capture, which this pod does not use, gives it an address";
         return (because.into(), Some(entry.source.clone()));
     }
     let because = format!(
-        "no Service has the name as pod {} completes it, and no host outside of the cluster (sidelab.io/external-host)",
+        "no Service has the name as pod {} completes it, and no host outside the cluster has it (sidelab.io/external-host)",
         pod.name
     );
     match mesh.nearest_host(&call.host, &pod.name.namespace) {

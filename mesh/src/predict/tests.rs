@@ -77,7 +77,7 @@ fn mesh_of(flavor: Flavor, more: &str) -> Mesh {
     mesh_with_warnings(&format!("{PODS}{more}"), flavor).0
 }
 
-/// `PODS` in an Istio mesh whose policy foreverything is this mode.
+/// `PODS` in an Istio mesh whose policy for everything is this mode.
 fn istio(mode: &str) -> Mesh {
     mesh_of(Flavor::Istio, &policy(mode))
 }

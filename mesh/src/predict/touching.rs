@@ -1,4 +1,4 @@
-//! What takes part in a call and is not modelled.
+//! Objects and fields that take part in a call and are not modelled.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) fn notes(ends: &Ends<'_>) -> Vec<Note> {
     let revoked = ends.to.0.zip(ends.to.1).and_then(|(service, port)| {
         let rule = ends.mesh.destination_rules.find(ends.client, &service.host, &service.name.namespace)?;
         let tls = rule.tls(port.port, ends.call.subset.as_deref()).filter(|tls| !tls.spec.ca_crl.is_empty())?;
-        let text = format!("caCrl of {} is not modelled: a certificate that it revokes is taken here", tls.by);
+        let text = format!("caCrl of {} is not modelled: a certificate that it revokes is accepted here", tls.by);
         Some(Note::new(NoteKind::NotModelled, text).about(&tls.source))
     });
     touching
@@ -29,7 +29,7 @@ pub(super) fn notes(ends: &Ends<'_>) -> Vec<Note> {
         .collect()
 }
 
-/// Whether an object may have a part in a call. Where that is not sure, it has.
+/// Whether an object may affect a call; true when in doubt.
 fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     let spec = &object.spec;
     match object.kind.as_str() {
@@ -91,12 +91,12 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     }
 }
 
-/// Whether an object is for the pods of a namespace: it stands there, or in the root namespace.
+/// Whether an object is in the pod's namespace or in the root namespace.
 fn covers(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
     [&pod.name.namespace, &ends.mesh.config.root_namespace].contains(&&object.name.namespace)
 }
 
-/// Whether a policy of a sidecar is for a pod's. One with `targetRefs` is for waypoints and gateways.
+/// Whether a policy applies to the pod's sidecar. One with `targetRefs` is for waypoints and gateways.
 fn guards(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
     let for_others = ["targetRef", "targetRefs"].iter().any(|field| object.spec.get(field).is_some());
     pod.sidecar.is_some()
@@ -105,20 +105,20 @@ fn guards(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
         && selects(object.spec.get("selector"), &pod.labels)
 }
 
-/// Whether a Sidecar is for a pod's.
+/// Whether a Sidecar resource applies to the pod's sidecar.
 fn scopes(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
     let labels = object.spec.pointer("/workloadSelector/labels").and_then(Value::as_object);
     let selected = labels.is_none_or(|labels| labels.iter().all(|(key, value)| is(&pod.labels, key, value)));
     pod.sidecar.is_some() && covers(object, pod, ends) && selected
 }
 
-/// Whether a VirtualService is for sidecars: `gateways` is empty, or names `mesh`.
+/// Whether a VirtualService applies to sidecars: `gateways` is empty, or names `mesh`.
 fn in_mesh(spec: &Value) -> bool {
     let gateways = spec.get("gateways").and_then(Value::as_array).filter(|gateways| !gateways.is_empty());
     gateways.is_none_or(|gateways| gateways.iter().any(|gateway| gateway == "mesh"))
 }
 
-/// Whether a list of hosts has the one that is called.
+/// Whether a list of hosts contains the called one.
 fn names(spec: &Value, field: &str, namespace: &str, ends: &Ends<'_>) -> bool {
     let called = ends.to.0.map_or(ends.call.host.as_str(), |service| service.host.as_str());
     let mut hosts = spec.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -128,7 +128,7 @@ fn names(spec: &Value, field: &str, namespace: &str, ends: &Ends<'_>) -> bool {
     })
 }
 
-/// Whether a list of references names the service that is called.
+/// Whether a list of references names the called service.
 fn refers_to_service(spec: &Value, field: &str, ends: &Ends<'_>) -> bool {
     let Some(service) = ends.to.0 else { return false };
     let mut references = spec.get(field).and_then(Value::as_array).into_iter().flatten();
@@ -142,7 +142,7 @@ fn pod_selector(spec: &Value) -> Option<&Value> {
     ["podSelector", "endpointSelector", "selector"].iter().find_map(|field| spec.get(field))
 }
 
-/// Whether a label selector may select labels: expressions are taken to.
+/// Whether a label selector may match `labels`; `matchExpressions` are assumed to match.
 fn selects(selector: Option<&Value>, labels: &BTreeMap<String, String>) -> bool {
     let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
     wanted.into_iter().flatten().all(|(key, value)| is(labels, key, value))

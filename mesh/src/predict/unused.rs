@@ -1,4 +1,4 @@
-//! Policies that were looked at for a call and not used, and why.
+//! Policies that could be expected to apply to a call and do not, and why.
 
 use super::Ends;
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     model::{Pod, PolicyHead, RuleHead, Service},
 };
 
-/// As many are named; more would hide the rest.
+/// More notes than these would hide the rest of the answer.
 const NAMED: usize = 8;
 
-/// A note for each policy that one might take to be in force for the call.
+/// A note for each policy that a reader might think is in force for the call.
 pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
     let mut notes = peer_authentications(ends, account.to.target_port);
     if let Some(service) = ends.to.0 {
@@ -35,7 +35,7 @@ fn peer_authentications(ends: &Ends<'_>, port: Option<u16>) -> Vec<Note> {
     looked_at.map(|policy| note(&policy.full_name, &why_not(ends, policy, server, in_force), &policy.source)).collect()
 }
 
-/// Whether one might take a policy to be for the server: it stands in its namespace, in the root namespace, or in the client's.
+/// Whether a reader might think that a policy applies to the server: it is in the server's, the client's or the root namespace.
 fn concerns(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod) -> bool {
     let root = &ends.mesh.config.root_namespace;
     [root, &server.name.namespace, &ends.client.name.namespace].contains(&&policy.namespace)
@@ -48,10 +48,10 @@ fn why_not(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod, in_force: &str) -
         return format!("{} has no sidecar to enforce it", server.name);
     }
     if policy.namespace != *namespace && policy.namespace != *root {
-        return format!("it is for the pods of namespace {}, and {} is called", policy.namespace, server.name);
+        return format!("it applies to pods in namespace {}, and {} is called", policy.namespace, server.name);
     }
     if policy.selector.is_some() && policy.namespace == *root {
-        return "with a selector in the root namespace it is in force for no pod".into();
+        return "a policy with a selector in the root namespace applies to no pod".into();
     }
     if !policy.selects(&server.labels) {
         return format!("its selector does not select {}", server.name);
@@ -63,8 +63,8 @@ fn why_not(ends: &Ends<'_>, policy: &PolicyHead, server: &Pod, in_force: &str) -
             && other.age < policy.age
     };
     match ends.mesh.policies.iter().find(same_scope) {
-        Some(older) => format!("{} is older, and only the oldest counts", older.full_name),
-        None if in_force == "default" => "it says nothing of the mode (UNSET)".into(),
+        Some(older) => format!("{} is older, and only the oldest applies", older.full_name),
+        None if in_force == "default" => "it does not set the mode (UNSET)".into(),
         None => format!("{in_force} is more specific"),
     }
 }
@@ -77,7 +77,8 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
     for rule in &rules.heads {
         let full = format!("{}.svc.cluster.local", rule.host);
         if full == service.host {
-            let why = format!("its host {} has a dot, and is taken as it is: no service's; write {full}", rule.host);
+            let why =
+                format!("its host {} has a dot, so it is not completed, and is no service's; write {full}", rule.host);
             notes.push(note(&rule.full_name, &why, &rule.source));
             continue;
         }
@@ -89,10 +90,10 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
         let selects_client =
             rule.workload_selector.iter().flatten().all(|(key, value)| ends.client.labels.get(key) == Some(value));
         let why = if ends.client.sidecar.is_none() {
-            format!("{} has no sidecar, and rules are the client's", ends.client.name)
+            format!("{} has no sidecar, and the client's sidecar applies rules", ends.client.name)
         } else if !places.contains(&&rule.namespace) {
             format!(
-                "it stands in namespace {}: rules are looked for in the client's ({client}), the service's ({}) and {}",
+                "it is in namespace {}: rules are looked up in the client's ({client}), the service's ({}) and {}",
                 rule.namespace, service.name.namespace, ends.mesh.config.root_namespace
             )
         } else if !rule.is_exported_to(client) {
@@ -107,14 +108,14 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
     notes
 }
 
-/// Why a rule goes before another.
+/// Why the rule in use takes precedence over another.
 fn before(used: &crate::model::DestinationRule, rule: &RuleHead) -> String {
     let first = used.from.first().map_or("another", |(name, _)| name.as_str());
     if used.namespace != rule.namespace {
-        format!("{first} in namespace {} goes before", used.namespace)
+        format!("{first} in namespace {} takes precedence", used.namespace)
     } else if used.host != rule.host {
         format!("{first} is for the more specific host {}", used.host)
     } else {
-        format!("{first} is for the same host, and goes before")
+        format!("{first} is for the same host, and takes precedence")
     }
 }

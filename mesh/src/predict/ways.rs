@@ -1,22 +1,22 @@
-//! The ways that a call may go, where any of several endpoints or addresses may be taken.
+//! The ways that a call may go where a load balancer or resolver may pick any of several endpoints or addresses.
 
 use crate::account::{Account, LegNumber};
 
 use super::CallError;
 
-/// As many ways are followed.
+/// The most ways that are followed.
 const WAYS: usize = 64;
 
-/// Which of several equals is taken, each time that there are several: as the script says, then the first.
+/// Picks one of several equal candidates, time after time: first as `script` says, then always the first candidate.
 #[derive(Debug, Default)]
 pub(super) struct Picks {
     script: Vec<usize>,
-    /// How many there were, each time.
+    /// The number of candidates at each pick so far.
     among: Vec<usize>,
 }
 
 impl Picks {
-    /// The one of so many that is taken.
+    /// The index of the one that is picked among this many.
     pub(super) fn pick(&mut self, among: usize) -> usize {
         let taken = self.script.get(self.among.len()).copied().unwrap_or(0);
         self.among.push(among);
@@ -24,7 +24,7 @@ impl Picks {
     }
 }
 
-/// Follows every way, that by the first of each first. A way that can't be followed is left out, unless it is the first.
+/// Follows every way, first the one that always picks the first candidate. Fails if a way can't be followed.
 pub(super) fn each(
     mut follow: impl FnMut(Picks) -> Result<(Account, Picks), CallError>,
 ) -> Result<Vec<Account>, CallError> {
@@ -42,7 +42,7 @@ pub(super) fn each(
     Ok(accounts)
 }
 
-/// The scripts that differ from one first where it says nothing any more.
+/// The scripts that extend `picks.script` and pick differently at one place after its end.
 fn others(picks: &Picks) -> Vec<Vec<usize>> {
     let Picks { script, among } = picks;
     let open = among.iter().enumerate().skip(script.len());
@@ -57,7 +57,7 @@ fn others(picks: &Picks) -> Vec<Vec<usize>> {
     .collect()
 }
 
-/// Whether two ways have the same answer: all but the addresses of the endpoint.
+/// Whether two ways have the same result, apart from the endpoint's addresses.
 pub(super) fn is_same_answer(one: &Account, other: &Account) -> bool {
     let legs = |account: &Account| {
         LegNumber::ALL.map(|number| {

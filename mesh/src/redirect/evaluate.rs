@@ -11,7 +11,6 @@ pub struct Packet<'a> {
     pub interface: &'a str,
     /// Its source address, if known.
     pub source: Option<IpAddr>,
-    /// Its destination.
     pub destination: SocketAddr,
     /// The user that owns its socket; ignored for connections to the pod.
     pub uid: u32,
@@ -26,7 +25,6 @@ pub struct Packet<'a> {
 pub struct Verdict {
     /// The port that it is redirected to; `None` if it is not redirected.
     pub redirected_to: Option<u16>,
-    /// The reason.
     pub why: Why,
 }
 

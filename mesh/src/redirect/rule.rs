@@ -40,12 +40,10 @@ impl fmt::Display for Chain {
     }
 }
 
-/// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Whether it is inserted before the rules of its chain so far, instead of appended.
     pub first: bool,
-    /// Its chain.
     pub chain: Chain,
     /// The conditions, which must all hold.
     pub matches: Vec<Match>,
@@ -69,7 +67,6 @@ pub enum Target {
 /// The reason for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Why {
-    /// In words.
     pub words: &'static str,
     /// The annotation that made the rule, if one did.
     pub annotation: Option<&'static str>,
@@ -78,7 +75,6 @@ pub struct Why {
 /// One condition of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// The property tested.
     pub test: Test,
     /// Whether the test is inverted.
     pub negated: bool,
@@ -93,11 +89,8 @@ pub enum Test {
     Out(String),
     /// Its source.
     From(IpNet),
-    /// Its destination.
     To(IpNet),
-    /// TCP.
     Tcp,
-    /// UDP.
     Udp,
     /// The destination's port.
     Port(u16),
@@ -110,12 +103,12 @@ pub enum Test {
 }
 
 impl Test {
-    /// As a condition.
+    /// The condition that the test is met.
     pub(super) fn holds(self) -> Match {
         Match { test: self, negated: false }
     }
 
-    /// Its opposite, as a condition.
+    /// The condition that the test is not met.
     pub(super) fn fails(self) -> Match {
         Match { test: self, negated: true }
     }

@@ -221,7 +221,6 @@ fn includes_loopback(capture: &Capture) -> bool {
     capture.include_outbound_ip_ranges.iter().flatten().any(|range| range.addr().is_loopback())
 }
 
-/// No condition.
 const ALWAYS: [Match; 0] = [];
 
 fn out_lo() -> Match {

@@ -22,7 +22,7 @@ fn owner_rules(loopback: &str) -> Vec<String> {
         .collect()
 }
 
-/// Capture of nothing in particular: what Istio's tests start from.
+/// Empty capture settings, as in Istio's tests.
 fn bare() -> Capture {
     Capture {
         mode: InterceptionMode::Redirect,
@@ -45,7 +45,7 @@ fn rules(capture: &Capture, family: Family) -> Vec<String> {
     Rules::new(capture, ProxyIdentity::ISTIO, family).to_string().lines().map(String::from).collect()
 }
 
-/// The rules with what all sets begin with, and the owner rules, taken out: they are checked once, in `empty`.
+/// The rules without those that all sets begin with and the owner rules, which `empty` checks.
 fn own_rules(capture: &Capture, family: Family) -> Vec<String> {
     let common = rules(&bare(), family);
     rules(capture, family).into_iter().filter(|rule| !common.contains(rule)).collect()
@@ -77,7 +77,7 @@ fn empty_captures_nothing_but_has_the_loop_breakers() {
 }
 
 #[test]
-fn what_injection_asks_for_captures_all_but_the_sidecars_own_ports() {
+fn injections_default_captures_all_but_the_sidecars_own_ports() {
     let injected = Capture {
         include_inbound_ports: PortSet::All,
         exclude_inbound_ports: vec![15090, 15021, 15020],
@@ -188,7 +188,7 @@ fn interception_mode_none_has_no_rules() {
 }
 
 #[test]
-fn a_mark_stands_in_for_user_and_group() {
+fn a_mark_replaces_user_and_group() {
     let text = Rules::new(&bare(), ProxyIdentity::Mark(1337), Family::Ipv4).to_string();
     assert!(!text.contains("owner"), "{text}");
     let marks: Vec<_> = text.lines().filter(|rule| rule.contains("mark")).collect();
@@ -208,7 +208,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn kube_virt_interfaces_are_let_in_and_then_captured_as_what_leaves() {
+fn kube_virt_interfaces_are_exempt_inbound_and_captured_outbound() {
     let all = Capture { reroute_interfaces: names(&["eth1", "eth2"]), include_outbound_ip_ranges: None, ..bare() };
     assert_eq!(
         own_rules(&all, Family::Ipv4),
@@ -262,7 +262,7 @@ fn outbound_owner_groups_exclude_returns_each() {
 }
 
 #[test]
-fn host_ipv4_loopback_cidr_widens_loopback_in_ipv4_alone() {
+fn host_ipv4_loopback_cidr_widens_loopback_in_ipv4_only() {
     let capture = Capture { ipv4_loopback: "127.0.0.1/8".parse().expect("a range"), ..bare() };
     let expected: Vec<_> =
         rules(&bare(), Family::Ipv4).into_iter().map(|rule| rule.replace("127.0.0.1/32", "127.0.0.1/8")).collect();
@@ -271,7 +271,7 @@ fn host_ipv4_loopback_cidr_widens_loopback_in_ipv4_alone() {
 }
 
 #[test]
-fn drop_invalid_has_a_table_of_its_own_before_the_others() {
+fn drop_invalid_has_a_separate_table_before_the_others() {
     let rules = rules(&Capture { drop_invalid: true, ..bare() }, Family::Ipv4);
     assert_eq!(
         rules[..6],

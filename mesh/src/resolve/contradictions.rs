@@ -1,4 +1,4 @@
-//! Services that say of one container port that it speaks different things: its sidecar listens to one of them.
+//! Service ports that declare different protocols for the same container port: its sidecar follows one of them.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use crate::{
     model::{Pod, Protocol, Service, ServicePort},
 };
 
-/// Warns of each port of a service that is not taken for what it says, since another port leads to the same container port: the
-/// oldest service's decides (`buildInboundListeners` in `pilot/pkg/networking/core/listener_inbound.go`).
+/// Warns of each service port whose protocol is overridden by another port with the same container port: the oldest service decides
+/// (`buildInboundListeners` in `pilot/pkg/networking/core/listener_inbound.go`).
 pub(super) fn warn(services: &[Service], pods: &[Pod], faults: &mut Faults) {
     let mut by_age: Vec<&Service> = services.iter().collect();
     by_age.sort_by_key(|service| &service.age);
@@ -23,14 +23,14 @@ pub(super) fn warn(services: &[Service], pods: &[Pod], faults: &mut Faults) {
             });
             let Some((older, other, endpoint)) = contradicted else { continue };
             let message = format!(
-                "port {} is {}, and leads to container port {} of {} as port {} of Service {} does, which is {} and goes before: its sidecar \
-                 takes both for {}",
+                "port {} is {}, and port {} of Service {}, with the same container port {} of {}, is {} and takes precedence: its sidecar treats both \
+                 as {}",
                 port.port,
                 port.protocol,
-                endpoint.port,
-                pods[endpoint.pod].name.name,
                 other.port,
                 older.name.name,
+                endpoint.port,
+                pods[endpoint.pod].name.name,
                 other.protocol,
                 other.protocol
             );
@@ -50,7 +50,7 @@ mod tests {
     use crate::testing::{INJECTED, faults, pod};
 
     #[test]
-    fn a_port_that_is_not_taken_for_what_it_says_is_named() {
+    fn a_port_whose_protocol_is_overridden_by_another_is_named() {
         let service = |name: &str, port: &str| {
             format!(
                 "---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{a: b}}, ports: [{port}]}}}}\n"
@@ -59,8 +59,8 @@ mod tests {
         let pods = INJECTED.to_owned() + &pod("p", "labels: {a: b}");
         let both = "{name: http, port: 80, targetPort: 8080}, {name: grpc, port: 443, targetPort: 8080}";
         let text = faults(&(pods.clone() + &service("s", both)));
-        let expected = "spec.ports[1].name: warning: port 443 is GRPC, and leads to container port 8080 of p as port 80 of Service s \
-                        does, which is HTTP and goes before: its sidecar takes both for HTTP";
+        let expected = "spec.ports[1].name: warning: port 443 is GRPC, and port 80 of Service s, with the same container port 8080 of p, \
+                        is HTTP and takes precedence: its sidecar treats both as HTTP";
         assert!(text.contains(expected), "{text}");
         let alike =
             service("s", "{name: http, port: 80, targetPort: 8080}") + &service("t", "{name: http-web, port: 8080}");

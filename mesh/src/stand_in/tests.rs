@@ -3,7 +3,7 @@ use pretty_assertions::assert_eq;
 use super::*;
 use crate::testing::mesh;
 
-/// What would stand in for the only container of a pod with this spec, beside a Service with these ports.
+/// The stand-in for the only container of a pod with this spec, behind a Service with these ports.
 fn of(metadata: &str, container: &str, ports: &str) -> StandIn {
     let text = format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, labels: {{app: p}}, {metadata}}}\nspec: {{containers: [{{name: c, image: 'example.com/app:1', {container}}}]}}\n---\n\
@@ -15,7 +15,7 @@ fn of(metadata: &str, container: &str, ports: &str) -> StandIn {
 }
 
 #[test]
-fn it_speaks_what_the_services_port_says() {
+fn it_speaks_the_protocol_of_the_services_port() {
     for (port, speaks) in [
         ("name: http", Speaks::Http),
         ("name: grpc-api", Speaks::Http2),
@@ -31,20 +31,20 @@ fn it_speaks_what_the_services_port_says() {
 }
 
 #[test]
-fn a_probe_knows_better_than_the_services_port() {
+fn a_probe_takes_precedence_over_the_services_port() {
     let probe = "readinessProbe: {httpGet: {port: 8080, scheme: HTTPS}}";
     assert_eq!(of("", probe, "{name: http, port: 80, targetPort: 8080}").ports, [(8080, Speaks::Https)]);
 }
 
 #[test]
-fn a_server_that_speaks_first_is_known_by_its_port_or_its_name() {
+fn a_server_that_speaks_first_is_recognized_by_port_or_name() {
     let ports = "{name: smtp, port: 2500}, {name: x, port: 3306}, {name: z, port: 3307}";
     let found = of("", "ports: [{containerPort: 2500, name: smtp}]", ports);
     assert_eq!(found.ports, [(2500, Speaks::TcpGreeting), (3306, Speaks::TcpGreeting), (3307, Speaks::Any)]);
 }
 
 #[test]
-fn an_annotation_has_the_last_word() {
+fn an_annotation_takes_precedence() {
     let said = "annotations: {sidelab.io/app-speaks: '8080=tcp,greeting'}";
     let found = of(said, "", "{name: http, port: 80, targetPort: 8080}, {name: x, port: 90}");
     assert_eq!(found.ports, [(90, Speaks::TcpGreeting), (8080, Speaks::Tcp)]);
@@ -52,14 +52,14 @@ fn an_annotation_has_the_last_word() {
 }
 
 #[test]
-fn a_certificate_that_is_not_mounted_is_made_for_the_names_of_the_service() {
+fn a_missing_certificate_is_issued_for_the_names_of_the_service() {
     let found = of("", "", "{name: https, port: 443}");
     assert_eq!(found.names, ["s.default.svc.cluster.local", "s.default.svc", "s.default", "s"]);
     assert_eq!(of("", "", "{name: http, port: 80}").names, Vec::<String>::new());
 }
 
 #[test]
-fn a_program_that_is_here_and_one_of_sidelabs_own_need_none() {
+fn programs_of_the_host_and_sidelabs_own_need_no_stand_in() {
     let pod = |name: &str, container: &str| {
         format!(
             "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c, {container}}}]}}\n"
@@ -72,5 +72,5 @@ fn a_program_that_is_here_and_one_of_sidelabs_own_need_none() {
     let found = vacancies(&mesh, &|program| program == "here");
     assert_eq!(found.iter().map(|vacancy| vacancy.pod).collect::<Vec<_>>(), [2]);
     fill(&mut mesh, &found);
-    assert_eq!(mesh.pods[2].containers[0].command, ["sleep", "infinity"], "nothing says where it listens");
+    assert_eq!(mesh.pods[2].containers[0].command, ["sleep", "infinity"], "it has no known port");
 }

@@ -24,7 +24,7 @@ fn read(bytes: &[u8]) -> Result<NetlinkPayload<Packet>, DecodeError> {
 }
 
 #[test]
-fn a_queue_asks_for_ids_only_and_for_unsegmented_packets() {
+fn a_queue_requests_only_ids_and_unsegmented_packets() {
     let expected = [
         header(16 + 4 + 8 + 12 + 3 * 8, 0x0302, 0x5),
         vec![0, 0, 0, 7],
@@ -46,7 +46,7 @@ fn one_verdict_accepts_all_packets_up_to_an_id() {
 }
 
 #[test]
-fn a_packets_id_is_found_wherever_its_attribute_stands() {
+fn a_packets_id_is_found_at_any_position() {
     let mark = attribute(3, &[0, 0, 0, 9]);
     let number = attribute(1, &[0x0a, 0x0b, 0x0c, 0x0d, 0x08, 0x00, 2]);
     for attributes in [[mark.clone(), number.clone()], [number, mark]] {

@@ -1,7 +1,7 @@
-//! What a program mounts, at any path.
+//! Mounts of a program, at any path.
 //!
-//! Nothing is made on the host: a folder that lacks a path is shown with the path laid over it, and where `/` lacks it the program
-//! gets a root of its own, in which everything of the host's is. All of it is in the program's own mount table, and ends with it.
+//! Nothing is created on the host: a folder that lacks a mount point is overlaid with one, and if `/` lacks it, the program gets a
+//! separate root with everything from the host in it. All mounts are in the program's mount namespace, and end with it.
 
 use std::{
     collections::BTreeSet,
@@ -17,9 +17,9 @@ use crate::{
     sys::Step,
 };
 
-/// What makes room for those of the program's mounts whose targets the host does not have.
+/// The steps that create mount points for targets that the host does not have.
 pub(super) fn make_room(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
-    // Of a file system of its own, since the folder that it is laid over may be one that the lab lies in.
+    // On a separate file system, since the overlaid folder may contain the lab's folder.
     let layer = pod.dir().join("mount-points");
     let mut made = BTreeSet::new();
     let mut folders = BTreeSet::new();
@@ -36,7 +36,7 @@ pub(super) fn make_room(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
             in_root.extend(with_parents(below, kind));
             continue;
         }
-        // Where it really is: /var/run is /run.
+        // Resolve symbolic links: /var/run is /run.
         let folder = above.canonicalize().doing_to("find", above)?;
         let point = inside(&layer, &folder).join(below);
         made.extend(with_parents(point.strip_prefix(&layer).unwrap_or(&point), kind));
@@ -59,8 +59,8 @@ pub(super) fn make_room(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Shows the program's files and folders, those that lie in another's after it. The lab's folder stays where it is: programs write
-/// their keys there, and report that they are ready.
+/// Mounts the program's files and folders, nested ones after those around them. The lab's folder stays visible: programs write their
+/// keys there, and signal their readiness.
 pub(super) fn binds(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     let lab = fs::canonicalize(&pod.shared.dir).doing_to("find", &pod.shared.dir)?;
     let mut sorted: Vec<&Bind> = program.binds.iter().collect();
@@ -88,7 +88,7 @@ pub(super) fn binds(pod: &Pod, program: &Program) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Whether what is mounted at `target` hides a path of the host.
+/// Whether a mount at `target` hides a path of the host.
 pub(super) fn hides(target: &Path, path: &Path) -> bool {
     let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
     path.canonicalize().unwrap_or_else(|_| path.to_owned()).starts_with(target)
@@ -98,7 +98,7 @@ fn is_inside_another(bind: &Bind, program: &Program) -> bool {
     program.binds.iter().any(|other| other.target != bind.target && bind.target.starts_with(&other.target))
 }
 
-/// What is mounted on: a folder on a folder, a file on a file.
+/// A mount point: a folder for a folder, a file for a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum MountPoint {
     Folder,
@@ -115,7 +115,7 @@ impl MountPoint {
     }
 }
 
-/// A relative path to mount on, and the folders on the way to it, in the order in which they are made.
+/// A relative mount point, and the folders on the way to it, in the order of their creation.
 fn with_parents(path: &Path, kind: MountPoint) -> Vec<(PathBuf, MountPoint)> {
     let folders = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
     let mut all: Vec<_> = folders.map(|parent| (parent.to_owned(), MountPoint::Folder)).collect();
@@ -124,7 +124,7 @@ fn with_parents(path: &Path, kind: MountPoint) -> Vec<(PathBuf, MountPoint)> {
     all
 }
 
-/// A root of its own: an empty one, with all that the host's has, and the points to mount on.
+/// A separate root: initially empty, with everything from the host's root, and the mount points.
 fn own_root(pod: &Pod, points: BTreeSet<(PathBuf, MountPoint)>) -> Result<Vec<Step>> {
     let root = pod.dir().join("root");
     files::make_dir(&root)?;
@@ -132,7 +132,7 @@ fn own_root(pod: &Pod, points: BTreeSet<(PathBuf, MountPoint)>) -> Result<Vec<St
     let entries =
         fs::read_dir("/").and_then(Iterator::collect::<std::io::Result<Vec<_>>>).doing_to("read", Path::new("/"))?;
     let mut entries: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    // The folder that the root itself is in comes first, while there is nothing in the root.
+    // The folder that contains the new root comes first, while the root is empty.
     entries.sort_by_key(|path| (!root.starts_with(path), path.clone()));
     for path in entries {
         let shown = inside(&root, &path);
@@ -162,14 +162,14 @@ fn inside(layer: &Path, folder: &Path) -> PathBuf {
 
 fn overlay(pod: &Pod, layer: &Path, folder: &Path) -> Result<Step> {
     let lab = fs::canonicalize(&pod.shared.dir).doing_to("find", &pod.shared.dir)?;
-    // The kernel takes both signs for its own (Documentation/filesystems/overlayfs.rst).
+    // Both characters are special in mount options (Documentation/filesystems/overlayfs.rst).
     let escaped =
         |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     let options = format!("lowerdir={}:{}", escaped(&inside(layer, folder)), escaped(folder));
     Ok(Step::Overlay {
         options: text(Path::new(&options))?,
         target: text(folder)?,
-        // Logs and sockets lie in the lab's folder: it stays what it is, also below what is laid over.
+        // Logs and sockets are in the lab's folder, which stays visible also inside an overlaid folder.
         keep: lab.starts_with(folder).then(|| text(&lab)).transpose()?,
     })
 }

@@ -95,7 +95,7 @@ fn connections_are_spread_evenly_and_hairpins_are_marked() {
 }
 
 #[test]
-fn ipv6_endpoints_stand_in_brackets() {
+fn ipv6_endpoints_are_in_brackets() {
     let service = service("fd00:96::a", &["fd00:244::3"]);
     let own = own_rules(&service, Family::V6);
     assert!(own.contains("-d fd00:96::a -p tcp"), "{own}");

@@ -79,9 +79,9 @@ fn a_pod_has_the_addresses_and_settings_of_its_spec() {
 fn an_unknown_address_is_unreachable() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
-    for nobody in ["203.0.113.1:80", "[2001:db8::1]:80"] {
-        let error = call(&pod, nobody.parse().unwrap()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{nobody}: {error}");
+    for unknown in ["203.0.113.1:80", "[2001:db8::1]:80"] {
+        let error = call(&pod, unknown.parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{unknown}: {error}");
     }
 }
 

@@ -236,7 +236,7 @@ fn an_invalid_mount_path_is_refused_with_a_fix() {
 }
 
 #[test]
-fn a_root_of_its_own_has_what_the_hosts_has_and_nothing_stays_mounted() {
+fn a_separate_root_has_what_the_hosts_has_and_nothing_stays_mounted() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let files = tempfile::tempdir().unwrap();
@@ -272,7 +272,7 @@ fn a_folder_over_the_program_and_over_the_lab_hides_neither() {
 }
 
 #[test]
-fn a_mount_may_lie_in_another() {
+fn a_mount_can_be_inside_another() {
     let Some(lab) = lab() else { return };
     let pod = lab.add_pod(pod("client", 2)).unwrap();
     let (outer, inner) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -15,7 +15,6 @@ const HELLO_RETRY: [u8; 32] = [
 pub(super) const TLS12: u16 = 0x0303;
 pub(super) const TLS13: u16 = 0x0304;
 
-/// A handshake message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     ClientHello(ClientHello),

@@ -61,13 +61,6 @@ pub struct Tls {
     pub(crate) tickets: Tickets,
 }
 
-impl Tls {
-    /// The first fatal alert of `side`, other than a normal closure.
-    pub fn fatal_alert(&self, side: Side) -> Option<&Alert> {
-        self.alerts.iter().find(|alert| alert.from == side && alert.refuses())
-    }
-}
-
 /// Session tickets (or session ids) in a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tickets {

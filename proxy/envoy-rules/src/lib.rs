@@ -14,6 +14,8 @@
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
 //! | BoringSSL's error for a failed handshake | [`tls_error`] |
 
+#![warn(missing_docs)]
+
 pub mod authority;
 mod build;
 pub mod codec;

@@ -18,7 +18,6 @@ use crate::{
     tls::PeerCertificate,
 };
 
-/// A parsed command.
 #[derive(Debug)]
 pub(super) struct Command {
     source: Source,
@@ -156,7 +155,6 @@ fn printable_name(name: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Commands without arguments.
 fn fact(name: &str) -> Option<for<'a> fn(&Entry<'a>) -> Value<'a>> {
     Some(match name {
         "PROTOCOL" => |e| e.http.and_then(|http| http.protocol).map(Cow::from).into(),

@@ -47,7 +47,6 @@ pub struct HttpFacts {
 /// The head of a request.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    /// HTTP method.
     pub method: Method,
     /// Path with query, possibly normalized; `None` for CONNECT.
     pub path: Option<String>,
@@ -56,7 +55,6 @@ pub struct RequestHead {
 }
 
 impl Entry<'_> {
-    /// All response flags.
     pub(super) fn flags(&self) -> Flags {
         let StreamInfo { outcome, more_flags, .. } = self.stream;
         if self.http.is_some() { more_flags.union(outcome.flags()) } else { outcome.session_flags() }

@@ -32,13 +32,10 @@ enum Piece {
 /// A JSON value, split in the same way.
 #[derive(Debug)]
 pub enum JsonTemplate {
-    /// A constant value.
     Constant(Json),
     /// Text with commands.
     Text(Template),
-    /// An object's members.
     Object(Vec<(String, JsonTemplate)>),
-    /// An array's elements.
     Array(Vec<JsonTemplate>),
 }
 

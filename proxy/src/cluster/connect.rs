@@ -50,7 +50,6 @@ pub struct ConnectContext<'a> {
 /// An established upstream connection.
 #[derive(Debug)]
 pub struct Connected {
-    /// The byte stream.
     pub stream: Upstream,
     /// Facts for access logs.
     pub info: UpstreamInfo,

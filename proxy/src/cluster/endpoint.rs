@@ -33,7 +33,6 @@ pub struct Endpoint {
 /// The transport to an endpoint.
 #[derive(Debug)]
 pub enum Transport {
-    /// Plaintext.
     Plain,
     /// TLS with this context.
     Tls(Arc<ClientContext>),

@@ -112,7 +112,6 @@ impl Cluster {
         &self.config
     }
 
-    /// The current endpoints.
     pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()
     }

@@ -20,7 +20,6 @@ use crate::{
 
 /// Builds listeners and clusters, and subscribes them to the files that they depend on.
 pub struct Builder<'a> {
-    /// Registry for statistics.
     pub stats: &'a Stats,
     /// Files for access logs.
     pub log_files: &'a LogFiles,

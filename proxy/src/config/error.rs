@@ -35,7 +35,6 @@ pub enum ConfigError {
     Count {
         /// Path of the file.
         file: PathBuf,
-        /// Number of resources.
         found: usize,
     },
     /// A resource in a file can't be used.
@@ -51,7 +50,6 @@ pub enum ConfigError {
     Bind {
         /// Name of the listener.
         listener: String,
-        /// Address to bind.
         address: SocketAddr,
         /// Error of the operating system.
         error: io::Error,
@@ -90,19 +88,15 @@ pub enum Fault {
     /// A value of the wrong kind.
     #[error("{value:?} is {not}")]
     Value {
-        /// The value.
         value: String,
         /// The violated requirement, such as `not an IP address`.
         not: &'static str,
     },
-    /// An unsupported name.
     #[error("{kind} {name:?} is not supported; supported: {supported}")]
     Unsupported {
         /// What it names, such as `cipher suite`.
         kind: &'static str,
-        /// The unsupported name.
         name: String,
-        /// The supported names.
         supported: String,
     },
     /// A secret is missing, or has another type.
@@ -115,12 +109,7 @@ pub enum Fault {
     },
     /// A resource has another name.
     #[error("expected {expected:?}, found {found:?}")]
-    Name {
-        /// The expected name.
-        expected: String,
-        /// The actual name.
-        found: String,
-    },
+    Name { expected: String, found: String },
     /// A resource of an unexpected type.
     #[error("a {0} was not expected here")]
     Kind(&'static str),
@@ -150,13 +139,10 @@ pub enum Fault {
     /// The routes are invalid.
     #[error(transparent)]
     Routes(#[from] RouteError),
-    /// Invalid PEM.
     #[error("not PEM: {0}")]
     Pem(#[from] pem::Error),
-    /// Invalid Base64.
     #[error("not Base64: {0}")]
     Base64(#[from] base64::DecodeError),
-    /// Invalid DER.
     #[error("not a certificate: {0}")]
     Certificate(#[from] x509_parser::nom::Err<x509_parser::error::X509Error>),
     /// Keys, certificates or parameters that rustls refuses.

@@ -29,15 +29,11 @@ use crate::{
 /// State shared by all threads of a proxy.
 #[derive(Debug)]
 pub struct Shared {
-    /// The bootstrap configuration.
     pub bootstrap: Bootstrap,
-    /// Counters and gauges.
     pub stats: Stats,
     /// Files for access logs.
     pub log_files: LogFiles,
-    /// The current clusters.
     pub clusters: Arc<Clusters>,
-    /// The current listeners.
     pub listeners: Arc<ArcSwap<Listeners>>,
     /// Signalled when the proxy exits.
     pub drain: Drain,

@@ -26,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What an accept loop needs.
 #[derive(Clone, Debug)]
 pub struct Accept {
-    /// The current listener.
     pub listener: Arc<ArcSwap<Listener>>,
     /// Cancelled when the listener is removed.
     pub closing: CancellationToken,

@@ -24,9 +24,7 @@ pub struct Chain {
     pub name: Arc<str>,
     /// Signalled when the chain is replaced.
     pub drain: Drain,
-    /// Plaintext or TLS.
     pub transport_socket: TransportSocket,
-    /// The terminal filter.
     pub terminal: Terminal,
     filter_state: Vec<(Object, Format)>,
 }
@@ -36,7 +34,6 @@ pub struct Chain {
 pub enum Terminal {
     /// Relays bytes to a cluster.
     TcpProxy(TcpProxy),
-    /// Processes HTTP.
     Http(Arc<Hcm>),
 }
 

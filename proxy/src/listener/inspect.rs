@@ -57,7 +57,6 @@ pub(super) enum Inspected {
 /// Why a connection does not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// The timeout expired.
     TimedOut,
     /// Its first bytes could not be peeked at.
     Unseen(Unseen),
@@ -90,7 +89,6 @@ impl Inspectors {
         }
     }
 
-    /// Runs all filters.
     pub(super) async fn run(&self, socket: &TcpStream, info: &mut ConnectionInfo) -> Result<Inspected, Refused> {
         let all = self.run_all(socket, info);
         let whole = |()| Inspected::Whole;

@@ -5,9 +5,7 @@ use std::io;
 /// The result of moving bytes in one direction.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
-    /// Bytes were moved.
     Moved {
-        /// Number of bytes.
         count: usize,
         /// How they were moved.
         by: By,

@@ -38,13 +38,6 @@ fn prometheus_has_envoys_families_and_labels() {
 }
 
 #[test]
-fn labelled_counters_keep_their_family_name() {
-    let stats = Stats::default();
-    stats.labelled_counter("istio_requests_total", &[("reporter", "source"), ("response_code", "200")]).inc();
-    assert!(stats.prometheus().contains("istio_requests_total{reporter=\"source\",response_code=\"200\"} 1\n"));
-}
-
-#[test]
 fn a_held_gauge_is_decremented_on_drop() {
     let gauge = Gauge::default();
     let held = gauge.hold();

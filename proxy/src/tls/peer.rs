@@ -21,11 +21,8 @@ mod tests;
 pub struct PeerCertificate {
     /// URI SANs: SPIFFE IDs.
     pub uri_sans: Vec<String>,
-    /// DNS SANs.
     pub dns_sans: Vec<String>,
-    /// IP SANs.
     pub ip_sans: Vec<String>,
-    /// Email SANs.
     pub email_sans: Vec<String>,
     /// Subject in RFC 2253 format; empty for an SVID.
     pub subject: String,

@@ -23,7 +23,6 @@ use crate::config::{At as _, Invalid};
 #[derive(Clone, Debug)]
 pub(super) struct Roots {
     pub(super) store: Arc<RootCertStore>,
-    /// The certificates.
     anchors: Arc<[CertificateDer<'static>]>,
     /// Their subject key identifiers.
     keys: HashSet<Vec<u8>>,

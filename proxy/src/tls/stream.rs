@@ -79,12 +79,10 @@ impl TlsStream {
         Ok(stream)
     }
 
-    /// The underlying socket.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// The negotiated parameters.
     pub(super) fn negotiated(&self) -> &CommonState {
         self.session.common()
     }
@@ -163,7 +161,6 @@ impl TlsStream {
         read.map_ok(|()| count)
     }
 
-    /// Writes outgoing records.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(outgoing) = &mut self.outgoing {
             let count = ready!(Pin::new(&mut self.socket).poll_write(cx, outgoing.rest()))?;

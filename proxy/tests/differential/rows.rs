@@ -37,7 +37,7 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
         match c {
             '↵' => out.extend(b"\r\n"),
             '\\' => {
-                let escape = rest.chars().next().expect("something stands behind a backslash");
+                let escape = rest.chars().next().expect("a character follows a backslash");
                 rest = &rest[escape.len_utf8()..];
                 match escape {
                     'r' => out.push(b'\r'),

@@ -107,7 +107,7 @@ fn parts(text: &str) -> Vec<Vec<u8>> {
     match kind {
         "bytes" => rows::parts(rest),
         "hello" => Hello::new(rest).parts(),
-        other => panic!("{other:?} is no kind of opening"),
+        other => panic!("{other:?} is not a kind of opening"),
     }
 }
 

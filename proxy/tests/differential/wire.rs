@@ -63,7 +63,7 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
             match read(&mut stream, &mut bytes, patience.end) {
                 Reading::End => "waits, then closes",
                 Reading::Reset => "waits, then resets",
-                Reading::Open => "waits for ever",
+                Reading::Open => "waits forever",
             }
         }
     };

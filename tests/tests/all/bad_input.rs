@@ -21,7 +21,7 @@ fn scenario_with(name: &str, part: &str, by: &str) -> String {
 fn assert_says(output: &Output, code: i32, parts: &[&str]) {
     let text = text(output);
     for part in parts {
-        assert!(text.contains(part), "not said: {part:?}\nsaid: {text}");
+        assert!(text.contains(part), "missing: {part:?}\nprinted: {text}");
     }
     assert_eq!(output.status.code(), Some(code), "{text}");
 }
@@ -51,7 +51,7 @@ fn yaml_that_does_not_parse_is_named_by_line_and_column() {
 }
 
 #[test]
-fn an_unknown_field_is_named_with_the_one_that_was_meant() {
+fn an_unknown_field_is_named_with_a_similar_one() {
     assert_refused(
         &strict_with("serviceAccountName: client", "serviceAcountName: client"),
         &[": document 5 (Pod client): spec.serviceAcountName: ", "did you mean serviceAccountName?"],
@@ -59,7 +59,7 @@ fn an_unknown_field_is_named_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn an_envoy_filter_says_what_of_it_is_not_supported() {
+fn an_unsupported_part_of_an_envoy_filter_is_named() {
     let patched = ": document 7 (EnvoyFilter tls-to-app): spec.configPatches[0].";
     assert_refused(
         &scenario_with("tls-to-app", "      context: SIDECAR_INBOUND\n", "      context: GATEWAY\n"),
@@ -87,7 +87,7 @@ fn an_annotation_for_tls_to_the_app_is_a_list_of_ports() {
 }
 
 #[test]
-fn a_service_entry_is_refused_as_istios_webhook_would() {
+fn a_service_entry_is_rejected_as_by_istios_webhook() {
     let entry = ": document 8 (ServiceEntry dns): spec.";
     assert_refused(
         &scenario_with("egress", "hosts: [shop.example.com]\n", "hosts: [\"*.example.com\"]\n"),
@@ -104,7 +104,7 @@ fn a_service_entry_is_refused_as_istios_webhook_would() {
 }
 
 #[test]
-fn a_host_outside_of_the_cluster_needs_a_full_name() {
+fn an_external_host_needs_a_full_name() {
     assert_refused(
         &scenario_with("egress", "external-host: \"shop.example.com, pay", "external-host: \"shop, pay"),
         &["(Pod host): metadata.annotations[sidelab.io/external-host]: ", "\"shop\" is not a host outside the cluster"],
@@ -112,7 +112,7 @@ fn a_host_outside_of_the_cluster_needs_a_full_name() {
 }
 
 #[test]
-fn modes_of_ports_need_a_selector() {
+fn port_level_modes_need_a_selector() {
     assert_refused(
         &strict_with("mode: STRICT\n", "mode: STRICT\n  portLevelMtls: {8080: {mode: PERMISSIVE}}\n"),
         &[": document 2 (PeerAuthentication default): spec.portLevelMtls: ", "add spec.selector.matchLabels"],
@@ -120,7 +120,7 @@ fn modes_of_ports_need_a_selector() {
 }
 
 #[test]
-fn the_later_of_two_pods_of_one_name_is_the_pod_and_a_warning_says_so() {
+fn of_two_pods_of_one_name_the_later_applies_with_a_warning() {
     let (_folder, files) = folder(&[("mesh.yaml", &strict_with("name: outsider", "name: client"))]);
     let file = files[0].to_str().unwrap();
     let warning = format!(": document 6 (Pod client): metadata.name: warning: replaces Pod default/client at {file}#5");
@@ -143,7 +143,7 @@ fn a_fault_has_its_line_and_column_as_editors_count_them() {
 }
 
 #[test]
-fn a_port_out_of_range_is_refused_with_the_range() {
+fn a_port_out_of_range_is_rejected_with_the_range() {
     assert_refused(
         &strict_with("port: 8080", "port: 80800"),
         &[": document 8 (Service server): spec.ports[0].port: 80800 ", "from 1 to 65535"],
@@ -200,7 +200,7 @@ fn an_expired_certificate_is_refused_with_its_date() {
 }
 
 #[test]
-fn a_service_that_finds_no_pod_is_a_warning_and_its_calls_fail_as_they_would() {
+fn a_service_without_pods_is_a_warning_and_its_calls_fail_as_in_a_cluster() {
     if !may_make_labs() {
         return;
     }
@@ -211,9 +211,9 @@ fn a_service_that_finds_no_pod_is_a_warning_and_its_calls_fail_as_they_would() {
     assert_says(&labs.sidelab(&["validate", "-f", file]), 0, &[warning, "pod server has app=sever"]);
     assert_says(&labs.sidelab(&["up", "-f", file]), 0, &[warning]);
     let curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"];
-    // A sidecar knows the cluster, and that it is empty.
+    // A sidecar has the cluster, without endpoints.
     assert_says(&labs.sidelab(&[&["exec", "client", "--"], &curl[..]].concat()), 0, &["503"]);
-    // Without one, the node refuses: kube-proxy's REJECT. 7 is curl's code for that.
+    // Without a sidecar, the node refuses: kube-proxy's REJECT. 7 is curl's exit code for that.
     assert_says(&labs.sidelab(&[&["exec", "outsider", "--"], &curl[..]].concat()), 7, &[]);
     let namespaces = labs.namespaces();
     labs.done(&["down"]);
@@ -221,12 +221,12 @@ fn a_service_that_finds_no_pod_is_a_warning_and_its_calls_fail_as_they_would() {
 }
 
 #[test]
-fn a_scenario_that_expects_nothing_is_refused() {
+fn a_scenario_with_an_incomplete_expectation_is_rejected() {
     let manifests = strict_with("STRICT", "STRICT");
     for (scenario, message) in [
         ("{title: t, shows: s, claims: [], probes: []}", "probes: a scenario without probes shows nothing"),
         (
-            "{title: t, shows: s, claims: [], probes: [{name: call, from: client, to: 'server:8080', app: http}]}",
+            "{title: t, shows: s, claims: [], probes: [{name: call, from: client, to: 'server:8080', app: http, expect: {outcome: {status: 200}}}]}",
             "probes[0] (call): the outcome (`outcome.delivered`) has no expectation in the textbook mesh; add it to",
         ),
     ] {
@@ -239,7 +239,7 @@ fn a_scenario_that_expects_nothing_is_refused() {
 }
 
 #[test]
-fn an_envoy_file_with_a_field_that_is_not_supported_is_refused_by_its_path() {
+fn an_unsupported_field_in_an_envoy_file_is_rejected_with_its_path() {
     let socket = r#""address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}"#;
     for (file, path) in [
         (format!(r#"{{"admin": {{{socket}, "profile_path": "/tmp/p"}}}}"#), "admin.profile_path"),
@@ -282,13 +282,13 @@ fn a_port_in_use_names_the_container_and_leaves_nothing() {
 }
 
 #[test]
-fn without_iptables_the_host_cannot_do_it() {
+fn without_iptables_the_exit_code_is_3() {
     if !may_make_labs() {
         return;
     }
     let labs = OwnLabs::new();
     let empty = tempfile::tempdir().unwrap();
-    // Programs are also looked for in /usr/sbin, which many users' PATH leaves out: hide that too.
+    // Programs are also searched in /usr/sbin, which many users' PATH lacks: hide that, too.
     let script = r#"mount --bind "$EMPTY" /usr/sbin && mount --bind "$EMPTY" /sbin && PATH="$EMPTY" exec "$@""#;
     for (args, code) in [(["up", "-f", "scenarios/strict/manifests.yaml"], 3), (["run", "strict", "--mesh=istio"], 3)] {
         let sidelab = labs.command(&args);
@@ -302,17 +302,17 @@ fn without_iptables_the_host_cannot_do_it() {
 }
 
 #[test]
-fn without_any_privilege_the_host_cannot_do_it() {
+fn without_privilege_the_exit_code_is_3() {
     if !may_make_labs() {
         return;
     }
     let labs = OwnLabs::new();
     let parent = labs.path().parent().unwrap().to_owned();
     fs::set_permissions(&parent, fs::Permissions::from_mode(0o777)).unwrap();
-    // A checkout may lie in a folder that is root's alone.
+    // A checkout may be in a folder that only root can read.
     let sidelab = parent.join("sidelab");
     fs::copy(tools().own("sidelab").unwrap(), &sidelab).unwrap();
-    // The kernel gives no user namespace to an ordinary user's process that has been put into another root.
+    // The kernel refuses a user namespace to an ordinary user's process in a chroot.
     let root = tempfile::tempdir().unwrap();
     let script = r#"mount --rbind / "$ROOT" && exec chroot --userspec 1000:1000 --groups= "$ROOT" "$@""#;
     for args in [["run", "strict"].as_slice(), &["up", "-f", "manifests.yaml"]] {
@@ -320,13 +320,13 @@ fn without_any_privilege_the_host_cannot_do_it() {
         ordinary.args(["--mount", "sh", "-c", script, "sh"]).arg(&sidelab).args(args);
         ordinary.env("ROOT", root.path()).env("SIDELAB_RUN_DIR", labs.path());
         assert_says(&ordinary.output().unwrap(), 3, &["user namespace", "run as root"]);
-        assert!(!labs.path().exists(), "nothing was made");
+        assert!(!labs.path().exists(), "nothing was created");
         labs.assert_gone(&[]);
     }
 }
 
 #[test]
-fn files_that_are_not_there_and_words_that_are_wrong_exit_with_2() {
+fn missing_files_and_invalid_arguments_exit_with_2() {
     let strict = "scenarios/strict/manifests.yaml";
     for (args, parts) in [
         (["validate", "-f", "nosuch.yaml"].as_slice(), ["can't read nosuch.yaml", "No such file"].as_slice()),

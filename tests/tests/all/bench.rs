@@ -1,4 +1,4 @@
-//! What is measured is what it is said to be.
+//! A bench measures what it reports.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +22,7 @@ use serde_json::Value;
 use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs, text, tools};
 
 #[test]
-fn every_layering_carries_what_it_is_named_for_on_both_data_planes() {
+fn every_layering_carries_what_its_name_says_on_both_data_planes() {
     if !may_make_labs() || !has_envoy() {
         return;
     }
@@ -57,7 +57,7 @@ fn a_bench_has_samples_of_every_figure_and_answers_what_it_can() {
 }
 
 #[test]
-fn every_layer_of_tls_on_the_way_costs_a_new_connection_one_more_round_trip() {
+fn every_layer_of_tls_adds_a_round_trip_to_a_new_connection() {
     if !may_make_labs() {
         return;
     }
@@ -68,7 +68,7 @@ fn every_layer_of_tls_on_the_way_costs_a_new_connection_one_more_round_trip() {
     assert_eq!((&rtt["asked_us"], &rtt["lost"]), (&Value::from(20_000), &Value::from(0)), "{rtt}");
     let (measured, error) = (rtt["measured_us"].as_f64().unwrap(), rtt["error_us"].as_f64().unwrap());
     assert!((measured - error - 20_000.0).abs() < 0.01, "{rtt}");
-    // One for TCP and one for the request, and one for each handshake between them.
+    // One for TCP, one for each handshake, and one for the request.
     for (layering, round_trips) in [("direct", 2.0), ("mesh", 3.0), ("double", 4.0)] {
         let series = report["series"].as_array().unwrap().iter().find(|one| one["layering"] == layering).unwrap();
         assert_eq!(series["rtt_us"], 20_000);
@@ -78,7 +78,7 @@ fn every_layer_of_tls_on_the_way_costs_a_new_connection_one_more_round_trip() {
 }
 
 #[test]
-fn a_bench_says_under_what_it_was_measured_and_what_the_wire_carried() {
+fn a_bench_reports_its_conditions_and_what_the_wire_carried() {
     if !may_make_labs() {
         return;
     }
@@ -112,7 +112,7 @@ fn a_bench_says_under_what_it_was_measured_and_what_the_wire_carried() {
 }
 
 #[test]
-fn memory_is_said_at_rest_and_for_each_connection_more() {
+fn memory_is_reported_at_rest_and_per_connection() {
     if !may_make_labs() {
         return;
     }
@@ -131,7 +131,7 @@ fn memory_is_said_at_rest_and_for_each_connection_more() {
 }
 
 #[test]
-fn the_load_of_an_open_loop_is_below_what_can_be_done_and_said() {
+fn the_load_of_an_open_loop_is_below_the_maximum_and_reported() {
     if !may_make_labs() {
         return;
     }
@@ -141,12 +141,12 @@ fn the_load_of_an_open_loop_is_below_what_can_be_done_and_said() {
     let report: Value = serde_json::from_str(&labs.done(&args)).unwrap();
     let series = &report["series"][0];
     let (offered, done) = (series["offered"].as_f64().unwrap(), series["samples"][0]["per_second"].as_f64().unwrap());
-    // Nobody does more than is asked for; the last request may be done a little sooner than the next would have begun.
+    // The rate is never exceeded; the last request may be complete a little before the next one would have begun.
     assert!(done > 0.0 && done < offered * 1.1, "{series}");
 }
 
 #[test]
-fn what_cannot_be_measured_is_said_before_anything_is() {
+fn impossible_settings_are_rejected_before_anything_is_measured() {
     let labs = OwnLabs::new();
     for (options, why) in [
         (["--suite", "aes256"], "Envoy has no setting for TLS 1.3 suites"),
@@ -176,7 +176,7 @@ fn an_interrupt_keeps_what_was_measured() {
         layerings: Vec::new(),
         measures: vec![Measure::Request],
         far: Vec::new(),
-        pace: Pace::of(Duration::from_secs(600)),
+        pace: Pace::for_budget(Duration::from_secs(600)),
         tools: tools(),
         privilege: netns::Privilege::acquire().unwrap(),
         progress: progress.clone(),
@@ -200,7 +200,7 @@ fn a_layering_that_the_wire_refutes_is_not_measured() {
     if !may_make_labs() {
         return;
     }
-    // A copy in which the mesh is said to be strict, and takes plaintext.
+    // A copy in which the mesh is expected to be strict, and accepts plaintext.
     let folder = tempfile::tempdir().unwrap();
     let copy = |from: &str, change: &dyn Fn(String) -> String| {
         let text = std::fs::read_to_string(checkout().join(from)).unwrap();

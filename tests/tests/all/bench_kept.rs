@@ -1,4 +1,4 @@
-//! Benches that were kept: shown again, drawn, and held beside each other. Needs no lab.
+//! Stored benches are shown again, drawn and compared. Needs no lab.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -19,8 +19,8 @@ use tests::{sidelab_command, text};
 
 const LAYERINGS: [&str; 3] = ["redirect", "mesh", "double"];
 
-/// Writes a bench in which a new connection over `redirect` takes so many microseconds, and over the others two and three
-/// times as many.
+/// Writes a bench in which a new connection over `redirect` takes this many microseconds, and over the others two and three times
+/// that.
 fn keep(path: &Path, micros: f64) {
     let sample = |micros: f64| Sample {
         latency: Some(Latency { p50_us: micros, p90_us: micros, p99_us: micros, p999_us: micros, max_us: micros }),
@@ -51,14 +51,14 @@ fn keep(path: &Path, micros: f64) {
     fs::write(path, serde_json::to_string(&report).unwrap()).unwrap();
 }
 
-/// `sidelab bench` with these arguments: its exit code, and all that it prints.
+/// Runs `sidelab bench` with these arguments, and returns its exit code and output.
 fn bench(args: &[&str]) -> (Option<i32>, String) {
     let output = sidelab_command(&[&["bench"], args].concat()).output().unwrap();
     (output.status.code(), text(&output))
 }
 
 #[test]
-fn a_bench_that_was_kept_is_shown_and_drawn_again() {
+fn a_stored_bench_is_shown_and_drawn_again() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, page) = (folder.path().join("kept.json"), folder.path().join("page.html"));
     keep(&kept, 200.0);
@@ -92,7 +92,7 @@ fn what_changed_from_one_bench_to_another_is_printed_and_is_not_a_failure() {
 }
 
 #[test]
-fn a_comparison_may_fail_on_what_is_worse() {
+fn a_comparison_can_fail_on_worse_figures() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("a.json"), folder.path().join("b.json"));
     keep(&first, 150.0);
@@ -119,7 +119,7 @@ fn a_comparison_may_fail_on_what_is_worse() {
 }
 
 #[test]
-fn a_bench_that_was_kept_is_handed_to_other_programs() {
+fn a_stored_bench_is_exported_to_other_programs() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("kept.json");
     keep(&kept, 200.0);
@@ -133,7 +133,7 @@ fn a_bench_that_was_kept_is_handed_to_other_programs() {
 }
 
 #[test]
-fn a_file_that_is_no_bench_is_wrong_use() {
+fn a_file_that_is_not_a_bench_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, other) = (folder.path().join("kept.json"), folder.path().join("other.json"));
     keep(&kept, 200.0);

@@ -1,4 +1,4 @@
-//! A lab to work in by hand: brought up, looked into, used with the host's own programs, and taken down.
+//! A lab to work in by hand: brought up, inspected, used with the host's own programs, and taken down.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,8 +18,8 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// What `sidelab` prints as JSON.
-fn said(args: &[&str]) -> Value {
+/// Runs `sidelab`, asserts success, and parses the JSON that it prints.
+fn printed_json(args: &[&str]) -> Value {
     let output = sidelab(args);
     assert!(output.status.success(), "sidelab {args:?}: {}", text(&output));
     json(&String::from_utf8(output.stdout).unwrap())
@@ -48,7 +48,7 @@ fn services_are_called_by_name_from_inside_pods() {
     let log = labs.done(&["logs", "client", "-c", "istio-proxy"]);
     assert!(log.contains("\"GET /hello HTTP/1.1\" 200 - via_upstream"), "{log}");
     let outsider = labs.sidelab(&["exec", "outsider", "--", "curl", "-s", "http://server:8080/"]);
-    assert_eq!(outsider.status.code(), Some(56), "curl tells a reset: {}", text(&outsider));
+    assert_eq!(outsider.status.code(), Some(56), "curl reports a reset: {}", text(&outsider));
     let namespaces = labs.namespaces();
     labs.done(&["down"]);
     labs.assert_gone(&namespaces);
@@ -75,16 +75,16 @@ fn a_command_in_a_pod_has_its_own_exit_code_input_and_output() {
     assert!(text(&nobody).contains("client.default, outsider.default, server.default"), "{}", text(&nobody));
 }
 
-/// `sidelab delay`, which has begun, and what else it says.
+/// A running `sidelab delay`, and its further output.
 fn delay(labs: &OwnLabs, rtt: &str) -> (Child, impl Iterator<Item = String>) {
     let mut delay = labs.command(&["delay", rtt]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(delay.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let begun = said.next().unwrap();
+    let mut output_lines = BufReader::new(delay.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let begun = output_lines.next().unwrap();
     assert!(begun.ends_with(&format!(" takes {rtt} longer, until Ctrl-C")), "{begun}");
-    (delay, said)
+    (delay, output_lines)
 }
 
-/// How long it takes to connect, in seconds: from a pod without a sidecar, which would take the connection before it leaves the pod.
+/// The time to connect, in seconds, from a pod without a sidecar: a sidecar would accept the connection inside the pod.
 fn time_to_connect(labs: &OwnLabs) -> f64 {
     let call = ["exec", "outsider", "--", "curl", "-s", "-w", "%{time_connect}", "http://server:8080/"];
     String::from_utf8(labs.sidelab(&call).stdout).unwrap().parse().unwrap()
@@ -102,14 +102,14 @@ fn round_trips_between_pods_take_longer_while_a_delay_runs() {
     }
     let labs = OwnLabs::new();
     let id = labs.up(&["-f", STRICT]);
-    let (mut running, mut said) = delay(&labs, "100ms");
+    let (mut running, mut output_lines) = delay(&labs, "100ms");
     let seconds = time_to_connect(&labs);
     assert!(seconds >= 0.1, "{seconds} s to connect");
     let twice = labs.sidelab(&["delay", "1ms"]);
     assert_eq!(twice.status.code(), Some(2), "{}", text(&twice));
     assert!(text(&twice).contains("another `sidelab delay` is running; end it first"), "{}", text(&twice));
     assert!(end(&mut running, Signal::SIGINT).success());
-    assert_eq!(said.next().unwrap(), format!("lab {id} is no longer delayed"));
+    assert_eq!(output_lines.next().unwrap(), format!("lab {id} is no longer delayed"));
     assert!(time_to_connect(&labs) > 0.0, "it still connects");
 }
 
@@ -121,14 +121,14 @@ fn a_delay_of_0_ends_the_one_that_runs() {
     let labs = OwnLabs::new();
     let id = labs.up(&["-f", STRICT]);
     assert_eq!(labs.done(&["delay", "0"]), format!("no `sidelab delay` is running in lab {id}\n"));
-    let (mut running, mut said) = delay(&labs, "100ms");
+    let (mut running, mut output_lines) = delay(&labs, "100ms");
     assert_eq!(labs.done(&["delay", "0"]), format!("lab {id} is no longer delayed\n"));
-    assert_eq!(said.next().unwrap(), format!("lab {id} is no longer delayed"));
+    assert_eq!(output_lines.next().unwrap(), format!("lab {id} is no longer delayed"));
     assert!(running.wait().unwrap().success());
 }
 
 #[test]
-fn a_delay_that_is_killed_holds_nothing_back_any_more() {
+fn a_killed_delay_no_longer_delays() {
     if !may_make_labs() {
         return;
     }
@@ -169,7 +169,7 @@ fn pods_services_and_labs_are_listed() {
 }
 
 #[test]
-fn with_several_labs_up_one_has_to_be_named() {
+fn with_several_labs_up_one_must_be_named() {
     if !may_make_labs() {
         return;
     }
@@ -184,7 +184,7 @@ fn with_several_labs_up_one_has_to_be_named() {
         assert_eq!(labs.done(&[&["exec", "--lab", lab, "client", "--"], &call[..]].concat()), "200");
     }
     assert_eq!(labs.done(&["down", &strict]), format!("removed {strict}\n"));
-    // The other one is meant now.
+    // The remaining lab is selected without its name.
     assert!(!labs.done(&["get", "pods"]).contains("outsider"), "the other lab");
     let namespaces = labs.namespaces();
     labs.done(&["down", "--all"]);
@@ -195,7 +195,7 @@ fn with_several_labs_up_one_has_to_be_named() {
 }
 
 #[test]
-fn explain_takes_a_name_that_no_manifest_has_for_a_host_outside() {
+fn explain_treats_an_unknown_name_as_an_external_host() {
     let (_folder, files) = folder(&[(
         "entry.yaml",
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: shop}\n\
@@ -204,7 +204,9 @@ fn explain_takes_a_name_that_no_manifest_has_for_a_host_outside() {
     let entry = files[0].to_str().unwrap();
     let explained = |host: &str| {
         let to = format!("{host}:443");
-        said(&["explain", "-f", STRICT, "-f", entry, "--from", "client", "--to", &to, "--app", "https", "-o", "json"])
+        printed_json(&[
+            "explain", "-f", STRICT, "-f", entry, "--from", "client", "--to", &to, "--app", "https", "-o", "json",
+        ])
     };
     let known = explained("shop.example.com");
     assert_eq!(known["outcome"]["delivered"], true, "{known}");
@@ -214,8 +216,8 @@ fn explain_takes_a_name_that_no_manifest_has_for_a_host_outside() {
 }
 
 #[test]
-fn explain_tells_a_call_leg_by_leg_with_the_policy_that_decides() {
-    let explained = said(&["explain", "-f", STRICT, "--from", "client", "--to", "server:8080", "-o", "json"]);
+fn explain_predicts_a_call_leg_by_leg_with_the_deciding_policy() {
+    let explained = printed_json(&["explain", "-f", STRICT, "--from", "client", "--to", "server:8080", "-o", "json"]);
     assert_eq!(explained["schema"], "sidelab.explain/v1");
     assert_eq!(explained["mesh"], "istio");
     assert_eq!(
@@ -253,9 +255,9 @@ fn explain_tells_a_call_leg_by_leg_with_the_policy_that_decides() {
 }
 
 #[test]
-fn a_refusal_says_who_why_and_what_the_app_sees() {
+fn a_refusal_names_the_party_the_reason_and_what_the_app_sees() {
     let both = ["explain", "-f", STRICT, "--from", "outsider", "--to", "server:8080", "--mesh", "both", "-o", "json"];
-    let explained = said(&both);
+    let explained = printed_json(&both);
     for (account, mesh) in explained.as_array().unwrap().iter().zip(["textbook", "istio"]) {
         assert_eq!(account["mesh"], mesh);
         assert_eq!(
@@ -270,16 +272,16 @@ fn a_refusal_says_who_why_and_what_the_app_sees() {
 
 #[test]
 fn config_shows_envoys_own_json_and_the_modes_in_force() {
-    let config = said(&["config", "server", "-f", STRICT, "-o", "json"]);
+    let config = printed_json(&["config", "server", "-f", STRICT, "-o", "json"]);
     for part in ["listeners", "routes", "clusters", "endpoints", "secrets"] {
         assert!(config[part].as_array().is_some_and(|entries| !entries.is_empty()), "{part}");
     }
     let secrets = config["secrets"].to_string();
     assert!(secrets.contains("BEGIN CERTIFICATE") && !secrets.contains("PRIVATE KEY"), "keys are redacted: {secrets}");
-    let clusters = said(&["config", "server", "-f", STRICT, "--clusters", "-o", "json"]);
+    let clusters = printed_json(&["config", "server", "-f", STRICT, "--clusters", "-o", "json"]);
     let parts: Vec<&String> = clusters.as_object().unwrap().keys().collect();
     assert_eq!(parts, ["clusters"]);
-    let policy = said(&["config", "server", "-f", STRICT, "--policy", "-o", "json"]);
+    let policy = printed_json(&["config", "server", "-f", STRICT, "--policy", "-o", "json"]);
     assert_eq!((&policy["schema"], &policy["pod"]), (&"sidelab.policy/v1".into(), &"server.default".into()));
     assert_eq!(policy["mode"], "STRICT");
     assert_eq!(policy["decided_by"], "PeerAuthentication default/default");

@@ -1,4 +1,4 @@
-//! What a run hands to CI: which calls it makes, how it ends, and what it writes.
+//! Runs in CI: which calls are made, the exit code, and the output files.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{checkout, labs::OwnLabs, may_make_labs, text};
 
-/// A folder of two scenarios. What the first expects of its first call is not what happens.
+/// A folder of two scenarios. The first call of the first one does not go as expected.
 fn scenarios() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let strict = fs::read_to_string(checkout().join("scenarios/strict/manifests.yaml")).unwrap();
@@ -27,7 +27,7 @@ fn scenarios() -> TempDir {
     folder
 }
 
-/// `sidelab run` on these scenarios in Istio's mesh: its exit code and its JSON.
+/// Runs these scenarios in the istio mesh, and returns exit code and JSON.
 fn run(scenarios: &Path, options: &[&str]) -> (Option<i32>, Value) {
     let fixed = ["run", "--scenarios", scenarios.to_str().unwrap(), "--mesh", "istio", "--jobs", "1", "-o", "json"];
     let output = OwnLabs::new().sidelab(&[&fixed[..], options].concat());
@@ -42,19 +42,19 @@ fn calls(run: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_run_that_is_to_fail_fast_begins_no_lab_after_a_call_that_failed() {
+fn fail_fast_starts_no_lab_after_a_failed_call() {
     if !may_make_labs() {
         return;
     }
     let folder = scenarios();
     let (code, run) = run(folder.path(), &["--fail-fast"]);
     assert_eq!(code, Some(1));
-    assert_eq!(calls(&run), ["a-fails: the first call", "a-fails: another call"], "the lab comes to its end");
+    assert_eq!(calls(&run), ["a-fails: the first call", "a-fails: another call"], "the lab is finished");
     assert_eq!(run["not_run"], serde_json::json!(["b-agrees-istio-native"]));
 }
 
 #[test]
-fn a_run_makes_only_the_calls_that_are_asked_for() {
+fn a_run_makes_only_the_selected_calls() {
     if !may_make_labs() {
         return;
     }
@@ -104,18 +104,18 @@ fn ci_gets_junit_a_summary_and_annotations() {
     assert_eq!(junit.matches("<testsuite ").count(), 2, "{junit}");
     let output = junit.split("<system-out>").nth(1).unwrap();
     for part in
-        ["native: leg 1 http/1.1, leg 2 mtls &gt; http/1.1", "client sidecar&apos;s log: ", "via_upstream", "again: "]
+        ["native: leg 1 http/1.1, leg 2 mtls &gt; http/1.1", "client sidecar&apos;s log: ", "via_upstream", "rerun: "]
     {
         assert!(output.contains(part), "{part}: {junit}");
     }
 }
 
 #[test]
-fn a_selection_that_finds_nothing_is_an_error() {
+fn an_empty_selection_is_an_error() {
     if !may_make_labs() {
         return;
     }
-    let said = |options: &[&str]| {
+    let printed = |options: &[&str]| {
         let output = OwnLabs::new().sidelab(&[&["run"], options].concat());
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
         text(&output)
@@ -126,7 +126,7 @@ fn a_selection_that_finds_nothing_is_an_error() {
         (["--probe", "no such call"], "no call of these scenarios has this in its name"),
         (["--shard", "3/2"], "expected K/N, such as 2/4"),
     ] {
-        let said = said(&options);
-        assert!(said.contains(part), "{said}");
+        let printed = printed(&options);
+        assert!(printed.contains(part), "{printed}");
     }
 }

@@ -1,4 +1,4 @@
-//! `sidelab claims`: what it says before a run, after one, and of a report.
+//! `sidelab claims` before a run, after one, and for a report.
 
 use serde_json::Value;
 use tests::{folder, labs::OwnLabs, may_make_labs, text};
@@ -8,7 +8,7 @@ fn claim<'a>(claims: &'a Value, number: &str) -> &'a Value {
 }
 
 #[test]
-fn claims_say_what_the_last_run_saw() {
+fn claims_include_what_the_last_run_saw() {
     if !may_make_labs() {
         return;
     }
@@ -40,7 +40,7 @@ fn claims_say_what_the_last_run_saw() {
 }
 
 #[test]
-fn what_is_no_report_is_refused_with_the_fix() {
+fn a_file_that_is_not_a_report_is_rejected_with_a_fix() {
     let (_folder, files) = folder(&[
         ("text", "not json"),
         ("other", r#"{"schema": "sidelab.load/v1"}"#),
@@ -54,7 +54,7 @@ fn what_is_no_report_is_refused_with_the_fix() {
 }
 
 #[test]
-fn a_claim_that_nobody_made_is_refused() {
+fn an_unknown_claim_is_rejected() {
     let output = OwnLabs::new().sidelab(&["claims", "C99"]);
     assert_eq!(
         (output.status.code(), text(&output).as_str()),

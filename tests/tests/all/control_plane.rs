@@ -1,4 +1,4 @@
-//! Labs whose sidecars run on what the real istiod writes, where it is built (`scripts/istiod`).
+//! Labs whose sidecars run on the real istiod's files, if it is built (`scripts/istiod`).
 
 use std::{env, fs};
 
@@ -8,17 +8,17 @@ use mesh::model::{ControlPlane, Flavor};
 use serde_json::Value;
 use tests::{checkout, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
 
-/// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and which one a call
-/// goes to is chance. Only the addresses of leg 2 may differ.
+/// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and a call goes to
+/// a random one. Only the addresses of leg 2 may differ.
 const EITHER_FAMILY: [&str; 3] = ["egress", "egress-registry-only", "egress-tls-origination"];
 
-/// Whether istiod is built. Where it could be and is not, that is a failure under CI.
+/// Whether istiod is built. If Go is installed and istiod is not built, the test fails under CI.
 fn is_built() -> bool {
     if Istiod::find().is_ok() {
         return true;
     }
     let go = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join("go").is_file()));
-    assert!(!(go && env::var_os("CI").is_some()), "istiod is not built, and Go is there: run scripts/istiod");
+    assert!(!(go && env::var_os("CI").is_some()), "istiod is not built, although Go is installed: run scripts/istiod");
     println!("skipped: istiod is not built: run scripts/istiod");
     false
 }
@@ -42,7 +42,7 @@ fn every_scenario_agrees_on_istiods_files_with_the_native_proxy() {
             }
         }
     }
-    println!("{} calls on istiod's files, {} otherwise than expected", report.probes.len(), bad.len());
+    println!("{} calls on istiod's files, {} not as expected", report.probes.len(), bad.len());
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
@@ -50,7 +50,7 @@ const EXPLAIN: [&str; 7] =
     ["explain", "-f", "scenarios/strict/manifests.yaml", "--from", "client", "--to", "server:8080"];
 
 #[test]
-fn a_prediction_from_istiods_files_says_whose_they_are() {
+fn a_prediction_from_istiods_files_names_the_control_plane() {
     if !is_built() {
         return;
     }
@@ -62,7 +62,7 @@ fn a_prediction_from_istiods_files_says_whose_they_are() {
 }
 
 #[test]
-fn the_configuration_is_what_istiod_pushes_but_for_where_it_comes_from() {
+fn the_configuration_is_what_istiod_pushes_except_for_its_sources() {
     if !is_built() {
         return;
     }
@@ -80,16 +80,16 @@ fn the_configuration_is_what_istiod_pushes_but_for_where_it_comes_from() {
 }
 
 #[test]
-fn istiod_writes_no_textbook() {
+fn istiod_does_not_support_the_textbook_mesh() {
     for mesh in ["textbook", "both"] {
         let output = sidelab(&[&EXPLAIN[..], &["--control-plane", "istiod", "--mesh", mesh]].concat());
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-        assert!(text(&output).contains("the istio mesh alone"), "{}", text(&output));
+        assert!(text(&output).contains("only the istio mesh"), "{}", text(&output));
     }
 }
 
 #[test]
-fn without_istiod_it_is_said_what_builds_it() {
+fn without_istiod_the_error_names_the_script_that_builds_it() {
     let mut command = sidelab_command(&[&EXPLAIN[..], &["--control-plane", "istiod"]].concat());
     let output = command.env("SIDELAB_ISTIOD", "/nowhere/istiod").output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));

@@ -1,4 +1,4 @@
-//! The real Envoy takes every file that the compiler writes: none refused, no field that it does not know.
+//! The real Envoy accepts every file that the compiler writes: none rejected, no unknown field.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,12 +9,12 @@ use lab::scenario::{self, Scenario};
 use serde_json::Value;
 use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs};
 
-/// Whether a counter of Envoy's tells of a file that it did not take whole.
+/// Whether one of Envoy's counters reports a file that was not fully accepted.
 fn is_complaint(counter: &str) -> bool {
     counter.ends_with("update_rejected") || counter.ends_with("unknown_fields")
 }
 
-/// Brings a scenario up with Envoy, and asks every sidecar; how many there are.
+/// Brings a scenario up with Envoy, checks every sidecar's counters, and returns the number of sidecars.
 fn ask_sidecars(scenario: &Scenario, mesh: &str) -> usize {
     let labs = OwnLabs::new();
     let file = scenario.manifests().display().to_string();
@@ -28,7 +28,7 @@ fn ask_sidecars(scenario: &Scenario, mesh: &str) -> usize {
         let counters = || stats.lines().filter_map(|line| line.split_once(": "));
         let complaints: Vec<_> = counters().filter(|(name, value)| is_complaint(name) && *value != "0").collect();
         assert_eq!(complaints, [], "{of}");
-        // What is not counted can't be wrong: each kind of file was loaded.
+        // Each kind of file was loaded, so that its counters mean something.
         for loaded in [
             "listener_manager.lds.update_success",
             "cluster_manager.cds.update_success",
@@ -45,7 +45,7 @@ fn ask_sidecars(scenario: &Scenario, mesh: &str) -> usize {
 }
 
 #[test]
-fn envoy_takes_every_file_of_every_pod_in_both_meshes() {
+fn envoy_accepts_every_file_of_every_pod_in_both_meshes() {
     if !may_make_labs() || !has_envoy() {
         return;
     }

@@ -1,4 +1,4 @@
-//! What can't be written is said in one line, with the right exit code, without a panic, and nothing is left.
+//! A failed write is reported in one line, with the right exit code, without a panic, and nothing is left behind.
 
 use std::{
     fs::{self, File},
@@ -14,13 +14,13 @@ fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// Runs `sidelab` with nowhere to print.
+/// Runs `sidelab` with a full standard output.
 fn into_full(labs: &OwnLabs, args: &[&str]) -> Output {
     labs.command(args).stdout(full()).stderr(Stdio::piped()).output().unwrap()
 }
 
 #[track_caller]
-fn assert_said_once(args: &[&str], output: &Output) {
+fn assert_reported_once(args: &[&str], output: &Output) {
     let printed = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(1 | 2)), "{args:?}: {} {printed}", output.status);
     assert_eq!(printed.lines().count(), 1, "{args:?}: {printed}");
@@ -28,7 +28,7 @@ fn assert_said_once(args: &[&str], output: &Output) {
 }
 
 #[test]
-fn a_command_whose_output_nobody_takes_says_so() {
+fn a_command_that_cannot_print_reports_it() {
     let labs = OwnLabs::new();
     for args in [
         &["--help"][..],
@@ -45,7 +45,7 @@ fn a_command_whose_output_nobody_takes_says_so() {
         &["get", "labs"],
         &["down", "--all"],
     ] {
-        assert_said_once(args, &into_full(&labs, args));
+        assert_reported_once(args, &into_full(&labs, args));
     }
     if !may_make_labs() {
         return;
@@ -57,7 +57,7 @@ fn a_command_whose_output_nobody_takes_says_so() {
         &["up", "-f", STRICT],
         &["up", "-f", STRICT, "-o", "json"],
     ] {
-        assert_said_once(args, &into_full(&labs, args));
+        assert_reported_once(args, &into_full(&labs, args));
         labs.assert_gone(&[]);
     }
     labs.up(&["-f", STRICT]);
@@ -71,14 +71,14 @@ fn a_command_whose_output_nobody_takes_says_so() {
         if args[0] == "logs" {
             labs.done(&["exec", "client", "--", "curl", "-s", "http://server:8080/"]);
         }
-        assert_said_once(args, &into_full(&labs, args));
+        assert_reported_once(args, &into_full(&labs, args));
     }
-    assert_said_once(&["down"], &into_full(&labs, &["down"]));
+    assert_reported_once(&["down"], &into_full(&labs, &["down"]));
     labs.assert_gone(&[]);
 }
 
 #[test]
-fn an_error_that_nobody_hears_is_still_an_exit_code() {
+fn an_error_that_cannot_be_printed_still_has_its_exit_code() {
     let labs = OwnLabs::new();
     for args in [&["validate", "-f", "/none"][..], &["frobnicate"], &["down", ".."], &["get", "pods"]] {
         let output = labs.command(args).stdout(full()).stderr(full()).output().unwrap();
@@ -87,7 +87,7 @@ fn an_error_that_nobody_hears_is_still_an_exit_code() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_reader_that_closes_early_is_not_an_error() {
     let labs = OwnLabs::new();
     let mut shell = Command::new("bash");
     let program = labs.command(&[]).get_program().to_owned();
@@ -96,7 +96,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), "["));
 }
 
-/// A file system of a few KiB, which goes when dropped.
+/// A file system of a few KiB, unmounted when dropped.
 struct Tiny(tempfile::TempDir);
 
 impl Tiny {
@@ -123,11 +123,11 @@ impl Drop for Tiny {
 }
 
 #[test]
-fn a_lab_that_its_disk_has_no_room_for_is_not_there() {
+fn a_lab_without_disk_space_leaves_nothing() {
     if !may_make_labs() {
         return;
     }
-    // Room for the state file alone; for pods, and some of the sidecars' files.
+    // Space for the state file only; for the pods; for some of the sidecars' files.
     for kib in [4, 64] {
         let tiny = Tiny::new(kib);
         let run = tiny.path().join("run");
@@ -141,7 +141,7 @@ fn a_lab_that_its_disk_has_no_room_for_is_not_there() {
 }
 
 #[test]
-fn a_report_that_its_disk_has_no_room_for_leaves_the_earlier_one() {
+fn a_report_without_disk_space_leaves_the_earlier_one() {
     if !may_make_labs() {
         return;
     }

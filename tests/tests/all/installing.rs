@@ -1,5 +1,5 @@
-//! What the scripts say on machines that lack something, and what an installed program has. What they do on a machine that has
-//! nothing is shown by `scripts/fresh-machine`.
+//! The scripts on machines that lack something, and the parts of an installation. `scripts/fresh-machine` tests the scripts on a
+//! minimal machine.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use tests::{checkout, has, has_envoy, labs::OwnLabs, may_make_labs, sidelab, text, tools};
 
-/// A machine that has these programs of this one, and these others, each a shell's commands.
+/// A machine that has these programs of this host, and these others, given as shell commands.
 fn machine(programs: &[&str], others: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let here = |program: &str| {
@@ -38,7 +38,7 @@ fn script(machine: &Path, command: &[&str]) -> Output {
 }
 
 #[test]
-fn without_rust_the_version_that_is_needed_and_how_to_get_it_are_said() {
+fn without_rust_the_needed_version_and_how_to_get_it_are_printed() {
     let output = script(machine(&[], &[]).path(), &["lab"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     for part in ["cargo not found", "Rust 1.95 or newer is needed", "https://rustup.rs"] {
@@ -47,7 +47,7 @@ fn without_rust_the_version_that_is_needed_and_how_to_get_it_are_said() {
 }
 
 #[test]
-fn a_rust_that_is_too_old_is_refused_with_both_versions() {
+fn a_too_old_rust_is_rejected_with_both_versions() {
     let old = machine(&[], &[("cargo", "exit 1"), ("rustc", "echo rustc 1.63.0")]);
     let output = script(old.path(), &["lab"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
@@ -55,7 +55,7 @@ fn a_rust_that_is_too_old_is_refused_with_both_versions() {
 }
 
 #[test]
-fn too_little_room_for_the_build_is_said_before_it() {
+fn too_little_disk_space_is_reported_before_the_build() {
     let df = "echo Filesystem 1024-blocks Used Available Capacity Mounted; echo disk 9 9 1048576 99% /";
     let rust = [("cargo", "echo built"), ("rustc", "echo rustc 1.99.0"), ("df", df)];
     let full = machine(&["realpath", "awk"], &rust);
@@ -68,7 +68,7 @@ fn too_little_room_for_the_build_is_said_before_it() {
 }
 
 #[test]
-fn a_package_manager_that_is_not_apt_gets_a_list_by_its_own_names() {
+fn package_managers_other_than_apt_get_a_list_of_their_own_package_names() {
     for (manager, expected) in [
         ("dnf", "by hand, as root: dnf install"),
         ("apk", "by hand, as root: apk add"),
@@ -82,7 +82,7 @@ fn a_package_manager_that_is_not_apt_gets_a_list_by_its_own_names() {
 }
 
 #[test]
-fn setup_refuses_a_purpose_that_it_does_not_know() {
+fn setup_rejects_an_unknown_purpose() {
     let output = script(machine(&[], &[]).path(), &["setup", "everything"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("Usage: scripts/setup [run|lab|hand|test]"), "{}", text(&output));
@@ -123,7 +123,7 @@ fn every_command_has_a_manual_page_that_man_shows_without_a_warning() {
 }
 
 #[test]
-fn every_action_of_others_is_pinned_by_its_commit() {
+fn every_third_party_action_is_pinned_by_commit() {
     let mut pinned = 0;
     let workflows = fs::read_dir(checkout().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
     for file in workflows.chain([checkout().join("action.yml")]) {
@@ -144,7 +144,7 @@ fn the_action_judges_scenarios_of_another_repository_and_keeps_its_report() {
     if !may_make_labs() || !has_envoy() {
         return;
     }
-    // A repository whose scenario expects something else than what happens.
+    // A repository whose scenario has a wrong expectation.
     let workspace = tempfile::tempdir().unwrap();
     let scenario = workspace.path().join("mesh tests/strict");
     fs::create_dir_all(&scenario).unwrap();
@@ -173,8 +173,8 @@ fn the_action_judges_scenarios_of_another_repository_and_keeps_its_report() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("::error"), "an annotation: {}", text(&output));
-    let said = fs::read_to_string(at("output")).unwrap();
-    assert_eq!(said, format!("report={}\n", at("sidelab").display()));
+    let written = fs::read_to_string(at("output")).unwrap();
+    assert_eq!(written, format!("report={}\n", at("sidelab").display()));
     for file in ["summary", "sidelab/report.html", "sidelab/run.json", "sidelab/run.xml"] {
         assert!(fs::read_to_string(at(file)).unwrap().contains("http over IPv4"), "{file}");
     }

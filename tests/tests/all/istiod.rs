@@ -1,5 +1,5 @@
-//! The compiler beside the real Istio control plane: over all scenarios, by what istiod said of each (kept beside it), and
-//! over manifests drawn at random, where istiod is built (`scripts/istiod`).
+//! Compares the compiler with the real Istio control plane: for all scenarios, by istiod's stored answers, and for random manifests,
+//! if istiod is built (`scripts/istiod`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ fn istio(files: &[SourceFile]) -> anyhow::Result<Mesh> {
     Ok(Mesh::new(manifests::resolve(files)?.0, Flavor::Istio))
 }
 
-/// What differs without a reason, a line each; and how many differences have one.
+/// The differences without a reason, one per line, and the number of those with one.
 fn unexplained(all: &[PodDifferences]) -> (Vec<String>, usize) {
     let mut lines = vec![];
     let mut explained = 0;
@@ -47,10 +47,7 @@ fn every_scenario_differs_from_istiod_only_as_the_table_says() {
         let files = manifests::read(&[scenario.manifests()]).unwrap();
         let golden = istiod::golden(&scenario.directory, &files[0].text).unwrap();
         let answer = golden.unwrap_or_else(|| {
-            panic!(
-                "{}: nothing is kept of what istiod says of these manifests; run `scripts/istiod goldens`",
-                scenario.name
-            )
+            panic!("{}: no answer of istiod is stored for these manifests; run `scripts/istiod goldens`", scenario.name)
         });
         let mesh = istio(&files).unwrap();
         let (lines, known) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
@@ -62,7 +59,7 @@ fn every_scenario_differs_from_istiod_only_as_the_table_says() {
 }
 
 #[test]
-fn what_is_kept_of_each_scenario_is_what_istiod_says_today() {
+fn the_stored_answers_are_those_of_the_built_istiod() {
     let Ok(program) = Istiod::find() else {
         println!("skipped: istiod is not built: run scripts/istiod");
         return;
@@ -84,10 +81,10 @@ fn what_is_kept_of_each_scenario_is_what_istiod_says_today() {
             stale.push(scenario.name.as_str());
         }
     }
-    assert!(stale.is_empty(), "run `scripts/istiod goldens`: istiod says otherwise today of {}", stale.join(", "));
+    assert!(stale.is_empty(), "run `scripts/istiod goldens`: istiod's answer has changed for {}", stale.join(", "));
 }
 
-/// How many manifests are drawn, and from which seed: 2,000 are, where `SIDELAB_GENERATED` says so.
+/// The number of random manifests, and the first seed: `SIDELAB_GENERATED` sets another number.
 fn draws() -> (u64, u64) {
     let number = |name: &str, otherwise| env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     (number("SIDELAB_GENERATED", 100), number("SIDELAB_SEED", 1))
@@ -126,14 +123,14 @@ fn generated_manifests_differ_from_istiod_only_as_the_table_says() {
     assert!(by_kind.is_empty(), "{}", lines.join("\n\n"));
 }
 
-/// What came of a set of manifests.
+/// The result for one set of manifests.
 #[derive(Default)]
 struct Judgement {
-    /// Whether both sides refuse an object.
+    /// Whether both sides reject an object.
     refused: bool,
-    /// Where the sides differ without a reason, without names.
+    /// The kinds of differences without a reason, without names.
     kinds: BTreeSet<String>,
-    /// How many differences have a reason.
+    /// The number of differences with a reason.
     explained: usize,
 }
 
@@ -177,7 +174,7 @@ fn judge_one(files: &[SourceFile], mesh: &anyhow::Result<Mesh>, answer: &Answer)
     judged
 }
 
-/// Words in which names and numbers do not count.
+/// A message without names and numbers.
 fn without_names(words: &str) -> String {
     let plain = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ',' | ':' | ';'));
     words.split_whitespace().map(|word| if plain(word) { word } else { "*" }).collect::<Vec<_>>().join(" ")
@@ -190,7 +187,7 @@ fn kind(path: &[String]) -> String {
     parts.join(" / ")
 }
 
-/// The smallest manifests that show a kind of difference, with what differs.
+/// The smallest manifests that show a kind of difference, with the difference.
 fn shrunk(program: &Istiod, kind: &str, seeds: &[u64]) -> String {
     let seed = seeds[0];
     let shows = |candidates: &[Documents]| -> Vec<bool> {

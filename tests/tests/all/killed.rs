@@ -1,4 +1,4 @@
-//! A program that is ended in the middle of its work leaves nothing, at once or after `sidelab down --all`.
+//! A program that is interrupted leaves nothing behind, at once or after `sidelab down --all`.
 
 use std::{
     fs, io,
@@ -22,7 +22,7 @@ use tests::{
     may_make_labs, text,
 };
 
-/// A run whose labs have pods, and sidecars that start in them.
+/// A run that is in progress: its labs have pods, and sidecars are starting in them.
 struct Running {
     labs: OwnLabs,
     sidelab: Child,
@@ -36,7 +36,7 @@ impl Running {
         let mut command = labs.command(args);
         let sidelab = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sidelab runs");
         let mut running = Self { labs, sidelab, namespaces: Vec::new() };
-        // A lab may end while it is looked at: then the next one will do.
+        // A lab may end while it is inspected: then use the next one.
         while running.namespaces.len() < 3 {
             running.namespaces =
                 sidecar_files(&running.labs.path()).map(|_| running.labs.namespaces()).unwrap_or_default();
@@ -46,16 +46,16 @@ impl Running {
 
     fn send(&self, signal: Signal) {
         let pid = Pid::from_raw(self.sidelab.id().try_into().expect("a pid"));
-        kill(pid, signal).expect("the run is under way");
+        kill(pid, signal).expect("the run is in progress");
     }
 
     fn end_by(&mut self, signal: Signal) -> ExitStatus {
         self.send(signal);
         let ended = self.sidelab.wait().expect("it ends");
-        // A process that it was just starting has its locks, too, and is killed with it, but not in the same moment.
+        // A process that it was just starting holds its locks, too, and is killed with it, but not at the same moment.
         for lab in fs::read_dir(self.labs.path()).into_iter().flatten().flatten() {
             if let Ok(lock) = fs::File::open(lab.path().join("lock")) {
-                lock.lock().expect("nobody keeps a killed run's lab");
+                lock.lock().expect("no process holds a killed run's lab");
             }
         }
         ended
@@ -71,7 +71,7 @@ fn sidecar_files(run: &Path) -> io::Result<PathBuf> {
     await_entry(&pod, "log")
 }
 
-/// Waits until `folder` has an entry whose name begins so, and gives its path. By inotify: nothing is polled.
+/// Waits, by inotify, until `folder` has an entry whose name begins with `prefix`, and returns its path.
 fn await_entry(folder: &Path, prefix: &str) -> io::Result<PathBuf> {
     let watch = Inotify::init(InitFlags::IN_CLOEXEC)?;
     watch.add_watch(folder, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE_SELF)?;
@@ -83,7 +83,7 @@ fn await_entry(folder: &Path, prefix: &str) -> io::Result<PathBuf> {
         }
         let mut ready = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
         if poll(&mut ready, PollTimeout::from(30_000_u16))? == 0 {
-            panic!("nothing begins with {prefix:?} in {} after 30 s: has the program ended?", folder.display());
+            panic!("no entry begins with {prefix:?} in {} after 30 s: has the program ended?", folder.display());
         }
         watch.read_events()?;
     }
@@ -102,7 +102,7 @@ fn after_kill_9_in_the_middle_down_all_leaves_nothing() {
     assert!(printed.contains("stale: its process was killed"), "{printed}");
     assert!(running.labs.done(&["down", "--all"]).starts_with("removed sl-"));
     running.labs.assert_gone(&running.namespaces);
-    assert_eq!(running.labs.done(&["down", "--all"]), "there was no lab\n", "once is enough, twice does no harm");
+    assert_eq!(running.labs.done(&["down", "--all"]), "there was no lab\n", "a second time does no harm");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn ctrl_c_in_the_middle_of_a_run_ends_it_with_130_and_leaves_nothing() {
 }
 
 #[test]
-fn a_terminal_that_goes_and_says_so_twice_leaves_nothing() {
+fn a_closing_terminal_that_sends_sighup_twice_leaves_nothing() {
     if !may_make_labs() {
         return;
     }
@@ -171,7 +171,7 @@ fn a_lab_in_use_is_left_to_its_user_unless_forced() {
     running.labs.assert_gone(&running.namespaces);
 }
 
-/// Manifests of a lab that never comes up: the server reads its certificate from a pipe that nobody writes to.
+/// Manifests of a lab that never comes up: the server reads its certificate from a pipe without a writer.
 fn never_ready() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pipe = folder.path().join("pipe");

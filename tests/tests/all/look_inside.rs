@@ -1,4 +1,4 @@
-//! A lab that is up, looked into: what of it runs, and what its programs write.
+//! Inspecting a lab that is up: which programs run, and what they write.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The process of a program in a lab's pod, as the lab's state file has it.
+/// The process of a program in a lab's pod, according to the lab's state file.
 fn process(labs: &OwnLabs, lab: &str, pod: &str, name: &str) -> ProcessRecord {
     let state = fs::read_to_string(labs.path().join(lab).join("state.jsonl")).unwrap();
     let processes = state.lines().map(json).filter(|entry| entry["process"].is_object());
@@ -68,7 +68,7 @@ fn a_program_that_has_ended_shows_in_its_pods_status() {
 }
 
 #[test]
-fn logs_have_both_streams_and_go_on_with_what_comes() {
+fn logs_contain_both_streams_and_can_be_followed() {
     if !may_make_labs() {
         return;
     }
@@ -86,14 +86,14 @@ fn logs_have_both_streams_and_go_on_with_what_comes() {
     fs::write(&manifests, pod).unwrap();
     labs.up(&["-f", manifests.to_str().unwrap()]);
     let mut follow = labs.command(&["logs", "talks", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(follow.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert_eq!([said.next().unwrap(), said.next().unwrap()], ["out", "err"]);
+    let mut output_lines = BufReader::new(follow.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!([output_lines.next().unwrap(), output_lines.next().unwrap()], ["out", "err"]);
     fs::write(&pipe, "one\ntwo\n").unwrap();
-    assert_eq!([said.next().unwrap(), said.next().unwrap()], ["one", "two"]);
+    assert_eq!([output_lines.next().unwrap(), output_lines.next().unwrap()], ["one", "two"]);
     assert_eq!(labs.done(&["logs", "talks", "--tail", "3"]), "err\none\ntwo\n");
     labs.done(&["down"]);
     assert!(follow.wait().unwrap().success(), "it ends with the lab");
-    assert_eq!(said.next(), None);
+    assert_eq!(output_lines.next(), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every test that crosses crates, in one program: each of them alone would link all of the project again.
+//! All tests across crates, in one program, so that the project is linked only once.
 
 mod bad_input;
 mod bench;
@@ -9,6 +9,7 @@ mod claims;
 mod control_plane;
 mod envoy_files;
 mod full_disk;
+mod import;
 mod installing;
 mod istiod;
 mod killed;

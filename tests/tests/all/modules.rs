@@ -1,7 +1,6 @@
-//! Files of a crate don't import from each other in circles: what a file needs can then be read before it.
+//! Files of a crate do not import each other in circles, so that they can be read bottom-up.
 //!
-//! Read from `use` items, as far as they name modules of the same crate; what is named by its path in the middle of the code
-//! is not looked at. Tests, and what only they use, are left out.
+//! Only `use` items that name modules of the same crate count, not paths inside code. Tests, and what only they use, are ignored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +25,7 @@ fn files_do_not_import_from_each_other_in_circles() {
 }
 
 #[test]
-fn a_circle_of_imports_is_found_also_through_what_is_exported_again() {
+fn a_circle_through_a_reexport_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("lib.rs", "mod a;\nmod b;\nmod c;\npub use a::A;\n");
@@ -46,7 +45,7 @@ fn crates() -> Vec<String> {
     members.split(',').map(|member| member.trim().trim_matches('"').to_owned()).filter(|m| !m.is_empty()).collect()
 }
 
-/// The files below a folder of sources that import from each other in circles, circle by circle.
+/// The circles of files below a folder that import each other.
 fn circles(sources: &Path) -> Vec<Vec<String>> {
     let mut files = BTreeMap::new();
     read(sources, &mut Vec::new(), &mut files);
@@ -65,7 +64,7 @@ fn circles(sources: &Path) -> Vec<Vec<String>> {
     circles.into_iter().collect()
 }
 
-/// Reads all sources but tests, by module.
+/// Reads all sources except tests, by module.
 fn read(folder: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) {
     const OF_TESTS: [&str; 3] = ["tests", "testing", "fixtures"];
     for entry in fs::read_dir(folder).unwrap() {
@@ -87,12 +86,12 @@ fn read(folder: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// A file's text up to the tests in it, which stand last.
+/// A file's text without the tests at its end.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
-/// The other modules that one imports from.
+/// The other modules that a module imports from.
 fn imports(module: &Module, text: &str, files: &BTreeMap<Module, String>) -> BTreeSet<Module> {
     let paths = uses(text).into_iter().flat_map(|(_, tree)| expand(&tree));
     let mut found: BTreeSet<Module> = paths.filter_map(|path| home(module, &path, files)).collect();
@@ -100,10 +99,10 @@ fn imports(module: &Module, text: &str, files: &BTreeMap<Module, String>) -> BTr
     found
 }
 
-/// Where what a path names is defined: its module, or the one from which that exports it again.
+/// The module that defines what a path names, following re-exports.
 fn home(module: &Module, path: &[String], files: &BTreeMap<Module, String>) -> Option<Module> {
     let mut path = absolute(module, path, files)?;
-    // An export of an export, and so on: no longer than there are files.
+    // A chain of re-exports is at most as long as there are files.
     for _ in files {
         let known = (0..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
         let (module, rest) = (path[..known].to_vec(), path[known..].to_vec());
@@ -120,7 +119,7 @@ fn home(module: &Module, path: &[String], files: &BTreeMap<Module, String>) -> O
     None
 }
 
-/// A path from the crate's root; none of a path into another crate.
+/// A path from the crate's root; `None` for a path into another crate.
 fn absolute(module: &Module, path: &[String], files: &BTreeMap<Module, String>) -> Option<Module> {
     let (first, rest) = path.split_first()?;
     match first.as_str() {
@@ -137,7 +136,7 @@ fn absolute(module: &Module, path: &[String], files: &BTreeMap<Module, String>) 
     }
 }
 
-/// The `use` items of a file: whether it exports what it names, and the tree.
+/// The `use` items of a file: whether each is a re-export, and its tree.
 fn uses(text: &str) -> Vec<(bool, String)> {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text: String = lines.collect::<Vec<_>>().join("\n");
@@ -175,7 +174,7 @@ fn expand(tree: &str) -> Vec<Vec<String>> {
     paths
 }
 
-/// What stands between the outermost commas.
+/// Splits at the outermost commas.
 fn branches(tree: &str) -> Vec<&str> {
     let (mut branches, mut depth, mut begin) = (Vec::new(), 0, 0);
     for (at, character) in tree.char_indices() {
@@ -193,7 +192,7 @@ fn branches(tree: &str) -> Vec<&str> {
     branches
 }
 
-/// All modules that one imports from, directly or by way of others.
+/// All modules that a module imports from, directly or indirectly.
 fn reached<'a>(module: &Module, imports: &'a BTreeMap<&Module, BTreeSet<Module>>) -> BTreeSet<&'a Module> {
     let (mut reached, mut next) = (BTreeSet::new(), vec![module]);
     let mut seen = BTreeSet::new();

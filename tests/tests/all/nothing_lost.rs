@@ -1,4 +1,4 @@
-//! Nothing of the user's is lost, and nothing is open to others: folders that are no labs, paths in manifests, private keys.
+//! User data is safe: folders that are not labs, paths in manifests, private keys.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use tests::{folder, labs::OwnLabs, may_make_labs, sidelab, text};
 
 #[test]
-fn what_is_no_lab_survives_every_command_and_is_named() {
+fn a_folder_that_is_not_a_lab_survives_every_command_and_is_named() {
     if !may_make_labs() {
         return;
     }
@@ -41,7 +41,7 @@ fn what_is_no_lab_survives_every_command_and_is_named() {
         assert_eq!(fs::read_to_string(run.join(folder).join("mine")).unwrap(), "mine", "{folder}");
     }
     assert_eq!(fs::read_to_string(run.join("file")).unwrap(), "mine");
-    // They are this test's to remove.
+    // This test removes them itself.
     fs::remove_dir_all(run).unwrap();
 }
 
@@ -59,7 +59,7 @@ fn the_record_of_the_last_run_outlives_the_labs() {
 }
 
 #[test]
-fn a_folder_that_the_user_named_keeps_its_mode_and_stays() {
+fn a_folder_named_by_the_user_stays_and_keeps_its_mode() {
     if !may_make_labs() {
         return;
     }
@@ -71,8 +71,8 @@ fn a_folder_that_the_user_named_keeps_its_mode_and_stays() {
     assert_eq!(fs::metadata(labs.path()).unwrap().mode() & 0o7777, 0o1777);
 }
 
-/// A pod whose document has one path in a place that has no business with it, and how that is refused; `None` where it is
-/// taken as a cluster takes it, and must lead nowhere.
+/// A pod whose document has a hostile path in one field, and the expected error; `None` if a cluster accepts it: then it must not lead
+/// out of the pod.
 struct Escape {
     document: String,
     refused: Option<&'static str>,
@@ -87,7 +87,7 @@ fn pod_with(volume: &str) -> String {
     pod("a", "a", &format!("volumeMounts: [{{name: v, mountPath: /etc/v}}]}}]\n  volumes: [{{name: v, {volume}}}]"))
 }
 
-/// A pod; `rest` goes on in its container.
+/// A pod; `rest` continues its container.
 fn pod(name: &str, container: &str, rest: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{sidecar.istio.io/inject: \"false\"}}}}\nspec:\n  \
@@ -95,7 +95,7 @@ fn pod(name: &str, container: &str, rest: &str) -> String {
     )
 }
 
-/// A pod with a sidecar whose annotations have it mount `item` at `mount_path`.
+/// A pod with a sidecar that mounts `item` at `mount_path`, by annotations.
 fn pod_with_sidecar_volume(item: &str, mount_path: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: {{sidecar.istio.io/inject: \"true\"}}\n  annotations:\n    \
@@ -105,7 +105,7 @@ fn pod_with_sidecar_volume(item: &str, mount_path: &str) -> String {
     )
 }
 
-/// Every field of a manifest that could be taken for a path on the way to a file of a pod, with `target` in it.
+/// Every field of a manifest that could become part of a path in a pod's folder, with `target` in it.
 fn escapes(target: &Path) -> Vec<Escape> {
     const RELATIVE: &str = "must be a relative path";
     const NO_BACKSTEPS: &str = "must not contain '..'";
@@ -119,7 +119,7 @@ fn escapes(target: &Path) -> Vec<Escape> {
             all.push(escape(pod_with(&format!("{source}items: [{{key: k, path: \"{path}\"}}]}}")), why));
         }
         all.push(escape(pod_with_sidecar_volume(&path, "/etc/v"), why));
-        // Kinds that are not read make no files at all.
+        // Sources that are not supported create no files.
         for source in [
             format!("projected: {{sources: [{{secret: {{name: s, items: [{{key: k, path: \"{path}\"}}]}}}}]}}"),
             format!("projected: {{sources: [{{serviceAccountToken: {{path: \"{path}\"}}}}]}}"),
@@ -134,7 +134,7 @@ fn escapes(target: &Path) -> Vec<Escape> {
             );
             all.push(escape(pod("a", "a", &mount), why));
         }
-        // A container's root has nothing above it.
+        // There is nothing above a container's root.
         let mount = format!(
             "volumeMounts: [{{name: v, mountPath: \"{path}\"}}]}}]\n  volumes: [{{name: v, secret: {{secretName: s}}}}]"
         );
@@ -165,7 +165,7 @@ fn no_path_in_a_manifest_leads_out_of_its_pod() {
     }
     let sources = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: escaped}\n---\n\
                    apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: escaped}\n---\n";
-    // The folder is there, so that nothing but the program stands in the way.
+    // The folder exists, so that only the program protects it.
     let outside = tempfile::tempdir_in("/var/tmp").unwrap();
     let target = outside.path().join("escaped");
     let labs = OwnLabs::new();
@@ -186,18 +186,18 @@ fn no_path_in_a_manifest_leads_out_of_its_pod() {
         }
         assert!(!target.exists(), "{document}");
     }
-    assert!(taken > 0, "what a cluster takes comes up");
+    assert!(taken > 0, "a lab of manifests that a cluster accepts comes up");
 }
 
 #[test]
-fn keys_secrets_and_logs_are_for_nobody_else() {
+fn keys_secrets_and_logs_are_private() {
     if !may_make_labs() {
         return;
     }
     let labs = OwnLabs::new();
     let id = labs.up(&["-f", "scenarios/app-tls/manifests.yaml"]);
     let lab = labs.path().join(&id);
-    // Whether another user is stopped by the file, or by a folder on the way to it.
+    // Whether the mode of the file, or of a folder on the way to it, excludes other users.
     let closed = |file: &Path| {
         let way = file.ancestors().take_while(|path| *path != labs.path());
         way.into_iter().any(|path| fs::metadata(path).unwrap().mode() & 0o007 == 0)
@@ -227,7 +227,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_app_that_is_another_user_reads_its_own_files_and_no_other_pods() {
+fn an_app_of_another_user_can_read_only_its_own_pods_files() {
     if !may_make_labs() {
         return;
     }

@@ -1,4 +1,4 @@
-//! What the documents say is true: their commands run, their links lead somewhere, their samples are the program's.
+//! The documents are correct: their commands run, their links resolve, their samples are the program's output.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use mesh::account::Account;
 use serde_json::Value;
 use tests::{checkout, folder, has, labs::OwnLabs, may_make_labs, text, tools};
 
-/// README and its neighbours, and what is in docs.
+/// README and the other documents at the top level and in docs.
 fn documents() -> Vec<PathBuf> {
     let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
         .map(|name| checkout().join(name));
@@ -25,7 +25,7 @@ fn documents() -> Vec<PathBuf> {
     top.into_iter().chain(docs).chain(questions()).collect()
 }
 
-/// The pages that answer one question each.
+/// The pages in docs/questions.
 fn questions() -> Vec<PathBuf> {
     files_in(&checkout().join("docs/questions"))
 }
@@ -34,7 +34,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The text inside the fenced blocks of one language, a block each.
+/// The contents of the fenced blocks of one language.
 fn blocks(document: &Path, language: &str) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let fenced = text.split("\n```").skip(1).step_by(2);
@@ -48,15 +48,15 @@ fn commands(document: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_commands_of_the_readme_run_as_they_stand_there() {
+fn the_commands_of_the_readme_run_unchanged() {
     if !may_make_labs() || !has("tshark") {
         return;
     }
     let readme = checkout().join("README.md");
     let commands = commands(&readme);
     assert_eq!(commands[..2], ["scripts/lab", "scripts/test"], "the two main commands come first");
-    // They run for minutes, and the second would run this test: that they are what CI runs is another test's claim.
-    // Where the control plane is not built, what needs it is left out.
+    // The two main commands run for minutes, and the second would run this test; another test checks that CI runs them.
+    // Commands that need the control plane are skipped if it is not built.
     let is_built = lab::istiod::Istiod::find().is_ok();
     let can_run = |line: &&str| is_built || !line.contains("--control-plane istiod");
     let by_hand: Vec<&str> = commands[2..].iter().map(String::as_str).filter(can_run).collect();
@@ -64,7 +64,7 @@ fn the_commands_of_the_readme_run_as_they_stand_there() {
     let labs = OwnLabs::new();
     let folder = tempfile::tempdir().unwrap();
     symlink(checkout().join("scenarios"), folder.path().join("scenarios")).unwrap();
-    // Where the README has the release build, the tests' own build is meant.
+    // The README names the release build; here it is the tests' own build.
     let target = folder.path().join("target");
     fs::create_dir(&target).unwrap();
     symlink(&tools().own, target.join("release")).unwrap();
@@ -86,7 +86,7 @@ fn the_sample_in_the_readme_is_what_the_program_prints() {
     }
     let sample = blocks(&checkout().join("README.md"), "text").remove(0);
     let printed = OwnLabs::new().done(&["run", "strict"]);
-    // Times and sizes are those of one run on one machine.
+    // Times and sizes differ between runs and machines.
     let without_figures = |text: &str| -> Vec<String> {
         let is_figure = |word: &str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
         let words =
@@ -141,7 +141,7 @@ fn every_question_is_linked_and_has_a_command_a_reason_and_a_fix() {
 }
 
 #[test]
-fn every_scenario_that_a_document_runs_is_there() {
+fn every_scenario_that_a_document_runs_exists() {
     let mut checked = 0;
     for document in documents() {
         for command in sidelab_commands(&document) {
@@ -263,7 +263,7 @@ fn every_dependency_is_documented() {
     for own in ["lab", "mesh", "demo-apps", "observe", "proxy", "demo-args", "envoy-api", "envoy-rules", "netns"] {
         crates.remove(own);
     }
-    // A table's first column names them.
+    // The first column of the tables names them.
     let rows = documented.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     let named: BTreeSet<String> =
         rows.flat_map(|(names, _)| names.split(", ")).filter(|name| *name != "Crate").map(str::to_owned).collect();
@@ -281,11 +281,11 @@ fn files_stay_short_and_unsafe_stays_in_sys_rs() {
             ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|part| code.contains(part))
         });
         let allowed = file.file_name().is_some_and(|name| name == "sys.rs") || file.ends_with("all/readme.rs");
-        assert!(!is_unsafe || allowed, "{}: unsafe belongs into sys.rs", file.display());
+        assert!(!is_unsafe || allowed, "{}: unsafe belongs in sys.rs", file.display());
     }
 }
 
-/// The Rust files below a folder, but those of builds.
+/// The Rust files below a folder, except build output.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The redirect rules of a pod: what the kernel does with connections, against what the evaluation says of them.
+//! Compares what the kernel does with a pod's redirect rules with their evaluation.
 
 use std::{
     io,
@@ -19,9 +19,9 @@ use nix::{
 };
 use socket2::{Domain, Socket, Type};
 
-/// Long enough that only a fault reaches it.
+/// Long enough that only a bug reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The ports that are dialled in a pod from outside; something listens at each.
+/// The ports that are dialled in a pod from outside; each has a listener.
 const INBOUND: [u16; 8] = [8080, 9000, 15001, 15006, 15008, 15020, 15021, 15090];
 /// The ports that are dialled from a pod.
 const OUTBOUND: [u16; 4] = [8080, 9000, 15008, 15020];
@@ -30,7 +30,7 @@ fn networks<T: std::str::FromStr<Err: std::fmt::Debug>>(texts: &[&str]) -> Vec<T
     texts.iter().map(|text| text.parse().expect("a network")).collect()
 }
 
-/// Captures that between them make every kind of rule.
+/// Capture settings that together produce every kind of rule.
 fn captures() -> Vec<Capture> {
     let injected = Capture::default;
     let services = || networks(&["10.96.0.0/16", "fd00:96::/112"]);
@@ -68,14 +68,14 @@ fn v6(number: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0, u16::from(number))
 }
 
-/// A pod whose sidecar captures that much, with something that listens at each port.
+/// A pod with these capture settings, and a listener at each port.
 struct Captured {
     capture: Capture,
     pod: Pod,
     listeners: Vec<TcpListener>,
 }
 
-/// Makes a pod for each capture, and one without rules (the last).
+/// Creates a pod for each capture, and a last one without rules.
 fn pods(lab: &Lab) -> (Vec<Captured>, Pod) {
     const FIRST: u8 = 10;
     let spec = |(number, capture): (u8, &Capture)| {
@@ -102,7 +102,7 @@ fn pods(lab: &Lab) -> (Vec<Captured>, Pod) {
     (captured.collect(), other)
 }
 
-/// Services at 10.96.0.10 and fd00:96::a, all of the other pod, where nobody listens.
+/// Services at 10.96.0.10 and fd00:96::a, backed by the other pod, which has no listeners.
 fn services(lab: &Lab) {
     let service = |vip: IpAddr, pod: IpAddr, port| ServiceSpec {
         name: format!("default/other:{vip}-{port}"),
@@ -119,7 +119,7 @@ fn services(lab: &Lab) {
 const VIP6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 0xa);
 
 impl Captured {
-    /// At which of the pod's ports a connection came out; `None` where it was refused elsewhere.
+    /// The port of the pod that a connection reached; `None` if it was refused elsewhere.
     fn landed(&self, from: &Pod, packet: &Packet<'_>) -> Option<u16> {
         let connected = from.enter(|| connect(packet)).expect("the pod's namespace");
         match connected {
@@ -129,7 +129,7 @@ impl Captured {
         }
     }
 
-    /// Takes the connection that is there, and gives the port that it came to.
+    /// Accepts the pending connection, and returns the port that it reached.
     fn accept(&self, packet: &Packet<'_>) -> u16 {
         let mut waiting: Vec<_> =
             self.listeners.iter().map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)).collect();
@@ -141,7 +141,7 @@ impl Captured {
     }
 }
 
-/// Connects as the owner that a packet names, from the source that it names. This thread then stays that user.
+/// Connects as the packet's owner, from the packet's source. The thread stays that user.
 fn connect(packet: &Packet<'_>) -> io::Result<Socket> {
     setfsgid(Gid::from_raw(packet.gid));
     setfsuid(Uid::from_raw(packet.uid));
@@ -178,7 +178,7 @@ fn outgoing(own: [IpAddr; 2], app_gid: u32) -> Vec<Packet<'static>> {
                 };
                 packets.extend([own, loopback].map(|ip| to("lo", None, ip)));
                 packets.extend(others.map(|ip| to("eth0", None, ip)));
-                // Elsewhere than on `lo` nobody could answer that source.
+                // Answers to this source only work on `lo`.
                 packets.push(to("lo", Some(passthrough), own));
             }
         }
@@ -187,14 +187,14 @@ fn outgoing(own: [IpAddr; 2], app_gid: u32) -> Vec<Packet<'static>> {
 }
 
 #[test]
-fn the_kernel_redirects_what_the_evaluation_says() {
+fn the_kernel_redirects_as_evaluated() {
     if !tests::may_make_labs() {
         return;
     }
     let lab = Lab::create(LabSpec::default()).expect("a lab");
     services(&lab);
     let (captured, other) = pods(&lab);
-    // Those that passed, and those that were redirected.
+    // The numbers of connections that passed and that were redirected.
     let mut counts = [0; 2];
     for pod in &captured {
         let own: Vec<IpAddr> = pod.pod.spec().addresses().collect();

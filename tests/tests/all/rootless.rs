@@ -6,10 +6,10 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 use tests::{checkout, has_envoy, may_make_labs, text, tools};
 
-/// A user of every system, and nobody in particular.
+/// The uid of user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Copies what a run needs to where any user can reach it: a checkout may lie in a folder that is root's alone.
+/// Copies what a run needs to a folder that any user can read: the checkout may be in a private one.
 fn reachable_copy(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let tools = tools();

@@ -1,4 +1,4 @@
-//! Every scenario, judged; and what the verdicts would say of a broken data plane.
+//! Every scenario agrees, and a broken data plane turns verdicts red.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,8 +52,8 @@ fn native_and_envoy_sidecars_understand_each_other() {
     assert!(report.agrees, "{}", disagreements(&report));
 }
 
-/// What an expectation says, field by field.
-fn said(expected: &Expectation) -> BTreeMap<String, Value> {
+/// The fields of an expectation, by path.
+fn fields_of(expected: &Expectation) -> BTreeMap<String, Value> {
     fn walk(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
         match value {
             Value::Object(fields) => {
@@ -71,7 +71,7 @@ fn said(expected: &Expectation) -> BTreeMap<String, Value> {
     fields
 }
 
-/// With the two meshes' expectations swapped, a verdict may stay green only where both expect the same.
+/// With the meshes' expectations swapped, a verdict can stay green only if both expect the same.
 #[test]
 fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_swapped() {
     if !may_make_labs() {
@@ -85,7 +85,7 @@ fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_sw
     let mut differing = 0;
     for pair in report.probes.chunk_by(|one, other| (&one.scenario, &one.probe) == (&other.scenario, &other.probe)) {
         let [one, other] = pair else { panic!("a call was not made in both meshes") };
-        let (one_says, other_says) = (said(&one.expected), said(&other.expected));
+        let (one_says, other_says) = (fields_of(&one.expected), fields_of(&other.expected));
         let name = format!("{} / {}", one.scenario, one.probe);
         if one_says == other_says {
             assert!(one.verdict.agrees && other.verdict.agrees, "{name}: nothing was swapped, and it turned red");
@@ -95,7 +95,7 @@ fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_sw
         let contradicts =
             one_says.iter().any(|(field, value)| other_says.get(field).is_some_and(|printed| printed != value));
         let red = [one, other].into_iter().filter(|probe| !probe.verdict.agrees).count();
-        // Where only one of the two says something, the other's row has nothing to fail by.
+        // If only one of the two has an expectation, the other's row cannot fail.
         let wanted = if contradicts { 2 } else { 1 };
         assert!(red >= wanted, "{name}: {red} of its rows turned red");
     }
@@ -103,7 +103,7 @@ fn every_row_in_which_the_meshes_differ_turns_red_when_their_expectations_are_sw
 }
 
 #[test]
-fn the_page_on_where_the_meshes_differ_is_what_a_run_gives() {
+fn the_page_of_differences_between_the_meshes_is_up_to_date() {
     if !may_make_labs() {
         return;
     }
@@ -114,7 +114,7 @@ fn the_page_on_where_the_meshes_differ_is_what_a_run_gives() {
 }
 
 #[test]
-fn a_connection_that_a_pool_keeps_belongs_to_each_call_that_it_carried() {
+fn a_pooled_connection_belongs_to_each_call_that_it_carried() {
     if !may_make_labs() {
         return;
     }
@@ -143,12 +143,12 @@ fn a_connection_that_a_pool_keeps_belongs_to_each_call_that_it_carried() {
     }
 }
 
-/// Runs the STRICT scenario on a broken data plane, and gives the calls whose verdict turned red.
+/// Runs the STRICT scenario on a broken data plane, and returns the calls whose verdict turned red.
 fn red(mesh: Flavor, tamper: impl Fn(&mut PodPlan) + Send + Sync + 'static) -> Vec<String> {
     red_in("strict", mesh, tamper)
 }
 
-/// The same with another scenario.
+/// Runs another scenario on a broken data plane, and returns the calls whose verdict turned red.
 fn red_in(name: &str, mesh: Flavor, tamper: impl Fn(&mut PodPlan) + Send + Sync + 'static) -> Vec<String> {
     let tamper: Tamper = Arc::new(tamper);
     let report = run(&[scenario(name)], &[mesh], &[DataPlane::Native], Some(tamper));
@@ -274,7 +274,7 @@ fn a_san_check_that_the_client_skips_turns_verdicts_red() {
 }
 
 #[test]
-fn a_trust_domain_that_the_server_does_not_look_at_turns_verdicts_red() {
+fn a_trust_domain_that_the_server_ignores_turns_verdicts_red() {
     if !may_make_labs() {
         return;
     }

@@ -1,17 +1,17 @@
-//! The captures that a run writes open in Wireshark's command line, by the keys that they hold.
+//! tshark decrypts the captures of a run with the keys in them.
 
 use std::{path::Path, process::Command};
 
 use tests::{has, labs::OwnLabs, may_make_labs, text};
 
-/// What tshark finds in a file: these fields, a line for each packet that the filter lets pass.
+/// These fields of the packets that match a filter, one line per packet, according to tshark.
 fn tshark(file: &Path, filter: &str, fields: &[&str]) -> Vec<String> {
     let mut tshark = Command::new("tshark");
     tshark.arg("-r").arg(file).args(["-d", "tcp.port==8080,tls", "-Y", filter, "-T", "fields", "-E", "separator=|"]);
     for field in fields {
         tshark.args(["-e", field]);
     }
-    // No keys but those in the file.
+    // Only the keys in the file.
     tshark.args(["-o", "tls.keylog_file:"]).env("HOME", "/nonexistent").env_remove("SSLKEYLOGFILE");
     let output = tshark.output().expect("tshark runs");
     assert!(output.status.success(), "{}", text(&output));
@@ -19,7 +19,7 @@ fn tshark(file: &Path, filter: &str, fields: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn tshark_shows_the_request_inside_leg_2_by_the_keys_in_the_file() {
+fn tshark_decrypts_the_request_inside_leg_2_with_the_keys_in_the_file() {
     if !may_make_labs() || !has("tshark") {
         return;
     }
@@ -34,7 +34,7 @@ fn tshark_shows_the_request_inside_leg_2_by_the_keys_in_the_file() {
             "tls && http.request && ip.dst == 10.244.0.4",
             &["ip.src", "tcp.dstport", "http.request.method", "http.host"],
         );
-        // It is in the file twice, as it left one pod and as it entered the other: tshark opens what it sees first.
+        // It is in the file twice, as captured in both pods: tshark decrypts the first copy.
         assert_eq!(requests, ["10.244.0.2|8080|GET|server:8080"], "{mesh}");
         let responses = tshark(&file, "tls && http.response && ip.src == 10.244.0.4", &["http.response.code"]);
         assert_eq!(responses, ["200"], "{mesh}");
@@ -46,7 +46,7 @@ fn tshark_shows_the_request_inside_leg_2_by_the_keys_in_the_file() {
     }
 }
 
-/// What a TCP connection carries inside TLS, by the keys in the file, in the order in which it was sent: the client is first.
+/// The decrypted contents of a TCP connection in the order of sending, the client first.
 fn inside_tls(file: &Path, stream: &str) -> Vec<Vec<u8>> {
     let mut tshark = Command::new("tshark");
     tshark.arg("-r").arg(file).args(["-d", "tcp.port==8443,tls", "-q", "-z", &format!("follow,tls,raw,{stream}")]);
@@ -61,9 +61,9 @@ fn inside_tls(file: &Path, stream: &str) -> Vec<Vec<u8>> {
     records.filter(|record: &Vec<u8>| !record.is_empty()).collect()
 }
 
-/// tshark opens one layer of TLS, and shows that what is in it is another.
+/// tshark decrypts one layer of TLS, which contains another.
 #[test]
-fn tshark_finds_the_apps_own_hello_inside_leg_2_and_the_report_says_what_both_layers_cost() {
+fn tshark_finds_the_apps_own_hello_inside_leg_2_and_the_report_has_the_cost_of_both_layers() {
     if !may_make_labs() || !has("tshark") {
         return;
     }
@@ -82,7 +82,7 @@ fn tshark_finds_the_apps_own_hello_inside_leg_2_and_the_report_says_what_both_la
         let (stream, outer) = hellos[0].split_once('|').unwrap();
         assert_eq!(outer, "outbound_.8443_._.server.default.svc.cluster.local", "{mesh}");
         let inside = inside_tls(&file, stream);
-        // A record of the handshake, in it a ClientHello, in it the name that the app asks for.
+        // A handshake record with a ClientHello with the app's SNI.
         assert_eq!((inside[0][0], inside[0][5]), (0x16, 1), "{mesh}");
         assert!(inside[0].windows(6).any(|name| name == b"server"), "{mesh}");
         let request = inside.concat().windows(4).any(|bytes| bytes == b"GET ");

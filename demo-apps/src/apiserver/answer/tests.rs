@@ -9,7 +9,7 @@ fn answered(status: u16, text: &str) -> Result<String, String> {
         version: "HTTP/1.1".into(),
         status,
         headers: vec![],
-        body: Body::of(text.as_bytes()),
+        body: Body::from_bytes(text.as_bytes()),
         body_bytes: text.len() as u64,
         trailers: vec![],
     })

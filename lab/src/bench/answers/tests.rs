@@ -6,18 +6,18 @@ use crate::{
     data_plane::DataPlane,
 };
 
-/// The answers of a bench in which each layering's median new connection took so many microseconds, so far away.
+/// The answers of a bench with these medians of a new connection, in microseconds, by layering and distance.
 fn answers(figures: &[(&str, u64, f64)]) -> Vec<Answer> {
     let mut bench = Bench::new();
     for (layering, rtt_ms, p50) in figures {
         let setup = Setup { rtt: Duration::from_millis(*rtt_ms), ..plain(DataPlane::Native) };
         bench.connects(layering, setup, *p50);
     }
-    all(bench.report().measured())
+    compute(bench.report().measured())
 }
 
 #[test]
-fn twice_is_only_said_where_the_interval_holds_it() {
+fn twice_needs_an_interval_that_contains_it() {
     let answers = |double: f64| answers(&[("redirect", 0, 200.0), ("mesh", 0, 1000.0), ("double", 0, double)]);
     let [answer] = &answers(1400.0)[..] else { panic!("only new connections were measured") };
     assert_eq!(answer.claim, "C10");
@@ -31,7 +31,7 @@ fn twice_is_only_said_where_the_interval_holds_it() {
 }
 
 #[test]
-fn an_answer_tells_what_it_is_over_longer_ways() {
+fn an_answer_includes_longer_round_trips() {
     let answers =
         answers(&[("mesh", 0, 1000.0), ("double", 0, 1500.0), ("mesh", 10, 31_000.0), ("double", 10, 41_850.0)]);
     let [answer] = &answers[..] else { panic!("one answer for all distances: {answers:?}") };
@@ -62,11 +62,11 @@ fn costs_that_double_are_listed_apart_from_those_that_do_not() {
 }
 
 #[test]
-fn one_round_answers_nothing_for_sure() {
+fn one_round_is_too_few_to_answer() {
     let mut bench = Bench::new();
     for (layering, p50) in [("mesh", 1000.0), ("double", 1400.0)] {
         bench.add_rounds(layering, plain(DataPlane::Native), Measure::Connect, &[p50]);
     }
-    let words = &all(bench.report().measured())[0].words;
+    let words = &compute(bench.report().measured())[0].words;
     assert!(words.ends_with("x1.40 here (measured once: too few rounds to say)"), "{words}");
 }

@@ -52,19 +52,19 @@ fn what_is_beyond_noise_is_a_change_to_the_better_or_the_worse() {
 }
 
 #[test]
-fn what_is_sure_but_of_no_worth_is_not_a_change() {
+fn a_certain_but_tiny_difference_is_not_a_change() {
     assert_eq!(change(&[1000.0; 8], &[1010.0; 8]), Change::Same);
 }
 
 #[test]
-fn three_samples_tell_only_what_is_far_apart() {
+fn three_samples_show_only_large_changes() {
     assert_eq!(change(&[1000.0, 1050.0, 1100.0], &[1120.0, 1170.0, 1190.0]), Change::Same);
     assert_eq!(change(&[1000.0, 1010.0, 1005.0], &[1120.0, 1130.0, 1125.0]), Change::Worse);
-    assert_eq!(change(&[1000.0], &[2000.0]), Change::Same, "one sample tells nothing");
+    assert_eq!(change(&[1000.0], &[2000.0]), Change::Same, "one sample shows nothing");
 }
 
 #[test]
-fn what_was_not_alike_is_said_first() {
+fn differing_conditions_come_first() {
     let mut first = bench(&[1000.0; 5]);
     let mut second = first.clone();
     first.machine.kernel = "6.1".into();
@@ -124,7 +124,7 @@ fn the_text_fits_the_terminal() {
     }
 }
 
-/// A comparison of a bench with one that is so many times as slow, and one with so many times the rate.
+/// Comparisons of a bench with a slower one, and with one of another rate; `times` is the factor.
 fn slower(times: f64) -> Comparison {
     let of = |times: f64| {
         let mut bench = Bench::new();

@@ -22,7 +22,7 @@ fn each_figure_is_a_line_of_csv() {
 }
 
 #[test]
-fn what_was_measured_once_has_no_interval() {
+fn a_figure_measured_once_has_no_interval() {
     let mut bench = Bench::new();
     bench.add_rounds("mesh", plain(DataPlane::Native), Measure::Down, &[2e9]);
     let report = bench.report();

@@ -14,7 +14,7 @@ fn figures_are_reported_in_the_units_that_they_name() {
         wire: Some(Wire { packets: 20_000.0, bytes: GIB * 1.5 }),
         ..Sample::default()
     };
-    let reported = |figure: Figure| (figure.of(Measure::Down, &gib), figure.unit(Measure::Down));
+    let reported = |figure: Figure| (figure.value(Measure::Down, &gib), figure.unit(Measure::Down));
     assert_eq!(reported(Figure::Rate), (2.5, "GB/s"));
     assert_eq!(reported(Figure::Cost), (2.5, "s/GiB"));
     assert_eq!(reported(Figure::Sidecars), (1.5, "s/GiB"));
@@ -27,7 +27,7 @@ fn figures_are_reported_in_the_units_that_they_name() {
         held: vec![Held { connections: 0, resident }],
         ..Sample::default()
     };
-    let reported = |figure: Figure| (figure.of(Measure::Idle, &idle), figure.unit(Measure::Idle));
+    let reported = |figure: Figure| (figure.value(Measure::Idle, &idle), figure.unit(Measure::Idle));
     assert_eq!(reported(Figure::Sidecars), (2.0, "KiB"));
     assert_eq!(reported(Figure::AtRest), (4.0, "MiB"));
 }
@@ -36,10 +36,10 @@ fn figures_are_reported_in_the_units_that_they_name() {
 fn a_figure_that_was_not_measured_is_not_a_number() {
     for measure in Measure::ALL {
         for figure in measure.figures() {
-            assert!(figure.of(measure, &Sample::default()).is_nan(), "{measure:?} {figure:?}");
+            assert!(figure.value(measure, &Sample::default()).is_nan(), "{measure:?} {figure:?}");
         }
     }
     let without_sidecars = Sample { cost: BTreeMap::from([(Role::ClientApp, 1.0)]), ..Sample::default() };
-    assert!(Figure::Sidecars.of(Measure::Connect, &without_sidecars).is_nan());
-    assert_eq!(Figure::Cost.of(Measure::Connect, &without_sidecars), 1.0);
+    assert!(Figure::Sidecars.value(Measure::Connect, &without_sidecars).is_nan());
+    assert_eq!(Figure::Cost.value(Measure::Connect, &without_sidecars), 1.0);
 }

@@ -78,7 +78,7 @@ fn row(name: &str, class: &str, ratio: &Estimate, far: f64, strong: bool) -> Mar
     let at = |value: f64| ((value - 1.0) / (far - 1.0)).clamp(0.0, 1.0);
     let Estimate { value, low, high } = *ratio;
     html! {
-        div .gauge .strong[strong] title=(Twice::of(ratio).as_str()) {
+        div .gauge .strong[strong] title=(Twice::classify(ratio).as_str()) {
             span .name { (name) }
             span .track .(class) {
                 span .two style=(percent("left", at(2.0))) {}

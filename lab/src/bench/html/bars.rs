@@ -26,7 +26,7 @@ pub(super) fn figures(measure: Measure) -> &'static [Figure] {
 pub(super) fn panel(report: &BenchReport, measure: Measure, figure: Figure) -> Option<Markup> {
     let estimate = |layering: &str, setup: Setup| {
         let values = report.measured().values(layering, setup, measure, figure)?;
-        Some((setup, Estimate::of(&[&values], |medians| medians[0])?))
+        Some((setup, Estimate::from_medians(&[&values], |medians| medians[0])?))
     };
     let rows: Vec<(&str, Vec<(Setup, Estimate)>)> = report
         .layerings
@@ -69,7 +69,7 @@ fn fill(setup: Setup, bar: &Estimate, most: f64) -> Markup {
     let (low, high) = ((bar.low / most).clamp(0.0, 1.0), (bar.high / most).clamp(0.0, 1.0));
     html! {
         span .fill .(class(setup)) style=(percent("width", bar.value / most)) {}
-        @if !bar.is_of_one_round() {
+        @if !bar.is_from_one_round() {
             span .range style=(format!("{}; {}", percent("left", low), percent("width", high - low))) {}
         }
     }

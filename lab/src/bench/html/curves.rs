@@ -22,7 +22,7 @@ pub(super) fn render(report: &BenchReport, measure: Measure) -> Markup {
     let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     let y = Axis::logarithmic(least, most);
     let ticks = PERCENTILES.iter().enumerate().map(|(i, (_, name))| (i as f64, (*name).to_owned())).collect();
-    let x = Axis::of(-0.2, 2.2, ticks);
+    let x = Axis::new(-0.2, 2.2, ticks);
     html! {
         @if !curves.is_empty() {
             h3 { "Latency in µs, on a logarithmic scale" }

@@ -48,7 +48,7 @@ fn stack(parts: &Parts) -> Markup {
     html! {
         figure .stack {
             figcaption {
-                b { (parts.figure.name(parts.measure)) " of " (parts.of()) }
+                b { (parts.figure.name(parts.measure)) " of " (parts.object()) }
                 " " span .soft { (format!("{:.decimals$}", parts.whole.value)) " " (parts.unit) }
             }
             div .bar {
@@ -61,7 +61,7 @@ fn stack(parts: &Parts) -> Markup {
                     li {
                         span .dot .(class) {}
                         (name) " " b { (format!("{:.decimals$}", cost.value)) }
-                        @if !cost.is_of_one_round() { " ±" (format!("{:.decimals$}", (cost.high - cost.low) / 2.0)) }
+                        @if !cost.is_from_one_round() { " ±" (format!("{:.decimals$}", (cost.high - cost.low) / 2.0)) }
                     }
                 }
             }

@@ -11,11 +11,9 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 24.0;
 
-/// A line.
 pub(super) struct Line {
     /// Its class, which is its colour.
     pub(super) class: String,
-    /// The points.
     pub(super) points: Vec<(f64, f64)>,
     /// The tooltip.
     pub(super) name: String,
@@ -31,7 +29,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// An axis with given ticks.
-    pub(super) fn of(from: f64, to: f64, ticks: Vec<(f64, String)>) -> Self {
+    pub(super) fn new(from: f64, to: f64, ticks: Vec<(f64, String)>) -> Self {
         Self { from, to: if to > from { to } else { from + 1.0 }, logarithmic: false, ticks }
     }
 
@@ -40,7 +38,7 @@ impl Axis {
         let step = step(most / 5.0);
         let count = (most / step).ceil().max(1.0);
         let ticks = (0..=count as u32).map(|i| (f64::from(i) * step, tick_label(f64::from(i) * step)));
-        Self::of(0.0, count * step, ticks.collect())
+        Self::new(0.0, count * step, ticks.collect())
     }
 
     /// A logarithmic axis that contains these two values.

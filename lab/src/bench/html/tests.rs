@@ -60,7 +60,7 @@ fn every_layering_of_every_measure_has_a_bar_on_both_data_planes() {
 }
 
 #[test]
-fn the_answers_stand_on_top_and_twice_is_marked() {
+fn the_answers_come_first_and_twice_is_marked() {
     let page = page(&FULL);
     let head = &texts(&page, "h1")[0];
     assert!(head.starts_with("A second layer of TLS: a new connection ×1."), "{head}");

@@ -19,7 +19,7 @@ fn bench(figures: &[(&str, f64)]) -> BenchReport {
 fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
     let report =
         bench(&[("direct", 100.0), ("app-tls", 400.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]);
-    let all = all(report.measured());
+    let all = compute(report.measured());
     let p50 = all.iter().find(|parts| parts.figure == Figure::P50).unwrap();
     let costs: Vec<(&str, f64)> = p50.parts.iter().map(|part| (part.name.label(), part.cost.value)).collect();
     assert_eq!(
@@ -41,8 +41,8 @@ fn the_parts_add_up_to_the_whole_but_for_what_they_do_not_explain() {
 #[test]
 fn a_model_with_a_layering_missing_is_none() {
     assert_eq!(
-        all(bench(&[("direct", 100.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]).measured()),
+        compute(bench(&[("direct", 100.0), ("redirect", 250.0), ("mesh", 900.0), ("double", 1250.0)]).measured()),
         []
     );
-    assert_eq!(all(bench(&[]).measured()), []);
+    assert_eq!(compute(bench(&[]).measured()), []);
 }

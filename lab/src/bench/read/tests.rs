@@ -29,7 +29,7 @@ fn a_bench_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn what_a_bench_comes_to_is_drawn_from_its_samples_and_not_from_the_file() {
+fn conclusions_are_recomputed_from_the_samples() {
     let mut value = bench();
     let answers = value["answers"].take();
     value["answers"] = Value::Array(Vec::new());
@@ -40,7 +40,7 @@ fn what_a_bench_comes_to_is_drawn_from_its_samples_and_not_from_the_file() {
 }
 
 #[test]
-fn a_file_that_is_no_bench_is_refused_with_field_and_fix() {
+fn a_file_that_is_not_a_bench_is_rejected_with_field_and_fix() {
     let fix = "`sidelab bench --json FILE` writes one";
     let refused = |text: &str| format!("{:#}", parse(text.as_bytes()).unwrap_err());
     assert_eq!(refused("\n"), format!("is empty, as if the bench did not finish; {fix}"));

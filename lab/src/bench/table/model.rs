@@ -24,7 +24,7 @@ pub(super) fn render(report: &BenchReport, width: usize) -> String {
 
 fn table(figures: &[Parts], width: usize) -> String {
     let mut table = plain_table(width);
-    let title = |parts: &Parts| format!("{}\n{} {}", parts.of(), parts.figure.name(parts.measure), parts.unit);
+    let title = |parts: &Parts| format!("{}\n{} {}", parts.object(), parts.figure.name(parts.measure), parts.unit);
     let titles = figures.iter().map(title);
     table.set_header([String::new()].into_iter().chain(titles));
     let mut row = |name: &str, cost: &dyn Fn(&Parts) -> Option<String>| {

@@ -14,7 +14,7 @@ fn the_text_fits_the_terminal() {
 }
 
 #[test]
-fn machine_and_settings_stand_in_the_first_lines() {
+fn machine_and_settings_are_in_the_first_lines() {
     let report = &*FULL;
     let text = render(report, WIDTH);
     let lines: Vec<&str> = text.lines().collect();
@@ -38,7 +38,7 @@ fn what_was_not_measured_is_a_dash() {
 }
 
 #[test]
-fn what_was_measured_once_has_no_interval() {
+fn a_figure_measured_once_has_no_interval() {
     let mut bench = Bench::new();
     bench.add_rounds("mesh", plain(DataPlane::Native), Measure::Down, &[1e9]);
     let text = render(&bench.report(), WIDTH);

@@ -15,9 +15,7 @@ use crate::bench::{
 pub enum Reached {
     /// Below the target.
     Not,
-    /// The target.
     Target,
-    /// The stretch goal.
     Stretch,
 }
 
@@ -34,7 +32,7 @@ impl Reached {
 
 /// One row of the table.
 pub(super) struct Goal {
-    /// Of a new connection, a request, a GiB or an idle connection. Requests are over TCP chains where they are not said to be HTTP's.
+    /// Of a new connection, a request, a GiB or an idle connection. Requests go through TCP chains unless the name says HTTP.
     pub(super) name: &'static str,
     pub(super) figure: Figure,
     layerings: &'static [&'static str],

@@ -11,7 +11,7 @@ fn named<'a>(targets: &'a [Target], name: &str) -> &'a Target {
 }
 
 #[test]
-fn ours_is_held_to_the_better_of_envoys_concurrencies_at_the_same() {
+fn native_is_compared_at_the_concurrency_that_suits_envoy_best() {
     let mut bench = Bench::new();
     for (data_plane, concurrency, cpu) in
         [(ENVOY, 1, 1024.0), (ENVOY, 2, 512.0), (NATIVE, 1, 256.0), (NATIVE, 2, 384.0)]
@@ -28,7 +28,7 @@ fn ours_is_held_to_the_better_of_envoys_concurrencies_at_the_same() {
 }
 
 #[test]
-fn a_concurrency_that_only_envoy_has_is_no_measure_of_ours() {
+fn a_concurrency_measured_only_on_envoy_is_ignored() {
     let mut bench = Bench::new();
     bench.connects("mesh", plain(NATIVE), 500.0);
     bench.connects("mesh", plain(ENVOY), 1000.0);
@@ -54,7 +54,7 @@ fn a_target_is_reached_when_its_furthest_member_reaches_it() {
 }
 
 #[test]
-fn of_a_rate_more_is_reached() {
+fn a_higher_rate_reaches_its_target() {
     let reached = |native: f64| {
         let mut bench = Bench::new();
         bench.add("mesh", plain(NATIVE), Measure::Down, native);
@@ -65,7 +65,7 @@ fn of_a_rate_more_is_reached() {
 }
 
 #[test]
-fn what_was_measured_under_load_goes_before_what_was_measured_one_by_one() {
+fn figures_under_load_are_preferred_to_sequential_ones() {
     let mut bench = Bench::new();
     for (data_plane, one_by_one, under_load) in [(NATIVE, 900.0, 500.0), (ENVOY, 1000.0, 1000.0)] {
         bench.add("mesh", plain(data_plane), Measure::Connect, one_by_one);
@@ -77,7 +77,7 @@ fn what_was_measured_under_load_goes_before_what_was_measured_one_by_one() {
 }
 
 #[test]
-fn a_longer_way_is_not_held_to_targets() {
+fn longer_round_trips_have_no_targets() {
     let mut bench = Bench::new();
     for (data_plane, rtt, p50) in
         [(NATIVE, 0, 500.0), (ENVOY, 0, 1000.0), (NATIVE, 10, 30_000.0), (ENVOY, 10, 30_000.0)]
@@ -88,14 +88,14 @@ fn a_longer_way_is_not_held_to_targets() {
 }
 
 #[test]
-fn one_data_plane_alone_is_held_to_nothing() {
+fn one_data_plane_alone_has_no_targets() {
     let mut bench = Bench::new();
     bench.connects("mesh", plain(NATIVE), 500.0);
     assert_eq!(bench.report().targets, []);
 }
 
 #[test]
-fn every_target_can_be_measured_and_asks_for_more_at_a_stretch() {
+fn every_target_can_be_measured_and_has_a_harder_stretch_goal() {
     let mut bench = Bench::new();
     let layerings = ["redirect", "passthrough", "mesh", "double", "leg3", "mesh-http", "leg3-http"];
     for measure in Measure::ALL {

@@ -53,7 +53,7 @@ pub struct SettingsArgs {
     #[arg(long)]
     pub pin: bool,
     /// Start concurrent requests at a fixed rate, 70 % of what the layering can do, and count latency from when each was due:
-    /// a stall then counts forevery request that it delays
+    /// a stall then counts for every request that it delays
     #[arg(long)]
     pub open_loop: bool,
     /// Numbers of idle connections to measure [default: 0,1000,5000; with --quick 0,1000]
@@ -64,9 +64,7 @@ pub struct SettingsArgs {
 /// An option that can be switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// Off.
     Off,
-    /// On.
     On,
 }
 

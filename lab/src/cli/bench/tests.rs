@@ -36,7 +36,7 @@ fn each_lab_has_its_share_of_the_budget_unless_one_is_named() {
 }
 
 #[test]
-fn what_nobody_asks_for_is_the_default_of_the_settings() {
+fn options_that_are_not_given_have_the_settings_defaults() {
     let settings = |line: &str| {
         let args = bench(line);
         args.settings.settings(args.quick).unwrap()

@@ -4,7 +4,7 @@ use super::*;
 use crate::fixtures;
 
 #[test]
-fn an_annotation_is_one_line_whatever_it_says() {
+fn an_annotation_is_always_one_line() {
     let annotation = Annotation {
         level: Level::Warning,
         place: Some(("a,b/scenario.yaml".into(), 7)),

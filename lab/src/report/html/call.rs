@@ -88,7 +88,7 @@ fn strip(account: &Account) -> Markup {
     }
 }
 
-/// The account that stands for a call: the native data plane's, else another's, else the prediction.
+/// The account that represents a call: the native data plane's, else another's, else the prediction.
 pub(super) fn shown(probe: &ProbeReport) -> Option<&Account> {
     let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
     seen.map(|seen| &seen.account).or(probe.predicted.as_ref())

@@ -21,7 +21,7 @@ enum Standing {
 }
 
 impl Standing {
-    fn of(held: Option<bool>) -> Self {
+    fn new(held: Option<bool>) -> Self {
         match held {
             Some(true) => Self::Held,
             Some(false) => Self::NotHeld,
@@ -63,7 +63,7 @@ struct Row<'a> {
 
 pub(super) fn render(page: &Page<'_>) -> Markup {
     let seen = page.run.claims();
-    let result = |name: &str, mesh: Flavor| Standing::of(seen.get(name).and_then(|meshes| meshes.get(&mesh)).copied());
+    let result = |name: &str, mesh: Flavor| Standing::new(seen.get(name).and_then(|meshes| meshes.get(&mesh)).copied());
     let rows: Vec<Row<'_>> = page
         .claims
         .iter()

@@ -29,7 +29,7 @@ fn line(who: &str, line: Option<&str>, has_sidecar: bool) -> Markup {
         dd {
             @match line {
                 Some(line) => code { (line) },
-                None => span .unsaid { (if has_sidecar { "logged nothing of this call" } else { "there is none" }) },
+                None => span .unsaid { (if has_sidecar { "has no log line of this call" } else { "there is none" }) },
             }
         }
     }

@@ -46,7 +46,7 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
     if run.control_plane == ControlPlane::Istiod {
         facts.push((
             "Control plane",
-            "istiod: the sidecars ran on the files that it writes, and the prediction is of them".into(),
+            "istiod: the sidecars ran on its files, and the prediction is based on them".into(),
         ));
     }
     for (plane, figures) in &run.labs {

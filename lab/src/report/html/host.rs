@@ -9,7 +9,6 @@ use crate::tools::Tools;
 pub struct Host {
     /// The kernel's release.
     pub kernel: Option<String>,
-    /// The processor's name.
     pub processor: Option<String>,
     /// How many threads it runs at once.
     pub cores: usize,

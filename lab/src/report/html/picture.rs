@@ -22,10 +22,10 @@ pub(super) fn pictures(probe: &ProbeReport) -> Markup {
     html! {
         @for (planes, seen) in &alike {
             @let planes: Vec<String> = planes.iter().map(ToString::to_string).collect();
-            (Picture::of(probe, &seen.account, Some(seen)).render(&format!("seen with {}", listed(&planes))))
+            (Picture::new(probe, &seen.account, Some(seen)).render(&format!("seen with {}", listed(&planes))))
         }
         @if let (true, Some(predicted)) = (alike.is_empty(), &probe.predicted) {
-            (Picture::of(probe, predicted, None).render("predicted; nothing was seen"))
+            (Picture::new(probe, predicted, None).render("predicted; nothing was seen"))
         }
     }
 }
@@ -61,7 +61,7 @@ enum Sidecar {
 }
 
 impl Sidecar {
-    fn of(on_the_way: bool, there: bool) -> Self {
+    fn new(on_the_way: bool, there: bool) -> Self {
         match (on_the_way, there) {
             (true, _) => Self::OnTheWay,
             (false, true) => Self::Bypassed,
@@ -71,7 +71,7 @@ impl Sidecar {
 }
 
 impl<'a> Picture<'a> {
-    fn of(probe: &'a ProbeReport, account: &'a Account, seen: Option<&'a Seen>) -> Self {
+    fn new(probe: &'a ProbeReport, account: &'a Account, seen: Option<&'a Seen>) -> Self {
         let planned = probe.predicted.as_ref().unwrap_or(account);
         let has = |number| [planned, account].iter().any(|account| account.leg(number).is_some());
         let leg2 = planned.leg(LegNumber::BetweenPods).or(account.leg(LegNumber::BetweenPods));
@@ -85,11 +85,11 @@ impl<'a> Picture<'a> {
             client_error: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
             client: Side {
                 name: &account.from.pod,
-                sidecar: Sidecar::of(has(LegNumber::ToSidecar), account.from.sidecar),
+                sidecar: Sidecar::new(has(LegNumber::ToSidecar), account.from.sidecar),
             },
             server: Side {
                 name: account.to.pod.as_ref().or(planned.to.pod.as_ref()).unwrap_or(&account.to.host),
-                sidecar: Sidecar::of(through_server, beside_server),
+                sidecar: Sidecar::new(through_server, beside_server),
             },
         }
     }

@@ -56,7 +56,7 @@ fn refused(at: Party) -> Account {
     account
 }
 
-/// A call of which all accounts say the same.
+/// A call whose accounts all agree.
 fn probe(scenario: &str, probe: &str, mesh: Flavor, account: &Account) -> ProbeReport {
     let seen = [DataPlane::Native, DataPlane::Envoy].map(|plane| (plane, fixtures::seen(account.clone())));
     judged(ProbeReport {
@@ -77,7 +77,7 @@ fn probe(scenario: &str, probe: &str, mesh: Flavor, account: &Account) -> ProbeR
 }
 
 fn judged(mut probe: ProbeReport) -> ProbeReport {
-    probe.verdict = Verdict::of(&probe.expected, probe.predicted.as_ref(), &probe.seen);
+    probe.verdict = Verdict::compare_one(&probe.expected, probe.predicted.as_ref(), &probe.seen);
     probe
 }
 
@@ -189,7 +189,7 @@ fn text_stays_text() {
 }
 
 #[test]
-fn a_refusal_is_marked_at_whoever_refused() {
+fn a_refusal_is_marked_at_the_party_that_refused() {
     for (at, place) in [
         (Party::ClientApp, ".pod:first-child .hops > .node.app.refuses + .refusal"),
         (Party::ClientSidecar, ".pod:first-child .hops > .node.sidecar.refuses + .refusal"),
@@ -247,7 +247,7 @@ fn a_pod_without_sidecar_is_drawn_without() {
 }
 
 #[test]
-fn a_sidecar_that_the_call_goes_past_is_drawn_aside() {
+fn a_bypassed_sidecar_is_drawn_aside() {
     let mut account = delivered();
     account.legs.remove(0);
     account.legs.pop();
@@ -310,7 +310,7 @@ fn every_field_that_differs_is_marked_in_the_table() {
 }
 
 #[test]
-fn accounts_that_say_the_same_share_a_cell() {
+fn equal_accounts_share_a_cell() {
     let mut probe = probe("first", "one", Flavor::Istio, &delivered());
     probe.expected = serde_saphyr::from_str("{outcome: {status: 200}}").unwrap();
     let page = page(vec![judged(probe)]);
@@ -321,7 +321,7 @@ fn accounts_that_say_the_same_share_a_cell() {
 }
 
 #[test]
-fn a_call_that_nobody_saw_is_drawn_as_predicted() {
+fn a_call_that_was_not_seen_is_drawn_as_predicted() {
     let mut probe = probe("first", "one", Flavor::Istio, &delivered());
     probe.seen.clear();
     let page = page(vec![judged(probe)]);

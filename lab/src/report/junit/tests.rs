@@ -43,7 +43,7 @@ fn a_call_that_fails_says_in_what_and_what_was_seen() {
         "<failure message=\"leg 2 layers: expected [mtls, http/1.1], native [http/1.1]\" type=\"disagreement\">";
     assert!(xml.contains(failure), "{xml}");
     let output = xml.split("<system-out>").nth(1).unwrap();
-    assert!(output.contains("native: leg 2 http/1.1: 200") && output.contains("again: sidelab run strict"), "{xml}");
+    assert!(output.contains("native: leg 2 http/1.1: 200") && output.contains("rerun: sidelab run strict"), "{xml}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn a_failed_call_is_detailed_below() {
 }
 
 #[test]
-fn what_a_scenario_says_stays_text() {
+fn text_of_a_scenario_is_escaped() {
     let mut run = fixtures::run_that_fails();
     run.probes[0].title = "a | b <script>".into();
     run.probes[0].verdict.disagreements[0].differences[0].found = Some(Value::One("```".into()));
@@ -29,11 +29,11 @@ fn what_a_scenario_says_stays_text() {
 }
 
 #[test]
-fn a_summary_stays_below_what_github_takes() {
+fn a_summary_stays_below_githubs_limit() {
     let mut run = fixtures::run_that_fails();
     let failed = || fixtures::run_that_fails().probes.remove(0);
     run.probes.extend((1..200).map(|_| failed()));
     let text = render(&run, &[]);
-    assert_eq!(text.matches("<details>").count(), TOLD);
+    assert_eq!(text.matches("<details>").count(), DETAILED);
     assert!(text.ends_with("\nand 150 more that failed\n"), "{text}");
 }

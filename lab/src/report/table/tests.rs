@@ -2,6 +2,7 @@ use mesh::model::Flavor;
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::expect::Expectation;
 use crate::fixtures::{self, run as report};
 
 fn plain(text: &str) -> String {
@@ -43,6 +44,19 @@ fn a_good_row_has_its_mark_legs_and_what_the_app_sees() {
     let words: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(words[words.len() - 6..], ["istio", "-", "mtls", "http/1.1", "-", "200"]);
     assert!(text.contains("1 of 1 calls agree"), "{text}");
+}
+
+#[test]
+fn calls_without_an_expectation_are_counted() {
+    let mut run = report(fixtures::account());
+    let mut other = report(fixtures::account()).probes.remove(0);
+    other.expected = Expectation::default();
+    run.probes.push(other);
+    let text = plain(&render(&run, 80));
+    assert!(text.contains("(accounts: expected, predicted, native; 1 call without an expectation)"), "{text}");
+    run.probes.remove(0);
+    let text = plain(&render(&run, 80));
+    assert!(text.contains("(accounts: predicted, native; no call has an expectation)"), "{text}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn the_nearest_field_around_one_that_is_missing_is_found() {
 }
 
 #[test]
-fn an_item_of_a_list_is_a_document_of_its_own() {
+fn an_item_of_a_list_is_a_separate_document() {
     assert_eq!(at(2, "metadata.name"), "17:14");
     assert_eq!(at(3, "metadata.name"), "20:5");
     assert_eq!(at(4, "metadata.name"), "");

@@ -6,7 +6,7 @@ use super::{Content, Node};
 
 /// The items of a `List`, a `PodList` or another, else the object itself. Items of a typed list may leave out their kind
 /// (`decodeToList` in `k8s.io/apimachinery/pkg/apis/meta/v1/unstructured/unstructured_list.go`).
-pub(super) fn of(mut node: Node) -> Vec<Node> {
+pub(super) fn flatten(mut node: Node) -> Vec<Node> {
     let Some(item_kind) = node.get("kind").and_then(Node::text).and_then(|kind| kind.strip_suffix("List")) else {
         return vec![node];
     };
@@ -18,7 +18,7 @@ pub(super) fn of(mut node: Node) -> Vec<Node> {
         return vec![node];
     };
     let complete = |item: Node| if item_kind.is_empty() { item } else { with_kind(item, &item_kind, &api_version) };
-    items.into_iter().flat_map(|item| of(complete(item))).collect()
+    items.into_iter().flat_map(|item| flatten(complete(item))).collect()
 }
 
 fn with_kind(mut item: Node, kind: &str, api_version: &Node) -> Node {

@@ -10,7 +10,7 @@ fn read(text: &str) -> Value {
 
 fn refused(text: &str) -> String {
     let refused = documents(text).find_map(|document| document.content.err());
-    refused.map(|e| format!("{}: {}", e.place, e.reason)).expect("it is refused")
+    refused.map(|e| format!("{}: {}", e.place, e.reason)).expect("it is rejected")
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn anchors_aliases_and_merge_keys_are_resolved() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused_before_it_takes_memory() {
+fn an_alias_bomb_is_rejected_before_it_uses_memory() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..12 {
         let previous = format!("*a{}", i - 1);
@@ -104,7 +104,7 @@ fn a_stream_of_json_objects_is_several_documents() {
 }
 
 #[test]
-fn what_is_not_yaml_says_where() {
+fn text_that_is_not_yaml_is_reported_with_its_place() {
     assert_eq!(refused("a: 1\nb: {\n"), "2:4: not YAML: unclosed bracket '{'");
     assert_eq!(refused("a: 1\nb: {c: 1, d: 2, c: 3}\n"), "2:17: duplicate key \"c\" in one mapping; keep one");
     assert!(refused("a: *b\n").starts_with("1:4: not YAML: "), "{}", refused("a: *b\n"));

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::fault::Place;
 
-/// Builds one document.
 #[derive(Default)]
 pub(super) struct Builder {
     /// The incomplete collections, the innermost last.
@@ -123,7 +122,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Inserts a copy of an anchored node, unless aliases expand the document excessively (as go-yaml decides it:
+    /// Inserts a copy of an anchored node, unless aliases expand the document excessively (by go-yaml's rule:
     /// `allowedAliasRatio` in `decode.go`).
     fn alias(&mut self, anchor: usize, place: Place) -> Result<(), NotYaml> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
@@ -150,7 +149,7 @@ impl Builder {
     }
 }
 
-const MERGES: &str = "<< takes a mapping, or a list of mappings";
+const MERGES: &str = "<< needs a mapping, or a list of mappings";
 
 fn refused<T>(place: Place, reason: &str) -> Result<T, NotYaml> {
     Err(NotYaml { place, reason: reason.to_owned() })

@@ -408,9 +408,9 @@ fn policies_that_are_not_used_are_named_with_the_reason() {
         [
             "PeerAuthentication istio-system/mesh: PeerAuthentication default/whole is more specific",
             "PeerAuthentication default/others: its selector does not select server.default",
-            "DestinationRule default/dotted: its host server.default has a dot, and is taken as it is: no service's; write \
+            "DestinationRule default/dotted: its host server.default has a dot, so it is not completed, and is no service's; write \
              server.default.svc.cluster.local",
-            "DestinationRule third/away: it stands in namespace third: rules are looked for in the client's (default), the service's \
+            "DestinationRule third/away: it is in namespace third: rules are looked up in the client's (default), the service's \
              (default) and istio-system",
         ]
     );
@@ -439,14 +439,18 @@ fn ports_that_contradict_each_other_on_a_container_port_are_a_warning() {
     };
     let said = |ports: &str| {
         let (_, warnings) = mesh_with_warnings(&(INJECTED.to_owned() + &pods("") + &service(ports)), Flavor::Istio);
-        warnings.iter().map(|warning| warning.message.clone()).filter(|text| text.contains("goes before")).collect()
+        warnings
+            .iter()
+            .map(|warning| warning.message.clone())
+            .filter(|text| text.contains("takes precedence"))
+            .collect()
     };
     let said: [Vec<String>; 2] = [
         said("{name: http, port: 81, targetPort: 8080}, {name: grpc, port: 82, targetPort: 8080}"),
         said("{name: http, port: 81, targetPort: 8080}, {name: grpc, port: 82, targetPort: 8081}"),
     ];
-    let warning = "port 82 is GRPC, and leads to container port 8080 of server as port 81 of Service both does, which is HTTP and goes before: \
-                   its sidecar takes both for HTTP";
+    let warning = "port 82 is GRPC, and port 81 of Service both, with the same container port 8080 of server, is HTTP and takes precedence: \
+                   its sidecar treats both as HTTP";
     assert_eq!(said, [vec![warning.to_owned()], vec![]]);
 }
 

@@ -10,7 +10,7 @@ use k8s_openapi::{
 use super::{super::Checked, env, probe, protocol};
 use crate::manifests::{is_dns_label, is_port_name};
 
-/// Checks a container of a pod that has these volumes.
+/// Checks a container. `volumes` are the names of its pod's volumes.
 pub(super) fn validate(
     checked: &mut Checked<'_>,
     field: &str,
@@ -55,7 +55,7 @@ pub(super) fn validate(
     user(checked, field, container, spec);
 }
 
-/// What a container that runs before the others may not have, unless it goes on running beside them.
+/// Checks the fields that an init container may set only if it is a native sidecar (`restartPolicy: Always`).
 pub(super) fn init(checked: &mut Checked<'_>, field: &str, container: &Container) {
     let stays = container.restart_policy.as_deref() == Some("Always");
     let set = [
@@ -115,7 +115,7 @@ fn mounts(checked: &mut Checked<'_>, field: &str, container: &Container, volumes
     }
 }
 
-/// `ValidateResourceRequirements`: amounts that read, and no request above its limit.
+/// `ValidateResourceRequirements`: amounts can be parsed, and no request exceeds its limit.
 fn amounts(checked: &mut Checked<'_>, field: &str, resources: &ResourceRequirements) {
     for (name, amounts) in [("limits", &resources.limits), ("requests", &resources.requests)] {
         for (resource, Quantity(text)) in amounts.iter().flatten() {
@@ -134,13 +134,13 @@ fn amounts(checked: &mut Checked<'_>, field: &str, resources: &ResourceRequireme
         let limit = resources.limits.as_ref().and_then(|limits| limits.get(resource));
         let Some((limit, Quantity(text))) = limit.and_then(|limit| Some((amount(&limit.0)?, limit))) else { continue };
         if amount(requested).is_some_and(|requested| requested > limit) {
-            let message = format!("{requested} is more than the limit, {text}");
+            let message = format!("{requested} exceeds the limit, {text}");
             checked.error(format!("{field}.requests[{resource}]"), message);
         }
     }
 }
 
-/// An amount of a resource (`k8s.io/apimachinery/pkg/api/resource/quantity.go`).
+/// Parses an amount of a resource (`k8s.io/apimachinery/pkg/api/resource/quantity.go`).
 fn amount(text: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 15] = [
         ("Ki", 1024.0),
@@ -170,7 +170,7 @@ fn user(checked: &mut Checked<'_>, field: &str, container: &Container, spec: &Po
     let of_pod = spec.security_context.as_ref();
     let Some(context) = &container.security_context else { return };
     if context.run_as_group.is_some_and(|group| group < 0) {
-        checked.error(format!("{field}.securityContext.runAsGroup"), "is negative; a number from 0 was expected");
+        checked.error(format!("{field}.securityContext.runAsGroup"), "is negative; expected 0 or more");
     }
     if context.privileged == Some(true) && context.allow_privilege_escalation == Some(false) {
         let message = "cannot be false where privileged is true";

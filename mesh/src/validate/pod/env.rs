@@ -11,10 +11,10 @@ pub(super) fn validate(checked: &mut Checked<'_>, field: &str, container: &Conta
     for (i, variable) in container.env.iter().flatten().enumerate() {
         let field = format!("{field}.env[{i}]");
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            checked.error(format!("{field}.name"), format!("{:?} is not a name of a variable", variable.name));
+            checked.error(format!("{field}.name"), format!("{:?} is not a variable name", variable.name));
         }
         if !seen.insert(variable.name.as_str()) {
-            checked.warn(format!("{field}.name"), format!("{:?} is duplicated; the last one counts", variable.name));
+            checked.warn(format!("{field}.name"), format!("{:?} is duplicated; the last one applies", variable.name));
         }
         if let Some(source) = &variable.value_from {
             if variable.value.as_ref().is_some_and(|value| !value.is_empty()) {
@@ -27,7 +27,7 @@ pub(super) fn validate(checked: &mut Checked<'_>, field: &str, container: &Conta
         let field = format!("{field}.envFrom[{i}]");
         let sources = usize::from(source.config_map_ref.is_some()) + usize::from(source.secret_ref.is_some());
         if sources != 1 {
-            checked.error(&field, "needs one of configMapRef and secretRef, and one alone");
+            checked.error(&field, "needs exactly one of configMapRef and secretRef");
         }
         let references = [
             ("configMapRef", source.config_map_ref.as_ref().map(|reference| &reference.name)),
@@ -52,8 +52,8 @@ fn value_from(checked: &mut Checked<'_>, field: &str, source: &EnvVarSource) {
     match set.into_iter().filter(|set| *set).count() {
         1 => {}
         0 => checked
-            .error(field, "is empty; one of fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef was expected"),
-        _ => checked.error(field, "may hold one source alone; keep one"),
+            .error(field, "is empty; expected one of fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef"),
+        _ => checked.error(field, "may have only one source; keep one"),
     }
     let keys = [
         ("configMapKeyRef", source.config_map_key_ref.as_ref().map(|key| (&key.name, &key.key))),

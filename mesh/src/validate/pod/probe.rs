@@ -5,13 +5,13 @@ use k8s_openapi::{api::core::v1::Probe, apimachinery::pkg::util::intstr::IntOrSt
 use super::super::Checked;
 use crate::manifests::is_port_name;
 
-/// Checks a probe. `once`: whether one success is all that it can wait for.
+/// Checks a probe. `once` requires a `successThreshold` of 1, as for liveness and startup probes.
 pub(super) fn validate(checked: &mut Checked<'_>, field: &str, probe: &Probe, once: bool) {
     let handlers = [probe.exec.is_some(), probe.grpc.is_some(), probe.http_get.is_some(), probe.tcp_socket.is_some()];
     match handlers.into_iter().filter(|set| *set).count() {
         1 => {}
-        0 => checked.error(field, "has no handler; one of exec, grpc, httpGet and tcpSocket was expected"),
-        _ => checked.error(field, "may have one handler alone; keep one of exec, grpc, httpGet and tcpSocket"),
+        0 => checked.error(field, "has no handler; expected one of exec, grpc, httpGet and tcpSocket"),
+        _ => checked.error(field, "may have only one handler; keep one of exec, grpc, httpGet and tcpSocket"),
     }
     if let Some(get) = &probe.http_get {
         checked.one_of(&format!("{field}.httpGet.scheme"), get.scheme.as_deref(), &["HTTP", "HTTPS"]);
@@ -37,7 +37,7 @@ pub(super) fn validate(checked: &mut Checked<'_>, field: &str, probe: &Probe, on
             checked.error(format!("{field}.{name}"), "is negative");
         }
     }
-    // 0 is taken as unset.
+    // 0 means unset.
     if once && probe.success_threshold.is_some_and(|threshold| threshold > 1) {
         checked.error(format!("{field}.successThreshold"), "must be 1 for liveness and startup probes");
     }
@@ -48,7 +48,7 @@ fn port(checked: &mut Checked<'_>, field: &str, port: &IntOrString) {
         IntOrString::Int(number) => checked.port(field, *number),
         IntOrString::String(name) if is_port_name(name) => {}
         IntOrString::String(name) => {
-            checked.error(field, format!("{name:?} is neither a number nor a name that a container's port can have"));
+            checked.error(field, format!("{name:?} is neither a port number nor a port name"));
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What the API server refuses of pods and Services, row by row (`pkg/apis/core/validation/validation.go`).
+//! What the API server rejects in pods and Services (`pkg/apis/core/validation/validation.go`).
 
 use crate::testing::faults;
 
-/// What is said of a pod with this container and these fields of its spec beside.
+/// The faults of a pod with these fields of its container and of its spec.
 fn of_pod(container: &str, spec: &str) -> String {
     faults(&format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{containers: [{{name: a, image: b, {container}}}], {spec}}}}}"
     ))
 }
 
-/// What is said of a Service with these fields of its spec.
+/// The faults of a Service with these fields of its spec.
 fn of_service(spec: &str) -> String {
     let pod = crate::testing::pod("a", "labels: {a: b}");
     faults(&format!(
@@ -18,7 +18,7 @@ fn of_service(spec: &str) -> String {
 }
 
 #[test]
-fn what_a_server_refuses_of_a_container_is_refused() {
+fn containers_that_an_api_server_rejects_are_rejected() {
     for (container, said) in [
         ("imagePullPolicy: Sometimes", "imagePullPolicy: \"Sometimes\" is none of Always, IfNotPresent, Never"),
         (
@@ -28,22 +28,22 @@ fn what_a_server_refuses_of_a_container_is_refused() {
         ("env: [{name: A, valueFrom: {}}]", "valueFrom: is empty"),
         (
             "env: [{name: A, value: b}, {name: A, value: c}]",
-            "env[1].name: warning: \"A\" is duplicated; the last one counts",
+            "env[1].name: warning: \"A\" is duplicated; the last one applies",
         ),
         (
             "envFrom: [{configMapRef: {name: c}, secretRef: {name: s}}]",
-            "envFrom[0]: needs one of configMapRef and secretRef",
+            "envFrom[0]: needs exactly one of configMapRef and secretRef",
         ),
         ("ports: [{containerPort: 80}, {containerPort: 80}]", "ports[1].containerPort: warning: 80 is duplicated"),
         ("ports: [{containerPort: 80, hostPort: 70000}]", "hostPort: 70000 is out of range"),
         ("livenessProbe: {periodSeconds: 1}", "livenessProbe: has no handler"),
-        ("readinessProbe: {tcpSocket: {port: 80}, exec: {command: [a]}}", "readinessProbe: may have one handler alone"),
+        ("readinessProbe: {tcpSocket: {port: 80}, exec: {command: [a]}}", "readinessProbe: may have only one handler"),
         ("livenessProbe: {successThreshold: 2, tcpSocket: {port: 80}}", "successThreshold: must be 1"),
         ("startupProbe: {httpGet: {port: 80, scheme: http}}", "httpGet.scheme: \"http\" is none of HTTP, HTTPS"),
         ("resources: {limits: {cpu: 1 core}}", "limits[cpu]: \"1 core\" is not an amount"),
         (
             "resources: {limits: {memory: 64Mi}, requests: {memory: 1Gi}}",
-            "requests[memory]: 1Gi is more than the limit, 64Mi",
+            "requests[memory]: 1Gi exceeds the limit, 64Mi",
         ),
         (
             "securityContext: {privileged: true, allowPrivilegeEscalation: false}",
@@ -57,7 +57,7 @@ fn what_a_server_refuses_of_a_container_is_refused() {
 }
 
 #[test]
-fn what_a_server_refuses_of_a_pod_is_refused() {
+fn pods_that_an_api_server_rejects_are_rejected() {
     for (spec, said) in [
         ("restartPolicy: Sometimes", "restartPolicy: \"Sometimes\" is none of Always, OnFailure, Never"),
         ("dnsPolicy: None", "dnsConfig.nameservers: is missing"),
@@ -70,7 +70,7 @@ fn what_a_server_refuses_of_a_pod_is_refused() {
         ("initContainers: [{name: i, image: b, lifecycle: {}}]", "initContainers[0].lifecycle: may not be set"),
         (
             "volumes: [{name: v, emptyDir: {}, hostPath: {path: /a}}]",
-            "volumes[0]: may have one source alone, and has emptyDir, hostPath",
+            "volumes[0]: may have only one source, and has emptyDir, hostPath",
         ),
         ("volumes: [{name: v, emptyDir: {}}, {name: v, emptyDir: {}}]", "volumes[1].name: \"v\" is duplicated"),
         ("volumes: [{name: V, emptyDir: {}}]", "volumes[0].name: \"V\" is not a volume name"),
@@ -86,7 +86,7 @@ fn what_a_server_refuses_of_a_pod_is_refused() {
 }
 
 #[test]
-fn what_a_server_refuses_of_a_service_is_refused() {
+fn services_that_an_api_server_rejects_are_rejected() {
     for (spec, said) in [
         ("ports: [{port: 80, nodePort: 30080}]", "spec.ports[0].nodePort: may not be used when type is ClusterIP"),
         ("type: NodePort, ports: [{port: 80, nodePort: 80}]", "nodePort: 80 is not in the range of node ports"),
@@ -103,7 +103,7 @@ fn what_a_server_refuses_of_a_service_is_refused() {
 }
 
 #[test]
-fn secrets_of_a_type_hold_what_it_needs() {
+fn secrets_of_a_type_without_its_keys_are_rejected() {
     let secret = |kind: &str, data: &str| {
         faults(&format!(
             "{{apiVersion: v1, kind: Secret, metadata: {{name: s}}, type: {kind}, stringData: {{{data}}}}}"

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::Checked;
 use crate::manifests::is_dns_label;
 
-/// Checks a pod's volumes, and gives their names, those of claims included.
+/// Checks a pod's volumes, and returns their names and those of `claims`.
 pub(super) fn validate<'a>(
     checked: &mut Checked<'_>,
     field: &str,
@@ -29,11 +29,11 @@ fn one(checked: &mut Checked<'_>, field: &str, volume: &Volume) {
         let message = format!("{:?} is not a volume name: lower-case letters, digits and '-', at most 63", volume.name);
         checked.error(format!("{field}.name"), message);
     }
-    // There are some thirty kinds of sources: those that are set are those that JSON has beside the name.
+    // `Volume` has about thirty optional sources. The JSON keys besides the name are the ones that are set.
     if let Ok(Value::Object(fields)) = serde_json::to_value(volume) {
         let sources: Vec<_> = fields.keys().filter(|key| *key != "name").map(String::as_str).collect();
         if sources.len() > 1 {
-            checked.error(field, format!("may have one source alone, and has {}; keep one", sources.join(", ")));
+            checked.error(field, format!("may have only one source, and has {}; keep one", sources.join(", ")));
         }
     }
     if let Some(source) = &volume.secret {

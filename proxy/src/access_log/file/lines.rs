@@ -12,7 +12,6 @@ pub(super) struct Lines<'a> {
 /// Lines that were not written.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// Number of lines.
     pub(super) lines: u64,
     /// The error of the write.
     pub(super) error: io::Error,

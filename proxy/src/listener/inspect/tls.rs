@@ -26,7 +26,6 @@ pub(crate) struct Hello {
 /// The start of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// A valid ClientHello.
     Hello(Hello),
     /// Not TLS.
     Plaintext,

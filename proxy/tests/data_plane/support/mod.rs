@@ -77,14 +77,14 @@ impl Proxy {
         Self::start_as(Command::new(PROGRAM), folder, arguments)
     }
 
-    /// The same, with a limit for file descriptors.
+    /// Starts it with a limit for file descriptors.
     pub(crate) fn start_with_descriptors(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), PROGRAM]);
         Self::start_as(shell, folder, arguments)
     }
 
-    /// The same, with a command that lacks only the arguments.
+    /// Starts it with a command that lacks only the arguments.
     pub(crate) fn start_as(mut command: Command, folder: TempDir, arguments: &[&str]) -> Self {
         let admin = SocketAddr::from((loopback(), 15000));
         let mut bootstrap = bootstrap(folder.path());
@@ -175,7 +175,6 @@ impl Proxy {
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// Sends SIGTERM.
     pub(crate) fn signal_term(&self) {
         let id = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();

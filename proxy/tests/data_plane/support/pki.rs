@@ -34,7 +34,7 @@ impl Mesh {
         self.issue(id, |_| ())
     }
 
-    /// The same, with changed parameters.
+    /// A certificate with this SPIFFE ID and changed parameters, and its key, as PEM.
     pub(crate) fn issue(&self, id: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -71,13 +71,13 @@ impl Mesh {
         })
     }
 
-    /// Where a secret is to be found.
+    /// A reference to a secret's file.
     pub(crate) fn sds(folder: &Path, name: &str) -> Value {
         let file = folder.join(format!("{name}.json"));
         json!({"name": name, "sds_config": {"path_config_source": {"path": file}}})
     }
 
-    /// The common part of a TLS context that uses these secrets, and takes peers whose ID begins so.
+    /// The common part of a TLS context that uses these secrets, and accepts peers whose ID begins with this prefix.
     pub(crate) fn common(folder: &Path, peer_prefix: &str, alpn: &[&str]) -> Value {
         json!({
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::BASE;
 
-/// Text colours, and the backgrounds that each stands on.
+/// Text colours, and the backgrounds of each.
 const PAIRS: [(&str, &[&str]); 10] = [
     ("ink", &["page", "card", "pod", "node", "faint", "mark", "bad-bg"]),
     ("soft", &["page", "card", "pod", "faint", "mark"]),

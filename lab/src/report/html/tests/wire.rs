@@ -3,7 +3,7 @@
 use etherparse::PacketBuilder;
 use observe::{Capture, Flow, Interface, KeyLog, Packet};
 
-/// The connection, opened. The ClientHello asks for `name`.
+/// The connection, from its SYN on. The ClientHello's SNI is `name`.
 pub(super) fn tls_answered_in_plaintext(name: &str) -> Flow {
     let (client, server) = ([10, 244, 0, 2], [10, 244, 0, 4]);
     let answer = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n".as_slice();
