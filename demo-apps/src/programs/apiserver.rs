@@ -18,7 +18,7 @@ Examples:
 Exit code: 0 the object is created, 1 a webhook denied it or failed, 2 incorrect use. TLS keys
 are logged to $SSLKEYLOGFILE.";
 
-/// Calls admission webhooks for an object like kube-apiserver, and prints the result as one line of JSON.
+/// Call admission webhooks for an object like kube-apiserver, and print the result as one line of JSON.
 #[derive(Parser)]
 #[command(name = "demo-apiserver", version, after_help = EXAMPLES)]
 struct Cli {

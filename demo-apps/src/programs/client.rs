@@ -29,7 +29,7 @@ Exit code: 0 the call succeeded (load: at least one request did; hold: all conne
 the end), 1 it failed, 2 incorrect use. hold sends READY=1 to $NOTIFY_SOCKET once each connection is
 open or has failed. TLS keys are logged to $SSLKEYLOGFILE.";
 
-/// Makes one call and prints its report as one line of JSON.
+/// Make one call and print its report as one line of JSON.
 #[derive(Parser)]
 #[command(name = "demo-client", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {

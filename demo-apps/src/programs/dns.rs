@@ -17,7 +17,7 @@ Examples:
 Exit code: 0 stopped by a signal, 1 a port cannot be bound, 2 incorrect use. READY=1 is sent to
 $NOTIFY_SOCKET once every port is bound.";
 
-/// Answers A and AAAA queries over UDP and TCP, from a file in the format of /etc/hosts. Other names do not exist.
+/// Answer A and AAAA queries over UDP and TCP, from a file in the format of /etc/hosts. Other names do not exist.
 #[derive(Parser)]
 #[command(name = "demo-dns", version, after_help = EXAMPLES)]
 struct Cli {

@@ -30,7 +30,7 @@ Examples:
 Exit code: 0 stopped by a signal, 1 a port cannot be bound, 2 incorrect use. READY=1 is sent to
 $NOTIFY_SOCKET once every port is bound; TLS keys are logged to $SSLKEYLOGFILE.";
 
-/// Listens on several ports at once and reports what it sees, in its responses and as lines of JSON on stdout.
+/// Listen on several ports at once and report what is received, in responses and as lines of JSON on stdout.
 #[derive(Parser)]
 #[command(name = "demo-server", version, after_help = EXAMPLES)]
 struct Cli {

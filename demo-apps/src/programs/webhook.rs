@@ -24,7 +24,7 @@ Examples:
 Exit code: 0 stopped by a signal, 1 a port cannot be bound, 2 incorrect use. READY=1 is sent to
 $NOTIFY_SOCKET once every port is bound; TLS keys are logged to $SSLKEYLOGFILE.";
 
-/// Answers an API server's AdmissionReviews over one-way HTTPS, and logs lines of JSON on stdout.
+/// Answer an API server's AdmissionReviews over one-way HTTPS, and log lines of JSON on stdout.
 #[derive(Parser)]
 #[command(name = "demo-webhook", version, after_help = EXAMPLES)]
 struct Cli {

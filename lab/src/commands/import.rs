@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use mesh::{
     SourceFile,
     import::{self, CUSTOM_RESOURCES, Imported, RESOURCES},
-    model::Resolved,
+    model::{Family, Resolved},
 };
 use serde_json::{Value, json};
 
@@ -177,12 +177,16 @@ fn probes(mesh: &Resolved) -> Vec<Value> {
             } else {
                 "tcp"
             };
-            probes.push(json!({
+            let mut probe = json!({
                 "name": format!("{} port {}", service.name, port.port),
                 "from": mesh.pods[from].name.to_string(),
                 "to": format!("{}:{}", service.name, port.port),
                 "app": app,
-            }));
+            });
+            if !service.families.contains(&Family::Ipv4) {
+                probe["family"] = json!(Family::Ipv6);
+            }
+            probes.push(probe);
         }
     }
     probes
