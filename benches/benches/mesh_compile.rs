@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use benches::{
     clock::ThreadTime,
-    services::{compile_client, manifests, read, settle},
+    services::{compile_client, manifests, read, resolve_mesh},
 };
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
@@ -21,8 +21,8 @@ fn mesh_compile(c: &mut Criterion<ThreadTime>) {
         let id = |step| BenchmarkId::new(step, services);
         group.bench_function(id("parse"), |b| b.iter_with_large_drop(|| read(black_box(&text))));
         let manifests = read(&text);
-        group.bench_function(id("resolve"), |b| b.iter_with_large_drop(|| settle(black_box(&manifests))));
-        let mesh = settle(&manifests);
+        group.bench_function(id("resolve"), |b| b.iter_with_large_drop(|| resolve_mesh(black_box(&manifests))));
+        let mesh = resolve_mesh(&manifests);
         group
             .bench_function(id("compile one sidecar"), |b| b.iter_with_large_drop(|| compile_client(black_box(&mesh))));
         let config = compile_client(&mesh);

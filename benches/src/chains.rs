@@ -23,7 +23,6 @@ impl Case {
     /// All cases, best first.
     pub const ALL: [Self; 3] = [Self::Port, Self::UnknownName, Self::UnknownNetwork];
 
-    /// Name of the case in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::Port => "port",

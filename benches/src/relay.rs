@@ -64,7 +64,6 @@ impl Path {
         if self == Self::PlainToPlain { &[By::Splice, By::Copy, By::Proxy] } else { &[By::Copy, By::Proxy] }
     }
 
-    /// Name of the path in benches.
     pub fn name(self) -> &'static str {
         match self {
             Self::PlainToPlain => "plain to plain",

@@ -102,7 +102,7 @@ pub fn read(manifests: &SourceFile) -> Manifests {
 ///
 /// # Panics
 /// If they are invalid.
-pub fn settle(manifests: &Manifests) -> Mesh {
+pub fn resolve_mesh(manifests: &Manifests) -> Mesh {
     let (resolved, _) = resolve(manifests).expect("nothing is wrong with them");
     Mesh::new(Arc::new(resolved), Flavor::Istio)
 }

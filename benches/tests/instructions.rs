@@ -65,11 +65,11 @@ fn parse() -> Work {
 
 fn resolve() -> Work {
     let manifests = services::read(&services::manifests(50, 1));
-    Box::new(move || drop(black_box(services::settle(black_box(&manifests)))))
+    Box::new(move || drop(black_box(services::resolve_mesh(black_box(&manifests)))))
 }
 
 fn compile() -> Work {
-    let mesh = services::settle(&services::read(&services::manifests(50, 1)));
+    let mesh = services::resolve_mesh(&services::read(&services::manifests(50, 1)));
     Box::new(move || drop(black_box(services::compile_client(black_box(&mesh)).files(&[]))))
 }
 

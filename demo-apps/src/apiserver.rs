@@ -109,14 +109,14 @@ impl Request<'_> {
     fn record(&mut self, webhook: &Webhook, verdict: Verdict) {
         let name = &webhook.hook.name;
         let (mut decision, mut skipped, mut message, mut status, mut patch) = (None, None, None, 500, None);
-        match verdict.said {
-            answer::Said::Skipped(why) => skipped = Some(why),
-            answer::Said::Allowed => decision = Some(Decision::Allowed),
-            answer::Said::Patched(said) => match self.object.patched(&said) {
+        match verdict.conclusion {
+            answer::Conclusion::Skipped(why) => skipped = Some(why),
+            answer::Conclusion::Allowed => decision = Some(Decision::Allowed),
+            answer::Conclusion::Patched(returned) => match self.object.patched(&returned) {
                 Ok(object) => {
                     self.object = object;
                     decision = Some(Decision::Patched);
-                    patch = serde_json::to_value(&said).ok();
+                    patch = serde_json::to_value(&returned).ok();
                 }
                 // The webhook did answer, so its failure policy does not apply.
                 Err(error) => {
@@ -124,12 +124,12 @@ impl Request<'_> {
                     message = Some(wording::internal(&error));
                 }
             },
-            answer::Said::Denied { code, message: why } => {
+            answer::Conclusion::Denied { code, message: why } => {
                 decision = Some(Decision::Denied);
                 status = code;
                 message = Some(why);
             }
-            answer::Said::Failed(why) => {
+            answer::Conclusion::Failed(why) => {
                 let why = wording::failed_calling(name, &why);
                 let ignored = webhook.failure_policy == FailurePolicy::Ignore;
                 decision = Some(if ignored { Decision::LetThrough } else { Decision::Rejected });

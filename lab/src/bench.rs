@@ -56,7 +56,6 @@ use self::{
     setup::{Settings, Setup},
 };
 
-/// The options of a bench.
 pub struct Options {
     pub setups: Vec<Setup>,
     /// The settings that all series share.

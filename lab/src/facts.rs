@@ -17,7 +17,6 @@ pub type Facts = BTreeMap<Field, Value>;
 /// A field of an account that can be expected. In JSON its name: `leg 2 layers`, `refused at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// A field of a leg.
     Leg(LegNumber, LegField),
     /// The sidecars that read the request.
     ReadBy,

@@ -33,7 +33,6 @@ use crate::{
 /// The file of a scenario with istiod's answer for its manifests.
 pub const GOLDEN: &str = "istiod.json.gz";
 
-/// A request to istiod.
 #[derive(Clone, Debug, Serialize)]
 pub struct Request {
     manifests: Vec<Manifest>,
@@ -159,7 +158,6 @@ pub struct Pod {
     pub endpoints: Vec<Value>,
 }
 
-/// The redirects of a pod.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Redirect {
     /// The arguments of `istio-init`.

@@ -52,7 +52,6 @@ pub struct Seen {
     /// The account according to packets and logs.
     #[serde(flatten)]
     pub account: Account,
-    /// The evidence for it.
     pub evidence: Evidence,
 }
 

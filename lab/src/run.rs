@@ -48,7 +48,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for a greeting: only the timeout shows that none comes.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The options of a run.
 #[derive(Clone)]
 pub struct Options {
     /// The data planes, one after the other.
@@ -163,7 +162,6 @@ fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc
     Ok((files, resolved))
 }
 
-/// Each scenario in each mesh.
 fn meshes<'a>(scenarios: &'a [Scenario], options: &Options) -> Result<Vec<(&'a Scenario, Mesh)>> {
     let resolved = scenarios.iter().map(|scenario| resolve(scenario, &options.images)).collect::<Result<Vec<_>>>()?;
     let (mut of, mut meshes) = (Vec::new(), Vec::new());

@@ -85,7 +85,6 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The expectation in a mesh.
     pub fn expected(&self, mesh: Flavor) -> &Expectation {
         match mesh {
             Flavor::Textbook => &self.textbook,
@@ -177,7 +176,6 @@ pub enum ScenarioError {
         name: String,
         /// The folder of scenarios.
         root: PathBuf,
-        /// The scenarios in it.
         names: Vec<String>,
     },
     /// `scenario.yaml` is invalid.
@@ -205,7 +203,6 @@ impl Scenario {
         Self::parse(&name, directory, &text).map_err(|message| ScenarioError::Invalid { path, message })
     }
 
-    /// The path of its manifests.
     pub fn manifests(&self) -> PathBuf {
         self.directory.join("manifests.yaml")
     }
@@ -220,7 +217,7 @@ impl Scenario {
         for (i, probe) in file.probes.into_iter().enumerate() {
             let probe_name = probe.name.clone();
             let probe =
-                probe.settle(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+                probe.into_probe(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
             if file.grid.is_some() != probe.cell.is_some() {
                 return Err(format!(
                     "probes[{i}].cell: a scenario with `grid` has a `cell` for every probe, one without has none"
@@ -386,7 +383,7 @@ impl WrittenProbe {
         Asked::new(method.transpose()?, path, self.host.clone(), headers, self.app, self.speaks)
     }
 
-    fn settle(self, of_scenario: &[String]) -> Result<Probe, String> {
+    fn into_probe(self, of_scenario: &[String]) -> Result<Probe, String> {
         let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
         let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -34,7 +34,6 @@ pub struct Vacancy {
     pub pod: usize,
     /// The container, an index into its [`containers`](Pod::containers).
     pub container: usize,
-    /// Its stand-in.
     pub stand_in: StandIn,
 }
 
@@ -96,7 +95,6 @@ pub fn parse_speaks(text: &str) -> Result<Vec<(Option<u16>, Speaks)>, String> {
     text.split(',').map(one).collect()
 }
 
-/// Parses a protocol.
 fn speaks_of_word(word: &str) -> Result<Speaks, String> {
     Ok(match word {
         "http" => Speaks::Http,

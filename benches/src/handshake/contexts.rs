@@ -15,7 +15,7 @@ use proxy::{
 use rustls::pki_types::ServerName;
 
 use super::{Ends, HOST, Kind, library};
-use crate::services::{compile_client, compile_pod, read, settle};
+use crate::services::{compile_client, compile_pod, read, resolve_mesh};
 
 /// The contexts of a client's and a server's sidecar, and their certificates.
 pub struct Contexts {
@@ -35,7 +35,7 @@ impl Contexts {
     /// If the scenario lacks these contexts.
     pub fn new(kind: Kind) -> Self {
         let text = include_str!("../../../scenarios/strict/manifests.yaml").into();
-        let mesh = settle(&read(&SourceFile { name: "manifests.yaml".into(), text }));
+        let mesh = resolve_mesh(&read(&SourceFile { name: "manifests.yaml".into(), text }));
         let authority = Authority::new("cluster.local", kind.key).expect("an authority");
         let svids = ["client", "server"].map(|name| {
             let uris = vec![format!("spiffe://cluster.local/ns/default/sa/{name}")];

@@ -12,13 +12,13 @@ mod tests;
 
 /// The outcome for one webhook.
 pub(super) struct Verdict {
-    pub(super) said: Said,
+    pub(super) conclusion: Conclusion,
     /// The call, unless the webhook was skipped.
     pub(super) call: Option<ClientReport>,
 }
 
 /// A webhook's decision.
-pub(super) enum Said {
+pub(super) enum Conclusion {
     /// It was not called, with the reason.
     Skipped(String),
     Allowed,
@@ -34,17 +34,16 @@ pub(super) enum Said {
 
 impl Verdict {
     pub(super) fn skipped(why: impl Into<String>) -> Self {
-        Self { said: Said::Skipped(why.into()), call: None }
+        Self { conclusion: Conclusion::Skipped(why.into()), call: None }
     }
 }
 
-/// Interprets a response.
-pub(super) fn judge(report: &ClientReport, webhook: &Webhook, uid: &str) -> Said {
+pub(super) fn judge(report: &ClientReport, webhook: &Webhook, uid: &str) -> Conclusion {
     let response = match report.http.as_ref().ok_or_else(|| "no response".to_owned()).and_then(body) {
         Ok(text) => review(&text, uid).map_err(|why| wording::invalid_response(&why)),
         Err(why) => Err(format!("failed to call webhook: {why}")),
     };
-    response.and_then(|response| decision(response, webhook)).unwrap_or_else(Said::Failed)
+    response.and_then(|response| decision(response, webhook)).unwrap_or_else(Conclusion::Failed)
 }
 
 /// The body of a successful response.
@@ -83,7 +82,7 @@ fn review(text: &str, uid: &str) -> Result<AdmissionResponse, String> {
     Ok(response)
 }
 
-fn decision(response: AdmissionResponse, webhook: &Webhook) -> Result<Said, String> {
+fn decision(response: AdmissionResponse, webhook: &Webhook) -> Result<Conclusion, String> {
     let patch = response.patch.map(|patch| patch.0).unwrap_or_default();
     let invalid = |why: &str| Err(wording::invalid_response(why));
     match (patch.is_empty(), response.patch_type.as_deref()) {
@@ -100,12 +99,12 @@ fn decision(response: AdmissionResponse, webhook: &Webhook) -> Result<Said, Stri
         let code = status.code.and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 400).unwrap_or(400);
         let explanation =
             [status.message, status.reason].into_iter().flatten().find(|explanation| !explanation.is_empty());
-        return Ok(Said::Denied { code, message: wording::denied(&webhook.hook.name, explanation.as_deref()) });
+        return Ok(Conclusion::Denied { code, message: wording::denied(&webhook.hook.name, explanation.as_deref()) });
     }
     if patch.is_empty() {
-        return Ok(Said::Allowed);
+        return Ok(Conclusion::Allowed);
     }
     let patch: Patch = serde_json::from_slice(&patch)
         .map_err(|error| format!("received undecodable patch in webhook response: {error}"))?;
-    Ok(if patch.0.is_empty() { Said::Allowed } else { Said::Patched(patch) })
+    Ok(if patch.0.is_empty() { Conclusion::Allowed } else { Conclusion::Patched(patch) })
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use super::answer::{self, Said, Verdict};
+use super::answer::{self, Conclusion, Verdict};
 use super::configuration::Webhook;
 use super::object::{OPERATION, Object};
 use super::{ApiserverArgs, wording};
@@ -33,11 +33,11 @@ pub(super) async fn call(
         .and_then(|url| Ok((url, roots(webhook.hook.client_config.ca_bundle.as_ref().map(|pem| pem.0.as_slice()))?)));
     let (url, roots) = match prepared {
         Ok(prepared) => prepared,
-        Err(why) => return Ok(Verdict { said: Said::Failed(why), call: None }),
+        Err(why) => return Ok(Verdict { conclusion: Conclusion::Failed(why), call: None }),
     };
     let target: Target = match url.parse() {
         Ok(target) => target,
-        Err(UsageError(why)) => return Ok(Verdict { said: Said::Failed(why), call: None }),
+        Err(UsageError(why)) => return Ok(Verdict { conclusion: Conclusion::Failed(why), call: None }),
     };
     let request = request(object, converted, &args.user);
     let uid = request.uid.clone();
@@ -68,11 +68,11 @@ pub(super) async fn call(
         timeout: Some(Duration::from_secs(timeout)),
     };
     let report = client::call(&call).await?;
-    let said = match &report.error {
-        Some(failure) => Said::Failed(wording::failed_to_call(&url, failure, &report)),
+    let conclusion = match &report.error {
+        Some(failure) => Conclusion::Failed(wording::failed_to_call(&url, failure, &report)),
         None => answer::judge(&report, webhook, &uid),
     };
-    Ok(Verdict { said, call: Some(report) })
+    Ok(Verdict { conclusion, call: Some(report) })
 }
 
 /// URL of a webhook. A service's name is also the name that its certificate must have.

@@ -20,7 +20,6 @@ pub(super) struct Configurations {
     pub(super) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A webhook and its configuration.
 pub(super) struct Webhook {
     pub(super) configuration: String,
     pub(super) mutating: bool,

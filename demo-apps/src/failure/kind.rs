@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 pub struct Failure {
     /// The stage at which it failed.
     pub stage: Stage,
-    /// The kind of failure.
     #[serde(flatten)]
     pub kind: FailureKind,
     /// Description for people, with the library's wording.
@@ -21,7 +20,6 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Resolving the name.
     Resolve,
     /// Establishing the TCP connection.
     Connect,
@@ -169,7 +167,6 @@ pub enum CertificateProblem {
     Missing,
     /// It is for other names.
     NotValidForName,
-    /// It is not valid yet.
     NotYetValid,
     /// Another problem, described in the message.
     Other,

@@ -14,7 +14,6 @@ use crate::{Scheme, Target, UsageError};
 /// Default size of a raw request, in bytes.
 const RAW_UPLOAD: usize = 64;
 
-/// The request of a load.
 pub(crate) enum Request {
     Http(Box<HttpRequest>),
     /// Raw bytes, and the length of the answer.
@@ -72,7 +71,6 @@ impl Request {
     }
 }
 
-/// An open connection.
 pub(crate) struct Session {
     account: Account,
     speaks: Speaks,

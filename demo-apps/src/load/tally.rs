@@ -61,7 +61,6 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Adds one request.
     pub(crate) fn record(&mut self, sample: &Sample, failure: Option<Failure>) {
         self.connects += u64::from(sample.connect_us.is_some());
         self.sent += sample.sent;

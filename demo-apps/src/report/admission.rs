@@ -47,16 +47,13 @@ pub struct ObjectReference {
     pub api_version: String,
     /// Such as `Deployment`.
     pub kind: String,
-    /// Namespace of the object.
     pub namespace: String,
-    /// Name of the object.
     pub name: String,
 }
 
 /// The result of one webhook.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct WebhookReport {
-    /// Name of the webhook.
     pub name: String,
     /// Name of its configuration.
     pub configuration: String,

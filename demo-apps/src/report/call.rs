@@ -16,7 +16,6 @@ pub const CLIENT_SCHEMA: &str = "sidelab.client/v1";
 pub struct ClientReport {
     /// [`CLIENT_SCHEMA`].
     pub schema: String,
-    /// The URL that was called.
     pub url: String,
     /// Whether the call succeeded. For HTTP that is any complete response, or with `--fail` one below 400; for gRPC the
     /// status `OK`; for websockets that all frames were echoed. Echoes must be what was sent.
@@ -35,9 +34,7 @@ pub struct ClientReport {
     pub tls: Option<TlsFacts>,
     /// The HTTP response, including that of gRPC calls and websocket upgrades.
     pub http: Option<HttpFacts>,
-    /// The gRPC call, if it is one.
     pub grpc: Option<GrpcFacts>,
-    /// The websocket, if it is one.
     pub ws: Option<WebsocketFacts>,
     /// Bytes on the connection, inside TLS if there is TLS.
     pub stream: Option<StreamFacts>,

@@ -51,7 +51,6 @@ impl Context {
         first.map_or_else(|| self.ends.peer.ip().to_string(), str::to_owned)
     }
 
-    /// The requested URL.
     pub(super) fn url(&self, head: &http::request::Parts) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let headers = with_host(head);

@@ -17,7 +17,6 @@ use crate::UsageError;
 use crate::report::Event;
 use crate::tls::{Identity, ServerTlsSetup};
 
-/// An error starting a server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The options contradict each other, or name files that cannot be used.
@@ -34,7 +33,6 @@ pub enum StartError {
     },
 }
 
-/// A bound port.
 pub(super) struct Listener {
     pub(super) protocol: Protocol,
     pub(super) address: SocketAddr,

@@ -25,7 +25,6 @@ pub struct Answer {
     /// `whole` with longer round trips.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub farther: Vec<Farther>,
-    /// The answer in words.
     pub words: String,
 }
 

@@ -21,7 +21,6 @@ pub(super) fn settings(settings: &Settings) -> Vec<String> {
     fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), value_text(value))).collect()
 }
 
-/// A value as text.
 pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::Null => "not said".into(),

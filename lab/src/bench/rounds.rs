@@ -18,7 +18,6 @@ use super::{
     series::{Failed, Series},
 };
 
-/// The rounds of a bench.
 pub(super) struct Rounds<'a> {
     pace: Pace,
     progress: &'a ProgressBar,

@@ -106,7 +106,6 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
 /// The version of [`UpReport`].
 pub(crate) const SCHEMA: &str = "sidelab.up/v1";
 
-/// A lab that is up.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UpReport {
     schema: &'static str,

@@ -175,7 +175,6 @@ impl DestinationRule {
         self.export_to.is_empty() || self.export_to.contains("*") || self.export_to.contains(namespace)
     }
 
-    /// A subset by name.
     pub fn subset(&self, name: &str) -> Option<&Subset> {
         self.subsets.iter().find(|subset| subset.name == name)
     }

@@ -197,7 +197,6 @@ pub struct Mount {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// A port of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerPort {
     /// Its name, for `targetPort` by name.
@@ -226,7 +225,6 @@ pub enum Unmodelled {
     Ambient,
     /// It is a gateway, whose routes come from Gateways and VirtualServices.
     Gateway,
-    /// It is a waypoint.
     Waypoint,
 }
 
@@ -244,7 +242,6 @@ impl fmt::Display for Unmodelled {
     }
 }
 
-/// An injected sidecar.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
     /// What its redirects capture.

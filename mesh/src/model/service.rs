@@ -109,7 +109,6 @@ impl PartialOrd for Age {
     }
 }
 
-/// A port of a service.
 #[derive(Clone, Debug)]
 pub struct ServicePort {
     /// Its name; empty when unnamed.

@@ -53,7 +53,6 @@ pub struct Rule {
     pub why: Option<Why>,
 }
 
-/// The target of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Returns to the calling chain, or accepts in a built-in one.

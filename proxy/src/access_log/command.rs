@@ -85,7 +85,6 @@ impl Command {
         Ok(Self { source, limit })
     }
 
-    /// The value for an entry.
     pub(super) fn value<'a>(&self, entry: &Entry<'a>) -> Value<'a> {
         match (self.source.value(entry), self.limit) {
             (Value::Text(text), Some(limit)) => Value::Text(cut(text, limit)),

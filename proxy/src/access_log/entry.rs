@@ -44,7 +44,6 @@ pub struct HttpFacts {
     pub response_tx_duration: Option<Duration>,
 }
 
-/// The head of a request.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
     pub method: Method,

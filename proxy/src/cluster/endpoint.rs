@@ -17,7 +17,6 @@ use crate::{
     tls::{ClientContext, ContextStats},
 };
 
-/// One endpoint of a cluster.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Address of the endpoint.
@@ -30,11 +29,9 @@ pub struct Endpoint {
     active: AtomicU32,
 }
 
-/// The transport to an endpoint.
 #[derive(Debug)]
 pub enum Transport {
     Plain,
-    /// TLS with this context.
     Tls(Arc<ClientContext>),
 }
 
@@ -71,7 +68,6 @@ impl Endpoint {
         }
     }
 
-    /// The transport to this endpoint.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -98,7 +94,6 @@ impl Drop for Load {
 #[derive(Debug)]
 pub(super) struct Transports {
     matches: Vec<TransportSocketMatch>,
-    /// The transport of each match.
     matched: Vec<Arc<Transport>>,
     default: Arc<Transport>,
 }

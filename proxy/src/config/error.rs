@@ -17,7 +17,6 @@ pub enum ConfigError {
     /// A file can't be read.
     #[error("{}: {error}", file.display())]
     Read {
-        /// Path of the file.
         file: PathBuf,
         /// Error of the operating system.
         error: io::Error,
@@ -25,7 +24,6 @@ pub enum ConfigError {
     /// A file is not JSON, or has an unsupported field.
     #[error("{}: {error}", file.display())]
     NotRead {
-        /// Path of the file.
         file: PathBuf,
         /// Path of the field, and the error.
         error: ReadError,
@@ -33,14 +31,12 @@ pub enum ConfigError {
     /// A file does not contain exactly one resource.
     #[error("{}: resources: expected one, found {found}", file.display())]
     Count {
-        /// Path of the file.
         file: PathBuf,
         found: usize,
     },
     /// A resource in a file can't be used.
     #[error("{}: {invalid}", file.display())]
     Invalid {
-        /// Path of the file.
         file: PathBuf,
         /// Path of the field, and the error.
         invalid: Invalid,
@@ -57,7 +53,6 @@ pub enum ConfigError {
     /// A folder can't be watched.
     #[error("{}: the folder can't be watched: {error}", folder.display())]
     Watch {
-        /// Path of the folder.
         folder: PathBuf,
         /// Error of the operating system.
         error: io::Error,
@@ -124,7 +119,6 @@ pub enum Fault {
     /// A file can't be opened or read.
     #[error("{}: {error}", file.display())]
     File {
-        /// Path of the file.
         file: PathBuf,
         /// Error of the operating system.
         #[source]

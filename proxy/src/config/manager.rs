@@ -41,7 +41,6 @@ pub struct Shared {
     pub accept_stats: AcceptStats,
     /// Number of worker threads.
     pub concurrency: usize,
-    /// When the proxy was started.
     pub started: Instant,
 }
 

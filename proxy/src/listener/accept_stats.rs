@@ -16,7 +16,6 @@ pub struct AcceptStats {
 }
 
 impl AcceptStats {
-    /// Registers the statistics.
     pub fn new(stats: &Stats) -> Self {
         let root = stats.scope(Scope::Root);
         Self {

@@ -38,7 +38,6 @@ pub(super) struct ListenerStats {
     pub(super) filter_remote_close: Counter,
 }
 
-/// The listeners of a proxy.
 #[derive(Debug, Default)]
 pub struct Listeners {
     all: Vec<Arc<Listener>>,
@@ -93,7 +92,6 @@ impl Listener {
         configured_chains(&self.config).zip(&self.chains).find(|((_, own), _)| *own == config).map(|(_, chain)| chain)
     }
 
-    /// The chain for a connection.
     pub(super) fn chain(&self, connection: &envoy_rules::Connection<'_>) -> Result<&Arc<Chain>, envoy_rules::Stage> {
         match self.table.find(connection) {
             Match::Chain(index) => Ok(&self.chains[index]),
@@ -104,7 +102,6 @@ impl Listener {
 }
 
 impl Listeners {
-    /// Indexes listeners.
     pub fn new(all: Vec<Arc<Listener>>) -> Self {
         let by_destination = ListenerTable::new(all.iter().map(|listener| &listener.config));
         Self { all, by_destination }
@@ -115,7 +112,6 @@ impl Listeners {
         &self.all
     }
 
-    /// The listener with this name.
     pub fn named(&self, name: &str) -> Option<&Arc<Listener>> {
         self.all.iter().find(|listener| &*listener.name == name)
     }

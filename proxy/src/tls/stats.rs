@@ -57,7 +57,6 @@ impl TlsStats {
         }
     }
 
-    /// Counts a handshake by its result.
     pub fn count(&self, handshake: Result<&TlsInfo, &io::Error>) {
         let error = match handshake {
             Ok(info) => {

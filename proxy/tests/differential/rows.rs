@@ -28,7 +28,6 @@ pub(crate) fn parts(column: &str) -> Vec<Vec<u8>> {
     column.split("{pause}").map(bytes).collect()
 }
 
-/// The bytes of a text.
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;

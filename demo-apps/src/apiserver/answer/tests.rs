@@ -19,7 +19,7 @@ fn reviewed(response: &Value) -> Result<AdmissionResponse, String> {
     review(&json!({"apiVersion": API_VERSION, "kind": KIND, "response": response}).to_string(), "u-1")
 }
 
-fn judged(mutating: bool, response: &Value) -> Result<Said, String> {
+fn judged(mutating: bool, response: &Value) -> Result<Conclusion, String> {
     let webhook = Webhook {
         configuration: "c".into(),
         mutating,
@@ -61,7 +61,7 @@ fn patch_and_patch_type_go_together_and_are_for_mutating_webhooks_only() {
     assert!(invalid(true, &patch("W10=", "MergePatch".into())).ends_with(r#"patchType of "MergePatch""#));
     assert!(invalid(true, &patch("e30=", "JSONPatch".into())).starts_with("received undecodable patch"));
     assert!(
-        matches!(judged(true, &patch("W10=", "JSONPatch".into())), Ok(Said::Allowed)),
+        matches!(judged(true, &patch("W10=", "JSONPatch".into())), Ok(Conclusion::Allowed)),
         "an empty patch changes nothing"
     );
 }
@@ -69,7 +69,7 @@ fn patch_and_patch_type_go_together_and_are_for_mutating_webhooks_only() {
 #[test]
 fn a_denial_without_explanation_is_reported_as_such_and_never_as_success() {
     let denied = |status: Value| match judged(false, &json!({"uid": "u-1", "allowed": false, "status": status})) {
-        Ok(Said::Denied { code, message }) => (code, message),
+        Ok(Conclusion::Denied { code, message }) => (code, message),
         _ => panic!("not denied"),
     };
     assert_eq!(

@@ -201,7 +201,6 @@ impl Drop for Proxy {
     }
 }
 
-/// A listener with one chain.
 pub(crate) fn listener(name: &str, address: SocketAddr, chain: &Value) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",

@@ -62,7 +62,6 @@ impl Mesh {
         );
     }
 
-    /// A secret with a certificate and its key.
     pub(crate) fn secret(name: &str, certificate: &str, key: &str) -> Value {
         json!({
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",

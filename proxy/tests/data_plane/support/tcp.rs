@@ -23,7 +23,6 @@ pub(crate) fn serve(address: SocketAddr, with: impl Fn(TcpStream) + Clone + Send
     });
 }
 
-/// An echo server.
 pub(crate) fn echo(address: SocketAddr) {
     serve(address, |mut connection| {
         let mut buffer = [0; 16 * 1024];
