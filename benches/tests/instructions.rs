@@ -116,10 +116,12 @@ fn under_valgrind(name: &str, times: u64) -> Child {
 /// The count that valgrind prints at the end of a process: `==PID== I refs: 1,234,567`.
 fn instructions(process: Child) -> u64 {
     let output = process.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let line =
-        said.lines().find(|line| line.contains(" I ") && line.contains("refs:")).unwrap_or_else(|| panic!("{said}"));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
+    let line = message
+        .lines()
+        .find(|line| line.contains(" I ") && line.contains("refs:"))
+        .unwrap_or_else(|| panic!("{message}"));
     line.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
 }
 

@@ -141,8 +141,8 @@ fn hold_reports_when_connections_are_open_and_exits_on_sigterm() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let reports: Vec<HoldReport> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let said: Vec<_> = reports.iter().map(|report| (report.phase, report.standing, report.lost)).collect();
-    assert_eq!(said, [(HoldPhase::Standing, 20, 0), (HoldPhase::Ended, 20, 0)]);
+    let states: Vec<_> = reports.iter().map(|report| (report.phase, report.standing, report.lost)).collect();
+    assert_eq!(states, [(HoldPhase::Standing, 20, 0), (HoldPhase::Ended, 20, 0)]);
 }
 
 #[test]

@@ -51,8 +51,10 @@ pub fn init() -> Result<(), BadFilter> {
 
 /// The filter: a level for all, for targets (`netns=debug`), or both, with commas between them. Warnings by default.
 fn filter(value_of: impl Fn(&str) -> Option<String>) -> Result<Targets, BadFilter> {
-    let said = |variable| value_of(variable).filter(|text| !text.trim().is_empty());
-    let Some((variable, text)) = VARIABLES.into_iter().find_map(|variable| Some((variable, said(variable)?))) else {
+    let value_unless_blank = |variable| value_of(variable).filter(|text| !text.trim().is_empty());
+    let Some((variable, text)) =
+        VARIABLES.into_iter().find_map(|variable| Some((variable, value_unless_blank(variable)?)))
+    else {
         return Ok(Targets::new().with_default(LevelFilter::WARN));
     };
     let mut filter = Targets::new();

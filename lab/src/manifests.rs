@@ -69,8 +69,8 @@ impl NoSuchPod {
 }
 
 fn lines(faults: &[Fault]) -> String {
-    let said = faults.iter().filter(|fault| fault.severity != Severity::Note);
-    said.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let listed = faults.iter().filter(|fault| fault.severity != Severity::Note);
+    listed.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads files of manifests: each path is a file, a folder whose `.yaml`, `.yml` and `.json` files are read in order of

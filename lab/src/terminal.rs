@@ -17,8 +17,8 @@ pub(crate) const NARROWEST: usize = 80;
 /// The width of the terminal on standard output, else `COLUMNS`, else `otherwise`; at least [`NARROWEST`].
 pub(crate) fn columns(otherwise: usize) -> usize {
     let terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into());
-    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
-    terminal.or_else(said).unwrap_or(otherwise).clamp(NARROWEST, 1000)
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(columns).unwrap_or(otherwise).clamp(NARROWEST, 1000)
 }
 
 /// Standard output could not be written, for example because a disk is full.

@@ -124,10 +124,10 @@ fn ports_by_pod(mesh: &Resolved) -> BTreeMap<usize, Vec<(u16, Protocol, &str)>> 
 fn stand_in(mesh: &Resolved, pod: &Pod, index: usize, services: &[(u16, Protocol, &str)], takes_rest: bool) -> StandIn {
     let container = &pod.containers[index];
     let mut ports = BTreeMap::new();
-    let said = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
-    let said_of = |port: u16| {
-        let of_port = said.iter().find(|(of, _)| *of == Some(port));
-        of_port.or_else(|| said.iter().find(|(of, _)| of.is_none())).map(|(_, speaks)| *speaks)
+    let annotated = pod.annotations.get(APP_SPEAKS).and_then(|text| parse_speaks(text).ok()).unwrap_or_default();
+    let annotated_for = |port: u16| {
+        let of_port = annotated.iter().find(|(of, _)| *of == Some(port));
+        of_port.or_else(|| annotated.iter().find(|(of, _)| of.is_none())).map(|(_, speaks)| *speaks)
     };
     let declared = container.ports.iter().filter(|port| port.protocol == "TCP").map(|port| port.port);
     let probed = probes(container).filter_map(Check::port);
@@ -140,7 +140,7 @@ fn stand_in(mesh: &Resolved, pod: &Pod, index: usize, services: &[(u16, Protocol
             continue;
         }
         let name = container.ports.iter().find(|declared| declared.port == port).and_then(|port| port.name.as_deref());
-        let speaks = said_of(port)
+        let speaks = annotated_for(port)
             .or_else(|| of_probes(container, port))
             .or_else(|| greets(port, name).then_some(Speaks::TcpGreeting))
             .or_else(|| protocol.and_then(of_protocol))

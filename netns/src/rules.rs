@@ -126,8 +126,8 @@ fn load_one(namespace: &str, family: Family, rules: &str, how: Load) -> Result<(
     };
     let output = child.wait_with_output().doing(|| format!("run {tool}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(refused(tool, namespace, rules, &said));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        return Err(refused(tool, namespace, rules, &stderr));
     }
     match written {
         // It need not read anything after the last COMMIT.
@@ -153,15 +153,15 @@ pub(crate) fn is_executable(file: &Path) -> bool {
 }
 
 /// Makes an error of a tool's output.
-fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Error {
-    let line = refused_line(rules, said).unwrap_or(0);
+fn refused(tool: &'static str, namespace: &str, rules: &str, stderr: &str) -> Error {
+    let line = refused_line(rules, stderr).unwrap_or(0);
     let rule = line.checked_sub(1).and_then(|index| rules.lines().nth(index)).unwrap_or("unknown");
     Error::RuleRefused {
         tool,
         namespace: namespace.to_owned(),
         line,
         rule: rule.to_owned(),
-        message: said
+        message: stderr
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with("Try `") && !line.starts_with("Error occurred at"))
@@ -172,11 +172,11 @@ fn refused(tool: &'static str, namespace: &str, rules: &str, said: &str) -> Erro
 
 /// The number of the refused line, counted from 1. Some faults are reported only at COMMIT: then it is the line that contains the
 /// word that the tool quotes.
-fn refused_line(rules: &str, said: &str) -> Option<usize> {
-    let line = line_number(said)?;
+fn refused_line(rules: &str, stderr: &str) -> Option<usize> {
+    let line = line_number(stderr)?;
     let before: Vec<&str> = rules.lines().take(line).collect();
     if before.last() == Some(&"COMMIT")
-        && let Some(quoted) = said.split(['\'', '`', '"']).nth(1)
+        && let Some(quoted) = stderr.split(['\'', '`', '"']).nth(1)
         && let Some(index) = before.iter().rposition(|rule| rule.split(' ').any(|word| word == quoted))
     {
         return Some(index + 1);
@@ -185,8 +185,8 @@ fn refused_line(rules: &str, said: &str) -> Option<usize> {
 }
 
 /// The number after the word "line", which both flavours print: "line 7 failed" or "at line: 7".
-fn line_number(said: &str) -> Option<usize> {
-    let mut words = said.split(|c: char| c.is_whitespace() || c == ':');
+fn line_number(stderr: &str) -> Option<usize> {
+    let mut words = stderr.split(|c: char| c.is_whitespace() || c == ':');
     words.find(|word| *word == "line")?;
     words.find(|word| !word.is_empty())?.parse().ok()
 }

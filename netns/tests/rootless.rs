@@ -76,9 +76,9 @@ fn a_lab_works_without_root() {
         let served = thread::spawn(move || listener.accept().unwrap().0.write_all(b"hello").unwrap());
         let vip = SocketAddr::new(vip.parse().unwrap(), 80);
         let mut stream = pods[0].enter(|| TcpStream::connect(vip)).unwrap().unwrap();
-        let mut said = String::new();
-        stream.read_to_string(&mut said).unwrap();
-        assert_eq!(said, "hello");
+        let mut received = String::new();
+        stream.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "hello");
         served.join().unwrap();
     }
     assert!(!capture.stop().packets.is_empty());

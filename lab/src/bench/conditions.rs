@@ -23,7 +23,7 @@ pub(super) fn settings(settings: &Settings) -> Vec<String> {
 
 pub(super) fn value_text(value: &Value) -> String {
     match value {
-        Value::Null => "not said".into(),
+        Value::Null => "missing".into(),
         Value::Bool(on) => if *on { "on" } else { "off" }.into(),
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(value_text).collect::<Vec<_>>().join(" "),

@@ -12,8 +12,8 @@ fn of(sidelab: Option<&str>, rust: Option<&str>) -> Result<Targets, BadFilter> {
 
 #[test]
 fn warnings_are_logged_by_default() {
-    for said in [None, Some(""), Some(" ")] {
-        assert_eq!(of(said, None), Ok(Targets::new().with_default(L::WARN)));
+    for unset in [None, Some(""), Some(" ")] {
+        assert_eq!(of(unset, None), Ok(Targets::new().with_default(L::WARN)));
     }
 }
 

@@ -125,17 +125,17 @@ fn warming_listeners_are_ignored() {
 
 #[test]
 fn a_text_that_is_not_a_dump_is_rejected() {
-    let said = |text: &str| EnvoyDump::parse(text).unwrap_err().to_string();
-    assert!(said("[1, 2").starts_with("cut off at line 1"));
-    assert!(said("{x").starts_with("not JSON: "));
-    assert!(said("[{}]").starts_with("a list of single resources"));
-    assert!(said(r#"{"workloads": {}, "services": {}}"#).starts_with("a dump of ztunnel"));
+    let message = |text: &str| EnvoyDump::parse(text).unwrap_err().to_string();
+    assert!(message("[1, 2").starts_with("cut off at line 1"));
+    assert!(message("{x").starts_with("not JSON: "));
+    assert!(message("[{}]").starts_with("a list of single resources"));
+    assert!(message(r#"{"workloads": {}, "services": {}}"#).starts_with("a dump of ztunnel"));
     let of = |id: &str| {
         let node = json!({"id": id, "metadata": {"INSTANCE_IPS": "10.0.0.1"}});
-        said(&json!({"configs": [{"@type": "BootstrapConfigDump", "bootstrap": {"node": node}}]}).to_string())
+        message(&json!({"configs": [{"@type": "BootstrapConfigDump", "bootstrap": {"node": node}}]}).to_string())
     };
     assert!(of("router~10.0.0.1~in.istio-system~x").starts_with("the dump of a gateway (router~10.0.0.1"));
     assert!(of("waypoint~10.0.0.1~w.default~x").starts_with("the dump of a waypoint"));
-    assert_eq!(said("{}"), "no `configs` list: expected the output of Envoy's /config_dump");
-    assert_eq!(said(r#"{"configs": []}"#), "node.id: no BootstrapConfigDump; dump everything, not single resources");
+    assert_eq!(message("{}"), "no `configs` list: expected the output of Envoy's /config_dump");
+    assert_eq!(message(r#"{"configs": []}"#), "node.id: no BootstrapConfigDump; dump everything, not single resources");
 }

@@ -45,8 +45,8 @@ fn a_server_that_speaks_first_is_recognized_by_port_or_name() {
 
 #[test]
 fn an_annotation_takes_precedence() {
-    let said = "annotations: {sidelab.io/app-speaks: '8080=tcp,greeting'}";
-    let found = of(said, "", "{name: http, port: 80, targetPort: 8080}, {name: x, port: 90}");
+    let annotation = "annotations: {sidelab.io/app-speaks: '8080=tcp,greeting'}";
+    let found = of(annotation, "", "{name: http, port: 80, targetPort: 8080}, {name: x, port: 90}");
     assert_eq!(found.ports, [(90, Speaks::TcpGreeting), (8080, Speaks::Tcp)]);
     assert!(parse_speaks("8080=gopher").is_err() && parse_speaks("x=http").is_err());
 }

@@ -83,11 +83,11 @@ fn wireshark_reads_the_interfaces_names_and_packets() {
         ])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let output = String::from_utf8_lossy(&output.stdout);
     // The kernel's own multicast reports may come before the call's first packet.
     let first: Vec<&str> =
-        said.lines().map(|line| line.split('\t').collect()).find(|of: &Vec<_>| !of[2].is_empty()).unwrap();
+        output.lines().map(|line| line.split('\t').collect()).find(|of: &Vec<_>| !of[2].is_empty()).unwrap();
     assert_eq!(first[0], "client.default/eth0", "{output:?}");
     assert!(first[2].ends_with("S·"), "{first:?}");
-    assert_eq!(said.lines().count(), captured.packets.len());
+    assert_eq!(output.lines().count(), captured.packets.len());
 }

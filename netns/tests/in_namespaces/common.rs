@@ -57,7 +57,7 @@ pub(crate) fn serve_once(pod: &Pod, address: IpAddr) -> (SocketAddr, JoinHandle<
 pub(crate) fn call(pod: &Pod, to: SocketAddr) -> std::io::Result<String> {
     let mut stream = pod.enter(|| TcpStream::connect_timeout(&to, PATIENCE)).unwrap()?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut said = String::new();
-    stream.read_to_string(&mut said)?;
-    Ok(said)
+    let mut received = String::new();
+    stream.read_to_string(&mut received)?;
+    Ok(received)
 }

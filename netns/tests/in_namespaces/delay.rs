@@ -57,9 +57,9 @@ fn a_round_trip_takes_no_less_than_requested() {
         let to = listener.local_addr().unwrap();
         let echo = thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
-            let mut said = [0; 5];
-            stream.read_exact(&mut said).unwrap();
-            stream.write_all(&said).unwrap();
+            let mut received = [0; 5];
+            stream.read_exact(&mut received).unwrap();
+            stream.write_all(&received).unwrap();
         });
         let begun = Instant::now();
         let mut stream = client.enter(|| TcpStream::connect_timeout(&to, PATIENCE)).unwrap().unwrap();
@@ -87,8 +87,8 @@ fn no_datagram_is_lost_or_overtaken() {
         for number in 0..NUMBER {
             from.send(&number.to_be_bytes()).unwrap();
         }
-        let mut said = [0; 4];
-        let arrived = (0..NUMBER).map(|_| to.recv(&mut said).map(|_| u32::from_be_bytes(said)).unwrap());
+        let mut received = [0; 4];
+        let arrived = (0..NUMBER).map(|_| to.recv(&mut received).map(|_| u32::from_be_bytes(received)).unwrap());
         assert!(arrived.eq(0..NUMBER), "some were overtaken");
     }
     assert_eq!(delay.lost().unwrap(), 0);
@@ -132,8 +132,8 @@ fn dropping_a_delay_releases_queued_packets_at_once() {
         from.send(&[number]).unwrap();
     }
     drop(delay);
-    let mut said = [0; 1];
-    let arrived: Vec<u8> = (0..100).map(|_| to.recv(&mut said).map(|_| said[0]).unwrap()).collect();
+    let mut received = [0; 1];
+    let arrived: Vec<u8> = (0..100).map(|_| to.recv(&mut received).map(|_| received[0]).unwrap()).collect();
     assert_eq!(arrived, (0..100).collect::<Vec<u8>>());
     assert!(begun.elapsed() < way, "they waited to the end: {:?}", begun.elapsed());
 }

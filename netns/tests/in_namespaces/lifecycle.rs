@@ -162,8 +162,8 @@ fn exec_becomes_the_program_and_passes_its_status_on() {
         .env("LAB", lab.id())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("10.244.0.2 client"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("10.244.0.2 client"), "{stdout}");
     assert_eq!(output.status.code(), Some(7));
 }
 
@@ -184,8 +184,8 @@ fn a_lab_whose_creator_was_killed_is_swept() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = BufReader::new(creator.stdout.take().unwrap()).lines();
-    let (id, pid) = said
+    let stdout = BufReader::new(creator.stdout.take().unwrap()).lines();
+    let (id, pid) = stdout
         .map(Result::unwrap)
         .find_map(|line| line.split_once("a lab: ")?.1.split_once(' ').map(|(id, pid)| (id.to_owned(), pid.to_owned())))
         .unwrap();

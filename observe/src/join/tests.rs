@@ -115,9 +115,9 @@ fn redirected_connections_from_one_port_to_two_services_are_distinguished_by_seq
     let talks = [vec![client_says("one"), server_says("uno")], vec![client_says("two"), server_says("due")]];
     let flows = flows([first.whole(&talks[0]), second.whole(&talks[1])]);
     assert_eq!(flows.len(), 2);
-    for (flow, (dialled, said)) in flows.iter().zip(dialled.into_iter().zip(["uno", "due"])) {
+    for (flow, (dialled, sent)) in flows.iter().zip(dialled.into_iter().zip(["uno", "due"])) {
         assert_eq!(flow.dialled(), dialled);
-        assert!(flow.contains(said), "{flow:#?}");
+        assert!(flow.contains(sent), "{flow:#?}");
     }
 }
 
@@ -146,8 +146,8 @@ fn reused_addresses_are_another_connection() {
     let second = second.whole(&vec![client_says("two"), server_says("due")]);
     let flows = flows([first, second]);
     assert_eq!(flows.len(), 2);
-    for (flow, said) in flows.iter().zip(["one", "two"]) {
-        assert!(flow.contains(said));
+    for (flow, sent) in flows.iter().zip(["one", "two"]) {
+        assert!(flow.contains(sent));
         assert_eq!((flow.sent.packets, flow.opening), (4, Opening::Established));
     }
 }

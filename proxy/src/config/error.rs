@@ -30,10 +30,7 @@ pub enum ConfigError {
     },
     /// A file does not contain exactly one resource.
     #[error("{}: resources: expected one, found {found}", file.display())]
-    Count {
-        file: PathBuf,
-        found: usize,
-    },
+    Count { file: PathBuf, found: usize },
     /// A resource in a file can't be used.
     #[error("{}: {invalid}", file.display())]
     Invalid {

@@ -96,21 +96,21 @@ async fn a_grpc_stream_passes_piece_by_piece_in_both_directions_with_its_trailer
     let address = (loopback(), 8080).into();
     app(address).await;
     let (proxy, to_proxy) = proxy(&over_http2(cluster("c", address)), &json!({}));
-    let (say, said) = mpsc::unbounded_channel::<&'static str>();
-    let pieces = stream::unfold(said, |mut said| async {
-        let piece = said.recv().await?;
-        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(piece))), said))
+    let (to_body, pieces) = mpsc::unbounded_channel::<&'static str>();
+    let body = stream::unfold(pieces, |mut pieces| async {
+        let piece = pieces.recv().await?;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(piece))), pieces))
     });
     let mut sender = connect(to_proxy).await;
     let request =
-        Request::post("http://server:8080/grpc").header("te", "trailers").body(BodyExt::boxed(StreamBody::new(pieces)));
+        Request::post("http://server:8080/grpc").header("te", "trailers").body(BodyExt::boxed(StreamBody::new(body)));
     let mut response = sender.send_request(request.unwrap()).await.unwrap().into_body();
     for piece in ["one", "two"] {
-        say.send(piece).unwrap();
+        to_body.send(piece).unwrap();
         let frame = response.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), piece, "received before the next one is sent");
     }
-    drop(say);
+    drop(to_body);
     let trailers = loop {
         let frame = response.frame().await.unwrap().unwrap();
         if let Ok(trailers) = frame.into_trailers() {

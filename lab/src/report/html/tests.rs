@@ -198,9 +198,9 @@ fn a_refusal_is_marked_at_the_party_that_refused() {
         (Party::ServerApp, ".pod:last-child .hops > .node.app.refuses + .refusal"),
     ] {
         let page = page(vec![probe("first", "one", Flavor::Istio, &refused(at))]);
-        let said = format!("✗ refused here , by the {at} no filter chain match logged: NR filter_chain_not_found");
-        assert_eq!(texts(&page, ".refusal"), [said.as_str()]);
-        assert_eq!(texts(&page, place), [said.as_str()], "{at}");
+        let expected = format!("✗ refused here , by the {at} no filter chain match logged: NR filter_chain_not_found");
+        assert_eq!(texts(&page, ".refusal"), [expected.as_str()]);
+        assert_eq!(texts(&page, place), [expected.as_str()], "{at}");
         assert!(texts(&page, ".sees")[0].contains("the app sees connection_reset"));
     }
 }

@@ -47,8 +47,8 @@ fn key_updates_are_followed() {
         talk.extend(drive(&mut client, &mut server, &payload));
     }
     let flow = Wire::default().whole(&talk).flow(&log.keys());
-    for said in ["ping 0 ping 1 ping 2", "pong 0 pong 1 pong 2"] {
-        assert!(flow.contains(said), "{flow:#?}");
+    for sent in ["ping 0 ping 1 ping 2", "pong 0 pong 1 pong 2"] {
+        assert!(flow.contains(sent), "{flow:#?}");
     }
     assert_eq!(outer(&flow).keys, Keys::Found);
 }
