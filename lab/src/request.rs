@@ -1,4 +1,4 @@
-//! The request of a call, as a person asks for it: on the command line, or in a probe.
+//! The parts of a call's request that a person can set, on the command line or in a probe.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
 use mesh::account::{AppProtocol, AppSpeaks};
@@ -6,12 +6,11 @@ use mesh::account::{AppProtocol, AppSpeaks};
 #[cfg(test)]
 mod tests;
 
-/// What a person says of a request. What is left out follows from what the app speaks.
+/// The parts of a request that a person sets. The others follow from the protocol that the app speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The method.
     pub method: Option<Method>,
-    /// The path and query.
+    /// Path and query.
     pub path: Option<String>,
     /// The `Host` header or `:authority`.
     pub authority: Option<String>,
@@ -20,10 +19,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Takes a `Host` among the headers for the authority.
+    /// A `Host` header becomes the authority.
     ///
     /// # Errors
-    /// Which part does not fit what the app sends and speaks, by the name of its field.
+    /// If a part does not fit `app` and `speaks`. The message starts with its field.
     pub fn new(
         method: Option<Method>,
         path: Option<String>,
@@ -53,27 +52,27 @@ impl Asked {
             ("host", self.authority.is_some()),
         ];
         if let Some((field, _)) = set.iter().find(|(_, set)| *set && app == AppProtocol::Tcp) {
-            return Err(format!("{field}: raw bytes have none; only HTTP has (app http, h2 or https)"));
+            return Err(format!("{field}: raw bytes have none; it needs HTTP (app http, h2 or https)"));
         }
         match (&self.method, speaks) {
             (Some(method), Some(AppSpeaks::Grpc)) if *method != Method::POST => {
                 Err(format!("method: gRPC calls are POST, not {method}"))
             }
             (Some(method), Some(AppSpeaks::Websocket)) if *method != Method::GET => {
-                Err(format!("method: a websocket is asked for with GET, not {method}"))
+                Err(format!("method: a websocket is requested with GET, not {method}"))
             }
             (Some(method), speaks) if *method == Method::CONNECT && speaks != Some(AppSpeaks::Connect) => {
-                Err("method: CONNECT is what the app speaks (speaks: connect)".into())
+                Err("method: CONNECT needs `speaks: connect`".into())
             }
             _ => Ok(()),
         }
     }
 }
 
-/// A path with its query, as a client sends it.
+/// Parses a path with its query.
 ///
 /// # Errors
-/// If it does not begin with `/` (or is not `*`), or has a character that no path has.
+/// If it neither begins with `/` nor is `*`, or contains an invalid character.
 pub fn path_and_query(text: &str) -> Result<String, String> {
     if !text.starts_with('/') && text != "*" {
         return Err("a path begins with /".into());
@@ -81,13 +80,13 @@ pub fn path_and_query(text: &str) -> Result<String, String> {
     text.parse::<PathAndQuery>().map(|path| path.to_string()).map_err(|error| error.to_string())
 }
 
-/// A header.
+/// Parses a header.
 ///
 /// # Errors
-/// If the name or the value is none.
+/// If the name or the value is invalid.
 pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     if name.starts_with(':') {
-        return Err(format!("{name} is no header: the method, path and host have fields of their own"));
+        return Err(format!("{name} is not a header: method, path and host have separate fields"));
     }
     let name = name.parse().map_err(|_| format!("{name:?} is not a header name"))?;
     let value = value.parse().map_err(|_| format!("{value:?} is not a header value"))?;

@@ -342,13 +342,11 @@ struct WrittenProbe {
     /// `Host` or `:authority`.
     #[serde(default)]
     host: Option<String>,
-    /// The method of the request.
     #[serde(default)]
     method: Option<String>,
-    /// Its path and query.
+    /// Path and query.
     #[serde(default)]
     path: Option<String>,
-    /// Its headers.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]

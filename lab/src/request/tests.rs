@@ -17,7 +17,7 @@ fn a_host_header_is_the_authority() {
 #[test]
 fn raw_bytes_have_no_request() {
     let refusal = asked(None, &[("end-user", "jason")], AppProtocol::Tcp).unwrap_err();
-    assert_eq!(refusal, "header: raw bytes have none; only HTTP has (app http, h2 or https)");
+    assert_eq!(refusal, "header: raw bytes have none; it needs HTTP (app http, h2 or https)");
     assert!(asked(Some(Method::PUT), &[], AppProtocol::Tcp).is_err());
 }
 
