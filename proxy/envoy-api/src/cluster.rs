@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    core::{Address, ConfigSource, ProtoDuration, SocketAddress, SocketOption},
+    core::{Address, ConfigSource, Metadata, ProtoDuration, SocketAddress, SocketOption},
     http::ExtensionProtocolOptions,
     listener::AdditionalAddress,
     tls::TransportSocket,
@@ -222,13 +222,4 @@ pub struct Endpoint {
     /// More addresses of the same host, tried in this order if the first fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_addresses: Vec<AdditionalAddress>,
-}
-
-/// `envoy.config.core.v3.Metadata`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Metadata {
-    /// Fields by filter name.
-    #[serde(default)]
-    pub filter_metadata: BTreeMap<String, Map<String, Value>>,
 }

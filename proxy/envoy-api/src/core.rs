@@ -1,8 +1,9 @@
 //! Types that other messages share (`envoy.config.core.v3`, `google.protobuf`).
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
 
 /// `envoy.config.core.v3.Address`: a TCP socket address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -328,4 +329,13 @@ impl From<Duration> for ProtoDuration {
     fn from(duration: Duration) -> Self {
         Self(duration)
     }
+}
+
+/// `envoy.config.core.v3.Metadata`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Fields by filter name.
+    #[serde(default)]
+    pub filter_metadata: BTreeMap<String, Map<String, Value>>,
 }

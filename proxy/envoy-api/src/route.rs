@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cluster::Metadata,
-    core::{RegexMatcher, StringMatcher},
+    core::{Metadata, RegexMatcher, StringMatcher},
     header_value::HeaderValueOption,
     route_action::{DirectResponseAction, RedirectAction, RouteAction},
     route_filters::{CORS_FILTER, CorsPolicy, FAULT_FILTER, HttpFault, PerRouteConfig},

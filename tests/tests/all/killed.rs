@@ -102,7 +102,7 @@ fn after_kill_9_in_the_middle_down_all_leaves_nothing() {
     assert!(printed.contains("stale: its process was killed"), "{printed}");
     assert!(running.labs.done(&["down", "--all"]).starts_with("removed sl-"));
     running.labs.assert_gone(&running.namespaces);
-    assert_eq!(running.labs.done(&["down", "--all"]), "there was no lab\n", "a second time does no harm");
+    assert_eq!(running.labs.done(&["down", "--all"]), "no lab to remove\n", "a second time does no harm");
 }
 
 #[test]
