@@ -57,11 +57,17 @@ pub struct Line {
 }
 
 impl Line {
+    /// Why the request or connection ended: the details of the response, else of a connection that was denied.
+    pub fn details(&self) -> Option<&str> {
+        let denied = self.connection_termination_details.as_deref().filter(|why| why.starts_with("rbac_access_denied"));
+        self.response_code_details.as_deref().or(denied)
+    }
+
     /// How the request or connection ended; `None` if the line's details are unknown.
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::read(Logged {
             flags: self.response_flags.as_deref().unwrap_or_default(),
-            details: self.response_code_details.as_deref().unwrap_or_default(),
+            details: self.details().unwrap_or_default(),
             transport_failure: self.upstream_transport_failure_reason.as_deref().unwrap_or_default(),
         })
     }

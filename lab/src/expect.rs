@@ -84,6 +84,9 @@ pub struct ExpectedOutcome {
     /// The HTTP status that the app gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The status of gRPC that the app gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u8>,
     /// What the API server concludes from a webhook's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
@@ -198,6 +201,7 @@ impl ExpectedOutcome {
             details,
             requested_server_name,
             status,
+            grpc_status,
             admission,
             app_sees,
         } = outcome.clone();
@@ -209,6 +213,7 @@ impl ExpectedOutcome {
             details: Some(details),
             requested_server_name: Some(requested_server_name),
             status,
+            grpc_status,
             admission,
             app_sees: Some(app_sees),
         }
@@ -223,6 +228,7 @@ impl ExpectedOutcome {
             details: over.details.or(self.details),
             requested_server_name: over.requested_server_name.or(self.requested_server_name),
             status: over.status.or(self.status),
+            grpc_status: over.grpc_status.or(self.grpc_status),
             admission: over.admission.or(self.admission),
             app_sees: over.app_sees.or(self.app_sees),
         }

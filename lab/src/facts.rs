@@ -71,6 +71,8 @@ pub enum OutcomeField {
     #[serde(rename = "SNI that was read")]
     RequestedServerName,
     Status,
+    #[serde(rename = "gRPC status")]
+    GrpcStatus,
     Admission,
     #[serde(rename = "app sees")]
     AppSees,
@@ -214,6 +216,7 @@ fn of_outcome(outcome: &ExpectedOutcome) -> impl Iterator<Item = (Field, Value)>
         details,
         requested_server_name,
         status,
+        grpc_status,
         admission,
         app_sees,
     } = outcome;
@@ -225,6 +228,7 @@ fn of_outcome(outcome: &ExpectedOutcome) -> impl Iterator<Item = (Field, Value)>
         (OutcomeField::Details, details.as_ref().map(Value::one)),
         (OutcomeField::RequestedServerName, requested_server_name.as_ref().map(Value::one)),
         (OutcomeField::Status, status.map(Value::one)),
+        (OutcomeField::GrpcStatus, grpc_status.map(Value::one)),
         (OutcomeField::Admission, admission.map(Value::one)),
         (OutcomeField::AppSees, app_sees.as_ref().map(Value::one)),
     ];

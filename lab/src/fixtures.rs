@@ -56,6 +56,7 @@ pub(crate) fn account() -> Account {
             details: "via_upstream".into(),
             requested_server_name: Logged::default(),
             status: Some(200),
+            grpc_status: None,
             admission: None,
             app_sees: AppSees::Status(200),
         },

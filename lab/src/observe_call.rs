@@ -20,7 +20,7 @@ use observe::{Cost, Flow, Layer, Tls};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::scenario::Probe;
+use crate::{access_log::Line, scenario::Probe};
 
 mod found;
 mod made;
@@ -197,9 +197,10 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
         at,
         reason: refusal.map(|(_, reason)| reason),
         response_flags: log.and_then(|line| line.response_flags.clone()).into(),
-        details: log.and_then(|line| line.response_code_details.clone()).into(),
+        details: log.and_then(Line::details).map(str::to_owned).into(),
         requested_server_name: found.client_log.and_then(|line| line.requested_server_name.clone()).into(),
         status,
+        grpc_status: call.report.grpc.as_ref().and_then(|grpc| u8::try_from(grpc.status.as_ref()?.code).ok()),
         admission: call.admission,
         app_sees: app_sees(&call.report),
     }

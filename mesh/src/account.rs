@@ -174,6 +174,8 @@ pub enum Decision {
     Tls,
     /// Whether the HTTP codec understands the bytes.
     Codec,
+    /// Whether policies allow a request or a connection: `allow` or `deny`.
+    Authorization,
     /// Which route matches a request.
     Route,
     /// Whether a failed attempt is retried.
@@ -232,8 +234,8 @@ pub enum Reason {
     DirectResponse,
     /// No answer came in time.
     Timeout,
-    /// A policy forbade it.
-    Forbidden,
+    /// An AuthorizationPolicy denied it.
+    RbacDenied,
 }
 
 crate::display_as_serialized!(AppProtocol, AppSpeaks, Decision, Party, Reason, Admission);
@@ -249,13 +251,16 @@ pub struct Outcome {
     pub reason: Option<Reason>,
     /// Envoy's response flags from the access log of the sidecar that refused, else the client's, else the server's.
     pub response_flags: Logged,
-    /// Envoy's response code details in that log.
+    /// Envoy's response code details in that log; of a connection that is denied, why it was ended.
     pub details: Logged,
     /// The SNI that the client's sidecar read from the app's own TLS.
     #[serde(default, skip_serializing_if = "Logged::is_nothing")]
     pub requested_server_name: Logged,
     /// The HTTP status that the app got, if it got one.
     pub status: Option<u16>,
+    /// The status of gRPC that the app got; for gRPC calls only. 7 is PERMISSION_DENIED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u8>,
     /// What the API server concludes from a webhook's answer or failure; for webhook calls only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,

@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) mod access_log;
 mod app_tls;
+mod authorization;
 mod bootstrap;
 mod chain_table;
 mod client_tls;
@@ -140,6 +141,8 @@ pub enum Resource {
         /// The cluster.
         cluster: String,
     },
+    /// A rule of an AuthorizationPolicy, by its name in Envoy's configuration.
+    Authorization(String),
     /// Whether an endpoint takes mTLS (its metadata `tlsMode`).
     Endpoint {
         /// The cluster.
@@ -170,6 +173,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let (clusters, endpoints) = compiler.clusters();
     let mut listeners = compiler.outbound_listeners();
     listeners.push(compiler.virtual_inbound());
+    compiler.authorization_provenance();
     PodConfig {
         bootstrap: compiler.bootstrap(&clusters),
         routes: compiler.routes(&listeners),

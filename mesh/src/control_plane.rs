@@ -7,7 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
-    compile::{Placement, PodConfig, compile},
+    compile::{Placement, PodConfig, Resource as Of, compile},
     model::Mesh,
 };
 
@@ -81,7 +81,12 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
             _ => None,
         })?,
         own_secrets,
-        provenance: vec![],
+        // Rules have the same names there.
+        provenance: compiled
+            .provenance
+            .into_iter()
+            .filter(|why| matches!(why.resource, Of::Authorization(_)))
+            .collect(),
         as_written: Some(placed),
         bootstrap: compiled.bootstrap,
         secret_names: compiled.secret_names,

@@ -1,5 +1,6 @@
 //! Documents of known kinds as they were read: one list per kind, in the order of documents.
 
+pub mod authorization_policy;
 pub mod destination_rule;
 pub mod envoy_filter;
 pub mod istio;
@@ -28,8 +29,9 @@ use k8s_openapi::{
 use serde_json::{Map, Value};
 
 use self::{
-    destination_rule::DestinationRuleSpec, envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec,
-    service_entry::ServiceEntrySpec, webhook::WebhookConfiguration, workload::Workload,
+    authorization_policy::AuthorizationPolicySpec, destination_rule::DestinationRuleSpec,
+    envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec,
+    webhook::WebhookConfiguration, workload::Workload,
 };
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
@@ -111,6 +113,10 @@ kinds! {
     /// `security.istio.io` PeerAuthentication.
     peer_authentications: PeerAuthenticationSpec = {
         "PeerAuthentication" ["security.istio.io/v1", "security.istio.io/v1beta1"] Namespaced readers::spec,
+    };
+    /// `security.istio.io` AuthorizationPolicy.
+    authorization_policies: AuthorizationPolicySpec = {
+        "AuthorizationPolicy" ["security.istio.io/v1", "security.istio.io/v1beta1"] Namespaced readers::spec,
     };
     /// `networking.istio.io` DestinationRule.
     destination_rules: DestinationRuleSpec = {

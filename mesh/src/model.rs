@@ -3,6 +3,7 @@
 //! Everything that manifests leave open (addresses, ports, policies, sidecars) is resolved here. A value from a document
 //! has a [`Source`], so that an explanation can name it.
 
+mod authorization;
 mod capture;
 mod destination_rule;
 mod envoy_filter;
@@ -27,9 +28,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*, not_modelled::*,
-    object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*, svid::*,
-    webhook::*,
+    authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*,
+    not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*,
+    svid::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.
@@ -42,7 +43,7 @@ pub enum Flavor {
     Istio,
 }
 
-crate::display_as_serialized!(ControlPlane, Flavor, MtlsMode, Protocol);
+crate::display_as_serialized!(ControlPlane, Flavor, MtlsMode, PolicyScope, Protocol);
 
 /// Resolved manifests as one of the two meshes, which share a [`Resolved`].
 #[derive(Clone, Debug)]

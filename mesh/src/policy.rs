@@ -1,16 +1,16 @@
-//! The PeerAuthentication modes in force for a pod, as `sidelab config POD --policy` prints them.
+//! The policies in force for a pod, as `sidelab config POD --policy` prints them: PeerAuthentication modes and AuthorizationPolicies.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{Decided, Mesh, MtlsMode};
+use crate::model::{AuthorizationPolicy, Decided, Mesh, MtlsMode, PolicyScope};
 
 /// The version of [`Policy`].
 pub const SCHEMA: &str = "sidelab.policy/v1";
 
-/// The modes in force for a pod; JSON contract `sidelab.policy/v1` (docs/json.md).
+/// The policies in force for a pod; JSON contract `sidelab.policy/v1` (docs/json.md).
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Policy {
     /// `sidelab.policy/v1`.
@@ -24,6 +24,8 @@ pub struct Policy {
     pub workload: PolicyMode,
     /// By container port.
     pub ports: BTreeMap<u16, PolicyMode>,
+    /// AuthorizationPolicies, in the order in which the control plane looks at them. Without any, everything is allowed.
+    pub authorization: Vec<PolicyAuthorization>,
 }
 
 /// A mode, and the policy that decided it.
@@ -36,8 +38,23 @@ pub struct PolicyMode {
     pub source: String,
 }
 
+/// An AuthorizationPolicy for a pod.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct PolicyAuthorization {
+    /// `NAMESPACE/NAME`.
+    pub policy: String,
+    /// `ALLOW`, `DENY`, `AUDIT` or `CUSTOM`.
+    pub action: String,
+    /// Whether it is evaluated and not enforced.
+    pub dry_run: bool,
+    /// For how much of the mesh it is.
+    pub scope: PolicyScope,
+    /// Its place, such as `mesh.yaml#1`.
+    pub source: String,
+}
+
 impl Policy {
-    /// The modes in force for a pod of the mesh.
+    /// The policies in force for a pod of the mesh.
     pub fn for_pod(mesh: &Mesh, pod: usize) -> Self {
         let pod = &mesh.pods[pod];
         let modes = &pod.peer_authentication;
@@ -47,6 +64,23 @@ impl Policy {
             sidecar: pod.sidecar.is_some(),
             workload: PolicyMode::new(&modes.workload),
             ports: modes.ports.iter().map(|(port, decided)| (*port, PolicyMode::new(decided))).collect(),
+            authorization: mesh
+                .authorization_of(pod)
+                .into_iter()
+                .map(|policy| PolicyAuthorization::new(mesh, policy))
+                .collect(),
+        }
+    }
+}
+
+impl PolicyAuthorization {
+    fn new(mesh: &Mesh, policy: &AuthorizationPolicy) -> Self {
+        Self {
+            policy: format!("{}/{}", policy.name.namespace, policy.name.name),
+            action: policy.action.to_string(),
+            dry_run: policy.dry_run,
+            scope: policy.scope(&mesh.config),
+            source: policy.source.to_string(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod app;
+mod authorization;
 mod call;
 mod capture;
 mod certificate;

@@ -1,6 +1,7 @@
 //! Resolves what manifests leave open: namespaces, addresses, pods, sidecars, endpoints, modes.
 
 mod addresses;
+mod authorization_policy;
 mod capture;
 mod containers;
 mod contradictions;
@@ -47,6 +48,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let mut entries = service_entry::resolve(manifests, &config);
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
+    authorization_policy::warn(manifests, &config, &pods, &mut faults);
     peer_authentication::warn(manifests, &config, &pods, &services, &mut faults);
     let webhooks = webhooks::resolve(manifests, &services, &mut faults);
     let namespaces = namespaces(manifests);
@@ -54,6 +56,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let mode = |name: &String| (name.clone(), peer_authentication::of_namespace(&index, &config, name));
     let namespace_modes = namespaces.keys().map(mode).collect();
     let mesh = Resolved {
+        authorization_policies: authorization_policy::resolve(manifests),
         destination_rules: destination_rule::resolve(manifests, &config),
         envoy_filters: envoy_filter::resolve(manifests, &config),
         config,

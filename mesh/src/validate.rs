@@ -1,5 +1,6 @@
 //! Checks documents as the API server and Istio's webhook would.
 
+mod authorization_policy;
 mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
@@ -56,6 +57,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for policy in &manifests.peer_authentications {
         peer_authentication::validate(policy, faults);
+    }
+    for policy in &manifests.authorization_policies {
+        authorization_policy::validate(policy, faults);
     }
     for rule in &manifests.destination_rules {
         destination_rule::validate(rule, faults);

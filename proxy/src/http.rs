@@ -13,7 +13,6 @@ mod grpc;
 mod headers;
 mod http1;
 mod local_reply;
-mod path;
 mod pool;
 mod rejection;
 mod request;

@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod address;
 pub mod admin;
+pub mod authorization;
 pub mod bench;
 mod buffer;
 pub mod cluster;

@@ -12,6 +12,7 @@ mod step;
 use std::{
     borrow::Cow,
     future::poll_fn,
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use std::{
 use futures_util::FutureExt as _;
 use socket2::SockRef;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
     time::{Instant, sleep_until},
 };
@@ -67,6 +68,8 @@ impl RelayStats {
 pub(crate) struct Relay<'a> {
     way: Way,
     stats: &'a RelayStats,
+    /// Whether the first bytes from downstream end it.
+    refuses: bool,
     up: Progress,
     down: Progress,
 }
@@ -110,6 +113,8 @@ pub(crate) enum End {
     UpstreamTls(Cow<'static, str>),
     /// The idle timeout expired.
     Idle,
+    /// Something came from downstream, which may say nothing.
+    Unwanted,
     /// It was forced to end.
     Forced,
 }
@@ -129,7 +134,14 @@ impl<'a> Relay<'a> {
             }
             (downstream, upstream) => Way::Tls { downstream, upstream, up: Copy::default(), down: Copy::default() },
         };
-        Box::new(Self { way, stats, up: Progress::default(), down: Progress::default() })
+        Box::new(Self { way, stats, refuses: false, up: Progress::default(), down: Progress::default() })
+    }
+
+    /// Relays only what comes from upstream, until something comes from downstream, be it its end.
+    pub(crate) fn refusing(self: Box<Self>) -> Box<Self> {
+        let mut refusing = self;
+        refusing.refuses = true;
+        refusing
     }
 
     /// Relays until both directions have ended, a side fails, nothing has been moved for `idle`, or connections are forced to
@@ -164,7 +176,11 @@ impl<'a> Relay<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if let Poll::Ready(Err(fault)) = self.poll_up(cx) {
+        if self.refuses {
+            if self.poll_unwanted(cx).is_ready() {
+                return Poll::Ready(End::Unwanted);
+            }
+        } else if let Poll::Ready(Err(fault)) = self.poll_up(cx) {
             // A side that has sent its end and stopped reading is done: like in Envoy, that is not a reset.
             if self.down.done && matches!(fault, Fault::Write(_)) {
                 return Poll::Ready(End::Done);
@@ -186,6 +202,26 @@ impl<'a> Relay<'a> {
             self.up.record(step?, &self.stats.received, self.stats);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when something has come from downstream. That is read, so that closing the connection does not reset it.
+    fn poll_unwanted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut dropped = [0; 16 * 1024];
+        let mut came = Poll::Pending;
+        loop {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            let read = match &mut self.way {
+                Way::Plain { downstream, .. } => Pin::new(downstream).poll_read(cx, &mut buffer),
+                Way::Tls { downstream, .. } => Pin::new(downstream).poll_read(cx, &mut buffer),
+            };
+            if read.is_pending() {
+                return came;
+            }
+            came = Poll::Ready(());
+            if !matches!(read, Poll::Ready(Ok(()))) || buffer.filled().is_empty() {
+                return came;
+            }
+        }
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
+    authorization::{self, Authorization},
     cluster::{Cluster, Clusters, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
     config::{Builder, Invalid},
     drain::Drain,
@@ -24,6 +25,8 @@ pub struct TcpProxy {
     cluster: Arc<str>,
     idle_timeout: Option<Duration>,
     attempts: u32,
+    /// Decide which connections are allowed, in this order.
+    authorization: Vec<Authorization>,
     access_log: AccessLogs,
     stats: TcpStats,
 }
@@ -45,12 +48,17 @@ enum NotOpened {
 }
 
 impl TcpProxy {
-    pub(crate) fn new(config: &envoy_api::TcpProxy, builder: &Builder<'_>) -> Result<Self, Invalid> {
+    pub(crate) fn new(
+        config: &envoy_api::TcpProxy,
+        authorization: Vec<Authorization>,
+        builder: &Builder<'_>,
+    ) -> Result<Self, Invalid> {
         let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
         Ok(Self {
             cluster: config.cluster.as_str().into(),
             idle_timeout: Some(config.idle_timeout.map_or(DEFAULT_IDLE_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
             attempts: config.max_connect_attempts.unwrap_or(1).max(1),
+            authorization,
             access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
             stats: TcpStats {
                 cx_total: scope.counter("downstream_cx_total"),
@@ -80,9 +88,19 @@ impl TcpProxy {
         let opened = Box::pin(self.open(socket, &mut session, transport_socket, drain, clusters)).await;
         match opened {
             Ok((relay, guard)) => {
-                let ended = relay.run(self.idle_timeout, drain).await;
+                // Envoy decides at the first bytes from downstream, all else being known by then; until then it relays what the
+                // upstream says.
+                let denied = authorization::check(&self.authorization, &session.connection, None, None).err();
+                let ended = match &denied {
+                    None => relay.run(self.idle_timeout, drain).await,
+                    Some(_) => relay.refusing().run(self.idle_timeout, drain).await,
+                };
                 drop(guard);
                 self.record_end(&mut session, &ended);
+                if let (Some(details), End::Unwanted) = (denied, &ended.end) {
+                    session.termination_details = Some(details.clone().into());
+                    session.outcome = Outcome::Denied(details.into());
+                }
             }
             Err(why) => self.record_failure(&mut session, why),
         }
@@ -191,7 +209,7 @@ impl TcpProxy {
                 self.stats.idle_timeout.inc();
                 Outcome::SessionIdle
             }
-            End::Forced => Outcome::Drained,
+            End::Forced | End::Unwanted => Outcome::Drained,
         };
     }
 }

@@ -121,6 +121,16 @@ fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
             for (port, decided) in &policy.ports {
                 outln!("  port {port}: {}, by {} ({})", decided.mode, decided.decided_by, decided.source)?;
             }
+            for of in &policy.authorization {
+                let dry_run = if of.dry_run { ", a dry run" } else { "" };
+                outln!(
+                    "  {}{dry_run}: AuthorizationPolicy {}, for the {} ({})",
+                    of.action,
+                    of.policy,
+                    of.scope,
+                    of.source
+                )?;
+            }
             if !policy.sidecar {
                 outln!("  nothing enforces this: the pod has no sidecar")?;
             }

@@ -30,7 +30,7 @@ impl Reason {
             Outcome::ConnectFailed(ConnectError::Closed) | Outcome::UpstreamReset(_) | Outcome::ResponseBrokeOff(_) => {
                 Self::ConnectionTerminated
             }
-            Outcome::Denied(_) => Self::Forbidden,
+            Outcome::Denied(_) => Self::RbacDenied,
         })
     }
 }

@@ -45,6 +45,7 @@ impl Compiler<'_> {
         http(HttpConnectionManager {
             codec_type: codec,
             route_config: Some(routes),
+            http_filters: self.authorize_requests().into_iter().chain([Router::filter()]).collect(),
             server_name: "istio-envoy".into(),
             forward_client_cert_details: ForwardClientCertDetails::AppendForward,
             set_current_client_cert_details: Some(SetCurrentClientCertDetails {

@@ -98,8 +98,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn chain(&self, target: &Target<'_>, chain: &Chain) -> FilterChain {
-        let filter = match chain.terminal {
-            Terminal::Tcp => self.relay(&target.cluster),
+        let filters = match chain.terminal {
+            Terminal::Tcp => self.authorize_connections().into_iter().chain([self.relay(&target.cluster)]).collect(),
             Terminal::Http => {
                 let stat_prefix = match target.port {
                     Some(port) if target.service.is_some() => {
@@ -108,13 +108,13 @@ impl<'a> Compiler<'a> {
                     _ => target.cluster.clone(),
                 };
                 let routes = self.inbound_routes(&target.cluster, target.service);
-                self.inbound_http(stat_prefix, self.codec(target, chain), routes)
+                vec![self.inbound_http(stat_prefix, self.codec(target, chain), routes)]
             }
         };
         FilterChain {
             name: chain_name(target, chain),
             transport_socket: chain.terminates.then(|| self.server_tls(chain.terminal)),
-            ..parts::chain(Some(chain_match(target, chain)), vec![filter])
+            ..parts::chain(Some(chain_match(target, chain)), filters)
         }
     }
 

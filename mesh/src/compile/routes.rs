@@ -26,7 +26,7 @@ impl<'a> Compiler<'a> {
             .flat_map(|chain| &chain.filters)
             .filter_map(|filter| match &filter.typed_config {
                 NetworkFilter::HttpConnectionManager(http) => http.rds.as_ref(),
-                NetworkFilter::TcpProxy(_) | NetworkFilter::SetFilterState(_) => None,
+                NetworkFilter::TcpProxy(_) | NetworkFilter::SetFilterState(_) | NetworkFilter::Rbac(_) => None,
             })
             .map(|rds| rds.route_config_name.as_str())
             .collect();

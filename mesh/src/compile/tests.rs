@@ -115,6 +115,7 @@ fn outline(chain: &FilterChain) -> String {
                 let routes = routes.or(http.route_config.as_ref().map(|routes| &routes.name));
                 format!("http {}", routes.expect("routes"))
             }
+            NetworkFilter::Rbac(_) => "rbac".into(),
             NetworkFilter::SetFilterState(set) => {
                 let format = set.on_new_connection[0].format_string.text_format_source.as_ref();
                 format!("offering {}", format.expect("a text").inline_string)

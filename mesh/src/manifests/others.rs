@@ -28,7 +28,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("networking.istio.io", "Sidecar", SCOPES),
     ("networking.istio.io", "WorkloadEntry", "it may be an endpoint that calls go to"),
     ("networking.istio.io", "ProxyConfig", "it may change what a sidecar captures"),
-    ("security.istio.io", "AuthorizationPolicy", AUTHORIZES),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
     ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),

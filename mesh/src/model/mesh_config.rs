@@ -1,6 +1,6 @@
 //! The mesh-wide settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -67,6 +67,12 @@ impl MeshConfig {
     /// The trust domain and its aliases, as written in SPIFFE ids.
     pub fn spiffe_domains(&self) -> impl Iterator<Item = String> {
         [&self.trust_domain].into_iter().chain(&self.trust_domain_aliases).map(|domain| domain.replace('@', "."))
+    }
+
+    /// The trust domain and its aliases, each once, as rules of authorization see them (`pkg/config/mesh/mesh.go` sorts aliases).
+    pub fn trust_domains(&self) -> Vec<String> {
+        let aliases: BTreeSet<_> = self.trust_domain_aliases.iter().collect();
+        [&self.trust_domain].into_iter().chain(aliases).cloned().collect()
     }
 
     /// The accepted ids of a service account: in the trust domain, and in each alias (`ExpandWithTrustDomains` in

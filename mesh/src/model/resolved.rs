@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    authorization::AuthorizationPolicy,
     destination_rule::DestinationRules,
     envoy_filter::EnvoyFilter,
     mesh_config::MeshConfig,
@@ -28,6 +29,8 @@ pub struct Resolved {
     pub entries: Vec<Service>,
     /// DestinationRules, as clients look them up.
     pub destination_rules: DestinationRules,
+    /// AuthorizationPolicies, the oldest first.
+    pub authorization_policies: Vec<AuthorizationPolicy>,
     /// EnvoyFilters, those of the root namespace first, each namespace's by age.
     pub envoy_filters: Vec<EnvoyFilter>,
     /// The contents of Secrets, by name.
@@ -42,6 +45,18 @@ pub struct Resolved {
     pub policies: Vec<PolicyHead>,
     /// Objects that are not modelled and may change an answer, in the order of documents.
     pub not_modelled: Vec<NotModelled>,
+}
+
+impl Resolved {
+    /// The AuthorizationPolicies for a pod, in the order in which istiod looks at them: those of the root namespace first, each
+    /// namespace's by age (`ListAuthorizationPolicies` in `pilot/pkg/model/authorization.go`).
+    pub fn authorization_of(&self, pod: &Pod) -> Vec<&AuthorizationPolicy> {
+        let is_root = |policy: &&AuthorizationPolicy| policy.name.namespace == self.config.root_namespace;
+        let mut policies: Vec<_> =
+            self.authorization_policies.iter().filter(|policy| policy.is_for(pod, &self.config)).collect();
+        policies.sort_by_key(|policy| !is_root(policy));
+        policies
+    }
 }
 
 /// A Service of type ExternalName: an alias in the cluster's DNS.

@@ -48,10 +48,12 @@ pub(super) fn conclude(
     let log = log.unwrap_or_else(Log::plain);
     // A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
     let is_grpc = call.speaks == Some(AppSpeaks::Grpc) && !delivered;
-    let (status, app_sees) = match status.filter(|_| is_grpc) {
-        Some(status) => (Some(200), AppSees::failure(GrpcStatus::from_http(status).name())),
+    let failure = status.filter(|_| is_grpc).map(GrpcStatus::from_http);
+    let (status, app_sees) = match failure {
+        Some(failure) => (Some(200), AppSees::failure(failure.name())),
         None => (status, app_sees),
     };
+    let succeeded = (call.speaks == Some(AppSpeaks::Grpc) && delivered).then_some(0);
     Account {
         schema: SCHEMA.into(),
         mesh,
@@ -71,6 +73,7 @@ pub(super) fn conclude(
             details: log.details.into(),
             requested_server_name: trace.requested_server_name.into(),
             status,
+            grpc_status: failure.map(GrpcStatus::code).or(succeeded),
             admission: None,
             app_sees,
         },

@@ -5,6 +5,7 @@ use envoy_rules::{
     codec,
     grpc::GrpcStatus,
     outcome::{Outcome, UpstreamReset},
+    path,
     retry::RetryPolicy,
     route::{RequestHead, RouteIndex, RouteTable},
 };
@@ -16,7 +17,8 @@ use crate::{
 
 use super::{
     CallError,
-    place::{Place, Shared},
+    authorization::{Asks, Rules},
+    place::{Inside, Place, Shared},
     simulate::Simulation,
     trace::Log,
     upstream::Upstream,
@@ -37,11 +39,11 @@ impl Simulation<'_> {
         &mut self,
         at: Place,
         manager: &HttpConnectionManager,
-        alpn: Option<&str>,
+        inside: Inside<'_>,
         shared: &Shared,
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
-        let codec = read_as(manager.codec_type, alpn, sent);
+        let codec = read_as(manager.codec_type, inside.alpn(), sent);
         let request = match sent.first() {
             Some(Sent::Http(version, request)) if *version == codec => request,
             Some(Sent::Nothing) => {
@@ -56,6 +58,21 @@ impl Simulation<'_> {
             return Ok(self.too_old(at));
         }
         self.trace.read(at.role.party());
+        let normalized;
+        let request = match normal_path(manager, request) {
+            Some(path) => {
+                normalized = Request { path, ..request.clone() };
+                &normalized
+            }
+            None => {
+                let because = format!("the path {:?} cannot be normalized", request.path);
+                self.trace.step(at.role.party(), Decision::Codec, "400", because, None);
+                self.trace.refuse(at.role.party(), Reason::ProtocolError);
+                let outcome = Outcome::Rejected("path_normalization_failed".into());
+                self.trace.log(at.role, Log::of_request(&outcome, false));
+                return Ok(Reply::Response(codec, 400));
+            }
+        };
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
         if let Some((rds, reason)) =
@@ -67,6 +84,10 @@ impl Simulation<'_> {
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
         };
+        let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: Some(head(request)) };
+        if let Some(details) = self.authorized(&at, &rules(manager), &asks)? {
+            return Ok(self.answered(at, codec, &Outcome::Denied(details.into())));
+        }
         // Only a route with a `connect_matcher` takes it (`RouteEntryImplBase` in `source/common/router/config_impl.cc`).
         let is_connect = request.speaks == Some(AppSpeaks::Connect);
         let Some((routes, found)) = found.filter(|_| !is_connect) else {
@@ -212,15 +233,37 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
         resource: format!("route configuration {}", routes.name),
         reason: error.to_string(),
     })?;
+    Ok(table.find(&head(request)))
+}
+
+/// The path of a request as a manager normalizes it, for routes, rules and its upstream; none if it is refused.
+fn normal_path(manager: &HttpConnectionManager, request: &Request) -> Option<String> {
+    match manager.normalize_path {
+        Some(true) if request.speaks != Some(AppSpeaks::Connect) => path::normalized(&request.path),
+        _ => Some(request.path.clone()),
+    }
+}
+
+/// What routes and rules match of a request.
+fn head(request: &Request) -> RequestHead<'_> {
     let Request { authority, path, method, headers, .. } = request;
-    Ok(table.find(&RequestHead { authority, path, method: method.as_str(), scheme: "http", headers }))
+    RequestHead { authority, path, method: method.as_str(), scheme: "http", headers }
+}
+
+/// The rules of a manager's filters, in their order.
+fn rules(manager: &HttpConnectionManager) -> Vec<Rules<'_>> {
+    let filters = manager.http_filters.iter().filter_map(|filter| match &filter.typed_config {
+        HttpFilterConfig::Rbac(rbac) => Some([&rbac.rules, &rbac.shadow_rules]),
+        HttpFilterConfig::Alpn(_) | HttpFilterConfig::Router(_) => None,
+    });
+    filters.collect()
 }
 
 /// What decides the ALPN that a manager's requests offer upstream.
 fn alpn_filter(manager: &HttpConnectionManager) -> Option<AlpnFilter> {
     manager.http_filters.iter().find_map(|filter| match &filter.typed_config {
         HttpFilterConfig::Alpn(filter) => Some(filter.clone()),
-        HttpFilterConfig::Router(_) => None,
+        HttpFilterConfig::Rbac(_) | HttpFilterConfig::Router(_) => None,
     })
 }
 

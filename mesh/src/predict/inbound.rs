@@ -18,7 +18,8 @@ use crate::{
 
 use super::{
     CallError,
-    place::{Arrival, Place, Shared},
+    authorization::{self, Asks},
+    place::{Arrival, Inside, Place, Shared},
     simulate::Simulation,
     tls::{Acceptor, Side},
     trace::{Log, Role},
@@ -101,12 +102,13 @@ impl Simulation<'_> {
         let because = why.map_or_else(|| seen.clone(), |why| format!("{seen}; {}", why.because));
         let name = if chain.name.is_empty() { "(unnamed)" } else { &chain.name };
         self.trace.step(role.party(), Decision::FilterChain, name, because, why.map(|why| &why.source));
-        self.take(Place { host, role, arrival, ended_tls: false }, chain, sent)
+        self.take(Place { host, role, arrival, ended_tls: false }, chain, inspected.server_name, sent)
     }
 
     /// A chain handles a connection: first its transport socket, then its filters.
-    fn take(&mut self, at: Place, chain: &FilterChain, sent: &[Sent]) -> Result<Reply, CallError> {
-        let Some(context) = downstream_tls(chain) else { return self.filters(at, chain, None, sent) };
+    fn take(&mut self, at: Place, chain: &FilterChain, server_name: &str, sent: &[Sent]) -> Result<Reply, CallError> {
+        let plain = Inside { tls: None, server_name };
+        let Some(context) = downstream_tls(chain) else { return self.filters(at, chain, plain, sent) };
         let acceptor = Acceptor::of(context, &self.world.sidecar(at.host)?.material);
         // Plaintext for a TLS socket, or a socket with a missing secret.
         let ([Sent::Tls(hello), inside @ ..], Ok(acceptor)) = (sent, acceptor) else {
@@ -119,7 +121,8 @@ impl Simulation<'_> {
             let peer = session.facts.client_identity.clone().unwrap_or_else(|| "a client without a certificate".into());
             let with = alpn.as_deref().map_or(String::new(), |alpn| format!(", ALPN {alpn}"));
             self.trace.step(at.role.party(), Decision::Tls, "terminated", format!("from {peer}{with}"), None);
-            let inner = self.filters(Place { ended_tls: true, ..at }, chain, alpn.as_deref(), inside)?;
+            let of_session = Inside { tls: Some(&session.facts), server_name };
+            let inner = self.filters(Place { ended_tls: true, ..at }, chain, of_session, inside)?;
             return Ok(Reply::Tunnel(session, Box::new(inner)));
         };
         let because = format!("{:?} aborted it: {}", broken.by, broken.why.alert()).to_lowercase();
@@ -127,7 +130,7 @@ impl Simulation<'_> {
         // A TCP proxy connects upstream before the handshake is done, and has its line for the connection in any case. An HTTP
         // connection manager has lines for requests alone.
         if chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_))) {
-            self.filters(Place { ended_tls: true, ..at }, chain, None, &[])?;
+            self.filters(Place { ended_tls: true, ..at }, chain, plain, &[])?;
         }
         if broken.by == Side::Server {
             self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
@@ -139,15 +142,27 @@ impl Simulation<'_> {
         &mut self,
         at: Place,
         chain: &FilterChain,
-        alpn: Option<&str>,
+        inside: Inside<'_>,
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
         let mut shared = Shared::default();
+        let mut rules: Vec<authorization::Rules<'_>> = vec![];
         for filter in &chain.filters {
             match &filter.typed_config {
                 NetworkFilter::SetFilterState(state) => shared.set(state),
-                NetworkFilter::TcpProxy(proxy) => return self.relay(at, &proxy.cluster, &shared, sent),
-                NetworkFilter::HttpConnectionManager(manager) => return self.http(at, manager, alpn, &shared, sent),
+                NetworkFilter::Rbac(rbac) => rules.push([&rbac.rules, &rbac.shadow_rules]),
+                NetworkFilter::TcpProxy(proxy) => {
+                    // Nothing is decided before the first bytes.
+                    let speaks = !matches!(sent, [] | [Sent::Nothing, ..]);
+                    let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: None };
+                    let denied = if speaks { self.authorized(&at, &rules, &asks)? } else { None };
+                    let Some(details) = denied else { return self.relay(at, &proxy.cluster, &shared, sent) };
+                    // By then it has connected to its app.
+                    self.relay(at, &proxy.cluster, &shared, &[])?;
+                    self.denied_connection(at.role, &details);
+                    return Ok(Reply::Closed);
+                }
+                NetworkFilter::HttpConnectionManager(manager) => return self.http(at, manager, inside, &shared, sent),
             }
         }
         // Without a terminal filter nothing reads the connection; Envoy rejects such a chain.

@@ -74,6 +74,7 @@ pub(super) fn not_resolved(mesh: &Mesh, call: &Call) -> Account {
             details: "-".into(),
             requested_server_name: "-".into(),
             status: None,
+            grpc_status: None,
             admission: None,
             app_sees: AppSees::failure("resolution"),
         },

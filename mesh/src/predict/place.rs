@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use envoy_api::AlpnFilter;
 
 use super::trace::Role;
+use crate::account::TlsFacts;
 
 /// A connection as a sidecar accepted it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,22 @@ pub(super) struct Place {
     pub(super) arrival: Arrival,
     /// Whether it terminated the connection's TLS.
     pub(super) ended_tls: bool,
+}
+
+/// What the filters of a chain know of the connection below them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside<'a> {
+    /// The TLS that was terminated, if it was.
+    pub(super) tls: Option<&'a TlsFacts>,
+    /// The SNI that an inspector read; empty without one.
+    pub(super) server_name: &'a str,
+}
+
+impl Inside<'_> {
+    /// The ALPN of the TLS that was terminated.
+    pub(super) fn alpn(&self) -> Option<&str> {
+        self.tls?.alpn.as_deref()
+    }
 }
 
 /// What the filters of a chain set for the upstream connection.

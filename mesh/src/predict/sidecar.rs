@@ -123,6 +123,14 @@ impl Sidecar {
         self.provenance.iter().find(|provenance| provenance.resource == *resource)
     }
 
+    /// The rules of the AuthorizationPolicies for its pod, by their names in its configuration.
+    pub(super) fn rules_of_manifests(&self) -> impl Iterator<Item = (&String, &Provenance)> {
+        self.provenance.iter().filter_map(|provenance| match &provenance.resource {
+            Resource::Authorization(rule) => Some((rule, provenance)),
+            _ => None,
+        })
+    }
+
     /// The reason for a listener's chains for a destination port.
     pub(super) fn why_of_port(&self, listener: &Listener, port: u16) -> Option<&Provenance> {
         let of = |port| {

@@ -25,6 +25,7 @@ use super::{
 };
 
 mod app_tls;
+mod authorization;
 mod destination_rule;
 mod egress;
 mod field;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Ends;
 use crate::{
     account::{Note, NoteKind},
+    manifests::authorization_policy::Action,
     model::{NotModelled, Pod},
 };
 
@@ -26,16 +27,28 @@ pub(super) fn notes(ends: &Ends<'_>) -> Vec<Note> {
             Note::new(NoteKind::NotModelled, text).about(&object.source)
         })
         .chain(revoked)
+        .chain(external_authorizers(ends))
         .collect()
+}
+
+/// The policies that leave the decision to somebody else.
+fn external_authorizers<'a>(ends: &Ends<'a>) -> impl Iterator<Item = Note> + use<'a> {
+    let server = ends.server.filter(|server| server.sidecar.is_some());
+    let policies = server.into_iter().flat_map(|server| ends.mesh.authorization_of(server));
+    policies.filter(|policy| policy.action == Action::Custom).map(|policy| {
+        let text = format!(
+            "{} leaves the decision to an external authorizer, which is not asked: it may refuse the call",
+            policy.full_name()
+        );
+        Note::new(NoteKind::NotModelled, text).about(&policy.source)
+    })
 }
 
 /// Whether an object may affect a call; true when in doubt.
 fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     let spec = &object.spec;
     match object.kind.as_str() {
-        "AuthorizationPolicy" | "RequestAuthentication" => {
-            ends.server.is_some_and(|server| guards(object, server, ends))
-        }
+        "RequestAuthentication" => ends.server.is_some_and(|server| guards(object, server, ends)),
         "WasmPlugin" | "TrafficExtension" => {
             [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
         }

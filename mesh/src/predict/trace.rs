@@ -49,6 +49,11 @@ impl Log {
         Self { flags: exhausted.union(outcome.flags()).to_string(), details: logged(&outcome.details()) }
     }
 
+    /// The line of a connection that is denied: its details are those of its end.
+    pub(super) fn of_denied_connection(details: &str) -> Self {
+        Self { details: details.to_owned(), ..Self::plain() }
+    }
+
     /// The line of a connection with this outcome.
     pub(super) fn of_session(outcome: &Outcome) -> Self {
         let details = if *outcome == Outcome::NoFilterChainMatch { outcome.details() } else { "".into() };

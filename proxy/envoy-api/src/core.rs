@@ -65,6 +65,16 @@ pub struct CidrRange {
     pub prefix_len: u8,
 }
 
+/// `envoy.type.v3.Int32Range`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Int32Range {
+    /// First value, inclusive.
+    pub start: i32,
+    /// Last value, exclusive.
+    pub end: i32,
+}
+
 /// `envoy.config.core.v3.SocketOption`: a numeric socket option.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

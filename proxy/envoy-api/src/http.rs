@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access_log::AccessLog,
     core::{ConfigSource, ProtoDuration},
+    rbac::HttpRbac,
     route::RouteConfiguration,
     typed::any_of,
 };
@@ -200,6 +201,8 @@ any_of! {
     HttpFilterConfig {
         /// Forwards requests to clusters.
         Router(Router) = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        /// Authorizes requests.
+        Rbac(HttpRbac) = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
         /// Chooses the ALPN that the upstream handshake offers; in Istio's build of Envoy only.
         Alpn(AlpnFilter) = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
     }

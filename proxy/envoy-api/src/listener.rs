@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access_log::{AccessLog, SubstitutionFormatString},
-    core::{Address, CidrRange, Empty, ProtoDuration, SocketOption},
+    core::{Address, CidrRange, Empty, Int32Range, ProtoDuration, SocketOption},
     http::HttpConnectionManager,
+    rbac::NetworkRbac,
     tls::TransportSocket,
     typed::any_of,
 };
@@ -129,16 +130,6 @@ pub struct MatchSet {
     pub rules: Vec<ListenerFilterChainMatchPredicate>,
 }
 
-/// `envoy.type.v3.Int32Range`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Int32Range {
-    /// First value, inclusive.
-    pub start: i32,
-    /// Last value, exclusive.
-    pub end: i32,
-}
-
 /// `envoy.config.listener.v3.FilterChain`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -219,6 +210,8 @@ any_of! {
         /// Processes HTTP.
         HttpConnectionManager(HttpConnectionManager) =
             "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        /// Authorizes the connection at its first bytes.
+        Rbac(NetworkRbac) = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC",
         /// Passes values to the upstream connection, such as the ALPN to offer.
         SetFilterState(SetFilterState) = "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config",
     }

@@ -9,6 +9,8 @@
 //! | the listener and the filter chain of a connection | [`ListenerTable`], [`ChainTable`], [`disabled`] |
 //! | the HTTP version of a connection | [`codec`] |
 //! | the route of a request | [`route`], [`header_match`], [`string_match`], [`re2`], [`authority`] |
+//! | whether a request or a connection is authorized | [`rbac`], [`path_template`] |
+//! | what a path is normalized to | [`path`] |
 //! | how to connect to a cluster | [`upstream`] |
 //! | whether a request is retried | [`retry`] |
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
@@ -24,8 +26,11 @@ pub mod grpc;
 pub mod header_match;
 mod listeners;
 pub mod outcome;
+pub mod path;
+pub mod path_template;
 mod predicate;
 mod prefixes;
+pub mod rbac;
 pub mod re2;
 pub mod retry;
 pub mod route;

@@ -11,6 +11,8 @@ pub use flags::{Flag, Flags};
 
 use std::{borrow::Cow, net::SocketAddr};
 
+use crate::rbac;
+
 #[cfg(test)]
 mod tests;
 
@@ -186,6 +188,7 @@ impl Outcome {
         };
         match self {
             Self::NoRoute => answer(404, ""),
+            Self::Denied(_) => answer(403, rbac::BODY),
             Self::NoCluster => answer(503, ""),
             Self::NoHealthyUpstream => answer(503, "no healthy upstream"),
             Self::ResponseTimeout => answer(504, "upstream request timeout"),

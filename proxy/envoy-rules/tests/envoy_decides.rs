@@ -22,6 +22,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
+#[path = "envoy_decides/authorization.rs"]
+mod authorization;
+
 /// Long enough that only a bug reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOCALHOST: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use envoy_api::{Address, ReadError};
-use envoy_rules::{BuildError, route::RouteError};
+use envoy_rules::{BuildError, rbac::RulesError, route::RouteError};
 use rustls::pki_types::pem;
 use thiserror::Error;
 
@@ -130,6 +130,9 @@ pub enum Fault {
     /// The routes are invalid.
     #[error(transparent)]
     Routes(#[from] RouteError),
+    /// The rules of authorization are invalid.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     #[error("not PEM: {0}")]
     Pem(#[from] pem::Error),
     #[error("not Base64: {0}")]

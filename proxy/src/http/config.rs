@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 use super::{route::Routes, timeout::timeout};
 use crate::{
     access_log::{AccessLogs, LogFiles},
+    authorization::Authorization,
     config::{At as _, Fault, Invalid},
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
 };
@@ -39,6 +40,8 @@ pub struct Hcm {
     pub(super) normalize_path: bool,
     pub(super) accept_http_10: bool,
     pub(super) suppress_envoy_headers: bool,
+    /// Decide which requests are allowed, in this order.
+    pub(super) authorization: Vec<Authorization>,
     /// Determines the ALPN that requests offer upstream.
     pub(super) alpn: Option<AlpnFilter>,
     /// Allowed upgrade protocols, in lower case.
@@ -107,9 +110,15 @@ impl Hcm {
         else {
             return Err("expected the router at the end").at("http_filters");
         };
+        let scope = stats.scope(Scope::Http(config.stat_prefix.clone()));
+        let mut authorization = vec![];
         let mut alpn = None;
         for (i, filter) in others.iter().enumerate() {
             match &filter.typed_config {
+                HttpFilterConfig::Rbac(filter) => {
+                    let path = format_args!("http_filters[{i}].typed_config");
+                    authorization.push(Authorization::of_requests(filter, &scope).at(path)?);
+                }
                 HttpFilterConfig::Alpn(filter) => alpn = Some(filter.clone()),
                 HttpFilterConfig::Router(_) => {
                     return Err("the router has to be the last").at(format_args!("http_filters[{i}].typed_config"));
@@ -136,6 +145,7 @@ impl Hcm {
             normalize_path: config.normalize_path.unwrap_or(false),
             accept_http_10: http1.accept_http_10,
             suppress_envoy_headers: router.suppress_envoy_headers,
+            authorization,
             alpn,
             upgrades: config.upgrade_configs.iter().map(|upgrade| upgrade.upgrade_type.to_ascii_lowercase()).collect(),
             stream_idle_timeout: timeout(config.stream_idle_timeout, STREAM_IDLE_TIMEOUT),
@@ -145,7 +155,7 @@ impl Hcm {
             http2: config.http2_protocol_options.clone().unwrap_or_default(),
             logged_response_headers: logs.response_headers(),
             logs,
-            stats: HcmStats::new(&stats.scope(Scope::Http(config.stat_prefix.clone()))),
+            stats: HcmStats::new(&scope),
         })
     }
 

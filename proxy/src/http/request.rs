@@ -10,12 +10,11 @@ use super::{
     exchange::{Abandoned, Exchange},
     headers, http1,
     local_reply::LocalReply,
-    path,
     route::Target,
     router,
 };
-use crate::access_log::RequestHead;
-use envoy_rules::{outcome::Outcome, route};
+use crate::{access_log::RequestHead, authorization};
+use envoy_rules::{outcome::Outcome, path, route};
 
 #[cfg(test)]
 mod tests;
@@ -76,15 +75,26 @@ pub(super) async fn handle(
     }
     exchange.http.client = headers::prepare_request(&mut head.headers, hcm, &connection.info, upgrade.is_some());
 
-    let route = {
+    let (route, allowed) = {
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let path = head.path.as_deref().unwrap_or_default();
         let method = head.method.as_str();
         let scheme = if connection.info.tls.is_some() { "https" } else { "http" };
-        let head = route::RequestHead { authority, path, method, scheme, headers: &head.headers };
-        hcm.routes.load().find(&head).cloned()
+        let facts = route::RequestHead { authority, path, method, scheme, headers: &head.headers };
+        let route = hcm.routes.load().find(&facts).cloned().filter(|_| head.method != Method::CONNECT);
+        let client = exchange.http.client;
+        (route, authorization::check(&hcm.authorization, &connection.info, client, Some(facts)))
     };
-    let Some(route) = route.filter(|_| head.method != Method::CONNECT) else {
+    if let Err(details) = allowed {
+        // The route is known, though it is not taken.
+        if let Some(route) = &route {
+            exchange.stream.route = Some(route.name.clone());
+            exchange.stream.cluster =
+                route.cluster().and_then(|name| Some(connection.worker.cluster(name)?.name.clone()));
+        }
+        return router::answer_failure(exchange, Outcome::Denied(details.into()));
+    }
+    let Some(route) = route else {
         hcm.stats.no_route.inc();
         let close = head.method == Method::CONNECT; // what follows would not be HTTP
         let reply = LocalReply::new(StatusCode::NOT_FOUND, "", Outcome::NoRoute);

@@ -80,6 +80,14 @@ fn entries(host: &VirtualHost) -> Result<Vec<Arc<RouteEntry>>, Invalid> {
 }
 
 impl RouteEntry {
+    /// The cluster that it leads to; none for a direct response.
+    pub(super) fn cluster(&self) -> Option<&str> {
+        match &self.target {
+            Target::Cluster { name, .. } => Some(name),
+            Target::Direct { .. } => None,
+        }
+    }
+
     fn new(route: &Route, include_attempt_count: bool) -> Result<Self, Invalid> {
         if let Some(field) = not_done(route) {
             return Err("is not supported yet").at(field);

@@ -254,7 +254,7 @@ fn forward_response(
 }
 
 /// Replies locally after a failure.
-fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Result<Response<ResponseBody>, Abandoned> {
+pub(super) fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Result<Response<ResponseBody>, Abandoned> {
     if let Outcome::DownstreamProtocolError(_) = outcome {
         let rejection = match exchange.progress.failed() {
             Some(BodyError::DownstreamProtocol(rejection)) => rejection,

@@ -9,6 +9,7 @@ use envoy_api::{
 use super::transport::TransportSocket;
 use crate::{
     access_log::{Entry, Format},
+    authorization::Authorization,
     config::{At as _, Builder, Fault, Invalid},
     drain::Drain,
     http::Hcm,
@@ -51,11 +52,18 @@ impl Chain {
             return Err("a chain must end with tcp_proxy or http_connection_manager").at("filters");
         };
         let mut filter_state = Vec::new();
+        let mut authorization = Vec::new();
         for (i, filter) in others.iter().enumerate() {
             let path = format_args!("filters[{i}].typed_config");
             match &filter.typed_config {
                 NetworkFilter::SetFilterState(config) => {
                     filter_state.extend(objects(config).at(path)?);
+                }
+                NetworkFilter::Rbac(_) if !matches!(last.typed_config, NetworkFilter::TcpProxy(_)) => {
+                    return Err("supported only in front of a tcp_proxy").at(path);
+                }
+                NetworkFilter::Rbac(config) => {
+                    authorization.push(Authorization::of_connections(config, builder.stats).at(path)?);
                 }
                 NetworkFilter::TcpProxy(_) | NetworkFilter::HttpConnectionManager(_) => {
                     return Err("this filter must be the last one").at(path);
@@ -63,9 +71,11 @@ impl Chain {
             }
         }
         let terminal = match &last.typed_config {
-            NetworkFilter::TcpProxy(config) => TcpProxy::new(config, builder).map(Terminal::TcpProxy),
+            NetworkFilter::TcpProxy(config) => TcpProxy::new(config, authorization, builder).map(Terminal::TcpProxy),
             NetworkFilter::HttpConnectionManager(config) => builder.hcm(config).map(Terminal::Http),
-            NetworkFilter::SetFilterState(_) => Err("a chain can't end with this filter".into()),
+            NetworkFilter::SetFilterState(_) | NetworkFilter::Rbac(_) => {
+                Err("a chain can't end with this filter".into())
+            }
         }
         .at(format_args!("filters[{}].typed_config", others.len()))?;
         Ok(Self {

@@ -226,7 +226,7 @@ fn every_connection_is_logged_once() {
                 let logs = match &filter.typed_config {
                     NetworkFilter::TcpProxy(tcp) => &tcp.access_log,
                     NetworkFilter::HttpConnectionManager(http) => &http.access_log,
-                    NetworkFilter::SetFilterState(_) => panic!("not a terminal filter"),
+                    NetworkFilter::SetFilterState(_) | NetworkFilter::Rbac(_) => panic!("not a terminal filter"),
                 };
                 assert_eq!(logs.len(), 1, "{}", listener.name);
             }

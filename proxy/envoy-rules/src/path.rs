@@ -5,7 +5,7 @@ mod tests;
 
 /// Normalizes a path with its query: resolves `.` and `..`, replaces `\` by `/`, and percent-encodes what has to be, and nothing
 /// else. `None` for an invalid path.
-pub(super) fn normalized(path_and_query: &str) -> Option<String> {
+pub fn normalized(path_and_query: &str) -> Option<String> {
     if path_and_query.contains('#') {
         return None;
     }
