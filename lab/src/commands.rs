@@ -7,7 +7,7 @@ mod delay;
 mod diff;
 pub(crate) mod doctor;
 mod explain;
-mod import;
+pub(crate) mod import;
 mod inspect;
 mod istiod;
 mod labs;

@@ -9,6 +9,7 @@ use crate::{
     bench::{compare::Comparison, report::BenchReport},
     commands::{
         doctor::{self, DoctorReport},
+        import::{self, ImportReport},
         up::{self, UpReport},
         validate::{self, ValidateReport},
     },
@@ -29,6 +30,7 @@ pub fn generate() -> Vec<(&'static str, Schema)> {
         ("policy", schema::<Policy>(mesh::policy::SCHEMA, Printed)),
         ("validate", schema::<ValidateReport>(validate::SCHEMA, Printed)),
         ("up", schema::<UpReport>(up::SCHEMA, Printed)),
+        ("import", schema::<ImportReport<'_>>(import::SCHEMA, Printed)),
         ("doctor", schema::<DoctorReport>(doctor::SCHEMA, Printed)),
         ("bench", schema::<BenchReport>(crate::bench::report::SCHEMA, Printed)),
         ("comparison", schema::<Comparison>(crate::bench::compare::SCHEMA, Printed)),

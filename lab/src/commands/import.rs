@@ -15,6 +15,8 @@ use mesh::{
     import::{self, CUSTOM_RESOURCES, Imported, RESOURCES},
     model::{Family, Resolved},
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{OK, USAGE, print_json};
@@ -60,6 +62,22 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8> {
     Ok(OK)
 }
 
+/// The version of [`ImportReport`].
+pub(crate) const SCHEMA: &str = "sidelab.import/v1";
+
+/// The result of an import.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct ImportReport<'a> {
+    schema: &'static str,
+    /// The folder that was written.
+    folder: &'a Path,
+    /// By kind, the number of objects that were kept.
+    kept: &'a BTreeMap<&'a str, usize>,
+    /// By reason, the number of objects that were left out.
+    left_out: &'a BTreeMap<String, usize>,
+    secret_values_replaced: usize,
+}
+
 fn report(args: &ImportArgs, imported: &Imported, has_calls: bool) -> Result<()> {
     let folder = &args.folder;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
@@ -67,10 +85,13 @@ fn report(args: &ImportArgs, imported: &Imported, has_calls: bool) -> Result<()>
         *kinds.entry(object["kind"].as_str().unwrap_or_default()).or_default() += 1;
     }
     if args.output.output == Output::Json {
-        return print_json(&json!({
-            "schema": "sidelab.import/v1", "folder": folder, "kept": kinds, "left_out": imported.left_out,
-            "secret_values_replaced": imported.replaced,
-        }));
+        return print_json(&ImportReport {
+            schema: SCHEMA,
+            folder,
+            kept: &kinds,
+            left_out: &imported.left_out,
+            secret_values_replaced: imported.replaced,
+        });
     }
     let listed: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     outln!("{}: {}", folder.display(), listed.join(", "))?;
