@@ -97,7 +97,6 @@ impl Envoy {
         Self { process, log, admin, _folder: folder }
     }
 
-    /// Whether Envoy accepts a configuration.
     fn accepts(listeners: &[Value]) -> bool {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Self::command(&folder, listeners, &[]);
@@ -113,7 +112,6 @@ impl Envoy {
         u16::try_from(port).expect("a port")
     }
 
-    /// The next line of the access log.
     fn logged(&mut self) -> String {
         let mut line = String::new();
         self.log.read_line(&mut line).expect("a line");
@@ -160,7 +158,6 @@ fn configuration(name: &str, routes: &[Value]) -> Value {
     json!({"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]})
 }
 
-/// The name of the route that the rules select.
 fn expected_route(configured: &Value, authority: &str, path: &str, headers: &HeaderMap) -> String {
     let configured: RouteConfiguration = envoy_api::read_value(configured.clone()).expect("routes");
     let table = RouteTable::new(&configured).expect("a table");
@@ -389,7 +386,6 @@ fn envoy_retries_logs_and_answers_according_to_the_rules() {
     }
 }
 
-/// SNI and ALPN of a ClientHello.
 type Offered = (Option<String>, Vec<String>);
 
 fn offered(bytes: &[u8]) -> Offered {
