@@ -168,7 +168,10 @@ fn log_line<'a>(
         let (peer, dialled) = (peer?, dialled?);
         let of_host = |address: Option<SocketAddr>| address.is_some_and(|address| address.ip() == peer.ip());
         let to_there = || newest_first().filter(|line| line.downstream_local_address == Some(dialled));
-        to_there().find(|line| line.downstream_remote_address == Some(peer)).or_else(|| {
+        // A connection between sidecars carries several calls: of its lines the one of this call's time counts.
+        let of_peer = || to_there().filter(|line| line.downstream_remote_address == Some(peer));
+        let at_that_time = of_peer().find(|line| line.start_time.is_some_and(|time| call.includes(time)));
+        at_that_time.or_else(|| of_peer().next()).or_else(|| {
             // If a redirected connection reuses the port of an earlier one, conntrack changes it, and the sidecar sees the new port.
             let in_time = |line: &Line| line.start_time.is_some_and(|time| call.includes(time));
             to_there().find(|line| of_host(line.downstream_remote_address) && in_time(line))
