@@ -52,6 +52,9 @@ pub struct Line {
     /// The SNI, if it was read.
     #[serde(default, deserialize_with = "text")]
     pub requested_server_name: Option<String>,
+    /// `%ROUTE_NAME%`
+    #[serde(default, deserialize_with = "text")]
+    pub route_name: Option<String>,
     #[serde(skip)]
     pub raw: String,
 }
@@ -106,6 +109,7 @@ fn text_line(raw: &str) -> Option<Line> {
         downstream_local_address: field(18).and_then(|address| address.parse().ok()),
         downstream_remote_address: field(19).and_then(|address| address.parse().ok()),
         requested_server_name: field(20).map(Into::into),
+        route_name: field(21).map(Into::into),
         raw: String::new(),
     })
 }

@@ -60,6 +60,8 @@ pub(crate) fn account() -> Account {
             admission: None,
             app_sees: AppSees::Status(200),
         },
+        route: None,
+        app_gets: None,
         assumes: None,
         alternatives: vec![],
         notes: vec![],

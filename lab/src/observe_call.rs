@@ -82,6 +82,8 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         legs: legs(mesh, call, &found),
         read_by: read_by(&found),
         steps: Vec::new(),
+        route: None,
+        app_gets: None,
         outcome: outcome(mesh, call, &found),
         assumes: None,
         alternatives: Vec::new(),

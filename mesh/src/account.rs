@@ -5,6 +5,7 @@
 
 mod leg;
 mod note;
+mod route;
 mod words;
 
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::{leg::*, note::*, words::*};
+pub use self::{leg::*, note::*, route::*, words::*};
 
 use crate::model::{ControlPlane, Flavor, Protocol, Source};
 
@@ -42,6 +43,12 @@ pub struct Account {
     /// The decisions on the way, in order. Empty in an observation, which can't know them.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// The route that the caller's sidecar chose, if it has one and read the call so far. Empty in an observation.
+    #[serde(default)]
+    pub route: Option<RouteTaken>,
+    /// The request as the called app gets it, if it does. Empty in an observation.
+    #[serde(default)]
+    pub app_gets: Option<AppGets>,
     pub outcome: Outcome,
     /// What is assumed about a program that the manifests don't describe, as the end of a sentence: `the app speaks HTTP on 8080`.
     /// Absent if nothing is assumed.
@@ -178,6 +185,8 @@ pub enum Decision {
     Authorization,
     /// Which route matches a request.
     Route,
+    /// What a fault does to a request.
+    Fault,
     /// Whether a failed attempt is retried.
     Retry,
     /// Which cluster it is sent to.
@@ -230,8 +239,16 @@ pub enum Reason {
     NoHealthyUpstream,
     /// No route for the request's host or path (`NR`, `route_not_found`).
     NoRoute,
-    /// A route's own answer, such as the 502 of `REGISTRY_ONLY`.
+    /// A route's own answer.
     DirectResponse,
+    /// The 502 of `REGISTRY_ONLY` for a host that no service has.
+    BlockAll,
+    /// A route sends the caller elsewhere.
+    Redirect,
+    /// A fault that a route injects.
+    FaultAbort,
+    /// The request is none that a sidecar takes (400).
+    BadRequest,
     /// No answer came in time.
     Timeout,
     /// An AuthorizationPolicy denied it.

@@ -9,7 +9,7 @@ use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfig
 
 use crate::{
     flavor::Decisions,
-    model::{Mesh, Pod, Protocol, ProtocolField, Pushed, ServicePort, Source},
+    model::{Mesh, Pod, Protocol, ProtocolField, Pushed, ServicePort, Source, VirtualService, seen_by},
     redirect::ProxyIdentity,
 };
 
@@ -23,7 +23,9 @@ mod clusters;
 mod destination;
 pub(crate) mod files;
 mod filters;
+pub(crate) mod http_route;
 mod inbound;
+mod l4_routes;
 mod names;
 mod outbound;
 mod parts;
@@ -31,6 +33,7 @@ mod routes;
 mod scope;
 mod shared;
 pub(crate) mod tls;
+mod virtual_hosts;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
 pub(crate) use names::inbound_cluster;
@@ -134,6 +137,15 @@ pub enum Resource {
         /// The virtual host.
         host: String,
     },
+    /// A route of a virtual host.
+    Route {
+        /// The route configuration.
+        routes: String,
+        /// The virtual host.
+        host: String,
+        /// Its index.
+        route: usize,
+    },
     /// A cluster.
     Cluster(String),
     /// Whether a cluster's connections are mTLS, plaintext, or depend on the endpoint.
@@ -162,6 +174,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut compiler = Compiler {
         mesh,
         pod: &mesh.pods[pod],
+        virtual_services: seen_by(&mesh.virtual_services, &mesh.pods[pod]),
         known: scope::Known::to(&mesh.pods[pod].name.namespace, mesh),
         entries: destination::entries(mesh),
         index: pod,
@@ -191,6 +204,8 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
 struct Compiler<'a> {
     mesh: &'a Mesh,
     pod: &'a Pod,
+    /// The VirtualServices that it sees, in the order in which they count.
+    virtual_services: Vec<&'a VirtualService>,
     /// The ports of the services that it knows.
     known: scope::Known<'a>,
     entries: destination::Entries<'a>,

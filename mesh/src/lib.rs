@@ -58,6 +58,7 @@ pub mod sidecar;
 pub mod stand_in;
 #[cfg(test)]
 mod testing;
+mod time;
 mod validate;
 
 pub use check::{Check, check};

@@ -13,6 +13,7 @@ mod selector;
 pub mod service_entry;
 pub mod traffic_policy;
 pub(crate) mod typed;
+pub mod virtual_service;
 pub mod webhook;
 pub mod workload;
 
@@ -31,7 +32,7 @@ use serde_json::{Map, Value};
 use self::{
     authorization_policy::AuthorizationPolicySpec, destination_rule::DestinationRuleSpec,
     envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec,
-    webhook::WebhookConfiguration, workload::Workload,
+    virtual_service::VirtualServiceSpec, webhook::WebhookConfiguration, workload::Workload,
 };
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
@@ -127,6 +128,10 @@ kinds! {
     /// `networking.istio.io` ServiceEntry.
     service_entries: ServiceEntrySpec = {
         "ServiceEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
+    /// `networking.istio.io` VirtualService.
+    virtual_services: VirtualServiceSpec = {
+        "VirtualService" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
     };
     /// `install.istio.io` IstioOperator: the mesh's settings and its charts' values.
     istio_operators: Map<String, Value> = { "IstioOperator" ["install.istio.io/v1alpha1"] Namespaced readers::spec };

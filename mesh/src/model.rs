@@ -20,6 +20,7 @@ mod resolved;
 mod service;
 mod service_entry;
 mod svid;
+mod virtual_service;
 mod webhook;
 
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*,
     not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*,
-    svid::*, webhook::*,
+    svid::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -23,6 +23,7 @@ mod http;
 mod inbound;
 mod name;
 mod place;
+mod route;
 mod sidecar;
 mod simulate;
 mod tls;

@@ -19,6 +19,7 @@ mod protocol;
 mod service_entry;
 mod services;
 mod tls_to_app;
+mod virtual_service;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let mesh = Resolved {
         authorization_policies: authorization_policy::resolve(manifests),
         destination_rules: destination_rule::resolve(manifests, &config),
+        virtual_services: virtual_service::resolve(manifests, &mut faults),
         envoy_filters: envoy_filter::resolve(manifests, &config),
         config,
         pods,
@@ -72,6 +74,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
         not_modelled: manifests.set_aside.iter().filter_map(SetAside::not_modelled).collect(),
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);
+    virtual_service::checks::check(&mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);
     tls_to_app::check(&mesh, &mut faults);
     let faults = faults.sorted();

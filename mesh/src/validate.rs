@@ -10,6 +10,7 @@ mod service;
 mod service_entry;
 mod textbook;
 mod traffic_policy;
+mod virtual_service;
 mod webhook;
 mod workload;
 
@@ -63,6 +64,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for rule in &manifests.destination_rules {
         destination_rule::validate(rule, faults);
+    }
+    for service in &manifests.virtual_services {
+        virtual_service::validate(service, faults);
     }
     for filter in &manifests.envoy_filters {
         envoy_filter::validate(filter, faults);

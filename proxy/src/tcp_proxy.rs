@@ -3,13 +3,14 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use envoy_rules::outcome::{Outcome, UpstreamReset};
+use rand::RngExt as _;
 use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
     authorization::{self, Authorization},
     cluster::{Cluster, Clusters, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
-    config::{Builder, Invalid},
+    config::{At as _, Builder, Invalid},
     drain::Drain,
     listener::TransportSocket,
     relay::{End, Ended, Relay, RelayStats},
@@ -22,7 +23,8 @@ const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// The terminal filter `envoy.filters.network.tcp_proxy`.
 #[derive(Debug)]
 pub struct TcpProxy {
-    cluster: Arc<str>,
+    /// Each with its weight; one of them gets a connection.
+    clusters: Vec<(Arc<str>, u32)>,
     idle_timeout: Option<Duration>,
     attempts: u32,
     /// Decide which connections are allowed, in this order.
@@ -47,6 +49,21 @@ enum NotOpened {
     Forced,
 }
 
+/// The clusters of a proxy, each with its weight.
+fn weighted(config: &envoy_api::TcpProxy) -> Result<Vec<(Arc<str>, u32)>, Invalid> {
+    let all: Vec<(Arc<str>, u32)> = config
+        .clusters()
+        .into_iter()
+        .filter(|(_, weight)| *weight > 0)
+        .map(|(name, weight)| (name.into(), weight))
+        .collect();
+    let total = all.iter().try_fold(0_u32, |sum, (_, weight)| sum.checked_add(*weight));
+    match total {
+        Some(total) if total > 0 => Ok(all),
+        _ => Err("the weights add up to 0, or to more than there are numbers").at("weighted_clusters"),
+    }
+}
+
 impl TcpProxy {
     pub(crate) fn new(
         config: &envoy_api::TcpProxy,
@@ -55,7 +72,7 @@ impl TcpProxy {
     ) -> Result<Self, Invalid> {
         let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
         Ok(Self {
-            cluster: config.cluster.as_str().into(),
+            clusters: weighted(config)?,
             idle_timeout: Some(config.idle_timeout.map_or(DEFAULT_IDLE_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
             attempts: config.max_connect_attempts.unwrap_or(1).max(1),
             authorization,
@@ -109,6 +126,20 @@ impl TcpProxy {
         session
     }
 
+    /// The cluster of a connection: by chance, where there are several.
+    fn choose(&self) -> Arc<str> {
+        let total: u32 = self.clusters.iter().map(|(_, weight)| weight).sum();
+        let mut left = rand::rng().random_range(0..total.max(1));
+        for (name, weight) in &self.clusters {
+            if left < *weight {
+                return name.clone();
+            }
+            left -= weight;
+        }
+        // The weights add up to the total.
+        self.clusters[0].0.clone()
+    }
+
     /// Opens both sides. Like Envoy, connects upstream without waiting for the downstream handshake. That hides one latency
     /// behind the other, but an endpoint may see a connection that is closed again.
     async fn open(
@@ -120,13 +151,14 @@ impl TcpProxy {
         clusters: &Clusters,
     ) -> Result<(Box<Relay<'_>>, ConnectionGuard), NotOpened> {
         let connection = session.connection.clone();
-        session.cluster = Some(self.cluster.clone());
+        let name = self.choose();
+        session.cluster = Some(name.clone());
         let upstream = &mut session.upstream;
         let handshake = async {
             transport_socket.handshake(socket, connection.offered_in_tls()).await.map_err(NotOpened::Handshake)
         };
         let connect = async {
-            let cluster = clusters.load().get(&*self.cluster).cloned().ok_or(NotOpened::NoCluster)?;
+            let cluster = clusters.load().get(&*name).cloned().ok_or(NotOpened::NoCluster)?;
             // The relay starts at once, unless the downstream handshake is still in progress.
             self.connect(&cluster, &connection, transport_socket.tls().is_none(), upstream)
                 .await

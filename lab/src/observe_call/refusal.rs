@@ -92,21 +92,31 @@ impl<'a> Way<'a> {
 /// The evidence of a sidecar's log line: about the sidecar, or what is upstream of it. `None` if it only reports that a connection
 /// ended, about which packets say more.
 fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party, Reason)> {
-    let outcome = line?.outcome()?;
+    let line = line?;
+    let outcome = line.outcome()?;
     let party = match outcome {
         Outcome::NoFilterChainMatch
         | Outcome::NoRoute
         | Outcome::NoCluster
         | Outcome::NoHealthyUpstream
         | Outcome::DirectResponse
+        | Outcome::CorsPreflight
+        | Outcome::FaultAbort
         | Outcome::DownstreamProtocolError(_)
         | Outcome::Denied(_) => sidecar,
         Outcome::UpstreamReset(UpstreamReset::ProtocolError)
         | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError)
-        | Outcome::ResponseTimeout => upstream,
+        | Outcome::ResponseTimeout
+        | Outcome::PerTryTimeout => upstream,
         _ => return None,
     };
-    Some((party, Reason::of(&outcome)?))
+    let reason = match outcome {
+        // A redirect and the answer for hosts that no service has are direct responses in logs, too.
+        Outcome::DirectResponse if (300..400).contains(&line.response_code) => Reason::Redirect,
+        Outcome::DirectResponse if line.route_name.as_deref() == Some("block_all") => Reason::BlockAll,
+        outcome => Reason::of(&outcome)?,
+    };
+    Some((party, reason))
 }
 
 /// A connection that ended without a reason, or an answer that never came.

@@ -13,14 +13,16 @@ impl Reason {
             | Outcome::DownstreamClosed
             | Outcome::DownstreamReset
             | Outcome::Drained => return None,
-            Outcome::DirectResponse => Self::DirectResponse,
+            Outcome::DirectResponse | Outcome::CorsPreflight => Self::DirectResponse,
             Outcome::NoFilterChainMatch => Self::NoFilterChainMatch,
             Outcome::NoRoute => Self::NoRoute,
             Outcome::NoCluster | Outcome::NoHealthyUpstream => Self::NoHealthyUpstream,
             Outcome::ConnectFailed(ConnectError::Refused(_) | ConnectError::NotBound(_)) => Self::ConnectionRefused,
             Outcome::ConnectFailed(ConnectError::Tls(_)) | Outcome::DownstreamTlsFailed(_) => Self::TlsHandshakeFailed,
+            Outcome::FaultAbort => Self::FaultAbort,
             Outcome::ConnectFailed(ConnectError::Timeout)
             | Outcome::ResponseTimeout
+            | Outcome::PerTryTimeout
             | Outcome::StreamIdle
             | Outcome::SessionIdle => Self::Timeout,
             Outcome::UpstreamReset(UpstreamReset::ProtocolError)

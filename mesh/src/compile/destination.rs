@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Compiler, PortClass, names};
 use crate::model::{
-    ClientTls, ClientTlsMode, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, Pod, Resolution, Service,
-    ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+    ClientTls, ClientTlsMode, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, ObjectName, Pod, Resolution,
+    Service, ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
 
 /// The destination of a cluster.
@@ -296,6 +296,13 @@ pub(super) fn config_note(rule: &DestinationRule) -> (String, Value) {
     let DestinationRule { namespace, name, .. } = rule;
     let path = format!("/apis/networking.istio.io/v1/namespaces/{namespace}/destination-rule/{name}");
     ("config".into(), path.into())
+}
+
+/// What Istio notes of a VirtualService on the routes that it makes.
+pub(super) fn virtual_service_note(name: &ObjectName) -> BTreeMap<String, Map<String, Value>> {
+    let ObjectName { namespace, name } = name;
+    let path = format!("/apis/networking.istio.io/v1/namespaces/{namespace}/virtual-service/{name}");
+    BTreeMap::from([("istio".into(), Map::from_iter([("config".into(), path.into())]))])
 }
 
 /// Whether a pod says that it takes mTLS: injection's label, which is all that Istio looks at.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use envoy_api::{
-    APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Filter, FilterStateValue,
-    ForwardClientCertDetails, HttpConnectionManager, NetworkFilter, ProtoDuration, Rds, RouteConfiguration, Router,
-    ServerHeaderTransformation, SetCurrentClientCertDetails, SetFilterState, SharedWithUpstream,
-    SubstitutionFormatString, TcpProxy, UpgradeConfig,
+    APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Cors, Filter, FilterStateValue,
+    ForwardClientCertDetails, HttpConnectionManager, HttpFault, HttpFilter, NetworkFilter, ProtoDuration, Rds,
+    RouteConfiguration, Router, ServerHeaderTransformation, SetCurrentClientCertDetails, SetFilterState,
+    SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
 use super::{Compiler, files};
+use crate::model::HttpRoute;
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -26,6 +27,7 @@ impl Compiler<'_> {
             typed_config: NetworkFilter::TcpProxy(TcpProxy {
                 stat_prefix: cluster.into(),
                 cluster: cluster.into(),
+                weighted_clusters: None,
                 idle_timeout: Some(IDLE),
                 access_log: self.access_log(),
                 max_connect_attempts: Some(1),
@@ -63,6 +65,16 @@ impl Compiler<'_> {
         http(HttpConnectionManager { route_config: Some(routes), access_log: vec![], upgrade_configs: vec![], ..base })
     }
 
+    /// The router, behind the filters that do what routes of VirtualServices ask for, where any does.
+    fn http_filters(&self) -> Vec<HttpFilter> {
+        let asks = |is: fn(&HttpRoute) -> bool| {
+            self.virtual_services.iter().flat_map(|service| &service.http).any(|rule| is(&rule.spec))
+        };
+        let fault = asks(|rule| rule.fault.is_some()).then(HttpFault::filter);
+        let cors = asks(|rule| rule.cors_policy.is_some()).then(Cors::filter);
+        fault.into_iter().chain(cors).chain([Router::filter()]).collect()
+    }
+
     /// The settings that all share.
     fn http(&self, stat_prefix: String) -> HttpConnectionManager {
         HttpConnectionManager {
@@ -70,7 +82,7 @@ impl Compiler<'_> {
             stat_prefix,
             rds: None,
             route_config: None,
-            http_filters: vec![Router::filter()],
+            http_filters: self.http_filters(),
             server_name: String::new(),
             server_header_transformation: Some(ServerHeaderTransformation::Overwrite),
             use_remote_address: Some(false),

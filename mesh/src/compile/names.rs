@@ -40,6 +40,14 @@ pub(super) fn inbound_ipv6_cluster(port: u16) -> String {
     format!("inbound|{port}|ipv6|")
 }
 
+/// The port and the host in the name of a cluster of a service's port.
+pub(super) fn parts_of_cluster(name: &str) -> Option<(u16, &str)> {
+    match name.split('|').collect::<Vec<_>>()[..] {
+        ["outbound", port, _, host] => Some((port.parse().ok()?, host)),
+        _ => None,
+    }
+}
+
 /// The SNI of leg 2: `outbound_.PORT_.SUBSET_.HOST`.
 pub(super) fn mesh_sni(port: u16, subset: &str, host: &str) -> String {
     format!("outbound_.{port}_.{subset}_.{host}")

@@ -131,6 +131,18 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
+        if class != PortClass::Http && port.protocol.is_tls() {
+            let routed = self.tls_routes(service, port, place.range);
+            if !routed.is_empty() {
+                return routed;
+            }
+        } else if class != PortClass::Http {
+            let (routed, takes_all) = self.tcp_routes(service, port, place.range);
+            chains.extend(routed);
+            if takes_all {
+                return chains;
+            }
+        }
         if class != PortClass::Http {
             let (matches, because) = self.told_apart_by(place, service, port);
             let because = match class {

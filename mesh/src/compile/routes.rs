@@ -1,24 +1,21 @@
 //! Routes: which cluster an HTTP request goes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use envoy_api::{
     Decorator, DirectResponseAction, Listener, NetworkFilter, RetryPolicy, Route, RouteAction, RouteConfiguration,
     RouteMatch, VirtualHost,
 };
 
-use super::{Compiler, PortClass, Resource, filters::seconds, names};
+use super::{Compiler, Resource, filters::seconds, names, virtual_hosts::MadeHost};
 use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
 /// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
-const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+pub(super) const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 /// Istio's default retries of requests to the app: only requests that never reached it.
 const RETRY_INBOUND: &str = "reset-before-request";
 
-/// The port that a route configuration has of each host.
-type ByHost<'a> = BTreeMap<&'a String, (&'a Service, &'a ServicePort)>;
-
-impl<'a> Compiler<'a> {
+impl Compiler<'_> {
     /// RDS: the route configurations that listeners name, each once.
     pub(super) fn routes(&mut self, listeners: &[Listener]) -> Vec<RouteConfiguration> {
         let chains = listeners.iter().flat_map(|l| l.filter_chains.iter().chain(l.default_filter_chain.as_deref()));
@@ -30,43 +27,39 @@ impl<'a> Compiler<'a> {
             })
             .map(|rds| rds.route_config_name.as_str())
             .collect();
-        // Of the services of one host the last one counts (`BuildSidecarOutboundVirtualHosts` in `httproute.go`).
-        let mut by_name: BTreeMap<&str, ByHost<'a>> = names.into_iter().map(|name| (name, ByHost::new())).collect();
-        for (service, port) in self.service_ports() {
-            for name in [port.port.to_string(), names::detected_routes(port.port, &service.host)] {
-                if let Some(by_host) = by_name.get_mut(name.as_str()) {
-                    by_host.insert(&service.host, (service, port));
-                }
-            }
-        }
-        by_name.into_iter().map(|(name, by_host)| self.route_configuration(name, by_host)).collect()
+        let mut of_ports = BTreeMap::new();
+        names.into_iter().map(|name| self.route_configuration(name, &mut of_ports)).collect()
     }
 
     /// A shared listener's routes are named after its port, and those of a port with detection `HOST:PORT`, for that service
     /// only.
-    fn route_configuration(&mut self, name: &str, mut by_host: ByHost<'a>) -> RouteConfiguration {
-        let of_one = name.contains(':');
-        let is_http = |this: &Self, service, port| this.client_class(this.destination(service, port)) != PortClass::Tcp;
-        by_host.retain(|_, (service, port)| is_http(self, service, port));
+    fn route_configuration(&mut self, name: &str, of_ports: &mut BTreeMap<u16, Vec<MadeHost>>) -> RouteConfiguration {
+        let (of_one, port) = match name.rsplit_once(':') {
+            Some((host, port)) => (Some(host), port),
+            None => (None, name),
+        };
+        let port = port.parse().unwrap_or_default();
+        let made = of_ports.entry(port).or_insert_with(|| self.virtual_hosts(port));
+        // That of a service is told by a domain (`getVirtualHostsForSniffedServicePort`).
+        let is_it = |host: &&MadeHost| {
+            of_one.is_none_or(|one| host.host.domains.iter().any(|domain| domain == one || domain == name))
+        };
+        let mut chosen: Vec<MadeHost> = made.iter().filter(is_it).cloned().collect();
+        if let ([only], Some(_)) = (&mut chosen[..], of_one) {
+            only.host.domains = vec!["*".into()];
+        }
         let mut virtual_hosts = vec![];
-        let mut taken: HashSet<String> = HashSet::new();
-        for (service, port) in by_host.values() {
-            let mut host = self.service_host(service, port);
-            // Envoy refuses a domain that two virtual hosts have. A short name that is a host of its own is that host's.
-            let is_of_another = |domain: &String| *domain != service.host && by_host.contains_key(domain);
-            host.domains.retain(|domain| !is_of_another(domain) && taken.insert(domain.clone()));
-            if host.domains.is_empty() {
-                continue;
-            }
-            if of_one {
-                host.domains = vec!["*".into()];
-            }
+        for MadeHost { host, because, source, routes } in chosen {
             let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
-            self.because(resource, format!("port {} of {}", port.port, service.host), &service.source);
+            self.because(resource, because, &source);
+            for (route, (because, source)) in routes.into_iter().enumerate() {
+                let resource = Resource::Route { routes: name.into(), host: host.name.clone(), route };
+                self.because(resource, because, &source);
+            }
             virtual_hosts.push(host);
         }
         virtual_hosts.sort_by(|a, b| a.name.cmp(&b.name));
-        if !of_one {
+        if of_one.is_none() {
             virtual_hosts.push(self.catch_all(name));
         }
         RouteConfiguration {
@@ -77,7 +70,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn service_host(&self, service: &Service, port: &ServicePort) -> VirtualHost {
+    /// The virtual host of a service that no VirtualService is for.
+    pub(super) fn service_host(&self, service: &Service, port: &ServicePort) -> VirtualHost {
         VirtualHost {
             name: format!("{}:{}", service.host, port.port),
             domains: self.domains(service),

@@ -78,8 +78,8 @@ pub const KNOWN: &[Known] = &[
         id: "http-filters",
         section: Section::StockEnvoy,
         istio: "`grpc_stats`, `fault`, `cors` in every HTTP filter chain",
-        here: "Only the router",
-        why: "No gRPC counters. Faults and CORS come with the resources that ask for them",
+        here: "The router; `fault` and `cors` where a VirtualService that the pod sees asks for one",
+        why: "No gRPC counters. Without such a VirtualService both filters do nothing",
         scope: &[
             Scope(
                 Istio,

@@ -23,7 +23,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("projectcalico.org", "GlobalNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
-    ("networking.istio.io", "VirtualService", ROUTES),
     ("networking.istio.io", "Gateway", ENTERS),
     ("networking.istio.io", "Sidecar", SCOPES),
     ("networking.istio.io", "WorkloadEntry", "it may be an endpoint that calls go to"),

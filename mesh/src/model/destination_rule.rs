@@ -149,6 +149,13 @@ impl DestinationRules {
         own.or_else(|| exported(service_namespace)).or_else(|| exported(&self.root))
     }
 
+    /// All rules of a namespace.
+    pub(crate) fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &DestinationRule> {
+        let own = [self.local.get(namespace), self.exported.get(namespace)].into_iter().flatten();
+        let root = (namespace == self.root).then_some(&self.root_private);
+        own.chain(root).flat_map(BTreeMap::values).flatten()
+    }
+
     /// The rules of a namespace for exactly this host, merged into one if possible.
     pub(crate) fn of_host(&self, namespace: &str, host: &str) -> Vec<&DestinationRule> {
         let own = [self.local.get(namespace), self.exported.get(namespace)].into_iter().flatten();

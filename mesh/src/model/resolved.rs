@@ -12,6 +12,7 @@ use super::{
     peer_authentication::Decided,
     pod::Pod,
     service::Service,
+    virtual_service::VirtualService,
     webhook::Webhook,
 };
 
@@ -31,6 +32,8 @@ pub struct Resolved {
     pub destination_rules: DestinationRules,
     /// AuthorizationPolicies, the oldest first.
     pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// VirtualServices, the oldest first, with what they delegate in place.
+    pub virtual_services: Vec<VirtualService>,
     /// EnvoyFilters, those of the root namespace first, each namespace's by age.
     pub envoy_filters: Vec<EnvoyFilter>,
     /// The contents of Secrets, by name.

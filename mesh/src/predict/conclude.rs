@@ -1,6 +1,6 @@
 //! Assembles the account of a simulated call.
 
-use envoy_rules::grpc::GrpcStatus;
+use envoy_rules::grpc::{GrpcStatus, name_of};
 
 use crate::{
     account::{Account, AppSees, AppSpeaks, Callee, Caller, Outcome, Party, Reason, SCHEMA},
@@ -48,9 +48,10 @@ pub(super) fn conclude(
     let log = log.unwrap_or_else(Log::plain);
     // A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
     let is_grpc = call.speaks == Some(AppSpeaks::Grpc) && !delivered;
-    let failure = status.filter(|_| is_grpc).map(GrpcStatus::from_http);
+    let of_http = |status| u32::from(GrpcStatus::from_http(status).code());
+    let failure = status.filter(|_| is_grpc).map(|status| trace.grpc_status.unwrap_or_else(|| of_http(status)));
     let (status, app_sees) = match failure {
-        Some(failure) => (Some(200), AppSees::failure(failure.name())),
+        Some(failure) => (Some(200), AppSees::failure(name_of(failure))),
         None => (status, app_sees),
     };
     let succeeded = (call.speaks == Some(AppSpeaks::Grpc) && delivered).then_some(0);
@@ -65,6 +66,8 @@ pub(super) fn conclude(
         legs: trace.legs,
         read_by: trace.read_by,
         steps: trace.steps,
+        route: trace.route,
+        app_gets: trace.app_gets,
         outcome: Outcome {
             delivered,
             at: refusal.map(|(party, _)| party),
@@ -73,7 +76,7 @@ pub(super) fn conclude(
             details: log.details.into(),
             requested_server_name: trace.requested_server_name.into(),
             status,
-            grpc_status: failure.map(GrpcStatus::code).or(succeeded),
+            grpc_status: failure.and_then(|code| u8::try_from(code).ok()).or(succeeded),
             admission: None,
             app_sees,
         },

@@ -1,13 +1,17 @@
 //! The HTTP connection manager: codec, route, and the outcome of the request.
 
-use envoy_api::{AlpnFilter, CodecType, HttpConnectionManager, HttpFilterConfig, RouteConfiguration};
+use envoy_api::{
+    AlpnFilter, ClusterWeight, CodecType, FractionalPercent, HttpConnectionManager, HttpFilterConfig, Route,
+    RouteAction, RouteConfiguration,
+};
 use envoy_rules::{
     codec,
+    cors::{self, Cors},
     grpc::GrpcStatus,
-    outcome::{Outcome, UpstreamReset},
+    outcome::{Flag, Outcome, UpstreamReset},
     path,
     retry::RetryPolicy,
-    route::{RequestHead, RouteIndex, RouteTable},
+    route::{RouteIndex, RouteTable},
 };
 
 use crate::{
@@ -19,11 +23,20 @@ use super::{
     CallError,
     authorization::{Asks, Rules},
     place::{Inside, Place, Shared},
+    route,
     simulate::Simulation,
-    trace::Log,
+    trace::{Log, Role},
     upstream::Upstream,
     wire::{Reply, Request, Sent, Version},
 };
+
+/// What a fault does to a request.
+enum Fault {
+    /// It is answered.
+    Aborted(Reply),
+    /// It goes on.
+    Passed { delayed: bool },
+}
 
 /// How a request ended at a sidecar.
 enum Ended {
@@ -84,7 +97,7 @@ impl Simulation<'_> {
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
         };
-        let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: Some(head(request)) };
+        let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: Some(request.head()) };
         if let Some(details) = self.authorized(&at, &rules(manager), &asks)? {
             return Ok(self.answered(at, codec, &Outcome::Denied(details.into())));
         }
@@ -98,46 +111,60 @@ impl Simulation<'_> {
             self.trace.step(at.role.party(), Decision::Route, "none", because, None);
             return Ok(self.answered(at, codec, &Outcome::NoRoute));
         };
-        let virtual_host = &routes.virtual_hosts[found.virtual_host];
-        let route = &virtual_host.routes[found.route];
-        let why = sidecar.why(&Resource::VirtualHost { routes: routes.name.clone(), host: virtual_host.name.clone() });
-        let asked = format!("host {}", request.authority);
-        let because = why.map_or_else(|| asked.clone(), |why| format!("{asked}; {}", why.because));
-        let name = if route.name.is_empty() { "(unnamed)" } else { &route.name };
-        let choice = format!("{} of {} in {}", name, virtual_host.name, routes.name);
-        self.trace.step(at.role.party(), Decision::Route, choice, because, why.map(|why| &why.source));
-
-        if let Some(direct) = &route.direct_response {
-            self.trace.refuse(at.role.party(), Reason::DirectResponse);
-            self.trace.log(at.role, Log::of_request(&Outcome::DirectResponse, false));
-            return Ok(Reply::Response(codec, direct.status));
+        let route = self.route_step(at, routes, found, request);
+        if at.role == Role::Client {
+            let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
+            let sent = route.route.as_ref().map(|action| request.rewritten(route, action, first_cluster(action)));
+            self.trace.route = Some(route::taken(virtual_host, route, request, sent.as_ref()));
         }
         let upgrades = manager.upgrade_configs.iter().any(|upgrade| upgrade.upgrade_type == "websocket");
-        if request.speaks == Some(AppSpeaks::Websocket) && !upgrades {
-            self.trace.step(
-                at.role.party(),
-                Decision::Codec,
-                "403",
-                "upgrades to a websocket are not allowed here",
-                None,
-            );
-            self.trace.refuse(at.role.party(), Reason::ProtocolError);
-            self.trace.log(at.role, Log::of_request(&Outcome::Rejected("upgrade_failed".into()), false));
-            return Ok(Reply::Response(codec, 403));
+        let is_upgrade = request.speaks == Some(AppSpeaks::Websocket);
+        if is_upgrade && !upgrades && route.route.is_some() {
+            return Ok(self.no_upgrade(at, codec));
+        }
+        let delayed = match self.fault(at, manager, route, request, codec) {
+            Fault::Aborted(reply) => return Ok(reply),
+            Fault::Passed { delayed } => delayed,
+        };
+        let answers_cors =
+            manager.http_filters.iter().any(|filter| matches!(filter.typed_config, HttpFilterConfig::Cors(_)));
+        if let Some(policy) = route.cors().filter(|_| answers_cors)
+            && let Cors::Answered(_) = cors::decide(policy, request.method.as_str(), &request.headers)
+        {
+            let because =
+                "the route's corsPolicy answers a preflight: OPTIONS with Origin and Access-Control-Request-Method";
+            self.trace.step(at.role.party(), Decision::Route, "200", because, None);
+            self.trace.refuse(at.role.party(), Reason::DirectResponse);
+            self.log_request(at, Log::of_request(&Outcome::CorsPreflight, false), delayed);
+            return Ok(Reply::Response(codec, 200));
+        }
+        if let Some(redirect) = &route.redirect {
+            self.trace.refuse(at.role.party(), Reason::Redirect);
+            self.log_request(at, Log::of_request(&Outcome::DirectResponse, false), delayed);
+            return Ok(Reply::Response(codec, redirect.response_code.status()));
+        }
+        if let Some(direct) = &route.direct_response {
+            // Istio's name of the route for hosts that no service has (`buildCatchAllVirtualHost` in `httproute.go`).
+            let is_block_all = route.name == "block_all" && direct.status == 502;
+            let reason = if is_block_all { Reason::BlockAll } else { Reason::DirectResponse };
+            self.trace.refuse(at.role.party(), reason);
+            self.log_request(at, Log::of_request(&Outcome::DirectResponse, false), delayed);
+            return Ok(Reply::Response(codec, direct.status));
         }
         let Some(action) = &route.route else { return Ok(self.answered(at, codec, &Outcome::NoRoute)) };
-        if action.weighted_clusters.is_some() || route.fault().is_some() {
-            let resource = format!("route {} of {}", route.name, routes.name);
-            let reason = "weighted clusters and faults are not modelled yet".to_owned();
-            return Err(CallError::Unread { resource, reason });
-        }
         let policy = action.retry_policy.as_ref();
         if let Some(condition) = policy.and_then(RetryPolicy::unsupported) {
             let because = format!("condition {condition} of retry_on is not known, and passed over");
             self.trace.step(at.role.party(), Decision::Retry, "known conditions alone", because, None);
         }
+        let (cluster, weight) = self.choose(at, action);
+        let rewritten = request.rewritten(route, action, weight);
+        if at.role == Role::Client {
+            let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
+            self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
+        }
         let shared = Shared { of_request: alpn_filter(manager), ..shared.clone() };
-        let upstream = self.upstream(at, &action.cluster, &shared, Some((codec, request)), sent)?;
+        let upstream = self.upstream(at, cluster, &shared, Some((codec, &rewritten)), sent)?;
         let ended = self.ended(at, upstream, codec);
         // Each try has the same end.
         let policy = policy.map(RetryPolicy::new).filter(|policy| match &ended {
@@ -156,8 +183,121 @@ impl Simulation<'_> {
                 (outcome, status)
             }
         };
-        self.trace.log(at.role, Log::of_request(&outcome, policy.is_some()));
+        self.log_request(at, Log::of_request(&outcome, policy.is_some()), delayed);
         Ok(Reply::Response(codec, status))
+    }
+
+    fn log_request(&mut self, at: Place, log: Log, delayed: bool) {
+        self.trace.log(at.role, if delayed { log.with(Flag::DelayInjected) } else { log });
+    }
+
+    /// Notes which route takes a request, and why those before it do not.
+    fn route_step<'r>(
+        &mut self,
+        at: Place,
+        routes: &'r RouteConfiguration,
+        found: RouteIndex,
+        request: &Request,
+    ) -> &'r Route {
+        let virtual_host = &routes.virtual_hosts[found.virtual_host];
+        let route = &virtual_host.routes[found.route];
+        let (name, host) = (routes.name.clone(), virtual_host.name.clone());
+        let sidecar = self.world.sidecar(at.host).ok();
+        let why = |index: usize| {
+            let resource = Resource::Route { routes: name.clone(), host: host.clone(), route: index };
+            sidecar.and_then(|sidecar| sidecar.why(&resource))
+        };
+        let of_host = || {
+            let resource = Resource::VirtualHost { routes: name.clone(), host: host.clone() };
+            sidecar.and_then(|sidecar| sidecar.why(&resource))
+        };
+        let own = why(found.route).or_else(of_host);
+        let mut because = format!("host {}", request.authority);
+        if let Some(own) = own {
+            because += &format!("; {}", own.because);
+        } else if let Some(config) = config_of(route) {
+            because += &format!("; {config}");
+        }
+        let table = RouteTable::new(routes).ok();
+        for earlier in 0..found.route {
+            let index = RouteIndex { route: earlier, ..found };
+            let Some(not) = table.as_ref().and_then(|table| table.why_not(index, &request.head())) else { continue };
+            let named = why(earlier).map_or_else(
+                || format!("route {} ({earlier})", virtual_host.routes[earlier].name),
+                |why| why.source.field.trim_start_matches("spec.").to_owned(),
+            );
+            because += &format!("; not {named}: {not}");
+        }
+        let route_name = if route.name.is_empty() { "(unnamed)" } else { &route.name };
+        let choice = format!("{route_name} of {} in {}", virtual_host.name, routes.name);
+        let source = own.map(|why| why.source.clone());
+        self.trace.step(at.role.party(), Decision::Route, choice, because, source.as_ref());
+        route
+    }
+
+    /// The cluster that a request is sent to: any of several by chance.
+    fn choose<'r>(&mut self, at: Place, action: &'r RouteAction) -> (&'r str, Option<&'r ClusterWeight>) {
+        let Some(weighted) = &action.weighted_clusters else { return (&action.cluster, None) };
+        let open: Vec<&ClusterWeight> = weighted.clusters.iter().filter(|one| one.weight > 0).collect();
+        let chosen = match open.len() {
+            0 => return ("", None),
+            1 => open[0],
+            among => open[self.picks.pick(among)],
+        };
+        let total: u32 = open.iter().map(|one| one.weight).sum();
+        let because = format!("by chance: weight {} of {total}", chosen.weight);
+        self.trace.step(at.role.party(), Decision::Route, &chosen.name, because, None);
+        (&chosen.name, Some(chosen))
+    }
+
+    /// What the fault filter does, which comes before the router.
+    fn fault(
+        &mut self,
+        at: Place,
+        manager: &HttpConnectionManager,
+        route: &Route,
+        request: &Request,
+        codec: Version,
+    ) -> Fault {
+        let is_there =
+            manager.http_filters.iter().any(|filter| matches!(filter.typed_config, HttpFilterConfig::Fault(_)));
+        let Some(fault) = route.fault().filter(|_| is_there) else { return Fault::Passed { delayed: false } };
+        let delay =
+            fault.delay.as_ref().and_then(|delay| Some((delay.fixed_delay?, delay.percentage.unwrap_or_default())));
+        let delayed = delay.is_some_and(|(_, share)| self.happens(share));
+        if let Some((fixed, share)) = delay.filter(|_| delayed) {
+            let because = format!("a fault holds up {} % of the requests", share.percent());
+            self.trace.step(at.role.party(), Decision::Fault, format!("delayed by {fixed}"), because, None);
+        }
+        let Some(abort) = &fault.abort else { return Fault::Passed { delayed } };
+        let share = abort.percentage.unwrap_or_default();
+        if !self.happens(share) {
+            return Fault::Passed { delayed };
+        }
+        let is_grpc = request.speaks == Some(AppSpeaks::Grpc);
+        let status = abort.http_status.unwrap_or(200);
+        if is_grpc && abort.http_status.is_none() {
+            self.trace.grpc_status = abort.grpc_status;
+        }
+        let because = format!("a fault answers {} % of the requests", share.percent());
+        self.trace.step(at.role.party(), Decision::Fault, status.to_string(), because, None);
+        self.trace.refuse(at.role.party(), Reason::FaultAbort);
+        self.log_request(at, Log::of_request(&Outcome::FaultAbort, false), delayed);
+        Fault::Aborted(Reply::Response(codec, status))
+    }
+
+    /// Whether something happens that does to a share of all requests: either, where it is some.
+    fn happens(&mut self, share: FractionalPercent) -> bool {
+        !share.is_none() && (share.is_all() || self.picks.pick(2) == 0)
+    }
+
+    /// A request to upgrade, where that is not allowed.
+    fn no_upgrade(&mut self, at: Place, codec: Version) -> Reply {
+        let because = "upgrades to a websocket are not allowed here";
+        self.trace.step(at.role.party(), Decision::Codec, "403", because, None);
+        self.trace.refuse(at.role.party(), Reason::ProtocolError);
+        self.trace.log(at.role, Log::of_request(&Outcome::Rejected("upgrade_failed".into()), false));
+        Reply::Response(codec, 403)
     }
 
     /// The sidecar answers a request itself.
@@ -233,7 +373,7 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
         resource: format!("route configuration {}", routes.name),
         reason: error.to_string(),
     })?;
-    Ok(table.find(&head(request)))
+    Ok(table.find(&request.head()))
 }
 
 /// The path of a request as a manager normalizes it, for routes, rules and its upstream; none if it is refused.
@@ -244,26 +384,39 @@ fn normal_path(manager: &HttpConnectionManager, request: &Request) -> Option<Str
     }
 }
 
-/// What routes and rules match of a request.
-fn head(request: &Request) -> RequestHead<'_> {
-    let Request { authority, path, method, headers, .. } = request;
-    RequestHead { authority, path, method: method.as_str(), scheme: "http", headers }
-}
-
 /// The rules of a manager's filters, in their order.
 fn rules(manager: &HttpConnectionManager) -> Vec<Rules<'_>> {
     let filters = manager.http_filters.iter().filter_map(|filter| match &filter.typed_config {
         HttpFilterConfig::Rbac(rbac) => Some([&rbac.rules, &rbac.shadow_rules]),
-        HttpFilterConfig::Alpn(_) | HttpFilterConfig::Router(_) => None,
+        HttpFilterConfig::Alpn(_)
+        | HttpFilterConfig::Router(_)
+        | HttpFilterConfig::Fault(_)
+        | HttpFilterConfig::Cors(_) => None,
     });
     filters.collect()
+}
+
+/// The first of several clusters that may be chosen.
+fn first_cluster(action: &RouteAction) -> Option<&ClusterWeight> {
+    action.weighted_clusters.as_ref()?.clusters.iter().find(|one| one.weight > 0)
+}
+
+/// The VirtualService that a control plane notes on a route: `VirtualService NAMESPACE/NAME`.
+fn config_of(route: &Route) -> Option<String> {
+    let noted = route.metadata.as_ref()?.filter_metadata.get("istio")?.get("config")?.as_str()?;
+    let (namespace, rest) = noted.split_once("/namespaces/")?.1.split_once('/')?;
+    let name = rest.strip_prefix("virtual-service/")?;
+    Some(format!("VirtualService {namespace}/{name}"))
 }
 
 /// What decides the ALPN that a manager's requests offer upstream.
 fn alpn_filter(manager: &HttpConnectionManager) -> Option<AlpnFilter> {
     manager.http_filters.iter().find_map(|filter| match &filter.typed_config {
         HttpFilterConfig::Alpn(filter) => Some(filter.clone()),
-        HttpFilterConfig::Rbac(_) | HttpFilterConfig::Router(_) => None,
+        HttpFilterConfig::Rbac(_)
+        | HttpFilterConfig::Router(_)
+        | HttpFilterConfig::Fault(_)
+        | HttpFilterConfig::Cors(_) => None,
     })
 }
 

@@ -156,9 +156,9 @@ impl Simulation<'_> {
                     let speaks = !matches!(sent, [] | [Sent::Nothing, ..]);
                     let asks = Asks { tls: inside.tls, server_name: inside.server_name, request: None };
                     let denied = if speaks { self.authorized(&at, &rules, &asks)? } else { None };
-                    let Some(details) = denied else { return self.relay(at, &proxy.cluster, &shared, sent) };
+                    let Some(details) = denied else { return self.relay(at, proxy, &shared, sent) };
                     // By then it has connected to its app.
-                    self.relay(at, &proxy.cluster, &shared, &[])?;
+                    self.relay(at, proxy, &shared, &[])?;
                     self.denied_connection(at.role, &details);
                     return Ok(Reply::Closed);
                 }

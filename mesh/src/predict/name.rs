@@ -78,6 +78,8 @@ pub(super) fn not_resolved(mesh: &Mesh, call: &Call) -> Account {
             admission: None,
             app_sees: AppSees::failure("resolution"),
         },
+        route: None,
+        app_gets: None,
         assumes: None,
         alternatives: vec![],
         notes: vec![],

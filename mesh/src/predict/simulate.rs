@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    account::{Decision, Interface, LegNumber, LegPath, Party, Reason},
+    account::{AppGets, Decision, Interface, LegNumber, LegPath, Party, Reason},
     model::{Family, Source},
     redirect::Verdict,
     sidecar::OUTBOUND_PORT,
@@ -171,6 +171,13 @@ impl Simulation<'_> {
             self.trace.refuse(Party::ServerApp, reason);
         }
         self.trace.reached_app |= answered.understood;
+        if let Some(Sent::Http(_, request)) = sent.last().filter(|_| answered.understood) {
+            self.trace.app_gets = Some(AppGets {
+                method: request.method.to_string(),
+                path: request.path.clone(),
+                authority: request.authority.clone(),
+            });
+        }
         Ok(answered.reply)
     }
 

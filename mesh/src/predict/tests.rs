@@ -36,6 +36,7 @@ mod reach;
 mod server_first;
 mod signatures;
 mod textbook;
+mod virtual_service;
 mod webhook;
 
 /// The pods of most tests: `client`, and `outsider` without a sidecar, call `server` by the service of that name, whose ports

@@ -56,9 +56,6 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
             let listens = |server: &Pod| spec.get("ingress").is_some() && scopes(object, server, ends);
             scopes(object, ends.client, ends) || ends.server.is_some_and(listens)
         }
-        "VirtualService" => {
-            ends.client.sidecar.is_some() && in_mesh(spec) && names(spec, "hosts", &object.name.namespace, ends)
-        }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
             ends.client.sidecar.is_some() && refers_to_service(spec, "parentRefs", ends)
         }
@@ -123,22 +120,6 @@ fn scopes(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
     let labels = object.spec.pointer("/workloadSelector/labels").and_then(Value::as_object);
     let selected = labels.is_none_or(|labels| labels.iter().all(|(key, value)| is(&pod.labels, key, value)));
     pod.sidecar.is_some() && covers(object, pod, ends) && selected
-}
-
-/// Whether a VirtualService applies to sidecars: `gateways` is empty, or names `mesh`.
-fn in_mesh(spec: &Value) -> bool {
-    let gateways = spec.get("gateways").and_then(Value::as_array).filter(|gateways| !gateways.is_empty());
-    gateways.is_none_or(|gateways| gateways.iter().any(|gateway| gateway == "mesh"))
-}
-
-/// Whether a list of hosts contains the called one.
-fn names(spec: &Value, field: &str, namespace: &str, ends: &Ends<'_>) -> bool {
-    let called = ends.to.0.map_or(ends.call.host.as_str(), |service| service.host.as_str());
-    let mut hosts = spec.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    hosts.any(|host| match host.strip_prefix('*') {
-        Some(suffix) => called.ends_with(suffix),
-        None => called.eq_ignore_ascii_case(host) || called == format!("{host}.{namespace}.svc.cluster.local"),
-    })
 }
 
 /// Whether a list of references names the called service.

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use envoy_rules::outcome::{Flag, Flags, Outcome};
 
 use crate::{
-    account::{Decision, Interface, LayerKind, Leg, LegNumber, LegPath, Party, Reason, Step, TlsFacts},
+    account::{
+        AppGets, Decision, Interface, LayerKind, Leg, LegNumber, LegPath, Party, Reason, RouteTaken, Step, TlsFacts,
+    },
     model::Source,
 };
 
@@ -24,6 +26,12 @@ pub(super) struct Trace {
     pub(super) refusal: Option<(Party, Reason)>,
     /// The sidecars that read the request.
     pub(super) read_by: Vec<Party>,
+    /// The route that the client's sidecar chose.
+    pub(super) route: Option<RouteTaken>,
+    /// The request as the called app gets it.
+    pub(super) app_gets: Option<AppGets>,
+    /// The status of gRPC that a sidecar answers with, where that of HTTP does not decide it.
+    pub(super) grpc_status: Option<u32>,
     /// Whether the called app got what the calling app sent.
     pub(super) reached_app: bool,
     /// The pod whose app or sidecar the call reached, and the port there.
@@ -52,6 +60,12 @@ impl Log {
     /// The line of a connection that is denied: its details are those of its end.
     pub(super) fn of_denied_connection(details: &str) -> Self {
         Self { details: details.to_owned(), ..Self::plain() }
+    }
+
+    /// The same line, with a flag that was set before the outcome was known.
+    pub(super) fn with(self, flag: Flag) -> Self {
+        let flags = Flags::from(flag).union(Flags::read(&self.flags)).to_string();
+        Self { flags, ..self }
     }
 
     /// The line of a connection with this outcome.

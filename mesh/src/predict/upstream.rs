@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use envoy_api::{Cluster, DiscoveryType, LbEndpoint, TransportSocket, TransportSocketConfig, UpstreamTlsContext};
+use envoy_api::{
+    Cluster, DiscoveryType, LbEndpoint, TcpProxy, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
+};
 use envoy_rules::{
     outcome::{ConnectError, Outcome, UpstreamReset},
     tls_error::TlsError,
@@ -20,6 +22,7 @@ use crate::{
 use super::{
     CallError,
     place::{Place, Shared},
+    route,
     sidecar::Sidecar,
     simulate::{Dialler, Simulation},
     tls::{Broken, Hello, Side},
@@ -49,10 +52,14 @@ impl Simulation<'_> {
     pub(super) fn relay(
         &mut self,
         at: Place,
-        cluster: &str,
+        proxy: &TcpProxy,
         shared: &Shared,
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
+        if at.role == Role::Client {
+            self.trace.route = Some(route::of_cluster(proxy.clusters()));
+        }
+        let cluster = self.chosen(at, proxy);
         let upstream = self.upstream(at, cluster, shared, None, sent)?;
         // What a plaintext peer has sent is still unread when its connection is closed, so the kernel resets it; TLS is closed in
         // order, and before the peer has sent anything inside.
@@ -64,6 +71,20 @@ impl Simulation<'_> {
         };
         self.trace.log(at.role, Log::of_session(&outcome));
         Ok(reply)
+    }
+
+    /// The cluster that a connection is relayed to: any of several by chance.
+    fn chosen<'p>(&mut self, at: Place, proxy: &'p TcpProxy) -> &'p str {
+        let open: Vec<(&str, u32)> = proxy.clusters().into_iter().filter(|(_, weight)| *weight > 0).collect();
+        let (name, weight) = match open.len() {
+            0 => return "",
+            1 => return open[0].0,
+            among => open[self.picks.pick(among)],
+        };
+        let total: u32 = open.iter().map(|(_, weight)| weight).sum();
+        let because = format!("by chance: weight {weight} of {total}");
+        self.trace.step(at.role.party(), Decision::Route, name, because, None);
+        name
     }
 
     /// Sends something to a cluster. `request` is what an HTTP connection manager read, and is sent in the cluster's version of

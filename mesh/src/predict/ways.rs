@@ -1,6 +1,6 @@
 //! The ways that a call may go where a load balancer or resolver may pick any of several endpoints or addresses.
 
-use crate::account::{Account, LegNumber};
+use crate::account::{Account, Decision, LegNumber};
 
 use super::CallError;
 
@@ -66,7 +66,15 @@ pub(super) fn is_same_answer(one: &Account, other: &Account) -> bool {
                 .map(|leg| (leg.path, leg.layers.clone(), leg.tls.clone(), leg.interface, leg.redirected_to))
         })
     };
-    legs(one) == legs(other) && one.outcome == other.outcome && one.read_by == other.read_by
+    let clusters = |account: &Account| {
+        let chosen = account.steps.iter().filter(|step| step.what == Decision::Cluster);
+        chosen.map(|step| (step.at, step.choice.clone())).collect::<Vec<_>>()
+    };
+    clusters(one) == clusters(other)
+        && one.app_gets == other.app_gets
+        && legs(one) == legs(other)
+        && one.outcome == other.outcome
+        && one.read_by == other.read_by
 }
 
 #[cfg(test)]

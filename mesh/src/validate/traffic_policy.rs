@@ -5,9 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::Checked;
-use crate::manifests::traffic_policy::{
-    ConnectionPool, ConsistentHash, H2UpgradePolicy, HttpPool, LoadBalancer, LocalityLbSetting, OutlierDetection,
-    TcpPool,
+use crate::{
+    manifests::traffic_policy::{
+        ConnectionPool, ConsistentHash, H2UpgradePolicy, HttpPool, LoadBalancer, LocalityLbSetting, OutlierDetection,
+        TcpPool,
+    },
+    time::go_nanoseconds,
 };
 
 /// Maglev's table is smaller than this.
@@ -181,7 +184,7 @@ fn tcp_pool(checked: &mut Checked<'_>, field: &str, tcp: &TcpPool) {
     duration(checked, &format!("{field}.connectTimeout"), tcp.connect_timeout.as_deref());
     duration(checked, &format!("{field}.maxConnectionDuration"), tcp.max_connection_duration.as_deref());
     // Nothing at all switches the timeout off.
-    let idle = tcp.idle_timeout.as_deref().filter(|text| nanoseconds(text).is_none_or(|idle| idle >= 1_000_000));
+    let idle = tcp.idle_timeout.as_deref().filter(|text| go_nanoseconds(text).is_none_or(|idle| idle >= 1_000_000));
     duration(checked, &format!("{field}.idleTimeout"), idle);
     if let Some(keepalive) = &tcp.tcp_keepalive {
         duration(checked, &format!("{field}.tcpKeepalive.time"), keepalive.time.as_deref());
@@ -219,7 +222,7 @@ fn not_negative(checked: &mut Checked<'_>, field: &str, number: i64) {
     }
 }
 
-fn required_duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
+pub(super) fn required_duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
     match text {
         None | Some("") => checked.error(field, "is missing; a duration such as 10s"),
         text => duration(checked, field, text),
@@ -227,48 +230,14 @@ fn required_duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>)
 }
 
 /// At least a millisecond, and in whole ones (`ValidateDuration` in `pkg/config/validation/agent/validation.go`).
-fn duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
+pub(super) fn duration(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
     let Some(text) = text else { return };
-    match nanoseconds(text) {
+    match go_nanoseconds(text) {
         None => checked.error(field, format!("{text:?} is not a duration; expected such as 10s, 100ms or 1h30m")),
         Some(ns) if ns < 1_000_000 => checked.error(field, format!("{text} is less than 1ms")),
         Some(ns) if ns % 1_000_000 != 0 => checked.error(field, format!("{text} is not in whole milliseconds")),
         Some(_) => {}
     }
-}
-
-/// A duration as Go writes it (`time.ParseDuration`), in nanoseconds.
-fn nanoseconds(text: &str) -> Option<i128> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut sum = 0.0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        sum += number * unit;
-        rest = &rest[end..];
-    }
-    let sum = sum.round() as i128;
-    Some(if negative { -sum } else { sum })
 }
 
 #[cfg(test)]

@@ -51,8 +51,6 @@ pub enum Values {
     Without(&'static str),
     /// Extensions of this type, by the end of its URL.
     OfType(&'static str),
-    /// Extensions of this type that say nothing.
-    EmptyOfType(&'static str),
 }
 
 const fn row(message: Message, field: &'static str, values: Values, why: &'static str) -> Accepted {
@@ -60,7 +58,7 @@ const fn row(message: Message, field: &'static str, values: Values, why: &'stati
 }
 
 use Message::{Cluster, ClusterLoadAssignment, HttpConnectionManager, Listener, RouteConfiguration, TlsInspector};
-use Values::{Any, EmptyOfType, OfType, Only, Without};
+use Values::{Any, OfType, Only, Without};
 
 const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
@@ -109,18 +107,6 @@ pub const ACCEPTED: &[Accepted] = &[
         OfType("envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"),
         "Counts gRPC calls, and decides nothing. They are not counted here",
     ),
-    row(
-        HttpConnectionManager,
-        "http_filters[]",
-        EmptyOfType("envoy.extensions.filters.http.fault.v3.HTTPFault"),
-        "Delays and aborts nothing: a route would have to say what (`typed_per_filter_config`), which is refused",
-    ),
-    row(
-        HttpConnectionManager,
-        "http_filters[]",
-        EmptyOfType("envoy.extensions.filters.http.cors.v3.Cors"),
-        "Lets everything pass: a route would have to have a policy (`typed_per_filter_config`), which is refused",
-    ),
     row(HttpConnectionManager, "tracing", Without("provider"), "Without a provider nobody is told of a trace"),
     row(
         HttpConnectionManager,
@@ -145,7 +131,7 @@ pub const ACCEPTED: &[Accepted] = &[
         RouteConfiguration,
         "max_direct_response_body_size_bytes",
         Any,
-        "How long a body of the sidecar's own may be. Istio's have none",
+        "How long a body of the sidecar's own may be. Istio's webhook lets none be longer",
     ),
     row(RouteConfiguration, "virtual_hosts[].routes[].route.max_grpc_timeout", Only("\"0s\""), WHY_GRPC),
     row(
@@ -229,10 +215,6 @@ impl Values {
             Only(text) => serde_json::from_str::<Value>(text).is_ok_and(|only| only == *value),
             Without(field) => value.is_object() && value.get(field).is_none(),
             OfType(name) => extension(value).is_some_and(|url| url.rsplit('/').next() == Some(name)),
-            EmptyOfType(name) => {
-                OfType(name).hold(value)
-                    && value["typed_config"].as_object().is_some_and(|fields| fields.keys().all(|key| key == "@type"))
-            }
         }
     }
 }
@@ -300,7 +282,6 @@ pub fn markdown() -> String {
             Only(value) => format!("`{value}`"),
             Without(field) => format!("those without `{field}`"),
             OfType(name) => format!("`{name}`"),
-            EmptyOfType(name) => format!("`{name}`, empty"),
         };
         let _ = writeln!(text, "| {message} | `{field}` | {values} | {why} |");
     }

@@ -9,7 +9,7 @@ pub struct HeaderValueOption {
     /// The header.
     pub header: HeaderValue,
     /// What happens to a header of this name that is there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "HeaderAppendAction::is_default")]
     pub append_action: HeaderAppendAction,
 }
 
@@ -37,4 +37,11 @@ pub enum HeaderAppendAction {
     OverwriteIfExistsOrAdd,
     /// The new one replaces it, and is not added otherwise.
     OverwriteIfExists,
+}
+
+impl HeaderAppendAction {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
     core::{ConfigSource, ProtoDuration},
     rbac::HttpRbac,
     route::RouteConfiguration,
+    route_filters::{CORS_FILTER, Cors, FAULT_FILTER, HttpFault},
     typed::any_of,
 };
 
@@ -203,6 +204,10 @@ any_of! {
         Router(Router) = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
         /// Authorizes requests.
         Rbac(HttpRbac) = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+        /// Delays and aborts requests, as their routes say.
+        Fault(HttpFault) = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+        /// Answers for CORS, as routes say.
+        Cors(Cors) = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors",
         /// Chooses the ALPN that the upstream handshake offers; in Istio's build of Envoy only.
         Alpn(AlpnFilter) = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
     }
@@ -311,6 +316,20 @@ any_of! {
     ExtensionProtocolOptions {
         /// HTTP options.
         Http(HttpProtocolOptions) = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    }
+}
+
+impl HttpFault {
+    /// The HTTP filter that does what routes say, and nothing of its own.
+    pub fn filter() -> HttpFilter {
+        HttpFilter { name: FAULT_FILTER.into(), typed_config: HttpFilterConfig::Fault(Self::default()) }
+    }
+}
+
+impl Cors {
+    /// The HTTP filter.
+    pub fn filter() -> HttpFilter {
+        HttpFilter { name: CORS_FILTER.into(), typed_config: HttpFilterConfig::Cors(Self {}) }
     }
 }
 

@@ -223,8 +223,12 @@ any_of! {
 pub struct TcpProxy {
     /// Prefix in statistics.
     pub stat_prefix: String,
-    /// Name of the cluster.
+    /// Name of the cluster. It has this, or `weighted_clusters`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster: String,
+    /// Clusters of which one is chosen by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighted_clusters: Option<TcpWeightedCluster>,
     /// Idle timeout; 1 h if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<ProtoDuration>,
@@ -234,6 +238,34 @@ pub struct TcpProxy {
     /// Maximum number of connection attempts; 1 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connect_attempts: Option<u32>,
+}
+
+impl TcpProxy {
+    /// The clusters of which one gets a connection, each with its weight; one alone has 100.
+    pub fn clusters(&self) -> Vec<(&str, u32)> {
+        match &self.weighted_clusters {
+            Some(weighted) => weighted.clusters.iter().map(|one| (one.name.as_str(), one.weight)).collect(),
+            None => vec![(self.cluster.as_str(), 100)],
+        }
+    }
+}
+
+/// `envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpWeightedCluster {
+    /// The clusters.
+    pub clusters: Vec<TcpClusterWeight>,
+}
+
+/// `envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpClusterWeight {
+    /// Name of the cluster.
+    pub name: String,
+    /// Its share of the sum of all weights.
+    pub weight: u32,
 }
 
 /// `envoy.extensions.filters.network.set_filter_state.v3.Config`.

@@ -18,7 +18,7 @@ pub struct FractionalPercent {
     #[serde(default)]
     pub numerator: u32,
     /// Of how many.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Denominator::is_default")]
     pub denominator: Denominator,
 }
 
@@ -33,6 +33,13 @@ pub enum Denominator {
     TenThousand,
     /// 1,000,000.
     Million,
+}
+
+impl Denominator {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl FractionalPercent {

@@ -23,6 +23,37 @@ pub enum GrpcStatus {
     Unauthenticated = 16,
 }
 
+/// All names of codes, in their order.
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The code of a name.
+pub fn code_of(name: &str) -> Option<u8> {
+    NAMES.iter().position(|known| *known == name).and_then(|code| u8::try_from(code).ok())
+}
+
+/// The name of a code; `UNKNOWN` of one that there is not.
+pub fn name_of(code: u32) -> &'static str {
+    usize::try_from(code).ok().and_then(|code| NAMES.get(code)).copied().unwrap_or("UNKNOWN")
+}
+
 impl GrpcStatus {
     /// The status that a proxy sends to a gRPC client instead of an HTTP status.
     pub fn from_http(status: u16) -> Self {

@@ -1,5 +1,7 @@
 //! Matching headers and parameters of the query (`source/common/http/header_utility.cc`, `source/common/router/config_utility.cc`).
 
+use std::fmt;
+
 use envoy_api::{HeaderMatcher, QueryParameterMatcher};
 use http::{HeaderMap, HeaderName};
 
@@ -26,6 +28,7 @@ pub struct RequestHead<'a> {
 /// A matcher of a header or pseudo-header.
 #[derive(Clone, Debug)]
 pub struct HeaderMatch {
+    name: String,
     header: Header,
     value: ValueMatch,
     inverted: bool,
@@ -73,6 +76,7 @@ impl HeaderMatch {
         let HeaderMatcher { name, string_match, present_match, invert_match, treat_missing_header_as_empty } =
             configured;
         Ok(Self {
+            name: name.clone(),
             header: Header::parse(name).ok_or_else(|| HeaderMatchError::Name(name.clone()))?,
             value: ValueMatch::new(name, string_match.as_ref(), *present_match)?,
             inverted: *invert_match,
@@ -130,6 +134,29 @@ impl Header {
             ":scheme" => Self::Scheme,
             _ => Self::Named(name.parse().ok()?),
         })
+    }
+}
+
+impl fmt::Display for HeaderMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not = if self.inverted { "not " } else { "" };
+        write!(f, "header {} {not}{}", self.name, self.value)
+    }
+}
+
+impl fmt::Display for QueryMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "parameter {} {}", self.name, self.value)
+    }
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present(true) => f.write_str("is there"),
+            Self::Present(false) => f.write_str("is not there"),
+            Self::Text(matcher) => write!(f, "{matcher}"),
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! | the route of a request | [`route`], [`header_match`], [`string_match`], [`re2`], [`authority`] |
 //! | whether a request or a connection is authorized | [`rbac`], [`path_template`] |
 //! | what a path is normalized to | [`path`] |
+//! | what a route makes of a request, and where a redirect leads | [`rewrite`], [`cors`] |
 //! | how to connect to a cluster | [`upstream`] |
 //! | whether a request is retried | [`retry`] |
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
@@ -22,6 +23,7 @@ pub mod authority;
 mod build;
 pub mod codec;
 mod connection;
+pub mod cors;
 pub mod grpc;
 pub mod header_match;
 mod listeners;
@@ -33,6 +35,7 @@ mod prefixes;
 pub mod rbac;
 pub mod re2;
 pub mod retry;
+pub mod rewrite;
 pub mod route;
 pub mod string_match;
 mod table;

@@ -24,8 +24,12 @@ pub enum Outcome {
     Done,
     /// The upstream's response was forwarded.
     Answered,
-    /// The route has a direct response.
+    /// The route has a direct response, or a redirect, which are one thing in logs.
     DirectResponse,
+    /// The CORS filter answered a preflight.
+    CorsPreflight,
+    /// A fault that the route injects answered.
+    FaultAbort,
     /// No filter chain of the listener matches.
     NoFilterChainMatch,
     /// No virtual host matches, or no route in it.
@@ -42,6 +46,8 @@ pub enum Outcome {
     ResponseBrokeOff(UpstreamReset),
     /// The response exceeded the route's timeout.
     ResponseTimeout,
+    /// The last attempt exceeded the timeout that each has.
+    PerTryTimeout,
     /// The downstream TLS handshake failed, with BoringSSL's error.
     DownstreamTlsFailed(Cow<'static, str>),
     /// The downstream violated the protocol, with the codec's details, such as `http1.codec_error`.
@@ -118,17 +124,19 @@ impl Outcome {
             Self::Done
             | Self::Answered
             | Self::DirectResponse
+            | Self::CorsPreflight
             | Self::DownstreamTlsFailed(_)
             | Self::SessionIdle
             | Self::Drained
             | Self::Denied(_)
             | Self::Rejected(_) => Flags::NONE,
+            Self::FaultAbort => F::FaultInjected.into(),
             Self::NoFilterChainMatch | Self::NoRoute => F::NoRouteFound.into(),
             Self::NoCluster => F::NoClusterFound.into(),
             Self::NoHealthyUpstream => F::NoHealthyUpstream.into(),
             Self::ConnectFailed(_) => F::UpstreamConnectionFailure.into(),
             Self::UpstreamReset(reset) | Self::ResponseBrokeOff(reset) => reset.flag().into(),
-            Self::ResponseTimeout => F::UpstreamRequestTimeout.into(),
+            Self::ResponseTimeout | Self::PerTryTimeout => F::UpstreamRequestTimeout.into(),
             Self::DownstreamProtocolError(_) => F::DownstreamProtocolError.into(),
             Self::DownstreamClosed => F::DownstreamConnectionTermination.into(),
             Self::DownstreamReset => F::DownstreamRemoteReset.into(),
@@ -153,6 +161,8 @@ impl Outcome {
             Self::Done | Self::DownstreamTlsFailed(_) | Self::SessionIdle | Self::Drained => "".into(),
             Self::Answered => "via_upstream".into(),
             Self::DirectResponse => "direct_response".into(),
+            Self::CorsPreflight => "cors_response".into(),
+            Self::FaultAbort => "fault_filter_abort".into(),
             Self::NoFilterChainMatch => "filter_chain_not_found".into(),
             Self::NoRoute => "route_not_found".into(),
             Self::NoCluster => "cluster_not_found".into(),
@@ -169,6 +179,7 @@ impl Outcome {
                 format!("upstream_reset_after_response_started{{{}}}", reset.reason()).into()
             }
             Self::ResponseTimeout => "response_timeout".into(),
+            Self::PerTryTimeout => "upstream_per_try_timeout".into(),
             Self::DownstreamClosed => "downstream_remote_disconnect".into(),
             Self::DownstreamReset => "http2.remote_reset".into(),
             Self::StreamIdle => "stream_idle_timeout".into(),
@@ -191,7 +202,7 @@ impl Outcome {
             Self::Denied(_) => answer(403, rbac::BODY),
             Self::NoCluster => answer(503, ""),
             Self::NoHealthyUpstream => answer(503, "no healthy upstream"),
-            Self::ResponseTimeout => answer(504, "upstream request timeout"),
+            Self::ResponseTimeout | Self::PerTryTimeout => answer(504, "upstream request timeout"),
             Self::StreamIdle => answer(if whole { 504 } else { 408 }, "stream timeout"),
             Self::ConnectFailed(error) => reset(503, error.reason()),
             Self::UpstreamReset(UpstreamReset::ProtocolError) => reset(502, UpstreamReset::ProtocolError.reason()),

@@ -23,6 +23,8 @@ pub struct RetryPolicy {
     statuses: Vec<u16>,
     base: Duration,
     max: Duration,
+    /// How long each attempt may take; as long as the whole if unset.
+    pub per_try_timeout: Option<Duration>,
     /// How often an endpoint is chosen for one try, at most, where the first choices were tried before; 1 takes any.
     pub choices: u32,
 }
@@ -62,6 +64,7 @@ impl RetryPolicy {
             statuses: configured.retriable_status_codes.clone(),
             base,
             max,
+            per_try_timeout: configured.per_try_timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
             choices: choices(configured),
         }
     }
@@ -75,7 +78,7 @@ impl RetryPolicy {
     pub fn retries_failure(&self, outcome: &Outcome, sent: bool) -> bool {
         let connect_failed = matches!(outcome, Outcome::ConnectFailed(_));
         let refused = *outcome == Outcome::UpstreamReset(UpstreamReset::RemoteRefused);
-        if !connect_failed && !matches!(outcome, Outcome::UpstreamReset(_)) {
+        if !connect_failed && !matches!(outcome, Outcome::UpstreamReset(_) | Outcome::PerTryTimeout) {
             return false;
         }
         self.on.iter().any(|condition| match condition {

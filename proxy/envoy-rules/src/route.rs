@@ -1,6 +1,9 @@
 //! Finding the route of a request (`source/common/router/config_impl.cc`).
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use envoy_api::{RouteConfiguration, RouteMatch, VirtualHost};
 use regex::Regex;
@@ -146,6 +149,11 @@ impl RouteTable {
         Some(RouteIndex { virtual_host, route })
     }
 
+    /// Why a route of a virtual host does not match a request, in words; nothing if it does.
+    pub fn why_not(&self, route: RouteIndex, request: &RequestHead<'_>) -> Option<String> {
+        self.routes[route.virtual_host][route.route].why_not(request)
+    }
+
     /// The virtual host with exactly this domain, or else the longest suffix, the longest prefix, or `*`
     /// (`RouteMatcher::findVirtualHost`). A wildcard stands for at least one character.
     fn virtual_host(&self, authority: &str) -> Option<usize> {
@@ -187,6 +195,29 @@ impl Matcher {
         self.path.matches(without_query(request.path), self.case_sensitive)
             && self.headers.iter().all(|header| header.matches(request))
             && self.query.iter().all(|parameter| parameter.matches(request.path))
+    }
+}
+
+impl Matcher {
+    fn why_not(&self, request: &RequestHead<'_>) -> Option<String> {
+        let path = without_query(request.path);
+        if !self.path.matches(path, self.case_sensitive) {
+            return Some(format!("path {path} is not {}", self.path));
+        }
+        let header = self.headers.iter().find(|header| !header.matches(request)).map(ToString::to_string);
+        let parameter = || self.query.iter().find(|one| !one.matches(request.path)).map(ToString::to_string);
+        header.or_else(parameter).map(|wanted| format!("it wants {wanted}"))
+    }
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => write!(f, "{prefix}..."),
+            Self::Exact(exact) => f.write_str(exact),
+            Self::Separated(prefix) => write!(f, "{prefix} or {prefix}/..."),
+            Self::Regex(regex) => f.write_str(regex.as_str().trim_start_matches("^(?:").trim_end_matches(")$")),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `StringMatcher` (`source/common/common/matchers.h`).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use envoy_api::{CertificateValidationContext, SanType, StringMatcher, StringPattern, SubjectAltNameMatcher};
 use regex::Regex;
@@ -32,6 +32,18 @@ impl CompiledMatcher {
         match &self.regex {
             Some(regex) => regex.is_match(text),
             None => matches(&self.matcher, text),
+        }
+    }
+}
+
+impl fmt::Display for CompiledMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.matcher.pattern {
+            StringPattern::Exact(text) => write!(f, "is {text}"),
+            StringPattern::Prefix(text) => write!(f, "begins with {text}"),
+            StringPattern::Suffix(text) => write!(f, "ends with {text}"),
+            StringPattern::Contains(text) => write!(f, "contains {text}"),
+            StringPattern::SafeRegex(regex) => write!(f, "matches {}", regex.regex),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use envoy_api::{
-    AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFilterConfig,
-    ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
+    AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFault,
+    HttpFilterConfig, ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -42,6 +42,10 @@ pub struct Hcm {
     pub(super) suppress_envoy_headers: bool,
     /// Decide which requests are allowed, in this order.
     pub(super) authorization: Vec<Authorization>,
+    /// Whether policies of routes for CORS are in force: the filter is there.
+    pub(super) answers_cors: bool,
+    /// Whether faults of routes are in force: the filter is there.
+    pub(super) injects_faults: bool,
     /// Determines the ALPN that requests offer upstream.
     pub(super) alpn: Option<AlpnFilter>,
     /// Allowed upgrade protocols, in lower case.
@@ -82,6 +86,7 @@ pub(super) struct HcmStats {
     pub(super) no_route: Counter,
     pub(super) no_cluster: Counter,
     pub(super) direct_responses: Counter,
+    pub(super) redirects: Counter,
     pub(super) upgrades: Counter,
     /// By the first digit of the status, starting at 1.
     classes: [Counter; 5],
@@ -113,6 +118,8 @@ impl Hcm {
         let scope = stats.scope(Scope::Http(config.stat_prefix.clone()));
         let mut authorization = vec![];
         let mut alpn = None;
+        let mut injects_faults = false;
+        let mut answers_cors = false;
         for (i, filter) in others.iter().enumerate() {
             match &filter.typed_config {
                 HttpFilterConfig::Rbac(filter) => {
@@ -120,6 +127,13 @@ impl Hcm {
                     authorization.push(Authorization::of_requests(filter, &scope).at(path)?);
                 }
                 HttpFilterConfig::Alpn(filter) => alpn = Some(filter.clone()),
+                HttpFilterConfig::Fault(fault) if *fault != HttpFault::default() => {
+                    let why = "a fault of all requests is not supported; only of a route";
+                    return Err(why).at(format_args!("http_filters[{i}].typed_config"));
+                }
+                // They do what routes say.
+                HttpFilterConfig::Fault(_) => injects_faults = true,
+                HttpFilterConfig::Cors(_) => answers_cors = true,
                 HttpFilterConfig::Router(_) => {
                     return Err("the router has to be the last").at(format_args!("http_filters[{i}].typed_config"));
                 }
@@ -144,6 +158,8 @@ impl Hcm {
             preserve_external_request_id: config.preserve_external_request_id,
             normalize_path: config.normalize_path.unwrap_or(false),
             accept_http_10: http1.accept_http_10,
+            answers_cors,
+            injects_faults,
             suppress_envoy_headers: router.suppress_envoy_headers,
             authorization,
             alpn,
@@ -193,6 +209,7 @@ impl HcmStats {
             no_route: stats.counter("no_route"),
             no_cluster: stats.counter("no_cluster"),
             direct_responses: stats.counter("rq_direct_response"),
+            redirects: stats.counter("rq_redirect"),
             upgrades: stats.counter("downstream_cx_upgrades_total"),
             classes: [1, 2, 3, 4, 5].map(|class| stats.counter(&format!("downstream_rq_{class}xx"))),
         }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use envoy_api::ClusterWeight;
 use http::{HeaderMap, Response, StatusCode};
 use thiserror::Error;
 
-use super::{body::Progress, config::Hcm, connection::Connection, headers};
+use super::{body::Progress, config::Hcm, connection::Connection, headers, route::RouteEntry};
 use crate::{
     access_log::{Entry, HttpFacts},
     stats::Held,
@@ -22,6 +23,10 @@ pub(super) struct Exchange {
     /// Progress of the request's body.
     pub(super) progress: Arc<Progress>,
     pub(super) connection: Arc<Connection>,
+    /// The route that it was sent by, and its cluster among several.
+    pub(super) route: Option<(Arc<RouteEntry>, Option<ClusterWeight>)>,
+    /// Headers that the CORS filter adds to its response.
+    pub(super) of_cors: HeaderMap,
     /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
@@ -43,6 +48,8 @@ impl Exchange {
             stream: StreamInfo::begin(connection.info.clone()),
             http: HttpFacts { protocol: Some(protocol), ..HttpFacts::default() },
             progress: Arc::default(),
+            route: None,
+            of_cors: HeaderMap::new(),
             settled: false,
             _active: stats.requests_active.hold(),
             connection: connection.clone(),

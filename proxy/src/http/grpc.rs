@@ -1,6 +1,6 @@
 //! Local replies for gRPC clients: status `200`, with a gRPC status in the headers.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use envoy_rules::grpc::GrpcStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -17,11 +17,27 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
-/// The gRPC headers for an HTTP status and body.
-pub(super) fn reply_headers(status: StatusCode, body: &str) -> HeaderMap {
+/// How long a call may take, in the form of `grpc-timeout`: up to eight digits and a unit.
+pub(super) fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// The gRPC headers for a status of gRPC, else for an HTTP status, and body.
+pub(super) fn reply_headers(status: StatusCode, body: &str, grpc_status: Option<u32>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, u16::from(GrpcStatus::from_http(status.as_u16()).code()).into());
+    let code = grpc_status.unwrap_or_else(|| GrpcStatus::from_http(status.as_u16()).code().into());
+    headers.insert(GRPC_STATUS, code.into());
     if !body.is_empty() {
         headers.insert(GRPC_MESSAGE, headers::text(&percent_encoded(body)));
     }

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use envoy_rules::{
     codec::HttpVersion,
     outcome::{Answer, Outcome},
+    rewrite::Mutations,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::{body::ResponseBody, exchange::Exchange, grpc};
+use super::{body::ResponseBody, exchange::Exchange, grpc, route::RouteEntry};
+use crate::access_log::Entry;
 
 /// A response that the proxy generates itself.
 #[derive(Debug)]
@@ -19,12 +21,16 @@ pub(super) struct LocalReply {
     pub(super) outcome: Outcome,
     /// Whether the connection is closed afterwards.
     pub(super) close: bool,
+    /// More headers.
+    pub(super) headers: HeaderMap,
+    /// The status of gRPC, where that of HTTP does not decide it.
+    pub(super) grpc_status: Option<u32>,
 }
 
 impl LocalReply {
     /// A reply that keeps the connection open.
     pub(super) fn new(status: StatusCode, body: impl Into<Cow<'static, str>>, outcome: Outcome) -> Self {
-        Self { status, body: body.into(), outcome, close: false }
+        Self { status, body: body.into(), outcome, close: false, headers: HeaderMap::new(), grpc_status: None }
     }
 
     /// The reply for an outcome.
@@ -40,18 +46,29 @@ impl LocalReply {
 }
 
 impl Exchange {
+    /// Sends a local reply with the headers that its route adds.
+    pub(super) fn reply_of_route(self: Box<Self>, mut reply: LocalReply, route: &RouteEntry) -> Response<ResponseBody> {
+        let mutations = Mutations::of_response(&route.configured, None);
+        if !mutations.is_empty() {
+            let entry = Entry { stream: &self.stream, http: Some(&self.http) };
+            mutations.apply(&mut reply.headers, |text| route.value(text, &entry));
+        }
+        self.reply(reply)
+    }
+
     /// Sends a local reply.
     pub(super) fn reply(mut self: Box<Self>, reply: LocalReply) -> Response<ResponseBody> {
-        let LocalReply { status, body, outcome, close } = reply;
+        let LocalReply { status, body, outcome, close, headers: more, grpc_status } = reply;
         self.settle(outcome);
         let request = self.http.request.as_ref();
         let is_head = request.is_some_and(|request| request.method == http::Method::HEAD);
         let is_http2 = self.connection.version == HttpVersion::Http2;
         let mut response = if request.is_some_and(|request| grpc::is_grpc(&request.headers)) {
-            let headers = grpc::reply_headers(status, &body);
+            let mut headers = grpc::reply_headers(status, &body, grpc_status);
+            headers.extend(more);
             self.respond(StatusCode::OK, headers, |exchange| ResponseBody::local(Bytes::new(), exchange))
         } else {
-            let mut headers = HeaderMap::new();
+            let mut headers = more;
             if !body.is_empty() {
                 headers.insert(header::CONTENT_LENGTH, body.len().into());
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));

@@ -1,20 +1,33 @@
 //! Handling a request: validation, header changes, and forwarding according to its route.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, uri::PathAndQuery};
 
 use super::{
     body::{Incoming, RequestSource, ResponseBody},
     connection::Connection,
     exchange::{Abandoned, Exchange},
-    headers, http1,
+    fault, grpc, headers, http1,
     local_reply::LocalReply,
-    route::Target,
+    route::{RouteEntry, Target},
     router,
 };
-use crate::{access_log::RequestHead, authorization};
-use envoy_rules::{outcome::Outcome, path, route};
+use crate::{
+    access_log::{Entry, RequestHead},
+    authorization,
+};
+use envoy_api::{ClusterWeight, RouteAction};
+use envoy_rules::{
+    cors::{self, Cors},
+    outcome::Outcome,
+    path,
+    rewrite::{self, Mutations},
+    route,
+};
+
+const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
 
 #[cfg(test)]
 mod tests;
@@ -101,17 +114,94 @@ pub(super) async fn handle(
         return Ok(exchange.reply(LocalReply { close, ..reply }));
     };
     exchange.stream.route = Some(route.name.clone());
+    if let Some(fault) = route.configured.fault().filter(|_| hcm.injects_faults)
+        && let Some(reply) = fault::inject(&mut exchange, fault).await
+    {
+        return Ok(exchange.reply(reply));
+    }
+    if let Some(policy) = route.configured.cors().filter(|_| hcm.answers_cors)
+        && let Some(head) = &exchange.http.request
+    {
+        match cors::decide(policy, head.method.as_str(), &head.headers) {
+            Cors::Answered(headers) => {
+                let reply = LocalReply::new(StatusCode::OK, "", Outcome::CorsPreflight);
+                return Ok(exchange.reply(LocalReply { headers, ..reply }));
+            }
+            Cors::Passed(headers) => exchange.of_cors = headers,
+        }
+    }
     match &route.target {
+        Target::Redirect(redirect) => {
+            hcm.stats.redirects.inc();
+            let status = StatusCode::from_u16(redirect.response_code.status()).unwrap_or(StatusCode::FOUND);
+            let location = with_head(&exchange, |head| rewrite::location(redirect, &route.configured.matcher, head));
+            let mut reply = LocalReply::new(status, "", Outcome::DirectResponse);
+            reply.headers.insert(header::LOCATION, headers::text(&location));
+            Ok(exchange.reply_of_route(reply, &route))
+        }
         Target::Direct { status, body } => {
             hcm.stats.direct_responses.inc();
-            Ok(exchange.reply(LocalReply::new(*status, body.clone(), Outcome::DirectResponse)))
+            let reply = LocalReply::new(*status, body.clone(), Outcome::DirectResponse);
+            Ok(exchange.reply_of_route(reply, &route))
         }
-        Target::Cluster { name, timeout, retry } => {
-            let body = RequestSource::new(body, &exchange.progress, retry.is_some() && upgrade.is_none());
-            let plan = router::Plan { cluster: name, timeout: *timeout, retry: retry.as_ref(), route: &route };
+        Target::Cluster { clusters, action, timeout, retry } => {
+            let (name, weight) = clusters.choose();
+            send_as(&mut exchange, &route, action, weight);
+            exchange.route = Some((route.clone(), weight.cloned()));
+            let mirrored = !action.request_mirror_policies.is_empty();
+            let body = RequestSource::new(body, &exchange.progress, (retry.is_some() || mirrored) && upgrade.is_none());
+            let timeout = timeout_of(&exchange, action, *timeout);
+            let plan = router::Plan { cluster: name, timeout, retry: retry.as_ref(), route: &route, action };
             router::forward(connection, exchange, body, plan, upgrade.as_deref()).await
         }
     }
+}
+
+/// Asks something of the request's head, as routes match it.
+fn with_head<T>(exchange: &Exchange, ask: impl FnOnce(&route::RequestHead<'_>) -> T) -> T {
+    let none = HeaderMap::new();
+    let head = exchange.http.request.as_ref();
+    let headers = head.map_or(&none, |head| &head.headers);
+    let authority = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = head.and_then(|head| head.path.as_deref()).unwrap_or_default();
+    let method = head.map_or("", |head| head.method.as_str());
+    let scheme = if exchange.stream.connection.tls.is_some() { "https" } else { "http" };
+    ask(&route::RequestHead { authority, path, method, scheme, headers })
+}
+
+/// Makes a request what its route sends upstream: headers, path, host (`RouteEntryImplBase::finalizeRequestHeaders`).
+fn send_as(exchange: &mut Exchange, route: &RouteEntry, action: &RouteAction, weight: Option<&ClusterWeight>) {
+    let mutations = Mutations::of_request(&route.configured, weight);
+    let Some(mut head) = exchange.http.request.clone() else { return };
+    if !mutations.is_empty() {
+        let entry = Entry { stream: &exchange.stream, http: Some(&exchange.http) };
+        mutations.apply(&mut head.headers, |text| route.value(text, &entry));
+    }
+    let suppressed = exchange.hcm().suppress_envoy_headers;
+    if let Some(before) = &head.path
+        && let Some(path) = rewrite::path(action, &route.configured.matcher, before)
+    {
+        if !suppressed {
+            head.headers.insert(ORIGINAL_PATH, headers::text(before));
+        }
+        head.path = Some(path);
+    }
+    if let Some(host) = rewrite::authority(action, weight) {
+        if let Some(before) = head.headers.insert(header::HOST, headers::text(host)).filter(|_| !suppressed) {
+            head.headers.insert(ORIGINAL_HOST, before);
+        }
+    }
+    exchange.http.request = Some(head);
+}
+
+/// How long a request may take: the route's timeout, but for gRPC what the request says, up to the route's limit
+/// (`FilterUtility::finalTimeout`).
+fn timeout_of(exchange: &Exchange, action: &RouteAction, of_route: Option<Duration>) -> Option<Duration> {
+    let headers = exchange.http.request.as_ref().map(|head| &head.headers);
+    let Some(headers) = headers.filter(|headers| grpc::is_grpc(headers)) else { return of_route };
+    let Some(most) = action.max_grpc_timeout.map(|most| most.0).filter(|most| !most.is_zero()) else { return of_route };
+    let asked = headers.get("grpc-timeout").and_then(|text| grpc::timeout(text.to_str().ok()?));
+    Some(asked.filter(|asked| !asked.is_zero()).map_or(most, |asked| asked.min(most)))
 }
 
 /// Name of a version in access logs.

@@ -1,16 +1,24 @@
 //! Routes: the targets of requests, and their options.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use envoy_api::{DirectResponseBody, Route, RouteConfiguration, VirtualHost};
+use envoy_api::{
+    ClusterWeight, DirectResponseBody, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost,
+};
 use envoy_rules::{
+    re2,
     retry::RetryPolicy,
+    rewrite::plain_value,
     route::{RequestHead, RouteTable},
 };
 use http::StatusCode;
+use rand::RngExt as _;
 
 use super::timeout::timeout;
-use crate::config::{At as _, Fault, Invalid};
+use crate::{
+    access_log::{Entry, Format},
+    config::{At as _, Fault, Invalid},
+};
 
 /// Default timeout of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,21 +38,68 @@ pub(super) struct RouteEntry {
     pub(super) name: Arc<str>,
     pub(super) target: Target,
     pub(super) include_attempt_count: bool,
+    pub(super) configured: Route,
+    /// The values of headers that it adds and that have commands, by their texts.
+    values: HashMap<String, Format>,
 }
 
 /// The action of a route.
 #[derive(Debug)]
 pub(super) enum Target {
     Cluster {
-        name: Arc<str>,
+        clusters: Clusters,
+        action: Box<RouteAction>,
         /// `None` for no limit.
         timeout: Option<Duration>,
         retry: Option<RetryPolicy>,
     },
+    Redirect(RedirectAction),
     Direct {
         status: StatusCode,
         body: String,
     },
+}
+
+/// Where a route sends requests.
+#[derive(Debug)]
+pub(super) enum Clusters {
+    One(Arc<str>),
+    /// One of several, by chance.
+    Weighted {
+        all: Vec<(Arc<str>, ClusterWeight)>,
+        total: u32,
+    },
+}
+
+impl Clusters {
+    fn new(action: &RouteAction) -> Result<Self, Invalid> {
+        let Some(weighted) = &action.weighted_clusters else { return Ok(Self::One(action.cluster.as_str().into())) };
+        let open = weighted.clusters.iter().filter(|one| one.weight > 0);
+        let all: Vec<(Arc<str>, ClusterWeight)> = open.map(|one| (one.name.as_str().into(), one.clone())).collect();
+        let total = all.iter().try_fold(0_u32, |sum, (_, one)| sum.checked_add(one.weight));
+        match total {
+            Some(total) if total > 0 => Ok(Self::Weighted { all, total }),
+            _ => Err("the weights add up to 0, or to more than there are numbers").at("route.weighted_clusters"),
+        }
+    }
+
+    /// The cluster of a request.
+    pub(super) fn choose(&self) -> (&Arc<str>, Option<&ClusterWeight>) {
+        match self {
+            Self::One(name) => (name, None),
+            Self::Weighted { all, total } => {
+                let mut left = rand::rng().random_range(0..*total);
+                for (name, one) in all {
+                    if left < one.weight {
+                        return (name, Some(one));
+                    }
+                    left -= one.weight;
+                }
+                // The weights add up to the total.
+                (&all[0].0, Some(&all[0].1))
+            }
+        }
+    }
 }
 
 impl Routes {
@@ -80,11 +135,11 @@ fn entries(host: &VirtualHost) -> Result<Vec<Arc<RouteEntry>>, Invalid> {
 }
 
 impl RouteEntry {
-    /// The cluster that it leads to; none for a direct response.
+    /// The cluster that it leads to, by chance one of several; none for a redirect or a direct response.
     pub(super) fn cluster(&self) -> Option<&str> {
         match &self.target {
-            Target::Cluster { name, .. } => Some(name),
-            Target::Direct { .. } => None,
+            Target::Cluster { clusters, .. } => Some(clusters.choose().0),
+            Target::Redirect(_) | Target::Direct { .. } => None,
         }
     }
 
@@ -92,19 +147,29 @@ impl RouteEntry {
         if let Some(field) = not_done(route) {
             return Err("is not supported yet").at(field);
         }
-        let target = match (&route.route, &route.direct_response) {
-            (Some(action), None) => {
+        let target = match (&route.route, &route.redirect, &route.direct_response) {
+            (Some(action), None, None) => {
                 if let Some(name) = action.retry_policy.as_ref().and_then(RetryPolicy::unsupported) {
                     let fault = Fault::Value { value: name.to_owned(), not: "not a supported condition" };
                     return Err(fault).at("route.retry_policy.retry_on");
                 }
+                if let Some(regex) = &action.regex_rewrite {
+                    re2::anywhere(&regex.pattern.regex)
+                        .map_err(|_| Fault::Value {
+                            value: regex.pattern.regex.clone(),
+                            not: "not a regular expression",
+                        })
+                        .at("route.regex_rewrite.pattern.regex")?;
+                }
                 Target::Cluster {
-                    name: action.cluster.as_str().into(),
+                    clusters: Clusters::new(action)?,
+                    action: Box::new(action.clone()),
                     timeout: timeout(action.timeout, RESPONSE_TIMEOUT),
                     retry: action.retry_policy.as_ref().map(RetryPolicy::new),
                 }
             }
-            (None, Some(direct)) => Target::Direct {
+            (None, Some(redirect), None) => Target::Redirect(redirect.clone()),
+            (None, None, Some(direct)) => Target::Direct {
                 status: StatusCode::from_u16(direct.status)
                     .map_err(|_| Fault::Value { value: direct.status.to_string(), not: "not an HTTP status" })
                     .at("direct_response.status")?,
@@ -116,35 +181,35 @@ impl RouteEntry {
                     None => String::new(),
                 },
             },
-            _ => return Err("expected one of route and direct_response").at("route"),
+            _ => return Err("expected one of route, redirect and direct_response").at("route"),
         };
-        Ok(Self { name: route.name.as_str().into(), target, include_attempt_count })
+        let name = route.name.as_str().into();
+        Ok(Self { name, target, include_attempt_count, values: values(route)?, configured: route.clone() })
     }
+
+    /// What the value of a header that it adds stands for.
+    pub(super) fn value(&self, text: &str, entry: &Entry<'_>) -> String {
+        plain_value(text).or_else(|| Some(self.values.get(text)?.line(entry))).unwrap_or_else(|| text.to_owned())
+    }
+}
+
+/// The values of headers with commands, as formats.
+fn values(route: &Route) -> Result<HashMap<String, Format>, Invalid> {
+    let weighted = route.route.as_ref().and_then(|action| action.weighted_clusters.as_ref());
+    let of_clusters = weighted.into_iter().flat_map(|weighted| &weighted.clusters);
+    let of_clusters = of_clusters.flat_map(|one| one.request_headers_to_add.iter().chain(&one.response_headers_to_add));
+    let all = route.request_headers_to_add.iter().chain(&route.response_headers_to_add).chain(of_clusters);
+    let with_commands = all.map(|one| &one.header.value).filter(|text| plain_value(text).is_none());
+    let format = |text: &String| Ok((text.clone(), Format::text(text).at("request_headers_to_add.header.value")?));
+    with_commands.map(format).collect()
 }
 
 /// The first field of a route that is read and not done.
 fn not_done(route: &Route) -> Option<&'static str> {
     let action = route.route.as_ref();
-    let retry = action.and_then(|action| action.retry_policy.as_ref());
     let fields = [
-        ("redirect", route.redirect.is_some()),
-        ("request_headers_to_add", !route.request_headers_to_add.is_empty()),
-        ("request_headers_to_remove", !route.request_headers_to_remove.is_empty()),
-        ("response_headers_to_add", !route.response_headers_to_add.is_empty()),
-        ("response_headers_to_remove", !route.response_headers_to_remove.is_empty()),
-        ("typed_per_filter_config", !route.typed_per_filter_config.is_empty()),
-        ("route.weighted_clusters", action.is_some_and(|action| action.weighted_clusters.is_some())),
-        ("route.prefix_rewrite", action.is_some_and(|action| !action.prefix_rewrite.is_empty())),
-        ("route.regex_rewrite", action.is_some_and(|action| action.regex_rewrite.is_some())),
-        ("route.host_rewrite_literal", action.is_some_and(|action| !action.host_rewrite_literal.is_empty())),
-        ("route.request_mirror_policies", action.is_some_and(|action| !action.request_mirror_policies.is_empty())),
         ("route.hash_policy", action.is_some_and(|action| !action.hash_policy.is_empty())),
-        (
-            "route.max_grpc_timeout",
-            action.and_then(|action| action.max_grpc_timeout).is_some_and(|most| !most.0.is_zero()),
-        ),
-        ("route.retry_policy.per_try_timeout", retry.is_some_and(|retry| retry.per_try_timeout.is_some())),
-        ("route.retry_policy.retry_priority", retry.is_some_and(|retry| retry.retry_priority.is_some())),
+        ("route.append_x_forwarded_host", action.is_some_and(|action| action.append_x_forwarded_host)),
     ];
     fields.iter().find(|(_, is_set)| *is_set).map(|(field, _)| *field)
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use envoy_api::RouteAction;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use rand::RngExt as _;
 use tokio::time::sleep;
@@ -12,12 +13,14 @@ use super::{
     exchange::{Abandoned, Exchange},
     headers,
     local_reply::LocalReply,
+    mirror,
     pool::{Lease, Wanted},
     rejection::Rejection,
     route::RouteEntry,
     upstream::Failure,
 };
 use crate::{
+    access_log::Entry,
     address::UpstreamHost,
     cluster::{Cluster, ConnectContext, ConnectFailure},
     stream_info::UpstreamInfo,
@@ -25,6 +28,7 @@ use crate::{
 use envoy_rules::{
     outcome::{Flag, Outcome, UpstreamReset},
     retry::RetryPolicy,
+    rewrite::Mutations,
     upstream::{alpn_override, http_version},
 };
 
@@ -39,6 +43,7 @@ pub(super) struct Plan<'a> {
     pub(super) timeout: Option<Duration>,
     pub(super) retry: Option<&'a RetryPolicy>,
     pub(super) route: &'a RouteEntry,
+    pub(super) action: &'a RouteAction,
 }
 
 /// Sends a request upstream and returns the response.
@@ -72,6 +77,7 @@ pub(super) async fn forward(
             Err(over)
         }
     };
+    mirror::send(connection, &exchange, &body, &plan.action.request_mirror_policies);
     match answered {
         Ok((response, _)) if upgrade == Some("websocket") && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
             let refused = Outcome::Rejected("websocket_handshake_unsuccessful".into());
@@ -114,7 +120,12 @@ async fn attempts(
     loop {
         exchange.http.attempts += 1;
         let stats = connection.worker.http.stats(cluster);
-        let result = attempt(connection, cluster, exchange, body, plan, &tried, upgrade).await;
+        let too_long = per_try_timeout(exchange, plan.retry);
+        let result = tokio::select! {
+            biased;
+            result = attempt(connection, cluster, exchange, body, plan, &tried, upgrade) => result,
+            () = too_long => Err(Failure { outcome: Outcome::PerTryTimeout, sent: true }),
+        };
         tried.extend(exchange.stream.upstream.as_ref().map(|upstream| upstream.host));
         let retries_done = exchange.http.attempts - 1;
         if let Err(failure) = &result {
@@ -147,6 +158,17 @@ async fn attempts(
                 return result.map_err(|failure| failure.outcome);
             }
         }
+    }
+}
+
+/// Completes when one attempt has taken too long, once the whole request is there.
+fn per_try_timeout(exchange: &Exchange, retry: Option<&RetryPolicy>) -> impl Future<Output = ()> + use<> {
+    let limit = retry.and_then(|policy| policy.per_try_timeout);
+    let progress = exchange.progress.clone();
+    async move {
+        let Some(limit) = limit else { return std::future::pending().await };
+        progress.whole.cancelled().await;
+        sleep(limit).await;
     }
 }
 
@@ -249,6 +271,12 @@ fn forward_response(
         headers.insert(SERVICE_TIME, headers::text(&waited.as_millis().to_string()));
     }
     let mut exchange = exchange;
+    if let Some((route, weight)) = &exchange.route {
+        let mutations = Mutations::of_response(&route.configured, weight.as_ref());
+        let entry = Entry { stream: &exchange.stream, http: Some(&exchange.http) };
+        mutations.apply(&mut headers, |text| route.value(text, &entry));
+    }
+    headers.extend(std::mem::take(&mut exchange.of_cors));
     exchange.stream.outcome = Outcome::Answered;
     exchange.respond(parts.status, headers, |exchange| ResponseBody::upstream(incoming, exchange, deadline, lease))
 }

@@ -122,10 +122,7 @@ fn registry_only_closes_what_no_entry_opens() {
         brief("pay.example.com", 443, AppProtocol::Https),
         "client sidecar no_healthy_upstream UH - -> connection_reset"
     );
-    assert_eq!(
-        brief("pay.example.com", 80, AppProtocol::Http),
-        "client sidecar direct_response - direct_response -> 502"
-    );
+    assert_eq!(brief("pay.example.com", 80, AppProtocol::Http), "client sidecar block_all - direct_response -> 502");
 }
 
 #[test]

@@ -354,8 +354,6 @@ fn what_touches_a_call_and_is_not_modelled_is_named() {
 ---
 {apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: scope}, spec: {egress: [{hosts: [./*]}]}}
 ---
-{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: elsewhere}, spec: {hosts: [other], http: []}}
----
 {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: entry}, spec: {}}
 ";
     let mesh = mesh(&(INJECTED.to_owned() + &pods("") + objects));

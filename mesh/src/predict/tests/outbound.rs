@@ -34,7 +34,7 @@ fn registry_only_closes_what_leaves_the_mesh() {
         for app in APPS {
             let is_http = matches!(app, AppProtocol::Http | AppProtocol::H2);
             let expected = match port {
-                80 | 83 if is_http => "client sidecar direct_response - direct_response -> 502",
+                80 | 83 if is_http => "client sidecar block_all - direct_response -> 502",
                 _ => "BlackHoleCluster",
             };
             assert_eq!(cluster(&mesh, ELSEWHERE, port, app), expected, "{app} to {port}");

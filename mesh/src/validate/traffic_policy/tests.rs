@@ -1,5 +1,5 @@
-use super::nanoseconds;
 use crate::testing::faults;
+use crate::time::go_nanoseconds;
 
 fn rule(policy: &str) -> String {
     format!(
@@ -76,6 +76,6 @@ fn durations_are_read_as_go_reads_them() {
         ("", None),
         ("1d", None),
     ] {
-        assert_eq!(nanoseconds(text), expected, "{text}");
+        assert_eq!(go_nanoseconds(text), expected, "{text}");
     }
 }

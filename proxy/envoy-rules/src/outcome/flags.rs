@@ -45,6 +45,10 @@ flags! {
     StreamIdleTimeout = "SI",
     /// The downstream violated the protocol.
     DownstreamProtocolError = "DPE",
+    /// A fault delayed it.
+    DelayInjected = "DI",
+    /// A fault answered it.
+    FaultInjected = "FI",
     /// The maximum duration was exceeded.
     DurationTimeout = "DT",
     /// The upstream violated the protocol.

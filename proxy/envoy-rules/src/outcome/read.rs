@@ -19,7 +19,10 @@ impl Outcome {
             "route_not_found" => Self::NoRoute,
             "cluster_not_found" => Self::NoCluster,
             "no_healthy_upstream" => Self::NoHealthyUpstream,
-            "response_timeout" | "upstream_per_try_timeout" => Self::ResponseTimeout,
+            "cors_response" => Self::CorsPreflight,
+            "fault_filter_abort" => Self::FaultAbort,
+            "response_timeout" => Self::ResponseTimeout,
+            "upstream_per_try_timeout" => Self::PerTryTimeout,
             "downstream_remote_disconnect" => Self::DownstreamClosed,
             "http2.remote_reset" => Self::DownstreamReset,
             "stream_idle_timeout" => Self::StreamIdle,
@@ -32,7 +35,7 @@ impl Outcome {
                 if let Some(why) = inside(details, "upstream_reset_after_response_started") {
                     return UpstreamReset::read(why).map(Self::ResponseBrokeOff);
                 }
-                if !present(logged.flags).is_empty() {
+                if !present(logged.flags).is_empty() && logged.flags != "DI" {
                     return None;
                 }
                 Self::Rejected(owned(details))

@@ -15,10 +15,10 @@ fn grpc_is_recognized_by_its_content_type() {
 
 #[test]
 fn a_failure_becomes_a_grpc_status() {
-    let headers = reply_headers(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream");
+    let headers = reply_headers(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream", None);
     assert_eq!(headers[GRPC_STATUS], "14");
     assert_eq!(headers[GRPC_MESSAGE], "no healthy upstream");
-    let headers = reply_headers(StatusCode::NOT_FOUND, "");
+    let headers = reply_headers(StatusCode::NOT_FOUND, "", None);
     assert_eq!(headers[GRPC_STATUS], "12");
     assert!(!headers.contains_key(GRPC_MESSAGE));
 }

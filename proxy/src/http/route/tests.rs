@@ -12,7 +12,7 @@ fn errors_name_their_path() {
     let matched = json!({"prefix": "/"});
     assert_eq!(
         fault(&json!({"match": matched})),
-        "virtual_hosts[0].routes[0].route: expected one of route and direct_response"
+        "virtual_hosts[0].routes[0].route: expected one of route, redirect and direct_response"
     );
     let policy = json!({"cluster": "c", "retry_policy": {"retry_on": "5xx,nope"}});
     assert_eq!(

@@ -1,0 +1,99 @@
+//! VirtualServices: where clients' sidecars route what is sent to a host.
+
+use std::collections::BTreeSet;
+
+use super::{
+    object::{ObjectName, Source},
+    pod::Pod,
+    service::Age,
+};
+pub use crate::manifests::virtual_service::{
+    CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse, HttpFaultInjection,
+    HttpMatch, HttpMirrorPolicy, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute, HttpRouteDestination, L4Match,
+    Percent, RedirectPort, RouteDestination, StringMatch, TcpRoute, TlsMatch, TlsRoute, UnmatchedPreflights,
+};
+
+/// The gateway that all sidecars together are.
+pub const MESH_GATEWAY: &str = "mesh";
+
+/// A VirtualService, with the routes that it delegates in place. Hosts and gateways are full names.
+#[derive(Clone, Debug)]
+pub struct VirtualService {
+    /// Its name.
+    pub name: ObjectName,
+    /// The hosts that it is for, perhaps with a wildcard first.
+    pub hosts: Vec<String>,
+    /// `mesh`, or `NAMESPACE/NAME`; empty is `mesh`.
+    pub gateways: Vec<String>,
+    /// Its routes of HTTP.
+    pub http: Vec<Rule<HttpRoute>>,
+    /// Its routes of TLS.
+    pub tls: Vec<Rule<TlsRoute>>,
+    /// Its routes of TCP.
+    pub tcp: Vec<Rule<TcpRoute>>,
+    /// To which namespaces, as written.
+    pub export_to: BTreeSet<String>,
+    /// Its age; smaller is older.
+    pub age: Age,
+    /// Its document.
+    pub source: Source,
+}
+
+/// One of a VirtualService's routes.
+#[derive(Clone, Debug)]
+pub struct Rule<T> {
+    /// What it says.
+    pub spec: T,
+    /// Where: such as `spec.http[1]`, of its own document or of the one that it is delegated to.
+    pub source: Source,
+}
+
+impl VirtualService {
+    /// Such as `VirtualService default/reviews`.
+    pub fn full_name(&self) -> String {
+        format!("VirtualService {}/{}", self.name.namespace, self.name.name)
+    }
+
+    /// Whether it is for sidecars.
+    pub fn is_for_sidecars(&self) -> bool {
+        self.gateways.is_empty() || self.gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
+    }
+
+    /// How widely a namespace sees it: 0 as private to it, 1 as exported to it by name, 2 as for all (`initVirtualServices` in
+    /// `pilot/pkg/model/push_context.go`).
+    fn rank(&self, namespace: &str) -> Option<u8> {
+        let (own, names) = (self.name.namespace == namespace, &self.export_to);
+        if names.is_empty() || names.contains("*") {
+            return Some(2);
+        }
+        if names.contains("~") {
+            return None;
+        }
+        if own && (names.contains(".") || names.contains(namespace)) {
+            return Some(0);
+        }
+        names.contains(namespace).then_some(1)
+    }
+}
+
+/// The VirtualServices that a pod's sidecar sees, in the order in which they count (`SelectVirtualServices` in
+/// `pilot/pkg/model/virtualservice.go`).
+pub fn seen_by<'a>(all: &'a [VirtualService], client: &Pod) -> Vec<&'a VirtualService> {
+    let mut seen: Vec<(u8, &VirtualService)> = all
+        .iter()
+        .filter(|service| service.is_for_sidecars())
+        .filter_map(|service| Some((service.rank(&client.name.namespace)?, service)))
+        .collect();
+    seen.sort_by_key(|(rank, service)| (*rank, service.age.clone()));
+    seen.into_iter().map(|(_, service)| service).collect()
+}
+
+/// Whether a host of a VirtualService or of an SNI is for this host.
+pub fn is_host_for(host: &str, called: &str) -> bool {
+    match host.strip_prefix('*') {
+        Some(suffix) => {
+            called.len() >= suffix.len() && called.to_ascii_lowercase().ends_with(&suffix.to_ascii_lowercase())
+        }
+        None => host.eq_ignore_ascii_case(called),
+    }
+}
