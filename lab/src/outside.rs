@@ -35,7 +35,7 @@ const PRIVATE_DOMAINS: [&str; 15] = [
 /// manifests would say it: a pod for each, which answers on the ports that are named. Nothing if there are none.
 pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile> {
     let mut found: BTreeMap<String, Vec<u16>> = BTreeMap::new();
-    let is_wanted = |host: &str| is_unknown(mesh, host, 0);
+    let is_wanted = |host: &str| is_public(mesh, host, 0);
     for service in &mesh.entries {
         let Some(entry) = service.entry.as_ref().filter(|entry| entry.external) else { continue };
         if entry.resolution == Resolution::Static {
@@ -58,18 +58,28 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
     (!pods.is_empty()).then(|| SourceFile { name: "<assumed>".into(), text: pods.join("\n---\n") })
 }
 
-/// Whether a host has a name in a domain that public DNS may have, and no address in the manifests.
+/// Top-level domains of the public DNS (RFC 1591), which no namespace is likely to be named after.
+const WELL_KNOWN: [&str; 7] = ["com", "edu", "gov", "int", "mil", "net", "org"];
+
+/// Whether a host that a call names is outside of the cluster, and has no address in the manifests. `SERVICE.NAMESPACE` with an unknown
+/// namespace is more likely a mistake.
 pub fn is_unknown(mesh: &Resolved, host: &str, from: usize) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     let (Some((first, _)), Some((_, last))) = (name.split_once('.'), name.rsplit_once('.')) else { return false };
+    let is_service = |label: &str| mesh.services.iter().any(|service| service.name.name == label);
+    let is_mistake = is_service(last) || is_service(first) && !WELL_KNOWN.contains(&last);
+    is_public(mesh, host, from) && !is_mistake
+}
+
+/// Whether a host has a name in a domain that public DNS may have, and no address in the manifests.
+fn is_public(mesh: &Resolved, host: &str, from: usize) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let Some((_, last)) = name.rsplit_once('.') else { return false };
     let is_domain = last.len() > 1 && last.starts_with(|c: char| c.is_ascii_alphabetic());
-    // A name in one of these domains is more likely a mistake.
-    let of_cluster = mesh.namespaces.contains_key(last)
-        || mesh.services.iter().any(|service| service.name.name == first || service.name.name == last);
     let is_written = mesh.pods.iter().any(|pod| pod.external_hosts.iter().any(|own| own.eq_ignore_ascii_case(host)));
     is_domain
         && !PRIVATE_DOMAINS.contains(&last)
-        && !of_cluster
+        && !mesh.namespaces.contains_key(last)
         && !host.starts_with('*')
         && !is_written
         && (mesh.pods.is_empty() || mesh.resolve_in(from, host).is_empty())

@@ -6,16 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use mesh::model::Mount;
+use mesh::{model::Mount, system_roots};
 use netns::Bind;
 
 /// Where distributions keep the system's authorities (Go: `src/crypto/x509/root_linux.go`).
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+const BUNDLES: [&str; 4] =
+    [system_roots::FILE, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
 
 /// Writes a pod's authorities: those of the host, and the lab's.
 pub(crate) fn write(host: &netns::Pod, root_pem: &str) -> Result<()> {
@@ -33,9 +29,10 @@ pub(crate) fn binds(host: &netns::Pod, mounts: &[Mount]) -> Vec<Bind> {
     if !source.exists() {
         return Vec::new();
     }
-    let found: Vec<_> = bundles().collect();
-    let shown = if found.is_empty() { &BUNDLES[..1] } else { &found };
-    shown.iter().copied().filter(is_free).map(|bundle| Bind { source: source.clone(), target: bundle.into() }).collect()
+    // Sidecars look for the system's there on every host.
+    let elsewhere = bundles().filter(|bundle| *bundle != system_roots::FILE);
+    let shown = std::iter::once(system_roots::FILE).chain(elsewhere).filter(is_free);
+    shown.map(|bundle| Bind { source: source.clone(), target: bundle.into() }).collect()
 }
 
 /// The bundles that this host has, with symbolic links resolved.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use envoy_api::{CertificateValidationContext, Empty, ReadError, Resource, Secret};
+use envoy_api::{ReadError, Resource};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
     compile::{Placement, PodConfig, Resource as Of, compile},
     model::Mesh,
+    system_roots,
 };
 
 mod alpn;
@@ -18,9 +19,6 @@ mod stock_envoy;
 mod tests;
 
 pub use stock_envoy::{ABSENT, Absent};
-
-/// The secret of the operating system's roots, by Istio's name.
-const SYSTEM_ROOTS: &str = "file-root:system";
 
 /// istiod pushes something outside the supported subset of Envoy's API.
 #[derive(Clone, Debug, Error)]
@@ -55,8 +53,8 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
         .into_iter()
         .filter(|secret| !compiled.secret_names.contains(secret))
         .map(|secret| {
-            let found = if secret == SYSTEM_ROOTS {
-                Some(system_roots())
+            let found = if secret == system_roots::SECRET {
+                Some(system_roots::secret())
             } else {
                 compiled.own_secrets.get(&secret).cloned().flatten()
             };
@@ -91,12 +89,6 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
         bootstrap: compiled.bootstrap,
         secret_names: compiled.secret_names,
     })
-}
-
-/// The secret with the operating system's roots. In Istio the agent reads them.
-fn system_roots() -> Secret {
-    let context = CertificateValidationContext { system_root_certs: Some(Empty {}), ..Default::default() };
-    Secret { name: SYSTEM_ROOTS.into(), tls_certificate: None, validation_context: Some(context) }
 }
 
 struct Reader {

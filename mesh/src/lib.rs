@@ -56,6 +56,7 @@ pub mod redirect;
 mod resolve;
 pub mod sidecar;
 pub mod stand_in;
+pub mod system_roots;
 #[cfg(test)]
 mod testing;
 mod time;

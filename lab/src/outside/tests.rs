@@ -46,3 +46,15 @@ fn a_host_with_a_pod_gets_no_other() {
         + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: w, annotations: {sidelab.io/external-host: www.example.com}}\nspec: {containers: [{name: a, image: sidelab/demo-server}]}\n";
     assert_eq!(made(&text, &[]), []);
 }
+
+#[test]
+fn a_host_that_shares_its_first_label_with_a_service_is_made_if_an_entry_or_its_domain_says_so() {
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: httpbin}\nspec: {ports: [{port: 80}]}\n---\n".to_owned();
+    let entry = |host: &str| {
+        entry(&format!("hosts: [{host}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: DNS"))
+    };
+    assert_eq!(made(&(service.clone() + &entry("httpbin.dev")), &[]), [("httpbin.dev".into(), vec![80])]);
+    let calls = [(0, "httpbin.org", 80), (0, "httpbin.prod", 80)];
+    assert_eq!(made(&service, &calls), [("httpbin.org".into(), vec![80])]);
+}

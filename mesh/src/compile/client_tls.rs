@@ -2,8 +2,8 @@
 //! DestinationRule (`pilot/pkg/networking/core/cluster_tls.go`).
 
 use envoy_api::{
-    CertificateValidationContext, CommonTlsContext, DataSource, Empty, SanType, Secret, StringMatcher,
-    SubjectAltNameMatcher, TlsCertificate, TransportSocket, UpstreamHttpProtocolOptions, UpstreamTlsContext,
+    CertificateValidationContext, CommonTlsContext, DataSource, SanType, Secret, StringMatcher, SubjectAltNameMatcher,
+    TlsCertificate, TransportSocket, UpstreamHttpProtocolOptions, UpstreamTlsContext,
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     flavor::MeshAlpn,
     model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Protocol, Roots, Source},
+    system_roots,
 };
 
 /// What the client's sidecar does, and the reason.
@@ -157,8 +158,8 @@ impl<'a> Compiler<'a> {
         match roots {
             Roots::Anyone => {}
             Roots::System => {
-                context.validation_context =
-                    Some(CertificateValidationContext { system_root_certs: Some(Empty {}), ..checks });
+                context.combined_validation_context = Some(self.checked_against(system_roots::SECRET, checks));
+                self.secrets.insert(system_roots::SECRET.into(), Some(system_roots::secret()));
             }
             Roots::Pem(Pem { content, .. }) => {
                 context.combined_validation_context = Some(self.checked_against(&roots_name, checks));

@@ -274,17 +274,6 @@ pub const KNOWN: &[Known] = &[
         ],
     },
     Known {
-        id: "system-roots",
-        section: Section::Lab,
-        istio: "Gets the operating system's roots as the secret `file-root:system`",
-        here: "`system_root_certs`",
-        why: "The same",
-        scope: &[
-            Scope(Istio, "clusters / ** / common_tls_context / combined_validation_context", Any),
-            Scope(Here, "clusters / ** / common_tls_context / validation_context", Any),
-        ],
-    },
-    Known {
         id: "dns",
         section: Section::Lab,
         istio: "Resolves a ServiceEntry's names in both families (`dns_lookup_family: ALL`), and Envoy alternates; refreshes every 60 s, or when the TTL expires",

@@ -9,7 +9,10 @@ use envoy_rules::{
 };
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::Pem};
 
-use crate::model::{Sidecar as Injected, SvidKind, ValidAt};
+use crate::{
+    model::{Sidecar as Injected, SvidKind, ValidAt},
+    system_roots,
+};
 
 /// The secret of the mesh's root; that of the workload's SVID is [`SVID`].
 const MESH_ROOT: &str = "ROOTCA";
@@ -281,7 +284,6 @@ impl Material {
         let by_secret = by_secret.or(context.validation_context_sds_secret_config.as_ref());
         let roots = match (by_secret, stated) {
             (Some(config), _) => Some(self.roots(&config.name)?),
-            (None, Some(stated)) if stated.system_root_certs.is_some() => Some(vec![Authority::Public]),
             (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(of_roots),
         };
         let sans = stated.map(san_matchers).unwrap_or_default();
@@ -293,9 +295,6 @@ impl Material {
             (MESH_ROOT, _) => Ok(vec![Authority::Mesh]),
             (_, Some(Some(secret))) => {
                 let context = secret.validation_context.as_ref().ok_or(NotThere)?;
-                if context.system_root_certs.is_some() {
-                    return Ok(vec![Authority::Public]);
-                }
                 context.trusted_ca.as_ref().map(of_roots).ok_or(NotThere)
             }
             (_, Some(None)) => Err(NotThere),
@@ -312,7 +311,10 @@ fn of_source(source: &DataSource) -> Certificate {
 
 /// The authorities whose certificates are in a data source.
 fn of_roots(source: &DataSource) -> Vec<Authority> {
-    inline(source).map_or_else(|| vec![Authority::Apps], |pem| subjects(&pem))
+    match source {
+        DataSource::Filename(file) if file.as_os_str() == system_roots::FILE => vec![Authority::Public],
+        source => inline(source).map_or_else(|| vec![Authority::Apps], |pem| subjects(&pem)),
+    }
 }
 
 /// The authorities whose certificates are in a PEM text.

@@ -173,9 +173,6 @@ pub struct CertificateValidationContext {
     /// Trusted roots, PEM. If unset, chains are not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_ca: Option<DataSource>,
-    /// The host's trusted roots.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system_root_certs: Option<Empty>,
     /// Matchers, one of which must match a SAN of the peer; any certificate matches if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,

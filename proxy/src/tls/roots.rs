@@ -35,17 +35,16 @@ pub(super) fn roots(context: &CertificateValidationContext) -> Result<Option<Roo
     if let Some(source) = &context.trusted_ca {
         for certificate in secrets::certificates(source).at("trusted_ca")? {
             keys.extend(subject_key(&certificate));
-            anchors.push(certificate.clone());
-            store.add(certificate).at("trusted_ca")?;
+            // A root that webpki does not accept can still be an anchor for `verify_again`.
+            if let Err(error) = store.add(certificate.clone())
+                && X509Certificate::from_der(&certificate).is_err()
+            {
+                return Err(error).at("trusted_ca");
+            }
+            anchors.push(certificate);
         }
-    } else if context.system_root_certs.is_some() {
-        let host = rustls_native_certs::load_native_certs().certs;
-        keys.extend(host.iter().filter_map(subject_key));
-        anchors.extend_from_slice(&host);
-        store.add_parsable_certificates(host);
     }
-    let asked = context.trusted_ca.is_some() || context.system_root_certs.is_some();
-    match (asked, store.is_empty()) {
+    match (context.trusted_ca.is_some(), anchors.is_empty()) {
         (true, true) => Err("contains no certificate").at("trusted_ca"),
         (true, false) if context.trust_chain_verification == Some(TrustChainVerification::AcceptUntrusted) => Ok(None),
         (true, false) => Ok(Some(Roots { store: Arc::new(store), anchors: anchors.into(), keys })),

@@ -130,7 +130,6 @@ fn merged(
 ) -> CertificateValidationContext {
     CertificateValidationContext {
         trusted_ca: secret.trusted_ca.or_else(|| default.trusted_ca.clone()),
-        system_root_certs: secret.system_root_certs.or(default.system_root_certs),
         match_typed_subject_alt_names: [
             &default.match_typed_subject_alt_names[..],
             &secret.match_typed_subject_alt_names,

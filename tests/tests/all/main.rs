@@ -20,4 +20,5 @@ mod readme;
 mod redirects;
 mod rootless;
 mod scenarios;
+mod tasks;
 mod tshark;

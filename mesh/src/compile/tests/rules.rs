@@ -1,6 +1,6 @@
 //! DestinationRules.
 
-use envoy_api::{CertificateValidationContext, CommonTlsContext, SanType, Secret};
+use envoy_api::{CertificateValidationContext, CommonTlsContext, DataSource, SanType, Secret};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -150,8 +150,11 @@ fn what_nothing_mounts_is_an_empty_file() {
 fn without_roots_the_operating_systems_are_taken() {
     let config = ruled("{tls: {mode: SIMPLE}}", Flavor::Istio);
     let common = &client_tls(config.cluster(CLUSTER)).common_tls_context;
-    assert!(common.validation_context.as_ref().is_some_and(|checks| checks.system_root_certs.is_some()));
-    assert_eq!(config.own_secrets.len(), 0);
+    let roots = &common.combined_validation_context.as_ref().unwrap().validation_context_sds_secret_config;
+    assert_eq!(roots.name, "file-root:system");
+    let secret = config.own_secrets["file-root:system"].as_ref().and_then(|secret| secret.validation_context.as_ref());
+    let file = DataSource::Filename("/etc/ssl/certs/ca-certificates.crt".into());
+    assert_eq!(secret.and_then(|context| context.trusted_ca.as_ref()), Some(&file));
 }
 
 #[test]

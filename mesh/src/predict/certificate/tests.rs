@@ -1,6 +1,4 @@
-use envoy_api::{
-    CertificateValidationContext, CombinedCertificateValidationContext, Empty, SdsSecretConfig, StringMatcher,
-};
+use envoy_api::{CertificateValidationContext, CombinedCertificateValidationContext, SdsSecretConfig, StringMatcher};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -143,8 +141,8 @@ fn roots_are_the_meshs_the_hosts_or_whats_in_the_secret() {
     let material = Material::default();
     assert_eq!(material.check(&context(MESH_ROOT)).unwrap().roots, Some(vec![Authority::Mesh]));
     assert_eq!(material.check(&CommonTlsContext::default()).unwrap().roots, None);
-    let system_root_certs = Some(Empty {});
-    let validation_context = Some(CertificateValidationContext { system_root_certs, ..Default::default() });
+    let trusted_ca = Some(DataSource::Filename(system_roots::FILE.into()));
+    let validation_context = Some(CertificateValidationContext { trusted_ca, ..Default::default() });
     let system = CommonTlsContext { validation_context, ..CommonTlsContext::default() };
     assert_eq!(material.check(&system).unwrap().roots, Some(vec![Authority::Public]));
 }
