@@ -178,8 +178,8 @@ fn the_entrys_names_count_where_the_rule_has_none() {
         let spec = format!("hosts: [a.example.com], resolution: DNS, {TLS}, subjectAltNames: [of-entry]");
         let config = client(Flavor::Istio, &(entry("a", &spec) + &rule));
         let context = client_tls(config.cluster("outbound|443||a.example.com")).common_tls_context.clone();
-        let checks = context.validation_context.unwrap().match_typed_subject_alt_names;
-        checks[0].matcher.as_exact().unwrap().to_owned()
+        let checks = context.combined_validation_context.unwrap().default_validation_context;
+        checks.match_typed_subject_alt_names[0].matcher.as_exact().unwrap().to_owned()
     };
     assert_eq!(names(rule("")), "of-entry");
     assert_eq!(names(rule(", subjectAltNames: [of-rule]")), "of-rule");
