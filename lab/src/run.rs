@@ -183,7 +183,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     let expected = probe.expected(mesh.flavor).clone();
     let ways = predict::probe(mesh, probe)
         .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
-    let (predicted, verdict) = Verdict::compare(&expected, ways, &seen);
+    let (predicted, verdict) = Verdict::compare(&expected, &ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),

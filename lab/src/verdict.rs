@@ -84,7 +84,7 @@ impl Verdict {
     /// that was compared, too.
     pub fn compare(
         expected: &Expectation,
-        ways: Vec<Account>,
+        ways: &[Account],
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> (Option<Account>, Self) {
         let off = |way: &Account, seen: &Seen| differences(&Expectation::from_prediction(way), &seen.account).len();
@@ -129,6 +129,6 @@ impl Verdict {
         predicted: Option<&Account>,
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> Self {
-        Self::compare(expected, predicted.into_iter().cloned().collect(), seen).1
+        Self::compare(expected, predicted.map_or(&[], std::slice::from_ref), seen).1
     }
 }

@@ -42,7 +42,7 @@ impl Note {
 
     /// Sets the document that the note is about.
     #[must_use]
-    pub fn about(self, source: impl ToString) -> Self {
+    pub fn about(self, source: &impl ToString) -> Self {
         Self { source: Some(source.to_string()), ..self }
     }
 

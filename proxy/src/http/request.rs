@@ -186,10 +186,10 @@ fn send_as(exchange: &mut Exchange, route: &RouteEntry, action: &RouteAction, we
         }
         head.path = Some(path);
     }
-    if let Some(host) = rewrite::authority(action, weight) {
-        if let Some(before) = head.headers.insert(header::HOST, headers::text(host)).filter(|_| !suppressed) {
-            head.headers.insert(ORIGINAL_HOST, before);
-        }
+    if let Some(host) = rewrite::authority(action, weight)
+        && let Some(before) = head.headers.insert(header::HOST, headers::text(host)).filter(|_| !suppressed)
+    {
+        head.headers.insert(ORIGINAL_HOST, before);
     }
     exchange.http.request = Some(head);
 }

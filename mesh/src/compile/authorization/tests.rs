@@ -75,7 +75,7 @@ fn rule(spec: &str) -> Value {
     http[0]["rules"]["policies"]["ns[default]-policy[p]-rule[0]"].clone()
 }
 
-fn and(rules: Value) -> Value {
+fn and(rules: &Value) -> Value {
     json!([{"and_rules": {"rules": rules}}])
 }
 
@@ -119,7 +119,7 @@ fn a_policy_without_rules_matches_nothing() {
 #[test]
 fn a_rule_without_fields_matches_everything() {
     let always =
-        json!({"permissions": and(json!([{"any": true}])), "principals": [{"and_ids": {"ids": [{"any": true}]}}]});
+        json!({"permissions": and(&json!([{"any": true}])), "principals": [{"and_ids": {"ids": [{"any": true}]}}]});
     assert_eq!(rule("{rules: [{}]}"), always);
 }
 
@@ -131,7 +131,7 @@ fn patterns_of_operations_become_matchers() {
     let path = |matcher: Value| json!({"url_path": {"path": matcher}});
     let template = json!({"name": "uri-template", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig", "path_template": "/*/d"}});
-    let expected = and(json!([
+    let expected = and(&json!([
         {"or_rules": {"rules": [
             header(":authority", json!({"exact": "a", "ignore_case": true})),
             header(":authority", json!({"prefix": "b", "ignore_case": true})),
@@ -196,7 +196,7 @@ fn conditions_stand_behind_every_source_and_operation() {
     assert_eq!(principals.len(), 2);
     assert!(principals.iter().all(|principal| principal["and_ids"]["ids"][1] == header));
     let sni = json!([{"or_rules": {"rules": [{"requested_server_name": {"exact": "z"}}]}}]);
-    assert_eq!(rule["permissions"], and(sni));
+    assert_eq!(rule["permissions"], and(&sni));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn on_a_tcp_port_a_rule_of_http_allows_nothing_and_denies_everything() {
     assert_eq!(names, ["ns[default]-policy[p]-rule[1]"]);
     let (_, tcp) = filters(&policy("name: p", &format!("{{action: DENY, {of_http}}}")));
     let denied = &tcp[0]["rules"]["policies"]["ns[default]-policy[p]-rule[0]"]["permissions"];
-    assert_eq!(*denied, and(json!([{"or_rules": {"rules": [{"destination_port": 90}]}}])));
+    assert_eq!(*denied, and(&json!([{"or_rules": {"rules": [{"destination_port": 90}]}}])));
 }
 
 #[test]

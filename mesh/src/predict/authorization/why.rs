@@ -30,7 +30,7 @@ fn nearest(alternatives: impl Iterator<Item = Vec<String>>) -> Vec<String> {
 }
 
 /// Of alternatives about one attribute: all that they ask for, and what there is.
-fn none_of<'a>(wanted: impl Iterator<Item = String>, found: &str) -> String {
+fn none_of(wanted: impl Iterator<Item = String>, found: &str) -> String {
     const SHOWN: usize = 4;
     let mut wanted: Vec<_> = wanted.collect();
     let more = wanted.len().saturating_sub(SHOWN);

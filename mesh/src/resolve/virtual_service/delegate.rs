@@ -201,7 +201,7 @@ fn texts_contradict(root: Option<&StringMatch>, delegate: Option<&StringMatch>) 
     if !exact.is_empty() {
         return !sub_prefix.is_empty() || sub_exact != exact;
     }
-    if !prefix.is_empty() && !(sub_prefix.is_empty() && sub_exact.is_empty()) {
+    if !(prefix.is_empty() || sub_prefix.is_empty() && sub_exact.is_empty()) {
         let sub = if sub_prefix.is_empty() { sub_exact } else { sub_prefix };
         return !sub.starts_with(&prefix);
     }

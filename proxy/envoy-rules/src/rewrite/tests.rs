@@ -7,7 +7,7 @@ fn route(value: Value) -> Route {
     envoy_api::read_value(value).expect("a route")
 }
 
-fn rewritten(matcher: Value, action: Value, sent: &str) -> Option<String> {
+fn rewritten(matcher: &Value, action: &Value, sent: &str) -> Option<String> {
     let mut with = json!({"cluster": "c"});
     with.as_object_mut().unwrap().extend(action.as_object().unwrap().clone());
     let route = route(json!({"match": matcher, "route": with}));
@@ -17,10 +17,10 @@ fn rewritten(matcher: Value, action: Value, sent: &str) -> Option<String> {
 #[test]
 fn a_rewrite_replaces_what_was_matched_and_keeps_the_query() {
     let to = json!({"prefix_rewrite": "/new"});
-    assert_eq!(rewritten(json!({"prefix": "/old"}), to.clone(), "/old/x?q"), Some("/new/x?q".into()));
-    assert_eq!(rewritten(json!({"path": "/old"}), to.clone(), "/old?q"), Some("/new?q".into()));
-    assert_eq!(rewritten(json!({"safe_regex": {"regex": "/o.*"}}), to, "/old/x?q"), Some("/new?q".into()));
-    assert_eq!(rewritten(json!({"prefix": "/"}), json!({}), "/old"), None);
+    assert_eq!(rewritten(&json!({"prefix": "/old"}), &to, "/old/x?q"), Some("/new/x?q".into()));
+    assert_eq!(rewritten(&json!({"path": "/old"}), &to, "/old?q"), Some("/new?q".into()));
+    assert_eq!(rewritten(&json!({"safe_regex": {"regex": "/o.*"}}), &to, "/old/x?q"), Some("/new?q".into()));
+    assert_eq!(rewritten(&json!({"prefix": "/"}), &json!({}), "/old"), None);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_regular_expression_replaces_all_that_it_matches() {
     let to =
         json!({"regex_rewrite": {"pattern": {"regex": "^/service/([^/]+)(/.*)$"}, "substitution": "\\2/instance/\\1"}});
     assert_eq!(
-        rewritten(json!({"prefix": "/"}), to, "/service/foo/v1/api?q=1"),
+        rewritten(&json!({"prefix": "/"}), &to, "/service/foo/v1/api?q=1"),
         Some("/v1/api/instance/foo?q=1".into())
     );
 }
