@@ -177,10 +177,10 @@ pub struct ExplainArgs {
     /// The name that the app's TLS asks for and verifies [https; default: the host]
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
-    /// Have the app's TLS accept any certificate [https]
+    /// Have the app's TLS accept any certificate (https)
     #[arg(long)]
     pub no_verify: bool,
-    /// The client certificate of the app's TLS: a PEM file, as the calling pod's first container mounts it [https]
+    /// The client certificate of the app's TLS: a PEM file, as the calling pod's first container mounts it (https)
     #[arg(long, value_name = "FILE")]
     pub cert: Option<String>,
     /// Use IPv6 if the host has both families
