@@ -252,6 +252,7 @@ pub enum Reason {
     /// No answer came in time.
     Timeout,
     /// An AuthorizationPolicy denied it.
+    #[serde(alias = "forbidden")] // its name before there were AuthorizationPolicies
     RbacDenied,
 }
 

@@ -25,10 +25,12 @@ async fn exactly_the_requested_number_of_requests_is_made() {
     ] {
         let target = target.replace("PORT", &server.port(spoken).to_string());
         let report = load(format!("{target} -n 100 -c 3 --threads 2")).await;
-        assert_eq!((report.requests, report.failures, report.connects), (100, 0, 3), "{target}");
+        assert_eq!((report.requests, report.failures), (100, 0), "{target}");
+        // A connection that opens late may find no request left.
+        assert!((1..=3).contains(&report.connects), "{target}: {}", report.connects);
         let latencies = report.latencies;
         assert_eq!(latencies.total.as_ref().unwrap().count, 100, "{target}");
-        assert_eq!(latencies.connect.unwrap().count, 3, "{target}");
+        assert_eq!(latencies.connect.unwrap().count, report.connects, "{target}");
         assert_eq!(latencies.tls.is_some(), target.starts_with("tls"), "{target}");
         assert!(latencies.first_byte.unwrap().max_us <= latencies.total.unwrap().max_us, "{target}");
     }
