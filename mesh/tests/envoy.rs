@@ -76,8 +76,8 @@ fn accepts(envoy: &Path, mesh: &Mesh, name: &str, redirect: ProxyIdentity, run: 
     assert_eq!(stats["cluster_manager.active_clusters"], clusters(&config), "{run}: {}", log());
     let own = config.own_secrets.iter().filter(|(_, secret)| secret.is_some()).map(|(name, _)| name);
     for secret in config.secret_names.iter().chain(own) {
-        // A name as Envoy writes it in the name of a counter.
-        let secret = secret.replace(":/", "_");
+        // Its name in Envoy's counters (`Utility::sanitizeStatsName` in `source/common/stats/utility.cc`).
+        let secret = secret.replace("://", "_").replace(":/", "_").replace(':', "_");
         let updates = stats.get(&format!("sds.{secret}.update_success"));
         assert!(updates.is_some_and(|n| *n > 0), "{run}: secret {secret}: {}", log());
     }
