@@ -26,6 +26,13 @@ pub struct Authorization {
     shadow: Counted,
 }
 
+/// The first filter that denies a connection or request, and why.
+#[derive(Debug)]
+pub struct Denied {
+    /// As it is logged: `rbac_access_denied_matched_policy[NAME]`.
+    pub details: String,
+}
+
 /// How many were allowed, and how many denied.
 #[derive(Debug)]
 struct Counted {
@@ -72,17 +79,14 @@ impl Authorization {
     }
 
     /// Counts and decides.
-    ///
-    /// # Errors
-    /// The details of the denial, as they are logged.
-    fn check(&self, facts: &Facts<'_>) -> Result<(), String> {
+    fn check(&self, facts: &Facts<'_>) -> Result<(), Denied> {
         if let Some(rules) = &self.shadow_rules {
             self.shadow.count(rules.evaluate(facts).allowed);
         }
         let Some(rules) = &self.rules else { return Ok(()) };
         let verdict = rules.evaluate(facts);
         self.enforced.count(verdict.allowed);
-        if verdict.allowed { Ok(()) } else { Err(verdict.details()) }
+        if verdict.allowed { Ok(()) } else { Err(Denied { details: verdict.details() }) }
     }
 }
 
@@ -95,13 +99,13 @@ impl Counted {
 /// Passes a connection, or a request on it, through filters. The first that denies it ends that.
 ///
 /// # Errors
-/// The details of the denial, as they are logged.
+/// The denial.
 pub fn check(
     filters: &[Authorization],
     connection: &ConnectionInfo,
     client: Option<SocketAddr>,
     request: Option<RequestHead<'_>>,
-) -> Result<(), String> {
+) -> Result<(), Denied> {
     if filters.is_empty() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     access_log::AccessLogs,
-    authorization::{self, Authorization},
+    authorization::{self, Authorization, Denied},
     cluster::{Cluster, Clusters, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
     config::{At as _, Builder, Invalid},
     drain::Drain,
@@ -114,7 +114,7 @@ impl TcpProxy {
                 };
                 drop(guard);
                 self.record_end(&mut session, &ended);
-                if let (Some(details), End::Unwanted) = (denied, &ended.end) {
+                if let (Some(Denied { details }), End::Unwanted) = (denied, &ended.end) {
                     session.termination_details = Some(details.clone().into());
                     session.outcome = Outcome::Denied(details.into());
                 }

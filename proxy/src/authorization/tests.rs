@@ -22,7 +22,7 @@ fn both_kinds_of_rules_are_counted_under_envoys_names() {
         server_name: "",
         request: None,
     };
-    let details = filter.check(&facts).unwrap_err();
+    let Denied { details } = filter.check(&facts).unwrap_err();
     assert_eq!(details, "rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]");
     let counted = |name: &str| stats.get(&format!("tcp.rbac.{name}"));
     assert_eq!((counted("allowed"), counted("denied")), (Some(0), Some(1)));

@@ -98,14 +98,14 @@ pub(super) async fn handle(
         let client = exchange.http.client;
         (route, authorization::check(&hcm.authorization, &connection.info, client, Some(facts)))
     };
-    if let Err(details) = allowed {
+    if let Err(denied) = allowed {
         // The route is known, though it is not taken.
         if let Some(route) = &route {
             exchange.stream.route = Some(route.name.clone());
             exchange.stream.cluster =
                 route.cluster().and_then(|name| Some(connection.worker.cluster(name)?.name.clone()));
         }
-        return router::answer_failure(exchange, Outcome::Denied(details.into()));
+        return router::answer_failure(exchange, Outcome::Denied(denied.details.into()));
     }
     let Some(route) = route else {
         hcm.stats.no_route.inc();
