@@ -11,7 +11,7 @@ use envoy_api::{
 };
 use envoy_rules::grpc::code_of;
 
-use super::{filters::seconds, names, routes::RETRY_OUTBOUND};
+use super::{filters::seconds, names};
 use crate::{
     model::{
         CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse,
@@ -20,6 +20,9 @@ use crate::{
     },
     time,
 };
+
+/// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
+pub(super) const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 
 /// What a route is made for, and what it has to look up.
 pub(super) struct Context<'a> {

@@ -7,11 +7,9 @@ use envoy_api::{
     RouteMatch, VirtualHost,
 };
 
-use super::{Compiler, Resource, filters::seconds, names, virtual_hosts::MadeHost};
+use super::{Compiler, Resource, filters::seconds, http_route::RETRY_OUTBOUND, names, virtual_hosts::MadeHost};
 use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
-/// Istio's default retries of requests that leave the pod (`pilot/pkg/networking/core/route/retry`).
-pub(super) const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 /// Istio's default retries of requests to the app: only requests that never reached it.
 const RETRY_INBOUND: &str = "reset-before-request";
 
