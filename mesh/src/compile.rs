@@ -79,7 +79,6 @@ impl Default for Options {
 /// The configuration of one sidecar.
 #[derive(Clone, Debug)]
 pub struct PodConfig {
-    /// The bootstrap.
     pub bootstrap: Bootstrap,
     /// LDS.
     pub listeners: Vec<Listener>,
@@ -110,7 +109,6 @@ impl PodConfig {
 /// The reason for a resource, as an explanation shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// The resource.
     pub resource: Resource,
     /// The reason, in words.
     pub because: String,
@@ -121,11 +119,9 @@ pub struct Provenance {
 /// A resource of a [`PodConfig`], or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// A listener.
     Listener(String),
     /// A filter chain of a listener.
     FilterChain {
-        /// The listener.
         listener: String,
         /// The index in `filter_chains`; `None` is the default chain.
         chain: Option<usize>,
@@ -146,22 +142,18 @@ pub enum Resource {
         /// Its index.
         route: usize,
     },
-    /// A cluster.
     Cluster(String),
     /// Whether a cluster's connections are mTLS, plaintext, or depend on the endpoint.
     TransportSocket {
-        /// The cluster.
         cluster: String,
     },
     /// A rule of an AuthorizationPolicy, by its name in Envoy's configuration.
     Authorization(String),
     /// Whether an endpoint takes mTLS (its metadata `tlsMode`).
     Endpoint {
-        /// The cluster.
         cluster: String,
         /// Its address, or the name that it resolves.
         host: String,
-        /// Its port.
         port: u16,
     },
 }

@@ -9,7 +9,6 @@ pub const FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The secret's name in Istio.
 pub(crate) const SECRET: &str = "file-root:system";
 
-/// The secret.
 pub(crate) fn secret() -> Secret {
     let trusted_ca = Some(DataSource::Filename(FILE.into()));
     let context = CertificateValidationContext { trusted_ca, ..Default::default() };

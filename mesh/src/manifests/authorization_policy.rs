@@ -72,9 +72,7 @@ pub struct Provider {
 pub struct TargetRef {
     /// The API group; empty for the core group.
     pub group: String,
-    /// The kind.
     pub kind: String,
-    /// The name.
     pub name: String,
     /// The namespace, which must not be set.
     pub namespace: String,
@@ -154,7 +152,6 @@ pub struct Operation {
     pub ports: Vec<String>,
     /// Other than these.
     pub not_ports: Vec<String>,
-    /// Methods.
     pub methods: Vec<String>,
     /// Other than these.
     pub not_methods: Vec<String>,
@@ -170,7 +167,6 @@ pub struct Operation {
 pub struct Condition {
     /// The attribute, such as `request.headers[x-token]`.
     pub key: String,
-    /// Its values.
     pub values: Vec<String>,
     /// Other than these.
     pub not_values: Vec<String>,

@@ -72,7 +72,6 @@ pub struct PortSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct PortNumberSpec {
-    /// Its number.
     pub number: i64,
 }
 
@@ -80,7 +79,6 @@ pub struct PortNumberSpec {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SubsetSpec {
-    /// Its name.
     pub name: String,
     /// The labels of its pods.
     pub labels: BTreeMap<String, String>,

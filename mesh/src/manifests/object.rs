@@ -31,15 +31,12 @@ pub struct Object<T> {
 pub struct Head {
     /// Its place in the manifests.
     pub source: Source,
-    /// Its kind.
     pub kind: &'static str,
     /// Its name; the namespace defaults to `default`, and is empty for cluster-scoped kinds.
     pub name: ObjectName,
     /// Its age, for rules that prefer the oldest.
     pub age: Age,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// The kind and name of its controller, in the same namespace.
     pub controller: Option<(String, String)>,
@@ -104,9 +101,7 @@ impl At for Named {
 pub struct SetAside {
     /// Its place in the manifests.
     pub source: Source,
-    /// Its kind.
     pub kind: String,
-    /// Its name.
     pub name: String,
     /// Its namespace, as written; empty if it names none.
     pub namespace: String,

@@ -39,7 +39,6 @@ pub struct EntryPort {
     /// What it speaks.
     #[serde(default)]
     pub protocol: String,
-    /// Its name.
     pub name: String,
     /// The port of the endpoints; 0 is as if unset.
     #[serde(default)]

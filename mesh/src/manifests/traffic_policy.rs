@@ -63,9 +63,7 @@ pub struct ConsistentHash {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct HttpCookie {
-    /// Its name.
     pub name: String,
-    /// Its path.
     pub path: Option<String>,
     /// How long it lives, if the sidecar makes it.
     pub ttl: Option<String>,
@@ -77,9 +75,7 @@ pub struct HttpCookie {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct CookieAttribute {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: Option<String>,
 }
 
@@ -165,7 +161,6 @@ pub struct Warmup {
 pub struct ConnectionPool {
     /// Of all connections.
     pub tcp: Option<TcpPool>,
-    /// Of HTTP.
     pub http: Option<HttpPool>,
 }
 

@@ -67,7 +67,6 @@ pub struct HttpRoute {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Delegate {
-    /// Its name.
     pub name: String,
     /// Its namespace; the root's own if empty.
     pub namespace: String,
@@ -77,9 +76,7 @@ pub struct Delegate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Headers {
-    /// Of requests.
     pub request: Option<HeaderOperations>,
-    /// Of responses.
     pub response: Option<HeaderOperations>,
 }
 
@@ -89,9 +86,7 @@ pub struct Headers {
 pub struct HeaderOperations {
     /// Replaces.
     pub set: BTreeMap<String, String>,
-    /// Adds.
     pub add: BTreeMap<String, String>,
-    /// Removes.
     pub remove: Vec<String>,
 }
 
@@ -106,7 +101,6 @@ pub struct HttpMatch {
     pub uri: Option<StringMatch>,
     /// `http` or `https`.
     pub scheme: Option<StringMatch>,
-    /// The method.
     pub method: Option<StringMatch>,
     /// The host, with its port.
     pub authority: Option<StringMatch>,
@@ -180,7 +174,6 @@ pub struct Destination {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PortSelector {
-    /// Its number.
     pub number: i64,
 }
 
@@ -241,9 +234,7 @@ pub enum RedirectPort {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct HttpDirectResponse {
-    /// Its status.
     pub status: u32,
-    /// Its body.
     pub body: Option<HttpBody>,
 }
 
@@ -303,7 +294,6 @@ pub struct FaultDelay {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FaultAbort {
-    /// The status.
     pub http_status: Option<i32>,
     /// The status of gRPC, by its name.
     pub grpc_status: Option<String>,

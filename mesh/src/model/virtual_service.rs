@@ -19,7 +19,6 @@ pub const MESH_GATEWAY: &str = "mesh";
 /// A VirtualService, with the routes that it delegates in place. Hosts and gateways are full names.
 #[derive(Clone, Debug)]
 pub struct VirtualService {
-    /// Its name.
     pub name: ObjectName,
     /// The hosts that it is for, perhaps with a wildcard first.
     pub hosts: Vec<String>,

@@ -143,15 +143,12 @@ pub enum CallError {
     NoAddress {
         /// The name.
         host: String,
-        /// The family.
         family: Family,
     },
     /// Envoy would reject a compiled listener.
     #[error("{pod}: listener {listener}: {error}")]
     Refused {
-        /// The pod.
         pod: String,
-        /// The listener.
         listener: String,
         /// Why.
         error: Box<BuildError>,
@@ -161,7 +158,6 @@ pub enum CallError {
     NoSubset {
         /// The service.
         host: String,
-        /// The subset.
         subset: String,
     },
     /// The call reaches a cluster or route configuration of a dump that could not be read.
@@ -174,12 +170,7 @@ pub enum CallError {
     },
     /// The calling or the called pod has a role in the mesh that is not modelled.
     #[error("{pod} {what}: the call cannot be predicted")]
-    NotModelled {
-        /// The pod.
-        pod: String,
-        /// What it is.
-        what: Unmodelled,
-    },
+    NotModelled { pod: String, what: Unmodelled },
     /// The control plane pushes something unsupported to a sidecar.
     #[error(transparent)]
     Pushed(NotSupported),
@@ -195,14 +186,8 @@ pub enum CallError {
     #[error(
         "a websocket through {cluster}, which speaks HTTP/2, is an extended CONNECT (RFC 8441): it is not modelled yet"
     )]
-    WebsocketOverHttp2 {
-        /// The cluster.
-        cluster: String,
-    },
+    WebsocketOverHttp2 { cluster: String },
     /// The call reached a sidecar whose configuration is unknown.
     #[error("{pod}: its sidecar's configuration is unknown")]
-    NoSidecar {
-        /// The pod.
-        pod: String,
-    },
+    NoSidecar { pod: String },
 }

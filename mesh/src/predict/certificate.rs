@@ -36,7 +36,6 @@ pub(super) enum Authority {
     Rogue,
 }
 
-/// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Certificate {
     pub(super) issuer: Authority,

@@ -83,7 +83,6 @@ pub enum DiscoveryType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LbPolicy {
-    /// Round robin.
     #[default]
     RoundRobin,
     /// The less loaded of two random endpoints.
@@ -160,7 +159,6 @@ pub const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BindConfig {
-    /// Source address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<SocketAddress>,
     /// Source addresses for destinations of the other IP version.

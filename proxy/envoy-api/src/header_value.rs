@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderValueOption {
-    /// The header.
     pub header: HeaderValue,
     /// What happens to a header of this name that is there.
     #[serde(default, skip_serializing_if = "HeaderAppendAction::is_default")]

@@ -50,7 +50,6 @@ pub struct HttpConnectionManager {
     /// Allowed protocol upgrades, such as `websocket`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upgrade_configs: Vec<UpgradeConfig>,
-    /// Options of HTTP/1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_protocol_options: Option<Http1ProtocolOptions>,
     /// Options of HTTP/2.
@@ -288,7 +287,6 @@ pub enum ExplicitHttpConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UseDownstreamHttpConfig {
-    /// Options for HTTP/1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_protocol_options: Option<Http1ProtocolOptions>,
     /// Options for HTTP/2.

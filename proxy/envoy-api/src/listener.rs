@@ -254,7 +254,6 @@ impl TcpProxy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TcpWeightedCluster {
-    /// The clusters.
     pub clusters: Vec<TcpClusterWeight>,
 }
 

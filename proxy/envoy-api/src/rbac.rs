@@ -92,7 +92,6 @@ pub enum Permission {
     AndRules(PermissionSet),
     /// One of these.
     OrRules(PermissionSet),
-    /// Not this.
     NotRule(Box<Self>),
     /// Everything.
     Any(bool),
@@ -130,7 +129,6 @@ pub enum Principal {
     AndIds(PrincipalSet),
     /// One of these.
     OrIds(PrincipalSet),
-    /// Not this.
     NotId(Box<Self>),
     /// Everybody.
     Any(bool),
@@ -175,7 +173,6 @@ pub struct PathMatcher {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UriTemplate {
-    /// Its name.
     pub name: String,
     /// What it is.
     pub typed_config: UriTemplateConfig,
@@ -224,7 +221,6 @@ pub struct PathSegment {
 pub enum ValueMatcher {
     /// A text.
     StringMatch(StringMatcher),
-    /// A list.
     ListMatch(ListMatcher),
     /// One of these.
     OrMatch(OrMatcher),

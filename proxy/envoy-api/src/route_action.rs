@@ -62,7 +62,6 @@ impl RouteAction {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightedCluster {
-    /// The clusters.
     pub clusters: Vec<ClusterWeight>,
 }
 
@@ -138,7 +137,6 @@ pub enum HashPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashHeader {
-    /// Its name.
     pub header_name: String,
 }
 
@@ -146,12 +144,10 @@ pub struct HashHeader {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashCookie {
-    /// Its name.
     pub name: String,
     /// How long it lives, if the sidecar makes it, which it does where this is set; 0 is as long as the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<ProtoDuration>,
-    /// Its path.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// Its other attributes.
@@ -163,9 +159,7 @@ pub struct HashCookie {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashCookieAttribute {
-    /// Its name.
     pub name: String,
-    /// Its value.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
 }
@@ -183,7 +177,6 @@ pub struct HashConnectionProperties {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HashQueryParameter {
-    /// Its name.
     pub name: String,
 }
 
@@ -240,7 +233,6 @@ pub enum RedirectResponseCode {
 }
 
 impl RedirectResponseCode {
-    /// The status.
     pub fn status(self) -> u16 {
         match self {
             Self::MovedPermanently => 301,

@@ -40,7 +40,6 @@ pub struct RetryPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryHostPredicate {
-    /// Its name.
     pub name: String,
     /// What it is.
     pub typed_config: RetryHostPredicateConfig,
@@ -58,7 +57,6 @@ any_of! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPriority {
-    /// Its name.
     pub name: String,
     /// What it is.
     pub typed_config: RetryPriorityConfig,

@@ -94,7 +94,6 @@ pub struct CommonTlsContext {
     /// Certificates in the configuration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_certificates: Vec<TlsCertificate>,
-    /// Certificates in secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
     /// Validation of the peer's certificate. Without any validation context every certificate is accepted.
@@ -246,7 +245,6 @@ pub struct Secret {
     /// A certificate with its private key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<TlsCertificate>,
-    /// A validation context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_context: Option<CertificateValidationContext>,
 }

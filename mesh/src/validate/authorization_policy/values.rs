@@ -18,7 +18,6 @@ pub(super) enum Kind {
     Text,
     /// Addresses and ranges.
     Addresses,
-    /// Ports.
     Ports,
     /// `NAME` or `NAMESPACE/NAME`.
     ServiceAccounts,

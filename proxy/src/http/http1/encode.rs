@@ -19,7 +19,6 @@ pub(super) enum Encoder {
     Nothing,
     /// Unchanged: its length is announced, or it ends with the connection.
     Plain,
-    /// Chunked.
     Chunked,
 }
 
