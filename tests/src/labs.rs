@@ -1,10 +1,12 @@
 //! Labs that are invisible to other tests, and the check that they leave nothing behind.
 
 use std::{
-    fs,
+    fs::{self, File, Metadata},
+    io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
@@ -16,8 +18,28 @@ pub struct OwnLabs {
     folder: TempDir,
 }
 
-/// Identifies a network namespace: device and inode of its file in `/proc`.
-pub type NamespaceId = (u64, u64);
+/// A network namespace. It is held open: the kernel would give its number to another test's once it is gone.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    number: Number,
+    _open: Arc<File>,
+}
+
+/// Identifies a network namespace as long as it exists: device and inode of its file in `/proc`.
+type Number = (u64, u64);
+
+impl Namespace {
+    fn open(path: &Path) -> io::Result<Self> {
+        let open = File::open(path)?;
+        Ok(Self { number: number(&open.metadata()?), _open: Arc::new(open) })
+    }
+}
+
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
 
 impl OwnLabs {
     /// A folder that sidecars, which run as another user, can traverse.
@@ -59,14 +81,14 @@ impl OwnLabs {
     }
 
     /// The network namespaces of these labs.
-    pub fn namespaces(&self) -> Vec<NamespaceId> {
+    pub fn namespaces(&self) -> Vec<Namespace> {
         let labs = fs::read_dir(self.path()).into_iter().flatten().flatten();
         let files = labs.flat_map(|lab| fs::read_dir(lab.path().join("ns")).into_iter().flatten().flatten());
-        files.filter_map(|file| namespace_id(&file.path())).collect()
+        files.filter_map(|file| Namespace::open(&file.path()).ok()).collect()
     }
 
     /// Lists what is left of these labs: files, mounts, names that `ip netns` lists, and processes in `namespaces`.
-    pub fn left_behind(&self, namespaces: &[NamespaceId]) -> Vec<String> {
+    pub fn left_behind(&self, namespaces: &[Namespace]) -> Vec<String> {
         let mut left = Vec::new();
         if self.path().exists() {
             let mut files = entries(&self.path());
@@ -83,7 +105,8 @@ impl OwnLabs {
             }
         }
         for process in entries(Path::new("/proc")) {
-            let inside = namespace_id(&process.join("ns/net")).is_some_and(|id| namespaces.contains(&id));
+            let of_process = fs::metadata(process.join("ns/net")).map(|namespace| number(&namespace)).ok();
+            let inside = namespaces.iter().any(|namespace| Some(namespace.number) == of_process);
             let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default().replace('\0', " ");
             if inside || command.contains(&ours) {
                 left.push(format!("process {}: {command}", process.display()));
@@ -93,7 +116,7 @@ impl OwnLabs {
     }
 
     /// Asserts that nothing is left.
-    pub fn assert_gone(&self, namespaces: &[NamespaceId]) {
+    pub fn assert_gone(&self, namespaces: &[Namespace]) {
         assert_eq!(self.left_behind(namespaces), Vec::<String>::new());
     }
 }
@@ -116,6 +139,6 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-fn namespace_id(path: &Path) -> Option<NamespaceId> {
-    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+fn number(namespace: &Metadata) -> Number {
+    (namespace.dev(), namespace.ino())
 }

@@ -18,7 +18,7 @@ use nix::{
 };
 use tests::{
     checkout,
-    labs::{NamespaceId, OwnLabs},
+    labs::{Namespace, OwnLabs},
     may_make_labs, text,
 };
 
@@ -26,7 +26,7 @@ use tests::{
 struct Running {
     labs: OwnLabs,
     sidelab: Child,
-    namespaces: Vec<NamespaceId>,
+    namespaces: Vec<Namespace>,
 }
 
 impl Running {
