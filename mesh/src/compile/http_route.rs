@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use envoy_api::{
     CORS_FILTER, ClusterWeight, Decorator, Denominator, DirectResponseAction, DirectResponseBody, FAULT_FILTER,
-    FractionalPercent, HashPolicy, HeaderAppendAction, HeaderMatcher, HeaderValue, HeaderValueOption, HttpFault,
-    Metadata, PerRouteConfig, ProtoDuration, QueryParameterMatcher, RedirectAction, RedirectResponseCode,
+    FractionalPercent, HeaderAppendAction, HeaderMatcher, HeaderValue, HeaderValueOption, HttpFault, Metadata,
+    PerRouteConfig, ProtoDuration, QueryParameterMatcher, RedirectAction, RedirectResponseCode,
     RegexMatchAndSubstitute, RegexMatcher, RequestMirrorPolicy, RetryPolicy, RetryPriority, RetryPriorityConfig, Route,
     RouteAction, RouteMatch, RuntimeFractionalPercent, StringMatcher, StringPattern, WeightedCluster,
 };
@@ -34,8 +34,6 @@ pub(super) struct Context<'a> {
     pub(super) metadata: Metadata,
     /// The cluster of a destination.
     pub(super) cluster: &'a dyn Fn(&Destination) -> String,
-    /// By what the endpoint of a destination is chosen.
-    pub(super) hash: &'a dyn Fn(&HttpRouteDestination) -> Option<HashPolicy>,
 }
 
 /// The route of one match of a rule, or of a rule without any (`TranslateRoute`).
@@ -106,29 +104,19 @@ fn action(route: &mut Route, rule: &HttpRoute, mut authority: String, context: &
             disable_shadow_host_suffix_append: true,
         })
         .collect();
-    let mut hashed = false;
     if let [only] = &rule.route[..] {
-        hashed = destination(route, &mut action, only, context);
+        destination(route, &mut action, only, context);
     } else {
         let weighted = rule.route.iter().filter(|one| one.weight != 0);
-        let weighted = weighted.map(|one| {
-            action.hash_policy.extend((context.hash)(one));
-            weight(one, context)
-        });
-        let clusters = weighted.collect();
+        let clusters = weighted.map(|one| weight(one, context)).collect();
         action.weighted_clusters = Some(WeightedCluster { clusters });
     }
-    action.retry_policy = retries(rule.retries.as_ref(), hashed);
+    action.retry_policy = retries(rule.retries.as_ref());
     action
 }
 
-/// The only destination of a route; whether its endpoint is chosen by a hash (`processDestination`).
-fn destination(
-    route: &mut Route,
-    action: &mut RouteAction,
-    only: &HttpRouteDestination,
-    context: &Context<'_>,
-) -> bool {
+/// The only destination of a route (`processDestination`).
+fn destination(route: &mut Route, action: &mut RouteAction, only: &HttpRouteDestination, context: &Context<'_>) {
     action.cluster = only.destination.as_ref().map(context.cluster).unwrap_or_default();
     if let Some(headers) = &only.headers {
         let authority = mutate(route, headers);
@@ -136,10 +124,6 @@ fn destination(
             action.host_rewrite_literal = authority;
         }
     }
-    let hash = (context.hash)(only);
-    let hashed = hash.is_some();
-    action.hash_policy.extend(hash);
-    hashed
 }
 
 /// One of several destinations (`processWeightedDestination`).
@@ -287,12 +271,16 @@ fn direct_response(response: &HttpDirectResponse) -> DirectResponseAction {
     DirectResponseAction { status: u16::try_from(response.status).unwrap_or(u16::MAX), body }
 }
 
+/// Istio's number of retries, on these conditions.
+pub(super) fn retry_twice(retry_on: &str) -> RetryPolicy {
+    RetryPolicy { retry_on: retry_on.into(), num_retries: Some(2), ..RetryPolicy::default() }
+}
+
 /// `retry.ConvertPolicy`.
-fn retries(asked: Option<&HttpRetry>, hashed: bool) -> Option<RetryPolicy> {
-    let by_default = RetryPolicy { retry_on: RETRY_OUTBOUND.into(), num_retries: Some(2), ..RetryPolicy::default() };
+fn retries(asked: Option<&HttpRetry>) -> Option<RetryPolicy> {
+    let by_default = retry_twice(RETRY_OUTBOUND);
     let Some(asked) = asked else { return Some(by_default) };
     let attempts = u32::try_from(asked.attempts).ok().filter(|attempts| *attempts > 0)?;
-    let _ = hashed; // Without `previous_hosts` on either side there is nothing to leave out.
     let mut policy = RetryPolicy { num_retries: Some(attempts), ..by_default };
     if !asked.retry_on.is_empty() {
         let (codes, words): (Vec<_>, Vec<_>) =

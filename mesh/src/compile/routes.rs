@@ -7,7 +7,13 @@ use envoy_api::{
     RouteMatch, VirtualHost,
 };
 
-use super::{Compiler, Resource, filters::seconds, http_route::RETRY_OUTBOUND, names, virtual_hosts::MadeHost};
+use super::{
+    Compiler, Resource,
+    filters::seconds,
+    http_route::{RETRY_OUTBOUND, retry_twice},
+    names,
+    virtual_hosts::MadeHost,
+};
 use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
 
 /// Istio's default retries of requests to the app: only requests that never reached it.
@@ -77,7 +83,7 @@ impl Compiler<'_> {
                 "default",
                 names::outbound_cluster(port.port, "", &service.host),
                 Some(names::operation(&service.host, port.port)),
-                retry(RETRY_OUTBOUND),
+                Some(retry_twice(RETRY_OUTBOUND)),
             )],
             include_request_attempt_count: true,
         }
@@ -156,7 +162,7 @@ impl Compiler<'_> {
     ) -> RouteConfiguration {
         let (host, port) = service.map_or(("", 0), |(service, port)| (service.host.as_str(), port.port));
         let is_grpc = service.is_some_and(|(_, port)| matches!(port.protocol, Protocol::Grpc | Protocol::GrpcWeb));
-        let retries = if is_grpc { None } else { retry(RETRY_INBOUND) };
+        let retries = if is_grpc { None } else { Some(retry_twice(RETRY_INBOUND)) };
         RouteConfiguration {
             name: cluster.into(),
             virtual_hosts: vec![VirtualHost {
@@ -196,8 +202,4 @@ pub(super) fn any_path(name: &str) -> Route {
         matcher: RouteMatch { prefix: Some("/".into()), ..RouteMatch::default() },
         ..Route::default()
     }
-}
-
-fn retry(retry_on: &str) -> Option<RetryPolicy> {
-    Some(RetryPolicy { retry_on: retry_on.into(), num_retries: Some(2), ..RetryPolicy::default() })
 }

@@ -149,7 +149,6 @@ impl<'a> Compiler<'a> {
             service: &rule.name.name,
             metadata: Metadata { filter_metadata: virtual_service_note(&rule.name) },
             cluster: &cluster,
-            hash: &|_| None,
         };
         let mut made = vec![];
         for Rule { spec, source } in &rule.http {
