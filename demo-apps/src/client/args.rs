@@ -11,6 +11,7 @@ use demo_args::TlsVersion;
 use rustls::RootCertStore;
 
 use crate::Target;
+use crate::UsageError;
 use crate::duration::parse_limit;
 
 /// Options of one call.
@@ -78,6 +79,16 @@ pub struct CallArgs {
 }
 
 impl CallArgs {
+    /// Refuses options that mean nothing where a call consists of messages, as with these schemes.
+    pub(super) fn reject_unsuited_to_messages(&self, schemes: &str) -> Result<(), UsageError> {
+        let raw = self.server_first || self.half_close || self.expect.is_some();
+        if raw || self.method.is_some() || self.fail || self.http10 {
+            let text = format!("--server-first, --half-close, --expect, --method and --fail are not for {schemes}");
+            return Err(UsageError(text));
+        }
+        Ok(())
+    }
+
     /// Contents of message or frame `number`, counted from 1: the mark, then the given data, or its number.
     pub(super) fn numbered_message(&self, number: u32) -> String {
         let mark = self.marker.as_ref().map_or_else(String::new, |id| format!("sidelab-probe {id}\n"));

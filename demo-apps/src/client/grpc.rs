@@ -31,16 +31,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
-        if args.server_first
-            || args.half_close
-            || args.expect.is_some()
-            || args.method.is_some()
-            || args.fail
-            || args.http10
-        {
-            let text = "--server-first, --half-close, --expect, --method and --fail are not for grpc:// and grpcs://";
-            return Err(UsageError(text.into()));
-        }
+        args.reject_unsuited_to_messages("grpc:// and grpcs://")?;
         let path = match args.target.path.as_str() {
             "/" if args.messages.is_some() => format!("{SERVICE}Stream"),
             "/" => format!("{SERVICE}Unary"),

@@ -32,16 +32,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(args: &CallArgs) -> Result<Self, UsageError> {
-        if args.server_first
-            || args.half_close
-            || args.expect.is_some()
-            || args.method.is_some()
-            || args.fail
-            || args.http10
-        {
-            let text = "--server-first, --half-close, --expect, --method and --fail are not for ws:// and wss://";
-            return Err(UsageError(text.into()));
-        }
+        args.reject_unsuited_to_messages("ws:// and wss://")?;
         if args.connect.http2 {
             return Err(UsageError("--http2: websockets are only supported over HTTP/1.1".into()));
         }
