@@ -24,7 +24,7 @@ mod tests;
 pub fn generate() -> Vec<(&'static str, Schema)> {
     use Direction::{Printed, Read};
     vec![
-        ("scenario", schema::<scenario::File>("scenario.yaml", Read)),
+        ("scenario", schema::<scenario::written::File>("scenario.yaml", Read)),
         ("explain", schema::<Account>(mesh::account::SCHEMA, Printed)),
         ("run", schema::<RunReport>(crate::run_report::SCHEMA, Printed)),
         ("policy", schema::<Policy>(mesh::policy::SCHEMA, Printed)),

@@ -20,7 +20,7 @@ probes:
 ";
 
 fn parse(text: &str) -> Result<Scenario, String> {
-    Scenario::parse("s", Path::new("s"), text)
+    written::parse("s", Path::new("s"), text)
 }
 
 #[test]

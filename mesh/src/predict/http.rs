@@ -30,6 +30,8 @@ use super::{
     wire::{Reply, Request, Sent, Version},
 };
 
+mod rejected;
+
 /// What a fault does to a request.
 enum Fault {
     /// It is answered.
@@ -77,14 +79,7 @@ impl Simulation<'_> {
                 normalized = Request { path, ..request.clone() };
                 &normalized
             }
-            None => {
-                let because = format!("the path {:?} cannot be normalized", request.path);
-                self.trace.step(at.role.party(), Decision::Codec, "400", because, None);
-                self.trace.refuse(at.role.party(), Reason::ProtocolError);
-                let outcome = Outcome::Rejected("path_normalization_failed".into());
-                self.trace.log(at.role, Log::of_request(&outcome, false));
-                return Ok(Reply::Response(codec, 400));
-            }
+            None => return Ok(self.not_normal(at, codec, &request.path)),
         };
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
@@ -154,8 +149,8 @@ impl Simulation<'_> {
         let Some(action) = &route.route else { return Ok(self.answered(at, codec, &Outcome::NoRoute)) };
         let policy = action.retry_policy.as_ref();
         if let Some(condition) = policy.and_then(RetryPolicy::unsupported) {
-            let because = format!("condition {condition} of retry_on is not known, and passed over");
-            self.trace.step(at.role.party(), Decision::Retry, "known conditions alone", because, None);
+            let because = format!("condition {condition} of retry_on is unknown and ignored");
+            self.trace.step(at.role.party(), Decision::Retry, "only known conditions", because, None);
         }
         let (cluster, weight) = self.choose(at, action);
         let rewritten = request.rewritten(route, action, weight);
@@ -168,7 +163,7 @@ impl Simulation<'_> {
         let ended = self.ended(at, upstream, codec);
         // Each try has the same end.
         let policy = policy.map(RetryPolicy::new).filter(|policy| match &ended {
-            // A sidecar upstream answers a gRPC request with `200` and a status of gRPC.
+            // A sidecar answers a gRPC request itself with status 200 and a gRPC status.
             Ended::Answered(status) if *status != 200 && request.speaks == Some(AppSpeaks::Grpc) => {
                 policy.retries_response(200, Some(GrpcStatus::from_http(*status).code().to_string().as_bytes()))
             }
@@ -266,7 +261,7 @@ impl Simulation<'_> {
             fault.delay.as_ref().and_then(|delay| Some((delay.fixed_delay?, delay.percentage.unwrap_or_default())));
         let delayed = delay.is_some_and(|(_, share)| self.happens(share));
         if let Some((fixed, share)) = delay.filter(|_| delayed) {
-            let because = format!("a fault holds up {} % of the requests", share.percent());
+            let because = format!("a fault delays {} % of requests", share.percent());
             self.trace.step(at.role.party(), Decision::Fault, format!("delayed by {fixed}"), because, None);
         }
         let Some(abort) = &fault.abort else { return Fault::Passed { delayed } };
@@ -279,25 +274,16 @@ impl Simulation<'_> {
         if is_grpc && abort.http_status.is_none() {
             self.trace.grpc_status = abort.grpc_status;
         }
-        let because = format!("a fault answers {} % of the requests", share.percent());
+        let because = format!("a fault aborts {} % of requests", share.percent());
         self.trace.step(at.role.party(), Decision::Fault, status.to_string(), because, None);
         self.trace.refuse(at.role.party(), Reason::FaultAbort);
         self.log_request(at, Log::of_request(&Outcome::FaultAbort, false), delayed);
         Fault::Aborted(Reply::Response(codec, status))
     }
 
-    /// Whether something happens that does to a share of all requests: either, where it is some.
+    /// Whether an event of this probability happens: both are tried unless it is 0 or 100 %.
     fn happens(&mut self, share: FractionalPercent) -> bool {
         !share.is_none() && (share.is_all() || self.picks.pick(2) == 0)
-    }
-
-    /// A request to upgrade, where that is not allowed.
-    fn no_upgrade(&mut self, at: Place, codec: Version) -> Reply {
-        let because = "upgrades to a websocket are not allowed here";
-        self.trace.step(at.role.party(), Decision::Codec, "403", because, None);
-        self.trace.refuse(at.role.party(), Reason::ProtocolError);
-        self.trace.log(at.role, Log::of_request(&Outcome::Rejected("upgrade_failed".into()), false));
-        Reply::Response(codec, 403)
     }
 
     /// The sidecar answers a request itself.
@@ -307,33 +293,6 @@ impl Simulation<'_> {
         }
         self.trace.log(at.role, Log::of_request(outcome, false));
         Reply::Response(codec, outcome.answer(false, true).map_or(503, |answer| answer.status))
-    }
-
-    /// A request in HTTP/1.0, where that is not taken.
-    fn too_old(&mut self, at: Place) -> Reply {
-        self.trace.refuse(at.role.party(), Reason::ProtocolError);
-        let because = "HTTP/1.0 is not taken unless accept_http_10 says so";
-        self.trace.step(at.role.party(), Decision::Codec, "426", because, None);
-        self.trace.log(at.role, Log::of_request(&Outcome::DownstreamProtocolError("low_version".into()), false));
-        Reply::Response(Version::Http1, 426)
-    }
-
-    /// Bytes that are no request in the codec's version of HTTP.
-    fn not_http(&mut self, at: Place, codec: Version) -> Reply {
-        self.trace.refuse(at.role.party(), Reason::ProtocolError);
-        match codec {
-            Version::Http1 => {
-                self.trace.step(at.role.party(), Decision::Codec, "400", "the bytes are not HTTP/1.1", None);
-                let outcome = Outcome::DownstreamProtocolError("http1.codec_error".into());
-                self.trace.log(at.role, Log::of_request(&outcome, false));
-                Reply::Response(Version::Http1, 400)
-            }
-            // Without the preface there is no stream to answer, and no log line.
-            Version::Http2 => {
-                self.trace.step(at.role.party(), Decision::Codec, "closed", "the bytes are not HTTP/2", None);
-                Reply::Closed
-            }
-        }
     }
 
     /// Converts the answer from upstream, or its absence.

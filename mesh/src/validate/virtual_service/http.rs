@@ -1,18 +1,19 @@
 //! Routes of HTTP (`pkg/config/validation/virtualservice.go`).
 
-use envoy_rules::{grpc, re2};
+use envoy_rules::grpc;
 use http::HeaderName;
 
-use super::{destination, gateways, weights};
+use super::{destination, weights};
 use crate::{
     compile::http_route::is_status,
-    load::is_dns_label,
     manifests::virtual_service::{
         CorsPolicy, HeaderOperations, Headers, HttpDirectResponse, HttpFaultInjection, HttpMatch, HttpRedirect,
-        HttpRetry, HttpRewrite, HttpRoute, Percent, StringMatch,
+        HttpRetry, HttpRewrite, HttpRoute, Percent,
     },
     validate::{Checked, traffic_policy::duration},
 };
+
+mod matches;
 
 /// Words of `retryOn` that Envoy knows.
 const RETRY_ON: [&str; 16] = [
@@ -44,7 +45,7 @@ pub(super) fn route(
 ) {
     conflicts(checked, field, route, is_delegate);
     for (i, one) in route.matches.iter().enumerate() {
-        matched(checked, &format!("{field}.match[{i}]"), one, for_gateways_alone);
+        matches::matched(checked, &format!("{field}.match[{i}]"), one, for_gateways_alone);
     }
     if let Some(all) = &route.headers {
         headers(checked, &format!("{field}.headers"), all);
@@ -105,7 +106,7 @@ fn conflicts(checked: &mut Checked<'_>, field: &str, route: &HttpRoute, is_deleg
     if route.delegate.is_some() && !is_delegate {
         for (name, is_set) in [("redirect", route.redirect.is_some()), ("route", !route.route.is_empty())] {
             if is_set {
-                checked.error(format!("{field}.{name}"), "cannot stand beside delegate; the delegate says it");
+                checked.error(format!("{field}.{name}"), "cannot be combined with delegate; set it in the delegate");
             }
         }
         return;
@@ -129,99 +130,10 @@ fn conflicts(checked: &mut Checked<'_>, field: &str, route: &HttpRoute, is_deleg
             checked.error(format!("{field}.{name}"), format!("cannot be combined with {own}; keep one"));
         }
     } else if route.route.is_empty() {
-        checked.error(field, "has none of route, redirect and directResponse; say what becomes of requests");
+        checked.error(field, "has none of route, redirect and directResponse; add one");
     }
     if route.mirror.is_some() && !route.mirrors.is_empty() {
         checked.error(format!("{field}.mirrors"), "cannot be combined with mirror; keep one");
-    }
-}
-
-/// `validateHTTPRouteMatchRequest`.
-fn matched(checked: &mut Checked<'_>, field: &str, one: &HttpMatch, for_gateways_alone: bool) {
-    let pairs = [("scheme", &one.scheme), ("method", &one.method), ("authority", &one.authority)];
-    if let Some(uri) = &one.uri {
-        one_of(checked, &format!("{field}.uri"), uri);
-        regex(checked, &format!("{field}.uri.regex"), uri.regex.as_deref());
-    }
-    for (name, text) in pairs {
-        if let Some(text) = text {
-            string_match(checked, &format!("{field}.{name}"), text);
-        }
-    }
-    for (name, text) in &one.headers {
-        let field = format!("{field}.headers[{name}]");
-        header_name(checked, &field, name, for_gateways_alone);
-        match text {
-            Some(text) => string_match(checked, &field, text),
-            None => checked.error(field, "is null; write {} for a header that has to be there"),
-        }
-    }
-    for (name, text) in &one.without_headers {
-        let field = format!("{field}.withoutHeaders[{name}]");
-        header_name(checked, &field, name, for_gateways_alone);
-        // `*` is no regular expression, and says that the header is there.
-        if let Some(text) = text.as_ref().filter(|text| text.regex.as_deref() != Some("*")) {
-            string_match(checked, &field, text);
-        }
-    }
-    for (name, text) in &one.query_params {
-        if let Some(text) = text {
-            string_match(checked, &format!("{field}.queryParams[{name}]"), text);
-        }
-    }
-    if one.port != 0 {
-        checked.port(format!("{field}.port"), one.port);
-    }
-    checked.labels(&format!("{field}.sourceLabels"), &one.source_labels);
-    gateways(checked, &format!("{field}.gateways"), &one.gateways);
-    if !one.source_namespace.is_empty() && !is_dns_label(&one.source_namespace) {
-        checked.error(format!("{field}.sourceNamespace"), format!("{:?} is not a namespace", one.source_namespace));
-    }
-}
-
-/// `ValidateHTTPHeaderNameOrJwtClaimRoute`.
-fn header_name(checked: &mut Checked<'_>, field: &str, name: &str, for_gateways_alone: bool) {
-    if name.starts_with("@request.auth.claims") {
-        if !for_gateways_alone {
-            checked.error(field, "claims of a JWT are matched only at gateways");
-        }
-        return;
-    }
-    let is_pseudo = [":method", ":scheme", ":authority", ":path"].contains(&name);
-    if !is_pseudo && name.parse::<HeaderName>().is_err() {
-        checked.error(field, format!("{name:?} is not a header name"));
-    }
-}
-
-/// A text has one condition at most: two are no message of Istio's.
-fn one_of(checked: &mut Checked<'_>, field: &str, text: &StringMatch) {
-    let count = [&text.exact, &text.prefix, &text.regex].into_iter().flatten().count();
-    if count > 1 {
-        checked.error(field, "has several of exact, prefix and regex; keep one");
-    }
-}
-
-/// `validateStringMatch`.
-fn string_match(checked: &mut Checked<'_>, field: &str, text: &StringMatch) {
-    one_of(checked, field, text);
-    if text.prefix.as_deref() == Some("") {
-        checked.error(format!("{field}.prefix"), "is empty; write {} for whatever there is");
-    }
-    regex(checked, &format!("{field}.regex"), text.regex.as_deref());
-}
-
-/// `validateStringMatchRegexp`.
-fn regex(checked: &mut Checked<'_>, field: &str, text: Option<&str>) {
-    const LONGEST: usize = 1024;
-    let Some(text) = text else { return };
-    if text.is_empty() {
-        checked.error(field, "is empty; give a regular expression");
-    } else if text.len() > LONGEST {
-        checked.error(field, format!("is longer than {LONGEST} characters"));
-    } else if let Err(error) = re2::full_match(text) {
-        let message =
-            format!("{text:?} does not compile: {error} (RE2 syntax: https://github.com/google/re2/wiki/Syntax)");
-        checked.error(field, message);
     }
 }
 
@@ -256,7 +168,7 @@ fn changed_header(checked: &mut Checked<'_>, field: &str, name: &str, may_be_hos
     }
 }
 
-/// `ValidateHTTPHeaderValue`: what stands between two `%` is one of Envoy's commands.
+/// `ValidateHTTPHeaderValue`: text between two `%` is one of Envoy's command operators.
 fn header_value(checked: &mut Checked<'_>, field: &str, value: &str) {
     let is_clean = value.chars().all(|c| c == '\t' || !c.is_control());
     let percents = value.replace("%%", "").matches('%').count();
@@ -276,8 +188,8 @@ fn cors(checked: &mut Checked<'_>, field: &str, policy: &CorsPolicy) {
         if texts.into_iter().all(|text| text.as_deref().unwrap_or_default().is_empty()) {
             checked.error(&field, "is empty; give exact, prefix or regex");
         }
-        one_of(checked, &field, origin);
-        regex(checked, &format!("{field}.regex"), origin.regex.as_deref().filter(|text| !text.is_empty()));
+        matches::one_of(checked, &field, origin);
+        matches::regex(checked, &format!("{field}.regex"), origin.regex.as_deref().filter(|text| !text.is_empty()));
     }
     for (i, method) in policy.allow_methods.iter().enumerate() {
         if !METHODS.contains(&method.as_str()) {
@@ -309,12 +221,12 @@ fn fault(checked: &mut Checked<'_>, field: &str, fault: &HttpFaultInjection) {
         if abort.percentage.is_none() {
             checked.warn(
                 format!("{field}.percentage"),
-                "is missing: no request is aborted; write percentage: {value: 100}",
+                "is missing, so no request is aborted; write percentage: {value: 100}",
             );
         }
         let kinds = [abort.http_status.is_some(), abort.grpc_status.is_some(), abort.http2_error.is_some()];
         match kinds.iter().filter(|is_set| **is_set).count() {
-            0 => checked.warn(&field, "has no status: nothing is aborted; write httpStatus or grpcStatus"),
+            0 => checked.warn(&field, "has no status, so no request is aborted; write httpStatus or grpcStatus"),
             1 => {}
             _ => checked.error(&field, "has several statuses; keep one"),
         }
@@ -335,14 +247,14 @@ fn fault(checked: &mut Checked<'_>, field: &str, fault: &HttpFaultInjection) {
         if delay.percentage.is_none() && delay.percent == 0 {
             checked.warn(
                 format!("{field}.percentage"),
-                "is missing: no request is delayed; write percentage: {value: 100}",
+                "is missing, so no request is delayed; write percentage: {value: 100}",
             );
         }
         duration(checked, &format!("{field}.fixedDelay"), delay.fixed_delay.as_deref());
         if delay.exponential_delay.is_some() {
             checked.error(format!("{field}.exponentialDelay"), "is not supported by Istio; write fixedDelay");
         } else if delay.fixed_delay.is_none() {
-            checked.warn(format!("{field}.fixedDelay"), "is missing: nothing is delayed");
+            checked.warn(format!("{field}.fixedDelay"), "is missing, so no request is delayed");
         }
     }
 }
@@ -381,15 +293,17 @@ fn retries(checked: &mut Checked<'_>, field: &str, asked: &HttpRetry) {
     if asked.attempts == 0 && says_more {
         checked.error(
             format!("{field}.attempts"),
-            "is 0, which is never, and other fields are set; give a number, or remove them",
+            "is 0, which disables retries, but other fields are set; give a number, or remove them",
         );
     }
     duration(checked, &format!("{field}.perTryTimeout"), asked.per_try_timeout.as_deref());
     duration(checked, &format!("{field}.backoff"), asked.backoff.as_deref());
     for word in asked.retry_on.split(',').filter(|_| !asked.retry_on.is_empty()) {
         if !RETRY_ON.contains(&word) && !is_status(word) {
-            checked
-                .error(format!("{field}.retryOn"), format!("{word:?} is neither a condition of Envoy's nor a status"));
+            checked.error(
+                format!("{field}.retryOn"),
+                format!("{word:?} is neither one of Envoy's conditions nor a status"),
+            );
         }
     }
 }
@@ -401,7 +315,7 @@ fn redirect(checked: &mut Checked<'_>, field: &str, to: &HttpRedirect, matches: 
     }
     let not_prefix = |one: &&HttpMatch| one.uri.as_ref().is_some_and(|uri| uri.prefix.is_none());
     if !to.prefix_rewrite.is_empty() && matches.iter().any(|one| not_prefix(&one)) {
-        return checked.error(format!("{field}.prefixRewrite"), "needs matches of uri by prefix alone");
+        return checked.error(format!("{field}.prefixRewrite"), "requires that each match of uri uses prefix");
     }
     let texts = [&to.uri, &to.prefix_rewrite, &to.authority, &to.scheme];
     if texts.into_iter().all(String::is_empty) && to.port.is_none() && to.derive_port.is_none() {
@@ -424,7 +338,9 @@ fn direct_response(checked: &mut Checked<'_>, field: &str, response: &HttpDirect
     let body = response.body.as_ref().and_then(|body| body.string.as_ref().or(body.bytes.as_ref()));
     match body.map_or(0, String::len) {
         size if size > 1024 * 1024 => checked.error(format!("{field}.body"), "is longer than 1 MB"),
-        size if size > 100 * 1024 => checked.warn(format!("{field}.body"), "is long, which costs the control plane"),
+        size if size > 100 * 1024 => {
+            checked.warn(format!("{field}.body"), "is longer than 100 kB, which slows down the control plane");
+        }
         _ => {}
     }
     http_status(checked, &format!("{field}.status"), i64::from(response.status));
@@ -444,7 +360,7 @@ fn rewrite(checked: &mut Checked<'_>, field: &str, asked: &HttpRewrite) {
         if by.pattern.is_empty() || by.rewrite.is_empty() {
             checked.error(&field, "needs both match and rewrite");
         }
-        regex(checked, &format!("{field}.match"), Some(by.pattern.as_str()).filter(|text| !text.is_empty()));
+        matches::regex(checked, &format!("{field}.match"), Some(by.pattern.as_str()).filter(|text| !text.is_empty()));
     }
 }
 

@@ -30,7 +30,10 @@ fn what_istios_webhook_refuses_is_refused() {
         (format!("{{{TO}, match: [{{uri: {{regex: '['}}}}]}}"), "match[0].uri.regex: \"[\" does not compile"),
         (format!("{{{TO}, match: [{{uri: {{regex: '(?=a)'}}}}]}}"), "does not compile"),
         (format!("{{{TO}, match: [{{method: {{prefix: ''}}}}]}}"), "match[0].method.prefix: is empty"),
-        (format!("{{{TO}, match: [{{headers: {{'@request.auth.claims.a': {{exact: b}}}}}}]}}"), "only at gateways"),
+        (
+            format!("{{{TO}, match: [{{headers: {{'@request.auth.claims.a': {{exact: b}}}}}}]}}"),
+            "only be matched at gateways",
+        ),
         (format!("{{{TO}, match: [{{port: 70000}}]}}"), "70000 is out of range"),
         (format!("{{{TO}, rewrite: {{}}}}"), "http[0].rewrite: is empty"),
         (
@@ -45,8 +48,11 @@ fn what_istios_webhook_refuses_is_refused() {
             format!("{{{TO}, fault: {{delay: {{fixedDelay: 1s, percentage: {{value: 101}}}}}}}}"),
             "101 is neither 0 nor from",
         ),
-        (format!("{{{TO}, retries: {{attempts: 0, retryOn: 5xx}}}}"), "is 0, which is never"),
-        (format!("{{{TO}, retries: {{attempts: 1, retryOn: 'often'}}}}"), "\"often\" is neither a condition"),
+        (format!("{{{TO}, retries: {{attempts: 0, retryOn: 5xx}}}}"), "is 0, which disables retries"),
+        (
+            format!("{{{TO}, retries: {{attempts: 1, retryOn: 'often'}}}}"),
+            "\"often\" is neither one of Envoy's conditions",
+        ),
         (format!("{{{TO}, timeout: 1us}}"), "is less than 1ms"),
         (
             format!("{{{TO}, mirror: {{host: s}}, mirrors: [{{destination: {{host: s}}}}]}}"),
@@ -61,7 +67,7 @@ fn what_istios_webhook_refuses_is_refused() {
         ("{route: [{}]}".to_owned(), "route[0].destination: is missing"),
         ("{route: [{destination: {host: s}}, {destination: {host: s}}]}".to_owned(), "add up to 0"),
         ("{route: [{destination: {host: s}, weight: -1}]}".to_owned(), "-1 is negative"),
-        (format!("{{delegate: {{name: d}}, {TO}}}"), "cannot stand beside delegate"),
+        (format!("{{delegate: {{name: d}}, {TO}}}"), "cannot be combined with delegate"),
     ] {
         says(&format!("hosts: [s], http: [{http}]"), expected);
     }

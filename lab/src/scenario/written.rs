@@ -1,0 +1,195 @@
+//! `scenario.yaml`, as written.
+
+use std::{collections::BTreeMap, path::Path};
+
+use http::Method;
+use mesh::{
+    account::{AppProtocol, AppSpeaks},
+    model::{Family, Flavor},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    expect::Expectation,
+    request::{self, Asked},
+};
+
+use super::{Cell, CertificateFiles, Grid, Probe, Scenario, fits};
+
+/// Reads the text of `scenario.yaml`.
+///
+/// # Errors
+/// The fault, with its place.
+pub(super) fn parse(name: &str, directory: &Path, text: &str) -> Result<Scenario, String> {
+    let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+    let file: File = serde_path_to_error::deserialize(value).map_err(|e| e.to_string())?;
+    if file.probes.is_empty() {
+        return Err("probes: a scenario without probes shows nothing; add at least one".into());
+    }
+    let mut probes = Vec::with_capacity(file.probes.len());
+    for (i, probe) in file.probes.into_iter().enumerate() {
+        let probe_name = probe.name.clone();
+        let probe =
+            probe.into_probe(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+        if file.grid.is_some() != probe.cell.is_some() {
+            return Err(format!(
+                "probes[{i}].cell: a scenario with `grid` has a `cell` for every probe, one without has none"
+            ));
+        }
+        if probes.iter().any(|earlier: &Probe| earlier.name == probe.name) {
+            return Err(format!("probes[{i}].name: {probe_name:?} is the name of an earlier probe"));
+        }
+        probes.push(probe);
+    }
+    if let Some(claim) = file.claims.iter().find(|claim| !probes.iter().any(|probe| probe.claims.contains(claim))) {
+        return Err(format!("claims: no probe tests {claim}; name it in the `claims` of one"));
+    }
+    Ok(Scenario {
+        name: name.into(),
+        directory: directory.into(),
+        title: file.title,
+        shows: file.shows,
+        claims: file.claims,
+        signatures: file.signatures,
+        grid: file.grid,
+        probes,
+    })
+}
+
+/// `scenario.yaml`, as written.
+#[derive(Debug, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    title: String,
+    shows: String,
+    claims: Vec<String>,
+    #[serde(default)]
+    signatures: Vec<String>,
+    #[serde(default)]
+    grid: Option<Grid>,
+    /// Holds YAML anchors that several probes use; otherwise ignored.
+    #[schemars(with = "Option<serde_json::Value>")]
+    #[serde(default, rename = "cases")]
+    _cases: serde::de::IgnoredAny,
+    probes: Vec<WrittenProbe>,
+}
+
+/// A probe, as written: `expect` applies to both meshes, `textbook` and `istio` extend or override it. Without the three, what is
+/// seen is compared with the prediction alone.
+#[derive(Debug, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProbe {
+    name: String,
+    from: String,
+    to: String,
+    #[serde(default = "ipv4")]
+    family: Family,
+    app: AppProtocol,
+    #[serde(default)]
+    speaks: Option<AppSpeaks>,
+    /// `Host` or `:authority`.
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    method: Option<String>,
+    /// Path and query.
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    sni: Option<String>,
+    #[serde(default = "yes")]
+    verify: bool,
+    #[serde(default)]
+    certificate: Option<CertificateFiles>,
+    #[serde(default)]
+    webhook: Option<String>,
+    #[serde(default)]
+    cell: Option<Cell>,
+    #[serde(default)]
+    claims: Option<Vec<String>>,
+    #[serde(default)]
+    expect: Expectation,
+    #[serde(default)]
+    textbook: Expectation,
+    #[serde(default)]
+    istio: Expectation,
+}
+
+impl WrittenProbe {
+    fn asked(&self) -> Result<Asked, String> {
+        let method = self.method.as_ref().map(|text| {
+            text.parse::<Method>().map_err(|_| format!("method: {text:?} is not a method of HTTP, such as GET"))
+        });
+        let path = self.path.as_deref().map(request::path_and_query).transpose();
+        let path = path.map_err(|message| format!("path: {message}"))?;
+        let headers = self.headers.iter().map(|(name, value)| request::header(name, value));
+        let headers: Vec<_> = headers.collect::<Result<_, _>>().map_err(|message| format!("headers: {message}"))?;
+        Asked::new(method.transpose()?, path, self.host.clone(), headers, self.app, self.speaks)
+    }
+
+    fn into_probe(self, of_scenario: &[String]) -> Result<Probe, String> {
+        let (host, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
+        let port = port.parse().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        fits(self.app, self.speaks).map_err(|message| format!("speaks: {message}"))?;
+        let of_tls =
+            [("sni", self.sni.is_some()), ("verify", !self.verify), ("certificate", self.certificate.is_some())];
+        if let Some((field, _)) = of_tls.iter().find(|(_, set)| *set && self.app != AppProtocol::Https) {
+            return Err(format!("{field}: only the TLS of `app: https` has one"));
+        }
+        let asked = self.asked()?;
+        if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
+            return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
+        }
+        let is_expected = ![&self.expect, &self.textbook, &self.istio].into_iter().all(Expectation::is_empty);
+        let claims = match self.claims {
+            Some(claims) if !is_expected && !claims.is_empty() => {
+                return Err("claims: a probe without an expectation tests no claim; add `expect`".into());
+            }
+            Some(claims) => claims,
+            None if is_expected => of_scenario.to_vec(),
+            None => vec![],
+        };
+        if let Some(claim) = claims.iter().find(|claim| !of_scenario.contains(claim)) {
+            return Err(format!("claims: {claim} is not among the scenario's `claims`; add it there"));
+        }
+        let textbook = self.expect.clone().merged_with(self.textbook);
+        let istio = self.expect.merged_with(self.istio);
+        for (mesh, expectation) in
+            [(Flavor::Textbook, &textbook), (Flavor::Istio, &istio)].into_iter().filter(|_| is_expected)
+        {
+            expectation.check().map_err(|missing| {
+                format!("{missing} has no expectation in the {mesh} mesh; add it to `expect` or `{mesh}`")
+            })?;
+        }
+        Ok(Probe {
+            name: self.name,
+            from: self.from,
+            host,
+            port,
+            family: self.family,
+            app: self.app,
+            speaks: self.speaks,
+            asked,
+            sni: self.sni,
+            verify: self.verify,
+            certificate: self.certificate,
+            webhook: self.webhook,
+            cell: self.cell,
+            claims,
+            textbook,
+            istio,
+        })
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ipv4() -> Family {
+    Family::Ipv4
+}
