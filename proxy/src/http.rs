@@ -27,6 +27,7 @@ mod upstream;
 mod wire;
 
 pub use config::Hcm;
+pub(crate) use http1::transcript;
 pub use pool::Pools;
 pub use route::Routes;
 pub use serve::serve;

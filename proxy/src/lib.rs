@@ -9,6 +9,7 @@ mod buffer;
 pub mod cluster;
 pub mod config;
 pub mod drain;
+pub mod fuzz;
 pub mod http;
 pub mod listener;
 pub mod logging;

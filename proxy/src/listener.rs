@@ -12,7 +12,7 @@ mod transport;
 pub use accept_loop::{Accept, spawn_accept_loop};
 pub use accept_stats::AcceptStats;
 pub use chain::{Chain, Terminal};
-pub(crate) use inspect::{Opening, client_hello, peek_client_hello};
+pub(crate) use inspect::{Opening, client_hello, http_version, opening, peek_client_hello};
 pub use socket::bind;
 pub use state::{Listener, Listeners};
 pub use transport::TransportSocket;

@@ -17,6 +17,7 @@ mod request;
 mod response;
 mod server;
 mod trailers;
+pub(crate) mod transcript;
 
 pub(super) use body::Body;
 pub(super) use client::{Client, NoResponse, Outgoing};

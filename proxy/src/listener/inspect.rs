@@ -5,7 +5,8 @@
 mod http;
 mod tls;
 
-pub(crate) use tls::{Opening, client_hello, inspect as peek_client_hello};
+pub(crate) use http::look as http_version;
+pub(crate) use tls::{Opening, client_hello, inspect as peek_client_hello, look as opening};
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -85,7 +85,7 @@ fn package_managers_other_than_apt_get_a_list_of_their_own_package_names() {
 fn setup_rejects_an_unknown_purpose() {
     let output = script(machine(&[], &[]).path(), &["setup", "everything"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    assert!(text(&output).contains("Usage: scripts/setup [run|lab|hand|test]"), "{}", text(&output));
+    assert!(text(&output).contains("Usage: scripts/setup [run|lab|hand|test|fuzz]"), "{}", text(&output));
 }
 
 #[test]

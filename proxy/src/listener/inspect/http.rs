@@ -27,7 +27,7 @@ pub(super) async fn inspect(socket: &TcpStream) -> Result<Option<String>, Unseen
 }
 
 /// `None` if more bytes are needed; `Some(None)` if it is not HTTP.
-fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
+pub(crate) fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
     let length = bytes.len().min(PREFACE.len());
     if bytes[..length] == PREFACE[..length] {
         return (length == PREFACE.len()).then_some(Some("h2c"));
@@ -42,7 +42,7 @@ fn look(bytes: &[u8]) -> Option<Option<&'static str>> {
 
 /// The version at the end of a request line. The method is arbitrary, the target must look like one.
 fn version(line: &[u8]) -> Option<&'static str> {
-    if line.first().is_none_or(|byte| !is_token(*byte)) {
+    if line.first().is_none_or(|byte| !is_token(*byte)) || line.contains(&0) {
         return None;
     }
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());

@@ -50,7 +50,7 @@ pub(crate) fn client_hello(bytes: &[u8]) -> Option<Hello> {
 }
 
 /// `None` if more bytes are needed.
-fn look(bytes: &[u8]) -> Option<Opening> {
+pub(crate) fn look(bytes: &[u8]) -> Option<Opening> {
     match records::handshake(bytes) {
         records::Found::Message(message) => Some(hello::read(&message)),
         records::Found::More => None,
