@@ -51,13 +51,13 @@ enum ValueMatch {
     Text(CompiledMatcher),
 }
 
-/// Why a matcher is none.
+/// Why a matcher is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderMatchError {
-    /// The name is none.
+    /// The name is not a header name.
     #[error("{0:?} is not a header name")]
     Name(String),
-    /// The regular expression is none.
+    /// The regular expression is invalid.
     #[error("{name}: {error}")]
     Regex {
         /// The header or parameter.
@@ -71,7 +71,7 @@ impl HeaderMatch {
     /// Compiles a matcher.
     ///
     /// # Errors
-    /// If its name or its regular expression is none.
+    /// If its name or its regular expression is invalid.
     pub fn new(configured: &HeaderMatcher) -> Result<Self, HeaderMatchError> {
         let HeaderMatcher { name, string_match, present_match, invert_match, treat_missing_header_as_empty } =
             configured;
@@ -171,7 +171,7 @@ impl QueryMatch {
     /// Compiles a matcher.
     ///
     /// # Errors
-    /// If its regular expression is none.
+    /// If its regular expression is invalid.
     pub fn new(configured: &QueryParameterMatcher) -> Result<Self, HeaderMatchError> {
         let QueryParameterMatcher { name, string_match, present_match } = configured;
         Ok(Self { name: name.clone(), value: ValueMatch::new(name, string_match.as_ref(), *present_match)? })

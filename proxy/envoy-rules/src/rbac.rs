@@ -28,7 +28,7 @@ pub struct Facts<'a> {
     pub peer_address: IpAddr,
     /// The client's address: what `x-forwarded-for` says, else the peer's.
     pub client_address: IpAddr,
-    /// The peer's certificate, if TLS was terminated here; of a peer without one nothing is known.
+    /// The names in the peer's certificate, if TLS was terminated here and it has one.
     pub peer: Option<Peer<'a>>,
     /// The SNI in lower case; empty if there is none.
     pub server_name: &'a str,
@@ -47,7 +47,7 @@ pub struct Peer<'a> {
     pub subject: &'a str,
 }
 
-/// What rules make of a request or connection.
+/// The decision about a request or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict<'a> {
     /// Whether it is allowed.
@@ -57,7 +57,7 @@ pub struct Verdict<'a> {
 }
 
 impl Verdict<'_> {
-    /// What the access log says of a denial, as details of a response or of the end of a connection
+    /// The details of a denial in the access log, of a response or of a closed connection
     /// (`source/extensions/filters/common/rbac/utility.cc`, `responseDetail`).
     pub fn details(&self) -> String {
         let policy = self.policy.unwrap_or("none").replace(char::is_whitespace, "_");
@@ -65,7 +65,7 @@ impl Verdict<'_> {
     }
 }
 
-/// Why rules are none: a header's name or an expression in them.
+/// Why rules are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RulesError {
     /// A header matcher.
@@ -75,7 +75,7 @@ pub enum RulesError {
     #[error(transparent)]
     Regex(#[from] Re2Error),
     /// A range of addresses.
-    #[error("{address}/{length} is no range of addresses")]
+    #[error("{address}/{length} is not a range of addresses")]
     Range {
         /// Its address.
         address: IpAddr,
@@ -110,13 +110,13 @@ pub enum Condition {
     Not(Box<Self>),
     /// Everything.
     Always,
-    /// Nothing: what other filters would have to note, and none here does.
+    /// Nothing: it depends on metadata of filters that are not supported.
     Never,
     /// A header of the request.
     Header(Box<HeaderMatch>),
     /// The path of the request, without its query.
     Path(CompiledMatcher),
-    /// The same, by a template.
+    /// The path of the request, by a template.
     Template(String),
     /// The address that the connection is to.
     DestinationIp(IpNet),
@@ -124,7 +124,7 @@ pub enum Condition {
     DestinationPort(i32, i32),
     /// The SNI.
     ServerName(CompiledMatcher),
-    /// A name of the peer's certificate; without one any TLS will do.
+    /// A name in the peer's certificate; without a matcher, any certificate.
     Authenticated(Option<CompiledMatcher>),
     /// The address of the connection's peer.
     PeerAddress(IpNet),

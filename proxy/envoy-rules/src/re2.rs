@@ -14,7 +14,7 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
-/// Why a text is no regular expression.
+/// Why a text is not a regular expression.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Re2Error {
     /// A repetition follows another one.

@@ -64,7 +64,7 @@ pub enum RouteError {
         /// Index of the route.
         route: usize,
     },
-    /// A regular expression is none.
+    /// A regular expression is invalid.
     #[error("virtual_hosts[{host}].routes[{route}].match.safe_regex: {error}")]
     Regex {
         /// Index of the virtual host.

@@ -18,7 +18,7 @@ impl CompiledMatcher {
     /// Compiles a matcher.
     ///
     /// # Errors
-    /// If its regular expression is none.
+    /// If its regular expression is invalid.
     pub fn new(matcher: &StringMatcher) -> Result<Self, Re2Error> {
         let regex = match &matcher.pattern {
             StringPattern::SafeRegex(regex) => Some(re2::full_match(&regex.regex)?),
@@ -48,7 +48,7 @@ impl fmt::Display for CompiledMatcher {
     }
 }
 
-/// Whether `text` matches. A regular expression is compiled anew; one that is none matches nothing.
+/// Whether `text` matches. A regular expression is compiled each time; an invalid one matches nothing.
 pub fn matches(matcher: &StringMatcher, text: &str) -> bool {
     let fold = |text| if matcher.ignore_case { Cow::Owned(str::to_ascii_lowercase(text)) } else { Cow::Borrowed(text) };
     let folded = fold(text);
@@ -57,7 +57,7 @@ pub fn matches(matcher: &StringMatcher, text: &str) -> bool {
         StringPattern::Prefix(prefix) => folded.starts_with(&*fold(prefix)),
         StringPattern::Suffix(suffix) => folded.ends_with(&*fold(suffix)),
         StringPattern::Contains(part) => folded.contains(&*fold(part)),
-        // The case of a regular expression is its own matter.
+        // `ignore_case` does not apply to regular expressions.
         StringPattern::SafeRegex(regex) => re2::full_match(&regex.regex).is_ok_and(|regex| regex.is_match(text)),
     }
 }

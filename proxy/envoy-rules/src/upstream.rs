@@ -1,5 +1,4 @@
 //! Connecting to a cluster: eligible endpoints, source address, transport socket, and protocol.
-//! socket, and in which protocol.
 
 use std::net::{IpAddr, SocketAddr};
 
