@@ -9,7 +9,7 @@ use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfig
 
 use crate::{
     flavor::Decisions,
-    model::{Mesh, Pod, Protocol, ProtocolField, Pushed, ServicePort, Source, VirtualService, seen_by},
+    model::{Mesh, Pod, Protocol, ProtocolField, Pushed, ServicePort, Source},
     redirect::ProxyIdentity,
 };
 
@@ -32,6 +32,7 @@ mod parts;
 mod routes;
 mod scope;
 mod shared;
+mod taken;
 pub(crate) mod tls;
 mod virtual_hosts;
 
@@ -166,8 +167,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     let mut compiler = Compiler {
         mesh,
         pod: &mesh.pods[pod],
-        virtual_services: seen_by(&mesh.virtual_services, &mesh.pods[pod]),
-        known: scope::Known::to(&mesh.pods[pod].name.namespace, mesh),
+        known: scope::Known::to(&mesh.pods[pod], mesh),
         entries: destination::entries(mesh),
         index: pod,
         placement,
@@ -196,9 +196,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
 struct Compiler<'a> {
     mesh: &'a Mesh,
     pod: &'a Pod,
-    /// The VirtualServices that it sees, in the order in which they count.
-    virtual_services: Vec<&'a VirtualService>,
-    /// The ports of the services that it knows.
+    /// What it knows of the mesh.
     known: scope::Known<'a>,
     entries: destination::Entries<'a>,
     /// The pod's index in the mesh.

@@ -11,6 +11,7 @@ pub mod peer_authentication;
 mod readers;
 mod selector;
 pub mod service_entry;
+pub mod sidecar;
 pub mod traffic_policy;
 pub(crate) mod typed;
 pub mod virtual_service;
@@ -32,7 +33,7 @@ use serde_json::{Map, Value};
 use self::{
     authorization_policy::AuthorizationPolicySpec, destination_rule::DestinationRuleSpec,
     envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec,
-    virtual_service::VirtualServiceSpec, webhook::WebhookConfiguration, workload::Workload,
+    sidecar::SidecarSpec, virtual_service::VirtualServiceSpec, webhook::WebhookConfiguration, workload::Workload,
 };
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
@@ -128,6 +129,10 @@ kinds! {
     /// `networking.istio.io` ServiceEntry.
     service_entries: ServiceEntrySpec = {
         "ServiceEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
+    /// `networking.istio.io` Sidecar.
+    sidecars: SidecarSpec = {
+        "Sidecar" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
     };
     /// `networking.istio.io` VirtualService.
     virtual_services: VirtualServiceSpec = {

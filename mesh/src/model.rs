@@ -19,6 +19,7 @@ mod pushed;
 mod resolved;
 mod service;
 mod service_entry;
+mod sidecar_scope;
 mod svid;
 mod virtual_service;
 mod webhook;
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*,
     not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*,
-    svid::*, virtual_service::*, webhook::*,
+    sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -24,6 +24,7 @@ mod inbound;
 mod name;
 mod place;
 mod route;
+mod scope;
 mod sidecar;
 mod simulate;
 mod tls;
@@ -75,6 +76,7 @@ pub fn predict(mesh: &Mesh, call: &Call) -> Result<Account, CallError> {
         to: called(mesh, call, first.to.address),
     };
     first.notes = touching::notes(&ends);
+    first.notes.extend(scope::note(&ends));
     first.notes.extend(unused::notes(&ends, &first));
     first.notes.extend(fixes::notes(&ends, &first));
     Ok(first)

@@ -18,6 +18,7 @@ mod pods;
 mod protocol;
 mod service_entry;
 mod services;
+mod sidecar_scope;
 mod tls_to_app;
 mod virtual_service;
 mod webhooks;
@@ -61,6 +62,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
         destination_rules: destination_rule::resolve(manifests, &config),
         virtual_services: virtual_service::resolve(manifests, &mut faults),
         envoy_filters: envoy_filter::resolve(manifests, &config),
+        sidecar_scopes: sidecar_scope::resolve(manifests),
         config,
         pods,
         services,
@@ -75,6 +77,7 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);
     virtual_service::checks::check(&mesh, &mut faults);
+    sidecar_scope::warn(manifests, &mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);
     tls_to_app::check(&mesh, &mut faults);
     let faults = faults.sorted();

@@ -8,6 +8,7 @@ mod pod;
 pub(crate) mod secret;
 mod service;
 mod service_entry;
+mod sidecar;
 mod textbook;
 mod traffic_policy;
 mod virtual_service;
@@ -73,6 +74,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for entry in &manifests.service_entries {
         service_entry::validate(entry, faults);
+    }
+    for sidecar in &manifests.sidecars {
+        sidecar::validate(sidecar, faults);
     }
     for configuration in &manifests.webhook_configurations {
         webhook::validate(configuration, faults);

@@ -1,6 +1,6 @@
 //! Clusters and endpoints: where connections go, and which use mTLS.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
@@ -18,7 +18,8 @@ use super::{
     destination::{Destination, config_note},
     files,
     filters::seconds,
-    names, protocol_because,
+    names,
+    taken::Taken,
 };
 use crate::{
     flavor::AppAddress,
@@ -50,8 +51,8 @@ impl<'a> Compiler<'a> {
         }
         clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
         clusters.push(self.passthrough(names::PASSTHROUGH_CLUSTER));
-        for (target, (_, port)) in self.inbound_ports() {
-            clusters.extend(self.inbound_clusters(target, port));
+        for (target, taken) in self.inbound_ports() {
+            clusters.extend(self.inbound_clusters(target, &taken));
         }
         let mut inbound_passthrough = self.passthrough(names::INBOUND_PASSTHROUGH_CLUSTER);
         inbound_passthrough.upstream_bind_config = self.bind_to_passthrough_source();
@@ -72,12 +73,18 @@ impl<'a> Compiler<'a> {
         of_pod.collect()
     }
 
-    /// The container ports that services send to, each with the service port that decides its protocol: the oldest
-    /// service's, if several do.
-    pub(super) fn inbound_ports(&self) -> BTreeMap<u16, (&'a Service, &'a ServicePort)> {
+    /// The container ports that the sidecar takes by name: those that a Sidecar lists, else those that services send to, each with
+    /// the service port that decides its protocol: the oldest service's, if several do (`buildInboundChainConfigs` in
+    /// `pilot/pkg/networking/core/listener_inbound.go`).
+    pub(super) fn inbound_ports(&self) -> BTreeMap<u16, Taken<'a>> {
+        let scope = self.known.scope.filter(|scope| !scope.ingress.is_empty());
+        if let Some(scope) = scope {
+            let taken = |ingress| Taken::by_sidecar(scope, ingress, self.pod);
+            return scope.ingress.iter().map(|ingress| (ingress.port.port, taken(ingress))).collect();
+        }
         let mut ports = BTreeMap::new();
         for (service, port, target) in self.ports_of_pod() {
-            ports.entry(target).or_insert((service, port));
+            ports.entry(target).or_insert_with(|| Taken::by_service(service, port));
         }
         ports
     }
@@ -140,27 +147,34 @@ impl<'a> Compiler<'a> {
     }
 
     /// Leg 3 of a container port.
-    fn inbound_clusters(&mut self, target: u16, port: &ServicePort) -> Vec<Cluster> {
-        let mut clusters = match self.decisions.app_address {
-            AppAddress::OriginalDestination => vec![Cluster {
+    fn inbound_clusters(&mut self, target: u16, taken: &Taken<'a>) -> Vec<Cluster> {
+        let port = taken.port;
+        let endpoint = taken.ingress.and_then(|ingress| ingress.default_endpoint);
+        let mut clusters = match (self.decisions.app_address, endpoint) {
+            (_, Some(endpoint)) => vec![self.cluster_at(&names::inbound_cluster(target), endpoint)],
+            (AppAddress::OriginalDestination, None) => vec![Cluster {
                 upstream_bind_config: self.bind_to_passthrough_source(),
                 ..cluster(&names::inbound_cluster(target), DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
             }],
-            AppAddress::Loopback => vec![
+            (AppAddress::Loopback, None) => vec![
                 self.loopback_cluster(&names::inbound_cluster(target), "127.0.0.1", target),
                 self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
             ],
         };
         let services = self.services_of(target);
         let hosts: Vec<_> = services.iter().map(|(service, _)| service.host.as_str()).collect();
-        // Noted are those of the same port number (`addTelemetryMetadata` in `cluster_builder.go`).
-        let noted = services.iter().filter(|(_, number)| *number == port.port);
-        let mut noted: Vec<_> = noted.map(|(service, _)| *service).collect();
+        // Noted are those of the same port number (`addTelemetryMetadata` in `cluster_builder.go`); a Sidecar's port is of the first
+        // service that sends to it (`findOrCreateService` in `cluster.go`).
+        let mut noted: Vec<_> = match taken.ingress {
+            Some(_) => services.iter().take(1).map(|(service, _)| *service).collect(),
+            None => services.iter().filter(|(_, number)| *number == port.port).map(|(service, _)| *service).collect(),
+        };
         noted.dedup_by_key(|service| &service.host);
         for cluster in &mut clusters {
-            self.because(Resource::Cluster(cluster.name.clone()), protocol_because(port), &port.protocol_source);
+            self.because(Resource::Cluster(cluster.name.clone()), taken.because(), taken.source());
             cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
-            cluster.metadata = Some(service_metadata(&noted, self.inbound_notes(services[0].0)));
+            let metadata = services.first().map(|(first, _)| service_metadata(&noted, self.inbound_notes(first)));
+            cluster.metadata = metadata;
             self.add_app_tls(cluster, target, &hosts);
         }
         clusters
@@ -179,6 +193,21 @@ impl<'a> Compiler<'a> {
     fn services_of(&self, target: u16) -> Vec<(&'a Service, u16)> {
         let to_it = self.ports_of_pod().into_iter().filter(|(_, _, port)| *port == target);
         to_it.map(|(service, port, _)| (service, port.port)).collect()
+    }
+
+    /// A cluster that leads to the app where a Sidecar says that it is: at an address of the pod's own, or on loopback, where the
+    /// redirect rules leave it alone (`buildInboundClustersFromSidecar` in `cluster.go`).
+    fn cluster_at(&self, name: &str, endpoint: SocketAddr) -> Cluster {
+        let (ip, ips) = (endpoint.ip(), &self.pod.ips);
+        if ip.is_loopback() {
+            return self.loopback_cluster(name, &ip.to_string(), endpoint.port());
+        }
+        let own = if ip.is_ipv4() { ips.v4.to_string() } else { ips.v6.to_string() };
+        Cluster {
+            load_assignment: Some(one_endpoint(name, &own, endpoint.port())),
+            upstream_bind_config: self.bind_to_passthrough_source(),
+            ..fixed(name)
+        }
     }
 
     fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {

@@ -68,7 +68,7 @@ impl Compiler<'_> {
     /// The router, behind the filters that do what routes of VirtualServices ask for, where any does.
     fn http_filters(&self) -> Vec<HttpFilter> {
         let asks = |is: fn(&HttpRoute) -> bool| {
-            self.virtual_services.iter().flat_map(|service| &service.http).any(|rule| is(&rule.spec))
+            self.known.virtual_services().flat_map(|service| &service.http).any(|rule| is(&rule.spec))
         };
         let fault = asks(|rule| rule.fault.is_some()).then(HttpFault::filter);
         let cors = asks(|rule| rule.cors_policy.is_some()).then(Cors::filter);

@@ -9,11 +9,11 @@ use super::{
     chain_table::{self, Chain, PLAIN_HTTP},
     names,
     parts::{self, WILDCARDS},
-    protocol_because,
+    taken::Taken,
 };
 use crate::{
     flavor::{AppAddress, InboundCodec},
-    model::{Decided, Family, MtlsMode, Service, ServicePort, Source},
+    model::{Decided, Family, MtlsMode, Source},
     sidecar::INBOUND_PORT,
 };
 
@@ -21,8 +21,8 @@ use crate::{
 struct Target<'a> {
     /// The container port; `None` for all ports without separate chains.
     port: Option<u16>,
-    /// The service port that sends to it.
-    service: Option<(&'a Service, &'a ServicePort)>,
+    /// What it is taken as; `None` for ports that nobody names.
+    taken: Option<Taken<'a>>,
     /// The PeerAuthentication mode in force.
     mode: &'a Decided,
     /// The family of the connections, if it decides their cluster.
@@ -53,38 +53,39 @@ impl<'a> Compiler<'a> {
         let pod = self.pod;
         let passthrough = |port, mode| Target {
             port,
-            service: None,
+            taken: None,
             mode,
             family: None,
             cluster: names::INBOUND_PASSTHROUGH_CLUSTER.into(),
         };
         let modes = &pod.peer_authentication;
-        let of_services = self.inbound_ports();
+        let taken = self.inbound_ports();
         let mut targets = vec![passthrough(None, &modes.workload)];
-        let only_named = modes.ports.iter().filter(|(port, _)| !of_services.contains_key(port));
+        let only_named = modes.ports.iter().filter(|(port, _)| !taken.contains_key(port));
         targets.extend(only_named.map(|(&port, mode)| passthrough(Some(port), mode)));
-        for (port, service) in of_services {
+        for (port, taken) in taken {
+            let has_one = taken.ingress.is_some_and(|ingress| ingress.default_endpoint.is_some());
             let target = |family, cluster| Target {
                 port: Some(port),
-                service: Some(service),
+                taken: Some(taken.clone()),
                 mode: modes.on_port(port),
                 family,
                 cluster,
             };
             match self.decisions.app_address {
-                AppAddress::OriginalDestination => targets.push(target(None, names::inbound_cluster(port))),
-                AppAddress::Loopback => targets.extend([
+                AppAddress::Loopback if !has_one => targets.extend([
                     target(Some(Family::Ipv4), names::inbound_cluster(port)),
                     target(Some(Family::Ipv6), names::inbound_ipv6_cluster(port)),
                 ]),
+                _ => targets.push(target(None, names::inbound_cluster(port))),
             }
         }
         targets
     }
 
     fn add_chains(&mut self, target: &Target<'_>, chains: &mut Vec<FilterChain>) {
-        let class = match target.service {
-            Some((_, port)) => self.class(port.protocol),
+        let class = match &target.taken {
+            Some(taken) => self.class(taken.port.protocol),
             None if self.decisions.detects_protocols => PortClass::Detected,
             None => PortClass::Tcp,
         };
@@ -102,12 +103,13 @@ impl<'a> Compiler<'a> {
             Terminal::Tcp => self.authorize_connections().into_iter().chain([self.relay(&target.cluster)]).collect(),
             Terminal::Http => {
                 let stat_prefix = match target.port {
-                    Some(port) if target.service.is_some() => {
-                        format!("inbound_{}", names::listener(WILDCARDS[0], port))
+                    Some(port) if target.taken.is_some() => {
+                        let bind = target.taken.as_ref().map_or(WILDCARDS[0], |taken| taken.bind);
+                        format!("inbound_{}", names::listener(bind, port))
                     }
                     _ => target.cluster.clone(),
                 };
-                let routes = self.inbound_routes(&target.cluster, target.service);
+                let routes = self.inbound_routes(&target.cluster, target.taken.as_ref());
                 vec![self.inbound_http(stat_prefix, self.codec(target, chain), routes)]
             }
         };
@@ -121,8 +123,8 @@ impl<'a> Compiler<'a> {
     /// Inside mTLS the textbook's single ALPN does not distinguish HTTP/2 from HTTP/1.1, and Envoy would guess wrong.
     fn codec(&self, target: &Target<'_>, chain: &Chain) -> CodecType {
         let by_name = self.decisions.inbound_codec == InboundCodec::PortName && chain.terminates;
-        match target.service {
-            Some((_, port)) if by_name && port.protocol.is_http2() => CodecType::Http2,
+        match &target.taken {
+            Some(taken) if by_name && taken.port.protocol.is_http2() => CodecType::Http2,
             Some(_) if by_name => CodecType::Http1,
             _ => CodecType::Auto,
         }
@@ -190,9 +192,9 @@ fn where_wanted(
 }
 
 fn chain_name(target: &Target<'_>, chain: &Chain) -> String {
-    match (target.service, target.port, chain.terminal) {
-        (Some(_), Some(port), _) => {
-            let address = if target.family == Some(Family::Ipv6) { WILDCARDS[1] } else { WILDCARDS[0] };
+    match (&target.taken, target.port, chain.terminal) {
+        (Some(taken), Some(port), _) => {
+            let address = if target.family == Some(Family::Ipv6) { WILDCARDS[1] } else { taken.bind };
             names::listener(address, port)
         }
         (_, _, Terminal::Http) => "virtualInbound-catchall-http".into(),
@@ -229,8 +231,8 @@ fn because(chain: &Chain, mode: &Decided) -> String {
 
 /// The scope of a set of chains, in words.
 fn what(target: &Target<'_>) -> String {
-    match (target.service, target.port) {
-        (Some((_, port)), Some(target)) => format!("container port {target}, {}", protocol_because(port)),
+    match (&target.taken, target.port) {
+        (Some(taken), Some(target)) => format!("container port {target}, {}", taken.because()),
         (_, Some(port)) => format!("container port {port}, which no service has"),
         (_, None) => "ports that no service has".into(),
     }

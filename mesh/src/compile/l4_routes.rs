@@ -3,9 +3,9 @@
 use envoy_api::{CidrRange, Filter, FilterChainMatch, NetworkFilter, TcpClusterWeight, TcpProxy, TcpWeightedCluster};
 use ipnet::IpNet;
 
-use super::{Compiler, names, parts::chain, shared::SharedChain};
+use super::{Compiler, names, parts::chain, scope::Listener, shared::SharedChain};
 use crate::model::{
-    L4Match, MESH_GATEWAY, Pod, RouteDestination, Service, ServicePort, Source, TlsMatch, VirtualService, is_host_for,
+    L4Match, MESH_GATEWAY, Pod, RouteDestination, Service, ServicePort, Source, TlsMatch, VirtualService,
 };
 
 /// What of a match is decided when the configuration is made.
@@ -41,10 +41,16 @@ impl Static<'_> {
 
 impl<'a> Compiler<'a> {
     /// The chains of a port that speaks TLS, by the SNI that routes name; none if no route is for it.
-    pub(super) fn tls_routes(&self, service: &Service, port: &ServicePort, range: Option<IpNet>) -> Vec<SharedChain> {
+    pub(super) fn tls_routes(
+        &self,
+        known: &Listener<'a>,
+        service: &Service,
+        port: &ServicePort,
+        range: Option<IpNet>,
+    ) -> Vec<SharedChain> {
         let mut made: Vec<SharedChain> = vec![];
         let mut ranges: Vec<CidrRange> = range.iter().map(cidr).collect();
-        for rule in self.rules_for(&service.host) {
+        for rule in known.rules_for(&service.host) {
             for tls in rule.tls.iter().filter(|tls| !tls.spec.route.is_empty()) {
                 for (i, one) in tls.spec.matches.iter().enumerate() {
                     if !Static::from(one).is_for(self.pod, port.port) {
@@ -73,6 +79,7 @@ impl<'a> Compiler<'a> {
     /// The chains that routes of TCP make of a port, and whether one of them takes everything.
     pub(super) fn tcp_routes(
         &self,
+        known: &Listener<'a>,
         service: &Service,
         port: &ServicePort,
         range: Option<IpNet>,
@@ -82,7 +89,7 @@ impl<'a> Compiler<'a> {
             (!prefix_ranges.is_empty()).then(|| FilterChainMatch { prefix_ranges, ..FilterChainMatch::default() })
         };
         let mut made = vec![];
-        for rule in self.rules_for(&service.host) {
+        for rule in known.rules_for(&service.host) {
             for tcp in rule.tcp.iter().filter(|tcp| !tcp.spec.route.is_empty()) {
                 if tcp.spec.matches.is_empty() {
                     made.push(self.routed(all(), &tcp.spec.route, port, rule, tcp.source.clone()));
@@ -109,11 +116,6 @@ impl<'a> Compiler<'a> {
         (made, false)
     }
 
-    /// The VirtualServices that are for a host.
-    fn rules_for(&self, host: &str) -> impl Iterator<Item = &'a VirtualService> {
-        self.virtual_services.iter().copied().filter(move |rule| rule.hosts.iter().any(|one| is_host_for(one, host)))
-    }
-
     fn routed(
         &self,
         matches: Option<FilterChainMatch>,
@@ -130,7 +132,7 @@ impl<'a> Compiler<'a> {
     fn relay_by(&self, route: &[RouteDestination], port: &ServicePort, rule: &VirtualService) -> Filter {
         let cluster = |one: &RouteDestination| {
             let to = one.destination.clone().unwrap_or_default();
-            let known = self.service_ports().find(|(service, _)| service.host == to.host).map(|(service, _)| service);
+            let known = self.cluster_ports().find(|(service, _)| service.host == to.host).map(|(service, _)| service);
             let only = known.and_then(|service| if let [only] = &service.ports[..] { Some(only.port) } else { None });
             let asked = to.port.as_ref().and_then(|asked| u16::try_from(asked.number).ok());
             names::outbound_cluster(asked.or(only).unwrap_or(port.port), &to.subset, &to.host)

@@ -15,11 +15,12 @@ use super::{
     filters, names,
     parts::{WILDCARDS, chain, http_inspector, on_ports, original_dst, plain_http, tls_inspector, unbound},
     protocol_because,
+    scope::Listener as Known,
     shared::{Shared, SharedChain, SharedListener},
     tls::{OFFER_HTTP1, OFFER_HTTP2},
 };
 use crate::{
-    model::{Family, OutboundTrafficPolicy, Resolution, Service, ServicePort},
+    model::{Family, OutboundTrafficPolicy, Protocol, Resolution, Service, ServicePort, Source},
     sidecar::{HEALTH_PORT, INBOUND_PORT, OUTBOUND_PORT, PROMETHEUS_PORT},
 };
 
@@ -50,11 +51,17 @@ impl<'a> Compiler<'a> {
     /// `virtualOutbound`.
     pub(super) fn outbound_listeners(&mut self) -> Vec<Listener> {
         let mut shared = Shared::default();
-        for (service, port) in self.service_ports() {
-            let destination = self.destination(service, port);
-            for place in self.places(destination) {
-                let chains = self.chains_at(&place, destination);
-                shared.add(&place.addresses, port, self.client_class(destination), chains);
+        for known in self.known.listeners() {
+            if known.port().is_none() {
+                shared.close();
+            }
+            for &(service, port) in &known.ports {
+                // On a port of the Sidecar's own its protocol counts.
+                let destination = self.destination(service, known.port().unwrap_or(port));
+                for place in self.places(&known, destination) {
+                    let chains = self.chains_at(&known, &place, destination);
+                    shared.add(&place.addresses, destination.port, self.client_class(destination), chains);
+                }
             }
         }
         let mut listeners: Vec<_> = shared.into_listeners().into_iter().map(|made| self.listener_of(made)).collect();
@@ -65,8 +72,17 @@ impl<'a> Compiler<'a> {
     /// Where a service's port is met: HTTP at all addresses; else at its virtual addresses, or at each address of each of its pods when
     /// it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first address a pod talks
     /// without its sidecar. Each address of a ServiceEntry is a place of its own.
-    fn places(&self, destination: Destination<'a>) -> Vec<Place> {
+    ///
+    /// A Sidecar can name the address, and does not list pods where it names the port.
+    fn places(&self, known: &Known<'a>, destination: Destination<'a>) -> Vec<Place> {
         let Destination { service, port, .. } = destination;
+        if port.protocol == Protocol::HttpProxy && known.port().is_some() {
+            return vec![];
+        }
+        if let Some(bind) = known.egress.and_then(|egress| egress.bind) {
+            let is_free = bind != WILDCARDS[0] || !RESERVED.contains(&port.port);
+            return if is_free { vec![Place::at([bind])] } else { vec![] };
+        }
         if self.client_class(destination) == PortClass::Http {
             return if RESERVED.contains(&port.port) { vec![] } else { vec![Place::at(WILDCARDS)] };
         }
@@ -74,6 +90,9 @@ impl<'a> Compiler<'a> {
         let Some(entry) = &service.entry else {
             if !service.is_headless() {
                 return vec![Place::at(service.vips.clone())];
+            }
+            if known.port().is_some() {
+                return vec![Place::at([WILDCARDS[0]])];
             }
             let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].ips.both());
             let of_service = |ip: &IpAddr| *ip != own && service.families.contains(&Family::of(*ip));
@@ -88,7 +107,8 @@ impl<'a> Compiler<'a> {
         // Another entry of the host may list what this one does not resolve.
         let endpoints =
             destination.targets(self.mesh, &self.entries).into_iter().filter_map(|target| target.host.parse().ok());
-        let listed: Vec<IpAddr> = endpoints.filter(|_| entry.resolution == Resolution::None).collect();
+        let lists_pods = entry.resolution == Resolution::None && known.port().is_none();
+        let listed: Vec<IpAddr> = endpoints.filter(|_| lists_pods).collect();
         match listed.is_empty() {
             true => vec![Place::at(WILDCARDS)],
             false => listed.into_iter().filter(|ip| *ip != own).map(|ip| Place::at([ip])).collect(),
@@ -96,7 +116,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// What a service's port brings to a listener.
-    fn chains_at(&self, place: &Place, destination: Destination<'a>) -> Vec<SharedChain> {
+    fn chains_at(&self, known: &Known<'a>, place: &Place, destination: Destination<'a>) -> Vec<SharedChain> {
         let Destination { service, port, .. } = destination;
         let tcp = vec![self.relay(&destination.cluster_name())];
         if let Some((by, source)) = destination.passthrough {
@@ -112,6 +132,10 @@ impl<'a> Compiler<'a> {
         };
         match class {
             PortClass::Tcp => {}
+            // At an address of its own everything is HTTP.
+            PortClass::Http if !place.is_everywhere() => {
+                add(None, vec![self.outbound_http(&listener, &port.port.to_string())], protocol_because(port));
+            }
             _ if place.is_everywhere() => {
                 let http = vec![self.outbound_http(&listener, &port.port.to_string())];
                 add(Some(plain_http(PLAIN_HTTP)), http, "the bytes are HTTP in plaintext".into());
@@ -132,12 +156,12 @@ impl<'a> Compiler<'a> {
             }
         }
         if class != PortClass::Http && port.protocol.is_tls() {
-            let routed = self.tls_routes(service, port, place.range);
+            let routed = self.tls_routes(known, service, port, place.range);
             if !routed.is_empty() {
                 return routed;
             }
         } else if class != PortClass::Http {
-            let (routed, takes_all) = self.tcp_routes(service, port, place.range);
+            let (routed, takes_all) = self.tcp_routes(known, service, port, place.range);
             chains.extend(routed);
             if takes_all {
                 return chains;
@@ -229,7 +253,7 @@ impl<'a> Compiler<'a> {
 
     /// What nothing of a listener is for goes where everything unknown goes.
     fn fall_through(&self, looks_for_http: bool) -> SharedChain {
-        let relay = vec![self.relay(self.unknown_destination())];
+        let relay = vec![self.relay(&self.unknown_destination())];
         let because = match looks_for_http {
             true => "the bytes are not HTTP in plaintext",
             false => "neither its SNI (it may have none) nor its address is of a ServiceEntry of this port",
@@ -237,7 +261,7 @@ impl<'a> Compiler<'a> {
         SharedChain {
             chain: FilterChain { name: "PassthroughFilterChain".into(), ..chain(None, relay) },
             because: because.into(),
-            source: self.mesh.config.source.at("outboundTrafficPolicy.mode"),
+            source: self.mesh.outbound_traffic_policy_of(self.pod).1,
         }
     }
 
@@ -257,10 +281,10 @@ impl<'a> Compiler<'a> {
         let resource = |chain| Resource::FilterChain { listener: name.into(), chain: Some(chain) };
         let to_itself = FilterChainMatch { destination_port: Some(OUTBOUND_PORT), ..FilterChainMatch::default() };
         let because = "dialled the sidecar itself: no redirect was involved";
-        let source = crate::model::Source::default_of("outbound port 15001");
+        let source = Source::default_of("outbound port 15001");
         self.because(resource(0), because, &source);
-        let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
-        self.because(resource(1), "no service has the address and port", &source);
+        let because = format!("no service{} has the address and port", self.in_scope());
+        self.because(resource(1), because, &self.source_of_unknown());
 
         let chains = vec![
             FilterChain {
@@ -269,7 +293,7 @@ impl<'a> Compiler<'a> {
             },
             FilterChain {
                 name: "virtualOutbound-catchall-tcp".into(),
-                ..chain(None, vec![self.relay(self.unknown_destination())])
+                ..chain(None, vec![self.relay(&self.unknown_destination())])
             },
         ];
         let mut listener = Listener {
@@ -293,11 +317,22 @@ impl<'a> Compiler<'a> {
     }
 
     /// The cluster for connections to unknown destinations.
-    pub(super) fn unknown_destination(&self) -> &'static str {
-        match self.mesh.config.outbound_traffic_policy {
-            OutboundTrafficPolicy::AllowAny => names::PASSTHROUGH_CLUSTER,
-            OutboundTrafficPolicy::RegistryOnly => names::BLACK_HOLE_CLUSTER,
+    pub(super) fn unknown_destination(&self) -> String {
+        let proxy = self.known.scope.and_then(|scope| scope.egress_proxy.as_ref());
+        match (self.mesh.outbound_traffic_policy_of(self.pod).0, proxy) {
+            (OutboundTrafficPolicy::AllowAny, None) => names::PASSTHROUGH_CLUSTER.into(),
+            (OutboundTrafficPolicy::AllowAny, Some(proxy)) => {
+                let port = proxy.port.as_ref().and_then(|port| u16::try_from(port.number).ok()).unwrap_or_default();
+                names::outbound_cluster(port, &proxy.subset, &proxy.host)
+            }
+            (OutboundTrafficPolicy::RegistryOnly, _) => names::BLACK_HOLE_CLUSTER.into(),
         }
+    }
+
+    /// What makes a destination unknown, or says what becomes of it: the Sidecar that limits what is known, if one does.
+    pub(super) fn source_of_unknown(&self) -> Source {
+        let limits = self.limits().map(|scope| scope.source.at("spec.egress"));
+        limits.unwrap_or_else(|| self.mesh.outbound_traffic_policy_of(self.pod).1)
     }
 
     /// How long the inspectors wait for bytes; 0, Istio's default, is forever.

@@ -12,9 +12,10 @@ use super::{
     filters::seconds,
     http_route::{RETRY_OUTBOUND, retry_twice},
     names,
+    taken::Taken,
     virtual_hosts::MadeHost,
 };
-use crate::model::{OutboundTrafficPolicy, Protocol, Service, ServicePort};
+use crate::model::{OutboundTrafficPolicy, Service, ServicePort};
 
 /// Istio's default retries of requests to the app: only requests that never reached it.
 const RETRY_INBOUND: &str = "reset-before-request";
@@ -107,15 +108,21 @@ impl Compiler<'_> {
 
     /// Every name by which an app of this pod may call a service: its own, and those that stand for it.
     fn names_of(&self, service: &Service) -> Vec<String> {
-        let hosts = std::iter::once(service.host.clone()).chain(aliases(service));
+        let hosts = std::iter::once(service.host.clone()).chain(self.aliases(service));
         hosts.flat_map(|host| self.forms_of(host)).collect()
     }
 
     /// The SNI by which a service is told from others: its host, and what stands for it in all forms
     /// (`buildSidecarOutboundTLSFilterChainOpts` in `pilot/pkg/networking/core/tls.go`).
     pub(super) fn server_names_of(&self, service: &Service) -> Vec<String> {
-        let aliases = aliases(service).flat_map(|alias| self.forms_of(alias));
+        let aliases = self.aliases(service).flat_map(|alias| self.forms_of(alias));
         std::iter::once(service.host.clone()).chain(aliases).collect()
+    }
+
+    /// The hosts that stand for a service, as far as they are known.
+    fn aliases(&self, service: &Service) -> impl Iterator<Item = String> {
+        let hosts = service.aliases.iter().map(|alias| format!("{alias}.svc.cluster.local"));
+        hosts.filter(|alias| self.known.has_alias(&self.pod.name.namespace, service, alias))
     }
 
     /// A host in all its forms: with a dot at the end, and as one of Kubernetes' shorter (`GenerateAltVirtualHosts`).
@@ -136,11 +143,9 @@ impl Compiler<'_> {
 
     /// The virtual host for unknown hosts.
     fn catch_all(&mut self, routes: &str) -> VirtualHost {
-        let policy = self.mesh.config.outbound_traffic_policy;
-        let (name, route) = match policy {
+        let (name, route) = match self.mesh.outbound_traffic_policy_of(self.pod).0 {
             OutboundTrafficPolicy::AllowAny => {
-                let cluster = names::PASSTHROUGH_CLUSTER.into();
-                ("allow_any", to_cluster("allow_any", cluster, None, None))
+                ("allow_any", to_cluster("allow_any", self.unknown_destination(), None, None))
             }
             OutboundTrafficPolicy::RegistryOnly => {
                 let direct_response = Some(DirectResponseAction { status: 502, body: None });
@@ -148,20 +153,16 @@ impl Compiler<'_> {
             }
         };
         let resource = Resource::VirtualHost { routes: routes.into(), host: name.into() };
-        let source = self.mesh.config.source.at("outboundTrafficPolicy.mode");
-        self.because(resource, "no service has the host", &source);
+        let because = format!("no service{} has the host", self.in_scope());
+        self.because(resource, because, &self.source_of_unknown());
         let domains = vec!["*".into()];
         VirtualHost { name: name.into(), domains, routes: vec![route], include_request_attempt_count: true }
     }
 
     /// The only route to the app.
-    pub(super) fn inbound_routes(
-        &self,
-        cluster: &str,
-        service: Option<(&Service, &ServicePort)>,
-    ) -> RouteConfiguration {
-        let (host, port) = service.map_or(("", 0), |(service, port)| (service.host.as_str(), port.port));
-        let is_grpc = service.is_some_and(|(_, port)| matches!(port.protocol, Protocol::Grpc | Protocol::GrpcWeb));
+    pub(super) fn inbound_routes(&self, cluster: &str, taken: Option<&Taken<'_>>) -> RouteConfiguration {
+        let (host, port) = taken.map_or(("", 0), |taken| (taken.host.as_str(), taken.port.port));
+        let is_grpc = taken.is_some_and(Taken::is_grpc);
         let retries = if is_grpc { None } else { Some(retry_twice(RETRY_INBOUND)) };
         RouteConfiguration {
             name: cluster.into(),
@@ -175,11 +176,6 @@ impl Compiler<'_> {
             ignore_port_in_host_matching: false,
         }
     }
-}
-
-/// The hosts that stand for a service.
-fn aliases(service: &Service) -> impl Iterator<Item = String> {
-    service.aliases.iter().map(|alias| format!("{alias}.svc.cluster.local"))
 }
 
 pub(super) fn to_cluster(

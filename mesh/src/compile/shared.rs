@@ -16,6 +16,8 @@ use crate::model::{Protocol, ServicePort, Source};
 pub(super) struct Shared<'a> {
     listeners: Vec<SharedListener<'a>>,
     by_place: HashMap<(IpAddr, u16), usize>,
+    /// The first of those are closed: nothing is added to them.
+    closed: usize,
 }
 
 /// A listener in the making.
@@ -36,6 +38,11 @@ pub(super) struct SharedChain {
 }
 
 impl<'a> Shared<'a> {
+    /// Closes all listeners so far: a Sidecar says all of what they are for.
+    pub(super) fn close(&mut self) {
+        self.closed = self.listeners.len();
+    }
+
     /// Adds the chains of a service's port where it has a listener.
     pub(super) fn add(
         &mut self,
@@ -52,6 +59,7 @@ impl<'a> Shared<'a> {
         };
         let place = (addresses[0], port.port);
         match self.by_place.get(&place) {
+            Some(&at) if at < self.closed => {}
             Some(&at) => self.listeners[at].add(speaks, chains),
             None => {
                 self.by_place.insert(place, self.listeners.len());

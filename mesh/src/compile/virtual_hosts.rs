@@ -11,6 +11,7 @@ use super::{
     destination::virtual_service_note,
     http_route::{self, Context},
     names,
+    scope::Listener,
 };
 use crate::model::{
     Destination, HttpMatch, HttpRoute, MESH_GATEWAY, Pod, Rule, Service, ServicePort, Source, VirtualService,
@@ -35,20 +36,19 @@ type ByHost<'a> = BTreeMap<&'a str, (&'a Service, &'a ServicePort)>;
 impl<'a> Compiler<'a> {
     /// The virtual hosts of a port.
     pub(super) fn virtual_hosts(&self, port: u16) -> Vec<MadeHost> {
-        let services: ByHost<'a> = self
-            .service_ports()
-            .filter(|(_, of_service)| of_service.port == port)
-            .map(|(service, of_service)| (service.host.as_str(), (service, of_service)))
-            .collect();
+        let Some(known) = self.known.on_port(port) else { return vec![] };
+        let of_port = known.ports.iter().filter(|(_, of_service)| of_service.port == port);
+        let services: ByHost<'a> =
+            of_port.map(|&(service, of_service)| (service.host.as_str(), (service, of_service))).collect();
         let is_http = |service, port| self.client_class(self.destination(service, port)) != PortClass::Tcp;
         let mut made = Made::default();
         let mut ruled: HashSet<&str> = HashSet::new();
-        for &rule in &self.virtual_services {
+        for &rule in &known.virtual_services {
             let routes = self.http_routes(rule, port);
             if routes.is_empty() {
                 continue;
             }
-            let (others, matching) = self.hosts_of(rule, &services);
+            let (others, matching) = hosts_of(&known, rule, &services);
             let matching: Vec<_> = matching.into_iter().filter(|(service, port)| is_http(service, port)).collect();
             // On port 80 hosts that no service has count as well.
             if matching.is_empty() && port != 80 {
@@ -100,46 +100,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The hosts of a VirtualService that no service has, and the services that it is for. A wildcard is for those that no other
-    /// VirtualService is for more precisely (`separateVSHostsAndServices`).
-    fn hosts_of(
-        &self,
-        rule: &VirtualService,
-        services: &ByHost<'a>,
-    ) -> (Vec<String>, Vec<(&'a Service, &'a ServicePort)>) {
-        let (wildcards, names): (Vec<_>, Vec<_>) = rule.hosts.iter().partition(|host| host.starts_with('*'));
-        let mut others = vec![];
-        let mut matching = vec![];
-        for host in names {
-            let host = host.to_ascii_lowercase();
-            match services.get(host.as_str()) {
-                Some(service) => matching.push(*service),
-                None => others.push(host),
-            }
-        }
-        for wildcard in wildcards {
-            let mut fitting = services.iter().filter(|(host, _)| is_host_for(wildcard, host)).peekable();
-            if fitting.peek().is_none() {
-                others.push(wildcard.to_ascii_lowercase());
-            }
-            let is_best = |host: &str| self.best_for(host).is_some_and(|best| best.name == rule.name);
-            matching.extend(fitting.filter(|(host, _)| is_best(host)).map(|(_, service)| *service));
-        }
-        (others, matching)
-    }
-
-    /// The VirtualService that is most precisely for a host; the first of several (`MostSpecificHostMatch`).
-    fn best_for(&self, host: &str) -> Option<&'a VirtualService> {
-        let exact =
-            self.virtual_services.iter().find(|rule| rule.hosts.iter().any(|one| one.eq_ignore_ascii_case(host)));
-        let longest = |rule: &VirtualService| {
-            let fitting = rule.hosts.iter().filter(|one| one.starts_with('*') && is_host_for(one, host));
-            fitting.map(String::len).max()
-        };
-        let by_wildcard = self.virtual_services.iter().rev().filter(|rule| longest(rule).is_some());
-        exact.or_else(|| by_wildcard.max_by_key(|rule| longest(rule))).copied()
-    }
-
     /// The routes that a VirtualService makes of a port, in their order; none behind one that takes all
     /// (`BuildHTTPRoutesForVirtualService`).
     fn http_routes(&self, rule: &VirtualService, port: u16) -> Vec<MadeRoute> {
@@ -181,6 +141,46 @@ impl<'a> Compiler<'a> {
         let port = destination.port.as_ref().map_or(called, |port| u16::try_from(port.number).unwrap_or_default());
         names::outbound_cluster(port, &destination.subset, host)
     }
+}
+
+/// The hosts of a VirtualService that no service has, and the services that it is for. A wildcard is for those that no other
+/// VirtualService is for more precisely (`separateVSHostsAndServices`).
+fn hosts_of<'a>(
+    known: &Listener<'a>,
+    rule: &VirtualService,
+    services: &ByHost<'a>,
+) -> (Vec<String>, Vec<(&'a Service, &'a ServicePort)>) {
+    let (wildcards, names): (Vec<_>, Vec<_>) = rule.hosts.iter().partition(|host| host.starts_with('*'));
+    let mut others = vec![];
+    let mut matching = vec![];
+    for host in names {
+        let host = host.to_ascii_lowercase();
+        match services.get(host.as_str()) {
+            Some(service) => matching.push(*service),
+            None => others.push(host),
+        }
+    }
+    for wildcard in wildcards {
+        let mut fitting = services.iter().filter(|(host, _)| is_host_for(wildcard, host)).peekable();
+        if fitting.peek().is_none() {
+            others.push(wildcard.to_ascii_lowercase());
+        }
+        let is_best = |host: &str| best_for(known, host).is_some_and(|best| best.name == rule.name);
+        matching.extend(fitting.filter(|(host, _)| is_best(host)).map(|(_, service)| *service));
+    }
+    (others, matching)
+}
+
+/// The VirtualService that is most precisely for a host; the first of several (`MostSpecificHostMatch`).
+fn best_for<'a>(known: &Listener<'a>, host: &str) -> Option<&'a VirtualService> {
+    let all = || known.virtual_services.iter().copied();
+    let exact = all().find(|rule| rule.hosts.iter().any(|one| one.eq_ignore_ascii_case(host)));
+    let longest = |rule: &VirtualService| {
+        let fitting = rule.hosts.iter().filter(|one| one.starts_with('*') && is_host_for(one, host));
+        fitting.map(String::len).max()
+    };
+    let by_wildcard = all().rev().filter(|rule| longest(rule).is_some());
+    exact.or_else(|| by_wildcard.max_by_key(|rule| longest(rule)))
 }
 
 /// The matches of a route, each with its number; nothing once where it has none.

@@ -12,7 +12,7 @@ const UNSET: [(&str, &str); 4] = [
 ];
 
 /// Messages that have no meaning when empty.
-const EMPTY: [&str; 8] = [
+const EMPTY: [&str; 9] = [
     "common_lb_config",
     "endpoints",
     "filter_chain_match",
@@ -21,6 +21,7 @@ const EMPTY: [&str; 8] = [
     "locality",
     "metadata",
     "validation_context",
+    "virtual_hosts",
 ];
 
 /// Brings a message to its canonical form.

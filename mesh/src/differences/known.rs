@@ -75,6 +75,17 @@ pub const KNOWN: &[Known] = &[
         ],
     },
     Known {
+        id: "chain-notes",
+        section: Section::StockEnvoy,
+        istio: "Filter chains note which VirtualService or Sidecar made them, in their metadata",
+        here: "`explain` names it; the chains have no metadata",
+        why: "Only Istio's filters read it",
+        scope: &[
+            Scope(Istio, "listeners / * / filter_chains / * / metadata / filter_metadata / istio", Any),
+            Scope(Istio, "listeners / * / default_filter_chain / metadata / filter_metadata / istio", Any),
+        ],
+    },
+    Known {
         id: "http-filters",
         section: Section::StockEnvoy,
         istio: "`grpc_stats`, `fault`, `cors` in every HTTP filter chain",

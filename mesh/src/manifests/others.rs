@@ -7,7 +7,6 @@ const BLOCKS: &str = "it may block calls that are predicted as delivered";
 const ROUTES: &str = "it may route calls elsewhere than predicted";
 const AUTHORIZES: &str = "it may refuse calls that are predicted as delivered";
 const MAKES_PODS: &str = "it makes pods that are not modelled";
-const SCOPES: &str = "it may hide services from a sidecar: calls to them pass through it without mTLS";
 const ENTERS: &str = "calls that enter the cluster through it are not predicted";
 
 /// Kinds that may change an answer, by API group.
@@ -24,7 +23,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
     ("networking.istio.io", "Gateway", ENTERS),
-    ("networking.istio.io", "Sidecar", SCOPES),
     ("networking.istio.io", "WorkloadEntry", "it may be an endpoint that calls go to"),
     ("networking.istio.io", "ProxyConfig", "it may change what a sidecar captures"),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),

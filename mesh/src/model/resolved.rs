@@ -6,12 +6,13 @@ use super::{
     authorization::AuthorizationPolicy,
     destination_rule::DestinationRules,
     envoy_filter::EnvoyFilter,
-    mesh_config::MeshConfig,
+    mesh_config::{MeshConfig, OutboundTrafficPolicy},
     not_modelled::{NotModelled, PolicyHead},
     object::{ObjectName, Source},
     peer_authentication::Decided,
     pod::Pod,
     service::Service,
+    sidecar_scope::SidecarScope,
     virtual_service::VirtualService,
     webhook::Webhook,
 };
@@ -34,6 +35,8 @@ pub struct Resolved {
     pub authorization_policies: Vec<AuthorizationPolicy>,
     /// VirtualServices, the oldest first, with what they delegate in place.
     pub virtual_services: Vec<VirtualService>,
+    /// Sidecars (the kind): those that select pods first, the oldest of each first.
+    pub sidecar_scopes: Vec<SidecarScope>,
     /// EnvoyFilters, those of the root namespace first, each namespace's by age.
     pub envoy_filters: Vec<EnvoyFilter>,
     /// The contents of Secrets, by name.
@@ -59,6 +62,28 @@ impl Resolved {
             self.authorization_policies.iter().filter(|policy| policy.is_for(pod, &self.config)).collect();
         policies.sort_by_key(|policy| !is_root(policy));
         policies
+    }
+
+    /// The Sidecar that limits what a pod's sidecar knows: one of its namespace that selects it, else one of its namespace for all,
+    /// else one of the root namespace for all (`getSidecarScope` in `pilot/pkg/model/push_context.go`).
+    pub fn scope_of(&self, pod: &Pod) -> Option<&SidecarScope> {
+        let selects = |scope: &SidecarScope| {
+            scope.selector.iter().flatten().all(|(key, value)| pod.labels.get(key) == Some(value))
+        };
+        let mut own = self.sidecar_scopes.iter().filter(|scope| scope.name.namespace == pod.name.namespace);
+        let is_of_mesh =
+            |scope: &&SidecarScope| scope.name.namespace == self.config.root_namespace && scope.selector.is_none();
+        own.find(|scope| selects(scope)).or_else(|| self.sidecar_scopes.iter().find(is_of_mesh))
+    }
+
+    /// What becomes of a sidecar's calls to unknown destinations, and who says so.
+    pub fn outbound_traffic_policy_of(&self, pod: &Pod) -> (OutboundTrafficPolicy, Source) {
+        let of_scope = self.scope_of(pod).and_then(|scope| {
+            Some((scope.outbound_traffic_policy?, scope.source.at("spec.outboundTrafficPolicy.mode")))
+        });
+        of_scope.unwrap_or_else(|| {
+            (self.config.outbound_traffic_policy, self.config.source.at("outboundTrafficPolicy.mode"))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::Ends;
+use super::{Ends, scope};
 use crate::{
     account::{Account, AppProtocol, AppSpeaks, Note, NoteKind, Party, Reason},
     model::{ClientTlsMode, MtlsMode, OutboundTrafficPolicy, Pod, Protocol},
@@ -10,7 +10,7 @@ use crate::{
 
 /// The first fix that applies to a call that was not delivered.
 pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
-    let fixes = [rule, strict, tls_to_http, greeting, dns_capture, registry_only];
+    let fixes = [scope::fix, rule, strict, tls_to_http, greeting, dns_capture, registry_only];
     match account.outcome.delivered {
         true => vec![],
         false => fixes.iter().find_map(|fix| fix(ends, account)).into_iter().collect(),
@@ -149,7 +149,7 @@ fn dns_capture(ends: &Ends<'_>, account: &Account) -> Option<Note> {
 
 /// The host is not in the registry, and nothing else may be called (`REGISTRY_ONLY`).
 fn registry_only(ends: &Ends<'_>, account: &Account) -> Option<Note> {
-    let closed = ends.mesh.config.outbound_traffic_policy == OutboundTrafficPolicy::RegistryOnly;
+    let closed = ends.mesh.outbound_traffic_policy_of(ends.client).0 == OutboundTrafficPolicy::RegistryOnly;
     let host = &ends.call.host;
     let named = host.contains('.') && host.parse::<std::net::IpAddr>().is_err();
     if !closed || ends.to.1.is_some() || !named || account.outcome.at != Some(Party::ClientSidecar) {

@@ -33,6 +33,7 @@ mod inbound;
 mod outbound;
 mod peer_authentication;
 mod reach;
+mod scope;
 mod server_first;
 mod signatures;
 mod textbook;

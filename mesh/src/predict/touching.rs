@@ -52,10 +52,6 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
         "WasmPlugin" | "TrafficExtension" => {
             [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
         }
-        "Sidecar" => {
-            let listens = |server: &Pod| spec.get("ingress").is_some() && scopes(object, server, ends);
-            scopes(object, ends.client, ends) || ends.server.is_some_and(listens)
-        }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
             ends.client.sidecar.is_some() && refers_to_service(spec, "parentRefs", ends)
         }
@@ -113,13 +109,6 @@ fn guards(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
         && !for_others
         && covers(object, pod, ends)
         && selects(object.spec.get("selector"), &pod.labels)
-}
-
-/// Whether a Sidecar resource applies to the pod's sidecar.
-fn scopes(object: &NotModelled, pod: &Pod, ends: &Ends<'_>) -> bool {
-    let labels = object.spec.pointer("/workloadSelector/labels").and_then(Value::as_object);
-    let selected = labels.is_none_or(|labels| labels.iter().all(|(key, value)| is(&pod.labels, key, value)));
-    pod.sidecar.is_some() && covers(object, pod, ends) && selected
 }
 
 /// Whether a list of references names the called service.

@@ -1,6 +1,6 @@
 //! Policies that could be expected to apply to a call and do not, and why.
 
-use super::Ends;
+use super::{Ends, scope::LeftOut};
 use crate::{
     account::{Account, Note, NoteKind},
     model::{Pod, PolicyHead, RuleHead, Service},
@@ -73,6 +73,7 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
     let rules = &ends.mesh.destination_rules;
     let used = rules.find(ends.client, &service.host, &service.name.namespace);
     let client = &ends.client.name.namespace;
+    let left_out = LeftOut::of(ends);
     let mut notes = vec![];
     for rule in &rules.heads {
         let full = format!("{}.svc.cluster.local", rule.host);
@@ -83,7 +84,7 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
             continue;
         }
         let is_used = used.is_some_and(|used| used.from.iter().any(|(name, _)| *name == rule.full_name));
-        if !rule.is_for(&service.host) || (is_used && ends.client.sidecar.is_some()) {
+        if !rule.is_for(&service.host) || (is_used && ends.client.sidecar.is_some() && left_out.is_none()) {
             continue;
         }
         let places = [client, &service.name.namespace, &ends.mesh.config.root_namespace];
@@ -91,6 +92,8 @@ fn destination_rules(ends: &Ends<'_>, service: &Service) -> Vec<Note> {
             rule.workload_selector.iter().flatten().all(|(key, value)| ends.client.labels.get(key) == Some(value));
         let why = if ends.client.sidecar.is_none() {
             format!("{} has no sidecar, and the client's sidecar applies rules", ends.client.name)
+        } else if let Some(left_out) = &left_out {
+            format!("{} is out of the scope of {}", service.host, left_out.scope.full_name())
         } else if !places.contains(&&rule.namespace) {
             format!(
                 "it is in namespace {}: rules are looked up in the client's ({client}), the service's ({}) and {}",

@@ -344,15 +344,13 @@ fn replicas_that_are_alike_are_one_answer_and_several_ways() {
     assert_eq!(reached, ["second.default", "server.default"]);
 }
 
-/// <https://github.com/istio/istio/issues/53048>, <https://github.com/istio/istio/issues/21650>
+/// <https://github.com/istio/istio/issues/53048>
 #[test]
 fn what_touches_a_call_and_is_not_modelled_is_named() {
     let objects = "---
 {apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: mine}, spec: {selector: {matchLabels: {app: server}}}}
 ---
 {apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: others}, spec: {selector: {matchLabels: {app: other}}}}
----
-{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: scope}, spec: {egress: [{hosts: [./*]}]}}
 ---
 {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: entry}, spec: {}}
 ";
@@ -361,7 +359,7 @@ fn what_touches_a_call_and_is_not_modelled_is_named() {
     let named: Vec<_> =
         notes.iter().filter(|note| note.kind == NoteKind::NotModelled).map(|note| note.text.as_str()).collect();
     let named: Vec<_> = named.iter().map(|text| text.split(" touches").next().unwrap_or_default()).collect();
-    assert_eq!(named, ["RequestAuthentication mine.default", "Sidecar scope.default"]);
+    assert_eq!(named, ["RequestAuthentication mine.default"]);
 }
 
 /// <https://github.com/istio/istio/issues/9379>

@@ -1,0 +1,162 @@
+//! Sidecars (the kind): what the sidecars of some pods know of the mesh, and what they take.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::{
+    mesh_config::OutboundTrafficPolicy,
+    object::{ObjectName, Source},
+    service::ServicePort,
+    virtual_service::Destination,
+};
+
+/// A Sidecar.
+#[derive(Clone, Debug)]
+pub struct SidecarScope {
+    pub name: ObjectName,
+    /// Which pods of its namespace, by their labels; all if `None`.
+    pub selector: Option<BTreeMap<String, String>>,
+    /// What they know; everything if empty.
+    pub egress: Vec<Egress>,
+    /// What they take, in place of the ports of services; those if empty.
+    pub ingress: Vec<Ingress>,
+    /// What becomes of calls to unknown destinations; MeshConfig decides if `None`.
+    pub outbound_traffic_policy: Option<OutboundTrafficPolicy>,
+    /// Where calls to unknown destinations go, with `ALLOW_ANY`.
+    pub egress_proxy: Option<Destination>,
+    /// Its document.
+    pub source: Source,
+}
+
+/// What sidecars know, on one port or on all others.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    /// The only port that it is for; all that have none of their own if `None`. It has no endpoints.
+    pub port: Option<ServicePort>,
+    /// The address that it listens at, in place of those of services.
+    pub bind: Option<IpAddr>,
+    /// What it knows.
+    pub hosts: Vec<ScopedHost>,
+    /// Its list of hosts, such as `spec.egress[0].hosts`.
+    pub source: Source,
+}
+
+/// What sidecars take on a port of their pod.
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    /// The port that callers dial. It has no endpoints.
+    pub port: ServicePort,
+    /// The address that names it.
+    pub bind: Option<IpAddr>,
+    /// Where the app is; where the call was going if `None`. An unspecified address is the pod's own.
+    pub default_endpoint: Option<SocketAddr>,
+    /// Such as `spec.ingress[0]`.
+    pub source: Source,
+}
+
+/// `NAMESPACE/HOST`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopedHost {
+    pub namespace: ScopedNamespace,
+    /// A host, perhaps with a wildcard first.
+    pub host: String,
+    /// Whether it leaves out instead.
+    pub excluded: bool,
+}
+
+/// The namespace of a [`ScopedHost`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopedNamespace {
+    /// `*`
+    Any,
+    /// `.`: the pod's own.
+    Own,
+    Named(String),
+}
+
+impl SidecarScope {
+    /// Such as `Sidecar default/default`.
+    pub fn full_name(&self) -> String {
+        format!("Sidecar {}/{}", self.name.namespace, self.name.name)
+    }
+
+    /// The listener that decides what is known on a port (`GetEgressListenerForRDS` in `pilot/pkg/model/sidecar.go`).
+    pub fn egress_of(&self, port: u16) -> Option<&Egress> {
+        self.egress.iter().find(|egress| egress.port.as_ref().is_none_or(|own| own.port == port))
+    }
+}
+
+impl Egress {
+    /// Whether pods of namespace `home` know services with this host in this namespace (`selectServices` in
+    /// `pilot/pkg/model/sidecar.go`).
+    pub fn knows(&self, home: &str, namespace: &str, host: &str) -> bool {
+        !self.excludes(home, namespace, host) && self.included(home, namespace).any(|one| is_within(host, &one.host))
+    }
+
+    /// Whether they know an alias of a service that they know: what names its namespace counts before what names all
+    /// (`matchingAliasService`).
+    pub fn knows_alias(&self, home: &str, namespace: &str, host: &str, alias: &str) -> bool {
+        let (any, named): (Vec<_>, Vec<_>) =
+            self.included(home, namespace).partition(|one| one.namespace == ScopedNamespace::Any);
+        let has = |group: &[&ScopedHost], host: &str| group.iter().any(|one| is_within(host, &one.host));
+        if has(&named, host) { has(&named, alias) } else { has(&any, alias) }
+    }
+
+    /// Whether they know a VirtualService in this namespace by one of its hosts, which may also cover what is named (`VSMatches`).
+    pub fn knows_route(&self, home: &str, namespace: &str, host: &str) -> bool {
+        let meets = |one: &ScopedHost| is_within(host, &one.host) || is_within(&one.host, host);
+        !self.excludes(home, namespace, host) && self.included(home, namespace).any(meets)
+    }
+
+    /// Whether each host is of one namespace and without a wildcard.
+    pub fn is_exact(&self) -> bool {
+        let mut included = self.hosts.iter().filter(|one| !one.excluded);
+        included.all(|one| one.namespace != ScopedNamespace::Any && !one.host.starts_with('*'))
+    }
+
+    fn excludes(&self, home: &str, namespace: &str, host: &str) -> bool {
+        let mut excluded = self.hosts.iter().filter(|one| one.excluded && one.is_of(home, namespace));
+        excluded.any(|one| is_within(host, &one.host))
+    }
+
+    fn included(&self, home: &str, namespace: &str) -> impl Iterator<Item = &ScopedHost> {
+        self.hosts.iter().filter(move |one| !one.excluded && one.is_of(home, namespace))
+    }
+}
+
+impl ScopedHost {
+    fn is_of(&self, home: &str, namespace: &str) -> bool {
+        match &self.namespace {
+            ScopedNamespace::Any => true,
+            ScopedNamespace::Own => home == namespace,
+            ScopedNamespace::Named(name) => name == namespace,
+        }
+    }
+}
+
+impl fmt::Display for ScopedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = match &self.namespace {
+            ScopedNamespace::Any => "*",
+            ScopedNamespace::Own => ".",
+            ScopedNamespace::Named(name) => name,
+        };
+        write!(f, "{}{namespace}/{}", if self.excluded { "~" } else { "" }, self.host)
+    }
+}
+
+/// Whether a host, perhaps a wildcard, is covered by another (`SubsetOf` in `pkg/config/host/name.go`).
+fn is_within(host: &str, other: &str) -> bool {
+    match (host.strip_prefix('*'), other.strip_prefix('*')) {
+        (Some(host), Some(other)) => host.len() >= other.len() && host.ends_with(other),
+        (Some(_), None) => false,
+        (None, Some(other)) => host.ends_with(other),
+        (None, None) => host == other,
+    }
+}
+
+#[cfg(test)]
+mod tests;
