@@ -31,9 +31,15 @@ use k8s_openapi::{
 use serde_json::{Map, Value};
 
 use self::{
-    authorization_policy::AuthorizationPolicySpec, destination_rule::DestinationRuleSpec,
-    envoy_filter::EnvoyFilterSpec, peer_authentication::PeerAuthenticationSpec, service_entry::ServiceEntrySpec,
-    sidecar::SidecarSpec, virtual_service::VirtualServiceSpec, webhook::WebhookConfiguration, workload::Workload,
+    authorization_policy::AuthorizationPolicySpec,
+    destination_rule::DestinationRuleSpec,
+    envoy_filter::EnvoyFilterSpec,
+    peer_authentication::PeerAuthenticationSpec,
+    service_entry::{ServiceEntrySpec, WorkloadEntrySpec},
+    sidecar::SidecarSpec,
+    virtual_service::VirtualServiceSpec,
+    webhook::WebhookConfiguration,
+    workload::Workload,
 };
 pub(crate) use self::{
     metadata::{is_dns_label, is_dns_subdomain, is_port_name, label_fault},
@@ -137,6 +143,10 @@ kinds! {
     /// `networking.istio.io` VirtualService.
     virtual_services: VirtualServiceSpec = {
         "VirtualService" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
+    /// `networking.istio.io` WorkloadEntry.
+    workload_entries: WorkloadEntrySpec = {
+        "WorkloadEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
     };
     /// `install.istio.io` IstioOperator: the mesh's settings and its charts' values.
     istio_operators: Map<String, Value> = { "IstioOperator" ["install.istio.io/v1alpha1"] Namespaced readers::spec };

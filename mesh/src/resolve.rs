@@ -22,6 +22,7 @@ mod sidecar_scope;
 mod tls_to_app;
 mod virtual_service;
 mod webhooks;
+mod workload_entry;
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,10 @@ pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Faul
     let mut pods = pods::resolve(manifests, &config, &mut faults);
     let mut services = services::resolve(manifests, &mut pods, &mut faults);
     contradictions::warn(&services, &pods, &mut faults);
-    let mut entries = service_entry::resolve(manifests, &config);
+    let programs = workload_entry::Programs::new(manifests, &config, &pods);
+    programs.add_to(&mut services, &manifests.services);
+    let mut entries = service_entry::resolve(manifests, &programs);
+    workload_entry::warn(manifests, &programs, &mut faults);
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
     authorization_policy::warn(manifests, &config, &pods, &mut faults);

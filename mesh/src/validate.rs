@@ -14,6 +14,7 @@ mod traffic_policy;
 mod virtual_service;
 mod webhook;
 mod workload;
+mod workload_entry;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -74,6 +75,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for entry in &manifests.service_entries {
         service_entry::validate(entry, faults);
+    }
+    for entry in &manifests.workload_entries {
+        workload_entry::validate(entry, faults);
     }
     for sidecar in &manifests.sidecars {
         sidecar::validate(sidecar, faults);

@@ -106,6 +106,9 @@ impl<'a> Compiler<'a> {
                 let mut ids: Vec<_> = pods
                     .flat_map(|pod| self.mesh.config.spiffe_ids(&pod.name.namespace, &pod.service_account))
                     .collect();
+                let workloads = destination.service.workloads.iter().filter(|one| !one.service_account.is_empty());
+                let namespace = &destination.service.name.namespace;
+                ids.extend(workloads.flat_map(|one| self.mesh.config.spiffe_ids(namespace, &one.service_account)));
                 ids.sort();
                 ids.dedup();
                 ids.into_iter().map(|id| uri(StringMatcher::exact(id))).collect()

@@ -63,14 +63,18 @@ impl<'a> Compiler<'a> {
     /// The ports of services that send to this pod, whoever knows them, the oldest first (`SetServiceTargets` in
     /// `pilot/pkg/model/context.go`). For UDP ports Istio has chains and clusters as well, of the TCP that may come to such a port.
     fn ports_of_pod(&self) -> Vec<(&'a Service, &'a ServicePort, u16)> {
-        let mut services: Vec<&Service> = self.mesh.services.iter().collect();
-        services.sort_by_key(|service| (service.age.moment(), &service.host));
-        let ports = services.into_iter().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
-        let of_pod = ports.flat_map(|(service, port)| {
-            let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index);
-            here.map(move |endpoint| (service, port, endpoint.port))
-        });
-        of_pod.collect()
+        let mut services: Vec<&Service> = self.mesh.services.iter().chain(&self.mesh.entries).collect();
+        services.sort_by(|a, b| (a.age.moment(), &a.host).cmp(&(b.age.moment(), &b.host)));
+        let mut found = vec![];
+        for service in services {
+            for port in &service.ports {
+                let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index);
+                found.extend(here.map(|endpoint| (service, port, endpoint.port)));
+            }
+            let listed = service.entry_endpoints().filter(|(_, endpoint)| endpoint.pod == Some(self.index));
+            found.extend(listed.map(|(port, endpoint)| (service, port, endpoint.port)));
+        }
+        found
     }
 
     /// The container ports that the sidecar takes by name: those that a Sidecar lists, else those that services send to, each with
@@ -173,7 +177,9 @@ impl<'a> Compiler<'a> {
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), taken.because(), taken.source());
             cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
-            let metadata = services.first().map(|(first, _)| service_metadata(&noted, self.inbound_notes(first)));
+            // Of a service outside the mesh nothing is noted.
+            let first = services.first().map(|(first, _)| *first).filter(|first| !is_external(first));
+            let metadata = first.map(|first| service_metadata(&noted, self.inbound_notes(first)));
             cluster.metadata = metadata;
             self.add_app_tls(cluster, target, &hosts);
         }
@@ -304,6 +310,10 @@ fn cluster_type(service: &Service) -> DiscoveryType {
 /// The port that connections to a ServiceEntry's port are sent to.
 fn target_port(service: &Service, port: &ServicePort) -> Option<u16> {
     service.entry.as_ref()?.target_ports.get(&port.port).copied()
+}
+
+fn is_external(service: &Service) -> bool {
+    service.entry.as_ref().is_some_and(|entry| entry.external)
 }
 
 /// A cluster with inline endpoints.

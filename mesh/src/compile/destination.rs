@@ -182,10 +182,16 @@ impl<'a> Destination<'a> {
         (AutoMtls::ByEndpoint, because.into(), source)
     }
 
-    /// Its endpoints: pods, or what a ServiceEntry lists.
+    /// Its endpoints: pods and WorkloadEntries, or what a ServiceEntry lists.
     pub(super) fn targets(self, mesh: &'a Mesh, entries: &Entries<'a>) -> Vec<Target<'a>> {
-        let Some(entry) = &self.service.entry else { return self.pods(&mesh.pods) };
-        let endpoints = self.entry_endpoints(entries).filter(|endpoint| self.is_in_subset(&endpoint.labels));
+        let (mut targets, endpoints): (_, Vec<_>) = match &self.service.entry {
+            Some(_) => (vec![], self.entry_endpoints(entries).collect()),
+            None => {
+                let of_port = |endpoint: &&EntryEndpoint| endpoint.for_port == self.port.port;
+                (self.pods(&mesh.pods), self.service.workloads.iter().filter(of_port).collect())
+            }
+        };
+        let endpoints = endpoints.into_iter().filter(|endpoint| self.is_in_subset(&endpoint.labels));
         let target = |endpoint: &'a EntryEndpoint| Target {
             host: endpoint.address.clone(),
             port: endpoint.port,
@@ -193,13 +199,15 @@ impl<'a> Destination<'a> {
                 Some(tls) => tls.spec.mode == ClientTlsMode::IstioMutual && endpoint.says_mtls,
                 None => endpoint.takes_mtls,
             },
-            because: match entry.resolution {
-                Resolution::Dns | Resolution::DnsRoundRobin => format!("an address of {}", endpoint.address),
-                Resolution::None | Resolution::Static => format!("an endpoint of {}", self.service.host),
+            because: match self.service.entry.as_ref().map(|entry| entry.resolution) {
+                Some(Resolution::Dns | Resolution::DnsRoundRobin) => format!("an address of {}", endpoint.address),
+                Some(Resolution::None | Resolution::Static) => format!("an endpoint of {}", self.service.host),
+                None => format!("a WorkloadEntry that {} selects", self.service.host),
             },
             source: &endpoint.source,
         };
-        endpoints.map(target).collect()
+        targets.extend(endpoints.map(target));
+        targets
     }
 
     /// The endpoints that entries of its host in its namespace list, which Istio keeps together (`CopyEndpoints` in

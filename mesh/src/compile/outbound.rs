@@ -109,9 +109,17 @@ impl<'a> Compiler<'a> {
             destination.targets(self.mesh, &self.entries).into_iter().filter_map(|target| target.host.parse().ok());
         let lists_pods = entry.resolution == Resolution::None && known.port().is_none();
         let listed: Vec<IpAddr> = endpoints.filter(|_| lists_pods).collect();
+        // What selects, and selects nothing yet, takes no other connections.
+        if lists_pods && listed.is_empty() && service.selector.is_some() && !port.protocol.is_http() {
+            return vec![];
+        }
+        // A pod that is selected has both its addresses.
+        let pods = || self.mesh.pods.iter().filter(|_| service.selector.is_some());
+        let addresses =
+            |ip| pods().find(|pod| pod.ips.contains(ip)).map_or_else(|| vec![ip], |pod| pod.ips.both().into());
         match listed.is_empty() {
             true => vec![Place::at(WILDCARDS)],
-            false => listed.into_iter().filter(|ip| *ip != own).map(|ip| Place::at([ip])).collect(),
+            false => listed.into_iter().filter(|ip| *ip != own).map(|ip| Place::at(addresses(ip))).collect(),
         }
     }
 

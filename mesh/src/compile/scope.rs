@@ -224,5 +224,6 @@ fn may_merge(first: &Service, a: Option<&Entry>, second: &Service, b: Option<&En
     first.name.namespace == second.name.namespace
         && a.is_some() == b.is_some()
         && resolution(a) == resolution(b)
+        && first.selector == second.selector
         && first.export_to == second.export_to
 }

@@ -324,7 +324,10 @@ pub const KNOWN: &[Known] = &[
         istio: "Lists a dual-stack pod with both addresses, and Envoy tries them in that order",
         here: "Only its address in the service's first family",
         why: "A call to a service's second address has leg 1 in one family and leg 2 in the other",
-        scope: &[Scope(Istio, "endpoints / ** / endpoint / additional_addresses", Any)],
+        scope: &[
+            Scope(Istio, "endpoints / ** / endpoint / additional_addresses", Any),
+            Scope(Istio, "clusters / * / load_assignment / ** / endpoint / additional_addresses", Any),
+        ],
     },
     Known {
         id: "accepting",

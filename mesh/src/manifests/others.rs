@@ -23,7 +23,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
     ("networking.istio.io", "Gateway", ENTERS),
-    ("networking.istio.io", "WorkloadEntry", "it may be an endpoint that calls go to"),
     ("networking.istio.io", "ProxyConfig", "it may change what a sidecar captures"),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),

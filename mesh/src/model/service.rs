@@ -34,7 +34,7 @@ pub struct Service {
     /// The families of its addresses, or of its pods' if it has none.
     pub families: Vec<Family>,
     pub ports: Vec<ServicePort>,
-    /// The selector of its pods; `None` if it has none.
+    /// The selector of its pods and WorkloadEntries; `None` if it has none.
     pub selector: Option<BTreeMap<String, String>>,
     /// Its age; smaller is older.
     pub age: Age,
@@ -43,6 +43,8 @@ pub struct Service {
     pub export_to: BTreeSet<String>,
     /// The properties that only a ServiceEntry defines, if it comes from one.
     pub entry: Option<Entry>,
+    /// The WorkloadEntries that a Service's selector selects. Only sidecars know them.
+    pub workloads: Vec<EntryEndpoint>,
     pub source: Source,
 }
 

@@ -45,6 +45,8 @@ pub struct EntryEndpoint {
     pub address: String,
     /// The port of the endpoint.
     pub port: u16,
+    /// The pod that has the address.
+    pub pod: Option<usize>,
     /// Its labels, for subsets.
     pub labels: BTreeMap<String, String>,
     /// The service account that it runs as; empty if it names none.

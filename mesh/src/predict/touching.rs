@@ -72,18 +72,6 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
             };
             configures(ends.client) || ends.server.is_some_and(configures)
         }
-        "WorkloadEntry" => {
-            let selector = ends.to.0.and_then(|service| service.selector.as_ref());
-            let labels = spec.get("labels").and_then(Value::as_object);
-            selector.is_some_and(|selector| {
-                selector
-                    .iter()
-                    .all(|(key, value)| labels.and_then(|labels| labels.get(key)).is_some_and(|own| own == value))
-            }) || ends
-                .to
-                .0
-                .is_some_and(|service| service.entry.is_some() && service.name.namespace == object.name.namespace)
-        }
         "ServiceImport" => ends.to.0.is_some_and(|service| service.name == object.name),
         _ => ends.to.0.and_then(|service| Some((service, service.selector.as_ref()?))).is_some_and(
             |(service, selector)| {

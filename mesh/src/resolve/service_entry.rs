@@ -4,27 +4,26 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{index::Index, peer_authentication, protocol};
+use super::{
+    protocol,
+    workload_entry::{Program, Programs},
+};
 use crate::{
     manifests::{
         Manifests, Object,
         service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
     },
-    model::{
-        Age, Entry, EntryEndpoint, Family, MeshConfig, MtlsMode, ObjectName, Protocol, ProtocolField, Resolution,
-        Service, ServicePort, Source, TLS_MODE_ISTIO, TLS_MODE_LABEL,
-    },
+    model::{Age, Entry, EntryEndpoint, Family, ObjectName, Protocol, ProtocolField, Resolution, Service, ServicePort},
 };
 
 /// The services of all entries, the oldest first: where two want one listener, the older has it.
-pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<Service> {
-    let index = Index::new(manifests);
+pub(super) fn resolve(manifests: &Manifests, programs: &Programs<'_>) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.service_entries.iter().collect();
     objects.sort_by_key(|object| &object.head.age);
-    objects.into_iter().flat_map(|object| of_entry(object, &index, config)).collect()
+    objects.into_iter().flat_map(|object| of_entry(object, programs)).collect()
 }
 
-fn of_entry(object: &Object<ServiceEntrySpec>, index: &Index<'_>, config: &MeshConfig) -> Vec<Service> {
+fn of_entry(object: &Object<ServiceEntrySpec>, programs: &Programs<'_>) -> Vec<Service> {
     let services = object.body.hosts.iter().map(|host| {
         let host = host.to_ascii_lowercase();
         let spec = &object.body;
@@ -38,12 +37,13 @@ fn of_entry(object: &Object<ServiceEntrySpec>, index: &Index<'_>, config: &MeshC
             vips,
             families: Family::BOTH.to_vec(),
             ports: spec.ports.iter().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
-            selector: None,
+            selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()),
+            workloads: vec![],
             entry: Some(Entry {
                 external: spec.location == Location::MeshExternal,
                 resolution,
                 ranges,
-                endpoints: endpoints(object, &host, resolution, index, config),
+                endpoints: endpoints(object, &host, resolution, programs),
                 target_ports: if resolution == Resolution::None { target_ports(spec) } else { BTreeMap::new() },
                 subject_alt_names: spec.subject_alt_names.clone(),
             }),
@@ -98,49 +98,35 @@ fn target_ports(spec: &ServiceEntrySpec) -> BTreeMap<u16, u16> {
     spec.ports.iter().filter_map(of).collect()
 }
 
-/// An entry's endpoints: those that it lists, or with DNS and none listed the host itself.
+/// An entry's endpoints: those that it lists or selects, or with DNS and neither the host itself.
 fn endpoints(
     object: &Object<ServiceEntrySpec>,
     host: &str,
     resolution: Resolution,
-    index: &Index<'_>,
-    config: &MeshConfig,
+    programs: &Programs<'_>,
 ) -> Vec<EntryEndpoint> {
     let spec = &object.body;
-    let listed = spec.endpoints.as_deref().unwrap_or_default();
-    let itself = WorkloadEntrySpec { address: host.to_owned(), ..WorkloadEntrySpec::default() };
-    let source = |i: usize| object.head.source.at(format!("spec.endpoints[{i}]"));
-    let found: Vec<(&WorkloadEntrySpec, Source)> = match (resolution, listed) {
-        (Resolution::None, _) => vec![],
-        (Resolution::Dns | Resolution::DnsRoundRobin, []) => vec![(&itself, object.head.source.at("spec.hosts"))],
-        (_, listed) => listed.iter().enumerate().map(|(i, endpoint)| (endpoint, source(i))).collect(),
+    let namespace = &object.head.name.namespace;
+    let resolves_names = matches!(resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+    let found = match (&spec.workload_selector, spec.endpoints.as_deref().unwrap_or_default()) {
+        (Some(selector), _) => programs.selected(namespace, &selector.labels, resolves_names),
+        (None, []) if resolves_names => {
+            let itself = WorkloadEntrySpec { address: host.to_owned(), ..WorkloadEntrySpec::default() };
+            vec![Program::listed(&itself, object.head.source.at("spec.hosts"))]
+        }
+        (None, _) if resolution == Resolution::None => vec![],
+        (None, listed) => {
+            let source = |i: usize| object.head.source.at(format!("spec.endpoints[{i}]"));
+            listed.iter().enumerate().map(|(i, endpoint)| Program::listed(endpoint, source(i))).collect()
+        }
     };
-    let of_port = |port: &EntryPort, endpoint: &WorkloadEntrySpec, source: &Source| {
-        let own = endpoint.ports.get(&port.name).copied();
+    let of_port = |port: &EntryPort, program: &Program| {
+        let own = program.spec.ports.get(&port.name).copied();
         let target = own.or(Some(port.target_port).filter(|target| *target != 0)).unwrap_or(port.number);
-        let labels = endpoint.labels.clone();
-        let target = u16::try_from(target).ok()?;
-        let says_mtls = match labels.get(TLS_MODE_LABEL) {
-            Some(mode) => mode == TLS_MODE_ISTIO,
-            None => !endpoint.service_account.is_empty(),
-        };
-        let namespace = &object.head.name.namespace;
-        let modes = || peer_authentication::effective(index, config, namespace, &labels);
-        Some(EntryEndpoint {
-            for_port: u16::try_from(port.number).ok()?,
-            address: endpoint.address.to_ascii_lowercase(),
-            port: target,
-            service_account: endpoint.service_account.clone(),
-            says_mtls,
-            takes_mtls: says_mtls && modes().on_port(target).mode != MtlsMode::Disable,
-            labels,
-            source: source.clone(),
-        })
+        let (number, target) = (u16::try_from(port.number).ok()?, u16::try_from(target).ok()?);
+        Some(programs.endpoint(program, namespace, number, target))
     };
-    found
-        .iter()
-        .flat_map(|(endpoint, source)| spec.ports.iter().filter_map(|port| of_port(port, endpoint, source)))
-        .collect()
+    found.iter().flat_map(|program| spec.ports.iter().filter_map(|port| of_port(port, program))).collect()
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut F
             age: object.head.age.clone(),
             export_to: export_to(object),
             entry: None,
+            workloads: vec![],
             source: object.head.source.clone(),
             name,
         });

@@ -35,12 +35,31 @@ pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
         Resolution::Dns | Resolution::DnsRoundRobin => resolved(&mut checked, spec),
         Resolution::DynamicDns => checked.error("spec.resolution", "DYNAMIC_DNS is not supported yet"),
     }
-    if spec.workload_selector.is_some() {
-        let beside = spec.endpoints.is_some();
-        let message = if beside { "cannot be combined with endpoints" } else { "is not supported yet" };
-        checked.error("spec.workloadSelector", message);
+    if let Some(selector) = &spec.workload_selector {
+        workload_selector(&mut checked, spec, &selector.labels);
     }
     export_to(&mut checked, &spec.export_to, true);
+}
+
+fn workload_selector(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, labels: &BTreeMap<String, String>) {
+    const FIELD: &str = "spec.workloadSelector";
+    if spec.endpoints.is_some() {
+        checked.error(FIELD, "cannot be combined with endpoints");
+    }
+    if spec.resolution == Resolution::None {
+        checked.warn(FIELD, "should not be combined with resolution NONE: connections go on to where they were going");
+    }
+    if labels.is_empty() {
+        checked.warn(FIELD, "has no labels: it selects everything in the namespace");
+    }
+    for (key, value) in labels {
+        let field = format!("{FIELD}.labels[{key}]");
+        if key.is_empty() {
+            checked.error(field, "an empty key is not allowed");
+        } else if key.contains('*') || value.contains('*') {
+            checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
+        }
+    }
 }
 
 fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
@@ -143,7 +162,7 @@ fn resolved(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
 }
 
 fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: bool) {
-    if spec.endpoints.as_ref().is_none_or(Vec::is_empty) {
+    if spec.endpoints.as_ref().is_none_or(Vec::is_empty) && spec.workload_selector.is_none() {
         checked.warn("spec.endpoints", "is empty: calls find no endpoint");
     }
     let names: BTreeMap<_, _> = spec.ports.iter().map(|port| (port.name.as_str(), port.number)).collect();
@@ -176,7 +195,7 @@ fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: b
 }
 
 /// Fields that choose among endpoints, and choose nothing here.
-fn without_effect(checked: &mut Checked<'_>, field: &str, endpoint: &WorkloadEntrySpec) {
+pub(super) fn without_effect(checked: &mut Checked<'_>, field: &str, endpoint: &WorkloadEntrySpec) {
     let said = [
         ("locality", endpoint.locality.is_some()),
         ("network", endpoint.network.is_some()),

@@ -131,8 +131,15 @@ fn what_is_not_supported_says_so() {
     );
     assert_eq!(
         faults(&format!("hosts: [a.b], resolution: STATIC, {HTTPS}, workloadSelector: {{labels: {{a: b}}}}")),
-        ["spec.endpoints: warning: is empty: calls find no endpoint", "spec.workloadSelector: is not supported yet",]
+        [
+            "spec.workloadSelector.labels: warning: selects no pod and no WorkloadEntry of namespace default: calls find no endpoint"
+        ]
     );
+    let beside = "endpoints: [{address: 203.0.113.7}], workloadSelector: {labels: {a: '*'}}";
+    let found = faults(&format!("hosts: [a.b], resolution: STATIC, {HTTPS}, {beside}"));
+    assert!(found.contains(&"spec.workloadSelector: cannot be combined with endpoints".to_owned()), "{found:?}");
+    let expected = "spec.workloadSelector.labels[a]: a wildcard is not allowed in a selector; labels must be equal";
+    assert!(found.contains(&expected.to_owned()), "{found:?}");
     assert!(
         faults(&format!("hosts: [a.b], resolution: MAGIC, {HTTPS}"))[0].starts_with("spec.resolution: unknown variant")
     );
