@@ -154,10 +154,15 @@ impl<'a> Compiler<'a> {
     fn inbound_clusters(&mut self, target: u16, taken: &Taken<'a>) -> Vec<Cluster> {
         let port = taken.port;
         let endpoint = taken.ingress.and_then(|ingress| ingress.default_endpoint);
+        let services = self.services_of(target);
         let mut clusters = match (self.decisions.app_address, endpoint) {
             (_, Some(endpoint)) => vec![self.cluster_at(&names::inbound_cluster(target), endpoint)],
             (AppAddress::OriginalDestination, None) => vec![Cluster {
                 upstream_bind_config: self.bind_to_passthrough_source(),
+                original_dst_lb_config: services
+                    .first()
+                    .and_then(|(service, _)| target_port(service, port))
+                    .map(|port| OriginalDstLbConfig { upstream_port_override: Some(port) }),
                 ..cluster(&names::inbound_cluster(target), DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
             }],
             (AppAddress::Loopback, None) => vec![
@@ -165,7 +170,6 @@ impl<'a> Compiler<'a> {
                 self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
             ],
         };
-        let services = self.services_of(target);
         let hosts: Vec<_> = services.iter().map(|(service, _)| service.host.as_str()).collect();
         // Noted are those of the same port number (`addTelemetryMetadata` in `cluster_builder.go`); a Sidecar's port is of the first
         // service that sends to it (`findOrCreateService` in `cluster.go`).
