@@ -1,6 +1,6 @@
 //! A destination: a service's port, or a subset of the pods behind it, with the DestinationRule that this client follows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -215,20 +215,23 @@ impl<'a> Destination<'a> {
     /// ports of its port's name where they are sent by themselves, else all for ports of its number.
     fn entry_endpoints(self, entries: &Entries<'a>) -> impl Iterator<Item = &'a EntryEndpoint> + use<'a> {
         let Service { host, name, entry, .. } = self.service;
-        let resolution = entry.as_ref().map(|entry| entry.resolution);
-        // Of a name that is resolved by turns, the oldest alone (`mergeServicesInstancesByNamespaceHost` in
-        // `pilot/pkg/serviceregistry/serviceentry/conversion.go`).
-        let at_most = if resolution == Some(Resolution::DnsRoundRobin) { 1 } else { usize::MAX };
+        let is_static = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::Static);
         let of_host = entries.get(host.as_str()).cloned().unwrap_or_default();
         let alike = of_host.into_iter().filter(move |other| other.name == *name);
-        let endpoints = alike.flat_map(Service::entry_endpoints);
+        let endpoints = alike.flat_map(|other| {
+            let by_turns = other.entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::DnsRoundRobin);
+            other.entry_endpoints().map(move |(port, endpoint)| (by_turns, port, endpoint))
+        });
+        // An entry whose name is resolved by turns adds nothing to a port that has an endpoint, its own or an older entry's
+        // (`mergeServicesInstancesByNamespaceHost` in `pilot/pkg/serviceregistry/serviceentry/conversion.go`).
+        let mut taken = BTreeSet::new();
         endpoints
-            .filter(move |(port, endpoint)| match resolution == Some(Resolution::Static) {
+            .filter(move |(by_turns, port, _)| taken.insert(port.port) || !by_turns)
+            .filter(move |(_, port, endpoint)| match is_static {
                 true => port.name == self.port.name && endpoint.is_address(),
                 false => port.port == self.port.port,
             })
-            .map(|(_, endpoint)| endpoint)
-            .take(at_most)
+            .map(|(_, _, endpoint)| endpoint)
     }
 
     fn is_in_subset(self, labels: &BTreeMap<String, String>) -> bool {

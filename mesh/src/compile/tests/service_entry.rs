@@ -151,6 +151,24 @@ fn the_resolution_is_the_clusters_type() {
 }
 
 #[test]
+fn an_entry_that_resolves_by_turns_adds_nothing_to_an_older_entrys_endpoints() {
+    let endpoints = |older: &str, younger: &str| {
+        let named = |name: &str, resolution: &str, endpoint: &str| {
+            let endpoints = format!("endpoints: [{{address: {endpoint}}}]");
+            entry(name, &format!("hosts: [a.example.com], resolution: {resolution}, {TLS}, {endpoints}"))
+        };
+        let documents = named("older", older, "one.example.com") + &named("younger", younger, "two.example.com");
+        let config = client(Flavor::Istio, &documents);
+        let assignment = config.cluster("outbound|443||a.example.com").load_assignment.clone().unwrap();
+        let endpoints = assignment.endpoints.iter().flat_map(|locality| &locality.lb_endpoints);
+        endpoints.map(|endpoint| endpoint.endpoint.address.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(endpoints("DNS", "DNS"), ["one.example.com:443", "two.example.com:443"]);
+    assert_eq!(endpoints("DNS", "DNS_ROUND_ROBIN"), ["one.example.com:443"]);
+    assert_eq!(endpoints("DNS_ROUND_ROBIN", "DNS_ROUND_ROBIN"), ["one.example.com:443"]);
+}
+
+#[test]
 fn automatic_mtls_is_for_what_is_in_the_mesh_and_says_so() {
     let cluster = |location: &str| {
         let endpoints = "endpoints: [{address: 203.0.113.1, serviceAccount: vm}, {address: 203.0.113.2}]";
