@@ -85,6 +85,8 @@ pub struct Deployment {
     /// The resident memory of each sidecar when it was ready, before any traffic, in bytes.
     pub resident: Vec<u64>,
     sidecars: BTreeMap<String, Process>,
+    /// The kind of each pod's sidecar, where it has one.
+    kinds: Vec<Kind>,
     apps: Vec<Process>,
     watch: Option<Watch>,
 }
@@ -160,7 +162,13 @@ impl Deployment {
         }
         let ready_after = begun.elapsed();
         let resident = sidecars.values().filter_map(|sidecar| usage::resident(sidecar.pid())).collect();
-        Ok(Self { lab, pods, ready_after, resident, sidecars, apps, watch })
+        let kinds = (0..pods.len()).map(|pod| kind_of(options, pod)).collect();
+        Ok(Self { lab, pods, ready_after, resident, sidecars, kinds, apps, watch })
+    }
+
+    /// Whether a pod's sidecar, if it has one, is the native one.
+    pub fn is_native(&self, pod: usize) -> bool {
+        self.kinds.get(pod) == Some(&Kind::Native)
     }
 
     /// Stops the apps and sidecars, so that all logs are written, and returns what was seen. If a path is given, writes the capture

@@ -22,6 +22,8 @@ pub enum Field {
     ReadBy,
     /// A field of the end.
     Outcome(OutcomeField),
+    /// What the probe's calls added to a counter, by its number from 0.
+    Counter(usize),
 }
 
 /// A field of a leg, as documented in [`mesh::account::Leg`].
@@ -100,6 +102,7 @@ impl Field {
         match self {
             Self::Leg(leg, _) => format!("leg {leg}"),
             Self::ReadBy | Self::Outcome(_) => "outcome".into(),
+            Self::Counter(_) => "counters".into(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Field {
             Self::Leg(_, field) => field.to_string(),
             Self::ReadBy => "read by".into(),
             Self::Outcome(field) => field.to_string(),
+            Self::Counter(number) => format!("counter {}", number + 1),
         }
     }
 }
@@ -117,7 +121,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Leg(leg, field) => write!(f, "leg {leg} {field}"),
-            Self::ReadBy | Self::Outcome(_) => f.write_str(&self.name()),
+            Self::ReadBy | Self::Outcome(_) | Self::Counter(_) => f.write_str(&self.name()),
         }
     }
 }

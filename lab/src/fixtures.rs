@@ -83,6 +83,7 @@ pub(crate) fn seen(account: Account) -> Seen {
             server_sidecar_log: None,
             flows: BTreeMap::new(),
             costs: BTreeMap::new(),
+            counts: vec![],
             notes: vec![],
         },
     }

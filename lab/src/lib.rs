@@ -16,6 +16,7 @@ pub mod cli;
 pub mod commands;
 pub mod container;
 pub mod control_plane;
+pub mod counters;
 pub mod data;
 pub mod data_plane;
 pub mod deploy;

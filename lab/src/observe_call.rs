@@ -20,7 +20,7 @@ use observe::{Cost, Flow, Layer, Tls};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{access_log::Line, scenario::Probe};
+use crate::{access_log::Line, counters::Count, scenario::Probe};
 
 mod found;
 mod made;
@@ -42,6 +42,9 @@ pub struct Evidence {
     pub flows: BTreeMap<LegNumber, Flow>,
     /// The cost of each leg in bytes, layer by layer.
     pub costs: BTreeMap<LegNumber, Cost>,
+    /// What the probe's calls added to the counters of which it expects something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<Count>,
     /// Notes for people: what could not be read, and what was derived.
     pub notes: Vec<String>,
 }
@@ -109,6 +112,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         server_sidecar_log: found.server_log.map(|line| line.raw.clone()),
         costs: flows.iter().map(|(number, flow)| (*number, flow.cost())).collect(),
         flows,
+        counts: call.counts.clone(),
         notes,
     };
     Seen { account, evidence }

@@ -27,6 +27,7 @@ use netns::Privilege;
 
 use crate::{
     container, control_plane,
+    counters::Before,
     data_plane::DataPlane,
     deploy::{self, Deployment, Tamper},
     manifests,
@@ -183,7 +184,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     let expected = probe.expected(mesh.flavor).clone();
     let ways = predict::probe(mesh, probe)
         .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
-    let (predicted, verdict) = Verdict::compare(&expected, &ways, &seen);
+    let (predicted, verdict) = Verdict::compare(&expected, &probe.counts, &ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -281,10 +282,13 @@ fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         if options.interrupted.load(Ordering::Relaxed) {
             bail!(Interrupted);
         }
-        calls.push(match &probe.webhook {
+        let before = Before::read(&probe.counts, &deployment, mesh)?;
+        let mut call = match &probe.webhook {
             Some(name) => webhook::call(&deployment, unit, probe, name, from, number, &options.tools)?,
-            None => make_call(&deployment, &mesh.pods[from], probe, from, number, &options.tools)?,
-        });
+            None => make_calls(&deployment, unit, probe, from, number, options)?,
+        };
+        call.counts = before.gained(&deployment)?;
+        calls.push(call);
     }
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
     let seen: Observations = deployment.finish(mesh, capture)?;
@@ -298,16 +302,46 @@ fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
         .with_context(|| format!("probe {:?}: `from`", probe.name))
 }
 
-/// Makes a call with the demo client, in the first container of the calling pod.
+/// Makes the calls of a probe, one after the other. Returns the first that ended differently from the one before it, else the last: an
+/// expectation is of each of them.
+fn make_calls(
+    deployment: &Deployment,
+    unit: &Unit<'_>,
+    probe: &Probe,
+    from: usize,
+    number: usize,
+    options: &Options,
+) -> Result<MadeCall> {
+    let pod = &unit.mesh.pods[from];
+    let mut last: Option<MadeCall> = None;
+    for turn in 0..probe.times {
+        if options.interrupted.load(Ordering::Relaxed) {
+            bail!(Interrupted);
+        }
+        let made = make_call(deployment, pod, probe, from, (number, turn), &options.tools)?;
+        let ended = |call: &MadeCall| (call.report.ok, call.report.status());
+        let differs = last.as_ref().is_some_and(|earlier| ended(earlier) != ended(&made));
+        if differs {
+            return Ok(made);
+        }
+        last = Some(made);
+    }
+    last.with_context(|| format!("probe {:?}: times: 0 calls show nothing", probe.name))
+}
+
+/// Makes a call with the demo client, in the first container of the calling pod. `number` is the probe's, and the call's among its calls.
 fn make_call(
     deployment: &Deployment,
     pod: &Pod,
     probe: &Probe,
     from: usize,
-    number: usize,
+    (number, turn): (usize, u32),
     tools: &Tools,
 ) -> Result<MadeCall> {
-    let marker = format!("probe-{number}-{}", deployment.lab.id());
+    let marker = match turn {
+        0 => format!("probe-{number}-{}", deployment.lab.id()),
+        turn => format!("probe-{number}.{turn}-{}", deployment.lab.id()),
+    };
     let timeout = match probe.speaks {
         Some(AppSpeaks::Greeting) => GREETING_TIMEOUT,
         _ => CALL_TIMEOUT,
@@ -316,7 +350,7 @@ fn make_call(
     let args = client_args(probe, &marker, &timeout);
     let host = &deployment.pods[from];
     let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
-    let name = format!("call-{number}");
+    let name = if turn == 0 { format!("call-{number}") } else { format!("call-{number}.{turn}") };
     let program = container::program(pod, container, host, name, tools.own("demo-client")?, args);
     let began_ns = now_ns();
     let output = host.run_to_end(&program, CALL_TIMEOUT + Duration::from_secs(5))?;
@@ -325,7 +359,8 @@ fn make_call(
         let stderr = String::from_utf8_lossy(&output.stderr);
         format!("probe {:?}: the client in {} printed no report: {stderr}", probe.name, pod.name)
     })?;
-    Ok(MadeCall { from, report, admission: None, admission_message: None, marker, began_ns, ended_ns })
+    let (admission, admission_message) = (None, None);
+    Ok(MadeCall { from, report, admission, admission_message, marker, began_ns, ended_ns, counts: vec![] })
 }
 
 /// The demo client's arguments for a probe.

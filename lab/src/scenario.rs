@@ -16,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{claims, expect::Expectation, report::words::did_you_mean, request::Asked};
+use crate::{
+    claims, counters::ExpectedCount, expect::Expectation, report::words::did_you_mean, request::Asked,
+};
 
 pub(crate) mod written;
 
@@ -71,6 +73,10 @@ pub struct Probe {
     pub webhook: Option<String>,
     /// Its cell, if the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
+    /// How often it is called: the expectation is of each call.
+    pub times: u32,
+    /// What all its calls together add to counters of sidecars, in both meshes.
+    pub counts: Vec<ExpectedCount>,
     /// The claims that this call tests: by default all of the scenario's, or none without an expectation.
     pub claims: Vec<String>,
     /// The expectation in the textbook mesh; empty if the probe has none.

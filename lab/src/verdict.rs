@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::{
+    counters::{self, ExpectedCount},
     data_plane::DataPlane,
     expect::Expectation,
     facts::{Difference, differences},
@@ -81,9 +82,10 @@ impl Verdict {
     ///
     /// An expectation names what a person cares about. The second comparison covers the rest, so that a deviating data plane is found even
     /// without an expectation. If a call may go several ways, what was seen is compared with the most similar one. Returns the prediction
-    /// that was compared, too.
+    /// that was compared, too. Counters are only expected, not predicted.
     pub fn compare(
         expected: &Expectation,
+        counts: &[ExpectedCount],
         ways: &[Account],
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> (Option<Account>, Self) {
@@ -92,7 +94,7 @@ impl Verdict {
         let mut disagreements = Vec::new();
         for (plane, seen) in seen {
             let predicted = nearest(seen);
-            disagreements.extend(Self::against(expected, predicted, *plane, seen));
+            disagreements.extend(Self::against(expected, counts, predicted, *plane, seen));
         }
         let predicted = seen.values().next().and_then(nearest).or(ways.first()).cloned();
         let unexpected = predicted.iter().map(|predicted| (Judge::Predicted, differences(expected, predicted)));
@@ -107,11 +109,13 @@ impl Verdict {
     /// What was seen on one data plane, against what was expected and predicted.
     fn against(
         expected: &Expectation,
+        counts: &[ExpectedCount],
         predicted: Option<&Account>,
         plane: DataPlane,
         seen: &Seen,
     ) -> Vec<Disagreement> {
-        let unexpected = differences(expected, &seen.account);
+        let mut unexpected = differences(expected, &seen.account);
+        unexpected.extend(counters::differences(counts, &seen.evidence.counts));
         let mut unpredicted = predicted
             .map_or_else(Vec::new, |predicted| differences(&Expectation::from_prediction(predicted), &seen.account));
         unpredicted.retain(|difference| unexpected.iter().all(|reported| reported.field != difference.field));
@@ -129,6 +133,6 @@ impl Verdict {
         predicted: Option<&Account>,
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> Self {
-        Self::compare(expected, predicted.map_or(&[], std::slice::from_ref), seen).1
+        Self::compare(expected, &[], predicted.map_or(&[], std::slice::from_ref), seen).1
     }
 }

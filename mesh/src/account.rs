@@ -237,6 +237,8 @@ pub enum Reason {
     ProtocolError,
     /// The cluster has no endpoint (`UH`).
     NoHealthyUpstream,
+    /// The cluster has as many connections or requests as its limits allow (`UO`).
+    Overflow,
     /// No route for the request's host or path (`NR`, `route_not_found`).
     NoRoute,
     /// A route's own answer.

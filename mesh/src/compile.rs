@@ -34,6 +34,7 @@ mod scope;
 mod shared;
 mod taken;
 pub(crate) mod tls;
+mod traffic_policy;
 mod virtual_hosts;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
@@ -66,14 +67,12 @@ pub struct Options {
     pub resumption: bool,
     /// The only key exchange group, by Envoy's name; by default those that Envoy offers.
     pub group: Option<String>,
-    /// Whether to remove Envoy's default limit of 1024 connections and requests per cluster, as Istio does.
-    pub unlimited: bool,
 }
 
 impl Default for Options {
     /// Only an access log.
     fn default() -> Self {
-        Self { key_log: false, access_log: true, resumption: false, group: None, unlimited: false }
+        Self { key_log: false, access_log: true, resumption: false, group: None }
     }
 }
 
@@ -180,7 +179,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
     listeners.push(compiler.virtual_inbound());
     compiler.authorization_provenance();
     PodConfig {
-        bootstrap: compiler.bootstrap(&clusters),
+        bootstrap: compiler.bootstrap(),
         routes: compiler.routes(&listeners),
         listeners,
         clusters,

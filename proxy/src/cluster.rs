@@ -4,10 +4,12 @@ mod balance;
 mod connect;
 mod dns;
 mod endpoint;
+mod limits;
 mod source;
 mod state;
 
 pub use connect::{ConnectContext, ConnectFailure, Connected, ConnectionGuard, PoolKey};
 pub use dns::refresh_names;
 pub use endpoint::{Endpoint, Load, Transport};
+pub use limits::{InUse, Resources};
 pub use state::{Cluster, Clusters};

@@ -70,6 +70,8 @@ pub(crate) struct Relay<'a> {
     stats: &'a RelayStats,
     /// Whether the first bytes from downstream end it.
     refuses: bool,
+    /// How long it may last.
+    longest: Option<Duration>,
     up: Progress,
     down: Progress,
 }
@@ -113,6 +115,8 @@ pub(crate) enum End {
     UpstreamTls(Cow<'static, str>),
     /// The idle timeout expired.
     Idle,
+    /// It lasted as long as it may.
+    TooLong,
     /// Something came from downstream, which may say nothing.
     Unwanted,
     /// It was forced to end.
@@ -134,7 +138,7 @@ impl<'a> Relay<'a> {
             }
             (downstream, upstream) => Way::Tls { downstream, upstream, up: Copy::default(), down: Copy::default() },
         };
-        Box::new(Self { way, stats, refuses: false, up: Progress::default(), down: Progress::default() })
+        Box::new(Self { way, stats, refuses: false, longest: None, up: Progress::default(), down: Progress::default() })
     }
 
     /// Relays only what comes from upstream, until something comes from downstream, be it its end.
@@ -144,11 +148,24 @@ impl<'a> Relay<'a> {
         refusing
     }
 
+    /// Limits how long it lasts.
+    pub(crate) fn lasting(self: Box<Self>, longest: Option<Duration>) -> Box<Self> {
+        let mut limited = self;
+        limited.longest = longest;
+        limited
+    }
+
     /// Relays until both directions have ended, a side fails, nothing has been moved for `idle`, or connections are forced to
     /// end.
     pub(crate) async fn run(mut self: Box<Self>, idle: Option<Duration>, drain: &Drain) -> Ended {
+        let longest = self.longest;
+        let over = async {
+            let Some(longest) = longest else { return std::future::pending().await };
+            sleep_until(Instant::now() + longest).await;
+        };
         let end = tokio::select! {
             end = self.run_to_end(idle) => end,
+            () = over => End::TooLong,
             () = drain.forced() => End::Forced,
         };
         match end {

@@ -26,6 +26,8 @@ pub struct TcpProxy {
     /// Each with its weight; one of them gets a connection.
     clusters: Vec<(Arc<str>, u32)>,
     idle_timeout: Option<Duration>,
+    /// How long a session may last.
+    longest: Option<Duration>,
     attempts: u32,
     /// Decide which connections are allowed, in this order.
     authorization: Vec<Authorization>,
@@ -38,6 +40,7 @@ struct TcpStats {
     cx_total: Counter,
     cx_no_route: Counter,
     idle_timeout: Counter,
+    too_long: Counter,
     relay: RelayStats,
 }
 
@@ -70,10 +73,14 @@ impl TcpProxy {
         authorization: Vec<Authorization>,
         builder: &Builder<'_>,
     ) -> Result<Self, Invalid> {
+        if !config.hash_policy.is_empty() {
+            return Err("is not supported yet").at("hash_policy");
+        }
         let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
         Ok(Self {
             clusters: weighted(config)?,
             idle_timeout: Some(config.idle_timeout.map_or(DEFAULT_IDLE_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
+            longest: config.max_downstream_connection_duration.map(|longest| longest.0).filter(|t| !t.is_zero()),
             attempts: config.max_connect_attempts.unwrap_or(1).max(1),
             authorization,
             access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
@@ -81,6 +88,7 @@ impl TcpProxy {
                 cx_total: scope.counter("downstream_cx_total"),
                 cx_no_route: scope.counter("downstream_cx_no_route"),
                 idle_timeout: scope.counter("idle_timeout"),
+                too_long: scope.counter("max_downstream_connection_duration"),
                 relay: RelayStats::new(
                     builder.stats,
                     scope.counter("downstream_cx_rx_bytes_total"),
@@ -105,6 +113,7 @@ impl TcpProxy {
         let opened = Box::pin(self.open(socket, &mut session, transport_socket, drain, clusters)).await;
         match opened {
             Ok((relay, guard)) => {
+                let relay = relay.lasting(self.longest);
                 // Envoy decides at the first bytes from downstream, all else being known by then; until then it relays what the
                 // upstream says.
                 let denied = authorization::check(&self.authorization, &session.connection, None, None).err();
@@ -194,6 +203,9 @@ impl TcpProxy {
         };
         let mut attempt = 1;
         loop {
+            if !cluster.has_room_for_connection() {
+                return Err(ConnectFailure::Overflow);
+            }
             let endpoint = cluster.pick(&context)?;
             *upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });
             match cluster.connect(&endpoint, &context).await {
@@ -240,6 +252,10 @@ impl TcpProxy {
             End::Idle => {
                 self.stats.idle_timeout.inc();
                 Outcome::SessionIdle
+            }
+            End::TooLong => {
+                self.stats.too_long.inc();
+                Outcome::SessionTooLong
             }
             End::Forced | End::Unwanted => Outcome::Drained,
         };

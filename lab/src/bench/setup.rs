@@ -107,7 +107,6 @@ impl Settings {
                 resumption: self.resumption,
                 access_log: self.access_log,
                 key_log: false,
-                unlimited: true,
             },
             pin: self.pin,
             sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),

@@ -137,8 +137,11 @@ fn pick<'a>(
             line.upstream_local_address == Some(flow.initiator) && line.upstream_host == Some(flow.dialled())
         })
     };
-    let marked = flows.iter().rev().find(|flow| flow.contains(&call.marker));
-    marked
+    // Several attempts carry the mark: the log names the connection of the last one.
+    let marked = || flows.iter().rev().filter(|flow| flow.contains(&call.marker));
+    marked()
+        .find(logged)
+        .or_else(|| marked().next())
         .or_else(|| flows.iter().rev().find(logged))
         .or_else(|| flows.iter().rev().find(|flow| in_time(flow)))
         .copied()

@@ -8,7 +8,7 @@ use mesh::account::Admission;
 use netns::TrackedConnections;
 use observe::Flow;
 
-use crate::access_log::Line;
+use crate::{access_log::Line, counters::Count};
 
 /// The records of a lab after all its calls.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub struct MadeCall {
     pub began_ns: u64,
     /// When the client had ended, in nanoseconds since 1970.
     pub ended_ns: u64,
+    /// What the probe's calls added to counters.
+    pub counts: Vec<Count>,
 }
 
 impl MadeCall {

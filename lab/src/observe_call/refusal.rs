@@ -99,6 +99,7 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
         | Outcome::NoRoute
         | Outcome::NoCluster
         | Outcome::NoHealthyUpstream
+        | Outcome::Overflow
         | Outcome::DirectResponse
         | Outcome::CorsPreflight
         | Outcome::FaultAbort

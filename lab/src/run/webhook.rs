@@ -53,7 +53,8 @@ pub(super) fn call(
         bail!("probe {:?}: webhook {name} was not called: {why}", probe.name);
     };
     let admission = asked.decision.map(admission);
-    Ok(MadeCall { from, report, admission, admission_message: asked.message, marker, began_ns, ended_ns })
+    let admission_message = asked.message;
+    Ok(MadeCall { from, report, admission, admission_message, marker, began_ns, ended_ns, counts: vec![] })
 }
 
 fn admission(decision: Decision) -> Admission {

@@ -11,11 +11,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    counters::ExpectedCount,
     expect::Expectation,
     request::{self, Asked},
 };
 
 use super::{Cell, CertificateFiles, Grid, Probe, Scenario, fits};
+
+/// The most calls that a probe makes.
+const MOST_CALLS: u32 = 1000;
 
 /// Reads the text of `scenario.yaml`.
 ///
@@ -106,6 +110,12 @@ struct WrittenProbe {
     certificate: Option<CertificateFiles>,
     #[serde(default)]
     webhook: Option<String>,
+    /// How often it is called; once by default.
+    #[serde(default = "once")]
+    #[schemars(range(min = 1, max = 1000))]
+    times: u32,
+    #[serde(default)]
+    counts: Vec<ExpectedCount>,
     #[serde(default)]
     cell: Option<Cell>,
     #[serde(default)]
@@ -144,6 +154,15 @@ impl WrittenProbe {
         if self.webhook.is_some() && (self.app, self.speaks) != (AppProtocol::Https, None) {
             return Err("webhook: an API server calls webhooks with `app: https`, and speaks nothing else".into());
         }
+        if !(1..=MOST_CALLS).contains(&self.times) {
+            return Err(format!("times: {} is not a number from 1 to {MOST_CALLS}", self.times));
+        }
+        if self.webhook.is_some() && self.times > 1 {
+            return Err("times: a webhook is called once".into());
+        }
+        for (i, count) in self.counts.iter().enumerate() {
+            count.check().map_err(|message| format!("counts[{i}].{message}"))?;
+        }
         let is_expected = ![&self.expect, &self.textbook, &self.istio].into_iter().all(Expectation::is_empty);
         let claims = match self.claims {
             Some(claims) if !is_expected && !claims.is_empty() => {
@@ -179,6 +198,8 @@ impl WrittenProbe {
             certificate: self.certificate,
             webhook: self.webhook,
             cell: self.cell,
+            times: self.times,
+            counts: self.counts,
             claims,
             textbook,
             istio,
@@ -188,6 +209,10 @@ impl WrittenProbe {
 
 fn yes() -> bool {
     true
+}
+
+fn once() -> u32 {
+    1
 }
 
 fn ipv4() -> Family {

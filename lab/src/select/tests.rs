@@ -21,6 +21,8 @@ fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
         verify: true,
         certificate: None,
         webhook: None,
+        times: 1,
+        counts: vec![],
         cell: None,
         claims: vec![(*claim).into()],
         textbook: Expectation::default(),

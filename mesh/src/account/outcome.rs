@@ -17,6 +17,7 @@ impl Reason {
             Outcome::NoFilterChainMatch => Self::NoFilterChainMatch,
             Outcome::NoRoute => Self::NoRoute,
             Outcome::NoCluster | Outcome::NoHealthyUpstream => Self::NoHealthyUpstream,
+            Outcome::Overflow => Self::Overflow,
             Outcome::ConnectFailed(ConnectError::Refused(_) | ConnectError::NotBound(_)) => Self::ConnectionRefused,
             Outcome::ConnectFailed(ConnectError::Tls(_)) | Outcome::DownstreamTlsFailed(_) => Self::TlsHandshakeFailed,
             Outcome::FaultAbort => Self::FaultAbort,
@@ -24,7 +25,8 @@ impl Reason {
             | Outcome::ResponseTimeout
             | Outcome::PerTryTimeout
             | Outcome::StreamIdle
-            | Outcome::SessionIdle => Self::Timeout,
+            | Outcome::SessionIdle
+            | Outcome::SessionTooLong => Self::Timeout,
             Outcome::UpstreamReset(UpstreamReset::ProtocolError)
             | Outcome::ResponseBrokeOff(UpstreamReset::ProtocolError)
             | Outcome::DownstreamProtocolError(_)

@@ -4,7 +4,7 @@ use envoy_api::{
     Address, Admin, Bootstrap, Cluster, ConfigSource, DirectResponseAction, DynamicResources, Listener, Node, Route,
     RouteConfiguration, StaticResources, VirtualHost,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT};
 
@@ -19,7 +19,7 @@ const ADMIN: (&str, u16) = ("127.0.0.1", ADMIN_PORT);
 const PROMETHEUS_CLUSTER: &str = "prometheus_stats";
 
 impl Compiler<'_> {
-    pub(super) fn bootstrap(&self, clusters: &[Cluster]) -> Bootstrap {
+    pub(super) fn bootstrap(&self) -> Bootstrap {
         let file = |name| ConfigSource::path(self.placement.config_dir.join(name));
         Bootstrap {
             node: Some(self.node()),
@@ -36,7 +36,7 @@ impl Compiler<'_> {
                 lds_config: Some(file(files::LISTENERS)),
                 cds_config: Some(file(files::CLUSTERS)),
             }),
-            layered_runtime: self.options().unlimited.then(|| without_breakers(clusters)),
+            layered_runtime: None,
         }
     }
 
@@ -96,14 +96,4 @@ impl Compiler<'_> {
             metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }
     }
-}
-
-/// The runtime values that raise what Envoy's circuit breakers let pass, cluster by cluster
-/// (envoyproxy.io, "Circuit breaking", runtime).
-fn without_breakers(clusters: &[Cluster]) -> Value {
-    let limits = ["max_connections", "max_pending_requests", "max_requests"];
-    let names = clusters.iter().map(|cluster| &cluster.name);
-    let values = names.flat_map(|name| limits.map(|limit| format!("circuit_breakers.{name}.default.{limit}")));
-    let layer: Map<String, Value> = values.map(|key| (key, u32::MAX.into())).collect();
-    json!({"layers": [{"name": "without circuit breakers", "static_layer": layer}]})
 }

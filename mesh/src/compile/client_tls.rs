@@ -12,10 +12,11 @@ use super::{
     destination::{AutoMtls, Destination},
     names,
     tls::{OFFER_HTTP1, OFFER_HTTP2, uri},
+    traffic_policy,
 };
 use crate::{
     flavor::MeshAlpn,
-    model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Protocol, Roots, Source},
+    model::{ClientMaterial, ClientTls, ClientTlsMode, Pem, Roots, Source},
     system_roots,
 };
 
@@ -116,7 +117,7 @@ impl<'a> Compiler<'a> {
             None => vec![],
         };
         TransportSocket::upstream_tls(UpstreamTlsContext {
-            common_tls_context: self.mesh_context(self.offer(destination.port.protocol), &[], identities),
+            common_tls_context: self.mesh_context(self.offer(destination), &[], identities),
             sni,
             max_session_keys: self.max_session_keys(),
         })
@@ -125,13 +126,18 @@ impl<'a> Compiler<'a> {
     /// What the client offers to a port that says what it speaks: Istio's filter `istio.alpn` goes by the protocol of
     /// the *upstream* connection, and the cluster settles that. Where the connection settles it, its chain says so
     /// (`outbound.rs`), and this is for bytes that are not HTTP.
-    fn offer(&self, protocol: Protocol) -> &'static [&'static str] {
+    fn offer(&self, destination: Destination<'_>) -> &'static [&'static str] {
         match self.decisions.mesh_alpn {
             MeshAlpn::PeerExchange => PEER_EXCHANGE,
-            MeshAlpn::ByProtocol if protocol.is_http2() => OFFER_HTTP2,
-            MeshAlpn::ByProtocol if protocol.is_http() => OFFER_HTTP1,
+            MeshAlpn::ByProtocol if self.speaks_http2(destination) => OFFER_HTTP2,
+            MeshAlpn::ByProtocol if destination.port.protocol.is_http() => OFFER_HTTP1,
             MeshAlpn::ByProtocol => MESH_TCP,
         }
+    }
+
+    /// Whether the cluster of a destination speaks HTTP/2 whatever came in.
+    fn speaks_http2(&self, destination: Destination<'_>) -> bool {
+        traffic_policy::speaks_http2(destination.port, self.client_class(destination), destination.connection_pool())
     }
 
     /// TLS with the user's certificates, roots and names.
@@ -142,7 +148,7 @@ impl<'a> Compiler<'a> {
         let ClientMaterial { certificate, key, roots } = self.mesh.client_material(self.index, tls);
         let [certificate_name, roots_name] = secret_names(tls);
         let mut context = CommonTlsContext { alpn_protocols: vec![], ..self.base_context(&[]) };
-        if destination.port.protocol.is_http2() {
+        if self.speaks_http2(destination) {
             context.alpn_protocols = vec!["h2".into()];
         }
         if let (Some(certificate), Some(key)) = (certificate, key) {

@@ -4,26 +4,25 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
-    DnsLookupFamily, EdsClusterConfig, Endpoint, ExplicitHttpConfig, ExtensionProtocolOptions, ExtraSourceAddress,
-    HTTP_PROTOCOL_OPTIONS, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, LbEndpoint, LbPolicy,
+    DnsLookupFamily, EdsClusterConfig, Endpoint, ExtraSourceAddress, HttpProtocolOptions, LbEndpoint, LbPolicy,
     LocalityLbEndpoints, Metadata, OriginalDstLbConfig, SocketAddress, SocketOption, SocketState,
-    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketMatch, UpstreamHttpProtocolOptions,
-    UseDownstreamHttpConfig,
+    TRANSPORT_SOCKET_MATCH, TransportSocket, TransportSocketMatch,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    Compiler, PortClass, Resource,
+    Compiler, Resource,
     client_tls::{ClientSide, Sockets},
     destination::{Destination, config_note},
     files,
     filters::seconds,
     names,
     taken::Taken,
+    traffic_policy::{self, downstream_protocol},
 };
 use crate::{
     flavor::AppAddress,
-    model::{Resolution, Service, ServicePort, TLS_MODE_ISTIO},
+    model::{DestinationRule, Resolution, Service, ServicePort, TLS_MODE_ISTIO},
     redirect::ProxyIdentity,
 };
 
@@ -43,10 +42,11 @@ impl<'a> Compiler<'a> {
                 if by_name && destination.targets(self.mesh, &self.entries).is_empty() {
                     continue;
                 }
-                clusters.push(self.outbound_cluster(destination));
-                if kind == DiscoveryType::Eds {
+                let cluster = self.outbound_cluster(destination);
+                if cluster.discovery_type == DiscoveryType::Eds {
                     endpoints.push(self.endpoints(destination));
                 }
+                clusters.push(cluster);
             }
         }
         clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
@@ -96,7 +96,10 @@ impl<'a> Compiler<'a> {
     fn outbound_cluster(&mut self, destination: Destination<'a>) -> Cluster {
         let name = destination.cluster_name();
         let Destination { service, port, .. } = destination;
-        let because = format!("port {} of {}", port.port, service.host);
+        let mut because = format!("port {} of {}", port.port, service.host);
+        if let Some(limits) = destination.connection_pool().and_then(traffic_policy::limits_in_words) {
+            because += &format!("; limits: {limits}");
+        }
         self.because(Resource::Cluster(name.clone()), because, destination.source());
         let ClientSide { sockets, by_host, because, source } = self.client_side(destination);
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
@@ -130,7 +133,10 @@ impl<'a> Compiler<'a> {
             Sockets::Marked(socket) => cluster.transport_socket_matches = by_mark(socket),
         }
         cluster.upstream_bind_config = self.bind(None, None);
-        cluster.typed_extension_protocol_options = self.speaks(port, self.client_class(destination), by_host);
+        let pool = destination.connection_pool();
+        traffic_policy::limit(&mut cluster, pool);
+        cluster.typed_extension_protocol_options =
+            traffic_policy::http_options(port, self.client_class(destination), by_host, pool, true);
         cluster.metadata = Some(service_metadata(&[service], destination.notes()));
         cluster
     }
@@ -180,23 +186,28 @@ impl<'a> Compiler<'a> {
         noted.dedup_by_key(|service| &service.host);
         for cluster in &mut clusters {
             self.because(Resource::Cluster(cluster.name.clone()), taken.because(), taken.source());
-            cluster.typed_extension_protocol_options = self.speaks(port, self.class(port.protocol), None);
             // Of a service outside the mesh nothing is noted.
             let first = services.first().map(|(first, _)| *first).filter(|first| !is_external(first));
-            let metadata = first.map(|first| service_metadata(&noted, self.inbound_notes(first)));
-            cluster.metadata = metadata;
+            // Istio has a server take as much as its clients may send.
+            let rule = services.first().and_then(|(first, _)| self.inbound_rule(first));
+            let policy = rule.filter(|rule| rule.traffic_policy.is_some());
+            let pool = policy.and_then(|rule| rule.setting(port.port, None, |policy| policy.connection_pool.as_ref()));
+            traffic_policy::limit(cluster, pool);
+            cluster.typed_extension_protocol_options =
+                traffic_policy::http_options(port, self.class(port.protocol), None, pool, false);
+            let notes = policy.map(config_note).into_iter().collect();
+            cluster.metadata = first.map(|_| service_metadata(&noted, notes));
             self.add_app_tls(cluster, target, &hosts);
         }
         clusters
     }
 
     /// The rule whose settings of a whole destination or a port a server follows, too.
-    fn inbound_notes(&self, service: &Service) -> Map<String, Value> {
+    fn inbound_rule(&self, service: &Service) -> Option<&'a DestinationRule> {
         let rules = &self.mesh.destination_rules;
         // Of a host that the sidecar does not know it knows no rules.
         let is_known = self.cluster_ports().any(|(known, _)| known.host == service.host);
-        let rule = rules.find_inbound(self.pod, &service.host, &service.name.namespace).filter(|_| is_known);
-        rule.filter(|rule| rule.traffic_policy.is_some()).map(config_note).into_iter().collect()
+        rules.find_inbound(self.pod, &service.host, &service.name.namespace).filter(|_| is_known)
     }
 
     /// The services that send to a container port, the oldest first, each with its port that does.
@@ -230,42 +241,20 @@ impl<'a> Compiler<'a> {
 
     /// A cluster that leads to the original destination.
     fn passthrough(&self, name: &str) -> Cluster {
-        Cluster {
+        let mut passthrough = Cluster {
             upstream_bind_config: self.bind(None, None),
-            typed_extension_protocol_options: http_options(HttpProtocolOptions {
+            typed_extension_protocol_options: traffic_policy::by_name(HttpProtocolOptions {
                 use_downstream_protocol_config: Some(downstream_protocol()),
                 common_http_protocol_options: Some(CommonHttpProtocolOptions {
                     idle_timeout: Some(seconds(300)),
-                    max_requests_per_connection: None,
+                    ..CommonHttpProtocolOptions::default()
                 }),
                 ..HttpProtocolOptions::default()
             }),
             ..cluster(name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
-        }
-    }
-
-    /// Which HTTP a port's cluster speaks: HTTP/1.1 unless its name says otherwise, whatever came in.
-    fn speaks(
-        &self,
-        port: &ServicePort,
-        class: PortClass,
-        by_host: Option<UpstreamHttpProtocolOptions>,
-    ) -> BTreeMap<String, ExtensionProtocolOptions> {
-        let explicit = |config| HttpProtocolOptions { explicit_http_config: Some(config), ..Default::default() };
-        let http1 = || explicit(ExplicitHttpConfig::HttpProtocolOptions(Http1ProtocolOptions::default()));
-        let options = match class {
-            PortClass::Tcp if by_host.is_none() => return BTreeMap::new(),
-            PortClass::Http if port.protocol.is_http2() => {
-                explicit(ExplicitHttpConfig::Http2ProtocolOptions(Http2ProtocolOptions::default()))
-            }
-            // Istio says what to take from the host of a request on ports that have none, too.
-            PortClass::Http | PortClass::Tcp => http1(),
-            PortClass::Detected => HttpProtocolOptions {
-                use_downstream_protocol_config: Some(downstream_protocol()),
-                ..HttpProtocolOptions::default()
-            },
         };
-        http_options(HttpProtocolOptions { upstream_http_protocol_options: by_host, ..options })
+        traffic_policy::limit(&mut passthrough, None);
+        passthrough
     }
 
     /// Leg 3 comes from addresses that the redirect rules know, so that it is not captured again.
@@ -346,6 +335,12 @@ fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cl
         typed_extension_protocol_options: BTreeMap::new(),
         dns_lookup_family: None,
         original_dst_lb_config: None,
+        ring_hash_lb_config: None,
+        maglev_lb_config: None,
+        common_lb_config: None,
+        circuit_breakers: None,
+        outlier_detection: None,
+        upstream_connection_options: None,
         connection_pool_per_downstream_connection: false,
         alt_stat_name: String::new(),
         metadata: None,
@@ -377,15 +372,4 @@ fn service_metadata(services: &[&Service], mut notes: Map<String, Value>) -> Met
 
 fn metadata(filter: &str, fields: Map<String, Value>) -> Metadata {
     Metadata { filter_metadata: BTreeMap::from([(filter.into(), fields)]) }
-}
-
-fn downstream_protocol() -> UseDownstreamHttpConfig {
-    UseDownstreamHttpConfig {
-        http_protocol_options: Some(Http1ProtocolOptions::default()),
-        http2_protocol_options: Some(Http2ProtocolOptions::default()),
-    }
-}
-
-fn http_options(options: HttpProtocolOptions) -> BTreeMap<String, ExtensionProtocolOptions> {
-    BTreeMap::from([(HTTP_PROTOCOL_OPTIONS.into(), ExtensionProtocolOptions::Http(options))])
 }

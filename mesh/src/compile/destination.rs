@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Compiler, PortClass, names};
 use crate::model::{
-    ClientTls, ClientTlsMode, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, ObjectName, Pod, Resolution,
-    Service, ServicePort, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+    ClientTls, ClientTlsMode, ConnectionPool, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, ObjectName, Pod,
+    Resolution, Service, ServicePort, Settings, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
 
 /// The destination of a cluster.
@@ -99,6 +99,22 @@ impl<'a> Destination<'a> {
     /// The rule's TLS settings for it; without any, automatic mTLS decides.
     pub(super) fn tls(self) -> Option<&'a ClientTls> {
         self.rule?.tls(self.port.port, self.subset.map(|subset| subset.name.as_str()))
+    }
+
+    /// The limits that the rule sets.
+    pub(super) fn connection_pool(self) -> Option<&'a ConnectionPool> {
+        self.setting(|settings| settings.connection_pool.as_ref())
+    }
+
+    /// One of the rule's settings for it.
+    pub(super) fn setting<T>(self, which: impl Fn(&'a Settings) -> Option<&'a T>) -> Option<&'a T> {
+        self.rule?.setting(self.port.port, self.subset.map(|subset| subset.name.as_str()), which)
+    }
+
+    /// The rule's settings of whole connections, which it has no others of for ports and subsets
+    /// (`buildOutboundNetworkFiltersWithSingleDestination` in `pilot/pkg/networking/core/networkfilter.go`).
+    pub(super) fn whole_settings(self) -> Option<&'a Settings> {
+        Some(&self.rule?.traffic_policy.as_ref()?.whole)
     }
 
     /// Whether its TLS uses the user's settings, and thus offers no ALPN of the mesh.

@@ -9,8 +9,8 @@ use envoy_api::{
     SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
-use super::{Compiler, files};
-use crate::model::HttpRoute;
+use super::{Compiler, files, traffic_policy::duration};
+use crate::model::{HttpRoute, Settings};
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -22,16 +22,22 @@ pub(super) const fn seconds(seconds: u64) -> ProtoDuration {
 impl Compiler<'_> {
     /// Relays bytes to a cluster.
     pub(super) fn relay(&self, cluster: &str) -> Filter {
-        Filter {
-            name: "envoy.filters.network.tcp_proxy".into(),
-            typed_config: NetworkFilter::TcpProxy(TcpProxy {
-                stat_prefix: cluster.into(),
-                cluster: cluster.into(),
-                weighted_clusters: None,
-                idle_timeout: Some(IDLE),
-                access_log: self.access_log(),
-                max_connect_attempts: Some(1),
-            }),
+        relay(self.tcp_proxy(cluster, None))
+    }
+
+    /// Relays bytes to a cluster, within the limits that a DestinationRule sets for a whole destination.
+    pub(super) fn tcp_proxy(&self, cluster: &str, settings: Option<&Settings>) -> TcpProxy {
+        let pool = settings.and_then(|settings| settings.connection_pool.as_ref());
+        let tcp = pool.and_then(|pool| pool.tcp.as_ref());
+        TcpProxy {
+            stat_prefix: cluster.into(),
+            cluster: cluster.into(),
+            weighted_clusters: None,
+            idle_timeout: tcp.and_then(|tcp| duration(tcp.idle_timeout.as_deref())).or(Some(IDLE)),
+            max_downstream_connection_duration: tcp.and_then(|tcp| duration(tcp.max_connection_duration.as_deref())),
+            hash_policy: vec![],
+            access_log: self.access_log(),
+            max_connect_attempts: Some(1),
         }
     }
 
@@ -94,7 +100,7 @@ impl Compiler<'_> {
             http2_protocol_options: None,
             common_http_protocol_options: Some(CommonHttpProtocolOptions {
                 idle_timeout: Some(IDLE),
-                max_requests_per_connection: None,
+                ..CommonHttpProtocolOptions::default()
             }),
             stream_idle_timeout: Some(seconds(0)),
             drain_timeout: Some(seconds(5)),
@@ -117,6 +123,11 @@ pub(super) fn offer(alpn: &[&str]) -> Filter {
             }],
         }),
     }
+}
+
+/// A filter that relays bytes.
+pub(super) fn relay(proxy: TcpProxy) -> Filter {
+    Filter { name: "envoy.filters.network.tcp_proxy".into(), typed_config: NetworkFilter::TcpProxy(proxy) }
 }
 
 fn http(manager: HttpConnectionManager) -> Filter {

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use envoy_api::{
-    CORS_FILTER, ClusterWeight, Decorator, Denominator, DirectResponseAction, DirectResponseBody, FAULT_FILTER,
+    CORS_FILTER, ClusterWeight, Decorator, Denominator, DirectResponseAction, DirectResponseBody, Empty, FAULT_FILTER,
     FractionalPercent, HeaderAppendAction, HeaderMatcher, HeaderValue, HeaderValueOption, HttpFault, Metadata,
     PerRouteConfig, ProtoDuration, QueryParameterMatcher, RedirectAction, RedirectResponseCode,
-    RegexMatchAndSubstitute, RegexMatcher, RequestMirrorPolicy, RetryPolicy, RetryPriority, RetryPriorityConfig, Route,
-    RouteAction, RouteMatch, RuntimeFractionalPercent, StringMatcher, StringPattern, WeightedCluster,
+    RegexMatchAndSubstitute, RegexMatcher, RequestMirrorPolicy, RetryHostPredicate, RetryHostPredicateConfig,
+    RetryPolicy, RetryPriority, RetryPriorityConfig, Route, RouteAction, RouteMatch, RuntimeFractionalPercent,
+    StringMatcher, StringPattern, WeightedCluster,
 };
 use envoy_rules::grpc::code_of;
 
@@ -111,7 +112,7 @@ fn action(route: &mut Route, rule: &HttpRoute, mut authority: String, context: &
         let clusters = weighted.map(|one| weight(one, context)).collect();
         action.weighted_clusters = Some(WeightedCluster { clusters });
     }
-    action.retry_policy = retries(rule.retries.as_ref());
+    action.retry_policy = retries(rule.retries.as_ref(), !action.hash_policy.is_empty());
     action
 }
 
@@ -276,9 +277,26 @@ pub(super) fn retry_twice(retry_on: &str) -> RetryPolicy {
     RetryPolicy { retry_on: retry_on.into(), num_retries: Some(2), ..RetryPolicy::default() }
 }
 
+/// Istio's retries of requests that leave the pod, each to an endpoint that was not tried before. Where a hash of the request chooses the
+/// endpoint, it stays the same one.
+pub(super) fn default_retries(hashes: bool) -> RetryPolicy {
+    RetryPolicy {
+        retry_host_predicate: if hashes { vec![] } else { other_hosts() },
+        host_selection_retry_max_attempts: Some(5),
+        ..retry_twice(RETRY_OUTBOUND)
+    }
+}
+
+fn other_hosts() -> Vec<RetryHostPredicate> {
+    vec![RetryHostPredicate {
+        name: "envoy.retry_host_predicates.previous_hosts".into(),
+        typed_config: RetryHostPredicateConfig::PreviousHosts(Empty {}),
+    }]
+}
+
 /// `retry.ConvertPolicy`.
-fn retries(asked: Option<&HttpRetry>) -> Option<RetryPolicy> {
-    let by_default = retry_twice(RETRY_OUTBOUND);
+fn retries(asked: Option<&HttpRetry>, hashes: bool) -> Option<RetryPolicy> {
+    let by_default = default_retries(hashes);
     let Some(asked) = asked else { return Some(by_default) };
     let attempts = u32::try_from(asked.attempts).ok().filter(|attempts| *attempts > 0)?;
     let mut policy = RetryPolicy { num_retries: Some(attempts), ..by_default };
@@ -295,6 +313,9 @@ fn retries(asked: Option<&HttpRetry>) -> Option<RetryPolicy> {
     policy.per_try_timeout = duration(&asked.per_try_timeout);
     policy.retry_back_off =
         duration(&asked.backoff).map(|base_interval| envoy_api::RetryBackOff { base_interval, max_interval: None });
+    if let Some(others) = asked.retry_ignore_previous_hosts {
+        policy.retry_host_predicate = if others { other_hosts() } else { vec![] };
+    }
     if asked.retry_remote_localities == Some(true) {
         policy.retry_priority = Some(RetryPriority {
             name: "envoy.retry_priorities.previous_priorities".into(),

@@ -1,9 +1,9 @@
 //! Filter chains that VirtualServices with routes of TLS and TCP make (`pilot/pkg/networking/core/tls.go`).
 
-use envoy_api::{CidrRange, Filter, FilterChainMatch, NetworkFilter, TcpClusterWeight, TcpProxy, TcpWeightedCluster};
+use envoy_api::{CidrRange, Filter, FilterChainMatch, TcpClusterWeight, TcpProxy, TcpWeightedCluster};
 use ipnet::IpNet;
 
-use super::{Compiler, names, parts::chain, scope::Listener, shared::SharedChain};
+use super::{Compiler, filters, names, parts::chain, scope::Listener, shared::SharedChain};
 use crate::model::{
     L4Match, MESH_GATEWAY, Pod, RouteDestination, Service, ServicePort, Source, TlsMatch, VirtualService,
 };
@@ -137,21 +137,20 @@ impl<'a> Compiler<'a> {
             let asked = to.port.as_ref().and_then(|asked| u16::try_from(asked.number).ok());
             names::outbound_cluster(asked.or(only).unwrap_or(port.port), &to.subset, &to.host)
         };
+        let first = route.first().and_then(|one| one.destination.as_ref()).map(|to| to.host.as_str());
+        let first = first.and_then(|host| self.service_ports().find(|(service, _)| service.host == host));
+        let settings = first.and_then(|(service, port)| self.destination(service, port).whole_settings());
         if let [only] = route {
-            return self.relay(&cluster(only));
+            return filters::relay(self.tcp_proxy(&cluster(only), settings));
         }
         let clusters = route.iter().filter(|one| one.weight > 0);
         let clusters =
             clusters.map(|one| TcpClusterWeight { name: cluster(one), weight: one.weight.unsigned_abs() }).collect();
-        let mut filter = self.relay("");
-        if let NetworkFilter::TcpProxy(proxy) = &mut filter.typed_config {
-            *proxy = TcpProxy {
-                stat_prefix: format!("{}.{}", rule.name.name, rule.name.namespace),
-                weighted_clusters: Some(TcpWeightedCluster { clusters }),
-                ..proxy.clone()
-            };
-        }
-        filter
+        filters::relay(TcpProxy {
+            stat_prefix: format!("{}.{}", rule.name.name, rule.name.namespace),
+            weighted_clusters: Some(TcpWeightedCluster { clusters }),
+            ..self.tcp_proxy("", settings)
+        })
     }
 }
 

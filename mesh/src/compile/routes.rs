@@ -10,7 +10,7 @@ use envoy_api::{
 use super::{
     Compiler, Resource,
     filters::seconds,
-    http_route::{RETRY_OUTBOUND, retry_twice},
+    http_route::{default_retries, retry_twice},
     names,
     taken::Taken,
     virtual_hosts::MadeHost,
@@ -84,7 +84,7 @@ impl Compiler<'_> {
                 "default",
                 names::outbound_cluster(port.port, "", &service.host),
                 Some(names::operation(&service.host, port.port)),
-                Some(retry_twice(RETRY_OUTBOUND)),
+                Some(default_retries(false)),
             )],
             include_request_attempt_count: true,
         }

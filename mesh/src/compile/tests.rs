@@ -6,6 +6,7 @@ mod options;
 mod outbound;
 mod rules;
 mod service_entry;
+mod traffic_policy;
 
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 

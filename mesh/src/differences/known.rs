@@ -234,14 +234,6 @@ pub const KNOWN: &[Known] = &[
         ],
     },
     Known {
-        id: "no-limits",
-        section: Section::Lab,
-        istio: "Circuit breakers without limits (Envoy's default is 1,024 connections)",
-        here: "Not written",
-        why: "A lab stays far below the default",
-        scope: &[Scope(Istio, "clusters / * / circuit_breakers", Any)],
-    },
-    Known {
         id: "tracing",
         section: Section::Lab,
         istio: "Samples one request in a hundred, without a configured tracer",
@@ -342,17 +334,6 @@ pub const KNOWN: &[Known] = &[
             Scope(Istio, "listeners / * / default_filter_chain / transport_socket_connect_timeout", Any),
             Scope(Istio, "clusters / * / cleanup_interval", Any),
             Scope(Istio, "routes / * / max_direct_response_body_size_bytes", Any),
-        ],
-    },
-    Known {
-        id: "retries",
-        section: Section::Lab,
-        istio: "`retry_host_predicate: previous_hosts`",
-        here: "Not written",
-        why: "Outside the supported subset. With several pods a retry can reach the one that just failed",
-        scope: &[
-            Scope(Istio, "routes / ** / retry_policy / retry_host_predicate", Any),
-            Scope(Istio, "routes / ** / retry_policy / host_selection_retry_max_attempts", Any),
         ],
     },
     Known {

@@ -6,7 +6,12 @@ use std::{
 };
 
 use super::{object::Source, pod::Pod};
-pub use crate::manifests::destination_rule::{ClientTlsMode, TlsSpec};
+pub use crate::manifests::{
+    destination_rule::{ClientTlsMode, TlsSpec},
+    traffic_policy::{
+        ConnectionPool, ConsistentHash, H2UpgradePolicy, LoadBalancer, OutlierDetection, SimpleLoadBalancer,
+    },
+};
 
 /// All rules, indexed for lookup (`pilot/pkg/model/push_context.go`).
 #[derive(Clone, Debug, Default)]
@@ -92,15 +97,24 @@ pub struct Subset {
     pub source: Source,
 }
 
-/// TLS settings of a destination and its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Settings of a destination and its ports.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrafficPolicy {
     /// Who set them, such as `DestinationRule default/server`.
     pub by: String,
     /// For the whole destination.
-    pub tls: Option<ClientTls>,
+    pub whole: Settings,
     /// For single ports of the service. A port with an entry inherits nothing from the whole destination.
-    pub ports: BTreeMap<u16, Option<ClientTls>>,
+    pub ports: BTreeMap<u16, Settings>,
+}
+
+/// Settings of a destination or one of its ports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub tls: Option<ClientTls>,
+    pub connection_pool: Option<ConnectionPool>,
+    pub outlier_detection: Option<OutlierDetection>,
+    pub load_balancer: Option<LoadBalancer>,
 }
 
 /// TLS settings, with their document.
@@ -186,15 +200,26 @@ impl DestinationRule {
         self.subsets.iter().find(|subset| subset.name == name)
     }
 
-    /// The TLS settings that the cluster of a service's port is built with, of the whole service or a subset: a port's
-    /// settings replace those of the destination, and a subset's those of the rule
-    /// (`pilot/pkg/networking/util/util.go`). `None` leaves it to automatic mTLS.
+    /// The TLS settings that the cluster of a service's port is built with. `None` leaves it to automatic mTLS.
     pub fn tls(&self, port: u16, subset: Option<&str>) -> Option<&ClientTls> {
-        let of_rule = self.traffic_policy.as_ref().and_then(|policy| policy.of_port(port).0);
+        self.setting(port, subset, |settings| settings.tls.as_ref())
+    }
+
+    /// One of the settings that the cluster of a service's port is built with, of the whole service or a subset: a port's
+    /// settings replace those of the destination, and a subset's those of the rule (`MergeSubsetTrafficPolicy` in
+    /// `pilot/pkg/networking/util/util.go`).
+    pub fn setting<'a, T>(
+        &'a self,
+        port: u16,
+        subset: Option<&str>,
+        which: impl Fn(&'a Settings) -> Option<&'a T>,
+    ) -> Option<&'a T> {
+        let of_rule = self.traffic_policy.as_ref().and_then(|policy| which(policy.of_port(port).0));
         let of_subset = subset.and_then(|name| self.subset(name)).and_then(|subset| subset.traffic_policy.as_ref());
         match of_subset.map(|policy| policy.of_port(port)) {
-            Some((tls, is_ports_own)) if tls.is_some() || is_ports_own => tls,
-            _ => of_rule,
+            Some((settings, true)) => which(settings),
+            Some((settings, false)) => which(settings).or(of_rule),
+            None => of_rule,
         }
     }
 
@@ -214,14 +239,14 @@ impl DestinationRule {
 
 impl TrafficPolicy {
     /// The settings of a port, and whether they are its own.
-    fn of_port(&self, port: u16) -> (Option<&ClientTls>, bool) {
+    fn of_port(&self, port: u16) -> (&Settings, bool) {
         match self.ports.get(&port) {
-            Some(own) => (own.as_ref(), true),
-            None => (self.tls.as_ref(), false),
+            Some(own) => (own, true),
+            None => (&self.whole, false),
         }
     }
 
     fn with_fallback(&self, port: u16) -> Option<&ClientTls> {
-        self.ports.get(&port).and_then(Option::as_ref).or(self.tls.as_ref())
+        self.ports.get(&port).and_then(|own| own.tls.as_ref()).or(self.whole.tls.as_ref())
     }
 }

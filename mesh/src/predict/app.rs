@@ -315,6 +315,8 @@ pub(super) fn answer(server: ServerApp, app_tls: &AppTls, dialled: IpAddr, sent:
         }
         // A server that only speaks TLS answers other bytes with an alert.
         (_, Some(_)) if !takes_plaintext => refused(Reply::Alert, Reason::ProtocolError),
+        // What it resets is a handshake, if it is sent a ClientHello.
+        (Sent::Tls(_), _) if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::TlsHandshakeFailed),
         _ if server.speaks == Speaks::Reset => refused(Reply::Reset, Reason::ConnectionTerminated),
         (Sent::Http(Version::Http1, _), _) if server.speaks == Speaks::Http2 => {
             refused(Reply::Closed, Reason::ConnectionTerminated)

@@ -26,7 +26,7 @@ use super::{
     route,
     simulate::Simulation,
     trace::{Log, Role},
-    upstream::Upstream,
+    upstream::{Tried, Upstream},
     wire::{Reply, Request, Sent, Version},
 };
 
@@ -159,27 +159,63 @@ impl Simulation<'_> {
             self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
         }
         let shared = Shared { of_request: alpn_filter(manager), ..shared.clone() };
-        let upstream = self.upstream(at, cluster, &shared, Some((codec, &rewritten)), sent)?;
-        let ended = self.ended(at, upstream, codec);
-        // Each try has the same end.
-        let policy = policy.map(RetryPolicy::new).filter(|policy| match &ended {
-            // A sidecar answers a gRPC request itself with status 200 and a gRPC status.
-            Ended::Answered(status) if *status != 200 && request.speaks == Some(AppSpeaks::Grpc) => {
-                policy.retries_response(200, Some(GrpcStatus::from_http(*status).code().to_string().as_bytes()))
-            }
-            Ended::Answered(status) => policy.retries_response(*status, None),
-            Ended::Failed { outcome, sent } => policy.retries_failure(outcome, *sent),
-        });
+        let policy = policy.map(RetryPolicy::new);
+        let request = (codec, &rewritten);
+        let (ended, policy) = self.tries(at, cluster, &shared, request, sent, policy.as_ref())?;
         let (outcome, status) = match ended {
             Ended::Answered(status) => (Outcome::Answered, status),
             Ended::Failed { outcome, .. } => {
-                let retried = policy.as_ref().is_some_and(|policy| policy.retries > 0);
+                let retried = policy.is_some_and(|policy| policy.retries > 0);
                 let status = outcome.answer(retried, true).map_or(503, |answer| answer.status);
                 (outcome, status)
             }
         };
         self.log_request(at, Log::of_request(&outcome, policy.is_some()), delayed);
         Ok(Reply::Response(codec, status))
+    }
+
+    /// Sends a request, and again after a failure that the policy retries. Returns how the last try ended, and the policy if that is a
+    /// failure that it would retry.
+    fn tries<'p>(
+        &mut self,
+        at: Place,
+        cluster: &str,
+        shared: &Shared,
+        request: (Version, &Request),
+        sent: &[Sent],
+        policy: Option<&'p RetryPolicy>,
+    ) -> Result<(Ended, Option<&'p RetryPolicy>), CallError> {
+        let (codec, is_grpc) = (request.0, request.1.speaks == Some(AppSpeaks::Grpc));
+        let before = self.trace.clone();
+        let mut tried = Tried::of(policy);
+        for retry in 0.. {
+            let upstream = self.upstream(at, cluster, shared, Some(request), sent, &mut tried)?;
+            let ended = self.ended(at, upstream, codec);
+            let policy = policy.filter(|policy| match &ended {
+                // A sidecar upstream answers a gRPC request with `200` and a status of gRPC.
+                Ended::Answered(status) if *status != 200 && is_grpc => {
+                    policy.retries_response(200, Some(GrpcStatus::from_http(*status).code().to_string().as_bytes()))
+                }
+                Ended::Answered(status) => policy.retries_response(*status, None),
+                Ended::Failed { outcome, sent } => policy.retries_failure(outcome, *sent),
+            });
+            let again = policy.filter(|policy| retry < policy.retries).zip(tried.last_of_several());
+            let Some((_, host)) = again else { return Ok((ended, policy)) };
+            let failure = match &ended {
+                Ended::Answered(status) => status.to_string(),
+                Ended::Failed { outcome, .. } => outcome.details().into_owned(),
+            };
+            let because = match tried.are_avoided {
+                true => {
+                    format!("{failure} from {host} is retried, at an endpoint that was not tried, while there is one")
+                }
+                false => format!("{failure} from {host} is retried, at any endpoint"),
+            };
+            // What is seen at the end is the last try.
+            self.trace = before.clone();
+            self.trace.step(at.role.party(), Decision::Retry, format!("retry {}", retry + 1), because, None);
+        }
+        unreachable!("a policy has a last retry")
     }
 
     fn log_request(&mut self, at: Place, log: Log, delayed: bool) {

@@ -7,6 +7,7 @@ use envoy_api::{
 };
 use envoy_rules::{
     outcome::{ConnectError, Outcome, UpstreamReset},
+    retry::RetryPolicy,
     tls_error::TlsError,
     upstream::{
         Candidates, HelloFacts, alpn_override, candidates, http_options, http_version, of_lookup_family,
@@ -38,6 +39,40 @@ pub(super) enum Upstream {
     Failed(Outcome),
 }
 
+/// The endpoints that earlier tries of a request went to.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    hosts: Vec<SocketAddr>,
+    /// Whether another try passes them over, as long as there are others.
+    pub(super) are_avoided: bool,
+    /// How many endpoints there were to choose from: of one alone each try ends alike.
+    among: usize,
+}
+
+impl Tried {
+    /// None yet.
+    pub(super) fn of(policy: Option<&RetryPolicy>) -> Self {
+        Self { are_avoided: policy.is_some_and(|policy| policy.choices > 1), ..Self::default() }
+    }
+
+    /// The endpoint that the last try went to, if another try may go to another one.
+    pub(super) fn last_of_several(&self) -> Option<SocketAddr> {
+        self.hosts.last().copied().filter(|_| self.among > 1)
+    }
+
+    /// The indices of those that the next try may go to.
+    fn open(&self, endpoints: &[&LbEndpoint]) -> Vec<usize> {
+        let is_new = |endpoint: &LbEndpoint| {
+            let address = &endpoint.endpoint.address;
+            let port = address.socket_address.port_value;
+            !self.hosts.iter().any(|tried| Some(tried.ip()) == address.ip() && tried.port() == port)
+        };
+        let others = (0..endpoints.len()).filter(|&i| self.are_avoided && is_new(endpoints[i]));
+        let others: Vec<usize> = others.collect();
+        if others.is_empty() { (0..endpoints.len()).collect() } else { others }
+    }
+}
+
 /// Where a sidecar connects to.
 struct Target<'a> {
     address: SocketAddr,
@@ -60,7 +95,7 @@ impl Simulation<'_> {
             self.trace.route = Some(route::of_cluster(proxy.clusters()));
         }
         let cluster = self.chosen(at, proxy);
-        let upstream = self.upstream(at, cluster, shared, None, sent)?;
+        let upstream = self.upstream(at, cluster, shared, None, sent, &mut Tried::default())?;
         // What a plaintext peer has sent is still unread when its connection is closed, so the kernel resets it; TLS is closed in
         // order, and before the peer has sent anything inside.
         let gone = if at.ended_tls { Reply::Closed } else { Reply::Reset };
@@ -88,7 +123,7 @@ impl Simulation<'_> {
     }
 
     /// Sends something to a cluster. `request` is what an HTTP connection manager read, and is sent in the cluster's version of
-    /// HTTP.
+    /// HTTP. `tried` are the endpoints of earlier tries, to which this one is added.
     pub(super) fn upstream(
         &mut self,
         at: Place,
@@ -96,12 +131,13 @@ impl Simulation<'_> {
         shared: &Shared,
         request: Option<(Version, &Request)>,
         sent: &[Sent],
+        tried: &mut Tried,
     ) -> Result<Upstream, CallError> {
         let sidecar = self.world.sidecar(at.host)?;
         let Some(cluster) = self.cluster(at, sidecar, name)? else {
             return Ok(Upstream::Failed(Outcome::NoCluster));
         };
-        let Some(target) = self.target(at, sidecar, cluster) else {
+        let Some(target) = self.target(at, sidecar, cluster, tried) else {
             return Ok(Upstream::Failed(Outcome::NoHealthyUpstream));
         };
         let before = self.trace.clone();
@@ -190,7 +226,13 @@ impl Simulation<'_> {
     }
 
     /// Where a cluster sends to, and through which transport socket; `None` if it has no endpoint.
-    fn target<'b>(&mut self, at: Place, sidecar: &'b Sidecar, cluster: &'b Cluster) -> Option<Target<'b>> {
+    fn target<'b>(
+        &mut self,
+        at: Place,
+        sidecar: &'b Sidecar,
+        cluster: &'b Cluster,
+        tried: &mut Tried,
+    ) -> Option<Target<'b>> {
         let party = at.role.party();
         let endpoints = sidecar.endpoints(cluster);
         let candidates = candidates(cluster, Some(at.arrival.destination), &endpoints);
@@ -198,10 +240,14 @@ impl Simulation<'_> {
             Candidates::None => (None, vec![]),
             Candidates::Original(address) => (None, vec![address]),
             Candidates::OneOf(endpoints) => {
-                let pods = endpoints.iter().map(|endpoint| self.world.host_at(endpoint.endpoint.address.ip()?));
+                let open = tried.open(endpoints);
+                let pods = open.iter().map(|&i| self.world.host_at(endpoints[i].endpoint.address.ip()?));
                 let pods: Vec<_> = pods.collect();
-                let picked = endpoints[self.pick(pods.into_iter()).unwrap_or_default()];
-                (Some(picked), self.addresses_of(cluster, picked))
+                let picked = endpoints[open[self.pick(pods.into_iter()).unwrap_or_default()]];
+                let addresses = self.addresses_of(cluster, picked);
+                tried.among = endpoints.len();
+                tried.hosts.extend(addresses.first());
+                (Some(picked), addresses)
             }
         };
         let Some((&address, others)) = addresses.split_first() else {

@@ -11,7 +11,8 @@ use crate::{
         destination_rule::{DestinationRuleSpec as Spec, TLS_MODE, TlsSpec, TrafficPolicySpec},
     },
     model::{
-        ClientTls, DestinationRule, DestinationRules, MeshConfig, RuleHead, RulesByHost, Source, Subset, TrafficPolicy,
+        ClientTls, DestinationRule, DestinationRules, MeshConfig, RuleHead, RulesByHost, Settings, Source, Subset,
+        TrafficPolicy,
     },
 };
 
@@ -105,12 +106,22 @@ fn traffic_policy(spec: &TrafficPolicySpec, by: &str, source: &Source, selected_
             selected_clients,
         })
     };
-    let mut policy =
-        TrafficPolicy { by: by.to_owned(), tls: tls(&spec.tls, ".tls".to_owned()), ports: Default::default() };
+    let whole = Settings {
+        tls: tls(&spec.tls, ".tls".to_owned()),
+        connection_pool: spec.connection_pool.clone(),
+        outlier_detection: spec.outlier_detection.clone(),
+        load_balancer: spec.load_balancer.clone(),
+    };
+    let mut policy = TrafficPolicy { by: by.to_owned(), whole, ports: Default::default() };
     for (i, port) in spec.port_level_settings.iter().flatten().enumerate() {
         let number = port.port.as_ref().and_then(|port| u16::try_from(port.number).ok());
         if let Some(number) = number {
-            policy.ports.entry(number).or_insert_with(|| tls(&port.tls, format!(".portLevelSettings[{i}].tls")));
+            policy.ports.entry(number).or_insert_with(|| Settings {
+                tls: tls(&port.tls, format!(".portLevelSettings[{i}].tls")),
+                connection_pool: port.connection_pool.clone(),
+                outlier_detection: port.outlier_detection.clone(),
+                load_balancer: port.load_balancer.clone(),
+            });
         }
     }
     policy

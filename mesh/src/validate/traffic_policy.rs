@@ -1,6 +1,6 @@
 //! Load balancing, connection pools and outlier detection, by the rules of Istio's webhook (`validateLoadBalancer`,
 //! `validateConnectionPool` and `validateOutlierDetection` in `pkg/config/validation/validation.go`). A fault in one of them
-//! invalidates the whole rule; otherwise they have no effect here.
+//! invalidates the whole rule.
 
 use std::collections::BTreeSet;
 
@@ -143,7 +143,6 @@ fn locality(checked: &mut Checked<'_>, field: &str, setting: &LocalityLbSetting,
 pub(super) fn connection_pool(checked: &mut Checked<'_>, field: &str, settings: Option<&ConnectionPool>) {
     let Some(settings) = settings else { return };
     let field = format!("{field}.connectionPool");
-    checked.warn(&field, "is not supported yet and has no effect here");
     if settings.http.is_none() && settings.tcp.is_none() {
         checked.error(&field, "is empty; set tcp or http, or remove it");
     }
@@ -164,6 +163,13 @@ fn http_pool(checked: &mut Checked<'_>, field: &str, http: &HttpPool) {
         ("maxConcurrentStreams", http.max_concurrent_streams),
     ] {
         not_negative(checked, &format!("{field}.{name}"), number);
+    }
+    if http.max_concurrent_streams > 0 {
+        checked.warn(format!("{field}.maxConcurrentStreams"), "is not supported yet and has no effect here");
+    }
+    if http.use_client_protocol {
+        let message = "is not modelled: the ALPN that is offered upstream stays that of the port's protocol";
+        checked.set_aside(&format!("{field}.useClientProtocol"), message);
     }
     duration(checked, &format!("{field}.idleTimeout"), http.idle_timeout.as_deref());
     if http.h2_upgrade_policy == H2UpgradePolicy::Upgrade && http.use_client_protocol {

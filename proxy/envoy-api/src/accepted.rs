@@ -143,11 +143,9 @@ pub const ACCEPTED: &[Accepted] = &[
     row(Cluster, "filters[]", OfType(EXCHANGE), WHY_EXCHANGE),
     row(
         Cluster,
-        "circuit_breakers",
-        Only(
-            r#"{"thresholds":[{"max_connections":4294967295,"max_pending_requests":4294967295,"max_requests":4294967295,"max_retries":4294967295}]}"#,
-        ),
-        "No limit, and there is none here. A limit that a DestinationRule sets is refused",
+        "circuit_breakers.thresholds[].track_remaining",
+        Any,
+        "Gauges of what is left below the limits. They are not counted here",
     ),
     row(Cluster, "cleanup_interval", Any, "When addresses that nobody calls any more are forgotten. Here none is kept"),
     row(Cluster, "dns_refresh_rate", Any, WHY_DNS),

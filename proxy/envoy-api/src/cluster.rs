@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    cluster_policy::{
+        CircuitBreakers, CommonLbConfig, MaglevLbConfig, OutlierDetection, RingHashLbConfig, UpstreamConnectionOptions,
+    },
     core::{Address, ConfigSource, Metadata, ProtoDuration, SocketAddress, SocketOption},
     http::ExtensionProtocolOptions,
     listener::AdditionalAddress,
@@ -51,6 +54,24 @@ pub struct Cluster {
     /// Overrides of the original destination, for `ORIGINAL_DST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_dst_lb_config: Option<OriginalDstLbConfig>,
+    /// The ring, for `RING_HASH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring_hash_lb_config: Option<RingHashLbConfig>,
+    /// The table, for `MAGLEV`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maglev_lb_config: Option<MaglevLbConfig>,
+    /// Options of all load balancing policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_lb_config: Option<CommonLbConfig>,
+    /// Limits of connections and requests; Envoy's defaults if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breakers: Option<CircuitBreakers>,
+    /// When an endpoint that fails is ejected; never if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierDetection>,
+    /// Options of upstream connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_connection_options: Option<UpstreamConnectionOptions>,
     /// Whether each downstream connection has separate upstream connections.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub connection_pool_per_downstream_connection: bool,
@@ -89,6 +110,10 @@ pub enum LbPolicy {
     LeastRequest,
     /// A random endpoint.
     Random,
+    /// By a hash of the request, on a ring of endpoints (Ketama).
+    RingHash,
+    /// By a hash of the request, in a table of endpoints.
+    Maglev,
     /// Determined by the discovery type (`ORIGINAL_DST`).
     ClusterProvided,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access_log::AccessLog,
+    cluster_policy::KeepaliveSettings,
     core::{ConfigSource, ProtoDuration},
     rbac::HttpRbac,
     route::RouteConfiguration,
@@ -162,6 +163,9 @@ pub struct Http2ProtocolOptions {
     /// Flow-control window of a connection, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_connection_window_size: Option<u32>,
+    /// PINGs, of upstream connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_keepalive: Option<KeepaliveSettings>,
 }
 
 /// `envoy.config.core.v3.HttpProtocolOptions`.
@@ -174,6 +178,9 @@ pub struct CommonHttpProtocolOptions {
     /// Maximum number of requests on a connection; unlimited if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_requests_per_connection: Option<u32>,
+    /// How long a connection is used; unlimited if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connection_duration: Option<ProtoDuration>,
 }
 
 /// `envoy.extensions.filters.network.http_connection_manager.v3.Rds`.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access_log::{AccessLog, SubstitutionFormatString},
+    cluster_policy::TcpHashPolicy,
     core::{Address, CidrRange, Empty, Int32Range, ProtoDuration, SocketOption},
     http::HttpConnectionManager,
     rbac::NetworkRbac,
@@ -232,6 +233,12 @@ pub struct TcpProxy {
     /// Idle timeout; 1 h if unset, 0 disables it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<ProtoDuration>,
+    /// How long a connection may last; unlimited if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_downstream_connection_duration: Option<ProtoDuration>,
+    /// What is hashed, for clusters whose load balancing asks for a hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hash_policy: Vec<TcpHashPolicy>,
     /// Access logs, with one entry per connection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_log: Vec<AccessLog>,

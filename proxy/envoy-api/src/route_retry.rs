@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{Empty, ProtoDuration},
     typed::any_of,
+    wide,
 };
 
 /// `envoy.config.route.v3.RetryPolicy`.
@@ -32,7 +33,7 @@ pub struct RetryPolicy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retry_host_predicate: Vec<RetryHostPredicate>,
     /// How often an endpoint is chosen again because of a predicate; 1 if unset.
-    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "wide", skip_serializing_if = "Option::is_none")]
     pub host_selection_retry_max_attempts: Option<i64>,
 }
 
@@ -77,29 +78,6 @@ pub struct PreviousPrioritiesConfig {
     /// After how many attempts the choice is made anew.
     #[serde(default)]
     pub update_frequency: i32,
-}
-
-/// A 64-bit number, which protobuf's JSON writes as a string and reads as either.
-mod int64 {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-    use serde_json::Value;
-
-    #[allow(clippy::ref_option)] // serde's signature
-    pub(super) fn serialize<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match number {
-            Some(number) => serializer.collect_str(number),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-        let number = match Value::deserialize(deserializer)? {
-            Value::String(text) => text.parse().ok(),
-            Value::Number(number) => number.as_i64(),
-            _ => None,
-        };
-        number.map(Some).ok_or_else(|| D::Error::custom("expected a whole number"))
-    }
 }
 
 /// `envoy.config.route.v3.RetryPolicy.RetryBackOff`.

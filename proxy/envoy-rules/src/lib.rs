@@ -26,6 +26,7 @@ mod connection;
 pub mod cors;
 pub mod grpc;
 pub mod header_match;
+pub mod limits;
 mod listeners;
 pub mod outcome;
 pub mod path;

@@ -38,6 +38,8 @@ pub enum Outcome {
     NoCluster,
     /// The cluster has no endpoint.
     NoHealthyUpstream,
+    /// The cluster has as much as its limits allow.
+    Overflow,
     /// No upstream connection could be established.
     ConnectFailed(ConnectError),
     /// The upstream connection or stream ended before the response started; a TCP session was reset.
@@ -62,6 +64,8 @@ pub enum Outcome {
     StreamIdle,
     /// The idle timeout of a TCP session expired.
     SessionIdle,
+    /// A TCP session lasted as long as it may.
+    SessionTooLong,
     /// Closed because the proxy or the listener is shutting down.
     Drained,
     /// An authorization policy denied it, with the details, which name the policy.
@@ -134,6 +138,7 @@ impl Outcome {
             Self::NoFilterChainMatch | Self::NoRoute => F::NoRouteFound.into(),
             Self::NoCluster => F::NoClusterFound.into(),
             Self::NoHealthyUpstream => F::NoHealthyUpstream.into(),
+            Self::Overflow => F::UpstreamOverflow.into(),
             Self::ConnectFailed(_) => F::UpstreamConnectionFailure.into(),
             Self::UpstreamReset(reset) | Self::ResponseBrokeOff(reset) => reset.flag().into(),
             Self::ResponseTimeout | Self::PerTryTimeout => F::UpstreamRequestTimeout.into(),
@@ -141,6 +146,7 @@ impl Outcome {
             Self::DownstreamClosed => F::DownstreamConnectionTermination.into(),
             Self::DownstreamReset => F::DownstreamRemoteReset.into(),
             Self::StreamIdle => F::StreamIdleTimeout.into(),
+            Self::SessionTooLong => F::DurationTimeout.into(),
         }
     }
 
@@ -158,7 +164,9 @@ impl Outcome {
     /// `ResponseCodeDetailValues`). Other TCP sessions have none.
     pub fn details(&self) -> Cow<'static, str> {
         match self {
-            Self::Done | Self::DownstreamTlsFailed(_) | Self::SessionIdle | Self::Drained => "".into(),
+            Self::Done | Self::DownstreamTlsFailed(_) | Self::SessionIdle | Self::SessionTooLong | Self::Drained => {
+                "".into()
+            }
             Self::Answered => "via_upstream".into(),
             Self::DirectResponse => "direct_response".into(),
             Self::CorsPreflight => "cors_response".into(),
@@ -167,6 +175,7 @@ impl Outcome {
             Self::NoRoute => "route_not_found".into(),
             Self::NoCluster => "cluster_not_found".into(),
             Self::NoHealthyUpstream => "no_healthy_upstream".into(),
+            Self::Overflow => "upstream_reset_before_response_started{overflow}".into(),
             Self::ConnectFailed(error) => {
                 let transport = error.transport_failure();
                 let separator = if transport.is_empty() { "" } else { "|" };
@@ -204,6 +213,7 @@ impl Outcome {
             Self::NoHealthyUpstream => answer(503, "no healthy upstream"),
             Self::ResponseTimeout | Self::PerTryTimeout => answer(504, "upstream request timeout"),
             Self::StreamIdle => answer(if whole { 504 } else { 408 }, "stream timeout"),
+            Self::Overflow => reset(503, "overflow"),
             Self::ConnectFailed(error) => reset(503, error.reason()),
             Self::UpstreamReset(UpstreamReset::ProtocolError) => reset(502, UpstreamReset::ProtocolError.reason()),
             Self::UpstreamReset(how) => reset(503, how.reason()),

@@ -36,7 +36,7 @@ impl Balancer {
                 let load = |endpoint: &Endpoint| f64::from(endpoint.active() + 1) / f64::from(endpoint.weight);
                 Some(if load(a) <= load(b) { a } else { b })
             }
-            (_, LbPolicy::Random) => by_weight(endpoints, rand::rng().random()),
+            (_, LbPolicy::Random | LbPolicy::RingHash | LbPolicy::Maglev) => by_weight(endpoints, rand::rng().random()),
             (_, LbPolicy::RoundRobin | LbPolicy::ClusterProvided) => {
                 let turn = self.next.fetch_add(1, Ordering::Relaxed);
                 let equal = endpoints.iter().all(|endpoint| endpoint.weight == endpoints[0].weight);

@@ -11,7 +11,7 @@ use std::{
 use nix::errno::Errno;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Cluster, Endpoint, Load, Transport};
+use super::{Cluster, Endpoint, InUse, Load, Transport};
 use crate::{
     address::{OriginalDst, UpstreamHost, UpstreamLocal},
     stats::Held,
@@ -60,6 +60,7 @@ pub struct Connected {
 /// Counts an open connection of an endpoint and its cluster.
 #[derive(Debug)]
 pub struct ConnectionGuard {
+    _in_use: InUse,
     _load: Load,
     _active: Held,
 }
@@ -69,6 +70,8 @@ pub struct ConnectionGuard {
 pub enum ConnectFailure {
     /// The cluster has no endpoint (or the connection has no original destination, for an `ORIGINAL_DST` cluster).
     NoHealthyUpstream,
+    /// The cluster has as many connections or requests as its limits allow.
+    Overflow,
     /// Connecting to this endpoint failed.
     Endpoint(UpstreamHost, ConnectError),
 }
@@ -77,6 +80,7 @@ impl From<ConnectFailure> for Outcome {
     fn from(failure: ConnectFailure) -> Self {
         match failure {
             ConnectFailure::NoHealthyUpstream => Self::NoHealthyUpstream,
+            ConnectFailure::Overflow => Self::Overflow,
             ConnectFailure::Endpoint(_, error) => Self::ConnectFailed(error),
         }
     }
@@ -109,6 +113,15 @@ impl Cluster {
             self.stats.cx_none_healthy.inc();
             ConnectFailure::NoHealthyUpstream
         })
+    }
+
+    /// Whether there is room for another connection; counts it if there is none.
+    pub fn has_room_for_connection(&self) -> bool {
+        let has_room = self.resources.connections.has_room();
+        if !has_room {
+            self.stats.cx_overflow.inc();
+        }
+        has_room
     }
 
     /// Chooses again, as often as allowed, if the chosen endpoint was tried before
@@ -146,7 +159,11 @@ impl Cluster {
         context: &ConnectContext<'_>,
     ) -> Result<Connected, ConnectFailure> {
         self.stats.cx_total.inc();
-        let guard = ConnectionGuard { _load: endpoint.load(), _active: self.stats.cx_active.hold() };
+        let guard = ConnectionGuard {
+            _in_use: self.resources.connections.take_anyway(),
+            _load: endpoint.load(),
+            _active: self.stats.cx_active.hold(),
+        };
         let attempt = self.race(endpoint, endpoint.addresses(), context);
         let result = timeout(self.connect_timeout, attempt).await.unwrap_or(Err(ConnectError::Timeout));
         match result {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, os::fd::AsFd as _};
 
-use envoy_api::{BindConfig, SocketOption, SocketState};
+use envoy_api::{BindConfig, SocketOption, SocketState, TcpKeepalive, UpstreamConnectionOptions};
 use envoy_rules::{
     outcome::ConnectError,
     upstream::{source_addresses, source_for},
@@ -27,12 +27,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(config: Option<&BindConfig>) -> Result<Self, Invalid> {
-        let Some(config) = config else { return Ok(Self::default()) };
+    pub(super) fn new(
+        config: Option<&BindConfig>,
+        connections: Option<UpstreamConnectionOptions>,
+    ) -> Result<Self, Invalid> {
+        let mut options: Vec<SocketOption> =
+            connections.and_then(|connections| connections.tcp_keepalive).map(keepalive).unwrap_or_default();
+        let Some(config) = config else { return Ok(Self { addresses: vec![], options }) };
         let addresses = source_addresses(config)
             .map_err(|address| Fault::Value { value: address.to_owned(), not: "not an IP address" })
             .at("upstream_bind_config.source_address")?;
-        Ok(Self { addresses, options: config.socket_options.clone() })
+        options.extend(config.socket_options.iter().cloned());
+        Ok(Self { addresses, options })
     }
 
     /// A socket for connecting to an address, bound if there is a source address of the same IP version.
@@ -69,4 +75,25 @@ impl Source {
             .filter(|option| option.state == state)
             .try_for_each(|o| sys::set_socket_option(socket.as_fd(), o.level, o.name, o.int_value))
     }
+}
+
+/// The options that make the kernel probe idle connections (`source/common/network/socket_option_factory.cc`).
+fn keepalive(asked: TcpKeepalive) -> Vec<SocketOption> {
+    use nix::libc::{IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL};
+    let option = |level, name, value| SocketOption {
+        description: String::new(),
+        level,
+        name,
+        int_value: value,
+        state: SocketState::StatePrebind,
+    };
+    let of_tcp = [
+        (TCP_KEEPCNT, asked.keepalive_probes),
+        (TCP_KEEPIDLE, asked.keepalive_time),
+        (TCP_KEEPINTVL, asked.keepalive_interval),
+    ];
+    let of_tcp = of_tcp
+        .into_iter()
+        .filter_map(|(name, value)| Some(option(IPPROTO_TCP, name, i32::try_from(value?).unwrap_or(i32::MAX))));
+    std::iter::once(option(SOL_SOCKET, SO_KEEPALIVE, 1)).chain(of_tcp).collect()
 }

@@ -11,12 +11,13 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType};
-use envoy_rules::upstream::http_options;
+use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType, ExplicitHttpConfig, LbPolicy};
+use envoy_rules::{limits::Limits, upstream::http_options};
 
 use super::{
     balance::Balancer,
     endpoint::{Endpoint, Transport, Transports},
+    limits::Resources,
     source::Source,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub(super) transports: Transports,
     pub(super) source: Source,
     pub(super) connect_timeout: Duration,
+    /// What is in use, within the limits.
+    pub resources: Resources,
     pub(super) stats: ClusterStats,
 }
 
@@ -58,6 +61,7 @@ pub(super) struct ClusterStats {
     pub(super) cx_connect_fail: Counter,
     pub(super) cx_connect_timeout: Counter,
     pub(super) cx_none_healthy: Counter,
+    pub(super) cx_overflow: Counter,
     membership_total: Gauge,
     /// `None` unless a transport socket is TLS.
     pub(super) tls: Option<TlsStats>,
@@ -86,14 +90,16 @@ impl Cluster {
             endpoints: ArcSwap::default(),
             assignment: ArcSwapOption::empty(),
             balancer: Balancer::new(config.lb_policy),
-            source: Source::new(config.upstream_bind_config.as_ref())?,
+            source: Source::new(config.upstream_bind_config.as_ref(), config.upstream_connection_options)?,
             connect_timeout: config.connect_timeout.map_or(Duration::from_secs(5), |timeout| timeout.0),
+            resources: Resources::new(Limits::of(config), &scope),
             stats: ClusterStats {
                 cx_total: scope.counter("upstream_cx_total"),
                 cx_active: scope.gauge("upstream_cx_active"),
                 cx_connect_fail: scope.counter("upstream_cx_connect_fail"),
                 cx_connect_timeout: scope.counter("upstream_cx_connect_timeout"),
                 cx_none_healthy: scope.counter("upstream_cx_none_healthy"),
+                cx_overflow: scope.counter("upstream_cx_overflow"),
                 membership_total: scope.gauge("membership_total"),
                 tls: transports.has_tls().then(|| TlsStats::new(&scope)),
             },
@@ -101,6 +107,7 @@ impl Cluster {
             transports,
         };
         check_discovery(config)?;
+        check_policy(config)?;
         if let (DiscoveryType::Static, Some(assignment)) = (config.discovery_type, &config.load_assignment) {
             cluster.set_endpoints(assignment).at("load_assignment")?;
         }
@@ -158,6 +165,27 @@ impl Cluster {
     pub(super) fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
         self.stats.membership_total.set(endpoints.len() as u64);
         self.endpoints.store(Arc::new(endpoints));
+    }
+}
+
+/// Checks that a cluster has no policy that is read and not done.
+fn check_policy(config: &envoy_api::Cluster) -> Result<(), Invalid> {
+    const UNSUPPORTED: &str = "is not supported yet";
+    let http2 = http_options(config).and_then(|options| match &options.explicit_http_config {
+        Some(ExplicitHttpConfig::Http2ProtocolOptions(options)) => Some(options),
+        _ => None,
+    });
+    if http2.is_some_and(|options| options.max_concurrent_streams.is_some()) {
+        return Err(UNSUPPORTED).at("typed_extension_protocol_options.explicit_http_config.max_concurrent_streams");
+    }
+    let fields = [
+        ("outlier_detection", config.outlier_detection.is_some()),
+        ("common_lb_config", config.common_lb_config.is_some()),
+        ("lb_policy", matches!(config.lb_policy, LbPolicy::RingHash | LbPolicy::Maglev)),
+    ];
+    match fields.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => Err(UNSUPPORTED).at(field),
+        None => Ok(()),
     }
 }
 

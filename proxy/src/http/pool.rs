@@ -6,22 +6,27 @@ mod http2;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
-use envoy_rules::codec::HttpVersion;
+use envoy_rules::{codec::HttpVersion, upstream::http_options};
 use http::Response;
 
 use super::{
     body::{Incoming, RequestSource},
     cluster_stats::ClusterStats,
+    timeout::timeout,
     upstream::Failure,
 };
 use crate::{
     access_log::RequestHead,
-    cluster::{Cluster, ConnectContext, ConnectFailure, Endpoint, PoolKey},
+    cluster::{Cluster, ConnectContext, ConnectFailure, Endpoint, InUse, PoolKey},
     stats::{Counter, Held, Scope, Stats},
     stream_info::UpstreamInfo,
 };
+
+/// Default idle timeout. Envoy's default.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// The upstream connections of one worker.
 #[derive(Debug)]
@@ -50,6 +55,33 @@ struct Key {
     downstream: Option<u64>,
 }
 
+/// How long connections of a cluster are used.
+#[derive(Clone, Copy, Debug)]
+struct Lifetime {
+    /// Closed after this long without requests.
+    idle: Option<Duration>,
+    /// Closed after this many requests.
+    requests: Option<u32>,
+    /// Closed at this age.
+    age: Option<Duration>,
+}
+
+impl Lifetime {
+    fn of(cluster: &Cluster) -> Self {
+        let options = http_options(cluster.config()).and_then(|options| options.common_http_protocol_options.as_ref());
+        Self {
+            idle: timeout(options.and_then(|options| options.idle_timeout), IDLE_TIMEOUT),
+            requests: options.and_then(|options| options.max_requests_per_connection).filter(|most| *most > 0),
+            age: timeout(options.and_then(|options| options.max_connection_duration), Duration::ZERO),
+        }
+    }
+
+    /// Whether a connection has served its requests, or is too old for another one.
+    fn is_over(&self, served: u32, opened: Instant) -> bool {
+        self.requests.is_some_and(|most| served >= most) || self.age.is_some_and(|age| opened.elapsed() >= age)
+    }
+}
+
 /// What a connection is needed for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
@@ -69,6 +101,8 @@ pub(super) struct Acquired {
     sender: Sender,
     info: UpstreamInfo,
     reused: bool,
+    /// Counts the request, within the cluster's limit.
+    in_use: InUse,
 }
 
 #[derive(Debug)]
@@ -82,6 +116,8 @@ enum Sender {
 pub(super) struct Lease {
     /// Counts the request as active.
     _active: Option<Held>,
+    /// Counts it within the cluster's limit.
+    _in_use: InUse,
     /// Returned to the pool afterwards.
     http1: Option<(http1::Lent, UpstreamInfo)>,
 }
@@ -117,7 +153,7 @@ impl Pools {
     /// A connection to an endpoint: an idle one, or a new one.
     ///
     /// # Errors
-    /// If there is no idle one and connecting fails.
+    /// If there is no idle one and connecting fails, or the cluster's limits allow no more.
     pub(super) async fn acquire(&self, wanted: Wanted<'_>) -> Result<Acquired, ConnectFailure> {
         let Wanted { cluster, endpoint, context, .. } = wanted;
         let own = cluster.config().connection_pool_per_downstream_connection.then_some(wanted.downstream);
@@ -162,14 +198,15 @@ impl Acquired {
         body: &RequestSource,
         upgrade: bool,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        match self.sender {
+        let Self { sender, info, in_use, .. } = self;
+        match sender {
             Sender::Http1(lent) => {
                 let response = lent.send(head, body.body(HttpVersion::Http1), upgrade).await?;
-                Ok((response, Lease { _active: None, http1: Some((lent, self.info)) }))
+                Ok((response, Lease { _active: None, _in_use: in_use, http1: Some((lent, info)) }))
             }
             Sender::Http2(sender) => {
                 let response = http2::send(sender, head, body.body(HttpVersion::Http2)).await?;
-                Ok((response, Lease { _active: None, http1: None }))
+                Ok((response, Lease { _active: None, _in_use: in_use, http1: None }))
             }
         }
     }

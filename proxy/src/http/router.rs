@@ -34,6 +34,7 @@ use envoy_rules::{
 
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// A route's options for sending a request upstream.
@@ -117,6 +118,8 @@ async fn attempts(
     upgrade: bool,
 ) -> Result<(Response<Incoming>, Lease), Outcome> {
     let mut tried = vec![];
+    // Counts a retry until the next decision.
+    let mut _retrying = None;
     loop {
         exchange.http.attempts += 1;
         let stats = connection.worker.http.stats(cluster);
@@ -134,6 +137,8 @@ async fn attempts(
         let retry = plan.retry.filter(|policy| {
             body.can_replay()
                 && match &result {
+                    // Another proxy on the way has no room: a retry would not help it.
+                    Ok((response, _)) if response.headers().contains_key(OVERLOADED) => false,
                     Ok((response, _)) => {
                         policy.retries_response(response.status().as_u16(), grpc_status(response.headers()))
                     }
@@ -142,6 +147,13 @@ async fn attempts(
         });
         match retry {
             Some(policy) if retries_done < policy.retries => {
+                _retrying = None;
+                let Some(in_use) = cluster.resources.retries.take() else {
+                    stats.retries_overflow.inc();
+                    exchange.stream.add_flag(Flag::UpstreamOverflow);
+                    return result.map_err(|failure| failure.outcome);
+                };
+                _retrying = Some(in_use);
                 stats.retries.inc();
                 drop(result);
                 let wait = rand::rng().random_range(Duration::ZERO..policy.back_off(retries_done + 1));
@@ -291,10 +303,14 @@ pub(super) fn answer_failure(exchange: Box<Exchange>, outcome: Outcome) -> Resul
         let Rejection { status, body, .. } = rejection;
         return Ok(exchange.reply(LocalReply::new(status, body, outcome).closing()));
     }
-    match outcome.answer(exchange.http.attempts > 1, exchange.progress.whole.is_cancelled()) {
-        Some(answer) => Ok(exchange.reply(LocalReply::for_outcome(answer, outcome))),
-        None => Err(Abandoned),
+    let Some(answer) = outcome.answer(exchange.http.attempts > 1, exchange.progress.whole.is_cancelled()) else {
+        return Err(Abandoned);
+    };
+    let mut headers = HeaderMap::new();
+    if outcome == Outcome::Overflow && !exchange.hcm().suppress_envoy_headers {
+        headers.insert(OVERLOADED, HeaderValue::from_static("true"));
     }
+    Ok(exchange.reply(LocalReply { headers, ..LocalReply::for_outcome(answer, outcome) }))
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {

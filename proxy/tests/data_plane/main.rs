@@ -4,6 +4,7 @@ mod admin;
 mod http;
 mod http2;
 mod identity;
+mod limits;
 mod process;
 mod reload;
 mod support;

@@ -1,4 +1,4 @@
-//! What no manifest decides: logs, sessions, groups, limits.
+//! What no manifest decides: logs, sessions, groups.
 
 use super::*;
 
@@ -36,12 +36,4 @@ fn a_group_that_is_named_is_the_only_one_also_of_a_context_that_a_patch_makes() 
     let text = files(&Options { group: Some("X25519".into()), ..Options::default() });
     assert!(!text.contains("MLKEM"), "{text}");
     assert_eq!(text.matches("\"X25519\"").count(), contexts(&text));
-}
-
-#[test]
-fn a_cluster_without_limits_has_all_of_its_circuit_breakers_raised() {
-    let text = files(&Options { unlimited: true, ..Options::default() });
-    for limit in ["max_connections", "max_pending_requests", "max_requests"] {
-        assert!(text.contains(&format!("circuit_breakers.inbound|8080||.default.{limit}\": 4294967295")), "{text}");
-    }
 }

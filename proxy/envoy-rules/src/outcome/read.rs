@@ -46,7 +46,8 @@ impl Outcome {
 
 /// The outcome of a session without details: the first of these flags that is set decides.
 fn session_outcome(flags: Flags, transport_failure: &str) -> Option<Outcome> {
-    const DECISIVE: [Flag; 12] = [
+    const DECISIVE: [Flag; 14] = [
+        Flag::UpstreamOverflow,
         Flag::NoHealthyUpstream,
         Flag::NoClusterFound,
         Flag::NoRouteFound,
@@ -59,9 +60,11 @@ fn session_outcome(flags: Flags, transport_failure: &str) -> Option<Outcome> {
         Flag::DownstreamProtocolError,
         Flag::DownstreamConnectionTermination,
         Flag::StreamIdleTimeout,
+        Flag::DurationTimeout,
     ];
     let connect = |reason| Outcome::ConnectFailed(ConnectError::read(reason, transport_failure));
     Some(match DECISIVE.into_iter().find(|flag| flags.contains(*flag))? {
+        Flag::UpstreamOverflow => Outcome::Overflow,
         Flag::NoHealthyUpstream => Outcome::NoHealthyUpstream,
         Flag::NoClusterFound => Outcome::NoCluster,
         Flag::NoRouteFound => Outcome::NoRoute,
@@ -75,6 +78,7 @@ fn session_outcome(flags: Flags, transport_failure: &str) -> Option<Outcome> {
         Flag::DownstreamProtocolError => Outcome::DownstreamProtocolError("".into()),
         Flag::DownstreamConnectionTermination => Outcome::DownstreamClosed,
         Flag::StreamIdleTimeout => Outcome::StreamIdle,
+        Flag::DurationTimeout => Outcome::SessionTooLong,
         _ => return None,
     })
 }
@@ -83,6 +87,9 @@ fn session_outcome(flags: Flags, transport_failure: &str) -> Option<Outcome> {
 fn before_response(why: &str, words: &str) -> Option<Outcome> {
     if let Some(reset) = UpstreamReset::read(why) {
         return Some(Outcome::UpstreamReset(reset));
+    }
+    if why == "overflow" {
+        return Some(Outcome::Overflow);
     }
     let (reason, transport_failure) = why.split_once('|').unwrap_or((why, words));
     matches!(reason, "connection_timeout" | "local_connection_failure" | "remote_connection_failure")

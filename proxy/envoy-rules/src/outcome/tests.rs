@@ -20,6 +20,7 @@ fn all() -> Vec<Outcome> {
         Outcome::NoRoute,
         Outcome::NoCluster,
         Outcome::NoHealthyUpstream,
+        Outcome::Overflow,
         Outcome::ResponseTimeout,
         Outcome::DownstreamProtocolError(words("http1.codec_error")),
         Outcome::DownstreamClosed,

@@ -7,11 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use envoy_api::{Cluster, ExplicitHttpConfig, KeepaliveSettings};
+use envoy_rules::upstream::http_options;
 use http::Response;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::{Acquired, Key, Wanted, lock};
+use super::{Acquired, Key, Lifetime, Wanted, lock};
 use crate::{
     access_log::RequestHead,
     cluster::{ConnectFailure, Connected},
@@ -40,9 +42,26 @@ type Slot = tokio::sync::Mutex<Place>;
 
 #[derive(Debug, Default)]
 struct Place {
-    shared: Option<(Sender, UpstreamInfo)>,
+    shared: Option<Shared>,
     /// Time and reason of the last failure.
     failed: Option<(Instant, ConnectFailure)>,
+}
+
+/// A connection that requests share.
+#[derive(Debug)]
+struct Shared {
+    sender: Sender,
+    info: UpstreamInfo,
+    lifetime: Lifetime,
+    opened: Instant,
+    /// How many requests it has been used for.
+    served: u32,
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.sender.is_closed() || self.lifetime.is_over(self.served, self.opened)
+    }
 }
 
 impl Pool {
@@ -52,11 +71,32 @@ impl Pool {
         wanted: Wanted<'_>,
         stats: &ClusterStats,
     ) -> Result<Acquired, ConnectFailure> {
+        let resources = &wanted.cluster.resources;
+        let overflow = || {
+            stats.pending_overflow.inc();
+            ConnectFailure::Overflow
+        };
         let asked = Instant::now();
         let slot = lock(&self.0).entry(key.clone()).or_default().clone();
+        let is_ready =
+            slot.try_lock().is_ok_and(|place| !wanted.fresh && place.shared.as_ref().is_some_and(|one| !one.is_over()));
+        let _pending = match is_ready {
+            true => None,
+            false => {
+                let pending = resources.pending.take().ok_or_else(overflow)?;
+                stats.pending.inc();
+                Some((pending, stats.pending_active.hold()))
+            }
+        };
         let mut place = slot.lock().await;
-        if let Some((sender, info)) = place.shared.clone().filter(|(sender, _)| !wanted.fresh && !sender.is_closed()) {
-            return Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: true });
+        if let Some(shared) = place.shared.as_mut().filter(|shared| !wanted.fresh && !shared.is_over()) {
+            let in_use = resources.requests.take().ok_or_else(overflow)?;
+            shared.served += 1;
+            let (sender, info) = (shared.sender.clone(), shared.info.clone());
+            if shared.lifetime.requests.is_some_and(|most| shared.served >= most) {
+                stats.max_requests.inc();
+            }
+            return Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: true, in_use });
         }
         // All requests that waited for the attempt share its failure.
         if let Some((when, failure)) = &place.failed
@@ -72,12 +112,15 @@ impl Pool {
             }
         };
         let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
-        let handshake = Builder::new(TokioExecutor::new())
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(TokioIo::new(wire))
-            .await;
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        if let Some(KeepaliveSettings { interval: Some(interval), timeout }) = keepalive(wanted.cluster.config()) {
+            builder.keep_alive_interval(interval.0).keep_alive_timeout(timeout.0).keep_alive_while_idle(true);
+        }
+        let handshake = builder.handshake(TokioIo::new(wire)).await;
         let (sender, connection) = handshake.map_err(|_| ConnectFailure::NoHealthyUpstream)?;
         stats.http2_connections.inc();
         let pool = self.clone();
@@ -86,8 +129,15 @@ impl Pool {
             let _ = connection.await; // requests in flight get the error, too
             pool.sweep(&key);
         });
-        place.shared = Some((sender.clone(), info.clone()));
-        Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: false })
+        place.shared = Some(Shared {
+            sender: sender.clone(),
+            info: info.clone(),
+            lifetime: Lifetime::of(wanted.cluster),
+            opened: Instant::now(),
+            served: 1,
+        });
+        let in_use = resources.requests.take().ok_or_else(overflow)?;
+        Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: false, in_use })
     }
 
     /// Drops the connections for other keys. They end with their last request.
@@ -99,12 +149,24 @@ impl Pool {
     fn sweep(&self, key: &Key) {
         let mut slots = lock(&self.0);
         let over = slots.get(key).is_some_and(|slot| {
-            slot.try_lock().is_ok_and(|place| place.shared.as_ref().is_none_or(|(sender, _)| sender.is_closed()))
+            slot.try_lock().is_ok_and(|place| place.shared.as_ref().is_none_or(|shared| shared.sender.is_closed()))
         });
         if over {
             slots.remove(key);
         }
     }
+}
+
+/// The PINGs that a cluster asks for.
+fn keepalive(cluster: &Cluster) -> Option<KeepaliveSettings> {
+    let options = http_options(cluster)?;
+    let of_downstream =
+        || options.use_downstream_protocol_config.as_ref().and_then(|config| config.http2_protocol_options.as_ref());
+    let http2 = match &options.explicit_http_config {
+        Some(ExplicitHttpConfig::Http2ProtocolOptions(http2)) => Some(http2),
+        _ => of_downstream(),
+    };
+    http2?.connection_keepalive
 }
 
 /// Sends a request and waits for the response's head.
