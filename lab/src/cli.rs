@@ -25,7 +25,7 @@ mod stand_ins;
 pub use bench::{
     BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
 };
-pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, OneDataPlane, UpArgs, What};
+pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs, What};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
@@ -93,6 +93,8 @@ pub enum Command {
     Exec(ExecArgs),
     /// Show the logs of a pod of a running lab
     Logs(LogsArgs),
+    /// Show the metrics of a pod's sidecar in a running lab
+    Metrics(MetricsArgs),
     /// Delay round trips between the pods of a lab, until Ctrl-C
     Delay(DelayArgs),
     /// Remove one lab, or all

@@ -13,6 +13,7 @@ mod istiod;
 mod labs;
 mod listing;
 mod logs;
+mod metrics;
 mod run;
 mod shell;
 pub(crate) mod up;
@@ -70,6 +71,7 @@ fn command(command: Command) -> Result<u8> {
         Command::Get(args) => inspect::get(&args),
         Command::Exec(args) => inspect::exec(&args),
         Command::Logs(args) => logs::logs(&args),
+        Command::Metrics(args) => metrics::metrics(&args),
         Command::Delay(args) => delay::delay(&args),
         Command::Down(args) => up::down(&args),
         Command::KeepLogs(args) => {

@@ -1,30 +1,14 @@
 //! Counters of a lab's sidecars, and what calls add to them.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt};
 
-use anyhow::{Context, Result};
-use mesh::model::Mesh;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    deploy::Deployment,
-    facts::{Difference, Field, Value},
-    manifests, sidecar,
-};
+use crate::facts::{Difference, Field, Value};
 
 #[cfg(test)]
 mod tests;
-
-/// How long a sidecar may take to count a request whose answer the app has.
-const COUNTED_WITHIN: Duration = Duration::from_secs(2);
-
-/// Time between two looks at a counter.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What a probe's calls are expected to add to a counter of a sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize, Serialize)]
@@ -67,12 +51,12 @@ impl ExpectedCount {
         }
     }
 
-    fn is_met(&self, gained: u64) -> bool {
+    pub(crate) fn is_met(&self, gained: u64) -> bool {
         gained >= self.at_least && self.at_most.is_none_or(|most| gained <= most)
     }
 
     /// Whether stock Envoy lacks it.
-    fn is_istios(&self) -> bool {
+    pub(crate) fn is_istios(&self) -> bool {
         self.counter.starts_with("istio_")
     }
 }
@@ -102,60 +86,14 @@ pub fn differences(expected: &[ExpectedCount], found: &[Count]) -> Vec<Differenc
     wrong.collect()
 }
 
-/// The counters of a probe before its calls.
-pub struct Before<'a> {
-    expected: &'a [ExpectedCount],
-    /// The pod, and the value; `None` if its sidecar lacks it.
-    values: Vec<(usize, Option<u64>)>,
+/// The value of a counter in what a sidecar prints; 0 if it has none of that name yet.
+pub(crate) fn read(text: &str, counter: &str) -> u64 {
+    if is_metric(counter) { sum(text, counter) } else { plain(text, counter) }
 }
 
-impl<'a> Before<'a> {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// If a pod does not exist or its sidecar does not answer.
-    pub fn read(expected: &'a [ExpectedCount], deployment: &Deployment, mesh: &Mesh) -> Result<Self> {
-        let one = |count: &ExpectedCount| {
-            let pod = manifests::find_pod(mesh, &count.of, manifests::DEFAULT_NAMESPACE).context("counts: `of`")?;
-            let lacks = count.is_istios() && !deployment.is_native(pod);
-            let value = if lacks { None } else { Some(value(deployment, pod, &count.counter)?) };
-            Ok((pod, value))
-        };
-        Ok(Self { expected, values: expected.iter().map(one).collect::<Result<_>>()? })
-    }
-
-    /// What they have gained since. A sidecar counts a request when it is over, which may be after the app has its answer.
-    ///
-    /// # Errors
-    /// If a sidecar does not answer.
-    pub fn gained(self, deployment: &Deployment) -> Result<Vec<Count>> {
-        let until = Instant::now() + COUNTED_WITHIN;
-        let mut counts = Vec::new();
-        for (expected, (pod, before)) in self.expected.iter().zip(self.values) {
-            let Some(before) = before else {
-                counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained: None });
-                continue;
-            };
-            let gained = loop {
-                let gained = value(deployment, pod, &expected.counter)?.saturating_sub(before);
-                if expected.is_met(gained) || Instant::now() > until {
-                    break gained;
-                }
-                std::thread::sleep(BETWEEN_LOOKS);
-            };
-            counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained: Some(gained) });
-        }
-        Ok(counts)
-    }
-}
-
-/// The value of a counter of a pod's sidecar; 0 if it has none of that name yet.
-fn value(deployment: &Deployment, pod: usize, counter: &str) -> Result<u64> {
-    let path = if counter.contains('{') { "/stats/prometheus" } else { "/stats" };
-    let pod = &deployment.pods[pod];
-    let text = pod.enter(|| sidecar::get(path))?;
-    let text = text.with_context(|| format!("counts: the sidecar of {} does not answer", pod.name()))?;
-    Ok(if counter.contains('{') { sum(&text, counter) } else { plain(&text, counter) })
+/// Whether it is named as a metric with labels, as in `/stats/prometheus`.
+pub(crate) fn is_metric(counter: &str) -> bool {
+    counter.contains('{')
 }
 
 /// The value of a line `NAME: VALUE`. The names that Istio gives to clusters and listeners end with a `;`, which is left out.

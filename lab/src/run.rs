@@ -27,7 +27,6 @@ use netns::Privilege;
 
 use crate::{
     container, control_plane,
-    counters::Before,
     data_plane::DataPlane,
     deploy::{self, Deployment, Tamper},
     manifests,
@@ -41,7 +40,10 @@ use crate::{
     verdict::Verdict,
 };
 
+mod counting;
 mod webhook;
+
+use self::counting::Before;
 
 /// The time limit of a call. A call that hangs is a result.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,9 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{
-    claims, counters::ExpectedCount, expect::Expectation, report::words::did_you_mean, request::Asked,
-};
+use crate::{claims, counters::ExpectedCount, expect::Expectation, report::words::did_you_mean, request::Asked};
 
 pub(crate) mod written;
 

@@ -11,6 +11,7 @@ pub mod config;
 pub mod drain;
 pub mod fuzz;
 pub mod http;
+mod istio_metrics;
 pub mod listener;
 pub mod logging;
 mod memory;

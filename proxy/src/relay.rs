@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::OptionFuture};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
@@ -158,14 +158,12 @@ impl<'a> Relay<'a> {
     /// Relays until both directions have ended, a side fails, nothing has been moved for `idle`, or connections are forced to
     /// end.
     pub(crate) async fn run(mut self: Box<Self>, idle: Option<Duration>, drain: &Drain) -> Ended {
-        let longest = self.longest;
-        let over = async {
-            let Some(longest) = longest else { return std::future::pending().await };
-            sleep_until(Instant::now() + longest).await;
-        };
+        // Boxed, as hardly any session has such a limit.
+        let over = self.longest.map(|longest| Box::pin(sleep_until(Instant::now() + longest)));
+        let over = OptionFuture::from(over);
         let end = tokio::select! {
             end = self.run_to_end(idle) => end,
-            () = over => End::TooLong,
+            Some(()) = over => End::TooLong,
             () = drain.forced() => End::Forced,
         };
         match end {

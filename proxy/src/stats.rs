@@ -24,6 +24,69 @@ pub struct Counter(Arc<AtomicU64>);
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<AtomicU64>);
 
+/// The distribution of a value.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram(Arc<Mutex<Distribution>>);
+
+#[derive(Debug, Default)]
+struct Distribution {
+    /// How many values are at most as large as each of [`BUCKETS`].
+    at_most: [u64; BUCKETS.len()],
+    count: u64,
+    sum: f64,
+}
+
+/// Envoy's default buckets (`source/common/stats/histogram_impl.cc`).
+const BUCKETS: [f64; 19] = [
+    0.5,
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1000.0,
+    2500.0,
+    5000.0,
+    10000.0,
+    30000.0,
+    60000.0,
+    300_000.0,
+    600_000.0,
+    1_800_000.0,
+    3_600_000.0,
+];
+
+impl Histogram {
+    /// Adds a value.
+    pub fn record(&self, value: f64) {
+        let mut distribution = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (count, _) in distribution.at_most.iter_mut().zip(BUCKETS).filter(|(_, bucket)| value <= *bucket) {
+            *count += 1;
+        }
+        distribution.count += 1;
+        distribution.sum += value;
+    }
+
+    /// Its lines in Prometheus' text format.
+    fn prometheus(&self, family: &str, labels: &[String]) -> String {
+        let distribution = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let with = |more: &str| labels.iter().map(String::as_str).chain([more]).collect::<Vec<_>>().join(",");
+        let mut out = String::new();
+        for (bucket, count) in BUCKETS.iter().zip(distribution.at_most) {
+            let _ = writeln!(out, "{family}_bucket{{{}}} {count}", with(&format!("le=\"{bucket}\"")));
+        }
+        let Distribution { count, sum, .. } = &*distribution;
+        let _ = writeln!(out, "{family}_bucket{{{}}} {count}", with("le=\"+Inf\""));
+        let labels = labels.join(",");
+        let _ = writeln!(out, "{family}_sum{{{labels}}} {sum}");
+        let _ = writeln!(out, "{family}_count{{{labels}}} {count}");
+        out
+    }
+}
+
 /// What a statistic belongs to, which determines its prefix in Envoy's text format and its labels for Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -58,6 +121,7 @@ struct Key {
 enum Statistic {
     Counter(Counter),
     Gauge(Gauge),
+    Histogram(Histogram),
 }
 
 impl Stats {
@@ -73,10 +137,14 @@ impl Stats {
 
     /// The statistics whose names `keep` accepts, as `NAME: VALUE` lines, in the format of Envoy's `/stats`.
     pub fn text(&self, keep: impl Fn(&str) -> bool) -> String {
-        self.lock().iter().filter(|(key, _)| keep(&key.text)).fold(String::new(), |mut out, (key, statistic)| {
-            let _ = writeln!(out, "{}: {}", key.text, statistic.value());
-            out
-        })
+        let plain = |statistic: &Statistic| !matches!(statistic, Statistic::Histogram(_));
+        self.lock().iter().filter(|(key, statistic)| plain(statistic) && keep(&key.text)).fold(
+            String::new(),
+            |mut out, (key, statistic)| {
+                let _ = writeln!(out, "{}: {}", key.text, statistic.value());
+                out
+            },
+        )
     }
 
     /// All statistics in Prometheus' text format, like Envoy's `/stats/prometheus`.
@@ -91,6 +159,10 @@ impl Stats {
             let _ = writeln!(out, "# TYPE {family} {}", members[0].1.kind());
             for (key, statistic) in members {
                 let labels: Vec<_> = key.labels.iter().map(|(k, v)| format!("{k}=\"{}\"", escape(v))).collect();
+                if let Statistic::Histogram(histogram) = statistic {
+                    out.push_str(&histogram.prometheus(family, &labels));
+                    continue;
+                }
                 let _ = writeln!(out, "{family}{{{}}} {}", labels.join(","), statistic.value());
             }
         }
@@ -101,6 +173,21 @@ impl Stats {
         match self.lock().entry(key).or_insert_with(|| Statistic::Counter(Counter::default())) {
             Statistic::Counter(counter) => counter.clone(),
             Statistic::Gauge(gauge) => Counter(gauge.0.clone()),
+            Statistic::Histogram(_) => Counter::default(),
+        }
+    }
+
+    /// The counter of a metric that has a name and labels, and no place in Envoy's tree.
+    pub fn metric(&self, family: &str, labels: Vec<(String, String)>) -> Counter {
+        self.counter(Key::of_metric(family, labels))
+    }
+
+    /// The histogram of such a metric.
+    pub fn histogram(&self, family: &str, labels: Vec<(String, String)>) -> Histogram {
+        let new = || Statistic::Histogram(Histogram::default());
+        match self.lock().entry(Key::of_metric(family, labels)).or_insert_with(new) {
+            Statistic::Histogram(histogram) => histogram.clone(),
+            Statistic::Counter(_) | Statistic::Gauge(_) => Histogram::default(),
         }
     }
 
@@ -108,12 +195,24 @@ impl Stats {
         match self.lock().entry(key).or_insert_with(|| Statistic::Gauge(Gauge::default())) {
             Statistic::Gauge(gauge) => gauge.clone(),
             Statistic::Counter(counter) => Gauge(counter.0.clone()),
+            Statistic::Histogram(_) => Gauge::default(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Statistic>> {
         // The map is consistent between any two statements, so a panic elsewhere does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    /// Istio's names in `/stats` begin with `istiocustom.`, and contain the labels.
+    fn of_metric(family: &str, labels: Vec<(String, String)>) -> Self {
+        let mut text = format!("istiocustom.{family}");
+        for (label, value) in &labels {
+            let _ = write!(text, ";.;{label}=.={}", value.replace(':', "_"));
+        }
+        Self { text, family: family.to_owned(), labels }
     }
 }
 
@@ -183,6 +282,7 @@ impl Statistic {
         match self {
             Self::Counter(counter) => counter.get(),
             Self::Gauge(gauge) => gauge.get(),
+            Self::Histogram(histogram) => histogram.0.lock().unwrap_or_else(PoisonError::into_inner).count,
         }
     }
 
@@ -190,6 +290,7 @@ impl Statistic {
         match self {
             Self::Counter(_) => "counter",
             Self::Gauge(_) => "gauge",
+            Self::Histogram(_) => "histogram",
         }
     }
 }

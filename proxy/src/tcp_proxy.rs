@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use envoy_api::Metadata;
 use envoy_rules::outcome::{Outcome, UpstreamReset};
 use rand::RngExt as _;
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ use crate::{
     cluster::{Cluster, Clusters, ConnectContext, ConnectFailure, Connected, ConnectionGuard},
     config::{At as _, Builder, Invalid},
     drain::Drain,
+    istio_metrics::Reporter,
     listener::TransportSocket,
     relay::{End, Ended, Relay, RelayStats},
     stats::{Counter, Scope},
@@ -33,6 +35,8 @@ pub struct TcpProxy {
     authorization: Vec<Authorization>,
     access_log: AccessLogs,
     stats: TcpStats,
+    /// Counts Istio's metrics.
+    reporter: Option<Reporter>,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl TcpProxy {
             attempts: config.max_connect_attempts.unwrap_or(1).max(1),
             authorization,
             access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
+            reporter: builder.reporter(),
             stats: TcpStats {
                 cx_total: scope.counter("downstream_cx_total"),
                 cx_no_route: scope.counter("downstream_cx_no_route"),
@@ -114,6 +119,7 @@ impl TcpProxy {
         match opened {
             Ok((relay, guard)) => {
                 let relay = relay.lasting(self.longest);
+                self.report(&session, clusters, Reporter::opened);
                 // Envoy decides at the first bytes from downstream, all else being known by then; until then it relays what the
                 // upstream says.
                 let denied = authorization::check(&self.authorization, &session.connection, None, None).err();
@@ -132,7 +138,17 @@ impl TcpProxy {
         }
         session.end();
         self.access_log.log_session(&session);
+        if session.upstream.as_ref().is_some_and(|upstream| upstream.local.is_some()) {
+            self.report(&session, clusters, Reporter::closed);
+        }
         session
+    }
+
+    /// Counts a session, if Istio's metrics are counted.
+    fn report(&self, session: &StreamInfo, clusters: &Clusters, count: fn(&Reporter, &StreamInfo, Option<&Metadata>)) {
+        let Some(reporter) = &self.reporter else { return };
+        let cluster = session.cluster.as_deref().and_then(|name| clusters.load().get(name).cloned());
+        count(reporter, session, cluster.as_ref().and_then(|cluster| cluster.config().metadata.as_ref()));
     }
 
     /// The cluster of a connection: by chance, where there are several.
@@ -158,7 +174,7 @@ impl TcpProxy {
         transport_socket: &TransportSocket,
         drain: &Drain,
         clusters: &Clusters,
-    ) -> Result<(Box<Relay<'_>>, ConnectionGuard), NotOpened> {
+    ) -> Result<(Box<Relay<'_>>, Box<ConnectionGuard>), NotOpened> {
         let connection = session.connection.clone();
         let name = self.choose();
         session.cluster = Some(name.clone());
@@ -184,7 +200,7 @@ impl TcpProxy {
         };
         drop(connection);
         Arc::make_mut(&mut session.connection).tls = tls;
-        Ok((Relay::new(downstream, connected.stream, &self.stats.relay), connected.guard))
+        Ok((Relay::new(downstream, connected.stream, &self.stats.relay), Box::new(connected.guard)))
     }
 
     /// Connects to an endpoint of the cluster, with as many attempts as configured. Records the last one.

@@ -123,6 +123,26 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    after_help = "The istio_* metrics are those of Istio's sidecars, with the same labels. Sidecars do not tell each other their workload here: of the peer only\nits principal and its namespace are known, from its certificate. Stock Envoy has no istio_* metrics.\n\nExamples:\n  sidelab metrics client\n  sidelab metrics client -o json\n  sidelab metrics server --all"
+)]
+pub struct MetricsArgs {
+    /// The pod, POD or POD.NAMESPACE
+    pub pod: String,
+    /// The namespace of POD, if it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// Show the proxy's own metrics, too
+    #[arg(long)]
+    pub all: bool,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
     after_help = "Only what `up`, `run` or `bench` created is removed: anything else in the lab folder is listed and left alone.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also labs that another process is using"
 )]
 pub struct DownArgs {

@@ -98,11 +98,11 @@ fn a_lab_logs_keys_and_resumes_nothing() {
 #[test]
 fn an_unsupported_field_is_reported_with_pod_and_resource() {
     let mut cluster = cluster();
-    cluster["outlier_detection"] = json!({"consecutive_5xx": 1});
+    cluster["lb_subset_config"] = json!({"fallback_policy": "ANY_ENDPOINT"});
     let error = configured(Pushed { clusters: vec![cluster], ..Pushed::default() }, Options::default()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("client.default") && text.contains("cluster c") && text.contains("outlier_detection"),
+        text.contains("client.default") && text.contains("cluster c") && text.contains("lb_subset_config"),
         "{text}"
     );
 }

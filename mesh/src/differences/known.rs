@@ -61,8 +61,8 @@ pub const KNOWN: &[Known] = &[
         id: "stats",
         section: Section::StockEnvoy,
         istio: "The filter `istio.stats`",
-        here: "No `istio_*` metrics on either data plane: the filter exists only in Istio's build of Envoy",
-        why: "Only Envoy's own metrics exist",
+        here: "Not written: the filter exists only in Istio's build of Envoy",
+        why: "Stock Envoy has no `istio_*` metrics. The native proxy counts requests, their durations, and TCP connections and bytes, with Istio's labels; of the peer it knows only the principal and its namespace",
         scope: &[
             Scope(Istio, "listeners / ** / filters / istio.stats", Any),
             Scope(

@@ -77,11 +77,11 @@ fn istios_own_filters_are_left_out_and_named() {
 fn fields_that_do_not_matter_to_tls_are_left_out_and_named() {
     let mut one = listener("one", &json!([tcp_proxy()]));
     one["per_connection_buffer_limit_bytes"] = json!(1);
-    one["filter_chains"][0]["filters"][0]["typed_config"]["max_downstream_connection_duration"] = json!("1s");
+    one["filter_chains"][0]["filters"][0]["typed_config"]["flush_access_log_on_connected"] = json!(true);
     one["access_log"] = json!([{"name": "of no matter"}]);
     let dump = parse(&[bootstrap(), listeners(&[one])]).expect("a dump");
     let expected = "fields of listeners that do not matter to TLS are left out: \
-                    max_downstream_connection_duration, per_connection_buffer_limit_bytes";
+                    flush_access_log_on_connected, per_connection_buffer_limit_bytes";
     assert!(dump.warnings.contains(&expected.to_owned()), "{:?}", dump.warnings);
 }
 

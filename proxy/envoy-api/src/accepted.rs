@@ -63,7 +63,7 @@ use Values::{Any, OfType, Only, Without};
 const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
 const WHY_EXCHANGE: &str = "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no frame is sent, and none expected";
-const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are not counted here";
+const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are counted here on each listener that has a direction, with the filter or without";
 const WHY_DNS: &str =
     "How often and how a name is resolved. Here every 5 s by the host's resolver, whose answers a lab does not change";
 const WHY_WEIGHT: &str =

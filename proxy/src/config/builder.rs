@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use envoy_api::{DownstreamTlsContext, HttpConnectionManager};
+use envoy_api::{DownstreamTlsContext, HttpConnectionManager, TrafficDirection};
 
 use super::{
     At as _, Invalid,
@@ -14,6 +14,7 @@ use crate::{
     cluster::Cluster,
     drain::Drain,
     http::{Hcm, Routes},
+    istio_metrics::{IstioMetrics, Reporter},
     stats::{Scope, Stats},
     tls::{ContextStats, ServerContext},
 };
@@ -25,6 +26,10 @@ pub struct Builder<'a> {
     pub log_files: &'a LogFiles,
     /// Signal to drain connections.
     pub drain: &'a Drain,
+    /// Istio's metrics, of a sidecar.
+    pub(crate) metrics: Option<&'a Arc<IstioMetrics>>,
+    /// The direction of the listener that is built.
+    pub(crate) direction: Option<TrafficDirection>,
     pub(super) files: &'a mut Files,
 }
 
@@ -37,6 +42,11 @@ impl Builder<'_> {
         let context = Arc::new(ServerContext::new(config, ContextStats::new(self.stats))?);
         self.files.secrets(context.wanted(), || User::server(&context), self.stats)?;
         Ok(context)
+    }
+
+    /// What counts Istio's metrics for the listener that is built.
+    pub(crate) fn reporter(&self) -> Option<Reporter> {
+        self.metrics?.reporter(self.direction)
     }
 
     /// Builds a connection manager with its routes.
@@ -55,7 +65,7 @@ impl Builder<'_> {
             }
             None => None,
         };
-        Hcm::new(config, routes, self.stats, self.log_files).map(Arc::new)
+        Hcm::new(config, routes, self.stats, self.log_files).map(|hcm| Arc::new(hcm.reported_by(self.reporter())))
     }
 
     /// Builds a cluster with its secrets and endpoints.

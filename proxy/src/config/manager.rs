@@ -22,6 +22,7 @@ use crate::{
     access_log::LogFiles,
     cluster::{Cluster, Clusters, refresh_names},
     drain::Drain,
+    istio_metrics::IstioMetrics,
     listener::{Accept, AcceptStats, Chain, Listener, Listeners, bind},
     stats::{Scope, Stats},
 };
@@ -39,6 +40,8 @@ pub struct Shared {
     pub drain: Drain,
     /// State of accepting connections, on all threads.
     pub accept_stats: AcceptStats,
+    /// Istio's metrics, of a sidecar.
+    pub(crate) metrics: Option<Arc<IstioMetrics>>,
     /// Number of worker threads.
     pub concurrency: usize,
     pub started: Instant,
@@ -121,6 +124,7 @@ impl Manager {
         let shared = Arc::new(Shared {
             log_files: LogFiles::start(&stats).map_err(read_error)?,
             accept_stats: AcceptStats::new(&stats),
+            metrics: IstioMetrics::new(bootstrap.node.as_ref(), &stats),
             stats,
             clusters: Arc::default(),
             listeners: Arc::default(),
@@ -361,8 +365,8 @@ impl Manager {
     }
 
     fn builder(&mut self) -> Builder<'_> {
-        let Shared { stats, log_files, drain, .. } = &*self.shared;
-        Builder { stats, log_files, drain, files: &mut self.files }
+        let Shared { stats, log_files, drain, metrics, .. } = &*self.shared;
+        Builder { stats, log_files, drain, metrics: metrics.as_ref(), direction: None, files: &mut self.files }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     access_log::{AccessLogs, LogFiles},
     authorization::Authorization,
     config::{At as _, Fault, Invalid},
+    istio_metrics::Reporter,
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
 };
 
@@ -61,6 +62,8 @@ pub struct Hcm {
     pub(super) logs: AccessLogs,
     pub(super) logged_response_headers: Vec<HeaderName>,
     pub(super) stats: HcmStats,
+    /// Counts Istio's metrics.
+    pub(super) reporter: Option<Reporter>,
 }
 
 /// Statistics of a connection manager.
@@ -172,7 +175,13 @@ impl Hcm {
             logged_response_headers: logs.response_headers(),
             logs,
             stats: HcmStats::new(&scope),
+            reporter: None,
         })
+    }
+
+    /// Counts Istio's metrics, too.
+    pub(crate) fn reported_by(self, reporter: Option<Reporter>) -> Self {
+        Self { reporter, ..self }
     }
 
     /// The current routes.

@@ -113,7 +113,12 @@ impl Drop for Exchange {
         self.stream.bytes_received = self.progress.bytes();
         self.http.request_duration = self.progress.finished_after(self.stream.started);
         self.stream.end();
-        self.hcm().logs.log(&Entry { stream: &self.stream, http: Some(&self.http) });
+        let entry = Entry { stream: &self.stream, http: Some(&self.http) };
+        self.hcm().logs.log(&entry);
+        if let Some(reporter) = &self.hcm().reporter {
+            let cluster = self.stream.cluster.as_deref().and_then(|name| self.connection.worker.cluster(name));
+            reporter.request(&entry, cluster.as_ref().and_then(|cluster| cluster.config().metadata.as_ref()));
+        }
         self.connection.exchange_ended();
     }
 }

@@ -117,6 +117,7 @@ pub(super) async fn handle(
     if let Some(fault) = route.configured.fault().filter(|_| hcm.injects_faults)
         && let Some(reply) = fault::inject(&mut exchange, fault).await
     {
+        exchange.stream.cluster = route.cluster().and_then(|name| Some(connection.worker.cluster(name)?.name.clone()));
         return Ok(exchange.reply(reply));
     }
     if let Some(policy) = route.configured.cors().filter(|_| hcm.answers_cors)

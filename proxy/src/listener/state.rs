@@ -57,6 +57,7 @@ impl Listener {
         let addresses = addresses(config)?;
         let table = ChainTable::new(config)?;
         let scope = builder.stats.scope(Scope::Listener(stat_name(config)));
+        builder.direction = config.traffic_direction;
         let mut chains = Vec::with_capacity(config.filter_chains.len() + 1);
         for (path, chain) in configured_chains(config) {
             chains.push(match earlier.and_then(|earlier| earlier.built_from(chain)) {

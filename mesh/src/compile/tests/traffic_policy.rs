@@ -6,6 +6,7 @@ use envoy_api::{
 use pretty_assertions::assert_eq;
 
 use super::*;
+use crate::compile::Resource;
 
 const CLUSTER: &str = "outbound|80||server.default.svc.cluster.local";
 

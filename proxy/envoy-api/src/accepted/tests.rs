@@ -27,8 +27,8 @@ fn a_field_that_decides_nothing_is_read_without_effect() {
 fn a_value_that_decides_something_stays_an_error_that_names_the_field() {
     let error = cluster("common_lb_config", &json!({"locality_weighted_lb_config": {}})).unwrap_err();
     assert!(error.contains("common_lb_config"), "{error}");
-    let error = cluster("outlier_detection", &json!({"consecutive_5xx": 5})).unwrap_err();
-    assert!(error.contains("outlier_detection"), "{error}");
+    let error = cluster("lb_subset_config", &json!({"fallback_policy": "ANY_ENDPOINT"})).unwrap_err();
+    assert!(error.contains("lb_subset_config"), "{error}");
 }
 
 fn manager(filter: &serde_json::Value, tracing: &serde_json::Value) -> Result<Resource, ReadError> {

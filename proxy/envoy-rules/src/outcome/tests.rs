@@ -79,7 +79,7 @@ fn the_log_entry_of_a_session_reads_back_as_its_outcome() {
 fn an_unknown_entry_has_no_outcome() {
     let read = |flags, details| Outcome::read(Logged { flags, details, transport_failure: "-" });
     assert_eq!(read("UAEX", "ext_authz_denied"), None);
-    assert_eq!((read("-", "-"), read("DT", "-")), (Some(Outcome::Done), None));
+    assert_eq!((read("-", "-"), read("OM", "-")), (Some(Outcome::Done), None));
     assert_eq!(read("UO", "upstream_overflow"), None);
     assert_eq!(read("UF", "upstream_reset_before_response_started{something_new}"), None);
 }
