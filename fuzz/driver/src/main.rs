@@ -24,4 +24,4 @@ fn target() -> &'static Target {
     })
 }
 
-fuzz_target!(init: { target(); }, |bytes: &[u8]| { (target().check)(bytes) });
+fuzz_target!(init: { target(); }, |bytes: &[u8]| (target().check)(bytes));
