@@ -5,9 +5,11 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fs, io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use hickory_proto::{
@@ -121,10 +123,59 @@ fn record(name: &Name, address: IpAddr, asked: RecordType) -> Option<Record> {
     Some(Record::from_rdata(name.clone(), TTL, data))
 }
 
+/// Records in memory, or in a file that is read again whenever another one is moved into its place.
+#[derive(Debug)]
+pub struct Book {
+    file: Option<PathBuf>,
+    read: Mutex<(Option<Version>, Arc<Records>)>,
+}
+
+/// Distinguishes a file from the one that replaces it: device, inode, and time of the last change in seconds and nanoseconds.
+type Version = (u64, u64, i64, i64);
+
+impl From<Records> for Book {
+    fn from(records: Records) -> Self {
+        Self { file: None, read: Mutex::new((None, Arc::new(records))) }
+    }
+}
+
+impl Book {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or has a [`BadRecord`].
+    pub fn open(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        let version = version(path);
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let records = Arc::new(Records::parse(&text)?);
+        Ok(Self { file: Some(path.to_owned()), read: Mutex::new((version, records)) })
+    }
+
+    /// The records as they are now. A file that cannot be used does not replace the previous one.
+    fn records(&self) -> Arc<Records> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.file {
+            let version = version(file);
+            if version != read.0
+                && let Some(records) = fs::read_to_string(file).ok().and_then(|text| Records::parse(&text).ok())
+            {
+                *read = (version, Arc::new(records));
+            }
+        }
+        Arc::clone(&read.1)
+    }
+}
+
+fn version(path: &Path) -> Option<Version> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
+}
+
 /// A server with bound sockets.
 #[derive(Debug)]
 pub struct Server {
-    records: Arc<Records>,
+    records: Arc<Book>,
     sockets: Vec<(UdpSocket, TcpListener)>,
 }
 
@@ -134,7 +185,7 @@ impl Server {
     /// # Errors
     ///
     /// If a socket cannot be bound.
-    pub async fn bind(records: Records, addresses: &[SocketAddr]) -> io::Result<Self> {
+    pub async fn bind(records: impl Into<Book>, addresses: &[SocketAddr]) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for address in addresses {
             let udp = UdpSocket::bind(address).await?;
@@ -142,7 +193,7 @@ impl Server {
             let tcp = TcpListener::bind(udp.local_addr()?).await?;
             sockets.push((udp, tcp));
         }
-        Ok(Self { records: Arc::new(records), sockets })
+        Ok(Self { records: Arc::new(records.into()), sockets })
     }
 
     /// The bound addresses.
@@ -166,32 +217,32 @@ impl Server {
     }
 }
 
-async fn serve_udp(socket: UdpSocket, records: Arc<Records>) {
+async fn serve_udp(socket: UdpSocket, book: Arc<Book>) {
     let mut buffer = [0; 4096];
     loop {
         // An error refers to an earlier answer that was not received.
         let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
-        if let Some(answer) = records.answer(&buffer[..length], Some(UDP_LENGTH)) {
+        if let Some(answer) = book.records().answer(&buffer[..length], Some(UDP_LENGTH)) {
             let _ = socket.send_to(&answer, peer).await;
         }
     }
 }
 
-async fn serve_tcp(listener: TcpListener, records: Arc<Records>) {
+async fn serve_tcp(listener: TcpListener, book: Arc<Book>) {
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_all(stream, Arc::clone(&records)));
+            tokio::spawn(answer_all(stream, Arc::clone(&book)));
         }
     }
 }
 
 /// Each message is preceded by its length (RFC 1035, section 4.2.2).
-async fn answer_all(mut stream: TcpStream, records: Arc<Records>) -> io::Result<()> {
+async fn answer_all(mut stream: TcpStream, book: Arc<Book>) -> io::Result<()> {
     loop {
         let length = stream.read_u16().await?;
         let mut message = vec![0; length.into()];
         stream.read_exact(&mut message).await?;
-        let Some(answer) = records.answer(&message, None) else { return Ok(()) };
+        let Some(answer) = book.records().answer(&message, None) else { return Ok(()) };
         let Ok(length) = u16::try_from(answer.len()) else { return Ok(()) };
         stream.write_u16(length).await?;
         stream.write_all(&answer).await?;

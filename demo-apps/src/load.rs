@@ -8,6 +8,7 @@ mod tally;
 mod tests;
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,12 +30,13 @@ use schedule::{Schedule, Slot};
 /// Delay after a failed connection, so that a refusing server is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// Runs the load described by `args` on separate threads, and waits for its end.
+/// Runs the load described by `args` on separate threads, and waits for its end. `stop` ends it early: requests that have begun are
+/// completed.
 ///
 /// # Errors
 ///
 /// If `args` cannot be tried at all.
-pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
+pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>) -> Result<LoadReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
     let request = Request::new(args)?;
     let resolver = runtime()?;
@@ -42,7 +44,7 @@ pub fn run(args: &LoadArgs) -> Result<LoadReport, UsageError> {
         Ok(addresses) => addresses,
         Err(failure) => return Ok(unresolved(args, failure)),
     };
-    let schedule = Schedule::start(args);
+    let schedule = Schedule::start(args, Arc::clone(stop));
     let plan = Arc::new(Plan {
         dialer,
         request,

@@ -14,10 +14,13 @@ use crate::request;
 
 mod bench;
 mod by_hand;
+mod change;
 mod common;
 mod control_plane;
 mod delay;
+mod diagnose;
 mod import;
+mod rotate;
 mod run;
 mod shell;
 mod stand_ins;
@@ -26,10 +29,13 @@ pub use bench::{
     BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
 };
 pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs, What};
+pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
+pub use diagnose::DiagnoseArgs;
 pub use import::ImportArgs;
+pub use rotate::{RootOrder, RotateArgs};
 pub use run::{RunArgs, RunOutput};
 pub use shell::{CompletionArgs, ManArgs};
 pub use stand_ins::{StandInArgs, StandInChoice};
@@ -69,6 +75,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Predict one call, leg by leg, and name the policy that decides each step
     Explain(ExplainArgs),
+    /// Name the causes that an error message or a line of an access log can have
+    Diagnose(DiagnoseArgs),
     /// Make a folder of manifests from what kubectl prints of a cluster
     Import(ImportArgs),
     /// Show the configuration compiled for one pod
@@ -87,6 +95,12 @@ pub enum Command {
     Bench(BenchArgs),
     /// Bring up manifests as a lab to work in by hand
     Up(UpArgs),
+    /// Apply manifests to a running lab, as kubectl does
+    Apply(ApplyArgs),
+    /// Delete objects from a running lab
+    Delete(DeleteArgs),
+    /// Replace the certificates of a running lab's sidecars, or the root that signs them
+    Rotate(RotateArgs),
     /// Show the pods or services of a running lab, or the labs of this host
     Get(GetArgs),
     /// Run a command in a pod of a running lab

@@ -1,9 +1,11 @@
 //! The commands: each reads its input, calls the rest of the program, and prints.
 
 mod bench;
+pub(crate) mod change;
 mod claims;
 mod config;
 mod delay;
+pub(crate) mod diagnose;
 mod diff;
 pub(crate) mod doctor;
 mod explain;
@@ -14,6 +16,7 @@ mod labs;
 mod listing;
 mod logs;
 mod metrics;
+pub(crate) mod rotate;
 mod run;
 mod shell;
 pub(crate) mod up;
@@ -59,6 +62,7 @@ fn command(command: Command) -> Result<u8> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Validate(args) => validate::validate(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Diagnose(args) => diagnose::diagnose(&args),
         Command::Import(args) => import::import(&args),
         Command::Config(args) => config::config(&args),
         Command::Istiod(args) => istiod::istiod(&args),
@@ -68,6 +72,9 @@ fn command(command: Command) -> Result<u8> {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Up(args) => up::up(&args),
+        Command::Apply(args) => change::apply(&args),
+        Command::Delete(args) => change::delete(&args),
+        Command::Rotate(args) => rotate::rotate(&args),
         Command::Get(args) => inspect::get(&args),
         Command::Exec(args) => inspect::exec(&args),
         Command::Logs(args) => logs::logs(&args),

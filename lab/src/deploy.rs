@@ -11,9 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use mesh::{
+    ca::Svid,
     compile::{Placement, PodConfig},
     control_plane::configure,
-    model::{Family, Mesh, Pod},
+    model::{Container, Family, Mesh, Pod},
     redirect::Rules,
 };
 use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, ServiceSpec, Tracking};
@@ -131,23 +132,11 @@ impl Deployment {
         let name_server = name_server::start(mesh, &lab, &options.tools)?;
         let watch = options.capture.then(|| Watch::start(&pods)).transpose()?;
         let authorities = Authorities::new(&mesh.config.trust_domain, options.tuning.key_type)?;
-        let started = thread::scope(|scope| {
-            let starting: Vec<_> = mesh
-                .pods
-                .iter()
-                .enumerate()
-                .zip(&pods)
-                .zip(&plans)
-                .map(|(((i, pod), host), plan)| {
-                    let authorities = &authorities;
-                    scope.spawn(move || start_pod(i, pod, host, plan.as_ref(), authorities, options))
-                })
-                .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            starting.into_iter().map(join).collect::<Result<Vec<StartedPod>>>()
-        })?;
+        if options.stays_up {
+            authorities.write(lab.dir())?;
+        }
+        let all = pods.iter().zip(&plans).enumerate().map(|(index, (host, plan))| (index, host, plan.as_ref()));
+        let started = start_pods(mesh, all.collect(), &authorities, options)?;
         let mut sidecars = BTreeMap::new();
         let mut apps = vec![name_server];
         if options.stays_up {
@@ -258,7 +247,7 @@ fn to_observe(captured: netns::Captured) -> observe::Capture {
 }
 
 /// The configuration of a pod's sidecar; `None` for a pod without one.
-fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Result<Option<PodPlan>> {
+pub(crate) fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> Result<Option<PodPlan>> {
     let Some(sidecar) = &pod.sidecar else { return Ok(None) };
     let name = pod.name.to_string();
     let folder = lab.dir().join("pods").join(&name);
@@ -285,7 +274,7 @@ fn plan(mesh: &Mesh, index: usize, pod: &Pod, lab: &Lab, options: &Options) -> R
     Ok(Some(plan))
 }
 
-fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &Tuning) -> PodSpec {
+pub(crate) fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &Tuning) -> PodSpec {
     let mut spec = PodSpec::new(pod.name.to_string(), pod.ips.v4, pod.ips.v6);
     spec.hosts = mesh.hosts_file(index);
     spec.resolv_conf = mesh.resolv_conf(index);
@@ -300,7 +289,7 @@ fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>, tuning: &T
 }
 
 /// The services' addresses, for the node to translate.
-fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
+pub(crate) fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
     let mut specs = Vec::new();
     for service in &mesh.services {
         for vip in &service.vips {
@@ -323,9 +312,37 @@ fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
     specs
 }
 
-struct StartedPod {
+pub(crate) struct StartedPod {
     sidecar: Option<Process>,
     apps: Vec<Process>,
+}
+
+/// Starts the programs of pods, in parallel, each with its index and the plan of its sidecar. Returns once all are ready.
+///
+/// # Errors
+/// The first of those that could not be started.
+pub(crate) fn start_pods(
+    mesh: &Mesh,
+    pods: Vec<(usize, &netns::Pod, Option<&PodPlan>)>,
+    authorities: &Authorities,
+    options: &Options,
+) -> Result<Vec<StartedPod>> {
+    thread::scope(|scope| {
+        let start = |(index, host, plan)| {
+            scope.spawn(move || start_pod(index, &mesh.pods[index], host, plan, authorities, options))
+        };
+        let starting: Vec<_> = pods.into_iter().map(start).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        starting.into_iter().map(join).collect()
+    })
+}
+
+/// The certificate that a stand-in gets; `None` for any other container.
+pub(crate) fn certificate(container: &Container, authorities: &Authorities) -> Result<Option<Svid>> {
+    let made = container.stand_in.as_ref().filter(|stand_in| !stand_in.names.is_empty());
+    made.map(|stand_in| authorities.stand_in(&stand_in.names)).transpose()
 }
 
 fn start_pod(
@@ -351,8 +368,7 @@ fn start_pod(
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     for container in &pod.containers {
-        let made = container.stand_in.as_ref().filter(|stand_in| !stand_in.names.is_empty());
-        let made = made.map(|stand_in| authorities.stand_in(&stand_in.names)).transpose()?;
+        let made = certificate(container, authorities)?;
         container::Files::new(host, &container.name).write(host, container, made.as_ref())?;
     }
     let role = if is_caller { Role::ClientApp } else { Role::ServerApp };

@@ -4,19 +4,26 @@ use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
+use nix::poll::PollTimeout;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
 };
+
+use crate::terminal::noteln;
 
 /// The exit code of an interrupted program: 128 + SIGINT, as in shells.
 const CODE: i32 = 130;
 
 /// Set by the first signal. Whatever creates a lab then removes it at its next step.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Set while something has to be completed: see [`hold`].
+static HELD: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C ends the work early and in order, and so do SIGTERM, SIGQUIT and SIGHUP, which a lost ssh session sends. A second
 /// Ctrl-C ends the program at once, and the next `sidelab down --all` removes what is left. A closing terminal can send SIGHUP twice.
@@ -27,11 +34,30 @@ pub(crate) fn interruptible() -> Result<&'static AtomicBool> {
             if INTERRUPTED.swap(true, Ordering::SeqCst) && signal == SIGINT {
                 std::process::exit(CODE);
             }
-            netns::interrupt();
+            if HELD.load(Ordering::SeqCst) {
+                noteln!("completing the change first; Ctrl-C again ends at once, and leaves it half done");
+            } else {
+                netns::interrupt();
+            }
         }
     };
     thread::Builder::new().name("signals".into()).spawn(handle).context("can't handle Ctrl-C")?;
     Ok(&INTERRUPTED)
+}
+
+/// From now on a first signal no longer ends the work early, since what has begun has to be completed.
+pub(crate) fn hold() {
+    HELD.store(true, Ordering::SeqCst);
+}
+
+/// Whether a signal came: whatever only waits can stop waiting.
+pub(crate) fn is_asked() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Waits before another look at something that does not report its changes, such as a sidecar's counters. A signal ends it early.
+pub(crate) fn pause(time: Duration) {
+    let _ = nix::poll::poll(&mut [], PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
 }
 
 /// Waits for one of these signals, which have no other effect once it exists.

@@ -20,6 +20,7 @@ pub mod counters;
 pub mod data;
 pub mod data_plane;
 pub mod deploy;
+pub mod diagnose;
 pub mod expect;
 pub mod facts;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod fixtures;
 mod interrupt;
 pub mod istiod;
 pub mod last_run;
+mod live;
 mod log_keeper;
 pub mod logging;
 pub mod manifests;

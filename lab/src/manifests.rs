@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use mesh::{
-    Fault, Severity, SourceFile,
+    Addresses, Fault, Objects, Severity, SourceFile,
     model::{Flavor, Mesh, Resolved},
 };
 use thiserror::Error;
@@ -141,6 +141,30 @@ pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
     all.sort();
     all.dedup();
     Ok((resolved.into(), all))
+}
+
+/// Resolves the objects of a lab, whose pods and services keep their addresses. Faults of objects that came from `files` are located
+/// there.
+///
+/// # Errors
+/// [`BadManifests`].
+pub fn resolve_objects(
+    objects: &Objects,
+    kept: &Addresses,
+    files: &[SourceFile],
+) -> Result<(Arc<Resolved>, Vec<Fault>)> {
+    let loaded = objects.load();
+    let located = |mut faults: Vec<Fault>| {
+        mesh::locate(files, &mut faults);
+        faults
+    };
+    if loaded.has_errors() {
+        bail!(BadManifests { faults: located(loaded.faults) });
+    }
+    let (resolved, mut faults) =
+        mesh::resolve_at(&loaded.manifests, kept).map_err(|faults| BadManifests { faults: located(faults) })?;
+    faults.extend(loaded.faults);
+    Ok((resolved.into(), located(faults)))
 }
 
 /// Reads and resolves manifests, and reports warnings on standard error.

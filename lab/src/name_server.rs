@@ -1,12 +1,12 @@
 //! The cluster's DNS server: a separate pod, at the addresses in every pod's `/etc/resolv.conf`.
 
-use std::{fs, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use mesh::model::{CLUSTER_DNS, Mesh};
-use netns::{Lab, PodSpec, Process, Program, Ready, Start};
+use netns::{Lab, Pod, PodSpec, Process, Program, Ready, Start};
 
-use crate::tools::Tools;
+use crate::{output, tools::Tools};
 
 /// The pod's name. It has the addresses of Kubernetes' Service of this name, without other pods behind them.
 pub(crate) const POD: &str = "kube-dns.kube-system";
@@ -20,12 +20,25 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 /// If it can't be started.
 pub(crate) fn start(mesh: &Mesh, lab: &Lab, tools: &Tools) -> Result<Process> {
     let pod = lab.add_pod(PodSpec::new(POD, CLUSTER_DNS.v4, CLUSTER_DNS.v6))?;
-    let records = pod.dir().join("records");
-    fs::write(&records, mesh.dns_records()).with_context(|| format!("can't write {}", records.display()))?;
+    let records = write_records(mesh, &pod)?;
     let [v4, v6] = CLUSTER_DNS.both().map(|ip| std::net::SocketAddr::new(ip, 53).to_string());
     let records = records.display().to_string();
     let args = ["--listen", &v4, "--listen", &v6, "--records", &records];
     let program = Program::new("demo-dns", tools.own("demo-dns")?, args);
     let start = Start { ready: Ready::Notify { timeout: READY_WITHIN }, ..Start::default() };
     pod.start(&program, &start).context("the cluster's DNS server did not start")
+}
+
+/// Replaces the records of a lab that is up; they count from the next query on.
+///
+/// # Errors
+/// If they can't be written.
+pub(crate) fn update(mesh: &Mesh, lab: &Lab) -> Result<()> {
+    write_records(mesh, &lab.pod(POD)?).map(drop)
+}
+
+fn write_records(mesh: &Mesh, pod: &Pod) -> Result<PathBuf> {
+    let records = pod.dir().join("records");
+    output::write(&records, mesh.dns_records())?;
+    Ok(records)
 }

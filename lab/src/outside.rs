@@ -31,6 +31,9 @@ const PRIVATE_DOMAINS: [&str; 15] = [
     "test",
 ];
 
+/// The name of the file with the hosts that no manifest has.
+pub(crate) const ASSUMED: &str = "<assumed>";
+
 /// The hosts that ServiceEntries and these calls, each of a pod to a host and a port, lead to outside of the cluster, as the
 /// manifests would say it: a pod for each, which answers on the ports that are named. Nothing if there are none.
 pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile> {
@@ -55,7 +58,7 @@ pub fn hosts(mesh: &Resolved, calls: &[(usize, &str, u16)]) -> Option<SourceFile
         }
     }
     let pods: Vec<_> = found.into_iter().map(|(host, ports)| pod(&host, ports)).collect();
-    (!pods.is_empty()).then(|| SourceFile { name: "<assumed>".into(), text: pods.join("\n---\n") })
+    (!pods.is_empty()).then(|| SourceFile { name: ASSUMED.into(), text: pods.join("\n---\n") })
 }
 
 /// Top-level domains of the public DNS (RFC 1591), which no namespace is likely to be named after.

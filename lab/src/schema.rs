@@ -8,8 +8,11 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use crate::{
     bench::{compare::Comparison, report::BenchReport},
     commands::{
+        change::{self, ChangeReport},
+        diagnose::{self, DiagnoseReport},
         doctor::{self, DoctorReport},
         import::{self, ImportReport},
+        rotate::{self, PhaseReport},
         up::{self, UpReport},
         validate::{self, ValidateReport},
     },
@@ -30,7 +33,10 @@ pub fn generate() -> Vec<(&'static str, Schema)> {
         ("policy", schema::<Policy>(mesh::policy::SCHEMA, Printed)),
         ("validate", schema::<ValidateReport>(validate::SCHEMA, Printed)),
         ("up", schema::<UpReport>(up::SCHEMA, Printed)),
+        ("change", schema::<ChangeReport>(change::SCHEMA, Printed)),
+        ("rotate", schema::<PhaseReport>(rotate::SCHEMA, Printed)),
         ("import", schema::<ImportReport<'_>>(import::SCHEMA, Printed)),
+        ("diagnose", schema::<DiagnoseReport>(diagnose::SCHEMA, Printed)),
         ("doctor", schema::<DoctorReport>(doctor::SCHEMA, Printed)),
         ("bench", schema::<BenchReport>(crate::bench::report::SCHEMA, Printed)),
         ("comparison", schema::<Comparison>(crate::bench::compare::SCHEMA, Printed)),

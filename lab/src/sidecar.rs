@@ -121,6 +121,24 @@ impl Folders {
     }
 }
 
+impl Folders {
+    /// Moves a file into its place, by which the sidecar notices it.
+    ///
+    /// # Errors
+    /// If it can't be written; an earlier one is unchanged.
+    pub(crate) fn replace(&self, name: &Path, text: &str, privilege: Privilege) -> Result<()> {
+        let user = user(privilege);
+        let path = self.config.join(name);
+        if let Some(folder) = path.parent() {
+            make_folder(folder, user)?;
+        }
+        let aside = path.with_extension("part");
+        fs::write(&aside, text).with_context(|| format!("can't write {}", aside.display()))?;
+        own(&aside, 0o600, user)?;
+        fs::rename(&aside, &path).with_context(|| format!("can't write {}", path.display()))
+    }
+}
+
 fn make_folder(path: &Path, user: Option<User>) -> Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -233,7 +251,17 @@ fn wait_for_envoy(pod: &Pod, process: &Process, config: &PodConfig) -> Result<()
 
 /// The end of what a process printed to its standard error.
 fn stderr_of(process: &Process) -> String {
-    let text = process.stderr_path().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    process.stderr_path().map(last_lines).unwrap_or_default()
+}
+
+/// The end of what a pod's sidecar printed.
+pub(crate) fn output_of(pod: &Pod) -> String {
+    let outputs = PROGRAMS.map(|program| last_lines(&pod.log_dir().join(format!("{program}.stderr"))));
+    outputs.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+fn last_lines(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(8).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }

@@ -7,6 +7,7 @@ use mesh::{
     model::{Container, Resolved},
     stand_in::{self, Vacancy},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::{StandInArgs, StandInChoice},
@@ -17,7 +18,7 @@ use crate::{
 mod tests;
 
 /// The options `--image`, `--images` and `--stand-in`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Images {
     /// The command of each image, by the image's name as given.
     commands: BTreeMap<String, Vec<String>>,
@@ -53,17 +54,25 @@ impl Images {
     /// # Errors
     /// With `--stand-in none`, if this host lacks a container's program.
     pub fn apply(&self, mesh: &mut Arc<Resolved>) -> Result<Vec<Vacancy>> {
+        for name in self.commands.keys() {
+            if !mesh.pods.iter().flat_map(|pod| &pod.containers).any(|container| is_named(&container.image, name)) {
+                noteln!("--image {name}: no container has this image");
+            }
+        }
+        self.fill(mesh)
+    }
+
+    /// [`apply`](Self::apply), for a mesh whose options were checked before.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn fill(&self, mesh: &mut Arc<Resolved>) -> Result<Vec<Vacancy>> {
         let mesh = Arc::make_mut(mesh);
-        let mut unused: Vec<&String> = self.commands.keys().collect();
         for container in mesh.pods.iter_mut().flat_map(|pod| &mut pod.containers) {
-            let Some((name, command)) = self.commands.iter().find(|(name, _)| is_named(&container.image, name)) else {
+            let Some((_, command)) = self.commands.iter().find(|(name, _)| is_named(&container.image, name)) else {
                 continue;
             };
-            unused.retain(|unused| *unused != name);
             container.command.clone_from(command);
-        }
-        for name in unused {
-            noteln!("--image {name}: no container has this image");
         }
         let vacancies = vacancies(mesh);
         if self.choice == StandInChoice::None && !vacancies.is_empty() {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, RsaKeySize, SanType, SerialNumber, string::Ia5String,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, RsaKeySize, SanType, SerialNumber, string::Ia5String,
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{SvidKind, ValidAt};
@@ -22,12 +23,20 @@ const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A certificate authority: a self-signed root and its key. Two of them never trust each other's leaves.
 pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    kept: Kept,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// An authority as it can be stored. It contains the private key.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Kept {
+    root_pem: String,
+    key_pem: String,
     key_type: KeyType,
 }
 
 /// The algorithm of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyType {
     /// ECDSA on P-256: Istio's `ECC_SIGNATURE_ALGORITHM=ECDSA`.
     #[default]
@@ -123,13 +132,32 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         set_validity(&mut params, Validity::from_now(ROOT_LIFETIME));
-        let issuer = CertifiedIssuer::self_signed(params, key(key_type)?)?;
-        Ok(Self { issuer, key_type })
+        let key = key(key_type)?;
+        Self::restore(Kept { root_pem: params.self_signed(&key)?.pem(), key_pem: key.serialize_pem(), key_type })
+    }
+
+    /// The authority that was stored.
+    ///
+    /// # Errors
+    /// If its certificate or its key is not PEM.
+    pub fn restore(kept: Kept) -> Result<Self, CaError> {
+        let issuer = Issuer::from_ca_cert_pem(&kept.root_pem, KeyPair::from_pem(&kept.key_pem)?)?;
+        Ok(Self { kept, issuer })
+    }
+
+    /// The type of its key, and of those that it issues certificates for.
+    pub fn key_type(&self) -> KeyType {
+        self.kept.key_type
+    }
+
+    /// Its key and certificate, to be stored.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The root certificate in PEM: which every workload in the mesh trusts.
     pub fn root_pem(&self) -> String {
-        self.issuer.pem()
+        self.kept.root_pem.clone()
     }
 
     /// Issues the certificate of one workload.
@@ -162,7 +190,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.serial_number = Some(SerialNumber::from_slice(&serial()));
         set_validity(&mut params, validity);
-        let key = key(self.key_type)?;
+        let key = key(self.kept.key_type)?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Svid { chain_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }

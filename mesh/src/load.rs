@@ -6,6 +6,7 @@ mod yaml;
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
@@ -57,19 +58,31 @@ pub fn load(files: &[SourceFile]) -> Loaded {
             }
         }
     }
-    let Reader { mut manifests, mut faults, order, unread, replaced, .. } = reader;
-    if order + unread == 0 {
-        faults.error(&unnamed(nothing(files)), "", "contains no document");
+    if reader.order + reader.unread == 0 {
+        reader.faults.error(&unnamed(nothing(files)), "", "contains no document");
     }
-    let complete = unread == 0 && manifests.heads().count() + manifests.set_aside.len() == order;
-    if !replaced.is_empty() {
-        manifests.retain(|head| !replaced.contains(&head.source));
+    let mut loaded = reader.finish();
+    locate(files, &mut loaded.faults);
+    loaded
+}
+
+/// [`load`] for objects that were read before. Their faults have no place in a file yet.
+pub fn load_objects<'o>(objects: impl IntoIterator<Item = &'o Applied>) -> Loaded {
+    let mut reader = Reader::default();
+    for Applied { file, document, object } in objects {
+        reader.read(object.clone(), Source { file: file.clone(), document: *document, field: String::new() });
     }
-    others::warn(&manifests, &mut faults);
-    validate::validate(&manifests, &mut faults);
-    let mut faults = faults.sorted();
-    locate(files, &mut faults);
-    Loaded { manifests, faults, complete }
+    reader.finish()
+}
+
+/// One document, as it was read from a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The file's name, as given.
+    pub file: String,
+    /// Its number in the file, from 1.
+    pub document: usize,
+    pub object: Value,
 }
 
 /// The documents of files, unchecked; items of lists are separate documents.
@@ -77,12 +90,24 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 /// # Errors
 /// The documents that are not YAML.
 pub(crate) fn values(files: &[SourceFile]) -> Result<Vec<Value>, Vec<Fault>> {
+    Ok(documents(files)?.into_iter().map(|applied| applied.object).collect())
+}
+
+/// The documents of files with their places, unchecked; items of lists are separate documents.
+///
+/// # Errors
+/// The documents that are not YAML.
+pub(crate) fn documents(files: &[SourceFile]) -> Result<Vec<Applied>, Vec<Fault>> {
     let mut faults = Faults::default();
-    let mut values = Vec::new();
+    let mut documents = Vec::new();
     for file in files {
         for document in yaml::documents(&file.text) {
             match document.content {
-                Ok(node) => values.push(node.into_value()),
+                Ok(node) => documents.push(Applied {
+                    file: file.name.clone(),
+                    document: document.number,
+                    object: node.into_value(),
+                }),
                 Err(e) => {
                     let source = Source { file: file.name.clone(), document: document.number, field: String::new() };
                     faults.error(&unnamed(source), "", e.reason);
@@ -91,7 +116,7 @@ pub(crate) fn values(files: &[SourceFile]) -> Result<Vec<Value>, Vec<Fault>> {
         }
     }
     let faults = faults.sorted();
-    if faults.is_empty() { Ok(values) } else { Err(faults) }
+    if faults.is_empty() { Ok(documents) } else { Err(faults) }
 }
 
 /// The place where documents were expected.
@@ -115,6 +140,18 @@ struct Reader {
 }
 
 impl Reader {
+    /// Validates everything that was read.
+    fn finish(self) -> Loaded {
+        let Self { mut manifests, mut faults, order, unread, replaced, .. } = self;
+        let complete = unread == 0 && manifests.heads().count() + manifests.set_aside.len() == order;
+        if !replaced.is_empty() {
+            manifests.retain(|head| !replaced.contains(&head.source));
+        }
+        others::warn(&manifests, &mut faults);
+        validate::validate(&manifests, &mut faults);
+        Loaded { manifests, faults: faults.sorted(), complete }
+    }
+
     fn read(&mut self, value: Value, source: Source) {
         self.order += 1;
         let Value::Object(fields) = &value else {

@@ -26,6 +26,7 @@ mod workload_entry;
 
 use std::collections::BTreeMap;
 
+pub use self::addresses::Addresses;
 pub(crate) use self::{
     addresses::is_service_address, protocol::of_entry_port as protocol_of_entry, protocol::of_name as protocol_of_name,
     tls_to_app::TLS_TO_APP,
@@ -43,10 +44,18 @@ use crate::{
 /// # Errors
 /// All faults, if one of them is an error: such as a traffic annotation that does not parse, which makes injection fail.
 pub fn resolve(manifests: &Manifests) -> Result<(Resolved, Vec<Fault>), Vec<Fault>> {
+    resolve_at(manifests, &Addresses::default())
+}
+
+/// [`resolve`] for a mesh that runs, whose pods and services keep their addresses.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, Vec<Fault>), Vec<Fault>> {
     let mut faults = Faults::default();
     let config = mesh_config::resolve(manifests, &mut faults);
-    let mut pods = pods::resolve(manifests, &config, &mut faults);
-    let mut services = services::resolve(manifests, &mut pods, &mut faults);
+    let mut pods = pods::resolve(manifests, &config, kept, &mut faults);
+    let mut services = services::resolve(manifests, &mut pods, kept, &mut faults);
     contradictions::warn(&services, &pods, &mut faults);
     let programs = workload_entry::Programs::new(manifests, &config, &pods);
     programs.add_to(&mut services, &manifests.services);

@@ -6,7 +6,10 @@ use std::{
     net::IpAddr,
     os::fd::AsFd,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -15,7 +18,7 @@ use crate::{
     Delay, LabSpec, NodeSpec, Pod, PodSpec, Privilege, ServiceSpec,
     error::{Error, Result},
     files,
-    namespace::{Namespace, join},
+    namespace::{self, Namespace, join},
     netlink::{Link, Mac, Netlink, VethPair},
     pod::{self, MTU},
     registry::{self, Claim},
@@ -24,7 +27,7 @@ use crate::{
     services,
     shared::Shared,
     spec::NODE,
-    state::{Entry, Journal, ProcessRecord},
+    state::{self, Entry, Journal, ProcessRecord},
     sysctl,
 };
 
@@ -41,6 +44,8 @@ pub struct Lab {
     shared: Arc<Shared>,
     node: NodeSpec,
     pods: Mutex<Vec<Pod>>,
+    /// How many cables were made so far, including those of pods that are gone.
+    cables: AtomicUsize,
     // Held by the creator, to signal other processes that the lab is in use.
     lock: Option<File>,
 }
@@ -63,7 +68,13 @@ impl Lab {
             let _ = removal::remove(&id, &dir);
         })?;
         // From here on, dropping the lab removes whatever exists of it.
-        let lab = Self { shared: Arc::new(shared), node: spec.node, pods: Mutex::default(), lock: Some(lock) };
+        let lab = Self {
+            shared: Arc::new(shared),
+            node: spec.node,
+            pods: Mutex::default(),
+            cables: AtomicUsize::new(0),
+            lock: Some(lock),
+        };
         for folder in ["ns", "pods", "bin", "logs", "notify"] {
             files::make_dir(&dir.join(folder))?;
         }
@@ -88,14 +99,9 @@ impl Lab {
             // Its creator was killed before it wrote the first line, so the node does not exist either.
             .ok_or_else(|| Error::NoLab { id: id.to_owned(), base: dir.clone() })?;
         let shared = Arc::new(Shared::new(id.to_owned(), &dir, stays_up, true)?);
-        let pods = entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Pod(spec) => Some(Pod::new(Arc::clone(&shared), spec)),
-                _ => None,
-            })
-            .collect();
-        Ok(Self { shared, node, pods: Mutex::new(pods), lock: None })
+        let pods = state::pods(&entries).into_iter().map(|spec| Pod::new(Arc::clone(&shared), spec.clone())).collect();
+        let cables = entries.iter().filter(|entry| matches!(entry, Entry::Pod(_))).count();
+        Ok(Self { shared, node, pods: Mutex::new(pods), cables: AtomicUsize::new(cables), lock: None })
     }
 
     /// The lab's id, such as `sl-3f9a`, unique on this host.
@@ -134,8 +140,14 @@ impl Lab {
         let first = pods.len();
         pods.extend(specs.into_iter().map(|spec| Pod::new(Arc::clone(&self.shared), spec)));
         let new = pods[first..].to_vec();
-        let links: Vec<String> = (first..pods.len()).map(|index| format!("veth{index}")).collect();
+        let cable = self.cables.fetch_add(new.len(), Ordering::Relaxed);
+        let links: Vec<String> = (cable..cable + new.len()).map(|index| format!("veth{index}")).collect();
         for pod in &new {
+            // A process that was removing an earlier pod of this name was killed.
+            if namespace::folder(self.dir()).join(pod.name()).exists() {
+                let folders = [pod.dir(), pod.log_dir()];
+                removal::remove_pod(self.id(), &self.shared.namespace(pod.name()), folders)?;
+            }
             self.shared.record_namespace(&pod.spec().name)?;
             self.shared.journal.record(&Entry::Pod(pod.spec().clone()))?;
         }
@@ -160,6 +172,18 @@ impl Lab {
     pub fn add_pod(&self, spec: PodSpec) -> Result<Pod> {
         let mut pods = self.add_pods([spec])?;
         Ok(pods.remove(0))
+    }
+
+    /// Removes a pod: its processes, its namespace and its files. Connections to it break.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPod`] if there is none of that name, [`Error::NotRemoved`] names what could not be removed.
+    pub fn remove_pod(&self, name: &str) -> Result<()> {
+        let pod = self.pod(name)?;
+        self.shared.journal.record(&Entry::PodGone(name.to_owned()))?;
+        self.lock_pods().retain(|one| one.name() != name);
+        removal::remove_pod(self.id(), &self.shared.namespace(name), [pod.dir(), pod.log_dir()])
     }
 
     /// Its pods, in the order in which they were created.

@@ -109,7 +109,7 @@ impl Namespace {
     }
 
     /// Whether the namespace is mounted: its file is then on another device than its folder.
-    fn is_mounted(&self) -> bool {
+    pub(crate) fn is_mounted(&self) -> bool {
         let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
         device(&self.path).is_some_and(|own| self.path.parent().and_then(device) != Some(own))
     }

@@ -107,6 +107,11 @@ impl<'a> Netlink<'a> {
         self.request(|| format!("set {link} up"), self.handle.link().set(up).execute())
     }
 
+    /// Removes an interface, with the other end of its cable and the routes through both.
+    pub(crate) fn remove(&self, link: Link) -> Result<()> {
+        self.request(|| format!("remove {link}"), self.handle.link().del(link.0).execute())
+    }
+
     /// Waits until an interface is operational, which takes a moment after both ends of its cable are set up.
     ///
     /// Until then the kernel drops its packets, and the first connection would wait a second for TCP's retransmission.

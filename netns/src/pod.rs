@@ -27,6 +27,9 @@ mod tests;
 /// MTU of a pod's cable, in bytes: Ethernet's usual one.
 pub const MTU: u32 = 1500;
 
+/// A pod's end of its cable.
+pub(crate) const LINK: &str = "eth0";
+
 /// The next hop of every pod. It answers nothing: its Ethernet address is a permanent entry in the pod.
 const GATEWAY: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1)), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))];
@@ -136,14 +139,14 @@ impl Pod {
                 netlink.add_address(Link::LOOPBACK, *address)?;
             }
             netlink.add_veth(&VethPair {
-                here: "eth0",
+                here: LINK,
                 here_mac: self.spec.mac(),
                 there: node_link,
                 there_mac: NODE_MAC,
                 there_namespace: node_file.as_fd(),
                 mtu: MTU,
             })?;
-            let eth0 = Link::find("eth0")?;
+            let eth0 = Link::find(LINK)?;
             for address in self.spec.addresses() {
                 netlink.add_address(eth0, address.into())?;
             }

@@ -13,7 +13,7 @@ use crate::{
     namespace::IP_NETNS,
     removal::remove,
     run_folder::{Base, labs_dir},
-    state::{Entry, Journal, ProcessRecord},
+    state::{self, Entry, Journal, ProcessRecord},
 };
 
 #[cfg(test)]
@@ -210,12 +210,12 @@ impl<'a> LabFolder<'a> {
     }
 
     fn summary(self) -> LabSummary {
-        let (mut name, mut creator, mut pods, mut processes) = (None, None, Vec::new(), Vec::new());
+        let (mut name, mut creator, mut processes) = (None, None, Vec::new());
+        let pods = state::pods(&self.entries).into_iter().map(|pod| pod.name.clone()).collect();
         let state = self.state();
         for entry in self.entries {
             match entry {
                 Entry::Lab { name: given, creator: maker, .. } => (name, creator) = (given, Some(maker)),
-                Entry::Pod(pod) => pods.push(pod.name),
                 Entry::Process(process) if process.is_running() => processes.push(process),
                 _ => {}
             }

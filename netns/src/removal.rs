@@ -11,7 +11,8 @@ use crate::{
     error::{Doing, Error, Result},
     files,
     namespace::{self, IP_NETNS, Namespace},
-    processes,
+    netlink::{Link, Netlink},
+    pod, processes,
     run_folder::Base,
     state::Journal,
 };
@@ -41,6 +42,25 @@ pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
         && let Err(error) = remove_folder(dir)
     {
         left.push(error.to_string());
+    }
+    if left.is_empty() { Ok(()) } else { Err(Error::NotRemoved { lab: id.to_owned(), left }) }
+}
+
+/// Removes one pod of a lab: its processes, its namespace and its folders.
+pub(crate) fn remove_pod(id: &str, namespace: &Namespace, folders: [PathBuf; 2]) -> Result<()> {
+    let mut left = processes::kill_all_in(std::slice::from_ref(namespace));
+    // The kernel removes a namespace's links some time after its last process has ended, and until then the node keeps routes to them.
+    let unplug = || Netlink::open(namespace.name())?.remove(Link::find(pod::LINK)?);
+    if namespace.is_mounted()
+        && let Err(error) = namespace.run(unplug).and_then(|done| done)
+    {
+        tracing::debug!("{error}");
+    }
+    if let Err(error) = namespace.remove() {
+        left.push(format!("namespace {}: {error}", namespace.name()));
+    }
+    if left.is_empty() {
+        left.extend(folders.iter().filter_map(|folder| remove_entry(folder).err()).map(|error| error.to_string()));
     }
     if left.is_empty() { Ok(()) } else { Err(Error::NotRemoved { lab: id.to_owned(), left }) }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Entry {
     Namespace { name: String, path: PathBuf },
     /// A pod is about to be created, with its folder.
     Pod(PodSpec),
+    /// A pod is about to be removed, by its name. Another of that name may follow.
+    PodGone(String),
     /// A program is about to be started in a pod.
     Program { pod: String, name: String },
     /// The program was started.
@@ -63,6 +65,19 @@ impl ProcessRecord {
     pub fn is_running(&self) -> bool {
         start_time(self.pid) == Some(self.start_time)
     }
+}
+
+/// The pods of a lab, in the order in which they were created.
+pub(crate) fn pods(entries: &[Entry]) -> Vec<&PodSpec> {
+    let mut pods: Vec<&PodSpec> = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Pod(spec) => pods.push(spec),
+            Entry::PodGone(name) => pods.retain(|pod| pod.name != *name),
+            _ => {}
+        }
+    }
+    pods
 }
 
 /// Start time of a process in clock ticks since boot. `None` if there is none, or it is a zombie.

@@ -23,7 +23,7 @@ pub struct LoadArgs {
     #[arg(long, short = 'c', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub connections: u32,
 
-    /// Duration of the load
+    /// Duration of the load; SIGTERM ends it earlier
     #[arg(long, short = 'd', value_name = "TIME", value_parser = parse_limit, group = "length")]
     pub duration: Option<Duration>,
 

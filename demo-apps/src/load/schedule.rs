@@ -1,6 +1,7 @@
 //! The start times of requests.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -18,6 +19,8 @@ pub(super) struct Schedule {
     limit: Option<u64>,
     open_loop: Option<OpenLoop>,
     measured: AtomicU64,
+    /// Set to end it early.
+    stop: Arc<AtomicBool>,
 }
 
 /// A schedule that starts requests at a fixed rate, whether or not earlier ones are complete.
@@ -53,7 +56,7 @@ impl OpenLoop {
 
 impl Schedule {
     /// Starts a schedule now, with the warm-up.
-    pub(super) fn start(args: &LoadArgs) -> Self {
+    pub(super) fn start(args: &LoadArgs, stop: Arc<AtomicBool>) -> Self {
         let start = Instant::now();
         let warm_up = args.warm_up.unwrap_or_default();
         let window = start + warm_up;
@@ -69,7 +72,12 @@ impl Schedule {
                 next: AtomicU64::new(0),
             }),
             measured: AtomicU64::new(0),
+            stop,
         }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| now >= end) || self.stop.load(Ordering::Relaxed)
     }
 
     /// Waits for the next request; `None` at the end of the schedule.
@@ -82,7 +90,7 @@ impl Schedule {
 
     fn next_at_once(&self) -> Option<Slot> {
         let now = Instant::now();
-        if self.end.is_some_and(|end| now >= end) {
+        if self.is_over(now) {
             return None;
         }
         let measured = now >= self.window;
@@ -132,7 +140,7 @@ impl Schedule {
         let mut given = 0;
         while !open_loop.due.is_closed() && all.is_none_or(|all| given < all) {
             let now = Instant::now();
-            if self.end.is_some_and(|end| now >= end) {
+            if self.is_over(now) {
                 open_loop.due.close();
                 return;
             }

@@ -8,7 +8,7 @@ use crate::testing::{Behaviour, Running, deserted_port, parse, peer_that};
 /// Runs a load beside the test's servers.
 async fn load(line: String) -> LoadReport {
     let args: LoadArgs = parse(&line).unwrap();
-    let report = tokio::task::spawn_blocking(move || run(&args)).await.unwrap().unwrap();
+    let report = tokio::task::spawn_blocking(move || run(&args, &Arc::default())).await.unwrap().unwrap();
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<LoadReport>(&json).unwrap(), report);
     report
@@ -143,7 +143,7 @@ fn load_without_an_end_or_without_an_answer_is_refused() {
         ("grpc://127.0.0.1:1 -n 1", "repeatedly"),
         ("ws://127.0.0.1:1 -n 1", "repeatedly"),
     ] {
-        let error = run(&parse(line).unwrap()).unwrap_err();
+        let error = run(&parse(line).unwrap(), &Arc::default()).unwrap_err();
         assert!(error.to_string().contains(expected), "{line}: {error}");
     }
 }

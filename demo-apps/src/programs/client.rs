@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::client::{CallArgs, ConnectArgs};
 use crate::hold::HoldArgs;
@@ -64,7 +66,7 @@ pub fn main() -> ExitCode {
         connect.trust_environment();
     }
     let result = match (cli.command, cli.call) {
-        (Some(Command::Load(args)), _) => load::run(&args).map(|report| (report.requests > 0, line(&report))),
+        (Some(Command::Load(args)), _) => load(&args),
         (Some(Command::Hold(args)), _) => hold(&args),
         (None, Some(args)) => call(&args),
         (None, None) => Err(UsageError("no URL given; see --help".into())),
@@ -84,6 +86,24 @@ pub fn main() -> ExitCode {
 fn call(args: &CallArgs) -> Result<(bool, String), UsageError> {
     let report = runtime()?.block_on(client::call(args))?;
     Ok((report.ok, line(&report)))
+}
+
+/// Runs a load until its end, or a signal.
+fn load(args: &LoadArgs) -> Result<(bool, String), UsageError> {
+    let runtime = runtime()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let signal = {
+        let _inside = runtime.enter();
+        program::stop_signal().map_err(|error| cannot_start(&error))?
+    };
+    let stopped = Arc::clone(&stop);
+    // It ends with the process.
+    std::thread::spawn(move || {
+        runtime.block_on(signal);
+        stopped.store(true, Ordering::Relaxed);
+    });
+    let report = load::run(args, &stop)?;
+    Ok((report.requests > 0, line(&report)))
 }
 
 fn hold(args: &HoldArgs) -> Result<(bool, String), UsageError> {

@@ -1,9 +1,9 @@
 //! A name server for a lab's pods. See `demo-dns --help`.
 
-use std::{fs, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use crate::{
-    dns::{BadRecord, Records, Server},
+    dns::{BadRecord, Book, Server},
     exit, program,
 };
 use clap::Parser;
@@ -24,7 +24,7 @@ struct Cli {
     /// Address to listen on, over UDP and TCP; may be repeated
     #[arg(long, value_name = "IP:PORT", required = true)]
     listen: Vec<SocketAddr>,
-    /// File with an address and its full names on each line
+    /// File with an address and its full names on each line; one that is moved into its place counts at once
     #[arg(long, value_name = "FILE")]
     records: PathBuf,
 }
@@ -41,8 +41,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(cli: &Cli) -> Result<(), Box<dyn std::error::Error>> {
-    let text = fs::read_to_string(&cli.records).map_err(|error| format!("{}: {error}", cli.records.display()))?;
-    let records = Records::parse(&text)?;
+    let records = Book::open(&cli.records)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(records, &cli.listen).await?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// The options about stand-ins.
 #[derive(Clone, Debug, Default, Args)]
@@ -21,7 +22,7 @@ pub struct StandInArgs {
 }
 
 /// Whether there are stand-ins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum StandInChoice {
     /// Run a stand-in, which listens on the ports that the pod declares, and speaks what ports and probes indicate.
     #[default]

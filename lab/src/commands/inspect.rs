@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use super::{
     OK, labs,
-    labs::Note,
     listing::{names_whole, table},
     print_json,
     up::left_alone,
 };
 use crate::{
     cli::{ExecArgs, GetArgs, LabArgs, Output, What},
-    container, manifests, name_server, sidecar,
+    container,
+    live::record::Record,
+    manifests, name_server, sidecar,
     terminal::outln,
 };
 
@@ -62,7 +63,7 @@ fn cell(value: &Value) -> String {
 
 fn resolved(args: &GetArgs) -> Result<(Lab, Mesh)> {
     let lab = Lab::open(&labs::select(args.lab.lab.as_deref())?)?;
-    let mesh = Note::read(&lab)?.resolve()?;
+    let mesh = Record::read(&lab)?.resolve()?;
     Ok((lab, mesh))
 }
 
@@ -146,7 +147,7 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
 /// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab. The name of a Deployment means its first pod.
 pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
     let lab = Lab::open(&labs::select(lab.lab.as_deref())?)?;
-    let mesh = Note::read(&lab)?.resolve()?;
+    let mesh = Record::read(&lab)?.resolve()?;
     let index = manifests::find_pod(&mesh, name, namespace)?;
     let pod = mesh.pods[index].clone();
     let host = lab.pod(&pod.name.to_string())?;

@@ -1,57 +1,9 @@
-//! Running labs: finding one, and the record of what it was brought up from.
+//! Running labs: finding one.
 
-use std::{fs, path::Path};
+use anyhow::{Result, bail};
+use netns::{LabState, LabSummary};
 
-use anyhow::{Context, Result, bail};
-use mesh::{
-    SourceFile,
-    model::{Flavor, Mesh},
-};
-use netns::{Lab, LabState, LabSummary};
-use serde::{Deserialize, Serialize};
-
-use crate::{data_plane::DataPlane, manifests, output, report::words::did_you_mean};
-
-/// What a lab was brought up from, stored next to its state file: enough to resolve it again.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Note {
-    pub(super) mesh: Flavor,
-    pub(super) data_plane: DataPlane,
-    pub(super) files: Vec<NotedFile>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct NotedFile {
-    pub(super) name: String,
-    pub(super) text: String,
-}
-
-impl Note {
-    pub(super) fn new(mesh: Flavor, data_plane: DataPlane, files: &[SourceFile]) -> Self {
-        let noted = |file: &SourceFile| NotedFile { name: file.name.clone(), text: file.text.clone() };
-        Self { mesh, data_plane, files: files.iter().map(noted).collect() }
-    }
-
-    pub(super) fn write(&self, lab: &Path) -> Result<()> {
-        let path = lab.join("manifests.json");
-        // It contains Secrets.
-        let text = serde_json::to_string(self)?;
-        Ok(output::write_secret(&path, |file| file.write_all(text.as_bytes()))?)
-    }
-
-    pub(super) fn read(lab: &Lab) -> Result<Self> {
-        let path = lab.dir().join("manifests.json");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("lab {} was not brought up by `sidelab up`", lab.id()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
-    }
-
-    pub(super) fn resolve(self) -> Result<Mesh> {
-        let files = self.files.into_iter().map(|NotedFile { name, text }| SourceFile { name, text });
-        let (resolved, _) = manifests::resolve(&files.collect::<Vec<_>>())?;
-        Ok(Mesh::new(resolved, self.mesh))
-    }
-}
+use crate::report::words::did_you_mean;
 
 /// The selected lab: the one named, else the only running one.
 pub(super) fn select(id: Option<&str>) -> Result<String> {

@@ -3,19 +3,24 @@
 use std::{net::IpAddr, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, bail};
-use mesh::model::{ControlPlane, Flavor, Mesh};
+use mesh::{
+    Addresses, Objects,
+    model::{ControlPlane, Flavor, Mesh},
+};
 use netns::{Foreign, LabSummary, Privilege, Swept};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{OK, USAGE, labs, labs::Note, print_json, run};
+use super::{OK, USAGE, labs, print_json, run};
 use crate::{
     cli::{DownArgs, Output, UpArgs},
     control_plane,
     data_plane::DataPlane,
     deploy::{self, Deployment},
     interrupt::interruptible,
-    manifests, outside,
+    live::record::Record,
+    manifests::{self, BadManifests},
+    outside,
     report::words::counted,
     run::Interrupted,
     stand_ins::{self, Images},
@@ -45,7 +50,8 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
     }
-    let vacancies = Images::from_args(&args.stand_ins)?.apply(&mut resolved)?;
+    let images = Images::from_args(&args.stand_ins)?;
+    let vacancies = images.apply(&mut resolved)?;
     manifests::print_warnings(&warnings);
     let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
     stand_ins::print(&mesh, &vacancies, "");
@@ -77,7 +83,15 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         bail!(Interrupted);
     }
     let deployment = deployment?;
-    Note::new(mesh.flavor, data_plane, &files).write(deployment.lab.dir())?;
+    let record = Record {
+        mesh: mesh.flavor,
+        data_plane,
+        control_plane,
+        objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
+        addresses: Addresses::of(&mesh),
+        images,
+    };
+    record.write(deployment.lab.dir())?;
     let namespaces = deployment.pods.iter().map(|pod| pod.namespace().to_owned());
     let pods = mesh.pods.iter().zip(namespaces).map(|(pod, network_namespace)| PodUp {
         pod: pod.name.to_string(),

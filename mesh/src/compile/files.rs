@@ -10,9 +10,9 @@ use super::{PodConfig, names};
 use crate::model::Pushed;
 
 /// The file with all listeners.
-pub(super) const LISTENERS: &str = "lds.json";
+pub(crate) const LISTENERS: &str = "lds.json";
 /// The file with all clusters.
-pub(super) const CLUSTERS: &str = "cds.json";
+pub(crate) const CLUSTERS: &str = "cds.json";
 
 /// The file of a route configuration.
 pub(crate) fn routes(name: &str) -> PathBuf {
@@ -48,13 +48,17 @@ impl PodConfig {
         files.extend(
             self.endpoints.iter().zip(all_endpoints).map(|(e, text)| (endpoints(&e.cluster_name), response([text]))),
         );
-        let of_secret = |s: &Secret| response([value(&Resource::Secret(s.clone()))]);
         files.extend(secrets.iter().map(|s| (secret(&s.name), of_secret(s))));
         // Envoy accepts a cluster only if the files it names exist. An empty file is not an update: Envoy waits for the
         // secret, and the connections that need it fail meanwhile.
         let own = |s: &Option<Secret>| s.as_ref().map(of_secret).unwrap_or_default();
         files.extend(self.own_secrets.iter().map(|(name, s)| (secret(name), own(s))));
         files
+    }
+
+    /// The files of the secrets that the mesh's authority issues.
+    pub fn mesh_secret_files(&self) -> Vec<PathBuf> {
+        self.secret_names.iter().map(|name| secret(name)).collect()
     }
 
     /// Everything but the bootstrap as one JSON object: `listeners`, `routes`, `clusters`, `endpoints`, `secrets`, with
@@ -81,6 +85,11 @@ impl PodConfig {
             endpoints: endpoints.iter().map(|one| value(&Resource::ClusterLoadAssignment(one.clone()))).collect(),
         }
     }
+}
+
+/// The text of a secret's file.
+pub(crate) fn of_secret(secret: &Secret) -> String {
+    response([value(&Resource::Secret(secret.clone()))])
 }
 
 fn redact(secret: &Secret) -> Secret {

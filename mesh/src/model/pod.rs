@@ -6,6 +6,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     capture::Capture,
     family::Family,
@@ -77,7 +79,7 @@ impl Pod {
 }
 
 /// A pod's addresses, of both families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodIps {
     /// In 10.244.0.0/16; outside the cluster in 203.0.113.0/24.
     pub v4: Ipv4Addr,

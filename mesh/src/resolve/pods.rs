@@ -8,7 +8,8 @@ use std::{
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::{
-    addresses, capture, containers,
+    addresses::{self, Addresses, Range},
+    capture, containers,
     drafts::{self, Draft},
     external_hosts,
     index::Index,
@@ -27,7 +28,7 @@ use crate::{
 const SVID_ANNOTATION: &str = "sidelab.io/svid";
 
 /// All pods in order of namespace and name, with sidecars where they are injected.
-pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut Faults) -> Vec<Pod> {
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Addresses, faults: &mut Faults) -> Vec<Pod> {
     let index = Index::new(manifests);
     let mut drafts = drafts::of(manifests);
     drafts.sort_by(|a, b| (&a.name, a.head.age.order).cmp(&(&b.name, b.head.age.order)));
@@ -38,25 +39,18 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut F
     }
     let mut pods: Vec<Pod> = Vec::with_capacity(drafts.len());
     let mut hosts_outside = BTreeMap::new();
-    let mut outside = 0;
+    let mut free = addresses::Pods::new(kept);
     for draft in drafts {
         let external_hosts = external_hosts::of(&draft, &mut hosts_outside, faults);
-        let ips = match external_hosts.is_empty() {
-            true => addresses::pod(pods.len() - outside).ok_or("10.244.0.0/16"),
-            false => addresses::external_host(outside).ok_or("203.0.113.0/24"),
-        };
-        let ips = match ips {
-            Ok(ips) => ips,
-            Err(range) => {
-                faults.error(draft.head, "", format!("there is no address left for its pods in {range}"));
-                break;
-            }
+        let range = if external_hosts.is_empty() { Range::Cluster } else { Range::Outside };
+        let Some(ips) = free.assign(&draft.name, range) else {
+            faults.error(draft.head, "", format!("there is no address left for its pods in {}", range.name()));
+            break;
         };
         let injection = match external_hosts.is_empty() {
             true => injection::decide(&draft, &index, faults),
             false => external_hosts::injection(&draft),
         };
-        outside += usize::from(!external_hosts.is_empty());
         let unmodelled = injection::unmodelled(&draft, &index);
         if let Some((what, source)) = &unmodelled {
             faults.warn(draft.head, source.field.clone(), format!("the pod {what}"));
@@ -105,16 +99,19 @@ fn host_aliases(spec: &PodSpec) -> Vec<(IpAddr, Vec<String>)> {
 }
 
 /// A pod that stands in for an address outside the cluster about which nothing is known.
-pub(super) fn host_outside(address: IpAddr, nth: usize) -> Pod {
-    let number = u16::try_from(nth).unwrap_or(u16::MAX);
-    let ips = match address {
+pub(super) fn host_outside(address: IpAddr, nth: usize, kept: &Addresses) -> Pod {
+    let name = ObjectName { namespace: "outside".into(), name: address.to_string() };
+    let at = |number: u16| match address {
         IpAddr::V4(v4) => PodIps { v4, v6: Ipv6Addr::new(0x2001, 0xdb8, 0xcafe, 1, 0, 0, 0, number) },
         IpAddr::V6(v6) => PodIps { v4: Ipv4Addr::new(198, 18, number.to_be_bytes()[0], number.to_be_bytes()[1]), v6 },
     };
+    let first = u16::try_from(nth).unwrap_or(u16::MAX);
+    let free = || (first..=u16::MAX).map(at).find(|ips| !kept.is_pods(*ips));
+    let ips = kept.of_host_outside(&name).or_else(free).unwrap_or_else(|| at(first));
     let source = Source::default_of("an address outside the cluster");
     let mode = Decided { mode: MtlsMode::Permissive, by: "default".into(), source: source.clone() };
     Pod {
-        name: ObjectName { namespace: "outside".into(), name: address.to_string() },
+        name,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         workload: address.to_string(),

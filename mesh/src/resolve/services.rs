@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::{api::core::v1 as k8s, apimachinery::pkg::util::intstr::IntOrString};
 
 use super::{
-    addresses,
+    addresses::{self, Addresses},
     endpoints::{ByAddress, Endpoints},
     pods, protocol, selects,
 };
@@ -24,20 +24,27 @@ const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 /// All services in order of namespace and name. An address outside of the cluster to which one without a selector leads becomes
 /// a pod that stands for it.
-pub(super) fn resolve(manifests: &Manifests, pods: &mut Vec<Pod>, faults: &mut Faults) -> Vec<Service> {
+pub(super) fn resolve(
+    manifests: &Manifests,
+    pods: &mut Vec<Pod>,
+    kept: &Addresses,
+    faults: &mut Faults,
+) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.services.iter().filter(|object| external_name(object).is_none()).collect();
     objects.sort_by(|a, b| a.head.name.cmp(&b.head.name));
     let written = Endpoints::new(manifests);
     let without_selector = || objects.iter().filter(|object| selector(object).is_none());
     let outside = written.outside(without_selector().map(|object| &object.head.name), &ByAddress::new(pods));
-    pods.extend(outside.into_iter().enumerate().map(|(i, address)| pods::host_outside(address, i)));
+    pods.extend(outside.into_iter().enumerate().map(|(i, address)| pods::host_outside(address, i, kept)));
     let finder = Finder::new(pods, written);
-    let taken = objects.iter().flat_map(|o| asked_addresses(o)).collect();
-    let mut free = addresses::Services::new(taken);
+    let asked: BTreeSet<IpAddr> = objects.iter().flat_map(|o| asked_addresses(o)).collect();
+    let mut free = addresses::Services::new(asked.iter().copied().chain(kept.of_services()).collect());
     let mut services = Vec::with_capacity(objects.len());
     for object in objects {
         let Some(spec) = &object.body.spec else { continue };
-        let Some(vips) = vips(object, spec, &mut free) else {
+        let had = kept.of_service(&object.head.name).iter().filter(|ip| !asked.contains(ip)).copied();
+        let own: Vec<IpAddr> = asked_addresses(object).into_iter().chain(had).collect();
+        let Some(vips) = vips(object, spec, &own, &mut free) else {
             faults.error(object, "", "there is no address left for it in 10.96.0.0/16");
             break;
         };
@@ -120,19 +127,24 @@ fn asked_addresses(service: &Object<k8s::Service>) -> BTreeSet<IpAddr> {
     asked.filter(|ip| addresses::is_service_address(*ip)).collect()
 }
 
-/// A service's virtual addresses, IPv4 first: none if headless; the requested ones, and new ones for its other families.
-fn vips(object: &Object<k8s::Service>, spec: &k8s::ServiceSpec, free: &mut addresses::Services) -> Option<Vec<IpAddr>> {
+/// A service's virtual addresses, IPv4 first: none if headless; its own, which it requests or had, and new ones for its other
+/// families.
+fn vips(
+    object: &Object<k8s::Service>,
+    spec: &k8s::ServiceSpec,
+    own: &[IpAddr],
+    free: &mut addresses::Services,
+) -> Option<Vec<IpAddr>> {
     if is_headless(spec) {
         return Some(Vec::new());
     }
-    let asked = asked_addresses(object);
     let families = families(object, spec);
-    let asked_of = |family| asked.iter().copied().find(|ip| Family::of(*ip) == family);
-    if let Some(asked) = families.iter().map(|family| asked_of(*family)).collect() {
-        return Some(asked);
+    let own_of = |family| own.iter().copied().find(|ip| Family::of(*ip) == family);
+    if let Some(own) = families.iter().map(|family| own_of(*family)).collect() {
+        return Some(own);
     }
     let (v4, v6) = free.next()?;
-    let of_family = |family| asked_of(family).unwrap_or(if family == Family::Ipv4 { v4 } else { v6 });
+    let of_family = |family| own_of(family).unwrap_or(if family == Family::Ipv4 { v4 } else { v6 });
     Some(families.into_iter().map(of_family).collect())
 }
 

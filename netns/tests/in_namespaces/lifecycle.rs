@@ -215,3 +215,23 @@ fn makes_a_lab_and_hangs() {
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().lines().next();
 }
+
+#[test]
+fn a_removed_pod_can_come_back_with_its_name_and_addresses_in_another_process() {
+    let Some(lab) = lab() else { return };
+    let (client, server) = (lab.add_pod(pod("client", 2)).unwrap(), lab.add_pod(pod("server", 3)).unwrap());
+    let running = server.start(&Program::new("app", "sleep", ["1000"]), &Start::default()).unwrap();
+    // As a later `sidelab apply` does.
+    let opened = Lab::open(lab.id()).unwrap();
+    opened.remove_pod("server").unwrap();
+    assert!(running.wait(crate::common::PATIENCE).unwrap().is_some(), "its processes have ended");
+    assert!(server.enter(|| ()).is_err(), "its namespace is gone");
+    assert!(!server.dir().exists());
+    assert_eq!(labs().unwrap().labs.iter().find(|one| one.id == lab.id()).unwrap().pods, ["client"]);
+    let again = opened.add_pod(pod("server", 3)).unwrap();
+    opened.add_pod(pod("another", 4)).unwrap();
+    let (address, served) = serve_once(&again, v4(3).into());
+    assert_eq!(call(&client, address).unwrap(), "server");
+    served.join().unwrap();
+    assert_eq!(Lab::open(lab.id()).unwrap().pods().len(), 3);
+}

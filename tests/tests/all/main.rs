@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod bench_kept;
 mod by_hand;
+mod change;
 mod ci;
 mod claims;
 mod control_plane;

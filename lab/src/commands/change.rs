@@ -1,0 +1,269 @@
+//! `sidelab apply` and `sidelab delete`: changing a lab that is up.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use mesh::{Key, Objects, SourceFile, What, kind_of_word, rollout::Change};
+use netns::Lab;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{FAILED, INTERRUPTED, OK, labs, print_json};
+use crate::{
+    cli::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, Output},
+    interrupt,
+    live::{
+        Turn,
+        change::{self, PodChange, PodWhat},
+        record::Record,
+        roll::Taken,
+    },
+    manifests::{self, BadManifests, NoManifests},
+    report::words::{counted, listed},
+    terminal::{noteln, outln},
+};
+
+/// The version of [`ChangeReport`].
+pub(crate) const SCHEMA: &str = "sidelab.change/v1";
+
+/// What `apply` or `delete` did.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ChangeReport {
+    schema: &'static str,
+    lab: String,
+    dry_run: bool,
+    objects: Vec<ObjectReport>,
+    /// The pods that changed.
+    pods: Vec<PodReport>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ObjectReport {
+    /// Such as `peerauthentication.security.istio.io/default`.
+    object: String,
+    namespace: String,
+    /// `created`, `configured`, `unchanged` or `deleted`.
+    what: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct PodReport {
+    /// `POD.NAMESPACE`.
+    pod: String,
+    what: PodChanged,
+    /// Why it is made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Of its sidecar's configuration.
+    changes: Vec<Change>,
+    /// The containers whose mounted files changed.
+    mounts: Vec<String>,
+    /// How long its sidecar took; left out if it did not take its files, or got none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    /// Why its sidecar did not take its files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum PodChanged {
+    Created,
+    Deleted,
+    /// Made again, with the same addresses.
+    Replaced,
+    Changed,
+}
+
+pub(super) fn apply(args: &ApplyArgs) -> Result<u8> {
+    let files = manifests::read(&args.manifests.files)?;
+    let new = objects_of(&files, &args.namespace)?;
+    // Before the lab's objects are involved: a fault in these files is theirs.
+    let mut faults = new.load().faults;
+    if faults.iter().any(mesh::Fault::is_error) {
+        mesh::locate(&files, &mut faults);
+        bail!(BadManifests { faults });
+    }
+    let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
+    let _turn = Turn::take(&lab)?;
+    let record = Record::read(&lab)?;
+    let mut objects = record.objects.clone();
+    let done = objects.apply(new);
+    carry_out(&lab, &record, objects, &files, &done, &args.how)
+}
+
+pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
+    let files = manifests::read(&args.files)?;
+    let named = match &files[..] {
+        [] => keys(&args.what, &args.namespace)?,
+        files => objects_of(files, &args.namespace)?.keys().collect(),
+    };
+    let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
+    let _turn = Turn::take(&lab)?;
+    let record = Record::read(&lab)?;
+    let mut objects = record.objects.clone();
+    let named: Vec<Key> = named.into_iter().map(|key| of_lab(key, &objects)).collect();
+    let gone = objects.delete(&named);
+    let missing: Vec<&Key> = named.iter().filter(|key| !gone.contains(key)).collect();
+    for key in missing.iter().filter(|_| !args.ignore_not_found) {
+        noteln!("{key} in namespace {} is not there{}", key.namespace, owner(key, &record));
+    }
+    let done: Vec<(Key, What)> = gone.into_iter().map(|key| (key, What::Deleted)).collect();
+    let code = carry_out(&lab, &record, objects, &[], &done, &args.how)?;
+    Ok(if missing.is_empty() || args.ignore_not_found { code } else { FAILED.max(code) })
+}
+
+fn objects_of(files: &[SourceFile], namespace: &str) -> Result<Objects> {
+    let mut objects = Objects::read(files).map_err(|mut faults| {
+        mesh::locate(files, &mut faults);
+        BadManifests { faults }
+    })?;
+    if objects.keys().next().is_none() {
+        bail!(NoManifests::in_files(files));
+    }
+    objects.put_in(namespace);
+    Ok(objects)
+}
+
+/// The objects that words name: `KIND NAME...` or `KIND/NAME...`. Their groups are not known yet.
+fn keys(words: &[String], namespace: &str) -> Result<Vec<Key>> {
+    let kind = |word: &str| {
+        kind_of_word(word)
+            .map(str::to_owned)
+            .with_context(|| format!("{word:?} is no kind of object that is read here"))
+    };
+    let key = |kind: String, name: &str| Key {
+        group: String::new(),
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    if words.iter().all(|word| word.contains('/')) {
+        let parts = words.iter().filter_map(|word| word.split_once('/'));
+        return parts.map(|(word, name)| Ok(key(kind(word)?, name))).collect();
+    }
+    let Some((first, names)) = words.split_first().filter(|(_, names)| !names.is_empty()) else {
+        bail!("name an object after {}, such as `sidelab delete pa default`", listed(words));
+    };
+    let kind = kind(first)?;
+    Ok(names.iter().map(|name| key(kind.clone(), name)).collect())
+}
+
+/// The object of the lab that a key without group means: cluster-scoped ones are in no namespace.
+fn of_lab(key: Key, objects: &Objects) -> Key {
+    let same = |other: &Key| other.kind == key.kind && other.name == key.name;
+    let mut fitting = objects.keys().filter(|other| same(other) && other.namespace == key.namespace);
+    fitting.next().unwrap_or(key)
+}
+
+/// What makes a pod that is no object itself.
+fn owner(key: &Key, record: &Record) -> String {
+    let Some(mesh) = record.resolve().ok().filter(|_| key.kind == "Pod") else { return String::new() };
+    let of_name = |pod: &&mesh::model::Pod| pod.name.name == key.name && pod.name.namespace == key.namespace;
+    match mesh.pods.iter().find(of_name) {
+        Some(pod) => format!(": the pod belongs to {}, which would make it again; delete that", pod.document),
+        None => String::new(),
+    }
+}
+
+fn carry_out(
+    lab: &Lab,
+    record: &Record,
+    objects: Objects,
+    files: &[SourceFile],
+    done: &[(Key, What)],
+    how: &ChangeArgs,
+) -> Result<u8> {
+    let dry_run = how.dry_run != DryRun::None;
+    let planned = change::plan(lab, record, objects, files)?;
+    let pods = if dry_run { planned.changes() } else { planned.carry_out(lab, how.timeout)? };
+    let objects = done.iter().map(|(key, what)| ObjectReport {
+        object: key.to_string(),
+        namespace: key.namespace.clone(),
+        what: what.to_string(),
+    });
+    let taken: Vec<Duration> = pods.iter().filter_map(|pod| taken_after(pod)).collect();
+    let sidecars = pods.iter().filter(|pod| pod.taken.is_some()).count();
+    let report = ChangeReport {
+        schema: SCHEMA,
+        lab: lab.id().to_owned(),
+        dry_run,
+        objects: objects.collect(),
+        pods: pods.into_iter().map(pod_report).collect(),
+    };
+    match how.output.output {
+        Output::Json => print_json(&report)?,
+        Output::Table => print(&report)?,
+    }
+    for PodReport { pod, problem, .. } in &report.pods {
+        if let Some(problem) = problem {
+            noteln!("{pod}: {problem}");
+        }
+    }
+    if how.wait && how.output.output == Output::Table && !dry_run {
+        match taken.iter().max() {
+            Some(last) => {
+                let of = if taken.len() == sidecars { String::new() } else { format!(" of {sidecars}") };
+                outln!("taken by {}{of}, the last after {:.3} s", counted(taken.len(), "sidecar"), last.as_secs_f64())?;
+            }
+            None if sidecars == 0 => outln!("no sidecar gets other files")?,
+            None => {}
+        }
+    }
+    let refused = report.pods.iter().any(|pod| pod.problem.as_ref().is_some_and(|text| text.starts_with(REFUSED)));
+    Ok(match () {
+        () if refused || (how.wait && taken.len() < sidecars) => FAILED,
+        () if how.wait && interrupt::is_asked() => INTERRUPTED,
+        () => OK,
+    })
+}
+
+const REFUSED: &str = "its sidecar refused its files";
+
+fn taken_after(pod: &PodChange) -> Option<Duration> {
+    match pod.taken {
+        Some(Taken::After(time)) => Some(time),
+        _ => None,
+    }
+}
+
+fn pod_report(change: PodChange) -> PodReport {
+    let seconds = taken_after(&change).map(|time| time.as_secs_f64());
+    let problem = match change.taken {
+        Some(Taken::Refused { counter, output }) => Some(format!("{REFUSED} ({counter}): {output}")),
+        Some(Taken::NotYet(missing)) => Some(format!("its sidecar has not taken its files yet ({})", listed(&missing))),
+        Some(Taken::DoesNotRun) => Some("its sidecar does not answer, and has not taken its files".to_owned()),
+        Some(Taken::After(_)) | None => None,
+    };
+    let (what, why, changes, mounts) = match change.what {
+        PodWhat::Created => (PodChanged::Created, None, Vec::new(), Vec::new()),
+        PodWhat::Deleted => (PodChanged::Deleted, None, Vec::new(), Vec::new()),
+        PodWhat::Replaced(why) => (PodChanged::Replaced, Some(why), Vec::new(), Vec::new()),
+        PodWhat::Changed { sidecar, mounts } => (PodChanged::Changed, None, sidecar, mounts),
+    };
+    PodReport { pod: change.pod, what, why, changes, mounts, seconds, problem }
+}
+
+fn print(report: &ChangeReport) -> Result<()> {
+    let dry_run = if report.dry_run { " (dry run)" } else { "" };
+    for ObjectReport { object, what, .. } in &report.objects {
+        outln!("{object} {what}{dry_run}")?;
+    }
+    for PodReport { pod, what, why, changes, mounts, .. } in &report.pods {
+        match (what, why) {
+            (PodChanged::Created, _) => outln!("{pod}: created")?,
+            (PodChanged::Deleted, _) => outln!("{pod}: deleted")?,
+            (PodChanged::Replaced, why) => outln!("{pod}: replaced: {}", why.as_deref().unwrap_or_default())?,
+            (PodChanged::Changed, _) => {
+                for change in changes {
+                    outln!("{pod}: {change}")?;
+                }
+                for container in mounts {
+                    outln!("{pod}: mounted files of container {container} changed")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

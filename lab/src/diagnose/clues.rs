@@ -1,0 +1,101 @@
+//! What a text contains: words, the response flags and status of an access log, and the side that wrote it.
+
+use std::fmt;
+
+use super::cause::Clue;
+
+/// Envoy's response flags (`source/common/stream_info/utility.h`).
+const FLAGS: [&str; 30] = [
+    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH",
+    "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
+];
+
+/// The clues in a text.
+pub(super) struct Clues {
+    /// In lower case, with single spaces, and with spaces for underscores, as access logs write both.
+    text: String,
+    flags: Vec<String>,
+    status: Option<u16>,
+}
+
+impl Clues {
+    pub(super) fn read(text: &str) -> Self {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let spaced = text.to_lowercase().replace('_', " ");
+        let spaced = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { text: format!(" {spaced} "), flags: flags(text, &words), status: status(text, &words) }
+    }
+
+    pub(super) fn has(&self, clue: &Clue) -> bool {
+        match clue {
+            Clue::Text(text) => self.text.contains(text),
+            Clue::Flag(flag) => self.flags.iter().any(|one| one == flag),
+            Clue::Status(status) => self.status == Some(*status),
+            Clue::Inbound => self.text.contains("inbound|"),
+            Clue::Outbound => self.text.contains("outbound|") && !self.text.contains(" inbound|"),
+            Clue::Connection => self.text.contains("\"- - -\""),
+            Clue::OutsideHost => self.names_an_outside_host(),
+            Clue::No(clue) => !self.has(clue),
+        }
+    }
+
+    /// Whether it names a host of a public domain.
+    fn names_an_outside_host(&self) -> bool {
+        let hosts = self.text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'));
+        let mut public = hosts.filter_map(|host| host.trim_matches('.').rsplit_once('.'));
+        public.any(|(rest, last)| {
+            ["com", "org", "net", "io", "dev", "cloud"].contains(&last) && !rest.ends_with("istio") && !rest.is_empty()
+        })
+    }
+}
+
+/// The response flags: after a status, as the value of a field, or alone.
+fn flags(text: &str, words: &[&str]) -> Vec<String> {
+    let read = |word: &str| -> Option<Vec<String>> {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let flags: Vec<String> = word.split(',').map(str::to_owned).collect();
+        flags.iter().all(|flag| FLAGS.contains(&flag.as_str())).then_some(flags)
+    };
+    let follows_status = words.windows(2).filter(|pair| is_status(pair[0])).find_map(|pair| read(pair[1]));
+    let value = || {
+        let key = ["response_flags", "response flags", "response_flag", "response flag", "flags"];
+        let after = key.iter().find_map(|key| text.split_once(key)).map(|(_, after)| after)?;
+        after.split(|c: char| !(c.is_ascii_alphanumeric() || c == ',')).filter(|word| !word.is_empty()).find_map(read)
+    };
+    let alone = || if words.len() <= 4 { words.iter().find_map(|word| read(word)) } else { None };
+    follows_status.or_else(value).or_else(alone).unwrap_or_default()
+}
+
+/// The status: after the quoted request of an access log, as the value of a field, or the first number that can be one.
+fn status(text: &str, words: &[&str]) -> Option<u16> {
+    let number = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u16>().ok();
+    let quoted = |pair: &&[&str]| pair[0].ends_with('"') && is_status(pair[1]);
+    let in_log = words.windows(2).find(quoted).and_then(|pair| number(pair[1]));
+    let value = || {
+        let key = ["response_code\"", "status code", "http_status", "statuscode"];
+        let lower = text.to_lowercase();
+        let after = key.iter().find_map(|key| lower.split_once(key).map(|(_, after)| after.to_owned()))?;
+        after.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?.parse().ok()
+    };
+    let first = || words.iter().find(|word| word.len() == 3 && is_status(word)).and_then(|word| number(word));
+    in_log.or_else(value).or_else(first)
+}
+
+fn is_status(word: &str) -> bool {
+    word == "0" || (word.len() == 3 && word.parse::<u16>().is_ok_and(|status| (100..600).contains(&status)))
+}
+
+impl fmt::Display for Clue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{:?}", text.trim()),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Inbound => f.write_str("the log of a server's sidecar"),
+            Self::Outbound => f.write_str("the log of a client's sidecar"),
+            Self::Connection => f.write_str("a connection, not a request"),
+            Self::OutsideHost => f.write_str("a host outside the cluster"),
+            Self::No(clue) => write!(f, "not {clue}"),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The record of what a lab is made from, next to its state file: enough to resolve it again.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use mesh::{
+    Addresses, Objects,
+    model::{ControlPlane, Flavor, Mesh},
+};
+use netns::{Lab, Privilege};
+use serde::{Deserialize, Serialize};
+
+use crate::{data_plane::DataPlane, deploy, manifests, output, stand_ins::Images, tools::Tools, tuning::Tuning};
+
+const FILE: &str = "manifests.json";
+
+/// What a lab is made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) mesh: Flavor,
+    pub(crate) data_plane: DataPlane,
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) objects: Objects,
+    /// The addresses of its pods and services, which they keep.
+    pub(crate) addresses: Addresses,
+    /// What runs instead of images.
+    pub(crate) images: Images,
+}
+
+impl Record {
+    /// Writes it. Only its owner can read it, since it contains Secrets.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(crate) fn write(&self, lab: &Path) -> Result<()> {
+        let text = serde_json::to_string(self)?;
+        Ok(output::write_secret(&lab.join(FILE), |file| file.write_all(text.as_bytes()))?)
+    }
+
+    /// Reads that of a lab.
+    ///
+    /// # Errors
+    /// If the lab was made by another command than `up`, or the file is damaged.
+    pub(crate) fn read(lab: &Lab) -> Result<Self> {
+        let path = lab.dir().join(FILE);
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("lab {} was not brought up by `sidelab up`", lab.id()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// The mesh that the lab runs, with its stand-ins.
+    ///
+    /// # Errors
+    /// If the manifests are invalid.
+    pub(crate) fn resolve(&self) -> Result<Mesh> {
+        let (mut resolved, _) = manifests::resolve_objects(&self.objects, &self.addresses, &[])?;
+        self.images.fill(&mut resolved)?;
+        Ok(Mesh::new(resolved, self.mesh))
+    }
+
+    /// How its pods are deployed.
+    pub(crate) fn options(&self, name: String) -> deploy::Options {
+        deploy::Options {
+            data_plane: self.data_plane,
+            callers: Vec::new(),
+            tools: Tools::find(),
+            privilege: Privilege::Root,
+            capture: false,
+            stays_up: true,
+            name,
+            tuning: Tuning::default(),
+            tamper: None,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Rotates the certificates of a lab that is up: those of its sidecars, and the root that signs them.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use mesh::{
+    ca::Authority,
+    model::Mesh,
+    rollout::{Rollout, to_secret},
+};
+use netns::Lab;
+
+use super::roll::{self, Taken};
+use crate::{authorities::Authorities, interrupt, run::Interrupted};
+
+/// How many sidecars get secrets at the same time.
+const AT_ONCE: usize = 16;
+
+/// The order in which a new root replaces the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Every sidecar trusts both roots; then they get certificates of the new one; then the old one is no longer trusted.
+    Overlap,
+    /// Certificates of the new root before anyone trusts it.
+    LeafFirst,
+    /// Each sidecar gets the new root instead of the old one, with its certificate, one sidecar after the other.
+    NoOverlap,
+}
+
+/// A phase of a rotation that every sidecar has been given.
+#[derive(Clone, Debug)]
+pub(crate) struct Phase {
+    pub(crate) what: &'static str,
+    /// What each sidecar did, by `POD.NAMESPACE`.
+    pub(crate) taken: Vec<(String, Taken)>,
+}
+
+/// What sidecars get in a phase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Certificate,
+    Roots,
+    Both,
+}
+
+/// A rotation in a lab.
+pub(crate) struct Rotation<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) mesh: &'a Mesh,
+    /// The pods whose sidecars get new certificates; all for a new root.
+    pub(crate) pods: Vec<usize>,
+    /// How long each sidecar can take.
+    pub(crate) patience: Duration,
+}
+
+impl Rotation<'_> {
+    /// Gives sidecars new certificates of the same root.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub(crate) fn certificates(&self) -> Result<Vec<Phase>> {
+        let authorities = Authorities::read(self.lab.dir())?;
+        Ok(vec![self.phase("new certificate", Part::Certificate, &authorities)?])
+    }
+
+    /// Replaces the mesh's root. `done` gets each phase as it ends; if it fails, or this process is interrupted, the rest is completed
+    /// nevertheless, since a rotation that stops in between leaves sidecars that reject each other.
+    ///
+    /// # Errors
+    /// If a file can't be written, or the process was interrupted.
+    pub(crate) fn root(&self, order: Order, mut done: impl FnMut(&Phase) -> Result<()>) -> Result<()> {
+        let mut authorities = Authorities::read(self.lab.dir())?;
+        let next = authorities.next_mesh(&self.mesh.config.trust_domain)?;
+        interrupt::hold();
+        let mut failed = Ok(());
+        for step in steps(order) {
+            (step.change)(&mut authorities, &next)?;
+            authorities.write(self.lab.dir())?;
+            let phase = self.phase(step.what, step.part, &authorities)?;
+            failed = failed.and_then(|()| done(&phase));
+        }
+        failed?;
+        if interrupt::is_asked() {
+            return Err(Interrupted.into());
+        }
+        Ok(())
+    }
+
+    /// Gives every sidecar its part, in parallel, and waits until each has taken it.
+    fn phase(&self, what: &'static str, part: Part, authorities: &Authorities) -> Result<Phase> {
+        let queue = Mutex::new(self.pods.iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        // Without overlap it matters that not all sidecars change at the same moment.
+        let workers = if part == Part::Both { 1 } else { AT_ONCE.min(self.pods.len()) };
+        let work = || -> Result<Vec<(String, Taken)>> {
+            let mut done = Vec::new();
+            while let Some(index) = next() {
+                done.extend(self.give(*index, part, authorities)?);
+            }
+            Ok(done)
+        };
+        let mut taken = thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            Ok::<_, anyhow::Error>(workers.into_iter().map(join).collect::<Result<Vec<_>>>()?.concat())
+        })?;
+        taken.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(Phase { what, taken })
+    }
+
+    fn give(&self, index: usize, part: Part, authorities: &Authorities) -> Result<Option<(String, Taken)>> {
+        let pod = &self.mesh.pods[index];
+        let Some(sidecar) = &pod.sidecar else { return Ok(None) };
+        let name = pod.name.to_string();
+        let mut way = Rollout::default();
+        for secret in authorities.secrets(sidecar)? {
+            let is_certificate = secret.tls_certificate.is_some();
+            if part == Part::Both || is_certificate == (part == Part::Certificate) {
+                way.steps.extend(to_secret(&secret).steps);
+            }
+        }
+        let taken = roll::roll(&self.lab.pod(&name)?, &way, netns::Privilege::Root, self.patience);
+        Ok(Some((name.clone(), taken.with_context(|| format!("the sidecar of {name}"))?)))
+    }
+}
+
+/// A step of a root's rotation: a change of the authorities, and what sidecars then get.
+struct Step {
+    what: &'static str,
+    change: fn(&mut Authorities, &Authority) -> Result<()>,
+    part: Part,
+}
+
+fn steps(order: Order) -> Vec<Step> {
+    let step = |what, change, part| Step { what, change, part };
+    let sign: fn(&mut Authorities, &Authority) -> Result<()> = |authorities, next| {
+        authorities.sign_by(Authority::restore(next.kept().clone())?);
+        Ok(())
+    };
+    match order {
+        Order::Overlap => vec![
+            step(
+                "both roots trusted",
+                |authorities, next| {
+                    authorities.also_trust(next.root_pem());
+                    Ok(())
+                },
+                Part::Roots,
+            ),
+            step(
+                "certificate of the new root",
+                |authorities, next| {
+                    let old = authorities.sign_by(Authority::restore(next.kept().clone())?);
+                    authorities.also_trust(old.root_pem());
+                    Ok(())
+                },
+                Part::Certificate,
+            ),
+            step(
+                "old root no longer trusted",
+                |authorities, _| {
+                    authorities.trust_only_own();
+                    Ok(())
+                },
+                Part::Roots,
+            ),
+        ],
+        Order::LeafFirst => vec![
+            step("certificate of the new root", sign, Part::Certificate),
+            step("new root trusted instead of the old one", |_, _| Ok(()), Part::Roots),
+        ],
+        Order::NoOverlap => vec![step("new root and its certificate instead of the old ones", sign, Part::Both)],
+    }
+}
