@@ -146,7 +146,7 @@ impl Lab {
             // A process that was removing an earlier pod of this name was killed.
             if namespace::folder(self.dir()).join(pod.name()).exists() {
                 let folders = [pod.dir(), pod.log_dir()];
-                removal::remove_pod(self.id(), &self.shared.namespace(pod.name()), folders)?;
+                removal::remove_pod(self.id(), &self.shared.namespace(pod.name()), &folders)?;
             }
             self.shared.record_namespace(&pod.spec().name)?;
             self.shared.journal.record(&Entry::Pod(pod.spec().clone()))?;
@@ -183,7 +183,7 @@ impl Lab {
         let pod = self.pod(name)?;
         self.shared.journal.record(&Entry::PodGone(name.to_owned()))?;
         self.lock_pods().retain(|one| one.name() != name);
-        removal::remove_pod(self.id(), &self.shared.namespace(name), [pod.dir(), pod.log_dir()])
+        removal::remove_pod(self.id(), &self.shared.namespace(name), &[pod.dir(), pod.log_dir()])
     }
 
     /// Its pods, in the order in which they were created.

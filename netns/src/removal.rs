@@ -47,7 +47,7 @@ pub(crate) fn remove(id: &str, dir: &Path) -> Result<()> {
 }
 
 /// Removes one pod of a lab: its processes, its namespace and its folders.
-pub(crate) fn remove_pod(id: &str, namespace: &Namespace, folders: [PathBuf; 2]) -> Result<()> {
+pub(crate) fn remove_pod(id: &str, namespace: &Namespace, folders: &[PathBuf; 2]) -> Result<()> {
     let mut left = processes::kill_all_in(std::slice::from_ref(namespace));
     // The kernel removes a namespace's links some time after its last process has ended, and until then the node keeps routes to them.
     let unplug = || Netlink::open(namespace.name())?.remove(Link::find(pod::LINK)?);

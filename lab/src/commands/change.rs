@@ -183,7 +183,7 @@ fn carry_out(
         namespace: key.namespace.clone(),
         what: what.to_string(),
     });
-    let taken: Vec<Duration> = pods.iter().filter_map(|pod| taken_after(pod)).collect();
+    let taken: Vec<Duration> = pods.iter().filter_map(taken_after).collect();
     let sidecars = pods.iter().filter(|pod| pod.taken.is_some()).count();
     let report = ChangeReport {
         schema: SCHEMA,

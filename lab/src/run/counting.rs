@@ -8,7 +8,7 @@ use mesh::model::Mesh;
 use crate::{
     counters::{self, Count, ExpectedCount},
     deploy::Deployment,
-    manifests, sidecar,
+    interrupt, manifests, sidecar,
 };
 
 /// How long a sidecar may take to count a request whose answer the app has.
@@ -56,7 +56,7 @@ impl<'a> Before<'a> {
                 if expected.is_met(gained) || Instant::now() > until {
                     break gained;
                 }
-                std::thread::sleep(BETWEEN_LOOKS);
+                interrupt::pause(BETWEEN_LOOKS);
             };
             counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained: Some(gained) });
         }

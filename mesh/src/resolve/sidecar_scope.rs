@@ -96,11 +96,11 @@ pub(super) fn warn(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults) 
     for object in &manifests.sidecars {
         let namespace = &object.head.name.namespace;
         let selector = object.body.workload_selector.as_ref().map(|selector| &selector.labels);
-        if let Some(selector) = selector {
-            if !mesh.pods.iter().any(|pod| pod.name.namespace == *namespace && selects(selector, &pod.labels)) {
-                let message = format!("selects no pod of namespace {namespace}");
-                faults.warn(object, "spec.workloadSelector.labels", message);
-            }
+        if let Some(selector) = selector
+            && !mesh.pods.iter().any(|pod| pod.name.namespace == *namespace && selects(selector, &pod.labels))
+        {
+            let message = format!("selects no pod of namespace {namespace}");
+            faults.warn(object, "spec.workloadSelector.labels", message);
         }
         let same = |other: &&Object<Spec>| {
             other.head.name.namespace == *namespace
