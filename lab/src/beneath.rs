@@ -3,6 +3,7 @@
 //! The kernel enforces it, whatever the name and whatever is in the folder: `openat2` with `RESOLVE_BENEATH` (openat2(2)).
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Write},
     os::{
@@ -15,8 +16,9 @@ use std::{
 use netns::User;
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
+    fcntl::{OFlag, OpenHow, ResolveFlag, openat2, renameat},
     sys::stat::{Mode, fchmod, mkdirat},
+    unistd::{UnlinkatFlags, unlinkat},
 };
 use thiserror::Error;
 
@@ -71,7 +73,8 @@ impl Beneath {
         Ok(Self { folder, path: self.path.join(name) })
     }
 
-    /// Writes a file in it that only `owner`, else root, can read, and creates its parent folders.
+    /// Writes a file in it that only `owner`, else root, can read, and creates its parent folders. A program that has the earlier file
+    /// open keeps that, whole.
     ///
     /// # Errors
     /// As for [`folder`](Self::folder), or if the disk is full.
@@ -81,12 +84,15 @@ impl Beneath {
             _ => self,
         };
         let write = || {
-            // A name such as `a/..` has no last component: it goes to the kernel unchanged.
-            let last = name.file_name().unwrap_or(name.as_os_str());
-            let how = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-            let mut file = File::from(open_beneath(&parent.folder, last, how)?);
-            file.write_all(content)?;
-            give(&file, owner)
+            let Some(last) = name.file_name() else {
+                // A name such as `a/..` has no last component: the kernel rejects it.
+                return open_beneath(&parent.folder, name.as_os_str(), OFlag::O_WRONLY).map(drop);
+            };
+            match open_beneath(&parent.folder, last, OFlag::O_PATH) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => drop(found?),
+            }
+            replace(&parent.folder, last, content, owner)
         };
         write().map_err(|source| self.not_made(name, source))
     }
@@ -105,6 +111,18 @@ impl Beneath {
     }
 }
 
+/// Writes a file aside, and renames it.
+fn replace(folder: &OwnedFd, name: &OsStr, content: &[u8], owner: Option<User>) -> io::Result<()> {
+    const ASIDE: &str = ".sidelab-new";
+    let how = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+    let mut file = File::from(open_beneath(folder, OsStr::new(ASIDE), how)?);
+    let written = file.write_all(content).and_then(|()| give(&file, owner));
+    let renamed = written.and_then(|()| Ok(renameat(folder, ASIDE, folder, name)?));
+    renamed.inspect_err(|_| {
+        let _ = unlinkat(folder, ASIDE, UnlinkatFlags::NoRemoveDir);
+    })
+}
+
 /// Creates a folder if it does not exist, and opens it.
 fn make_folder(parent: &OwnedFd, name: Component<'_>, owner: Option<User>) -> io::Result<OwnedFd> {
     let made = match mkdirat(parent, name.as_os_str(), Mode::S_IRWXU) {
@@ -120,7 +138,7 @@ fn make_folder(parent: &OwnedFd, name: Component<'_>, owner: Option<User>) -> io
     Ok(folder)
 }
 
-fn open_beneath(folder: &OwnedFd, name: &std::ffi::OsStr, flags: OFlag) -> io::Result<OwnedFd> {
+fn open_beneath(folder: &OwnedFd, name: &OsStr, flags: OFlag) -> io::Result<OwnedFd> {
     let mode = if flags.contains(OFlag::O_CREAT) { Mode::S_IRUSR | Mode::S_IWUSR } else { Mode::empty() };
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
     Ok(openat2(folder, name, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(resolve))?)

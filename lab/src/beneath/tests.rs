@@ -1,5 +1,6 @@
 use std::{
     fs,
+    io::Read as _,
     os::unix::fs::{MetadataExt, symlink},
 };
 
@@ -56,4 +57,18 @@ fn files_and_folders_are_readable_by_their_owner_only() {
             assert_eq!((found.uid(), found.gid()), (uid, gid), "{path}");
         }
     }
+}
+
+#[test]
+fn a_file_is_replaced_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Beneath::open(place.path()).unwrap();
+    folder.write(Path::new("a"), b"earlier", None).unwrap();
+    let mut open = File::open(place.path().join("a")).unwrap();
+    folder.write(Path::new("a"), b"new", None).unwrap();
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "earlier", "it is still there for a program that has it open");
+    assert_eq!(fs::read(place.path().join("a")).unwrap(), b"new");
+    assert_eq!(all(place.path()).len(), 1, "nothing is left beside it");
 }
