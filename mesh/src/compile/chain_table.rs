@@ -16,7 +16,6 @@ mod tests;
 pub enum PortClass {
     /// As bytes.
     Tcp,
-    /// As HTTP.
     Http,
     /// Detected for each connection.
     Detected,

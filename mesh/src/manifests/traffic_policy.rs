@@ -43,9 +43,7 @@ pub enum SimpleLoadBalancer {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConsistentHash {
-    /// By a header.
     pub http_header_name: Option<String>,
-    /// By a cookie.
     pub http_cookie: Option<HttpCookie>,
     /// By the caller's address.
     pub use_source_ip: Option<bool>,

@@ -16,7 +16,6 @@ use k8s_openapi::{
 pub struct Workload {
     /// The number of pods.
     pub replicas: i32,
-    /// The pod template.
     pub template: PodTemplateSpec,
     /// The path of the template in the document: `spec.template.`.
     pub template_field: &'static str,

@@ -73,7 +73,6 @@ pub enum InterceptionMode {
     None,
 }
 
-/// A set of ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortSet {
     /// `*`.

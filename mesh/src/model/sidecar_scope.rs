@@ -13,7 +13,6 @@ use super::{
     virtual_service::Destination,
 };
 
-/// A Sidecar.
 #[derive(Clone, Debug)]
 pub struct SidecarScope {
     pub name: ObjectName,

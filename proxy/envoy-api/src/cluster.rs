@@ -69,7 +69,6 @@ pub struct Cluster {
     /// When an endpoint that fails is ejected; never if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlier_detection: Option<OutlierDetection>,
-    /// Options of upstream connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_connection_options: Option<UpstreamConnectionOptions>,
     /// Whether each downstream connection has separate upstream connections.
@@ -208,7 +207,6 @@ pub struct ExtraSourceAddress {
 pub struct ClusterLoadAssignment {
     /// Name of the cluster, or its `service_name`.
     pub cluster_name: String,
-    /// Endpoints by locality.
     #[serde(default)]
     pub endpoints: Vec<LocalityLbEndpoints>,
 }

@@ -14,7 +14,6 @@ pub struct Address {
 }
 
 impl Address {
-    /// An address for TCP.
     pub fn tcp(address: impl Into<String>, port: u16) -> Self {
         Self { socket_address: SocketAddress { address: address.into(), port_value: port, protocol: None } }
     }

@@ -319,7 +319,6 @@ pub const HTTP_PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.Http
 any_of! {
     /// The supported values of a cluster's `typed_extension_protocol_options`.
     ExtensionProtocolOptions {
-        /// HTTP options.
         Http(HttpProtocolOptions) = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     }
 }
@@ -332,7 +331,6 @@ impl HttpFault {
 }
 
 impl Cors {
-    /// The HTTP filter.
     pub fn filter() -> HttpFilter {
         HttpFilter { name: CORS_FILTER.into(), typed_config: HttpFilterConfig::Cors(Self {}) }
     }

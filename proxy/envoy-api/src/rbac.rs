@@ -105,7 +105,6 @@ pub enum Permission {
     DestinationIp(CidrRange),
     /// The port that the connection is to.
     DestinationPort(u16),
-    /// A range of ports.
     DestinationPortRange(Int32Range),
     /// The SNI that the TLS inspector read; empty without one.
     RequestedServerName(StringMatcher),

@@ -123,9 +123,7 @@ pub struct RequestMirrorPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HashPolicy {
-    /// By a header.
     Header(HashHeader),
-    /// By a cookie.
     Cookie(HashCookie),
     /// By the caller's address.
     ConnectionProperties(HashConnectionProperties),
@@ -250,7 +248,6 @@ impl RedirectResponseCode {
 pub struct DirectResponseAction {
     /// HTTP status code.
     pub status: u16,
-    /// Response body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<DirectResponseBody>,
 }

@@ -14,7 +14,6 @@ pub(super) trait Attribute {
     /// A permission or a principal.
     type Matcher;
 
-    /// One value.
     fn each(&self, value: &str, layer: Layer) -> Result<Self::Matcher, Dropped>;
     /// All values, for an attribute that has one matcher for them.
     fn together(&self, values: &[String], layer: Layer) -> Option<Result<Self::Matcher, Dropped>>;

@@ -128,7 +128,6 @@ impl<'a> Translation<'a> {
         field(attribute, &widened(values), &widened(not_values))
     }
 
-    /// All fields.
     fn all<A: Attribute>(&self, fields: &[Field<A>]) -> Result<A::Matcher, Dropped> {
         let mut all = Vec::new();
         for Field { attribute, values, not_values } in fields {
