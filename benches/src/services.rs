@@ -1,14 +1,13 @@
 //! A mesh of many services, and the steps from its manifests to the files of one sidecar.
 
-use std::{fmt::Write as _, path::PathBuf, sync::Arc};
+use std::{fmt::Write as _, sync::Arc};
 
 use mesh::{
     SourceFile,
-    compile::{Options, Placement, PodConfig, compile},
+    compile::{Placement, PodConfig, compile},
     load,
     manifests::Manifests,
     model::{Flavor, Mesh},
-    redirect::ProxyIdentity,
     resolve,
 };
 
@@ -117,12 +116,6 @@ pub fn compile_client(mesh: &Mesh) -> PodConfig {
 
 /// Compiles the sidecar of a pod in namespace `default`.
 pub(crate) fn compile_pod(mesh: &Mesh, pod: &str) -> PodConfig {
-    let folder = PathBuf::from("/etc/sidecar");
-    let placement = Placement {
-        config_dir: folder.clone(),
-        log_dir: folder,
-        redirect: ProxyIdentity::ISTIO,
-        options: Options::default(),
-    };
+    let placement = Placement::in_folder("/etc/sidecar");
     compile(mesh, mesh.pod(pod, "default").expect("it has that pod"), &placement)
 }

@@ -9,9 +9,8 @@ use std::{
 use envoy_api::{DiscoveryResponse, Resource};
 use mesh::{
     SourceFile,
-    compile::{Options, Placement, compile},
+    compile::{Placement, compile},
     model::{Flavor, Mesh},
-    redirect::ProxyIdentity,
 };
 use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
 
@@ -72,13 +71,7 @@ pub fn responses() -> Vec<Vec<u8>> {
 
 /// The files of every sidecar in two scenarios, each as it is written and each of its resources alone.
 pub fn envoy_files() -> Vec<Vec<u8>> {
-    let folder = PathBuf::from("/etc/sidecar");
-    let placement = Placement {
-        config_dir: folder.clone(),
-        log_dir: folder,
-        redirect: ProxyIdentity::ISTIO,
-        options: Options::default(),
-    };
+    let placement = Placement::in_folder("/etc/sidecar");
     let mut seeds = vec![];
     for scenario in ["routing", "authorization"] {
         let text = fs::read_to_string(scenarios().join(scenario).join("manifests.yaml")).expect("the scenario exists");

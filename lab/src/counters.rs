@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Difference, Field, Value};
+use crate::{
+    facts::{Difference, Field, Value},
+    sidecar,
+};
 
 #[cfg(test)]
 mod tests;
@@ -99,11 +102,7 @@ pub(crate) fn is_metric(counter: &str) -> bool {
 /// The value of a line `NAME: VALUE`. The names that Istio gives to clusters and listeners end with a `;`, which is left out.
 fn plain(text: &str, name: &str) -> u64 {
     let name = name.replace(';', "");
-    let of_line = |line: &str| {
-        let (found, value) = line.split_once(": ")?;
-        (found.replace(';', "") == name).then(|| value.trim().parse().ok())?
-    };
-    text.lines().find_map(of_line).unwrap_or(0)
+    sidecar::counters(text).find(|(found, _)| found.replace(';', "") == name).map_or(0, |(_, value)| value)
 }
 
 /// The sum of the metrics of a name that have some labels.

@@ -26,7 +26,7 @@ use crate::{
     data_plane::DataPlane,
     log_keeper, name_server,
     observe_call::Observations,
-    output,
+    output, parallel,
     readiness::Started,
     role::Role,
     sidecar::{self, Folders, Kind},
@@ -327,15 +327,9 @@ pub(crate) fn start_pods(
     authorities: &Authorities,
     options: &Options,
 ) -> Result<Vec<StartedPod>> {
-    thread::scope(|scope| {
-        let start = |(index, host, plan)| {
-            scope.spawn(move || start_pod(index, &mesh.pods[index], host, plan, authorities, options))
-        };
-        let starting: Vec<_> = pods.into_iter().map(start).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        starting.into_iter().map(join).collect()
+    let at_once = pods.len();
+    parallel::each(pods, at_once, |(index, host, plan)| {
+        start_pod(index, &mesh.pods[index], host, plan, authorities, options)
     })
 }
 

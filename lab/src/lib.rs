@@ -36,6 +36,7 @@ mod name_server;
 pub mod observe_call;
 pub mod output;
 pub mod outside;
+mod parallel;
 pub mod predict;
 mod readiness;
 pub mod report;

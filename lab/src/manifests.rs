@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use mesh::{
-    Addresses, Fault, Objects, Severity, SourceFile,
+    Addresses, Fault, Loaded, Objects, Severity, SourceFile,
     model::{Flavor, Mesh, Resolved},
 };
 use thiserror::Error;
@@ -127,20 +127,7 @@ pub fn resolve(files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
     if loaded.manifests.heads().next().is_none() && loaded.manifests.set_aside.is_empty() && loaded.faults.is_empty() {
         bail!(NoManifests::in_files(files));
     }
-    if loaded.has_errors() {
-        bail!(BadManifests { faults: loaded.faults });
-    }
-    let located = |mut faults: Vec<Fault>| {
-        mesh::locate(files, &mut faults);
-        faults
-    };
-    let (resolved, warnings) =
-        mesh::resolve(&loaded.manifests).map_err(|faults| BadManifests { faults: located(faults) })?;
-    let mut all = loaded.faults;
-    all.extend(located(warnings));
-    all.sort();
-    all.dedup();
-    Ok((resolved.into(), all))
+    resolve_loaded(loaded, &Addresses::default(), files)
 }
 
 /// Resolves the objects of a lab, whose pods and services keep their addresses. Faults of objects that came from `files` are located
@@ -153,7 +140,11 @@ pub fn resolve_objects(
     kept: &Addresses,
     files: &[SourceFile],
 ) -> Result<(Arc<Resolved>, Vec<Fault>)> {
-    let loaded = objects.load();
+    resolve_loaded(objects.load(), kept, files)
+}
+
+/// Faults that have no place yet are located in `files`.
+fn resolve_loaded(loaded: Loaded, kept: &Addresses, files: &[SourceFile]) -> Result<(Arc<Resolved>, Vec<Fault>)> {
     let located = |mut faults: Vec<Fault>| {
         mesh::locate(files, &mut faults);
         faults
@@ -164,7 +155,10 @@ pub fn resolve_objects(
     let (resolved, mut faults) =
         mesh::resolve_at(&loaded.manifests, kept).map_err(|faults| BadManifests { faults: located(faults) })?;
     faults.extend(loaded.faults);
-    Ok((resolved.into(), located(faults)))
+    let mut faults = located(faults);
+    faults.sort();
+    faults.dedup();
+    Ok((resolved.into(), faults))
 }
 
 /// Reads and resolves manifests, and reports warnings on standard error.

@@ -276,11 +276,7 @@ struct EnvoyState {
 
 impl EnvoyState {
     fn parse(stats: &str) -> Self {
-        let counters: Vec<(&str, u64)> = stats
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
-            .collect();
+        let counters: Vec<(&str, u64)> = counters(stats).collect();
         let value = |name: &str| counters.iter().find(|(counter, _)| *counter == name).map(|(_, value)| *value);
         let refused = counters.iter().find(|(name, value)| name.ends_with("update_rejected") && *value > 0);
         Self {
@@ -291,6 +287,14 @@ impl EnvoyState {
                 .unwrap_or(0),
         }
     }
+}
+
+/// The counters and gauges in what `/stats` prints.
+pub(crate) fn counters(stats: &str) -> impl Iterator<Item = (&str, u64)> {
+    stats.lines().filter_map(|line| {
+        let (name, value) = line.rsplit_once(": ")?;
+        Some((name, value.trim().parse().ok()?))
+    })
 }
 
 /// Asks a pod's administration interface. Call it inside the pod.

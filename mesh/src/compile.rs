@@ -56,6 +56,14 @@ pub struct Placement {
     pub options: Options,
 }
 
+impl Placement {
+    /// Everything in one folder, for configurations that are not run: redirects as Istio's, and default options.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        let config_dir = folder.into();
+        Self { log_dir: config_dir.clone(), config_dir, redirect: ProxyIdentity::ISTIO, options: Options::default() }
+    }
+}
+
 /// Options that no manifest sets: what a lab observes, and what a bench varies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

@@ -10,11 +10,11 @@ mod resources;
 use std::path::{Path, PathBuf};
 
 use envoy_api::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use self::resources::{BOOTSTRAP, resources};
+use self::resources::{name, resources};
 pub use self::{changes::Change, resources::Files};
-use crate::compile::files::{self, CLUSTERS, LISTENERS};
+use crate::compile::files::{self, BOOTSTRAP, CLUSTERS, LISTENERS};
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +48,11 @@ impl Step {
     }
 }
 
-/// The way to another version of a secret that the mesh's authority issues.
-pub fn to_secret(secret: &Secret) -> Rollout {
+/// The step to another version of a secret that the mesh's authority issues.
+pub fn to_secret(secret: &Secret) -> Step {
     let mut step = Step::default();
     step.add(&files::secret(&secret.name), &files::of_secret(secret), Some(format!("sds.{}", secret.name)));
-    Rollout { steps: vec![step], ..Rollout::default() }
+    step
 }
 
 /// The way from one set of files to another. Secrets that the mesh's authority issues are not part of either.
@@ -106,12 +106,11 @@ fn with_unused(old: &str, new: &str) -> Option<String> {
         return None;
     }
     all.extend(unused);
-    serde_json::to_string_pretty(&json!({"version_info": "", "resources": all})).ok()
+    Some(files::response(all))
 }
 
 /// The name of a file's single resource, as Envoy's counters spell it.
 fn resource_name(text: &str) -> Option<String> {
     let resource = resources(text).pop()?;
-    let name = resource["name"].as_str().or_else(|| resource["cluster_name"].as_str())?;
-    Some(name.replace(':', "_"))
+    Some(name(&resource)).filter(|name| !name.is_empty()).map(|name| name.replace(':', "_"))
 }

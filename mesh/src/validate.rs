@@ -155,6 +155,18 @@ impl<'a> Checked<'a> {
         }
     }
 
+    /// The labels of a workload selector, which must be equal to a pod's.
+    fn selector_labels<'b>(&mut self, field: &str, labels: impl IntoIterator<Item = (&'b String, &'b String)>) {
+        for (key, value) in labels {
+            let field = format!("{field}[{key}]");
+            if key.is_empty() {
+                self.error(field, "an empty key is not allowed");
+            } else if key.contains('*') || value.contains('*') {
+                self.error(field, "a wildcard is not allowed in a selector; labels must be equal");
+            }
+        }
+    }
+
     /// Reports duplicates among names that must differ.
     fn unique<'b>(&mut self, names: impl IntoIterator<Item = (String, &'b str)>) {
         let mut seen = BTreeSet::new();

@@ -183,8 +183,10 @@ fn carry_out(
         namespace: key.namespace.clone(),
         what: what.to_string(),
     });
-    let taken: Vec<Duration> = pods.iter().filter_map(taken_after).collect();
-    let sidecars = pods.iter().filter(|pod| pod.taken.is_some()).count();
+    let reached = || pods.iter().filter_map(|pod| pod.taken.as_ref());
+    let taken: Vec<Duration> = reached().filter_map(Taken::time).collect();
+    let sidecars = reached().count();
+    let refused = reached().any(|taken| matches!(taken, Taken::Refused { .. }));
     let report = ChangeReport {
         schema: SCHEMA,
         lab: lab.id().to_owned(),
@@ -211,7 +213,6 @@ fn carry_out(
             None => {}
         }
     }
-    let refused = report.pods.iter().any(|pod| pod.problem.as_ref().is_some_and(|text| text.starts_with(REFUSED)));
     Ok(match () {
         () if refused || (how.wait && taken.len() < sidecars) => FAILED,
         () if how.wait && interrupt::is_asked() => INTERRUPTED,
@@ -219,19 +220,12 @@ fn carry_out(
     })
 }
 
-const REFUSED: &str = "its sidecar refused its files";
-
-fn taken_after(pod: &PodChange) -> Option<Duration> {
-    match pod.taken {
-        Some(Taken::After(time)) => Some(time),
-        _ => None,
-    }
-}
-
 fn pod_report(change: PodChange) -> PodReport {
-    let seconds = taken_after(&change).map(|time| time.as_secs_f64());
+    let seconds = change.taken.as_ref().and_then(Taken::time).map(|time| time.as_secs_f64());
     let problem = match change.taken {
-        Some(Taken::Refused { counter, output }) => Some(format!("{REFUSED} ({counter}): {output}")),
+        Some(Taken::Refused { counter, output }) => {
+            Some(format!("its sidecar refused its files ({counter}): {output}"))
+        }
         Some(Taken::NotYet(missing)) => Some(format!("its sidecar has not taken its files yet ({})", listed(&missing))),
         Some(Taken::DoesNotRun) => Some("its sidecar does not answer, and has not taken its files".to_owned()),
         Some(Taken::After(_)) | None => None,

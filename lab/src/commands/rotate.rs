@@ -104,11 +104,7 @@ fn chosen(args: &RotateArgs, mesh: &Mesh) -> Result<Vec<usize>> {
 
 /// Prints a phase. Returns how many sidecars did not take it.
 fn print(args: &RotateArgs, lab: &Lab, phase: &Phase) -> Result<usize> {
-    let after = |taken: &Taken| match taken {
-        Taken::After(time) => Some(*time),
-        _ => None,
-    };
-    let times: Vec<Duration> = phase.taken.iter().filter_map(|(_, taken)| after(taken)).collect();
+    let times: Vec<Duration> = phase.taken.iter().filter_map(|(_, taken)| taken.time()).collect();
     let seconds = times.iter().max().copied().unwrap_or_default().as_secs_f64();
     let sidecars = phase.taken.len();
     match args.output.output {

@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError, atomic::Ordering},
-    thread,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -31,16 +30,13 @@ use crate::{
     authorities::Authorities,
     container, control_plane,
     deploy::{self, PodPlan},
-    interrupt, manifests, name_server, outside,
+    interrupt, manifests, name_server, outside, parallel,
     run::Interrupted,
     terminal::noteln,
 };
 
 /// How long a pod's programs can take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How many sidecars are changed at the same time.
-const AT_ONCE: usize = 16;
 
 /// A change of one pod.
 #[derive(Clone, Debug)]
@@ -94,7 +90,7 @@ pub(crate) fn plan(lab: &Lab, record: &Record, objects: Objects, files: &[Source
         (resolved, warnings) = manifests::resolve_objects(&next.objects, &next.addresses, files)?;
     }
     next.images.fill(&mut resolved)?;
-    let (_, known) = manifests::resolve_objects(&record.objects, &record.addresses, &[])?;
+    let (old, known) = record.resolve_with_warnings()?;
     let is_known = |fault: &Fault| known.iter().any(|one| Fault { place: None, ..fault.clone() } == *one);
     manifests::print_warnings(warnings.iter().filter(|fault| !is_known(fault)));
     let mesh = Mesh::new(resolved, next.mesh);
@@ -108,7 +104,6 @@ pub(crate) fn plan(lab: &Lab, record: &Record, objects: Objects, files: &[Source
         .zip(&plans)
         .map(|((i, pod), plan)| deploy::spec(&mesh, i, pod, plan.as_ref(), &options.tuning))
         .collect();
-    let old = record.resolve()?;
     let running = lab.pods();
     let (mut fates, mut rollouts) = (Vec::new(), BTreeMap::new());
     for (index, pod) in indexed() {
@@ -223,26 +218,13 @@ impl Planned {
 
     /// Gives sidecars their new files. Returns what each did with them.
     fn roll(&self, lab: &Lab, patience: Duration) -> Result<BTreeMap<String, Taken>> {
-        let queue = Mutex::new(self.rollouts.iter());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || -> Result<Vec<(String, Taken)>> {
-            let mut done = Vec::new();
-            while let Some((index, way)) = next() {
-                let name = self.mesh.pods[*index].name.to_string();
-                let taken = roll::roll(&lab.pod(&name)?, way, self.options.privilege, patience)
-                    .with_context(|| format!("the sidecar of {name}"))?;
-                done.push((name, taken));
-            }
-            Ok(done)
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..AT_ONCE.min(self.rollouts.len())).map(|_| scope.spawn(work)).collect();
-            let mut taken = BTreeMap::new();
-            for worker in workers {
-                taken.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(taken)
-        })
+        let taken = parallel::each(&self.rollouts, roll::AT_ONCE, |(index, way)| {
+            let name = self.mesh.pods[*index].name.to_string();
+            let taken = roll::roll(&lab.pod(&name)?, way, self.options.privilege, patience)
+                .with_context(|| format!("the sidecar of {name}"))?;
+            Ok((name, taken))
+        });
+        Ok(taken?.into_iter().collect())
     }
 
     fn write_mounts(&self, lab: &Lab, index: usize, changed: &[usize], authorities: &Authorities) -> Result<()> {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use mesh::{
-    Addresses, Objects,
+    Addresses, Fault, Objects,
     model::{ControlPlane, Flavor, Mesh},
 };
 use netns::{Lab, Privilege};
@@ -53,9 +53,17 @@ impl Record {
     /// # Errors
     /// If the manifests are invalid.
     pub(crate) fn resolve(&self) -> Result<Mesh> {
-        let (mut resolved, _) = manifests::resolve_objects(&self.objects, &self.addresses, &[])?;
+        self.resolve_with_warnings().map(|(mesh, _)| mesh)
+    }
+
+    /// [`resolve`](Self::resolve), with the warnings, which have no places in files.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub(crate) fn resolve_with_warnings(&self) -> Result<(Mesh, Vec<Fault>)> {
+        let (mut resolved, warnings) = manifests::resolve_objects(&self.objects, &self.addresses, &[])?;
         self.images.fill(&mut resolved)?;
-        Ok(Mesh::new(resolved, self.mesh))
+        Ok((Mesh::new(resolved, self.mesh), warnings))
     }
 
     /// How its pods are deployed.

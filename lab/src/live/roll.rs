@@ -19,6 +19,9 @@ use crate::{
 /// The time between two looks at a sidecar's counters.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// How many sidecars get files at the same time.
+pub(super) const AT_ONCE: usize = 16;
+
 /// What a sidecar did with its new files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -30,6 +33,16 @@ pub(crate) enum Taken {
     NotYet(Vec<String>),
     /// It does not answer: it will read the files when it starts.
     DoesNotRun,
+}
+
+impl Taken {
+    /// How long it took, if it took all of them.
+    pub(crate) fn time(&self) -> Option<Duration> {
+        match self {
+            Self::After(time) => Some(*time),
+            _ => None,
+        }
+    }
 }
 
 /// The files in a sidecar's folder, except for those named.
@@ -136,11 +149,7 @@ fn counters() -> std::io::Result<Counters> {
 }
 
 fn parse(stats: &str) -> Counters {
-    let counter = |line: &str| {
-        let (name, value) = line.rsplit_once(": ")?;
-        Some((name.replace(':', "_"), value.trim().parse().ok()?))
-    };
-    stats.lines().filter_map(counter).collect()
+    sidecar::counters(stats).map(|(name, value)| (name.replace(':', "_"), value)).collect()
 }
 
 /// The updates of a step that are not counted yet. One that nothing had subscribed to before is not expected.
@@ -149,16 +158,11 @@ fn parse(stats: &str) -> Counters {
 /// The counter of one that was rejected.
 fn judge(step: &Step, before: &Counters, now: &Counters) -> Result<Vec<String>, String> {
     let grew = |update: &str, suffix: &str| {
-        let name = format!("{update}.{suffix}");
-        let is_it = |counter: &str| counter == name || counter.ends_with(&format!(".{name}"));
-        let mut counters = now.iter().filter(|(counter, _)| is_it(counter));
-        let grown = counters.find(|(counter, value)| **value > before.get(*counter).copied().unwrap_or(0));
-        grown.map(|(counter, _)| counter.clone())
+        let mut counters = named(now, update, suffix);
+        let grown = counters.find(|(counter, value)| *value > before.get(*counter).copied().unwrap_or(0));
+        grown.map(|(counter, _)| counter.to_owned())
     };
-    let is_subscribed = |update: &&String| {
-        let name = format!("{update}.update_success");
-        before.keys().any(|counter| *counter == name || counter.ends_with(&format!(".{name}")))
-    };
+    let is_subscribed = |update: &&String| named(before, update, "update_success").next().is_some();
     let mut missing = Vec::new();
     for update in step.counted_by.iter().filter(is_subscribed) {
         if let Some(counter) = grew(update, "update_rejected") {
@@ -169,6 +173,13 @@ fn judge(step: &Step, before: &Counters, now: &Counters) -> Result<Vec<String>, 
         }
     }
     Ok(missing)
+}
+
+/// The counters of an update, in whatever scope they are.
+fn named<'c>(counters: &'c Counters, update: &str, suffix: &str) -> impl Iterator<Item = (&'c str, u64)> + use<'c> {
+    let (whole, end) = (format!("{update}.{suffix}"), format!(".{update}.{suffix}"));
+    let is_it = move |(counter, _): &(&str, u64)| *counter == whole || counter.ends_with(&end);
+    counters.iter().map(|(counter, value)| (counter.as_str(), *value)).filter(is_it)
 }
 
 #[cfg(test)]

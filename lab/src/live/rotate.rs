@@ -1,10 +1,6 @@
 //! Rotates the certificates of a lab that is up: those of its sidecars, and the root that signs them.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mesh::{
@@ -15,10 +11,7 @@ use mesh::{
 use netns::Lab;
 
 use super::roll::{self, Taken};
-use crate::{authorities::Authorities, interrupt, run::Interrupted};
-
-/// How many sidecars get secrets at the same time.
-const AT_ONCE: usize = 16;
+use crate::{authorities::Authorities, interrupt, parallel, run::Interrupted};
 
 /// The order in which a new root replaces the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,24 +85,10 @@ impl Rotation<'_> {
 
     /// Gives every sidecar its part, in parallel, and waits until each has taken it.
     fn phase(&self, what: &'static str, part: Part, authorities: &Authorities) -> Result<Phase> {
-        let queue = Mutex::new(self.pods.iter());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         // Without overlap it matters that not all sidecars change at the same moment.
-        let workers = if part == Part::Both { 1 } else { AT_ONCE.min(self.pods.len()) };
-        let work = || -> Result<Vec<(String, Taken)>> {
-            let mut done = Vec::new();
-            while let Some(index) = next() {
-                done.extend(self.give(*index, part, authorities)?);
-            }
-            Ok(done)
-        };
-        let mut taken = thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            Ok::<_, anyhow::Error>(workers.into_iter().map(join).collect::<Result<Vec<_>>>()?.concat())
-        })?;
+        let at_once = if part == Part::Both { 1 } else { roll::AT_ONCE };
+        let taken = parallel::each(&self.pods, at_once, |index| self.give(*index, part, authorities));
+        let mut taken: Vec<_> = taken?.into_iter().flatten().collect();
         taken.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(Phase { what, taken })
     }
@@ -122,7 +101,7 @@ impl Rotation<'_> {
         for secret in authorities.secrets(sidecar)? {
             let is_certificate = secret.tls_certificate.is_some();
             if part == Part::Both || is_certificate == (part == Part::Certificate) {
-                way.steps.extend(to_secret(&secret).steps);
+                way.steps.push(to_secret(&secret));
             }
         }
         let taken = roll::roll(&self.lab.pod(&name)?, &way, netns::Privilege::Root, self.patience);

@@ -47,18 +47,16 @@ impl<'a> Before<'a> {
         let until = Instant::now() + COUNTED_WITHIN;
         let mut counts = Vec::new();
         for (expected, (pod, before)) in self.expected.iter().zip(self.values) {
-            let Some(before) = before else {
-                counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained: None });
-                continue;
-            };
-            let gained = loop {
-                let gained = value(deployment, pod, &expected.counter)?.saturating_sub(before);
-                if expected.is_met(gained) || Instant::now() > until {
-                    break gained;
+            let mut gained = None;
+            while let Some(before) = before {
+                let now = value(deployment, pod, &expected.counter)?.saturating_sub(before);
+                gained = Some(now);
+                if expected.is_met(now) || Instant::now() > until {
+                    break;
                 }
                 interrupt::pause(BETWEEN_LOOKS);
-            };
-            counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained: Some(gained) });
+            }
+            counts.push(Count { of: expected.of.clone(), counter: expected.counter.clone(), gained });
         }
         Ok(counts)
     }

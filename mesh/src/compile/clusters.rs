@@ -63,10 +63,8 @@ impl<'a> Compiler<'a> {
     /// The ports of services that send to this pod, whoever knows them, the oldest first (`SetServiceTargets` in
     /// `pilot/pkg/model/context.go`). For UDP ports Istio has chains and clusters as well, of the TCP that may come to such a port.
     fn ports_of_pod(&self) -> Vec<(&'a Service, &'a ServicePort, u16)> {
-        let mut services: Vec<&Service> = self.mesh.services.iter().chain(&self.mesh.entries).collect();
-        services.sort_by(|a, b| (a.age.moment(), &a.host).cmp(&(b.age.moment(), &b.host)));
         let mut found = vec![];
-        for service in services {
+        for service in self.mesh.services.iter().chain(&self.mesh.entries) {
             for port in &service.ports {
                 let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index);
                 found.extend(here.map(|endpoint| (service, port, endpoint.port)));
@@ -74,6 +72,8 @@ impl<'a> Compiler<'a> {
             let listed = service.entry_endpoints().filter(|(_, endpoint)| endpoint.pod == Some(self.index));
             found.extend(listed.map(|(port, endpoint)| (service, port, endpoint.port)));
         }
+        // Stable: a service's ports stay in their order.
+        found.sort_by(|(a, ..), (b, ..)| (a.age.moment(), &a.host).cmp(&(b.age.moment(), &b.host)));
         found
     }
 

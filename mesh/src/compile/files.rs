@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::{PodConfig, names};
 use crate::model::Pushed;
 
+/// The file that a sidecar reads only when it starts.
+pub(crate) const BOOTSTRAP: &str = "bootstrap.json";
 /// The file with all listeners.
 pub(crate) const LISTENERS: &str = "lds.json";
 /// The file with all clusters.
@@ -40,7 +42,7 @@ impl PodConfig {
     pub fn files(&self, secrets: &[Secret]) -> Vec<(PathBuf, String)> {
         let Pushed { listeners, routes: all_routes, clusters, endpoints: all_endpoints } = self.resources();
         let mut files = vec![
-            (PathBuf::from("bootstrap.json"), pretty(&self.bootstrap)),
+            (PathBuf::from(BOOTSTRAP), pretty(&self.bootstrap)),
             (PathBuf::from(LISTENERS), response(listeners)),
             (PathBuf::from(CLUSTERS), response(clusters)),
         ];
@@ -100,7 +102,7 @@ fn redact(secret: &Secret) -> Secret {
     Secret { tls_certificate, ..secret.clone() }
 }
 
-fn response(resources: impl IntoIterator<Item = Value>) -> String {
+pub(crate) fn response(resources: impl IntoIterator<Item = Value>) -> String {
     let resources: Vec<Value> = resources.into_iter().collect();
     pretty(&json!({"version_info": "", "resources": resources}))
 }

@@ -12,7 +12,7 @@ use envoy_api::{
 };
 use envoy_rules::grpc::code_of;
 
-use super::{filters::seconds, names};
+use super::{filters::seconds, names, traffic_policy::duration};
 use crate::{
     model::{
         CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse,
@@ -74,7 +74,7 @@ pub(super) fn takes_all(matcher: &RouteMatch) -> bool {
 }
 
 fn action(route: &mut Route, rule: &HttpRoute, mut authority: String, context: &Context<'_>) -> RouteAction {
-    let timeout = rule.timeout.as_deref().and_then(time::go_duration).map_or(seconds(0), ProtoDuration);
+    let timeout = duration(rule.timeout.as_deref()).unwrap_or(seconds(0));
     let mut action = RouteAction {
         timeout: Some(timeout),
         max_grpc_timeout: (!timeout.0.is_zero()).then_some(timeout),
@@ -309,10 +309,9 @@ fn retries(asked: Option<&HttpRetry>, hashes: bool) -> Option<RetryPolicy> {
             policy.retry_on += ",retriable-status-codes";
         }
     }
-    let duration = |text: &Option<String>| text.as_deref().and_then(time::go_duration).map(ProtoDuration);
-    policy.per_try_timeout = duration(&asked.per_try_timeout);
-    policy.retry_back_off =
-        duration(&asked.backoff).map(|base_interval| envoy_api::RetryBackOff { base_interval, max_interval: None });
+    policy.per_try_timeout = duration(asked.per_try_timeout.as_deref());
+    policy.retry_back_off = duration(asked.backoff.as_deref())
+        .map(|base_interval| envoy_api::RetryBackOff { base_interval, max_interval: None });
     if let Some(others) = asked.retry_ignore_previous_hosts {
         policy.retry_host_predicate = if others { other_hosts() } else { vec![] };
     }

@@ -61,7 +61,7 @@ impl<'a> Known<'a> {
 
     /// The listener that decides what is known on a port (`GetEgressListenerForRDS`).
     pub(super) fn on_port(&self, port: u16) -> Option<Rc<Listener<'a>>> {
-        let is_for = |listener: &&Rc<Listener<'a>>| listener.port().is_none_or(|own| own.port == port);
+        let is_for = |listener: &&Rc<Listener<'a>>| listener.egress.is_none_or(|egress| egress.is_for(port));
         self.listeners.iter().find(is_for).cloned()
     }
 
@@ -222,7 +222,6 @@ fn merged<'a>(parts: &[Part<'a>]) -> Vec<Port<'a>> {
 fn may_merge(first: &Service, a: Option<&Entry>, second: &Service, b: Option<&Entry>) -> bool {
     let resolution = |entry: Option<&Entry>| entry.map(|entry| entry.resolution);
     first.name.namespace == second.name.namespace
-        && a.is_some() == b.is_some()
         && resolution(a) == resolution(b)
         && first.selector == second.selector
         && first.export_to == second.export_to

@@ -84,11 +84,16 @@ impl SidecarScope {
 
     /// The listener that decides what is known on a port (`GetEgressListenerForRDS` in `pilot/pkg/model/sidecar.go`).
     pub fn egress_of(&self, port: u16) -> Option<&Egress> {
-        self.egress.iter().find(|egress| egress.port.as_ref().is_none_or(|own| own.port == port))
+        self.egress.iter().find(|egress| egress.is_for(port))
     }
 }
 
 impl Egress {
+    /// Whether it is about a port: its own, or any if it has none.
+    pub fn is_for(&self, port: u16) -> bool {
+        self.port.as_ref().is_none_or(|own| own.port == port)
+    }
+
     /// Whether pods of namespace `home` know services with this host in this namespace (`selectServices` in
     /// `pilot/pkg/model/sidecar.go`).
     pub fn knows(&self, home: &str, namespace: &str, host: &str) -> bool {

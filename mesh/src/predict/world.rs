@@ -4,14 +4,12 @@ use std::{
     cell::OnceCell,
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
 };
 
 use crate::{
-    compile::{Options, Placement},
+    compile::Placement,
     control_plane::configure,
     model::{Capture, Family, Mesh, Service, Source},
-    redirect::ProxyIdentity,
     sidecar,
 };
 
@@ -138,11 +136,5 @@ impl<'a> World<'a> {
 
 /// A placement for configurations that are never written to files.
 pub(super) fn nowhere() -> Placement {
-    let nowhere = PathBuf::from("/");
-    Placement {
-        config_dir: nowhere.clone(),
-        log_dir: nowhere,
-        redirect: ProxyIdentity::ISTIO,
-        options: Options::default(),
-    }
+    Placement::in_folder("/")
 }

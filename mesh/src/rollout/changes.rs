@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::resources::{BOOTSTRAP, Files, resources};
-use crate::compile::files::{CLUSTERS, LISTENERS};
+use super::resources::{Files, name, resources};
+use crate::compile::files::{BOOTSTRAP, CLUSTERS, LISTENERS};
 
 /// A change of one resource: `listener 0.0.0.0_8080: chain added`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -55,24 +55,40 @@ pub(super) fn between(old: &Files, new: &Files) -> Vec<Change> {
 /// Describes the differences between two versions of a resource.
 type Compare = fn(&Value, &Value) -> Vec<String>;
 
-/// The names of resources that differ, each with one of its changes.
-fn by_name(old: &[Value], new: &[Value], compare: Compare) -> Vec<(String, String)> {
-    let mut changes = Vec::new();
-    let missing = |from: &[Value], resource: &Value| !from.iter().any(|other| name(other) == name(resource));
-    for resource in new {
-        match old.iter().find(|other| name(other) == name(resource)) {
-            None => changes.push((name(resource), "added".to_owned())),
-            Some(other) if other == resource => {}
-            Some(other) => changes.extend(compare(other, resource).into_iter().map(|what| (name(resource), what))),
-        }
-    }
-    changes.extend(old.iter().filter(|one| missing(new, one)).map(|one| (name(one), "removed".to_owned())));
-    changes
+/// What happens to an item of a list.
+enum Found {
+    Added,
+    Removed,
+    /// It stays, and this is different inside.
+    Changed(String),
 }
 
-fn name(resource: &Value) -> String {
-    let name = resource["name"].as_str().or_else(|| resource["cluster_name"].as_str());
-    name.unwrap_or_default().to_owned()
+/// The items of two lists that differ, found again by what identifies them. Those that are gone come last.
+fn found(old: &[Value], new: &[Value], id: fn(&Value) -> String, inside: Compare) -> Vec<(String, Found)> {
+    let mut all = Vec::new();
+    for item in new {
+        match old.iter().find(|other| id(other) == id(item)) {
+            None => all.push((id(item), Found::Added)),
+            Some(other) if other == item => {}
+            Some(other) => all.extend(inside(other, item).into_iter().map(|what| (id(item), Found::Changed(what)))),
+        }
+    }
+    let gone = old.iter().filter(|one| !new.iter().any(|other| id(other) == id(one)));
+    all.extend(gone.map(|one| (id(one), Found::Removed)));
+    all
+}
+
+/// The names of resources that differ, each with one of its changes.
+fn by_name(old: &[Value], new: &[Value], compare: Compare) -> impl Iterator<Item = (String, String)> {
+    found(old, new, named, compare).into_iter().map(|(name, found)| match found {
+        Found::Added => (name, "added".to_owned()),
+        Found::Removed => (name, "removed".to_owned()),
+        Found::Changed(what) => (name, what),
+    })
+}
+
+fn named(resource: &Value) -> String {
+    name(resource).to_owned()
 }
 
 /// The top-level fields that differ.
@@ -91,18 +107,14 @@ fn fields(old: &Value, new: &Value) -> Vec<String> {
     changes
 }
 
-/// The items of two lists that differ, found again by what identifies them.
+/// The items of two lists that differ, in words, or that their order does.
 fn items(old: &[Value], new: &[Value], id: fn(&Value) -> String, inside: Compare) -> Vec<String> {
-    let mut changes = Vec::new();
-    for item in new {
-        match old.iter().find(|other| id(other) == id(item)) {
-            None => changes.push(format!("{} added", id(item))),
-            Some(other) if other == item => {}
-            Some(other) => changes.extend(inside(other, item).into_iter().map(|what| format!("{}: {what}", id(item)))),
-        }
-    }
-    let gone = old.iter().filter(|one| !new.iter().any(|other| id(other) == id(one)));
-    changes.extend(gone.map(|one| format!("{} removed", id(one))));
+    let words = found(old, new, id, inside).into_iter().map(|(item, found)| match found {
+        Found::Added => format!("{item} added"),
+        Found::Removed => format!("{item} removed"),
+        Found::Changed(what) => format!("{item}: {what}"),
+    });
+    let mut changes: Vec<String> = words.collect();
     if changes.is_empty() && old != new {
         changes.push("the order changed".to_owned());
     }

@@ -76,14 +76,7 @@ fn selector(checked: &mut Checked<'_>, selector: Option<&WorkloadSelector>) {
         let message = "has no labels: the policy is for the whole namespace (the whole mesh in the root namespace)";
         checked.warn("spec.selector", message);
     }
-    for (key, value) in match_labels {
-        let field = format!("spec.selector.matchLabels[{key}]");
-        if key.is_empty() {
-            checked.error(field, "an empty key is not allowed");
-        } else if key.contains('*') || value.contains('*') {
-            checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
-        }
-    }
+    checked.selector_labels("spec.selector.matchLabels", match_labels);
 }
 
 fn target(checked: &mut Checked<'_>, field: &str, target: &TargetRef) {

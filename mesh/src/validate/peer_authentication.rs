@@ -18,16 +18,7 @@ pub(super) fn validate(policy: &Object<PeerAuthenticationSpec>, faults: &mut Fau
                 "has no labels: the policy is for the whole namespace (the whole mesh in the root namespace)",
             );
         }
-        Some(labels) => {
-            for (key, value) in labels {
-                let field = format!("spec.selector.matchLabels[{key}]");
-                if key.is_empty() {
-                    checked.error(field, "an empty key is not allowed");
-                } else if key.contains('*') || value.contains('*') {
-                    checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
-                }
-            }
-        }
+        Some(labels) => checked.selector_labels("spec.selector.matchLabels", labels),
         None => {}
     }
     let Some(ports) = &policy.body.port_level_mtls else { return };

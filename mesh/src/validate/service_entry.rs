@@ -52,14 +52,7 @@ fn workload_selector(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, labels:
     if labels.is_empty() {
         checked.warn(FIELD, "has no labels: it selects everything in the namespace");
     }
-    for (key, value) in labels {
-        let field = format!("{FIELD}.labels[{key}]");
-        if key.is_empty() {
-            checked.error(field, "an empty key is not allowed");
-        } else if key.contains('*') || value.contains('*') {
-            checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
-        }
-    }
+    checked.selector_labels(&format!("{FIELD}.labels"), labels);
 }
 
 fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {

@@ -47,14 +47,7 @@ fn selector(checked: &mut Checked<'_>, spec: &SidecarSpec) {
     if selector.labels.is_empty() {
         checked.warn("spec.workloadSelector", "has no labels: the Sidecar is for the whole namespace");
     }
-    for (key, value) in &selector.labels {
-        let field = format!("spec.workloadSelector.labels[{key}]");
-        if key.is_empty() {
-            checked.error(field, "an empty key is not allowed");
-        } else if key.contains('*') || value.contains('*') {
-            checked.error(field, "a wildcard is not allowed in a selector; labels must be equal");
-        }
-    }
+    checked.selector_labels("spec.workloadSelector.labels", &selector.labels);
 }
 
 fn ingress(checked: &mut Checked<'_>, listeners: &[IngressListener]) {

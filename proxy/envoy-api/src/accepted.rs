@@ -1,7 +1,7 @@
 //! Fields and filters that istiod writes for a sidecar and that are read without effect, each with the reason why it decides
 //! nothing here. What is in no row, or has another value than its row names, stays an error that names its path.
 //!
-//! docs/accepted.md shows the table.
+//! docs/control-plane.md shows the table.
 
 use std::fmt::Write as _;
 
@@ -270,7 +270,7 @@ fn remove(value: &mut Value, path: &str, values: Values) {
     }
 }
 
-/// The table, as docs/accepted.md shows it.
+/// The table, as docs/control-plane.md shows it.
 pub fn markdown() -> String {
     let mut text = String::from("| Message | Field | Values | Why it decides nothing |\n|---|---|---|---|\n");
     for Accepted { message, field, values, why } in ACCEPTED {

@@ -3,8 +3,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::{
-    compile::{Options, Placement, compile},
-    redirect::ProxyIdentity,
+    compile::{Placement, compile},
     testing::{INJECTED, mesh},
 };
 
@@ -31,14 +30,7 @@ fn policy(metadata: &str, spec: &str) -> String {
 fn filters(manifests: &str) -> (Vec<Value>, Vec<Value>) {
     let mesh = mesh(&format!("{INJECTED}{SERVER}{manifests}"));
     let server = mesh.pod("server", "default").unwrap();
-    let folder = std::path::PathBuf::from("/");
-    let placement = Placement {
-        config_dir: folder.clone(),
-        log_dir: folder,
-        redirect: ProxyIdentity::ISTIO,
-        options: Options::default(),
-    };
-    let config = compile(&mesh, server, &placement);
+    let config = compile(&mesh, server, &Placement::in_folder("/"));
     let inbound = config.listeners.iter().find(|listener| listener.name == "virtualInbound").unwrap();
     (of_http(inbound), of_tcp(inbound))
 }
