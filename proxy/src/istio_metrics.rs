@@ -78,18 +78,20 @@ impl Reporter {
 
     /// Counts a TCP session that is open on both sides.
     pub(crate) fn opened(&self, session: &StreamInfo, cluster: Option<&Metadata>) {
-        self.session(session, cluster, "istio_tcp_connections_opened_total").inc();
+        self.session(session, cluster)("istio_tcp_connections_opened_total").inc();
     }
 
     /// Counts a TCP session that is over, and its bytes.
     pub(crate) fn closed(&self, session: &StreamInfo, cluster: Option<&Metadata>) {
-        self.session(session, cluster, "istio_tcp_connections_closed_total").inc();
-        self.session(session, cluster, "istio_tcp_received_bytes_total").add(session.bytes_received);
-        self.session(session, cluster, "istio_tcp_sent_bytes_total").add(session.bytes_sent);
+        let counter = self.session(session, cluster);
+        counter("istio_tcp_connections_closed_total").inc();
+        counter("istio_tcp_received_bytes_total").add(session.bytes_received);
+        counter("istio_tcp_sent_bytes_total").add(session.bytes_sent);
     }
 
-    fn session(&self, session: &StreamInfo, cluster: Option<&Metadata>, metric: &str) -> Counter {
-        let labels = Labels::of_session(self.side, session, cluster);
-        self.metrics.stats.metric(metric, labels.all(&self.metrics.own))
+    /// The counters of sessions with the labels of this one, by their names.
+    fn session(&self, session: &StreamInfo, cluster: Option<&Metadata>) -> impl Fn(&str) -> Counter {
+        let labels = Labels::of_session(self.side, session, cluster).all(&self.metrics.own);
+        move |metric| self.metrics.stats.metric(metric, labels.clone())
     }
 }

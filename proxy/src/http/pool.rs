@@ -95,6 +95,34 @@ pub(super) struct Wanted<'a> {
     pub(super) fresh: bool,
 }
 
+/// A request that waits for a connection, counted until dropped.
+struct Waiting {
+    _pending: InUse,
+    _active: Held,
+}
+
+impl Wanted<'_> {
+    /// Counts a request that waits for a connection, within the cluster's limit.
+    fn wait(&self, stats: &ClusterStats) -> Result<Waiting, ConnectFailure> {
+        let pending = within(self.cluster.resources.pending.take(), stats)?;
+        stats.pending.inc();
+        Ok(Waiting { _pending: pending, _active: stats.pending_active.hold() })
+    }
+
+    /// Counts a request that is sent, within the cluster's limit.
+    fn begin(&self, stats: &ClusterStats) -> Result<InUse, ConnectFailure> {
+        within(self.cluster.resources.requests.take(), stats)
+    }
+}
+
+/// A part of a resource, if there was room for it.
+fn within(taken: Option<InUse>, stats: &ClusterStats) -> Result<InUse, ConnectFailure> {
+    taken.ok_or_else(|| {
+        stats.pending_overflow.inc();
+        ConnectFailure::Overflow
+    })
+}
+
 /// A connection for one request.
 #[derive(Debug)]
 pub(super) struct Acquired {

@@ -79,39 +79,35 @@ impl Pool {
         wanted: Wanted<'_>,
         stats: &ClusterStats,
     ) -> Result<Acquired, ConnectFailure> {
-        let resources = &wanted.cluster.resources;
-        let overflow = || {
-            stats.pending_overflow.inc();
-            ConnectFailure::Overflow
-        };
         let mut waiting = None;
         let mut fresh = wanted.fresh;
+        // One thread runs all tasks of a worker: nothing changes between a look at the pool and the wait for a change.
         loop {
-            let changed = self.changed(&key);
             if !fresh && let Some(Idle { connection, info, .. }) = self.take(&key) {
                 let lent = Lent { connection, pool: self.clone(), key };
                 // Without room for the request, the connection is idle again.
-                let Some(in_use) = resources.requests.take() else {
-                    lent.give_back(info);
-                    return Err(overflow());
+                let in_use = match wanted.begin(stats) {
+                    Ok(in_use) => in_use,
+                    Err(overflow) => {
+                        lent.give_back(info);
+                        return Err(overflow);
+                    }
                 };
                 return Ok(Acquired { sender: Sender::Http1(lent.serving()), info, reused: true, in_use });
             }
             if waiting.is_none() {
-                let pending = resources.pending.take().ok_or_else(overflow)?;
-                stats.pending.inc();
-                waiting = Some((pending, stats.pending_active.hold()));
+                waiting = Some(wanted.wait(stats)?);
             }
             // An endpoint without a connection gets one in any case, as nothing would wake its requests.
             if !self.is_open(&key) || wanted.cluster.has_room_for_connection() {
                 break;
             }
-            changed.notified().await;
+            self.changed(&key).notified().await;
             fresh = false;
         }
         let open = self.open(&key);
         let Connected { stream, info, guard } = wanted.cluster.connect(wanted.endpoint, wanted.context).await?;
-        let in_use = resources.requests.take().ok_or_else(overflow)?;
+        let in_use = wanted.begin(stats)?;
         let wire = Wire::new(Bytes::new(), stream, &stats.received, &stats.sent);
         let (client, connection) = Client::new(wire);
         stats.http1_connections.inc();

@@ -71,26 +71,14 @@ impl Pool {
         wanted: Wanted<'_>,
         stats: &ClusterStats,
     ) -> Result<Acquired, ConnectFailure> {
-        let resources = &wanted.cluster.resources;
-        let overflow = || {
-            stats.pending_overflow.inc();
-            ConnectFailure::Overflow
-        };
         let asked = Instant::now();
         let slot = lock(&self.0).entry(key.clone()).or_default().clone();
         let is_ready =
             slot.try_lock().is_ok_and(|place| !wanted.fresh && place.shared.as_ref().is_some_and(|one| !one.is_over()));
-        let _pending = match is_ready {
-            true => None,
-            false => {
-                let pending = resources.pending.take().ok_or_else(overflow)?;
-                stats.pending.inc();
-                Some((pending, stats.pending_active.hold()))
-            }
-        };
+        let _waiting = if is_ready { None } else { Some(wanted.wait(stats)?) };
         let mut place = slot.lock().await;
         if let Some(shared) = place.shared.as_mut().filter(|shared| !wanted.fresh && !shared.is_over()) {
-            let in_use = resources.requests.take().ok_or_else(overflow)?;
+            let in_use = wanted.begin(stats)?;
             shared.served += 1;
             let (sender, info) = (shared.sender.clone(), shared.info.clone());
             if shared.lifetime.requests.is_some_and(|most| shared.served >= most) {
@@ -136,7 +124,7 @@ impl Pool {
             opened: Instant::now(),
             served: 1,
         });
-        let in_use = resources.requests.take().ok_or_else(overflow)?;
+        let in_use = wanted.begin(stats)?;
         Ok(Acquired { sender: super::Sender::Http2(sender), info, reused: false, in_use })
     }
 
