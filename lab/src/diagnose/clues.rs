@@ -2,13 +2,12 @@
 
 use std::fmt;
 
+use envoy_rules::outcome::Flag;
+
 use super::cause::Clue;
 
-/// Envoy's response flags (`source/common/stream_info/utility.h`).
-const FLAGS: [&str; 30] = [
-    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH",
-    "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
-];
+/// Envoy's response flags that are not in [`Flag`], since a lab never has them (`source/common/stream_info/utility.h`).
+const OTHER_FLAGS: [&str; 12] = ["LH", "RL", "UAEX", "RLSE", "IH", "UMSDR", "RFCF", "NFCF", "OM", "DF", "DO", "UDO"];
 
 /// The clues in a text.
 pub(super) struct Clues {
@@ -54,7 +53,8 @@ fn flags(text: &str, words: &[&str]) -> Vec<String> {
     let read = |word: &str| -> Option<Vec<String>> {
         let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let flags: Vec<String> = word.split(',').map(str::to_owned).collect();
-        flags.iter().all(|flag| FLAGS.contains(&flag.as_str())).then_some(flags)
+        let is_flag = |word: &str| Flag::parse(word).is_some() || OTHER_FLAGS.contains(&word);
+        flags.iter().all(|flag| is_flag(flag)).then_some(flags)
     };
     let follows_status = words.windows(2).filter(|pair| is_status(pair[0])).find_map(|pair| read(pair[1]));
     let value = || {
