@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     compare::{Facts, compare, on_lanes},
-    planes::{Kind, Plane, lines_of},
+    planes::{ENDS, Kind, Plane, lines_of},
     rows::{self, Row},
     support::{cluster, loopback},
     wire::{self, Patience, short, text},
@@ -22,7 +22,7 @@ use crate::{
 
 const LANES: usize = 8;
 const FORMAT: &str = "%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% \
-    %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT%|%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%\n";
+    %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT%";
 /// How long the upstream may take to record what it received.
 const SETTLED: Duration = Duration::from_millis(120);
 
@@ -44,7 +44,7 @@ pub(crate) fn manager(log: &str, cluster: &str) -> Value {
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "access_log": [{"name": "file", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": log, "log_format": {"text_format_source": {"inline_string": FORMAT}},
+            "path": log, "log_format": {"text_format_source": {"inline_string": format!("{FORMAT}{ENDS}")}},
         }}],
     }}]})
 }
@@ -86,7 +86,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
             ("answer", short(&answers(&heard.bytes))),
             ("end", heard.how.into()),
             ("upstream", short(&seen.join(" & "))),
-            ("log", short(&lines_of(&log, heard.port).join(" & "))),
+            ("log", short(&lines_of(&log, &heard).join(" & "))),
         ]
     });
     facts.collect()

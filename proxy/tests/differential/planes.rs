@@ -16,7 +16,10 @@ use nix::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{LONG, PROGRAM, folder, loopback};
+use crate::{
+    support::{LONG, PROGRAM, folder, loopback},
+    wire::Heard,
+};
 
 /// The implementation of a data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +104,13 @@ fn is_live(admin: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.contains("LIVE"))
 }
 
-/// The lines of a log for a client port, without the port, which follows the last bar.
-pub(crate) fn lines_of(log: &[String], port: u16) -> Vec<String> {
-    let is_of = |line: &&String| line.rsplit_once('|').is_some_and(|(_, at)| at.ends_with(&format!(":{port}")));
-    log.iter().filter(is_of).map(|line| line.rsplit_once('|').unwrap().0.to_owned()).collect()
+/// What the access logs' formats end with: the two ends of the connection.
+///
+/// A client port alone does not identify a connection: connections to other listeners can have the same.
+pub(crate) const ENDS: &str = "|%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS%\n";
+
+/// The lines of a log for one connection, without [`ENDS`].
+pub(crate) fn lines_of(log: &[String], heard: &Heard) -> Vec<String> {
+    let ends = format!("|{} {}", heard.server, heard.client);
+    log.iter().filter_map(|line| line.strip_suffix(&ends)).map(str::to_owned).collect()
 }

@@ -65,7 +65,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     let log = plane.end();
     let facts = played.into_iter().map(|(heard, next, is_post)| -> Facts {
         let answer = answers(&heard.bytes);
-        let log = lines_of(&log, heard.port).join(" & ");
+        let log = lines_of(&log, &heard).join(" & ");
         // How much of a large body is read depends on buffers, and so does whether the unread rest causes a reset.
         let log = if is_post { log.split(' ').take(7).collect::<Vec<_>>().join(" ") } else { log };
         vec![

@@ -25,8 +25,8 @@ impl Patience {
 /// What was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
-    /// Our port.
-    pub(crate) port: u16,
+    pub(crate) client: SocketAddr,
+    pub(crate) server: SocketAddr,
     pub(crate) bytes: Vec<u8>,
     /// Description of how it ended.
     pub(crate) how: &'static str,
@@ -45,7 +45,7 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let port = stream.local_addr().unwrap().port();
+    let client = stream.local_addr().unwrap();
     for (i, part) in parts.iter().enumerate() {
         if i > 0 {
             sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
@@ -67,7 +67,7 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
             }
         }
     };
-    Heard { port, bytes, how }
+    Heard { client, server: address, bytes, how }
 }
 
 fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, limit: Duration) -> Reading {
