@@ -129,6 +129,15 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// Copies files and folders into a folder, in another process.
+///
+/// Programs must not be written by a test's own process: a child that another test forks meanwhile would hold them open for
+/// writing, and the kernel would not execute them (`ETXTBSY`).
+pub fn copy_to(folder: &Path, files: &[PathBuf]) {
+    let copied = Command::new("cp").arg("-rt").arg(folder).args(files).status().expect("cp runs");
+    assert!(copied.success(), "{files:?} to {}", folder.display());
+}
+
 /// A folder with these files, removed when dropped.
 pub fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
-use tests::{checkout, folder, labs::OwnLabs, may_make_labs, text, tools};
+use tests::{checkout, copy_to, folder, labs::OwnLabs, may_make_labs, text, tools};
 
 /// The project's STRICT scenario, with a part replaced.
 fn strict_with(part: &str, by: &str) -> String {
@@ -311,7 +311,7 @@ fn without_privilege_the_exit_code_is_3() {
     fs::set_permissions(&parent, fs::Permissions::from_mode(0o777)).unwrap();
     // A checkout may be in a folder that only root can read.
     let sidelab = parent.join("sidelab");
-    fs::copy(tools().own("sidelab").unwrap(), &sidelab).unwrap();
+    copy_to(&parent, &[tools().own("sidelab").unwrap()]);
     // The kernel refuses a user namespace to an ordinary user's process in a chroot.
     let root = tempfile::tempdir().unwrap();
     let script = r#"mount --rbind / "$ROOT" && exec chroot --userspec 1000:1000 --groups= "$ROOT" "$@""#;

@@ -3,9 +3,10 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    io::Write as _,
+    os::unix::fs::symlink,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use tests::{checkout, has, has_envoy, labs::OwnLabs, may_make_labs, sidelab, text, tools};
@@ -23,11 +24,17 @@ fn machine(programs: &[&str], others: &[(&str, &str)]) -> tempfile::TempDir {
         symlink(here(program), folder.path().join(program)).unwrap();
     }
     for (name, commands) in others {
-        let path = folder.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{commands}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&folder.path().join(name), &format!("#!/bin/sh\n{commands}\n"));
     }
     folder
+}
+
+/// Writes a program in another process, for the reason of [`tests::copy_to`].
+fn write_program(path: &Path, text: &str) {
+    let mut writer = Command::new("install");
+    let mut child = writer.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{}", path.display());
 }
 
 /// Runs one of the project's scripts on such a machine.

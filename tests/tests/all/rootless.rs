@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, os::unix::process::CommandExt, path:
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;
-use tests::{checkout, has_envoy, may_make_labs, text, tools};
+use tests::{checkout, copy_to, has_envoy, may_make_labs, text, tools};
 
 /// The uid of user `nobody`.
 const NOBODY: u32 = 65534;
@@ -13,15 +13,10 @@ const NOBODY: u32 = 65534;
 fn reachable_copy(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let tools = tools();
-    let envoy = tools.envoy.clone().unwrap();
-    for program in
-        ["sidelab", "sidecar-proxy", "demo-apiserver", "demo-client", "demo-dns", "demo-server", "demo-webhook"]
-    {
-        fs::copy(tools.own.join(program), folder.join(program)).unwrap();
-    }
-    fs::copy(envoy, folder.join("envoy")).unwrap();
-    let scenarios = Command::new("cp").arg("-r").arg(checkout().join("scenarios")).arg(folder).status().unwrap();
-    assert!(scenarios.success());
+    let programs =
+        ["sidelab", "sidecar-proxy", "demo-apiserver", "demo-client", "demo-dns", "demo-server", "demo-webhook"];
+    copy_to(folder, &programs.map(|program| tools.own.join(program)));
+    copy_to(folder, &[tools.envoy.clone().unwrap(), checkout().join("scenarios")]);
     let run = folder.join("run");
     fs::create_dir(&run).unwrap();
     std::os::unix::fs::chown(&run, Some(NOBODY), Some(NOBODY)).unwrap();
