@@ -8,6 +8,7 @@ mod metadata;
 mod object;
 pub mod others;
 pub mod peer_authentication;
+pub mod proxy_config;
 mod readers;
 mod selector;
 pub mod service_entry;
@@ -35,6 +36,7 @@ use self::{
     destination_rule::DestinationRuleSpec,
     envoy_filter::EnvoyFilterSpec,
     peer_authentication::PeerAuthenticationSpec,
+    proxy_config::ProxyConfigSpec,
     service_entry::{ServiceEntrySpec, WorkloadEntrySpec},
     sidecar::SidecarSpec,
     virtual_service::VirtualServiceSpec,
@@ -132,6 +134,8 @@ kinds! {
     };
     /// `networking.istio.io` EnvoyFilter.
     envoy_filters: EnvoyFilterSpec = { "EnvoyFilter" ["networking.istio.io/v1alpha3"] Namespaced readers::spec };
+    /// `networking.istio.io` ProxyConfig.
+    proxy_configs: ProxyConfigSpec = { "ProxyConfig" ["networking.istio.io/v1beta1"] Namespaced readers::spec };
     /// `networking.istio.io` ServiceEntry.
     service_entries: ServiceEntrySpec = {
         "ServiceEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,

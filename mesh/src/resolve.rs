@@ -16,6 +16,7 @@ mod mesh_config;
 mod peer_authentication;
 mod pods;
 mod protocol;
+mod proxy_configs;
 mod service_entry;
 mod services;
 mod sidecar_scope;
@@ -64,6 +65,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
     authorization_policy::warn(manifests, &config, &pods, &mut faults);
+    proxy_configs::warn(manifests, &pods, &mut faults);
     peer_authentication::warn(manifests, &config, &pods, &services, &mut faults);
     let webhooks = webhooks::resolve(manifests, &services, &mut faults);
     let namespaces = namespaces(manifests);

@@ -5,6 +5,7 @@ mod destination_rule;
 mod envoy_filter;
 mod peer_authentication;
 mod pod;
+mod proxy_config;
 pub(crate) mod secret;
 mod service;
 mod service_entry;
@@ -63,6 +64,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for policy in &manifests.authorization_policies {
         authorization_policy::validate(policy, faults);
+    }
+    for config in &manifests.proxy_configs {
+        proxy_config::validate(config, faults);
     }
     for rule in &manifests.destination_rules {
         destination_rule::validate(rule, faults);

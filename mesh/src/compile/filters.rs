@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use envoy_api::{
-    APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Cors, Filter, FilterStateValue,
-    ForwardClientCertDetails, HttpConnectionManager, HttpFault, HttpFilter, NetworkFilter, ProtoDuration, Rds,
-    RouteConfiguration, Router, ServerHeaderTransformation, SetCurrentClientCertDetails, SetFilterState,
-    SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
+    APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Cors, EscapedSlashes, Filter,
+    FilterStateValue, ForwardClientCertDetails, HttpConnectionManager, HttpFault, HttpFilter, NetworkFilter,
+    ProtoDuration, Rds, RouteConfiguration, Router, ServerHeaderTransformation, SetCurrentClientCertDetails,
+    SetFilterState, SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
 use super::{Compiler, files, traffic_policy::duration};
-use crate::model::{HttpRoute, Settings};
+use crate::model::{HttpRoute, PathNormalization, Settings};
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -81,8 +81,14 @@ impl Compiler<'_> {
         fault.into_iter().chain(cors).chain([Router::filter()]).collect()
     }
 
-    /// The settings that all share.
+    /// The settings that all share. Paths are normalized as in `buildHTTPConnectionManager` of
+    /// `pilot/pkg/networking/core/listener_builder.go`.
     fn http(&self, stat_prefix: String) -> HttpConnectionManager {
+        let normalization = self.mesh.config.path_normalization;
+        let escaped = match normalization {
+            PathNormalization::DecodeAndMergeSlashes => EscapedSlashes::UnescapeAndForward,
+            _ => EscapedSlashes::KeepUnchanged,
+        };
         HttpConnectionManager {
             codec_type: CodecType::Auto,
             stat_prefix,
@@ -104,7 +110,12 @@ impl Compiler<'_> {
             }),
             stream_idle_timeout: Some(seconds(0)),
             drain_timeout: Some(seconds(5)),
-            normalize_path: Some(true),
+            normalize_path: Some(normalization != PathNormalization::None),
+            merge_slashes: matches!(
+                normalization,
+                PathNormalization::MergeSlashes | PathNormalization::DecodeAndMergeSlashes
+            ),
+            path_with_escaped_slashes_action: escaped,
             generate_request_id: Some(true),
             preserve_external_request_id: false,
         }

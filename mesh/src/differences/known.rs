@@ -261,11 +261,6 @@ pub const KNOWN: &[Known] = &[
         scope: &[
             Scope(
                 Istio,
-                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / path_with_escaped_slashes_action",
-                Any,
-            ),
-            Scope(
-                Istio,
                 "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / proxy_100_continue",
                 Any,
             ),

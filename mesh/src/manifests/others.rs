@@ -23,8 +23,8 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
     ("networking.istio.io", "Gateway", ENTERS),
-    ("networking.istio.io", "ProxyConfig", "it may change what a sidecar captures"),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
+    ("telemetry.istio.io", "Telemetry", "here every call is logged and counted, whatever it says"),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
     ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),
     ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not predicted"),
@@ -90,7 +90,6 @@ const OTHERS: &[(&str, &[&str])] = &[
         &["CSIDriver", "CSINode", "CSIStorageCapacity", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"],
     ),
     ("storagemigration.k8s.io", &["StorageVersionMigration"]),
-    ("telemetry.istio.io", &["Telemetry"]),
 ];
 
 /// What an object of a kind that is not read may change; `None` if it does not matter.

@@ -25,6 +25,8 @@ pub struct MeshConfig {
     pub access_log_json: bool,
     /// `protocolDetectionTimeout` in milliseconds; 0 waits forever.
     pub protocol_detection_timeout_ms: u64,
+    /// `pathNormalization.normalization`.
+    pub path_normalization: PathNormalization,
     /// `meshMTLS`: for TLS between sidecars, on the server's side.
     pub mesh_mtls: MeshTls,
     /// `tlsDefaults`: for all other TLS.
@@ -35,6 +37,21 @@ pub struct MeshConfig {
     pub injection_defaults: BTreeMap<String, String>,
     /// The document with the settings.
     pub source: Source,
+}
+
+/// `MeshConfig.ProxyPathNormalization.NormalizationType`: what sidecars do to the paths of requests, before routes and policies see
+/// them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathNormalization {
+    /// Nothing.
+    None,
+    /// DEFAULT, too: `.` and `..` are resolved, `\` is `/`.
+    #[default]
+    Base,
+    /// Several slashes are one, too.
+    MergeSlashes,
+    /// `%2F` and `%5C` are unescaped, too, before that.
+    DecodeAndMergeSlashes,
 }
 
 /// `MeshConfig.TLSConfig`; empty values mean Istio's default.

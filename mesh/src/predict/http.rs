@@ -1,5 +1,7 @@
 //! The HTTP connection manager: codec, route, and the outcome of the request.
 
+use std::borrow::Cow;
+
 use envoy_api::{
     AlpnFilter, ClusterWeight, CodecType, FractionalPercent, HttpConnectionManager, HttpFilterConfig, Route,
     RouteAction, RouteConfiguration,
@@ -9,7 +11,7 @@ use envoy_rules::{
     cors::{self, Cors},
     grpc::GrpcStatus,
     outcome::{Flag, Outcome, UpstreamReset},
-    path,
+    path::{Normalization, Normalized},
     retry::RetryPolicy,
     route::{RouteIndex, RouteTable},
 };
@@ -75,11 +77,15 @@ impl Simulation<'_> {
         self.trace.read(at.role.party());
         let normalized;
         let request = match normal_path(manager, request) {
-            Some(path) => {
+            Normalized::Path(Cow::Borrowed(_)) => request,
+            Normalized::Path(Cow::Owned(path)) => {
                 normalized = Request { path, ..request.clone() };
                 &normalized
             }
-            None => return Ok(self.not_normal(at, codec, &request.path)),
+            Normalized::Redirected(path) if request.speaks != Some(AppSpeaks::Grpc) => {
+                return Ok(self.sent_to_normal(at, codec, &path));
+            }
+            Normalized::Redirected(_) | Normalized::Rejected => return Ok(self.not_normal(at, codec, &request.path)),
         };
         let sidecar = self.world.sidecar(at.host)?;
         let by_file = manager.rds.as_ref().and_then(|rds| sidecar.routes(&rds.route_config_name));
@@ -371,11 +377,11 @@ fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<R
     Ok(table.find(&request.head()))
 }
 
-/// The path of a request as a manager normalizes it, for routes, rules and its upstream; none if it is refused.
-fn normal_path(manager: &HttpConnectionManager, request: &Request) -> Option<String> {
-    match manager.normalize_path {
-        Some(true) if request.speaks != Some(AppSpeaks::Connect) => path::normalized(&request.path),
-        _ => Some(request.path.clone()),
+/// The path of a request as a manager normalizes it, for routes, rules and its upstream.
+fn normal_path<'r>(manager: &HttpConnectionManager, request: &'r Request) -> Normalized<'r> {
+    match request.speaks {
+        Some(AppSpeaks::Connect) => Normalized::Path(Cow::from(&request.path)),
+        _ => Normalization::new(manager).apply(&request.path),
     }
 }
 

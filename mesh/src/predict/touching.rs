@@ -49,7 +49,7 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     let spec = &object.spec;
     match object.kind.as_str() {
         "RequestAuthentication" => ends.server.is_some_and(|server| guards(object, server, ends)),
-        "WasmPlugin" | "TrafficExtension" => {
+        "WasmPlugin" | "TrafficExtension" | "Telemetry" => {
             [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
         }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
@@ -66,12 +66,6 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
         | "ClusterNetworkPolicy"
         | "GlobalNetworkPolicy"
         | "CiliumClusterwideNetworkPolicy" => true,
-        "ProxyConfig" => {
-            let configures = |pod: &Pod| {
-                pod.sidecar.is_some() && covers(object, pod, ends) && selects(spec.get("selector"), &pod.labels)
-            };
-            configures(ends.client) || ends.server.is_some_and(configures)
-        }
         "ServiceImport" => ends.to.0.is_some_and(|service| service.name == object.name),
         _ => ends.to.0.and_then(|service| Some((service, service.selector.as_ref()?))).is_some_and(
             |(service, selector)| {

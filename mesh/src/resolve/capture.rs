@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::drafts::Draft;
+use super::{drafts::Draft, proxy_configs::ProxyConfigs};
 use crate::{
     fault::Faults,
     load::nearest,
@@ -36,10 +36,10 @@ const TRAFFIC: [&str; 8] = [
 const OWN_PORTS: [u16; 2] = [PROMETHEUS_PORT, HEALTH_PORT];
 
 /// Reads a pod's annotations. A value that does not parse is an error, since Istio's injection would fail.
-pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, faults: &mut Faults) -> Capture {
+pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, proxy_configs: &ProxyConfigs<'_>, faults: &mut Faults) -> Capture {
     let mut read = Annotations { pod, mesh, faults };
     read.refuse_unknown();
-    let config = proxy_config::read(&mut read);
+    let config = proxy_config::read(&mut read, &proxy_configs.layers(&pod.name.namespace, &pod.labels));
     let mode = match pod.annotations.get(MODE) {
         Some(mode) => read.mode_of(MODE, mode),
         None => config.mode,

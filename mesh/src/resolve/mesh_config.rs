@@ -8,11 +8,11 @@ use self::sources::Settings;
 use crate::{
     fault::Faults,
     manifests::{Manifests, nearest},
-    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, Source, TlsFloor},
+    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
 };
 
 /// The settings that are read.
-const SUPPORTED: [&str; 11] = [
+const SUPPORTED: [&str; 12] = [
     "trustDomain",
     "trustDomainAliases",
     "rootNamespace",
@@ -21,13 +21,14 @@ const SUPPORTED: [&str; 11] = [
     "accessLogFile",
     "accessLogEncoding",
     "protocolDetectionTimeout",
+    "pathNormalization",
     "meshMTLS",
     "tlsDefaults",
     "defaultConfig",
 ];
 
 /// Settings that are not read, and do not affect any answer.
-const WITHOUT_EFFECT: [&str; 27] = [
+const WITHOUT_EFFECT: [&str; 26] = [
     "accessLogFormat",
     "certificates",
     "configSources",
@@ -49,7 +50,6 @@ const WITHOUT_EFFECT: [&str; 27] = [
     "ingressService",
     "localityLbSetting",
     "outboundClusterStatName",
-    "pathNormalization",
     "proxyHttpPort",
     "statPrefix",
     "tcpKeepalive",
@@ -98,6 +98,7 @@ pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig 
         access_log_file: None,
         access_log_json: false,
         protocol_detection_timeout_ms: 0,
+        path_normalization: PathNormalization::default(),
         mesh_mtls: MeshTls::default(),
         tls_defaults: MeshTls::default(),
         proxy_config: Map::new(),
@@ -166,6 +167,7 @@ impl Reader<'_, '_> {
             "protocolDetectionTimeout" => {
                 self.config.protocol_detection_timeout_ms = milliseconds(value).map_err(whole)?;
             }
+            "pathNormalization" => self.config.path_normalization = path_normalization(value)?,
             "meshMTLS" => {
                 let tls = mesh_tls(value)?;
                 if !tls.ecdh_curves.is_empty() {
@@ -213,6 +215,25 @@ impl Reader<'_, '_> {
         };
         Ok(())
     }
+}
+
+/// `MeshConfig.ProxyPathNormalization`.
+fn path_normalization(value: &Value) -> Result<PathNormalization, Wrong> {
+    let fields =
+        value.as_object().ok_or_else(|| (String::new(), "expected a mapping with normalization".to_owned()))?;
+    if let Some(other) = fields.keys().find(|key| *key != "normalization") {
+        return Err((String::new(), format!("unknown field {other}; known is normalization")));
+    }
+    Ok(match fields.get("normalization").map(|value| (value, value.as_str())) {
+        None | Some((_, Some("DEFAULT" | "BASE"))) => PathNormalization::Base,
+        Some((_, Some("NONE"))) => PathNormalization::None,
+        Some((_, Some("MERGE_SLASHES"))) => PathNormalization::MergeSlashes,
+        Some((_, Some("DECODE_AND_MERGE_SLASHES"))) => PathNormalization::DecodeAndMergeSlashes,
+        Some((other, _)) => {
+            let known = "expected DEFAULT, NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES";
+            return Err((".normalization".into(), format!("{other} is not a normalization; {known}")));
+        }
+    })
 }
 
 fn trust_domain(value: &Value) -> Result<String, String> {

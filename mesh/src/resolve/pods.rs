@@ -13,7 +13,9 @@ use super::{
     drafts::{self, Draft},
     external_hosts,
     index::Index,
-    injection, peer_authentication, tls_to_app,
+    injection, peer_authentication,
+    proxy_configs::ProxyConfigs,
+    tls_to_app,
 };
 use crate::{
     fault::Faults,
@@ -30,6 +32,7 @@ const SVID_ANNOTATION: &str = "sidelab.io/svid";
 /// All pods in order of namespace and name, with sidecars where they are injected.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Addresses, faults: &mut Faults) -> Vec<Pod> {
     let index = Index::new(manifests);
+    let proxy_configs = ProxyConfigs::new(manifests, config);
     let mut drafts = drafts::of(manifests);
     drafts.sort_by(|a, b| (&a.name, a.head.age.order).cmp(&(&b.name, b.head.age.order)));
     for pair in drafts.windows(2).filter(|pair| pair[0].name == pair[1].name) {
@@ -59,7 +62,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Address
         let (containers, mounts) = containers::read(&draft, ips, injection.injected, &index, faults);
         let has_sidecar = injection.injected && unmodelled.is_none();
         let sidecar = has_sidecar.then(|| Sidecar {
-            capture: capture::of(&draft, config, faults),
+            capture: capture::of(&draft, config, &proxy_configs, faults),
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
             svid: svid_kind(&draft, faults),
             mounts,

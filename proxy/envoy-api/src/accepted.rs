@@ -116,12 +116,6 @@ pub const ACCEPTED: &[Accepted] = &[
     ),
     row(
         HttpConnectionManager,
-        "path_with_escaped_slashes_action",
-        Only("\"KEEP_UNCHANGED\""),
-        "Envoy's default, and what is done here",
-    ),
-    row(
-        HttpConnectionManager,
         "proxy_100_continue",
         Any,
         "Whether a client that asks beforehand (`Expect: 100-continue`) is told to go on by the app. Here the sidecar tells it; \

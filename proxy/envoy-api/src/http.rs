@@ -68,12 +68,42 @@ pub struct HttpConnectionManager {
     /// Whether `.` and `..` in paths are resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalize_path: Option<bool>,
+    /// Whether several slashes in a row become one, after that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub merge_slashes: bool,
+    /// What becomes of escaped slashes and backslashes in paths, before that.
+    #[serde(default, skip_serializing_if = "EscapedSlashes::is_default")]
+    pub path_with_escaped_slashes_action: EscapedSlashes,
     /// Whether requests without `x-request-id` get one; true if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generate_request_id: Option<bool>,
     /// Whether an `x-request-id` from outside is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preserve_external_request_id: bool,
+}
+
+/// `HttpConnectionManager.PathWithEscapedSlashesAction`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EscapedSlashes {
+    /// They are kept, unless the runtime says otherwise.
+    #[default]
+    ImplementationSpecificDefault,
+    /// They are kept.
+    KeepUnchanged,
+    /// The request is rejected with 400.
+    RejectRequest,
+    /// The request is answered with 307 to the unescaped path.
+    UnescapeAndRedirect,
+    /// They are unescaped.
+    UnescapeAndForward,
+}
+
+impl EscapedSlashes {
+    /// Whether it is the value of an unset field.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `HttpConnectionManager.CodecType`.

@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 
 #[path = "envoy_decides/authorization.rs"]
 mod authorization;
+#[path = "envoy_decides/paths.rs"]
+mod paths;
 
 /// Long enough that only a bug reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -7,6 +7,7 @@ use envoy_api::{
     AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFault,
     HttpFilterConfig, ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
 };
+use envoy_rules::path::Normalization;
 use http::{HeaderName, HeaderValue};
 
 use super::{route::Routes, timeout::timeout};
@@ -38,7 +39,7 @@ pub struct Hcm {
     pub(super) client_cert_details: SetCurrentClientCertDetails,
     pub(super) generate_request_id: bool,
     pub(super) preserve_external_request_id: bool,
-    pub(super) normalize_path: bool,
+    pub(super) normalization: Normalization,
     pub(super) accept_http_10: bool,
     pub(super) suppress_envoy_headers: bool,
     /// Decide which requests are allowed, in this order.
@@ -159,7 +160,7 @@ impl Hcm {
             client_cert_details: config.set_current_client_cert_details.clone().unwrap_or_default(),
             generate_request_id: config.generate_request_id.unwrap_or(true),
             preserve_external_request_id: config.preserve_external_request_id,
-            normalize_path: config.normalize_path.unwrap_or(false),
+            normalization: Normalization::new(config),
             accept_http_10: http1.accept_http_10,
             answers_cors,
             injects_faults,

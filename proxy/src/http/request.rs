@@ -1,6 +1,6 @@
 //! Handling a request: validation, header changes, and forwarding according to its route.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, uri::PathAndQuery};
 
@@ -21,7 +21,7 @@ use envoy_api::{ClusterWeight, RouteAction};
 use envoy_rules::{
     cors::{self, Cors},
     outcome::Outcome,
-    path,
+    path::{Normalization, Normalized},
     rewrite::{self, Mutations},
     route,
 };
@@ -81,7 +81,7 @@ pub(super) async fn handle(
     let Request { mut head, version, upgrade, body } = request;
     let hcm = &connection.hcm;
     let mut exchange = Exchange::begin(connection, protocol(version));
-    let refusal = refusal(&mut head, hcm.normalize_path);
+    let refusal = refusal(&mut head, hcm.normalization);
     let head = exchange.http.request.insert(head);
     if let Some(refusal) = refusal {
         return Ok(exchange.reply(refusal));
@@ -225,7 +225,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// The reply to a request that Envoy refuses before looking for a route. Normalizes the path.
-fn refusal(head: &mut RequestHead, normalize_path: bool) -> Option<LocalReply> {
+fn refusal(head: &mut RequestHead, normalization: Normalization) -> Option<LocalReply> {
     let refuse = |status, details: &'static str| LocalReply::new(status, "", Outcome::Rejected(details.into()));
     if !head.headers.contains_key(header::HOST) {
         return Some(refuse(StatusCode::BAD_REQUEST, "missing_host_header").closing());
@@ -238,11 +238,18 @@ fn refusal(head: &mut RequestHead, normalize_path: bool) -> Option<LocalReply> {
     }
     let path = head.path.as_ref().filter(|path| path.starts_with('/'));
     let Some(path) = path else { return Some(refuse(StatusCode::NOT_FOUND, "absolute_path_rejected")) };
-    if normalize_path {
-        match path::normalized(path) {
-            Some(path) => head.path = Some(path),
-            None => return Some(refuse(StatusCode::BAD_REQUEST, "path_normalization_failed").closing()),
+    let failed = |status| refuse(status, "path_normalization_failed").closing();
+    match normalization.apply(path) {
+        Normalized::Path(Cow::Borrowed(_)) => None,
+        Normalized::Path(Cow::Owned(path)) => {
+            head.path = Some(path);
+            None
         }
+        Normalized::Redirected(path) if !grpc::is_grpc(&head.headers) => {
+            let mut reply = failed(StatusCode::TEMPORARY_REDIRECT);
+            reply.headers.insert(header::LOCATION, headers::text(&path));
+            Some(reply)
+        }
+        Normalized::Redirected(_) | Normalized::Rejected => Some(failed(StatusCode::BAD_REQUEST)),
     }
-    None
 }

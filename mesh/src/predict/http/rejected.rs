@@ -25,6 +25,12 @@ impl Simulation<'_> {
         self.rejected(at, codec, 400, because, &Outcome::Rejected("path_normalization_failed".into()))
     }
 
+    /// A path with escaped slashes, where its sender is to unescape them.
+    pub(super) fn sent_to_normal(&mut self, at: Place, codec: Version, path: &str) -> Reply {
+        let because = format!("the path's escaped slashes are redirected to {path:?}");
+        self.rejected(at, codec, 307, because, &Outcome::Rejected("path_normalization_failed".into()))
+    }
+
     /// A request in HTTP/1.0, where that is not accepted.
     pub(super) fn too_old(&mut self, at: Place) -> Reply {
         let because = "HTTP/1.0 is rejected unless accept_http_10 is set";

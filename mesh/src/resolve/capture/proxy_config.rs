@@ -1,14 +1,15 @@
-//! Annotation `proxy.istio.io/config`: a ProxyConfig in YAML. Injection hands its `proxyMetadata` to `istio-iptables` as
-//! environment variables.
+//! A sidecar's ProxyConfig: MeshConfig's `defaultConfig`, ProxyConfigs, and annotation `proxy.istio.io/config` with one in YAML.
+//! Injection hands its `proxyMetadata` to `istio-iptables` as environment variables.
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use serde_json::{Map, Value};
 
-use super::Annotations;
+use super::{super::proxy_configs::Layers, Annotations};
 use crate::{
     load::nearest,
+    manifests::{Object, proxy_config::ProxyConfigSpec},
     model::{InterceptionMode, OwnerGroups},
 };
 
@@ -65,8 +66,8 @@ pub(super) struct ProxyConfig {
 
 type Fields = Map<String, Value>;
 
-/// Reads a pod's annotation; Istio's defaults where there is none.
-pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
+/// Reads a pod's annotation, between the ProxyConfigs of its namespace and of its workload; Istio's defaults where there is none.
+pub(super) fn read(annotations: &mut Annotations<'_, '_>, layers: &Layers<'_>) -> ProxyConfig {
     let mut config = ProxyConfig {
         mode: None,
         owner_groups: OwnerGroups::AllBut(Vec::new()),
@@ -91,6 +92,10 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
         config.mode = annotations.mode_of(ANNOTATION, mode);
     }
     let mut metadata = texts(mesh.get("proxyMetadata")).unwrap_or_default();
+    let variables = |object: &Object<ProxyConfigSpec>| object.body.environment_variables.clone();
+    for object in [layers.of_mesh, layers.of_namespace].into_iter().flatten() {
+        metadata.extend(variables(object));
+    }
     for (name, value) in &own {
         match name.as_str() {
             "interceptionMode" => config.mode = annotations.mode_of(ANNOTATION, value.as_str().unwrap_or_default()),
@@ -111,6 +116,7 @@ pub(super) fn read(annotations: &mut Annotations<'_, '_>) -> ProxyConfig {
             }
         }
     }
+    metadata.extend(layers.of_workload.map(variables).unwrap_or_default());
     config.read_metadata(&metadata, annotations);
     config
 }

@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, Source, TlsFloor},
+    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
     testing::{INJECTED, faults, mesh, pod},
 };
 
@@ -27,6 +27,7 @@ fn without_a_config_map_istios_defaults_hold() {
         access_log_file: None,
         access_log_json: false,
         protocol_detection_timeout_ms: 0,
+        path_normalization: PathNormalization::Base,
         trust_domain_aliases: vec![],
         mesh_mtls: MeshTls::default(),
         tls_defaults: MeshTls::default(),
@@ -42,7 +43,8 @@ fn without_a_config_map_istios_defaults_hold() {
 fn every_supported_setting_is_read() {
     let read = config(
         "trustDomain: td.example\nrootNamespace: root\nenableAutoMtls: false\noutboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n\
-         accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nprotocolDetectionTimeout: 0.1s\n",
+         accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nprotocolDetectionTimeout: 0.1s\n\
+         pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}\n",
     );
     assert_eq!(
         read,
@@ -54,6 +56,7 @@ fn every_supported_setting_is_read() {
             access_log_file: Some("/dev/stdout".into()),
             access_log_json: true,
             protocol_detection_timeout_ms: 100,
+            path_normalization: PathNormalization::DecodeAndMergeSlashes,
             trust_domain_aliases: vec![],
             mesh_mtls: MeshTls::default(),
             tls_defaults: MeshTls::default(),
@@ -178,4 +181,12 @@ fn the_lists_of_settings_agree() {
         assert!(super::decisive(name).is_some(), "{name}");
     }
     assert!(super::DECISIVE.is_sorted() && super::WITHOUT_EFFECT.is_sorted());
+}
+
+#[test]
+fn an_unknown_normalization_of_paths_is_refused() {
+    let found = faults(&config_map("pathNormalization: {normalization: ALL}"));
+    assert!(found.contains("data.mesh.pathNormalization.normalization") && found.contains("MERGE_SLASHES"), "{found}");
+    let found = faults(&config_map("pathNormalization: {normalisation: NONE}"));
+    assert!(found.contains("unknown field normalisation"), "{found}");
 }

@@ -1,9 +1,9 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{Capture, Family, InterceptionMode, OwnerGroups},
+    model::{Capture, Family, Flavor, InterceptionMode, OwnerGroups},
     redirect::{Packet, ProxyIdentity, Rules},
-    testing::{INJECTED, faults, mesh, pod},
+    testing::{INJECTED, faults, mesh, mesh_with_warnings, pod},
 };
 
 /// An injected pod with this ProxyConfig, and with what else stands in its annotations and spec.
@@ -91,4 +91,49 @@ fn a_fault_says_what_was_expected() {
 fn the_lists_of_fields_do_not_overlap() {
     assert!(super::WITHOUT_EFFECT.is_sorted() && super::DECISIVE.is_sorted());
     assert!(super::DECISIVE.iter().all(|name| !super::WITHOUT_EFFECT.contains(name)));
+}
+
+/// A ProxyConfig with one environment variable.
+fn proxy_config(namespace: &str, name: &str, selector: &str, variable: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{{selector} environmentVariables: {{{variable}}}}}\n"
+    )
+}
+
+#[test]
+fn proxy_configs_of_mesh_and_namespace_come_before_the_annotation_and_that_of_the_workload_after_it() {
+    const DNS: &str = "ISTIO_META_DNS_CAPTURE: ";
+    let workload = "selector: {matchLabels: {app: a}},";
+    let dns = |annotation: &str, configs: &str| {
+        let pod = pod("a", &format!("labels: {{app: a}}, annotations: {{proxy.istio.io/config: '{annotation}'}}"));
+        mesh(&(INJECTED.to_owned() + &pod + configs)).pods[0]
+            .clone()
+            .sidecar
+            .expect("the namespace injects")
+            .capture
+            .dns
+    };
+    let own = |value: &str| format!("proxyMetadata: {{{DNS}\"{value}\"}}");
+    let of_mesh = proxy_config("istio-system", "of-mesh", "", &format!("{DNS}'true'"));
+    let of_namespace = proxy_config("default", "of-namespace", "", &format!("{DNS}'false'"));
+    let of_workload = proxy_config("default", "of-workload", workload, &format!("{DNS}'true'"));
+    assert!(dns("", &of_mesh));
+    assert!(!dns("", &(of_mesh.clone() + &of_namespace)));
+    assert!(dns(&own("true"), &(of_mesh.clone() + &of_namespace)));
+    assert!(dns(&own("false"), &(of_namespace.clone() + &of_workload)));
+    assert!(!dns("", &(of_namespace + &proxy_config("default", "later", "", &format!("{DNS}'true'")))));
+    let of_others = of_workload.replace("app: a", "app: b");
+    assert!(!dns("", &of_others));
+    assert!(faults(&(INJECTED.to_owned() + &of_others)).contains("selects no pod of namespace default"));
+}
+
+#[test]
+fn what_a_proxy_config_says_without_effect_is_named() {
+    let config = proxy_config("default", "c", "concurrency: 2, image: {imageType: debug},", "A: b");
+    let (_, found) = mesh_with_warnings(&(INJECTED.to_owned() + &config), Flavor::Istio);
+    let found = format!("{found:?}");
+    assert!(found.contains("spec.concurrency") && found.contains("spec.image"), "{found}");
+    let wrong = faults(&config.replace("concurrency: 2", "concurrency: -1"));
+    assert!(wrong.contains("-1 is negative"), "{wrong}");
 }
