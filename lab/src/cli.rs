@@ -20,6 +20,8 @@ mod control_plane;
 mod delay;
 mod diagnose;
 mod import;
+mod look;
+mod proxy;
 mod rotate;
 mod run;
 mod shell;
@@ -28,13 +30,15 @@ mod stand_ins;
 pub use bench::{
     BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
 };
-pub use by_hand::{DownArgs, ExecArgs, GetArgs, KeepLogsArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs, What};
+pub use by_hand::{DownArgs, ExecArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs};
 pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
 pub use diagnose::DiagnoseArgs;
 pub use import::ImportArgs;
+pub use look::{DescribeArgs, GetArgs, GetOutput};
+pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart};
 pub use rotate::{RootOrder, RotateArgs};
 pub use run::{RunArgs, RunOutput};
 pub use shell::{CompletionArgs, ManArgs};
@@ -101,8 +105,15 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Replace the certificates of a running lab's sidecars, or the root that signs them
     Rotate(RotateArgs),
-    /// Show the pods or services of a running lab, or the labs of this host
+    /// Show pods, services and other objects of a running lab, or the labs of this host
     Get(GetArgs),
+    /// Show a pod of a running lab with its policies, certificates and filter chains
+    Describe(DescribeArgs),
+    /// Show the configuration in use of a pod's sidecar, as istioctl does
+    #[command(visible_alias = "pc")]
+    ProxyConfig(ProxyConfigArgs),
+    /// Show the certificates of the sidecars, with the time that is left
+    Certs(CertsArgs),
     /// Run a command in a pod of a running lab
     Exec(ExecArgs),
     /// Show the logs of a pod of a running lab
@@ -113,9 +124,6 @@ pub enum Command {
     Delay(DelayArgs),
     /// Remove one lab, or all
     Down(DownArgs),
-    /// Keep the logs of a lab short until it ends
-    #[command(hide = true)]
-    KeepLogs(KeepLogsArgs),
     /// Print a shell's completion script
     Completion(CompletionArgs),
     /// Write the manual pages

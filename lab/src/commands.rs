@@ -5,10 +5,12 @@ pub(crate) mod change;
 mod claims;
 mod config;
 mod delay;
+mod describe;
 pub(crate) mod diagnose;
 mod diff;
 pub(crate) mod doctor;
 mod explain;
+mod get;
 pub(crate) mod import;
 mod inspect;
 mod istiod;
@@ -16,6 +18,7 @@ mod labs;
 mod listing;
 mod logs;
 mod metrics;
+mod proxy_config;
 pub(crate) mod rotate;
 mod run;
 mod shell;
@@ -29,7 +32,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{Cli, Command},
-    log_keeper, logging,
+    logging,
     sidecar::TooFewInotifyInstances,
     terminal::{noteln, out, outln},
     tools::MissingTool,
@@ -75,16 +78,15 @@ fn command(command: Command) -> Result<u8> {
         Command::Apply(args) => change::apply(&args),
         Command::Delete(args) => change::delete(&args),
         Command::Rotate(args) => rotate::rotate(&args),
-        Command::Get(args) => inspect::get(&args),
+        Command::Get(args) => get::get(&args),
+        Command::Describe(args) => describe::describe(&args),
+        Command::ProxyConfig(args) => proxy_config::proxy_config(&args),
+        Command::Certs(args) => proxy_config::certs(&args),
         Command::Exec(args) => inspect::exec(&args),
         Command::Logs(args) => logs::logs(&args),
         Command::Metrics(args) => metrics::metrics(&args),
         Command::Delay(args) => delay::delay(&args),
         Command::Down(args) => up::down(&args),
-        Command::KeepLogs(args) => {
-            log_keeper::keep(&args.folder);
-            Ok(OK)
-        }
         Command::Completion(args) => shell::completion(&args),
         Command::Man(args) => shell::man(&args),
     }

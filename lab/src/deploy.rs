@@ -24,7 +24,7 @@ use crate::{
     authorities::Authorities,
     container,
     data_plane::DataPlane,
-    log_keeper, name_server,
+    name_server,
     observe_call::Observations,
     output, parallel,
     readiness::Started,
@@ -139,10 +139,6 @@ impl Deployment {
         let started = start_pods(mesh, all.collect(), &authorities, options)?;
         let mut sidecars = BTreeMap::new();
         let mut apps = vec![name_server];
-        if options.stays_up {
-            // Nothing else keeps them short after this process has ended.
-            apps.push(log_keeper::start(&lab.pod(name_server::POD)?, lab.dir())?);
-        }
         for (pod, started) in mesh.pods.iter().zip(started) {
             if let Some(sidecar) = started.sidecar {
                 sidecars.insert(pod.name.to_string(), sidecar);

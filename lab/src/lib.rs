@@ -7,6 +7,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod access_log;
+mod admin;
 mod app;
 mod authorities;
 pub mod bench;
@@ -27,10 +28,12 @@ pub mod facts;
 mod fixtures;
 mod interrupt;
 pub mod istiod;
+mod keeper;
 pub mod last_run;
 mod live;
 mod log_keeper;
 pub mod logging;
+mod look;
 pub mod manifests;
 mod name_server;
 pub mod observe_call;
@@ -50,6 +53,7 @@ pub mod select;
 pub mod sidecar;
 pub mod stand_ins;
 pub mod summary;
+mod sys;
 pub mod terminal;
 pub mod tools;
 mod trust;

@@ -9,23 +9,16 @@ use std::{
     io,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use anyhow::{Context, Result};
-use netns::{Pod, Process, Program, Start};
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, OFlag, fallocate},
-    poll::PollTimeout,
     unistd::{Whence, lseek},
 };
 
 #[cfg(test)]
 mod tests;
-
-/// The hidden command that runs the log keeper.
-pub(crate) const COMMAND: &str = "keep-logs";
 
 /// How much of a log is kept when it is cut, in bytes.
 const KEPT: u64 = 8 << 20;
@@ -33,32 +26,16 @@ const KEPT: u64 = 8 << 20;
 /// How much disk space a log can use before it is cut, in bytes.
 const MOST: u64 = 2 * KEPT;
 
-/// How often logs are checked: what a program writes in between comes on top.
-const EVERY: Duration = Duration::from_secs(1);
-
 /// The block size: only whole blocks are returned.
 const BLOCK: u64 = 4096;
 
-/// Starts a process in one of the lab's pods that keeps the logs in this folder short, and ends with the lab.
-///
-/// # Errors
-/// If it can't be started.
-pub(crate) fn start(pod: &Pod, lab: &Path) -> Result<Process> {
-    let program = std::env::current_exe().context("can't find this program")?;
-    let program = Program::new("log-keeper", program, [COMMAND.as_ref(), lab.as_os_str()]);
-    Ok(pod.start(&program, &Start::default())?)
-}
-
-/// Keeps the logs of the lab in this folder short until the folder is removed.
-pub(crate) fn keep(lab: &Path) {
-    while lab.is_dir() {
-        for log in logs(lab) {
-            if let Err(error) = shorten(&log) {
-                tracing::warn!("{} can't be kept short: {error}", log.display());
-            }
+/// Shortens each log of the lab in this folder that is too long. Called about once a second: what a program writes in between comes on
+/// top.
+pub(crate) fn shorten_all(lab: &Path) {
+    for log in logs(lab) {
+        if let Err(error) = shorten(&log) {
+            tracing::warn!("{} can't be kept short: {error}", log.display());
         }
-        // Only signals end the process.
-        let _ = nix::poll::poll(&mut [], PollTimeout::try_from(EVERY).unwrap_or(PollTimeout::MAX));
     }
 }
 

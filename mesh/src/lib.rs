@@ -67,5 +67,5 @@ mod validate;
 pub use check::{Check, check};
 pub use fault::{Fault, Place, Severity};
 pub use load::{Loaded, Places, SourceFile, load, load_objects, locate, nearest};
-pub use objects::{Applied, Key, Objects, What, kind_of_word};
+pub use objects::{Applied, Key, Objects, What, is_namespaced, kind_of_word};
 pub use resolve::{Addresses, resolve, resolve_at};

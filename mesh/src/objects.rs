@@ -104,6 +104,11 @@ impl Objects {
         self.0.iter().map(|applied| Key::of(&applied.object))
     }
 
+    /// Each object with its identity.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &Value)> {
+        self.0.iter().map(|applied| (Key::of(&applied.object), &applied.object))
+    }
+
     /// Each object as a file.
     pub fn files(&self) -> Vec<SourceFile> {
         let file = |applied: &Applied| SourceFile { name: applied.file.clone(), text: applied.object.to_string() };
@@ -182,6 +187,11 @@ pub fn kind_of_word(word: &str) -> Option<&'static str> {
         };
         word == name || word == plural
     })
+}
+
+/// Whether objects of a kind are in a namespace, as those of unknown kinds are assumed to be.
+pub fn is_namespaced(kind: &str) -> bool {
+    KINDS.iter().all(|one| one.name != kind || one.scope == Scope::Namespaced)
 }
 
 /// Short names of kinds (`kubectl api-resources`; Istio: `manifests/charts/base/files/crd-all.gen.yaml`, `shortNames`).

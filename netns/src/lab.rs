@@ -27,7 +27,7 @@ use crate::{
     services,
     shared::Shared,
     spec::NODE,
-    state::{self, Entry, Journal, ProcessRecord},
+    state::{self, Entry, ExitRecord, Journal, ProcessRecord},
     sysctl,
 };
 
@@ -217,6 +217,29 @@ impl Lab {
             _ => None,
         });
         Ok(processes.collect())
+    }
+
+    /// How processes in its pods ended, as far as their parent reported it by [`record_exit`](Self::record_exit).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadState`] if its state file is damaged.
+    pub fn exits(&self) -> Result<Vec<ExitRecord>> {
+        let entries = Journal::read(self.dir())?.into_iter();
+        let exits = entries.filter_map(|entry| match entry {
+            Entry::Exited(exit) => Some(exit),
+            _ => None,
+        });
+        Ok(exits.collect())
+    }
+
+    /// Records how a process ended, for other processes that open the lab: only its parent can know.
+    ///
+    /// # Errors
+    ///
+    /// If the state file can't be written.
+    pub fn record_exit(&self, exit: ExitRecord) -> Result<()> {
+        self.shared.journal.record(&Entry::Exited(exit))
     }
 
     /// Replaces the services that the node translates. Open connections are not affected.

@@ -113,4 +113,4 @@ pub use rules::Family;
 pub use run_folder::{labs_dir, make_labs_dir};
 pub use services::{ServiceSpec, rules as service_rules};
 pub use spec::{LabSpec, NodeSpec, PodSpec};
-pub use state::ProcessRecord;
+pub use state::{ExitRecord, ProcessRecord};

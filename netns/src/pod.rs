@@ -110,6 +110,15 @@ impl Pod {
         self.namespace.run(work)
     }
 
+    /// Moves the calling thread into the pod's network namespace for good. A process whose main thread is in it ends with the lab.
+    ///
+    /// # Errors
+    ///
+    /// If the pod has been removed, or this process may not enter it.
+    pub fn join(&self) -> Result<()> {
+        self.namespace.join()
+    }
+
     pub(crate) fn open_namespace(&self) -> Result<File> {
         self.namespace.open()
     }

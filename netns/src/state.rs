@@ -43,6 +43,8 @@ pub(crate) enum Entry {
     Program { pod: String, name: String },
     /// The program was started.
     Process(ProcessRecord),
+    /// A process has ended, as its parent saw it.
+    Exited(ExitRecord),
     /// The lab outlives its creator.
     LeftUp,
 }
@@ -65,6 +67,19 @@ impl ProcessRecord {
     pub fn is_running(&self) -> bool {
         start_time(self.pid) == Some(self.start_time)
     }
+}
+
+/// How a process in a pod ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot, as in its [`ProcessRecord`].
+    pub start_time: u64,
+    /// Its exit code; 128 and the signal's number if a signal ended it, as container runtimes report it.
+    pub code: i32,
+    /// When its end was noticed, in seconds since the Unix epoch.
+    pub at: u64,
 }
 
 /// The pods of a lab, in the order in which they were created.

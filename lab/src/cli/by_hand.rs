@@ -1,8 +1,9 @@
 //! `sidelab up`, and the commands for a running lab: `get`, `exec`, `logs`, `down`.
 
-use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use demo_apps::duration;
 
 use super::{
     common::{LabArgs, ManifestArgs, OneMesh, OutputArgs},
@@ -29,6 +30,9 @@ pub struct UpArgs {
     pub data_plane: OneDataPlane,
     #[command(flatten)]
     pub stand_ins: StandInArgs,
+    /// Remove the lab after this time, such as 30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse_limit)]
+    pub time: Option<Duration>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -48,32 +52,6 @@ impl From<OneDataPlane> for DataPlane {
             OneDataPlane::Envoy => Self::Envoy,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub struct GetArgs {
-    /// The objects to show
-    #[arg(value_enum, default_value = "pods")]
-    pub what: What,
-    /// The lab to work on.
-    #[command(flatten)]
-    pub lab: LabArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// The objects that `get` can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum What {
-    /// The lab's pods.
-    #[value(alias = "pod", alias = "po")]
-    Pods,
-    /// The lab's services.
-    #[value(alias = "service", alias = "svc")]
-    Services,
-    /// The labs of this host.
-    #[value(alias = "lab")]
-    Labs,
 }
 
 #[derive(Debug, Args)]
@@ -155,11 +133,4 @@ pub struct DownArgs {
     /// With --all: include labs that another process, such as a run, is using
     #[arg(long, requires = "all")]
     pub force: bool,
-}
-
-/// `keep-logs`, which `sidelab up` starts in the background.
-#[derive(Debug, Args)]
-pub struct KeepLogsArgs {
-    /// The lab's folder
-    pub folder: PathBuf,
 }

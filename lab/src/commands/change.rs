@@ -12,6 +12,7 @@ use super::{FAILED, INTERRUPTED, OK, labs, print_json};
 use crate::{
     cli::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, Output},
     interrupt,
+    keeper::{self, Side},
     live::{
         Turn,
         change::{self, PodChange, PodWhat},
@@ -85,12 +86,14 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<u8> {
         mesh::locate(&files, &mut faults);
         bail!(BadManifests { faults });
     }
-    let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
-    let _turn = Turn::take(&lab)?;
-    let record = Record::read(&lab)?;
-    let mut objects = record.objects.clone();
-    let done = objects.apply(new);
-    carry_out(&lab, &record, objects, &files, &done, &args.how)
+    in_two(&args.how, || {
+        let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
+        let _turn = Turn::take(&lab)?;
+        let record = Record::read(&lab)?;
+        let mut objects = record.objects.clone();
+        let done = objects.apply(new);
+        carry_out(lab, &record, objects, &files, &done, &args.how)
+    })
 }
 
 pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
@@ -99,19 +102,48 @@ pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
         [] => keys(&args.what, &args.namespace)?,
         files => objects_of(files, &args.namespace)?.keys().collect(),
     };
-    let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
-    let _turn = Turn::take(&lab)?;
-    let record = Record::read(&lab)?;
-    let mut objects = record.objects.clone();
-    let named: Vec<Key> = named.into_iter().map(|key| of_lab(key, &objects)).collect();
-    let gone = objects.delete(&named);
-    let missing: Vec<&Key> = named.iter().filter(|key| !gone.contains(key)).collect();
-    for key in missing.iter().filter(|_| !args.ignore_not_found) {
-        noteln!("{key} in namespace {} is not there{}", key.namespace, owner(key, &record));
+    in_two(&args.how, || {
+        let lab = Lab::open(&labs::select(args.how.lab.lab.as_deref())?)?;
+        let _turn = Turn::take(&lab)?;
+        let record = Record::read(&lab)?;
+        let mut objects = record.objects.clone();
+        let named: Vec<Key> = named.into_iter().map(|key| of_lab(key, &objects)).collect();
+        let gone = objects.delete(&named);
+        let missing: Vec<&Key> = named.iter().filter(|key| !gone.contains(key)).collect();
+        for key in missing.iter().filter(|_| !args.ignore_not_found) {
+            noteln!("{key} in namespace {} is not there{}", key.namespace, owner(key, &record));
+        }
+        let done: Vec<(Key, What)> = gone.into_iter().map(|key| (key, What::Deleted)).collect();
+        let mut changed = carry_out(lab, &record, objects, &[], &done, &args.how)?;
+        if !missing.is_empty() && !args.ignore_not_found {
+            changed.code = FAILED.max(changed.code);
+        }
+        Ok(changed)
+    })
+}
+
+/// A change that was carried out.
+struct Changed {
+    code: u8,
+    /// The lab, if programs were started in it.
+    started_in: Option<Lab>,
+}
+
+/// Does the work in a process that stays as the parent of the programs that it starts.
+fn in_two(how: &ChangeArgs, work: impl FnOnce() -> Result<Changed>) -> Result<u8> {
+    if how.dry_run != DryRun::None {
+        return work().map(|changed| changed.code);
     }
-    let done: Vec<(Key, What)> = gone.into_iter().map(|key| (key, What::Deleted)).collect();
-    let code = carry_out(&lab, &record, objects, &[], &done, &args.how)?;
-    Ok(if missing.is_empty() || args.ignore_not_found { code } else { FAILED.max(code) })
+    match keeper::split()? {
+        Side::Front(code) => Ok(code),
+        Side::Back(keeper) => {
+            let Changed { code, started_in } = work()?;
+            if let Some(lab) = started_in {
+                keeper.stay_with_programs(&lab, code)?;
+            }
+            Ok(code)
+        }
+    }
 }
 
 fn objects_of(files: &[SourceFile], namespace: &str) -> Result<Objects> {
@@ -168,16 +200,17 @@ fn owner(key: &Key, record: &Record) -> String {
 }
 
 fn carry_out(
-    lab: &Lab,
+    lab: Lab,
     record: &Record,
     objects: Objects,
     files: &[SourceFile],
     done: &[(Key, What)],
     how: &ChangeArgs,
-) -> Result<u8> {
+) -> Result<Changed> {
     let dry_run = how.dry_run != DryRun::None;
-    let planned = change::plan(lab, record, objects, files)?;
-    let pods = if dry_run { planned.changes() } else { planned.carry_out(lab, how.timeout)? };
+    let planned = change::plan(&lab, record, objects, files)?;
+    let pods = if dry_run { planned.changes() } else { planned.carry_out(&lab, how.timeout)? };
+    let starts = pods.iter().any(|pod| matches!(pod.what, PodWhat::Created | PodWhat::Replaced(_))) && !dry_run;
     let objects = done.iter().map(|(key, what)| ObjectReport {
         object: key.to_string(),
         namespace: key.namespace.clone(),
@@ -213,11 +246,12 @@ fn carry_out(
             None => {}
         }
     }
-    Ok(match () {
+    let code = match () {
         () if refused || (how.wait && taken.len() < sidecars) => FAILED,
         () if how.wait && interrupt::is_asked() => INTERRUPTED,
         () => OK,
-    })
+    };
+    Ok(Changed { code, started_in: starts.then_some(lab) })
 }
 
 fn pod_report(change: PodChange) -> PodReport {

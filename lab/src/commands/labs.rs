@@ -5,15 +5,21 @@ use netns::{LabState, LabSummary};
 
 use crate::report::words::did_you_mean;
 
-/// The selected lab: the one named, else the only running one.
-pub(super) fn select(id: Option<&str>) -> Result<String> {
+/// The selected lab, by its id or its name; else the only running one.
+pub(super) fn select(lab: Option<&str>) -> Result<String> {
     let labs = netns::labs()?.labs;
-    if let Some(id) = id {
-        let ids: Vec<&str> = labs.iter().map(|lab| lab.id.as_str()).collect();
-        if !ids.contains(&id) && mesh::nearest(id, ids.iter().copied()).is_some() {
-            bail!("no lab {id}{}", did_you_mean(id, ids));
+    if let Some(wanted) = lab {
+        let mut named = labs.iter().filter(|lab| lab.id == wanted || lab.name.as_deref() == Some(wanted));
+        match (named.next(), named.next()) {
+            (Some(lab), None) => return Ok(lab.id.clone()),
+            (Some(_), Some(_)) => bail!("several labs are named {wanted}; name one by its id (`sidelab get labs`)"),
+            (None, _) => {}
         }
-        return Ok(id.to_owned());
+        let names = || labs.iter().flat_map(|lab| [Some(lab.id.as_str()), lab.name.as_deref()]).flatten();
+        if mesh::nearest(wanted, names()).is_some() {
+            bail!("no lab {wanted}{}", did_you_mean(wanted, names()));
+        }
+        return Ok(wanted.to_owned());
     }
     let up: Vec<LabSummary> = labs.into_iter().filter(|lab| lab.state == LabState::LeftUp).collect();
     match &up[..] {
@@ -21,7 +27,7 @@ pub(super) fn select(id: Option<&str>) -> Result<String> {
         [] => bail!("no lab is up; bring one up with `sidelab up -f FILE`"),
         several => {
             let ids: Vec<&str> = several.iter().map(|lab| lab.id.as_str()).collect();
-            bail!("several labs are up ({}); name one", ids.join(", "))
+            bail!("several labs are up ({}); name one with --lab", ids.join(", "))
         }
     }
 }

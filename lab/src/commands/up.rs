@@ -1,10 +1,11 @@
 //! `sidelab up` and `sidelab down`.
 
-use std::{net::IpAddr, sync::atomic::Ordering};
+use std::{collections::BTreeMap, net::IpAddr, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use mesh::{
-    Addresses, Objects,
+    Addresses, Objects, SourceFile,
     model::{ControlPlane, Flavor, Mesh},
 };
 use netns::{Foreign, LabSummary, Privilege, Swept};
@@ -18,6 +19,7 @@ use crate::{
     data_plane::DataPlane,
     deploy::{self, Deployment},
     interrupt::interruptible,
+    keeper::{self, Side},
     live::record::Record,
     manifests::{self, BadManifests},
     outside,
@@ -42,9 +44,22 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     if privilege == Privilege::UserNamespace {
         bail!(NeedsRoot);
     }
+    control_plane::flavors((&args.control_plane).into(), Some(vec![args.mesh.into()]), &[])?;
+    // Before the split: only the front can read a terminal.
+    let files = manifests::read(&args.manifests.files)?;
+    match keeper::split()? {
+        Side::Front(code) => Ok(code),
+        Side::Back(keeper) => {
+            let lab = bring_up(args, files, privilege)?;
+            keeper.stay(&lab, args.time)?;
+            Ok(OK)
+        }
+    }
+}
+
+/// Brings the lab up, prints it, and returns its id.
+fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> Result<String> {
     let control_plane = (&args.control_plane).into();
-    control_plane::flavors(control_plane, Some(vec![args.mesh.into()]), &[])?;
-    let mut files = manifests::read(&args.manifests.files)?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
     if let Some(hosts) = outside::hosts(&resolved, &[]) {
         files.push(hosts);
@@ -83,14 +98,16 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         bail!(Interrupted);
     }
     let deployment = deployment?;
-    let record = Record {
+    let mut record = Record {
         mesh: mesh.flavor,
         data_plane,
         control_plane,
         objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
         addresses: Addresses::of(&mesh),
         images,
+        created: BTreeMap::new(),
     };
+    record.stamp(Timestamp::now().as_second());
     record.write(deployment.lab.dir())?;
     let namespaces = deployment.pods.iter().map(|pod| pod.namespace().to_owned());
     let pods = mesh.pods.iter().zip(namespaces).map(|(pod, network_namespace)| PodUp {
@@ -114,7 +131,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         netns::sweep(&report.lab)?;
         Err(error).context(format!("lab {} was removed again", report.lab))
     })?;
-    Ok(OK)
+    Ok(report.lab)
 }
 
 /// The version of [`UpReport`].

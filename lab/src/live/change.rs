@@ -96,6 +96,7 @@ pub(crate) fn plan(lab: &Lab, record: &Record, objects: Objects, files: &[Source
     let mesh = Mesh::new(resolved, next.mesh);
     let mesh = control_plane::apply_to(next.control_plane, mesh, &next.objects.files())?;
     next.addresses = mesh::Addresses::of(&mesh);
+    next.stamp(jiff::Timestamp::now().as_second());
 
     let options = next.options(lab.id().to_owned());
     let indexed = || mesh.pods.iter().enumerate();

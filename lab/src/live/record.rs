@@ -1,10 +1,10 @@
 //! The record of what a lab is made from, next to its state file: enough to resolve it again.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
 use mesh::{
-    Addresses, Fault, Objects,
+    Addresses, Fault, Key, Objects,
     model::{ControlPlane, Flavor, Mesh},
 };
 use netns::{Lab, Privilege};
@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::{data_plane::DataPlane, deploy, manifests, output, stand_ins::Images, tools::Tools, tuning::Tuning};
 
 const FILE: &str = "manifests.json";
+
+fn full_name(key: &Key) -> String {
+    format!("{key} {}", key.namespace)
+}
 
 /// What a lab is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,9 +29,27 @@ pub(crate) struct Record {
     pub(crate) addresses: Addresses,
     /// What runs instead of images.
     pub(crate) images: Images,
+    /// When each object was created, in seconds since the Unix epoch.
+    pub(crate) created: BTreeMap<String, i64>,
 }
 
 impl Record {
+    /// Notes the time as that of the creation of objects that are new, and forgets those that are gone.
+    pub(crate) fn stamp(&mut self, now: i64) {
+        let names = self.objects.keys().map(|key| full_name(&key));
+        self.created = names
+            .map(|name| {
+                let at = self.created.get(&name).copied().unwrap_or(now);
+                (name, at)
+            })
+            .collect();
+    }
+
+    /// When an object was created, in seconds since the Unix epoch.
+    pub(crate) fn created(&self, key: &Key) -> Option<i64> {
+        self.created.get(&full_name(key)).copied()
+    }
+
     /// Writes it. Only its owner can read it, since it contains Secrets.
     ///
     /// # Errors

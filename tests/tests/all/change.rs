@@ -45,8 +45,13 @@ fn status(labs: &OwnLabs, from: &str, url: &str) -> String {
 
 fn pods(labs: &OwnLabs) -> Vec<String> {
     let pods = json(&labs.done(&["get", "pods", "-o", "json"]));
-    let of = |pod: &Value| format!("{} {} {}", pod["pod"], pod["ready"], pod["ipv4"]).replace('"', "");
-    pods.as_array().unwrap().iter().map(of).collect()
+    let of = |pod: &Value| {
+        let containers = pod["status"]["containerStatuses"].as_array().unwrap();
+        let ready = containers.iter().filter(|one| one["ready"] == true).count();
+        let (name, ip) = (&pod["metadata"]["name"], &pod["status"]["podIP"]);
+        format!("{name}.default {ready}/{} {ip}", containers.len()).replace('"', "")
+    };
+    pods["items"].as_array().unwrap().iter().map(of).collect()
 }
 
 fn strict_comes_and_goes(data_plane: &str) {
@@ -61,7 +66,7 @@ fn strict_comes_and_goes(data_plane: &str) {
     assert!(deleted.contains("server.default: listener virtualInbound: chain 0.0.0.0_8080 ("), "{deleted}");
     assert!(deleted.contains("taken by 2 sidecars, the last after 0."), "{deleted}");
     assert_eq!(status(&labs, "outsider", url), "200", "PERMISSIVE takes plaintext");
-    let shown = labs.done(&["get", "pods", "-o", "json"]);
+    let shown = labs.done(&["get", "pods", "-o", "wide"]);
     assert!(shown.contains("PERMISSIVE") && !shown.contains("STRICT"), "{shown}");
 
     let preview = labs.done(&["apply", "-f", strict, "--dry-run"]);

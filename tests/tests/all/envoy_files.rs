@@ -19,10 +19,15 @@ fn ask_sidecars(scenario: &Scenario, mesh: &str) -> usize {
     let labs = OwnLabs::new();
     let file = scenario.manifests().display().to_string();
     labs.up(&["-f", &file, "--data-plane", "envoy", "--mesh", mesh]);
-    let pods: Value = serde_json::from_str(&labs.done(&["get", "pods", "-o", "json"])).unwrap();
-    let sidecars = pods.as_array().unwrap().iter().filter(|pod| pod["sidecar"] == true);
+    let pods: Value = serde_json::from_str(&labs.done(&["get", "pods", "-A", "-o", "json"])).unwrap();
+    let has_sidecar = |pod: &&Value| {
+        let mut containers = pod["spec"]["containers"].as_array().unwrap().iter();
+        containers.any(|container| container["name"] == "istio-proxy")
+    };
+    let sidecars = pods["items"].as_array().unwrap().iter().filter(has_sidecar);
     let asked = sidecars.map(|pod| {
-        let name = pod["pod"].as_str().unwrap();
+        let metadata = &pod["metadata"];
+        let name = &format!("{}.{}", metadata["name"].as_str().unwrap(), metadata["namespace"].as_str().unwrap());
         let of = format!("{name} of {} ({mesh})", scenario.name);
         let stats = labs.done(&["exec", name, "--", "curl", "-sf", "127.0.0.1:15000/stats"]);
         let counters = || stats.lines().filter_map(|line| line.split_once(": "));

@@ -162,9 +162,14 @@ fn a_lab_in_use_is_left_to_its_user_unless_forced() {
     let mut running = Running::start(&["up", "-f", &manifests]);
     let refused = running.labs.sidelab(&["down", "--all"]);
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
-    let printed =
-        format!("left alone: another process (pid {}) is using it; `sidelab down --all --force`", running.sidelab.id());
-    assert!(text(&refused).contains(&printed), "{}", text(&refused));
+    let (_, after) = text(&refused)
+        .split_once("left alone: another process (pid ")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    let (pid, rest) = after.split_once(')').unwrap();
+    assert!(rest.starts_with(" is using it; `sidelab down --all --force`"), "{}", text(&refused));
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains(&format!("PPid:\t{}\n", running.sidelab.id())), "the process that does its work: {status}");
     assert_eq!(running.labs.namespaces(), running.namespaces);
     assert!(running.labs.done(&["down", "--all", "--force"]).starts_with("removed sl-"));
     running.sidelab.wait().expect("its lab is gone from under it");

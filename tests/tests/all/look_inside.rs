@@ -18,7 +18,7 @@ use nix::{
 };
 use pretty_assertions::assert_eq;
 use serde_json::Value;
-use tests::{folder, labs::OwnLabs, may_make_labs};
+use tests::{folder, labs::OwnLabs, may_make_labs, text};
 
 const STRICT: &str = "scenarios/strict/manifests.yaml";
 
@@ -48,23 +48,90 @@ fn a_program_that_has_ended_shows_in_its_pods_status() {
     )]);
     let id = labs.up(&["-f", STRICT, "-f", files[0].to_str().unwrap()]);
     let health = || -> Vec<String> {
-        let pods = json(&labs.done(&["get", "pods", "-o", "json"]));
-        let of = |pod: &Value| format!("{} {} {}", pod["pod"], pod["ready"], pod["status"]).replace('"', "");
-        pods.as_array().unwrap().iter().map(of).collect()
+        let shown = labs.done(&["get", "pods", "--no-headers"]);
+        shown.lines().map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ")).collect()
     };
-    let (client, outsider) = ("client.default 2/2 Running", "outsider.default 1/1 Running");
-    assert_eq!(health(), [client, "ends.default 2/2 Running", outsider, "server.default 2/2 Running"]);
-    for (pod, name) in [("server.default", "sidecar-proxy"), ("ends.default", "goes")] {
+    let (client, outsider) = ("client 2/2 Running 0", "outsider 1/1 Running 0");
+    assert_eq!(health(), [client, "ends 2/2 Running 0", outsider, "server 2/2 Running 0"]);
+    for (pod, name, signal) in
+        [("server.default", "sidecar-proxy", Signal::SIGKILL), ("ends.default", "goes", Signal::SIGTERM)]
+    {
         let ended = process(&labs, &id, pod, name);
-        kill(Pid::from_raw(ended.pid as i32), Signal::SIGKILL).unwrap();
+        kill(Pid::from_raw(ended.pid as i32), signal).unwrap();
         while ended.is_running() {
             thread::yield_now();
         }
     }
-    assert_eq!(
-        health(),
-        [client, "ends.default 1/2 NotReady: goes ended", outsider, "server.default 1/2 NotReady: istio-proxy ended"]
+    assert_eq!(health(), [client, "ends 1/2 Error 0", outsider, "server 1/2 Error 0"]);
+    let code = |pod: &str, container: usize| {
+        let pod = json(&labs.done(&["get", "pod", pod, "-o", "json"]));
+        pod["status"]["containerStatuses"][container]["state"]["terminated"]["exitCode"].clone()
+    };
+    assert_eq!((code("server", 1), code("ends", 1), code("ends", 0)), (137.into(), 143.into(), Value::Null));
+}
+
+#[test]
+fn a_pod_made_by_apply_reports_its_exit_code_too() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT]);
+    let (_folder, files) = folder(&[(
+        "three.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: three, labels: {sidecar.istio.io/inject: \"false\"}}\nspec:\n  containers:\n  \
+         - {name: app, image: sidelab/demo-client, command: [sh, -c, exec sleep 1000]}\n",
+    )]);
+    let id = labs.done(&["get", "labs", "-o", "name"]).trim().to_owned();
+    let namespaces = labs.namespaces();
+    labs.done(&["apply", "-f", files[0].to_str().unwrap()]);
+    let app = process(&labs, &id, "three.default", "app");
+    kill(Pid::from_raw(app.pid as i32), Signal::SIGINT).unwrap();
+    while app.is_running() {
+        thread::yield_now();
+    }
+    let pod = json(&labs.done(&["get", "pod/three", "-o", "json"]));
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 130, "{pod}");
+    labs.done(&["down"]);
+    labs.assert_gone(&namespaces);
+}
+
+#[test]
+fn objects_are_shown_as_kubectl_shows_them() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT]);
+    let titles = |args: &[&str]| {
+        let printed = labs.done(args);
+        printed
+            .lines()
+            .next()
+            .unwrap()
+            .split("   ")
+            .map(|title| title.trim().to_owned())
+            .filter(|title| !title.is_empty())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(titles(&["get", "pods"]), ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]);
+    let wide =
+        ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "NOMINATED NODE", "READINESS GATES"];
+    assert_eq!(titles(&["get", "po", "-A", "-o", "wide"])[..10], wide);
+    assert_eq!(titles(&["get", "svc"]), ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]);
+    assert_eq!(titles(&["get", "pa"]), ["NAME", "MODE", "AGE"]);
+    assert_eq!(labs.done(&["get", "pods", "-o", "name"]), "pod/client\npod/outsider\npod/server\n");
+    let one = labs.done(&["get", "pod", "client", "-o", "yaml"]);
+    assert!(one.contains("podIP: \"10.244.0.2\"") && one.contains("kind: Pod"), "{one}");
+    let missing = labs.sidelab(&["get", "pod", "cleint"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        text(&missing).contains("pods \"cleint\" not found in namespace default (did you mean client?)"),
+        "{}",
+        text(&missing)
     );
+    let none = labs.sidelab(&["get", "pods", "-n", "shop"]);
+    assert_eq!((none.status.code(), text(&none).as_str()), (Some(0), "No resources found in shop namespace.\n"));
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! `get` and `describe`, as kubectl has them.
+
+use clap::{Args, ValueEnum};
+
+use super::common::LabArgs;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sidelab get pods                     those of namespace default, with kubectl's columns
+  sidelab get pods -A -o wide
+  sidelab get pod client -o yaml
+  sidelab get svc,pa -n shop
+  sidelab get vs/reviews -o json
+  sidelab get labs
+
+Kinds are named as kubectl has them: pods, services, and every kind that was applied. STATUS and READY come from the programs that run and
+from the exit codes of those that ended; the lab starts nothing again, so RESTARTS is 0.")]
+pub struct GetArgs {
+    /// What to show: KIND, KIND NAME..., or KIND/NAME...; `labs` are the labs of this host
+    #[arg(value_name = "KIND", default_value = "pods")]
+    pub what: Vec<String>,
+    /// The namespace
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE, conflicts_with = "all_namespaces")]
+    pub namespace: String,
+    /// Show all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// How to print [default: a table]
+    #[arg(short = 'o', long, value_enum)]
+    pub output: Option<GetOutput>,
+    /// Leave out the titles of the columns
+    #[arg(long)]
+    pub no_headers: bool,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+/// The output formats of `get`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GetOutput {
+    /// A table with more columns.
+    Wide,
+    /// Kubernetes objects.
+    Json,
+    /// Kubernetes objects.
+    Yaml,
+    /// KIND/NAME, one a line.
+    Name,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sidelab describe pod client
+  sidelab describe pod/server -n shop
+
+Shows a pod's containers with their states, the policies in force, the sidecar's certificates with the time that is left, and its ports
+with the filter chains behind each.")]
+pub struct DescribeArgs {
+    /// What to describe: pod NAME..., or pod/NAME...
+    #[arg(value_name = "KIND NAME", required = true)]
+    pub what: Vec<String>,
+    /// The namespace
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
