@@ -208,9 +208,19 @@ func describeNode(pod *corev1.Pod, mesh *meshconfig.MeshConfig) *core.Node {
 		}
 	}
 	return &core.Node{
-		Id:       fmt.Sprintf("sidecar~%s~%s.%s~%s.svc.%s", pod.Status.PodIP, pod.Name, pod.Namespace, pod.Namespace, domain),
+		Id:       fmt.Sprintf("%s~%s~%s.%s~%s.svc.%s", nodeType(pod), pod.Status.PodIP, pod.Name, pod.Namespace, pod.Namespace, domain),
 		Metadata: metadata.ToStruct(),
 	}
+}
+
+// nodeType returns the type that the agent reports: its second argument (pilot/cmd/pilot-agent/app/cmd.go).
+func nodeType(pod *corev1.Pod) model.NodeType {
+	for _, container := range pod.Spec.Containers {
+		if args := container.Args; container.Name == inject.ProxyContainerName && len(args) > 1 && args[0] == "proxy" {
+			return model.NodeType(args[1])
+		}
+	}
+	return model.SidecarProxy
 }
 
 func fromEnvironment(container corev1.Container, metadata *model.NodeMetadata) {
@@ -228,6 +238,8 @@ func fromEnvironment(container corev1.Container, metadata *model.NodeMetadata) {
 			metadata.IdleTimeout = value
 		case "ISTIO_META_NETWORK":
 			metadata.Network = network.ID(value)
+		case "ISTIO_META_UNPRIVILEGED_POD":
+			metadata.UnprivilegedPod = value
 		}
 	}
 }

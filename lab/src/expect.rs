@@ -109,10 +109,13 @@ impl Expectation {
         if outcome.delivered {
             return all;
         }
-        if (outcome.at, outcome.reason) == (Some(Party::ServerSidecar), Some(Reason::TlsHandshakeFailed)) {
+        let by_proxy = matches!(outcome.at, Some(Party::ServerSidecar | Party::Gateway));
+        if by_proxy && outcome.reason == Some(Reason::TlsHandshakeFailed) {
             // In TLS 1.3 the client is done before the server verifies its certificate (RFC 8446, section 2): how
             // much it has sent by then, and whether its sidecar calls the end a failed connection or a lost one, is open.
-            if let Some(leg) = all.legs.get_mut(&LegNumber::BetweenPods) {
+            let behind_gateway = all.legs.contains_key(&LegNumber::FromGateway);
+            let refused = if behind_gateway { LegNumber::FromGateway } else { LegNumber::BetweenPods };
+            if let Some(leg) = all.legs.get_mut(&refused) {
                 leg.layers = None;
                 leg.tls.truncate(1);
             }

@@ -301,7 +301,7 @@ impl Serialize for Difference {
 /// (RFC 8446, section 2), so the request inside a rejected handshake may or may not be on the wire.
 fn is_race(difference: &Difference, account: &Account) -> bool {
     let Outcome { at, reason, .. } = &account.outcome;
-    let by_server = matches!(at, Some(Party::ServerSidecar | Party::ServerApp));
+    let by_server = matches!(at, Some(Party::ServerSidecar | Party::Gateway | Party::ServerApp));
     let (Field::Leg(_, LegField::Layers), Value::Many(expected), Some(Value::Many(found))) =
         (difference.field, &difference.expected, &difference.found)
     else {

@@ -81,6 +81,7 @@ pub(crate) fn seen(account: Account) -> Seen {
             client: client.unwrap(),
             client_sidecar_log: None,
             server_sidecar_log: None,
+            gateway_log: None,
             flows: BTreeMap::new(),
             costs: BTreeMap::new(),
             counts: vec![],

@@ -11,8 +11,8 @@ use std::{
 use demo_apps::{failure::FailureKind, report::ClientReport};
 use mesh::{
     account::{
-        Account, AppSees, Callee, Caller, Interface, LayerKind, Leg, LegNumber, LegPath, Outcome, Party, SCHEMA,
-        TlsFacts,
+        Account, AppSees, Callee, Caller, Interface, LayerKind, Leg, LegEnd, LegNumber, LegPath, Outcome, Party,
+        SCHEMA, TlsFacts,
     },
     model::Mesh,
 };
@@ -38,6 +38,9 @@ pub struct Evidence {
     pub client_sidecar_log: Option<String>,
     /// The line of the server's sidecar.
     pub server_sidecar_log: Option<String>,
+    /// The line of the gateway, if the call goes through one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_log: Option<String>,
     /// The decrypted connection of each leg.
     pub flows: BTreeMap<LegNumber, Flow>,
     /// The cost of each leg in bytes, layer by layer.
@@ -78,7 +81,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
                 .and_then(|service| service.ports.iter().find(|port| port.port == dialled.port()))
                 .map(|port| port.protocol),
             pod: server.map(|pod| pod.name.to_string()),
-            target_port: found.leg3.or(found.leg2).map(|flow| flow.dialled().port()),
+            target_port: found.leg3.or(found.leg4).or(found.leg2).map(|flow| flow.dialled().port()),
         },
         app_sends: probe.app,
         app_speaks: probe.speaks,
@@ -100,7 +103,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
     }
     let flows: BTreeMap<LegNumber, Flow> = LegNumber::ALL
         .into_iter()
-        .zip([found.leg1, found.leg2, found.leg3])
+        .zip([found.leg1, found.leg2, found.leg4, found.leg3])
         .filter_map(|(number, flow)| Some((number, flow?.clone())))
         .collect();
     for (number, flow) in &flows {
@@ -110,6 +113,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         client: call.report.clone(),
         client_sidecar_log: found.client_log.map(|line| line.raw.clone()),
         server_sidecar_log: found.server_log.map(|line| line.raw.clone()),
+        gateway_log: found.gateway_log.map(|line| line.raw.clone()),
         costs: flows.iter().map(|(number, flow)| (*number, flow.cost())).collect(),
         flows,
         counts: call.counts.clone(),
@@ -118,22 +122,32 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
     Seen { account, evidence }
 }
 
-/// The sidecars that read the request: they log its path.
+/// The sidecars and gateways that read the request: they log its path.
 fn read_by(found: &Found<'_>) -> Vec<Party> {
-    let logs = [(Party::ClientSidecar, found.client_log), (Party::ServerSidecar, found.server_log)];
+    let logs = [
+        (Party::ClientSidecar, found.client_log),
+        (Party::Gateway, found.gateway_log),
+        (Party::ServerSidecar, found.server_log),
+    ];
     let read = logs.into_iter().filter(|(_, log)| log.is_some_and(|line| line.path.is_some()));
     read.map(|(party, _)| party).collect()
 }
 
 fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {
     let client_sidecar = mesh.pods[call.from].sidecar.is_some() && found.leg1.is_some();
-    let server_sidecar = found.to_sidecar;
+    let server_side = LegEnd::of_pod(found.to_sidecar);
+    let behind = if found.gateway.is_some() { LegEnd::Gateway } else { server_side };
     let mut legs = Vec::new();
     if let Some(flow) = found.leg1 {
         legs.push(leg(LegNumber::ToSidecar, LegPath::AppToSidecar, flow));
     }
     if let Some(flow) = found.leg2 {
-        legs.push(leg(LegNumber::BetweenPods, LegPath::between(client_sidecar, server_sidecar), flow));
+        legs.push(leg(LegNumber::BetweenPods, LegPath::between(LegEnd::of_pod(client_sidecar), behind), flow));
+    }
+    if let Some(flow) = found.leg4 {
+        let to_gateway = found.server.is_some_and(|pod| mesh.pods[pod].is_gateway());
+        let to = if to_gateway { LegEnd::Gateway } else { server_side };
+        legs.push(leg(LegNumber::FromGateway, LegPath::between(LegEnd::Gateway, to), flow));
     }
     if let Some(flow) = found.leg3 {
         legs.push(leg(LegNumber::ToApp, LegPath::SidecarToApp, flow));
@@ -189,14 +203,15 @@ fn tls_facts(tls: &Tls) -> TlsFacts {
 }
 
 fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
-    let reached_app = found.leg3.or(found.leg2).is_some_and(|flow| flow.contains(&call.marker));
+    let reached_app = found.leg3.or(found.last()).is_some_and(|flow| flow.contains(&call.marker));
     let status = call.report.status();
     let delivered = call.report.ok && reached_app && status.is_none_or(|status| status < 400);
     let refusal = (!delivered).then(|| refusal::find(mesh, call, found)).flatten();
     let at = refusal.map(|(at, _)| at);
     let log = match at {
-        Some(Party::ServerSidecar) => found.server_log.or(found.client_log),
-        _ => found.client_log.or(found.server_log),
+        Some(Party::ServerSidecar) => found.server_log.or(found.gateway_log).or(found.client_log),
+        Some(Party::Gateway) => found.gateway_log.or(found.client_log),
+        _ => found.client_log.or(found.gateway_log).or(found.server_log),
     };
     Outcome {
         delivered,
@@ -204,7 +219,11 @@ fn outcome(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Outcome {
         reason: refusal.map(|(_, reason)| reason),
         response_flags: log.and_then(|line| line.response_flags.clone()).into(),
         details: log.and_then(Line::details).map(str::to_owned).into(),
-        requested_server_name: found.client_log.and_then(|line| line.requested_server_name.clone()).into(),
+        requested_server_name: found
+            .client_log
+            .or(found.gateway_log)
+            .and_then(|line| line.requested_server_name.clone())
+            .into(),
         status,
         grpc_status: call.report.grpc.as_ref().and_then(|grpc| u8::try_from(grpc.status.as_ref()?.code).ok()),
         admission: call.admission,

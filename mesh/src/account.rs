@@ -212,6 +212,9 @@ pub enum Party {
     /// The node, for services without endpoints.
     #[serde(rename = "node")]
     Node,
+    /// A gateway between caller and called pod.
+    #[serde(rename = "gateway")]
+    Gateway,
     /// The called app's sidecar.
     #[serde(rename = "server sidecar")]
     ServerSidecar,
@@ -269,7 +272,8 @@ pub struct Outcome {
     pub at: Option<Party>,
     /// The reason of the refusal.
     pub reason: Option<Reason>,
-    /// Envoy's response flags from the access log of the sidecar that refused, else the client's, else the server's.
+    /// Envoy's response flags from the access log of the sidecar or gateway that refused, else the client's, else the gateway's, else the
+    /// server's.
     pub response_flags: Logged,
     /// Envoy's response code details in that log; of a connection that is denied, why it was ended.
     pub details: Logged,

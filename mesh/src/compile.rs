@@ -1,4 +1,4 @@
-//! Compiles a resolved mesh to the Envoy files of one pod's sidecar.
+//! Compiles a resolved mesh to the Envoy files of one pod's sidecar or gateway.
 //!
 //! Names of listeners, chains, clusters and routes are Istio's. The differences between the two meshes come from
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
@@ -23,6 +23,7 @@ mod clusters;
 mod destination;
 pub(crate) mod files;
 mod filters;
+mod gateway;
 pub(crate) mod http_route;
 mod inbound;
 mod l4_routes;
@@ -183,12 +184,19 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         secrets: BTreeMap::new(),
     };
     let (clusters, endpoints) = compiler.clusters();
-    let mut listeners = compiler.outbound_listeners();
-    listeners.push(compiler.virtual_inbound());
+    let (listeners, routes) = if compiler.pod.is_gateway() {
+        let merged = mesh.merged_gateway(pod);
+        (compiler.gateway_listeners(&merged), compiler.gateway_routes(&merged))
+    } else {
+        let mut listeners = compiler.outbound_listeners();
+        listeners.push(compiler.virtual_inbound());
+        let routes = compiler.routes(&listeners);
+        (listeners, routes)
+    };
     compiler.authorization_provenance();
     PodConfig {
         bootstrap: compiler.bootstrap(),
-        routes: compiler.routes(&listeners),
+        routes,
         listeners,
         clusters,
         endpoints,

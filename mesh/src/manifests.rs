@@ -3,6 +3,7 @@
 pub mod authorization_policy;
 pub mod destination_rule;
 pub mod envoy_filter;
+pub mod gateway;
 pub mod istio;
 mod metadata;
 mod object;
@@ -35,6 +36,7 @@ use self::{
     authorization_policy::AuthorizationPolicySpec,
     destination_rule::DestinationRuleSpec,
     envoy_filter::EnvoyFilterSpec,
+    gateway::GatewaySpec,
     peer_authentication::PeerAuthenticationSpec,
     proxy_config::ProxyConfigSpec,
     service_entry::{ServiceEntrySpec, WorkloadEntrySpec},
@@ -136,6 +138,10 @@ kinds! {
     envoy_filters: EnvoyFilterSpec = { "EnvoyFilter" ["networking.istio.io/v1alpha3"] Namespaced readers::spec };
     /// `networking.istio.io` ProxyConfig.
     proxy_configs: ProxyConfigSpec = { "ProxyConfig" ["networking.istio.io/v1beta1"] Namespaced readers::spec };
+    /// `networking.istio.io` Gateway.
+    gateways: GatewaySpec = {
+        "Gateway" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,
+    };
     /// `networking.istio.io` ServiceEntry.
     service_entries: ServiceEntrySpec = {
         "ServiceEntry" ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"] Namespaced readers::spec,

@@ -8,6 +8,7 @@ mod capture;
 mod destination_rule;
 mod envoy_filter;
 mod family;
+mod gateway;
 mod inbound_patches;
 mod material;
 mod mesh_config;
@@ -30,9 +31,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, material::*, mesh_config::*,
-    not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*, service_entry::*,
-    sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
+    authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, gateway::*, material::*,
+    mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*,
+    service_entry::*, sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -204,6 +204,7 @@ const SHORT: &[(&str, &str)] = &[
     ("ds", "DaemonSet"),
     ("endpoints", "Endpoints"),
     ("ep", "Endpoints"),
+    ("gw", "Gateway"),
     ("ns", "Namespace"),
     ("pa", "PeerAuthentication"),
     ("po", "Pod"),

@@ -176,7 +176,11 @@ fn one_way(
 }
 
 fn caller(pod: &Pod) -> Caller {
-    Caller { pod: pod.name.to_string(), ips: pod.ips.both().into(), sidecar: pod.sidecar.is_some() }
+    Caller {
+        pod: pod.name.to_string(),
+        ips: pod.ips.both().into(),
+        sidecar: pod.sidecar.is_some() && !pod.is_gateway(),
+    }
 }
 
 /// What has to be true of a program of which nothing is known, for a call to be delivered.

@@ -10,6 +10,7 @@ mod drafts;
 mod endpoints;
 mod envoy_filter;
 mod external_hosts;
+mod gateway;
 mod index;
 mod injection;
 mod mesh_config;
@@ -77,6 +78,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
         destination_rules: destination_rule::resolve(manifests, &config),
         virtual_services: virtual_service::resolve(manifests, &mut faults),
         envoy_filters: envoy_filter::resolve(manifests, &config),
+        gateways: gateway::resolve(manifests),
         sidecar_scopes: sidecar_scope::resolve(manifests),
         config,
         pods,
@@ -92,6 +94,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);
     virtual_service::checks::check(&mesh, &mut faults);
+    gateway::warn(&mesh, &mut faults);
     sidecar_scope::warn(manifests, &mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);
     tls_to_app::check(&mesh, &mut faults);

@@ -3,6 +3,7 @@
 mod authorization_policy;
 mod destination_rule;
 mod envoy_filter;
+mod gateway;
 mod peer_authentication;
 mod pod;
 mod proxy_config;
@@ -76,6 +77,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for filter in &manifests.envoy_filters {
         envoy_filter::validate(filter, faults);
+    }
+    for gateway in &manifests.gateways {
+        gateway::validate(gateway, faults);
     }
     for entry in &manifests.service_entries {
         service_entry::validate(entry, faults);

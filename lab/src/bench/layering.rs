@@ -66,7 +66,7 @@ fn refutations(report: &ProbeReport) -> Vec<Refuted> {
 fn layering(probe: &Probe, report: &ProbeReport, wrong: &[Refuted]) -> Option<Layering> {
     let is_right = |plane: &DataPlane| wrong.iter().all(|refuted| refuted.data_plane != *plane);
     let account = &report.seen.iter().find(|(plane, _)| is_right(plane))?.1.account;
-    let legs = LegNumber::ALL.map(|number| {
+    let legs = [LegNumber::ToSidecar, LegNumber::BetweenPods, LegNumber::ToApp].map(|number| {
         let leg = account.leg(number)?;
         Some(leg.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > "))
     });

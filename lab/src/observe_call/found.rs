@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use mesh::{
-    model::Mesh,
+    model::{Mesh, Pod},
     sidecar::{self, INBOUND_PORT},
 };
 use netns::Tracked;
-use observe::Flow;
+use observe::{Flow, Opening};
 
 use super::made::{MadeCall, Observations};
 use crate::access_log::Line;
@@ -17,15 +17,27 @@ pub(super) struct Found<'a> {
     pub(super) leg1: Option<&'a Flow>,
     /// As seen on the calling pod's `eth0`.
     pub(super) leg2: Option<&'a Flow>,
+    /// As seen on the gateway's `eth0`.
+    pub(super) leg4: Option<&'a Flow>,
+    /// The gateway that leg 2 reached.
+    pub(super) gateway: Option<usize>,
     pub(super) leg3: Option<&'a Flow>,
-    /// The pod that leg 2 reached.
+    /// The pod that the last leg between pods reached.
     pub(super) server: Option<usize>,
-    /// Whether leg 2 reached that pod's sidecar: its redirects can exempt a port.
+    /// Whether that leg reached that pod's sidecar: its redirects can exempt a port.
     pub(super) to_sidecar: bool,
     /// Why that could not be observed, if so.
     pub(super) derived: Option<&'static str>,
     pub(super) client_log: Option<&'a Line>,
     pub(super) server_log: Option<&'a Line>,
+    pub(super) gateway_log: Option<&'a Line>,
+}
+
+impl<'a> Found<'a> {
+    /// The last leg between pods.
+    pub(super) fn last(&self) -> Option<&'a Flow> {
+        if self.gateway.is_some() { self.leg4 } else { self.leg2 }
+    }
 }
 
 /// Finds a call's connections and log lines.
@@ -51,7 +63,12 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
         // A pod that calls its own address stays on `lo`, and bypasses its sidecar.
-        None => at(&client_name, "eth0").chain(at(&client_name, "lo")).find(from_app),
+        None => {
+            let own = at(&client_name, "eth0").chain(at(&client_name, "lo")).find(from_app);
+            // A client whose connection is refused does not know its own end of it.
+            let refused = |flow: &&Flow| flow.opening == Opening::Refused && from_pod(flow) && in_time(flow);
+            own.or_else(|| at(&client_name, "eth0").filter(|_| local.is_none()).find(refused))
+        }
         Some(_) => {
             // A pod that calls its own service reaches its sidecar again over `lo`.
             let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
@@ -59,21 +76,38 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
             pick(outside.chain(to_itself), call, client_log, in_time)
         }
     };
-    let server = leg2.and_then(|leg2| {
-        if leg2.interface.name == "lo" {
-            return Some(call.from);
+    let pod_reached = |leg: &Flow, from: usize| {
+        if leg.interface.name == "lo" {
+            return Some(from);
         }
-        mesh.pods.iter().position(|pod| {
-            pod.name != client.name && at(&pod.name.to_string(), "eth0").any(|flow| same_connection(mesh, leg2, flow))
+        (0..mesh.pods.len()).find(|&pod| {
+            pod != from && at(&mesh.pods[pod].name.to_string(), "eth0").any(|flow| same_connection(mesh, leg, flow))
         })
+    };
+    // As the pod sees a leg that arrives, the destination is no longer a service's address.
+    let arrived_at = |pod: usize, leg: &Flow| {
+        at(&mesh.pods[pod].name.to_string(), &leg.interface.name).find(|flow| same_connection(mesh, leg, flow))
+    };
+    let first = leg2.and_then(|leg2| pod_reached(leg2, call.from));
+    let gateway = first.filter(|pod| mesh.pods[*pod].is_gateway());
+    let gateway_log = gateway.zip(leg2).and_then(|(pod, leg2)| {
+        let arrived = arrived_at(pod, leg2);
+        let (initiator, dialled) = (arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled));
+        log_line(seen, &mesh.pods[pod].name.to_string(), call, initiator, dialled)
     });
-    let server_pod = server.map(|pod| &mesh.pods[pod]).filter(|pod| pod.sidecar.is_some());
-    // As the server's pod sees leg 2, the destination is no longer a service's address.
-    let arrived = server_pod.and_then(|pod| {
-        let interface = leg2.map_or("eth0", |leg2| leg2.interface.name.as_str());
-        at(&pod.name.to_string(), interface).find(|flow| leg2.is_some_and(|leg2| same_connection(mesh, leg2, flow)))
+    let leg4 = gateway.and_then(|pod| {
+        let Pod { name, ips, .. } = &mesh.pods[pod];
+        let outgoing = at(&name.to_string(), "eth0").filter(|flow| ips.contains(flow.initiator.ip()));
+        pick(outgoing, call, gateway_log, in_time)
     });
-    let server_name = server_pod.map(|pod| pod.name.to_string());
+    let last = if gateway.is_some() { leg4 } else { leg2 };
+    let server = match gateway {
+        Some(pod) => leg4.map_or(Some(pod), |leg4| pod_reached(leg4, pod)),
+        None => first,
+    };
+    let server_pod = server.filter(|&pod| mesh.pods[pod].sidecar.is_some() && !mesh.pods[pod].is_gateway());
+    let arrived = server_pod.zip(last).and_then(|(pod, last)| arrived_at(pod, last));
+    let server_name = server_pod.map(|pod| mesh.pods[pod].name.to_string());
     let (initiator, dialled) = (arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled));
     let server_log = server_name.as_deref().and_then(|name| log_line(seen, name, call, initiator, dialled));
     let reached = server_name.as_deref().zip(arrived).and_then(|(name, flow)| reached(seen, name, flow));
@@ -90,7 +124,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
         pick(to_app, call, server_log, in_time)
     });
-    Found { leg1, leg2, leg3, server, to_sidecar, derived, client_log, server_log }
+    Found { leg1, leg2, leg4, gateway, leg3, server, to_sidecar, derived, client_log, server_log, gateway_log }
 }
 
 /// Whether iptables handed a connection on `lo` to the sidecar's inbound port.

@@ -22,10 +22,12 @@ pub(super) fn find(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Option<(P
     let leg = |flow: Option<&Flow>, responder| flow.and_then(|flow| way.on_leg(flow, responder));
     leg(found.leg3, Party::ServerApp)
         .or_else(|| by_log(found.server_log, Party::ServerSidecar, Party::ServerApp))
-        .or_else(|| leg(found.leg2, way.server_side))
-        .or_else(|| by_log(found.client_log, Party::ClientSidecar, way.server_side))
+        .or_else(|| leg(found.leg4, way.server_side))
+        .or_else(|| by_log(found.gateway_log, Party::Gateway, way.server_side))
+        .or_else(|| leg(found.leg2, way.leg2_to))
+        .or_else(|| by_log(found.client_log, Party::ClientSidecar, way.leg2_to))
         .or_else(|| leg(found.leg1, Party::ClientSidecar))
-        .or_else(|| silence(call, found, way.server_side))
+        .or_else(|| silence(call, found, &way))
 }
 
 /// The parties of a call, and the TLS layers that each terminates.
@@ -34,6 +36,8 @@ struct Way<'a> {
     /// The party at the start of leg 2.
     client_side: Party,
     /// The party at the end of leg 2.
+    leg2_to: Party,
+    /// The party at the end of the last leg between pods.
     server_side: Party,
 }
 
@@ -43,15 +47,17 @@ impl<'a> Way<'a> {
         let server_sidecar = found.to_sidecar;
         // A service's address that led to no pod was refused by the node.
         let by_node =
-            found.server.is_none() && found.leg2.is_some_and(|flow| mesh.service_at(flow.dialled().ip()).is_some());
+            found.server.is_none() && found.last().is_some_and(|flow| mesh.service_at(flow.dialled().ip()).is_some());
+        let server_side = match server_sidecar {
+            true => Party::ServerSidecar,
+            false if by_node => Party::Node,
+            false => Party::ServerApp,
+        };
         Self {
             found,
             client_side: if client_sidecar { Party::ClientSidecar } else { Party::ClientApp },
-            server_side: match server_sidecar {
-                true => Party::ServerSidecar,
-                false if by_node => Party::Node,
-                false => Party::ServerApp,
-            },
+            leg2_to: if found.gateway.is_some() { Party::Gateway } else { server_side },
+            server_side,
         }
     }
 
@@ -74,16 +80,18 @@ impl<'a> Way<'a> {
 
     /// The party at one end of a TLS layer. A layer on several legs passes through the sidecars between them.
     fn party(&self, tls: &Tls, side: Side) -> Party {
-        let Found { leg1, leg2, leg3, .. } = self.found;
+        let Found { leg1, leg2, leg3, leg4, .. } = self.found;
         let seen_on = |leg: &Option<&Flow>| {
             leg.is_some_and(|flow| flow.content.tls().any(|other| other.client_random == tls.client_random))
         };
         match side {
             Side::Client if seen_on(leg1) => Party::ClientApp,
             Side::Client if seen_on(leg2) => self.client_side,
+            Side::Client if seen_on(leg4) => Party::Gateway,
             Side::Client => Party::ServerSidecar,
             Side::Server if seen_on(leg3) => Party::ServerApp,
-            Side::Server if seen_on(leg2) => self.server_side,
+            Side::Server if seen_on(leg4) => self.server_side,
+            Side::Server if seen_on(leg2) => self.leg2_to,
             Side::Server => Party::ClientSidecar,
         }
     }
@@ -121,20 +129,25 @@ fn by_log(line: Option<&Line>, sidecar: Party, upstream: Party) -> Option<(Party
 }
 
 /// A connection that ended without a reason, or an answer that never came.
-fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Party, Reason)> {
+fn silence(call: &MadeCall, found: &Found<'_>, way: &Way<'_>) -> Option<(Party, Reason)> {
     match call.report.error.as_ref().map(|failure| &failure.kind) {
         Some(FailureKind::Timeout) => {
             // The party that waits is the last one that the connection reached.
             let waits = match (found.leg1, found.leg2, found.leg3) {
                 (_, _, Some(_)) => Party::ServerApp,
-                (_, Some(_), None) | (None, None, None) => server_side,
+                (_, Some(_), None) if found.leg4.is_none() => way.leg2_to,
+                (_, Some(_), None) | (None, None, None) => way.server_side,
                 (Some(_), None, None) => Party::ClientSidecar,
             };
             return Some((waits, Reason::Timeout));
         }
         // There was an answer, which the client can't parse.
         Some(FailureKind::HttpParse { .. } | FailureKind::EchoMismatch) => {
-            let answered = if found.leg3.is_some() { Party::ServerApp } else { server_side };
+            let answered = match (found.leg3, found.leg4) {
+                (Some(_), _) => Party::ServerApp,
+                (None, Some(_)) => way.server_side,
+                (None, None) => way.leg2_to,
+            };
             return Some((answered, Reason::ProtocolError));
         }
         Some(FailureKind::ConnectionRefused) => return Some((Party::Node, Reason::ConnectionRefused)),
@@ -145,6 +158,10 @@ fn silence(call: &MadeCall, found: &Found<'_>, server_side: Party) -> Option<(Pa
     {
         return Some((Party::ServerApp, Reason::ConnectionTerminated));
     }
-    let ended_by_server = found.leg2.is_some_and(|flow| flow.received.end != End::Open);
-    ended_by_server.then_some((server_side, Reason::ConnectionTerminated))
+    let ended = |flow: Option<&Flow>| flow.is_some_and(|flow| flow.received.end != End::Open);
+    let terminated = |party| Some((party, Reason::ConnectionTerminated));
+    if ended(found.leg4) {
+        return terminated(way.server_side);
+    }
+    if ended(found.leg2) { terminated(way.leg2_to) } else { None }
 }

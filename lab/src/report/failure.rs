@@ -55,7 +55,12 @@ pub(crate) fn details(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
     }
     for (plane, Seen { account, evidence }) in &probe.seen {
         let _ = writeln!(text, "\n{plane}: {}", summary::line(account));
-        for (whose, line) in [("client", &evidence.client_sidecar_log), ("server", &evidence.server_sidecar_log)] {
+        let lines = [
+            ("client", &evidence.client_sidecar_log),
+            ("gateway", &evidence.gateway_log),
+            ("server", &evidence.server_sidecar_log),
+        ];
+        for (whose, line) in lines {
             if let Some(line) = line {
                 let _ = writeln!(text, "  {whose} sidecar's log: {}", line.trim_end());
             }

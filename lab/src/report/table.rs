@@ -108,7 +108,9 @@ fn row_of(probe: &ProbeReport) -> [String; 5] {
     let account = shown(probe);
     let leg = |number| account.map_or_else(|| "?".into(), |account| layers(account, number));
     let sees = account.map_or_else(|| "?".into(), |account| summary::app_sees(&account.outcome));
-    let [leg1, leg2, leg3] = LegNumber::ALL.map(leg);
+    let [leg1, leg2, leg4, leg3] = LegNumber::ALL.map(leg);
+    let has_gateway = account.is_some_and(|account| account.leg(LegNumber::FromGateway).is_some());
+    let leg2 = if has_gateway { format!("{leg2} then {leg4}") } else { leg2 };
     [mark(probe), leg1, leg2, leg3, sees]
 }
 

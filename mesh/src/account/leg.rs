@@ -35,21 +35,23 @@ pub struct Leg {
     pub redirected_to: Option<u16>,
 }
 
-/// Which leg of a call. In JSON and YAML its number: 1, 2 or 3.
+/// Which leg of a call. In JSON and YAML its number: 1, 2, 3 or 4. Leg 4 exists only behind a gateway, between legs 2 and 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum LegNumber {
     /// Leg 1, from the calling app to its sidecar.
     ToSidecar = 1,
-    /// Leg 2, between the pods.
+    /// Leg 2, between the pods; up to the gateway, if the call goes through one.
     BetweenPods = 2,
     /// Leg 3, from the called app's sidecar to that app.
     ToApp = 3,
+    /// Leg 4, from a gateway on to the pod or host behind it.
+    FromGateway = 4,
 }
 
 impl LegNumber {
-    /// All three, in order.
-    pub const ALL: [Self; 3] = [Self::ToSidecar, Self::BetweenPods, Self::ToApp];
+    /// All of them, in the order of the call's way.
+    pub const ALL: [Self; 4] = [Self::ToSidecar, Self::BetweenPods, Self::FromGateway, Self::ToApp];
 }
 
 impl fmt::Display for LegNumber {
@@ -66,7 +68,9 @@ impl From<LegNumber> for u8 {
 
 /// A number that no leg has.
 #[derive(Debug, Error)]
-#[error("there is no leg {0}: a call has legs 1 (app to sidecar), 2 (between the pods) and 3 (sidecar to app)")]
+#[error(
+    "there is no leg {0}: a call has legs 1 (app to sidecar), 2 (between the pods), 3 (sidecar to app) and 4 (from a gateway on)"
+)]
 pub struct NoSuchLeg(u8);
 
 impl TryFrom<u8> for LegNumber {
@@ -92,22 +96,62 @@ pub enum LegPath {
     /// Leg 2 without any sidecar.
     #[serde(rename = "app -> app")]
     AppToApp,
+    /// Leg 2 of a caller without a sidecar, to a gateway.
+    #[serde(rename = "app -> gateway")]
+    AppToGateway,
+    /// Leg 2 from a sidecar to a gateway.
+    #[serde(rename = "sidecar -> gateway")]
+    SidecarToGateway,
+    /// Leg 4 to a pod with a sidecar.
+    #[serde(rename = "gateway -> sidecar")]
+    GatewayToSidecar,
+    /// Leg 4 to a server without a sidecar.
+    #[serde(rename = "gateway -> app")]
+    GatewayToApp,
+    /// Leg 4 to another gateway.
+    #[serde(rename = "gateway -> gateway")]
+    GatewayToGateway,
+}
+
+/// What is at one end of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegEnd {
+    App,
+    Sidecar,
+    Gateway,
+}
+
+impl LegEnd {
+    /// The end of a pod that is no gateway.
+    pub fn of_pod(sidecar: bool) -> Self {
+        if sidecar { Self::Sidecar } else { Self::App }
+    }
 }
 
 impl LegPath {
-    /// The path of a leg whose sender and receiver are sidecars, or apps.
-    pub fn between(from_sidecar: bool, to_sidecar: bool) -> Self {
-        match (from_sidecar, to_sidecar) {
-            (true, true) => Self::SidecarToSidecar,
-            (true, false) => Self::SidecarToApp,
-            (false, true) => Self::AppToSidecar,
-            (false, false) => Self::AppToApp,
+    /// The path of a leg between pods, or to a pod's own app.
+    pub fn between(from: LegEnd, to: LegEnd) -> Self {
+        match (from, to) {
+            (LegEnd::Sidecar, LegEnd::Sidecar) => Self::SidecarToSidecar,
+            (LegEnd::Sidecar, LegEnd::App) => Self::SidecarToApp,
+            (LegEnd::Sidecar, LegEnd::Gateway) => Self::SidecarToGateway,
+            (LegEnd::App, LegEnd::Sidecar) => Self::AppToSidecar,
+            (LegEnd::App, LegEnd::App) => Self::AppToApp,
+            (LegEnd::App, LegEnd::Gateway) => Self::AppToGateway,
+            (LegEnd::Gateway, LegEnd::Sidecar) => Self::GatewayToSidecar,
+            (LegEnd::Gateway, LegEnd::App) => Self::GatewayToApp,
+            (LegEnd::Gateway, LegEnd::Gateway) => Self::GatewayToGateway,
         }
+    }
+
+    /// Whether a gateway receives it.
+    pub fn reaches_gateway(self) -> bool {
+        matches!(self, Self::AppToGateway | Self::SidecarToGateway | Self::GatewayToGateway)
     }
 
     /// Whether a sidecar receives it.
     pub fn reaches_sidecar(self) -> bool {
-        matches!(self, Self::AppToSidecar | Self::SidecarToSidecar)
+        matches!(self, Self::AppToSidecar | Self::SidecarToSidecar | Self::GatewayToSidecar)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use envoy_api::{
     Address, Admin, Bootstrap, Cluster, ConfigSource, DirectResponseAction, DynamicResources, Listener, Node, Route,
-    RouteConfiguration, StaticResources, VirtualHost,
+    RouteConfiguration, StaticResources, TlsRequirement, VirtualHost,
 };
 use serde_json::{Map, Value};
 
@@ -62,6 +62,7 @@ impl Compiler<'_> {
             domains: vec!["*".into()],
             routes: vec![route],
             include_request_attempt_count: false,
+            require_tls: TlsRequirement::None,
         };
         let routes = RouteConfiguration {
             name: stat_prefix.into(),
@@ -79,6 +80,7 @@ impl Compiler<'_> {
         let pod = self.pod;
         let (name, namespace) = (&pod.name.name, &pod.name.namespace);
         let app = pod.labels.get("app").unwrap_or(&pod.workload);
+        let kind = if pod.is_gateway() { "router" } else { "sidecar" };
         let labels = pod.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
         let metadata = [
             ("NAME", name.as_str().into()),
@@ -91,7 +93,7 @@ impl Compiler<'_> {
             ("MESH_ID", self.mesh.config.trust_domain.as_str().into()),
         ];
         Node {
-            id: format!("sidecar~{}~{name}.{namespace}~{namespace}.svc.cluster.local", pod.ips.v4),
+            id: format!("{kind}~{}~{name}.{namespace}~{namespace}.svc.cluster.local", pod.ips.v4),
             cluster: format!("{app}.{namespace}"),
             metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }

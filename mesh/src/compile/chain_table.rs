@@ -66,6 +66,8 @@ pub enum Terminal {
 pub(super) const MESH_HTTP: &[&str] = &["istio-http/1.0", "istio-http/1.1", "istio-h2"];
 /// The ALPN protocols that mark mesh traffic carrying other bytes.
 pub(super) const MESH_TCP: &[&str] = &["istio-peer-exchange", "istio"];
+/// Both, as a gateway that passes mTLS on lists them (`allIstioMtlsALPNs` in `pilot/pkg/networking/core/listener.go`).
+pub(super) const MESH_ALPN: &[&str] = &["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
 /// Both.
 const MESH_ANY: &[&str] = &["istio-http/1.0", "istio-http/1.1", "istio-h2", "istio-peer-exchange", "istio"];
 /// The ALPN protocol that marks all mesh traffic in the textbook's mesh.

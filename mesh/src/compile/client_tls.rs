@@ -131,6 +131,8 @@ impl<'a> Compiler<'a> {
             MeshAlpn::PeerExchange => PEER_EXCHANGE,
             MeshAlpn::ByProtocol if self.speaks_http2(destination) => OFFER_HTTP2,
             MeshAlpn::ByProtocol if destination.port.protocol.is_http() => OFFER_HTTP1,
+            // A gateway's chain does not know which cluster a request goes to; its chains for bytes say what they offer.
+            MeshAlpn::ByProtocol if self.pod.is_gateway() && destination.port.protocol.is_auto() => OFFER_HTTP1,
             MeshAlpn::ByProtocol => MESH_TCP,
         }
     }
@@ -152,15 +154,7 @@ impl<'a> Compiler<'a> {
             context.alpn_protocols = vec!["h2".into()];
         }
         if let (Some(certificate), Some(key)) = (certificate, key) {
-            let both = certificate.content.zip(key.content).map(|(certificate, key)| TlsCertificate {
-                certificate_chain: inline(certificate),
-                private_key: inline(key),
-            });
-            let secret = both.map(|certificate| Secret {
-                name: certificate_name.clone(),
-                tls_certificate: Some(certificate),
-                validation_context: None,
-            });
+            let secret = certificate_secret(&certificate_name, &certificate, &key);
             context.tls_certificate_sds_secret_configs = vec![self.secret(&certificate_name)];
             self.secrets.insert(certificate_name, secret);
         }
@@ -170,16 +164,9 @@ impl<'a> Compiler<'a> {
                 context.combined_validation_context = Some(self.checked_against(system_roots::SECRET, checks));
                 self.secrets.insert(system_roots::SECRET.into(), Some(system_roots::secret()));
             }
-            Roots::Pem(Pem { content, .. }) => {
+            Roots::Pem(roots) => {
                 context.combined_validation_context = Some(self.checked_against(&roots_name, checks));
-                let secret = content.map(|roots| Secret {
-                    name: roots_name.clone(),
-                    tls_certificate: None,
-                    validation_context: Some(CertificateValidationContext {
-                        trusted_ca: Some(inline(roots)),
-                        ..Default::default()
-                    }),
-                });
+                let secret = roots_secret(&roots_name, &roots);
                 self.secrets.insert(roots_name, secret);
             }
         }
@@ -189,6 +176,19 @@ impl<'a> Compiler<'a> {
             max_session_keys: self.max_session_keys(),
         })
     }
+}
+
+/// A secret with a certificate and its key; `None` if one of them is missing.
+pub(super) fn certificate_secret(name: &str, certificate: &Pem<'_>, key: &Pem<'_>) -> Option<Secret> {
+    let certificate =
+        TlsCertificate { certificate_chain: inline(certificate.content?), private_key: inline(key.content?) };
+    Some(Secret { name: name.into(), tls_certificate: Some(certificate), validation_context: None })
+}
+
+/// A secret with roots; `None` if they are missing.
+pub(super) fn roots_secret(name: &str, roots: &Pem<'_>) -> Option<Secret> {
+    let context = CertificateValidationContext { trusted_ca: Some(inline(roots.content?)), ..Default::default() };
+    Some(Secret { name: name.into(), tls_certificate: None, validation_context: Some(context) })
 }
 
 /// Istio's names for the secrets of a certificate and of the roots, by file or `credentialName`.

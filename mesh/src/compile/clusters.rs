@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     flavor::AppAddress,
-    model::{DestinationRule, Resolution, Service, ServicePort, TLS_MODE_ISTIO},
+    model::{DestinationRule, Resolution, ServerTlsMode, Service, ServicePort, TLS_MODE_ISTIO},
     redirect::ProxyIdentity,
 };
 
@@ -50,6 +50,10 @@ impl<'a> Compiler<'a> {
             }
         }
         clusters.push(fixed(names::BLACK_HOLE_CLUSTER));
+        if self.pod.is_gateway() {
+            self.add_passed_on(&mut clusters, &mut endpoints);
+            return (clusters, endpoints);
+        }
         clusters.push(self.passthrough(names::PASSTHROUGH_CLUSTER));
         for (target, taken) in self.inbound_ports() {
             clusters.extend(self.inbound_clusters(target, &taken));
@@ -60,21 +64,10 @@ impl<'a> Compiler<'a> {
         (clusters, endpoints)
     }
 
-    /// The ports of services that send to this pod, whoever knows them, the oldest first (`SetServiceTargets` in
-    /// `pilot/pkg/model/context.go`). For UDP ports Istio has chains and clusters as well, of the TCP that may come to such a port.
+    /// The ports of services that send to this pod. For UDP ports Istio has chains and clusters as well, of the TCP that may come to
+    /// such a port.
     fn ports_of_pod(&self) -> Vec<(&'a Service, &'a ServicePort, u16)> {
-        let mut found = vec![];
-        for service in self.mesh.services.iter().chain(&self.mesh.entries) {
-            for port in &service.ports {
-                let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == self.index);
-                found.extend(here.map(|endpoint| (service, port, endpoint.port)));
-            }
-            let listed = service.entry_endpoints().filter(|(_, endpoint)| endpoint.pod == Some(self.index));
-            found.extend(listed.map(|(port, endpoint)| (service, port, endpoint.port)));
-        }
-        // Stable: a service's ports stay in their order.
-        found.sort_by(|(a, ..), (b, ..)| (a.age.moment(), &a.host).cmp(&(b.age.moment(), &b.host)));
-        found
+        self.mesh.ports_of(self.index)
     }
 
     /// The container ports that the sidecar takes by name: those that a Sidecar lists, else those that services send to, each with
@@ -141,8 +134,47 @@ impl<'a> Compiler<'a> {
         cluster
     }
 
+    /// The clusters of AUTO_PASSTHROUGH, without TLS of their own: what is marked for mTLS gets it as it came
+    /// (`buildOutboundSniDnatClusters` in `cluster.go`).
+    fn add_passed_on(&mut self, clusters: &mut Vec<Cluster>, endpoints: &mut Vec<ClusterLoadAssignment>) {
+        let gateways = self.mesh.merged_gateway(self.index);
+        let mut servers = gateways.ports.iter().flat_map(|port| &port.servers);
+        if !servers.any(|one| one.server.mode() == Some(ServerTlsMode::AutoPassthrough)) {
+            return;
+        }
+        for destination in self.passed_on_to(|_| true) {
+            let name = destination.mesh_sni();
+            if cluster_type(destination.service) != DiscoveryType::Eds {
+                continue;
+            }
+            let because = format!("mTLS for {} is passed on", destination.service.host);
+            self.because(Resource::Cluster(name.clone()), because, destination.source());
+            let path = self.placement.config_dir.join(files::endpoints(&name));
+            let mut cluster = Cluster {
+                eds_cluster_config: Some(EdsClusterConfig {
+                    eds_config: ConfigSource::path(path),
+                    service_name: name.clone(),
+                }),
+                metadata: Some(service_metadata(&[destination.service], destination.notes())),
+                ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
+            };
+            traffic_policy::limit(&mut cluster, destination.connection_pool());
+            clusters.push(cluster);
+            let mut set = self.endpoints_as(&name, destination);
+            for locality in &mut set.endpoints {
+                locality.lb_endpoints.retain(|endpoint| endpoint.metadata.is_some());
+            }
+            endpoints.push(set);
+        }
+    }
+
     fn endpoints(&mut self, destination: Destination<'a>) -> ClusterLoadAssignment {
-        let name = destination.cluster_name();
+        self.endpoints_as(&destination.cluster_name(), destination)
+    }
+
+    /// The endpoints of a destination, for a cluster of this name.
+    fn endpoints_as(&mut self, name: &str, destination: Destination<'a>) -> ClusterLoadAssignment {
+        let name = name.to_owned();
         let mut lb_endpoints = vec![];
         for target in destination.targets(self.mesh, &self.entries) {
             let resource = Resource::Endpoint { cluster: name.clone(), host: target.host.clone(), port: target.port };

@@ -59,7 +59,12 @@ pub(super) fn entries(mesh: &Mesh) -> Entries<'_> {
 impl<'a> Compiler<'a> {
     /// The settings of the client's sidecar for a destination.
     pub(super) fn client_class(&self, destination: Destination<'_>) -> PortClass {
-        if destination.passthrough.is_some() { PortClass::Tcp } else { self.class(destination.port.protocol) }
+        match self.class(destination.port.protocol) {
+            _ if destination.passthrough.is_some() => PortClass::Tcp,
+            // A gateway speaks HTTP/1.1 to a port whose protocol is detected (`setH2Options` in `cluster_builder.go`).
+            PortClass::Detected if self.pod.is_gateway() => PortClass::Tcp,
+            class => class,
+        }
     }
 
     /// A service's port as this pod's sidecar sees it.
@@ -308,7 +313,9 @@ impl<'a> Destination<'a> {
             return (is_marked, format!("{} says {}", tls.by, mode.name()), &tls.source);
         }
         let mode = pod.peer_authentication.on_port(port);
-        if !takes_mtls(pod) {
+        if pod.is_gateway() && !takes_mtls(pod) {
+            (false, format!("{} is a gateway: automatic mTLS is not for gateways", pod.name), &pod.injection.source)
+        } else if !takes_mtls(pod) {
             (false, format!("{} has no sidecar: plaintext", pod.name), &pod.injection.source)
         } else if mode.mode == MtlsMode::Disable {
             (false, format!("{} says DISABLE for port {port} of {}: plaintext", mode.by, pod.name), &mode.source)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use envoy_api::{
     APPLICATION_PROTOCOLS, CodecType, CommonHttpProtocolOptions, ConfigSource, Cors, EscapedSlashes, Filter,
-    FilterStateValue, ForwardClientCertDetails, HttpConnectionManager, HttpFault, HttpFilter, NetworkFilter,
-    ProtoDuration, Rds, RouteConfiguration, Router, ServerHeaderTransformation, SetCurrentClientCertDetails,
-    SetFilterState, SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
+    FilterStateValue, ForwardClientCertDetails, Http1ProtocolOptions, HttpConnectionManager, HttpFault, HttpFilter,
+    NetworkFilter, ProtoDuration, Rds, RouteConfiguration, Router, ServerHeaderTransformation,
+    SetCurrentClientCertDetails, SetFilterState, SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
 use super::{Compiler, files, traffic_policy::duration};
@@ -58,10 +58,34 @@ impl Compiler<'_> {
             forward_client_cert_details: ForwardClientCertDetails::AppendForward,
             set_current_client_cert_details: Some(SetCurrentClientCertDetails {
                 subject: Some(true),
+                cert: false,
                 uri: true,
                 dns: true,
             }),
             ..self.http(stat_prefix)
+        })
+    }
+
+    /// Speaks HTTP with callers of a gateway, and forwards what their certificates say (`buildGatewayConnectionManager` in
+    /// `pilot/pkg/networking/core/gateway.go`).
+    pub(super) fn gateway_http(&self, listener: &str, routes: &str) -> Filter {
+        let path = self.placement.config_dir.join(files::routes(routes));
+        let rds = Rds { config_source: ConfigSource::path(path), route_config_name: routes.into() };
+        let base = self.http(format!("outbound_{listener}"));
+        http(HttpConnectionManager {
+            rds: Some(rds),
+            http_filters: self.authorize_requests().into_iter().chain(self.http_filters()).collect(),
+            server_name: "istio-envoy".into(),
+            use_remote_address: Some(true),
+            http_protocol_options: Some(Http1ProtocolOptions::default()),
+            forward_client_cert_details: ForwardClientCertDetails::SanitizeSet,
+            set_current_client_cert_details: Some(SetCurrentClientCertDetails {
+                subject: Some(true),
+                cert: true,
+                uri: true,
+                dns: true,
+            }),
+            ..base
         })
     }
 

@@ -125,17 +125,17 @@ impl<'a> Compiler<'a> {
         source: Source,
     ) -> SharedChain {
         let because = format!("{} {}", rule.full_name(), source.field.trim_start_matches("spec."));
-        SharedChain { chain: chain(matches, vec![self.relay_by(route, port, rule)]), because, source }
+        SharedChain { chain: chain(matches, vec![self.relay_by(route, port.port, rule)]), because, source }
     }
 
     /// Relays bytes to the clusters of a route (`buildOutboundNetworkFilters`).
-    fn relay_by(&self, route: &[RouteDestination], port: &ServicePort, rule: &VirtualService) -> Filter {
+    pub(super) fn relay_by(&self, route: &[RouteDestination], called: u16, rule: &VirtualService) -> Filter {
         let cluster = |one: &RouteDestination| {
             let to = one.destination.clone().unwrap_or_default();
             let known = self.cluster_ports().find(|(service, _)| service.host == to.host).map(|(service, _)| service);
             let only = known.and_then(|service| if let [only] = &service.ports[..] { Some(only.port) } else { None });
             let asked = to.port.as_ref().and_then(|asked| u16::try_from(asked.number).ok());
-            names::outbound_cluster(asked.or(only).unwrap_or(port.port), &to.subset, &to.host)
+            names::outbound_cluster(asked.or(only).unwrap_or(called), &to.subset, &to.host)
         };
         let first = route.first().and_then(|one| one.destination.as_ref()).map(|to| to.host.as_str());
         let first = first.and_then(|host| self.service_ports().find(|(service, _)| service.host == host));

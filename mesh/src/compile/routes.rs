@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use envoy_api::{
     Decorator, DirectResponseAction, Listener, NetworkFilter, RetryPolicy, Route, RouteAction, RouteConfiguration,
-    RouteMatch, VirtualHost,
+    RouteMatch, TlsRequirement, VirtualHost,
 };
 
 use super::{
@@ -87,6 +87,7 @@ impl Compiler<'_> {
                 Some(default_retries(false)),
             )],
             include_request_attempt_count: true,
+            require_tls: TlsRequirement::None,
         }
     }
 
@@ -156,7 +157,13 @@ impl Compiler<'_> {
         let because = format!("no service{} has the host", self.in_scope());
         self.because(resource, because, &self.source_of_unknown());
         let domains = vec!["*".into()];
-        VirtualHost { name: name.into(), domains, routes: vec![route], include_request_attempt_count: true }
+        VirtualHost {
+            name: name.into(),
+            domains,
+            routes: vec![route],
+            include_request_attempt_count: true,
+            require_tls: TlsRequirement::None,
+        }
     }
 
     /// The only route to the app.
@@ -171,6 +178,7 @@ impl Compiler<'_> {
                 domains: vec!["*".into()],
                 routes: vec![to_cluster("default", cluster.into(), Some(names::operation(host, port)), retries)],
                 include_request_attempt_count: false,
+                require_tls: TlsRequirement::None,
             }],
             validate_clusters: Some(false),
             ignore_port_in_host_matching: false,

@@ -82,7 +82,11 @@ impl<'a> Listener<'a> {
     /// Adds to `parts` what clusters are made of: what is known, and then where its VirtualServices lead.
     fn new(egress: Option<&'a Egress>, pod: &'a Pod, mesh: &'a Mesh, parts: &mut Vec<Part<'a>>) -> Self {
         let home = pod.name.namespace.as_str();
-        let mut listener = Self { egress, ports: vec![], virtual_services: seen_by(&mesh.virtual_services, pod) };
+        let virtual_services = match pod.is_gateway() {
+            true => bound_to_gateways(pod, mesh),
+            false => seen_by(&mesh.virtual_services, pod),
+        };
+        let mut listener = Self { egress, ports: vec![], virtual_services };
         if let Some(egress) = egress {
             let is_known = |rule: &&VirtualService| {
                 rule.hosts.iter().any(|host| egress.knows_route(home, &rule.name.namespace, host))
@@ -92,7 +96,9 @@ impl<'a> Listener<'a> {
         let known: Vec<_> = listener.selected(home, mesh).into_iter().filter_map(|one| listener.part(one)).collect();
         listener.ports = known.iter().flat_map(Part::ports).filter(is_tcp).collect();
         parts.extend(known);
-        parts.extend(imported::destinations(&listener, home, mesh));
+        if !pod.is_gateway() {
+            parts.extend(imported::destinations(&listener, home, mesh));
+        }
         listener
     }
 
@@ -178,6 +184,13 @@ impl<'a> Compiler<'a> {
     pub(super) fn limits(&self) -> Option<&'a SidecarScope> {
         self.known.scope.filter(|scope| !scope.egress.is_empty())
     }
+}
+
+/// The VirtualServices that are bound to a Gateway of a gateway's pod.
+fn bound_to_gateways<'a>(pod: &Pod, mesh: &'a Mesh) -> Vec<&'a VirtualService> {
+    let own: Vec<String> =
+        mesh.gateways.iter().filter(|gateway| gateway.selects(pod)).map(crate::model::Gateway::id).collect();
+    mesh.virtual_services.iter().filter(|rule| rule.gateways.iter().any(|one| own.contains(one))).collect()
 }
 
 /// In order of age (`SortServicesByCreationTime` in `pilot/pkg/model/push_context.go`).

@@ -9,7 +9,11 @@ use envoy_api::{
     TlsProtocol, TransportSocket,
 };
 
-use super::{Compiler, Terminal, chain_table::PEER_EXCHANGE, files, names};
+use super::{
+    Compiler, Terminal,
+    chain_table::{MESH_TCP, PEER_EXCHANGE},
+    files, names,
+};
 use crate::{
     flavor::MeshAlpn,
     model::{MeshTls, TlsFloor},
@@ -33,6 +37,8 @@ const SUITES: &[&str] = &[
 
 /// The ALPN that Istio's sidecars offer for HTTP/1.1 mesh traffic.
 pub(super) const OFFER_HTTP1: &[&str] = &["istio-http/1.1", "istio", "http/1.1"];
+/// The ALPN that Istio's sidecars offer for other mesh traffic.
+pub(super) const OFFER_TCP: &[&str] = MESH_TCP;
 /// The ALPN that Istio's sidecars offer for HTTP/2 mesh traffic.
 pub(super) const OFFER_HTTP2: &[&str] = &["istio-h2", "istio", "h2"];
 

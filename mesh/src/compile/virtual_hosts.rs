@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use envoy_api::{Metadata, Route, VirtualHost};
+use envoy_api::{Metadata, Route, TlsRequirement, VirtualHost};
 
 use super::{
     Compiler, PortClass,
@@ -28,7 +28,7 @@ pub(super) struct MadeHost {
 }
 
 /// A route, why it is there, and its place.
-type MadeRoute = (Route, String, Source);
+pub(super) type MadeRoute = (Route, String, Source);
 
 /// The services that have a port, by host: of one host the last one counts.
 type ByHost<'a> = BTreeMap<&'a str, (&'a Service, &'a ServicePort)>;
@@ -44,7 +44,8 @@ impl<'a> Compiler<'a> {
         let mut made = Made::default();
         let mut ruled: HashSet<&str> = HashSet::new();
         for &rule in &known.virtual_services {
-            let routes = self.http_routes(rule, port);
+            let cluster = |destination: &Destination| self.cluster_of(destination, port);
+            let routes = self.http_routes(rule, port, MESH_GATEWAY, &cluster);
             if routes.is_empty() {
                 continue;
             }
@@ -93,6 +94,7 @@ impl<'a> Compiler<'a> {
                 domains,
                 routes: routes.iter().map(|(route, ..)| route.clone()).collect(),
                 include_request_attempt_count: true,
+                require_tls: TlsRequirement::None,
             },
             because: rule.full_name(),
             source: rule.source.clone(),
@@ -101,19 +103,24 @@ impl<'a> Compiler<'a> {
     }
 
     /// The routes that a VirtualService makes of a port, in their order; none behind one that takes all
-    /// (`BuildHTTPRoutesForVirtualService`).
-    fn http_routes(&self, rule: &VirtualService, port: u16) -> Vec<MadeRoute> {
-        let cluster = |destination: &Destination| self.cluster_of(destination, port);
+    /// (`BuildHTTPRoutesForVirtualService`). `gateway` is `mesh`, or the Gateway that they are made for.
+    pub(super) fn http_routes(
+        &self,
+        rule: &VirtualService,
+        port: u16,
+        gateway: &str,
+        cluster: &dyn Fn(&Destination) -> String,
+    ) -> Vec<MadeRoute> {
         let context = Context {
             port,
             service: &rule.name.name,
             metadata: Metadata { filter_metadata: virtual_service_note(&rule.name) },
-            cluster: &cluster,
+            cluster,
         };
         let mut made = vec![];
         for Rule { spec, source } in &rule.http {
             for (number, matched) in candidates(spec) {
-                if !matched.is_none_or(|one| is_for(one, self.pod, port)) {
+                if !matched.is_none_or(|one| is_for(one, self.pod, port, gateway)) {
                     continue;
                 }
                 let route = http_route::translate(spec, matched, &context);
@@ -135,7 +142,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The cluster of a destination of HTTP (`GetDestinationCluster`): on the port that is called, where it names none.
-    fn cluster_of(&self, destination: &Destination, called: u16) -> String {
+    pub(super) fn cluster_of(&self, destination: &Destination, called: u16) -> String {
         let alias = self.mesh.external_names.iter().find(|alias| alias.host == destination.host);
         let host = alias.map_or(&destination.host, |alias| &alias.target);
         let port = destination.port.as_ref().map_or(called, |port| u16::try_from(port.number).unwrap_or_default());
@@ -191,12 +198,12 @@ fn candidates(spec: &HttpRoute) -> Vec<(Option<usize>, Option<&HttpMatch>)> {
     }
 }
 
-/// Whether a match is for a caller and the port that it calls (`sourceMatchHTTP`). With gateways, labels and namespace do not
-/// count.
-fn is_for(matched: &HttpMatch, caller: &Pod, port: u16) -> bool {
+/// Whether a match is for a caller, the port that it calls and a gateway (`sourceMatchHTTP`). With gateways, labels and namespace
+/// do not count.
+fn is_for(matched: &HttpMatch, caller: &Pod, port: u16, gateway: &str) -> bool {
     let of_port = matched.port == 0 || matched.port == u32::from(port);
     let of_source = match matched.gateways.is_empty() {
-        false => matched.gateways.iter().any(|gateway| gateway == MESH_GATEWAY),
+        false => matched.gateways.iter().any(|one| one == gateway),
         true => {
             let has = |(key, value): (&String, &String)| caller.labels.get(key) == Some(value);
             let namespace = &matched.source_namespace;

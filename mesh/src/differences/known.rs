@@ -13,7 +13,7 @@ pub const KNOWN: &[Known] = &[
         id: "alpn",
         section: Section::StockEnvoy,
         istio: "The filter `istio.alpn`: the ALPN offered for an HTTP request depends on the version that its *upstream* connection speaks",
-        here: "The cluster of a port with a declared protocol offers it (`istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2`). The listener of a port without one has separate chains for HTTP/1.1 and HTTP/2, where Istio has one for both, each with `set_filter_state` on `envoy.network.application_protocols`",
+        here: "The cluster of a port with a declared protocol offers it (`istio-http/1.1,istio,http/1.1` or `istio-h2,istio,h2`). The listener of a port without one has separate chains for HTTP/1.1 and HTTP/2, where Istio has one for both, each with `set_filter_state` on `envoy.network.application_protocols`. A gateway's clusters of such ports offer `istio-http/1.1,istio,http/1.1`, since it speaks HTTP/1.1 to them, and its chains for bytes set what they offer",
         why: "Nothing on the wire: the offers are the same. In the config: one more chain on such ports",
         scope: &[
             Scope(
@@ -26,6 +26,11 @@ pub const KNOWN: &[Known] = &[
                 Both,
                 "clusters / ** / alpn_protocols",
                 Instead(r#"["istio-peer-exchange","istio"]"#, r#""(offers what istio.alpn offers for HTTP/1.1)""#),
+            ),
+            Scope(
+                Both,
+                "clusters / ** / alpn_protocols",
+                Instead(r#"["istio-peer-exchange","istio"]"#, r#"["istio-http/1.1","istio","http/1.1"]"#),
             ),
             Scope(
                 Both,
@@ -162,12 +167,21 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "groups",
         section: Section::Lab,
-        istio: "Does not set key exchange groups",
-        here: "Sets Envoy's default explicitly: X25519MLKEM768, X25519, P-256",
+        istio: "Does not set key exchange groups; at gateways no versions of TLS either",
+        here: "Sets Envoy's defaults explicitly: X25519MLKEM768, X25519, P-256; TLS 1.2 and 1.3",
         why: "So the native proxy does the same",
         scope: &[
             Scope(Here, "clusters / ** / tls_params / ecdh_curves", Any),
             Scope(Here, "listeners / ** / tls_params / ecdh_curves", Any),
+            Scope(
+                Here,
+                "listeners / ** / common_tls_context / tls_params",
+                Written(
+                    r#"{"tls_minimum_protocol_version":"TLSv1_2","tls_maximum_protocol_version":"TLSv1_3","ecdh_curves":["X25519MLKEM768","X25519","P-256"]}"#,
+                ),
+            ),
+            Scope(Here, "listeners / ** / tls_params / tls_minimum_protocol_version", Written(r#""TLSv1_2""#)),
+            Scope(Here, "listeners / ** / tls_params / tls_maximum_protocol_version", Written(r#""TLSv1_3""#)),
         ],
     },
     Known {

@@ -22,7 +22,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("projectcalico.org", "GlobalNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
-    ("networking.istio.io", "Gateway", ENTERS),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
     ("telemetry.istio.io", "Telemetry", "here every call is logged and counted, whatever it says"),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),

@@ -53,7 +53,7 @@ pub struct IngressListener {
     pub connection_pool: Option<ConnectionPool>,
 }
 
-/// `SidecarPort`.
+/// `SidecarPort`, and `Port` of a Gateway's server.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SidecarPort {
@@ -99,7 +99,7 @@ pub enum OutboundMode {
     AllowAny,
 }
 
-/// `ServerTLSSettings`, as far as a Sidecar may have them.
+/// `ServerTLSSettings`, of a Sidecar or a Gateway.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServerTls {
@@ -119,6 +119,7 @@ pub struct ServerTls {
     pub min_protocol_version: Option<String>,
     pub max_protocol_version: Option<String>,
     pub cipher_suites: Vec<String>,
+    pub ecdh_curves: Vec<String>,
     pub insecure_skip_verify: Option<bool>,
 }
 

@@ -1,7 +1,8 @@
-//! The certificates and keys that DestinationRules name.
+//! The certificates and keys that DestinationRules and Gateways name.
 
 use super::{
     destination_rule::{ClientTls, ClientTlsMode},
+    gateway::{ServerTls, ServerTlsMode},
     object::ObjectName,
     pod::Pod,
     resolved::Resolved,
@@ -15,6 +16,19 @@ pub struct ClientMaterial<'a> {
     pub key: Option<Pem<'a>>,
     /// The roots that it trusts.
     pub roots: Roots<'a>,
+}
+
+/// The material of a gateway for the TLS settings of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerMaterial<'a> {
+    /// Istio's name of the secret with the certificate.
+    pub certificate_name: String,
+    pub certificate: Pem<'a>,
+    pub key: Pem<'a>,
+    /// Istio's name of the secret with the roots.
+    pub roots_name: String,
+    /// The roots that clients' certificates are verified with, if any are.
+    pub roots: Option<Pem<'a>>,
 }
 
 /// PEM text by name.
@@ -59,6 +73,45 @@ impl Resolved {
                 "" | "system" => Roots::System,
                 path => Roots::Pem(file(path)),
             },
+        }
+    }
+
+    /// The material of a gateway for a server of mode SIMPLE, MUTUAL or OPTIONAL_MUTUAL: files, or a Secret of the gateway's namespace
+    /// (`ApplyCredentialSDSToServerCommonTLSContext` and `ApplyToCommonTLSContext` in `pilot/pkg/security/model/authentication.go`).
+    pub fn server_material(&self, gateway: usize, tls: &ServerTls) -> ServerMaterial<'_> {
+        let pod = &self.pods[gateway];
+        let verifies = matches!(tls.mode, ServerTlsMode::Mutual | ServerTlsMode::OptionalMutual);
+        let credential = tls.credential_names.first().unwrap_or(&tls.credential_name);
+        if !credential.is_empty() {
+            let name = credential.strip_prefix("kubernetes://").unwrap_or(credential);
+            let ClientMaterial { certificate, key, roots } = self.of_secret(pod, name, true, false);
+            let missing = || Pem { name: name.to_owned(), content: None };
+            let roots = match roots {
+                Roots::Pem(pem) => Some(pem),
+                Roots::System | Roots::Anyone => None,
+            };
+            return ServerMaterial {
+                certificate_name: format!("kubernetes://{name}"),
+                certificate: certificate.unwrap_or_else(missing),
+                key: key.unwrap_or_else(missing),
+                roots_name: format!("kubernetes://{name}-cacert"),
+                roots: roots.filter(|_| verifies),
+            };
+        }
+        let of_list = tls.tls_certificates.first();
+        let path = |field: &str, own: &str| {
+            let listed = of_list.and_then(|one| one.get(field)).and_then(serde_json::Value::as_str);
+            listed.unwrap_or(own).to_owned()
+        };
+        let certificate = path("serverCertificate", &tls.server_certificate);
+        let key = path("privateKey", &tls.private_key);
+        let file = |path: &str| Pem { name: path.to_owned(), content: pod.sidecar_file(path) };
+        ServerMaterial {
+            certificate_name: format!("file-cert:{certificate}~{key}"),
+            certificate: file(&certificate),
+            key: file(&key),
+            roots_name: format!("file-root:{}", tls.ca_certificates),
+            roots: verifies.then(|| file(&tls.ca_certificates)),
         }
     }
 

@@ -61,6 +61,11 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// Whether its proxy is a gateway.
+    pub fn is_gateway(&self) -> bool {
+        self.sidecar.as_ref().is_some_and(|proxy| proxy.role == ProxyRole::Router)
+    }
+
     /// Whether it plays a host outside the cluster.
     pub fn is_external(&self) -> bool {
         !self.external_hosts.is_empty()
@@ -225,7 +230,7 @@ pub struct Injection {
 pub enum Unmodelled {
     /// Its node's ztunnel carries its connections.
     Ambient,
-    /// It is a gateway, whose routes come from Gateways and VirtualServices.
+    /// It is a gateway of the Kubernetes Gateway API.
     Gateway,
     Waypoint,
 }
@@ -236,17 +241,26 @@ impl fmt::Display for Unmodelled {
             Self::Ambient => {
                 "is in the ambient mesh: its node's ztunnel carries its connections, which is not modelled yet"
             }
-            Self::Gateway => {
-                "is a gateway: what it does comes from Gateways and VirtualServices, which are not modelled yet"
-            }
+            Self::Gateway => "is a gateway of the Kubernetes Gateway API, which is not modelled yet",
             Self::Waypoint => "is a waypoint of the ambient mesh, which is not modelled yet",
         })
     }
 }
 
+/// What a proxy does for its pod: the type of its node (`pilot/pkg/model/context.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyRole {
+    /// It takes the connections of the pod's app.
+    Sidecar,
+    /// It is a gateway: callers connect to it, and nothing is redirected.
+    Router,
+}
+
+/// A pod's proxy.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
-    /// What its redirects capture.
+    pub role: ProxyRole,
+    /// What its redirects capture; nothing of a gateway's pod.
     pub capture: Capture,
     /// `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
     pub spiffe_id: String,

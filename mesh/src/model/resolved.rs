@@ -6,12 +6,13 @@ use super::{
     authorization::AuthorizationPolicy,
     destination_rule::DestinationRules,
     envoy_filter::EnvoyFilter,
+    gateway::Gateway,
     mesh_config::{MeshConfig, OutboundTrafficPolicy},
     not_modelled::{NotModelled, PolicyHead},
     object::{ObjectName, Source},
     peer_authentication::Decided,
     pod::Pod,
-    service::Service,
+    service::{Service, ServicePort},
     sidecar_scope::SidecarScope,
     virtual_service::VirtualService,
     webhook::Webhook,
@@ -35,6 +36,8 @@ pub struct Resolved {
     pub authorization_policies: Vec<AuthorizationPolicy>,
     /// VirtualServices, the oldest first, with what they delegate in place.
     pub virtual_services: Vec<VirtualService>,
+    /// Gateways (the kind), the oldest first.
+    pub gateways: Vec<Gateway>,
     /// Sidecars (the kind): those that select pods first, the oldest of each first.
     pub sidecar_scopes: Vec<SidecarScope>,
     /// EnvoyFilters, those of the root namespace first, each namespace's by age.
@@ -66,7 +69,11 @@ impl Resolved {
 
     /// The Sidecar that limits what a pod's sidecar knows: one of its namespace that selects it, else one of its namespace for all,
     /// else one of the root namespace for all (`getSidecarScope` in `pilot/pkg/model/push_context.go`).
+    /// A gateway knows everything.
     pub fn scope_of(&self, pod: &Pod) -> Option<&SidecarScope> {
+        if pod.is_gateway() {
+            return None;
+        }
         let selects = |scope: &SidecarScope| {
             scope.selector.iter().flatten().all(|(key, value)| pod.labels.get(key) == Some(value))
         };
@@ -74,6 +81,23 @@ impl Resolved {
         let is_of_mesh =
             |scope: &&SidecarScope| scope.name.namespace == self.config.root_namespace && scope.selector.is_none();
         own.find(|scope| selects(scope)).or_else(|| self.sidecar_scopes.iter().find(is_of_mesh))
+    }
+
+    /// The ports of services that send to a pod, whoever knows them, each with the pod's port that it sends to, the oldest first
+    /// (`SetServiceTargets` in `pilot/pkg/model/context.go`).
+    pub fn ports_of(&self, pod: usize) -> Vec<(&Service, &ServicePort, u16)> {
+        let mut found = vec![];
+        for service in self.services.iter().chain(&self.entries) {
+            for port in &service.ports {
+                let here = port.endpoints.iter().filter(|endpoint| endpoint.pod == pod);
+                found.extend(here.map(|endpoint| (service, port, endpoint.port)));
+            }
+            let listed = service.entry_endpoints().filter(|(_, endpoint)| endpoint.pod == Some(pod));
+            found.extend(listed.map(|(port, endpoint)| (service, port, endpoint.port)));
+        }
+        // Stable: a service's ports stay in their order.
+        found.sort_by(|(a, ..), (b, ..)| (a.age.moment(), &a.host).cmp(&(b.age.moment(), &b.host)));
+        found
     }
 
     /// What becomes of a sidecar's calls to unknown destinations, and who says so.

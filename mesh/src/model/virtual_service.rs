@@ -78,9 +78,23 @@ impl VirtualService {
 /// The VirtualServices that a pod's sidecar sees, in the order in which they count (`SelectVirtualServices` in
 /// `pilot/pkg/model/virtualservice.go`).
 pub fn seen_by<'a>(all: &'a [VirtualService], client: &Pod) -> Vec<&'a VirtualService> {
+    seen_at(all, client, VirtualService::is_for_sidecars)
+}
+
+/// The VirtualServices for a Gateway (`NAMESPACE/NAME`) that a pod's proxy sees, in the order in which they count
+/// (`VirtualServicesForGateway` in `pilot/pkg/model/push_context.go`).
+pub fn seen_at_gateway<'a>(all: &'a [VirtualService], gateway: &str, proxy: &Pod) -> Vec<&'a VirtualService> {
+    seen_at(all, proxy, |service| service.gateways.iter().any(|one| one == gateway))
+}
+
+fn seen_at<'a>(
+    all: &'a [VirtualService],
+    client: &Pod,
+    is_there: impl Fn(&VirtualService) -> bool,
+) -> Vec<&'a VirtualService> {
     let mut seen: Vec<(u8, &VirtualService)> = all
         .iter()
-        .filter(|service| service.is_for_sidecars())
+        .filter(|service| is_there(service))
         .filter_map(|service| Some((service.rank(&client.name.namespace)?, service)))
         .collect();
     seen.sort_by_key(|(rank, service)| (*rank, service.age.clone()));

@@ -74,8 +74,10 @@ fn kinds_are_found_by_the_words_that_kubectl_accepts() {
         ("serviceentries", "ServiceEntry"),
         ("svc", "Service"),
         ("endpoints", "Endpoints"),
+        ("gw", "Gateway"),
+        ("gateways.networking.istio.io", "Gateway"),
     ] {
         assert_eq!(kind_of_word(word), Some(kind), "{word}");
     }
-    assert_eq!(kind_of_word("gateway"), None);
+    assert_eq!(kind_of_word("ingress"), None);
 }

@@ -3,7 +3,7 @@
 use envoy_rules::grpc::{GrpcStatus, name_of};
 
 use crate::{
-    account::{Account, AppSees, AppSpeaks, Callee, Caller, Outcome, Party, Reason, SCHEMA},
+    account::{Account, AppSees, AppSpeaks, Callee, Caller, LegNumber, Outcome, Party, Reason, SCHEMA},
     model::{ControlPlane, Flavor},
 };
 
@@ -40,10 +40,13 @@ pub(super) fn conclude(
         Reply::Reset | Reply::Closed => Reason::ConnectionTerminated,
     };
     let refusal = (!delivered).then(|| trace.refusal.unwrap_or((Party::ClientApp, given_up)));
-    let [client_log, server_log] = trace.logs;
+    let [client_log, server_log, gateway_log] = trace.logs;
+    // A gateway that reads requests has no line for a connection without any.
+    let is_logged = trace.legs.iter().any(|leg| leg.number == LegNumber::ToSidecar) || gateway_log.is_some();
     let log = match refusal {
-        Some((Party::ServerSidecar, _)) => server_log.or(client_log),
-        _ => client_log.or(server_log),
+        Some((Party::ServerSidecar, _)) => server_log.or(gateway_log).or(client_log),
+        Some((Party::Gateway, _)) => gateway_log.or(client_log),
+        _ => client_log.or(gateway_log).or(server_log),
     };
     let log = log.unwrap_or_else(Log::plain);
     // A sidecar's own answer to a gRPC request is a `200` with a gRPC status.
@@ -74,7 +77,7 @@ pub(super) fn conclude(
             reason: refusal.map(|(_, reason)| reason),
             response_flags: log.flags.into(),
             details: log.details.into(),
-            requested_server_name: trace.requested_server_name.into(),
+            requested_server_name: trace.requested_server_name.filter(|_| is_logged).into(),
             status,
             grpc_status: failure.and_then(|code| u8::try_from(code).ok()).or(succeeded),
             admission: None,

@@ -27,7 +27,7 @@ use super::{
     place::{Inside, Place, Shared},
     route,
     simulate::Simulation,
-    trace::{Log, Role},
+    trace::Log,
     upstream::{Tried, Upstream},
     wire::{Reply, Request, Sent, Version},
 };
@@ -95,6 +95,9 @@ impl Simulation<'_> {
             return Err(CallError::Unread { resource: rds.route_config_name.clone(), reason: reason.clone() });
         }
         let found = match manager.route_config.as_ref().or(by_file) {
+            Some(routes) if needs_tls(routes, request, at.ended_tls)? => {
+                return Ok(self.to_https(at, codec, &routes.name, request));
+            }
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
         };
@@ -113,7 +116,7 @@ impl Simulation<'_> {
             return Ok(self.answered(at, codec, &Outcome::NoRoute));
         };
         let route = self.route_step(at, routes, found, request);
-        if at.role == Role::Client {
+        if self.trace.is_first(at.role) {
             let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
             let sent = route.route.as_ref().map(|action| request.rewritten(route, action, first_cluster(action)));
             self.trace.route = Some(route::taken(virtual_host, route, request, sent.as_ref()));
@@ -160,7 +163,7 @@ impl Simulation<'_> {
         }
         let (cluster, weight) = self.choose(at, action);
         let rewritten = request.rewritten(route, action, weight);
-        if at.role == Role::Client {
+        if self.trace.is_first(at.role) {
             let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
             self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
         }
@@ -226,6 +229,15 @@ impl Simulation<'_> {
 
     fn log_request(&mut self, at: Place, log: Log, delayed: bool) {
         self.trace.log(at.role, if delayed { log.with(Flag::DelayInjected) } else { log });
+    }
+
+    /// A virtual host answers requests without TLS with a redirect.
+    fn to_https(&mut self, at: Place, codec: Version, routes: &str, request: &Request) -> Reply {
+        let because = format!("{routes} requires TLS for host {} (httpsRedirect)", request.authority);
+        self.trace.step(at.role.party(), Decision::Route, "301", because, None);
+        self.trace.refuse(at.role.party(), Reason::Redirect);
+        self.trace.log(at.role, Log::of_request(&Outcome::DirectResponse, false));
+        Reply::Response(codec, 301)
     }
 
     /// Notes which route takes a request, and why those before it do not.
@@ -368,13 +380,21 @@ fn read_as(configured: CodecType, alpn: Option<&str>, sent: &[Sent]) -> Version 
     })
 }
 
-/// The route of a request.
-fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<RouteIndex>, CallError> {
-    let table = RouteTable::new(routes).map_err(|error| CallError::Unread {
+/// Whether a request is redirected to HTTPS.
+fn needs_tls(routes: &RouteConfiguration, request: &Request, has_tls: bool) -> Result<bool, CallError> {
+    Ok(!has_tls && route_table(routes)?.requires_tls(&request.authority))
+}
+
+fn route_table(routes: &RouteConfiguration) -> Result<RouteTable, CallError> {
+    RouteTable::new(routes).map_err(|error| CallError::Unread {
         resource: format!("route configuration {}", routes.name),
         reason: error.to_string(),
-    })?;
-    Ok(table.find(&request.head()))
+    })
+}
+
+/// The route of a request.
+fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<RouteIndex>, CallError> {
+    Ok(route_table(routes)?.find(&request.head()))
 }
 
 /// The path of a request as a manager normalizes it, for routes, rules and its upstream.

@@ -61,7 +61,7 @@ impl Simulation<'_> {
         self.trace.step(role.party(), Decision::Listener, &listener.name, because, why.map(|why| &why.source));
 
         let inspected = inspect(listener, arrival.destination, sent);
-        if role == Role::Client && !inspected.server_name.is_empty() {
+        if self.trace.is_first(role) && !inspected.server_name.is_empty() {
             self.trace.requested_server_name = Some(inspected.server_name.to_owned());
         }
         if inspected.waits {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    account::{AppGets, Decision, Interface, LegNumber, LegPath, Party, Reason},
+    account::{AppGets, Decision, Interface, LegEnd, LegNumber, LegPath, Party, Reason},
     model::{Family, Source},
     redirect::Verdict,
     sidecar::OUTBOUND_PORT,
@@ -43,6 +43,16 @@ pub(super) struct Dialler {
     pub(super) sidecar: Option<Role>,
     /// The address that its socket is bound to, if any.
     pub(super) bound_to: Option<IpAddr>,
+}
+
+impl Dialler {
+    fn end(self) -> LegEnd {
+        match self.sidecar {
+            Some(Role::Gateway) => LegEnd::Gateway,
+            Some(Role::Client | Role::Server) => LegEnd::Sidecar,
+            None => LegEnd::App,
+        }
+    }
 }
 
 impl Simulation<'_> {
@@ -91,15 +101,21 @@ impl Simulation<'_> {
             return Ok(Reply::Refused);
         };
         let target = self.world.host_at(reached.ip());
-        let captured = target.and_then(|target| Some((target, self.world.hosts[target].capture.as_ref()?)));
+        let to_gateway = target.is_some_and(|target| self.world.hosts[target].is_gateway);
+        let captured = target
+            .filter(|_| !to_gateway)
+            .and_then(|target| Some((target, self.world.hosts[target].capture.as_ref()?)));
         let verdict = captured.map(|(target, capture)| (target, capture::inbound(capture, reached)));
         if let Some((target, verdict)) = verdict {
             self.redirected(Party::ServerSidecar, target, verdict);
         }
         let inbound = verdict.and_then(|(target, verdict)| Some((target, verdict.redirected_to?)));
         let leg = self.trace.begin(NewLeg {
-            number: LegNumber::BetweenPods,
-            path: LegPath::between(who.sidecar.is_some(), inbound.is_some()),
+            number: if who.sidecar == Some(Role::Gateway) { LegNumber::FromGateway } else { LegNumber::BetweenPods },
+            path: LegPath::between(
+                who.end(),
+                if to_gateway { LegEnd::Gateway } else { LegEnd::of_pod(inbound.is_some()) },
+            ),
             interface: Interface::Eth0,
             source,
             dials: destination,
@@ -130,7 +146,7 @@ impl Simulation<'_> {
         let to_own_app = who.sidecar == Some(Role::Server);
         let leg = self.trace.begin(NewLeg {
             number: if to_own_app { LegNumber::ToApp } else { LegNumber::BetweenPods },
-            path: LegPath::between(who.sidecar.is_some(), verdict.is_some()),
+            path: LegPath::between(who.end(), LegEnd::of_pod(verdict.is_some())),
             interface: Interface::Lo,
             source,
             dials: destination,
@@ -156,8 +172,17 @@ impl Simulation<'_> {
         if let Some(host) = host {
             self.trace.callee = Some((host, destination.port()));
             let has_sidecar = self.world.hosts[host].capture.is_some();
+            let is_gateway = self.world.hosts[host].is_gateway;
             if has_sidecar && self.world.sidecar(host)?.bound_to(destination.port()).is_some() {
-                return self.enter(host, destination.port(), Role::Server, arrival, sent);
+                let role = if is_gateway { Role::Gateway } else { Role::Server };
+                return self.enter(host, destination.port(), role, arrival, sent);
+            }
+            if is_gateway {
+                let because = format!("no Gateway opens port {} there", destination.port());
+                let source = self.world.hosts[host].source.clone();
+                self.trace.step(Party::Gateway, Decision::Listener, "none", because, Some(&source));
+                self.trace.refuse(Party::Gateway, Reason::ConnectionRefused);
+                return Ok(Reply::Refused);
             }
         }
         let (server, tls) = (self.server_app)(host, destination.port());
@@ -183,7 +208,12 @@ impl Simulation<'_> {
 
     /// The party upstream of a sidecar.
     pub(super) fn upstream_of(&self, at: Place) -> Party {
-        if at.role == Role::Client && self.trace.reached_sidecar() { Party::ServerSidecar } else { Party::ServerApp }
+        let leg2 = self.trace.leg(LegNumber::BetweenPods);
+        match at.role {
+            Role::Client if leg2.is_some_and(|leg| leg.path.reaches_gateway()) => Party::Gateway,
+            Role::Client | Role::Gateway if self.trace.reached_sidecar() => Party::ServerSidecar,
+            Role::Client | Role::Gateway | Role::Server => Party::ServerApp,
+        }
     }
 
     /// Translates a service's virtual address as kube-proxy does; `None` refuses.

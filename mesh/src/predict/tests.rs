@@ -29,6 +29,7 @@ mod authorization;
 mod destination_rule;
 mod egress;
 mod field;
+mod gateway;
 mod inbound;
 mod outbound;
 mod peer_authentication;

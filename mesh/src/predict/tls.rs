@@ -26,6 +26,8 @@ pub(super) struct Acceptor {
     pub(super) insists_on_alpn: bool,
     /// The validation of client certificates; `None` does not request one.
     pub(super) client: Option<Check>,
+    /// Whether a client without a certificate is accepted, too.
+    pub(super) accepts_none: bool,
     pub(super) latest: TlsProtocol,
 }
 
@@ -99,7 +101,8 @@ impl Acceptor {
             certificate: material.certificate(common)?.ok_or(NotThere)?,
             alpn: common.alpn_protocols.clone(),
             insists_on_alpn: false,
-            client: if requires { Some(material.check(common)?) } else { None },
+            client: if requires || verifies(common) { Some(material.check(common)?) } else { None },
+            accepts_none: !requires,
             latest: latest(common, TlsProtocol::V1_3),
         })
     }
@@ -111,6 +114,7 @@ impl Acceptor {
             alpn: alpn.iter().map(ToString::to_string).collect(),
             insists_on_alpn: true,
             client,
+            accepts_none: false,
             latest: TlsProtocol::V1_3,
         }
     }
@@ -131,6 +135,9 @@ impl Acceptor {
         }
         let Some(check) = &self.client else { return (session, None) };
         let Some(certificate) = &hello.certificate else {
+            if self.accepts_none {
+                return (session, None);
+            }
             return (session, broken(Side::Server, Why::NoCertificate));
         };
         session.facts.client_identity = certificate.identity();
@@ -138,6 +145,12 @@ impl Acceptor {
         session.mutual = refused.is_none();
         (session, refused.and_then(|why| broken(Side::Server, why)))
     }
+}
+
+/// Whether a context has roots: then a certificate is requested, and verified if there is one.
+fn verifies(common: &envoy_api::CommonTlsContext) -> bool {
+    let in_place = common.validation_context.as_ref().is_some_and(|context| context.trusted_ca.is_some());
+    in_place || common.combined_validation_context.is_some() || common.validation_context_sds_secret_config.is_some()
 }
 
 fn latest(common: &envoy_api::CommonTlsContext, default: TlsProtocol) -> TlsProtocol {

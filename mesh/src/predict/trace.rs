@@ -6,7 +6,8 @@ use envoy_rules::outcome::{Flag, Flags, Outcome};
 
 use crate::{
     account::{
-        AppGets, Decision, Interface, LayerKind, Leg, LegNumber, LegPath, Party, Reason, RouteTaken, Step, TlsFacts,
+        AppGets, Decision, Interface, LayerKind, Leg, LegEnd, LegNumber, LegPath, Party, Reason, RouteTaken, Step,
+        TlsFacts,
     },
     model::Source,
 };
@@ -18,8 +19,8 @@ use super::wire::{Reply, Sent, Version};
 pub(super) struct Trace {
     pub(super) legs: Vec<Leg>,
     pub(super) steps: Vec<Step>,
-    /// The log lines of the client's and the server's sidecar.
-    pub(super) logs: [Option<Log>; 2],
+    /// The log lines of the client's sidecar, the server's and a gateway.
+    pub(super) logs: [Option<Log>; 3],
     /// The SNI that the client's sidecar read.
     pub(super) requested_server_name: Option<String>,
     /// The first refusal, which is the one nearest to the called app.
@@ -80,13 +81,15 @@ fn logged(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.replace(' ', "_") }
 }
 
-/// The sidecar's role in a call.
+/// A proxy's role in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The calling app's.
     Client,
     /// The called app's.
     Server,
+    /// A gateway's proxy.
+    Gateway,
 }
 
 impl Role {
@@ -94,6 +97,7 @@ impl Role {
         match self {
             Self::Client => Party::ClientSidecar,
             Self::Server => Party::ServerSidecar,
+            Self::Gateway => Party::Gateway,
         }
     }
 }
@@ -169,19 +173,30 @@ impl Trace {
             redirected_to: None,
         };
         if self.leg(LegNumber::BetweenPods).is_none() {
-            self.legs.push(silent(LegNumber::BetweenPods, LegPath::between(true, to_sidecar)));
+            self.legs
+                .push(silent(LegNumber::BetweenPods, LegPath::between(LegEnd::Sidecar, LegEnd::of_pod(to_sidecar))));
         }
         if self.leg(LegNumber::ToApp).is_none() && self.reached_sidecar() {
             self.legs.push(silent(LegNumber::ToApp, LegPath::SidecarToApp));
         }
     }
 
-    /// Whether leg 2 came to a sidecar.
+    /// Whether the last leg between pods came to a sidecar.
     pub(super) fn reached_sidecar(&self) -> bool {
-        self.leg(LegNumber::BetweenPods).is_some_and(|leg| leg.path.reaches_sidecar())
+        let last = self.leg(LegNumber::FromGateway).or_else(|| self.leg(LegNumber::BetweenPods));
+        last.is_some_and(|leg| leg.path.reaches_sidecar())
     }
 
-    fn leg(&self, number: LegNumber) -> Option<&Leg> {
+    /// Whether a proxy is the first on the way, whose route and SNI an account shows.
+    pub(super) fn is_first(&self, role: Role) -> bool {
+        match role {
+            Role::Client => true,
+            Role::Gateway => self.leg(LegNumber::ToSidecar).is_none(),
+            Role::Server => false,
+        }
+    }
+
+    pub(super) fn leg(&self, number: LegNumber) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.number == number)
     }
 

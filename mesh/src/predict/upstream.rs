@@ -91,7 +91,7 @@ impl Simulation<'_> {
         shared: &Shared,
         sent: &[Sent],
     ) -> Result<Reply, CallError> {
-        if at.role == Role::Client {
+        if self.trace.is_first(at.role) {
             self.trace.route = Some(route::of_cluster(proxy.clusters()));
         }
         let cluster = self.chosen(at, proxy);

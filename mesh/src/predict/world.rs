@@ -35,6 +35,8 @@ pub(super) struct Host {
     pub(super) capture: Option<Capture>,
     /// Whether its app runs as the sidecar's user, and is treated as the sidecar.
     pub(super) app_runs_as_sidecar: bool,
+    /// Whether its proxy is a gateway.
+    pub(super) is_gateway: bool,
     /// What pods that are alike have in common: what made them, and whether they have a sidecar.
     pub(super) kind: (String, bool),
     /// Its document.
@@ -55,6 +57,7 @@ impl Host {
             ips,
             capture: Some(capture),
             app_runs_as_sidecar: false,
+            is_gateway: false,
             source,
             injection,
             sidecar: OnceCell::from(sidecar),
@@ -75,6 +78,7 @@ impl<'a> World<'a> {
             ips: pod.ips.both().into(),
             capture: pod.sidecar.as_ref().map(|sidecar| sidecar.capture.clone()),
             app_runs_as_sidecar: pod.containers.iter().any(|container| container.run_as_user == Some(sidecar::UID)),
+            is_gateway: pod.is_gateway(),
             kind: (format!("{} {}", pod.name.namespace, pod.workload), pod.sidecar.is_some()),
             source: pod.source.clone(),
             injection: (pod.injection.because.clone(), pod.injection.source.clone()),

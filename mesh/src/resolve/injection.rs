@@ -13,7 +13,7 @@ use super::{drafts::Draft, index::Index};
 use crate::{
     fault::Faults,
     manifests::{Head, matches},
-    model::{Injection, SIDECAR_CONTAINER, Source, Unmodelled},
+    model::{Injection, ProxyRole, SIDECAR_CONTAINER, Source, Unmodelled},
 };
 
 /// Label of a namespace: `enabled` or `disabled`.
@@ -40,19 +40,10 @@ pub(super) fn unmodelled(pod: &Draft<'_>, index: &Index<'_>) -> Option<(Unmodell
         let what = if by.contains("mesh-controller") { Unmodelled::Waypoint } else { Unmodelled::Gateway };
         return Some((what, source));
     }
-    if pod.annotations.get(TEMPLATES).is_some_and(|templates| templates.split(',').any(|one| one.trim() == "gateway")) {
-        return Some((Unmodelled::Gateway, pod.at(&format!("metadata.annotations[{TEMPLATES}]"))));
-    }
     if let Some((i, proxy)) = pod.spec.containers.iter().enumerate().find(|(_, c)| c.name == SIDECAR_CONTAINER) {
         let source = pod.at(&format!("spec.containers[{i}].args"));
-        match proxy.args.as_deref().unwrap_or_default() {
-            [first, second, ..] if first == "proxy" && second == "router" => {
-                return Some((Unmodelled::Gateway, source));
-            }
-            [first, second, ..] if first == "proxy" && second == "waypoint" => {
-                return Some((Unmodelled::Waypoint, source));
-            }
-            _ => {}
+        if node_type(proxy) == Some("waypoint") {
+            return Some((Unmodelled::Waypoint, source));
         }
     }
     if has_sidecar(pod).is_some() || pod.spec.host_network == Some(true) {
@@ -66,6 +57,30 @@ pub(super) fn unmodelled(pod: &Draft<'_>, index: &Index<'_>) -> Option<(Unmodell
     };
     let (mode, source) = label(DATAPLANE_MODE).or_else(of_namespace)?;
     (mode == "ambient").then_some((Unmodelled::Ambient, source))
+}
+
+/// The type of node that a proxy's container says it is (`pilot/cmd/pilot-agent/app/cmd.go`).
+fn node_type(proxy: &Container) -> Option<&str> {
+    match proxy.args.as_deref().unwrap_or_default() {
+        [first, second, ..] if first == "proxy" => Some(second),
+        _ => None,
+    }
+}
+
+/// What the proxy of an injected pod is: by its arguments, else by the template that makes it, else by its being alone in its pod.
+pub(super) fn role(pod: &Draft<'_>) -> ProxyRole {
+    let proxy = pod.spec.containers.iter().find(|container| container.name == SIDECAR_CONTAINER);
+    let by_template = || {
+        let templates = pod.annotations.get(TEMPLATES)?;
+        templates.split(',').any(|one| one.trim() == "gateway").then_some(ProxyRole::Router)
+    };
+    let by_arguments = proxy.and_then(node_type).map(|kind| match kind {
+        "router" => ProxyRole::Router,
+        _ => ProxyRole::Sidecar,
+    });
+    let is_alone = || pod.spec.containers.len() == 1 && proxy.is_some();
+    let alone = || is_alone().then_some(ProxyRole::Router);
+    by_arguments.or_else(by_template).or_else(alone).unwrap_or(ProxyRole::Sidecar)
 }
 
 /// Whether a pod has a sidecar, and the reason.

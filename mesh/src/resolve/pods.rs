@@ -21,8 +21,8 @@ use crate::{
     fault::Faults,
     manifests::Manifests,
     model::{
-        Decided, EffectivePeerAuthentication, Injection, MeshConfig, MtlsMode, ObjectName, Pod, PodIps, Sidecar,
-        Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+        Capture, Decided, EffectivePeerAuthentication, Injection, InterceptionMode, MeshConfig, MtlsMode, ObjectName,
+        Pod, PodIps, ProxyRole, Sidecar, Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL,
     },
 };
 
@@ -62,13 +62,20 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Address
         let (containers, mounts) = containers::read(&draft, ips, injection.injected, &index, faults);
         let has_sidecar = injection.injected && unmodelled.is_none();
         let sidecar = has_sidecar.then(|| Sidecar {
-            capture: capture::of(&draft, config, &proxy_configs, faults),
+            role: injection::role(&draft),
+            capture: match injection::role(&draft) {
+                ProxyRole::Sidecar => capture::of(&draft, config, &proxy_configs, faults),
+                ProxyRole::Router => Capture { mode: InterceptionMode::None, ..Capture::default() },
+            },
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
             svid: svid_kind(&draft, faults),
             mounts,
             tls_to_app: tls_to_app::of(&draft, faults),
         });
-        let labels = if sidecar.is_some() { injected_labels(&draft) } else { draft.labels.clone() };
+        let labels = match &sidecar {
+            Some(proxy) => injected_labels(&draft, proxy.role),
+            None => draft.labels.clone(),
+        };
         pods.push(Pod {
             peer_authentication: peer_authentication::effective(&index, config, &draft.name.namespace, &labels),
             external_hosts,
@@ -149,18 +156,19 @@ fn svid_kind(pod: &Draft<'_>, faults: &mut Faults) -> SvidKind {
 }
 
 /// A pod's labels after injection (`files/injection-template.yaml`): `security.istio.io/tlsMode` is what automatic mTLS
-/// trusts; the canonical name and revision are what telemetry calls the workload.
-fn injected_labels(pod: &Draft<'_>) -> BTreeMap<String, String> {
+/// trusts, and gateways do not have it (`files/gateway-injection-template.yaml`); the canonical name and revision are what
+/// telemetry calls the workload.
+fn injected_labels(pod: &Draft<'_>, role: ProxyRole) -> BTreeMap<String, String> {
     let first = |keys: [&str; 2], otherwise: &str| {
         keys.iter().find_map(|key| pod.labels.get(*key)).cloned().unwrap_or_else(|| otherwise.to_owned())
     };
+    let of_sidecar = (role == ProxyRole::Sidecar).then(|| (TLS_MODE_LABEL, TLS_MODE_ISTIO.to_owned()));
     let added = [
-        (TLS_MODE_LABEL, TLS_MODE_ISTIO.to_owned()),
         ("service.istio.io/canonical-name", first(["app.kubernetes.io/name", "app"], pod.workload)),
         ("service.istio.io/canonical-revision", first(["app.kubernetes.io/version", "version"], "latest")),
     ];
     let mut labels = pod.labels.clone();
-    for (key, value) in added {
+    for (key, value) in of_sidecar.into_iter().chain(added) {
         labels.entry(key.to_owned()).or_insert(value);
     }
     labels

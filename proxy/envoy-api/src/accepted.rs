@@ -64,6 +64,7 @@ const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
 const WHY_EXCHANGE: &str = "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no frame is sent, and none expected";
 const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are counted here on each listener that has a direction, with the filter or without";
+const WHY_NOTES: &str = "Notes which VirtualService or Sidecar made the chain. Only Istio's filters read it";
 const WHY_DNS: &str =
     "How often and how a name is resolved. Here every 5 s by the host's resolver, whose answers a lab does not change";
 const WHY_WEIGHT: &str =
@@ -76,6 +77,8 @@ pub const ACCEPTED: &[Accepted] = &[
     row(Listener, "default_filter_chain.filters[]", OfType(EXCHANGE), WHY_EXCHANGE),
     row(Listener, "filter_chains[].filters[]", OfType(STATS), WHY_STATS),
     row(Listener, "default_filter_chain.filters[]", OfType(STATS), WHY_STATS),
+    row(Listener, "filter_chains[].metadata", Any, WHY_NOTES),
+    row(Listener, "default_filter_chain.metadata", Any, WHY_NOTES),
     row(
         Listener,
         "max_connections_to_accept_per_socket_event",

@@ -155,6 +155,9 @@ pub struct SetCurrentClientCertDetails {
     /// Includes the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<bool>,
+    /// Includes the whole certificate, as URL-encoded PEM.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cert: bool,
     /// Includes the URI SANs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uri: bool,

@@ -41,6 +41,26 @@ pub struct VirtualHost {
     /// Whether upstream requests contain the number of attempts in `x-envoy-attempt-count`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_request_attempt_count: bool,
+    /// Which requests without TLS are answered with a redirect to HTTPS.
+    #[serde(default, skip_serializing_if = "TlsRequirement::is_none")]
+    pub require_tls: TlsRequirement,
+}
+
+/// `envoy.config.route.v3.VirtualHost.TlsRequirementType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TlsRequirement {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+}
+
+impl TlsRequirement {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// `envoy.config.route.v3.Route`.

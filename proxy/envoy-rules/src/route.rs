@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use envoy_api::{RouteConfiguration, RouteMatch, VirtualHost};
+use envoy_api::{RouteConfiguration, RouteMatch, TlsRequirement, VirtualHost};
 use regex::Regex;
 use thiserror::Error;
 
@@ -21,6 +21,8 @@ use crate::{
 pub struct RouteTable {
     /// Matchers of the routes, by virtual host.
     routes: Vec<Vec<Matcher>>,
+    /// Whether each virtual host redirects requests without TLS.
+    requires_tls: Vec<bool>,
     exact: HashMap<String, usize>,
     /// Domains of the form `*.example.com`, without the `*`, longest first.
     suffixes: Vec<(String, usize)>,
@@ -139,6 +141,7 @@ impl RouteTable {
         let routes = host.routes.iter().enumerate();
         let routes = routes.map(|(route, configured)| Matcher::new(&configured.matcher, index, route));
         self.routes.push(routes.collect::<Result<_, _>>()?);
+        self.requires_tls.push(host.require_tls == TlsRequirement::All);
         Ok(())
     }
 
@@ -147,6 +150,12 @@ impl RouteTable {
         let virtual_host = self.virtual_host(request.authority)?;
         let route = self.routes[virtual_host].iter().position(|route| route.matches(request))?;
         Some(RouteIndex { virtual_host, route })
+    }
+
+    /// Whether a request for this authority that came without TLS is redirected to HTTPS, whatever its routes
+    /// (`VirtualHostImpl::getRouteFromEntries` in `source/common/router/config_impl.cc`).
+    pub fn requires_tls(&self, authority: &str) -> bool {
+        self.virtual_host(authority).is_some_and(|virtual_host| self.requires_tls[virtual_host])
     }
 
     /// Why a route of a virtual host does not match a request, in words; nothing if it does.

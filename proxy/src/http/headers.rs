@@ -183,6 +183,9 @@ fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
     }
     let _ = write!(element, "{}Hash={}", if element.is_empty() { "" } else { ";" }, peer.sha256);
     let wanted = &hcm.client_cert_details;
+    if wanted.cert {
+        let _ = write!(element, ";Cert=\"{}\"", peer.url_encoded_pem);
+    }
     if wanted.subject == Some(true) {
         let _ = write!(element, ";Subject=\"{}\"", peer.subject);
     }

@@ -30,6 +30,8 @@ pub struct Routes {
     table: RouteTable,
     /// Routes, by virtual host.
     entries: Vec<Vec<Arc<RouteEntry>>>,
+    /// The answer of virtual hosts that require TLS to requests without it.
+    to_https: Option<Arc<RouteEntry>>,
 }
 
 /// A configured route.
@@ -112,7 +114,14 @@ impl Routes {
         let table = RouteTable::new(configured)?;
         let hosts = configured.virtual_hosts.iter().enumerate();
         let entries = hosts.map(|(i, host)| entries(host).at(format_args!("virtual_hosts[{i}]")));
-        Ok(Self { entries: entries.collect::<Result<_, _>>()?, configuration: configured.clone(), table })
+        let redirect = RedirectAction { https_redirect: true, ..RedirectAction::default() };
+        let to_https = Route { redirect: Some(redirect), ..Route::default() };
+        Ok(Self {
+            entries: entries.collect::<Result<_, _>>()?,
+            configuration: configured.clone(),
+            to_https: Some(Arc::new(RouteEntry::new(&to_https, false)?)),
+            table,
+        })
     }
 
     /// The configuration that it was built from.
@@ -122,6 +131,9 @@ impl Routes {
 
     /// The route of a request.
     pub(super) fn find(&self, request: &RequestHead<'_>) -> Option<&Arc<RouteEntry>> {
+        if request.scheme != "https" && self.table.requires_tls(request.authority) {
+            return self.to_https.as_ref();
+        }
         self.table.find(request).map(|found| &self.entries[found.virtual_host][found.route])
     }
 }

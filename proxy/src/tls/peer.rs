@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use x509_parser::{
     extensions::GeneralName,
@@ -32,10 +33,25 @@ pub struct PeerCertificate {
     pub serial: String,
     /// SHA-256 of the DER encoding in lower-case hexadecimal.
     pub sha256: String,
+    /// The certificate in PEM, URL-encoded as Envoy does it (`Utility::PercentEncoding` in `source/common/tls/ssl_handshaker.cc`).
+    pub url_encoded_pem: String,
     /// Start of validity, in seconds since 1970.
     pub not_before: i64,
     /// End of validity, in seconds since 1970.
     pub not_after: i64,
+}
+
+/// PEM with lines of 64 characters, in which what a header or a URL can't hold is replaced.
+fn url_encoded_pem(der: &[u8]) -> String {
+    let encoded = STANDARD.encode(der);
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for line in encoded.as_bytes().chunks(64) {
+        text.extend(line.iter().map(|&byte| char::from(byte)));
+        text.push('\n');
+    }
+    text += "-----END CERTIFICATE-----\n";
+    let escaped = [("\n", "%0A"), (" ", "%20"), ("+", "%2B"), ("/", "%2F"), ("=", "%3D")];
+    escaped.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 /// Maximum number of certificates in a thread's cache.
@@ -76,6 +92,7 @@ impl PeerCertificate {
             issuer: rfc2253(certificate.issuer()),
             serial: hex(certificate.raw_serial().strip_prefix(&[0]).unwrap_or(certificate.raw_serial())),
             sha256: hex(&Sha256::digest(der)),
+            url_encoded_pem: url_encoded_pem(der),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             ..Self::default()

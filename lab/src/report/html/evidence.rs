@@ -12,6 +12,7 @@ pub(super) fn render(probe: &ProbeReport) -> Markup {
             h5 { (plane) }
             dl .logs {
                 (line("client sidecar", evidence.client_sidecar_log.as_deref(), seen.account.from.sidecar))
+                @if let Some(text) = &evidence.gateway_log { (line("gateway", Some(text), true)) }
                 (line("server sidecar", evidence.server_sidecar_log.as_deref(), true))
                 @if let Some(error) = &evidence.client.error {
                     dt { "client app" }

@@ -42,6 +42,8 @@ struct Picture<'a> {
     /// The client's error message.
     client_error: Option<String>,
     client: Side<'a>,
+    /// Whether leg 2 leads to a gateway.
+    has_gateway: bool,
     server: Side<'a>,
 }
 
@@ -75,7 +77,8 @@ impl<'a> Picture<'a> {
         let planned = probe.predicted.as_ref().unwrap_or(account);
         let has = |number| [planned, account].iter().any(|account| account.leg(number).is_some());
         let leg2 = planned.leg(LegNumber::BetweenPods).or(account.leg(LegNumber::BetweenPods));
-        let to_sidecar = leg2.is_some_and(|leg| leg.path.reaches_sidecar());
+        let last = planned.leg(LegNumber::FromGateway).or(account.leg(LegNumber::FromGateway)).or(leg2);
+        let to_sidecar = last.is_some_and(|leg| leg.path.reaches_sidecar());
         let through_server = to_sidecar || has(LegNumber::ToApp) || account.outcome.at == Some(Party::ServerSidecar);
         // If the called pod has redirect rules, they apply, even to a port that they exempt.
         let beside_server = planned.steps.iter().any(|step| step.at == Party::ServerSidecar);
@@ -83,6 +86,7 @@ impl<'a> Picture<'a> {
             account,
             flows: seen.map(|seen| &seen.evidence.flows),
             client_error: seen.and_then(|seen| seen.evidence.client.error.as_ref()).map(|error| error.message.clone()),
+            has_gateway: leg2.is_some_and(|leg| leg.path.reaches_gateway()),
             client: Side {
                 name: &account.from.pod,
                 sidecar: Sidecar::new(has(LegNumber::ToSidecar), account.from.sidecar),
@@ -114,6 +118,10 @@ impl<'a> Picture<'a> {
                     }
                     div .net {
                         (self.leg(LegNumber::BetweenPods))
+                        @if self.has_gateway {
+                            (self.node("gateway", Party::Gateway, false))
+                            (self.leg(LegNumber::FromGateway))
+                        }
                         @if outcome.at == Some(Party::Node) { (self.refusal(Party::Node)) }
                     }
                     div .pod {
@@ -179,7 +187,11 @@ impl<'a> Picture<'a> {
     }
 
     fn app_gets(&self) -> Markup {
-        let last = if self.server.sidecar == Sidecar::OnTheWay { LegNumber::ToApp } else { LegNumber::BetweenPods };
+        let last = match (self.server.sidecar, self.has_gateway) {
+            (Sidecar::OnTheWay, _) => LegNumber::ToApp,
+            (_, true) => LegNumber::FromGateway,
+            (_, false) => LegNumber::BetweenPods,
+        };
         let reached = self.account.leg(last).filter(|leg| !leg.layers.is_empty());
         let path = |leg: &Leg| leg.layers.iter().copied().map(layers::label).collect::<Vec<_>>().join(" › ");
         html! {

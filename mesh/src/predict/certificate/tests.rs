@@ -107,8 +107,14 @@ fn every_kind_of_svid_but_the_proper_one_is_refused_somewhere() {
     };
     for kind in SvidKind::ALL {
         let capture = crate::model::Capture::default();
-        let sidecar =
-            Injected { capture, spiffe_id: ID.into(), svid: kind, mounts: vec![], tls_to_app: BTreeMap::new() };
+        let sidecar = Injected {
+            role: crate::model::ProxyRole::Sidecar,
+            capture,
+            spiffe_id: ID.into(),
+            svid: kind,
+            mounts: vec![],
+            tls_to_app: BTreeMap::new(),
+        };
         let admitted = strict.admits(&Certificate::of_sidecar(&sidecar));
         // A second URI does no harm to who looks for the first.
         let expected = matches!(kind, SvidKind::Proper | SvidKind::TwoUris);

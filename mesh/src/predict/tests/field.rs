@@ -118,12 +118,12 @@ fn a_pod_of_the_ambient_mesh_is_never_answered_as_one_without_a_sidecar() {
 
 /// <https://istio.io/latest/docs/setup/additional-setup/gateway/>
 #[test]
-fn a_call_to_a_gateway_pod_is_not_predicted() {
+fn a_call_to_a_gateway_of_the_gateway_api_is_not_predicted() {
     let gateway = "---
 apiVersion: v1
 kind: Pod
-metadata: {name: gateway, labels: {app: gateway, sidecar.istio.io/inject: 'true'}, annotations: {inject.istio.io/templates: gateway}}
-spec: {containers: [{name: istio-proxy, image: auto}]}
+metadata: {name: gateway, labels: {app: gateway, gateway.istio.io/managed: istio.io-gateway-controller}}
+spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: gateway}, spec: {selector: {app: gateway}, ports: [{name: http, port: 80}]}}
 ";
@@ -352,7 +352,7 @@ fn what_touches_a_call_and_is_not_modelled_is_named() {
 ---
 {apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: others}, spec: {selector: {matchLabels: {app: other}}}}
 ---
-{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: entry}, spec: {}}
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: entry}, spec: {}}
 ";
     let mesh = mesh(&(INJECTED.to_owned() + &pods("") + objects));
     let notes = call(&mesh, "client", "server", 80, AppProtocol::Http).account().notes;

@@ -23,6 +23,7 @@ fn client(alpn: &[&str]) -> Hello {
 
 fn server(alpn: &[&str]) -> Acceptor {
     Acceptor {
+        accepts_none: false,
         certificate: Certificate::of_mesh(SERVER),
         alpn: alpn.iter().map(ToString::to_string).collect(),
         insists_on_alpn: false,

@@ -3,28 +3,45 @@
 use crate::{
     fault::Faults,
     manifests::Named,
-    model::{Destination, Resolved, Service, VirtualService, is_host_for},
+    model::{Destination, MESH_GATEWAY, Resolved, Service, VirtualService, is_host_for},
 };
 
-/// Warns about VirtualServices, or parts of them, that no sidecar will ever use.
+/// Warns about VirtualServices, or parts of them, that no sidecar and no gateway will ever use.
 pub(in crate::resolve) fn check(mesh: &Resolved, faults: &mut Faults) {
     for (i, service) in mesh.virtual_services.iter().enumerate() {
         let at = Named(service.source.clone(), format!("VirtualService {}", service.name));
-        if !service.is_for_sidecars() {
-            let gateways = service.gateways.join(", ");
-            let message = format!(
-                "it is for {gateways} alone, which is not modelled: no sidecar uses it; add mesh if calls inside the mesh are meant"
-            );
-            faults.warn(&at, "spec.gateways", message);
-            continue;
+        for (k, gateway) in service.gateways.iter().enumerate().filter(|(_, gateway)| *gateway != MESH_GATEWAY) {
+            one_gateway(service, gateway, &format!("spec.gateways[{k}]"), mesh, &at, faults);
         }
-        shadowed(service, &mesh.virtual_services[..i], &at, faults);
-        for (k, host) in service.hosts.iter().enumerate() {
-            one_host(service, host, &format!("spec.hosts[{k}]"), mesh, &at, faults);
+        if service.is_for_sidecars() {
+            shadowed(service, &mesh.virtual_services[..i], &at, faults);
+            for (k, host) in service.hosts.iter().enumerate() {
+                one_host(service, host, &format!("spec.hosts[{k}]"), mesh, &at, faults);
+            }
         }
         for (field, destination) in destinations(service) {
             subset(&field, destination, service, mesh, &at, faults);
         }
+    }
+}
+
+/// Warns about a Gateway that there is not, or that opens none of the hosts.
+fn one_gateway(service: &VirtualService, gateway: &str, field: &str, mesh: &Resolved, at: &Named, faults: &mut Faults) {
+    let Some(found) = mesh.gateways.iter().find(|one| one.id() == gateway) else {
+        let message = format!("there is no Gateway {gateway}: no gateway follows this VirtualService for its sake");
+        faults.warn(at, field, message);
+        return;
+    };
+    if !found.servers.iter().any(|server| server.matches(service)) {
+        let opened: Vec<String> =
+            found.servers.iter().flat_map(|server| &server.hosts).map(ToString::to_string).collect();
+        let message = format!(
+            "{} at {} opens none of its hosts: it has {}; no route is ever used there",
+            found.full_name(),
+            found.source,
+            opened.join(", ")
+        );
+        faults.warn(at, field, message);
     }
 }
 

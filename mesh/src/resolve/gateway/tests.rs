@@ -1,0 +1,98 @@
+use crate::testing::{faults, mesh};
+
+const EDGE: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge, labels: {istio: edge}}
+spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+";
+
+fn gateway(selector: &str, server: &str) -> String {
+    format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: g}}
+spec: {{selector: {{istio: {selector}}}, servers: [{{port: {{number: 80, name: p, {server}}}]}}
+"
+    )
+}
+
+fn routes(gateway: &str, routes: &str) -> String {
+    format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: v}}
+spec: {{hosts: [a.example.com], gateways: [{gateway}], {routes}}}
+"
+    )
+}
+
+const HTTP: &str = "protocol: HTTP}, hosts: [a.example.com]";
+const TO_WEB: &str = "http: [{route: [{destination: {host: web}}]}]";
+
+#[test]
+fn a_pod_whose_proxy_says_router_or_stands_alone_or_is_made_by_the_template_is_a_gateway() {
+    let pod = |metadata: &str, containers: &str| {
+        let text = format!(
+            "---
+apiVersion: v1
+kind: Pod
+metadata: {{name: p, {metadata}}}
+spec: {{containers: [{containers}]}}
+"
+        );
+        mesh(&text).pods[0].is_gateway()
+    };
+    let injected = "labels: {sidecar.istio.io/inject: 'true'}";
+    let by_template = format!("{injected}, annotations: {{inject.istio.io/templates: gateway}}");
+    assert!(pod("", "{name: istio-proxy, image: x, args: [proxy, router]}"));
+    assert!(pod("", "{name: istio-proxy, image: istio/proxyv2}"));
+    assert!(pod(&by_template, "{name: istio-proxy, image: auto}"));
+    assert!(!pod("", "{name: istio-proxy, image: x, args: [proxy, sidecar]}"));
+    assert!(!pod(injected, "{name: app, image: sidelab/demo-client}"));
+}
+
+#[test]
+fn a_gateway_that_no_gateways_pod_has_the_labels_of_is_warned_of() {
+    let rest = gateway("nobody", HTTP) + &routes("g", TO_WEB);
+    assert!(faults(&(EDGE.to_owned() + &rest)).contains("spec.selector: warning: selects no pod"));
+}
+
+#[test]
+fn a_server_that_no_route_is_for_is_warned_of_with_what_callers_get() {
+    let alone = EDGE.to_owned() + &gateway("edge", HTTP);
+    assert!(faults(&alone).contains("has routes of http for a.example.com: requests get 404"));
+    let bound = alone.clone() + &routes("g", TO_WEB);
+    assert!(!faults(&bound).contains("has routes of"));
+    let other = alone + &routes("g", "tcp: [{route: [{destination: {host: web}}]}]");
+    assert!(faults(&other).contains("requests get 404"));
+}
+
+#[test]
+fn a_virtual_service_for_a_gateway_that_is_not_there_or_opens_other_hosts_is_warned_of() {
+    let absent = EDGE.to_owned() + &gateway("edge", HTTP) + &routes("x", TO_WEB);
+    assert!(faults(&absent).contains("spec.gateways[0]: warning: there is no Gateway default/x"));
+    let elsewhere =
+        EDGE.to_owned() + &gateway("edge", "protocol: HTTP}, hosts: [b.example.com]") + &routes("g", TO_WEB);
+    assert!(faults(&elsewhere).contains("opens none of its hosts: it has b.example.com"));
+}
+
+#[test]
+fn a_certificate_that_the_gateways_namespace_does_not_have_is_warned_of() {
+    let secret = "---
+apiVersion: v1
+kind: Secret
+metadata: {name: c, namespace: elsewhere}
+stringData: {tls.crt: x}
+";
+    let server = "protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, credentialName: c}";
+    let said = faults(&(EDGE.to_owned() + secret + &gateway("edge", server) + &routes("g", TO_WEB)));
+    assert!(said.contains("spec.servers[0].tls: warning: no Secret of namespace default has c/tls.crt"), "{said}");
+}
