@@ -73,7 +73,7 @@ impl<'a> Compiler<'a> {
     fn as_ruled(&mut self, destination: Destination<'a>, tls: &ClientTls) -> ClientSide {
         let ClientTls { spec, by, source, .. } = tls;
         let (sockets, by_host) = match spec.mode {
-            ClientTlsMode::Simple | ClientTlsMode::Mutual if tls.is_ignored() => (Sockets::Plaintext, None),
+            ClientTlsMode::Simple | ClientTlsMode::Mutual if tls.is_ignored_by(self.pod) => (Sockets::Plaintext, None),
             ClientTlsMode::Disable => (Sockets::Plaintext, None),
             ClientTlsMode::IstioMutual => {
                 let sni = if spec.sni.is_empty() { destination.mesh_sni() } else { spec.sni.clone() };
@@ -85,7 +85,7 @@ impl<'a> Compiler<'a> {
             }
         };
         let mode = spec.mode.name();
-        let because = if tls.is_ignored() {
+        let because = if tls.is_ignored_by(self.pod) {
             format!("{by} says {mode}, but its credentialName only applies with a workloadSelector: plaintext")
         } else {
             format!("{by} says {mode}")

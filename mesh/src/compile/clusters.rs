@@ -158,7 +158,11 @@ impl<'a> Compiler<'a> {
                 metadata: Some(service_metadata(&[destination.service], destination.notes())),
                 ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
             };
-            traffic_policy::limit(&mut cluster, destination.connection_pool());
+            let pool = destination.connection_pool();
+            traffic_policy::limit(&mut cluster, pool);
+            let class = self.client_class(destination);
+            cluster.typed_extension_protocol_options =
+                traffic_policy::http_options(destination.port, class, None, pool, true);
             clusters.push(cluster);
             let mut set = self.endpoints_as(&name, destination);
             for locality in &mut set.endpoints {

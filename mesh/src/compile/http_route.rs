@@ -29,6 +29,8 @@ pub(super) const RETRY_OUTBOUND: &str = "connect-failure,refused-stream,unavaila
 pub(super) struct Context<'a> {
     /// The port that is called.
     pub(super) port: u16,
+    /// Whether the gateway that is called has TLS settings for it.
+    pub(super) is_tls: bool,
     /// The VirtualService's name, for traces.
     pub(super) service: &'a str,
     /// What Istio notes on its routes.
@@ -49,7 +51,7 @@ pub(super) fn translate(rule: &HttpRoute, matched: Option<&HttpMatch>, context: 
     };
     let authority = rule.headers.as_ref().map(|headers| mutate(&mut route, headers)).unwrap_or_default();
     if let Some(redirect) = &rule.redirect {
-        route.redirect = redirect_action(redirect, context.port);
+        route.redirect = redirect_action(redirect, context);
     } else if let Some(response) = &rule.direct_response {
         route.direct_response = Some(direct_response(response));
     } else {
@@ -236,13 +238,14 @@ fn string_matcher(text: &StringMatch) -> Option<StringMatcher> {
 }
 
 /// `ApplyRedirect`; nothing for a status that Istio does not know.
-fn redirect_action(redirect: &HttpRedirect, called: u16) -> Option<RedirectAction> {
+fn redirect_action(redirect: &HttpRedirect, context: &Context<'_>) -> Option<RedirectAction> {
     let asked = match (redirect.port, redirect.derive_port) {
         (Some(port), _) => port,
-        (None, Some(RedirectPort::FromRequestPort)) => called.into(),
+        (None, Some(RedirectPort::FromRequestPort)) => context.port.into(),
         (None, _) => 0,
     };
-    let scheme = if redirect.scheme.is_empty() { "http" } else { &redirect.scheme };
+    let of_request = if context.is_tls { "https" } else { "http" };
+    let scheme = if redirect.scheme.is_empty() { of_request } else { &redirect.scheme };
     let is_default = matches!((asked, scheme), (80, "http") | (443, "https"));
     let by_prefix = !redirect.prefix_rewrite.is_empty();
     Some(RedirectAction {

@@ -30,6 +30,16 @@ pub(super) struct MadeHost {
 /// A route, why it is there, and its place.
 pub(super) type MadeRoute = (Route, String, Source);
 
+/// What routes are made for.
+pub(super) struct Called<'a> {
+    /// The port that is called.
+    pub(super) port: u16,
+    /// `mesh`, or a Gateway.
+    pub(super) gateway: &'a str,
+    /// Whether the server of that Gateway has TLS settings.
+    pub(super) is_tls: bool,
+}
+
 /// The services that have a port, by host: of one host the last one counts.
 type ByHost<'a> = BTreeMap<&'a str, (&'a Service, &'a ServicePort)>;
 
@@ -45,7 +55,7 @@ impl<'a> Compiler<'a> {
         let mut ruled: HashSet<&str> = HashSet::new();
         for &rule in &known.virtual_services {
             let cluster = |destination: &Destination| self.cluster_of(destination, port);
-            let routes = self.http_routes(rule, port, MESH_GATEWAY, &cluster);
+            let routes = self.http_routes(rule, &Called { port, gateway: MESH_GATEWAY, is_tls: false }, &cluster);
             if routes.is_empty() {
                 continue;
             }
@@ -103,16 +113,16 @@ impl<'a> Compiler<'a> {
     }
 
     /// The routes that a VirtualService makes of a port, in their order; none behind one that takes all
-    /// (`BuildHTTPRoutesForVirtualService`). `gateway` is `mesh`, or the Gateway that they are made for.
+    /// (`BuildHTTPRoutesForVirtualService`).
     pub(super) fn http_routes(
         &self,
         rule: &VirtualService,
-        port: u16,
-        gateway: &str,
+        called: &Called<'_>,
         cluster: &dyn Fn(&Destination) -> String,
     ) -> Vec<MadeRoute> {
         let context = Context {
-            port,
+            port: called.port,
+            is_tls: called.is_tls,
             service: &rule.name.name,
             metadata: Metadata { filter_metadata: virtual_service_note(&rule.name) },
             cluster,
@@ -120,7 +130,7 @@ impl<'a> Compiler<'a> {
         let mut made = vec![];
         for Rule { spec, source } in &rule.http {
             for (number, matched) in candidates(spec) {
-                if !matched.is_none_or(|one| is_for(one, self.pod, port, gateway)) {
+                if !matched.is_none_or(|one| is_for(one, self.pod, called)) {
                     continue;
                 }
                 let route = http_route::translate(spec, matched, &context);
@@ -200,7 +210,8 @@ fn candidates(spec: &HttpRoute) -> Vec<(Option<usize>, Option<&HttpMatch>)> {
 
 /// Whether a match is for a caller, the port that it calls and a gateway (`sourceMatchHTTP`). With gateways, labels and namespace
 /// do not count.
-fn is_for(matched: &HttpMatch, caller: &Pod, port: u16, gateway: &str) -> bool {
+fn is_for(matched: &HttpMatch, caller: &Pod, called: &Called<'_>) -> bool {
+    let Called { port, gateway, .. } = *called;
     let of_port = matched.port == 0 || matched.port == u32::from(port);
     let of_source = match matched.gateways.is_empty() {
         false => matched.gateways.iter().any(|one| one == gateway),

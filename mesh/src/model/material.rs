@@ -139,11 +139,12 @@ impl Resolved {
 }
 
 impl ClientTls {
-    /// Whether Istio ignores these settings, so that the connection is plaintext: a `credentialName` only applies in
-    /// a rule with a `workloadSelector` (`pilot/pkg/networking/core/cluster_tls.go`).
-    pub fn is_ignored(&self) -> bool {
+    /// Whether a client's proxy ignores these settings, so that the connection is plaintext: a `credentialName` only applies at
+    /// gateways, and at sidecars in a rule with a `workloadSelector` (`pilot/pkg/networking/core/cluster_tls.go`).
+    pub fn is_ignored_by(&self, client: &Pod) -> bool {
         let own_certificates = matches!(self.spec.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual);
-        own_certificates && !self.spec.credential_name.is_empty() && !self.selected_clients
+        let by_credential = own_certificates && !self.spec.credential_name.is_empty();
+        by_credential && !self.selected_clients && !client.is_gateway()
     }
 }
 

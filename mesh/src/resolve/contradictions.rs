@@ -18,7 +18,9 @@ pub(super) fn warn(services: &[Service], pods: &[Pod], faults: &mut Faults) {
         for port in service.ports.iter().filter(|port| port.protocol != Protocol::Udp) {
             let contradicted = port.endpoints.iter().find_map(|endpoint| {
                 let (older, other) = *first.entry((endpoint.pod, endpoint.port)).or_insert((service, port));
-                let differs = treated(other.protocol) != treated(port.protocol) && pods[endpoint.pod].sidecar.is_some();
+                let differs = treated(other.protocol) != treated(port.protocol)
+                    && pods[endpoint.pod].sidecar.is_some()
+                    && !pods[endpoint.pod].is_gateway();
                 differs.then_some((older, other, endpoint))
             });
             let Some((older, other, endpoint)) = contradicted else { continue };

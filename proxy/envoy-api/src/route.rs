@@ -37,6 +37,7 @@ pub struct VirtualHost {
     /// Patterns for `host` / `:authority`: exact, `*.suffix`, `prefix.*` or `*`, of which the most specific match counts.
     pub domains: Vec<String>,
     /// Routes, of which the first match counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
     /// Whether upstream requests contain the number of attempts in `x-envoy-attempt-count`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -7,7 +7,7 @@ use envoy_api::{RouteConfiguration, TlsRequirement, VirtualHost};
 use crate::{
     compile::{
         Compiler, Resource, http_route,
-        virtual_hosts::{MadeHost, MadeRoute},
+        virtual_hosts::{Called, MadeHost, MadeRoute},
     },
     model::{Destination, Merged, MergedServer, Source, VirtualService},
 };
@@ -107,7 +107,9 @@ impl<'a> Compiler<'a> {
 
     fn gateway_http_routes(&self, rule: &VirtualService, one: &MergedServer<'a>) -> Vec<MadeRoute> {
         let cluster = |destination: &Destination| self.gateway_cluster_of(destination, one.server.port);
-        self.http_routes(rule, one.server.port, &one.gateway.id(), &cluster)
+        let gateway = one.gateway.id();
+        let called = Called { port: one.server.port, gateway: &gateway, is_tls: one.server.tls.is_some() };
+        self.http_routes(rule, &called, &cluster)
     }
 
     /// The cluster of a destination: on the only port of its service where it names none, else on the server's port

@@ -19,13 +19,15 @@ pub(super) fn check(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved,
     }
     for (tls, clients) in followed(rule, services, mesh) {
         let field = tls.source.field.as_str();
-        if tls.is_ignored() {
-            let message = "only applies in a rule with a workloadSelector: Istio uses no TLS, and sends plaintext";
+        let heeding: Vec<_> =
+            clients.iter().copied().filter(|client| !tls.is_ignored_by(&mesh.pods[*client])).collect();
+        if heeding.is_empty() {
+            let message = "only applies in a rule with a workloadSelector: Istio uses no TLS, and sends plaintext (at gateways it applies in any rule)";
             faults.warn(rule, format!("{field}.credentialName"), message);
             continue;
         }
         // If one client has all of it, the others are assumed not to call.
-        let of_clients: Vec<_> = clients.iter().map(|&client| mesh.client_material(client, tls)).collect();
+        let of_clients: Vec<_> = heeding.iter().map(|&client| mesh.client_material(client, tls)).collect();
         match of_clients.iter().find(|material| missing(material).is_empty()) {
             Some(material) => unusable(rule, tls, material, faults),
             None => {

@@ -99,11 +99,28 @@ fn a_credential_is_a_secret_of_the_clients_namespace() {
 #[test]
 fn a_credential_without_a_selector_is_ignored_with_a_warning() {
     let yaml = world(&PARTS, "", "", "trafficPolicy: {tls: {mode: SIMPLE, credentialName: certs}}");
-    assert!(tls(&mesh(&yaml)).is_ignored());
+    let of_sidecars = mesh(&yaml);
+    assert!(tls(&of_sidecars).is_ignored_by(&of_sidecars.pods[0]));
     assert!(
         faults(&yaml)
             .contains("spec.trafficPolicy.tls.credentialName: warning: only applies in a rule with a workloadSelector")
     );
+}
+
+#[test]
+fn a_credential_applies_at_gateways_in_any_rule() {
+    let gateway = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {sidecar.istio.io/inject: 'true'}, annotations: {inject.istio.io/templates: gateway}}
+spec: {containers: [{name: istio-proxy, image: auto}]}
+";
+    let rule = "trafficPolicy: {tls: {mode: SIMPLE, credentialName: certs}}";
+    let yaml = world(&[("ca.crt", "ROOTS")], "", "", rule) + gateway;
+    let with_gateway = mesh(&yaml);
+    let ignored = |pod: usize| tls(&with_gateway).is_ignored_by(&with_gateway.pods[pod]);
+    assert_eq!((ignored(0), ignored(1)), (false, true));
+    assert!(!faults(&yaml).contains("only applies in a rule with a workloadSelector"));
 }
 
 #[test]
