@@ -16,6 +16,9 @@ pub struct Line {
     /// When the request or connection began.
     #[serde(default)]
     pub start_time: Option<Timestamp>,
+    /// The request's method, for HTTP.
+    #[serde(default, deserialize_with = "text")]
+    pub method: Option<String>,
     /// The request's path, for HTTP.
     #[serde(default, deserialize_with = "text")]
     pub path: Option<String>,
@@ -34,6 +37,12 @@ pub struct Line {
     /// Why TLS to the upstream failed.
     #[serde(default, deserialize_with = "text")]
     pub upstream_transport_failure_reason: Option<String>,
+    /// How long the request or connection took, in milliseconds.
+    #[serde(default)]
+    pub duration: u64,
+    /// `%REQ(X-REQUEST-ID)%`: the same for the sidecars of one request.
+    #[serde(default, deserialize_with = "text")]
+    pub request_id: Option<String>,
     /// `%UPSTREAM_HOST%`: the address of the endpoint.
     #[serde(default, deserialize_with = "address")]
     pub upstream_host: Option<SocketAddr>,
@@ -97,12 +106,15 @@ fn text_line(raw: &str) -> Option<Line> {
     fields.get(21)?;
     Some(Line {
         start_time: fields.first()?.trim_matches(['[', ']']).parse().ok(),
+        method: field(1).and_then(|request| present(request.split(' ').next()?)).map(Into::into),
         path: field(1).and_then(|request| present(request.split(' ').nth(1)?)).map(Into::into),
         response_code: code,
         response_flags: field(3).map(Into::into),
         response_code_details: field(4).map(Into::into),
         connection_termination_details: field(5).map(Into::into),
         upstream_transport_failure_reason: field(6).map(Into::into),
+        duration: field(9).and_then(|milliseconds| milliseconds.parse().ok()).unwrap_or(0),
+        request_id: field(13).map(Into::into),
         upstream_host: field(15).and_then(|address| address.parse().ok()),
         upstream_cluster: field(16).map(Into::into),
         upstream_local_address: field(17).and_then(|address| address.parse().ok()),

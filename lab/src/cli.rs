@@ -26,23 +26,25 @@ mod rotate;
 mod run;
 mod shell;
 mod stand_ins;
+mod wire;
 
 pub use bench::{
     BenchArgs, BenchOutput, CompareArgs, CompareOutput, KeptCommand, MeasureChoice, SettingsArgs, ShowArgs,
 };
 pub use by_hand::{DownArgs, ExecArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs};
-pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun};
+pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, EditArgs};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use delay::DelayArgs;
 pub use diagnose::DiagnoseArgs;
 pub use import::ImportArgs;
 pub use look::{DescribeArgs, GetArgs, GetOutput};
-pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart};
+pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart, ProxyStatusArgs};
 pub use rotate::{RootOrder, RotateArgs};
 pub use run::{RunArgs, RunOutput};
 pub use shell::{CompletionArgs, ManArgs};
 pub use stand_ins::{StandInArgs, StandInChoice};
+pub use wire::{CaptureArgs, PortForwardArgs, WatchArgs};
 
 use common::claim;
 
@@ -103,6 +105,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Delete objects from a running lab
     Delete(DeleteArgs),
+    /// Edit an object of a running lab in an editor, and apply it
+    Edit(EditArgs),
     /// Replace the certificates of a running lab's sidecars, or the root that signs them
     Rotate(RotateArgs),
     /// Show pods, services and other objects of a running lab, or the labs of this host
@@ -112,8 +116,17 @@ pub enum Command {
     /// Show the configuration in use of a pod's sidecar, as istioctl does
     #[command(visible_alias = "pc")]
     ProxyConfig(ProxyConfigArgs),
+    /// Show whether the sidecars have taken their newest files, as istioctl does
+    #[command(visible_alias = "ps")]
+    ProxyStatus(ProxyStatusArgs),
     /// Show the certificates of the sidecars, with the time that is left
     Certs(CertsArgs),
+    /// Capture the packets of a pod while it runs, with the keys that decrypt them
+    Capture(CaptureArgs),
+    /// Show the calls of a running lab as they happen, with what each leg carries
+    Watch(WatchArgs),
+    /// Forward ports of this host to a pod of a running lab
+    PortForward(PortForwardArgs),
     /// Run a command in a pod of a running lab
     Exec(ExecArgs),
     /// Show the logs of a pod of a running lab
@@ -165,11 +178,15 @@ pub enum ValidateOutput {
   sidelab explain -f app.yaml --from client --to reviews:9080 --path '/reviews?id=7' --header 'end-user: jason'
   sidelab explain -f app.yaml --from client --to mail:2525 --app tcp --speaks greeting --app-speaks greeting
   sidelab explain -f app.yaml --from client --to 203.0.113.7:443 --app https --sni shop.example.com
-  sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod")]
+  sidelab explain -f app.yaml --from client --to server:8080 --control-plane istiod
+  sidelab explain --from client --to server:8080    in the lab that is up: with its manifests, mesh and control plane")]
 pub struct ExplainArgs {
-    /// A file of manifests, a folder of them, or - for standard input; can be repeated
-    #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
+    /// A file of manifests, a folder of them, or - for standard input; can be repeated [default: those of the lab that is up]
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
     /// Read the mesh from the config_dump of two real sidecars instead of manifests
     #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with_all = ["files", "control_plane"], value_delimiter = ',', num_args = 1)]
     pub config_dump: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 //! The commands: each reads its input, calls the rest of the program, and prints.
 
 mod bench;
+mod capture;
 pub(crate) mod change;
 mod claims;
 mod config;
@@ -9,6 +10,7 @@ mod describe;
 pub(crate) mod diagnose;
 mod diff;
 pub(crate) mod doctor;
+mod edit;
 mod explain;
 mod get;
 pub(crate) mod import;
@@ -18,12 +20,15 @@ mod labs;
 mod listing;
 mod logs;
 mod metrics;
+mod port_forward;
 mod proxy_config;
+mod proxy_status;
 pub(crate) mod rotate;
 mod run;
 mod shell;
 pub(crate) mod up;
 pub(crate) mod validate;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -77,11 +82,16 @@ fn command(command: Command) -> Result<u8> {
         Command::Up(args) => up::up(&args),
         Command::Apply(args) => change::apply(&args),
         Command::Delete(args) => change::delete(&args),
+        Command::Edit(args) => edit::edit(&args),
         Command::Rotate(args) => rotate::rotate(&args),
         Command::Get(args) => get::get(&args),
         Command::Describe(args) => describe::describe(&args),
         Command::ProxyConfig(args) => proxy_config::proxy_config(&args),
+        Command::ProxyStatus(args) => proxy_status::proxy_status(&args),
         Command::Certs(args) => proxy_config::certs(&args),
+        Command::Capture(args) => capture::capture(&args),
+        Command::Watch(args) => watch::watch(&args),
+        Command::PortForward(args) => port_forward::port_forward(&args),
         Command::Exec(args) => inspect::exec(&args),
         Command::Logs(args) => logs::logs(&args),
         Command::Metrics(args) => metrics::metrics(&args),

@@ -45,12 +45,13 @@ pub(crate) struct Keeper {
     front: PipeWriter,
 }
 
-/// Splits this process, which must have a single thread. Signals that the front gets are passed on, and the back ends with the front
+/// Splits this process, which must have a single thread, or be about to. Signals that the front gets are passed on, and the back ends with the front
 /// until it is [released](Keeper::release).
 ///
 /// # Errors
 /// If the kernel can't.
 pub(crate) fn split() -> Result<Side> {
+    wait_for_threads();
     let (code, front) = std::io::pipe().context("can't make a pipe")?;
     let this = Pid::this();
     if let Some(back) = sys::fork().context("can't split the process")? {
@@ -64,6 +65,14 @@ pub(crate) fn split() -> Result<Side> {
         std::process::exit(1);
     }
     Ok(Side::Back(Keeper { front }))
+}
+
+/// Gives threads of handles that were dropped, such as those of an opened lab, the time to end.
+fn wait_for_threads() {
+    let deadline = Instant::now() + EVERY;
+    while sys::threads() != 1 && Instant::now() < deadline {
+        interrupt::pause(Duration::from_millis(1));
+    }
 }
 
 /// The exit code of the command: what the back reports, else that with which it ends.

@@ -54,6 +54,7 @@ pub mod sidecar;
 pub mod stand_ins;
 pub mod summary;
 mod sys;
+mod tail;
 pub mod terminal;
 pub mod tools;
 mod trust;

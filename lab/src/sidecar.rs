@@ -158,8 +158,16 @@ fn own(path: &Path, mode: u32, user: Option<User>) -> Result<()> {
 
 /// The output of a pod's sidecar, and its access log.
 pub fn logs(pod: &Pod) -> Vec<PathBuf> {
-    let own = PROGRAMS.map(|program| pod.log_dir().join(format!("{program}.stderr")));
-    own.into_iter().chain([Folders::new(pod).access_log()]).collect()
+    let own = PROGRAMS
+        .iter()
+        .flat_map(|program| ["stdout", "stderr"].map(|stream| pod.log_dir().join(format!("{program}.{stream}"))));
+    own.chain([Folders::new(pod).access_log()]).collect()
+}
+
+/// A program beside a pod's sidecar, with the sidecar's user and files.
+pub(crate) fn beside(pod: &Pod, file: &str, args: &[String]) -> Program {
+    let privilege = Privilege::current().unwrap_or(Privilege::Root);
+    Program { user: user(privilege), binds: trust::binds(pod, &[]), ..Program::new("exec", file, args) }
 }
 
 /// The host allows too few inotify instances.

@@ -19,6 +19,7 @@ pub(crate) fn fork() -> nix::Result<Option<Pid>> {
     }
 }
 
-fn threads() -> usize {
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count)
 }

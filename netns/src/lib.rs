@@ -103,7 +103,7 @@ pub use error::{Error, Result};
 pub use host::{Check, Found, Host, can_delay};
 pub use interrupt::interrupt;
 pub use lab::Lab;
-pub use pcapng::write_pcapng;
+pub use pcapng::{PcapngWriter, write_pcapng};
 pub use pod::{MTU, Pod};
 pub use privilege::Privilege;
 pub use process::Process;

@@ -3,6 +3,8 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    net::IpAddr,
+    time::Duration,
 };
 
 use pcap_file::{
@@ -13,12 +15,13 @@ use pcap_file::{
             enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption},
             interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption},
             interface_statistics::{InterfaceStatisticsBlock, InterfaceStatisticsOption},
+            name_resolution::{Ipv4Record, Ipv6Record, NameResolutionBlock, Record},
             unknown::UnknownBlock,
         },
     },
 };
 
-use crate::capture::{Captured, CapturedPacket, Direction};
+use crate::capture::{Captured, CapturedPacket, Direction, Interface};
 
 #[cfg(test)]
 mod tests;
@@ -42,35 +45,111 @@ const NANOSECONDS: u8 = 9;
 ///
 /// Any error of `out`.
 pub fn write_pcapng(out: &mut impl Write, captured: &Captured, secrets: &[String]) -> io::Result<()> {
-    let mut writer = PcapNgWriter::new(out).map_err(io_error)?;
-    let mut write = |block: Block<'_>| writer.write_block(&block).map(drop).map_err(io_error);
-    for interface in &captured.interfaces {
-        let name = format!("{}/{}", interface.pod, interface.name);
-        write(Block::InterfaceDescription(InterfaceDescriptionBlock {
-            linktype: DataLink::ETHERNET,
-            snaplen: 0,
-            options: vec![
-                InterfaceDescriptionOption::IfName(Cow::Owned(name)),
-                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-            ],
-        }))?;
-    }
-    for secrets in secrets.iter().filter(|secrets| !secrets.is_empty()) {
-        write(decryption_secrets(secrets))?;
+    let mut writer = PcapngWriter::new(out, &captured.interfaces, &[])?;
+    for secrets in secrets {
+        writer.secrets(secrets)?;
     }
     for packet in &captured.packets {
-        write(enhanced_packet(packet))?;
+        writer.packet(packet, None)?;
     }
-    let end = captured.packets.last().map_or(0, |packet| packet.timestamp.as_nanos() as u64);
-    for (interface, dropped) in (0..).zip(&captured.dropped) {
-        write(Block::InterfaceStatistics(InterfaceStatisticsBlock {
-            interface_id: interface,
-            // The format puts the upper half first; the library writes one little-endian number.
-            timestamp: end.rotate_left(32),
-            options: vec![InterfaceStatisticsOption::IsbIfDrop(*dropped)],
-        }))?;
+    writer.end(&captured.dropped)
+}
+
+/// Writes a capture as pcapng while it runs: what was written can be read at any time.
+pub struct PcapngWriter<W: Write> {
+    writer: PcapNgWriter<W>,
+    /// The time of the last packet.
+    last: Duration,
+}
+
+impl<W: Write> std::fmt::Debug for PcapngWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PcapngWriter").field("last", &self.last).finish_non_exhaustive()
     }
-    Ok(())
+}
+
+impl<W: Write> PcapngWriter<W> {
+    /// Begins with the interfaces, named `POD/INTERFACE`, and the names of addresses.
+    ///
+    /// # Errors
+    ///
+    /// Any error of `out`.
+    pub fn new(out: W, interfaces: &[Interface], names: &[(IpAddr, String)]) -> io::Result<Self> {
+        let mut this = Self { writer: PcapNgWriter::new(out).map_err(io_error)?, last: Duration::ZERO };
+        for interface in interfaces {
+            let name = format!("{}/{}", interface.pod, interface.name);
+            this.write(Block::InterfaceDescription(InterfaceDescriptionBlock {
+                linktype: DataLink::ETHERNET,
+                snaplen: 0,
+                options: vec![
+                    InterfaceDescriptionOption::IfName(Cow::Owned(name)),
+                    InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+                ],
+            }))?;
+        }
+        if !names.is_empty() {
+            let records = names.iter().map(|(address, name)| resolution(*address, name)).collect();
+            this.write(Block::NameResolution(NameResolutionBlock { records, options: Vec::new() }))?;
+        }
+        Ok(this)
+    }
+
+    /// Writes a key log, in the format of `SSLKEYLOGFILE`, for the packets that follow.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the output.
+    pub fn secrets(&mut self, secrets: &str) -> io::Result<()> {
+        if secrets.is_empty() { Ok(()) } else { self.write(decryption_secrets(secrets)) }
+    }
+
+    /// Writes a packet.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the output.
+    pub fn packet(&mut self, packet: &CapturedPacket, comment: Option<&str>) -> io::Result<()> {
+        self.last = self.last.max(packet.timestamp);
+        self.write(enhanced_packet(packet, comment))
+    }
+
+    /// Ends with how many packets were dropped on each interface.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the output.
+    pub fn end(mut self, dropped: &[u64]) -> io::Result<()> {
+        for (interface, dropped) in (0..).zip(dropped) {
+            self.write(Block::InterfaceStatistics(InterfaceStatisticsBlock {
+                interface_id: interface,
+                // The format puts the upper half first; the library writes one little-endian number.
+                timestamp: (self.last.as_nanos() as u64).rotate_left(32),
+                options: vec![InterfaceStatisticsOption::IsbIfDrop(*dropped)],
+            }))?;
+        }
+        self.flush()
+    }
+
+    /// Hands what was written to the reader.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the output.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.get_mut().flush()
+    }
+
+    fn write(&mut self, block: Block<'_>) -> io::Result<()> {
+        self.writer.write_block(&block).map(drop).map_err(io_error)
+    }
+}
+
+fn resolution(address: IpAddr, name: &str) -> Record<'_> {
+    let names = vec![Cow::Borrowed(name)];
+    match address {
+        IpAddr::V4(address) => Record::Ipv4(Ipv4Record { ip_addr: Cow::Owned(address.octets().to_vec()), names }),
+        IpAddr::V6(address) => Record::Ipv6(Ipv6Record { ip_addr: Cow::Owned(address.octets().to_vec()), names }),
+    }
 }
 
 /// The library has no type for this block; it pads the body of an unknown block as the format requires.
@@ -82,7 +161,7 @@ fn decryption_secrets(secrets: &str) -> Block<'static> {
     Block::Unknown(UnknownBlock { type_: DECRYPTION_SECRETS, length: 0, value: Cow::Owned(body) })
 }
 
-fn enhanced_packet(packet: &CapturedPacket) -> Block<'_> {
+fn enhanced_packet<'a>(packet: &'a CapturedPacket, comment: Option<&'a str>) -> Block<'a> {
     // Bits 0 and 1 of epb_flags.
     let direction = match packet.direction {
         Direction::Incoming => 0b01,
@@ -93,7 +172,11 @@ fn enhanced_packet(packet: &CapturedPacket) -> Block<'_> {
         timestamp: packet.timestamp,
         original_len: packet.data.len() as u32,
         data: Cow::Borrowed(&packet.data),
-        options: vec![EnhancedPacketOption::Flags(direction)],
+        options: comment
+            .map(|comment| EnhancedPacketOption::Comment(Cow::Borrowed(comment)))
+            .into_iter()
+            .chain([EnhancedPacketOption::Flags(direction)])
+            .collect(),
     })
 }
 

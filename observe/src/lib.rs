@@ -44,7 +44,7 @@ pub use http1::Http1;
 pub use keylog::KeyLog;
 pub use layers::{Layer, Layers};
 pub use opaque::{Bytes, Opaque};
-pub use packet::{Capture, Interface, Packet};
+pub use packet::{Capture, Ends, Interface, Packet};
 pub use stream::End;
 pub use tls::{Alert, Certificate, Handshake, Keys, Side, Tls, Traffic};
 

@@ -40,6 +40,41 @@ pub struct Capture {
     pub secrets: String,
 }
 
+/// The two ends of a TCP segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The sender.
+    pub source: SocketAddr,
+    /// The receiver.
+    pub destination: SocketAddr,
+    /// Whether it opens a connection: a SYN without an acknowledgement.
+    pub opens: bool,
+}
+
+impl Ends {
+    /// The ends of the TCP segment in an Ethernet frame, or `None` if it is anything else.
+    pub fn of(frame: &[u8]) -> Option<Self> {
+        let sliced = LaxSlicedPacket::from_ethernet(frame).ok()?;
+        let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
+            return None;
+        };
+        let (source, destination) = match sliced.net? {
+            LaxNetSlice::Ipv4(ip) => {
+                (IpAddr::from(ip.header().source_addr()), IpAddr::from(ip.header().destination_addr()))
+            }
+            LaxNetSlice::Ipv6(ip) => {
+                (IpAddr::from(ip.header().source_addr()), IpAddr::from(ip.header().destination_addr()))
+            }
+            LaxNetSlice::Arp(_) => return None,
+        };
+        Some(Self {
+            source: SocketAddr::new(source, tcp.source_port()),
+            destination: SocketAddr::new(destination, tcp.destination_port()),
+            opens: tcp.syn() && !tcp.ack(),
+        })
+    }
+}
+
 /// A TCP segment of a captured packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'a> {

@@ -10,7 +10,8 @@ const REFUSED: &str = r#"[2026-11-21T10:00:00.000Z] "- - -" 0 NR filter_chain_no
 fn a_text_line_gives_flags_details_and_addresses() {
     let [line] = &read(HTTP)[..] else { panic!("one line expected") };
     assert_eq!(line.start_time, Some("2026-11-21T10:00:00.000Z".parse().unwrap()));
-    assert_eq!(line.path.as_deref(), Some("/p1"));
+    assert_eq!((line.method.as_deref(), line.path.as_deref()), (Some("GET"), Some("/p1")));
+    assert_eq!((line.duration, line.request_id.as_deref()), (3, Some("6a")));
     assert_eq!(line.response_code, 503);
     let refused = ConnectError::Refused("delayed_connect_error:_Connection_refused".into());
     assert_eq!(line.outcome(), Some(Outcome::ConnectFailed(refused)));

@@ -14,7 +14,7 @@ use crate::data_plane::DataPlane;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt"
+    after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --lab shop --for 30m\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt"
 )]
 pub struct UpArgs {
     /// The manifests to bring up.
@@ -30,11 +30,29 @@ pub struct UpArgs {
     pub data_plane: OneDataPlane,
     #[command(flatten)]
     pub stand_ins: StandInArgs,
+    /// Name the lab, for --lab of other commands
+    #[arg(long = "lab", value_name = "NAME", value_parser = lab_name)]
+    pub name: Option<String>,
     /// Remove the lab after this time, such as 30m
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse_limit)]
     pub time: Option<Duration>,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Reads a lab's name, as Kubernetes reads names.
+fn lab_name(text: &str) -> Result<String, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(1..=63).contains(&text.len()) || !text.bytes().all(is_allowed) || text.starts_with('-') || text.ends_with('-')
+    {
+        return Err(
+            "a name is 1 to 63 lower-case letters, digits and `-`, with a letter or a digit at both ends".into()
+        );
+    }
+    if text.starts_with("sl-") {
+        return Err("names that begin with sl- are ids of labs".into());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,7 +74,7 @@ impl From<OneDataPlane> for DataPlane {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec client -- bash\n  sidelab exec server -- tcpdump -ni eth0"
+    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec -it client -- bash\n  sidelab exec client -c istio-proxy -- curl -s http://server:8080/     as the sidecar's user: not redirected\n  sidelab exec server -- tcpdump -ni eth0"
 )]
 pub struct ExecArgs {
     /// The pod, POD or POD.NAMESPACE
@@ -64,9 +82,15 @@ pub struct ExecArgs {
     /// The namespace of POD, if it names none
     #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
     pub namespace: String,
-    /// Use this container's environment and files [default: the first]
+    /// Use this container's environment, files and user; `istio-proxy` is the sidecar [default: the first]
     #[arg(short = 'c', long)]
     pub container: Option<String>,
+    /// Pass standard input on, which is always done
+    #[arg(short = 'i', long)]
+    pub stdin: bool,
+    /// Use the terminal, which a command has if this program has one
+    #[arg(short = 't', long)]
+    pub tty: bool,
     /// The lab to work on.
     #[command(flatten)]
     pub lab: LabArgs,
@@ -91,6 +115,9 @@ pub struct LogsArgs {
     /// Follow the log until Ctrl-C, or the end of the lab
     #[arg(short = 'f', long)]
     pub follow: bool,
+    /// Show the log of the instance before the last restart; the lab restarts nothing
+    #[arg(short = 'p', long)]
+    pub previous: bool,
     /// Show only this many lines from the end
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u64>,
@@ -124,8 +151,8 @@ pub struct MetricsArgs {
     after_help = "Only what `up`, `run` or `bench` created is removed: anything else in the lab folder is listed and left alone.\n\nExamples:\n  sidelab down\n  sidelab down sl-3f9a\n  sidelab down --all\n  sidelab down --all --force    also labs that another process is using"
 )]
 pub struct DownArgs {
-    /// The lab's id [default: the only one that is up]
-    #[arg(value_name = "ID", conflicts_with = "all")]
+    /// The lab's id or name [default: the only one that is up]
+    #[arg(value_name = "LAB", conflicts_with = "all")]
     pub lab: Option<String>,
     /// All labs of this host, including those that a killed process left behind
     #[arg(long)]

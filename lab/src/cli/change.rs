@@ -53,6 +53,24 @@ pub struct DeleteArgs {
     pub how: ChangeArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sidelab edit pa default
+  EDITOR='sed -i s/STRICT/PERMISSIVE/' sidelab edit pa/default --wait
+
+The editor is that of KUBE_EDITOR, else of EDITOR, else vi. What it leaves is applied as `sidelab apply` does; if it is invalid, nothing
+changes, and a copy is kept.")]
+pub struct EditArgs {
+    /// What to edit: KIND NAME, or KIND/NAME; kinds as kubectl has them, such as pa, dr, vs, svc
+    #[arg(value_name = "KIND NAME", required = true)]
+    pub what: Vec<String>,
+    /// The namespace of the object
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    #[command(flatten)]
+    pub how: ChangeArgs,
+}
+
 /// How a lab is changed.
 #[derive(Debug, Args)]
 pub struct ChangeArgs {

@@ -108,8 +108,8 @@ pub struct RootArgs {
 /// The lab to work on.
 #[derive(Debug, Args)]
 pub struct LabArgs {
-    /// The lab's id [default: the only one that is up]
-    #[arg(long, value_name = "ID")]
+    /// The lab's id or name [default: the only one that is up]
+    #[arg(long, value_name = "LAB")]
     pub lab: Option<String>,
 }
 

@@ -125,6 +125,25 @@ pub enum ProxyOutput {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  sidelab proxy-status
+  sidelab ps client
+
+SYNCED: the sidecar has taken its newest files, by its own times. STALE: it has not, or has refused them.")]
+pub struct ProxyStatusArgs {
+    /// Only this pod, POD or POD.NAMESPACE [default: all with a sidecar]
+    pub pod: Option<String>,
+    /// The namespace of POD, if it names none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   sidelab certs
   sidelab certs client -o json")]
 pub struct CertsArgs {

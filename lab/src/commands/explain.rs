@@ -11,7 +11,7 @@ use mesh::{
     predict::{Call, ServerApp, predict, predict_dumps},
 };
 
-use super::{OK, print_json};
+use super::{OK, get::Opened, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
     control_plane, manifests, outside,
@@ -51,6 +51,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         ..Call::new(0, host, port, app)
     };
     let accounts = match &args.config_dump[..] {
+        [] if args.files.is_empty() => vec![from_lab(args, &call)?],
         [] => from_manifests(args, &call)?,
         [client, server] => {
             vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
@@ -67,6 +68,18 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         }
     }
     Ok(OK)
+}
+
+/// The account of a call in a lab that is up, whose stand-ins answer.
+fn from_lab(args: &ExplainArgs, call: &Call) -> Result<Account> {
+    let Opened { record, mesh, .. } = Opened::new(&args.lab).context("without -f, a call in a lab is explained")?;
+    let from = manifests::find_pod(&mesh, &args.from, &args.namespace).context("--from")?;
+    let host = outside::alias(&mesh, &call.host, &mesh.pods[from].name.namespace);
+    if outside::is_unknown(&mesh, &host, from) {
+        bail!("--to: no manifest of the lab has {host}, and no pod plays it; add it with `sidelab apply`");
+    }
+    let mesh = control_plane::apply_to(record.control_plane, mesh, &record.objects.files())?;
+    Ok(predict(&mesh, &Call { from, ..call.clone() })?)
 }
 
 fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {

@@ -1,5 +1,7 @@
 //! `sidelab exec`, and finding pods and containers of a running lab.
 
+use std::io::{self, IsTerminal};
+
 use anyhow::{Context, Result, bail};
 use mesh::model::{Container, Pod};
 use netns::Lab;
@@ -9,14 +11,20 @@ use crate::{
     cli::{ExecArgs, LabArgs},
     container,
     live::record::Record,
-    manifests,
+    manifests, sidecar,
+    terminal::noteln,
 };
 
 pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
     let (_, host, pod) = open_pod(&args.lab, &args.pod, &args.namespace)?;
     let Some((file, arguments)) = args.command.split_first() else { bail!("no command") };
-    let container = container_of(&pod, args.container.as_deref())?;
-    let mut program = container::program(&pod, container, &host, "exec", file, arguments);
+    if args.tty && !io::stdin().is_terminal() {
+        noteln!("Unable to use a TTY - input is not a terminal or the right kind of file");
+    }
+    let mut program = match args.container.as_deref() {
+        Some(sidecar::CONTAINER) if pod.sidecar.is_some() => sidecar::beside(&host, file, arguments),
+        name => container::program(&pod, container_of(&pod, name)?, &host, "exec", file, arguments),
+    };
     // Programs on a terminal need its type.
     program.env.extend(std::env::vars_os().filter(|(name, _)| name == "TERM" || name == "HOME" || name == "LANG"));
     Err(host.exec(&program).into())

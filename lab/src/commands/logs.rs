@@ -26,6 +26,10 @@ pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     } else {
         vec![container::log(&host, &inspect::container_of(&pod, args.container.as_deref())?.name)]
     };
+    if args.previous {
+        let container = args.container.clone().or_else(|| Some(pod.containers.first()?.name.clone()));
+        bail!("previous terminated container {:?} in pod {:?} not found", container.unwrap_or_default(), pod.name.name);
+    }
     let mut logs = Vec::new();
     for path in &files {
         match Log::open(path) {

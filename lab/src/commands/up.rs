@@ -45,6 +45,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
         bail!(NeedsRoot);
     }
     control_plane::flavors((&args.control_plane).into(), Some(vec![args.mesh.into()]), &[])?;
+    args.name.as_deref().map(check_name).transpose()?;
     // Before the split: only the front can read a terminal.
     let files = manifests::read(&args.manifests.files)?;
     match keeper::split()? {
@@ -54,6 +55,19 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
             keeper.stay(&lab, args.time)?;
             Ok(OK)
         }
+    }
+}
+
+fn first_file(args: &UpArgs) -> String {
+    args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string())
+}
+
+/// # Errors
+/// If another lab has the name.
+fn check_name(name: &str) -> Result<()> {
+    match netns::labs()?.labs.iter().find(|lab| lab.name.as_deref() == Some(name)) {
+        Some(lab) => bail!("lab {} is named {name} already; choose another name, or `sidelab down {name}`", lab.id),
+        None => Ok(()),
     }
 }
 
@@ -89,7 +103,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
             privilege,
             capture: false,
             stays_up: true,
-            name: args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string()),
+            name: args.name.clone().unwrap_or_else(|| first_file(args)),
             tuning: Tuning::default(),
             tamper: None,
         },

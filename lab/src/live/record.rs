@@ -1,6 +1,6 @@
 //! The record of what a lab is made from, next to its state file: enough to resolve it again.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 
 use anyhow::{Context, Result};
 use mesh::{
@@ -68,6 +68,11 @@ impl Record {
         let text = fs::read_to_string(&path)
             .with_context(|| format!("lab {} was not brought up by `sidelab up`", lab.id()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// When that of a lab was last written; `None` if the lab is gone.
+    pub(crate) fn changed(lab: &Lab) -> Option<SystemTime> {
+        fs::metadata(lab.dir().join(FILE)).and_then(|file| file.modified()).ok()
     }
 
     /// The mesh that the lab runs, with its stand-ins.

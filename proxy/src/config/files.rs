@@ -9,6 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use envoy_api::{ConfigSource, DiscoveryResponse, PathConfigSource, Resource, SdsSecretConfig, Secret};
+use jiff::Timestamp;
 
 use super::{
     At as _, ConfigError, Fault, Invalid,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     cluster::Cluster,
     http::Routes,
-    stats::{Counter, Scope, ScopedStats, Stats},
+    stats::{Counter, Gauge, Scope, ScopedStats, Stats},
     tls::{ClientContext, ServerContext},
 };
 
@@ -42,14 +43,31 @@ struct Use {
 pub(super) struct Updates {
     success: Counter,
     rejected: Counter,
+    /// When the last one was taken, in milliseconds since the Unix epoch.
+    time: Gauge,
 }
 
 impl Updates {
-    /// Counters `update_success` and `update_rejected` in a scope, with a prefix that is empty or ends with a dot.
+    /// `update_success`, `update_rejected` and `update_time` in a scope, with a prefix that is empty or ends with a dot.
     pub(super) fn new(scope: &ScopedStats, prefix: &str) -> Self {
         let counter = |name| scope.counter(&format!("{prefix}{name}"));
-        Self { success: counter("update_success"), rejected: counter("update_rejected") }
+        Self {
+            success: counter("update_success"),
+            rejected: counter("update_rejected"),
+            time: scope.gauge(&format!("{prefix}update_time")),
+        }
     }
+
+    /// Counts an update that was taken.
+    fn taken(&self) {
+        self.success.inc();
+        self.time.set(now_ms());
+    }
+}
+
+/// The current time, in milliseconds since the Unix epoch.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// The user of a resource.
@@ -122,7 +140,7 @@ impl Files {
         } else {
             let resource = read_one(path)?;
             user.apply(&resource, name).map_err(|invalid| ConfigError::invalid(path, invalid))?;
-            updates.success.inc();
+            updates.taken();
         }
         self.users.entry(path.clone()).or_default().push(Use {
             source: source.clone(),
@@ -149,7 +167,7 @@ impl Files {
                     match user.apply(&resource, name) {
                         Ok(()) => {
                             tracing::info!(file = %path.display(), name, "reloaded");
-                            updates.success.inc();
+                            updates.taken();
                         }
                         Err(error) => {
                             tracing::error!(file = %path.display(), name, %error, "refused");

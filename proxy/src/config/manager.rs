@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Builder, ConfigError, Fault, Invalid,
-    files::{self, Files, kind, parent},
+    files::{self, Files, kind, now_ms, parent},
     watch::Watcher,
 };
 use crate::{
@@ -226,7 +226,7 @@ impl Manager {
         self.shared.clusters.store(Arc::new(clusters));
         let root = self.shared.stats.scope(Scope::Root);
         root.gauge("cluster_manager.active_clusters").set(count);
-        self.count_update(Many::Clusters, "update_success");
+        self.count_taken(Many::Clusters);
         Ok(())
     }
 
@@ -318,7 +318,7 @@ impl Manager {
         });
         let root = self.shared.stats.scope(Scope::Root);
         root.gauge("listener_manager.total_listeners_active").set(all.all().len() as u64);
-        self.count_update(Many::Listeners, "update_success");
+        self.count_taken(Many::Listeners);
         if !gone.is_empty() {
             tokio::spawn(drain_chains(gone, self.drain_time));
         }
@@ -346,6 +346,15 @@ impl Manager {
             all.push(Configured { file: source.path.clone(), path, config });
         }
         Ok(all)
+    }
+
+    /// Counts an update of the file that was taken, and notes the time, if there is a file.
+    fn count_taken(&self, many: Many) {
+        self.count_update(many, "update_success");
+        if self.source_of(many).is_some() {
+            let root = self.shared.stats.scope(Scope::Root);
+            root.gauge(&format!("{}.update_time", many.manager())).set(now_ms());
+        }
     }
 
     /// Counts an update of the file, if there is one.

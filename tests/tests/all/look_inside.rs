@@ -18,7 +18,7 @@ use nix::{
 };
 use pretty_assertions::assert_eq;
 use serde_json::Value;
-use tests::{folder, labs::OwnLabs, may_make_labs, text};
+use tests::{folder, has, has_envoy, labs::OwnLabs, may_make_labs, text};
 
 const STRICT: &str = "scenarios/strict/manifests.yaml";
 
@@ -185,4 +185,165 @@ fn a_log_does_not_fill_the_disk() {
     assert!(kept.contains("bytes of older lines were dropped; a log keeps its newest 8 MiB\n"));
     assert!(kept.ends_with("a line of it\nthe last\n"), "{}", kept.len());
     assert!(!kept.contains('\0') && kept.len() < 20 << 20, "{}", kept.len());
+}
+
+/// A capture of the client's packets while calls are made, as tshark reads it from a pipe.
+fn captured(data_plane: &str) {
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT, "--data-plane", data_plane]);
+    let mut watch = labs
+        .command(&["watch", "-o", "json", "--count", "2"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let watching = BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(watching, "watching 3 pods, until Ctrl-C");
+    let mut capture =
+        labs.command(&["capture", "client"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = BufReader::new(capture.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(begun, "capturing on lo and eth0 of client.default");
+    let fields = [
+        "-T",
+        "fields",
+        "-e",
+        "frame.interface_name",
+        "-e",
+        "frame.comment",
+        "-e",
+        "_ws.col.Source",
+        "-e",
+        "frame.protocols",
+    ];
+    let mut tshark = std::process::Command::new("tshark");
+    tshark.args([
+        "-l",
+        "-r",
+        "-",
+        "-o",
+        "tls.keylog_file:",
+        "-o",
+        "tcp.try_heuristic_first:TRUE",
+        "-N",
+        "n",
+        "-Y",
+        "http.request",
+    ]);
+    tshark.args(fields).env("HOME", "/nonexistent").stderr(Stdio::null());
+    let mut tshark = tshark.stdin(capture.stdout.take().unwrap()).stdout(Stdio::piped()).spawn().unwrap();
+    labs.done(&["exec", "client", "--", "curl", "-s", "-o", "/dev/null", "http://server:8080/seen"]);
+    let refused = labs.sidelab(&["exec", "outsider", "--", "curl", "-s", "http://server:8080/"]);
+    assert_eq!(refused.status.code(), Some(56), "{}", text(&refused));
+    let mut requests = BufReader::new(tshark.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let expected = [
+        "client.default/lo\tleg 1\tclient.default\teth:ethertype:ip:tcp:http",
+        "client.default/eth0\tleg 2\tclient.default\teth:ethertype:ip:tcp:tls:http",
+    ];
+    assert_eq!([requests.next().unwrap(), requests.next().unwrap()], expected, "{data_plane}: while it runs");
+    kill(Pid::from_raw(capture.id() as i32), Signal::SIGINT).unwrap();
+    assert!(capture.wait().unwrap().success() && tshark.wait().unwrap().success());
+    assert_eq!(requests.next(), None);
+
+    assert!(watch.wait().unwrap().success());
+    let calls: Vec<Value> =
+        BufReader::new(watch.stdout.take().unwrap()).lines().map(|line| json(&line.unwrap())).collect();
+    let [call, refused] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(
+        (&call["from"], &call["to"], &call["server"], &call["path"]),
+        (&"client.default".into(), &"server:8080".into(), &"server.default".into(), &"/seen".into())
+    );
+    assert_eq!(
+        (&call["legs"], &call["status"]),
+        (&json(r#"[["http/1.1"], ["mtls", "http/1.1"], ["http/1.1"]]"#), &200.into()),
+        "{data_plane}"
+    );
+    assert_eq!(
+        (&refused["from"], &refused["response_flags"], &refused["legs"]),
+        (&"outsider.default".into(), &"NR".into(), &json(r#"[null, ["http/1.1"], null]"#))
+    );
+}
+
+#[test]
+fn calls_of_the_native_data_plane_are_captured_and_watched_as_they_happen() {
+    if may_make_labs() && has("tshark") {
+        captured("native");
+    }
+}
+
+#[test]
+fn calls_of_envoy_are_captured_and_watched_as_they_happen() {
+    if may_make_labs() && has("tshark") && has_envoy() {
+        captured("envoy");
+    }
+}
+
+#[test]
+fn a_running_sidecars_configuration_is_shown_in_istioctls_columns() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT, "--lab", "shop"]);
+    let first =
+        |args: &[&str]| labs.done(args).lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(first(&["proxy-config", "listeners", "client"]), "ADDRESSES PORT MATCH DESTINATION");
+    assert_eq!(
+        first(&["pc", "c", "client", "--lab", "shop"]),
+        "SERVICE FQDN PORT SUBSET DIRECTION TYPE DESTINATION RULE"
+    );
+    assert_eq!(first(&["pc", "r", "client"]), "NAME VHOST NAME DOMAINS MATCH VIRTUAL SERVICE");
+    assert_eq!(
+        first(&["pc", "s", "client"]),
+        "RESOURCE NAME TYPE STATUS VALID CERT SERIAL NUMBER NOT AFTER NOT BEFORE"
+    );
+    let endpoints = labs.done(&["pc", "ep", "client", "--port", "8080"]);
+    assert!(endpoints.contains("10.244.0.4:8080") && endpoints.contains("HEALTHY"), "{endpoints}");
+    let listeners = json(&labs.done(&["pc", "l", "server", "--port", "15006", "-o", "json"]));
+    assert_eq!((listeners.as_array().unwrap().len(), &listeners[0]["name"]), (1, &"virtualInbound".into()));
+    let described = labs.done(&["describe", "pod", "server"]);
+    for part in [
+        "PeerAuthentication default/default",
+        "spiffe://cluster.local/ns/default/sa/server",
+        "h left",
+        "Cluster: inbound|8080||",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
+    let none = labs.sidelab(&["pc", "l", "outsider"]);
+    assert!(text(&none).contains("outsider.default has no sidecar"), "{}", text(&none));
+    let twice = labs.sidelab(&["up", "-f", STRICT, "--lab", "shop"]);
+    assert!(text(&twice).contains("is named shop already"), "{}", text(&twice));
+    let as_sidecar = ["exec", "client", "-c", "istio-proxy", "--", "id", "-u"];
+    assert_eq!(labs.done(&as_sidecar), "1337\n");
+}
+
+#[test]
+fn a_lab_ends_by_itself_after_its_time() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT, "--for", "500ms"]);
+    let namespaces = labs.namespaces();
+    while labs.done(&["get", "labs", "-o", "name"]).contains("sl-") {
+        thread::yield_now();
+    }
+    labs.assert_gone(&namespaces);
+}
+
+#[test]
+fn a_port_of_this_host_leads_into_a_pod() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", STRICT]);
+    let mut forward = labs.command(&["port-forward", "svc/server", ":8080"]).stdout(Stdio::piped()).spawn().unwrap();
+    let line = BufReader::new(forward.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let address = line.strip_prefix("Forwarding from ").unwrap().split(' ').next().unwrap().to_owned();
+    let curl =
+        std::process::Command::new("curl").args(["-s", "-m", "5", &format!("http://{address}/")]).output().unwrap();
+    assert!(text(&curl).contains("sidelab.seen/v1"), "{line}: {}", text(&curl));
+    kill(Pid::from_raw(forward.id() as i32), Signal::SIGINT).unwrap();
+    assert!(forward.wait().unwrap().success());
 }

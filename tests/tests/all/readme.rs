@@ -73,7 +73,14 @@ fn the_commands_of_the_readme_run_unchanged() {
     let output = shell.env("SIDELAB_RUN_DIR", labs.path()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let printed = String::from_utf8(output.stdout).unwrap();
-    for part in ["sidelab.seen/v1", "\"GET / HTTP/1.1\" 200 - via_upstream", "-j ISTIO_REDIRECT", "GET /probe-0-"] {
+    for part in [
+        "sidelab.seen/v1",
+        "\"GET / HTTP/1.1\" 200 - via_upstream",
+        "-j ISTIO_REDIRECT",
+        "GET /probe-0-",
+        "client -> server:8080  http/1.1 | mtls http/1.1 | http/1.1  200",
+        "Inbound Filter Chains",
+    ] {
         assert!(printed.contains(part), "{part} in {printed}");
     }
     labs.assert_gone(&[]);
@@ -106,7 +113,7 @@ fn every_sidelab_command_in_the_documents_parses() {
             if !before.is_empty() && !before.ends_with("target/release/") {
                 continue;
             }
-            let words = command.split(" && ").next().unwrap_or_default().split_whitespace();
+            let words = first_command(command).split_whitespace();
             if let Err(error) = Cli::try_parse_from(words) {
                 panic!("{}: {line}: {error}", document.display());
             }
@@ -116,11 +123,16 @@ fn every_sidelab_command_in_the_documents_parses() {
     assert!(checked >= 10, "only {checked} commands were found");
 }
 
+/// A line of a shell up to what follows its first command.
+fn first_command(line: &str) -> &str {
+    let ends = [" && ", " | ", " &"].into_iter().filter_map(|end| line.find(end));
+    ends.min().map_or(line, |end| &line[..end])
+}
+
 /// The `sidelab` commands of a document, parsed.
 fn sidelab_commands(document: &Path) -> Vec<Sidelab> {
     let lines = commands(document).into_iter().filter(|line| line.starts_with("sidelab "));
-    let parsed =
-        lines.map(|line| Cli::try_parse_from(line.split(" && ").next().unwrap_or_default().split_whitespace()));
+    let parsed = lines.map(|line| Cli::try_parse_from(first_command(&line).split_whitespace()));
     parsed.filter_map(|cli| Some(cli.ok()?.command)).collect()
 }
 
