@@ -142,7 +142,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<netns::Error>() {
             return if labs::is_wrong_use(error) { USAGE } else { HOST };
         }
-        if cause.is::<MissingTool>() || cause.is::<TooFewInotifyInstances>() || cause.is::<up::NeedsRoot>() {
+        if cause.is::<MissingTool>() || cause.is::<TooFewInotifyInstances>() {
             return HOST;
         }
     }

@@ -123,6 +123,9 @@ impl Keeper {
         // In a namespace of the lab, so that it ends with the lab.
         lab.pod(name_server::POD)?.join()?;
         watch_children(Lab::open(lab.id())?)?;
+        // Others of the same user find an ordinary user's lab by this process's namespaces, which the kernel hides after the privileges
+        // changed (proc_pid_ns(5), ptrace(2): access mode checking).
+        prctl::set_dumpable(true).context("can't show the lab's namespaces")?;
         self.release(0)?;
         while lab.dir().is_dir() {
             log_keeper::shorten_all(lab.dir());

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    Delay, LabSpec, NodeSpec, Pod, PodSpec, Privilege, ServiceSpec,
+    Delay, LabSpec, NodeSpec, Pod, PodSpec, ServiceSpec,
     error::{Error, Result},
     files,
     namespace::{self, Namespace, join},
@@ -265,19 +265,16 @@ impl Lab {
 
     /// Leaves the lab up after this process has ended, for others to [open](Self::open). [`sweep`](crate::sweep) removes it.
     ///
-    /// Call it before the handles of the lab's processes are dropped: after it, dropping them kills nothing.
+    /// Call it before the handles of the lab's processes are dropped: after it, dropping them kills nothing. In a
+    /// [user namespace](crate::Privilege::UserNamespace) this process has to stay: others find the lab's namespaces by it.
     ///
     /// # Errors
     ///
-    /// [`Error::BadSpec`] if its programs would not outlive this process ([`LabSpec::stays_up`]), or others could not find its
-    /// namespaces ([`Privilege::UserNamespace`]). The lab is then removed.
+    /// [`Error::BadSpec`] if its programs would not outlive this process ([`LabSpec::stays_up`]). The lab is then removed.
     pub fn leave_up(mut self) -> Result<()> {
         let bad = |why: &str| Err(Error::BadSpec { what: format!("lab {}", self.id()), why: why.to_owned() });
         if !self.shared.stays_up {
             return bad("it can be left up only if it was made with `stays_up`");
-        }
-        if Privilege::current() != Some(Privilege::Root) {
-            return bad("its namespaces vanish with this process; run as root to leave it up");
         }
         self.shared.journal.record(&Entry::LeftUp)?;
         self.shared.left_up.store(true, Ordering::Relaxed);

@@ -108,7 +108,7 @@ pub use pod::{MTU, Pod};
 pub use privilege::Privilege;
 pub use process::Process;
 pub use program::{Bind, Program, Ready, Sink, Start, User};
-pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, labs, sweep, sweep_all, sweep_stale};
+pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, enter, labs, sweep, sweep_all, sweep_stale};
 pub use rules::Family;
 pub use run_folder::{labs_dir, make_labs_dir};
 pub use services::{ServiceSpec, rules as service_rules};

@@ -1,10 +1,14 @@
 //! Privilege to create namespaces: as root, or as root of a user namespace.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 use nix::{mount::MsFlags, sched::CloneFlags};
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +46,23 @@ impl Privilege {
             None => enter_user_namespace(),
         }
     }
+}
+
+/// Enters the user namespace and the mounts of a process of the same user, permanently, keeping the current folder.
+///
+/// The kernel allows it only while this process has a single thread.
+pub(crate) fn enter_namespaces_of(pid: u32) -> Result<()> {
+    let open = |kind: &str| -> Result<File> {
+        let path = PathBuf::from(format!("/proc/{pid}/ns/{kind}"));
+        File::open(&path).doing_to("open", &path)
+    };
+    // Both before entering either: from inside, /proc has other owners.
+    let (user, mounts) = (open("user")?, open("mnt")?);
+    let folder = std::env::current_dir().doing(|| "find the current folder".to_owned())?;
+    let doing = || format!("enter the namespaces of process {pid}");
+    nix::sched::setns(user, CloneFlags::CLONE_NEWUSER).doing(doing)?;
+    nix::sched::setns(mounts, CloneFlags::CLONE_NEWNS).doing(doing)?;
+    std::env::set_current_dir(&folder).doing_to("return to", &folder)
 }
 
 fn enter_user_namespace() -> Result<Privilege> {

@@ -8,9 +8,11 @@ use std::{
 };
 
 use crate::{
+    Privilege,
     error::{Doing, Error, Result},
     files,
     namespace::IP_NETNS,
+    privilege,
     removal::remove,
     run_folder::{Base, labs_dir},
     state::{self, Entry, Journal, ProcessRecord},
@@ -104,6 +106,24 @@ pub fn labs() -> Result<Listing> {
         }
     }
     Ok(listing)
+}
+
+/// Makes a lab's namespaces visible to this process, which an ordinary user's are only from inside. Call it before
+/// [`Lab::open`](crate::Lab::open), while this process has a single thread. Does nothing as root.
+///
+/// # Errors
+///
+/// [`Error::NoLab`] if there is none; if the process that keeps it is gone, and with it its namespaces.
+pub fn enter(id: &str) -> Result<()> {
+    if Privilege::current().is_some() {
+        return Ok(());
+    }
+    let dir = find(id)?;
+    let creator = Journal::read(&dir)?.into_iter().find_map(|entry| match entry {
+        Entry::Lab { creator, .. } => Some(creator),
+        _ => None,
+    });
+    privilege::enter_namespaces_of(creator.ok_or_else(|| Error::NoLab { id: id.to_owned(), base: dir })?)
 }
 
 /// Removes one lab, no matter who created it and whether that process still runs.
@@ -223,10 +243,19 @@ impl<'a> LabFolder<'a> {
         LabSummary { id: self.id.to_owned(), name, creator, state, pods, processes }
     }
 
+    /// Whether the process that keeps it still runs.
+    fn is_kept(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Lab { creator, .. } if state::start_time(*creator).is_some()))
+    }
+
     /// Tests the lock that a live creator holds.
     fn state(&self) -> LabState {
         if self.entries.contains(&Entry::LeftUp) {
-            return LabState::LeftUp;
+            // An ordinary user's lab ends with the process that keeps it.
+            let is_there = Privilege::current() == Some(Privilege::Root) || self.is_kept();
+            return if is_there { LabState::LeftUp } else { LabState::Stale };
         }
         match File::open(lock_file(self.path)).map(|lock| lock.try_lock()) {
             Ok(Err(TryLockError::WouldBlock)) => LabState::InUse,

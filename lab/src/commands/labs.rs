@@ -5,8 +5,15 @@ use netns::{LabState, LabSummary};
 
 use crate::report::words::did_you_mean;
 
-/// The selected lab, by its id or its name; else the only running one.
+/// The selected lab, by its id or its name; else the only running one. An ordinary user's is entered, so call it before any thread
+/// is started.
 pub(super) fn select(lab: Option<&str>) -> Result<String> {
+    let id = find(lab)?;
+    netns::enter(&id)?;
+    Ok(id)
+}
+
+fn find(lab: Option<&str>) -> Result<String> {
     let labs = netns::labs()?.labs;
     if let Some(wanted) = lab {
         let mut named = labs.iter().filter(|lab| lab.id == wanted || lab.name.as_deref() == Some(wanted));

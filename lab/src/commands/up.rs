@@ -1,6 +1,6 @@
 //! `sidelab up` and `sidelab down`.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::atomic::Ordering};
+use std::{collections::BTreeMap, net::IpAddr, process::Command, sync::atomic::Ordering};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use mesh::{
     Addresses, Objects, SourceFile,
     model::{ControlPlane, Flavor, Mesh},
 };
-use netns::{Foreign, LabSummary, Privilege, Swept};
+use netns::{Foreign, LabState, LabSummary, Privilege, Swept};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,19 +31,8 @@ use crate::{
     tuning::Tuning,
 };
 
-/// `up` was run without root: the lab's namespaces would end with the process that made them.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "`sidelab up` needs root: a lab that an ordinary user makes lives in a user namespace, which ends with the process; \
-     `sidelab run` works without root"
-)]
-pub(super) struct NeedsRoot;
-
 pub(super) fn up(args: &UpArgs) -> Result<u8> {
     let privilege = Privilege::acquire()?;
-    if privilege == Privilege::UserNamespace {
-        bail!(NeedsRoot);
-    }
     control_plane::flavors((&args.control_plane).into(), Some(vec![args.mesh.into()]), &[])?;
     args.name.as_deref().map(check_name).transpose()?;
     // Before the split: only the front can read a terminal.
@@ -186,7 +175,12 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
     outln!("lab {lab} is up ({}, {data_plane}{by}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
     for PodUp { pod, ips: [ip, _], sidecar, network_namespace } in pods {
         let sidecar = if *sidecar { "sidecar" } else { "no sidecar" };
-        outln!("  {pod:<24} {ip:<14} {sidecar:<11} ip netns exec {network_namespace} ...")?;
+        // Only root's namespaces have names that others can find.
+        let entered = match Privilege::current() {
+            Some(Privilege::Root) => format!(" ip netns exec {network_namespace} ..."),
+            _ => String::new(),
+        };
+        outln!("  {pod:<24} {ip:<14} {sidecar:<11}{entered}")?;
     }
     outln!("\n  sidelab exec POD -- COMMAND\n  sidelab get services\n  sidelab down")?;
     Ok(())
@@ -199,6 +193,7 @@ pub(super) fn down(args: &DownArgs) -> Result<u8> {
         outln!("removed {id}")?;
         return Ok(OK);
     }
+    remove_own()?;
     let Swept { removed, in_use, foreign, .. } = netns::sweep_all(args.force)?;
     for id in &removed {
         outln!("removed {id}")?;
@@ -211,6 +206,22 @@ pub(super) fn down(args: &DownArgs) -> Result<u8> {
         noteln!("{}", in_use_by(lab));
     }
     Ok(if in_use.is_empty() { OK } else { USAGE })
+}
+
+/// Removes an ordinary user's labs that are up, each in a process that enters it: a process can enter only one.
+fn remove_own() -> Result<()> {
+    if Privilege::current().is_some() {
+        return Ok(());
+    }
+    let up = netns::labs()?.labs.into_iter().filter(|lab| lab.state == LabState::LeftUp);
+    for lab in up {
+        let program = std::env::current_exe().context("can't find this program")?;
+        let status = Command::new(program).args(["down", &lab.id]).status().context("can't remove a lab")?;
+        if !status.success() {
+            bail!("lab {} was not removed", lab.id);
+        }
+    }
+    Ok(())
 }
 
 /// Lists entries of the lab folder that are not labs.

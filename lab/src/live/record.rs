@@ -99,7 +99,7 @@ impl Record {
             data_plane: self.data_plane,
             callers: Vec::new(),
             tools: Tools::find(),
-            privilege: Privilege::Root,
+            privilege: Privilege::current().unwrap_or(Privilege::Root),
             capture: false,
             stays_up: true,
             name,

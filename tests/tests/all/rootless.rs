@@ -58,3 +58,60 @@ fn an_ordinary_user_gets_the_same_verdicts_as_root() {
     let left: Vec<_> = fs::read_dir(folder.path().join("run/sidelab")).into_iter().flatten().collect();
     assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
 }
+
+#[test]
+fn an_ordinary_user_works_in_a_lab_by_hand() {
+    if !may_make_labs() || !has_envoy() {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    reachable_copy(folder.path());
+    let run = |args: &[&str]| sidelab_as_nobody(folder.path(), args);
+    let done = |args: &[&str]| {
+        let output = run(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for name in ["one", "two"] {
+        done(&["up", "-f", "scenarios/strict/manifests.yaml", "--lab", name]);
+    }
+    let call = [
+        "exec",
+        "client",
+        "--lab",
+        "one",
+        "--",
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "http://server:8080/",
+    ];
+    assert_eq!(done(&call), "200");
+    assert!(done(&["get", "pods", "--lab", "two"]).contains("client     2/2     Running"));
+    assert!(
+        done(&["describe", "pod", "server", "--lab", "one"]).contains("spiffe://cluster.local/ns/default/sa/server")
+    );
+    assert!(done(&["delete", "pa", "default", "--lab", "one", "--wait"]).contains("taken by 2 sidecars"));
+    let outsider = [
+        "exec",
+        "outsider",
+        "--lab",
+        "one",
+        "--",
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "http://server:8080/",
+    ];
+    assert_eq!(done(&outsider), "200", "PERMISSIVE takes plaintext");
+    assert!(done(&["down", "one"]).starts_with("removed sl-"));
+    assert!(done(&["down", "--all"]).starts_with("removed sl-"));
+    let left: Vec<_> = fs::read_dir(folder.path().join("run/sidelab")).into_iter().flatten().collect();
+    assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
+}
