@@ -134,6 +134,9 @@ fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
             if !policy.sidecar {
                 outln!("  nothing enforces this: the pod has no sidecar")?;
             }
+            if mesh.pods[index].is_gateway() {
+                outln!("  the mode is not enforced: at a gateway the servers of its Gateways decide about TLS")?;
+            }
         }
     }
     Ok(OK)

@@ -117,6 +117,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
         pod: pod.name.to_string(),
         ips: pod.ips.both(),
         sidecar: pod.sidecar.is_some(),
+        is_gateway: pod.is_gateway(),
         network_namespace,
     });
     let report = UpReport {
@@ -159,6 +160,8 @@ struct PodUp {
     /// IPv4 first.
     ips: [IpAddr; 2],
     sidecar: bool,
+    #[serde(skip)]
+    is_gateway: bool,
     /// The name for `ip netns exec`.
     network_namespace: String,
 }
@@ -173,14 +176,18 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
         ControlPlane::Istiod => ", files by istiod",
     };
     outln!("lab {lab} is up ({}, {data_plane}{by}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
-    for PodUp { pod, ips: [ip, _], sidecar, network_namespace } in pods {
-        let sidecar = if *sidecar { "sidecar" } else { "no sidecar" };
+    for PodUp { pod, ips: [ip, _], sidecar, is_gateway, network_namespace } in pods {
+        let proxy = match (sidecar, is_gateway) {
+            (_, true) => "gateway",
+            (true, false) => "sidecar",
+            (false, false) => "no sidecar",
+        };
         // Only root's namespaces have names that others can find.
         let entered = match Privilege::current() {
             Some(Privilege::Root) => format!(" ip netns exec {network_namespace} ..."),
             _ => String::new(),
         };
-        outln!("  {pod:<24} {ip:<14} {sidecar:<11}{entered}")?;
+        outln!("  {pod:<24} {ip:<14} {proxy:<11}{entered}")?;
     }
     outln!("\n  sidelab exec POD -- COMMAND\n  sidelab get services\n  sidelab down")?;
     Ok(())

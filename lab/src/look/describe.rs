@@ -92,7 +92,11 @@ impl Described<'_> {
 
     fn policies(&self, text: &mut String) {
         let Policy { workload, ports, authorization, sidecar, .. } = self.policy;
-        let enforced = if *sidecar { "" } else { " (not enforced: the pod has no sidecar)" };
+        let enforced = match (*sidecar, self.pod.is_gateway()) {
+            (true, true) => " (not enforced: the pod is a gateway)",
+            (true, false) => "",
+            (false, _) => " (not enforced: the pod has no sidecar)",
+        };
         let _ = writeln!(text, "Peer Authentication:{enforced}");
         let mut rows = vec![
             ["  Port".into(), "Mode".into(), "Decided By".into(), "Source".into()],

@@ -109,7 +109,10 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let arrived = server_pod.zip(last).and_then(|(pod, last)| arrived_at(pod, last));
     let server_name = server_pod.map(|pod| mesh.pods[pod].name.to_string());
     let (initiator, dialled) = (arrived.map(|flow| flow.initiator), arrived.map(Flow::dialled));
-    let server_log = server_name.as_deref().and_then(|name| log_line(seen, name, call, initiator, dialled));
+    let server_log = server_name.as_deref().and_then(|name| {
+        let by_ends = log_line(seen, name, call, initiator, dialled);
+        by_ends.or_else(|| gateway.and_then(|_| line_behind_gateway(seen, name, call, dialled)))
+    });
     let reached = server_name.as_deref().zip(arrived).and_then(|(name, flow)| reached(seen, name, flow));
     let to_sidecar = reached.map_or(server_log.is_some(), |reached| is_sidecars_port(reached.port()));
     let derived = (server_pod.is_some() && arrived.is_some() && reached.is_none()).then_some(match to_sidecar {
@@ -189,6 +192,18 @@ fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
         && (translated || begun.responder == arrived.responder)
         && begun.first_ns <= arrived.last_ns
         && arrived.first_ns <= begun.last_ns
+}
+
+/// The line of a sidecar behind a gateway, by time: what it takes for the peer is the gateway's caller, from `x-forwarded-for`.
+fn line_behind_gateway<'a>(
+    seen: &'a Observations,
+    pod: &str,
+    call: &MadeCall,
+    dialled: Option<SocketAddr>,
+) -> Option<&'a Line> {
+    let newest_first = seen.logs.get(pod).into_iter().flat_map(|lines| lines.iter().rev());
+    let mut to_there = newest_first.filter(|line| line.downstream_local_address == dialled);
+    to_there.find(|line| line.start_time.is_some_and(|time| call.includes(time)))
 }
 
 /// A sidecar's log line for a call: by the mark in its path, else by the connection's two ends, else by time.

@@ -113,6 +113,10 @@ impl Simulation<'_> {
         // Plaintext for a TLS socket, or a socket with a missing secret.
         let ([Sent::Tls(hello), inside @ ..], Ok(acceptor)) = (sent, acceptor) else {
             self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
+            // A gateway has a line for each connection whose bytes it relays.
+            if at.role == Role::Gateway && relays(chain) {
+                self.trace.log(at.role, Log::plain());
+            }
             return Ok(Reply::Closed);
         };
         let (session, broken) = acceptor.handshake(hello);
@@ -129,7 +133,7 @@ impl Simulation<'_> {
         self.trace.step(at.role.party(), Decision::Tls, "handshake failed", because, None);
         // A TCP proxy connects upstream before the handshake is done, and has its line for the connection in any case. An HTTP
         // connection manager has lines for requests alone.
-        if chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_))) {
+        if relays(chain) {
             self.filters(Place { ended_tls: true, ..at }, chain, plain, &[])?;
         }
         if broken.by == Side::Server {
@@ -232,6 +236,11 @@ impl Inspected<'_> {
         }
         text
     }
+}
+
+/// Whether a chain relays bytes.
+fn relays(chain: &FilterChain) -> bool {
+    chain.filters.iter().any(|filter| matches!(filter.typed_config, NetworkFilter::TcpProxy(_)))
 }
 
 fn downstream_tls(chain: &FilterChain) -> Option<&DownstreamTlsContext> {
