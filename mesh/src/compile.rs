@@ -16,6 +16,7 @@ use crate::{
 pub(crate) mod access_log;
 mod app_tls;
 mod authorization;
+mod balancing;
 mod bootstrap;
 mod chain_table;
 mod client_tls;

@@ -3,8 +3,10 @@
 mod balance;
 mod connect;
 mod dns;
+mod eligible;
 mod endpoint;
 mod limits;
+mod outlier;
 mod source;
 mod state;
 

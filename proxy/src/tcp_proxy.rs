@@ -2,8 +2,12 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use envoy_api::Metadata;
-use envoy_rules::outcome::{Outcome, UpstreamReset};
+use envoy_api::{Metadata, TcpHashPolicy};
+use envoy_rules::{
+    hash,
+    outcome::{Outcome, UpstreamReset},
+    outlier::Sign,
+};
 use rand::RngExt as _;
 use tokio::net::TcpStream;
 
@@ -31,6 +35,8 @@ pub struct TcpProxy {
     /// How long a session may last.
     longest: Option<Duration>,
     attempts: u32,
+    /// What is hashed, where a cluster chooses by a hash.
+    hash_policy: Vec<TcpHashPolicy>,
     /// Decide which connections are allowed, in this order.
     authorization: Vec<Authorization>,
     access_log: AccessLogs,
@@ -77,15 +83,13 @@ impl TcpProxy {
         authorization: Vec<Authorization>,
         builder: &Builder<'_>,
     ) -> Result<Self, Invalid> {
-        if !config.hash_policy.is_empty() {
-            return Err("is not supported yet").at("hash_policy");
-        }
         let scope = builder.stats.scope(Scope::Tcp(config.stat_prefix.clone()));
         Ok(Self {
             clusters: weighted(config)?,
             idle_timeout: Some(config.idle_timeout.map_or(DEFAULT_IDLE_TIMEOUT, |t| t.0)).filter(|t| !t.is_zero()),
             longest: config.max_downstream_connection_duration.map(|longest| longest.0).filter(|t| !t.is_zero()),
             attempts: config.max_connect_attempts.unwrap_or(1).max(1),
+            hash_policy: config.hash_policy.clone(),
             authorization,
             access_log: AccessLogs::new(&config.access_log, builder.log_files)?,
             reporter: builder.reporter(),
@@ -215,6 +219,7 @@ impl TcpProxy {
             original_dst: connection.original_dst,
             filter_state: Some(&connection.filter_state),
             bytes_follow,
+            hash: hash::of_connection(&self.hash_policy, connection.remote.0.ip()),
             ..ConnectContext::default()
         };
         let mut attempt = 1;
@@ -224,7 +229,9 @@ impl TcpProxy {
             }
             let endpoint = cluster.pick(&context)?;
             *upstream = Some(UpstreamInfo { host: endpoint.host, local: None, tls: None });
-            match cluster.connect(&endpoint, &context).await {
+            let connected = cluster.connect(&endpoint, &context).await;
+            cluster.observe(endpoint.host, if connected.is_ok() { Sign::Connected } else { Sign::Failed });
+            match connected {
                 Ok(connected) => {
                     *upstream = Some(connected.info.clone());
                     return Ok(connected);

@@ -1,5 +1,8 @@
-//! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, ServiceEntries, visibility, ages), and
-//! their reduction to the smallest part that still shows a fault.
+//! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, VirtualServices, Sidecars,
+//! ServiceEntries, WorkloadEntries, visibility, ages), and their reduction to the smallest part that still shows a fault.
+
+mod traffic;
+mod workloads;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Map, Value, json};
@@ -126,6 +129,18 @@ impl Generator {
         if self.chance(0.25) {
             self.external_name();
         }
+        for _ in 0..self.between(0, 2) {
+            self.virtual_service();
+        }
+        if self.chance(0.25) {
+            self.sidecar();
+        }
+        for _ in 0..self.between(0, 2) {
+            self.authorization_policy();
+        }
+        if self.chance(0.25) {
+            self.workload_entry();
+        }
         self.documents
     }
 
@@ -172,6 +187,13 @@ impl Generator {
         }
         if self.chance(0.2) {
             lines.push("protocolDetectionTimeout: 5s");
+        }
+        if self.chance(0.3) {
+            lines.push(self.one_of(&[
+                "pathNormalization: {normalization: NONE}",
+                "pathNormalization: {normalization: MERGE_SLASHES}",
+                "pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}",
+            ]));
         }
         let metadata = json!({"name": "istio", "namespace": "istio-system"});
         let text = if lines.is_empty() { "{}".to_owned() } else { lines.join("\n") };
@@ -314,7 +336,13 @@ impl Generator {
             if self.chance(0.2) {
                 at = json!({"port": at["port"], "loadBalancer": {"simple": "LEAST_REQUEST"}});
             }
+            if self.chance(0.5) {
+                self.settings(&mut at);
+            }
             policy["portLevelSettings"] = json!([at]);
+        }
+        if self.chance(0.5) {
+            self.settings(&mut policy);
         }
         policy
     }

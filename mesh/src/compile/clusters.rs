@@ -11,7 +11,7 @@ use envoy_api::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Compiler, Resource,
+    Compiler, Resource, balancing,
     client_tls::{ClientSide, Sockets},
     destination::{Destination, config_note},
     files,
@@ -93,11 +93,19 @@ impl<'a> Compiler<'a> {
         if let Some(limits) = destination.connection_pool().and_then(traffic_policy::limits_in_words) {
             because += &format!("; limits: {limits}");
         }
+        if let Some(outliers) = destination.outlier_detection() {
+            because += &format!("; ejects endpoints after {}", balancing::outliers_in_words(outliers));
+        }
         self.because(Resource::Cluster(name.clone()), because, destination.source());
         let ClientSide { sockets, by_host, because, source } = self.client_side(destination);
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
 
-        let mut cluster = match cluster_type(service) {
+        let balancer = destination.load_balancer();
+        let kind = match cluster_type(service) {
+            _ if balancing::passes_through(balancer) => DiscoveryType::OriginalDst,
+            kind => kind,
+        };
+        let mut cluster = match kind {
             DiscoveryType::OriginalDst => Cluster {
                 original_dst_lb_config: target_port(service, port)
                     .map(|port| OriginalDstLbConfig { upstream_port_override: Some(port) }),
@@ -123,11 +131,15 @@ impl<'a> Compiler<'a> {
         match sockets {
             Sockets::Plaintext => {}
             Sockets::All(socket) => cluster.transport_socket = Some(socket),
+            // The endpoints of calls that pass through carry no mark (`applyUpstreamTLSSettings` in `cluster_tls.go`).
+            Sockets::Marked(socket) if balancing::passes_through(balancer) => cluster.transport_socket = Some(socket),
             Sockets::Marked(socket) => cluster.transport_socket_matches = by_mark(socket),
         }
         cluster.upstream_bind_config = self.bind(None, None);
         let pool = destination.connection_pool();
         traffic_policy::limit(&mut cluster, pool);
+        balancing::detect_outliers(&mut cluster, destination.outlier_detection());
+        balancing::balance(&mut cluster, balancer);
         cluster.typed_extension_protocol_options =
             traffic_policy::http_options(port, self.client_class(destination), by_host, pool, true);
         cluster.metadata = Some(service_metadata(&[service], destination.notes()));
@@ -372,6 +384,8 @@ fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cl
         dns_lookup_family: None,
         original_dst_lb_config: None,
         ring_hash_lb_config: None,
+        round_robin_lb_config: None,
+        least_request_lb_config: None,
         maglev_lb_config: None,
         common_lb_config: None,
         circuit_breakers: None,

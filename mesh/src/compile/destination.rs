@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{Compiler, PortClass, names};
 use crate::model::{
-    ClientTls, ClientTlsMode, ConnectionPool, DestinationRule, EntryEndpoint, Family, Mesh, MtlsMode, ObjectName, Pod,
-    Resolution, Service, ServicePort, Settings, Source, Subset, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+    ClientTls, ClientTlsMode, ConnectionPool, DestinationRule, EntryEndpoint, Family, LoadBalancer, Mesh, MtlsMode,
+    ObjectName, OutlierDetection, Pod, Resolution, Service, ServicePort, Settings, Source, Subset, TLS_MODE_ISTIO,
+    TLS_MODE_LABEL,
 };
 
 /// The destination of a cluster.
@@ -16,7 +17,7 @@ pub(super) struct Destination<'a> {
     pub(super) service: &'a Service,
     pub(super) port: &'a ServicePort,
     /// The rule for this client and the service.
-    rule: Option<&'a DestinationRule>,
+    pub(super) rule: Option<&'a DestinationRule>,
     /// `None` is all pods.
     subset: Option<&'a Subset>,
     /// The rule that asks for mode PASSTHROUGH, with its place, in a mesh that has it.
@@ -111,15 +112,19 @@ impl<'a> Destination<'a> {
         self.setting(|settings| settings.connection_pool.as_ref())
     }
 
+    /// How the rule has endpoints chosen.
+    pub(super) fn load_balancer(self) -> Option<&'a LoadBalancer> {
+        self.setting(|settings| settings.load_balancer.as_ref())
+    }
+
+    /// Which endpoints the rule leaves out for a while.
+    pub(super) fn outlier_detection(self) -> Option<&'a OutlierDetection> {
+        self.setting(|settings| settings.outlier_detection.as_ref())
+    }
+
     /// One of the rule's settings for it.
     pub(super) fn setting<T>(self, which: impl Fn(&'a Settings) -> Option<&'a T>) -> Option<&'a T> {
         self.rule?.setting(self.port.port, self.subset.map(|subset| subset.name.as_str()), which)
-    }
-
-    /// The rule's settings of whole connections, which it has no others of for ports and subsets
-    /// (`buildOutboundNetworkFiltersWithSingleDestination` in `pilot/pkg/networking/core/networkfilter.go`).
-    pub(super) fn whole_settings(self) -> Option<&'a Settings> {
-        Some(&self.rule?.traffic_policy.as_ref()?.whole)
     }
 
     /// Whether its TLS uses the user's settings, and thus offers no ALPN of the mesh.

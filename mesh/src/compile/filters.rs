@@ -9,8 +9,8 @@ use envoy_api::{
     SetCurrentClientCertDetails, SetFilterState, SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
-use super::{Compiler, files, traffic_policy::duration};
-use crate::model::{HttpRoute, PathNormalization, Settings};
+use super::{Compiler, balancing, files, traffic_policy::duration};
+use crate::model::{DestinationRule, HttpRoute, PathNormalization};
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -22,20 +22,21 @@ pub(super) const fn seconds(seconds: u64) -> ProtoDuration {
 impl Compiler<'_> {
     /// Relays bytes to a cluster.
     pub(super) fn relay(&self, cluster: &str) -> Filter {
-        relay(self.tcp_proxy(cluster, None))
+        relay(self.tcp_proxy(cluster, None, ""))
     }
 
-    /// Relays bytes to a cluster, within the limits that a DestinationRule sets for a whole destination.
-    pub(super) fn tcp_proxy(&self, cluster: &str, settings: Option<&Settings>) -> TcpProxy {
-        let pool = settings.and_then(|settings| settings.connection_pool.as_ref());
-        let tcp = pool.and_then(|pool| pool.tcp.as_ref());
+    /// Relays bytes to a cluster, within the limits that a DestinationRule sets for a whole destination: it has no others for ports and
+    /// subsets (`buildOutboundNetworkFiltersWithSingleDestination` in `pilot/pkg/networking/core/networkfilter.go`).
+    pub(super) fn tcp_proxy(&self, cluster: &str, rule: Option<&DestinationRule>, subset: &str) -> TcpProxy {
+        let whole = rule.and_then(|rule| rule.traffic_policy.as_ref()).map(|policy| &policy.whole);
+        let tcp = whole.and_then(|whole| whole.connection_pool.as_ref()?.tcp.as_ref());
         TcpProxy {
             stat_prefix: cluster.into(),
             cluster: cluster.into(),
             weighted_clusters: None,
             idle_timeout: tcp.and_then(|tcp| duration(tcp.idle_timeout.as_deref())).or(Some(IDLE)),
             max_downstream_connection_duration: tcp.and_then(|tcp| duration(tcp.max_connection_duration.as_deref())),
-            hash_policy: vec![],
+            hash_policy: balancing::connection_hash(rule, subset),
             access_log: self.access_log(),
             max_connect_attempts: Some(1),
         }

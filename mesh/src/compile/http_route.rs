@@ -12,10 +12,10 @@ use envoy_api::{
 };
 use envoy_rules::grpc::code_of;
 
-use super::{filters::seconds, names, traffic_policy::duration};
+use super::{balancing::hash_policy, filters::seconds, names, traffic_policy::duration};
 use crate::{
     model::{
-        CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse,
+        ConsistentHash, CorsPolicy, Destination, FaultAbort, FaultDelay, HeaderOperations, Headers, HttpDirectResponse,
         HttpFaultInjection, HttpMatch, HttpRedirect, HttpRetry, HttpRoute, HttpRouteDestination, Percent, RedirectPort,
         StringMatch, UnmatchedPreflights,
     },
@@ -37,6 +37,8 @@ pub(super) struct Context<'a> {
     pub(super) metadata: Metadata,
     /// The cluster of a destination.
     pub(super) cluster: &'a dyn Fn(&Destination) -> String,
+    /// What a DestinationRule has requests to a destination hashed by.
+    pub(super) hash: &'a dyn Fn(&Destination) -> Option<&'a ConsistentHash>,
 }
 
 /// The route of one match of a rule, or of a rule without any (`TranslateRoute`).
@@ -107,14 +109,19 @@ fn action(route: &mut Route, rule: &HttpRoute, mut authority: String, context: &
             disable_shadow_host_suffix_append: true,
         })
         .collect();
+    let hash = |one: &HttpRouteDestination| one.destination.as_ref().and_then(context.hash);
+    let mut hashes = false;
     if let [only] = &rule.route[..] {
         destination(route, &mut action, only, context);
+        action.hash_policy = hash(only).and_then(hash_policy).into_iter().collect();
+        hashes = hash(only).is_some();
     } else {
-        let weighted = rule.route.iter().filter(|one| one.weight != 0);
-        let clusters = weighted.map(|one| weight(one, context)).collect();
+        let weighted = || rule.route.iter().filter(|one| one.weight != 0);
+        let clusters = weighted().map(|one| weight(one, context)).collect();
         action.weighted_clusters = Some(WeightedCluster { clusters });
+        action.hash_policy = weighted().filter_map(hash).filter_map(hash_policy).collect();
     }
-    action.retry_policy = retries(rule.retries.as_ref(), !action.hash_policy.is_empty());
+    action.retry_policy = retries(rule.retries.as_ref(), hashes);
     action
 }
 

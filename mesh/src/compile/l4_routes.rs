@@ -139,9 +139,10 @@ impl<'a> Compiler<'a> {
         };
         let first = route.first().and_then(|one| one.destination.as_ref()).map(|to| to.host.as_str());
         let first = first.and_then(|host| self.service_ports().find(|(service, _)| service.host == host));
-        let settings = first.and_then(|(service, port)| self.destination(service, port).whole_settings());
+        let ruled = first.and_then(|(service, port)| self.destination(service, port).rule);
         if let [only] = route {
-            return filters::relay(self.tcp_proxy(&cluster(only), settings));
+            let subset = only.destination.as_ref().map_or("", |to| &to.subset);
+            return filters::relay(self.tcp_proxy(&cluster(only), ruled, subset));
         }
         let clusters = route.iter().filter(|one| one.weight > 0);
         let clusters =
@@ -149,7 +150,7 @@ impl<'a> Compiler<'a> {
         filters::relay(TcpProxy {
             stat_prefix: format!("{}.{}", rule.name.name, rule.name.namespace),
             weighted_clusters: Some(TcpWeightedCluster { clusters }),
-            ..self.tcp_proxy("", settings)
+            ..self.tcp_proxy("", ruled, "")
         })
     }
 }

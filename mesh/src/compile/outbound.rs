@@ -126,7 +126,7 @@ impl<'a> Compiler<'a> {
     /// What a service's port brings to a listener.
     fn chains_at(&self, known: &Known<'a>, place: &Place, destination: Destination<'a>) -> Vec<SharedChain> {
         let Destination { service, port, .. } = destination;
-        let tcp = vec![filters::relay(self.tcp_proxy(&destination.cluster_name(), destination.whole_settings()))];
+        let tcp = vec![filters::relay(self.tcp_proxy(&destination.cluster_name(), destination.rule, ""))];
         if let Some((by, source)) = destination.passthrough {
             let because = format!("{by} is annotated PASSTHROUGH: TLS is routed by its SNI");
             let chain = chain(Some(self.tls_for(service)), tcp);

@@ -9,6 +9,7 @@ use envoy_api::{
 
 use super::{
     Compiler, Resource,
+    balancing::hash_policy,
     filters::seconds,
     http_route::{default_retries, retry_twice},
     names,
@@ -77,15 +78,19 @@ impl Compiler<'_> {
 
     /// The virtual host of a service that no VirtualService is for.
     pub(super) fn service_host(&self, service: &Service, port: &ServicePort) -> VirtualHost {
+        let mut route = to_cluster(
+            "default",
+            names::outbound_cluster(port.port, "", &service.host),
+            Some(names::operation(&service.host, port.port)),
+            Some(default_retries(false)),
+        );
+        if let Some(action) = &mut route.route {
+            action.hash_policy = self.hash_of_service(service, port).and_then(hash_policy).into_iter().collect();
+        }
         VirtualHost {
             name: format!("{}:{}", service.host, port.port),
             domains: self.domains(service),
-            routes: vec![to_cluster(
-                "default",
-                names::outbound_cluster(port.port, "", &service.host),
-                Some(names::operation(&service.host, port.port)),
-                Some(default_retries(false)),
-            )],
+            routes: vec![route],
             include_request_attempt_count: true,
             require_tls: TlsRequirement::None,
         }

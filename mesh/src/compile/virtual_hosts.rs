@@ -120,12 +120,14 @@ impl<'a> Compiler<'a> {
         called: &Called<'_>,
         cluster: &dyn Fn(&Destination) -> String,
     ) -> Vec<MadeRoute> {
+        let hash = |destination: &Destination| self.hash_of_destination(destination);
         let context = Context {
             port: called.port,
             is_tls: called.is_tls,
             service: &rule.name.name,
             metadata: Metadata { filter_metadata: virtual_service_note(&rule.name) },
             cluster,
+            hash: &hash,
         };
         let mut made = vec![];
         for Rule { spec, source } in &rule.http {

@@ -4,11 +4,12 @@
 use serde_json::{Map, Value, json};
 
 /// Protobuf's default for an absent field: the first value of its enumeration.
-const UNSET: [(&str, &str); 4] = [
+const UNSET: [(&str, &str); 5] = [
     ("codec_type", "AUTO"),
     ("server_header_transformation", "OVERWRITE"),
     ("forward_client_cert_details", "SANITIZE"),
     ("lb_policy", "ROUND_ROBIN"),
+    ("response_code", "MOVED_PERMANENTLY"),
 ];
 
 /// Messages that have no meaning when empty.

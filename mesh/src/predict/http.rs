@@ -1,6 +1,6 @@
 //! The HTTP connection manager: codec, route, and the outcome of the request.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use envoy_api::{
     AlpnFilter, ClusterWeight, CodecType, FractionalPercent, HttpConnectionManager, HttpFilterConfig, Route,
@@ -10,6 +10,7 @@ use envoy_rules::{
     codec,
     cors::{self, Cors},
     grpc::GrpcStatus,
+    hash,
     outcome::{Flag, Outcome, UpstreamReset},
     path::{Normalization, Normalized},
     retry::RetryPolicy,
@@ -167,7 +168,8 @@ impl Simulation<'_> {
             let virtual_host = &routes.virtual_hosts[found.virtual_host].name;
             self.trace.route = Some(route::taken(virtual_host, route, request, Some(&rewritten)));
         }
-        let shared = Shared { of_request: alpn_filter(manager), ..shared.clone() };
+        let hash = hash_of(action, &rewritten, at.arrival.source);
+        let shared = Shared { of_request: alpn_filter(manager), hash, ..shared.clone() };
         let policy = policy.map(RetryPolicy::new);
         let request = (codec, &rewritten);
         let (ended, policy) = self.tries(at, cluster, &shared, request, sent, policy.as_ref())?;
@@ -395,6 +397,19 @@ fn route_table(routes: &RouteConfiguration) -> Result<RouteTable, CallError> {
 /// The route of a request.
 fn find_route(routes: &RouteConfiguration, request: &Request) -> Result<Option<RouteIndex>, CallError> {
     Ok(route_table(routes)?.find(&request.head()))
+}
+
+/// The hash of a request, if its route has a policy for one, and the request has what is hashed. A cookie that a sidecar would set
+/// depends on the port of the call.
+fn hash_of(action: &RouteAction, request: &Request, source: IpAddr) -> Option<u64> {
+    let forwarded = request.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let client = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).unwrap_or(source);
+    let mut is_unknown = false;
+    let hash = hash::of_request(&action.hash_policy, &request.head(), client, |_| {
+        is_unknown = true;
+        None
+    });
+    hash.filter(|_| !is_unknown)
 }
 
 /// The path of a request as a manager normalizes it, for routes, rules and its upstream.

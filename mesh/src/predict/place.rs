@@ -50,4 +50,6 @@ pub(super) struct Shared {
     pub(super) server_name: Option<String>,
     /// What decides the ALPN of a request, before the one above.
     pub(super) of_request: Option<AlpnFilter>,
+    /// Which endpoint is chosen, where the cluster chooses by a hash; any if nothing is hashed, or unknown.
+    pub(super) hash: Option<u64>,
 }

@@ -6,6 +6,8 @@ use envoy_api::{
     Cluster, DiscoveryType, LbEndpoint, TcpProxy, TransportSocket, TransportSocketConfig, UpstreamTlsContext,
 };
 use envoy_rules::{
+    hash,
+    hash_table::HashTable,
     outcome::{ConnectError, Outcome, UpstreamReset},
     retry::RetryPolicy,
     tls_error::TlsError,
@@ -95,6 +97,8 @@ impl Simulation<'_> {
             self.trace.route = Some(route::of_cluster(proxy.clusters()));
         }
         let cluster = self.chosen(at, proxy);
+        let hash = hash::of_connection(&proxy.hash_policy, at.arrival.source);
+        let shared = &Shared { hash, ..shared.clone() };
         let upstream = self.upstream(at, cluster, shared, None, sent, &mut Tried::default())?;
         // What a plaintext peer has sent is still unread when its connection is closed, so the kernel resets it; TLS is closed in
         // order, and before the peer has sent anything inside.
@@ -137,7 +141,7 @@ impl Simulation<'_> {
         let Some(cluster) = self.cluster(at, sidecar, name)? else {
             return Ok(Upstream::Failed(Outcome::NoCluster));
         };
-        let Some(target) = self.target(at, sidecar, cluster, tried) else {
+        let Some(target) = self.target(at, sidecar, cluster, shared.hash, tried) else {
             return Ok(Upstream::Failed(Outcome::NoHealthyUpstream));
         };
         let before = self.trace.clone();
@@ -231,19 +235,26 @@ impl Simulation<'_> {
         at: Place,
         sidecar: &'b Sidecar,
         cluster: &'b Cluster,
+        hash: Option<u64>,
         tried: &mut Tried,
     ) -> Option<Target<'b>> {
         let party = at.role.party();
         let endpoints = sidecar.endpoints(cluster);
         let candidates = candidates(cluster, Some(at.arrival.destination), &endpoints);
+        let mut by_hash = false;
         let (endpoint, addresses) = match candidates {
             Candidates::None => (None, vec![]),
             Candidates::Original(address) => (None, vec![address]),
             Candidates::OneOf(endpoints) => {
                 let open = tried.open(endpoints);
-                let pods = open.iter().map(|&i| self.world.host_at(endpoints[i].endpoint.address.ip()?));
-                let pods: Vec<_> = pods.collect();
-                let picked = endpoints[open[self.pick(pods.into_iter()).unwrap_or_default()]];
+                let picked = if let Some(hashed) = hash.and_then(|hash| hashed(cluster, endpoints, &open, hash)) {
+                    by_hash = true;
+                    endpoints[hashed]
+                } else {
+                    let pods = open.iter().map(|&i| self.world.host_at(endpoints[i].endpoint.address.ip()?));
+                    let pods: Vec<_> = pods.collect();
+                    endpoints[open[self.pick(pods.into_iter()).unwrap_or_default()]]
+                };
                 let addresses = self.addresses_of(cluster, picked);
                 tried.among = endpoints.len();
                 tried.hosts.extend(addresses.first());
@@ -267,6 +278,9 @@ impl Simulation<'_> {
         let which = match candidates {
             Candidates::Original(address) if address != at.arrival.destination => {
                 "the original destination, at another port".to_owned()
+            }
+            Candidates::OneOf(endpoints @ [_, _, ..]) if by_hash => {
+                format!("the one of {} endpoints that the hash leads to", endpoints.len())
             }
             Candidates::OneOf(endpoints @ [_, _, ..]) => format!("one of {} endpoints", endpoints.len()),
             Candidates::OneOf(_) => "the only endpoint".to_owned(),
@@ -351,6 +365,21 @@ impl Simulation<'_> {
         self.trace.refuse(at.role.party(), Reason::TlsHandshakeFailed);
         tls_failed(&error)
     }
+}
+
+/// The index of the endpoint that a hash leads to, among those that are open; none if the cluster does not choose by a hash.
+fn hashed(cluster: &Cluster, endpoints: &[&LbEndpoint], open: &[usize], hash: u64) -> Option<usize> {
+    let host = |endpoint: &&LbEndpoint| {
+        let address =
+            SocketAddr::new(endpoint.endpoint.address.ip()?, endpoint.endpoint.address.socket_address.port_value);
+        Some((address.to_string(), endpoint.load_balancing_weight.unwrap_or(1)))
+    };
+    let hosts: Vec<_> = endpoints.iter().map(host).collect::<Option<_>>()?;
+    let table = HashTable::new(cluster, &hosts)?;
+    // Envoy goes on a few times, and then takes what it finds.
+    const ATTEMPTS: u32 = 5;
+    let chosen = |attempt| table.choose(hash, attempt);
+    (0..=ATTEMPTS).map(chosen).find(|chosen| open.contains(chosen)).or_else(|| Some(chosen(ATTEMPTS)))
 }
 
 /// The alert `decode_error` (RFC 8446, section 6).

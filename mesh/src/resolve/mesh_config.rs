@@ -28,13 +28,12 @@ const SUPPORTED: [&str; 12] = [
 ];
 
 /// Settings that are not read, and do not affect any answer.
-const WITHOUT_EFFECT: [&str; 26] = [
+const WITHOUT_EFFECT: [&str; 25] = [
     "accessLogFormat",
     "certificates",
     "configSources",
     "connectTimeout",
     "defaultProviders",
-    "defaultTrafficPolicy",
     "disableEnvoyListenerLog",
     "dnsRefreshRate",
     "enableClientSidePolicyCheck",
@@ -66,17 +65,18 @@ fn decisive(name: &str) -> Option<Value> {
         "defaultServiceExportTo" | "defaultVirtualServiceExportTo" | "defaultDestinationRuleExportTo" => json!(["*"]),
         "h2UpgradePolicy" => json!("DO_NOT_UPGRADE"),
         "caCertificates" | "discoverySelectors" | "serviceScopeConfigs" | "serviceSettings" => json!([]),
-        "ca" | "defaultHttpRetryPolicy" => json!({}),
+        "ca" | "defaultHttpRetryPolicy" | "defaultTrafficPolicy" => json!({}),
         _ => return None,
     })
 }
 
-const DECISIVE: [&str; 13] = [
+const DECISIVE: [&str; 14] = [
     "ca",
     "caCertificates",
     "defaultDestinationRuleExportTo",
     "defaultHttpRetryPolicy",
     "defaultServiceExportTo",
+    "defaultTrafficPolicy",
     "defaultVirtualServiceExportTo",
     "discoverySelectors",
     "h2UpgradePolicy",

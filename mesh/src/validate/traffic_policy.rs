@@ -24,7 +24,6 @@ pub(super) fn load_balancer(
 ) {
     let Some(settings) = settings else { return };
     let field = format!("{field}.loadBalancer");
-    checked.warn(&field, "is not supported yet and has no effect here");
     let ways = [settings.simple.is_some(), settings.consistent_hash.is_some()];
     if ways.iter().filter(|way| **way).count() > 1 {
         checked.error(&field, "has both simple and consistentHash; give one of them");
@@ -35,7 +34,14 @@ pub(super) fn load_balancer(
     if settings.locality_lb_setting.is_some() && settings.zone_aware_lb_setting.is_some() {
         checked.error(&field, "has both localityLbSetting and zoneAwareLbSetting; give one of them");
     }
+    if settings.zone_aware_lb_setting.is_some() {
+        checked.set_aside(
+            &format!("{field}.zoneAwareLbSetting"),
+            "is not modelled: a lab's endpoints are all in one zone",
+        );
+    }
     if let Some(setting) = &settings.locality_lb_setting {
+        not_in_one_place(checked, &format!("{field}.localityLbSetting"), setting);
         locality(checked, &format!("{field}.localityLbSetting"), setting, has_outlier_detection);
     }
     if let Some(warmup) = &settings.warmup {
@@ -103,6 +109,21 @@ fn consistent_hash(checked: &mut Checked<'_>, field: &str, hash: &ConsistentHash
 fn is_prime(number: u64) -> bool {
     matches!(number, 1..=3)
         || (number % 2 == 1 && (3..).step_by(2).take_while(|f| f * f <= number).all(|f| !number.is_multiple_of(f)))
+}
+
+/// A lab's endpoints are all in one place, so only labels of pods could tell them apart.
+fn not_in_one_place(checked: &mut Checked<'_>, field: &str, setting: &LocalityLbSetting) {
+    let by_labels = setting.failover_priority.iter().find(|label| {
+        !label.starts_with("topology.kubernetes.io/")
+            && !label.starts_with("topology.istio.io/")
+            && *label != "kubernetes.io/hostname"
+    });
+    if let Some(label) = by_labels.filter(|_| setting.enabled != Some(false)) {
+        let message = format!("is not modelled: endpoints may be preferred by label {label}, and here none is");
+        checked.set_aside(&format!("{field}.failoverPriority"), message);
+    } else {
+        checked.note(field, "does not affect any answer: a lab's endpoints are all in one place");
+    }
 }
 
 /// `ValidateLocalityLbSetting` in `pkg/config/validation/agent/validation.go`.
@@ -201,7 +222,6 @@ fn tcp_pool(checked: &mut Checked<'_>, field: &str, tcp: &TcpPool) {
 pub(super) fn outlier_detection(checked: &mut Checked<'_>, field: &str, settings: Option<&OutlierDetection>) {
     let Some(settings) = settings else { return };
     let field = format!("{field}.outlierDetection");
-    checked.warn(&field, "is not supported yet and has no effect here");
     duration(checked, &format!("{field}.baseEjectionTime"), settings.base_ejection_time.as_deref());
     duration(checked, &format!("{field}.interval"), settings.interval.as_deref());
     if settings.consecutive_errors != 0 {

@@ -67,8 +67,7 @@ const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are
 const WHY_NOTES: &str = "Notes which VirtualService or Sidecar made the chain. Only Istio's filters read it";
 const WHY_DNS: &str =
     "How often and how a name is resolved. Here every 5 s by the host's resolver, whose answers a lab does not change";
-const WHY_WEIGHT: &str =
-    "Counts only where traffic is split among localities (`common_lb_config`), which is refused where it is asked for";
+const WHY_WEIGHT: &str = "Counts only where traffic is split among localities, which is refused where there are several (`common_lb_config`)";
 const WHY_GRPC: &str = "No limit, whatever `grpc-timeout` says. No limit is set here by that header";
 
 /// Every accepted field.
@@ -153,13 +152,6 @@ pub const ACCEPTED: &[Accepted] = &[
         "typed_dns_resolver_config",
         OfType("envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"),
         WHY_DNS,
-    ),
-    row(Cluster, "common_lb_config", Only("{}"), "Says nothing"),
-    row(
-        Cluster,
-        "common_lb_config",
-        Only(r#"{"healthy_panic_threshold":{}}"#),
-        "No panic: an unhealthy endpoint is never chosen. Nothing checks their health (`health_checks` and `outlier_detection` are refused)",
     ),
     row(ClusterLoadAssignment, "endpoints[].locality", Any, WHY_WEIGHT),
     row(ClusterLoadAssignment, "endpoints[].load_balancing_weight", Any, WHY_WEIGHT),

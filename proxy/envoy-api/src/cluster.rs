@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     cluster_policy::{
-        CircuitBreakers, CommonLbConfig, MaglevLbConfig, OutlierDetection, RingHashLbConfig, UpstreamConnectionOptions,
+        CircuitBreakers, CommonLbConfig, MaglevLbConfig, OutlierDetection, RingHashLbConfig, SlowStartLbConfig,
+        UpstreamConnectionOptions,
     },
     core::{Address, ConfigSource, Metadata, ProtoDuration, SocketAddress, SocketOption},
     http::ExtensionProtocolOptions,
@@ -57,6 +58,12 @@ pub struct Cluster {
     /// The ring, for `RING_HASH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring_hash_lb_config: Option<RingHashLbConfig>,
+    /// How new endpoints get their share, for `ROUND_ROBIN`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_robin_lb_config: Option<SlowStartLbConfig>,
+    /// How new endpoints get their share, for `LEAST_REQUEST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_request_lb_config: Option<SlowStartLbConfig>,
     /// The table, for `MAGLEV`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maglev_lb_config: Option<MaglevLbConfig>,

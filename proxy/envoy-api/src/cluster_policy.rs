@@ -78,7 +78,7 @@ pub struct OutlierDetection {
     /// How long the first ejection of an endpoint lasts; 30 s if unset. The second lasts twice as long, and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_ejection_time: Option<ProtoDuration>,
-    /// The share of endpoints that may be ejected; 10 % if unset. One is ejected in any case.
+    /// The share of endpoints that may be ejected; 10 % if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ejection_percent: Option<u32>,
     /// The percentage of such detections that eject; 100 if unset.
@@ -114,6 +114,44 @@ pub struct CommonLbConfig {
     /// With a smaller share of healthy endpoints, all of them are used; 50 % if unset, 0 never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy_panic_threshold: Option<Percent>,
+    /// Whether the weights of localities count. With one locality they decide nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locality_weighted_lb_config: Option<Empty>,
+}
+
+/// `envoy.config.cluster.v3.Cluster.RoundRobinLbConfig` and `LeastRequestLbConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowStartLbConfig {
+    /// How new endpoints get their share; at once if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start_config: Option<SlowStartConfig>,
+}
+
+/// `envoy.config.cluster.v3.Cluster.SlowStartConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowStartConfig {
+    /// How long an endpoint is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start_window: Option<ProtoDuration>,
+    /// How fast its share grows; 1, linearly, if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggression: Option<RuntimeDouble>,
+    /// Its share at the beginning; 10 % if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_weight_percent: Option<Percent>,
+}
+
+/// `envoy.config.core.v3.RuntimeDouble`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeDouble {
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub default_value: f64,
+    /// What overrides it at runtime, which nothing here does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub runtime_key: String,
 }
 
 /// `envoy.config.cluster.v3.Cluster.RingHashLbConfig`, with the default hash function, xxHash.

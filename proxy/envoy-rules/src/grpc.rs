@@ -54,6 +54,24 @@ pub fn name_of(code: u32) -> &'static str {
     usize::try_from(code).ok().and_then(|code| NAMES.get(code)).copied().unwrap_or("UNKNOWN")
 }
 
+/// The HTTP status of a code (`Grpc::Utility::grpcToHttpStatus` in `source/common/grpc/status.cc`).
+pub fn http_status(code: u32) -> u16 {
+    match code {
+        0 => 200,
+        1 => 499,
+        3 | 9 | 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    }
+}
+
 impl GrpcStatus {
     /// The status that a proxy sends to a gRPC client instead of an HTTP status.
     pub fn from_http(status: u16) -> Self {

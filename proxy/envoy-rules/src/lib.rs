@@ -13,6 +13,8 @@
 //! | what a path is normalized to | [`path`] |
 //! | what a route makes of a request, and where a redirect leads | [`rewrite`], [`cors`] |
 //! | how to connect to a cluster | [`upstream`] |
+//! | which endpoint a hash leads to | [`hash`], [`hash_table`] |
+//! | when an endpoint that fails is left out | [`outlier`] |
 //! | whether a request is retried | [`retry`] |
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
 //! | BoringSSL's error for a failed handshake | [`tls_error`] |
@@ -25,10 +27,13 @@ pub mod codec;
 mod connection;
 pub mod cors;
 pub mod grpc;
+pub mod hash;
+pub mod hash_table;
 pub mod header_match;
 pub mod limits;
 mod listeners;
 pub mod outcome;
+pub mod outlier;
 pub mod path;
 pub mod path_template;
 mod predicate;

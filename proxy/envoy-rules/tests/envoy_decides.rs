@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 
 #[path = "envoy_decides/authorization.rs"]
 mod authorization;
+#[path = "envoy_decides/balancing.rs"]
+mod balancing;
 #[path = "envoy_decides/paths.rs"]
 mod paths;
 

@@ -16,8 +16,9 @@ pub(super) fn text(shared: &Shared) -> String {
         for endpoint in cluster.endpoints().iter() {
             let host = endpoint.host;
             let _ = writeln!(text, "{name}::{host}::cx_active::{}", endpoint.active());
-            let _ = writeln!(text, "{name}::{host}::health_flags::healthy");
-            let _ = writeln!(text, "{name}::{host}::weight::1");
+            let flags = if endpoint.is_ejected() { "/failed_outlier_check" } else { "healthy" };
+            let _ = writeln!(text, "{name}::{host}::health_flags::{flags}");
+            let _ = writeln!(text, "{name}::{host}::weight::{}", endpoint.weight());
         }
     }
     text
@@ -27,11 +28,15 @@ pub(super) fn json(shared: &Shared) -> Value {
     let statuses = sorted(shared).into_iter().map(|cluster| {
         let endpoints = cluster.endpoints();
         let hosts = endpoints.iter().map(|endpoint| {
+            let mut health = json!({ "eds_health_status": "HEALTHY" });
+            if endpoint.is_ejected() {
+                health["failed_outlier_check"] = true.into();
+            }
             json!({
                 "address": socket_address(endpoint.host.0),
                 "stats": [{ "name": "cx_active", "type": "GAUGE", "value": endpoint.active().to_string() }],
-                "health_status": { "eds_health_status": "HEALTHY" },
-                "weight": 1,
+                "health_status": health,
+                "weight": endpoint.weight(),
             })
         });
         json!({

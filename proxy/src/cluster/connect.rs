@@ -11,7 +11,7 @@ use std::{
 use nix::errno::Errno;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Cluster, Endpoint, InUse, Load, Transport};
+use super::{Cluster, Endpoint, InUse, Load, Transport, eligible::Eligible};
 use crate::{
     address::{OriginalDst, UpstreamHost, UpstreamLocal},
     stats::Held,
@@ -45,6 +45,8 @@ pub struct ConnectContext<'a> {
     pub tried: &'a [UpstreamHost],
     /// Maximum number of choices to find an endpoint that was not tried; with 0 and 1 any is used.
     pub choices: u32,
+    /// Which endpoint is chosen, where the cluster chooses by a hash; any if unknown.
+    pub hash: Option<u64>,
 }
 
 /// An established upstream connection.
@@ -104,10 +106,12 @@ impl Cluster {
     /// # Errors
     /// [`ConnectFailure::NoHealthyUpstream`] if there is none.
     pub fn pick(&self, context: &ConnectContext<'_>) -> Result<Arc<Endpoint>, ConnectFailure> {
-        let chosen = match candidates(&self.config, context.original_dst.map(|dst| dst.0), &self.endpoints.load()) {
+        self.take_back();
+        let eligible = self.eligible.load();
+        let chosen = match candidates(&self.config, context.original_dst.map(|dst| dst.0), &eligible.endpoints) {
             Candidates::None => None,
             Candidates::Original(address) => Some(Arc::new(Endpoint::bare(address, self.transports.unmatched()))),
-            Candidates::OneOf(endpoints) => self.choose(endpoints, context).cloned(),
+            Candidates::OneOf(_) => self.choose(&eligible, context).cloned(),
         };
         chosen.ok_or_else(|| {
             self.stats.cx_none_healthy.inc();
@@ -126,13 +130,13 @@ impl Cluster {
 
     /// Chooses again, as often as allowed, if the chosen endpoint was tried before
     /// (`ClusterManagerImpl::ClusterEntry::chooseHost`).
-    fn choose<'a>(&self, endpoints: &'a [Arc<Endpoint>], context: &ConnectContext<'_>) -> Option<&'a Arc<Endpoint>> {
-        let mut chosen = self.balancer.choose(endpoints)?;
-        for _ in 1..context.choices {
+    fn choose<'a>(&self, eligible: &'a Eligible, context: &ConnectContext<'_>) -> Option<&'a Arc<Endpoint>> {
+        let mut chosen = self.balancer.choose(eligible, context.hash, 0)?;
+        for attempt in 1..context.choices {
             if !context.tried.iter().any(|tried| chosen.addresses().contains(&tried.0)) {
                 break;
             }
-            chosen = self.balancer.choose(endpoints)?;
+            chosen = self.balancer.choose(eligible, context.hash, attempt)?;
         }
         Some(chosen)
     }

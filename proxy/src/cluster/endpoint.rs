@@ -6,11 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use envoy_api::{LbEndpoint, Metadata, TransportSocket, TransportSocketConfig, TransportSocketMatch};
 use envoy_rules::upstream::transport_socket_match;
 
+use super::outlier::Health;
 use crate::{
     address::UpstreamHost,
     config::{At as _, Invalid},
@@ -26,6 +28,9 @@ pub struct Endpoint {
     pub(super) transport: Arc<Transport>,
     /// Relative weight, at least 1.
     pub(super) weight: u32,
+    /// When it was first seen.
+    pub(super) since: Instant,
+    pub(super) health: Arc<Health>,
     active: AtomicU32,
 }
 
@@ -64,8 +69,26 @@ impl Endpoint {
             addresses: vec![address],
             transport: transport.clone(),
             weight: 1,
+            since: Instant::now(),
+            health: Arc::default(),
             active: AtomicU32::new(0),
         }
+    }
+
+    /// Takes over what is known of the same host from before.
+    pub(super) fn continues(&mut self, earlier: &Self) {
+        self.since = earlier.since;
+        self.health = earlier.health.clone();
+    }
+
+    /// Whether it is left out because it failed too often.
+    pub fn is_ejected(&self) -> bool {
+        self.health.is_ejected()
+    }
+
+    /// Relative weight, at least 1.
+    pub fn weight(&self) -> u32 {
+        self.weight
     }
 
     pub fn transport(&self) -> &Transport {

@@ -11,13 +11,15 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType, ExplicitHttpConfig, LbPolicy};
+use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType, ExplicitHttpConfig};
 use envoy_rules::{limits::Limits, upstream::http_options};
 
 use super::{
     balance::Balancer,
+    eligible::Eligible,
     endpoint::{Endpoint, Transport, Transports},
     limits::Resources,
+    outlier::Outliers,
     source::Source,
 };
 use crate::{
@@ -42,6 +44,9 @@ pub struct Cluster {
     pub(super) config: envoy_api::Cluster,
     /// Empty for `ORIGINAL_DST`, for which the connection determines the endpoint.
     pub(super) endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Those of them that may be chosen.
+    pub(super) eligible: ArcSwap<Eligible>,
+    pub(super) outliers: Option<Outliers>,
     /// The configuration of the endpoints.
     assignment: ArcSwapOption<ClusterLoadAssignment>,
     pub(super) balancer: Balancer,
@@ -63,6 +68,7 @@ pub(super) struct ClusterStats {
     pub(super) cx_none_healthy: Counter,
     pub(super) cx_overflow: Counter,
     membership_total: Gauge,
+    membership_healthy: Gauge,
     /// `None` unless a transport socket is TLS.
     pub(super) tls: Option<TlsStats>,
 }
@@ -89,7 +95,9 @@ impl Cluster {
             name: config.name.as_str().into(),
             endpoints: ArcSwap::default(),
             assignment: ArcSwapOption::empty(),
-            balancer: Balancer::new(config.lb_policy),
+            eligible: ArcSwap::default(),
+            outliers: Outliers::new(config, &scope)?,
+            balancer: Balancer::new(config),
             source: Source::new(config.upstream_bind_config.as_ref(), config.upstream_connection_options)?,
             connect_timeout: config.connect_timeout.map_or(Duration::from_secs(5), |timeout| timeout.0),
             resources: Resources::new(Limits::of(config), &scope),
@@ -101,6 +109,7 @@ impl Cluster {
                 cx_none_healthy: scope.counter("upstream_cx_none_healthy"),
                 cx_overflow: scope.counter("upstream_cx_overflow"),
                 membership_total: scope.gauge("membership_total"),
+                membership_healthy: scope.gauge("membership_healthy"),
                 tls: transports.has_tls().then(|| TlsStats::new(&scope)),
             },
             config: config.clone(),
@@ -136,6 +145,10 @@ impl Cluster {
     /// # Errors
     /// If an address is not an IP address. The previous endpoints are kept.
     pub fn set_endpoints(&self, assignment: &ClusterLoadAssignment) -> Result<(), Invalid> {
+        let common = self.config.common_lb_config.as_ref();
+        if common.is_some_and(|common| common.locality_weighted_lb_config.is_some()) && assignment.endpoints.len() > 1 {
+            return Err("several localities are not supported with locality_weighted_lb_config").at("endpoints");
+        }
         let mut endpoints = Vec::new();
         for (i, locality) in assignment.endpoints.iter().enumerate() {
             for (j, configured) in locality.lb_endpoints.iter().enumerate() {
@@ -162,9 +175,25 @@ impl Cluster {
         self.assignment.load_full()
     }
 
-    pub(super) fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
+    pub(super) fn publish(&self, mut endpoints: Vec<Arc<Endpoint>>) {
+        let earlier = self.endpoints.load();
+        for endpoint in &mut endpoints {
+            let same = earlier.iter().find(|one| one.addresses() == endpoint.addresses());
+            // One that is shared already is the same one.
+            if let (Some(same), Some(endpoint)) = (same, Arc::get_mut(endpoint)) {
+                endpoint.continues(same);
+            }
+        }
         self.stats.membership_total.set(endpoints.len() as u64);
         self.endpoints.store(Arc::new(endpoints));
+        self.make_eligible();
+    }
+
+    /// Finds out anew which endpoints may be chosen.
+    pub(super) fn make_eligible(&self) {
+        let all = self.endpoints.load();
+        self.stats.membership_healthy.set(all.iter().filter(|endpoint| !endpoint.is_ejected()).count() as u64);
+        self.eligible.store(Arc::new(Eligible::new(&self.config, &all)));
     }
 }
 
@@ -178,15 +207,7 @@ fn check_policy(config: &envoy_api::Cluster) -> Result<(), Invalid> {
     if http2.is_some_and(|options| options.max_concurrent_streams.is_some()) {
         return Err(UNSUPPORTED).at("typed_extension_protocol_options.explicit_http_config.max_concurrent_streams");
     }
-    let fields = [
-        ("outlier_detection", config.outlier_detection.is_some()),
-        ("common_lb_config", config.common_lb_config.is_some()),
-        ("lb_policy", matches!(config.lb_policy, LbPolicy::RingHash | LbPolicy::Maglev)),
-    ];
-    match fields.iter().find(|(_, is_set)| *is_set) {
-        Some((field, _)) => Err(UNSUPPORTED).at(field),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Checks that a cluster has the fields that its type needs, and none that its type does not use.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use envoy_api::ClusterWeight;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 
 use super::{body::Progress, config::Hcm, connection::Connection, headers, route::RouteEntry};
@@ -27,6 +27,8 @@ pub(super) struct Exchange {
     pub(super) route: Option<(Arc<RouteEntry>, Option<ClusterWeight>)>,
     /// Headers that the CORS filter adds to its response.
     pub(super) of_cors: HeaderMap,
+    /// Cookies that its response sets, so that the next request goes to the same endpoint.
+    pub(super) set_cookies: Vec<HeaderValue>,
     /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
@@ -50,6 +52,7 @@ impl Exchange {
             progress: Arc::default(),
             route: None,
             of_cors: HeaderMap::new(),
+            set_cookies: vec![],
             settled: false,
             _active: stats.requests_active.hold(),
             connection: connection.clone(),

@@ -54,6 +54,7 @@ async fn copy(connection: Arc<Connection>, cluster: String, head: RequestHead, b
         bytes_follow: false,
         tried: &[],
         choices: 1,
+        hash: None,
     };
     let Ok(endpoint) = cluster.pick(&context) else { return };
     let wanted = Wanted {

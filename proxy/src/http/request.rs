@@ -20,6 +20,7 @@ use crate::{
 use envoy_api::{ClusterWeight, RouteAction};
 use envoy_rules::{
     cors::{self, Cors},
+    hash,
     outcome::Outcome,
     path::{Normalization, Normalized},
     rewrite::{self, Mutations},
@@ -152,7 +153,8 @@ pub(super) async fn handle(
             let mirrored = !action.request_mirror_policies.is_empty();
             let body = RequestSource::new(body, &exchange.progress, (retry.is_some() || mirrored) && upgrade.is_none());
             let timeout = timeout_of(&exchange, action, *timeout);
-            let plan = router::Plan { cluster: name, timeout, retry: retry.as_ref(), route: &route, action };
+            let hash = hash_of(&mut exchange, action);
+            let plan = router::Plan { cluster: name, timeout, retry: retry.as_ref(), route: &route, action, hash };
             router::forward(connection, exchange, body, plan, upgrade.as_deref()).await
         }
     }
@@ -193,6 +195,25 @@ fn send_as(exchange: &mut Exchange, route: &RouteEntry, action: &RouteAction, we
         head.headers.insert(ORIGINAL_HOST, before);
     }
     exchange.http.request = Some(head);
+}
+
+/// The hash of a request, where its route has a policy for one. Notes the cookies that have to be set for it.
+fn hash_of(exchange: &mut Exchange, action: &RouteAction) -> Option<u64> {
+    if action.hash_policy.is_empty() {
+        return None;
+    }
+    let connection = exchange.stream.connection.clone();
+    let client = exchange.http.client.unwrap_or(connection.remote.0).ip();
+    let mut set = vec![];
+    let hash = with_head(exchange, |head| {
+        hash::of_request(&action.hash_policy, head, client, |cookie| {
+            let value = hash::cookie_of_connection(&connection.remote.0.to_string(), &connection.local.0.to_string());
+            set.push(headers::text(&hash::set_cookie(cookie, &value)));
+            Some(value)
+        })
+    });
+    exchange.set_cookies = set;
+    hash
 }
 
 /// How long a request may take: the route's timeout, but for gRPC what the request says, up to the route's limit

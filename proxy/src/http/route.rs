@@ -219,11 +219,7 @@ fn values(route: &Route) -> Result<HashMap<String, Format>, Invalid> {
 /// The first field of a route that is read and not done.
 fn not_done(route: &Route) -> Option<&'static str> {
     let action = route.route.as_ref();
-    let fields = [
-        ("route.hash_policy", action.is_some_and(|action| !action.hash_policy.is_empty())),
-        ("route.append_x_forwarded_host", action.is_some_and(|action| action.append_x_forwarded_host)),
-    ];
-    fields.iter().find(|(_, is_set)| *is_set).map(|(field, _)| *field)
+    action.is_some_and(|action| action.append_x_forwarded_host).then_some("route.append_x_forwarded_host")
 }
 
 #[cfg(test)]

@@ -26,7 +26,9 @@ use crate::{
     stream_info::UpstreamInfo,
 };
 use envoy_rules::{
+    grpc,
     outcome::{Flag, Outcome, UpstreamReset},
+    outlier::Sign,
     retry::RetryPolicy,
     rewrite::Mutations,
     upstream::{alpn_override, http_version},
@@ -45,6 +47,8 @@ pub(super) struct Plan<'a> {
     pub(super) retry: Option<&'a RetryPolicy>,
     pub(super) route: &'a RouteEntry,
     pub(super) action: &'a RouteAction,
+    /// By which an endpoint is chosen, where the cluster does that by a hash.
+    pub(super) hash: Option<u64>,
 }
 
 /// Sends a request upstream and returns the response.
@@ -75,6 +79,7 @@ pub(super) async fn forward(
         answered = attempts(connection, &cluster, &mut exchange, &body, plan, upgrade.is_some()) => answered,
         over = &mut deadline => {
             connection.worker.http.stats(&cluster).failed(&over);
+            observe(&cluster, &exchange, Sign::TimedOut);
             Err(over)
         }
     };
@@ -130,6 +135,9 @@ async fn attempts(
             () = too_long => Err(Failure { outcome: Outcome::PerTryTimeout, sent: true }),
         };
         tried.extend(exchange.stream.upstream.as_ref().map(|upstream| upstream.host));
+        if let Some(sign) = sign(&result) {
+            observe(cluster, exchange, sign);
+        }
         let retries_done = exchange.http.attempts - 1;
         if let Err(failure) = &result {
             stats.failed(&failure.outcome);
@@ -173,6 +181,29 @@ async fn attempts(
     }
 }
 
+/// Notes what became of an attempt, for the detection of outliers.
+fn observe(cluster: &Cluster, exchange: &Exchange, sign: Sign) {
+    if let Some(upstream) = &exchange.stream.upstream {
+        cluster.observe(upstream.host, sign);
+    }
+}
+
+/// What an attempt says of its endpoint; nothing if it is not the endpoint's doing (`Filter::onUpstreamHeaders`, `onUpstreamReset`).
+fn sign(result: &Result<(Response<Incoming>, Lease), Failure>) -> Option<Sign> {
+    match result {
+        Ok((response, _)) => {
+            let of_grpc =
+                grpc_status(response.headers()).and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+            Some(Sign::Response(of_grpc.map_or(response.status().as_u16(), grpc::http_status)))
+        }
+        Err(failure) => match &failure.outcome {
+            Outcome::PerTryTimeout | Outcome::ResponseTimeout => Some(Sign::TimedOut),
+            Outcome::ConnectFailed(_) | Outcome::UpstreamReset(_) => Some(Sign::Failed),
+            _ => None,
+        },
+    }
+}
+
 /// Completes when one attempt has taken too long, once the whole request is there.
 fn per_try_timeout(exchange: &Exchange, retry: Option<&RetryPolicy>) -> impl Future<Output = ()> + use<> {
     let limit = retry.and_then(|policy| policy.per_try_timeout);
@@ -208,6 +239,7 @@ async fn attempt(
             .and_then(|filter| alpn_override(filter, cluster.config().metadata.as_ref(), version)),
         bytes_follow: false,
         tried,
+        hash: plan.hash,
         choices: plan.retry.filter(|_| !tried.is_empty()).map_or(1, |policy| policy.choices),
     };
     let endpoint = cluster.pick(&context)?;
@@ -289,6 +321,9 @@ fn forward_response(
         mutations.apply(&mut headers, |text| route.value(text, &entry));
     }
     headers.extend(std::mem::take(&mut exchange.of_cors));
+    for cookie in std::mem::take(&mut exchange.set_cookies) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
     exchange.stream.outcome = Outcome::Answered;
     exchange.respond(parts.status, headers, |exchange| ResponseBody::upstream(incoming, exchange, deadline, lease))
 }

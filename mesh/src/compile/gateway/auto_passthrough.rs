@@ -19,7 +19,7 @@ impl<'a> Compiler<'a> {
                 ..sni_match(std::slice::from_ref(&cluster)).unwrap_or_default()
             };
             // No policy of the gateway's is asked here.
-            let relay = filters::relay(self.tcp_proxy(&cluster, destination.whole_settings()));
+            let relay = filters::relay(self.tcp_proxy(&cluster, destination.rule, ""));
             made.push(MadeChain {
                 chain: chain(Some(matches), vec![relay]),
                 because: format!("{} passes mTLS on to {}", one.gateway.full_name(), destination.service.host),

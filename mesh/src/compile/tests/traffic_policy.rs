@@ -81,3 +81,62 @@ fn a_rule_upgrades_requests_to_http2_and_offers_it() {
     assert_eq!(http(cluster).common_http_protocol_options, Some(common));
     assert_eq!(client_tls(cluster).common_tls_context.alpn_protocols, ["istio-h2", "istio", "h2"]);
 }
+
+fn as_json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).expect("JSON")
+}
+
+#[test]
+fn outlier_detection_is_enforced_where_it_has_a_number() {
+    let asked = "outlierDetection: {consecutive5xxErrors: 3, consecutiveGatewayErrors: 0, interval: 5s, maxEjectionPercent: 50}";
+    let config = ruled("client", &format!("trafficPolicy: {{{asked}}}"));
+    let cluster = config.cluster(CLUSTER);
+    let expected = serde_json::json!({
+        "consecutive_5xx": 3, "enforcing_consecutive_5xx": 100,
+        "consecutive_gateway_failure": 0, "enforcing_consecutive_gateway_failure": 0,
+        "interval": "5s", "max_ejection_percent": 50, "enforcing_success_rate": 0,
+    });
+    assert_eq!(as_json(&cluster.outlier_detection), expected);
+    assert_eq!(
+        as_json(&cluster.common_lb_config),
+        serde_json::json!({"healthy_panic_threshold": {}}),
+        "never all of them"
+    );
+    let why = config.why(&Resource::Cluster(CLUSTER.into())).expect("a reason");
+    assert!(
+        why.because.ends_with("; ejects endpoints after consecutive5xxErrors 3, consecutiveGatewayErrors 0"),
+        "{}",
+        why.because
+    );
+}
+
+#[test]
+fn a_hash_is_the_clusters_policy_and_the_routes() {
+    let config = ruled("client", "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}");
+    let cluster = config.cluster(CLUSTER);
+    assert_eq!(cluster.lb_policy, envoy_api::LbPolicy::RingHash);
+    assert_eq!(as_json(&cluster.ring_hash_lb_config), serde_json::json!({"minimum_ring_size": "1024"}));
+    let routes = config.routes.iter().find(|routes| routes.name == "80").expect("routes of port 80");
+    let actions = routes.virtual_hosts.iter().flat_map(|host| &host.routes).filter_map(|route| route.route.as_ref());
+    let hashed: Vec<_> = actions.filter(|action| !action.hash_policy.is_empty()).collect();
+    assert_eq!(hashed.len(), 1, "only those of the rule's host");
+    assert_eq!(as_json(&hashed[0].hash_policy), serde_json::json!([{"header": {"header_name": "x-user"}}]));
+}
+
+#[test]
+fn calls_that_pass_through_have_no_endpoints_and_mtls_for_all() {
+    let config = ruled("client", "trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}");
+    let cluster = config.cluster(CLUSTER);
+    assert_eq!(cluster.discovery_type, envoy_api::DiscoveryType::OriginalDst);
+    assert!(cluster.transport_socket.is_some() && cluster.transport_socket_matches.is_empty());
+    assert!(config.endpoints.iter().all(|endpoints| endpoints.cluster_name != CLUSTER));
+}
+
+#[test]
+fn new_endpoints_get_their_share_little_by_little() {
+    let config = ruled("client", "trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s}}}");
+    let expected = serde_json::json!({"slow_start_config": {
+        "slow_start_window": "30s", "aggression": {"default_value": 1.0, "runtime_key": "("},
+        "min_weight_percent": {"value": 10.0}}});
+    assert_eq!(as_json(&config.cluster(CLUSTER).round_robin_lb_config), expected);
+}

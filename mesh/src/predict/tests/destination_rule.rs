@@ -222,3 +222,50 @@ spec:
     let error = with_subset("two").unwrap_err().to_string();
     assert_eq!(error, "no DestinationRule for server.default.svc.cluster.local has a subset \"two\"");
 }
+
+/// Which endpoint of three a request goes to, with these headers, by a rule's `consistentHash`; and why.
+fn hashed(hash: &str, headers: &[(&str, &str)]) -> (String, String) {
+    let pod = |name: &str| {
+        format!(
+            "---
+{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: server}}}}, spec: {{containers: [{{name: app, image: any}}]}}}}
+"
+        )
+    };
+    let rule = format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: server}}
+spec: {{host: server, trafficPolicy: {{loadBalancer: {{consistentHash: {hash}}}}}}}
+"
+    );
+    let mesh = mesh_of(Flavor::Istio, &(pod("second") + &pod("third") + &rule));
+    let mut calling = call(&mesh, "client", "server", 80, AppProtocol::Http);
+    for (name, value) in headers {
+        let name: http::HeaderName = name.parse().unwrap();
+        calling.call.headers.insert(name, http::HeaderValue::from_str(value).unwrap());
+    }
+    let account = calling.account();
+    let step = step(&account, Party::ClientSidecar, Decision::Endpoint);
+    (step.choice.clone(), step.because.clone())
+}
+
+#[test]
+fn a_hash_leads_to_one_endpoint_and_without_it_to_any() {
+    let by_header = "{httpHeaderName: x-user}";
+    let of_user = |user: &str| hashed(by_header, &[("x-user", user)]);
+    let (chosen, because) = of_user("a");
+    assert!(because.starts_with("the one of 3 endpoints that the hash leads to"), "{because}");
+    assert_eq!(of_user("a").0, chosen);
+    let all: std::collections::BTreeSet<_> = (0..30).map(|i| of_user(&i.to_string()).0).collect();
+    assert_eq!(all.len(), 3);
+    assert!(hashed(by_header, &[]).1.starts_with("one of 3 endpoints"));
+    assert!(hashed("{useSourceIp: true}", &[]).1.starts_with("the one of 3"));
+    let cookie = "{httpCookie: {name: c, ttl: 1m}}";
+    assert!(
+        hashed(cookie, &[]).1.starts_with("one of 3"),
+        "a cookie that is yet to be set depends on the caller's port"
+    );
+    assert!(hashed(cookie, &[("cookie", "c=1")]).1.starts_with("the one of 3"));
+}

@@ -120,8 +120,14 @@ fn what_is_not_read_is_named() {
         "spec.trafficPolicy.tunnel: is not supported yet",
     );
     refused(
-        &rule("host: s, trafficPolicy: {loadBalancer: {simple: RANDOM}}"),
-        "spec.trafficPolicy.loadBalancer: warning: is not supported yet and has no effect here",
+        &rule("host: s, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {minClusterSize: 2}}}"),
+        "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: warning: is not modelled",
+    );
+    let by_label = "outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [version]}}";
+    refused(
+        &rule(&format!("host: s, trafficPolicy: {{{by_label}}}")),
+        "spec.trafficPolicy.loadBalancer.localityLbSetting.failoverPriority: warning: is not modelled: endpoints may be \
+         preferred by label version",
     );
 }
 

@@ -25,7 +25,7 @@ fn a_field_that_decides_nothing_is_read_without_effect() {
 
 #[test]
 fn a_value_that_decides_something_stays_an_error_that_names_the_field() {
-    let error = cluster("common_lb_config", &json!({"locality_weighted_lb_config": {}})).unwrap_err();
+    let error = cluster("common_lb_config", &json!({"zone_aware_lb_config": {}})).unwrap_err();
     assert!(error.contains("common_lb_config"), "{error}");
     let error = cluster("lb_subset_config", &json!({"fallback_policy": "ANY_ENDPOINT"})).unwrap_err();
     assert!(error.contains("lb_subset_config"), "{error}");

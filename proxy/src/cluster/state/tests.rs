@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    address::OriginalDst,
+    address::{OriginalDst, UpstreamHost},
     cluster::{ConnectContext, ConnectFailure},
 };
-use envoy_rules::outcome::ConnectError;
+use envoy_rules::{outcome::ConnectError, outlier::Sign};
 
 fn config(discovery_type: &str) -> envoy_api::Cluster {
     envoy_api::read_value(json!({"name": "c", "type": discovery_type})).unwrap()
@@ -157,4 +157,58 @@ async fn the_source_address_has_the_destinations_ip_version() {
     let endpoint = cluster.pick(&ConnectContext::default()).unwrap();
     let connected = cluster.connect(&endpoint, &ConnectContext::default()).await.unwrap();
     assert_eq!(connected.info.local.unwrap().0.ip().to_string(), "127.0.0.6");
+}
+
+/// A cluster of three endpoints that ejects one at its first failure.
+fn detecting(max_ejection_percent: u32) -> (Cluster, [UpstreamHost; 3]) {
+    let hosts: [SocketAddr; 3] = [1, 2, 3].map(|i| ([10, 0, 0, i], 1).into());
+    let fields = json!({"name": "c", "type": "STATIC", "common_lb_config": {"healthy_panic_threshold": {}},
+        "outlier_detection": {"consecutive_5xx": 1, "enforcing_success_rate": 0,
+                              "max_ejection_percent": max_ejection_percent}});
+    let config = envoy_api::Cluster {
+        load_assignment: Some(assignment(&hosts.map(|host| (host, None)))),
+        ..envoy_api::read_value(fields).unwrap()
+    };
+    (Cluster::new(&config, &Stats::default()).unwrap(), hosts.map(UpstreamHost))
+}
+
+#[test]
+fn an_endpoint_that_fails_is_not_chosen_any_more() {
+    let (cluster, [first, second, third]) = detecting(100);
+    let picked = || cluster.pick(&ConnectContext::default()).map(|endpoint| endpoint.host);
+    cluster.observe(first, Sign::Response(500));
+    assert!((0..10).all(|_| picked() != Ok(first)));
+    cluster.observe(second, Sign::Failed);
+    assert!((0..10).all(|_| picked() == Ok(third)));
+    cluster.observe(third, Sign::TimedOut);
+    assert_eq!(picked(), Err(ConnectFailure::NoHealthyUpstream));
+}
+
+#[test]
+fn not_more_are_ejected_than_the_share_allows() {
+    let (cluster, hosts) = detecting(10);
+    cluster.observe(hosts[0], Sign::Failed);
+    assert!(cluster.endpoints().iter().all(|endpoint| !endpoint.is_ejected()));
+    let (cluster, hosts) = detecting(50);
+    hosts.iter().for_each(|host| cluster.observe(*host, Sign::Failed));
+    assert_eq!(cluster.endpoints().iter().filter(|endpoint| endpoint.is_ejected()).count(), 1);
+}
+
+#[test]
+fn an_ejected_endpoint_stays_ejected_when_the_endpoints_are_pushed_again() {
+    let (cluster, hosts) = detecting(100);
+    cluster.observe(hosts[0], Sign::Failed);
+    cluster.set_endpoints(&assignment(&hosts.map(|host| (host.0, None)))).unwrap();
+    assert!(cluster.endpoints()[0].is_ejected() && !cluster.endpoints()[1].is_ejected());
+}
+
+#[test]
+fn several_localities_whose_weights_count_are_refused() {
+    let fields = json!({"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"path_config_source": {"path": "/e"}}},
+                        "common_lb_config": {"locality_weighted_lb_config": {}}});
+    let cluster = Cluster::new(&envoy_api::read_value(fields).unwrap(), &Stats::default()).unwrap();
+    let one = assignment(&[(([10, 0, 0, 1], 1).into(), None)]);
+    cluster.set_endpoints(&one).unwrap();
+    let two = ClusterLoadAssignment { endpoints: [&one.endpoints[..], &one.endpoints[..]].concat(), ..one.clone() };
+    assert!(cluster.set_endpoints(&two).unwrap_err().to_string().contains("several localities"));
 }
