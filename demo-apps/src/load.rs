@@ -10,7 +10,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -24,19 +24,19 @@ pub(crate) use tally::{Sample, Tally};
 use crate::UsageError;
 use crate::client::{Clock, Dialer, Progress};
 use crate::failure::{Failure, Stage};
-use crate::report::{LOAD_SCHEMA, LoadReport};
+use crate::report::{LOAD_SCHEMA, LoadReport, RequestReport};
 use schedule::{Schedule, Slot};
 
 /// Delay after a failed connection, so that a refusing server is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
 /// Runs the load described by `args` on separate threads, and waits for its end. `stop` ends it early: requests that have begun are
-/// completed.
+/// completed. With `--each`, `ended` gets each request as it ends.
 ///
 /// # Errors
 ///
 /// If `args` cannot be tried at all.
-pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>) -> Result<LoadReport, UsageError> {
+pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>, ended: Ended) -> Result<LoadReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
     let request = Request::new(args)?;
     let resolver = runtime()?;
@@ -52,6 +52,7 @@ pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>) -> Result<LoadReport, UsageE
         schedule,
         timeout: args.timeout,
         requests_per_connection: args.requests_per_connection(),
+        ended: args.each.then_some(ended),
     });
 
     // Runtimes are created first, so that a failure leaves no thread behind.
@@ -91,7 +92,12 @@ struct Plan {
     schedule: Schedule,
     timeout: Duration,
     requests_per_connection: Option<u64>,
+    /// Gets each request as it ends.
+    ended: Option<Ended>,
 }
+
+/// Gets requests as they end, from any thread.
+pub type Ended = fn(&RequestReport);
 
 fn runtime() -> Result<Runtime, UsageError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -124,17 +130,28 @@ async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
     let mut requests = 0;
     while let Some(slot) = plan.schedule.next().await {
         let mut sample = Sample::default();
+        let began_ns = now_ns();
         let result = make_request(&plan, &slot, &mut session, &mut sample).await;
         let failed = result.is_err();
+        if let Some(ended) = plan.ended {
+            ended(&RequestReport {
+                began_ns,
+                ended_ns: now_ns(),
+                sent: sample.sent,
+                received: sample.received,
+                status: sample.status,
+                error: result.as_ref().err().cloned(),
+            });
+        }
         if slot.measured {
             tally.lock().unwrap_or_else(PoisonError::into_inner).record(&sample, result.err());
         }
         requests += 1;
-        if (failed || plan.requests_per_connection == Some(requests))
-            && let Some(session) = session.take()
-        {
+        if failed || plan.requests_per_connection == Some(requests) {
             requests = 0;
-            session.close().await;
+            if let Some(session) = session.take() {
+                session.close().await;
+            }
         }
         if failed {
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
@@ -143,6 +160,12 @@ async fn work(plan: Arc<Plan>, tally: Arc<Mutex<Tally>>) {
     if let Some(session) = session {
         session.close().await;
     }
+}
+
+/// Nanoseconds since 1970.
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Makes one request, on the current connection or a new one.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `demo-client URL` | [`ClientReport`] | [`CLIENT_SCHEMA`] |
 //! | `demo-client load URL` | [`LoadReport`] | [`LOAD_SCHEMA`] |
+//! | `demo-client load URL --each`, one per line before that | [`RequestReport`] | |
 //! | `demo-client hold URL`, twice | [`HoldReport`] | [`HOLD_SCHEMA`] |
 //! | `demo-apiserver` | [`AdmissionReport`] | [`ADMISSION_SCHEMA`] |
 //! | `demo-server`, in responses of HTTP and of `/sidelab.Echo/Seen` | [`Seen`] | [`SEEN_SCHEMA`] |
@@ -28,6 +29,6 @@ pub use grpc::{GrpcFacts, GrpcSeen, GrpcStatus};
 pub(crate) use headers::headers_of;
 pub use headers::{Headers, header};
 pub use hold::{HOLD_SCHEMA, HoldPhase, HoldReport};
-pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles};
+pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles, RequestReport};
 pub use seen::{Closed, Event, SEEN_SCHEMA, Seen, ServerTls};
 pub use websocket::{WebsocketClose, WebsocketFacts, WebsocketSeen};

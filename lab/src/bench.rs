@@ -177,6 +177,7 @@ impl Options {
             captures: None,
             jobs: 2,
             fail_fast: false,
+            soak: false,
             tuning: self.settings.tuning_of_check(),
             tamper: None,
             progress: ProgressBar::hidden(),

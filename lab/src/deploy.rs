@@ -1,11 +1,8 @@
 //! Deploys a resolved mesh as a lab: pods, redirects, sidecars, apps, and a capture of everything.
 
 use std::{
-    collections::BTreeMap,
-    fs,
     path::PathBuf,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -17,10 +14,10 @@ use mesh::{
     model::{Container, Family, Mesh, Pod},
     redirect::Rules,
 };
-use netns::{Capture, Lab, LabSpec, PodSpec, Privilege, Process, ServiceSpec, Tracking};
+use netns::{Lab, LabSpec, PodSpec, Privilege, Process, ServiceSpec};
 
 use crate::{
-    access_log, app,
+    app,
     authorities::Authorities,
     container,
     data_plane::DataPlane,
@@ -36,8 +33,10 @@ use crate::{
     usage,
 };
 
-/// How long a program can take to end after SIGTERM, before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+mod programs;
+
+use self::programs::Records;
+pub(crate) use self::programs::{Programs, StartedPod};
 
 /// What a pod is about to get; a [`Tamper`] can change it.
 #[derive(Clone, Debug)]
@@ -85,28 +84,9 @@ pub struct Deployment {
     pub ready_after: Duration,
     /// The resident memory of each sidecar when it was ready, before any traffic, in bytes.
     pub resident: Vec<u64>,
-    sidecars: BTreeMap<String, Process>,
     /// The kind of each pod's sidecar, where it has one.
     kinds: Vec<Kind>,
-    apps: Vec<Process>,
-    watch: Option<Watch>,
-}
-
-/// Observes a lab's connections while it runs.
-struct Watch {
-    capture: Capture,
-    /// `None` if the kernel does not report connections.
-    tracking: Option<Tracking>,
-}
-
-impl Watch {
-    fn start(pods: &[netns::Pod]) -> Result<Self> {
-        let tracking = Tracking::start(pods);
-        if let Err(error) = &tracking {
-            tracing::warn!("redirects are read only from logs: {error}");
-        }
-        Ok(Self { capture: Capture::start(pods)?, tracking: tracking.ok() })
-    }
+    pub(crate) programs: Programs,
 }
 
 impl Deployment {
@@ -130,30 +110,35 @@ impl Deployment {
         let pods = lab.add_pods(specs)?;
         lab.set_services(&services(mesh))?;
         let name_server = name_server::start(mesh, &lab, &options.tools)?;
-        let watch = options.capture.then(|| Watch::start(&pods)).transpose()?;
-        let authorities = Authorities::new(&mesh.config.trust_domain, options.tuning.key_type)?;
-        if options.stays_up {
-            authorities.write(lab.dir())?;
+        let mut programs = Programs::default();
+        programs.add_app(name_server);
+        if options.capture {
+            programs.watch(&pods)?;
         }
+        let authorities = Authorities::new(&mesh.config.trust_domain, options.tuning.key_type)?;
+        authorities.write(lab.dir())?;
         let all = pods.iter().zip(&plans).enumerate().map(|(index, (host, plan))| (index, host, plan.as_ref()));
         let started = start_pods(mesh, all.collect(), &authorities, options)?;
-        let mut sidecars = BTreeMap::new();
-        let mut apps = vec![name_server];
-        for (pod, started) in mesh.pods.iter().zip(started) {
-            if let Some(sidecar) = started.sidecar {
-                sidecars.insert(pod.name.to_string(), sidecar);
-            }
-            apps.extend(started.apps);
-        }
+        started.into_iter().for_each(|pod| programs.add(pod));
         let ready_after = begun.elapsed();
-        let resident = sidecars.values().filter_map(|sidecar| usage::resident(sidecar.pid())).collect();
+        let resident = programs.sidecars().filter_map(|sidecar| usage::resident(sidecar.pid())).collect();
         let kinds = (0..pods.len()).map(|pod| kind_of(options, pod)).collect();
-        Ok(Self { lab, pods, ready_after, resident, sidecars, kinds, apps, watch })
+        Ok(Self { lab, pods, ready_after, resident, kinds, programs })
     }
 
     /// Whether a pod's sidecar, if it has one, is the native one.
     pub fn is_native(&self, pod: usize) -> bool {
         self.kinds.get(pod) == Some(&Kind::Native)
+    }
+
+    /// Adapts to pods that came, went or were made again.
+    ///
+    /// # Errors
+    /// If a pod of the mesh does not exist.
+    pub(crate) fn adapt(&mut self, mesh: &Mesh, options: &Options) -> Result<()> {
+        self.pods = mesh.pods.iter().map(|pod| self.lab.pod(&pod.name.to_string())).collect::<Result<_, _>>()?;
+        self.kinds = (0..self.pods.len()).map(|pod| kind_of(options, pod)).collect();
+        Ok(())
     }
 
     /// Stops the apps and sidecars, so that all logs are written, and returns what was seen. If a path is given, writes the capture
@@ -162,28 +147,10 @@ impl Deployment {
     /// # Errors
     /// If a log can't be read, or the capture can't be written.
     pub fn finish(mut self, mesh: &Mesh, pcapng: Option<PathBuf>) -> Result<Observations> {
-        thread::scope(|scope| {
-            for process in self.sidecars.values().chain(&self.apps) {
-                scope.spawn(|| process.terminate(GRACE));
-            }
-        });
-        let mut secrets = String::new();
-        let mut logs = BTreeMap::new();
-        for (host, pod) in self.pods.iter().zip(&mesh.pods) {
-            for container in &pod.containers {
-                secrets.push_str(&read_if_there(&container::Files::new(host, &container.name).key_log())?);
-            }
-            if self.sidecars.contains_key(host.name()) {
-                let folders = Folders::new(host);
-                secrets.push_str(&read_if_there(&folders.key_log())?);
-                logs.insert(host.name().to_owned(), access_log::read(&read_if_there(&folders.access_log())?));
-            }
-        }
-        let Some(Watch { capture, tracking }) = self.watch.take() else {
+        let Records { secrets, logs } = self.programs.finish(self.pods.iter().zip(&mesh.pods))?;
+        let Some((captured, tracked)) = self.programs.captured() else {
             return Ok(Observations { logs, ..Observations::default() });
         };
-        let captured = capture.stop();
-        let tracked = tracking.map(|tracking| tracking.take()).unwrap_or_default();
         let keys = observe::KeyLog::parse(&secrets);
         if let Some(path) = pcapng {
             output::write_secret(&path, |mut file| netns::write_pcapng(&mut file, &captured, &[secrets]))?;
@@ -196,12 +163,12 @@ impl Deployment {
 
     /// The sidecar of a pod, `POD.NAMESPACE`.
     pub fn sidecar(&self, pod: &str) -> Option<&Process> {
-        self.sidecars.get(pod)
+        self.programs.sidecar(pod)
     }
 
     /// The first app of a pod, `POD.NAMESPACE`.
     pub fn app(&self, pod: &str) -> Option<&Process> {
-        self.apps.iter().find(|app| app.pod() == pod)
+        self.programs.app(pod)
     }
 
     /// Leaves the lab up, and returns its id.
@@ -212,13 +179,6 @@ impl Deployment {
         let id = self.lab.id().to_owned();
         self.lab.leave_up()?;
         Ok(id)
-    }
-}
-
-fn read_if_there(path: &std::path::Path) -> Result<String> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        result => result.with_context(|| format!("can't read {}", path.display())),
     }
 }
 
@@ -306,11 +266,6 @@ pub(crate) fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
         }
     }
     specs
-}
-
-pub(crate) struct StartedPod {
-    sidecar: Option<Process>,
-    apps: Vec<Process>,
 }
 
 /// Starts the programs of pods, in parallel, each with its index and the plan of its sidecar. Returns once all are ready.

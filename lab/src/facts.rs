@@ -24,6 +24,8 @@ pub enum Field {
     Outcome(OutcomeField),
     /// What the probe's calls added to a counter, by its number from 0.
     Counter(usize),
+    /// What a load did meanwhile, by its number from 0.
+    Load(usize),
 }
 
 /// A field of a leg, as documented in [`mesh::account::Leg`].
@@ -103,6 +105,7 @@ impl Field {
             Self::Leg(leg, _) => format!("leg {leg}"),
             Self::ReadBy | Self::Outcome(_) => "outcome".into(),
             Self::Counter(_) => "counters".into(),
+            Self::Load(_) => "loads".into(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Field {
             Self::ReadBy => "read by".into(),
             Self::Outcome(field) => field.to_string(),
             Self::Counter(number) => format!("counter {}", number + 1),
+            Self::Load(number) => format!("load {}", number + 1),
         }
     }
 }
@@ -121,7 +125,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Leg(leg, field) => write!(f, "leg {leg} {field}"),
-            Self::ReadBy | Self::Outcome(_) | Self::Counter(_) => f.write_str(&self.name()),
+            Self::ReadBy | Self::Outcome(_) | Self::Counter(_) | Self::Load(_) => f.write_str(&self.name()),
         }
     }
 }

@@ -85,6 +85,7 @@ pub(crate) fn seen(account: Account) -> Seen {
             flows: BTreeMap::new(),
             costs: BTreeMap::new(),
             counts: vec![],
+            loads: vec![],
             notes: vec![],
         },
     }
@@ -132,6 +133,7 @@ pub(crate) fn scenario(directory: &Path) -> Scenario {
         claims: vec!["C4".into()],
         signatures: vec![],
         grid: None,
+        loads: vec![],
         probes: vec![],
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data_plane::DataPlane,
+    loads::LoadSeen,
     output,
     run_report::{ProbeReport, RunReport, SCHEMA},
 };
@@ -38,13 +39,29 @@ pub struct SeenCall {
     pub verdict: Agreement,
     /// The account seen with each data plane that ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    native: Option<Account>,
+    native: Option<SeenAccount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    envoy: Option<Account>,
+    envoy: Option<SeenAccount>,
     #[serde(default, rename = "native-to-envoy", skip_serializing_if = "Option::is_none")]
-    native_to_envoy: Option<Account>,
+    native_to_envoy: Option<SeenAccount>,
     #[serde(default, rename = "envoy-to-native", skip_serializing_if = "Option::is_none")]
-    envoy_to_native: Option<Account>,
+    envoy_to_native: Option<SeenAccount>,
+}
+
+/// What was seen of a call with one data plane.
+#[derive(Debug, Serialize, Deserialize)]
+struct SeenAccount {
+    #[serde(flatten)]
+    account: Account,
+    #[serde(default)]
+    evidence: SeenEvidence,
+}
+
+/// The part of the evidence that is kept.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct SeenEvidence {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    loads: Vec<LoadSeen>,
 }
 
 /// A verdict, without its reasons.
@@ -56,7 +73,11 @@ pub struct Agreement {
 
 impl SeenCall {
     fn from_report(probe: &ProbeReport) -> Self {
-        let account = |plane| probe.seen.get(&plane).map(|seen| seen.account.clone());
+        let account = |plane| {
+            let seen = probe.seen.get(&plane)?;
+            let evidence = SeenEvidence { loads: seen.evidence.loads.clone() };
+            Some(SeenAccount { account: seen.account.clone(), evidence })
+        };
         Self {
             scenario: probe.scenario.clone(),
             probe: probe.probe.clone(),
@@ -72,6 +93,15 @@ impl SeenCall {
 
     /// What was seen: with the native data plane, else with another.
     pub fn account(&self) -> Option<&Account> {
+        self.seen().map(|seen| &seen.account)
+    }
+
+    /// What loads did meanwhile, with that data plane.
+    pub fn loads(&self) -> &[LoadSeen] {
+        self.seen().map_or(&[], |seen| &seen.evidence.loads)
+    }
+
+    fn seen(&self) -> Option<&SeenAccount> {
         [&self.native, &self.envoy, &self.native_to_envoy, &self.envoy_to_native].into_iter().flatten().next()
     }
 }

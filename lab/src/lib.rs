@@ -31,6 +31,7 @@ pub mod istiod;
 mod keeper;
 pub mod last_run;
 mod live;
+pub mod loads;
 mod log_keeper;
 pub mod logging;
 mod look;

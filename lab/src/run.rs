@@ -28,22 +28,23 @@ use netns::Privilege;
 use crate::{
     container, control_plane,
     data_plane::DataPlane,
-    deploy::{self, Deployment, Tamper},
+    deploy::{Deployment, Tamper},
     manifests,
-    observe_call::{self, MadeCall, Observations, Seen},
+    observe_call::{MadeCall, Seen},
     output, outside, predict,
     run_report::{LabFigures, ProbeReport, RunReport},
     scenario::{Probe, Scenario},
     stand_ins::{self, Images},
     tools::Tools,
     tuning::Tuning,
-    verdict::Verdict,
+    verdict::{Beside, Verdict},
 };
 
+mod changes;
 mod counting;
+mod load;
+mod unit;
 mod webhook;
-
-use self::counting::Before;
 
 /// The time limit of a call. A call that hangs is a result.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +71,8 @@ pub struct Options {
     pub jobs: usize,
     /// Whether to start no further lab after a failed call.
     pub fail_fast: bool,
+    /// Whether changes are repeated as often as scenarios say for a longer run.
+    pub soak: bool,
     /// How the labs' programs run.
     pub tuning: Tuning,
     /// Breaks the plans, to show that verdicts notice.
@@ -78,20 +81,6 @@ pub struct Options {
     pub progress: ProgressBar,
     /// Set to end the run early.
     pub interrupted: &'static AtomicBool,
-}
-
-/// The work for one lab.
-struct Unit<'a> {
-    scenario: &'a Scenario,
-    mesh: &'a Mesh,
-    data_plane: DataPlane,
-}
-
-/// What one lab found, for each probe in order.
-struct UnitResult {
-    ready_after: Duration,
-    resident: Vec<u64>,
-    seen: Vec<Seen>,
 }
 
 /// Runs scenarios.
@@ -104,11 +93,12 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     if let Some(folder) = &options.captures {
         output::check_secret_folder(folder)?;
     }
-    let meshes = meshes(scenarios, options)?;
-    let units: Vec<Unit<'_>> = meshes
+    let resolved = scenarios.iter().map(|scenario| resolve(scenario, &options.images)).collect::<Result<Vec<_>>>()?;
+    let meshes = meshes(scenarios, &resolved, options)?;
+    let units: Vec<unit::Unit<'_>> = meshes
         .iter()
-        .flat_map(|(scenario, mesh)| {
-            options.data_planes.iter().map(|data_plane| Unit { scenario, mesh, data_plane: *data_plane })
+        .flat_map(|(scenario, files, mesh)| {
+            options.data_planes.iter().map(|data_plane| unit::Unit { scenario, mesh, files, data_plane: *data_plane })
         })
         .collect();
     let results = side_by_side(&units, options)?;
@@ -116,22 +106,27 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     let mut not_run = Vec::new();
     let mut labs: BTreeMap<DataPlane, LabFigures> = BTreeMap::new();
     let planes = options.data_planes.len();
-    for ((scenario, mesh), results) in meshes.iter().zip(chunks(results, planes)) {
+    for (units, results) in units.chunks(planes).zip(chunks(results, planes)) {
+        let unit::Unit { scenario, mesh, .. } = units[0];
         let mut by_probe: Vec<BTreeMap<DataPlane, Seen>> = scenario.probes.iter().map(|_| BTreeMap::new()).collect();
-        for (data_plane, result) in options.data_planes.iter().zip(results) {
+        // Of the last data plane: the changes are the same on each.
+        let mut at_probe = Vec::new();
+        for (unit, result) in units.iter().zip(results) {
             let Some(result) = result else {
-                not_run.push(lab_name(scenario, mesh, *data_plane));
+                not_run.push(unit.name());
                 continue;
             };
-            let figures = labs.entry(*data_plane).or_default();
+            at_probe = result.meshes;
+            let figures = labs.entry(unit.data_plane).or_default();
             figures.ready_seconds.push(result.ready_after.as_secs_f64());
             figures.resident_bytes.extend(result.resident);
             for (seen, of_probe) in result.seen.into_iter().zip(&mut by_probe) {
-                of_probe.insert(*data_plane, seen);
+                of_probe.insert(unit.data_plane, seen);
             }
         }
         for (number, (probe, seen)) in scenario.probes.iter().zip(by_probe).enumerate() {
             if !seen.is_empty() {
+                let mesh = at_probe.get(number).unwrap_or(mesh);
                 probes.push((number, judge(scenario, probe, mesh, seen)?));
             }
         }
@@ -152,11 +147,7 @@ fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc
     let mut files = manifests::read(&[scenario.manifests()])?;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
     manifests::print_warnings(&warnings);
-    let calls = scenario.probes.iter().filter_map(|probe| {
-        let from = resolved.pod(&probe.from, manifests::DEFAULT_NAMESPACE)?;
-        Some((from, probe.host.as_str(), probe.port))
-    });
-    if let Some(hosts) = outside::hosts(&resolved, &calls.collect::<Vec<_>>()) {
+    if let Some(hosts) = outside::hosts(&resolved, &scenario.calls(&resolved)) {
         files.push(hosts);
         (resolved, _) = manifests::resolve(&files)?;
     }
@@ -165,16 +156,21 @@ fn resolve(scenario: &Scenario, images: &Images) -> Result<(Vec<SourceFile>, Arc
     Ok((files, resolved))
 }
 
-fn meshes<'a>(scenarios: &'a [Scenario], options: &Options) -> Result<Vec<(&'a Scenario, Mesh)>> {
-    let resolved = scenarios.iter().map(|scenario| resolve(scenario, &options.images)).collect::<Result<Vec<_>>>()?;
+/// Each scenario in each mesh, with the files that it was resolved from.
+fn meshes<'a>(
+    scenarios: &'a [Scenario],
+    resolved: &'a [(Vec<SourceFile>, Arc<Resolved>)],
+    options: &Options,
+) -> Result<Vec<(&'a Scenario, &'a [SourceFile], Mesh)>> {
     let (mut of, mut meshes) = (Vec::new(), Vec::new());
-    for (scenario, (files, resolved)) in scenarios.iter().zip(&resolved) {
+    for (scenario, (files, resolved)) in scenarios.iter().zip(resolved) {
         for mesh in manifests::meshes(resolved, &options.meshes) {
-            of.push(scenario);
+            of.push((scenario, &files[..]));
             meshes.push((mesh, &files[..]));
         }
     }
-    Ok(of.into_iter().zip(control_plane::apply(options.control_plane, meshes)?).collect())
+    let meshes = of.into_iter().zip(control_plane::apply(options.control_plane, meshes)?);
+    Ok(meshes.map(|((scenario, files), mesh)| (scenario, files, mesh)).collect())
 }
 
 fn chunks<T>(results: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
@@ -186,7 +182,8 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
     let expected = probe.expected(mesh.flavor).clone();
     let ways = predict::probe(mesh, probe)
         .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?;
-    let (predicted, verdict) = Verdict::compare(&expected, &probe.counts, &ways, &seen);
+    let beside = Beside { counts: &probe.counts, loads: &probe.loads };
+    let (predicted, verdict) = Verdict::compare(&expected, beside, &ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
@@ -205,10 +202,11 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
 }
 
 /// Whether all calls of a lab went as expected.
-fn agrees(unit: &Unit<'_>, result: &mut UnitResult) -> Result<bool> {
+fn agrees(unit: &unit::Unit<'_>, result: &mut unit::UnitResult) -> Result<bool> {
     let mut agrees = true;
-    for (probe, seen) in unit.scenario.probes.iter().zip(std::mem::take(&mut result.seen)) {
-        let report = judge(unit.scenario, probe, unit.mesh, BTreeMap::from([(unit.data_plane, seen)]))?;
+    for (number, seen) in std::mem::take(&mut result.seen).into_iter().enumerate() {
+        let (probe, mesh) = (&unit.scenario.probes[number], unit.mesh_of(result, number));
+        let report = judge(unit.scenario, probe, mesh, BTreeMap::from([(unit.data_plane, seen)]))?;
         agrees &= report.verdict.agrees;
         result.seen.extend(report.seen.into_values());
     }
@@ -217,10 +215,10 @@ fn agrees(unit: &Unit<'_>, result: &mut UnitResult) -> Result<bool> {
 
 /// Runs the units on a few threads, and returns their results in order: `None` for a unit that was not started because a call
 /// had failed. The first error ends the run.
-fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<Option<UnitResult>>> {
+fn side_by_side(units: &[unit::Unit<'_>], options: &Options) -> Result<Vec<Option<unit::UnitResult>>> {
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
-    let results: Mutex<Vec<Option<Result<UnitResult>>>> = Mutex::new(units.iter().map(|_| None).collect());
+    let results: Mutex<Vec<Option<Result<unit::UnitResult>>>> = Mutex::new(units.iter().map(|_| None).collect());
     options.progress.set_length(units.len().try_into().unwrap_or(u64::MAX));
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, units.len().max(1)) {
@@ -228,7 +226,7 @@ fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<Option<Unit
                 while !ended.load(Ordering::Relaxed) && !options.interrupted.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(unit) = units.get(index) else { break };
-                    let mut result = run_unit(unit, options);
+                    let mut result = unit::run(unit, options);
                     if let (true, Ok(found)) = (options.fail_fast, &mut result) {
                         match agrees(unit, found) {
                             Ok(agrees) => _ = ended.fetch_or(!agrees, Ordering::Relaxed),
@@ -249,55 +247,10 @@ fn side_by_side(units: &[Unit<'_>], options: &Options) -> Result<Vec<Option<Unit
     results.into_iter().map(Option::transpose).collect()
 }
 
-fn lab_name(scenario: &Scenario, mesh: &Mesh, data_plane: DataPlane) -> String {
-    format!("{}-{}-{data_plane}", scenario.name, mesh.flavor)
-}
-
 /// The run was ended early.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; nothing was left behind")]
 pub struct Interrupted;
-
-fn run_unit(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
-    let Unit { scenario, mesh, data_plane } = unit;
-    let name = lab_name(scenario, mesh, *data_plane);
-    options.progress.set_message(name.clone());
-    let callers = scenario.probes.iter().map(|probe| caller(mesh, probe)).collect::<Result<Vec<_>>>()?;
-    let deployment = Deployment::new(
-        mesh,
-        &deploy::Options {
-            data_plane: *data_plane,
-            callers: callers.clone(),
-            tools: options.tools.clone(),
-            privilege: options.privilege,
-            capture: true,
-            stays_up: false,
-            name: name.clone(),
-            tuning: options.tuning.clone(),
-            tamper: options.tamper.clone(),
-        },
-    )
-    .with_context(|| format!("scenario {name}"))?;
-    let (ready_after, resident) = (deployment.ready_after, deployment.resident.clone());
-    let mut calls = Vec::new();
-    for (number, (probe, from)) in scenario.probes.iter().zip(callers).enumerate() {
-        if options.interrupted.load(Ordering::Relaxed) {
-            bail!(Interrupted);
-        }
-        let before = Before::read(&probe.counts, &deployment, mesh)?;
-        let mut call = match &probe.webhook {
-            Some(name) => webhook::call(&deployment, unit, probe, name, from, number, &options.tools)?,
-            None => make_calls(&deployment, unit, probe, from, number, options)?,
-        };
-        call.counts = before.gained(&deployment)?;
-        calls.push(call);
-    }
-    let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
-    let seen: Observations = deployment.finish(mesh, capture)?;
-    let calls = scenario.probes.iter().zip(&calls);
-    let seen = calls.map(|(probe, call)| observe_call::account(mesh, probe, call, &seen)).collect();
-    Ok(UnitResult { ready_after, resident, seen })
-}
 
 fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
     manifests::find_pod(mesh, &probe.from, manifests::DEFAULT_NAMESPACE)
@@ -308,13 +261,13 @@ fn caller(mesh: &Mesh, probe: &Probe) -> Result<usize> {
 /// expectation is of each of them.
 fn make_calls(
     deployment: &Deployment,
-    unit: &Unit<'_>,
+    mesh: &Mesh,
     probe: &Probe,
     from: usize,
     number: usize,
     options: &Options,
 ) -> Result<MadeCall> {
-    let pod = &unit.mesh.pods[from];
+    let pod = &mesh.pods[from];
     let mut last: Option<MadeCall> = None;
     for turn in 0..probe.times {
         if options.interrupted.load(Ordering::Relaxed) {
@@ -362,7 +315,17 @@ fn make_call(
         format!("probe {:?}: the client in {} printed no report: {stderr}", probe.name, pod.name)
     })?;
     let (admission, admission_message) = (None, None);
-    Ok(MadeCall { from, report, admission, admission_message, marker, began_ns, ended_ns, counts: vec![] })
+    Ok(MadeCall {
+        from,
+        report,
+        admission,
+        admission_message,
+        marker,
+        began_ns,
+        ended_ns,
+        counts: vec![],
+        beside_loads: false,
+    })
 }
 
 /// The demo client's arguments for a probe.

@@ -10,18 +10,30 @@ use std::{
 
 use mesh::{
     account::{AppProtocol, AppSpeaks},
-    model::{Family, Flavor},
+    model::{Family, Flavor, Resolved},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{claims, counters::ExpectedCount, expect::Expectation, report::words::did_you_mean, request::Asked};
+use crate::{
+    claims,
+    counters::ExpectedCount,
+    expect::Expectation,
+    loads::{ExpectedLoad, Load},
+    manifests::DEFAULT_NAMESPACE,
+    report::words::did_you_mean,
+    request::Asked,
+};
 
+mod changes;
 pub(crate) mod written;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use changes::key;
+pub use changes::{Change, Rotated, Rotation, Soak};
 
 /// A scenario, as read from its folder.
 #[derive(Clone, Debug)]
@@ -38,6 +50,8 @@ pub struct Scenario {
     pub signatures: Vec<String>,
     /// The axes, if the calls are drawn as a grid.
     pub grid: Option<Grid>,
+    /// The loads that run beside the calls.
+    pub loads: Vec<Load>,
     /// The calls, made in this order.
     pub probes: Vec<Probe>,
 }
@@ -71,6 +85,10 @@ pub struct Probe {
     pub webhook: Option<String>,
     /// Its cell, if the scenario's calls are drawn as a grid.
     pub cell: Option<Cell>,
+    /// What changes before it, one after the other. It stays changed for later calls.
+    pub changes: Vec<Change>,
+    /// What is expected of loads, by their names, from the first change to the end of the call.
+    pub loads: Vec<(String, ExpectedLoad)>,
     /// How often it is called: the expectation is of each call.
     pub times: u32,
     /// What all its calls together add to counters of sidecars, in both meshes.
@@ -204,6 +222,26 @@ impl Scenario {
 
     pub fn manifests(&self) -> PathBuf {
         self.directory.join("manifests.yaml")
+    }
+
+    /// Its calls that pods of the mesh make, each with the host and port as the app dials them.
+    pub fn calls<'a>(&'a self, mesh: &Resolved) -> Vec<(usize, &'a str, u16)> {
+        let call = |probe: &'a Probe| {
+            let from = mesh.pod(&probe.from, DEFAULT_NAMESPACE)?;
+            Some((from, probe.host.as_str(), probe.port))
+        };
+        self.probes.iter().filter_map(call).collect()
+    }
+
+    /// The pods of the mesh that call.
+    pub fn callers(&self, mesh: &Resolved) -> Vec<usize> {
+        let names = self.probes.iter().map(|probe| &probe.from).chain(self.loads.iter().map(|load| &load.from));
+        names.filter_map(|name| mesh.pod(name, DEFAULT_NAMESPACE)).collect()
+    }
+
+    /// Whether its lab changes between calls, which then depend on earlier ones.
+    pub fn has_steps(&self) -> bool {
+        self.probes.iter().any(|probe| !probe.changes.is_empty())
     }
 }
 

@@ -62,7 +62,8 @@ pub enum NothingSelected {
     Both,
 }
 
-/// The scenarios, reduced to their selected calls; those without any are left out. A shard can be empty if there are more shards
+/// The scenarios, reduced to their selected calls, and where the lab changes between calls, those before them; scenarios without any
+/// are left out. A shard can be empty if there are more shards
 /// than scenarios.
 ///
 /// # Errors
@@ -78,11 +79,18 @@ pub fn select(mut scenarios: Vec<Scenario>, selection: Selection<'_>) -> Result<
         let meant = mesh::nearest(text, names).map(str::to_owned);
         return Err(NothingSelected::Probe { text: text.clone(), meant });
     }
+    let is_selected = |probe: &Probe| {
+        (claims.is_empty() || probe.claims.iter().any(|claim| claims.contains(claim)))
+            && (probes.is_empty() || probes.iter().any(|text| has(&probe.name, text)))
+    };
     for scenario in &mut scenarios {
-        scenario.probes.retain(|probe| {
-            (claims.is_empty() || probe.claims.iter().any(|claim| claims.contains(claim)))
-                && (probes.is_empty() || probes.iter().any(|text| has(&probe.name, text)))
-        });
+        if scenario.has_steps() {
+            // Each call depends on the changes before it.
+            let last = scenario.probes.iter().rposition(is_selected);
+            scenario.probes.truncate(last.map_or(0, |last| last + 1));
+        } else {
+            scenario.probes.retain(is_selected);
+        }
     }
     scenarios.retain(|scenario| !scenario.probes.is_empty());
     if scenarios.is_empty() {

@@ -38,6 +38,10 @@ pub fn identity(privilege: Privilege) -> ProxyIdentity {
 /// How long a sidecar can take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long connections of a filter chain that is gone can go on, in seconds: the default of Istio's `drainDuration`. Istio has Envoy ask
+/// clients to leave at once (istio: pkg/envoy/proxy.go, `args`), as the native sidecar does.
+const DRAIN_SECONDS: &str = "45";
+
 /// Envoy's administration interface, in each pod.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 15000);
 
@@ -204,7 +208,7 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
     let bootstrap = bootstrap.display().to_string();
     let (program, ready) = match how.kind {
         Kind::Native => {
-            let args = ["-c", &bootstrap, "--concurrency", &concurrency, "-l", "warn"];
+            let args = ["-c", &bootstrap, "--concurrency", &concurrency, "--drain-time-s", DRAIN_SECONDS, "-l", "warn"];
             let program = Program::new(how.kind.program(), tools.own("sidecar-proxy")?, args);
             (program, Ready::Notify { timeout: READY_WITHIN })
         }
@@ -214,6 +218,8 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
                 "-c", &bootstrap,
                 "--concurrency", &concurrency,
                 "-l", "warning",
+                "--drain-time-s", DRAIN_SECONDS,
+                "--drain-strategy", "immediate",
                 // Hot restart is for one Envoy on a host: it uses fixed names in shared memory.
                 "--disable-hot-restart",
                 // Logs are read as soon as Envoy has ended; by default they are flushed only every 10 s.

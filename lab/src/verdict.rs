@@ -11,6 +11,7 @@ use crate::{
     data_plane::DataPlane,
     expect::Expectation,
     facts::{Difference, differences},
+    loads::{self, ExpectedLoad},
     observe_call::Seen,
 };
 
@@ -42,6 +43,15 @@ impl Serialize for Judge {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// What is expected beside a call's account.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Of counters of sidecars.
+    pub counts: &'a [ExpectedCount],
+    /// Of loads, by their names.
+    pub loads: &'a [(String, ExpectedLoad)],
 }
 
 /// Whether the accounts of a call agree.
@@ -82,10 +92,10 @@ impl Verdict {
     ///
     /// An expectation names what a person cares about. The second comparison covers the rest, so that a deviating data plane is found even
     /// without an expectation. If a call may go several ways, what was seen is compared with the most similar one. Returns the prediction
-    /// that was compared, too. Counters are only expected, not predicted.
+    /// that was compared, too. Counters and loads are only expected, not predicted.
     pub fn compare(
         expected: &Expectation,
-        counts: &[ExpectedCount],
+        beside: Beside<'_>,
         ways: &[Account],
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> (Option<Account>, Self) {
@@ -94,7 +104,7 @@ impl Verdict {
         let mut disagreements = Vec::new();
         for (plane, seen) in seen {
             let predicted = nearest(seen);
-            disagreements.extend(Self::against(expected, counts, predicted, *plane, seen));
+            disagreements.extend(Self::against(expected, beside, predicted, *plane, seen));
         }
         let predicted = seen.values().next().and_then(nearest).or(ways.first()).cloned();
         let unexpected = predicted.iter().map(|predicted| (Judge::Predicted, differences(expected, predicted)));
@@ -109,13 +119,14 @@ impl Verdict {
     /// What was seen on one data plane, against what was expected and predicted.
     fn against(
         expected: &Expectation,
-        counts: &[ExpectedCount],
+        beside: Beside<'_>,
         predicted: Option<&Account>,
         plane: DataPlane,
         seen: &Seen,
     ) -> Vec<Disagreement> {
         let mut unexpected = differences(expected, &seen.account);
-        unexpected.extend(counters::differences(counts, &seen.evidence.counts));
+        unexpected.extend(counters::differences(beside.counts, &seen.evidence.counts));
+        unexpected.extend(loads::differences(beside.loads, &seen.evidence.loads));
         let mut unpredicted = predicted
             .map_or_else(Vec::new, |predicted| differences(&Expectation::from_prediction(predicted), &seen.account));
         unpredicted.retain(|difference| unexpected.iter().all(|reported| reported.field != difference.field));
@@ -133,6 +144,6 @@ impl Verdict {
         predicted: Option<&Account>,
         seen: &BTreeMap<DataPlane, Seen>,
     ) -> Self {
-        Self::compare(expected, &[], predicted.map_or(&[], std::slice::from_ref), seen).1
+        Self::compare(expected, Beside::default(), predicted.map_or(&[], std::slice::from_ref), seen).1
     }
 }

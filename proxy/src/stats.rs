@@ -229,6 +229,11 @@ impl ScopedStats {
 }
 
 impl Counter {
+    /// Whether both count in the same place.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub fn inc(&self) {
         self.add(1);
     }

@@ -117,6 +117,7 @@ fn options(meshes: &[Flavor], planes: &[DataPlane]) -> Options {
         captures: None,
         jobs: 4,
         fail_fast: false,
+        soak: false,
         tuning: Tuning::default(),
         tamper: None,
         progress: indicatif::ProgressBar::hidden(),

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as HttpBody, Incoming};
@@ -11,7 +11,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
-use super::head::{Head, headers};
+use super::head::{Head, PROBE_HEADER, headers};
 use super::{CLOSE_TIMEOUT, CallArgs, Clock, Connection, filling};
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::report::{Body, Ended, HttpFacts, headers_of};
@@ -52,6 +52,14 @@ impl Request {
     pub(crate) fn plain(target: &Target, upload: usize) -> Result<Self, UsageError> {
         let body = (upload > 0).then(|| filling(upload));
         Self::with(target, None, HeaderMap::new(), body, false)
+    }
+
+    /// [`plain`](Self::plain) with a mark in a header.
+    pub(crate) fn marked(target: &Target, upload: usize, marker: &str) -> Result<Self, UsageError> {
+        let marker = HeaderValue::from_str(marker)
+            .map_err(|_| UsageError(format!("--marker {marker:?} is not a header's value")))?;
+        let body = (upload > 0).then(|| filling(upload));
+        Self::with(target, None, HeaderMap::from_iter([(HeaderName::from_static(PROBE_HEADER), marker)]), body, false)
     }
 
     fn with(

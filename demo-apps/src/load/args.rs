@@ -61,6 +61,15 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_limit, default_value = "10s")]
     pub timeout: Duration,
 
+    /// Mark each request: header `x-sidelab-probe: ID`, or the line `sidelab-probe ID` before raw bytes
+    #[arg(long, value_name = "ID")]
+    pub marker: Option<String>,
+
+    /// Print each request as a line of JSON when it ends, and check its response: an echo has to be the bytes that were sent, and a
+    /// `demo-server` has to report the length of the body that it got
+    #[arg(long, conflicts_with = "download")]
+    pub each: bool,
+
     /// Number of threads that generate load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1024))]
     pub threads: u32,

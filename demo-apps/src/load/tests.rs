@@ -8,7 +8,7 @@ use crate::testing::{Behaviour, Running, deserted_port, parse, peer_that};
 /// Runs a load beside the test's servers.
 async fn load(line: String) -> LoadReport {
     let args: LoadArgs = parse(&line).unwrap();
-    let report = tokio::task::spawn_blocking(move || run(&args, &Arc::default())).await.unwrap().unwrap();
+    let report = tokio::task::spawn_blocking(move || run(&args, &Arc::default(), |_| {})).await.unwrap().unwrap();
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<LoadReport>(&json).unwrap(), report);
     report
@@ -34,6 +34,44 @@ async fn exactly_the_requested_number_of_requests_is_made() {
         assert_eq!(latencies.tls.is_some(), target.starts_with("tls"), "{target}");
         assert!(latencies.first_byte.unwrap().max_us <= latencies.total.unwrap().max_us, "{target}");
     }
+}
+
+/// Runs a load with `--each`, and returns its requests.
+async fn each(line: String) -> Vec<RequestReport> {
+    static ENDED: Mutex<Vec<RequestReport>> = Mutex::new(Vec::new());
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let args: LoadArgs = parse(&format!("{line} --each")).unwrap();
+    let keep = |request: &RequestReport| ENDED.lock().unwrap().push(request.clone());
+    tokio::task::spawn_blocking(move || run(&args, &Arc::default(), keep)).await.unwrap().unwrap();
+    std::mem::take(&mut *ENDED.lock().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_can_be_reported_with_its_mark_on_the_wire() {
+    let server = Running::start("--http 127.0.0.1:0 --tcp 127.0.0.1:0");
+    let (http, tcp) = (server.port(Protocol::Http), server.port(Protocol::Tcp));
+    let requests = each(format!("tcp://127.0.0.1:{tcp} -n 3 --marker m1")).await;
+    let length = ("sidelab-probe m1\n".len() + 64) as u64;
+    assert_eq!(
+        requests.iter().map(|one| (one.sent, one.received, one.failed())).collect::<Vec<_>>(),
+        [(length, length, false); 3]
+    );
+    assert!(requests.windows(2).all(|pair| pair[0].ended_ns <= pair[1].began_ns), "{requests:?}");
+    let requests = each(format!("http://127.0.0.1:{http}/ -n 2 --upload 1000 --marker m1")).await;
+    assert_eq!(requests.iter().map(|one| (one.status, one.failed())).collect::<Vec<_>>(), [(Some(200), false); 2]);
+    let requests = each(format!("http://127.0.0.1:{http}/status/503 -n 1")).await;
+    assert!(requests[0].failed() && requests[0].error.is_none(), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_or_cut_answer_fails_if_each_is_checked() {
+    let altered = peer_that(Behaviour::Answers(&[b'x'; 64])).await;
+    let kind = |requests: Vec<RequestReport>| requests[0].error.clone().map(|failure| failure.kind);
+    assert_eq!(kind(each(format!("tcp://127.0.0.1:{altered} -n 1")).await), Some(FailureKind::EchoMismatch));
+    assert_eq!(load(format!("tcp://127.0.0.1:{altered} -n 1")).await.failures, 0, "a bench does not compare");
+    let other = peer_that(Behaviour::Answers(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")).await;
+    assert_eq!(kind(each(format!("http://127.0.0.1:{other}/ -n 1")).await), Some(FailureKind::EchoMismatch));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +181,7 @@ fn load_without_an_end_or_without_an_answer_is_refused() {
         ("grpc://127.0.0.1:1 -n 1", "repeatedly"),
         ("ws://127.0.0.1:1 -n 1", "repeatedly"),
     ] {
-        let error = run(&parse(line).unwrap(), &Arc::default()).unwrap_err();
+        let error = run(&parse(line).unwrap(), &Arc::default(), |_| {}).unwrap_err();
         assert!(error.to_string().contains(expected), "{line}: {error}");
     }
 }

@@ -102,7 +102,7 @@ fn load(args: &LoadArgs) -> Result<(bool, String), UsageError> {
         runtime.block_on(signal);
         stopped.store(true, Ordering::Relaxed);
     });
-    let report = load::run(args, &stop)?;
+    let report = load::run(args, &stop, |request| print(&line(request)))?;
     Ok((report.requests > 0, line(&report)))
 }
 

@@ -58,6 +58,31 @@ pub struct LoadReport {
     pub cpu_system_us: u64,
 }
 
+/// A request of a load, as `--each` prints it when it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct RequestReport {
+    /// When it began, in nanoseconds since 1970.
+    pub began_ns: u64,
+    /// When it had ended, in nanoseconds since 1970.
+    pub ended_ns: u64,
+    /// Payload sent, in bytes, inside TLS and including HTTP headers.
+    pub sent: u64,
+    /// Payload received, in bytes, inside TLS and including HTTP headers.
+    pub received: u64,
+    /// HTTP status of the response.
+    pub status: Option<u16>,
+    /// Why it failed, if it did.
+    pub error: Option<Failure>,
+}
+
+impl RequestReport {
+    /// Whether it failed, or was answered with an HTTP status of 400 or more.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.error.is_some() || self.status.is_some_and(|status| status >= 400)
+    }
+}
+
 /// Latencies by stage, all measured from the scheduled start of the request, so that a stall of the server is charged to
 /// every request that it delayed (no coordinated omission in an open loop).
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]

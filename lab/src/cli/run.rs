@@ -33,6 +33,9 @@ pub struct RunArgs {
     /// Start no more labs once a call did not go as expected
     #[arg(long)]
     pub fail_fast: bool,
+    /// Repeat rotations as often as scenarios say for a longer run, such as every second for a minute
+    #[arg(long)]
+    pub soak: bool,
     /// The meshes to run in [default: both; with --control-plane istiod: istio]
     #[arg(long, value_enum)]
     pub mesh: Option<MeshChoice>,

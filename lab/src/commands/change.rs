@@ -1,6 +1,9 @@
 //! `sidelab apply` and `sidelab delete`: changing a lab that is up.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use mesh::{Key, Objects, SourceFile, What, kind_of_word, rollout::Change};
@@ -11,16 +14,18 @@ use serde::Serialize;
 use super::{FAILED, INTERRUPTED, OK, labs, print_json};
 use crate::{
     cli::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, Output},
+    deploy::StartedPod,
     interrupt,
     keeper::{self, Side},
     live::{
         Turn,
-        change::{self, PodChange, PodWhat},
+        change::{self, Follower, PodChange, PodWhat, Wanted},
         record::Record,
         roll::Taken,
     },
     manifests::{self, BadManifests, NoManifests},
     report::words::{counted, listed},
+    run::Interrupted,
     terminal::{noteln, outln},
 };
 
@@ -215,8 +220,14 @@ fn carry_out(
     how: &ChangeArgs,
 ) -> Result<Changed> {
     let dry_run = how.dry_run != DryRun::None;
-    let planned = change::plan(&lab, record, objects, files)?;
-    let pods = if dry_run { planned.changes() } else { planned.carry_out(&lab, how.timeout)? };
+    let options = record.options(lab.id().to_owned());
+    let planned = change::plan(&lab, record, Wanted { objects, files, options, calls: &|_| vec![] })?;
+    let pods = if dry_run {
+        planned.changes()
+    } else {
+        let interrupted = interrupt::interruptible()?;
+        planned.carry_out(&lab, how.timeout, &mut ByHand { interrupted })?
+    };
     let starts = pods.iter().any(|pod| matches!(pod.what, PodWhat::Created | PodWhat::Replaced(_))) && !dry_run;
     let objects = done.iter().map(|(key, what)| ObjectReport {
         object: key.to_string(),
@@ -259,6 +270,31 @@ fn carry_out(
         () => OK,
     };
     Ok(Changed { code, started_in: starts.then_some(lab) })
+}
+
+/// A change of a lab that outlives this process.
+struct ByHand {
+    interrupted: &'static AtomicBool,
+}
+
+impl Follower for ByHand {
+    fn commit(&mut self) -> Result<()> {
+        if self.interrupted.load(Ordering::SeqCst) {
+            bail!(Interrupted);
+        }
+        interrupt::hold();
+        Ok(())
+    }
+
+    fn created(&mut self, _pods: &[netns::Pod]) -> Result<()> {
+        Ok(())
+    }
+
+    fn started(&mut self, _pods: Vec<StartedPod>) {}
+
+    fn end(&mut self, lab: &Lab, pods: &[String]) -> Result<()> {
+        change::end_programs(lab, pods)
+    }
 }
 
 fn pod_report(change: PodChange) -> PodReport {

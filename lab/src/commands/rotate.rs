@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use mesh::model::Mesh;
-use netns::Lab;
+use netns::{Lab, Privilege};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ use crate::{
     },
     manifests,
     report::words::counted,
+    run::Interrupted,
     terminal::{noteln, outln},
 };
 
@@ -69,7 +70,8 @@ fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
     let _turn = Turn::take(lab)?;
     // Another process may have changed the lab meanwhile.
     let mesh = Record::read(lab)?.resolve()?;
-    let rotation = Rotation { lab, pods: chosen(args, &mesh)?, mesh: &mesh, patience: args.timeout };
+    let (pods, privilege) = (chosen(args, &mesh)?, Privilege::Root);
+    let rotation = Rotation { lab, pods, mesh: &mesh, patience: args.timeout, privilege };
     let mut missing = 0;
     let mut report = |phase: &Phase| {
         missing += print(args, lab, phase)?;
@@ -84,7 +86,11 @@ fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
             RootOrder::LeafFirst => Order::LeafFirst,
             RootOrder::NoOverlap => Order::NoOverlap,
         };
+        interrupt::hold();
         rotation.root(order, &mut report)?;
+        if interrupt::is_asked() {
+            bail!(Interrupted);
+        }
     } else {
         rotation.certificates()?.iter().try_for_each(&mut report)?;
     }
@@ -95,7 +101,7 @@ fn chosen(args: &RotateArgs, mesh: &Mesh) -> Result<Vec<usize>> {
     if let Some(name) = &args.pod {
         let index = manifests::find_pod(mesh, name, &args.namespace)?;
         if mesh.pods[index].sidecar.is_none() {
-            anyhow::bail!("{} has no sidecar, and so no certificate of the mesh", mesh.pods[index].name);
+            bail!("{} has no sidecar, and so no certificate of the mesh", mesh.pods[index].name);
         }
         return Ok(vec![index]);
     }

@@ -64,6 +64,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             captures: args.pcap.clone(),
             jobs: args.jobs.into(),
             fail_fast: args.fail_fast,
+            soak: args.soak,
             tuning: Tuning::default(),
             tamper: None,
             progress: progress(LABS),

@@ -5,14 +5,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use mesh::{
     Fault, Objects, SourceFile,
-    model::Mesh,
+    model::{Mesh, Resolved},
     rollout::{Change, Rollout, rollout},
 };
 use netns::{Lab, PodSpec};
@@ -29,9 +28,8 @@ use super::{
 use crate::{
     authorities::Authorities,
     container, control_plane,
-    deploy::{self, PodPlan},
+    deploy::{self, PodPlan, StartedPod},
     interrupt, manifests, name_server, outside, parallel,
-    run::Interrupted,
     terminal::noteln,
 };
 
@@ -76,15 +74,42 @@ pub(crate) struct Planned {
     leaving: Vec<String>,
 }
 
-/// Works out what becomes of a lab with other objects. `files` are those that were read for it, in which errors are located.
+/// Takes part in a change while it is carried out.
+pub(crate) trait Follower {
+    /// Everything that can fail is done. If this fails, the change has no effect.
+    fn commit(&mut self) -> Result<()>;
+
+    /// Pods were created; their programs start next.
+    fn created(&mut self, pods: &[netns::Pod]) -> Result<()>;
+
+    /// The programs of created pods run.
+    fn started(&mut self, pods: Vec<StartedPod>);
+
+    /// Ends the programs of pods that are removed next.
+    fn end(&mut self, lab: &Lab, pods: &[String]) -> Result<()>;
+}
+
+/// How a lab is to change.
+pub(crate) struct Wanted<'a> {
+    /// What it is made from then.
+    pub(crate) objects: Objects,
+    /// The files that were read for it, in which errors are located.
+    pub(crate) files: &'a [SourceFile],
+    pub(crate) options: deploy::Options,
+    /// Calls from a pod to a host and a port, for which hosts outside of the cluster are needed.
+    pub(crate) calls: &'a dyn Fn(&Resolved) -> Vec<(usize, &'a str, u16)>,
+}
+
+/// Works out what becomes of a lab.
 ///
 /// # Errors
 /// If the manifests are invalid; what `validate` prints of them.
-pub(crate) fn plan(lab: &Lab, record: &Record, objects: Objects, files: &[SourceFile]) -> Result<Planned> {
+pub(crate) fn plan(lab: &Lab, record: &Record, wanted: Wanted<'_>) -> Result<Planned> {
+    let Wanted { objects, files, options, calls } = wanted;
     let mut next = Record { objects, ..record.clone() };
     next.objects.delete_file(outside::ASSUMED);
     let (mut resolved, mut warnings) = manifests::resolve_objects(&next.objects, &next.addresses, files)?;
-    if let Some(hosts) = outside::hosts(&resolved, &[]) {
+    if let Some(hosts) = outside::hosts(&resolved, &calls(&resolved)) {
         let hosts = Objects::read(&[hosts]).map_err(|faults| manifests::BadManifests { faults })?;
         next.objects.apply(hosts);
         (resolved, warnings) = manifests::resolve_objects(&next.objects, &next.addresses, files)?;
@@ -98,7 +123,6 @@ pub(crate) fn plan(lab: &Lab, record: &Record, objects: Objects, files: &[Source
     next.addresses = mesh::Addresses::of(&mesh);
     next.stamp(jiff::Timestamp::now().as_second());
 
-    let options = next.options(lab.id().to_owned());
     let indexed = || mesh.pods.iter().enumerate();
     let plans = indexed().map(|(i, pod)| deploy::plan(&mesh, i, pod, lab, &options)).collect::<Result<Vec<_>>>()?;
     let specs: Vec<PodSpec> = indexed()
@@ -156,25 +180,32 @@ impl Planned {
         changes
     }
 
+    /// What the lab is made from afterwards.
+    pub(crate) fn into_parts(self) -> (Record, Mesh) {
+        (self.record, self.mesh)
+    }
+
     /// Changes the lab. Sidecars get `patience` to take each of their files.
     ///
     /// # Errors
-    /// If a new pod can't be started, or this process is interrupted before: then nothing has changed. If a pod that is made again
+    /// If a new pod can't be started, or the follower does not commit to it: then nothing has changed. If a pod that is made again
     /// does not start, the rest of the change is done nevertheless.
-    pub(crate) fn carry_out(&self, lab: &Lab, patience: Duration) -> Result<Vec<PodChange>> {
+    pub(crate) fn carry_out(
+        &self,
+        lab: &Lab,
+        patience: Duration,
+        follower: &mut impl Follower,
+    ) -> Result<Vec<PodChange>> {
         let authorities = Authorities::read(lab.dir())?;
-        let interrupted = interrupt::interruptible()?;
         let of_fate = |is: fn(&Fate) -> bool| -> Vec<usize> {
             self.fates.iter().enumerate().filter(|(_, fate)| is(fate)).map(|(index, _)| index).collect()
         };
         let coming = of_fate(|fate| *fate == Fate::Comes);
-        let started = self.start(lab, &coming, &authorities);
-        if started.is_err() || interrupted.load(Ordering::SeqCst) {
+        let ready = self.start(lab, &coming, &authorities, follower).and_then(|()| follower.commit());
+        if let Err(error) = ready {
             self.remove(lab, &coming);
-            started?;
-            bail!(Interrupted);
+            return Err(error);
         }
-        interrupt::hold();
         self.record.write(lab.dir())?;
         name_server::update(&self.mesh, lab)?;
         lab.set_services(&deploy::services(&self.mesh))?;
@@ -186,8 +217,9 @@ impl Planned {
         let replaced = of_fate(|fate| matches!(fate, Fate::IsReplaced(_)));
         let names = replaced.iter().map(|index| self.mesh.pods[*index].name.to_string());
         let ending: Vec<String> = names.chain(self.leaving.iter().cloned()).collect();
-        stop(lab, &ending)?;
-        self.start(lab, &replaced, &authorities).context("the change is in place, but not every pod runs")?;
+        follower.end(lab, &ending)?;
+        ending.iter().try_for_each(|name| lab.remove_pod(name))?;
+        self.start(lab, &replaced, &authorities, follower).context("the change is in place, but not every pod runs")?;
         let mut changes = self.changes();
         for change in &mut changes {
             change.taken = taken.get(&change.pod).cloned();
@@ -196,13 +228,21 @@ impl Planned {
     }
 
     /// Creates pods and starts their programs.
-    fn start(&self, lab: &Lab, chosen: &[usize], authorities: &Authorities) -> Result<()> {
+    fn start(
+        &self,
+        lab: &Lab,
+        chosen: &[usize],
+        authorities: &Authorities,
+        follower: &mut impl Follower,
+    ) -> Result<()> {
         if chosen.is_empty() {
             return Ok(());
         }
         let hosts = lab.add_pods(chosen.iter().map(|index| self.specs[*index].clone()))?;
+        follower.created(&hosts)?;
         let pods = chosen.iter().copied().zip(&hosts).map(|(index, host)| (index, host, self.plans[index].as_ref()));
-        deploy::start_pods(&self.mesh, pods.collect(), authorities, &self.options).map(drop)
+        follower.started(deploy::start_pods(&self.mesh, pods.collect(), authorities, &self.options)?);
+        Ok(())
     }
 
     /// Removes pods that were created by a change that failed.
@@ -239,8 +279,11 @@ impl Planned {
     }
 }
 
-/// Ends pods' programs as a kubelet does, with SIGTERM first, and removes the pods.
-fn stop(lab: &Lab, names: &[String]) -> Result<()> {
+/// Ends pods' programs as a kubelet does, with SIGTERM first. What still runs after a while ends with the pod.
+///
+/// # Errors
+/// If the lab's state can't be read.
+pub(crate) fn end_programs(lab: &Lab, names: &[String]) -> Result<()> {
     let mut processes = lab.processes()?;
     processes.retain(|process| names.contains(&process.pod) && process.is_running());
     for process in &processes {
@@ -251,5 +294,5 @@ fn stop(lab: &Lab, names: &[String]) -> Result<()> {
     while processes.iter().any(netns::ProcessRecord::is_running) && Instant::now() < deadline {
         interrupt::pause(Duration::from_millis(5));
     }
-    names.iter().try_for_each(|name| Ok(lab.remove_pod(name)?))
+    Ok(())
 }

@@ -8,10 +8,10 @@ use mesh::{
     model::Mesh,
     rollout::{Rollout, to_secret},
 };
-use netns::Lab;
+use netns::{Lab, Privilege};
 
 use super::roll::{self, Taken};
-use crate::{authorities::Authorities, interrupt, parallel, run::Interrupted};
+use crate::{authorities::Authorities, parallel};
 
 /// The order in which a new root replaces the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(crate) struct Rotation<'a> {
     pub(crate) pods: Vec<usize>,
     /// How long each sidecar can take.
     pub(crate) patience: Duration,
+    /// The privilege with which the lab was made.
+    pub(crate) privilege: Privilege,
 }
 
 impl Rotation<'_> {
@@ -60,15 +62,14 @@ impl Rotation<'_> {
         Ok(vec![self.phase("new certificate", Part::Certificate, &authorities)?])
     }
 
-    /// Replaces the mesh's root. `done` gets each phase as it ends; if it fails, or this process is interrupted, the rest is completed
-    /// nevertheless, since a rotation that stops in between leaves sidecars that reject each other.
+    /// Replaces the mesh's root. `done` gets each phase as it ends; if it fails, the rest is completed nevertheless,
+    /// since a rotation that stops in between leaves sidecars that reject each other.
     ///
     /// # Errors
-    /// If a file can't be written, or the process was interrupted.
+    /// If a file can't be written, and the first error of `done`.
     pub(crate) fn root(&self, order: Order, mut done: impl FnMut(&Phase) -> Result<()>) -> Result<()> {
         let mut authorities = Authorities::read(self.lab.dir())?;
         let next = authorities.next_mesh(&self.mesh.config.trust_domain)?;
-        interrupt::hold();
         let mut failed = Ok(());
         for step in steps(order) {
             (step.change)(&mut authorities, &next)?;
@@ -76,11 +77,7 @@ impl Rotation<'_> {
             let phase = self.phase(step.what, step.part, &authorities)?;
             failed = failed.and_then(|()| done(&phase));
         }
-        failed?;
-        if interrupt::is_asked() {
-            return Err(Interrupted.into());
-        }
-        Ok(())
+        failed
     }
 
     /// Gives every sidecar its part, in parallel, and waits until each has taken it.
@@ -104,7 +101,7 @@ impl Rotation<'_> {
                 way.steps.push(to_secret(&secret));
             }
         }
-        let taken = roll::roll(&self.lab.pod(&name)?, &way, netns::Privilege::Root, self.patience);
+        let taken = roll::roll(&self.lab.pod(&name)?, &way, self.privilege, self.patience);
         Ok(Some((name.clone(), taken.with_context(|| format!("the sidecar of {name}"))?)))
     }
 }

@@ -125,7 +125,9 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let server_log = server_log.filter(|_| to_sidecar);
     let leg3 = server_name.as_deref().and_then(|name| {
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
-        pick(to_app, call, server_log, in_time)
+        let is_its_port =
+            |flow: &Flow| !call.beside_loads || dialled.is_some_and(|at| at.port() == flow.dialled().port());
+        pick(to_app, call, server_log, |flow| in_time(flow) && is_its_port(flow))
     });
     Found { leg1, leg2, leg4, gateway, leg3, server, to_sidecar, derived, client_log, server_log, gateway_log }
 }

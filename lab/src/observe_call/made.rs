@@ -41,6 +41,8 @@ pub struct MadeCall {
     pub ended_ns: u64,
     /// What the probe's calls added to counters.
     pub counts: Vec<Count>,
+    /// Whether loads ran at the same time, whose connections could be taken for the call's.
+    pub beside_loads: bool,
 }
 
 impl MadeCall {

@@ -69,11 +69,20 @@ impl SeenOfClaim {
                 scenario: call.scenario.clone(),
                 probe: call.probe.clone(),
                 agrees: call.verdict.agrees,
-                saw: call.account().map_or_else(|| "nothing was seen".into(), summary::line),
+                saw: saw(call),
             })
             .collect();
         Self { held: calls.iter().all(|call| call.agrees), calls }
     }
+}
+
+fn saw(call: &SeenCall) -> String {
+    let Some(account) = call.account() else { return "nothing was seen".into() };
+    let mut text = summary::line(account);
+    for load in call.loads() {
+        let _ = write!(text, "; load {}: {load}", load.name);
+    }
+    text
 }
 
 /// The list in lines of `width` columns, with colours, which printing removes where they don't belong.

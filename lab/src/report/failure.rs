@@ -65,6 +65,9 @@ pub(crate) fn details(probe: &ProbeReport, scenarios: &[Scenario]) -> String {
                 let _ = writeln!(text, "  {whose} sidecar's log: {}", line.trim_end());
             }
         }
+        for load in &evidence.loads {
+            let _ = writeln!(text, "  load {}: {load}", load.name);
+        }
         for note in &evidence.notes {
             let _ = writeln!(text, "  note: {note}");
         }

@@ -9,9 +9,10 @@ use mesh::{
     model::ControlPlane,
 };
 
-use super::words::counted;
+use super::words::{counted, wrapped};
 use crate::{
     data_plane::DataPlane,
+    observe_call::Seen,
     run_report::{ProbeReport, RunReport, claims_of},
     summary,
     terminal::NARROWEST,
@@ -85,6 +86,7 @@ fn rows(probes: &[ProbeReport], width: usize) -> String {
     for line in lines.lines() {
         let _ = writeln!(text, "{}", coloured(line.trim_end()));
     }
+    text.push_str(&loads(probes, width));
     text.push_str(&disagreements(probes));
     text.trim_end().to_owned()
 }
@@ -150,6 +152,22 @@ fn listed(head: &str, items: &[String], columns: usize) -> String {
     lines.join("\n")
 }
 
+/// What loads did before and during each call, in one mesh on one data plane: their numbers are different in each.
+fn loads(probes: &[ProbeReport], width: usize) -> String {
+    let mut text = String::new();
+    for meshes in probes.chunk_by(|one, other| one.probe == other.probe) {
+        let Some(last) = meshes.last() else { continue };
+        let Some((plane, seen)) = seen(last).filter(|(_, seen)| !seen.evidence.loads.is_empty()) else { continue };
+        let head = format!("{} ({}, {plane}):", last.probe, last.mesh);
+        let _ = writeln!(text, "{}", wrapped(&head, width, 0));
+        for load in &seen.evidence.loads {
+            let line = format!("{}: {load}", load.name);
+            let _ = writeln!(text, "  {}", wrapped(&line, width, 2));
+        }
+    }
+    text
+}
+
 /// The differences in the calls whose accounts disagree.
 fn disagreements(probes: &[ProbeReport]) -> String {
     let mut text = String::new();
@@ -166,8 +184,12 @@ fn disagreements(probes: &[ProbeReport]) -> String {
 
 /// The account that a row shows: the native data plane's, else another's, else the prediction.
 fn shown(probe: &ProbeReport) -> Option<&Account> {
-    let seen = probe.seen.get(&DataPlane::Native).or_else(|| probe.seen.values().next());
-    seen.map(|seen| &seen.account).or(probe.predicted.as_ref())
+    seen(probe).map(|(_, seen)| &seen.account).or(probe.predicted.as_ref())
+}
+
+/// What was seen with the native data plane, else with another.
+fn seen(probe: &ProbeReport) -> Option<(&DataPlane, &Seen)> {
+    probe.seen.get_key_value(&DataPlane::Native).or_else(|| probe.seen.iter().next())
 }
 
 fn mark(probe: &ProbeReport) -> String {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use demo_apps::report::{AdmissionReport, Decision};
 use mesh::{account::Admission, model::Family};
 
-use super::{Unit, now_ns};
+use super::now_ns;
 use crate::{container, deploy::Deployment, observe_call::MadeCall, scenario::Probe, tools::Tools};
 
 /// How much longer than the webhook's timeout the program can take.
@@ -15,14 +15,14 @@ const SLACK: Duration = Duration::from_secs(10);
 /// Lets the calling pod create an object, for which only this webhook is called.
 pub(super) fn call(
     deployment: &Deployment,
-    unit: &Unit<'_>,
+    unit: &super::unit::Unit<'_>,
     probe: &Probe,
     name: &str,
     from: usize,
     number: usize,
     tools: &Tools,
 ) -> Result<MadeCall> {
-    let Unit { scenario, mesh, .. } = unit;
+    let super::unit::Unit { scenario, mesh, .. } = unit;
     let webhook = mesh.webhook(name).with_context(|| format!("probe {:?}: no webhook {name}", probe.name))?;
     let marker = format!("probe-{number}-{}", deployment.lab.id());
     let manifests = scenario.manifests();
@@ -54,7 +54,17 @@ pub(super) fn call(
     };
     let admission = asked.decision.map(admission);
     let admission_message = asked.message;
-    Ok(MadeCall { from, report, admission, admission_message, marker, began_ns, ended_ns, counts: vec![] })
+    Ok(MadeCall {
+        from,
+        report,
+        admission,
+        admission_message,
+        marker,
+        began_ns,
+        ended_ns,
+        counts: vec![],
+        beside_loads: false,
+    })
 }
 
 fn admission(decision: Decision) -> Admission {

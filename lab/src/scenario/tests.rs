@@ -131,3 +131,30 @@ fn a_webhook_can_only_be_called_over_https() {
     assert_eq!(probe.webhook.as_deref(), Some("pods.example.com"));
     assert!(with("app: http\n  webhook: pods.example.com\n").unwrap_err().contains("webhook: an API server calls"));
 }
+
+#[test]
+fn a_step_names_its_changes_and_what_is_expected_of_loads() {
+    let with = |loads: &str, of_probe: &str| {
+        parse(&format!("{}loads: [{loads}]\n", GOOD.replace("  app: http\n", &format!("  app: http\n{of_probe}"))))
+    };
+    let load = "{name: kept, from: client, to: 'server:9000', app: tcp, connections: kept, timeout: 1s}";
+    let scenario =
+        with(load, "  changes: [{rotate: {what: root}}]\n  loads: {kept: {fails: none, kept: true}}\n").unwrap();
+    assert!(scenario.has_steps());
+    assert_eq!((scenario.loads[0].url.as_str(), scenario.loads[0].timeout.as_secs()), ("tcp://server:9000", 1));
+    let twice = format!("{load}, {load}");
+    for (loads, of_probe, message) in [
+        ("", "  loads: {kept: {fails: none}}\n", "kept is not among the scenario's `loads`"),
+        (twice.as_str(), "", "loads[1].name: \"kept\" is the name of an earlier load"),
+        (&load.replace(":9000", ""), "", "loads[0].to: \"server\" is not HOST:PORT"),
+        (&load.replace("1s", "0s"), "", "loads[0].timeout: "),
+        (&load.replace("name: kept", "name: a b"), "", "loads[0].name: \"a b\" is not a word"),
+        ("", "  changes: [{apply: ../strict.yaml}]\n", "apply: \"../strict.yaml\" is not a path below"),
+        ("", "  changes: [{apply: missing.yaml}]\n", "there is no file missing.yaml"),
+        ("", "  changes: [{delete: pa}]\n", "\"pa\" is not KIND/NAME"),
+        ("", "  changes: [{rotate: {what: root, times: 0}}]\n", "rotate: times: 0 is not a number from 1 to 1000"),
+    ] {
+        let error = with(loads, of_probe).unwrap_err();
+        assert!(error.contains(message), "{message}: {error}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `scenario.yaml`, as written.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use http::Method;
 use mesh::{
@@ -13,10 +13,15 @@ use serde::Deserialize;
 use crate::{
     counters::ExpectedCount,
     expect::Expectation,
+    loads::{Connections, ExpectedLoad, Load},
     request::{self, Asked},
 };
 
-use super::{Cell, CertificateFiles, Grid, Probe, Scenario, fits};
+use super::{
+    Cell, CertificateFiles, Grid, Probe, Scenario,
+    changes::{self, Change},
+    fits,
+};
 
 /// The most calls that a probe makes.
 const MOST_CALLS: u32 = 1000;
@@ -31,11 +36,27 @@ pub(super) fn parse(name: &str, directory: &Path, text: &str) -> Result<Scenario
     if file.probes.is_empty() {
         return Err("probes: a scenario without probes shows nothing; add at least one".into());
     }
+    let mut loads: Vec<Load> = Vec::with_capacity(file.loads.len());
+    for (i, load) in file.loads.into_iter().enumerate() {
+        let load = load.into_load().map_err(|message| format!("loads[{i}].{message}"))?;
+        if loads.iter().any(|earlier| earlier.name == load.name) {
+            return Err(format!("loads[{i}].name: {:?} is the name of an earlier load", load.name));
+        }
+        loads.push(load);
+    }
     let mut probes = Vec::with_capacity(file.probes.len());
     for (i, probe) in file.probes.into_iter().enumerate() {
         let probe_name = probe.name.clone();
         let probe =
             probe.into_probe(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+        if let Some(message) = probe.changes.iter().find_map(|change| change.check(directory).err()) {
+            return Err(format!("probes[{i}] ({probe_name}): changes: {message}"));
+        }
+        if let Some((name, _)) = probe.loads.iter().find(|(name, _)| loads.iter().all(|load| load.name != *name)) {
+            return Err(format!(
+                "probes[{i}] ({probe_name}): loads: {name} is not among the scenario's `loads`; add it there"
+            ));
+        }
         if file.grid.is_some() != probe.cell.is_some() {
             return Err(format!(
                 "probes[{i}].cell: a scenario with `grid` has a `cell` for every probe, one without has none"
@@ -57,6 +78,7 @@ pub(super) fn parse(name: &str, directory: &Path, text: &str) -> Result<Scenario
         claims: file.claims,
         signatures: file.signatures,
         grid: file.grid,
+        loads,
         probes,
     })
 }
@@ -76,7 +98,46 @@ pub(crate) struct File {
     #[schemars(with = "Option<serde_json::Value>")]
     #[serde(default, rename = "cases")]
     _cases: serde::de::IgnoredAny,
+    #[serde(default)]
+    loads: Vec<WrittenLoad>,
     probes: Vec<WrittenProbe>,
+}
+
+/// Requests that run beside the probes' calls: while the calling pod exists, from before the first call until after the last one.
+#[derive(Debug, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLoad {
+    name: String,
+    from: String,
+    to: String,
+    app: AppProtocol,
+    connections: Connections,
+    /// The limit of each request, such as `500ms`; 5 s by default.
+    #[serde(default = "five_seconds", deserialize_with = "changes::time")]
+    #[schemars(with = "String")]
+    timeout: Duration,
+}
+
+impl WrittenLoad {
+    fn into_load(self) -> Result<Load, String> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(is_word) {
+            return Err(format!("name: {:?} is not a word of letters, digits and hyphens", self.name));
+        }
+        let (_, port) = self.to.rsplit_once(':').ok_or_else(|| format!("to: {:?} is not HOST:PORT", self.to))?;
+        port.parse::<u16>().map_err(|_| format!("to: {port:?} is not a port (1-65535)"))?;
+        if self.timeout.is_zero() {
+            return Err("timeout: a request takes time; write 500ms or more".into());
+        }
+        let scheme = match self.app {
+            AppProtocol::Https => "https",
+            AppProtocol::Http | AppProtocol::H2 => "http",
+            AppProtocol::Tcp => "tcp",
+        };
+        let url = format!("{scheme}://{}", self.to);
+        let Self { name, from, app, connections, timeout, .. } = self;
+        Ok(Load { name, from, url, app, connections, timeout })
+    }
 }
 
 /// A probe, as written: `expect` applies to both meshes, `textbook` and `istio` extend or override it. Without the three, what is
@@ -116,6 +177,12 @@ struct WrittenProbe {
     times: u32,
     #[serde(default)]
     counts: Vec<ExpectedCount>,
+    /// Made before the call, one after the other. They stay in force for later calls.
+    #[serde(default)]
+    changes: Vec<Change>,
+    /// What is expected of the scenario's loads, by name, from the first change to the end of the call, in both meshes.
+    #[serde(default)]
+    loads: BTreeMap<String, ExpectedLoad>,
     #[serde(default)]
     cell: Option<Cell>,
     #[serde(default)]
@@ -198,6 +265,8 @@ impl WrittenProbe {
             certificate: self.certificate,
             webhook: self.webhook,
             cell: self.cell,
+            changes: self.changes,
+            loads: self.loads.into_iter().collect(),
             times: self.times,
             counts: self.counts,
             claims,
@@ -209,6 +278,10 @@ impl WrittenProbe {
 
 fn yes() -> bool {
     true
+}
+
+fn five_seconds() -> Duration {
+    Duration::from_secs(5)
 }
 
 fn once() -> u32 {

@@ -9,6 +9,8 @@ use crate::{expect::Expectation, fixtures, request::Asked};
 /// A scenario whose calls test these claims.
 fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
     let probe = |(name, claim): &(&str, &str)| Probe {
+        changes: vec![],
+        loads: vec![],
         name: (*name).into(),
         from: "client".into(),
         host: "server".into(),
@@ -92,4 +94,14 @@ fn a_shard_is_written_as_k_of_n() {
     for text in ["", "1", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/2"] {
         assert!(text.parse::<Shard>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_call_of_a_lab_that_changes_is_selected_with_the_calls_before_it() {
+    let mut steps = scenario("steps", &[("first", "C1"), ("second", "C2"), ("third", "C1")]);
+    steps.probes[1].changes = vec![crate::scenario::Change::Apply("changes/strict.yaml".into())];
+    let probes = ["second".to_owned()];
+    let selected = select(vec![steps], Selection { probes: &probes, ..Selection::default() }).unwrap();
+    let names: Vec<&str> = selected[0].probes.iter().map(|probe| probe.name.as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
 }

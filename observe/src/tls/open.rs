@@ -12,6 +12,7 @@ use crate::stream::{End, Stream};
 /// Opens a layer of TLS. The second value is its payload, unless that is encrypted or absent.
 pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Option<(Stream, Stream)>) {
     let hellos = Hellos::read(client, server);
+    let answered_ns = (!server.bytes.is_empty()).then(|| server.complete_at(1));
     let (protections, mut missing) = hellos.protections(keys);
     let version = hellos.server.as_ref().map(|hello| hello.version);
     let client = Direction::read(Side::Client, client, version, protections.0);
@@ -19,7 +20,7 @@ pub(crate) fn open(client: &Stream, server: &Stream, keys: &KeyLog) -> (Tls, Opt
 
     let handshake = handshake(&hellos, &client, &server);
     let sealed = client.is_sealed() || server.is_sealed();
-    let mut tls = hellos.report();
+    let mut tls = Tls { answered_ns, ..hellos.report() };
     tls.read_messages(&client, &server);
     tls.keys = match (sealed, client.opened || server.opened) {
         (true, _) => Keys::Missing,
@@ -142,6 +143,7 @@ impl Hellos {
             client: Traffic::default(),
             server: Traffic::default(),
             client_random: client.map(|hello| to_hex(&hello.random)),
+            answered_ns: None,
             tickets: Tickets {
                 issued: server
                     .filter(|hello| hello.version != TLS13 && !hello.session_id.is_empty())

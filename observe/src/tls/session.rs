@@ -56,6 +56,10 @@ pub struct Tls {
     pub server: Traffic,
     /// Random of the ClientHello in hexadecimal, by which key logs identify the connection.
     pub client_random: Option<String>,
+    /// When the server's first bytes were there, in nanoseconds since the Unix epoch: both sides have chosen their keys by then, and the
+    /// server its certificate. `None` if it sent nothing.
+    #[serde(skip)]
+    pub answered_ns: Option<u64>,
     /// Tickets that the server issued, and the one that the client presented: they link a resumed session to its original.
     #[serde(skip)]
     pub(crate) tickets: Tickets,

@@ -39,7 +39,8 @@ struct Use {
     updates: Updates,
 }
 
-/// Counts updates of a file.
+/// Counts updates of a resource, however many users it has: Envoy has one subscription for all of them (envoy:
+/// source/common/secret/secret_manager_impl.h, `DynamicSecretProviders`).
 pub(super) struct Updates {
     success: Counter,
     rejected: Counter,
@@ -62,6 +63,11 @@ impl Updates {
     fn taken(&self) {
         self.success.inc();
         self.time.set(now_ms());
+    }
+
+    /// Whether both are the same counters.
+    fn are(&self, other: &Self) -> bool {
+        self.success.is(&other.success)
     }
 }
 
@@ -140,7 +146,10 @@ impl Files {
         } else {
             let resource = read_one(path)?;
             user.apply(&resource, name).map_err(|invalid| ConfigError::invalid(path, invalid))?;
-            updates.taken();
+            let uses = self.users.get(path).map_or(&[][..], Vec::as_slice);
+            if !uses.iter().any(|earlier| earlier.updates.are(&updates)) {
+                updates.taken();
+            }
         }
         self.users.entry(path.clone()).or_default().push(Use {
             source: source.clone(),
@@ -157,29 +166,28 @@ impl Files {
         self.users.iter().filter(affected).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Reloads a file, and provides all users with its resource. Those that can't use it keep the previous one.
+    /// Reloads a file, and provides all users with its resource. Those that can't use it keep the previous one. An update is counted when
+    /// all users have it: whoever reads the counter can rely on every connection opened from then on.
     pub(super) fn reload(&mut self, path: &Path) {
         let Some(uses) = self.users.get_mut(path) else { return };
         uses.retain(|u| u.user.is_there());
-        match read_one(path) {
-            Ok(resource) => {
-                for Use { name, user, updates, .. } in uses {
-                    match user.apply(&resource, name) {
-                        Ok(()) => {
-                            tracing::info!(file = %path.display(), name, "reloaded");
-                            updates.taken();
-                        }
-                        Err(error) => {
-                            tracing::error!(file = %path.display(), name, %error, "refused");
-                            updates.rejected.inc();
-                        }
-                    }
-                }
+        let resource = read_one(path).inspect_err(|error| tracing::error!(%error, "refused"));
+        let mut applied: Vec<(&Updates, bool)> = Vec::new();
+        for Use { name, user, updates, .. } in uses {
+            let result = resource.as_ref().ok().map(|resource| user.apply(resource, name));
+            match &result {
+                Some(Ok(())) => tracing::info!(file = %path.display(), name, "reloaded"),
+                Some(Err(error)) => tracing::error!(file = %path.display(), name, %error, "refused"),
+                None => {}
             }
-            Err(error) => {
-                tracing::error!(%error, "refused");
-                uses.iter().for_each(|u| u.updates.rejected.inc());
+            let is_taken = matches!(result, Some(Ok(())));
+            match applied.iter_mut().find(|(counted, _)| counted.are(updates)) {
+                Some((_, by_all)) => *by_all &= is_taken,
+                None => applied.push((updates, is_taken)),
             }
+        }
+        for (updates, is_taken) in applied {
+            if is_taken { updates.taken() } else { updates.rejected.inc() }
         }
     }
 

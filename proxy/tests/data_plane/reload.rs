@@ -190,6 +190,26 @@ fn a_rotated_certificate_is_used_for_new_connections_and_closes_none() {
 }
 
 #[test]
+fn an_update_of_a_secret_is_counted_once_and_after_all_its_users_have_it() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let (mesh, files) = (Mesh::new(), folder());
+    mesh.secrets(files.path(), "spiffe://cluster.local/ns/default/sa/old");
+    let mut chain = tcp_chain(files.path(), "c", "");
+    chain["transport_socket"] = Mesh::downstream(files.path(), "spiffe://");
+    let mut with_tls = cluster("s", app);
+    with_tls["transport_socket"] = Mesh::upstream(files.path(), "spiffe://");
+    resources(files.path(), "lds.json", &[listener("l", address, &chain)]);
+    resources(files.path(), "cds.json", &[cluster("c", app), with_tls]);
+    let proxy = Proxy::start(files, &["-l", "warning"]);
+    assert_eq!((proxy.stat("sds.default.update_success"), proxy.stat("sidelab.tls_contexts_built")), (1, 2));
+    mesh.secrets(proxy.folder.path(), "spiffe://cluster.local/ns/default/sa/new");
+    proxy.wait_for("sds.default.update_success", 2);
+    assert!(proxy.stat("sidelab.tls_contexts_built") >= 4, "both contexts have it");
+}
+
+#[test]
 fn a_key_that_does_not_match_its_certificate_is_refused_and_the_old_one_is_kept() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());

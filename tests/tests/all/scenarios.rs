@@ -13,7 +13,7 @@ use lab::{
     report::differences,
     run_report::{ProbeReport, RunReport},
     scenario,
-    verdict::{Judge, Verdict},
+    verdict::{Beside, Judge, Verdict},
 };
 use mesh::{account::LegNumber, model::Flavor};
 use serde_json::Value;
@@ -80,7 +80,7 @@ fn fields_of(expected: &Expectation) -> BTreeMap<String, Value> {
 }
 
 fn contradicts_what_was_seen(of: &ProbeReport, seen: &ProbeReport) -> bool {
-    let (_, verdict) = Verdict::compare(&of.expected, &[], seen.predicted.as_slice(), &seen.seen);
+    let (_, verdict) = Verdict::compare(&of.expected, Beside::default(), seen.predicted.as_slice(), &seen.seen);
     verdict
         .disagreements
         .iter()

@@ -18,6 +18,7 @@ pub(super) fn render(probe: &ProbeReport) -> Markup {
                     dt { "client app" }
                     dd { code { (error) } }
                 }
+                @for load in &evidence.loads { dt { "load " (load.name) } dd { (load) } }
                 @for note in &evidence.notes { dt { "capture" } dd { (note) } }
             }
         }
