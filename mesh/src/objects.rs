@@ -180,7 +180,7 @@ pub fn kind_of_word(word: &str) -> Option<&'static str> {
     }
     KINDS.iter().map(|kind| kind.name).find(|name| {
         let name = name.to_lowercase();
-        let plural = match name.strip_suffix('y') {
+        let plural = match name.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
             Some(stem) => format!("{stem}ies"),
             None if name.ends_with('s') => format!("{name}es"),
             None => format!("{name}s"),

@@ -116,7 +116,7 @@ metadata: {name: a, labels: {sidecar.istio.io/inject: 'true'}, annotations: {inj
 spec: {containers: [{name: istio-proxy, image: auto}]}
 ";
     let rule = "trafficPolicy: {tls: {mode: SIMPLE, credentialName: certs}}";
-    let yaml = world(&[("ca.crt", "ROOTS")], "", "", rule) + gateway;
+    let yaml = world(&[], "", "", rule) + gateway;
     let with_gateway = mesh(&yaml);
     let ignored = |pod: usize| tls(&with_gateway).is_ignored_by(&with_gateway.pods[pod]);
     assert_eq!((ignored(0), ignored(1)), (false, true));
