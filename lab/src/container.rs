@@ -7,7 +7,7 @@ use mesh::{
     ca::Svid,
     model::{Container, Mount, Pod, StandIn},
 };
-use netns::{Bind, Privilege, Program, User};
+use netns::{Bind, OWN_FOLDER, Privilege, Program, User};
 
 use crate::{beneath::Beneath, trust};
 
@@ -28,7 +28,12 @@ impl Files {
 
     /// The TLS keys of its programs that honour `SSLKEYLOGFILE`.
     pub fn key_log(&self) -> PathBuf {
-        self.folder.join("keys.log")
+        self.folder.join(KEYS)
+    }
+
+    /// A folder of the container's that is empty at first, such as its `/tmp`.
+    fn scratch(&self, target: &str) -> PathBuf {
+        self.folder.join(scratch(target))
     }
 
     /// The files of the container's `index`th mount.
@@ -47,6 +52,10 @@ impl Files {
         // Each container's user has to traverse it.
         containers.let_others_pass()?;
         let folder = containers.folder(Path::new(&container.name), owner)?;
+        folder.write(Path::new(KEYS), b"", owner)?;
+        for target in SCRATCH {
+            folder.folder(&scratch(target), owner)?;
+        }
         for (index, Mount { path, files, .. }) in container.mounts.iter().enumerate() {
             let mount = folder.folder(&mounted(index), owner)?;
             if let Some(made) = made.filter(|_| path == StandIn::CERTIFICATE_FOLDER) {
@@ -66,6 +75,17 @@ impl Files {
 /// The folder of all containers in a pod's.
 const FOLDER: &str = "containers";
 
+/// The file of a container's TLS keys.
+const KEYS: &str = "keys.log";
+
+/// Folders that all programs of a container share, and that only they can write.
+const SCRATCH: [&str; 3] = ["/tmp", "/run", "/var/tmp"];
+
+/// One of these, in a container's folder.
+fn scratch(target: &str) -> PathBuf {
+    Path::new("scratch").join(target.trim_start_matches('/').replace('/', "-"))
+}
+
 /// The `index`th mount, in a container's folder.
 fn mounted(index: usize) -> PathBuf {
     Path::new("mounts").join(index.to_string())
@@ -84,15 +104,16 @@ pub fn program(
     let mut program = Program::new(name, file, args);
     program.user = user(container);
     program.env.push(("HOSTNAME".into(), pod.name.name.clone().into()));
-    program.env.push((KEY_LOG.into(), files.key_log().into()));
+    let key_log = Path::new(OWN_FOLDER).join(KEYS);
+    program.env.push((KEY_LOG.into(), key_log.clone().into()));
     program.env.extend(container.env.iter().map(|(name, value)| (name.into(), value.into())));
-    program.binds = container
-        .mounts
-        .iter()
-        .enumerate()
-        .map(|(index, mount)| Bind { source: files.mount(index), target: PathBuf::from(&mount.path) })
-        .chain(trust::binds(host, &container.mounts))
-        .collect();
+    let mounts = container.mounts.iter().enumerate();
+    let mounts = mounts.map(|(index, mount)| Bind { source: files.mount(index), target: PathBuf::from(&mount.path) });
+    let is_free = |target: &&str| !container.mounts.iter().any(|mount| mount.path.trim_end_matches('/') == *target);
+    let scratch = SCRATCH.into_iter().filter(|_| !host.spec().unconfined).filter(is_free);
+    program.binds = mounts.chain(trust::binds(host, &container.mounts)).collect();
+    program.binds.push(Bind { source: files.key_log(), target: key_log });
+    program.binds.extend(scratch.map(|target| Bind { source: files.scratch(target), target: target.into() }));
     program
 }
 

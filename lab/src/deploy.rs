@@ -241,6 +241,7 @@ pub(crate) fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>,
     spec.sysctls.extend(tuning.sysctls.clone());
     spec.iptables = plan.map(|plan| plan.iptables.clone());
     spec.ip6tables = plan.map(|plan| plan.ip6tables.clone());
+    spec.unconfined = tuning.unconfined;
     spec
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use mesh::model::{CLUSTER_DNS, Mesh};
-use netns::{Lab, Pod, PodSpec, Process, Program, Ready, Start};
+use netns::{Bind, Lab, Pod, PodSpec, Process, Program, Ready, Start};
 
 use crate::{output, tools::Tools};
 
@@ -24,7 +24,9 @@ pub(crate) fn start(mesh: &Mesh, lab: &Lab, tools: &Tools) -> Result<Process> {
     let [v4, v6] = CLUSTER_DNS.both().map(|ip| std::net::SocketAddr::new(ip, 53).to_string());
     let records = records.display().to_string();
     let args = ["--listen", &v4, "--listen", &v6, "--records", &records];
-    let program = Program::new("demo-dns", tools.own("demo-dns")?, args);
+    let mut program = Program::new("demo-dns", tools.own("demo-dns")?, args);
+    // The file is replaced when the lab changes.
+    program.binds.push(Bind { source: pod.dir(), target: pod.dir() });
     let start = Start { ready: Ready::Notify { timeout: READY_WITHIN }, ..Start::default() };
     pod.start(&program, &start).context("the cluster's DNS server did not start")
 }

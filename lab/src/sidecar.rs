@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use envoy_api::Secret;
 use mesh::{compile::PodConfig, redirect::ProxyIdentity, sidecar};
-use netns::{Pod, Privilege, Process, Program, Ready, Start, User};
+use netns::{Bind, Pod, Privilege, Process, Program, Ready, Start, User};
 
 use crate::{tools::Tools, trust};
 
@@ -171,7 +171,16 @@ pub fn logs(pod: &Pod) -> Vec<PathBuf> {
 /// A program beside a pod's sidecar, with the sidecar's user and files.
 pub(crate) fn beside(pod: &Pod, file: &str, args: &[String]) -> Program {
     let privilege = Privilege::current().unwrap_or(Privilege::Root);
-    Program { user: user(privilege), binds: trust::binds(pod, &[]), ..Program::new("exec", file, args) }
+    with_files(pod, privilege, Program::new("exec", file, args))
+}
+
+/// Gives a program the sidecar's user and files.
+fn with_files(pod: &Pod, privilege: Privilege, program: Program) -> Program {
+    let folders = Folders::new(pod);
+    let own = [folders.config, folders.log].map(|folder| Bind { source: folder.clone(), target: folder });
+    let user = user(privilege);
+    // Without a user of its own it has to mark its packets.
+    Program { user, binds: [trust::binds(pod, &[]), own.into()].concat(), network_admin: user.is_none(), ..program }
 }
 
 /// The host allows too few inotify instances.
@@ -229,8 +238,7 @@ pub fn start(pod: &Pod, how: &How, tools: &Tools, config: &PodConfig) -> Result<
             (Program::new(how.kind.program(), tools.envoy()?, args), Ready::Immediately)
         }
     };
-    let binds = trust::binds(pod, &[]);
-    let program = Program { user: user(how.privilege), cpus: how.cpus.clone(), binds, ..program };
+    let program = Program { cpus: how.cpus.clone(), ..with_files(pod, how.privilege, program) };
     let process = pod.start(&program, &Start { ready, ..Start::default() })?;
     if how.kind == Kind::Envoy {
         wait_for_envoy(pod, &process, config)?;

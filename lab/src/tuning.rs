@@ -24,6 +24,8 @@ pub struct Tuning {
     pub pin: bool,
     /// Kernel settings of each pod: dotted names, and values.
     pub sysctls: Vec<(String, String)>,
+    /// Whether the programs see and change the host's files and processes.
+    pub unconfined: bool,
 }
 
 impl Default for Tuning {
@@ -34,6 +36,7 @@ impl Default for Tuning {
             compile: compile::Options { key_log: true, ..compile::Options::default() },
             pin: false,
             sysctls: Vec::new(),
+            unconfined: false,
         }
     }
 }

@@ -75,7 +75,7 @@ impl Lab {
             cables: AtomicUsize::new(0),
             lock: Some(lock),
         };
-        for folder in ["ns", "pods", "bin", "logs", "notify"] {
+        for folder in ["ns", "pods", "logs", "notify"] {
             files::make_dir(&dir.join(folder))?;
         }
         lab.make_node()?;

@@ -107,7 +107,7 @@ pub use pcapng::{PcapngWriter, write_pcapng};
 pub use pod::{MTU, Pod};
 pub use privilege::Privilege;
 pub use process::Process;
-pub use program::{Bind, Program, Ready, Sink, Start, User};
+pub use program::{Bind, OWN_FOLDER, Program, Ready, Sink, Start, User};
 pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, enter, labs, sweep, sweep_all, sweep_stale};
 pub use rules::Family;
 pub use run_folder::{labs_dir, make_labs_dir};

@@ -78,7 +78,7 @@ impl<W: Write> PcapngWriter<W> {
         let mut this = Self { writer: PcapNgWriter::new(out).map_err(io_error)?, last: Duration::ZERO };
         for interface in interfaces {
             let name = format!("{}/{}", interface.pod, interface.name);
-            this.write(Block::InterfaceDescription(InterfaceDescriptionBlock {
+            this.write(&Block::InterfaceDescription(InterfaceDescriptionBlock {
                 linktype: DataLink::ETHERNET,
                 snaplen: 0,
                 options: vec![
@@ -89,7 +89,7 @@ impl<W: Write> PcapngWriter<W> {
         }
         if !names.is_empty() {
             let records = names.iter().map(|(address, name)| resolution(*address, name)).collect();
-            this.write(Block::NameResolution(NameResolutionBlock { records, options: Vec::new() }))?;
+            this.write(&Block::NameResolution(NameResolutionBlock { records, options: Vec::new() }))?;
         }
         Ok(this)
     }
@@ -100,7 +100,7 @@ impl<W: Write> PcapngWriter<W> {
     ///
     /// Any error of the output.
     pub fn secrets(&mut self, secrets: &str) -> io::Result<()> {
-        if secrets.is_empty() { Ok(()) } else { self.write(decryption_secrets(secrets)) }
+        if secrets.is_empty() { Ok(()) } else { self.write(&decryption_secrets(secrets)) }
     }
 
     /// Writes a packet.
@@ -110,7 +110,7 @@ impl<W: Write> PcapngWriter<W> {
     /// Any error of the output.
     pub fn packet(&mut self, packet: &CapturedPacket, comment: Option<&str>) -> io::Result<()> {
         self.last = self.last.max(packet.timestamp);
-        self.write(enhanced_packet(packet, comment))
+        self.write(&enhanced_packet(packet, comment))
     }
 
     /// Ends with how many packets were dropped on each interface.
@@ -120,7 +120,7 @@ impl<W: Write> PcapngWriter<W> {
     /// Any error of the output.
     pub fn end(mut self, dropped: &[u64]) -> io::Result<()> {
         for (interface, dropped) in (0..).zip(dropped) {
-            self.write(Block::InterfaceStatistics(InterfaceStatisticsBlock {
+            self.write(&Block::InterfaceStatistics(InterfaceStatisticsBlock {
                 interface_id: interface,
                 // The format puts the upper half first; the library writes one little-endian number.
                 timestamp: (self.last.as_nanos() as u64).rotate_left(32),
@@ -139,8 +139,8 @@ impl<W: Write> PcapngWriter<W> {
         self.writer.get_mut().flush()
     }
 
-    fn write(&mut self, block: Block<'_>) -> io::Result<()> {
-        self.writer.write_block(&block).map(drop).map_err(io_error)
+    fn write(&mut self, block: &Block<'_>) -> io::Result<()> {
+        self.writer.write_block(block).map(drop).map_err(io_error)
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::{
-    Pod, Program, Ready, Sink, Start,
+    Bind, OWN_FOLDER, Pod, Program, Ready, Sink, Start,
     error::{Doing, Error, Result},
     files, interrupt,
     namespace::join,
@@ -37,13 +37,24 @@ const TAIL: u64 = 2048;
 impl Pod {
     /// Starts a program that keeps running, and waits until it is ready.
     ///
-    /// The program sees the pod's network, `/etc/hosts` and `/etc/resolv.conf`, and apart from that the host's files.
+    /// The program sees the pod's network, `/etc/hosts` and `/etc/resolv.conf`, and a file system as [`Program`] describes it.
     ///
     /// # Errors
     ///
     /// [`Error::ProgramNotFound`]; [`Error::Start`] with the step that failed; [`Error::EndedBeforeReady`] and [`Error::NotReady`]
     /// with the end of its stderr. No process is left behind.
     pub fn start(&self, program: &Program, how: &Start) -> Result<Process> {
+        let notify = match how.ready {
+            Ready::Immediately => None,
+            Ready::Notify { timeout } => Some((NotifySocket::bind(&self.shared)?, timeout)),
+        };
+        let mut program = program.clone();
+        if let Some((socket, _)) = &notify {
+            let target = Path::new(OWN_FOLDER).join("notify");
+            program.env.push(("NOTIFY_SOCKET".into(), target.clone().into()));
+            program.binds.push(Bind { source: socket.path.clone(), target });
+        }
+        let program = &program;
         let mut launch = Launch::prepare(self, program)?;
         let stdout = how.stdout.path(self, program, "stdout");
         let stderr = how.stderr.path(self, program, "stderr");
@@ -52,13 +63,6 @@ impl Pod {
             .stdin(Stdio::null())
             .stdout(how.stdout.open(stdout.as_deref(), program.user())?)
             .stderr(how.stderr.open(stderr.as_deref(), program.user())?);
-        let notify = match how.ready {
-            Ready::Immediately => None,
-            Ready::Notify { timeout } => Some((NotifySocket::bind(&self.shared)?, timeout)),
-        };
-        if let Some((socket, _)) = &notify {
-            launch.command.env("NOTIFY_SOCKET", &socket.path);
-        }
         let mut process = self.spawn(launch, program)?;
         process.stdout_path = stdout;
         process.stderr_path = stderr;
@@ -104,7 +108,7 @@ impl Pod {
     /// Nothing of this process is cleaned up, so it is meant for labs that were [opened](crate::Lab::open).
     /// Returns only if it failed.
     pub fn exec(&self, program: &Program) -> Error {
-        match Launch::prepare(self, program) {
+        match Launch::prepare_exec(self, program) {
             Ok(launch) => launch.exec(self, program),
             Err(error) => error,
         }
@@ -123,6 +127,7 @@ impl Pod {
             pidfd,
             child: Mutex::new(child),
             status: OnceLock::new(),
+            is_first: !self.spec().unconfined,
             stdout_path: None,
             stderr_path: None,
             shared: Arc::clone(&self.shared),
@@ -143,6 +148,8 @@ pub struct Process {
     pidfd: OwnedFd,
     child: Mutex<Child>,
     status: OnceLock<ExitStatus>,
+    /// Whether it is process 1 of a PID namespace.
+    is_first: bool,
     stdout_path: Option<PathBuf>,
     stderr_path: Option<PathBuf>,
     shared: Arc<Shared>,
@@ -221,12 +228,16 @@ impl Process {
         }
     }
 
-    /// Sends SIGTERM, and SIGKILL if it still runs after `grace`. Returns its status.
+    /// Sends SIGTERM, and SIGKILL if it still runs after `grace`, or at once if SIGTERM would have no effect. Returns its status.
     ///
     /// # Errors
     ///
     /// As [`signal`](Self::signal) and [`wait`](Self::wait).
     pub fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
+        // Process 1 of a PID namespace gets no signal that it does not handle (pid_namespaces(7)).
+        if self.is_first && processes::leaves_to_default(self.pid, Signal::SIGTERM) {
+            return self.kill();
+        }
         self.signal(Signal::SIGTERM)?;
         match self.wait(grace)? {
             Some(status) => Ok(status),

@@ -55,6 +55,15 @@ pub(crate) fn kill_all_in(namespaces: &[Namespace]) -> Vec<String> {
     }
 }
 
+/// Whether a signal has its default effect on a process: it neither handles nor ignores it.
+pub(crate) fn leaves_to_default(pid: u32, signal: Signal) -> bool {
+    // proc_pid_status(5): a bit for each signal, the lowest for signal 1.
+    let bit = 1 << (signal as i32 - 1);
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let sets = status.lines().filter_map(|line| line.strip_prefix("SigIgn:").or_else(|| line.strip_prefix("SigCgt:")));
+    !sets.filter_map(|set| u64::from_str_radix(set.trim(), 16).ok()).any(|set| set & bit != 0)
+}
+
 /// Waits until the process behind `pidfd` has exited. Returns whether it has by the deadline.
 pub(crate) fn ended_by(pidfd: &OwnedFd, deadline: Instant) -> bool {
     readable_by(&[pidfd.as_fd()], deadline)[0]

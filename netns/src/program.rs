@@ -18,21 +18,28 @@ use std::{
     time::Duration,
 };
 
-use nix::{fcntl::OFlag, sched::CpuSet, unistd::Pid};
+use nix::{fcntl::OFlag, sched::CpuSet};
 
 use crate::{
     Pod, Privilege,
     error::{Doing, Error, Result},
-    files,
     rules::is_executable,
-    sys::{self, Step},
+    spawner,
+    sys::{self, Capabilities, Step},
 };
 
-mod mounts;
+mod root;
+
+/// The folder, in a program's file system, for files that the lab gives it.
+pub const OWN_FOLDER: &str = "/.sidelab";
 
 /// A program to run in a pod.
 ///
 /// Its environment is [`env`](Self::env) and `PATH` only: the variables of the host's shell, such as a proxy, are not inherited.
+///
+/// Unless its pod is [`unconfined`](crate::PodSpec::unconfined), it is confined as in a container. It has a PID namespace, in which it is process 1, and the capabilities that Kubernetes' runtimes
+/// give by default, except `CAP_MKNOD`. It sees the host's files, but can change only what is [bound](Self::binds) for it; `/tmp`, `/run`
+/// and `/var/tmp`, devices, and the folder of all labs are its own and empty.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
     /// Used in errors and for the names of its log files. Unique in the pod.
@@ -49,6 +56,8 @@ pub struct Program {
     pub binds: Vec<Bind>,
     /// The CPUs that it may run on, counted from 0. If empty, those of this process.
     pub cpus: Vec<usize>,
+    /// Whether it may administer its pod's network: `CAP_NET_ADMIN`, also for socket marks.
+    pub network_admin: bool,
 }
 
 /// A user, by numeric ids, which need no entry in `/etc/passwd`.
@@ -65,9 +74,8 @@ pub struct User {
 pub struct Bind {
     /// Path on the host.
     pub source: PathBuf,
-    /// The path inside the program's mount namespace. Hides the host's file or folder there, which must be of the same type as `source`.
-    /// If there is none, it is added to the nearest existing parent folder, which is then read-only to the program; if that is `/`, the
-    /// program gets a separate root with everything from the host in it.
+    /// The path in the program's file system. Hides the host's file or folder there, which must be of the same type as `source`. If
+    /// there is none, it is added.
     pub target: PathBuf,
 }
 
@@ -163,39 +171,42 @@ impl Program {
 pub(crate) struct Launch {
     pub(crate) command: Command,
     steps: Vec<Step>,
+    processes: root::Processes,
 }
 
 impl Launch {
-    /// Resolves the program, and prepares the steps between `fork` and `exec`.
+    /// Resolves a program that keeps running, and prepares the steps between `fork` and `exec`.
     pub(crate) fn prepare(pod: &Pod, program: &Program) -> Result<Self> {
+        let processes = if pod.spec().unconfined { root::Processes::Hosts } else { root::Processes::Own };
+        Self::with(pod, program, processes)
+    }
+
+    /// Resolves a program that replaces this process, which cannot change its PID namespace.
+    pub(crate) fn prepare_exec(pod: &Pod, program: &Program) -> Result<Self> {
+        Self::with(pod, program, root::Processes::Hosts)
+    }
+
+    fn with(pod: &Pod, program: &Program, processes: root::Processes) -> Result<Self> {
         program.check()?;
         let file = program.find()?;
         let mut steps = vec![Step::JoinNetwork(pod.open_namespace()?.into()), Step::OwnMounts];
-        steps.extend(mounts::make_room(pod, program)?);
-        for (source, target) in pod.etc_files() {
-            steps.push(bind(&source, target)?);
+        let (root, shown) = root::enter(pod, program, &file, processes)?;
+        steps.extend(root);
+        if !pod.spec().unconfined {
+            let network = program.network_admin.then_some(Capabilities::NETWORK);
+            steps.push(Step::Keep(network.into_iter().fold(Capabilities::CONTAINER, Capabilities::and)));
         }
-        let user = program.user();
-        let is_hidden = program.binds.iter().any(|bind| mounts::hides(&bind.target, &file));
-        let mut command = if user.is_some() || is_hidden {
-            let shown = show_to_all(pod, &file)?;
-            steps.push(bind(&file, &shown)?);
-            let mut command = Command::new(shown);
-            command.arg0(&file);
-            command
-        } else {
-            Command::new(file)
-        };
-        steps.extend(mounts::binds(pod, program)?);
         steps.extend(pin(&program.cpus)?);
-        steps.extend(user.map(|User { uid, gid }| Step::Become { uid, gid }));
+        steps.extend(program.user().map(|User { uid, gid }| Step::Become { uid, gid }));
+        let mut command = Command::new(shown);
         command
+            .arg0(&file)
             .args(&program.args)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .envs(program.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/");
-        Ok(Self { command, steps })
+        Ok(Self { command, steps, processes })
     }
 
     /// Starts it in a new session.
@@ -203,9 +214,16 @@ impl Launch {
         self.steps.insert(0, Step::OwnSession);
         if !pod.shared.stays_up {
             // Last, because changing user resets it.
-            self.steps.push(Step::DieWith { parent: Pid::this() });
+            self.steps.push(Step::DieWithParent);
         }
-        self.run(pod, program, |mut command| pod.shared.spawner.run(move || command.spawn()))
+        let in_new_namespace = self.processes == root::Processes::Own;
+        self.run(pod, program, |mut command| {
+            if in_new_namespace {
+                spawner::run_apart(move || command.spawn())
+            } else {
+                pod.shared.spawner.run(move || command.spawn())
+            }
+        })
     }
 
     /// Replaces this process by the program. Returns only on failure.
@@ -218,8 +236,10 @@ impl Launch {
     }
 
     fn run<T>(self, pod: &Pod, program: &Program, start: impl FnOnce(Command) -> io::Result<T>) -> Result<T> {
-        let Self { mut command, steps } = self;
-        let mut descriptions: Vec<String> = steps.iter().map(Step::describe).collect();
+        let Self { mut command, steps, .. } = self;
+        // As the program would see the paths.
+        let root = format!("{}/", root::folder(pod).display());
+        let mut descriptions: Vec<String> = steps.iter().map(|step| step.describe().replace(&root, "/")).collect();
         let (failed, report) =
             nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).doing(|| "make a pipe".to_owned())?;
         sys::before_exec(&mut command, steps, report);
@@ -262,24 +282,6 @@ fn log_file(path: &Path, user: Option<User>) -> Result<File> {
         fchown(&file, Some(uid), Some(gid)).doing_to("change the owner of", path)?;
     }
     Ok(file)
-}
-
-/// A path in the lab's folder that all users can reach, for an executable in a folder that may be private to its owner.
-///
-/// The file is empty: each process mounts its executable over it, in its own mount namespace.
-fn show_to_all(pod: &Pod, file: &Path) -> Result<PathBuf> {
-    let name = file.file_name().unwrap_or(OsStr::new("program"));
-    let shown = pod.shared.dir.join("bin").join(name);
-    if !shown.exists() {
-        files::write_file(&shown, "")?;
-    }
-    Ok(shown)
-}
-
-fn bind(source: &Path, target: &Path) -> Result<Step> {
-    // A relative path would be resolved from another folder in the new process.
-    let source = std::path::absolute(source).doing_to("find", source)?;
-    Ok(Step::Bind { source: text(&source)?, target: text(target)? })
 }
 
 /// No step if the program may run anywhere.

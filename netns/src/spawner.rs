@@ -5,9 +5,19 @@
 
 use std::{
     io,
+    os::fd::AsFd,
+    process::Child,
     sync::{Mutex, PoisonError, mpsc},
     thread,
 };
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout},
+    sched::CloneFlags,
+    unistd::Pid,
+};
+
+use crate::sys;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -36,4 +46,21 @@ impl Spawner {
             .map_err(|_| ended())?;
         taken.recv().unwrap_or_else(|_| Err(ended()))
     }
+}
+
+/// Starts a process in a new PID namespace, on a thread that ends with it: a thread can create only one such namespace.
+pub(crate) fn run_apart(start: impl FnOnce() -> io::Result<Child> + Send + 'static) -> io::Result<Child> {
+    let (give, taken) = mpsc::sync_channel(1);
+    thread::Builder::new().name("spawner".to_owned()).spawn(move || {
+        let started = nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(io::Error::from).and_then(|()| start());
+        let watched =
+            started.as_ref().ok().and_then(|child| sys::pidfd_open(Pid::from_raw(child.id().cast_signed())).ok());
+        // The caller may have stopped waiting.
+        drop(give.send(started));
+        if let Some(process) = watched {
+            let mut end = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            while nix::poll::poll(&mut end, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+        }
+    })?;
+    taken.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that starts a process has ended")))
 }

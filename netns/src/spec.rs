@@ -62,6 +62,10 @@ pub struct PodSpec {
     pub iptables: Option<String>,
     /// IPv6 rules in the format of `ip6tables-restore`.
     pub ip6tables: Option<String>,
+    /// Whether its programs have the host's file system and PID namespace, and this process's capabilities, instead of those of a
+    /// container.
+    #[serde(default)]
+    pub unconfined: bool,
 }
 
 impl PodSpec {

@@ -15,6 +15,7 @@ use nix::{
     fcntl::{AT_FDCWD, OFlag},
     libc,
     mount::{MntFlags, MsFlags},
+    poll::{PollFd, PollFlags, PollTimeout},
     sched::{CloneFlags, CpuSet},
     sys::{signal::Signal, socket::LinkAddr, stat::Mode},
     unistd::{Gid, Pid, Uid},
@@ -31,8 +32,6 @@ pub(crate) enum Step {
     Bind { source: CString, target: CString },
     /// Bind-mounts `source` at `target` with everything mounted below it.
     BindAll { source: CString, target: CString },
-    /// Bind-mounts `source` at `target`, and keeps the existing mount at `keep`, a folder below it. `folders` are those on the way.
-    BindAround { source: CString, target: CString, folders: Vec<CString>, keep: CString },
     /// Creates a symbolic link.
     Link { path: CString, leads_to: CString },
     /// Makes a mount point the new root, and unmounts the old root.
@@ -43,16 +42,25 @@ pub(crate) enum Step {
     MakeFolder(CString),
     /// Creates an empty file, unless it exists.
     MakeFile(CString),
-    /// Mounts an overlay of the layers in `options` at `target`, read-only. `keep`, a folder in it, stays as it was.
-    Overlay { options: CString, target: CString, keep: Option<CString> },
+    /// Mounts an overlay of the layers in `options` at `target`, read-only.
+    Overlay { options: CString, target: CString },
+    /// Makes a mount read-only, and with `all` those below it.
+    ReadOnly { path: CString, all: bool },
+    /// Mounts the processes of the PID namespace.
+    Processes(CString),
+    /// Mounts a separate set of pseudoterminals.
+    Terminals(CString),
+    /// Limits the capabilities of the program.
+    Keep(Capabilities),
     /// Restricts it and its threads to these CPUs.
     Pin(CpuSet),
     /// Starts a new session and process group, so that it receives no signals from a terminal.
     OwnSession,
     /// Switches to this user, without supplementary groups and with no way to regain privilege.
     Become { uid: u32, gid: u32 },
-    /// Makes the kernel kill the process when the process `parent` ends, even by SIGKILL. After [`Step::Become`], because changing user resets it.
-    DieWith { parent: Pid },
+    /// Makes the kernel kill the process when the thread that started it ends, even by SIGKILL. After [`Step::Become`], because
+    /// changing user resets it.
+    DieWithParent,
 }
 
 impl Step {
@@ -61,26 +69,31 @@ impl Step {
         match self {
             Self::JoinNetwork(_) => "join the pod's network namespace".to_owned(),
             Self::OwnMounts => "unshare the mount table".to_owned(),
-            Self::Bind { source, target }
-            | Self::BindAll { source, target }
-            | Self::BindAround { source, target, .. } => {
+            Self::Bind { source, target } | Self::BindAll { source, target } => {
                 format!("bind-mount {} at {}", source.to_string_lossy(), target.to_string_lossy())
             }
-            Self::Tmpfs(path) | Self::MakeFolder(path) | Self::MakeFile(path) => {
+            Self::Tmpfs(path)
+            | Self::MakeFolder(path)
+            | Self::MakeFile(path)
+            | Self::Processes(path)
+            | Self::Terminals(path) => {
                 format!("make the mount point {}", path.to_string_lossy())
             }
             Self::Link { path, .. } => format!("make the link {}", path.to_string_lossy()),
             Self::Root(root) => format!("take {} for its root", root.to_string_lossy()),
             Self::Overlay { target, .. } => format!("mount an overlay at {}", target.to_string_lossy()),
+            Self::ReadOnly { path, .. } => format!("make {} read-only", path.to_string_lossy()),
+            Self::Keep(_) => "limit its capabilities".to_owned(),
             Self::Pin(_) => "run on the selected CPUs".to_owned(),
             Self::OwnSession => "start a session".to_owned(),
             Self::Become { uid, gid } => format!("become uid {uid}, gid {gid}"),
-            Self::DieWith { .. } => "set its parent-death signal".to_owned(),
+            Self::DieWithParent => "set its parent-death signal".to_owned(),
         }
     }
 
-    /// Performs it. Called between `fork` and `exec`: system calls only, no allocation, no locks.
-    fn perform(&self) -> nix::Result<()> {
+    /// Performs it. Called between `fork` and `exec`: system calls only, no allocation, no locks. `report` is a pipe to the process that
+    /// starts the program.
+    fn perform(&self, report: &OwnedFd) -> nix::Result<()> {
         const NONE: Option<&CStr> = None;
         match self {
             Self::JoinNetwork(namespace) => nix::sched::setns(namespace, CloneFlags::CLONE_NEWNET),
@@ -96,12 +109,6 @@ impl Step {
                 let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
                 nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, flags, NONE)
             }
-            Self::BindAround { source, target, folders, keep } => {
-                let kept = clone_tree(keep)?;
-                nix::mount::mount(Some(source.as_c_str()), target.as_c_str(), NONE, MsFlags::MS_BIND, NONE)?;
-                folders.iter().try_for_each(|folder| make_folder(folder))?;
-                attach_tree(&kept, keep)
-            }
             Self::Link { path, leads_to } => nix::unistd::symlinkat(leads_to.as_c_str(), AT_FDCWD, path.as_c_str()),
             Self::Root(root) => {
                 nix::unistd::chdir(root.as_c_str())?;
@@ -114,17 +121,28 @@ impl Step {
                 let name = Some(c"tmpfs");
                 nix::mount::mount(name, path.as_c_str(), name, MsFlags::empty(), Some(c"mode=755"))
             }
-            Self::MakeFolder(path) => make_folder(path),
+            Self::MakeFolder(path) => match nix::unistd::mkdir(path.as_c_str(), Mode::from_bits_retain(0o755)) {
+                Err(nix::errno::Errno::EEXIST) => Ok(()),
+                made => made,
+            },
             Self::MakeFile(path) => {
                 let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
                 nix::fcntl::open(path.as_c_str(), flags, Mode::from_bits_retain(0o644)).map(drop)
             }
-            Self::Overlay { options, target, keep } => {
-                let kept = keep.as_ref().map(|folder| Ok((folder, clone_tree(folder)?))).transpose()?;
+            Self::Overlay { options, target } => {
                 let (name, flags) = (Some(c"overlay"), MsFlags::MS_RDONLY);
-                nix::mount::mount(name, target.as_c_str(), name, flags, Some(options.as_c_str()))?;
-                kept.map_or(Ok(()), |(folder, tree)| attach_tree(&tree, folder))
+                nix::mount::mount(name, target.as_c_str(), name, flags, Some(options.as_c_str()))
             }
+            Self::ReadOnly { path, all } => make_read_only(path, *all),
+            Self::Processes(path) => {
+                let (name, flags) = (Some(c"proc"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
+                nix::mount::mount(name, path.as_c_str(), name, flags, NONE)
+            }
+            Self::Terminals(path) => {
+                let (name, flags) = (Some(c"devpts"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC);
+                nix::mount::mount(name, path.as_c_str(), name, flags, Some(c"newinstance,ptmxmode=0666"))
+            }
+            Self::Keep(capabilities) => capabilities.keep_only(),
             Self::Pin(cpus) => nix::sched::sched_setaffinity(Pid::from_raw(0), cpus),
             Self::OwnSession => nix::unistd::setsid().map(drop),
             Self::Become { uid, gid } => {
@@ -135,51 +153,89 @@ impl Step {
                 let done = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
                 nix::errno::Errno::result(done).map(drop)
             }
-            Self::DieWith { parent } => {
+            Self::DieWithParent => {
                 // SAFETY: takes integers only.
                 let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
                 nix::errno::Errno::result(done)?;
-                // The parent may have ended before the line above took effect.
-                if nix::unistd::getppid() == *parent { Ok(()) } else { Err(nix::errno::Errno::ECHILD) }
+                // It may have ended before the line above took effect. In another PID namespace, its pid is unknown; then nobody reads.
+                let mut reader = [PollFd::new(report.as_fd(), PollFlags::empty())];
+                nix::poll::poll(&mut reader, PollTimeout::ZERO)?;
+                let is_gone = reader[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR));
+                if is_gone { Err(nix::errno::Errno::ECHILD) } else { Ok(()) }
             }
         }
     }
 }
 
-/// Creates a folder, unless it exists.
-fn make_folder(path: &CStr) -> nix::Result<()> {
-    match nix::unistd::mkdir(path, Mode::from_bits_retain(0o755)) {
-        Err(nix::errno::Errno::EEXIST) => Ok(()),
-        made => made,
-    }
-}
-
-/// A detached copy of the mounts at and below a path.
-fn clone_tree(path: &CStr) -> nix::Result<OwnedFd> {
-    const CLONE: libc::c_uint =
-        libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
-    // SAFETY: a path that lives through the call, and integers.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), CLONE) };
-    let fd = nix::errno::Errno::result(fd)?;
-    // SAFETY: the kernel has just returned this descriptor, and nothing else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// Mounts what [`clone_tree`] copied.
-fn attach_tree(tree: &OwnedFd, path: &CStr) -> nix::Result<()> {
-    let (from, here) = (tree.as_raw_fd(), libc::AT_FDCWD);
-    // SAFETY: a valid descriptor, paths that live through the call, and integers.
+/// Makes a mount read-only, or all mounts at and below a path. Those that are mounted there later are not affected.
+fn make_read_only(path: &CStr, all: bool) -> nix::Result<()> {
+    // SAFETY: all-zero bytes are a valid `mount_attr`, which changes nothing.
+    let mut attributes: libc::mount_attr = unsafe { mem::zeroed() };
+    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+    let flags = if all { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: a path that lives through the call, integers, and a whole structure with its length.
     let done = unsafe {
-        libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), here, path.as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH)
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
     };
     nix::errno::Errno::result(done).map(drop)
+}
+
+/// A set of capabilities (`linux/capability.h`), as in `/proc/PID/status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capabilities(u64);
+
+impl Capabilities {
+    /// What containers have by default (containerd, `oci/spec.go`), except `CAP_MKNOD`: there is no filter of devices. `CHOWN`,
+    /// `DAC_OVERRIDE`, `FOWNER`, `FSETID`, `KILL`, `SETGID`, `SETUID`, `SETPCAP`, `NET_BIND_SERVICE`, `NET_RAW`, `SYS_CHROOT`,
+    /// `AUDIT_WRITE`, `SETFCAP`.
+    pub(crate) const CONTAINER: Self = Self(
+        1 | 1 << 1
+            | 1 << 3
+            | 1 << 4
+            | 1 << 5
+            | 1 << 6
+            | 1 << 7
+            | 1 << 8
+            | 1 << 10
+            | 1 << 13
+            | 1 << 18
+            | 1 << 29
+            | 1 << 31,
+    );
+    /// `NET_ADMIN`.
+    pub(crate) const NETWORK: Self = Self(1 << 12);
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Removes all others from what programs executed by this process can have.
+    fn keep_only(self) -> nix::Result<()> {
+        for capability in (0..64).filter(|number| self.0 & 1 << number == 0) {
+            // SAFETY: takes integers only.
+            let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+            match nix::errno::Errno::result(done) {
+                // The kernel has no more of them.
+                Err(nix::errno::Errno::EINVAL) => break,
+                done => done.map(drop)?,
+            };
+        }
+        Ok(())
+    }
 }
 
 /// Makes `command` perform `steps` in order in the new process. If one fails, its index is written to `report` as one byte.
 pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, report: OwnedFd) {
     let perform_all = move || {
         for (index, step) in (0u8..).zip(&steps) {
-            if let Err(errno) = step.perform() {
+            if let Err(errno) = step.perform(&report) {
                 // If this fails the caller still gets the error number.
                 let _ = nix::unistd::write(&report, &[index]);
                 return Err(io::Error::from_raw_os_error(errno as i32));

@@ -110,6 +110,7 @@ impl Settings {
             },
             pin: self.pin,
             sysctls: SYSCTLS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            unconfined: false,
         }
     }
 

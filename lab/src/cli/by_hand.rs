@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use demo_apps::duration;
 
 use super::{
-    common::{LabArgs, ManifestArgs, OneMesh, OutputArgs},
+    common::{ConfinementArgs, LabArgs, ManifestArgs, OneMesh, OutputArgs},
     control_plane::ControlPlaneArgs,
     stand_ins::StandInArgs,
 };
@@ -30,6 +30,8 @@ pub struct UpArgs {
     pub data_plane: OneDataPlane,
     #[command(flatten)]
     pub stand_ins: StandInArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
     /// Name the lab, for --lab of other commands
     #[arg(long = "lab", value_name = "NAME", value_parser = lab_name)]
     pub name: Option<String>,

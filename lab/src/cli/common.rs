@@ -31,6 +31,13 @@ pub struct ManifestArgs {
     pub files: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct ConfinementArgs {
+    /// Let the pods' programs see and change the host's files and processes
+    #[arg(long)]
+    pub unconfined: bool,
+}
+
 /// One mesh, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MeshChoice {

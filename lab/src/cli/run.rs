@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
-    common::{DataPlaneChoice, MeshChoice, RootArgs, claim},
+    common::{ConfinementArgs, DataPlaneChoice, MeshChoice, RootArgs, claim},
     control_plane::ControlPlaneArgs,
     stand_ins::StandInArgs,
 };
@@ -64,6 +64,8 @@ pub struct RunArgs {
     pub pcap: Option<PathBuf>,
     #[command(flatten)]
     pub stand_ins: StandInArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
     /// How many labs run concurrently
     #[arg(long, value_name = "N", default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

@@ -65,7 +65,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             jobs: args.jobs.into(),
             fail_fast: args.fail_fast,
             soak: args.soak,
-            tuning: Tuning::default(),
+            tuning: Tuning { unconfined: args.confinement.unconfined, ..Tuning::default() },
             tamper: None,
             progress: progress(LABS),
             interrupted: interruptible()?,

@@ -93,7 +93,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
             capture: false,
             stays_up: true,
             name: args.name.clone().unwrap_or_else(|| first_file(args)),
-            tuning: Tuning::default(),
+            tuning: Tuning { unconfined: args.confinement.unconfined, ..Tuning::default() },
             tamper: None,
         },
     );
@@ -108,6 +108,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
         objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
         addresses: Addresses::of(&mesh),
         images,
+        unconfined: args.confinement.unconfined,
         created: BTreeMap::new(),
     };
     record.stamp(Timestamp::now().as_second());

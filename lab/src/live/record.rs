@@ -29,6 +29,8 @@ pub(crate) struct Record {
     pub(crate) addresses: Addresses,
     /// What runs instead of images.
     pub(crate) images: Images,
+    /// Whether its programs see and change the host's files and processes.
+    pub(crate) unconfined: bool,
     /// When each object was created, in seconds since the Unix epoch.
     pub(crate) created: BTreeMap<String, i64>,
 }
@@ -103,7 +105,7 @@ impl Record {
             capture: false,
             stays_up: true,
             name,
-            tuning: Tuning::default(),
+            tuning: Tuning { unconfined: self.unconfined, ..Tuning::default() },
             tamper: None,
         }
     }

@@ -45,6 +45,7 @@ impl<'a> Current<'a> {
             addresses: Addresses::of(unit.mesh),
             created: BTreeMap::new(),
             images: options.images.clone(),
+            unconfined: options.tuning.unconfined,
         };
         Ok(Self { unit, options, record, mesh: unit.mesh.clone() })
     }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod common;
+mod confinement;
 mod conntrack;
 mod delay;
 mod lifecycle;

@@ -53,11 +53,10 @@ fn a_program_that_has_ended_shows_in_its_pods_status() {
     };
     let (client, outsider) = ("client 2/2 Running 0", "outsider 1/1 Running 0");
     assert_eq!(health(), [client, "ends 2/2 Running 0", outsider, "server 2/2 Running 0"]);
-    for (pod, name, signal) in
-        [("server.default", "sidecar-proxy", Signal::SIGKILL), ("ends.default", "goes", Signal::SIGTERM)]
-    {
+    // As process 1 of its PID namespace, `sleep` would not get another signal.
+    for (pod, name) in [("server.default", "sidecar-proxy"), ("ends.default", "goes")] {
         let ended = process(&labs, &id, pod, name);
-        kill(Pid::from_raw(ended.pid as i32), signal).unwrap();
+        kill(Pid::from_raw(ended.pid as i32), Signal::SIGKILL).unwrap();
         while ended.is_running() {
             thread::yield_now();
         }
@@ -67,7 +66,7 @@ fn a_program_that_has_ended_shows_in_its_pods_status() {
         let pod = json(&labs.done(&["get", "pod", pod, "-o", "json"]));
         pod["status"]["containerStatuses"][container]["state"]["terminated"]["exitCode"].clone()
     };
-    assert_eq!((code("server", 1), code("ends", 1), code("ends", 0)), (137.into(), 143.into(), Value::Null));
+    assert_eq!((code("server", 1), code("ends", 1), code("ends", 0)), (137.into(), 137.into(), Value::Null));
 }
 
 #[test]
@@ -80,18 +79,18 @@ fn a_pod_made_by_apply_reports_its_exit_code_too() {
     let (_folder, files) = folder(&[(
         "three.yaml",
         "apiVersion: v1\nkind: Pod\nmetadata: {name: three, labels: {sidecar.istio.io/inject: \"false\"}}\nspec:\n  containers:\n  \
-         - {name: app, image: sidelab/demo-client, command: [sh, -c, exec sleep 1000]}\n",
+         - {name: app, image: sidelab/demo-client, command: [sh, -c, \"until [ -e /tmp/end ]; do sleep 0.01; done; exit 3\"]}\n",
     )]);
     let id = labs.done(&["get", "labs", "-o", "name"]).trim().to_owned();
     let namespaces = labs.namespaces();
     labs.done(&["apply", "-f", files[0].to_str().unwrap()]);
     let app = process(&labs, &id, "three.default", "app");
-    kill(Pid::from_raw(app.pid as i32), Signal::SIGINT).unwrap();
+    labs.done(&["exec", "three", "--", "touch", "/tmp/end"]);
     while app.is_running() {
         thread::yield_now();
     }
     let pod = json(&labs.done(&["get", "pod/three", "-o", "json"]));
-    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 130, "{pod}");
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 3, "{pod}");
     labs.done(&["down"]);
     labs.assert_gone(&namespaces);
 }
@@ -151,7 +150,8 @@ fn logs_contain_both_streams_and_can_be_followed() {
          - {{name: app, image: sidelab/demo-client, command: [sh, -c, \"{script}\"]}}\n"
     );
     fs::write(&manifests, pod).unwrap();
-    labs.up(&["-f", manifests.to_str().unwrap()]);
+    // Its program reads a file of the host.
+    labs.up(&["-f", manifests.to_str().unwrap(), "--unconfined"]);
     let mut follow = labs.command(&["logs", "talks", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut output_lines = BufReader::new(follow.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert_eq!([output_lines.next().unwrap(), output_lines.next().unwrap()], ["out", "err"]);
@@ -326,6 +326,10 @@ fn a_lab_ends_by_itself_after_its_time() {
     labs.up(&["-f", STRICT, "--for", "500ms"]);
     let namespaces = labs.namespaces();
     while labs.done(&["get", "labs", "-o", "name"]).contains("sl-") {
+        thread::yield_now();
+    }
+    // The process that removed it ends last.
+    while labs.left_behind(&namespaces).iter().any(|left| left.contains("sidelab up")) {
         thread::yield_now();
     }
     labs.assert_gone(&namespaces);

@@ -227,7 +227,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_app_of_another_user_can_read_only_its_own_pods_files() {
+fn an_app_can_read_only_its_own_pods_files() {
     if !may_make_labs() {
         return;
     }
@@ -240,7 +240,7 @@ fn an_app_of_another_user_can_read_only_its_own_pods_files() {
         );
         pod(name, "app", &mount) + "---\n"
     };
-    let manifests = secret("one") + &secret("two") + &pod("one", 2001) + &pod("two", 2002);
+    let manifests = secret("one") + &secret("two") + &pod("one", 0) + &pod("two", 2002);
     let (_folder, files) = folder(&[("pods.yaml", &manifests)]);
     let labs = OwnLabs::new();
     let id = labs.up(&["-f", files[0].to_str().unwrap()]);
@@ -249,7 +249,43 @@ fn an_app_of_another_user_can_read_only_its_own_pods_files() {
     let others = labs.path().join(id).join("pods/two.default/containers/app/mounts/0/k");
     assert_eq!(fs::read_to_string(&others).unwrap(), "of two");
     let refused = labs.sidelab(&["exec", "one", "--", "cat", others.to_str().unwrap()]);
-    assert!(text(&refused).contains("Permission denied"), "{}", text(&refused));
+    assert!(text(&refused).contains("No such file or directory"), "{}", text(&refused));
+}
+
+#[test]
+fn an_app_cannot_read_keys_write_to_the_host_or_see_its_processes_unless_it_is_unconfined() {
+    if !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    let written = labs.path().parent().unwrap().join("written");
+    let script = format!(
+        "exec 2>/dev/null; find {labs} -name '*.key' -o -name keys.log -o -name manifests.json | wc -l; \
+         touch {written} && echo written; ls -d /proc/[0-9]*; touch /done/it; exec sleep 1000",
+        labs = labs.path().display(),
+        written = written.display()
+    );
+    let manifest = |command: &str| {
+        let ready =
+            "readinessProbe: {exec: {command: [test, -e, /done/it]}}, volumeMounts: [{name: v, mountPath: /done}]";
+        let container = format!("{{name: app, image: any, command: [sh, -c, \"{command}\"], {ready}}}");
+        let spec = format!("containers: [{container}], volumes: [{{name: v, emptyDir: {{}}}}]");
+        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: app}}\nspec: {{{spec}}}\n")
+    };
+    let (_folder, files) = folder(&[("pod.yaml", &manifest(&script))]);
+    let file = files[0].to_str().unwrap();
+    let printed = |args: &[&str]| {
+        labs.up(&[&["-f", file], args].concat());
+        let printed = labs.done(&["logs", "app"]);
+        labs.done(&["down"]);
+        printed
+    };
+    let confined = printed(&[]);
+    assert_eq!(confined, "0\n/proc/1\n");
+    assert!(!written.exists());
+    let unconfined = printed(&["--unconfined"]);
+    assert!(!unconfined.starts_with("0\n") && unconfined.contains("written\n") && written.exists(), "{unconfined}");
+    assert!(unconfined.matches("/proc/").count() > 1, "{unconfined}");
 }
 
 #[test]
