@@ -11,6 +11,7 @@ mod family;
 mod gateway;
 mod inbound_patches;
 mod material;
+mod merged_gateway;
 mod mesh_config;
 mod not_modelled;
 mod object;
@@ -32,8 +33,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, gateway::*, material::*,
-    mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*, resolved::*, service::*,
-    service_entry::*, sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
+    merged_gateway::*, mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*,
+    resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -5,6 +5,7 @@ mod connect;
 mod dns;
 mod eligible;
 mod endpoint;
+mod health;
 mod limits;
 mod outlier;
 mod source;

@@ -83,19 +83,19 @@ enum PodChanged {
 }
 
 pub(super) fn apply(args: &ApplyArgs) -> Result<u8> {
-    apply_files(manifests::read(&args.manifests.files)?, &args.namespace, &args.how)
+    apply_files(&manifests::read(&args.manifests.files)?, &args.namespace, &args.how)
 }
 
 /// Applies manifests that were read; objects without a namespace are put in this one.
 ///
 /// # Errors
 /// If they are invalid: then nothing has changed.
-pub(super) fn apply_files(files: Vec<SourceFile>, namespace: &str, how: &ChangeArgs) -> Result<u8> {
-    let new = objects_of(&files, namespace)?;
+pub(super) fn apply_files(files: &[SourceFile], namespace: &str, how: &ChangeArgs) -> Result<u8> {
+    let new = objects_of(files, namespace)?;
     // Before the lab's objects are involved: a fault in these files is theirs.
     let mut faults = new.load().faults;
     if faults.iter().any(mesh::Fault::is_error) {
-        mesh::locate(&files, &mut faults);
+        mesh::locate(files, &mut faults);
         bail!(BadManifests { faults });
     }
     in_two(how, || {
@@ -104,7 +104,7 @@ pub(super) fn apply_files(files: Vec<SourceFile>, namespace: &str, how: &ChangeA
         let record = Record::read(&lab)?;
         let mut objects = record.objects.clone();
         let done = objects.apply(new);
-        carry_out(lab, &record, objects, &files, &done, how)
+        carry_out(lab, &record, objects, files, &done, how)
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8> {
     }
     let files = vec![SourceFile { name: file.path().display().to_string(), text }];
     drop(opened);
-    change::apply_files(files, &args.namespace, &args.how).inspect_err(|_| {
+    change::apply_files(&files, &args.namespace, &args.how).inspect_err(|_| {
         if let Ok((_, path)) = file.keep() {
             noteln!("a copy of your changes is in {}", path.display());
         }

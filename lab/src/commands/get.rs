@@ -72,7 +72,7 @@ pub(super) fn get(args: &GetArgs) -> Result<u8> {
     let all = || found.iter().flat_map(|(_, there)| there);
     match args.output {
         Some(GetOutput::Json) if code == OK => {
-            print_json(&objects::document(all().map(|found| found.object.clone()).collect(), is_one))?
+            print_json(&objects::document(all().map(|found| found.object.clone()).collect(), is_one))?;
         }
         Some(GetOutput::Yaml) if code == OK => {
             let document = objects::document(all().map(|found| found.object.clone()).collect(), is_one);

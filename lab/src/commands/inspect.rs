@@ -22,6 +22,8 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
         noteln!("Unable to use a TTY - input is not a terminal or the right kind of file");
     }
     let mut program = match args.container.as_deref() {
+        // A gateway has no other container.
+        None if pod.containers.is_empty() && pod.sidecar.is_some() => sidecar::beside(&host, file, arguments),
         Some(sidecar::CONTAINER) if pod.sidecar.is_some() => sidecar::beside(&host, file, arguments),
         name => container::program(&pod, container_of(&pod, name)?, &host, "exec", file, arguments),
     };

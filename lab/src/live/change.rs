@@ -96,9 +96,12 @@ pub(crate) struct Wanted<'a> {
     /// The files that were read for it, in which errors are located.
     pub(crate) files: &'a [SourceFile],
     pub(crate) options: deploy::Options,
-    /// Calls from a pod to a host and a port, for which hosts outside of the cluster are needed.
-    pub(crate) calls: &'a dyn Fn(&Resolved) -> Vec<(usize, &'a str, u16)>,
+    /// Calls for which hosts outside of the cluster are needed.
+    pub(crate) calls: &'a dyn Fn(&Resolved) -> Vec<Call<'a>>,
 }
+
+/// A call from a pod to a host and a port.
+type Call<'a> = (usize, &'a str, u16);
 
 /// Works out what becomes of a lab.
 ///

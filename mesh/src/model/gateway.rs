@@ -1,17 +1,13 @@
 //! Gateways (the kind): what the pods that are gateways open.
 
-mod merge;
-
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-pub use self::merge::{Merged, MergedPort, MergedServer, Skipped, merge};
 use super::{
     object::{ObjectName, Source},
     pod::Pod,
-    resolved::Resolved,
     service::{Age, Protocol},
     virtual_service::{VirtualService, is_host_for},
 };
@@ -156,16 +152,5 @@ fn is_within(host: &str, other: &str) -> bool {
     match host.strip_prefix('*') {
         Some(suffix) => other.starts_with('*') && is_host_for(other, suffix),
         None => is_host_for(other, host),
-    }
-}
-
-impl Resolved {
-    /// What the Gateways that select a pod open there, the oldest first.
-    pub fn merged_gateway(&self, pod: usize) -> Merged<'_> {
-        let selecting: Vec<&Gateway> =
-            self.gateways.iter().filter(|gateway| gateway.selects(&self.pods[pod])).collect();
-        let targets: Vec<(u16, u16)> =
-            self.ports_of(pod).into_iter().map(|(_, port, target)| (port.port, target)).collect();
-        merge(&selecting, &targets)
     }
 }

@@ -97,7 +97,7 @@ impl Simulation<'_> {
         }
         let found = match manager.route_config.as_ref().or(by_file) {
             Some(routes) if needs_tls(routes, request, at.ended_tls)? => {
-                return Ok(self.to_https(at, codec, &routes.name, request));
+                return Ok(self.redirected_to_https(at, codec, &routes.name, request));
             }
             Some(routes) => find_route(routes, request)?.map(|found| (routes, found)),
             None => None,
@@ -234,7 +234,7 @@ impl Simulation<'_> {
     }
 
     /// A virtual host answers requests without TLS with a redirect.
-    fn to_https(&mut self, at: Place, codec: Version, routes: &str, request: &Request) -> Reply {
+    fn redirected_to_https(&mut self, at: Place, codec: Version, routes: &str, request: &Request) -> Reply {
         let because = format!("{routes} requires TLS for host {} (httpsRedirect)", request.authority);
         self.trace.step(at.role.party(), Decision::Route, "301", because, None);
         self.trace.refuse(at.role.party(), Reason::Redirect);

@@ -17,11 +17,10 @@ pub(super) fn validate(config: &Object<ProxyConfigSpec>, faults: &mut Faults) {
         checked.selector_labels("spec.selector.matchLabels", &selector.match_labels);
     }
     if let Some(concurrency) = spec.concurrency {
-        match concurrency {
-            ..0 => checked.error("spec.concurrency", format!("{concurrency} is negative; 0 is one thread per CPU")),
-            _ => {
-                checked.note("spec.concurrency", "does not affect any answer: a lab's sidecars have one worker thread")
-            }
+        if concurrency < 0 {
+            checked.error("spec.concurrency", format!("{concurrency} is negative; 0 is one thread per CPU"));
+        } else {
+            checked.note("spec.concurrency", "does not affect any answer: a lab's sidecars have one worker thread");
         }
     }
     if spec.image.is_some() {

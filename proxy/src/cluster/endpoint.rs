@@ -12,7 +12,7 @@ use std::{
 use envoy_api::{LbEndpoint, Metadata, TransportSocket, TransportSocketConfig, TransportSocketMatch};
 use envoy_rules::upstream::transport_socket_match;
 
-use super::outlier::Health;
+use super::health::Health;
 use crate::{
     address::UpstreamHost,
     config::{At as _, Invalid},

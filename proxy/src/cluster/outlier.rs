@@ -2,28 +2,19 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use envoy_rules::outlier::{Cause, Detection, Monitor, Sign};
+use envoy_rules::outlier::{Cause, Detection, Sign};
 
-use super::{Cluster, Endpoint};
+use super::endpoint::Endpoint;
 use crate::{
-    address::UpstreamHost,
     config::{At as _, Invalid},
     stats::{Counter, Gauge, ScopedStats},
 };
-
-/// What is known of an endpoint. It outlives the endpoint's configuration.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    monitor: Mutex<Monitor>,
-    /// Whether it is ejected, to be read without a lock.
-    ejected: AtomicBool,
-}
 
 /// The detection of a cluster, with its state.
 #[derive(Debug)]
@@ -38,16 +29,6 @@ pub(super) struct Outliers {
     enforced: Counter,
     by_cause: [(Cause, Counter); 3],
     overflow: Counter,
-}
-
-impl Health {
-    fn monitor(&self) -> MutexGuard<'_, Monitor> {
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn is_ejected(&self) -> bool {
-        self.ejected.load(Ordering::Relaxed)
-    }
 }
 
 impl Outliers {
@@ -71,6 +52,12 @@ impl Outliers {
         }))
     }
 
+    /// Notes what became of a request or a connection to an endpoint, and ejects that if it failed too often. Returns whether it did.
+    pub(super) fn observe(&self, endpoint: &Endpoint, sign: Sign, all: &[Arc<Endpoint>]) -> bool {
+        let cause = self.detection.observe(&mut endpoint.health.monitor(), sign);
+        cause.is_some_and(|cause| self.eject(endpoint, cause, all))
+    }
+
     /// Ejects an endpoint, if enough of them are left. Returns whether it did.
     fn eject(&self, endpoint: &Endpoint, cause: Cause, all: &[Arc<Endpoint>]) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +70,7 @@ impl Outliers {
             return false;
         }
         self.detection.eject(&mut endpoint.health.monitor(), self.started.elapsed());
-        endpoint.health.ejected.store(true, Ordering::Relaxed);
+        endpoint.health.set_ejected(true);
         self.enforced.inc();
         self.by_cause.iter().filter(|(one, _)| *one == cause).for_each(|(_, counter)| counter.inc());
         self.plan(all);
@@ -91,7 +78,7 @@ impl Outliers {
     }
 
     /// Takes back what has been ejected for long enough. Returns whether anything was.
-    fn take_back(&self, all: &[Arc<Endpoint>]) -> bool {
+    pub(super) fn take_back(&self, all: &[Arc<Endpoint>]) -> bool {
         let now = self.started.elapsed();
         if self.next_return.load(Ordering::Relaxed) > milliseconds(now) {
             return false;
@@ -102,7 +89,7 @@ impl Outliers {
             let mut monitor = endpoint.health.monitor();
             if self.detection.returns_at(&monitor).is_some_and(|at| at <= now) {
                 self.detection.take_back(&mut monitor, now);
-                endpoint.health.ejected.store(false, Ordering::Relaxed);
+                endpoint.health.set_ejected(false);
                 any = true;
             }
         }
@@ -115,30 +102,6 @@ impl Outliers {
         let returns = all.iter().filter_map(|one| self.detection.returns_at(&one.health.monitor()));
         self.next_return.store(returns.min().map_or(u64::MAX, milliseconds), Ordering::Relaxed);
         self.active.set(all.iter().filter(|one| one.health.is_ejected()).count() as u64);
-    }
-}
-
-impl Cluster {
-    /// Notes what became of a request or a connection to a host, and ejects that if it failed too often.
-    pub fn observe(&self, host: UpstreamHost, sign: Sign) {
-        let Some(outliers) = &self.outliers else { return };
-        let all = self.endpoints.load();
-        let Some(endpoint) = all.iter().find(|one| one.addresses().contains(&host.0)) else { return };
-        let cause = outliers.detection.observe(&mut endpoint.health.monitor(), sign);
-        if let Some(cause) = cause
-            && outliers.eject(endpoint, cause, &all)
-        {
-            self.make_eligible();
-        }
-    }
-
-    /// Takes back endpoints whose time has come.
-    pub(super) fn take_back(&self) {
-        if let Some(outliers) = &self.outliers
-            && outliers.take_back(&self.endpoints.load())
-        {
-            self.make_eligible();
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use envoy_api::{Address, ClusterLoadAssignment, DiscoveryType, ExplicitHttpConfig};
-use envoy_rules::{limits::Limits, upstream::http_options};
+use envoy_rules::{limits::Limits, outlier::Sign, upstream::http_options};
 
 use super::{
     balance::Balancer,
@@ -23,6 +23,7 @@ use super::{
     source::Source,
 };
 use crate::{
+    address::UpstreamHost,
     config::{At as _, Invalid, require_ip},
     stats::{Counter, Gauge, Scope, Stats},
     tls::{ClientContext, ContextStats, TlsStats},
@@ -187,6 +188,25 @@ impl Cluster {
         self.stats.membership_total.set(endpoints.len() as u64);
         self.endpoints.store(Arc::new(endpoints));
         self.make_eligible();
+    }
+
+    /// Notes what became of a request or a connection to a host, and ejects that if it failed too often.
+    pub fn observe(&self, host: UpstreamHost, sign: Sign) {
+        let Some(outliers) = &self.outliers else { return };
+        let all = self.endpoints.load();
+        let Some(endpoint) = all.iter().find(|one| one.addresses().contains(&host.0)) else { return };
+        if outliers.observe(endpoint, sign, &all) {
+            self.make_eligible();
+        }
+    }
+
+    /// Takes back endpoints whose time has come.
+    pub(super) fn take_back(&self) {
+        if let Some(outliers) = &self.outliers
+            && outliers.take_back(&self.endpoints.load())
+        {
+            self.make_eligible();
+        }
     }
 
     /// Finds out anew which endpoints may be chosen.

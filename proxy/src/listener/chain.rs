@@ -34,7 +34,7 @@ pub struct Chain {
 #[derive(Debug)]
 pub enum Terminal {
     /// Relays bytes to a cluster.
-    TcpProxy(TcpProxy),
+    TcpProxy(Box<TcpProxy>),
     Http(Arc<Hcm>),
 }
 
@@ -71,7 +71,9 @@ impl Chain {
             }
         }
         let terminal = match &last.typed_config {
-            NetworkFilter::TcpProxy(config) => TcpProxy::new(config, authorization, builder).map(Terminal::TcpProxy),
+            NetworkFilter::TcpProxy(config) => {
+                TcpProxy::new(config, authorization, builder).map(|proxy| Terminal::TcpProxy(proxy.into()))
+            }
             NetworkFilter::HttpConnectionManager(config) => builder.hcm(config).map(Terminal::Http),
             NetworkFilter::SetFilterState(_) | NetworkFilter::Rbac(_) => {
                 Err("a chain can't end with this filter".into())

@@ -174,9 +174,9 @@ fn an_invalid_change_changes_nothing_and_names_its_place() {
         folder(&[("change.yaml", &format!("{no_program}---\n{SECOND}").replace("/bin/false", "/no/such/program"))]);
     let refused = labs.sidelab(&["apply", "-f", files[0].to_str().unwrap(), "--dry-run"]);
     assert!(refused.status.success(), "a stand-in takes its place: {}", text(&refused));
-    let unknown = labs.sidelab(&["delete", "gateway", "x"]);
+    let unknown = labs.sidelab(&["delete", "widget", "x"]);
     assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
-    assert!(text(&unknown).contains("\"gateway\" is no kind of object that is read here"), "{}", text(&unknown));
+    assert!(text(&unknown).contains("\"widget\" is no kind of object that is read here"), "{}", text(&unknown));
     let missing = labs.sidelab(&["delete", "pa/nothing"]);
     assert_eq!(missing.status.code(), Some(1), "{}", text(&missing));
     assert!(

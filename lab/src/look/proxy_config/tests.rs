@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-fn chain(of: Value, filter: Value) -> Value {
+fn chain(of: &Value, filter: &Value) -> Value {
     json!({ "filter_chain_match": of, "filters": [filter] })
 }
 
@@ -14,7 +14,7 @@ fn tcp(cluster: &str) -> Value {
     json!({ "name": TCP, "typed_config": { "cluster": cluster } })
 }
 
-fn listener(address: &str, port: u16, chains: Vec<Value>) -> Value {
+fn listener(address: &str, port: u16, chains: &[Value]) -> Value {
     json!({ "address": { "socket_address": { "address": address, "port_value": port } }, "filter_chains": chains })
 }
 
@@ -22,29 +22,29 @@ fn listener(address: &str, port: u16, chains: Vec<Value>) -> Value {
 fn a_chain_is_described_in_istioctls_words() {
     let of = json!({ "transport_protocol": "tls", "destination_port": 8080,
         "application_protocols": ["http/1.0", "http/1.1", "h2c", "istio-http/1.0", "istio-http/1.1", "istio-h2"] });
-    assert_eq!(chain_match(&chain(of, tcp("a"))), "Trans: tls; App: HTTP TLS; Addr: *:8080");
+    assert_eq!(chain_match(&chain(&of, &tcp("a"))), "Trans: tls; App: HTTP TLS; Addr: *:8080");
     let of = json!({ "server_names": ["a", "b"], "prefix_ranges": [{ "address_prefix": "10.0.0.0", "prefix_len": 8 }, { "address_prefix": "0.0.0.0" }] });
-    assert_eq!(chain_match(&chain(of, tcp("a"))), "SNI: a,b; Addr: 10.0.0.0/8,0.0.0.0/0");
+    assert_eq!(chain_match(&chain(&of, &tcp("a"))), "SNI: a,b; Addr: 10.0.0.0/8,0.0.0.0/0");
     assert_eq!(chain_match(&json!({})), "ALL");
-    assert_eq!(destination(&chain(json!({}), rds("8080"))), "Route: 8080");
-    assert_eq!(destination(&chain(json!({}), tcp("PassthroughCluster"))), "PassthroughCluster");
-    assert_eq!(destination(&chain(json!({}), tcp("BlackHoleCluster"))), "Non-HTTP/Non-TCP");
-    assert_eq!(destination(&chain(json!({}), tcp("outbound|80||a"))), "Cluster: outbound|80||a");
+    assert_eq!(destination(&chain(&json!({}), &rds("8080"))), "Route: 8080");
+    assert_eq!(destination(&chain(&json!({}), &tcp("PassthroughCluster"))), "PassthroughCluster");
+    assert_eq!(destination(&chain(&json!({}), &tcp("BlackHoleCluster"))), "Non-HTTP/Non-TCP");
+    assert_eq!(destination(&chain(&json!({}), &tcp("outbound|80||a"))), "Cluster: outbound|80||a");
     let inline = json!({ "name": HTTP, "typed_config": { "route_config": { "virtual_hosts": [
         { "domains": ["*"], "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "inbound|8080||" } }] }] } } });
-    assert_eq!(destination(&chain(json!({}), inline)), "Cluster: inbound|8080||");
+    assert_eq!(destination(&chain(&json!({}), &inline)), "Cluster: inbound|8080||");
 }
 
 #[test]
 fn listeners_are_listed_by_port_with_a_line_for_each_chain() {
     let both = [
-        listener("0.0.0.0", 15001, vec![chain(json!({}), tcp("PassthroughCluster"))]),
+        listener("0.0.0.0", 15001, &[chain(&json!({}), &tcp("PassthroughCluster"))]),
         listener(
             "10.96.0.10",
             9000,
-            vec![
-                chain(json!({}), tcp("outbound|9000||s")),
-                chain(json!({"transport_protocol": "raw_buffer"}), rds("9000")),
+            &[
+                chain(&json!({}), &tcp("outbound|9000||s")),
+                chain(&json!({"transport_protocol": "raw_buffer"}), &rds("9000")),
             ],
         ),
     ];

@@ -5,8 +5,11 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Gateway, Server, ServerHost};
-use crate::model::Protocol;
+use super::{
+    gateway::{Gateway, Server, ServerHost},
+    resolved::Resolved,
+    service::Protocol,
+};
 
 /// What a gateway opens.
 #[derive(Clone, Debug, Default)]
@@ -168,4 +171,15 @@ fn routes_name(gateway: &Gateway, server: &Server, port: u16) -> String {
         return format!("https.{}.{}.{name}.{namespace}{bind}", server.port, server.port_name);
     }
     String::new()
+}
+
+impl Resolved {
+    /// What the Gateways that select a pod open there, the oldest first.
+    pub fn merged_gateway(&self, pod: usize) -> Merged<'_> {
+        let selecting: Vec<&Gateway> =
+            self.gateways.iter().filter(|gateway| gateway.selects(&self.pods[pod])).collect();
+        let targets: Vec<(u16, u16)> =
+            self.ports_of(pod).into_iter().map(|(_, port, target)| (port.port, target)).collect();
+        merge(&selecting, &targets)
+    }
 }
