@@ -51,7 +51,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Creates a lab with a node and no pods. Needs a [`Privilege`].
+    /// Creates a lab with a node and no pods. Needs a [`Privilege`](crate::Privilege).
     ///
     /// # Errors
     ///
