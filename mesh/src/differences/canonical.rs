@@ -62,7 +62,15 @@ pub(super) fn canonical(value: &mut Value) {
                 *text = duration;
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        // Protobuf writes a whole number of a floating-point field without a fraction.
+        Value::Number(number) => {
+            if let Some(whole) =
+                number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0 && value.abs() < 1e15)
+            {
+                *value = (whole as i64).into();
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
     }
 }
 

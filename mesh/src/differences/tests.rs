@@ -34,6 +34,13 @@ fn a_name_without_a_kind_is_a_name_of_all_four_kinds() {
 }
 
 #[test]
+fn a_whole_number_is_equal_with_and_without_a_fraction() {
+    let weight = |value: Value| json!({"clusters": [{"name": "c", "min_weight_percent": {"value": value}}]});
+    assert_eq!(paths(&weight(json!(10)), &weight(json!(10.0))), [""; 0]);
+    assert_eq!(paths(&weight(json!(10)), &weight(json!(10.5))).len(), 1);
+}
+
+#[test]
 fn a_missing_cluster_is_one_difference() {
     let istio = json!({"clusters": [{"name": "c", "connect_timeout": "10s"}]});
     let found = compare(&istio, &json!({}));
