@@ -1,10 +1,11 @@
 //! Webhook calls, made as kube-apiserver makes them.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use demo_apps::report::{AdmissionReport, Decision};
 use mesh::{account::Admission, model::Family};
+use netns::{Bind, OWN_FOLDER};
 
 use super::now_ns;
 use crate::{container, deploy::Deployment, observe_call::MadeCall, scenario::Probe, tools::Tools};
@@ -28,17 +29,20 @@ pub(super) fn call(
     let manifests = scenario.manifests();
     let manifests =
         fs::canonicalize(&manifests).with_context(|| format!("can't find {} again", manifests.display()))?;
-    let manifests = manifests.to_string_lossy();
+    // Where the program can read them, wherever the scenario is.
+    let shown = Path::new(OWN_FOLDER).join("manifests.yaml");
     let family = match probe.family {
         Family::Ipv4 => "-4",
         Family::Ipv6 => "-6",
     };
     // The object's name is the mark: it is in the request, and nowhere else.
-    let args = ["--webhooks", &manifests, "--only", name, "--name", &marker, family];
+    let webhooks = shown.to_string_lossy();
+    let args = ["--webhooks", &webhooks, "--only", name, "--name", &marker, family];
     let (pod, host) = (&mesh.pods[from], &deployment.pods[from]);
     let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
     let program = tools.own("demo-apiserver")?;
-    let program = container::program(pod, container, host, format!("call-{number}"), program, args);
+    let mut program = container::program(pod, container, host, format!("call-{number}"), program, args);
+    program.binds.push(Bind { source: manifests, target: shown.clone() });
     let began_ns = now_ns();
     let output = host.run_to_end(&program, Duration::from_secs(webhook.timeout_seconds.into()) + SLACK)?;
     let ended_ns = now_ns();
