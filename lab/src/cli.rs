@@ -39,7 +39,7 @@ pub use delay::DelayArgs;
 pub use diagnose::DiagnoseArgs;
 pub use import::ImportArgs;
 pub use look::{DescribeArgs, GetArgs, GetOutput};
-pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart, ProxyStatusArgs};
+pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart, ProxyStatusArgs, SidecarsArgs};
 pub use rotate::{RootOrder, RotateArgs};
 pub use run::{RunArgs, RunOutput};
 pub use shell::{CompletionArgs, ManArgs};

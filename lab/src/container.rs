@@ -91,6 +91,14 @@ fn mounted(index: usize) -> PathBuf {
     Path::new("mounts").join(index.to_string())
 }
 
+/// The container in which a pod's calls are made.
+///
+/// # Errors
+/// If it has none.
+pub(crate) fn of_calls(pod: &Pod) -> Result<&Container> {
+    pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))
+}
+
 /// A program in a container: its own, or an additional one.
 pub fn program(
     pod: &Pod,

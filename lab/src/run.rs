@@ -304,7 +304,7 @@ fn make_call(
     let timeout = timeout.as_secs().to_string();
     let args = client_args(probe, &marker, &timeout);
     let host = &deployment.pods[from];
-    let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
+    let container = container::of_calls(pod)?;
     let name = if turn == 0 { format!("call-{number}") } else { format!("call-{number}.{turn}") };
     let program = container::program(pod, container, host, name, tools.own("demo-client")?, args);
     let began_ns = now_ns();
@@ -314,18 +314,7 @@ fn make_call(
         let stderr = String::from_utf8_lossy(&output.stderr);
         format!("probe {:?}: the client in {} printed no report: {stderr}", probe.name, pod.name)
     })?;
-    let (admission, admission_message) = (None, None);
-    Ok(MadeCall {
-        from,
-        report,
-        admission,
-        admission_message,
-        marker,
-        began_ns,
-        ended_ns,
-        counts: vec![],
-        beside_loads: false,
-    })
+    Ok(MadeCall::new(from, report, marker, began_ns, ended_ns))
 }
 
 /// The demo client's arguments for a probe.

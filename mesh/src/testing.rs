@@ -6,6 +6,14 @@ use crate::{
     resolve,
 };
 
+/// A pod `edge` that is a gateway, with label `istio: edge`.
+pub(crate) const EDGE: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge, labels: {istio: edge}}
+spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
+";
+
 /// Manifests as file `m.yaml`.
 pub(crate) fn file(yaml: &str) -> SourceFile {
     SourceFile { name: "m.yaml".into(), text: yaml.into() }

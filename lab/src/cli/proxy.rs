@@ -130,16 +130,8 @@ pub enum ProxyOutput {
 
 SYNCED: the sidecar has taken its newest files, by its own times. STALE: it has not, or has refused them.")]
 pub struct ProxyStatusArgs {
-    /// Only this pod, POD or POD.NAMESPACE [default: all with a sidecar]
-    pub pod: Option<String>,
-    /// The namespace of POD, if it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The lab to work on.
     #[command(flatten)]
-    pub lab: LabArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub of: SidecarsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +139,13 @@ pub struct ProxyStatusArgs {
   sidelab certs
   sidelab certs client -o json")]
 pub struct CertsArgs {
+    #[command(flatten)]
+    pub of: SidecarsArgs,
+}
+
+/// The sidecars that are asked.
+#[derive(Debug, Args)]
+pub struct SidecarsArgs {
     /// Only this pod, POD or POD.NAMESPACE [default: all with a sidecar]
     pub pod: Option<String>,
     /// The namespace of POD, if it names none

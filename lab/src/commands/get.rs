@@ -3,13 +3,16 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-use mesh::{Key, is_namespaced, kind_of_word, model::Mesh};
+use mesh::{
+    Key, is_namespaced, kind_of_word,
+    model::{Mesh, Pod},
+};
 use netns::{Lab, LabState};
 use serde_json::{Value, json};
 
 use super::{FAILED, OK, labs, print_json, up::left_alone};
 use crate::{
-    cli::{GetArgs, GetOutput, LabArgs},
+    cli::{GetArgs, GetOutput, LabArgs, SidecarsArgs},
     interrupt,
     live::record::Record,
     look::{
@@ -17,7 +20,7 @@ use crate::{
         objects, pods,
         status::{Clock, PodStatus},
     },
-    name_server,
+    manifests, name_server,
     report::words::did_you_mean,
     terminal::{noteln, out, outln},
 };
@@ -167,6 +170,14 @@ impl Opened {
         let record = Record::read(&lab)?;
         let mesh = record.resolve()?;
         Ok(Self { lab, record, mesh })
+    }
+
+    /// The pod that is named, else all with a sidecar.
+    pub(super) fn sidecars(&self, args: &SidecarsArgs) -> Result<Vec<&Pod>> {
+        Ok(match &args.pod {
+            Some(name) => vec![&self.mesh.pods[manifests::find_pod(&self.mesh, name, &args.namespace)?]],
+            None => self.mesh.pods.iter().filter(|pod| pod.sidecar.is_some()).collect(),
+        })
     }
 
     /// The state of each pod, in the mesh's order.

@@ -4,19 +4,16 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result, bail};
 use mesh::model::{Container, Pod};
-use netns::Lab;
 
-use super::labs;
+use super::get::Opened;
 use crate::{
     cli::{ExecArgs, LabArgs},
-    container,
-    live::record::Record,
-    manifests, sidecar,
+    container, manifests, sidecar,
     terminal::noteln,
 };
 
 pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
-    let (_, host, pod) = open_pod(&args.lab, &args.pod, &args.namespace)?;
+    let (host, pod) = open_pod(&args.lab, &args.pod, &args.namespace)?;
     let Some((file, arguments)) = args.command.split_first() else { bail!("no command") };
     if args.tty && !io::stdin().is_terminal() {
         noteln!("Unable to use a TTY - input is not a terminal or the right kind of file");
@@ -33,13 +30,11 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
 }
 
 /// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab. The name of a Deployment means its first pod.
-pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(Lab, netns::Pod, Pod)> {
-    let lab = Lab::open(&labs::select(lab.lab.as_deref())?)?;
-    let mesh = Record::read(&lab)?.resolve()?;
-    let index = manifests::find_pod(&mesh, name, namespace)?;
-    let pod = mesh.pods[index].clone();
+pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(netns::Pod, Pod)> {
+    let Opened { lab, mesh, .. } = Opened::new(lab)?;
+    let pod = mesh.pods[manifests::find_pod(&mesh, name, namespace)?].clone();
     let host = lab.pod(&pod.name.to_string())?;
-    Ok((lab, host, pod))
+    Ok((host, pod))
 }
 
 /// The container of a name, else the first.

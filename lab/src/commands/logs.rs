@@ -20,7 +20,7 @@ mod tests;
 const CHUNK: usize = 256 << 10;
 
 pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
-    let (_, host, pod) = inspect::open_pod(&args.lab, &args.pod, &args.namespace)?;
+    let (host, pod) = inspect::open_pod(&args.lab, &args.pod, &args.namespace)?;
     let files = if args.container.as_deref() == Some(sidecar::CONTAINER) && pod.sidecar.is_some() {
         sidecar::logs(&host)
     } else {

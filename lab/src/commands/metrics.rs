@@ -43,7 +43,7 @@ struct Metric {
 }
 
 pub(super) fn metrics(args: &MetricsArgs) -> Result<u8> {
-    let (_, host, pod) = inspect::open_pod(&args.lab, &args.pod, &args.namespace)?;
+    let (host, pod) = inspect::open_pod(&args.lab, &args.pod, &args.namespace)?;
     if pod.sidecar.is_none() {
         bail!("{} has no sidecar, and thus no metrics", pod.name);
     }

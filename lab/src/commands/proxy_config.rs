@@ -15,7 +15,6 @@ use crate::{
         proxy_config::{self as format, ClusterFilter, EndpointFilter, ListenerFilter},
         secrets::{self, SecretItem},
     },
-    manifests,
     terminal::{noteln, out, outln},
 };
 
@@ -88,7 +87,7 @@ struct Asked {
 
 impl Asked {
     fn new(of: &ProxyArgs) -> Result<Self> {
-        let (_, host, pod) = inspect::open_pod(&of.lab, &of.pod, &of.namespace)?;
+        let (host, pod) = inspect::open_pod(&of.lab, &of.pod, &of.namespace)?;
         Ok(Self { pod, host })
     }
 
@@ -111,14 +110,10 @@ fn print(of: &ProxyArgs, json: &impl Serialize, table: impl FnOnce() -> String) 
 }
 
 pub(super) fn certs(args: &CertsArgs) -> Result<u8> {
-    let opened = Opened::new(&args.lab)?;
-    let pods: Vec<&Pod> = match &args.pod {
-        Some(name) => vec![&opened.mesh.pods[manifests::find_pod(&opened.mesh, name, &args.namespace)?]],
-        None => opened.mesh.pods.iter().filter(|pod| pod.sidecar.is_some()).collect(),
-    };
+    let opened = Opened::new(&args.of.lab)?;
     let now = jiff::Timestamp::now().as_second();
     let (mut code, mut found) = (OK, Vec::new());
-    for pod in pods {
+    for pod in opened.sidecars(&args.of)? {
         let host = opened.lab.pod(&pod.name.to_string())?;
         match admin::get_json(pod, &host, Dump::PATH) {
             Ok(dump) => found.push((pod.name.to_string(), SecretItem::of_dump(&Dump::new(dump), now))),
@@ -128,7 +123,7 @@ pub(super) fn certs(args: &CertsArgs) -> Result<u8> {
             }
         }
     }
-    match args.output.output {
+    match args.of.output.output {
         Output::Json => {
             let pods = found.iter().map(|(pod, secrets)| json!({ "pod": pod, "secrets": secrets }));
             print_json(&pods.collect::<Vec<_>>())?;

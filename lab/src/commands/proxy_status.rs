@@ -19,7 +19,6 @@ use crate::{
         dump::{items, text},
         sync::{ConfigFile, Kind, Values, status},
     },
-    manifests,
     sidecar::{self, Folders},
     terminal::{noteln, out},
 };
@@ -27,13 +26,9 @@ use crate::{
 const TITLES: [&str; 9] = ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"];
 
 pub(super) fn proxy_status(args: &ProxyStatusArgs) -> Result<u8> {
-    let opened = Opened::new(&args.lab)?;
-    let pods: Vec<&Pod> = match &args.pod {
-        Some(name) => vec![&opened.mesh.pods[manifests::find_pod(&opened.mesh, name, &args.namespace)?]],
-        None => opened.mesh.pods.iter().filter(|pod| pod.sidecar.is_some()).collect(),
-    };
+    let opened = Opened::new(&args.of.lab)?;
     let (mut code, mut rows) = (OK, Vec::new());
-    for pod in pods {
+    for pod in opened.sidecars(&args.of)? {
         match row_of(&opened, pod) {
             Ok(row) => rows.push(row),
             Err(error) => {
@@ -42,7 +37,7 @@ pub(super) fn proxy_status(args: &ProxyStatusArgs) -> Result<u8> {
             }
         }
     }
-    match args.output.output {
+    match args.of.output.output {
         Output::Json => {
             let keys = TITLES.map(str::to_lowercase);
             let object = |row: &Vec<String>| -> Value {

@@ -46,6 +46,21 @@ pub struct MadeCall {
 }
 
 impl MadeCall {
+    /// A call that is no webhook's, with nothing beside it.
+    pub(crate) fn new(from: usize, report: ClientReport, marker: String, began_ns: u64, ended_ns: u64) -> Self {
+        Self {
+            from,
+            report,
+            admission: None,
+            admission_message: None,
+            marker,
+            began_ns,
+            ended_ns,
+            counts: vec![],
+            beside_loads: false,
+        }
+    }
+
     /// Whether a time with a resolution of milliseconds is within the call.
     pub(super) fn includes(&self, time: Timestamp) -> bool {
         const MILLISECOND: i128 = 1_000_000;

@@ -124,8 +124,7 @@ impl<'a> Loads<'a> {
 
     fn start_one(&self, index: usize, from: usize, deployment: &Deployment, mesh: &Mesh) -> Result<Running> {
         let (load, pod, host) = (&self.loads[index], &mesh.pods[from], &deployment.pods[from]);
-        let container =
-            pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
+        let container = container::of_calls(pod)?;
         let (marker, timeout) = (self.marker(load), format!("{}ms", load.timeout.as_millis()));
         let mut args = vec!["load", &load.url, "--each", "--marker", &marker, "--timeout", &timeout, "-4"];
         args.extend(["--connections", "2", "--rate", RATE, "--duration", LONGEST]);

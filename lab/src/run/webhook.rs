@@ -39,7 +39,7 @@ pub(super) fn call(
     let webhooks = shown.to_string_lossy();
     let args = ["--webhooks", &webhooks, "--only", name, "--name", &marker, family];
     let (pod, host) = (&mesh.pods[from], &deployment.pods[from]);
-    let container = pod.containers.first().with_context(|| format!("{} has no container to call from", pod.name))?;
+    let container = container::of_calls(pod)?;
     let program = tools.own("demo-apiserver")?;
     let mut program = container::program(pod, container, host, format!("call-{number}"), program, args);
     program.binds.push(Bind { source: manifests, target: shown.clone() });
@@ -56,19 +56,8 @@ pub(super) fn call(
         let why = asked.skipped.or(asked.message).unwrap_or_default();
         bail!("probe {:?}: webhook {name} was not called: {why}", probe.name);
     };
-    let admission = asked.decision.map(admission);
-    let admission_message = asked.message;
-    Ok(MadeCall {
-        from,
-        report,
-        admission,
-        admission_message,
-        marker,
-        began_ns,
-        ended_ns,
-        counts: vec![],
-        beside_loads: false,
-    })
+    let made = MadeCall::new(from, report, marker, began_ns, ended_ns);
+    Ok(MadeCall { admission: asked.decision.map(admission), admission_message: asked.message, ..made })
 }
 
 fn admission(decision: Decision) -> Admission {

@@ -54,16 +54,7 @@ impl Compiler<'_> {
         if let ([only], Some(_)) = (&mut chosen[..], of_one) {
             only.host.domains = vec!["*".into()];
         }
-        let mut virtual_hosts = vec![];
-        for MadeHost { host, because, source, routes } in chosen {
-            let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
-            self.because(resource, because, &source);
-            for (route, (because, source)) in routes.into_iter().enumerate() {
-                let resource = Resource::Route { routes: name.into(), host: host.name.clone(), route };
-                self.because(resource, because, &source);
-            }
-            virtual_hosts.push(host);
-        }
+        let mut virtual_hosts = self.explained(name, chosen);
         virtual_hosts.sort_by(|a, b| a.name.cmp(&b.name));
         if of_one.is_none() {
             virtual_hosts.push(self.catch_all(name));
@@ -74,6 +65,21 @@ impl Compiler<'_> {
             validate_clusters: Some(false),
             ignore_port_in_host_matching: true,
         }
+    }
+
+    /// The virtual hosts of a route configuration, with the reasons for them and for their routes noted.
+    pub(super) fn explained(&mut self, name: &str, made: Vec<MadeHost>) -> Vec<VirtualHost> {
+        let mut virtual_hosts = vec![];
+        for MadeHost { host, because, source, routes } in made {
+            let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
+            self.because(resource, because, &source);
+            for (route, (because, source)) in routes.into_iter().enumerate() {
+                let resource = Resource::Route { routes: name.into(), host: host.name.clone(), route };
+                self.because(resource, because, &source);
+            }
+            virtual_hosts.push(host);
+        }
+        virtual_hosts
     }
 
     /// The virtual host of a service that no VirtualService is for.

@@ -61,6 +61,8 @@ pub(super) fn enter(pod: &Pod, program: &Program, file: &Path, processes: Proces
     binds.sort_by_key(|bind| bind.target.components().count());
 
     plan.hosts_entries(processes)?;
+    let places: Vec<Place> = binds.iter().map(|bind| plan.place(&bind.target, &binds)).collect();
+    let binds: Vec<(Bind, Place)> = binds.into_iter().zip(places).collect();
     plan.points_in_root(&binds)?;
     plan.overlays(pod, &binds)?;
     if plan.confined {
@@ -200,9 +202,9 @@ impl Plan {
     }
 
     /// Mount points that the host's root lacks.
-    fn points_in_root(&mut self, binds: &[Bind]) -> Result<()> {
-        for Bind { source, target } in binds {
-            if self.place(target, binds) == Place::Root {
+    fn points_in_root(&mut self, binds: &[(Bind, Place)]) -> Result<()> {
+        for (Bind { source, target }, place) in binds {
+            if *place == Place::Root {
                 self.points(Path::new("/"), target, source)?;
             }
         }
@@ -219,14 +221,14 @@ impl Plan {
     }
 
     /// Overlays for the mount points that folders of the host lack.
-    fn overlays(&mut self, pod: &Pod, binds: &[Bind]) -> Result<()> {
+    fn overlays(&mut self, pod: &Pod, binds: &[(Bind, Place)]) -> Result<()> {
         // On a separate file system, since the overlaid folder may contain the lab's folder.
         let layer = pod.dir().join("mount-points");
         let (mut made, mut folders) = (BTreeSet::new(), BTreeSet::new());
-        for Bind { source, target } in binds {
-            if let Place::Overlay(folder) = self.place(target, binds) {
+        for (Bind { source, target }, place) in binds {
+            if let Place::Overlay(folder) = place {
                 made.extend(with_parents(target.strip_prefix("/").unwrap_or(target), MountPoint::of(source)));
-                folders.insert(folder);
+                folders.insert(folder.clone());
             }
         }
         if folders.is_empty() {
@@ -281,10 +283,10 @@ impl Plan {
     }
 
     /// Mounts the program's files and folders, at mount points that exist by now or are made on file systems of the lab's.
-    fn binds(&mut self, binds: &[Bind]) -> Result<()> {
-        for Bind { source, target } in binds {
-            if let Place::Within(folder) = self.place(target, binds) {
-                self.points(&folder, target, source)?;
+    fn binds(&mut self, binds: &[(Bind, Place)]) -> Result<()> {
+        for (Bind { source, target }, place) in binds {
+            if let Place::Within(folder) = place {
+                self.points(folder, target, source)?;
             }
             self.bind(source, target)?;
         }

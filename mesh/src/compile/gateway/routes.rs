@@ -6,7 +6,7 @@ use envoy_api::{RouteConfiguration, TlsRequirement, VirtualHost};
 
 use crate::{
     compile::{
-        Compiler, Resource, http_route,
+        Compiler, http_route,
         virtual_hosts::{Called, MadeHost, MadeRoute},
     },
     model::{Destination, Merged, MergedServer, Source, VirtualService},
@@ -41,16 +41,7 @@ impl<'a> Compiler<'a> {
                 routes: vec![],
             });
         }
-        let mut virtual_hosts = vec![];
-        for MadeHost { host, because, source, routes } in made {
-            let resource = Resource::VirtualHost { routes: name.into(), host: host.name.clone() };
-            self.because(resource, because, &source);
-            for (route, (because, source)) in routes.into_iter().enumerate() {
-                let resource = Resource::Route { routes: name.into(), host: host.name.clone(), route };
-                self.because(resource, because, &source);
-            }
-            virtual_hosts.push(host);
-        }
+        let virtual_hosts = self.explained(name, made);
         RouteConfiguration {
             name: name.into(),
             virtual_hosts,

@@ -1,13 +1,11 @@
 use pretty_assertions::assert_eq;
 
-use crate::{model::Mesh, testing::mesh};
+use crate::{
+    model::Mesh,
+    testing::{EDGE, mesh},
+};
 
-const POD: &str = "---
-apiVersion: v1
-kind: Pod
-metadata: {name: edge, labels: {istio: edge}}
-spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
----
+const SERVICE: &str = "---
 apiVersion: v1
 kind: Service
 metadata: {name: edge}
@@ -26,7 +24,7 @@ spec: {{selector: {{istio: edge}}, servers: [{servers}]}}
 "
         )
     });
-    mesh(&(POD.to_owned() + &documents.collect::<String>()))
+    mesh(&([EDGE, SERVICE].concat() + &documents.collect::<String>()))
 }
 
 fn server(port: u16, name: &str, protocol: &str, rest: &str) -> String {
@@ -95,7 +93,7 @@ metadata: {{name: g0}}
 spec: {{selector: {{istio: edge}}, servers: [{gateway}]}}
 "
         );
-        let mesh = mesh(&(POD.to_owned() + &gateway + &rule));
+        let mesh = mesh(&([EDGE, SERVICE].concat() + &gateway + &rule));
         mesh.gateways[0].servers[0].hosts_of(&mesh.virtual_services[0])
     };
     assert_eq!(rule("a.example.com, b.example.org"), ["a.example.com", "b.example.org"]);

@@ -4,7 +4,7 @@ use crate::{
     account::{Account, AppProtocol, LegNumber, LegPath, Party, Reason},
     model::Mesh,
     predict::{Call, predict},
-    testing::mesh,
+    testing::{EDGE, mesh},
 };
 
 const MESH: &str = "---
@@ -16,11 +16,6 @@ apiVersion: v1
 kind: Pod
 metadata: {name: client, labels: {sidecar.istio.io/inject: 'false'}}
 spec: {containers: [{name: app, image: sidelab/demo-client}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: edge, labels: {istio: edge}}
-spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
 ---
 apiVersion: v1
 kind: Service
@@ -79,7 +74,7 @@ fn refused(account: &Account) -> (Option<Party>, Option<Reason>, Option<u16>) {
 
 #[test]
 fn a_request_goes_on_from_the_gateway_to_the_sidecar_behind_it() {
-    let account = call(&mesh(MESH), 80, AppProtocol::Http, "a.example.com");
+    let account = call(&mesh(&[EDGE, MESH].concat()), 80, AppProtocol::Http, "a.example.com");
     assert!(account.outcome.delivered);
     assert_eq!(path(&account, LegNumber::BetweenPods), Some(LegPath::AppToGateway));
     assert_eq!(path(&account, LegNumber::FromGateway), Some(LegPath::GatewayToSidecar));
@@ -90,7 +85,7 @@ fn a_request_goes_on_from_the_gateway_to_the_sidecar_behind_it() {
 
 #[test]
 fn a_host_that_nobody_opens_has_no_route_and_one_that_requires_tls_is_redirected() {
-    let mesh = mesh(MESH);
+    let mesh = mesh(&[EDGE, MESH].concat());
     let unknown = call(&mesh, 80, AppProtocol::Http, "x.example.com");
     assert_eq!(refused(&unknown), (Some(Party::Gateway), Some(Reason::NoRoute), Some(404)));
     let secure = call(&mesh, 80, AppProtocol::Http, "s.example.com");
@@ -99,7 +94,7 @@ fn a_host_that_nobody_opens_has_no_route_and_one_that_requires_tls_is_redirected
 
 #[test]
 fn tls_that_passes_through_reaches_the_app_and_an_sni_that_nobody_opens_finds_no_chain() {
-    let mesh = mesh(MESH);
+    let mesh = mesh(&[EDGE, MESH].concat());
     let passed = call(&mesh, 443, AppProtocol::Https, "p.example.com");
     assert!(passed.outcome.delivered, "{:?}", passed.outcome);
     let behind = passed.leg(LegNumber::FromGateway).expect("there is one");
@@ -111,7 +106,7 @@ fn tls_that_passes_through_reaches_the_app_and_an_sni_that_nobody_opens_finds_no
 
 #[test]
 fn a_gateway_without_its_secret_closes_connections_and_without_a_server_refuses_them() {
-    let mesh = mesh(MESH);
+    let mesh = mesh(&[EDGE, MESH].concat());
     let no_secret = call(&mesh, 443, AppProtocol::Https, "t.example.com");
     assert_eq!(refused(&no_secret), (Some(Party::Gateway), Some(Reason::TlsHandshakeFailed), None));
     let from = mesh.pod("client", "default").expect("it is there");

@@ -1,11 +1,6 @@
-use crate::testing::{faults, mesh};
+use crate::testing::{EDGE, faults, mesh};
 
-const EDGE: &str = "---
-apiVersion: v1
-kind: Pod
-metadata: {name: edge, labels: {istio: edge}}
-spec: {containers: [{name: istio-proxy, image: istio/proxyv2, args: [proxy, router]}]}
----
+const WEB: &str = "---
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -62,12 +57,12 @@ spec: {{containers: [{containers}]}}
 #[test]
 fn a_gateway_that_no_gateways_pod_has_the_labels_of_is_warned_of() {
     let rest = gateway("nobody", HTTP) + &routes("g", TO_WEB);
-    assert!(faults(&(EDGE.to_owned() + &rest)).contains("spec.selector: warning: selects no pod"));
+    assert!(faults(&([EDGE, WEB].concat() + &rest)).contains("spec.selector: warning: selects no pod"));
 }
 
 #[test]
 fn a_server_that_no_route_is_for_is_warned_of_with_what_callers_get() {
-    let alone = EDGE.to_owned() + &gateway("edge", HTTP);
+    let alone = [EDGE, WEB].concat() + &gateway("edge", HTTP);
     assert!(faults(&alone).contains("has routes of http for a.example.com: requests get 404"));
     let bound = alone.clone() + &routes("g", TO_WEB);
     assert!(!faults(&bound).contains("has routes of"));
@@ -77,10 +72,10 @@ fn a_server_that_no_route_is_for_is_warned_of_with_what_callers_get() {
 
 #[test]
 fn a_virtual_service_for_a_gateway_that_is_not_there_or_opens_other_hosts_is_warned_of() {
-    let absent = EDGE.to_owned() + &gateway("edge", HTTP) + &routes("x", TO_WEB);
+    let absent = [EDGE, WEB].concat() + &gateway("edge", HTTP) + &routes("x", TO_WEB);
     assert!(faults(&absent).contains("spec.gateways[0]: warning: there is no Gateway default/x"));
     let elsewhere =
-        EDGE.to_owned() + &gateway("edge", "protocol: HTTP}, hosts: [b.example.com]") + &routes("g", TO_WEB);
+        [EDGE, WEB].concat() + &gateway("edge", "protocol: HTTP}, hosts: [b.example.com]") + &routes("g", TO_WEB);
     assert!(faults(&elsewhere).contains("opens none of its hosts: it has b.example.com"));
 }
 
@@ -93,6 +88,6 @@ metadata: {name: c, namespace: elsewhere}
 stringData: {tls.crt: x}
 ";
     let server = "protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, credentialName: c}";
-    let said = faults(&(EDGE.to_owned() + secret + &gateway("edge", server) + &routes("g", TO_WEB)));
+    let said = faults(&([EDGE, WEB].concat() + secret + &gateway("edge", server) + &routes("g", TO_WEB)));
     assert!(said.contains("spec.servers[0].tls: warning: no Secret of namespace default has c/tls.crt"), "{said}");
 }
