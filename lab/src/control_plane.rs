@@ -54,7 +54,7 @@ pub fn flavors(control_plane: ControlPlane, asked: Option<Vec<Flavor>>, otherwis
         (ControlPlane::Istiod, None) => Ok(vec![Flavor::Istio]),
         (ControlPlane::Istiod, Some(asked)) if asked.contains(&Flavor::Textbook) => bail!(NoTextbook),
         (_, Some(asked)) => Ok(asked),
-        (ControlPlane::Compiler, None) => Ok(otherwise.to_vec()),
+        (_, None) => Ok(otherwise.to_vec()),
     }
 }
 
@@ -63,7 +63,7 @@ pub fn flavors(control_plane: ControlPlane, asked: Option<Vec<Flavor>>, otherwis
 /// # Errors
 /// If istiod is not built, or disagrees with sidelab on an object or an injection.
 pub fn apply(control_plane: ControlPlane, meshes: Vec<(Mesh, &[SourceFile])>) -> Result<Vec<Mesh>> {
-    if control_plane == ControlPlane::Compiler {
+    if control_plane != ControlPlane::Istiod {
         return Ok(meshes.into_iter().map(|(mesh, _)| mesh).collect());
     }
     let requests: Vec<Request> = meshes.iter().map(|(mesh, files)| Request::new(files, Some(mesh)).for_lab()).collect();
@@ -102,7 +102,7 @@ fn pushed(mesh: Mesh, files: &[SourceFile], answer: Answer) -> Result<Mesh> {
         (name, Pushed { listeners, routes, clusters, endpoints })
     };
     let pushed: BTreeMap<_, _> = answer.pods.into_iter().filter(|pod| pod.sidecar).map(of_pod).collect();
-    Ok(mesh.pushed_to(pushed))
+    Ok(mesh.pushed_by(ControlPlane::Istiod, pushed))
 }
 
 /// Prints once which of Istio's filters were removed for stock Envoy.

@@ -22,6 +22,7 @@ pub mod data;
 pub mod data_plane;
 pub mod deploy;
 pub mod diagnose;
+mod dumps;
 pub mod expect;
 pub mod facts;
 #[cfg(test)]

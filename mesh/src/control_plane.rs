@@ -13,7 +13,7 @@ use crate::{
 };
 
 mod alpn;
-mod place;
+pub(crate) mod place;
 mod stock_envoy;
 #[cfg(test)]
 mod tests;

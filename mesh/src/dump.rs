@@ -2,7 +2,8 @@
 //! (`istioctl proxy-config all POD -o json`, or `GET /config_dump?include_eds`).
 //!
 //! A real sidecar's configuration contains more than the supported subset. A prediction needs the parts that matter to TLS: the
-//! rest is left out and listed in [`EnvoyDump::warnings`]; a part that matters but is not supported is an error.
+//! rest is left out and listed in [`EnvoyDump::warnings`]; a part that matters but is not supported is an error. A lab
+//! ([`DumpedMesh`]) runs what came from the control plane, and lists in the same way what it can't run.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +14,18 @@ use envoy_api::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 use serde_json::Value;
 
 mod identity;
+mod mapping;
+mod objects;
 mod prune;
 mod refusal;
+mod runnable;
+mod services;
+mod together;
 
 use prune::Pruner;
 pub use refusal::DumpError;
+pub use runnable::Runnable;
+pub use together::{DumpedMesh, Mixed};
 
 /// The dumped configuration of a sidecar.
 #[derive(Clone, Debug)]
@@ -73,10 +81,7 @@ impl EnvoyDump {
     /// If the text is not a dump, or a listener uses something unsupported that matters to TLS.
     pub fn parse(text: &str) -> Result<Self, DumpError> {
         let dump = refusal::json(text)?;
-        let configs = refusal::configs(&dump)?;
-        let node = identity::node(configs).ok_or_else(|| refusal::no_node("node.id", configs))?;
-        refusal::sidecars_alone(node)?;
-        let ips = identity::addresses(node).ok_or_else(|| refusal::no_node("node.metadata.INSTANCE_IPS", configs))?;
+        let (configs, node, ips) = sidecar(&dump)?;
         let mut pruner = Pruner::default();
         let (mut listeners, mut unread_listeners) = (vec![], vec![]);
         for value in found(configs, "ListenersConfigDump", "listener") {
@@ -95,7 +100,8 @@ impl EnvoyDump {
         let routes = read_all(&mut pruner, &mut unread, "routes", found(configs, "RoutesConfigDump", "route_config"));
         let endpoints = found(configs, "EndpointsConfigDump", "endpoint_config");
         let endpoints = read_all(&mut pruner, &mut BTreeMap::new(), "endpoints", endpoints);
-        let mut warnings: Vec<String> = identity::other_version(node).into_iter().collect();
+        let mut warnings: Vec<String> =
+            identity::other_version(node, "the prediction follows the decisions of").into_iter().collect();
         warnings.extend(pruner.warnings());
         let listener = |unread: &Unread| format!("listener {} is left out: {}", unread.name, unread.reason);
         warnings.extend(unread_listeners.iter().map(listener));
@@ -118,6 +124,15 @@ impl EnvoyDump {
             unread_listeners,
         })
     }
+}
+
+/// The parts of a sidecar's dump, its node, and its addresses.
+fn sidecar(dump: &Value) -> Result<(&[Value], &Value, Vec<IpAddr>), DumpError> {
+    let configs = refusal::configs(dump)?;
+    let node = identity::node(configs).ok_or_else(|| refusal::no_node(configs))?;
+    refusal::sidecars_alone(node)?;
+    let ips = identity::addresses(node).ok_or(DumpError::NoAddress)?;
+    Ok((configs, node, ips))
 }
 
 /// Reads resources, and records the names of those that can't be read.

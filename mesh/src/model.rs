@@ -55,8 +55,8 @@ pub struct Mesh {
     /// Which mesh is compiled.
     pub flavor: Flavor,
     resolved: Arc<Resolved>,
-    /// What istiod pushes to each sidecar, by `POD.NAMESPACE`; `None` if the compiler writes the files.
-    pushed: Option<Arc<BTreeMap<String, Pushed>>>,
+    /// What another control plane pushes to each sidecar, by `POD.NAMESPACE`; `None` if the compiler writes the files.
+    pushed: Option<(ControlPlane, Arc<BTreeMap<String, Pushed>>)>,
 }
 
 impl Mesh {
@@ -65,20 +65,20 @@ impl Mesh {
         Self { flavor, resolved, pushed: None }
     }
 
-    /// Replaces the compiler's files by what istiod pushes to each sidecar, by `POD.NAMESPACE`.
+    /// Replaces the compiler's files by what another control plane pushes to each sidecar, by `POD.NAMESPACE`.
     #[must_use]
-    pub fn pushed_to(self, pushed: BTreeMap<String, Pushed>) -> Self {
-        Self { pushed: Some(pushed.into()), ..self }
+    pub fn pushed_by(self, control_plane: ControlPlane, pushed: BTreeMap<String, Pushed>) -> Self {
+        Self { pushed: Some((control_plane, pushed.into())), ..self }
     }
 
     /// The source of the sidecars' files.
     pub fn control_plane(&self) -> ControlPlane {
-        if self.pushed.is_some() { ControlPlane::Istiod } else { ControlPlane::Compiler }
+        self.pushed.as_ref().map_or(ControlPlane::Compiler, |(control_plane, _)| *control_plane)
     }
 
-    /// What istiod pushes to a pod's sidecar; `None` if the compiler writes its files, or istiod does not know the pod.
+    /// What another control plane pushes to a pod's sidecar; `None` if the compiler writes its files, or it does not know the pod.
     pub fn pushed(&self, pod: &ObjectName) -> Option<&Pushed> {
-        self.pushed.as_ref()?.get(&pod.to_string())
+        self.pushed.as_ref()?.1.get(&pod.to_string())
     }
 }
 

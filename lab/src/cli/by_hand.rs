@@ -1,12 +1,12 @@
 //! `sidelab up`, and the commands for a running lab: `get`, `exec`, `logs`, `down`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use demo_apps::duration;
 
 use super::{
-    common::{ConfinementArgs, LabArgs, ManifestArgs, OneMesh, OutputArgs},
+    common::{ConfinementArgs, LabArgs, OneMesh, OutputArgs},
     control_plane::ControlPlaneArgs,
     stand_ins::StandInArgs,
 };
@@ -14,12 +14,15 @@ use crate::data_plane::DataPlane;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --lab shop --for 30m\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt"
+    after_help = "Examples:\n  sidelab up -f scenarios/strict/manifests.yaml\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab down\n  sidelab up -f app.yaml --lab shop --for 30m\n  sidelab up -f app.yaml --image redis=redis-server --images images.txt\n  istioctl proxy-config all client -o json > client.json\n  sidelab up --config-dump client.json,server.json     what two real sidecars run, with keys of the lab's"
 )]
 pub struct UpArgs {
-    /// The manifests to bring up.
-    #[command(flatten)]
-    pub manifests: ManifestArgs,
+    /// A file of manifests, a folder of them, or - for standard input; can be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required_unless_present = "config_dump")]
+    pub files: Vec<PathBuf>,
+    /// Run the config_dump of real sidecars instead of manifests: a pod for each, with certificates of a mesh authority of the lab's
+    #[arg(long, value_name = "CLIENT.json,SERVER.json", conflicts_with_all = ["files", "control_plane", "mesh"], value_delimiter = ',', num_args = 1)]
+    pub config_dump: Vec<PathBuf>,
     /// The mesh to use
     #[arg(long, value_enum, default_value = "istio")]
     pub mesh: OneMesh,

@@ -1,12 +1,11 @@
 //! `sidelab explain`.
 
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use http::Method;
 use mesh::{
     account::{Account, AppProtocol, AppSpeaks, Note, NoteKind},
-    dump::EnvoyDump,
     model::{Family, Mesh},
     predict::{Call, ServerApp, predict, predict_dumps},
 };
@@ -14,13 +13,13 @@ use mesh::{
 use super::{OK, get::Opened, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    control_plane, manifests, outside,
+    control_plane, dumps, manifests, outside,
     predict::destination,
     report::explain,
     request::Asked,
     scenario::fits,
     stand_ins::{self, Images},
-    terminal::{noteln, outln},
+    terminal::outln,
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
@@ -54,7 +53,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         [] if args.files.is_empty() => vec![from_lab(args, &call)?],
         [] => from_manifests(args, &call)?,
         [client, server] => {
-            vec![predict_dumps(&read_dump(client)?, &read_dump(server)?, &call)?]
+            vec![predict_dumps(&dumps::read(client)?, &dumps::read(server)?, &call)?]
         }
         _ => bail!("--config-dump needs two files, separated by a comma: the client's, then the server's"),
     };
@@ -78,7 +77,7 @@ fn from_lab(args: &ExplainArgs, call: &Call) -> Result<Account> {
     if outside::is_unknown(&mesh, &host, from) {
         bail!("--to: no manifest of the lab has {host}, and no pod plays it; add it with `sidelab apply`");
     }
-    let mesh = control_plane::apply_to(record.control_plane, mesh, &record.objects.files())?;
+    let mesh = record.push_to(mesh)?;
     Ok(predict(&mesh, &Call { from, ..call.clone() })?)
 }
 
@@ -110,14 +109,4 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let flavors = control_plane::flavors(control_plane, Some(args.mesh.flavors()), &[])?;
     let meshes = manifests::meshes(&resolved, &flavors).into_iter().map(|mesh| (mesh, &files[..]));
     control_plane::apply(control_plane, meshes.collect())?.iter().map(account).collect()
-}
-
-/// Reads a sidecar's `config_dump`, and reports what it leaves out.
-fn read_dump(path: &Path) -> Result<EnvoyDump> {
-    let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-    let dump = EnvoyDump::parse(&text).with_context(|| path.display().to_string())?;
-    for warning in &dump.warnings {
-        noteln!("{}: warning: {warning}", path.display());
-    }
-    Ok(dump)
 }

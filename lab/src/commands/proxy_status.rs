@@ -63,6 +63,7 @@ fn row_of(opened: &Opened, pod: &Pod) -> Result<Vec<String>> {
     let istiod = match opened.record.control_plane {
         ControlPlane::Compiler => "sidelab",
         ControlPlane::Istiod => "istiod",
+        ControlPlane::Dumps => "dumps",
     };
     let of_kind = |kind| status(kind, &files, &values);
     let name = pod.name.to_string();

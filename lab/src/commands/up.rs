@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use mesh::{
     Addresses, Objects, SourceFile,
+    dump::DumpedMesh,
     model::{ControlPlane, Flavor, Mesh},
 };
 use netns::{Foreign, LabState, LabSummary, Privilege, Swept};
@@ -18,6 +19,7 @@ use crate::{
     control_plane,
     data_plane::DataPlane,
     deploy::{self, Deployment},
+    dumps,
     interrupt::interruptible,
     keeper::{self, Side},
     live::record::Record,
@@ -36,19 +38,40 @@ pub(super) fn up(args: &UpArgs) -> Result<u8> {
     control_plane::flavors((&args.control_plane).into(), Some(vec![args.mesh.into()]), &[])?;
     args.name.as_deref().map(check_name).transpose()?;
     // Before the split: only the front can read a terminal.
-    let files = manifests::read(&args.manifests.files)?;
+    let input = Input::read(args)?;
     match keeper::split()? {
         Side::Front(code) => Ok(code),
         Side::Back(keeper) => {
-            let lab = bring_up(args, files, privilege)?;
+            let lab = bring_up(args, input, privilege)?;
             keeper.stay(&lab, args.time)?;
             Ok(OK)
         }
     }
 }
 
+/// What a lab is made from.
+struct Input {
+    files: Vec<SourceFile>,
+    /// What dumped sidecars run; the manifests are then derived from it.
+    dumped: Option<DumpedMesh>,
+}
+
+impl Input {
+    fn read(args: &UpArgs) -> Result<Self> {
+        if args.config_dump.is_empty() {
+            return Ok(Self { files: manifests::read(&args.files)?, dumped: None });
+        }
+        let dumps = args.config_dump.iter().map(|path| dumps::read_runnable(path)).collect::<Result<Vec<_>>>()?;
+        let dumped = DumpedMesh::new(dumps).context("--config-dump")?;
+        Ok(Self { files: vec![dumped.manifests(DUMPED)], dumped: Some(dumped) })
+    }
+}
+
+/// The name of the file with the objects around dumped sidecars.
+const DUMPED: &str = "<dumped>";
+
 fn first_file(args: &UpArgs) -> String {
-    args.manifests.files.first().map_or_else(String::new, |file| file.display().to_string())
+    args.files.iter().chain(&args.config_dump).next().map_or_else(String::new, |file| file.display().to_string())
 }
 
 /// # Errors
@@ -61,8 +84,8 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Brings the lab up, prints it, and returns its id.
-fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> Result<String> {
-    let control_plane = (&args.control_plane).into();
+fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String> {
+    let Input { mut files, dumped } = input;
     let (mut resolved, warnings) = manifests::resolve(&files)?;
     if let Some(hosts) = outside::hosts(&resolved, &[]) {
         files.push(hosts);
@@ -70,14 +93,21 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
     }
     let images = Images::from_args(&args.stand_ins)?;
     let vacancies = images.apply(&mut resolved)?;
-    manifests::print_warnings(&warnings);
-    let mesh = control_plane::apply_to(control_plane, Mesh::new(resolved, args.mesh.into()), &files)?;
+    // Objects that were derived from dumps are of no concern to the user.
+    manifests::print_warnings(warnings.iter().filter(|_| dumped.is_none()));
+    let mesh = Mesh::new(resolved, args.mesh.into());
+    let (mesh, left_out) = match &dumped {
+        Some(dumped) => dumped.push_to(mesh),
+        None => (control_plane::apply_to((&args.control_plane).into(), mesh, &files)?, Vec::new()),
+    };
+    let control_plane = mesh.control_plane();
+    dumps::print_left_out(&left_out);
     stand_ins::print(&mesh, &vacancies, "");
     if mesh.pods.is_empty() {
         bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }
     let data_plane: DataPlane = args.data_plane.into();
-    if control_plane == ControlPlane::Istiod && data_plane == DataPlane::Envoy {
+    if control_plane != ControlPlane::Compiler && data_plane == DataPlane::Envoy {
         control_plane::tell_stock_envoy();
     }
     let interrupted = interruptible()?;
@@ -105,6 +135,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
         mesh: mesh.flavor,
         data_plane,
         control_plane,
+        dumped: dumped.map(|dumped| dumped.pushed(&mesh).0).unwrap_or_default(),
         objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
         addresses: Addresses::of(&mesh),
         images,
@@ -128,6 +159,7 @@ fn bring_up(args: &UpArgs, mut files: Vec<SourceFile>, privilege: Privilege) -> 
         data_plane,
         seconds: deployment.ready_after.as_secs_f64(),
         pods: pods.collect(),
+        left_out,
         lab: deployment.leave_up()?,
     };
     progress.finish_and_clear();
@@ -152,6 +184,9 @@ pub(crate) struct UpReport {
     /// Until everything was ready.
     seconds: f64,
     pods: Vec<PodUp>,
+    /// What `--config-dump` could not bring up, and the consequences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -175,6 +210,7 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
     let by = match control_plane {
         ControlPlane::Compiler => "",
         ControlPlane::Istiod => ", files by istiod",
+        ControlPlane::Dumps => ", files by dumps",
     };
     outln!("lab {lab} is up ({}, {data_plane}{by}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
     for PodUp { pod, ips: [ip, _], sidecar, is_gateway, network_namespace } in pods {

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mesh::{
     Fault, Objects, SourceFile,
-    model::{Mesh, Resolved},
+    model::{ControlPlane, Mesh, Resolved},
     rollout::{Change, Rollout, rollout},
 };
 use netns::{Lab, PodSpec};
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     authorities::Authorities,
-    container, control_plane,
+    container,
     deploy::{self, PodPlan, StartedPod},
     interrupt, manifests, name_server, outside, parallel,
     terminal::noteln,
@@ -108,6 +108,11 @@ type Call<'a> = (usize, &'a str, u16);
 /// # Errors
 /// If the manifests are invalid; what `validate` prints of them.
 pub(crate) fn plan(lab: &Lab, record: &Record, wanted: Wanted<'_>) -> Result<Planned> {
+    if record.control_plane == ControlPlane::Dumps {
+        bail!(
+            "this lab runs dumped configurations, which objects do not change; dump the sidecars again, or use manifests"
+        );
+    }
     let Wanted { objects, files, options, calls } = wanted;
     let mut next = Record { objects, ..record.clone() };
     next.objects.delete_file(outside::ASSUMED);
@@ -122,7 +127,7 @@ pub(crate) fn plan(lab: &Lab, record: &Record, wanted: Wanted<'_>) -> Result<Pla
     let is_known = |fault: &Fault| known.iter().any(|one| Fault { place: None, ..fault.clone() } == *one);
     manifests::print_warnings(warnings.iter().filter(|fault| !is_known(fault)));
     let mesh = Mesh::new(resolved, next.mesh);
-    let mesh = control_plane::apply_to(next.control_plane, mesh, &next.objects.files())?;
+    let mesh = next.push_to(mesh)?;
     next.addresses = mesh::Addresses::of(&mesh);
     next.stamp(jiff::Timestamp::now().as_second());
 

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 use anyhow::{Context, Result};
 use mesh::{
     Addresses, Fault, Key, Objects,
-    model::{ControlPlane, Flavor, Mesh},
+    model::{ControlPlane, Flavor, Mesh, Pushed},
 };
 use netns::{Lab, Privilege};
 use serde::{Deserialize, Serialize};
 
-use crate::{data_plane::DataPlane, deploy, manifests, output, stand_ins::Images, tools::Tools, tuning::Tuning};
+use crate::{
+    control_plane, data_plane::DataPlane, deploy, manifests, output, stand_ins::Images, tools::Tools, tuning::Tuning,
+};
 
 const FILE: &str = "manifests.json";
 
@@ -24,6 +26,9 @@ pub(crate) struct Record {
     pub(crate) mesh: Flavor,
     pub(crate) data_plane: DataPlane,
     pub(crate) control_plane: ControlPlane,
+    /// What each sidecar got from dumps, by `POD.NAMESPACE`.
+    #[serde(default)]
+    pub(crate) dumped: BTreeMap<String, Pushed>,
     pub(crate) objects: Objects,
     /// The addresses of its pods and services, which they keep.
     pub(crate) addresses: Addresses,
@@ -93,6 +98,17 @@ impl Record {
         let (mut resolved, warnings) = manifests::resolve_objects(&self.objects, &self.addresses, &[])?;
         self.images.fill(&mut resolved)?;
         Ok((Mesh::new(resolved, self.mesh), warnings))
+    }
+
+    /// Replaces the compiler's files by those of the lab's control plane.
+    ///
+    /// # Errors
+    /// If istiod is the control plane, and is not built, or disagrees with sidelab.
+    pub(crate) fn push_to(&self, mesh: Mesh) -> Result<Mesh> {
+        match self.control_plane {
+            ControlPlane::Dumps => Ok(mesh.pushed_by(ControlPlane::Dumps, self.dumped.clone())),
+            control_plane => control_plane::apply_to(control_plane, mesh, &self.objects.files()),
+        }
     }
 
     /// How its pods are deployed.

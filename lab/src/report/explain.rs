@@ -20,6 +20,7 @@ pub fn render(account: &Account) -> String {
     let by = match account.control_plane {
         ControlPlane::Compiler => "",
         ControlPlane::Istiod => " (files by istiod)",
+        ControlPlane::Dumps => " (files by dumps)",
     };
     let sidecar = |has: bool| if has { "" } else { " (no sidecar)" };
     let _ = writeln!(

@@ -22,6 +22,7 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
     let by = match run.control_plane {
         ControlPlane::Compiler => "",
         ControlPlane::Istiod => ", on istiod's files",
+        ControlPlane::Dumps => ", on dumped files",
     };
     let planes: Vec<String> = run.planes().iter().map(ToString::to_string).collect();
     let _ = writeln!(

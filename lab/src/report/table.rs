@@ -221,6 +221,7 @@ fn summary(report: &RunReport, width: usize) -> String {
     let by = match report.control_plane {
         ControlPlane::Compiler => "",
         ControlPlane::Istiod => "; the sidecars' files by istiod",
+        ControlPlane::Dumps => "; the sidecars' files by dumps",
     };
     let unexpected = report.probes.iter().filter(|probe| probe.expected.is_empty()).count();
     let (expected, without) = match unexpected {

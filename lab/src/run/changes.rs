@@ -41,6 +41,7 @@ impl<'a> Current<'a> {
             mesh: unit.mesh.flavor,
             data_plane: unit.data_plane,
             control_plane: options.control_plane,
+            dumped: BTreeMap::new(),
             objects: objects(unit.files)?,
             addresses: Addresses::of(unit.mesh),
             created: BTreeMap::new(),

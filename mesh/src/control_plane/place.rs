@@ -10,12 +10,12 @@ use crate::{
     model::Pushed,
 };
 
-pub(super) fn name(resource: &Value) -> &str {
+pub(crate) fn name(resource: &Value) -> &str {
     resource["name"].as_str().or_else(|| resource["cluster_name"].as_str()).unwrap_or_default()
 }
 
 /// The resources as they are written to files, each with its type, and the names of the secrets that they request.
-pub(super) fn placed(pushed: &Pushed, placement: &Placement) -> (Pushed, BTreeSet<String>) {
+pub(crate) fn placed(pushed: &Pushed, placement: &Placement) -> (Pushed, BTreeSet<String>) {
     let mut places = Places { placement, secrets: BTreeSet::new(), endpoints: BTreeSet::new() };
     let mut of = |kind, written: &[Value]| -> Vec<Value> {
         written.iter().map(|resource| places.resource(kind, resource)).collect()
@@ -58,6 +58,7 @@ impl Places<'_> {
             Value::Array(items) => items.iter_mut().for_each(|item| self.put(item)),
             Value::Object(fields) => {
                 self.sources(fields);
+                log_all(fields);
                 self.extension(fields);
                 fields.values_mut().for_each(|field| self.put(field));
             }
@@ -121,6 +122,14 @@ impl Places<'_> {
             let common = context.entry("common_tls_context").or_insert_with(|| json!({}));
             common["key_log"] = json!({"path": log_dir.join(KEY_LOG)});
         }
+    }
+}
+
+/// Removes a log's filter in CEL (`filter.expression` of a Telemetry): verdicts need every line, and lines decide nothing.
+fn log_all(fields: &mut Map<String, Value>) {
+    let config = fields.get("filter").and_then(|filter| filter.pointer("/extension_filter/typed_config/@type"));
+    if config.and_then(Value::as_str).is_some_and(|url| url.ends_with(".cel.v3.ExpressionFilter")) {
+        fields.shift_remove("filter");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     SourceFile,
     compile::{Options, Placement, PodConfig},
     load,
-    model::{Flavor, Mesh, Pushed},
+    model::{ControlPlane, Flavor, Mesh, Pushed},
     redirect::ProxyIdentity,
     resolve,
 };
@@ -23,7 +23,8 @@ spec: {containers: [{name: app, image: sidelab/demo-client}]}
 fn configured(pushed: Pushed, options: Options) -> Result<PodConfig, NotSupported> {
     let loaded = load(&[SourceFile { name: "client.yaml".into(), text: CLIENT.into() }]);
     let (resolved, _) = resolve(&loaded.manifests).expect("nothing is wrong with it");
-    let mesh = Mesh::new(resolved.into(), Flavor::Istio).pushed_to([("client.default".to_owned(), pushed)].into());
+    let mesh = Mesh::new(resolved.into(), Flavor::Istio)
+        .pushed_by(ControlPlane::Istiod, [("client.default".to_owned(), pushed)].into());
     let placement =
         Placement { config_dir: "/config".into(), log_dir: "/log".into(), redirect: ProxyIdentity::ISTIO, options };
     configure(&mesh, 0, &placement)
@@ -113,4 +114,26 @@ fn stock_envoy_gets_none_of_istios_own_filters() {
     let mut config = configured(pushed, Options::default()).unwrap();
     assert_eq!(config.fit_stock_envoy().into_iter().collect::<Vec<_>>(), ["istio.metadata_exchange"]);
     assert_eq!(file(&config.files(&[]), "cds.json")["resources"][0]["filters"], json!([]));
+}
+
+#[test]
+fn a_filter_in_cel_hides_no_line_of_the_access_log() {
+    let expression = json!({
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": "response.code >= 400",
+    });
+    let log = json!({
+        "name": "envoy.access_loggers.file",
+        "filter": {"extension_filter": {"name": "cel", "typed_config": expression}},
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": "/dev/stdout",
+        },
+    });
+    let listener = json!({
+        "name": "one", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}}, "access_log": [log],
+    });
+    let config = configured(Pushed { listeners: vec![listener], ..Pushed::default() }, Options::default()).unwrap();
+    let written = file(&config.files(&[]), "lds.json");
+    let log = &written["resources"][0]["access_log"][0];
+    assert_eq!((&log["filter"], &log["typed_config"]["path"]), (&Value::Null, &json!("/log/access.log")));
 }

@@ -24,14 +24,14 @@ pub(super) fn addresses(node: &Value) -> Option<Vec<IpAddr>> {
     (!ips.is_empty()).then_some(ips)
 }
 
-/// A warning if it is not the Envoy whose rules are simulated.
-pub(super) fn other_version(node: &Value) -> Option<String> {
+/// A warning if it is not the Envoy that `stands_for_it`.
+pub(super) fn other_version(node: &Value, stands_for_it: &str) -> Option<String> {
     let version = &node["user_agent_build_version"]["version"];
     let number = |field: &str| version[field].as_u64().unwrap_or_default();
     let (major, minor) = (number("major_number"), number("minor_number"));
     let istio = node["metadata"]["ISTIO_VERSION"].as_str().map(|istio| format!(" (Istio {istio})")).unwrap_or_default();
     (version.is_object() && (major, minor) != (1, 40))
-        .then(|| format!("dumped by Envoy {major}.{minor}{istio}; the prediction follows the decisions of Envoy 1.40"))
+        .then(|| format!("dumped by Envoy {major}.{minor}{istio}; {stands_for_it} Envoy 1.40"))
 }
 
 /// The SPIFFE ID of the secret `default`. Its certificate is dumped whole, only its key is not.

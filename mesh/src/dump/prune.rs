@@ -35,10 +35,22 @@ impl Pruner {
         if kind == "listeners" {
             named(&mut value);
         }
+        Ok(self.prune(kind, value)?.0)
+    }
+
+    /// Leaves out of a resource what the subset does not support, and returns it as read and as JSON.
+    ///
+    /// # Errors
+    /// What can't be left out, with its path.
+    pub(super) fn prune<T: DeserializeOwned>(
+        &mut self,
+        kind: &'static str,
+        mut value: Value,
+    ) -> Result<(T, Value), String> {
         // Each iteration removes one thing, so this terminates.
         loop {
             let (path, reason) = match envoy_api::read_value(value.clone()) {
-                Ok(resource) => return Ok(resource),
+                Ok(resource) => return Ok((resource, value)),
                 Err(ReadError::NotJson(error)) => return Err(error.to_string()),
                 Err(ReadError::Field { path, reason }) => innermost(&path, &reason),
             };
@@ -85,12 +97,13 @@ fn may_go(path: &str) -> bool {
 
 /// The full path and the reason of an error inside nested `Any`s: each level puts the path within it in front of the reason.
 fn innermost(path: &str, reason: &str) -> (String, String) {
-    let (mut path, mut reason) = (path.to_owned(), reason);
+    let (mut path, mut reason) = (path.trim_start_matches('.').to_owned(), reason);
     while let Some((inner, rest)) = reason.split_once(": ") {
         if inner.contains(' ') {
             break;
         }
-        path = format!("{path}.{inner}");
+        let dot = if path.is_empty() { "" } else { "." };
+        path = format!("{path}{dot}{inner}");
         reason = rest;
     }
     (path, reason.to_owned())

@@ -28,6 +28,12 @@ pub enum DumpError {
          `istioctl proxy-config all POD -o json`"
     )]
     List,
+    /// YAML.
+    #[error("YAML, as `istioctl proxy-config all POD -o yaml` prints it; print it with -o json")]
+    Yaml,
+    /// Another of istioctl's outputs.
+    #[error("{0}; dump everything, with `istioctl proxy-config all POD -o json`")]
+    Other(&'static str),
     /// JSON, but not a dump.
     #[error("no `configs` list: expected the output of Envoy's /config_dump")]
     NoConfigs,
@@ -35,12 +41,14 @@ pub enum DumpError {
     #[error("of Envoy's v2 API ({0}), which Envoy 1.18 and later do not support; only v3 is supported")]
     OldApi(String),
     /// The dump does not identify its sidecar.
-    #[error("{missing}: no BootstrapConfigDump{}; dump everything, not single resources", listed(found))]
-    NoNode {
-        /// The field that would identify it.
-        missing: &'static str,
-        found: Vec<String>,
-    },
+    #[error("node.id: no BootstrapConfigDump{}; dump everything, not single resources", listed(.0))]
+    NoNode(Vec<String>),
+    /// The node is not one that Istio's agent describes.
+    #[error(
+        "the node has no address, in its ID (`sidecar~ADDRESS~POD.NAMESPACE~DOMAIN`) or in node.metadata.INSTANCE_IPS: \
+         not of a proxy that Istio's agent started, or shortened"
+    )]
+    NoAddress,
     /// The dump of a gateway or a waypoint.
     #[error("the dump of a {kind} ({id}), not of a sidecar: no app's calls are redirected to it")]
     NotASidecar {
@@ -49,6 +57,15 @@ pub enum DumpError {
         /// The node's ID.
         id: String,
     },
+    /// A lab can't run without endpoints.
+    #[error(
+        "no endpoints, and a lab can't know where calls go; dump them with /config_dump?include_eds, or with \
+         `istioctl proxy-config all POD -o json`"
+    )]
+    NoEndpoints,
+    /// Nothing came from a control plane.
+    #[error("no listener came from a control plane: the dump is of a proxy that was just started, or is not of Istio")]
+    NoListeners,
     /// A listener on every call's path has something unsupported that matters to TLS.
     #[error("listener {name}: {reason}")]
     Listener { name: String, reason: String },
@@ -62,23 +79,45 @@ fn listed(found: &[String]) -> String {
 pub(super) fn json(text: &str) -> Result<Value, DumpError> {
     serde_json::from_str(text).map_err(|error| match error.is_eof() && !text.trim().is_empty() {
         true => DumpError::CutOff { line: error.line(), column: error.column() },
+        false if ["configs:", "- "].iter().any(|start| text.trim_start().starts_with(start)) => DumpError::Yaml,
         false => DumpError::NotJson(error),
     })
 }
 
 /// The parts of a dump.
 pub(super) fn configs(dump: &Value) -> Result<&Vec<Value>, DumpError> {
-    if dump.is_array() {
-        return Err(DumpError::List);
-    }
-    if dump.get("workloads").is_some() && dump.get("configs").is_none() {
-        return Err(DumpError::Ztunnel);
+    if let Some(error) = something_else(dump) {
+        return Err(error);
     }
     let configs = dump.get("configs").and_then(Value::as_array).ok_or(DumpError::NoConfigs)?;
     let old = configs.iter().filter_map(|config| config["@type"].as_str()).find(|kind| kind.contains(".v2alpha."));
     match old {
         Some(kind) => Err(DumpError::OldApi(short(kind).into())),
         None => Ok(configs),
+    }
+}
+
+/// What a text is instead, if it is another of istioctl's outputs.
+fn something_else(dump: &Value) -> Option<DumpError> {
+    const OTHERS: [(&[&str], &str); 4] = [
+        (
+            &["connections", "info"],
+            "ztunnel's connections, as `istioctl ztunnel-config connections -o json` prints them",
+        ),
+        (&["bootstrap"], "a bootstrap, as `istioctl proxy-config bootstrap POD -o json` prints it"),
+        (&["ecdsFilters"], "extensions, as `istioctl proxy-config ecds POD -o json` prints them"),
+        (&["resources", "typeUrl"], "istiod's report on what proxies have taken, as for `istioctl proxy-status`"),
+    ];
+    if dump.get("configs").is_some() {
+        return None;
+    }
+    let one = dump.as_array().map_or(Some(dump), |list| list.first());
+    let is_it =
+        |(fields, _): &&(&[&str], &str)| fields.iter().all(|field| one.is_some_and(|one| one.get(field).is_some()));
+    match OTHERS.iter().find(is_it) {
+        Some((_, what)) => Some(DumpError::Other(what)),
+        None if dump.is_array() => Some(DumpError::List),
+        None => dump.get("workloads").is_some().then_some(DumpError::Ztunnel),
     }
 }
 
@@ -95,9 +134,9 @@ pub(super) fn sidecars_alone(node: &Value) -> Result<(), DumpError> {
 }
 
 /// The error for a dump without a node, with the parts that it has.
-pub(super) fn no_node(missing: &'static str, configs: &[Value]) -> DumpError {
+pub(super) fn no_node(configs: &[Value]) -> DumpError {
     let kinds = configs.iter().filter_map(|config| config["@type"].as_str());
-    DumpError::NoNode { missing, found: kinds.map(|kind| short(kind).to_owned()).collect() }
+    DumpError::NoNode(kinds.map(|kind| short(kind).to_owned()).collect())
 }
 
 fn short(kind: &str) -> &str {

@@ -129,6 +129,11 @@ fn a_text_that_is_not_a_dump_is_rejected() {
     assert!(message("[1, 2").starts_with("cut off at line 1"));
     assert!(message("{x").starts_with("not JSON: "));
     assert!(message("[{}]").starts_with("a list of single resources"));
+    let connections = r#"[{"state": "Up", "connections": {"inbound": []}, "info": {"name": "a"}}]"#;
+    assert!(message(connections).starts_with("ztunnel's connections"));
+    assert!(message(r#"{"bootstrap": {"node": {}}}"#).starts_with("a bootstrap"));
+    assert!(message("configs:\n- bootstrap: {}\n").starts_with("YAML"));
+    assert!(message("- clusterName: a\n").starts_with("YAML"));
     assert!(message(r#"{"workloads": {}, "services": {}}"#).starts_with("a dump of ztunnel"));
     let of = |id: &str| {
         let node = json!({"id": id, "metadata": {"INSTANCE_IPS": "10.0.0.1"}});

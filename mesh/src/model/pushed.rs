@@ -13,6 +13,8 @@ pub enum ControlPlane {
     Compiler,
     /// The real istiod.
     Istiod,
+    /// Whatever pushed to the sidecars whose `config_dump` a lab runs.
+    Dumps,
 }
 
 impl ControlPlane {
@@ -24,7 +26,7 @@ impl ControlPlane {
 }
 
 /// What is pushed to one sidecar, in Envoy's JSON, unchanged.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pushed {
     /// LDS.
     pub listeners: Vec<Value>,

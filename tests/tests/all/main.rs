@@ -8,6 +8,7 @@ mod change;
 mod ci;
 mod claims;
 mod control_plane;
+mod dumps;
 mod envoy_files;
 mod full_disk;
 mod import;
