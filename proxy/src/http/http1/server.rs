@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use http::{Method, Response, StatusCode, Version, header};
 use hyper::body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +20,9 @@ use super::{
     request,
 };
 use crate::http::{body::ResponseBody, rejection::Rejection};
+
+#[cfg(test)]
+mod tests;
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,18 +255,22 @@ impl Upload {
 }
 
 /// A response's body, on its way to the connection.
-struct Download {
-    body: ResponseBody,
+struct Download<B> {
+    body: B,
     encoder: Encoder,
     done: bool,
 }
 
-fn poll_exchange<S: AsyncRead + AsyncWrite + Unpin>(
+fn poll_exchange<S, B>(
     io: &mut Io<S>,
     upload: &mut Upload,
-    download: &mut Download,
+    download: &mut Download<B>,
     cx: &mut Context<'_>,
-) -> Poll<Sent> {
+) -> Poll<Sent>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
     loop {
         let mut moved = false;
         while !download.done && io.has_room() {
@@ -284,11 +291,14 @@ fn poll_exchange<S: AsyncRead + AsyncWrite + Unpin>(
                 Poll::Pending => break,
             }
         }
+        let was_full = !io.has_room();
         match io.poll_flush(cx) {
             Poll::Ready(Ok(())) if download.done => return Poll::Ready(Sent::Whole),
             Poll::Ready(Err(_)) => return Poll::Ready(Sent::Broken),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
+        // The body was not asked while there was no space, and would not wake this task.
+        moved |= was_full && io.has_room();
         match upload.poll(io, cx) {
             Poll::Ready(Moved::Piece) => moved = true,
             Poll::Ready(Moved::Left) => return Poll::Ready(Sent::Broken),
@@ -300,7 +310,7 @@ fn poll_exchange<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-impl Download {
+impl<B: hyper::body::Body> Download<B> {
     fn end_if_complete<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut Io<S>) {
         if self.body.is_end_stream() {
             self.end(io);
