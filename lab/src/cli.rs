@@ -17,8 +17,10 @@ mod by_hand;
 mod change;
 mod common;
 mod control_plane;
+mod cp;
 mod delay;
 mod diagnose;
+mod fault;
 mod import;
 mod look;
 mod proxy;
@@ -35,8 +37,10 @@ pub use by_hand::{DownArgs, ExecArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArg
 pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, EditArgs};
 pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
+pub use cp::{CpArgs, FileSpec};
 pub use delay::DelayArgs;
 pub use diagnose::DiagnoseArgs;
+pub use fault::{FaultArgs, FaultCommand, OneProgram, Place, TwoPods};
 pub use import::ImportArgs;
 pub use look::{DescribeArgs, GetArgs, GetOutput};
 pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart, ProxyStatusArgs, SidecarsArgs};
@@ -129,12 +133,16 @@ pub enum Command {
     PortForward(PortForwardArgs),
     /// Run a command in a pod of a running lab
     Exec(ExecArgs),
+    /// Copy files and folders to and from a pod of a running lab
+    Cp(CpArgs),
     /// Show the logs of a pod of a running lab
     Logs(LogsArgs),
     /// Show the metrics of a pod's sidecar in a running lab
     Metrics(MetricsArgs),
     /// Delay round trips between the pods of a lab, until Ctrl-C
     Delay(DelayArgs),
+    /// Break the network between two pods, stop a program, or cut sidecars off from istiod, until it is cleared
+    Fault(FaultArgs),
     /// Remove one lab, or all
     Down(DownArgs),
     /// Print a shell's completion script

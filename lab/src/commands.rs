@@ -5,6 +5,7 @@ mod capture;
 pub(crate) mod change;
 mod claims;
 mod config;
+mod cp;
 mod delay;
 mod describe;
 pub(crate) mod diagnose;
@@ -12,6 +13,7 @@ mod diff;
 pub(crate) mod doctor;
 mod edit;
 mod explain;
+pub(crate) mod fault;
 mod get;
 pub(crate) mod import;
 mod inspect;
@@ -20,6 +22,7 @@ mod labs;
 mod listing;
 mod logs;
 mod metrics;
+mod opened;
 mod port_forward;
 mod proxy_config;
 mod proxy_status;
@@ -93,9 +96,11 @@ fn command(command: Command) -> Result<u8> {
         Command::Watch(args) => watch::watch(&args),
         Command::PortForward(args) => port_forward::port_forward(&args),
         Command::Exec(args) => inspect::exec(&args),
+        Command::Cp(args) => cp::cp(&args),
         Command::Logs(args) => logs::logs(&args),
         Command::Metrics(args) => metrics::metrics(&args),
         Command::Delay(args) => delay::delay(&args),
+        Command::Fault(args) => fault::fault(&args),
         Command::Down(args) => up::down(&args),
         Command::Completion(args) => shell::completion(&args),
         Command::Man(args) => shell::man(&args),

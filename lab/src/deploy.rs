@@ -108,7 +108,7 @@ impl Deployment {
         let specs = mesh.pods.iter().enumerate().zip(&plans);
         let specs = specs.map(|((i, pod), plan)| spec(mesh, i, pod, plan.as_ref(), &options.tuning));
         let pods = lab.add_pods(specs)?;
-        lab.set_services(&services(mesh))?;
+        lab.set_network(&services(mesh), &[])?;
         let name_server = name_server::start(mesh, &lab, &options.tools)?;
         let mut programs = Programs::default();
         programs.add_app(name_server);
@@ -299,34 +299,66 @@ fn start_pod(
     authorities: &Authorities,
     options: &Options,
 ) -> Result<StartedPod> {
-    let is_caller = options.callers.contains(&index);
     trust::write(host, &authorities.public_root_pem())?;
     let sidecar = plan.zip(pod.sidecar.as_ref()).map(|(plan, sidecar)| {
         let secrets = authorities.secrets(sidecar)?;
         Folders::new(host).write(&plan.config, &secrets, options.privilege)?;
-        let how = sidecar::How {
-            kind: kind_of(options, index),
-            concurrency: options.tuning.concurrency,
-            cpus: options.tuning.cpus(if is_caller { Role::ClientSidecar } else { Role::ServerSidecar }),
-            privilege: options.privilege,
-        };
-        sidecar::start(host, &how, &options.tools, &plan.config)
+        sidecar::start(host, &how(index, options), &options.tools, &plan.config)
     });
     let sidecar = sidecar.transpose().with_context(|| format!("the sidecar of {} did not start", pod.name))?;
     for container in &pod.containers {
         let made = certificate(container, authorities)?;
         container::Files::new(host, &container.name).write(host, container, made.as_ref())?;
     }
-    let role = if is_caller { Role::ClientApp } else { Role::ServerApp };
-    let apps = pod
-        .containers
-        .iter()
-        .map(|container| app::start(pod, container, host, role, (&options.tools, &options.tuning)));
+    let apps = start_apps(index, pod, &pod.containers.iter().collect::<Vec<_>>(), host, options)?;
+    Ok(StartedPod { sidecar, apps })
+}
+
+/// Starts containers' programs, and waits until they are ready.
+fn start_apps(
+    index: usize,
+    pod: &Pod,
+    containers: &[&Container],
+    host: &netns::Pod,
+    options: &Options,
+) -> Result<Vec<Process>> {
+    let role = if options.callers.contains(&index) { Role::ClientApp } else { Role::ServerApp };
+    let apps = containers.iter().map(|one| app::start(pod, one, host, role, (&options.tools, &options.tuning)));
     let apps = apps.collect::<Result<Vec<_>>>()?;
-    for (container, process) in pod.containers.iter().zip(&apps).filter(|(container, _)| !app::reports(container)) {
+    for (container, process) in containers.iter().zip(&apps).filter(|(container, _)| !app::reports(container)) {
         Started { pod, container, host, process, tools: &options.tools }.wait()?;
     }
-    Ok(StartedPod { sidecar, apps })
+    Ok(apps)
+}
+
+/// Starts the program of a container again, on the files that it had.
+///
+/// # Errors
+/// If the mesh does not have the pod or the container, or the program does not start.
+pub(crate) fn restart(mesh: &Mesh, lab: &Lab, name: &str, container: &str, options: &Options) -> Result<StartedPod> {
+    let index = mesh.pods.iter().position(|pod| pod.name.to_string() == name);
+    let index = index.with_context(|| format!("{name} is not in the mesh"))?;
+    let (pod, host) = (&mesh.pods[index], lab.pod(name)?);
+    if container == sidecar::CONTAINER {
+        let plan = plan(mesh, index, pod, lab, options)?.with_context(|| format!("{name} has no sidecar"))?;
+        let sidecar = sidecar::start(&host, &how(index, options), &options.tools, &plan.config);
+        let sidecar = sidecar.with_context(|| format!("the sidecar of {name} did not start"))?;
+        return Ok(StartedPod { sidecar: Some(sidecar), apps: Vec::new() });
+    }
+    let container = pod.containers.iter().find(|one| one.name == container);
+    let container = container.with_context(|| format!("{name} has no such container"))?;
+    Ok(StartedPod { sidecar: None, apps: start_apps(index, pod, &[container], &host, options)? })
+}
+
+/// How a pod's sidecar runs.
+fn how(index: usize, options: &Options) -> sidecar::How {
+    let role = if options.callers.contains(&index) { Role::ClientSidecar } else { Role::ServerSidecar };
+    sidecar::How {
+        kind: kind_of(options, index),
+        concurrency: options.tuning.concurrency,
+        cpus: options.tuning.cpus(role),
+        privilege: options.privilege,
+    }
 }
 
 /// Which proxy a pod's sidecar is.

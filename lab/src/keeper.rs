@@ -26,7 +26,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{interrupt, log_keeper, name_server, sys};
+use crate::{interrupt, log_keeper, log_times::LogTimes, name_server, sys};
 
 /// How often logs are checked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -127,7 +127,9 @@ impl Keeper {
         // changed (proc_pid_ns(5), ptrace(2): access mode checking).
         prctl::set_dumpable(true).context("can't show the lab's namespaces")?;
         self.release(0)?;
+        let mut times = LogTimes::default();
         while lab.dir().is_dir() {
+            times.note(lab.dir(), &log_keeper::logs(lab.dir()));
             log_keeper::shorten_all(lab.dir());
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {

@@ -40,7 +40,7 @@ pub(crate) fn shorten_all(lab: &Path) {
 }
 
 /// The files that grow in a lab: program output, access logs and key logs.
-fn logs(lab: &Path) -> Vec<PathBuf> {
+pub(crate) fn logs(lab: &Path) -> Vec<PathBuf> {
     let mut logs: Vec<PathBuf> = entries(&lab.join("logs")).flat_map(|pod| entries(&pod)).collect();
     for pod in entries(&lab.join("pods")) {
         logs.extend(entries(&pod.join("log")));

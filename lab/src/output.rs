@@ -66,6 +66,14 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), NotWritten> {
     write_for(Readers::Usual, path, |file| file.write_all(content.as_ref()))
 }
 
+/// Writes a file with what `fill` writes.
+///
+/// # Errors
+/// If it can't be written, or `fill` fails; an existing file stays.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), NotWritten> {
+    write_for(Readers::Usual, path, fill)
+}
+
 /// Writes a file that contains keys, and that only its owner can read.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ pub(crate) mod written;
 mod tests;
 
 pub(crate) use changes::key;
-pub use changes::{Change, Rotated, Rotation, Soak};
+pub use changes::{Change, Cleared, Rotated, Rotation, Soak};
 
 /// A scenario, as read from its folder.
 #[derive(Clone, Debug)]
@@ -87,6 +87,8 @@ pub struct Probe {
     pub cell: Option<Cell>,
     /// What changes before it, one after the other. It stays changed for later calls.
     pub changes: Vec<Change>,
+    /// Whether a fault lasts during its call. Faults are not predicted.
+    pub has_faults: bool,
     /// What is expected of loads, by their names, from the first change to the end of the call.
     pub loads: Vec<(String, ExpectedLoad)>,
     /// How often it is called: the expectation is of each call.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    Delay, LabSpec, NodeSpec, Pod, PodSpec, ServiceSpec,
+    Delay, FaultSpec, LabSpec, NodeSpec, Pod, PodSpec, ServiceSpec,
     error::{Error, Result},
     files,
     namespace::{self, Namespace, join},
@@ -205,18 +205,13 @@ impl Lab {
         })
     }
 
-    /// The processes that were started in its pods, including those that have exited.
+    /// The processes that were started in the pods that exist, oldest first, including those that have exited.
     ///
     /// # Errors
     ///
     /// [`Error::BadState`] if its state file is damaged.
     pub fn processes(&self) -> Result<Vec<ProcessRecord>> {
-        let entries = Journal::read(self.dir())?.into_iter();
-        let processes = entries.filter_map(|entry| match entry {
-            Entry::Process(process) => Some(process),
-            _ => None,
-        });
-        Ok(processes.collect())
+        Ok(state::processes(Journal::read(self.dir())?))
     }
 
     /// How processes in its pods ended, as far as their parent reported it by [`record_exit`](Self::record_exit).
@@ -242,14 +237,14 @@ impl Lab {
         self.shared.journal.record(&Entry::Exited(exit))
     }
 
-    /// Replaces the services that the node translates. Open connections are not affected.
+    /// Replaces the services that the node translates, and the faults between pods. Services that change do not affect open connections.
     ///
     /// # Errors
     ///
     /// [`Error::BadSpec`] if an endpoint's IP version differs from its service's; [`Error::RuleRefused`] by the kernel.
-    pub fn set_services(&self, services: &[ServiceSpec]) -> Result<()> {
+    pub fn set_network(&self, services: &[ServiceSpec], faults: &[FaultSpec]) -> Result<()> {
         let node = self.shared.namespace(NODE);
-        node.run(|| load_services(node.name(), services))?
+        node.run(|| load_network(node.name(), services, faults))?
     }
 
     /// Delays each packet between two pods by `one_way`, at most 10 s, until the [`Delay`] is dropped. A round trip takes twice that
@@ -304,7 +299,7 @@ impl Lab {
                 netlink.add_address(Link::LOOPBACK, address.into())?;
                 netlink.add_route(uplink, pod::default_destination(address), None)?;
             }
-            load_services(node.name(), &[])
+            load_network(node.name(), &[], &[])
         })
     }
 
@@ -338,8 +333,8 @@ fn make_uplink(netlink: &Netlink<'_>, node: &Namespace) -> Result<Link> {
     Link::find(services::UPLINK)
 }
 
-fn load_services(node: &str, services: &[ServiceSpec]) -> Result<()> {
-    let [v4, v6] = Family::ALL.map(|family| services::rules(services, family));
+fn load_network(node: &str, services: &[ServiceSpec], faults: &[FaultSpec]) -> Result<()> {
+    let [v4, v6] = Family::ALL.map(|family| services::rules(services, faults, family));
     rules::load(node, [(Family::V4, &*v4?), (Family::V6, &*v6?)], Load::Replace)
 }
 

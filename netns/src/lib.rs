@@ -19,12 +19,13 @@
 //!         ..PodSpec::new("server.default", [10, 244, 0, 3].into(), "fd00:244::3".parse().expect("an address"))
 //!     },
 //! ])?;
-//! lab.set_services(&[ServiceSpec {
+//! let service = ServiceSpec {
 //!     name: "default/server:http".to_owned(),
 //!     vip: [10, 96, 0, 10].into(),
 //!     port: 80,
 //!     endpoints: vec![([10, 244, 0, 3].into(), 8080)],
-//! }])?;
+//! };
+//! lab.set_network(&[service], &[])?;
 //!
 //! let server = Program {
 //!     user: Some(User { uid: 1337, gid: 1337 }),
@@ -70,6 +71,7 @@ mod capture;
 mod conntrack;
 mod delay;
 mod error;
+mod faults;
 mod files;
 mod host;
 mod interrupt;
@@ -100,6 +102,7 @@ pub use capture::{Capture, Captured, CapturedPacket, Direction, Interface, Inter
 pub use conntrack::{Tracked, TrackedConnections, Tracking};
 pub use delay::Delay;
 pub use error::{Error, Result};
+pub use faults::{FaultKind, FaultSpec};
 pub use host::{Check, Found, Host, can_delay};
 pub use interrupt::interrupt;
 pub use lab::Lab;
@@ -111,6 +114,6 @@ pub use program::{Bind, OWN_FOLDER, Program, Ready, Sink, Start, User};
 pub use registry::{Foreign, LabState, LabSummary, Listing, Swept, enter, labs, sweep, sweep_all, sweep_stale};
 pub use rules::Family;
 pub use run_folder::{labs_dir, make_labs_dir};
-pub use services::{ServiceSpec, rules as service_rules};
+pub use services::ServiceSpec;
 pub use spec::{LabSpec, NodeSpec, PodSpec};
 pub use state::{ExitRecord, ProcessRecord};

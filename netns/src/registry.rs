@@ -245,9 +245,7 @@ impl<'a> LabFolder<'a> {
 
     /// Whether the process that keeps it still runs.
     fn is_kept(&self) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::Lab { creator, .. } if state::start_time(*creator).is_some()))
+        self.entries.iter().any(|entry| matches!(entry, Entry::Lab { creator, .. } if state::is_alive(*creator)))
     }
 
     /// Tests the lock that a live creator holds.

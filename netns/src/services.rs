@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Result},
+    faults::{self, FaultSpec},
     rules::Family,
 };
 
@@ -32,12 +33,12 @@ pub struct ServiceSpec {
 /// The node's whole nat and filter tables for one IP version, in the format of `iptables-restore`.
 ///
 /// A connection to a service goes to a random endpoint; one to an unknown address is rejected as unreachable. A pod that reaches
-/// itself through its own service is masqueraded, so that the answers pass through the node.
+/// itself through its own service is masqueraded, so that the answers pass through the node. Faults come first.
 ///
 /// # Errors
 ///
 /// [`Error::BadSpec`] if an endpoint's IP version differs from its service's.
-pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
+pub(crate) fn rules(services: &[ServiceSpec], faults: &[FaultSpec], family: Family) -> Result<String> {
     let mut nat = Table::default();
     let mut filter = Table::default();
     for service in services {
@@ -73,6 +74,7 @@ pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
          COMMIT\n"
     );
     let Table { rules, .. } = filter;
+    let faults = faults::rules(faults, family);
     let unreachable = match family {
         Family::V4 => "icmp-net-unreachable",
         Family::V6 => "icmp6-no-route",
@@ -83,6 +85,7 @@ pub fn rules(services: &[ServiceSpec], family: Family) -> Result<String> {
          :FORWARD ACCEPT [0:0]\n\
          :OUTPUT ACCEPT [0:0]\n\
          :KUBE-SERVICES - [0:0]\n\
+         {faults}\
          -A FORWARD -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
          -A OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n\
          {rules}\

@@ -65,7 +65,12 @@ pub struct ProcessRecord {
 impl ProcessRecord {
     /// Whether this very process still runs.
     pub fn is_running(&self) -> bool {
-        start_time(self.pid) == Some(self.start_time)
+        Stat::read(self.pid).is_some_and(|stat| stat.start_time == self.start_time && stat.state != 'Z')
+    }
+
+    /// Whether this very process is stopped by SIGSTOP.
+    pub fn is_stopped(&self) -> bool {
+        Stat::read(self.pid).is_some_and(|stat| stat.start_time == self.start_time && stat.state == 'T')
     }
 }
 
@@ -95,16 +100,46 @@ pub(crate) fn pods(entries: &[Entry]) -> Vec<&PodSpec> {
     pods
 }
 
-/// Start time of a process in clock ticks since boot. `None` if there is none, or it is a zombie.
-pub(crate) fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // proc_pid_stat(5): the name, in parentheses, may contain anything; field 3, the state, follows it.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    if fields.next()? == "Z" {
-        return None;
+/// The processes that were started in the pods that exist, in the order in which they were started.
+pub(crate) fn processes(entries: Vec<Entry>) -> Vec<ProcessRecord> {
+    let mut processes: Vec<ProcessRecord> = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Process(process) => processes.push(process),
+            Entry::PodGone(name) => processes.retain(|process| process.pod != name),
+            _ => {}
+        }
     }
-    // Field 22.
-    fields.nth(18)?.parse().ok()
+    processes
+}
+
+/// Start time of a process in clock ticks since boot, which is known until its parent has waited for it.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    Stat::read(pid).map(|stat| stat.start_time)
+}
+
+/// Whether there is a process of this id that has not ended.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.state != 'Z')
+}
+
+/// Fields of a process's status, from proc_pid_stat(5).
+struct Stat {
+    /// Such as R for running, T for stopped, Z for a zombie.
+    state: char,
+    /// In clock ticks since boot.
+    start_time: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may contain anything; field 3, the state, follows it.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        // Field 22.
+        Some(Self { state, start_time: fields.nth(18)?.parse().ok()? })
+    }
 }
 
 /// Upper bound for the length of the first line, in bytes: a lab's name is at most a path.

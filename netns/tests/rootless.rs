@@ -64,13 +64,13 @@ fn a_lab_works_without_root() {
     let pods = lab.add_pods([client, server]).unwrap();
     let capture = Capture::start(&pods).unwrap();
     for (any, vip, endpoint) in [("0.0.0.0", "10.96.0.10", "10.244.0.3"), ("::", "fd00:96::a", "fd00:244::3")] {
-        lab.set_services(&[ServiceSpec {
+        let service = ServiceSpec {
             name: "default/server:http".to_owned(),
             vip: vip.parse().unwrap(),
             port: 80,
             endpoints: vec![(endpoint.parse().unwrap(), 8080)],
-        }])
-        .unwrap();
+        };
+        lab.set_network(&[service], &[]).unwrap();
         let any: SocketAddr = SocketAddr::new(any.parse().unwrap(), 15006);
         let listener = pods[1].enter(|| TcpListener::bind(any)).unwrap().unwrap();
         let served = thread::spawn(move || listener.accept().unwrap().0.write_all(b"hello").unwrap());

@@ -79,7 +79,7 @@ impl From<OneDataPlane> for DataPlane {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec -it client -- bash\n  sidelab exec client -c istio-proxy -- curl -s http://server:8080/     as the sidecar's user: not redirected\n  sidelab exec server -- tcpdump -ni eth0"
+    after_help = "Examples:\n  sidelab exec client -- curl -s http://server:8080/\n  sidelab exec -it client -- bash\n  sidelab exec client -c istio-proxy -- curl -s http://server:8080/     as the sidecar's user: not redirected\n  sidelab exec server -- tcpdump -ni eth0\n\nIn a lab without root the redirects exempt the sidecar's packets by a mark instead of its user: programs beside it are redirected."
 )]
 pub struct ExecArgs {
     /// The pod, POD or POD.NAMESPACE
@@ -106,7 +106,7 @@ pub struct ExecArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Standard output and standard error of a container, interleaved. A log that reaches 16 MiB is cut to its newest 8 MiB, with a note.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f"
+    after_help = "Standard output and standard error of a container, interleaved. A log that reaches 16 MiB is cut to its newest 8 MiB, with a note.\n\nExamples:\n  sidelab logs server\n  sidelab logs client -c istio-proxy --tail 5\n  sidelab logs client -c istio-proxy -f\n  sidelab logs client -c istio-proxy --since 10s"
 )]
 pub struct LogsArgs {
     /// The pod, POD or POD.NAMESPACE
@@ -120,9 +120,12 @@ pub struct LogsArgs {
     /// Follow the log until Ctrl-C, or the end of the lab
     #[arg(short = 'f', long)]
     pub follow: bool,
-    /// Show the log of the instance before the last restart; the lab restarts nothing
+    /// Show the log of the instance before the last restart; there is none, since a program that is started again goes on in the same log
     #[arg(short = 'p', long)]
     pub previous: bool,
+    /// Show only what was written in this time, such as 10s or 5m, or up to a second before it
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub since: Option<Duration>,
     /// Show only this many lines from the end
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u64>,

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::common::LabArgs;
+use crate::selector::Selector;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -10,11 +11,12 @@ use super::common::LabArgs;
   sidelab get pods -A -o wide
   sidelab get pod client -o yaml
   sidelab get svc,pa -n shop
+  sidelab get pods -l app=server -w    those with a label, and their changes until Ctrl-C
   sidelab get vs/reviews -o json
   sidelab get labs
 
 Kinds are named as kubectl has them: pods, services, and every kind that was applied. STATUS and READY come from the programs that run and
-from the exit codes of those that ended; the lab starts nothing again, so RESTARTS is 0.")]
+from the exit codes of those that ended; only `sidelab fault clear` starts a program again.")]
 pub struct GetArgs {
     /// What to show: KIND, KIND NAME..., or KIND/NAME...; `labs` are the labs of this host
     #[arg(value_name = "KIND", default_value = "pods")]
@@ -25,6 +27,12 @@ pub struct GetArgs {
     /// Show all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+    /// Only objects with these labels, such as app=server,tier!=front or 'app in (a, b)'
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<Selector>,
+    /// Print each change, too, until Ctrl-C or the end of the lab
+    #[arg(short = 'w', long)]
+    pub watch: bool,
     /// How to print [default: a table]
     #[arg(short = 'o', long, value_enum)]
     pub output: Option<GetOutput>,

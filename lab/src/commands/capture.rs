@@ -16,7 +16,7 @@ use mesh::{
 use netns::{Capture, Captured, CapturedPacket, PcapngWriter};
 use observe::Ends;
 
-use super::{OK, get::Opened};
+use super::{OK, opened::Opened};
 use crate::{
     cli::CaptureArgs,
     interrupt,

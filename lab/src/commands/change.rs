@@ -32,6 +32,9 @@ use crate::{
 /// The version of [`ChangeReport`].
 pub(crate) const SCHEMA: &str = "sidelab.change/v1";
 
+/// The namespaces that every cluster with Istio has.
+const EVERY_CLUSTERS: [&str; 5] = ["default", "istio-system", "kube-node-lease", "kube-public", "kube-system"];
+
 /// What `apply` or `delete` did.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ChangeReport {
@@ -53,7 +56,7 @@ struct ObjectReport {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct PodReport {
+pub(super) struct PodReport {
     /// `POD.NAMESPACE`.
     pod: String,
     what: PodChanged,
@@ -102,10 +105,35 @@ pub(super) fn apply_files(files: &[SourceFile], namespace: &str, how: &ChangeArg
         let lab = Lab::open(&labs::select(how.lab.lab.as_deref())?)?;
         let _turn = Turn::take(&lab)?;
         let record = Record::read(&lab)?;
+        check_namespaces(&new, &record, lab.id())?;
         let mut objects = record.objects.clone();
         let done = objects.apply(new);
         carry_out(lab, &record, objects, files, &done, how)
     })
+}
+
+/// # Errors
+/// If an object is put in a namespace that neither the lab nor the new objects have, as the API server refuses it.
+fn check_namespaces(new: &Objects, record: &Record, lab: &str) -> Result<()> {
+    let has =
+        |objects: &Objects, namespace: &str| objects.keys().any(|key| key.kind == "Namespace" && key.name == namespace);
+    let is_used = |namespace: &str| record.objects.keys().any(|key| key.namespace == namespace);
+    for key in new.keys().filter(|key| !key.namespace.is_empty()) {
+        let namespace = &key.namespace;
+        let is_known = EVERY_CLUSTERS.contains(&namespace.as_str())
+            || has(new, namespace)
+            || has(&record.objects, namespace)
+            || is_used(namespace);
+        if !is_known {
+            let other = labs::with_namespace(namespace, lab)?;
+            let hint = other.map_or_else(
+                || "apply a Namespace, too".to_owned(),
+                |other| format!("lab {other} has it (--lab {other})"),
+            );
+            bail!("{key}: namespaces {namespace:?} not found: {hint}");
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
@@ -273,8 +301,8 @@ fn carry_out(
 }
 
 /// A change of a lab that outlives this process.
-struct ByHand {
-    interrupted: &'static AtomicBool,
+pub(super) struct ByHand {
+    pub(super) interrupted: &'static AtomicBool,
 }
 
 impl Follower for ByHand {
@@ -297,7 +325,7 @@ impl Follower for ByHand {
     }
 }
 
-fn pod_report(change: PodChange) -> PodReport {
+pub(super) fn pod_report(change: PodChange) -> PodReport {
     let seconds = change.taken.as_ref().and_then(Taken::time).map(|time| time.as_secs_f64());
     let problem = match change.taken {
         Some(Taken::Refused { counter, output }) => {
@@ -305,6 +333,9 @@ fn pod_report(change: PodChange) -> PodReport {
         }
         Some(Taken::NotYet(missing)) => Some(format!("its sidecar has not taken its files yet ({})", listed(&missing))),
         Some(Taken::DoesNotRun) => Some("its sidecar does not answer, and has not taken its files".to_owned()),
+        Some(Taken::HeldBack(fault)) => {
+            Some(format!("its sidecar gets its files once istiod is back (`sidelab fault clear {fault}`)"))
+        }
         Some(Taken::After(_)) | None => None,
     };
     let (what, why, changes, mounts) = match change.what {
@@ -321,7 +352,11 @@ fn print(report: &ChangeReport) -> Result<()> {
     for ObjectReport { object, what, .. } in &report.objects {
         outln!("{object} {what}{dry_run}")?;
     }
-    for PodReport { pod, what, why, changes, mounts, .. } in &report.pods {
+    print_pods(&report.pods)
+}
+
+pub(super) fn print_pods(pods: &[PodReport]) -> Result<()> {
+    for PodReport { pod, what, why, changes, mounts, .. } in pods {
         match (what, why) {
             (PodChanged::Created, _) => outln!("{pod}: created")?,
             (PodChanged::Deleted, _) => outln!("{pod}: deleted")?,

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use mesh::{kind_of_word, policy::Policy};
 
-use super::{OK, get::Opened};
+use super::{OK, opened::Opened};
 use crate::{
     admin,
     cli::DescribeArgs,
@@ -19,6 +19,7 @@ use crate::{
 pub(super) fn describe(args: &DescribeArgs) -> Result<u8> {
     let names = names(&args.what)?;
     let opened = Opened::new(&args.lab)?;
+    opened.note_faults();
     let (statuses, clock) = opened.statuses()?;
     let all: Vec<usize> = match &names[..] {
         [] => {

@@ -5,7 +5,7 @@ use std::{env, fs, process::Command};
 use anyhow::{Context, Result, bail};
 use mesh::{Key, SourceFile, kind_of_word};
 
-use super::{OK, change, get::Opened};
+use super::{OK, change, opened::Opened};
 use crate::{
     cli::EditArgs,
     terminal::{noteln, outln},

@@ -10,7 +10,7 @@ use mesh::{
     predict::{Call, ServerApp, predict, predict_dumps},
 };
 
-use super::{OK, get::Opened, print_json};
+use super::{OK, opened::Opened, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
     control_plane, dumps, manifests, outside,
@@ -78,7 +78,10 @@ fn from_lab(args: &ExplainArgs, call: &Call) -> Result<Account> {
         bail!("--to: no manifest of the lab has {host}, and no pod plays it; add it with `sidelab apply`");
     }
     let mesh = record.push_to(mesh)?;
-    Ok(predict(&mesh, &Call { from, ..call.clone() })?)
+    let mut account = predict(&mesh, &Call { from, ..call.clone() })?;
+    let faults = record.faults.iter().map(|fault| Note::new(NoteKind::NotModelled, fault.to_string()));
+    account.notes.extend(faults);
+    Ok(account)
 }
 
 fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {

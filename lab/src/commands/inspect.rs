@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal};
 use anyhow::{Context, Result, bail};
 use mesh::model::{Container, Pod};
 
-use super::get::Opened;
+use super::opened::Opened;
 use crate::{
     cli::{ExecArgs, LabArgs},
-    container, manifests, sidecar,
+    container, sidecar,
     terminal::noteln,
 };
 
@@ -31,10 +31,9 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
 
 /// The pod of a name, `POD` or `POD.NAMESPACE`, in the selected lab. The name of a Deployment means its first pod.
 pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(netns::Pod, Pod)> {
-    let Opened { lab, mesh, .. } = Opened::new(lab)?;
-    let pod = mesh.pods[manifests::find_pod(&mesh, name, namespace)?].clone();
-    let host = lab.pod(&pod.name.to_string())?;
-    Ok((host, pod))
+    let opened = Opened::new(lab)?;
+    let (host, pod) = opened.pod(name, namespace)?;
+    Ok((host, pod.clone()))
 }
 
 /// The container of a name, else the first.

@@ -39,6 +39,14 @@ fn find(lab: Option<&str>) -> Result<String> {
     }
 }
 
+/// Another lab that has pods in a namespace: its name, else its id.
+pub(super) fn with_namespace(namespace: &str, except: &str) -> Result<Option<String>> {
+    let labs = netns::labs()?.labs.into_iter();
+    let is_in = |pod: &String| pod.rsplit_once('.').is_some_and(|(_, of_pod)| of_pod == namespace);
+    let mut others = labs.filter(|lab| lab.id != except && lab.pods.iter().any(is_in));
+    Ok(others.next().map(|lab| lab.name.unwrap_or(lab.id)))
+}
+
 /// Whether the user caused an error, rather than the host.
 pub(super) fn is_wrong_use(error: &netns::Error) -> bool {
     use netns::Error as E;

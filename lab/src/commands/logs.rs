@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::{OK, inspect};
-use crate::{cli::LogsArgs, container, log_keeper, sidecar, terminal::print_bytes};
+use super::{OK, inspect, opened::Opened};
+use crate::{cli::LogsArgs, container, log_keeper, log_times, sidecar, terminal::print_bytes};
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +20,12 @@ mod tests;
 const CHUNK: usize = 256 << 10;
 
 pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
-    let (host, pod) = inspect::open_pod(&args.lab, &args.pod, &args.namespace)?;
+    let opened = Opened::new(&args.lab)?;
+    let (host, pod) = opened.pod(&args.pod, &args.namespace)?;
     let files = if args.container.as_deref() == Some(sidecar::CONTAINER) && pod.sidecar.is_some() {
         sidecar::logs(&host)
     } else {
-        vec![container::log(&host, &inspect::container_of(&pod, args.container.as_deref())?.name)]
+        vec![container::log(&host, &inspect::container_of(pod, args.container.as_deref())?.name)]
     };
     if args.previous {
         let container = args.container.clone().or_else(|| Some(pod.containers.first()?.name.clone()));
@@ -33,7 +34,12 @@ pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     let mut logs = Vec::new();
     for path in &files {
         match Log::open(path) {
-            Ok(log) => logs.push(log),
+            Ok(mut log) => {
+                if let Some(time) = args.since {
+                    log.at = log.at.max(log_times::begin_of_last(opened.lab.dir(), path, time));
+                }
+                logs.push(log);
+            }
             // A sidecar without traffic has no access log yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),

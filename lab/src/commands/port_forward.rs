@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{OK, get::Opened};
+use super::{OK, opened::Opened};
 use crate::{
     cli::PortForwardArgs,
     interrupt, manifests,

@@ -5,7 +5,7 @@ use mesh::model::Pod;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{FAILED, OK, get::Opened, inspect, print_json};
+use super::{FAILED, OK, inspect, opened::Opened, print_json};
 use crate::{
     admin,
     cli::{CertsArgs, Output, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart},

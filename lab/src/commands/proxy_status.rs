@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use mesh::model::{ControlPlane, Pod};
 use serde_json::{Value, json};
 
-use super::{FAILED, OK, get::Opened, print_json};
+use super::{FAILED, OK, opened::Opened, print_json};
 use crate::{
     admin,
     cli::{Output, ProxyStatusArgs},
@@ -27,6 +27,7 @@ const TITLES: [&str; 9] = ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS"
 
 pub(super) fn proxy_status(args: &ProxyStatusArgs) -> Result<u8> {
     let opened = Opened::new(&args.of.lab)?;
+    opened.note_faults();
     let (mut code, mut rows) = (OK, Vec::new());
     for pod in opened.sidecars(&args.of)? {
         match row_of(&opened, pod) {

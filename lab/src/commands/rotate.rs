@@ -69,7 +69,13 @@ pub(super) fn rotate(args: &RotateArgs) -> Result<u8> {
 fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
     let _turn = Turn::take(lab)?;
     // Another process may have changed the lab meanwhile.
-    let mesh = Record::read(lab)?.resolve()?;
+    let record = Record::read(lab)?;
+    if let Some(fault) = record.faults.without_istiod() {
+        bail!(
+            "istiod is gone (fault {fault}), and signs no certificates; `sidelab fault clear {fault}` brings it back"
+        );
+    }
+    let mesh = record.resolve()?;
     let (pods, privilege) = (chosen(args, &mesh)?, Privilege::Root);
     let rotation = Rotation { lab, pods, mesh: &mesh, patience: args.timeout, privilege };
     let mut missing = 0;
@@ -130,6 +136,7 @@ fn print(args: &RotateArgs, lab: &Lab, phase: &Phase) -> Result<usize> {
             Taken::Refused { counter, output } => noteln!("{pod}: its sidecar refused it ({counter}): {output}"),
             Taken::NotYet(_) => noteln!("{pod}: its sidecar has not taken it yet"),
             Taken::DoesNotRun => noteln!("{pod}: its sidecar does not answer"),
+            Taken::HeldBack(_) => {}
         }
     }
     Ok(sidecars - times.len())

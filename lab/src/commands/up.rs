@@ -20,6 +20,7 @@ use crate::{
     data_plane::DataPlane,
     deploy::{self, Deployment},
     dumps,
+    faults::Faults,
     interrupt::interruptible,
     keeper::{self, Side},
     live::record::Record,
@@ -141,6 +142,7 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
         images,
         unconfined: args.confinement.unconfined,
         created: BTreeMap::new(),
+        faults: Faults::default(),
     };
     record.stamp(Timestamp::now().as_second());
     record.write(deployment.lab.dir())?;

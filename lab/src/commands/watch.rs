@@ -11,7 +11,7 @@ use mesh::model::Mesh;
 use netns::{Capture, CapturedPacket, Lab};
 use observe::{KeyLog, Packet};
 
-use super::{OK, get::Opened};
+use super::{OK, opened::Opened};
 use crate::{
     access_log,
     cli::{Output, WatchArgs},

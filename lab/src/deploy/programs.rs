@@ -67,7 +67,10 @@ impl Programs {
         !self.watches.is_empty()
     }
 
+    /// Adds programs, instead of those that they replace.
     pub(crate) fn add(&mut self, started: StartedPod) {
+        let is_new = |app: &Process| started.apps.iter().any(|new| (new.pod(), new.name()) == (app.pod(), app.name()));
+        self.apps.retain(|app| !is_new(app));
         if let Some(sidecar) = started.sidecar {
             self.sidecars.insert(sidecar.pod().to_owned(), sidecar);
         }

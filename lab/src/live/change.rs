@@ -21,6 +21,7 @@ use nix::{
 };
 
 use super::{
+    faults,
     pods::{self, Fate, Running},
     record::Record,
     roll::{self, Taken},
@@ -160,14 +161,38 @@ pub(crate) fn plan(lab: &Lab, record: &Record, wanted: Wanted<'_>) -> Result<Pla
         fates.push(fate);
     }
     let names = running.iter().map(netns::Pod::name).filter(|name| *name != name_server::POD);
-    let leaving = pods::leaving(names, &mesh).into_iter().map(str::to_owned).collect();
+    let leaving: Vec<String> = pods::leaving(names, &mesh).into_iter().map(str::to_owned).collect();
+    check_istiod(&next, &mesh, &fates)?;
+    let is_new = |name: &str| {
+        let mut pods = mesh.pods.iter().zip(&fates);
+        pods.any(|(pod, fate)| !matches!(fate, Fate::Stays(_)) && pod.name.to_string() == name)
+    };
+    next.faults.end_with_pods(|name| leaving.iter().any(|pod| pod == name), is_new);
     Ok(Planned { record: next, mesh, options, plans, specs, fates, rollouts, leaving })
+}
+
+/// A pod's sidecar starts with what istiod gives it.
+///
+/// # Errors
+/// If one would start while istiod is gone.
+fn check_istiod(next: &Record, mesh: &Mesh, fates: &[Fate]) -> Result<()> {
+    let Some(fault) = next.faults.without_istiod() else { return Ok(()) };
+    let mut pods = mesh.pods.iter().zip(fates);
+    match pods.find(|(pod, fate)| pod.sidecar.is_some() && !matches!(fate, Fate::Stays(_))) {
+        Some((pod, _)) => bail!(
+            "the sidecar of {} would start without configuration and certificate, since istiod is gone (fault {fault}); \
+             `sidelab fault clear {fault}` brings it back",
+            pod.name
+        ),
+        None => Ok(()),
+    }
 }
 
 impl Planned {
     /// What happens to each pod, in the order of names; those that go come last.
     pub(crate) fn changes(&self) -> Vec<PodChange> {
         let change = |pod: String, what| PodChange { pod, what, taken: None };
+        let held_back = self.record.faults.without_istiod().map(Taken::HeldBack);
         let mut changes = Vec::new();
         for (index, (pod, fate)) in self.mesh.pods.iter().zip(&self.fates).enumerate() {
             let what = match fate {
@@ -182,7 +207,8 @@ impl Planned {
                     PodWhat::Changed { sidecar, mounts }
                 }
             };
-            changes.push(change(pod.name.to_string(), what));
+            let taken = held_back.clone().filter(|_| self.rollouts.contains_key(&index));
+            changes.push(PodChange { taken, ..change(pod.name.to_string(), what) });
         }
         changes.extend(self.leaving.iter().map(|pod| change(pod.clone(), PodWhat::Deleted)));
         changes
@@ -216,8 +242,11 @@ impl Planned {
         }
         self.record.write(lab.dir())?;
         name_server::update(&self.mesh, lab)?;
-        lab.set_services(&deploy::services(&self.mesh))?;
-        let taken = self.roll(lab, patience)?;
+        lab.set_network(&deploy::services(&self.mesh), &faults::specs(lab, &self.record.faults))?;
+        let taken = match self.record.faults.without_istiod() {
+            None => self.roll(lab, patience)?,
+            Some(_) => BTreeMap::new(),
+        };
         for (index, fate) in self.fates.iter().enumerate() {
             let Fate::Stays(mounts) = fate else { continue };
             self.write_mounts(lab, index, mounts, &authorities)?;
@@ -230,7 +259,9 @@ impl Planned {
         self.start(lab, &replaced, &authorities, follower).context("the change is in place, but not every pod runs")?;
         let mut changes = self.changes();
         for change in &mut changes {
-            change.taken = taken.get(&change.pod).cloned();
+            if let Some(taken) = taken.get(&change.pod) {
+                change.taken = Some(taken.clone());
+            }
         }
         Ok(changes)
     }

@@ -11,7 +11,8 @@ use netns::{Lab, Privilege};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    control_plane, data_plane::DataPlane, deploy, manifests, output, stand_ins::Images, tools::Tools, tuning::Tuning,
+    control_plane, data_plane::DataPlane, deploy, faults::Faults, manifests, output, stand_ins::Images, tools::Tools,
+    tuning::Tuning,
 };
 
 const FILE: &str = "manifests.json";
@@ -38,6 +39,8 @@ pub(crate) struct Record {
     pub(crate) unconfined: bool,
     /// When each object was created, in seconds since the Unix epoch.
     pub(crate) created: BTreeMap<String, i64>,
+    /// What is wrong in it on purpose.
+    pub(crate) faults: Faults,
 }
 
 impl Record {

@@ -33,6 +33,8 @@ pub(crate) enum Taken {
     NotYet(Vec<String>),
     /// It does not answer: it will read the files when it starts.
     DoesNotRun,
+    /// It was not given them, since istiod is gone: the number of that fault.
+    HeldBack(u32),
 }
 
 impl Taken {

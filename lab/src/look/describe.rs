@@ -51,7 +51,7 @@ impl Described<'_> {
         if let Some(status) = sidecar {
             write_container(&mut text, status, None);
         }
-        let ready = if self.status.containers.iter().all(|one| one.state.is_running()) { "True" } else { "False" };
+        let ready = if self.status.containers.iter().all(|one| one.is_ready) { "True" } else { "False" };
         let _ = write!(
             text,
             "Conditions:\n  Type              Status\n  Ready             {ready}\n  ContainersReady   {ready}\n"
@@ -211,8 +211,8 @@ fn write_container(text: &mut String, status: &ContainerStatus, container: Optio
             field("  Reason", status.state.reason().unwrap_or_default());
         }
     }
-    field("Ready", if status.state.is_running() { "True" } else { "False" });
-    field("Restart Count", "0");
+    field("Ready", if status.is_ready { "True" } else { "False" });
+    field("Restart Count", &status.restarts.to_string());
     let environment = container.map(|one| &one.env[..]).unwrap_or_default();
     for (index, (name, value)) in environment.iter().enumerate() {
         let title = if index == 0 { "Environment:" } else { "" };

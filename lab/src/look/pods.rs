@@ -29,8 +29,7 @@ pub(crate) fn cells(pod: &Pod, status: &PodStatus, clock: Clock, wide: bool) -> 
         pod.name.name.clone(),
         format!("{ready}/{all}"),
         status.text().to_owned(),
-        // The lab starts nothing again.
-        "0".to_owned(),
+        status.restarts().to_string(),
         status.started().map_or_else(|| "<unknown>".to_owned(), |started| age(clock.now - started)),
     ];
     if wide {
@@ -64,7 +63,7 @@ pub(crate) fn object(pod: &Pod, status: &PodStatus) -> Value {
     let mut containers: Vec<Value> = pod.containers.iter().map(container).collect();
     let sidecar = status.containers.get(pod.containers.len());
     containers.extend(sidecar.map(|sidecar| json!({ "name": sidecar.name, "image": sidecar.image })));
-    let is_ready = status.containers.iter().all(|one| one.state.is_running());
+    let is_ready = status.containers.iter().all(|one| one.is_ready);
     let condition = |kind: &str| json!({ "type": kind, "status": if is_ready { "True" } else { "False" } });
     json!({
         "apiVersion": "v1",
@@ -126,9 +125,9 @@ fn container_status(one: &ContainerStatus) -> Value {
     json!({
         "name": one.name,
         "image": one.image,
-        "ready": one.state.is_running(),
+        "ready": one.is_ready,
         "started": one.state.is_running(),
-        "restartCount": 0,
+        "restartCount": one.restarts,
         "state": state,
     })
 }

@@ -71,6 +71,10 @@ pub(crate) struct ContainerStatus {
     pub(crate) state: State,
     /// The running program's id.
     pub(crate) pid: Option<u32>,
+    /// Whether it runs, and its readiness probe, if it has one, gets an answer from it: a program that is stopped gives none.
+    pub(crate) is_ready: bool,
+    /// How often its program was started again.
+    pub(crate) restarts: usize,
 }
 
 /// A pod's containers in order, the sidecar last, as Istio's injection appends it.
@@ -83,28 +87,43 @@ impl PodStatus {
     /// The state of a pod, from what was started in its lab, and what is known of ends.
     pub(crate) fn new(pod: &Pod, started: &[ProcessRecord], exits: &[ExitRecord], clock: Clock) -> Self {
         let of_pod = pod.name.to_string();
-        let newest =
-            |names: &[&str]| started.iter().rev().find(|one| one.pod == of_pod && names.contains(&one.name.as_str()));
-        let status = |name: &str, image: &str, process: Option<&ProcessRecord>| ContainerStatus {
-            name: name.to_owned(),
-            image: image.to_owned(),
-            state: process.map_or(State::Missing, |process| state(process, exits, clock)),
-            pid: process.filter(|process| process.is_running()).map(|process| process.pid),
+        let programs = |names: &[&str]| -> Vec<&ProcessRecord> {
+            started.iter().filter(|one| one.pod == of_pod && names.contains(&one.name.as_str())).collect()
         };
-        let apps = pod.containers.iter().map(|one| status(&one.name, &one.image, newest(&[&one.name])));
+        let status = |name: &str, image: &str, is_probed: bool, programs: &[&ProcessRecord]| {
+            let newest = programs.last();
+            let running = newest.filter(|process| process.is_running());
+            ContainerStatus {
+                name: name.to_owned(),
+                image: image.to_owned(),
+                state: newest.map_or(State::Missing, |process| state(process, exits, clock)),
+                pid: running.map(|process| process.pid),
+                is_ready: running.is_some_and(|process| !is_probed || !process.is_stopped()),
+                restarts: programs.len().saturating_sub(1),
+            }
+        };
+        let apps = pod.containers.iter().map(|one| {
+            let is_probed = one.readiness.is_some();
+            status(&one.name, &one.image, is_probed, &programs(&[&one.name]))
+        });
         let sidecar = pod.sidecar.as_ref().map(|_| {
-            let process = newest(&sidecar::PROGRAMS);
-            status(sidecar::CONTAINER, process.map_or("", |process| &process.name), process)
+            let programs = programs(&sidecar::PROGRAMS);
+            status(sidecar::CONTAINER, programs.last().map_or("", |process| &process.name), true, &programs)
         });
         Self { containers: apps.chain(sidecar).collect() }
     }
 
-    /// How many containers run, and how many there are: the column READY.
+    /// How many containers are ready, and how many there are: the column READY.
     pub(crate) fn ready(&self) -> (usize, usize) {
-        (self.containers.iter().filter(|one| one.state.is_running()).count(), self.containers.len())
+        (self.containers.iter().filter(|one| one.is_ready).count(), self.containers.len())
     }
 
-    /// The phase of a pod whose containers nothing starts again (`restartPolicy: Never`), as the lab's are.
+    /// How often its programs were started again.
+    pub(crate) fn restarts(&self) -> usize {
+        self.containers.iter().map(|one| one.restarts).sum()
+    }
+
+    /// The phase of a pod whose containers nothing starts again by itself (`restartPolicy: Never`), as the lab's are.
     pub(crate) fn phase(&self) -> &'static str {
         let has = |is: fn(State) -> bool| self.containers.iter().any(|one| is(one.state));
         match () {

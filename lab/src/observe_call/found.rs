@@ -126,7 +126,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let leg3 = server_name.as_deref().and_then(|name| {
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
         let is_its_port =
-            |flow: &Flow| !call.beside_loads || dialled.is_some_and(|at| at.port() == flow.dialled().port());
+            |flow: &Flow| call.loads.is_empty() || dialled.is_some_and(|at| at.port() == flow.dialled().port());
         pick(to_app, call, server_log, |flow| in_time(flow) && is_its_port(flow))
     });
     Found { leg1, leg2, leg4, gateway, leg3, server, to_sidecar, derived, client_log, server_log, gateway_log }
@@ -176,13 +176,23 @@ fn pick<'a>(
             line.upstream_local_address == Some(flow.initiator) && line.upstream_host == Some(flow.dialled())
         })
     };
+    // Beside loads, one that carries nothing of theirs and goes where the log says; the oldest, since loads go on opening others.
+    let beside_loads = || {
+        let is_of_load = |flow: &Flow| call.loads.iter().any(|mark| flow.contains(mark));
+        let host = log.and_then(|line| line.upstream_host);
+        let is_to_host = |flow: &Flow| host.is_none_or(|host| host == flow.dialled());
+        flows.iter().find(|flow| in_time(flow) && is_to_host(flow) && !is_of_load(flow))
+    };
     // Several attempts carry the mark: the log names the connection of the last one.
     let marked = || flows.iter().rev().filter(|flow| flow.contains(&call.marker));
     marked()
         .find(logged)
         .or_else(|| marked().next())
         .or_else(|| flows.iter().rev().find(logged))
-        .or_else(|| flows.iter().rev().find(|flow| in_time(flow)))
+        .or_else(|| match call.loads.is_empty() {
+            true => flows.iter().rev().find(|flow| in_time(flow)),
+            false => beside_loads(),
+        })
         .copied()
 }
 

@@ -41,8 +41,8 @@ pub struct MadeCall {
     pub ended_ns: u64,
     /// What the probe's calls added to counters.
     pub counts: Vec<Count>,
-    /// Whether loads ran at the same time, whose connections could be taken for the call's.
-    pub beside_loads: bool,
+    /// The marks of loads that ran at the same time, whose connections could be taken for the call's.
+    pub loads: Vec<String>,
 }
 
 impl MadeCall {
@@ -57,7 +57,7 @@ impl MadeCall {
             began_ns,
             ended_ns,
             counts: vec![],
-            beside_loads: false,
+            loads: vec![],
         }
     }
 

@@ -12,15 +12,17 @@ use netns::Lab;
 use super::{Interrupted, Options, load::Loads, now_ns};
 use crate::{
     deploy::{Deployment, Programs, StartedPod},
+    faults::{Faults, LabFault, Numbered},
     interrupt,
     live::{
         change::{self, Follower, PodWhat, Wanted},
+        faults,
         record::Record,
         roll::Taken,
         rotate::{Order, Phase},
     },
     manifests::{self, BadManifests},
-    scenario::{self, Change, Rotated, Rotation},
+    scenario::{self, Change, Cleared, Rotated, Rotation},
 };
 
 /// How long each sidecar can take.
@@ -45,6 +47,7 @@ impl<'a> Current<'a> {
             objects: objects(unit.files)?,
             addresses: Addresses::of(unit.mesh),
             created: BTreeMap::new(),
+            faults: Faults::default(),
             images: options.images.clone(),
             unconfined: options.tuning.unconfined,
         };
@@ -79,7 +82,44 @@ impl<'a> Current<'a> {
                 }
                 Ok(vec![self.change_to(next, &[], deployment, loads)?])
             }
+            Change::Fault(fault) => Ok(vec![self.break_with(fault.clone(), deployment, loads)?]),
+            Change::Clear(Cleared::All) => Ok(vec![self.clear(deployment, loads)?]),
         }
+    }
+
+    fn break_with(&mut self, fault: LabFault, deployment: &Deployment, loads: &Loads<'_>) -> Result<(u64, u64)> {
+        let fault = fault.resolve(&self.mesh, manifests::DEFAULT_NAMESPACE).context("fault")?;
+        let began_ns = now_ns();
+        faults::make(&deployment.lab, &mut self.record, &self.mesh, fault).context("fault")?;
+        let done_ns = now_ns();
+        loads.advance(done_ns)?;
+        Ok((began_ns, done_ns))
+    }
+
+    /// Clears all faults: sidecars get what was held back, and programs go on.
+    ///
+    /// # Errors
+    /// If a sidecar does not take it, or a program does not start.
+    fn clear(&mut self, deployment: &mut Deployment, loads: &mut Loads<'_>) -> Result<(u64, u64)> {
+        let cleared = self.record.faults.take(&self.record.faults.numbers())?;
+        let began_ns = now_ns();
+        faults::resume(&deployment.lab, &cleared)?;
+        self.change_to(self.record.objects.clone(), &[], deployment, loads)?;
+        let options = self.unit.deploy_options(&self.mesh, self.options);
+        let started = faults::restart(&deployment.lab, &self.mesh, &options, &cleared)?;
+        started.into_iter().for_each(|pod| deployment.programs.add(pod));
+        let done_ns = now_ns();
+        loads.advance(done_ns)?;
+        Ok((began_ns, done_ns))
+    }
+
+    /// Lets programs that are stopped go on, so that they can end in order and write their logs.
+    ///
+    /// # Errors
+    /// If one can't be signalled.
+    pub(super) fn end(&self, deployment: &Deployment) -> Result<()> {
+        let faults: Vec<Numbered> = self.record.faults.iter().cloned().collect();
+        faults::resume(&deployment.lab, &faults)
     }
 
     fn change_to(
@@ -114,6 +154,9 @@ impl<'a> Current<'a> {
     }
 
     fn rotate(&self, rotation: Rotation, deployment: &Deployment, loads: &Loads<'_>) -> Result<Vec<(u64, u64)>> {
+        if self.record.faults.without_istiod().is_some() {
+            bail!("rotate: istiod is gone, and signs no certificates");
+        }
         let sidecars = self.mesh.pods.iter().enumerate().filter(|(_, pod)| pod.sidecar.is_some());
         let carried_out = crate::live::rotate::Rotation {
             lab: &deployment.lab,
@@ -159,7 +202,7 @@ impl<'a> Current<'a> {
             bail!(Interrupted);
         }
         match taken {
-            None | Some(Taken::After(_)) => Ok(()),
+            None | Some(Taken::After(_) | Taken::HeldBack(_)) => Ok(()),
             Some(Taken::Refused { counter, output }) => {
                 bail!("the sidecar of {pod} refused its files ({counter}): {output}")
             }

@@ -105,6 +105,11 @@ impl<'a> Loads<'a> {
         format!("load-{}-{}", load.name, self.lab)
     }
 
+    /// The marks in the requests of all loads.
+    pub(super) fn marks(&self) -> Vec<String> {
+        self.loads.iter().map(|load| self.marker(load)).collect()
+    }
+
     /// Starts the loads whose pods exist and that do not run, and waits until each has made some requests.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ pub(super) fn run(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
             None => make_calls(&deployment, &current.mesh, probe, from, number, options)?,
         };
         call.counts = before.gained(&deployment)?;
-        call.beside_loads = !scenario.loads.is_empty();
+        call.loads = loads.marks();
         calls.push(call);
         steps.push(Step { began_ns, changes, ended_ns: now_ns() });
         if scenario.has_steps() {
@@ -102,6 +102,7 @@ pub(super) fn run(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         }
     }
     loads.stop(|_| true)?;
+    current.end(&deployment)?;
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
     let observed: Observations = deployment.finish(&current.mesh, capture)?;
     let mut seen = Vec::new();

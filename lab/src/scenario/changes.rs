@@ -9,7 +9,7 @@ use mesh::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::manifests::DEFAULT_NAMESPACE;
+use crate::{faults::LabFault, manifests::DEFAULT_NAMESPACE};
 
 /// A change of the lab.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
@@ -21,6 +21,17 @@ pub enum Change {
     Apply(String),
     /// Deletes an object of namespace `default`, `KIND/NAME`, as `sidelab delete` does.
     Delete(String),
+    /// Makes a fault, as `sidelab fault` does. It lasts until it is cleared.
+    Fault(LabFault),
+    /// Clears faults, as `sidelab fault clear` does.
+    Clear(Cleared),
+}
+
+/// The faults that are cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cleared {
+    All,
 }
 
 /// A rotation, perhaps repeated.
@@ -88,6 +99,8 @@ impl Change {
                 Err(format!("apply: there is no file {file} in the scenario's folder"))
             }
             Self::Apply(_) => Ok(()),
+            Self::Fault(fault) => fault.check().map_err(|message| format!("fault: {message}")),
+            Self::Clear(Cleared::All) => Ok(()),
             Self::Delete(object) => key(object).map(drop).map_err(|message| format!("delete: {message}")),
         }
     }

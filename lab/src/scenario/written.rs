@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     Cell, CertificateFiles, Grid, Probe, Scenario,
-    changes::{self, Change},
+    changes::{self, Change, Cleared},
     fits,
 };
 
@@ -45,10 +45,22 @@ pub(super) fn parse(name: &str, directory: &Path, text: &str) -> Result<Scenario
         loads.push(load);
     }
     let mut probes = Vec::with_capacity(file.probes.len());
+    let mut has_faults = false;
     for (i, probe) in file.probes.into_iter().enumerate() {
         let probe_name = probe.name.clone();
-        let probe =
+        let mut probe =
             probe.into_probe(&file.claims).map_err(|message| format!("probes[{i}] ({probe_name}): {message}"))?;
+        has_faults = probe.changes.iter().fold(has_faults, |has_faults, change| match change {
+            Change::Fault(_) => true,
+            Change::Clear(Cleared::All) => false,
+            _ => has_faults,
+        });
+        if has_faults && [&probe.textbook, &probe.istio].into_iter().any(Expectation::is_empty) {
+            return Err(format!(
+                "probes[{i}] ({probe_name}): a fault lasts during this call, and faults are not predicted; add `expect`"
+            ));
+        }
+        probe.has_faults = has_faults;
         if let Some(message) = probe.changes.iter().find_map(|change| change.check(directory).err()) {
             return Err(format!("probes[{i}] ({probe_name}): changes: {message}"));
         }
@@ -266,6 +278,7 @@ impl WrittenProbe {
             webhook: self.webhook,
             cell: self.cell,
             changes: self.changes,
+            has_faults: false,
             loads: self.loads.into_iter().collect(),
             times: self.times,
             counts: self.counts,

@@ -10,6 +10,7 @@ use crate::{expect::Expectation, fixtures, request::Asked};
 fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
     let probe = |(name, claim): &(&str, &str)| Probe {
         changes: vec![],
+        has_faults: false,
         loads: vec![],
         name: (*name).into(),
         from: "client".into(),

@@ -13,8 +13,8 @@ fn service(vip: &str, endpoints: &[&str]) -> ServiceSpec {
 
 /// The rules that a service adds to those of a node without services.
 fn own_rules(service: &ServiceSpec, family: Family) -> String {
-    let every_node = rules(&[], family).unwrap();
-    rules(std::slice::from_ref(service), family)
+    let every_node = rules(&[], &[], family).unwrap();
+    rules(std::slice::from_ref(service), &[], family)
         .unwrap()
         .lines()
         .filter(|line| !every_node.lines().any(|other| other == *line))
@@ -32,7 +32,7 @@ fn chains_are_named_as_kube_proxy_names_them() {
 #[test]
 fn a_node_without_services_has_kube_proxys_base_chains() {
     assert_eq!(
-        rules(&[], Family::V4).unwrap(),
+        rules(&[], &[], Family::V4).unwrap(),
         r#"*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -115,7 +115,7 @@ fn a_service_without_endpoints_refuses() {
 #[test]
 fn an_endpoint_of_another_ip_version_is_refused() {
     assert_eq!(
-        rules(&[service("10.96.0.10", &["fd00:244::3"])], Family::V4).unwrap_err().to_string(),
+        rules(&[service("10.96.0.10", &["fd00:244::3"])], &[], Family::V4).unwrap_err().to_string(),
         "service `default/server:http`: endpoint fd00:244::3 differs in IP version from 10.96.0.10"
     );
 }

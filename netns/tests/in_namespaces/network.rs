@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use netns::{Host, Pod, PodSpec, Privilege, Program, ServiceSpec, User};
+use netns::{Host, Lab, Pod, PodSpec, Privilege, Program, ServiceSpec, User};
 use nix::sys::socket::{SockaddrIn, SockaddrIn6, getsockopt, sockopt};
 use pretty_assertions::assert_eq;
 
@@ -27,6 +27,11 @@ fn pods_reach_each_other_over_both_ip_versions() {
     }
 }
 
+fn set_service(lab: &Lab, vip: SocketAddr, endpoints: Vec<(IpAddr, u16)>) {
+    let name = "default/server:http".to_owned();
+    lab.set_network(&[ServiceSpec { name, vip: vip.ip(), port: vip.port(), endpoints }], &[]).unwrap();
+}
+
 #[test]
 fn a_service_leads_to_its_endpoints_and_to_the_caller_itself() {
     let Some(lab) = lab() else { return };
@@ -37,23 +42,11 @@ fn a_service_leads_to_its_endpoints_and_to_the_caller_itself() {
         let vip = SocketAddr::new(vip.parse().unwrap(), 80);
         for (endpoint, address) in [(&pods[1], server), (&pods[0], client)] {
             let (to, served) = serve_once(endpoint, address);
-            lab.set_services(&[ServiceSpec {
-                name: "default/server:http".to_owned(),
-                vip: vip.ip(),
-                port: vip.port(),
-                endpoints: vec![(to.ip(), to.port())],
-            }])
-            .unwrap();
+            set_service(&lab, vip, vec![(to.ip(), to.port())]);
             assert_eq!(call(&pods[0], vip).unwrap(), endpoint.name());
             served.join().unwrap();
         }
-        lab.set_services(&[ServiceSpec {
-            name: "default/server:http".to_owned(),
-            vip: vip.ip(),
-            port: vip.port(),
-            endpoints: vec![],
-        }])
-        .unwrap();
+        set_service(&lab, vip, vec![]);
         let refused = call(&pods[0], vip).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }

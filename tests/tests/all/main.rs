@@ -10,6 +10,7 @@ mod claims;
 mod control_plane;
 mod dumps;
 mod envoy_files;
+mod fault;
 mod full_disk;
 mod import;
 mod installing;

@@ -113,7 +113,7 @@ fn services(lab: &Lab) {
     let all = OUTBOUND.iter().flat_map(|&port| {
         [service([10, 96, 0, 10].into(), v4(2).into(), port), service(VIP6.into(), v6(2).into(), port)]
     });
-    lab.set_services(&all.collect::<Vec<_>>()).expect("services");
+    lab.set_network(&all.collect::<Vec<_>>(), &[]).expect("services");
 }
 
 const VIP6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 0xa);

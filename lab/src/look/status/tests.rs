@@ -7,8 +7,14 @@ fn ended(code: impl Into<Option<i32>>) -> State {
 }
 
 fn pod(states: &[State]) -> PodStatus {
-    let container =
-        |state: &State| ContainerStatus { name: "app".into(), image: "image".into(), state: *state, pid: None };
+    let container = |state: &State| ContainerStatus {
+        name: "app".into(),
+        image: "image".into(),
+        state: *state,
+        pid: None,
+        is_ready: state.is_running(),
+        restarts: 0,
+    };
     PodStatus { containers: states.iter().map(container).collect() }
 }
 

@@ -1,0 +1,130 @@
+//! Makes faults in a lab that runs, and ends them.
+
+use anyhow::{Context, Result, bail};
+use mesh::model::Mesh;
+use netns::{FaultKind, FaultSpec, Lab, ProcessRecord};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+use super::record::Record;
+use crate::{
+    deploy::{self, Options, StartedPod},
+    faults::{Between, Faults, LabFault, Numbered, OfPod},
+    sidecar,
+};
+
+/// Makes a fault, and returns its number. The pods' names are full ones.
+///
+/// # Errors
+/// If it can't be made: then nothing has changed.
+pub(crate) fn make(lab: &Lab, record: &mut Record, mesh: &Mesh, fault: LabFault) -> Result<u32> {
+    let before = record.clone();
+    let number = record.faults.add(fault.clone())?;
+    // First the record, so that whatever happens next can be cleared.
+    record.write(lab.dir())?;
+    let made = match &fault {
+        LabFault::Kill(program) => signal(lab, program, Signal::SIGKILL),
+        LabFault::Stop(program) => signal(lab, program, Signal::SIGSTOP),
+        LabFault::Istiod => Ok(()),
+        _ => lab.set_network(&deploy::services(mesh), &specs(lab, &record.faults)).map_err(Into::into),
+    };
+    if let Err(error) = made {
+        before.write(lab.dir())?;
+        *record = before;
+        return Err(error);
+    }
+    Ok(number)
+}
+
+/// Checks that what these faults stopped or killed can go on while the others last.
+///
+/// # Errors
+/// If a sidecar would be started that istiod gives nothing.
+pub(crate) fn check_clear(cleared: &[Numbered], left: &Faults) -> Result<()> {
+    let is_sidecar = |one: &&Numbered| matches!(&one.fault, LabFault::Kill(program) if is_sidecar(program));
+    match (cleared.iter().find(is_sidecar), left.without_istiod()) {
+        (Some(Numbered { number, .. }), Some(istiod)) => bail!(
+            "fault {number} can't be cleared: the sidecar would start without configuration and certificate, since istiod is gone (fault {istiod}); clear both"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Lets programs go on that were stopped.
+///
+/// # Errors
+/// If one can't be signalled.
+pub(crate) fn resume(lab: &Lab, faults: &[Numbered]) -> Result<()> {
+    for Numbered { fault, .. } in faults {
+        if let LabFault::Stop(program) = fault
+            && running(lab, program)?.is_some()
+        {
+            signal(lab, program, Signal::SIGCONT)?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts programs again that were killed, on the files that they have now.
+///
+/// # Errors
+/// If one does not start.
+pub(crate) fn restart(lab: &Lab, mesh: &Mesh, options: &Options, cleared: &[Numbered]) -> Result<Vec<StartedPod>> {
+    let mut started = Vec::new();
+    for Numbered { fault, .. } in cleared {
+        if let LabFault::Kill(program) = fault
+            && running(lab, program)?.is_none()
+        {
+            started.push(deploy::restart(mesh, lab, &program.pod, &program.container, options)?);
+        }
+    }
+    Ok(started)
+}
+
+/// The faults of the network, between the pods that exist.
+pub(super) fn specs(lab: &Lab, faults: &Faults) -> Vec<FaultSpec> {
+    faults.iter().filter_map(|one| spec(lab, &one.fault)).collect()
+}
+
+fn spec(lab: &Lab, fault: &LabFault) -> Option<FaultSpec> {
+    let (port, kind) = match fault {
+        LabFault::Partition(Between { port, .. }) => (port, FaultKind::Drop { percent: 100 }),
+        LabFault::Drop { port, percent, .. } => (port, FaultKind::Drop { percent: *percent }),
+        LabFault::Reset(Between { port, .. }) => (port, FaultKind::Reset),
+        LabFault::Throttle { port, rate, .. } => (port, FaultKind::Throttle { rate: rate.bytes_per_second() }),
+        LabFault::Kill(_) | LabFault::Stop(_) | LabFault::Istiod => return None,
+    };
+    let [a, b] = fault.pods()?;
+    let spec = |name: &str| Some(lab.pod(name).ok()?.spec().clone());
+    Some(FaultSpec { pods: [spec(a)?, spec(b)?], port: *port, kind })
+}
+
+fn is_sidecar(program: &OfPod) -> bool {
+    program.container == sidecar::CONTAINER
+}
+
+/// The running program of a container.
+fn running(lab: &Lab, program: &OfPod) -> Result<Option<ProcessRecord>> {
+    let is_it = |process: &ProcessRecord| {
+        let of_container = match is_sidecar(program) {
+            true => sidecar::PROGRAMS.contains(&process.name.as_str()),
+            false => process.name == program.container,
+        };
+        process.pod == program.pod && of_container && process.is_running()
+    };
+    Ok(lab.processes()?.into_iter().rfind(is_it))
+}
+
+/// Sends a signal to the program of a container, and to its children of the same process group.
+///
+/// # Errors
+/// If it does not run.
+fn signal(lab: &Lab, program: &OfPod, signal: Signal) -> Result<()> {
+    let OfPod { pod, container } = program;
+    let running = running(lab, program)?.with_context(|| format!("{container} of {pod} does not run"))?;
+    // A pod's program leads its process group.
+    killpg(Pid::from_raw(running.pid.cast_signed()), signal)
+        .with_context(|| format!("can't signal {container} of {pod}"))
+}
