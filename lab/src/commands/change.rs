@@ -19,7 +19,7 @@ use crate::{
     keeper::{self, Side},
     live::{
         Turn,
-        change::{self, Follower, PodChange, PodWhat, Wanted},
+        change::{self, Follower, Planned, PodChange, PodWhat, Wanted},
         record::Record,
         roll::Taken,
     },
@@ -250,12 +250,7 @@ fn carry_out(
     let dry_run = how.dry_run != DryRun::None;
     let options = record.options(lab.id().to_owned());
     let planned = change::plan(&lab, record, Wanted { objects, files, options, calls: &|_| vec![] })?;
-    let pods = if dry_run {
-        planned.changes()
-    } else {
-        let interrupted = interrupt::interruptible()?;
-        planned.carry_out(&lab, how.timeout, &mut ByHand { interrupted })?
-    };
+    let pods = if dry_run { planned.changes() } else { carried_out(&planned, &lab, how.timeout)? };
     let starts = pods.iter().any(|pod| matches!(pod.what, PodWhat::Created | PodWhat::Replaced(_))) && !dry_run;
     let objects = done.iter().map(|(key, what)| ObjectReport {
         object: key.to_string(),
@@ -300,9 +295,21 @@ fn carry_out(
     Ok(Changed { code, started_in: starts.then_some(lab) })
 }
 
-/// A change of a lab that outlives this process.
-pub(super) struct ByHand {
-    pub(super) interrupted: &'static AtomicBool,
+/// Carries out a change of a lab that outlives this process. Ctrl-C ends it as long as it has no effect.
+///
+/// # Errors
+/// As [`Planned::carry_out`], and [`Interrupted`].
+pub(super) fn carried_out(planned: &Planned, lab: &Lab, patience: Duration) -> Result<Vec<PodChange>> {
+    let mut follower = ByHand { interrupted: interrupt::interruptible()?, is_committed: false };
+    planned.carry_out(lab, patience, &mut follower).map_err(|error| match follower.is_committed {
+        false if interrupt::is_asked() => Interrupted.into(),
+        _ => error,
+    })
+}
+
+struct ByHand {
+    interrupted: &'static AtomicBool,
+    is_committed: bool,
 }
 
 impl Follower for ByHand {
@@ -311,6 +318,7 @@ impl Follower for ByHand {
             bail!(Interrupted);
         }
         interrupt::hold();
+        self.is_committed = true;
         Ok(())
     }
 

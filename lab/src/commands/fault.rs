@@ -9,13 +9,12 @@ use serde::Serialize;
 
 use super::{
     OK,
-    change::{ByHand, PodReport, pod_report, print_pods},
+    change::{PodReport, carried_out, pod_report, print_pods},
     labs, print_json,
 };
 use crate::{
     cli::{FaultArgs, FaultCommand, OneProgram, Output, Place, TwoPods},
     faults::{Between, LabFault, Numbered, OfPod},
-    interrupt,
     keeper::{self, Side},
     live::{
         Turn,
@@ -106,8 +105,7 @@ fn clear(place: &Place, numbers: Option<&Vec<u32>>) -> Result<u8> {
     let objects = record.objects.clone();
     let wanted = Wanted { objects, files: &[], options: options.clone(), calls: &|_| vec![] };
     let planned = change::plan(&lab, &record, wanted)?;
-    let interrupted = interrupt::interruptible()?;
-    let pods = planned.carry_out(&lab, PATIENCE, &mut ByHand { interrupted })?;
+    let pods = carried_out(&planned, &lab, PATIENCE)?;
     let (_, mesh) = planned.into_parts();
     let starts = !faults::restart(&lab, &mesh, &options, &cleared)?.is_empty();
     let faults = if place.output.output == Output::Json { record.faults.iter().cloned().collect() } else { vec![] };

@@ -52,8 +52,13 @@ pub(super) fn rotate(args: &RotateArgs) -> Result<u8> {
         interrupt::interruptible()?;
     }
     loop {
-        code = code.max(once(args, &lab)?);
-        let Some(mut left) = args.every else { return Ok(code) };
+        let round = once(args, &lab)?;
+        let Some(mut left) = args.every else { return Ok(round) };
+        // Sidecars that had not answered yet when Ctrl-C ended the wait are no failure.
+        if interrupt::is_asked() {
+            return Ok(code);
+        }
+        code = code.max(round);
         while !left.is_zero() && !interrupt::is_asked() {
             // Signals are handled by another thread.
             let look = left.min(LOOK);

@@ -121,6 +121,29 @@ fn a_lab_that_is_up_on_istiods_files_serves_calls() {
 }
 
 #[test]
+fn a_lab_that_is_up_on_istiods_files_changes_with_apply_and_delete() {
+    if !is_built() || !may_make_labs() {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
+    let status = || {
+        let url = "http://server:8080/";
+        let curl = ["exec", "outsider", "--", "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url];
+        String::from_utf8(labs.sidelab(&curl).stdout).unwrap()
+    };
+    assert_eq!(status(), "000");
+    let deleted = labs.done(&["delete", "pa", "default", "--wait"]);
+    assert!(deleted.contains("taken by 2 sidecars, the last after "), "{deleted}");
+    assert_eq!(status(), "200", "PERMISSIVE takes plaintext");
+    let applied = labs.done(&["apply", "-f", "scenarios/strict/manifests.yaml", "--wait"]);
+    assert!(applied.contains("peerauthentication.security.istio.io/default created\n"), "{applied}");
+    assert_eq!(status(), "000");
+    let again = labs.done(&["apply", "-f", "scenarios/strict/manifests.yaml", "--wait"]);
+    assert!(again.ends_with("no sidecar gets other files\n"), "{again}");
+}
+
+#[test]
 fn docs_list_every_field_that_is_accepted_without_effect() {
     let docs = fs::read_to_string(checkout().join("docs/control-plane.md")).unwrap();
     let table = accepted::markdown();

@@ -122,15 +122,15 @@ fn a_rate_is_limited_in_each_direction() {
     let labs = OwnLabs::new();
     labs.up(&["-f", STRICT, "--data-plane", "envoy"]);
     labs.done(&["fault", "throttle", "client", "server", "--rate", "4mbit"]);
-    let url = "http://server:8080/bytes/1000000";
+    let url = "http://server:8080/bytes/3000000";
     let format = "%{http_code} %{size_download} %{time_total}";
     let curl = ["exec", "client", "--", "curl", "-s", "-o", "/dev/null", "-w", format, url];
     let printed = labs.done(&curl);
     let (whole, seconds) = printed.rsplit_once(' ').unwrap();
-    assert_eq!(whole, "200 1000000");
-    // 500 kB a second, after a burst of as much.
+    assert_eq!(whole, "200 3000000");
+    // 500 kB a second, after a burst of two seconds' worth at most.
     let seconds: f64 = seconds.parse().unwrap();
-    assert!(seconds > 0.9, "{printed}");
+    assert!(seconds > 3.0, "{printed}");
 }
 
 #[test]
