@@ -299,7 +299,8 @@ impl Lab {
                 netlink.add_address(Link::LOOPBACK, address.into())?;
                 netlink.add_route(uplink, pod::default_destination(address), None)?;
             }
-            load_network(node.name(), &[], &[])
+            load_network(node.name(), &[], &[])?;
+            sysctl::set_all(sysctl::NODE_TRACKING.iter().copied())
         })
     }
 

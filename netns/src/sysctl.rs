@@ -28,6 +28,13 @@ pub(crate) const EVERY_HOST: &[(&str, &str)] = &[
 pub(crate) const ROUTER: &[(&str, &str)] =
     &[("net.ipv4.ip_forward", "1"), ("net.ipv6.conf.all.forwarding", "1"), ("net.ipv6.conf.default.forwarding", "1")];
 
+/// Settings of the node's connection tracking, which exists once rules are loaded.
+pub(crate) const NODE_TRACKING: &[(&str, &str)] = &[
+    // A connection that its server reset is forgotten at once. Its entry would pass the old translation to the next connection from the
+    // same port, whatever the rules are by then (`nf_conntrack_tcp_packet`, state CLOSE).
+    ("net.netfilter.nf_conntrack_tcp_timeout_close", "0"),
+];
+
 /// Sets a kernel setting by its dotted name, as in `sysctl -w`.
 pub(crate) fn set(name: &str, value: &str) -> Result<()> {
     // /proc/sys/net shows the namespace of the thread that opens the file.

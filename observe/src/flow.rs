@@ -30,6 +30,10 @@ pub struct Flow {
     pub first_ns: u64,
     /// Time of the last packet, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
+    /// The initiator's initial sequence number, if its SYN was captured. Neither routers nor NAT change it, so a connection has the same
+    /// on every interface that it crosses.
+    #[serde(skip)]
+    pub initial_sequence: Option<u32>,
     /// Outcome of the TCP handshake.
     pub opening: Opening,
     /// What the initiator sent.

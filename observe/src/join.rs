@@ -202,7 +202,7 @@ impl Connection<'_> {
         let to = self.to.or(self.from)?;
         let from = self.from.or(self.to)?;
         let redirect = (to != from).then_some(Redirect { original_destination: from, redirected_to: to });
-        let opening = self.opening();
+        let (opening, initial_sequence) = (self.opening(), self.sent.isn);
         let (sent, client) = self.sent.assemble(&self.received);
         let (received, server) = self.received.assemble(&self.sent);
         let times = || [&self.sent, &self.received].into_iter();
@@ -217,6 +217,7 @@ impl Connection<'_> {
             redirect,
             first_ns: times().filter_map(Half::first_ns).min()?,
             last_ns: times().filter_map(Half::last_ns).max()?,
+            initial_sequence,
             opening,
             sent,
             received,

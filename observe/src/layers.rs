@@ -80,6 +80,11 @@ impl Layers {
         })
     }
 
+    /// Whether one of the layers is the same TLS connection: a proxy relays its handshake unopened.
+    pub fn carries(&self, tls: &Tls) -> bool {
+        tls.client_random.is_some() && self.tls().any(|layer| layer.client_random == tls.client_random)
+    }
+
     /// Requests and responses, in either version of HTTP.
     pub fn exchanges(&self) -> &[Exchange] {
         self.0.iter().map(Layer::exchanges).find(|exchanges| !exchanges.is_empty()).unwrap_or_default()

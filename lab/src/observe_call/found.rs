@@ -59,7 +59,9 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let leg1 =
         at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some() && !is_captured_inbound(flow));
     let dialled = call.report.remote;
-    let client_log = log_line(seen, &client_name, call, local, dialled);
+    // A pod of the same name that is made later can have a sidecar.
+    let has_sidecar = client.sidecar.is_some();
+    let client_log = if has_sidecar { log_line(seen, &client_name, call, local, dialled) } else { None };
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
         // A pod that calls its own address stays on `lo`, and bypasses its sidecar.
@@ -73,20 +75,21 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
             // A pod that calls its own service reaches its sidecar again over `lo`.
             let to_itself = at(&client_name, "lo").filter(|flow| is_captured_inbound(flow));
             let outside = at(&client_name, "eth0").filter(from_pod);
-            pick(outside.chain(to_itself), call, client_log, in_time)
+            pick(outside.chain(to_itself), call, leg1, client_log, in_time)
         }
     };
+    let is_same =
+        |begun: &Flow, arrived: &Flow| same_connection(begun, arrived, mesh.pod_at(begun.responder.ip()).is_none());
     let pod_reached = |leg: &Flow, from: usize| {
         if leg.interface.name == "lo" {
             return Some(from);
         }
-        (0..mesh.pods.len()).find(|&pod| {
-            pod != from && at(&mesh.pods[pod].name.to_string(), "eth0").any(|flow| same_connection(mesh, leg, flow))
-        })
+        (0..mesh.pods.len())
+            .find(|&pod| pod != from && at(&mesh.pods[pod].name.to_string(), "eth0").any(|flow| is_same(leg, flow)))
     };
     // As the pod sees a leg that arrives, the destination is no longer a service's address.
     let arrived_at = |pod: usize, leg: &Flow| {
-        at(&mesh.pods[pod].name.to_string(), &leg.interface.name).find(|flow| same_connection(mesh, leg, flow))
+        at(&mesh.pods[pod].name.to_string(), &leg.interface.name).find(|flow| is_same(leg, flow))
     };
     let first = leg2.and_then(|leg2| pod_reached(leg2, call.from));
     let gateway = first.filter(|pod| mesh.pods[*pod].is_gateway());
@@ -98,7 +101,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
     let leg4 = gateway.and_then(|pod| {
         let Pod { name, ips, .. } = &mesh.pods[pod];
         let outgoing = at(&name.to_string(), "eth0").filter(|flow| ips.contains(flow.initiator.ip()));
-        pick(outgoing, call, gateway_log, in_time)
+        pick(outgoing, call, leg2, gateway_log, in_time)
     });
     let last = if gateway.is_some() { leg4 } else { leg2 };
     let server = match gateway {
@@ -127,7 +130,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
         let to_app = at(name, "lo").filter(|flow| flow.redirect.is_none() && !is_own_port(flow.responder.port()));
         let is_its_port =
             |flow: &Flow| call.loads.is_empty() || dialled.is_some_and(|at| at.port() == flow.dialled().port());
-        pick(to_app, call, server_log, |flow| in_time(flow) && is_its_port(flow))
+        pick(to_app, call, last, server_log, |flow| in_time(flow) && is_its_port(flow))
     });
     Found { leg1, leg2, leg4, gateway, leg3, server, to_sidecar, derived, client_log, server_log, gateway_log }
 }
@@ -161,10 +164,11 @@ fn is_own_port(port: u16) -> bool {
     [sidecar::ADMIN_PORT, sidecar::STATUS_PORT, sidecar::HEALTH_PORT, sidecar::PROMETHEUS_PORT].contains(&port)
 }
 
-/// The call's connection among a sidecar's upstream connections.
+/// The call's connection among a sidecar's upstream connections. `before` is the leg that led to the sidecar.
 fn pick<'a>(
     flows: impl Iterator<Item = &'a Flow>,
     call: &MadeCall,
+    before: Option<&Flow>,
     log: Option<&Line>,
     in_time: impl Fn(&Flow) -> bool,
 ) -> Option<&'a Flow> {
@@ -183,8 +187,9 @@ fn pick<'a>(
         let is_to_host = |flow: &Flow| host.is_none_or(|host| host == flow.dialled());
         flows.iter().find(|flow| in_time(flow) && is_to_host(flow) && !is_of_load(flow))
     };
-    // Several attempts carry the mark: the log names the connection of the last one.
-    let marked = || flows.iter().rev().filter(|flow| flow.contains(&call.marker));
+    // Several attempts carry the mark, or the handshake: the log names the connection of the last one.
+    let relays = |flow: &Flow| before.is_some_and(|before| before.content.tls().any(|tls| flow.content.carries(tls)));
+    let marked = || flows.iter().rev().filter(|flow| flow.contains(&call.marker) || relays(flow));
     marked()
         .find(logged)
         .or_else(|| marked().next())
@@ -196,12 +201,15 @@ fn pick<'a>(
         .copied()
 }
 
-/// Whether two interfaces saw the same connection. Only the initiator's address is certain to be equal: the node translates
-/// a service's. A port can be in use towards several destinations, and be reused later.
-fn same_connection(mesh: &Mesh, begun: &Flow, arrived: &Flow) -> bool {
-    let translated = mesh.pod_at(begun.responder.ip()).is_none();
-    begun.initiator == arrived.initiator
-        && (translated || begun.responder == arrived.responder)
+/// Whether two interfaces saw the same connection, the second perhaps after its destination was `translated`, as a service's address
+/// is. The node then changes the initiator's port, too, if an earlier connection has it: the initial sequence number stays.
+fn same_connection(begun: &Flow, arrived: &Flow, translated: bool) -> bool {
+    let same_ends = match (begun.initial_sequence, arrived.initial_sequence) {
+        (Some(begun), Some(arrived)) => begun == arrived,
+        _ => begun.initiator == arrived.initiator && (translated || begun.responder == arrived.responder),
+    };
+    same_ends
+        && begun.initiator.ip() == arrived.initiator.ip()
         && begun.first_ns <= arrived.last_ns
         && arrived.first_ns <= begun.last_ns
 }
@@ -242,3 +250,6 @@ fn log_line<'a>(
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

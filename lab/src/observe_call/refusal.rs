@@ -81,9 +81,7 @@ impl<'a> Way<'a> {
     /// The party at one end of a TLS layer. A layer on several legs passes through the sidecars between them.
     fn party(&self, tls: &Tls, side: Side) -> Party {
         let Found { leg1, leg2, leg3, leg4, .. } = self.found;
-        let seen_on = |leg: &Option<&Flow>| {
-            leg.is_some_and(|flow| flow.content.tls().any(|other| other.client_random == tls.client_random))
-        };
+        let seen_on = |leg: &Option<&Flow>| leg.is_some_and(|flow| flow.content.carries(tls));
         match side {
             Side::Client if seen_on(leg1) => Party::ClientApp,
             Side::Client if seen_on(leg2) => self.client_side,

@@ -119,7 +119,7 @@ fn service_entry(host: &str, service: &Service) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
-        "metadata": {"name": format!("{host}").replace(['_', '*'], "-"), "namespace": "istio-system"},
+        "metadata": {"name": host.to_string().replace(['_', '*'], "-"), "namespace": "istio-system"},
         "spec": {"hosts": [host], "addresses": addresses, "ports": ports, "resolution": resolution},
     })
 }

@@ -1,4 +1,4 @@
-//! The file system that a program sees: a root of its own, in its mount namespace, which ends with it.
+//! The file system that a program sees: a private root, in a mount namespace that ends with it.
 //!
 //! A confined program sees the host's files, but cannot change them: only what is mounted for it is writable. The host's temporary
 //! files, sockets, devices and processes, and the folder of all labs, are hidden from it. Nothing is created on the host: a folder that

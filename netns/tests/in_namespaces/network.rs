@@ -2,13 +2,20 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{ErrorKind, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd,
     time::Instant,
 };
 
 use netns::{Host, Lab, Pod, PodSpec, Privilege, Program, ServiceSpec, User};
-use nix::sys::socket::{SockaddrIn, SockaddrIn6, getsockopt, sockopt};
+use nix::{
+    libc,
+    sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, connect, getsockopt, setsockopt, socket,
+        sockopt,
+    },
+};
 use pretty_assertions::assert_eq;
 
 use crate::common::{PATIENCE, call, lab, pod, serve_once, v4, v6};
@@ -50,6 +57,65 @@ fn a_service_leads_to_its_endpoints_and_to_the_caller_itself() {
         let refused = call(&pods[0], vip).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
+}
+
+#[test]
+fn a_port_that_is_used_again_follows_the_services_of_its_time() {
+    let Some(lab) = lab() else { return };
+    let pods = lab.add_pods([pod("client", 2), pod("old", 3), pod("new", 4)]).unwrap();
+    let vip = SocketAddr::from((Ipv4Addr::new(10, 96, 0, 10), 80));
+    let lead_to = |endpoint: SocketAddr| {
+        let endpoints = vec![(endpoint.ip(), endpoint.port())];
+        let service =
+            ServiceSpec { name: "default/server:http".to_owned(), vip: vip.ip(), port: vip.port(), endpoints };
+        lab.set_network(&[service], &[]).unwrap();
+    };
+    let resets = pods[1].enter(|| TcpListener::bind((v4(3), 0))).unwrap().unwrap();
+    lead_to(resets.local_addr().unwrap());
+    let first = call_from(&pods[0], 0, vip);
+    let port = first.local_addr().unwrap().port();
+    let (accepted, _) = resets.accept().unwrap();
+    setsockopt(&accepted, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(accepted);
+    assert_eq!((&first).read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    drop(first);
+    let (new, served) = serve_once(&pods[2], v4(4).into());
+    lead_to(new);
+    let mut received = String::new();
+    call_from(&pods[0], port, vip).read_to_string(&mut received).unwrap();
+    assert_eq!(received, "new");
+    assert_eq!(served.join().unwrap().port(), port);
+}
+
+/// Two connections would have the same answers: the kernel changes the port of the second, so that an observer can't rely on it.
+#[test]
+fn a_port_that_a_call_to_a_service_has_is_changed_in_a_call_to_its_endpoint() {
+    let Some(lab) = lab() else { return };
+    let pods = lab.add_pods([pod("client", 2), pod("server", 3)]).unwrap();
+    let vip = SocketAddr::from((Ipv4Addr::new(10, 96, 0, 10), 80));
+    let server = pods[1].enter(|| TcpListener::bind((v4(3), 0))).unwrap().unwrap();
+    let endpoint = server.local_addr().unwrap();
+    set_service(&lab, vip, vec![(endpoint.ip(), endpoint.port())]);
+    let by_service = call_from(&pods[0], 0, vip);
+    let (_, seen) = server.accept().unwrap();
+    let direct = call_from(&pods[0], seen.port(), endpoint);
+    let (_, changed) = server.accept().unwrap();
+    assert_eq!(by_service.local_addr().unwrap().port(), direct.local_addr().unwrap().port());
+    assert_eq!(seen.ip(), changed.ip());
+    assert_ne!(seen.port(), changed.port());
+}
+
+/// An IPv4 connection from a port of a pod.
+fn call_from(pod: &Pod, port: u16, to: SocketAddr) -> TcpStream {
+    let SocketAddr::V4(to) = to else { panic!("{to} is not IPv4") };
+    let socket = pod.enter(|| socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None));
+    let socket = socket.unwrap().unwrap();
+    setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
+    bind(socket.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).unwrap();
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to)).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 #[test]
