@@ -73,7 +73,7 @@ fn fix(error: &netns::Error) -> &'static str {
     match error {
         netns::Error::EndedBeforeReady { stderr, .. } if stderr.contains("in use") => {
             "; the containers of a pod share its ports, and its sidecar has 15000, 15001, 15006, 15021 and 15090: give \
-             each container ports of its own"
+             each container different ports"
         }
         _ => "",
     }

@@ -179,7 +179,7 @@ fn with_files(pod: &Pod, privilege: Privilege, program: Program) -> Program {
     let folders = Folders::new(pod);
     let own = [folders.config, folders.log].map(|folder| Bind { source: folder.clone(), target: folder });
     let user = user(privilege);
-    // Without a user of its own it has to mark its packets.
+    // Without a separate user it has to mark its packets.
     Program { user, binds: [trust::binds(pod, &[]), own.into()].concat(), network_admin: user.is_none(), ..program }
 }
 

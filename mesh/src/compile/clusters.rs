@@ -146,7 +146,7 @@ impl<'a> Compiler<'a> {
         cluster
     }
 
-    /// The clusters of AUTO_PASSTHROUGH, without TLS of their own: what is marked for mTLS gets it as it came
+    /// The clusters of AUTO_PASSTHROUGH, without any TLS setting: what is marked for mTLS gets it as it came
     /// (`buildOutboundSniDnatClusters` in `cluster.go`).
     fn add_passed_on(&mut self, clusters: &mut Vec<Cluster>, endpoints: &mut Vec<ClusterLoadAssignment>) {
         let gateways = self.mesh.merged_gateway(self.index);

@@ -71,7 +71,7 @@ impl<'a> Compiler<'a> {
 
     /// Where a service's port is met: HTTP at all addresses; else at its virtual addresses, or at each address of each of its pods when
     /// it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first address a pod talks
-    /// without its sidecar. Each address of a ServiceEntry is a place of its own.
+    /// without its sidecar. Each address of a ServiceEntry is a separate place.
     ///
     /// A Sidecar can name the address, and does not list pods where it names the port.
     fn places(&self, known: &Known<'a>, destination: Destination<'a>) -> Vec<Place> {
@@ -140,7 +140,7 @@ impl<'a> Compiler<'a> {
         };
         match class {
             PortClass::Tcp => {}
-            // At an address of its own everything is HTTP.
+            // At a dedicated address everything is HTTP.
             PortClass::Http if !place.is_everywhere() => {
                 add(None, vec![self.outbound_http(&listener, &port.port.to_string())], protocol_because(port));
             }
@@ -154,7 +154,7 @@ impl<'a> Compiler<'a> {
                     add(Some(plain_http(PLAIN_HTTP)), vec![http], "the bytes are HTTP in plaintext".into());
                 } else {
                     // One chain for each version: what the upstream handshake offers depends on it, and stock Envoy can be
-                    // told only for a whole connection.
+                    // known only for a whole connection.
                     for (seen, version, alpn) in [("http/1.1", "HTTP/1.1", OFFER_HTTP1), ("h2c", "HTTP/2", OFFER_HTTP2)]
                     {
                         let because = format!("the bytes are {version} in plaintext");
@@ -187,7 +187,7 @@ impl<'a> Compiler<'a> {
         chains
     }
 
-    /// By what connections to a service are told from others of its listener.
+    /// What distinguishes connections to a service from others of its listener.
     fn told_apart_by(
         &self,
         place: &Place,

@@ -46,7 +46,7 @@ impl Compiler<'_> {
         };
         let port = port.parse().unwrap_or_default();
         let made = of_ports.entry(port).or_insert_with(|| self.virtual_hosts(port));
-        // That of a service is told by a domain (`getVirtualHostsForSniffedServicePort`).
+        // That of a service is identified by a domain (`getVirtualHostsForSniffedServicePort`).
         let is_it = |host: &&MadeHost| {
             of_one.is_none_or(|one| host.host.domains.iter().any(|domain| domain == one || domain == name))
         };
@@ -124,7 +124,7 @@ impl Compiler<'_> {
         hosts.flat_map(|host| self.forms_of(host)).collect()
     }
 
-    /// The SNI by which a service is told from others: its host, and what stands for it in all forms
+    /// The SNI that identifies a service: its host, and what stands for it in all forms
     /// (`buildSidecarOutboundTLSFilterChainOpts` in `pilot/pkg/networking/core/tls.go`).
     pub(super) fn server_names_of(&self, service: &Service) -> Vec<String> {
         let aliases = self.aliases(service).flat_map(|alias| self.forms_of(alias));

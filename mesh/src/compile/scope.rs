@@ -22,7 +22,7 @@ pub(super) struct Known<'a> {
     merged: Rc<[Port<'a>]>,
 }
 
-/// What is known on one port, or on all that have no listener of their own (`IstioEgressListenerWrapper`).
+/// What is known on one port, or on all without a listener (`IstioEgressListenerWrapper`).
 pub(super) struct Listener<'a> {
     /// What the Sidecar says of it, if there is one.
     pub(super) egress: Option<&'a Egress>,

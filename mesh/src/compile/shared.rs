@@ -1,7 +1,7 @@
 //! What services share: where the ports of several are met by one listener, which filter chains it has
 //! (`buildSidecarOutboundListener` in `pilot/pkg/networking/core/listener.go`).
 //!
-//! HTTP services are told apart by the request's host. Others are told apart by SNI where they speak TLS, by ranges of addresses where
+//! HTTP services are distinguished by the request's host. Others are distinguished by SNI where they speak TLS, by ranges of addresses where
 //! they have any, and not at all otherwise: then the older one stays.
 
 use std::{collections::HashMap, net::IpAddr};

@@ -91,7 +91,7 @@ impl<'a> Compiler<'a> {
         made.hosts
     }
 
-    /// The domains of a service. A short name that is a host of its own is that host's.
+    /// The domains of a service. A short name that is also a host belongs to that host.
     fn free_domains(&self, service: &Service, services: &ByHost<'_>) -> Vec<String> {
         let is_of_another = |domain: &String| *domain != service.host && services.contains_key(domain.as_str());
         self.domains(service).into_iter().filter(|domain| !is_of_another(domain)).collect()

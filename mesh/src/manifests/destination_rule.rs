@@ -26,7 +26,7 @@ pub struct DestinationRuleSpec {
     pub subsets: Vec<SubsetSpec>,
     /// To which namespaces: `.`, `*` or names; `*` by default.
     pub export_to: Vec<String>,
-    /// To which clients of its own namespace.
+    /// To which clients of the rule's namespace.
     pub workload_selector: Option<WorkloadSelector>,
 }
 

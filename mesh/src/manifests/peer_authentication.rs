@@ -12,7 +12,7 @@ use super::istio::WorkloadSelector;
 pub struct PeerAuthenticationSpec {
     /// Which pods; all of the namespace (of the mesh, in the root namespace) if unset or without labels.
     pub selector: Option<WorkloadSelector>,
-    /// The mode of ports that have none of their own.
+    /// The mode of ports without one in `portLevelMtls`.
     pub mtls: Option<MutualTls>,
     /// By container port.
     pub port_level_mtls: Option<BTreeMap<String, MutualTls>>,

@@ -97,7 +97,7 @@ impl Server {
         self.tls.as_ref().is_some_and(|tls| tls.https_redirect)
     }
 
-    /// The SNI by which it is told from others (`GetSNIHostsForServer`).
+    /// The SNI that identifies it (`GetSNIHostsForServer`).
     pub fn sni_hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = self.hosts.iter().map(|one| one.host.clone()).collect();
         hosts.sort();

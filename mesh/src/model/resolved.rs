@@ -83,7 +83,7 @@ impl Resolved {
         own.find(|scope| selects(scope)).or_else(|| self.sidecar_scopes.iter().find(is_of_mesh))
     }
 
-    /// The ports of services that send to a pod, whoever knows them, each with the pod's port that it sends to, the oldest first
+    /// The ports of services that send to a pod, known to any client, each with the pod's port that it sends to, the oldest first
     /// (`SetServiceTargets` in `pilot/pkg/model/context.go`).
     pub fn ports_of(&self, pod: usize) -> Vec<(&Service, &ServicePort, u16)> {
         let mut found = vec![];

@@ -33,7 +33,7 @@ pub struct SidecarScope {
 /// What sidecars know, on one port or on all others.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    /// The only port that it is for; all that have none of their own if `None`. It has no endpoints.
+    /// The only port that it is for; all without a listener if `None`. It has no endpoints.
     pub port: Option<ServicePort>,
     /// The address that it listens at, in place of those of services.
     pub bind: Option<IpAddr>,

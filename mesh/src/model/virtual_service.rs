@@ -43,7 +43,7 @@ pub struct VirtualService {
 pub struct Rule<T> {
     /// What it says.
     pub spec: T,
-    /// Where: such as `spec.http[1]`, of its own document or of the one that it is delegated to.
+    /// Where: such as `spec.http[1]`, in its document or in the one that it is delegated to.
     pub source: Source,
 }
 

@@ -357,7 +357,7 @@ pub(super) fn sees(sent: &[Sent], reply: &Reply) -> (Option<u16>, AppSees) {
             (Side::Server, why) => word(why.alert()),
         },
         (Sent::Tls(_), Reply::Alert) => word("decode_error"),
-        // An echo of its own ClientHello is TLS, but not an answer.
+        // The echo of a ClientHello is TLS, but not an answer.
         (Sent::Tls(_), Reply::Echo) => word("tls_protocol"),
         (Sent::Tls(_), Reply::Response(..)) => word("not_tls"),
         (Sent::Http(sent, _), Reply::Response(version, status)) if sent == version => {

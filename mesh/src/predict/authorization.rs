@@ -57,20 +57,20 @@ impl Simulation<'_> {
             server_name: asks.server_name,
             request: asks.request,
         };
-        let told = Told { sidecar: self.world.sidecar(at.host)?, filters, facts: &facts };
+        let wording = Wording { sidecar: self.world.sidecar(at.host)?, filters, facts: &facts };
         let mut because = Vec::new();
         let mut source = None;
         let mut denied = None;
         for [rules, shadow_rules] in filters {
             if let Some(rules) = shadow_rules {
-                let (words, by) = told.of(rules, &compiled(rules)?.evaluate(&facts), true);
+                let (words, by) = wording.decision(rules, &compiled(rules)?.evaluate(&facts), true);
                 because.push(format!("dry run: {words}"));
                 source = source.or(by);
             }
             let Some(rules) = rules else { continue };
             let compiled = compiled(rules)?;
             let verdict = compiled.evaluate(&facts);
-            let (words, by) = told.of(rules, &verdict, false);
+            let (words, by) = wording.decision(rules, &verdict, false);
             because.push(words);
             // What decides last decides; before that, what matches.
             source = by.or(source);
@@ -98,15 +98,15 @@ fn compiled(rules: &Rbac) -> Result<Compiled, CallError> {
 }
 
 /// What there is to tell of decisions.
-struct Told<'a> {
+struct Wording<'a> {
     sidecar: &'a Sidecar,
     filters: &'a [Rules<'a>],
     facts: &'a Facts<'a>,
 }
 
-impl Told<'_> {
+impl Wording<'_> {
     /// What rules decide, in words, and the document that does.
-    fn of(&self, rules: &Rbac, verdict: &Verdict<'_>, dry_run: bool) -> (String, Option<Source>) {
+    fn decision(&self, rules: &Rbac, verdict: &Verdict<'_>, dry_run: bool) -> (String, Option<Source>) {
         let matched = verdict.policy;
         let would = |plain: &'static str, dry: &'static str| if dry_run { dry } else { plain };
         let words = match (rules.action, matched) {

@@ -28,7 +28,7 @@ pub(super) struct Simulation<'a> {
     pub(super) world: &'a World<'a>,
     /// What the called app is, and its TLS, by pod (none: outside of the mesh) and port.
     pub(super) server_app: &'a dyn Fn(Option<usize>, u16) -> (ServerApp, AppTls),
-    /// The subset of a DestinationRule that the client's sidecar is told to send to.
+    /// The subset of a DestinationRule that the client's sidecar sends to.
     pub(super) subset: Option<&'a str>,
     /// Which of several endpoints are taken.
     pub(super) picks: Picks,
@@ -165,7 +165,7 @@ impl Simulation<'_> {
         Ok(reply)
     }
 
-    /// Delivers a connection that is not captured to its listener: the app, or the sidecar on one of its own ports. `host` is
+    /// Delivers a connection that is not captured to its listener: the app, or the sidecar on one of the sidecar's ports. `host` is
     /// `None` outside the mesh.
     fn reach(&mut self, host: Option<usize>, arrival: Arrival, sent: &[Sent]) -> Result<Reply, CallError> {
         let destination = arrival.destination;

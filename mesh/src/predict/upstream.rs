@@ -315,7 +315,7 @@ impl Simulation<'_> {
         let found = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         let mut found = of_lookup_family(found, cluster.dns_lookup_family);
         if cluster.discovery_type != DiscoveryType::LogicalDns {
-            // Each is an endpoint of its own.
+            // Each is a separate endpoint.
             found.truncate(1);
         }
         found

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// All rules, sorted by visibility: to clients of their own namespace, and to others.
+/// All rules, sorted by visibility: to clients of the rule's namespace, and to others.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> DestinationRules {
     let heads = manifests.destination_rules.iter().map(head).collect();
     let root = config.root_namespace.clone();

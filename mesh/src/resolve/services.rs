@@ -178,11 +178,11 @@ struct Finder<'p> {
     by_label: HashMap<(&'p str, &'p str, &'p str), Vec<usize>>,
     by_address: ByAddress,
     written: Endpoints,
-    /// For how many services more it is said which pod comes nearest to their selector.
+    /// How many more services are reported with the pod that comes nearest to their selector.
     hints: Cell<usize>,
 }
 
-/// For so many services it is said which pod comes nearest to their selector.
+/// At most this many services are reported with the pod that comes nearest to their selector.
 const HINTS: usize = 100;
 
 impl<'p> Finder<'p> {

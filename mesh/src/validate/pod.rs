@@ -18,8 +18,7 @@ pub(super) fn validate(checked: &mut Checked<'_>, field: &str, spec: &PodSpec, c
         checked.error(format!("{field}.containers"), "is empty; a pod needs a container");
     }
     if spec.host_network == Some(true) {
-        let message =
-            "is not done here: the pod has a network and an address of its own, and no sidecar, as in a cluster";
+        let message = "is not done here: the pod has a separate network and address, and no sidecar, as in a cluster";
         checked.warn(format!("{field}.hostNetwork"), message);
     }
     let is_own = |c: &Container| !matches!(c.name.as_str(), "istio-init" | "istio-validation" | "istio-proxy");

@@ -130,7 +130,7 @@ fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, por
         }
         Some(protocol) if !protocol.is_http() && !protocol.is_tls() && spec.addresses.is_empty() => {
             let message =
-                format!("without spec.addresses it takes every connection to port {}, whoever is called", port.number);
+                format!("without spec.addresses it takes every connection to port {}, to any address", port.number);
             checked.warn(format!("{field}.protocol"), message);
         }
         Some(_) => {}

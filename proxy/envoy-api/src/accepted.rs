@@ -109,7 +109,7 @@ pub const ACCEPTED: &[Accepted] = &[
         OfType("envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"),
         "Counts gRPC calls, and decides nothing. They are not counted here",
     ),
-    row(HttpConnectionManager, "tracing", Without("provider"), "Without a provider nobody is told of a trace"),
+    row(HttpConnectionManager, "tracing", Without("provider"), "Without a provider no trace is reported"),
     row(
         HttpConnectionManager,
         "request_id_extension",

@@ -357,7 +357,7 @@ any_of! {
 }
 
 impl HttpFault {
-    /// The HTTP filter that does what routes say, and nothing of its own.
+    /// The HTTP filter that does what routes say, and nothing else.
     pub fn filter() -> HttpFilter {
         HttpFilter { name: FAULT_FILTER.into(), typed_config: HttpFilterConfig::Fault(Self::default()) }
     }

@@ -173,7 +173,7 @@ impl Detection {
         cause.filter(|_| monitor.ejected.is_none())
     }
 
-    /// Whether another endpoint may be ejected, of so many.
+    /// Whether another endpoint of a cluster may be ejected.
     #[expect(clippy::cast_precision_loss, reason = "as Envoy")]
     pub fn may_eject(&self, ejected: usize, endpoints: usize) -> bool {
         100.0 * (ejected + 1) as f64 / endpoints.max(1) as f64 <= f64::from(self.max_percent)

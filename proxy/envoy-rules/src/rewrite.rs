@@ -130,7 +130,7 @@ fn new_path(redirect: &RedirectAction, matcher: &RouteMatch, path: &str) -> Stri
     let whole = without_query(path);
     let query = if redirect.strip_query { "" } else { &path[whole.len()..] };
     if !redirect.path_redirect.is_empty() {
-        // A query of its own replaces the request's.
+        // A query in the redirect replaces the request's.
         return match redirect.path_redirect.contains('?') {
             true => redirect.path_redirect.clone(),
             false => format!("{}{query}", redirect.path_redirect),

@@ -167,7 +167,7 @@ impl Files {
     }
 
     /// Reloads a file, and provides all users with its resource. Those that can't use it keep the previous one. An update is counted when
-    /// all users have it: whoever reads the counter can rely on every connection opened from then on.
+    /// all users have it: a reader of the counter can rely on every connection opened from then on.
     pub(super) fn reload(&mut self, path: &Path) {
         let Some(uses) = self.users.get_mut(path) else { return };
         uses.retain(|u| u.user.is_there());

@@ -39,7 +39,7 @@ fn thresholds(limits: &Value) -> Value {
     json!({"circuit_breakers": {"thresholds": [limits]}})
 }
 
-/// An upstream that answers each request when it is told to.
+/// An upstream that answers each request on demand.
 fn on_demand(address: SocketAddr) -> Sender<()> {
     let (go, wait): (Sender<()>, Receiver<()>) = channel();
     let wait = Arc::new(Mutex::new(wait));

@@ -276,7 +276,7 @@ fn a_port_in_use_names_the_container_and_leaves_nothing() {
         let (_folder, files) = folder(&[("mesh.yaml", &strict_with(args, by))]);
         let up = labs.sidelab(&["up", "-f", files[0].to_str().unwrap()]);
         let place = format!("{}#7 spec.containers[", files[0].display());
-        assert_says(&up, 2, &[&place, "of server.default did not start", "in use", "ports of its own"]);
+        assert_says(&up, 2, &[&place, "of server.default did not start", "in use", "different ports"]);
         labs.assert_gone(&[]);
     }
 }

@@ -10,7 +10,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "plaintext-to-a-tls-app",
         signature: Some("F13"),
         what: "the called app speaks TLS itself, and gets plaintext HTTP",
-        why: "the sidecars terminate only the mesh's TLS; they were not told to speak TLS to the app",
+        why: "the sidecars terminate only the mesh's TLS; no rule makes them speak TLS to the app",
         look: &[
             "does the app listen with TLS? Then call https://, and name the port https",
             "or a sidecar that speaks TLS to its app (sidelab run tls-to-app)",

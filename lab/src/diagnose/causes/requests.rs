@@ -11,7 +11,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "direct-to-sidecar-port",
         signature: Some("F23"),
         what: "something connects to a port of the sidecar itself, 15001 or 15006",
-        why: "such a connection was not redirected, so it has no original destination: a chain of its own sends it to BlackHoleCluster",
+        why: "such a connection was not redirected, so it has no original destination: a separate chain sends it to BlackHoleCluster",
         look: &["who dials 15001 or 15006? Scanners and wrong targetPorts do"],
         scenario: None,
         rules: &[

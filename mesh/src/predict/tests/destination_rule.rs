@@ -1,4 +1,4 @@
-//! What clients are told by DestinationRules, against what servers are told by PeerAuthentications: claims C21 to C30, and the
+//! What DestinationRules make clients do, against what PeerAuthentications make servers do: claims C21 to C30, and the
 //! signatures F2 to F5 and F16 to F17.
 
 use super::*;

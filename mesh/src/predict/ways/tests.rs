@@ -1,6 +1,6 @@
 use super::*;
 
-/// The scripts of all ways through points of so many choices each.
+/// The scripts of all ways through points with these numbers of choices.
 fn scripts(points: &[usize]) -> Vec<Vec<usize>> {
     let mut all = vec![vec![]];
     let mut next = 0;

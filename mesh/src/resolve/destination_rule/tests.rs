@@ -7,7 +7,7 @@ use crate::{
 
 const HOST: &str = "s.default.svc.cluster.local";
 
-/// A rule: `NAMESPACE/NAME`, and its spec. Rules that disable, simple, istio-mutual are told apart by their modes.
+/// A rule: `NAMESPACE/NAME`, and its spec. Rules that disable, simple, istio-mutual are distinguished by their modes.
 fn rule(name: &str, spec: &str) -> String {
     rule_from(name, "2026-01-01T00:00:00Z", spec)
 }

@@ -87,7 +87,7 @@ fn several_hosts_need_a_protocol_that_tells_them_apart() {
     assert_eq!(
         faults(&format!("hosts: [a.b], {TCP}")),
         [
-            "spec.ports[0].protocol: warning: without spec.addresses it takes every connection to port 9000, whoever is called"
+            "spec.ports[0].protocol: warning: without spec.addresses it takes every connection to port 9000, to any address"
         ]
     );
 }
