@@ -1,6 +1,7 @@
 //! Many calls, and their latencies.
 
 mod args;
+mod random;
 mod schedule;
 mod session;
 mod tally;
@@ -8,7 +9,7 @@ mod tally;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,7 @@ use crate::client::{Clock, Dialer, Progress};
 use crate::failure::{Failure, Stage};
 use crate::report::{LOAD_SCHEMA, LoadReport, RequestReport};
 use schedule::{Schedule, Slot};
+use session::Requests;
 
 /// Delay after a failed connection, so that a refusing server is not hammered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
@@ -38,7 +40,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 /// If `args` cannot be tried at all.
 pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>, ended: Ended) -> Result<LoadReport, UsageError> {
     let dialer = Dialer::new(&args.target, &args.connect)?;
-    let request = Request::new(args)?;
+    let requests = Requests::new(args)?;
     let resolver = runtime()?;
     let addresses = match resolver.block_on(dialer.resolve(&Clock::start(Some(args.timeout)))) {
         Ok(addresses) => addresses,
@@ -47,7 +49,8 @@ pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>, ended: Ended) -> Result<Load
     let schedule = Schedule::start(args, Arc::clone(stop));
     let plan = Arc::new(Plan {
         dialer,
-        request,
+        requests,
+        next: AtomicU64::new(0),
         addresses,
         schedule,
         timeout: args.timeout,
@@ -87,7 +90,9 @@ pub fn run(args: &LoadArgs, stop: &Arc<AtomicBool>, ended: Ended) -> Result<Load
 /// What all connections share.
 struct Plan {
     dialer: Dialer,
-    request: Request,
+    requests: Requests,
+    /// The number of the next request.
+    next: AtomicU64,
     addresses: Vec<SocketAddr>,
     schedule: Schedule,
     timeout: Duration,
@@ -176,19 +181,24 @@ async fn make_request(
     sample: &mut Sample,
 ) -> Result<(), Failure> {
     let clock = Clock::start_at(slot.intended, Some(plan.timeout));
+    let request = plan.requests.request(plan.next.fetch_add(1, Ordering::Relaxed));
+    let is_ready = match session {
+        Some(open) => open.is_ready().await,
+        None => false,
+    };
     let open = match session {
-        Some(open) => open,
-        None => {
+        Some(open) if is_ready => open,
+        _ => {
             let mut progress = Progress::default();
             let connected = plan.dialer.connect(&plan.addresses, &clock, &mut progress).await;
             sample.connect_us = progress.timings.connect_us;
             sample.tls_us = progress.timings.tls_us;
-            let opened = clock.run(Stage::Send, None, Session::open(connected?, &plan.request)).await;
+            let opened = clock.run(Stage::Send, None, Session::open(connected?, &request)).await;
             session.insert(opened?)
         }
     };
     let before = open.moved();
-    let result = clock.run(Stage::Receive, None, open.exchange(&plan.request, &clock, sample)).await;
+    let result = clock.run(Stage::Receive, None, open.exchange(&request, &clock, sample)).await;
     let after = open.moved();
     sample.sent = after.sent - before.sent;
     sample.received = after.received - before.received;

@@ -19,6 +19,7 @@ use lab::{
 };
 use mesh::model::{ControlPlane, Flavor};
 
+pub mod chaos;
 pub mod generate;
 pub mod labs;
 

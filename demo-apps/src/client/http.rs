@@ -54,6 +54,17 @@ impl Request {
         Self::with(target, None, HeaderMap::new(), body, false)
     }
 
+    /// The same request with another body.
+    pub(crate) fn with_body(&self, body: Bytes) -> Self {
+        let replaced = |request: &http::Request<Full<Bytes>>| {
+            let mut request = request.clone();
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            *request.body_mut() = Full::new(body.clone());
+            request
+        };
+        Self { http1: replaced(&self.http1), http2: replaced(&self.http2), fail: self.fail }
+    }
+
     /// [`plain`](Self::plain) with a mark in a header.
     pub(crate) fn marked(target: &Target, upload: usize, marker: &str) -> Result<Self, UsageError> {
         let marker = HeaderValue::from_str(marker)
@@ -197,6 +208,14 @@ where
             },
         };
         result.map_err(|error| failure_of(&error, &self.account, matches!(self.sender, Sender::Http2(_))))
+    }
+
+    /// Waits until another request can be sent; false if the server lets none follow, by `connection: close`, GOAWAY or its end.
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        }
     }
 
     /// Completes when the server has ended the connection, which can then no longer be closed in order.

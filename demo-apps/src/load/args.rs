@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
+use super::random::Sizes;
 use crate::Target;
 use crate::client::ConnectArgs;
 use crate::duration::parse_limit;
@@ -44,6 +45,24 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub requests_per_connection: Option<u64>,
 
+    /// Send random bytes in each request, from MIN to MAX of them, most often few: the server has to echo them (path /echo), and
+    /// the answer has to be the same bytes
+    #[arg(long, value_name = "MIN-MAX", conflicts_with_all = ["upload", "download", "marker"])]
+    pub random: Option<Sizes>,
+
+    /// The seed of the random bytes and sizes
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "random")]
+    pub seed: u64,
+
+    /// Send FIN (and close_notify) after the bytes of each request, then read until the server closes: each request has a connection
+    /// [tcp, tls]
+    #[arg(long, requires = "random")]
+    pub half_close: bool,
+
+    /// Read no more than BYTES a second of each answer
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u64).range(1..))]
+    pub read_rate: Option<u64>,
+
     /// Bytes to send in each request [default: 0 for HTTP; 64 for raw connections]
     #[arg(long, value_name = "BYTES")]
     pub upload: Option<usize>,
@@ -78,7 +97,7 @@ pub struct LoadArgs {
 impl LoadArgs {
     /// Number of requests per connection; `None` for no limit.
     pub(super) fn requests_per_connection(&self) -> Option<u64> {
-        if self.new_connection_per_request { Some(1) } else { self.requests_per_connection }
+        if self.new_connection_per_request || self.half_close { Some(1) } else { self.requests_per_connection }
     }
 }
 

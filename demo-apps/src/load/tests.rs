@@ -75,12 +75,53 @@ async fn an_altered_or_cut_answer_fails_if_each_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn random_bytes_of_random_sizes_are_echoed() {
+    let server = Running::start("--http 127.0.0.1:0 --tcp 127.0.0.1:0 --tls 127.0.0.1:0 --self-signed a.test");
+    for (target, spoken) in [
+        ("http://127.0.0.1:PORT/echo", Protocol::Http),
+        ("http://127.0.0.1:PORT/echo --http2", Protocol::Http),
+        ("tcp://127.0.0.1:PORT", Protocol::Tcp),
+        ("tcp://127.0.0.1:PORT --half-close", Protocol::Tcp),
+        ("tls://127.0.0.1:PORT -k --half-close", Protocol::Tls),
+        ("tcp://127.0.0.1:PORT --read-rate 100000000", Protocol::Tcp),
+    ] {
+        let target = target.replace("PORT", &server.port(spoken).to_string());
+        let requests = each(format!("{target} -n 30 -c 2 --random 1-2000000 --seed 3")).await;
+        assert!(requests.iter().all(|one| !one.failed()), "{target}: {requests:?}");
+        assert!(requests.iter().any(|one| one.sent > 500_000) && requests.iter().any(|one| one.sent < 500), "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_bytes_that_come_back_altered_or_cut_are_a_mismatch() {
+    let kind = |requests: Vec<RequestReport>| requests[0].error.clone().map(|failure| failure.kind);
+    for body in ["200 OK\r\ncontent-length: 3\r\n\r\nabc", "200 OK\r\ncontent-length: 0\r\n\r\n"] {
+        let other = peer_that(Behaviour::Answers(format!("HTTP/1.1 {body}").leak().as_bytes())).await;
+        let requests = each(format!("http://127.0.0.1:{other}/echo -n 1 --random 500-500")).await;
+        assert_eq!(kind(requests), Some(FailureKind::EchoMismatch), "{body}");
+    }
+    let altered = peer_that(Behaviour::Answers(&[b'x'; 64])).await;
+    assert_eq!(
+        kind(each(format!("tcp://127.0.0.1:{altered} -n 1 --random 64-64")).await),
+        Some(FailureKind::EchoMismatch)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_request_can_have_a_new_connection() {
     let server = Running::start("--tcp 127.0.0.1:0");
     let port = server.port(Protocol::Tcp);
     let report = load(format!("tcp://127.0.0.1:{port} -n 20 --new-connection-per-request")).await;
     assert_eq!((report.requests, report.connects), (20, 20));
     assert_eq!(report.latencies.connect.unwrap().count, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_closes_after_a_response_costs_a_connection_and_no_request() {
+    let closing =
+        peer_that(Behaviour::Answers(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")).await;
+    let report = load(format!("http://127.0.0.1:{closing} -n 3")).await;
+    assert_eq!((report.requests, report.failures, report.connects), (3, 0, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

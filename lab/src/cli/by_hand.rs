@@ -35,6 +35,9 @@ pub struct UpArgs {
     pub stand_ins: StandInArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
+    /// Run each sidecar with N workers, as Istio does with ProxyConfig's `concurrency`
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub concurrency: u32,
     /// Name the lab, for --lab of other commands
     #[arg(long = "lab", value_name = "NAME", value_parser = lab_name)]
     pub name: Option<String>,

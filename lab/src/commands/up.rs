@@ -124,7 +124,11 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
             capture: false,
             stays_up: true,
             name: args.name.clone().unwrap_or_else(|| first_file(args)),
-            tuning: Tuning { unconfined: args.confinement.unconfined, ..Tuning::default() },
+            tuning: Tuning {
+                concurrency: args.concurrency,
+                unconfined: args.confinement.unconfined,
+                ..Tuning::default()
+            },
             tamper: None,
         },
     );
@@ -140,6 +144,7 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
         objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
         addresses: Addresses::of(&mesh),
         images,
+        concurrency: args.concurrency,
         unconfined: args.confinement.unconfined,
         created: BTreeMap::new(),
         faults: Faults::default(),

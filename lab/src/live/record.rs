@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) addresses: Addresses,
     /// What runs instead of images.
     pub(crate) images: Images,
+    /// The number of workers of each sidecar.
+    pub(crate) concurrency: u32,
     /// Whether its programs see and change the host's files and processes.
     pub(crate) unconfined: bool,
     /// When each object was created, in seconds since the Unix epoch.
@@ -124,7 +126,7 @@ impl Record {
             capture: false,
             stays_up: true,
             name,
-            tuning: Tuning { unconfined: self.unconfined, ..Tuning::default() },
+            tuning: Tuning { concurrency: self.concurrency, unconfined: self.unconfined, ..Tuning::default() },
             tamper: None,
         }
     }

@@ -49,6 +49,7 @@ impl<'a> Current<'a> {
             created: BTreeMap::new(),
             faults: Faults::default(),
             images: options.images.clone(),
+            concurrency: options.tuning.concurrency,
             unconfined: options.tuning.unconfined,
         };
         Ok(Self { unit, options, record, mesh: unit.mesh.clone() })

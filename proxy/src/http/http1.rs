@@ -22,6 +22,7 @@ pub(crate) mod transcript;
 pub(super) use body::Body;
 pub(super) use client::{Client, NoResponse, Outgoing};
 pub(super) use fault::Fault;
+pub(super) use head::MAX_HEADERS;
 pub(super) use io::Io;
 pub(super) use request::Request;
 pub(super) use server::{End, NoAnswer, Service, serve};

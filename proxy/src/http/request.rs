@@ -50,9 +50,12 @@ impl Request {
         Self { head: RequestHead { method, path, headers }, version, upgrade, body: body.into() }
     }
 
-    /// From an HTTP/2 request.
-    pub(super) fn http2(request: http::Request<hyper::body::Incoming>) -> Self {
+    /// From an HTTP/2 request; `None` if Envoy would not accept it, though the HTTP/2 library does.
+    pub(super) fn http2(request: http::Request<hyper::body::Incoming>) -> Option<Self> {
         let (parts, body) = request.into_parts();
+        if !is_acceptable(&parts) {
+            return None;
+        }
         let mut headers = parts.headers;
         if let Some(authority) = parts.uri.authority() {
             headers.insert(header::HOST, headers::text(authority.as_str()));
@@ -62,13 +65,26 @@ impl Request {
             Method::CONNECT => None,
             _ => parts.uri.path_and_query().map(|path: &PathAndQuery| path.as_str().to_owned()),
         };
-        Self {
+        Some(Self {
             head: RequestHead { method: parts.method, path, headers },
             version: parts.version,
             upgrade: None,
             body: Incoming::Http2(body),
-        }
+        })
     }
+}
+
+/// Whether Envoy accepts an HTTP/2 request's fields: with pseudo-headers as many as in HTTP/1, none twice that there can be once, and
+/// no user in the authority (nghttp2: `lib/nghttp2_http.c`, `http_request_on_header`).
+fn is_acceptable(parts: &http::request::Parts) -> bool {
+    let uri = &parts.uri;
+    let given = [uri.scheme().is_some(), uri.authority().is_some(), uri.path_and_query().is_some()];
+    let pseudo = 1 + given.into_iter().filter(|given| *given).count();
+    let is_single = |name| parts.headers.get_all(name).iter().count() <= 1;
+    parts.headers.len() + pseudo <= http1::MAX_HEADERS
+        && is_single(header::HOST)
+        && is_single(header::CONTENT_LENGTH)
+        && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 /// Handles a request.

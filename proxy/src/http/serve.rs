@@ -25,6 +25,9 @@ use crate::{drain::Drain, stream::Downstream, stream_info::ConnectionInfo, worke
 const MAX_HEAD: usize = 60 * 1024;
 /// Default for concurrent streams on an HTTP/2 connection. Envoy's default.
 const MAX_STREAMS: u32 = 1024;
+/// Maximum number of HTTP/2 streams of a connection that a client resets before they were taken up. Envoy's default
+/// (`source/common/http/conn_manager_impl.cc`, `overload.premature_reset_total_stream_count`).
+const MAX_EARLY_RESETS: usize = 500;
 /// Default window of an HTTP/2 stream, in bytes. Envoy's default.
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 /// Default window of an HTTP/2 connection, in bytes. Envoy's default.
@@ -131,7 +134,11 @@ where
         let connection = connection.clone();
         service_fn(move |request: http::Request<Incoming>| {
             let connection = connection.clone();
-            async move { request::handle(&connection, request::Request::http2(request)).await }
+            async move {
+                // The error resets the stream.
+                let request = request::Request::http2(request).ok_or(Abandoned)?;
+                request::handle(&connection, request).await
+            }
         })
     };
     let options = &hcm.http2;
@@ -142,6 +149,7 @@ where
             .initial_stream_window_size(options.initial_stream_window_size.unwrap_or(STREAM_WINDOW))
             .initial_connection_window_size(options.initial_connection_window_size.unwrap_or(CONNECTION_WINDOW))
             .max_header_list_size(MAX_HEAD as u32)
+            .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
             .serve_connection(TokioIo::new(stream), service)
     );
     let _ = tokio::select! {

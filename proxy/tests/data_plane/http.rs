@@ -392,3 +392,25 @@ fn a_response_before_the_end_of_the_request_is_forwarded_and_ends_the_connection
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert_eq!(proxy.log(), ["POST / HTTP/1.1 413 - via_upstream"]);
 }
+
+#[test]
+fn a_response_goes_on_after_the_client_has_caught_up_while_its_request_is_incomplete() {
+    const LENGTH: usize = 64 << 20;
+    let app = (loopback(), 8080).into();
+    upstream(app, |mut stream| {
+        let mut head = [0; 10];
+        stream.read_exact(&mut head).unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n").unwrap();
+        let _ = stream.write_all(&vec![b'x'; LENGTH]);
+    });
+    let (_proxy, address) = proxy_to(app, &json!({}));
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc").unwrap();
+    let (mut received, mut buffer) = (0, vec![0; 8 << 20]);
+    while received < LENGTH {
+        let count = stream.read(&mut buffer).unwrap_or_else(|error| panic!("after {received} bytes: {error}"));
+        assert!(count > 0, "the end after {received} bytes");
+        received += count;
+    }
+}

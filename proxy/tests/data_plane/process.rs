@@ -170,6 +170,21 @@ fn a_full_disk_loses_access_log_lines_but_no_connection() {
 }
 
 #[test]
+fn a_limit_of_file_size_loses_access_log_lines_but_not_the_proxy() {
+    let ip = loopback();
+    let (app, address) = ((ip, 8080).into(), (ip, 15001).into());
+    echo(app);
+    let files = folder();
+    resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", &"x".repeat(300)))]);
+    resources(files.path(), "cds.json", &[cluster("c", app)]);
+    let proxy = Proxy::start_with_file_size(1, files, &[]);
+    while proxy.stat("sidelab.access_log_lines_lost") == 0 {
+        ping(&mut connect(address), b"served");
+    }
+    ping(&mut connect(address), b"goes on");
+}
+
+#[test]
 fn a_proxy_without_descriptors_reports_it_at_ready_and_accepts_again_later() {
     let ip = loopback();
     let (app, address) = ((ip, 8080).into(), (ip, 15001).into());

@@ -62,8 +62,8 @@ pub(crate) fn compare(file: &str, text: &str, play: Play) {
     assert!(new.is_empty() && gone.is_empty(), "{file}: {} differences", new.len() + gone.len());
 }
 
-/// Plays each row on one of several lanes, and returns the results in the order of the rows.
-pub(crate) fn on_lanes<T: Send>(lanes: usize, rows: &[Row], play: impl Fn(usize, &Row) -> T + Sync) -> Vec<T> {
+/// Plays each row, by its lane and number, on one of several lanes at a time, and returns the results in the order of the rows.
+pub(crate) fn on_lanes<T: Send>(lanes: usize, rows: &[Row], play: impl Fn(usize, usize, &Row) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -74,7 +74,7 @@ pub(crate) fn on_lanes<T: Send>(lanes: usize, rows: &[Row], play: impl Fn(usize,
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     rows.get(i).map(|row| (i, row))
                 } {
-                    let result = play(lane, row);
+                    let result = play(lane, i, row);
                     done.lock().unwrap().push((i, result));
                 }
             });

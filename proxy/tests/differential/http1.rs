@@ -1,18 +1,15 @@
 //! Hostile and unusual HTTP/1 requests: the response, what the upstream receives, and the log entry.
 
 use std::{
-    collections::BTreeSet,
-    io::{Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr},
     path::Path,
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
 
 use crate::{
+    app::{App, normalized},
     compare::{Facts, compare, on_lanes},
     planes::{ENDS, Kind, Plane, lines_of},
     rows::{self, Row},
@@ -23,8 +20,6 @@ use crate::{
 const LANES: usize = 8;
 const FORMAT: &str = "%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% \
     %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT%";
-/// How long the upstream may take to record what it received.
-const SETTLED: Duration = Duration::from_millis(120);
 
 #[test]
 fn http1_requests_are_accepted_and_refused_like_by_envoy() {
@@ -49,39 +44,39 @@ pub(crate) fn manager(log: &str, cluster: &str) -> Value {
     }}]})
 }
 
-/// Listeners from port 10000, each with a separate cluster and app.
-pub(crate) fn lanes(ip: IpAddr, log: &str, app: impl Fn(usize) -> SocketAddr) -> Value {
+/// The port of a listener.
+pub(crate) fn port(listener: usize) -> u16 {
+    10_000 + u16::try_from(listener).unwrap()
+}
+
+/// The address of the app behind a listener.
+pub(crate) fn behind(ip: IpAddr, listener: usize) -> SocketAddr {
+    SocketAddr::new(ip, 20_000 + u16::try_from(listener).unwrap())
+}
+
+/// Listeners, each with a separate cluster and app on address `apps`.
+pub(crate) fn listeners(ip: IpAddr, log: &str, count: usize, apps: IpAddr) -> Value {
     let without_type = |mut value: Value| {
         value.as_object_mut().unwrap().remove("@type");
         value
     };
     let listener = |i: usize| {
         json!({
-            "name": format!("lane{i}"),
-            "address": {"socket_address": {"address": ip, "port_value": 10_000 + i}},
+            "name": format!("l{i}"),
+            "address": {"socket_address": {"address": ip, "port_value": port(i)}},
             "filter_chains": [manager(log, &format!("app{i}"))],
         })
     };
     json!({
-        "listeners": (0..LANES).map(listener).collect::<Vec<_>>(),
-        "clusters": (0..LANES).map(|i| without_type(cluster(&format!("app{i}"), app(i)))).collect::<Vec<_>>(),
+        "listeners": (0..count).map(listener).collect::<Vec<_>>(),
+        "clusters": (0..count).map(|i| without_type(cluster(&format!("app{i}"), behind(apps, i)))).collect::<Vec<_>>(),
     })
 }
 
 fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
-    let ip = loopback();
-    let app = |lane: usize| SocketAddr::new(ip, 20_000 + lane as u16);
-    let seen: Vec<Seen> = (0..LANES).map(|lane| serve(app(lane))).collect();
-    let plane = Plane::start(kind, envoy, |ip, log| lanes(ip, log, app));
-    let played = on_lanes(LANES, rows, |lane, row| {
-        seen[lane].lock().unwrap().clear();
-        let address = SocketAddr::new(plane.ip, 10_000 + lane as u16);
-        let heard = wire::talk(address, &rows::parts(&row.columns[0]), patience);
-        thread::sleep(SETTLED);
-        (heard, seen[lane].lock().unwrap().clone())
-    });
-    let log = plane.end();
-    let facts = played.into_iter().map(|(heard, seen)| -> Facts {
+    let (heard, seen, log) =
+        play_rows(kind, envoy, rows, |address, row| wire::talk(address, &rows::parts(&row.columns[0]), patience));
+    let facts = heard.into_iter().zip(seen).map(|(heard, seen)| -> Facts {
         vec![
             ("answer", short(&answers(&heard.bytes))),
             ("end", heard.how.into()),
@@ -90,6 +85,23 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
         ]
     });
     facts.collect()
+}
+
+/// Plays each row on a listener with a separate app, so that what an app receives belongs to a row. Returns the results, what
+/// each app has received, and the access log.
+pub(crate) fn play_rows<T: Send>(
+    kind: Kind,
+    envoy: &Path,
+    rows: &[Row],
+    talk: impl Fn(SocketAddr, &Row) -> T + Sync,
+) -> (Vec<T>, Vec<Vec<String>>, Vec<String>) {
+    let ip = loopback();
+    let apps: Vec<Arc<App>> = (0..rows.len()).map(|row| App::serve(behind(ip, row))).collect();
+    let plane = Plane::start(kind, envoy, |address, log| listeners(address, log, rows.len(), ip));
+    let played = on_lanes(LANES, rows, |_, number, row| talk(SocketAddr::new(plane.ip, port(number)), row));
+    plane.wait_until_idle();
+    let log = plane.end();
+    (played, apps.iter().map(|app| app.seen()).collect(), log)
 }
 
 /// The responses, with sorted heads and without values that differ each time.
@@ -106,105 +118,4 @@ pub(crate) fn answers(bytes: &[u8]) -> String {
     }
     out.push_str(rest);
     out.replace('\r', "\\r").replace('\n', "\\n")
-}
-
-/// A head with its lines sorted.
-pub(crate) fn normalized(head: &str) -> String {
-    let mut lines = head.split("\r\n");
-    let first = lines.next().unwrap_or_default();
-    let changing = |line: &str| {
-        let line = line.to_owned();
-        let (name, _) = line.split_once(": ").unwrap_or((&line, ""));
-        match name.to_ascii_lowercase().as_str() {
-            "date" if line.ends_with("GMT") => "date: now".into(),
-            "x-envoy-upstream-service-time" => "x-envoy-upstream-service-time: some".into(),
-            "x-request-id" if line.len() == "x-request-id: ".len() + 36 => "x-request-id: some".into(),
-            _ => line,
-        }
-    };
-    let rest: BTreeSet<String> = lines.map(changing).collect();
-    [vec![first.to_owned()], rest.into_iter().collect()].concat().join("; ")
-}
-
-type Seen = Arc<Mutex<Vec<String>>>;
-
-/// A strict minimal app, which records what it receives and responds `ok`.
-fn serve(address: SocketAddr) -> Seen {
-    let listener = TcpListener::bind(address).unwrap();
-    let seen = Seen::default();
-    let notes = seen.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let notes = notes.clone();
-            thread::spawn(move || answer_all(&stream.unwrap(), &notes));
-        }
-    });
-    seen
-}
-
-fn answer_all(mut stream: &TcpStream, notes: &Seen) {
-    let mut buffer = Vec::new();
-    while let Some(request) = read_request(stream, &mut buffer) {
-        notes.lock().unwrap().push(request);
-        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
-            break;
-        }
-    }
-    if !buffer.is_empty() {
-        notes.lock().unwrap().push(format!("cut: {}", text(&buffer)));
-    }
-}
-
-/// A request in the recorded form; `None` at the end, or if it is incomplete.
-fn read_request(stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
-    let line = |buffer: &mut Vec<u8>, end: &[u8]| -> Option<Vec<u8>> {
-        loop {
-            if let Some(at) = buffer.windows(end.len()).position(|window| window == end) {
-                let line = buffer[..at].to_vec();
-                buffer.drain(..at + end.len());
-                return Some(line);
-            }
-            more(stream, buffer)?;
-        }
-    };
-    let head = line(buffer, b"\r\n\r\n")?;
-    let head = text(&head);
-    let lower = head.to_ascii_lowercase();
-    let mut body = Vec::new();
-    if lower.contains("\r\ntransfer-encoding: chunked") {
-        loop {
-            let size = usize::from_str_radix(&text(&line(buffer, b"\r\n")?), 16).ok()?;
-            while buffer.len() < size + 2 {
-                more(stream, buffer)?;
-            }
-            body.extend(buffer.drain(..size));
-            buffer.drain(..2);
-            if size == 0 {
-                break;
-            }
-        }
-    } else if let Some(length) = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()) {
-        while buffer.len() < length {
-            let before = buffer.len();
-            if more(stream, buffer).is_none() {
-                let cut = text(buffer);
-                buffer.clear();
-                buffer.extend(format!("{before} of {length} bytes: {cut}").into_bytes());
-                return None;
-            }
-        }
-        body.extend(buffer.drain(..length));
-    }
-    Some(format!("{} [{}]", normalized(&head), short(&text(&body))))
-}
-
-fn more(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
-    let mut bytes = [0; 16 * 1024];
-    match stream.read(&mut bytes) {
-        Ok(count @ 1..) => {
-            buffer.extend_from_slice(&bytes[..count]);
-            Some(())
-        }
-        _ => None,
-    }
 }

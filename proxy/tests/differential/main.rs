@@ -7,8 +7,11 @@
 #[path = "../data_plane/support/mod.rs"]
 mod support;
 
+mod app;
 mod compare;
+mod frames;
 mod http1;
+mod http2;
 mod planes;
 mod rows;
 mod tls;

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,12 @@ use crate::{
     support::{LONG, PROGRAM, folder, loopback},
     wire::Heard,
 };
+
+/// How long connections can take to end that are not kept.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// The port of the admin interface.
+const ADMIN: u16 = 9999;
 
 /// The implementation of a data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +60,7 @@ impl Plane {
     /// Starts a data plane. `configure` returns its static resources, given the address to listen on and the path of an access log.
     pub(crate) fn start(kind: Kind, envoy: &Path, configure: impl FnOnce(IpAddr, &str) -> Value) -> Self {
         let (folder, ip) = (folder(), loopback());
-        let admin = SocketAddr::from((ip, 9999));
+        let admin = SocketAddr::from((ip, ADMIN));
         let log = folder.path().join("access.log");
         let bootstrap = json!({
             "static_resources": configure(ip, log.to_str().unwrap()),
@@ -71,10 +78,27 @@ impl Plane {
         let child = command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).spawn().unwrap();
         let plane = Self { ip, folder, child };
         let begun = Instant::now();
-        while !is_live(admin) {
+        while !ask(admin, "/ready").is_ok_and(|answer| answer.contains("LIVE")) {
             assert!(begun.elapsed() < LONG, "{kind:?} is not ready");
         }
         plane
+    }
+
+    /// Waits until it has no connections of clients, and no requests to upstreams. Envoy keeps a request that asks for an upgrade and
+    /// is not answered, even without its client: it has nothing more to forward.
+    pub(crate) fn wait_until_idle(&self) {
+        let begun = Instant::now();
+        let is_active = |line: &str| {
+            let counts = line.contains("downstream_cx_active: ") || line.contains("upstream_rq_active: ");
+            // The connection that asks is itself one.
+            counts && !line.ends_with(": 0") && !line.contains("admin")
+        };
+        while ask(SocketAddr::from((self.ip, ADMIN)), "/stats").unwrap().lines().any(is_active) {
+            if begun.elapsed() > KEPT {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Stops it, and returns the lines of its access log.
@@ -93,15 +117,13 @@ impl Drop for Plane {
     }
 }
 
-fn is_live(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
-        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains("LIVE"))
+/// The response of an admin port.
+fn ask(admin: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// What the access logs' formats end with: the two ends of the connection.

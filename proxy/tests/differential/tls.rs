@@ -39,7 +39,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     apps.iter().zip(CHAINS).for_each(|(address, name)| serve(*address, name));
     let plane = Plane::start(kind, envoy, |ip, log| resources(ip, log, &apps));
     let address = SocketAddr::new(plane.ip, 10_000);
-    let played = on_lanes(LANES, rows, |_, row| wire::talk(address, &parts(&row.columns[0]), patience));
+    let played = on_lanes(LANES, rows, |_, _, row| wire::talk(address, &parts(&row.columns[0]), patience));
     let log = plane.end();
     let facts = played.into_iter().map(|heard| -> Facts {
         vec![

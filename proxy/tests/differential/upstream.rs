@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     compare::{Facts, compare, on_lanes},
-    http1::{answers, lanes},
+    http1::{answers, behind, listeners, port},
     planes::{Kind, Plane, lines_of},
     rows::{self, Row},
     support::{loopback, tcp::reset},
@@ -38,14 +38,13 @@ struct Script {
 
 fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
     let ip = loopback();
-    let app = |lane: usize| SocketAddr::new(ip, 20_000 + lane as u16);
-    let scripts: Vec<Arc<Mutex<Script>>> = (0..LANES).map(|lane| serve(app(lane))).collect();
-    let plane = Plane::start(kind, envoy, |ip, log| lanes(ip, log, app));
-    let played = on_lanes(LANES, rows, |lane, row| {
+    let scripts: Vec<Arc<Mutex<Script>>> = (0..LANES).map(|lane| serve(behind(ip, lane))).collect();
+    let plane = Plane::start(kind, envoy, |address, log| listeners(address, log, LANES, ip));
+    let played = on_lanes(LANES, rows, |lane, _, row| {
         let [method, end, bytes] = &row.columns[..] else { panic!("{}: three columns", row.name) };
         let is_post = method == "POST";
         *scripts[lane].lock().unwrap() = Script { parts: rows::parts(bytes), end: end.trim().into() };
-        let address = SocketAddr::new(plane.ip, 10_000 + lane as u16);
+        let address = SocketAddr::new(plane.ip, port(lane));
         let mut request = format!("{method} /x HTTP/1.1\r\nHost: server\r\n");
         if is_post {
             request += &format!("Content-Length: {BODY}\r\n");

@@ -6,6 +6,7 @@ mod bench_kept;
 mod by_hand;
 mod change;
 mod change_refused;
+mod chaos;
 mod ci;
 mod claims;
 mod control_plane;

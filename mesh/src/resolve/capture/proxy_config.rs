@@ -43,9 +43,10 @@ const WITHOUT_EFFECT: [&str; 24] = [
     "tracingServiceName",
 ];
 
-/// What would change what is shown here, and is not read: an error.
-const DECISIVE: [&str; 8] = [
+/// What would change what is shown here, and is not read: a warning.
+const DECISIVE: [&str; 9] = [
     "caCertificatesPem",
+    "connectionSettings",
     "customConfigFile",
     "gatewayTopology",
     "privateKeyProvider",

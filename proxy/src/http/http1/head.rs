@@ -10,7 +10,7 @@ mod tests;
 /// Maximum size of a head or trailers, in bytes. Envoy's default (`max_request_headers_kb`).
 pub(super) const MAX_HEAD: usize = 60 * 1024;
 /// Maximum number of headers in a message. Envoy's default (`max_headers_count`).
-const MAX_HEADERS: usize = 100;
+pub(in crate::http) const MAX_HEADERS: usize = 100;
 
 /// Finds the end of a head as bytes arrive, scanning each of them once.
 #[derive(Debug, Default)]

@@ -84,6 +84,13 @@ impl Proxy {
         Self::start_as(shell, folder, arguments)
     }
 
+    /// Starts it with a limit for the size of files that it writes, in blocks of 512 bytes.
+    pub(crate) fn start_with_file_size(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -f {most} && exec \"$0\" \"$@\""), PROGRAM]);
+        Self::start_as(shell, folder, arguments)
+    }
+
     /// Starts it with a command that lacks only the arguments.
     pub(crate) fn start_as(mut command: Command, folder: TempDir, arguments: &[&str]) -> Self {
         let admin = SocketAddr::from((loopback(), 15000));
