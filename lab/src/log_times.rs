@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -33,9 +34,9 @@ impl LogTimes {
 
 fn append(lab: &Path, log: &Path, length: u64) -> io::Result<()> {
     let notes = notes_of(lab, log);
-    notes.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(lab.join(FOLDER))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    File::options().create(true).append(true).open(notes)?.write_all(format!("{now} {length}\n").as_bytes())
+    File::options().create(true).append(true).mode(0o600).open(notes)?.write_all(format!("{now} {length}\n").as_bytes())
 }
 
 /// The file of a log's notes.
