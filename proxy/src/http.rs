@@ -15,6 +15,7 @@ mod headers;
 mod http1;
 mod local_reply;
 mod mirror;
+mod peer_metadata;
 mod pool;
 mod rejection;
 mod request;

@@ -1,6 +1,6 @@
 //! Istio's metrics, with Istio's labels (istio/proxy: `source/extensions/filters/http/istio_stats/istio_stats.cc`).
 //!
-//! Sidecars tell each other their workload by `istio.metadata_exchange`, which is not done here. Of a peer only its principal and its
+//! Sidecars tell each other their workload by `istio.metadata_exchange`, for HTTP alone. Where they don't, only a peer's principal and its
 //! namespace are known, from its certificate; the other labels of the peer are `unknown`.
 
 mod labels;
@@ -13,11 +13,12 @@ use std::{
 
 use envoy_api::{Metadata, Node, TrafficDirection};
 
-use self::labels::{Labels, Side, Workload};
+use self::labels::{Labels, Side};
 use crate::{
     access_log::Entry,
     stats::{Counter, Histogram, Stats},
     stream_info::StreamInfo,
+    workload::{Introduction, Workload},
 };
 
 /// The metrics of a sidecar.
@@ -25,6 +26,8 @@ use crate::{
 pub(crate) struct IstioMetrics {
     stats: Stats,
     own: Workload,
+    /// How the sidecar introduces itself to peers.
+    introduction: Option<Introduction>,
     requests: Mutex<HashMap<Labels, Requests>>,
 }
 
@@ -45,8 +48,10 @@ pub(crate) struct Reporter {
 impl IstioMetrics {
     /// The metrics of a node that says which workload it is; `None` if it is no sidecar.
     pub(crate) fn new(node: Option<&Node>, stats: &Stats) -> Option<Arc<Self>> {
-        let own = Workload::of_node(node?)?;
-        Some(Arc::new(Self { stats: stats.clone(), own, requests: Mutex::default() }))
+        let node = node?;
+        let own = Workload::of_node(node)?;
+        let introduction = Introduction::new(node, &own);
+        Some(Arc::new(Self { stats: stats.clone(), own, introduction, requests: Mutex::default() }))
     }
 
     /// The reporter for a listener; `None` for one that has no direction, such as that of the metrics themselves.
@@ -60,6 +65,11 @@ impl IstioMetrics {
 }
 
 impl Reporter {
+    /// How the sidecar introduces itself to peers.
+    pub(crate) fn introduction(&self) -> Option<&Introduction> {
+        self.metrics.introduction.as_ref()
+    }
+
     /// Counts a request that is over. `cluster` is the metadata of its cluster.
     pub(crate) fn request(&self, entry: &Entry<'_>, cluster: Option<&Metadata>) {
         let labels = Labels::of_request(self.side, entry, cluster);

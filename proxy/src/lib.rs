@@ -25,3 +25,4 @@ mod sys;
 pub mod tcp_proxy;
 pub mod tls;
 pub mod worker;
+mod workload;

@@ -12,6 +12,7 @@ use envoy_rules::outcome::{Flag, Flags, Outcome};
 use crate::{
     address::{DownstreamLocal, DownstreamRemote, OriginalDst, UpstreamHost, UpstreamLocal},
     tls::PeerCertificate,
+    workload::Workload,
 };
 
 /// Facts about a downstream connection after its handshake (successful or not). Shared by all its requests.
@@ -95,6 +96,8 @@ pub struct StreamInfo {
     pub bytes_sent: u64,
     /// The upstream, or the last one that was tried.
     pub upstream: Option<UpstreamInfo>,
+    /// The workload of the peer's sidecar, if it has said it: of the caller's on inbound listeners, else of the called.
+    pub peer: Option<Arc<Workload>>,
     /// Name of the cluster, even if no upstream was reached.
     pub cluster: Option<Arc<str>>,
     /// Name of the route.
@@ -137,6 +140,7 @@ impl StreamInfo {
             bytes_received: 0,
             bytes_sent: 0,
             upstream: None,
+            peer: None,
             cluster: None,
             route: None,
             outcome: Outcome::Done,

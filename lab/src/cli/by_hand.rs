@@ -139,7 +139,7 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The istio_* metrics are those of Istio's sidecars, with the same labels. Sidecars do not tell each other their workload here: of the peer only\nits principal and its namespace are known, from its certificate. Stock Envoy has no istio_* metrics.\n\nExamples:\n  sidelab metrics client\n  sidelab metrics client -o json\n  sidelab metrics server --all"
+    after_help = "The istio_* metrics are those of Istio's sidecars, with the same labels. Over HTTP, sidecars on istiod's files tell each other their workload;\notherwise only a peer's principal and namespace are known, from its certificate. Stock Envoy has no istio_* metrics.\n\nExamples:\n  sidelab metrics client\n  sidelab metrics client -o json\n  sidelab metrics server --all"
 )]
 pub struct MetricsArgs {
     /// The pod, POD or POD.NAMESPACE

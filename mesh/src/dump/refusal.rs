@@ -79,9 +79,16 @@ fn listed(found: &[String]) -> String {
 pub(super) fn json(text: &str) -> Result<Value, DumpError> {
     serde_json::from_str(text).map_err(|error| match error.is_eof() && !text.trim().is_empty() {
         true => DumpError::CutOff { line: error.line(), column: error.column() },
-        false if ["configs:", "- "].iter().any(|start| text.trim_start().starts_with(start)) => DumpError::Yaml,
+        false if is_yaml(text) => DumpError::Yaml,
         false => DumpError::NotJson(error),
     })
+}
+
+/// Whether a text starts as YAML does: `configs:`, or an element of a list.
+fn is_yaml(text: &str) -> bool {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    line.starts_with("- ") || line.split_once(':').is_some_and(|(key, _)| is_key(key))
 }
 
 /// The parts of a dump.
@@ -136,7 +143,9 @@ pub(super) fn sidecars_alone(node: &Value) -> Result<(), DumpError> {
 /// The error for a dump without a node, with the parts that it has.
 pub(super) fn no_node(configs: &[Value]) -> DumpError {
     let kinds = configs.iter().filter_map(|config| config["@type"].as_str());
-    DumpError::NoNode(kinds.map(|kind| short(kind).to_owned()).collect())
+    let mut kinds: Vec<String> = kinds.map(|kind| short(kind).to_owned()).collect();
+    kinds.dedup();
+    DumpError::NoNode(kinds)
 }
 
 fn short(kind: &str) -> &str {

@@ -134,6 +134,7 @@ fn a_text_that_is_not_a_dump_is_rejected() {
     assert!(message(r#"{"bootstrap": {"node": {}}}"#).starts_with("a bootstrap"));
     assert!(message("configs:\n- bootstrap: {}\n").starts_with("YAML"));
     assert!(message("- clusterName: a\n").starts_with("YAML"));
+    assert!(message("ecdsFilters:\n- a: b\n").starts_with("YAML"));
     assert!(message(r#"{"workloads": {}, "services": {}}"#).starts_with("a dump of ztunnel"));
     let of = |id: &str| {
         let node = json!({"id": id, "metadata": {"INSTANCE_IPS": "10.0.0.1"}});

@@ -427,6 +427,7 @@ fn rules(manager: &HttpConnectionManager) -> Vec<Rules<'_>> {
         HttpFilterConfig::Alpn(_)
         | HttpFilterConfig::Router(_)
         | HttpFilterConfig::Fault(_)
+        | HttpFilterConfig::PeerMetadata(_)
         | HttpFilterConfig::Cors(_) => None,
     });
     filters.collect()
@@ -452,6 +453,7 @@ fn alpn_filter(manager: &HttpConnectionManager) -> Option<AlpnFilter> {
         HttpFilterConfig::Rbac(_)
         | HttpFilterConfig::Router(_)
         | HttpFilterConfig::Fault(_)
+        | HttpFilterConfig::PeerMetadata(_)
         | HttpFilterConfig::Cors(_) => None,
     })
 }

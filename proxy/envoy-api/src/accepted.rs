@@ -62,7 +62,7 @@ use Values::{Any, OfType, Only, Without};
 
 const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
-const WHY_EXCHANGE: &str = "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no frame is sent, and none expected";
+const WHY_EXCHANGE: &str = "Tells the peer's sidecar which workload this is, in a frame before the app's bytes, for labels of TCP metrics alone. It is not done: stock Envoy, which negotiates the same ALPN, would hand the frame to its app";
 const WHY_STATS: &str = "Counts `istio_*` metrics, and decides nothing. They are counted here on each listener that has a direction, with the filter or without";
 const WHY_NOTES: &str = "Notes which VirtualService or Sidecar made the chain. Only Istio's filters read it";
 const WHY_DNS: &str =
@@ -95,12 +95,6 @@ pub const ACCEPTED: &[Accepted] = &[
         "initial_read_buffer_size",
         Any,
         "How much is read at once. A longer ClientHello is read in full",
-    ),
-    row(
-        HttpConnectionManager,
-        "http_filters[]",
-        OfType("io.istio.http.peer_metadata.Config"),
-        "Tells the peer's sidecar which workload this is, for labels of metrics alone. It is not done: no header is added",
     ),
     row(HttpConnectionManager, "http_filters[]", OfType(STATS), WHY_STATS),
     row(
@@ -210,7 +204,7 @@ impl Values {
 pub fn extension(value: &Value) -> Option<&str> {
     let config = value.get("typed_config")?;
     let url = config.get("@type")?.as_str()?;
-    if url.ends_with("/udpa.type.v1.TypedStruct") || url.ends_with("/xds.type.v3.TypedStruct") {
+    if crate::typed::is_typed_struct(url) {
         return config.get("type_url")?.as_str();
     }
     Some(url)

@@ -7,6 +7,7 @@ use crate::{
     access_log::AccessLog,
     cluster_policy::KeepaliveSettings,
     core::{ConfigSource, ProtoDuration},
+    peer_metadata::PeerMetadata,
     rbac::HttpRbac,
     route::RouteConfiguration,
     route_filters::{CORS_FILTER, Cors, FAULT_FILTER, HttpFault},
@@ -249,6 +250,8 @@ any_of! {
         Cors(Cors) = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors",
         /// Chooses the ALPN that the upstream handshake offers; in Istio's build of Envoy only.
         Alpn(AlpnFilter) = "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
+        /// Tells peers of this workload, and learns theirs; in Istio's build of Envoy only.
+        PeerMetadata(PeerMetadata) = "type.googleapis.com/io.istio.http.peer_metadata.Config",
     }
 }
 

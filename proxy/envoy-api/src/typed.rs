@@ -11,15 +11,26 @@ pub trait TypeUrl: Sized {
     const SUPPORTED: &'static [&'static str];
 }
 
-/// Splits an `Any` into its type URL and its other fields.
+/// Splits an `Any` into its type URL and its other fields. A `TypedStruct` stands for the message that it names.
 pub(crate) fn split<E: de::Error>(value: Value) -> Result<(String, Value), E> {
     let Value::Object(mut fields) = value else {
         return Err(E::custom("expected an object with `@type`"));
     };
     match fields.shift_remove("@type") {
+        Some(Value::String(url)) if is_typed_struct(&url) => {
+            match (fields.shift_remove("type_url"), fields.shift_remove("value")) {
+                (Some(Value::String(url)), value) => Ok((url, value.unwrap_or_else(|| Map::new().into()))),
+                _ => Err(E::missing_field("type_url")),
+            }
+        }
         Some(Value::String(url)) => Ok((url, Value::Object(fields))),
         _ => Err(E::missing_field("@type")),
     }
+}
+
+/// Whether a message carries another as JSON, whose type Envoy's build need not know (`xds/type/v3/typed_struct.proto`).
+pub(crate) fn is_typed_struct(url: &str) -> bool {
+    url.ends_with("/udpa.type.v1.TypedStruct") || url.ends_with("/xds.type.v3.TypedStruct")
 }
 
 /// Adds a type URL to the fields of a message.

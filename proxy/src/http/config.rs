@@ -10,7 +10,7 @@ use envoy_api::{
 use envoy_rules::path::Normalization;
 use http::{HeaderName, HeaderValue};
 
-use super::{route::Routes, timeout::timeout};
+use super::{peer_metadata::PeerExchange, route::Routes, timeout::timeout};
 use crate::{
     access_log::{AccessLogs, LogFiles},
     authorization::Authorization,
@@ -50,6 +50,8 @@ pub struct Hcm {
     pub(super) injects_faults: bool,
     /// Determines the ALPN that requests offer upstream.
     pub(super) alpn: Option<AlpnFilter>,
+    /// What sidecars tell each other of their workloads.
+    pub(super) peers: Option<PeerExchange>,
     /// Allowed upgrade protocols, in lower case.
     pub(super) upgrades: Vec<String>,
     /// `None` for no limit.
@@ -121,7 +123,7 @@ impl Hcm {
         };
         let scope = stats.scope(Scope::Http(config.stat_prefix.clone()));
         let mut authorization = vec![];
-        let mut alpn = None;
+        let (mut alpn, mut peers) = (None, None);
         let mut injects_faults = false;
         let mut answers_cors = false;
         for (i, filter) in others.iter().enumerate() {
@@ -131,6 +133,7 @@ impl Hcm {
                     authorization.push(Authorization::of_requests(filter, &scope).at(path)?);
                 }
                 HttpFilterConfig::Alpn(filter) => alpn = Some(filter.clone()),
+                HttpFilterConfig::PeerMetadata(filter) => peers = Some(PeerExchange::new(filter)),
                 HttpFilterConfig::Fault(fault) if *fault != HttpFault::default() => {
                     let why = "a fault of all requests is not supported; only of a route";
                     return Err(why).at(format_args!("http_filters[{i}].typed_config"));
@@ -167,6 +170,7 @@ impl Hcm {
             suppress_envoy_headers: router.suppress_envoy_headers,
             authorization,
             alpn,
+            peers,
             upgrades: config.upgrade_configs.iter().map(|upgrade| upgrade.upgrade_type.to_ascii_lowercase()).collect(),
             stream_idle_timeout: timeout(config.stream_idle_timeout, STREAM_IDLE_TIMEOUT),
             idle_timeout: timeout(common.idle_timeout, IDLE_TIMEOUT),

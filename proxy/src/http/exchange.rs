@@ -6,11 +6,12 @@ use envoy_api::ClusterWeight;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 
-use super::{body::Progress, config::Hcm, connection::Connection, headers, route::RouteEntry};
+use super::{body::Progress, config::Hcm, connection::Connection, headers, peer_metadata::Received, route::RouteEntry};
 use crate::{
     access_log::{Entry, HttpFacts},
     stats::Held,
     stream_info::StreamInfo,
+    workload::Introduction,
 };
 use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 
@@ -29,6 +30,8 @@ pub(super) struct Exchange {
     pub(super) of_cors: HeaderMap,
     /// Cookies that its response sets, so that the next request goes to the same endpoint.
     pub(super) set_cookies: Vec<HeaderValue>,
+    /// How the caller's sidecar has introduced itself.
+    pub(super) received: Received,
     /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
@@ -53,6 +56,7 @@ impl Exchange {
             route: None,
             of_cors: HeaderMap::new(),
             set_cookies: vec![],
+            received: Received::default(),
             settled: false,
             _active: stats.requests_active.hold(),
             connection: connection.clone(),
@@ -85,8 +89,16 @@ impl Exchange {
         head.map(|()| body(self))
     }
 
+    /// How the sidecar introduces itself to peers.
+    pub(super) fn introduction(&self) -> Option<&Introduction> {
+        self.hcm().reporter.as_ref()?.introduction()
+    }
+
     fn record_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
         headers::finish_response(&mut headers, self.hcm());
+        if let (Some(peers), Some(own)) = (&self.hcm().peers, self.introduction()) {
+            peers.answer(&mut headers, own, self.received);
+        }
         self.stream.response_code = Some(status.as_u16());
         self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());
         self.http.response = self

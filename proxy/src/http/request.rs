@@ -104,6 +104,11 @@ pub(super) async fn handle(
         return Ok(exchange.reply(refusal));
     }
     exchange.http.client = headers::prepare_request(&mut head.headers, hcm, &connection.info, upgrade.is_some());
+    if let Some(peers) = &hcm.peers {
+        let (received, peer) = peers.read_request(&mut head.headers);
+        exchange.received = received;
+        exchange.stream.peer = peer.map(Arc::new);
+    }
 
     let (route, allowed) = {
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

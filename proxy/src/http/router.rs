@@ -23,6 +23,7 @@ use crate::{
     access_log::Entry,
     address::UpstreamHost,
     cluster::{Cluster, ConnectContext, ConnectFailure},
+    istio_metrics::Reporter,
     stream_info::UpstreamInfo,
 };
 use envoy_rules::{
@@ -68,6 +69,12 @@ pub(super) async fn forward(
     if upgrade.is_some_and(|protocol| !hcm.upgrades.iter().any(|allowed| allowed == protocol)) {
         let refused = Outcome::Rejected("upgrade_failed".into());
         return Ok(exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused).closing()));
+    }
+    if let Some(peers) = &hcm.peers {
+        let own = hcm.reporter.as_ref().and_then(Reporter::introduction);
+        if let (Some(own), Some(head)) = (own, &mut exchange.http.request) {
+            peers.introduce(&mut head.headers, own, cluster.config());
+        }
     }
     if let (Some(timeout), Some(head), false) = (plan.timeout, &mut exchange.http.request, hcm.suppress_envoy_headers) {
         head.headers.insert(EXPECTED_TIMEOUT, headers::text(&timeout.as_millis().to_string()));
@@ -315,6 +322,10 @@ fn forward_response(
         headers.insert(SERVICE_TIME, headers::text(&waited.as_millis().to_string()));
     }
     let mut exchange = exchange;
+    let peer = exchange.hcm().peers.as_ref().and_then(|peers| peers.read_response(&mut headers));
+    if let Some(peer) = peer {
+        exchange.stream.peer = Some(Arc::new(peer));
+    }
     if let Some((route, weight)) = &exchange.route {
         let mutations = Mutations::of_response(&route.configured, weight.as_ref());
         let entry = Entry { stream: &exchange.stream, http: Some(&exchange.http) };

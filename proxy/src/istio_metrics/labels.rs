@@ -1,13 +1,14 @@
 //! The labels of Istio's metrics.
 
-use envoy_api::{Metadata, Node};
-use http::{HeaderMap, HeaderValue};
-use serde_json::Value;
+use std::sync::Arc;
 
 use crate::{
     access_log::{Entry, HttpFacts},
     stream_info::{StreamInfo, TlsInfo},
+    workload::Workload,
 };
+use envoy_api::Metadata;
+use http::{HeaderMap, HeaderValue};
 
 #[cfg(test)]
 mod tests;
@@ -23,22 +24,12 @@ pub(super) enum Side {
     Destination,
 }
 
-/// The workload of a sidecar, as its node says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Workload {
-    name: String,
-    namespace: String,
-    app: Option<String>,
-    version: Option<String>,
-    canonical_service: String,
-    canonical_revision: String,
-    cluster: Option<String>,
-}
-
 /// What distinguishes the metrics of one sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Labels {
     side: Side,
+    /// The peer's workload, if its sidecar has said it.
+    peer: Option<Arc<Workload>>,
     source_principal: Option<String>,
     destination_principal: Option<String>,
     service: Service,
@@ -55,26 +46,6 @@ struct Service {
     host: Option<String>,
     name: Option<String>,
     namespace: Option<String>,
-}
-
-impl Workload {
-    pub(super) fn of_node(node: &Node) -> Option<Self> {
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let field = |name: &str| text(node.metadata.get(name));
-        let label = |name: &str| text(node.metadata.get("LABELS").and_then(|labels| labels.get(name)));
-        let (name, app, version) = (field("WORKLOAD_NAME")?, label("app"), label("version"));
-        let canonical_service = label("service.istio.io/canonical-name").or_else(|| app.clone());
-        let canonical_revision = label("service.istio.io/canonical-revision").or_else(|| version.clone());
-        Some(Self {
-            namespace: field("NAMESPACE").unwrap_or_default(),
-            canonical_service: canonical_service.unwrap_or_else(|| name.clone()),
-            canonical_revision: canonical_revision.unwrap_or_else(|| "latest".into()),
-            cluster: field("CLUSTER_ID"),
-            name,
-            app,
-            version,
-        })
-    }
 }
 
 impl Labels {
@@ -106,6 +77,7 @@ impl Labels {
         };
         Self {
             side,
+            peer: stream.peer.clone(),
             source_principal,
             destination_principal,
             service: Service::new(stream.cluster.as_deref(), cluster),
@@ -131,16 +103,17 @@ impl Labels {
             ("source", Side::Source, self.source_principal.as_deref()),
             ("destination", Side::Destination, self.destination_principal.as_deref()),
         ] {
-            let own = Some(own).filter(|_| side == self.side);
-            let namespace = own.map(|own| own.namespace.as_str()).or_else(|| principal.and_then(namespace));
-            add(&format!("{end}_workload"), own.map(|own| own.name.as_str()));
+            let workload = if side == self.side { Some(own) } else { self.peer.as_deref() };
+            let of = |field: fn(&Workload) -> Option<&str>| workload.and_then(field);
+            add(&format!("{end}_workload"), of(|workload| workload.name.as_deref()));
+            let namespace = of(|workload| workload.namespace.as_deref()).or_else(|| principal.and_then(namespace));
             add(&format!("{end}_workload_namespace"), namespace);
             add(&format!("{end}_principal"), principal);
-            add(&format!("{end}_app"), own.and_then(|own| own.app.as_deref()));
-            add(&format!("{end}_version"), own.and_then(|own| own.version.as_deref()));
-            add(&format!("{end}_canonical_service"), own.map(|own| own.canonical_service.as_str()));
-            add(&format!("{end}_canonical_revision"), own.map(|own| own.canonical_revision.as_str()));
-            add(&format!("{end}_cluster"), own.and_then(|own| own.cluster.as_deref()));
+            add(&format!("{end}_app"), of(|workload| workload.app.as_deref()));
+            add(&format!("{end}_version"), of(|workload| workload.version.as_deref()));
+            add(&format!("{end}_canonical_service"), of(|workload| workload.canonical_service.as_deref()));
+            add(&format!("{end}_canonical_revision"), of(|workload| workload.canonical_revision.as_deref()));
+            add(&format!("{end}_cluster"), of(|workload| workload.cluster.as_deref()));
         }
         add("destination_service", self.service.host.as_deref());
         add("destination_service_name", self.service.name.as_deref());

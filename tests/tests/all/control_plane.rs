@@ -6,7 +6,7 @@ use envoy_api::accepted;
 use lab::{data_plane::DataPlane, istiod::Istiod, scenario};
 use mesh::model::{ControlPlane, Flavor};
 use serde_json::Value;
-use tests::{checkout, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
+use tests::{checkout, has, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
 
 /// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and a call goes to
 /// a random one. Only the addresses of the leg to it may differ.
@@ -148,4 +148,20 @@ fn docs_list_every_field_that_is_accepted_without_effect() {
     let docs = fs::read_to_string(checkout().join("docs/control-plane.md")).unwrap();
     let table = accepted::markdown();
     assert!(docs.contains(&table), "docs/control-plane.md should have this table:\n{table}");
+}
+
+#[test]
+fn sidecars_on_istiods_files_name_each_other_in_their_metrics() {
+    if !is_built() || !may_make_labs() || !has("curl") {
+        return;
+    }
+    let labs = OwnLabs::new();
+    labs.up(&["-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
+    let seen = labs.done(&["exec", "client", "--", "curl", "-sS", "-i", "http://server:8080/"]);
+    assert!(seen.contains("200 OK") && !seen.contains("x-envoy-peer-metadata"), "neither app sees the headers: {seen}");
+    for (pod, other) in [("client", "destination_workload=\"server\""), ("server", "source_workload=\"client\"")] {
+        let metrics = labs.done(&["exec", pod, "--", "curl", "-sS", "http://127.0.0.1:15090/stats/prometheus"]);
+        let counted = metrics.lines().find(|line| line.starts_with("istio_requests_total"));
+        assert!(counted.is_some_and(|line| line.contains(other)), "{pod}: {counted:?}");
+    }
 }

@@ -1,5 +1,5 @@
 use pretty_assertions::assert_eq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -8,21 +8,9 @@ fn workload(metadata: &Value) -> Option<Workload> {
 }
 
 #[test]
-fn a_node_that_names_no_workload_is_no_sidecar() {
-    assert_eq!(workload(&json!({"NAME": "a"})), None);
-}
-
-#[test]
-fn the_canonical_service_is_a_label_else_the_app_else_the_workload() {
-    let service = |labels: Value| workload(&json!({"WORKLOAD_NAME": "w", "LABELS": labels})).unwrap().canonical_service;
-    assert_eq!(service(json!({"service.istio.io/canonical-name": "c", "app": "a"})), "c");
-    assert_eq!(service(json!({"app": "a"})), "a");
-    assert_eq!(service(json!({})), "w");
-}
-
-#[test]
-fn of_the_peer_only_its_certificate_is_known() {
+fn of_a_peer_without_metadata_only_its_certificate_is_known() {
     let labels = Labels {
+        peer: None,
         side: Side::Destination,
         source_principal: Some("spiffe://cluster.local/ns/shop/sa/client".into()),
         destination_principal: None,
@@ -39,4 +27,25 @@ fn of_the_peer_only_its_certificate_is_known() {
     assert_eq!((value("source_workload"), value("source_workload_namespace")), (Some("unknown"), Some("shop")));
     assert_eq!((value("destination_workload"), value("destination_principal")), (Some("server"), Some("unknown")));
     assert_eq!((value("response_code"), value("grpc_response_status")), (Some("200"), Some("")));
+}
+
+#[test]
+fn the_labels_of_a_peer_are_those_that_its_sidecar_says() {
+    let peer = workload(&json!({"WORKLOAD_NAME": "client", "NAMESPACE": "shop", "LABELS": {"app": "c"}})).unwrap();
+    let labels = Labels {
+        peer: Some(peer.into()),
+        side: Side::Destination,
+        source_principal: None,
+        destination_principal: None,
+        service: Service::default(),
+        protocol: "http",
+        response: Some((200, String::new())),
+        flags: "-".into(),
+        security: "none",
+    };
+    let all = labels.all(&workload(&json!({"WORKLOAD_NAME": "server"})).unwrap());
+    let value = |name: &str| all.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str());
+    assert_eq!((value("source_workload"), value("source_workload_namespace")), (Some("client"), Some("shop")));
+    assert_eq!((value("source_app"), value("source_canonical_revision")), (Some("c"), Some("latest")));
+    assert_eq!((value("destination_workload"), value("source_version")), (Some("server"), Some("unknown")));
 }
