@@ -84,7 +84,7 @@ fn make(place: &Place, fault: LabFault) -> Result<u8> {
     let _turn = Turn::take(&lab)?;
     let mut record = Record::read(&lab)?;
     let mesh = record.resolve()?;
-    let number = faults::make(&lab, &mut record, &mesh, fault.resolve(&mesh, &place.namespace)?)?;
+    let number = faults::make(&lab, &mut record, &mesh, &fault.resolve(&mesh, &place.namespace)?)?;
     let shown = record.faults.iter().filter(|one| place.output.output == Output::Json || one.number == number);
     print(place, &lab, shown.cloned().collect(), vec![], vec![])
 }

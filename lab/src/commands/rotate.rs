@@ -137,11 +137,10 @@ fn print(args: &RotateArgs, lab: &Lab, phase: &Phase) -> Result<usize> {
     }
     for (pod, taken) in &phase.taken {
         match taken {
-            Taken::After(_) => {}
+            Taken::After(_) | Taken::HeldBack(_) => {}
             Taken::Refused { counter, output } => noteln!("{pod}: its sidecar refused it ({counter}): {output}"),
             Taken::NotYet(_) => noteln!("{pod}: its sidecar has not taken it yet"),
             Taken::DoesNotRun => noteln!("{pod}: its sidecar does not answer"),
-            Taken::HeldBack(_) => {}
         }
     }
     Ok(sidecars - times.len())

@@ -19,12 +19,12 @@ use crate::{
 ///
 /// # Errors
 /// If it can't be made: then nothing has changed.
-pub(crate) fn make(lab: &Lab, record: &mut Record, mesh: &Mesh, fault: LabFault) -> Result<u32> {
+pub(crate) fn make(lab: &Lab, record: &mut Record, mesh: &Mesh, fault: &LabFault) -> Result<u32> {
     let before = record.clone();
     let number = record.faults.add(fault.clone())?;
     // First the record, so that whatever happens next can be cleared.
     record.write(lab.dir())?;
-    let made = match &fault {
+    let made = match fault {
         LabFault::Kill(program) => signal(lab, program, Signal::SIGKILL),
         LabFault::Stop(program) => signal(lab, program, Signal::SIGSTOP),
         LabFault::Istiod => Ok(()),

@@ -91,7 +91,7 @@ impl<'a> Current<'a> {
     fn break_with(&mut self, fault: LabFault, deployment: &Deployment, loads: &Loads<'_>) -> Result<(u64, u64)> {
         let fault = fault.resolve(&self.mesh, manifests::DEFAULT_NAMESPACE).context("fault")?;
         let began_ns = now_ns();
-        faults::make(&deployment.lab, &mut self.record, &self.mesh, fault).context("fault")?;
+        faults::make(&deployment.lab, &mut self.record, &self.mesh, &fault).context("fault")?;
         let done_ns = now_ns();
         loads.advance(done_ns)?;
         Ok((began_ns, done_ns))

@@ -98,9 +98,8 @@ impl Change {
             Self::Apply(file) if !folder.join(file).is_file() => {
                 Err(format!("apply: there is no file {file} in the scenario's folder"))
             }
-            Self::Apply(_) => Ok(()),
+            Self::Apply(_) | Self::Clear(Cleared::All) => Ok(()),
             Self::Fault(fault) => fault.check().map_err(|message| format!("fault: {message}")),
-            Self::Clear(Cleared::All) => Ok(()),
             Self::Delete(object) => key(object).map(drop).map_err(|message| format!("delete: {message}")),
         }
     }

@@ -64,12 +64,7 @@ fn a_port_that_is_used_again_follows_the_services_of_its_time() {
     let Some(lab) = lab() else { return };
     let pods = lab.add_pods([pod("client", 2), pod("old", 3), pod("new", 4)]).unwrap();
     let vip = SocketAddr::from((Ipv4Addr::new(10, 96, 0, 10), 80));
-    let lead_to = |endpoint: SocketAddr| {
-        let endpoints = vec![(endpoint.ip(), endpoint.port())];
-        let service =
-            ServiceSpec { name: "default/server:http".to_owned(), vip: vip.ip(), port: vip.port(), endpoints };
-        lab.set_network(&[service], &[]).unwrap();
-    };
+    let lead_to = |endpoint: SocketAddr| set_service(&lab, vip, vec![(endpoint.ip(), endpoint.port())]);
     let resets = pods[1].enter(|| TcpListener::bind((v4(3), 0))).unwrap().unwrap();
     lead_to(resets.local_addr().unwrap());
     let first = call_from(&pods[0], 0, vip);
