@@ -55,7 +55,7 @@ impl Request {
     }
 
     /// The same request with another body.
-    pub(crate) fn with_body(&self, body: Bytes) -> Self {
+    pub(crate) fn with_body(&self, body: &Bytes) -> Self {
         let replaced = |request: &http::Request<Full<Bytes>>| {
             let mut request = request.clone();
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

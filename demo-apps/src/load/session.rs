@@ -109,7 +109,7 @@ impl Request {
     fn with_bytes(&self, bytes: Bytes) -> Self {
         let message = match &self.message {
             Message::Http { request, .. } => {
-                Message::Http { request: Box::new(request.with_body(bytes.clone())), check: Check::Echoes(bytes) }
+                Message::Http { request: Box::new(request.with_body(&bytes)), check: Check::Echoes(bytes) }
             }
             Message::Raw { half_close, .. } => {
                 Message::Raw { expect: bytes.len() as u64, send: bytes, echoes: true, half_close: *half_close }
@@ -179,9 +179,12 @@ pub(crate) struct Session {
     speaks: Speaks,
 }
 
+/// A connection, with or without TLS, whose bytes are counted.
+type Stream = Tap<Box<dyn Io>>;
+
 enum Speaks {
     Http { session: HttpSession, http2: bool },
-    Raw { reader: ReadHalf<Tap<Box<dyn Io>>>, writer: WriteHalf<Tap<Box<dyn Io>>>, buffer: Vec<u8>, reset: bool },
+    Raw { reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, buffer: Vec<u8>, reset: bool },
 }
 
 /// Bytes transferred over a connection.
@@ -361,7 +364,7 @@ struct Expected<'a> {
 }
 
 async fn raw(
-    (reader, writer): (&mut ReadHalf<Tap<Box<dyn Io>>>, &mut WriteHalf<Tap<Box<dyn Io>>>),
+    (reader, writer): (&mut ReadHalf<Stream>, &mut WriteHalf<Stream>),
     buffer: &mut [u8],
     bytes: &[u8],
     expected: Expected<'_>,

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<bool> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seed = args.seed.unwrap_or_else(|| now.as_secs() % 1_000_000);
+    let seed = args.seed.unwrap_or(now.as_secs() % 1_000_000);
     let planes: &[&str] = match args.data_plane {
         Planes::Native => &["native"],
         Planes::Envoy => &["envoy"],

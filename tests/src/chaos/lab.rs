@@ -98,11 +98,11 @@ impl ChaosLab {
     pub(super) fn sidecar(&self, pod: &str) -> Result<ProcessRecord> {
         let state = fs::read_to_string(self.run().join(&self.id).join("state.jsonl"))?;
         let entries = state.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let processes = entries.filter_map(|entry| serde_json::from_value(entry["process"].clone()).ok());
+        let mut processes = entries.filter_map(|entry| serde_json::from_value(entry["process"].clone()).ok());
         let is_wanted = |process: &ProcessRecord| {
             process.pod == format!("{pod}.default") && SIDECARS.contains(&process.name.as_str())
         };
-        processes.filter(is_wanted).last().with_context(|| format!("{pod} has no sidecar"))
+        processes.rfind(is_wanted).with_context(|| format!("{pod} has no sidecar"))
     }
 
     /// The last lines that the sidecars have written to standard error, for an error message.
