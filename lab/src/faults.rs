@@ -12,7 +12,7 @@ use crate::{manifests, sidecar};
 #[cfg(test)]
 mod tests;
 
-/// A fault. Pods are named as the user names them until [`resolve`](Self::resolve), and then `POD.NAMESPACE`.
+/// A fault. Pods are named as the user names them until `resolve`, and then `POD.NAMESPACE`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LabFault {

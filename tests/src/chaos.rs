@@ -1,7 +1,7 @@
 //! Load on a lab that is disturbed meanwhile: certificates are replaced, policies, listeners and clusters change, processes stop,
 //! disk and descriptors run out. Nothing may be altered, and nothing may be lost that a disturbance does not explain.
 //!
-//! What is disturbed follows from a seed ([`plan`]); what is explained is a pure function of requests and times ([`judge`]).
+//! What is disturbed follows from a seed (`plan`); what is explained is a pure function of requests and times (`judge`).
 
 mod disturb;
 mod judge;
