@@ -15,7 +15,9 @@ use indicatif::ProgressBar;
 use mesh::model::{ControlPlane, Flavor, Mesh, Pod};
 use netns::Privilege;
 
-use crate::{data_plane::DataPlane, manifests, run, scenario::Scenario, stand_ins::Images, tools::Tools};
+use crate::{
+    api_server::ApiServer, data_plane::DataPlane, manifests, run, scenario::Scenario, stand_ins::Images, tools::Tools,
+};
 
 pub mod answers;
 mod cell;
@@ -172,6 +174,7 @@ impl Options {
             meshes: vec![Flavor::Istio],
             images: Images::default(),
             control_plane: ControlPlane::Compiler,
+            api_server: ApiServer::Demo,
             tools: self.tools.clone(),
             privilege: self.privilege,
             captures: None,

@@ -33,10 +33,23 @@ pub fn envoy(programs: &Path) -> Option<PathBuf> {
 
 /// The newest control plane that `scripts/istiod` built for programs in this folder.
 pub fn istiod(programs: &Path) -> Option<PathBuf> {
+    newest(programs, "istiod")
+}
+
+/// The newest API server that `scripts/kube-apiserver` built for programs in this folder.
+pub fn kube_apiserver(programs: &Path) -> Option<PathBuf> {
+    newest(programs, "kube-apiserver")
+}
+
+/// The newest build of a program in the cache: `.cache/PROGRAM-DIGEST/PROGRAM`.
+fn newest(programs: &Path, program: &str) -> Option<PathBuf> {
     let entries = root(programs)?.join(".cache").read_dir().ok()?;
-    let folders =
-        entries.filter_map(Result::ok).filter(|entry| entry.file_name().to_string_lossy().starts_with("istiod-"));
-    let binaries = folders.map(|entry| entry.path().join("istiod")).filter(|binary| binary.is_file());
+    let is_build = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name.to_string_lossy().strip_prefix(program).is_some_and(|rest| rest.starts_with('-'))
+    };
+    let folders = entries.filter_map(Result::ok).filter(is_build);
+    let binaries = folders.map(|entry| entry.path().join(program)).filter(|binary| binary.is_file());
     binaries.max_by_key(|binary| binary.metadata().and_then(|data| data.modified()).ok())
 }
 

@@ -5,10 +5,9 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
-    io::{BufReader, Read, Write},
+    io::BufReader,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +25,7 @@ use serde_json::Value;
 pub mod verdicts;
 
 use crate::{
+    ask::ask,
     data,
     tools::{MissingTool, Tools},
 };
@@ -233,34 +233,8 @@ impl Istiod {
     /// # Errors
     /// If the program can't be run, or does not answer.
     pub fn ask(&self, requests: &[Request]) -> Result<Vec<Answer>> {
-        let program = self.program.display();
-        let mut child = Command::new(&self.program)
-            .arg("--requests")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("can't run {program}"))?;
-        let mut stdin = child.stdin.take().context("a pipe to it")?;
-        let stdout = child.stdout.take().context("a pipe from it")?;
-        let mut stderr = child.stderr.take().context("a pipe from it")?;
-        let (answers, stderr_text) = thread::scope(|scope| {
-            // It can stop reading early: its error message is then worth more than the broken pipe.
-            scope.spawn(move || requests.iter().try_for_each(|request| send(&mut stdin, request)));
-            let stderr_text = scope.spawn(move || {
-                let mut text = String::new();
-                stderr.read_to_string(&mut text).map(|_| text).unwrap_or_default()
-            });
-            let answers = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter::<Answer>();
-            let answers: Result<Vec<_>, _> = answers.map(|answer| answer.map(Answer::in_order)).collect();
-            (answers, stderr_text.join().unwrap_or_default())
-        });
-        let status = child.wait()?;
-        let answers = answers.with_context(|| format!("{program}: {}", stderr_text.trim()))?;
-        if !status.success() || answers.len() != requests.len() {
-            bail!("{program} gave {} of {} answers ({status}): {}", answers.len(), requests.len(), stderr_text.trim());
-        }
-        Ok(answers)
+        let answers: Vec<Answer> = ask(Command::new(&self.program).arg("--requests"), requests)?;
+        Ok(answers.into_iter().map(Answer::in_order).collect())
     }
 
     /// Sends one request.
@@ -274,11 +248,6 @@ impl Istiod {
         }
         Ok(answer)
     }
-}
-
-fn send(to: &mut impl Write, request: &Request) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *to, request)?;
-    to.write_all(b"\n")
 }
 
 /// The differences between istiod and the compiler for one pod.

@@ -8,7 +8,9 @@
 
 pub mod access_log;
 mod admin;
+pub mod api_server;
 mod app;
+mod ask;
 mod authorities;
 pub mod bench;
 mod beneath;

@@ -26,6 +26,7 @@ use mesh::{
 use netns::Privilege;
 
 use crate::{
+    api_server::ApiServer,
     container, control_plane,
     data_plane::DataPlane,
     deploy::{Deployment, Tamper},
@@ -61,6 +62,8 @@ pub struct Options {
     pub images: Images,
     /// The source of the sidecars' files.
     pub control_plane: ControlPlane,
+    /// The API server that calls webhooks.
+    pub api_server: ApiServer,
     /// Where the programs are.
     pub tools: Tools,
     /// The privilege with which labs are made.
@@ -137,6 +140,7 @@ pub fn run(scenarios: &[Scenario], options: &Options) -> Result<RunReport> {
     let probes = probes.into_iter().map(|(_, report)| report).collect();
     let mut report = RunReport::new(started, begun.elapsed(), probes);
     report.control_plane = options.control_plane;
+    report.api_server = options.api_server;
     report.labs = labs;
     report.not_run = not_run;
     Ok(report)

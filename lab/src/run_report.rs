@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    api_server::ApiServer,
     claims,
     data_plane::DataPlane,
     expect::Expectation,
@@ -32,6 +33,9 @@ pub struct RunReport {
     /// The source of the sidecars' files; the compiler if absent.
     #[serde(skip_serializing_if = "ControlPlane::is_compiler")]
     pub control_plane: ControlPlane,
+    /// The API server that called the webhooks; `demo-apiserver` if absent.
+    #[serde(skip_serializing_if = "ApiServer::is_demo")]
+    pub api_server: ApiServer,
     /// The cost of bringing up labs, by data plane.
     pub labs: BTreeMap<DataPlane, LabFigures>,
     /// Whether all verdicts agree.
@@ -99,6 +103,7 @@ impl RunReport {
             started,
             seconds: took.as_secs_f64(),
             control_plane: ControlPlane::Compiler,
+            api_server: ApiServer::Demo,
             labs: BTreeMap::new(),
             agrees: probes.iter().all(|probe| probe.verdict.agrees),
             probes,

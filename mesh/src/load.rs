@@ -182,6 +182,7 @@ impl Reader {
             self.faults.warn(&head, "metadata.name", message);
             self.replaced.insert(earlier);
         }
+        validate::validate_fields(&head, &value, &mut self.faults);
         (known.keep)(&mut self.manifests, head, value, &mut self.faults);
     }
 

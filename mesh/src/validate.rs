@@ -2,7 +2,9 @@
 
 mod authorization_policy;
 mod destination_rule;
+mod endpoint_slice;
 mod envoy_filter;
+mod fields;
 mod gateway;
 mod peer_authentication;
 mod pod;
@@ -26,6 +28,8 @@ use crate::{
     manifests::{Head, Manifests, Object},
 };
 
+pub(crate) use self::fields::validate as validate_fields;
+
 /// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     let known = Known::new(manifests);
@@ -42,6 +46,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
         service::validate(service, faults);
     }
     service::addresses_differ(&manifests.services, faults);
+    for slice in &manifests.endpoint_slices {
+        endpoint_slice::validate(slice, faults);
+    }
     for secret in &manifests.secrets {
         secret::validate(secret, faults);
     }
@@ -146,9 +153,9 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// A field that holds one of a few words, where it is set.
+    /// A field that holds one of a few words, where it is set. For the API server, an empty one is not.
     fn one_of(&mut self, field: &str, word: Option<&str>, words: &[&str]) {
-        if let Some(word) = word.filter(|word| !words.contains(word)) {
+        if let Some(word) = word.filter(|word| !word.is_empty() && !words.contains(word)) {
             let known: Vec<_> = words.iter().copied().filter(|word| !word.is_empty()).collect();
             self.error(field, format!("{word:?} is none of {}", known.join(", ")));
         }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use lab::{
+    api_server::ApiServer,
     data_plane::DataPlane,
     deploy::Tamper,
     run::{self, Options},
@@ -22,6 +23,8 @@ use mesh::model::{ControlPlane, Flavor};
 pub mod chaos;
 pub mod generate;
 pub mod labs;
+pub mod mutations;
+pub mod verdicts;
 
 pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout")
@@ -106,6 +109,11 @@ pub fn run_by(
     run::run(scenarios, &Options { control_plane, ..options(meshes, planes) }).expect("the run comes to its end")
 }
 
+/// Runs scenarios whose webhooks this API server calls.
+pub fn run_with(api_server: ApiServer, scenarios: &[Scenario], meshes: &[Flavor], planes: &[DataPlane]) -> RunReport {
+    run::run(scenarios, &Options { api_server, ..options(meshes, planes) }).expect("the run comes to its end")
+}
+
 fn options(meshes: &[Flavor], planes: &[DataPlane]) -> Options {
     static NEVER: AtomicBool = AtomicBool::new(false);
     Options {
@@ -113,6 +121,7 @@ fn options(meshes: &[Flavor], planes: &[DataPlane]) -> Options {
         meshes: meshes.to_vec(),
         images: Images::default(),
         control_plane: ControlPlane::Compiler,
+        api_server: ApiServer::Demo,
         tools: tools(),
         privilege: netns::Privilege::acquire().expect("this process may make labs"),
         captures: None,

@@ -52,6 +52,7 @@ pub(super) async fn call(
             ipv6: args.ipv6,
             connect_to: args.connect_to,
             roots: Some(Arc::new(roots)),
+            names_first: true,
             ..ConnectArgs::default()
         },
         headers: headers.map(str::to_owned).into(),

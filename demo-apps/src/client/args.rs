@@ -166,6 +166,10 @@ pub struct ConnectArgs {
     /// Trusted roots that are not in a file: takes precedence over `--ca` and `--insecure`.
     #[arg(skip)]
     pub(crate) roots: Option<Arc<RootCertStore>>,
+
+    /// Verify a certificate in the order of Go's `crypto/x509`: its validity, its names, and only then who issued it.
+    #[arg(skip)]
+    pub(crate) names_first: bool,
 }
 
 impl ConnectArgs {

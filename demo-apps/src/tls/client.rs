@@ -7,8 +7,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, KeyLogFile, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, KeyLogFile, SignatureScheme};
 
 use super::provider::{offering, provider, versions};
 use super::{Session, facts_of, files};
@@ -45,7 +46,12 @@ impl ClientTls {
                 return Err(UsageError(format!("nothing is trusted: {fix}")));
             }
         };
-        let met = Arc::new(Met { verifier, provider: Arc::clone(&provider), leaf: Mutex::new(None) });
+        let met = Arc::new(Met {
+            verifier,
+            names_first: args.names_first,
+            provider: Arc::clone(&provider),
+            leaf: Mutex::new(None),
+        });
         let asked = Arc::new(Asked { own: own_certificate(args, &provider)?, outcome: AtomicU8::new(0) });
 
         let builder = ClientConfig::builder_with_provider(offering(provider, args.group))
@@ -106,6 +112,7 @@ fn own_certificate(args: &ConnectArgs, provider: &CryptoProvider) -> Result<Opti
 #[derive(Debug)]
 struct Met {
     verifier: Option<Arc<WebPkiServerVerifier>>,
+    names_first: bool,
     provider: Arc<CryptoProvider>,
     leaf: Mutex<Option<CertificateDer<'static>>>,
 }
@@ -121,6 +128,10 @@ impl ServerCertVerifier for Met {
     ) -> Result<ServerCertVerified, rustls::Error> {
         *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf.clone().into_owned());
         match &self.verifier {
+            Some(verifier) if self.names_first => {
+                before_the_chain(leaf, name, now)?;
+                verifier.verify_server_cert(leaf, intermediates, name, ocsp, now)
+            }
             Some(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
             None => Ok(ServerCertVerified::assertion()),
         }
@@ -147,6 +158,18 @@ impl ServerCertVerifier for Met {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// What Go verifies before it looks for the issuer (`Certificate.Verify` in `crypto/x509`).
+fn before_the_chain(leaf: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), rustls::Error> {
+    let (facts, now) = (facts_of(leaf), i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    if now < facts.not_before {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > facts.not_after {
+        return Err(CertificateError::Expired.into());
+    }
+    rustls::client::verify_server_name(&ParsedCertificate::try_from(leaf)?, name)
 }
 
 /// Provides the client's certificate, and records that the server requested one.

@@ -9,13 +9,13 @@ use super::{
     control_plane::ControlPlaneArgs,
     stand_ins::StandInArgs,
 };
-use crate::select::Shard;
+use crate::{api_server::ApiServer, select::Shard};
 
 const SELECTION: &str = "Which calls";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng\n  sidelab run --claim C27 --fail-fast\n  sidelab run strict --probe 'http over IPv4' --mesh istio\n  sidelab run --control-plane istiod --data-plane both\n  sidelab run --shard 1/4 --junit out.xml --summary \"$GITHUB_STEP_SUMMARY\" -o github"
+    after_help = "Examples:\n  sidelab run\n  sidelab run strict permissive --mesh istio --data-plane both\n  sidelab run --data-plane both --html report.html --json out.json --junit out.xml\n  sidelab run strict --pcap captures && tshark -r captures/strict-istio-native.pcapng\n  sidelab run --claim C27 --fail-fast\n  sidelab run strict --probe 'http over IPv4' --mesh istio\n  sidelab run --control-plane istiod --data-plane both\n  sidelab run webhook-strict webhook-fixes --api-server real\n  sidelab run --shard 1/4 --junit out.xml --summary \"$GITHUB_STEP_SUMMARY\" -o github"
 )]
 pub struct RunArgs {
     /// Scenarios by name, their folders, or folders of scenarios; all by default
@@ -41,6 +41,9 @@ pub struct RunArgs {
     pub mesh: Option<MeshChoice>,
     #[command(flatten)]
     pub control_plane: ControlPlaneArgs,
+    /// The API server that calls webhooks. real is kube-apiserver itself; scripts/kube-apiserver builds it
+    #[arg(long, value_enum, default_value_t)]
+    pub api_server: ApiServerChoice,
     /// The data planes to run on
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: DataPlaneChoice,
@@ -74,6 +77,25 @@ pub struct RunArgs {
     /// How to print
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: RunOutput,
+}
+
+/// The API server that calls webhooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ApiServerChoice {
+    /// demo-apiserver, which calls them as kube-apiserver does.
+    #[default]
+    Demo,
+    /// The real kube-apiserver.
+    Real,
+}
+
+impl From<ApiServerChoice> for ApiServer {
+    fn from(choice: ApiServerChoice) -> Self {
+        match choice {
+            ApiServerChoice::Demo => Self::Demo,
+            ApiServerChoice::Real => Self::Real,
+        }
+    }
 }
 
 /// The output format of a run.

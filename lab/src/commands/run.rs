@@ -14,6 +14,7 @@ use netns::Privilege;
 
 use super::{FAILED, OK, print_json};
 use crate::{
+    api_server::{ApiServer, KubeApiserver},
     claims,
     cli::{MeshChoice, RunArgs, RunOutput},
     control_plane,
@@ -43,13 +44,17 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         tracing::warn!("--shard: there are fewer scenarios than shards: this shard is empty");
     }
     let control_plane = (&args.control_plane).into();
+    let api_server = args.api_server.into();
+    if api_server == ApiServer::Real {
+        // Before the work, not after it.
+        KubeApiserver::find()?;
+    }
     let both = [Flavor::Textbook, Flavor::Istio];
     let meshes = control_plane::flavors(control_plane, args.mesh.map(MeshChoice::flavors), &both)?;
     let data_planes = args.data_plane.planes();
     if control_plane == ControlPlane::Istiod && data_planes.iter().any(|plane| *plane != DataPlane::Native) {
         control_plane::tell_stock_envoy();
     }
-    // Before the work, not after it.
     let files = [&args.json, &args.junit, &args.html, &args.summary, &args.differences];
     output::check(files.into_iter().flatten())?;
     let report = run::run(
@@ -59,6 +64,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             meshes,
             images: Images::from_args(&args.stand_ins)?,
             control_plane,
+            api_server,
             tools: Tools::find(),
             privilege,
             captures: args.pcap.clone(),

@@ -6,6 +6,7 @@ use mesh::model::ControlPlane;
 
 use super::{failure, words::counted};
 use crate::{
+    api_server::ApiServer,
     run_report::{ProbeReport, RunReport, claims_of},
     scenario::Scenario,
 };
@@ -24,10 +25,14 @@ pub fn render(run: &RunReport, scenarios: &[Scenario]) -> String {
         ControlPlane::Istiod => ", on istiod's files",
         ControlPlane::Dumps => ", on dumped files",
     };
+    let calls = match run.api_server {
+        ApiServer::Demo => "",
+        ApiServer::Real => ", webhooks called by kube-apiserver",
+    };
     let planes: Vec<String> = run.planes().iter().map(ToString::to_string).collect();
     let _ = writeln!(
         text,
-        "## {} sidelab: {}\n\nOn {}{by}, in {:.1} s.\n",
+        "## {} sidelab: {}\n\nOn {}{by}{calls}, in {:.1} s.\n",
         mark(run.agrees),
         agree(&run.probes),
         planes.join(", "),

@@ -11,6 +11,7 @@ use mesh::{
 
 use super::words::{counted, wrapped};
 use crate::{
+    api_server::ApiServer,
     data_plane::DataPlane,
     observe_call::Seen,
     run_report::{ProbeReport, RunReport, claims_of},
@@ -223,13 +224,17 @@ fn summary(report: &RunReport, width: usize) -> String {
         ControlPlane::Istiod => "; the sidecars' files by istiod",
         ControlPlane::Dumps => "; the sidecars' files by dumps",
     };
+    let calls = match report.api_server {
+        ApiServer::Demo => "",
+        ApiServer::Real => "; webhooks called by kube-apiserver",
+    };
     let unexpected = report.probes.iter().filter(|probe| probe.expected.is_empty()).count();
     let (expected, without) = match unexpected {
         0 => ("expected, ", String::new()),
         _ if unexpected == all => ("", "; no call has an expectation".into()),
         _ => ("expected, ", format!("; {} without an expectation", counted(unexpected, "call"))),
     };
-    let judges = format!("{expected}predicted, {}{by}{without}", planes.join(", "));
+    let judges = format!("{expected}predicted, {}{by}{calls}{without}", planes.join(", "));
     let style = if report.agrees { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{right} of {all} calls agree{style:#} (accounts: {judges})");
     if !report.not_run.is_empty() {

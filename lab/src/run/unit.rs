@@ -90,7 +90,7 @@ pub(super) fn run(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         let from = caller(&current.mesh, probe)?;
         let before = Before::read(&probe.counts, &deployment, &current.mesh)?;
         let mut call = match &probe.webhook {
-            Some(name) => webhook::call(&deployment, unit, probe, name, from, number, &options.tools)?,
+            Some(name) => webhook::call(&deployment, unit, probe, name, from, number, options)?,
             None => make_calls(&deployment, &current.mesh, probe, from, number, options)?,
         };
         call.counts = before.gained(&deployment)?;

@@ -39,6 +39,8 @@ apiVersion: v1
 kind: Service
 metadata: {name: server}
 spec:
+  ipFamilyPolicy: PreferDualStack
+  clusterIP: 10.96.0.10
   clusterIPs: [10.96.0.10, 'fd00:96::a']
   selector: {app: server}
   ports:

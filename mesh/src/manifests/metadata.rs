@@ -1,4 +1,4 @@
-//! The syntax of names, labels and annotations (`k8s.io/apimachinery/pkg/util/validation`).
+//! The syntax of names, labels, annotations and amounts (`k8s.io/apimachinery/pkg/util/validation`).
 
 use super::object::Head;
 
@@ -96,4 +96,30 @@ fn is_label_value(text: &str) -> bool {
         && text.bytes().all(inner)
         && !text.starts_with(|c: char| !c.is_ascii_alphanumeric())
         && !text.ends_with(|c: char| !c.is_ascii_alphanumeric())
+}
+
+/// Parses an amount of a resource (`k8s.io/apimachinery/pkg/api/resource/quantity.go`).
+pub(crate) fn amount(text: &str) -> Option<f64> {
+    const SUFFIXES: [(&str, f64); 15] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("Ei", 1_152_921_504_606_846_976.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+        ("E", 1e18),
+    ];
+    let suffixed = SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)));
+    let (number, factor) = suffixed.unwrap_or((text, 1.0));
+    let is_number = !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    number.parse::<f64>().ok().filter(|_| is_number).map(|number| number * factor)
 }

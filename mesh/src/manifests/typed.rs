@@ -115,6 +115,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unfit> {
+        // A type with fields would take a list as its fields in order.
+        if self.value.is_array() {
+            let unfit: Unfit = de::Error::custom("invalid type: sequence, expected a mapping");
+            return Err(unfit.at(self.place));
+        }
         self.visit(fields, visitor)
     }
 

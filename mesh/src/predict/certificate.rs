@@ -57,6 +57,8 @@ pub(super) struct Check {
     pub(super) sans: Vec<SubjectAltNameMatcher>,
     /// The host that the certificate must be for.
     pub(super) host: Option<String>,
+    /// Whether its names are checked before its issuer, as Go does.
+    pub(super) names_first: bool,
 }
 
 /// Why a handshake failed.
@@ -193,16 +195,30 @@ impl Check {
 
     /// Whether a certificate passes.
     pub(super) fn admits(&self, certificate: &Certificate) -> Result<(), Why> {
-        if self.roots.as_ref().is_some_and(|roots| !roots.iter().any(|root| vouches(root, &certificate.issuer))) {
-            return Err(Why::UnknownIssuer);
+        if self.names_first {
+            // `Certificate.Verify` in Go's `crypto/x509`.
+            self.valid(certificate).and_then(|()| self.named(certificate)).and_then(|()| self.issued(certificate))
+        } else {
+            self.issued(certificate).and_then(|()| self.valid(certificate)).and_then(|()| self.named(certificate))
         }
+    }
+
+    fn issued(&self, certificate: &Certificate) -> Result<(), Why> {
+        let trusted = |roots: &Vec<Authority>| roots.iter().any(|root| vouches(root, &certificate.issuer));
+        if self.roots.as_ref().is_none_or(trusted) { Ok(()) } else { Err(Why::UnknownIssuer) }
+    }
+
+    fn valid(&self, certificate: &Certificate) -> Result<(), Why> {
         match certificate.valid {
-            ValidAt::Now => {}
+            ValidAt::Now => Ok(()),
             // Without roots the chain is not checked, including its validity.
-            _ if self.roots.is_none() => {}
-            ValidAt::Past => return Err(Why::Expired),
-            ValidAt::Future => return Err(Why::NotYetValid),
+            _ if self.roots.is_none() => Ok(()),
+            ValidAt::Past => Err(Why::Expired),
+            ValidAt::Future => Err(Why::NotYetValid),
         }
+    }
+
+    fn named(&self, certificate: &Certificate) -> Result<(), Why> {
         let Certificate { uris, hosts, addresses, .. } = certificate;
         let any_host =
             |test: &dyn Fn(&str) -> bool| hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| test(host)));
@@ -286,7 +302,7 @@ impl Material {
             (None, stated) => stated.and_then(|stated| stated.trusted_ca.as_ref()).map(of_roots),
         };
         let sans = stated.map(san_matchers).unwrap_or_default();
-        Ok(Check { roots, sans, host: None })
+        Ok(Check { roots, sans, ..Check::default() })
     }
 
     fn roots(&self, name: &str) -> Result<Vec<Authority>, NotThere> {

@@ -13,10 +13,11 @@ use super::{
 /// The API server's validation of the webhook: only `caBundle`, and the name that it calls.
 pub(super) fn check(webhook: &Webhook, pod: &Pod) -> Check {
     let host = webhook.place.host();
-    match &webhook.ca_bundle {
+    let check = match &webhook.ca_bundle {
         Some(bundle) => Check { roots: Some(certificate::subjects(bundle)), host: Some(host), ..Check::default() },
         None => app::trust(pod, &host),
-    }
+    };
+    Check { names_first: true, ..check }
 }
 
 /// The API server's decision; `None` if the webhook's answer is unknown.

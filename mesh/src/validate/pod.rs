@@ -93,12 +93,6 @@ fn names_and_numbers(checked: &mut Checked<'_>, field: &str, spec: &PodSpec) {
     {
         checked.error(format!("{field}.serviceAccountName"), format!("{name:?} is not a name of a ServiceAccount"));
     }
-    if spec.termination_grace_period_seconds.is_some_and(|seconds| seconds < 0) {
-        checked.error(format!("{field}.terminationGracePeriodSeconds"), "is negative");
-    }
-    if spec.active_deadline_seconds.is_some_and(|seconds| seconds < 1) {
-        checked.error(format!("{field}.activeDeadlineSeconds"), "must be 1 at least");
-    }
     checked.labels(&format!("{field}.nodeSelector"), spec.node_selector.iter().flatten());
     for (i, alias) in spec.host_aliases.iter().flatten().enumerate() {
         let field = format!("{field}.hostAliases[{i}]");
@@ -152,7 +146,7 @@ fn toleration(checked: &mut Checked<'_>, field: &str, one: &Toleration) {
 /// `protocol` of a container's or a service's port.
 pub(super) fn protocol(checked: &mut Checked<'_>, field: &str, protocol: Option<&str>) {
     match protocol {
-        None | Some("TCP" | "UDP") => {}
+        None | Some("" | "TCP" | "UDP") => {}
         Some("SCTP") => checked.error(field, "SCTP is not supported; expected TCP or UDP"),
         Some(other) => checked.error(field, format!("{other:?} is not a protocol; expected TCP, UDP or SCTP")),
     }

@@ -100,7 +100,7 @@ fn port(checked: &mut Checked<'_>, field: &str, port: &ServicePort, among_others
         // The API server takes 0 as unset.
         None | Some(IntOrString::Int(0)) => {}
         Some(IntOrString::Int(number)) => checked.port(format!("{field}.targetPort"), *number),
-        Some(IntOrString::String(name)) if is_port_name(name) => {}
+        Some(IntOrString::String(name)) if name.is_empty() || is_port_name(name) => {}
         Some(IntOrString::String(name)) => {
             let message = format!("{name:?} is neither a number nor a name that a container's port can have");
             checked.error(format!("{field}.targetPort"), message);
@@ -114,6 +114,17 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         && one != first
     {
         checked.error("spec.clusterIPs[0]", format!("{first} is not spec.clusterIP, {one}; they must agree"));
+    }
+    if spec.cluster_ip.as_ref().is_none_or(String::is_empty) && !all.is_empty() {
+        checked
+            .error("spec.clusterIPs", "must be empty where clusterIP is; give clusterIP, which is the first of them");
+    }
+    if all.len() > 1 && matches!(spec.ip_family_policy.as_deref(), None | Some("SingleStack")) {
+        let message = "must be PreferDualStack or RequireDualStack where clusterIPs has two addresses";
+        checked.error("spec.ipFamilyPolicy", message);
+    }
+    for (i, _) in all.iter().enumerate().filter(|(_, ip)| ip.is_empty()) {
+        checked.error(format!("spec.clusterIPs[{i}]"), "is empty; expected an IP address");
     }
     let one = spec.cluster_ip.iter().map(|ip| ("spec.clusterIP".to_owned(), ip));
     let more = all.iter().enumerate().map(|(i, ip)| (format!("spec.clusterIPs[{i}]"), ip));
@@ -190,6 +201,11 @@ fn by_type(checked: &mut Checked<'_>, spec: &ServiceSpec) {
             checked.error(format!("spec.{field}"), format!("may only be set for a Service of type {types}"));
         }
     }
+    if spec.health_check_node_port.is_some_and(|port| port != 0)
+        && spec.external_traffic_policy.as_deref() != Some("Local")
+    {
+        checked.error("spec.healthCheckNodePort", "may only be set where externalTrafficPolicy is Local");
+    }
     checked.one_of("spec.sessionAffinity", spec.session_affinity.as_deref(), &["None", "ClientIP"]);
     checked.one_of("spec.externalTrafficPolicy", spec.external_traffic_policy.as_deref(), &["Cluster", "Local"]);
     checked.one_of("spec.internalTrafficPolicy", spec.internal_traffic_policy.as_deref(), &["Cluster", "Local"]);
@@ -200,9 +216,6 @@ fn by_type(checked: &mut Checked<'_>, spec: &ServiceSpec) {
         let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
         if !(1..=86400).contains(&timeout) {
             checked.error(field, format!("{timeout} is out of range; from 1 to 86400"));
-        }
-        if spec.session_affinity.as_deref() != Some("ClientIP") {
-            checked.error("spec.sessionAffinityConfig", "may only be set where sessionAffinity is ClientIP");
         }
     }
     for (i, ip) in spec.external_ips.iter().flatten().enumerate().filter(|(_, ip)| ip.parse::<IpAddr>().is_err()) {

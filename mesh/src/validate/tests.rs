@@ -75,7 +75,9 @@ fn an_address_that_is_asked_for_is_one_of_the_services_range() {
         "spec.clusterIPs[0]: 10.96.1.2 is not spec.clusterIP, 10.96.1.1; they must agree",
     );
     refused(
-        &service("clusterIP: 10.96.1.1, clusterIPs: [10.96.1.1, 10.96.1.2], ports: [{port: 80}]"),
+        &service(
+            "ipFamilyPolicy: PreferDualStack, clusterIP: 10.96.1.1, clusterIPs: [10.96.1.1, 10.96.1.2], ports: [{port: 80}]",
+        ),
         "spec.clusterIPs: holds two addresses of one family",
     );
     let other = "---\n{apiVersion: v1, kind: Service, metadata: {name: t}, spec: {selector: {app: a}, clusterIP: 10.96.1.1, ports: [{port: 80}]}}\n";

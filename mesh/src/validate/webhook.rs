@@ -61,6 +61,8 @@ fn webhook(checked: &mut Checked<'_>, field: &str, hook: &ValidatingWebhook) {
         };
         checked.error(at("admissionReviewVersions"), message);
     }
+    let versions = hook.admission_review_versions.iter().enumerate();
+    checked.unique(versions.map(|(i, version)| (at(&format!("admissionReviewVersions[{i}]")), version.as_str())));
     if let Some(seconds) = hook.timeout_seconds.filter(|seconds| !(1..=30).contains(seconds)) {
         checked.error(at("timeoutSeconds"), format!("{seconds} is out of range; a webhook has 1 to 30 seconds"));
     }
@@ -104,11 +106,14 @@ fn service(checked: &mut Checked<'_>, field: &str, reference: &ServiceReference)
     if let Some(port) = reference.port {
         checked.port(format!("{field}.port"), port);
     }
-    if let Some(path) = reference.path.as_deref() {
+    if let Some(path) = reference.path.as_deref().filter(|path| !path.is_empty()) {
         if !path.starts_with('/') {
             checked.error(format!("{field}.path"), format!("{path:?} does not begin with /; write /{path}"));
         } else if path.contains(['?', '#']) || path.contains("//") {
             checked.error(format!("{field}.path"), format!("{path:?} has a query, a fragment or an empty part"));
+        } else if let Some(part) = path.split('/').find(|part| !part.is_empty() && !is_dns_subdomain(part)) {
+            let message = format!("{part:?} is not a part of a path: lower-case letters, digits, '-' and '.'");
+            checked.error(format!("{field}.path"), message);
         }
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn validate(object: &Object<Workload>, known: &Known<'_>, faults: &mu
     // A Job finds its pods by a label that the API server makes up.
     if let Some(selector) = workload.selector.as_ref().filter(|_| !workload.ends) {
         checked.labels("spec.selector.matchLabels", selector.match_labels.iter().flatten());
-        if *selector == LabelSelector::default() {
+        let LabelSelector { match_labels, match_expressions } = selector;
+        let has_none = match_labels.as_ref().is_none_or(BTreeMap::is_empty)
+            && match_expressions.as_ref().is_none_or(Vec::is_empty);
+        if has_none {
             checked.error("spec.selector", "is empty; write the labels of the template into matchLabels");
         } else if !matches(selector, labels) {
             let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -35,7 +38,7 @@ pub(super) fn validate(object: &Object<Workload>, known: &Known<'_>, faults: &mu
     let Some(spec) = &workload.template.spec else {
         return checked.error(field, "is missing; a pod needs containers");
     };
-    let policy = spec.restart_policy.as_deref();
+    let policy = spec.restart_policy.as_deref().filter(|policy| !policy.is_empty());
     if let Some(policy) = policy.filter(|policy| *policy != "Always" && !workload.ends) {
         let message = format!("{policy} is not allowed; the pods of a {kind} restart Always");
         checked.error(format!("{field}.restartPolicy"), message);

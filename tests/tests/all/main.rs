@@ -1,5 +1,6 @@
 //! All tests across crates, in one program, so that the project is linked only once.
 
+mod api_server;
 mod bad_input;
 mod bench;
 mod bench_kept;

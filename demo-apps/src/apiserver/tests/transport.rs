@@ -47,6 +47,17 @@ async fn a_certificate_of_another_ca_is_refused() {
 }
 
 #[tokio::test]
+async fn of_a_strange_certificate_for_another_name_the_name_is_what_is_wrong() {
+    let (cluster, other) =
+        (Cluster::with_names(&["spiffe://cluster.local/ns/default/sa/webhook"]), Pki::named("another"));
+    let mut hook = cluster.hook("strange", "/validate");
+    hook["clientConfig"]["caBundle"] = STANDARD.encode(std::fs::read(other.ca()).unwrap()).into();
+    let report = cluster.validate(hook).await;
+    let said = "tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match webhook.default.svc";
+    assert_eq!(reason(&report), said);
+}
+
+#[tokio::test]
 async fn without_a_ca_bundle_the_hosts_cas_are_trusted() {
     let cluster = Cluster::new();
     let mut hook = cluster.hook("public", "/validate");

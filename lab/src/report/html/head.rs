@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use mesh::{account::LayerKind, model::ControlPlane};
 
 use super::{Page, count, layers};
-use crate::run_report::RunReport;
+use crate::{api_server::ApiServer, run_report::RunReport};
 
 /// `24 of 24 calls agree`.
 pub(super) fn agreement(run: &RunReport) -> String {
@@ -48,6 +48,9 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
             "Control plane",
             "istiod: the sidecars ran on its files, and the prediction is based on them".into(),
         ));
+    }
+    if run.api_server == ApiServer::Real {
+        facts.push(("API server", "kube-apiserver itself called the webhooks".into()));
     }
     for (plane, figures) in &run.labs {
         let slowest = figures.ready_seconds.iter().copied().fold(0.0, f64::max);

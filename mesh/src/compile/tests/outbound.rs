@@ -157,7 +157,7 @@ fn detection_waits_as_long_as_mesh_config_says() {
 #[test]
 fn http_services_share_a_listener_and_are_distinguished_by_host() {
     let other = "apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: elsewhere}\n\
-                 spec: {clusterIPs: [10.96.0.99], ipFamilies: [IPv4], ports: [{name: http, port: 80}]}\n";
+                 spec: {clusterIP: 10.96.0.99, clusterIPs: [10.96.0.99], ipFamilies: [IPv4], ports: [{name: http, port: 80}]}\n";
     let config = with(other, Flavor::Istio, "client");
     assert_eq!(config.listeners.iter().filter(|l| l.name == "0.0.0.0_80").count(), 1);
     let routes = config.routes.iter().find(|r| r.name == "80").expect("routes");

@@ -71,6 +71,17 @@ fn a_name_that_is_asked_for_must_be_there() {
 }
 
 #[test]
+fn of_a_strange_certificate_for_another_name_a_caller_in_go_reports_the_name() {
+    let check = Check { host: Some("webhook.default.svc".into()), ..roots(&[named("team")]) };
+    let svid = Certificate::of_mesh(ID);
+    assert_eq!(check.admits(&svid), Err(Why::UnknownIssuer));
+    let go = Check { names_first: true, ..check };
+    assert_eq!(go.admits(&svid), Err(Why::WrongSan(vec![ID.into()])));
+    let expired = Certificate { valid: ValidAt::Past, ..svid };
+    assert_eq!(go.admits(&expired), Err(Why::Expired));
+}
+
+#[test]
 fn a_host_that_is_asked_for_must_be_the_certificates() {
     let certificate = |hosts: &[&str]| Certificate {
         hosts: Some(hosts.iter().map(ToString::to_string).collect()),

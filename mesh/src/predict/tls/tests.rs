@@ -8,7 +8,7 @@ const CLIENT: &str = "spiffe://cluster.local/ns/default/sa/client";
 const SERVER: &str = "spiffe://cluster.local/ns/default/sa/server";
 
 fn of_mesh(sans: Vec<SubjectAltNameMatcher>) -> Check {
-    Check { roots: Some(vec![Authority::Mesh]), sans, host: None }
+    Check { roots: Some(vec![Authority::Mesh]), sans, ..Check::default() }
 }
 
 fn client(alpn: &[&str]) -> Hello {

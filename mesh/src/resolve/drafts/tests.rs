@@ -86,7 +86,7 @@ spec:
   template:
     metadata: {labels: {app: db}}
     spec: {containers: [{name: a, image: x, volumeMounts: [{name: data, mountPath: /data}]}]}
-  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}]
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
 ---
 {apiVersion: v1, kind: Service, metadata: {name: db}, spec: {clusterIP: None, selector: {app: db}, ports: [{port: 7000}]}}
 ";

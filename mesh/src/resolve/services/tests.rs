@@ -46,7 +46,10 @@ fn a_service_has_an_ipv4_address_unless_it_asks_for_more() {
     assert_eq!(vips("clusterIP: 10.96.7.7, ipFamilyPolicy: PreferDualStack"), ["10.96.7.7", "fd00:96::a"]);
     assert_eq!(vips("clusterIP: 'fd00:96::7'"), ["fd00:96::7"]);
     assert_eq!(vips("clusterIP: 172.20.0.7"), ["10.96.0.10"], "another cluster's address is no use here");
-    assert_eq!(vips("clusterIP: 'fd00:96::7', clusterIPs: ['fd00:96::7', 10.96.7.7]"), ["10.96.7.7", "fd00:96::7"]);
+    assert_eq!(
+        vips("ipFamilyPolicy: PreferDualStack, clusterIP: 'fd00:96::7', clusterIPs: ['fd00:96::7', 10.96.7.7]"),
+        ["10.96.7.7", "fd00:96::7"]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 
 use super::{super::Checked, env, probe, protocol};
-use crate::manifests::{is_dns_label, is_port_name};
+use crate::manifests::{amount, is_dns_label, is_port_name};
 
 /// Checks a container. `volumes` are the names of its pod's volumes.
 pub(super) fn validate(
@@ -75,7 +75,7 @@ fn ports(checked: &mut Checked<'_>, field: &str, container: &Container) {
     for (i, port) in ports.iter().enumerate() {
         let field = format!("{field}.ports[{i}]");
         checked.port(format!("{field}.containerPort"), port.container_port);
-        if let Some(name) = &port.name
+        if let Some(name) = port.name.as_ref().filter(|name| !name.is_empty())
             && !is_port_name(name)
         {
             let message = format!(
@@ -138,32 +138,6 @@ fn amounts(checked: &mut Checked<'_>, field: &str, resources: &ResourceRequireme
             checked.error(format!("{field}.requests[{resource}]"), message);
         }
     }
-}
-
-/// Parses an amount of a resource (`k8s.io/apimachinery/pkg/api/resource/quantity.go`).
-fn amount(text: &str) -> Option<f64> {
-    const SUFFIXES: [(&str, f64); 15] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("Ei", 1_152_921_504_606_846_976.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-    ];
-    let suffixed = SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)));
-    let (number, factor) = suffixed.unwrap_or((text, 1.0));
-    let is_number = !number.is_empty()
-        && number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
-    number.parse::<f64>().ok().filter(|_| is_number).map(|number| number * factor)
 }
 
 fn user(checked: &mut Checked<'_>, field: &str, container: &Container, spec: &PodSpec) {

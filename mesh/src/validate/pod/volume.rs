@@ -70,11 +70,6 @@ fn one(checked: &mut Checked<'_>, field: &str, volume: &Volume) {
             ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"];
         checked.one_of(&format!("{field}.hostPath.type"), source.type_.as_deref(), &kinds);
     }
-    if let Some(medium) = volume.empty_dir.as_ref().and_then(|source| source.medium.as_deref())
-        && !medium.starts_with("HugePages")
-    {
-        checked.one_of(&format!("{field}.emptyDir.medium"), Some(medium), &["", "Memory"]);
-    }
 }
 
 fn mode(checked: &mut Checked<'_>, field: &str, mode: Option<i32>) {

@@ -1,0 +1,56 @@
+//! The real API server of Kubernetes: finds the program that `scripts/kube-apiserver` builds.
+
+use std::{env, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    data,
+    tools::{MissingTool, Tools},
+};
+
+pub mod tries;
+
+/// The API server that calls webhooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiServer {
+    /// `demo-apiserver`, which does what kube-apiserver does.
+    #[default]
+    Demo,
+    /// kube-apiserver itself.
+    Real,
+}
+
+impl ApiServer {
+    /// Whether it is the default.
+    pub(crate) fn is_demo(&self) -> bool {
+        *self == Self::Demo
+    }
+}
+
+/// The program that runs the real kube-apiserver.
+#[derive(Clone, Debug)]
+pub struct KubeApiserver {
+    pub(crate) program: PathBuf,
+}
+
+impl KubeApiserver {
+    /// Finds the program: in `SIDELAB_KUBE_APISERVER`, else in the project's cache.
+    ///
+    /// # Errors
+    /// If it has not been built.
+    pub fn find() -> Result<Self, MissingTool> {
+        let program = match env::var_os("SIDELAB_KUBE_APISERVER") {
+            Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
+            None => data::kube_apiserver(&Tools::find().own),
+        };
+        program.map(|program| Self { program }).ok_or_else(|| MissingTool {
+            program: "kube-apiserver".into(),
+            fix: "build it with `scripts/kube-apiserver` (which needs Go, or gets it from PyPI, and minutes), or name its path in \
+                  SIDELAB_KUBE_APISERVER; without --api-server real, demo-apiserver calls the webhooks"
+                .into(),
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Fields of Kubernetes' kinds that an API server checks by themselves: one of a few words, a number in a range, a name. They are
+//! checked in the document, whose types are reduced to what matters here.
+
+mod rules;
+
+use serde_json::Value;
+
+use self::rules::{POD, Rule, of_kind, pod_at};
+use crate::{fault::Faults, manifests::Head};
+
+/// Checks a document of a kind.
+pub(crate) fn validate(head: &Head, document: &Value, faults: &mut Faults) {
+    let mut report = |field: String, message: String| faults.error(head, field, message);
+    for (path, rule) in of_kind(head.kind) {
+        check(document, path, "", rule, &mut report);
+    }
+    let Some(at) = pod_at(head.kind) else { return };
+    let pointer = format!("/{}", at.replace('.', "/"));
+    if let Some(spec) = document.pointer(&pointer) {
+        for (path, rule) in POD {
+            check(spec, path, at, rule, &mut report);
+        }
+    }
+}
+
+/// Applies a rule to each value at `path`, such as `ports[].name`, in a value at `field`.
+fn check(value: &Value, path: &str, field: &str, rule: &Rule, report: &mut impl FnMut(String, String)) {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let (name, of_items) = first.strip_suffix("[]").map_or((first, false), |name| (name, true));
+    let field = if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+    // For the API server, null is absent.
+    let found = value.get(name).filter(|found| !found.is_null());
+    match (rest, of_items) {
+        (Some(rest), false) => match found {
+            Some(found) => check(found, rest, &field, rule, report),
+            None if matches!(rule, Rule::Needed) => report(format!("{field}.{rest}"), "is missing".into()),
+            None => {}
+        },
+        (None, false) => fault(found, rule).into_iter().for_each(|message| report(field.clone(), message)),
+        (rest, true) => {
+            let items = found.and_then(Value::as_array).into_iter().flatten().enumerate();
+            for (i, item) in items {
+                let field = format!("{field}[{i}]");
+                match rest {
+                    Some(rest) => check(item, rest, &field, rule, report),
+                    None => fault(Some(item), rule).into_iter().for_each(|message| report(field.clone(), message)),
+                }
+            }
+        }
+    }
+}
+
+/// What a rule says of a value. A value of another type is reported where the document is read.
+fn fault(value: Option<&Value>, rule: &Rule) -> Option<String> {
+    match (rule, value) {
+        (Rule::Given | Rule::Needed, None) => Some("is missing".into()),
+        (Rule::Given | Rule::Needed, Some(Value::String(text))) => text.is_empty().then(|| "is missing".into()),
+        (Rule::Given | Rule::Needed, Some(Value::Array(items))) => items.is_empty().then(|| "is missing".into()),
+        (Rule::Some(names), Some(Value::Object(fields))) => {
+            let is_set =
+                |name: &&str| fields.get(*name).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+            (!names.iter().any(is_set)).then(|| format!("needs one of {}", names.join(", ")))
+        }
+        (Rule::AnyOf(names) | Rule::AtMostOne(names), Some(Value::Object(fields))) => {
+            let is_set = |name: &&&str| fields.get(**name).is_some_and(|value| !value.is_null());
+            let set: Vec<&str> = names.iter().filter(is_set).copied().collect();
+            match set.len() {
+                0 if matches!(rule, Rule::AnyOf(_)) => Some(format!("needs one of {}", names.join(", "))),
+                0 | 1 => None,
+                _ => Some(format!("may have only one of {}; keep one", set.join(", "))),
+            }
+        }
+        (Rule::From(least), Some(Value::Number(number))) => {
+            let number = number.as_i64().filter(|number| number < least)?;
+            Some(format!("{number} is too small; expected {least} or more"))
+        }
+        (Rule::Within(least, most), Some(Value::Number(number))) => {
+            let number = number.as_i64().filter(|number| !(least..=most).contains(&number))?;
+            Some(format!("{number} is out of range; expected a number from {least} to {most}"))
+        }
+        // Empty is unset.
+        (Rule::Words(_) | Rule::Text(..), Some(Value::String(text))) if text.is_empty() => None,
+        (Rule::Words(words), Some(Value::String(text))) => {
+            (!words.contains(&text.as_str())).then(|| format!("{text:?} is none of {}", words.join(", ")))
+        }
+        (Rule::Text(is_good, what) | Rule::SetText(is_good, what), Some(Value::String(text))) => {
+            (!is_good(text)).then(|| format!("{text:?} is not {what}"))
+        }
+        (Rule::Share, Some(Value::Number(number))) => {
+            number.as_i64().is_some_and(|number| number < 0).then(|| format!("{number} is negative"))
+        }
+        (Rule::Share, Some(Value::String(text))) => {
+            let digits = text.strip_suffix('%').filter(|digits| !digits.is_empty());
+            let is_share = digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            (!is_share).then(|| format!("{text:?} is neither a number nor a percentage such as 25%"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
