@@ -287,7 +287,5 @@ fn is_schedule(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-' | '?');
     let fields: Vec<&str> = text.split_ascii_whitespace().collect();
     let is_field = |field: &&str| field.chars().all(allowed);
-    macros.contains(&text)
-        || text.starts_with("@every ")
-        || (fields.len() == 5 && fields.iter().all(|field| is_field(&field)))
+    macros.contains(&text) || text.starts_with("@every ") || (fields.len() == 5 && fields.iter().all(is_field))
 }
