@@ -114,8 +114,7 @@ pub const ACCEPTED: &[Accepted] = &[
         HttpConnectionManager,
         "proxy_100_continue",
         Any,
-        "Whether a client that asks beforehand (`Expect: 100-continue`) is told to go on by the app. Here the sidecar tells it; \
-         the final answer is the app's in any case",
+        "Whether the app answers `Expect: 100-continue`. Here the sidecar does; the final answer is the app's in any case",
     ),
     row(
         RouteConfiguration,

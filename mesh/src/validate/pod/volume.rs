@@ -52,6 +52,13 @@ fn one(checked: &mut Checked<'_>, field: &str, volume: &Volume) {
     }
     if let Some(source) = &volume.projected {
         mode(checked, &format!("{field}.projected.defaultMode"), source.default_mode);
+        for (i, source) in source.sources.iter().flatten().enumerate() {
+            let field = format!("{field}.projected.sources[{i}]");
+            let secret = source.secret.as_ref().and_then(|secret| secret.items.as_deref());
+            let config_map = source.config_map.as_ref().and_then(|config_map| config_map.items.as_deref());
+            items(checked, &format!("{field}.secret"), secret);
+            items(checked, &format!("{field}.configMap"), config_map);
+        }
     }
     if let Some(source) = &volume.downward_api {
         mode(checked, &format!("{field}.downwardAPI.defaultMode"), source.default_mode);
@@ -82,6 +89,9 @@ fn items(checked: &mut Checked<'_>, field: &str, items: Option<&[KeyToPath]>) {
     for (i, item) in items.unwrap_or_default().iter().enumerate() {
         if item.key.is_empty() {
             checked.error(format!("{field}.items[{i}].key"), "is missing");
+        }
+        if item.path.is_empty() {
+            checked.error(format!("{field}.items[{i}].path"), "is missing");
         }
         mode(checked, &format!("{field}.items[{i}].mode"), item.mode);
     }
