@@ -60,6 +60,10 @@ pub(crate) fn split() -> Result<Side> {
     }
     // Ctrl-C reaches the front alone, which passes it on.
     setsid().context("can't start a session")?;
+    // What the front passes on counts, even in a shell's background, whose programs start with these ignored.
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        sys::end_by(signal).context("can't be interrupted")?;
+    }
     prctl::set_pdeathsig(Signal::SIGKILL).context("can't follow the command's end")?;
     if getppid() != this {
         std::process::exit(1);

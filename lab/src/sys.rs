@@ -1,7 +1,10 @@
 //! System calls that need `unsafe`.
 #![allow(unsafe_code, reason = "this is the crate's only file with unsafe code; each block states why it is sound")]
 
-use nix::unistd::{ForkResult, Pid};
+use nix::{
+    sys::signal::{SigHandler, Signal},
+    unistd::{ForkResult, Pid},
+};
 
 /// Splits this process in two: `Some` with the child's pid in the parent, `None` in the child.
 ///
@@ -17,6 +20,15 @@ pub(crate) fn fork() -> nix::Result<Option<Pid>> {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => Ok(None),
     }
+}
+
+/// Lets a signal end this process, even if it was ignored when the process started.
+///
+/// # Errors
+/// If the kernel can't.
+pub(crate) fn end_by(signal: Signal) -> nix::Result<()> {
+    // SAFETY: sets the default disposition, so no handler of this process runs.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.map(drop)
 }
 
 /// How many threads this process has.
