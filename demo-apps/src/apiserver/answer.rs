@@ -1,6 +1,7 @@
 //! Interpreting a webhook's response (`plugin/webhook/request/admissionreview.go`).
 
 use json_patch::Patch;
+use serde_json::Value;
 
 use super::configuration::Webhook;
 use super::wording;
@@ -39,8 +40,10 @@ impl Verdict {
 }
 
 pub(super) fn judge(report: &ClientReport, webhook: &Webhook, uid: &str) -> Conclusion {
-    let response = match report.http.as_ref().ok_or_else(|| "no response".to_owned()).and_then(body) {
-        Ok(text) => review(&text, uid).map_err(|why| wording::invalid_response(&why)),
+    let json =
+        report.http.as_ref().ok_or_else(|| "no response".to_owned()).and_then(body).and_then(|text| parse(&text));
+    let response = match json {
+        Ok(json) => review(json, uid).map_err(|why| wording::invalid_response(&why)),
         Err(why) => Err(format!("failed to call webhook: {why}")),
     };
     response.and_then(|response| decision(response, webhook)).unwrap_or_else(Conclusion::Failed)
@@ -65,11 +68,21 @@ fn body(http: &HttpFacts) -> Result<String, String> {
     }
 }
 
+/// An object. Other text is YAML to kube-apiserver, usually a string (`runtime/serializer/json/meta.go`, `Interpret`).
+fn parse(text: &str) -> Result<Value, String> {
+    let found = match serde_json::from_str(text) {
+        Ok(json @ Value::Object(_)) => return Ok(json),
+        Ok(Value::Array(_)) => "array",
+        Ok(Value::Number(_)) => "number",
+        Ok(Value::Bool(_)) => "bool",
+        Ok(Value::String(_) | Value::Null) | Err(_) => "string",
+    };
+    Err(format!("couldn't get version/kind; json parse error: {}", wording::not_an_object(found)))
+}
+
 /// The response in an AdmissionReview for `uid`.
-fn review(text: &str, uid: &str) -> Result<AdmissionResponse, String> {
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))?;
-    let field = |name: &str| json.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+fn review(json: Value, uid: &str) -> Result<AdmissionResponse, String> {
+    let field = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (field("apiVersion"), field("kind"));
     if (api_version, kind) != (API_VERSION, KIND) {
         return Err(format!("expected webhook response of {API_VERSION}, Kind={KIND}, got {api_version}, Kind={kind}"));

@@ -33,6 +33,13 @@ pub(super) fn invalid_response(why: &str) -> String {
     format!("received invalid webhook response: {why}")
 }
 
+/// JSON of another type has no version and kind; as worded by Go's `encoding/json`.
+pub(super) fn not_an_object(found: &str) -> String {
+    format!(
+        r#"json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }}"#
+    )
+}
+
 /// The client for a webhook cannot be created.
 pub(super) fn no_rest_client(why: &str) -> String {
     format!("could not get REST client: unable to load root certificates: {why}")

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Empty;
+use crate::core::Empty;
 
 /// `io.istio.http.peer_metadata.Config`; in Istio's build of Envoy only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

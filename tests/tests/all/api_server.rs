@@ -41,7 +41,9 @@ fn every_webhook_scenario_ends_the_same_with_the_real_caller() {
         let name = format!("{} in the {} mesh: {}", real.scenario, real.mesh, real.probe);
         bad.extend(real.verdict.disagreements.iter().map(|disagreement| format!("{name}: {disagreement}")));
         let outcome = |probe: &lab::run_report::ProbeReport| {
-            probe.seen.values().map(|seen| serde_json::to_value(&seen.account.outcome).unwrap()).collect::<Vec<_>>()
+            let each = probe.seen.values().map(|seen| &seen.account.outcome);
+            // Whether an app sees a reset or the end of its connection is a race.
+            each.map(|one| (one.delivered, one.at, one.reason, one.status, one.admission)).collect::<Vec<_>>()
         };
         if outcome(real) != outcome(demo) {
             bad.push(format!("{name}: kube-apiserver {:?}, demo-apiserver {:?}", outcome(real), outcome(demo)));
@@ -63,12 +65,8 @@ fn every_webhook_scenario_ends_the_same_with_the_real_caller() {
 
 /// A message without what differs from call to call: the ports of clients, and ids.
 fn without_ports(text: &str) -> String {
-    let is_id = |part: &str| part.trim_matches(['"', ',', '.']).len() == 36;
-    let parts = text.split(' ').map(|part| match part.split_once("->") {
-        Some((_, to)) => format!("->{to}"),
-        None if is_id(part) => "ID".into(),
-        None => part.into(),
-    });
+    let text = text.split('"').map(|part| if part.len() == 36 { "ID" } else { part }).collect::<Vec<_>>().join("\"");
+    let parts = text.split(' ').map(|part| part.split_once("->").map_or(part.into(), |(_, to)| format!("->{to}")));
     parts.collect::<Vec<String>>().join(" ")
 }
 

@@ -16,7 +16,7 @@ fn answered(status: u16, text: &str) -> Result<String, String> {
 }
 
 fn reviewed(response: &Value) -> Result<AdmissionResponse, String> {
-    review(&json!({"apiVersion": API_VERSION, "kind": KIND, "response": response}).to_string(), "u-1")
+    review(json!({"apiVersion": API_VERSION, "kind": KIND, "response": response}), "u-1")
 }
 
 fn judged(mutating: bool, response: &Value) -> Result<Conclusion, String> {
