@@ -52,7 +52,7 @@ const fn validate(what: &'static str, reason: &'static str) -> Known {
     Known { difference: Difference::OnlyValidateRefuses, what, reason }
 }
 
-const LAB: &str = "cannot be done in a lab, or stands for nothing anybody can mean";
+const LAB: &str = "cannot be done in a lab, or has no meaning";
 const ISTIO: &str = "Istio's webhook refuses it, after the API server's schema has not: that is compared with istiod";
 const KUBECTL: &str = "kubectl refuses it before it asks";
 const OTHERS: &str = "depends on other objects of the cluster";
