@@ -3,6 +3,8 @@
 
 mod rules;
 
+use std::fmt;
+
 use serde_json::Value;
 
 use self::rules::{POD, Rule, of_kind, pod_at};
@@ -12,38 +14,58 @@ use crate::{fault::Faults, manifests::Head};
 pub(crate) fn validate(head: &Head, document: &Value, faults: &mut Faults) {
     let mut report = |field: String, message: String| faults.error(head, field, message);
     for (path, rule) in of_kind(head.kind) {
-        check(document, path, "", rule, &mut report);
+        check(document, path, None, rule, &mut report);
     }
     let Some(at) = pod_at(head.kind) else { return };
     let pointer = format!("/{}", at.replace('.', "/"));
     if let Some(spec) = document.pointer(&pointer) {
+        let at = Field { parent: None, name: at, index: None };
         for (path, rule) in POD {
-            check(spec, path, at, rule, &mut report);
+            check(spec, path, Some(&at), rule, &mut report);
         }
     }
 }
 
-/// Applies a rule to each value at `path`, such as `ports[].name`, in a value at `field`.
-fn check(value: &Value, path: &str, field: &str, rule: &Rule, report: &mut impl FnMut(String, String)) {
+/// A field of a document, which is spelled only where it is reported.
+struct Field<'a> {
+    parent: Option<&'a Field<'a>>,
+    name: &'a str,
+    /// Of an item, from 0.
+    index: Option<usize>,
+}
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
+        }
+        f.write_str(self.name)?;
+        self.index.map_or(Ok(()), |index| write!(f, "[{index}]"))
+    }
+}
+
+/// Applies a rule to each value at `path`, such as `ports[].name`, in the value of `parent`.
+fn check(value: &Value, path: &str, parent: Option<&Field<'_>>, rule: &Rule, report: &mut impl FnMut(String, String)) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let (name, of_items) = first.strip_suffix("[]").map_or((first, false), |name| (name, true));
-    let field = if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+    let field = |index| Field { parent, name, index };
     // For the API server, null is absent.
     let found = value.get(name).filter(|found| !found.is_null());
     match (rest, of_items) {
         (Some(rest), false) => match found {
-            Some(found) => check(found, rest, &field, rule, report),
-            None if matches!(rule, Rule::Needed) => report(format!("{field}.{rest}"), "is missing".into()),
+            Some(found) => check(found, rest, Some(&field(None)), rule, report),
+            None if matches!(rule, Rule::Needed) => report(format!("{}.{rest}", field(None)), "is missing".into()),
             None => {}
         },
-        (None, false) => fault(found, rule).into_iter().for_each(|message| report(field.clone(), message)),
+        (None, false) => fault(found, rule).into_iter().for_each(|message| report(field(None).to_string(), message)),
         (rest, true) => {
-            let items = found.and_then(Value::as_array).into_iter().flatten().enumerate();
-            for (i, item) in items {
-                let field = format!("{field}[{i}]");
+            for (i, item) in found.and_then(Value::as_array).into_iter().flatten().enumerate() {
                 match rest {
-                    Some(rest) => check(item, rest, &field, rule, report),
-                    None => fault(Some(item), rule).into_iter().for_each(|message| report(field.clone(), message)),
+                    Some(rest) => check(item, rest, Some(&field(Some(i))), rule, report),
+                    None => {
+                        let message = fault(Some(item), rule);
+                        message.into_iter().for_each(|message| report(field(Some(i)).to_string(), message));
+                    }
                 }
             }
         }
