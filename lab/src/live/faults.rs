@@ -1,5 +1,7 @@
 //! Makes faults in a lab that runs, and ends them.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use mesh::model::Mesh;
 use netns::{FaultKind, FaultSpec, Lab, ProcessRecord};
@@ -12,8 +14,11 @@ use super::record::Record;
 use crate::{
     deploy::{self, Options, StartedPod},
     faults::{Between, Faults, LabFault, Numbered, OfPod},
-    sidecar,
+    interrupt, sidecar,
 };
+
+/// How long a killed program can take to end.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// Makes a fault, and returns its number. The pods' names are full ones.
 ///
@@ -126,5 +131,11 @@ fn signal(lab: &Lab, program: &OfPod, signal: Signal) -> Result<()> {
     let running = running(lab, program)?.with_context(|| format!("{container} of {pod} does not run"))?;
     // A pod's program leads its process group.
     killpg(Pid::from_raw(running.pid.cast_signed()), signal)
-        .with_context(|| format!("can't signal {container} of {pod}"))
+        .with_context(|| format!("can't signal {container} of {pod}"))?;
+    // The kernel ends a killed program a little later: what is shown next must not find it running.
+    let deadline = Instant::now() + DEATH;
+    while signal == Signal::SIGKILL && running.is_running() && Instant::now() < deadline {
+        interrupt::pause(Duration::from_millis(1));
+    }
+    Ok(())
 }
