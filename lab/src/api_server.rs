@@ -1,14 +1,11 @@
 //! The real API server of Kubernetes: finds the program that `scripts/kube-apiserver` builds.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{
-    data,
-    tools::{MissingTool, Tools},
-};
+use crate::{reference::Reference, tools::MissingTool};
 
 pub mod tries;
 
@@ -30,6 +27,13 @@ impl ApiServer {
     }
 }
 
+const PROGRAM: Reference = Reference {
+    name: "kube-apiserver",
+    variable: "SIDELAB_KUBE_APISERVER",
+    fix: "build it with `scripts/kube-apiserver` (which needs Go, or gets it from PyPI, and minutes), or name its path in \
+          SIDELAB_KUBE_APISERVER; without --api-server real, demo-apiserver calls the webhooks",
+};
+
 /// The program that runs the real kube-apiserver.
 #[derive(Clone, Debug)]
 pub struct KubeApiserver {
@@ -42,15 +46,6 @@ impl KubeApiserver {
     /// # Errors
     /// If it has not been built.
     pub fn find() -> Result<Self, MissingTool> {
-        let program = match env::var_os("SIDELAB_KUBE_APISERVER") {
-            Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
-            None => data::kube_apiserver(&Tools::find().own),
-        };
-        program.map(|program| Self { program }).ok_or_else(|| MissingTool {
-            program: "kube-apiserver".into(),
-            fix: "build it with `scripts/kube-apiserver` (which needs Go, or gets it from PyPI, and minutes), or name its path in \
-                  SIDELAB_KUBE_APISERVER; without --api-server real, demo-apiserver calls the webhooks"
-                .into(),
-        })
+        PROGRAM.find().map(|program| Self { program })
     }
 }

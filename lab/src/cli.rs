@@ -35,12 +35,12 @@ pub use bench::{
 };
 pub use by_hand::{DownArgs, ExecArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs};
 pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, EditArgs};
-pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, RootArgs};
+pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, Place, RootArgs};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use cp::{CpArgs, FileSpec};
 pub use delay::DelayArgs;
 pub use diagnose::DiagnoseArgs;
-pub use fault::{FaultArgs, FaultCommand, OneProgram, Place, TwoPods};
+pub use fault::{FaultArgs, FaultCommand, OneProgram, TwoPods};
 pub use import::ImportArgs;
 pub use look::{DescribeArgs, GetArgs, GetOutput};
 pub use proxy::{CertsArgs, ProxyArgs, ProxyConfigArgs, ProxyOutput, ProxyPart, ProxyStatusArgs, SidecarsArgs};

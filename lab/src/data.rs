@@ -31,18 +31,8 @@ pub fn envoy(programs: &Path) -> Option<PathBuf> {
     Some(root.join(format!(".cache/envoy-{version}/envoy"))).filter(|binary| binary.is_file())
 }
 
-/// The newest control plane that `scripts/istiod` built for programs in this folder.
-pub fn istiod(programs: &Path) -> Option<PathBuf> {
-    newest(programs, "istiod")
-}
-
-/// The newest API server that `scripts/kube-apiserver` built for programs in this folder.
-pub fn kube_apiserver(programs: &Path) -> Option<PathBuf> {
-    newest(programs, "kube-apiserver")
-}
-
-/// The newest build of a program in the cache: `.cache/PROGRAM-DIGEST/PROGRAM`.
-fn newest(programs: &Path, program: &str) -> Option<PathBuf> {
+/// The newest build of a program that a script made for programs in this folder: `.cache/PROGRAM-DIGEST/PROGRAM`.
+pub fn built(programs: &Path, program: &str) -> Option<PathBuf> {
     let entries = root(programs)?.join(".cache").read_dir().ok()?;
     let is_build = |entry: &fs::DirEntry| {
         let name = entry.file_name();

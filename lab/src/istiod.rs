@@ -3,15 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    env,
-    fs::{self, File},
-    io::BufReader,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use mesh::{
     SourceFile,
     compile::{Options, Placement, compile},
@@ -25,9 +21,16 @@ use serde_json::Value;
 pub mod verdicts;
 
 use crate::{
-    ask::ask,
-    data,
-    tools::{MissingTool, Tools},
+    reference::{self, Manifest, Reference, ask},
+    tools::MissingTool,
+};
+
+pub use crate::reference::Object;
+
+const PROGRAM: Reference = Reference {
+    name: "istiod",
+    variable: "SIDELAB_ISTIOD",
+    fix: "build it with `scripts/istiod` (which needs Go, or gets it from PyPI), or name its path in SIDELAB_ISTIOD",
 };
 
 /// The file of a scenario with istiod's answer for its manifests.
@@ -42,12 +45,6 @@ pub struct Request {
     mesh_config: &'static str,
 }
 
-#[derive(Clone, Debug, Serialize)]
-struct Manifest {
-    name: String,
-    text: String,
-}
-
 /// The addresses of a lab's cluster, by `NAMESPACE/NAME`.
 #[derive(Clone, Debug, Default, Serialize)]
 struct Addresses {
@@ -58,8 +55,7 @@ struct Addresses {
 impl Request {
     /// A request for these manifests, with the addresses that they get in `mesh`; without a mesh istiod assigns addresses.
     pub fn new(files: &[SourceFile], mesh: Option<&Mesh>) -> Self {
-        let manifests =
-            files.iter().map(|file| Manifest { name: file.name.clone(), text: file.text.clone() }).collect();
+        let manifests = files.iter().map(Manifest::from).collect();
         let mut addresses = Addresses::default();
         for pod in mesh.iter().flat_map(|mesh| &mesh.pods).filter(|pod| !pod.is_external()) {
             let ips = pod.ips.both().iter().map(ToString::to_string).collect();
@@ -100,26 +96,6 @@ pub struct Answer {
 /// Go writes a list without elements as null.
 fn or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Pod>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// An Istio object, and the validating webhook's verdict.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Object {
-    pub kind: String,
-    pub namespace: String,
-    pub name: String,
-    /// The file that contains it.
-    pub file: String,
-    /// The document's number in the file, from 1.
-    pub document: usize,
-    /// Whether the webhook accepts it.
-    pub allowed: bool,
-    /// The reason for a rejection; empty otherwise.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-    /// Warnings about an accepted object.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
 }
 
 /// A pod, with what Istio generates for it.
@@ -218,14 +194,7 @@ impl Istiod {
     /// # Errors
     /// If it has not been built.
     pub fn find() -> Result<Self, MissingTool> {
-        let program = match env::var_os("SIDELAB_ISTIOD") {
-            Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
-            None => data::istiod(&Tools::find().own),
-        };
-        program.map(|program| Self { program }).ok_or_else(|| MissingTool {
-            program: "istiod".into(),
-            fix: "build it with `scripts/istiod` (which needs Go, or gets it from PyPI), or name its path in SIDELAB_ISTIOD".into(),
-        })
+        PROGRAM.find().map(|program| Self { program })
     }
 
     /// Sends several requests to one process, one after the other.
@@ -306,10 +275,9 @@ struct Golden {
 /// If the file can't be read.
 pub fn golden(folder: &Path, manifests: &str) -> Result<Option<Answer>> {
     let path = folder.join(GOLDEN);
-    let Ok(file) = File::open(&path) else { return Ok(None) };
-    let golden: Golden = serde_json::from_reader(BufReader::new(GzDecoder::new(file)))
+    let golden: Option<Golden> = reference::stored(&path)
         .with_context(|| format!("{}: not what `sidelab istiod --goldens` wrote", path.display()))?;
-    Ok((golden.manifests == manifests).then(|| golden.answer.in_order()))
+    Ok(golden.filter(|golden| golden.manifests == manifests).map(|golden| golden.answer.in_order()))
 }
 
 /// Stores istiod's answer for a scenario.
@@ -317,12 +285,5 @@ pub fn golden(folder: &Path, manifests: &str) -> Result<Option<Answer>> {
 /// # Errors
 /// If the file can't be written.
 pub fn keep(folder: &Path, manifests: &str, answer: &Answer) -> Result<()> {
-    let path = folder.join(GOLDEN);
-    let golden = Golden { manifests: manifests.into(), answer: answer.clone() };
-    let mut bytes = GzEncoder::new(vec![], Compression::best());
-    serde_json::to_writer(&mut bytes, &golden)?;
-    let beside = path.with_extension("new");
-    fs::write(&beside, bytes.finish()?)
-        .and_then(|()| fs::rename(&beside, &path))
-        .with_context(|| format!("can't write {}", path.display()))
+    reference::store(&folder.join(GOLDEN), &Golden { manifests: manifests.into(), answer: answer.clone() })
 }

@@ -73,6 +73,11 @@ impl OwnLabs {
         String::from_utf8(output.stdout).expect("sidelab prints text")
     }
 
+    /// The HTTP status that curl gets in a pod; `000` if it gets none.
+    pub fn status(&self, from: &str, url: &str) -> String {
+        String::from_utf8(self.sidelab(&curl_status(&[from], url)).stdout).expect("curl prints a number")
+    }
+
     /// Brings manifests up, and returns the lab's id.
     pub fn up(&self, args: &[&str]) -> String {
         let up: serde_json::Value = serde_json::from_str(&self.done(&[&["up", "-o", "json"], args].concat()))
@@ -119,6 +124,11 @@ impl OwnLabs {
     pub fn assert_gone(&self, namespaces: &[Namespace]) {
         assert_eq!(self.left_behind(namespaces), Vec::<String>::new());
     }
+}
+
+/// The arguments of `sidelab` with which curl, in the pod that `exec` names, prints the HTTP status that it gets within 5 s.
+pub fn curl_status<'a>(exec: &[&'a str], url: &'a str) -> Vec<&'a str> {
+    [&["exec"], exec, &["--", "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url]].concat()
 }
 
 impl Default for OwnLabs {

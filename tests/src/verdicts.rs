@@ -1,20 +1,14 @@
 //! What the real API server says of manifests: of every scenario's objects, and of objects with one thing wrong. Its answers are
 //! stored, so that a machine without it can compare, too.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::BufReader,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use anyhow::Context;
 use lab::{
-    api_server::{
-        KubeApiserver,
-        tries::{Request, Tried},
-    },
-    manifests, scenario,
+    api_server::{KubeApiserver, tries::Request},
+    manifests,
+    reference::{self, Object},
+    scenario,
 };
 use mesh::SourceFile;
 use serde::{Deserialize, Serialize};
@@ -60,7 +54,7 @@ impl Verdicts {
         let requests: Vec<_> = asked.iter().map(|one| Request::new(std::slice::from_ref(&one.file))).collect();
         let answers = server.try_all(&requests)?;
         let kubernetes = answers.first().map(|answer| answer.kubernetes.clone()).unwrap_or_default();
-        let refusal = |object: Tried| (!object.allowed).then_some(object.message);
+        let refusal = |object: Object| (!object.allowed).then_some(object.message);
         let of = asked.iter().zip(answers);
         let of = of.map(|(one, answer)| (one.name.clone(), answer.objects.into_iter().map(refusal).collect()));
         Ok(Self { kubernetes, of: of.collect() })
@@ -68,16 +62,12 @@ impl Verdicts {
 
     /// Those that are stored.
     pub fn stored() -> anyhow::Result<Self> {
-        Ok(serde_json::from_reader(BufReader::new(GzDecoder::new(File::open(path())?)))?)
+        reference::stored(&path())?.with_context(|| format!("{STORED} is missing"))
     }
 
     /// Stores them.
     pub fn store(&self) -> anyhow::Result<()> {
-        let mut bytes = GzEncoder::new(vec![], Compression::best());
-        serde_json::to_writer(&mut bytes, self)?;
-        let beside = path().with_extension("new");
-        fs::write(&beside, bytes.finish()?)?;
-        Ok(fs::rename(&beside, path())?)
+        reference::store(&path(), self)
     }
 }
 

@@ -7,7 +7,7 @@ use mesh::SourceFile;
 use serde::{Deserialize, Serialize};
 
 use super::KubeApiserver;
-use crate::ask::ask;
+use crate::reference::{Manifest, Object, ask};
 
 /// Manifests to try.
 #[derive(Clone, Debug, Serialize)]
@@ -15,46 +15,19 @@ pub struct Request {
     manifests: Vec<Manifest>,
 }
 
-#[derive(Clone, Debug, Serialize)]
-struct Manifest {
-    name: String,
-    text: String,
-}
-
 impl Request {
     /// A request for the objects in these files.
     pub fn new(files: &[SourceFile]) -> Self {
-        let manifest = |file: &SourceFile| Manifest { name: file.name.clone(), text: file.text.clone() };
-        Self { manifests: files.iter().map(manifest).collect() }
+        Self { manifests: files.iter().map(Manifest::from).collect() }
     }
 }
 
 /// The answer to one request.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Answer {
     /// The version of Kubernetes.
     pub kubernetes: String,
-    pub objects: Vec<Tried>,
-}
-
-/// An object, and the server's response.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Tried {
-    pub kind: String,
-    pub namespace: String,
-    pub name: String,
-    /// The file that contains it.
-    pub file: String,
-    /// The document's number in the file, from 1.
-    pub document: usize,
-    /// Whether the server would create it.
-    pub allowed: bool,
-    /// The reason for a refusal; empty otherwise.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
-    /// Its warnings.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub objects: Vec<Object>,
 }
 
 impl KubeApiserver {

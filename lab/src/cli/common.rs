@@ -120,6 +120,19 @@ pub struct LabArgs {
     pub lab: Option<String>,
 }
 
+/// The lab, and how to print what is asked of its pods.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The namespace of pods that name none
+    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
+    pub namespace: String,
+    /// The lab to work on.
+    #[command(flatten)]
+    pub lab: LabArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// Reads a claim's name, `C37`; `c37` is accepted, too.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let name = text.to_uppercase();

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::common::{LabArgs, OutputArgs};
+use super::common::Place;
 use crate::faults::Rate;
 
 #[derive(Debug, Args)]
@@ -98,17 +98,4 @@ pub struct OneProgram {
     pub container: String,
     #[command(flatten)]
     pub place: Place,
-}
-
-/// The lab, and how to print.
-#[derive(Debug, Args)]
-pub struct Place {
-    /// The namespace of pods that name none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The lab to work on.
-    #[command(flatten)]
-    pub lab: LabArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
 }

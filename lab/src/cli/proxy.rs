@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::common::{LabArgs, OutputArgs};
+use super::common::{LabArgs, Place};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -148,12 +148,6 @@ pub struct CertsArgs {
 pub struct SidecarsArgs {
     /// Only this pod, POD or POD.NAMESPACE [default: all with a sidecar]
     pub pod: Option<String>,
-    /// The namespace of POD, if it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The lab to work on.
     #[command(flatten)]
-    pub lab: LabArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub place: Place,
 }

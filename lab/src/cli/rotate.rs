@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use demo_apps::duration;
 
-use super::common::{LabArgs, OutputArgs};
+use super::common::Place;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -33,14 +33,8 @@ pub struct RotateArgs {
     /// How long each sidecar can take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     pub timeout: Duration,
-    /// The namespace of POD, if it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
-    /// The lab to work on.
     #[command(flatten)]
-    pub lab: LabArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub place: Place,
 }
 
 /// How a new root replaces the old one.

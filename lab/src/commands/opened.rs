@@ -68,7 +68,7 @@ impl Opened {
     /// The pod that is named, else all with a sidecar.
     pub(super) fn sidecars(&self, args: &SidecarsArgs) -> Result<Vec<&Pod>> {
         Ok(match &args.pod {
-            Some(name) => vec![&self.mesh.pods[manifests::find_pod(&self.mesh, name, &args.namespace)?]],
+            Some(name) => vec![&self.mesh.pods[manifests::find_pod(&self.mesh, name, &args.place.namespace)?]],
             None => self.mesh.pods.iter().filter(|pod| pod.sidecar.is_some()).collect(),
         })
     }

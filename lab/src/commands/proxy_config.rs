@@ -110,7 +110,7 @@ fn print(of: &ProxyArgs, json: &impl Serialize, table: impl FnOnce() -> String) 
 }
 
 pub(super) fn certs(args: &CertsArgs) -> Result<u8> {
-    let opened = Opened::new(&args.of.lab)?;
+    let opened = Opened::new(&args.of.place.lab)?;
     let now = jiff::Timestamp::now().as_second();
     let (mut code, mut found) = (OK, Vec::new());
     for pod in opened.sidecars(&args.of)? {
@@ -123,7 +123,7 @@ pub(super) fn certs(args: &CertsArgs) -> Result<u8> {
             }
         }
     }
-    match args.of.output.output {
+    match args.of.place.output.output {
         Output::Json => {
             let pods = found.iter().map(|(pod, secrets)| json!({ "pod": pod, "secrets": secrets }));
             print_json(&pods.collect::<Vec<_>>())?;

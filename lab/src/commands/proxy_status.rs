@@ -26,7 +26,7 @@ use crate::{
 const TITLES: [&str; 9] = ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"];
 
 pub(super) fn proxy_status(args: &ProxyStatusArgs) -> Result<u8> {
-    let opened = Opened::new(&args.of.lab)?;
+    let opened = Opened::new(&args.of.place.lab)?;
     opened.note_faults();
     let (mut code, mut rows) = (OK, Vec::new());
     for pod in opened.sidecars(&args.of)? {
@@ -38,7 +38,7 @@ pub(super) fn proxy_status(args: &ProxyStatusArgs) -> Result<u8> {
             }
         }
     }
-    match args.of.output.output {
+    match args.of.place.output.output {
         Output::Json => {
             let keys = TITLES.map(str::to_lowercase);
             let object = |row: &Vec<String>| -> Value {

@@ -45,7 +45,7 @@ pub(crate) struct PhaseReport {
 }
 
 pub(super) fn rotate(args: &RotateArgs) -> Result<u8> {
-    let lab = Lab::open(&labs::select(args.lab.lab.as_deref())?)?;
+    let lab = Lab::open(&labs::select(args.place.lab.lab.as_deref())?)?;
     let repeats = args.every.is_some();
     let mut code = OK;
     if repeats {
@@ -110,7 +110,7 @@ fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
 
 fn chosen(args: &RotateArgs, mesh: &Mesh) -> Result<Vec<usize>> {
     if let Some(name) = &args.pod {
-        let index = manifests::find_pod(mesh, name, &args.namespace)?;
+        let index = manifests::find_pod(mesh, name, &args.place.namespace)?;
         if mesh.pods[index].sidecar.is_none() {
             bail!("{} has no sidecar, and so no certificate of the mesh", mesh.pods[index].name);
         }
@@ -124,7 +124,7 @@ fn print(args: &RotateArgs, lab: &Lab, phase: &Phase) -> Result<usize> {
     let times: Vec<Duration> = phase.taken.iter().filter_map(|(_, taken)| taken.time()).collect();
     let seconds = times.iter().max().copied().unwrap_or_default().as_secs_f64();
     let sidecars = phase.taken.len();
-    match args.output.output {
+    match args.place.output.output {
         Output::Json => print_json(&PhaseReport {
             schema: SCHEMA,
             lab: lab.id().to_owned(),

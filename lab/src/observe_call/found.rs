@@ -60,8 +60,7 @@ pub(super) fn find<'a>(mesh: &Mesh, call: &MadeCall, seen: &'a Observations) -> 
         at(&client_name, "lo").find(|flow| from_app(flow) && flow.redirect.is_some() && !is_captured_inbound(flow));
     let dialled = call.report.remote;
     // A pod of the same name that is made later can have a sidecar.
-    let has_sidecar = client.sidecar.is_some();
-    let client_log = if has_sidecar { log_line(seen, &client_name, call, local, dialled) } else { None };
+    let client_log = client.sidecar.as_ref().and_then(|_| log_line(seen, &client_name, call, local, dialled));
     let from_pod = |flow: &&Flow| client.ips.contains(flow.initiator.ip());
     let leg2 = match leg1 {
         // A pod that calls its own address stays on `lo`, and bypasses its sidecar.

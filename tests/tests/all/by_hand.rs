@@ -10,7 +10,11 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use tests::{checkout, folder, labs::OwnLabs, may_make_labs, sidelab, text};
+use tests::{
+    checkout, folder,
+    labs::{OwnLabs, curl_status},
+    may_make_labs, sidelab, text,
+};
 
 const STRICT: &str = "scenarios/strict/manifests.yaml";
 
@@ -42,7 +46,7 @@ fn services_are_called_by_name_from_inside_pods() {
         "http://10.96.0.10:8080/",
         "http://[fd00:96::b]:8080/",
     ] {
-        let called = labs.done(&["exec", "client", "--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url]);
+        let called = labs.done(&curl_status(&["client"], url));
         assert_eq!(called, "200", "{url}");
     }
     let log = labs.done(&["logs", "client", "-c", "istio-proxy"]);
@@ -180,9 +184,8 @@ fn with_several_labs_up_one_must_be_named() {
     let unnamed = labs.sidelab(&["get", "pods"]);
     assert_eq!(unnamed.status.code(), Some(2), "{}", text(&unnamed));
     assert!(text(&unnamed).contains(&strict) && text(&unnamed).contains(&loopback), "{}", text(&unnamed));
-    let call = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server:8080/"];
     for lab in [&strict, &loopback] {
-        assert_eq!(labs.done(&[&["exec", "--lab", lab, "client", "--"], &call[..]].concat()), "200");
+        assert_eq!(labs.done(&curl_status(&["--lab", lab, "client"], "http://server:8080/")), "200");
     }
     assert_eq!(labs.done(&["down", &strict]), format!("removed {strict}\n"));
     // The remaining lab is selected without its name.

@@ -37,12 +37,6 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The status that a pod's curl gets; 0 without an answer.
-fn status(labs: &OwnLabs, from: &str, url: &str) -> String {
-    let call = ["exec", from, "--", "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url];
-    String::from_utf8(labs.sidelab(&call).stdout).unwrap()
-}
-
 fn pods(labs: &OwnLabs) -> Vec<String> {
     let pods = json(&labs.done(&["get", "pods", "-o", "json"]));
     let of = |pod: &Value| {
@@ -60,23 +54,23 @@ fn strict_comes_and_goes(data_plane: &str) {
     let strict = files[0].to_str().unwrap();
     labs.up(&["-f", STRICT, "--data-plane", data_plane]);
     let url = "http://server:8080/";
-    assert_eq!(status(&labs, "outsider", url), "000");
+    assert_eq!(labs.status("outsider", url), "000");
     let deleted = labs.done(&["delete", "pa", "default", "--wait"]);
     assert!(deleted.starts_with("peerauthentication.security.istio.io/default deleted\n"), "{deleted}");
     assert!(deleted.contains("server.default: listener virtualInbound: chain 0.0.0.0_8080 ("), "{deleted}");
     assert!(deleted.contains("taken by 2 sidecars, the last after 0."), "{deleted}");
-    assert_eq!(status(&labs, "outsider", url), "200", "PERMISSIVE takes plaintext");
+    assert_eq!(labs.status("outsider", url), "200", "PERMISSIVE takes plaintext");
     let shown = labs.done(&["get", "pods", "-o", "wide"]);
     assert!(shown.contains("PERMISSIVE") && !shown.contains("STRICT"), "{shown}");
 
     let preview = labs.done(&["apply", "-f", strict, "--dry-run"]);
     assert!(preview.starts_with("peerauthentication.security.istio.io/default created (dry run)\n"), "{preview}");
-    assert_eq!(status(&labs, "outsider", url), "200", "a dry run changes nothing");
+    assert_eq!(labs.status("outsider", url), "200", "a dry run changes nothing");
 
     let applied = labs.done(&["apply", "-f", strict, "--wait"]);
     assert!(applied.contains(" removed\n"), "{applied}");
-    assert_eq!(status(&labs, "outsider", url), "000");
-    assert_eq!(status(&labs, "client", url), "200", "mutual TLS goes on");
+    assert_eq!(labs.status("outsider", url), "000");
+    assert_eq!(labs.status("client", url), "200", "mutual TLS goes on");
     let again = labs.done(&["apply", "-f", strict, "--wait"]);
     assert_eq!(again, "peerauthentication.security.istio.io/default unchanged\nno sidecar gets other files\n");
     let namespaces = labs.namespaces();
@@ -115,21 +109,21 @@ fn pods_come_and_go(data_plane: &str) {
     let mut expected = vec!["another.default 2/2 10.244.0.5".to_owned()];
     expected.extend(before.clone());
     assert_eq!(pods(&labs), expected, "the others keep their addresses");
-    assert_eq!(status(&labs, "client", "http://another/"), "200", "its name resolves, and its sidecar answers");
-    assert_eq!(status(&labs, "another", "http://server:8080/"), "200", "its certificate is of the same root");
+    assert_eq!(labs.status("client", "http://another/"), "200", "its name resolves, and its sidecar answers");
+    assert_eq!(labs.status("another", "http://server:8080/"), "200", "its certificate is of the same root");
 
     let (_folder, changed) = folder(&[("second.yaml", &SECOND.replace("\"8080\"", "\"8081\""))]);
     let replaced = labs.done(&["apply", "-f", changed[0].to_str().unwrap()]);
     assert!(replaced.contains("another.default: replaced: the args of container app changed\n"), "{replaced}");
     assert_eq!(pods(&labs), expected);
-    assert_eq!(status(&labs, "client", "http://another/"), "503", "nothing listens on the targetPort any more");
+    assert_eq!(labs.status("client", "http://another/"), "503", "nothing listens on the targetPort any more");
 
     let namespaces = labs.namespaces();
     let gone = labs.done(&["delete", "-f", second, "--wait"]);
     assert!(gone.contains("pod/another deleted\n") && gone.contains("another.default: deleted\n"), "{gone}");
     assert_eq!(pods(&labs), before);
-    assert_eq!(status(&labs, "client", "http://another/"), "000", "no such name");
-    assert_eq!(status(&labs, "client", "http://server:8080/"), "200");
+    assert_eq!(labs.status("client", "http://another/"), "000", "no such name");
+    assert_eq!(labs.status("client", "http://server:8080/"), "200");
     labs.done(&["down"]);
     labs.assert_gone(&namespaces);
 }
@@ -202,8 +196,8 @@ fn of_two_changes_at_once_one_waits_for_the_other() {
     BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut said).unwrap();
     assert_eq!(said, format!("another process is changing lab {id}: waiting until it is done\n"));
     assert_eq!(waiting.try_wait().unwrap(), None);
-    assert_eq!(status(&labs, "outsider", "http://server:8080/"), "000", "nothing has changed yet");
+    assert_eq!(labs.status("outsider", "http://server:8080/"), "000", "nothing has changed yet");
     drop(turn);
     assert!(waiting.wait().unwrap().success());
-    assert_eq!(status(&labs, "outsider", "http://server:8080/"), "200");
+    assert_eq!(labs.status("outsider", "http://server:8080/"), "200");
 }

@@ -14,6 +14,7 @@ use pretty_assertions::assert_eq;
 use tests::{folder, labs::OwnLabs, may_make_labs, text};
 
 const STRICT: &str = "scenarios/strict/manifests.yaml";
+const SERVER: &str = "http://server:8080/";
 
 /// A pod that is never ready: nothing listens on the port of its probe.
 const NEVER_READY: &str = "\
@@ -32,12 +33,6 @@ spec:
 fn state(labs: &OwnLabs, id: &str) -> (String, String) {
     let record = fs::read_to_string(labs.path().join(id).join("manifests.json")).unwrap();
     (record, labs.done(&["get", "pods", "-A", "-o", "name"]))
-}
-
-fn status(labs: &OwnLabs, from: &str) -> String {
-    let url = "http://server:8080/";
-    let curl = ["exec", from, "--", "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url];
-    String::from_utf8(labs.sidelab(&curl).stdout).unwrap()
 }
 
 /// Another process's right to change a lab, as a change that is under way has it.
@@ -73,7 +68,7 @@ fn a_rotation_waits_for_one_that_is_under_way() {
     assert_eq!(rotation.try_wait().unwrap(), None);
     drop(turn);
     assert!(rotation.wait().unwrap().success());
-    assert_eq!(status(&labs, "client"), "200");
+    assert_eq!(labs.status("client", SERVER), "200");
 }
 
 #[test]
@@ -92,7 +87,7 @@ fn ctrl_c_ends_a_change_that_waits_and_it_has_changed_nothing() {
     }
     drop(turn);
     assert_eq!(state(&labs, &id), before);
-    assert_eq!((status(&labs, "outsider").as_str(), status(&labs, "client").as_str()), ("000", "200"));
+    assert_eq!((labs.status("outsider", SERVER).as_str(), labs.status("client", SERVER).as_str()), ("000", "200"));
 }
 
 #[test]
@@ -120,7 +115,7 @@ fn ctrl_c_while_a_new_pod_starts_removes_it_and_changes_nothing() {
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
     assert_eq!(state(&labs, &id), before);
     assert_eq!(labs.namespaces().len(), namespaces);
-    assert_eq!(status(&labs, "client"), "200");
+    assert_eq!(labs.status("client", SERVER), "200");
 }
 
 #[test]
@@ -195,7 +190,7 @@ fn certificates_are_rotated_every_so_often_until_ctrl_c() {
     for _ in 0..3 {
         let line = lines.next().unwrap().unwrap();
         assert!(line.starts_with("new certificate: taken by 2 sidecars after "), "{line}");
-        assert_eq!(status(&labs, "client"), "200");
+        assert_eq!(labs.status("client", SERVER), "200");
     }
     interrupt(&rotation);
     assert!(rotation.wait().unwrap().success());
@@ -217,6 +212,6 @@ fn a_root_that_is_replaced_in_the_wrong_order_says_its_phases_and_all_is_well_in
         let printed = labs.done(&["rotate", "--root", "--order", order]);
         let found: Vec<&str> = printed.lines().filter_map(|line| line.split(':').next()).collect();
         assert_eq!(found, phases, "{order}");
-        assert_eq!(status(&labs, "client"), "200", "{order}");
+        assert_eq!(labs.status("client", SERVER), "200", "{order}");
     }
 }

@@ -6,7 +6,11 @@ use envoy_api::accepted;
 use lab::{data_plane::DataPlane, istiod::Istiod, scenario};
 use mesh::model::{ControlPlane, Flavor};
 use serde_json::Value;
-use tests::{checkout, has, labs::OwnLabs, may_make_labs, run_by, sidelab, sidelab_command, text};
+use tests::{
+    checkout, has,
+    labs::{OwnLabs, curl_status},
+    may_make_labs, run_by, sidelab, sidelab_command, text,
+};
 
 /// Scenarios whose names Istio resolves in both families (`dns_lookup_family: ALL`): each address is an endpoint, and a call goes to
 /// a random one. Only the addresses of the leg to it may differ.
@@ -104,18 +108,7 @@ fn a_lab_that_is_up_on_istiods_files_serves_calls() {
     let labs = OwnLabs::new();
     let up = labs.done(&["up", "-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
     assert!(up.contains("files by istiod"), "{up}");
-    let answer = labs.done(&[
-        "exec",
-        "client",
-        "--",
-        "curl",
-        "-s",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        "http://server:8080/",
-    ]);
+    let answer = labs.done(&curl_status(&["client"], "http://server:8080/"));
     assert_eq!(answer.trim(), "200");
     labs.done(&["down"]);
 }
@@ -127,11 +120,7 @@ fn a_lab_that_is_up_on_istiods_files_changes_with_apply_and_delete() {
     }
     let labs = OwnLabs::new();
     labs.up(&["-f", "scenarios/strict/manifests.yaml", "--control-plane", "istiod"]);
-    let status = || {
-        let url = "http://server:8080/";
-        let curl = ["exec", "outsider", "--", "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url];
-        String::from_utf8(labs.sidelab(&curl).stdout).unwrap()
-    };
+    let status = || labs.status("outsider", "http://server:8080/");
     assert_eq!(status(), "000");
     let deleted = labs.done(&["delete", "pa", "default", "--wait"]);
     assert!(deleted.contains("taken by 2 sidecars, the last after "), "{deleted}");

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, os::unix::process::CommandExt, path:
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;
-use tests::{checkout, copy_to, has_envoy, may_make_labs, text, tools};
+use tests::{checkout, copy_to, has_envoy, labs::curl_status, may_make_labs, text, tools};
 
 /// The uid of user `nobody`.
 const NOBODY: u32 = 65534;
@@ -34,6 +34,11 @@ fn sidelab_as_nobody(folder: &Path, args: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
+fn assert_no_lab_is_left(folder: &Path) {
+    let left: Vec<_> = fs::read_dir(folder.join("run/sidelab")).into_iter().flatten().collect();
+    assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
+}
+
 #[test]
 fn an_ordinary_user_gets_the_same_verdicts_as_root() {
     if !may_make_labs() || !has_envoy() {
@@ -57,8 +62,7 @@ fn an_ordinary_user_gets_the_same_verdicts_as_root() {
     };
     run(&["run"], "native");
     run(&["run", "strict", "ingress", "webhook-strict"], "envoy");
-    let left: Vec<_> = fs::read_dir(folder.path().join("run/sidelab")).into_iter().flatten().collect();
-    assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
+    assert_no_lab_is_left(folder.path());
 }
 
 #[test]
@@ -77,43 +81,15 @@ fn an_ordinary_user_works_in_a_lab_by_hand() {
     for name in ["one", "two"] {
         done(&["up", "-f", "scenarios/strict/manifests.yaml", "--lab", name]);
     }
-    let call = [
-        "exec",
-        "client",
-        "--lab",
-        "one",
-        "--",
-        "curl",
-        "-s",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        "http://server:8080/",
-    ];
-    assert_eq!(done(&call), "200");
+    let url = "http://server:8080/";
+    assert_eq!(done(&curl_status(&["client", "--lab", "one"], url)), "200");
     assert!(done(&["get", "pods", "--lab", "two"]).contains("client     2/2     Running"));
     assert!(
         done(&["describe", "pod", "server", "--lab", "one"]).contains("spiffe://cluster.local/ns/default/sa/server")
     );
     assert!(done(&["delete", "pa", "default", "--lab", "one", "--wait"]).contains("taken by 2 sidecars"));
-    let outsider = [
-        "exec",
-        "outsider",
-        "--lab",
-        "one",
-        "--",
-        "curl",
-        "-s",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        "http://server:8080/",
-    ];
-    assert_eq!(done(&outsider), "200", "PERMISSIVE takes plaintext");
+    assert_eq!(done(&curl_status(&["outsider", "--lab", "one"], url)), "200", "PERMISSIVE takes plaintext");
     assert!(done(&["down", "one"]).starts_with("removed sl-"));
     assert!(done(&["down", "--all"]).starts_with("removed sl-"));
-    let left: Vec<_> = fs::read_dir(folder.path().join("run/sidelab")).into_iter().flatten().collect();
-    assert!(left.iter().flatten().all(|entry| !entry.file_name().to_string_lossy().starts_with("sl-")), "{left:?}");
+    assert_no_lab_is_left(folder.path());
 }
