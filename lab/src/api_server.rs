@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,13 +11,15 @@ use crate::{reference::Reference, tools::MissingTool};
 pub mod tries;
 
 /// The API server that calls webhooks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiServer {
     /// `demo-apiserver`, which does what kube-apiserver does.
     #[default]
+    #[value(help = "demo-apiserver, which calls them as kube-apiserver does")]
     Demo,
     /// kube-apiserver itself.
+    #[value(help = "The real kube-apiserver")]
     Real,
 }
 

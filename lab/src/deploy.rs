@@ -2,6 +2,7 @@
 
 use std::{
     path::PathBuf,
+    slice,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -310,7 +311,7 @@ fn start_pod(
         let made = certificate(container, authorities)?;
         container::Files::new(host, &container.name).write(host, container, made.as_ref())?;
     }
-    let apps = start_apps(index, pod, &pod.containers.iter().collect::<Vec<_>>(), host, options)?;
+    let apps = start_apps(index, pod, &pod.containers, host, options)?;
     Ok(StartedPod { sidecar, apps })
 }
 
@@ -318,7 +319,7 @@ fn start_pod(
 fn start_apps(
     index: usize,
     pod: &Pod,
-    containers: &[&Container],
+    containers: &[Container],
     host: &netns::Pod,
     options: &Options,
 ) -> Result<Vec<Process>> {
@@ -334,20 +335,24 @@ fn start_apps(
 /// Starts the program of a container again, on the files that it had.
 ///
 /// # Errors
-/// If the mesh does not have the pod or the container, or the program does not start.
-pub(crate) fn restart(mesh: &Mesh, lab: &Lab, name: &str, container: &str, options: &Options) -> Result<StartedPod> {
-    let index = mesh.pods.iter().position(|pod| pod.name.to_string() == name);
-    let index = index.with_context(|| format!("{name} is not in the mesh"))?;
-    let (pod, host) = (&mesh.pods[index], lab.pod(name)?);
+/// If the pod does not have the container, or the program does not start.
+pub(crate) fn restart(
+    (index, pod): (usize, &Pod),
+    host: &netns::Pod,
+    plan: Option<&PodPlan>,
+    container: &str,
+    options: &Options,
+) -> Result<StartedPod> {
+    let name = &pod.name;
     if container == sidecar::CONTAINER {
-        let plan = plan(mesh, index, pod, lab, options)?.with_context(|| format!("{name} has no sidecar"))?;
-        let sidecar = sidecar::start(&host, &how(index, options), &options.tools, &plan.config);
+        let plan = plan.with_context(|| format!("{name} has no sidecar"))?;
+        let sidecar = sidecar::start(host, &how(index, options), &options.tools, &plan.config);
         let sidecar = sidecar.with_context(|| format!("the sidecar of {name} did not start"))?;
         return Ok(StartedPod { sidecar: Some(sidecar), apps: Vec::new() });
     }
     let container = pod.containers.iter().find(|one| one.name == container);
     let container = container.with_context(|| format!("{name} has no such container"))?;
-    Ok(StartedPod { sidecar: None, apps: start_apps(index, pod, &[container], &host, options)? })
+    Ok(StartedPod { sidecar: None, apps: start_apps(index, pod, slice::from_ref(container), host, options)? })
 }
 
 /// How a pod's sidecar runs.

@@ -133,8 +133,9 @@ impl Keeper {
         self.release(0)?;
         let mut times = LogTimes::default();
         while lab.dir().is_dir() {
-            times.note(lab.dir(), &log_keeper::logs(lab.dir()));
-            log_keeper::shorten_all(lab.dir());
+            let logs = log_keeper::logs(lab.dir());
+            times.note(lab.dir(), &logs);
+            log_keeper::shorten_all(&logs);
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 // Fails if another process removes it at the same time.

@@ -29,11 +29,10 @@ const MOST: u64 = 2 * KEPT;
 /// The block size: only whole blocks are returned.
 const BLOCK: u64 = 4096;
 
-/// Shortens each log of the lab in this folder that is too long. Called about once a second: what a program writes in between comes on
-/// top.
-pub(crate) fn shorten_all(lab: &Path) {
-    for log in logs(lab) {
-        if let Err(error) = shorten(&log) {
+/// Shortens each of these logs that is too long. Called about once a second: what a program writes in between comes on top.
+pub(crate) fn shorten_all(logs: &[PathBuf]) {
+    for log in logs {
+        if let Err(error) = shorten(log) {
             tracing::warn!("{} can't be kept short: {error}", log.display());
         }
     }

@@ -1,6 +1,6 @@
 //! Faults of the network between two pods: the node drops, rejects or limits what it forwards between them.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::fmt::Write as _;
 
 use crate::{PodSpec, rules::Family};
 
@@ -43,10 +43,7 @@ pub enum FaultKind {
 pub(crate) fn rules(faults: &[FaultSpec], family: Family) -> String {
     let mut text = String::new();
     for (number, fault) in faults.iter().enumerate() {
-        let of_family = |pod: &PodSpec| match family {
-            Family::V4 => pod.addresses().find(IpAddr::is_ipv4),
-            Family::V6 => pod.addresses().find(IpAddr::is_ipv6),
-        };
+        let of_family = |pod: &PodSpec| pod.addresses().find(|address| Family::of(*address) == family);
         let Some((a, b)) = of_family(&fault.pods[0]).zip(of_family(&fault.pods[1])) else { continue };
         for (direction, (from, to)) in [("there", (a, b)), ("back", (b, a))] {
             let action = action(fault.kind, number, direction);

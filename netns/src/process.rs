@@ -239,6 +239,7 @@ impl Process {
             return self.kill();
         }
         self.signal(Signal::SIGTERM)?;
+        processes::resume(self.pid);
         match self.wait(grace)? {
             Some(status) => Ok(status),
             None => self.kill(),

@@ -11,7 +11,7 @@ use std::{
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout},
-    sys::signal::Signal,
+    sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 
@@ -62,6 +62,12 @@ pub(crate) fn leaves_to_default(pid: u32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let sets = status.lines().filter_map(|line| line.strip_prefix("SigIgn:").or_else(|| line.strip_prefix("SigCgt:")));
     !sets.filter_map(|set| u64::from_str_radix(set.trim(), 16).ok()).any(|set| set & bit != 0)
+}
+
+/// Lets the process group that a program leads go on, if it is stopped: until then signals have no effect on it.
+pub(crate) fn resume(pid: u32) {
+    // Fails if it has just ended.
+    let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGCONT);
 }
 
 /// Waits until the process behind `pidfd` has exited. Returns whether it has by the deadline.

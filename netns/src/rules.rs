@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, Write},
+    net::IpAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -29,6 +30,14 @@ pub enum Family {
 impl Family {
     /// Both, IPv4 first.
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// That of an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
 
     /// The program that loads rules of this IP version.
     pub fn restore_tool(self) -> &'static str {

@@ -43,7 +43,7 @@ pub(crate) fn rules(services: &[ServiceSpec], faults: &[FaultSpec], family: Fami
     let mut filter = Table::default();
     for service in services {
         service.check()?;
-        if family_of(service.vip) != family {
+        if Family::of(service.vip) != family {
             continue;
         }
         if service.endpoints.is_empty() {
@@ -170,8 +170,8 @@ impl ServiceSpec {
         if self.name.contains(['"', '\\', '\n']) {
             return bad("a service's name has no quotes, backslashes or line ends".to_owned());
         }
-        let family = family_of(self.vip);
-        match self.endpoints.iter().find(|(address, _)| family_of(*address) != family) {
+        let family = Family::of(self.vip);
+        match self.endpoints.iter().find(|(address, _)| Family::of(*address) != family) {
             Some((address, _)) => bad(format!("endpoint {address} differs in IP version from {}", self.vip)),
             None => Ok(()),
         }
@@ -186,11 +186,4 @@ fn chain(prefix: &str, subject: &[&str]) -> String {
     let bits = hash[..10].iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
     let name: String = (0..16).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect();
     format!("{prefix}-{name}")
-}
-
-fn family_of(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::V4,
-        IpAddr::V6(_) => Family::V6,
-    }
 }

@@ -43,7 +43,7 @@ pub struct RunArgs {
     pub control_plane: ControlPlaneArgs,
     /// The API server that calls webhooks. real is kube-apiserver itself; scripts/kube-apiserver builds it
     #[arg(long, value_enum, default_value_t)]
-    pub api_server: ApiServerChoice,
+    pub api_server: ApiServer,
     /// The data planes to run on
     #[arg(long, value_enum, default_value = "native")]
     pub data_plane: DataPlaneChoice,
@@ -77,25 +77,6 @@ pub struct RunArgs {
     /// How to print
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: RunOutput,
-}
-
-/// The API server that calls webhooks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ApiServerChoice {
-    /// demo-apiserver, which calls them as kube-apiserver does.
-    #[default]
-    Demo,
-    /// The real kube-apiserver.
-    Real,
-}
-
-impl From<ApiServerChoice> for ApiServer {
-    fn from(choice: ApiServerChoice) -> Self {
-        match choice {
-            ApiServerChoice::Demo => Self::Demo,
-            ApiServerChoice::Real => Self::Real,
-        }
-    }
 }
 
 /// The output format of a run.

@@ -21,7 +21,7 @@ use crate::{
     cli::CaptureArgs,
     interrupt,
     look::legs::Legs,
-    manifests, name_server, output,
+    name_server, output,
     report::words::counted,
     tail::{Tails, key_logs},
     terminal::noteln,
@@ -35,9 +35,7 @@ const HOLD: Duration = Duration::from_millis(200);
 
 pub(super) fn capture(args: &CaptureArgs) -> Result<u8> {
     let opened = Opened::new(&args.lab)?;
-    let index = manifests::find_pod(&opened.mesh, &args.pod, &args.namespace)?;
-    let pod = &opened.mesh.pods[index];
-    let host = opened.lab.pod(&pod.name.to_string())?;
+    let (host, pod) = opened.pod(&args.pod, &args.namespace)?;
     let to_stdout = args.file.as_deref().is_none_or(|file| file == Path::new("-"));
     if args.file.is_none() && io::stdout().is_terminal() {
         bail!("a capture is not for a terminal: write it to a file with -w, or pipe it, such as `| wireshark -k -i -`");

@@ -1,12 +1,13 @@
 //! `sidelab apply` and `sidelab delete`: changing a lab that is up.
 
 use std::{
+    collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use mesh::{Key, Objects, SourceFile, What, kind_of_word, rollout::Change};
+use mesh::{Key, Objects, SourceFile, What, kind_of_word, model::ControlPlane, rollout::Change};
 use netns::Lab;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -115,25 +116,17 @@ pub(super) fn apply_files(files: &[SourceFile], namespace: &str, how: &ChangeArg
 /// # Errors
 /// If an object is put in a namespace that neither the lab nor the new objects have, as the API server refuses it.
 fn check_namespaces(new: &Objects, record: &Record, lab: &str) -> Result<()> {
-    let has =
-        |objects: &Objects, namespace: &str| objects.keys().any(|key| key.kind == "Namespace" && key.name == namespace);
-    let is_used = |namespace: &str| record.objects.keys().any(|key| key.namespace == namespace);
-    for key in new.keys().filter(|key| !key.namespace.is_empty()) {
-        let namespace = &key.namespace;
-        let is_known = EVERY_CLUSTERS.contains(&namespace.as_str())
-            || has(new, namespace)
-            || has(&record.objects, namespace)
-            || is_used(namespace);
-        if !is_known {
-            let other = labs::with_namespace(namespace, lab)?;
-            let hint = other.map_or_else(
-                || "apply a Namespace, too".to_owned(),
-                |other| format!("lab {other} has it (--lab {other})"),
-            );
-            bail!("{key}: namespaces {namespace:?} not found: {hint}");
-        }
-    }
-    Ok(())
+    let namespaces = new.keys().chain(record.objects.keys()).filter(|key| key.kind == "Namespace").map(|key| key.name);
+    let used = record.objects.keys().map(|key| key.namespace);
+    let known: BTreeSet<String> = EVERY_CLUSTERS.map(String::from).into_iter().chain(namespaces).chain(used).collect();
+    let mut keys = new.keys();
+    let Some(key) = keys.find(|key| !key.namespace.is_empty() && !known.contains(&key.namespace)) else {
+        return Ok(());
+    };
+    let other = labs::with_namespace(&key.namespace, lab)?;
+    let hint = other
+        .map_or_else(|| "apply a Namespace, too".to_owned(), |other| format!("lab {other} has it (--lab {other})"));
+    bail!("{key}: namespaces {:?} not found: {hint}", key.namespace)
 }
 
 pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
@@ -163,17 +156,22 @@ pub(super) fn delete(args: &DeleteArgs) -> Result<u8> {
 }
 
 /// A change that was carried out.
-struct Changed {
-    code: u8,
+pub(super) struct Changed {
+    pub(super) code: u8,
     /// The lab, if programs were started in it.
-    started_in: Option<Lab>,
+    pub(super) started_in: Option<Lab>,
 }
 
-/// Does the work in a process that stays as the parent of the programs that it starts.
+/// Does the work as [`kept`] does, unless nothing is to change.
 fn in_two(how: &ChangeArgs, work: impl FnOnce() -> Result<Changed>) -> Result<u8> {
     if how.dry_run != DryRun::None {
         return work().map(|changed| changed.code);
     }
+    kept(work)
+}
+
+/// Splits this process: the back does the work, and stays as the parent of the programs that it started.
+pub(super) fn kept(work: impl FnOnce() -> Result<Changed>) -> Result<u8> {
     match keeper::split()? {
         Side::Front(code) => Ok(code),
         Side::Back(keeper) => {
@@ -247,6 +245,11 @@ fn carry_out(
     done: &[(Key, What)],
     how: &ChangeArgs,
 ) -> Result<Changed> {
+    if record.control_plane == ControlPlane::Dumps {
+        bail!(
+            "this lab runs dumped configurations, which objects do not change; dump the sidecars again, or use manifests"
+        );
+    }
     let dry_run = how.dry_run != DryRun::None;
     let options = record.options(lab.id().to_owned());
     let planned = change::plan(&lab, record, Wanted { objects, files, options, calls: &|_| vec![] })?;

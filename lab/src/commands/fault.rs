@@ -9,13 +9,12 @@ use serde::Serialize;
 
 use super::{
     OK,
-    change::{PodReport, carried_out, pod_report, print_pods},
+    change::{Changed, PodReport, carried_out, kept, pod_report, print_pods},
     labs, print_json,
 };
 use crate::{
     cli::{FaultArgs, FaultCommand, OneProgram, Output, Place, TwoPods},
     faults::{Between, LabFault, Numbered, OfPod},
-    keeper::{self, Side},
     live::{
         Turn,
         change::{self, Wanted},
@@ -91,30 +90,22 @@ fn make(place: &Place, fault: LabFault) -> Result<u8> {
 
 /// Ends the faults with these numbers, by default all.
 fn clear(place: &Place, numbers: Option<&Vec<u32>>) -> Result<u8> {
-    let keeper = match keeper::split()? {
-        Side::Front(code) => return Ok(code),
-        Side::Back(keeper) => keeper,
-    };
-    let lab = Lab::open(&labs::select(place.lab.lab.as_deref())?)?;
-    let turn = Turn::take(&lab)?;
-    let mut record = Record::read(&lab)?;
-    let cleared = record.faults.take(&numbers.cloned().unwrap_or_else(|| record.faults.numbers()))?;
-    faults::check_clear(&cleared, &record.faults)?;
-    faults::resume(&lab, &cleared)?;
-    let options = record.options(lab.id().to_owned());
-    let objects = record.objects.clone();
-    let wanted = Wanted { objects, files: &[], options: options.clone(), calls: &|_| vec![] };
-    let planned = change::plan(&lab, &record, wanted)?;
-    let pods = carried_out(&planned, &lab, PATIENCE)?;
-    let (_, mesh) = planned.into_parts();
-    let starts = !faults::restart(&lab, &mesh, &options, &cleared)?.is_empty();
-    let faults = if place.output.output == Output::Json { record.faults.iter().cloned().collect() } else { vec![] };
-    print(place, &lab, faults, cleared, pods.into_iter().map(pod_report).collect())?;
-    drop(turn);
-    if starts {
-        keeper.stay_with_programs(&lab, OK)?;
-    }
-    Ok(OK)
+    kept(|| {
+        let lab = Lab::open(&labs::select(place.lab.lab.as_deref())?)?;
+        let _turn = Turn::take(&lab)?;
+        let mut record = Record::read(&lab)?;
+        let cleared = record.faults.take(&numbers.cloned().unwrap_or_else(|| record.faults.numbers()))?;
+        faults::check_clear(&cleared, &record.faults)?;
+        faults::resume(&lab, &cleared)?;
+        let options = record.options(lab.id().to_owned());
+        let objects = record.objects.clone();
+        let planned = change::plan(&lab, &record, Wanted { objects, files: &[], options, calls: &|_| vec![] })?;
+        let pods = carried_out(&planned, &lab, PATIENCE)?;
+        let starts = !planned.restart(&lab, &cleared)?.is_empty();
+        let faults = if place.output.output == Output::Json { record.faults.iter().cloned().collect() } else { vec![] };
+        let code = print(place, &lab, faults, cleared, pods.into_iter().map(pod_report).collect())?;
+        Ok(Changed { code, started_in: starts.then_some(lab) })
+    })
 }
 
 fn print(place: &Place, lab: &Lab, faults: Vec<Numbered>, cleared: Vec<Numbered>, pods: Vec<PodReport>) -> Result<u8> {

@@ -46,9 +46,9 @@ pub(super) fn get(args: &GetArgs) -> Result<u8> {
         }
         found.push((one, there));
     }
-    print(&asked, &found, args, code)?;
-    match (&asked[..], &found[..]) {
-        ([asked], [(_, there)]) if args.watch && code == OK => watch::watch(&mut opened, asked, there, args),
+    print(&found, args, code)?;
+    match &found[..] {
+        [(asked, there)] if args.watch && code == OK => watch::watch(&mut opened, asked, there, args),
         _ => Ok(code),
     }
 }
@@ -66,8 +66,8 @@ fn check(asked: &[Asked], args: &GetArgs) -> Result<()> {
 }
 
 /// Prints what was found of each kind.
-fn print(asked: &[Asked], found: &[(&Asked, Vec<Found>)], args: &GetArgs, code: u8) -> Result<()> {
-    let is_one = asked.len() == 1 && asked[0].names.len() == 1;
+fn print(found: &[(&Asked, Vec<Found>)], args: &GetArgs, code: u8) -> Result<()> {
+    let is_one = matches!(found, [(one, _)] if one.names.len() == 1);
     let all = || found.iter().flat_map(|(_, there)| there);
     match args.output {
         Some(GetOutput::Json) if code == OK => {

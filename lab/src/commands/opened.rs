@@ -42,18 +42,20 @@ impl Opened {
         self.record.faults.iter().for_each(|fault| noteln!("{fault}"));
     }
 
-    /// Reads the record again, which another process may have changed.
+    /// Opens the lab again if another process has changed it. Returns whether one has.
     ///
     /// # Errors
-    /// If the lab is gone.
-    pub(super) fn read_again(&mut self) -> Result<()> {
+    /// If the lab is gone since.
+    pub(super) fn read_again(&mut self) -> Result<bool> {
         let changed = Record::changed(&self.lab);
-        if changed.is_none() || changed != self.changed {
-            self.record = Record::read(&self.lab)?;
-            self.mesh = self.record.resolve()?;
-            self.changed = changed;
+        if changed.is_none() || changed == self.changed {
+            return Ok(false);
         }
-        Ok(())
+        self.lab = Lab::open(self.lab.id())?;
+        self.record = Record::read(&self.lab)?;
+        self.mesh = self.record.resolve()?;
+        self.changed = changed;
+        Ok(true)
     }
 
     /// The pod of a name, `POD` or `POD.NAMESPACE`. The name of a Deployment means its first pod.

@@ -44,8 +44,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
         tracing::warn!("--shard: there are fewer scenarios than shards: this shard is empty");
     }
     let control_plane = (&args.control_plane).into();
-    let api_server = args.api_server.into();
-    if api_server == ApiServer::Real {
+    if args.api_server == ApiServer::Real {
         // Before the work, not after it.
         KubeApiserver::find()?;
     }
@@ -64,7 +63,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
             meshes,
             images: Images::from_args(&args.stand_ins)?,
             control_plane,
-            api_server,
+            api_server: args.api_server,
             tools: Tools::find(),
             privilege,
             captures: args.pcap.clone(),

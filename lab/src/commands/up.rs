@@ -97,9 +97,15 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
     // Objects that were derived from dumps are of no concern to the user.
     manifests::print_warnings(warnings.iter().filter(|_| dumped.is_none()));
     let mesh = Mesh::new(resolved, args.mesh.into());
-    let (mesh, left_out) = match &dumped {
-        Some(dumped) => dumped.push_to(mesh),
-        None => (control_plane::apply_to((&args.control_plane).into(), mesh, &files)?, Vec::new()),
+    let (mesh, pushed, left_out) = match &dumped {
+        Some(dumped) => {
+            let (pushed, left_out) = dumped.pushed(&mesh);
+            (mesh.pushed_by(ControlPlane::Dumps, pushed.clone()), pushed, left_out)
+        }
+        None => {
+            let mesh = control_plane::apply_to((&args.control_plane).into(), mesh, &files)?;
+            (mesh, BTreeMap::new(), Vec::new())
+        }
     };
     let control_plane = mesh.control_plane();
     dumps::print_left_out(&left_out);
@@ -140,7 +146,7 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
         mesh: mesh.flavor,
         data_plane,
         control_plane,
-        dumped: dumped.map(|dumped| dumped.pushed(&mesh).0).unwrap_or_default(),
+        dumped: pushed,
         objects: Objects::read(&files).map_err(|faults| BadManifests { faults })?,
         addresses: Addresses::of(&mesh),
         images,

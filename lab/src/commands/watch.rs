@@ -16,7 +16,6 @@ use crate::{
     access_log,
     cli::{Output, WatchArgs},
     interrupt,
-    live::record::Record,
     look::calls::{Call, Calls},
     manifests,
     sidecar::Folders,
@@ -35,11 +34,15 @@ pub(super) fn watch(args: &WatchArgs) -> Result<u8> {
     let find = |name: &String| manifests::find_pod(&opened.mesh, name, &args.namespace);
     let only = args.pod.as_ref().map(find).transpose()?.map(|index| opened.mesh.pods[index].name.to_string());
     interrupt::interruptible()?;
-    let mut watch = Watch::start(opened.lab, opened.mesh)?;
-    noteln!("watching {} pods, until Ctrl-C", watch.mesh.pods.len());
+    let mut watch = Watch::start(opened)?;
+    noteln!("watching {} pods, until Ctrl-C", watch.opened.mesh.pods.len());
     let end = args.time.map(|time| Instant::now() + time);
     let mut left = args.count.unwrap_or(u64::MAX);
-    while left > 0 && !interrupt::is_asked() && end.is_none_or(|end| Instant::now() < end) && watch.lab.dir().is_dir() {
+    while left > 0
+        && !interrupt::is_asked()
+        && end.is_none_or(|end| Instant::now() < end)
+        && watch.opened.lab.dir().is_dir()
+    {
         interrupt::pause(EVERY);
         for call in watch.turn()? {
             let is_of_pod = |pod: &String| call.from == *pod || call.server.as_ref() == Some(pod);
@@ -65,12 +68,10 @@ fn print(call: &Call, output: Output) -> Result<bool> {
 }
 
 struct Watch {
-    lab: Lab,
-    mesh: Mesh,
+    opened: Opened,
     capture: Capture,
-    /// The pods that are captured, and the record that the mesh is from.
+    /// The pods that are captured.
     pods: Vec<String>,
-    record: Option<std::time::SystemTime>,
     logs: Tails,
     /// The index of each access log's pod.
     pod_of_log: HashMap<PathBuf, usize>,
@@ -81,21 +82,19 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(lab: Lab, mesh: Mesh) -> Result<Self> {
-        let hosts = lab.pods();
+    fn start(opened: Opened) -> Result<Self> {
+        let hosts = opened.lab.pods();
         let capture = Capture::start(&hosts)?;
-        let (for_logs, for_keys) = (lab.dir().to_owned(), lab.dir().to_owned());
+        let (for_logs, for_keys) = (opened.lab.dir().to_owned(), opened.lab.dir().to_owned());
         Ok(Self {
-            pod_of_log: pods_of_logs(&lab, &mesh),
-            record: Record::changed(&lab),
+            pod_of_log: pods_of_logs(&opened.lab, &opened.mesh),
             pods: hosts.iter().map(|host| host.name().to_owned()).collect(),
             logs: Tails::new(move || access_logs(&for_logs)),
             keys: Tails::new(move || key_logs(&for_keys)),
             key_log: KeyLog::default(),
             packets: Vec::new(),
             calls: Calls::default(),
-            lab,
-            mesh,
+            opened,
             capture,
         })
     }
@@ -118,20 +117,16 @@ impl Watch {
         if self.calls.needs_flows() {
             self.calls.add_flows(&observe::observe(&self.to_observe(), &self.key_log));
         }
-        Ok(self.calls.take(&self.mesh))
+        Ok(self.calls.take(&self.opened.mesh))
     }
 
     /// Reads the lab's manifests again if another process has changed them, and captures the pods that are new.
     fn follow_changes(&mut self) -> Result<()> {
-        let changed = Record::changed(&self.lab);
-        if changed == self.record || changed.is_none() {
+        if !self.opened.read_again()? {
             return Ok(());
         }
-        self.record = changed;
-        self.lab = Lab::open(self.lab.id())?;
-        self.mesh = Record::read(&self.lab)?.resolve()?;
-        self.pod_of_log = pods_of_logs(&self.lab, &self.mesh);
-        let hosts = self.lab.pods();
+        self.pod_of_log = pods_of_logs(&self.opened.lab, &self.opened.mesh);
+        let hosts = self.opened.lab.pods();
         let pods: Vec<String> = hosts.iter().map(|host| host.name().to_owned()).collect();
         if pods != self.pods {
             self.keep_packets();

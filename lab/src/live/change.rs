@@ -3,20 +3,17 @@
 //! Everything that can fail comes before the first visible effect: manifests are resolved and compiled, and new pods are started. From
 //! then on the change is completed, even after Ctrl-C.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use mesh::{
     Fault, Objects, SourceFile,
-    model::{ControlPlane, Mesh, Resolved},
+    model::{Mesh, Resolved},
     rollout::{Change, Rollout, rollout},
 };
 use netns::{Lab, PodSpec};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
@@ -30,7 +27,8 @@ use crate::{
     authorities::Authorities,
     container,
     deploy::{self, PodPlan, StartedPod},
-    interrupt, manifests, name_server, outside, parallel,
+    faults::{Numbered, OfPod},
+    manifests, name_server, outside, parallel,
     terminal::noteln,
 };
 
@@ -109,11 +107,6 @@ type Call<'a> = (usize, &'a str, u16);
 /// # Errors
 /// If the manifests are invalid; what `validate` prints of them.
 pub(crate) fn plan(lab: &Lab, record: &Record, wanted: Wanted<'_>) -> Result<Planned> {
-    if record.control_plane == ControlPlane::Dumps {
-        bail!(
-            "this lab runs dumped configurations, which objects do not change; dump the sidecars again, or use manifests"
-        );
-    }
     let Wanted { objects, files, options, calls } = wanted;
     let mut next = Record { objects, ..record.clone() };
     next.objects.delete_file(outside::ASSUMED);
@@ -266,6 +259,20 @@ impl Planned {
         Ok(changes)
     }
 
+    /// Starts programs again that these faults killed, on the files that their pods have after the change.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub(crate) fn restart(&self, lab: &Lab, cleared: &[Numbered]) -> Result<Vec<StartedPod>> {
+        let start = |OfPod { pod, container }: &OfPod| {
+            let index = self.mesh.pods.iter().position(|one| one.name.to_string() == *pod);
+            let index = index.with_context(|| format!("{pod} is not in the mesh"))?;
+            let (pod, host) = (&self.mesh.pods[index], lab.pod(pod)?);
+            deploy::restart((index, pod), &host, self.plans[index].as_ref(), container, &self.options)
+        };
+        faults::killed(lab, cleared)?.into_iter().map(start).collect()
+    }
+
     /// Creates pods and starts their programs.
     fn start(
         &self,
@@ -326,12 +333,11 @@ pub(crate) fn end_programs(lab: &Lab, names: &[String]) -> Result<()> {
     let mut processes = lab.processes()?;
     processes.retain(|process| names.contains(&process.pod) && process.is_running());
     for process in &processes {
-        // Fails if it has ended meanwhile.
-        let _ = kill(Pid::from_raw(process.pid.cast_signed()), Signal::SIGTERM);
+        let program = Pid::from_raw(process.pid.cast_signed());
+        // Both fail if it has ended meanwhile. One that is stopped has to go on to end.
+        let _ = kill(program, Signal::SIGTERM);
+        let _ = killpg(program, Signal::SIGCONT);
     }
-    let deadline = Instant::now() + GRACE;
-    while processes.iter().any(netns::ProcessRecord::is_running) && Instant::now() < deadline {
-        interrupt::pause(Duration::from_millis(5));
-    }
+    faults::wait_for_end(&processes, GRACE);
     Ok(())
 }

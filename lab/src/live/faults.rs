@@ -12,7 +12,7 @@ use nix::{
 
 use super::record::Record;
 use crate::{
-    deploy::{self, Options, StartedPod},
+    deploy,
     faults::{Between, Faults, LabFault, Numbered, OfPod},
     interrupt, sidecar,
 };
@@ -30,8 +30,8 @@ pub(crate) fn make(lab: &Lab, record: &mut Record, mesh: &Mesh, fault: &LabFault
     // First the record, so that whatever happens next can be cleared.
     record.write(lab.dir())?;
     let made = match fault {
-        LabFault::Kill(program) => signal(lab, program, Signal::SIGKILL),
-        LabFault::Stop(program) => signal(lab, program, Signal::SIGSTOP),
+        LabFault::Kill(program) => kill(lab, program),
+        LabFault::Stop(program) => running(lab, program).and_then(|process| send(&process, Signal::SIGSTOP)),
         LabFault::Istiod => Ok(()),
         _ => lab.set_network(&deploy::services(mesh), &specs(lab, &record.faults)).map_err(Into::into),
     };
@@ -64,28 +64,28 @@ pub(crate) fn check_clear(cleared: &[Numbered], left: &Faults) -> Result<()> {
 pub(crate) fn resume(lab: &Lab, faults: &[Numbered]) -> Result<()> {
     for Numbered { fault, .. } in faults {
         if let LabFault::Stop(program) = fault
-            && running(lab, program)?.is_some()
+            && let Some(process) = find(lab, program)?
         {
-            signal(lab, program, Signal::SIGCONT)?;
+            send(&process, Signal::SIGCONT)?;
         }
     }
     Ok(())
 }
 
-/// Starts programs again that were killed, on the files that they have now.
+/// The containers whose programs were killed, and have not been started again.
 ///
 /// # Errors
-/// If one does not start.
-pub(crate) fn restart(lab: &Lab, mesh: &Mesh, options: &Options, cleared: &[Numbered]) -> Result<Vec<StartedPod>> {
-    let mut started = Vec::new();
-    for Numbered { fault, .. } in cleared {
+/// If the lab's state can't be read.
+pub(super) fn killed<'a>(lab: &Lab, faults: &'a [Numbered]) -> Result<Vec<&'a OfPod>> {
+    let mut killed = Vec::new();
+    for Numbered { fault, .. } in faults {
         if let LabFault::Kill(program) = fault
-            && running(lab, program)?.is_none()
+            && find(lab, program)?.is_none()
         {
-            started.push(deploy::restart(mesh, lab, &program.pod, &program.container, options)?);
+            killed.push(program);
         }
     }
-    Ok(started)
+    Ok(killed)
 }
 
 /// The faults of the network, between the pods that exist.
@@ -111,7 +111,16 @@ fn is_sidecar(program: &OfPod) -> bool {
 }
 
 /// The running program of a container.
-fn running(lab: &Lab, program: &OfPod) -> Result<Option<ProcessRecord>> {
+///
+/// # Errors
+/// If it does not run.
+fn running(lab: &Lab, program: &OfPod) -> Result<ProcessRecord> {
+    let OfPod { pod, container } = program;
+    find(lab, program)?.with_context(|| format!("{container} of {pod} does not run"))
+}
+
+/// The same; `None` if it does not run.
+fn find(lab: &Lab, program: &OfPod) -> Result<Option<ProcessRecord>> {
     let is_it = |process: &ProcessRecord| {
         let of_container = match is_sidecar(program) {
             true => sidecar::PROGRAMS.contains(&process.name.as_str()),
@@ -122,20 +131,32 @@ fn running(lab: &Lab, program: &OfPod) -> Result<Option<ProcessRecord>> {
     Ok(lab.processes()?.into_iter().rfind(is_it))
 }
 
-/// Sends a signal to the program of a container, and to its children of the same process group.
+/// Ends the program of a container.
 ///
 /// # Errors
 /// If it does not run.
-fn signal(lab: &Lab, program: &OfPod, signal: Signal) -> Result<()> {
-    let OfPod { pod, container } = program;
-    let running = running(lab, program)?.with_context(|| format!("{container} of {pod} does not run"))?;
-    // A pod's program leads its process group.
-    killpg(Pid::from_raw(running.pid.cast_signed()), signal)
-        .with_context(|| format!("can't signal {container} of {pod}"))?;
+fn kill(lab: &Lab, program: &OfPod) -> Result<()> {
+    let process = running(lab, program)?;
+    send(&process, Signal::SIGKILL)?;
     // The kernel ends a killed program a little later: what is shown next must not find it running.
-    let deadline = Instant::now() + DEATH;
-    while signal == Signal::SIGKILL && running.is_running() && Instant::now() < deadline {
+    wait_for_end(&[process], DEATH);
+    Ok(())
+}
+
+/// Sends a signal to a program, and to its children of the same process group.
+///
+/// # Errors
+/// If it has ended.
+fn send(process: &ProcessRecord, signal: Signal) -> Result<()> {
+    // A pod's program leads its process group.
+    killpg(Pid::from_raw(process.pid.cast_signed()), signal)
+        .with_context(|| format!("can't signal {} of {}", process.name, process.pod))
+}
+
+/// Waits until programs have ended, at most for this time.
+pub(super) fn wait_for_end(processes: &[ProcessRecord], patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while processes.iter().any(ProcessRecord::is_running) && Instant::now() < deadline {
         interrupt::pause(Duration::from_millis(1));
     }
-    Ok(())
 }

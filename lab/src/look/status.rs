@@ -92,11 +92,12 @@ impl PodStatus {
         };
         let status = |name: &str, image: &str, is_probed: bool, programs: &[&ProcessRecord]| {
             let newest = programs.last();
-            let running = newest.filter(|process| process.is_running());
+            let state = newest.map_or(State::Missing, |process| state(process, exits, clock));
+            let running = newest.filter(|_| matches!(state, State::Running { .. }));
             ContainerStatus {
                 name: name.to_owned(),
                 image: image.to_owned(),
-                state: newest.map_or(State::Missing, |process| state(process, exits, clock)),
+                state,
                 pid: running.map(|process| process.pid),
                 is_ready: running.is_some_and(|process| !is_probed || !process.is_stopped()),
                 restarts: programs.len().saturating_sub(1),

@@ -71,7 +71,7 @@ impl<'a> Current<'a> {
                 let files = manifests::read(&[self.unit.scenario.directory.join(file)])?;
                 let mut next = self.record.objects.clone();
                 next.apply(objects(&files)?);
-                Ok(vec![self.change_to(next, &files, deployment, loads)?])
+                Ok(vec![self.change_to(next, &files, &[], deployment, loads)?])
             }
             Change::Delete(object) => {
                 let mut next = self.record.objects.clone();
@@ -81,7 +81,7 @@ impl<'a> Current<'a> {
                 if next.delete(&keys).is_empty() {
                     bail!("delete: there is no {object}");
                 }
-                Ok(vec![self.change_to(next, &[], deployment, loads)?])
+                Ok(vec![self.change_to(next, &[], &[], deployment, loads)?])
             }
             Change::Fault(fault) => Ok(vec![self.break_with(fault.clone(), deployment, loads)?]),
             Change::Clear(Cleared::All) => Ok(vec![self.clear(deployment, loads)?]),
@@ -105,28 +105,16 @@ impl<'a> Current<'a> {
         let cleared = self.record.faults.take(&self.record.faults.numbers())?;
         let began_ns = now_ns();
         faults::resume(&deployment.lab, &cleared)?;
-        self.change_to(self.record.objects.clone(), &[], deployment, loads)?;
-        let options = self.unit.deploy_options(&self.mesh, self.options);
-        let started = faults::restart(&deployment.lab, &self.mesh, &options, &cleared)?;
-        started.into_iter().for_each(|pod| deployment.programs.add(pod));
-        let done_ns = now_ns();
-        loads.advance(done_ns)?;
+        let (_, done_ns) = self.change_to(self.record.objects.clone(), &[], &cleared, deployment, loads)?;
         Ok((began_ns, done_ns))
     }
 
-    /// Lets programs that are stopped go on, so that they can end in order and write their logs.
-    ///
-    /// # Errors
-    /// If one can't be signalled.
-    pub(super) fn end(&self, deployment: &Deployment) -> Result<()> {
-        let faults: Vec<Numbered> = self.record.faults.iter().cloned().collect();
-        faults::resume(&deployment.lab, &faults)
-    }
-
+    /// Changes what the lab is made from, and starts again what faults that were `cleared` killed.
     fn change_to(
         &mut self,
         objects: Objects,
         files: &[SourceFile],
+        cleared: &[Numbered],
         deployment: &mut Deployment,
         loads: &mut Loads<'_>,
     ) -> Result<(u64, u64)> {
@@ -145,6 +133,9 @@ impl<'a> Current<'a> {
             InRun { pods: &self.mesh.pods, programs: &mut deployment.programs, interrupted: self.options.interrupted };
         for pod in planned.carry_out(&deployment.lab, PATIENCE, &mut follower)? {
             self.check_taken(&pod.pod, pod.taken.as_ref())?;
+        }
+        for pod in planned.restart(&deployment.lab, cleared)? {
+            deployment.programs.add(pod);
         }
         (self.record, self.mesh) = planned.into_parts();
         deployment.adapt(&self.mesh, &unit.deploy_options(&self.mesh, self.options))?;

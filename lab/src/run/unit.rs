@@ -102,7 +102,6 @@ pub(super) fn run(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
         }
     }
     loads.stop(|_| true)?;
-    current.end(&deployment)?;
     let capture = options.captures.as_ref().map(|folder| folder.join(format!("{name}.pcapng")));
     let observed: Observations = deployment.finish(&current.mesh, capture)?;
     let mut seen = Vec::new();

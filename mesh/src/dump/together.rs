@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     SourceFile,
-    model::{ControlPlane, Mesh, Pushed},
+    model::{Mesh, Pushed},
 };
 
 /// Dumps that can't be in one lab.
@@ -97,12 +97,6 @@ impl DumpedMesh {
             left_out.push(format!("{host}: nothing in the lab has a name that it matches"));
         }
         (pushed, left_out)
-    }
-
-    /// Puts what the sidecars get into a mesh of [`manifests`](Self::manifests).
-    pub fn push_to(&self, mesh: Mesh) -> (Mesh, Vec<String>) {
-        let (pushed, left_out) = self.pushed(&mesh);
-        (mesh.pushed_by(ControlPlane::Dumps, pushed), left_out)
     }
 }
 

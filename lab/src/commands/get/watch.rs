@@ -30,7 +30,7 @@ pub(super) fn watch(opened: &mut Opened, asked: &Asked, there: &[Found], args: &
             return Ok(OK);
         }
         // Fails if the lab is being removed.
-        let Ok(found) = opened.read_again().and_then(|()| find(opened, asked, args)) else { continue };
+        let Ok(found) = opened.read_again().and_then(|_| find(opened, asked, args)) else { continue };
         let above: Vec<&Vec<String>> = widths.iter().chain(shown.values()).collect();
         let mut now: BTreeMap<Key, Vec<String>> = BTreeMap::new();
         for one in found {
