@@ -182,13 +182,14 @@ async fn make_request(
 ) -> Result<(), Failure> {
     let clock = Clock::start_at(slot.intended, Some(plan.timeout));
     let request = plan.requests.request(plan.next.fetch_add(1, Ordering::Relaxed));
-    let is_ready = match session {
-        Some(open) => open.is_ready().await,
-        None => false,
-    };
+    if let Some(open) = session
+        && !open.is_ready().await
+    {
+        *session = None;
+    }
     let open = match session {
-        Some(open) if is_ready => open,
-        _ => {
+        Some(open) => open,
+        None => {
             let mut progress = Progress::default();
             let connected = plan.dialer.connect(&plan.addresses, &clock, &mut progress).await;
             sample.connect_us = progress.timings.connect_us;

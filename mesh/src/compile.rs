@@ -40,7 +40,7 @@ mod traffic_policy;
 mod virtual_hosts;
 
 pub use chain_table::{Chain, PortClass, Terminal, Transport, chains};
-pub(crate) use names::inbound_cluster;
+pub(crate) use names::{ROOT_SECRET, SVID_SECRET, inbound_cluster, parts_of_cluster};
 
 #[cfg(test)]
 mod tests;
@@ -201,7 +201,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         listeners,
         clusters,
         endpoints,
-        secret_names: vec![names::SVID_SECRET.into(), names::ROOT_SECRET.into()],
+        secret_names: vec![SVID_SECRET.into(), ROOT_SECRET.into()],
         own_secrets: compiler.secrets,
         provenance: compiler.provenance,
         as_written: None,

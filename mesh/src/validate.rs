@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::{
     fault::Faults,
     load::{is_dns_label, label_fault},
-    manifests::{Head, Manifests, Object},
+    manifests::{Head, Manifests, Object, is_key},
 };
 
 pub(crate) use self::fields::validate as validate_fields;
@@ -156,8 +156,7 @@ impl<'a> Checked<'a> {
     /// A field that holds one of a few words, where it is set. For the API server, an empty one is not.
     fn one_of(&mut self, field: &str, word: Option<&str>, words: &[&str]) {
         if let Some(word) = word.filter(|word| !word.is_empty() && !words.contains(word)) {
-            let known: Vec<_> = words.iter().copied().filter(|word| !word.is_empty()).collect();
-            self.error(field, format!("{word:?} is none of {}", known.join(", ")));
+            self.error(field, format!("{word:?} is none of {}", words.join(", ")));
         }
     }
 
@@ -247,8 +246,7 @@ fn size(checked: &mut Checked<'_>, bytes: usize) {
 /// Keys of a Secret's or a ConfigMap's data.
 fn keys<'a>(checked: &mut Checked<'_>, keys: impl Iterator<Item = (&'static str, &'a String)>) {
     for (field, key) in keys {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) || key == "." || key.starts_with("..") {
+        if !is_key(key) {
             let message = "a key is letters, digits, '-', '_' and '.', at most 253, not '..' first";
             checked.error(format!("{field}[{key}]"), message);
         }

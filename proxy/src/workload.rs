@@ -88,6 +88,11 @@ impl Workload {
         }
     }
 
+    /// The workload of all its pods, by which metrics count.
+    pub(crate) fn without_pod(self) -> Self {
+        Self { instance: None, ..self }
+    }
+
     /// Reads what a peer has encoded; `None` if it is something else.
     pub(crate) fn decode(text: &[u8]) -> Option<Self> {
         let metadata = Struct::decode(&BASE64.decode(text).ok()?[..]).ok()?;
@@ -96,10 +101,10 @@ impl Workload {
             _ => None,
         };
         let labels = match metadata.fields.get(LABELS).and_then(|labels| labels.kind.as_ref()) {
-            Some(Kind::StructValue(labels)) => labels.clone(),
-            _ => Struct::default(),
+            Some(Kind::StructValue(labels)) => Some(labels),
+            _ => None,
         };
-        Some(Self::of_fields(|name| text(&metadata, name), |name| text(&labels, name)))
+        Some(Self::of_fields(|name| text(&metadata, name), |name| text(labels?, name)))
     }
 
     /// A `google.protobuf.Struct` in base64, its fields in order.

@@ -128,11 +128,12 @@ impl ServerCertVerifier for Met {
     ) -> Result<ServerCertVerified, rustls::Error> {
         *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf.clone().into_owned());
         match &self.verifier {
-            Some(verifier) if self.names_first => {
-                before_the_chain(leaf, name, now)?;
+            Some(verifier) => {
+                if self.names_first {
+                    before_the_chain(leaf, name, now)?;
+                }
                 verifier.verify_server_cert(leaf, intermediates, name, ocsp, now)
             }
-            Some(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
             None => Ok(ServerCertVerified::assertion()),
         }
     }

@@ -13,9 +13,9 @@ pub(super) const VIRTUAL_OUTBOUND: &str = "virtualOutbound";
 /// The listener to which iptables redirects connections to the pod.
 pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
 /// The secret of the workload's certificate.
-pub(super) const SVID_SECRET: &str = "default";
+pub(crate) const SVID_SECRET: &str = "default";
 /// The secret of the mesh's root.
-pub(super) const ROOT_SECRET: &str = "ROOTCA";
+pub(crate) const ROOT_SECRET: &str = "ROOTCA";
 /// The prefix of the name of a Kubernetes Secret.
 pub(super) const SECRET_SCHEME: &str = "kubernetes://";
 
@@ -41,7 +41,7 @@ pub(super) fn inbound_ipv6_cluster(port: u16) -> String {
 }
 
 /// The port and the host in the name of a cluster of a service's port.
-pub(super) fn parts_of_cluster(name: &str) -> Option<(u16, &str)> {
+pub(crate) fn parts_of_cluster(name: &str) -> Option<(u16, &str)> {
     match name.split('|').collect::<Vec<_>>()[..] {
         ["outbound", port, _, host] => Some((port.parse().ok()?, host)),
         _ => None,

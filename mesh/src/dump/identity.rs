@@ -6,6 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use x509_parser::{extensions::GeneralName, pem::Pem};
 
+/// Istio's default.
+pub(super) const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
+
 /// The node, from the bootstrap.
 pub(super) fn node(configs: &[Value]) -> Option<&Value> {
     configs.iter().find_map(|config| config.get("bootstrap")?.get("node"))
@@ -49,7 +52,7 @@ pub(super) fn spiffe_id(configs: &[Value], node: &Value) -> Option<String> {
         // Without the certificate, the id that Istio's agent requests.
         let metadata = &node["metadata"];
         let (namespace, account) = (metadata["NAMESPACE"].as_str()?, metadata["SERVICE_ACCOUNT"].as_str()?);
-        let trust_domain = metadata["MESH_ID"].as_str().unwrap_or("cluster.local");
+        let trust_domain = metadata["MESH_ID"].as_str().unwrap_or(DEFAULT_TRUST_DOMAIN);
         Some(format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}"))
     })
 }

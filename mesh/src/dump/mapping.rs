@@ -114,9 +114,7 @@ impl Mapping {
         if let Some((old, new)) = self.to.iter().find(moved) {
             let note =
                 format!("the range {range} is kept, but {old} is {new} in the lab: what matches it is different");
-            if !self.left_out.contains(&note) {
-                self.left_out.push(note);
-            }
+            self.left_out.push(note);
         }
     }
 

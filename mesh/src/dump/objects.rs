@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{control_plane::place, stand_in};
 
 use super::{
-    runnable::{DEFAULT_TRUST_DOMAIN, Runnable},
+    identity::DEFAULT_TRUST_DOMAIN,
+    runnable::Runnable,
     services::{Service, inbound},
 };
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     compile::Placement,
+    compile::{ROOT_SECRET, SVID_SECRET},
     control_plane::place,
     model::{ObjectName, Pushed},
     system_roots,
@@ -14,11 +15,8 @@ use crate::{
 
 use super::{DumpError, identity, prune::Pruner, refusal};
 
-/// Istio's default.
-pub(super) const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
-
 /// The secrets that a lab's mesh authority issues to every sidecar.
-const ISSUED: [&str; 3] = ["default", "ROOTCA", system_roots::SECRET];
+const ISSUED: [&str; 3] = [SVID_SECRET, ROOT_SECRET, system_roots::SECRET];
 
 /// A dumped sidecar that can run again.
 #[derive(Clone, Debug)]
@@ -48,7 +46,7 @@ impl Runnable {
         let pod = identity::pod(node);
         let (name, namespace) = pod.rsplit_once('.').unwrap_or((&pod, "default"));
         let id = identity::spiffe_id(configs, node).unwrap_or_default();
-        let (trust_domain, service_account) = parts_of_id(&id).unwrap_or((DEFAULT_TRUST_DOMAIN, "default"));
+        let (trust_domain, service_account) = parts_of_id(&id).unwrap_or((identity::DEFAULT_TRUST_DOMAIN, "default"));
         let written = pushed(configs);
         if written.listeners.is_empty() {
             return Err(DumpError::NoListeners);

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::control_plane::place;
+use crate::{compile::parts_of_cluster, control_plane::place};
 
 use super::runnable::Runnable;
 
@@ -42,7 +42,7 @@ pub(super) fn of(dumps: &[Runnable]) -> BTreeMap<String, Service> {
     let mut services: BTreeMap<String, Service> = BTreeMap::new();
     for dump in dumps {
         for cluster in &dump.pushed.clusters {
-            let Some((host, port)) = outbound(place::name(cluster)) else { continue };
+            let Some((port, host)) = parts_of_cluster(place::name(cluster)) else { continue };
             let service = services.entry(host.to_owned()).or_default();
             let target = service.ports.entry(port).or_default();
             let kind = cluster["type"].as_str().unwrap_or_default();
@@ -62,13 +62,6 @@ pub(super) fn of(dumps: &[Runnable]) -> BTreeMap<String, Service> {
         }
     }
     services
-}
-
-/// Host and port of `outbound|PORT|SUBSET|HOST`.
-pub(super) fn outbound(cluster: &str) -> Option<(&str, u16)> {
-    let mut parts = cluster.strip_prefix("outbound|")?.splitn(3, '|');
-    let port = parts.next()?.parse().ok()?;
-    Some((parts.nth(1)?, port))
 }
 
 /// The port of `inbound|PORT||`.
@@ -119,7 +112,7 @@ fn hosts(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(fields) => {
             let text = |field: &str| fields.get(field).and_then(Value::as_str);
-            let cluster = text("cluster").and_then(outbound).map(|(host, _)| host);
+            let cluster = text("cluster").and_then(parts_of_cluster).map(|(_, host)| host);
             let routes = text("route_config_name").and_then(|name| name.rsplit_once(':')).map(|(host, _)| host);
             let own = cluster.into_iter().chain(routes).map(str::to_owned);
             own.chain(fields.values().flat_map(hosts)).collect()

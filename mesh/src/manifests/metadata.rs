@@ -98,6 +98,12 @@ fn is_label_value(text: &str) -> bool {
         && !text.ends_with(|c: char| !c.is_ascii_alphanumeric())
 }
 
+/// Whether a text can be a key of a Secret's or a ConfigMap's data (`IsConfigMapKey`).
+pub(crate) fn is_key(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(allowed) && text != "." && !text.starts_with("..")
+}
+
 /// Parses an amount of a resource (`k8s.io/apimachinery/pkg/api/resource/quantity.go`).
 pub(crate) fn amount(text: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 15] = [

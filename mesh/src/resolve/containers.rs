@@ -91,10 +91,8 @@ impl Reader<'_, '_> {
                 (user, "spec.securityContext.runAsUser".to_owned())
             }
         };
-        let Ok(user) = u32::try_from(user) else {
-            self.error(&field, &format!("{user} is not a user; expected a number from 0"));
-            return None;
-        };
+        // Another number is reported where the document is checked.
+        let user = u32::try_from(user).ok()?;
         if self.injected && user == sidecar::UID && container.name != SIDECAR_CONTAINER {
             self.warn(&field, "1337 is the sidecar's user: what runs as it is never captured, and bypasses the mesh");
         }

@@ -7,22 +7,28 @@ use std::fmt;
 
 use serde_json::Value;
 
-use self::rules::{POD, Rule, of_kind, pod_at};
+use self::rules::{CONTAINER, POD, Rule, Rules, of_kind, pod_at};
 use crate::{fault::Faults, manifests::Head};
 
 /// Checks a document of a kind.
 pub(crate) fn validate(head: &Head, document: &Value, faults: &mut Faults) {
     let mut report = |field: String, message: String| faults.error(head, field, message);
-    for (path, rule) in of_kind(head.kind) {
-        check(document, path, None, rule, &mut report);
-    }
+    check_all(document, None, of_kind(head.kind), &mut report);
     let Some(at) = pod_at(head.kind) else { return };
     let pointer = format!("/{}", at.replace('.', "/"));
-    if let Some(spec) = document.pointer(&pointer) {
-        let at = Field { parent: None, name: at, index: None };
-        for (path, rule) in POD {
-            check(spec, path, Some(&at), rule, &mut report);
+    let Some(spec) = document.pointer(&pointer) else { return };
+    let parent = Field { parent: None, name: at, index: None };
+    check_all(spec, Some(&parent), POD, &mut report);
+    for name in ["containers", "initContainers"] {
+        for (i, container) in spec.get(name).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            check_all(container, Some(&Field { parent: Some(&parent), name, index: Some(i) }), CONTAINER, &mut report);
         }
+    }
+}
+
+fn check_all(value: &Value, parent: Option<&Field<'_>>, rules: Rules, report: &mut impl FnMut(String, String)) {
+    for (path, rules) in rules {
+        check(value, path, parent, rules, report);
     }
 }
 
@@ -44,31 +50,35 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// Applies a rule to each value at `path`, such as `ports[].name`, in the value of `parent`.
-fn check(value: &Value, path: &str, parent: Option<&Field<'_>>, rule: &Rule, report: &mut impl FnMut(String, String)) {
+/// Applies rules to each value at `path`, such as `ports[].name`, in the value of `parent`.
+fn check(
+    value: &Value,
+    path: &str,
+    parent: Option<&Field<'_>>,
+    rules: &[Rule],
+    report: &mut impl FnMut(String, String),
+) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let (name, of_items) = first.strip_suffix("[]").map_or((first, false), |name| (name, true));
-    let field = |index| Field { parent, name, index };
     // For the API server, null is absent.
     let found = value.get(name).filter(|found| !found.is_null());
-    match (rest, of_items) {
-        (Some(rest), false) => match found {
-            Some(found) => check(found, rest, Some(&field(None)), rule, report),
-            None if matches!(rule, Rule::Needed) => report(format!("{}.{rest}", field(None)), "is missing".into()),
-            None => {}
-        },
-        (None, false) => fault(found, rule).into_iter().for_each(|message| report(field(None).to_string(), message)),
-        (rest, true) => {
-            for (i, item) in found.and_then(Value::as_array).into_iter().flatten().enumerate() {
-                match rest {
-                    Some(rest) => check(item, rest, Some(&field(Some(i))), rule, report),
-                    None => {
-                        let message = fault(Some(item), rule);
-                        message.into_iter().for_each(|message| report(field(Some(i)).to_string(), message));
-                    }
-                }
-            }
+    let mut apply = |found: Option<&Value>, field: Field<'_>| match (rest, found) {
+        (Some(rest), Some(found)) => check(found, rest, Some(&field), rules, report),
+        (Some(rest), None) if rules.iter().any(|rule| matches!(rule, Rule::Needed)) => {
+            report(format!("{field}.{rest}"), "is missing".into());
         }
+        (Some(_), None) => {}
+        (None, found) => {
+            let broken = rules.iter().find_map(|rule| fault(found, rule));
+            broken.into_iter().for_each(|message| report(field.to_string(), message));
+        }
+    };
+    if of_items {
+        for (i, item) in found.and_then(Value::as_array).into_iter().flatten().enumerate() {
+            apply(Some(item), Field { parent, name, index: Some(i) });
+        }
+    } else {
+        apply(found, Field { parent, name, index: None });
     }
 }
 

@@ -128,9 +128,9 @@ fn host_ports(checked: &mut Checked<'_>, field: &str, spec: &PodSpec) {
 
 /// `ValidateTolerations`.
 fn toleration(checked: &mut Checked<'_>, field: &str, one: &Toleration) {
-    let operator = one.operator.as_deref().filter(|operator| !operator.is_empty());
+    let operator = one.operator.as_deref();
     checked.one_of(&format!("{field}.operator"), operator, &["Equal", "Exists", "Lt", "Gt"]);
-    let effect = one.effect.as_deref().filter(|effect| !effect.is_empty());
+    let effect = one.effect.as_deref();
     checked.one_of(&format!("{field}.effect"), effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
     if operator == Some("Exists") && one.value.as_ref().is_some_and(|value| !value.is_empty()) {
         checked.error(format!("{field}.value"), "must be empty where operator is Exists");

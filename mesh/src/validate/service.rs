@@ -110,14 +110,13 @@ fn port(checked: &mut Checked<'_>, field: &str, port: &ServicePort, among_others
 
 fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
     let all = spec.cluster_ips.as_deref().unwrap_or_default();
-    if let (Some(one), Some(first)) = (&spec.cluster_ip, all.first())
-        && one != first
-    {
-        checked.error("spec.clusterIPs[0]", format!("{first} is not spec.clusterIP, {one}; they must agree"));
-    }
-    if spec.cluster_ip.as_ref().is_none_or(String::is_empty) && !all.is_empty() {
-        checked
-            .error("spec.clusterIPs", "must be empty where clusterIP is; give clusterIP, which is the first of them");
+    match (spec.cluster_ip.as_deref().unwrap_or_default(), all.first()) {
+        ("", Some(_)) => checked
+            .error("spec.clusterIPs", "must be empty where clusterIP is; give clusterIP, which is the first of them"),
+        (one, Some(first)) if one != first => {
+            checked.error("spec.clusterIPs[0]", format!("{first} is not spec.clusterIP, {one}; they must agree"));
+        }
+        _ => {}
     }
     if all.len() > 1 && matches!(spec.ip_family_policy.as_deref(), None | Some("SingleStack")) {
         let message = "must be PreferDualStack or RequireDualStack where clusterIPs has two addresses";
@@ -201,7 +200,8 @@ fn by_type(checked: &mut Checked<'_>, spec: &ServiceSpec) {
             checked.error(format!("spec.{field}"), format!("may only be set for a Service of type {types}"));
         }
     }
-    if spec.health_check_node_port.is_some_and(|port| port != 0)
+    if balanced
+        && spec.health_check_node_port.is_some_and(|port| port != 0)
         && spec.external_traffic_policy.as_deref() != Some("Local")
     {
         checked.error("spec.healthCheckNodePort", "may only be set where externalTrafficPolicy is Local");

@@ -17,6 +17,7 @@ use crate::{
     config::{At as _, Fault, Invalid},
     istio_metrics::Reporter,
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
+    workload::Introduction,
 };
 
 /// Default idle timeout of streams.
@@ -182,6 +183,11 @@ impl Hcm {
             stats: HcmStats::new(&scope),
             reporter: None,
         })
+    }
+
+    /// How the sidecar introduces itself to peers.
+    pub(super) fn introduction(&self) -> Option<&Introduction> {
+        self.reporter.as_ref()?.introduction()
     }
 
     /// Counts Istio's metrics, too.

@@ -11,7 +11,6 @@ use crate::{
     access_log::{Entry, HttpFacts},
     stats::Held,
     stream_info::StreamInfo,
-    workload::Introduction,
 };
 use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 
@@ -89,14 +88,9 @@ impl Exchange {
         head.map(|()| body(self))
     }
 
-    /// How the sidecar introduces itself to peers.
-    pub(super) fn introduction(&self) -> Option<&Introduction> {
-        self.hcm().reporter.as_ref()?.introduction()
-    }
-
     fn record_response(&mut self, status: StatusCode, mut headers: HeaderMap) -> Response<()> {
         headers::finish_response(&mut headers, self.hcm());
-        if let (Some(peers), Some(own)) = (&self.hcm().peers, self.introduction()) {
+        if let (Some(peers), Some(own)) = (&self.hcm().peers, self.hcm().introduction()) {
             peers.answer(&mut headers, own, self.received);
         }
         self.stream.response_code = Some(status.as_u16());

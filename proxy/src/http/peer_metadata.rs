@@ -1,7 +1,7 @@
 //! Istio's `istio.metadata_exchange` for HTTP: sidecars tell each other their workloads by headers (istio/proxy:
 //! `source/extensions/filters/http/peer_metadata/filter.cc`).
 
-use envoy_api::{Cluster, PeerDiscovery, PeerMetadata, PeerPropagation};
+use envoy_api::{Cluster, IstioHeaders, PeerDiscovery, PeerMetadata, PeerPropagation};
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
@@ -22,26 +22,23 @@ pub(super) struct Received {
 
 /// The exchange of a connection manager.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // four independent directions
 pub(super) struct PeerExchange {
     reads_requests: bool,
     reads_responses: bool,
     answers: bool,
-    introduces: bool,
-    skips_external: bool,
+    /// How this workload introduces itself to called ones, if it does.
+    introduces: Option<IstioHeaders>,
 }
 
 impl PeerExchange {
     pub(super) fn new(config: &PeerMetadata) -> Self {
         let reads = |methods: &[PeerDiscovery]| methods.iter().any(|method| method.istio_headers.is_some());
         let writes = |methods: &[PeerPropagation]| methods.iter().find_map(|method| method.istio_headers.clone());
-        let introduces = writes(&config.upstream_propagation);
         Self {
             reads_requests: reads(&config.downstream_discovery),
             reads_responses: reads(&config.upstream_discovery),
             answers: writes(&config.downstream_propagation).is_some(),
-            introduces: introduces.is_some(),
-            skips_external: introduces.is_some_and(|headers| headers.skip_external_clusters),
+            introduces: writes(&config.upstream_propagation),
         }
     }
 
@@ -61,7 +58,7 @@ impl PeerExchange {
 
     /// Introduces this workload to the called one.
     pub(super) fn introduce(&self, headers: &mut HeaderMap, own: &Introduction, cluster: &Cluster) {
-        if self.introduces && !is_skipped(cluster, self.skips_external) {
+        if self.introduces.as_ref().is_some_and(|how| !is_skipped(cluster, how.skip_external_clusters)) {
             headers.insert(ID, own.id.clone());
             headers.insert(METADATA, own.metadata.clone());
         }

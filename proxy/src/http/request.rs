@@ -107,7 +107,7 @@ pub(super) async fn handle(
     if let Some(peers) = &hcm.peers {
         let (received, peer) = peers.read_request(&mut head.headers);
         exchange.received = received;
-        exchange.stream.peer = peer.map(Arc::new);
+        exchange.stream.peer = peer.map(|peer| Arc::new(peer.without_pod()));
     }
 
     let (route, allowed) = {

@@ -23,7 +23,6 @@ use crate::{
     access_log::Entry,
     address::UpstreamHost,
     cluster::{Cluster, ConnectContext, ConnectFailure},
-    istio_metrics::Reporter,
     stream_info::UpstreamInfo,
 };
 use envoy_rules::{
@@ -70,11 +69,8 @@ pub(super) async fn forward(
         let refused = Outcome::Rejected("upgrade_failed".into());
         return Ok(exchange.reply(LocalReply::new(StatusCode::FORBIDDEN, "", refused).closing()));
     }
-    if let Some(peers) = &hcm.peers {
-        let own = hcm.reporter.as_ref().and_then(Reporter::introduction);
-        if let (Some(own), Some(head)) = (own, &mut exchange.http.request) {
-            peers.introduce(&mut head.headers, own, cluster.config());
-        }
+    if let (Some(peers), Some(own), Some(head)) = (&hcm.peers, hcm.introduction(), &mut exchange.http.request) {
+        peers.introduce(&mut head.headers, own, cluster.config());
     }
     if let (Some(timeout), Some(head), false) = (plan.timeout, &mut exchange.http.request, hcm.suppress_envoy_headers) {
         head.headers.insert(EXPECTED_TIMEOUT, headers::text(&timeout.as_millis().to_string()));
@@ -324,7 +320,7 @@ fn forward_response(
     let mut exchange = exchange;
     let peer = exchange.hcm().peers.as_ref().and_then(|peers| peers.read_response(&mut headers));
     if let Some(peer) = peer {
-        exchange.stream.peer = Some(Arc::new(peer));
+        exchange.stream.peer = Some(Arc::new(peer.without_pod()));
     }
     if let Some((route, weight)) = &exchange.route {
         let mutations = Mutations::of_response(&route.configured, weight.as_ref());

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::{Reader, volumes::Files};
+use crate::manifests::amount;
 
 /// The node's name, address and resources, for the downward API.
 const NODE: &str = "node";
@@ -143,33 +144,13 @@ fn of_resource(reference: &k8s::ResourceFieldSelector, container: &k8s::Containe
         _ => resources.and_then(|resources| resources.limits.as_ref()),
     };
     let written = list(which).and_then(|list| list.get(name)).map(|quantity| quantity.0.as_str());
-    let amount = written.and_then(quantity).unwrap_or(match name {
+    let available = written.and_then(amount).unwrap_or(match name {
         "cpu" => 1.0,
         _ => 1024.0 * 1024.0 * 1024.0,
     });
-    let divisor = reference.divisor.as_ref().and_then(|divisor| quantity(&divisor.0)).filter(|d| *d > 0.0);
+    let divisor = reference.divisor.as_ref().and_then(|divisor| amount(&divisor.0)).filter(|d| *d > 0.0);
     // Rounded up (`ExtractContainerResourceValue` in `pkg/api/v1/resource`).
-    format!("{}", (amount / divisor.unwrap_or(1.0)).ceil() as u64)
-}
-
-/// A Kubernetes quantity, such as `500m` or `128Mi`.
-fn quantity(text: &str) -> Option<f64> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+')).unwrap_or(text.len());
-    let number: f64 = text[..end].parse().ok()?;
-    let factor = match &text[end..] {
-        "" => 1.0,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        exponent => return text.parse().ok().filter(|_| exponent.starts_with(['e', 'E'])),
-    };
-    Some(number * factor)
+    format!("{}", (available / divisor.unwrap_or(1.0)).ceil() as u64)
 }
 
 /// Labels or annotations, as the downward API writes them into one file.

@@ -1,8 +1,11 @@
 //! Checks paths in a pod's document as the API server does (kubernetes: pkg/apis/core/validation/validation.go).
 
-/// What is wrong with the path of a file in a volume (`validateLocalNonReservedPath`), if there is one: a missing one is reported
-/// where the document is checked.
+/// What is wrong with the path of a file in a volume (`validateLocalNonReservedPath`). For a missing one in the words of the document's
+/// check, so that it is reported once.
 pub(super) fn file_path_fault(path: &str) -> Option<String> {
+    if path.is_empty() {
+        return Some("is missing".to_owned());
+    }
     // The kubelet reserves such names.
     let is_reserved = path.starts_with("..") && !path.starts_with("../") && path != "..";
     descending_path_fault(path).or_else(|| is_reserved.then(|| invalid(path, "must not start with '..'")))
@@ -53,6 +56,7 @@ mod tests {
     #[test]
     fn a_file_of_a_volume_stays_in_it() {
         for (path, why) in [
+            ("", "is missing"),
             ("/etc/passwd", "Invalid value: \"/etc/passwd\": must be a relative path"),
             ("..", "Invalid value: \"..\": must not contain '..'"),
             ("a/../../b", "Invalid value: \"a/../../b\": must not contain '..'"),

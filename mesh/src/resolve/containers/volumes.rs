@@ -128,7 +128,7 @@ impl Reader<'_, '_> {
 
     fn downward(&mut self, field: &str, items: &[k8s::DownwardAPIVolumeFile]) -> Files {
         let mut files = Files::new();
-        for (i, item) in items.iter().enumerate().filter(|(_, item)| !item.path.is_empty()) {
+        for (i, item) in items.iter().enumerate() {
             let value = item.field_ref.as_ref().and_then(|field| self.of_pod(&field.field_path)).unwrap_or_default();
             let field = format!("{field}.items[{i}].path");
             match paths::file_path_fault(&item.path) {
@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
     ) -> Files {
         let (Some(files), Some(items)) = (&files, items) else { return files.unwrap_or_default() };
         let mut picked = Files::new();
-        for (i, item) in items.iter().enumerate().filter(|(_, item)| !item.path.is_empty()) {
+        for (i, item) in items.iter().enumerate() {
             if let Some(message) = paths::file_path_fault(&item.path) {
                 self.faults.error(self.pod.head, format!("{field}.items[{i}].path"), message);
                 continue;

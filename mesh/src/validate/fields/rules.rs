@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::manifests::{amount, is_dns_label, is_dns_subdomain, label_fault};
+use crate::manifests::{amount, is_dns_label, is_dns_subdomain, is_key, label_fault};
 
 /// What a field must be.
 pub(super) enum Rule {
@@ -32,7 +32,8 @@ pub(super) enum Rule {
 
 use Rule::{AnyOf, AtMostOne, From, Given, Needed, SetText, Share, Text, Within, Words};
 
-type Rules = &'static [(&'static str, Rule)];
+/// What fields must be, by path. Of the rules for a field, the first that is broken is reported.
+pub(super) type Rules = &'static [(&'static str, &'static [Rule])];
 
 const ADDRESS: Rule = SetText(is_address, "an address that can be called: no loopback or link-local one");
 const AMOUNT: Rule = SetText(is_amount, "an amount; expected a number with a suffix such as m, k, Mi or Gi");
@@ -74,9 +75,9 @@ pub(super) fn of_kind(kind: &str) -> Rules {
         "Service" => SERVICE,
         "Endpoints" => ENDPOINTS,
         "EndpointSlice" => ENDPOINT_SLICE,
-        "ServiceEntry" => &[("spec.endpoints[].weight", WEIGHT)],
+        "ServiceEntry" => &[("spec.endpoints[].weight", &[WEIGHT])],
         "WorkloadEntry" => {
-            &[("spec.weight", WEIGHT), ("spec.serviceAccount", Text(is_short, "at most 253 characters long"))]
+            &[("spec.weight", &[WEIGHT]), ("spec.serviceAccount", &[Text(is_short, "at most 253 characters long")])]
         }
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => WEBHOOKS,
         _ => &[],
@@ -85,51 +86,48 @@ pub(super) fn of_kind(kind: &str) -> Rules {
 
 /// The rules for a pod's spec.
 pub(super) const POD: Rules = &[
-    ("securityContext.runAsUser", ID),
-    ("securityContext.runAsGroup", ID),
-    ("securityContext.fsGroup", ID),
-    ("securityContext.supplementalGroups[]", ID),
-    ("activeDeadlineSeconds", Within(1, 2_147_483_647)),
-    ("readinessGates[].conditionType", QUALIFIED),
-    ("readinessGates[].conditionType", Given),
-    ("tolerations[].key", Text(is_qualified, "a label key")),
-    ("tolerations[].value", LABEL_VALUE),
-    ("containers[].securityContext.runAsUser", ID),
-    ("containers[].securityContext.runAsGroup", ID),
-    ("containers[].env[].valueFrom.configMapKeyRef.name", REFERENCE),
-    ("containers[].env[].valueFrom.secretKeyRef.name", REFERENCE),
-    ("containers[].envFrom[].configMapRef.name", REFERENCE),
-    ("containers[].envFrom[].secretRef.name", REFERENCE),
-    ("containers[].env[].valueFrom.fieldRef.apiVersion", Words(&["v1"])),
-    ("containers[].env[].valueFrom.resourceFieldRef.resource", RESOURCE),
-    ("containers[].env[].valueFrom.resourceFieldRef.resource", Given),
-    ("containers[].env[].valueFrom.resourceFieldRef.divisor", AMOUNT),
-    ("containers[].env[].valueFrom.configMapKeyRef.key", Text(is_key, "a key: letters, digits, '-', '_' and '.'")),
-    ("containers[].env[].valueFrom.secretKeyRef.key", Text(is_key, "a key: letters, digits, '-', '_' and '.'")),
-    ("containers[].lifecycle.preStop", AnyOf(HANDLERS)),
-    ("containers[].lifecycle.postStart", AnyOf(HANDLERS)),
-    ("containers[].lifecycle.preStop.exec.command", Given),
-    ("containers[].lifecycle.postStart.exec.command", Given),
-    ("containers[].livenessProbe.httpGet.httpHeaders[].name", HEADER),
-    ("containers[].livenessProbe.httpGet.httpHeaders[].name", Given),
-    ("containers[].readinessProbe.httpGet.httpHeaders[].name", HEADER),
-    ("containers[].readinessProbe.httpGet.httpHeaders[].name", Given),
-    ("containers[].startupProbe.httpGet.httpHeaders[].name", HEADER),
-    ("containers[].startupProbe.httpGet.httpHeaders[].name", Given),
-    ("volumes[].emptyDir.sizeLimit", AMOUNT),
-    ("volumes[].downwardAPI.items[].path", Given),
-    ("volumes[].downwardAPI.items[]", AnyOf(&["fieldRef", "resourceFieldRef"])),
-    ("volumes[].downwardAPI.items[].fieldRef.fieldPath", FIELDS_IN_VOLUMES),
-    ("volumes[].downwardAPI.items[].fieldRef.fieldPath", Given),
-    ("volumes[].projected.sources[]", AtMostOne(PROJECTED)),
-    ("volumes[].projected.sources[].configMap.name", Given),
-    ("volumes[].projected.sources[].secret.name", Given),
-    ("volumes[].projected.sources[].serviceAccountToken.path", Given),
-    ("volumes[].projected.sources[].serviceAccountToken.expirationSeconds", Within(600, 1 << 32)),
-    ("volumes[].projected.sources[].downwardAPI.items[].path", Given),
-    ("volumes[].projected.sources[].downwardAPI.items[]", AnyOf(&["fieldRef", "resourceFieldRef"])),
-    ("volumes[].projected.sources[].downwardAPI.items[].fieldRef.fieldPath", FIELDS_IN_VOLUMES),
-    ("volumes[].projected.sources[].downwardAPI.items[].fieldRef.fieldPath", Given),
+    ("securityContext.runAsUser", &[ID]),
+    ("securityContext.runAsGroup", &[ID]),
+    ("securityContext.fsGroup", &[ID]),
+    ("securityContext.supplementalGroups[]", &[ID]),
+    ("activeDeadlineSeconds", &[Within(1, 2_147_483_647)]),
+    ("readinessGates[].conditionType", &[Given, QUALIFIED]),
+    ("tolerations[].key", &[Text(is_qualified, "a label key")]),
+    ("tolerations[].value", &[LABEL_VALUE]),
+    ("volumes[].emptyDir.sizeLimit", &[AMOUNT]),
+    ("volumes[].downwardAPI.items[].path", &[Given]),
+    ("volumes[].downwardAPI.items[]", &[AnyOf(&["fieldRef", "resourceFieldRef"])]),
+    ("volumes[].downwardAPI.items[].fieldRef.fieldPath", &[Given, FIELDS_IN_VOLUMES]),
+    ("volumes[].projected.sources[]", &[AtMostOne(PROJECTED)]),
+    ("volumes[].projected.sources[].configMap.name", &[Given]),
+    ("volumes[].projected.sources[].secret.name", &[Given]),
+    ("volumes[].projected.sources[].serviceAccountToken.path", &[Given]),
+    ("volumes[].projected.sources[].serviceAccountToken.expirationSeconds", &[Within(600, 1 << 32)]),
+    ("volumes[].projected.sources[].downwardAPI.items[].path", &[Given]),
+    ("volumes[].projected.sources[].downwardAPI.items[]", &[AnyOf(&["fieldRef", "resourceFieldRef"])]),
+    ("volumes[].projected.sources[].downwardAPI.items[].fieldRef.fieldPath", &[Given, FIELDS_IN_VOLUMES]),
+];
+
+/// The rules for each container, init containers too.
+pub(super) const CONTAINER: Rules = &[
+    ("securityContext.runAsUser", &[ID]),
+    ("securityContext.runAsGroup", &[ID]),
+    ("env[].valueFrom.configMapKeyRef.name", &[REFERENCE]),
+    ("env[].valueFrom.secretKeyRef.name", &[REFERENCE]),
+    ("envFrom[].configMapRef.name", &[REFERENCE]),
+    ("envFrom[].secretRef.name", &[REFERENCE]),
+    ("env[].valueFrom.fieldRef.apiVersion", &[Words(&["v1"])]),
+    ("env[].valueFrom.resourceFieldRef.resource", &[Given, RESOURCE]),
+    ("env[].valueFrom.resourceFieldRef.divisor", &[AMOUNT]),
+    ("env[].valueFrom.configMapKeyRef.key", &[Text(is_key, "a key: letters, digits, '-', '_' and '.'")]),
+    ("env[].valueFrom.secretKeyRef.key", &[Text(is_key, "a key: letters, digits, '-', '_' and '.'")]),
+    ("lifecycle.preStop", &[AnyOf(HANDLERS)]),
+    ("lifecycle.postStart", &[AnyOf(HANDLERS)]),
+    ("lifecycle.preStop.exec.command", &[Given]),
+    ("lifecycle.postStart.exec.command", &[Given]),
+    ("livenessProbe.httpGet.httpHeaders[].name", &[Given, HEADER]),
+    ("readinessProbe.httpGet.httpHeaders[].name", &[Given, HEADER]),
+    ("startupProbe.httpGet.httpHeaders[].name", &[Given, HEADER]),
 ];
 
 const WEIGHT: Rule = Within(0, 4_294_967_295);
@@ -138,95 +136,86 @@ const PROJECTED: &[&str] =
     &["secret", "downwardAPI", "configMap", "serviceAccountToken", "clusterTrustBundle", "podCertificate"];
 const HEADER: Rule = Text(is_header, "a name of a header");
 
-const REPLICAS: Rules = &[("spec.minReadySeconds", From(0))];
+const REPLICAS: Rules = &[("spec.minReadySeconds", &[From(0)])];
 
 const DEPLOYMENT: Rules = &[
-    ("spec.minReadySeconds", From(0)),
-    ("spec.revisionHistoryLimit", From(0)),
-    ("spec.progressDeadlineSeconds", From(0)),
-    ("spec.strategy.type", Words(&["Recreate", "RollingUpdate"])),
-    ("spec.strategy.rollingUpdate.maxSurge", Share),
-    ("spec.strategy.rollingUpdate.maxUnavailable", Share),
+    ("spec.minReadySeconds", &[From(0)]),
+    ("spec.revisionHistoryLimit", &[From(0)]),
+    ("spec.progressDeadlineSeconds", &[From(0)]),
+    ("spec.strategy.type", &[Words(&["Recreate", "RollingUpdate"])]),
+    ("spec.strategy.rollingUpdate.maxSurge", &[Share]),
+    ("spec.strategy.rollingUpdate.maxUnavailable", &[Share]),
 ];
 
 const STATEFUL_SET: Rules = &[
-    ("spec.minReadySeconds", From(0)),
-    ("spec.revisionHistoryLimit", From(0)),
-    ("spec.ordinals.start", From(0)),
-    ("spec.podManagementPolicy", Words(&["OrderedReady", "Parallel"])),
-    ("spec.updateStrategy.type", Words(&["OnDelete", "RollingUpdate"])),
-    ("spec.serviceName", LABEL),
-    ("spec.volumeClaimTemplates[].spec.accessModes", Needed),
-    ("spec.volumeClaimTemplates[].spec.accessModes[]", Given),
-    ("spec.volumeClaimTemplates[].spec.accessModes[]", Words(ACCESS_MODES)),
-    ("spec.volumeClaimTemplates[].spec.resources.requests.storage", Needed),
-    ("spec.volumeClaimTemplates[].spec.resources.requests.storage", AMOUNT),
+    ("spec.minReadySeconds", &[From(0)]),
+    ("spec.revisionHistoryLimit", &[From(0)]),
+    ("spec.ordinals.start", &[From(0)]),
+    ("spec.podManagementPolicy", &[Words(&["OrderedReady", "Parallel"])]),
+    ("spec.updateStrategy.type", &[Words(&["OnDelete", "RollingUpdate"])]),
+    ("spec.serviceName", &[LABEL]),
+    ("spec.volumeClaimTemplates[].spec.accessModes", &[Needed]),
+    ("spec.volumeClaimTemplates[].spec.accessModes[]", &[Given, Words(ACCESS_MODES)]),
+    ("spec.volumeClaimTemplates[].spec.resources.requests.storage", &[Needed, AMOUNT]),
 ];
 
 const ACCESS_MODES: &[&str] = &["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
 
 const DAEMON_SET: Rules = &[
-    ("spec.minReadySeconds", From(0)),
-    ("spec.revisionHistoryLimit", From(0)),
-    ("spec.updateStrategy.type", Words(&["OnDelete", "RollingUpdate"])),
-    ("spec.updateStrategy.rollingUpdate.maxSurge", Share),
-    ("spec.updateStrategy.rollingUpdate.maxUnavailable", Share),
+    ("spec.minReadySeconds", &[From(0)]),
+    ("spec.revisionHistoryLimit", &[From(0)]),
+    ("spec.updateStrategy.type", &[Words(&["OnDelete", "RollingUpdate"])]),
+    ("spec.updateStrategy.rollingUpdate.maxSurge", &[Share]),
+    ("spec.updateStrategy.rollingUpdate.maxUnavailable", &[Share]),
 ];
 
 const JOB: Rules = &[
-    ("spec.completions", From(0)),
-    ("spec.backoffLimit", From(0)),
-    ("spec.activeDeadlineSeconds", From(0)),
-    ("spec.ttlSecondsAfterFinished", From(0)),
-    ("spec.completionMode", Words(&["NonIndexed", "Indexed"])),
+    ("spec.completions", &[From(0)]),
+    ("spec.backoffLimit", &[From(0)]),
+    ("spec.activeDeadlineSeconds", &[From(0)]),
+    ("spec.ttlSecondsAfterFinished", &[From(0)]),
+    ("spec.completionMode", &[Words(&["NonIndexed", "Indexed"])]),
 ];
 
 const CRON_JOB: Rules = &[
-    ("spec.schedule", Given),
-    ("spec.schedule", Text(is_schedule, "a schedule; expected five fields, such as */5 * * * *, or @hourly")),
-    ("spec.concurrencyPolicy", Words(&["Allow", "Forbid", "Replace"])),
-    ("spec.startingDeadlineSeconds", From(0)),
-    ("spec.successfulJobsHistoryLimit", From(0)),
-    ("spec.failedJobsHistoryLimit", From(0)),
+    ("spec.schedule", &[Given, Text(is_schedule, "a schedule; expected five fields, such as */5 * * * *, or @hourly")]),
+    ("spec.concurrencyPolicy", &[Words(&["Allow", "Forbid", "Replace"])]),
+    ("spec.startingDeadlineSeconds", &[From(0)]),
+    ("spec.successfulJobsHistoryLimit", &[From(0)]),
+    ("spec.failedJobsHistoryLimit", &[From(0)]),
 ];
 
-const SERVICE: Rules = &[("spec.loadBalancerClass", QUALIFIED), ("spec.healthCheckNodePort", Within(0, 65535))];
+const SERVICE: Rules = &[("spec.loadBalancerClass", &[QUALIFIED]), ("spec.healthCheckNodePort", &[Within(0, 65535)])];
 
 const ENDPOINTS: Rules = &[
-    ("subsets[]", Rule::Some(&["addresses", "notReadyAddresses"])),
-    ("subsets[].addresses[].ip", Given),
-    ("subsets[].addresses[].ip", ADDRESS),
-    ("subsets[].addresses[].hostname", LABEL),
-    ("subsets[].addresses[].nodeName", SET_SUBDOMAIN),
-    ("subsets[].notReadyAddresses[].ip", Given),
-    ("subsets[].notReadyAddresses[].ip", ADDRESS),
-    ("subsets[].ports[].name", LABEL),
-    ("subsets[].ports[].port", Given),
-    ("subsets[].ports[].port", Within(1, 65535)),
-    ("subsets[].ports[].protocol", PROTOCOL),
-    ("subsets[].ports[].appProtocol", QUALIFIED),
+    ("subsets[]", &[Rule::Some(&["addresses", "notReadyAddresses"])]),
+    ("subsets[].addresses[].ip", &[Given, ADDRESS]),
+    ("subsets[].addresses[].hostname", &[LABEL]),
+    ("subsets[].addresses[].nodeName", &[SET_SUBDOMAIN]),
+    ("subsets[].notReadyAddresses[].ip", &[Given, ADDRESS]),
+    ("subsets[].ports[].name", &[LABEL]),
+    ("subsets[].ports[].port", &[Given, Within(1, 65535)]),
+    ("subsets[].ports[].protocol", &[PROTOCOL]),
+    ("subsets[].ports[].appProtocol", &[QUALIFIED]),
 ];
 
 const ENDPOINT_SLICE: Rules = &[
-    ("addressType", Given),
-    ("addressType", Words(&["IPv4", "IPv6", "FQDN"])),
-    ("endpoints[].addresses", Given),
-    ("endpoints[].hostname", SET_LABEL),
-    ("endpoints[].nodeName", SET_SUBDOMAIN),
-    ("ports[].name", LABEL),
-    ("ports[].protocol", PROTOCOL),
-    ("ports[].appProtocol", QUALIFIED),
+    ("addressType", &[Given, Words(&["IPv4", "IPv6", "FQDN"])]),
+    ("endpoints[].addresses", &[Given]),
+    ("endpoints[].hostname", &[SET_LABEL]),
+    ("endpoints[].nodeName", &[SET_SUBDOMAIN]),
+    ("ports[].name", &[LABEL]),
+    ("ports[].protocol", &[PROTOCOL]),
+    ("ports[].appProtocol", &[QUALIFIED]),
 ];
 
 const WEBHOOKS: Rules = &[
-    ("webhooks[].rules[].apiVersions[]", Given),
-    ("webhooks[].rules[].resources[]", Given),
-    ("webhooks[].namespaceSelector.matchExpressions[].key", Given),
-    ("webhooks[].namespaceSelector.matchExpressions[].key", Text(is_qualified, "a label key")),
-    ("webhooks[].namespaceSelector.matchExpressions[].values[]", LABEL_VALUE),
-    ("webhooks[].objectSelector.matchExpressions[].values[]", LABEL_VALUE),
-    ("webhooks[].objectSelector.matchExpressions[].key", Given),
-    ("webhooks[].objectSelector.matchExpressions[].key", Text(is_qualified, "a label key")),
+    ("webhooks[].rules[].apiVersions[]", &[Given]),
+    ("webhooks[].rules[].resources[]", &[Given]),
+    ("webhooks[].namespaceSelector.matchExpressions[].key", &[Given, Text(is_qualified, "a label key")]),
+    ("webhooks[].namespaceSelector.matchExpressions[].values[]", &[LABEL_VALUE]),
+    ("webhooks[].objectSelector.matchExpressions[].values[]", &[LABEL_VALUE]),
+    ("webhooks[].objectSelector.matchExpressions[].key", &[Given, Text(is_qualified, "a label key")]),
 ];
 
 /// `ValidateEndpointIP`.
@@ -238,8 +227,7 @@ fn is_address(text: &str) -> bool {
         Ok(IpAddr::V6(ip)) => {
             !(ip.is_unspecified() || ip.is_loopback() || ip.is_unicast_link_local() || ip.segments()[0] == 0xff02)
         }
-        // Reported as missing.
-        Err(_) => text.is_empty(),
+        Err(_) => false,
     }
 }
 
@@ -257,11 +245,6 @@ fn is_qualified(text: &str) -> bool {
 
 fn is_label_value(text: &str) -> bool {
     label_fault("key", text).is_none()
-}
-
-fn is_key(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.len() <= 253 && text.chars().all(allowed) && text != "." && !text.starts_with("..")
 }
 
 /// `IsHTTPHeaderName`.

@@ -143,9 +143,6 @@ fn amounts(checked: &mut Checked<'_>, field: &str, resources: &ResourceRequireme
 fn user(checked: &mut Checked<'_>, field: &str, container: &Container, spec: &PodSpec) {
     let of_pod = spec.security_context.as_ref();
     let Some(context) = &container.security_context else { return };
-    if context.run_as_group.is_some_and(|group| group < 0) {
-        checked.error(format!("{field}.securityContext.runAsGroup"), "is negative; expected 0 or more");
-    }
     if context.privileged == Some(true) && context.allow_privilege_escalation == Some(false) {
         let message = "cannot be false where privileged is true";
         checked.error(format!("{field}.securityContext.allowPrivilegeEscalation"), message);

@@ -73,8 +73,7 @@ fn one(checked: &mut Checked<'_>, field: &str, volume: &Volume) {
         if source.path.split('/').any(|part| part == "..") {
             checked.error(format!("{field}.hostPath.path"), "must not contain '..'");
         }
-        let kinds =
-            ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"];
+        let kinds = ["DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"];
         checked.one_of(&format!("{field}.hostPath.type"), source.type_.as_deref(), &kinds);
     }
 }
