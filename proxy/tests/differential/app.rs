@@ -4,11 +4,14 @@ use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
 };
 
-use crate::wire::{short, text};
+use crate::{
+    support::LONG,
+    wire::{short, text},
+};
 
 /// What an app has received.
 pub(crate) struct App {
@@ -20,11 +23,14 @@ pub(crate) struct App {
 #[derive(Default)]
 struct State {
     seen: Vec<String>,
-    /// Connections that were accepted, and those of them that have ended.
-    accepted: usize,
-    ended: usize,
+    /// The bytes that it has received, of all connections.
+    received: Vec<u8>,
+    /// How many connections are open.
+    open: usize,
     /// Whether the connection that [`App::seen`] makes was accepted.
     last: bool,
+    /// Why it no longer accepts connections.
+    failure: Option<String>,
 }
 
 /// The first byte of the connection that is made last.
@@ -38,13 +44,15 @@ impl App {
         let own = app.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
+                let stream = match stream {
+                    Ok(stream) => stream,
+                    Err(error) => return own.change(|state| state.failure = Some(error.to_string())),
+                };
+                own.change(|state| state.open += 1);
                 let app = own.clone();
-                app.state.lock().unwrap().accepted += 1;
-                let stream = stream.unwrap();
                 thread::spawn(move || {
                     app.answer_all(&stream);
-                    app.state.lock().unwrap().ended += 1;
-                    app.changed.notify_all();
+                    app.change(|state| state.open -= 1);
                 });
             }
         });
@@ -54,19 +62,41 @@ impl App {
     /// All that it has received, once every connection has ended: those of a data plane that has.
     pub(crate) fn seen(&self) -> Vec<String> {
         // Connections are accepted in their order, so none is missing once this one is there.
-        TcpStream::connect(self.address).unwrap().write_all(&[LAST]).unwrap();
+        let last = TcpStream::connect(self.address).and_then(|mut last| last.write_all(&[LAST]));
+        self.wait("the end of its connections", |state| last.is_ok() && state.last && state.open == 0)
+            .unwrap()
+            .seen
+            .clone()
+    }
+
+    /// Waits until it has received a text.
+    ///
+    /// # Errors
+    ///
+    /// If it does not receive it within [`LONG`].
+    pub(crate) fn wait_for(&self, text: &str) -> Result<(), String> {
+        self.wait(text, |state| state.received.windows(text.len()).any(|window| window == text.as_bytes())).map(drop)
+    }
+
+    fn wait(&self, what: &str, is_there: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, String> {
         let state = self.state.lock().unwrap();
-        let state = self.changed.wait_while(state, |state| !state.last || state.ended < state.accepted).unwrap();
-        state.seen.clone()
+        let goes_on = |state: &mut State| state.failure.is_none() && !is_there(state);
+        let (state, _) = self.changed.wait_timeout_while(state, LONG, goes_on).unwrap();
+        if is_there(&state) { Ok(state) } else { Err(format!("the app waits for {what}: {:?}", state.failure)) }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_all();
     }
 
     fn note(&self, what: String) {
-        self.state.lock().unwrap().seen.push(what);
+        self.change(|state| state.seen.push(what));
     }
 
     fn answer_all(&self, mut stream: &TcpStream) {
         let mut buffer = Vec::new();
-        while let Some(request) = read_request(stream, &mut buffer) {
+        while let Some(request) = self.read_request(stream, &mut buffer) {
             let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
             self.note(request);
             if path == "/hold" {
@@ -80,64 +110,66 @@ impl App {
             }
         }
         if buffer == [LAST] {
-            self.state.lock().unwrap().last = true;
+            self.change(|state| state.last = true);
         } else if !buffer.is_empty() {
             self.note(format!("cut: {}", text(&buffer)));
         }
     }
-}
 
-/// A request in the recorded form; `None` at the end, or if it is incomplete.
-fn read_request(stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
-    let line = |buffer: &mut Vec<u8>, end: &[u8]| -> Option<Vec<u8>> {
-        loop {
-            if let Some(at) = buffer.windows(end.len()).position(|window| window == end) {
-                let line = buffer[..at].to_vec();
-                buffer.drain(..at + end.len());
-                return Some(line);
+    /// A request in the recorded form; `None` at the end, or if it is incomplete.
+    fn read_request(&self, stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+        let line = |buffer: &mut Vec<u8>, end: &[u8]| -> Option<Vec<u8>> {
+            loop {
+                if let Some(at) = buffer.windows(end.len()).position(|window| window == end) {
+                    let line = buffer[..at].to_vec();
+                    buffer.drain(..at + end.len());
+                    return Some(line);
+                }
+                self.more(stream, buffer)?;
             }
-            more(stream, buffer)?;
+        };
+        let head = line(buffer, b"\r\n\r\n")?;
+        let head = text(&head);
+        let lower = head.to_ascii_lowercase();
+        let mut body = Vec::new();
+        if lower.contains("\r\ntransfer-encoding: chunked") {
+            loop {
+                let size = usize::from_str_radix(&text(&line(buffer, b"\r\n")?), 16).ok()?;
+                while buffer.len() < size + 2 {
+                    self.more(stream, buffer)?;
+                }
+                body.extend(buffer.drain(..size));
+                buffer.drain(..2);
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Some(length) = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+        {
+            while buffer.len() < length {
+                let before = buffer.len();
+                if self.more(stream, buffer).is_none() {
+                    let cut = text(buffer);
+                    buffer.clear();
+                    buffer.extend(format!("{before} of {length} bytes: {cut}").into_bytes());
+                    return None;
+                }
+            }
+            body.extend(buffer.drain(..length));
         }
-    };
-    let head = line(buffer, b"\r\n\r\n")?;
-    let head = text(&head);
-    let lower = head.to_ascii_lowercase();
-    let mut body = Vec::new();
-    if lower.contains("\r\ntransfer-encoding: chunked") {
-        loop {
-            let size = usize::from_str_radix(&text(&line(buffer, b"\r\n")?), 16).ok()?;
-            while buffer.len() < size + 2 {
-                more(stream, buffer)?;
-            }
-            body.extend(buffer.drain(..size));
-            buffer.drain(..2);
-            if size == 0 {
-                break;
-            }
-        }
-    } else if let Some(length) = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()) {
-        while buffer.len() < length {
-            let before = buffer.len();
-            if more(stream, buffer).is_none() {
-                let cut = text(buffer);
-                buffer.clear();
-                buffer.extend(format!("{before} of {length} bytes: {cut}").into_bytes());
-                return None;
-            }
-        }
-        body.extend(buffer.drain(..length));
+        Some(format!("{} [{}]", normalized(&head), short(&text(&body))))
     }
-    Some(format!("{} [{}]", normalized(&head), short(&text(&body))))
-}
 
-fn more(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
-    let mut bytes = [0; 16 * 1024];
-    match stream.read(&mut bytes) {
-        Ok(count @ 1..) => {
-            buffer.extend_from_slice(&bytes[..count]);
-            Some(())
+    fn more(&self, mut stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+        let mut bytes = [0; 16 * 1024];
+        match stream.read(&mut bytes) {
+            Ok(count @ 1..) => {
+                buffer.extend_from_slice(&bytes[..count]);
+                self.change(|state| state.received.extend_from_slice(&bytes[..count]));
+                Some(())
+            }
+            _ => None,
         }
-        _ => None,
     }
 }
 

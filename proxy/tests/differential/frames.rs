@@ -2,20 +2,22 @@
 //!
 //! Frames are separated by ` ; `, each `TYPE[/LENGTH][+FLAG...] STREAM PAYLOAD...`. `N* FRAME & FRAME ; ` repeats a group; `#` as a
 //! stream is then the next odd number. A payload's parts are separated by spaces: `@NAME` is a request's fields, `name=value` one field, not
-//! indexed, `0xHEX[*N]` bytes and `'TEXT` a text as in rows.rs. LENGTH replaces the true length. `pause` alone waits; `raw PART` is no frame.
+//! indexed, `0xHEX[*N]` bytes and `'TEXT` a text as in rows.rs. LENGTH replaces the true length. `raw PART` is no frame. `pause` alone waits, and `until
+//! TEXT` until the app has received a text: what follows then never overtakes what came before.
 
-use crate::rows::bytes;
+use crate::rows::{bytes, hex};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const TYPES: [&str; 10] =
     ["data", "headers", "priority", "rst", "settings", "push", "ping", "goaway", "window", "continuation"];
 
-/// A part of what is sent: bytes, or a pause.
+/// A part of what is sent: bytes, or a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Bytes(Vec<u8>),
     Pause,
+    Until(String),
 }
 
 /// The parts of a column, each of at most some hundred frames.
@@ -24,6 +26,10 @@ pub(crate) fn parts(column: &str) -> Vec<Part> {
     for group in column.split(" ; ").map(str::trim).filter(|group| !group.is_empty()) {
         if group == "pause" {
             parts.push(Part::Pause);
+            continue;
+        }
+        if let Some(text) = group.strip_prefix("until ") {
+            parts.push(Part::Until(text.into()));
             continue;
         }
         let (times, frames) = match group.split_once("* ") {
@@ -127,12 +133,6 @@ fn length(length: usize) -> Vec<u8> {
     out
 }
 
-fn hex(digits: &str) -> Vec<u8> {
-    let pair =
-        |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap_or_else(|_| panic!("{digits}: hexadecimal"));
-    (0..digits.len()).step_by(2).map(pair).collect()
-}
-
 /// A frame that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -156,7 +156,7 @@ pub(crate) fn take(bytes: &mut Vec<u8>) -> Option<Frame> {
 fn frames_are_written_and_read() {
     assert_eq!(parts("ping 0 '12345678")[0], Part::Bytes([&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], b"12345678"].concat()));
     assert_eq!(parts("data/5+es 1 0x0a*2"), [Part::Bytes(vec![0, 0, 5, 0, 1, 0, 0, 0, 1, 10, 10])]);
-    assert_eq!(parts("77 0 ; pause").len(), 2);
+    assert_eq!(parts("77 0 ; pause ; until /hold")[1..], [Part::Pause, Part::Until("/hold".into())]);
     let Part::Bytes(mut two) = parts("2* headers+es+eh # a={b*200}").remove(0) else { panic!("bytes") };
     let first = take(&mut two).unwrap();
     assert_eq!((first.kind, first.flags, first.stream), ("headers", 5, 1));

@@ -75,7 +75,7 @@ pub(crate) fn listeners(ip: IpAddr, log: &str, count: usize, apps: IpAddr) -> Va
 
 fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
     let (heard, seen, log) =
-        play_rows(kind, envoy, rows, |address, row| wire::talk(address, &rows::parts(&row.columns[0]), patience));
+        play_rows(kind, envoy, rows, |address, row, _| wire::talk(address, &rows::parts(&row.columns[0]), patience));
     let facts = heard.into_iter().zip(seen).map(|(heard, seen)| -> Facts {
         vec![
             ("answer", short(&answers(&heard.bytes))),
@@ -93,12 +93,12 @@ pub(crate) fn play_rows<T: Send>(
     kind: Kind,
     envoy: &Path,
     rows: &[Row],
-    talk: impl Fn(SocketAddr, &Row) -> T + Sync,
+    talk: impl Fn(SocketAddr, &Row, &App) -> T + Sync,
 ) -> (Vec<T>, Vec<Vec<String>>, Vec<String>) {
     let ip = loopback();
     let apps: Vec<Arc<App>> = (0..rows.len()).map(|row| App::serve(behind(ip, row))).collect();
     let plane = Plane::start(kind, envoy, |address, log| listeners(address, log, rows.len(), ip));
-    let played = on_lanes(LANES, rows, |_, number, row| talk(SocketAddr::new(plane.ip, port(number)), row));
+    let played = on_lanes(LANES, rows, |row, number| talk(SocketAddr::new(plane.ip, port(number)), row, &apps[number]));
     plane.wait_until_idle();
     let log = plane.end();
     (played, apps.iter().map(|app| app.seen()).collect(), log)

@@ -21,6 +21,7 @@ use std::{
 };
 
 use crate::{
+    app::App,
     compare::{Facts, compare},
     frames::{self, Frame, PREFACE, Part},
     http1::play_rows,
@@ -69,7 +70,7 @@ fn options(row: &Row) -> Options {
 }
 
 fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
-    let (heard, seen, log) = play_rows(kind, envoy, rows, |address, row| talk(address, row, patience));
+    let (heard, seen, log) = play_rows(kind, envoy, rows, |address, row, app| talk(address, row, app, patience));
     let facts = heard.into_iter().zip(seen).map(|(heard, mut seen)| -> Facts {
         let received = Received::new(heard.bytes.clone());
         let connection = if heard.how.starts_with("waits") && !received.is_over { "goes on" } else { "ends" };
@@ -88,8 +89,8 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
 }
 
 fn play_floods(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
-    let (statuses, _, _) = play_rows(kind, envoy, rows, |address, row| {
-        talk(address, row, patience);
+    let (statuses, _, _) = play_rows(kind, envoy, rows, |address, row, app| {
+        talk(address, row, app, patience);
         let request = b"GET /x HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n".to_vec();
         let answer = wire::talk(address, &[request], Patience { answer: LONG, ..Patience::LONG });
         text(&answer.bytes).lines().next().unwrap_or_default().to_owned()
@@ -104,29 +105,41 @@ fn some(all: &[String]) -> String {
 }
 
 /// Sends a row's frames, while another thread reads and acknowledges SETTINGS.
-fn talk(address: SocketAddr, row: &Row, patience: Patience) -> Heard {
+fn talk(address: SocketAddr, row: &Row, app: &App, patience: Patience) -> Heard {
     let options = options(row);
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     let (client, writer, sent) = (stream.local_addr().unwrap(), Mutex::new(&stream), AtomicBool::new(false));
-    let (bytes, how) = thread::scope(|scope| {
-        let reader = scope.spawn(|| read(&stream, &writer, &sent, options.mute, patience));
+    let write = || {
         let settings = frames::written(4, 0, 0, options.settings.len() as u32, &options.settings);
         let begin = (!options.bare).then(|| Part::Bytes([PREFACE, &settings].concat()));
-        for part in begin.into_iter().chain(frames::parts(&row.columns[0])) {
-            match part {
-                Part::Pause => thread::sleep(Duration::from_millis(150)),
-                Part::Bytes(bytes) => {
-                    if writer.lock().unwrap().write_all(&bytes).is_err() {
-                        break; // the peer stopped reading, and the reason is read
-                    }
+        let result = begin.into_iter().chain(frames::parts(&row.columns[0])).try_for_each(
+            |part| -> Result<(), Option<String>> {
+                match part {
+                    Part::Pause => wire::pause(),
+                    Part::Until(text) => app.wait_for(&text).map_err(Some)?,
+                    // If the peer stopped reading, the reason is read.
+                    Part::Bytes(bytes) => writer.lock().unwrap().write_all(&bytes).map_err(|_| None)?,
                 }
-            }
-        }
+                Ok(())
+            },
+        );
         sent.store(true, Ordering::SeqCst);
-        reader.join().unwrap()
-    });
+        result
+    };
+    let read = || read(&stream, &writer, &sent, patience);
+    let (result, (bytes, how)) = if options.mute {
+        (write(), read())
+    } else {
+        thread::scope(|scope| {
+            let reader = scope.spawn(read);
+            (write(), reader.join().unwrap())
+        })
+    };
+    if let Err(Some(error)) = result {
+        panic!("{}: {error}", row.name);
+    }
     Heard { client, server: address, bytes, how }
 }
 
@@ -135,15 +148,11 @@ fn read(
     mut stream: &TcpStream,
     writer: &Mutex<&TcpStream>,
     sent: &AtomicBool,
-    mute: bool,
     patience: Patience,
 ) -> (Vec<u8>, &'static str) {
     let (mut all, mut unread, mut buffer) = (Vec::new(), Vec::new(), vec![0; 64 * 1024]);
     let mut closing = None;
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    while mute && !sent.load(Ordering::SeqCst) {
-        thread::sleep(Duration::from_millis(20));
-    }
     let mut silent_since = Instant::now();
     loop {
         let was_sent = sent.load(Ordering::SeqCst);

@@ -2,8 +2,6 @@
 //! and compares the results of each row as text. Accepted differences are listed in `accepted.rows` with their reasons. Any
 //! other difference fails, as does an accepted one that no longer occurs.
 
-#![allow(clippy::disallowed_methods, reason = "a pause between two parts is part of a row")]
-
 #[path = "../data_plane/support/mod.rs"]
 mod support;
 

@@ -6,12 +6,14 @@ use std::{
     net::{IpAddr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use serde_json::{Value, json};
@@ -19,11 +21,14 @@ use tempfile::TempDir;
 
 use crate::{
     support::{LONG, PROGRAM, folder, loopback},
-    wire::Heard,
+    wire::{self, Heard},
 };
 
 /// How long connections can take to end that are not kept.
 const KEPT: Duration = Duration::from_secs(5);
+
+/// How many files the tests can have open at a time: each connection to an app is one.
+const DESCRIPTORS: u64 = 4096;
 
 /// The port of the admin interface.
 const ADMIN: u16 = 9999;
@@ -54,6 +59,17 @@ pub(crate) fn envoy() -> Option<PathBuf> {
     assert!(env::var_os("CI").is_none(), "{why}");
     eprintln!("skipped: {why}");
     None
+}
+
+/// Raises the soft limit for open files to the hard one.
+///
+/// # Panics
+///
+/// If it is below [`DESCRIPTORS`].
+pub(crate) fn raise_descriptors() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(most >= DESCRIPTORS, "needs {DESCRIPTORS} open files, and {most} are allowed: see `ulimit -Hn`");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }
 
 impl Plane {
@@ -93,20 +109,22 @@ impl Plane {
             // The connection that asks is itself one.
             counts && !line.ends_with(": 0") && !line.contains("admin")
         };
-        while ask(SocketAddr::from((self.ip, ADMIN)), "/stats").unwrap().lines().any(is_active) {
-            if begun.elapsed() > KEPT {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
+        let admin = SocketAddr::from((self.ip, ADMIN));
+        while begun.elapsed() < KEPT && ask(admin, "/stats?filter=_active").unwrap().lines().any(is_active) {
+            wire::short_pause();
         }
     }
 
     /// Stops it, and returns the lines of its access log.
     pub(crate) fn end(mut self) -> Vec<String> {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
-        self.child.wait().unwrap();
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < LONG, "a data plane does not end on SIGTERM");
+            wire::short_pause();
+        }
         let log = fs::read(self.folder.path().join("access.log")).unwrap_or_default();
-        crate::wire::text(&log).lines().map(str::to_owned).collect()
+        wire::text(&log).lines().map(str::to_owned).collect()
     }
 }
 
@@ -119,7 +137,8 @@ impl Drop for Plane {
 
 /// The response of an admin port.
 fn ask(admin: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    let mut stream = TcpStream::connect_timeout(&admin, LONG)?;
+    stream.set_read_timeout(Some(LONG))?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

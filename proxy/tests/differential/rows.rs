@@ -63,6 +63,13 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
     out
 }
 
+/// The bytes of hexadecimal digits.
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
+    let pair =
+        |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap_or_else(|_| panic!("{digits}: hexadecimal"));
+    (0..digits.len()).step_by(2).map(pair).collect()
+}
+
 /// Parses `text*N}`, and returns what follows it.
 fn repeated(text: &str) -> Option<(&str, usize, &str)> {
     let (inside, after) = text.split_once('}')?;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     compare::{Facts, compare, on_lanes},
     planes::{ENDS, Kind, Plane, lines_of},
-    rows::{self, Row},
+    rows::{self, Row, hex},
     support::{cluster, loopback},
     wire::{self, Patience, short, text},
 };
@@ -39,7 +39,7 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     apps.iter().zip(CHAINS).for_each(|(address, name)| serve(*address, name));
     let plane = Plane::start(kind, envoy, |ip, log| resources(ip, log, &apps));
     let address = SocketAddr::new(plane.ip, 10_000);
-    let played = on_lanes(LANES, rows, |_, _, row| wire::talk(address, &parts(&row.columns[0]), patience));
+    let played = on_lanes(LANES, rows, |row, _| wire::talk(address, &parts(&row.columns[0]), patience));
     let log = plane.end();
     let facts = played.into_iter().map(|heard| -> Facts {
         vec![
@@ -188,10 +188,6 @@ impl<'a> Hello<'a> {
         }
         all.iter().flat_map(|(kind, body)| [&kind.to_be_bytes()[..], &vec16(body)].concat()).collect()
     }
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn vec8(bytes: &[u8]) -> Vec<u8> {

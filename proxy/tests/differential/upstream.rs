@@ -5,11 +5,8 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
 };
 
 use crate::{
@@ -17,7 +14,10 @@ use crate::{
     http1::{answers, behind, listeners, port},
     planes::{Kind, Plane, lines_of},
     rows::{self, Row},
-    support::{loopback, tcp::reset},
+    support::{
+        loopback,
+        tcp::{self, reset},
+    },
     wire::{self, Patience, short},
 };
 
@@ -36,15 +36,20 @@ struct Script {
     end: String,
 }
 
+impl Script {
+    fn of(row: &Row) -> Self {
+        let [_, end, bytes] = &row.columns[..] else { panic!("{}: three columns", row.name) };
+        Self { parts: rows::parts(bytes), end: end.trim().into() }
+    }
+}
+
 fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts> {
     let ip = loopback();
-    let scripts: Vec<Arc<Mutex<Script>>> = (0..LANES).map(|lane| serve(behind(ip, lane))).collect();
-    let plane = Plane::start(kind, envoy, |address, log| listeners(address, log, LANES, ip));
-    let played = on_lanes(LANES, rows, |lane, _, row| {
-        let [method, end, bytes] = &row.columns[..] else { panic!("{}: three columns", row.name) };
+    rows.iter().enumerate().for_each(|(number, row)| serve(behind(ip, number), &Script::of(row)));
+    let plane = Plane::start(kind, envoy, |address, log| listeners(address, log, rows.len(), ip));
+    let played = on_lanes(LANES, rows, |row, number| {
+        let (method, address) = (&row.columns[0], SocketAddr::new(plane.ip, port(number)));
         let is_post = method == "POST";
-        *scripts[lane].lock().unwrap() = Script { parts: rows::parts(bytes), end: end.trim().into() };
-        let address = SocketAddr::new(plane.ip, port(lane));
         let mut request = format!("{method} /x HTTP/1.1\r\nHost: server\r\n");
         if is_post {
             request += &format!("Content-Length: {BODY}\r\n");
@@ -54,19 +59,16 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
             request.resize(request.len() + BODY, b'x');
         }
         let heard = wire::talk(address, &[request], patience);
-        let next = wire::talk(
-            address,
-            &[b"GET /next HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n".to_vec()],
-            patience,
-        );
-        (heard, next, is_post)
+        let next = b"GET /next HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n".to_vec();
+        (heard, wire::talk(address, &[next], patience), is_post)
     });
     let log = plane.end();
     let facts = played.into_iter().map(|(heard, next, is_post)| -> Facts {
         let (mut answer, mut log) = (answers(&heard.bytes), lines_of(&log, &heard).join(" & "));
         if is_post {
-            // How much of a large body is read depends on buffers, and so does whether the unread rest closes or resets the connection.
-            answer = answer.replace("connection: close; ", "");
+            // How much of a large body is read depends on buffers, and so does whether the request was complete before the response,
+            // and whether the unread rest closes or resets the connection.
+            answer = answer.replace("connection: close; ", "").replace("; x-envoy-upstream-service-time: some", "");
             log = log.split(' ').take(7).collect::<Vec<_>>().join(" ");
         }
         vec![
@@ -79,21 +81,13 @@ fn play(kind: Kind, envoy: &Path, rows: &[Row], patience: Patience) -> Vec<Facts
     facts.collect()
 }
 
-/// An app that handles a first request according to its script, and answers `/next` normally.
-fn serve(address: SocketAddr) -> Arc<Mutex<Script>> {
-    let listener = TcpListener::bind(address).unwrap();
-    let script = Arc::<Mutex<Script>>::default();
-    let own = script.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let script = own.clone();
-            thread::spawn(move || answer_all(stream.unwrap(), &script));
-        }
-    });
-    script
+/// An app that handles a first request according to a script, and answers `/next` normally.
+fn serve(address: SocketAddr, script: &Script) {
+    let script = script.clone();
+    tcp::serve(address, move |stream| answer_all(stream, &script));
 }
 
-fn answer_all(mut stream: TcpStream, script: &Mutex<Script>) {
+fn answer_all(mut stream: TcpStream, script: &Script) {
     stream.set_nodelay(true).unwrap();
     let mut head = Vec::new();
     loop {
@@ -104,7 +98,6 @@ fn answer_all(mut stream: TcpStream, script: &Mutex<Script>) {
                 _ => return,
             }
         }
-        let Script { parts, end } = script.lock().unwrap().clone();
         if head.windows(6).any(|window| window == b" /next") {
             if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext").is_err() {
                 return;
@@ -113,17 +106,12 @@ fn answer_all(mut stream: TcpStream, script: &Mutex<Script>) {
             continue;
         }
         head.clear();
-        for (i, part) in parts.iter().enumerate() {
-            if i > 0 {
-                thread::sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
-            }
-            if stream.write_all(part).is_err() {
-                return;
-            }
+        if wire::send(&stream, &script.parts).is_err() {
+            return;
         }
-        match end.as_str() {
+        match script.end.as_str() {
             "rst" => {
-                thread::sleep(Duration::from_millis(150));
+                wire::pause(); // the parts are to arrive before the reset
                 return reset(stream);
             }
             "fin" => return,

@@ -1,11 +1,17 @@
 //! One connection to a data plane.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
-    thread::sleep,
+    thread,
     time::{Duration, Instant},
 };
+
+/// Between two parts that are to arrive apart.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Between two of many parts, or of many questions.
+const SHORT_PAUSE: Duration = Duration::from_millis(3);
 
 /// Timeouts of reading.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +52,7 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
     stream.set_nodelay(true).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     let client = stream.local_addr().unwrap();
-    for (i, part) in parts.iter().enumerate() {
-        if i > 0 {
-            sleep(Duration::from_millis(if parts.len() > 20 { 3 } else { 150 }));
-        }
-        if stream.write_all(part).is_err() {
-            break; // the peer stopped reading, and the reason is read below
-        }
-    }
+    let _ = send(&stream, parts); // if the peer stopped reading, the reason is read below
     let mut bytes = Vec::new();
     let how = match read(&mut stream, &mut bytes, patience.answer) {
         Reading::End => "closes",
@@ -68,6 +67,36 @@ pub(crate) fn talk(address: SocketAddr, parts: &[Vec<u8>], patience: Patience) -
         }
     };
     Heard { client, server: address, bytes, how }
+}
+
+/// Sends parts with pauses between them.
+///
+/// # Errors
+///
+/// If the peer stopped reading.
+pub(crate) fn send(mut stream: &TcpStream, parts: &[Vec<u8>]) -> io::Result<()> {
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            wait(if parts.len() > 20 { SHORT_PAUSE } else { PAUSE });
+        }
+        stream.write_all(part)?;
+    }
+    Ok(())
+}
+
+/// Waits as a part of what a row does.
+pub(crate) fn pause() {
+    wait(PAUSE);
+}
+
+/// Waits before a program is asked again that can't report by itself.
+pub(crate) fn short_pause() {
+    wait(SHORT_PAUSE);
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is sent has pauses")]
+fn wait(time: Duration) {
+    thread::sleep(time);
 }
 
 fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, limit: Duration) -> Reading {
