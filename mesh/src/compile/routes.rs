@@ -11,8 +11,8 @@ use super::{
     Compiler, Resource,
     balancing::hash_policy,
     filters::seconds,
-    http_route::{default_retries, retry_twice},
     names,
+    retries::{default_retries, retry_twice},
     taken::Taken,
     virtual_hosts::MadeHost,
 };

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use envoy_api::{
-    AlpnFilter, ClusterWeight, CodecType, FractionalPercent, HttpConnectionManager, HttpFilterConfig, Route,
-    RouteAction, RouteConfiguration,
+    AlpnFilter, ClusterWeight, CodecType, HttpConnectionManager, HttpFilterConfig, Route, RouteAction,
+    RouteConfiguration,
 };
 use envoy_rules::{
     codec,
@@ -22,6 +22,7 @@ use crate::{
     compile::Resource,
 };
 
+use self::fault::Fault;
 use super::{
     CallError,
     authorization::{Asks, Rules},
@@ -29,19 +30,12 @@ use super::{
     route,
     simulate::Simulation,
     trace::Log,
-    upstream::{Tried, Upstream},
+    upstream::{Upstream, target::Tried},
     wire::{Reply, Request, Sent, Version},
 };
 
+mod fault;
 mod rejected;
-
-/// What a fault does to a request.
-enum Fault {
-    /// It is answered.
-    Aborted(Reply),
-    /// It goes on.
-    Passed { delayed: bool },
-}
 
 /// How a request ended at a sidecar.
 enum Ended {
@@ -299,47 +293,6 @@ impl Simulation<'_> {
         let because = format!("by chance: weight {} of {total}", chosen.weight);
         self.trace.step(at.role.party(), Decision::Route, &chosen.name, because, None);
         (&chosen.name, Some(chosen))
-    }
-
-    /// What the fault filter does, which comes before the router.
-    fn fault(
-        &mut self,
-        at: Place,
-        manager: &HttpConnectionManager,
-        route: &Route,
-        request: &Request,
-        codec: Version,
-    ) -> Fault {
-        let is_there =
-            manager.http_filters.iter().any(|filter| matches!(filter.typed_config, HttpFilterConfig::Fault(_)));
-        let Some(fault) = route.fault().filter(|_| is_there) else { return Fault::Passed { delayed: false } };
-        let delay =
-            fault.delay.as_ref().and_then(|delay| Some((delay.fixed_delay?, delay.percentage.unwrap_or_default())));
-        let delayed = delay.is_some_and(|(_, share)| self.happens(share));
-        if let Some((fixed, share)) = delay.filter(|_| delayed) {
-            let because = format!("a fault delays {} % of requests", share.percent());
-            self.trace.step(at.role.party(), Decision::Fault, format!("delayed by {fixed}"), because, None);
-        }
-        let Some(abort) = &fault.abort else { return Fault::Passed { delayed } };
-        let share = abort.percentage.unwrap_or_default();
-        if !self.happens(share) {
-            return Fault::Passed { delayed };
-        }
-        let is_grpc = request.speaks == Some(AppSpeaks::Grpc);
-        let status = abort.http_status.unwrap_or(200);
-        if is_grpc && abort.http_status.is_none() {
-            self.trace.grpc_status = abort.grpc_status;
-        }
-        let because = format!("a fault aborts {} % of requests", share.percent());
-        self.trace.step(at.role.party(), Decision::Fault, status.to_string(), because, None);
-        self.trace.refuse(at.role.party(), Reason::FaultAbort);
-        self.log_request(at, Log::of_request(&Outcome::FaultAbort, false), delayed);
-        Fault::Aborted(Reply::Response(codec, status))
-    }
-
-    /// Whether an event of this probability happens: both are tried unless it is 0 or 100 %.
-    fn happens(&mut self, share: FractionalPercent) -> bool {
-        !share.is_none() && (share.is_all() || self.picks.pick(2) == 0)
     }
 
     /// The sidecar answers a request itself.

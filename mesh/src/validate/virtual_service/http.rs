@@ -5,7 +5,7 @@ use http::HeaderName;
 
 use super::{destination, weights};
 use crate::{
-    compile::http_route::is_status,
+    compile::retries::is_status,
     manifests::virtual_service::{
         CorsPolicy, HeaderOperations, Headers, HttpDirectResponse, HttpFaultInjection, HttpMatch, HttpRedirect,
         HttpRetry, HttpRewrite, HttpRoute, Percent,
