@@ -140,6 +140,23 @@ impl Expectation {
         all
     }
 
+    /// This expectation of a call that went `way`, one of several `ways` that it may go. An address that is expected of a leg is replaced by
+    /// the one of this way if the configuration leaves open which of them is dialled.
+    #[must_use]
+    pub fn along(mut self, way: &Account, ways: &[Account]) -> Self {
+        for (number, leg) in &mut self.legs {
+            let Some(taken) = way.leg(*number) else { continue };
+            let Some(expected) = leg.dials.filter(|dials| taken.may_dial.contains(dials)) else { continue };
+            let mut others = ways.iter().filter_map(|way| way.leg(*number));
+            let other = others.find(|other| other.dials == Some(expected));
+            if leg.source.is_some() && other.is_some_and(|other| other.source == leg.source) {
+                leg.source = taken.source;
+            }
+            leg.dials = taken.dials;
+        }
+        self
+    }
+
     /// This expectation, overridden by the fields of another.
     pub fn merged_with(mut self, over: Self) -> Self {
         for (number, leg) in over.legs {

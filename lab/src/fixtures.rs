@@ -44,6 +44,7 @@ pub(crate) fn account() -> Account {
             interface: Some(Interface::Eth0),
             source: None,
             dials: None,
+            may_dial: vec![],
             redirected_to: None,
         }],
         read_by: vec![],

@@ -169,6 +169,7 @@ fn leg(number: LegNumber, path: LegPath, flow: &Flow) -> Leg {
         interface: interface(flow),
         source: Some(flow.initiator.ip()),
         dials: Some(flow.dialled()),
+        may_dial: vec![],
         redirected_to: flow.redirect.map(|redirect| redirect.redirected_to.port()),
     }
 }

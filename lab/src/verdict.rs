@@ -91,8 +91,9 @@ impl Verdict {
     /// Compares each account with what was expected, and what was seen with what was predicted.
     ///
     /// An expectation names what a person cares about. The second comparison covers the rest, so that a deviating data plane is found even
-    /// without an expectation. If a call may go several ways, what was seen is compared with the most similar one. Returns the prediction
-    /// that was compared, too. Counters and loads are only expected, not predicted.
+    /// without an expectation. If a call may go several ways, what was seen is compared with the most similar one, and an expectation of one
+    /// address fits any that the configuration lets the sidecar choose instead. Returns the prediction that was compared, too. Counters
+    /// and loads are only expected, not predicted.
     pub fn compare(
         expected: &Expectation,
         beside: Beside<'_>,
@@ -104,10 +105,12 @@ impl Verdict {
         let mut disagreements = Vec::new();
         for (plane, seen) in seen {
             let predicted = nearest(seen);
-            disagreements.extend(Self::against(expected, beside, predicted, *plane, seen));
+            let expected = predicted.map_or_else(|| expected.clone(), |way| expected.clone().along(way, ways));
+            disagreements.extend(Self::against(&expected, beside, predicted, *plane, seen));
         }
         let predicted = seen.values().next().and_then(nearest).or(ways.first()).cloned();
-        let unexpected = predicted.iter().map(|predicted| (Judge::Predicted, differences(expected, predicted)));
+        let unexpected =
+            predicted.iter().map(|way| (Judge::Predicted, differences(&expected.clone().along(way, ways), way)));
         let of_prediction = unexpected.filter(|(_, differences)| !differences.is_empty());
         let of_prediction =
             of_prediction.map(|(account, differences)| Disagreement { account, against: Judge::Expected, differences });

@@ -57,17 +57,17 @@ pub struct IstiodArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  sidelab diff -f app.yaml server\n  sidelab diff -f app.yaml --unexplained\n\nExit codes: 0 every difference has a reason, 1 one has none."
+    after_help = "Examples:\n  sidelab diff -f app.yaml server\n  sidelab diff -f app.yaml server.shop -o json\n  sidelab diff -f app.yaml --unexplained\n\nExit codes: 0 every difference has a reason, 1 one has none."
 )]
 pub struct DiffArgs {
-    /// Only this pod, POD or POD.NAMESPACE
+    /// Only this pod, POD or POD.NAMESPACE; a POD that the namespace does not have, in all namespaces
     pub pod: Option<String>,
     /// The manifests that define the mesh.
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// The namespace of POD, if it names none
-    #[arg(short = 'n', long, default_value = crate::manifests::DEFAULT_NAMESPACE)]
-    pub namespace: String,
+    /// The namespace of POD, if it names none [default: `default`, else all that have such a pod]
+    #[arg(short = 'n', long)]
+    pub namespace: Option<String>,
     /// Only differences without a reason
     #[arg(long)]
     pub unexplained: bool,

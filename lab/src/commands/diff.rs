@@ -1,6 +1,9 @@
 //! `sidelab diff`: the compiler's files next to those of the real control plane.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::{Context, Result, bail};
 use mesh::{
@@ -15,7 +18,7 @@ use super::{FAILED, OK, print_json};
 use crate::{
     cli::{DiffArgs, Output},
     istiod::{self, Answer, Istiod, PodDifferences, Request, verdicts::disagreements},
-    manifests,
+    manifests::{self, DEFAULT_NAMESPACE},
     terminal::{noteln, outln},
 };
 
@@ -50,8 +53,11 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
     }
     let mut pods = istiod::differences(&mesh, &answer)?;
     if let Some(name) = &args.pod {
-        let index = manifests::find_pod(&mesh, name, &args.namespace)?;
-        pods.retain(|of| of.pod == mesh.pods[index].name.to_string());
+        let named = named(&mesh, name, args.namespace.as_deref())?;
+        pods.retain(|of| named.contains(&of.pod));
+        if pods.is_empty() {
+            bail!("{} has no sidecar, so there is nothing to compare", named.join(", "));
+        }
     }
     if pods.is_empty() {
         bail!("no pod has a sidecar, so there is nothing to compare");
@@ -62,6 +68,23 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8> {
         Output::Table => pods.iter().try_for_each(|of| table(args, &of.pod, &of.judged))?,
     }
     Ok(if unexplained == 0 && disagreements.is_empty() { OK } else { FAILED })
+}
+
+/// The pods that a name stands for. Without a namespace it is the one in `default`, else all of this name.
+fn named(mesh: &Mesh, name: &str, namespace: Option<&str>) -> Result<Vec<String>> {
+    let found = match (manifests::find_pod(mesh, name, namespace.unwrap_or(DEFAULT_NAMESPACE)), namespace) {
+        (Ok(pod), _) => vec![pod],
+        (Err(missing), Some(_)) => return Err(missing.into()),
+        (Err(missing), None) => {
+            let namespaces: BTreeSet<&str> = mesh.pods.iter().map(|pod| pod.name.namespace.as_str()).collect();
+            let found: Vec<_> = namespaces.into_iter().filter_map(|namespace| mesh.pod(name, namespace)).collect();
+            if found.is_empty() {
+                return Err(missing.into());
+            }
+            found
+        }
+    };
+    Ok(found.into_iter().map(|pod| mesh.pods[pod].name.to_string()).collect())
 }
 
 /// istiod may accept manifests that are rejected here: verdicts that differ are printed.

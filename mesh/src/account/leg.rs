@@ -30,6 +30,10 @@ pub struct Leg {
     /// The address that the sender dials; on leg 1, before the redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dials: Option<SocketAddr>,
+    /// The addresses that it may dial, `dials` among them, if the configuration leaves the choice to a load balancer or resolver. Empty in
+    /// an observation, which can't know them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_dial: Vec<SocketAddr>,
     /// The port that iptables redirects it to, if the redirect is visible on the wire (leg 1: 15001).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<u16>,

@@ -75,7 +75,7 @@ impl PodConfig {
     }
 
     /// The resources in Envoy's JSON, each with its type.
-    fn resources(&self) -> Pushed {
+    pub(crate) fn resources(&self) -> Pushed {
         if let Some(written) = &self.as_written {
             return written.clone();
         }

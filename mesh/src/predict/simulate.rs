@@ -37,15 +37,22 @@ pub(super) struct Simulation<'a> {
 
 /// The initiator of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dialler {
+pub(super) struct Dialler<'a> {
     pub(super) host: usize,
     /// The sidecar, or the app if `None`.
     pub(super) sidecar: Option<Role>,
     /// The address that its socket is bound to, if any.
     pub(super) bound_to: Option<IpAddr>,
+    /// The addresses that it may dial, if it has a choice.
+    pub(super) may_dial: &'a [SocketAddr],
 }
 
-impl Dialler {
+impl Dialler<'_> {
+    /// The app of a pod.
+    fn app(host: usize) -> Self {
+        Self { host, sidecar: None, bound_to: None, may_dial: &[] }
+    }
+
     fn end(self) -> LegEnd {
         match self.sidecar {
             Some(Role::Gateway) => LegEnd::Gateway,
@@ -64,13 +71,13 @@ impl Simulation<'_> {
             let (because, source) = &host.injection;
             let because = format!("the pod has no sidecar: {because}");
             self.trace.step(Party::ClientApp, Decision::Redirect, "not captured", because, Some(source));
-            return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
+            return self.dial(Dialler::app(from), destination, sent);
         };
         let opener = if host.app_runs_as_sidecar { Opener::Sidecar } else { Opener::App };
         let verdict = capture::outbound(capture, opener, None, destination, on_lo);
         self.redirected(Party::ClientApp, from, verdict);
         let Some(port) = verdict.redirected_to else {
-            return self.dial(Dialler { host: from, sidecar: None, bound_to: None }, destination, sent);
+            return self.dial(Dialler::app(from), destination, sent);
         };
         let Some(source) = self.own_ip(from, destination) else { return Ok(Reply::Unreachable) };
         debug_assert_eq!(port, OUTBOUND_PORT, "an app's connections go out");
@@ -80,6 +87,7 @@ impl Simulation<'_> {
             interface: Interface::Lo,
             source,
             dials: destination,
+            may_dial: &[],
             redirected_to: Some(port),
         });
         let reply = self.enter(from, port, Role::Client, Arrival { destination, source }, sent)?;
@@ -88,7 +96,12 @@ impl Simulation<'_> {
     }
 
     /// Opens a connection from a pod that is not captured any more.
-    pub(super) fn dial(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
+    pub(super) fn dial(
+        &mut self,
+        who: Dialler<'_>,
+        destination: SocketAddr,
+        sent: &[Sent],
+    ) -> Result<Reply, CallError> {
         let host = &self.world.hosts[who.host];
         if host.ips.contains(&destination.ip()) || destination.ip().is_loopback() {
             return self.dial_own_pod(who, destination, sent);
@@ -119,6 +132,7 @@ impl Simulation<'_> {
             interface: Interface::Eth0,
             source,
             dials: destination,
+            may_dial: who.may_dial,
             redirected_to: None,
         });
         let reply = match inbound {
@@ -133,7 +147,7 @@ impl Simulation<'_> {
     }
 
     /// A connection that stays in the pod: to its own app, or from its sidecar to itself.
-    fn dial_own_pod(&mut self, who: Dialler, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
+    fn dial_own_pod(&mut self, who: Dialler<'_>, destination: SocketAddr, sent: &[Sent]) -> Result<Reply, CallError> {
         let host = &self.world.hosts[who.host];
         // By default the kernel uses the called address as the source.
         let source = who.bound_to.unwrap_or(destination.ip());
@@ -150,6 +164,7 @@ impl Simulation<'_> {
             interface: Interface::Lo,
             source,
             dials: destination,
+            may_dial: who.may_dial,
             redirected_to: verdict,
         });
         let reply = match verdict {

@@ -7,7 +7,8 @@ use envoy_api::TlsProtocol;
 
 use crate::{
     account::{Account, AppProtocol, AppSees, AppSpeaks, Decision, Leg, LegPath, Outcome, Party, Reason, Step},
-    model::{Family, Flavor, Mesh},
+    compile::compile,
+    model::{ControlPlane, Family, Flavor, Mesh},
     testing::mesh_with_warnings,
 };
 
@@ -15,13 +16,13 @@ use super::{
     AppTls, Call, ServerApp, Speaks,
     certificate::{Authority, Certificate, Check},
     place::Arrival,
-    predict,
+    predict, predict_each,
     simulate::Simulation,
     tls::Hello,
     trace::{Role, Trace},
     ways::Picks,
     wire::{Request, Sent, Version},
-    world::World,
+    world::{World, nowhere},
 };
 
 mod app_tls;

@@ -104,12 +104,13 @@ impl Role {
 
 /// A leg that begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NewLeg {
+pub(super) struct NewLeg<'a> {
     pub(super) number: LegNumber,
     pub(super) path: LegPath,
     pub(super) interface: Interface,
     pub(super) source: IpAddr,
     pub(super) dials: SocketAddr,
+    pub(super) may_dial: &'a [SocketAddr],
     pub(super) redirected_to: Option<u16>,
 }
 
@@ -145,8 +146,8 @@ impl Trace {
     }
 
     /// Begins a leg; its contents are known once there is an answer.
-    pub(super) fn begin(&mut self, leg: NewLeg) -> usize {
-        let NewLeg { number, path, interface, source, dials, redirected_to } = leg;
+    pub(super) fn begin(&mut self, leg: NewLeg<'_>) -> usize {
+        let NewLeg { number, path, interface, source, dials, may_dial, redirected_to } = leg;
         self.legs.push(Leg {
             number,
             path,
@@ -155,6 +156,7 @@ impl Trace {
             interface: Some(interface),
             source: Some(source),
             dials: Some(dials),
+            may_dial: may_dial.to_vec(),
             redirected_to,
         });
         self.legs.len() - 1
@@ -170,6 +172,7 @@ impl Trace {
             interface: None,
             source: None,
             dials: None,
+            may_dial: vec![],
             redirected_to: None,
         };
         if self.leg(LegNumber::BetweenPods).is_none() {

@@ -107,7 +107,7 @@ impl Simulation<'_> {
             self.trace = before.clone();
             let because = "the same endpoint, whose earlier addresses failed alike";
             self.trace.step(at.role.party(), Decision::Endpoint, address.to_string(), because, None);
-            let target = Target { address, others: vec![], context: target.context };
+            let target = Target { address, others: vec![], may_be: vec![], context: target.context };
             upstream = self.connect(at, cluster, &target, shared, request, sent)?;
         }
         Ok(upstream)
@@ -133,7 +133,8 @@ impl Simulation<'_> {
             (Some(version), Some((_, request))) => vec![Sent::Http(version, request.clone())],
             _ => sent.to_vec(),
         };
-        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to: source(cluster, address) };
+        let bound_to = source(cluster, address);
+        let dialler = Dialler { host: at.host, sidecar: Some(at.role), bound_to, may_dial: &target.may_be };
         let Some(context) = target.context else {
             let reply = self.dial(dialler, address, &message)?;
             return Ok(plain(version, address, reply));

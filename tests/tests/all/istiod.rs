@@ -17,6 +17,7 @@ use mesh::{
 use tests::{
     checkout,
     generate::{self, Documents},
+    sidelab, text,
 };
 
 fn istio(files: &[SourceFile]) -> anyhow::Result<Mesh> {
@@ -56,6 +57,25 @@ fn every_scenario_differs_from_istiod_only_as_the_table_says() {
     }
     println!("{} scenarios: {explained} differences with a reason, {} without", scenarios.len(), bad.len());
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn diff_of_a_name_that_several_namespaces_have_shows_each_of_its_pods() {
+    let compared = |more: &[&str]| {
+        let output = sidelab(&[&["diff", "-f", "scenarios/matrix/manifests.yaml", "server"], more].concat());
+        let printed = text(&output);
+        let counted = |line: &&str| line.ends_with(" differences with a reason, 0 without");
+        let pods = printed.lines().filter(counted).filter_map(|line| line.split(':').next());
+        (output.status.code(), pods.map(str::to_owned).collect::<Vec<_>>(), printed)
+    };
+    let (code, pods, printed) = compared(&[]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(pods, ["server.disable", "server.permissive", "server.strict", "server.unset"]);
+    assert!(printed.contains("istiod: ") && printed.contains("here:   "), "each with its reason: {printed}");
+    assert_eq!(compared(&["-n", "strict"]).1, ["server.strict"]);
+    let (code, _, printed) = compared(&["-n", "client"]);
+    assert_eq!(code, Some(2), "{printed}");
+    assert!(printed.contains("no pod \"server\"") && printed.contains("server.unset"), "{printed}");
 }
 
 #[test]

@@ -27,7 +27,17 @@ const MANIFESTS: &str = "kind: Service\nmetadata:\n  name: server # </pre><scrip
 
 fn leg(number: LegNumber, path: LegPath, layers: &[LayerKind]) -> Leg {
     let layers = layers.to_vec();
-    Leg { number, path, layers, tls: vec![], interface: None, source: None, dials: None, redirected_to: None }
+    Leg {
+        number,
+        path,
+        layers,
+        tls: vec![],
+        interface: None,
+        source: None,
+        dials: None,
+        may_dial: vec![],
+        redirected_to: None,
+    }
 }
 
 /// A call over all three legs.

@@ -139,3 +139,30 @@ fn a_client_without_a_sidecar_just_calls() {
     let account = call(&mesh(Flavor::Istio, ""), "outsider", "shop.example.com", 443, AppProtocol::Https).account();
     assert_eq!((brief(&account.outcome).as_str(), leg(&account, 2).path), ("200", LegPath::AppToApp));
 }
+
+/// istiod has names resolved in both families, each address a host of its own.
+#[test]
+fn a_sidecar_may_dial_any_address_of_a_name_that_it_resolves_in_both_families() {
+    let mesh = mesh(Flavor::Istio, &entry(HTTPS));
+    let client = mesh.pod("client", "default").expect("the client");
+    let mut pushed = compile(&mesh, client, &nowhere()).resources();
+    for cluster in pushed.clusters.iter_mut().filter(|cluster| cluster["type"] == "STRICT_DNS") {
+        cluster["dns_lookup_family"] = "ALL".into();
+    }
+    let [compiled, by_istiod] =
+        [mesh.clone(), mesh.pushed_by(ControlPlane::Istiod, [("client.default".to_owned(), pushed)].into())].map(
+            |mesh| {
+                let call = call(&mesh, "client", "shop.example.com", 443, AppProtocol::Https).over(Family::Ipv6).call;
+                let ways = predict_each(&mesh, &call).expect("predictions");
+                let ways = ways.iter().map(|way| {
+                    let leg = leg(way, 2);
+                    (leg.dials.expect("an address"), leg.source.expect("an address"), leg.may_dial.clone())
+                });
+                ways.collect::<Vec<_>>()
+            },
+        );
+    let [v4, v6] = ["203.0.113.1:443", "[2001:db8:cafe::1]:443"].map(|address| address.parse().expect("an address"));
+    let client = ["10.244.0.2", "fd00:244::2"].map(|address| address.parse().expect("an address"));
+    assert_eq!(compiled, [(v4, client[0], vec![])], "IPv4 is preferred");
+    assert_eq!(by_istiod, [(v4, client[0], vec![v4, v6]), (v6, client[1], vec![v4, v6])]);
+}

@@ -339,7 +339,7 @@ fn replicas_that_are_alike_are_one_answer_and_several_ways() {
     let mesh = mesh(&(INJECTED.to_owned() + &pods("") + &replica("second", "")));
     let call = call(&mesh, "client", "server", 80, AppProtocol::Http);
     assert_eq!(call.account().alternatives, []);
-    let ways = crate::predict::predict_each(&mesh, &call.call).expect("a prediction");
+    let ways = predict_each(&mesh, &call.call).expect("a prediction");
     let reached: Vec<_> = ways.iter().filter_map(|way| way.to.pod.as_deref()).collect();
     assert_eq!(reached, ["second.default", "server.default"]);
 }

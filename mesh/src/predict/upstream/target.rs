@@ -1,4 +1,4 @@
-//! Which endpoint of a cluster is chosen, and how it is reached.
+//! Which endpoint of a cluster is chosen, at which of its addresses, and how it is reached.
 
 use std::net::SocketAddr;
 
@@ -14,6 +14,9 @@ use crate::{
     compile::Resource,
     predict::{place::Place, sidecar::Sidecar, simulate::Simulation},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// The endpoints that earlier tries of a request went to.
 #[derive(Debug, Default)]
@@ -37,15 +40,10 @@ impl Tried {
     }
 
     /// The indices of those that the next try may go to.
-    fn open(&self, endpoints: &[&LbEndpoint]) -> Vec<usize> {
-        let is_new = |endpoint: &LbEndpoint| {
-            let address = &endpoint.endpoint.address;
-            let port = address.socket_address.port_value;
-            !self.hosts.iter().any(|tried| Some(tried.ip()) == address.ip() && tried.port() == port)
-        };
-        let others = (0..endpoints.len()).filter(|&i| self.are_avoided && is_new(endpoints[i]));
-        let others: Vec<usize> = others.collect();
-        if others.is_empty() { (0..endpoints.len()).collect() } else { others }
+    fn open(&self, hosts: &[Host<'_>]) -> Vec<usize> {
+        let others: Vec<usize> =
+            (0..hosts.len()).filter(|&i| self.are_avoided && !self.hosts.contains(&hosts[i].first())).collect();
+        if others.is_empty() { (0..hosts.len()).collect() } else { others }
     }
 }
 
@@ -54,8 +52,55 @@ pub(super) struct Target<'a> {
     pub(super) address: SocketAddr,
     /// The endpoint's other addresses, in the order that they are tried in.
     pub(super) others: Vec<SocketAddr>,
+    /// All addresses that may be chosen instead, and this one; none if there is no choice.
+    pub(super) may_be: Vec<SocketAddr>,
     /// The TLS to speak there, if any.
     pub(super) context: Option<&'a UpstreamTlsContext>,
+}
+
+/// What a load balancer chooses among.
+struct Host<'a> {
+    endpoint: &'a LbEndpoint,
+    /// Its addresses, in the order that they are tried in; one at least.
+    addresses: Vec<SocketAddr>,
+    /// The addresses that may be the first, if the resolver's answer decides; one at least.
+    may_be_first: Vec<SocketAddr>,
+}
+
+impl<'a> Host<'a> {
+    /// A host with these addresses; `None` if it has none.
+    fn new(endpoint: &'a LbEndpoint, addresses: Vec<SocketAddr>) -> Option<Self> {
+        let may_be_first = vec![*addresses.first()?];
+        Some(Self { endpoint, addresses, may_be_first })
+    }
+
+    /// The only host of a `LOGICAL_DNS` cluster. Envoy tries the addresses in the order of the answer
+    /// (`source/extensions/clusters/logical_dns/logical_dns_cluster.cc`), in which either family may be first: they are two queries, whose
+    /// answers are not sorted (`ARES_AI_NOSORT` in `source/extensions/network/dns_resolver/cares/dns_impl.cc`).
+    fn logical(
+        endpoint: &'a LbEndpoint,
+        mut found: Vec<SocketAddr>,
+        pick: impl FnOnce(usize) -> usize,
+    ) -> Option<Self> {
+        let of_a_family = |one: &SocketAddr, other: &SocketAddr| one.is_ipv4() == other.is_ipv4();
+        let starts: Vec<usize> = found
+            .chunk_by(of_a_family)
+            .scan(0, |next, family| {
+                let start = *next;
+                *next += family.len();
+                Some(start)
+            })
+            .collect();
+        let may_be_first = starts.iter().map(|&start| found[start]).collect();
+        if starts.len() > 1 {
+            found.rotate_left(starts[pick(starts.len())]);
+        }
+        Some(Self { may_be_first, ..Self::new(endpoint, found)? })
+    }
+
+    fn first(&self) -> SocketAddr {
+        self.addresses[0]
+    }
 }
 
 impl Simulation<'_> {
@@ -70,52 +115,59 @@ impl Simulation<'_> {
     ) -> Option<Target<'b>> {
         let party = at.role.party();
         let endpoints = sidecar.endpoints(cluster);
-        let candidates = candidates(cluster, Some(at.arrival.destination), &endpoints);
-        let mut by_hash = false;
-        let (endpoint, addresses) = match candidates {
-            Candidates::None => (None, vec![]),
-            Candidates::Original(address) => (None, vec![address]),
-            Candidates::OneOf(endpoints) => {
-                let open = tried.open(endpoints);
-                let picked = if let Some(hashed) = hash.and_then(|hash| hashed(cluster, endpoints, &open, hash)) {
-                    by_hash = true;
-                    endpoints[hashed]
-                } else {
-                    let pods = open.iter().map(|&i| self.world.host_at(endpoints[i].endpoint.address.ip()?));
-                    let pods: Vec<_> = pods.collect();
-                    endpoints[open[self.pick(pods.into_iter()).unwrap_or_default()]]
+        let hosts = self.hosts(cluster, &endpoints);
+        let (endpoint, addresses, which, may_be) = match candidates(cluster, Some(at.arrival.destination), &hosts) {
+            Candidates::None => {
+                let because = match endpoints.first().map(|endpoint| &endpoint.endpoint.address.socket_address.address)
+                {
+                    Some(name) => format!("{name} does not resolve"),
+                    None => "the cluster has no endpoint".to_owned(),
                 };
-                let addresses = self.addresses_of(cluster, picked);
-                tried.among = endpoints.len();
-                tried.hosts.extend(addresses.first());
-                (Some(picked), addresses)
+                self.trace.step(party, Decision::Endpoint, "none", because, None);
+                self.trace.refuse(party, Reason::NoHealthyUpstream);
+                return None;
+            }
+            Candidates::Original(address) => {
+                let which = match address == at.arrival.destination {
+                    true => "the original destination",
+                    false => "the original destination, at another port",
+                };
+                (None, vec![address], which.to_owned(), vec![])
+            }
+            Candidates::OneOf(hosts) => {
+                let open = tried.open(hosts);
+                let hashed = hash.and_then(|hash| hashed(cluster, hosts, &open, hash));
+                let pods = open.iter().map(|&i| self.world.host_at(hosts[i].first().ip()));
+                let pods: Vec<_> = pods.collect();
+                let picked = match hashed {
+                    Some(hashed) => hashed,
+                    None => open[self.pick(pods.into_iter()).unwrap_or_default()],
+                };
+                let host = &hosts[picked];
+                tried.among = hosts.len();
+                tried.hosts.push(host.first());
+                let may_be: Vec<_> = match hashed {
+                    Some(_) => host.may_be_first.clone(),
+                    None => open.iter().flat_map(|&i| hosts[i].may_be_first.iter().copied()).collect(),
+                };
+                let name = &host.endpoint.endpoint.address.socket_address.address;
+                let which = match (endpoints.len(), hosts.len(), may_be.len()) {
+                    (2.., 2.., _) if hashed.is_some() => {
+                        format!("the one of {} endpoints that the hash leads to", hosts.len())
+                    }
+                    (2.., 2.., _) => format!("one of {} endpoints", hosts.len()),
+                    (_, _, addresses @ 2..) => format!("one of {addresses} addresses of {name}"),
+                    _ => "the only endpoint".to_owned(),
+                };
+                (Some(host.endpoint), host.addresses.clone(), which, may_be)
             }
         };
-        let Some((&address, others)) = addresses.split_first() else {
-            let because = match endpoint.map(|endpoint| &endpoint.endpoint.address.socket_address.address) {
-                Some(name) => format!("{name} does not resolve"),
-                None => "the cluster has no endpoint".to_owned(),
-            };
-            self.trace.step(party, Decision::Endpoint, "none", because, None);
-            self.trace.refuse(party, Reason::NoHealthyUpstream);
-            return None;
-        };
-        let host = endpoint.map_or_else(
+        let (address, others) = (addresses[0], addresses[1..].to_vec());
+        let name = endpoint.map_or_else(
             || address.ip().to_string(),
             |endpoint| endpoint.endpoint.address.socket_address.address.clone(),
         );
-        let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), host, port: address.port() });
-        let which = match candidates {
-            Candidates::Original(address) if address != at.arrival.destination => {
-                "the original destination, at another port".to_owned()
-            }
-            Candidates::OneOf(endpoints @ [_, _, ..]) if by_hash => {
-                format!("the one of {} endpoints that the hash leads to", endpoints.len())
-            }
-            Candidates::OneOf(endpoints @ [_, _, ..]) => format!("one of {} endpoints", endpoints.len()),
-            Candidates::OneOf(_) => "the only endpoint".to_owned(),
-            Candidates::Original(_) | Candidates::None => "the original destination".to_owned(),
-        };
+        let why = sidecar.why(&Resource::Endpoint { cluster: cluster.name.clone(), host: name, port: address.port() });
         let because = why.map_or_else(|| which.clone(), |why| format!("{which}; {}", why.because));
         self.trace.step(party, Decision::Endpoint, address.to_string(), because, why.map(|why| &why.source));
 
@@ -128,38 +180,42 @@ impl Simulation<'_> {
         };
         let because = why.map_or("the cluster's transport socket", |why| &why.because);
         self.trace.step(party, Decision::TransportSocket, choice, because, why.map(|why| &why.source));
-        Some(Target { address, others: others.to_vec(), context })
+        let may_be = if may_be.len() > 1 { may_be } else { vec![] };
+        Some(Target { address, others, may_be, context })
     }
 
-    /// The addresses of an endpoint, in the order that they are tried in; none if it is an unknown name.
-    fn addresses_of(&self, cluster: &Cluster, endpoint: &LbEndpoint) -> Vec<SocketAddr> {
-        let address = &endpoint.endpoint.address;
-        let port = address.socket_address.port_value;
-        if let Some(ip) = address.ip() {
-            let others = endpoint.endpoint.additional_addresses.iter().filter_map(|other| {
-                Some(SocketAddr::new(other.address.ip()?, other.address.socket_address.port_value))
-            });
-            return [SocketAddr::new(ip, port)].into_iter().chain(others).collect();
+    /// The hosts of a cluster: each endpoint with an address, each address of a name (`STRICT_DNS`), or a name with all its addresses
+    /// (`LOGICAL_DNS`).
+    fn hosts<'b>(&mut self, cluster: &Cluster, endpoints: &[&'b LbEndpoint]) -> Vec<Host<'b>> {
+        let mut hosts = Vec::new();
+        for &endpoint in endpoints {
+            let address = &endpoint.endpoint.address;
+            let port = address.socket_address.port_value;
+            if let Some(ip) = address.ip() {
+                let others = endpoint.endpoint.additional_addresses.iter().filter_map(|other| {
+                    Some(SocketAddr::new(other.address.ip()?, other.address.socket_address.port_value))
+                });
+                hosts.extend(Host::new(endpoint, [SocketAddr::new(ip, port)].into_iter().chain(others).collect()));
+                continue;
+            }
+            let found = self.world.resolve(&address.socket_address.address);
+            let found = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+            let found = of_lookup_family(found, cluster.dns_lookup_family);
+            match cluster.discovery_type {
+                DiscoveryType::LogicalDns => {
+                    hosts.extend(Host::logical(endpoint, found, |among| self.picks.pick(among)));
+                }
+                _ => hosts.extend(found.into_iter().filter_map(|address| Host::new(endpoint, vec![address]))),
+            }
         }
-        let found = self.world.resolve(&address.socket_address.address);
-        let found = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let mut found = of_lookup_family(found, cluster.dns_lookup_family);
-        if cluster.discovery_type != DiscoveryType::LogicalDns {
-            // Each is a separate endpoint.
-            found.truncate(1);
-        }
-        found
+        hosts
     }
 }
 
-/// The index of the endpoint that a hash leads to, among those that are open; none if the cluster does not choose by a hash.
-fn hashed(cluster: &Cluster, endpoints: &[&LbEndpoint], open: &[usize], hash: u64) -> Option<usize> {
-    let host = |endpoint: &&LbEndpoint| {
-        let address =
-            SocketAddr::new(endpoint.endpoint.address.ip()?, endpoint.endpoint.address.socket_address.port_value);
-        Some((address.to_string(), endpoint.load_balancing_weight.unwrap_or(1)))
-    };
-    let hosts: Vec<_> = endpoints.iter().map(host).collect::<Option<_>>()?;
+/// The index of the host that a hash leads to, among those that are open; none if the cluster does not choose by a hash.
+fn hashed(cluster: &Cluster, hosts: &[Host<'_>], open: &[usize], hash: u64) -> Option<usize> {
+    let weighted = |host: &Host<'_>| (host.first().to_string(), host.endpoint.load_balancing_weight.unwrap_or(1));
+    let hosts: Vec<_> = hosts.iter().map(weighted).collect();
     let table = HashTable::new(cluster, &hosts)?;
     // Envoy goes on a few times, and then takes what it finds.
     const ATTEMPTS: u32 = 5;
@@ -187,6 +243,3 @@ fn upstream_tls(socket: &TransportSocket) -> Option<&UpstreamTlsContext> {
         TransportSocketConfig::DownstreamTls(_) | TransportSocketConfig::RawBuffer(_) => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

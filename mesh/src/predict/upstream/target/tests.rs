@@ -53,3 +53,18 @@ fn without_a_match_the_clusters_own_transport_socket_counts() {
     let (chosen, context) = transport_socket(&cluster, Some(&endpoint(&json!({}))));
     assert_eq!((chosen, context.is_some()), ("", true));
 }
+
+#[test]
+fn either_family_may_be_first_in_what_a_logical_host_resolves_to() {
+    let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+    let endpoint = endpoint(&json!({}));
+    let both = || addresses(&["10.0.0.1:80", "10.0.0.2:80", "[fd00::1]:80"]);
+    for (picked, order) in [(0, both()), (1, addresses(&["[fd00::1]:80", "10.0.0.1:80", "10.0.0.2:80"]))] {
+        let host = Host::logical(&endpoint, both(), |_| picked).unwrap();
+        assert_eq!((host.addresses, host.may_be_first), (order, addresses(&["10.0.0.1:80", "[fd00::1]:80"])));
+    }
+    let of_one_family = addresses(&["10.0.0.1:80", "10.0.0.2:80"]);
+    let host = Host::logical(&endpoint, of_one_family.clone(), |_| panic!("there is no choice")).unwrap();
+    assert_eq!((host.addresses, host.may_be_first), (of_one_family, addresses(&["10.0.0.1:80"])));
+    assert!(Host::logical(&endpoint, vec![], |_| 0).is_none());
+}
