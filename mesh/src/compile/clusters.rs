@@ -254,7 +254,7 @@ impl<'a> Compiler<'a> {
     fn inbound_rule(&self, service: &Service) -> Option<&'a DestinationRule> {
         let rules = &self.mesh.destination_rules;
         // Of a host that the sidecar does not know it knows no rules.
-        let is_known = self.cluster_ports().any(|(known, _)| known.host == service.host);
+        let is_known = self.known.has_host(&service.host);
         rules.find_inbound(self.pod, &service.host, &service.name.namespace).filter(|_| is_known)
     }
 

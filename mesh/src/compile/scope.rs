@@ -3,7 +3,10 @@
 
 mod imported;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use super::Compiler;
 use crate::model::{
@@ -20,6 +23,8 @@ pub(super) struct Known<'a> {
     listeners: Vec<Rc<Listener<'a>>>,
     /// With one service for each host: what clusters are made of.
     merged: Rc<[Port<'a>]>,
+    /// The hosts of its services, of those without a port that is captured, too.
+    hosts: BTreeSet<&'a str>,
 }
 
 /// What is known on one port, or on all without a listener (`IstioEgressListenerWrapper`).
@@ -52,7 +57,17 @@ impl<'a> Known<'a> {
             let listener = Listener::new(egress, pod, mesh, &mut parts);
             listeners.push(Rc::new(listener));
         }
-        Self { scope, listeners, merged: merged(&parts).into_iter().filter(is_tcp).collect() }
+        Self {
+            scope,
+            listeners,
+            merged: merged(&parts).into_iter().filter(is_tcp).collect(),
+            hosts: parts.iter().map(|part| part.service.host.as_str()).collect(),
+        }
+    }
+
+    /// Whether it knows a service of this host, and the rules for it (`selectDestinationRules`).
+    pub(super) fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains(host)
     }
 
     pub(super) fn listeners(&self) -> Vec<Rc<Listener<'a>>> {

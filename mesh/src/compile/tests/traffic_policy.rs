@@ -67,6 +67,20 @@ fn the_server_has_the_limits_of_its_clients() {
     assert_eq!(limits(inbound)[2], Some(3));
 }
 
+/// A sidecar knows a service's rules even if none of its ports is captured (`selectDestinationRules` in `pilot/pkg/model/sidecar.go`).
+#[test]
+fn the_server_of_a_service_with_udp_ports_alone_has_the_limits_of_its_clients() {
+    let service = "---
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec: {selector: {app: server}, ports: [{name: dns, port: 53, targetPort: 5353, protocol: UDP}]}
+";
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: dns}\nspec: {host: dns, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}\n";
+    let config = compiled(&format!("{MESH}{service}---\n{rule}"), Flavor::Istio, "server", ProxyIdentity::ISTIO);
+    assert_eq!(limits(config.cluster("inbound|5353||"))[0], Some(3));
+}
+
 #[test]
 fn a_rule_upgrades_requests_to_http2_and_offers_it() {
     let spec = "trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, idleTimeout: 30s, maxRequestsPerConnection: 9}}}";
