@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::Documents;
+/// The documents of manifests.
+type Documents = Vec<Value>;
 
 /// The smallest part of documents that is still `bad`: objects are removed, then fields. `bad` judges many candidates at once.
 pub fn shrink(documents: Documents, mut bad: impl FnMut(&[Documents]) -> Vec<bool>) -> Documents {
