@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{container, role::Role, tools::Tools, tuning::Tuning};
 
 /// How long an app may take until it is ready.
-const APP_READY_WITHIN: Duration = Duration::from_secs(10);
+const APP_READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Starts a container's program: its `command`, else the program of the image `sidelab/NAME`.
 pub(crate) fn start(

@@ -137,12 +137,11 @@ impl Keeper {
             times.note(lab.dir(), &logs);
             log_keeper::shorten_all(&logs);
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                // Fails if another process removes it at the same time.
-                let _ = netns::sweep(lab.id());
+            // Fails if another process removes it at the same time, or if something of it can't be removed yet.
+            if left == Some(Duration::ZERO) && netns::sweep(lab.id()).is_ok() {
                 return Ok(());
             }
-            interrupt::pause(left.map_or(EVERY, |left| left.min(EVERY)));
+            interrupt::pause(left.filter(|left| !left.is_zero()).map_or(EVERY, |left| left.min(EVERY)));
         }
         Ok(())
     }

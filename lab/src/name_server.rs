@@ -12,7 +12,7 @@ use crate::{output, tools::Tools};
 pub(crate) const POD: &str = "kube-dns.kube-system";
 
 /// How long it can take to answer.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Starts the DNS server, and returns once it answers.
 ///

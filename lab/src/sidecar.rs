@@ -36,7 +36,7 @@ pub fn identity(privilege: Privilege) -> ProxyIdentity {
 }
 
 /// How long a sidecar can take to become ready.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long connections of a filter chain that is gone can go on, in seconds: the default of Istio's `drainDuration`. Istio has Envoy ask
 /// clients to leave at once (istio: pkg/envoy/proxy.go, `args`), as the native sidecar does.
@@ -322,7 +322,7 @@ pub(crate) fn counters(stats: &str) -> impl Iterator<Item = (&str, u64)> {
 /// Asks a pod's administration interface. Call it inside the pod.
 pub(crate) fn get(path: &str) -> io::Result<String> {
     let mut connection = TcpStream::connect_timeout(&ADMIN, Duration::from_secs(1))?;
-    connection.set_read_timeout(Some(Duration::from_secs(2)))?;
+    connection.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(connection, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
     let mut response = String::new();
     connection.read_to_string(&mut response)?;

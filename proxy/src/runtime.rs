@@ -114,7 +114,7 @@ pub fn serve(options: &Options) -> Result<(), RunError> {
             shared.drain.force();
             let _ = timeout(LOG_TIMEOUT, all_ended(&workers)).await;
         }
-        shared.log_files.flush();
+        shared.log_files.flush(LOG_TIMEOUT);
         Ok(())
     })
 }

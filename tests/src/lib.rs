@@ -35,6 +35,8 @@ pub fn checkout() -> &'static Path {
 pub fn tools() -> Tools {
     static BUILT: OnceLock<Tools> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
+        // Tests make labs in this process too.
+        let _ = demo_apps::program::raise_file_limit();
         if env::var_os("SIDELAB_BIN").is_some() {
             return Tools::find();
         }
@@ -84,7 +86,7 @@ pub fn sidelab(args: &[&str]) -> Output {
 /// A `sidelab` command with these arguments in the checkout.
 pub fn sidelab_command(args: &[&str]) -> Command {
     let mut command = Command::new(tools().own.join("sidelab"));
-    command.args(args).current_dir(checkout());
+    command.args(args).current_dir(checkout()).env_remove("COLUMNS");
     command
 }
 

@@ -155,9 +155,10 @@ async fn an_open_loop_charges_a_stall_to_every_request_that_it_delayed() {
     let url = format!("http://127.0.0.1:{}/slow/40", server.port(Protocol::Http));
     let open = load(format!("{url} -n 5 --rate 1000")).await;
     assert_eq!((open.requests, open.not_started), (5, 0));
-    assert!(open.latencies.total.unwrap().max_us >= 5 * 40_000 - 4_000);
+    let last = open.latencies.total.unwrap().max_us;
+    assert!(last >= 5 * 40_000 - 4_000);
     let closed = load(format!("{url} -n 5")).await;
-    assert!(closed.latencies.total.unwrap().p50_us < 2 * 40_000);
+    assert!(closed.latencies.total.unwrap().p50_us < last);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,9 @@
 use std::{thread, time::Duration};
 
 use anyhow::{Context, Result};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
+
+use demo_apps::program::raise_file_limit;
 
 use super::cell::QUIET;
 use crate::usage;
@@ -56,8 +57,7 @@ pub(super) enum NotUpToIt {
 /// # Errors
 /// [`NotUpToIt`].
 pub(super) fn check(connections: u32, labs: usize) -> Result<Vec<String>> {
-    let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).context("can't read the limit of file descriptors")?;
-    setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed).context("can't raise the number of file descriptors")?;
+    let allowed = raise_file_limit().context("can't raise the limit of file descriptors")?;
     files(connections, allowed)?;
     // An unreadable value is not known to be too small.
     memory(connections, labs, usage::memory("MemAvailable:").unwrap_or(u64::MAX))?;

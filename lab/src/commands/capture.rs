@@ -30,8 +30,8 @@ use crate::{
 /// How often packets are written.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// How long packets are held back for their keys: Envoy writes its key log every 50 ms.
-const HOLD: Duration = Duration::from_millis(200);
+/// How long packets are held back for their keys: Envoy writes its key log every 50 ms, and on a busy machine later.
+const HOLD: Duration = Duration::from_secs(1);
 
 pub(super) fn capture(args: &CaptureArgs) -> Result<u8> {
     let opened = Opened::new(&args.lab)?;

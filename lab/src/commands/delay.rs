@@ -67,7 +67,9 @@ impl Turn {
         let text = fs::read_to_string(&self.path)?;
         // Written as soon as the lock is taken.
         let process: i32 = text.parse().with_context(|| format!("{} is damaged", self.path.display()))?;
-        kill(Pid::from_raw(process), Signal::SIGTERM).with_context(|| format!("can't end process {process}"))?;
+        let process = Pid::from_raw(process);
+        kill(process, Signal::SIGTERM).with_context(|| format!("can't end process {process}"))?;
+        let _ = kill(process, Signal::SIGCONT); // if Ctrl-Z has stopped it
         self.file.lock()?;
         Ok(true)
     }

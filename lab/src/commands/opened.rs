@@ -1,6 +1,9 @@
 //! A running lab as commands read it.
 
-use std::{fs, time::SystemTime};
+use std::{
+    fs,
+    time::{Duration, Instant, SystemTime},
+};
 
 use anyhow::{Context, Result};
 use mesh::model::{Mesh, Pod};
@@ -16,8 +19,8 @@ use crate::{
     terminal::noteln,
 };
 
-/// How often the state of a pod is read again while the end of a program has been noticed, and its exit code not yet.
-const READS: usize = 100;
+/// How long the state of a pod is read again while the end of a program has been noticed, and its exit code not yet.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A lab that is read.
 pub(super) struct Opened {
@@ -77,17 +80,17 @@ impl Opened {
 
     /// The state of each pod, in the mesh's order.
     pub(super) fn statuses(&self) -> Result<(Vec<PodStatus>, Clock)> {
-        for read in 1.. {
+        let begun = Instant::now();
+        loop {
             let (started, exits, clock) = (self.lab.processes()?, self.lab.exits()?, clock()?);
             let status = |pod| PodStatus::new(pod, &started, &exits, clock);
             let statuses: Vec<PodStatus> = self.mesh.pods.iter().map(status).collect();
-            if read == READS || !statuses.iter().any(PodStatus::has_unknown_end) {
+            if begun.elapsed() > RECORDED_WITHIN || !statuses.iter().any(PodStatus::has_unknown_end) {
                 return Ok((statuses, clock));
             }
             // The lab's keeper is about to record how it ended.
-            interrupt::pause(std::time::Duration::from_millis(2));
+            interrupt::pause(Duration::from_millis(2));
         }
-        unreachable!("the last read returns")
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a program can take to end after SIGTERM, before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(20);
 
 /// The running programs of a lab, its captures, and the logs of pods that are gone.
 #[derive(Default)]

@@ -96,12 +96,12 @@ impl LogFiles {
         Ok(Self { open: Arc::default(), queue })
     }
 
-    /// Returns once all lines so far have been written or dropped.
-    pub fn flush(&self) {
+    /// Returns once all lines so far have been written or dropped, or after this time: a pipe that nobody reads takes none.
+    pub fn flush(&self, within: Duration) {
         let (done, wait) = mpsc::channel();
         self.queue.lock().flushes.push(done);
         self.queue.changed.notify_one();
-        let _ = wait.recv(); // an error means that the writer is gone
+        let _ = wait.recv_timeout(within); // another error means that the writer is gone
     }
 
     pub(super) fn open(&self, path: &Path) -> io::Result<LogFile> {

@@ -1,7 +1,7 @@
 //! HTTP/1.1 chains of the running program. Expected statuses, bodies, flags and details are Envoy 1.40's.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::atomic::Ordering,
     time::Duration,
@@ -11,6 +11,7 @@ use crate::support::{
     LONG, Mesh, Proxy, cluster, folder,
     http::{echo, get, hcm_chain, read_request, route, status_and_body, talk, upstream},
     listener, loopback, resources,
+    tcp::connect,
 };
 use serde_json::{Value, json};
 use socket2::SockRef;
@@ -384,7 +385,7 @@ fn a_response_before_the_end_of_the_request_is_forwarded_and_ends_the_connection
         let mut head = [0; 10];
         stream.read_exact(&mut head).unwrap();
         stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nlate").unwrap();
-        let _ = stream.read(&mut [0; 100]);
+        let _ = io::copy(&mut stream, &mut io::sink()); // closing it with unread bytes would reset it
     });
     let (proxy, address) = proxy_to(app, &json!({}));
     let answer = talk(address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nnot all of it");
@@ -402,10 +403,10 @@ fn a_response_goes_on_after_the_client_has_caught_up_while_its_request_is_incomp
         stream.read_exact(&mut head).unwrap();
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n").unwrap();
         let _ = stream.write_all(&vec![b'x'; LENGTH]);
+        let _ = io::copy(&mut stream, &mut io::sink()); // closing it with unread bytes would reset it
     });
     let (_proxy, address) = proxy_to(app, &json!({}));
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut stream = connect(address);
     stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc").unwrap();
     let (mut received, mut buffer) = (0, vec![0; 8 << 20]);
     while received < LENGTH {

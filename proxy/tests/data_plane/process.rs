@@ -11,7 +11,7 @@ use std::{
 use crate::support::{
     PROGRAM, Proxy, bootstrap, cluster, folder, listener, loopback, resources, run,
     tcp::{connect, echo, ping},
-    tcp_chain, write,
+    tcp_chain, until, write,
 };
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ fn with_a_drain_time_open_connections_may_finish_after_sigterm() {
     let mut open = connect(address);
     ping(&mut open, b"before");
     proxy.signal_term();
-    while std::net::TcpStream::connect(address).is_ok() {} // until it stops listening
+    until("it no longer listens", || std::net::TcpStream::connect(address).is_err());
     ping(&mut open, b"after");
     drop(open);
     assert!(proxy.wait().success());
@@ -177,10 +177,11 @@ fn a_limit_of_file_size_loses_access_log_lines_but_not_the_proxy() {
     let files = folder();
     resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", &"x".repeat(300)))]);
     resources(files.path(), "cds.json", &[cluster("c", app)]);
-    let proxy = Proxy::start_with_file_size(1, files, &[]);
-    while proxy.stat("sidelab.access_log_lines_lost") == 0 {
+    let proxy = Proxy::start_limited("-f 1", files, &[]);
+    until("lines are lost", || {
         ping(&mut connect(address), b"served");
-    }
+        proxy.stat("sidelab.access_log_lines_lost") > 0
+    });
     ping(&mut connect(address), b"goes on");
 }
 
@@ -192,7 +193,7 @@ fn a_proxy_without_descriptors_reports_it_at_ready_and_accepts_again_later() {
     let files = folder();
     resources(files.path(), "lds.json", &[listener("l", address, &tcp_chain(files.path(), "c", ""))]);
     resources(files.path(), "cds.json", &[cluster("c", app)]);
-    let proxy = Proxy::start_with_descriptors(64, files, &["--concurrency", "1", "-l", "warning"]);
+    let proxy = Proxy::start_limited("-n 64", files, &["--concurrency", "1", "-l", "warning"]);
     let mut admin = proxy.admin_connection(); // there will be no descriptor for another
     let mut ready = || {
         admin.write_all(b"GET /ready HTTP/1.1\r\nhost: admin\r\n\r\n").unwrap();
@@ -207,15 +208,16 @@ fn a_proxy_without_descriptors_reports_it_at_ready_and_accepts_again_later() {
     assert!(ready().ends_with("LIVE\n"));
     let mut open: Vec<_> = (0..100).map(|_| connect(address)).collect();
     let mut last = ready();
-    while !last.contains("NOT ACCEPTING") {
+    until("it accepts no more", || {
         open.push(connect(address));
         last = ready();
-    }
+        last.contains("NOT ACCEPTING")
+    });
     assert!(last.starts_with("HTTP/1.1 503"), "{last}");
     drop(open);
-    while !ready().ends_with("LIVE\n") {}
+    until("it is live", || ready().ends_with("LIVE\n"));
     // Those in the accept queue use descriptors until their end is noticed.
-    while proxy.stat("sidelab.connections_active") > 0 {}
+    until("all have ended", || proxy.stat("sidelab.connections_active") == 0);
     ping(&mut connect(address), b"accepted again");
     assert_eq!(proxy.stat("sidelab.accept_restarts"), 0);
     assert!(proxy.stat("sidelab.accept_failures") > 0);

@@ -8,7 +8,7 @@ use std::{
 use crate::support::{
     Mesh, Proxy, cluster, folder, listener, loopback, resources,
     tcp::{connect, echo, end, named, ping},
-    tcp_chain,
+    tcp_chain, until,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ fn listeners_are_added_and_removed() {
     assert_eq!(greeting(one), "app");
     proxy.replace("lds.json", &[listener("two", two, &chain)], "listener_manager.lds.update_success");
     assert_eq!(greeting(two), "app");
-    assert!(std::net::TcpStream::connect(one).is_err());
+    until("it no longer listens", || std::net::TcpStream::connect(one).is_err());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_removed_chain_drains_and_then_ends_its_connections() {
     let permissive = listener("l", address, &tcp_chain(files.path(), "c", "%RESPONSE_FLAGS%"));
     resources(files.path(), "lds.json", std::slice::from_ref(&permissive));
     resources(files.path(), "cds.json", &[cluster("c", app)]);
-    let proxy = Proxy::start(files, &["-l", "warning", "--drain-time-s", "1"]);
+    let proxy = Proxy::start(files, &["-l", "warning", "--drain-time-s", "5"]);
     let mut open = connect(address);
     ping(&mut open, b"before");
     let mut strict = permissive;

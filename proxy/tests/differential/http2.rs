@@ -12,10 +12,7 @@ use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -104,31 +101,30 @@ fn some(all: &[String]) -> String {
     if all.len() > SHOWN { format!("{SHOWN} of {}: {first}", all.len()) } else { first }
 }
 
-/// Sends a row's frames, while another thread reads and acknowledges SETTINGS.
+/// Sends a row's frames, while another thread reads.
 fn talk(address: SocketAddr, row: &Row, app: &App, patience: Patience) -> Heard {
     let options = options(row);
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let (client, writer, sent) = (stream.local_addr().unwrap(), Mutex::new(&stream), AtomicBool::new(false));
+    let (client, sent) = (stream.local_addr().unwrap(), AtomicBool::new(false));
+    let settings = frames::written(4, 0, 0, options.settings.len() as u32, &options.settings);
+    let begin = (!options.bare).then(|| Part::Bytes([PREFACE, &settings].concat()));
+    let parts: Vec<Part> = begin.into_iter().chain(frames::parts(&row.columns[0])).collect();
     let write = || {
-        let settings = frames::written(4, 0, 0, options.settings.len() as u32, &options.settings);
-        let begin = (!options.bare).then(|| Part::Bytes([PREFACE, &settings].concat()));
-        let result = begin.into_iter().chain(frames::parts(&row.columns[0])).try_for_each(
-            |part| -> Result<(), Option<String>> {
-                match part {
-                    Part::Pause => wire::pause(),
-                    Part::Until(text) => app.wait_for(&text).map_err(Some)?,
-                    // If the peer stopped reading, the reason is read.
-                    Part::Bytes(bytes) => writer.lock().unwrap().write_all(&bytes).map_err(|_| None)?,
-                }
-                Ok(())
-            },
-        );
+        let result = parts.into_iter().try_for_each(|part| -> Result<(), Option<String>> {
+            match part {
+                Part::Pause => wire::pause(),
+                Part::Until(text) => app.wait_for(&text).map_err(Some)?,
+                // If the peer stopped reading, the reason is read.
+                Part::Bytes(bytes) => (&stream).write_all(&bytes).map_err(|_| None)?,
+            }
+            Ok(())
+        });
         sent.store(true, Ordering::SeqCst);
         result
     };
-    let read = || read(&stream, &writer, &sent, patience);
+    let read = || read(&stream, &sent, patience);
     let (result, (bytes, how)) = if options.mute {
         (write(), read())
     } else {
@@ -143,14 +139,11 @@ fn talk(address: SocketAddr, row: &Row, app: &App, patience: Patience) -> Heard 
     Heard { client, server: address, bytes, how }
 }
 
-/// Reads until the end, or until there is silence after everything was sent; then closes the sending side, and reads again.
-fn read(
-    mut stream: &TcpStream,
-    writer: &Mutex<&TcpStream>,
-    sent: &AtomicBool,
-    patience: Patience,
-) -> (Vec<u8>, &'static str) {
+/// Reads until the end, or until there is silence after everything was sent; then closes the sending side, and reads again. SETTINGS
+/// are acknowledged after everything was sent: an ACK must not come between a row's frames.
+fn read(mut stream: &TcpStream, sent: &AtomicBool, patience: Patience) -> (Vec<u8>, &'static str) {
     let (mut all, mut unread, mut buffer) = (Vec::new(), Vec::new(), vec![0; 64 * 1024]);
+    let mut owed = 0;
     let mut closing = None;
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut silent_since = Instant::now();
@@ -163,9 +156,7 @@ fn read(
                 all.extend_from_slice(&buffer[..count]);
                 unread.extend_from_slice(&buffer[..count]);
                 while let Some(frame) = frames::take(&mut unread) {
-                    if frame.kind == "settings" && frame.flags & 1 == 0 && closing.is_none() {
-                        let _ = writer.lock().unwrap().write_all(&frames::written(4, 1, 0, 0, &[]));
-                    }
+                    owed += usize::from(frame.kind == "settings" && frame.flags & 1 == 0);
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -173,6 +164,9 @@ fn read(
         }
         if !was_sent {
             silent_since = Instant::now();
+        } else if owed > 0 && closing.is_none() {
+            let _ = stream.write_all(&frames::written(4, 1, 0, 0, &[]).repeat(owed));
+            owed = 0;
         }
         match closing {
             None if silent_since.elapsed() > patience.answer => {

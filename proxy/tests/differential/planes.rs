@@ -10,25 +10,19 @@ use std::{
 };
 
 use nix::{
-    sys::{
-        resource::{Resource, getrlimit, setrlimit},
-        signal::{Signal, kill},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    support::{LONG, PROGRAM, folder, loopback},
+    support::{LONG, PROGRAM, end_of, folder, loopback},
     wire::{self, Heard},
 };
 
 /// How long connections can take to end that are not kept.
 const KEPT: Duration = Duration::from_secs(5);
-
-/// How many files the tests can have open at a time: each connection to an app is one.
-const DESCRIPTORS: u64 = 4096;
 
 /// The port of the admin interface.
 const ADMIN: u16 = 9999;
@@ -61,17 +55,6 @@ pub(crate) fn envoy() -> Option<PathBuf> {
     None
 }
 
-/// Raises the soft limit for open files to the hard one.
-///
-/// # Panics
-///
-/// If it is below [`DESCRIPTORS`].
-pub(crate) fn raise_descriptors() {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    assert!(most >= DESCRIPTORS, "needs {DESCRIPTORS} open files, and {most} are allowed: see `ulimit -Hn`");
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
-}
-
 impl Plane {
     /// Starts a data plane. `configure` returns its static resources, given the address to listen on and the path of an access log.
     pub(crate) fn start(kind: Kind, envoy: &Path, configure: impl FnOnce(IpAddr, &str) -> Value) -> Self {
@@ -95,7 +78,8 @@ impl Plane {
         let plane = Self { ip, folder, child };
         let begun = Instant::now();
         while !ask(admin, "/ready").is_ok_and(|answer| answer.contains("LIVE")) {
-            assert!(begun.elapsed() < LONG, "{kind:?} is not ready");
+            assert!(begun.elapsed() < 6 * LONG, "{kind:?} is not ready");
+            wire::short_pause();
         }
         plane
     }
@@ -118,11 +102,7 @@ impl Plane {
     /// Stops it, and returns the lines of its access log.
     pub(crate) fn end(mut self) -> Vec<String> {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
-        let begun = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < LONG, "a data plane does not end on SIGTERM");
-            wire::short_pause();
-        }
+        end_of(&mut self.child);
         let log = fs::read(self.folder.path().join("access.log")).unwrap_or_default();
         wire::text(&log).lines().map(str::to_owned).collect()
     }

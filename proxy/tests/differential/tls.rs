@@ -89,8 +89,8 @@ fn serve(address: SocketAddr, name: &'static str) {
     let listener = TcpListener::bind(address).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
             thread::spawn(move || {
-                let mut stream = stream.unwrap();
                 stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                 let _ = stream.write_all(name.as_bytes());
                 let mut waste = vec![0; 64 * 1024];

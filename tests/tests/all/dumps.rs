@@ -27,6 +27,9 @@ const CALLS: [&[&str]; 5] = [
     &["exec", "client", "--", "curl", "-s", "-m", "5", "telnet://server:9000"],
 ];
 
+/// The pods whose sidecars are dumped.
+const PODS: [&str; 2] = ["client", "server"];
+
 /// Two pods with sidecars, a service without pods, and one that only runs in the lab that is dumped.
 const MANIFESTS: &str = r#"
 apiVersion: v1
@@ -76,23 +79,26 @@ fn ends(labs: &OwnLabs, lab: &str) -> Vec<(Option<i32>, String)> {
     CALLS.iter().map(end).collect()
 }
 
-/// Brings the manifests up, dumps both sidecars into `folder`, and returns how calls end there.
-fn dump(folder: &Path, options: &[&str]) -> Vec<(Option<i32>, String)> {
-    let labs = OwnLabs::new();
+/// Brings the manifests up in `labs`, dumps both sidecars into `folder`, and returns the lab.
+fn dump(labs: &OwnLabs, folder: &Path, options: &[&str]) -> String {
     let manifests = folder.join("manifests.yaml");
     fs::write(&manifests, MANIFESTS).unwrap();
     let lab = labs.up(&[&["-f", manifests.to_str().unwrap()], options].concat());
-    for pod in ["client", "server"] {
+    for pod in PODS {
         fs::write(folder.join(format!("{pod}.json")), labs.done(&["proxy-config", "all", pod, "-o", "json"])).unwrap();
     }
-    ends(&labs, &lab)
+    lab
+}
+
+/// The files that [`dump`] has written, as `--config-dump` takes them.
+fn dumps(folder: &Path) -> String {
+    PODS.map(|pod| folder.join(format!("{pod}.json")).display().to_string()).join(",")
 }
 
 /// Runs the dumps again, and returns how calls end, and what is reported.
 fn run_again(folder: &Path, options: &[&str]) -> (Vec<(Option<i32>, String)>, Value) {
     let labs = OwnLabs::new();
-    let dumps = ["client", "server"].map(|pod| folder.join(format!("{pod}.json")).display().to_string()).join(",");
-    let up = labs.done(&[&["up", "-o", "json", "--config-dump", &dumps], options].concat());
+    let up = labs.done(&[&["up", "-o", "json", "--config-dump", &dumps(folder)], options].concat());
     let up: Value = serde_json::from_str(&up).unwrap();
     let ends = ends(&labs, up["lab"].as_str().unwrap());
     let namespaces = labs.namespaces();
@@ -101,10 +107,13 @@ fn run_again(folder: &Path, options: &[&str]) -> (Vec<(Option<i32>, String)>, Va
     (ends, up)
 }
 
-/// Dumps a lab of this kind, and asserts that calls end in the same way in labs of its dumps.
-fn assert_the_same(plane: &str, control_plane: &str) {
+/// Dumps a lab of this data plane, and asserts that calls end in the same way in labs of its dumps.
+fn assert_the_same(plane: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let seen = dump(folder.path(), &["--data-plane", plane, "--control-plane", control_plane]);
+    let labs = OwnLabs::new();
+    let lab = dump(&labs, folder.path(), &["--data-plane", plane, "--control-plane", "istiod"]);
+    let seen = ends(&labs, &lab);
+    drop(labs);
     assert_eq!((seen[0].0, &seen[0].1[..], &seen[2].1[..]), (Some(0), "200", "503"), "{seen:?}");
     assert!(seen[3].0 != Some(0), "STRICT rejects plaintext: {seen:?}");
     for again in ["native", "envoy"] {
@@ -127,14 +136,14 @@ fn is_possible() -> bool {
 #[test]
 fn calls_end_the_same_way_in_a_lab_of_what_envoy_dumped() {
     if is_possible() {
-        assert_the_same("envoy", "istiod");
+        assert_the_same("envoy");
     }
 }
 
 #[test]
 fn calls_end_the_same_way_in_a_lab_of_what_the_native_proxy_dumped() {
     if is_possible() {
-        assert_the_same("native", "istiod");
+        assert_the_same("native");
     }
 }
 
@@ -163,20 +172,26 @@ fn what_is_not_a_sidecars_dump_is_named() {
 }
 
 #[test]
-fn objects_cannot_change_a_lab_of_dumps() {
-    if !is_possible() {
+fn objects_cannot_change_a_lab_of_dumps_and_faults_can() {
+    if !may_make_labs() || !has("curl") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    dump(folder.path(), &[]);
+    dump(&OwnLabs::new(), folder.path(), &[]);
     let labs = OwnLabs::new();
-    let dumps =
-        ["client", "server"].map(|pod| folder.path().join(format!("{pod}.json")).display().to_string()).join(",");
-    labs.done(&["up", "--config-dump", &dumps]);
+    labs.done(&["up", "--config-dump", &dumps(folder.path())]);
     let apply = labs.sidelab(&["delete", "service", "server"]);
     assert_eq!(apply.status.code(), Some(2), "{}", text(&apply));
     assert!(text(&apply).contains("this lab runs dumped configurations"), "{}", text(&apply));
     let explained = labs.done(&["explain", "--from", "client", "--to", "server:8080", "-o", "json"]);
     let account: Value = serde_json::from_str(&explained).unwrap();
     assert_eq!((&account["control_plane"], &account["outcome"]["delivered"]), (&"dumps".into(), &true.into()));
+
+    let url = "http://server:8080/";
+    for (fault, status) in [(["kill", "server"].as_slice(), "503"), (&["reset", "client", "server"], "503")] {
+        labs.done(&[&["fault"], fault].concat());
+        assert_eq!(labs.status("client", url), status, "{fault:?}");
+        labs.done(&["fault", "clear", "--all"]);
+        assert_eq!(labs.status("client", url), "200", "{fault:?} is cleared");
+    }
 }

@@ -8,7 +8,7 @@ const STRICT: &str = "scenarios/strict/manifests.yaml";
 
 /// The status that a pod's curl gets, and its exit code.
 fn call(labs: &OwnLabs, from: &str) -> (String, Option<i32>) {
-    call_for(labs, from, "2")
+    call_for(labs, from, "20")
 }
 
 fn call_for(labs: &OwnLabs, from: &str, seconds: &str) -> (String, Option<i32>) {

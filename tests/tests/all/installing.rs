@@ -123,7 +123,12 @@ fn every_command_has_a_manual_page_that_man_shows_without_a_warning() {
     assert!(written.status.success(), "{}", text(&written));
     for command in ["sidelab", "sidelab-run", "sidelab-explain", "sidelab-bench-compare"] {
         let page = folder.path().join(format!("{command}.1"));
-        let shown = Command::new("man").args(["--warnings", "-E", "UTF-8", "-l"]).arg(page).output().unwrap();
+        let shown = Command::new("man")
+            .args(["--warnings", "-E", "UTF-8", "-l"])
+            .arg(page)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
         assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{command}");
         assert!(String::from_utf8_lossy(&shown.stdout).contains("SYNOPSIS"), "{command}: {}", text(&shown));
     }

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::fd::AsFd,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use nix::{
@@ -33,7 +33,10 @@ impl Running {
     /// Starts `sidelab`, and waits until a lab has its pods, and a sidecar in one of them its files.
     fn start(args: &[&str]) -> Self {
         let labs = OwnLabs::new();
-        let mut command = labs.command(args);
+        // A run leaves alone what it is started to ignore, as by nohup.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT").arg(labs.command(&[]).get_program()).args(args);
+        command.current_dir(checkout()).env("SIDELAB_RUN_DIR", labs.path());
         let sidelab = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sidelab runs");
         let mut running = Self { labs, sidelab, namespaces: Vec::new() };
         // A lab may end while it is inspected: then use the next one.
@@ -171,7 +174,8 @@ fn a_lab_in_use_is_left_to_its_user_unless_forced() {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains(&format!("PPid:\t{}\n", running.sidelab.id())), "the process that does its work: {status}");
     assert_eq!(running.labs.namespaces(), running.namespaces);
-    assert!(running.labs.done(&["down", "--all", "--force"]).starts_with("removed sl-"));
+    let removed = running.labs.done(&["down", "--all", "--force"]);
+    assert!(removed.starts_with("removed sl-"), "{removed}");
     running.sidelab.wait().expect("its lab is gone from under it");
     running.labs.assert_gone(&running.namespaces);
 }

@@ -192,15 +192,19 @@ fn captured(data_plane: &str) {
     let labs = OwnLabs::new();
     labs.up(&["-f", STRICT, "--data-plane", data_plane]);
     let mut watch = labs
-        .command(&["watch", "-o", "json", "--count", "2"])
+        .command(&["watch", "-o", "json", "--count", "2", "--for", "60s"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let watching = BufReader::new(watch.stderr.take().unwrap()).lines().next().unwrap().unwrap();
     assert_eq!(watching, "watching 3 pods, until Ctrl-C");
-    let mut capture =
-        labs.command(&["capture", "client"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut capture = labs
+        .command(&["capture", "client", "--for", "60s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let begun = BufReader::new(capture.stderr.take().unwrap()).lines().next().unwrap().unwrap();
     assert_eq!(begun, "capturing on lo and eth0 of client.default");
     let fields = [

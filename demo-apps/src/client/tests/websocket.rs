@@ -73,7 +73,7 @@ async fn a_broken_connection_keeps_its_kind_of_failure() {
     let report = call_with(&format!("ws://127.0.0.1:{closing}/ws")).await;
     assert_eq!(failure(&report), (Stage::Receive, FailureKind::Eof));
     let silent = peer_that(Behaviour::Hangs).await;
-    let report = call_with(&format!("ws://127.0.0.1:{silent}/ws --timeout 0.05")).await;
+    let report = call_with(&format!("ws://127.0.0.1:{silent}/ws --timeout 1")).await;
     assert_eq!(failure(&report), (Stage::Receive, FailureKind::Timeout));
     let bad = peer_that_answers(|| Response::builder().status(502).body(Full::from("upstream")).unwrap()).await;
     let report = call_with(&format!("ws://127.0.0.1:{bad}/ws")).await;

@@ -9,10 +9,10 @@ fn after_a_flush_every_line_is_in_its_file_in_order() {
     for i in 0..1000 {
         logs[i % 3].append(&format!("{i}\n"));
         if i == 500 {
-            files.flush(); // while the writer pauses
+            files.flush(Duration::from_secs(10)); // while the writer pauses
         }
     }
-    files.flush();
+    files.flush(Duration::from_secs(10));
     let lines = |path: &Path| -> Vec<usize> {
         std::fs::read_to_string(path).unwrap().lines().map(|line| line.parse().unwrap()).collect()
     };
@@ -41,7 +41,7 @@ fn lines_that_do_not_fit_on_the_disk_are_counted_and_do_not_affect_other_files()
     for _ in 0..3 {
         full.append("lost\n");
         good.append("kept\n");
-        files.flush();
+        files.flush(Duration::from_secs(10));
     }
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "kept\n".repeat(3));
     let counters = ["filesystem.write_failed", "filesystem.write_completed", "sidelab.access_log_lines_lost"];

@@ -52,9 +52,9 @@ pub(crate) fn upstream(address: SocketAddr, serve: impl Fn(TcpStream) + Send + S
     let (serve, counter) = (Arc::new(serve), connections.clone());
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let (stream, serve) = (stream.unwrap(), serve.clone());
             counter.fetch_add(1, Ordering::SeqCst);
-            let serve = serve.clone();
-            thread::spawn(move || serve(stream.unwrap()));
+            thread::spawn(move || serve(stream));
         }
     });
     connections

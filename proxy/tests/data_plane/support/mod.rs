@@ -12,11 +12,16 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Once,
+        atomic::{AtomicU16, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,12 +30,25 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sidecar-proxy");
 /// Timeout of all waits in tests.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
+/// How many files the tests can have open at a time: each connection of a peer is one.
+const DESCRIPTORS: u64 = 4096;
+
 /// A loopback address that no other test uses, so that any port is free.
 pub(crate) fn loopback() -> IpAddr {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(raise_descriptors);
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [a, b] = (std::process::id() as u16).to_be_bytes();
     let [_, c] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     Ipv4Addr::new(127, a.max(1), b, c).into()
+}
+
+/// Raises the limits for open files to the hard one, and to at least [`DESCRIPTORS`].
+fn raise_descriptors() {
+    let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let most = allowed.max(DESCRIPTORS);
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    raised.unwrap_or_else(|error| panic!("{DESCRIPTORS} open files are needed, {allowed} allowed: {error}"));
 }
 
 /// A running program, with its folder of configuration.
@@ -66,6 +84,25 @@ pub(crate) fn bootstrap(folder: &Path) -> Value {
     }})
 }
 
+/// Waits until something is the case, which must be within [`LONG`].
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
+        thread::yield_now();
+    }
+}
+
+/// Waits until a program exits, which must be within [`LONG`].
+pub(crate) fn end_of(program: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("the program exits", || {
+        status = program.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
 /// Runs the program until it exits.
 pub(crate) fn run(arguments: &[&str]) -> std::process::Output {
     Command::new(PROGRAM).args(arguments).env_remove("NOTIFY_SOCKET").output().unwrap()
@@ -77,17 +114,10 @@ impl Proxy {
         Self::start_as(Command::new(PROGRAM), folder, arguments)
     }
 
-    /// Starts it with a limit for file descriptors.
-    pub(crate) fn start_with_descriptors(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
+    /// Starts it with the limits of these options of the shell's `ulimit`.
+    pub(crate) fn start_limited(limits: &str, folder: TempDir, arguments: &[&str]) -> Self {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), PROGRAM]);
-        Self::start_as(shell, folder, arguments)
-    }
-
-    /// Starts it with a limit for the size of files that it writes, in blocks of 512 bytes.
-    pub(crate) fn start_with_file_size(most: u32, folder: TempDir, arguments: &[&str]) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -f {most} && exec \"$0\" \"$@\""), PROGRAM]);
+        shell.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\""), PROGRAM]);
         Self::start_as(shell, folder, arguments)
     }
 
@@ -151,21 +181,18 @@ impl Proxy {
 
     /// Waits until a statistic has reached a value.
     pub(crate) fn wait_for(&self, name: &str, value: u64) {
-        let deadline = Instant::now() + LONG;
-        while self.stat(name) < value {
-            assert!(Instant::now() < deadline, "{name} stays at {}", self.stat(name));
-        }
+        until(&format!("{name} is {value}"), || self.stat(name) >= value);
     }
 
     /// Waits until one of these statistics is at least 1, and returns its name.
     pub(crate) fn wait_for_one<'a>(&self, names: &[&'a str], scope: &str) -> &'a str {
-        let deadline = Instant::now() + LONG;
-        loop {
-            if let Some(name) = names.iter().find(|name| self.stat(&format!("{scope}.{name}")) > 0) {
-                return name;
-            }
-            assert!(Instant::now() < deadline, "{names:?} of {scope} stay at 0");
-        }
+        let counted = || names.iter().find(|name| self.stat(&format!("{scope}.{name}")) > 0);
+        let mut found = None;
+        until(&format!("one of {names:?} of {scope} is counted"), || {
+            found = counted();
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// Replaces a file of resources, and waits until the counter shows that it was processed.
@@ -188,8 +215,8 @@ impl Proxy {
     }
 
     /// Waits until it exits.
-    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
-        self.child.wait().unwrap()
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        end_of(&mut self.child)
     }
 
     /// The lines of its access log, after it has exited.
