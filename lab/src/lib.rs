@@ -29,8 +29,10 @@ pub mod facts;
 pub mod faults;
 #[cfg(test)]
 mod fixtures;
+mod injection;
 mod interrupt;
 pub mod istiod;
+pub mod jsonpath;
 mod keeper;
 pub mod last_run;
 mod live;

@@ -160,6 +160,8 @@ pub enum Resource {
     },
     /// A rule of an AuthorizationPolicy, by its name in Envoy's configuration.
     Authorization(String),
+    /// Such a rule on TCP ports, where it is without fields that it has for requests.
+    AuthorizationOfConnections(String),
     /// Whether an endpoint takes mTLS (its metadata `tlsMode`).
     Endpoint {
         cluster: String,

@@ -83,7 +83,7 @@ pub fn configure(mesh: &Mesh, pod: usize, placement: &Placement) -> Result<PodCo
         provenance: compiled
             .provenance
             .into_iter()
-            .filter(|why| matches!(why.resource, Of::Authorization(_)))
+            .filter(|why| matches!(why.resource, Of::Authorization(_) | Of::AuthorizationOfConnections(_)))
             .collect(),
         as_written: Some(placed),
         bootstrap: compiled.bootstrap,

@@ -1,9 +1,11 @@
 //! `get` and `describe`, as kubectl has them.
 
-use clap::{Args, ValueEnum};
+use std::str::FromStr;
+
+use clap::Args;
 
 use super::common::LabArgs;
-use crate::selector::Selector;
+use crate::{jsonpath::JsonPath, selector::Selector};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -13,6 +15,7 @@ use crate::selector::Selector;
   sidelab get svc,pa -n shop
   sidelab get pods -l app=server -w    those with a label, and their changes until Ctrl-C
   sidelab get vs/reviews -o json
+  sidelab get pod -l app=ratings -o jsonpath='{.items[0].metadata.name}'
   sidelab get labs
 
 Kinds are named as kubectl has them: pods, services, and every kind that was applied. STATUS and READY come from the programs that run and
@@ -33,8 +36,8 @@ pub struct GetArgs {
     /// Print each change, too, until Ctrl-C or the end of the lab
     #[arg(short = 'w', long)]
     pub watch: bool,
-    /// How to print [default: a table]
-    #[arg(short = 'o', long, value_enum)]
+    /// How to print: wide, json, yaml, name, or jsonpath=TEMPLATE as kubectl has it [default: a table]
+    #[arg(short = 'o', long, value_name = "FORMAT")]
     pub output: Option<GetOutput>,
     /// Leave out the titles of the columns
     #[arg(long)]
@@ -45,7 +48,7 @@ pub struct GetArgs {
 }
 
 /// The output formats of `get`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GetOutput {
     /// A table with more columns.
     Wide,
@@ -55,6 +58,25 @@ pub enum GetOutput {
     Yaml,
     /// KIND/NAME, one a line.
     Name,
+    /// What a template selects.
+    JsonPath(JsonPath),
+}
+
+impl FromStr for GetOutput {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "wide" => Ok(Self::Wide),
+            "json" => Ok(Self::Json),
+            "yaml" => Ok(Self::Yaml),
+            "name" => Ok(Self::Name),
+            _ => match text.strip_prefix("jsonpath=") {
+                Some(template) => template.parse().map(Self::JsonPath),
+                None => Err("expected wide, json, yaml, name or jsonpath=TEMPLATE".to_owned()),
+            },
+        }
+    }
 }
 
 #[derive(Debug, Args)]

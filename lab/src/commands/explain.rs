@@ -13,13 +13,13 @@ use mesh::{
 use super::{OK, opened::Opened, print_json};
 use crate::{
     cli::{ExplainArgs, MeshChoice, Output},
-    control_plane, dumps, manifests, outside,
+    control_plane, dumps, injection, manifests, outside,
     predict::destination,
     report::explain,
     request::Asked,
     scenario::fits,
     stand_ins::{self, Images},
-    terminal::outln,
+    terminal::{self, outln},
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
@@ -62,7 +62,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         Output::Json => accounts.iter().try_for_each(print_json)?,
         Output::Table => {
             for account in &accounts {
-                outln!("{}", explain::render(account))?;
+                outln!("{}", explain::render(account, terminal::columns(usize::MAX)))?;
             }
         }
     }
@@ -100,6 +100,7 @@ fn from_manifests(args: &ExplainArgs, call: &Call) -> Result<Vec<Account>> {
     let mut in_a_lab = Arc::clone(&resolved);
     let vacancies = Images::from_args(&args.stand_ins)?.apply(&mut in_a_lab)?;
     stand_ins::print(&in_a_lab, &vacancies, "in a lab, ");
+    injection::print_hint(&resolved);
     let account = |mesh: &Mesh| {
         let from = manifests::find_pod(mesh, &args.from, &args.namespace).context("--from")?;
         let mut account = predict(mesh, &Call { from, ..call.clone() })?;

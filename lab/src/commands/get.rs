@@ -69,15 +69,12 @@ fn check(asked: &[Asked], args: &GetArgs) -> Result<()> {
 fn print(found: &[(&Asked, Vec<Found>)], args: &GetArgs, code: u8) -> Result<()> {
     let is_one = matches!(found, [(one, _)] if one.names.len() == 1);
     let all = || found.iter().flat_map(|(_, there)| there);
-    match args.output {
-        Some(GetOutput::Json) if code == OK => {
-            print_json(&objects::document(all().map(|found| found.object.clone()).collect(), is_one))?;
-        }
-        Some(GetOutput::Yaml) if code == OK => {
-            let document = objects::document(all().map(|found| found.object.clone()).collect(), is_one);
-            out!("{}", serde_saphyr::to_string(&document)?)?;
-        }
-        Some(GetOutput::Json | GetOutput::Yaml) => {}
+    let document = || objects::document(all().map(|found| found.object.clone()).collect(), is_one);
+    match &args.output {
+        Some(GetOutput::Json | GetOutput::Yaml | GetOutput::JsonPath(_)) if code != OK => {}
+        Some(GetOutput::Json) => print_json(&document())?,
+        Some(GetOutput::Yaml) => out!("{}", serde_saphyr::to_string(&document())?)?,
+        Some(GetOutput::JsonPath(template)) => out!("{}", template.render(&document()))?,
         Some(GetOutput::Name) => all().try_for_each(|found| outln!("{}", found.key))?,
         None | Some(GetOutput::Wide) => {
             if all().next().is_none() && code == OK {
@@ -117,17 +114,16 @@ fn print_labs(args: &GetArgs) -> Result<u8> {
         let pods = lab.pods.iter().filter(|pod| *pod != name_server::POD).count();
         [json!(lab.id), json!(lab.name), json!(state), json!(pods), json!(lab.processes.len())]
     };
-    let rows = listing.labs.iter().map(row);
-    match args.output {
-        Some(GetOutput::Json | GetOutput::Yaml) => {
-            let keys = titles.map(str::to_lowercase);
-            let objects = rows.map(|row| keys.iter().cloned().zip(row).collect::<serde_json::Map<_, _>>());
-            let objects: Vec<_> = objects.collect();
-            match args.output {
-                Some(GetOutput::Yaml) => out!("{}", serde_saphyr::to_string(&objects)?)?,
-                _ => print_json(&objects)?,
-            }
-        }
+    let objects = |rows: &mut dyn Iterator<Item = [Value; 5]>| {
+        let keys = titles.map(str::to_lowercase);
+        let objects = rows.map(|row| keys.iter().cloned().zip(row).collect::<serde_json::Map<_, _>>());
+        json!(objects.collect::<Vec<_>>())
+    };
+    let mut rows = listing.labs.iter().map(row);
+    match &args.output {
+        Some(GetOutput::Json) => print_json(&objects(&mut rows))?,
+        Some(GetOutput::Yaml) => out!("{}", serde_saphyr::to_string(&objects(&mut rows))?)?,
+        Some(GetOutput::JsonPath(template)) => out!("{}", template.render(&objects(&mut rows)))?,
         Some(GetOutput::Name) => listing.labs.iter().try_for_each(|lab| outln!("{}", lab.id))?,
         None | Some(GetOutput::Wide) => {
             let cell = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

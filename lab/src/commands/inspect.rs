@@ -18,11 +18,9 @@ pub(super) fn exec(args: &ExecArgs) -> Result<u8> {
     if args.tty && !io::stdin().is_terminal() {
         noteln!("Unable to use a TTY - input is not a terminal or the right kind of file");
     }
-    let mut program = match args.container.as_deref() {
-        // A gateway has no other container.
-        None if pod.containers.is_empty() && pod.sidecar.is_some() => sidecar::beside(&host, file, arguments),
-        Some(sidecar::CONTAINER) if pod.sidecar.is_some() => sidecar::beside(&host, file, arguments),
-        name => container::program(&pod, container_of(&pod, name)?, &host, "exec", file, arguments),
+    let mut program = match choose(&pod, args.container.as_deref())? {
+        Chosen::Sidecar => sidecar::beside(&host, file, arguments),
+        Chosen::Container(container) => container::program(&pod, container, &host, "exec", file, arguments),
     };
     // Programs on a terminal need its type.
     program.env.extend(std::env::vars_os().filter(|(name, _)| name == "TERM" || name == "HOME" || name == "LANG"));
@@ -36,14 +34,33 @@ pub(super) fn open_pod(lab: &LabArgs, name: &str, namespace: &str) -> Result<(ne
     Ok((host, pod.clone()))
 }
 
-/// The container of a name, else the first.
-pub(super) fn container_of<'a>(pod: &'a Pod, name: Option<&str>) -> Result<&'a Container> {
+/// A container that a user has chosen.
+pub(super) enum Chosen<'a> {
+    Sidecar,
+    Container(&'a Container),
+}
+
+impl Chosen<'_> {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Sidecar => sidecar::CONTAINER,
+            Self::Container(container) => &container.name,
+        }
+    }
+}
+
+/// The container of a name, else the first. A gateway has only its proxy.
+pub(super) fn choose<'a>(pod: &'a Pod, name: Option<&str>) -> Result<Chosen<'a>> {
     let mut containers = pod.containers.iter();
-    match name {
+    let chosen = match name {
+        Some(sidecar::CONTAINER) if pod.sidecar.is_some() => return Ok(Chosen::Sidecar),
+        None if pod.containers.is_empty() && pod.sidecar.is_some() => return Ok(Chosen::Sidecar),
         None => containers.next().with_context(|| format!("{} has no container", pod.name)),
         Some(name) => containers.find(|container| container.name == name).with_context(|| {
-            let there: Vec<&str> = pod.containers.iter().map(|container| container.name.as_str()).collect();
+            let there = pod.containers.iter().map(|container| container.name.as_str());
+            let there: Vec<&str> = there.chain(pod.sidecar.is_some().then_some(sidecar::CONTAINER)).collect();
             format!("{} has no container {name}, but {}", pod.name, there.join(", "))
         }),
-    }
+    };
+    chosen.map(Chosen::Container)
 }

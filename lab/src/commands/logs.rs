@@ -10,7 +10,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::{OK, inspect, opened::Opened};
+use super::{
+    OK,
+    inspect::{self, Chosen},
+    opened::Opened,
+};
 use crate::{cli::LogsArgs, container, log_keeper, log_times, sidecar, terminal::print_bytes};
 
 #[cfg(test)]
@@ -22,15 +26,14 @@ const CHUNK: usize = 256 << 10;
 pub(super) fn logs(args: &LogsArgs) -> Result<u8> {
     let opened = Opened::new(&args.lab)?;
     let (host, pod) = opened.pod(&args.pod, &args.namespace)?;
-    let files = if args.container.as_deref() == Some(sidecar::CONTAINER) && pod.sidecar.is_some() {
-        sidecar::logs(&host)
-    } else {
-        vec![container::log(&host, &inspect::container_of(pod, args.container.as_deref())?.name)]
-    };
+    let chosen = inspect::choose(pod, args.container.as_deref())?;
     if args.previous {
-        let container = args.container.clone().or_else(|| Some(pod.containers.first()?.name.clone()));
-        bail!("previous terminated container {:?} in pod {:?} not found", container.unwrap_or_default(), pod.name.name);
+        bail!("previous terminated container {:?} in pod {:?} not found", chosen.name(), pod.name.name);
     }
+    let files = match chosen {
+        Chosen::Sidecar => sidecar::logs(&host),
+        Chosen::Container(container) => vec![container::log(&host, &container.name)],
+    };
     let mut logs = Vec::new();
     for path in &files {
         match Log::open(path) {

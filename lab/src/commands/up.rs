@@ -21,6 +21,7 @@ use crate::{
     deploy::{self, Deployment},
     dumps,
     faults::Faults,
+    injection,
     interrupt::interruptible,
     keeper::{self, Side},
     live::record::Record,
@@ -110,6 +111,7 @@ fn bring_up(args: &UpArgs, input: Input, privilege: Privilege) -> Result<String>
     let control_plane = mesh.control_plane();
     dumps::print_left_out(&left_out);
     stand_ins::print(&mesh, &vacancies, "");
+    injection::print_hint(&mesh);
     if mesh.pods.is_empty() {
         bail!("these manifests contain no pod: add a Pod, or something that makes pods, such as a Deployment");
     }
@@ -226,6 +228,7 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
         ControlPlane::Dumps => ", files by dumps",
     };
     outln!("lab {lab} is up ({}, {data_plane}{by}, ready after {seconds:.2} s)\n", counted(pods.len(), "pod"))?;
+    let width = pods.iter().map(|up| up.pod.len()).max().unwrap_or_default();
     for PodUp { pod, ips: [ip, _], sidecar, is_gateway, network_namespace } in pods {
         let proxy = match (sidecar, is_gateway) {
             (_, true) => "gateway",
@@ -237,7 +240,7 @@ fn print(report: &UpReport, output: Output) -> Result<()> {
             Some(Privilege::Root) => format!(" ip netns exec {network_namespace} ..."),
             _ => String::new(),
         };
-        outln!("  {pod:<24} {ip:<14} {proxy:<11}{entered}")?;
+        outln!("  {pod:<width$} {ip:<14} {proxy:<11}{entered}")?;
     }
     outln!("\n  sidelab exec POD -- COMMAND\n  sidelab get services\n  sidelab down")?;
     Ok(())

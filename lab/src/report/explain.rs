@@ -4,17 +4,26 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use mesh::{
-    account::{Account, LegNumber, NoteKind, TlsFacts},
+    account::{Account, Decision, LegNumber, NoteKind, TlsFacts},
     model::ControlPlane,
 };
+
+use super::words::{wrapped, wrapped_below};
+
+#[cfg(test)]
+mod tests;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// The account as text, with colours, which printing removes where they don't belong.
-pub fn render(account: &Account) -> String {
+/// The column at which the reasons of steps begin.
+const REASONS: usize = 36;
+
+/// The account in lines of `width` columns, with colours, which printing removes where they don't belong. Names that are longer stay
+/// whole.
+pub fn render(account: &Account, width: usize) -> String {
     let mut text = String::new();
     let Account { from, to, outcome, .. } = account;
     let by = match account.control_plane {
@@ -23,9 +32,8 @@ pub fn render(account: &Account) -> String {
         ControlPlane::Dumps => " (files by dumps)",
     };
     let sidecar = |has: bool| if has { "" } else { " (no sidecar)" };
-    let _ = writeln!(
-        text,
-        "{STRONG}{} mesh{by}: {}{} sends {}{} to {}:{}{STRONG:#} ({})",
+    let head = format!(
+        "{} mesh{by}: {}{} sends {}{} to {}:{} ({})",
         account.mesh,
         from.pod,
         sidecar(from.sidecar),
@@ -35,6 +43,7 @@ pub fn render(account: &Account) -> String {
         to.port,
         to.address
     );
+    let _ = writeln!(text, "{STRONG}{}{STRONG:#}", wrapped(&head, width, 0));
     for leg in &account.legs {
         let layers: Vec<String> = leg.layers.iter().map(ToString::to_string).collect();
         let layers = if layers.is_empty() { "nothing".into() } else { layers.join(" > ") };
@@ -56,23 +65,18 @@ pub fn render(account: &Account) -> String {
     for step in &account.steps {
         let _ = writeln!(text, "  {:<15} {:<17} {STRONG}{}{STRONG:#}", step.at, step.what, step.choice);
         let source = step.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
-        let _ = writeln!(text, "  {:<15} {:<17} {FAINT}{}{source}{FAINT:#}", "", "", step.because);
+        let because = wrapped_below(&format!("{}{source}", step.because), width, REASONS, REASONS);
+        let _ = writeln!(text, "{:REASONS$}{FAINT}{because}{FAINT:#}", "");
     }
     let _ = writeln!(text);
     let read_by: Vec<String> = account.read_by.iter().map(ToString::to_string).collect();
     let read_by = if read_by.is_empty() { "no sidecar".into() } else { read_by.join(", ") };
-    let _ = writeln!(
-        text,
-        "  {}; flags {}, details {}
-  the request is read by: {read_by}",
-        end(account),
-        outcome.response_flags,
-        outcome.details
-    );
+    let end = format!("{}; flags {}, details {}", end(account), outcome.response_flags, outcome.details);
+    let _ = writeln!(text, "  {}\n  the request is read by: {read_by}", wrapped(&end, width, 2));
     for other in &account.alternatives {
-        let _ = writeln!(text, "{}", alternative(other));
+        let _ = writeln!(text, "  {}", wrapped(&alternative(account, other), width, 2));
     }
-    notes(&mut text, account);
+    notes(&mut text, account, width);
     text
 }
 
@@ -92,9 +96,8 @@ fn end(account: &Account) -> String {
     format!("{ends}{as_far}; the app sees {STRONG}{}{STRONG:#}{assumes}", outcome.app_sees)
 }
 
-/// Another way that the call may go, in two lines.
-fn alternative(other: &Account) -> String {
-    let pod = other.to.pod.as_deref().unwrap_or("another address");
+/// Another way that the call may go.
+fn alternative(account: &Account, other: &Account) -> String {
     let leg = other.leg(LegNumber::BetweenPods);
     let layers: Vec<_> = leg.iter().flat_map(|leg| &leg.layers).map(ToString::to_string).collect();
     let layers = if layers.is_empty() { "nothing".into() } else { layers.join(" > ") };
@@ -102,14 +105,50 @@ fn alternative(other: &Account) -> String {
         Some(dials) => format!(" ({}, to {dials})", leg.path),
         None => format!(" ({})", leg.path),
     });
-    format!("  {STRONG}or, if {pod} is chosen{STRONG:#}: leg 2 carries {layers}{way}\n    {}", end(other))
+    format!("or, if {}: leg 2 carries {layers}{way}; {}", condition(account, other), end(other))
 }
 
-fn notes(text: &mut String, account: &Account) {
+/// By what chance the other way is taken: a fault that does not happen, else a pod, by its weight where routes have one.
+fn condition(account: &Account, other: &Account) -> String {
+    let faults = |account: &Account| {
+        let steps = account.steps.iter().filter(|step| step.what == Decision::Fault);
+        steps.map(|step| step.choice.clone()).collect::<Vec<_>>()
+    };
+    let on_it = faults(other);
+    let mut all: Vec<String> = faults(account)
+        .iter()
+        .filter(|fault| !on_it.contains(fault))
+        .map(|fault| format!("not {fault} by the fault"))
+        .collect();
+    let cluster = |account: &Account| {
+        let step = account.steps.iter().find(|step| step.what == Decision::Cluster)?;
+        Some(step.choice.clone())
+    };
+    if all.is_empty() || other.to.pod != account.to.pod {
+        let pod = other.to.pod.as_deref().unwrap_or("another address");
+        let weight = weight(other, cluster(other).filter(|other| cluster(account).is_some_and(|own| own != *other)));
+        all.push(format!("{pod} is chosen{weight}"));
+    }
+    all.join(" and ")
+}
+
+/// The weight of a cluster among those of the call's route.
+fn weight(account: &Account, cluster: Option<String>) -> String {
+    let targets = account.route.as_ref().map(|route| &route.clusters[..]).unwrap_or_default();
+    let all: u32 = targets.iter().map(|target| target.weight).sum();
+    let chosen = targets.iter().find(|target| targets.len() > 1 && cluster.as_ref() == Some(&target.name));
+    chosen.map_or_else(String::new, |target| format!(" (weight {} of {all})", target.weight))
+}
+
+fn notes(text: &mut String, account: &Account, width: usize) {
     for note in &account.notes {
-        let source = note.source.as_ref().map_or_else(String::new, |source| format!(" {FAINT}({source}){FAINT:#}"));
+        let source = note.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
+        let words = wrapped(&format!("{}: {}{source}", note.kind, note.text), width, 2);
         let style = if note.kind == NoteKind::NotUsed { FAINT } else { STRONG };
-        let _ = writeln!(text, "  {style}{}{style:#}: {}{source}", note.kind, note.text);
+        let _ = match words.split_once(':') {
+            Some((kind, rest)) => writeln!(text, "  {style}{kind}{style:#}:{rest}"),
+            None => writeln!(text, "  {words}"),
+        };
         for line in note.yaml.iter().flat_map(|yaml| yaml.lines()) {
             let _ = writeln!(text, "    {line}");
         }

@@ -1,13 +1,19 @@
 //! Text helpers: wrapping, plurals and suggestions.
 
 /// Wraps words to lines of at most `width` columns; the first starts at `column`, the others are indented by four.
-pub(crate) fn wrapped(words: &str, width: usize, mut column: usize) -> String {
+pub(crate) fn wrapped(words: &str, width: usize, column: usize) -> String {
+    wrapped_below(words, width, column, 4)
+}
+
+/// [`wrapped`], with another indentation. Colours have no width.
+pub(crate) fn wrapped_below(words: &str, width: usize, mut column: usize, indentation: usize) -> String {
     let mut text = String::new();
     for word in words.split_whitespace() {
-        let length = word.chars().count();
+        let length = anstream::adapter::strip_str(word).to_string().chars().count();
         if !text.is_empty() && column + 1 + length > width {
-            text.push_str("\n    ");
-            column = 4;
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', indentation));
+            column = indentation;
         } else if !text.is_empty() {
             text.push(' ');
             column += 1;

@@ -60,10 +60,27 @@ impl<'a> Compiler<'a> {
                     _ => format!("rule {rule} of {}", policy.full_name()),
                 };
                 let field = if policy.rules.is_empty() { "spec".into() } else { format!("spec.rules[{rule}]") };
-                let resource = Resource::Authorization(policy.rule_name(rule).to_string());
-                self.because(resource, because, &policy.source.at(field));
+                let name = policy.rule_name(rule).to_string();
+                let source = policy.source.at(field);
+                if self.loses_fields(policy, rule) {
+                    let resource = Resource::AuthorizationOfConnections(name.clone());
+                    self.because(resource, format!("{because}, without its fields of HTTP on a TCP port,"), &source);
+                }
+                self.because(Resource::Authorization(name), because, &source);
             }
         }
+    }
+
+    /// Whether a rule that is not dropped on TCP ports has fewer conditions there.
+    fn loses_fields(&self, policy: &AuthorizationPolicy, rule: usize) -> bool {
+        let (Some(action), Some(rule)) = (action(policy), policy.rules.get(rule)) else { return false };
+        let domains = self.mesh.config.trust_domains();
+        let of = |layer| {
+            let namespace = &policy.name.namespace;
+            rule::Translation { namespace, domains: &domains, action, layer }.policy(rule)
+        };
+        let on_connections = of(Layer::Tcp);
+        on_connections.is_some() && on_connections != of(Layer::Http)
     }
 
     fn authorization(&self, layer: Layer) -> impl Iterator<Item = Built> {

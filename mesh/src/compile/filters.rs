@@ -10,7 +10,7 @@ use envoy_api::{
 };
 
 use super::{Compiler, balancing, files, traffic_policy::duration};
-use crate::model::{DestinationRule, HttpRoute, PathNormalization};
+use crate::model::{DestinationRule, PathNormalization};
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -75,7 +75,7 @@ impl Compiler<'_> {
         let base = self.http(format!("outbound_{listener}"));
         http(HttpConnectionManager {
             rds: Some(rds),
-            http_filters: self.authorize_requests().into_iter().chain(self.http_filters()).collect(),
+            http_filters: self.authorize_requests().into_iter().chain(route_filters()).collect(),
             server_name: "istio-envoy".into(),
             use_remote_address: Some(true),
             http_protocol_options: Some(Http1ProtocolOptions::default()),
@@ -93,17 +93,13 @@ impl Compiler<'_> {
     /// Answers requests to the sidecar itself.
     pub(super) fn utility_http(&self, stat_prefix: &str, routes: RouteConfiguration) -> Filter {
         let base = self.http(stat_prefix.into());
-        http(HttpConnectionManager { route_config: Some(routes), access_log: vec![], upgrade_configs: vec![], ..base })
-    }
-
-    /// The router, behind the filters that do what routes of VirtualServices ask for, where any does.
-    fn http_filters(&self) -> Vec<HttpFilter> {
-        let asks = |is: fn(&HttpRoute) -> bool| {
-            self.known.virtual_services().flat_map(|service| &service.http).any(|rule| is(&rule.spec))
-        };
-        let fault = asks(|rule| rule.fault.is_some()).then(HttpFault::filter);
-        let cors = asks(|rule| rule.cors_policy.is_some()).then(Cors::filter);
-        fault.into_iter().chain(cors).chain([Router::filter()]).collect()
+        http(HttpConnectionManager {
+            route_config: Some(routes),
+            http_filters: vec![Router::filter()],
+            access_log: vec![],
+            upgrade_configs: vec![],
+            ..base
+        })
     }
 
     /// The settings that all share. Paths are normalized as in `buildHTTPConnectionManager` of
@@ -119,7 +115,7 @@ impl Compiler<'_> {
             stat_prefix,
             rds: None,
             route_config: None,
-            http_filters: self.http_filters(),
+            http_filters: route_filters().into(),
             server_name: String::new(),
             server_header_transformation: Some(ServerHeaderTransformation::Overwrite),
             use_remote_address: Some(false),
@@ -145,6 +141,12 @@ impl Compiler<'_> {
             preserve_external_request_id: false,
         }
     }
+}
+
+/// The router, behind the filters that do what routes ask for. They are there even if no route asks for anything, so that a
+/// VirtualService with a fault changes routes alone, and no connection is drained (`pilot/pkg/networking/core/listener_builder.go`).
+fn route_filters() -> [HttpFilter; 3] {
+    [HttpFault::filter(), Cors::filter(), Router::filter()]
 }
 
 /// Makes the upstream handshake offer this ALPN, as Istio's filter `istio.alpn` does.

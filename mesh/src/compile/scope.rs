@@ -80,11 +80,6 @@ impl<'a> Known<'a> {
         self.listeners.iter().find(is_for).cloned()
     }
 
-    /// Every VirtualService that is known on some port.
-    pub(super) fn virtual_services(&self) -> impl Iterator<Item = &'a VirtualService> {
-        self.listeners.iter().flat_map(|listener| listener.virtual_services.iter().copied())
-    }
-
     /// Whether an alias of a service is known, too.
     pub(super) fn has_alias(&self, home: &str, service: &Service, alias: &str) -> bool {
         let (namespace, host) = (&service.name.namespace, &service.host);

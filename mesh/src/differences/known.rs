@@ -94,8 +94,8 @@ pub const KNOWN: &[Known] = &[
         id: "http-filters",
         section: Section::StockEnvoy,
         istio: "`grpc_stats`, `fault`, `cors` in every HTTP filter chain",
-        here: "The router; `fault` and `cors` where a VirtualService that the pod sees asks for one",
-        why: "No gRPC counters. Without such a VirtualService both filters do nothing",
+        here: "The router; `fault` and `cors` in the chains whose routes VirtualServices make",
+        why: "No gRPC counters. In the chains of inbound calls both filters do nothing",
         scope: &[
             Scope(
                 Istio,

@@ -141,7 +141,9 @@ impl Wording<'_> {
     }
 
     fn why(&self, rule: &str) -> Option<&Provenance> {
-        self.sidecar.why(&Resource::Authorization(rule.to_owned()))
+        let of_connections = || self.sidecar.why(&Resource::AuthorizationOfConnections(rule.to_owned()));
+        let reduced = self.facts.request.is_none().then(of_connections).flatten();
+        reduced.or_else(|| self.sidecar.why(&Resource::Authorization(rule.to_owned())))
     }
 
     /// A rule as a person calls it.

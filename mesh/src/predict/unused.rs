@@ -1,5 +1,7 @@
 //! Policies that could be expected to apply to a call and do not, and why.
 
+mod routes;
+
 use super::{Ends, scope::LeftOut};
 use crate::{
     account::{Account, Note, NoteKind},
@@ -14,6 +16,7 @@ pub(super) fn notes(ends: &Ends<'_>, account: &Account) -> Vec<Note> {
     let mut notes = peer_authentications(ends, account.to.target_port);
     if let Some(service) = ends.to.0 {
         notes.extend(destination_rules(ends, service));
+        notes.extend(routes::of_virtual_services(ends, service));
     }
     let left_out = notes.len().saturating_sub(NAMED);
     notes.truncate(NAMED);

@@ -40,7 +40,8 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     /// A field of the pod, in the document that makes it.
     pub(super) fn at(&self, field: &str) -> Source {
-        self.head.source.at(format!("{}{field}", self.prefix))
+        let path = format!("{}{field}", self.prefix);
+        self.head.source.at(path.trim_end_matches('.'))
     }
 }
 

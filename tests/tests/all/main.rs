@@ -26,6 +26,7 @@ mod nothing_lost;
 mod readme;
 mod redirects;
 mod rootless;
+mod samples;
 mod scenarios;
 mod tasks;
 mod tshark;

@@ -58,10 +58,11 @@ fn differ(titles: &[String], before: &[String], now: &[String]) -> bool {
 
 /// Prints an object. Returns whether there is still a reader.
 fn print(one: &Found, row: &[String], above: &[&Vec<String>], args: &GetArgs) -> Result<bool> {
-    let text = match args.output {
+    let text = match &args.output {
         Some(GetOutput::Json) => format!("{}\n", serde_json::to_string_pretty(&one.object)?),
         Some(GetOutput::Yaml) => format!("---\n{}", serde_saphyr::to_string(&one.object)?),
         Some(GetOutput::Name) => format!("{}\n", one.key),
+        Some(GetOutput::JsonPath(template)) => template.render(&one.object),
         None | Some(GetOutput::Wide) => return print_row(row, above),
     };
     Ok(print_bytes(text.as_bytes())?)

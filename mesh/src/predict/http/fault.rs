@@ -52,7 +52,7 @@ impl Simulation<'_> {
             self.trace.grpc_status = abort.grpc_status;
         }
         let because = format!("a fault aborts {} % of requests", share.percent());
-        self.trace.step(at.role.party(), Decision::Fault, status.to_string(), because, None);
+        self.trace.step(at.role.party(), Decision::Fault, format!("aborted with {status}"), because, None);
         self.trace.refuse(at.role.party(), Reason::FaultAbort);
         self.log_request(at, Log::of_request(&Outcome::FaultAbort, false), delayed);
         Fault::Aborted(Reply::Response(codec, status))

@@ -97,6 +97,10 @@ fn a_rule_of_http_on_a_tcp_port_allows_nothing_and_denies_everything() {
     assert!(step.source.is_some());
     let deny = account(&authorization(&format!("action: DENY, {rules}")), "client", 70, AppProtocol::Tcp);
     assert_eq!(deny.outcome.details.as_str(), "rbac_access_denied_matched_policy[ns[default]-policy[p]-rule[0]]");
+    assert_eq!(
+        decision(&deny).because,
+        "rule 0 of AuthorizationPolicy default/p, without its fields of HTTP on a TCP port, denies it"
+    );
 }
 
 #[test]
