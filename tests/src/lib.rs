@@ -11,6 +11,7 @@ use lab::{
     api_server::ApiServer,
     data_plane::DataPlane,
     deploy::Tamper,
+    istiod::Istiod,
     run::{self, Options},
     run_report::RunReport,
     scenario::{self, Scenario},
@@ -63,11 +64,23 @@ pub fn has_envoy() -> bool {
     needs(tools().envoy.is_some(), "the real Envoy: run scripts/envoy")
 }
 
+/// The built istiod. Without it the test reports that it is skipped, or fails if `CI` is set and Go, which builds it, is there.
+pub fn istiod() -> Option<Istiod> {
+    let found = Istiod::find();
+    if let Err(error) = &found {
+        assert!(!(is_on_path("go") && env::var_os("CI").is_some()), "Go is installed, and {error:#}");
+        eprintln!("skipped: istiod is not built: run scripts/istiod");
+    }
+    found.ok()
+}
+
 /// Whether this host has a program.
 pub fn has(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let there = env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    needs(there, &format!("{program}: run scripts/setup test"))
+    needs(is_on_path(program), &format!("{program}: run scripts/setup test"))
+}
+
+fn is_on_path(program: &str) -> bool {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
 }
 
 fn needs(there: bool, what: &str) -> bool {
@@ -88,6 +101,11 @@ pub fn sidelab_command(args: &[&str]) -> Command {
     let mut command = Command::new(tools().own.join("sidelab"));
     command.args(args).current_dir(checkout()).env_remove("COLUMNS");
     command
+}
+
+/// All of the project's scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    scenario::find(&checkout().join("scenarios"), &[]).expect("the scenarios are in the checkout")
 }
 
 /// One of the project's scenarios.

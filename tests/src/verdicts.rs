@@ -8,7 +8,6 @@ use lab::{
     api_server::{KubeApiserver, tries::Request},
     manifests,
     reference::{self, Object},
-    scenario,
 };
 use mesh::SourceFile;
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,7 @@ pub struct Asked {
 
 /// All of them.
 pub fn asked() -> Vec<Asked> {
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).expect("the scenarios are in the checkout");
+    let scenarios = crate::scenarios();
     let scenarios = scenarios.iter().map(|scenario| {
         let text = manifests::read(&[scenario.manifests()]).expect("manifests can be read").remove(0).text;
         Asked { name: format!("scenario {}", scenario.name), file: file(text) }

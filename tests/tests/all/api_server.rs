@@ -31,7 +31,7 @@ fn every_webhook_scenario_ends_the_same_with_the_real_caller() {
     if built().is_none() || !may_make_labs() {
         return;
     }
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let scenarios = tests::scenarios();
     let has_webhooks = |scenario: &scenario::Scenario| scenario.probes.iter().any(|probe| probe.webhook.is_some());
     let scenarios: Vec<_> = scenarios.into_iter().filter(has_webhooks).collect();
     let run = |api_server| run_with(api_server, &scenarios, &[Flavor::Textbook, Flavor::Istio], &[DataPlane::Native]);

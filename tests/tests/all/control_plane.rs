@@ -1,34 +1,23 @@
 //! Labs whose sidecars run on the real istiod's files, if it is built (`scripts/istiod`).
 
-use std::{env, fs};
+use std::fs;
 
 use envoy_api::accepted;
-use lab::{data_plane::DataPlane, istiod::Istiod, scenario};
+use lab::data_plane::DataPlane;
 use mesh::model::{ControlPlane, Flavor};
 use serde_json::Value;
 use tests::{
-    checkout, has,
+    checkout, has, istiod,
     labs::{OwnLabs, curl_status},
     may_make_labs, run_by, sidelab, sidelab_command, text,
 };
 
-/// Whether istiod is built. If Go is installed and istiod is not built, the test fails under CI.
-fn is_built() -> bool {
-    if Istiod::find().is_ok() {
-        return true;
-    }
-    let go = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join("go").is_file()));
-    assert!(!(go && env::var_os("CI").is_some()), "istiod is not built, although Go is installed: run scripts/istiod");
-    println!("skipped: istiod is not built: run scripts/istiod");
-    false
-}
-
 #[test]
 fn every_scenario_agrees_on_istiods_files_with_the_native_proxy() {
-    if !is_built() || !may_make_labs() {
+    if istiod().is_none() || !may_make_labs() {
         return;
     }
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let scenarios = tests::scenarios();
     let report = run_by(ControlPlane::Istiod, &scenarios, &[Flavor::Istio], &[DataPlane::Native]);
     let mut bad = vec![];
     for probe in report.probes.iter().filter(|probe| !probe.verdict.agrees) {
@@ -44,7 +33,7 @@ const EXPLAIN: [&str; 7] =
 
 #[test]
 fn a_prediction_from_istiods_files_names_the_control_plane() {
-    if !is_built() {
+    if istiod().is_none() {
         return;
     }
     let output = sidelab(&[&EXPLAIN[..], &["--control-plane", "istiod", "-o", "json"]].concat());
@@ -56,7 +45,7 @@ fn a_prediction_from_istiods_files_names_the_control_plane() {
 
 #[test]
 fn the_configuration_is_what_istiod_pushes_except_for_its_sources() {
-    if !is_built() {
+    if istiod().is_none() {
         return;
     }
     let of = |args: &[&str]| -> Value {
@@ -91,7 +80,7 @@ fn without_istiod_the_error_names_the_script_that_builds_it() {
 
 #[test]
 fn a_lab_that_is_up_on_istiods_files_serves_calls() {
-    if !is_built() || !may_make_labs() {
+    if istiod().is_none() || !may_make_labs() {
         return;
     }
     let labs = OwnLabs::new();
@@ -104,7 +93,7 @@ fn a_lab_that_is_up_on_istiods_files_serves_calls() {
 
 #[test]
 fn a_lab_that_is_up_on_istiods_files_changes_with_apply_and_delete() {
-    if !is_built() || !may_make_labs() {
+    if istiod().is_none() || !may_make_labs() {
         return;
     }
     let labs = OwnLabs::new();
@@ -130,7 +119,7 @@ fn docs_list_every_field_that_is_accepted_without_effect() {
 
 #[test]
 fn sidecars_on_istiods_files_name_each_other_in_their_metrics() {
-    if !is_built() || !may_make_labs() || !has("curl") {
+    if istiod().is_none() || !may_make_labs() || !has("curl") {
         return;
     }
     let labs = OwnLabs::new();

@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use lab::istiod::Istiod;
 use pretty_assertions::assert_eq;
 use serde_json::Value;
-use tests::{has, has_envoy, labs::OwnLabs, may_make_labs, sidelab, text};
+use tests::{has, has_envoy, istiod, labs::OwnLabs, may_make_labs, sidelab, text};
 
 /// Calls that end in each of the ways that depend on the sidecars' files: delivered, answered by the client's sidecar, rejected.
 const CALLS: [&[&str]; 5] = [
@@ -126,11 +125,7 @@ fn assert_the_same(plane: &str) {
 }
 
 fn is_possible() -> bool {
-    if Istiod::find().is_err() {
-        println!("skipped: istiod is not built: run scripts/istiod");
-        return false;
-    }
-    may_make_labs() && has_envoy() && has("curl")
+    may_make_labs() && has_envoy() && has("curl") && istiod().is_some()
 }
 
 #[test]

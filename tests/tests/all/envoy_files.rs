@@ -5,9 +5,9 @@ use std::{
     thread,
 };
 
-use lab::scenario::{self, Scenario};
+use lab::scenario::Scenario;
 use serde_json::Value;
-use tests::{checkout, has_envoy, labs::OwnLabs, may_make_labs};
+use tests::{has_envoy, labs::OwnLabs, may_make_labs};
 
 /// Whether one of Envoy's counters reports a file that was not fully accepted.
 fn is_complaint(counter: &str) -> bool {
@@ -54,7 +54,7 @@ fn envoy_accepts_every_file_of_every_pod_in_both_meshes() {
     if !may_make_labs() || !has_envoy() {
         return;
     }
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let scenarios = tests::scenarios();
     let labs: Vec<_> =
         scenarios.iter().flat_map(|scenario| ["textbook", "istio"].map(|mesh| (scenario, mesh))).collect();
     let next = AtomicUsize::new(0);

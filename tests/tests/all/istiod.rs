@@ -8,7 +8,7 @@ use std::{
 
 use lab::{
     istiod::{self, Answer, Istiod, PodDifferences, Request, verdicts::disagreements},
-    manifests, scenario,
+    manifests,
 };
 use mesh::{
     SourceFile,
@@ -43,7 +43,7 @@ fn unexplained(all: &[PodDifferences]) -> (Vec<String>, usize) {
 fn every_scenario_differs_from_istiod_only_as_the_table_says() {
     let mut bad = vec![];
     let mut explained = 0;
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let scenarios = tests::scenarios();
     for scenario in &scenarios {
         let files = manifests::read(&[scenario.manifests()]).unwrap();
         let golden = istiod::golden(&scenario.directory, &files[0].text).unwrap();
@@ -80,11 +80,8 @@ fn diff_of_a_name_that_several_namespaces_have_shows_each_of_its_pods() {
 
 #[test]
 fn the_stored_answers_are_those_of_the_built_istiod() {
-    let Ok(program) = Istiod::find() else {
-        println!("skipped: istiod is not built: run scripts/istiod");
-        return;
-    };
-    let scenarios = scenario::find(&checkout().join("scenarios"), &[]).unwrap();
+    let Some(program) = tests::istiod() else { return };
+    let scenarios = tests::scenarios();
     let mut requests = vec![];
     for scenario in &scenarios {
         let text = manifests::read(&[scenario.manifests()]).unwrap().remove(0).text;
@@ -112,10 +109,7 @@ fn draws() -> (u64, u64) {
 
 #[test]
 fn generated_manifests_differ_from_istiod_only_as_the_table_says() {
-    let Ok(program) = Istiod::find() else {
-        println!("skipped: istiod is not built: run scripts/istiod");
-        return;
-    };
+    let Some(program) = tests::istiod() else { return };
     let (count, first) = draws();
     let mut by_kind: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let mut refused = 0;
@@ -245,7 +239,7 @@ fn docs_list_every_known_difference() {
 fn drawn() {
     let files = [SourceFile { name: "m.yaml".into(), text: generate::yaml(&generate::manifests(draws().1)) }];
     println!("{}", files[0].text);
-    let (Ok(mesh), Ok(program)) = (istio(&files), Istiod::find()) else { return };
+    let (Ok(mesh), Some(program)) = (istio(&files), tests::istiod()) else { return };
     let answer = program.ask_one(Request::new(&files, Some(&mesh))).unwrap();
     let (lines, explained) = unexplained(&istiod::differences(&mesh, &answer).unwrap());
     println!("{explained} differences with a reason\n{}", lines.join("\n"));

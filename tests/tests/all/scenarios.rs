@@ -12,7 +12,6 @@ use lab::{
     expect::Expectation,
     report::differences,
     run_report::{ProbeReport, RunReport},
-    scenario,
     verdict::{Beside, Judge, Verdict},
 };
 use mesh::{account::LegNumber, model::Flavor};
@@ -27,7 +26,7 @@ fn run_of_all() -> &'static RunReport {
     REPORT.get_or_init(|| {
         let planes = [DataPlane::Native, DataPlane::Envoy];
         let planes = &planes[..if tools().envoy.is_some() { 2 } else { 1 }];
-        run(&scenario::find(&checkout().join("scenarios"), &[]).unwrap(), &BOTH, planes, None)
+        run(&tests::scenarios(), &BOTH, planes, None)
     })
 }
 
