@@ -126,17 +126,18 @@ fn condition(account: &Account, other: &Account) -> String {
     };
     if all.is_empty() || other.to.pod != account.to.pod {
         let pod = other.to.pod.as_deref().unwrap_or("another address");
-        let weight = weight(other, cluster(other).filter(|other| cluster(account).is_some_and(|own| own != *other)));
+        let other_cluster = cluster(other).filter(|other| cluster(account).is_some_and(|own| own != *other));
+        let weight = weight(other, other_cluster.as_deref());
         all.push(format!("{pod} is chosen{weight}"));
     }
     all.join(" and ")
 }
 
 /// The weight of a cluster among those of the call's route.
-fn weight(account: &Account, cluster: Option<String>) -> String {
+fn weight(account: &Account, cluster: Option<&str>) -> String {
     let targets = account.route.as_ref().map(|route| &route.clusters[..]).unwrap_or_default();
     let all: u32 = targets.iter().map(|target| target.weight).sum();
-    let chosen = targets.iter().find(|target| targets.len() > 1 && cluster.as_ref() == Some(&target.name));
+    let chosen = targets.iter().find(|target| targets.len() > 1 && cluster == Some(&target.name));
     chosen.map_or_else(String::new, |target| format!(" (weight {} of {all})", target.weight))
 }
 
