@@ -7,6 +7,7 @@ mod outbound;
 mod rules;
 mod service_entry;
 mod traffic_policy;
+mod virtual_service;
 
 use envoy_api::{Cluster, FilterChain, Listener, NetworkFilter, TransportSocketConfig, UpstreamTlsContext};
 
