@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use pretty_assertions::assert_eq;
@@ -100,14 +101,18 @@ impl Call<'_> {
         String::from_utf8(labs.sidelab(&words).stdout).unwrap()
     }
 
-    /// The status; `000` if there is none within 3 s.
     fn status(&self, labs: &OwnLabs) -> String {
-        self.curl(labs, &["-m", "3", "-o", "/dev/null", "-w", "%{http_code}"], 1)
+        self.status_within("30", labs)
+    }
+
+    /// The status; `000` if there is none within these seconds.
+    fn status_within(&self, seconds: &str, labs: &OwnLabs) -> String {
+        self.curl(labs, &["-m", seconds, "-o", "/dev/null", "-w", "%{http_code}"], 1)
     }
 
     /// What the apps saw that answered this many calls.
     fn seen(&self, labs: &OwnLabs, times: usize) -> Vec<Value> {
-        let bodies = self.curl(labs, &["-m", "5"], times);
+        let bodies = self.curl(labs, &["-m", "30"], times);
         let seen: Vec<Value> = serde_json::Deserializer::from_str(&bodies).into_iter().map(Result::unwrap).collect();
         assert_eq!(seen.len(), times, "{bodies}");
         seen
@@ -123,6 +128,19 @@ impl Call<'_> {
         let words = ["explain", "--from", self.from, "--to", self.to, "--path", self.path, "-o", "json"];
         let header = self.header.iter().flat_map(|header| ["--header", header]);
         serde_json::from_str(&labs.done(&words.into_iter().chain(header).collect::<Vec<_>>())).unwrap()
+    }
+}
+
+/// Waits until a log, which is written in the background, contains a text.
+#[track_caller]
+fn await_log(labs: &OwnLabs, of: &[&str], text: &str) {
+    let begun = Instant::now();
+    loop {
+        let log = labs.done(&[&["logs"], of].concat());
+        if log.contains(text) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{text} is not in {log}");
     }
 }
 
@@ -175,12 +193,11 @@ fn bookinfo_is_answered(data_plane: &str) {
     assert_eq!((RATINGS.of_jason().status(&labs), RATINGS.status(&labs)), ("500".into(), "200".into()));
     let abort = RATINGS.of_jason().explain(&labs);
     assert_eq!((&abort["outcome"]["app_sees"], &abort["outcome"]["response_flags"]), (&json!("500"), &json!("FI")));
-    let log = labs.done(&["logs", "reviews-v2-0", "-c", "istio-proxy"]);
-    assert!(log.contains("\"GET /ratings/0 HTTP/1.1\" 500 FI fault_filter_abort"), "{log}");
+    await_log(&labs, &["reviews-v2-0", "-c", "istio-proxy"], "\"GET /ratings/0 HTTP/1.1\" 500 FI fault_filter_abort");
 
     apply("virtual-service-ratings-test-delay");
     // Jason's call is delayed by 7 s.
-    assert_eq!((RATINGS.of_jason().status(&labs), RATINGS.status(&labs)), ("000".into(), "200".into()));
+    assert_eq!((RATINGS.of_jason().status_within("3", &labs), RATINGS.status(&labs)), ("000".into(), "200".into()));
     let delay = RATINGS.of_jason().explain(&labs);
     assert_eq!(delay["route"]["fault"]["delay"], json!({"fixed": "7s", "percentage": 100.0}));
 
@@ -190,8 +207,8 @@ fn bookinfo_is_answered(data_plane: &str) {
     assert_eq!((REVIEWS.status(&labs), from_ratings.status(&labs)), ("200".into(), "403".into()));
     let denied = from_ratings.explain(&labs);
     assert_eq!((&denied["outcome"]["reason"], &denied["outcome"]["status"]), (&json!("rbac_denied"), &json!(403)));
-    let log = labs.done(&["logs", "reviews-v1-0", "-c", "istio-proxy"]);
-    assert!(log.contains("\"GET /reviews/0 HTTP/1.1\" 403 - rbac_access_denied_matched_policy[none]"), "{log}");
+    let denied = "\"GET /reviews/0 HTTP/1.1\" 403 - rbac_access_denied_matched_policy[none]";
+    await_log(&labs, &["reviews-v1-0", "-c", "istio-proxy"], denied);
 }
 
 #[test]
@@ -241,8 +258,8 @@ fn helloworld_httpbin_and_tcp_echo_are_reached_through_the_ingress_gateway() {
     // One of them alone answers 40 calls once in 5e11 runs.
     assert_eq!(hello.answered_by(&labs, 40), pods(&["helloworld-v1-0", "helloworld-v2-0"]));
     assert_eq!(Call { path: "/else", ..hello }.status(&labs), "404");
-    let log = labs.done(&["logs", "deploy/istio-ingressgateway", "-n", "istio-system"]);
-    assert!(log.contains("\"GET /else HTTP/2\" 404 NR route_not_found"), "{log}");
+    let gateway = ["deploy/istio-ingressgateway", "-n", "istio-system"];
+    await_log(&labs, &gateway, "\"GET /else HTTP/2\" 404 NR route_not_found");
 
     let echo = "exec 3<>/dev/tcp/istio-ingressgateway.istio-system/31400; echo hello >&3; head -n 1 <&3";
     assert_eq!(labs.done(&["exec", &caller, "--", "bash", "-c", echo]), "hello\n");
