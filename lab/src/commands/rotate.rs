@@ -98,7 +98,7 @@ fn once(args: &RotateArgs, lab: &Lab) -> Result<u8> {
             RootOrder::NoOverlap => Order::NoOverlap,
         };
         interrupt::hold();
-        rotation.root(order, &mut report)?;
+        rotation.root(order, &|| Ok(()), &mut report)?;
         if interrupt::is_asked() {
             bail!(Interrupted);
         }

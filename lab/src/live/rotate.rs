@@ -59,33 +59,56 @@ impl Rotation<'_> {
     /// If a file can't be written.
     pub(crate) fn certificates(&self) -> Result<Vec<Phase>> {
         let authorities = Authorities::read(self.lab.dir())?;
-        Ok(vec![self.phase("new certificate", Part::Certificate, &authorities)?])
+        Ok(vec![self.phase("new certificate", Part::Certificate, &authorities, &|| Ok(()))?])
     }
 
-    /// Replaces the mesh's root. `done` gets each phase as it ends; if it fails, the rest is completed nevertheless,
-    /// since a rotation that stops in between leaves sidecars that reject each other.
+    /// Replaces the mesh's root. `between` is called after each sidecar if they change one after the other, and `done` gets each phase as
+    /// it ends; if one fails, the rest is completed nevertheless, since a rotation that stops in between leaves sidecars that reject each
+    /// other.
     ///
     /// # Errors
-    /// If a file can't be written, and the first error of `done`.
-    pub(crate) fn root(&self, order: Order, mut done: impl FnMut(&Phase) -> Result<()>) -> Result<()> {
+    /// If a file can't be written, and the first error of `between` and `done`.
+    pub(crate) fn root(
+        &self,
+        order: Order,
+        between: &dyn Fn() -> Result<()>,
+        mut done: impl FnMut(&Phase) -> Result<()>,
+    ) -> Result<()> {
         let mut authorities = Authorities::read(self.lab.dir())?;
         let next = authorities.next_mesh(&self.mesh.config.trust_domain)?;
         let mut failed = Ok(());
         for step in steps(order) {
             (step.change)(&mut authorities, &next)?;
             authorities.write(self.lab.dir())?;
-            let phase = self.phase(step.what, step.part, &authorities)?;
+            let phase = self.phase(step.what, step.part, &authorities, between)?;
             failed = failed.and_then(|()| done(&phase));
         }
         failed
     }
 
-    /// Gives every sidecar its part, in parallel, and waits until each has taken it.
-    fn phase(&self, what: &'static str, part: Part, authorities: &Authorities) -> Result<Phase> {
-        // Without overlap it matters that not all sidecars change at the same moment.
-        let at_once = if part == Part::Both { 1 } else { roll::AT_ONCE };
-        let taken = parallel::each(&self.pods, at_once, |index| self.give(*index, part, authorities));
-        let mut taken: Vec<_> = taken?.into_iter().flatten().collect();
+    /// Gives every sidecar its part, and waits until each has taken it: both parts one after the other, since it matters without overlap
+    /// that not all sidecars change at the same moment; others in parallel.
+    fn phase(
+        &self,
+        what: &'static str,
+        part: Part,
+        authorities: &Authorities,
+        between: &dyn Fn() -> Result<()>,
+    ) -> Result<Phase> {
+        let mut taken = Vec::new();
+        if part == Part::Both {
+            let mut failed = Ok(());
+            for index in &self.pods {
+                if let Some(one) = self.give(*index, part, authorities)? {
+                    taken.push(one);
+                    failed = failed.and_then(|()| between());
+                }
+            }
+            failed?;
+        } else {
+            let all = parallel::each(&self.pods, roll::AT_ONCE, |index| self.give(*index, part, authorities))?;
+            taken.extend(all.into_iter().flatten());
+        }
         taken.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(Phase { what, taken })
     }

@@ -157,7 +157,8 @@ impl<'a> Current<'a> {
             patience: PATIENCE,
             privilege: self.options.privilege,
         };
-        // Requests arrive in every phase.
+        // Requests arrive in every phase, and between two sidecars that change one after the other.
+        let between = || loads.advance(now_ns());
         let done = |phase: &Phase| {
             phase.taken.iter().try_for_each(|(pod, taken)| self.check_taken(pod, Some(taken)))?;
             loads.advance(now_ns())
@@ -172,9 +173,9 @@ impl<'a> Current<'a> {
                         phase.taken.iter().try_for_each(|(pod, taken)| self.check_taken(pod, Some(taken)))?;
                     }
                 }
-                Rotated::Root => carried_out.root(Order::Overlap, done)?,
-                Rotated::RootLeafFirst => carried_out.root(Order::LeafFirst, done)?,
-                Rotated::RootNoOverlap => carried_out.root(Order::NoOverlap, done)?,
+                Rotated::Root => carried_out.root(Order::Overlap, &between, done)?,
+                Rotated::RootLeafFirst => carried_out.root(Order::LeafFirst, &between, done)?,
+                Rotated::RootNoOverlap => carried_out.root(Order::NoOverlap, &between, done)?,
             }
             let done_ns = now_ns();
             loads.advance(done_ns)?;
