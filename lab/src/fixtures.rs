@@ -37,15 +37,10 @@ pub(crate) fn account() -> Account {
         app_sends: AppProtocol::Http,
         app_speaks: None,
         legs: vec![Leg {
-            number: LegNumber::BetweenPods,
-            path: LegPath::SidecarToSidecar,
             layers: vec![LayerKind::Mtls, LayerKind::Http1],
             tls: vec![TlsFacts { sni: Some("a".into()), ..TlsFacts::default() }],
             interface: Some(Interface::Eth0),
-            source: None,
-            dials: None,
-            may_dial: vec![],
-            redirected_to: None,
+            ..Leg::silent(LegNumber::BetweenPods, LegPath::SidecarToSidecar)
         }],
         read_by: vec![],
         steps: vec![],

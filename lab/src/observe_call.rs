@@ -162,15 +162,13 @@ fn legs(mesh: &Mesh, call: &MadeCall, found: &Found<'_>) -> Vec<Leg> {
 fn leg(number: LegNumber, path: LegPath, flow: &Flow) -> Leg {
     let silent = flow.sent.bytes == 0 && flow.received.bytes == 0;
     Leg {
-        number,
-        path,
         layers: if silent { Vec::new() } else { flow.content.iter().map(layer_kind).collect() },
         tls: flow.content.tls().map(tls_facts).collect(),
         interface: interface(flow),
         source: Some(flow.initiator.ip()),
         dials: Some(flow.dialled()),
-        may_dial: vec![],
         redirected_to: flow.redirect.map(|redirect| redirect.redirected_to.port()),
+        ..Leg::silent(number, path)
     }
 }
 

@@ -39,6 +39,23 @@ pub struct Leg {
     pub redirected_to: Option<u16>,
 }
 
+impl Leg {
+    /// A leg on which nothing was sent.
+    pub fn silent(number: LegNumber, path: LegPath) -> Self {
+        Self {
+            number,
+            path,
+            layers: vec![],
+            tls: vec![],
+            interface: None,
+            source: None,
+            dials: None,
+            may_dial: vec![],
+            redirected_to: None,
+        }
+    }
+}
+
 /// Which leg of a call. In JSON and YAML its number: 1, 2, 3 or 4. Leg 4 exists only behind a gateway, between legs 2 and 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]

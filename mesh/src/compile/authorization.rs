@@ -10,6 +10,8 @@ mod trust_domains;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use envoy_api::{
     Filter, HttpFilter, HttpFilterConfig, HttpRbac, NetworkFilter, NetworkRbac, Permission, Principal, Rbac,
     RbacAction, RbacPolicy,
@@ -53,7 +55,11 @@ impl<'a> Compiler<'a> {
 
     /// Records the document of each rule.
     pub(super) fn authorization_provenance(&mut self) {
-        for policy in self.policies().into_iter().filter(|policy| action(policy).is_some()) {
+        let domains = self.mesh.config.trust_domains();
+        for policy in self.policies() {
+            let Some(action) = action(policy) else { continue };
+            let [on_requests, on_connections] = [Layer::Http, Layer::Tcp]
+                .map(|layer| rules(policy, &domains, action, layer).into_iter().collect::<BTreeMap<_, _>>());
             for rule in 0..policy.rules.len().max(1) {
                 let because = match policy.rules.len() {
                     0 => format!("{}, which has no rules", policy.full_name()),
@@ -62,25 +68,15 @@ impl<'a> Compiler<'a> {
                 let field = if policy.rules.is_empty() { "spec".into() } else { format!("spec.rules[{rule}]") };
                 let name = policy.rule_name(rule).to_string();
                 let source = policy.source.at(field);
-                if self.loses_fields(policy, rule) {
+                // Unless it is dropped there.
+                let loses_fields = on_connections.get(&name).is_some_and(|there| on_requests.get(&name) != Some(there));
+                if loses_fields {
                     let resource = Resource::AuthorizationOfConnections(name.clone());
                     self.because(resource, format!("{because}, without its fields of HTTP on a TCP port,"), &source);
                 }
                 self.because(Resource::Authorization(name), because, &source);
             }
         }
-    }
-
-    /// Whether a rule that is not dropped on TCP ports has fewer conditions there.
-    fn loses_fields(&self, policy: &AuthorizationPolicy, rule: usize) -> bool {
-        let (Some(action), Some(rule)) = (action(policy), policy.rules.get(rule)) else { return false };
-        let domains = self.mesh.config.trust_domains();
-        let of = |layer| {
-            let namespace = &policy.name.namespace;
-            rule::Translation { namespace, domains: &domains, action, layer }.policy(rule)
-        };
-        let on_connections = of(Layer::Tcp);
-        on_connections.is_some() && on_connections != of(Layer::Http)
     }
 
     fn authorization(&self, layer: Layer) -> impl Iterator<Item = Built> {

@@ -9,9 +9,7 @@ use std::{
 };
 
 use super::Compiler;
-use crate::model::{
-    Egress, Entry, Mesh, Pod, Protocol, Service, ServicePort, SidecarScope, VirtualService, is_host_for, seen_by,
-};
+use crate::model::{Egress, Entry, Mesh, Pod, Protocol, Service, ServicePort, SidecarScope, VirtualService, seen_by};
 
 /// A port of a service.
 type Port<'a> = (&'a Service, &'a ServicePort);
@@ -119,7 +117,7 @@ impl<'a> Listener<'a> {
 
     /// The VirtualServices that are for a host.
     pub(super) fn rules_for(&self, host: &str) -> impl Iterator<Item = &'a VirtualService> {
-        self.virtual_services.iter().copied().filter(move |rule| rule.hosts.iter().any(|one| is_host_for(one, host)))
+        self.virtual_services.iter().copied().filter(move |rule| rule.is_for_host(host))
     }
 
     /// The number of the port that services must have to be known.

@@ -53,6 +53,11 @@ impl VirtualService {
         format!("VirtualService {}/{}", self.name.namespace, self.name.name)
     }
 
+    /// Whether one of its hosts is this one, or a wildcard for it.
+    pub fn is_for_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| is_host_for(own, host))
+    }
+
     /// Whether it is for sidecars.
     pub fn is_for_sidecars(&self) -> bool {
         self.gateways.is_empty() || self.gateways.iter().any(|gateway| gateway == MESH_GATEWAY)

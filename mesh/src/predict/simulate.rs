@@ -245,8 +245,8 @@ impl Simulation<'_> {
             self.trace.step(Party::Node, Decision::Service, "refused", because, Some(&service.source));
             return None;
         };
-        let pods = port.endpoints.iter().map(|endpoint| Some(endpoint.pod));
-        let Some(picked) = self.pick(pods) else {
+        let pods: Vec<_> = port.endpoints.iter().map(|endpoint| Some(endpoint.pod)).collect();
+        let Some(picked) = self.pick(&pods) else {
             let because = format!("service {} has no endpoint", service.name);
             self.trace.step(
                 Party::Node,
@@ -269,14 +269,13 @@ impl Simulation<'_> {
     }
 
     /// One of several endpoints, which are these pods; nothing of none. Of very many, those of one workload stand for each other.
-    pub(super) fn pick(&mut self, pods: impl Iterator<Item = Option<usize>>) -> Option<usize> {
+    pub(super) fn pick(&mut self, pods: &[Option<usize>]) -> Option<usize> {
         const EACH: usize = 16;
-        let all: Vec<_> = pods.collect();
         let mut kinds = BTreeSet::new();
         let kind = |pod: &Option<usize>| pod.map(|pod| self.world.hosts[pod].kind.clone());
-        let open: Vec<usize> = match all.len() {
-            0..=EACH => (0..all.len()).collect(),
-            _ => (0..all.len()).filter(|&i| kinds.insert(kind(&all[i]))).collect(),
+        let open: Vec<usize> = match pods.len() {
+            0..=EACH => (0..pods.len()).collect(),
+            _ => (0..pods.len()).filter(|&i| kinds.insert(kind(&pods[i]))).collect(),
         };
         match open.len() {
             0 => None,

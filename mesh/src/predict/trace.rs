@@ -149,38 +149,24 @@ impl Trace {
     pub(super) fn begin(&mut self, leg: NewLeg<'_>) -> usize {
         let NewLeg { number, path, interface, source, dials, may_dial, redirected_to } = leg;
         self.legs.push(Leg {
-            number,
-            path,
-            layers: vec![],
-            tls: vec![],
             interface: Some(interface),
             source: Some(source),
             dials: Some(dials),
             may_dial: may_dial.to_vec(),
             redirected_to,
+            ..Leg::silent(number, path)
         });
         self.legs.len() - 1
     }
 
     /// Adds the existing legs on which nothing was sent.
     pub(super) fn add_silent_legs(&mut self, to_sidecar: bool) {
-        let silent = |number, path| Leg {
-            number,
-            path,
-            layers: vec![],
-            tls: vec![],
-            interface: None,
-            source: None,
-            dials: None,
-            may_dial: vec![],
-            redirected_to: None,
-        };
         if self.leg(LegNumber::BetweenPods).is_none() {
-            self.legs
-                .push(silent(LegNumber::BetweenPods, LegPath::between(LegEnd::Sidecar, LegEnd::of_pod(to_sidecar))));
+            let path = LegPath::between(LegEnd::Sidecar, LegEnd::of_pod(to_sidecar));
+            self.legs.push(Leg::silent(LegNumber::BetweenPods, path));
         }
         if self.leg(LegNumber::ToApp).is_none() && self.reached_sidecar() {
-            self.legs.push(silent(LegNumber::ToApp, LegPath::SidecarToApp));
+            self.legs.push(Leg::silent(LegNumber::ToApp, LegPath::SidecarToApp));
         }
     }
 

@@ -112,15 +112,7 @@ fn talk(address: SocketAddr, row: &Row, app: &App, patience: Patience) -> Heard 
     let begin = (!options.bare).then(|| Part::Bytes([PREFACE, &settings].concat()));
     let parts: Vec<Part> = begin.into_iter().chain(frames::parts(&row.columns[0])).collect();
     let write = || {
-        let result = parts.into_iter().try_for_each(|part| -> Result<(), Option<String>> {
-            match part {
-                Part::Pause => wire::pause(),
-                Part::Until(text) => app.wait_for(&text).map_err(Some)?,
-                // If the peer stopped reading, the reason is read.
-                Part::Bytes(bytes) => (&stream).write_all(&bytes).map_err(|_| None)?,
-            }
-            Ok(())
-        });
+        let result = send(&stream, &parts, app);
         sent.store(true, Ordering::SeqCst);
         result
     };
@@ -133,10 +125,28 @@ fn talk(address: SocketAddr, row: &Row, app: &App, patience: Patience) -> Heard 
             (write(), reader.join().unwrap())
         })
     };
-    if let Err(Some(error)) = result {
-        panic!("{}: {error}", row.name);
-    }
+    result.unwrap_or_else(|error| panic!("{}: {error}", row.name));
     Heard { client, server: address, bytes, how }
+}
+
+/// Sends parts, as far as the peer reads them.
+///
+/// # Errors
+///
+/// If the app does not receive what a part waits for.
+fn send(mut stream: &TcpStream, parts: &[Part], app: &App) -> Result<(), String> {
+    for part in parts {
+        match part {
+            Part::Pause => wire::pause(),
+            Part::Until(text) => app.wait_for(text)?,
+            Part::Bytes(bytes) => {
+                if stream.write_all(bytes).is_err() {
+                    break; // the reason is read
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads until the end, or until there is silence after everything was sent; then closes the sending side, and reads again. SETTINGS

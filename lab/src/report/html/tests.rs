@@ -26,18 +26,7 @@ mod wire;
 const MANIFESTS: &str = "kind: Service\nmetadata:\n  name: server # </pre><script>\nspec:\n  ports:\n  - name: http\n";
 
 fn leg(number: LegNumber, path: LegPath, layers: &[LayerKind]) -> Leg {
-    let layers = layers.to_vec();
-    Leg {
-        number,
-        path,
-        layers,
-        tls: vec![],
-        interface: None,
-        source: None,
-        dials: None,
-        may_dial: vec![],
-        redirected_to: None,
-    }
+    Leg { layers: layers.to_vec(), ..Leg::silent(number, path) }
 }
 
 /// A call over all three legs.

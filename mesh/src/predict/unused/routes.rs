@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Note, NoteKind},
-    model::{Service, ServicePort, VirtualService, is_host_for, seen_by},
+    model::{Service, ServicePort, VirtualService, seen_by},
     predict::{Ends, scope::LeftOut},
 };
 
@@ -12,16 +12,12 @@ pub(super) fn of_virtual_services(ends: &Ends<'_>, service: &Service) -> Vec<Not
         return vec![];
     }
     let seen = seen_by(&ends.mesh.virtual_services, ends.client);
-    let all = ends.mesh.virtual_services.iter().filter(|one| is_for(one, &service.host));
+    let all = ends.mesh.virtual_services.iter().filter(|one| one.is_for_host(&service.host));
     all.filter_map(|one| {
         let why = why_not(ends, one, &seen)?;
         Some(Note::new(NoteKind::NotUsed, format!("{}: {why}", one.full_name())).about(&one.source))
     })
     .collect()
-}
-
-fn is_for(one: &VirtualService, host: &str) -> bool {
-    one.hosts.iter().any(|own| is_host_for(own, host))
 }
 
 /// Why the client's sidecar does not consult it; `None` if it does.

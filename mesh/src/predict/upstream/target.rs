@@ -137,19 +137,14 @@ impl Simulation<'_> {
             Candidates::OneOf(hosts) => {
                 let open = tried.open(hosts);
                 let hashed = hash.and_then(|hash| hashed(cluster, hosts, &open, hash));
-                let pods = open.iter().map(|&i| self.world.host_at(hosts[i].first().ip()));
+                let may_be_chosen = hashed.map_or(open, |hashed| vec![hashed]);
+                let pods = may_be_chosen.iter().map(|&i| self.world.host_at(hosts[i].first().ip()));
                 let pods: Vec<_> = pods.collect();
-                let picked = match hashed {
-                    Some(hashed) => hashed,
-                    None => open[self.pick(pods.into_iter()).unwrap_or_default()],
-                };
-                let host = &hosts[picked];
+                let host = &hosts[may_be_chosen[self.pick(&pods).unwrap_or_default()]];
                 tried.among = hosts.len();
                 tried.hosts.push(host.first());
-                let may_be: Vec<_> = match hashed {
-                    Some(_) => host.may_be_first.clone(),
-                    None => open.iter().flat_map(|&i| hosts[i].may_be_first.iter().copied()).collect(),
-                };
+                let may_be: Vec<_> =
+                    may_be_chosen.iter().flat_map(|&i| hosts[i].may_be_first.iter().copied()).collect();
                 let name = &host.endpoint.endpoint.address.socket_address.address;
                 let which = match (endpoints.len(), hosts.len(), may_be.len()) {
                     (2.., 2.., _) if hashed.is_some() => {

@@ -86,8 +86,16 @@ pub(crate) fn bootstrap(folder: &Path) -> Value {
 
 /// Waits until something is the case, which must be within [`LONG`].
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    awaited(what, || is_so().then_some(()));
+}
+
+/// Waits until there is a value, which must be within [`LONG`].
+fn awaited<T>(what: &str, mut value: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while !is_so() {
+    loop {
+        if let Some(value) = value() {
+            return value;
+        }
         assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
         thread::yield_now();
     }
@@ -95,12 +103,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Waits until a program exits, which must be within [`LONG`].
 pub(crate) fn end_of(program: &mut Child) -> ExitStatus {
-    let mut status = None;
-    until("the program exits", || {
-        status = program.try_wait().unwrap();
-        status.is_some()
-    });
-    status.unwrap()
+    awaited("the program exits", || program.try_wait().unwrap())
 }
 
 /// Runs the program until it exits.
@@ -186,13 +189,9 @@ impl Proxy {
 
     /// Waits until one of these statistics is at least 1, and returns its name.
     pub(crate) fn wait_for_one<'a>(&self, names: &[&'a str], scope: &str) -> &'a str {
-        let counted = || names.iter().find(|name| self.stat(&format!("{scope}.{name}")) > 0);
-        let mut found = None;
-        until(&format!("one of {names:?} of {scope} is counted"), || {
-            found = counted();
-            found.is_some()
-        });
-        found.unwrap()
+        awaited(&format!("one of {names:?} of {scope} is counted"), || {
+            names.iter().copied().find(|name| self.stat(&format!("{scope}.{name}")) > 0)
+        })
     }
 
     /// Replaces a file of resources, and waits until the counter shows that it was processed.
