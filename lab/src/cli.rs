@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_apps::server::Protocol as Speaks;
 use http::{HeaderName, HeaderValue, Method};
-use mesh::{
-    account::{AppProtocol, AppSpeaks},
-    stand_in,
-};
+use mesh::{account::AppSpeaks, stand_in};
 
 use crate::request;
 
@@ -35,7 +32,9 @@ pub use bench::{
 };
 pub use by_hand::{DownArgs, ExecArgs, LogsArgs, MetricsArgs, OneDataPlane, UpArgs};
 pub use change::{ApplyArgs, ChangeArgs, DeleteArgs, DryRun, EditArgs};
-pub use common::{DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, Place, RootArgs};
+pub use common::{
+    AppChoice, DataPlaneChoice, LabArgs, ManifestArgs, MeshChoice, OneMesh, Output, OutputArgs, Place, RootArgs,
+};
 pub use control_plane::{ControlPlaneArgs, ControlPlaneChoice, DiffArgs, IstiodArgs};
 pub use cp::{CpArgs, FileSpec};
 pub use delay::DelayArgs;
@@ -50,7 +49,7 @@ pub use shell::{CompletionArgs, ManArgs};
 pub use stand_ins::{StandInArgs, StandInChoice};
 pub use wire::{CaptureArgs, PortForwardArgs, WatchArgs};
 
-use common::claim;
+use common::{app_choice, claim};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +66,7 @@ Exit codes: 0 all as expected, 1 a verdict failed, 2 wrong use or bad input, 3 t
 /// A TLS lab for service-mesh sidecars on one Linux machine: runs pods with sidecars in network namespaces, decrypts every leg,
 /// and compares what was expected, predicted and seen.
 #[derive(Debug, Parser)]
-#[command(name = "sidelab", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "sidelab", version, after_help = EXAMPLES, disable_help_subcommand = true, args_override_self = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -348,27 +347,6 @@ fn app_speaks(text: &str) -> Result<Speaks, String> {
     match &stand_in::parse_speaks(text)?[..] {
         [(None, speaks)] => Ok(*speaks),
         _ => Err("one protocol was expected, such as tcp".into()),
-    }
-}
-
-/// What an app sends, and what it speaks on top of that where the name says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppChoice {
-    /// What it sends.
-    pub sends: AppProtocol,
-    /// What it speaks.
-    pub speaks: Option<AppSpeaks>,
-}
-
-fn app_choice(text: &str) -> Result<AppChoice, String> {
-    let choice = |sends, speaks| Ok(AppChoice { sends, speaks });
-    match text {
-        "http" => choice(AppProtocol::Http, None),
-        "h2" => choice(AppProtocol::H2, None),
-        "grpc" => choice(AppProtocol::H2, Some(AppSpeaks::Grpc)),
-        "https" => choice(AppProtocol::Https, None),
-        "tcp" => choice(AppProtocol::Tcp, None),
-        _ => Err("expected http, h2, grpc, https or tcp".into()),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mesh::model::Flavor;
+use mesh::{
+    account::{AppProtocol, AppSpeaks},
+    model::Flavor,
+};
 
 use crate::{claims, data_plane::DataPlane};
 
@@ -137,4 +140,25 @@ pub struct Place {
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let name = text.to_uppercase();
     if claims::number(&name).is_some() { Ok(name) } else { Err("expected a claim such as C37".into()) }
+}
+
+/// What an app sends, and what it speaks on top of that where the name says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppChoice {
+    /// What it sends.
+    pub sends: AppProtocol,
+    /// What it speaks.
+    pub speaks: Option<AppSpeaks>,
+}
+
+pub(super) fn app_choice(text: &str) -> Result<AppChoice, String> {
+    let choice = |sends, speaks| Ok(AppChoice { sends, speaks });
+    match text {
+        "http" => choice(AppProtocol::Http, None),
+        "h2" => choice(AppProtocol::H2, None),
+        "grpc" => choice(AppProtocol::H2, Some(AppSpeaks::Grpc)),
+        "https" => choice(AppProtocol::Https, None),
+        "tcp" => choice(AppProtocol::Tcp, None),
+        _ => Err("expected http, h2, grpc, https or tcp".into()),
+    }
 }

@@ -71,15 +71,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
 
 /// The account of a call in a lab that is up, whose stand-ins answer.
 fn from_lab(args: &ExplainArgs, call: &Call) -> Result<Account> {
-    let Opened { record, mesh, .. } = Opened::new(&args.lab).context("without -f, a call in a lab is explained")?;
-    let from = manifests::find_pod(&mesh, &args.from, &args.namespace).context("--from")?;
-    let host = outside::alias(&mesh, &call.host, &mesh.pods[from].name.namespace);
-    if outside::is_unknown(&mesh, &host, from) {
-        bail!("--to: no manifest of the lab has {host}, and no pod plays it; add it with `sidelab apply`");
-    }
-    let mesh = record.push_to(mesh)?;
-    let mut account = predict(&mesh, &Call { from, ..call.clone() })?;
-    let faults = record.faults.iter().map(|fault| Note::new(NoteKind::NotModelled, fault.to_string()));
+    let opened = Opened::new(&args.lab).context("without -f, a call in a lab is explained")?;
+    let from = manifests::find_pod(&opened.mesh, &args.from, &args.namespace).context("--from")?;
+    let mut account = opened.predict(&Call { from, ..call.clone() })?;
+    let faults = opened.record.faults.iter().map(|fault| Note::new(NoteKind::NotModelled, fault.to_string()));
     account.notes.extend(faults);
     Ok(account)
 }

@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, Result};
-use mesh::model::{Mesh, Pod};
+use anyhow::{Context, Result, bail};
+use mesh::{
+    account::Account,
+    model::{Mesh, Pod},
+    predict::{Call, predict},
+};
 use netns::Lab;
 
 use super::labs;
@@ -15,7 +19,7 @@ use crate::{
     interrupt,
     live::record::Record,
     look::status::{Clock, PodStatus},
-    manifests,
+    manifests, outside,
     terminal::noteln,
 };
 
@@ -59,6 +63,18 @@ impl Opened {
         self.mesh = self.record.resolve()?;
         self.changed = changed;
         Ok(true)
+    }
+
+    /// Predicts a call in the lab, as its control plane configures it.
+    ///
+    /// # Errors
+    /// If the called host does not exist, or something that is not modelled takes part.
+    pub(super) fn predict(&self, call: &Call) -> Result<Account> {
+        let host = outside::alias(&self.mesh, &call.host, &self.mesh.pods[call.from].name.namespace);
+        if outside::is_unknown(&self.mesh, &host, call.from) {
+            bail!("--to: no manifest of the lab has {host}, and no pod plays it; add it with `sidelab apply`");
+        }
+        Ok(predict(&self.record.push_to(self.mesh.clone())?, call)?)
     }
 
     /// The pod of a name, `POD` or `POD.NAMESPACE`. The name of a Deployment means its first pod.

@@ -16,6 +16,14 @@ pub(super) enum Clue {
     Connection,
     /// A host of a public domain.
     OutsideHost,
+    /// An access log with an SNI.
+    Sni,
+    /// An access log of something that took ten seconds or more: Istio's connect timeout (MeshConfig, `connectTimeout`).
+    TenSeconds,
+    /// A length that is the beginning of a TLS record, read as a number: the reader expected its own protocol, and got TLS.
+    TlsAsLength,
+    /// A length that is the beginning of an HTTP/1 message.
+    HttpAsLength,
     /// Without this.
     No(&'static Clue),
 }

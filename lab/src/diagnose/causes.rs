@@ -7,10 +7,11 @@
 mod modes;
 mod peers;
 mod requests;
+mod sidecars;
 
 use super::cause::Cause;
 
 /// All causes, in an order in which, of equally likely ones, the more frequent comes first.
 pub(super) fn all() -> impl Iterator<Item = &'static Cause> {
-    [modes::CAUSES, peers::CAUSES, requests::CAUSES].into_iter().flatten()
+    [modes::CAUSES, peers::CAUSES, requests::CAUSES, sidecars::CAUSES].into_iter().flatten()
 }

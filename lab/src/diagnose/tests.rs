@@ -5,6 +5,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use pretty_assertions::assert_eq;
 
 use super::*;
+use reports::REPORTS;
+
+mod reports;
 
 /// The text, and the cause's signature or, without one, its short name.
 const TEXTS: &[(&str, &str)] = &[
@@ -243,4 +246,34 @@ fn a_text_without_a_clue_has_no_cause() {
     {
         assert!(diagnose(text).is_empty(), "{text}: {:?}", diagnose(text)[0].cause.id);
     }
+}
+
+#[test]
+fn the_first_cause_of_a_public_reports_text_is_the_one_that_it_found() {
+    let first = |text: &str| diagnose(text).first().map(|finding| name(finding.cause));
+    let wrong = REPORTS.iter().filter(|(text, expected, _)| first(text) != Some(expected));
+    let wrong: Vec<String> = wrong
+        .map(|(text, expected, source)| format!("{source}: {expected} expected, {:?} found: {text}", first(text)))
+        .collect();
+    assert_eq!(wrong, [""; 0]);
+}
+
+fn ids(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.cause.id).collect()
+}
+
+#[test]
+fn what_is_found_puts_its_causes_before_those_that_the_text_alone_suggests() {
+    let mut findings = diagnose("503 UF,URX WRONG_VERSION_NUMBER");
+    assert_eq!(ids(&findings)[..2], ["mutual-to-disable", "mutual-to-no-sidecar"]);
+    let found = Found {
+        source: FoundIn::Prediction,
+        pod: None,
+        what: String::new(),
+        causes: vec!["mutual-to-no-sidecar", "denied"],
+    };
+    confirm(&mut findings, &[found]);
+    assert_eq!(ids(&findings)[..3], ["mutual-to-no-sidecar", "denied", "mutual-to-disable"]);
+    assert_eq!(findings[0].confirmed_by, [FoundIn::Prediction]);
+    assert!(findings[1].clues.is_empty() && findings[2].confirmed_by.is_empty());
 }

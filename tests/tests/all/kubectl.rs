@@ -1,4 +1,4 @@
-//! `cp`, `get -l`, `get -w` and `logs --since`, as kubectl has them.
+//! `cp`, `get -l`, `get -w`, `logs --since` and repeated options, as kubectl has them.
 
 use std::{
     fs,
@@ -97,4 +97,13 @@ fn logs_can_be_limited_to_the_newest_seconds() {
         std::thread::yield_now();
     }
     assert!(logs("1h").contains("/early"));
+}
+
+#[test]
+fn of_an_option_that_is_given_twice_the_last_value_counts() {
+    let labs = OwnLabs::new();
+    let explain = ["explain", "-f", "scenarios/strict/manifests.yaml", "--from", "client", "--to", "server:8080"];
+    let twice = [&explain[..], &["--app", "tcp", "--app", "http", "-o", "table", "-o", "json"]].concat();
+    let account: serde_json::Value = serde_json::from_str(&labs.done(&twice)).unwrap();
+    assert_eq!(account["app_sends"], "http");
 }

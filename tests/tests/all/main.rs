@@ -11,6 +11,7 @@ mod chaos;
 mod ci;
 mod claims;
 mod control_plane;
+mod diagnose;
 mod dumps;
 mod envoy_files;
 mod fault;

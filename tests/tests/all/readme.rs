@@ -80,6 +80,7 @@ fn the_commands_of_the_readme_run_unchanged() {
         "GET /probe-0-",
         "client -> server:8080  http/1.1 | mtls http/1.1 | http/1.1  200",
         "Inbound Filter Chains",
+        "found in: prediction, access log",
     ] {
         assert!(printed.contains(part), "{part} in {printed}");
     }
@@ -125,7 +126,7 @@ fn every_sidelab_command_in_the_documents_parses() {
 
 /// A line of a shell up to what follows its first command.
 fn first_command(line: &str) -> &str {
-    let ends = [" && ", " | ", " &"].into_iter().filter_map(|end| line.find(end));
+    let ends = [" && ", " || ", " | ", " &"].into_iter().filter_map(|end| line.find(end));
     ends.min().map_or(line, |end| &line[..end])
 }
 
