@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -208,9 +209,15 @@ func describeNode(pod *corev1.Pod, mesh *meshconfig.MeshConfig) *core.Node {
 		}
 	}
 	return &core.Node{
+		Cluster:  serviceCluster(pod, metadata.WorkloadName),
 		Id:       fmt.Sprintf("%s~%s~%s.%s~%s.svc.%s", nodeType(pod), pod.Status.PodIP, pod.Name, pod.Namespace, pod.Namespace, domain),
 		Metadata: metadata.ToStruct(),
 	}
+}
+
+// serviceCluster returns the name that the agent gives to a pod by default (APP_LABEL_AND_NAMESPACE in pkg/bootstrap/config.go).
+func serviceCluster(pod *corev1.Pod, workload string) string {
+	return cmp.Or(pod.Labels["app"], workload) + "." + pod.Namespace
 }
 
 // nodeType returns the type that the agent reports: its second argument (pilot/cmd/pilot-agent/app/cmd.go).

@@ -15,6 +15,8 @@ use http::header::CONTENT_TYPE;
 pub(crate) use messages::{Broken, Messages, frame};
 pub(crate) use status::Code;
 
+use crate::otlp::EXPORT;
+
 /// The `content-type` of requests and responses.
 pub(crate) const APPLICATION_GRPC: &str = "application/grpc";
 
@@ -30,7 +32,7 @@ pub(crate) const MESSAGE_HEADER: &str = "x-sidelab-grpc-message";
 /// Path prefix of the service's methods.
 pub(crate) const SERVICE: &str = "/sidelab.Echo/";
 
-/// The methods of the service `sidelab.Echo`.
+/// The methods of the service `sidelab.Echo`, and that of an OpenTelemetry collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// Echoes one message.
@@ -45,11 +47,16 @@ pub(crate) enum Method {
     Fail,
     /// Answers one message with what the server saw, as JSON.
     Seen,
+    /// Logs the spans of one message (OTLP).
+    Export,
 }
 
 impl Method {
     /// The method at this path, if any.
     pub(crate) fn from_path(path: &str) -> Option<Self> {
+        if path == EXPORT {
+            return Some(Self::Export);
+        }
         Some(match path.strip_prefix(SERVICE)? {
             "Unary" => Self::Unary,
             "ClientStream" => Self::ClientStream,

@@ -56,6 +56,7 @@ pub mod failure;
 mod grpc;
 pub mod hold;
 pub mod load;
+mod otlp;
 pub mod program;
 pub mod programs;
 pub mod report;

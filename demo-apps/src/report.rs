@@ -18,6 +18,7 @@ mod headers;
 mod hold;
 mod load;
 mod seen;
+mod span;
 mod websocket;
 
 pub use admission::{ADMISSION_SCHEMA, AdmissionReport, Decision, ObjectReference, WebhookReport};
@@ -31,4 +32,5 @@ pub use headers::{Headers, header};
 pub use hold::{HOLD_SCHEMA, HoldPhase, HoldReport};
 pub use load::{ErrorCount, LOAD_SCHEMA, Latencies, LoadReport, Percentiles, RequestReport};
 pub use seen::{Closed, Event, SEEN_SCHEMA, Seen, ServerTls};
+pub use span::{SpanKind, SpanReport};
 pub use websocket::{WebsocketClose, WebsocketFacts, WebsocketSeen};

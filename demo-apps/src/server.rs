@@ -6,6 +6,7 @@ mod connection;
 mod context;
 mod detect;
 mod drained;
+mod forward;
 mod grpc;
 mod http;
 mod httpbin;

@@ -26,6 +26,8 @@ pub enum Field {
     Counter(usize),
     /// What a load did meanwhile, by its number from 0.
     Load(usize),
+    /// The traces that the probe's calls left.
+    Traces,
 }
 
 /// A field of a leg, as documented in [`mesh::account::Leg`].
@@ -106,6 +108,7 @@ impl Field {
             Self::ReadBy | Self::Outcome(_) => "outcome".into(),
             Self::Counter(_) => "counters".into(),
             Self::Load(_) => "loads".into(),
+            Self::Traces => "traces".into(),
         }
     }
 
@@ -117,6 +120,7 @@ impl Field {
             Self::Outcome(field) => field.to_string(),
             Self::Counter(number) => format!("counter {}", number + 1),
             Self::Load(number) => format!("load {}", number + 1),
+            Self::Traces => "traces".into(),
         }
     }
 }
@@ -125,7 +129,9 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Leg(leg, field) => write!(f, "leg {leg} {field}"),
-            Self::ReadBy | Self::Outcome(_) | Self::Counter(_) | Self::Load(_) => f.write_str(&self.name()),
+            Self::ReadBy | Self::Outcome(_) | Self::Counter(_) | Self::Load(_) | Self::Traces => {
+                f.write_str(&self.name())
+            }
         }
     }
 }

@@ -81,6 +81,7 @@ pub(crate) fn seen(account: Account) -> Seen {
             flows: BTreeMap::new(),
             costs: BTreeMap::new(),
             counts: vec![],
+            traces: vec![],
             loads: vec![],
             notes: vec![],
         },

@@ -66,6 +66,7 @@ mod sys;
 mod tail;
 pub mod terminal;
 pub mod tools;
+pub mod traces;
 mod trust;
 pub mod tuning;
 mod usage;

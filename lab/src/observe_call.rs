@@ -20,7 +20,7 @@ use observe::{Cost, Flow, Layer, Tls};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{access_log::Line, counters::Count, loads::LoadSeen, scenario::Probe};
+use crate::{access_log::Line, counters::Count, loads::LoadSeen, scenario::Probe, traces::Trace};
 
 mod found;
 mod made;
@@ -48,6 +48,9 @@ pub struct Evidence {
     /// What the probe's calls added to the counters of which it expects something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<Count>,
+    /// The traces that the probe's calls left at the collector of which it expects something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<Trace>,
     /// What the loads did, from the first change before the call to its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<LoadSeen>,
@@ -120,6 +123,7 @@ pub fn account(mesh: &Mesh, probe: &Probe, call: &MadeCall, seen: &Observations)
         costs: flows.iter().map(|(number, flow)| (*number, flow.cost())).collect(),
         flows,
         counts: call.counts.clone(),
+        traces: call.traces.clone(),
         loads: Vec::new(),
         notes,
     };

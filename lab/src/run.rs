@@ -44,6 +44,7 @@ use crate::{
 mod changes;
 mod counting;
 mod load;
+mod traced;
 mod unit;
 mod webhook;
 
@@ -189,7 +190,7 @@ fn judge(scenario: &Scenario, probe: &Probe, mesh: &Mesh, seen: BTreeMap<DataPla
         false => predict::probe(mesh, probe)
             .with_context(|| format!("{}: probe {:?} can't be predicted", scenario.name, probe.name))?,
     };
-    let beside = Beside { counts: &probe.counts, loads: &probe.loads };
+    let beside = Beside { counts: &probe.counts, loads: &probe.loads, traces: probe.traces.as_ref() };
     let (predicted, verdict) = Verdict::compare(&expected, beside, &ways, &seen);
     Ok(ProbeReport {
         scenario: scenario.name.clone(),

@@ -24,6 +24,7 @@ use crate::{
     manifests::DEFAULT_NAMESPACE,
     report::words::did_you_mean,
     request::Asked,
+    traces::ExpectedTraces,
 };
 
 mod changes;
@@ -95,6 +96,8 @@ pub struct Probe {
     pub times: u32,
     /// What all its calls together add to counters of sidecars, in both meshes.
     pub counts: Vec<ExpectedCount>,
+    /// The traces that all its calls together leave at a collector, in both meshes.
+    pub traces: Option<ExpectedTraces>,
     /// The claims that this call tests: by default all of the scenario's, or none without an expectation.
     pub claims: Vec<String>,
     /// The expectation in the textbook mesh; empty if the probe has none.

@@ -13,6 +13,7 @@ use crate::{
     facts::{Difference, differences},
     loads::{self, ExpectedLoad},
     observe_call::Seen,
+    traces::{self, ExpectedTraces},
 };
 
 #[cfg(test)]
@@ -52,6 +53,8 @@ pub struct Beside<'a> {
     pub counts: &'a [ExpectedCount],
     /// Of loads, by their names.
     pub loads: &'a [(String, ExpectedLoad)],
+    /// Of traces at a collector.
+    pub traces: Option<&'a ExpectedTraces>,
 }
 
 /// Whether the accounts of a call agree.
@@ -129,6 +132,7 @@ impl Verdict {
     ) -> Vec<Disagreement> {
         let mut unexpected = differences(expected, &seen.account);
         unexpected.extend(counters::differences(beside.counts, &seen.evidence.counts));
+        unexpected.extend(traces::differences(beside.traces, &seen.evidence.traces));
         unexpected.extend(loads::differences(beside.loads, &seen.evidence.loads));
         let mut unpredicted = predicted
             .map_or_else(Vec::new, |predicted| differences(&Expectation::from_prediction(predicted), &seen.account));

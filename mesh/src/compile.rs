@@ -37,6 +37,7 @@ mod scope;
 mod shared;
 mod taken;
 pub(crate) mod tls;
+mod tracing;
 mod traffic_policy;
 mod virtual_hosts;
 

@@ -59,6 +59,7 @@ pub mod rollout;
 pub mod sidecar;
 pub mod stand_in;
 pub mod system_roots;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -14,6 +14,7 @@ mod readers;
 mod selector;
 pub mod service_entry;
 pub mod sidecar;
+pub mod telemetry;
 pub mod traffic_policy;
 pub(crate) mod typed;
 pub mod virtual_service;
@@ -41,6 +42,7 @@ use self::{
     proxy_config::ProxyConfigSpec,
     service_entry::{ServiceEntrySpec, WorkloadEntrySpec},
     sidecar::SidecarSpec,
+    telemetry::TelemetrySpec,
     virtual_service::VirtualServiceSpec,
     webhook::WebhookConfiguration,
     workload::Workload,
@@ -129,6 +131,10 @@ kinds! {
     /// `security.istio.io` AuthorizationPolicy.
     authorization_policies: AuthorizationPolicySpec = {
         "AuthorizationPolicy" ["security.istio.io/v1", "security.istio.io/v1beta1"] Namespaced readers::spec,
+    };
+    /// `telemetry.istio.io` Telemetry.
+    telemetries: TelemetrySpec = {
+        "Telemetry" ["telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"] Namespaced readers::spec,
     };
     /// `networking.istio.io` DestinationRule.
     destination_rules: DestinationRuleSpec = {

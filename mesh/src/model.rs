@@ -23,6 +23,7 @@ mod service;
 mod service_entry;
 mod sidecar_scope;
 mod svid;
+mod telemetry;
 mod virtual_service;
 mod webhook;
 
@@ -34,7 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     authorization::*, capture::*, destination_rule::*, envoy_filter::*, family::*, gateway::*, material::*,
     merged_gateway::*, mesh_config::*, not_modelled::*, object::*, peer_authentication::*, pod::*, pushed::*,
-    resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, virtual_service::*, webhook::*,
+    resolved::*, service::*, service_entry::*, sidecar_scope::*, svid::*, telemetry::*, virtual_service::*, webhook::*,
 };
 
 /// Which of the two meshes is compiled: they differ only in `flavor::Decisions`.

@@ -21,6 +21,7 @@ mod proxy_configs;
 mod service_entry;
 mod services;
 mod sidecar_scope;
+mod telemetry;
 mod tls_to_app;
 mod virtual_service;
 mod webhooks;
@@ -76,6 +77,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     let mesh = Resolved {
         authorization_policies: authorization_policy::resolve(manifests),
         destination_rules: destination_rule::resolve(manifests, &config),
+        telemetries: telemetry::resolve(manifests),
         virtual_services: virtual_service::resolve(manifests, &mut faults),
         envoy_filters: envoy_filter::resolve(manifests, &config),
         gateways: gateway::resolve(manifests),
@@ -96,6 +98,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     virtual_service::checks::check(&mesh, &mut faults);
     gateway::warn(&mesh, &mut faults);
     sidecar_scope::warn(manifests, &mesh, &mut faults);
+    telemetry::warn(manifests, &mesh, &mut faults);
     envoy_filter::check(manifests, &mesh, &mut faults);
     tls_to_app::check(&mesh, &mut faults);
     let faults = faults.sorted();

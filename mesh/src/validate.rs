@@ -1,5 +1,6 @@
 //! Checks documents as the API server and Istio's webhook would.
 
+mod attachment;
 mod authorization_policy;
 mod destination_rule;
 mod endpoint_slice;
@@ -13,6 +14,7 @@ pub(crate) mod secret;
 mod service;
 mod service_entry;
 mod sidecar;
+mod telemetry;
 mod textbook;
 mod traffic_policy;
 mod virtual_service;
@@ -72,6 +74,9 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     for policy in &manifests.authorization_policies {
         authorization_policy::validate(policy, faults);
+    }
+    for telemetry in &manifests.telemetries {
+        telemetry::validate(telemetry, faults);
     }
     for config in &manifests.proxy_configs {
         proxy_config::validate(config, faults);

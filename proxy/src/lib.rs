@@ -24,5 +24,6 @@ pub mod stream_info;
 mod sys;
 pub mod tcp_proxy;
 pub mod tls;
+mod traces;
 pub mod worker;
 mod workload;

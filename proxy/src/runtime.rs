@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     admin::{self, Command},
     config::{ConfigError, Manager, Shared},
-    http::Pools,
+    http::{self, Pools},
     listener::{self, Accept},
     memory, sys,
     worker::Worker,
@@ -137,8 +137,13 @@ fn start_worker(
         accept_stats: shared.accept_stats.clone(),
         http: Pools::new(&shared.stats),
     });
+    // The first worker to ask sends spans.
+    let traces = shared.traces.clone();
     let runtime = runtime()?;
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        if let Some(spans) = traces.receiver() {
+            runtime.spawn(http::export(worker.clone(), spans, traces.batch));
+        }
         runtime.block_on(work(receiver, worker));
         drop((runtime, alive));
     })?;

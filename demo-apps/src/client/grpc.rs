@@ -55,7 +55,7 @@ impl Call {
             Some(Method::Unary | Method::Stream) => Some(messages.clone()),
             Some(Method::ClientStream) => Some(vec![messages.concat().into()]),
             Some(Method::ServerStream) => Some(vec![messages[0].clone(); wanted as usize]),
-            Some(Method::Fail | Method::Seen) | None => None,
+            Some(Method::Fail | Method::Seen | Method::Export) | None => None,
         };
         Ok(Self {
             head: Head::new(&args.target, &path, HttpMethod::POST, headers)?.http2(())?,

@@ -10,6 +10,8 @@ const EXAMPLES: &str = "\
 HTTP paths:
   /bytes/N   N bytes           /status/N  that status       /slow/TIME  after a delay: 200ms, 2s
   /echo      the body         /trailers  with trailers     /ws         a websocket that echoes
+  /forward/HOST:PORT/PATH  calls on, with the headers of tracing, and answers with that status
+  /v1/traces and gRPC's TraceService/Export: takes spans (OTLP), and logs them
   anything else: JSON that says what the server saw
 
 gRPC methods of /sidelab.Echo/, with messages of any kind:

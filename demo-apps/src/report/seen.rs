@@ -6,7 +6,7 @@ use demo_args::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, CertificateFacts, Ended, GrpcSeen, Headers, HttpFacts, WebsocketSeen, header};
+use super::{Body, CertificateFacts, Ended, GrpcSeen, Headers, HttpFacts, SpanReport, WebsocketSeen, header};
 use crate::failure::Failure;
 
 /// The `schema` of [`Seen`].
@@ -120,6 +120,8 @@ pub enum Event {
         #[serde(flatten)]
         seen: Box<Seen>,
     },
+    /// A span was received, by OTLP.
+    Span(Box<SpanReport>),
     Closed(Box<Closed>),
     /// The server received a stop signal.
     Stopping,

@@ -9,7 +9,7 @@ use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use super::shared::Shared;
-use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, headers_of};
+use crate::report::{Event, SEEN_SCHEMA, Seen, ServerTls, SpanReport, headers_of};
 
 /// Both addresses of a connection. IPv4-mapped addresses of dual-stack sockets are converted to IPv4.
 #[derive(Clone, Copy)]
@@ -62,6 +62,12 @@ impl Context {
     /// Completes when the server is to stop.
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.stopped()
+    }
+
+    pub(super) fn log_spans(&self, spans: Vec<SpanReport>) {
+        for span in spans {
+            self.shared.log(|| Event::Span(Box::new(span)));
+        }
     }
 
     pub(super) fn log(&self, status: StatusCode, seen: Seen) {

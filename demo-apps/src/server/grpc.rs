@@ -1,4 +1,4 @@
-//! The service `sidelab.Echo`.
+//! The service `sidelab.Echo`, and an OpenTelemetry collector's.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::context::Context;
 use super::respond::refuse;
 use crate::grpc::{APPLICATION_GRPC, Broken, Code, MESSAGE_HEADER, MESSAGES_HEADER, Messages, Method, STATUS_HEADER};
 use crate::grpc::{frame, is_grpc};
+use crate::otlp;
 use crate::report::{GrpcSeen, GrpcStatus};
 
 /// Answers a request whose path or content type is gRPC's.
@@ -113,6 +114,13 @@ impl Call {
                 // Strings and numbers can always be serialized.
                 let json = serde_json::to_vec(&context.seen(head, self.messages.bytes())).unwrap_or_default();
                 self.send(&json).await
+            }
+            Method::Export => {
+                let message = self.only().await?;
+                let spans = otlp::read(&message).map_err(|error| invalid(error.to_string()))?;
+                context.log_spans(spans);
+                // An `ExportTraceServiceResponse` without fields: all were taken.
+                self.send(&[]).await
             }
         }
     }

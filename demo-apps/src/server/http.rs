@@ -17,6 +17,7 @@ use hyper_util::server::conn::auto;
 use super::body::{AnyBody, filling, whole};
 use super::context::{Context, Ends, with_host};
 use super::drained::Drained;
+use super::forward::forward;
 use super::httpbin::{Asked, Echo, LONGEST_BODY, Page};
 use super::respond::{Content, refuse, respond, with_type};
 use super::shared::Shared;
@@ -26,6 +27,7 @@ use crate::client::{PROBE_HEADER, chain};
 use crate::duration;
 use crate::failure::{Cause, Failure, FailureKind, Stage, escaped};
 use crate::grpc::{SERVICE, is_grpc};
+use crate::otlp;
 use crate::report::{Seen, ServerTls};
 use crate::tap::{Account, Io, Tap};
 
@@ -136,6 +138,8 @@ async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending)
                 Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/slow/TIME: {why}")).await,
             }
         }
+        (Some("forward"), Some(target)) => forward_to(target, request, context).await,
+        (Some("v1"), Some("traces")) => traces(request, context).await,
         (Some("trailers"), None) => trailers(request, context).await,
         (Some("ws"), None) => websocket::upgrade(request, context, upgrade).await,
         _ => respond(request, context, StatusCode::OK, seen_content).await,
@@ -148,6 +152,29 @@ fn seen_content(seen: &Seen) -> (Content, AnyBody) {
     let mut json = serde_json::to_vec(seen).unwrap_or_default();
     json.push(b'\n');
     (Content::Json, whole(json))
+}
+
+/// Calls on, and answers with the status of the answer.
+async fn forward_to(target: &str, request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    match forward(target, request.headers()).await {
+        Ok(status) => respond(request, context, status, seen_content).await,
+        Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &why).await,
+    }
+}
+
+/// Takes spans, as a collector does (OTLP over HTTP).
+async fn traces(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LONGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let status = match otlp::read(&body) {
+        Ok(spans) => {
+            context.log_spans(spans);
+            StatusCode::OK
+        }
+        Err(_) => StatusCode::BAD_REQUEST,
+    };
+    context.log(status, context.seen(&head, body.len() as u64));
+    with_type(status, Content::Protobuf, whole(""))
 }
 
 /// Answers with one of httpbin's pages.

@@ -14,6 +14,7 @@ use crate::report::Seen;
 pub(super) enum Content {
     Bytes,
     Json,
+    Protobuf,
     Text,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn with_type(status: StatusCode, content: Content, body: AnyBody) -> 
     let content = HeaderValue::from_static(match content {
         Content::Bytes => "application/octet-stream",
         Content::Json => "application/json",
+        Content::Protobuf => "application/x-protobuf",
         Content::Text => "text/plain; charset=utf-8",
     });
     let mut response = Response::new(body);

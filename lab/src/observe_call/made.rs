@@ -8,7 +8,7 @@ use mesh::account::Admission;
 use netns::TrackedConnections;
 use observe::Flow;
 
-use crate::{access_log::Line, counters::Count};
+use crate::{access_log::Line, counters::Count, traces::Trace};
 
 /// The records of a lab after all its calls.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub struct MadeCall {
     pub ended_ns: u64,
     /// What the probe's calls added to counters.
     pub counts: Vec<Count>,
+    /// The traces that the probe's calls left.
+    pub traces: Vec<Trace>,
     /// The marks of loads that ran at the same time, whose connections could be taken for the call's.
     pub loads: Vec<String>,
 }
@@ -57,6 +59,7 @@ impl MadeCall {
             began_ns,
             ended_ns,
             counts: vec![],
+            traces: vec![],
             loads: vec![],
         }
     }

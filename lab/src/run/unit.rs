@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use mesh::{SourceFile, model::Mesh};
 
 use super::{
-    Interrupted, Options, caller, changes::Current, counting::Before, load::Loads, make_calls, now_ns, webhook,
+    Interrupted, Options, caller, changes::Current, counting::Before, load::Loads, make_calls, now_ns, traced, webhook,
 };
 use crate::{
     data_plane::DataPlane,
@@ -94,6 +94,8 @@ pub(super) fn run(unit: &Unit<'_>, options: &Options) -> Result<UnitResult> {
             None => make_calls(&deployment, &current.mesh, probe, from, number, options)?,
         };
         call.counts = before.gained(&deployment)?;
+        let time = (began_ns, now_ns());
+        call.traces = traced::received(probe.traces.as_ref(), &deployment, &current.mesh, time)?;
         call.loads = loads.marks();
         calls.push(call);
         steps.push(Step { began_ns, changes, ended_ns: now_ns() });

@@ -15,6 +15,7 @@ use crate::{
     expect::Expectation,
     loads::{Connections, ExpectedLoad, Load},
     request::{self, Asked},
+    traces::ExpectedTraces,
 };
 
 use super::{
@@ -189,6 +190,9 @@ struct WrittenProbe {
     times: u32,
     #[serde(default)]
     counts: Vec<ExpectedCount>,
+    /// The traces that its calls leave at a collector.
+    #[serde(default)]
+    traces: Option<ExpectedTraces>,
     /// Made before the call, one after the other. They stay in force for later calls.
     #[serde(default)]
     changes: Vec<Change>,
@@ -242,6 +246,10 @@ impl WrittenProbe {
         for (i, count) in self.counts.iter().enumerate() {
             count.check().map_err(|message| format!("counts[{i}].{message}"))?;
         }
+        let traces = self.traces.map(|traces| traces.of_calls(self.times));
+        if let Some(traces) = &traces {
+            traces.check().map_err(|message| format!("traces.{message}"))?;
+        }
         let is_expected = ![&self.expect, &self.textbook, &self.istio].into_iter().all(Expectation::is_empty);
         let claims = match self.claims {
             Some(claims) if !is_expected && !claims.is_empty() => {
@@ -282,6 +290,7 @@ impl WrittenProbe {
             loads: self.loads.into_iter().collect(),
             times: self.times,
             counts: self.counts,
+            traces,
             claims,
             textbook,
             istio,

@@ -26,6 +26,7 @@ fn scenario(name: &str, calls: &[(&str, &str)]) -> Scenario {
         webhook: None,
         times: 1,
         counts: vec![],
+        traces: None,
         cell: None,
         claims: vec![(*claim).into()],
         textbook: Expectation::default(),

@@ -4,9 +4,12 @@ use envoy_api::{
     Address, Admin, Bootstrap, Cluster, ConfigSource, DirectResponseAction, DynamicResources, Listener, Node, Route,
     RouteConfiguration, StaticResources, TlsRequirement, VirtualHost,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT};
+use crate::{
+    model::Pod,
+    sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT},
+};
 
 use super::{
     Compiler, clusters, files,
@@ -17,6 +20,14 @@ use super::{
 /// The admin interface, for programs of the pod only.
 const ADMIN: (&str, u16) = ("127.0.0.1", ADMIN_PORT);
 const PROMETHEUS_CLUSTER: &str = "prometheus_stats";
+
+/// What Istio calls the cluster of Kubernetes where nothing else is said.
+pub(super) const CLUSTER_ID: &str = "Kubernetes";
+
+/// The name by which a sidecar's spans know it (`serviceCluster` in `pkg/bootstrap/config.go`).
+pub(super) fn service_cluster(pod: &Pod) -> String {
+    format!("{}.{}", pod.labels.get("app").unwrap_or(&pod.workload), pod.name.namespace)
+}
 
 impl Compiler<'_> {
     pub(super) fn bootstrap(&self) -> Bootstrap {
@@ -36,7 +47,10 @@ impl Compiler<'_> {
                 lds_config: Some(file(files::LISTENERS)),
                 cds_config: Some(file(files::CLUSTERS)),
             }),
-            layered_runtime: None,
+            // Verdicts do not wait for spans of other requests.
+            layered_runtime: Some(json!({"layers": [{
+                "name": "lab", "static_layer": {"tracing.opentelemetry.min_flush_spans": 1},
+            }]})),
         }
     }
 
@@ -79,7 +93,6 @@ impl Compiler<'_> {
     fn node(&self) -> Node {
         let pod = self.pod;
         let (name, namespace) = (&pod.name.name, &pod.name.namespace);
-        let app = pod.labels.get("app").unwrap_or(&pod.workload);
         let kind = if pod.is_gateway() { "router" } else { "sidecar" };
         let labels = pod.labels.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
         let metadata = [
@@ -89,12 +102,12 @@ impl Compiler<'_> {
             ("WORKLOAD_NAME", pod.workload.as_str().into()),
             ("LABELS", Value::Object(labels)),
             ("INSTANCE_IPS", format!("{},{}", pod.ips.v4, pod.ips.v6).into()),
-            ("CLUSTER_ID", "Kubernetes".into()),
+            ("CLUSTER_ID", CLUSTER_ID.into()),
             ("MESH_ID", self.mesh.config.trust_domain.as_str().into()),
         ];
         Node {
             id: format!("{kind}~{}~{name}.{namespace}~{namespace}.svc.cluster.local", pod.ips.v4),
-            cluster: format!("{app}.{namespace}"),
+            cluster: service_cluster(pod),
             metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }
     }

@@ -9,8 +9,11 @@ use envoy_api::{
     SetCurrentClientCertDetails, SetFilterState, SharedWithUpstream, SubstitutionFormatString, TcpProxy, UpgradeConfig,
 };
 
-use super::{Compiler, balancing, files, traffic_policy::duration};
-use crate::model::{DestinationRule, PathNormalization};
+use super::{Compiler, balancing, files, tracing::Traced, traffic_policy::duration};
+use crate::{
+    manifests::telemetry::WorkloadMode::{self, Client, Server},
+    model::{DestinationRule, PathNormalization},
+};
 
 /// Envoy's default, set explicitly: a connection is closed after this long without bytes.
 const IDLE: ProtoDuration = seconds(3600);
@@ -46,7 +49,7 @@ impl Compiler<'_> {
     pub(super) fn outbound_http(&self, listener: &str, routes: &str) -> Filter {
         let path = self.placement.config_dir.join(files::routes(routes));
         let rds = Rds { config_source: ConfigSource::path(path), route_config_name: routes.into() };
-        http(HttpConnectionManager { rds: Some(rds), ..self.http(format!("outbound_{listener}")) })
+        http(HttpConnectionManager { rds: Some(rds), ..self.traced_http(format!("outbound_{listener}"), Client) })
     }
 
     /// Speaks HTTP with the peer, and forwards its identity to the app.
@@ -63,7 +66,7 @@ impl Compiler<'_> {
                 uri: true,
                 dns: true,
             }),
-            ..self.http(stat_prefix)
+            ..self.traced_http(stat_prefix, Server)
         })
     }
 
@@ -72,7 +75,7 @@ impl Compiler<'_> {
     pub(super) fn gateway_http(&self, listener: &str, routes: &str) -> Filter {
         let path = self.placement.config_dir.join(files::routes(routes));
         let rds = Rds { config_source: ConfigSource::path(path), route_config_name: routes.into() };
-        let base = self.http(format!("outbound_{listener}"));
+        let base = self.traced_http(format!("outbound_{listener}"), Client);
         http(HttpConnectionManager {
             rds: Some(rds),
             http_filters: self.authorize_requests().into_iter().chain(route_filters()).collect(),
@@ -100,6 +103,12 @@ impl Compiler<'_> {
             upgrade_configs: vec![],
             ..base
         })
+    }
+
+    /// The settings of those whose requests are traced, as calls of one kind.
+    fn traced_http(&self, stat_prefix: String, mode: WorkloadMode) -> HttpConnectionManager {
+        let Traced { tracing, request_ids } = self.traced(mode);
+        HttpConnectionManager { tracing, request_id_extension: request_ids, ..self.http(stat_prefix) }
     }
 
     /// The settings that all share. Paths are normalized as in `buildHTTPConnectionManager` of
@@ -139,6 +148,8 @@ impl Compiler<'_> {
             path_with_escaped_slashes_action: escaped,
             generate_request_id: Some(true),
             preserve_external_request_id: false,
+            tracing: None,
+            request_id_extension: None,
         }
     }
 }

@@ -23,7 +23,6 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
-    ("telemetry.istio.io", "Telemetry", "here every call is logged and counted, whatever it says"),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
     ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),
     ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not predicted"),

@@ -84,19 +84,26 @@ impl AuthorizationPolicy {
     pub fn is_for(&self, pod: &Pod, config: &MeshConfig) -> bool {
         let namespace = &self.name.namespace;
         let covers = *namespace == config.root_namespace || *namespace == pod.name.namespace;
-        let attached = |gateway: &String| {
-            let is_it = |target: &TargetRef| {
-                target.group == "gateway.networking.k8s.io" && target.kind == "Gateway" && target.name == *gateway
-            };
-            pod.name.namespace == *namespace && self.targets.iter().any(is_it)
+        covers && is_attached(namespace, &self.selector, &self.targets, pod)
+    }
+}
+
+/// Whether an object of a namespace is for a pod that it covers, by what it selects or is attached to.
+pub(super) fn is_attached(
+    namespace: &str,
+    selector: &BTreeMap<String, String>,
+    targets: &[TargetRef],
+    pod: &Pod,
+) -> bool {
+    let attached = |gateway: &String| {
+        let is_it = |target: &TargetRef| {
+            target.group == "gateway.networking.k8s.io" && target.kind == "Gateway" && target.name == *gateway
         };
-        match pod.labels.get(GATEWAY_NAME) {
-            Some(gateway) if !self.targets.is_empty() => covers && attached(gateway),
-            _ => {
-                let selected = self.selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
-                covers && self.targets.is_empty() && selected
-            }
-        }
+        pod.name.namespace == namespace && targets.iter().any(is_it)
+    };
+    match pod.labels.get(GATEWAY_NAME) {
+        Some(gateway) if !targets.is_empty() => attached(gateway),
+        _ => targets.is_empty() && selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::object::Source;
+use super::{
+    object::Source,
+    telemetry::{DefaultProviders, Provider},
+};
 
 /// The supported part of MeshConfig (`istio.mesh.v1alpha1.MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,10 @@ pub struct MeshConfig {
     pub access_log_file: Option<String>,
     /// `accessLogEncoding` JSON rather than TEXT.
     pub access_log_json: bool,
+    /// `extensionProviders`.
+    pub providers: Vec<Provider>,
+    /// `defaultProviders`.
+    pub default_providers: DefaultProviders,
     /// `protocolDetectionTimeout` in milliseconds; 0 waits forever.
     pub protocol_detection_timeout_ms: u64,
     /// `pathNormalization.normalization`.

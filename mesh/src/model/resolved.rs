@@ -14,6 +14,7 @@ use super::{
     pod::Pod,
     service::{Service, ServicePort},
     sidecar_scope::SidecarScope,
+    telemetry::Telemetry,
     virtual_service::VirtualService,
     webhook::Webhook,
 };
@@ -34,6 +35,8 @@ pub struct Resolved {
     pub destination_rules: DestinationRules,
     /// AuthorizationPolicies, the oldest first.
     pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// Telemetries, the oldest first.
+    pub telemetries: Vec<Telemetry>,
     /// VirtualServices, the oldest first, with what they delegate in place.
     pub virtual_services: Vec<VirtualService>,
     /// Gateways (the kind), the oldest first.

@@ -49,7 +49,7 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
     let spec = &object.spec;
     match object.kind.as_str() {
         "RequestAuthentication" => ends.server.is_some_and(|server| guards(object, server, ends)),
-        "WasmPlugin" | "TrafficExtension" | "Telemetry" => {
+        "WasmPlugin" | "TrafficExtension" => {
             [Some(ends.client), ends.server].into_iter().flatten().any(|pod| guards(object, pod, ends))
         }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {

@@ -2,17 +2,21 @@
 
 mod sources;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use self::sources::Settings;
 use crate::{
     fault::Faults,
-    manifests::{Manifests, nearest},
-    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
+    manifests::{Manifests, nearest, read, telemetry::ExtensionProvider},
+    model::{
+        DefaultProviders, MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Provider, ProviderKind,
+        Source, TlsFloor,
+    },
 };
 
 /// The settings that are read.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 14] = [
     "trustDomain",
     "trustDomainAliases",
     "rootNamespace",
@@ -20,6 +24,8 @@ const SUPPORTED: [&str; 12] = [
     "outboundTrafficPolicy",
     "accessLogFile",
     "accessLogEncoding",
+    "extensionProviders",
+    "defaultProviders",
     "protocolDetectionTimeout",
     "pathNormalization",
     "meshMTLS",
@@ -28,19 +34,17 @@ const SUPPORTED: [&str; 12] = [
 ];
 
 /// Settings that are not read, and do not affect any answer.
-const WITHOUT_EFFECT: [&str; 25] = [
+const WITHOUT_EFFECT: [&str; 23] = [
     "accessLogFormat",
     "certificates",
     "configSources",
     "connectTimeout",
-    "defaultProviders",
     "disableEnvoyListenerLog",
     "dnsRefreshRate",
     "enableClientSidePolicyCheck",
     "enableEnvoyAccessLogService",
     "enablePrometheusMerge",
     "enableTracing",
-    "extensionProviders",
     "hboneIdleTimeout",
     "inboundClusterStatName",
     "ingressClass",
@@ -97,6 +101,8 @@ pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig 
         outbound_traffic_policy: OutboundTrafficPolicy::AllowAny,
         access_log_file: None,
         access_log_json: false,
+        providers: vec![],
+        default_providers: DefaultProviders::default(),
         protocol_detection_timeout_ms: 0,
         path_normalization: PathNormalization::default(),
         mesh_mtls: MeshTls::default(),
@@ -164,6 +170,8 @@ impl Reader<'_, '_> {
                 Some("JSON") => self.config.access_log_json = true,
                 _ => return Err(whole(format!("{value} is not an encoding; expected TEXT or JSON"))),
             },
+            "extensionProviders" => self.providers(value)?,
+            "defaultProviders" => self.config.default_providers = self.typed("defaultProviders", value)?,
             "protocolDetectionTimeout" => {
                 self.config.protocol_detection_timeout_ms = milliseconds(value).map_err(whole)?;
             }
@@ -196,6 +204,71 @@ impl Reader<'_, '_> {
                 }
                 None => return Err(whole(unknown(name))),
             },
+        }
+        Ok(())
+    }
+
+    /// Reads a setting as a type. Fields that it does not know are faults.
+    fn typed<T: DeserializeOwned>(&mut self, name: &str, value: &Value) -> Result<T, Wrong> {
+        let within =
+            |path: &str| if path.is_empty() || path.starts_with('[') { path.to_owned() } else { format!(".{path}") };
+        let (typed, unknown) = read(value.clone()).map_err(|misfit| (within(&misfit.path), misfit.message))?;
+        for misfit in unknown {
+            let field = self.settings.field(&format!("{name}{}", within(&misfit.path)));
+            self.faults.error(self.settings.object, field, misfit.message);
+        }
+        Ok(typed)
+    }
+
+    /// A later source replaces those of the same names (`applyMeshConfig` in `pkg/config/mesh/mesh.go`).
+    fn providers(&mut self, value: &Value) -> Result<(), Wrong> {
+        const KINDS: [&str; 15] = [
+            "datadog",
+            "envoyExtAuthzGrpc",
+            "envoyExtAuthzHttp",
+            "envoyFileAccessLog",
+            "envoyHttpAls",
+            "envoyOtelAls",
+            "envoyTcpAls",
+            "lightstep",
+            "opencensus",
+            "opentelemetry",
+            "prometheus",
+            "sds",
+            "skywalking",
+            "stackdriver",
+            "zipkin",
+        ];
+        let all: Vec<ExtensionProvider> = match value {
+            Value::Null => vec![],
+            value => self.typed("extensionProviders", value)?,
+        };
+        for (i, ExtensionProvider { name, opentelemetry, others }) in all.into_iter().enumerate() {
+            let at = |message: String| (format!("[{i}]"), message);
+            if name.is_empty() {
+                return Err((format!("[{i}].name"), "is missing".into()));
+            }
+            let known = |kind: &&String| KINDS.contains(&kind.as_str());
+            if let Some(unknown) = others.keys().find(|kind| !known(kind)) {
+                let meant = nearest(unknown, KINDS.into_iter()).map(|meant| format!("; did you mean {meant}?"));
+                return Err((format!("[{i}].{unknown}"), format!("unknown field{}", meant.unwrap_or_default())));
+            }
+            let kind = match (opentelemetry, others.into_keys().next()) {
+                (Some(collector), None) if collector.service.is_empty() => {
+                    return Err((format!("[{i}].opentelemetry.service"), "is missing".into()));
+                }
+                (Some(collector), None) if !(1..=65535).contains(&collector.port) => {
+                    let message = format!("{} is out of range; a port is a number from 1 to 65535", collector.port);
+                    return Err((format!("[{i}].opentelemetry.port"), message));
+                }
+                (Some(collector), None) => ProviderKind::OpenTelemetry(Box::new(collector)),
+                (None, Some(kind)) => ProviderKind::Other(kind),
+                (None, None) => return Err(at(format!("needs one of {}", KINDS.join(", ")))),
+                (Some(_), Some(other)) => return Err(at(format!("has both opentelemetry and {other}; keep one"))),
+            };
+            let source = self.settings.source.at(self.settings.field(&format!("extensionProviders[{i}]")));
+            self.config.providers.retain(|earlier| earlier.name != name);
+            self.config.providers.push(Provider { name, kind, source });
         }
         Ok(())
     }

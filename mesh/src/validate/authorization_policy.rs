@@ -7,30 +7,21 @@ mod values;
 mod tests;
 
 use self::values::Kind;
-use super::Checked;
+use super::{Checked, attachment};
 use crate::{
     fault::Faults,
     manifests::{
         Object,
-        authorization_policy::{Action, AuthorizationPolicySpec, Condition, Operation, Rule, SourceSpec, TargetRef},
-        istio::WorkloadSelector,
+        authorization_policy::{Action, AuthorizationPolicySpec, Condition, Operation, Rule, SourceSpec},
     },
     model::{DRY_RUN, parse_bool},
 };
-
-/// The kinds that a policy can be attached to, with their groups.
-const TARGETS: [(&str, &str); 4] = [
-    ("", "Service"),
-    ("networking.istio.io", "ServiceEntry"),
-    ("gateway.networking.k8s.io", "Gateway"),
-    ("gateway.networking.k8s.io", "GatewayClass"),
-];
 
 pub(super) fn validate(policy: &Object<AuthorizationPolicySpec>, faults: &mut Faults) {
     let mut checked = Checked::of(policy, faults);
     let spec = &policy.body;
     dry_run(&mut checked, spec.action);
-    attachment(&mut checked, spec);
+    attachment::check(&mut checked, spec.selector.as_ref(), spec.target_ref.as_ref(), &spec.target_refs);
     action(&mut checked, spec);
     for (i, rule) in spec.rules.iter().flatten().enumerate() {
         let field = format!("spec.rules[{i}]");
@@ -52,46 +43,6 @@ fn dry_run(checked: &mut Checked<'_>, action: Action) {
             }
         }
         (Some(_), action) => checked.error(field, format!("is for actions ALLOW and DENY alone, not for {action}")),
-    }
-}
-
-/// What it is for: pods, or what it is attached to.
-fn attachment(checked: &mut Checked<'_>, spec: &AuthorizationPolicySpec) {
-    let ways = [spec.selector.is_some(), spec.target_ref.is_some(), !spec.target_refs.is_empty()];
-    if ways.iter().filter(|set| **set).count() > 1 {
-        checked.error("spec", "has more than one of selector, targetRef and targetRefs; keep one");
-    }
-    selector(checked, spec.selector.as_ref());
-    if let Some(target) = &spec.target_ref {
-        self::target(checked, "spec.targetRef", target);
-    }
-    for (i, target) in spec.target_refs.iter().enumerate() {
-        self::target(checked, &format!("spec.targetRefs[{i}]"), target);
-    }
-}
-
-fn selector(checked: &mut Checked<'_>, selector: Option<&WorkloadSelector>) {
-    let Some(WorkloadSelector { match_labels }) = selector else { return };
-    if match_labels.is_empty() {
-        let message = "has no labels: the policy is for the whole namespace (the whole mesh in the root namespace)";
-        checked.warn("spec.selector", message);
-    }
-    checked.selector_labels("spec.selector.matchLabels", match_labels);
-}
-
-fn target(checked: &mut Checked<'_>, field: &str, target: &TargetRef) {
-    if target.name.is_empty() {
-        checked.error(format!("{field}.name"), "is missing; name what the policy is attached to");
-    }
-    if !target.namespace.is_empty() {
-        checked.error(format!("{field}.namespace"), "must not be set: a policy is attached only in its own namespace");
-    }
-    let group = if target.group == "core" { "" } else { &target.group };
-    if !TARGETS.contains(&(group, target.kind.as_str())) {
-        let kinds =
-            TARGETS.map(|(group, kind)| if group.is_empty() { kind.to_owned() } else { format!("{group}/{kind}") });
-        let found = if group.is_empty() { target.kind.clone() } else { format!("{group}/{}", target.kind) };
-        checked.error(format!("{field}.kind"), format!("{found:?} is none of {}", kinds.join(", ")));
     }
 }
 

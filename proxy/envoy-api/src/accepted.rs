@@ -38,6 +38,8 @@ pub enum Message {
     Cluster,
     /// `envoy.config.endpoint.v3.ClusterLoadAssignment`, in a file or in place.
     ClusterLoadAssignment,
+    /// `envoy.config.trace.v3.OpenTelemetryConfig`.
+    OpenTelemetryConfig,
 }
 
 /// Values of a field that decide nothing.
@@ -47,8 +49,6 @@ pub enum Values {
     Any,
     /// This one, as JSON.
     Only(&'static str),
-    /// Messages without this field.
-    Without(&'static str),
     /// Extensions of this type, by the end of its URL.
     OfType(&'static str),
 }
@@ -57,8 +57,11 @@ const fn row(message: Message, field: &'static str, values: Values, why: &'stati
     Accepted { message, field, values, why }
 }
 
-use Message::{Cluster, ClusterLoadAssignment, HttpConnectionManager, Listener, RouteConfiguration, TlsInspector};
-use Values::{Any, OfType, Only, Without};
+use Message::{
+    Cluster, ClusterLoadAssignment, HttpConnectionManager, Listener, OpenTelemetryConfig, RouteConfiguration,
+    TlsInspector,
+};
+use Values::{Any, OfType, Only};
 
 const EXCHANGE: &str = "envoy.tcp.metadataexchange.config.MetadataExchange";
 const STATS: &str = "stats.PluginConfig";
@@ -68,6 +71,7 @@ const WHY_NOTES: &str = "Notes which VirtualService or Sidecar made the chain. O
 const WHY_DNS: &str =
     "How often and how a name is resolved. Here every 5 s by the host's resolver, whose answers a lab does not change";
 const WHY_WEIGHT: &str = "Counts only where traffic is split among localities, which is refused where there are several (`common_lb_config`)";
+const WHY_TRACER: &str = "Where spans are sent in a format other than OpenTelemetry's. None are: only the headers of tracing in Envoy itself are done, `x-request-id` and `x-envoy-decorator-operation`";
 const WHY_GRPC: &str = "No limit, whatever `grpc-timeout` says. No limit is set here by that header";
 
 /// Every accepted field.
@@ -103,12 +107,14 @@ pub const ACCEPTED: &[Accepted] = &[
         OfType("envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"),
         "Counts gRPC calls, and decides nothing. They are not counted here",
     ),
-    row(HttpConnectionManager, "tracing", Without("provider"), "Without a provider no trace is reported"),
+    row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.ZipkinConfig"), WHY_TRACER),
+    row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.DatadogConfig"), WHY_TRACER),
+    row(HttpConnectionManager, "tracing.provider", OfType("envoy.config.trace.v3.SkyWalkingConfig"), WHY_TRACER),
     row(
-        HttpConnectionManager,
-        "request_id_extension",
-        OfType("envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"),
-        "Envoy's default. Without tracing no digit of an id says whether it is traced",
+        OpenTelemetryConfig,
+        "resource_detectors[]",
+        OfType("envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig"),
+        "What `OTEL_RESOURCE_ATTRIBUTES` adds to spans. A lab's sidecars have no such variable",
     ),
     row(
         HttpConnectionManager,
@@ -159,9 +165,17 @@ pub const ACCEPTED: &[Accepted] = &[
 impl Message {
     fn of_url(url: &str) -> Option<Self> {
         let name = url.strip_prefix("type.googleapis.com/")?;
-        [Listener, TlsInspector, HttpConnectionManager, RouteConfiguration, Cluster, ClusterLoadAssignment]
-            .into_iter()
-            .find(|message| name == message.name())
+        [
+            Listener,
+            TlsInspector,
+            HttpConnectionManager,
+            RouteConfiguration,
+            Cluster,
+            ClusterLoadAssignment,
+            OpenTelemetryConfig,
+        ]
+        .into_iter()
+        .find(|message| name == message.name())
     }
 
     /// Its full name.
@@ -175,6 +189,7 @@ impl Message {
             RouteConfiguration => "envoy.config.route.v3.RouteConfiguration",
             Cluster => "envoy.config.cluster.v3.Cluster",
             ClusterLoadAssignment => "envoy.config.endpoint.v3.ClusterLoadAssignment",
+            OpenTelemetryConfig => "envoy.config.trace.v3.OpenTelemetryConfig",
         }
     }
 
@@ -183,7 +198,7 @@ impl Message {
         match self {
             HttpConnectionManager => Some(("route_config", RouteConfiguration)),
             Cluster => Some(("load_assignment", ClusterLoadAssignment)),
-            Listener | TlsInspector | RouteConfiguration | ClusterLoadAssignment => None,
+            Listener | TlsInspector | RouteConfiguration | ClusterLoadAssignment | OpenTelemetryConfig => None,
         }
     }
 }
@@ -193,7 +208,6 @@ impl Values {
         match self {
             Any => true,
             Only(text) => serde_json::from_str::<Value>(text).is_ok_and(|only| only == *value),
-            Without(field) => value.is_object() && value.get(field).is_none(),
             OfType(name) => extension(value).is_some_and(|url| url.rsplit('/').next() == Some(name)),
         }
     }
@@ -260,7 +274,6 @@ pub fn markdown() -> String {
         let values = match values {
             Any => "any".to_owned(),
             Only(value) => format!("`{value}`"),
-            Without(field) => format!("those without `{field}`"),
             OfType(name) => format!("`{name}`"),
         };
         let _ = writeln!(text, "| {message} | `{field}` | {values} | {why} |");

@@ -29,7 +29,7 @@ pub struct Bootstrap {
     /// The files with dynamic resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic_resources: Option<DynamicResources>,
-    /// Envoy's runtime values. The native proxy has none, and warns about each.
+    /// Envoy's runtime values. The native proxy has `tracing.opentelemetry.min_flush_spans` alone, and warns of others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layered_runtime: Option<Value>,
 }

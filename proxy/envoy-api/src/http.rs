@@ -11,6 +11,7 @@ use crate::{
     rbac::HttpRbac,
     route::RouteConfiguration,
     route_filters::{CORS_FILTER, Cors, FAULT_FILTER, HttpFault},
+    tracing::{HttpTracing, RequestIdExtension},
     typed::any_of,
 };
 
@@ -81,6 +82,12 @@ pub struct HttpConnectionManager {
     /// Whether an `x-request-id` from outside is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preserve_external_request_id: bool,
+    /// Which requests are traced, and who is told; none if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<HttpTracing>,
+    /// What makes request ids; random UUIDs if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id_extension: Option<RequestIdExtension>,
 }
 
 /// `HttpConnectionManager.PathWithEscapedSlashesAction`.

@@ -27,6 +27,7 @@ mod route_action;
 mod route_filters;
 mod route_retry;
 mod tls;
+mod tracing;
 mod typed;
 mod wide;
 
@@ -47,4 +48,5 @@ pub use route_action::*;
 pub use route_filters::*;
 pub use route_retry::*;
 pub use tls::*;
+pub use tracing::*;
 pub use typed::TypeUrl;

@@ -16,6 +16,7 @@
 //! | which endpoint a hash leads to | [`hash`], [`hash_table`] |
 //! | when an endpoint that fails is left out | [`outlier`] |
 //! | whether a request is retried | [`retry`] |
+//! | whether a request is traced, and how a trace goes on | [`tracing`] |
 //! | how an outcome is logged and answered, and what a log entry means | [`outcome`], [`grpc`] |
 //! | BoringSSL's error for a failed handshake | [`tls_error`] |
 
@@ -46,6 +47,7 @@ pub mod route;
 pub mod string_match;
 mod table;
 pub mod tls_error;
+pub mod tracing;
 pub mod upstream;
 
 pub use build::BuildError;

@@ -54,7 +54,8 @@ pub struct RequestHead {
 }
 
 impl Entry<'_> {
-    pub(super) fn flags(&self) -> Flags {
+    /// `RESPONSE_FLAGS`.
+    pub(crate) fn flags(&self) -> Flags {
         let StreamInfo { outcome, more_flags, .. } = self.stream;
         if self.http.is_some() { more_flags.union(outcome.flags()) } else { outcome.session_flags() }
     }

@@ -17,6 +17,7 @@ use crate::{
     istio_metrics::{IstioMetrics, Reporter},
     stats::{Scope, Stats},
     tls::{ContextStats, ServerContext},
+    traces::Traces,
 };
 
 /// Builds listeners and clusters, and subscribes them to the files that they depend on.
@@ -28,6 +29,8 @@ pub struct Builder<'a> {
     pub drain: &'a Drain,
     /// Istio's metrics, of a sidecar.
     pub(crate) metrics: Option<&'a Arc<IstioMetrics>>,
+    /// Tracers.
+    pub(crate) traces: &'a Traces,
     /// The direction of the listener that is built.
     pub(crate) direction: Option<TrafficDirection>,
     pub(super) files: &'a mut Files,
@@ -65,7 +68,8 @@ impl Builder<'_> {
             }
             None => None,
         };
-        Hcm::new(config, routes, self.stats, self.log_files).map(|hcm| Arc::new(hcm.reported_by(self.reporter())))
+        let hcm = Hcm::new(config, routes, self.stats, self.log_files)?.reported_by(self.reporter());
+        hcm.traced(config, self.direction, self.traces).map(Arc::new)
     }
 
     /// Builds a cluster with its secrets and endpoints.

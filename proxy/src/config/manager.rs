@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use envoy_api::{Bootstrap, Resource};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,7 @@ use crate::{
     istio_metrics::IstioMetrics,
     listener::{Accept, AcceptStats, Chain, Listener, Listeners, bind},
     stats::{Scope, Stats},
+    traces::{MIN_FLUSH_SPANS, Traces},
 };
 
 /// State shared by all threads of a proxy.
@@ -42,6 +44,8 @@ pub struct Shared {
     pub accept_stats: AcceptStats,
     /// Istio's metrics, of a sidecar.
     pub(crate) metrics: Option<Arc<IstioMetrics>>,
+    /// Tracers.
+    pub(crate) traces: Arc<Traces>,
     /// Number of worker threads.
     pub concurrency: usize,
     pub started: Instant,
@@ -114,8 +118,8 @@ impl Manager {
         let text = std::fs::read_to_string(path).map_err(read_error)?;
         let bootstrap: Bootstrap =
             envoy_api::read(&text).map_err(|error| ConfigError::NotRead { file: path.into(), error })?;
-        if bootstrap.layered_runtime.is_some() {
-            tracing::warn!("layered_runtime: ignored, because this proxy has no runtime values");
+        if let Some(others) = other_values(bootstrap.layered_runtime.as_ref()) {
+            tracing::warn!("layered_runtime: {others} ignored, because this proxy has no such runtime values");
         }
         let secrets = bootstrap.static_resources.secrets.iter().map(|s| (s.name.clone(), s.clone()));
         let watcher = Watcher::new().map_err(|error| ConfigError::Watch { folder: parent(path).into(), error })?;
@@ -125,6 +129,7 @@ impl Manager {
             log_files: LogFiles::start(&stats).map_err(read_error)?,
             accept_stats: AcceptStats::new(&stats),
             metrics: IstioMetrics::new(bootstrap.node.as_ref(), &stats),
+            traces: Traces::new(&bootstrap, &stats),
             stats,
             clusters: Arc::default(),
             listeners: Arc::default(),
@@ -374,9 +379,18 @@ impl Manager {
     }
 
     fn builder(&mut self) -> Builder<'_> {
-        let Shared { stats, log_files, drain, metrics, .. } = &*self.shared;
-        Builder { stats, log_files, drain, metrics: metrics.as_ref(), direction: None, files: &mut self.files }
+        let Shared { stats, log_files, drain, metrics, traces, .. } = &*self.shared;
+        Builder { stats, log_files, drain, metrics: metrics.as_ref(), traces, direction: None, files: &mut self.files }
     }
+}
+
+/// The runtime values that this proxy does not have.
+fn other_values(runtime: Option<&Value>) -> Option<String> {
+    let layers = runtime?.get("layers")?.as_array()?;
+    let values = layers.iter().filter_map(|layer| layer.get("static_layer")?.as_object());
+    let others: Vec<&str> =
+        values.flat_map(Map::keys).map(String::as_str).filter(|name| *name != MIN_FLUSH_SPANS).collect();
+    (!others.is_empty()).then(|| others.join(", "))
 }
 
 /// Drains connections of removed chains, and closes the remaining ones after a while.

@@ -6,17 +6,19 @@ use arc_swap::ArcSwap;
 use envoy_api::{
     AlpnFilter, CodecType, ForwardClientCertDetails, Http2ProtocolOptions, HttpConnectionManager, HttpFault,
     HttpFilterConfig, ProtoDuration, RouteConfiguration, ServerHeaderTransformation, SetCurrentClientCertDetails,
+    TrafficDirection,
 };
 use envoy_rules::path::Normalization;
 use http::{HeaderName, HeaderValue};
 
-use super::{peer_metadata::PeerExchange, route::Routes, timeout::timeout};
+use super::{peer_metadata::PeerExchange, route::Routes, timeout::timeout, trace::Tracing};
 use crate::{
     access_log::{AccessLogs, LogFiles},
     authorization::Authorization,
     config::{At as _, Fault, Invalid},
     istio_metrics::Reporter,
     stats::{Counter, Gauge, Scope, ScopedStats, Stats},
+    traces::Traces,
     workload::Introduction,
 };
 
@@ -68,6 +70,8 @@ pub struct Hcm {
     pub(super) stats: HcmStats,
     /// Counts Istio's metrics.
     pub(super) reporter: Option<Reporter>,
+    /// Which requests are traced, and who is told.
+    pub(super) tracing: Option<Tracing>,
 }
 
 /// Statistics of a connection manager.
@@ -182,6 +186,7 @@ impl Hcm {
             logs,
             stats: HcmStats::new(&scope),
             reporter: None,
+            tracing: None,
         })
     }
 
@@ -193,6 +198,19 @@ impl Hcm {
     /// Counts Istio's metrics, too.
     pub(crate) fn reported_by(self, reporter: Option<Reporter>) -> Self {
         Self { reporter, ..self }
+    }
+
+    /// Traces requests, too, as calls in a direction.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn traced(
+        self,
+        config: &HttpConnectionManager,
+        direction: Option<TrafficDirection>,
+        traces: &Traces,
+    ) -> Result<Self, Invalid> {
+        Ok(Self { tracing: Tracing::new(config, direction, traces)?, ..self })
     }
 
     /// The current routes.

@@ -6,7 +6,10 @@ use envoy_api::ClusterWeight;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 
-use super::{body::Progress, config::Hcm, connection::Connection, headers, peer_metadata::Received, route::RouteEntry};
+use super::{
+    body::Progress, config::Hcm, connection::Connection, headers, peer_metadata::Received, route::RouteEntry,
+    trace::Trace,
+};
 use crate::{
     access_log::{Entry, HttpFacts},
     stats::Held,
@@ -31,6 +34,8 @@ pub(super) struct Exchange {
     pub(super) set_cookies: Vec<HeaderValue>,
     /// How the caller's sidecar has introduced itself.
     pub(super) received: Received,
+    /// Its spans, if it is traced.
+    pub(super) trace: Option<Trace>,
     /// Whether the outcome is known. If dropped before, the downstream has closed.
     settled: bool,
     _active: Held,
@@ -56,6 +61,7 @@ impl Exchange {
             of_cors: HeaderMap::new(),
             set_cookies: vec![],
             received: Received::default(),
+            trace: None,
             settled: false,
             _active: stats.requests_active.hold(),
             connection: connection.clone(),
@@ -93,6 +99,10 @@ impl Exchange {
         if let (Some(peers), Some(own)) = (&self.hcm().peers, self.hcm().introduction()) {
             peers.answer(&mut headers, own, self.received);
         }
+        let tracing = self.connection.hcm.tracing.as_ref();
+        if let (Some(tracing), Some(trace)) = (tracing, &mut self.trace) {
+            tracing.respond(trace, &mut headers);
+        }
         self.stream.response_code = Some(status.as_u16());
         self.http.response_duration = self.stream.upstream.is_some().then(|| self.stream.started.elapsed());
         self.http.response = self
@@ -124,8 +134,13 @@ impl Drop for Exchange {
         self.stream.end();
         let entry = Entry { stream: &self.stream, http: Some(&self.http) };
         self.hcm().logs.log(&entry);
+        let cluster = || self.stream.cluster.as_deref().and_then(|name| self.connection.worker.cluster(name));
+        if let (Some(tracing), Some(trace)) = (&self.connection.hcm.tracing, self.trace.take()) {
+            let cluster = cluster();
+            tracing.end(trace, &entry, cluster.as_ref().map(|cluster| cluster.config().alt_stat_name.as_str()));
+        }
         if let Some(reporter) = &self.hcm().reporter {
-            let cluster = self.stream.cluster.as_deref().and_then(|name| self.connection.worker.cluster(name));
+            let cluster = cluster();
             reporter.request(&entry, cluster.as_ref().and_then(|cluster| cluster.config().metadata.as_ref()));
         }
         self.connection.exchange_ended();

@@ -120,6 +120,11 @@ pub(super) async fn handle(
         let client = exchange.http.client;
         (route, authorization::check(&hcm.authorization, &connection.info, client, Some(facts)))
     };
+    if let Some(tracing) = &hcm.tracing {
+        let decorator = route.as_ref().and_then(|route| route.configured.decorator.as_ref());
+        let operation = decorator.map(|decorator| decorator.operation.as_str());
+        exchange.trace = Some(tracing.begin(head, operation, exchange.stream.start_time));
+    }
     if let Err(denied) = allowed {
         // The route is known, though it is not taken.
         if let Some(route) = &route {

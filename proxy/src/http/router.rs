@@ -141,6 +141,9 @@ async fn attempts(
         if let Some(sign) = sign(&result) {
             observe(cluster, exchange, sign);
         }
+        if result.is_err() {
+            end_span(exchange, cluster);
+        }
         let retries_done = exchange.http.attempts - 1;
         if let Err(failure) = &result {
             stats.failed(&failure.outcome);
@@ -181,6 +184,14 @@ async fn attempts(
                 return result.map_err(|failure| failure.outcome);
             }
         }
+    }
+}
+
+/// Ends the span of an attempt that has failed.
+fn end_span(exchange: &mut Exchange, cluster: &Cluster) {
+    if let (Some(tracing), Some(trace)) = (&exchange.connection.hcm.tracing, &mut exchange.trace) {
+        let entry = Entry { stream: &exchange.stream, http: Some(&exchange.http) };
+        tracing.end_attempt(trace, &entry, Some(&cluster.config().alt_stat_name));
     }
 }
 
@@ -229,6 +240,12 @@ async fn attempt(
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let version = http_version(cluster.config(), connection.version);
     count_attempt(exchange, plan.route.include_attempt_count);
+    let tracing = connection.hcm.tracing.as_ref();
+    if let (Some(tracing), Some(trace), Some(head)) = (tracing, &mut exchange.trace, &mut exchange.http.request) {
+        let name = &cluster.config().alt_stat_name;
+        let name = if name.is_empty() { &*cluster.name } else { name };
+        tracing.attempt(trace, &mut head.headers, name, exchange.http.attempts);
+    }
     let host = exchange.http.request.as_ref().and_then(|head| head.headers.get(header::HOST)?.to_str().ok());
     let host = host.map(ToOwned::to_owned);
     let context = ConnectContext {

@@ -60,9 +60,17 @@ fn filters_are_known_by_their_type_in_a_typed_struct_too() {
 }
 
 #[test]
-fn a_tracer_stays_an_error() {
-    let fault = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
-    let filter = |config: serde_json::Value| json!({"name": "f", "typed_config": config});
-    assert!(manager(&filter(json!({"@type": fault})), &json!({})).is_ok());
-    assert!(manager(&filter(json!({"@type": fault})), &json!({"provider": {"name": "zipkin"}})).is_err());
+fn a_tracer_is_read_accepted_without_effect_or_an_error() {
+    let filter = json!({"name": "f", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"}});
+    let read = |config: &str, fields: serde_json::Value| {
+        let mut typed = json!({"@type": format!("type.googleapis.com/envoy.config.trace.v3.{config}")});
+        typed.as_object_mut().expect("it is an object").extend(fields.as_object().cloned().unwrap_or_default());
+        manager(&filter, &json!({"random_sampling": {"value": 1}, "provider": {"name": "t", "typed_config": typed}}))
+    };
+    assert!(manager(&filter, &json!({})).is_ok());
+    let service = json!({"envoy_grpc": {"cluster_name": "c", "authority": "a"}});
+    assert!(read("OpenTelemetryConfig", json!({"grpc_service": service, "service_name": "s"})).is_ok());
+    assert!(read("ZipkinConfig", json!({"collector_cluster": "c", "trace_id_128bit": true})).is_ok());
+    assert!(read("OpenTelemetryConfig", json!({"grpc_service": service, "sampler": {"name": "s"}})).is_err());
+    assert!(read("XRayConfig", json!({})).is_err());
 }

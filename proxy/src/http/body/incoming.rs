@@ -19,6 +19,8 @@ use crate::http::{
 pub(in crate::http) enum Incoming {
     /// No body.
     Empty,
+    /// One of the proxy's own, until it is sent.
+    Own(Option<Bytes>),
     Http1(Http1Body),
     Http2(hyper::body::Incoming),
 }
@@ -60,6 +62,7 @@ impl Body for Incoming {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Http1(body) => body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::Http1))),
             Self::Http2(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::Http2)))
@@ -70,6 +73,7 @@ impl Body for Incoming {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Own(bytes) => bytes.is_none(),
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
@@ -78,6 +82,7 @@ impl Body for Incoming {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
         }

@@ -113,6 +113,11 @@ impl RequestSource {
         }))))
     }
 
+    /// A body of the proxy's own.
+    pub(in crate::http) fn of_bytes(bytes: Bytes) -> Self {
+        Self::new(Incoming::Own(Some(bytes)), &Arc::default(), false)
+    }
+
     /// The body for one attempt, in this version. Like Envoy's HTTP/1 codec, HTTP/1 omits trailers.
     pub(in crate::http) fn body(&self, version: HttpVersion) -> RequestBody {
         let (number, size) = self.lock().map_or((0, SizeHint::with_exact(0)), |mut source| {

@@ -1,0 +1,55 @@
+//! `/forward/HOST:PORT/PATH`: calls on, as an app in the middle of a call chain does.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::client::{CallArgs, ConnectArgs, call};
+
+/// How long the next server may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The headers that an app passes on, so that its sidecar's spans belong to the caller's trace
+/// (<https://istio.io/latest/docs/tasks/observability/distributed-tracing/overview/>).
+const PASSED_ON: [&str; 13] = [
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-flags",
+    "x-ot-span-context",
+    "x-cloud-trace-context",
+    "grpc-trace-bin",
+    "sw8",
+];
+
+/// Calls `http://TARGET`, and returns the status of its response: 502 without one.
+///
+/// # Errors
+/// If the target is not an address with a port.
+pub(super) async fn forward(target: &str, headers: &HeaderMap) -> Result<StatusCode, String> {
+    let passed = PASSED_ON.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| (name, value)));
+    let args = CallArgs {
+        target: format!("http://{target}").parse().map_err(|error| format!("/forward/HOST:PORT/PATH: {error}"))?,
+        connect: ConnectArgs::default(),
+        headers: passed.map(|(name, value)| format!("{name}:{}", String::from_utf8_lossy(value.as_bytes()))).collect(),
+        method: None,
+        data: None,
+        bytes: None,
+        messages: None,
+        marker: None,
+        server_first: false,
+        half_close: false,
+        expect: None,
+        http10: false,
+        fail: false,
+        timeout: Some(TIMEOUT),
+    };
+    let report = call(&args).await.map_err(|error| error.to_string())?;
+    let status = report.http.and_then(|http| StatusCode::from_u16(http.status).ok());
+    Ok(status.unwrap_or(StatusCode::BAD_GATEWAY))
+}
