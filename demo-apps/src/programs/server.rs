@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 HTTP paths:
   /bytes/N   N bytes           /status/N  that status       /slow/TIME  after a delay: 200ms, 2s
   /echo      the body         /trailers  with trailers     /ws         a websocket that echoes
-  /forward/HOST:PORT/PATH  calls on, with the headers of tracing, and answers with that status
+  /forward/HOST:PORT/PATH  calls on, with the headers of tracing, then answers
   /v1/traces and gRPC's TraceService/Export: takes spans (OTLP), and logs them
   anything else: JSON that says what the server saw
 

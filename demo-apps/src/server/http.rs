@@ -138,7 +138,7 @@ async fn route(request: Request<Incoming>, context: &Context, upgrade: &Pending)
                 Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &format!("/slow/TIME: {why}")).await,
             }
         }
-        (Some("forward"), Some(target)) => forward_to(target, request, context).await,
+        (Some("forward"), Some(_)) => forward_to(request, context).await,
         (Some("v1"), Some("traces")) => traces(request, context).await,
         (Some("trailers"), None) => trailers(request, context).await,
         (Some("ws"), None) => websocket::upgrade(request, context, upgrade).await,
@@ -154,9 +154,10 @@ fn seen_content(seen: &Seen) -> (Content, AnyBody) {
     (Content::Json, whole(json))
 }
 
-/// Calls on, and answers with the status of the answer.
-async fn forward_to(target: &str, request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
-    match forward(target, request.headers()).await {
+/// Calls on, and then answers.
+async fn forward_to(request: Request<Incoming>, context: &Context) -> Response<AnyBody> {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    match forward(path.trim_start_matches("/forward/"), request.headers()).await {
         Ok(status) => respond(request, context, status, seen_content).await,
         Err(why) => refuse(request, context, StatusCode::BAD_REQUEST, &why).await,
     }

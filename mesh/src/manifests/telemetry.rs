@@ -41,10 +41,7 @@ impl TelemetrySpec {
 }
 
 /// The names of the providers of a field's items.
-fn named<'a>(
-    field: &str,
-    items: impl Iterator<Item = Option<&'a [Option<ProviderRef>]>>,
-) -> Vec<(String, &'a str)> {
+fn named<'a>(field: &str, items: impl Iterator<Item = Option<&'a [Option<ProviderRef>]>>) -> Vec<(String, &'a str)> {
     let mut all = vec![];
     for (i, providers) in items.enumerate() {
         for (j, provider) in providers.into_iter().flatten().enumerate() {
