@@ -3,7 +3,7 @@
 //! Names of listeners, chains, clusters and routes are Istio's. The differences between the two meshes come from
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
@@ -186,6 +186,7 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         placement,
         decisions: Decisions::of(mesh.flavor),
         provenance: vec![],
+        traced: OnceCell::new(),
         secrets: BTreeMap::new(),
     };
     let (clusters, endpoints) = compiler.clusters();
@@ -224,6 +225,8 @@ struct Compiler<'a> {
     placement: &'a Placement,
     decisions: Decisions,
     provenance: Vec<Provenance>,
+    /// The tracing of calls that its app makes, and of those that it answers.
+    traced: OnceCell<[tracing::Traced; 2]>,
     /// See [`PodConfig::own_secrets`].
     secrets: BTreeMap<String, Option<Secret>>,
 }

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{AuthorizationPolicy, Decided, Mesh, MtlsMode, PolicyScope};
+use crate::{
+    manifests::telemetry::WorkloadMode::{Client, Server},
+    model::{AuthorizationPolicy, Decided, Mesh, MtlsMode, PolicyScope},
+    telemetry::{Tracing, tracing},
+};
 
 /// The version of [`Policy`].
 pub const SCHEMA: &str = "sidelab.policy/v1";
 
 /// The policies in force for a pod; JSON contract `sidelab.policy/v1` (docs/json.md).
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Policy {
     /// `sidelab.policy/v1`.
     pub schema: &'static str,
@@ -26,6 +30,8 @@ pub struct Policy {
     pub ports: BTreeMap<u16, PolicyMode>,
     /// AuthorizationPolicies, in the order in which the control plane looks at them. Without any, everything is allowed.
     pub authorization: Vec<PolicyAuthorization>,
+    /// Which requests its sidecar traces, and whom it tells. Empty if it reports no spans.
+    pub tracing: Vec<PolicyTracing>,
 }
 
 /// A mode, and the policy that decided it.
@@ -53,6 +59,21 @@ pub struct PolicyAuthorization {
     pub source: String,
 }
 
+/// The tracing of a pod's calls, of those that it makes or of those that it answers.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+pub struct PolicyTracing {
+    /// `made` or `answered`.
+    pub calls: &'static str,
+    /// How many of 100 requests are traced, of those without a trace.
+    pub percent: f64,
+    /// Its name among `extensionProviders` of MeshConfig.
+    pub provider: String,
+    /// `HOST:PORT`.
+    pub collector: String,
+    /// What decided it, such as `mesh.yaml#1 spec.tracing`.
+    pub source: String,
+}
+
 impl Policy {
     /// The policies in force for a pod of the mesh.
     pub fn for_pod(mesh: &Mesh, pod: usize) -> Self {
@@ -69,6 +90,23 @@ impl Policy {
                 .into_iter()
                 .map(|policy| PolicyAuthorization::new(mesh, policy))
                 .collect(),
+            tracing: [("made", Client), ("answered", Server)]
+                .into_iter()
+                .filter(|_| pod.sidecar.is_some())
+                .filter_map(|(calls, mode)| Some(PolicyTracing::new(calls, &tracing(mesh, pod, mode)?)))
+                .collect(),
+        }
+    }
+}
+
+impl PolicyTracing {
+    fn new(calls: &'static str, tracing: &Tracing<'_>) -> Self {
+        Self {
+            calls,
+            percent: tracing.sampling,
+            provider: tracing.name.to_owned(),
+            collector: format!("{}:{}", tracing.host, tracing.provider.port),
+            source: tracing.source.to_string(),
         }
     }
 }

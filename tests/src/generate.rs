@@ -1,7 +1,8 @@
 //! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, VirtualServices, Sidecars,
-//! ServiceEntries, WorkloadEntries, visibility, ages), and their reduction to the smallest part that still shows a fault.
+//! ServiceEntries, WorkloadEntries, Telemetries, visibility, ages), and their reduction to the smallest part that still shows a fault.
 
 mod shrink;
+mod telemetry;
 mod traffic;
 mod workloads;
 
@@ -77,6 +78,10 @@ impl Generator {
         }
         if self.chance(0.25) {
             self.workload_entry();
+        }
+        // Last, so that the documents of a seed before it stay the same.
+        if self.chance(0.3) {
+            self.telemetry();
         }
         self.documents
     }

@@ -6,7 +6,7 @@ use mesh::{
     compile::PodConfig,
     control_plane::configure,
     model::{Family, Mesh},
-    policy::Policy,
+    policy::{Policy, PolicyTracing},
     redirect::{ProxyIdentity, Rules},
     sidecar,
 };
@@ -130,6 +130,10 @@ fn policy(args: &ConfigArgs, mesh: &Mesh, index: usize) -> Result<u8> {
                     of.scope,
                     of.source
                 )?;
+            }
+            for of in &policy.tracing {
+                let PolicyTracing { calls, percent, provider, collector, source } = of;
+                outln!("  tracing of calls {calls}: {percent} %, told to {provider} at {collector} ({source})")?;
             }
             if !policy.sidecar {
                 outln!("  nothing enforces this: the pod has no sidecar")?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use mesh::{
     model::{Container, Pod},
-    policy::Policy,
+    policy::{Policy, PolicyTracing},
 };
 use serde_json::Value;
 
@@ -109,12 +109,36 @@ impl Described<'_> {
         text.push_str("Authorization Policies:\n");
         if authorization.is_empty() {
             text.push_str("  <none>: everything is allowed\n");
-            return;
+        } else {
+            self.authorization(text);
         }
+        self.tracing(text);
+    }
+
+    fn authorization(&self, text: &mut String) {
+        let Policy { authorization, .. } = self.policy;
         let mut rows = vec![["  Policy".into(), "Action".into(), "Scope".into(), "Source".into()]];
         rows.extend(authorization.iter().map(|of| {
             let dry_run = if of.dry_run { " (dry run)" } else { "" };
             [format!("  {}", of.policy), format!("{}{dry_run}", of.action), of.scope.to_string(), of.source.clone()]
+        }));
+        text.push_str(&columns(&rows, 2));
+    }
+}
+
+impl Described<'_> {
+    /// Which requests its sidecar traces, if it reports spans.
+    fn tracing(&self, text: &mut String) {
+        let Policy { tracing, .. } = self.policy;
+        if tracing.is_empty() {
+            return;
+        }
+        text.push_str("Tracing:\n");
+        let mut rows =
+            vec![["  Calls".into(), "Sampled".into(), "Provider".into(), "Collector".into(), "Source".into()]];
+        rows.extend(tracing.iter().map(|of| {
+            let PolicyTracing { calls, percent, provider, collector, source } = of;
+            [format!("  {calls}"), format!("{percent} %"), provider.clone(), collector.clone(), source.clone()]
         }));
         text.push_str(&columns(&rows, 2));
     }

@@ -107,7 +107,7 @@ impl Compiler<'_> {
 
     /// The settings of those whose requests are traced, as calls of one kind.
     fn traced_http(&self, stat_prefix: String, mode: WorkloadMode) -> HttpConnectionManager {
-        let Traced { tracing, request_ids } = self.traced(mode);
+        let Traced { tracing, request_ids } = self.traced(mode).clone();
         HttpConnectionManager { tracing, request_id_extension: request_ids, ..self.http(stat_prefix) }
     }
 

@@ -32,7 +32,13 @@ pub(super) struct Traced {
 
 impl Compiler<'_> {
     /// The tracing of calls of one kind; nothing where no spans are reported.
-    pub(super) fn traced(&self, mode: WorkloadMode) -> Traced {
+    pub(super) fn traced(&self, mode: WorkloadMode) -> &Traced {
+        let [client, server] =
+            self.traced.get_or_init(|| [self.trace(WorkloadMode::Client), self.trace(WorkloadMode::Server)]);
+        if mode == WorkloadMode::Server { server } else { client }
+    }
+
+    fn trace(&self, mode: WorkloadMode) -> Traced {
         let Some(tracing) = telemetry::tracing(self.mesh, self.pod, mode) else { return Traced::default() };
         let uuid = UuidRequestIdConfig {
             use_request_id_for_trace_sampling: Some(tracing.uses_request_id),

@@ -37,6 +37,7 @@ pub(super) fn canonical(value: &mut Value) {
                 }
             }
             names_of_peers(fields);
+            without_tracer(fields);
             // A locality without endpoints does not count.
             if let Some(Value::Array(localities)) = fields.get_mut("endpoints") {
                 localities.retain(|locality| !locality.as_object().is_some_and(Map::is_empty));
@@ -71,6 +72,19 @@ pub(super) fn canonical(value: &mut Value) {
             }
         }
         Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Where no tracer is configured, sampling reports nothing; and ids that decide what is sampled are Envoy's default.
+fn without_tracer(fields: &mut Map<String, Value>) {
+    if fields.get("tracing").is_some_and(|tracing| tracing.is_object() && tracing.get("provider").is_none())
+        && let Some(tracing) = fields.shift_remove("tracing")
+    {
+        fields.insert("(tracing without a tracer)".into(), tracing);
+    }
+    let ids = fields.get("request_id_extension").map(|ids| &ids["typed_config"]["use_request_id_for_trace_sampling"]);
+    if ids == Some(&json!(true)) {
+        fields.shift_remove("request_id_extension");
     }
 }
 

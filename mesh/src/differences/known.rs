@@ -250,21 +250,14 @@ pub const KNOWN: &[Known] = &[
     Known {
         id: "tracing",
         section: Section::Lab,
-        istio: "Samples one request in a hundred, without a configured tracer",
-        here: "Not written",
-        why: "There is no tracer",
-        scope: &[
-            Scope(
-                Istio,
-                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / tracing",
-                Any,
-            ),
-            Scope(
-                Istio,
-                "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / request_id_extension",
-                Any,
-            ),
-        ],
+        istio: "Samples one request in a hundred where MeshConfig and Telemetry name no provider",
+        here: "Not written without a provider",
+        why: "No span is reported in either case. Istio's sidecars mark a sampled request in a digit of `x-request-id`, and name its route in `x-envoy-decorator-operation`",
+        scope: &[Scope(
+            Istio,
+            "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / (tracing without a tracer)",
+            Any,
+        )],
     },
     Known {
         id: "defaults-of-http",

@@ -104,7 +104,13 @@ enum AnyText {
 /// The spans of a service as `ExportTraceServiceRequest`.
 pub(super) fn request(service: &str, spans: Vec<Span>) -> Bytes {
     let service = if service.is_empty() { UNKNOWN_SERVICE } else { service };
-    let resource = Resource { attributes: vec![pair("service.name", service)] };
+    let attributes = [
+        ("service.name", service),
+        ("telemetry.sdk.language", "rust"),
+        ("telemetry.sdk.name", "sidecar-proxy"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+    ];
+    let resource = Resource { attributes: attributes.map(|(key, value)| pair(key, value)).into() };
     let spans = spans.into_iter().map(message).collect();
     let all = ResourceSpans { resource: Some(resource), scope_spans: vec![ScopeSpans { spans }] };
     ExportRequest { resource_spans: vec![all] }.encode_to_vec().into()
