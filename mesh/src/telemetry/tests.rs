@@ -57,11 +57,11 @@ fn the_default_provider_traces_one_request_of_a_hundred_or_what_proxy_config_say
 #[test]
 fn what_is_nearer_to_the_workload_overrides_what_is_farther() {
     let default = "defaultProviders: {tracing: [otel]}\n";
-    let of_mesh = telemetry("m", "istio-system", "{tracing: [{randomSamplingPercentage: 10}]}");
-    let of_namespace = telemetry("n", "default", "{tracing: [{randomSamplingPercentage: 20}]}");
+    let of_mesh = telemetry("mesh", "istio-system", "{tracing: [{randomSamplingPercentage: 10}]}");
+    let of_namespace = telemetry("namespace", "default", "{tracing: [{randomSamplingPercentage: 20}]}");
     let selected =
         "{selector: {matchLabels: {app: a}}, tracing: [{match: {mode: SERVER}, randomSamplingPercentage: 30}]}";
-    let of_workload = telemetry("w", "default", selected);
+    let of_workload = telemetry("workload", "default", selected);
     assert_eq!(sampling(&with(default, &of_mesh)), [Some(10.0), Some(10.0)]);
     assert_eq!(sampling(&with(default, &(of_mesh.clone() + &of_namespace))), [Some(20.0), Some(20.0)]);
     assert_eq!(sampling(&with(default, &(of_mesh + &of_namespace + &of_workload))), [Some(20.0), Some(30.0)]);
