@@ -3,6 +3,7 @@
 //! Everything that manifests leave open (addresses, ports, policies, sidecars) is resolved here. A value from a document
 //! has a [`Source`], so that an explanation can name it.
 
+mod attachment;
 mod authorization;
 mod capture;
 mod destination_rule;

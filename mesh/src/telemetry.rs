@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     manifests::telemetry::{CustomTagSpec, OpenTelemetryProvider, TracingSpec, WorkloadMode},
-    model::{Pod, Provider, ProviderKind, Resolved, Source},
+    model::{Pod, Provider, ProviderKind, Resolved, Source, Telemetry},
 };
 
 #[cfg(test)]
@@ -70,13 +70,6 @@ pub fn tracing<'m>(mesh: &'m Resolved, pod: &Pod, mode: WorkloadMode) -> Option<
     let telemetries = mesh.telemetries_of(pod);
     let specs = telemetries.iter().flat_map(|one| one.spec.tracing.iter().flatten().map(move |spec| (*one, spec)));
     let specs: Vec<_> = specs.filter(|(_, spec)| spec.r#match.unwrap_or_default().mode.includes(mode)).collect();
-    // The last one that says something counts.
-    fn last<'a, T>(
-        specs: &[(&crate::model::Telemetry, &'a TracingSpec)],
-        said: impl Fn(&'a TracingSpec) -> Option<T>,
-    ) -> Option<T> {
-        specs.iter().rev().find_map(|(_, spec)| said(spec))
-    }
     if last(&specs, |spec| spec.disable_span_reporting).unwrap_or(false) {
         return None;
     }
@@ -105,6 +98,11 @@ pub fn tracing<'m>(mesh: &'m Resolved, pod: &Pod, mode: WorkloadMode) -> Option<
         longest_path: [collector.max_tag_length, of_proxy.max_path_tag_length].into_iter().find(|length| *length > 0),
         source,
     })
+}
+
+/// What the last one that says something says.
+fn last<'a, T>(specs: &[(&Telemetry, &'a TracingSpec)], said: impl Fn(&'a TracingSpec) -> Option<T>) -> Option<T> {
+    specs.iter().rev().find_map(|(_, spec)| said(spec))
 }
 
 /// A provider as a collector of traces, with its host (`LookupCluster` in `pilot/pkg/model/telemetry_logging.go`).

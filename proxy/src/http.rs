@@ -12,6 +12,7 @@ mod exchange;
 mod export;
 mod fault;
 mod grpc;
+mod header_value;
 mod headers;
 mod http1;
 mod local_reply;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attachment::is_attached,
     mesh_config::MeshConfig,
     object::{ObjectName, Source},
     pod::Pod,
@@ -14,9 +15,6 @@ use crate::manifests::authorization_policy::{Action, Rule, TargetRef};
 
 /// The annotation of a policy that is evaluated and not enforced.
 pub(crate) const DRY_RUN: &str = "istio.io/dry-run";
-
-/// The label of a pod that is an instance of a Gateway of the Gateway API.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// A boolean as Go reads it (`strconv.ParseBool`).
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
@@ -85,25 +83,6 @@ impl AuthorizationPolicy {
         let namespace = &self.name.namespace;
         let covers = *namespace == config.root_namespace || *namespace == pod.name.namespace;
         covers && is_attached(namespace, &self.selector, &self.targets, pod)
-    }
-}
-
-/// Whether an object of a namespace is for a pod that it covers, by what it selects or is attached to.
-pub(super) fn is_attached(
-    namespace: &str,
-    selector: &BTreeMap<String, String>,
-    targets: &[TargetRef],
-    pod: &Pod,
-) -> bool {
-    let attached = |gateway: &String| {
-        let is_it = |target: &TargetRef| {
-            target.group == "gateway.networking.k8s.io" && target.kind == "Gateway" && target.name == *gateway
-        };
-        pod.name.namespace == namespace && targets.iter().any(is_it)
-    };
-    match pod.labels.get(GATEWAY_NAME) {
-        Some(gateway) if !targets.is_empty() => attached(gateway),
-        _ => targets.is_empty() && selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     pod::Pod,
     service::{Service, ServicePort},
     sidecar_scope::SidecarScope,
-    telemetry::Telemetry,
+    telemetry::{Provider, Telemetry},
     virtual_service::VirtualService,
     webhook::Webhook,
 };
@@ -68,6 +68,24 @@ impl Resolved {
             self.authorization_policies.iter().filter(|policy| policy.is_for(pod, &self.config)).collect();
         policies.sort_by_key(|policy| !is_root(policy));
         policies
+    }
+
+    /// The Telemetries for a pod: that of the root namespace, that of its own, and those that select it. What a later one says counts
+    /// (`applicableTelemetries` in `pilot/pkg/model/telemetry.go`).
+    pub fn telemetries_of(&self, pod: &Pod) -> Vec<&Telemetry> {
+        let root = &self.config.root_namespace;
+        let of_all = |namespace: &String| {
+            let mut all = self.telemetries.iter().filter(|one| one.name.namespace == *namespace);
+            all.find(|one| one.is_for_all())
+        };
+        let own = Some(&pod.name.namespace).filter(|namespace| *namespace != root);
+        let wide = [Some(root), own].into_iter().flatten().filter_map(of_all);
+        wide.chain(self.telemetries.iter().filter(|one| one.is_for_some(pod))).collect()
+    }
+
+    /// The provider of a name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.config.providers.iter().find(|provider| provider.name.eq_ignore_ascii_case(name))
     }
 
     /// The Sidecar that limits what a pod's sidecar knows: one of its namespace that selects it, else one of its namespace for all,

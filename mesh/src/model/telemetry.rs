@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    authorization::is_attached,
+    attachment::is_attached,
     object::{ObjectName, Source},
     pod::Pod,
-    resolved::Resolved,
 };
 use crate::manifests::{
     authorization_policy::TargetRef,
@@ -74,24 +73,4 @@ pub struct DefaultProviders {
     pub tracing: Vec<String>,
     pub metrics: Vec<String>,
     pub access_logging: Vec<String>,
-}
-
-impl Resolved {
-    /// The Telemetries for a pod: that of the root namespace, that of its own, and those that select it. What a later one says counts
-    /// (`applicableTelemetries` in `pilot/pkg/model/telemetry.go`).
-    pub fn telemetries_of(&self, pod: &Pod) -> Vec<&Telemetry> {
-        let root = &self.config.root_namespace;
-        let of_all = |namespace: &String| {
-            let mut all = self.telemetries.iter().filter(|one| one.name.namespace == *namespace);
-            all.find(|one| one.is_for_all())
-        };
-        let own = Some(&pod.name.namespace).filter(|namespace| *namespace != root);
-        let wide = [Some(root), own].into_iter().flatten().filter_map(of_all);
-        wide.chain(self.telemetries.iter().filter(|one| one.is_for_some(pod))).collect()
-    }
-
-    /// The provider of a name.
-    pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.config.providers.iter().find(|provider| provider.name.eq_ignore_ascii_case(name))
-    }
 }

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{body::RequestSource, headers::text, pool::Wanted};
+use super::{body::RequestSource, header_value::text, pool::Wanted};
 use crate::{
     access_log::RequestHead,
     cluster::ConnectContext,

@@ -10,6 +10,7 @@ use http::{
 use jiff::Timestamp;
 
 use super::config::Hcm;
+pub(super) use super::header_value::text;
 use crate::stream_info::{ConnectionInfo, TlsInfo};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -209,11 +210,6 @@ fn client_cert(headers: &mut HeaderMap, hcm: &Hcm, tls: Option<&TlsInfo>) {
         }
     }
     headers.insert(X_FORWARDED_CLIENT_CERT, text(&element));
-}
-
-/// A header value; empty if the text is not a valid one (a subject with line breaks).
-pub(super) fn text(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

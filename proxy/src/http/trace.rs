@@ -10,8 +10,8 @@ use envoy_rules::tracing::{Asked, Begin, Sampling};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rand::RngExt as _;
 
-use self::attributes::Tag;
-use super::headers::text;
+use self::attributes::{CLIENT_TRACE_ID, REQUEST_ID, Tag};
+use super::header_value::{text, value};
 use crate::{
     access_log::{Entry, RequestHead},
     config::{At as _, Invalid},
@@ -21,10 +21,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-const CLIENT_TRACE_ID: HeaderName = HeaderName::from_static("x-client-trace-id");
 const DECORATOR_OPERATION: HeaderName = HeaderName::from_static("x-envoy-decorator-operation");
 const FORCE_TRACE: HeaderName = HeaderName::from_static("x-envoy-force-trace");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -187,8 +185,4 @@ impl Tracing {
             tracer.report(span);
         }
     }
-}
-
-fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

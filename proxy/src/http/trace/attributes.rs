@@ -3,15 +3,18 @@
 use std::time::SystemTime;
 
 use envoy_api::CustomTag;
+use envoy_rules::codec::HttpVersion;
 use http::{HeaderMap, HeaderName, header};
 
-use super::{CLIENT_TRACE_ID, REQUEST_ID, value};
 use crate::{
     access_log::{Entry, Format, RequestHead},
     config::{Fault, Invalid},
+    http::header_value::value,
     traces::{Kind, Span},
 };
 
+pub(super) const CLIENT_TRACE_ID: HeaderName = HeaderName::from_static("x-client-trace-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DOWNSTREAM_CLUSTER: HeaderName = HeaderName::from_static("x-envoy-downstream-service-cluster");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -50,7 +53,7 @@ pub(super) fn of_request(span: &mut Span, entry: &Entry<'_>, alt_name: Option<&s
 /// Ends an attempt's span (`finalizeUpstreamSpan`).
 pub(super) fn of_attempt(span: &mut Span, entry: &Entry<'_>, alt_name: Option<&str>) {
     let version = entry.http.and_then(|http| http.upstream_protocol);
-    span.set("http.protocol", version.map_or("-", |version| version.name()));
+    span.set("http.protocol", version.map_or("-", HttpVersion::name));
     if let Some(upstream) = &entry.stream.upstream {
         span.set("upstream_address", upstream.host.0.to_string());
         span.set("peer.address", upstream.host.0.to_string());

@@ -4,9 +4,10 @@ use envoy_api::{Bootstrap, HttpConnectionManager, TrafficDirection};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
-use super::{Trace, Tracing, value};
+use super::{Trace, Tracing};
 use crate::{
     access_log::RequestHead,
+    http::header_value::value,
     stats::Stats,
     traces::{Kind, Traces},
 };
