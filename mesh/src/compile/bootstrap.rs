@@ -6,13 +6,10 @@ use envoy_api::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{
-    model::Pod,
-    sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT},
-};
+use crate::sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT};
 
 use super::{
-    Compiler, clusters, files,
+    Compiler, clusters, files, names,
     parts::{self, WILDCARDS},
     routes,
 };
@@ -20,14 +17,6 @@ use super::{
 /// The admin interface, for programs of the pod only.
 const ADMIN: (&str, u16) = ("127.0.0.1", ADMIN_PORT);
 const PROMETHEUS_CLUSTER: &str = "prometheus_stats";
-
-/// What Istio calls the cluster of Kubernetes where nothing else is said.
-pub(super) const CLUSTER_ID: &str = "Kubernetes";
-
-/// The name by which a sidecar's spans know it (`serviceCluster` in `pkg/bootstrap/config.go`).
-pub(super) fn service_cluster(pod: &Pod) -> String {
-    format!("{}.{}", pod.labels.get("app").unwrap_or(&pod.workload), pod.name.namespace)
-}
 
 impl Compiler<'_> {
     pub(super) fn bootstrap(&self) -> Bootstrap {
@@ -85,7 +74,7 @@ impl Compiler<'_> {
             ignore_port_in_host_matching: false,
         };
         let chain = parts::chain(None, vec![self.utility_http(stat_prefix, routes)]);
-        let name = super::names::listener(WILDCARDS[0], port);
+        let name = names::listener(WILDCARDS[0], port);
         parts::listener(&name, &WILDCARDS, port, vec![chain])
     }
 
@@ -102,12 +91,12 @@ impl Compiler<'_> {
             ("WORKLOAD_NAME", pod.workload.as_str().into()),
             ("LABELS", Value::Object(labels)),
             ("INSTANCE_IPS", format!("{},{}", pod.ips.v4, pod.ips.v6).into()),
-            ("CLUSTER_ID", CLUSTER_ID.into()),
+            ("CLUSTER_ID", names::CLUSTER_ID.into()),
             ("MESH_ID", self.mesh.config.trust_domain.as_str().into()),
         ];
         Node {
             id: format!("{kind}~{}~{name}.{namespace}~{namespace}.svc.cluster.local", pod.ips.v4),
-            cluster: service_cluster(pod),
+            cluster: names::service_cluster(pod),
             metadata: Map::from_iter(metadata.map(|(key, value)| (key.into(), value))),
         }
     }

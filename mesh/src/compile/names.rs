@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::model::Pod;
+
 /// The cluster that forwards what the mesh does not know.
 pub(super) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
 /// The cluster that drops connections.
@@ -16,6 +18,8 @@ pub(super) const VIRTUAL_INBOUND: &str = "virtualInbound";
 pub(crate) const SVID_SECRET: &str = "default";
 /// The secret of the mesh's root.
 pub(crate) const ROOT_SECRET: &str = "ROOTCA";
+/// What Istio calls the cluster of Kubernetes where nothing else is said.
+pub(super) const CLUSTER_ID: &str = "Kubernetes";
 /// The prefix of the name of a Kubernetes Secret.
 pub(super) const SECRET_SCHEME: &str = "kubernetes://";
 
@@ -75,4 +79,9 @@ pub(super) fn file(resource: &str) -> String {
         }
     }
     name + ".json"
+}
+
+/// The name by which a sidecar's spans know it (`serviceCluster` in `pkg/bootstrap/config.go`).
+pub(super) fn service_cluster(pod: &Pod) -> String {
+    format!("{}.{}", pod.labels.get("app").unwrap_or(&pod.workload), pod.name.namespace)
 }

@@ -8,7 +8,7 @@ use envoy_api::{
     PathSegment, Percent, RequestIdExtension, RequestIds, TracerConfig, TracingProvider, UuidRequestIdConfig,
 };
 
-use super::{Compiler, bootstrap, traffic_policy::duration};
+use super::{Compiler, names, traffic_policy::duration};
 use crate::{
     manifests::telemetry::{CustomTagSpec, Enrichment, HttpHeader, WorkloadMode},
     model::Pod,
@@ -66,7 +66,7 @@ impl Compiler<'_> {
         let Tracing { provider, host, .. } = tracing;
         let cluster = format!("outbound|{}||{host}", provider.port);
         let service_name = match provider.service_attribute_enrichment {
-            Enrichment::IstioCanonical => bootstrap::service_cluster(self.pod),
+            Enrichment::IstioCanonical => names::service_cluster(self.pod),
             Enrichment::OtelSemanticConventions => conventional_name(self.pod),
         };
         let (mut grpc_service, mut http_service) = (None, None);
@@ -110,7 +110,7 @@ impl Compiler<'_> {
             for (tag, value) in [
                 ("istio.canonical_revision", label("service.istio.io/canonical-revision", "latest")),
                 ("istio.canonical_service", label("service.istio.io/canonical-name", "unknown")),
-                ("istio.cluster_id", bootstrap::CLUSTER_ID.into()),
+                ("istio.cluster_id", names::CLUSTER_ID.into()),
                 ("istio.mesh_id", self.mesh.config.trust_domain.clone()),
                 ("istio.namespace", self.pod.name.namespace.clone()),
             ] {
