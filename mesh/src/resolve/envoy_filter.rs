@@ -3,33 +3,35 @@
 use crate::{
     compile::inbound_cluster,
     fault::Faults,
-    manifests::{Manifests, Object, envoy_filter::EnvoyFilterSpec},
+    manifests::{
+        Manifests, Object,
+        envoy_filter::{Applied, EnvoyFilterSpec},
+    },
     model::{EnvoyFilter, InboundPatch, MeshConfig, Pod, Resolved, merged},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// All filters, in the order in which Istio applies them: those of the root namespace, which are for all, and then each
-/// namespace's own; the oldest first.
+/// All filters, in the order in which Istio applies them: by priority, those of the root namespace, which are for all, before each
+/// namespace's own, the oldest first (`EnvoyFilters` in `pilot/pkg/model/push_context.go`).
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<EnvoyFilter> {
     let mut objects: Vec<_> = manifests.envoy_filters.iter().collect();
-    objects.sort_by_key(|filter| (filter.head.name.namespace != config.root_namespace, &filter.head.age));
+    let is_own = |filter: &Object<EnvoyFilterSpec>| filter.head.name.namespace != config.root_namespace;
+    objects.sort_by_key(|filter| (filter.body.priority, is_own(filter), &filter.head.age));
     objects.into_iter().map(|filter| one(filter, config)).collect()
 }
 
 fn one(filter: &Object<EnvoyFilterSpec>, config: &MeshConfig) -> EnvoyFilter {
     let head = &filter.head;
-    let of_clusters = filter.body.config_patches.iter().enumerate().filter(|(_, patch)| patch.apply_to == "CLUSTER");
-    let patches = of_clusters.filter_map(|(i, patch)| {
-        let cluster = &patch.matcher.cluster;
-        // Unreadable patches are reported as errors of the document.
-        let port = cluster.port_number.map(u16::try_from).transpose().ok()?;
-        let transport_socket = patch.patch.value.get("transport_socket")?.clone();
+    // One with targetRefs is for gateways and waypoints alone, as what is set aside is for nobody here.
+    let patches = filter.body.config_patches.iter().enumerate().filter(|_| filter.body.target_refs.is_none());
+    let patches = patches.filter_map(|(i, patch)| {
+        let Applied { cluster, transport_socket } = patch.applied().ok()?;
         Some(InboundPatch {
-            name: cluster.name.clone(),
-            port,
-            service: cluster.service.clone(),
+            name: cluster.name,
+            port: cluster.port_number.map(u16::try_from).transpose().ok()?,
+            service: cluster.service,
             transport_socket,
             source: head.source.at(format!("spec.configPatches[{i}]")),
         })
@@ -51,6 +53,9 @@ pub(super) fn check(manifests: &Manifests, mesh: &Resolved, faults: &mut Faults)
         let Some(object) = manifests.envoy_filters.iter().find(|object| object.head.full_name() == filter.by) else {
             continue;
         };
+        if filter.patches.is_empty() {
+            continue;
+        }
         let pods: Vec<&Pod> = mesh.pods.iter().filter(|pod| pod.sidecar.is_some() && filter.is_for(pod)).collect();
         if pods.is_empty() {
             faults.warn(object, "spec.workloadSelector", "selects no pod with a sidecar: the filter has no effect");
