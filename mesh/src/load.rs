@@ -47,7 +47,7 @@ impl Loaded {
 pub fn load(files: &[SourceFile]) -> Loaded {
     let mut reader = Reader::default();
     for file in files {
-        for document in yaml::documents(&file.text) {
+        for document in yaml::documents(&yaml::protected(&file.text)) {
             let source = Source { file: file.name.clone(), document: document.number, field: String::new() };
             match document.content {
                 Ok(node) => reader.read(node.into_value(), source),
@@ -101,7 +101,7 @@ pub(crate) fn documents(files: &[SourceFile]) -> Result<Vec<Applied>, Vec<Fault>
     let mut faults = Faults::default();
     let mut documents = Vec::new();
     for file in files {
-        for document in yaml::documents(&file.text) {
+        for document in yaml::documents(&yaml::protected(&file.text)) {
             match document.content {
                 Ok(node) => documents.push(Applied {
                     file: file.name.clone(),
@@ -192,7 +192,9 @@ impl Reader {
         let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
         match others::may_change(api_version, &kind) {
             Ok(may_change) => {
+                validate::validate_set_aside(api_version, &kind, value, &source, &mut self.faults);
                 let spec = may_change.and_then(|_| value.get("spec").cloned()).unwrap_or_default();
+                let may_change = may_change.map(|what| others::narrowed(what, &spec));
                 self.manifests.set_aside.push(SetAside { source, kind, name, namespace, spec, may_change });
             }
             Err(message) => self.faults.error(&Named(source, format!("{kind} {name}")), "kind", message),

@@ -123,7 +123,7 @@ kinds! {
     /// `v1` Secret.
     secrets: Secret = { "Secret" ["v1"] Namespaced readers::secret };
     /// `v1` ConfigMap.
-    config_maps: ConfigMap = { "ConfigMap" ["v1"] Namespaced readers::whole };
+    config_maps: ConfigMap = { "ConfigMap" ["v1"] Namespaced readers::config_map };
     /// `security.istio.io` PeerAuthentication.
     peer_authentications: PeerAuthenticationSpec = {
         "PeerAuthentication" ["security.istio.io/v1", "security.istio.io/v1beta1"] Namespaced readers::spec,

@@ -92,7 +92,12 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
         external_names,
         webhooks,
         policies: peer_authentication::heads(manifests),
-        not_modelled: manifests.set_aside.iter().filter_map(SetAside::not_modelled).collect(),
+        not_modelled: manifests
+            .set_aside
+            .iter()
+            .filter_map(SetAside::not_modelled)
+            .chain(service_entry::not_modelled(manifests))
+            .collect(),
     };
     destination_rule::checks::check(manifests, &mesh, &mut faults);
     virtual_service::checks::check(&mesh, &mut faults);

@@ -7,12 +7,14 @@ mod endpoint_slice;
 mod envoy_filter;
 mod fields;
 mod gateway;
+mod known;
 mod peer_authentication;
 mod pod;
 mod proxy_config;
 pub(crate) mod secret;
 mod service;
 mod service_entry;
+mod set_aside;
 mod sidecar;
 mod telemetry;
 mod textbook;
@@ -22,7 +24,7 @@ mod webhook;
 mod workload;
 mod workload_entry;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     fault::Faults,
@@ -30,7 +32,8 @@ use crate::{
     manifests::{Head, Manifests, Object, is_key},
 };
 
-pub(crate) use self::fields::validate as validate_fields;
+use self::known::Known;
+pub(crate) use self::{fields::validate as validate_fields, set_aside::validate as validate_set_aside};
 
 /// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
@@ -52,7 +55,7 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
         endpoint_slice::validate(slice, faults);
     }
     for secret in &manifests.secrets {
-        secret::validate(secret, faults);
+        secret::validate(secret, &known, faults);
     }
     for config_map in &manifests.config_maps {
         let data = config_map.body.data.iter().flat_map(BTreeMap::keys).map(|key| ("data", key));
@@ -107,19 +110,6 @@ pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
     }
     textbook::validate(manifests, faults);
     namespaces(manifests, faults);
-}
-
-/// The names that documents can refer to.
-struct Known<'m> {
-    /// By namespace and name.
-    service_accounts: HashSet<(&'m str, &'m str)>,
-}
-
-impl<'m> Known<'m> {
-    fn new(manifests: &'m Manifests) -> Self {
-        let names = manifests.service_accounts.iter().map(|account| &account.head.name);
-        Self { service_accounts: names.map(|name| (name.namespace.as_str(), name.name.as_str())).collect() }
-    }
 }
 
 /// A document that is being checked.
@@ -221,15 +211,22 @@ fn export_to<'a>(checked: &mut Checked<'a>, entries: &'a [String], may_be_none: 
     seen
 }
 
-/// A host name whose first label can be `*` or begin with `*-`.
+/// A host name whose first label can be `*`, or begin with `*` or `*-` (`ValidateWildcardDomain` in
+/// `pkg/config/validation/agent/validation.go`).
 fn is_wildcard_host(host: &str) -> bool {
     let (first, rest) = match host.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
         None => (host, None),
     };
     let first = first.to_ascii_lowercase();
-    let first_is_good = first == "*" || is_dns_label(first.strip_prefix("*-").unwrap_or(&first));
+    let part = first.strip_prefix("*-").or(first.strip_prefix('*')).unwrap_or(&first);
+    let first_is_good = first == "*" || is_dns_label(part);
     host.len() <= 255 && first_is_good && rest.is_none_or(is_full_name)
+}
+
+/// Whether a host has a wildcard for a part of its first label (`ValidatePartialWildCard`).
+fn is_partial_wildcard(host: &str) -> bool {
+    host.contains('*') && host != "*" && !host.starts_with("*.")
 }
 
 /// A host name without a wildcard, perhaps with a dot at its end; no address (`ValidateDNS1123Labels` in
@@ -238,6 +235,12 @@ fn is_full_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let last_is_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= 255 && !last_is_number && name.split('.').all(is_dns_label)
+}
+
+/// What follows `unix://`: an absolute path of a file, or a name after `@` (`ValidateUnixAddress` in
+/// `pkg/config/validation/validation.go`).
+fn is_socket(path: &str) -> bool {
+    path.starts_with('@') || (path.starts_with('/') && !path.ends_with('/'))
 }
 
 /// How much a Secret or a ConfigMap holds (`MaxSecretSize`).

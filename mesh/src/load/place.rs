@@ -15,7 +15,7 @@ pub struct Places(Vec<Node>);
 impl Places {
     /// Reads a file up to the first document that is not YAML.
     pub fn new(text: &str) -> Self {
-        Self(yaml::documents(text).map_while(|document| document.content.ok()).collect())
+        Self(yaml::documents(&yaml::protected(text)).map_while(|document| document.content.ok()).collect())
     }
 
     /// The place of a field of a document, or of the nearest enclosing field that is written; `None` if there is no such
@@ -45,7 +45,7 @@ pub fn locate(files: &[SourceFile], faults: &mut [Fault]) {
             by_document.entry(fault.source.document).or_default().push(fault);
         }
         let Some(last) = by_document.keys().next_back().copied() else { continue };
-        for document in yaml::documents(&file.text).take(last) {
+        for document in yaml::documents(&yaml::protected(&file.text)).take(last) {
             for fault in by_document.remove(&document.number).into_iter().flatten() {
                 fault.place = Some(match &document.content {
                     Ok(node) => place_in(node, &fault.source.field),

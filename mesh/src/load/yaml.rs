@@ -2,6 +2,7 @@
 //!
 //! Scalars are read as in kubectl, by YAML 1.1 (`sigs.k8s.io/yaml`): `0400` is octal, `yes` is true.
 
+mod colons;
 mod items;
 mod node;
 mod scalar;
@@ -9,7 +10,10 @@ mod tree;
 
 use granit_parser::{Event, Parser, ScanError, Span};
 
-pub(crate) use self::node::{Content, Node};
+pub(crate) use self::{
+    colons::protected,
+    node::{Content, Node},
+};
 use self::{node::NotYaml, tree::Builder};
 use crate::fault::Place;
 
@@ -21,7 +25,7 @@ pub(crate) struct Document {
     pub(crate) content: Result<Node, NotYaml>,
 }
 
-/// All documents up to the first that is not YAML: what follows it is undefined.
+/// All documents of a [`protected`] text, up to the first that is not YAML: what follows it is undefined.
 pub(crate) fn documents(text: &str) -> impl Iterator<Item = Document> {
     let mut streams = Streams::new(text);
     let mut pending = Vec::new().into_iter();

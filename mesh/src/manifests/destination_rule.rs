@@ -68,6 +68,18 @@ pub struct PortSpec {
     pub tls: Option<TlsSpec>,
 }
 
+impl DestinationRuleSpec {
+    /// All TLS settings of the rule, of its ports and of its subsets.
+    pub(crate) fn tls_settings(&self) -> impl Iterator<Item = &TlsSpec> {
+        let policies =
+            self.traffic_policy.iter().chain(self.subsets.iter().filter_map(|one| one.traffic_policy.as_ref()));
+        policies.flat_map(|policy| {
+            let ports = policy.port_level_settings.iter().flatten();
+            policy.tls.iter().chain(ports.filter_map(|port| port.tls.as_ref()))
+        })
+    }
+}
+
 /// A service's port.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]

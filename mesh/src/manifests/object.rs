@@ -44,7 +44,7 @@ pub struct Head {
 
 impl Head {
     /// The head of the `order`-th document read.
-    pub(super) fn new(kind: &'static str, scope: Scope, meta: ObjectMeta, source: Source, order: usize) -> Self {
+    pub(crate) fn new(kind: &'static str, scope: Scope, meta: ObjectMeta, source: Source, order: usize) -> Self {
         let namespace = match scope {
             Scope::Namespaced => meta.namespace.unwrap_or_else(|| "default".into()),
             Scope::Cluster => String::new(),

@@ -1,11 +1,14 @@
 //! Kinds that are not read, and whether they may matter here.
 
+use serde_json::Value;
+
 use super::{KINDS, Kind, Manifests, object::SetAside, typed::nearest};
 use crate::fault::Faults;
 
 const BLOCKS: &str = "it may block calls that are predicted as delivered";
 const ROUTES: &str = "it may route calls elsewhere than predicted";
-const AUTHORIZES: &str = "it may refuse calls that are predicted as delivered";
+const AUTHORIZES: &str =
+    "tokens are not verified here: with one it may let in calls that are predicted as refused, and refuse others (401)";
 const MAKES_PODS: &str = "it makes pods that are not modelled";
 const ENTERS: &str = "calls that enter the cluster through it are not predicted";
 
@@ -31,6 +34,7 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("gateway.networking.k8s.io", "TCPRoute", ROUTES),
     ("gateway.networking.k8s.io", "TLSRoute", ROUTES),
     ("gateway.networking.k8s.io", "UDPRoute", ROUTES),
+    ("gateway.networking.k8s.io", "ListenerSet", ENTERS),
     ("gateway.networking.k8s.io", "BackendTLSPolicy", "it may have gateways speak TLS to a service"),
     ("gateway.networking.x-k8s.io", "XBackendTrafficPolicy", ROUTES),
     ("multicluster.x-k8s.io", "ServiceImport", "it may be a service that calls go to"),
@@ -126,6 +130,15 @@ pub(crate) fn may_change(api_version: &str, kind: &str) -> Result<Option<&'stati
     })
 }
 
+/// What a route may change: one without a service among its parents is a gateway's.
+pub(crate) fn narrowed(may_change: &'static str, spec: &Value) -> &'static str {
+    let mut parents = spec.get("parentRefs").and_then(Value::as_array).into_iter().flatten();
+    let is_service = |parent: &Value| {
+        parent.get("kind").and_then(Value::as_str).is_some_and(|kind| matches!(kind, "Service" | "ServiceEntry"))
+    };
+    if may_change == ROUTES && !parents.any(is_service) { ENTERS } else { may_change }
+}
+
 /// The kinds of a group that are read.
 fn read_in(group: &str) -> impl Iterator<Item = &'static Kind> {
     KINDS.iter().filter(move |known| known.groups().any(|of| of == group))
@@ -136,7 +149,7 @@ pub(crate) fn warn(manifests: &Manifests, faults: &mut Faults) {
     let all = &manifests.set_aside;
     for (i, object) in all.iter().enumerate() {
         let Some(what) = object.may_change else { continue };
-        let same = |other: &&SetAside| other.kind == object.kind && other.may_change.is_some();
+        let same = |other: &&SetAside| other.kind == object.kind && other.may_change == object.may_change;
         if all[..i].iter().any(|earlier| same(&earlier)) {
             continue;
         }

@@ -1,6 +1,9 @@
 //! Readers for the documents of each kind.
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -32,6 +35,16 @@ pub(super) fn workload<T: DeserializeOwned + MakesPods>(
         faults.error(head, "spec", format!("is missing, or has no template; a {} makes its pods from that", head.kind));
     }
     workload
+}
+
+/// A ConfigMap.
+pub(super) fn config_map(head: &Head, mut value: Value, faults: &mut Faults) -> Option<ConfigMap> {
+    let data = value.get_mut("binaryData").and_then(Value::as_object_mut);
+    data.into_iter().flat_map(|data| data.values_mut()).for_each(strip_line_breaks);
+    read(head, value, faults, |path, message| match path.starts_with("binaryData.") {
+        true => format!("is not base64 ({message}); write plain text under data instead"),
+        false => message,
+    })
 }
 
 /// A Secret. The API server allows line breaks in base64, the library does not.

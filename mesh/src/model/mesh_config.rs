@@ -119,3 +119,25 @@ pub enum OutboundTrafficPolicy {
     /// Unknown destinations are dropped.
     RegistryOnly,
 }
+
+/// Whether Istio knows a cipher suite: by name, or as an expression (`IsValidCipherSuite` in `pkg/config/security/security.go`).
+pub fn is_cipher_suite(name: &str) -> bool {
+    const KNOWN: [&str; 15] = [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES128-SHA",
+        "ECDHE-RSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA",
+        "ECDHE-RSA-AES256-SHA",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "AES128-SHA",
+        "AES256-SHA",
+        "DES-CBC3-SHA",
+    ];
+    name.is_empty() || name == "ALL" || !name.starts_with(char::is_alphanumeric) || KNOWN.contains(&name)
+}

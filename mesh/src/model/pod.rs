@@ -233,6 +233,8 @@ pub enum Unmodelled {
     /// It is a gateway of the Kubernetes Gateway API.
     Gateway,
     Waypoint,
+    /// Its sidecar captures nothing, and listens at addresses of its own.
+    NoRedirects,
 }
 
 impl fmt::Display for Unmodelled {
@@ -243,6 +245,9 @@ impl fmt::Display for Unmodelled {
             }
             Self::Gateway => "is a gateway of the Kubernetes Gateway API, which is not modelled yet",
             Self::Waypoint => "is a waypoint of the ambient mesh, which is not modelled yet",
+            Self::NoRedirects => {
+                "has a sidecar without redirects (interceptionMode NONE), which listens for itself: this is not modelled yet"
+            }
         })
     }
 }

@@ -66,7 +66,7 @@ fn touches(object: &NotModelled, ends: &Ends<'_>) -> bool {
         | "ClusterNetworkPolicy"
         | "GlobalNetworkPolicy"
         | "CiliumClusterwideNetworkPolicy" => true,
-        "ServiceImport" => ends.to.0.is_some_and(|service| service.name == object.name),
+        "ServiceImport" | "ServiceEntry" => ends.to.0.is_some_and(|service| service.name == object.name),
         _ => ends.to.0.and_then(|service| Some((service, service.selector.as_ref()?))).is_some_and(
             |(service, selector)| {
                 let made = spec.pointer("/template/metadata/labels").and_then(Value::as_object);

@@ -11,7 +11,7 @@ use super::{drafts::Draft, proxy_configs::ProxyConfigs};
 use crate::{
     fault::Faults,
     load::nearest,
-    model::{Capture, InterceptionMode, MeshConfig, PortSet},
+    model::{Capture, InterceptionMode, MeshConfig, PortSet, Source},
     sidecar::{HEALTH_PORT, PROMETHEUS_PORT, STATUS_PORT},
 };
 
@@ -73,6 +73,15 @@ pub(super) fn of(pod: &Draft<'_>, mesh: &MeshConfig, proxy_configs: &ProxyConfig
     }
 }
 
+/// Where a pod's interception mode is set.
+pub(super) fn mode_source(pod: &Draft<'_>) -> Source {
+    let own = [MODE, proxy_config::ANNOTATION].into_iter().find(|name| pod.annotations.contains_key(*name));
+    own.map_or_else(
+        || Source::default_of("MeshConfig defaultConfig.interceptionMode"),
+        |name| pod.at(&format!("metadata.annotations[{name}]")),
+    )
+}
+
 /// The group of a pod's programs; root by default.
 fn app_gid(pod: &Draft<'_>) -> u32 {
     let of_container = pod.spec.containers.first().and_then(|c| c.security_context.as_ref()?.run_as_group);
@@ -108,7 +117,12 @@ impl Annotations<'_, '_> {
         match mode {
             "REDIRECT" => return Some(InterceptionMode::Redirect),
             "NONE" => return Some(InterceptionMode::None),
-            "TPROXY" => self.error(annotation, "TPROXY is not supported yet; expected REDIRECT or NONE"),
+            // The same connections reach the sidecar (`tools/istio-iptables/pkg/capture/run.go`).
+            "TPROXY" => {
+                let message = "TPROXY is taken for REDIRECT: the same connections are captured, but the app sees 127.0.0.6 for the address of the caller";
+                self.warn(annotation, message);
+                return Some(InterceptionMode::Redirect);
+            }
             other => {
                 let message = format!("injection fails: {other:?} is not a mode; expected REDIRECT, TPROXY or NONE");
                 self.error(annotation, &message);

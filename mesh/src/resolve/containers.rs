@@ -41,7 +41,7 @@ pub(super) fn read(
     let all: Vec<_> = all.map(|(i, container)| reader.container(i, container, &volumes)).collect();
     // Injection merges a container of this name into the sidecar: it is not a program of the pod.
     let (sidecar, containers) = all.into_iter().partition::<Vec<_>, _>(|c| injected && c.name == SIDECAR_CONTAINER);
-    let mut mounts = if injected { reader.user_volumes() } else { Vec::new() };
+    let mut mounts = if injected { reader.user_volumes(&volumes) } else { Vec::new() };
     mounts.extend(sidecar.into_iter().flat_map(|container| container.mounts));
     (containers, mounts)
 }

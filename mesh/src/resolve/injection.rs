@@ -24,7 +24,7 @@ const POD_LABEL: &str = "sidecar.istio.io/inject";
 const REVISION_LABEL: &str = "istio.io/rev";
 /// Annotation that injection writes.
 const STATUS: &str = "sidecar.istio.io/status";
-/// Annotation of a pod that is to be another kind of proxy.
+/// Annotation of a pod with the templates of its injection (`pkg/kube/inject/inject.go`).
 const TEMPLATES: &str = "inject.istio.io/templates";
 /// Label of a namespace or a pod: `ambient` or `none`.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
@@ -88,6 +88,7 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
     if let Some(source) = has_sidecar(pod) {
         return yes("it has been injected already", source);
     }
+    warn_of_templates(pod, faults);
     let namespace = index.namespace(&pod.name.namespace);
     let empty = BTreeMap::new();
     let namespace_labels = namespace.map_or(&empty, |n| &n.head.labels);
@@ -122,6 +123,12 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
         Ok(_) if label.is_none() && annotation == Some("false") => {
             no("the pod's annotation says so", annotation_source)
         }
+        Ok(_) if is_proxyless(pod) => {
+            let source = pod.at(&format!("metadata.annotations[{TEMPLATES}]"));
+            let message = "gives the pod no Envoy and no redirects: gRPC in the app is its own proxy, which may speak mTLS by itself; this is not modelled";
+            faults.warn(pod.head, source.field.clone(), message);
+            no("its template is for gRPC without a proxy, which may speak mTLS by itself", source)
+        }
         Ok(yes) => yes,
         Err(no) => {
             if label == Some("true") || annotation == Some("true") {
@@ -142,6 +149,24 @@ pub(super) fn decide(pod: &Draft<'_>, index: &Index<'_>, faults: &mut Faults) ->
             }
             no
         }
+    }
+}
+
+/// Whether its templates are those for gRPC without a proxy: no Envoy, and no redirects
+/// (`manifests/charts/istio-control/istio-discovery/files/grpc-agent.yaml` and `grpc-simple.yaml`).
+fn is_proxyless(pod: &Draft<'_>) -> bool {
+    let Some(templates) = pod.annotations.get(TEMPLATES) else { return false };
+    let mut names = templates.split(',').map(str::trim);
+    names.all(|name| matches!(name, "grpc-agent" | "grpc-simple"))
+}
+
+/// Names templates that only a cluster's own configuration of the injector can have.
+fn warn_of_templates(pod: &Draft<'_>, faults: &mut Faults) {
+    const OF_CHARTS: [&str; 4] = ["sidecar", "gateway", "grpc-agent", "grpc-simple"];
+    let templates = pod.annotations.get(TEMPLATES).map_or("", String::as_str);
+    for name in templates.split(',').map(str::trim).filter(|name| !name.is_empty() && !OF_CHARTS.contains(name)) {
+        let field = pod.at(&format!("metadata.annotations[{TEMPLATES}]")).field;
+        faults.warn(pod.head, field, format!("template {name} is not one of Istio's charts: what it adds is not here"));
     }
 }
 

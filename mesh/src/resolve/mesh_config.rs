@@ -161,7 +161,7 @@ impl Reader<'_, '_> {
             "enableAutoMtls" => {
                 self.config.enable_auto_mtls = value.as_bool().ok_or_else(|| whole("expected true or false".into()))?;
             }
-            "outboundTrafficPolicy" => self.outbound_traffic_policy(value)?,
+            "outboundTrafficPolicy" => self.outbound_traffic_policy(name, value)?,
             "accessLogFile" => {
                 self.config.access_log_file = Some(string(value).map_err(whole)?).filter(|f| !f.is_empty());
             }
@@ -273,7 +273,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn outbound_traffic_policy(&mut self, value: &Value) -> Result<(), Wrong> {
+    fn outbound_traffic_policy(&mut self, name: &str, value: &Value) -> Result<(), Wrong> {
         let wrong = |within: &str, message: String| (within.to_owned(), message);
         let fields = value.as_object().ok_or_else(|| wrong("", "expected a mapping with mode".to_owned()))?;
         if let Some(other) = fields.keys().find(|key| *key != "mode") {
@@ -282,8 +282,15 @@ impl Reader<'_, '_> {
         self.config.outbound_traffic_policy = match fields.get("mode").and_then(Value::as_str) {
             None | Some("ALLOW_ANY") => OutboundTrafficPolicy::AllowAny,
             Some("REGISTRY_ONLY") => OutboundTrafficPolicy::RegistryOnly,
+            Some("ALLOW_ANY_DYNAMIC_DNS") => {
+                let message = "ALLOW_ANY_DYNAMIC_DNS is taken for ALLOW_ANY: calls to unknown hosts go on to where they were going, not to what the sidecar resolves";
+                let field = self.settings.field(&format!("{name}.mode"));
+                self.faults.set_aside(self.settings.object, &field, message.to_owned());
+                OutboundTrafficPolicy::AllowAny
+            }
             Some(other) => {
-                return Err(wrong(".mode", format!("{other} is not supported; expected ALLOW_ANY or REGISTRY_ONLY")));
+                let known = "expected ALLOW_ANY, ALLOW_ANY_DYNAMIC_DNS or REGISTRY_ONLY";
+                return Err(wrong(".mode", format!("{other} is not a mode; {known}")));
             }
         };
         Ok(())

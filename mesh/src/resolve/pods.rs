@@ -22,7 +22,7 @@ use crate::{
     manifests::Manifests,
     model::{
         Capture, Decided, EffectivePeerAuthentication, Injection, InterceptionMode, MeshConfig, MtlsMode, ObjectName,
-        Pod, PodIps, ProxyRole, Sidecar, Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL,
+        Pod, PodIps, ProxyRole, Sidecar, Source, SvidKind, TLS_MODE_ISTIO, TLS_MODE_LABEL, Unmodelled,
     },
 };
 
@@ -54,7 +54,12 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Address
             true => injection::decide(&draft, &index, faults),
             false => external_hosts::injection(&draft),
         };
-        let unmodelled = injection::unmodelled(&draft, &index);
+        let role = injection::role(&draft);
+        let capture = (injection.injected && role == ProxyRole::Sidecar)
+            .then(|| capture::of(&draft, config, &proxy_configs, faults));
+        let without_redirects = capture.as_ref().is_some_and(|capture| capture.mode == InterceptionMode::None);
+        let unmodelled = injection::unmodelled(&draft, &index)
+            .or_else(|| without_redirects.then(|| (Unmodelled::NoRedirects, capture::mode_source(&draft))));
         if let Some((what, source)) = &unmodelled {
             faults.warn(draft.head, source.field.clone(), format!("the pod {what}"));
         }
@@ -62,11 +67,8 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, kept: &Address
         let (containers, mounts) = containers::read(&draft, ips, injection.injected, &index, faults);
         let has_sidecar = injection.injected && unmodelled.is_none();
         let sidecar = has_sidecar.then(|| Sidecar {
-            role: injection::role(&draft),
-            capture: match injection::role(&draft) {
-                ProxyRole::Sidecar => capture::of(&draft, config, &proxy_configs, faults),
-                ProxyRole::Router => Capture { mode: InterceptionMode::None, ..Capture::default() },
-            },
+            role,
+            capture: capture.unwrap_or(Capture { mode: InterceptionMode::None, ..Capture::default() }),
             spiffe_id: config.spiffe_id(&draft.name.namespace, &service_account),
             svid: svid_kind(&draft, faults),
             mounts,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
+use serde_json::Value;
 
 use super::{
     protocol,
@@ -13,7 +14,10 @@ use crate::{
         Manifests, Object,
         service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
     },
-    model::{Age, Entry, EntryEndpoint, Family, ObjectName, Protocol, ProtocolField, Resolution, Service, ServicePort},
+    model::{
+        Age, Entry, EntryEndpoint, Family, NotModelled, ObjectName, Protocol, ProtocolField, Resolution, Service,
+        ServicePort,
+    },
 };
 
 /// The services of all entries, the oldest first: where two want one listener, the older has it.
@@ -55,7 +59,7 @@ fn of_entry(object: &Object<ServiceEntrySpec>, programs: &Programs<'_>) -> Vec<S
     services.collect()
 }
 
-/// The resolution of a ServiceEntry's hosts. Unsupported ones were rejected before.
+/// The resolution of a ServiceEntry's hosts; DYNAMIC_DNS is taken for NONE.
 fn resolution(written: ResolutionSpec) -> Resolution {
     match written {
         ResolutionSpec::None | ResolutionSpec::DynamicDns => Resolution::None,
@@ -63,6 +67,21 @@ fn resolution(written: ResolutionSpec) -> Resolution {
         ResolutionSpec::Dns => Resolution::Dns,
         ResolutionSpec::DnsRoundRobin => Resolution::DnsRoundRobin,
     }
+}
+
+/// The hosts whose resolution is taken for another.
+pub(super) fn not_modelled(manifests: &Manifests) -> impl Iterator<Item = NotModelled> {
+    let is_dynamic = |object: &&Object<ServiceEntrySpec>| object.body.resolution == ResolutionSpec::DynamicDns;
+    manifests.service_entries.iter().filter(is_dynamic).flat_map(|object| {
+        let ObjectName { namespace, .. } = &object.head.name;
+        object.body.hosts.iter().map(move |host| NotModelled {
+            kind: "ServiceEntry".into(),
+            name: ObjectName { namespace: namespace.clone(), name: host.to_ascii_lowercase() },
+            may_change: "with DYNAMIC_DNS the sidecar resolves the host of each request; here the call goes on to where it was going",
+            spec: Value::Null,
+            source: object.head.source.at("spec.resolution"),
+        })
+    })
 }
 
 /// Single addresses, and ranges. A range of one address is a single address.

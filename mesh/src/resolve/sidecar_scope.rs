@@ -22,14 +22,19 @@ pub(super) fn resolve(manifests: &Manifests) -> Vec<SidecarScope> {
 
 fn resolved(object: &Object<Spec>) -> SidecarScope {
     let (spec, source) = (&object.body, &object.head.source);
-    let egress =
-        spec.egress.iter().enumerate().filter_map(|(i, one)| egress(one, &format!("spec.egress[{i}]"), source));
+    let egress = spec.egress.iter().enumerate();
+    let mut egress: Vec<_> =
+        egress.filter_map(|(i, one)| self::egress(one, &format!("spec.egress[{i}]"), source)).collect();
+    // Listeners that are not modelled do not make it one for everything.
+    if egress.is_empty() && !spec.egress.is_empty() {
+        egress.push(Egress { port: None, bind: None, hosts: vec![], source: source.at("spec.egress") });
+    }
     let ingress = spec.ingress.iter().enumerate();
     let policy = spec.outbound_traffic_policy.as_ref();
     SidecarScope {
         name: object.head.name.clone(),
         selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()),
-        egress: egress.collect(),
+        egress,
         ingress: ingress.filter_map(|(i, one)| self::ingress(one, &format!("spec.ingress[{i}]"), source)).collect(),
         outbound_traffic_policy: policy.map(|policy| match policy.mode {
             OutboundMode::AllowAny => OutboundTrafficPolicy::AllowAny,

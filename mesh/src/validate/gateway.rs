@@ -6,7 +6,7 @@ mod tls;
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Checked, is_wildcard_host};
+use super::{Checked, is_partial_wildcard, is_socket, is_wildcard_host};
 use crate::{
     fault::Faults,
     load::is_dns_label,
@@ -50,13 +50,19 @@ fn one_server(checked: &mut Checked<'_>, field: &str, server: &Server) {
         one_host(checked, &format!("{field}.hosts[{k}]"), host);
     }
     let protocol = match &server.port {
-        Some(port) => one_port(checked, &format!("{field}.port"), port),
+        Some(port) => one_port(checked, &format!("{field}.port"), port, server.bind.starts_with("unix://")),
         None => {
             checked.error(format!("{field}.port"), "is missing; name the port that callers dial");
             None
         }
     };
-    if server.bind.starts_with("unix://") {
+    if let Some(path) = server.bind.strip_prefix("unix://") {
+        if !is_socket(path) {
+            checked.error(format!("{field}.bind"), format!("{:?} has no absolute path", server.bind));
+        }
+        if server.port.as_ref().is_some_and(|port| port.number != 0) {
+            checked.error(format!("{field}.port.number"), "is not for a socket, which has no port; write 0");
+        }
         checked.set_aside(&format!("{field}.bind"), "is a socket of the pod's own, which is not supported yet");
     } else if !server.bind.is_empty() && server.bind.parse::<IpAddr>().is_err() {
         checked.error(format!("{field}.bind"), format!("{:?} is not an address", server.bind));
@@ -91,8 +97,10 @@ fn one_server(checked: &mut Checked<'_>, field: &str, server: &Server) {
     }
 }
 
-fn one_port(checked: &mut Checked<'_>, field: &str, port: &SidecarPort) -> Option<Protocol> {
-    checked.port(format!("{field}.number"), port.number);
+fn one_port(checked: &mut Checked<'_>, field: &str, port: &SidecarPort, is_socket: bool) -> Option<Protocol> {
+    if !is_socket {
+        checked.port(format!("{field}.number"), port.number);
+    }
     if port.name.is_empty() {
         checked.error(format!("{field}.name"), "is missing; name the port, such as https");
     }
@@ -113,13 +121,17 @@ fn one_port(checked: &mut Checked<'_>, field: &str, port: &SidecarPort) -> Optio
 /// `ValidateNamespaceSlashWildcardHostname` in `pkg/config/validation/agent/validation.go`.
 fn one_host(checked: &mut Checked<'_>, field: &str, text: &str) {
     let (namespace, host) = text.split_once('/').map_or((None, text), |(namespace, host)| (Some(namespace), host));
+    // istiod makes such Gateways out of those of the Gateway API.
+    let is_made = checked.head.annotations.get("internal.istio.io/gateway-semantics").is_some_and(|by| by == "gateway");
     if let Some(namespace) = namespace
         && !matches!(namespace, "*" | ".")
+        && !(namespace == "~" && is_made)
         && !is_dns_label(namespace)
     {
         checked.error(field, format!("{namespace:?} is neither '.', '*', nor the name of a namespace"));
     }
-    if host != "*" && !is_wildcard_host(host) {
+    let is_address = host.parse::<IpAddr>().is_ok();
+    if host != "*" && !is_address && (!is_wildcard_host(host) || is_partial_wildcard(host)) {
         checked.error(field, format!("{host:?} is not a host; expected a name, or a name with * as its first label"));
     } else if host != "*" && !host.contains('.') {
         checked.error(field, format!("{host:?} is a short name; write it in full, such as {host}.example.com"));

@@ -1,10 +1,11 @@
-//! Checks the certificates and keys in Secrets.
+//! Checks Secrets, and the certificates and keys in them. The API server asks only for their keys (`ValidateSecret` in
+//! `pkg/apis/core/validation/validation.go`).
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
-use super::{Checked, keys, size};
+use super::{Checked, Known, keys, size};
 use crate::{fault::Faults, manifests::Object, pem};
 
 /// Accepts a certificate that is not valid now, for scenarios that demonstrate the failure.
@@ -13,8 +14,9 @@ const ALLOW_EXPIRED: &str = "sidelab.io/allow-expired";
 /// Says that values were replaced when the Secret was read from a cluster, and its keys with them.
 pub(crate) const VALUES_REPLACED: &str = "sidelab.io/values-replaced";
 
-pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
+pub(super) fn validate(secret: &Object<Secret>, known: &Known<'_>, faults: &mut Faults) {
     let mut checked = Checked::of(secret, faults);
+    let is_used = known.is_secret_used(&secret.head.name);
     let data = secret.body.data.iter().flatten().map(|(key, ByteString(value))| ("data", key, value.clone()));
     let text = secret.body.string_data.iter().flatten();
     let text = text.map(|(key, value)| ("stringData", key, value.clone().into_bytes()));
@@ -22,7 +24,7 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
     keys(&mut checked, entries.iter().map(|(field, key, _)| (*field, *key)));
     for (field, key, value) in &entries {
         if value.trim_ascii_start().starts_with(b"-----BEGIN CERTIFICATE") {
-            certificates(&mut checked, &format!("{field}[{key}]"), value);
+            certificates(&mut checked, &format!("{field}[{key}]"), value, is_used);
         }
     }
     // stringData overrides data.
@@ -35,7 +37,8 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
                     checked.error(format!("data[{key}]"), message);
                 }
                 Some((field, value)) if !pem::is_pem(value) => {
-                    checked.error(format!("{field}[{key}]"), "is not PEM; expected text that begins with -----BEGIN");
+                    let message = "is not PEM; expected text that begins with -----BEGIN";
+                    unusable(&mut checked, &format!("{field}[{key}]"), message, is_used);
                 }
                 Some(_) => {}
             }
@@ -50,8 +53,17 @@ pub(super) fn validate(secret: &Object<Secret>, faults: &mut Faults) {
         if let (Some((_, certificate)), Some((field, key_text))) = (entries.get(certificate), entries.get(key))
             && let Some(message) = pem::not_the_key(certificate, key_text)
         {
-            checked.error(format!("{field}[{key}]"), message);
+            unusable(&mut checked, &format!("{field}[{key}]"), message, is_used);
         }
+    }
+}
+
+/// Content that the API server takes, and that nobody can use: an error where something refers to the Secret.
+fn unusable(checked: &mut Checked<'_>, field: &str, message: &str, is_used: bool) {
+    if is_used {
+        checked.error(field, message);
+    } else {
+        checked.warn(field, format!("{message} (nothing here uses the Secret)"));
     }
 }
 
@@ -91,15 +103,18 @@ fn typed(checked: &mut Checked<'_>, kind: Option<&str>, entries: &BTreeMap<&str,
 }
 
 /// Whether each certificate can be read, and is valid now.
-fn certificates(checked: &mut Checked<'_>, field: &str, text: &[u8]) {
+fn certificates(checked: &mut Checked<'_>, field: &str, text: &[u8], is_used: bool) {
     if let Some(message) = pem::not_certificates(text) {
-        return checked.error(field, message);
+        return unusable(checked, field, message, is_used);
     }
     let allowed = checked.head.annotations.get(ALLOW_EXPIRED).map(String::as_str) == Some("true");
     if let Some(fault) = pem::not_valid_now(text).filter(|_| !allowed) {
         let message = format!(
             r#"{fault}: every handshake with it fails; renew it, or annotate the Secret {ALLOW_EXPIRED}: "true" to see it fail"#
         );
-        checked.error(field, message);
+        unusable(checked, field, &message, is_used);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,8 @@ fn addresses(checked: &mut Checked<'_>, spec: &ServiceSpec) {
                 checked.error(field, format!("{text} is the address of the cluster's DNS server here; choose another"));
             }
             Ok(ip) if is_service_address(ip) => {}
+            // The first of clusterIPs is clusterIP again.
+            Ok(_) if field == "spec.clusterIPs[0]" && spec.cluster_ip.as_ref() == Some(text) => {}
             Ok(_) => {
                 let message = format!(
                     "{text} is not in the range of services here, 10.96.0.0/16 or fd00:96::/112: it is given another"

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Checked, export_to, is_full_name, is_wildcard_host};
+use super::{Checked, export_to, is_full_name, is_partial_wildcard, is_socket, is_wildcard_host};
 use crate::{
     fault::Faults,
     load::is_dns_label,
@@ -33,7 +33,7 @@ pub(super) fn validate(entry: &Object<ServiceEntrySpec>, faults: &mut Faults) {
         }
         Resolution::Static => endpoints(&mut checked, spec, false),
         Resolution::Dns | Resolution::DnsRoundRobin => resolved(&mut checked, spec),
-        Resolution::DynamicDns => checked.error("spec.resolution", "DYNAMIC_DNS is not supported yet"),
+        Resolution::DynamicDns => dynamic(&mut checked, spec),
     }
     if let Some(selector) = &spec.workload_selector {
         workload_selector(&mut checked, spec, &selector.labels);
@@ -64,7 +64,7 @@ fn hosts(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
         if host == "*" || !is_wildcard_host(host) {
             let message = format!("{host:?} is not a host; expected a name, or a name with * as its first label");
             checked.error(field, message);
-        } else if host.starts_with("*-") {
+        } else if is_partial_wildcard(host) && spec.resolution != Resolution::DynamicDns {
             checked.warn(field, "a wildcard for a part of a label matches nothing in SNI or in the host of a request");
         }
     }
@@ -137,8 +137,38 @@ fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, por
     }
 }
 
+/// The sidecar resolves the host of each request: hosts have wildcards, and requests say which host they are for.
+fn dynamic(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    const ONLY: &str = "is not for resolution DYNAMIC_DNS, which resolves the host of each request; remove it";
+    for (i, host) in spec.hosts.iter().enumerate().filter(|(_, host)| !host.starts_with('*')) {
+        let message = format!("{host:?} has no wildcard, which resolution DYNAMIC_DNS is for; write DNS");
+        checked.error(format!("spec.hosts[{i}]"), message);
+    }
+    if !spec.addresses.is_empty() {
+        checked.error("spec.addresses", ONLY);
+    }
+    if spec.endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
+        checked.error("spec.endpoints", ONLY);
+    }
+    for (i, port) in spec.ports.iter().enumerate() {
+        let protocol = protocol_of_entry(&port.protocol);
+        if !matches!(protocol, Some(Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::Tls)) {
+            let message = "resolution DYNAMIC_DNS takes HTTP, HTTP2, GRPC and TLS alone";
+            checked.error(format!("spec.ports[{i}].protocol"), message);
+        }
+    }
+    let message =
+        "DYNAMIC_DNS is taken for NONE: calls go on to where they were going, not to what the sidecar resolves";
+    checked.set_aside("spec.resolution", message);
+}
+
 /// What the sidecar resolves has to be a name.
 fn resolved(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
+    let is_tcp = |port: &EntryPort| protocol_of_entry(&port.protocol).is_some_and(|protocol| !protocol.is_http());
+    if spec.hosts.len() > 1 && !spec.addresses.is_empty() && spec.ports.iter().any(is_tcp) {
+        let message = "are for one host alone where a port is not HTTP: nothing tells which of several hosts is meant";
+        checked.warn("spec.addresses", message);
+    }
     let listed = spec.endpoints.as_ref().map_or(0, Vec::len);
     if listed == 0 {
         for (i, host) in spec.hosts.iter().enumerate().filter(|(_, host)| !is_full_name(host)) {
@@ -162,12 +192,20 @@ fn endpoints(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, may_be_names: b
     for (i, endpoint) in spec.endpoints.iter().flatten().enumerate() {
         let field = format!("spec.endpoints[{i}]");
         let address = endpoint.address.as_str();
-        if !may_be_names && address.starts_with("unix://") {
-            // With a socket there are no ports to speak of (`validateUnixAddress`).
-            if !address["unix://".len()..].starts_with(['/', '@']) {
-                checked.error(format!("{field}.address"), format!("{address:?} has no absolute path"));
+        let network = endpoint.network.as_deref().unwrap_or_default();
+        if !may_be_names && address.is_empty() && !network.is_empty() {
+            let message = format!(
+                "is missing: calls go to a gateway of network {network}, which is not modelled; nobody is at it here"
+            );
+            checked.warn(format!("{field}.address"), message);
+        } else if let Some(path) = address.strip_prefix("unix://").filter(|_| !may_be_names) {
+            // With a socket there are no ports to speak of (`validateWorkloadEntry`).
+            if !is_socket(path) {
+                checked.error(format!("{field}.address"), format!("{address:?} has no absolute path of a file"));
             } else if !endpoint.ports.is_empty() {
                 checked.error(format!("{field}.ports"), "cannot be combined with a socket of this host; remove them");
+            } else if names.len() != 1 {
+                checked.error(format!("{field}.address"), "is a socket, which has exactly one port in spec.ports");
             }
             checked
                 .warn(format!("{field}.address"), "is a socket of the sidecar's own host: there is nobody at it here");

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Checked, is_full_name, is_wildcard_host, traffic_policy::connection_pool};
+use super::{Checked, is_full_name, is_partial_wildcard, is_socket, is_wildcard_host, traffic_policy::connection_pool};
 use crate::{
     fault::Faults,
     load::is_dns_label,
@@ -71,6 +71,10 @@ fn ingress(checked: &mut Checked<'_>, listeners: &[IngressListener]) {
             server_tls(checked, &format!("{field}.tls"), tls, protocol);
         }
         connection_pool(checked, &format!("{field}.connectionPool"), listener.connection_pool.as_ref());
+        let has_http = listener.connection_pool.as_ref().is_some_and(|pool| pool.http.is_some());
+        if has_http && protocol.is_some_and(|protocol| !protocol.is_http()) {
+            checked.warn(format!("{field}.connectionPool.http"), "has no effect on a port that is not HTTP");
+        }
         if listener.capture_mode == CaptureMode::None {
             let message = "NONE is not supported yet: calls to the port that the sidecar would bind are not predicted";
             checked.set_aside(&format!("{field}.captureMode"), message);
@@ -212,8 +216,8 @@ fn address(checked: &mut Checked<'_>, field: &str, bind: &str) {
 
 /// `ValidateUnixAddress`.
 fn unix(checked: &mut Checked<'_>, field: &str, path: &str) {
-    if !path.starts_with(['/', '@']) {
-        checked.error(field, format!("{path:?} is not an absolute path"));
+    if !is_socket(path) {
+        checked.error(field, format!("{path:?} is not an absolute path of a file"));
     }
 }
 
@@ -260,7 +264,7 @@ fn one_host(checked: &mut Checked<'_>, field: &str, namespace: &str, host: &str)
     if host != "*" && !host.contains('.') {
         let message = format!("{host:?} is a short name; write it in full, such as {host}.NAMESPACE.svc.cluster.local");
         checked.error(field, message);
-    } else if !is_wildcard_host(host) || (host.contains('*') && host.len() > 1 && !host.starts_with("*.")) {
+    } else if !is_wildcard_host(host) || is_partial_wildcard(host) {
         checked.error(field, format!("{host:?} is not a host; expected a name, or a name with * as its first label"));
     }
 }

@@ -309,10 +309,14 @@ fn a_selector_has_no_wildcards() {
 
 // --- Secret and ConfigMap
 
+/// A Secret, and a pod that uses it.
 fn secret(metadata: &str, kind: &str, data: &[(&str, &str)]) -> String {
     let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
     let data = serde_json::Value::Object(data);
-    format!("{{apiVersion: v1, kind: Secret, metadata: {{name: s, {metadata}}}, type: {kind}, stringData: {data}}}")
+    let user = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: x}], volumes: [{name: s, secret: {secretName: s}}]}}";
+    format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: s, {metadata}}}, type: {kind}, stringData: {data}}}\n---\n{user}"
+    )
 }
 
 const TLS: &str = "kubernetes.io/tls";
@@ -375,4 +379,47 @@ fn keys_of_data_are_names_of_files() {
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {'a b': x}}",
         "(ConfigMap c): data[a b]: a key is letters",
     );
+}
+
+#[test]
+fn a_label_of_an_objects_name_can_be_longer_than_63_characters() {
+    let name = |length: usize| {
+        faults(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {}}}}}", "a".repeat(length)))
+    };
+    assert_eq!((name(64), name(253)), (String::new(), String::new()));
+    assert!(name(254).contains("is not an object name"), "{}", name(254));
+}
+
+#[test]
+fn base64_of_a_config_map_may_have_line_breaks() {
+    let map = |data: &str| {
+        faults(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\nbinaryData: {{a: {data}}}\n"))
+    };
+    assert_eq!(map("\"aGVs\\nbG8=\\n\""), "");
+    assert!(map("'!'").contains("binaryData.a: is not base64"), "{}", map("'!'"));
+}
+
+#[test]
+fn hosts_have_the_wildcards_that_istio_takes() {
+    let of = |kind: &str, spec: &str| {
+        let text =
+            faults(&format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"));
+        let errors = text.lines().filter(|line| !line.contains("warning"));
+        (errors.map(|line| format!("{line}\n")).collect::<String>(), text)
+    };
+    let entry = of("ServiceEntry", "{hosts: ['*foo.com'], ports: [{number: 443, name: tls, protocol: TLS}]}");
+    assert_eq!(entry.0, "");
+    assert!(entry.1.contains("spec.hosts[0]: warning: a wildcard for a part of a label"), "{}", entry.1);
+    let route = "http: [{route: [{destination: {host: foo}}]}]";
+    assert_eq!(of("VirtualService", &format!("{{hosts: ['*foo.com'], {route}}}")).0, "");
+    assert_eq!(of("DestinationRule", "{host: '*foo.com'}").0, "");
+    let gateway = |host: &str| {
+        of("Gateway", &format!("{{selector: {{a: b}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['{host}']}}]}}")).0
+    };
+    assert_eq!(gateway("1.1.1.1"), "");
+    assert!(gateway("*-foo.bar.com").contains("is not a host"), "{}", gateway("*-foo.bar.com"));
+    let sni = "outbound_.15010_._.istiod.istio-system.svc.cluster.local";
+    let to = format!("tls: [{{match: [{{sniHosts: ['{sni}']}}], route: [{{destination: {{host: foo}}}}]}}]");
+    assert_eq!(of("VirtualService", &format!("{{hosts: ['{sni}'], gateways: [gw], {to}}}")).0, "");
+    assert!(of("VirtualService", &format!("{{hosts: ['{sni}'], {to}}}")).0.contains("is not a host"));
 }

@@ -8,7 +8,7 @@ use super::Checked;
 use crate::{
     manifests::traffic_policy::{
         ConnectionPool, ConsistentHash, H2UpgradePolicy, HttpPool, LoadBalancer, LocalityLbSetting, OutlierDetection,
-        TcpPool,
+        TcpPool, ZoneAwareLbSetting,
     },
     time::go_nanoseconds,
 };
@@ -34,11 +34,10 @@ pub(super) fn load_balancer(
     if settings.locality_lb_setting.is_some() && settings.zone_aware_lb_setting.is_some() {
         checked.error(&field, "has both localityLbSetting and zoneAwareLbSetting; give one of them");
     }
-    if settings.zone_aware_lb_setting.is_some() {
-        checked.set_aside(
-            &format!("{field}.zoneAwareLbSetting"),
-            "is not modelled: a lab's endpoints are all in one zone",
-        );
+    if let Some(setting) = &settings.zone_aware_lb_setting {
+        let field = format!("{field}.zoneAwareLbSetting");
+        checked.set_aside(&field, "is not modelled: a lab's endpoints are all in one zone");
+        zone_aware(checked, &field, setting, has_outlier_detection);
     }
     if let Some(setting) = &settings.locality_lb_setting {
         not_in_one_place(checked, &format!("{field}.localityLbSetting"), setting);
@@ -52,6 +51,30 @@ pub(super) fn load_balancer(
         }
         if warmup.aggression.is_some_and(|aggression| aggression <= 0.0) {
             checked.error(format!("{field}.aggression"), "must be greater than 0");
+        }
+    }
+}
+
+/// `ValidateZoneAwareLbSetting` in `pkg/config/validation/agent/validation.go`.
+fn zone_aware(checked: &mut Checked<'_>, field: &str, setting: &ZoneAwareLbSetting, has_outlier_detection: bool) {
+    const OF_PLACES: [&str; 3] =
+        ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
+    for (i, label) in setting.failover_priority.iter().enumerate() {
+        if OF_PLACES.contains(&label.as_str()) {
+            let message =
+                format!("{label} is not for zone-aware load balancing, which looks at regions and zones anyway");
+            checked.error(format!("{field}.failoverPriority[{i}]"), message);
+        }
+    }
+    if (!setting.failover.is_empty() || !setting.failover_priority.is_empty()) && !has_outlier_detection {
+        checked.warn(field, "needs outlierDetection, which tells when to fail over");
+    }
+    for (i, failover) in setting.failover.iter().enumerate() {
+        let field = format!("{field}.failover[{i}]");
+        if failover.from == failover.to {
+            checked.error(field, "has the same region in from and to");
+        } else if [&failover.from, &failover.to].iter().any(|region| region.contains(['/', '*'])) {
+            checked.error(field, "is from a region to another: names without '/' and '*'");
         }
     }
 }

@@ -54,12 +54,16 @@ fn webhook(checked: &mut Checked<'_>, field: &str, hook: &ValidatingWebhook) {
         "" => checked.error(at("sideEffects"), "is missing; write None or NoneOnDryRun"),
         written => one_of(checked, &at("sideEffects"), Some(written), &["None", "NoneOnDryRun"]),
     }
-    if !hook.admission_review_versions.iter().any(|version| version == "v1") {
-        let message = match hook.admission_review_versions.is_empty() {
-            true => "is missing; write [v1]",
-            false => "does not have v1, which is what is sent here",
-        };
-        checked.error(at("admissionReviewVersions"), message);
+    let has = |wanted: &str| hook.admission_review_versions.iter().any(|version| version == wanted);
+    match (has("v1"), has("v1beta1")) {
+        (true, _) => {}
+        (false, true) => {
+            checked.warn(at("admissionReviewVersions"), "does not have v1, which is what is sent here nevertheless");
+        }
+        (false, false) if hook.admission_review_versions.is_empty() => {
+            checked.error(at("admissionReviewVersions"), "is missing; write [v1]");
+        }
+        (false, false) => checked.error(at("admissionReviewVersions"), "has neither v1 nor v1beta1; write [v1]"),
     }
     let versions = hook.admission_review_versions.iter().enumerate();
     checked.unique(versions.map(|(i, version)| (at(&format!("admissionReviewVersions[{i}]")), version.as_str())));
@@ -72,7 +76,10 @@ fn webhook(checked: &mut Checked<'_>, field: &str, hook: &ValidatingWebhook) {
         }
     }
     if hook.match_conditions.as_ref().is_some_and(|conditions| !conditions.is_empty()) {
-        checked.error(at("matchConditions"), "are CEL, which is not evaluated here; remove them");
+        checked.set_aside(
+            &at("matchConditions"),
+            "are CEL, which is not evaluated here: the webhook is called whatever they say",
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Checked, is_full_name, service_entry::without_effect};
+use super::{Checked, is_full_name, is_socket, service_entry::without_effect};
 use crate::{
     fault::Faults,
     load::is_dns_label,
@@ -24,8 +24,8 @@ pub(super) fn validate(entry: &Object<WorkloadEntrySpec>, faults: &mut Faults) {
             _ => checked.error("spec.address", "is missing; write an address or a full name"),
         }
     } else if let Some(path) = address.strip_prefix("unix://") {
-        if !path.starts_with(['/', '@']) {
-            checked.error("spec.address", format!("{address:?} has no absolute path"));
+        if !is_socket(path) {
+            checked.error("spec.address", format!("{address:?} has no absolute path of a file"));
         } else if !spec.ports.is_empty() {
             checked.error("spec.ports", "cannot be combined with a socket; remove them");
         }

@@ -1,5 +1,7 @@
 //! The TLS that a gateway terminates (`BuildListenerTLSContext` in `pilot/pkg/networking/core/listener.go`).
 
+use std::collections::BTreeSet;
+
 use envoy_api::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, StringMatcher, TlsParameters, TlsProtocol,
     TransportSocket, TrustChainVerification,
@@ -12,7 +14,7 @@ use crate::{
         client_tls::{certificate_secret, roots_secret},
         names,
     },
-    model::{Server, ServerMaterial, ServerTls, ServerTlsMode, TlsFloor},
+    model::{Server, ServerMaterial, ServerTls, ServerTlsMode, TlsFloor, is_cipher_suite},
 };
 
 impl Compiler<'_> {
@@ -84,7 +86,10 @@ impl Compiler<'_> {
             parameters.tls_maximum_protocol_version = Some(most);
         }
         if !tls.cipher_suites.is_empty() {
-            parameters.cipher_suites.clone_from(&tls.cipher_suites);
+            // `FilterCipherSuites` in `pkg/config/security/security.go`.
+            let mut seen = BTreeSet::new();
+            let known = tls.cipher_suites.iter().filter(|suite| is_cipher_suite(suite) && seen.insert(*suite));
+            parameters.cipher_suites = known.cloned().collect();
         }
         if !tls.ecdh_curves.is_empty() {
             parameters.ecdh_curves.clone_from(&tls.ecdh_curves);

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::documents;
 
 fn read(text: &str) -> Value {
-    let document = documents(text).next().expect("there is a document");
+    let text = super::protected(text);
+    let document = documents(&text).next().expect("there is a document");
     document.content.unwrap_or_else(|e| panic!("{} at {}", e.reason, e.place)).into_value()
 }
 
@@ -41,6 +42,17 @@ fn scalars_are_those_of_yaml_1_1() {
     ] {
         assert_eq!(read(&format!("a: {text}")), json!({"a": expected}), "{text}");
     }
+}
+
+#[test]
+fn an_address_ends_with_colons_before_a_comma_and_before_a_bracket() {
+    assert_eq!(read("a: [192.0.2.1, 2001:db8::]"), json!({"a": ["192.0.2.1", "2001:db8::"]}));
+    assert_eq!(read("a: {b: fe80::, c: fe80::}"), json!({"a": {"b": "fe80::", "c": "fe80::"}}));
+    assert_eq!(
+        read("a: ['x::]', \"y::}\"]\nb: z::,\nc: [k: v]"),
+        json!({"a": ["x::]", "y::}"], "b": "z::,", "c": [{"k": "v"}]})
+    );
+    assert_eq!(read("[::, '::']"), json!(["::", "::"]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use granit_parser::{Event, ScalarStyle, Tag};
 use serde_json::Value;
 
 use super::{
+    colons,
     node::{Content, Node, NotYaml},
     scalar,
 };
@@ -54,6 +55,7 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.nodes += 1;
+                let text = colons::restored(text);
                 let merges = style == ScalarStyle::Plain && text == "<<";
                 let value = value(&text, style, tag.as_deref()).map_err(|reason| NotYaml { place, reason })?;
                 if let Some(key) = self.key_wanted() {

@@ -12,7 +12,8 @@ pub(super) fn not(policy: &RbacPolicy, facts: &Facts<'_>) -> String {
         .then(|| nearest(policy.permissions.iter().map(|permission| of_permission(permission, facts))));
     let principal = (!policy.principals.iter().any(|principal| is(principal, facts)))
         .then(|| nearest(policy.principals.iter().map(|principal| of_principal(principal, facts))));
-    let reasons: Vec<String> = principal.into_iter().chain(permission).flatten().collect();
+    let mut reasons: Vec<String> = principal.into_iter().chain(permission).flatten().collect();
+    reasons.dedup();
     if reasons.is_empty() { "it matches".to_owned() } else { reasons.join(", and ") }
 }
 
@@ -141,9 +142,9 @@ fn who(principal: &Principal, facts: &Facts<'_>) -> String {
         Principal::DirectRemoteIp(_) => format!("the connection is from {}", facts.peer_address),
         Principal::RemoteIp(_) => format!("the client is {}", facts.client_address),
         Principal::Header(matcher) => header(matcher, facts),
-        Principal::Metadata(_) => "the request has no verified token".to_owned(),
+        Principal::Metadata(_) => "no token is verified here".to_owned(),
         Principal::AndIds(_) | Principal::OrIds(_) | Principal::NotId(_) | Principal::Any(_) => {
-            "the request has no verified token".to_owned()
+            "no token is verified here".to_owned()
         }
     }
 }

@@ -156,6 +156,13 @@ impl ProxyConfig {
                 },
                 "INVALID_DROP" => self.drop_invalid = is_true(value),
                 "ISTIO_META_DNS_CAPTURE" => self.dns = is_true(value),
+                // The agent writes the sidecar's SVID there (`pkg/istio-agent/agent.go`).
+                "OUTPUT_CERTS" => {
+                    let message = format!(
+                        "proxyMetadata OUTPUT_CERTS has the agent write the sidecar's certificate and key to {value}, which is not modelled: what reads them there finds nothing"
+                    );
+                    annotations.warn(ANNOTATION, &message);
+                }
                 _ if annotations.pod.annotations.get(ANNOTATION).is_none_or(|own| !own.contains(name.as_str())) => {}
                 _ => annotations.note(ANNOTATION, &format!("proxyMetadata {name} does not affect any answer")),
             }

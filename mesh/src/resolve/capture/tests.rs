@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{Capture, InterceptionMode, PortSet},
+    model::{Capture, PortSet, Unmodelled},
     testing::{INJECTED, faults, mesh, pod},
 };
 
@@ -56,10 +56,8 @@ fn address_ranges_of_both_families_are_read() {
 fn the_other_lists_are_read() {
     let capture = capture(
         "traffic.sidecar.istio.io/includeOutboundPorts: '443', traffic.sidecar.istio.io/excludeOutboundPorts: '5432,25', \
-         traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.0.0.0/8, traffic.sidecar.istio.io/excludeInterfaces: 'docker0, net1', \
-         sidecar.istio.io/interceptionMode: NONE",
+         traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.0.0.0/8, traffic.sidecar.istio.io/excludeInterfaces: 'docker0, net1'",
     );
-    assert_eq!(capture.mode, InterceptionMode::None);
     assert_eq!(capture.include_outbound_ports, [443]);
     assert_eq!(capture.exclude_outbound_ports, [5432, 25]);
     assert_eq!(capture.exclude_outbound_ip_ranges, ["10.0.0.0/8".parse().unwrap()]);
@@ -101,9 +99,20 @@ fn interfaces_of_virtual_machines_go_by_the_newer_annotation_first() {
 }
 
 #[test]
-fn tproxy_is_not_supported_and_says_so() {
+fn tproxy_captures_what_redirect_does_and_says_what_differs() {
     let text = faults(&manifests("sidecar.istio.io/interceptionMode: TPROXY"));
-    assert!(text.contains("TPROXY is not supported yet; expected REDIRECT or NONE"), "{text}");
+    assert!(text.contains("warning: TPROXY is taken for REDIRECT: the same connections are captured"), "{text}");
+}
+
+#[test]
+fn a_sidecar_without_redirects_is_not_modelled_and_says_so() {
+    let yaml = manifests("sidecar.istio.io/interceptionMode: NONE");
+    let pod = &mesh(&yaml).pods[0];
+    let (what, source) = pod.unmodelled.as_ref().unwrap();
+    assert_eq!(*what, Unmodelled::NoRedirects);
+    assert_eq!(source.field, "metadata.annotations[sidecar.istio.io/interceptionMode]");
+    assert!(pod.sidecar.is_none());
+    assert!(faults(&yaml).contains("warning: the pod has a sidecar without redirects (interceptionMode NONE)"));
 }
 
 #[test]

@@ -179,3 +179,29 @@ fn references_to_variables_in_arguments_are_replaced() {
                 args: ['--listen=$(AT)', '$(NONE)', '$$(AT)', '$5']";
     assert_eq!(container(spec, "").args, ["--listen=10.244.0.2:1", "$(NONE)", "$(AT)", "$5"]);
 }
+
+#[test]
+fn a_sidecar_mounts_a_volume_of_the_pods_own() {
+    use crate::testing::{INJECTED, faults, mesh};
+    let yaml = format!(
+        "{INJECTED}---
+apiVersion: v1
+kind: Secret
+metadata: {{name: s}}
+stringData: {{a: b}}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+  annotations:
+    sidecar.istio.io/userVolumeMount: '[{{\"name\": \"v\", \"mountPath\": \"/v\"}}]'
+    proxy.istio.io/config: 'proxyMetadata: {{OUTPUT_CERTS: /v}}'
+spec: {{containers: [{{name: a, image: sidelab/demo-server}}], volumes: [{{name: v, secret: {{secretName: s}}}}]}}
+"
+    );
+    let mounts = mesh(&yaml).pods[0].clone().sidecar.expect("the namespace injects").mounts;
+    assert_eq!((mounts[0].path.as_str(), mounts[0].files["a"].as_slice()), ("/v", &b"b"[..]));
+    let text = faults(&yaml);
+    assert!(text.contains("warning: proxyMetadata OUTPUT_CERTS has the agent write"), "{text}");
+}

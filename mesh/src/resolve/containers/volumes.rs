@@ -16,6 +16,18 @@ use crate::{
 const USER_VOLUME: &str = "sidecar.istio.io/userVolume";
 const USER_VOLUME_MOUNT: &str = "sidecar.istio.io/userVolumeMount";
 
+/// The volumes that injection adds (istio: `manifests/charts/istio-control/istio-discovery/files/injection-template.yaml`).
+const OF_TEMPLATE: [&str; 8] = [
+    "workload-socket",
+    "credential-socket",
+    "workload-certs",
+    "istio-envoy",
+    "istio-data",
+    "istio-podinfo",
+    "istio-token",
+    "istiod-ca-cert",
+];
+
 /// Files of a folder, by name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
@@ -36,27 +48,31 @@ fn by_name(value: Value) -> Value {
 }
 
 impl Reader<'_, '_> {
-    /// The sidecar's mounts from annotations.
-    pub(super) fn user_volumes(&mut self) -> Vec<Mount> {
+    /// The sidecar's mounts from annotations: of volumes that others add, or of the pod's own.
+    pub(super) fn user_volumes(&mut self, of_pod: &BTreeMap<&str, Files>) -> Vec<Mount> {
         let volumes: BTreeMap<String, k8s::Volume> = self.json(USER_VOLUME);
         let mounts: BTreeMap<String, k8s::VolumeMount> = self.json(USER_VOLUME_MOUNT);
         let mut found: Vec<Mount> = Vec::new();
         for (name, mount) in mounts {
-            match volumes.get(&name) {
-                Some(volume) => {
+            let files = match (volumes.get(&name), of_pod.get(name.as_str())) {
+                (Some(volume), _) => {
                     let field = self.pod.at(&format!("metadata.annotations[{USER_VOLUME}].{name}")).field;
-                    if let Some(message) =
-                        paths::mount_path_fault(&mount.mount_path, found.iter().map(|mount| mount.path.as_str()))
-                    {
-                        self.error(&format!("metadata.annotations[{USER_VOLUME_MOUNT}].{name}.mountPath"), &message);
-                    }
-                    found.push(Mount { path: paths::absolute(&mount.mount_path), files: self.volume(&field, volume) });
+                    self.volume(&field, volume)
                 }
-                None => {
-                    let message = format!("there is no volume {name:?} in {USER_VOLUME}");
+                (None, Some(files)) => files.clone(),
+                (None, None) if OF_TEMPLATE.contains(&name.as_str()) => Files::new(),
+                (None, None) => {
+                    let message = format!("there is no volume {name:?}, neither in {USER_VOLUME} nor in spec.volumes");
                     self.error(&format!("metadata.annotations[{USER_VOLUME_MOUNT}]"), &message);
+                    continue;
                 }
+            };
+            if let Some(message) =
+                paths::mount_path_fault(&mount.mount_path, found.iter().map(|mount| mount.path.as_str()))
+            {
+                self.error(&format!("metadata.annotations[{USER_VOLUME_MOUNT}].{name}.mountPath"), &message);
             }
+            found.push(Mount { path: paths::absolute(&mount.mount_path), files });
         }
         found
     }

@@ -114,6 +114,20 @@ fn injection_adds_the_labels_of_its_template() {
 }
 
 #[test]
+fn grpc_without_a_proxy_has_no_sidecar_and_may_speak_mtls_itself() {
+    for templates in ["grpc-agent", "grpc-simple"] {
+        let yaml = manifests(ENABLED, "", &format!("inject.istio.io/templates: {templates}"));
+        let pod = mesh(&yaml).pods[0].clone();
+        assert!(pod.sidecar.is_none());
+        assert!(pod.injection.because.contains("gRPC without a proxy"), "{}", pod.injection.because);
+        assert!(faults(&yaml).contains("warning: gives the pod no Envoy and no redirects"), "{}", faults(&yaml));
+    }
+    assert!(injected(ENABLED, "", "inject.istio.io/templates: 'sidecar,custom'"));
+    let text = faults(&manifests(ENABLED, "", "inject.istio.io/templates: 'sidecar,custom'"));
+    assert!(text.contains("warning: template custom is not one of Istio's charts"), "{text}");
+}
+
+#[test]
 fn an_annotation_gives_a_sidecar_a_wrong_certificate() {
     use crate::model::SvidKind;
     let kind = |annotations: &str| mesh(&manifests(ENABLED, "", annotations)).pods[0].clone().sidecar.unwrap().svid;

@@ -91,7 +91,7 @@ fn a_fault_names_the_setting_and_what_was_expected() {
         ("enableAutoMtls: maybe", "data.mesh.enableAutoMtls: expected true or false"),
         (
             "outboundTrafficPolicy: {mode: NONE}",
-            "data.mesh.outboundTrafficPolicy.mode: NONE is not supported; expected ALLOW_ANY or",
+            "data.mesh.outboundTrafficPolicy.mode: NONE is not a mode; expected ALLOW_ANY, ALLOW_ANY_DYNAMIC_DNS or",
         ),
         ("outboundTrafficPolicy: {mod: NONE}", "data.mesh.outboundTrafficPolicy: unknown field mod; known is mode"),
         ("accessLogEncoding: XML", "data.mesh.accessLogEncoding: \"XML\" is not an encoding; expected TEXT or JSON"),

@@ -44,3 +44,11 @@ spec: {ports: [{port: 80}]}
     assert!(found.contains("hosts[2]: warning: no service has the host gone.example.com"), "{found}");
     assert!(!found.contains("hosts[0]"), "{found}");
 }
+
+#[test]
+fn a_sidecar_whose_listeners_are_not_modelled_is_not_one_for_everything() {
+    let socket = "{egress: [{port: {protocol: http, name: uds}, bind: 'unix:///@foo', hosts: ['*/*']}]}";
+    let mesh = crate::testing::mesh(&(pod("a", "labels: {app: a}") + &sidecar("s", socket)));
+    let [egress] = &mesh.sidecar_scopes[0].egress[..] else { panic!("{:?}", mesh.sidecar_scopes) };
+    assert!(egress.port.is_none() && egress.hosts.is_empty());
+}

@@ -1,12 +1,18 @@
 //! The TLS settings of a Gateway's server (`validateTLSOptions` in `pkg/config/validation/validation.go`).
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::{
     manifests::sidecar::{ServerTls, ServerTlsMode},
+    model::is_cipher_suite,
     validate::Checked,
 };
 
 pub(super) fn settings(checked: &mut Checked<'_>, field: &str, tls: &ServerTls) {
     not_modelled(checked, field, tls);
+    cipher_suites(checked, &format!("{field}.cipherSuites"), &tls.cipher_suites);
     match tls.mode {
         ServerTlsMode::IstioMutual => return of_mesh(checked, field, tls),
         ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough => return passed_on(checked, field, tls),
@@ -20,24 +26,49 @@ pub(super) fn settings(checked: &mut Checked<'_>, field: &str, tls: &ServerTls) 
         checked.error(field, message);
     }
     let verifies = tls.mode != ServerTlsMode::Simple;
-    if tls.credential_name.is_empty() && tls.credential_names.is_empty() {
-        let mut needed = vec![];
-        if tls.tls_certificates.is_empty() {
-            needed.push(("serverCertificate", &tls.server_certificate));
-            needed.push(("privateKey", &tls.private_key));
-        }
-        if verifies {
-            needed.push(("caCertificates", &tls.ca_certificates));
-        }
-        for (name, _) in needed.iter().filter(|(_, path)| path.is_empty()) {
-            let message = "is missing; name a file in the gateway, or a Secret by credentialName";
-            checked.error(format!("{field}.{name}"), message);
+    if !tls.credential_name.is_empty() || !tls.credential_names.is_empty() {
+        return;
+    }
+    let mut needed = vec![];
+    if tls.tls_certificates.is_empty() {
+        needed.push(("serverCertificate", &tls.server_certificate));
+        needed.push(("privateKey", &tls.private_key));
+    }
+    if verifies {
+        needed.push(("caCertificates", &tls.ca_certificates));
+    }
+    for (name, _) in needed.iter().filter(|(_, path)| path.is_empty()) {
+        let message = "is missing; name a file in the gateway, or a Secret by credentialName";
+        checked.error(format!("{field}.{name}"), message);
+    }
+    if tls.tls_certificates.len() > 2 {
+        checked.error(
+            format!("{field}.tlsCertificates"),
+            "has more than two certificates, which is the most there can be",
+        );
+    }
+    for (i, certificate) in tls.tls_certificates.iter().enumerate() {
+        for name in ["serverCertificate", "privateKey"] {
+            if certificate.get(name).and_then(Value::as_str).is_none_or(str::is_empty) {
+                checked.error(format!("{field}.tlsCertificates[{i}].{name}"), "is missing; name a file in the gateway");
+            }
         }
     }
     if !tls.ca_crl.is_empty() && !verifies {
         checked.error(format!("{field}.caCrl"), "is not for mode SIMPLE, which verifies no client");
-    } else if !tls.ca_crl.is_empty() && !tls.credential_name.is_empty() {
-        checked.error(format!("{field}.caCrl"), "is not for credentialName; put the list into the Secret");
+    }
+}
+
+/// `IsValidCipherSuite` in `pkg/config/security/security.go`; the others are left out of the configuration.
+fn cipher_suites(checked: &mut Checked<'_>, field: &str, suites: &[String]) {
+    let mut seen = BTreeSet::new();
+    for (i, suite) in suites.iter().enumerate() {
+        let field = format!("{field}[{i}]");
+        if !is_cipher_suite(suite) {
+            checked.warn(field, format!("{suite:?} is not a cipher suite that Istio knows: it is left out"));
+        } else if !seen.insert(suite) {
+            checked.warn(field, format!("{suite:?} is duplicated: it is left out"));
+        }
     }
 }
 

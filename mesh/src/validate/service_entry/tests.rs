@@ -126,10 +126,6 @@ fn endpoints_fit_the_resolution() {
 #[test]
 fn what_is_not_supported_says_so() {
     assert_eq!(
-        faults(&format!("hosts: ['*.b'], resolution: DYNAMIC_DNS, {HTTPS}")),
-        ["spec.resolution: DYNAMIC_DNS is not supported yet"]
-    );
-    assert_eq!(
         faults(&format!("hosts: [a.b], resolution: STATIC, {HTTPS}, workloadSelector: {{labels: {{a: b}}}}")),
         [
             "spec.workloadSelector.labels: warning: selects no pod and no WorkloadEntry of namespace default: calls find no endpoint"
@@ -147,4 +143,28 @@ fn what_is_not_supported_says_so() {
     assert!(
         faults(&format!("hosts: [a.b], {HTTPS}, exportTo: ['*', a]"))[0].starts_with("spec.exportTo: '*' is for all")
     );
+}
+
+#[test]
+fn dynamic_dns_is_for_wildcards_and_for_protocols_that_name_a_host() {
+    let entry = |spec: &str| {
+        let text = crate::testing::faults(&format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a}}\nspec: {{resolution: DYNAMIC_DNS, {spec}}}\n"
+        ));
+        assert!(text.contains("spec.resolution: warning: DYNAMIC_DNS is taken for NONE"), "{text}");
+        text.lines().filter(|line| !line.contains("warning")).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let ports = |protocol: &str| format!("ports: [{{number: 443, name: a, protocol: {protocol}}}]");
+    assert_eq!(entry(&format!("hosts: ['*.foo.com'], {}", ports("TLS"))), "");
+    for (spec, expected) in [
+        (format!("hosts: [foo.com], {}", ports("TLS")), "spec.hosts[0]: \"foo.com\" has no wildcard"),
+        (format!("hosts: ['*.foo.com'], {}", ports("HTTPS")), "spec.ports[0].protocol: resolution DYNAMIC_DNS takes"),
+        (format!("hosts: ['*.foo.com'], addresses: [1.1.1.1], {}", ports("TLS")), "spec.addresses: is not for"),
+        (
+            format!("hosts: ['*.foo.com'], endpoints: [{{address: 1.1.1.1}}], {}", ports("TLS")),
+            "spec.endpoints: is not for",
+        ),
+    ] {
+        assert!(entry(&spec).contains(expected), "{spec}: {}", entry(&spec));
+    }
 }

@@ -1,7 +1,7 @@
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{Capture, Family, Flavor, InterceptionMode, OwnerGroups},
+    model::{Capture, Family, Flavor, InterceptionMode, OwnerGroups, Unmodelled},
     redirect::{Packet, ProxyIdentity, Rules},
     testing::{INJECTED, faults, mesh, mesh_with_warnings, pod},
 };
@@ -28,10 +28,11 @@ fn an_empty_config_changes_nothing() {
 
 #[test]
 fn the_interception_mode_is_that_of_the_annotation_of_its_own_first() {
-    assert_eq!(capture("interceptionMode: NONE").mode, InterceptionMode::None);
+    let none = mesh(&manifests("interceptionMode: NONE", "", ""));
+    assert_eq!(none.pods[0].unmodelled.as_ref().unwrap().0, Unmodelled::NoRedirects);
     let both = manifests("interceptionMode: NONE", "sidecar.istio.io/interceptionMode: REDIRECT", "");
     assert_eq!(mesh(&both).pods[0].sidecar.as_ref().unwrap().capture.mode, InterceptionMode::Redirect);
-    assert!(faults(&manifests("interceptionMode: TPROXY", "", "")).contains("TPROXY is not supported yet"));
+    assert!(faults(&manifests("interceptionMode: TPROXY", "", "")).contains("TPROXY is taken for REDIRECT"));
 }
 
 #[test]

@@ -164,5 +164,8 @@ fn annotations_that_are_no_json_fail_the_injection() {
         "",
         MUTUAL,
     ));
-    assert!(text.contains("there is no volume \"v\" in sidecar.istio.io/userVolume"), "{text}");
+    assert!(
+        text.contains("there is no volume \"v\", neither in sidecar.istio.io/userVolume nor in spec.volumes"),
+        "{text}"
+    );
 }
