@@ -192,7 +192,7 @@ impl Reader {
         let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
         match others::may_change(api_version, &kind) {
             Ok(may_change) => {
-                validate::validate_set_aside(api_version, &kind, value, &source, &mut self.faults);
+                validate::set_aside::validate(api_version, &kind, value, &source, &mut self.faults);
                 let spec = may_change.and_then(|_| value.get("spec").cloned()).unwrap_or_default();
                 let may_change = may_change.map(|what| others::narrowed(what, &spec));
                 self.manifests.set_aside.push(SetAside { source, kind, name, namespace, spec, may_change });

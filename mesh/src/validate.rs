@@ -14,7 +14,7 @@ mod proxy_config;
 pub(crate) mod secret;
 mod service;
 mod service_entry;
-mod set_aside;
+pub(crate) mod set_aside;
 mod sidecar;
 mod telemetry;
 mod textbook;
@@ -32,8 +32,8 @@ use crate::{
     manifests::{Head, Manifests, Object, is_key},
 };
 
+pub(crate) use self::fields::validate as validate_fields;
 use self::known::Known;
-pub(crate) use self::{fields::validate as validate_fields, set_aside::validate as validate_set_aside};
 
 /// Checks every document, and references between documents.
 pub(crate) fn validate(manifests: &Manifests, faults: &mut Faults) {
