@@ -260,6 +260,18 @@ pub const KNOWN: &[Known] = &[
         )],
     },
     Known {
+        id: "resource-detectors",
+        section: Section::Lab,
+        istio: "A tracer whose provider asks for it, or uses OpenTelemetry's conventions, adds what `OTEL_RESOURCE_ATTRIBUTES` says to spans",
+        here: "Not written",
+        why: "A lab's sidecars have no such variable",
+        scope: &[Scope(
+            Istio,
+            "listeners / ** / envoy.filters.network.http_connection_manager / typed_config / tracing / provider / typed_config / resource_detectors",
+            Any,
+        )],
+    },
+    Known {
         id: "defaults-of-http",
         section: Section::Lab,
         istio: "Sets some of Envoy's defaults explicitly, and forwards an app's `Expect: 100-continue`",
