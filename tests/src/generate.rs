@@ -1,6 +1,13 @@
-//! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, VirtualServices, Sidecars,
-//! ServiceEntries, WorkloadEntries, Telemetries, visibility, ages), and their reduction to the smallest part that still shows a fault.
+//! Random manifests from a seed (services, protocols, policies at every level, DestinationRules, VirtualServices, Sidecars, Gateways,
+//! ServiceEntries, WorkloadEntries, Telemetries, settings of the mesh, visibility, ages), and their reduction to the smallest part that still
+//! shows a fault.
 
+mod entries;
+mod gateways;
+mod http;
+mod mesh;
+mod policies;
+mod rules;
 mod shrink;
 mod telemetry;
 mod traffic;
@@ -36,14 +43,8 @@ const HOSTS: [&str; 3] = ["api.example.com", "db.example.com", "files.internal.c
 
 impl Generator {
     fn all(mut self) -> Documents {
-        for namespace in NAMESPACES {
-            let injected = self.chance(0.8);
-            let labels = if injected { json!({"istio-injection": "enabled"}) } else { json!({}) };
-            self.documents.push(
-                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}),
-            );
-        }
-        if self.chance(0.3) {
+        self.namespaces();
+        if self.chance(0.4) {
             self.mesh_config();
         }
         self.pod("default", "client", 0);
@@ -78,6 +79,18 @@ impl Generator {
         }
         if self.chance(0.25) {
             self.workload_entry();
+        }
+        if self.chance(0.1) {
+            self.proxy_config();
+        }
+        if self.chance(0.15) {
+            self.stateful_set();
+        }
+        if self.chance(0.1) {
+            self.service_without_selector();
+        }
+        if self.chance(0.25) {
+            self.gateways();
         }
         // Last, so that the documents of a seed before it stay the same.
         if self.chance(0.3) {
@@ -114,33 +127,6 @@ impl Generator {
         if !self.documents.iter().any(taken) {
             self.documents.push(json!({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}));
         }
-    }
-
-    fn mesh_config(&mut self) {
-        let mut lines = vec![];
-        if self.chance(0.5) {
-            lines.push("outboundTrafficPolicy: {mode: REGISTRY_ONLY}");
-        }
-        if self.chance(0.3) {
-            lines.push("enableAutoMtls: false");
-        }
-        if self.chance(0.3) {
-            lines.push("trustDomain: example.org");
-        }
-        if self.chance(0.2) {
-            lines.push("protocolDetectionTimeout: 5s");
-        }
-        if self.chance(0.3) {
-            lines.push(self.one_of(&[
-                "pathNormalization: {normalization: NONE}",
-                "pathNormalization: {normalization: MERGE_SLASHES}",
-                "pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}",
-            ]));
-        }
-        let metadata = json!({"name": "istio", "namespace": "istio-system"});
-        let text = if lines.is_empty() { "{}".to_owned() } else { lines.join("\n") };
-        self.documents
-            .push(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mesh": text}}));
     }
 
     fn pod(&mut self, namespace: &str, app: &str, number: usize) {
@@ -197,6 +183,11 @@ impl Generator {
         let mut spec = json!({"selector": {"app": app}, "ports": ports});
         if self.chance(0.2) {
             spec["clusterIP"] = "None".into();
+        } else if self.chance(0.2) {
+            spec["type"] = self.one_of(&["NodePort", "LoadBalancer"]).into();
+        }
+        if self.chance(0.1) {
+            spec["publishNotReadyAddresses"] = true.into();
         }
         if self.chance(0.1) {
             spec["ipFamilies"] = json!([self.one_of(&["IPv4", "IPv6"])]);
@@ -212,6 +203,33 @@ impl Generator {
             let namespaces = *[".", "*", "default", "shop, other", "~"].choose(&mut self.random).expect("there is one");
             service["metadata"]["annotations"] = json!({"networking.istio.io/exportTo": namespaces});
         }
+    }
+
+    /// A StatefulSet with its headless service.
+    fn stateful_set(&mut self) {
+        let (namespace, protocol) = (self.one_of(&NAMESPACES), self.one_of(&["tcp", "http", "tls", "plain"]));
+        let template = json!({"metadata": {"labels": {"app": "set"}}, "spec": {"containers": [{"name": "app", "image": "sidelab/demo-server",
+            "ports": [{"name": "web", "containerPort": 8080}]}]}});
+        let spec = json!({"serviceName": "set", "replicas": self.between(1, 2), "selector": {"matchLabels": {"app": "set"}}, "template": template});
+        self.push("apps/v1", "StatefulSet", namespace, "set", spec);
+        let port = json!({"name": protocol, "port": self.one_of(&[80, 8080]), "targetPort": 8080});
+        let spec = json!({"clusterIP": "None", "selector": {"app": "set"}, "ports": [port]});
+        self.push("v1", "Service", namespace, "set", spec);
+    }
+
+    /// A service with an EndpointSlice of its own.
+    fn service_without_selector(&mut self) {
+        let namespace = self.one_of(&NAMESPACES);
+        let name = self.one_of(&["tcp", "http", "tls"]);
+        let mut spec = json!({"ports": [{"name": name, "port": 3306}]});
+        if self.chance(0.3) {
+            spec["clusterIP"] = "None".into();
+        }
+        self.push("v1", "Service", namespace, "manual", spec);
+        let metadata =
+            json!({"name": "manual-1", "namespace": namespace, "labels": {"kubernetes.io/service-name": "manual"}});
+        self.documents.push(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
+            "addressType": "IPv4", "endpoints": [{"addresses": ["203.0.113.77"]}], "ports": [{"name": name, "port": 3306}]}));
     }
 
     /// Another name for a service, for a host of a ServiceEntry, or for another such name.
@@ -246,144 +264,7 @@ impl Generator {
         self.push("security.istio.io/v1", "PeerAuthentication", namespace, name, spec);
     }
 
-    fn tls(&mut self) -> Value {
-        let mode = self.one_of(&["DISABLE", "ISTIO_MUTUAL", "ISTIO_MUTUAL", "SIMPLE", "MUTUAL"]);
-        let mut tls = json!({"mode": mode});
-        if mode == "MUTUAL" {
-            tls["clientCertificate"] = "/etc/certs/cert.pem".into();
-            tls["privateKey"] = "/etc/certs/key.pem".into();
-            tls["caCertificates"] = "/etc/certs/ca.pem".into();
-        }
-        if mode != "DISABLE" && self.chance(0.3) {
-            tls["sni"] = "sni.example.com".into();
-        }
-        if mode != "DISABLE" && self.chance(0.3) {
-            tls["subjectAltNames"] = json!(["san.example.com", "spiffe://cluster.local/ns/shop/sa/runner"]);
-        }
-        if mode == "SIMPLE" && tls.get("subjectAltNames").is_none() && self.chance(0.3) {
-            tls["insecureSkipVerify"] = true.into();
-        }
-        tls
-    }
-
-    fn traffic_policy(&mut self) -> Value {
-        // An empty policy is refused.
-        let mut policy = json!({});
-        let has_tls = self.chance(0.8);
-        if has_tls {
-            policy["tls"] = self.tls();
-        }
-        if !has_tls || self.chance(0.3) {
-            let mut at = json!({"port": {"number": self.one_of(&[80, 443, 8080])}, "tls": self.tls()});
-            if self.chance(0.2) {
-                at = json!({"port": at["port"], "loadBalancer": {"simple": "LEAST_REQUEST"}});
-            }
-            if self.chance(0.5) {
-                self.settings(&mut at);
-            }
-            policy["portLevelSettings"] = json!([at]);
-        }
-        if self.chance(0.5) {
-            self.settings(&mut policy);
-        }
-        policy
-    }
-
-    fn destination_rule(&mut self) {
-        let namespace = self.one_of(&["default", "shop", "other", "istio-system"]);
-        let app = self.one_of(&["server", "store", "web", "client"]);
-        let of = self.one_of(&NAMESPACES);
-        let host = match self.between(0, 4) {
-            0 => app.to_owned(),
-            1 => format!("{app}.{of}"),
-            2 => self.one_of(&HOSTS).to_owned(),
-            3 => self.one_of(&["*.local", "*.shop.svc.cluster.local", "*.example.com", "*"]).to_owned(),
-            _ => format!("{app}.{of}.svc.cluster.local"),
-        };
-        let mut spec = json!({"host": host});
-        if self.chance(0.9) {
-            spec["trafficPolicy"] = self.traffic_policy();
-        }
-        if self.chance(0.3) && !host.starts_with('*') {
-            let mut subset = json!({"name": "v1", "labels": {"version": "v1"}});
-            if self.chance(0.5) {
-                subset["trafficPolicy"] = self.traffic_policy();
-            }
-            spec["subsets"] = json!([subset]);
-        }
-        if self.chance(0.3) {
-            spec["exportTo"] = self.export_to();
-        }
-        if self.chance(0.1) && spec.get("exportTo").is_none() {
-            spec["workloadSelector"] = json!({"matchLabels": {"app": "client"}});
-        }
-        let name = self.one_of(&["first", "second", "third"]);
-        self.push("networking.istio.io/v1", "DestinationRule", namespace, name, spec);
-    }
-
     fn export_to(&mut self) -> Value {
         self.one_of(&[&["."][..], &["*"], &["default"], &["shop", "other"]]).into()
-    }
-
-    fn service_entry(&mut self) {
-        let namespace = self.one_of(&NAMESPACES);
-        let host = self.one_of(&HOSTS);
-        let resolution = self.one_of(&["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"]);
-        let protocols = ["HTTP", "HTTPS", "TCP", "TLS", "HTTP2", "GRPC"];
-        let mut ports = vec![];
-        for (number, name) in [(80, "web"), (443, "secure"), (3306, "data")] {
-            if self.chance(0.5) {
-                ports.push(json!({"number": number, "name": name, "protocol": self.one_of(&protocols)}));
-            }
-        }
-        if ports.is_empty() {
-            ports.push(json!({"number": 443, "name": "secure", "protocol": "TLS"}));
-        }
-        if self.chance(0.15) && resolution != "NONE" {
-            ports[0]["targetPort"] = 8443.into();
-        }
-        let mut hosts = vec![host];
-        let is_told = |port: &Value| port["protocol"] != "TCP";
-        if self.chance(0.15) && (resolution == "NONE" || ports.iter().all(is_told)) {
-            hosts.push("second.example.com");
-        }
-        if self.chance(0.1) && matches!(resolution, "NONE" | "STATIC") {
-            hosts = vec!["*.example.com"];
-        }
-        let mut spec = json!({"hosts": hosts, "ports": ports, "resolution": resolution});
-        if self.chance(0.7) {
-            spec["location"] = self.one_of(&["MESH_EXTERNAL", "MESH_INTERNAL"]).into();
-        }
-        if self.chance(0.3) || resolution == "NONE" && self.chance(0.5) {
-            spec["addresses"] =
-                self.one_of(&[&["240.1.1.1"][..], &["240.1.1.1", "240.1.1.2"], &["240.2.0.0/16"]]).into();
-        }
-        match resolution {
-            "STATIC" => {
-                spec["endpoints"] =
-                    json!([{"address": "203.0.113.9"}, {"address": "203.0.113.10", "labels": {"version": "v1"}}]);
-                if self.chance(0.3) {
-                    spec["endpoints"][0]["serviceAccount"] = "vm".into();
-                }
-                if self.chance(0.2) {
-                    let mode = self.one_of(&["istio", "disabled"]);
-                    spec["endpoints"][1]["labels"]["security.istio.io/tlsMode"] = mode.into();
-                }
-                if self.chance(0.2) {
-                    let name = spec["ports"][0]["name"].as_str().expect("a name").to_owned();
-                    spec["endpoints"][0]["ports"] = json!({name: 9443});
-                }
-            }
-            "DNS" if self.chance(0.4) => spec["endpoints"] = json!([{"address": "one.example.net"}]),
-            _ => {}
-        }
-        if self.chance(0.2) {
-            spec["subjectAltNames"] = json!(["entry.example.com"]);
-        }
-        if self.chance(0.3) {
-            spec["exportTo"] = self.export_to();
-        }
-        let name = self.one_of(&["first", "second", "third"]);
-        self.push("networking.istio.io/v1", "ServiceEntry", namespace, name, spec);
     }
 }
