@@ -3,7 +3,7 @@
 //! Names of listeners, chains, clusters and routes are Istio's. The differences between the two meshes come from
 //! [`Decisions`]; what differs from a real istiod's files is in docs/differences.md.
 
-use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
 use envoy_api::{Bootstrap, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
@@ -27,6 +27,7 @@ mod filters;
 mod gateway;
 mod http_route;
 mod inbound;
+mod inbound_clusters;
 mod l4_routes;
 mod names;
 mod outbound;
@@ -189,7 +190,10 @@ pub fn compile(mesh: &Mesh, pod: usize, placement: &Placement) -> PodConfig {
         traced: OnceCell::new(),
         secrets: BTreeMap::new(),
     };
-    let (clusters, endpoints) = compiler.clusters();
+    let (mut clusters, endpoints) = compiler.clusters();
+    for cluster in &mut clusters {
+        cluster.connect_timeout.get_or_insert(Duration::from_millis(mesh.config.connect_timeout_ms).into());
+    }
     let (listeners, routes) = if compiler.pod.is_gateway() {
         let merged = mesh.merged_gateway(pod);
         (compiler.gateway_listeners(&merged), compiler.gateway_routes(&merged))

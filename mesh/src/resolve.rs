@@ -58,11 +58,11 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     let mut faults = Faults::default();
     let config = mesh_config::resolve(manifests, &mut faults);
     let mut pods = pods::resolve(manifests, &config, kept, &mut faults);
-    let mut services = services::resolve(manifests, &mut pods, kept, &mut faults);
+    let mut services = services::resolve(manifests, &config, &mut pods, kept, &mut faults);
     contradictions::warn(&services, &pods, &mut faults);
     let programs = workload_entry::Programs::new(manifests, &config, &pods);
     programs.add_to(&mut services, &manifests.services);
-    let mut entries = service_entry::resolve(manifests, &programs);
+    let mut entries = service_entry::resolve(manifests, &config, &programs);
     workload_entry::warn(manifests, &programs, &mut faults);
     let external_names = services::external_names(manifests);
     services::add_aliases(services.iter_mut().chain(&mut entries), &external_names);
@@ -78,7 +78,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
         authorization_policies: authorization_policy::resolve(manifests),
         destination_rules: destination_rule::resolve(manifests, &config),
         telemetries: telemetry::resolve(manifests),
-        virtual_services: virtual_service::resolve(manifests, &mut faults),
+        virtual_services: virtual_service::resolve(manifests, &config, &mut faults),
         envoy_filters: envoy_filter::resolve(manifests, &config),
         gateways: gateway::resolve(manifests),
         sidecar_scopes: sidecar_scope::resolve(manifests),

@@ -23,7 +23,7 @@ impl Compiler<'_> {
     /// The annotation only enables TLS: any certificate of the app is accepted, as with the usual EnvoyFilter.
     fn by_annotation(&self, port: u16) -> Option<(TransportSocket, String, Source)> {
         let source = self.pod.sidecar.as_ref()?.tls_to_app.get(&port)?;
-        let context = UpstreamTlsContext { common_tls_context: self.base_context(&[]), ..Default::default() };
+        let context = UpstreamTlsContext { common_tls_context: self.user_context(), ..Default::default() };
         let because = format!("the pod's annotation enables TLS to its app on port {port}");
         Some((TransportSocket::upstream_tls(context), because, source.clone()))
     }

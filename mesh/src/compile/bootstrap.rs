@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use crate::sidecar::{ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT};
 
 use super::{
-    Compiler, clusters, files, names,
+    Compiler, clusters, files,
+    filters::seconds,
+    names,
     parts::{self, WILDCARDS},
     routes,
 };
@@ -28,6 +30,7 @@ impl Compiler<'_> {
                 listeners: vec![self.metrics(), self.health()],
                 clusters: vec![Cluster {
                     load_assignment: Some(clusters::one_endpoint(PROMETHEUS_CLUSTER, ADMIN.0, ADMIN.1)),
+                    connect_timeout: Some(seconds(10)),
                     ..clusters::fixed(PROMETHEUS_CLUSTER)
                 }],
                 secrets: vec![],

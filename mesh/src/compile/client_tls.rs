@@ -9,7 +9,7 @@ use envoy_api::{
 use super::{
     Compiler,
     chain_table::{MESH_TCP, PEER_EXCHANGE},
-    destination::{AutoMtls, Destination},
+    destination::Destination,
     names,
     tls::{OFFER_HTTP1, OFFER_HTTP2, uri},
     traffic_policy,
@@ -59,13 +59,11 @@ impl<'a> Compiler<'a> {
             destination.auto_mtls(self.mesh, &self.entries)
         } else {
             let source = self.mesh.config.source.at("enableAutoMtls");
-            (AutoMtls::Never, "automatic mTLS is off".into(), source)
+            (false, "automatic mTLS is off".into(), source)
         };
-        let mesh_tls = || self.mesh_tls(destination, destination.mesh_sni(), None);
         let sockets = match mtls {
-            AutoMtls::Never => Sockets::Plaintext,
-            AutoMtls::Always => Sockets::All(mesh_tls()),
-            AutoMtls::ByEndpoint => Sockets::Marked(mesh_tls()),
+            false => Sockets::Plaintext,
+            true => Sockets::Marked(self.mesh_tls(destination, destination.mesh_sni(), None)),
         };
         ClientSide { sockets, by_host: None, because, source }
     }
@@ -105,6 +103,7 @@ impl<'a> Compiler<'a> {
                 let pods = endpoints.map(|endpoint| &self.mesh.pods[endpoint.pod]);
                 // Pods without a sidecar count, too: Istio considers only their service accounts.
                 let mut ids: Vec<_> = pods
+                    .filter(|pod| !pod.service_account.is_empty())
                     .flat_map(|pod| self.mesh.config.spiffe_ids(&pod.name.namespace, &pod.service_account))
                     .collect();
                 let workloads = destination.service.workloads.iter().filter(|one| !one.service_account.is_empty());
@@ -139,7 +138,8 @@ impl<'a> Compiler<'a> {
 
     /// Whether the cluster of a destination speaks HTTP/2 whatever came in.
     fn speaks_http2(&self, destination: Destination<'_>) -> bool {
-        traffic_policy::speaks_http2(destination.port, self.client_class(destination), destination.connection_pool())
+        let asked = self.asked(destination.connection_pool());
+        traffic_policy::speaks_http2(destination.port, self.client_class(destination), asked)
     }
 
     /// TLS with the user's certificates, roots and names.
@@ -149,7 +149,7 @@ impl<'a> Compiler<'a> {
         let checks = CertificateValidationContext { match_typed_subject_alt_names: names, ..Default::default() };
         let ClientMaterial { certificate, key, roots } = self.mesh.client_material(self.index, tls);
         let [certificate_name, roots_name] = secret_names(tls);
-        let mut context = CommonTlsContext { alpn_protocols: vec![], ..self.base_context(&[]) };
+        let mut context = CommonTlsContext { alpn_protocols: vec![], ..self.user_context() };
         if self.speaks_http2(destination) {
             context.alpn_protocols = vec!["h2".into()];
         }

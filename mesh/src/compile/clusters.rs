@@ -1,6 +1,6 @@
 //! Clusters and endpoints: where connections go, and which use mTLS.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use envoy_api::{
     Address, BindConfig, Cluster, ClusterLoadAssignment, CommonHttpProtocolOptions, ConfigSource, DiscoveryType,
@@ -13,16 +13,14 @@ use serde_json::{Map, Value, json};
 use super::{
     Compiler, Resource, balancing,
     client_tls::{ClientSide, Sockets},
-    destination::{Destination, config_note},
+    destination::Destination,
     files,
     filters::seconds,
     names,
-    taken::Taken,
     traffic_policy::{self, downstream_protocol},
 };
 use crate::{
-    flavor::AppAddress,
-    model::{DestinationRule, Resolution, ServerTlsMode, Service, ServicePort, TLS_MODE_ISTIO},
+    model::{Resolution, ServerTlsMode, Service, ServicePort, TLS_MODE_ISTIO},
     redirect::ProxyIdentity,
 };
 
@@ -35,7 +33,7 @@ impl<'a> Compiler<'a> {
         let (mut clusters, mut endpoints) = (vec![], vec![]);
         for (service, port) in self.cluster_ports() {
             let whole = self.destination(service, port);
-            let kind = cluster_type(service);
+            let kind = self.cluster_type(service);
             for destination in std::iter::once(whole).chain(whole.subsets()) {
                 // A cluster that is resolved by name but has no name is omitted (`buildCluster` in `cluster_builder.go`).
                 let by_name = matches!(kind, DiscoveryType::StrictDns | DiscoveryType::LogicalDns);
@@ -64,28 +62,6 @@ impl<'a> Compiler<'a> {
         (clusters, endpoints)
     }
 
-    /// The ports of services that send to this pod. For UDP ports Istio has chains and clusters as well, of the TCP that may come to
-    /// such a port.
-    fn ports_of_pod(&self) -> Vec<(&'a Service, &'a ServicePort, u16)> {
-        self.mesh.ports_of(self.index)
-    }
-
-    /// The container ports that the sidecar takes by name: those that a Sidecar lists, else those that services send to, each with
-    /// the service port that decides its protocol: the oldest service's, if several do (`buildInboundChainConfigs` in
-    /// `pilot/pkg/networking/core/listener_inbound.go`).
-    pub(super) fn inbound_ports(&self) -> BTreeMap<u16, Taken<'a>> {
-        let scope = self.known.scope.filter(|scope| !scope.ingress.is_empty());
-        if let Some(scope) = scope {
-            let taken = |ingress| Taken::by_sidecar(scope, ingress, self.pod);
-            return scope.ingress.iter().map(|ingress| (ingress.port.port, taken(ingress))).collect();
-        }
-        let mut ports = BTreeMap::new();
-        for (service, port, target) in self.ports_of_pod() {
-            ports.entry(target).or_insert_with(|| Taken::by_service(service, port));
-        }
-        ports
-    }
-
     fn outbound_cluster(&mut self, destination: Destination<'a>) -> Cluster {
         let name = destination.cluster_name();
         let Destination { service, port, .. } = destination;
@@ -101,7 +77,7 @@ impl<'a> Compiler<'a> {
         self.because(Resource::TransportSocket { cluster: name.clone() }, because, &source);
 
         let balancer = destination.load_balancer();
-        let kind = match cluster_type(service) {
+        let kind = match self.cluster_type(service) {
             _ if balancing::passes_through(balancer) => DiscoveryType::OriginalDst,
             kind => kind,
         };
@@ -132,16 +108,16 @@ impl<'a> Compiler<'a> {
             Sockets::Plaintext => {}
             Sockets::All(socket) => cluster.transport_socket = Some(socket),
             // The endpoints of calls that pass through carry no mark (`applyUpstreamTLSSettings` in `cluster_tls.go`).
-            Sockets::Marked(socket) if balancing::passes_through(balancer) => cluster.transport_socket = Some(socket),
+            Sockets::Marked(socket) if kind == DiscoveryType::OriginalDst => cluster.transport_socket = Some(socket),
             Sockets::Marked(socket) => cluster.transport_socket_matches = by_mark(socket),
         }
         cluster.upstream_bind_config = self.bind(None, None);
-        let pool = destination.connection_pool();
-        traffic_policy::limit(&mut cluster, pool);
+        let asked = self.asked(destination.connection_pool());
+        traffic_policy::limit(&mut cluster, asked);
         balancing::detect_outliers(&mut cluster, destination.outlier_detection());
         balancing::balance(&mut cluster, balancer);
         cluster.typed_extension_protocol_options =
-            traffic_policy::http_options(port, self.client_class(destination), by_host, pool, true);
+            traffic_policy::http_options(port, self.client_class(destination), by_host, asked, true);
         cluster.metadata = Some(service_metadata(&[service], destination.notes()));
         cluster
     }
@@ -156,7 +132,7 @@ impl<'a> Compiler<'a> {
         }
         for destination in self.passed_on_to(|_| true) {
             let name = destination.mesh_sni();
-            if cluster_type(destination.service) != DiscoveryType::Eds {
+            if self.cluster_type(destination.service) != DiscoveryType::Eds {
                 continue;
             }
             let because = format!("mTLS for {} is passed on", destination.service.host);
@@ -170,11 +146,11 @@ impl<'a> Compiler<'a> {
                 metadata: Some(service_metadata(&[destination.service], destination.notes())),
                 ..cluster(&name, DiscoveryType::Eds, LbPolicy::LeastRequest)
             };
-            let pool = destination.connection_pool();
-            traffic_policy::limit(&mut cluster, pool);
+            let asked = self.asked(destination.connection_pool());
+            traffic_policy::limit(&mut cluster, asked);
             let class = self.client_class(destination);
             cluster.typed_extension_protocol_options =
-                traffic_policy::http_options(destination.port, class, None, pool, true);
+                traffic_policy::http_options(destination.port, class, None, asked, true);
             clusters.push(cluster);
             let mut set = self.endpoints_as(&name, destination);
             for locality in &mut set.endpoints {
@@ -204,86 +180,15 @@ impl<'a> Compiler<'a> {
         ClusterLoadAssignment { cluster_name: name, endpoints: vec![LocalityLbEndpoints { lb_endpoints }] }
     }
 
-    /// Leg 3 of a container port.
-    fn inbound_clusters(&mut self, target: u16, taken: &Taken<'a>) -> Vec<Cluster> {
-        let port = taken.port;
-        let endpoint = taken.ingress.and_then(|ingress| ingress.default_endpoint);
-        let services = self.services_of(target);
-        let mut clusters = match (self.decisions.app_address, endpoint) {
-            (_, Some(endpoint)) => vec![self.cluster_at(&names::inbound_cluster(target), endpoint)],
-            (AppAddress::OriginalDestination, None) => vec![Cluster {
-                upstream_bind_config: self.bind_to_passthrough_source(),
-                original_dst_lb_config: services
-                    .first()
-                    .and_then(|(service, _)| target_port(service, port))
-                    .map(|port| OriginalDstLbConfig { upstream_port_override: Some(port) }),
-                ..cluster(&names::inbound_cluster(target), DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
-            }],
-            (AppAddress::Loopback, None) => vec![
-                self.loopback_cluster(&names::inbound_cluster(target), "127.0.0.1", target),
-                self.loopback_cluster(&names::inbound_ipv6_cluster(target), "::1", target),
-            ],
-        };
-        let hosts: Vec<_> = services.iter().map(|(service, _)| service.host.as_str()).collect();
-        // Noted are those of the same port number (`addTelemetryMetadata` in `cluster_builder.go`); a Sidecar's port is of the first
-        // service that sends to it (`findOrCreateService` in `cluster.go`).
-        let mut noted: Vec<_> = match taken.ingress {
-            Some(_) => services.iter().take(1).map(|(service, _)| *service).collect(),
-            None => services.iter().filter(|(_, number)| *number == port.port).map(|(service, _)| *service).collect(),
-        };
-        noted.dedup_by_key(|service| &service.host);
-        for cluster in &mut clusters {
-            self.because(Resource::Cluster(cluster.name.clone()), taken.because(), taken.source());
-            // Of a service outside the mesh nothing is noted.
-            let first = services.first().map(|(first, _)| *first).filter(|first| !is_external(first));
-            // Istio has a server take as much as its clients may send.
-            let rule = services.first().and_then(|(first, _)| self.inbound_rule(first));
-            let policy = rule.filter(|rule| rule.traffic_policy.is_some());
-            let pool = policy.and_then(|rule| rule.setting(port.port, None, |policy| policy.connection_pool.as_ref()));
-            traffic_policy::limit(cluster, pool);
-            cluster.typed_extension_protocol_options =
-                traffic_policy::http_options(port, self.class(port.protocol), None, pool, false);
-            let notes = policy.map(config_note).into_iter().collect();
-            cluster.metadata = first.map(|_| service_metadata(&noted, notes));
-            self.add_app_tls(cluster, target, &hosts);
-        }
-        clusters
-    }
-
-    /// The rule whose settings of a whole destination or a port a server follows, too.
-    fn inbound_rule(&self, service: &Service) -> Option<&'a DestinationRule> {
-        let rules = &self.mesh.destination_rules;
-        // Of a host that the sidecar does not know it knows no rules.
-        let is_known = self.known.has_host(&service.host);
-        rules.find_inbound(self.pod, &service.host, &service.name.namespace).filter(|_| is_known)
-    }
-
-    /// The services that send to a container port, the oldest first, each with its port that does.
-    fn services_of(&self, target: u16) -> Vec<(&'a Service, u16)> {
-        let to_it = self.ports_of_pod().into_iter().filter(|(_, _, port)| *port == target);
-        to_it.map(|(service, port, _)| (service, port.port)).collect()
-    }
-
-    /// A cluster that leads to the app where a Sidecar says that it is: at an address of the pod's own, or on loopback, where the
-    /// redirect rules leave it alone (`buildInboundClustersFromSidecar` in `cluster.go`).
-    fn cluster_at(&self, name: &str, endpoint: SocketAddr) -> Cluster {
-        let (ip, ips) = (endpoint.ip(), &self.pod.ips);
-        if ip.is_loopback() {
-            return self.loopback_cluster(name, &ip.to_string(), endpoint.port());
-        }
-        let own = if ip.is_ipv4() { ips.v4.to_string() } else { ips.v6.to_string() };
-        Cluster {
-            load_assignment: Some(one_endpoint(name, &own, endpoint.port())),
-            upstream_bind_config: self.bind_to_passthrough_source(),
-            ..fixed(name)
-        }
-    }
-
-    fn loopback_cluster(&self, name: &str, address: &str, port: u16) -> Cluster {
-        Cluster {
-            load_assignment: Some(one_endpoint(name, address, port)),
-            upstream_bind_config: self.bind(None, None),
-            ..fixed(name)
+    /// How the endpoints of a service are found (`convertResolution` in `pilot/pkg/networking/core/cluster.go`). A gateway passes nothing
+    /// on to where it was going.
+    fn cluster_type(&self, service: &Service) -> DiscoveryType {
+        match service.entry.as_ref().map(|entry| entry.resolution) {
+            Some(Resolution::Dns) => DiscoveryType::StrictDns,
+            Some(Resolution::DnsRoundRobin) => DiscoveryType::LogicalDns,
+            None if service.is_headless() && !self.pod.is_gateway() => DiscoveryType::OriginalDst,
+            Some(Resolution::None) if !self.pod.is_gateway() => DiscoveryType::OriginalDst,
+            None | Some(Resolution::None | Resolution::Static) => DiscoveryType::Eds,
         }
     }
 
@@ -301,17 +206,17 @@ impl<'a> Compiler<'a> {
             }),
             ..cluster(name, DiscoveryType::OriginalDst, LbPolicy::ClusterProvided)
         };
-        traffic_policy::limit(&mut passthrough, None);
+        traffic_policy::limit(&mut passthrough, self.asked(None));
         passthrough
     }
 
     /// Leg 3 comes from addresses that the redirect rules know, so that it is not captured again.
-    fn bind_to_passthrough_source(&self) -> Option<BindConfig> {
+    pub(super) fn bind_to_passthrough_source(&self) -> Option<BindConfig> {
         self.bind(Some("127.0.0.6"), Some("::6"))
     }
 
     /// The source of upstream connections, and the mark that identifies them if no user does.
-    fn bind(&self, source: Option<&str>, ipv6_source: Option<&str>) -> Option<BindConfig> {
+    pub(super) fn bind(&self, source: Option<&str>, ipv6_source: Option<&str>) -> Option<BindConfig> {
         /// `SOL_SOCKET` and `SO_MARK` of Linux.
         const SOL_SOCKET: i32 = 1;
         const SO_MARK: i32 = 36;
@@ -337,24 +242,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// How the endpoints of a service are found (`convertResolution` in `pilot/pkg/networking/core/cluster.go`).
-fn cluster_type(service: &Service) -> DiscoveryType {
-    match service.entry.as_ref().map(|entry| entry.resolution) {
-        None if service.is_headless() => DiscoveryType::OriginalDst,
-        None | Some(Resolution::Static) => DiscoveryType::Eds,
-        Some(Resolution::None) => DiscoveryType::OriginalDst,
-        Some(Resolution::Dns) => DiscoveryType::StrictDns,
-        Some(Resolution::DnsRoundRobin) => DiscoveryType::LogicalDns,
-    }
-}
-
 /// The port that connections to a ServiceEntry's port are sent to.
-fn target_port(service: &Service, port: &ServicePort) -> Option<u16> {
+pub(super) fn target_port(service: &Service, port: &ServicePort) -> Option<u16> {
     service.entry.as_ref()?.target_ports.get(&port.port).copied()
-}
-
-fn is_external(service: &Service) -> bool {
-    service.entry.as_ref().is_some_and(|entry| entry.external)
 }
 
 /// A cluster with inline endpoints.
@@ -369,12 +259,12 @@ pub(super) fn one_endpoint(cluster: &str, address: &str, port: u16) -> ClusterLo
     ClusterLoadAssignment { cluster_name: cluster.into(), endpoints: vec![LocalityLbEndpoints { lb_endpoints }] }
 }
 
-fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cluster {
+pub(super) fn cluster(name: &str, discovery_type: DiscoveryType, lb_policy: LbPolicy) -> Cluster {
     Cluster {
         name: name.into(),
         discovery_type,
         eds_cluster_config: None,
-        connect_timeout: Some(seconds(10)),
+        connect_timeout: None,
         lb_policy,
         load_assignment: None,
         transport_socket: None,
@@ -410,7 +300,7 @@ fn marked() -> Map<String, Value> {
 }
 
 /// What Istio notes on a cluster for its metrics.
-fn service_metadata(services: &[&Service], mut notes: Map<String, Value>) -> Metadata {
+pub(super) fn service_metadata(services: &[&Service], mut notes: Map<String, Value>) -> Metadata {
     let noted = |service: &&Service| {
         let (name, namespace) = (&service.name.name, &service.name.namespace);
         json!({ "host": service.host, "name": name, "namespace": namespace })

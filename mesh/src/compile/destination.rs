@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{Compiler, PortClass, names};
 use crate::model::{
     ClientTls, ClientTlsMode, ConnectionPool, DestinationRule, EntryEndpoint, Family, LoadBalancer, Mesh, MtlsMode,
-    ObjectName, OutlierDetection, Pod, Resolution, Service, ServicePort, Settings, Source, Subset, TLS_MODE_ISTIO,
-    TLS_MODE_LABEL,
+    ObjectName, OutlierDetection, Pod, Resolution, Service, ServicePort, Settings, SimpleLoadBalancer, Source, Subset,
+    TLS_MODE_ISTIO, TLS_MODE_LABEL,
 };
 
 /// The destination of a cluster.
@@ -22,16 +22,6 @@ pub(super) struct Destination<'a> {
     subset: Option<&'a Subset>,
     /// The rule that asks for mode PASSTHROUGH, with its place, in a mesh that has it.
     pub(super) passthrough: Option<&'a (String, Source)>,
-}
-
-/// Which connections to a destination automatic mTLS secures.
-pub(super) enum AutoMtls {
-    /// None.
-    Never,
-    /// All.
-    Always,
-    /// Those to endpoints that are marked for it.
-    ByEndpoint,
 }
 
 /// An endpoint of a destination.
@@ -159,17 +149,19 @@ impl<'a> Destination<'a> {
         names
     }
 
-    /// Automatic mTLS for the whole destination, and why. It looks only at what the service's namespace and the mesh say
+    /// Whether automatic mTLS is for the destination, and why. It looks only at what the service's namespace and the mesh say
     /// (`PushContext.BestEffortInferServiceMTLSMode`), and for a headless service, whose endpoints carry no metadata, at
     /// whether all of its pods have a sidecar.
-    pub(super) fn auto_mtls(self, mesh: &'a Mesh, entries: &Entries<'a>) -> (AutoMtls, String, Source) {
-        let never = |because: String, source: Source| (AutoMtls::Never, because, source);
+    pub(super) fn auto_mtls(self, mesh: &'a Mesh, entries: &Entries<'a>) -> (bool, String, Source) {
+        let never = |because: String, source: Source| (false, because, source);
         let Service { host, entry, source, name, .. } = self.service;
         if entry.as_ref().is_some_and(|entry| entry.external) {
             let because = "MESH_EXTERNAL: automatic mTLS does not apply outside the mesh";
             return never(because.into(), source.at("spec.location"));
         }
-        let is_passed_on = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None);
+        let asks_to_pass = self.asks_to_pass();
+        let is_passed_on = entry.as_ref().is_some_and(|entry| entry.resolution == Resolution::None || asks_to_pass);
+        let is_headless = self.service.is_headless() || entry.is_none() && asks_to_pass;
         if is_passed_on && self.entry_endpoints(entries).next().is_none() {
             return never("resolution NONE: its endpoints are unknown".into(), source.at("spec.resolution"));
         }
@@ -178,10 +170,10 @@ impl<'a> Destination<'a> {
             return never(because, endpoint.source.clone());
         }
         let mut pods = self.port.endpoints.iter().map(|endpoint| &mesh.pods[endpoint.pod]);
-        if self.service.is_headless() && pods.len() == 0 {
+        if is_headless && pods.len() == 0 {
             return never(format!("{host} has no pods"), source.clone());
         }
-        if let Some(pod) = pods.find(|pod| self.service.is_headless() && !takes_mtls(pod)) {
+        if let Some(pod) = pods.find(|pod| is_headless && !takes_mtls(pod)) {
             let because = format!("headless, and its pod {} has no sidecar: plaintext for all", pod.name);
             return never(because, pod.injection.source.clone());
         }
@@ -192,11 +184,11 @@ impl<'a> Destination<'a> {
         let by_default = Source::default_of("enableAutoMtls: true");
         if is_passed_on {
             let because = "resolution NONE, and all of its endpoints say that they take mTLS: mTLS for all";
-            return (AutoMtls::Always, because.into(), source.at("spec.resolution"));
+            return (true, because.into(), source.at("spec.resolution"));
         }
-        if self.service.is_headless() {
+        if is_headless {
             let because = "headless, and all of its pods have a sidecar: mTLS for all";
-            return (AutoMtls::Always, because.into(), by_default);
+            return (true, because.into(), by_default);
         }
         let (because, source) = match entry {
             Some(_) => {
@@ -205,7 +197,18 @@ impl<'a> Destination<'a> {
             }
             None => ("automatic mTLS: to the endpoints that have a sidecar", by_default),
         };
-        (AutoMtls::ByEndpoint, because.into(), source)
+        (true, because.into(), source)
+    }
+
+    /// Whether the rule says that calls go on to where they were going, of the whole destination or of the subset
+    /// (`BestEffortInferServiceMTLSMode` looks at no ports).
+    fn asks_to_pass(self) -> bool {
+        let policy = match self.subset {
+            Some(subset) => subset.traffic_policy.as_ref(),
+            None => self.rule.and_then(|rule| rule.traffic_policy.as_ref()),
+        };
+        let balancer = policy.and_then(|policy| policy.whole.load_balancer.as_ref());
+        balancer.is_some_and(|balancer| balancer.simple == Some(SimpleLoadBalancer::Passthrough))
     }
 
     /// Its endpoints: pods and WorkloadEntries, or what a ServiceEntry lists.
@@ -266,19 +269,22 @@ impl<'a> Destination<'a> {
     }
 
     /// Its pods, each at its address in the family of the service's first virtual address, as Istio tries a dual-stack
-    /// pod's addresses in order.
+    /// pod's addresses in order. Those of a headless service are at all of their addresses.
     fn pods(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
-        let family = self.service.vips.first().map_or(Family::Ipv4, |vip| Family::of(*vip));
+        let first = self.service.vips.first().map(|vip| Family::of(*vip));
+        let families = first.map_or_else(|| self.service.families.clone(), |first| vec![first]);
         let endpoints = self.port.endpoints.iter().map(|endpoint| (&pods[endpoint.pod], endpoint.port));
         endpoints
             .filter(|(pod, _)| self.is_in_subset(&pod.labels))
-            .map(|(pod, port)| {
-                let host = match family {
+            .flat_map(|(pod, port)| {
+                let hosts = families.iter().map(move |family| match family {
                     Family::Ipv4 => pod.ips.v4.to_string(),
                     Family::Ipv6 => pod.ips.v6.to_string(),
-                };
-                let (mtls, because, source) = self.marks(pod, port);
-                Target { host, port, mtls, because, source }
+                });
+                hosts.map(move |host| {
+                    let (mtls, because, source) = self.marks(pod, port);
+                    Target { host, port, mtls, because, source }
+                })
             })
             .collect()
     }

@@ -21,6 +21,8 @@ use crate::model::{Merged, MergedPort, MergedServer, Protocol, ServerTlsMode, So
 /// A filter chain, and why it is there.
 struct MadeChain {
     chain: FilterChain,
+    /// Whether it is for TLS, of whatever SNI.
+    is_tls: bool,
     because: String,
     source: Source,
 }
@@ -54,13 +56,14 @@ impl<'a> Compiler<'a> {
         }
         let addresses = port.bind.map_or_else(|| WILDCARDS.to_vec(), |bind| vec![bind]);
         let mut filter_chains = vec![];
-        for (i, MadeChain { chain, because, source }) in chains.into_iter().enumerate() {
+        let listener_filters = inspectors(&chains);
+        for (i, MadeChain { chain, because, source, .. }) in chains.into_iter().enumerate() {
             self.because(Resource::FilterChain { listener: name.into(), chain: Some(i) }, because, &source);
             filter_chains.push(FilterChain { transport_socket_connect_timeout: Some(seconds(15)), ..chain });
         }
         Listener {
             traffic_direction: Some(TrafficDirection::Outbound),
-            listener_filters: inspectors(&filter_chains),
+            listener_filters,
             access_log: self.no_chain_log(),
             ..listener(name, &addresses, port.port, filter_chains)
         }
@@ -80,7 +83,12 @@ impl<'a> Compiler<'a> {
         // Servers of HTTP share their routes.
         let filter = self.gateway_http(listener, &first.routes);
         let because = format!("port {} of {}: {}", first.server.port, first.gateway.full_name(), port.protocol);
-        vec![MadeChain { chain: chain(None, vec![filter]), because, source: first.server.source.clone() }]
+        vec![MadeChain {
+            chain: chain(None, vec![filter]),
+            is_tls: false,
+            because,
+            source: first.server.source.clone(),
+        }]
     }
 
     fn chains_of_server(
@@ -111,7 +119,7 @@ impl<'a> Compiler<'a> {
         } else {
             because += &format!(": {}", server.protocol);
         }
-        vec![MadeChain { chain, because, source: server.source.clone() }]
+        vec![MadeChain { chain, is_tls: server.tls.is_some(), because, source: server.source.clone() }]
     }
 }
 
@@ -125,11 +133,9 @@ fn sni_match(hosts: &[String]) -> Option<FilterChainMatch> {
     Some(FilterChainMatch { server_names, ..FilterChainMatch::default() })
 }
 
-/// What decides a chain, or the ALPN of a handshake, is inspected (`buildGatewayListener`).
-fn inspectors(chains: &[FilterChain]) -> Vec<ListenerFilter> {
-    let by_sni = |chain: &FilterChain| chain.filter_chain_match.as_ref().is_some_and(|m| !m.server_names.is_empty());
-    let wanted = chains.iter().any(|chain| by_sni(chain) || chain.transport_socket.is_some());
-    if wanted { vec![tls_inspector(None)] } else { vec![] }
+/// The SNI and the ALPN of handshakes are inspected, where a chain takes any SNI, too (`buildGatewayListener`).
+fn inspectors(chains: &[MadeChain]) -> Vec<ListenerFilter> {
+    if chains.iter().any(|made| made.is_tls) { vec![tls_inspector(None)] } else { vec![] }
 }
 
 pub(super) fn mode_name(mode: ServerTlsMode) -> &'static str {

@@ -76,7 +76,7 @@ impl<'a> Compiler<'a> {
         made
     }
 
-    /// The chains that routes of TCP make of a port, and whether one of them takes everything.
+    /// The chains that routes of TCP make of a port, and whether one of them takes all that is the service's.
     pub(super) fn tcp_routes(
         &self,
         known: &Listener<'a>,
@@ -89,6 +89,7 @@ impl<'a> Compiler<'a> {
             (!prefix_ranges.is_empty()).then(|| FilterChainMatch { prefix_ranges, ..FilterChainMatch::default() })
         };
         let mut made = vec![];
+        let mut takes_all = false;
         for rule in known.rules_for(&service.host) {
             for tcp in rule.tcp.iter().filter(|tcp| !tcp.spec.route.is_empty()) {
                 if tcp.spec.matches.is_empty() {
@@ -108,12 +109,14 @@ impl<'a> Compiler<'a> {
                     ranges.extend(subnets(&one.destination_subnets));
                 }
                 if !ranges.is_empty() {
+                    // Then the service's own chain would have the same match.
+                    takes_all |= range.is_some_and(|own| ranges == [cidr(&own)]);
                     let matches = FilterChainMatch { prefix_ranges: ranges, ..FilterChainMatch::default() };
                     made.push(self.routed(Some(matches), &tcp.spec.route, port, rule, tcp.source.clone()));
                 }
             }
         }
-        (made, false)
+        (made, takes_all)
     }
 
     fn routed(

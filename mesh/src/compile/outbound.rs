@@ -73,10 +73,10 @@ impl<'a> Compiler<'a> {
     /// it has none (`GetAddressForProxy`; a headless service's endpoints have one address each). To its own first address a pod talks
     /// without its sidecar. Each address of a ServiceEntry is a separate place.
     ///
-    /// A Sidecar can name the address, and does not list pods where it names the port.
+    /// A Sidecar can name the address, and does not list pods where it names the port. UDP is never captured.
     fn places(&self, known: &Known<'a>, destination: Destination<'a>) -> Vec<Place> {
         let Destination { service, port, .. } = destination;
-        if port.protocol == Protocol::HttpProxy && known.port().is_some() {
+        if port.protocol == Protocol::Udp || port.protocol == Protocol::HttpProxy && known.port().is_some() {
             return vec![];
         }
         if let Some(bind) = known.egress.and_then(|egress| egress.bind) {
@@ -94,7 +94,7 @@ impl<'a> Compiler<'a> {
             if known.port().is_some() {
                 return vec![Place::at([WILDCARDS[0]])];
             }
-            let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].ips.both());
+            let of_pods = port.endpoints.iter().flat_map(|endpoint| self.mesh.pods[endpoint.pod].addresses());
             let of_service = |ip: &IpAddr| *ip != own && service.families.contains(&Family::of(*ip));
             return of_pods.filter(of_service).map(|ip| Place::at([ip])).collect();
         };
@@ -105,10 +105,8 @@ impl<'a> Compiler<'a> {
             return places;
         }
         // Another entry of the host may list what this one does not resolve.
-        let endpoints =
-            destination.targets(self.mesh, &self.entries).into_iter().filter_map(|target| target.host.parse().ok());
         let lists_pods = entry.resolution == Resolution::None && known.port().is_none();
-        let listed: Vec<IpAddr> = endpoints.filter(|_| lists_pods).collect();
+        let listed = if lists_pods { destination.targets(self.mesh, &self.entries) } else { vec![] };
         // What selects, and selects nothing yet, takes no other connections.
         if lists_pods && listed.is_empty() && service.selector.is_some() && !port.protocol.is_http() {
             return vec![];
@@ -119,7 +117,11 @@ impl<'a> Compiler<'a> {
             |ip| pods().find(|pod| pod.ips.contains(ip)).map_or_else(|| vec![ip], |pod| pod.ips.both().into());
         match listed.is_empty() {
             true => vec![Place::at(WILDCARDS)],
-            false => listed.into_iter().filter(|ip| *ip != own).map(|ip| Place::at(addresses(ip))).collect(),
+            // No connection goes to a name.
+            false => {
+                let ips = listed.into_iter().filter_map(|target| target.host.parse().ok()).filter(|ip| *ip != own);
+                ips.map(|ip| Place::at(addresses(ip))).collect()
+            }
         }
     }
 

@@ -14,12 +14,12 @@ use crate::model::{Egress, Entry, Mesh, Pod, Protocol, Service, ServicePort, Sid
 /// A port of a service.
 type Port<'a> = (&'a Service, &'a ServicePort);
 
-/// What a sidecar knows of the mesh. UDP is never captured, and its ports are left out.
+/// What a sidecar knows of the mesh.
 pub(super) struct Known<'a> {
     /// The Sidecar that limits it.
     pub(super) scope: Option<&'a SidecarScope>,
     listeners: Vec<Rc<Listener<'a>>>,
-    /// With one service for each host: what clusters are made of.
+    /// With one service for each host: what clusters are made of. UDP is never captured, and its ports are left out.
     merged: Rc<[Port<'a>]>,
     /// The hosts of its services, of those without a port that is captured, too.
     hosts: BTreeSet<&'a str>,
@@ -30,7 +30,8 @@ pub(super) struct Listener<'a> {
     /// What the Sidecar says of it, if there is one.
     pub(super) egress: Option<&'a Egress>,
     /// In Istio's order: of services for this namespace alone before those of services for all, the older first. Of one host it is the
-    /// services of one namespace: its own if there are any.
+    /// services of one namespace: its own if there are any. Those of UDP are among them: where the Sidecar says the port's protocol, theirs
+    /// does not count.
     pub(super) ports: Vec<Port<'a>>,
     /// In the order in which they count.
     pub(super) virtual_services: Vec<&'a VirtualService>,
@@ -101,8 +102,8 @@ impl<'a> Listener<'a> {
             };
             listener.virtual_services.retain(is_known);
         }
-        let known: Vec<_> = listener.selected(home, mesh).into_iter().filter_map(|one| listener.part(one)).collect();
-        listener.ports = known.iter().flat_map(Part::ports).filter(is_tcp).collect();
+        let known: Vec<_> = listener.selected(pod, mesh).into_iter().filter_map(|one| listener.part(one)).collect();
+        listener.ports = known.iter().flat_map(Part::ports).collect();
         parts.extend(known);
         if !pod.is_gateway() {
             parts.extend(imported::destinations(&listener, home, mesh));
@@ -132,8 +133,10 @@ impl<'a> Listener<'a> {
         service.port(only).map(|port| Part { service, ports: vec![port] })
     }
 
-    /// The services that it is about (`selectServices`).
-    fn selected(&self, home: &str, mesh: &'a Mesh) -> Vec<&'a Service> {
+    /// The services that it is about (`selectServices`). A gateway knows all that its namespace sees
+    /// (`DefaultSidecarScopeForGateway`).
+    fn selected(&self, pod: &Pod, mesh: &'a Mesh) -> Vec<&'a Service> {
+        let home = pod.name.namespace.as_str();
         let is_named = |service: &&Service| {
             self.egress.is_none_or(|egress| egress.knows(home, &service.name.namespace, &service.host))
         };
@@ -148,6 +151,9 @@ impl<'a> Listener<'a> {
         all.retain(|service| service.is_seen_from(home) && self.part(service).is_some());
         if !is_exact {
             all.sort_by_key(|service| service.is_public());
+        }
+        if pod.is_gateway() {
+            return all;
         }
         let mut chosen: BTreeMap<&str, &Service> = BTreeMap::new();
         for service in &all {
@@ -172,9 +178,9 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Every port that this sidecar knows, of every service, though several may be of one host.
+    /// Every port that this sidecar knows and captures, of every service, though several may be of one host.
     pub(super) fn service_ports(&self) -> impl Iterator<Item = Port<'a>> {
-        self.known.listeners.iter().flat_map(|listener| listener.ports.iter().copied())
+        self.known.listeners.iter().flat_map(|listener| listener.ports.iter().copied()).filter(is_tcp)
     }
 
     /// Every port that this sidecar knows, once for each host.

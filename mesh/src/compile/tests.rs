@@ -5,6 +5,7 @@ mod inbound;
 mod options;
 mod outbound;
 mod rules;
+mod scope;
 mod service_entry;
 mod traffic_policy;
 mod virtual_service;

@@ -84,17 +84,28 @@ impl Compiler<'_> {
         }
     }
 
+    /// The settings of TLS with certificates of the user's: the mesh's defaults, if set (`constructUpstreamTLS` in
+    /// `pilot/pkg/networking/core/cluster_tls.go`, `BuildListenerTLSContext` in `listener.go`).
+    pub(super) fn user_context(&self) -> CommonTlsContext {
+        let MeshTls { cipher_suites, ecdh_curves, .. } = &self.mesh.config.tls_defaults;
+        let mut context = self.base_context(&[]);
+        if let Some(parameters) = &mut context.tls_params {
+            parameters.cipher_suites.clone_from(cipher_suites);
+            if !ecdh_curves.is_empty() {
+                parameters.ecdh_curves.clone_from(ecdh_curves);
+            }
+        }
+        context
+    }
+
     /// The settings that all contexts share.
     pub(super) fn base_context(&self, suites: &[&str]) -> CommonTlsContext {
-        // A client offers the mesh's defaults, if set (`applyTLSDefaults` in `pilot/pkg/networking/core/cluster_tls.go`).
-        let defaults = Some(&self.mesh.config.tls_defaults).filter(|_| suites.is_empty());
-        let own = |list: fn(&MeshTls) -> &Vec<String>| defaults.map(list).filter(|list| !list.is_empty()).cloned();
         CommonTlsContext {
             tls_params: Some(TlsParameters {
                 tls_minimum_protocol_version: Some(TlsProtocol::V1_2),
                 tls_maximum_protocol_version: Some(TlsProtocol::V1_3),
-                cipher_suites: own(|tls| &tls.cipher_suites).unwrap_or_else(|| strings(suites)),
-                ecdh_curves: own(|tls| &tls.ecdh_curves).unwrap_or_else(|| self.groups()),
+                cipher_suites: strings(suites),
+                ecdh_curves: self.groups(),
             }),
             key_log: self.options().key_log.then(|| TlsKeyLog { path: self.placement.log_dir.join(KEY_LOG) }),
             ..CommonTlsContext::default()

@@ -10,15 +10,30 @@ use envoy_api::{
     UseDownstreamHttpConfig,
 };
 
-use super::PortClass;
+use super::{Compiler, PortClass};
 use crate::{
-    manifests::traffic_policy::TcpPool,
-    model::{ConnectionPool, H2UpgradePolicy, ServicePort},
+    manifests::traffic_policy::TcpKeepalive as AskedKeepalive,
+    model::{ConnectionPool, H2UpgradePolicy, MeshConfig, ServicePort},
     time::go_duration,
 };
 
+/// What is asked of a cluster: by the mesh, and by a DestinationRule.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) mesh: &'a MeshConfig,
+    pub(super) pool: Option<&'a ConnectionPool>,
+}
+
+impl<'a> Compiler<'a> {
+    /// What the mesh and a rule's limits ask.
+    pub(super) fn asked(&self, pool: Option<&'a ConnectionPool>) -> Asked<'a> {
+        Asked { mesh: &self.mesh.config, pool }
+    }
+}
+
 /// The limits of a cluster. A limit that nobody sets is none, where Envoy's default is 1024.
-pub(super) fn limit(cluster: &mut Cluster, pool: Option<&ConnectionPool>) {
+pub(super) fn limit(cluster: &mut Cluster, asked: Asked<'_>) {
+    let Asked { mesh, pool } = asked;
     let tcp = pool.and_then(|pool| pool.tcp.as_ref());
     let http = pool.and_then(|pool| pool.http.as_ref());
     let or_none = |limit: Option<i64>| Some(limit.and_then(positive).unwrap_or(u32::MAX));
@@ -34,7 +49,8 @@ pub(super) fn limit(cluster: &mut Cluster, pool: Option<&ConnectionPool>) {
     if let Some(timeout) = tcp.and_then(|tcp| duration(tcp.connect_timeout.as_deref())) {
         cluster.connect_timeout = Some(timeout);
     }
-    cluster.upstream_connection_options = tcp.and_then(keepalive);
+    let of_rule = tcp.and_then(|tcp| tcp.tcp_keepalive.as_ref());
+    cluster.upstream_connection_options = keepalive([mesh.tcp_keepalive.as_ref(), of_rule]);
 }
 
 /// The limits that a rule sets, in words; nothing without any.
@@ -53,18 +69,22 @@ pub(super) fn limits_in_words(pool: &ConnectionPool) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-fn keepalive(tcp: &TcpPool) -> Option<UpstreamConnectionOptions> {
-    let asked = tcp.tcp_keepalive.as_ref()?;
+/// Keepalive probes, if anybody asks for them: each setting of the last that has it (`applyTCPKeepalive` in
+/// `pilot/pkg/networking/core/cluster.go`).
+fn keepalive(asked: [Option<&AskedKeepalive>; 2]) -> Option<UpstreamConnectionOptions> {
     let seconds = |text: &Option<String>| {
         let whole = go_duration(text.as_deref()?)?.as_secs();
         Some(u32::try_from(whole).unwrap_or(u32::MAX))
     };
-    let tcp_keepalive = Some(TcpKeepalive {
-        keepalive_probes: asked.probes.filter(|probes| *probes > 0),
-        keepalive_time: seconds(&asked.time),
-        keepalive_interval: seconds(&asked.interval),
+    let merged = asked.into_iter().flatten().fold(None, |merged: Option<TcpKeepalive>, asked| {
+        let merged = merged.unwrap_or_default();
+        Some(TcpKeepalive {
+            keepalive_probes: asked.probes.filter(|probes| *probes > 0).or(merged.keepalive_probes),
+            keepalive_time: seconds(&asked.time).or(merged.keepalive_time),
+            keepalive_interval: seconds(&asked.interval).or(merged.keepalive_interval),
+        })
     });
-    Some(UpstreamConnectionOptions { tcp_keepalive })
+    merged.map(|tcp_keepalive| UpstreamConnectionOptions { tcp_keepalive: Some(tcp_keepalive) })
 }
 
 /// Which HTTP a port's cluster speaks: HTTP/1.1 unless its name or a DestinationRule says otherwise, whatever came in.
@@ -72,12 +92,13 @@ pub(super) fn http_options(
     port: &ServicePort,
     class: PortClass,
     by_host: Option<UpstreamHttpProtocolOptions>,
-    pool: Option<&ConnectionPool>,
+    asked: Asked<'_>,
     is_outbound: bool,
 ) -> BTreeMap<String, ExtensionProtocolOptions> {
+    let pool = asked.pool;
     let common = common(pool);
     let follows_client = follows_client(pool);
-    let http2 = is_outbound && speaks_http2(port, class, pool) || !is_outbound && declares_http2(port, class);
+    let http2 = is_outbound && speaks_http2(port, class, asked) || !is_outbound && declares_http2(port, class);
     let asks = by_host.is_some() || common.is_some() || follows_client || http2;
     if class == PortClass::Tcp && !asks {
         return BTreeMap::new();
@@ -98,11 +119,15 @@ pub(super) fn http_options(
     })
 }
 
-/// Whether a client's cluster speaks HTTP/2 whatever came in.
-pub(super) fn speaks_http2(port: &ServicePort, class: PortClass, pool: Option<&ConnectionPool>) -> bool {
-    let upgrades = pool
-        .and_then(|pool| pool.http.as_ref())
-        .is_some_and(|http| http.h2_upgrade_policy == H2UpgradePolicy::Upgrade && !http.use_client_protocol);
+/// Whether a client's cluster speaks HTTP/2 whatever came in (`shouldH2Upgrade`).
+pub(super) fn speaks_http2(port: &ServicePort, class: PortClass, asked: Asked<'_>) -> bool {
+    let Asked { mesh, pool } = asked;
+    let upgrades = match pool.and_then(|pool| pool.http.as_ref()).map(|http| http.h2_upgrade_policy) {
+        Some(H2UpgradePolicy::Upgrade) => true,
+        Some(H2UpgradePolicy::DoNotUpgrade) => false,
+        // Only where the port says that it is HTTP.
+        None | Some(H2UpgradePolicy::Default) => mesh.upgrades_to_http2 && port.protocol.is_http(),
+    };
     !follows_client(pool) && (declares_http2(port, class) || upgrades && class != PortClass::Detected)
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::{
     Destination, HttpMatch, HttpRoute, MESH_GATEWAY, Pod, Rule, Service, ServicePort, Source, VirtualService,
-    is_host_for,
+    hosts_overlap, is_host_for,
 };
 
 /// A virtual host, and why it and its routes are there.
@@ -180,7 +180,7 @@ fn hosts_of<'a>(
         }
     }
     for wildcard in wildcards {
-        let mut fitting = services.iter().filter(|(host, _)| is_host_for(wildcard, host)).peekable();
+        let mut fitting = services.iter().filter(|(host, _)| hosts_overlap(wildcard, host)).peekable();
         if fitting.peek().is_none() {
             others.push(wildcard.to_ascii_lowercase());
         }

@@ -52,8 +52,10 @@ pub(super) fn canonical(value: &mut Value) {
                 let is_unset = UNSET.iter().any(|(field, unset)| name == field && value == unset);
                 let is_empty =
                     value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
-                // A range from 0.
-                let is_unset = is_unset || name == "start" && *value == 0;
+                // A range from 0, a share of none, and a hash of nothing.
+                let is_unset = is_unset || matches!(name.as_str(), "start" | "numerator") && *value == 0;
+                let is_unset =
+                    is_unset || name == "source_ip" && *value == false || name == "path_redirect" && *value == "";
                 !(value.is_null() || is_unset || is_empty && EMPTY.contains(&name.as_str()))
             });
         }

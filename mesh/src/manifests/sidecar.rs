@@ -123,6 +123,13 @@ pub struct ServerTls {
     pub insecure_skip_verify: Option<bool>,
 }
 
+impl ServerTls {
+    /// Whether its certificates are those of Secrets.
+    pub fn is_by_secret(&self) -> bool {
+        !self.credential_name.is_empty() || !self.credential_names.is_empty()
+    }
+}
+
 /// `ServerTLSSettings.TLSmode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -9,7 +9,7 @@ use super::{
     object::{ObjectName, Source},
     pod::Pod,
     service::{Age, Protocol},
-    virtual_service::{VirtualService, is_host_for},
+    virtual_service::{VirtualService, hosts_overlap, is_host_within},
 };
 pub use crate::manifests::sidecar::{ServerTls, ServerTlsMode};
 
@@ -111,7 +111,7 @@ impl Server {
         let mut common: Vec<String> = vec![];
         for own in self.hosts.iter().filter(|one| one.is_for(&rule.name.namespace)) {
             for other in &rule.hosts {
-                let narrower = match (is_within(&own.host, other), is_within(other, &own.host)) {
+                let narrower = match (is_host_within(&own.host, other), is_host_within(other, &own.host)) {
                     (true, _) => &own.host,
                     (false, true) => other,
                     (false, false) => continue,
@@ -128,7 +128,7 @@ impl Server {
     /// Whether connections to it may follow a VirtualService (`pickMatchingGatewayHosts`).
     pub fn matches(&self, rule: &VirtualService) -> bool {
         let own = || self.hosts.iter().filter(|one| one.is_for(&rule.name.namespace));
-        rule.hosts.iter().any(|host| own().any(|one| is_within(host, &one.host) || is_within(&one.host, host)))
+        rule.hosts.iter().any(|host| own().any(|one| hosts_overlap(host, &one.host)))
     }
 }
 
@@ -144,13 +144,5 @@ impl std::fmt::Display for ServerHost {
             Some(namespace) => write!(f, "{namespace}/{}", self.host),
             None => f.write_str(&self.host),
         }
-    }
-}
-
-/// Whether a host is covered by another, of which either may have a wildcard (`SubsetOf` in `pkg/config/host/name.go`).
-fn is_within(host: &str, other: &str) -> bool {
-    match host.strip_prefix('*') {
-        Some(suffix) => other.starts_with('*') && is_host_for(other, suffix),
-        None => is_host_for(other, host),
     }
 }

@@ -8,6 +8,7 @@ use super::{
     object::Source,
     telemetry::{DefaultProviders, Provider},
 };
+use crate::manifests::traffic_policy::TcpKeepalive;
 
 /// The supported part of MeshConfig (`istio.mesh.v1alpha1.MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,14 @@ pub struct MeshConfig {
     pub protocol_detection_timeout_ms: u64,
     /// `pathNormalization.normalization`.
     pub path_normalization: PathNormalization,
+    /// The namespaces that objects without `exportTo` are exported to.
+    pub export_to: DefaultExportTo,
+    /// `h2UpgradePolicy` UPGRADE: whether sidecars speak HTTP/2 to HTTP ports whatever came in.
+    pub upgrades_to_http2: bool,
+    /// `connectTimeout` in milliseconds; 10 s.
+    pub connect_timeout_ms: u64,
+    /// `tcpKeepalive`: keepalive probes of connections to destinations.
+    pub tcp_keepalive: Option<TcpKeepalive>,
     /// `meshMTLS`: for TLS between sidecars, on the server's side.
     pub mesh_mtls: MeshTls,
     /// `tlsDefaults`: for all other TLS.
@@ -44,6 +53,36 @@ pub struct MeshConfig {
     pub injection_defaults: BTreeMap<String, String>,
     /// The document with the settings.
     pub source: Source,
+}
+
+/// The namespaces that objects without `exportTo` are exported to: `.`, `*`, `~` (none) or names; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefaultExportTo {
+    /// `defaultServiceExportTo`, of Services and ServiceEntries.
+    pub services: BTreeSet<String>,
+    /// `defaultVirtualServiceExportTo`.
+    pub virtual_services: BTreeSet<String>,
+    /// `defaultDestinationRuleExportTo`.
+    pub destination_rules: BTreeSet<String>,
+}
+
+impl DefaultExportTo {
+    /// The namespaces that a service is exported to that says these.
+    pub fn of_service(&self, written: BTreeSet<String>) -> BTreeSet<String> {
+        if written.is_empty() { self.services.clone() } else { written }
+    }
+
+    /// The namespaces that a VirtualService is exported to that says these.
+    pub fn of_virtual_service(&self, written: BTreeSet<String>) -> BTreeSet<String> {
+        if written.is_empty() { self.virtual_services.clone() } else { written }
+    }
+
+    /// The namespaces that a DestinationRule is exported to that says these: of the default, only `.` counts
+    /// (`setDestinationRules` in `pilot/pkg/model/push_context.go`).
+    pub fn of_destination_rule(&self, written: BTreeSet<String>) -> BTreeSet<String> {
+        let at_home = written.is_empty() && self.destination_rules.contains(".");
+        if at_home { BTreeSet::from([".".into()]) } else { written }
+    }
 }
 
 /// `MeshConfig.ProxyPathNormalization.NormalizationType`: what sidecars do to the paths of requests, before routes and policies see

@@ -71,6 +71,15 @@ impl Pod {
         !self.external_hosts.is_empty()
     }
 
+    /// Its addresses: of a host outside the cluster those by which the cluster knows it, if it says any.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        if self.is_external() && !self.cluster_ips.is_empty() {
+            self.cluster_ips.clone()
+        } else {
+            self.ips.both().into()
+        }
+    }
+
     /// The addresses that its `/etc/hosts` has for a name; they take precedence over DNS.
     pub fn in_hosts_file(&self, name: &str) -> Vec<IpAddr> {
         let is = |other: &String| other.eq_ignore_ascii_case(name);

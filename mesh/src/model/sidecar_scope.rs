@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    destination_rule::ConnectionPool,
     mesh_config::OutboundTrafficPolicy,
     object::{ObjectName, Source},
     service::ServicePort,
-    virtual_service::Destination,
+    virtual_service::{Destination, hosts_overlap, is_host_within},
 };
 
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct SidecarScope {
     pub egress: Vec<Egress>,
     /// What they take, in place of the ports of services; those if empty.
     pub ingress: Vec<Ingress>,
+    /// The limits of connections to the app, in place of those of DestinationRules.
+    pub inbound_connection_pool: Option<ConnectionPool>,
     /// What becomes of calls to unknown destinations; MeshConfig decides if `None`.
     pub outbound_traffic_policy: Option<OutboundTrafficPolicy>,
     /// Where calls to unknown destinations go, with `ALLOW_ANY`.
@@ -52,6 +55,8 @@ pub struct Ingress {
     pub bind: Option<IpAddr>,
     /// Where the app is; where the call was going if `None`. An unspecified address is the pod's own.
     pub default_endpoint: Option<SocketAddr>,
+    /// The limits of connections to the app, in place of those of the whole Sidecar.
+    pub connection_pool: Option<ConnectionPool>,
     /// Such as `spec.ingress[0]`.
     pub source: Source,
 }
@@ -82,6 +87,13 @@ impl SidecarScope {
         format!("Sidecar {}/{}", self.name.namespace, self.name.name)
     }
 
+    /// The limits of connections to the app on a container port, if the Sidecar sets them (`InboundConnectionPoolForPort` in
+    /// `pilot/pkg/model/sidecar.go`).
+    pub fn inbound_limits(&self, port: u16) -> Option<&ConnectionPool> {
+        let own = self.ingress.iter().filter(|ingress| ingress.port.port == port);
+        own.filter_map(|ingress| ingress.connection_pool.as_ref()).next().or(self.inbound_connection_pool.as_ref())
+    }
+
     /// The listener that decides what is known on a port (`GetEgressListenerForRDS` in `pilot/pkg/model/sidecar.go`).
     pub fn egress_of(&self, port: u16) -> Option<&Egress> {
         self.egress.iter().find(|egress| egress.is_for(port))
@@ -97,7 +109,8 @@ impl Egress {
     /// Whether pods of namespace `home` know services with this host in this namespace (`selectServices` in
     /// `pilot/pkg/model/sidecar.go`).
     pub fn knows(&self, home: &str, namespace: &str, host: &str) -> bool {
-        !self.excludes(home, namespace, host) && self.included(home, namespace).any(|one| is_within(host, &one.host))
+        !self.excludes(home, namespace, host)
+            && self.included(home, namespace).any(|one| is_host_within(host, &one.host))
     }
 
     /// Whether they know an alias of a service that they know: what names its namespace counts before what names all
@@ -105,14 +118,14 @@ impl Egress {
     pub fn knows_alias(&self, home: &str, namespace: &str, host: &str, alias: &str) -> bool {
         let (any, named): (Vec<_>, Vec<_>) =
             self.included(home, namespace).partition(|one| one.namespace == ScopedNamespace::Any);
-        let has = |group: &[&ScopedHost], host: &str| group.iter().any(|one| is_within(host, &one.host));
+        let has = |group: &[&ScopedHost], host: &str| group.iter().any(|one| is_host_within(host, &one.host));
         if has(&named, host) { has(&named, alias) } else { has(&any, alias) }
     }
 
     /// Whether they know a VirtualService in this namespace by one of its hosts, which may also cover what is named (`VSMatches`).
     pub fn knows_route(&self, home: &str, namespace: &str, host: &str) -> bool {
-        let meets = |one: &ScopedHost| is_within(host, &one.host) || is_within(&one.host, host);
-        !self.excludes(home, namespace, host) && self.included(home, namespace).any(meets)
+        !self.excludes(home, namespace, host)
+            && self.included(home, namespace).any(|one| hosts_overlap(host, &one.host))
     }
 
     /// Whether each host is of one namespace and without a wildcard.
@@ -123,7 +136,7 @@ impl Egress {
 
     fn excludes(&self, home: &str, namespace: &str, host: &str) -> bool {
         let mut excluded = self.hosts.iter().filter(|one| one.excluded && one.is_of(home, namespace));
-        excluded.any(|one| is_within(host, &one.host))
+        excluded.any(|one| is_host_within(host, &one.host))
     }
 
     fn included(&self, home: &str, namespace: &str) -> impl Iterator<Item = &ScopedHost> {
@@ -149,16 +162,6 @@ impl fmt::Display for ScopedHost {
             ScopedNamespace::Named(name) => name,
         };
         write!(f, "{}{namespace}/{}", if self.excluded { "~" } else { "" }, self.host)
-    }
-}
-
-/// Whether a host, perhaps a wildcard, is covered by another (`SubsetOf` in `pkg/config/host/name.go`).
-fn is_within(host: &str, other: &str) -> bool {
-    match (host.strip_prefix('*'), other.strip_prefix('*')) {
-        (Some(host), Some(other)) => host.len() >= other.len() && host.ends_with(other),
-        (Some(_), None) => false,
-        (None, Some(other)) => host.ends_with(other),
-        (None, None) => host == other,
     }
 }
 

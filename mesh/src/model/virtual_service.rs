@@ -53,9 +53,10 @@ impl VirtualService {
         format!("VirtualService {}/{}", self.name.namespace, self.name.name)
     }
 
-    /// Whether one of its hosts is this one, or a wildcard for it.
+    /// Whether one of its hosts is this one, a wildcard for it, or covered by it (`getConfigsForHost` in
+    /// `pilot/pkg/networking/core/tls.go`).
     pub fn is_for_host(&self, host: &str) -> bool {
-        self.hosts.iter().any(|own| is_host_for(own, host))
+        self.hosts.iter().any(|own| hosts_overlap(own, host))
     }
 
     /// Whether it is for sidecars.
@@ -104,6 +105,19 @@ fn seen_at<'a>(
         .collect();
     seen.sort_by_key(|(rank, service)| (*rank, service.age.clone()));
     seen.into_iter().map(|(_, service)| service).collect()
+}
+
+/// Whether one host covers the other, of which either may have a wildcard (`Matches` in `pkg/config/host/name.go`).
+pub fn hosts_overlap(one: &str, other: &str) -> bool {
+    is_host_within(one, other) || is_host_within(other, one)
+}
+
+/// Whether a host is covered by another, of which either may have a wildcard (`SubsetOf` in `pkg/config/host/name.go`).
+pub fn is_host_within(host: &str, other: &str) -> bool {
+    match host.strip_prefix('*') {
+        Some(suffix) => other.starts_with('*') && is_host_for(other, suffix),
+        None => is_host_for(other, host),
+    }
 }
 
 /// Whether a host of a VirtualService or of an SNI is for this host.

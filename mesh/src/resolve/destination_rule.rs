@@ -18,14 +18,14 @@ use crate::{
 
 /// All rules, sorted by visibility: to clients of the rule's namespace, and to others.
 pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> DestinationRules {
-    let heads = manifests.destination_rules.iter().map(head).collect();
+    let heads = manifests.destination_rules.iter().map(|object| head(object, config)).collect();
     let root = config.root_namespace.clone();
     let mut rules = DestinationRules { root, heads, ..DestinationRules::default() };
     let mut objects: Vec<_> = manifests.destination_rules.iter().collect();
     // Those for selected clients first, then the oldest: the first settings stay when rules are merged.
     objects.sort_by_key(|rule| (rule.body.workload_selector.is_none(), &rule.head.age));
     for object in objects {
-        let rule = rule(object);
+        let rule = rule(object, config);
         let namespace = rule.namespace.clone();
         let only = |name: &str| rule.export_to.len() == 1 && rule.export_to.contains(name);
         let seen_at_home =
@@ -43,7 +43,7 @@ pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Destination
 }
 
 /// What a rule says of whom it is for. One for selected clients is never exported.
-fn head(rule: &Object<Spec>) -> RuleHead {
+fn head(rule: &Object<Spec>, config: &MeshConfig) -> RuleHead {
     let selector = rule.body.workload_selector.as_ref();
     RuleHead {
         full_name: rule.head.full_name(),
@@ -51,7 +51,7 @@ fn head(rule: &Object<Spec>) -> RuleHead {
         namespace: rule.head.name.namespace.clone(),
         export_to: match selector {
             Some(_) => BTreeSet::from([".".to_owned()]),
-            None => rule.body.export_to.iter().cloned().collect(),
+            None => config.export_to.of_destination_rule(rule.body.export_to.iter().cloned().collect()),
         },
         workload_selector: selector.map(|selector| selector.match_labels.clone()),
         source: rule.head.source.clone(),
@@ -68,7 +68,7 @@ fn full_host(host: &str, namespace: &str) -> String {
     }
 }
 
-fn rule(object: &Object<Spec>) -> DestinationRule {
+fn rule(object: &Object<Spec>, config: &MeshConfig) -> DestinationRule {
     let (head, spec) = (&object.head, &object.body);
     let selector = spec.workload_selector.as_ref();
     let policy = |policy: &Option<TrafficPolicySpec>, source: Source| {
@@ -80,7 +80,7 @@ fn rule(object: &Object<Spec>) -> DestinationRule {
         traffic_policy: policy(&subset.traffic_policy, head.source.at(format!("spec.subsets[{i}].trafficPolicy"))),
         source: head.source.at(format!("spec.subsets[{i}]")),
     });
-    let RuleHead { full_name, host, namespace, export_to, workload_selector, source } = self::head(object);
+    let RuleHead { full_name, host, namespace, export_to, workload_selector, source } = self::head(object, config);
     DestinationRule {
         host,
         namespace,

@@ -89,11 +89,10 @@ fn material(one: &MergedServer<'_>, pod: usize, mesh: &Resolved, faults: &mut Fa
     let terminates = [ServerTlsMode::Simple, ServerTlsMode::Mutual, ServerTlsMode::OptionalMutual];
     let Some(tls) = one.server.tls.as_ref().filter(|tls| terminates.contains(&tls.mode)) else { return };
     let name = &mesh.pods[pod].name;
-    let by_secret = !tls.credential_name.is_empty() || !tls.credential_names.is_empty();
     let ServerMaterial { certificate, key, roots, .. } = mesh.server_material(pod, tls);
     for missing in [Some(certificate), Some(key), roots].into_iter().flatten().filter(|pem| pem.content.is_none()) {
         let at = Named(one.gateway.source.clone(), format!("Gateway {}", one.gateway.name));
-        let place = match by_secret {
+        let place = match tls.is_by_secret() {
             true => format!("no Secret of namespace {} has {}", name.namespace, missing.name),
             false => format!("no volume of {name} has {}", missing.name),
         };

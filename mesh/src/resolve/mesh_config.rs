@@ -2,6 +2,8 @@
 
 mod sources;
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -10,13 +12,13 @@ use crate::{
     fault::Faults,
     manifests::{Manifests, nearest, read, telemetry::ExtensionProvider},
     model::{
-        DefaultProviders, MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Provider, ProviderKind,
-        Source, TlsFloor,
+        DefaultExportTo, DefaultProviders, MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Provider,
+        ProviderKind, Source, TlsFloor,
     },
 };
 
 /// The settings that are read.
-const SUPPORTED: [&str; 14] = [
+const SUPPORTED: [&str; 20] = [
     "trustDomain",
     "trustDomainAliases",
     "rootNamespace",
@@ -31,14 +33,19 @@ const SUPPORTED: [&str; 14] = [
     "meshMTLS",
     "tlsDefaults",
     "defaultConfig",
+    "defaultServiceExportTo",
+    "defaultVirtualServiceExportTo",
+    "defaultDestinationRuleExportTo",
+    "h2UpgradePolicy",
+    "connectTimeout",
+    "tcpKeepalive",
 ];
 
 /// Settings that are not read, and do not affect any answer.
-const WITHOUT_EFFECT: [&str; 23] = [
+const WITHOUT_EFFECT: [&str; 21] = [
     "accessLogFormat",
     "certificates",
     "configSources",
-    "connectTimeout",
     "disableEnvoyListenerLog",
     "dnsRefreshRate",
     "enableClientSidePolicyCheck",
@@ -55,7 +62,6 @@ const WITHOUT_EFFECT: [&str; 23] = [
     "outboundClusterStatName",
     "proxyHttpPort",
     "statPrefix",
-    "tcpKeepalive",
     "thriftConfig",
     "verifyCertificateAtClient",
 ];
@@ -66,24 +72,18 @@ fn decisive(name: &str) -> Option<Value> {
         "proxyListenPort" => json!(15001),
         "proxyInboundListenPort" => json!(15006),
         "inboundTrafficPolicy" => json!({"mode": "PASSTHROUGH"}),
-        "defaultServiceExportTo" | "defaultVirtualServiceExportTo" | "defaultDestinationRuleExportTo" => json!(["*"]),
-        "h2UpgradePolicy" => json!("DO_NOT_UPGRADE"),
         "caCertificates" | "discoverySelectors" | "serviceScopeConfigs" | "serviceSettings" => json!([]),
         "ca" | "defaultHttpRetryPolicy" | "defaultTrafficPolicy" => json!({}),
         _ => return None,
     })
 }
 
-const DECISIVE: [&str; 14] = [
+const DECISIVE: [&str; 10] = [
     "ca",
     "caCertificates",
-    "defaultDestinationRuleExportTo",
     "defaultHttpRetryPolicy",
-    "defaultServiceExportTo",
     "defaultTrafficPolicy",
-    "defaultVirtualServiceExportTo",
     "discoverySelectors",
-    "h2UpgradePolicy",
     "inboundTrafficPolicy",
     "proxyInboundListenPort",
     "proxyListenPort",
@@ -105,6 +105,10 @@ pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> MeshConfig 
         default_providers: DefaultProviders::default(),
         protocol_detection_timeout_ms: 0,
         path_normalization: PathNormalization::default(),
+        export_to: DefaultExportTo::default(),
+        upgrades_to_http2: false,
+        connect_timeout_ms: 10_000,
+        tcp_keepalive: None,
         mesh_mtls: MeshTls::default(),
         tls_defaults: MeshTls::default(),
         proxy_config: Map::new(),
@@ -176,6 +180,19 @@ impl Reader<'_, '_> {
                 self.config.protocol_detection_timeout_ms = milliseconds(value).map_err(whole)?;
             }
             "pathNormalization" => self.config.path_normalization = path_normalization(value)?,
+            "defaultServiceExportTo" => self.config.export_to.services = set(value).map_err(whole)?,
+            "defaultVirtualServiceExportTo" => self.config.export_to.virtual_services = set(value).map_err(whole)?,
+            "defaultDestinationRuleExportTo" => self.config.export_to.destination_rules = set(value).map_err(whole)?,
+            "h2UpgradePolicy" => match value.as_str() {
+                Some("UPGRADE") => self.config.upgrades_to_http2 = true,
+                Some("DO_NOT_UPGRADE") => self.config.upgrades_to_http2 = false,
+                _ => return Err(whole(format!("{value} is not a policy; expected UPGRADE or DO_NOT_UPGRADE"))),
+            },
+            "connectTimeout" => self.config.connect_timeout_ms = milliseconds(value).map_err(whole)?,
+            "tcpKeepalive" => {
+                let keepalive = read(value.clone()).map_err(|e| (format!(".{}", e.path), e.message))?.0;
+                self.config.tcp_keepalive = Some(keepalive);
+            }
             "meshMTLS" => {
                 let tls = mesh_tls(value)?;
                 if !tls.ecdh_curves.is_empty() {
@@ -360,6 +377,11 @@ fn unknown(name: &str) -> String {
 
 fn string(value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| format!("expected a text, not {value}"))
+}
+
+/// Texts, each once.
+fn set(value: &Value) -> Result<BTreeSet<String>, String> {
+    Ok(strings(value)?.into_iter().collect())
 }
 
 fn strings(value: &Value) -> Result<Vec<String>, String> {

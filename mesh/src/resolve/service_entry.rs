@@ -15,19 +15,20 @@ use crate::{
         service_entry::{EntryPort, Location, ResolutionSpec, ServiceEntrySpec, WorkloadEntrySpec},
     },
     model::{
-        Age, Entry, EntryEndpoint, Family, NotModelled, ObjectName, Protocol, ProtocolField, Resolution, Service,
+        Age, Entry, EntryEndpoint, Family, MeshConfig, NotModelled, ObjectName, Protocol, ProtocolField, Resolution,
+        Service,
         ServicePort,
     },
 };
 
 /// The services of all entries, the oldest first: where two want one listener, the older has it.
-pub(super) fn resolve(manifests: &Manifests, programs: &Programs<'_>) -> Vec<Service> {
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, programs: &Programs<'_>) -> Vec<Service> {
     let mut objects: Vec<_> = manifests.service_entries.iter().collect();
     objects.sort_by_key(|object| &object.head.age);
-    objects.into_iter().flat_map(|object| of_entry(object, programs)).collect()
+    objects.into_iter().flat_map(|object| of_entry(object, config, programs)).collect()
 }
 
-fn of_entry(object: &Object<ServiceEntrySpec>, programs: &Programs<'_>) -> Vec<Service> {
+fn of_entry(object: &Object<ServiceEntrySpec>, config: &MeshConfig, programs: &Programs<'_>) -> Vec<Service> {
     let services = object.body.hosts.iter().map(|host| {
         let host = host.to_ascii_lowercase();
         let spec = &object.body;
@@ -51,7 +52,7 @@ fn of_entry(object: &Object<ServiceEntrySpec>, programs: &Programs<'_>) -> Vec<S
                 target_ports: if resolution == Resolution::None { target_ports(spec) } else { BTreeMap::new() },
                 subject_alt_names: spec.subject_alt_names.clone(),
             }),
-            export_to: spec.export_to.iter().cloned().collect(),
+            export_to: config.export_to.of_service(spec.export_to.iter().cloned().collect()),
             source: object.head.source.clone(),
             host,
         }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     fault::Faults,
     manifests::{Manifests, Object},
-    model::{Endpoint, ExternalName, Family, Pod, Service, ServicePort},
+    model::{Endpoint, ExternalName, Family, MeshConfig, Pod, Service, ServicePort},
 };
 
 /// The annotation of a Service that says which namespaces know it.
@@ -26,6 +26,7 @@ const EXPORT_TO: &str = "networking.istio.io/exportTo";
 /// a pod that stands for it.
 pub(super) fn resolve(
     manifests: &Manifests,
+    config: &MeshConfig,
     pods: &mut Vec<Pod>,
     kept: &Addresses,
     faults: &mut Faults,
@@ -57,7 +58,7 @@ pub(super) fn resolve(
             ports: finder.ports(object, spec, faults),
             selector: selector(object).cloned(),
             age: object.head.age.clone(),
-            export_to: export_to(object),
+            export_to: config.export_to.of_service(export_to(object)),
             entry: None,
             workloads: vec![],
             source: object.head.source.clone(),
@@ -67,7 +68,7 @@ pub(super) fn resolve(
     services
 }
 
-/// To which namespaces a service is shown (`ConvertService` in `pilot/pkg/serviceregistry/kube/conversion.go`).
+/// To which namespaces a service is shown, as written (`ConvertService` in `pilot/pkg/serviceregistry/kube/conversion.go`).
 fn export_to(object: &Object<k8s::Service>) -> BTreeSet<String> {
     let written = object.head.annotations.get(EXPORT_TO).filter(|text| !text.is_empty());
     written.into_iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()

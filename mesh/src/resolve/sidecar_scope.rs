@@ -36,6 +36,7 @@ fn resolved(object: &Object<Spec>) -> SidecarScope {
         selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()),
         egress,
         ingress: ingress.filter_map(|(i, one)| self::ingress(one, &format!("spec.ingress[{i}]"), source)).collect(),
+        inbound_connection_pool: spec.inbound_connection_pool.clone(),
         outbound_traffic_policy: policy.map(|policy| match policy.mode {
             OutboundMode::AllowAny => OutboundTrafficPolicy::AllowAny,
             OutboundMode::RegistryOnly => OutboundTrafficPolicy::RegistryOnly,
@@ -67,7 +68,13 @@ fn ingress(listener: &IngressListener, field: &str, source: &Source) -> Option<I
         text => Some(text.parse().ok()?),
     };
     let port = service_port(listener.port.as_ref()?, field, source)?;
-    Some(Ingress { port, bind: listener.bind.parse().ok(), default_endpoint, source: source.at(field) })
+    Some(Ingress {
+        port,
+        bind: listener.bind.parse().ok(),
+        default_endpoint,
+        connection_pool: listener.connection_pool.clone(),
+        source: source.at(field),
+    })
 }
 
 fn service_port(port: &SidecarPort, field: &str, source: &Source) -> Option<ServicePort> {

@@ -9,12 +9,12 @@ mod tests;
 use crate::{
     fault::Faults,
     manifests::{Manifests, Object, virtual_service::VirtualServiceSpec},
-    model::{Destination, HttpRoute, RouteDestination, Rule, VirtualService},
+    model::{Destination, HttpRoute, MeshConfig, RouteDestination, Rule, VirtualService},
 };
 
 /// All VirtualServices that stand for themselves, the oldest first.
-pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> Vec<VirtualService> {
-    let all: Vec<VirtualService> = manifests.virtual_services.iter().map(full).collect();
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig, faults: &mut Faults) -> Vec<VirtualService> {
+    let all: Vec<VirtualService> = manifests.virtual_services.iter().map(|object| full(object, config)).collect();
     let (delegates, mut roots): (Vec<_>, Vec<_>) = all.into_iter().partition(|service| service.hosts.is_empty());
     for root in &mut roots {
         delegate::put_in_place(root, &delegates, faults);
@@ -25,7 +25,7 @@ pub(super) fn resolve(manifests: &Manifests, faults: &mut Faults) -> Vec<Virtual
 }
 
 /// One with the full names of hosts and gateways.
-fn full(object: &Object<VirtualServiceSpec>) -> VirtualService {
+fn full(object: &Object<VirtualServiceSpec>, config: &MeshConfig) -> VirtualService {
     let (head, spec) = (&object.head, &object.body);
     let namespace = head.name.namespace.as_str();
     let rule = |field: String| head.source.at(field);
@@ -55,7 +55,7 @@ fn full(object: &Object<VirtualServiceSpec>) -> VirtualService {
         http: http.collect(),
         tls: tls.collect(),
         tcp: tcp.collect(),
-        export_to: spec.export_to.iter().cloned().collect(),
+        export_to: config.export_to.of_virtual_service(spec.export_to.iter().cloned().collect()),
         age: head.age.clone(),
         source: head.source.clone(),
     }

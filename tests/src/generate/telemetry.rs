@@ -59,7 +59,7 @@ impl Generator {
         match self.documents.iter_mut().find(is_config) {
             // YAML's flow style is JSON: the lines before it stay.
             Some(document) => {
-                let before = document["data"]["mesh"].as_str().unwrap_or_default().trim_matches(['{', '}']).to_owned();
+                let before = document["data"]["mesh"].as_str().filter(|text| *text != "{}").unwrap_or_default().to_owned();
                 let more = config.as_object().into_iter().flatten().map(|(name, value)| format!("{name}: {value}"));
                 document["data"]["mesh"] = [before].into_iter().chain(more).collect::<Vec<_>>().join("\n").into();
             }

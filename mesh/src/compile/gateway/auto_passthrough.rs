@@ -22,6 +22,7 @@ impl<'a> Compiler<'a> {
             let relay = filters::relay(self.tcp_proxy(&cluster, destination.rule, ""));
             made.push(MadeChain {
                 chain: chain(Some(matches), vec![relay]),
+                is_tls: true,
                 because: format!("{} passes mTLS on to {}", one.gateway.full_name(), destination.service.host),
                 source: one.server.source.clone(),
             });

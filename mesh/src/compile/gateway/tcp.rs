@@ -50,7 +50,12 @@ impl<'a> Compiler<'a> {
                         source.field.trim_start_matches("spec.")
                     );
                     let filters = self.gateway_relay(&tls.spec.route, one, rule);
-                    made.push(MadeChain { chain: chain(sni_match(&matched.sni_hosts), filters), because, source });
+                    made.push(MadeChain {
+                        chain: chain(sni_match(&matched.sni_hosts), filters),
+                        is_tls: true,
+                        because,
+                        source,
+                    });
                 }
             }
         }

@@ -50,7 +50,7 @@ impl Compiler<'_> {
     fn of_user(&mut self, tls: &ServerTls) -> CommonTlsContext {
         let ServerMaterial { certificate_name, certificate, key, roots_name, roots } =
             self.mesh.server_material(self.index, tls);
-        let mut context = CommonTlsContext { alpn_protocols: strings(HTTP), ..self.base_context(&[]) };
+        let mut context = CommonTlsContext { alpn_protocols: strings(HTTP), ..self.user_context() };
         if let Some(parameters) = &mut context.tls_params {
             self.settings(tls, parameters);
         }
@@ -61,7 +61,7 @@ impl Compiler<'_> {
             context.combined_validation_context = Some(self.checked_against(&roots_name, checks(tls)));
             let secret = roots_secret(&roots_name, &roots);
             self.secrets.insert(roots_name, secret);
-        } else if !tls.subject_alt_names.is_empty() && !tls.credential_name.is_empty() {
+        } else if !tls.subject_alt_names.is_empty() && tls.is_by_secret() {
             context.validation_context = Some(checks(tls));
         }
         context

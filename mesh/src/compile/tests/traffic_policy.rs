@@ -154,3 +154,18 @@ fn new_endpoints_get_their_share_little_by_little() {
         "min_weight_percent": {"value": 10.0}}});
     assert_eq!(as_json(&config.cluster(CLUSTER).round_robin_lb_config), expected);
 }
+
+/// `applyTCPKeepalive` in `pilot/pkg/networking/core/cluster.go`, `shouldH2Upgrade` in `cluster_traffic_policy.go`.
+#[test]
+fn the_mesh_sets_what_no_rule_does() {
+    let settings = "{connectTimeout: 3s, tcpKeepalive: {time: 60s, probes: 4}, h2UpgradePolicy: UPGRADE}";
+    let rule = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: server}\nspec: {host: server, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 7s}}}}}\n";
+    let config = with(&format!("{}{rule}", mesh_config(settings)), Flavor::Istio, "client");
+    let cluster = config.cluster(CLUSTER);
+    assert_eq!(as_json(cluster)["connect_timeout"], "3s");
+    let keepalive = serde_json::json!({"tcp_keepalive": {"keepalive_time": 7, "keepalive_probes": 4}});
+    assert_eq!(as_json(cluster)["upstream_connection_options"], keepalive);
+    assert!(matches!(http(cluster).explicit_http_config, Some(ExplicitHttpConfig::Http2ProtocolOptions(_))));
+    let tcp = config.cluster("outbound|9000||server.default.svc.cluster.local");
+    assert!(tcp.typed_extension_protocol_options.is_empty(), "only a port that says so speaks HTTP");
+}

@@ -46,8 +46,7 @@ pub(in crate::resolve) fn check(manifests: &Manifests, mesh: &Resolved, faults: 
             );
             faults.warn(rule, "metadata.namespace", message);
         } else if !clients.is_empty() && !clients.iter().any(|client| head.is_exported_to(client)) {
-            let message =
-                format!("is used by no client: no pod of {} has a sidecar", exported_to(&rule.body.export_to));
+            let message = format!("is used by no client: no pod of {} has a sidecar", exported_to(&head.export_to));
             faults.warn(rule, "spec.exportTo", message);
         }
         subsets(rule, &matched, &mesh.pods, faults);
@@ -66,8 +65,9 @@ fn is_out_of_sight(rule: &Object<Spec>, services: &[&Service], mesh: &Resolved) 
         && !mesh.pods.iter().any(|pod| pod.name.namespace == *namespace && pod.sidecar.is_some())
 }
 
-fn exported_to(names: &[String]) -> String {
-    if names.is_empty() { "any namespace".to_owned() } else { format!("exportTo ({})", names.join(", ")) }
+fn exported_to(names: &BTreeSet<String>) -> String {
+    let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+    if listed.is_empty() { "any namespace".to_owned() } else { format!("exportTo ({})", listed.join(", ")) }
 }
 
 fn no_service(written: &str, host: &str, services: &[Service]) -> String {

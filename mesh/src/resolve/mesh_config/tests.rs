@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use pretty_assertions::assert_eq;
 
 use crate::{
-    model::{MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
+    manifests::traffic_policy::TcpKeepalive,
+    model::{DefaultExportTo, MeshConfig, MeshTls, OutboundTrafficPolicy, PathNormalization, Source, TlsFloor},
     testing::{INJECTED, faults, mesh, pod},
 };
 
@@ -30,6 +33,10 @@ fn without_a_config_map_istios_defaults_hold() {
         default_providers: Default::default(),
         protocol_detection_timeout_ms: 0,
         path_normalization: PathNormalization::Base,
+        export_to: DefaultExportTo::default(),
+        upgrades_to_http2: false,
+        connect_timeout_ms: 10_000,
+        tcp_keepalive: None,
         trust_domain_aliases: vec![],
         mesh_mtls: MeshTls::default(),
         tls_defaults: MeshTls::default(),
@@ -46,7 +53,9 @@ fn every_supported_setting_is_read() {
     let read = config(
         "trustDomain: td.example\nrootNamespace: root\nenableAutoMtls: false\noutboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n\
          accessLogFile: /dev/stdout\naccessLogEncoding: JSON\nprotocolDetectionTimeout: 0.1s\n\
-         pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}\n",
+         pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}\nh2UpgradePolicy: UPGRADE\nconnectTimeout: 1s\n\
+         tcpKeepalive: {probes: 3, time: 60s}\ndefaultServiceExportTo: [.]\ndefaultVirtualServiceExportTo: [shop]\n\
+         defaultDestinationRuleExportTo: ['*']\n",
     );
     assert_eq!(
         read,
@@ -61,6 +70,14 @@ fn every_supported_setting_is_read() {
             default_providers: Default::default(),
             protocol_detection_timeout_ms: 100,
             path_normalization: PathNormalization::DecodeAndMergeSlashes,
+            export_to: DefaultExportTo {
+                services: BTreeSet::from([".".into()]),
+                virtual_services: BTreeSet::from(["shop".into()]),
+                destination_rules: BTreeSet::from(["*".into()]),
+            },
+            upgrades_to_http2: true,
+            connect_timeout_ms: 1000,
+            tcp_keepalive: Some(TcpKeepalive { probes: Some(3), time: Some("60s".into()), interval: None }),
             trust_domain_aliases: vec![],
             mesh_mtls: MeshTls::default(),
             tls_defaults: MeshTls::default(),
