@@ -1,6 +1,9 @@
 //! A destination: a service's port, or a subset of the pods behind it, with the DestinationRule that this client follows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use serde_json::{Map, Value};
 
@@ -271,19 +274,20 @@ impl<'a> Destination<'a> {
     /// Its pods, each at its address in the family of the service's first virtual address, as Istio tries a dual-stack
     /// pod's addresses in order. Those of a headless service are at all of their addresses.
     fn pods(self, pods: &'a [Pod]) -> Vec<Target<'a>> {
-        let first = self.service.vips.first().map(|vip| Family::of(*vip));
-        let families = first.map_or_else(|| self.service.families.clone(), |first| vec![first]);
+        let family = self.service.vips.first().map(|vip| Family::of(*vip));
         let endpoints = self.port.endpoints.iter().map(|endpoint| (&pods[endpoint.pod], endpoint.port));
         endpoints
             .filter(|(pod, _)| self.is_in_subset(&pod.labels))
             .flat_map(|(pod, port)| {
-                let hosts = families.iter().map(move |family| match family {
-                    Family::Ipv4 => pod.ips.v4.to_string(),
-                    Family::Ipv6 => pod.ips.v6.to_string(),
-                });
-                hosts.map(move |host| {
+                let mut ips: Vec<IpAddr> = match family {
+                    Some(Family::Ipv4) => vec![pod.ips.v4.into()],
+                    Some(Family::Ipv6) => vec![pod.ips.v6.into()],
+                    None => pod.addresses(),
+                };
+                ips.retain(|ip| family.is_some() || self.service.families.contains(&Family::of(*ip)));
+                ips.into_iter().map(move |ip| {
                     let (mtls, because, source) = self.marks(pod, port);
-                    Target { host, port, mtls, because, source }
+                    Target { host: ip.to_string(), port, mtls, because, source }
                 })
             })
             .collect()

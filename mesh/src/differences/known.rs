@@ -3,7 +3,7 @@
 //! docs/differences.md shows it. In a path `*` stands for one field or element, `**` for any number of them.
 
 use super::row::{
-    Key::{Address, Again, Any, Instead, Written},
+    Key::{Address, Again, Any, Instead, Nameless, Written},
     Known, Scope, Section,
     Side::{Both, Here, Istio},
 };
@@ -374,5 +374,13 @@ pub const KNOWN: &[Known] = &[
             Scope(Istio, "clusters / * / load_assignment / endpoints / * / lb_endpoints / *", Again),
             Scope(Istio, "endpoints / * / endpoints / * / lb_endpoints / *", Again),
         ],
+    },
+    Known {
+        id: "passed-on-by-name",
+        section: Section::Lab,
+        istio: "At a gateway with AUTO_PASSTHROUGH, a cluster without endpoints for each port of a ServiceEntry of the mesh that is resolved by name",
+        here: "No such cluster: mTLS for it is refused with `NC`",
+        why: "Envoy refuses a cluster of type `LOGICAL_DNS` without an endpoint, and nothing could be reached by the other type",
+        scope: &[Scope(Istio, "clusters / *", Nameless)],
     },
 ];

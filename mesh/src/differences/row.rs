@@ -53,6 +53,8 @@ pub(super) enum Key {
     Address,
     /// A further element with the same name.
     Again,
+    /// A cluster that is resolved by name, and has none.
+    Nameless,
 }
 
 impl Key {
@@ -75,6 +77,10 @@ impl Key {
                     || last.parse::<ipnet::IpNet>().is_ok()
             }
             Self::Again => last.ends_with(')') && last.contains(" ("),
+            Self::Nameless => difference.istio.as_ref().is_some_and(|cluster| {
+                let by_name = cluster["type"] == "LOGICAL_DNS" || cluster["type"] == "STRICT_DNS";
+                by_name && cluster["load_assignment"].get("endpoints").is_none()
+            }),
         }
     }
 }

@@ -47,3 +47,16 @@ fn a_missing_cluster_is_one_difference() {
     assert_eq!(found.len(), 1);
     assert!(found[0].known.is_none(), "nothing explains a missing cluster");
 }
+
+#[test]
+fn a_cluster_by_name_is_explained_only_where_it_has_no_name() {
+    let cluster = |kind: &str, endpoints: Value| {
+        let assignment = json!({"cluster_name": "c", "endpoints": endpoints});
+        json!({"clusters": [{"name": "c", "type": kind, "load_assignment": assignment}]})
+    };
+    let named = json!([{"lb_endpoints": [{"endpoint": {"address": {}}}]}]);
+    let explained = |istio: Value| compare(&istio, &json!({}))[0].known.map(|known| known.id);
+    assert_eq!(explained(cluster("LOGICAL_DNS", json!([]))), Some("passed-on-by-name"));
+    assert_eq!(explained(cluster("LOGICAL_DNS", named)), None);
+    assert_eq!(explained(cluster("EDS", json!([]))), None);
+}
