@@ -14,7 +14,7 @@ pub use self::{
     source_file::SourceFile,
 };
 pub use crate::manifests::nearest;
-pub(crate) use crate::manifests::{is_dns_label, is_dns_subdomain, label_fault};
+pub(crate) use crate::manifests::{is_dns_label, is_dns_subdomain, is_istio_label, label_fault};
 use crate::{
     fault::{Fault, Faults},
     manifests::{KINDS, Manifests, Named, Scope, SetAside, others},

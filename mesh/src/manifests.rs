@@ -48,7 +48,7 @@ use self::{
     workload::Workload,
 };
 pub(crate) use self::{
-    metadata::{amount, is_dns_label, is_dns_subdomain, is_key, is_port_name, label_fault},
+    metadata::{amount, is_dns_label, is_dns_subdomain, is_istio_label, is_key, is_port_name, label_fault},
     object::{Named, Scope},
     selector::matches,
     typed::read,

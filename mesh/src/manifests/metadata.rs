@@ -67,6 +67,11 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+/// A label as Istio checks those of its own resources: in any case (`IsDNS1123Label` in `pkg/config/labels/instance.go`).
+pub(crate) fn is_istio_label(text: &str) -> bool {
+    is_dns_label(&text.to_ascii_lowercase())
+}
+
 /// RFC 1123 subdomain. As for the API server, a label can be as long as the name (`IsDNS1123Subdomain`).
 pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

@@ -11,6 +11,10 @@ const AUTHORIZES: &str =
     "tokens are not verified here: with one it may let in calls that are predicted as refused, and refuse others (401)";
 const MAKES_PODS: &str = "it makes pods that are not modelled";
 const ENTERS: &str = "calls that enter the cluster through it are not predicted";
+// Removed in Istio 1.6.
+const FORMER_AUTHENTICATION: &str =
+    "no Istio since 1.6 has this kind; write a PeerAuthentication, or a RequestAuthentication for JWT";
+const FORMER_RBAC: &str = "no Istio since 1.6 has this kind; write an AuthorizationPolicy";
 
 /// Kinds that may change an answer, by API group.
 const DECISIVE: &[(&str, &str, &str)] = &[
@@ -26,6 +30,12 @@ const DECISIVE: &[(&str, &str, &str)] = &[
     ("cilium.io", "CiliumNetworkPolicy", BLOCKS),
     ("cilium.io", "CiliumClusterwideNetworkPolicy", BLOCKS),
     ("security.istio.io", "RequestAuthentication", AUTHORIZES),
+    ("authentication.istio.io", "Policy", FORMER_AUTHENTICATION),
+    ("authentication.istio.io", "MeshPolicy", FORMER_AUTHENTICATION),
+    ("rbac.istio.io", "ClusterRbacConfig", FORMER_RBAC),
+    ("rbac.istio.io", "RbacConfig", FORMER_RBAC),
+    ("rbac.istio.io", "ServiceRole", FORMER_RBAC),
+    ("rbac.istio.io", "ServiceRoleBinding", FORMER_RBAC),
     ("extensions.istio.io", "WasmPlugin", "it may answer or change requests"),
     ("extensions.istio.io", "TrafficExtension", "it may answer or change requests"),
     ("gateway.networking.k8s.io", "Gateway", "a gateway or a waypoint: calls through it are not predicted"),

@@ -4,7 +4,7 @@
 use super::{Checked, is_wildcard_host, traffic_policy};
 use crate::{
     fault::Faults,
-    load::is_dns_label,
+    load::is_istio_label,
     manifests::{
         Object,
         destination_rule::{ClientTlsMode, DestinationRuleSpec, PortSpec, TlsSpec, TrafficPolicySpec},
@@ -23,8 +23,8 @@ pub(super) fn validate(rule: &Object<DestinationRuleSpec>, faults: &mut Faults) 
     }
     for (i, subset) in spec.subsets.iter().enumerate() {
         let field = format!("spec.subsets[{i}]");
-        if !is_dns_label(&subset.name) {
-            let message = format!("{:?} is not a subset name: lower-case letters, digits and '-'", subset.name);
+        if !is_istio_label(&subset.name) {
+            let message = format!("{:?} is not a subset name: letters, digits and '-'", subset.name);
             checked.error(format!("{field}.name"), message);
         }
         checked.labels(&format!("{field}.labels"), &subset.labels);

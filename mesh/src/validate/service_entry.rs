@@ -8,7 +8,7 @@ use std::{
 use super::{Checked, export_to, is_full_name, is_partial_wildcard, is_socket, is_wildcard_host};
 use crate::{
     fault::Faults,
-    load::is_dns_label,
+    load::is_istio_label,
     manifests::{
         Object,
         service_entry::{EntryPort, ResolutionSpec as Resolution, ServiceEntrySpec, WorkloadEntrySpec},
@@ -113,8 +113,8 @@ fn ports(checked: &mut Checked<'_>, spec: &ServiceEntrySpec) {
 
 fn one_port(checked: &mut Checked<'_>, spec: &ServiceEntrySpec, field: &str, port: &EntryPort) {
     checked.port(format!("{field}.number"), port.number);
-    if !is_dns_label(&port.name) {
-        let message = format!("{:?} is not a port name: lower-case letters, digits and '-'", port.name);
+    if !is_istio_label(&port.name) {
+        let message = format!("{:?} is not a port name: letters, digits and '-'", port.name);
         checked.error(format!("{field}.name"), message);
     }
     if port.target_port != 0 {

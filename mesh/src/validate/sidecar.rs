@@ -8,7 +8,7 @@ use std::{
 use super::{Checked, is_full_name, is_partial_wildcard, is_socket, is_wildcard_host, traffic_policy::connection_pool};
 use crate::{
     fault::Faults,
-    load::is_dns_label,
+    load::{is_dns_label, is_istio_label},
     manifests::{
         Object,
         sidecar::{
@@ -193,8 +193,8 @@ fn sidecar_port(checked: &mut Checked<'_>, field: &str, port: &SidecarPort) -> O
     if port.target_port > 0 {
         checked.error(format!("{field}.port.targetPort"), "has no effect in a Sidecar; remove it");
     }
-    if !port.name.is_empty() && !is_dns_label(&port.name) {
-        let message = format!("{:?} is not a port name: lower-case letters, digits and '-'", port.name);
+    if !port.name.is_empty() && !is_istio_label(&port.name) {
+        let message = format!("{:?} is not a port name: letters, digits and '-'", port.name);
         checked.error(format!("{field}.port.name"), message);
     }
     let protocol = protocol_of_entry(&port.protocol);
@@ -282,7 +282,7 @@ fn outbound_traffic_policy(checked: &mut Checked<'_>, policy: &OutboundTrafficPo
         Some(port) => checked.port(format!("{FIELD}.port.number"), port.number),
         None => checked.error(format!("{FIELD}.port"), "is missing; name the proxy's port"),
     }
-    if !proxy.subset.is_empty() && !is_dns_label(&proxy.subset) {
+    if !proxy.subset.is_empty() && !is_istio_label(&proxy.subset) {
         checked.error(format!("{FIELD}.subset"), format!("{:?} is not a subset name", proxy.subset));
     }
 }

@@ -423,3 +423,11 @@ fn hosts_have_the_wildcards_that_istio_takes() {
     assert_eq!(of("VirtualService", &format!("{{hosts: ['{sni}'], gateways: [gw], {to}}}")).0, "");
     assert!(of("VirtualService", &format!("{{hosts: ['{sni}'], {to}}}")).0.contains("is not a host"));
 }
+
+/// <https://github.com/istio/istio/issues/42695>
+#[test]
+fn names_of_istios_own_resources_may_be_in_capitals() {
+    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e}\nspec: {hosts: [a.example.org], \
+                 ports: [{number: 443, name: HTTPS, protocol: HTTPS}, {number: 9999, name: TCP-9999, protocol: TLS}], resolution: DNS}\n";
+    accepted(entry);
+}

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::{Checked, export_to, is_full_name, is_wildcard_host};
 use crate::{
     fault::Faults,
-    load::is_dns_label,
+    load::{is_dns_label, is_istio_label},
     manifests::{
         Object,
         virtual_service::{Destination, L4Match, RouteDestination, TlsMatch, VirtualServiceSpec},
@@ -203,8 +203,8 @@ fn destination(checked: &mut Checked<'_>, field: &str, to: &Destination) {
     if to.host == "*" || !(is_wildcard_host(&to.host) || to.host.parse::<IpAddr>().is_ok()) {
         checked.error(format!("{field}.host"), format!("{:?} is not a host; name a service", to.host));
     }
-    if !to.subset.is_empty() && !is_dns_label(&to.subset) {
-        let message = format!("{:?} is not a subset name: lower-case letters, digits and '-'", to.subset);
+    if !to.subset.is_empty() && !is_istio_label(&to.subset) {
+        let message = format!("{:?} is not a subset name: letters, digits and '-'", to.subset);
         checked.error(format!("{field}.subset"), message);
     }
     if let Some(port) = &to.port {

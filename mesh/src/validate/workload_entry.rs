@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Checked, is_full_name, is_socket, service_entry::without_effect};
 use crate::{
     fault::Faults,
-    load::is_dns_label,
+    load::is_istio_label,
     manifests::{Object, service_entry::WorkloadEntrySpec},
 };
 
@@ -33,8 +33,8 @@ pub(super) fn validate(entry: &Object<WorkloadEntrySpec>, faults: &mut Faults) {
         checked.error("spec.address", format!("{address:?} is neither an address nor a full name"));
     }
     for (name, port) in &spec.ports {
-        if !is_dns_label(name) {
-            let message = format!("{name:?} is not a port name: lower-case letters, digits and '-'");
+        if !is_istio_label(name) {
+            let message = format!("{name:?} is not a port name: letters, digits and '-'");
             checked.error(format!("spec.ports[{name}]"), message);
         }
         checked.port(format!("spec.ports[{name}]"), *port);

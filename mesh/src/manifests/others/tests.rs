@@ -27,6 +27,17 @@ fn a_kind_that_may_change_the_answer_is_named_once() {
 }
 
 #[test]
+fn a_kind_that_istio_had_names_its_successor() {
+    for (group, kind, successor) in [
+        ("authentication.istio.io", "MeshPolicy", "write a PeerAuthentication"),
+        ("rbac.istio.io", "ServiceRole", "write an AuthorizationPolicy"),
+    ] {
+        let text = faults(&format!("{{apiVersion: {group}/v1alpha1, kind: {kind}, metadata: {{name: a}}}}"));
+        assert!(text.contains("warning: is skipped: ") && text.contains(successor), "{text}");
+    }
+}
+
+#[test]
 fn a_slip_in_kind_or_group_is_an_error_with_what_was_meant() {
     for (api_version, kind, expected) in [
         ("apps/v1", "Deploymnet", "did you mean Deployment?"),

@@ -145,7 +145,7 @@ fn hosts_may_begin_with_a_wildcard_and_nothing_else() {
 #[test]
 fn subsets_have_names_that_differ() {
     refused(&rule("host: s, subsets: [{name: v1}, {name: v1}]"), "spec.subsets[1].name: \"v1\" is duplicated");
-    refused(&rule("host: s, subsets: [{name: V1}]"), "spec.subsets[0].name: \"V1\" is not a subset name");
+    refused(&rule("host: s, subsets: [{name: v_1}]"), "spec.subsets[0].name: \"v_1\" is not a subset name");
     let text = faults(&rule("host: s, subsets: [{name: v1, labels: {'a b': c}}]"));
     assert!(text.contains("spec.subsets[0].labels[a b]: \"a b\" is not a label key"), "{text}");
 }

@@ -57,7 +57,7 @@ fn addresses_are_ip_and_ranges_only_where_nothing_is_resolved() {
 
 #[test]
 fn ports_differ_in_name_and_number_and_speak_what_istio_knows() {
-    let ports = "hosts: [a.b], ports: [{number: 443, name: tls, protocol: TLS}, {number: 443, name: tls, protocol: QUIC}, {number: 0, name: A, protocol: TLS, targetPort: 70000}]";
+    let ports = "hosts: [a.b], ports: [{number: 443, name: tls, protocol: TLS}, {number: 443, name: tls, protocol: QUIC}, {number: 0, name: a_b, protocol: TLS, targetPort: 70000}]";
     let faults = faults(ports);
     let fields: Vec<_> = faults.iter().map(|fault| fault.split(": ").next().unwrap()).collect();
     assert_eq!(
