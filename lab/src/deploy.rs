@@ -250,7 +250,7 @@ pub(crate) fn spec(mesh: &Mesh, index: usize, pod: &Pod, plan: Option<&PodPlan>,
 pub(crate) fn services(mesh: &Mesh) -> Vec<ServiceSpec> {
     let mut specs = Vec::new();
     for service in &mesh.services {
-        for vip in &service.vips {
+        for vip in service.vips.iter().chain(&service.external_ips) {
             for port in &service.ports {
                 let endpoints = port.endpoints.iter().flat_map(|endpoint| {
                     let ips = mesh.pods[endpoint.pod].ips.both();

@@ -64,7 +64,7 @@ impl Resolved {
 
     /// The service that has a virtual address.
     pub fn service_at(&self, ip: IpAddr) -> Option<&Service> {
-        self.services.iter().find(|s| s.vips.contains(&ip))
+        self.services.iter().find(|s| s.has_address(ip))
     }
 
     /// The pod that has an address.

@@ -31,6 +31,8 @@ pub struct Service {
     pub aliases: Vec<ObjectName>,
     /// Its virtual addresses; empty if headless, or if a ServiceEntry has none.
     pub vips: Vec<IpAddr>,
+    /// Its other addresses that nodes translate: `externalIPs`, and those of its load balancer.
+    pub external_ips: Vec<IpAddr>,
     /// The families of its addresses, or of its pods' if it has none.
     pub families: Vec<Family>,
     pub ports: Vec<ServicePort>,
@@ -52,6 +54,11 @@ impl Service {
     /// Whether it is a Kubernetes service without a virtual address.
     pub fn is_headless(&self) -> bool {
         self.entry.is_none() && self.vips.is_empty()
+    }
+
+    /// Whether nodes translate this address to its endpoints.
+    pub fn has_address(&self, ip: IpAddr) -> bool {
+        self.vips.contains(&ip) || self.external_ips.contains(&ip)
     }
 
     /// Whether it is exported to every namespace.

@@ -132,9 +132,9 @@ impl<'a> World<'a> {
         self.mesh.map(|mesh| mesh.resolve(name, "default")).unwrap_or_default()
     }
 
-    /// The service that has a virtual address.
+    /// The service that nodes translate an address for.
     pub(super) fn service_at(&self, ip: IpAddr) -> Option<&'a Service> {
-        self.services.iter().find(|service| service.vips.contains(&ip))
+        self.services.iter().find(|service| service.has_address(ip))
     }
 }
 

@@ -40,6 +40,7 @@ fn of_entry(object: &Object<ServiceEntrySpec>, config: &MeshConfig, programs: &P
             name,
             aliases: vec![],
             vips,
+            external_ips: vec![],
             families: Family::BOTH.to_vec(),
             ports: spec.ports.iter().enumerate().filter_map(|(i, port)| one_port(object, i, port)).collect(),
             selector: spec.workload_selector.as_ref().map(|selector| selector.labels.clone()),

@@ -54,6 +54,7 @@ pub(super) fn resolve(
             host: full_name(object),
             aliases: vec![],
             vips,
+            external_ips: external_ips(object),
             families: families(object, spec),
             ports: finder.ports(object, spec, faults),
             selector: selector(object).cloned(),
@@ -126,6 +127,16 @@ fn asked_addresses(service: &Object<k8s::Service>) -> BTreeSet<IpAddr> {
     let Some(spec) = &service.body.spec else { return BTreeSet::new() };
     let asked = spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten()).filter_map(|ip| ip.parse().ok());
     asked.filter(|ip| addresses::is_service_address(*ip)).collect()
+}
+
+/// The addresses besides its virtual ones at which nodes take connections for a service, also from pods (kubernetes:
+/// `pkg/proxy/iptables/proxier.go`). With `ipMode: Proxy` a load balancer's address is left to it.
+fn external_ips(service: &Object<k8s::Service>) -> Vec<IpAddr> {
+    let listed = service.body.spec.iter().flat_map(|spec| spec.external_ips.iter().flatten());
+    let status = service.body.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let ingresses = status.into_iter().flat_map(|balancer| balancer.ingress.iter().flatten());
+    let ingresses = ingresses.filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"));
+    listed.chain(ingresses.filter_map(|ingress| ingress.ip.as_ref())).filter_map(|ip| ip.parse().ok()).collect()
 }
 
 /// A service's virtual addresses, IPv4 first: none if headless; its own, which it requests or had, and new ones for its other

@@ -229,3 +229,25 @@ spec: {ipFamilies: [IPv4], selector: {app: server}, ports: [{name: http, port: 8
     call.family = Some(Family::Ipv6);
     assert_eq!(predict(&mesh, &call).unwrap_err().to_string(), "four has no ipv6 address");
 }
+
+/// kube-proxy translates a load balancer's address for pods, too.
+#[test]
+fn the_address_of_the_clusters_own_load_balancer_leads_to_its_pods() {
+    let balancer = "---
+apiVersion: v1
+kind: Service
+metadata: {name: lb}
+spec: {type: LoadBalancer, selector: {app: server}, ports: [{name: http, port: 80}], externalIPs: [198.51.100.11]}
+status: {loadBalancer: {ingress: [{ip: 198.51.100.10}, {ip: 198.51.100.12, ipMode: Proxy}]}}
+";
+    let mesh = mesh_of(Flavor::Istio, &(policy("STRICT") + balancer));
+    for address in ["198.51.100.10", "198.51.100.11"] {
+        // Sidecars don't know these addresses.
+        let account = call(&mesh, "client", address, 80, AppProtocol::Http).account();
+        assert_eq!(layers(&account, 2), "http/1.1");
+        let refused = (account.outcome.at, account.outcome.status, account.outcome.response_flags.to_string());
+        assert_eq!(refused, (Some(Party::ServerSidecar), Some(503), "NR".into()));
+    }
+    let of_proxy = call(&mesh, "client", "198.51.100.12", 80, AppProtocol::Http).account();
+    assert_eq!(of_proxy.to.pod, None);
+}
