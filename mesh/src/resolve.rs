@@ -75,7 +75,7 @@ pub fn resolve_at(manifests: &Manifests, kept: &Addresses) -> Result<(Resolved, 
     let mode = |name: &String| (name.clone(), peer_authentication::of_namespace(&index, &config, name));
     let namespace_modes = namespaces.keys().map(mode).collect();
     let mesh = Resolved {
-        authorization_policies: authorization_policy::resolve(manifests),
+        authorization_policies: authorization_policy::resolve(manifests, &config),
         destination_rules: destination_rule::resolve(manifests, &config),
         telemetries: telemetry::resolve(manifests),
         virtual_services: virtual_service::resolve(manifests, &config, &mut faults),

@@ -53,11 +53,31 @@ impl<'a> Compiler<'a> {
         self.authorization(Layer::Tcp).map(filter).collect()
     }
 
+    /// What CUSTOM policies match whose provider MeshConfig does not have, provider by provider: it is denied.
+    fn denied_for_lack_of_a_provider(&self, layer: Layer) -> impl Iterator<Item = Built> {
+        let domains = self.mesh.config.trust_domains();
+        let mut by_provider: BTreeMap<&str, BTreeMap<String, RbacPolicy>> = BTreeMap::new();
+        for policy in self.policies() {
+            let Some(provider) = &policy.missing_provider else { continue };
+            let denied = by_provider.entry(provider).or_default();
+            if !policy.dry_run {
+                let rules = rules(policy, &domains, RbacAction::Deny, layer);
+                denied.extend(rules.into_iter().map(|(name, rule)| (denied_name(provider, &name), rule)));
+            }
+        }
+        by_provider.into_values().map(|policies| Built {
+            rules: Some(Rbac { action: RbacAction::Deny, policies }),
+            shadow_rules: None,
+            shadow_rules_stat_prefix: String::new(),
+        })
+    }
+
     /// Records the document of each rule.
     pub(super) fn authorization_provenance(&mut self) {
         let domains = self.mesh.config.trust_domains();
         for policy in self.policies() {
-            let Some(action) = action(policy) else { continue };
+            let provider = policy.missing_provider.as_ref();
+            let Some(action) = action(policy).or_else(|| provider.map(|_| RbacAction::Deny)) else { continue };
             let [on_requests, on_connections] = [Layer::Http, Layer::Tcp]
                 .map(|layer| rules(policy, &domains, action, layer).into_iter().collect::<BTreeMap<_, _>>());
             for rule in 0..policy.rules.len().max(1) {
@@ -74,6 +94,13 @@ impl<'a> Compiler<'a> {
                     let resource = Resource::AuthorizationOfConnections(name.clone());
                     self.because(resource, format!("{because}, without its fields of HTTP on a TCP port,"), &source);
                 }
+                let (name, because) = match provider {
+                    Some(provider) => {
+                        let lacks = format!("{because}, whose provider {provider} is not in MeshConfig");
+                        (denied_name(provider, &name), lacks)
+                    }
+                    None => (name, because),
+                };
                 self.because(Resource::Authorization(name), because, &source);
             }
         }
@@ -81,11 +108,12 @@ impl<'a> Compiler<'a> {
 
     fn authorization(&self, layer: Layer) -> impl Iterator<Item = Built> {
         let policies = self.policies();
-        [RbacAction::Log, RbacAction::Deny, RbacAction::Allow].into_iter().filter_map(move |action| {
+        let decided = [RbacAction::Log, RbacAction::Deny, RbacAction::Allow].into_iter().filter_map(move |action| {
             let of_action: Vec<_> =
                 policies.iter().copied().filter(|policy| self::action(policy) == Some(action)).collect();
             (!of_action.is_empty()).then(|| self.built(&of_action, action, layer))
-        })
+        });
+        self.denied_for_lack_of_a_provider(layer).chain(decided)
     }
 
     /// The policies for this pod: those of the root namespace first, each namespace's by age
@@ -113,7 +141,12 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Envoy's action; none for CUSTOM, which is not modelled.
+/// The name of a CUSTOM policy's rule that denies (`policyName`, `getBadCustomDenyRules`).
+fn denied_name(provider: &str, rule: &str) -> String {
+    format!("istio-ext-authz-{provider}-{rule}-deny-due-to-bad-CUSTOM-action")
+}
+
+/// Envoy's action; none for CUSTOM, whose external authorizers are not modelled.
 fn action(policy: &AuthorizationPolicy) -> Option<RbacAction> {
     match policy.action {
         Action::Allow => Some(RbacAction::Allow),

@@ -34,6 +34,8 @@ pub struct AuthorizationPolicy {
     pub action: Action,
     /// Whether it is evaluated and not enforced.
     pub dry_run: bool,
+    /// For CUSTOM, the provider that is to decide, if MeshConfig has none of that name: what the rules match is then denied.
+    pub missing_provider: Option<String>,
     /// Which pods it selects, by their labels; all if empty.
     pub selector: BTreeMap<String, String>,
     /// What it is attached to in place of pods.

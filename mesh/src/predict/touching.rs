@@ -35,7 +35,7 @@ pub(super) fn notes(ends: &Ends<'_>) -> Vec<Note> {
 fn external_authorizers<'a>(ends: &Ends<'a>) -> impl Iterator<Item = Note> + use<'a> {
     let server = ends.server.filter(|server| server.sidecar.is_some());
     let policies = server.into_iter().flat_map(|server| ends.mesh.authorization_of(server));
-    policies.filter(|policy| policy.action == Action::Custom).map(|policy| {
+    policies.filter(|policy| policy.action == Action::Custom && policy.missing_provider.is_none()).map(|policy| {
         let text = format!(
             "{} leaves the decision to an external authorizer, which is not asked: it may refuse the call",
             policy.full_name()

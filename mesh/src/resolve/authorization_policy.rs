@@ -11,23 +11,30 @@ use crate::{
 };
 
 /// All policies, the oldest first (`GetAuthorizationPolicies` in `pilot/pkg/model/authorization.go`).
-pub(super) fn resolve(manifests: &Manifests) -> Vec<AuthorizationPolicy> {
+pub(super) fn resolve(manifests: &Manifests, config: &MeshConfig) -> Vec<AuthorizationPolicy> {
     let mut policies: Vec<_> = manifests.authorization_policies.iter().collect();
     policies.sort_by_key(|policy| &policy.head.age);
-    policies.into_iter().map(resolved).collect()
+    policies.into_iter().map(|policy| resolved(policy, config)).collect()
 }
 
-fn resolved(policy: &Object<Spec>) -> AuthorizationPolicy {
+fn resolved(policy: &Object<Spec>, config: &MeshConfig) -> AuthorizationPolicy {
     let spec = &policy.body;
     AuthorizationPolicy {
         name: policy.head.name.clone(),
         action: spec.action,
+        missing_provider: missing_provider(spec, config).map(str::to_owned),
         dry_run: policy.head.annotations.get(DRY_RUN).and_then(|text| parse_bool(text)).unwrap_or(false),
         selector: spec.selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default(),
         targets: spec.targets().cloned().collect(),
         rules: spec.rules.iter().flatten().flatten().cloned().collect(),
         source: policy.head.source.clone(),
     }
+}
+
+/// The provider of a CUSTOM policy, if MeshConfig has none of that name that authorizes.
+fn missing_provider<'p>(spec: &'p Spec, config: &MeshConfig) -> Option<&'p str> {
+    let name = spec.provider.as_ref().filter(|_| spec.action == Action::Custom)?.name.as_str();
+    (!config.has_authorizer(name)).then_some(name)
 }
 
 /// Warns about policies that are for no sidecar, and about what is not modelled.
@@ -51,7 +58,12 @@ pub(super) fn warn(manifests: &Manifests, config: &MeshConfig, pods: &[Pod], fau
             };
             faults.warn(policy, "spec.selector.matchLabels", message);
         }
-        if policy.body.action == Action::Custom {
+        if let Some(provider) = missing_provider(&policy.body, config) {
+            let message = format!(
+                "MeshConfig has no extensionProviders named {provider} that authorize: sidecars deny what the rules match"
+            );
+            faults.warn(policy, "spec.provider.name", message);
+        } else if policy.body.action == Action::Custom {
             let message =
                 "is not modelled yet: what the external authorizer says is not asked, as if it allowed everything";
             faults.set_aside(&policy.head, "spec.action", message.to_owned());

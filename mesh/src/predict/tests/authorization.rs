@@ -132,7 +132,8 @@ fn a_caller_that_sends_nothing_is_not_denied_before_it_does() {
 
 #[test]
 fn an_external_authorizer_is_named_as_not_modelled() {
-    let policy = authorization("action: CUSTOM, provider: {name: authz}, rules: [{}]");
+    let policy = authorization("action: CUSTOM, provider: {name: authz}, rules: [{}]")
+        + &mesh_config("extensionProviders: [{name: authz, envoyExtAuthzGrpc: {}}]");
     let account = account(&policy, "client", 80, AppProtocol::Http);
     let notes: Vec<_> = account.notes.iter().map(|note| note.text.as_str()).collect();
     assert!(notes.iter().any(|text| text.contains("external authorizer")), "{notes:?}");
@@ -142,4 +143,29 @@ fn an_external_authorizer_is_named_as_not_modelled() {
 fn the_sidecar_of_the_caller_authorizes_nothing() {
     let policy = authorization("action: ALLOW").replace("app: server", "app: client");
     assert!(account(&policy, "client", 80, AppProtocol::Http).outcome.delivered);
+}
+
+/// `getBadCustomDenyRules` in `pilot/pkg/security/authz/builder/builder.go`.
+#[test]
+fn a_custom_policy_whose_provider_is_not_in_mesh_config_denies_what_it_matches() {
+    let policy = "---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ext}
+spec: {action: CUSTOM, provider: {name: oauth2}, selector: {matchLabels: {app: server}}, rules: [{to: [{operation: {paths: [/admin]}}]}]}
+";
+    let known =
+        mesh_config("extensionProviders: [{name: oauth2, envoyExtAuthzHttp: {service: o.example.com, port: 80}}]");
+    for (config, admin) in [("", "server sidecar rbac_denied"), (known.as_str(), "200")] {
+        let mesh = mesh_of(Flavor::Istio, &(policy.to_owned() + config));
+        let at = |path: &str| {
+            let mut calling = call(&mesh, "client", "server", 80, AppProtocol::Http);
+            calling.call.path = Some(path.into());
+            calling.account()
+        };
+        assert!(brief(&at("/admin").outcome).starts_with(admin), "{}", brief(&at("/admin").outcome));
+        assert_eq!(brief(&at("/").outcome), "200");
+        let is_open = at("/admin").notes.iter().any(|note| note.kind == crate::account::NoteKind::NotModelled);
+        assert_eq!(is_open, !config.is_empty());
+    }
 }
