@@ -4,9 +4,12 @@ use std::{pin::pin, sync::Arc};
 
 use envoy_rules::{codec::HttpVersion, outcome::Outcome};
 use http::{Response, Version};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::{body::Incoming, ext::Protocol, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 
 use super::{
     activity::Activity,
@@ -125,16 +128,30 @@ impl Service for Arc<Connection> {
     }
 }
 
+/// Writes the log line of an extended CONNECT: without `allow_connect` its field `:protocol` is invalid, and ends the connection.
+fn refuse_extended_connect(connection: &Arc<Connection>) {
+    connection.hcm.stats.protocol_errors.inc();
+    let mut exchange = Exchange::begin(connection, "HTTP/2");
+    exchange.settle(Outcome::DownstreamProtocolError("http2.invalid.header.field".into()));
+}
+
 async fn http2<S>(stream: S, connection: Arc<Connection>, drain: Drain)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let hcm = connection.hcm.clone();
+    let invalid = Arc::new(Notify::new());
     let service = {
-        let connection = connection.clone();
+        let (connection, invalid) = (connection.clone(), invalid.clone());
         service_fn(move |request: http::Request<Incoming>| {
-            let connection = connection.clone();
+            let (connection, invalid) = (connection.clone(), invalid.clone());
             async move {
+                if request.extensions().get::<Protocol>().is_some() {
+                    refuse_extended_connect(&connection);
+                    invalid.notify_one();
+                    // Until the connection is closed.
+                    return std::future::pending().await;
+                }
                 // The error resets the stream.
                 let request = request::Request::http2(request).ok_or(Abandoned)?;
                 request::handle(&connection, request).await
@@ -149,12 +166,15 @@ where
             .initial_stream_window_size(options.initial_stream_window_size.unwrap_or(STREAM_WINDOW))
             .initial_connection_window_size(options.initial_connection_window_size.unwrap_or(CONNECTION_WINDOW))
             .max_header_list_size(MAX_HEAD as u32)
+            // Only so that it comes as far as the service, which refuses it.
+            .enable_connect_protocol()
             .max_pending_accept_reset_streams(MAX_EARLY_RESETS)
             .serve_connection(TokioIo::new(stream), service)
     );
     let _ = tokio::select! {
         biased;
         ended = serving.as_mut() => ended,
+        () = invalid.notified() => Ok(()),
         () = connection.to_be_closed(&drain) => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {

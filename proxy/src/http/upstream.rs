@@ -3,9 +3,10 @@
 use std::error::Error as _;
 
 use http::{
-    HeaderName, HeaderValue, Request, Uri, header,
+    HeaderName, HeaderValue, Method, Request, Uri, header,
     uri::{Authority, PathAndQuery},
 };
+use hyper::ext::Protocol;
 
 use crate::{access_log::RequestHead, cluster::ConnectFailure};
 use envoy_rules::outcome::{Outcome, UpstreamReset};
@@ -42,12 +43,18 @@ pub(super) fn http2_reset(error: &hyper::Error) -> UpstreamReset {
     }
 }
 
-/// A request for HTTP/2, with the host in its URI.
+/// A request for HTTP/2, with the host in its URI. An upgrade becomes an extended CONNECT (RFC 8441; `transformUpgradeRequestFromH1toH2` in
+/// Envoy's `source/common/http/utility.cc`).
 pub(super) fn http2_request(head: &RequestHead) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = head.method.clone();
     *request.version_mut() = http::Version::HTTP_2;
     *request.headers_mut() = head.headers.clone();
+    if let Some(protocol) = request.headers_mut().remove(header::UPGRADE) {
+        request.headers_mut().remove(header::CONNECTION);
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from(protocol.to_str().unwrap_or_default()));
+    }
     let host = request.headers_mut().remove(header::HOST);
     let scheme = match request.headers().get(HeaderName::from_static("x-forwarded-proto")).map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
